@@ -1,0 +1,313 @@
+-- History: every job that ends and every attempt that fails is recorded by the database itself.
+--
+-- Why triggers: a job enqueued by raw SQL and run by a plain graphile-worker is recorded like any other, in the very
+-- transaction that ends it; nothing has to be awaited and nothing can be forgotten.
+-- Locks: SHARE ROW EXCLUSIVE on graphile_worker._private_jobs while the triggers are made (writers wait, for
+-- milliseconds plus the copy of jobs that have already failed).
+
+create type legwork.job_state as enum (
+  'scheduled', 'pending', 'blocked', 'paused', 'running', 'retrying', 'completed', 'failed', 'cancelled', 'expired'
+);
+comment on type legwork.job_state is
+  'Where a job is. scheduled: its run_at is ahead. pending: may start now. blocked: waits for a dependency or a limit. '
+  'paused: its queue or task is paused. running: a worker has it. retrying: failed before and waits for its next attempt. '
+  'The ends: completed, failed (attempts used up; kept and can be retried), cancelled, expired.';
+
+create table legwork.settings (
+  name text primary key,
+  value text not null,
+  description text not null
+);
+comment on table legwork.settings is 'Settings that every process on this database shares. Change a value with an update; it holds from the next maintenance on.';
+comment on column legwork.settings.name is 'What is set.';
+comment on column legwork.settings.value is 'The value, as text.';
+comment on column legwork.settings.description is 'What the setting means, its unit and its default.';
+alter table legwork.settings enable row level security;
+
+insert into legwork.settings (name, value, description) values
+  ('history_retention', '30 days',
+   'How long finished jobs and failed attempts are kept: an interval, 30 days by default. History is dropped by whole partitions, so rows live up to an eighth longer.');
+
+create table legwork.task_definitions (
+  name text primary key check (length(name) between 1 and 128),
+  description text,
+  queue text not null default 'default' check (length(queue) between 1 and 128),
+  payload_schema jsonb,
+  result_schema jsonb,
+  registered_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
+);
+comment on table legwork.task_definitions is 'What workers have told about the tasks they can run. Written by legwork.register_tasks.';
+comment on column legwork.task_definitions.name is 'The task''s name: its file''s path below the tasks directory, without the extension.';
+comment on column legwork.task_definitions.description is 'What the task does, in its author''s words.';
+comment on column legwork.task_definitions.queue is 'The queue the task belongs to.';
+comment on column legwork.task_definitions.payload_schema is 'JSON Schema of the payload; null when the task takes anything.';
+comment on column legwork.task_definitions.result_schema is 'JSON Schema of the result; null when it is not described.';
+comment on column legwork.task_definitions.registered_at is 'When a worker first told of the task.';
+comment on column legwork.task_definitions.updated_at is 'When a worker last told something new of the task.';
+alter table legwork.task_definitions enable row level security;
+
+create table legwork.finished_jobs (
+  id bigint not null,
+  task text not null,
+  queue text not null,
+  state legwork.job_state not null,
+  priority smallint not null,
+  attempts smallint not null,
+  max_attempts smallint not null,
+  payload json,
+  result jsonb,
+  error text,
+  run_at timestamptz not null,
+  created_at timestamptz not null,
+  started_at timestamptz,
+  finished_at timestamptz not null,
+  worker text,
+  job_key text,
+  serial_key text,
+  tenant text,
+  correlation_id text,
+  parent_id bigint
+) partition by range (finished_at);
+comment on table legwork.finished_jobs is
+  'One row per job that has ended, in partitions by the time it ended. A failed job also stays in graphile-worker''s table '
+  'so that it can be retried; when it is, its row here goes and comes back with its next end.';
+comment on column legwork.finished_jobs.id is 'The job''s id, as given by add_job.';
+comment on column legwork.finished_jobs.task is 'The task that was to run.';
+comment on column legwork.finished_jobs.queue is 'The queue the task belonged to when the job ended.';
+comment on column legwork.finished_jobs.state is 'How it ended: completed, failed, cancelled or expired.';
+comment on column legwork.finished_jobs.priority is 'Smaller runs first.';
+comment on column legwork.finished_jobs.attempts is 'Attempts used.';
+comment on column legwork.finished_jobs.max_attempts is 'Attempts allowed.';
+comment on column legwork.finished_jobs.payload is 'What the task was given.';
+comment on column legwork.finished_jobs.result is 'What the task returned; null when it returned nothing or a worker without Legwork ran it.';
+comment on column legwork.finished_jobs.error is 'The message of the last error; null when no attempt failed.';
+comment on column legwork.finished_jobs.run_at is 'When it was allowed to start.';
+comment on column legwork.finished_jobs.created_at is 'When it was enqueued.';
+comment on column legwork.finished_jobs.started_at is 'When its last attempt started; null when it never ran. Exact from a Legwork worker, the time of fetching from any other.';
+comment on column legwork.finished_jobs.finished_at is 'When it ended.';
+comment on column legwork.finished_jobs.worker is 'The worker that ran the last attempt; null when no worker did.';
+comment on column legwork.finished_jobs.job_key is 'The job''s key, if it had one.';
+comment on column legwork.finished_jobs.serial_key is 'Jobs with the same serial key run one at a time (graphile-worker''s queue_name).';
+comment on column legwork.finished_jobs.tenant is 'Whose job it was.';
+comment on column legwork.finished_jobs.correlation_id is 'Shared by everything that came from one cause.';
+comment on column legwork.finished_jobs.parent_id is 'The job that enqueued this one.';
+alter table legwork.finished_jobs enable row level security;
+
+-- Two plain indexes a job, because each costs every job; what only few rows have is indexed only for those rows.
+create index finished_jobs_id on legwork.finished_jobs (id);
+create index finished_jobs_task_id on legwork.finished_jobs (task, id);
+create index finished_jobs_state_id on legwork.finished_jobs (state, id) where state <> 'completed';
+create index finished_jobs_tenant_id on legwork.finished_jobs (tenant, id) where tenant is not null;
+create index finished_jobs_correlation_id on legwork.finished_jobs (correlation_id, id) where correlation_id is not null;
+create index finished_jobs_parent_id on legwork.finished_jobs (parent_id, id) where parent_id is not null;
+create table legwork.finished_jobs_default partition of legwork.finished_jobs default;
+alter table legwork.finished_jobs_default enable row level security;
+
+create table legwork.failed_attempts (
+  job_id bigint not null,
+  attempt smallint not null,
+  task text not null,
+  queue text not null,
+  error_name text,
+  error_message text,
+  error_stack text,
+  error_code text,
+  started_at timestamptz,
+  failed_at timestamptz not null,
+  retry_at timestamptz,
+  worker text,
+  tenant text,
+  correlation_id text
+) partition by range (failed_at);
+comment on table legwork.failed_attempts is 'One row per attempt that did not complete its job, in partitions by the time it failed.';
+comment on column legwork.failed_attempts.job_id is 'The job.';
+comment on column legwork.failed_attempts.attempt is 'Which attempt, counted from 1.';
+comment on column legwork.failed_attempts.task is 'The task that ran.';
+comment on column legwork.failed_attempts.queue is 'The queue of the task.';
+comment on column legwork.failed_attempts.error_name is 'The error''s class, such as TypeError; WorkerLost when its worker died; null from a worker without Legwork.';
+comment on column legwork.failed_attempts.error_message is 'The error''s message.';
+comment on column legwork.failed_attempts.error_stack is 'Where it was thrown; null from a worker without Legwork.';
+comment on column legwork.failed_attempts.error_code is 'The error''s code, such as ECONNREFUSED or a SQLSTATE.';
+comment on column legwork.failed_attempts.started_at is 'When the attempt started.';
+comment on column legwork.failed_attempts.failed_at is 'When it failed.';
+comment on column legwork.failed_attempts.retry_at is 'When the next attempt was due; null after the last one.';
+comment on column legwork.failed_attempts.worker is 'The worker that ran it.';
+comment on column legwork.failed_attempts.tenant is 'Whose job it was.';
+comment on column legwork.failed_attempts.correlation_id is 'Shared by everything that came from one cause.';
+alter table legwork.failed_attempts enable row level security;
+create index failed_attempts_job_id on legwork.failed_attempts (job_id, attempt);
+create index failed_attempts_task on legwork.failed_attempts (task, failed_at);
+create table legwork.failed_attempts_default partition of legwork.failed_attempts default;
+alter table legwork.failed_attempts_default enable row level security;
+
+-- A job's context travels in graphile-worker's flags, as keys such as tenant:acme: no row of its own, no join, and gone
+-- with the request when a keyed job is replaced.
+create function legwork.flag_value(flags jsonb, name text) returns text
+language sql immutable parallel safe
+return (select substr(key, length(name) + 2) from jsonb_object_keys(flags) as key where starts_with(key, name || ':') limit 1);
+comment on function legwork.flag_value(jsonb, text) is
+  'What a job''s flags say of a name: the acme of tenant:acme. Null when they say nothing.';
+
+-- What a Legwork worker says about the jobs that the next statement on its connection completes or fails; see
+-- src/worker/outcomes.ts. Milliseconds since 1970 on the database's clock.
+create function legwork.reported_outcomes()
+returns table (
+  id bigint, started_at timestamptz, finished_at timestamptz, result jsonb, error_name text, error_stack text,
+  error_code text, is_final boolean
+)
+language sql stable
+as $$
+  select o.id, to_timestamp(o.s / 1000.0), to_timestamp(o.f / 1000.0), o.r, o.n, o.k, o.c, o.x
+  from json_to_recordset(nullif(current_setting('legwork.outcomes', true), '')::json)
+    as o (id bigint, s float8, f float8, r jsonb, n text, k text, c text, x boolean)
+$$;
+comment on function legwork.reported_outcomes() is
+  'What the worker on this connection has told of the jobs it is about to complete or fail. No rows on any other connection.';
+
+create function legwork.tg_jobs__record_finished() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_context text;
+  -- How a job ended that no worker held: removed, unless somebody called it complete.
+  v_end legwork.job_state := 'cancelled';
+begin
+  -- graphile-worker's own functions touch a job only when nobody holds it or its lock is older than this.
+  if exists (select from gone where locked_at is null or locked_at < now() - interval '4 hours') then
+    get diagnostics v_context = pg_context;
+    if v_context ~ 'function .*\mcomplete_jobs\M' then
+      v_end := 'completed';
+    elsif v_context !~ 'function .*\mremove_job\M' and not exists (select from gone where locked_at is null) then
+      -- A plain worker that needed more than four hours.
+      v_end := 'completed';
+    end if;
+    -- A failed job is in the history already. It stays there as failed when it is thrown away, but not when it turns
+    -- out to be done after all.
+    delete from legwork.finished_jobs f
+    using gone g
+    where f.id = g.id and g.locked_at is null and g.attempts >= g.max_attempts
+      and (v_end = 'completed' or exists (select from legwork.reported_outcomes() o where o.id = g.id));
+  end if;
+
+  insert into legwork.finished_jobs (
+    id, task, queue, state, priority, attempts, max_attempts, payload, result, error, run_at, created_at, started_at,
+    finished_at, worker, job_key, serial_key, tenant, correlation_id, parent_id
+  )
+  select
+    g.id, coalesce(t.identifier, 'task ' || g.task_id), coalesce(d.queue, 'default'),
+    case when o.id is not null or g.locked_at >= now() - interval '4 hours' then 'completed' else v_end end,
+    g.priority, g.attempts, g.max_attempts, g.payload, o.result, g.last_error, g.run_at, g.created_at,
+    coalesce(o.started_at, g.locked_at), coalesce(o.finished_at, clock_timestamp()), g.locked_by, g.key,
+    case when g.job_queue_id is not null then
+      (select q.queue_name from graphile_worker._private_job_queues q where q.id = g.job_queue_id)
+    end,
+    case when g.flags is not null then legwork.flag_value(g.flags, 'tenant') end,
+    case when g.flags is not null then legwork.flag_value(g.flags, 'correlation') end,
+    case when g.flags is not null then legwork.flag_value(g.flags, 'parent')::bigint end
+  from gone g
+  left join graphile_worker._private_tasks t on t.id = g.task_id
+  left join legwork.task_definitions d on d.name = t.identifier
+  left join legwork.reported_outcomes() o on o.id = g.id
+  where g.locked_at is not null or g.attempts < g.max_attempts or v_end = 'completed' or o.id is not null;
+  return null;
+end $$;
+comment on function legwork.tg_jobs__record_finished() is
+  'Writes what has just left graphile-worker''s job table into legwork.finished_jobs: completed by a worker or by complete_jobs, else cancelled.';
+
+create function legwork.tg_jobs__decide_retry() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if exists (select from legwork.reported_outcomes() o where o.id = new.id and o.is_final) then
+    -- As permanently_fail_jobs does it: the job is kept, is not fetched again, and all its attempts are there for a retry.
+    new.attempts := new.max_attempts;
+  end if;
+  return new;
+end $$;
+comment on function legwork.tg_jobs__decide_retry() is
+  'Ends a job whose worker has said that another attempt is pointless, such as one with a payload that does not fit.';
+
+create function legwork.tg_jobs__record_attempt() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_attempt_ended boolean := old.locked_at is not null and new.locked_at is null and new.attempts >= old.attempts;
+  v_had_failed boolean := old.locked_at is null and old.attempts >= old.max_attempts;
+  v_has_failed boolean := new.locked_at is null and new.attempts >= new.max_attempts;
+  -- Releasing a stale lock moves run_at to now at most; failing always moves it ahead.
+  v_lost boolean := v_attempt_ended and new.run_at <= now();
+  v_task text;
+  v_queue text;
+  v_outcome record;
+begin
+  if v_had_failed and not v_has_failed then
+    delete from legwork.finished_jobs where id = new.id;
+  end if;
+  if not v_attempt_ended and (v_had_failed or not v_has_failed) then
+    return null;
+  end if;
+
+  select t.identifier, coalesce(d.queue, 'default') into v_task, v_queue
+  from graphile_worker._private_tasks t
+  left join legwork.task_definitions d on d.name = t.identifier
+  where t.id = new.task_id;
+  select * into v_outcome from legwork.reported_outcomes() o where o.id = new.id and v_attempt_ended;
+
+  if v_attempt_ended then
+    insert into legwork.failed_attempts (
+      job_id, attempt, task, queue, error_name, error_message, error_stack, error_code, started_at, failed_at, retry_at,
+      worker, tenant, correlation_id
+    ) values (
+      new.id, old.attempts, v_task, v_queue,
+      case when v_lost then 'WorkerLost' else v_outcome.error_name end,
+      case when v_lost then 'The worker did not finish this attempt and its lock was released.' else new.last_error end,
+      v_outcome.error_stack, v_outcome.error_code, coalesce(v_outcome.started_at, old.locked_at),
+      coalesce(v_outcome.finished_at, clock_timestamp()), case when not v_has_failed then new.run_at end, old.locked_by,
+      case when new.flags is not null then legwork.flag_value(new.flags, 'tenant') end,
+      case when new.flags is not null then legwork.flag_value(new.flags, 'correlation') end
+    );
+  end if;
+
+  if v_has_failed and not v_had_failed then
+    insert into legwork.finished_jobs (
+      id, task, queue, state, priority, attempts, max_attempts, payload, error, run_at, created_at, started_at,
+      finished_at, worker, job_key, serial_key, tenant, correlation_id, parent_id
+    ) values (
+      new.id, v_task, v_queue, 'failed', new.priority, old.attempts, new.max_attempts, new.payload, new.last_error,
+      old.run_at, new.created_at, coalesce(v_outcome.started_at, old.locked_at),
+      coalesce(v_outcome.finished_at, clock_timestamp()), old.locked_by, new.key,
+      (select q.queue_name from graphile_worker._private_job_queues q where q.id = new.job_queue_id),
+      case when new.flags is not null then legwork.flag_value(new.flags, 'tenant') end,
+      case when new.flags is not null then legwork.flag_value(new.flags, 'correlation') end,
+      case when new.flags is not null then legwork.flag_value(new.flags, 'parent')::bigint end
+    );
+  end if;
+  return null;
+end $$;
+comment on function legwork.tg_jobs__record_attempt() is
+  'Records an attempt that ended without completing its job, a job that has failed for good, and the return of one that was given another chance.';
+
+create trigger _legwork_decide_retry before update on graphile_worker._private_jobs
+  for each row when (old.locked_at is not null and new.locked_at is null and new.attempts >= old.attempts)
+  execute function legwork.tg_jobs__decide_retry();
+create trigger _legwork_record_finished after delete on graphile_worker._private_jobs
+  referencing old table as gone for each statement execute function legwork.tg_jobs__record_finished();
+-- Fetching and giving back are the hot updates and pass by: only an attempt that ended, or a change between failed and not, gets in.
+create trigger _legwork_record_attempt after update on graphile_worker._private_jobs
+  for each row when (
+    (old.locked_at is not null and new.locked_at is null and new.attempts >= old.attempts)
+    or (old.locked_at is null and old.attempts >= old.max_attempts)
+      is distinct from (new.locked_at is null and new.attempts >= new.max_attempts)
+  ) execute function legwork.tg_jobs__record_attempt();
+
+-- Jobs that failed before Legwork came are shown too.
+insert into legwork.finished_jobs (
+  id, task, queue, state, priority, attempts, max_attempts, payload, error, run_at, created_at, finished_at, job_key,
+  serial_key, tenant, correlation_id
+)
+select
+  j.id, t.identifier, 'default', 'failed', j.priority, j.attempts, j.max_attempts, j.payload, j.last_error, j.run_at,
+  j.created_at, least(j.updated_at, now()), j.key, q.queue_name, legwork.flag_value(j.flags, 'tenant'),
+  legwork.flag_value(j.flags, 'correlation')
+from graphile_worker._private_jobs j
+join graphile_worker._private_tasks t on t.id = j.task_id
+left join graphile_worker._private_job_queues q on q.id = j.job_queue_id
+where j.locked_at is null and j.attempts >= j.max_attempts;

@@ -1,0 +1,95 @@
+-- Retention: history is partitioned by time; partitions are made ahead and dropped when their time has passed.
+--
+-- Every Legwork process calls legwork.maintain_history() at its start and every few minutes, so nobody has to schedule it.
+-- Locks: ACCESS EXCLUSIVE on a default partition or on a history table, for milliseconds and only when one is made or
+-- dropped. Whoever holds a table longer (a dump) is left in peace: the step gives up after 200 ms and is tried again.
+
+create function legwork.history_partitions()
+returns table (parent regclass, partition regclass, lower_bound timestamptz, upper_bound timestamptz)
+language sql stable set search_path = pg_catalog, pg_temp set timezone = 'UTC' set datestyle = 'ISO'
+as $$
+  select i.inhparent::regclass, c.oid::regclass, b.bounds[1]::timestamptz, b.bounds[2]::timestamptz
+  from pg_inherits i
+  join pg_class c on c.oid = i.inhrelid
+  cross join lateral (
+    select regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \(''([^'']+)''\) TO \(''([^'']+)''\)') as bounds
+  ) b
+  where i.inhparent in ('legwork.finished_jobs'::regclass, 'legwork.failed_attempts'::regclass)
+    and b.bounds is not null
+$$;
+comment on function legwork.history_partitions() is 'The partitions of the history with the time each covers; the default partitions are not among them.';
+
+create function legwork.maintain_history()
+returns table (step text, relation text)
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp set timezone = 'UTC' set datestyle = 'ISO' set lock_timeout = '200ms'
+as $$
+declare
+  v_retention interval := (select s.value::interval from legwork.settings s where s.name = 'history_retention');
+  -- An eighth of the retention, in whole days: about ten partitions in all, because planning slows with their number
+  -- (0.5 ms at 12, 11 ms at 365).
+  v_width interval := make_interval(days => greatest(1, least(31, ceil(extract(epoch from v_retention) / 86400 / 8)::int)));
+  v_parent record;
+  v_old record;
+  v_lower timestamptz;
+  v_upper timestamptz;
+  v_name text;
+begin
+  -- One at a time; whoever comes second has nothing to do.
+  if not pg_try_advisory_xact_lock(hashtext('legwork.maintain_history')) then
+    return;
+  end if;
+  for v_parent in
+    select * from (values ('finished_jobs', 'finished_at'), ('failed_attempts', 'failed_at')) as p (name, by_column)
+  loop
+    loop
+      select coalesce(max(p.upper_bound), date_trunc('day', now())) into v_lower
+      from legwork.history_partitions() p where p.parent = format('legwork.%I', v_parent.name)::regclass;
+      exit when v_lower > now() + v_width;
+      -- After a pause longer than what was made ahead, the rows of the gap stay in the default partition.
+      v_lower := greatest(v_lower, date_trunc('day', now()));
+      v_upper := v_lower + v_width;
+      v_name := format('%s_%s', v_parent.name, to_char(v_lower, 'YYYYMMDD'));
+      begin
+        execute format('create table legwork.%I (like legwork.%I including defaults including storage)', v_name, v_parent.name);
+        execute format('alter table legwork.%I enable row level security', v_name);
+        -- Attaching is refused while the default partition holds a row of that time; nobody adds one behind this lock.
+        execute format('lock table legwork.%I in access exclusive mode', v_parent.name || '_default');
+        execute format(
+          'with moved as (delete from only legwork.%1$I where %2$I >= %3$L and %2$I < %4$L returning *) insert into legwork.%5$I select * from moved',
+          v_parent.name || '_default', v_parent.by_column, v_lower, v_upper, v_name);
+        execute format('alter table legwork.%I attach partition legwork.%I for values from (%L) to (%L)',
+          v_parent.name, v_name, v_lower, v_upper);
+        step := 'created'; relation := 'legwork.' || v_name; return next;
+      exception when lock_not_available then
+        step := 'busy'; relation := 'legwork.' || v_parent.name; return next;
+        exit;
+      end;
+    end loop;
+    for v_old in
+      select p.partition from legwork.history_partitions() p
+      where p.parent = format('legwork.%I', v_parent.name)::regclass and p.upper_bound <= now() - v_retention
+    loop
+      begin
+        execute format('drop table %s', v_old.partition);
+        step := 'dropped'; relation := v_old.partition::text; return next;
+      exception when lock_not_available then
+        step := 'busy'; relation := v_old.partition::text; return next;
+      end;
+    end loop;
+    execute format('delete from only legwork.%I where %I < $1', v_parent.name || '_default', v_parent.by_column)
+      using now() - v_retention;
+  end loop;
+
+  -- A failed job can be retried as long as the history shows it, and no longer.
+  delete from graphile_worker._private_jobs j
+  where j.locked_at is null and j.attempts >= j.max_attempts and j.run_at < now() - v_retention
+    and not exists (select from legwork.finished_jobs f where f.id = j.id);
+end $$;
+comment on function legwork.maintain_history() is
+  'Makes the partitions that will be needed and drops those older than the setting history_retention. Safe to call at any '
+  'time and from any number of processes. Returns what it did: created, dropped, or busy for a step that was given up '
+  'because somebody held the table and that the next call tries again.';
+revoke execute on function legwork.maintain_history() from public;
+
+select legwork.maintain_history();

@@ -1,0 +1,110 @@
+-- The reading side. Each view is shaped for its plan: a branch of a union is merged in order only if it is one table
+-- without joins and without a where, so look-ups are scalar subqueries and the one condition stands outside the union.
+
+create view legwork.jobs as
+select
+  u.id, u.task, u.queue, u.state, u.priority, u.attempts, u.max_attempts, u.payload, u.result, u.error, u.run_at,
+  u.created_at, u.started_at, u.finished_at, u.worker, u.job_key, u.serial_key, u.tenant, u.correlation_id, u.parent_id
+from (
+  select
+    j.id,
+    (select t.identifier from graphile_worker._private_tasks t where t.id = j.task_id) as task,
+    coalesce(
+      (select d.queue from graphile_worker._private_tasks t join legwork.task_definitions d on d.name = t.identifier where t.id = j.task_id),
+      'default') as queue,
+    case
+      when j.locked_at is not null then 'running'::legwork.job_state
+      when j.run_at > now() then case when j.attempts > 0 then 'retrying'::legwork.job_state else 'scheduled'::legwork.job_state end
+      else 'pending'::legwork.job_state
+    end as state,
+    j.priority, j.attempts, j.max_attempts, j.payload, null::jsonb as result, j.last_error as error, j.run_at, j.created_at,
+    j.locked_at as started_at, null::timestamptz as finished_at, j.locked_by as worker, j.key as job_key,
+    (select q.queue_name from graphile_worker._private_job_queues q where q.id = j.job_queue_id) as serial_key,
+    legwork.flag_value(j.flags, 'tenant') as tenant,
+    legwork.flag_value(j.flags, 'correlation') as correlation_id,
+    legwork.flag_value(j.flags, 'parent')::bigint as parent_id,
+    -- A failed job is kept in graphile-worker's table too; the history is what shows it.
+    (j.locked_at is not null or j.attempts < j.max_attempts) as shown
+  from graphile_worker._private_jobs j
+  union all
+  select
+    f.id, f.task, f.queue, f.state, f.priority, f.attempts, f.max_attempts, f.payload, f.result, f.error, f.run_at,
+    f.created_at, f.started_at, f.finished_at, f.worker, f.job_key, f.serial_key, f.tenant, f.correlation_id, f.parent_id,
+    true
+  from legwork.finished_jobs f
+) u
+where u.shown;
+comment on view legwork.jobs is 'Every job, waiting, running and finished, one row each. Order by id: newest last.';
+comment on column legwork.jobs.id is E'@notNull\nThe job''s id, as given by add_job.';
+comment on column legwork.jobs.task is E'@notNull\nThe task to run.';
+comment on column legwork.jobs.queue is E'@notNull\nThe queue the task belongs to.';
+comment on column legwork.jobs.state is E'@notNull\nWhere the job is.';
+comment on column legwork.jobs.priority is E'@notNull\nSmaller runs first.';
+comment on column legwork.jobs.attempts is E'@notNull\nAttempts used, the running one included.';
+comment on column legwork.jobs.max_attempts is E'@notNull\nAttempts allowed.';
+comment on column legwork.jobs.payload is 'What the task is given.';
+comment on column legwork.jobs.result is 'What the task returned; null until the job has completed.';
+comment on column legwork.jobs.error is 'The message of the last error; null when no attempt failed.';
+comment on column legwork.jobs.run_at is E'@notNull\nWhen it may start.';
+comment on column legwork.jobs.created_at is E'@notNull\nWhen it was enqueued.';
+comment on column legwork.jobs.started_at is 'When its last attempt started; while it runs, when a worker fetched it. Null before that.';
+comment on column legwork.jobs.finished_at is 'When it ended; null before that.';
+comment on column legwork.jobs.worker is 'The worker that has it or had it last.';
+comment on column legwork.jobs.job_key is 'The job''s key, if it has one.';
+comment on column legwork.jobs.serial_key is 'Jobs with the same serial key run one at a time (graphile-worker''s queue_name).';
+comment on column legwork.jobs.tenant is 'Whose job it is.';
+comment on column legwork.jobs.correlation_id is 'Shared by everything that came from one cause.';
+comment on column legwork.jobs.parent_id is 'The job that enqueued this one.';
+
+create view legwork.attempts as
+select
+  a.job_id, a.attempt, a.task, a.state, a.error_name, a.error_message, a.error_stack, a.error_code, a.started_at,
+  a.finished_at, a.retry_at, a.worker, a.tenant, a.correlation_id
+from (
+  select
+    f.job_id, f.attempt, f.task, 'failed'::legwork.job_state as state, f.error_name, f.error_message, f.error_stack,
+    f.error_code, f.started_at, f.failed_at as finished_at, f.retry_at, f.worker, f.tenant, f.correlation_id, true as shown
+  from legwork.failed_attempts f
+  union all
+  select
+    f.id, f.attempts, f.task, f.state, null, null, null, null, f.started_at, f.finished_at, null::timestamptz, f.worker,
+    f.tenant, f.correlation_id, f.state = 'completed' and f.worker is not null
+  from legwork.finished_jobs f
+  union all
+  select
+    j.id, j.attempts, (select t.identifier from graphile_worker._private_tasks t where t.id = j.task_id),
+    'running'::legwork.job_state, null, null, null, null, j.locked_at, null::timestamptz, null::timestamptz, j.locked_by,
+    legwork.flag_value(j.flags, 'tenant'), legwork.flag_value(j.flags, 'correlation'), j.locked_at is not null
+  from graphile_worker._private_jobs j
+) a
+where a.shown;
+comment on view legwork.attempts is 'Every execution of every job: failed, completed and running ones. Look up by job_id.';
+comment on column legwork.attempts.job_id is E'@notNull\nThe job.';
+comment on column legwork.attempts.attempt is E'@notNull\nWhich attempt, counted from 1.';
+comment on column legwork.attempts.task is E'@notNull\nThe task that ran.';
+comment on column legwork.attempts.state is E'@notNull\nrunning, completed or failed.';
+comment on column legwork.attempts.error_name is 'The error''s class; WorkerLost when its worker died.';
+comment on column legwork.attempts.error_message is 'The error''s message.';
+comment on column legwork.attempts.error_stack is 'Where it was thrown.';
+comment on column legwork.attempts.error_code is 'The error''s code, such as ECONNREFUSED or a SQLSTATE.';
+comment on column legwork.attempts.started_at is 'When it started.';
+comment on column legwork.attempts.finished_at is 'When it ended; null while it runs.';
+comment on column legwork.attempts.retry_at is 'When the next attempt was due; null after the last one.';
+comment on column legwork.attempts.worker is 'The worker that ran it.';
+comment on column legwork.attempts.tenant is 'Whose job it is.';
+comment on column legwork.attempts.correlation_id is 'Shared by everything that came from one cause.';
+
+create view legwork.tasks as
+select
+  t.identifier as name, d.description, coalesce(d.queue, 'default') as queue, d.payload_schema, d.result_schema,
+  d.registered_at, d.updated_at
+from graphile_worker._private_tasks t
+left join legwork.task_definitions d on d.name = t.identifier;
+comment on view legwork.tasks is 'Every task that a worker has announced or that a job was made for.';
+comment on column legwork.tasks.name is E'@notNull\nThe task''s name.';
+comment on column legwork.tasks.description is 'What it does, in its author''s words.';
+comment on column legwork.tasks.queue is E'@notNull\nThe queue it belongs to.';
+comment on column legwork.tasks.payload_schema is 'JSON Schema of its payload; null when it takes anything.';
+comment on column legwork.tasks.result_schema is 'JSON Schema of its result; null when it is not described.';
+comment on column legwork.tasks.registered_at is 'When a Legwork worker first told of it; null when none has.';
+comment on column legwork.tasks.updated_at is 'When a Legwork worker last told something new of it.';

@@ -1,0 +1,135 @@
+-- Workers: who is alive, and giving a dead worker's jobs to the others.
+--
+-- A worker says every second that it lives. One that has been silent for legwork.worker_grace() is suspected, and if it is
+-- still silent at a later look, its jobs are given back. Two looks, because a database that stalls makes every
+-- worker look silent at once: after the stall they all speak again before anybody looks a second time.
+
+create table legwork.worker_processes (
+  id text primary key,
+  host text not null,
+  pid integer not null,
+  concurrency integer not null,
+  tasks text[] not null,
+  running bigint[] not null default '{}',
+  started_at timestamptz not null default clock_timestamp(),
+  seen_at timestamptz not null default clock_timestamp(),
+  suspected_at timestamptz
+);
+comment on table legwork.worker_processes is 'One row per running Legwork worker; it goes when the worker stops or is given up.';
+comment on column legwork.worker_processes.id is 'graphile-worker''s name for the worker pool, as in a job''s locked_by.';
+comment on column legwork.worker_processes.host is 'The host name of its machine.';
+comment on column legwork.worker_processes.pid is 'Its process id there.';
+comment on column legwork.worker_processes.concurrency is 'Jobs it runs at a time.';
+comment on column legwork.worker_processes.tasks is 'The tasks it can run.';
+comment on column legwork.worker_processes.running is 'The jobs it was running when it was last seen.';
+comment on column legwork.worker_processes.started_at is 'When it started.';
+comment on column legwork.worker_processes.seen_at is 'When it last said that it lives.';
+comment on column legwork.worker_processes.suspected_at is 'When another worker first found it silent; null while it speaks.';
+alter table legwork.worker_processes enable row level security;
+
+create function legwork.worker_grace() returns interval
+language sql immutable parallel safe
+return interval '5 seconds';
+comment on function legwork.worker_grace() is
+  'How long a worker may be silent before it is suspected: five missed beats. With the second look two seconds later its jobs '
+  'run elsewhere within 10 seconds.';
+
+create function legwork.worker_beat(
+  id text, host text, pid integer, concurrency integer, tasks text[], running bigint[]
+) returns timestamptz
+language sql volatile
+begin atomic
+  insert into legwork.worker_processes as w (id, host, pid, concurrency, tasks, running)
+  values (worker_beat.id, worker_beat.host, worker_beat.pid, worker_beat.concurrency, worker_beat.tasks, worker_beat.running)
+  on conflict on constraint worker_processes_pkey do update set
+    running = excluded.running, seen_at = clock_timestamp(), suspected_at = null;
+  select clock_timestamp();
+end;
+comment on function legwork.worker_beat(text, text, integer, integer, text[], bigint[]) is
+  'A worker says that it lives, what it is and which jobs it runs. Returns the database''s clock.';
+
+create function legwork.give_back_jobs(worker text) returns integer
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_count integer;
+begin
+  -- The attempt is given back as well: most of these jobs were only fetched ahead, and one that has used its last attempt
+  -- must still run.
+  with returned as (
+    update graphile_worker._private_jobs j
+    set locked_at = null, locked_by = null, attempts = greatest(0, j.attempts - 1), run_at = greatest(j.run_at, now())
+    where j.locked_by = worker
+    returning j.id
+  ), unlocked as (
+    update graphile_worker._private_job_queues q set locked_at = null, locked_by = null where q.locked_by = worker
+  )
+  select count(*) into v_count from returned;
+  if v_count > 0 then
+    perform pg_notify('jobs:insert', json_build_object('r', random()::text, 'count', v_count)::text);
+  end if;
+  return v_count;
+end $$;
+comment on function legwork.give_back_jobs(text) is
+  'Gives every job that a worker holds back to the others, without using an attempt. Returns how many. Only for a worker that has stopped.';
+revoke execute on function legwork.give_back_jobs(text) from public;
+
+create function legwork.worker_stopped(id text) returns integer
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  delete from legwork.worker_processes w where w.id = worker_stopped.id;
+  return legwork.give_back_jobs(id);
+end $$;
+comment on function legwork.worker_stopped(text) is
+  'A worker says that it has stopped: its row goes and jobs it still holds are given back. Returns how many there were.';
+revoke execute on function legwork.worker_stopped(text) from public;
+
+create function legwork.recover_jobs() returns table (worker text, jobs integer)
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_dead record;
+begin
+  -- skip locked: a worker that is just speaking is not silent, and two workers do not bury a third one twice.
+  for v_dead in
+    select w.id, w.running, w.suspected_at from legwork.worker_processes w
+    where w.seen_at < clock_timestamp() - legwork.worker_grace()
+    for update skip locked
+  loop
+    if v_dead.suspected_at is null then
+      update legwork.worker_processes w set suspected_at = clock_timestamp() where w.id = v_dead.id;
+    elsif v_dead.suspected_at < clock_timestamp() - interval '2 seconds' then
+      insert into legwork.failed_attempts (
+        job_id, attempt, task, queue, error_name, error_message, started_at, failed_at, retry_at, worker, tenant, correlation_id
+      )
+      select j.id, j.attempts, t.identifier, coalesce(d.queue, 'default'), 'WorkerLost',
+        format('Worker %s was not heard of again; the job was given to another.', v_dead.id), j.locked_at,
+        clock_timestamp(), clock_timestamp(), v_dead.id, legwork.flag_value(j.flags, 'tenant'),
+        legwork.flag_value(j.flags, 'correlation')
+      from graphile_worker._private_jobs j
+      join graphile_worker._private_tasks t on t.id = j.task_id
+      left join legwork.task_definitions d on d.name = t.identifier
+      where j.id = any (v_dead.running) and j.locked_by = v_dead.id;
+      worker := v_dead.id;
+      jobs := legwork.give_back_jobs(v_dead.id);
+      delete from legwork.worker_processes w where w.id = v_dead.id;
+      return next;
+    end if;
+  end loop;
+end $$;
+comment on function legwork.recover_jobs() is
+  'Gives the jobs of dead workers to the others. Every worker calls it every second. Returns the workers that were given up, '
+  'with the number of jobs each held.';
+revoke execute on function legwork.recover_jobs() from public;
+
+create view legwork.workers as
+select w.id, w.host, w.pid, w.concurrency, w.tasks, w.running, w.started_at, w.seen_at, w.suspected_at is not null as suspected
+from legwork.worker_processes w;
+comment on view legwork.workers is 'The Legwork workers that are alive or were a moment ago.';
+comment on column legwork.workers.id is E'@notNull\ngraphile-worker''s name for the worker pool, as in a job''s worker.';
+comment on column legwork.workers.host is E'@notNull\nThe host name of its machine.';
+comment on column legwork.workers.pid is E'@notNull\nIts process id there.';
+comment on column legwork.workers.concurrency is E'@notNull\nJobs it runs at a time.';
+comment on column legwork.workers.tasks is E'@notNull\nThe tasks it can run.';
+comment on column legwork.workers.running is E'@notNull\nThe jobs it was running when it was last seen.';
+comment on column legwork.workers.started_at is E'@notNull\nWhen it started.';
+comment on column legwork.workers.seen_at is E'@notNull\nWhen it last said that it lives.';
+comment on column legwork.workers.suspected is E'@notNull\nWhether it has been silent for too long.';

@@ -1,0 +1,123 @@
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import ms from "ms";
+import { z } from "zod";
+import { LegworkError, toError } from "./errors.ts";
+import { LOG_LEVELS } from "./log.ts";
+
+/** A length of time as "250ms", "30s", "5m", "1h", "2d", or a number of milliseconds; read as milliseconds. */
+export const duration = z.union([z.number(), z.string()]).transform((value, context) => {
+  const milliseconds = typeof value === "number" ? value : ms(value as ms.StringValue);
+  if (typeof milliseconds === "number" && Number.isFinite(milliseconds) && milliseconds >= 0) return milliseconds;
+  context.addIssue({ code: "custom", message: `'${value}' is not a duration such as 500ms, 30s, 5m or 2h` });
+  return z.NEVER;
+});
+
+const configSchema = z.strictObject({
+  /** The database to use. Without one, `up` starts a Postgres of its own in the data directory. */
+  databaseUrl: z.url({ protocol: /^postgres(ql)?$/, error: "expected postgres://user:password@host:port/database" }).optional(),
+  /** Where the embedded Postgres, its password, the API token and ready.json are kept. */
+  dataDir: z.string().min(1).default(".legwork"),
+  /** The address the server listens on. */
+  host: z.string().min(1).default("127.0.0.1"),
+  /** The port the server listens on; 0 takes a free one. */
+  port: z.coerce.number().int().min(0).max(65_535).default(4400),
+  /** Directories of task files, or single files that export several tasks. */
+  tasks: z.array(z.string().min(1)).min(1).default(["tasks"]),
+  /** graphile-worker's crontab; a file that does not exist means no schedules. */
+  crontab: z.string().min(1).default("crontab"),
+  /** Jobs that one worker runs at a time. */
+  concurrency: z.coerce.number().int().min(1).max(10_000).default(10),
+  /** Jobs fetched ahead in one statement; 0 fetches one at a time. */
+  localQueueSize: z.coerce.number().int().min(0).max(10_000).default(100),
+  /** How long a stopping worker lets running jobs finish before it gives them back. */
+  shutdownTimeout: duration.default(25_000),
+  logLevel: z.enum(LOG_LEVELS).default("info"),
+});
+
+export type Config = Readonly<z.output<typeof configSchema>>;
+export type ConfigInput = z.input<typeof configSchema>;
+
+/** What `legwork.config.ts` may also hold: code that runs in the process of `legwork up`. */
+export interface ConfigFile extends ConfigInput {
+  /** Called once by `legwork up`, with a connection to the migrated database, before the first job is fetched. */
+  onStart?: (context: { databaseUrl: string }) => Promise<void>;
+}
+
+/** Gives a `legwork.config.ts` its types; returns what it was given. */
+export function defineConfig(config: ConfigFile): ConfigFile {
+  return config;
+}
+
+/** The environment variable of each setting. */
+const ENVIRONMENT = {
+  databaseUrl: "DATABASE_URL",
+  dataDir: "LEGWORK_DATA_DIR",
+  host: "LEGWORK_HOST",
+  port: "LEGWORK_PORT",
+  tasks: "LEGWORK_TASKS",
+  crontab: "LEGWORK_CRONTAB",
+  concurrency: "LEGWORK_CONCURRENCY",
+  localQueueSize: "LEGWORK_LOCAL_QUEUE_SIZE",
+  shutdownTimeout: "LEGWORK_SHUTDOWN_TIMEOUT",
+  logLevel: "LEGWORK_LOG_LEVEL",
+} as const satisfies Record<keyof Config, string>;
+
+export interface LoadedConfig {
+  readonly config: Config;
+  readonly onStart: ConfigFile["onStart"];
+}
+
+/**
+ * Resolves the configuration once: flags, then the environment, then `legwork.config.ts` of the working directory, then
+ * the defaults. An empty variable counts as not set. Throws LW514 naming the setting, where it came from and what it
+ * should be.
+ */
+export async function loadConfig(
+  flags: Partial<ConfigInput> = {},
+  environment: NodeJS.ProcessEnv = process.env,
+  directory: string = process.cwd(),
+): Promise<LoadedConfig> {
+  const { onStart, ...file } = await readConfigFile(directory);
+  const merged: Record<string, unknown> = { ...file };
+  const origin = new Map<string, string>(Object.keys(file).map((key) => [key, "legwork.config.ts"]));
+  for (const [key, variable] of Object.entries(ENVIRONMENT)) {
+    const value = environment[variable];
+    if (value === undefined || value === "") continue;
+    merged[key] = key === "tasks" ? value.split(",") : value;
+    origin.set(key, variable);
+  }
+  for (const [key, value] of Object.entries(flags)) {
+    if (value === undefined) continue;
+    merged[key] = value;
+    origin.set(key, `--${key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`);
+  }
+  const parsed = configSchema.safeParse(merged);
+  if (parsed.success) return { config: Object.freeze(parsed.data), onStart };
+  const issue = parsed.error.issues[0];
+  const key = String(issue?.path[0] ?? (issue?.code === "unrecognized_keys" ? issue.keys[0] : ""));
+  throw new LegworkError("LW514", `${origin.get(key) ?? key}: ${issue?.message ?? "not valid"}.`, {
+    hint: `Settings: ${Object.keys(ENVIRONMENT).join(", ")}. See docs/configuration.md.`,
+  });
+}
+
+async function readConfigFile(directory: string): Promise<ConfigFile> {
+  for (const name of ["legwork.config.ts", "legwork.config.js", "legwork.config.mjs"]) {
+    const path = resolve(directory, name);
+    if (!existsSync(path)) continue;
+    try {
+      const loaded = (await import(pathToFileURL(path).href)) as { default?: ConfigFile };
+      if (loaded.default === null || typeof loaded.default !== "object") {
+        throw new TypeError("its default export is not an object");
+      }
+      return loaded.default;
+    } catch (error) {
+      throw new LegworkError("LW514", `${path} cannot be read: ${toError(error).message}.`, {
+        hint: "It should `export default defineConfig({ … })`.",
+        cause: error,
+      });
+    }
+  }
+  return {};
+}

@@ -1,0 +1,189 @@
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Logger as GraphileLogger, runMigrations } from "graphile-worker";
+import { LegworkError } from "../errors.ts";
+import type { Logger } from "../log.ts";
+import { assertDatabase, type Pool, type PoolClient, transaction } from "./pool.ts";
+
+/** Any number that nobody else uses; "legwork" in ASCII, cut to 31 bits. */
+const MIGRATION_LOCK = 0x6c_65_67;
+
+/** The newest migration of graphile-worker 0.18.0. Its private tables may differ in any other version. */
+const GRAPHILE_WORKER_SCHEMA = 20;
+
+/** What our SQL touches of graphile-worker's private tables. */
+const GRAPHILE_WORKER_COLUMNS = {
+  _private_jobs: [
+    "id", "job_queue_id", "task_id", "payload", "priority", "run_at", "attempts", "max_attempts", "last_error",
+    "created_at", "updated_at", "key", "locked_at", "locked_by", "revision", "flags", "is_available",
+  ],
+  _private_job_queues: ["id", "queue_name", "locked_at", "locked_by", "is_available"],
+  _private_tasks: ["id", "identifier"],
+} as const;
+
+/** graphile-worker reports each of its twenty migrations; ours says in one line what was done. */
+const quietLogger = new GraphileLogger(() => () => {});
+
+export interface Migration {
+  readonly id: number;
+  readonly name: string;
+  readonly sql: string;
+  /** SHA-256 of the file. */
+  readonly checksum: string;
+}
+
+export interface MigrationResult {
+  /** Names of the migrations that this call applied, in order. */
+  readonly applied: readonly string[];
+}
+
+/**
+ * The directory of the numbered migrations: beside `src/` in a checkout, beside `dist/` in the published package.
+ */
+export function migrationsDirectory(): string {
+  let directory = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(directory, "sql", "000001_history.sql"))) {
+    const parent = dirname(directory);
+    if (parent === directory) throw new Error("The sql directory of Legwork is missing.");
+    directory = parent;
+  }
+  return join(directory, "sql");
+}
+
+export function readMigrations(directory: string = migrationsDirectory()): Migration[] {
+  return readdirSync(directory)
+    .filter((file) => /^\d{6}_.+\.sql$/.test(file))
+    .sort()
+    .map((file) => {
+      const sql = readFileSync(join(directory, file), "utf8");
+      return {
+        id: Number(file.slice(0, 6)),
+        name: file.slice(0, -".sql".length),
+        sql,
+        checksum: createHash("sha256").update(sql).digest("hex"),
+      };
+    });
+}
+
+/**
+ * Brings the database to the schema of this version: installs graphile-worker's schema where there is none, then every
+ * migration that is missing, all in one transaction, so that a failure leaves nothing behind. Any number of processes
+ * may call it at once; one migrates and the others wait for it. A graphile-worker schema that is there is never changed.
+ *
+ * Throws LW503 when the database cannot be reached, LW510 when Postgres or graphile-worker's schema is not a supported
+ * version, and LW511 when a migration was changed after it was applied or the database is newer than this version.
+ */
+export async function migrate(pool: Pool, log: Logger, migrations: Migration[] = readMigrations()): Promise<MigrationResult> {
+  await assertDatabase(pool);
+  return await transaction(pool, async (client) => {
+    // Held until the transaction ends, by whichever process comes first.
+    await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
+    await assertGraphileWorker(pool, client);
+    const pending = await pendingMigrations(client, migrations);
+    if (pending.length === 0) return { applied: [] };
+    // An open transaction elsewhere that has written a job would make us, and everyone behind us, wait for as long as it likes.
+    await client.query("set local lock_timeout = '10s'");
+    for (const migration of pending) {
+      await client.query(migration.sql);
+      await client.query("insert into legwork.migrations (id, name, checksum) values ($1, $2, $3)", [
+        migration.id, migration.name, migration.checksum,
+      ]);
+      log.info({ migration: migration.name }, "Migrated.");
+    }
+    return { applied: pending.map((migration) => migration.name) };
+  });
+}
+
+/**
+ * Removes everything of Legwork from the database. graphile-worker and the jobs that wait in it stay and run as before;
+ * the history is gone. Returns false when there was nothing to remove.
+ */
+export async function uninstall(pool: Pool): Promise<boolean> {
+  await assertDatabase(pool);
+  return await transaction(pool, async (client) => {
+    await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
+    const { rows } = await client.query("select to_regnamespace('legwork') is not null as installed");
+    await client.query("set local lock_timeout = '10s'");
+    // Our triggers on graphile-worker's table and on users' tables hang on our functions and go with them.
+    await client.query("drop schema if exists legwork cascade");
+    return rows[0]?.installed === true;
+  });
+}
+
+async function assertGraphileWorker(pool: Pool, client: PoolClient): Promise<void> {
+  const installed = async (): Promise<number | null> => {
+    // Read from the catalog's tables: to_regclass would answer from what this transaction saw before (Postgres 15).
+    const { rows: found } = await client.query(
+      "select from pg_catalog.pg_tables where schemaname = 'graphile_worker' and tablename = 'migrations'",
+    );
+    if (found.length === 0) return null;
+    const { rows: [latest] } = await client.query("select coalesce(max(id), 0) as id from graphile_worker.migrations");
+    return latest.id;
+  };
+  if ((await installed()) === null) {
+    // On another connection and committed by itself; our transaction waits and sees it.
+    await runMigrations({ pgPool: pool, logger: quietLogger });
+  }
+  const schema = await installed();
+  if (schema !== GRAPHILE_WORKER_SCHEMA) {
+    throw new LegworkError(
+      "LW510",
+      `The schema graphile_worker is at migration ${schema}; Legwork is made for graphile-worker 0.18.0 with migration ${GRAPHILE_WORKER_SCHEMA}.`,
+      {
+        hint: (schema ?? 0) < GRAPHILE_WORKER_SCHEMA
+          ? "Upgrade your workers to graphile-worker 0.18.0, run `npx graphile-worker@0.18.0 --schema-only`, then try again."
+          : "Install a version of Legwork that is made for your graphile-worker.",
+      },
+    );
+  }
+  for (const [table, columns] of Object.entries(GRAPHILE_WORKER_COLUMNS)) {
+    const { rows } = await client.query<{ attname: string }>(
+      "select attname from pg_attribute where attrelid = to_regclass('graphile_worker.' || $1) and attnum > 0 and not attisdropped",
+      [table],
+    );
+    const missing = columns.filter((column) => !rows.some((row) => row.attname === column));
+    if (missing.length > 0) {
+      throw new LegworkError("LW510", `graphile_worker.${table} lacks the columns ${missing.join(", ")}.`, {
+        hint: "The schema was changed by hand or by another version; Legwork is made for graphile-worker 0.18.0.",
+      });
+    }
+  }
+}
+
+async function pendingMigrations(client: PoolClient, migrations: Migration[]): Promise<Migration[]> {
+  await client.query(`
+    create schema if not exists legwork;
+    create table if not exists legwork.migrations (
+      id integer primary key,
+      name text not null,
+      checksum text not null,
+      applied_at timestamptz not null default now()
+    );
+    comment on schema legwork is 'Legwork: history, explanations and operations for the jobs of graphile_worker.';
+    comment on table legwork.migrations is 'The migrations of this schema that have been applied.';
+    comment on column legwork.migrations.id is 'The number of the migration.';
+    comment on column legwork.migrations.name is 'Its file, without the extension.';
+    comment on column legwork.migrations.checksum is 'SHA-256 of the file as it was applied.';
+    comment on column legwork.migrations.applied_at is 'When it was applied.';
+    alter table legwork.migrations enable row level security;
+  `);
+  const { rows } = await client.query<{ id: number; name: string; checksum: string }>(
+    "select id, name, checksum from legwork.migrations order by id",
+  );
+  for (const applied of rows) {
+    const known = migrations.find((migration) => migration.id === applied.id);
+    if (known === undefined) {
+      throw new LegworkError("LW511", `The database has migration ${applied.name}, which this version of Legwork does not know.`, {
+        hint: "It was migrated by a newer version. Install that version, or a newer one.",
+      });
+    }
+    if (known.checksum !== applied.checksum) {
+      throw new LegworkError("LW511", `Migration ${applied.name} is not the one that was applied to the database.`, {
+        hint: `sql/${known.name}.sql was changed afterwards. Restore the file; a change belongs in a new migration.`,
+      });
+    }
+  }
+  return migrations.filter((migration) => !rows.some((applied) => applied.id === migration.id));
+}

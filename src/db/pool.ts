@@ -1,0 +1,105 @@
+import pg from "pg";
+import { isErrorCode, LegworkError, toError } from "../errors.ts";
+import type { Logger } from "../log.ts";
+
+export type Pool = pg.Pool;
+export type PoolClient = pg.PoolClient;
+
+/**
+ * Anything that can run a statement: a pool, a client inside the caller's transaction, or another library's client with
+ * the same method.
+ */
+export interface Queryable {
+  // oxlint-disable-next-line typescript/no-explicit-any -- the shape of node-postgres's own result
+  query(text: string, values?: unknown[]): Promise<{ rows: any[] }>;
+}
+
+/** Postgres 15 is the oldest that is tested; `security_invoker` and `unique nulls not distinct` came with it. */
+const MIN_SERVER_VERSION = 150_000;
+
+/**
+ * A connection pool that outlives its connections: one that the server closes is logged and replaced, and never brings
+ * the process down.
+ */
+export function createPool(databaseUrl: string, options: { log: Logger; max?: number; name?: string }): Pool {
+  const pool = new pg.Pool({
+    connectionString: databaseUrl,
+    max: options.max ?? 10,
+    application_name: options.name ?? "legwork",
+    connectionTimeoutMillis: 10_000,
+  });
+  const onError = (error: Error): void => options.log.warn({ err: error }, "A database connection was lost.");
+  pool.on("error", onError);
+  pool.on("connect", (client) => client.on("error", onError));
+  return pool;
+}
+
+/**
+ * Connects once to see that the database can be used. Throws LW503 when it cannot be reached and LW510 when it is too
+ * old; the message names host, port and database and never the password.
+ */
+export async function assertDatabase(pool: Pool): Promise<void> {
+  let version: number;
+  try {
+    const { rows } = await pool.query<{ version: string }>("select current_setting('server_version_num') as version");
+    version = Number(rows[0]?.version);
+  } catch (error) {
+    throw connectionError(pool.options, error);
+  }
+  if (version < MIN_SERVER_VERSION) {
+    throw new LegworkError("LW510", `The database at ${describe(pool.options)} is Postgres ${Math.floor(version / 10_000)}.`, {
+      hint: "Legwork needs Postgres 15 or newer.",
+    });
+  }
+}
+
+function describe(options: pg.PoolOptions): string {
+  const { host, port, database } = new pg.Client({ connectionString: options.connectionString });
+  return `${host}:${port}/${database ?? ""}`;
+}
+
+function connectionError(options: pg.PoolOptions, thrown: unknown): LegworkError {
+  const error = toError(thrown) as Error & { code?: string; errors?: Error[] };
+  const where = describe(options);
+  const { user } = new pg.Client({ connectionString: options.connectionString });
+  const fail = (message: string, hint: string): LegworkError => new LegworkError("LW503", message, { hint, cause: error });
+  switch (error.code) {
+    case "ECONNREFUSED":
+      return fail(`Nothing answers at ${where}.`, "Start Postgres there or correct DATABASE_URL.");
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return fail(`The host of ${where} cannot be found.`, "Correct the host in DATABASE_URL.");
+    case "28P01":
+    case "28000":
+      return fail(`${where} refuses user '${user}'.`, "Correct the user or the password in DATABASE_URL.");
+    case "3D000":
+      return fail(`The server has no database for ${where}.`, "Create it with createdb or correct DATABASE_URL.");
+    default:
+      return fail(`${where} cannot be used: ${error.message || error.code}.`, "Check DATABASE_URL and the server's log.");
+  }
+}
+
+/** An error that our SQL raised, as the LegworkError it stands for; anything else as it is. */
+export function fromDatabaseError(thrown: unknown): Error {
+  const error = toError(thrown) as Error & { code?: string; hint?: string };
+  if (!isErrorCode(error.code)) return error;
+  return new LegworkError(error.code, error.message, { hint: error.hint, cause: error });
+}
+
+/** Runs `work` in one transaction on one client: commits when it returns, rolls back when it throws. */
+export async function transaction<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  let broken = false;
+  try {
+    await client.query("begin");
+    const result = await work(client);
+    await client.query("commit");
+    return result;
+  } catch (error) {
+    // A connection that cannot even roll back is thrown away; the server rolls back for it.
+    await client.query("rollback").catch(() => (broken = true));
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+}

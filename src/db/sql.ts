@@ -1,0 +1,70 @@
+import type { Pool, PoolClient, Queryable } from "./pool.ts";
+
+/**
+ * Runs a statement; the values between the strings become parameters, never part of the text.
+ *
+ * ```ts
+ * const rows = await sql`select name from users where id = ${id}`;
+ * ```
+ *
+ * Resolves to the rows; an empty array for a statement that returns none.
+ */
+// oxlint-disable-next-line typescript/no-explicit-any -- the caller knows what it selects
+export type SqlTag = <Row = any>(strings: TemplateStringsArray, ...values: unknown[]) => Promise<Row[]>;
+
+export interface Sql extends SqlTag {
+  /** Runs `work` in one transaction: commits when it returns, rolls back when it throws. */
+  transaction<T>(work: (sql: SqlTag, client: PoolClient) => Promise<T>): Promise<T>;
+}
+
+/** The tag over one connection, or over a pool, where every statement may run on another connection. */
+export function sqlTag(target: Queryable): SqlTag {
+  return async (strings, ...values) => {
+    const text = strings.reduce((left, right, index) => `${left}$${index}${right}`);
+    const { rows } = await target.query(text, values);
+    return rows;
+  };
+}
+
+/**
+ * The tag over a pool, with transactions. `context` holds settings that every connection has while it is used, so that
+ * whatever a statement sets off in the database (a trigger that enqueues) knows where it came from.
+ */
+export function createSql(pool: Pool, context: Readonly<Record<string, string>> = {}): Sql {
+  const withClient = async <T>(work: (client: PoolClient) => Promise<T>): Promise<T> => {
+    const client = await pool.connect();
+    let broken = false;
+    try {
+      await setContext(client, context);
+      return await work(client);
+    } finally {
+      // Another user of the connection must not inherit the context; a connection that cannot forget is thrown away.
+      await setContext(client, Object.fromEntries(Object.keys(context).map((name) => [name, ""]))).catch(() => (broken = true));
+      client.release(broken);
+    }
+  };
+  const tag: SqlTag = (strings, ...values) => withClient((client) => sqlTag(client)(strings, ...values));
+  return Object.assign(tag, {
+    transaction: <T>(work: (sql: SqlTag, client: PoolClient) => Promise<T>): Promise<T> =>
+      withClient(async (client) => {
+        await client.query("begin");
+        try {
+          const result = await work(sqlTag(client), client);
+          await client.query("commit");
+          return result;
+        } catch (error) {
+          await client.query("rollback");
+          throw error;
+        }
+      }),
+  });
+}
+
+async function setContext(client: PoolClient, context: Readonly<Record<string, string>>): Promise<void> {
+  const names = Object.keys(context);
+  if (names.length === 0) return;
+  await client.query("select set_config(name, value, false) from unnest($1::text[], $2::text[]) as s (name, value)", [
+    names,
+    Object.values(context),
+  ]);
+}

@@ -1,0 +1,119 @@
+import { z } from "zod";
+import type { Queryable } from "../db/pool.ts";
+import type { Sql } from "../db/sql.ts";
+import { LegworkError, PayloadError } from "../errors.ts";
+import type { Logger } from "../log.ts";
+import type { EnqueueOptions } from "./enqueue.ts";
+
+/** The row of `legwork.jobs` as it is while the job runs. Ids are strings: they may be larger than a number holds. */
+export interface RunningJob {
+  readonly id: string;
+  readonly task: string;
+  readonly queue: string;
+  readonly priority: number;
+  /** Counted from 1, this attempt included. */
+  readonly attempts: number;
+  readonly maxAttempts: number;
+  readonly runAt: Date;
+  readonly createdAt: Date;
+  readonly jobKey: string | null;
+  readonly tenant: string | null;
+  /** Shared by everything that came from one cause; the job's own id when it came from nowhere. */
+  readonly correlationId: string;
+  readonly parentId: string | null;
+}
+
+/** What a task is given beside its payload. */
+export interface TaskContext {
+  readonly job: RunningJob;
+  /** Statements on the worker's pool. Whatever they enqueue carries this job's correlation id. */
+  readonly sql: Sql;
+  /** The worker's log with the job's id, task and correlation id on every line. */
+  readonly log: Logger;
+  /** Aborts when the worker stops and its time for finishing is over. A task that runs long should watch it. */
+  readonly signal: AbortSignal;
+  /**
+   * Enqueues a job that carries this job's correlation id and tenant and names it as its parent. It is on its way at once,
+   * whatever becomes of this job; to enqueue within a transaction, pass its client.
+   */
+  enqueue(task: string, payload?: unknown, options?: EnqueueOptions, client?: Queryable): Promise<string>;
+}
+
+export interface TaskDefinition<P extends z.ZodType, R extends z.ZodType> {
+  /** What the task does, in a sentence; shown wherever the task is. */
+  description?: string;
+  /** The payload's shape. A payload that does not fit fails its job at once, naming the field, and is never retried. */
+  payload?: P;
+  /** The result's shape. A result that does not fit fails the attempt. */
+  result?: R;
+  /** The queue the task belongs to; `default` by default. */
+  queue?: string;
+  run(payload: z.output<P>, context: TaskContext): Promise<z.input<R>> | z.input<R>;
+}
+
+const DEFINITION = Symbol.for("legwork.task");
+
+/**
+ * A defined task. It is a function, because that is what graphile-worker loads from a task file; only a Legwork worker
+ * can call it, with the context a task needs.
+ */
+export interface Task<P extends z.ZodType = z.ZodType, R extends z.ZodType = z.ZodType> {
+  (payload: unknown, helpers: unknown): Promise<never>;
+  readonly [DEFINITION]: TaskDefinition<P, R>;
+}
+
+// oxlint-disable-next-line typescript/no-explicit-any -- a list of tasks mixes payloads and results of every type
+export type AnyTask = Task<any, any>;
+
+const definitionSchema = z.strictObject({
+  description: z.string().optional(),
+  payload: z.instanceof(z.ZodType, { error: "expected a zod schema" }).optional(),
+  result: z.instanceof(z.ZodType, { error: "expected a zod schema" }).optional(),
+  queue: z.string().min(1).max(128).optional(),
+  run: z.custom<() => unknown>((value) => typeof value === "function", "expected a function"),
+});
+
+/**
+ * Describes a task: the default export of a file in `tasks/`, whose path below that directory is the task's name.
+ * Throws LW515 for an option that does not exist or has the wrong type.
+ */
+export function defineTask<P extends z.ZodType = z.ZodUnknown, R extends z.ZodType = z.ZodUnknown>(
+  definition: TaskDefinition<P, R>,
+): Task<P, R> {
+  const parsed = definitionSchema.safeParse(definition);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    const where = issue?.path.join(".");
+    throw new LegworkError("LW515", `defineTask: ${where ? `${where}: ` : ""}${issue?.message ?? "not valid"}.`, {
+      hint: "A task has description, payload, result, queue and run(payload, context).",
+    });
+  }
+  const task = (): Promise<never> =>
+    Promise.reject(
+      new LegworkError("LW515", "This task was made with defineTask and needs a Legwork worker.", {
+        hint: "Start it with `legwork worker` in place of graphile-worker.",
+      }),
+    );
+  return Object.assign(task, { [DEFINITION]: definition }) as Task<P, R>;
+}
+
+/** The definition behind a task, or undefined for a plain graphile-worker task function. */
+export function definitionOf(task: unknown): TaskDefinition<z.ZodType, z.ZodType> | undefined {
+  return typeof task === "function" ? (task as Partial<AnyTask>)[DEFINITION] : undefined;
+}
+
+/** The payload as its task reads it. Throws a PayloadError (LW422) that names every field that does not fit. */
+export function parsePayload(schema: z.ZodType | undefined, payload: unknown, task: string): unknown {
+  if (schema === undefined) return payload;
+  const parsed = schema.safeParse(payload);
+  if (parsed.success) return parsed.data;
+  throw new PayloadError(`The payload does not fit task '${task}': ${describeIssues(parsed.error)}.`, {
+    hint: `select payload_schema from legwork.tasks where name = '${task}' shows what it takes.`,
+  });
+}
+
+export function describeIssues(error: z.ZodError): string {
+  return error.issues
+    .map((issue) => (issue.path.length > 0 ? `${issue.path.join(".")}: ${issue.message}` : issue.message))
+    .join("; ");
+}

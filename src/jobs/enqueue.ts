@@ -1,0 +1,154 @@
+import { z } from "zod";
+import { fromDatabaseError, type Queryable } from "../db/pool.ts";
+import { LegworkError } from "../errors.ts";
+import { parsePayload } from "./define-task.ts";
+
+export interface EnqueueOptions {
+  /** When it may start; now by default. */
+  runAt?: Date;
+  /** Smaller runs first; 0 by default. */
+  priority?: number;
+  /** While a job with this key waits, it is replaced. */
+  jobKey?: string;
+  /** `replace` by default; `preserve_run_at` keeps the waiting job's time, `unsafe_dedupe` keeps the waiting job. */
+  jobKeyMode?: "replace" | "preserve_run_at" | "unsafe_dedupe";
+  /** Jobs that share it run one at a time. */
+  serialKey?: string;
+  /** 25 by default. */
+  maxAttempts?: number;
+  tenant?: string;
+  correlationId?: string;
+}
+
+export interface JobSpec extends EnqueueOptions {
+  task: string;
+  payload?: unknown;
+}
+
+/**
+ * Enqueues a job on the caller's connection, so within its transaction if it has one open, and resolves to the job's id.
+ *
+ * The payload is checked first, against the task itself or, for a name, against the schema that its worker registered.
+ * Throws LW422 naming the field that does not fit, LW404 for an unknown task, LW409 when a keyed job cannot be replaced.
+ */
+export async function enqueue(
+  client: Queryable,
+  task: string,
+  payload: unknown = {},
+  options: EnqueueOptions = {},
+): Promise<string> {
+  await assertPayloads(client, [{ task, payload }]);
+  const parameters = Object.entries({
+    task,
+    payload: JSON.stringify(payload),
+    ...toRow(options),
+  }).filter(([, value]) => value !== undefined);
+  const named = parameters.map(([name], index) => `${name} => $${index + 1}`).join(", ");
+  try {
+    const { rows } = await client.query(
+      `select legwork.enqueue(${named}) as id`,
+      parameters.map(([, value]) => value),
+    );
+    return String(rows[0]?.id);
+  } catch (error) {
+    throw fromDatabaseError(error);
+  }
+}
+
+/**
+ * Enqueues any number of jobs in one statement, all or none, and resolves to their ids in the same order.
+ * Throws as `enqueue` does.
+ */
+export async function enqueueMany(client: Queryable, jobs: readonly JobSpec[]): Promise<string[]> {
+  await assertPayloads(client, jobs);
+  const rows = jobs.map(({ task, payload, ...options }) => ({ task, payload: payload ?? {}, ...toRow(options) }));
+  try {
+    const result = await client.query("select id from legwork.enqueue_many($1::jsonb) as id", [JSON.stringify(rows)]);
+    return result.rows.map((row) => String(row.id));
+  } catch (error) {
+    throw fromDatabaseError(error);
+  }
+}
+
+export interface EnqueueOnOptions {
+  /** Which column fills which field of the payload; without it the payload is `{event, table, row}`. */
+  payload?: Record<string, string>;
+  /** An update counts only if it names one of these columns. */
+  columns?: string[];
+  /** A prefix, to which the row's key column is added. */
+  jobKey?: string;
+  serialKey?: string;
+  /** `id` by default. */
+  keyColumn?: string;
+  tenantColumn?: string;
+  priority?: number;
+  maxAttempts?: number;
+}
+
+/**
+ * Makes a trigger on `table` that enqueues `task` in the transaction of each change. Calling it again replaces the trigger.
+ * Throws LW404 for an unknown task, LW400 for an unknown event or column.
+ */
+export async function enqueueOn(
+  client: Queryable,
+  table: string,
+  events: readonly ("insert" | "update" | "delete")[],
+  task: string,
+  options: EnqueueOnOptions = {},
+): Promise<void> {
+  try {
+    await client.query(
+      `select legwork.enqueue_on($1::regclass, $2::text[], $3, payload => $4::jsonb, columns => $5, job_key => $6,
+         serial_key => $7, key_column => $8, tenant_column => $9, priority => $10, max_attempts => $11)`,
+      [
+        table, events, task, options.payload === undefined ? null : JSON.stringify(options.payload), options.columns,
+        options.jobKey, options.serialKey, options.keyColumn ?? "id", options.tenantColumn, options.priority,
+        options.maxAttempts,
+      ],
+    );
+  } catch (error) {
+    throw fromDatabaseError(error);
+  }
+}
+
+function toRow(options: EnqueueOptions): Record<string, unknown> {
+  return {
+    run_at: options.runAt?.toISOString(),
+    priority: options.priority,
+    job_key: options.jobKey,
+    job_key_mode: options.jobKeyMode,
+    serial_key: options.serialKey,
+    max_attempts: options.maxAttempts,
+    tenant: options.tenant,
+    correlation_id: options.correlationId,
+  };
+}
+
+/** Schemas are compiled once per task and process; the registered text is the key, so that a new schema is seen. */
+const compiledSchemas = new Map<string, z.ZodType>();
+
+async function assertPayloads(client: Queryable, jobs: readonly { task: string; payload?: unknown }[]): Promise<void> {
+  const names = [...new Set(jobs.map((job) => job.task))];
+  const { rows } = await client.query(
+    "select name, payload_schema::text as schema from legwork.tasks where name = any ($1) and payload_schema is not null",
+    [names],
+  );
+  const schemas = new Map<string, z.ZodType>(rows.map((row) => [row.name, compile(row.schema)]));
+  for (const [index, job] of jobs.entries()) {
+    try {
+      parsePayload(schemas.get(job.task), job.payload ?? {}, job.task);
+    } catch (error) {
+      if (jobs.length === 1 || !(error instanceof LegworkError)) throw error;
+      throw new LegworkError(error.code, `Job ${index + 1} of ${jobs.length}: ${error.message}`, { hint: error.hint, cause: error });
+    }
+  }
+}
+
+function compile(schema: string): z.ZodType {
+  let compiled = compiledSchemas.get(schema);
+  if (compiled === undefined) {
+    compiled = z.fromJSONSchema(JSON.parse(schema));
+    compiledSchemas.set(schema, compiled);
+  }
+  return compiled;
+}

@@ -1,0 +1,81 @@
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { getTasks, Logger as GraphileLogger, type Task as PlainTask } from "graphile-worker";
+import { z } from "zod";
+import { LegworkError, toError } from "../errors.ts";
+import type { Logger } from "../log.ts";
+import { definitionOf, type TaskDefinition } from "../jobs/define-task.ts";
+import { graphileLogger } from "./graphile-logger.ts";
+import { importLegworkFromHere } from "./module-hooks.ts";
+
+export interface LoadedTask {
+  readonly name: string;
+  /** What was loaded; called as it is for a plain graphile-worker task. */
+  readonly function: PlainTask;
+  /** Undefined for a plain graphile-worker task. */
+  readonly definition: TaskDefinition<z.ZodType, z.ZodType> | undefined;
+}
+
+/**
+ * Loads every task below the directories, by graphile-worker's own rules: a file's path without its extension is the
+ * task's name, executables are tasks too. Throws LW515 for a directory that is not there, a file that cannot be loaded or
+ * is no task, and a name that two directories have.
+ */
+export async function loadTasks(directories: readonly string[], log: Logger): Promise<Map<string, LoadedTask>> {
+  importLegworkFromHere();
+  const loaded = new Map<string, LoadedTask>();
+  const origin = new Map<string, string>();
+  for (const directory of directories.map((path) => resolve(path))) {
+    if (!existsSync(directory)) {
+      throw new LegworkError("LW515", `The tasks directory ${directory} does not exist.`, {
+        hint: "Create it, or name another with --tasks or LEGWORK_TASKS.",
+      });
+    }
+    for (const [name, task] of Object.entries(await readDirectory(directory, log))) {
+      if (loaded.has(name)) {
+        throw new LegworkError("LW515", `Task '${name}' is in ${origin.get(name)} and in ${directory}.`, {
+          hint: "A task has one file. Rename or remove one of them.",
+        });
+      }
+      loaded.set(name, { name, function: task, definition: definitionOf(task) });
+      origin.set(name, directory);
+    }
+  }
+  if (loaded.size === 0) {
+    throw new LegworkError("LW515", `No task was found in ${directories.join(", ")}.`, {
+      hint: "A task is a file with a default export made by defineTask, or a plain graphile-worker task function.",
+    });
+  }
+  return loaded;
+}
+
+async function readDirectory(directory: string, log: Logger): Promise<Record<string, PlainTask>> {
+  try {
+    const { tasks } = await getTasks({ logger: new GraphileLogger(graphileLogger(log)) }, directory);
+    return tasks as Record<string, PlainTask>;
+  } catch (error) {
+    // graphile-worker names the file in its message and keeps what was thrown as the cause.
+    throw new LegworkError("LW515", toError(error).message, {
+      hint: "A task file default-exports what defineTask returns, or a plain graphile-worker task function.",
+      cause: error,
+    });
+  }
+}
+
+/** What `legwork.register_tasks` is told. Plain tasks are known by name only. */
+export function describeTasks(tasks: ReadonlyMap<string, LoadedTask>): Record<string, unknown>[] {
+  return [...tasks.values()].map(({ name, definition }) => ({
+    name,
+    description: definition?.description,
+    queue: definition?.queue,
+    payload_schema: toJsonSchema(definition?.payload, "input"),
+    result_schema: toJsonSchema(definition?.result, "output"),
+  }));
+}
+
+function toJsonSchema(schema: z.ZodType | undefined, io: "input" | "output"): unknown {
+  if (schema === undefined) return undefined;
+  // What JSON Schema cannot say (a transform, a refinement) is left open; zod still checks it when the job runs.
+  const { $schema, ...described } = z.toJSONSchema(schema, { io, unrepresentable: "any" });
+  return described;
+}

@@ -1,0 +1,188 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { existsSync, readFileSync } from "node:fs";
+import { EventEmitter } from "node:events";
+import { Logger as GraphileLogger, parseCrontab, type ParsedCronItem, run, type Runner, type TaskList, type WorkerEvents } from "graphile-worker";
+import { createPool, type Pool } from "../db/pool.ts";
+import { LegworkError, toError } from "../errors.ts";
+import type { Logger } from "../log.ts";
+import { DatabaseClock } from "./clock.ts";
+import { graphileLogger } from "./graphile-logger.ts";
+import { Lease } from "./lease.ts";
+import { describeTasks, loadTasks } from "./load-tasks.ts";
+import { Outcomes } from "./outcomes.ts";
+import { toPlainTask } from "./run-task.ts";
+
+/** The longest wait before a worker that lost its database tries again (ms). */
+const MAX_RESTART_DELAY_MS = 10_000;
+
+export interface WorkerOptions {
+  databaseUrl: string;
+  log: Logger;
+  /** Directories of task files. */
+  tasks: readonly string[];
+  /** A graphile-worker crontab; a file that does not exist means no schedules. */
+  crontab?: string;
+  /** Jobs run at a time. */
+  concurrency: number;
+  /** Jobs fetched ahead in one statement; 0 fetches one at a time. */
+  localQueueSize: number;
+  /** How long stopping lets running jobs finish before it gives them back (ms). */
+  shutdownTimeout: number;
+}
+
+export interface Worker {
+  /** The names of the tasks it runs. */
+  readonly tasks: readonly string[];
+  /**
+   * Stops fetching, lets running jobs finish, and gives back what has not finished within the shutdown timeout: those jobs
+   * run elsewhere without having used an attempt. Their signal aborts when four fifths of the time are over. Resolves when
+   * nothing of the worker is left; to the number of jobs given back. Calling it again returns the same promise.
+   */
+  stop(): Promise<number>;
+}
+
+/**
+ * Starts a worker on a migrated database and resolves once it listens for jobs. It survives restarts of the database: it
+ * starts anew as soon as it can connect again.
+ *
+ * Throws LW515 for tasks that cannot be loaded and LW514 for a crontab that cannot be read.
+ */
+export async function startWorker(options: WorkerOptions): Promise<Worker> {
+  const { log } = options;
+  const tasks = await loadTasks(options.tasks, log);
+  const cronItems = readCrontab(options.crontab);
+  const clock = new DatabaseClock();
+  const outcomes = new Outcomes();
+  const running = new Set<string>();
+  // Two pools: a task that keeps connections to itself must not keep graphile-worker from completing jobs.
+  const taskPool = createPool(options.databaseUrl, { log, max: options.concurrency + 2, name: "legwork tasks" });
+  await clock.synchronise(taskPool);
+  await taskPool.query("select legwork.register_tasks($1)", [JSON.stringify(describeTasks(tasks))]);
+  const taskList: TaskList = {};
+  for (const [name, task] of tasks) taskList[name] = toPlainTask(task, { pool: taskPool, log, clock, outcomes, running });
+
+  const generation = (): Promise<Generation> =>
+    startGeneration({ ...options, taskList, cronItems, clock, outcomes, running, taskPool });
+  let current = await generation();
+  let stopping: Promise<number> | undefined;
+  const stopped = new AbortController();
+
+  const supervise = async (): Promise<void> => {
+    while (stopping === undefined) {
+      const error = await current.ended;
+      if (stopping !== undefined) return;
+      log.error({ err: error }, "The worker lost its database and starts anew.");
+      await current.release();
+      for (let wait = 250; stopping === undefined; wait = Math.min(wait * 2, MAX_RESTART_DELAY_MS)) {
+        await delay(wait, undefined, { signal: stopped.signal }).catch(() => undefined);
+        if (stopping !== undefined) return;
+        try {
+          current = await generation();
+          log.info("The worker is back.");
+          break;
+        } catch (retryError) {
+          log.warn({ err: toError(retryError) }, "The database still cannot be used.");
+        }
+      }
+    }
+  };
+  const supervisor = supervise();
+
+  const stop = async (): Promise<number> => {
+    stopped.abort();
+    const givenBack = await current.stop(options.shutdownTimeout);
+    await supervisor;
+    await taskPool.end();
+    return givenBack;
+  };
+  return {
+    tasks: [...tasks.keys()],
+    stop: () => (stopping ??= stop()),
+  };
+}
+
+interface GenerationOptions extends WorkerOptions {
+  readonly taskList: TaskList;
+  readonly cronItems: ParsedCronItem[];
+  readonly clock: DatabaseClock;
+  readonly outcomes: Outcomes;
+  readonly running: Set<string>;
+  readonly taskPool: Pool;
+}
+
+/** One graphile-worker runner with its pool and its lease: what has to be made anew when the database went away. */
+interface Generation {
+  /** Resolves when the runner has ended by itself, to what ended it. */
+  readonly ended: Promise<Error | undefined>;
+  stop(timeout: number): Promise<number>;
+  release(): Promise<number>;
+}
+
+async function startGeneration(options: GenerationOptions): Promise<Generation> {
+  const { log, clock, running, concurrency, taskPool } = options;
+  // Listening, cron, fetching and completing; tasks have their own pool.
+  const pool = createPool(options.databaseUrl, { log, max: 8, name: "legwork worker" });
+  options.outcomes.rideAlong(pool);
+  const events = new EventEmitter() as WorkerEvents;
+  const workerId = new Promise<string>((resolve) => events.once("pool:create", ({ workerPool }) => resolve(workerPool.id)));
+  const listening = new Promise<void>((resolve) => events.once("pool:listen:success", () => resolve()));
+  let runner: Runner;
+  try {
+    runner = await run({
+      pgPool: pool,
+      taskList: options.taskList,
+      parsedCronItems: options.cronItems,
+      noHandleSignals: true,
+      events,
+      preset: {
+        worker: {
+          logger: new GraphileLogger(graphileLogger(log)),
+          concurrentJobs: concurrency,
+          gracefulShutdownAbortTimeout: options.shutdownTimeout * 0.8,
+          completeJobBatchDelay: 0,
+          failJobBatchDelay: 0,
+          localQueue: { size: options.localQueueSize > 0 ? options.localQueueSize : -1 },
+        },
+      },
+    });
+  } catch (error) {
+    await pool.end();
+    throw error;
+  }
+  const ended = runner.promise.then(() => undefined, toError);
+  const lease = new Lease({ pool: taskPool, log, clock, workerId: await workerId, concurrency, tasks: Object.keys(options.taskList), running });
+  await Promise.race([listening, ended]);
+
+  const release = async (): Promise<number> => {
+    const givenBack = await lease.release().catch((error: unknown) => {
+      log.warn({ err: toError(error) }, "Jobs could not be given back now; other workers will take them over in a few seconds.");
+      return 0;
+    });
+    // Not awaited: a connection that a job still holds would keep us here for as long as the job runs.
+    pool.end().catch((error: unknown) => log.debug({ err: toError(error) }, "The worker's pool did not close cleanly."));
+    return givenBack;
+  };
+  return {
+    ended,
+    release,
+    async stop(timeout) {
+      const graceful = runner.stop().catch((error: unknown) => log.warn({ err: toError(error) }, "The worker did not stop cleanly."));
+      const timer = new AbortController();
+      await Promise.race([graceful, delay(timeout, undefined, { signal: timer.signal }).catch(() => undefined)]);
+      timer.abort();
+      return await release();
+    },
+  };
+}
+
+function readCrontab(path: string | undefined): ParsedCronItem[] {
+  if (path === undefined || !existsSync(path)) return [];
+  try {
+    return parseCrontab(readFileSync(path, "utf8"));
+  } catch (error) {
+    throw new LegworkError("LW514", `The crontab ${path} cannot be read: ${toError(error).message}.`, {
+      hint: "Its lines are those of graphile-worker: minute hour day month weekday task ?options {payload}.",
+      cause: error,
+    });
+  }
+}

