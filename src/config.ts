@@ -29,8 +29,11 @@ const configSchema = z.strictObject({
   crontab: z.string().min(1).default("crontab"),
   /** Jobs that one worker runs at a time. */
   concurrency: z.coerce.number().int().min(1).max(10_000).default(10),
-  /** Jobs fetched ahead in one statement; 0 fetches one at a time. */
-  localQueueSize: z.coerce.number().int().min(0).max(10_000).default(100),
+  /**
+   * Jobs fetched ahead in one statement; 0 fetches one at a time. As many as the concurrency by default: more is faster for
+   * tiny jobs, but jobs that are fetched wait for this worker even when another one is idle.
+   */
+  localQueueSize: z.coerce.number().int().min(0).max(10_000).optional(),
   /** How long a stopping worker lets running jobs finish before it gives them back. */
   shutdownTimeout: duration.default(25_000),
   logLevel: z.enum(LOG_LEVELS).default("info"),

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import {
   accessSync,
   constants,
+  existsSync,
   linkSync,
   mkdirSync,
   readFileSync,
@@ -12,7 +13,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { LegworkError, toError } from "../errors.ts";
 import { hasCode, processStart, readIfThere } from "./embedded-process.ts";
 
@@ -41,7 +42,7 @@ export function openDataDir(path: string): string {
     throw unusable(`${wanted} is not a Legwork data directory: it holds '${foreign}' and no ${MARKER}.`);
   }
   try {
-    mkdirSync(wanted, { recursive: true });
+    makeDirectory(wanted);
     accessSync(wanted, constants.R_OK | constants.W_OK | constants.X_OK);
     if (!entries.includes(MARKER)) writeMarker(wanted, { dataDirFormat: MARKER_FORMAT });
   } catch (error) {
@@ -119,6 +120,13 @@ function listDirectory(path: string): string[] {
     if (hasCode(error, "ENOTDIR")) throw unusable(`${path} is a file, or lies below one, not a directory.`, error);
     throw unusable(`${path} cannot be read: ${toError(error).message}.`, error);
   }
+}
+
+/** Node's own recursive mkdir never returns where a file system has a parent but lets nothing be made in it (/proc). */
+function makeDirectory(path: string): void {
+  if (existsSync(path)) return;
+  makeDirectory(dirname(path));
+  succeeds("EEXIST", () => mkdirSync(path));
 }
 
 function readMarker(dataDir: string): Marker {

@@ -111,9 +111,10 @@ async function startServer(
 ): Promise<Server> {
   const logPath = join(dataDir, "postgres.log");
   const deadline = Date.now() + START_SILENCE_MS;
-  let port = await freePort(preferred);
+  let wanted = preferred;
   for (;;) {
     await stopOrphan(cluster.directory, options.log);
+    const port = await freePort(wanted);
     const logStart = statSync(logPath, { throwIfNoEntry: false })?.size ?? 0;
     const { child, exited } = spawnServer(cluster, logPath, port, options.settings ?? {});
     const hasExited = (): boolean => child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
@@ -126,7 +127,7 @@ async function startServer(
     const retry = Date.now() < deadline;
     if (retry && /could not (bind|create any TCP\/IP)/.test(output)) {
       // Somebody took the port between our look and Postgres's.
-      port = await freePort(0);
+      wanted = 0;
     } else if (retry && /shared memory block .* is still in use|lock file ".*" already exists/.test(output)) {
       // The last processes of a killed server are still going away.
       await delay(100);

@@ -1,6 +1,6 @@
 import type { Job, JobHelpers, Task as PlainTask } from "graphile-worker";
 import type { Pool, Queryable } from "../db/pool.ts";
-import { createSql } from "../db/sql.ts";
+import { createSql, type Sql } from "../db/sql.ts";
 import { LegworkError, toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { describeIssues, parsePayload, type RunningJob, type TaskContext } from "../jobs/define-task.ts";
@@ -24,24 +24,25 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
   const { clock, outcomes, running } = environment;
   return async (payload, helpers) => {
     const { job } = helpers;
-    const runningJob = describeJob(job, task);
-    const log = environment.log.child({ jobId: runningJob.id, task: task.name, correlationId: runningJob.correlationId });
+    const run = new Run(task, helpers, environment);
     const startedAt = clock.now();
     running.add(job.id);
-    log.debug({ event: "job_started", attempt: job.attempts }, "Job started.");
+    if (environment.log.isLevelEnabled("debug")) run.log.debug({ event: "job_started", attempt: job.attempts }, "Job started.");
     try {
-      const returned = await call(task, payload, helpers, runningJob, log, environment);
+      const returned = await run.call(payload);
       // A graphile-worker batch job answers with a promise per entry; graphile-worker itself takes those apart.
       const result = Array.isArray(payload) && Array.isArray(returned) ? undefined : resultToJson(returned);
       const finishedAt = clock.now();
       outcomes.succeeded(job.id, startedAt, finishedAt, result);
-      log.info({ event: "job_completed", duration: milliseconds(startedAt, finishedAt) }, "Job completed.");
+      if (environment.log.isLevelEnabled("info")) {
+        run.log.info({ event: "job_completed", duration: milliseconds(startedAt, finishedAt) }, "Job completed.");
+      }
       return returned as void;
     } catch (thrown) {
       const error = storableError(toError(thrown));
       const finishedAt = clock.now();
       outcomes.failed(job.id, startedAt, finishedAt, error);
-      log.warn(
+      run.log.warn(
         { event: "job_failed", duration: milliseconds(startedAt, finishedAt), attempt: job.attempts, maxAttempts: job.max_attempts, err: error },
         `Job failed: ${error.message}`,
       );
@@ -52,42 +53,64 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
   };
 }
 
-async function call(
-  task: LoadedTask,
-  payload: unknown,
-  helpers: JobHelpers,
-  job: RunningJob,
-  log: Logger,
-  environment: RunEnvironment,
-): Promise<unknown> {
-  const { definition } = task;
-  if (definition === undefined) return await task.function(payload, correlatedHelpers(helpers, job));
-  const result = await definition.run(parsePayload(definition.payload, payload, task.name), {
-    job,
-    log,
-    sql: createSql(environment.pool, {
-      "legwork.correlation_id": job.correlationId,
-      "legwork.parent_id": job.id,
-      "legwork.tenant": job.tenant ?? "",
-    }),
-    signal: helpers.abortSignal as AbortSignal,
-    enqueue: createEnqueue(job, environment.pool),
-  });
-  if (definition.result === undefined) return result;
-  const parsed = definition.result.safeParse(result);
-  if (parsed.success) return parsed.data;
-  throw new LegworkError("LW422", `The result does not fit task '${task.name}': ${describeIssues(parsed.error)}.`, {
-    hint: "Correct what the task returns, or its result schema.",
-  });
-}
+/**
+ * One attempt, and the context its task is given. A small job is over in thirty microseconds, so nothing of the context is
+ * made before the task asks for it.
+ */
+class Run implements TaskContext {
+  readonly #task: LoadedTask;
+  readonly #helpers: JobHelpers;
+  readonly #environment: RunEnvironment;
+  #job: RunningJob | undefined;
+  #log: Logger | undefined;
+  #sql: Sql | undefined;
 
-function createEnqueue(job: RunningJob, pool: Pool): TaskContext["enqueue"] {
-  return async (task, payload, options: EnqueueOptions = {}, client?: Queryable) => {
-    const context = { correlationId: job.correlationId, tenant: job.tenant ?? undefined };
-    if (client !== undefined) return await enqueue(client, task, payload, { ...context, ...options });
-    const sql = createSql(pool, { "legwork.parent_id": job.id });
-    return await sql.transaction((_sql, own) => enqueue(own, task, payload, { ...context, ...options }));
+  constructor(task: LoadedTask, helpers: JobHelpers, environment: RunEnvironment) {
+    this.#task = task;
+    this.#helpers = helpers;
+    this.#environment = environment;
+  }
+
+  get job(): RunningJob {
+    return (this.#job ??= describeJob(this.#helpers.job, this.#task));
+  }
+
+  get log(): Logger {
+    const { id, task, correlationId } = this.job;
+    return (this.#log ??= this.#environment.log.child({ jobId: id, task, correlationId }));
+  }
+
+  get sql(): Sql {
+    return (this.#sql ??= createSql(this.#environment.pool, {
+      "legwork.correlation_id": this.job.correlationId,
+      "legwork.parent_id": this.job.id,
+      "legwork.tenant": this.job.tenant ?? "",
+    }));
+  }
+
+  get signal(): AbortSignal {
+    return this.#helpers.abortSignal as AbortSignal;
+  }
+
+  /** An arrow function, so that a task may take it out of its context. */
+  readonly enqueue = async (task: string, payload?: unknown, options: EnqueueOptions = {}, client?: Queryable): Promise<string> => {
+    if (client === undefined) return await this.sql.transaction((_sql, own) => enqueue(own, task, payload, options));
+    const { correlationId, tenant } = this.job;
+    return await enqueue(client, task, payload, { correlationId, tenant: tenant ?? undefined, ...options });
   };
+
+  /** Calls the task; a defined one with its payload checked before and its result after. */
+  async call(payload: unknown): Promise<unknown> {
+    const { definition, name } = this.#task;
+    if (definition === undefined) return await this.#task.function(payload, correlatedHelpers(this.#helpers, this.job));
+    const result = await definition.run(parsePayload(definition.payload, payload, name), this);
+    if (definition.result === undefined) return result;
+    const parsed = definition.result.safeParse(result);
+    if (parsed.success) return parsed.data;
+    throw new LegworkError("LW422", `The result does not fit task '${name}': ${describeIssues(parsed.error)}.`, {
+      hint: "Correct what the task returns, or its result schema.",
+    });
+  }
 }
 
 /** The helpers of a plain graphile-worker task, whose jobs carry the correlation id as well. */

@@ -120,8 +120,8 @@ interface Generation {
 
 async function startGeneration(options: GenerationOptions): Promise<Generation> {
   const { log, clock, running, concurrency, taskPool } = options;
-  // Listening, cron, fetching and completing; tasks have their own pool.
-  const pool = createPool(options.databaseUrl, { log, max: 8, name: "legwork worker" });
+  // Listening, cron, fetching and completing; a handful are ever open, but graphile-worker warns below the concurrency.
+  const pool = createPool(options.databaseUrl, { log, max: Math.max(10, concurrency), name: "legwork worker" });
   options.outcomes.rideAlong(pool);
   const events = new EventEmitter() as WorkerEvents;
   const workerId = new Promise<string>((resolve) => events.once("pool:create", ({ workerPool }) => resolve(workerPool.id)));

@@ -1,0 +1,53 @@
+import { createPool } from "../src/db/pool.ts";
+import { DatabaseClock } from "../src/worker/clock.ts";
+import { Outcomes } from "../src/worker/outcomes.ts";
+import { toPlainTask } from "../src/worker/run-task.ts";
+import { run, type TaskList } from "graphile-worker";
+import { benchLog } from "./server.ts";
+
+// One side of a pair of bench/history.ts, in a process of its own: runs the jobs that wait and prints how many it ran a second.
+const [url = "", runner = "", taskName = "", count = "0"] = process.argv.slice(2);
+const jobs = Number(count);
+const pool = createPool(url, { log: benchLog, max: 24 });
+let done = 0;
+let first = 0;
+let finished: () => void;
+const all = new Promise<void>((resolve) => (finished = resolve));
+const task = async (): Promise<{ ok: boolean; n: number } | undefined> => {
+  if (done === 0) first = performance.now();
+  done += 1;
+  if (done === jobs) finished();
+  return taskName === "result" ? { ok: true, n: done } : undefined;
+};
+
+const taskList: TaskList = {};
+if (runner === "graphile") {
+  taskList[taskName] = async () => void (await task());
+} else {
+  const outcomes = new Outcomes();
+  outcomes.rideAlong(pool);
+  const clock = new DatabaseClock();
+  const taskPool = createPool(url, { log: benchLog, max: 2 });
+  await clock.synchronise(taskPool);
+  await taskPool.end();
+  const definition = { run: task };
+  taskList[taskName] = toPlainTask(
+    { name: taskName, function: async () => {}, definition },
+    { pool, log: benchLog, clock, outcomes, running: new Set() },
+  );
+}
+const worker = await run({
+  pgPool: pool,
+  taskList,
+  parsedCronItems: [],
+  noHandleSignals: true,
+  preset: {
+    worker: { concurrentJobs: 24, localQueue: { size: 500 }, completeJobBatchDelay: 0, failJobBatchDelay: 0 },
+  },
+});
+await all;
+// Stopping waits for the last completions to be written.
+await worker.stop();
+if (process.env.BENCH_CPU) console.error(runner, taskName, process.cpuUsage(), performance.now() - first);
+console.log(Math.round(jobs / ((performance.now() - first) / 1_000)));
+await pool.end();

@@ -1,0 +1,103 @@
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { runMigrations } from "graphile-worker";
+import Table from "cli-table3";
+import pg from "pg";
+import { migrate } from "../src/db/migrate.ts";
+import { createPool } from "../src/db/pool.ts";
+import { benchLog, freshDatabase, median, withServer } from "./server.ts";
+
+/**
+ * What history costs: graphile-worker alone and with Legwork, one after the other in each pair, on the same server. Only the
+ * ratios mean anything. Each side has a database of its own; jobs do nothing, 24 at a time, 500 fetched at once.
+ */
+const SIDES = [
+  { name: "graphile-worker alone", legwork: false, runner: "graphile", task: "noop" },
+  { name: "graphile-worker, Legwork's schema", legwork: true, runner: "graphile", task: "noop", least: 0.95 },
+  { name: "Legwork's worker", legwork: true, runner: "legwork", task: "noop", least: 0.95 },
+  { name: "Legwork's worker, every task returns a result", legwork: true, runner: "legwork", task: "result", least: 0.9 },
+] as const;
+
+const ENQUEUE_LEAST = 0.95;
+
+const runChild = promisify(execFile);
+
+export async function run(options: { short: boolean }): Promise<void> {
+  const pairs = options.short ? 3 : 5;
+  const jobs = options.short ? 20_000 : 100_000;
+  await withServer(async (serverUrl) => {
+    const urls: string[] = [];
+    for (const [index, side] of SIDES.entries()) {
+      const url = await freshDatabase(serverUrl, `legwork_bench_${index}`);
+      urls.push(url);
+      const pool = createPool(url, { log: benchLog });
+      if (side.legwork) await migrate(pool, benchLog);
+      else await runMigrations({ pgPool: pool });
+      await pool.end();
+    }
+    const runs: number[][] = SIDES.map(() => []);
+    const enqueues: number[][] = SIDES.map(() => []);
+    for (let pair = 0; pair <= pairs; pair++) {
+      for (const [index, side] of SIDES.entries()) {
+        const url = urls[index] as string;
+        const enqueued = await enqueue(url, side.task, jobs);
+        const ran = await work(url, side.runner, side.task, jobs);
+        // The first round warms caches and is not counted.
+        if (pair === 0) continue;
+        enqueues[index]?.push(enqueued);
+        runs[index]?.push(ran);
+      }
+    }
+    report(runs, enqueues);
+  });
+}
+
+/** Jobs enqueued per second by one add_jobs, on a table that was emptied and vacuumed first. */
+async function enqueue(url: string, task: string, jobs: number): Promise<number> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query("vacuum (analyze) graphile_worker._private_jobs");
+  await client.query("checkpoint");
+  const start = performance.now();
+  await client.query(
+    `select count(*) from graphile_worker.add_jobs(array(
+       select row($1, json_build_object('n', n), null, null, null, null, null, null)::graphile_worker.job_spec from generate_series(1, $2::int) n))`,
+    [task, jobs],
+  );
+  const seconds = (performance.now() - start) / 1_000;
+  await client.end();
+  return jobs / seconds;
+}
+
+/** Jobs run per second by a worker process of its own. */
+async function work(url: string, runner: string, task: string, jobs: number): Promise<number> {
+  const script = fileURLToPath(new URL("history-worker.ts", import.meta.url));
+  const { stdout } = await runChild(process.execPath, [script, url, runner, task, String(jobs)], {
+    env: { ...process.env, NO_LOG_SUCCESS: "1" },
+  });
+  return Number(stdout.trim().split("\n").at(-1));
+}
+
+function report(runs: number[][], enqueues: number[][]): void {
+  const ratios = (values: number[][], index: number): number[] =>
+    (values[index] ?? []).map((value, pair) => value / (values[0]?.[pair] ?? Number.NaN));
+  const table = new Table({ head: ["", "jobs/s (median)", "ratio (median)", "pairs", "at least", "enqueue ratio"] });
+  let missed = 0;
+  for (const [index, side] of SIDES.entries()) {
+    const least = "least" in side ? side.least : 1;
+    const ratio = median(ratios(runs, index));
+    const enqueueRatio = median(ratios(enqueues, index));
+    if (ratio < least || enqueueRatio < (index === 0 ? 1 : ENQUEUE_LEAST)) missed += 1;
+    table.push([
+      side.name,
+      Math.round(median(runs[index] ?? [])),
+      ratio.toFixed(3),
+      ratios(runs, index).map((value) => value.toFixed(2)).join(" "),
+      index === 0 ? "" : least,
+      enqueueRatio.toFixed(3),
+    ]);
+  }
+  console.log(table.toString());
+  if (missed > 0) process.exitCode = 1;
+}

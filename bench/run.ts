@@ -1,0 +1,14 @@
+import { LegworkError } from "../src/errors.ts";
+
+/** The benchmarks by name; `npm run bench -- <name> [--short]`. */
+const BENCHMARKS: Record<string, () => Promise<{ run(options: { short: boolean }): Promise<void> }>> = {
+  history: () => import("./history.ts"),
+};
+
+const [name = "history", ...flags] = process.argv.slice(2);
+const load = BENCHMARKS[name];
+if (load === undefined) {
+  throw new LegworkError("LW400", `There is no benchmark '${name}'.`, { hint: `There are: ${Object.keys(BENCHMARKS).join(", ")}.` });
+}
+const benchmark = await load();
+await benchmark.run({ short: flags.includes("--short") });

@@ -1,0 +1,47 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pg from "pg";
+import { startEmbeddedPostgres } from "../src/db/embedded.ts";
+import { createLogger } from "../src/log.ts";
+
+export const benchLog = createLogger({ level: "warn" });
+
+/**
+ * Gives `work` the address of a server to make databases on: BENCH_DATABASE_URL if set, else an embedded Postgres 18 of its
+ * own that keeps its promises (fsync and synchronous commit are on).
+ */
+export async function withServer(work: (serverUrl: string) => Promise<void>): Promise<void> {
+  const given = process.env.BENCH_DATABASE_URL;
+  if (given) return await work(given);
+  const directory = await mkdtemp(join(tmpdir(), "legwork-bench-"));
+  const server = await startEmbeddedPostgres({
+    dataDir: join(directory, "data"),
+    log: benchLog,
+    settings: { shared_buffers: "512MB", max_wal_size: "8GB" },
+  });
+  try {
+    await work(server.databaseUrl);
+  } finally {
+    await server.stop();
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** Makes an empty database of that name, in place of one that is there. */
+export async function freshDatabase(serverUrl: string, name: string): Promise<string> {
+  const client = new pg.Client({ connectionString: serverUrl });
+  await client.connect();
+  await client.query(`drop database if exists ${name} with (force)`);
+  await client.query(`create database ${name}`);
+  await client.end();
+  const url = new URL(serverUrl);
+  url.pathname = `/${name}`;
+  return url.href;
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? (sorted[middle] ?? Number.NaN) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
+}

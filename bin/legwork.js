@@ -1,0 +1,14 @@
+#!/usr/bin/env node
+import { existsSync } from "node:fs";
+
+const [major = 0] = process.versions.node.split(".").map(Number);
+if (major < 24) {
+  console.error(`legwork: Node ${process.versions.node} is too old; Legwork runs on Node 24 or newer.`);
+  console.error("  In a checkout, `npm ci` brings one along: use `npx legwork …` or `npm run legwork -- …`.");
+  process.exit(1);
+}
+// The published package holds compiled code; a checkout runs its source.
+const compiled = new URL("../dist/src/cli/main.js", import.meta.url);
+const source = new URL("../src/cli/main.ts", import.meta.url);
+const { main } = await import((existsSync(source) ? source : compiled).href);
+await main(process.argv);

@@ -1,0 +1,157 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { Command } from "commander";
+import { type Config, loadConfig } from "../../config.ts";
+import { lockDataDir, openDataDir } from "../../db/embedded-data-dir.ts";
+import { startEmbeddedPostgres } from "../../db/embedded.ts";
+import { migrate } from "../../db/migrate.ts";
+import { createPool } from "../../db/pool.ts";
+import type { Logger } from "../../log.ts";
+import { createLogger } from "../../log.ts";
+import { startWorker } from "../../worker/worker.ts";
+import { withWorkerOptions, type WorkerFlags } from "../options.ts";
+import { color } from "../output.ts";
+import { untilStopped } from "../signals.ts";
+
+export function upCommand(): Command {
+  return withWorkerOptions(new Command("up"))
+    .description("start everything: Postgres if none is given, migrations, a worker and the server")
+    .option("--port <number>", "the server's port, 0 for a free one (LEGWORK_PORT, 4400)")
+    .option("--host <address>", "the server's address (LEGWORK_HOST, 127.0.0.1)")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ legwork up                                        with an embedded Postgres in .legwork
+  $ DATABASE_URL=postgres://… legwork up --port 0     on a database of yours
+
+When everything answers, <data dir>/ready.json says where: {"databaseUrl", "httpUrl", "graphqlUrl", "token", "pid"}.`,
+    )
+    .action(async (flags: WorkerFlags & { port?: string; host?: string }) => {
+      const { config, onStart } = await loadConfig(flags);
+      const log = createLogger({ level: config.logLevel });
+      const parts = new Parts();
+      try {
+        const ready = await start(config, onStart, log, parts);
+        announce(ready, config);
+      } catch (error) {
+        await parts.stop();
+        throw error;
+      }
+      await untilStopped(log, () => parts.stop(), () => parts.stopNow());
+    });
+}
+
+interface Ready {
+  databaseUrl: string;
+  httpUrl: string;
+  graphqlUrl: string;
+  token: string;
+  pid: number;
+}
+
+/** What has been started, to be stopped in the opposite order. */
+class Parts {
+  readonly #stops: (() => Promise<unknown>)[] = [];
+  readonly #urgent: (() => Promise<unknown>)[] = [];
+
+  /** An urgent part is also stopped when nothing is waited for any more. */
+  add(stop: () => Promise<unknown>, options: { urgent?: boolean } = {}): void {
+    this.#stops.unshift(stop);
+    if (options.urgent === true) this.#urgent.unshift(stop);
+  }
+
+  async stop(): Promise<void> {
+    for (const stop of this.#stops.splice(0)) await stop();
+  }
+
+  async stopNow(): Promise<void> {
+    for (const stop of this.#urgent) await stop();
+  }
+}
+
+async function start(
+  config: Config,
+  onStart: ((context: { databaseUrl: string }) => Promise<void>) | undefined,
+  log: Logger,
+  parts: Parts,
+): Promise<Ready> {
+  const databaseUrl = await openDatabase(config, log, parts);
+  const pool = createPool(databaseUrl, { log, max: 3, name: "legwork migrate" });
+  await migrate(pool, log).finally(() => pool.end());
+
+  const token = readToken(config.dataDir);
+  // Loaded here and not above: `legwork worker` does without the server and its memory.
+  const { startServer } = await import("../../server/server.ts");
+  const server = await startServer({ databaseUrl, host: config.host, port: config.port, token, log });
+  parts.add(() => server.stop());
+  const worker = await startWorker({ ...config, localQueueSize: config.localQueueSize ?? config.concurrency, databaseUrl, log });
+  parts.add(() => worker.stop());
+  await onStart?.({ databaseUrl });
+
+  const ready: Ready = { databaseUrl, httpUrl: server.url, graphqlUrl: server.graphqlUrl, token, pid: process.pid };
+  const path = join(config.dataDir, "ready.json");
+  parts.add(async () => rmSync(path, { force: true }), { urgent: true });
+  writePrivate(path, `${JSON.stringify(ready, null, 2)}\n`);
+  return ready;
+}
+
+async function openDatabase(config: Config, log: Logger, parts: Parts): Promise<string> {
+  if (config.databaseUrl === undefined) {
+    const postgres = await startEmbeddedPostgres({ dataDir: config.dataDir, log });
+    let stopping = false;
+    parts.add(
+      () => {
+        stopping = true;
+        return postgres.stop();
+      },
+      { urgent: true },
+    );
+    void postgres.ended.then(() => {
+      if (stopping) return;
+      removeReady(config.dataDir);
+      log.fatal(`Postgres has ended by itself; ${join(config.dataDir, "postgres.log")} says why. Start again: nothing is lost.`);
+      process.exit(1);
+    });
+    removeReady(config.dataDir);
+    return postgres.databaseUrl;
+  }
+  const unlock = lockDataDir(openDataDir(config.dataDir));
+  parts.add(async () => unlock(), { urgent: true });
+  removeReady(config.dataDir);
+  return config.databaseUrl;
+}
+
+/** A ready.json that a killed process left behind would send people to an address where nobody is. */
+function removeReady(dataDir: string): void {
+  rmSync(join(dataDir, "ready.json"), { force: true });
+}
+
+/** The token of the API: made once, kept in the data directory, readable by its owner alone. */
+function readToken(dataDir: string): string {
+  const path = join(dataDir, "token");
+  if (!existsSync(path)) writePrivate(path, `lw_${randomBytes(24).toString("base64url")}\n`);
+  return readFileSync(path, "utf8").trim();
+}
+
+/** Whole or not at all: readers wait for the file to appear. */
+function writePrivate(path: string, content: string): void {
+  writeFileSync(`${path}.new`, content, { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}
+
+function announce(ready: Ready, config: Config): void {
+  const database = new URL(ready.databaseUrl);
+  const where = config.databaseUrl === undefined ? `Postgres 18 in ${config.dataDir}` : `${database.host}${database.pathname}`;
+  console.log(`${color("bold", "Legwork is running.")}
+  database   ${where}
+  GraphQL    ${ready.graphqlUrl}
+  token      in ${join(config.dataDir, "ready.json")}, with the database's address
+
+  npx legwork jobs                          what is going on
+  npx legwork add health/probe              enqueue a job
+  psql "$(node -p "require('${resolve(config.dataDir, "ready.json")}').databaseUrl")"
+
+Ctrl-C stops it; running jobs may finish.`);
+}

@@ -1,0 +1,69 @@
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { LegworkError, toError } from "../errors.ts";
+import { addCommand } from "./commands/add.ts";
+import { jobCommand } from "./commands/job.ts";
+import { jobsCommand } from "./commands/jobs.ts";
+import { migrateCommand } from "./commands/migrate.ts";
+import { upCommand } from "./commands/up.ts";
+import { workerCommand } from "./commands/worker.ts";
+
+/**
+ * The command line. Exit code 0: fine; 1: what was asked for failed; 2: it was asked for in a wrong way. A user's mistake is one
+ * line and a hint on stderr; a bug is shown with its stack.
+ */
+export async function main(argv: readonly string[]): Promise<void> {
+  try {
+    await createProgram().parseAsync(argv);
+  } catch (error) {
+    process.exitCode = report(error);
+  }
+}
+
+export function createProgram(): Command {
+  const program = new Command("legwork")
+    .description("Background jobs that live in your Postgres.")
+    .version(readVersion())
+    .exitOverride()
+    .configureHelp({ sortSubcommands: false })
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ legwork up                                  everything, with a Postgres of its own
+  $ legwork worker --tasks tasks                a worker on DATABASE_URL
+  $ legwork add health/probe '{"http": []}'     enqueue a job
+  $ legwork jobs --state failed                 what has failed
+  $ legwork job 42                              all about one job
+
+Configuration comes from flags, the environment, legwork.config.ts and defaults, in this order.`,
+    );
+  for (const command of [upCommand, migrateCommand, workerCommand, addCommand, jobsCommand, jobCommand]) {
+    program.addCommand(command().exitOverride());
+  }
+  return program;
+}
+
+function report(thrown: unknown): number {
+  // commander has printed its message already.
+  if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 2;
+  if (thrown instanceof LegworkError) {
+    console.error(`legwork: ${thrown.message} (${thrown.code})`);
+    if (thrown.hint !== undefined) console.error(`  ${thrown.hint}`);
+    return thrown.exitCode;
+  }
+  console.error("legwork: This is a bug in Legwork.");
+  console.error(toError(thrown).stack);
+  return 1;
+}
+
+function readVersion(): string {
+  for (const path of ["../../package.json", "../../../package.json"]) {
+    try {
+      return JSON.parse(readFileSync(new URL(path, import.meta.url), "utf8")).version;
+    } catch {
+      // Compiled code lies one directory deeper.
+    }
+  }
+  return "unknown";
+}

@@ -1,0 +1,71 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import type { Config, ConfigInput } from "../config.ts";
+import { createPool, assertDatabase, type Pool } from "../db/pool.ts";
+import { LegworkError } from "../errors.ts";
+import { createLogger, LOG_LEVELS } from "../log.ts";
+
+/** Options that every command has. */
+export function withCommonOptions(command: Command): Command {
+  return command
+    .option("--database-url <url>", "the database (DATABASE_URL); without one, the database that `legwork up` runs")
+    .option("--data-dir <directory>", "where `legwork up` keeps its state (LEGWORK_DATA_DIR, .legwork)")
+    .addOption(new Option("--log-level <level>", "(LEGWORK_LOG_LEVEL, info)").choices(LOG_LEVELS));
+}
+
+/** Options of the commands that run jobs. */
+export function withWorkerOptions(command: Command): Command {
+  return withCommonOptions(command)
+    .option("--tasks <directory>", "a directory of task files, in place of the configured ones; may be given again", collect)
+    .option("--crontab <file>", "graphile-worker's crontab, in place of the configured one")
+    .option("--concurrency <number>", "jobs run at a time (LEGWORK_CONCURRENCY, 10)")
+    .option("--shutdown-timeout <duration>", "how long stopping waits for running jobs (LEGWORK_SHUTDOWN_TIMEOUT, 25s)");
+}
+
+function collect(value: string, previous: string[] | undefined): string[] {
+  return [...(previous ?? []), value];
+}
+
+export function positiveInteger(value: string): number {
+  const number = Number(value);
+  if (!Number.isSafeInteger(number) || number < 1) throw new InvalidArgumentError("It must be a whole number above 0.");
+  return number;
+}
+
+export function integer(value: string): number {
+  const number = Number(value);
+  if (!Number.isSafeInteger(number)) throw new InvalidArgumentError("It must be a whole number.");
+  return number;
+}
+
+export type CommonFlags = Pick<Partial<ConfigInput>, "databaseUrl" | "dataDir" | "logLevel">;
+export type WorkerFlags = CommonFlags & Pick<Partial<ConfigInput>, "tasks" | "crontab" | "concurrency" | "shutdownTimeout">;
+
+/**
+ * The database a command talks to: the configured one, else the one that `legwork up` runs in the data directory. Throws
+ * LW503 when there is neither.
+ */
+export function findDatabase(config: Config): string {
+  if (config.databaseUrl !== undefined) return config.databaseUrl;
+  const ready = join(config.dataDir, "ready.json");
+  if (existsSync(ready)) return JSON.parse(readFileSync(ready, "utf8")).databaseUrl;
+  throw new LegworkError("LW503", `DATABASE_URL is not set and nothing runs in ${config.dataDir}.`, {
+    hint: "Set DATABASE_URL, or start `legwork up` (npm start) first.",
+  });
+}
+
+/** Runs `work` on a pool to the command's database, which must have been migrated. */
+export async function withDatabase(config: Config, work: (pool: Pool) => Promise<void>): Promise<void> {
+  const pool = createPool(findDatabase(config), { log: createLogger({ level: config.logLevel }), max: 2, name: "legwork cli" });
+  try {
+    await assertDatabase(pool);
+    const { rows } = await pool.query("select to_regclass('legwork.jobs') is not null as migrated");
+    if (rows[0]?.migrated !== true) {
+      throw new LegworkError("LW511", "The database has no schema legwork yet.", { hint: "Run `legwork migrate` first." });
+    }
+    await work(pool);
+  } finally {
+    await pool.end();
+  }
+}

@@ -1,0 +1,64 @@
+import Table from "cli-table3";
+import { styleText } from "node:util";
+import type { JobState } from "../jobs/read-jobs.ts";
+
+const STATE_COLORS: Record<JobState, Parameters<typeof styleText>[0]> = {
+  scheduled: "cyan", pending: "white", blocked: "yellow", paused: "yellow", running: "blue", retrying: "yellow",
+  completed: "green", failed: "red", cancelled: "gray", expired: "gray",
+};
+
+export function colorState(state: JobState): string {
+  return color(STATE_COLORS[state], state);
+}
+
+/** Colours only where a person sees them; NO_COLOR is respected. */
+export function color(format: Parameters<typeof styleText>[0], text: string): string {
+  return styleText(format, text, { stream: process.stdout });
+}
+
+export function printTable(head: readonly string[], rows: readonly (readonly string[])[]): void {
+  const table = new Table({
+    head: head.map((title) => color("bold", title)),
+    style: { head: [], border: [], compact: true, "padding-left": 0, "padding-right": 2 },
+    chars: Object.fromEntries(
+      ["top", "top-mid", "top-left", "top-right", "bottom", "bottom-mid", "bottom-left", "bottom-right", "left", "left-mid",
+        "mid", "mid-mid", "right", "right-mid", "middle"].map((name) => [name, ""]),
+    ),
+  });
+  table.push(...rows.map((row) => [...row]));
+  console.log(table.toString());
+}
+
+export function printJson(value: unknown): void {
+  console.log(JSON.stringify(value, null, 2));
+}
+
+/** "12 s ago", "in 3 min": enough to judge by; exact times are in --json. */
+export function relativeTime(time: Date | null, now: number = Date.now()): string {
+  if (time === null) return "";
+  if (!Number.isFinite(time.getTime())) return "never";
+  const seconds = Math.round((time.getTime() - now) / 1_000);
+  const size = describeSeconds(Math.abs(seconds));
+  return seconds > 0 ? `in ${size}` : `${size} ago`;
+}
+
+/** The time between two moments: "4 ms", "1.5 s", "3 min". Empty while one of them is missing. */
+export function elapsed(from: Date | null, to: Date | null): string {
+  if (from === null || to === null) return "";
+  const milliseconds = to.getTime() - from.getTime();
+  if (milliseconds < 1_000) return `${milliseconds} ms`;
+  if (milliseconds < 60_000) return `${(milliseconds / 1_000).toFixed(1)} s`;
+  return describeSeconds(Math.round(milliseconds / 1_000));
+}
+
+function describeSeconds(seconds: number): string {
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3_600)} h`;
+  return `${Math.floor(seconds / 86_400)} d`;
+}
+
+export function shorten(text: string, length: number): string {
+  const line = text.replaceAll(/\s+/g, " ");
+  return line.length <= length ? line : `${line.slice(0, length - 1)}…`;
+}

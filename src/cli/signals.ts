@@ -1,0 +1,32 @@
+import type { Logger } from "../log.ts";
+
+/**
+ * Waits for SIGTERM or SIGINT, then runs `stop` and ends the process with code 0. A second signal does not wait any longer: it
+ * runs `stopNow` and ends the process with code 1.
+ */
+export async function untilStopped(log: Logger, stop: () => Promise<void>, stopNow?: () => Promise<void>): Promise<never> {
+  let signals = 0;
+  return await new Promise<never>(() => {
+    const end = (work: Promise<void> | undefined, code: number): void => {
+      Promise.resolve(work).then(
+        () => process.exit(code),
+        (error: unknown) => {
+          log.error({ err: error }, "Stopping failed.");
+          process.exit(1);
+        },
+      );
+    };
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      process.on(signal, () => {
+        signals += 1;
+        if (signals === 1) {
+          log.info(`${signal}: stopping; running jobs may finish. Again to stop at once.`);
+          end(stop(), 0);
+        } else if (signals === 2) {
+          log.warn(`${signal} again: stopping at once.`);
+          end(stopNow?.(), 1);
+        }
+      });
+    }
+  });
+}

@@ -1,0 +1,142 @@
+import { defineTask, type SqlTag } from "legwork";
+import ms from "ms";
+import { z } from "zod";
+
+/** How long the database may take to answer (ms). */
+const DATABASE_TIMEOUT_MS = 5_000;
+
+/** The longest a probe may wait (ms): beyond that it is no longer a probe. */
+const MAX_TIMEOUT_MS = 300_000;
+
+const timeout = z
+  .union([z.number(), z.string().min(1).max(99)])
+  .refine((value) => isTimeout(milliseconds(value)), "expected a time such as 500ms, 5s or 1m, at most 5m")
+  .default("5s")
+  .describe("How long the answer may take: a time such as 500ms or 5s, or milliseconds.");
+
+const payload = z.strictObject({
+  database: z.boolean().default(true).describe("Whether the database is probed as well."),
+  http: z
+    .array(
+      z.strictObject({
+        url: z.url({ protocol: /^https?$/, error: "expected an http:// or https:// address" }).describe("The address to get."),
+        name: z.string().min(1).max(100).optional().describe("What to call it in the result; its host by default."),
+        timeout,
+        expectStatus: z.int().min(100).max(599).optional().describe("The status that is healthy; any from 200 to 299 by default."),
+      }),
+    )
+    .max(50)
+    .default([])
+    .describe("Addresses to get, all at once. Redirects are not followed."),
+});
+
+const check = z.strictObject({
+  name: z.string().describe("database, or the name or host of the address."),
+  target: z.string().describe("What was probed: the database's name, or the address without credentials and query."),
+  healthy: z.boolean(),
+  milliseconds: z.number().describe("How long the answer took."),
+  status: z.int().optional().describe("The HTTP status, when there was an answer."),
+  error: z.string().optional().describe("Why it is unhealthy."),
+});
+type Check = z.infer<typeof check>;
+
+export default defineTask({
+  description: "Probes the database and HTTP addresses. What does not answer is a finding; it does not fail the job.",
+  payload,
+  result: z.strictObject({
+    healthy: z.boolean().describe("Whether every check is healthy."),
+    checks: z.array(check),
+  }),
+  async run({ database, http }, { sql, log, signal }) {
+    signal.throwIfAborted();
+    const checks = await Promise.all([
+      ...(database ? [probeDatabase(sql, signal)] : []),
+      ...http.map((target) => probeAddress(target, signal)),
+    ]);
+    // An answer that a stopping worker cut off says nothing about anybody's health.
+    signal.throwIfAborted();
+    for (const { healthy, ...found } of checks) {
+      if (!healthy) log.warn({ event: "probe_unhealthy", ...found }, `${found.name} is unhealthy: ${found.error}`);
+    }
+    return { healthy: checks.every(({ healthy }) => healthy), checks };
+  },
+});
+
+async function probeDatabase(sql: SqlTag, signal: AbortSignal): Promise<Check> {
+  const limit = DATABASE_TIMEOUT_MS;
+  let target = "database";
+  const answer = await timed(limit, async () => {
+    const asked = sql<{ name: string }>`select current_database() as name`;
+    const [row] = await Promise.race([asked, aborted(AbortSignal.any([signal, AbortSignal.timeout(limit)]))]);
+    target = row?.name ?? target;
+  });
+  return { name: "database", target, ...answer };
+}
+
+type Address = z.infer<typeof payload>["http"][number];
+
+async function probeAddress({ url, name, timeout, expectStatus }: Address, signal: AbortSignal): Promise<Check> {
+  const address = new URL(url);
+  const { username, password } = address;
+  // fetch refuses an address with credentials, and would show them in its error.
+  address.username = "";
+  address.password = "";
+  const limit = milliseconds(timeout);
+  let status: number | undefined;
+  const answer = await timed(limit, async () => {
+    const headers: Record<string, string> = { "user-agent": "legwork health/probe" };
+    if (username !== "" || password !== "") headers.authorization = basic(username, password);
+    const response = await fetch(address, {
+      headers,
+      redirect: "manual",
+      signal: AbortSignal.any([signal, AbortSignal.timeout(limit)]),
+    });
+    status = response.status;
+    // The status is all that is asked for: the rest of the answer is not read.
+    await response.body?.cancel();
+    const expected = expectStatus === undefined ? response.ok : status === expectStatus;
+    if (!expected) throw new Error(`Status ${status}, expected ${expectStatus ?? "200 to 299"}.`);
+  });
+  return { name: name ?? address.host, target: `${address.origin}${address.pathname}`, ...answer, status };
+}
+
+/** Whether the work came to a good end, how long it took, and if not why, in words that hold no credentials. */
+async function timed(limit: number, work: () => Promise<void>): Promise<Pick<Check, "healthy" | "milliseconds" | "error">> {
+  const startedAt = performance.now();
+  const since = (): number => Math.round((performance.now() - startedAt) * 100) / 100;
+  try {
+    await work();
+    return { healthy: true, milliseconds: since() };
+  } catch (error) {
+    return { healthy: false, milliseconds: since(), error: reasonOf(error, limit) };
+  }
+}
+
+function reasonOf(thrown: unknown, limit: number): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  if (thrown.name === "TimeoutError") return `No answer within ${limit} ms.`;
+  // fetch says "fetch failed" and keeps the reason as the cause; one that tried several addresses has a code only.
+  const reason = thrown.cause instanceof Error ? thrown.cause : thrown;
+  const code = "code" in reason ? String(reason.code) : "";
+  return reason.message || code || reason.name;
+}
+
+function basic(username: string, password: string): string {
+  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  return `Basic ${Buffer.from(credentials).toString("base64")}`;
+}
+
+/** Rejects when the signal aborts. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+  });
+}
+
+function milliseconds(value: number | string): number {
+  return typeof value === "number" ? value : ms(value as ms.StringValue);
+}
+
+function isTimeout(value: number | undefined): boolean {
+  return value !== undefined && value >= 1 && value <= MAX_TIMEOUT_MS;
+}
