@@ -67,14 +67,14 @@ begin
       end;
     end loop;
     for v_old in
-      select p.partition from legwork.history_partitions() p
+      select p.partition::text as name from legwork.history_partitions() p
       where p.parent = format('legwork.%I', v_parent.name)::regclass and p.upper_bound <= now() - v_retention
     loop
       begin
-        execute format('drop table %s', v_old.partition);
-        step := 'dropped'; relation := v_old.partition::text; return next;
+        execute format('drop table %s', v_old.name);
+        step := 'dropped'; relation := v_old.name; return next;
       exception when lock_not_available then
-        step := 'busy'; relation := v_old.partition::text; return next;
+        step := 'busy'; relation := v_old.name; return next;
       end;
     end loop;
     execute format('delete from only legwork.%I where %I < $1', v_parent.name || '_default', v_parent.by_column)

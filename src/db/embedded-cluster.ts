@@ -25,6 +25,9 @@ import { SYSTEM_DIR, canEnter, makeSystemDirectory, postgresUser, reachableInsta
 import type { PostgresInstall } from "./embedded-install.ts";
 import { hasCode, isolated, readIfThere, type SystemUser } from "./embedded-process.ts";
 
+/** What a cluster's name is followed by until it is whole. */
+const DRAFT = "-draft-";
+
 /** A cluster that is ready to be served: where it lies, by which binaries and as whom. */
 export interface Cluster {
   readonly directory: string;
@@ -62,6 +65,7 @@ export async function openCluster(dataDir: string, found: PostgresInstall, log: 
       "Move the data directory to where that user may enter, or set DATABASE_URL.",
     );
   }
+  removeDrafts(directory);
   const install = reachableInstall(found, user);
   const password = readPassword(dataDir, existing !== undefined);
   if (existing === undefined) {
@@ -179,9 +183,22 @@ function readPassword(dataDir: string, clusterExists: boolean): string {
   return password;
 }
 
+/** Removes what interrupted starts have left; where an initdb still writes, the start after this one does. */
+function removeDrafts(directory: string): void {
+  const parent = dirname(directory);
+  for (const name of readdirSync(parent)) {
+    if (!name.startsWith(basename(directory) + DRAFT)) continue;
+    try {
+      rmSync(join(parent, name), { recursive: true, force: true });
+    } catch {
+      // It is in nobody's way.
+    }
+  }
+}
+
 /**
  * Makes a cluster next to its place and moves it there when it is whole, so that an interrupted initdb leaves nothing
- * behind but a directory that the next one removes.
+ * behind but a directory that a later start removes.
  */
 async function createCluster(
   directory: string,
@@ -189,12 +206,7 @@ async function createCluster(
   user: SystemUser | undefined,
   password: string,
 ): Promise<void> {
-  const parent = dirname(directory);
-  const drafts = `${basename(directory)}-draft-`;
-  for (const name of readdirSync(parent)) {
-    if (name.startsWith(drafts)) rmSync(join(parent, name), { recursive: true, force: true, maxRetries: 5 });
-  }
-  const draft = join(parent, drafts + randomUUID());
+  const draft = `${directory}${DRAFT}${randomUUID()}`;
   mkdirSync(draft, { mode: 0o700 });
   if (user !== undefined) chownSync(draft, user.uid, user.gid);
   try {

@@ -84,7 +84,7 @@ interface CatalogRow {
  * a column that cannot be used.
  */
 async function resolveTable(sql: SqlTag, table: string, column: string): Promise<Part[]> {
-  const rows = await refusing(`table: '${table}' is not a table's name.`, () =>
+  const rows = await refusing(`table: there is no table '${table}'.`, () =>
     sql<CatalogRow>`
       with recursive family as (
         select to_regclass(${table}) as id

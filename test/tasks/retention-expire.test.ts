@@ -129,7 +129,8 @@ describe("retention/expire", () => {
 
   it.each([
     ["an unknown table", { table: "app.no_such" }, "table: there is no table 'app.no_such'."],
-    ["a table that is a statement", { table: "x; drop table y" }, "table: 'x; drop table y' is not a table's name."],
+    ["a table that is a statement", { table: "x; drop table y" }, "table: there is no table 'x; drop table y'."],
+    ["a table whose name cannot be read", { table: "a..b" }, "table: there is no table 'a..b'."],
     ["an unknown column", { table: "public.wrong", column: "made_at" }, "column: table 'public.wrong' has no column 'made_at'."],
     ["a column that is no time", { table: "wrong", column: "id" }, "column: 'id' of 'public.wrong' is of type integer"],
     ["a system column", { table: "wrong", column: "xmin" }, "column: table 'public.wrong' has no column 'xmin'."],
@@ -149,11 +150,9 @@ describe("retention/expire", () => {
       create or replace view wrong_view as select * from wrong;
       insert into wrong select 1 where not exists (select from wrong)`);
     const job = await expire({ olderThan: "1 day", ...payload });
-    expect(job).toMatchObject({ state: "failed", attempts: 25, result: null });
+    expect(job).toMatchObject({ state: "failed", attempts: 1, result: null });
     expect(job.error).toContain(message);
     expect(await count("wrong")).toBe(1);
-    const { rows } = await database.pool.query("select count(*)::int as count from legwork.attempts a join legwork.jobs j on j.id = a.job_id where j.error = $1", [job.error]);
-    expect(rows[0].count).toBeGreaterThanOrEqual(1);
   });
 
   it("passes over a row that somebody holds and does not wait for it", async () => {

@@ -1,0 +1,144 @@
+import type { FastifyInstance } from "fastify";
+import { makeSchema } from "postgraphile";
+import { makePgService } from "postgraphile/adaptors/pg";
+import { SafeError } from "postgraphile/grafast";
+import { grafserv } from "postgraphile/grafserv/fastify/v5";
+import { GraphQLError, type GraphQLSchema } from "postgraphile/graphql";
+import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
+import { PostGraphileConnectionFilterPreset } from "postgraphile-plugin-connection-filter";
+import type { Pool } from "../db/pool.ts";
+import { isErrorCode, LegworkError } from "../errors.ts";
+import type { Logger } from "../log.ts";
+import { exposedViews, exposedViewsPlugin, filterPlugin, pagingPlugin, viewTagsPlugin } from "./graphql-schema.ts";
+import { assertAffordable, refusal } from "./query-limits.ts";
+
+/** The longest that one statement of a query may take (ms). */
+const STATEMENT_TIMEOUT_MS = 5_000;
+
+export interface GraphQl {
+  readonly schema: GraphQLSchema;
+  /** Adds `POST /graphql` to the server. */
+  addTo(app: FastifyInstance): Promise<void>;
+  /** Ends what PostGraphile holds; the pool is its owner's to end. */
+  release(): Promise<void>;
+}
+
+/**
+ * Builds the GraphQL schema from the views of schema legwork. Reads only: no mutation type, and transactions on the pool's
+ * connections should be read-only as well. Throws LW511 when the views are not there.
+ */
+export async function createGraphQl(pool: Pool, log: Logger): Promise<GraphQl> {
+  const pgService = makePgService({
+    pool,
+    schemas: ["legwork"],
+    pubsub: false,
+    pgSettings: () => ({ statement_timeout: String(STATEMENT_TIMEOUT_MS), default_transaction_read_only: "on" }),
+  });
+  const { schema, resolvedPreset } = await makeSchema(preset(pgService, log));
+  const fields = schema.getQueryType()?.getFields() ?? {};
+  const missing = exposedViews.filter((view) => !(view in fields));
+  if (missing.length > 0) {
+    throw new LegworkError("LW511", `The database has no view legwork.${missing[0]}.`, { hint: "Run `legwork migrate` first." });
+  }
+  const server = grafserv({ schema, preset: resolvedPreset });
+  return {
+    schema,
+    async addTo(app) {
+      await server.addTo(app as never);
+      await server.ready();
+    },
+    async release() {
+      await server.release();
+      await pgService.release?.();
+    },
+  };
+}
+
+function preset(pgService: GraphileConfig.PgServiceConfiguration, log: Logger): GraphileConfig.Preset {
+  return {
+    extends: [PostGraphileAmberPreset, PostGraphileConnectionFilterPreset],
+    plugins: [viewTagsPlugin, exposedViewsPlugin, pagingPlugin, filterPlugin, limitsPlugin],
+    disablePlugins: [
+      // Nothing writes.
+      "MutationPlugin", "MutationPayloadQueryPlugin", "PgMutationCreatePlugin", "PgMutationUpdateDeletePlugin",
+      "PgMutationPayloadEdgePlugin", "ClientMutationIdDescriptionPlugin", "SubscriptionPlugin",
+      // No second way to the same thing: node(id), query { query }, conditions beside filters.
+      "QueryQueryPlugin", "NodePlugin", "NodeAccessorPlugin", "AddNodeInterfaceToSuitableTypesPlugin", "PgTableNodePlugin",
+      "PgNodeIdAttributesPlugin", "RegisterQueryNodePlugin", "NodeIdCodecBase64JSONPlugin", "NodeIdCodecPipeStringPlugin",
+      "PgConditionArgumentPlugin", "PgConditionCustomFieldsPlugin", "PgOrderByPrimaryKeyPlugin", "PgOrderCustomFieldsPlugin",
+      // Counting reads the whole history.
+      "PgConnectionTotalCountPlugin",
+      // No functions, and no filters that no index serves.
+      "PgProceduresPlugin", "PgCustomTypeFieldPlugin", "PgConnectionArgFilterBackwardRelationsPlugin",
+      "PgConnectionArgFilterForwardRelationsPlugin", "PgConnectionArgFilterComputedAttributesPlugin",
+      "PgConnectionArgFilterRecordFunctionsPlugin", "PgConnectionArgFilterLogicalOperatorsPlugin",
+    ],
+    pgServices: [pgService],
+    schema: {
+      defaultBehavior: "-insert -update -delete -mutationField -list -attribute:filterBy -attribute:orderBy",
+      connectionFilterRelations: false,
+      connectionFilterComputedColumns: false,
+      connectionFilterSetofFunctions: false,
+      connectionFilterArrays: false,
+      connectionFilterAllowedOperators: [
+        "isNull", "equalTo", "in", "lessThan", "lessThanOrEqualTo", "greaterThan", "greaterThanOrEqualTo",
+      ],
+    },
+    grafast: { timeouts: { planning: 1_000, execution: 15_000 } },
+    grafserv: {
+      graphqlPath: "/graphql",
+      graphqlOverGET: false,
+      graphiql: false,
+      graphiqlOnGraphQLGET: false,
+      websockets: false,
+      watch: false,
+      // A document may have 100 KB and is kept parsed.
+      parseAndValidateCacheSize: 100,
+      maskError: (error) => masked(error, log),
+    },
+  };
+}
+
+const limitsPlugin: GraphileConfig.Plugin = {
+  name: "LegworkQueryLimitsPlugin",
+  version: "0.1.0",
+  grafserv: {
+    middleware: {
+      processGraphQLRequestBody(next, { body }) {
+        const variables = body.variableValues as Record<string, unknown> | null | undefined;
+        if (typeof body.query === "string") assertAffordable(body.query, variables ?? {}, new Set(exposedViews));
+        return next();
+      },
+    },
+  },
+};
+
+/** What an error is to a client: its own mistake in full, anything else as LW500 with the details only in the log. */
+function masked(error: GraphQLError, log: Logger): GraphQLError {
+  const cause = error.originalError as (Error & { code?: string }) | null | undefined;
+  // GraphQL's own: an unknown field, a variable of the wrong type.
+  if (cause === null || cause === undefined || cause instanceof GraphQLError) return error;
+  const safe = cause instanceof SafeError ? cause : explained(cause);
+  if (safe === undefined) log.error({ err: cause, path: error.path }, "A GraphQL query failed.");
+  const shown = safe ?? refusal("LW500", "Internal error.", "The server's log says more.");
+  const { statusCode: _, ...extensions } = shown.extensions ?? {};
+  return new GraphQLError(shown.message, { nodes: error.nodes, source: error.source, positions: error.positions, path: error.path, extensions });
+}
+
+/** Errors of the database and of plugins that the client can act on. */
+function explained(error: Error & { code?: string }): SafeError | undefined {
+  const code = error.code ?? "";
+  if (code === "57014") {
+    return refusal("LW413", `The query took longer than ${STATEMENT_TIMEOUT_MS / 1_000} s and was stopped.`,
+      "Filter by id, state or task, which have an index, or ask for a smaller page.");
+  }
+  // A value that Postgres cannot read: an id with letters, a date of month 13. Its message quotes only that value.
+  if (/^22...$/.test(code)) return refusal("LW400", `A value is not valid: ${error.message}.`, "Correct the argument or the filter.");
+  if (/^(08...|57P0.|53300|ECONN.*|ENOTFOUND|EAI_AGAIN|ETIMEDOUT)$/.test(code) || /timeout exceeded when trying to connect|Connection terminated/.test(error.message)) {
+    return refusal("LW503", "The database does not answer.", "Try again; GET /ready says when it does.");
+  }
+  if (/^(Null literals|Empty objects) are forbidden/.test(error.message)) {
+    return refusal("LW400", "A filter may be neither null nor empty.", "Leave out what should not be filtered by.");
+  }
+  return isErrorCode(code) ? refusal(code, error.message, (error as { hint?: string }).hint ?? "") : undefined;
+}

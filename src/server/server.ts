@@ -1,0 +1,188 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import { isIP } from "node:net";
+import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import { assertDatabase, createPool, type Pool } from "../db/pool.ts";
+import { LegworkError, toError, type ErrorCode } from "../errors.ts";
+import type { Logger } from "../log.ts";
+
+/** The longest request body (bytes). */
+const BODY_LIMIT = 100_000;
+/** How long the database may take to answer before the server is not ready (ms). */
+const READY_TIMEOUT_MS = 3_000;
+
+export interface ServerOptions {
+  databaseUrl: string;
+  host: string;
+  /** 0 takes a free one. */
+  port: number;
+  /** What a client sends as `Authorization: Bearer <token>`. */
+  token: string;
+  log: Logger;
+}
+
+export interface Server {
+  readonly url: string;
+  readonly graphqlUrl: string;
+  /** Answers what has been asked, then closes. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the HTTP server: `/health`, `/ready` and the read-only GraphQL of a migrated database. Resolves when it answers.
+ *
+ * Throws LW513 when the port is taken, LW514 when the host cannot be listened on, LW503 when the database cannot be
+ * reached and LW511 when it is not migrated.
+ */
+export async function startServer({ databaseUrl, host, port, token, log }: ServerOptions): Promise<Server> {
+  const pool = createPool(databaseUrl, { log, name: "legwork server" });
+  pool.on("connect", (client) => {
+    client.query("set default_transaction_read_only = on").catch((error: unknown) => log.warn({ err: error }, "A connection could not be made read-only."));
+  });
+  // The connection may be in use for as long as it takes; what comes after this is undone in reverse.
+  const stops: (() => Promise<unknown>)[] = [() => pool.end()];
+  const stop = async (): Promise<void> => {
+    for (const end of stops.splice(0).reverse()) await end();
+  };
+  try {
+    await assertDatabase(pool);
+    const graphql = await loadGraphQl(pool, log);
+    stops.push(() => graphql.release());
+    const app = createApp({ host, token, log, pool });
+    stops.push(() => app.close());
+    await app.register(async (protectedApp) => {
+      protectedApp.addHook("onRequest", async (request) => assertToken(request, token));
+      await graphql.addTo(protectedApp);
+    });
+    const url = await listen(app, host, port);
+    log.info(`Listening on ${url}`);
+    return { url, graphqlUrl: `${url}/graphql`, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function loadGraphQl(pool: Pool, log: Logger) {
+  // Read when PostGraphile is loaded. A named statement without parameters keeps the plan made for whoever asked first.
+  process.env.DATAPLAN_PG_PREPARED_STATEMENT_CACHE_SIZE = "0";
+  process.env.GRAPHILE_ENV ??= "production";
+  const { createGraphQl } = await import("./graphql.ts");
+  return await createGraphQl(pool, log);
+}
+
+function createApp({ host, token: _token, log, pool }: { host: string; token: string; log: Logger; pool: Pool }): FastifyInstance {
+  const app = fastify({ bodyLimit: BODY_LIMIT, requestTimeout: 30_000, forceCloseConnections: "idle" });
+  app.addHook("onRequest", async (request) => assertHost(request, host));
+  app.setErrorHandler((error: FastifyError, request, reply) => sendError(reply, asLegworkError(error, request, log)));
+  app.setNotFoundHandler((request, reply) =>
+    sendError(reply, new LegworkError("LW404", `There is no ${request.method} ${request.url.split("?")[0]}.`, { hint: "GET / lists what is here." })),
+  );
+  app.get("/", async () => ({
+    name: "legwork",
+    graphql: { url: "/graphql", method: "POST", authorization: "Bearer <token>" },
+    health: "/health",
+    ready: "/ready",
+  }));
+  app.get("/health", async () => ({ status: "ok" }));
+  app.get("/ready", async () => {
+    await assertReady(pool);
+    return { status: "ready" };
+  });
+  app.get("/graphql", async (_request, reply) =>
+    sendError(reply.header("allow", "POST"), new LegworkError("LW400", "GraphQL is asked with POST.", {
+      hint: `Send {"query": "…"} as application/json with Authorization: Bearer <token>.`,
+    }), 405),
+  );
+  return app;
+}
+
+async function assertReady(pool: Pool): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${READY_TIMEOUT_MS / 1_000} s`)), READY_TIMEOUT_MS);
+  });
+  try {
+    await Promise.race([pool.query("select from legwork.migrations limit 1"), timeout]);
+  } catch (error) {
+    throw new LegworkError("LW503", "The database does not answer.", { hint: "The server goes on by itself when it does.", cause: error });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * Refuses a page of another site that has made its own host name point here (DNS rebinding): its requests come from the
+ * user's own machine, but they name that host.
+ */
+function assertHost(request: FastifyRequest, host: string): void {
+  const hostname = request.hostname.replace(/^\[(.*)\]$/, "$1").toLowerCase();
+  const isWildcard = host === "0.0.0.0" || host === "::";
+  if (["localhost", "127.0.0.1", "::1", host.toLowerCase()].includes(hostname) || (isWildcard && isIP(hostname) !== 0)) return;
+  throw new LegworkError("LW400", `This server is not '${request.headers.host ?? ""}'.`, {
+    hint: "Ask localhost, 127.0.0.1 or the configured host (LEGWORK_HOST).",
+  });
+}
+
+function assertToken(request: FastifyRequest, token: string): void {
+  const given = /^Bearer +(.+)$/i.exec(request.headers.authorization ?? "")?.[1];
+  // Digests have one length, which timingSafeEqual needs and which tells nothing of the token's.
+  if (given !== undefined && timingSafeEqual(digest(given), digest(token))) return;
+  throw new LegworkError("LW401", given === undefined ? "A token is needed." : "The token is not valid.", {
+    hint: "Send Authorization: Bearer <token>; `legwork up` writes the token to ready.json in its data directory.",
+  });
+}
+
+function digest(value: string): Buffer {
+  return createHash("sha256").update(value).digest();
+}
+
+/** What the client did wrong, in our words; anything else is a bug, of which the client learns only that there is one. */
+function asLegworkError(error: FastifyError, request: FastifyRequest, log: Logger): LegworkError {
+  if (error instanceof LegworkError) return error;
+  if (error.statusCode === 413) {
+    return new LegworkError("LW413", `A request may have ${BODY_LIMIT.toLocaleString("en")} bytes.`, { hint: "Ask in several requests." });
+  }
+  if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) {
+    return new LegworkError("LW400", `${error.message.replace(/\.?$/, "")}.`, { hint: `Send {"query": "…"} as application/json.` });
+  }
+  log.error({ err: error, method: request.method, url: request.url }, "A request failed.");
+  return new LegworkError("LW500", "Internal error.", { hint: "The server's log says more." });
+}
+
+function sendError(reply: FastifyReply, error: LegworkError, status: number = error.status): FastifyReply {
+  if (error.code === "LW401") reply.header("www-authenticate", 'Bearer realm="legwork"');
+  const { code, message, hint }: { code: ErrorCode; message: string; hint: string | undefined } = error;
+  return reply.code(status).send({ code, message, hint });
+}
+
+async function listen(app: FastifyInstance, host: string, port: number): Promise<string> {
+  try {
+    await app.listen({ host, port });
+  } catch (thrown) {
+    const error = toError(thrown) as NodeJS.ErrnoException;
+    switch (error.code) {
+      case "EADDRINUSE":
+        throw new LegworkError("LW513", `Port ${port} of ${host} is in use.`, {
+          hint: `Stop what listens there (\`lsof -i :${port}\` names it), or set LEGWORK_PORT; 0 takes a free one.`,
+          cause: error,
+        });
+      case "EACCES":
+        throw new LegworkError("LW514", `Port ${port} may not be listened on by this user.`, { hint: "Set LEGWORK_PORT to 1024 or above.", cause: error });
+      case "EADDRNOTAVAIL":
+      case "ENOTFOUND":
+        throw new LegworkError("LW514", `'${host}' is no address of this machine.`, { hint: "Set LEGWORK_HOST to 127.0.0.1 or another address of it.", cause: error });
+      default:
+        throw error;
+    }
+  }
+  const address = app.server.address();
+  if (address === null || typeof address === "string") throw new Error("The server listens on no port.");
+  return `http://${urlHost(host)}:${address.port}`;
+}
+
+/** Where clients on this machine reach a server that listens on a host. */
+function urlHost(host: string): string {
+  if (host === "0.0.0.0") return "127.0.0.1";
+  if (host === "::") return "[::1]";
+  return isIP(host) === 6 ? `[${host}]` : host;
+}

@@ -1,0 +1,70 @@
+import { expect, it } from "vitest";
+import { ERRORS } from "../../src/errors.ts";
+import { readMigrations } from "../../src/db/migrate.ts";
+import { JOB_STATES } from "../../src/jobs/read-jobs.ts";
+import { testDatabase } from "../support/database.ts";
+
+const database = testDatabase();
+
+async function names(query: string): Promise<string[]> {
+  return (await database.pool.query(query)).rows.map((row) => row.name);
+}
+
+it("every table, view, type and function has a comment", async () => {
+  expect(
+    await names(`
+      select c.oid::regclass::text as name from pg_class c
+      where c.relnamespace = 'legwork'::regnamespace and c.relkind in ('r', 'p', 'v') and not c.relispartition
+        and obj_description(c.oid, 'pg_class') is null
+      union all
+      select p.oid::regprocedure::text from pg_proc p
+      where p.pronamespace = 'legwork'::regnamespace and obj_description(p.oid, 'pg_proc') is null
+      union all
+      select t.typname from pg_type t where t.typnamespace = 'legwork'::regnamespace and t.typtype = 'e' and obj_description(t.oid, 'pg_type') is null`),
+  ).toEqual([]);
+});
+
+it("every column of a table or view has a comment", async () => {
+  expect(
+    await names(`
+      select format('%s.%s', a.attrelid::regclass, a.attname) as name from pg_attribute a join pg_class c on c.oid = a.attrelid
+      where c.relnamespace = 'legwork'::regnamespace and c.relkind in ('r', 'p', 'v') and not c.relispartition and a.attnum > 0
+        and not a.attisdropped and col_description(a.attrelid, a.attnum) is null`),
+  ).toEqual([]);
+});
+
+it("every definer function has its search path pinned", async () => {
+  expect(
+    await names(`
+      select oid::regprocedure::text as name from pg_proc
+      where pronamespace = 'legwork'::regnamespace and prosecdef
+        and not coalesce(proconfig @> array['search_path=pg_catalog, pg_temp'], false)`),
+  ).toEqual([]);
+});
+
+it("definer functions that are no triggers are not for everybody", async () => {
+  expect(
+    await names(`
+      select p.oid::regprocedure::text as name from pg_proc p
+      where p.pronamespace = 'legwork'::regnamespace and p.prosecdef and p.prorettype <> 'trigger'::regtype
+        and has_function_privilege('public', p.oid, 'execute')`),
+  ).toEqual([]);
+});
+
+it("every table has row security", async () => {
+  expect(
+    await names(`
+      select oid::regclass::text as name from pg_class
+      where relnamespace = 'legwork'::regnamespace and relkind in ('r', 'p') and not relrowsecurity`),
+  ).toEqual([]);
+});
+
+it("every code that SQL raises is in the registry", () => {
+  const raised = readMigrations().flatMap(({ sql }) => [...sql.matchAll(/errcode = '(\w+)'/g)].map((match) => match[1]));
+  expect(raised.length).toBeGreaterThan(0);
+  expect(raised.filter((code) => code !== undefined && !(code in ERRORS))).toEqual([]);
+});
+
+it("the states of a job are the same in SQL and TypeScript", async () => {
+  expect(await names("select unnest(enum_range(null::legwork.job_state))::text as name")).toEqual([...JOB_STATES]);
+});

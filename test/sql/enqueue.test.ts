@@ -1,0 +1,260 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { enqueue, enqueueMany, enqueueOn } from "../../src/jobs/enqueue.ts";
+import { testDatabase } from "../support/database.ts";
+import { until } from "../support/until.ts";
+
+const database = testDatabase();
+
+beforeEach(async () => {
+  await database.pool.query("delete from graphile_worker._private_jobs");
+  await database.pool.query(
+    `select legwork.register_tasks('[{"name": "notify/email", "payload_schema": {"type": "object",
+       "properties": {"to": {"type": "string"}, "user": {"type": "object", "properties": {"id": {"type": "integer"}}}}, "required": ["to"]}},
+       {"name": "any"}]')`,
+  );
+});
+
+async function jobs(): Promise<Record<string, unknown>[]> {
+  return (await database.pool.query("select * from legwork.jobs where finished_at is null order by id")).rows;
+}
+
+describe("legwork.enqueue", () => {
+  it("takes every option and returns the job's id", async () => {
+    const { rows } = await database.pool.query(
+      `select legwork.enqueue('any', '{"a": 1}', run_at => '2030-01-01Z', priority => -5, job_key => 'k', serial_key => 's',
+         max_attempts => 3, tenant => 'acme', correlation_id => 'c') as id`,
+    );
+    expect(await jobs()).toMatchObject([
+      {
+        id: rows[0].id, task: "any", payload: { a: 1 }, run_at: new Date("2030-01-01Z"), priority: -5, job_key: "k",
+        serial_key: "s", max_attempts: 3, tenant: "acme", correlation_id: "c", state: "scheduled",
+      },
+    ]);
+  });
+
+  it("enqueues nothing when the caller rolls back", async () => {
+    const client = await database.pool.connect();
+    await client.query("begin");
+    await client.query("select legwork.enqueue('any')");
+    await client.query("rollback");
+    client.release();
+    expect(await jobs()).toEqual([]);
+  });
+
+  it("refuses an unknown task and suggests the nearest", async () => {
+    await expect(database.pool.query("select legwork.enqueue('notify/emial')")).rejects.toMatchObject({
+      code: "LW404",
+      message: "No task is called 'notify/emial'.",
+      hint: expect.stringContaining("Did you mean 'notify/email'?"),
+    });
+  });
+
+  it("takes the context of the session when none is given", async () => {
+    const client = await database.pool.connect();
+    await client.query("begin");
+    await client.query("select set_config('legwork.correlation_id', 'request-1', true), set_config('legwork.tenant', 'acme', true)");
+    await client.query("select legwork.enqueue('any'), legwork.enqueue('any', tenant => 'other')");
+    await client.query("commit");
+    client.release();
+    expect(await jobs()).toMatchObject([
+      { correlation_id: "request-1", tenant: "acme" },
+      { correlation_id: "request-1", tenant: "other" },
+    ]);
+  });
+
+  it("replaces the waiting job with the same key", async () => {
+    const first = await enqueue(database.pool, "any", { v: 1 }, { jobKey: "k" });
+    const second = await enqueue(database.pool, "any", { v: 2 }, { jobKey: "k" });
+    expect(second).toBe(first);
+    expect(await jobs()).toMatchObject([{ payload: { v: 2 } }]);
+  });
+
+  it("never loses a keyed request, whatever a worker does at that moment", async () => {
+    // A worker that takes and gives back the job all the time: add_job's check and its insert see different states.
+    let lost = 0;
+    let done = false;
+    const worker = async (name: string): Promise<void> => {
+      const client = await database.pool.connect();
+      while (!done) {
+        await client.query("begin");
+        await client.query(
+          `update graphile_worker._private_jobs set locked_at = now(), locked_by = $1, attempts = attempts + 1
+           where id = (select id from graphile_worker._private_jobs where key = 'race' and locked_at is null for update skip locked)`,
+          [name],
+        );
+        await client.query("commit");
+        await client.query("delete from graphile_worker._private_jobs where locked_by = $1", [name]);
+      }
+      client.release();
+    };
+    const enqueuer = async (): Promise<void> => {
+      for (let n = 0; n < 300; n++) {
+        const { rows } = await database.pool.query("select legwork.enqueue('any', job_key => 'race') as id");
+        if (rows[0].id === null) lost += 1;
+      }
+    };
+    const workers = [worker("w1"), worker("w2")];
+    await Promise.all([enqueuer(), enqueuer(), enqueuer()]);
+    done = true;
+    await Promise.all(workers);
+    expect(lost).toBe(0);
+  });
+
+  describe("when a worker takes the keyed job between add_job's two looks", () => {
+    /** Holds the keyed job's row as a fetching worker does, lets `request` run into it, then lets go. */
+    async function racing<T>(request: () => Promise<T>): Promise<{ old: string; answer: T }> {
+      const old = await enqueue(database.pool, "any", { v: 1 }, { jobKey: "k" });
+      const worker = await database.pool.connect();
+      await worker.query("begin");
+      await worker.query("update graphile_worker._private_jobs set locked_at = now(), locked_by = 'w', attempts = 1 where id = $1", [old]);
+      const answer = request();
+      await until("the request waits for the worker", async () => {
+        const { rows } = await database.pool.query(
+          "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+        );
+        return rows.length > 0;
+      });
+      await worker.query("commit");
+      worker.release();
+      return { old, answer: await answer };
+    }
+
+    it("graphile_worker.add_job answers null and the request is lost", async () => {
+      const { answer } = await racing(() => database.pool.query("select id from graphile_worker.add_job('any', job_key => 'k')"));
+      expect(answer.rows).toEqual([{ id: null }]);
+    });
+
+    it("legwork.enqueue inserts a new job", async () => {
+      const { old, answer } = await racing(() => enqueue(database.pool, "any", { v: 2 }, { jobKey: "k" }));
+      expect(await jobs()).toMatchObject([
+        { id: old, state: "running", payload: { v: 1 } },
+        { id: answer, state: "pending", payload: { v: 2 } },
+      ]);
+    });
+  });
+});
+
+describe("legwork.enqueue_many", () => {
+  it("returns the ids in the order of the jobs", async () => {
+    const ids = await enqueueMany(
+      database.pool,
+      Array.from({ length: 50 }, (_, n) => ({ task: n % 2 === 0 ? "any" : "notify/email", payload: { n, to: "x" }, serialKey: `s${n % 3}` })),
+    );
+    const { rows } = await database.pool.query(
+      "select j.payload from unnest($1::bigint[]) with ordinality as i (id, n) join legwork.jobs j using (id) order by i.n",
+      [ids],
+    );
+    expect(rows.map((row) => row.payload.n)).toEqual(Array.from({ length: 50 }, (_, n) => n));
+  });
+
+  it("merges keyed jobs one after the other", async () => {
+    const ids = await enqueueMany(database.pool, [
+      { task: "any", payload: { v: 1 }, jobKey: "k" },
+      { task: "any", payload: { v: 2 } },
+      { task: "any", payload: { v: 3 }, jobKey: "k" },
+    ]);
+    expect(ids[0]).toBe(ids[2]);
+    expect(await jobs()).toMatchObject([{ payload: { v: 3 } }, { payload: { v: 2 } }]);
+  });
+
+  it("enqueues all or nothing", async () => {
+    await expect(enqueueMany(database.pool, [{ task: "any" }, { task: "unknown" }])).rejects.toMatchObject({ code: "LW404" });
+    expect(await jobs()).toEqual([]);
+  });
+
+  it.each([
+    ["'{}'", "LW400", "enqueue_many takes a JSON array of jobs, not object."],
+    ["null", "LW400", "enqueue_many takes a JSON array of jobs, not null."],
+    [`'[{"task": "any", "runAt": "2030-01-01"}]'`, "LW400", "A job has no field 'runAt'."],
+    [`'[{"payload": {}}]'`, "LW404", "No task is called ''."],
+  ])("refuses %s", async (input, code, message) => {
+    await expect(database.pool.query(`select legwork.enqueue_many(${input})`)).rejects.toMatchObject({ code, message });
+  });
+
+  it("of no jobs enqueues none", async () => {
+    expect(await enqueueMany(database.pool, [])).toEqual([]);
+  });
+});
+
+describe("a payload", () => {
+  it("that does not fit is refused, with the field named", async () => {
+    await expect(enqueue(database.pool, "notify/email", { to: 7 })).rejects.toMatchObject({
+      code: "LW422",
+      message: expect.stringContaining("to: Invalid input: expected string"),
+    });
+    await expect(enqueue(database.pool, "notify/email", { to: "a", user: { id: "x" } })).rejects.toThrow("user.id: ");
+    await expect(enqueueMany(database.pool, [{ task: "any" }, { task: "notify/email" }])).rejects.toThrow("Job 2 of 2: ");
+    expect(await jobs()).toEqual([]);
+  });
+});
+
+describe("legwork.enqueue_on", () => {
+  beforeEach(async () => {
+    await database.pool.query("drop table if exists people");
+    await database.pool.query("create table people (id int primary key, name text, email text, org text)");
+  });
+
+  it("enqueues a job per inserted row, in the transaction of the insert", async () => {
+    await enqueueOn(database.pool, "people", ["insert"], "any", { payload: { userId: "id", address: "email" }, tenantColumn: "org" });
+    await database.pool.query("insert into people values (1, 'A', 'a@x', 'acme'), (2, 'B', null, null)");
+    expect(await jobs()).toMatchObject([
+      { payload: { userId: 1, address: "a@x" }, tenant: "acme" },
+      { payload: { userId: 2, address: null }, tenant: null },
+    ]);
+  });
+
+  it("enqueues for an update only when a named column changed", async () => {
+    await enqueueOn(database.pool, "people", ["update"], "any", { columns: ["email"] });
+    await database.pool.query("insert into people values (1, 'A', 'a@x')");
+    await database.pool.query("update people set name = 'Z'");
+    await database.pool.query("update people set email = 'a@x'");
+    expect(await jobs()).toEqual([]);
+    await database.pool.query("update people set email = 'b@x'");
+    expect(await jobs()).toMatchObject([
+      { payload: { event: "update", table: "public.people", row: { id: 1, email: "b@x" }, old: { email: "a@x" } } },
+    ]);
+  });
+
+  it("enqueues for a delete, and merges by key", async () => {
+    await database.pool.query("select legwork.enqueue_on('people', 'insert or delete', 'any', job_key => 'person')");
+    await database.pool.query("insert into people values (1, 'A')");
+    await database.pool.query("delete from people");
+    expect(await jobs()).toMatchObject([{ job_key: "person:1", payload: { event: "delete", row: { id: 1 } } }]);
+  });
+
+  it("works for a user who may only write the table", async () => {
+    await enqueueOn(database.pool, "people", ["insert"], "any");
+    await database.pool.query("drop role if exists legwork_test_writer");
+    await database.pool.query("create role legwork_test_writer");
+    await database.pool.query("grant insert on people to legwork_test_writer");
+    const client = await database.pool.connect();
+    await client.query("set role legwork_test_writer");
+    await client.query("insert into people values (1, 'A')");
+    await expect(client.query("select * from legwork.finished_jobs")).rejects.toMatchObject({ code: "42501" });
+    client.release(true);
+    await database.pool.query("drop owned by legwork_test_writer");
+    await database.pool.query("drop role legwork_test_writer");
+    expect(await jobs()).toHaveLength(1);
+  });
+
+  it("replaces its trigger when called again and goes with stop_enqueue_on", async () => {
+    await enqueueOn(database.pool, "people", ["insert"], "any");
+    await enqueueOn(database.pool, "people", ["insert"], "any", { payload: { userId: "id" } });
+    await database.pool.query("insert into people values (1)");
+    expect(await jobs()).toMatchObject([{ payload: { userId: 1 } }]);
+    const { rows } = await database.pool.query("select legwork.stop_enqueue_on('people', 'any') as triggers");
+    expect(rows).toEqual([{ triggers: 1 }]);
+    await database.pool.query("insert into people values (2)");
+    expect(await jobs()).toHaveLength(1);
+  });
+
+  it.each([
+    ["'people', 'truncate', 'any'", "LW400", "There is no event 'truncate'."],
+    ["'people', 'insert', 'nay'", "LW404", "No task is called 'nay'."],
+    [`'people', 'insert', 'any', payload => '{"x": "emial"}'`, "LW400", "Table public.people has no column 'emial'."],
+    [`'people', 'insert', 'any', payload => '[]'`, "LW400", "payload maps fields to columns and must be an object, not array."],
+    ["'people', 'insert', 'any', job_key => 'p', key_column => 'uuid'", "LW400", "Table public.people has no column 'uuid'."],
+  ])("refuses %s", async (parameters, code, message) => {
+    await expect(database.pool.query(`select legwork.enqueue_on(${parameters})`)).rejects.toMatchObject({ code, message });
+  });
+});

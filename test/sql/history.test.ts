@@ -1,0 +1,260 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { testDatabase } from "../support/database.ts";
+
+const database = testDatabase();
+
+beforeEach(async () => {
+  await database.pool.query("delete from graphile_worker._private_jobs");
+  await database.pool.query("truncate legwork.finished_jobs, legwork.failed_attempts");
+});
+
+async function addJob(options: { maxAttempts?: number; key?: string; flags?: string[] } = {}): Promise<string> {
+  const { rows } = await database.pool.query(
+    "select id from graphile_worker.add_job('demo', '{\"n\": 1}', max_attempts => $1, job_key => $2, flags => $3)",
+    [options.maxAttempts ?? 25, options.key, options.flags],
+  );
+  return rows[0].id;
+}
+
+/** As graphile-worker fetches. */
+async function fetchJob(id: string): Promise<void> {
+  await database.pool.query(
+    "update graphile_worker._private_jobs set attempts = attempts + 1, locked_by = 'worker-1', locked_at = now() where id = $1",
+    [id],
+  );
+}
+
+/** As graphile-worker fails a job. */
+async function failJob(id: string, message: string): Promise<void> {
+  await database.pool.query(
+    `update graphile_worker._private_jobs
+     set last_error = $2, run_at = greatest(now(), run_at) + (exp(least(attempts, 10)) * interval '1 second'), locked_by = null, locked_at = null
+     where id = $1 and locked_by = 'worker-1'`,
+    [id, message],
+  );
+}
+
+async function job(id: string): Promise<Record<string, unknown> | undefined> {
+  const { rows } = await database.pool.query("select * from legwork.jobs where id = $1", [id]);
+  expect(rows.length).toBeLessThanOrEqual(1);
+  return rows[0];
+}
+
+async function finished(id: string): Promise<Record<string, unknown>[]> {
+  return (await database.pool.query("select * from legwork.finished_jobs where id = $1", [id])).rows;
+}
+
+async function attempts(id: string): Promise<Record<string, unknown>[]> {
+  return (await database.pool.query("select * from legwork.attempts where job_id = $1 order by attempt", [id])).rows;
+}
+
+describe("a job's states", () => {
+  it("a new job is pending and one with its time ahead is scheduled", async () => {
+    const id = await addJob();
+    expect(await job(id)).toMatchObject({ task: "demo", queue: "default", state: "pending", payload: { n: 1 }, attempts: 0 });
+    await database.pool.query("select graphile_worker.reschedule_jobs(array[$1::bigint], run_at => now() + interval '1 hour')", [id]);
+    expect(await job(id)).toMatchObject({ state: "scheduled" });
+  });
+
+  it("a fetched job is running and has an attempt that is", async () => {
+    const id = await addJob();
+    await fetchJob(id);
+    expect(await job(id)).toMatchObject({ state: "running", worker: "worker-1", attempts: 1 });
+    expect(await attempts(id)).toMatchObject([{ attempt: 1, state: "running", worker: "worker-1" }]);
+  });
+
+  it("a job that failed and has attempts left is retrying until its time comes", async () => {
+    const id = await addJob();
+    await fetchJob(id);
+    await failJob(id, "no");
+    expect(await job(id)).toMatchObject({ state: "retrying", error: "no", attempts: 1, finished_at: null });
+    await database.pool.query("update graphile_worker._private_jobs set run_at = now() where id = $1", [id]);
+    expect(await job(id)).toMatchObject({ state: "pending" });
+  });
+});
+
+describe("how a job ends", () => {
+  it("a job that a plain worker completes is completed, with the times the row knows", async () => {
+    const id = await addJob();
+    await fetchJob(id);
+    await database.pool.query("delete from graphile_worker._private_jobs where id = $1", [id]);
+    const row = await job(id);
+    expect(row).toMatchObject({ state: "completed", worker: "worker-1", attempts: 1, result: null });
+    expect(row?.started_at).toBeInstanceOf(Date);
+    expect((row?.finished_at as Date).getTime()).toBeGreaterThanOrEqual((row?.started_at as Date).getTime());
+    expect(await attempts(id)).toMatchObject([{ attempt: 1, state: "completed" }]);
+  });
+
+  it("what the worker reported is stored with the job it completes", async () => {
+    const id = await addJob();
+    await fetchJob(id);
+    const client = await database.pool.connect();
+    await client.query("select set_config('legwork.outcomes', $1, false)", [
+      JSON.stringify([{ id: Number(id), s: 1_700_000_000_000.5, f: 1_700_000_001_000.25, r: { ok: true } }]),
+    ]);
+    await client.query("delete from graphile_worker._private_jobs where id = $1", [id]);
+    client.release(true);
+    expect(await job(id)).toMatchObject({
+      state: "completed",
+      result: { ok: true },
+      started_at: new Date(1_700_000_000_000.5),
+      finished_at: new Date(1_700_000_001_000.25),
+    });
+  });
+
+  it("remove_job cancels, and so does deleting the row by hand", async () => {
+    const removed = await addJob({ key: "k" });
+    await database.pool.query("select graphile_worker.remove_job('k')");
+    expect(await job(removed)).toMatchObject({ state: "cancelled", worker: null, job_key: "k" });
+    const deleted = await addJob();
+    await database.pool.query("delete from graphile_worker._private_jobs where id = $1", [deleted]);
+    expect(await job(deleted)).toMatchObject({ state: "cancelled" });
+    expect(await attempts(deleted)).toEqual([]);
+  });
+
+  it("complete_jobs completes without an attempt", async () => {
+    const id = await addJob();
+    await database.pool.query("select graphile_worker.complete_jobs(array[$1::bigint])", [id]);
+    expect(await job(id)).toMatchObject({ state: "completed", worker: null, attempts: 0 });
+    expect(await attempts(id)).toEqual([]);
+  });
+
+  it("permanently_fail_jobs fails, keeps the job and uses no attempt", async () => {
+    const id = await addJob();
+    await database.pool.query("select graphile_worker.permanently_fail_jobs(array[$1::bigint], 'by hand')", [id]);
+    expect(await job(id)).toMatchObject({ state: "failed", error: "by hand", attempts: 0 });
+    expect(await attempts(id)).toEqual([]);
+    expect((await database.pool.query("select from graphile_worker._private_jobs where id = $1", [id])).rows).toHaveLength(1);
+  });
+
+  it("the last attempt's failure fails the job, once, with every attempt recorded", async () => {
+    const id = await addJob({ maxAttempts: 2 });
+    for (const message of ["first", "second"]) {
+      await fetchJob(id);
+      await failJob(id, message);
+    }
+    expect(await job(id)).toMatchObject({ state: "failed", error: "second", attempts: 2, worker: "worker-1" });
+    expect(await finished(id)).toHaveLength(1);
+    const [first, second] = await attempts(id);
+    expect(first).toMatchObject({ attempt: 1, state: "failed", error_message: "first" });
+    expect(first?.retry_at).toBeInstanceOf(Date);
+    expect(second).toMatchObject({ attempt: 2, state: "failed", error_message: "second", retry_at: null });
+  });
+
+  it("a payload that no attempt can make fit fails at its first attempt", async () => {
+    const id = await addJob();
+    await fetchJob(id);
+    const client = await database.pool.connect();
+    await client.query("select set_config('legwork.outcomes', $1, false)", [
+      JSON.stringify([{ id: Number(id), s: 1, f: 2, n: "PayloadError", k: "stack", c: "LW422", x: true }]),
+    ]);
+    await client.query(
+      "update graphile_worker._private_jobs set last_error = 'bad', run_at = now() + interval '2 seconds', locked_by = null, locked_at = null where id = $1",
+      [id],
+    );
+    client.release(true);
+    expect(await job(id)).toMatchObject({ state: "failed", attempts: 1 });
+    expect(await attempts(id)).toMatchObject([{ error_name: "PayloadError", error_stack: "stack", error_code: "LW422", retry_at: null }]);
+  });
+});
+
+describe("a failed job", () => {
+  async function failedJob(key?: string): Promise<string> {
+    const id = await addJob({ maxAttempts: 1, ...(key === undefined ? {} : { key }) });
+    await fetchJob(id);
+    await failJob(id, "no");
+    return id;
+  }
+
+  it("given another chance by reschedule_jobs is live again and not finished any more", async () => {
+    const id = await failedJob();
+    await database.pool.query("select graphile_worker.reschedule_jobs(array[$1::bigint], run_at => now(), attempts => 0)", [id]);
+    expect(await job(id)).toMatchObject({ state: "pending", finished_at: null });
+    expect(await finished(id)).toEqual([]);
+    await fetchJob(id);
+    await database.pool.query("delete from graphile_worker._private_jobs where id = $1", [id]);
+    expect(await finished(id)).toMatchObject([{ state: "completed" }]);
+  });
+
+  it("thrown away stays in the history as failed", async () => {
+    const id = await failedJob("k");
+    await database.pool.query("select graphile_worker.remove_job('k')");
+    expect(await finished(id)).toMatchObject([{ state: "failed" }]);
+    expect((await database.pool.query("select from graphile_worker._private_jobs")).rows).toEqual([]);
+  });
+
+  it("called complete by hand is completed", async () => {
+    const id = await failedJob();
+    await database.pool.query("select graphile_worker.complete_jobs(array[$1::bigint])", [id]);
+    expect(await finished(id)).toMatchObject([{ state: "completed" }]);
+  });
+
+  it("whose key is used again stays failed beside the new job", async () => {
+    const id = await failedJob("k");
+    const next = await addJob({ key: "k" });
+    expect(next).not.toBe(id);
+    expect(await job(id)).toMatchObject({ state: "failed" });
+    expect(await job(next)).toMatchObject({ state: "pending" });
+  });
+});
+
+describe("what is no end", () => {
+  it("a job that is given back unstarted has no failed attempt", async () => {
+    const id = await addJob();
+    await fetchJob(id);
+    await failJob(id, "no");
+    await fetchJob(id);
+    await database.pool.query(
+      "update graphile_worker._private_jobs set attempts = greatest(0, attempts - 1), locked_by = null, locked_at = null where id = $1",
+      [id],
+    );
+    expect(await attempts(id)).toHaveLength(1);
+  });
+
+  it("a lock that is released after four hours counts as a lost attempt", async () => {
+    const id = await addJob();
+    await fetchJob(id);
+    await database.pool.query("update graphile_worker._private_jobs set locked_at = now() - interval '5 hours' where id = $1", [id]);
+    await database.pool.query(
+      "update graphile_worker._private_jobs set locked_at = null, locked_by = null, run_at = greatest(run_at, now()) where locked_at < now() - interval '4 hours'",
+    );
+    expect(await attempts(id)).toMatchObject([{ error_name: "WorkerLost", worker: "worker-1" }]);
+    expect(await job(id)).toMatchObject({ state: "pending" });
+  });
+
+  it("a job that a plain worker completes after five hours is completed, not cancelled", async () => {
+    const id = await addJob();
+    await fetchJob(id);
+    await database.pool.query("update graphile_worker._private_jobs set locked_at = now() - interval '5 hours' where id = $1", [id]);
+    await database.pool.query("delete from graphile_worker._private_jobs where id = $1", [id]);
+    expect(await job(id)).toMatchObject({ state: "completed" });
+  });
+
+  it("ending a transaction with a rollback leaves no history", async () => {
+    const id = await addJob();
+    const client = await database.pool.connect();
+    await client.query("begin");
+    await client.query("delete from graphile_worker._private_jobs where id = $1", [id]);
+    await client.query("rollback");
+    client.release();
+    expect(await finished(id)).toEqual([]);
+    expect(await job(id)).toMatchObject({ state: "pending" });
+  });
+});
+
+it("tenant, correlation id and parent come from the flags and stay with the job", async () => {
+  const id = await addJob({ flags: ["tenant:acme", "correlation:c-1", "parent:7", "other"] });
+  const context = { tenant: "acme", correlation_id: "c-1", parent_id: "7" };
+  expect(await job(id)).toMatchObject(context);
+  await database.pool.query("delete from graphile_worker._private_jobs where id = $1", [id]);
+  expect(await job(id)).toMatchObject(context);
+});
+
+it("a batch of completions is one insert and loses none", async () => {
+  await database.pool.query(
+    "select graphile_worker.add_jobs(array(select row('demo', '{}', null, null, null, null, null, null)::graphile_worker.job_spec from generate_series(1, 1000)))",
+  );
+  await database.pool.query("delete from graphile_worker._private_jobs");
+  const { rows } = await database.pool.query("select count(*)::int as jobs, count(distinct id)::int as ids from legwork.finished_jobs");
+  expect(rows).toEqual([{ jobs: 1000, ids: 1000 }]);
+});

@@ -1,0 +1,136 @@
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { runMigrations } from "graphile-worker";
+import { afterEach, beforeEach, describe, expect, inject, it } from "vitest";
+import { migrate, readMigrations, uninstall } from "../../src/db/migrate.ts";
+import { createPool } from "../../src/db/pool.ts";
+import { testDatabase, testLog } from "../support/database.ts";
+
+const database = testDatabase({ empty: true });
+
+beforeEach(async () => {
+  if (inject("serverUrl") !== "") await database.pool.query("drop schema if exists legwork, graphile_worker cascade");
+});
+
+async function tables(): Promise<string[]> {
+  const { rows } = await database.pool.query(
+    "select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname in ('legwork', 'graphile_worker') order by 1",
+  );
+  return rows.map((row) => row.name);
+}
+
+describe("migrating", () => {
+  it("an empty database installs graphile-worker's schema and ours, once", async () => {
+    const { applied } = await migrate(database.pool, testLog);
+    expect(applied).toEqual(readMigrations().map((migration) => migration.name));
+    expect(await migrate(database.pool, testLog)).toEqual({ applied: [] });
+  });
+
+  it("from ten processes at once happens once", async () => {
+    const script = fileURLToPath(new URL("../support/migrate-process.ts", import.meta.url));
+    const results = await Promise.all(
+      Array.from({ length: 10 }, () => promisify(execFile)(process.execPath, [script, database.url])),
+    );
+    const counts = results.map(({ stdout }) => Number(stdout)).toSorted((a, b) => a - b);
+    expect(counts).toEqual([...Array(9).fill(0), readMigrations().length]);
+  });
+
+  it("beside jobs that are there keeps them, and shows those that have failed", async () => {
+    await runMigrations({ pgPool: database.pool });
+    await database.pool.query("select graphile_worker.add_job('old', '{\"n\": 1}'), graphile_worker.add_job('bad', job_key => 'b')");
+    await database.pool.query("select graphile_worker.permanently_fail_jobs(array(select id from graphile_worker.jobs where key = 'b'), 'gone')");
+    await migrate(database.pool, testLog);
+    const { rows } = await database.pool.query("select task, state, error, payload from legwork.jobs order by task");
+    expect(rows).toEqual([
+      { task: "bad", state: "failed", error: "gone", payload: {} },
+      { task: "old", state: "pending", error: null, payload: { n: 1 } },
+    ]);
+  });
+
+  it("refuses a file that was changed after it was applied, and changes nothing", async () => {
+    await migrate(database.pool, testLog);
+    const changed = readMigrations().map((migration, index) => (index === 1 ? { ...migration, checksum: "other" } : migration));
+    await expect(migrate(database.pool, testLog, changed)).rejects.toMatchObject({
+      code: "LW511",
+      message: "Migration 000002_retention is not the one that was applied to the database.",
+    });
+  });
+
+  it("refuses a database that a newer version migrated", async () => {
+    await migrate(database.pool, testLog);
+    await database.pool.query("insert into legwork.migrations (id, name, checksum) values (999999, '999999_future', 'x')");
+    await expect(migrate(database.pool, testLog)).rejects.toMatchObject({
+      code: "LW511",
+      hint: expect.stringContaining("newer version"),
+    });
+  });
+
+  it("that fails half-way leaves nothing of ours behind", async () => {
+    const broken = [...readMigrations(), { id: 999_999, name: "999999_broken", sql: "select 1 / 0", checksum: "x" }];
+    await expect(migrate(database.pool, testLog, broken)).rejects.toMatchObject({ code: "22012" });
+    expect((await tables()).filter((name) => name.startsWith("legwork."))).toEqual([]);
+  });
+
+  it("refuses graphile-worker's schema of another version, and changes nothing", async () => {
+    await runMigrations({ pgPool: database.pool });
+    await database.pool.query("delete from graphile_worker.migrations where id = 20");
+    const before = await tables();
+    await expect(migrate(database.pool, testLog)).rejects.toMatchObject({
+      code: "LW510",
+      message: expect.stringContaining("is at migration 19"),
+    });
+    expect(await tables()).toEqual(before);
+  });
+
+  it("refuses a job table that lacks a column", async () => {
+    await runMigrations({ pgPool: database.pool });
+    await database.pool.query("alter table graphile_worker._private_jobs rename column flags to marks");
+    await expect(migrate(database.pool, testLog)).rejects.toMatchObject({
+      code: "LW510",
+      message: "graphile_worker._private_jobs lacks the columns flags.",
+    });
+  });
+});
+
+describe("uninstalling", () => {
+  it("leaves graphile-worker and its jobs as they were", async () => {
+    await runMigrations({ pgPool: database.pool });
+    const before = await tables();
+    await migrate(database.pool, testLog);
+    await database.pool.query("create table if not exists people (id int)");
+    await database.pool.query("select graphile_worker.add_job('a'), graphile_worker.add_job('b')");
+    await database.pool.query("select legwork.enqueue_on('people', 'insert', 'a')");
+    expect(await uninstall(database.pool)).toBe(true);
+    expect(await tables()).toEqual(before);
+    const { rows: triggers } = await database.pool.query("select tgname from pg_trigger where tgname like '\\_legwork%'");
+    expect(triggers).toEqual([]);
+    await database.pool.query("insert into people values (1)");
+    await database.pool.query("select graphile_worker.complete_jobs(array(select id from graphile_worker.jobs where task_identifier = 'a'))");
+    const { rows } = await database.pool.query("select task_identifier from graphile_worker.jobs");
+    expect(rows).toEqual([{ task_identifier: "b" }]);
+    expect(await uninstall(database.pool)).toBe(false);
+  });
+});
+
+describe("a database that cannot be used", () => {
+  const failures: [string, (url: URL) => void, string][] = [
+    ["nothing listens", (url) => (url.port = "1"), "Nothing answers at 127.0.0.1:1/"],
+    ["no such database", (url) => (url.pathname = "/nowhere"), "The server has no database"],
+    ["no such host", (url) => (url.hostname = "nowhere.invalid"), "cannot be found"],
+  ];
+  it.each(failures)("%s: is said in one line", async (_name, change, message) => {
+    const url = new URL(database.url);
+    change(url);
+    const pool = createPool(url.href, { log: testLog });
+    try {
+      await expect(migrate(pool, testLog)).rejects.toMatchObject({ code: "LW503", message: expect.stringContaining(message) });
+    } finally {
+      await pool.end();
+    }
+  });
+});
+
+afterEach(async () => {
+  if (inject("serverUrl") !== "") await database.pool.query("drop table if exists people");
+});

@@ -1,0 +1,85 @@
+import { beforeEach, expect, it } from "vitest";
+import { testDatabase } from "../support/database.ts";
+
+const database = testDatabase();
+
+beforeEach(async () => {
+  await database.pool.query("update legwork.settings set value = '30 days' where name = 'history_retention'");
+  await database.pool.query("delete from graphile_worker._private_jobs");
+  await database.pool.query("truncate legwork.finished_jobs, legwork.failed_attempts");
+});
+
+async function maintain(): Promise<{ step: string; relation: string }[]> {
+  return (await database.pool.query("select * from legwork.maintain_history()")).rows;
+}
+
+/** The partition that a row of that age is in, or none. */
+async function partitionAt(time: string): Promise<string> {
+  await database.pool.query(
+    `insert into legwork.finished_jobs (id, task, queue, state, priority, attempts, max_attempts, run_at, created_at, finished_at)
+     values (1, 't', 'default', 'completed', 0, 1, 25, now(), now(), ${time})`,
+  );
+  const { rows } = await database.pool.query("select tableoid::regclass::text as partition from legwork.finished_jobs");
+  await database.pool.query("truncate legwork.finished_jobs");
+  return rows[0].partition;
+}
+
+it("partitions for today and the days ahead are there", async () => {
+  expect(await partitionAt("now()")).toMatch(/^legwork\.finished_jobs_\d{8}$/);
+  expect(await partitionAt("now() + interval '3 days'")).toMatch(/^legwork\.finished_jobs_\d{8}$/);
+  expect(await maintain()).toEqual([]);
+});
+
+it("rows that came while no partition was there move into one when it is made", async () => {
+  const { rows: made } = await database.pool.query("select partition::text from legwork.history_partitions()");
+  for (const { partition } of made) await database.pool.query(`drop table ${partition}`);
+  await database.pool.query("select graphile_worker.add_job('t')");
+  await database.pool.query("delete from graphile_worker._private_jobs");
+  const partition = async (): Promise<string> =>
+    (await database.pool.query("select tableoid::regclass::text as name from legwork.finished_jobs")).rows[0].name;
+  expect(await partition()).toBe("legwork.finished_jobs_default");
+  expect((await maintain()).map((row) => row.step)).toEqual(["created", "created", "created", "created"]);
+  expect(await partition()).toMatch(/^legwork\.finished_jobs_\d{8}$/);
+});
+
+it("a partition whose time has passed is dropped, and its failed jobs can no longer be retried", async () => {
+  await database.pool.query("create table legwork.finished_jobs_old partition of legwork.finished_jobs for values from ('2020-01-01Z') to ('2020-02-01Z')");
+  const { rows: [old] } = await database.pool.query("select (graphile_worker.add_job('t', run_at => '2020-01-10Z', max_attempts => 1)).id");
+  const { rows: [young] } = await database.pool.query("select (graphile_worker.add_job('t', max_attempts => 1)).id");
+  await database.pool.query("select graphile_worker.permanently_fail_jobs(array[$1, $2]::bigint[], 'x')", [old.id, young.id]);
+  await database.pool.query("update legwork.finished_jobs set finished_at = '2020-01-10Z' where id = $1", [old.id]);
+  expect(await maintain()).toEqual([{ step: "dropped", relation: "legwork.finished_jobs_old" }]);
+  expect((await database.pool.query("select id from legwork.jobs")).rows).toEqual([{ id: young.id }]);
+  expect((await database.pool.query("select id from graphile_worker._private_jobs")).rows).toEqual([{ id: young.id }]);
+});
+
+it("somebody who reads the history for a long time is not disturbed, and stops nobody else", async () => {
+  await database.pool.query("create table legwork.finished_jobs_old partition of legwork.finished_jobs for values from ('2020-01-01Z') to ('2020-02-01Z')");
+  const reader = await database.pool.connect();
+  await reader.query("begin");
+  await reader.query("select count(*) from legwork.finished_jobs");
+  expect(await maintain()).toEqual([{ step: "busy", relation: "legwork.finished_jobs_old" }]);
+  await database.pool.query("select graphile_worker.add_job('t')");
+  await database.pool.query("delete from graphile_worker._private_jobs");
+  await reader.query("commit");
+  reader.release();
+  expect(await maintain()).toEqual([{ step: "dropped", relation: "legwork.finished_jobs_old" }]);
+});
+
+it("the number of partitions stays small whatever the retention", async () => {
+  await database.pool.query("update legwork.settings set value = '2 years' where name = 'history_retention'");
+  await maintain();
+  const { rows } = await database.pool.query(
+    "select max(upper_bound - lower_bound) as width from legwork.history_partitions() where parent = 'legwork.finished_jobs'::regclass",
+  );
+  expect(rows[0].width.days).toBe(31);
+});
+
+it("two processes that look after the history at once do not wait for each other", async () => {
+  const first = await database.pool.connect();
+  await first.query("begin");
+  await first.query("select legwork.maintain_history()");
+  expect(await maintain()).toEqual([]);
+  await first.query("rollback");
+  first.release();
+});

@@ -1,0 +1,109 @@
+import { beforeEach, expect, it } from "vitest";
+import { testDatabase } from "../support/database.ts";
+
+const database = testDatabase();
+
+beforeEach(async () => {
+  await database.pool.query("delete from graphile_worker._private_jobs");
+  await database.pool.query("truncate legwork.worker_processes, legwork.failed_attempts, legwork.finished_jobs");
+});
+
+async function beat(id: string, running: string[] = []): Promise<void> {
+  await database.pool.query("select legwork.worker_beat($1, 'host', 1, 4, array['t'], $2)", [id, running]);
+}
+
+/** A job that a worker has fetched. */
+async function heldBy(worker: string, options: { maxAttempts?: number; serialKey?: string } = {}): Promise<string> {
+  const { rows } = await database.pool.query(
+    "select id from graphile_worker.add_job('t', queue_name => $2, max_attempts => $1)",
+    [options.maxAttempts ?? 25, options.serialKey],
+  );
+  await database.pool.query(
+    "update graphile_worker._private_jobs set locked_by = $1, locked_at = now(), attempts = attempts + 1 where id = $2",
+    [worker, rows[0].id],
+  );
+  await database.pool.query("update graphile_worker._private_job_queues set locked_by = $1, locked_at = now() where queue_name = $2", [
+    worker, options.serialKey,
+  ]);
+  return rows[0].id;
+}
+
+async function silentFor(id: string, seconds: number): Promise<void> {
+  await database.pool.query("update legwork.worker_processes set seen_at = clock_timestamp() - make_interval(secs => $2) where id = $1", [id, seconds]);
+}
+
+async function recover(): Promise<{ worker: string; jobs: number }[]> {
+  return (await database.pool.query("select * from legwork.recover_jobs()")).rows;
+}
+
+/** Moves the suspicion back, in place of waiting for it to become old. */
+async function laterLook(): Promise<{ worker: string; jobs: number }[]> {
+  await database.pool.query("update legwork.worker_processes set suspected_at = suspected_at - interval '3 seconds'");
+  return await recover();
+}
+
+it("a worker that speaks keeps its jobs", async () => {
+  await beat("w1");
+  await heldBy("w1");
+  await silentFor("w1", 4);
+  expect(await recover()).toEqual([]);
+  expect(await laterLook()).toEqual([]);
+});
+
+it("a silent worker is given up at the second look, and its jobs wait again without having used an attempt", async () => {
+  await beat("w1");
+  const id = await heldBy("w1", { maxAttempts: 1, serialKey: "s" });
+  await silentFor("w1", 6);
+  expect(await recover()).toEqual([]);
+  expect((await database.pool.query("select suspected from legwork.workers")).rows).toEqual([{ suspected: true }]);
+  expect(await recover()).toEqual([]);
+  expect(await laterLook()).toEqual([{ worker: "w1", jobs: 1 }]);
+  const { rows } = await database.pool.query("select state, attempts from legwork.jobs where id = $1", [id]);
+  expect(rows).toEqual([{ state: "pending", attempts: 0 }]);
+  expect((await database.pool.query("select is_available from graphile_worker._private_job_queues where queue_name = 's'")).rows).toEqual([{ is_available: true }]);
+  expect((await database.pool.query("select from legwork.workers")).rows).toEqual([]);
+});
+
+it("a stall of the database, after which everybody speaks again, costs nobody a job", async () => {
+  await beat("w1");
+  await beat("w2");
+  await heldBy("w1");
+  await silentFor("w1", 60);
+  await silentFor("w2", 60);
+  await beat("w2");
+  expect(await recover()).toEqual([]);
+  await beat("w1");
+  expect(await laterLook()).toEqual([]);
+});
+
+it("only what the dead worker was running counts as a lost attempt", async () => {
+  const running = await heldBy("w1");
+  await heldBy("w1");
+  await beat("w1", [running]);
+  await silentFor("w1", 6);
+  await recover();
+  expect(await laterLook()).toEqual([{ worker: "w1", jobs: 2 }]);
+  const { rows } = await database.pool.query("select job_id, attempt, error_name from legwork.attempts");
+  expect(rows).toEqual([{ job_id: running, attempt: 1, error_name: "WorkerLost" }]);
+});
+
+it("a worker that is just speaking is not given up by one that looks", async () => {
+  await beat("w1");
+  await silentFor("w1", 6);
+  await recover();
+  await database.pool.query("update legwork.worker_processes set suspected_at = suspected_at - interval '3 seconds'");
+  const speaking = await database.pool.connect();
+  await speaking.query("begin");
+  await speaking.query("select legwork.worker_beat('w1', 'host', 1, 4, array['t'], '{}')");
+  expect(await recover()).toEqual([]);
+  await speaking.query("commit");
+  speaking.release();
+  expect(await recover()).toEqual([]);
+});
+
+it("a worker that stops gives back what it holds", async () => {
+  await beat("w1");
+  await heldBy("w1");
+  expect((await database.pool.query("select legwork.worker_stopped('w1') as jobs")).rows).toEqual([{ jobs: 1 }]);
+  expect((await database.pool.query("select state from legwork.jobs")).rows).toEqual([{ state: "pending" }]);
+});

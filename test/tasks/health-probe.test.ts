@@ -1,0 +1,204 @@
+import { once } from "node:events";
+import { createServer, type RequestListener } from "node:http";
+import { createServer as createTcpServer, type AddressInfo } from "node:net";
+import { resolve } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { enqueue } from "../../src/jobs/enqueue.ts";
+import { testDatabase } from "../support/database.ts";
+import { until } from "../support/until.ts";
+import { workerOver } from "../support/worker.ts";
+
+const TASKS = resolve(import.meta.dirname, "../../tasks");
+const database = testDatabase();
+
+interface Check {
+  name: string;
+  target: string;
+  healthy: boolean;
+  milliseconds: number;
+  status?: number;
+  error?: string;
+}
+
+interface JobRow {
+  state: string;
+  attempts: number;
+  result: { healthy: boolean; checks: Check[] } | null;
+  error: string | null;
+}
+
+async function probe(payload: Record<string, unknown>): Promise<JobRow> {
+  await workerOver(database.url, [TASKS]);
+  const { rows } = await database.pool.query("select legwork.enqueue('health/probe', $1) as id", [JSON.stringify(payload)]);
+  return await until("the job ends", () => ended(rows[0].id));
+}
+
+async function ended(id: string): Promise<JobRow | undefined> {
+  const { rows } = await database.pool.query<JobRow>(
+    "select state, attempts, result, error from legwork.jobs where id = $1 and state in ('completed', 'failed')",
+    [id],
+  );
+  return rows[0];
+}
+
+/** An HTTP server on a free port, which goes with its connections when the test has finished. */
+async function serverOf(listener: RequestListener): Promise<{ host: string; url: string }> {
+  const server = createServer(listener).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return { host, url: `http://${host}` };
+}
+
+/** A port that nothing listens on: it was free a moment ago. */
+async function closedPort(): Promise<number> {
+  const server = createTcpServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+describe("health/probe", () => {
+  it("probes the database and nothing else by default", async () => {
+    const job = await probe({});
+    const name = new URL(database.url).pathname.slice(1);
+    expect(job).toMatchObject({ state: "completed", error: null });
+    expect(job.result).toEqual({
+      healthy: true,
+      checks: [{ name: "database", target: name, healthy: true, milliseconds: expect.any(Number) }],
+    });
+  });
+
+  it("finds an address healthy that answers with any 2xx, or with the status that is expected", async () => {
+    const { url, host } = await serverOf((request, response) => response.writeHead(Number(request.url?.slice(1))).end());
+    const job = await probe({
+      database: false,
+      http: [{ url: `${url}/200` }, { url: `${url}/204`, name: "billing" }, { url: `${url}/401`, expectStatus: 401 }],
+    });
+    expect(job.result).toMatchObject({
+      healthy: true,
+      checks: [
+        { name: host, target: `${url}/200`, healthy: true, status: 200 },
+        { name: "billing", target: `${url}/204`, healthy: true, status: 204 },
+        { target: `${url}/401`, healthy: true, status: 401 },
+      ],
+    });
+  });
+
+  it("finds what is ill without failing its job", async () => {
+    const { url } = await serverOf((request, response) => {
+      if (request.url === "/slow") return; // Never answers.
+      response.writeHead(request.url === "/moved" ? 302 : 500, { location: "/" }).end();
+    });
+    const port = await closedPort();
+    const job = await probe({
+      http: [
+        { url: `${url}/broken` },
+        { url: `${url}/slow`, timeout: "50ms" },
+        { url: `${url}/slow`, timeout: 50 },
+        { url: `${url}/moved` },
+        { url: `${url}/broken`, expectStatus: 503 },
+        { url: `http://127.0.0.1:${port}/` },
+      ],
+    });
+    expect(job).toMatchObject({ state: "completed", attempts: 1, error: null });
+    expect(job.result?.healthy).toBe(false);
+    expect(job.result?.checks.map(({ healthy, status, error }) => [healthy, status, error])).toEqual([
+      [true, undefined, undefined],
+      [false, 500, "Status 500, expected 200 to 299."],
+      [false, undefined, "No answer within 50 ms."],
+      [false, undefined, "No answer within 50 ms."],
+      [false, 302, "Status 302, expected 200 to 299."],
+      [false, 500, "Status 500, expected 503."],
+      [false, undefined, `connect ECONNREFUSED 127.0.0.1:${port}`],
+    ]);
+    expect(job.result?.checks[2]?.milliseconds).toBeGreaterThanOrEqual(49);
+  });
+
+  it("asks all addresses at once", async () => {
+    // Nobody is answered before all 50 have asked.
+    const waiting: (() => void)[] = [];
+    const { url } = await serverOf((_request, response) => {
+      waiting.push(() => response.end());
+      if (waiting.length === 50) for (const answer of waiting) answer();
+    });
+    const job = await probe({ http: Array.from({ length: 50 }, (_, index) => ({ url: `${url}/${index}` })) });
+    expect(job.result?.healthy).toBe(true);
+    expect(job.result?.checks).toHaveLength(51);
+  });
+
+  it("uses an address's credentials and shows neither them nor the query", async () => {
+    const seen: (string | undefined)[] = [];
+    const { url, host } = await serverOf((request, response) => {
+      seen.push(request.headers.authorization, request.url);
+      response.writeHead(403).end("s3cret p4ss");
+    });
+    const port = await closedPort();
+    const job = await probe({
+      http: [
+        { url: `http://s3cret:p4ss%20word@${host}/path?token=t0ken#fragment` },
+        { url: `http://s3cret:p4ss@127.0.0.1:${port}/?token=t0ken` },
+      ],
+    });
+    expect(seen).toEqual([`Basic ${btoa("s3cret:p4ss word")}`, "/path?token=t0ken"]);
+    expect(job.result?.checks[1]).toMatchObject({ name: host, target: `${url}/path`, status: 403 });
+    expect(JSON.stringify([job.result, job.error])).not.toMatch(/s3cret|p4ss|t0ken/);
+  });
+
+  it("does not read a body that never ends", async () => {
+    const { url } = await serverOf((_request, response) => {
+      const more = (): void => {
+        while (response.write("x".repeat(65_536)));
+        response.once("drain", more);
+      };
+      more();
+    });
+    const job = await probe({ database: false, http: [{ url }] });
+    expect(job.result).toMatchObject({ healthy: true, checks: [{ status: 200 }] });
+  });
+
+  it.each([
+    ["an address that is not HTTP", { http: [{ url: "file:///etc/passwd" }] }, "http.0.url: expected an http:// or https:// address"],
+    ["a timeout that is no time", { http: [{ url: "http://a/", timeout: "soon" }] }, "http.0.timeout: expected a time such as 500ms"],
+    ["a timeout that is too long", { http: [{ url: "http://a/", timeout: "1h" }] }, "http.0.timeout: expected a time"],
+    ["more than 50 addresses", { http: Array.from({ length: 51 }, () => ({ url: "http://a/" })) }, "http: "],
+  ])("refuses %s at once", async (_what, payload, message) => {
+    const job = await probe(payload);
+    expect(job).toMatchObject({ state: "failed", attempts: 1 });
+    expect(job.error).toContain(message);
+  });
+
+  it("takes from TypeScript the payload that it takes from SQL", async () => {
+    const { url } = await serverOf((_request, response) => response.end());
+    await workerOver(database.url, [TASKS]);
+    const id = await enqueue(database.pool, "health/probe", { http: [{ url, timeout: "2s" }, { url, timeout: 2_000 }] });
+    expect((await until("the job ends", () => ended(id))).result?.healthy).toBe(true);
+    await expect(enqueue(database.pool, "health/probe", { http: [{ url: "not an address" }] })).rejects.toThrow("http.0.url");
+  });
+
+  it("says nothing about health when its worker stops in the middle", async () => {
+    const asked = Promise.withResolvers<void>();
+    const closed = Promise.withResolvers<void>();
+    let answers = false;
+    const { url } = await serverOf((request, response) => {
+      if (answers) return response.end();
+      request.socket.once("close", () => closed.resolve());
+      asked.resolve();
+    });
+    const worker = await workerOver(database.url, [TASKS], { shutdownTimeout: 500 });
+    const id = await enqueue(database.pool, "health/probe", { http: [{ url, timeout: "1m" }] });
+    await asked.promise;
+    await worker.stop();
+    await closed.promise;
+    const { rows } = await database.pool.query("select result, finished_at from legwork.jobs where id = $1", [id]);
+    expect(rows).toEqual([{ result: null, finished_at: null }]);
+    answers = true;
+    await workerOver(database.url, [TASKS]);
+    expect((await until("another worker ends the job", () => ended(id))).result?.healthy).toBe(true);
+  });
+});
