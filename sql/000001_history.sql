@@ -165,6 +165,12 @@ $$;
 comment on function legwork.reported_outcomes() is
   'What the worker on this connection has told of the jobs it is about to complete or fail. No rows on any other connection.';
 
+create function legwork.wake_workers(jobs integer) returns void
+language sql volatile
+return pg_notify('jobs:insert', json_build_object('r', random()::text, 'count', jobs)::text);
+comment on function legwork.wake_workers(integer) is
+  'Tells every worker, with the commit, that this many jobs can be fetched, as add_job does it.';
+
 create function legwork.tg_jobs__record_finished() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -209,6 +215,12 @@ begin
   left join legwork.task_definitions d on d.name = t.identifier
   left join legwork.reported_outcomes() o on o.id = g.id
   where g.locked_at is not null or g.attempts < g.max_attempts or v_end = 'completed' or o.id is not null;
+
+  -- The next job of a serial key may start now. A worker that fetches ahead has looked before this commits and found the key
+  -- taken; without a word it would look again only after its poll interval.
+  if exists (select from gone where job_queue_id is not null) then
+    perform legwork.wake_workers((select count(*)::integer from gone where job_queue_id is not null));
+  end if;
   return null;
 end $$;
 comment on function legwork.tg_jobs__record_finished() is
@@ -251,6 +263,9 @@ begin
   where t.id = new.task_id;
   select * into v_outcome from legwork.reported_outcomes() o where o.id = new.id and v_attempt_ended;
 
+  if v_attempt_ended and new.job_queue_id is not null then
+    perform legwork.wake_workers(1);
+  end if;
   if v_attempt_ended then
     insert into legwork.failed_attempts (
       job_id, attempt, task, queue, error_name, error_message, error_stack, error_code, started_at, failed_at, retry_at,

@@ -153,7 +153,7 @@ begin
     returning id
   )
   select array_agg(s.id order by s.n) into v_ids from specs s join inserted i using (id);
-  perform pg_notify('jobs:insert', json_build_object('r', random()::text, 'count', coalesce(cardinality(v_ids), 0))::text);
+  perform legwork.wake_workers(coalesce(cardinality(v_ids), 0));
   return query select unnest(v_ids);
 end $$;
 comment on function legwork.enqueue_many(jsonb) is

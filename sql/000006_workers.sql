@@ -65,7 +65,7 @@ begin
   )
   select count(*) into v_count from returned;
   if v_count > 0 then
-    perform pg_notify('jobs:insert', json_build_object('r', random()::text, 'count', v_count)::text);
+    perform legwork.wake_workers(v_count);
   end if;
   return v_count;
 end $$;

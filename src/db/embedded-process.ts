@@ -113,9 +113,10 @@ function isPostmaster(pid: number, directory: string): boolean {
     const [theirs, ours] = [statSync(`/proc/${pid}/cwd`), statSync(directory)];
     return theirs.dev === ours.dev && theirs.ino === ours.ino;
   } catch {
-    // Root without CAP_SYS_PTRACE, as in a container, may not look there.
+    // Root without CAP_SYS_PTRACE, as in a container, may not look there. Should this miss a server whose cluster was
+    // moved, its shared memory prevents a second one.
     const args = readProcess(pid, "cmdline")?.split("\0") ?? [];
-    return args[args.indexOf("-D") + 1] === directory;
+    return args.includes("-D") && args[args.indexOf("-D") + 1] === directory;
   }
 }
 

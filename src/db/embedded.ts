@@ -1,9 +1,9 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { closeSync, fchownSync, openSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { closeSync, existsSync, fchownSync, openSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import pg from "pg";
+import { Client, escapeIdentifier } from "pg";
 import { LegworkError, toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { openCluster, type Cluster } from "./embedded-cluster.ts";
@@ -38,6 +38,8 @@ export interface EmbeddedOptions {
 
 /** How long Postgres may give no sign of life while it starts (ms). Recovery after a crash may take longer: it gives signs. */
 const START_SILENCE_MS = 60_000;
+/** How long a start is tried again because its port was taken or a killed server is still going away (ms). */
+const START_RETRY_MS = 15_000;
 /** A log larger than this is put aside as postgres.log.old at the next start (bytes). */
 const LOG_LIMIT = 10 * 1024 * 1024;
 
@@ -110,12 +112,13 @@ async function startServer(
   options: EmbeddedOptions,
 ): Promise<Server> {
   const logPath = join(dataDir, "postgres.log");
-  const deadline = Date.now() + START_SILENCE_MS;
+  if (sizeOf(logPath) > LOG_LIMIT) renameSync(logPath, `${logPath}.old`);
+  const deadline = Date.now() + START_RETRY_MS;
   let wanted = preferred;
   for (;;) {
     await stopOrphan(cluster.directory, options.log);
     const port = await freePort(wanted);
-    const logStart = statSync(logPath, { throwIfNoEntry: false })?.size ?? 0;
+    const logStart = sizeOf(logPath);
     const { child, exited } = spawnServer(cluster, logPath, port, options.settings ?? {});
     const hasExited = (): boolean => child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
     if (await isUp(cluster, child, logPath, hasExited)) {
@@ -123,7 +126,7 @@ async function startServer(
     }
     if (!hasExited()) await endProcess(child.pid as number, options.log);
     const how = await exited;
-    const output = readFileSync(logPath).subarray(logStart).toString();
+    const output = readFrom(logPath, logStart);
     const retry = Date.now() < deadline;
     if (retry && /could not (bind|create any TCP\/IP)/.test(output)) {
       // Somebody took the port between our look and Postgres's.
@@ -182,7 +185,7 @@ async function isUp(
     const lines = (readIfThere(pidFile) ?? "").split("\n");
     if (Number(lines[0]) === child.pid && lines[7]?.trim() === "ready") return true;
     // While it recovers, Postgres logs its progress every 10 s.
-    const { size } = statSync(logPath);
+    const size = sizeOf(logPath);
     if (size !== logSize) silentSince = Date.now();
     logSize = size;
   }
@@ -191,13 +194,13 @@ async function isUp(
 
 /** Connects, which is the proof that the server answers, and creates the database when it is missing. */
 async function ensureDatabase(cluster: Cluster, port: number, database: string): Promise<void> {
-  const client = new pg.Client({ connectionString: urlOf(cluster, port, "postgres"), connectionTimeoutMillis: 10_000 });
+  const client = new Client({ connectionString: urlOf(cluster, port, "postgres"), connectionTimeoutMillis: 10_000 });
   // A server that ends while we are connected also rejects the query.
   client.on("error", () => {});
   try {
     await client.connect();
     const { rowCount } = await client.query("select from pg_catalog.pg_database where datname = $1", [database]);
-    if (rowCount === 0) await client.query(`create database ${pg.escapeIdentifier(database)}`);
+    if (rowCount === 0) await client.query(`create database ${escapeIdentifier(database)}`);
   } catch (error) {
     const { message } = toError(error);
     if (hasCode(error, "28P01")) {
@@ -239,7 +242,6 @@ async function freePort(preferred: number): Promise<number> {
 }
 
 function openLog(path: string, cluster: Cluster): number {
-  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > LOG_LIMIT) renameSync(path, `${path}.old`);
   const open = (): number => openSync(path, "a", 0o600);
   let file: number;
   try {
@@ -256,7 +258,16 @@ function openLog(path: string, cluster: Cluster): number {
 
 /** The last line that says why, of what was written since `start` (bytes). */
 function lastLine(path: string, start: number): string {
-  const lines = readFileSync(path).subarray(start).toString().trim().split("\n");
+  const lines = readFrom(path, start).trim().split("\n");
   const found = lines.findLast((line) => /FATAL|PANIC/.test(line)) ?? lines.at(-1) ?? "";
   return found.replace(/^.*?(FATAL|PANIC|ERROR|LOG):\s*/, "") || "it wrote nothing to its log";
+}
+
+/** What a file holds from `start` (bytes) on; nothing when somebody has removed it. */
+function readFrom(path: string, start: number): string {
+  return existsSync(path) ? readFileSync(path).subarray(start).toString() : "";
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }

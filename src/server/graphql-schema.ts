@@ -1,4 +1,4 @@
-import type { PgCondition, PgSelectStep } from "postgraphile/@dataplan/pg";
+import type { PgCondition, PgSelectSingleStep, PgSelectStep } from "postgraphile/@dataplan/pg";
 import { access, lambda } from "postgraphile/grafast";
 import type { ConnectionStep, FieldArgs, Step } from "postgraphile/grafast";
 import { pgSmartTags } from "postgraphile/utils";
@@ -87,6 +87,9 @@ export const pagingPlugin: GraphileConfig.Plugin = {
     hooks: {
       GraphQLObjectType_fields_field(field, _build, { scope }) {
         const { plan } = field;
+        if (scope.isPgSingleRelationField === true && plan !== undefined) {
+          return { ...field, plan: (...parameters) => asOwnStatement(plan(...parameters)) };
+        }
         if (scope.isPgFieldConnection !== true || plan === undefined) return field;
         const newestFirst = scope.fieldBehaviorScope === "query:resource:connection" && scope.pgFieldResource?.name === "attempts";
         return {
@@ -123,6 +126,12 @@ export const pagingPlugin: GraphileConfig.Plugin = {
   },
 };
 
+/** Not as a join: a view has no keys, so the planner expects a crowd of rows and sorts the whole history for a page. */
+function asOwnStatement<Plan>($job: Plan): Plan {
+  ($job as unknown as PgSelectSingleStep).getClassStep().setInliningForbidden();
+  return $job;
+}
+
 function limitPage($connection: ConnectionStep<never>, fieldArgs: FieldArgs): void {
   const $sizes = lambda(
     [fieldArgs.getRaw("first"), fieldArgs.getRaw("last")] as Step[],
@@ -142,7 +151,10 @@ function pageSize(name: "first" | "last", value: unknown): number | null {
   throw refusal("LW400", `'${name}' is ${String(value)}; a page has 0 to ${MAX_PAGE} rows.`, "Go on with 'after' and the page's endCursor.");
 }
 
-const TERMINAL_STATES: ReadonlySet<unknown> = new Set(["completed", "failed", "cancelled", "expired"]);
+type Sql = GraphileBuild.Build["sql"];
+type Apply = ($where: PgCondition, value: unknown, info: unknown) => unknown;
+
+const FINISHED_STATES: ReadonlySet<unknown> = new Set(["completed", "failed", "cancelled", "expired"]);
 
 /** Filters that an index or a short scan serves. */
 export const filterPlugin: GraphileConfig.Plugin = {
@@ -157,18 +169,15 @@ export const filterPlugin: GraphileConfig.Plugin = {
         if (Self.name !== "StringFilter" && Self.name !== "JobStateFilter") return fields;
         return Object.fromEntries(Object.entries(fields).filter(([name]) => !/^(less|greater)Than/.test(name)));
       },
-      // The planner cannot see that a job that waits or runs is never, say, failed, and would read every one of them. That
-      // it has no finished_at, it does see.
       GraphQLInputObjectType_fields_field(field, { sql }, { scope, Self }) {
-        const { apply } = field;
-        if (scope.isPgConnectionFilterOperator !== true || Self.name !== "JobStateFilter" || apply === undefined) return field;
+        const { apply } = field as { apply?: Apply };
+        if (scope.isPgConnectionFilterOperator !== true || apply === undefined) return field;
+        const implied = Self.name === "JobStateFilter" ? finishedStates : Self.name === "DatetimeFilter" ? laterThan : undefined;
+        if (implied === undefined) return field;
         return {
           ...field,
-          apply($where: PgCondition, value: unknown, info: never) {
-            const states = Array.isArray(value) ? value : [value];
-            if (states.length > 0 && states.every((state) => TERMINAL_STATES.has(state))) {
-              $where.where(sql`${$where.alias}.finished_at is not null`);
-            }
+          apply($where: PgCondition, value: unknown, info: unknown) {
+            implied($where, scope.fieldName, value, sql);
             return apply($where, value, info);
           },
         };
@@ -176,3 +185,25 @@ export const filterPlugin: GraphileConfig.Plugin = {
     },
   },
 };
+
+/**
+ * The planner cannot see that a job that waits or runs is never, say, failed, and would read every one of them. That such
+ * a job has no finished_at, it does see.
+ */
+function finishedStates($where: PgCondition, _operator: string, value: unknown, sql: Sql): void {
+  const states = Array.isArray(value) ? value : [value];
+  if (states.length === 0 || !states.every((state) => FINISHED_STATES.has(state))) return;
+  $where.where(sql`${$where.alias}.finished_at is not null`);
+}
+
+/** A job does not end before it is created: said of finished_at, this leaves out whole partitions of the history. */
+function laterThan($where: PgCondition, operator: string, value: unknown, sql: Sql): void {
+  const { attributeName } = ($where.extensions as { pgFilterAttribute?: { attributeName?: string } }).pgFilterAttribute ?? {};
+  if (attributeName !== "created_at" || !operator.startsWith("greaterThan")) return;
+  const created = Date.parse(String(value));
+  if (Number.isNaN(created)) return;
+  // Workers report whole milliseconds, so a short job seems to end just before it was created.
+  const earliest = new Date(created - 1_000).toISOString();
+  const finishedAt = sql`${$where.alias}.finished_at`;
+  $where.where(sql`(${finishedAt} is null or ${finishedAt} > ${sql.value(earliest)}::timestamptz)`);
+}

@@ -24,15 +24,15 @@ export interface GraphQl {
 }
 
 /**
- * Builds the GraphQL schema from the views of schema legwork. Reads only: no mutation type, and transactions on the pool's
- * connections should be read-only as well. Throws LW511 when the views are not there.
+ * Builds the GraphQL schema from the views of schema legwork. Reads only: there is no mutation type, and
+ * every transaction is read-only. Throws LW511 when the views are not there.
  */
 export async function createGraphQl(pool: Pool, log: Logger): Promise<GraphQl> {
   const pgService = makePgService({
     pool,
     schemas: ["legwork"],
     pubsub: false,
-    pgSettings: () => ({ statement_timeout: String(STATEMENT_TIMEOUT_MS), default_transaction_read_only: "on" }),
+    pgSettings: () => ({ statement_timeout: String(STATEMENT_TIMEOUT_MS), transaction_read_only: "on" }),
   });
   const { schema, resolvedPreset } = await makeSchema(preset(pgService, log));
   const fields = schema.getQueryType()?.getFields() ?? {};

@@ -35,10 +35,7 @@ export interface Server {
  */
 export async function startServer({ databaseUrl, host, port, token, log }: ServerOptions): Promise<Server> {
   const pool = createPool(databaseUrl, { log, name: "legwork server" });
-  pool.on("connect", (client) => {
-    client.query("set default_transaction_read_only = on").catch((error: unknown) => log.warn({ err: error }, "A connection could not be made read-only."));
-  });
-  // The connection may be in use for as long as it takes; what comes after this is undone in reverse.
+  // What was started last is stopped first.
   const stops: (() => Promise<unknown>)[] = [() => pool.end()];
   const stop = async (): Promise<void> => {
     for (const end of stops.splice(0).reverse()) await end();
@@ -47,7 +44,7 @@ export async function startServer({ databaseUrl, host, port, token, log }: Serve
     await assertDatabase(pool);
     const graphql = await loadGraphQl(pool, log);
     stops.push(() => graphql.release());
-    const app = createApp({ host, token, log, pool });
+    const app = createApp({ host, log, pool });
     stops.push(() => app.close());
     await app.register(async (protectedApp) => {
       protectedApp.addHook("onRequest", async (request) => assertToken(request, token));
@@ -70,7 +67,7 @@ async function loadGraphQl(pool: Pool, log: Logger) {
   return await createGraphQl(pool, log);
 }
 
-function createApp({ host, token: _token, log, pool }: { host: string; token: string; log: Logger; pool: Pool }): FastifyInstance {
+function createApp({ host, log, pool }: { host: string; log: Logger; pool: Pool }): FastifyInstance {
   const app = fastify({ bodyLimit: BODY_LIMIT, requestTimeout: 30_000, forceCloseConnections: "idle" });
   app.addHook("onRequest", async (request) => assertHost(request, host));
   app.setErrorHandler((error: FastifyError, request, reply) => sendError(reply, asLegworkError(error, request, log)));

@@ -66,10 +66,11 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   let current = await generation();
   let stopping: Promise<number> | undefined;
   const stopped = new AbortController();
+  const untilStopped = new Promise<undefined>((resolve) => stopped.signal.addEventListener("abort", () => resolve(undefined)));
 
   const supervise = async (): Promise<void> => {
     while (stopping === undefined) {
-      const error = await current.ended;
+      const error = await Promise.race([current.ended, untilStopped]);
       if (stopping !== undefined) return;
       log.error({ err: error }, "The worker lost its database and starts anew.");
       await current.release();
@@ -90,9 +91,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
 
   const stop = async (): Promise<number> => {
     stopped.abort();
-    const givenBack = await current.stop(options.shutdownTimeout);
     await supervisor;
-    await taskPool.end();
+    const givenBack = await current.stop(options.shutdownTimeout);
+    // Not awaited: a task that does not end may hold a connection for as long as it likes.
+    closeQuietly(taskPool, log);
     return givenBack;
   };
   return {
@@ -158,8 +160,7 @@ async function startGeneration(options: GenerationOptions): Promise<Generation> 
       log.warn({ err: toError(error) }, "Jobs could not be given back now; other workers will take them over in a few seconds.");
       return 0;
     });
-    // Not awaited: a connection that a job still holds would keep us here for as long as the job runs.
-    pool.end().catch((error: unknown) => log.debug({ err: toError(error) }, "The worker's pool did not close cleanly."));
+    closeQuietly(pool, log);
     return givenBack;
   };
   return {
@@ -173,6 +174,11 @@ async function startGeneration(options: GenerationOptions): Promise<Generation> 
       return await release();
     },
   };
+}
+
+/** Lets go of a pool without waiting for connections that are still in use; nothing can be asked of it any more. */
+function closeQuietly(pool: Pool, log: Logger): void {
+  pool.end().catch((error: unknown) => log.debug({ err: toError(error) }, "A pool did not close cleanly."));
 }
 
 function readCrontab(path: string | undefined): ParsedCronItem[] {

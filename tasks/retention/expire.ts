@@ -28,7 +28,7 @@ export default defineTask({
   /**
    * What is too old is settled when the job starts, so it ends on a table that keeps growing. Rows that somebody holds are
    * passed over and left for the next run. A batch that is committed stays deleted whatever happens afterwards. An index on
-   * the column lets a batch find its rows; without one, every batch reads the table.
+   * the column pays when few of many rows are too old; without one the last batch reads the whole table.
    */
   async run({ table, column, olderThan, batchSize, maxBatches = Infinity }, { sql, log, signal }) {
     const cutoff = await cutoffOf(sql, olderThan);
@@ -38,7 +38,7 @@ export default defineTask({
     for (const part of parts) {
       for (let rows = batchSize; rows === batchSize && batches < maxBatches; ) {
         signal.throwIfAborted();
-        rows = await sql.transaction(async (_sql, client) => (await client.query(part.statement, [cutoff, batchSize])).rows.length);
+        rows = await sql.transaction(async (_sql, client) => (await client.query(part.statement, [cutoff, batchSize])).rowCount ?? 0);
         if (rows > 0) batches += 1;
         deleted += rows;
         log.debug({ event: "rows_expired", table: part.name, rows, deleted }, "A batch of rows was deleted.");
@@ -95,7 +95,7 @@ async function resolveTable(sql: SqlTag, table: string, column: string): Promise
         n.nspname ~ '^pg_' or n.nspname in ('information_schema', 'legwork', 'graphile_worker') as is_system,
         format(
           'delete from only %1$I.%2$I where ctid = any (array('
-            'select ctid from only %1$I.%2$I where %3$I < $1::timestamptz::%4$s limit $2 for update skip locked)) returning 1',
+            'select ctid from only %1$I.%2$I where %3$I < $1::timestamptz::%4$s limit $2 for update skip locked))',
           n.nspname, c.relname, ${column}::text, coalesce(a.type, 'text')) as statement
       from family f
       join pg_class c on c.oid = f.id

@@ -1,0 +1,171 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { devNull, tmpdir } from "node:os";
+import { join } from "node:path";
+import { decoded, parseRepositoryUrl, type Repository } from "./repository-url.ts";
+
+/** How long a clone may take (ms). */
+const CLONE_TIME_LIMIT_MS = 5 * 60_000;
+
+/** A clone older than this belongs to a worker that was killed (ms): no job works on one for so long. */
+const ABANDONED_AFTER_MS = 60 * 60_000;
+
+const DIRECTORY_PREFIX = "legwork-clone-";
+
+/** What of git's complaint is kept (characters). */
+const REASON_LIMIT = 500;
+
+export interface Clone {
+  /** The directory with the repository's files. */
+  readonly directory: string;
+  /** The commit they are of; null for a repository without one. */
+  readonly commit: string | null;
+}
+
+/**
+ * Clones the newest commit of a repository, does the work and removes the clone, whatever becomes of the clone or the work.
+ *
+ * Nothing of the repository is ever run: no hooks, no filters, no submodules, symbolic links become plain files, and
+ * neither the machine's nor the user's git configuration is read. Credentials of the address are handed to git in a file
+ * and show up in no process list, error or clone. When the signal aborts, git is killed and its files are gone before this
+ * rejects. Throws a PayloadError for an address that is none, an Error that names the address when git cannot clone it.
+ */
+export async function withClone<T>(address: string, signal: AbortSignal, work: (clone: Clone) => Promise<T>): Promise<T> {
+  const repository = parseRepositoryUrl(address);
+  await removeAbandoned();
+  const home = await mkdtemp(join(tmpdir(), DIRECTORY_PREFIX));
+  try {
+    const directory = join(home, "repository");
+    const git = await isolatedGit(repository, home, signal);
+    await git("clone", "--quiet", "--depth=1", "--single-branch", "--no-tags", "--template=", "--", repository.url, directory);
+    const commit = await git("-C", directory, "rev-parse", "--quiet", "--verify", "HEAD").catch(() => null);
+    signal.throwIfAborted();
+    return await work({ directory, commit });
+  } finally {
+    await rm(home, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+/** Removes what workers that were killed have left behind. */
+async function removeAbandoned(): Promise<void> {
+  const names = await readdir(tmpdir());
+  for (const name of names.filter((entry) => entry.startsWith(DIRECTORY_PREFIX))) {
+    const path = join(tmpdir(), name);
+    const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Infinity }));
+    if (Date.now() - mtimeMs > ABANDONED_AFTER_MS) await rm(path, { recursive: true, force: true }).catch(() => undefined);
+  }
+}
+
+type Git = (...parameters: string[]) => Promise<string>;
+
+/**
+ * git with a configuration of its own. The file is the one way to configure the far end of a local clone as well, which
+ * forgets settings from the environment and would refuse the repository of another user.
+ */
+async function isolatedGit(repository: Repository, home: string, signal: AbortSignal): Promise<Git> {
+  const config = join(home, "gitconfig");
+  const lines = [
+    "[core]",
+    `\thooksPath = ${devNull}`,
+    `\tattributesFile = ${devNull}`,
+    "\tsymlinks = false",
+    "\tfsmonitor = false",
+    "[protocol]",
+    "\tallow = never",
+    `[protocol "${repository.protocol}"]`,
+    "\tallow = always",
+    "[submodule]",
+    "\trecurse = false",
+    "[gc]",
+    "\tauto = 0",
+    "[http]",
+    "\tlowSpeedLimit = 1000",
+    "\tlowSpeedTime = 30",
+  ];
+  if (repository.path !== undefined) {
+    lines.push("[safe]", ...[repository.path, join(repository.path, ".git")].map((path) => `\tdirectory = ${quoted(path)}`));
+  }
+  if (repository.credentials !== undefined) {
+    const file = join(home, "credentials");
+    const { username, password } = repository.credentials;
+    const { protocol, host } = new URL(repository.url);
+    await writeFile(file, `${protocol}//${username}:${password}@${host}\n`, { mode: 0o600 });
+    lines.push("[credential]", `\thelper = ${quoted(`store --file='${file.replaceAll("'", String.raw`'\''`)}'`)}`);
+  }
+  await writeFile(config, `${lines.join("\n")}\n`, { mode: 0o600 });
+  const inherited = Object.entries(process.env).filter(([name]) => !/^(GIT_|SSH_ASKPASS|LC_|LANG)/.test(name));
+  const environment = {
+    ...Object.fromEntries(inherited),
+    LC_ALL: "C",
+    GIT_CONFIG_NOSYSTEM: "1",
+    GIT_CONFIG_GLOBAL: config,
+    GIT_ATTR_NOSYSTEM: "1",
+    GIT_ALLOW_PROTOCOL: repository.protocol,
+    GIT_TERMINAL_PROMPT: "0",
+    // Asks nobody: neither for a password nor whether to trust a host.
+    GIT_SSH_COMMAND: "ssh -o BatchMode=yes -o ConnectTimeout=15",
+  };
+  await mkdir(join(home, "work"));
+  return (...parameters) => runGit(parameters, { cwd: join(home, "work"), environment, repository, signal });
+}
+
+/** A value as git's configuration reads it. */
+function quoted(value: string): string {
+  return `"${value.replaceAll(/["\\]/g, String.raw`\$&`).replaceAll("\n", String.raw`\n`)}"`;
+}
+
+interface RunOptions {
+  cwd: string;
+  environment: NodeJS.ProcessEnv;
+  repository: Repository;
+  signal: AbortSignal;
+}
+
+/**
+ * Runs git, resolves to what it prints, and rejects only after it has gone. Not by way of a library: git starts others
+ * (ssh, git-remote-https, index-pack) that have to end with it, so it gets a process group, which is killed as one.
+ */
+async function runGit(parameters: readonly string[], { cwd, environment, repository, signal }: RunOptions): Promise<string> {
+  const timeout = AbortSignal.timeout(CLONE_TIME_LIMIT_MS);
+  const ended = AbortSignal.any([signal, timeout]);
+  ended.throwIfAborted();
+  const child = spawn("git", parameters, { cwd, env: environment, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+  const kill = (): void => {
+    try {
+      // Killed, not asked: the clone is thrown away in any case.
+      if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+    } catch {
+      // It has just ended by itself.
+    }
+  };
+  ended.addEventListener("abort", kill);
+  let output = "";
+  let complaint = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (output = (output + text).slice(0, 10_000)));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (complaint = (complaint + text).slice(-10_000)));
+  const failure = (reason: string): Error => new Error(`${repository.shown} cannot be cloned: ${reason}`);
+  try {
+    const [code] = (await once(child, "close")) as [number | null];
+    signal.throwIfAborted();
+    if (timeout.aborted) throw failure(`it took longer than ${CLONE_TIME_LIMIT_MS / 60_000} minutes.`);
+    if (code !== 0) throw failure(reasonOf(complaint, repository));
+    return output.trim();
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") throw failure("there is no git on this machine.");
+    throw error;
+  } finally {
+    ended.removeEventListener("abort", kill);
+  }
+}
+
+/** The lines of git's complaint that say why, without credentials. */
+function reasonOf(complaint: string, { credentials }: Repository): string {
+  const lines = complaint.split("\n").filter((line) => /^(fatal|error|remote|ssh): ?\S/.test(line));
+  let reason = (lines.length > 0 ? lines : complaint.split("\n")).join(" ").trim().slice(0, REASON_LIMIT);
+  reason = reason.replaceAll(/\/\/[^/@\s]*@/g, "//");
+  for (const secret of [credentials?.username, credentials?.password]) {
+    if (secret) reason = reason.replaceAll(secret, "[redacted]").replaceAll(decoded(secret), "[redacted]");
+  }
+  return reason || "git gives no reason.";
+}

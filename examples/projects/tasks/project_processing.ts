@@ -1,0 +1,63 @@
+import { basename } from "node:path";
+import { defineTask, PayloadError } from "legwork";
+import { z } from "zod";
+import { withClone, type Clone } from "../lib/clone.ts";
+import { listFiles, READ_LIMIT_BYTES, readText } from "../lib/files.ts";
+import { parsePlan, planCandidates, progressOf, type PlanTask } from "../lib/plan.ts";
+import { parseRepositoryUrl } from "../lib/repository-url.ts";
+
+export default defineTask({
+  description: "Clones a project's repository, reads the check boxes of its plan file and stores tasks and progress.",
+  payload: z.strictObject({ projectId: z.uuid().describe("The project, a row of projects.projects.") }),
+  result: z.strictObject({
+    tasksCount: z.int(),
+    completedCount: z.int(),
+    progressPercentage: z.number().describe("Ticked boxes of all boxes, in percent."),
+    planFile: z.string().nullable().describe("The file the tasks are from; null when no file has check boxes."),
+  }),
+  async run({ projectId }, { sql, log, signal, enqueue }) {
+    const [project] = await sql<{ repository_url: string; plan_file: string | null }>`
+      select repository_url, plan_file from projects.projects where id = ${projectId}`;
+    if (project === undefined) throw new PayloadError(`projectId: there is no project ${projectId}.`);
+    const { plan, commit } = await withClone(project.repository_url, signal, async (clone) => ({
+      plan: await findPlan(clone, project.plan_file, signal),
+      commit: clone.commit,
+    }));
+    const completedCount = plan.tasks.filter((task) => task.done).length;
+    const progressPercentage = progressOf(plan.tasks);
+    const name = basename(parseRepositoryUrl(project.repository_url).shown, ".git");
+
+    // One transaction: nobody sees old tasks beside new progress, and the next job comes exactly when this is stored.
+    await sql.transaction(async (sql, client) => {
+      const stored = await sql`
+        update projects.projects
+        set task_count = ${plan.tasks.length}, completed_count = ${completedCount}, progress_percentage = ${progressPercentage},
+          found_plan_file = ${plan.file}, commit = ${commit}, name = coalesce(name, ${name}), processed_at = now()
+        where id = ${projectId}
+        returning id`;
+      if (stored.length === 0) throw new PayloadError(`projectId: project ${projectId} was removed meanwhile.`);
+      await sql`delete from projects.tasks where project_id = ${projectId}`;
+      await sql`
+        insert into projects.tasks (project_id, position, parent, title, done, depth, section, line)
+        select ${projectId}, t.position, t.parent, t.title, t.done, t.depth, t.section, t.line
+        from jsonb_to_recordset(${JSON.stringify(plan.tasks)}::jsonb)
+          as t (position int, parent int, title text, done boolean, depth int, section text[], line int)`;
+      await enqueue("skills_extraction", { projectId }, { serialKey: `project:${projectId}`, maxAttempts: 5 }, client);
+    });
+    log.info({ event: "project_processed", projectId, planFile: plan.file, tasks: plan.tasks.length }, "Project processed.");
+    return { tasksCount: plan.tasks.length, completedCount, progressPercentage, planFile: plan.file };
+  },
+});
+
+/** The first likely file that has check boxes; no file and no tasks when none has. Throws for a named file too large to read. */
+async function findPlan(clone: Clone, named: string | null, signal: AbortSignal): Promise<{ file: string | null; tasks: PlanTask[] }> {
+  const candidates = planCandidates(await listFiles(clone.directory, signal), named);
+  for (const file of candidates) {
+    signal.throwIfAborted();
+    const text = await readText(clone.directory, file);
+    if (text === undefined && file === named) throw new Error(`The plan file ${file} is larger than ${READ_LIMIT_BYTES / 1024} KiB.`);
+    const tasks = text === undefined ? [] : parsePlan(text);
+    if (tasks.length > 0) return { file, tasks };
+  }
+  return { file: null, tasks: [] };
+}

@@ -1,0 +1,31 @@
+import { defineTask, PayloadError } from "legwork";
+import { z } from "zod";
+import { withClone } from "../lib/clone.ts";
+import { listFiles } from "../lib/files.ts";
+import { extractSkills } from "../lib/skills.ts";
+
+export default defineTask({
+  description: "Clones a project's repository and stores the languages, libraries and tools it is made with, with evidence.",
+  payload: z.strictObject({ projectId: z.uuid().describe("The project, a row of projects.projects.") }),
+  result: z.strictObject({ skillsCount: z.int() }),
+  async run({ projectId }, { sql, log, signal }) {
+    const [project] = await sql<{ repository_url: string }>`select repository_url from projects.projects where id = ${projectId}`;
+    if (project === undefined) throw new PayloadError(`projectId: there is no project ${projectId}.`);
+    const skills = await withClone(project.repository_url, signal, async ({ directory }) =>
+      extractSkills(directory, await listFiles(directory, signal), signal, (file, reason) =>
+        log.warn({ event: "manifest_skipped", projectId, file, reason }, `${file} was skipped: ${reason}`),
+      ),
+    );
+    await sql.transaction(async (sql) => {
+      const stored = await sql`update projects.projects set skills_processed_at = now() where id = ${projectId} returning id`;
+      if (stored.length === 0) throw new PayloadError(`projectId: project ${projectId} was removed meanwhile.`);
+      await sql`delete from projects.skills where project_id = ${projectId}`;
+      await sql`
+        insert into projects.skills (project_id, kind, name, count, evidence)
+        select ${projectId}, s.kind, s.name, s.count, s.evidence
+        from jsonb_to_recordset(${JSON.stringify(skills)}::jsonb) as s (kind text, name text, count int, evidence jsonb)`;
+    });
+    log.info({ event: "skills_extracted", projectId, skills: skills.length }, "Skills extracted.");
+    return { skillsCount: skills.length };
+  },
+});

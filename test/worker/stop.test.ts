@@ -1,0 +1,125 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { getJob } from "../../src/jobs/read-jobs.ts";
+import { testDatabase } from "../support/database.ts";
+import { until } from "../support/until.ts";
+import { directoryOf, workerOver } from "../support/worker.ts";
+
+const database = testDatabase();
+
+beforeEach(async () => {
+  await database.pool.query("delete from graphile_worker._private_jobs");
+  await database.pool.query("truncate legwork.finished_jobs, legwork.failed_attempts, legwork.worker_processes");
+  await database.pool.query("create table if not exists gates (name text primary key)");
+  await database.pool.query("truncate gates");
+});
+
+/** Runs until the gate of its name is opened in the database, whatever its signal says. */
+const GATED = `
+  import { defineTask } from "legwork";
+  export default defineTask({ run: async ({ gate }, { sql, signal }) => {
+    while ((await sql\`select from gates where name = \${gate}\`).length === 0) await new Promise((wake) => setTimeout(wake, 20));
+    return { aborted: signal.aborted };
+  } });`;
+
+async function add(task: string, payload: unknown, options = ""): Promise<string> {
+  const { rows } = await database.pool.query(`select id from graphile_worker.add_job($1, $2${options})`, [task, JSON.stringify(payload)]);
+  return rows[0].id;
+}
+
+async function state(id: string): Promise<string> {
+  return (await getJob(database.pool, id)).state;
+}
+
+const open = (gate: string): Promise<unknown> => database.pool.query("insert into gates values ($1)", [gate]);
+
+/** A worker in a process of its own, through the command line. */
+async function workerProcess(tasks: string, ...flags: string[]): Promise<ChildProcess> {
+  const script = fileURLToPath(new URL("../../bin/legwork.js", import.meta.url));
+  const child = spawn(process.execPath, [script, "worker", "--tasks", tasks, "--crontab", "none", ...flags], {
+    env: { ...process.env, DATABASE_URL: database.url },
+    stdio: "ignore",
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  await until("the worker is there", async () => {
+    const { rows } = await database.pool.query("select from legwork.workers where pid = $1", [child.pid]);
+    return rows.length > 0;
+  });
+  return child;
+}
+
+const exitOf = (child: ChildProcess): Promise<number | null> => new Promise((resolve) => child.once("exit", (code) => resolve(code)));
+
+describe("stopping a worker", () => {
+  it("lets running jobs finish and gives back those that were only fetched", async () => {
+    const worker = await workerOver(database.url, { "gated.ts": GATED }, { concurrency: 1, localQueueSize: 5, shutdownTimeout: 20_000 });
+    const first = await add("gated", { gate: "a" });
+    await until("the job runs", async () => (await state(first)) === "running");
+    const second = await add("gated", { gate: "b" });
+    const stopping = worker.stop();
+    await open("a");
+    expect(await stopping).toBe(0);
+    expect(await getJob(database.pool, first)).toMatchObject({ state: "completed", result: { aborted: false } });
+    expect(await getJob(database.pool, second)).toMatchObject({ state: "pending", attempts: 0 });
+    expect((await database.pool.query("select from legwork.workers")).rows).toEqual([]);
+  });
+
+  it("gives back what does not finish in time, without using an attempt", async () => {
+    const worker = await workerOver(database.url, { "gated.ts": GATED }, { shutdownTimeout: 500 });
+    const id = await add("gated", { gate: "never" }, ", max_attempts => 1");
+    await until("the job runs", async () => (await state(id)) === "running");
+    expect(await worker.stop()).toBe(1);
+    expect(await getJob(database.pool, id)).toMatchObject({ state: "pending", attempts: 0 });
+    await open("never");
+  });
+
+  it("by SIGTERM ends the process with code 0 once the running job is done", async () => {
+    const child = await workerProcess(await directoryOf({ "gated.ts": GATED }));
+    const id = await add("gated", { gate: "a" });
+    await until("the job runs", async () => (await state(id)) === "running");
+    const exit = exitOf(child);
+    child.kill("SIGTERM");
+    await open("a");
+    expect(await exit).toBe(0);
+    expect(await state(id)).toBe("completed");
+  });
+
+  it("by a second signal does not wait, and the job runs elsewhere within 10 s", async () => {
+    const tasks = await directoryOf({ "gated.ts": GATED });
+    const child = await workerProcess(tasks);
+    const id = await add("gated", { gate: "a" });
+    await until("the job runs", async () => (await state(id)) === "running");
+    const exit = exitOf(child);
+    child.kill("SIGTERM");
+    child.kill("SIGINT");
+    expect(await exit).toBe(1);
+    await open("a");
+    await workerProcess(tasks);
+    await until("the job has completed", async () => (await state(id)) === "completed", 10_000);
+  });
+});
+
+describe("a worker that is killed", () => {
+  it("has its jobs running elsewhere within 10 s, with the lost attempt recorded", async () => {
+    const tasks = await directoryOf({ "gated.ts": GATED });
+    const victim = await workerProcess(tasks);
+    const ids = [await add("gated", { gate: "a" }, ", max_attempts => 1"), await add("gated", { gate: "a" }, ", queue_name => 's'")];
+    await until("the worker has said that it runs them", async () => {
+      const { rows } = await database.pool.query("select from legwork.workers where pid = $1 and running @> $2::bigint[]", [victim.pid, ids]);
+      return rows.length > 0;
+    });
+    await workerProcess(tasks);
+    victim.kill("SIGKILL");
+    const killed = performance.now();
+    await open("a");
+    for (const id of ids) await until("the job has completed", async () => (await state(id)) === "completed", 10_000);
+    expect(performance.now() - killed).toBeLessThan(10_000);
+    for (const id of ids) {
+      expect((await getJob(database.pool, id)).attempt_list).toMatchObject([
+        { state: "failed", error_name: "WorkerLost" },
+        { state: "completed" },
+      ]);
+    }
+  });
+});
