@@ -21,6 +21,9 @@ const SIDES = [
 
 const ENQUEUE_LEAST = 0.95;
 
+/** A short run is there to notice a cliff, on a machine that also does other things; it is not the measurement. */
+const SHORT_TOLERANCE = 0.2;
+
 const runChild = promisify(execFile);
 
 export async function run(options: { short: boolean }): Promise<void> {
@@ -49,7 +52,7 @@ export async function run(options: { short: boolean }): Promise<void> {
         runs[index]?.push(ran);
       }
     }
-    report(runs, enqueues);
+    report(runs, enqueues, options.short ? SHORT_TOLERANCE : 0);
   });
 }
 
@@ -79,7 +82,7 @@ async function work(url: string, runner: string, task: string, jobs: number): Pr
   return Number(stdout.trim().split("\n").at(-1));
 }
 
-function report(runs: number[][], enqueues: number[][]): void {
+function report(runs: number[][], enqueues: number[][], tolerance: number): void {
   const ratios = (values: number[][], index: number): number[] =>
     (values[index] ?? []).map((value, pair) => value / (values[0]?.[pair] ?? Number.NaN));
   const table = new Table({ head: ["", "jobs/s (median)", "ratio (median)", "pairs", "at least", "enqueue ratio"] });
@@ -88,7 +91,7 @@ function report(runs: number[][], enqueues: number[][]): void {
     const least = "least" in side ? side.least : 1;
     const ratio = median(ratios(runs, index));
     const enqueueRatio = median(ratios(enqueues, index));
-    if (ratio < least || enqueueRatio < (index === 0 ? 1 : ENQUEUE_LEAST)) missed += 1;
+    if (ratio < least - tolerance || enqueueRatio < (index === 0 ? 1 : ENQUEUE_LEAST) - tolerance) missed += 1;
     table.push([
       side.name,
       Math.round(median(runs[index] ?? [])),
@@ -99,5 +102,8 @@ function report(runs: number[][], enqueues: number[][]): void {
     ]);
   }
   console.log(table.toString());
-  if (missed > 0) process.exitCode = 1;
+  if (missed > 0) {
+    console.error(`${missed} of ${SIDES.length} are below what they must be.`);
+    process.exitCode = 1;
+  }
 }

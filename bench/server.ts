@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
@@ -15,6 +15,8 @@ export async function withServer(work: (serverUrl: string) => Promise<void>): Pr
   const given = process.env.BENCH_DATABASE_URL;
   if (given) return await work(given);
   const directory = await mkdtemp(join(tmpdir(), "legwork-bench-"));
+  // Root\'s Postgres runs as another user, who must be able to come in.
+  await chmod(directory, 0o755);
   const server = await startEmbeddedPostgres({
     dataDir: join(directory, "data"),
     log: benchLog,

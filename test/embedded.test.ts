@@ -128,10 +128,7 @@ describe("a first start", () => {
     const postgres = await start(dataDir);
     expect(await query(postgres.databaseUrl, "select 1 as one")).toEqual([{ one: 1 }]);
     await postgres.stop();
-    await until(
-      "the interrupted initdb has ended",
-      () => spawnSync("pgrep", ["-f", `${dataDir}/.*-draft-`]).status === 1,
-    );
+    await until("the interrupted initdb has ended", () => spawnSync("pgrep", ["-f", `${dataDir}/.*-draft-`]).status === 1);
     await start(dataDir);
     expect(readdirSync(dataDir).filter((name) => name.includes("draft"))).toEqual([]);
   });
@@ -366,9 +363,7 @@ describe("an unusable data directory is refused with LW512 and left unchanged:",
     writeFileSync(join(dataDir, "thesis.txt"), "years of work");
     const error = await refusal(dataDir);
     expect(error.code).toBe("LW512");
-    expect(error.message).toBe(
-      `${dataDir} is not a Legwork data directory: it holds 'thesis.txt' and no legwork.json.`,
-    );
+    expect(error.message).toBe(`${dataDir} is not a Legwork data directory: it holds 'thesis.txt' and no legwork.json.`);
     expect(error.hint).toContain("LEGWORK_DATA_DIR");
     expect(readdirSync(dataDir)).toEqual(["thesis.txt"]);
   });
@@ -510,23 +505,18 @@ describe("as another user", () => {
     expect(statSync(join(parent, ".legwork", "postgres")).uid).toBe(Number(line?.split(":")[2]));
   });
 
-  it.skipIf(!canUnshare)(
-    "a clear refusal says that 'postgres' cannot be created (needs root and unshare)",
-    async () => {
-      const parent = temporaryDirectory();
-      const etc = join(parent, "etc");
-      mkdirSync(etc);
-      // The loader's and Node's files, and a list of users that nobody can change.
-      for (const name of ["ld.so.cache", "nsswitch.conf", "group"]) {
-        if (existsSync(`/etc/${name}`)) cpSync(`/etc/${name}`, join(etc, name));
-      }
-      writeFileSync(join(etc, "passwd"), "root:x:0:0:root:/root:/bin/bash\n");
-      const child = startChild(join(parent, ".legwork"), { mountOverEtc: etc, readOnlyEtc: true });
-      await expect(child.ready).rejects.toThrow(
-        /LW503 Postgres does not run as root, and there is no system user 'postgres': \S/,
-      );
-    },
-  );
+  it.skipIf(!canUnshare)("a clear refusal says that 'postgres' cannot be created (needs root and unshare)", async () => {
+    const parent = temporaryDirectory();
+    const etc = join(parent, "etc");
+    mkdirSync(etc);
+    // The loader's and Node's files, and a list of users that nobody can change.
+    for (const name of ["ld.so.cache", "nsswitch.conf", "group"]) {
+      if (existsSync(`/etc/${name}`)) cpSync(`/etc/${name}`, join(etc, name));
+    }
+    writeFileSync(join(etc, "passwd"), "root:x:0:0:root:/root:/bin/bash\n");
+    const child = startChild(join(parent, ".legwork"), { mountOverEtc: etc, readOnlyEtc: true });
+    await expect(child.ready).rejects.toThrow(/LW503 Postgres does not run as root, and there is no system user 'postgres': \S/);
+  });
 });
 
 describe("in a directory that the user 'postgres' cannot enter (needs root)", () => {
@@ -535,9 +525,7 @@ describe("in a directory that the user 'postgres' cannot enter (needs root)", ()
     const dataDir = join(closed, ".legwork");
     const first = await start(dataDir);
     await query(first.databaseUrl, "create table kept as select 7 as n");
-    expect(readlinkSync(join(dataDir, "postgres"))).toMatch(
-      /^\/var\/lib\/legwork\/[0-9a-f]{12}-[0-9a-f]{8}\/postgres$/,
-    );
+    expect(readlinkSync(join(dataDir, "postgres"))).toMatch(/^\/var\/lib\/legwork\/[0-9a-f]{12}-[0-9a-f]{8}\/postgres$/);
     expect(statSync(closed).mode & 0o777).toBe(0o700);
     expect(readFileSync(join(dataDir, "postgres.log"), "utf8")).toContain("ready to accept connections");
     await first.stop();
@@ -561,9 +549,7 @@ describe("in a directory that the user 'postgres' cannot enter (needs root)", ()
       const { databaseUrl } = await child.ready;
       await query(databaseUrl, "create table kept as select 7 as n");
       const orphan = serverPid(dataDir);
-      expect(readFileSync(`/proc/${orphan}/cmdline`, "utf8")).toMatch(
-        /^\/var\/lib\/legwork\/postgres-18[^/]*\/bin\/postgres\0/,
-      );
+      expect(readFileSync(`/proc/${orphan}/cmdline`, "utf8")).toMatch(/^\/var\/lib\/legwork\/postgres-18[^/]*\/bin\/postgres\0/);
       await kill(child.process);
       const again = startChild(dataDir, { project: clone });
       expect(await query((await again.ready).databaseUrl, "select n from kept")).toEqual([{ n: 7 }]);
@@ -626,8 +612,7 @@ function temporaryDirectory(mode = 0o755): string {
     const pidFiles = [path, ...filesBelow(path)].map((entry) => join(entry, "postgres", "postmaster.pid"));
     for (const file of pidFiles.filter((candidate) => existsSync(candidate))) {
       const pid = Number.parseInt(readFileSync(file, "utf8"), 10);
-      const isServer =
-        isAlive(pid) && readFileSync(`/proc/${pid}/cwd/postmaster.pid`, "utf8") === readFileSync(file, "utf8");
+      const isServer = isAlive(pid) && readFileSync(`/proc/${pid}/cwd/postmaster.pid`, "utf8") === readFileSync(file, "utf8");
       if (!isServer) continue;
       process.kill(pid, "SIGQUIT");
       await until("the left server has ended", () => !isAlive(pid));

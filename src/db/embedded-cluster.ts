@@ -54,8 +54,7 @@ export async function openCluster(dataDir: string, found: PostgresInstall, log: 
   if (link !== undefined) adoptLinkedCluster(dataDir, place, link);
   const existing = clusterAt(place, found.major);
   // An existing cluster is served as its owner, so that `sudo npm start` does not lock its user out.
-  const user =
-    process.getuid?.() !== 0 ? undefined : existing === undefined ? postgresUser() : ownerOf(place, existing);
+  const user = process.getuid?.() !== 0 ? undefined : existing === undefined ? postgresUser() : ownerOf(place, existing);
   const inPlace = existing !== undefined || canEnter(dataDir, user);
   const directory = link ?? (inPlace ? place : linkToSystemDir(dataDir, place, log));
   if (!canEnter(dirname(directory), user)) {
@@ -87,8 +86,7 @@ function clusterAt(place: string, major: string): Stats | undefined {
   if (entries.length === 0) return undefined;
   const version = readIfThere(join(place, "PG_VERSION"))?.trim();
   if (version === major) return statSync(place);
-  if (version === undefined)
-    throw unusable(`${place} is not a Postgres cluster: it holds '${entries[0]}' and no PG_VERSION.`);
+  if (version === undefined) throw unusable(`${place} is not a Postgres cluster: it holds '${entries[0]}' and no PG_VERSION.`);
   throw unusable(
     `${place} is a cluster of Postgres ${version}; this is Postgres ${major}.`,
     undefined,
@@ -245,11 +243,7 @@ async function run(command: string, user: SystemUser | undefined, args: string[]
   });
   if (code === 0) return;
   const line = errors.split("\n").findLast((text) => /error|fatal/i.test(text)) ?? errors.trim().split("\n").at(-1);
-  throw new LegworkError(
-    "LW503",
-    `The embedded Postgres cannot make its cluster: ${line || `${command} ended with ${code}`}`,
-    {
-      hint: "Set DATABASE_URL to use a Postgres of yours instead.",
-    },
-  );
+  throw new LegworkError("LW503", `The embedded Postgres cannot make its cluster: ${line || `${command} ended with ${code}`}`, {
+    hint: "Set DATABASE_URL to use a Postgres of yours instead.",
+  });
 }

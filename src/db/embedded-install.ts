@@ -100,9 +100,7 @@ export function postgresUser(): SystemUser {
  */
 export function canEnter(directory: string, user: SystemUser | undefined): boolean {
   if (user === undefined) return true;
-  return (
-    spawnSync("/bin/sh", ["-c", 'cd -- "$1"', "sh", directory], { ...isolated(user), stdio: "ignore" }).status === 0
-  );
+  return spawnSync("/bin/sh", ["-c", 'cd -- "$1"', "sh", directory], { ...isolated(user), stdio: "ignore" }).status === 0;
 }
 
 /**

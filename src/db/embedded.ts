@@ -79,10 +79,12 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
     }
     log.info({ port: server.port, postgresPid: server.pid, version: install.version }, "Postgres is ready");
     let stopping: Promise<void> | undefined;
-    const ended = server.exited.then((how) => {
-      if (stopping === undefined)
-        log.error({ how, lastLine: lastLine(server.logPath, server.logStart) }, "Postgres has ended by itself");
-    });
+    const watch = async (): Promise<void> => {
+      const how = await server.exited;
+      if (stopping !== undefined) return;
+      log.error({ how, lastLine: lastLine(server.logPath, server.logStart) }, "Postgres has ended by itself");
+    };
+    const ended = watch();
     const stop = async (): Promise<void> => {
       if (!server.hasExited()) await endProcess(server.pid, log);
       unlock();
@@ -105,12 +107,7 @@ interface Server {
 }
 
 /** Starts Postgres on the port or, when something else has it, on a free one. */
-async function startServer(
-  cluster: Cluster,
-  dataDir: string,
-  preferred: number,
-  options: EmbeddedOptions,
-): Promise<Server> {
+async function startServer(cluster: Cluster, dataDir: string, preferred: number, options: EmbeddedOptions): Promise<Server> {
   const logPath = join(dataDir, "postgres.log");
   if (sizeOf(logPath) > LOG_LIMIT) renameSync(logPath, `${logPath}.old`);
   const deadline = Date.now() + START_RETRY_MS;
@@ -170,12 +167,7 @@ function spawnServer(
 }
 
 /** Waits until Postgres says that it accepts connections; false when it has ended or is silent for too long. */
-async function isUp(
-  cluster: Cluster,
-  child: ChildProcess,
-  logPath: string,
-  hasExited: () => boolean,
-): Promise<boolean> {
+async function isUp(cluster: Cluster, child: ChildProcess, logPath: string, hasExited: () => boolean): Promise<boolean> {
   const pidFile = join(cluster.directory, "postmaster.pid");
   let logSize = 0;
   for (let silentSince = Date.now(); Date.now() - silentSince < START_SILENCE_MS; await delay(5)) {
@@ -204,14 +196,10 @@ async function ensureDatabase(cluster: Cluster, port: number, database: string):
   } catch (error) {
     const { message } = toError(error);
     if (hasCode(error, "28P01")) {
-      throw new LegworkError(
-        "LW512",
-        `The password in postgres-password is not that of the cluster ${cluster.directory}.`,
-        {
-          hint: "Restore the file, or set LEGWORK_DATA_DIR to a new directory.",
-          cause: error,
-        },
-      );
+      throw new LegworkError("LW512", `The password in postgres-password is not that of the cluster ${cluster.directory}.`, {
+        hint: "Restore the file, or set LEGWORK_DATA_DIR to a new directory.",
+        cause: error,
+      });
     }
     throw new LegworkError("LW503", `The embedded Postgres does not answer on port ${port}: ${message}`, {
       cause: error,

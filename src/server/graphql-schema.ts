@@ -33,18 +33,19 @@ function isExposed(name: string): name is keyof typeof VIEWS {
 }
 
 /** Views have no keys; these tags say what would be their keys, and which columns may be filtered by. */
-export const viewTagsPlugin = pgSmartTags(
-  Object.entries(VIEWS).flatMap(([view, { tags, filterBy, orderBy }]) => [
+export const viewTagsPlugin = pgSmartTags([
+  // The name is taken by the attempts themselves.
+  { kind: "attribute", match: "legwork.jobs.attempts", tags: { name: "attempt_count" } },
+  ...Object.entries(VIEWS).flatMap(([view, { tags, filterBy, orderBy }]) => [
     { kind: "class" as const, match: `legwork.${view}`, tags },
-    // The name is taken by the attempts themselves.
-    { kind: "attribute" as const, match: "legwork.jobs.attempts", tags: { name: "attempt_count" } },
-    ...filterBy.map((column) => ({
-      kind: "attribute" as const,
-      match: `legwork.${view}.${column}`,
-      tags: { behavior: (orderBy as readonly string[]).includes(column) ? ["+attribute:filterBy", "+attribute:orderBy"] : ["+attribute:filterBy"] },
-    })),
+    ...columnTags(view, filterBy, "+attribute:filterBy"),
+    ...columnTags(view, orderBy, "+attribute:orderBy"),
   ]),
-);
+]);
+
+function columnTags(view: string, columns: readonly string[], behavior: string) {
+  return columns.map((column) => ({ kind: "attribute" as const, match: `legwork.${view}.${column}`, tags: { behavior } }));
+}
 
 /** Shows the views above and nothing else of the schema, under their own names and with the states' own names. */
 export const exposedViewsPlugin: GraphileConfig.Plugin = {
@@ -64,6 +65,20 @@ export const exposedViewsPlugin: GraphileConfig.Plugin = {
     },
   },
   schema: {
+    hooks: {
+      GraphQLScalarType(scalar, { graphql: { GraphQLError, Kind } }) {
+        if (scalar.name !== "BigInt") return scalar;
+        const integer = (value: unknown): string => {
+          if (/^-?\d{1,19}$/.test(String(value))) return String(value);
+          throw new GraphQLError(`'${String(value)}' is not an id: it is a whole number, as a number or a string.`, { extensions: { code: "LW400" } });
+        };
+        return {
+          ...scalar,
+          parseValue: integer,
+          parseLiteral: (node) => integer(node.kind === Kind.INT || node.kind === Kind.STRING ? node.value : "This"),
+        };
+      },
+    },
     entityBehavior: {
       pgResource: {
         override(behavior, resource) {

@@ -32,7 +32,14 @@ export async function createGraphQl(pool: Pool, log: Logger): Promise<GraphQl> {
     pool,
     schemas: ["legwork"],
     pubsub: false,
-    pgSettings: () => ({ statement_timeout: String(STATEMENT_TIMEOUT_MS), transaction_read_only: "on" }),
+    pgSettings: () => ({
+      statement_timeout: String(STATEMENT_TIMEOUT_MS),
+      // Not default_transaction_read_only: the transaction has begun when this is set.
+      transaction_read_only: "on",
+      TimeZone: "UTC",
+      // The costs of a query are those of reading everything; a page never repays compiling it.
+      jit: "off",
+    }),
   });
   const { schema, resolvedPreset } = await makeSchema(preset(pgService, log));
   const fields = schema.getQueryType()?.getFields() ?? {};
@@ -44,6 +51,14 @@ export async function createGraphQl(pool: Pool, log: Logger): Promise<GraphQl> {
   return {
     schema,
     async addTo(app) {
+      // What is refused before it runs is the client's doing.
+      app.addHook("preSerialization", async (_request, _reply, payload) => {
+        for (const error of (payload as { errors?: { path?: unknown; extensions?: Record<string, unknown> }[] } | null)?.errors ?? []) {
+          const { statusCode: _, ...extensions } = error.extensions ?? {};
+          error.extensions = { code: error.path === undefined ? "LW400" : "LW500", ...extensions };
+        }
+        return payload;
+      });
       await server.addTo(app as never);
       await server.ready();
     },
@@ -118,11 +133,12 @@ function masked(error: GraphQLError, log: Logger): GraphQLError {
   const cause = error.originalError as (Error & { code?: string }) | null | undefined;
   // GraphQL's own: an unknown field, a variable of the wrong type.
   if (cause === null || cause === undefined || cause instanceof GraphQLError) return error;
-  const safe = cause instanceof SafeError ? cause : explained(cause);
-  if (safe === undefined) log.error({ err: cause, path: error.path }, "A GraphQL query failed.");
-  const shown = safe ?? refusal("LW500", "Internal error.", "The server's log says more.");
-  const { statusCode: _, ...extensions } = shown.extensions ?? {};
-  return new GraphQLError(shown.message, { nodes: error.nodes, source: error.source, positions: error.positions, path: error.path, extensions });
+  const known = cause instanceof SafeError ? cause : explained(cause);
+  if (known === undefined) log.error({ err: cause, path: error.path }, "A GraphQL query failed.");
+  const { message, extensions } = known ?? refusal("LW500", "Internal error.", "The server's log says more.");
+  const { nodes, source, positions, path } = error;
+  const { code = "LW400", hint } = (extensions ?? {}) as { code?: string; hint?: string };
+  return new GraphQLError(message, { nodes, source, positions, path, extensions: { code, hint } });
 }
 
 /** Errors of the database and of plugins that the client can act on. */
@@ -134,7 +150,7 @@ function explained(error: Error & { code?: string }): SafeError | undefined {
   }
   // A value that Postgres cannot read: an id with letters, a date of month 13. Its message quotes only that value.
   if (/^22...$/.test(code)) return refusal("LW400", `A value is not valid: ${error.message}.`, "Correct the argument or the filter.");
-  if (/^(08...|57P0.|53300|ECONN.*|ENOTFOUND|EAI_AGAIN|ETIMEDOUT)$/.test(code) || /timeout exceeded when trying to connect|Connection terminated/.test(error.message)) {
+  if (/^(08...|28...|3D000|53300|57P0.|ECONN.*|ENOTFOUND|EAI_AGAIN|ETIMEDOUT)$/.test(code) || /timeout exceeded when trying to connect|Connection terminated/.test(error.message)) {
     return refusal("LW503", "The database does not answer.", "Try again; GET /ready says when it does.");
   }
   if (/^(Null literals|Empty objects) are forbidden/.test(error.message)) {

@@ -1,5 +1,5 @@
 import { SafeError } from "postgraphile/grafast";
-import { Kind, parse } from "postgraphile/graphql";
+import { Kind, OperationTypeNode, parse } from "postgraphile/graphql";
 import type { DocumentNode, FieldNode, FragmentDefinitionNode, OperationDefinitionNode, SelectionSetNode } from "postgraphile/graphql";
 import type { ErrorCode } from "../errors.ts";
 
@@ -41,13 +41,16 @@ export function refusal(code: ErrorCode, message: string, hint: string, statusCo
  * Refuses a query that would cost too much, before it is validated and planned: both block the process, and neither has a
  * limit of its own (400 aliases in 43 KB took 2.5 s). Says nothing about queries that are otherwise wrong.
  *
- * Throws LW413 with the limit and what was asked for.
+ * Throws LW413 with the limit and what was asked for, and LW400 for a mutation or a subscription.
  */
 export function assertAffordable(query: string, variables: Variables, connections: ReadonlySet<string>): void {
   const document = parseWithin(query, MAX_TOKENS);
   if (document === undefined) return;
   for (const operation of document.definitions) {
     if (operation.kind !== Kind.OPERATION_DEFINITION) continue;
+    if (operation.operation !== OperationTypeNode.QUERY) {
+      throw refusal("LW400", `A ${operation.operation} was sent; GraphQL only reads here.`, "Jobs are changed with the CLI or with SQL.");
+    }
     const costOf = costing(document, { ...defaultsOf(operation), ...variables }, connections);
     const introspection = costOf(operation.selectionSet, "introspection");
     assertWithin("levels of introspection", introspection.depth, MAX_INTROSPECTION_DEPTH);

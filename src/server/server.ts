@@ -70,7 +70,9 @@ async function loadGraphQl(pool: Pool, log: Logger) {
 function createApp({ host, log, pool }: { host: string; log: Logger; pool: Pool }): FastifyInstance {
   const app = fastify({ bodyLimit: BODY_LIMIT, requestTimeout: 30_000, forceCloseConnections: "idle" });
   app.addHook("onRequest", async (request) => assertHost(request, host));
-  app.setErrorHandler((error: FastifyError, request, reply) => sendError(reply, asLegworkError(error, request, log)));
+  app.setErrorHandler((error: FastifyError, request, reply) => sendError(reply, asLegworkError(error, request, log), clientStatus(error)));
+  // Only JSON: what a form can send, another site can send too.
+  app.removeContentTypeParser("text/plain");
   app.setNotFoundHandler((request, reply) =>
     sendError(reply, new LegworkError("LW404", `There is no ${request.method} ${request.url.split("?")[0]}.`, { hint: "GET / lists what is here." })),
   );
@@ -139,11 +141,16 @@ function asLegworkError(error: FastifyError, request: FastifyRequest, log: Logge
   if (error.statusCode === 413) {
     return new LegworkError("LW413", `A request may have ${BODY_LIMIT.toLocaleString("en")} bytes.`, { hint: "Ask in several requests." });
   }
-  if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) {
+  if (clientStatus(error) !== undefined) {
     return new LegworkError("LW400", `${error.message.replace(/\.?$/, "")}.`, { hint: `Send {"query": "…"} as application/json.` });
   }
   log.error({ err: error, method: request.method, url: request.url }, "A request failed.");
   return new LegworkError("LW500", "Internal error.", { hint: "The server's log says more." });
+}
+
+/** The status that Fastify gives a client's mistake, such as 415; undefined for anything else. */
+function clientStatus({ statusCode }: { statusCode?: number }): number | undefined {
+  return statusCode !== undefined && statusCode >= 400 && statusCode < 500 ? statusCode : undefined;
 }
 
 function sendError(reply: FastifyReply, error: LegworkError, status: number = error.status): FastifyReply {

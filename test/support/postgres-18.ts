@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
@@ -42,6 +42,8 @@ async function startContainer(): Promise<{ url: string; stop(): Promise<void> } 
 
 async function startEmbedded(): Promise<{ url: string; stop(): Promise<void> }> {
   const directory = await mkdtemp(join(tmpdir(), "legwork-test-"));
+  // Root\'s Postgres runs as another user, who must be able to come in.
+  await chmod(directory, 0o755);
   const server = await startEmbeddedPostgres({
     dataDir: join(directory, "data"),
     log: createLogger({ level: "error" }),

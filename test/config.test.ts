@@ -1,0 +1,40 @@
+import { describe, expect, it } from "vitest";
+import { loadConfig } from "../src/config.ts";
+import { directoryOf } from "./support/worker.ts";
+
+const FILE = `export default { port: 1, concurrency: 1, crontab: "from-file", shutdownTimeout: "2s" };`;
+
+describe("configuration", () => {
+  it("comes from flags, then the environment, then the file, then the defaults", async () => {
+    const directory = await directoryOf({ "legwork.config.ts": FILE });
+    const { config } = await loadConfig({ port: 3 }, { LEGWORK_PORT: "2", LEGWORK_CONCURRENCY: "2" }, directory);
+    expect(config).toMatchObject({ port: 3, concurrency: 2, crontab: "from-file", dataDir: ".legwork", host: "127.0.0.1", shutdownTimeout: 2_000 });
+    expect(Object.isFrozen(config)).toBe(true);
+  });
+
+  it("takes an empty variable as not set, and several tasks from one variable", async () => {
+    const directory = await directoryOf({});
+    const { config } = await loadConfig({}, { DATABASE_URL: "", LEGWORK_TASKS: "a,b" }, directory);
+    expect(config.databaseUrl).toBeUndefined();
+    expect(config.tasks).toEqual(["a", "b"]);
+  });
+
+  it.each([
+    [{}, { LEGWORK_PORT: "99999" }, "LEGWORK_PORT: Too big"],
+    [{}, { DATABASE_URL: "localhost" }, "DATABASE_URL: expected postgres://"],
+    [{ logLevel: "loud" as "info" }, {}, "--log-level: Invalid option"],
+    [{ shutdownTimeout: "soon" }, {}, "--shutdown-timeout: 'soon' is not a duration"],
+  ])("that is wrong names its origin: %j %j", async (flags, environment, message) => {
+    const directory = await directoryOf({});
+    await expect(loadConfig(flags, environment, directory)).rejects.toMatchObject({ code: "LW514", message: expect.stringContaining(message) });
+  });
+
+  it.each([
+    ["export default { prot: 1 };", "prot"],
+    ["export default 1;", "its default export is not an object"],
+    ["export default {", "cannot be read"],
+  ])("file %j is refused", async (content, message) => {
+    const directory = await directoryOf({ "legwork.config.ts": content });
+    await expect(loadConfig({}, {}, directory)).rejects.toMatchObject({ code: "LW514", message: expect.stringContaining(message) });
+  });
+});

@@ -1,0 +1,44 @@
+import { readFile } from "node:fs/promises";
+import { describe, expect, it } from "vitest";
+import { ERRORS } from "../src/errors.ts";
+import { legwork } from "./support/cli.ts";
+import { testDatabase } from "./support/database.ts";
+
+const database = testDatabase();
+const read = (path: string): Promise<string> => readFile(new URL(`../${path}`, import.meta.url), "utf8");
+
+it("docs/errors.md lists every code with its meaning, status and exit code", async () => {
+  const rows = [...(await read("docs/errors.md")).matchAll(/^\| (LW\d+) \| (.+?) \| (\d+) \| (\d) \|$/gm)];
+  const listed = Object.fromEntries(rows.map(([, code, title, status, exitCode]) => [code, { title, status: Number(status), exitCode: Number(exitCode) }]));
+  expect(listed).toEqual(ERRORS);
+});
+
+it("docs/dependencies.md has a line for every dependency and for nothing else", async () => {
+  const manifest = JSON.parse(await read("package.json"));
+  const names = Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies, ...manifest.devDependencies });
+  const listed = [...(await read("docs/dependencies.md")).matchAll(/^\| `([^`]+)` \|/gm)].map((match) => match[1]);
+  expect(listed.toSorted()).toEqual(names.toSorted());
+});
+
+it("docs/configuration.md names every variable and its flag", async () => {
+  const page = await read("docs/configuration.md");
+  const source = await read("src/config.ts");
+  const variables = [...source.matchAll(/: "((?:LEGWORK|DATABASE)_\w+)"/g)].map((match) => match[1]);
+  expect(variables.length).toBeGreaterThan(8);
+  for (const variable of variables) expect(page).toContain(`\`${variable}\``);
+  const { stdout } = await legwork(["up", "--help"]);
+  for (const [flag] of page.matchAll(/--[a-z-]+/g)) expect(stdout).toContain(flag);
+});
+
+describe("the SQL of the documentation runs", () => {
+  it.each(["README.md", "docs/sql.md"])("%s", async (path) => {
+    await database.pool.query("drop table if exists users");
+    await database.pool.query("create table users (id int, email text)");
+    await database.pool.query(
+      `select legwork.register_tasks('[{"name": "a"}, {"name": "b"}, {"name": "notify/email"}, {"name": "notify/welcome"}, {"name": "crm/sync"}, {"name": "health/probe"}]')`,
+    );
+    const blocks = [...(await read(path)).matchAll(/```sql\n([\s\S]+?)```/g)].map((match) => match[1] ?? "");
+    expect(blocks.length).toBeGreaterThan(0);
+    for (const block of blocks) await database.pool.query(block.replace("insert into users …;", "insert into users values (1, 'a@b.c');"));
+  });
+});

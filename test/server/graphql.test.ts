@@ -1,0 +1,516 @@
+import { once } from "node:events";
+import { request } from "node:http";
+import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { LegworkError } from "../../src/errors.ts";
+import { startServer, type Server, type ServerOptions } from "../../src/server/server.ts";
+import { databaseUrl, onServer, testDatabase, testLog } from "../support/database.ts";
+import { until } from "../support/until.ts";
+import { workerOver } from "../support/worker.ts";
+
+const database = testDatabase();
+const empty = testDatabase({ empty: true });
+const token = "a token of the test";
+
+let server: Server;
+beforeAll(async () => {
+  server = await start();
+});
+afterAll(async () => {
+  await server.stop();
+});
+
+async function start(options: Partial<ServerOptions> = {}): Promise<Server> {
+  return await startServer({ databaseUrl: database.url, host: "127.0.0.1", port: 0, token, log: testLog, ...options });
+}
+
+interface Answer {
+  status: number;
+  // oxlint-disable-next-line typescript/no-explicit-any -- whatever was asked for
+  data: any;
+  errors: { message: string; extensions: { code: string; hint?: string } }[];
+  text: string;
+}
+
+async function ask(query: string, variables: Record<string, unknown> = {}, to = server): Promise<Answer> {
+  const response = await fetch(to.graphqlUrl, {
+    method: "POST",
+    headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
+    body: JSON.stringify({ query, variables }),
+  });
+  const text = await response.text();
+  return { status: response.status, text, errors: [], ...JSON.parse(text) };
+}
+
+async function addJob(task: string, options: { key?: string; runAt?: string; maxAttempts?: number; payload?: object } = {}): Promise<string> {
+  const { rows } = await database.pool.query(
+    "select id from graphile_worker.add_job($1, $2::json, job_key => $3, run_at => $4, max_attempts => $5)",
+    [task, JSON.stringify(options.payload ?? {}), options.key, options.runAt, options.maxAttempts],
+  );
+  return rows[0].id;
+}
+
+async function complete(...ids: string[]): Promise<void> {
+  await database.pool.query("select graphile_worker.complete_jobs($1::bigint[])", [ids]);
+}
+
+async function refused(promise: Promise<unknown>): Promise<LegworkError> {
+  const error = await promise.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toBeInstanceOf(LegworkError);
+  return error as LegworkError;
+}
+
+describe("who may ask", () => {
+  test("a query without the token, or with another one, is answered with LW401", async () => {
+    const body = JSON.stringify({ query: "{ jobs { nodes { id } } }" });
+    for (const authorization of [undefined, "Bearer wrong", token, `Basic ${token}`, `Bearer ${token}x`]) {
+      const headers = { "content-type": "application/json", ...(authorization === undefined ? {} : { authorization }) };
+      const response = await fetch(server.graphqlUrl, { method: "POST", headers, body });
+      expect(response.status).toBe(401);
+      expect(response.headers.get("www-authenticate")).toMatch(/^Bearer/);
+      expect(await response.json()).toMatchObject({ code: "LW401", hint: expect.stringContaining("Authorization: Bearer") });
+    }
+  });
+
+  test("a request for another host name is refused on every path", async () => {
+    const { port } = new URL(server.url);
+    const status = async (path: string, host: string): Promise<number | undefined> => {
+      const outgoing = request({ host: "127.0.0.1", port, path, headers: { host } }).end();
+      const [response] = await once(outgoing, "response");
+      response.resume();
+      return response.statusCode;
+    };
+    for (const path of ["/", "/health", "/graphql"]) {
+      for (const host of ["evil.example", `evil.example:${port}`, "127.0.0.1.evil.example", "localhost.evil.example"]) {
+        expect(await status(path, host)).toBe(400);
+      }
+    }
+    for (const host of ["localhost", `localhost:${port}`, "127.0.0.1:1", `[::1]:${port}`]) {
+      expect(await status("/health", host)).toBe(200);
+    }
+  });
+
+  test("no answer allows another origin to read it", async () => {
+    const response = await fetch(`${server.url}/health`, { headers: { origin: "https://evil.example" } });
+    expect(response.headers.get("access-control-allow-origin")).toBeNull();
+  });
+
+  test("GET on /graphql is refused with 405, and nothing serves an IDE", async () => {
+    const response = await fetch(server.graphqlUrl, { headers: { accept: "text/html", authorization: `Bearer ${token}` } });
+    expect(response.status).toBe(405);
+    expect(response.headers.get("allow")).toBe("POST");
+    expect(await response.json()).toMatchObject({ code: "LW400", hint: expect.stringContaining("application/json") });
+  });
+
+  test("only JSON of a reasonable size is read", async () => {
+    const post = async (type: string, body: string): Promise<unknown> => {
+      const headers = { "content-type": type, authorization: `Bearer ${token}` };
+      const response = await fetch(server.graphqlUrl, { method: "POST", headers, body });
+      return [response.status, ((await response.json()) as { code: string }).code];
+    };
+    expect(await post("text/plain", "{}")).toEqual([415, "LW400"]);
+    expect(await post("application/x-www-form-urlencoded", "query={jobs{nodes{id}}}")).toEqual([415, "LW400"]);
+    expect(await post("application/json", "{")).toEqual([400, "LW400"]);
+    expect(await post("application/json", JSON.stringify({ query: "#".repeat(100_000) }))).toEqual([413, "LW413"]);
+  });
+});
+
+describe("what is here", () => {
+  test("the index, health and readiness need no token", async () => {
+    const json = async (path: string): Promise<unknown> => await (await fetch(server.url + path)).json();
+    expect(await json("/")).toMatchObject({ name: "legwork", graphql: { url: "/graphql" } });
+    expect(await json("/health")).toEqual({ status: "ok" });
+    expect(await json("/ready")).toEqual({ status: "ready" });
+    expect(await json("/nothing")).toMatchObject({ code: "LW404" });
+  });
+
+  test("GraphQL has jobs, attempts and tasks, and no mutation, subscription, node or query", async () => {
+    const { data } = await ask(`{ __schema {
+      queryType { fields { name } } mutationType { name } subscriptionType { name } types { name kind }
+    } }`);
+    expect(data.__schema.mutationType).toBeNull();
+    expect(data.__schema.subscriptionType).toBeNull();
+    expect(data.__schema.queryType.fields.map((field: { name: string }) => field.name).sort()).toEqual([
+      "attempts", "job", "jobs", "task", "tasks",
+    ]);
+    const objects = data.__schema.types.filter((type: { kind: string; name: string }) => type.kind === "OBJECT" && !type.name.startsWith("__"));
+    expect(objects.map((type: { name: string }) => type.name).sort()).toEqual([
+      "Attempt", "AttemptConnection", "AttemptEdge", "Job", "JobConnection", "JobEdge", "PageInfo", "Query", "Task",
+      "TaskConnection", "TaskEdge",
+    ]);
+  });
+
+  test("the fields of a job and the states are those of SQL", async () => {
+    const { data } = await ask(`{ job: __type(name: "Job") { fields { name } } state: __type(name: "JobState") { enumValues { name } } }`);
+    const { rows } = await database.pool.query(`
+      select array(select attname::text from pg_attribute where attrelid = 'legwork.jobs'::regclass and attnum > 0) as columns,
+        enum_range(null::legwork.job_state)::text[] as states`);
+    const camel = (name: string): string => name.replaceAll(/_(.)/g, (_, letter: string) => letter.toUpperCase());
+    const columns = rows[0].columns.map((name: string) => (name === "attempts" ? "attemptCount" : camel(name)));
+    const names = (list: { name: string }[]): string[] => list.map(({ name }) => name);
+    expect(names(data.job.fields).sort()).toEqual([...columns, "attempts"].sort());
+    expect(names(data.state.enumValues)).toEqual(rows[0].states);
+  });
+
+  test("the introspection that tools send is answered", async () => {
+    const { getIntrospectionQuery } = await import("postgraphile/graphql");
+    const all = { specifiedByUrl: true, directiveIsRepeatable: true, schemaDescription: true, inputValueDeprecation: true };
+    expect((await ask(getIntrospectionQuery(all))).errors).toEqual([]);
+  });
+
+  test("a mutation and a subscription are refused", async () => {
+    for (const operation of ["mutation", "subscription"]) {
+      const { status, errors } = await ask(`${operation} { jobs { nodes { id } } }`);
+      expect(status).toBe(400);
+      expect(errors[0]).toMatchObject({ message: expect.stringContaining(operation), extensions: { code: "LW400" } });
+    }
+  });
+});
+
+describe("jobs", () => {
+  test("are found by each state they are in", async () => {
+    const task = "in-each-state";
+    const pending = await addJob(task);
+    const scheduled = await addJob(task, { runAt: "2999-01-01" });
+    const completed = await addJob(task);
+    const failed = await addJob(task);
+    const cancelled = await addJob(task, { key: "cancelled" });
+    const running = await addJob(task);
+    const retrying = await addJob(task, { runAt: "2999-01-01" });
+    await complete(completed);
+    await database.pool.query("select graphile_worker.permanently_fail_jobs($1::bigint[], 'broken')", [[failed]]);
+    await database.pool.query("select graphile_worker.remove_job('cancelled')");
+    await database.pool.query("update graphile_worker._private_jobs set locked_at = now(), locked_by = 'w', attempts = 1 where id = $1", [running]);
+    await database.pool.query("update graphile_worker._private_jobs set attempts = 1 where id = $1", [retrying]);
+
+    const expected = { pending, scheduled, completed, failed, cancelled, running, retrying, blocked: undefined, paused: undefined, expired: undefined };
+    for (const [state, id] of Object.entries(expected)) {
+      const { data } = await ask(
+        `query ($state: JobState!, $task: String!) { jobs(filter: { state: { equalTo: $state }, task: { equalTo: $task } }) { nodes { id state } } }`,
+        { state, task },
+      );
+      expect(data.jobs.nodes).toEqual(id === undefined ? [] : [{ id, state }]);
+    }
+    const some = await ask(`{ jobs(filter: { task: { equalTo: "${task}" }, state: { in: [failed, pending, completed] } }) { nodes { id } } }`);
+    expect(some.data.jobs.nodes.map(({ id }: { id: string }) => id)).toEqual([failed, completed, pending]);
+    await database.pool.query("update graphile_worker._private_jobs set locked_at = null, locked_by = null where id = $1", [running]);
+  });
+
+  test("are found by what they carry, live and finished", async () => {
+    await addJob("carrier");
+    const { rows } = await database.pool.query(`
+      select legwork.enqueue('carrier', job_key => 'k' || i, serial_key => 's', tenant => 'acme', correlation_id => 'c1', priority => -3) as id
+      from generate_series(1, 2) i order by i`);
+    const [live, finished] = rows.map(({ id }) => id);
+    await complete(finished);
+    const both = [finished, live];
+    const by: [string, string[]][] = [
+      [`tenant: { equalTo: "acme" }`, both],
+      [`correlationId: { in: ["c1", "c2"] }`, both],
+      [`serialKey: { equalTo: "s" }`, both],
+      [`priority: { lessThan: 0 }`, both],
+      [`jobKey: { equalTo: "k1" }`, [live]],
+      [`jobKey: { equalTo: "k2" }`, [finished]],
+      [`id: { equalTo: ${live} }`, [live]],
+      [`id: { in: ["${live}", ${finished}] }`, both],
+      [`tenant: { equalTo: "acme" }, finishedAt: { isNull: true }`, [live]],
+      [`tenant: { equalTo: "acme" }, finishedAt: { greaterThan: "2020-01-01T00:00:00Z" }`, [finished]],
+      [`tenant: { equalTo: "acme" }, createdAt: { greaterThan: "2020-01-01T00:00:00Z" }`, both],
+      [`tenant: { equalTo: "acme" }, createdAt: { greaterThan: "2999-01-01T00:00:00Z" }`, []],
+      [`tenant: { equalTo: "acme" }, createdAt: { lessThanOrEqualTo: "2020-01-01T00:00:00Z" }`, []],
+      [`tenant: { equalTo: "acme" }, queue: { equalTo: "default" }`, both],
+      [`tenant: { equalTo: "acme" }, queue: { equalTo: "other" }`, []],
+    ];
+    for (const [filter, ids] of by) {
+      const { data, errors } = await ask(`{ jobs(filter: { ${filter} }) { nodes { id } } }`);
+      expect(errors).toEqual([]);
+      expect(data.jobs.nodes.map(({ id }: { id: string }) => id), filter).toEqual(ids);
+    }
+  });
+
+  test("a job created at a known time is found by createdAt however soon it ended", async () => {
+    const id = await addJob("quick");
+    await complete(id);
+    const { rows } = await database.pool.query("select created_at::text as created from legwork.jobs where id = $1", [id]);
+    const { data } = await ask(`query ($at: Datetime!) { jobs(filter: { task: { equalTo: "quick" }, createdAt: { greaterThanOrEqualTo: $at } }) { nodes { id } } }`, {
+      at: rows[0].created,
+    });
+    expect(data.jobs.nodes).toEqual([{ id }]);
+  });
+
+  test("pages forth and back hold every job once, whether it waits or has finished", async () => {
+    const ids: string[] = [];
+    for (let i = 0; i < 60; i++) ids.push(await addJob("paged"));
+    await complete(...ids.filter((_, index) => index % 3 !== 0));
+    const newestFirst = ids.toReversed();
+    const read = async (pageArguments: (cursor: string | null) => Record<string, unknown>, next: (info: Record<string, unknown>) => string | null): Promise<string[][]> => {
+      const pages: string[][] = [];
+      let cursor: string | null = null;
+      do {
+        const { data, errors } = await ask(
+          `query ($first: Int, $last: Int, $after: Cursor, $before: Cursor, $orderBy: [JobOrderBy!]) {
+            jobs(first: $first, last: $last, after: $after, before: $before, orderBy: $orderBy, filter: { task: { equalTo: "paged" } }) {
+              nodes { id } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+            }
+          }`,
+          pageArguments(cursor),
+        );
+        expect(errors).toEqual([]);
+        pages.push(data.jobs.nodes.map(({ id }: { id: string }) => id));
+        cursor = next(data.jobs.pageInfo);
+      } while (cursor !== null);
+      return pages;
+    };
+    const forwards = (info: Record<string, unknown>): string | null => (info.hasNextPage === true ? (info.endCursor as string) : null);
+    const backwards = (info: Record<string, unknown>): string | null => (info.hasPreviousPage === true ? (info.startCursor as string) : null);
+
+    expect((await read((after) => ({ first: 7, after }), forwards)).flat()).toEqual(newestFirst);
+    expect((await read((before) => ({ last: 7, before }), backwards)).toReversed().flat()).toEqual(newestFirst);
+    expect((await read((after) => ({ first: 7, after, orderBy: "ID_ASC" }), forwards)).flat()).toEqual(ids);
+    // Without a size, a page has 50.
+    expect((await read((after) => ({ after }), forwards)).map((page) => page.length)).toEqual([50, 10]);
+  });
+
+  test("a page has 500 rows at most", async () => {
+    for (const size of ["first: 501", "last: 501", "first: -1"]) {
+      const { data, errors } = await ask(`{ jobs(${size}) { nodes { id } } }`);
+      expect(data).toEqual({ jobs: null });
+      expect(errors[0]).toMatchObject({ message: expect.stringContaining("500 rows"), extensions: { code: "LW400" } });
+    }
+    expect((await ask(`{ jobs(first: 500) { nodes { id } } }`)).errors).toEqual([]);
+    expect((await ask(`{ jobs(offset: 1) { nodes { id } } }`)).errors[0]?.message).toContain(`Unknown argument "offset"`);
+  });
+});
+
+describe("a job and its attempts", () => {
+  test("job(id) tells how each attempt went", async () => {
+    const id = await addJob("falls", { maxAttempts: 1, payload: { step: 3 } });
+    const well = await addJob("stands", { payload: { step: 4 } });
+    await workerOver(database.url, {
+      "falls.ts": `export default async () => { throw new RangeError("over the edge"); };`,
+      "stands.ts": `export default async () => ({ stood: true });`,
+    });
+    const query = `query ($id: BigInt!) { job(id: $id) {
+      id task state attemptCount maxAttempts payload error finishedAt
+      attempts { nodes { attempt state errorName errorMessage errorStack startedAt finishedAt worker job { id task } } }
+    } }`;
+    const job = await until("the failed job", async () => {
+      const { data } = await ask(query, { id });
+      return data.job.state === "failed" && data.job;
+    });
+    expect(job).toMatchObject({ id, task: "falls", attemptCount: 1, maxAttempts: 1, payload: { step: 3 }, error: "over the edge" });
+    expect(Date.parse(job.finishedAt)).toBeGreaterThan(Date.now() - 60_000);
+    expect(job.attempts.nodes).toEqual([
+      {
+        attempt: 1, state: "failed", errorName: "RangeError", errorMessage: "over the edge",
+        errorStack: expect.stringContaining("falls.ts"), startedAt: expect.any(String), finishedAt: expect.any(String),
+        worker: expect.any(String), job: { id, task: "falls" },
+      },
+    ]);
+    await until("the completed job", async () => {
+      const { data } = await ask(query, { id: well });
+      return data.job.state === "completed" && data.job.attempts.nodes[0]?.state === "completed";
+    });
+    const attempts = await ask(`{ attempts(filter: { task: { in: ["falls", "stands"] } }) { nodes { jobId state job { payload } } } }`);
+    expect(attempts.data.attempts.nodes).toEqual([
+      { jobId: well, state: "completed", job: { payload: { step: 4 } } },
+      { jobId: id, state: "failed", job: { payload: { step: 3 } } },
+    ]);
+  });
+
+  test("attempts are paged newest first, and those of one job in order", async () => {
+    const ids = await Promise.all([addJob("tried"), addJob("tried"), addJob("tried")]);
+    ids.sort((a, b) => Number(a) - Number(b));
+    await database.pool.query(
+      `insert into legwork.failed_attempts (job_id, attempt, task, queue, error_message, failed_at)
+      select id, attempt, 'tried', 'default', 'no', now() from unnest($1::bigint[]) id, generate_series(1, 3) attempt`,
+      [ids],
+    );
+    const seen: string[] = [];
+    for (let after: string | null = null, more = true; more; ) {
+      const { data }: Answer = await ask(
+        `query ($after: Cursor) { attempts(first: 2, after: $after, filter: { task: { equalTo: "tried" } }) {
+          nodes { jobId attempt } pageInfo { hasNextPage endCursor } } }`,
+        { after },
+      );
+      seen.push(...data.attempts.nodes.map((node: { jobId: string; attempt: number }) => `${node.jobId}/${node.attempt}`));
+      after = data.attempts.pageInfo.endCursor;
+      more = data.attempts.pageInfo.hasNextPage;
+    }
+    expect(seen).toEqual(ids.toReversed().flatMap((id) => [3, 2, 1].map((attempt) => `${id}/${attempt}`)));
+    const { data } = await ask(`query ($id: BigInt!) { job(id: $id) { attempts { nodes { attempt } } } }`, { id: ids[0] });
+    expect(data.job.attempts.nodes).toEqual([{ attempt: 1 }, { attempt: 2 }, { attempt: 3 }]);
+  });
+
+  test("a job that does not exist is null", async () => {
+    const { data, errors } = await ask(`{ job(id: "999999999") { id } task(name: "none") { name } }`);
+    expect({ data, errors }).toEqual({ data: { job: null, task: null }, errors: [] });
+  });
+});
+
+describe("tasks", () => {
+  test("are listed by name and found by name", async () => {
+    await addJob("a-task");
+    await database.pool.query("insert into legwork.task_definitions (name, description, queue) values ('a-task', 'Does a thing.', 'things')");
+    const { data } = await ask(`{ task(name: "a-task") { name description queue } tasks(filter: { queue: { equalTo: "things" } }) { nodes { name } } }`);
+    expect(data).toEqual({
+      task: { name: "a-task", description: "Does a thing.", queue: "things" },
+      tasks: { nodes: [{ name: "a-task" }] },
+    });
+    expect((await ask(`{ jobs(filter: { queue: { equalTo: "things" } }) { nodes { task } } }`)).data.jobs.nodes).toEqual([{ task: "a-task" }]);
+  });
+});
+
+describe("mistakes", () => {
+  test("an unknown field, state or filter is named, with the nearest name", async () => {
+    const message = async (query: string): Promise<string | undefined> => {
+      const { status, errors } = await ask(query);
+      expect(status).toBe(400);
+      expect(errors[0]?.extensions.code).toBe("LW400");
+      return errors[0]?.message;
+    };
+    expect(await message("{ jbos { nodes { id } } }")).toContain(`Did you mean "jobs"`);
+    expect(await message("{ jobs { nodes { finishedat } } }")).toContain(`Did you mean "finishedAt"`);
+    expect(await message("{ jobs(filter: { state: { equalTo: COMPLETED } }) { nodes { id } } }")).toContain(`"completed"`);
+    expect(await message("{ jobs(filter: { payload: {} }) { nodes { id } } }")).toContain(`"payload" is not defined`);
+    expect(await message(`{ job(id: "12a") { id } }`)).toContain("'12a' is not an id");
+    expect(await message("{ jobs { nodes { id ")).toContain("Syntax Error");
+  });
+
+  test("a value that Postgres cannot read is the client's mistake", async () => {
+    for (const query of [
+      `{ jobs(filter: { createdAt: { greaterThan: "yesterdayish" } }) { nodes { id } } }`,
+      `{ job(id: "9999999999999999999") { id } }`,
+      `{ jobs(after: "nonsense") { nodes { id } } }`,
+      `{ jobs(filter: {}) { nodes { id } } }`,
+      `{ jobs(filter: { state: { equalTo: null } }) { nodes { id } } }`,
+    ]) {
+      const { errors, text } = await ask(query);
+      expect(errors[0]?.extensions.code, query).toBe("LW400");
+      expect(text).not.toMatch(/select|__jobs__|at .*\.js/i);
+    }
+  });
+});
+
+describe("queries that cost too much", () => {
+  const hostile = {
+    "400 aliases in 43 KB": `{ ${Array.from({ length: 400 }, (_, i) => `a${i}: jobs(first: 500) { nodes { id task queue state priority payload result error runAt createdAt startedAt } }`).join("\n")} }`,
+    "31 aliases": `{ ${Array.from({ length: 31 }, (_, i) => `a${i}: jobs(first: 1) { nodes { id } }`).join(" ")} }`,
+    "deep nesting": `{ ${"jobs { nodes { attempts { nodes { job { ".repeat(3)} id ${"} } } } } ".repeat(3)} }`,
+    "30,000 braces": "{a".repeat(30_000),
+    "201 fields": `{ jobs { nodes { ${"id ".repeat(201)} } } }`,
+    "fragments that double forty times": `{ jobs { ...f0 } } ${Array.from({ length: 40 }, (_, i) => `fragment f${i} on JobConnection { ...f${i + 1} ...f${i + 1} }`).join(" ")} fragment f40 on JobConnection { nodes { id } }`,
+    "doubling fragments at the root": `{ ...f0 } ${Array.from({ length: 40 }, (_, i) => `fragment f${i} on Query { ...f${i + 1} ...f${i + 1} }`).join(" ")} fragment f40 on Query { jobs { nodes { id } } }`,
+    "500 times 500 rows": `query ($n: Int = 500) { jobs(first: $n) { nodes { attempts(first: $n) { nodes { attempt } } } } }`,
+  };
+
+  for (const [name, query] of Object.entries(hostile)) {
+    test(`${name} are refused in less than 100 ms`, async () => {
+      const times: number[] = [];
+      for (let round = 0; round < 3; round++) {
+        const start = performance.now();
+        const { status, errors } = await ask(query);
+        times.push(performance.now() - start);
+        expect(status).toBe(413);
+        expect(errors).toHaveLength(1);
+        expect(errors[0]).toMatchObject({ message: expect.stringMatching(/^The query may have/), extensions: { code: "LW413" } });
+      }
+      expect(Math.min(...times)).toBeLessThan(100);
+    });
+  }
+
+  test("a fragment inside itself is refused", async () => {
+    for (const query of ["{ ...f } fragment f on Query { ...f }", "{ jobs { ...f } } fragment f on JobConnection { nodes { id } ...f }"]) {
+      expect((await ask(query)).errors[0]?.message).toContain("within itself");
+    }
+  });
+});
+
+describe("a database in trouble", () => {
+  test("a query that takes longer than five seconds is stopped, and says nothing of its SQL", async () => {
+    const client = await database.pool.connect();
+    try {
+      await client.query("begin");
+      await client.query("lock table legwork.finished_jobs in access exclusive mode");
+      const start = performance.now();
+      const { data, errors, text } = await ask("{ jobs { nodes { id } } }");
+      expect(performance.now() - start).toBeGreaterThan(4_500);
+      expect(data).toEqual({ jobs: null });
+      expect(errors[0]).toMatchObject({ message: expect.stringContaining("longer than 5 s"), extensions: { code: "LW413" } });
+      expect(text).not.toMatch(/select|__jobs__|finished_jobs|57014/);
+    } finally {
+      await client.query("rollback");
+      client.release();
+    }
+    expect((await ask("{ jobs { nodes { id } } }")).errors).toEqual([]);
+  });
+
+  test("a bug is told as LW500 and nothing more", async () => {
+    await database.pool.query("alter view legwork.tasks rename column description to gone");
+    try {
+      const { errors, text } = await ask("{ tasks { nodes { description } } }");
+      expect(errors).toMatchObject([{ message: "Internal error.", extensions: { code: "LW500" } }]);
+      expect(text).not.toMatch(/description"|gone|42703|column/);
+    } finally {
+      await database.pool.query("alter view legwork.tasks rename column gone to description");
+    }
+  });
+
+  test("without its database the server lives and is not ready", async () => {
+    const serverUrl = inject("serverUrl");
+    const name = `legwork_test_gone_${process.pid}`;
+    await onServer(serverUrl, (client) => client.query(`create database ${name} template ${inject("template")}`));
+    const orphan = await start({ databaseUrl: databaseUrl(serverUrl, name) });
+    try {
+      expect((await fetch(`${orphan.url}/ready`)).status).toBe(200);
+      await onServer(serverUrl, (client) => client.query(`drop database ${name} with (force)`));
+      const ready = await fetch(`${orphan.url}/ready`);
+      expect(ready.status).toBe(503);
+      expect(await ready.json()).toMatchObject({ code: "LW503", hint: expect.any(String) });
+      expect((await fetch(`${orphan.url}/health`)).status).toBe(200);
+      const { errors, text } = await ask("{ jobs { nodes { id } } }", {}, orphan);
+      expect(errors).toMatchObject([{ extensions: { code: "LW503" } }]);
+      expect(text).not.toContain(name);
+    } finally {
+      await orphan.stop();
+    }
+  });
+});
+
+describe("starting and stopping", () => {
+  test("a port in use is named, with a way out", async () => {
+    const port = Number(new URL(server.url).port);
+    const error = await refused(start({ port }));
+    expect(error).toMatchObject({ code: "LW513", message: expect.stringContaining(String(port)), hint: expect.stringContaining("LEGWORK_PORT") });
+  });
+
+  test("a host that is not this machine's is refused", async () => {
+    expect(await refused(start({ host: "203.0.113.1" }))).toMatchObject({ code: "LW514", message: expect.stringContaining("203.0.113.1") });
+  });
+
+  test("a database that is not migrated is refused", async () => {
+    expect(await refused(start({ databaseUrl: empty.url }))).toMatchObject({ code: "LW511", hint: expect.stringContaining("legwork migrate") });
+  });
+
+  test("a database that does not answer is refused", async () => {
+    expect(await refused(start({ databaseUrl: "postgres://postgres@127.0.0.1:1/none" }))).toMatchObject({ code: "LW503" });
+  });
+
+  test("a stopped server holds no connection and answers no more", async () => {
+    const stopped = await start();
+    expect((await ask("{ jobs { nodes { id } } }", {}, stopped)).errors).toEqual([]);
+    const connections = async (): Promise<number> => {
+      const { rows } = await database.pool.query(
+        "select count(*)::int as n from pg_stat_activity where datname = current_database() and application_name = 'legwork server'",
+      );
+      return rows[0].n;
+    };
+    const before = await connections();
+    await stopped.stop();
+    await stopped.stop();
+    await until("its connections are closed", async () => (await connections()) < before);
+    await expect(fetch(`${stopped.url}/health`)).rejects.toThrow();
+  });
+});
