@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import pg from "pg";
+import { Client } from "pg";
 
 /** The checkout that this file is in: the sample project unless PROJECTS_REPOSITORY names another. */
 const OWN_CHECKOUT = new URL("../..", import.meta.url).href;
@@ -12,7 +12,7 @@ export async function startProjects(
   databaseUrl: string,
   repositoryUrl: string = process.env.PROJECTS_REPOSITORY || OWN_CHECKOUT,
 ): Promise<void> {
-  const client = new pg.Client({ connectionString: databaseUrl });
+  const client = new Client({ connectionString: databaseUrl });
   await client.connect();
   try {
     await client.query("begin");

@@ -12,19 +12,35 @@ const VIEWS = {
     one: "job",
     tags: { primaryKey: "id" },
     filterBy: [
-      "id", "task", "queue", "state", "priority", "tenant", "correlation_id", "parent_id", "job_key", "serial_key",
-      "created_at", "finished_at",
+      "id",
+      "task",
+      "queue",
+      "state",
+      "priority",
+      "tenant",
+      "correlation_id",
+      "parent_id",
+      "job_key",
+      "serial_key",
+      "created_at",
+      "finished_at",
     ],
     orderBy: ["id"],
   },
   attempts: {
     one: undefined,
-    tags: { primaryKey: "job_id,attempt", foreignKey: "(job_id) references legwork.jobs (id)|@fieldName job|@foreignFieldName attempts" },
+    tags: {
+      primaryKey: "job_id,attempt",
+      foreignKey: "(job_id) references legwork.jobs (id)|@fieldName job|@foreignFieldName attempts",
+    },
     filterBy: ["job_id", "task", "state", "tenant", "correlation_id"],
     orderBy: [],
   },
   tasks: { one: "task", tags: { primaryKey: "name" }, filterBy: ["name", "queue"], orderBy: [] },
-} as const satisfies Record<string, { one: string | undefined; tags: Record<string, string>; filterBy: readonly string[]; orderBy: readonly string[] }>;
+} as const satisfies Record<
+  string,
+  { one: string | undefined; tags: Record<string, string>; filterBy: readonly string[]; orderBy: readonly string[] }
+>;
 
 export const exposedViews = Object.keys(VIEWS) as readonly (keyof typeof VIEWS)[];
 
@@ -38,14 +54,13 @@ export const viewTagsPlugin = pgSmartTags([
   { kind: "attribute", match: "legwork.jobs.attempts", tags: { name: "attempt_count" } },
   ...Object.entries(VIEWS).flatMap(([view, { tags, filterBy, orderBy }]) => [
     { kind: "class" as const, match: `legwork.${view}`, tags },
-    ...columnTags(view, filterBy, "+attribute:filterBy"),
-    ...columnTags(view, orderBy, "+attribute:orderBy"),
+    ...filterBy.map((column) => {
+      const ordered = (orderBy as readonly string[]).includes(column);
+      const behavior = ordered ? "+attribute:filterBy +attribute:orderBy" : "+attribute:filterBy";
+      return { kind: "attribute" as const, match: `legwork.${view}.${column}`, tags: { behavior } };
+    }),
   ]),
 ]);
-
-function columnTags(view: string, columns: readonly string[], behavior: string) {
-  return columns.map((column) => ({ kind: "attribute" as const, match: `legwork.${view}.${column}`, tags: { behavior } }));
-}
 
 /** Shows the views above and nothing else of the schema, under their own names and with the states' own names. */
 export const exposedViewsPlugin: GraphileConfig.Plugin = {
@@ -70,7 +85,9 @@ export const exposedViewsPlugin: GraphileConfig.Plugin = {
         if (scalar.name !== "BigInt") return scalar;
         const integer = (value: unknown): string => {
           if (/^-?\d{1,19}$/.test(String(value))) return String(value);
-          throw new GraphQLError(`'${String(value)}' is not an id: it is a whole number, as a number or a string.`, { extensions: { code: "LW400" } });
+          throw new GraphQLError(`'${String(value)}' is not an id: it is a whole number, as a number or a string.`, {
+            extensions: { code: "LW400" },
+          });
         };
         return {
           ...scalar,
@@ -87,7 +104,8 @@ export const exposedViewsPlugin: GraphileConfig.Plugin = {
         },
       },
       pgResourceUnique: {
-        override: (behavior, [resource]) => (isExposed(resource.name) && VIEWS[resource.name].one !== undefined ? behavior : [behavior, "-*"]),
+        override: (behavior, [resource]) =>
+          isExposed(resource.name) && VIEWS[resource.name].one !== undefined ? behavior : [behavior, "-*"],
       },
     },
   },
@@ -106,7 +124,8 @@ export const pagingPlugin: GraphileConfig.Plugin = {
           return { ...field, plan: (...parameters) => asOwnStatement(plan(...parameters)) };
         }
         if (scope.isPgFieldConnection !== true || plan === undefined) return field;
-        const newestFirst = scope.fieldBehaviorScope === "query:resource:connection" && scope.pgFieldResource?.name === "attempts";
+        const newestFirst =
+          scope.fieldBehaviorScope === "query:resource:connection" && scope.pgFieldResource?.name === "attempts";
         return {
           ...field,
           plan($source, fieldArgs, info) {
@@ -163,7 +182,11 @@ function limitPage($connection: ConnectionStep<never>, fieldArgs: FieldArgs): vo
 function pageSize(name: "first" | "last", value: unknown): number | null {
   if (value === null || value === undefined) return null;
   if (typeof value === "number" && value >= 0 && value <= MAX_PAGE) return value;
-  throw refusal("LW400", `'${name}' is ${String(value)}; a page has 0 to ${MAX_PAGE} rows.`, "Go on with 'after' and the page's endCursor.");
+  throw refusal(
+    "LW400",
+    `'${name}' is ${String(value)}; a page has 0 to ${MAX_PAGE} rows.`,
+    "Go on with 'after' and the page's endCursor.",
+  );
 }
 
 type Sql = GraphileBuild.Build["sql"];

@@ -28,6 +28,7 @@ export interface GraphQl {
  * every transaction is read-only. Throws LW511 when the views are not there.
  */
 export async function createGraphQl(pool: Pool, log: Logger): Promise<GraphQl> {
+  await assertViews(pool);
   const pgService = makePgService({
     pool,
     schemas: ["legwork"],
@@ -42,18 +43,14 @@ export async function createGraphQl(pool: Pool, log: Logger): Promise<GraphQl> {
     }),
   });
   const { schema, resolvedPreset } = await makeSchema(preset(pgService, log));
-  const fields = schema.getQueryType()?.getFields() ?? {};
-  const missing = exposedViews.filter((view) => !(view in fields));
-  if (missing.length > 0) {
-    throw new LegworkError("LW511", `The database has no view legwork.${missing[0]}.`, { hint: "Run `legwork migrate` first." });
-  }
   const server = grafserv({ schema, preset: resolvedPreset });
   return {
     schema,
     async addTo(app) {
       // What is refused before it runs is the client's doing.
       app.addHook("preSerialization", async (_request, _reply, payload) => {
-        for (const error of (payload as { errors?: { path?: unknown; extensions?: Record<string, unknown> }[] } | null)?.errors ?? []) {
+        for (const error of (payload as { errors?: { path?: unknown; extensions?: Record<string, unknown> }[] } | null)?.errors ??
+          []) {
           const { statusCode: _, ...extensions } = error.extensions ?? {};
           error.extensions = { code: error.path === undefined ? "LW400" : "LW500", ...extensions };
         }
@@ -69,24 +66,53 @@ export async function createGraphQl(pool: Pool, log: Logger): Promise<GraphQl> {
   };
 }
 
+async function assertViews(pool: Pool): Promise<void> {
+  const { rows } = await pool.query("select v as missing from unnest($1::text[]) v where to_regclass('legwork.' || v) is null", [
+    exposedViews,
+  ]);
+  if (rows.length === 0) return;
+  throw new LegworkError("LW511", `The database has no view legwork.${rows[0].missing}.`, {
+    hint: "Run `legwork migrate` first.",
+  });
+}
+
 function preset(pgService: GraphileConfig.PgServiceConfiguration, log: Logger): GraphileConfig.Preset {
   return {
     extends: [PostGraphileAmberPreset, PostGraphileConnectionFilterPreset],
     plugins: [viewTagsPlugin, exposedViewsPlugin, pagingPlugin, filterPlugin, limitsPlugin],
     disablePlugins: [
       // Nothing writes.
-      "MutationPlugin", "MutationPayloadQueryPlugin", "PgMutationCreatePlugin", "PgMutationUpdateDeletePlugin",
-      "PgMutationPayloadEdgePlugin", "ClientMutationIdDescriptionPlugin", "SubscriptionPlugin",
+      "MutationPlugin",
+      "MutationPayloadQueryPlugin",
+      "PgMutationCreatePlugin",
+      "PgMutationUpdateDeletePlugin",
+      "PgMutationPayloadEdgePlugin",
+      "ClientMutationIdDescriptionPlugin",
+      "SubscriptionPlugin",
       // No second way to the same thing: node(id), query { query }, conditions beside filters.
-      "QueryQueryPlugin", "NodePlugin", "NodeAccessorPlugin", "AddNodeInterfaceToSuitableTypesPlugin", "PgTableNodePlugin",
-      "PgNodeIdAttributesPlugin", "RegisterQueryNodePlugin", "NodeIdCodecBase64JSONPlugin", "NodeIdCodecPipeStringPlugin",
-      "PgConditionArgumentPlugin", "PgConditionCustomFieldsPlugin", "PgOrderByPrimaryKeyPlugin", "PgOrderCustomFieldsPlugin",
+      "QueryQueryPlugin",
+      "NodePlugin",
+      "NodeAccessorPlugin",
+      "AddNodeInterfaceToSuitableTypesPlugin",
+      "PgTableNodePlugin",
+      "PgNodeIdAttributesPlugin",
+      "RegisterQueryNodePlugin",
+      "NodeIdCodecBase64JSONPlugin",
+      "NodeIdCodecPipeStringPlugin",
+      "PgConditionArgumentPlugin",
+      "PgConditionCustomFieldsPlugin",
+      "PgOrderByPrimaryKeyPlugin",
+      "PgOrderCustomFieldsPlugin",
       // Counting reads the whole history.
       "PgConnectionTotalCountPlugin",
       // No functions, and no filters that no index serves.
-      "PgProceduresPlugin", "PgCustomTypeFieldPlugin", "PgConnectionArgFilterBackwardRelationsPlugin",
-      "PgConnectionArgFilterForwardRelationsPlugin", "PgConnectionArgFilterComputedAttributesPlugin",
-      "PgConnectionArgFilterRecordFunctionsPlugin", "PgConnectionArgFilterLogicalOperatorsPlugin",
+      "PgProceduresPlugin",
+      "PgCustomTypeFieldPlugin",
+      "PgConnectionArgFilterBackwardRelationsPlugin",
+      "PgConnectionArgFilterForwardRelationsPlugin",
+      "PgConnectionArgFilterComputedAttributesPlugin",
+      "PgConnectionArgFilterRecordFunctionsPlugin",
+      "PgConnectionArgFilterLogicalOperatorsPlugin",
     ],
     pgServices: [pgService],
     schema: {
@@ -96,7 +122,13 @@ function preset(pgService: GraphileConfig.PgServiceConfiguration, log: Logger): 
       connectionFilterSetofFunctions: false,
       connectionFilterArrays: false,
       connectionFilterAllowedOperators: [
-        "isNull", "equalTo", "in", "lessThan", "lessThanOrEqualTo", "greaterThan", "greaterThanOrEqualTo",
+        "isNull",
+        "equalTo",
+        "in",
+        "lessThan",
+        "lessThanOrEqualTo",
+        "greaterThan",
+        "greaterThanOrEqualTo",
       ],
     },
     grafast: { timeouts: { planning: 1_000, execution: 15_000 } },
@@ -145,12 +177,19 @@ function masked(error: GraphQLError, log: Logger): GraphQLError {
 function explained(error: Error & { code?: string }): SafeError | undefined {
   const code = error.code ?? "";
   if (code === "57014") {
-    return refusal("LW413", `The query took longer than ${STATEMENT_TIMEOUT_MS / 1_000} s and was stopped.`,
-      "Filter by id, state or task, which have an index, or ask for a smaller page.");
+    return refusal(
+      "LW413",
+      `The query took longer than ${STATEMENT_TIMEOUT_MS / 1_000} s and was stopped.`,
+      "Filter by id, state or task, which have an index, or ask for a smaller page.",
+    );
   }
   // A value that Postgres cannot read: an id with letters, a date of month 13. Its message quotes only that value.
-  if (/^22...$/.test(code)) return refusal("LW400", `A value is not valid: ${error.message}.`, "Correct the argument or the filter.");
-  if (/^(08...|28...|3D000|53300|57P0.|ECONN.*|ENOTFOUND|EAI_AGAIN|ETIMEDOUT)$/.test(code) || /timeout exceeded when trying to connect|Connection terminated/.test(error.message)) {
+  if (/^22...$/.test(code))
+    return refusal("LW400", `A value is not valid: ${error.message}.`, "Correct the argument or the filter.");
+  if (
+    /^(08...|28...|3D000|53300|57P0.|ECONN.*|ENOTFOUND|EAI_AGAIN|ETIMEDOUT)$/.test(code) ||
+    /timeout exceeded when trying to connect|Connection terminated/.test(error.message)
+  ) {
     return refusal("LW503", "The database does not answer.", "Try again; GET /ready says when it does.");
   }
   if (/^(Null literals|Empty objects) are forbidden/.test(error.message)) {

@@ -1,6 +1,12 @@
 import { SafeError } from "postgraphile/grafast";
 import { Kind, OperationTypeNode, parse } from "postgraphile/graphql";
-import type { DocumentNode, FieldNode, FragmentDefinitionNode, OperationDefinitionNode, SelectionSetNode } from "postgraphile/graphql";
+import type {
+  DocumentNode,
+  FieldNode,
+  FragmentDefinitionNode,
+  OperationDefinitionNode,
+  SelectionSetNode,
+} from "postgraphile/graphql";
 import type { ErrorCode } from "../errors.ts";
 
 /** Rows of a connection when neither `first` nor `last` is given. */
@@ -49,7 +55,11 @@ export function assertAffordable(query: string, variables: Variables, connection
   for (const operation of document.definitions) {
     if (operation.kind !== Kind.OPERATION_DEFINITION) continue;
     if (operation.operation !== OperationTypeNode.QUERY) {
-      throw refusal("LW400", `A ${operation.operation} was sent; GraphQL only reads here.`, "Jobs are changed with the CLI or with SQL.");
+      throw refusal(
+        "LW400",
+        `A ${operation.operation} was sent; GraphQL only reads here.`,
+        "Jobs are changed with the CLI or with SQL.",
+      );
     }
     const costOf = costing(document, { ...defaultsOf(operation), ...variables }, connections);
     const introspection = costOf(operation.selectionSet, "introspection");
@@ -159,7 +169,8 @@ function nothing(): Cost {
 function pageSize(field: FieldNode, variables: Variables): number {
   for (const { name, value } of field.arguments ?? []) {
     if (name.value !== "first" && name.value !== "last") continue;
-    const size = value.kind === Kind.VARIABLE ? variables[value.name.value] : value.kind === Kind.INT ? Number(value.value) : undefined;
+    const size =
+      value.kind === Kind.VARIABLE ? variables[value.name.value] : value.kind === Kind.INT ? Number(value.value) : undefined;
     if (typeof size === "number") return size;
   }
   return DEFAULT_PAGE;

@@ -70,11 +70,18 @@ async function loadGraphQl(pool: Pool, log: Logger) {
 function createApp({ host, log, pool }: { host: string; log: Logger; pool: Pool }): FastifyInstance {
   const app = fastify({ bodyLimit: BODY_LIMIT, requestTimeout: 30_000, forceCloseConnections: "idle" });
   app.addHook("onRequest", async (request) => assertHost(request, host));
-  app.setErrorHandler((error: FastifyError, request, reply) => sendError(reply, asLegworkError(error, request, log), clientStatus(error)));
+  app.setErrorHandler((error: FastifyError, request, reply) =>
+    sendError(reply, asLegworkError(error, request, log), clientStatus(error)),
+  );
   // Only JSON: what a form can send, another site can send too.
   app.removeContentTypeParser("text/plain");
   app.setNotFoundHandler((request, reply) =>
-    sendError(reply, new LegworkError("LW404", `There is no ${request.method} ${request.url.split("?")[0]}.`, { hint: "GET / lists what is here." })),
+    sendError(
+      reply,
+      new LegworkError("LW404", `There is no ${request.method} ${request.url.split("?")[0]}.`, {
+        hint: "GET / lists what is here.",
+      }),
+    ),
   );
   app.get("/", async () => ({
     name: "legwork",
@@ -88,9 +95,13 @@ function createApp({ host, log, pool }: { host: string; log: Logger; pool: Pool 
     return { status: "ready" };
   });
   app.get("/graphql", async (_request, reply) =>
-    sendError(reply.header("allow", "POST"), new LegworkError("LW400", "GraphQL is asked with POST.", {
-      hint: `Send {"query": "…"} as application/json with Authorization: Bearer <token>.`,
-    }), 405),
+    sendError(
+      reply.header("allow", "POST"),
+      new LegworkError("LW400", "GraphQL is asked with POST.", {
+        hint: `Send {"query": "…"} as application/json with Authorization: Bearer <token>.`,
+      }),
+      405,
+    ),
   );
   return app;
 }
@@ -103,7 +114,10 @@ async function assertReady(pool: Pool): Promise<void> {
   try {
     await Promise.race([pool.query("select from legwork.migrations limit 1"), timeout]);
   } catch (error) {
-    throw new LegworkError("LW503", "The database does not answer.", { hint: "The server goes on by itself when it does.", cause: error });
+    throw new LegworkError("LW503", "The database does not answer.", {
+      hint: "The server goes on by itself when it does.",
+      cause: error,
+    });
   } finally {
     clearTimeout(timer);
   }
@@ -139,10 +153,14 @@ function digest(value: string): Buffer {
 function asLegworkError(error: FastifyError, request: FastifyRequest, log: Logger): LegworkError {
   if (error instanceof LegworkError) return error;
   if (error.statusCode === 413) {
-    return new LegworkError("LW413", `A request may have ${BODY_LIMIT.toLocaleString("en")} bytes.`, { hint: "Ask in several requests." });
+    return new LegworkError("LW413", `A request may have ${BODY_LIMIT.toLocaleString("en")} bytes.`, {
+      hint: "Ask in several requests.",
+    });
   }
   if (clientStatus(error) !== undefined) {
-    return new LegworkError("LW400", `${error.message.replace(/\.?$/, "")}.`, { hint: `Send {"query": "…"} as application/json.` });
+    return new LegworkError("LW400", `${error.message.replace(/\.?$/, "")}.`, {
+      hint: `Send {"query": "…"} as application/json.`,
+    });
   }
   log.error({ err: error, method: request.method, url: request.url }, "A request failed.");
   return new LegworkError("LW500", "Internal error.", { hint: "The server's log says more." });
@@ -171,10 +189,16 @@ async function listen(app: FastifyInstance, host: string, port: number): Promise
           cause: error,
         });
       case "EACCES":
-        throw new LegworkError("LW514", `Port ${port} may not be listened on by this user.`, { hint: "Set LEGWORK_PORT to 1024 or above.", cause: error });
+        throw new LegworkError("LW514", `Port ${port} may not be listened on by this user.`, {
+          hint: "Set LEGWORK_PORT to 1024 or above.",
+          cause: error,
+        });
       case "EADDRNOTAVAIL":
       case "ENOTFOUND":
-        throw new LegworkError("LW514", `'${host}' is no address of this machine.`, { hint: "Set LEGWORK_HOST to 127.0.0.1 or another address of it.", cause: error });
+        throw new LegworkError("LW514", `'${host}' is no address of this machine.`, {
+          hint: "Set LEGWORK_HOST to 127.0.0.1 or another address of it.",
+          cause: error,
+        });
       default:
         throw error;
     }

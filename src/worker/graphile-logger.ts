@@ -2,22 +2,21 @@ import type { LogFunctionFactory } from "graphile-worker";
 import type { Logger } from "../log.ts";
 
 /**
- * graphile-worker's log in ours. What it says of single jobs is left out, because run-task.ts says it with the job's
- * context; its own comings and goings are for debugging.
+ * graphile-worker's log in ours. What a plain task says through its helpers keeps its level and gets the job's id and task; how
+ * single jobs ended is left out, because run-task.ts says it with the job's context; graphile-worker's own comings and goings
+ * are for debugging.
  */
 export function graphileLogger(log: Logger): LogFunctionFactory {
-  return () => (level, message, meta) => {
-    if (meta !== undefined && ("success" in meta || "failure" in meta)) return;
-    const error: unknown = meta?.error;
-    switch (level) {
-      case "error":
-        log.error({ err: error }, message);
-        break;
-      case "warning":
-        log.warn({ err: error }, message);
-        break;
-      default:
-        log.debug(message);
-    }
+  return (scope) => {
+    const fromTask = scope.label === "job";
+    const target = fromTask ? log.child({ jobId: scope.jobId, task: scope.taskIdentifier }) : log;
+    return (level, message, meta) => {
+      if (meta !== undefined && ("success" in meta || "failure" in meta)) return;
+      const details = { err: meta?.error };
+      if (level === "error") target.error(details, message);
+      else if (level === "warning") target.warn(details, message);
+      else if (level === "info" && fromTask) target.info(details, message);
+      else target.debug(message);
+    };
   };
 }

@@ -36,7 +36,10 @@ export class Lease {
     this.#next(0);
   }
 
-  /** Stops beating and hands over what the worker still holds. Resolves to the number of jobs that were given back. */
+  /**
+   * Stops beating and hands over what the worker still holds. Resolves to the number of jobs that were given back; may be tried
+   * again when it throws because the database does not answer.
+   */
   async release(): Promise<number> {
     this.#stopped = true;
     clearTimeout(this.#timer);

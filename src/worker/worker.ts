@@ -15,6 +15,9 @@ import { toPlainTask } from "./run-task.ts";
 /** The longest wait before a worker that lost its database tries again (ms). */
 const MAX_RESTART_DELAY_MS = 10_000;
 
+/** How long completions that are on their way may take when a pool ends by itself (ms). */
+const FLUSH_MS = 1_000;
+
 export interface WorkerOptions {
   databaseUrl: string;
   log: Logger;
@@ -73,11 +76,15 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       const error = await Promise.race([current.ended, untilStopped]);
       if (stopping !== undefined) return;
       log.error({ err: error }, "The worker lost its database and starts anew.");
-      await current.release();
+      const lost = current;
+      let handedOver = await lost.release();
       for (let wait = 250; stopping === undefined; wait = Math.min(wait * 2, MAX_RESTART_DELAY_MS)) {
         await delay(wait, undefined, { signal: stopped.signal }).catch(() => undefined);
         if (stopping !== undefined) return;
         try {
+          // Before fetching again: what the lost generation held can run at once, here or elsewhere.
+          if (!handedOver) handedOver = await lost.release();
+          if (!handedOver) continue;
           current = await generation();
           log.info("The worker is back.");
           break;
@@ -117,7 +124,8 @@ interface Generation {
   /** Resolves when the runner has ended by itself, to what ended it. */
   readonly ended: Promise<Error | undefined>;
   stop(timeout: number): Promise<number>;
-  release(): Promise<number>;
+  /** Lets go of pool and jobs; false when the database could not be told, which may be tried again. */
+  release(): Promise<boolean>;
 }
 
 async function startGeneration(options: GenerationOptions): Promise<Generation> {
@@ -151,29 +159,59 @@ async function startGeneration(options: GenerationOptions): Promise<Generation> 
     await pool.end();
     throw error;
   }
-  const ended = runner.promise.then(() => undefined, toError);
   const lease = new Lease({ pool: taskPool, log, clock, workerId: await workerId, concurrency, tasks: Object.keys(options.taskList), running });
+  const ended = endOf(runner, events, options.shutdownTimeout);
   await Promise.race([listening, ended]);
 
-  const release = async (): Promise<number> => {
-    const givenBack = await lease.release().catch((error: unknown) => {
-      log.warn({ err: toError(error) }, "Jobs could not be given back now; other workers will take them over in a few seconds.");
-      return 0;
-    });
+  let givenBack = 0;
+  const release = async (): Promise<boolean> => {
     closeQuietly(pool, log);
-    return givenBack;
+    try {
+      givenBack = await lease.release();
+      return true;
+    } catch (error) {
+      log.warn({ err: toError(error) }, "Jobs could not be given back now.");
+      return false;
+    }
   };
   return {
     ended,
     release,
     async stop(timeout) {
       const graceful = runner.stop().catch((error: unknown) => log.warn({ err: toError(error) }, "The worker did not stop cleanly."));
-      const timer = new AbortController();
-      await Promise.race([graceful, delay(timeout, undefined, { signal: timer.signal }).catch(() => undefined)]);
-      timer.abort();
-      return await release();
+      await within(timeout, graceful);
+      await release();
+      return givenBack;
     },
   };
+}
+
+/**
+ * Resolves when a runner has ended by itself, to what ended it. graphile-worker stops a whole pool when it cannot complete a
+ * job, lets running jobs finish, and then may wait for ever for a batch that it has given up: so its events count, and its
+ * promise only if it comes.
+ */
+async function endOf(runner: Runner, events: WorkerEvents, timeout: number): Promise<Error | undefined> {
+  let reason: Error | undefined;
+  const shuttingDown = new Promise<void>((resolve) => events.once("pool:gracefulShutdown", () => resolve()));
+  const shutDown = new Promise<void>((resolve) => {
+    events.once("pool:gracefulShutdown:complete", () => resolve());
+    events.once("pool:gracefulShutdown:error", () => resolve());
+  });
+  events.on("pool:fatalError", ({ error }) => (reason ??= toError(error)));
+  const ended = runner.promise.catch((error: unknown) => void (reason ??= toError(error)));
+  await Promise.race([ended, shuttingDown]);
+  // Jobs that still run must not be run by others: they get the time they would have at a stop.
+  await within(timeout, Promise.race([ended, shutDown]));
+  await within(FLUSH_MS, ended);
+  return reason;
+}
+
+/** Waits for `work`, but no longer than that (ms). */
+async function within(timeout: number, work: Promise<unknown>): Promise<void> {
+  const timer = new AbortController();
+  await Promise.race([work, delay(timeout, undefined, { signal: timer.signal }).catch(() => undefined)]);
+  timer.abort();
 }
 
 /** Lets go of a pool without waiting for connections that are still in use; nothing can be asked of it any more. */

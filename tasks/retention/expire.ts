@@ -131,7 +131,7 @@ async function resolveTable(sql: SqlTag, table: string, column: string): Promise
 }
 
 /** Postgres's classes for input it cannot make sense of: data exceptions, syntax and names, features it does not have. */
-const INPUT_ERRORS = ["22", "42", "0A"];
+const INPUT_ERRORS = new Set(["22", "42", "0A"]);
 
 /** Does the work; what Postgres refuses to read is the payload's fault and no reason to try again. */
 async function refusing<T>(message: string, work: () => Promise<T>): Promise<T> {
@@ -139,7 +139,7 @@ async function refusing<T>(message: string, work: () => Promise<T>): Promise<T> 
     return await work();
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
-    if (INPUT_ERRORS.includes(code.slice(0, 2))) throw new PayloadError(message, { cause: error });
+    if (INPUT_ERRORS.has(code.slice(0, 2))) throw new PayloadError(message, { cause: error });
     throw error;
   }
 }

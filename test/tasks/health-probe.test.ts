@@ -186,7 +186,7 @@ describe("health/probe", () => {
     const closed = Promise.withResolvers<void>();
     let answers = false;
     const { url } = await serverOf((request, response) => {
-      if (answers) return response.end();
+      if (answers) response.end();
       request.socket.once("close", () => closed.resolve());
       asked.resolve();
     });

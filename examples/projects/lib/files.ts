@@ -1,4 +1,4 @@
-import { lstat, open, opendir } from "node:fs/promises";
+import { lstat, opendir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 /** The most files of a repository that are looked at. */
@@ -35,15 +35,13 @@ function byDepth(left: string, right: string): number {
   return left.split("/").length - right.split("/").length || (left < right ? -1 : 1);
 }
 
-/** The text of a file that `listFiles` has listed; undefined for one that is too large to be read. */
+/** The text of a file that `listFiles` has listed; undefined for one that is too large or cannot be read. */
 export async function readText(directory: string, path: string): Promise<string | undefined> {
-  const full = join(directory, path);
-  const { size } = await lstat(full);
-  if (size > READ_LIMIT_BYTES) return undefined;
-  const file = await open(full);
   try {
-    return await file.readFile("utf8");
-  } finally {
-    await file.close();
+    const { size } = await lstat(join(directory, path));
+    return size > READ_LIMIT_BYTES ? undefined : await readFile(join(directory, path), "utf8");
+  } catch {
+    // Names that are not UTF-8 are listed, but cannot be opened by what they are listed as.
+    return undefined;
   }
 }

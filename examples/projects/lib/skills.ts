@@ -130,12 +130,12 @@ export async function extractSkills(
     read += 1;
     const text = await readText(directory, file);
     if (text === undefined) {
-      onUnreadable(file, "it is too large");
+      onUnreadable(file, "it is too large or cannot be opened");
       continue;
     }
     try {
       const lines = text.split("\n");
-      for (const name of new Set(manifest.libraries(text))) {
+      for (const name of [...new Set(manifest.libraries(text))].slice(0, SKILL_LIMIT)) {
         const index = lines.findIndex((line) => mentions(line, name));
         add("library", name, { file, line: index < 0 ? null : index + 1, found: lines[index]?.trim() ?? name });
       }
@@ -203,7 +203,8 @@ function fromPyproject(text: string): string[] {
   ].flatMap(strings);
   const poetry = table(manifest, "tool", "poetry");
   const groups = Object.values(table(poetry, "group"));
-  const named = [poetry, ...groups].flatMap((root) => [...Object.keys(table(root, "dependencies")), ...Object.keys(table(root, "dev-dependencies"))]);
+  const kinds = ["dependencies", "dev-dependencies"];
+  const named = [poetry, ...groups].flatMap((root) => kinds.flatMap((kind) => Object.keys(table(root, kind))));
   return [...requirements.flatMap(requirementName), ...named.filter((name) => name !== "python")];
 }
 

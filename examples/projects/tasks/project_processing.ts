@@ -3,7 +3,8 @@ import { defineTask, PayloadError } from "legwork";
 import { z } from "zod";
 import { withClone, type Clone } from "../lib/clone.ts";
 import { listFiles, READ_LIMIT_BYTES, readText } from "../lib/files.ts";
-import { parsePlan, planCandidates, progressOf, type PlanTask } from "../lib/plan.ts";
+import { parsePlanApart } from "../lib/parse-plan.ts";
+import { planCandidates, progressOf, type PlanTask } from "../lib/plan.ts";
 import { parseRepositoryUrl } from "../lib/repository-url.ts";
 
 export default defineTask({
@@ -49,15 +50,24 @@ export default defineTask({
   },
 });
 
-/** The first likely file that has check boxes; no file and no tasks when none has. Throws for a named file too large to read. */
-async function findPlan(clone: Clone, named: string | null, signal: AbortSignal): Promise<{ file: string | null; tasks: PlanTask[] }> {
-  const candidates = planCandidates(await listFiles(clone.directory, signal), named);
-  for (const file of candidates) {
-    signal.throwIfAborted();
-    const text = await readText(clone.directory, file);
-    if (text === undefined && file === named) throw new Error(`The plan file ${file} is larger than ${READ_LIMIT_BYTES / 1024} KiB.`);
-    const tasks = text === undefined ? [] : parsePlan(text);
-    if (tasks.length > 0) return { file, tasks };
+interface Plan {
+  file: string | null;
+  tasks: PlanTask[];
+}
+
+/** The first likely file that has check boxes; no file and no tasks when none has. Throws for one that cannot be parsed. */
+async function findPlan({ directory }: Clone, named: string | null, signal: AbortSignal): Promise<Plan> {
+  for (const file of planCandidates(await listFiles(directory, signal), named)) {
+    const text = await readText(directory, file);
+    if (text === undefined && file !== named) continue;
+    if (text === undefined) throw new Error(`The plan file ${file} is larger than ${READ_LIMIT_BYTES / 1024} KiB.`);
+    try {
+      const tasks = await parsePlanApart(text, signal);
+      if (tasks.length > 0) return { file, tasks };
+    } catch (error) {
+      signal.throwIfAborted();
+      throw new Error(`The plan file ${file} cannot be read: ${error instanceof Error ? error.message : String(error)}.`, { cause: error });
+    }
   }
   return { file: null, tasks: [] };
 }
