@@ -9,14 +9,14 @@ import type { Logger } from "../log.ts";
 export function graphileLogger(log: Logger): LogFunctionFactory {
   return (scope) => {
     const fromTask = scope.label === "job";
-    const target = fromTask ? log.child({ jobId: scope.jobId, task: scope.taskIdentifier }) : log;
+    // Scopes are made for every job and seldom used: nothing is prepared for them.
     return (level, message, meta) => {
       if (meta !== undefined && ("success" in meta || "failure" in meta)) return;
-      const details = { err: meta?.error };
-      if (level === "error") target.error(details, message);
-      else if (level === "warning") target.warn(details, message);
-      else if (level === "info" && fromTask) target.info(details, message);
-      else target.debug(message);
+      const details = fromTask ? { jobId: scope.jobId, task: scope.taskIdentifier, err: meta?.error } : { err: meta?.error };
+      if (level === "error") log.error(details, message);
+      else if (level === "warning") log.warn(details, message);
+      else if (level === "info" && fromTask) log.info(details, message);
+      else log.debug(details, message);
     };
   };
 }
