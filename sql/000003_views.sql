@@ -25,7 +25,7 @@ from (
     (select q.queue_name from graphile_worker._private_job_queues q where q.id = j.job_queue_id) as serial_key,
     case when j.flags is not null then legwork.flag_value(j.flags, 'tenant') end as tenant,
     case when j.flags is not null then legwork.flag_value(j.flags, 'correlation') end as correlation_id,
-    case when j.flags is not null then legwork.flag_value(j.flags, 'parent')::bigint end as parent_id,
+    case when j.flags is not null then legwork.parent_of(j.flags) end as parent_id,
     -- A failed job is kept in graphile-worker's table too; the history is what shows it.
     (j.locked_at is not null or j.attempts < j.max_attempts) as shown
   from graphile_worker._private_jobs j

@@ -99,7 +99,13 @@ CREATE INDEX finished_jobs_correlation_id ON ONLY legwork.finished_jobs USING bt
 
 CREATE INDEX finished_jobs_id ON ONLY legwork.finished_jobs USING btree (id);
 
+CREATE INDEX finished_jobs_job_key_id ON ONLY legwork.finished_jobs USING btree (job_key, id) WHERE (job_key IS NOT NULL);
+
 CREATE INDEX finished_jobs_parent_id ON ONLY legwork.finished_jobs USING btree (parent_id, id) WHERE (parent_id IS NOT NULL);
+
+CREATE INDEX finished_jobs_queue_id ON ONLY legwork.finished_jobs USING btree (queue, id) WHERE (queue <> 'default'::text);
+
+CREATE INDEX finished_jobs_serial_key_id ON ONLY legwork.finished_jobs USING btree (serial_key, id) WHERE (serial_key IS NOT NULL);
 
 CREATE INDEX finished_jobs_state_id ON ONLY legwork.finished_jobs USING btree (state, id) WHERE (state <> 'completed'::legwork.job_state);
 
@@ -200,13 +206,11 @@ create view legwork.jobs as
     correlation_id,
     parent_id
    FROM ( SELECT j.id,
-            ( SELECT t.identifier
+            (( SELECT jsonb_object_agg(t.id, t.identifier) AS jsonb_object_agg
+                   FROM graphile_worker._private_tasks t)) ->> j.task_id::text AS task,
+            COALESCE((( SELECT jsonb_object_agg(t.id, d.queue) AS jsonb_object_agg
                    FROM graphile_worker._private_tasks t
-                  WHERE t.id = j.task_id) AS task,
-            COALESCE(( SELECT d.queue
-                   FROM graphile_worker._private_tasks t
-                     JOIN legwork.task_definitions d ON d.name = t.identifier
-                  WHERE t.id = j.task_id), 'default'::text) AS queue,
+                     JOIN legwork.task_definitions d ON d.name = t.identifier)) ->> j.task_id::text, 'default'::text) AS queue,
                 CASE
                     WHEN j.locked_at IS NOT NULL THEN 'running'::legwork.job_state
                     WHEN j.run_at > now() THEN
@@ -231,9 +235,18 @@ create view legwork.jobs as
             ( SELECT q.queue_name
                    FROM graphile_worker._private_job_queues q
                   WHERE q.id = j.job_queue_id) AS serial_key,
-            legwork.flag_value(j.flags, 'tenant'::text) AS tenant,
-            legwork.flag_value(j.flags, 'correlation'::text) AS correlation_id,
-            legwork.flag_value(j.flags, 'parent'::text)::bigint AS parent_id,
+                CASE
+                    WHEN j.flags IS NOT NULL THEN legwork.flag_value(j.flags, 'tenant'::text)
+                    ELSE NULL::text
+                END AS tenant,
+                CASE
+                    WHEN j.flags IS NOT NULL THEN legwork.flag_value(j.flags, 'correlation'::text)
+                    ELSE NULL::text
+                END AS correlation_id,
+                CASE
+                    WHEN j.flags IS NOT NULL THEN legwork.parent_of(j.flags)
+                    ELSE NULL::bigint
+                END AS parent_id,
             j.locked_at IS NOT NULL OR j.attempts < j.max_attempts AS shown
            FROM graphile_worker._private_jobs j
         UNION ALL
@@ -621,6 +634,12 @@ CREATE OR REPLACE FUNCTION legwork.nearest_name(name text, candidates text[])
  IMMUTABLE PARALLEL SAFE
 RETURN (SELECT c.candidate FROM (unnest(nearest_name.candidates) c(candidate) CROSS JOIN LATERAL (SELECT ((2.0 * (count(*) FILTER (WHERE ((a.pair IS NOT NULL) AND (b.pair IS NOT NULL))))::numeric) / (NULLIF((count(a.pair) + count(b.pair)), 0))::numeric) AS likeness FROM ((SELECT DISTINCT substr(lower(nearest_name.name), i.i, 2) AS pair FROM generate_series(1, (length(nearest_name.name) - 1)) i(i)) a FULL JOIN (SELECT DISTINCT substr(lower(c.candidate), i.i, 2) AS pair FROM generate_series(1, (length(c.candidate) - 1)) i(i)) b USING (pair))) l) WHERE (l.likeness >= 0.4) ORDER BY l.likeness DESC, c.candidate LIMIT 1)
 
+CREATE OR REPLACE FUNCTION legwork.parent_of(flags jsonb)
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (legwork.flag_value(flags, 'parent'::text) ~ '^\d{1,18}$'::text) THEN (legwork.flag_value(flags, 'parent'::text))::bigint ELSE NULL::bigint END
+
 CREATE OR REPLACE FUNCTION legwork.recover_jobs()
  RETURNS TABLE(worker text, jobs integer)
  LANGUAGE plpgsql
@@ -678,14 +697,28 @@ BEGIN ATOMIC
    WHERE ((((t.description IS DISTINCT FROM excluded.description) OR (t.queue IS DISTINCT FROM excluded.queue)) OR (t.payload_schema IS DISTINCT FROM excluded.payload_schema)) OR (t.result_schema IS DISTINCT FROM excluded.result_schema));
 END
 
-CREATE OR REPLACE FUNCTION legwork.reported_outcomes()
- RETURNS TABLE(id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, result jsonb, error_name text, error_stack text, error_code text, is_final boolean)
+CREATE OR REPLACE FUNCTION legwork.reported_completions()
+ RETURNS TABLE(id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, result jsonb)
  LANGUAGE sql
  STABLE
 AS $function$
-  select o.id, to_timestamp(o.s / 1000.0), to_timestamp(o.f / 1000.0), o.r, o.n, o.k, o.c, o.x
-  from json_to_recordset(nullif(current_setting('legwork.outcomes', true), '')::json)
-    as o (id bigint, s float8, f float8, r jsonb, n text, k text, c text, x boolean)
+  select o.id, to_timestamp(o.started / 1000.0), to_timestamp(o.finished / 1000.0), nullif(o.result::text, 'null')::jsonb
+  from rows from (
+    unnest(nullif(current_setting('legwork.completed_ids', true), '')::bigint[]),
+    unnest(nullif(current_setting('legwork.completed_starts', true), '')::float8[]),
+    unnest(nullif(current_setting('legwork.completed_ends', true), '')::float8[]),
+    json_array_elements(nullif(current_setting('legwork.completed_results', true), '')::json)
+  ) as o (id, started, finished, result)
+$function$
+
+CREATE OR REPLACE FUNCTION legwork.reported_failures()
+ RETURNS TABLE(id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, error_name text, error_stack text, error_code text, is_final boolean)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select o.id, to_timestamp(o.started / 1000.0), to_timestamp(o.finished / 1000.0), o.name, o.stack, o.code, o.final
+  from json_to_recordset(nullif(current_setting('legwork.failures', true), '')::json)
+    as o (id bigint, started float8, finished float8, name text, stack text, code text, final boolean)
 $function$
 
 CREATE OR REPLACE FUNCTION legwork.stop_enqueue_on("table" regclass, task text)
@@ -741,7 +774,7 @@ CREATE OR REPLACE FUNCTION legwork.tg_jobs__decide_retry()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  if exists (select from legwork.reported_outcomes() o where o.id = new.id and o.is_final) then
+  if exists (select from legwork.reported_failures() o where o.id = new.id and o.is_final) then
     -- As permanently_fail_jobs does it: the job is kept, is not fetched again, and all its attempts are there for a retry.
     new.attempts := new.max_attempts;
   end if;
@@ -775,7 +808,7 @@ begin
   from graphile_worker._private_tasks t
   left join legwork.task_definitions d on d.name = t.identifier
   where t.id = new.task_id;
-  select * into v_outcome from legwork.reported_outcomes() o where o.id = new.id and v_attempt_ended;
+  select * into v_outcome from legwork.reported_failures() o where o.id = new.id and v_attempt_ended;
 
   if v_attempt_ended and new.job_queue_id is not null then
     perform legwork.wake_workers(1);
@@ -806,7 +839,7 @@ begin
       (select q.queue_name from graphile_worker._private_job_queues q where q.id = new.job_queue_id),
       case when new.flags is not null then legwork.flag_value(new.flags, 'tenant') end,
       case when new.flags is not null then legwork.flag_value(new.flags, 'correlation') end,
-      case when new.flags is not null then legwork.flag_value(new.flags, 'parent')::bigint end
+      case when new.flags is not null then legwork.parent_of(new.flags) end
     );
   end if;
   return null;
@@ -820,15 +853,21 @@ CREATE OR REPLACE FUNCTION legwork.tg_jobs__record_finished()
 AS $function$
 declare
   v_context text;
+  v_unheld bigint;
+  v_stale bigint;
+  v_serial bigint;
   -- How a job ended that no worker held: removed, unless somebody called it complete.
   v_end legwork.job_state := 'cancelled';
 begin
-  -- graphile-worker's own functions touch a job only when nobody holds it or its lock is older than this.
-  if exists (select from gone where locked_at is null or locked_at < now() - interval '4 hours') then
+  select count(*) filter (where g.locked_at is null), count(*) filter (where g.locked_at < now() - interval '4 hours'), count(g.job_queue_id)
+  into v_unheld, v_stale, v_serial
+  from gone g;
+  -- graphile-worker's own functions touch a job only when nobody holds it or its lock is older than four hours.
+  if v_unheld > 0 or v_stale > 0 then
     get diagnostics v_context = pg_context;
     if v_context ~ 'function .*\mcomplete_jobs\M' then
       v_end := 'completed';
-    elsif v_context !~ 'function .*\mremove_job\M' and not exists (select from gone where locked_at is null) then
+    elsif v_context !~ 'function .*\mremove_job\M' and v_unheld = 0 then
       -- A plain worker that needed more than four hours.
       v_end := 'completed';
     end if;
@@ -837,7 +876,7 @@ begin
     delete from legwork.finished_jobs f
     using gone g
     where f.id = g.id and g.locked_at is null and g.attempts >= g.max_attempts
-      and (v_end = 'completed' or exists (select from legwork.reported_outcomes() o where o.id = g.id));
+      and (v_end = 'completed' or exists (select from legwork.reported_completions() o where o.id = g.id));
   end if;
 
   insert into legwork.finished_jobs (
@@ -854,17 +893,17 @@ begin
     end,
     case when g.flags is not null then legwork.flag_value(g.flags, 'tenant') end,
     case when g.flags is not null then legwork.flag_value(g.flags, 'correlation') end,
-    case when g.flags is not null then legwork.flag_value(g.flags, 'parent')::bigint end
+    case when g.flags is not null then legwork.parent_of(g.flags) end
   from gone g
   left join graphile_worker._private_tasks t on t.id = g.task_id
   left join legwork.task_definitions d on d.name = t.identifier
-  left join legwork.reported_outcomes() o on o.id = g.id
+  left join legwork.reported_completions() o on o.id = g.id
   where g.locked_at is not null or g.attempts < g.max_attempts or v_end = 'completed' or o.id is not null;
 
   -- The next job of a serial key may start now. A worker that fetches ahead has looked before this commits and found the key
   -- taken; without a word it would look again only after its poll interval.
-  if exists (select from gone where job_queue_id is not null) then
-    perform legwork.wake_workers((select count(*)::integer from gone where job_queue_id is not null));
+  if v_serial > 0 then
+    perform legwork.wake_workers(v_serial::integer);
   end if;
   return null;
 end $function$

@@ -11,6 +11,7 @@ export const ERRORS = {
   LW422: { status: 422, exitCode: 1, title: "Payload does not fit the task" },
   LW500: { status: 500, exitCode: 1, title: "Internal error" },
   LW503: { status: 503, exitCode: 1, title: "Database unavailable" },
+  LW504: { status: 504, exitCode: 1, title: "Took too long" },
   LW510: { status: 500, exitCode: 1, title: "Unsupported database" },
   LW511: { status: 500, exitCode: 1, title: "Migrations do not match the database" },
   LW512: { status: 500, exitCode: 1, title: "Unusable data directory" },

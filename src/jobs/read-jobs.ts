@@ -57,13 +57,18 @@ export interface JobFilter {
   limit: number;
 }
 
+/** The states that a job does not leave by itself. */
+const ENDED: readonly JobState[] = ["completed", "failed", "cancelled", "expired"];
+
 /** Jobs that match, newest first. */
 export async function listJobs(client: Queryable, filter: JobFilter): Promise<JobRow[]> {
+  // A state is computed for a waiting job and stored for an ended one; said in this way the planner reads only one side.
+  const side = filter.state === undefined ? "" : `and finished_at is ${ENDED.includes(filter.state) ? "not null" : "null"}`;
   const { rows } = await client.query(
     `select * from legwork.jobs
      where ($1::legwork.job_state is null or state = $1) and ($2::text is null or task = $2)
        and ($3::text is null or queue = $3) and ($4::text is null or tenant = $4)
-       and ($5::text is null or correlation_id = $5) and ($6::bigint is null or id < $6)
+       and ($5::text is null or correlation_id = $5) and ($6::bigint is null or id < $6) ${side}
      order by id desc limit $7`,
     [filter.state, filter.task, filter.queue, filter.tenant, filter.correlationId, filter.before, filter.limit],
   );

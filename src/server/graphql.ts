@@ -1,19 +1,18 @@
 import type { FastifyInstance } from "fastify";
 import { makeSchema } from "postgraphile";
 import { makePgService } from "postgraphile/adaptors/pg";
-import { SafeError } from "postgraphile/grafast";
 import { grafserv } from "postgraphile/grafserv/fastify/v5";
-import { GraphQLError, type GraphQLSchema } from "postgraphile/graphql";
+import type { GraphQLSchema } from "postgraphile/graphql";
 import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
 import { PostGraphileConnectionFilterPreset } from "postgraphile-plugin-connection-filter";
 import type { Pool } from "../db/pool.ts";
-import { isErrorCode, LegworkError } from "../errors.ts";
+import { LegworkError } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import { exposedViews, exposedViewsPlugin, filterPlugin, pagingPlugin, viewTagsPlugin } from "./graphql-schema.ts";
-import { assertAffordable, refusal } from "./query-limits.ts";
-
-/** The longest that one statement of a query may take (ms). */
-const STATEMENT_TIMEOUT_MS = 5_000;
+import { masked, STATEMENT_TIMEOUT_MS } from "./graphql-errors.ts";
+import { filterPlugin } from "./graphql-filters.ts";
+import { pagingPlugin } from "./graphql-pages.ts";
+import { exposedViews, exposedViewsPlugin, viewTagsPlugin } from "./graphql-schema.ts";
+import { assertAffordable } from "./query-limits.ts";
 
 export interface GraphQl {
   readonly schema: GraphQLSchema;
@@ -21,6 +20,11 @@ export interface GraphQl {
   addTo(app: FastifyInstance): Promise<void>;
   /** Ends what PostGraphile holds; the pool is its owner's to end. */
   release(): Promise<void>;
+}
+
+interface ShownError {
+  path?: unknown;
+  extensions?: Record<string, unknown>;
 }
 
 /**
@@ -49,14 +53,13 @@ export async function createGraphQl(pool: Pool, log: Logger): Promise<GraphQl> {
     async addTo(app) {
       // What is refused before it runs is the client's doing.
       app.addHook("preSerialization", async (_request, _reply, payload) => {
-        for (const error of (payload as { errors?: { path?: unknown; extensions?: Record<string, unknown> }[] } | null)?.errors ??
-          []) {
+        for (const error of (payload as { errors?: ShownError[] } | null)?.errors ?? []) {
           const { statusCode: _, ...extensions } = error.extensions ?? {};
           error.extensions = { code: error.path === undefined ? "LW400" : "LW500", ...extensions };
         }
         return payload;
       });
-      await server.addTo(app as never);
+      await server.addTo(app);
       await server.ready();
     },
     async release() {
@@ -159,41 +162,3 @@ const limitsPlugin: GraphileConfig.Plugin = {
     },
   },
 };
-
-/** What an error is to a client: its own mistake in full, anything else as LW500 with the details only in the log. */
-function masked(error: GraphQLError, log: Logger): GraphQLError {
-  const cause = error.originalError as (Error & { code?: string }) | null | undefined;
-  // GraphQL's own: an unknown field, a variable of the wrong type.
-  if (cause === null || cause === undefined || cause instanceof GraphQLError) return error;
-  const known = cause instanceof SafeError ? cause : explained(cause);
-  if (known === undefined) log.error({ err: cause, path: error.path }, "A GraphQL query failed.");
-  const { message, extensions } = known ?? refusal("LW500", "Internal error.", "The server's log says more.");
-  const { nodes, source, positions, path } = error;
-  const { code = "LW400", hint } = (extensions ?? {}) as { code?: string; hint?: string };
-  return new GraphQLError(message, { nodes, source, positions, path, extensions: { code, hint } });
-}
-
-/** Errors of the database and of plugins that the client can act on. */
-function explained(error: Error & { code?: string }): SafeError | undefined {
-  const code = error.code ?? "";
-  if (code === "57014") {
-    return refusal(
-      "LW413",
-      `The query took longer than ${STATEMENT_TIMEOUT_MS / 1_000} s and was stopped.`,
-      "Filter by id, state or task, which have an index, or ask for a smaller page.",
-    );
-  }
-  // A value that Postgres cannot read: an id with letters, a date of month 13. Its message quotes only that value.
-  if (/^22...$/.test(code))
-    return refusal("LW400", `A value is not valid: ${error.message}.`, "Correct the argument or the filter.");
-  if (
-    /^(08...|28...|3D000|53300|57P0.|ECONN.*|ENOTFOUND|EAI_AGAIN|ETIMEDOUT)$/.test(code) ||
-    /timeout exceeded when trying to connect|Connection terminated/.test(error.message)
-  ) {
-    return refusal("LW503", "The database does not answer.", "Try again; GET /ready says when it does.");
-  }
-  if (/^(Null literals|Empty objects) are forbidden/.test(error.message)) {
-    return refusal("LW400", "A filter may be neither null nor empty.", "Leave out what should not be filtered by.");
-  }
-  return isErrorCode(code) ? refusal(code, error.message, (error as { hint?: string }).hint ?? "") : undefined;
-}

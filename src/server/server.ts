@@ -38,7 +38,7 @@ export async function startServer({ databaseUrl, host, port, token, log }: Serve
   // What was started last is stopped first.
   const stops: (() => Promise<unknown>)[] = [() => pool.end()];
   const stop = async (): Promise<void> => {
-    for (const end of stops.splice(0).reverse()) await end();
+    for (const end of stops.splice(0).toReversed()) await end();
   };
   try {
     await assertDatabase(pool);

@@ -12,30 +12,38 @@ const STACK_LIMIT = 8_000;
 
 /** How an attempt ended, as its worker saw it. Times are milliseconds on the database's clock. */
 interface Outcome {
-  startedAt: number;
-  finishedAt: number;
+  readonly startedAt: number;
+  readonly finishedAt: number;
   /** The result as JSON text; undefined for none. */
-  result?: string;
-  error?: Error & { code?: unknown };
+  readonly result: string | undefined;
+  readonly error: (Error & { code?: unknown }) | undefined;
+}
+
+/** A statement as graphile-worker hands it to node-postgres. */
+interface Statement {
+  readonly name: string;
+  readonly text: string;
+  readonly values: readonly unknown[];
 }
 
 /**
  * What only the worker knows about an attempt (exact times, result, error) and how it reaches the database.
  *
- * graphile-worker completes and fails jobs in batches, with statements that carry nothing but ids and messages. Just before
- * such a statement, on the same connection, the batch's outcomes go into the setting `legwork.outcomes`, where the triggers
- * on the job table find them: a result is stored by the very transaction that completes its job, without a table, a row or
- * a wait of its own. The statements are known by the names that graphile-worker 0.18.0 prepares them under.
+ * graphile-worker completes and fails jobs in batches, with statements that carry nothing but ids and messages. Each is given a
+ * condition that is always true and puts the batch's outcomes into settings of the transaction, where the triggers on the
+ * job table find them: a result is stored by the very statement that completes its job, without a table, a row or a round trip
+ * of its own. The statements are known by the names that graphile-worker 0.18.0 prepares them under; the tests fail when
+ * one of them changes.
  */
 export class Outcomes {
   readonly #byJob = new Map<string, Outcome>();
 
   succeeded(jobId: string, startedAt: number, finishedAt: number, result: string | undefined): void {
-    this.#byJob.set(jobId, { startedAt, finishedAt, ...(result === undefined ? {} : { result }) });
+    this.#byJob.set(jobId, { startedAt, finishedAt, result, error: undefined });
   }
 
   failed(jobId: string, startedAt: number, finishedAt: number, error: Error): void {
-    this.#byJob.set(jobId, { startedAt, finishedAt, error });
+    this.#byJob.set(jobId, { startedAt, finishedAt, result: undefined, error });
   }
 
   /** Makes every connection of the pool, which must be new, send outcomes along. */
@@ -44,56 +52,94 @@ export class Outcomes {
       // oxlint-disable-next-line typescript/no-explicit-any -- node-postgres overloads query in a dozen ways
       const query = client.query.bind(client) as (...parameters: any[]) => any;
       // oxlint-disable-next-line typescript/no-explicit-any
-      client.query = (...parameters: any[]) => {
-        const ids = jobsEndedBy(parameters[0]);
-        const outcomes = ids.flatMap((id) => this.#take(id));
-        if (outcomes.length > 0) {
-          // Not awaited: node-postgres sends statements in order. If this one fails the connection is gone, and the next one says so.
-          query("select set_config('legwork.outcomes', $1, false)", [`[${outcomes.join(",")}]`]).catch(() => undefined);
-        }
-        return query(...parameters);
-      };
+      client.query = (statement: any, ...rest: any[]) => query(isNamed(statement) ? this.#extend(statement) : statement, ...rest);
     });
   }
 
-  #take(jobId: string): string[] {
+  #extend(statement: Statement): Statement {
+    const { values } = statement;
+    switch (statement.name.split("/", 1)[0]) {
+      case "complete_job":
+        return this.#complete(statement, [String(values[0])]);
+      case "complete_jobs":
+      case "complete_job_q":
+        return this.#complete(statement, values[0] as string[]);
+      case "fail_job":
+      case "fail_job_q":
+        return this.#fail(statement, (JSON.parse(values[1] as string) as { jobId: string }[]).map((spec) => spec.jobId));
+      default:
+        return statement;
+    }
+  }
+
+  #complete(statement: Statement, jobIds: readonly string[]): Statement {
+    const ids: string[] = [];
+    const starts: number[] = [];
+    const ends: number[] = [];
+    const results: string[] = [];
+    let hasResult = false;
+    for (const id of jobIds) {
+      const outcome = this.#take(id);
+      if (outcome === undefined) continue;
+      ids.push(id);
+      starts.push(outcome.startedAt);
+      ends.push(outcome.finishedAt);
+      results.push(outcome.result ?? "null");
+      hasResult ||= outcome.result !== undefined;
+    }
+    return withSettings(statement, {
+      "legwork.completed_ids": `{${ids.join(",")}}`,
+      "legwork.completed_starts": `{${starts.join(",")}}`,
+      "legwork.completed_ends": `{${ends.join(",")}}`,
+      "legwork.completed_results": hasResult ? `[${results.join(",")}]` : "",
+    });
+  }
+
+  #fail(statement: Statement, jobIds: readonly string[]): Statement {
+    const failures = jobIds.flatMap((id) => {
+      const outcome = this.#take(id);
+      return outcome === undefined ? [] : [describeFailure(id, outcome)];
+    });
+    return withSettings(statement, { "legwork.failures": storable(JSON.stringify(failures)) });
+  }
+
+  #take(jobId: string): Outcome | undefined {
     const outcome = this.#byJob.get(jobId);
-    if (outcome === undefined) return [];
     this.#byJob.delete(jobId);
-    return [toJson(jobId, outcome)];
+    return outcome;
   }
 }
 
-/** The ids of the jobs that a statement of graphile-worker completes or fails; none for any other statement. */
-function jobsEndedBy(query: unknown): string[] {
-  if (query === null || typeof query !== "object" || !("name" in query) || typeof query.name !== "string") return [];
-  const values = "values" in query && Array.isArray(query.values) ? query.values : [];
-  switch (query.name.split("/", 1)[0]) {
-    case "complete_job":
-      return [String(values[0])];
-    case "complete_jobs":
-    case "complete_job_q":
-      return (values[0] as unknown[]).map(String);
-    case "fail_job":
-    case "fail_job_q":
-      return (JSON.parse(values[1] as string) as { jobId: unknown }[]).map((spec) => String(spec.jobId));
-    default:
-      return [];
-  }
+function isNamed(query: unknown): query is Statement {
+  return query !== null && typeof query === "object" && "name" in query && typeof query.name === "string";
 }
 
-/** The short names are those of `legwork.reported_outcomes()`. */
-function toJson(jobId: string, outcome: Outcome): string {
-  const times = `"id":${jobId},"s":${outcome.startedAt},"f":${outcome.finishedAt}`;
-  if (outcome.error === undefined) return `{${times}${outcome.result === undefined ? "" : `,"r":${outcome.result}`}}`;
-  const { name, stack, code } = outcome.error;
-  const details = {
-    n: name,
-    k: stack?.slice(0, STACK_LIMIT),
-    c: code === undefined || code === null ? undefined : String(code),
-    x: outcome.error instanceof PayloadError ? true : undefined,
+/**
+ * The same statement with the settings made, for its transaction only, before its first row is touched. A scalar sub-select
+ * without outer references runs once.
+ */
+function withSettings(statement: Statement, settings: Readonly<Record<string, string>>): Statement {
+  const names = Object.keys(settings);
+  const first = statement.values.length + 1;
+  const calls = names.map((name, index) => `set_config('${name}', $${first + index}, true)`).join(", ");
+  const text = statement.text.replace(/\bwhere id = /, `where (select concat(${calls})) is not null and id = `);
+  if (text === statement.text) throw new Error(`graphile-worker's statement '${statement.name}' is not the one Legwork is made for.`);
+  // A statement of its own to the server, and so to node-postgres, which prepares by name.
+  return { ...statement, name: `${statement.name}+outcomes`, text, values: [...statement.values, ...Object.values(settings)] };
+}
+
+/** As `legwork.reported_failures()` reads it. */
+function describeFailure(id: string, { startedAt, finishedAt, error }: Outcome): Record<string, unknown> {
+  const code = error?.code;
+  return {
+    id,
+    started: startedAt,
+    finished: finishedAt,
+    name: error?.name,
+    stack: error?.stack?.slice(0, STACK_LIMIT),
+    code: code === undefined || code === null ? undefined : String(code),
+    final: error instanceof PayloadError ? true : undefined,
   };
-  return `{${times},${storable(JSON.stringify(details)).slice(1)}`;
 }
 
 /**
@@ -102,6 +148,7 @@ function toJson(jobId: string, outcome: Outcome): string {
  * cannot hold (a bigint, a circle).
  */
 export function resultToJson(result: unknown): string | undefined {
+  if (result === undefined) return undefined;
   const json: string | undefined = JSON.stringify(result);
   if (json === undefined) return undefined;
   const bytes = Buffer.byteLength(json);
@@ -114,10 +161,17 @@ export function resultToJson(result: unknown): string | undefined {
 /** JSON knows characters that Postgres's text does not: NUL and halves of surrogate pairs become the replacement character. */
 function storable(json: string): string {
   if (!/\\u(0000|d[89a-f])/i.test(json)) return json;
-  return JSON.stringify(JSON.parse(json), (_key, value: unknown) => (typeof value === "string" ? storableText(value) : value));
+  return JSON.stringify(toStorable(JSON.parse(json)));
 }
 
-/** Text that Postgres stores; see `storable`. Keys are left alone: a key with such a character is refused by Postgres. */
+function toStorable(value: unknown): unknown {
+  if (typeof value === "string") return storableText(value);
+  if (Array.isArray(value)) return value.map(toStorable);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [storableText(key), toStorable(entry)]));
+}
+
+/** Text that Postgres stores; see `storable`. */
 export function storableText(text: string): string {
   return text.toWellFormed().replaceAll("\0", "\uFFFD");
 }

@@ -22,7 +22,12 @@ const payload = z.strictObject({
         url: z.url({ protocol: /^https?$/, error: "expected an http:// or https:// address" }).describe("The address to get."),
         name: z.string().min(1).max(100).optional().describe("What to call it in the result; its host by default."),
         timeout,
-        expectStatus: z.int().min(100).max(599).optional().describe("The status that is healthy; any from 200 to 299 by default."),
+        expectStatus: z
+          .int()
+          .min(100)
+          .max(599)
+          .optional()
+          .describe("The status that is healthy; any from 200 to 299 by default."),
       }),
     )
     .max(50)

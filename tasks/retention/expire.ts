@@ -6,16 +6,26 @@ const payload = z.strictObject({
     .string()
     .min(1)
     .max(200)
-    .describe("The table, as SQL writes it: events, app.events or app.\"Events\". Partitions and child tables are included."),
+    .describe('The table, as SQL writes it: events, app.events or app."Events". Partitions and child tables are included.'),
   column: z
     .string()
     .min(1)
     .max(63)
     .default("created_at")
-    .describe("The column that says how old a row is, a timestamptz, timestamp (in the database's time zone) or date; its exact name, without quotes."),
-  olderThan: z.string().min(1).max(100).describe("Rows older than this go: an interval of Postgres, such as 30 days or 8 months."),
+    .describe(
+      "The column that says how old a row is, a timestamptz, timestamp (in the database's time zone) or date; its exact name, without quotes.",
+    ),
+  olderThan: z
+    .string()
+    .min(1)
+    .max(100)
+    .describe("Rows older than this go: an interval of Postgres, such as 30 days or 8 months."),
   batchSize: z.int().min(1).max(100_000).default(1_000).describe("Rows deleted in one statement and one transaction."),
-  maxBatches: z.int().min(1).optional().describe("Stops after so many batches and leaves the rest for the next run; without it, goes on to the end."),
+  maxBatches: z
+    .int()
+    .min(1)
+    .optional()
+    .describe("Stops after so many batches and leaves the rest for the next run; without it, goes on to the end."),
 });
 
 export default defineTask({
@@ -36,9 +46,11 @@ export default defineTask({
     let deleted = 0;
     let batches = 0;
     for (const part of parts) {
-      for (let rows = batchSize; rows === batchSize && batches < maxBatches; ) {
+      for (let rows = batchSize; rows === batchSize && batches < maxBatches;) {
         signal.throwIfAborted();
-        rows = await sql.transaction(async (_sql, client) => (await client.query(part.statement, [cutoff, batchSize])).rowCount ?? 0);
+        rows = await sql.transaction(
+          async (_sql, client) => (await client.query(part.statement, [cutoff, batchSize])).rowCount ?? 0,
+        );
         if (rows > 0) batches += 1;
         deleted += rows;
         log.debug({ event: "rows_expired", table: part.name, rows, deleted }, "A batch of rows was deleted.");
@@ -50,8 +62,10 @@ export default defineTask({
 
 /** The moment before which rows are too old. Throws a PayloadError for what is no interval, or none into the past. */
 async function cutoffOf(sql: SqlTag, olderThan: string): Promise<string> {
-  const [row] = await refusing(`olderThan: '${olderThan}' cannot be read as an age such as '30 days'.`, () =>
-    sql<{ cutoff: string; past: boolean }>`
+  const [row] = await refusing(
+    `olderThan: '${olderThan}' cannot be read as an age such as '30 days'.`,
+    () =>
+      sql<{ cutoff: string; past: boolean }>`
       select (now() - age)::text as cutoff, now() - age < now() and isfinite(age) as past
       from (select ${olderThan}::interval as age) i`,
   );
@@ -84,8 +98,10 @@ interface CatalogRow {
  * a column that cannot be used.
  */
 async function resolveTable(sql: SqlTag, table: string, column: string): Promise<Part[]> {
-  const rows = await refusing(`table: there is no table '${table}'.`, () =>
-    sql<CatalogRow>`
+  const rows = await refusing(
+    `table: there is no table '${table}'.`,
+    () =>
+      sql<CatalogRow>`
       with recursive family as (
         select to_regclass(${table}) as id
         union
@@ -108,7 +124,7 @@ async function resolveTable(sql: SqlTag, table: string, column: string): Promise
   );
   if (rows.length === 0) {
     throw new PayloadError(`table: there is no table '${table}'.`, {
-      hint: "Name it as SQL does: app.events, or app.\"Events\" when its name has capitals. The worker's role must be able to see it.",
+      hint: 'Name it as SQL does: app.events, or app."Events" when its name has capitals. The worker\'s role must be able to see it.',
     });
   }
   for (const row of rows) {

@@ -89,9 +89,11 @@ describe("how a job ends", () => {
     const id = await addJob();
     await fetchJob(id);
     const client = await database.pool.connect();
-    await client.query("select set_config('legwork.outcomes', $1, false)", [
-      JSON.stringify([{ id: Number(id), s: 1_700_000_000_000.5, f: 1_700_000_001_000.25, r: { ok: true } }]),
-    ]);
+    await client.query(
+      `select set_config('legwork.completed_ids', $1, false), set_config('legwork.completed_starts', '{1700000000000.5}', false),
+         set_config('legwork.completed_ends', '{1700000001000.25}', false), set_config('legwork.completed_results', '[{"ok": true}]', false)`,
+      [`{${id}}`],
+    );
     await client.query("delete from graphile_worker._private_jobs where id = $1", [id]);
     client.release(true);
     expect(await job(id)).toMatchObject({
@@ -145,8 +147,8 @@ describe("how a job ends", () => {
     const id = await addJob();
     await fetchJob(id);
     const client = await database.pool.connect();
-    await client.query("select set_config('legwork.outcomes', $1, false)", [
-      JSON.stringify([{ id: Number(id), s: 1, f: 2, n: "PayloadError", k: "stack", c: "LW422", x: true }]),
+    await client.query("select set_config('legwork.failures', $1, false)", [
+      JSON.stringify([{ id: Number(id), started: 1, finished: 2, name: "PayloadError", stack: "stack", code: "LW422", final: true }]),
     ]);
     await client.query(
       "update graphile_worker._private_jobs set last_error = 'bad', run_at = now() + interval '2 seconds', locked_by = null, locked_at = null where id = $1",
@@ -249,6 +251,19 @@ it("tenant, correlation id and parent come from the flags and stay with the job"
   await database.pool.query("delete from graphile_worker._private_jobs where id = $1", [id]);
   expect(await job(id)).toMatchObject(context);
 });
+
+it.each([["parent:abc"], ["parent:"], ["parent:99999999999999999999"], ["tenant:"], ["correlation"]])(
+  "a flag such as %s, which is no context, keeps no job from being read and ended",
+  async (flag) => {
+    const id = await addJob({ flags: [flag], maxAttempts: 1 });
+    expect(await job(id)).toMatchObject({ parent_id: null });
+    await fetchJob(id);
+    await failJob(id, "no");
+    expect(await job(id)).toMatchObject({ state: "failed", parent_id: null });
+    await database.pool.query("select graphile_worker.complete_jobs(array[$1::bigint])", [id]);
+    expect(await job(id)).toMatchObject({ state: "completed", parent_id: null });
+  },
+);
 
 it("a batch of completions is one insert and loses none", async () => {
   await database.pool.query(

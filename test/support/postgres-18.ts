@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { startEmbeddedPostgres } from "../../src/db/embedded.ts";
 import { createLogger } from "../../src/log.ts";
-import { prepareTemplate } from "./database.ts";
+import { onServer, prepareTemplate } from "./database.ts";
 
 /**
  * A server for the whole run: TEST_DATABASE_URL if given (its user must be allowed to create databases), else a container
@@ -13,13 +13,17 @@ import { prepareTemplate } from "./database.ts";
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const server = await startServer();
   try {
+    const template = await prepareTemplate(server.url);
     project.provide("serverUrl", server.url);
-    project.provide("template", await prepareTemplate(server.url));
+    project.provide("template", template);
+    return async () => {
+      await onServer(server.url, (client) => client.query(`drop database ${template}`));
+      await server.stop();
+    };
   } catch (error) {
     await server.stop();
     throw error;
   }
-  return () => server.stop();
 }
 
 async function startServer(): Promise<{ url: string; stop(): Promise<void> }> {

@@ -163,8 +163,16 @@ describe("health/probe", () => {
   });
 
   it.each([
-    ["an address that is not HTTP", { http: [{ url: "file:///etc/passwd" }] }, "http.0.url: expected an http:// or https:// address"],
-    ["a timeout that is no time", { http: [{ url: "http://a/", timeout: "soon" }] }, "http.0.timeout: expected a time such as 500ms"],
+    [
+      "an address that is not HTTP",
+      { http: [{ url: "file:///etc/passwd" }] },
+      "http.0.url: expected an http:// or https:// address",
+    ],
+    [
+      "a timeout that is no time",
+      { http: [{ url: "http://a/", timeout: "soon" }] },
+      "http.0.timeout: expected a time such as 500ms",
+    ],
     ["a timeout that is too long", { http: [{ url: "http://a/", timeout: "1h" }] }, "http.0.timeout: expected a time"],
     ["more than 50 addresses", { http: Array.from({ length: 51 }, () => ({ url: "http://a/" })) }, "http: "],
   ])("refuses %s at once", async (_what, payload, message) => {
@@ -176,7 +184,12 @@ describe("health/probe", () => {
   it("takes from TypeScript the payload that it takes from SQL", async () => {
     const { url } = await serverOf((_request, response) => response.end());
     await workerOver(database.url, [TASKS]);
-    const id = await enqueue(database.pool, "health/probe", { http: [{ url, timeout: "2s" }, { url, timeout: 2_000 }] });
+    const id = await enqueue(database.pool, "health/probe", {
+      http: [
+        { url, timeout: "2s" },
+        { url, timeout: 2_000 },
+      ],
+    });
     expect((await until("the job ends", () => ended(id))).result?.healthy).toBe(true);
     await expect(enqueue(database.pool, "health/probe", { http: [{ url: "not an address" }] })).rejects.toThrow("http.0.url");
   });

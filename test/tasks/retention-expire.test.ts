@@ -177,7 +177,12 @@ describe("retention/expire", () => {
       insert into authors select n, now() - make_interval(days => 100 - n) from generate_series(1, 5) n;
       insert into books values (5)`);
     await workerOver(database.url, [TASKS]);
-    const id = await enqueue(database.pool, "retention/expire", { table: "authors", olderThan: "1 day", batchSize: 2 }, { maxAttempts: 1 });
+    const id = await enqueue(
+      database.pool,
+      "retention/expire",
+      { table: "authors", olderThan: "1 day", batchSize: 2 },
+      { maxAttempts: 1 },
+    );
     const job = await until("the job ends", () => ended(id));
     expect(job).toMatchObject({ state: "failed", attempts: 1 });
     expect(job.error).toContain("books_author_fkey");
@@ -207,7 +212,9 @@ describe("retention/expire", () => {
     gate.release();
     await stopped;
     await until("the task's connection is gone", async () => {
-      const { rows } = await database.pool.query("select from pg_stat_activity where datname = current_database() and application_name = 'legwork tasks'");
+      const { rows } = await database.pool.query(
+        "select from pg_stat_activity where datname = current_database() and application_name = 'legwork tasks'",
+      );
       return rows.length === 0;
     });
     expect(await count(table)).toBe(40);

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { devNull, tmpdir } from "node:os";
 import { join } from "node:path";
-import { decoded, parseRepositoryUrl, type Repository } from "./repository-url.ts";
+import { decoded, parseRepositoryUrl, shownOf, type Repository } from "./repository-url.ts";
 
 /** How long a clone may take (ms). */
 const CLONE_TIME_LIMIT_MS = 5 * 60_000;
@@ -159,11 +159,11 @@ async function runGit(parameters: readonly string[], { cwd, environment, reposit
   }
 }
 
-/** The lines of git's complaint that say why, without credentials. */
+/** The lines of git's complaint that say why, without credentials and queries. */
 function reasonOf(complaint: string, { credentials }: Repository): string {
   const lines = complaint.split("\n").filter((line) => /^(fatal|error|remote|ssh): ?\S/.test(line));
   let reason = (lines.length > 0 ? lines : complaint.split("\n")).join(" ").trim().slice(0, REASON_LIMIT);
-  reason = reason.replaceAll(/\/\/[^/@\s]*@/g, "//");
+  reason = reason.replaceAll(/[a-z]+:\/\/[^\s'"]+/gi, (url) => (URL.canParse(url) ? shownOf(new URL(url)) : "an address"));
   for (const secret of [credentials?.username, credentials?.password]) {
     if (secret) reason = reason.replaceAll(secret, "[redacted]").replaceAll(decoded(secret), "[redacted]");
   }

@@ -1,8 +1,11 @@
-import type { Nodes, Parents } from "mdast";
 import { fromMarkdown } from "mdast-util-from-markdown";
 import { gfmTaskListItemFromMarkdown } from "mdast-util-gfm-task-list-item";
 import { toString } from "mdast-util-to-string";
 import { gfmTaskListItem } from "micromark-extension-gfm-task-list-item";
+
+type Root = ReturnType<typeof fromMarkdown>;
+type Node = Root | Root["children"][number];
+type Parent = Extract<Node, { children: unknown[] }>;
 
 /** The most check boxes that are kept. */
 const TASK_LIMIT = 10_000;
@@ -34,7 +37,7 @@ export function parsePlan(markdown: string): PlanTask[] {
   const tree = fromMarkdown(markdown, { extensions: [gfmTaskListItem()], mdastExtensions: [gfmTaskListItemFromMarkdown()] });
   const tasks: PlanTask[] = [];
   const headings: { depth: number; text: string }[] = [];
-  const visit = (nodes: Parents, above: PlanTask | undefined): void => {
+  const visit = (nodes: Parent, above: PlanTask | undefined): void => {
     for (const node of nodes.children) {
       if (tasks.length >= TASK_LIMIT) return;
       if (node.type === "heading") {
@@ -67,7 +70,7 @@ export function progressOf(tasks: readonly PlanTask[]): number {
   return tasks.length === 0 ? 0 : Math.round((completed / tasks.length) * 10_000) / 100;
 }
 
-function plainText(node: Nodes): string {
+function plainText(node: Node): string {
   // NUL is the one character that Postgres's text does not hold; Markdown replaces it, a reference to it as well.
   return toString(node, { includeHtml: false }).replaceAll(/\s+/g, " ").trim().slice(0, TITLE_LIMIT).toWellFormed();
 }

@@ -65,8 +65,8 @@ function withoutPassword(url: URL): string {
   return clean.href;
 }
 
-/** ssh keeps its user name: it is part of the address and says nothing secret. */
-function shownOf(url: URL): string {
+/** An address for people: ssh keeps its user name, which is part of the address and no secret. */
+export function shownOf(url: URL): string {
   const user = url.protocol === "ssh:" && url.username !== "" ? `${url.username}@` : "";
   return `${url.protocol}//${user}${url.host}${url.pathname}`;
 }

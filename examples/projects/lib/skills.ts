@@ -1,9 +1,9 @@
 import { parse as parseToml } from "smol-toml";
 import { readText } from "./files.ts";
 
-export type SkillKind = "language" | "library" | "tool";
+type SkillKind = "language" | "library" | "tool";
 
-export interface Evidence {
+interface Evidence {
   /** A path in the repository. */
   file: string;
   /** The line where it is; null for a file that counts as a whole. */
@@ -191,7 +191,9 @@ function fromCargo(text: string): string[] {
   const manifest = parseToml(text);
   const kinds = ["dependencies", "dev-dependencies", "build-dependencies"];
   const targets = Object.values(table(manifest, "target"));
-  return [manifest, table(manifest, "workspace"), ...targets].flatMap((root) => kinds.flatMap((kind) => Object.keys(table(root, kind))));
+  return [manifest, table(manifest, "workspace"), ...targets].flatMap((root) =>
+    kinds.flatMap((kind) => Object.keys(table(root, kind))),
+  );
 }
 
 function fromPyproject(text: string): string[] {

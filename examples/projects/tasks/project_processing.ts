@@ -66,7 +66,9 @@ async function findPlan({ directory }: Clone, named: string | null, signal: Abor
       if (tasks.length > 0) return { file, tasks };
     } catch (error) {
       signal.throwIfAborted();
-      throw new Error(`The plan file ${file} cannot be read: ${error instanceof Error ? error.message : String(error)}.`, { cause: error });
+      throw new Error(`The plan file ${file} cannot be read: ${error instanceof Error ? error.message : String(error)}.`, {
+        cause: error,
+      });
     }
   }
   return { file: null, tasks: [] };

@@ -1,0 +1,82 @@
+import type { PgSelectSingleStep, PgSelectStep } from "postgraphile/@dataplan/pg";
+import { access, lambda } from "postgraphile/grafast";
+import type { ConnectionStep, FieldArgs, Step } from "postgraphile/grafast";
+import { DEFAULT_PAGE, MAX_PAGE, refusal } from "./query-limits.ts";
+
+/** Pages: 50 rows unless asked otherwise, 500 at most, by cursor and never by offset; newest first. */
+export const pagingPlugin: GraphileConfig.Plugin = {
+  name: "LegworkPagingPlugin",
+  version: "0.1.0",
+  after: ["PgFirstLastBeforeAfterArgsPlugin", "PgConnectionArgOrderByDefaultValuePlugin", "PgOrderAllAttributesPlugin"],
+  schema: {
+    hooks: {
+      GraphQLObjectType_fields_field(field, _build, { scope }) {
+        const { plan } = field;
+        if (scope.isPgSingleRelationField === true && plan !== undefined) {
+          return { ...field, plan: (...parameters) => asOwnStatement(plan(...parameters)) };
+        }
+        if (scope.isPgFieldConnection !== true || plan === undefined) return field;
+        const newestFirst =
+          scope.fieldBehaviorScope === "query:resource:connection" && scope.pgFieldResource?.name === "attempts";
+        return {
+          ...field,
+          plan($source, fieldArgs, info) {
+            const $connection = plan($source, fieldArgs, info) as unknown as ConnectionStep<never>;
+            limitPage($connection, fieldArgs);
+            if (newestFirst) {
+              const $select = $connection.getSubplan() as unknown as PgSelectStep;
+              $select.orderBy({ attribute: "job_id", direction: "DESC" });
+              $select.orderBy({ attribute: "attempt", direction: "DESC" });
+              $select.setOrderIsUnique();
+            }
+            return $connection as never;
+          },
+        };
+      },
+      GraphQLObjectType_fields_field_args(args, _build, { scope }) {
+        if (scope.isPgFieldConnection !== true) return args;
+        const { offset: _, first, last, ...others } = args as Record<string, object>;
+        return {
+          first: { ...first, description: `The first rows: ${DEFAULT_PAGE} unless given, ${MAX_PAGE} at most.`, applyPlan() {} },
+          last: { ...last, description: `The last rows, ${MAX_PAGE} at most.`, applyPlan() {} },
+          ...others,
+        } as unknown as typeof args;
+      },
+      GraphQLEnumType_values(values, _build, { scope }) {
+        if (scope.isPgRowSortEnum !== true) return values;
+        const { NATURAL: _, ID_DESC, ...others } = values;
+        // The first one is the default.
+        return { ID_DESC, ...others } as typeof values;
+      },
+    },
+  },
+};
+
+/** Not as a join: a view has no keys, so the planner expects a crowd of rows and sorts the whole history for a page. */
+function asOwnStatement<Plan>($job: Plan): Plan {
+  ($job as unknown as PgSelectSingleStep).getClassStep().setInliningForbidden();
+  return $job;
+}
+
+function limitPage($connection: ConnectionStep<never>, fieldArgs: FieldArgs): void {
+  const $sizes = lambda(
+    [fieldArgs.getRaw("first"), fieldArgs.getRaw("last")] as Step[],
+    ([first, last]) => {
+      const page = { first: pageSize("first", first), last: pageSize("last", last) };
+      return page.first === null && page.last === null ? { first: DEFAULT_PAGE, last: null } : page;
+    },
+    true,
+  );
+  $connection.setFirst(access($sizes, "first"));
+  $connection.setLast(access($sizes, "last"));
+}
+
+function pageSize(name: "first" | "last", value: unknown): number | null {
+  if (value === null || value === undefined) return null;
+  if (typeof value === "number" && value >= 0 && value <= MAX_PAGE) return value;
+  throw refusal(
+    "LW400",
+    `'${name}' is ${JSON.stringify(value)}; a page has 0 to ${MAX_PAGE} rows.`,
+    "Go on with 'after' and the page's endCursor.",
+  );
+}
