@@ -253,18 +253,6 @@ end $$;
 comment on function legwork.tg_jobs__record_finished() is
   'Writes what has just left graphile-worker''s job table into legwork.finished_jobs: completed by a worker or by complete_jobs, else cancelled.';
 
-create function legwork.tg_jobs__decide_retry() returns trigger
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
-begin
-  if exists (select from legwork.reported_failures() o where o.id = new.id and o.is_final) then
-    -- As permanently_fail_jobs does it: the job is kept, is not fetched again, and all its attempts are there for a retry.
-    new.attempts := new.max_attempts;
-  end if;
-  return new;
-end $$;
-comment on function legwork.tg_jobs__decide_retry() is
-  'Ends a job whose worker has said that another attempt is pointless, such as one with a payload that does not fit.';
-
 create function legwork.tg_jobs__record_attempt() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -273,9 +261,10 @@ declare
   v_has_failed boolean := new.locked_at is null and new.attempts >= new.max_attempts;
   -- Releasing a stale lock moves run_at to now at most; failing always moves it ahead.
   v_lost boolean := v_attempt_ended and new.run_at <= now();
+  v_pointless boolean := false;
   v_task text;
   v_queue text;
-  v_outcome record;
+  v_failure record;
 begin
   if v_had_failed and not v_has_failed then
     delete from legwork.finished_jobs where id = new.id;
@@ -288,48 +277,55 @@ begin
   from graphile_worker._private_tasks t
   left join legwork.task_definitions d on d.name = t.identifier
   where t.id = new.task_id;
-  select * into v_outcome from legwork.reported_failures() o where o.id = new.id and v_attempt_ended;
+  select * into v_failure from legwork.reported_failures() f where f.id = new.id and v_attempt_ended;
 
-  if v_attempt_ended and new.job_queue_id is not null then
-    perform legwork.wake_workers(1);
-  end if;
   if v_attempt_ended then
+    -- The worker says that another attempt is pointless, as with a payload that does not fit.
+    v_pointless := coalesce(v_failure.is_final, false) and not v_has_failed;
+    v_has_failed := v_has_failed or v_pointless;
     insert into legwork.failed_attempts (
       job_id, attempt, task, queue, error_name, error_message, error_stack, error_code, started_at, failed_at, retry_at,
       worker, tenant, correlation_id
     ) values (
       new.id, old.attempts, v_task, v_queue,
-      case when v_lost then 'WorkerLost' else v_outcome.error_name end,
+      case when v_lost then 'WorkerLost' else v_failure.error_name end,
       case when v_lost then 'The worker did not finish this attempt and its lock was released.' else new.last_error end,
-      v_outcome.error_stack, v_outcome.error_code, coalesce(v_outcome.started_at, old.locked_at),
-      coalesce(v_outcome.finished_at, clock_timestamp()), case when not v_has_failed then new.run_at end, old.locked_by,
+      v_failure.error_stack, v_failure.error_code, coalesce(v_failure.started_at, old.locked_at),
+      coalesce(v_failure.finished_at, clock_timestamp()), case when not v_has_failed then new.run_at end, old.locked_by,
       case when new.flags is not null then legwork.flag_value(new.flags, 'tenant') end,
       case when new.flags is not null then legwork.flag_value(new.flags, 'correlation') end
     );
+    if new.job_queue_id is not null then
+      perform legwork.wake_workers(1);
+    end if;
   end if;
 
-  if v_has_failed and not v_had_failed then
+  -- An attempt that ended for good has written this row before it makes the update below, which comes by here again.
+  if v_has_failed and not v_had_failed and not exists (select from legwork.finished_jobs f where f.id = new.id) then
     insert into legwork.finished_jobs (
       id, task, queue, state, priority, attempts, max_attempts, payload, error, run_at, created_at, started_at,
       finished_at, worker, job_key, serial_key, tenant, correlation_id, parent_id
     ) values (
       new.id, v_task, v_queue, 'failed', new.priority, old.attempts, new.max_attempts, new.payload, new.last_error,
-      old.run_at, new.created_at, coalesce(v_outcome.started_at, old.locked_at),
-      coalesce(v_outcome.finished_at, clock_timestamp()), old.locked_by, new.key,
+      old.run_at, new.created_at, coalesce(v_failure.started_at, old.locked_at),
+      coalesce(v_failure.finished_at, clock_timestamp()), old.locked_by, new.key,
       (select q.queue_name from graphile_worker._private_job_queues q where q.id = new.job_queue_id),
       case when new.flags is not null then legwork.flag_value(new.flags, 'tenant') end,
       case when new.flags is not null then legwork.flag_value(new.flags, 'correlation') end,
       case when new.flags is not null then legwork.parent_of(new.flags) end
     );
   end if;
+
+  if v_pointless then
+    -- As permanently_fail_jobs does it: the job is kept, is not fetched again, and all its attempts are there for a retry. Not in
+    -- a trigger before the update: that would lock every row that is fetched a second time.
+    update graphile_worker._private_jobs j set attempts = j.max_attempts where j.id = new.id;
+  end if;
   return null;
 end $$;
 comment on function legwork.tg_jobs__record_attempt() is
   'Records an attempt that ended without completing its job, a job that has failed for good, and the return of one that was given another chance.';
 
-create trigger _legwork_decide_retry before update on graphile_worker._private_jobs
-  for each row when (old.locked_at is not null and new.locked_at is null and new.attempts >= old.attempts)
-  execute function legwork.tg_jobs__decide_retry();
 create trigger _legwork_record_finished after delete on graphile_worker._private_jobs
   referencing old table as gone for each statement execute function legwork.tg_jobs__record_finished();
 -- Fetching and giving back are the hot updates and pass by: only an attempt that ended, or a change between failed and not, gets in.
