@@ -10,7 +10,7 @@ import { benchLog, freshDatabase, median, withServer } from "./server.ts";
 
 /**
  * What history costs: graphile-worker alone and with Legwork, one after the other in each pair, on the same server. Only the
- * ratios mean anything. Each side has a database of its own; jobs do nothing, 24 at a time, 500 fetched at once.
+ * ratios mean anything. Each round of each side has a new database; jobs do nothing, 24 at a time, 500 fetched at once.
  */
 const SIDES = [
   { name: "graphile-worker alone", legwork: false, runner: "graphile", task: "noop" },
@@ -28,13 +28,10 @@ const runChild = promisify(execFile);
 
 export async function run(options: { short: boolean }): Promise<void> {
   const pairs = options.short ? 3 : 5;
-  const jobs = options.short ? 20_000 : 100_000;
+  const jobs = options.short ? 30_000 : 100_000;
   await withServer(async (serverUrl) => {
-    const urls: string[] = [];
     for (const [index, side] of SIDES.entries()) {
-      const url = await freshDatabase(serverUrl, `legwork_bench_${index}`);
-      urls.push(url);
-      const pool = createPool(url, { log: benchLog });
+      const pool = createPool(await freshDatabase(serverUrl, `legwork_bench_${index}`), { log: benchLog });
       if (side.legwork) await migrate(pool, benchLog);
       else await runMigrations({ pgPool: pool });
       await pool.end();
@@ -42,8 +39,12 @@ export async function run(options: { short: boolean }): Promise<void> {
     const runs: number[][] = SIDES.map(() => []);
     const enqueues: number[][] = SIDES.map(() => []);
     for (let pair = 0; pair <= pairs; pair++) {
-      for (const [index, side] of SIDES.entries()) {
-        const url = urls[index] as string;
+      // Each round begins with another side: what one leaves for the disk to write, the next one pays.
+      for (let turn = 0; turn < SIDES.length; turn++) {
+        const index = (pair + turn) % SIDES.length;
+        const side = SIDES[index];
+        if (side === undefined) continue;
+        const url = await freshDatabase(serverUrl, "legwork_bench", `legwork_bench_${index}`);
         const enqueued = await enqueue(url, side.task, jobs);
         const ran = await work(url, side.runner, side.task, jobs);
         // The first round warms caches and is not counted.
@@ -56,12 +57,10 @@ export async function run(options: { short: boolean }): Promise<void> {
   });
 }
 
-/** Jobs enqueued per second by one add_jobs, on a table that was emptied and vacuumed first. */
+/** Jobs enqueued per second by one add_jobs. Leaves the tables vacuumed, so that both sides are run with the same plans. */
 async function enqueue(url: string, task: string, jobs: number): Promise<number> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
-  await client.query("vacuum (analyze) graphile_worker._private_jobs");
-  await client.query("checkpoint");
   const start = performance.now();
   await client.query(
     `select count(*) from graphile_worker.add_jobs(array(
@@ -69,6 +68,8 @@ async function enqueue(url: string, task: string, jobs: number): Promise<number>
     [task, jobs],
   );
   const seconds = (performance.now() - start) / 1_000;
+  await client.query("vacuum (analyze)");
+  await client.query("checkpoint");
   await client.end();
   return jobs / seconds;
 }
@@ -85,25 +86,29 @@ async function work(url: string, runner: string, task: string, jobs: number): Pr
 function report(runs: number[][], enqueues: number[][], tolerance: number): void {
   const ratios = (values: number[][], index: number): number[] =>
     (values[index] ?? []).map((value, pair) => value / (values[0]?.[pair] ?? Number.NaN));
-  const table = new Table({ head: ["", "jobs/s (median)", "ratio (median)", "pairs", "at least", "enqueue ratio"] });
+  const table = new Table({ head: ["", "jobs/s (median)", "ratio (median)", "pairs", "at least"] });
   let missed = 0;
   for (const [index, side] of SIDES.entries()) {
     const least = "least" in side ? side.least : 1;
     const ratio = median(ratios(runs, index));
-    const enqueueRatio = median(ratios(enqueues, index));
-    if (ratio < least - tolerance || enqueueRatio < (index === 0 ? 1 : ENQUEUE_LEAST) - tolerance) missed += 1;
+    if (ratio < least - tolerance) missed += 1;
     table.push([
       side.name,
       Math.round(median(runs[index] ?? [])),
       ratio.toFixed(3),
-      ratios(runs, index).map((value) => value.toFixed(2)).join(" "),
+      ratios(runs, index)
+        .map((value) => value.toFixed(2))
+        .join(" "),
       index === 0 ? "" : least,
-      enqueueRatio.toFixed(3),
     ]);
   }
+  // The three sides with Legwork have one schema: their rounds are taken together.
+  const enqueueRatio = median(SIDES.flatMap((side, index) => (side.legwork ? ratios(enqueues, index) : [])));
+  if (enqueueRatio < ENQUEUE_LEAST - tolerance) missed += 1;
   console.log(table.toString());
+  console.log(`Enqueueing by one add_jobs: ${enqueueRatio.toFixed(3)} of graphile-worker alone, at least ${ENQUEUE_LEAST}.`);
   if (missed > 0) {
-    console.error(`${missed} of ${SIDES.length} are below what they must be.`);
+    console.error(`${missed} of ${SIDES.length} figures are below what they must be.`);
     process.exitCode = 1;
   }
 }

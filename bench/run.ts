@@ -8,7 +8,9 @@ const BENCHMARKS: Record<string, () => Promise<{ run(options: { short: boolean }
 const [name = "history", ...flags] = process.argv.slice(2);
 const load = BENCHMARKS[name];
 if (load === undefined) {
-  throw new LegworkError("LW400", `There is no benchmark '${name}'.`, { hint: `There are: ${Object.keys(BENCHMARKS).join(", ")}.` });
+  throw new LegworkError("LW400", `There is no benchmark '${name}'.`, {
+    hint: `There are: ${Object.keys(BENCHMARKS).join(", ")}.`,
+  });
 }
 const benchmark = await load();
 await benchmark.run({ short: flags.includes("--short") });

@@ -94,13 +94,15 @@ comment on column legwork.finished_jobs.correlation_id is 'Shared by everything 
 comment on column legwork.finished_jobs.parent_id is 'The job that enqueued this one.';
 alter table legwork.finished_jobs enable row level security;
 
--- Two plain indexes a job, because each costs every job; what only few rows have is indexed only for those rows.
+-- Two plain indexes a job, because each costs every job (2 µs of some 30); what only few rows have is indexed only for those
+-- rows, which costs every batch of completions some 40 µs an index.
 create index finished_jobs_id on legwork.finished_jobs (id);
 create index finished_jobs_task_id on legwork.finished_jobs (task, id);
 create index finished_jobs_state_id on legwork.finished_jobs (state, id) where state <> 'completed';
 create index finished_jobs_tenant_id on legwork.finished_jobs (tenant, id) where tenant is not null;
 create index finished_jobs_correlation_id on legwork.finished_jobs (correlation_id, id) where correlation_id is not null;
-create index finished_jobs_parent_id on legwork.finished_jobs (parent_id, id) where parent_id is not null;
+create index finished_jobs_job_key_id on legwork.finished_jobs (job_key, id) where job_key is not null;
+create index finished_jobs_queue_id on legwork.finished_jobs (queue, id) where queue <> 'default';
 create table legwork.finished_jobs_default partition of legwork.finished_jobs default;
 alter table legwork.finished_jobs_default enable row level security;
 

@@ -48,7 +48,7 @@ end;
 comment on function legwork.worker_beat(text, text, integer, integer, text[], bigint[]) is
   'A worker says that it lives, what it is and which jobs it runs. Returns the database''s clock.';
 
-create function legwork.give_back_jobs(worker text) returns integer
+create function legwork.give_back_jobs(worker text, job_ids bigint[] default null) returns integer
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_count integer;
@@ -58,10 +58,11 @@ begin
   with returned as (
     update graphile_worker._private_jobs j
     set locked_at = null, locked_by = null, attempts = greatest(0, j.attempts - 1), run_at = greatest(j.run_at, now())
-    where j.locked_by = worker
-    returning j.id
+    where j.locked_by = worker and (job_ids is null or j.id = any (job_ids))
+    returning j.id, j.job_queue_id
   ), unlocked as (
-    update graphile_worker._private_job_queues q set locked_at = null, locked_by = null where q.locked_by = worker
+    update graphile_worker._private_job_queues q set locked_at = null, locked_by = null
+    where q.locked_by = worker and (job_ids is null or q.id in (select r.job_queue_id from returned r))
   )
   select count(*) into v_count from returned;
   if v_count > 0 then
@@ -69,9 +70,10 @@ begin
   end if;
   return v_count;
 end $$;
-comment on function legwork.give_back_jobs(text) is
-  'Gives every job that a worker holds back to the others, without using an attempt. Returns how many. Only for a worker that has stopped.';
-revoke execute on function legwork.give_back_jobs(text) from public;
+comment on function legwork.give_back_jobs(text, bigint[]) is
+  'Gives jobs that a worker holds back to the others, without using an attempt: all of them, or only those named. Returns how many. '
+  'Only for jobs that the worker does not run any more.';
+revoke execute on function legwork.give_back_jobs(text, bigint[]) from public;
 
 create function legwork.worker_stopped(id text) returns integer
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$

@@ -101,11 +101,7 @@ CREATE INDEX finished_jobs_id ON ONLY legwork.finished_jobs USING btree (id);
 
 CREATE INDEX finished_jobs_job_key_id ON ONLY legwork.finished_jobs USING btree (job_key, id) WHERE (job_key IS NOT NULL);
 
-CREATE INDEX finished_jobs_parent_id ON ONLY legwork.finished_jobs USING btree (parent_id, id) WHERE (parent_id IS NOT NULL);
-
 CREATE INDEX finished_jobs_queue_id ON ONLY legwork.finished_jobs USING btree (queue, id) WHERE (queue <> 'default'::text);
-
-CREATE INDEX finished_jobs_serial_key_id ON ONLY legwork.finished_jobs USING btree (serial_key, id) WHERE (serial_key IS NOT NULL);
 
 CREATE INDEX finished_jobs_state_id ON ONLY legwork.finished_jobs USING btree (state, id) WHERE (state <> 'completed'::legwork.job_state);
 
@@ -510,7 +506,7 @@ CREATE OR REPLACE FUNCTION legwork.flag_value(flags jsonb, name text)
  IMMUTABLE PARALLEL SAFE
 RETURN (SELECT substr(key.key, (length(flag_value.name) + 2)) AS substr FROM jsonb_object_keys(flag_value.flags) key(key) WHERE starts_with(key.key, (flag_value.name || ':'::text)) LIMIT 1)
 
-CREATE OR REPLACE FUNCTION legwork.give_back_jobs(worker text)
+CREATE OR REPLACE FUNCTION legwork.give_back_jobs(worker text, job_ids bigint[] DEFAULT NULL::bigint[])
  RETURNS integer
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -524,10 +520,11 @@ begin
   with returned as (
     update graphile_worker._private_jobs j
     set locked_at = null, locked_by = null, attempts = greatest(0, j.attempts - 1), run_at = greatest(j.run_at, now())
-    where j.locked_by = worker
-    returning j.id
+    where j.locked_by = worker and (job_ids is null or j.id = any (job_ids))
+    returning j.id, j.job_queue_id
   ), unlocked as (
-    update graphile_worker._private_job_queues q set locked_at = null, locked_by = null where q.locked_by = worker
+    update graphile_worker._private_job_queues q set locked_at = null, locked_by = null
+    where q.locked_by = worker and (job_ids is null or q.id in (select r.job_queue_id from returned r))
   )
   select count(*) into v_count from returned;
   if v_count > 0 then
@@ -687,13 +684,26 @@ BEGIN ATOMIC
            WHERE (NOT (EXISTS ( SELECT
                     FROM graphile_worker._private_tasks t
                    WHERE (t.identifier = d.name)))) ON CONFLICT DO NOTHING;
- INSERT INTO legwork.task_definitions AS t (name, description, queue, payload_schema, result_schema)  SELECT d.name,
-             d.description,
-             COALESCE(d.queue, 'default'::text) AS "coalesce",
-             d.payload_schema,
-             d.result_schema
-            FROM jsonb_to_recordset(register_tasks.definitions) d(name text, description text, queue text, payload_schema jsonb, result_schema jsonb)
-           ORDER BY d.name ON CONFLICT(name) DO UPDATE SET description = excluded.description, queue = excluded.queue, payload_schema = excluded.payload_schema, result_schema = excluded.result_schema, updated_at = now()
+ INSERT INTO legwork.task_definitions AS t (name, description, queue, payload_schema, result_schema)  SELECT (d.value ->> 'name'::text),
+                 CASE
+                     WHEN (d.value ? 'description'::text) THEN (d.value ->> 'description'::text)
+                     ELSE k.description
+                 END AS description,
+                 CASE
+                     WHEN (d.value ? 'queue'::text) THEN COALESCE((d.value ->> 'queue'::text), 'default'::text)
+                     ELSE COALESCE(k.queue, 'default'::text)
+                 END AS "coalesce",
+                 CASE
+                     WHEN (d.value ? 'payload_schema'::text) THEN NULLIF((d.value -> 'payload_schema'::text), 'null'::jsonb)
+                     ELSE k.payload_schema
+                 END AS payload_schema,
+                 CASE
+                     WHEN (d.value ? 'result_schema'::text) THEN NULLIF((d.value -> 'result_schema'::text), 'null'::jsonb)
+                     ELSE k.result_schema
+                 END AS result_schema
+            FROM (jsonb_array_elements(register_tasks.definitions) d(value)
+              LEFT JOIN legwork.task_definitions k ON ((k.name = (d.value ->> 'name'::text))))
+           ORDER BY (d.value ->> 'name'::text) ON CONFLICT(name) DO UPDATE SET description = excluded.description, queue = excluded.queue, payload_schema = excluded.payload_schema, result_schema = excluded.result_schema, updated_at = now()
    WHERE ((((t.description IS DISTINCT FROM excluded.description) OR (t.queue IS DISTINCT FROM excluded.queue)) OR (t.payload_schema IS DISTINCT FROM excluded.payload_schema)) OR (t.result_schema IS DISTINCT FROM excluded.result_schema));
 END
 
@@ -767,20 +777,6 @@ begin
   return null;
 end $function$
 
-CREATE OR REPLACE FUNCTION legwork.tg_jobs__decide_retry()
- RETURNS trigger
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-begin
-  if exists (select from legwork.reported_failures() o where o.id = new.id and o.is_final) then
-    -- As permanently_fail_jobs does it: the job is kept, is not fetched again, and all its attempts are there for a retry.
-    new.attempts := new.max_attempts;
-  end if;
-  return new;
-end $function$
-
 CREATE OR REPLACE FUNCTION legwork.tg_jobs__record_attempt()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -793,9 +789,10 @@ declare
   v_has_failed boolean := new.locked_at is null and new.attempts >= new.max_attempts;
   -- Releasing a stale lock moves run_at to now at most; failing always moves it ahead.
   v_lost boolean := v_attempt_ended and new.run_at <= now();
+  v_pointless boolean := false;
   v_task text;
   v_queue text;
-  v_outcome record;
+  v_failure record;
 begin
   if v_had_failed and not v_has_failed then
     delete from legwork.finished_jobs where id = new.id;
@@ -808,39 +805,49 @@ begin
   from graphile_worker._private_tasks t
   left join legwork.task_definitions d on d.name = t.identifier
   where t.id = new.task_id;
-  select * into v_outcome from legwork.reported_failures() o where o.id = new.id and v_attempt_ended;
+  select * into v_failure from legwork.reported_failures() f where f.id = new.id and v_attempt_ended;
 
-  if v_attempt_ended and new.job_queue_id is not null then
-    perform legwork.wake_workers(1);
-  end if;
   if v_attempt_ended then
+    -- The worker says that another attempt is pointless, as with a payload that does not fit.
+    v_pointless := coalesce(v_failure.is_final, false) and not v_has_failed;
+    v_has_failed := v_has_failed or v_pointless;
     insert into legwork.failed_attempts (
       job_id, attempt, task, queue, error_name, error_message, error_stack, error_code, started_at, failed_at, retry_at,
       worker, tenant, correlation_id
     ) values (
       new.id, old.attempts, v_task, v_queue,
-      case when v_lost then 'WorkerLost' else v_outcome.error_name end,
+      case when v_lost then 'WorkerLost' else v_failure.error_name end,
       case when v_lost then 'The worker did not finish this attempt and its lock was released.' else new.last_error end,
-      v_outcome.error_stack, v_outcome.error_code, coalesce(v_outcome.started_at, old.locked_at),
-      coalesce(v_outcome.finished_at, clock_timestamp()), case when not v_has_failed then new.run_at end, old.locked_by,
+      v_failure.error_stack, v_failure.error_code, coalesce(v_failure.started_at, old.locked_at),
+      coalesce(v_failure.finished_at, clock_timestamp()), case when not v_has_failed then new.run_at end, old.locked_by,
       case when new.flags is not null then legwork.flag_value(new.flags, 'tenant') end,
       case when new.flags is not null then legwork.flag_value(new.flags, 'correlation') end
     );
+    if new.job_queue_id is not null then
+      perform legwork.wake_workers(1);
+    end if;
   end if;
 
-  if v_has_failed and not v_had_failed then
+  -- An attempt that ended for good has written this row before it makes the update below, which comes by here again.
+  if v_has_failed and not v_had_failed and not exists (select from legwork.finished_jobs f where f.id = new.id) then
     insert into legwork.finished_jobs (
       id, task, queue, state, priority, attempts, max_attempts, payload, error, run_at, created_at, started_at,
       finished_at, worker, job_key, serial_key, tenant, correlation_id, parent_id
     ) values (
       new.id, v_task, v_queue, 'failed', new.priority, old.attempts, new.max_attempts, new.payload, new.last_error,
-      old.run_at, new.created_at, coalesce(v_outcome.started_at, old.locked_at),
-      coalesce(v_outcome.finished_at, clock_timestamp()), old.locked_by, new.key,
+      old.run_at, new.created_at, coalesce(v_failure.started_at, old.locked_at),
+      coalesce(v_failure.finished_at, clock_timestamp()), old.locked_by, new.key,
       (select q.queue_name from graphile_worker._private_job_queues q where q.id = new.job_queue_id),
       case when new.flags is not null then legwork.flag_value(new.flags, 'tenant') end,
       case when new.flags is not null then legwork.flag_value(new.flags, 'correlation') end,
       case when new.flags is not null then legwork.parent_of(new.flags) end
     );
+  end if;
+
+  if v_pointless then
+    -- As permanently_fail_jobs does it: the job is kept, is not fetched again, and all its attempts are there for a retry. Not in
+    -- a trigger before the update: that would lock every row that is fetched a second time.
+    update graphile_worker._private_jobs j set attempts = j.max_attempts where j.id = new.id;
   end if;
   return null;
 end $function$
@@ -941,8 +948,6 @@ end $function$
 -- not for everybody
 
 -- triggers
-
-CREATE TRIGGER _legwork_decide_retry BEFORE UPDATE ON graphile_worker._private_jobs FOR EACH ROW WHEN (old.locked_at IS NOT NULL AND new.locked_at IS NULL AND new.attempts >= old.attempts) EXECUTE FUNCTION legwork.tg_jobs__decide_retry();
 
 CREATE TRIGGER _legwork_record_attempt AFTER UPDATE ON graphile_worker._private_jobs FOR EACH ROW WHEN (old.locked_at IS NOT NULL AND new.locked_at IS NULL AND new.attempts >= old.attempts OR (old.locked_at IS NULL AND old.attempts >= old.max_attempts) IS DISTINCT FROM (new.locked_at IS NULL AND new.attempts >= new.max_attempts)) EXECUTE FUNCTION legwork.tg_jobs__record_attempt();
 

@@ -47,13 +47,25 @@ export class LegworkError extends Error {
   }
 }
 
-/** A payload that its task's schema refuses. The job that carries it fails at once and is not retried. */
+/** Marks an error that no other attempt can mend. A registered symbol, so that two copies of this module agree. */
+const POINTLESS = Symbol.for("legwork.pointless");
+
+/**
+ * A payload that its task cannot work with. The job that carries it fails at once and is not retried. A task may throw it too, for
+ * what a schema cannot say.
+ */
 export class PayloadError extends LegworkError {
   override readonly name = "PayloadError";
+  readonly [POINTLESS] = true;
 
   constructor(message: string, options: { hint?: string; cause?: unknown } = {}) {
     super("LW422", message, options);
   }
+}
+
+/** Whether another attempt after this error would be pointless. */
+export function isPointless(error: Error): boolean {
+  return POINTLESS in error;
 }
 
 export function isErrorCode(value: unknown): value is ErrorCode {

@@ -8,7 +8,14 @@ describe("configuration", () => {
   it("comes from flags, then the environment, then the file, then the defaults", async () => {
     const directory = await directoryOf({ "legwork.config.ts": FILE });
     const { config } = await loadConfig({ port: 3 }, { LEGWORK_PORT: "2", LEGWORK_CONCURRENCY: "2" }, directory);
-    expect(config).toMatchObject({ port: 3, concurrency: 2, crontab: "from-file", dataDir: ".legwork", host: "127.0.0.1", shutdownTimeout: 2_000 });
+    expect(config).toMatchObject({
+      port: 3,
+      concurrency: 2,
+      crontab: "from-file",
+      dataDir: ".legwork",
+      host: "127.0.0.1",
+      shutdownTimeout: 2_000,
+    });
     expect(Object.isFrozen(config)).toBe(true);
   });
 
@@ -26,7 +33,10 @@ describe("configuration", () => {
     [{ shutdownTimeout: "soon" }, {}, "--shutdown-timeout: 'soon' is not a duration"],
   ])("that is wrong names its origin: %j %j", async (flags, environment, message) => {
     const directory = await directoryOf({});
-    await expect(loadConfig(flags, environment, directory)).rejects.toMatchObject({ code: "LW514", message: expect.stringContaining(message) });
+    await expect(loadConfig(flags, environment, directory)).rejects.toMatchObject({
+      code: "LW514",
+      message: expect.stringContaining(message),
+    });
   });
 
   it.each([
@@ -35,6 +45,9 @@ describe("configuration", () => {
     ["export default {", "cannot be read"],
   ])("file %j is refused", async (content, message) => {
     const directory = await directoryOf({ "legwork.config.ts": content });
-    await expect(loadConfig({}, {}, directory)).rejects.toMatchObject({ code: "LW514", message: expect.stringContaining(message) });
+    await expect(loadConfig({}, {}, directory)).rejects.toMatchObject({
+      code: "LW514",
+      message: expect.stringContaining(message),
+    });
   });
 });

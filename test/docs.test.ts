@@ -9,7 +9,9 @@ const read = (path: string): Promise<string> => readFile(new URL(`../${path}`, i
 
 it("docs/errors.md lists every code with its meaning, status and exit code", async () => {
   const rows = [...(await read("docs/errors.md")).matchAll(/^\| (LW\d+) \| (.+?) \| (\d+) \| (\d) \|$/gm)];
-  const listed = Object.fromEntries(rows.map(([, code, title, status, exitCode]) => [code, { title, status: Number(status), exitCode: Number(exitCode) }]));
+  const listed = Object.fromEntries(
+    rows.map(([, code, title, status, exitCode]) => [code, { title, status: Number(status), exitCode: Number(exitCode) }]),
+  );
   expect(listed).toEqual(ERRORS);
 });
 
@@ -17,7 +19,8 @@ it("docs/dependencies.md has a line for every dependency and for nothing else", 
   const manifest = JSON.parse(await read("package.json"));
   const names = Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies, ...manifest.devDependencies });
   const listed = [...(await read("docs/dependencies.md")).matchAll(/^\| `([^`]+)` \|/gm)].map((match) => match[1]);
-  expect(listed.toSorted()).toEqual(names.toSorted());
+  expect(new Set(listed)).toEqual(new Set(names));
+  expect(listed).toHaveLength(names.length);
 });
 
 it("docs/configuration.md names every variable and its flag", async () => {
@@ -39,6 +42,7 @@ describe("the SQL of the documentation runs", () => {
     );
     const blocks = [...(await read(path)).matchAll(/```sql\n([\s\S]+?)```/g)].map((match) => match[1] ?? "");
     expect(blocks.length).toBeGreaterThan(0);
-    for (const block of blocks) await database.pool.query(block.replace("insert into users …;", "insert into users values (1, 'a@b.c');"));
+    for (const block of blocks)
+      await database.pool.query(block.replace("insert into users …;", "insert into users values (1, 'a@b.c');"));
   });
 });

@@ -32,12 +32,17 @@ function up(dataDir: string, environment: Record<string, string> = {}, ...flags:
 }
 
 const readyOf = (dataDir: string): Promise<Ready> =>
-  until(`${dataDir}/ready.json is there`, () => {
-    const path = join(dataDir, "ready.json");
-    return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as Ready) : undefined;
-  }, 30_000);
+  until(
+    `${dataDir}/ready.json is there`,
+    () => {
+      const path = join(dataDir, "ready.json");
+      return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as Ready) : undefined;
+    },
+    30_000,
+  );
 
-const exitOf = (child: ChildProcess): Promise<number | null> => new Promise((resolve) => child.once("exit", (code) => resolve(code)));
+const exitOf = (child: ChildProcess): Promise<number | null> =>
+  new Promise((resolve) => child.once("exit", (code) => resolve(code)));
 
 async function sql(ready: Ready, text: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
   const client = new pg.Client({ connectionString: ready.databaseUrl });
@@ -90,13 +95,19 @@ describe("legwork up with a Postgres of its own", () => {
   });
 
   it("clones and reads a real repository within seconds of its start", async () => {
-    const done = await until("both jobs have ended", async () => {
-      const { jobs } = (await graphql(ready, "{ jobs(first: 50) { nodes { id task state result } } }")) as unknown as {
-        jobs: { nodes: { task: string; state: string; result: Record<string, unknown> }[] };
-      };
-      const ended = jobs.nodes.filter((job) => ["project_processing", "skills_extraction"].includes(job.task) && job.state === "completed");
-      return ended.length >= 2 ? ended : undefined;
-    }, 20_000);
+    const done = await until(
+      "both jobs have ended",
+      async () => {
+        const { jobs } = (await graphql(ready, "{ jobs(first: 50) { nodes { id task state result } } }")) as unknown as {
+          jobs: { nodes: { task: string; state: string; result: Record<string, unknown> }[] };
+        };
+        const ended = jobs.nodes.filter(
+          (job) => ["project_processing", "skills_extraction"].includes(job.task) && job.state === "completed",
+        );
+        return ended.length >= 2 ? ended : undefined;
+      },
+      20_000,
+    );
     expect(done.find((job) => job.task === "project_processing")?.result).toMatchObject({ planFile: "PLAN.md" });
     expect((await sql(ready, "select count(*)::int as tasks from projects.tasks"))[0]?.tasks).toBeGreaterThan(0);
     const listed = await legwork(["jobs", "--task", "project_processing", "--data-dir", dataDir]);
@@ -106,9 +117,15 @@ describe("legwork up with a Postgres of its own", () => {
   it("runs a job typed in psql, and GraphQL shows it completed with its timings", async () => {
     await sql(ready, "create table if not exists sessions (id int, created_at timestamptz)");
     await sql(ready, "insert into sessions values (1, now() - interval '40 days'), (2, now())");
-    const [added] = await sql(ready, `select id from graphile_worker.add_job('retention/expire', '{"table": "sessions", "olderThan": "30 days"}')`);
+    const [added] = await sql(
+      ready,
+      `select id from graphile_worker.add_job('retention/expire', '{"table": "sessions", "olderThan": "30 days"}')`,
+    );
     const job = await until("it has completed", async () => {
-      const { job: found } = (await graphql(ready, `{ job(id: "${String(added?.id)}") { state result startedAt finishedAt } }`)) as unknown as {
+      const { job: found } = (await graphql(
+        ready,
+        `{ job(id: "${String(added?.id)}") { state result startedAt finishedAt } }`,
+      )) as unknown as {
         job: { state: string; result: unknown; startedAt: string; finishedAt: string };
       };
       return found.state === "completed" ? found : undefined;
@@ -132,11 +149,17 @@ describe("legwork up with a Postgres of its own", () => {
     await exit;
     child = up(dataDir);
     const old = ready.pid;
-    ready = await until("it is ready again", async () => {
-      const now = await readyOf(dataDir);
-      return now.pid === old ? undefined : now;
-    }, 30_000);
-    const after = await sql(ready, "select id, state, result from legwork.finished_jobs where id = any ($1) order by id", [before.map((row) => row.id)]);
+    ready = await until(
+      "it is ready again",
+      async () => {
+        const now = await readyOf(dataDir);
+        return now.pid === old ? undefined : now;
+      },
+      30_000,
+    );
+    const after = await sql(ready, "select id, state, result from legwork.finished_jobs where id = any ($1) order by id", [
+      before.map((row) => row.id),
+    ]);
     expect(after).toEqual(before);
     expect(await sql(ready, "select state from legwork.jobs where id = $1", [waiting?.id])).toEqual([{ state: "scheduled" }]);
   });

@@ -3,8 +3,16 @@ import { styleText } from "node:util";
 import type { JobState } from "../jobs/read-jobs.ts";
 
 const STATE_COLORS: Record<JobState, Parameters<typeof styleText>[0]> = {
-  scheduled: "cyan", pending: "white", blocked: "yellow", paused: "yellow", running: "blue", retrying: "yellow",
-  completed: "green", failed: "red", cancelled: "gray", expired: "gray",
+  scheduled: "cyan",
+  pending: "white",
+  blocked: "yellow",
+  paused: "yellow",
+  running: "blue",
+  retrying: "yellow",
+  completed: "green",
+  failed: "red",
+  cancelled: "gray",
+  expired: "gray",
 };
 
 export function colorState(state: JobState): string {
@@ -21,8 +29,23 @@ export function printTable(head: readonly string[], rows: readonly (readonly str
     head: head.map((title) => color("bold", title)),
     style: { head: [], border: [], compact: true, "padding-left": 0, "padding-right": 2 },
     chars: Object.fromEntries(
-      ["top", "top-mid", "top-left", "top-right", "bottom", "bottom-mid", "bottom-left", "bottom-right", "left", "left-mid",
-        "mid", "mid-mid", "right", "right-mid", "middle"].map((name) => [name, ""]),
+      [
+        "top",
+        "top-mid",
+        "top-left",
+        "top-right",
+        "bottom",
+        "bottom-mid",
+        "bottom-left",
+        "bottom-right",
+        "left",
+        "left-mid",
+        "mid",
+        "mid-mid",
+        "right",
+        "right-mid",
+        "middle",
+      ].map((name) => [name, ""]),
     ),
   });
   table.push(...rows.map((row) => [...row]));

@@ -16,8 +16,23 @@ const GRAPHILE_WORKER_SCHEMA = 20;
 /** What our SQL touches of graphile-worker's private tables. */
 const GRAPHILE_WORKER_COLUMNS = {
   _private_jobs: [
-    "id", "job_queue_id", "task_id", "payload", "priority", "run_at", "attempts", "max_attempts", "last_error",
-    "created_at", "updated_at", "key", "locked_at", "locked_by", "revision", "flags", "is_available",
+    "id",
+    "job_queue_id",
+    "task_id",
+    "payload",
+    "priority",
+    "run_at",
+    "attempts",
+    "max_attempts",
+    "last_error",
+    "created_at",
+    "updated_at",
+    "key",
+    "locked_at",
+    "locked_by",
+    "revision",
+    "flags",
+    "is_available",
   ],
   _private_job_queues: ["id", "queue_name", "locked_at", "locked_by", "is_available"],
   _private_tasks: ["id", "identifier"],
@@ -42,7 +57,7 @@ export interface MigrationResult {
 /**
  * The directory of the numbered migrations: beside `src/` in a checkout, beside `dist/` in the published package.
  */
-export function migrationsDirectory(): string {
+function migrationsDirectory(): string {
   let directory = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(directory, "sql", "000001_history.sql"))) {
     const parent = dirname(directory);
@@ -55,7 +70,7 @@ export function migrationsDirectory(): string {
 export function readMigrations(directory: string = migrationsDirectory()): Migration[] {
   return readdirSync(directory)
     .filter((file) => /^\d{6}_.+\.sql$/.test(file))
-    .sort()
+    .toSorted()
     .map((file) => {
       const sql = readFileSync(join(directory, file), "utf8");
       return {
@@ -88,7 +103,9 @@ export async function migrate(pool: Pool, log: Logger, migrations: Migration[] =
     for (const migration of pending) {
       await client.query(migration.sql);
       await client.query("insert into legwork.migrations (id, name, checksum) values ($1, $2, $3)", [
-        migration.id, migration.name, migration.checksum,
+        migration.id,
+        migration.name,
+        migration.checksum,
       ]);
       log.info({ migration: migration.name }, "Migrated.");
     }
@@ -119,7 +136,9 @@ async function assertGraphileWorker(pool: Pool, client: PoolClient): Promise<voi
       "select from pg_catalog.pg_tables where schemaname = 'graphile_worker' and tablename = 'migrations'",
     );
     if (found.length === 0) return null;
-    const { rows: [latest] } = await client.query("select coalesce(max(id), 0) as id from graphile_worker.migrations");
+    const {
+      rows: [latest],
+    } = await client.query("select coalesce(max(id), 0) as id from graphile_worker.migrations");
     return latest.id;
   };
   if ((await installed()) === null) {
@@ -132,9 +151,10 @@ async function assertGraphileWorker(pool: Pool, client: PoolClient): Promise<voi
       "LW510",
       `The schema graphile_worker is at migration ${schema}; Legwork is made for graphile-worker 0.18.0 with migration ${GRAPHILE_WORKER_SCHEMA}.`,
       {
-        hint: (schema ?? 0) < GRAPHILE_WORKER_SCHEMA
-          ? "Upgrade your workers to graphile-worker 0.18.0, run `npx graphile-worker@0.18.0 --schema-only`, then try again."
-          : "Install a version of Legwork that is made for your graphile-worker.",
+        hint:
+          (schema ?? 0) < GRAPHILE_WORKER_SCHEMA
+            ? "Upgrade your workers to graphile-worker 0.18.0, run `npx graphile-worker@0.18.0 --schema-only`, then try again."
+            : "Install a version of Legwork that is made for your graphile-worker.",
       },
     );
   }
@@ -175,9 +195,13 @@ async function pendingMigrations(client: PoolClient, migrations: Migration[]): P
   for (const applied of rows) {
     const known = migrations.find((migration) => migration.id === applied.id);
     if (known === undefined) {
-      throw new LegworkError("LW511", `The database has migration ${applied.name}, which this version of Legwork does not know.`, {
-        hint: "It was migrated by a newer version. Install that version, or a newer one.",
-      });
+      throw new LegworkError(
+        "LW511",
+        `The database has migration ${applied.name}, which this version of Legwork does not know.`,
+        {
+          hint: "It was migrated by a newer version. Install that version, or a newer one.",
+        },
+      );
     }
     if (known.checksum !== applied.checksum) {
       throw new LegworkError("LW511", `Migration ${applied.name} is not the one that was applied to the database.`, {

@@ -1,6 +1,7 @@
 import pg from "pg";
 import { isErrorCode, LegworkError, toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import { types } from "./parse-timestamp.ts";
 
 export type Pool = pg.Pool;
 export type PoolClient = pg.PoolClient;
@@ -27,6 +28,7 @@ export function createPool(databaseUrl: string, options: { log: Logger; max?: nu
     max: options.max ?? 10,
     application_name: options.name ?? "legwork",
     connectionTimeoutMillis: 10_000,
+    types,
   });
   const onError = (error: Error): void => options.log.warn({ err: error }, "A database connection was lost.");
   pool.on("error", onError);

@@ -13,12 +13,15 @@ import type { Pool, PoolClient, Queryable } from "./pool.ts";
 export type SqlTag = <Row = any>(strings: TemplateStringsArray, ...values: unknown[]) => Promise<Row[]>;
 
 export interface Sql extends SqlTag {
+  /** Runs a statement whose text is made at run time; its values are `$1`, `$2` … in it. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- the caller knows what it selects
+  query<Row = any>(text: string, values?: unknown[]): Promise<Row[]>;
   /** Runs `work` in one transaction: commits when it returns, rolls back when it throws. */
   transaction<T>(work: (sql: SqlTag, client: PoolClient) => Promise<T>): Promise<T>;
 }
 
 /** The tag over one connection, or over a pool, where every statement may run on another connection. */
-export function sqlTag(target: Queryable): SqlTag {
+function sqlTag(target: Queryable): SqlTag {
   return async (strings, ...values) => {
     const text = strings.reduce((left, right, index) => `${left}$${index}${right}`);
     const { rows } = await target.query(text, values);
@@ -45,6 +48,7 @@ export function createSql(pool: Pool, context: Readonly<Record<string, string>> 
   };
   const tag: SqlTag = (strings, ...values) => withClient((client) => sqlTag(client)(strings, ...values));
   return Object.assign(tag, {
+    query: (text: string, values: unknown[] = []) => withClient(async (client) => (await client.query(text, values)).rows),
     transaction: <T>(work: (sql: SqlTag, client: PoolClient) => Promise<T>): Promise<T> =>
       withClient(async (client) => {
         await client.query("begin");

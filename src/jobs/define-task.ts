@@ -36,7 +36,7 @@ export interface TaskContext {
    * Enqueues a job that carries this job's correlation id and tenant and names it as its parent. It is on its way at once,
    * whatever becomes of this job; to enqueue within a transaction, pass its client.
    */
-  enqueue(task: string, payload?: unknown, options?: EnqueueOptions, client?: Queryable): Promise<string>;
+  readonly enqueue: (task: string, payload?: unknown, options?: EnqueueOptions, client?: Queryable) => Promise<string>;
 }
 
 export interface TaskDefinition<P extends z.ZodType, R extends z.ZodType> {
@@ -63,7 +63,7 @@ export interface Task<P extends z.ZodType = z.ZodType, R extends z.ZodType = z.Z
 }
 
 // oxlint-disable-next-line typescript/no-explicit-any -- a list of tasks mixes payloads and results of every type
-export type AnyTask = Task<any, any>;
+type AnyTask = Task<any, any>;
 
 const definitionSchema = z.strictObject({
   description: z.string().optional(),
@@ -94,7 +94,7 @@ export function defineTask<P extends z.ZodType = z.ZodUnknown, R extends z.ZodTy
         hint: "Start it with `legwork worker` in place of graphile-worker.",
       }),
     );
-  return Object.assign(task, { [DEFINITION]: definition }) as Task<P, R>;
+  return Object.assign(task, { [DEFINITION]: definition });
 }
 
 /** The definition behind a task, or undefined for a plain graphile-worker task function. */

@@ -101,8 +101,16 @@ export async function enqueueOn(
       `select legwork.enqueue_on($1::regclass, $2::text[], $3, payload => $4::jsonb, columns => $5, job_key => $6,
          serial_key => $7, key_column => $8, tenant_column => $9, priority => $10, max_attempts => $11)`,
       [
-        table, events, task, options.payload === undefined ? null : JSON.stringify(options.payload), options.columns,
-        options.jobKey, options.serialKey, options.keyColumn ?? "id", options.tenantColumn, options.priority,
+        table,
+        events,
+        task,
+        options.payload === undefined ? null : JSON.stringify(options.payload),
+        options.columns,
+        options.jobKey,
+        options.serialKey,
+        options.keyColumn ?? "id",
+        options.tenantColumn,
+        options.priority,
         options.maxAttempts,
       ],
     );
@@ -139,7 +147,10 @@ async function assertPayloads(client: Queryable, jobs: readonly { task: string; 
       parsePayload(schemas.get(job.task), job.payload ?? {}, job.task);
     } catch (error) {
       if (jobs.length === 1 || !(error instanceof LegworkError)) throw error;
-      throw new LegworkError(error.code, `Job ${index + 1} of ${jobs.length}: ${error.message}`, { hint: error.hint, cause: error });
+      throw new LegworkError(error.code, `Job ${index + 1} of ${jobs.length}: ${error.message}`, {
+        hint: error.hint,
+        cause: error,
+      });
     }
   }
 }

@@ -3,7 +3,16 @@ import { LegworkError } from "../errors.ts";
 
 /** The states of a job, in the order of its life; the values of `legwork.job_state`. */
 export const JOB_STATES = [
-  "scheduled", "pending", "blocked", "paused", "running", "retrying", "completed", "failed", "cancelled", "expired",
+  "scheduled",
+  "pending",
+  "blocked",
+  "paused",
+  "running",
+  "retrying",
+  "completed",
+  "failed",
+  "cancelled",
+  "expired",
 ] as const;
 export type JobState = (typeof JOB_STATES)[number];
 
@@ -58,12 +67,12 @@ export interface JobFilter {
 }
 
 /** The states that a job does not leave by itself. */
-const ENDED: readonly JobState[] = ["completed", "failed", "cancelled", "expired"];
+const ENDED: ReadonlySet<JobState> = new Set(["completed", "failed", "cancelled", "expired"]);
 
 /** Jobs that match, newest first. */
 export async function listJobs(client: Queryable, filter: JobFilter): Promise<JobRow[]> {
   // A state is computed for a waiting job and stored for an ended one; said in this way the planner reads only one side.
-  const side = filter.state === undefined ? "" : `and finished_at is ${ENDED.includes(filter.state) ? "not null" : "null"}`;
+  const side = filter.state === undefined ? "" : `and finished_at is ${ENDED.has(filter.state) ? "not null" : "null"}`;
   const { rows } = await client.query(
     `select * from legwork.jobs
      where ($1::legwork.job_state is null or state = $1) and ($2::text is null or task = $2)
@@ -78,9 +87,13 @@ export async function listJobs(client: Queryable, filter: JobFilter): Promise<Jo
 /** One job with its attempts, oldest first. Throws LW404 for an id that no job has or whose history has been dropped. */
 export async function getJob(client: Queryable, id: string): Promise<JobRow & { attempt_list: AttemptRow[] }> {
   if (!/^\d{1,18}$/.test(id)) throw new LegworkError("LW400", `'${id}' is not a job id.`, { hint: "Ids are whole numbers." });
-  const { rows: [job] } = await client.query("select * from legwork.jobs where id = $1", [id]);
+  const {
+    rows: [job],
+  } = await client.query("select * from legwork.jobs where id = $1", [id]);
   if (job === undefined) {
-    throw new LegworkError("LW404", `There is no job ${id}.`, { hint: "Finished jobs are kept for the setting history_retention." });
+    throw new LegworkError("LW404", `There is no job ${id}.`, {
+      hint: "Finished jobs are kept for the setting history_retention.",
+    });
   }
   const attempts = await client.query(
     `select attempt, state, error_name, error_message, error_stack, error_code, started_at, finished_at, retry_at, worker

@@ -7,9 +7,9 @@ import type { Queryable } from "../db/pool.ts";
 export class DatabaseClock {
   #offset = 0;
 
-  /** Milliseconds since 1970, with fractions. */
+  /** Milliseconds since 1970, to the microsecond, which is as fine as Postgres stores. */
   now(): number {
-    return performance.timeOrigin + performance.now() + this.#offset;
+    return Math.round((performance.timeOrigin + performance.now() + this.#offset) * 1_000) / 1_000;
   }
 
   /** Takes the database's time, read somewhere between two moments of `performance.now()`. */

@@ -60,11 +60,17 @@ export class Lease {
     try {
       const before = performance.now();
       const beat = await pool.query("select legwork.worker_beat($1, $2, $3, $4, $5, $6) as now", [
-        workerId, hostname(), process.pid, concurrency, tasks, [...running],
+        workerId,
+        hostname(),
+        process.pid,
+        concurrency,
+        tasks,
+        [...running],
       ]);
       clock.observe(beat.rows[0].now, before, performance.now());
       const { rows } = await pool.query("select worker, jobs from legwork.recover_jobs()");
-      for (const { worker, jobs } of rows) log.warn({ event: "worker_lost", worker, jobs }, "A worker is gone; its jobs were given back.");
+      for (const { worker, jobs } of rows)
+        log.warn({ event: "worker_lost", worker, jobs }, "A worker is gone; its jobs were given back.");
       if (performance.now() - this.#lastMaintenance > MAINTENANCE_INTERVAL_MS) {
         this.#lastMaintenance = performance.now();
         await pool.query("select legwork.maintain_history()");

@@ -62,20 +62,20 @@ async function readDirectory(directory: string, log: Logger): Promise<Record<str
   }
 }
 
-/** What `legwork.register_tasks` is told. Plain tasks are known by name only. */
+/** What `legwork.register_tasks` is told. Plain tasks are known by name only; null takes away what an earlier version said. */
 export function describeTasks(tasks: ReadonlyMap<string, LoadedTask>): Record<string, unknown>[] {
   return [...tasks.values()].map(({ name, definition }) => ({
     name,
-    description: definition?.description,
-    queue: definition?.queue,
+    description: definition?.description ?? null,
+    queue: definition?.queue ?? null,
     payload_schema: toJsonSchema(definition?.payload, "input"),
     result_schema: toJsonSchema(definition?.result, "output"),
   }));
 }
 
 function toJsonSchema(schema: z.ZodType | undefined, io: "input" | "output"): unknown {
-  if (schema === undefined) return undefined;
+  if (schema === undefined) return null;
   // What JSON Schema cannot say (a transform, a refinement) is left open; zod still checks it when the job runs.
-  const { $schema, ...described } = z.toJSONSchema(schema, { io, unrepresentable: "any" });
+  const { $schema: _dialect, ...described } = z.toJSONSchema(schema, { io, unrepresentable: "any" });
   return described;
 }

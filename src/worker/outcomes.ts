@@ -1,5 +1,5 @@
 import type { Pool } from "../db/pool.ts";
-import { PayloadError } from "../errors.ts";
+import { isPointless } from "../errors.ts";
 
 /**
  * The largest result that is kept whole (bytes of JSON). A result is for reading beside its job; larger ones belong in a
@@ -66,7 +66,10 @@ export class Outcomes {
         return this.#complete(statement, values[0] as string[]);
       case "fail_job":
       case "fail_job_q":
-        return this.#fail(statement, (JSON.parse(values[1] as string) as { jobId: string }[]).map((spec) => spec.jobId));
+        return this.#fail(
+          statement,
+          (JSON.parse(values[1] as string) as { jobId: string }[]).map((spec) => spec.jobId),
+        );
       default:
         return statement;
     }
@@ -123,7 +126,8 @@ function withSettings(statement: Statement, settings: Readonly<Record<string, st
   const first = statement.values.length + 1;
   const calls = names.map((name, index) => `set_config('${name}', $${first + index}, true)`).join(", ");
   const text = statement.text.replace(/\bwhere id = /, `where (select concat(${calls})) is not null and id = `);
-  if (text === statement.text) throw new Error(`graphile-worker's statement '${statement.name}' is not the one Legwork is made for.`);
+  if (text === statement.text)
+    throw new Error(`graphile-worker's statement '${statement.name}' is not the one Legwork is made for.`);
   // A statement of its own to the server, and so to node-postgres, which prepares by name.
   return { ...statement, name: `${statement.name}+outcomes`, text, values: [...statement.values, ...Object.values(settings)] };
 }
@@ -137,8 +141,8 @@ function describeFailure(id: string, { startedAt, finishedAt, error }: Outcome):
     finished: finishedAt,
     name: error?.name,
     stack: error?.stack?.slice(0, STACK_LIMIT),
-    code: code === undefined || code === null ? undefined : String(code),
-    final: error instanceof PayloadError ? true : undefined,
+    code: typeof code === "string" || typeof code === "number" ? String(code) : undefined,
+    final: error !== undefined && isPointless(error) ? true : undefined,
   };
 }
 
@@ -151,11 +155,10 @@ export function resultToJson(result: unknown): string | undefined {
   if (result === undefined) return undefined;
   const json: string | undefined = JSON.stringify(result);
   if (json === undefined) return undefined;
-  const bytes = Buffer.byteLength(json);
-  if (bytes > RESULT_LIMIT) {
-    return storable(JSON.stringify({ "legwork:cut": { bytes, start: json.slice(0, 1_000).toWellFormed() } }));
-  }
-  return storable(json);
+  // A character has three bytes at most, so that small results need not be measured.
+  const bytes = json.length * 3 <= RESULT_LIMIT ? 0 : Buffer.byteLength(json);
+  if (bytes <= RESULT_LIMIT) return storable(json);
+  return storable(JSON.stringify({ "legwork:cut": { bytes, start: json.slice(0, 1_000).toWellFormed() } }));
 }
 
 /** JSON knows characters that Postgres's text does not: NUL and halves of surrogate pairs become the replacement character. */

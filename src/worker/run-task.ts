@@ -1,10 +1,10 @@
 import type { Job, JobHelpers, Task as PlainTask } from "graphile-worker";
-import type { Pool, Queryable } from "../db/pool.ts";
+import type { Pool } from "../db/pool.ts";
 import { createSql, type Sql } from "../db/sql.ts";
 import { LegworkError, toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { describeIssues, parsePayload, type RunningJob, type TaskContext } from "../jobs/define-task.ts";
-import { enqueue, type EnqueueOptions } from "../jobs/enqueue.ts";
+import { enqueue } from "../jobs/enqueue.ts";
 import type { DatabaseClock } from "./clock.ts";
 import type { LoadedTask } from "./load-tasks.ts";
 import { type Outcomes, resultToJson, storableText } from "./outcomes.ts";
@@ -40,12 +40,20 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
       return returned as void;
     } catch (thrown) {
       const error = storableError(toError(thrown));
+      if (helpers.abortSignal?.aborted && (await giveBack(environment.pool, job))) {
+        run.log.info({ event: "job_given_back", err: error.message }, "Job given back: its worker is stopping.");
+        throw error;
+      }
       const finishedAt = clock.now();
       outcomes.failed(job.id, startedAt, finishedAt, error);
-      run.log.warn(
-        { event: "job_failed", duration: milliseconds(startedAt, finishedAt), attempt: job.attempts, maxAttempts: job.max_attempts, err: error },
-        `Job failed: ${error.message}`,
-      );
+      const details = {
+        event: "job_failed",
+        duration: milliseconds(startedAt, finishedAt),
+        attempt: job.attempts,
+        maxAttempts: job.max_attempts,
+      };
+      // A mistake in a payload is somebody else's: its message says all, and a stack of ours would mislead.
+      run.log.warn(error instanceof LegworkError ? details : { ...details, err: error }, `Job failed: ${error.message}`);
       throw error;
     } finally {
       running.delete(job.id);
@@ -58,30 +66,30 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
  * made before the task asks for it.
  */
 class Run implements TaskContext {
-  readonly #task: LoadedTask;
-  readonly #helpers: JobHelpers;
-  readonly #environment: RunEnvironment;
-  #job: RunningJob | undefined;
-  #log: Logger | undefined;
-  #sql: Sql | undefined;
+  private readonly task: LoadedTask;
+  private readonly helpers: JobHelpers;
+  private readonly environment: RunEnvironment;
+  private ownJob: RunningJob | undefined = undefined;
+  private ownLog: Logger | undefined = undefined;
+  private ownSql: Sql | undefined = undefined;
 
   constructor(task: LoadedTask, helpers: JobHelpers, environment: RunEnvironment) {
-    this.#task = task;
-    this.#helpers = helpers;
-    this.#environment = environment;
+    this.task = task;
+    this.helpers = helpers;
+    this.environment = environment;
   }
 
   get job(): RunningJob {
-    return (this.#job ??= describeJob(this.#helpers.job, this.#task));
+    return (this.ownJob ??= describeJob(this.helpers.job, this.task));
   }
 
   get log(): Logger {
     const { id, task, correlationId } = this.job;
-    return (this.#log ??= this.#environment.log.child({ jobId: id, task, correlationId }));
+    return (this.ownLog ??= this.environment.log.child({ jobId: id, task, correlationId }));
   }
 
   get sql(): Sql {
-    return (this.#sql ??= createSql(this.#environment.pool, {
+    return (this.ownSql ??= createSql(this.environment.pool, {
       "legwork.correlation_id": this.job.correlationId,
       "legwork.parent_id": this.job.id,
       "legwork.tenant": this.job.tenant ?? "",
@@ -89,20 +97,22 @@ class Run implements TaskContext {
   }
 
   get signal(): AbortSignal {
-    return this.#helpers.abortSignal as AbortSignal;
+    return this.helpers.abortSignal;
   }
 
-  /** An arrow function, so that a task may take it out of its context. */
-  readonly enqueue = async (task: string, payload?: unknown, options: EnqueueOptions = {}, client?: Queryable): Promise<string> => {
-    if (client === undefined) return await this.sql.transaction((_sql, own) => enqueue(own, task, payload, options));
-    const { correlationId, tenant } = this.job;
-    return await enqueue(client, task, payload, { correlationId, tenant: tenant ?? undefined, ...options });
-  };
+  /** A function of its own, so that a task may take it out of its context. */
+  get enqueue(): TaskContext["enqueue"] {
+    return async (task, payload, options = {}, client) => {
+      if (client === undefined) return await this.sql.transaction((_sql, own) => enqueue(own, task, payload, options));
+      const { correlationId, tenant } = this.job;
+      return await enqueue(client, task, payload, { correlationId, tenant: tenant ?? undefined, ...options });
+    };
+  }
 
   /** Calls the task; a defined one with its payload checked before and its result after. */
   async call(payload: unknown): Promise<unknown> {
-    const { definition, name } = this.#task;
-    if (definition === undefined) return await this.#task.function(payload, correlatedHelpers(this.#helpers, this.job));
+    const { definition, name } = this.task;
+    if (definition === undefined) return await this.task.function(payload, correlatedHelpers(this.helpers, this.job));
     const result = await definition.run(parsePayload(definition.payload, payload, name), this);
     if (definition.result === undefined) return result;
     const parsed = definition.result.safeParse(result);
@@ -113,15 +123,35 @@ class Run implements TaskContext {
   }
 }
 
+/**
+ * Gives a job back that heeded the signal of a stopping worker: it has not failed. graphile-worker then finds it unlocked and
+ * leaves it alone. False when the database does not answer; then the attempt counts.
+ */
+async function giveBack(pool: Pool, job: Job): Promise<boolean> {
+  try {
+    const { rows } = await pool.query("select legwork.give_back_jobs($1, array[$2::bigint]) as jobs", [job.locked_by, job.id]);
+    return rows[0]?.jobs === 1;
+  } catch {
+    return false;
+  }
+}
+
 /** The helpers of a plain graphile-worker task, whose jobs carry the correlation id as well. */
 function correlatedHelpers(helpers: JobHelpers, job: RunningJob): JobHelpers {
-  const context = [`correlation:${job.correlationId}`, `parent:${job.id}`, ...(job.tenant === null ? [] : [`tenant:${job.tenant}`])];
+  const context = [
+    `correlation:${job.correlationId}`,
+    `parent:${job.id}`,
+    ...(job.tenant === null ? [] : [`tenant:${job.tenant}`]),
+  ];
   return {
     ...helpers,
     addJob: (identifier, payload, spec = {}) =>
       helpers.addJob(identifier, payload, { ...spec, flags: [...(spec.flags ?? []), ...context] }),
     addJobs: (specs, preserveRunAt) =>
-      helpers.addJobs(specs.map((spec) => ({ ...spec, flags: [...(spec.flags ?? []), ...context] })), preserveRunAt),
+      helpers.addJobs(
+        specs.map((spec) => ({ ...spec, flags: [...(spec.flags ?? []), ...context] })),
+        preserveRunAt,
+      ),
   };
 }
 

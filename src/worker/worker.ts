@@ -1,7 +1,15 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { existsSync, readFileSync } from "node:fs";
 import { EventEmitter } from "node:events";
-import { Logger as GraphileLogger, parseCrontab, type ParsedCronItem, run, type Runner, type TaskList, type WorkerEvents } from "graphile-worker";
+import {
+  Logger as GraphileLogger,
+  parseCrontab,
+  type ParsedCronItem,
+  run,
+  type Runner,
+  type TaskList,
+  type WorkerEvents,
+} from "graphile-worker";
 import { createPool, type Pool } from "../db/pool.ts";
 import { LegworkError, toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
@@ -159,7 +167,15 @@ async function startGeneration(options: GenerationOptions): Promise<Generation> 
     await pool.end();
     throw error;
   }
-  const lease = new Lease({ pool: taskPool, log, clock, workerId: await workerId, concurrency, tasks: Object.keys(options.taskList), running });
+  const lease = new Lease({
+    pool: taskPool,
+    log,
+    clock,
+    workerId: await workerId,
+    concurrency,
+    tasks: Object.keys(options.taskList),
+    running,
+  });
   const ended = endOf(runner, events, options.shutdownTimeout);
   await Promise.race([listening, ended]);
 
@@ -178,7 +194,9 @@ async function startGeneration(options: GenerationOptions): Promise<Generation> 
     ended,
     release,
     async stop(timeout) {
-      const graceful = runner.stop().catch((error: unknown) => log.warn({ err: toError(error) }, "The worker did not stop cleanly."));
+      const graceful = runner
+        .stop()
+        .catch((error: unknown) => log.warn({ err: toError(error) }, "The worker did not stop cleanly."));
       await within(timeout, graceful);
       await release();
       return givenBack;

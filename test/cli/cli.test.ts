@@ -15,11 +15,26 @@ const run = (...parameters: string[]): Promise<CliResult> => legwork(parameters,
 
 describe("legwork add", () => {
   it("prints the id of the job it enqueued, which legwork job shows", async () => {
-    const added = await run("add", "notify/email", '{"to": "a@b.c"}', "--priority", "-3", "--tenant", "acme", "--run-at", "2030-01-01T00:00:00Z");
+    const added = await run(
+      "add",
+      "notify/email",
+      '{"to": "a@b.c"}',
+      "--priority",
+      "-3",
+      "--tenant",
+      "acme",
+      "--run-at",
+      "2030-01-01T00:00:00Z",
+    );
     expect(added).toMatchObject({ code: 0, stderr: "", stdout: expect.stringMatching(/^\d+\n$/) });
     const shown = await run("job", added.stdout.trim(), "--json");
     expect(JSON.parse(shown.stdout)).toMatchObject({
-      task: "notify/email", payload: { to: "a@b.c" }, priority: -3, tenant: "acme", state: "scheduled", run_at: "2030-01-01T00:00:00.000Z",
+      task: "notify/email",
+      payload: { to: "a@b.c" },
+      priority: -3,
+      tenant: "acme",
+      state: "scheduled",
+      run_at: "2030-01-01T00:00:00.000Z",
     });
     expect((await run("job", added.stdout.trim())).stdout).toContain("notify/email  scheduled");
   });
@@ -35,7 +50,8 @@ describe("legwork add", () => {
 describe("legwork jobs", () => {
   it("lists jobs newest first, filtered and in pages", async () => {
     const ids: number[] = [];
-    for (const n of [1, 2, 3]) ids.push(Number((await run("add", "notify/email", JSON.stringify({ to: `${n}` }), "--correlation-id", "page")).stdout));
+    for (const n of [1, 2, 3])
+      ids.push(Number((await run("add", "notify/email", JSON.stringify({ to: `${n}` }), "--correlation-id", "page")).stdout));
     const page = JSON.parse((await run("jobs", "--correlation-id", "page", "--limit", "2", "--json")).stdout);
     expect(page.map((job: { id: string }) => Number(job.id))).toEqual([ids[2], ids[1]]);
     const next = JSON.parse((await run("jobs", "--correlation-id", "page", "--before", page[1].id, "--json")).stdout);
@@ -53,17 +69,47 @@ describe("a mistake", () => {
     ["an unknown option", ["jobs", "--stat", "failed"], {}, 2, "Did you mean --state?"],
     ["an unknown state", ["jobs", "--state", "done"], {}, 2, "Allowed choices are scheduled, pending"],
     ["a missing argument", ["add"], {}, 2, "missing required argument 'task'"],
-    ["an unknown task", ["add", "notify/emial"], {}, 1, "No task is called 'notify/emial'. (LW404)\n  Did you mean 'notify/email'?"],
+    [
+      "an unknown task",
+      ["add", "notify/emial"],
+      {},
+      1,
+      "No task is called 'notify/emial'. (LW404)\n  Did you mean 'notify/email'?",
+    ],
     ["bad JSON", ["add", "notify/email", "{to: 1}"], {}, 2, "The payload is not JSON"],
-    ["a payload that does not fit", ["add", "notify/email", '{"to": 1}'], {}, 1, "to: Invalid input: expected string, received number. (LW422)"],
+    [
+      "a payload that does not fit",
+      ["add", "notify/email", '{"to": 1}'],
+      {},
+      1,
+      "to: Invalid input: expected string, received number. (LW422)",
+    ],
     ["a job that does not exist", ["job", "999999"], {}, 1, "There is no job 999999. (LW404)"],
     ["an id that is no id", ["job", "abc"], {}, 2, "'abc' is not a job id."],
     ["a time that is none", ["add", "notify/email", "--run-at", "tomorrow"], {}, 2, "It must be a time"],
     ["a number that is none", ["jobs", "--limit", "many"], {}, 2, "whole number above 0"],
-    ["no database at all", ["jobs"], { DATABASE_URL: "", LEGWORK_DATA_DIR: "/nowhere" }, 1, "DATABASE_URL is not set and nothing runs in /nowhere. (LW503)"],
+    [
+      "no database at all",
+      ["jobs"],
+      { DATABASE_URL: "", LEGWORK_DATA_DIR: "/nowhere" },
+      1,
+      "DATABASE_URL is not set and nothing runs in /nowhere. (LW503)",
+    ],
     ["an address that is none", ["jobs"], { DATABASE_URL: "mysql://x" }, 2, "DATABASE_URL: expected postgres://"],
-    ["a database nobody serves", ["jobs"], { DATABASE_URL: "postgres://u:secret@127.0.0.1:1/x" }, 1, "Nothing answers at 127.0.0.1:1/x. (LW503)"],
-    ["tasks that are not there", ["worker", "--tasks", "/nowhere"], {}, 1, "The tasks directory /nowhere does not exist. (LW515)"],
+    [
+      "a database nobody serves",
+      ["jobs"],
+      { DATABASE_URL: "postgres://u:secret@127.0.0.1:1/x" },
+      1,
+      "Nothing answers at 127.0.0.1:1/x. (LW503)",
+    ],
+    [
+      "tasks that are not there",
+      ["worker", "--tasks", "/nowhere"],
+      {},
+      1,
+      "The tasks directory /nowhere does not exist. (LW515)",
+    ],
     ["a concurrency of none", ["worker", "--concurrency", "0"], {}, 2, "--concurrency: Too small"],
     ["a duration that is none", ["worker", "--shutdown-timeout", "soon"], {}, 2, "--shutdown-timeout: 'soon' is not a duration"],
     ["dropping the history without --yes", ["migrate", "--uninstall"], {}, 2, "drops the whole history"],
@@ -88,15 +134,20 @@ describe("a mistake", () => {
 
   it("a crontab that cannot be read is named", async () => {
     const directory = await directoryOf({ "tasks/a.mjs": "export default async () => {};", crontab: "every day at noon" });
-    const result = await legwork(["worker", "--tasks", `${directory}/tasks`, "--crontab", `${directory}/crontab`], { DATABASE_URL: database.url });
+    const result = await legwork(["worker", "--tasks", `${directory}/tasks`, "--crontab", `${directory}/crontab`], {
+      DATABASE_URL: database.url,
+    });
     expect(result).toMatchObject({ code: 2, stderr: expect.stringContaining(`The crontab ${directory}/crontab cannot be read`) });
   });
 });
 
 describe("legwork --help", () => {
-  it.each([[[]], [["up"]], [["migrate"]], [["worker"]], [["add"]], [["jobs"]], [["job"]]])("%j shows examples", async (command) => {
-    const result = await run(...command, "--help");
-    expect(result).toMatchObject({ code: 0, stderr: "" });
-    expect(result.stdout).toContain("Examples:\n  $ ");
-  });
+  it.each([[[]], [["up"]], [["migrate"]], [["worker"]], [["add"]], [["jobs"]], [["job"]]])(
+    "%j shows examples",
+    async (command) => {
+      const result = await run(...command, "--help");
+      expect(result).toMatchObject({ code: 0, stderr: "" });
+      expect(result.stdout).toContain("Examples:\n  $ ");
+    },
+  );
 });

@@ -134,6 +134,15 @@ describe("legwork.enqueue", () => {
   });
 });
 
+it("registering a task by its name alone leaves what is known of it", async () => {
+  await database.pool.query(`select legwork.register_tasks('[{"name": "kept", "description": "d", "queue": "q", "payload_schema": {}}]')`);
+  await database.pool.query(`select legwork.register_tasks('[{"name": "kept"}]')`);
+  const kept = "select description, queue, payload_schema from legwork.tasks where name = 'kept'";
+  expect((await database.pool.query(kept)).rows).toEqual([{ description: "d", queue: "q", payload_schema: {} }]);
+  await database.pool.query(`select legwork.register_tasks('[{"name": "kept", "description": null, "queue": null, "payload_schema": null}]')`);
+  expect((await database.pool.query(kept)).rows).toEqual([{ description: null, queue: "default", payload_schema: null }]);
+});
+
 describe("legwork.enqueue_many", () => {
   it("returns the ids in the order of the jobs", async () => {
     const ids = await enqueueMany(

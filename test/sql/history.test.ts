@@ -81,7 +81,7 @@ describe("how a job ends", () => {
     const row = await job(id);
     expect(row).toMatchObject({ state: "completed", worker: "worker-1", attempts: 1, result: null });
     expect(row?.started_at).toBeInstanceOf(Date);
-    expect((row?.finished_at as Date).getTime()).toBeGreaterThanOrEqual((row?.started_at as Date).getTime());
+    expect(new Date(String(row?.finished_at)).getTime()).toBeGreaterThanOrEqual(new Date(String(row?.started_at)).getTime());
     expect(await attempts(id)).toMatchObject([{ attempt: 1, state: "completed" }]);
   });
 

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { runMigrations } from "graphile-worker";
 import { afterEach, beforeEach, describe, expect, inject, it } from "vitest";
-import { migrate, readMigrations, uninstall } from "../../src/db/migrate.ts";
+import { migrate, type Migration, readMigrations, uninstall } from "../../src/db/migrate.ts";
 import { createPool } from "../../src/db/pool.ts";
 import { testDatabase, testLog } from "../support/database.ts";
 
@@ -50,7 +50,8 @@ describe("migrating", () => {
 
   it("refuses a file that was changed after it was applied, and changes nothing", async () => {
     await migrate(database.pool, testLog);
-    const changed = readMigrations().map((migration, index) => (index === 1 ? { ...migration, checksum: "other" } : migration));
+    const [first, second, ...rest] = readMigrations() as [Migration, Migration];
+    const changed = [first, { ...second, checksum: "other" }, ...rest];
     await expect(migrate(database.pool, testLog, changed)).rejects.toMatchObject({
       code: "LW511",
       message: "Migration 000002_retention is not the one that was applied to the database.",

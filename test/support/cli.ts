@@ -10,7 +10,11 @@ export interface CliResult {
 }
 
 /** Runs the command line in a process of its own, in an empty-handed environment: only what is given is set. */
-export async function legwork(parameters: readonly string[], environment: Record<string, string> = {}, input = ""): Promise<CliResult> {
+export async function legwork(
+  parameters: readonly string[],
+  environment: Record<string, string> = {},
+  input = "",
+): Promise<CliResult> {
   const { PATH = "" } = process.env;
   const child = spawn(process.execPath, [SCRIPT, ...parameters], { env: { PATH, LEGWORK_LOG_LEVEL: "warn", ...environment } });
   const collect = async (stream: NodeJS.ReadableStream): Promise<string> => {

@@ -18,21 +18,38 @@ describe("loading tasks", () => {
     ["a syntax error", "export default async (", "bad.ts"],
     ["no default export that is a task", "export default { nothing: true };", "bad.ts"],
     ["an import that is not there", 'import "not-installed-anywhere"; export default async () => {};', "bad.ts"],
-    ["an unknown option", 'import { defineTask } from "legwork"; export default defineTask({ desription: "x", run() {} });', "desription"],
+    [
+      "an unknown option",
+      'import { defineTask } from "legwork"; export default defineTask({ desription: "x", run() {} });',
+      "desription",
+    ],
     ["a run that is no function", 'import { defineTask } from "legwork"; export default defineTask({ run: 1 });', "run: "],
-    ["a payload that is no schema", 'import { defineTask } from "legwork"; export default defineTask({ payload: {}, run() {} });', "payload: "],
+    [
+      "a payload that is no schema",
+      'import { defineTask } from "legwork"; export default defineTask({ payload: {}, run() {} });',
+      "payload: ",
+    ],
   ])("refuses a file with %s, and names it", async (_what, content, named) => {
     const directory = await directoryOf({ "bad.ts": content });
-    const error = await loadTasks([directory], testLog).then(() => undefined, (thrown: unknown) => thrown);
+    const error = await loadTasks([directory], testLog).then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
     expect(error).toBeInstanceOf(LegworkError);
     expect(error).toMatchObject({ code: "LW515", message: expect.stringContaining(named) });
     expect((error as LegworkError).message).toContain("bad.ts");
   });
 
   it("refuses a directory that is not there, or has no task", async () => {
-    await expect(loadTasks(["/nowhere/tasks"], testLog)).rejects.toMatchObject({ code: "LW515", message: "The tasks directory /nowhere/tasks does not exist." });
+    await expect(loadTasks(["/nowhere/tasks"], testLog)).rejects.toMatchObject({
+      code: "LW515",
+      message: "The tasks directory /nowhere/tasks does not exist.",
+    });
     const empty = await directoryOf({ "readme.txt": "" });
-    await expect(loadTasks([empty], testLog)).rejects.toMatchObject({ code: "LW515", message: expect.stringContaining("No task was found") });
+    await expect(loadTasks([empty], testLog)).rejects.toMatchObject({
+      code: "LW515",
+      message: expect.stringContaining("No task was found"),
+    });
   });
 
   it("refuses a name that two directories have", async () => {

@@ -13,7 +13,8 @@ it("a worker survives a restart of Postgres: every job ends once, those that wer
   const directory = await mkdtemp(join(tmpdir(), "legwork-restart-"));
   await chmod(directory, 0o755);
   let postgres: EmbeddedPostgres | undefined;
-  const start = async (): Promise<EmbeddedPostgres> => (postgres = await startEmbeddedPostgres({ dataDir: join(directory, "data"), log: testLog }));
+  const start = async (): Promise<EmbeddedPostgres> =>
+    (postgres = await startEmbeddedPostgres({ dataDir: join(directory, "data"), log: testLog }));
   const { databaseUrl } = await start();
   onTestFinished(async () => {
     await postgres?.stop();
@@ -22,7 +23,9 @@ it("a worker survives a restart of Postgres: every job ends once, those that wer
   const pool = createPool(databaseUrl, { log: testLog });
   onTestFinished(() => pool.end());
   await migrate(pool, testLog);
-  await workerOver(databaseUrl, { "short.mjs": "export default async () => { await new Promise((wake) => setTimeout(wake, 30)); return 1; };" });
+  await workerOver(databaseUrl, {
+    "short.mjs": "export default async () => { await new Promise((wake) => setTimeout(wake, 30)); return 1; };",
+  });
   await pool.query(
     "select graphile_worker.add_jobs(array(select row('short', '{}', case when n % 4 = 0 then 's' end, null, null, null, null, null)::graphile_worker.job_spec from generate_series(1, 200) n))",
   );
@@ -34,10 +37,16 @@ it("a worker survives a restart of Postgres: every job ends once, those that wer
     await postgres?.stop();
     expect((await start()).databaseUrl).toBe(databaseUrl);
   }
-  await until("all jobs have ended", async () => {
-    const { rows } = await pool.query("select count(*)::int as jobs from legwork.finished_jobs");
-    return rows[0].jobs === 200;
-  }, 25_000);
-  const { rows } = await pool.query("select state, count(*)::int as jobs, count(distinct id)::int as ids from legwork.jobs group by state");
+  await until(
+    "all jobs have ended",
+    async () => {
+      const { rows } = await pool.query("select count(*)::int as jobs from legwork.finished_jobs");
+      return rows[0].jobs === 200;
+    },
+    25_000,
+  );
+  const { rows } = await pool.query(
+    "select state, count(*)::int as jobs, count(distinct id)::int as ids from legwork.jobs group by state",
+  );
   expect(rows).toEqual([{ state: "completed", jobs: 200, ids: 200 }]);
 }, 60_000);

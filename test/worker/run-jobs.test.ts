@@ -16,7 +16,10 @@ beforeEach(async () => {
 });
 
 async function add(task: string, payload: unknown = {}, options = ""): Promise<string> {
-  const { rows } = await database.pool.query(`select id from graphile_worker.add_job($1, $2${options})`, [task, JSON.stringify(payload)]);
+  const { rows } = await database.pool.query(`select id from graphile_worker.add_job($1, $2${options})`, [
+    task,
+    JSON.stringify(payload),
+  ]);
   return rows[0].id;
 }
 
@@ -64,7 +67,11 @@ describe("a defined task", () => {
   it("whose payload does not fit fails at once, with the field named, and is refused when enqueued", async () => {
     await workerOver(database.url, { "demo/echo.ts": ECHO });
     const job = await ended(await add("demo/echo", { user: { id: "seven" } }));
-    expect(job).toMatchObject({ state: "failed", attempts: 1, error: expect.stringContaining("user.id: Invalid input: expected number") });
+    expect(job).toMatchObject({
+      state: "failed",
+      attempts: 1,
+      error: expect.stringContaining("user.id: Invalid input: expected number"),
+    });
     expect((await getJob(database.pool, job.id)).attempt_list).toMatchObject([
       { state: "failed", error_name: "PayloadError", error_code: "LW422", retry_at: null },
     ]);
@@ -78,7 +85,9 @@ describe("a defined task", () => {
       const { attempt_list: attempts } = await getJob(database.pool, id);
       return attempts.length > 0 && attempts[0]?.state === "failed" ? attempts : undefined;
     });
-    expect(attempt?.error_message).toBe("The result does not fit task 'wrong': id: Invalid input: expected number, received string.");
+    expect(attempt?.error_message).toBe(
+      "The result does not fit task 'wrong': id: Invalid input: expected number, received string.",
+    );
     expect(await getJob(database.pool, id)).toMatchObject({ state: "retrying" });
   });
 });
@@ -125,7 +134,11 @@ describe("a result", () => {
   });
 
   it("arrives for every job, alone, in a batch, and with a serial key", async () => {
-    await workerOver(database.url, { "double.ts": "export default async ({ n }) => n * 2;" }, { concurrency: 10, localQueueSize: 50 });
+    await workerOver(
+      database.url,
+      { "double.ts": "export default async ({ n }) => n * 2;" },
+      { concurrency: 10, localQueueSize: 50 },
+    );
     await database.pool.query(
       `select graphile_worker.add_jobs(array(select row('double', json_build_object('n', n), case when n % 3 = 0 then 's' || n % 2 end,
          null, null, null, null, null)::graphile_worker.job_spec from generate_series(1, 300) n))`,
@@ -146,7 +159,8 @@ describe("a plain graphile-worker task", () => {
   it("runs unchanged, as a module, as CommonJS and as an executable", async () => {
     const directory = await directoryOf({
       "plain.mjs": `export default async (payload, helpers) => { helpers.logger.info("hello"); return { got: payload.n, id: helpers.job.id }; };`,
-      "old/common.cjs": "module.exports = async (payload, { query }) => { const { rows } = await query('select 1 as one'); return rows[0]; };",
+      "old/common.cjs":
+        "module.exports = async (payload, { query }) => { const { rows } = await query('select 1 as one'); return rows[0]; };",
       "script.sh": "#!/bin/sh\ncat > /dev/null\n",
     });
     await chmod(join(directory, "script.sh"), 0o755);
@@ -182,9 +196,13 @@ it("everything a job enqueues carries its correlation id, through the context, S
     "child.mjs": "export default async () => {};",
   });
   await database.pool.query(`select legwork.enqueue_on('orders', 'insert', 'child', payload => '{"by": "id"}')`);
-  const { rows } = await database.pool.query("select legwork.enqueue('parent', correlation_id => 'cause', tenant => 'acme') as id");
+  const { rows } = await database.pool.query(
+    "select legwork.enqueue('parent', correlation_id => 'cause', tenant => 'acme') as id",
+  );
   const family = await until("the children have ended", async () => {
-    const { rows: found } = await database.pool.query("select * from legwork.jobs where correlation_id = 'cause' and state = 'completed' order by id");
+    const { rows: found } = await database.pool.query(
+      "select * from legwork.jobs where correlation_id = 'cause' and state = 'completed' order by id",
+    );
     return found.length === 7 ? found : undefined;
   });
   const children = family.filter((job) => job.task === "child");
@@ -195,7 +213,10 @@ it("everything a job enqueues carries its correlation id, through the context, S
   // Without one, the cause is the first job itself.
   const alone = await add("parent");
   await until("its children have ended", async () => {
-    const { rows: found } = await database.pool.query("select from legwork.jobs where correlation_id = $1 and state = 'completed'", [alone]);
+    const { rows: found } = await database.pool.query(
+      "select from legwork.jobs where correlation_id = $1 and state = 'completed'",
+      [alone],
+    );
     return found.length === 6;
   });
 });

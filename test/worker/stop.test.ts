@@ -24,7 +24,10 @@ const GATED = `
   } });`;
 
 async function add(task: string, payload: unknown, options = ""): Promise<string> {
-  const { rows } = await database.pool.query(`select id from graphile_worker.add_job($1, $2${options})`, [task, JSON.stringify(payload)]);
+  const { rows } = await database.pool.query(`select id from graphile_worker.add_job($1, $2${options})`, [
+    task,
+    JSON.stringify(payload),
+  ]);
   return rows[0].id;
 }
 
@@ -49,11 +52,16 @@ async function workerProcess(tasks: string, ...flags: string[]): Promise<ChildPr
   return child;
 }
 
-const exitOf = (child: ChildProcess): Promise<number | null> => new Promise((resolve) => child.once("exit", (code) => resolve(code)));
+const exitOf = (child: ChildProcess): Promise<number | null> =>
+  new Promise((resolve) => child.once("exit", (code) => resolve(code)));
 
 describe("stopping a worker", () => {
   it("lets running jobs finish and gives back those that were only fetched", async () => {
-    const worker = await workerOver(database.url, { "gated.ts": GATED }, { concurrency: 1, localQueueSize: 5, shutdownTimeout: 20_000 });
+    const worker = await workerOver(
+      database.url,
+      { "gated.ts": GATED },
+      { concurrency: 1, localQueueSize: 5, shutdownTimeout: 20_000 },
+    );
     const first = await add("gated", { gate: "a" });
     await until("the job runs", async () => (await state(first)) === "running");
     const second = await add("gated", { gate: "b" });
@@ -72,6 +80,25 @@ describe("stopping a worker", () => {
     expect(await worker.stop()).toBe(1);
     expect(await getJob(database.pool, id)).toMatchObject({ state: "pending", attempts: 0 });
     await open("never");
+  });
+
+  it("gives back at once a job that heeds its signal, without using an attempt", async () => {
+    const worker = await workerOver(
+      database.url,
+      {
+        "heeds.ts": `
+          import { defineTask } from "legwork";
+          export default defineTask({ run: (_payload, { signal }) => new Promise((_done, fail) => signal.addEventListener("abort", () => fail(signal.reason))) });`,
+      },
+      { shutdownTimeout: 1_000 },
+    );
+    const id = await add("heeds", {}, ", max_attempts => 1, queue_name => 's'");
+    await until("the job runs", async () => (await state(id)) === "running");
+    await worker.stop();
+    expect(await getJob(database.pool, id)).toMatchObject({ state: "pending", attempts: 0, attempt_list: [] });
+    expect(
+      (await database.pool.query("select from graphile_worker._private_job_queues where locked_by is not null")).rows,
+    ).toEqual([]);
   });
 
   it("by SIGTERM ends the process with code 0 once the running job is done", async () => {
@@ -104,9 +131,15 @@ describe("a worker that is killed", () => {
   it("has its jobs running elsewhere within 10 s, with the lost attempt recorded", async () => {
     const tasks = await directoryOf({ "gated.ts": GATED });
     const victim = await workerProcess(tasks);
-    const ids = [await add("gated", { gate: "a" }, ", max_attempts => 1"), await add("gated", { gate: "a" }, ", queue_name => 's'")];
+    const ids = [
+      await add("gated", { gate: "a" }, ", max_attempts => 1"),
+      await add("gated", { gate: "a" }, ", queue_name => 's'"),
+    ];
     await until("the worker has said that it runs them", async () => {
-      const { rows } = await database.pool.query("select from legwork.workers where pid = $1 and running @> $2::bigint[]", [victim.pid, ids]);
+      const { rows } = await database.pool.query("select from legwork.workers where pid = $1 and running @> $2::bigint[]", [
+        victim.pid,
+        ids,
+      ]);
       return rows.length > 0;
     });
     await workerProcess(tasks);

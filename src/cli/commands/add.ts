@@ -20,7 +20,7 @@ export function addCommand(): Command {
     .option("--max-attempts <number>", "(25)", positiveInteger)
     .option("--tenant <name>", "whose job it is")
     .option("--correlation-id <id>", "shared by everything that comes from one cause")
-    .option("--json", "print {\"id\": …}")
+    .option("--json", 'print {"id": …}')
     .addHelpText(
       "after",
       `
@@ -46,7 +46,7 @@ function parseJson(text: string): unknown {
     return JSON.parse(text);
   } catch (error) {
     throw new LegworkError("LW400", `The payload is not JSON: ${toError(error).message}.`, {
-      hint: "Put it in single quotes, for example '{\"userId\": \"42\"}'.",
+      hint: 'Put it in single quotes, for example \'{"userId": "42"}\'.',
     });
   }
 }

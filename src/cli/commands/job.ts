@@ -46,7 +46,9 @@ function print(job: JobRow & { attempt_list: AttemptRow[] }): void {
   for (const [name, value] of facts) if (value !== null && value !== "") console.log(`  ${name.padEnd(12)}${value}`);
   for (const attempt of job.attempt_list) {
     const took = elapsed(attempt.started_at, attempt.finished_at);
-    console.log(`\n  Attempt ${attempt.attempt}  ${colorState(attempt.state)}  ${at(attempt.started_at)}${took === "" ? "" : `  took ${took}`}`);
+    console.log(
+      `\n  Attempt ${attempt.attempt}  ${colorState(attempt.state)}  ${at(attempt.started_at)}${took === "" ? "" : `  took ${took}`}`,
+    );
     if (attempt.error_message !== null) {
       const error = attempt.error_stack ?? [attempt.error_name, attempt.error_message].filter((part) => part !== null).join(": ");
       console.log(error.replaceAll(/^/gm, "    "));

@@ -14,7 +14,7 @@ export function migrateCommand(): Command {
     .description("bring the database to the schema of this version")
     .option("--uninstall", "remove everything of Legwork, the history included; graphile-worker and its jobs stay")
     .option("--yes", "needed with --uninstall")
-    .option("--json", "print {\"applied\": […]}")
+    .option("--json", 'print {"applied": […]}')
     .addHelpText("after", "\nExamples:\n  $ DATABASE_URL=postgres://… legwork migrate\n  $ legwork migrate --uninstall --yes")
     .action(async (flags: Flags) => {
       const { uninstall: remove, yes, json, ...common } = flags;

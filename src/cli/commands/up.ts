@@ -39,7 +39,11 @@ When everything answers, <data dir>/ready.json says where: {"databaseUrl", "http
         await parts.stop();
         throw error;
       }
-      await untilStopped(log, () => parts.stop(), () => parts.stopNow());
+      await untilStopped(
+        log,
+        () => parts.stop(),
+        () => parts.stopNow(),
+      );
     });
 }
 

@@ -26,7 +26,12 @@ run elsewhere.`,
       const databaseUrl = findDatabase(config);
       const pool = createPool(databaseUrl, { log, max: 3, name: "legwork migrate" });
       await migrate(pool, log).finally(() => pool.end());
-      const worker = await startWorker({ ...config, localQueueSize: config.localQueueSize ?? config.concurrency, databaseUrl, log });
+      const worker = await startWorker({
+        ...config,
+        localQueueSize: config.localQueueSize ?? config.concurrency,
+        databaseUrl,
+        log,
+      });
       log.info({ tasks: worker.tasks, concurrency: config.concurrency }, "The worker is ready.");
       await untilStopped(log, async () => {
         const givenBack = await worker.stop();

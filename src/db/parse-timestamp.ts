@@ -1,0 +1,58 @@
+import pg from "pg";
+
+const TIMESTAMPTZ: number = pg.types.builtins.TIMESTAMPTZ;
+const parseSlowly = pg.types.getTypeParser(TIMESTAMPTZ);
+
+/**
+ * A timestamptz as Postgres writes it ("2026-11-22 03:11:14.030021+00") as a Date, to the millisecond, rounded down. Reads
+ * digits where node-postgres uses a regular expression: a fetched job has four of these, and parsing them was the largest
+ * part of the worker's own work (2.7 of 16 µs a job). Whatever looks different (infinity, years before or long after Christ,
+ * another DateStyle) is left to node-postgres.
+ */
+export function parseTimestamp(text: string): Date | number {
+  const length = text.length;
+  let end = length - 3;
+  // The zone is +hh or +hh:mm, the fraction one to six digits or none.
+  let zoneMinutes = 0;
+  if (text.charCodeAt(end) === 58 /* : */) {
+    zoneMinutes = digits(text, end + 1, 2);
+    end -= 3;
+  }
+  const sign = text.charCodeAt(end);
+  if (end < 19 || text.charCodeAt(4) !== 45 /* - */ || text.charCodeAt(10) !== 32 || (sign !== 43 /* + */ && sign !== 45)) {
+    return parseSlowly(text);
+  }
+  let milliseconds = 0;
+  if (end > 20) {
+    for (let index = 20, scale = 100; index < end && index < 23; index++, scale /= 10)
+      milliseconds += digits(text, index, 1) * scale;
+  }
+  const zone = (digits(text, end + 1, 2) * 60 + zoneMinutes) * (sign === 45 ? -1 : 1);
+  const time = Date.UTC(
+    digits(text, 0, 4),
+    digits(text, 5, 2) - 1,
+    digits(text, 8, 2),
+    digits(text, 11, 2),
+    digits(text, 14, 2) - zone,
+    digits(text, 17, 2),
+    milliseconds,
+  );
+  return Number.isNaN(time) || digits(text, 0, 4) < 100 ? parseSlowly(text) : new Date(time);
+}
+
+/** NaN when one of them is no digit. */
+function digits(text: string, start: number, count: number): number {
+  let value = 0;
+  for (let index = start; index < start + count; index++) {
+    const digit = text.charCodeAt(index) - 48;
+    value = digit >= 0 && digit <= 9 ? value * 10 + digit : Number.NaN;
+  }
+  return value;
+}
+
+/** node-postgres's own parsers, with this one for timestamptz. */
+export const types: pg.CustomTypesConfig = {
+  // oxlint-disable-next-line typescript/no-explicit-any -- node-postgres's own type
+  getTypeParser: (oid: number, format?: any) =>
+    oid === TIMESTAMPTZ && format !== "binary" ? parseTimestamp : pg.types.getTypeParser(oid, format),
+};

@@ -1,0 +1,31 @@
+import fc from "fast-check";
+import pg from "pg";
+import { expect, it } from "vitest";
+import { parseTimestamp } from "../src/db/parse-timestamp.ts";
+import { testDatabase } from "./support/database.ts";
+
+const database = testDatabase();
+const reference = pg.types.getTypeParser(pg.types.builtins.TIMESTAMPTZ);
+
+it("reads every time that Postgres writes as node-postgres does, in every zone", async () => {
+  const zones = ["UTC", "Asia/Kolkata", "America/St_Johns", "Pacific/Kiritimati", "Europe/Amsterdam", "Australia/Lord_Howe"];
+  for (const zone of zones) {
+    const client = await database.pool.connect();
+    await client.query("select set_config('timezone', $1, false)", [zone]);
+    // As text, so that nothing has parsed it yet.
+    const { rows } = await client.query(
+      `select t::text from (select timestamptz '0001-01-01Z' + random() * interval '10500 years' as t from generate_series(1, 2000)
+         union all select unnest(array['infinity', '-infinity', '0044-03-15 12:00:00 BC', '2024-02-29 23:59:59.999999', '1883-11-18 12:03:58Z', '2000-01-01Z']::timestamptz[])) s`,
+    );
+    client.release(true);
+    for (const { t } of rows) expect([t, parseTimestamp(t)]).toEqual([t, reference(t)]);
+  }
+});
+
+it("leaves what it does not know to node-postgres", () => {
+  fc.assert(
+    fc.property(fc.string(), (text) => {
+      expect(Number(parseTimestamp(text))).toEqual(Number(reference(text)));
+    }),
+  );
+});
