@@ -30,7 +30,7 @@ it("docs/configuration.md names every variable and its flag", async () => {
   expect(variables.length).toBeGreaterThan(8);
   for (const variable of variables) expect(page).toContain(`\`${variable}\``);
   const { stdout } = await legwork(["up", "--help"]);
-  for (const [flag] of page.matchAll(/--[a-z-]+/g)) expect(stdout).toContain(flag);
+  for (const [flag] of page.matchAll(/--[a-z][a-z-]+/g)) expect(stdout).toContain(flag);
 });
 
 describe("the SQL of the documentation runs", () => {

@@ -5,6 +5,10 @@ import type { Logger } from "../log.ts";
  * runs `stopNow` and ends the process with code 1.
  */
 export async function untilStopped(log: Logger, stop: () => Promise<void>, stopNow?: () => Promise<void>): Promise<never> {
+  // A promise that a task forgot must not take the process down, with every other job it runs.
+  process.on("unhandledRejection", (reason) =>
+    log.error({ err: reason, event: "unhandled_rejection" }, "A promise was rejected and nobody cared."),
+  );
   let signals = 0;
   return await new Promise<never>(() => {
     const end = (work: Promise<void> | undefined, code: number): void => {

@@ -1,9 +1,12 @@
+import { type ChildProcess, spawn } from "node:child_process";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
 import { startWorker, type Worker, type WorkerOptions } from "../../src/worker/worker.ts";
-import { testLog } from "./database.ts";
+import { type TestDatabase, testLog } from "./database.ts";
+import { until } from "./until.ts";
 
 /** Writes files below a new directory, which goes when the test has finished. */
 export async function directoryOf(files: Record<string, string>): Promise<string> {
@@ -34,4 +37,19 @@ export async function workerOver(
   });
   onTestFinished(async () => void (await worker.stop()));
   return worker;
+}
+
+/** A worker in a process of its own, through the command line, once it has said that it lives; killed when the test has finished. */
+export async function workerProcess(database: TestDatabase, tasks: string): Promise<ChildProcess> {
+  const script = fileURLToPath(new URL("../../bin/legwork.js", import.meta.url));
+  const child = spawn(process.execPath, [script, "worker", "--tasks", tasks, "--crontab", "none"], {
+    env: { ...process.env, DATABASE_URL: database.url },
+    stdio: "ignore",
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  await until("the worker is there", async () => {
+    const { rows } = await database.pool.query("select from legwork.workers where pid = $1", [child.pid]);
+    return rows.length > 0;
+  });
+  return child;
 }

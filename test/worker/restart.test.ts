@@ -7,7 +7,7 @@ import { migrate } from "../../src/db/migrate.ts";
 import { createPool } from "../../src/db/pool.ts";
 import { testLog } from "../support/database.ts";
 import { until } from "../support/until.ts";
-import { workerOver } from "../support/worker.ts";
+import { directoryOf, workerProcess } from "../support/worker.ts";
 
 it("a worker survives a restart of Postgres: every job ends once, those that were running too", async () => {
   const directory = await mkdtemp(join(tmpdir(), "legwork-restart-"));
@@ -23,9 +23,8 @@ it("a worker survives a restart of Postgres: every job ends once, those that wer
   const pool = createPool(databaseUrl, { log: testLog });
   onTestFinished(() => pool.end());
   await migrate(pool, testLog);
-  await workerOver(databaseUrl, {
-    "short.mjs": "export default async () => { await new Promise((wake) => setTimeout(wake, 30)); return 1; };",
-  });
+  const tasks = { "short.mjs": "export default async () => { await new Promise((wake) => setTimeout(wake, 30)); return 1; };" };
+  const worker = await workerProcess({ url: databaseUrl, pool }, await directoryOf(tasks));
   await pool.query(
     "select graphile_worker.add_jobs(array(select row('short', '{}', case when n % 4 = 0 then 's' end, null, null, null, null, null)::graphile_worker.job_spec from generate_series(1, 200) n))",
   );
@@ -49,4 +48,5 @@ it("a worker survives a restart of Postgres: every job ends once, those that wer
     "select state, count(*)::int as jobs, count(distinct id)::int as ids from legwork.jobs group by state",
   );
   expect(rows).toEqual([{ state: "completed", jobs: 200, ids: 200 }]);
+  expect(worker.exitCode).toBe(null);
 }, 60_000);

@@ -1,10 +1,9 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { fileURLToPath } from "node:url";
-import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import type { ChildProcess } from "node:child_process";
+import { beforeEach, describe, expect, it } from "vitest";
 import { getJob } from "../../src/jobs/read-jobs.ts";
 import { testDatabase } from "../support/database.ts";
 import { until } from "../support/until.ts";
-import { directoryOf, workerOver } from "../support/worker.ts";
+import { directoryOf, workerOver, workerProcess } from "../support/worker.ts";
 
 const database = testDatabase();
 
@@ -36,21 +35,6 @@ async function state(id: string): Promise<string> {
 }
 
 const open = (gate: string): Promise<unknown> => database.pool.query("insert into gates values ($1)", [gate]);
-
-/** A worker in a process of its own, through the command line. */
-async function workerProcess(tasks: string, ...flags: string[]): Promise<ChildProcess> {
-  const script = fileURLToPath(new URL("../../bin/legwork.js", import.meta.url));
-  const child = spawn(process.execPath, [script, "worker", "--tasks", tasks, "--crontab", "none", ...flags], {
-    env: { ...process.env, DATABASE_URL: database.url },
-    stdio: "ignore",
-  });
-  onTestFinished(() => void child.kill("SIGKILL"));
-  await until("the worker is there", async () => {
-    const { rows } = await database.pool.query("select from legwork.workers where pid = $1", [child.pid]);
-    return rows.length > 0;
-  });
-  return child;
-}
 
 const exitOf = (child: ChildProcess): Promise<number | null> =>
   new Promise((resolve) => child.once("exit", (code) => resolve(code)));
@@ -102,7 +86,7 @@ describe("stopping a worker", () => {
   });
 
   it("by SIGTERM ends the process with code 0 once the running job is done", async () => {
-    const child = await workerProcess(await directoryOf({ "gated.ts": GATED }));
+    const child = await workerProcess(database, await directoryOf({ "gated.ts": GATED }));
     const id = await add("gated", { gate: "a" });
     await until("the job runs", async () => (await state(id)) === "running");
     const exit = exitOf(child);
@@ -114,7 +98,7 @@ describe("stopping a worker", () => {
 
   it("by a second signal does not wait, and the job runs elsewhere within 10 s", async () => {
     const tasks = await directoryOf({ "gated.ts": GATED });
-    const child = await workerProcess(tasks);
+    const child = await workerProcess(database, tasks);
     const id = await add("gated", { gate: "a" });
     await until("the job runs", async () => (await state(id)) === "running");
     const exit = exitOf(child);
@@ -122,15 +106,31 @@ describe("stopping a worker", () => {
     child.kill("SIGINT");
     expect(await exit).toBe(1);
     await open("a");
-    await workerProcess(tasks);
+    await workerProcess(database, tasks);
     await until("the job has completed", async () => (await state(id)) === "completed", 10_000);
   });
+});
+
+it("a promise that a task forgot does not take the worker down", async () => {
+  const tasks = await directoryOf({
+    "careless.mjs": "export default async () => { void Promise.reject(new Error('forgotten')); };",
+    "fine.mjs": "export default async () => {};",
+  });
+  const child = await workerProcess(database, tasks);
+  await add("careless", {});
+  await until(
+    "the careless job has ended",
+    async () => (await database.pool.query("select from legwork.finished_jobs")).rows.length === 1,
+  );
+  const fine = await add("fine", {});
+  await until("another job has completed", async () => (await state(fine)) === "completed");
+  expect(child.exitCode).toBe(null);
 });
 
 describe("a worker that is killed", () => {
   it("has its jobs running elsewhere within 10 s, with the lost attempt recorded", async () => {
     const tasks = await directoryOf({ "gated.ts": GATED });
-    const victim = await workerProcess(tasks);
+    const victim = await workerProcess(database, tasks);
     const ids = [
       await add("gated", { gate: "a" }, ", max_attempts => 1"),
       await add("gated", { gate: "a" }, ", queue_name => 's'"),
@@ -142,7 +142,7 @@ describe("a worker that is killed", () => {
       ]);
       return rows.length > 0;
     });
-    await workerProcess(tasks);
+    await workerProcess(database, tasks);
     victim.kill("SIGKILL");
     const killed = performance.now();
     await open("a");
