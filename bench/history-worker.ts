@@ -1,9 +1,10 @@
+import { EventEmitter } from "node:events";
 import pg from "pg";
 import { createPool } from "../src/db/pool.ts";
 import { DatabaseClock } from "../src/worker/clock.ts";
 import { Outcomes } from "../src/worker/outcomes.ts";
 import { toPlainTask } from "../src/worker/run-task.ts";
-import { run, type TaskList } from "graphile-worker";
+import { run, type TaskList, type WorkerEvents } from "graphile-worker";
 import { benchLog } from "./server.ts";
 
 // One side of a pair of bench/history.ts, in a process of its own: runs the jobs that wait and prints how many it ran a second.
@@ -24,12 +25,13 @@ const task = async (): Promise<{ ok: boolean; n: number } | undefined> => {
   return taskName === "result" ? { ok: true, n: done } : undefined;
 };
 
+const events = new EventEmitter() as WorkerEvents;
 const taskList: TaskList = {};
 if (runner === "graphile") {
   taskList[taskName] = async () => void (await task());
 } else {
   const outcomes = new Outcomes();
-  outcomes.rideAlong(pool);
+  outcomes.rideAlong(pool, events);
   const clock = new DatabaseClock();
   const taskPool = createPool(url, { log: benchLog, max: 2 });
   await clock.synchronise(taskPool);
@@ -45,6 +47,7 @@ const worker = await run({
   taskList,
   parsedCronItems: [],
   noHandleSignals: true,
+  events,
   preset: {
     worker: { concurrentJobs: 24, localQueue: { size: 500 }, completeJobBatchDelay: 0, failJobBatchDelay: 0 },
   },

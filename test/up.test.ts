@@ -135,6 +135,17 @@ describe("legwork up with a Postgres of its own", () => {
     expect(await sql(ready, "select id from sessions")).toEqual([{ id: 2 }]);
   });
 
+  it("refuses a wrong password in one line that does not show it", async () => {
+    const url = new URL(ready.databaseUrl);
+    url.password = "guessed";
+    const result = await legwork(["jobs"], { DATABASE_URL: url.href });
+    expect(result).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^legwork: 127\.0\.0\.1:\d+\/legwork refuses user 'postgres'\. \(LW503\)\n.*\n$/),
+    });
+    expect(result.stderr).not.toContain("guessed");
+  });
+
   it("refuses a second start on the same data directory, and says whose it is", async () => {
     const second = await legwork(["up", "--port", "0", "--data-dir", dataDir]);
     expect(second).toMatchObject({ code: 1, stderr: expect.stringContaining(String(child.pid)) });

@@ -1,3 +1,4 @@
+import type { WorkerEvents } from "graphile-worker";
 import type { Pool } from "../db/pool.ts";
 import { isPointless } from "../errors.ts";
 
@@ -18,6 +19,9 @@ interface Outcome {
   readonly result: string | undefined;
   readonly error: (Error & { code?: unknown }) | undefined;
 }
+
+/** What each of those statements chooses its jobs by. */
+const WHERE = /\bwhere (?=(?:locked_by = \$\d+ and )?id = )/;
 
 /** A statement as graphile-worker hands it to node-postgres. */
 interface Statement {
@@ -46,24 +50,31 @@ export class Outcomes {
     this.#byJob.set(jobId, { startedAt, finishedAt, result: undefined, error });
   }
 
-  /** Makes every connection of the pool, which must be new, send outcomes along. */
-  rideAlong(pool: Pool): void {
+  /**
+   * Makes every connection of the pool, which must be new, send outcomes along; and makes completing a job depend on still
+   * holding it: graphile-worker itself completes by id, even a job that was given to another worker meanwhile. `events` are
+   * those of the runner that will use the pool.
+   */
+  rideAlong(pool: Pool, events: WorkerEvents): void {
+    let workerId = "";
+    events.once("pool:create", ({ workerPool }) => (workerId = workerPool.id));
     pool.on("connect", (client) => {
       // oxlint-disable-next-line typescript/no-explicit-any -- node-postgres overloads query in a dozen ways
       const query = client.query.bind(client) as (...parameters: any[]) => any;
       // oxlint-disable-next-line typescript/no-explicit-any
-      client.query = (statement: any, ...rest: any[]) => query(isNamed(statement) ? this.#extend(statement) : statement, ...rest);
+      client.query = (statement: any, ...rest: any[]) =>
+        query(isNamed(statement) ? this.#extend(statement, workerId) : statement, ...rest);
     });
   }
 
-  #extend(statement: Statement): Statement {
+  #extend(statement: Statement, workerId: string): Statement {
     const { values } = statement;
     switch (statement.name.split("/", 1)[0]) {
       case "complete_job":
-        return this.#complete(statement, [String(values[0])]);
+        return this.#complete(statement, [String(values[0])], workerId);
       case "complete_jobs":
       case "complete_job_q":
-        return this.#complete(statement, values[0] as string[]);
+        return this.#complete(statement, values[0] as string[], workerId);
       case "fail_job":
       case "fail_job_q":
         return this.#fail(
@@ -75,7 +86,7 @@ export class Outcomes {
     }
   }
 
-  #complete(statement: Statement, jobIds: readonly string[]): Statement {
+  #complete(statement: Statement, jobIds: readonly string[], workerId: string): Statement {
     const ids: string[] = [];
     const starts: number[] = [];
     const ends: number[] = [];
@@ -90,7 +101,12 @@ export class Outcomes {
       results.push(outcome.result ?? "null");
       hasResult ||= outcome.result !== undefined;
     }
-    return withSettings(statement, {
+    const held: Statement = {
+      ...statement,
+      text: statement.text.replace(WHERE, `where locked_by = $${statement.values.length + 1} and `),
+      values: [...statement.values, workerId],
+    };
+    return withSettings(held, {
       "legwork.completed_ids": `{${ids.join(",")}}`,
       "legwork.completed_starts": `{${starts.join(",")}}`,
       "legwork.completed_ends": `{${ends.join(",")}}`,
@@ -125,7 +141,7 @@ function withSettings(statement: Statement, settings: Readonly<Record<string, st
   const names = Object.keys(settings);
   const first = statement.values.length + 1;
   const calls = names.map((name, index) => `set_config('${name}', $${first + index}, true)`).join(", ");
-  const text = statement.text.replace(/\bwhere id = /, `where (select concat(${calls})) is not null and id = `);
+  const text = statement.text.replace(WHERE, `where (select concat(${calls})) is not null and `);
   if (text === statement.text)
     throw new Error(`graphile-worker's statement '${statement.name}' is not the one Legwork is made for.`);
   // A statement of its own to the server, and so to node-postgres, which prepares by name.

@@ -140,8 +140,8 @@ async function startGeneration(options: GenerationOptions): Promise<Generation> 
   const { log, clock, running, concurrency, taskPool } = options;
   // Listening, cron, fetching and completing; a handful are ever open, but graphile-worker warns below the concurrency.
   const pool = createPool(options.databaseUrl, { log, max: Math.max(10, concurrency), name: "legwork worker" });
-  options.outcomes.rideAlong(pool);
   const events = new EventEmitter() as WorkerEvents;
+  options.outcomes.rideAlong(pool, events);
   const workerId = new Promise<string>((resolve) => events.once("pool:create", ({ workerPool }) => resolve(workerPool.id)));
   const listening = new Promise<void>((resolve) => events.once("pool:listen:success", () => resolve()));
   let runner: Runner;

@@ -155,4 +155,39 @@ describe("a worker that is killed", () => {
       ]);
     }
   });
+
+  it("that was only asleep does not complete what others have taken over", async () => {
+    const tasks = await directoryOf({ "gated.ts": GATED.replace("{ aborted: signal.aborted }", "{ pid: process.pid }") });
+    const sleeper = await workerProcess(database, tasks);
+    const id = await add("gated", { gate: "a" });
+    await until("the job runs", async () => (await state(id)) === "running");
+    const other = await workerProcess(database, tasks);
+    sleeper.kill("SIGSTOP");
+    await until(
+      "the other runs it",
+      async () => {
+        const { rows } = await database.pool.query(
+          "select from legwork.workers where pid = $1 and running @> array[$2::bigint]",
+          [other.pid, id],
+        );
+        return rows.length > 0;
+      },
+      12_000,
+    );
+    // The sleeper wakes, finds the gate open and thinks that its job is done; the other is stopped just then.
+    other.kill("SIGSTOP");
+    await open("a");
+    sleeper.kill("SIGCONT");
+    await until("the sleeper is idle", async () => {
+      const { rows } = await database.pool.query(
+        "select from legwork.workers where pid = $1 and running = '{}' and seen_at > clock_timestamp() - interval '2 seconds'",
+        [sleeper.pid],
+      );
+      return rows.length > 0;
+    });
+    expect(await state(id)).toBe("running");
+    other.kill("SIGCONT");
+    await until("the job has completed", async () => (await state(id)) === "completed");
+    expect((await getJob(database.pool, id)).result).toEqual({ pid: other.pid });
+  });
 });
