@@ -39,7 +39,7 @@ if (runner === "graphile") {
   const definition = { run: task };
   taskList[taskName] = toPlainTask(
     { name: taskName, function: async () => {}, definition },
-    { pool, log: benchLog, clock, outcomes, running: new Set() },
+    { pool, log: benchLog, clock, outcomes, running: new Set(), lease: undefined },
   );
 }
 const worker = await run({

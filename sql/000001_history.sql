@@ -147,9 +147,12 @@ alter table legwork.failed_attempts_default enable row level security;
 -- with the request when a keyed job is replaced.
 create function legwork.flag_value(flags jsonb, name text) returns text
 language sql immutable parallel safe
-return (select substr(key, length(name) + 2) from jsonb_object_keys(flags) as key where starts_with(key, name || ':') limit 1);
+return case when jsonb_typeof(flags) = 'object' then (
+  -- Cut, because what is too long for an index would keep the job from ending.
+  select left(substr(key, length(name) + 2), 256) from jsonb_object_keys(flags) as key where starts_with(key, name || ':') limit 1
+) end;
 comment on function legwork.flag_value(jsonb, text) is
-  'What a job''s flags say of a name: the acme of tenant:acme. Null when they say nothing.';
+  'What a job''s flags say of a name, 256 characters at most: the acme of tenant:acme. Null when they say nothing.';
 
 -- Anybody may write a flag: one that is no job id must not stop the job from ending.
 create function legwork.parent_of(flags jsonb) returns bigint
@@ -210,9 +213,10 @@ begin
   -- graphile-worker's own functions touch a job only when nobody holds it or its lock is older than four hours.
   if v_unheld > 0 or v_stale > 0 then
     get diagnostics v_context = pg_context;
-    if v_context ~ 'function .*\mcomplete_jobs\M' then
+    -- Lines of the call stack, in whatever language the server speaks: SQL function "complete_jobs" statement 1.
+    if v_context ~ '(?n)^\S*SQL\S*( \S+)? ["«»„“]complete_jobs["«»“”]' then
       v_end := 'completed';
-    elsif v_context !~ 'function .*\mremove_job\M' and v_unheld = 0 then
+    elsif v_context !~ '(?n)^PL/pgSQL\S* .*\mremove_job\(text\)' and v_unheld = 0 then
       -- A plain worker that needed more than four hours.
       v_end := 'completed';
     end if;
@@ -275,10 +279,13 @@ begin
     return null;
   end if;
 
-  select t.identifier, coalesce(d.queue, 'default') into v_task, v_queue
+  select t.identifier, d.queue into v_task, v_queue
   from graphile_worker._private_tasks t
   left join legwork.task_definitions d on d.name = t.identifier
   where t.id = new.task_id;
+  -- graphile-worker's clean-up of unused tasks may have taken the name.
+  v_task := coalesce(v_task, 'task ' || new.task_id);
+  v_queue := coalesce(v_queue, 'default');
   select * into v_failure from legwork.reported_failures() f where f.id = new.id and v_attempt_ended;
 
   if v_attempt_ended then
@@ -328,6 +335,19 @@ end $$;
 comment on function legwork.tg_jobs__record_attempt() is
   'Records an attempt that ended without completing its job, a job that has failed for good, and the return of one that was given another chance.';
 
+create function legwork.tg_jobs__truncate() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  delete from graphile_worker._private_jobs;
+  return null;
+end $$;
+comment on function legwork.tg_jobs__truncate() is 'Deletes the jobs before the table is truncated, so that they are in the history as cancelled.';
+
+-- Whoever may make a table could otherwise write history with the owner's rights, through a trigger of his own.
+revoke execute on function legwork.tg_jobs__record_finished(), legwork.tg_jobs__record_attempt(), legwork.tg_jobs__truncate() from public;
+
+create trigger _legwork_truncate before truncate on graphile_worker._private_jobs
+  for each statement execute function legwork.tg_jobs__truncate();
 create trigger _legwork_record_finished after delete on graphile_worker._private_jobs
   referencing old table as gone for each statement execute function legwork.tg_jobs__record_finished();
 -- Fetching and giving back are the hot updates and pass by: only an attempt that ended, or a change between failed and not, gets in.
@@ -338,14 +358,14 @@ create trigger _legwork_record_attempt after update on graphile_worker._private_
       is distinct from (new.locked_at is null and new.attempts >= new.max_attempts)
   ) execute function legwork.tg_jobs__record_attempt();
 
--- Jobs that failed before Legwork came are shown too.
+-- Jobs that failed before Legwork came are shown too, for a whole retention from now: when they failed nobody wrote down.
 insert into legwork.finished_jobs (
   id, task, queue, state, priority, attempts, max_attempts, payload, error, run_at, created_at, finished_at, job_key,
   serial_key, tenant, correlation_id
 )
 select
   j.id, t.identifier, 'default', 'failed', j.priority, j.attempts, j.max_attempts, j.payload, j.last_error, j.run_at,
-  j.created_at, least(j.updated_at, now()), j.key, q.queue_name, legwork.flag_value(j.flags, 'tenant'),
+  j.created_at, now(), j.key, q.queue_name, legwork.flag_value(j.flags, 'tenant'),
   legwork.flag_value(j.flags, 'correlation')
 from graphile_worker._private_jobs j
 join graphile_worker._private_tasks t on t.id = j.task_id

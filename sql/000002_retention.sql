@@ -19,16 +19,34 @@ as $$
 $$;
 comment on function legwork.history_partitions() is 'The partitions of the history with the time each covers; the default partitions are not among them.';
 
+create function legwork.history_retention() returns interval
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  return (
+    select case
+      when s.value::interval between interval '1 hour' and interval '1000 years' then s.value::interval
+      -- Keep for ever, or not at all, as nearly as it goes; less than nothing is a mistake.
+      when s.value::interval > interval '1000 years' then interval '1000 years'
+      when s.value::interval >= interval '0' then interval '1 hour'
+      else interval '30 days'
+    end
+    from legwork.settings s where s.name = 'history_retention');
+exception when others then
+  return interval '30 days';
+end $$;
+comment on function legwork.history_retention() is
+  'How long history is kept: the setting history_retention, between an hour and a thousand years; 30 days when it cannot be read as an interval.';
+
 create function legwork.maintain_history()
 returns table (step text, relation text)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp set timezone = 'UTC' set datestyle = 'ISO' set lock_timeout = '200ms'
 as $$
 declare
-  v_retention interval := (select s.value::interval from legwork.settings s where s.name = 'history_retention');
+  v_retention interval := coalesce(legwork.history_retention(), interval '30 days');
   -- An eighth of the retention, in whole days: about ten partitions in all, because planning slows with their number
   -- (0.5 ms at 12, 11 ms at 365).
-  v_width interval := make_interval(days => greatest(1, least(31, ceil(extract(epoch from v_retention) / 86400 / 8)::int)));
+  v_width interval := make_interval(days => greatest(1, least(31, ceil(extract(epoch from v_retention) / 86400 / 8)))::int);
   v_parent record;
   v_old record;
   v_lower timestamptz;
@@ -39,6 +57,15 @@ begin
   if not pg_try_advisory_xact_lock(hashtext('legwork.maintain_history')) then
     return;
   end if;
+
+  -- A failed job can be retried as long as the history shows it, and no longer. First, because dropping holds locks to the end.
+  delete from graphile_worker._private_jobs j
+  where j.id in (
+    select d.id from graphile_worker._private_jobs d
+    where d.locked_at is null and d.attempts >= d.max_attempts and d.run_at < now() - v_retention
+      and not exists (select from legwork.finished_jobs f where f.id = d.id and f.finished_at >= now() - v_retention)
+    for update skip locked);
+
   for v_parent in
     select * from (values ('finished_jobs', 'finished_at'), ('failed_attempts', 'failed_at')) as p (name, by_column)
   loop
@@ -61,8 +88,8 @@ begin
         execute format('alter table legwork.%I attach partition legwork.%I for values from (%L) to (%L)',
           v_parent.name, v_name, v_lower, v_upper);
         step := 'created'; relation := 'legwork.' || v_name; return next;
-      exception when lock_not_available then
-        step := 'busy'; relation := 'legwork.' || v_parent.name; return next;
+      exception when others then
+        step := case sqlstate when '55P03' then 'busy' else sqlerrm end; relation := 'legwork.' || v_parent.name; return next;
         exit;
       end;
     end loop;
@@ -73,23 +100,18 @@ begin
       begin
         execute format('drop table %s', v_old.name);
         step := 'dropped'; relation := v_old.name; return next;
-      exception when lock_not_available then
-        step := 'busy'; relation := v_old.name; return next;
+      exception when others then
+        step := case sqlstate when '55P03' then 'busy' else sqlerrm end; relation := v_old.name; return next;
       end;
     end loop;
     execute format('delete from only legwork.%I where %I < $1', v_parent.name || '_default', v_parent.by_column)
       using now() - v_retention;
   end loop;
-
-  -- A failed job can be retried as long as the history shows it, and no longer.
-  delete from graphile_worker._private_jobs j
-  where j.locked_at is null and j.attempts >= j.max_attempts and j.run_at < now() - v_retention
-    and not exists (select from legwork.finished_jobs f where f.id = j.id);
 end $$;
 comment on function legwork.maintain_history() is
   'Makes the partitions that will be needed and drops those older than the setting history_retention. Safe to call at any '
-  'time and from any number of processes. Returns what it did: created, dropped, or busy for a step that was given up '
-  'because somebody held the table and that the next call tries again.';
+  'time and from any number of processes. Returns what it did: created, dropped, busy for a step that was given up because '
+  'somebody held the table, or the error of a step that failed; the next call tries again.';
 revoke execute on function legwork.maintain_history() from public;
 
 select legwork.maintain_history();

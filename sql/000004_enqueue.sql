@@ -30,7 +30,7 @@ begin
   v_nearest := legwork.nearest_name(assert_task.task, array(select t.identifier from graphile_worker._private_tasks t));
   raise exception 'No task is called ''%''.', assert_task.task using
     errcode = 'LW404',
-    hint = coalesce(format('Did you mean ''%s''? ', v_nearest), '')
+    hint = case when v_nearest is not null then format('Did you mean ''%s''? ', v_nearest) else '' end
       || 'Tasks are known once a worker that has them has started; select name from legwork.tasks lists them.';
 end $$;
 comment on function legwork.assert_task(text) is 'Does nothing for a known task. Raises LW404 with the nearest name for an unknown one.';

@@ -25,10 +25,19 @@ comment on function legwork.enqueue_rows(jsonb, text, jsonb) is
 -- Owner's rights: whoever may write the table need not be allowed to enqueue anything else.
 create function legwork.tg_enqueue__statement() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_chunk jsonb;
 begin
-  perform legwork.enqueue_rows(
-    (select jsonb_agg(jsonb_build_object('event', lower(tg_op), 'table', format('%I.%I', tg_table_schema, tg_table_name), 'row', to_jsonb(c))) from changed c),
-    tg_argv[0], tg_argv[1]::jsonb);
+  -- In chunks, because a jsonb holds 256 MB at most and a statement may change any number of rows.
+  for v_chunk in
+    select jsonb_agg(x.change) from (
+      select (row_number() over ()) / 200 as chunk,
+        jsonb_build_object('event', lower(tg_op), 'table', format('%I.%I', tg_table_schema, tg_table_name), 'row', to_jsonb(c)) as change
+      from changed c
+    ) x group by x.chunk order by x.chunk
+  loop
+    perform legwork.enqueue_rows(v_chunk, tg_argv[0], tg_argv[1]::jsonb);
+  end loop;
   return null;
 end $$;
 comment on function legwork.tg_enqueue__statement() is 'Trigger of legwork.enqueue_on for insert and delete: one batch of jobs per statement.';
@@ -43,6 +52,9 @@ begin
   return null;
 end $$;
 comment on function legwork.tg_enqueue__row() is 'Trigger of legwork.enqueue_on for update: one job per row that changed.';
+
+-- Whoever may make a table could otherwise enqueue with the owner's rights, through a trigger of his own.
+revoke execute on function legwork.tg_enqueue__statement(), legwork.tg_enqueue__row() from public;
 
 create function legwork.enqueue_on(
   "table" regclass,
@@ -98,7 +110,7 @@ begin
           v_name, v_event, "table", case v_event when 'insert' then 'new' else 'old' end, task, v_options);
       when 'update' then
         execute format(
-          'create or replace trigger %I after update %s on %s for each row when (old.* is distinct from new.*) execute function legwork.tg_enqueue__row(%L, %L)',
+          'create or replace trigger %I after update %s on %s for each row when (old *<> new) execute function legwork.tg_enqueue__row(%L, %L)',
           v_name, (select 'of ' || string_agg(quote_ident(c), ', ') from unnest(columns) c), "table", task, v_options);
       else
         raise exception 'There is no event ''%''.', v_event using errcode = 'LW400', hint = 'Events are insert, update and delete.';

@@ -43,6 +43,11 @@ begin atomic
   values (worker_beat.id, worker_beat.host, worker_beat.pid, worker_beat.concurrency, worker_beat.tasks, worker_beat.running)
   on conflict on constraint worker_processes_pkey do update set
     running = excluded.running, seen_at = clock_timestamp(), suspected_at = null;
+  -- graphile-worker takes a lock of more than four hours for a dead worker's; a job may run longer than that.
+  update graphile_worker._private_jobs j set locked_at = now()
+  where j.id = any (worker_beat.running) and j.locked_by = worker_beat.id and j.locked_at < now() - interval '2 hours';
+  update graphile_worker._private_job_queues q set locked_at = now()
+  where q.locked_by = worker_beat.id and q.locked_at < now() - interval '2 hours';
   select clock_timestamp();
 end;
 comment on function legwork.worker_beat(text, text, integer, integer, text[], bigint[]) is
@@ -57,7 +62,9 @@ begin
   -- must still run.
   with returned as (
     update graphile_worker._private_jobs j
-    set locked_at = null, locked_by = null, attempts = greatest(0, j.attempts - 1), run_at = greatest(j.run_at, now())
+    set locked_at = null, locked_by = null, run_at = greatest(j.run_at, now()),
+      -- A job that was removed or replaced while it ran has no attempt left on purpose (only that touches updated_at).
+      attempts = case when j.attempts >= j.max_attempts and j.updated_at > j.locked_at then j.attempts else greatest(0, j.attempts - 1) end
     where j.locked_by = worker and (job_ids is null or j.id = any (job_ids))
     returning j.id, j.job_queue_id
   ), unlocked as (
@@ -86,7 +93,9 @@ comment on function legwork.worker_stopped(text) is
 revoke execute on function legwork.worker_stopped(text) from public;
 
 create function legwork.recover_jobs() returns table (worker text, jobs integer)
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql volatile security definer
+-- A job whose row somebody holds must not keep this worker from telling that it lives.
+set search_path = pg_catalog, pg_temp set lock_timeout = '500ms' as $$
 declare
   v_dead record;
 begin
@@ -99,21 +108,27 @@ begin
     if v_dead.suspected_at is null then
       update legwork.worker_processes w set suspected_at = clock_timestamp() where w.id = v_dead.id;
     elsif v_dead.suspected_at < clock_timestamp() - interval '2 seconds' then
-      insert into legwork.failed_attempts (
-        job_id, attempt, task, queue, error_name, error_message, started_at, failed_at, retry_at, worker, tenant, correlation_id
-      )
-      select j.id, j.attempts, t.identifier, coalesce(d.queue, 'default'), 'WorkerLost',
-        format('Worker %s was not heard of again; the job was given to another.', v_dead.id), j.locked_at,
-        clock_timestamp(), clock_timestamp(), v_dead.id, legwork.flag_value(j.flags, 'tenant'),
-        legwork.flag_value(j.flags, 'correlation')
-      from graphile_worker._private_jobs j
-      join graphile_worker._private_tasks t on t.id = j.task_id
-      left join legwork.task_definitions d on d.name = t.identifier
-      where j.id = any (v_dead.running) and j.locked_by = v_dead.id;
-      worker := v_dead.id;
-      jobs := legwork.give_back_jobs(v_dead.id);
-      delete from legwork.worker_processes w where w.id = v_dead.id;
-      return next;
+      begin
+        -- What it was running has lost an attempt: releasing the lock records it. The last attempt is given back, because a job is
+        -- run until it ends, but not for ever: one whose workers died three times has failed.
+        update graphile_worker._private_jobs j
+        set locked_at = null, locked_by = null, run_at = least(j.run_at, now()),
+          attempts = j.attempts,
+          max_attempts = case
+            when j.attempts >= j.max_attempts and not (j.updated_at > j.locked_at)
+              and (select count(*) from legwork.failed_attempts f where f.job_id = j.id and f.error_name = 'WorkerLost') < 2
+            then j.max_attempts + 1 else j.max_attempts end
+        where j.locked_by = v_dead.id and j.id = any (v_dead.running);
+        get diagnostics jobs = row_count;
+        jobs := jobs + legwork.give_back_jobs(v_dead.id);
+        delete from legwork.worker_processes w where w.id = v_dead.id;
+        perform legwork.wake_workers(jobs);
+        worker := v_dead.id;
+        return next;
+      exception when lock_not_available then
+        -- Nothing of this worker was done; the next look tries again.
+        null;
+      end;
     end if;
   end loop;
 end $$;

@@ -310,7 +310,7 @@ begin
   v_nearest := legwork.nearest_name(assert_task.task, array(select t.identifier from graphile_worker._private_tasks t));
   raise exception 'No task is called ''%''.', assert_task.task using
     errcode = 'LW404',
-    hint = coalesce(format('Did you mean ''%s''? ', v_nearest), '')
+    hint = case when v_nearest is not null then format('Did you mean ''%s''? ', v_nearest) else '' end
       || 'Tasks are known once a worker that has them has started; select name from legwork.tasks lists them.';
 end $function$
 
@@ -471,7 +471,7 @@ begin
           v_name, v_event, "table", case v_event when 'insert' then 'new' else 'old' end, task, v_options);
       when 'update' then
         execute format(
-          'create or replace trigger %I after update %s on %s for each row when (old.* is distinct from new.*) execute function legwork.tg_enqueue__row(%L, %L)',
+          'create or replace trigger %I after update %s on %s for each row when (old *<> new) execute function legwork.tg_enqueue__row(%L, %L)',
           v_name, (select 'of ' || string_agg(quote_ident(c), ', ') from unnest(columns) c), "table", task, v_options);
       else
         raise exception 'There is no event ''%''.', v_event using errcode = 'LW400', hint = 'Events are insert, update and delete.';
@@ -504,7 +504,7 @@ CREATE OR REPLACE FUNCTION legwork.flag_value(flags jsonb, name text)
  RETURNS text
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN (SELECT substr(key.key, (length(flag_value.name) + 2)) AS substr FROM jsonb_object_keys(flag_value.flags) key(key) WHERE starts_with(key.key, (flag_value.name || ':'::text)) LIMIT 1)
+RETURN CASE WHEN (jsonb_typeof(flags) = 'object'::text) THEN (SELECT "left"(substr(key.key, (length(flag_value.name) + 2)), 256) AS "left" FROM jsonb_object_keys(flag_value.flags) key(key) WHERE starts_with(key.key, (flag_value.name || ':'::text)) LIMIT 1) ELSE NULL::text END
 
 CREATE OR REPLACE FUNCTION legwork.give_back_jobs(worker text, job_ids bigint[] DEFAULT NULL::bigint[])
  RETURNS integer
@@ -519,7 +519,9 @@ begin
   -- must still run.
   with returned as (
     update graphile_worker._private_jobs j
-    set locked_at = null, locked_by = null, attempts = greatest(0, j.attempts - 1), run_at = greatest(j.run_at, now())
+    set locked_at = null, locked_by = null, run_at = greatest(j.run_at, now()),
+      -- A job that was removed or replaced while it ran has no attempt left on purpose (only that touches updated_at).
+      attempts = case when j.attempts >= j.max_attempts and j.updated_at > j.locked_at then j.attempts else greatest(0, j.attempts - 1) end
     where j.locked_by = worker and (job_ids is null or j.id = any (job_ids))
     returning j.id, j.job_queue_id
   ), unlocked as (
@@ -552,6 +554,26 @@ AS $function$
     and b.bounds is not null
 $function$
 
+CREATE OR REPLACE FUNCTION legwork.history_retention()
+ RETURNS interval
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return (
+    select case
+      when s.value::interval between interval '1 hour' and interval '1000 years' then s.value::interval
+      -- Keep for ever, or not at all, as nearly as it goes; less than nothing is a mistake.
+      when s.value::interval > interval '1000 years' then interval '1000 years'
+      when s.value::interval >= interval '0' then interval '1 hour'
+      else interval '30 days'
+    end
+    from legwork.settings s where s.name = 'history_retention');
+exception when others then
+  return interval '30 days';
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.maintain_history()
  RETURNS TABLE(step text, relation text)
  LANGUAGE plpgsql
@@ -562,10 +584,10 @@ CREATE OR REPLACE FUNCTION legwork.maintain_history()
  SET lock_timeout TO '200ms'
 AS $function$
 declare
-  v_retention interval := (select s.value::interval from legwork.settings s where s.name = 'history_retention');
+  v_retention interval := coalesce(legwork.history_retention(), interval '30 days');
   -- An eighth of the retention, in whole days: about ten partitions in all, because planning slows with their number
   -- (0.5 ms at 12, 11 ms at 365).
-  v_width interval := make_interval(days => greatest(1, least(31, ceil(extract(epoch from v_retention) / 86400 / 8)::int)));
+  v_width interval := make_interval(days => greatest(1, least(31, ceil(extract(epoch from v_retention) / 86400 / 8)))::int);
   v_parent record;
   v_old record;
   v_lower timestamptz;
@@ -576,6 +598,15 @@ begin
   if not pg_try_advisory_xact_lock(hashtext('legwork.maintain_history')) then
     return;
   end if;
+
+  -- A failed job can be retried as long as the history shows it, and no longer. First, because dropping holds locks to the end.
+  delete from graphile_worker._private_jobs j
+  where j.id in (
+    select d.id from graphile_worker._private_jobs d
+    where d.locked_at is null and d.attempts >= d.max_attempts and d.run_at < now() - v_retention
+      and not exists (select from legwork.finished_jobs f where f.id = d.id and f.finished_at >= now() - v_retention)
+    for update skip locked);
+
   for v_parent in
     select * from (values ('finished_jobs', 'finished_at'), ('failed_attempts', 'failed_at')) as p (name, by_column)
   loop
@@ -598,8 +629,8 @@ begin
         execute format('alter table legwork.%I attach partition legwork.%I for values from (%L) to (%L)',
           v_parent.name, v_name, v_lower, v_upper);
         step := 'created'; relation := 'legwork.' || v_name; return next;
-      exception when lock_not_available then
-        step := 'busy'; relation := 'legwork.' || v_parent.name; return next;
+      exception when others then
+        step := case sqlstate when '55P03' then 'busy' else sqlerrm end; relation := 'legwork.' || v_parent.name; return next;
         exit;
       end;
     end loop;
@@ -610,18 +641,13 @@ begin
       begin
         execute format('drop table %s', v_old.name);
         step := 'dropped'; relation := v_old.name; return next;
-      exception when lock_not_available then
-        step := 'busy'; relation := v_old.name; return next;
+      exception when others then
+        step := case sqlstate when '55P03' then 'busy' else sqlerrm end; relation := v_old.name; return next;
       end;
     end loop;
     execute format('delete from only legwork.%I where %I < $1', v_parent.name || '_default', v_parent.by_column)
       using now() - v_retention;
   end loop;
-
-  -- A failed job can be retried as long as the history shows it, and no longer.
-  delete from graphile_worker._private_jobs j
-  where j.locked_at is null and j.attempts >= j.max_attempts and j.run_at < now() - v_retention
-    and not exists (select from legwork.finished_jobs f where f.id = j.id);
 end $function$
 -- not for everybody
 
@@ -642,6 +668,7 @@ CREATE OR REPLACE FUNCTION legwork.recover_jobs()
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '500ms'
 AS $function$
 declare
   v_dead record;
@@ -655,21 +682,27 @@ begin
     if v_dead.suspected_at is null then
       update legwork.worker_processes w set suspected_at = clock_timestamp() where w.id = v_dead.id;
     elsif v_dead.suspected_at < clock_timestamp() - interval '2 seconds' then
-      insert into legwork.failed_attempts (
-        job_id, attempt, task, queue, error_name, error_message, started_at, failed_at, retry_at, worker, tenant, correlation_id
-      )
-      select j.id, j.attempts, t.identifier, coalesce(d.queue, 'default'), 'WorkerLost',
-        format('Worker %s was not heard of again; the job was given to another.', v_dead.id), j.locked_at,
-        clock_timestamp(), clock_timestamp(), v_dead.id, legwork.flag_value(j.flags, 'tenant'),
-        legwork.flag_value(j.flags, 'correlation')
-      from graphile_worker._private_jobs j
-      join graphile_worker._private_tasks t on t.id = j.task_id
-      left join legwork.task_definitions d on d.name = t.identifier
-      where j.id = any (v_dead.running) and j.locked_by = v_dead.id;
-      worker := v_dead.id;
-      jobs := legwork.give_back_jobs(v_dead.id);
-      delete from legwork.worker_processes w where w.id = v_dead.id;
-      return next;
+      begin
+        -- What it was running has lost an attempt: releasing the lock records it. The last attempt is given back, because a job is
+        -- run until it ends, but not for ever: one whose workers died three times has failed.
+        update graphile_worker._private_jobs j
+        set locked_at = null, locked_by = null, run_at = least(j.run_at, now()),
+          attempts = j.attempts,
+          max_attempts = case
+            when j.attempts >= j.max_attempts and not (j.updated_at > j.locked_at)
+              and (select count(*) from legwork.failed_attempts f where f.job_id = j.id and f.error_name = 'WorkerLost') < 2
+            then j.max_attempts + 1 else j.max_attempts end
+        where j.locked_by = v_dead.id and j.id = any (v_dead.running);
+        get diagnostics jobs = row_count;
+        jobs := jobs + legwork.give_back_jobs(v_dead.id);
+        delete from legwork.worker_processes w where w.id = v_dead.id;
+        perform legwork.wake_workers(jobs);
+        worker := v_dead.id;
+        return next;
+      exception when lock_not_available then
+        -- Nothing of this worker was done; the next look tries again.
+        null;
+      end;
     end if;
   end loop;
 end $function$
@@ -763,6 +796,7 @@ begin
     tg_argv[0], tg_argv[1]::jsonb);
   return null;
 end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.tg_enqueue__statement()
  RETURNS trigger
@@ -770,12 +804,22 @@ CREATE OR REPLACE FUNCTION legwork.tg_enqueue__statement()
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+declare
+  v_chunk jsonb;
 begin
-  perform legwork.enqueue_rows(
-    (select jsonb_agg(jsonb_build_object('event', lower(tg_op), 'table', format('%I.%I', tg_table_schema, tg_table_name), 'row', to_jsonb(c))) from changed c),
-    tg_argv[0], tg_argv[1]::jsonb);
+  -- In chunks, because a jsonb holds 256 MB at most and a statement may change any number of rows.
+  for v_chunk in
+    select jsonb_agg(x.change) from (
+      select (row_number() over ()) / 200 as chunk,
+        jsonb_build_object('event', lower(tg_op), 'table', format('%I.%I', tg_table_schema, tg_table_name), 'row', to_jsonb(c)) as change
+      from changed c
+    ) x group by x.chunk order by x.chunk
+  loop
+    perform legwork.enqueue_rows(v_chunk, tg_argv[0], tg_argv[1]::jsonb);
+  end loop;
   return null;
 end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.tg_jobs__record_attempt()
  RETURNS trigger
@@ -801,10 +845,13 @@ begin
     return null;
   end if;
 
-  select t.identifier, coalesce(d.queue, 'default') into v_task, v_queue
+  select t.identifier, d.queue into v_task, v_queue
   from graphile_worker._private_tasks t
   left join legwork.task_definitions d on d.name = t.identifier
   where t.id = new.task_id;
+  -- graphile-worker's clean-up of unused tasks may have taken the name.
+  v_task := coalesce(v_task, 'task ' || new.task_id);
+  v_queue := coalesce(v_queue, 'default');
   select * into v_failure from legwork.reported_failures() f where f.id = new.id and v_attempt_ended;
 
   if v_attempt_ended then
@@ -851,6 +898,7 @@ begin
   end if;
   return null;
 end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.tg_jobs__record_finished()
  RETURNS trigger
@@ -872,9 +920,10 @@ begin
   -- graphile-worker's own functions touch a job only when nobody holds it or its lock is older than four hours.
   if v_unheld > 0 or v_stale > 0 then
     get diagnostics v_context = pg_context;
-    if v_context ~ 'function .*\mcomplete_jobs\M' then
+    -- Lines of the call stack, in whatever language the server speaks: SQL function "complete_jobs" statement 1.
+    if v_context ~ '(?n)^\S*SQL\S*( \S+)? ["«»„“]complete_jobs["«»“”]' then
       v_end := 'completed';
-    elsif v_context !~ 'function .*\mremove_job\M' and v_unheld = 0 then
+    elsif v_context !~ '(?n)^PL/pgSQL\S* .*\mremove_job\(text\)' and v_unheld = 0 then
       -- A plain worker that needed more than four hours.
       v_end := 'completed';
     end if;
@@ -914,6 +963,19 @@ begin
   end if;
   return null;
 end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.tg_jobs__truncate()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  delete from graphile_worker._private_jobs;
+  return null;
+end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.wake_workers(jobs integer)
  RETURNS void
@@ -926,6 +988,10 @@ CREATE OR REPLACE FUNCTION legwork.worker_beat(id text, host text, pid integer, 
 BEGIN ATOMIC
  INSERT INTO legwork.worker_processes AS w (id, host, pid, concurrency, tasks, running)
    VALUES (worker_beat.id, worker_beat.host, worker_beat.pid, worker_beat.concurrency, worker_beat.tasks, worker_beat.running) ON CONFLICT ON CONSTRAINT worker_processes_pkey DO UPDATE SET running = excluded.running, seen_at = clock_timestamp(), suspected_at = NULL::timestamp with time zone;
+ UPDATE graphile_worker._private_jobs j SET locked_at = now()
+   WHERE ((j.id = ANY (worker_beat.running)) AND (j.locked_by = worker_beat.id) AND (j.locked_at < (now() - '02:00:00'::interval)));
+ UPDATE graphile_worker._private_job_queues q SET locked_at = now()
+   WHERE ((q.locked_by = worker_beat.id) AND (q.locked_at < (now() - '02:00:00'::interval)));
  SELECT clock_timestamp() AS clock_timestamp;
 END
 
@@ -952,3 +1018,5 @@ end $function$
 CREATE TRIGGER _legwork_record_attempt AFTER UPDATE ON graphile_worker._private_jobs FOR EACH ROW WHEN (old.locked_at IS NOT NULL AND new.locked_at IS NULL AND new.attempts >= old.attempts OR (old.locked_at IS NULL AND old.attempts >= old.max_attempts) IS DISTINCT FROM (new.locked_at IS NULL AND new.attempts >= new.max_attempts)) EXECUTE FUNCTION legwork.tg_jobs__record_attempt();
 
 CREATE TRIGGER _legwork_record_finished AFTER DELETE ON graphile_worker._private_jobs REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION legwork.tg_jobs__record_finished();
+
+CREATE TRIGGER _legwork_truncate BEFORE TRUNCATE ON graphile_worker._private_jobs FOR EACH STATEMENT EXECUTE FUNCTION legwork.tg_jobs__truncate();

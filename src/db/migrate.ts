@@ -123,10 +123,27 @@ export async function uninstall(pool: Pool): Promise<boolean> {
     await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
     const { rows } = await client.query("select to_regnamespace('legwork') is not null as installed");
     await client.query("set local lock_timeout = '10s'");
+    if (rows[0]?.installed === true) await assertNoWorker(client);
     // Our triggers on graphile-worker's table and on users' tables hang on our functions and go with them.
     await client.query("drop schema if exists legwork cascade");
     return rows[0]?.installed === true;
   });
+}
+
+async function assertNoWorker(client: PoolClient): Promise<void> {
+  const { rows } = await client.query("select to_regclass('legwork.worker_processes') is not null as known");
+  if (rows[0]?.known !== true) return;
+  const workers = await client.query(
+    "select host, pid from legwork.worker_processes where seen_at > clock_timestamp() - interval '10 seconds'",
+  );
+  if (workers.rows.length === 0) return;
+  throw new LegworkError(
+    "LW409",
+    `${workers.rows.length} Legwork worker(s) still run, one on ${workers.rows[0].host} with pid ${workers.rows[0].pid}.`,
+    {
+      hint: "Stop them first; the jobs stay.",
+    },
+  );
 }
 
 async function assertGraphileWorker(pool: Pool, client: PoolClient): Promise<void> {
@@ -157,6 +174,14 @@ async function assertGraphileWorker(pool: Pool, client: PoolClient): Promise<voi
             : "Install a version of Legwork that is made for your graphile-worker.",
       },
     );
+  }
+  const { rows: hidden } = await client.query(
+    "select from pg_class where oid = 'graphile_worker._private_tasks'::regclass and row_security_active(oid)",
+  );
+  if (hidden.length > 0) {
+    throw new LegworkError("LW510", "Row security hides graphile_worker's tables from this user.", {
+      hint: "Migrate as the user who owns the schema graphile_worker, or as one with bypassrls.",
+    });
   }
   for (const [table, columns] of Object.entries(GRAPHILE_WORKER_COLUMNS)) {
     const { rows } = await client.query<{ attname: string }>(

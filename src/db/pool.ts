@@ -30,7 +30,9 @@ export function createPool(databaseUrl: string, options: { log: Logger; max?: nu
     connectionTimeoutMillis: 10_000,
     types,
   });
-  const onError = (error: Error): void => options.log.warn({ err: error }, "A database connection was lost.");
+  // The error holds the whole client, its secrets included: only what it says is logged.
+  const onError = (error: Error & { code?: string }): void =>
+    options.log.warn({ code: error.code }, `A database connection was lost: ${error.message}.`);
   pool.on("error", onError);
   pool.on("connect", (client) => client.on("error", onError));
   return pool;
@@ -84,6 +86,10 @@ function connectionError(options: pg.PoolOptions, thrown: unknown): LegworkError
 /** An error that our SQL raised, as the LegworkError it stands for; anything else as it is. */
 export function fromDatabaseError(thrown: unknown): Error {
   const error = toError(thrown) as Error & { code?: string; hint?: string };
+  // A number out of range, a value that is no time, a constraint of graphile-worker's table: the caller's mistake.
+  if (/^(22...|23514)$/.test(error.code ?? "")) {
+    return new LegworkError("LW400", `The database refuses a value: ${error.message}.`, { hint: error.hint, cause: error });
+  }
   if (!isErrorCode(error.code)) return error;
   return new LegworkError(error.code, error.message, { hint: error.hint, cause: error });
 }
@@ -93,7 +99,8 @@ export async function transaction<T>(pool: Pool, work: (client: PoolClient) => P
   const client = await pool.connect();
   let broken = false;
   try {
-    await client.query("begin");
+    // Whatever the database's default: migrating waits for others and must then see what they did.
+    await client.query("begin isolation level read committed");
     const result = await work(client);
     await client.query("commit");
     return result;

@@ -10,7 +10,11 @@ const BEAT_INTERVAL_MS = 1_000;
 /** How often the history's partitions are looked after (ms). They are made days ahead; this is for retention's sake. */
 const MAINTENANCE_INTERVAL_MS = 5 * 60_000;
 
+/** Without a beat for so long (ms), others may be about to take this worker's jobs: one before it is suspected. */
+const DOUBT_AFTER_MS = 4_000;
+
 export interface LeaseOptions {
+  /** For the lease alone: a task that uses up a pool must not keep the worker from telling that it lives. */
   readonly pool: Pool;
   readonly log: Logger;
   readonly clock: DatabaseClock;
@@ -21,19 +25,44 @@ export interface LeaseOptions {
 }
 
 /**
- * Tells the database every second that this worker lives, and gives the jobs of dead workers to the living. A beat that
- * fails is logged and tried again; nothing here ends the worker.
+ * Tells the database every second that this worker lives, gives the jobs of dead workers to the living and looks after the
+ * history, each on its own, so that none waits for another. What fails is logged and tried again; nothing here ends the worker.
  */
 export class Lease {
   readonly #options: LeaseOptions;
-  #timer: NodeJS.Timeout | undefined;
-  #beating: Promise<void> = Promise.resolve();
-  #stopped = false;
-  #lastMaintenance = -Infinity;
+  readonly #loops: { stop(): Promise<void> }[];
+  #lastBeat = performance.now();
 
   constructor(options: LeaseOptions) {
     this.#options = options;
-    this.#next(0);
+    const { pool, log } = options;
+    this.#loops = [
+      every(BEAT_INTERVAL_MS, () => this.#beat(), log),
+      every(BEAT_INTERVAL_MS, () => this.#recover(), log),
+      every(MAINTENANCE_INTERVAL_MS, async () => void (await pool.query("select legwork.maintain_history()")), log),
+    ];
+  }
+
+  /**
+   * Whether this worker still holds a job that it fetched a while ago. Asks the database only after a silence, such as a stopped
+   * process that goes on.
+   */
+  async holds(jobId: string): Promise<boolean> {
+    if (performance.now() - this.#lastBeat < DOUBT_AFTER_MS) return true;
+    const { rows } = await this.#options.pool.query(
+      "select from graphile_worker._private_jobs where id = $1 and locked_by = $2",
+      [jobId, this.#options.workerId],
+    );
+    return rows.length > 0;
+  }
+
+  /** Gives one job back that this worker does not run any more, without using an attempt. False when it was not held. */
+  async giveBack(jobId: string): Promise<boolean> {
+    const { rows } = await this.#options.pool.query("select legwork.give_back_jobs($1, array[$2::bigint]) as jobs", [
+      this.#options.workerId,
+      jobId,
+    ]);
+    return rows[0]?.jobs === 1;
   }
 
   /**
@@ -41,42 +70,54 @@ export class Lease {
    * again when it throws because the database does not answer.
    */
   async release(): Promise<number> {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
-    await this.#beating;
+    await Promise.all(this.#loops.map((loop) => loop.stop()));
     const { rows } = await this.#options.pool.query("select legwork.worker_stopped($1) as jobs", [this.#options.workerId]);
     return rows[0]?.jobs;
   }
 
-  #next(delay: number): void {
-    if (this.#stopped) return;
-    this.#timer = setTimeout(() => {
-      this.#beating = this.#beat().then(() => this.#next(BEAT_INTERVAL_MS));
-    }, delay);
+  async #beat(): Promise<void> {
+    const { pool, clock, workerId, concurrency, tasks, running } = this.#options;
+    const before = performance.now();
+    const { rows } = await pool.query("select legwork.worker_beat($1, $2, $3, $4, $5, $6) as now", [
+      workerId,
+      hostname(),
+      process.pid,
+      concurrency,
+      tasks,
+      [...running],
+    ]);
+    this.#lastBeat = before;
+    clock.observe(rows[0].now, before, performance.now());
   }
 
-  async #beat(): Promise<void> {
-    const { pool, log, clock, workerId, concurrency, tasks, running } = this.#options;
-    try {
-      const before = performance.now();
-      const beat = await pool.query("select legwork.worker_beat($1, $2, $3, $4, $5, $6) as now", [
-        workerId,
-        hostname(),
-        process.pid,
-        concurrency,
-        tasks,
-        [...running],
-      ]);
-      clock.observe(beat.rows[0].now, before, performance.now());
-      const { rows } = await pool.query("select worker, jobs from legwork.recover_jobs()");
-      for (const { worker, jobs } of rows)
-        log.warn({ event: "worker_lost", worker, jobs }, "A worker is gone; its jobs were given back.");
-      if (performance.now() - this.#lastMaintenance > MAINTENANCE_INTERVAL_MS) {
-        this.#lastMaintenance = performance.now();
-        await pool.query("select legwork.maintain_history()");
-      }
-    } catch (error) {
-      log.warn({ err: toError(error) }, "This worker could not tell the database that it lives.");
+  async #recover(): Promise<void> {
+    const { pool, log } = this.#options;
+    const { rows } = await pool.query("select worker, jobs from legwork.recover_jobs()");
+    for (const { worker, jobs } of rows) {
+      log.warn({ event: "worker_lost", worker, jobs }, "A worker is gone; its jobs were given back.");
     }
   }
+}
+
+/** Does `work` now and again `interval` ms after each time it has ended. */
+function every(interval: number, work: () => Promise<void>, log: Logger): { stop(): Promise<void> } {
+  let stopped = false;
+  let timer: NodeJS.Timeout | undefined;
+  const turn = async (): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      log.warn({ err: toError(error) }, "The worker's lease could not be looked after; trying again.");
+    }
+    if (stopped) return;
+    timer = setTimeout(() => (current = turn()), interval);
+  };
+  let current = turn();
+  return {
+    stop: async () => {
+      stopped = true;
+      clearTimeout(timer);
+      await current;
+    },
+  };
 }

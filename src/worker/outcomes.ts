@@ -23,6 +23,13 @@ interface Outcome {
 /** What each of those statements chooses its jobs by. */
 const WHERE = /\bwhere (?=(?:locked_by = \$\d+ and )?id = )/;
 
+/** An entry of the second value of graphile-worker's failing statements. */
+interface FailSpec {
+  readonly jobId: string;
+  readonly message: string;
+  readonly payload?: unknown;
+}
+
 /** A statement as graphile-worker hands it to node-postgres. */
 interface Statement {
   readonly name: string;
@@ -77,10 +84,7 @@ export class Outcomes {
         return this.#complete(statement, values[0] as string[], workerId);
       case "fail_job":
       case "fail_job_q":
-        return this.#fail(
-          statement,
-          (JSON.parse(values[1] as string) as { jobId: string }[]).map((spec) => spec.jobId),
-        );
+        return this.#fail(statement, JSON.parse(values[1] as string) as FailSpec[]);
       default:
         return statement;
     }
@@ -114,12 +118,15 @@ export class Outcomes {
     });
   }
 
-  #fail(statement: Statement, jobIds: readonly string[]): Statement {
-    const failures = jobIds.flatMap((id) => {
-      const outcome = this.#take(id);
-      return outcome === undefined ? [] : [describeFailure(id, outcome)];
+  #fail(statement: Statement, specs: readonly FailSpec[]): Statement {
+    const failures = specs.flatMap(({ jobId }) => {
+      const outcome = this.#take(jobId);
+      return outcome === undefined ? [] : [describeFailure(jobId, outcome)];
     });
-    return withSettings(statement, { "legwork.failures": storable(JSON.stringify(failures)) });
+    // The message of a batch job is graphile-worker's own, made of what its entries threw.
+    const cleaned = specs.map((spec) => ({ jobId: spec.jobId, message: storableText(spec.message), payload: spec.payload }));
+    const values = [statement.values[0], JSON.stringify(cleaned), ...statement.values.slice(2)];
+    return withSettings({ ...statement, values }, { "legwork.failures": storable(JSON.stringify(failures)) });
   }
 
   #take(jobId: string): Outcome | undefined {

@@ -6,6 +6,7 @@ import type { Logger } from "../log.ts";
 import { describeIssues, parsePayload, type RunningJob, type TaskContext } from "../jobs/define-task.ts";
 import { enqueue } from "../jobs/enqueue.ts";
 import type { DatabaseClock } from "./clock.ts";
+import type { Lease } from "./lease.ts";
 import type { LoadedTask } from "./load-tasks.ts";
 import { type Outcomes, resultToJson, storableText } from "./outcomes.ts";
 
@@ -17,6 +18,8 @@ export interface RunEnvironment {
   readonly outcomes: Outcomes;
   /** The jobs that are running in this process. */
   readonly running: Set<string>;
+  /** The lease of the runner that fetches now. */
+  lease: Lease | undefined;
 }
 
 /** A loaded task as the function that graphile-worker calls for each job. */
@@ -29,6 +32,9 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
     running.add(job.id);
     if (environment.log.isLevelEnabled("debug")) run.log.debug({ event: "job_started", attempt: job.attempts }, "Job started.");
     try {
+      if (environment.lease !== undefined && !(await environment.lease.holds(job.id))) {
+        throw new Error("This worker was taken for dead and the job was given to another.");
+      }
       const returned = await run.call(payload);
       // A graphile-worker batch job answers with a promise per entry; graphile-worker itself takes those apart.
       const result = Array.isArray(payload) && Array.isArray(returned) ? undefined : resultToJson(returned);
@@ -40,7 +46,7 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
       return returned as void;
     } catch (thrown) {
       const error = storableError(toError(thrown));
-      if (helpers.abortSignal?.aborted && (await giveBack(environment.pool, job))) {
+      if (helpers.abortSignal?.aborted && (await giveBack(environment.lease, job.id))) {
         run.log.info({ event: "job_given_back", err: error.message }, "Job given back: its worker is stopping.");
         throw error;
       }
@@ -127,10 +133,9 @@ class Run implements TaskContext {
  * Gives a job back that heeded the signal of a stopping worker: it has not failed. graphile-worker then finds it unlocked and
  * leaves it alone. False when the database does not answer; then the attempt counts.
  */
-async function giveBack(pool: Pool, job: Job): Promise<boolean> {
+async function giveBack(lease: Lease | undefined, jobId: string): Promise<boolean> {
   try {
-    const { rows } = await pool.query("select legwork.give_back_jobs($1, array[$2::bigint]) as jobs", [job.locked_by, job.id]);
-    return rows[0]?.jobs === 1;
+    return (await lease?.giveBack(jobId)) ?? false;
   } catch {
     return false;
   }

@@ -18,7 +18,7 @@ import { graphileLogger } from "./graphile-logger.ts";
 import { Lease } from "./lease.ts";
 import { describeTasks, loadTasks } from "./load-tasks.ts";
 import { Outcomes } from "./outcomes.ts";
-import { toPlainTask } from "./run-task.ts";
+import { type RunEnvironment, toPlainTask } from "./run-task.ts";
 
 /** The longest wait before a worker that lost its database tries again (ms). */
 const MAX_RESTART_DELAY_MS = 10_000;
@@ -65,19 +65,21 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const clock = new DatabaseClock();
   const outcomes = new Outcomes();
   const running = new Set<string>();
-  // Two pools: a task that keeps connections to itself must not keep graphile-worker from completing jobs.
+  // Three pools: a task that keeps connections to itself must not keep graphile-worker from completing jobs, nor the lease from beating.
   const taskPool = createPool(options.databaseUrl, { log, max: options.concurrency + 2, name: "legwork tasks" });
   await clock.synchronise(taskPool);
   await taskPool.query("select legwork.register_tasks($1)", [JSON.stringify(describeTasks(tasks))]);
   const taskList: TaskList = {};
-  for (const [name, task] of tasks) taskList[name] = toPlainTask(task, { pool: taskPool, log, clock, outcomes, running });
-
-  const generation = (): Promise<Generation> =>
-    startGeneration({ ...options, taskList, cronItems, clock, outcomes, running, taskPool });
-  let current = await generation();
-  let stopping: Promise<number> | undefined;
+  const environment: RunEnvironment = { pool: taskPool, log, clock, outcomes, running, lease: undefined };
+  for (const [name, task] of tasks) taskList[name] = toPlainTask(task, environment);
+  const leasePool = createPool(options.databaseUrl, { log, max: 4, name: "legwork lease" });
   const stopped = new AbortController();
   const untilStopped = new Promise<undefined>((resolve) => stopped.signal.addEventListener("abort", () => resolve(undefined)));
+
+  const generation = (): Promise<Generation> =>
+    startGeneration({ ...options, taskList, cronItems, environment, leasePool, untilStopped });
+  let current = await generation();
+  let stopping: Promise<number> | undefined;
 
   const supervise = async (): Promise<void> => {
     while (stopping === undefined) {
@@ -110,6 +112,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     const givenBack = await current.stop(options.shutdownTimeout);
     // Not awaited: a task that does not end may hold a connection for as long as it likes.
     closeQuietly(taskPool, log);
+    closeQuietly(leasePool, log);
     return givenBack;
   };
   return {
@@ -121,10 +124,9 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
 interface GenerationOptions extends WorkerOptions {
   readonly taskList: TaskList;
   readonly cronItems: ParsedCronItem[];
-  readonly clock: DatabaseClock;
-  readonly outcomes: Outcomes;
-  readonly running: Set<string>;
-  readonly taskPool: Pool;
+  readonly environment: RunEnvironment;
+  readonly leasePool: Pool;
+  readonly untilStopped: Promise<undefined>;
 }
 
 /** One graphile-worker runner with its pool and its lease: what has to be made anew when the database went away. */
@@ -137,11 +139,11 @@ interface Generation {
 }
 
 async function startGeneration(options: GenerationOptions): Promise<Generation> {
-  const { log, clock, running, concurrency, taskPool } = options;
+  const { log, concurrency, environment } = options;
   // Listening, cron, fetching and completing; a handful are ever open, but graphile-worker warns below the concurrency.
   const pool = createPool(options.databaseUrl, { log, max: Math.max(10, concurrency), name: "legwork worker" });
   const events = new EventEmitter() as WorkerEvents;
-  options.outcomes.rideAlong(pool, events);
+  environment.outcomes.rideAlong(pool, events);
   const workerId = new Promise<string>((resolve) => events.once("pool:create", ({ workerPool }) => resolve(workerPool.id)));
   const listening = new Promise<void>((resolve) => events.once("pool:listen:success", () => resolve()));
   let runner: Runner;
@@ -168,16 +170,17 @@ async function startGeneration(options: GenerationOptions): Promise<Generation> 
     throw error;
   }
   const lease = new Lease({
-    pool: taskPool,
+    pool: options.leasePool,
     log,
-    clock,
+    clock: environment.clock,
     workerId: await workerId,
     concurrency,
     tasks: Object.keys(options.taskList),
-    running,
+    running: environment.running,
   });
+  environment.lease = lease;
   const ended = endOf(runner, events, options.shutdownTimeout);
-  await Promise.race([listening, ended]);
+  await Promise.race([listening, ended, options.untilStopped]);
 
   let givenBack = 0;
   const release = async (): Promise<boolean> => {
