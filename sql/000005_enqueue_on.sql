@@ -94,8 +94,8 @@ begin
   loop
     if not exists (select from pg_attribute a where a.attrelid = "table" and a.attname = v_column and a.attnum > 0 and not a.attisdropped) then
       raise exception 'Table % has no column ''%''.', "table", v_column using errcode = 'LW400',
-        hint = coalesce(format('Did you mean ''%s''?', legwork.nearest_name(v_column, array(
-          select a.attname::text from pg_attribute a where a.attrelid = "table" and a.attnum > 0 and not a.attisdropped))),
+        hint = coalesce('Did you mean ''' || legwork.nearest_name(v_column, array(
+          select a.attname::text from pg_attribute a where a.attrelid = "table" and a.attnum > 0 and not a.attisdropped)) || '''?',
           'payload maps fields to column names.');
     end if;
   end loop;

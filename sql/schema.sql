@@ -455,8 +455,8 @@ begin
   loop
     if not exists (select from pg_attribute a where a.attrelid = "table" and a.attname = v_column and a.attnum > 0 and not a.attisdropped) then
       raise exception 'Table % has no column ''%''.', "table", v_column using errcode = 'LW400',
-        hint = coalesce(format('Did you mean ''%s''?', legwork.nearest_name(v_column, array(
-          select a.attname::text from pg_attribute a where a.attrelid = "table" and a.attnum > 0 and not a.attisdropped))),
+        hint = coalesce('Did you mean ''' || legwork.nearest_name(v_column, array(
+          select a.attname::text from pg_attribute a where a.attrelid = "table" and a.attnum > 0 and not a.attisdropped)) || '''?',
           'payload maps fields to column names.');
     end if;
   end loop;
@@ -683,16 +683,18 @@ begin
       update legwork.worker_processes w set suspected_at = clock_timestamp() where w.id = v_dead.id;
     elsif v_dead.suspected_at < clock_timestamp() - interval '2 seconds' then
       begin
-        -- What it was running has lost an attempt: releasing the lock records it. The last attempt is given back, because a job is
-        -- run until it ends, but not for ever: one whose workers died three times has failed.
+        -- What it was running has lost an attempt: releasing the lock records it. When it is not known to have run any of its jobs,
+        -- each of them may be what killed it. The last attempt is given back, because a job is run until it ends, but not for ever:
+        -- one whose workers died three times has failed.
         update graphile_worker._private_jobs j
         set locked_at = null, locked_by = null, run_at = least(j.run_at, now()),
-          attempts = j.attempts,
           max_attempts = case
             when j.attempts >= j.max_attempts and not (j.updated_at > j.locked_at)
               and (select count(*) from legwork.failed_attempts f where f.job_id = j.id and f.error_name = 'WorkerLost') < 2
             then j.max_attempts + 1 else j.max_attempts end
-        where j.locked_by = v_dead.id and j.id = any (v_dead.running);
+        where j.locked_by = v_dead.id and (
+          j.id = any (v_dead.running)
+          or not exists (select from graphile_worker._private_jobs k where k.locked_by = v_dead.id and k.id = any (v_dead.running)));
         get diagnostics jobs = row_count;
         jobs := jobs + legwork.give_back_jobs(v_dead.id);
         delete from legwork.worker_processes w where w.id = v_dead.id;

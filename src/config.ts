@@ -16,7 +16,10 @@ const duration = z.union([z.number(), z.string()]).transform((value, context) =>
 
 const configSchema = z.strictObject({
   /** The database to use. Without one, `up` starts a Postgres of its own in the data directory. */
-  databaseUrl: z.url({ protocol: /^postgres(ql)?$/, error: "expected postgres://user:password@host:port/database" }).optional(),
+  databaseUrl: z
+    .string()
+    .regex(/^postgres(ql)?:\/\/./, { error: "expected postgres://user:password@host:port/database" })
+    .optional(),
   /** Where the embedded Postgres, its password, the API token and ready.json are kept. */
   dataDir: z.string().min(1).default(".legwork"),
   /** The address the server listens on. */

@@ -39,6 +39,14 @@ export function integer(value: string): number {
   return number;
 }
 
+/** A crontab that was asked for must be there; the configured one may be missing. Throws LW514. */
+export function assertCrontab(flags: WorkerFlags): void {
+  if (flags.crontab === undefined || existsSync(flags.crontab)) return;
+  throw new LegworkError("LW514", `--crontab: ${flags.crontab} does not exist.`, {
+    hint: "Without the flag, no crontab is needed.",
+  });
+}
+
 export type CommonFlags = Pick<Partial<ConfigInput>, "databaseUrl" | "dataDir" | "logLevel">;
 export type WorkerFlags = CommonFlags & Pick<Partial<ConfigInput>, "tasks" | "crontab" | "concurrency" | "shutdownTimeout">;
 

@@ -13,6 +13,9 @@ const MAINTENANCE_INTERVAL_MS = 5 * 60_000;
 /** Without a beat for so long (ms), others may be about to take this worker's jobs: one before it is suspected. */
 const DOUBT_AFTER_MS = 4_000;
 
+/** How long a job runs before the others are told of it ahead of the next beat (ms). Most are over by then. */
+const NOTE_AFTER_MS = 50;
+
 export interface LeaseOptions {
   /** For the lease alone: a task that uses up a pool must not keep the worker from telling that it lives. */
   readonly pool: Pool;
@@ -32,6 +35,7 @@ export class Lease {
   readonly #options: LeaseOptions;
   readonly #loops: { stop(): Promise<void> }[];
   #lastBeat = performance.now();
+  #soon: NodeJS.Timeout | undefined;
 
   constructor(options: LeaseOptions) {
     this.#options = options;
@@ -56,6 +60,17 @@ export class Lease {
     return rows.length > 0;
   }
 
+  /**
+   * Tells the others soon that this job runs, if it still does: should it kill the process, it is known which one did.
+   */
+  noteStart(jobId: string): void {
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined;
+      if (!this.#options.running.has(jobId)) return;
+      this.#beat().catch((error: unknown) => this.#options.log.debug({ err: toError(error) }, "A beat failed."));
+    }, NOTE_AFTER_MS);
+  }
+
   /** Gives one job back that this worker does not run any more, without using an attempt. False when it was not held. */
   async giveBack(jobId: string): Promise<boolean> {
     const { rows } = await this.#options.pool.query("select legwork.give_back_jobs($1, array[$2::bigint]) as jobs", [
@@ -70,6 +85,7 @@ export class Lease {
    * again when it throws because the database does not answer.
    */
   async release(): Promise<number> {
+    clearTimeout(this.#soon);
     await Promise.all(this.#loops.map((loop) => loop.stop()));
     const { rows } = await this.#options.pool.query("select legwork.worker_stopped($1) as jobs", [this.#options.workerId]);
     return rows[0]?.jobs;

@@ -30,6 +30,7 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
     const run = new Run(task, helpers, environment);
     const startedAt = clock.now();
     running.add(job.id);
+    environment.lease?.noteStart(job.id);
     if (environment.log.isLevelEnabled("debug")) run.log.debug({ event: "job_started", attempt: job.attempts }, "Job started.");
     try {
       if (environment.lease !== undefined && !(await environment.lease.holds(job.id))) {
@@ -119,7 +120,7 @@ class Run implements TaskContext {
   async call(payload: unknown): Promise<unknown> {
     const { definition, name } = this.task;
     if (definition === undefined) return await this.task.function(payload, correlatedHelpers(this.helpers, this.job));
-    const result = await definition.run(parsePayload(definition.payload, payload, name), this);
+    const result = await definition.run(parsePayload(definition.payload, withoutCron(payload), name), this);
     if (definition.result === undefined) return result;
     const parsed = definition.result.safeParse(result);
     if (parsed.success) return parsed.data;
@@ -139,6 +140,13 @@ async function giveBack(lease: Lease | undefined, jobId: string): Promise<boolea
   } catch {
     return false;
   }
+}
+
+/** graphile-worker adds `_cron` to the payload of what its crontab enqueues; no schema of a task knows of it. */
+function withoutCron(payload: unknown): unknown {
+  if (payload === null || typeof payload !== "object" || !("_cron" in payload)) return payload;
+  const { _cron, ...rest } = payload;
+  return rest;
 }
 
 /** The helpers of a plain graphile-worker task, whose jobs carry the correlation id as well. */

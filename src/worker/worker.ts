@@ -62,6 +62,9 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { log } = options;
   const tasks = await loadTasks(options.tasks, log);
   const cronItems = readCrontab(options.crontab);
+  for (const { task } of cronItems) {
+    if (!tasks.has(task)) log.warn({ task }, "The crontab names a task that this worker does not have.");
+  }
   const clock = new DatabaseClock();
   const outcomes = new Outcomes();
   const running = new Set<string>();

@@ -50,14 +50,14 @@ it("a worker that speaks keeps its jobs", async () => {
   expect(await laterLook()).toEqual([]);
 });
 
-it("a silent worker is given up at the second look, and its jobs wait again without having used an attempt", async () => {
-  await beat("w1");
+it("a silent worker is given up at the second look, and what it had only fetched waits again without having used an attempt", async () => {
   const id = await heldBy("w1", { maxAttempts: 1, serialKey: "s" });
+  await beat("w1", [await heldBy("w1")]);
   await silentFor("w1", 6);
   expect(await recover()).toEqual([]);
   expect((await database.pool.query("select suspected from legwork.workers")).rows).toEqual([{ suspected: true }]);
   expect(await recover()).toEqual([]);
-  expect(await laterLook()).toEqual([{ worker: "w1", jobs: 1 }]);
+  expect(await laterLook()).toEqual([{ worker: "w1", jobs: 2 }]);
   const { rows } = await database.pool.query("select state, attempts from legwork.jobs where id = $1", [id]);
   expect(rows).toEqual([{ state: "pending", attempts: 0 }]);
   expect((await database.pool.query("select is_available from graphile_worker._private_job_queues where queue_name = 's'")).rows).toEqual([{ is_available: true }]);
@@ -106,4 +106,45 @@ it("a worker that stops gives back what it holds", async () => {
   await heldBy("w1");
   expect((await database.pool.query("select legwork.worker_stopped('w1') as jobs")).rows).toEqual([{ jobs: 1 }]);
   expect((await database.pool.query("select state from legwork.jobs")).rows).toEqual([{ state: "pending" }]);
+});
+
+it("a job whose workers die is run again, even after its last attempt, but fails with the third", async () => {
+  const id = await heldBy("w1", { maxAttempts: 1 });
+  for (const worker of ["w1", "w2", "w3"]) {
+    await database.pool.query("update graphile_worker._private_jobs set locked_by = $1, locked_at = now() where id = $2", [worker, id]);
+    await beat(worker, worker === "w2" ? [] : [id]);
+    await silentFor(worker, 6);
+    await recover();
+    expect(await laterLook()).toEqual([{ worker, jobs: 1 }]);
+    const { rows } = await database.pool.query("select state, attempts from legwork.jobs where id = $1", [id]);
+    expect(rows).toEqual([{ state: worker === "w3" ? "failed" : "pending", attempts: Number(worker.slice(1)) }]);
+    if (worker !== "w3") await database.pool.query("update graphile_worker._private_jobs set attempts = attempts + 1 where id = $1", [id]);
+  }
+  const { rows } = await database.pool.query("select attempt, error_name from legwork.attempts where job_id = $1 order by attempt", [id]);
+  expect(rows).toEqual([1, 2, 3].map((attempt) => ({ attempt, error_name: "WorkerLost" })));
+});
+
+it("a job that was removed while it ran does not come back with its dead worker's others", async () => {
+  await database.pool.query("select graphile_worker.add_job('t', job_key => 'k')");
+  await database.pool.query("update graphile_worker._private_jobs set locked_by = 'w1', locked_at = now(), attempts = 1");
+  await database.pool.query("select graphile_worker.remove_job('k')");
+  await database.pool.query("select legwork.worker_stopped('w1')");
+  expect((await database.pool.query("select state from legwork.jobs")).rows).toEqual([{ state: "failed" }]);
+});
+
+it("a job whose row somebody holds does not keep a worker from looking after the others", async () => {
+  const held = await heldBy("w1");
+  await heldBy("w2");
+  for (const worker of ["w1", "w2"]) {
+    await beat(worker);
+    await silentFor(worker, 6);
+  }
+  await recover();
+  const holder = await database.pool.connect();
+  await holder.query("begin");
+  await holder.query("update graphile_worker._private_jobs set priority = 1 where id = $1", [held]);
+  expect(await laterLook()).toEqual([{ worker: "w2", jobs: 1 }]);
+  await holder.query("rollback");
+  holder.release();
+  expect(await recover()).toEqual([{ worker: "w1", jobs: 1 }]);
 });

@@ -42,7 +42,7 @@ export async function workerOver(
 /** A worker in a process of its own, through the command line, once it has said that it lives; killed when the test has finished. */
 export async function workerProcess(database: TestDatabase, tasks: string): Promise<ChildProcess> {
   const script = fileURLToPath(new URL("../../bin/legwork.js", import.meta.url));
-  const child = spawn(process.execPath, [script, "worker", "--tasks", tasks, "--crontab", "none"], {
+  const child = spawn(process.execPath, [script, "worker", "--tasks", tasks, "--crontab", "/dev/null"], {
     env: { ...process.env, DATABASE_URL: database.url },
     stdio: "ignore",
   });

@@ -10,7 +10,7 @@ import { createPool } from "../../db/pool.ts";
 import type { Logger } from "../../log.ts";
 import { createLogger } from "../../log.ts";
 import { startWorker } from "../../worker/worker.ts";
-import { withWorkerOptions, type WorkerFlags } from "../options.ts";
+import { assertCrontab, withWorkerOptions, type WorkerFlags } from "../options.ts";
 import { color } from "../output.ts";
 import { untilStopped } from "../signals.ts";
 
@@ -30,6 +30,7 @@ When everything answers, <data dir>/ready.json says where: {"databaseUrl", "http
     )
     .action(async (flags: WorkerFlags & { port?: string; host?: string }) => {
       const { config, onStart } = await loadConfig(flags);
+      assertCrontab(flags);
       const log = createLogger({ level: config.logLevel });
       const parts = new Parts();
       try {
@@ -41,7 +42,10 @@ When everything answers, <data dir>/ready.json says where: {"databaseUrl", "http
       }
       await untilStopped(
         log,
-        () => parts.stop(),
+        async () => {
+          await parts.stop();
+          log.info("Legwork has stopped.");
+        },
         () => parts.stopNow(),
       );
     });

@@ -4,7 +4,7 @@ import { migrate } from "../../db/migrate.ts";
 import { createPool } from "../../db/pool.ts";
 import { createLogger } from "../../log.ts";
 import { startWorker } from "../../worker/worker.ts";
-import { findDatabase, withWorkerOptions, type WorkerFlags } from "../options.ts";
+import { assertCrontab, findDatabase, withWorkerOptions, type WorkerFlags } from "../options.ts";
 import { untilStopped } from "../signals.ts";
 
 export function workerCommand(): Command {
@@ -22,6 +22,7 @@ run elsewhere.`,
     )
     .action(async (flags: WorkerFlags) => {
       const { config } = await loadConfig(flags);
+      assertCrontab(flags);
       const log = createLogger({ level: config.logLevel });
       const databaseUrl = findDatabase(config);
       const pool = createPool(databaseUrl, { log, max: 3, name: "legwork migrate" });
