@@ -1,10 +1,11 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --optimize-for-size --max-semi-space-size=2
+// The flags keep a busy worker at some 110 MB; without them V8 lets its young generation grow to 150 MB more, at the same speed.
 import { existsSync } from "node:fs";
 
 const [major = 0] = process.versions.node.split(".").map(Number);
 if (major < 24) {
   console.error(`legwork: Node ${process.versions.node} is too old; Legwork runs on Node 24 or newer.`);
-  console.error("  In a checkout, `npm ci` brings one along: use `npx legwork …` or `npm run legwork -- …`.");
+  console.error("  Install Node 24. A checkout has one after `npm ci`: use `npx legwork …` or `npm run legwork -- …` there.");
   process.exit(1);
 }
 // The published package holds compiled code; a checkout runs its source.

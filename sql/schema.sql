@@ -563,6 +563,8 @@ AS $function$
 begin
   return (
     select case
+      -- Postgres knows infinite intervals from 17 on.
+      when lower(trim(s.value)) = 'infinity' then interval '1000 years'
       when s.value::interval between interval '1 hour' and interval '1000 years' then s.value::interval
       -- Keep for ever, or not at all, as nearly as it goes; less than nothing is a mistake.
       when s.value::interval > interval '1000 years' then interval '1000 years'

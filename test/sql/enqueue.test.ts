@@ -231,6 +231,22 @@ describe("legwork.enqueue_on", () => {
     expect(await jobs()).toMatchObject([{ job_key: "person:1", payload: { event: "delete", row: { id: 1 } } }]);
   });
 
+  it("works on a table with columns that cannot be compared", async () => {
+    await database.pool.query("alter table people add column document json, add column place point");
+    await enqueueOn(database.pool, "people", ["update"], "any");
+    await database.pool.query(`insert into people values (1, 'A', null, null, '{"a": 1}', '(1,2)')`);
+    await database.pool.query("update people set name = name");
+    await database.pool.query(`update people set document = '{"a": 2}'`);
+    expect(await jobs()).toHaveLength(1);
+  });
+
+  it("enqueues one job per row of a large statement", async () => {
+    await enqueueOn(database.pool, "people", ["insert"], "any", { payload: { userId: "id" } });
+    await database.pool.query("insert into people select n from generate_series(1, 1001) n");
+    const { rows } = await database.pool.query("select count(distinct payload ->> 'userId')::int as users, count(*)::int as jobs from legwork.jobs where finished_at is null");
+    expect(rows).toEqual([{ users: 1001, jobs: 1001 }]);
+  });
+
   it("works for a user who may only write the table", async () => {
     await enqueueOn(database.pool, "people", ["insert"], "any");
     await database.pool.query("drop role if exists legwork_test_writer");

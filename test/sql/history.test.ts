@@ -273,3 +273,40 @@ it("a batch of completions is one insert and loses none", async () => {
   const { rows } = await database.pool.query("select count(*)::int as jobs, count(distinct id)::int as ids from legwork.finished_jobs");
   expect(rows).toEqual([{ jobs: 1000, ids: 1000 }]);
 });
+
+it("nothing in a job's flags keeps it from ending", async () => {
+  for (const flags of [JSON.stringify({ [`correlation:${"x".repeat(9_000)}`]: true }), '["tenant:x"]', '"tenant:x"']) {
+    const id = await addJob();
+    await database.pool.query("update graphile_worker._private_jobs set flags = $2 where id = $1", [id, flags]);
+    expect(await job(id)).toMatchObject({ tenant: null });
+    await fetchJob(id);
+    await database.pool.query("delete from graphile_worker._private_jobs where id = $1", [id]);
+    expect(await job(id)).toMatchObject({ state: "completed" });
+  }
+});
+
+it("truncating graphile-worker's table cancels its jobs", async () => {
+  const id = await addJob();
+  await database.pool.query("truncate graphile_worker._private_jobs");
+  expect(await job(id)).toMatchObject({ state: "cancelled" });
+});
+
+it("a block of code that only speaks of complete_jobs completes nothing", async () => {
+  const id = await addJob();
+  await database.pool.query("do $$ begin delete from graphile_worker._private_jobs /* not complete_jobs: a purge */; end $$");
+  expect(await job(id)).toMatchObject({ state: "cancelled" });
+});
+
+it("nobody can write history through a trigger of his own", async () => {
+  await database.pool.query("create role legwork_test_forger; create schema forge authorization legwork_test_forger; grant usage on schema legwork to legwork_test_forger");
+  const client = await database.pool.connect();
+  await client.query("set role legwork_test_forger");
+  await client.query("create table forge.gone (like graphile_worker._private_jobs)").catch(() => client.query("create table forge.gone (id int)"));
+  for (const name of ["tg_jobs__record_finished", "tg_jobs__record_attempt", "tg_enqueue__statement", "tg_enqueue__row"]) {
+    await expect(
+      client.query(`create trigger forged after delete on forge.gone referencing old table as gone for each statement execute function legwork.${name}()`),
+    ).rejects.toMatchObject({ code: "42501" });
+  }
+  client.release(true);
+  await database.pool.query("drop owned by legwork_test_forger cascade; drop role legwork_test_forger");
+});

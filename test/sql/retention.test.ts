@@ -83,3 +83,17 @@ it("two processes that look after the history at once do not wait for each other
   await first.query("rollback");
   first.release();
 });
+
+it.each([
+  ["forever", "30 days"],
+  ["-30 days", "30 days"],
+  ["infinity", "1000 years"],
+  ["0 days", "01:00:00"],
+])("a retention of %s is taken as %s, and drops nothing that is young", async (value, taken) => {
+  const { rows: [before] } = await database.pool.query("select count(*)::int as partitions from legwork.history_partitions()");
+  await database.pool.query("update legwork.settings set value = $1 where name = 'history_retention'", [value]);
+  expect((await database.pool.query("select legwork.history_retention()::text as taken")).rows).toEqual([{ taken }]);
+  await maintain();
+  const { rows: [after] } = await database.pool.query("select count(*)::int as partitions from legwork.history_partitions()");
+  expect(after.partitions).toBeGreaterThanOrEqual(before.partitions);
+});

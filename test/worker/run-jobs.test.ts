@@ -78,6 +78,19 @@ describe("a defined task", () => {
     await expect(enqueue(database.pool, "demo/echo", { user: { id: "seven" } })).rejects.toMatchObject({ code: "LW422" });
   });
 
+  it("with a strict payload runs from a crontab, whose mark graphile-worker adds to the payload", async () => {
+    await workerOver(database.url, {
+      "strict.ts": `
+        import { defineTask } from "legwork";
+        import { z } from "zod";
+        export default defineTask({ payload: z.strictObject({ n: z.number() }), run: async ({ n }) => n });`,
+    });
+    expect(await ended(await add("strict", { n: 1, _cron: { ts: "2026-01-01T00:00:00Z", backfilled: false } }))).toMatchObject({
+      state: "completed",
+      result: 1,
+    });
+  });
+
   it("whose result does not fit fails that attempt and is retried", async () => {
     await workerOver(database.url, { "wrong.ts": ECHO.replace("({ id: user.id, note })", "({ id: 'x', note })") });
     const id = await add("wrong", { user: { id: 1 } });
@@ -169,6 +182,16 @@ describe("a plain graphile-worker task", () => {
     expect(await ended(plain)).toMatchObject({ state: "completed", result: { got: 1, id: plain } });
     expect(await ended(await add("old/common"))).toMatchObject({ state: "completed", result: { one: 1 } });
     expect(await ended(await add("script"))).toMatchObject({ state: "completed", result: null });
+  });
+
+  it("that fails entries of a batch with characters Postgres cannot store does not stop the worker", async () => {
+    await workerOver(database.url, {
+      "batch.mjs": `export default async (payload) => payload.map(() => Promise.reject(new Error("bad \\0 byte")));`,
+    });
+    expect(await ended(await add("batch", [1], ", max_attempts => 1"))).toMatchObject({
+      state: "failed",
+      error: "Batch failures:\nbad \uFFFD byte",
+    });
   });
 
   it("that handles a batch payload keeps only the entries that failed", async () => {
