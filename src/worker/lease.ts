@@ -47,12 +47,13 @@ export class Lease {
     ];
   }
 
-  /**
-   * Whether this worker still holds a job that it fetched a while ago. Asks the database only after a silence, such as a stopped
-   * process that goes on.
-   */
+  /** Whether there was a silence, such as that of a stopped process that goes on: then jobs may have gone to others. */
+  get inDoubt(): boolean {
+    return performance.now() - this.#lastBeat >= DOUBT_AFTER_MS;
+  }
+
+  /** Whether this worker still holds a job that it fetched. */
   async holds(jobId: string): Promise<boolean> {
-    if (performance.now() - this.#lastBeat < DOUBT_AFTER_MS) return true;
     const { rows } = await this.#options.pool.query(
       "select from graphile_worker._private_jobs where id = $1 and locked_by = $2",
       [jobId, this.#options.workerId],

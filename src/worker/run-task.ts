@@ -33,7 +33,7 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
     environment.lease?.noteStart(job.id);
     if (environment.log.isLevelEnabled("debug")) run.log.debug({ event: "job_started", attempt: job.attempts }, "Job started.");
     try {
-      if (environment.lease !== undefined && !(await environment.lease.holds(job.id))) {
+      if (environment.lease?.inDoubt && !(await environment.lease.holds(job.id))) {
         throw new Error("This worker was taken for dead and the job was given to another.");
       }
       const returned = await run.call(payload);
