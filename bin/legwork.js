@@ -1,5 +1,5 @@
 #!/usr/bin/env -S node --optimize-for-size --max-semi-space-size=2
-// The flags keep a busy worker at some 110 MB; without them V8 lets its young generation grow to 150 MB more, at the same speed.
+// The flags keep a busy worker at some 110 MB, at the same speed; without them it was seen to grow to 240 MB.
 import { existsSync } from "node:fs";
 
 const [major = 0] = process.versions.node.split(".").map(Number);
