@@ -1,7 +1,8 @@
 import { EventEmitter } from "node:events";
 import pg from "pg";
-import { createPool } from "../src/db/pool.ts";
+import { createPool, type Pool } from "../src/db/pool.ts";
 import { DatabaseClock } from "../src/worker/clock.ts";
+import { Control } from "../src/worker/control.ts";
 import { Outcomes } from "../src/worker/outcomes.ts";
 import { toPlainTask } from "../src/worker/run-task.ts";
 import { run, type TaskList, type WorkerEvents } from "graphile-worker";
@@ -25,6 +26,8 @@ const task = async (): Promise<{ ok: boolean; n: number } | undefined> => {
   return taskName === "result" ? { ok: true, n: done } : undefined;
 };
 
+let control: Control | undefined;
+let taskPool: Pool | undefined;
 const events = new EventEmitter() as WorkerEvents;
 const taskList: TaskList = {};
 if (runner === "graphile") {
@@ -33,13 +36,13 @@ if (runner === "graphile") {
   const outcomes = new Outcomes();
   outcomes.rideAlong(pool, events);
   const clock = new DatabaseClock();
-  const taskPool = createPool(url, { log: benchLog, max: 2 });
+  taskPool = createPool(url, { log: benchLog, max: 2 });
   await clock.synchronise(taskPool);
-  await taskPool.end();
+  control = new Control(url, { pool: taskPool, log: benchLog, onWakeups: () => {} });
   const definition = { run: task };
   taskList[taskName] = toPlainTask(
     { name: taskName, function: async () => {}, definition },
-    { pool, log: benchLog, clock, outcomes, running: new Set(), lease: undefined },
+    { pool, log: benchLog, clock, outcomes, control, lease: undefined },
   );
 }
 const worker = await run({
@@ -57,4 +60,5 @@ await all;
 await worker.stop();
 if (process.env.BENCH_CPU) console.error(runner, taskName, process.cpuUsage(), performance.now() - first);
 console.log(Math.round(jobs / ((performance.now() - first) / 1_000)));
-await pool.end();
+await control?.stop();
+await Promise.all([pool.end(), taskPool?.end()]);

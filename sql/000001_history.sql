@@ -67,7 +67,8 @@ create table legwork.finished_jobs (
   serial_key text,
   tenant text,
   correlation_id text,
-  parent_id bigint
+  parent_id bigint,
+  fingerprint text
 ) partition by range (finished_at);
 comment on table legwork.finished_jobs is
   'One row per job that has ended, in partitions by the time it ended. A failed job also stays in graphile-worker''s table '
@@ -92,6 +93,7 @@ comment on column legwork.finished_jobs.serial_key is 'Jobs with the same serial
 comment on column legwork.finished_jobs.tenant is 'Whose job it was.';
 comment on column legwork.finished_jobs.correlation_id is 'Shared by everything that came from one cause.';
 comment on column legwork.finished_jobs.parent_id is 'The job that enqueued this one.';
+comment on column legwork.finished_jobs.fingerprint is 'Of a failed job: the same for failures that look alike. See legwork.failed_groups.';
 alter table legwork.finished_jobs enable row level security;
 
 -- Two plain indexes a job, because each costs every job (2 µs of some 30); what only few rows have is indexed only for those
@@ -180,16 +182,29 @@ comment on function legwork.reported_completions() is
 
 create function legwork.reported_failures()
 returns table (
-  id bigint, started_at timestamptz, finished_at timestamptz, error_name text, error_stack text, error_code text, is_final boolean
+  id bigint, started_at timestamptz, finished_at timestamptz, error_name text, error_stack text, error_code text, labels text[],
+  decision text, retry_at timestamptz
 )
 language sql stable
 as $$
-  select o.id, to_timestamp(o.started / 1000.0), to_timestamp(o.finished / 1000.0), o.name, o.stack, o.code, o.final
+  select o.id, to_timestamp(o.started / 1000.0), to_timestamp(o.finished / 1000.0), o.name, o.stack, o.code, o.labels, o.decision,
+    to_timestamp(o.retry / 1000.0)
   from json_to_recordset(nullif(current_setting('legwork.failures', true), '')::json)
-    as o (id bigint, started float8, finished float8, name text, stack text, code text, final boolean)
+    as o (id bigint, started float8, finished float8, name text, stack text, code text, labels text[], decision text, retry float8)
 $$;
 comment on function legwork.reported_failures() is
-  'What the worker on this connection tells of the attempts it is failing. No rows on any other connection.';
+  'What the worker on this connection tells of the attempts it is failing. labels: names, codes and classes of the error and of what caused it. '
+  'decision: discard, when another attempt is pointless; put_back, when this was none; null otherwise. retry_at: when the task wants the '
+  'next one. No rows on any other connection.';
+
+create function legwork.fingerprint(task text, error_name text, error_message text) returns text
+language sql immutable parallel safe
+return left(md5(concat_ws(' ', task, error_name,
+  -- What differs between two failures of one kind: quoted values, addresses, ids, numbers.
+  regexp_replace(regexp_replace(left(error_message, 500), '"[^"]*"|''[^'']*''|`[^`]*`|\S+@\S+', '?', 'g'),
+    '[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|0x[0-9a-fA-F]+|\m[0-9a-fA-F]{12,}\M|\d+', '#', 'g'))), 12);
+comment on function legwork.fingerprint(text, text, text) is
+  'The same twelve characters for failures of one task that differ only in quoted values, e-mail addresses, ids and numbers.';
 
 create function legwork.wake_workers(jobs integer) returns void
 language sql volatile
@@ -204,14 +219,17 @@ declare
   v_unheld bigint;
   v_stale bigint;
   v_serial bigint;
-  -- How a job ended that no worker held: removed, unless somebody called it complete.
+  v_waiting bigint;
+  -- How a job ended that no worker held: removed, unless somebody called it complete or says otherwise.
   v_end legwork.job_state := 'cancelled';
+  v_ended_as text := nullif(current_setting('legwork.ended_as', true), '');
 begin
-  select count(*) filter (where g.locked_at is null), count(*) filter (where g.locked_at < now() - interval '4 hours'), count(g.job_queue_id)
-  into v_unheld, v_stale, v_serial
+  select count(*) filter (where g.locked_at is null), count(*) filter (where g.locked_at < now() - interval '4 hours'),
+    count(g.job_queue_id), count(*) filter (where g.run_at = 'infinity')
+  into v_unheld, v_stale, v_serial, v_waiting
   from gone g;
   -- graphile-worker's own functions touch a job only when nobody holds it or its lock is older than four hours.
-  if v_unheld > 0 or v_stale > 0 then
+  if (v_unheld > 0 or v_stale > 0) and v_ended_as is null then
     get diagnostics v_context = pg_context;
     -- Lines of the call stack, in whatever language the server speaks: SQL function "complete_jobs" statement 1.
     if v_context ~ '(?n)^\S*SQL\S*( \S+)? ["«»„“]complete_jobs["«»“”]' then
@@ -226,28 +244,47 @@ begin
     using gone g
     where f.id = g.id and g.locked_at is null and g.attempts >= g.max_attempts
       and (v_end = 'completed' or exists (select from legwork.reported_completions() o where o.id = g.id));
+  elsif v_ended_as in ('cancelled', 'expired') then
+    v_end := v_ended_as::legwork.job_state;
   end if;
 
-  insert into legwork.finished_jobs (
-    id, task, queue, state, priority, attempts, max_attempts, payload, result, error, run_at, created_at, started_at,
-    finished_at, worker, job_key, serial_key, tenant, correlation_id, parent_id
-  )
-  select
-    g.id, coalesce(t.identifier, 'task ' || g.task_id), coalesce(d.queue, 'default'),
-    case when o.id is not null or g.locked_at >= now() - interval '4 hours' then 'completed' else v_end end,
-    g.priority, g.attempts, g.max_attempts, g.payload, o.result, g.last_error, g.run_at, g.created_at,
-    coalesce(o.started_at, g.locked_at), coalesce(o.finished_at, clock_timestamp()), g.locked_by, g.key,
-    case when g.job_queue_id is not null then
-      (select q.queue_name from graphile_worker._private_job_queues q where q.id = g.job_queue_id)
-    end,
-    case when g.flags is not null then legwork.flag_value(g.flags, 'tenant') end,
-    case when g.flags is not null then legwork.flag_value(g.flags, 'correlation') end,
-    case when g.flags is not null then legwork.parent_of(g.flags) end
-  from gone g
-  left join graphile_worker._private_tasks t on t.id = g.task_id
-  left join legwork.task_definitions d on d.name = t.identifier
-  left join legwork.reported_completions() o on o.id = g.id
-  where g.locked_at is not null or g.attempts < g.max_attempts or v_end = 'completed' or o.id is not null;
+  if v_ended_as is distinct from 'recorded' then
+    insert into legwork.finished_jobs (
+      id, task, queue, state, priority, attempts, max_attempts, payload, result, error, run_at, created_at, started_at,
+      finished_at, worker, job_key, serial_key, tenant, correlation_id, parent_id
+    )
+    select
+      g.id, coalesce(t.identifier, 'task ' || g.task_id), coalesce(d.queue, 'default'),
+      case when o.id is not null or g.locked_at >= now() - interval '4 hours' then 'completed' else v_end end,
+      g.priority, g.attempts, g.max_attempts, g.payload, o.result,
+      case when v_ended_as is null then g.last_error else coalesce(nullif(current_setting('legwork.end_reason', true), ''), g.last_error) end,
+      -- The waiting room has the true time of a job that waited there.
+      case when g.run_at = 'infinity' then coalesce((select w.run_at from legwork.waiting_jobs w where w.job_id = g.id), g.run_at)
+        else g.run_at end,
+      g.created_at, coalesce(o.started_at, g.locked_at), coalesce(o.finished_at, clock_timestamp()), g.locked_by, g.key,
+      case when g.job_queue_id is not null then
+        (select q.queue_name from graphile_worker._private_job_queues q where q.id = g.job_queue_id)
+      end,
+      case when g.flags is not null then legwork.flag_value(g.flags, 'tenant') end,
+      case when g.flags is not null then legwork.flag_value(g.flags, 'correlation') end,
+      case when g.flags is not null then legwork.parent_of(g.flags) end
+    from gone g
+    left join graphile_worker._private_tasks t on t.id = g.task_id
+    left join legwork.task_definitions d on d.name = t.identifier
+    left join legwork.reported_completions() o on o.id = g.id
+    where g.locked_at is not null or g.attempts < g.max_attempts or v_end = 'completed' or o.id is not null;
+  end if;
+
+  if v_waiting > 0 then
+    delete from legwork.waiting_jobs w using gone g where w.job_id = g.id;
+  end if;
+  if exists (select from legwork.limits) then
+    perform legwork.release_slots(array_agg(g.id), array_agg(o.started_at))
+    from gone g
+    left join legwork.reported_completions() o on o.id = g.id
+    where g.task_id in (select r.task_id from legwork.task_rules r where r.limits <> '{}')
+    having count(*) > 0;
+  end if;
 
   -- The next job of a serial key may start now. A worker that fetches ahead has looked before this commits and found the key
   -- taken; without a word it would look again only after its poll interval.
@@ -257,7 +294,8 @@ begin
   return null;
 end $$;
 comment on function legwork.tg_jobs__record_finished() is
-  'Writes what has just left graphile-worker''s job table into legwork.finished_jobs: completed by a worker or by complete_jobs, else cancelled.';
+  'Writes what has just left graphile-worker''s job table into legwork.finished_jobs: completed by a worker or by complete_jobs, else cancelled. '
+  'The setting legwork.ended_as says otherwise: cancelled or expired, with legwork.end_reason as the error, or recorded.';
 
 create function legwork.tg_jobs__record_attempt() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -267,15 +305,41 @@ declare
   v_has_failed boolean := new.locked_at is null and new.attempts >= new.max_attempts;
   -- Releasing a stale lock moves run_at to now at most; failing always moves it ahead.
   v_lost boolean := v_attempt_ended and new.run_at <= now();
-  v_pointless boolean := false;
+  -- A job that was removed or replaced while it ran has no attempt left on purpose (only that touches updated_at).
+  v_removed boolean := v_attempt_ended and old.attempts >= old.max_attempts and old.updated_at > old.locked_at;
+  v_has_rules boolean := exists (select from legwork.limits) or exists (select from legwork.pauses);
+  v_state legwork.job_state := 'failed';
+  v_error text := new.last_error;
+  v_max_attempts smallint := new.max_attempts;
+  v_retry_at timestamptz := new.run_at;
   v_task text;
   v_queue text;
   v_failure record;
+  v_policy record;
+  v_cancellation text;
 begin
   if v_had_failed and not v_has_failed then
     delete from legwork.finished_jobs where id = new.id;
+    if v_has_rules then
+      perform legwork.make_wait(array[new.id]);
+    end if;
   end if;
   if not v_attempt_ended and (v_had_failed or not v_has_failed) then
+    return null;
+  end if;
+  select * into v_failure from legwork.reported_failures() f where f.id = new.id and v_attempt_ended;
+
+  if v_failure.decision = 'put_back' and not v_removed then
+    -- It has not failed, and the attempt does not count: it was put off by its task, or must not run now.
+    if v_has_rules and v_failure.retry_at is not null then
+      perform legwork.release_slots(array[new.id], array[v_failure.started_at]);
+    end if;
+    update graphile_worker._private_jobs j
+    set attempts = greatest(0, j.attempts - 1), last_error = old.last_error, run_at = coalesce(v_failure.retry_at, old.run_at)
+    where j.id = new.id;
+    if new.job_queue_id is not null then
+      perform legwork.wake_workers(1);
+    end if;
     return null;
   end if;
 
@@ -286,21 +350,48 @@ begin
   -- graphile-worker's clean-up of unused tasks may have taken the name.
   v_task := coalesce(v_task, 'task ' || new.task_id);
   v_queue := coalesce(v_queue, 'default');
-  select * into v_failure from legwork.reported_failures() f where f.id = new.id and v_attempt_ended;
 
   if v_attempt_ended then
-    -- The worker says that another attempt is pointless, as with a payload that does not fit.
-    v_pointless := coalesce(v_failure.is_final, false) and not v_has_failed;
-    v_has_failed := v_has_failed or v_pointless;
+    if not v_removed then
+      select * into v_policy from legwork.retry_policy(v_task, v_queue);
+      -- 25 is what add_job gives a job of which nobody has said how many attempts it has.
+      if new.max_attempts = 25 and v_policy.attempts is not null then
+        v_max_attempts := v_policy.attempts;
+      end if;
+      if v_failure.retry_at is not null then
+        v_retry_at := v_failure.retry_at;
+      elsif v_policy.backoff is not null and not v_lost then
+        v_retry_at := now() + legwork.retry_delay(
+          v_policy.backoff, v_policy.delay, v_policy.factor, v_policy.max_delay, v_policy.jitter, new.attempts);
+      end if;
+      -- The worker says that another attempt is pointless, or the policy does: an error that is not in its list.
+      v_has_failed := new.attempts >= v_max_attempts or coalesce(v_failure.decision = 'discard', false)
+        or coalesce(not v_failure.labels && v_policy.retry_on, false);
+    end if;
+    if v_lost then
+      v_error := 'The worker did not finish this attempt and its lock was released.';
+      if not v_has_failed and 2 <= (
+        select count(*) from legwork.failed_attempts f
+        where f.job_id = new.id and f.error_name = 'WorkerLost' and f.failed_at > new.updated_at
+      ) then
+        v_has_failed := true;
+        v_error := 'Quarantined: three workers died while they ran this job.';
+      end if;
+    end if;
+    select c.reason into v_cancellation from legwork.cancellations c where c.job_id = new.id;
+    if found then
+      v_has_failed := true;
+      v_state := 'cancelled';
+    end if;
+
     insert into legwork.failed_attempts (
       job_id, attempt, task, queue, error_name, error_message, error_stack, error_code, started_at, failed_at, retry_at,
       worker, tenant, correlation_id
     ) values (
       new.id, old.attempts, v_task, v_queue,
-      case when v_lost then 'WorkerLost' else v_failure.error_name end,
-      case when v_lost then 'The worker did not finish this attempt and its lock was released.' else new.last_error end,
+      case when v_lost then 'WorkerLost' else v_failure.error_name end, v_error,
       v_failure.error_stack, v_failure.error_code, coalesce(v_failure.started_at, old.locked_at),
-      coalesce(v_failure.finished_at, clock_timestamp()), case when not v_has_failed then new.run_at end, old.locked_by,
+      coalesce(v_failure.finished_at, clock_timestamp()), case when not v_has_failed then v_retry_at end, old.locked_by,
       case when new.flags is not null then legwork.flag_value(new.flags, 'tenant') end,
       case when new.flags is not null then legwork.flag_value(new.flags, 'correlation') end
     );
@@ -313,27 +404,52 @@ begin
   if v_has_failed and not v_had_failed and not exists (select from legwork.finished_jobs f where f.id = new.id) then
     insert into legwork.finished_jobs (
       id, task, queue, state, priority, attempts, max_attempts, payload, error, run_at, created_at, started_at,
-      finished_at, worker, job_key, serial_key, tenant, correlation_id, parent_id
+      finished_at, worker, job_key, serial_key, tenant, correlation_id, parent_id, fingerprint
     ) values (
-      new.id, v_task, v_queue, 'failed', new.priority, old.attempts, new.max_attempts, new.payload, new.last_error,
-      old.run_at, new.created_at, coalesce(v_failure.started_at, old.locked_at),
+      new.id, v_task, v_queue, v_state, new.priority, old.attempts, v_max_attempts, new.payload, coalesce(v_cancellation, v_error),
+      case when old.run_at = 'infinity' then coalesce((select w.run_at from legwork.waiting_jobs w where w.job_id = new.id), old.run_at)
+        else old.run_at end,
+      new.created_at, coalesce(v_failure.started_at, old.locked_at),
       coalesce(v_failure.finished_at, clock_timestamp()), old.locked_by, new.key,
       (select q.queue_name from graphile_worker._private_job_queues q where q.id = new.job_queue_id),
       case when new.flags is not null then legwork.flag_value(new.flags, 'tenant') end,
       case when new.flags is not null then legwork.flag_value(new.flags, 'correlation') end,
-      case when new.flags is not null then legwork.parent_of(new.flags) end
+      case when new.flags is not null then legwork.parent_of(new.flags) end,
+      case when v_state = 'failed' then
+        legwork.fingerprint(v_task, case when v_lost then 'WorkerLost' else v_failure.error_name end, v_error) end
     );
   end if;
 
-  if v_pointless then
-    -- As permanently_fail_jobs does it: the job is kept, is not fetched again, and all its attempts are there for a retry. Not in
-    -- a trigger before the update: that would lock every row that is fetched a second time.
-    update graphile_worker._private_jobs j set attempts = j.max_attempts where j.id = new.id;
+  if v_has_rules and v_attempt_ended then
+    perform legwork.release_slots(array[new.id], array[v_failure.started_at]);
+  end if;
+  if v_has_failed and v_has_rules then
+    delete from legwork.waiting_jobs w where w.job_id = new.id;
+  end if;
+  if v_attempt_ended then
+    if v_state = 'cancelled' then
+      perform set_config('legwork.ended_as', 'recorded', true);
+      delete from graphile_worker._private_jobs j where j.id = new.id;
+      perform set_config('legwork.ended_as', '', true);
+    elsif v_has_failed then
+      -- As permanently_fail_jobs does it: the job is kept, is not fetched again, and all its attempts are there for a retry. Not in
+      -- a trigger before the update: that would lock every row that is fetched a second time.
+      if new.attempts < new.max_attempts or v_error is distinct from new.last_error or v_max_attempts <> new.max_attempts then
+        update graphile_worker._private_jobs j
+        set max_attempts = v_max_attempts, attempts = v_max_attempts, last_error = v_error where j.id = new.id;
+      end if;
+    elsif v_retry_at <> new.run_at or v_max_attempts <> new.max_attempts then
+      update graphile_worker._private_jobs j set max_attempts = v_max_attempts, run_at = v_retry_at where j.id = new.id;
+    end if;
+    if v_has_rules and not v_has_failed then
+      perform legwork.make_wait(array[new.id]);
+    end if;
   end if;
   return null;
 end $$;
 comment on function legwork.tg_jobs__record_attempt() is
-  'Records an attempt that ended without completing its job, a job that has failed for good, and the return of one that was given another chance.';
+  'Records an attempt that ended without completing its job, decides by the retry policy when the next one is due or that there is none, and '
+  'records a job that has failed for good and the return of one that was given another chance.';
 
 create function legwork.tg_jobs__truncate() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -361,12 +477,12 @@ create trigger _legwork_record_attempt after update on graphile_worker._private_
 -- Jobs that failed before Legwork came are shown too, for a whole retention from now: when they failed nobody wrote down.
 insert into legwork.finished_jobs (
   id, task, queue, state, priority, attempts, max_attempts, payload, error, run_at, created_at, finished_at, job_key,
-  serial_key, tenant, correlation_id
+  serial_key, tenant, correlation_id, fingerprint
 )
 select
   j.id, t.identifier, 'default', 'failed', j.priority, j.attempts, j.max_attempts, j.payload, j.last_error, j.run_at,
   j.created_at, now(), j.key, q.queue_name, legwork.flag_value(j.flags, 'tenant'),
-  legwork.flag_value(j.flags, 'correlation')
+  legwork.flag_value(j.flags, 'correlation'), legwork.fingerprint(t.identifier, null, j.last_error)
 from graphile_worker._private_jobs j
 join graphile_worker._private_tasks t on t.id = j.task_id
 left join graphile_worker._private_job_queues q on q.id = j.job_queue_id

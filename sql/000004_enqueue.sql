@@ -3,15 +3,17 @@
 create function legwork.nearest_name(name text, candidates text[]) returns text
 language sql immutable parallel safe
 return (
-  -- Dice's coefficient over pairs of neighbouring letters; 0.4 is where suggestions stop looking like typing errors.
+  -- Dice's coefficient over pairs of neighbouring letters, the ends counting as letters; 0.4 is where suggestions stop looking
+  -- like typing errors.
   select c.candidate
   from unnest(candidates) as c (candidate)
   cross join lateral (
     select 2.0 * count(*) filter (where a.pair is not null and b.pair is not null)
       / nullif(count(a.pair) + count(b.pair), 0) as likeness
-    from (select distinct substr(lower(name), i, 2) as pair from generate_series(1, length(name) - 1) i) a
-    full join (select distinct substr(lower(c.candidate), i, 2) as pair from generate_series(1, length(c.candidate) - 1) i) b
-      using (pair)
+    from (select distinct substr('^' || lower(name) || '$', i, 2) as pair from generate_series(1, length(name) + 1) i) a
+    full join (
+      select distinct substr('^' || lower(c.candidate) || '$', i, 2) as pair from generate_series(1, length(c.candidate) + 1) i
+    ) b using (pair)
   ) l
   where l.likeness >= 0.4
   order by l.likeness desc, c.candidate
@@ -162,30 +164,52 @@ comment on function legwork.enqueue_many(jsonb) is
   'not exist, LW404 for an unknown task.';
 
 create function legwork.register_tasks(definitions jsonb) returns void
-language sql volatile
-begin atomic
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  v_definition jsonb;
+  v_moved text[];
+begin
   insert into graphile_worker._private_tasks (identifier)
   select d.name from jsonb_to_recordset(definitions) as d (name text)
   where not exists (select from graphile_worker._private_tasks t where t.identifier = d.name)
   on conflict do nothing;
-  insert into legwork.task_definitions as t (name, description, queue, payload_schema, result_schema)
-  select
-    d ->> 'name',
-    case when d ? 'description' then d ->> 'description' else k.description end,
-    case when d ? 'queue' then coalesce(d ->> 'queue', 'default') else coalesce(k.queue, 'default') end,
-    case when d ? 'payload_schema' then nullif(d -> 'payload_schema', 'null') else k.payload_schema end,
-    case when d ? 'result_schema' then nullif(d -> 'result_schema', 'null') else k.result_schema end
-  from jsonb_array_elements(definitions) as d
-  left join legwork.task_definitions k on k.name = d ->> 'name'
-  -- In one order everywhere, so that workers starting together wait for each other and do not deadlock.
-  order by d ->> 'name'
-  on conflict (name) do update set
-    description = excluded.description, queue = excluded.queue, payload_schema = excluded.payload_schema,
-    result_schema = excluded.result_schema, updated_at = now()
-  where (t.description, t.queue, t.payload_schema, t.result_schema)
-    is distinct from (excluded.description, excluded.queue, excluded.payload_schema, excluded.result_schema);
-end;
+  with before as materialized (
+    select k.name, k.queue from legwork.task_definitions k
+  ), put as (
+    insert into legwork.task_definitions as t (name, description, queue, payload_schema, result_schema)
+    select
+      d ->> 'name',
+      case when d ? 'description' then d ->> 'description' else k.description end,
+      case when d ? 'queue' then coalesce(d ->> 'queue', 'default') else coalesce(k.queue, 'default') end,
+      case when d ? 'payload_schema' then nullif(d -> 'payload_schema', 'null') else k.payload_schema end,
+      case when d ? 'result_schema' then nullif(d -> 'result_schema', 'null') else k.result_schema end
+    from jsonb_array_elements(definitions) as d
+    left join legwork.task_definitions k on k.name = d ->> 'name'
+    -- In one order everywhere, so that workers starting together wait for each other and do not deadlock.
+    order by d ->> 'name'
+    on conflict (name) do update set
+      description = excluded.description, queue = excluded.queue, payload_schema = excluded.payload_schema,
+      result_schema = excluded.result_schema, updated_at = now()
+    where (t.description, t.queue, t.payload_schema, t.result_schema)
+      is distinct from (excluded.description, excluded.queue, excluded.payload_schema, excluded.result_schema)
+    returning t.name, t.queue
+  )
+  select array_agg(p.name) into v_moved from put p left join before b using (name) where p.queue <> coalesce(b.queue, 'default');
+  if v_moved is not null and legwork.has_rules() then
+    perform legwork.apply_rules(array(select t.id from graphile_worker._private_tasks t where t.identifier = any (v_moved)));
+  end if;
+  for v_definition in
+    select d from jsonb_array_elements(definitions) as d where d ?| array['limits', 'retry'] order by d ->> 'name'
+  loop
+    if v_definition ? 'limits' then
+      perform legwork.declare_limits(v_definition ->> 'name', coalesce(nullif(v_definition -> 'limits', 'null'), '[]'));
+    end if;
+    if v_definition ? 'retry' then
+      perform legwork.declare_retry(v_definition ->> 'name', v_definition -> 'retry');
+    end if;
+  end loop;
+end $$;
 comment on function legwork.register_tasks(jsonb) is
-  'Tells the database of tasks: an array of {name, description, queue, payload_schema, result_schema}. A field that is not given '
+  'Tells the database of tasks: an array of {name, description, queue, payload_schema, result_schema, limits, retry}. A field that is not given '
   'stays as it is, null clears it: [{"name": "a"}] only makes a task known, so that jobs and triggers can be made for it before a '
-  'worker has it.';
+  'worker has it. limits: [{kind, max, per, key}], key being an array of names; retry: the parameters of set_retry_policy.';

@@ -35,23 +35,43 @@ comment on function legwork.worker_grace() is
   'run elsewhere within 10 seconds.';
 
 create function legwork.worker_beat(
-  id text, host text, pid integer, concurrency integer, tasks text[], running bigint[]
-) returns timestamptz
-language sql volatile
-begin atomic
+  id text, host text, pid integer, concurrency integer, tasks text[], running bigint[],
+  out now timestamptz, out cancelled bigint[], out lost bigint[]
+)
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
   insert into legwork.worker_processes as w (id, host, pid, concurrency, tasks, running)
   values (worker_beat.id, worker_beat.host, worker_beat.pid, worker_beat.concurrency, worker_beat.tasks, worker_beat.running)
   on conflict on constraint worker_processes_pkey do update set
     running = excluded.running, seen_at = clock_timestamp(), suspected_at = null;
-  -- graphile-worker takes a lock of more than four hours for a dead worker's; a job may run longer than that.
-  update graphile_worker._private_jobs j set locked_at = now()
-  where j.id = any (worker_beat.running) and j.locked_by = worker_beat.id and j.locked_at < now() - interval '2 hours';
-  update graphile_worker._private_job_queues q set locked_at = now()
-  where q.locked_by = worker_beat.id and q.locked_at < now() - interval '2 hours';
-  select clock_timestamp();
-end;
+  cancelled := '{}';
+  lost := '{}';
+  if running <> '{}' then
+    -- graphile-worker takes a lock of more than four hours for a dead worker's; a job may run longer than that.
+    update graphile_worker._private_jobs j set locked_at = pg_catalog.now()
+    where j.id = any (running) and j.locked_by = worker_beat.id and j.locked_at < pg_catalog.now() - interval '2 hours';
+    update graphile_worker._private_job_queues q set locked_at = pg_catalog.now()
+    where q.locked_by = worker_beat.id and q.locked_at < pg_catalog.now() - interval '2 hours';
+    cancelled := array(select c.job_id from legwork.cancellations c where c.job_id = any (running));
+    lost := array(
+      select r.id from unnest(running) as r (id)
+      where not exists (select from graphile_worker._private_jobs j where j.id = r.id and j.locked_by = worker_beat.id));
+    -- A rate limit counts starts: the windows of jobs that have started run from now at the latest, however long they take.
+    if exists (select from legwork.limits l where l.kind = 'rate') then
+      with started as (
+        update legwork.slots s set free_at = clock_timestamp() + s.per
+        where s.job_id = any (running) and s.per is not null and s.free_at is null
+        returning s.gate
+      )
+      insert into legwork.wakeups (gate) select distinct s.gate from started s;
+    end if;
+  end if;
+  now := clock_timestamp();
+end $$;
 comment on function legwork.worker_beat(text, text, integer, integer, text[], bigint[]) is
-  'A worker says that it lives, what it is and which jobs it runs. Returns the database''s clock.';
+  'A worker says that it lives, what it is and which jobs it runs. Returns the database''s clock, which of the jobs were cancelled and which '
+  'it does not hold any more.';
+revoke execute on function legwork.worker_beat(text, text, integer, integer, text[], bigint[]) from public;
 
 create function legwork.give_back_jobs(worker text, job_ids bigint[] default null) returns integer
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$

@@ -8,6 +8,14 @@ create type legwork.job_state as enum (
 
 -- tables
 
+create table legwork.cancellations (
+  job_id bigint not null,
+  reason text not null,
+  cancelled_by text default SESSION_USER not null,
+  cancelled_at timestamp with time zone default clock_timestamp() not null,
+  PRIMARY KEY (job_id)
+);
+
 create table legwork.failed_attempts (
   job_id bigint not null,
   attempt smallint not null,
@@ -45,8 +53,42 @@ create table legwork.finished_jobs (
   serial_key text,
   tenant text,
   correlation_id text,
-  parent_id bigint
+  parent_id bigint,
+  fingerprint text
 ) partition by RANGE (finished_at);
+
+create table legwork.gate_alarms (
+  gate text not null,
+  ring_at timestamp with time zone not null,
+  PRIMARY KEY (gate)
+);
+
+create table legwork.lanes (
+  lane uuid not null,
+  gates text[] not null,
+  waits_at text not null,
+  turn bigint not null,
+  PRIMARY KEY (lane)
+);
+
+create table legwork.limits (
+  id integer not null,
+  scope text not null,
+  name text not null,
+  kind text not null,
+  key text[] default '{}'::text[] not null,
+  max_count integer,
+  per interval,
+  declared_max integer,
+  declared_per interval,
+  is_overridden boolean default false not null,
+  CHECK ((kind = ANY (ARRAY['concurrency'::text, 'rate'::text]))),
+  CHECK ((max_count >= 1)),
+  CHECK ((per > '00:00:00'::interval)),
+  PRIMARY KEY (id),
+  CHECK ((scope = ANY (ARRAY['queue'::text, 'task'::text]))),
+  UNIQUE (scope, name, kind, key)
+);
 
 create table legwork.migrations (
   id integer not null,
@@ -56,11 +98,56 @@ create table legwork.migrations (
   PRIMARY KEY (id)
 );
 
+create table legwork.pauses (
+  scope text not null,
+  name text not null,
+  reason text,
+  paused_by text default SESSION_USER not null,
+  paused_at timestamp with time zone default clock_timestamp() not null,
+  PRIMARY KEY (scope, name),
+  CHECK ((scope = ANY (ARRAY['all'::text, 'queue'::text, 'task'::text])))
+);
+
+create table legwork.retry_policies (
+  scope text not null,
+  name text not null,
+  is_declared boolean default false not null,
+  attempts smallint,
+  backoff text,
+  delay interval,
+  factor double precision,
+  max_delay interval,
+  jitter boolean default false not null,
+  retry_on text[],
+  CHECK ((attempts >= 1)),
+  CHECK ((backoff = ANY (ARRAY['fixed'::text, 'linear'::text, 'exponential'::text]))),
+  CHECK ((delay >= '00:00:00'::interval)),
+  CHECK ((factor >= (1)::double precision)),
+  CHECK ((max_delay >= '00:00:00'::interval)),
+  PRIMARY KEY (scope, name, is_declared),
+  CHECK ((scope = ANY (ARRAY['queue'::text, 'task'::text])))
+);
+
+create table legwork.rule_changes (
+  id bigint not null,
+  task_ids integer[] not null,
+  xid xid8 default pg_current_xact_id() not null,
+  changed_at timestamp with time zone default clock_timestamp() not null,
+  PRIMARY KEY (id)
+);
+
 create table legwork.settings (
   name text not null,
   value text not null,
   description text not null,
   PRIMARY KEY (name)
+);
+
+create table legwork.slots (
+  gate text not null,
+  job_id bigint not null,
+  per interval,
+  free_at timestamp with time zone
 );
 
 create table legwork.task_definitions (
@@ -74,6 +161,28 @@ create table legwork.task_definitions (
   CHECK (((length(name) >= 1) AND (length(name) <= 128))),
   PRIMARY KEY (name),
   CHECK (((length(queue) >= 1) AND (length(queue) <= 128)))
+);
+
+create table legwork.waiting_jobs (
+  job_id bigint not null,
+  task_id integer not null,
+  lane uuid not null,
+  gates text[] not null,
+  priority smallint not null,
+  run_at timestamp with time zone not null,
+  held text,
+  CHECK ((held = ANY (ARRAY['paused'::text, 'run_at'::text]))),
+  PRIMARY KEY (job_id)
+);
+
+create table legwork.wakeups (
+  id bigint not null,
+  gate text,
+  lane uuid,
+  gates text[],
+  at_commit text,
+  CHECK ((at_commit = ANY (ARRAY['wait'::text, 'try'::text]))),
+  PRIMARY KEY (id)
 );
 
 create table legwork.worker_processes (
@@ -108,6 +217,18 @@ CREATE INDEX finished_jobs_state_id ON ONLY legwork.finished_jobs USING btree (s
 CREATE INDEX finished_jobs_task_id ON ONLY legwork.finished_jobs USING btree (task, id);
 
 CREATE INDEX finished_jobs_tenant_id ON ONLY legwork.finished_jobs USING btree (tenant, id) WHERE (tenant IS NOT NULL);
+
+CREATE INDEX gate_alarms_ring_at ON legwork.gate_alarms USING btree (ring_at);
+
+CREATE INDEX lanes_waits_at ON legwork.lanes USING btree (waits_at, turn);
+
+CREATE INDEX slots_gate ON legwork.slots USING btree (gate);
+
+CREATE INDEX slots_job_id ON legwork.slots USING btree (job_id);
+
+CREATE INDEX waiting_jobs_due ON legwork.waiting_jobs USING btree (run_at) WHERE (held = 'run_at'::text);
+
+CREATE INDEX waiting_jobs_lane ON legwork.waiting_jobs USING btree (lane, priority, run_at, job_id) WHERE (held IS NULL);
 
 -- views
 
@@ -180,6 +301,21 @@ create view legwork.attempts as
            FROM graphile_worker._private_jobs j) a
   WHERE shown;
 
+create view legwork.failed_groups as
+ SELECT fingerprint,
+    task,
+    queue,
+    count(*) AS jobs,
+    min(finished_at) AS first_at,
+    max(finished_at) AS last_at,
+    (array_agg(id ORDER BY id DESC))[1] AS last_id,
+    (array_agg(error ORDER BY id DESC))[1] AS last_error
+   FROM legwork.finished_jobs f
+  WHERE state = 'failed'::legwork.job_state AND (EXISTS ( SELECT
+           FROM graphile_worker._private_jobs j
+          WHERE j.id = f.id AND j.locked_at IS NULL AND j.attempts >= j.max_attempts))
+  GROUP BY fingerprint, task, queue;
+
 create view legwork.jobs as
  SELECT id,
     task,
@@ -209,6 +345,18 @@ create view legwork.jobs as
                      JOIN legwork.task_definitions d ON d.name = t.identifier)) ->> j.task_id::text, 'default'::text) AS queue,
                 CASE
                     WHEN j.locked_at IS NOT NULL THEN 'running'::legwork.job_state
+                    WHEN j.run_at = 'infinity'::timestamp with time zone THEN COALESCE(( SELECT
+                            CASE w.held
+                                WHEN 'paused'::text THEN 'paused'::legwork.job_state
+                                WHEN 'run_at'::text THEN
+                                CASE
+                                    WHEN j.attempts > 0 THEN 'retrying'::legwork.job_state
+                                    ELSE 'scheduled'::legwork.job_state
+                                END
+                                ELSE 'blocked'::legwork.job_state
+                            END AS "case"
+                       FROM legwork.waiting_jobs w
+                      WHERE w.job_id = j.id), 'scheduled'::legwork.job_state)
                     WHEN j.run_at > now() THEN
                     CASE
                         WHEN j.attempts > 0 THEN 'retrying'::legwork.job_state
@@ -222,7 +370,12 @@ create view legwork.jobs as
             j.payload,
             NULL::jsonb AS result,
             j.last_error AS error,
-            j.run_at,
+                CASE
+                    WHEN j.run_at = 'infinity'::timestamp with time zone THEN COALESCE(( SELECT w.run_at
+                       FROM legwork.waiting_jobs w
+                      WHERE w.job_id = j.id), j.run_at)
+                    ELSE j.run_at
+                END AS run_at,
             j.created_at,
             j.locked_at AS started_at,
             NULL::timestamp with time zone AS finished_at,
@@ -270,6 +423,48 @@ create view legwork.jobs as
            FROM legwork.finished_jobs f) u
   WHERE shown;
 
+create view legwork.queues as
+ SELECT q.name,
+    p.paused_at,
+    p.paused_by,
+    p.reason AS pause_reason,
+    legwork.describe_limits('queue'::text, q.name) AS limits,
+    COALESCE(c.running, 0::bigint) AS running,
+    COALESCE(c.pending, 0::bigint) AS pending,
+    COALESCE(c.blocked, 0::bigint) AS blocked,
+    COALESCE(c.paused, 0::bigint) AS paused,
+    COALESCE(c.later, 0::bigint) AS later,
+    c.oldest
+   FROM unnest(legwork.known_queues()) q(name)
+     LEFT JOIN legwork.pauses p ON p.scope = 'queue'::text AND p.name = q.name
+     LEFT JOIN ( SELECT COALESCE(d.queue, 'default'::text) AS queue,
+            count(*) FILTER (WHERE j.locked_at IS NOT NULL) AS running,
+            count(*) FILTER (WHERE j.locked_at IS NULL AND j.run_at <= now()) AS pending,
+            count(*) FILTER (WHERE w.job_id IS NOT NULL AND w.held IS NULL) AS blocked,
+            count(*) FILTER (WHERE w.held = 'paused'::text) AS paused,
+            count(*) FILTER (WHERE j.locked_at IS NULL AND COALESCE(w.held = 'run_at'::text, j.run_at > now())) AS later,
+            min(COALESCE(w.run_at, j.run_at)) FILTER (WHERE j.locked_at IS NULL AND COALESCE(w.run_at, j.run_at) <= now()) AS oldest
+           FROM graphile_worker._private_jobs j
+             LEFT JOIN graphile_worker._private_tasks t ON t.id = j.task_id
+             LEFT JOIN legwork.task_definitions d ON d.name = t.identifier
+             LEFT JOIN legwork.waiting_jobs w ON w.job_id = j.id AND j.run_at = 'infinity'::timestamp with time zone
+          WHERE j.locked_at IS NOT NULL OR j.attempts < j.max_attempts
+          GROUP BY (COALESCE(d.queue, 'default'::text))) c ON c.queue = q.name;
+
+create view legwork.task_rules as
+ SELECT t.id AS task_id,
+    t.identifier AS task,
+    COALESCE(d.queue, 'default'::text) AS queue,
+    (EXISTS ( SELECT
+           FROM legwork.pauses p
+          WHERE p.scope = 'all'::text OR p.scope = 'queue'::text AND p.name = COALESCE(d.queue, 'default'::text) OR p.scope = 'task'::text AND p.name = t.identifier)) AS is_paused,
+    ARRAY( SELECT l.id
+           FROM legwork.limits l
+          WHERE l.max_count IS NOT NULL AND (l.scope = 'queue'::text AND l.name = COALESCE(d.queue, 'default'::text) OR l.scope = 'task'::text AND l.name = t.identifier)
+          ORDER BY l.id) AS limits
+   FROM graphile_worker._private_tasks t
+     LEFT JOIN legwork.task_definitions d ON d.name = t.identifier;
+
 create view legwork.tasks as
  SELECT t.identifier AS name,
     d.description,
@@ -277,9 +472,16 @@ create view legwork.tasks as
     d.payload_schema,
     d.result_schema,
     d.registered_at,
-    d.updated_at
+    d.updated_at,
+    p.paused_at,
+    p.paused_by,
+    p.reason AS pause_reason,
+    legwork.describe_limits('task'::text, t.identifier) AS limits,
+    ( SELECT to_jsonb(r.*) - ARRAY['scope'::text, 'name'::text, 'is_declared'::text]
+           FROM legwork.retry_policy(t.identifier, COALESCE(d.queue, 'default'::text)) r(scope, name, is_declared, attempts, backoff, delay, factor, max_delay, jitter, retry_on)) AS retry
    FROM graphile_worker._private_tasks t
-     LEFT JOIN legwork.task_definitions d ON d.name = t.identifier;
+     LEFT JOIN legwork.task_definitions d ON d.name = t.identifier
+     LEFT JOIN legwork.pauses p ON p.scope = 'task'::text AND p.name = t.identifier;
 
 create view legwork.workers as
  SELECT id,
@@ -294,6 +496,289 @@ create view legwork.workers as
    FROM legwork.worker_processes w;
 
 -- functions
+
+CREATE OR REPLACE FUNCTION legwork.admission_lock()
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ('01101100011001010110011101110111011011110111001001101011'::"bit")::bigint
+
+CREATE OR REPLACE FUNCTION legwork.admit_waiting(at_most integer DEFAULT 1000)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_lanes uuid[];
+  v_freed text[];
+  v_looked uuid[];
+  v_served uuid[];
+  v_granted integer;
+  v_total integer := 0;
+  v_full text[];
+begin
+  with taken as (
+    delete from legwork.wakeups w
+    where w.id = any (array(select x.id from legwork.wakeups x order by x.id limit at_most))
+    returning w.gate, w.lane, w.gates
+  ), arrived as (
+    insert into legwork.lanes (lane, gates, waits_at, turn)
+    select t.lane, t.gates, t.gates[1], nextval('legwork.lane_turns')
+    from (select distinct on (t.lane) t.lane, t.gates from taken t where t.lane is not null and t.gates <> '{}') t
+    on conflict (lane) do nothing
+  )
+  select coalesce(array_agg(distinct t.lane) filter (where t.lane is not null), '{}'),
+    coalesce(array_agg(distinct t.gate) filter (where t.gate is not null), '{}')
+  into v_lanes, v_freed
+  from taken t;
+  if v_lanes = '{}' and v_freed = '{}' then
+    return 0;
+  end if;
+  delete from legwork.slots s where s.gate = any (v_freed) and s.free_at <= v_now;
+
+  -- In rounds, because a line that turns out to wait at another gate leaves room for the next one. What is left after the last
+  -- round is looked at again.
+  for v_round in 1..20 loop
+    -- Triggers let these changes pass: see _legwork_readmit.
+    perform set_config('legwork.admitting', 'on', true);
+    with candidates as materialized (
+      select l.lane, l.gates, l.turn from legwork.lanes l where l.lane = any (v_lanes)
+      union
+      select l.lane, l.gates, l.turn
+      from legwork.rooms(v_freed, v_now) r
+      cross join lateral (
+        select x.lane, x.gates, x.turn from legwork.lanes x where x.waits_at = r.gate order by x.turn limit greatest(r.room, 0)
+      ) l
+    ), rooms as materialized (
+      select r.gate, r.room
+      from legwork.rooms(array(select distinct g from candidates c, unnest(c.gates) g), v_now) r
+    ), heads as materialized (
+      -- Who is locked, by a transaction that changes or removes the job, is passed over: that transaction wakes us again.
+      select c.lane, c.gates, c.turn, h.job_id, h.run_at, h.place
+      from (
+        select c.lane, c.gates, c.turn, (select min(r.room) from rooms r where r.gate = any (c.gates)) as room,
+          count(*) over () as lines
+        from candidates c
+      ) c
+      cross join lateral (
+        select x.job_id, x.run_at, row_number() over () as place
+        from (
+          select w.job_id, w.run_at
+          from legwork.waiting_jobs w
+          join graphile_worker._private_jobs j on j.id = w.job_id
+          where w.lane = c.lane and w.held is null and j.locked_at is null
+          order by w.priority, w.run_at, w.job_id
+          limit case when c.room > 0 then greatest(1, c.room / c.lines) else 0 end
+          for update of w, j skip locked
+        ) x
+      ) h
+    ), ranks as (
+      -- Lines take turns: first everybody's first, then everybody's second. Whoever is within the room of each gate may go.
+      select h.job_id,
+        row_number() over (partition by g.gate order by h.place, h.turn) <= r.room as fits
+      from heads h
+      cross join lateral unnest(h.gates) as g (gate)
+      join rooms r on r.gate = g.gate
+    ), granted as materialized (
+      select h.job_id, h.lane, h.gates, h.run_at
+      from heads h
+      where h.job_id in (select r.job_id from ranks r group by r.job_id having bool_and(r.fits))
+    ), gone as (
+      delete from legwork.waiting_jobs w using granted g where w.job_id = g.job_id
+    ), given as (
+      insert into legwork.slots (gate, job_id, per)
+      select x.gate, g.job_id, l.per
+      from granted g
+      cross join lateral unnest(g.gates) as x (gate)
+      left join legwork.limits l on l.id = split_part(x.gate, ':', 1)::integer
+    ), started as (
+      update graphile_worker._private_jobs j set run_at = g.run_at from granted g where j.id = g.job_id
+    )
+    select array(select c.lane from candidates c), array(select distinct g.lane from granted g), (select count(*) from granted)
+    into v_looked, v_served, v_granted;
+    perform set_config('legwork.admitting', '', true);
+    v_total := v_total + v_granted;
+
+    -- Each line that was looked at is noted at a gate that is full; one without a job goes; one that has been served goes to the
+    -- end of those that wait with it.
+    with looked as (
+      select l.lane, l.gates, l.waits_at,
+        exists (select from legwork.waiting_jobs w where w.lane = l.lane and w.held is null) as has_jobs
+      from legwork.lanes l where l.lane = any (v_looked)
+    ), rooms as materialized (
+      select r.gate, r.room
+      from legwork.rooms(array(select distinct g from looked k, unnest(k.gates) g where k.has_jobs), v_now) r
+    ), placed as materialized (
+      select k.lane, k.waits_at, k.has_jobs,
+        (select g.gate from unnest(k.gates) with ordinality as g (gate, n) join rooms r on r.gate = g.gate
+         where r.room <= 0 order by g.n limit 1) as full_gate
+      from looked k
+    ), emptied as (
+      delete from legwork.lanes l using placed p where l.lane = p.lane and not p.has_jobs
+    ), moved as (
+      update legwork.lanes l set waits_at = coalesce(p.full_gate, l.waits_at),
+        turn = case when l.lane = any (v_served) then nextval('legwork.lane_turns') else l.turn end
+      from placed p
+      where l.lane = p.lane and p.has_jobs
+        and (p.full_gate is distinct from p.waits_at
+          or l.lane = any (v_served) and exists (
+            select from legwork.lanes o where o.waits_at = p.waits_at and o.lane <> p.lane))
+    )
+    select coalesce(array_agg(p.lane) filter (where p.has_jobs and p.full_gate is null), '{}'),
+      array_agg(distinct p.full_gate) filter (where p.full_gate is not null)
+    into v_lanes, v_full
+    from placed p;
+    v_freed := v_freed || v_full;
+    exit when v_granted = 0;
+  end loop;
+
+  -- A rate limit's gate opens by itself.
+  insert into legwork.gate_alarms as a (gate, ring_at)
+  select g.gate, min(s.free_at)
+  from (select distinct unnest(v_freed) as gate) g
+  join legwork.limits l on l.id = split_part(g.gate, ':', 1)::integer and l.kind = 'rate'
+  join legwork.slots s on s.gate = g.gate and s.free_at is not null
+  where exists (select from legwork.lanes x where x.waits_at = g.gate)
+  group by g.gate
+  on conflict (gate) do update set ring_at = excluded.ring_at;
+  -- A line that could move and did not, because of others' locks or because the rounds were used up.
+  insert into legwork.wakeups (lane, gates) select l.lane, l.gates from legwork.lanes l where l.lane = any (v_lanes);
+  -- Likewise a gate with room where more lines wait than were looked at.
+  insert into legwork.wakeups (gate)
+  select r.gate from legwork.rooms(array(select distinct unnest(v_freed)), v_now) r
+  where r.room > 0 and exists (select from legwork.lanes l where l.waits_at = r.gate);
+  if v_total > 0 then
+    perform legwork.wake_workers(v_total);
+  end if;
+  return v_total;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.apply_rules(task_ids integer[], is_settling boolean DEFAULT false)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_let_go integer;
+begin
+  perform set_config('legwork.admitting', 'on', true);
+  -- Jobs that wait: other gates, another line, or no reason to wait any more. Rows that are just being admitted are waited for:
+  -- that takes milliseconds.
+  with rules as materialized (
+    select r.* from legwork.task_rules r where r.task_id = any (task_ids)
+  ), waiting as materialized (
+    select w.job_id, r.is_paused, w.run_at, w.held, w.gates as old_gates,
+      array(select legwork.gate(l.id, l.key, j.payload) from legwork.limits l where l.id = any (r.limits) order by l.id) as gates,
+      case when j.flags is not null then legwork.flag_value(j.flags, 'tenant') end as tenant
+    from legwork.waiting_jobs w
+    join rules r on r.task_id = w.task_id
+    join graphile_worker._private_jobs j on j.id = w.job_id
+    where w.task_id = any (task_ids)
+    for update of w
+  ), changed as materialized (
+    select * from waiting w
+    where w.gates <> w.old_gates or w.is_paused <> coalesce(w.held = 'paused', false) or (w.gates = '{}' and not w.is_paused)
+  ), free as (
+    delete from legwork.waiting_jobs w using changed c
+    where w.job_id = c.job_id and not c.is_paused and c.gates = '{}'
+    returning w.job_id, w.run_at
+  ), let_go as (
+    update graphile_worker._private_jobs j set run_at = f.run_at
+    from free f where j.id = f.job_id and j.locked_at is null
+    returning j.id
+  ), kept as (
+    update legwork.waiting_jobs w set gates = c.gates, lane = legwork.lane(c.gates, c.tenant),
+      held = case when c.is_paused then 'paused' when c.run_at > clock_timestamp() then 'run_at' end
+    from changed c
+    where w.job_id = c.job_id and (c.is_paused or c.gates <> '{}')
+    returning w.lane, w.gates, w.held
+  ), lines as (
+    insert into legwork.wakeups (lane, gates, at_commit)
+    select k.lane, k.gates, case when row_number() over () = 1 then 'wait' end
+    from kept k where k.held is null group by k.lane, k.gates
+  )
+  select count(*) into v_let_go from let_go;
+  perform set_config('legwork.admitting', '', true);
+  if v_let_go > 0 then
+    perform legwork.wake_workers(v_let_go);
+  end if;
+
+  -- Jobs that were free to start, or still are under a limit that is new.
+  perform legwork.make_wait(
+    array(
+      select j.id from graphile_worker._private_jobs j
+      join legwork.task_rules r on r.task_id = j.task_id
+      where j.task_id = any (task_ids) and j.locked_at is null and j.attempts < j.max_attempts and j.run_at <> 'infinity'
+        and (r.is_paused or exists (
+          select from unnest(r.limits) as x (id)
+          where not exists (
+            select from legwork.slots s
+            where s.job_id = j.id and split_part(s.gate, ':', 1)::integer = x.id and s.free_at is null)))
+      order by j.id),
+    'wait');
+
+  -- Jobs that run count for a limit that is new; slots of limits that are gone count for nothing.
+  insert into legwork.slots (gate, job_id, per)
+  select legwork.gate(l.id, l.key, j.payload), j.id, l.per
+  from graphile_worker._private_jobs j
+  join legwork.task_rules r on r.task_id = j.task_id
+  join legwork.limits l on l.id = any (r.limits)
+  where j.task_id = any (task_ids) and j.locked_at is not null
+    and not exists (select from legwork.slots s where s.job_id = j.id and s.gate = legwork.gate(l.id, l.key, j.payload));
+  delete from legwork.slots s
+  where not exists (select from legwork.limits l where l.id = split_part(s.gate, ':', 1)::integer and l.max_count is not null);
+  if not is_settling then
+    insert into legwork.rule_changes (task_ids) values (apply_rules.task_ids);
+    -- Workers read anew what is paused.
+    perform pg_notify('legwork', '{"rules":true}');
+  end if;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.assert_job(job_id bigint)
+ RETURNS legwork.job_state
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_state legwork.job_state;
+begin
+  select j.state into v_state from legwork.jobs j where j.id = assert_job.job_id;
+  if v_state is null then
+    raise exception 'There is no job %.', coalesce(job_id::text, 'null') using
+      errcode = 'LW404', hint = 'Finished jobs are kept for the setting history_retention.';
+  end if;
+  return v_state;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.assert_target(scope text, name text)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_queues text[];
+begin
+  if scope = 'task' then
+    perform legwork.assert_task(name);
+    return;
+  end if;
+  v_queues := legwork.known_queues();
+  if name is null or name <> all (v_queues) then
+    raise exception 'No queue is called ''%''.', name using
+      errcode = 'LW404',
+      hint = coalesce('Did you mean ''' || legwork.nearest_name(name, v_queues) || '''? ', '')
+        || 'A queue is known once a task belongs to it; select name from legwork.queues lists them.';
+  end if;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.assert_task(task text)
  RETURNS void
@@ -314,11 +799,198 @@ begin
       || 'Tasks are known once a worker that has them has started; select name from legwork.tasks lists them.';
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.cancel_job(job_id bigint, reason text DEFAULT NULL::text)
+ RETURNS legwork.job_state
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_job graphile_worker._private_jobs;
+  v_state legwork.job_state;
+  v_reason text := 'Cancelled by ' || session_user || coalesce(': ' || nullif(reason, ''), '.');
+begin
+  -- The row's lock decides between this and a worker that is just fetching it.
+  select * into v_job from graphile_worker._private_jobs j where j.id = cancel_job.job_id for update;
+  if v_job.id is null or (v_job.locked_at is null and v_job.attempts >= v_job.max_attempts) then
+    v_state := legwork.assert_job(job_id);
+    if v_state = 'cancelled' then
+      return v_state;
+    end if;
+    raise exception 'Job % has already ended: it is %.', job_id, v_state using
+      errcode = 'LW409',
+      hint = case when v_state = 'failed' then 'legwork.discard_job throws a failed job away.' else 'What has ended stays as it is.' end;
+  end if;
+  if v_job.locked_at is null then
+    perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', v_reason, true);
+    delete from graphile_worker._private_jobs j where j.id = cancel_job.job_id;
+    perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
+    return 'cancelled';
+  end if;
+  insert into legwork.cancellations (job_id, reason) values (cancel_job.job_id, v_reason) on conflict do nothing;
+  -- Its worker aborts the job's signal. A worker that does not hear this reads it with its next beat.
+  perform pg_notify('legwork', json_build_object('cancelled', job_id::text)::text);
+  return 'running';
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.context_flags(tenant text, correlation_id text)
  RETURNS text[]
  LANGUAGE sql
  STABLE
 RETURN NULLIF(array_remove(ARRAY[('tenant:'::text || COALESCE(tenant, NULLIF(current_setting('legwork.tenant'::text, true), ''::text))), ('correlation:'::text || COALESCE(correlation_id, NULLIF(current_setting('legwork.correlation_id'::text, true), ''::text))), ('parent:'::text || NULLIF(current_setting('legwork.parent_id'::text, true), ''::text))], NULL::text), '{}'::text[])
+
+CREATE OR REPLACE FUNCTION legwork.declare_limits(task text, limits jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_changed integer;
+begin
+  with wanted as (
+    select l.kind, coalesce(l.key, '{}') as key, l.max, l.per
+    from jsonb_to_recordset(limits) as l (kind text, key text[], max integer, per interval)
+  ), gone as (
+    delete from legwork.limits l
+    where l.scope = 'task' and l.name = task and l.declared_max is not null
+      and not exists (select from wanted w where w.kind = l.kind and w.key = l.key)
+    returning 1
+  ), put as (
+    insert into legwork.limits as l (scope, name, kind, key, max_count, per, declared_max, declared_per)
+    select 'task', declare_limits.task, w.kind, w.key, w.max, w.per, w.max, w.per from wanted w
+    on conflict on constraint limits_scope_name_kind_key_key do update set
+      declared_max = excluded.declared_max, declared_per = excluded.declared_per,
+      max_count = case when l.is_overridden then l.max_count else excluded.max_count end,
+      per = case when l.is_overridden then l.per else excluded.per end
+    where (l.declared_max, l.declared_per) is distinct from (excluded.declared_max, excluded.declared_per)
+    returning 1
+  )
+  select (select count(*) from gone) + (select count(*) from put) into v_changed;
+  if v_changed > 0 then
+    perform legwork.apply_rules(legwork.tasks_in('task', task));
+  end if;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.declare_retry(task text, policy jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if policy is null or policy = 'null' then
+    delete from legwork.retry_policies p where p.scope = 'task' and p.name = task and p.is_declared;
+  else
+    perform legwork.put_retry_policy('task', task, true, (policy ->> 'attempts')::integer, policy ->> 'backoff',
+      (policy ->> 'delay')::interval, (policy ->> 'factor')::double precision, (policy ->> 'max_delay')::interval,
+      (policy ->> 'jitter')::boolean,
+      case when jsonb_typeof(policy -> 'retry_on') = 'array' then array(select jsonb_array_elements_text(policy -> 'retry_on')) end);
+  end if;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.describe_limits(scope text, name text)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+RETURN (SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object('kind', l.kind, 'max', l.max_count, 'per', l.per, 'key', NULLIF(array_to_string(l.key, '.'::text), ''::text))) ORDER BY l.id) AS jsonb_agg FROM legwork.limits l WHERE ((l.scope = describe_limits.scope) AND (l.name = describe_limits.name) AND (l.max_count IS NOT NULL)))
+
+CREATE OR REPLACE FUNCTION legwork.discard_job(job_id bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_state legwork.job_state;
+begin
+  delete from graphile_worker._private_jobs j
+  where j.id = discard_job.job_id and j.locked_at is null and j.attempts >= j.max_attempts;
+  if not found then
+    v_state := legwork.assert_job(job_id);
+    if v_state = 'failed' then
+      return;
+    end if;
+    raise exception 'Job % has not failed: it is %.', job_id, v_state using errcode = 'LW409', hint = 'legwork.cancel_job ends a job that has not ended.';
+  end if;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.discard_jobs(filter jsonb, preview boolean DEFAULT false, at_most integer DEFAULT 10000)
+ RETURNS SETOF bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_ids bigint[] := array(select x from legwork.failed_jobs_like(filter) x limit at_most);
+begin
+  if preview then
+    return query select unnest(v_ids);
+    return;
+  end if;
+  return query
+    delete from graphile_worker._private_jobs j
+    where j.id = any (array(
+      select k.id from graphile_worker._private_jobs k
+      where k.id = any (v_ids) and k.locked_at is null and k.attempts >= k.max_attempts order by k.id for update skip locked))
+    returning j.id;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.drop_limit(kind text, queue text DEFAULT NULL::text, task text DEFAULT NULL::text, key text DEFAULT NULL::text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_scope text := legwork.scope_of(queue, task);
+  v_name text := coalesce(queue, task);
+  v_limit legwork.limits;
+begin
+  if kind is null or kind not in ('concurrency', 'rate') then
+    raise exception 'There is no kind of limit ''%''.', kind using errcode = 'LW400', hint = 'Kinds are concurrency and rate.';
+  end if;
+  perform legwork.assert_target(v_scope, v_name);
+  select * into v_limit from legwork.limits l
+  where l.scope = v_scope and l.name = v_name and l.kind = drop_limit.kind and l.max_count is not null
+    and l.key = case when drop_limit.key is null then '{}' else string_to_array(drop_limit.key, '.') end;
+  if v_limit.id is null then
+    return false;
+  end if;
+  if v_limit.declared_max is null then
+    delete from legwork.limits l where l.id = v_limit.id;
+  else
+    -- Its task declares it: kept as lifted, so that the next worker to start does not bring it back.
+    update legwork.limits l set max_count = null, is_overridden = true where l.id = v_limit.id;
+  end if;
+  perform legwork.apply_rules(legwork.tasks_in(v_scope, v_name));
+  return true;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.drop_retry_policy(queue text DEFAULT NULL::text, task text DEFAULT NULL::text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform legwork.assert_target(legwork.scope_of(queue, task), coalesce(queue, task));
+  delete from legwork.retry_policies p
+  where p.scope = legwork.scope_of(queue, task) and p.name = coalesce(queue, task) and not p.is_declared;
+  return found;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.emergency_stop(reason text DEFAULT NULL::text)
+ RETURNS void
+ LANGUAGE sql
+RETURN legwork.put_pause('all'::text, ''::text, reason)
 
 CREATE OR REPLACE FUNCTION legwork.enqueue(task text, payload jsonb DEFAULT '{}'::jsonb, run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, priority integer DEFAULT NULL::integer, job_key text DEFAULT NULL::text, job_key_mode text DEFAULT 'replace'::text, serial_key text DEFAULT NULL::text, max_attempts integer DEFAULT NULL::integer, tenant text DEFAULT NULL::text, correlation_id text DEFAULT NULL::text)
  RETURNS bigint
@@ -500,11 +1172,65 @@ AS $function$
   having count(*) > 0
 $function$
 
+CREATE OR REPLACE FUNCTION legwork.failed_jobs_like(filter jsonb)
+ RETURNS SETOF bigint
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_unknown text;
+begin
+  if filter is null or jsonb_typeof(filter) <> 'object' then
+    raise exception 'A filter is an object, not %.', coalesce(jsonb_typeof(filter), 'null') using
+      errcode = 'LW400', hint = 'For example {"task": "notify/email"}; {} is every failed job.';
+  end if;
+  select k into v_unknown from jsonb_object_keys(filter) k
+  where k <> all (array['ids', 'task', 'queue', 'tenant', 'fingerprint', 'error', 'failed_after', 'failed_before']) limit 1;
+  if v_unknown is not null then
+    raise exception 'A filter has no field ''%''.', v_unknown using errcode = 'LW400',
+      hint = 'Fields are ids, task, queue, tenant, fingerprint, error, failed_after and failed_before.';
+  end if;
+  if filter ->> 'task' is not null then
+    perform legwork.assert_task(filter ->> 'task');
+  end if;
+  if filter ->> 'queue' is not null then
+    perform legwork.assert_target('queue', filter ->> 'queue');
+  end if;
+  return query
+    select f.id
+    from legwork.finished_jobs f
+    where f.state = 'failed'
+      and (filter -> 'ids' is null or f.id in (select x::bigint from jsonb_array_elements_text(filter -> 'ids') x))
+      and (filter ->> 'task' is null or f.task = filter ->> 'task')
+      and (filter ->> 'queue' is null or f.queue = filter ->> 'queue')
+      and (filter ->> 'tenant' is null or f.tenant = filter ->> 'tenant')
+      and (filter ->> 'fingerprint' is null or f.fingerprint = filter ->> 'fingerprint')
+      and (filter ->> 'error' is null or strpos(lower(f.error), lower(filter ->> 'error')) > 0)
+      and (filter ->> 'failed_after' is null or f.finished_at >= (filter ->> 'failed_after')::timestamptz)
+      and (filter ->> 'failed_before' is null or f.finished_at < (filter ->> 'failed_before')::timestamptz)
+      -- Those that were discarded are in the history only.
+      and exists (select from graphile_worker._private_jobs j where j.id = f.id and j.locked_at is null and j.attempts >= j.max_attempts)
+    order by f.id;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.fingerprint(task text, error_name text, error_message text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN "left"(md5(concat_ws(' '::text, task, error_name, regexp_replace(regexp_replace("left"(error_message, 500), '"[^"]*"|''[^'']*''|`[^`]*`|\S+@\S+'::text, '?'::text, 'g'::text), '[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|0x[0-9a-fA-F]+|\m[0-9a-fA-F]{12,}\M|\d+'::text, '#'::text, 'g'::text))), 12)
+
 CREATE OR REPLACE FUNCTION legwork.flag_value(flags jsonb, name text)
  RETURNS text
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN (jsonb_typeof(flags) = 'object'::text) THEN (SELECT "left"(substr(key.key, (length(flag_value.name) + 2)), 256) AS "left" FROM jsonb_object_keys(flag_value.flags) key(key) WHERE starts_with(key.key, (flag_value.name || ':'::text)) LIMIT 1) ELSE NULL::text END
+
+CREATE OR REPLACE FUNCTION legwork.gate(limit_id integer, key text[], payload json)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ((limit_id || ':'::text) || CASE WHEN (key = '{}'::text[]) THEN ''::text WHEN (length((payload #>> key)) > 200) THEN md5((payload #>> key)) ELSE COALESCE((payload #>> key), ''::text) END)
 
 CREATE OR REPLACE FUNCTION legwork.give_back_jobs(worker text, job_ids bigint[] DEFAULT NULL::bigint[])
  RETURNS integer
@@ -535,6 +1261,12 @@ begin
   return v_count;
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.has_rules()
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+RETURN ((EXISTS (SELECT FROM legwork.limits)) OR (EXISTS (SELECT FROM legwork.pauses)))
 
 CREATE OR REPLACE FUNCTION legwork.history_partitions()
  RETURNS TABLE(parent regclass, partition regclass, lower_bound timestamp with time zone, upper_bound timestamp with time zone)
@@ -575,6 +1307,47 @@ begin
 exception when others then
   return interval '30 days';
 end $function$
+
+CREATE OR REPLACE FUNCTION legwork.known_queues()
+ RETURNS text[]
+ LANGUAGE sql
+ STABLE
+RETURN ARRAY(SELECT 'default'::text UNION SELECT d.queue FROM legwork.task_definitions d UNION SELECT l.name FROM legwork.limits l WHERE (l.scope = 'queue'::text) UNION SELECT p.name FROM legwork.pauses p WHERE (p.scope = 'queue'::text))
+
+CREATE OR REPLACE FUNCTION legwork.lane(gates text[], tenant text)
+ RETURNS uuid
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (md5(((gates)::text || COALESCE((' '::text || tenant), ''::text))))::uuid
+
+CREATE OR REPLACE FUNCTION legwork.lift_pause(scope text, name text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if scope <> 'all' then
+    perform legwork.assert_target(scope, name);
+  end if;
+  delete from legwork.pauses p where p.scope = lift_pause.scope and p.name = lift_pause.name;
+  if not found then
+    return false;
+  end if;
+  perform legwork.apply_rules(legwork.tasks_in(scope, name));
+  return true;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.limit_concurrency(max integer, queue text DEFAULT NULL::text, task text DEFAULT NULL::text, key text DEFAULT NULL::text)
+ RETURNS integer
+ LANGUAGE sql
+RETURN legwork.put_limit(legwork.scope_of(queue, task), COALESCE(queue, task), 'concurrency'::text, key, max, NULL::interval)
+
+CREATE OR REPLACE FUNCTION legwork.limit_rate(max integer, per interval, queue text DEFAULT NULL::text, task text DEFAULT NULL::text, key text DEFAULT NULL::text)
+ RETURNS integer
+ LANGUAGE sql
+RETURN legwork.put_limit(legwork.scope_of(queue, task), COALESCE(queue, task), 'rate'::text, key, max, per)
 
 CREATE OR REPLACE FUNCTION legwork.maintain_history()
  RETURNS TABLE(step text, relation text)
@@ -653,17 +1426,243 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.make_wait(job_ids bigint[], at_commit text DEFAULT 'try'::text)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_count integer;
+begin
+  with rules as materialized (
+    select r.* from legwork.task_rules r where r.is_paused or r.limits <> '{}'
+  ), entering as materialized (
+    select
+      j.id, j.task_id, j.priority, j.run_at, r.is_paused,
+      array(select legwork.gate(l.id, l.key, j.payload) from legwork.limits l where l.id = any (r.limits) order by l.id) as gates,
+      case when j.flags is not null then legwork.flag_value(j.flags, 'tenant') end as tenant
+    from graphile_worker._private_jobs j
+    join rules r on r.task_id = j.task_id
+    where j.id = any (job_ids) and j.locked_at is null and j.attempts < j.max_attempts
+  ), waiting as (
+    insert into legwork.waiting_jobs as w (job_id, task_id, lane, gates, priority, run_at, held)
+    select e.id, e.task_id, legwork.lane(e.gates, e.tenant), e.gates, e.priority, e.run_at,
+      case when e.is_paused then 'paused' when e.run_at > clock_timestamp() then 'run_at' end
+    from entering e
+    on conflict (job_id) do update set
+      task_id = excluded.task_id, lane = excluded.lane, gates = excluded.gates, priority = excluded.priority,
+      -- A job whose run_at is preserved has infinity there; here is the true one.
+      run_at = case when excluded.run_at = 'infinity' then w.run_at else excluded.run_at end,
+      held = case
+        when excluded.held = 'paused' then 'paused'
+        when case when excluded.run_at = 'infinity' then w.run_at else excluded.run_at end > clock_timestamp() then 'run_at'
+      end
+    returning w.job_id, w.lane, w.gates, w.held
+  ), put_aside as (
+    update graphile_worker._private_jobs j set run_at = 'infinity'
+    from waiting w where j.id = w.job_id and j.run_at <> 'infinity'
+  ), unused as (
+    -- What it had been given and has not used. A rate limit's slot that was used stays until its time.
+    delete from legwork.slots s using waiting w where s.job_id = w.job_id and (s.per is null or s.free_at is null)
+    returning s.gate
+  ), news as (
+    select null::text as gate, w.lane, w.gates from waiting w where w.held is null group by w.lane, w.gates
+    union all
+    select distinct u.gate, null::uuid, null::text[] from unused u
+  ), woken as (
+    insert into legwork.wakeups (gate, lane, gates, at_commit)
+    select n.gate, n.lane, n.gates, case when row_number() over () = 1 then make_wait.at_commit end from news n
+  )
+  select count(*) into v_count from waiting;
+  return v_count;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.nearest_name(name text, candidates text[])
  RETURNS text
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN (SELECT c.candidate FROM (unnest(nearest_name.candidates) c(candidate) CROSS JOIN LATERAL (SELECT ((2.0 * (count(*) FILTER (WHERE ((a.pair IS NOT NULL) AND (b.pair IS NOT NULL))))::numeric) / (NULLIF((count(a.pair) + count(b.pair)), 0))::numeric) AS likeness FROM ((SELECT DISTINCT substr(lower(nearest_name.name), i.i, 2) AS pair FROM generate_series(1, (length(nearest_name.name) - 1)) i(i)) a FULL JOIN (SELECT DISTINCT substr(lower(c.candidate), i.i, 2) AS pair FROM generate_series(1, (length(c.candidate) - 1)) i(i)) b USING (pair))) l) WHERE (l.likeness >= 0.4) ORDER BY l.likeness DESC, c.candidate LIMIT 1)
+RETURN (SELECT c.candidate FROM (unnest(nearest_name.candidates) c(candidate) CROSS JOIN LATERAL (SELECT ((2.0 * (count(*) FILTER (WHERE ((a.pair IS NOT NULL) AND (b.pair IS NOT NULL))))::numeric) / (NULLIF((count(a.pair) + count(b.pair)), 0))::numeric) AS likeness FROM ((SELECT DISTINCT substr((('^'::text || lower(nearest_name.name)) || '$'::text), i.i, 2) AS pair FROM generate_series(1, (length(nearest_name.name) + 1)) i(i)) a FULL JOIN (SELECT DISTINCT substr((('^'::text || lower(c.candidate)) || '$'::text), i.i, 2) AS pair FROM generate_series(1, (length(c.candidate) + 1)) i(i)) b USING (pair))) l) WHERE (l.likeness >= 0.4) ORDER BY l.likeness DESC, c.candidate LIMIT 1)
 
 CREATE OR REPLACE FUNCTION legwork.parent_of(flags jsonb)
  RETURNS bigint
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN (legwork.flag_value(flags, 'parent'::text) ~ '^\d{1,18}$'::text) THEN (legwork.flag_value(flags, 'parent'::text))::bigint ELSE NULL::bigint END
+
+CREATE OR REPLACE FUNCTION legwork.pause_queue(queue text, reason text DEFAULT NULL::text)
+ RETURNS void
+ LANGUAGE sql
+RETURN legwork.put_pause('queue'::text, queue, reason)
+
+CREATE OR REPLACE FUNCTION legwork.pause_task(task text, reason text DEFAULT NULL::text)
+ RETURNS void
+ LANGUAGE sql
+RETURN legwork.put_pause('task'::text, task, reason)
+
+CREATE OR REPLACE FUNCTION legwork.put_limit(scope text, name text, kind text, key text, max_count integer, per interval)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_id integer;
+  v_key text[] := case when key is null then '{}' else string_to_array(key, '.') end;
+  v_is_new boolean;
+begin
+  perform legwork.assert_target(scope, name);
+  if max_count is null or max_count < 1 then
+    raise exception 'A limit must be at least 1, not %.', coalesce(max_count::text, 'null') using
+      errcode = 'LW400', hint = 'To let nothing start, pause the queue or the task.';
+  end if;
+  if kind = 'rate' and (per is null or per <= interval '0') then
+    raise exception 'A rate limit needs a window above zero, not %.', coalesce(per::text, 'null') using
+      errcode = 'LW400', hint = 'For example per => ''1 minute''.';
+  end if;
+  if '' = any (v_key) then
+    raise exception 'The key ''%'' has an empty part.', key using
+      errcode = 'LW400', hint = 'A key says where in the payload to look, such as userId or user.id.';
+  end if;
+  insert into legwork.limits as l (scope, name, kind, key, max_count, per)
+  values (put_limit.scope, put_limit.name, put_limit.kind, v_key, put_limit.max_count, put_limit.per)
+  on conflict on constraint limits_scope_name_kind_key_key do update set
+    max_count = excluded.max_count, per = excluded.per, is_overridden = l.declared_max is not null
+  returning l.id, l.xmax = 0 into v_id, v_is_new;
+  if not v_is_new then
+    update legwork.slots s set per = put_limit.per where s.gate like v_id || ':%' and s.per is distinct from put_limit.per;
+    insert into legwork.wakeups (gate, at_commit)
+    select l.waits_at, case when row_number() over () = 1 then 'wait' end
+    from legwork.lanes l where l.waits_at like v_id || ':%' group by l.waits_at;
+  end if;
+  perform legwork.apply_rules(legwork.tasks_in(scope, name));
+  return v_id;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.put_pause(scope text, name text, reason text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if scope <> 'all' then
+    perform legwork.assert_target(scope, name);
+  end if;
+  insert into legwork.pauses as p (scope, name, reason) values (put_pause.scope, put_pause.name, put_pause.reason)
+  on conflict on constraint pauses_pkey do update set
+    reason = coalesce(excluded.reason, p.reason);
+  perform legwork.apply_rules(legwork.tasks_in(scope, name));
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.put_retry_policy(scope text, name text, is_declared boolean, attempts integer, backoff text, delay interval, factor double precision, max_delay interval, jitter boolean, retry_on text[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if attempts not between 1 and 32767 then
+    raise exception 'A job has at least 1 attempt and at most 32767, not %.', attempts using errcode = 'LW400', hint = 'Leave it out for 25.';
+  elsif backoff not in ('fixed', 'linear', 'exponential') then
+    raise exception 'There is no backoff ''%''.', backoff using errcode = 'LW400', hint = 'It is fixed, linear or exponential.';
+  elsif delay < interval '0' or max_delay < interval '0' then
+    raise exception 'A delay cannot be %.', case when delay < interval '0' then delay else max_delay end using
+      errcode = 'LW400', hint = 'Delays are intervals of zero and more, such as ''10 seconds''.';
+  elsif factor < 1 or factor = 'NaN' or factor = 'infinity' then
+    raise exception 'A factor must be at least 1, not %.', factor using errcode = 'LW400', hint = '2 doubles the delay every time.';
+  elsif backoff is null and (delay is not null or factor is not null or max_delay is not null) then
+    raise exception 'A delay needs a backoff.' using errcode = 'LW400', hint = 'Say how it grows: fixed, linear or exponential.';
+  elsif cardinality(retry_on) = 0 then
+    raise exception 'A list of errors that are worth a retry names at least one.' using
+      errcode = 'LW400', hint = 'For no retry at all: attempts => 1. For all errors leave it out.';
+  end if;
+  insert into legwork.retry_policies as p (scope, name, is_declared, attempts, backoff, delay, factor, max_delay, jitter, retry_on)
+  values (
+    put_retry_policy.scope, put_retry_policy.name, put_retry_policy.is_declared, put_retry_policy.attempts, put_retry_policy.backoff,
+    case when put_retry_policy.backoff is not null then coalesce(put_retry_policy.delay, interval '1 second') end,
+    put_retry_policy.factor, put_retry_policy.max_delay, coalesce(put_retry_policy.jitter, false), put_retry_policy.retry_on)
+  on conflict on constraint retry_policies_pkey do update set
+    attempts = excluded.attempts, backoff = excluded.backoff, delay = excluded.delay, factor = excluded.factor,
+    max_delay = excluded.max_delay, jitter = excluded.jitter, retry_on = excluded.retry_on;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.rate_margin()
+ RETURNS interval
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN '00:00:00.01'::interval
+
+CREATE OR REPLACE FUNCTION legwork.reconcile()
+ RETURNS TABLE(problem text, job_id bigint, gate text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- Each statement sees one moment, and whoever moves a job changes its rows in one transaction: what contradicts itself in a
+  -- statement's eyes is wrong, and is not just being changed.
+  return query
+    with leaked as (
+      delete from legwork.slots s
+      where s.per is null and (
+        not exists (select from graphile_worker._private_jobs j
+          where j.id = s.job_id and (j.locked_at is not null or j.attempts < j.max_attempts))
+        or exists (select from legwork.waiting_jobs w where w.job_id = s.job_id))
+      returning s.gate, s.job_id
+    ), unstarted as (
+      update legwork.slots s set free_at = clock_timestamp() + s.per
+      where s.per is not null and s.free_at is null and (
+        not exists (select from graphile_worker._private_jobs j
+          where j.id = s.job_id and (j.locked_at is not null or j.attempts < j.max_attempts))
+        or exists (select from legwork.waiting_jobs w where w.job_id = s.job_id))
+      returning s.gate, s.job_id
+    ), wrong as (
+      select l.gate, l.job_id from leaked l union all select u.gate, u.job_id from unstarted u
+    ), woken as (
+      insert into legwork.wakeups (gate, at_commit)
+      select w.gate, case when row_number() over () = 1 then 'try' end from (select distinct x.gate from wrong x) w
+    )
+    select 'a slot whose job does not run'::text, w.job_id, w.gate from wrong w;
+  return query
+    delete from legwork.waiting_jobs w
+    where not exists (select from graphile_worker._private_jobs j where j.id = w.job_id and j.locked_at is null and j.attempts < j.max_attempts)
+    returning 'a job in the waiting room that does not wait'::text, w.job_id, null::text;
+  return query
+    with free as (
+      select j.id from graphile_worker._private_jobs j
+      join legwork.task_rules r on r.task_id = j.task_id and r.limits <> '{}'
+      where j.locked_at is null and j.attempts < j.max_attempts and j.run_at <> 'infinity'
+        and (r.is_paused or exists (
+          select from unnest(r.limits) as x (id)
+          where not exists (
+            select from legwork.slots s
+            where s.job_id = j.id and split_part(s.gate, ':', 1)::integer = x.id and s.free_at is null)))
+    ), sent as (
+      select legwork.make_wait(array(select f.id from free f)) as jobs
+    )
+    select 'a job that was free to start without a slot'::text, f.id, null::text from free f, sent where sent.jobs > 0;
+  return query
+    with lost as (
+      select w.lane, min(w.gates) as gates from legwork.waiting_jobs w
+      where w.held is null and w.gates <> '{}' and not exists (select from legwork.lanes l where l.lane = w.lane)
+        and not exists (select from legwork.wakeups u where u.lane = w.lane)
+      group by w.lane
+    ), ready as (
+      select l.lane, l.gates from legwork.lanes l
+      where not exists (select from legwork.rooms(l.gates, clock_timestamp()) r where r.room <= 0)
+        and not exists (select from legwork.wakeups u where u.lane = l.lane or u.gate = l.waits_at)
+    ), woken as (
+      insert into legwork.wakeups (lane, gates, at_commit)
+      select x.lane, x.gates, case when row_number() over () = 1 then 'try' end
+      from (select * from lost union select * from ready) x
+      returning gates
+    )
+    select 'a line that was not called'::text, null::bigint, w.gates[1] from woken w;
+end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.recover_jobs()
  RETURNS TABLE(worker text, jobs integer)
@@ -714,35 +1713,75 @@ end $function$
 
 CREATE OR REPLACE FUNCTION legwork.register_tasks(definitions jsonb)
  RETURNS void
- LANGUAGE sql
-BEGIN ATOMIC
- INSERT INTO graphile_worker._private_tasks (identifier)  SELECT d.name
-            FROM jsonb_to_recordset(register_tasks.definitions) d(name text)
-           WHERE (NOT (EXISTS ( SELECT
-                    FROM graphile_worker._private_tasks t
-                   WHERE (t.identifier = d.name)))) ON CONFLICT DO NOTHING;
- INSERT INTO legwork.task_definitions AS t (name, description, queue, payload_schema, result_schema)  SELECT (d.value ->> 'name'::text),
-                 CASE
-                     WHEN (d.value ? 'description'::text) THEN (d.value ->> 'description'::text)
-                     ELSE k.description
-                 END AS description,
-                 CASE
-                     WHEN (d.value ? 'queue'::text) THEN COALESCE((d.value ->> 'queue'::text), 'default'::text)
-                     ELSE COALESCE(k.queue, 'default'::text)
-                 END AS "coalesce",
-                 CASE
-                     WHEN (d.value ? 'payload_schema'::text) THEN NULLIF((d.value -> 'payload_schema'::text), 'null'::jsonb)
-                     ELSE k.payload_schema
-                 END AS payload_schema,
-                 CASE
-                     WHEN (d.value ? 'result_schema'::text) THEN NULLIF((d.value -> 'result_schema'::text), 'null'::jsonb)
-                     ELSE k.result_schema
-                 END AS result_schema
-            FROM (jsonb_array_elements(register_tasks.definitions) d(value)
-              LEFT JOIN legwork.task_definitions k ON ((k.name = (d.value ->> 'name'::text))))
-           ORDER BY (d.value ->> 'name'::text) ON CONFLICT(name) DO UPDATE SET description = excluded.description, queue = excluded.queue, payload_schema = excluded.payload_schema, result_schema = excluded.result_schema, updated_at = now()
-   WHERE ((((t.description IS DISTINCT FROM excluded.description) OR (t.queue IS DISTINCT FROM excluded.queue)) OR (t.payload_schema IS DISTINCT FROM excluded.payload_schema)) OR (t.result_schema IS DISTINCT FROM excluded.result_schema));
-END
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_definition jsonb;
+  v_moved text[];
+begin
+  insert into graphile_worker._private_tasks (identifier)
+  select d.name from jsonb_to_recordset(definitions) as d (name text)
+  where not exists (select from graphile_worker._private_tasks t where t.identifier = d.name)
+  on conflict do nothing;
+  with before as materialized (
+    select k.name, k.queue from legwork.task_definitions k
+  ), put as (
+    insert into legwork.task_definitions as t (name, description, queue, payload_schema, result_schema)
+    select
+      d ->> 'name',
+      case when d ? 'description' then d ->> 'description' else k.description end,
+      case when d ? 'queue' then coalesce(d ->> 'queue', 'default') else coalesce(k.queue, 'default') end,
+      case when d ? 'payload_schema' then nullif(d -> 'payload_schema', 'null') else k.payload_schema end,
+      case when d ? 'result_schema' then nullif(d -> 'result_schema', 'null') else k.result_schema end
+    from jsonb_array_elements(definitions) as d
+    left join legwork.task_definitions k on k.name = d ->> 'name'
+    -- In one order everywhere, so that workers starting together wait for each other and do not deadlock.
+    order by d ->> 'name'
+    on conflict (name) do update set
+      description = excluded.description, queue = excluded.queue, payload_schema = excluded.payload_schema,
+      result_schema = excluded.result_schema, updated_at = now()
+    where (t.description, t.queue, t.payload_schema, t.result_schema)
+      is distinct from (excluded.description, excluded.queue, excluded.payload_schema, excluded.result_schema)
+    returning t.name, t.queue
+  )
+  select array_agg(p.name) into v_moved from put p left join before b using (name) where p.queue <> coalesce(b.queue, 'default');
+  if v_moved is not null and legwork.has_rules() then
+    perform legwork.apply_rules(array(select t.id from graphile_worker._private_tasks t where t.identifier = any (v_moved)));
+  end if;
+  for v_definition in
+    select d from jsonb_array_elements(definitions) as d where d ?| array['limits', 'retry'] order by d ->> 'name'
+  loop
+    if v_definition ? 'limits' then
+      perform legwork.declare_limits(v_definition ->> 'name', coalesce(nullif(v_definition -> 'limits', 'null'), '[]'));
+    end if;
+    if v_definition ? 'retry' then
+      perform legwork.declare_retry(v_definition ->> 'name', v_definition -> 'retry');
+    end if;
+  end loop;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.release_slots(job_ids bigint[], starts timestamp with time zone[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  with jobs as materialized (
+    select j.id, j.started_at from unnest(job_ids, starts) as j (id, started_at)
+  ), ended as (
+    delete from legwork.slots s using jobs j where s.job_id = j.id and s.per is null returning s.gate
+  ), used as (
+    update legwork.slots s set free_at = coalesce(j.started_at, clock_timestamp()) + s.per + legwork.rate_margin()
+    from jobs j where s.job_id = j.id and s.per is not null and s.free_at is null
+    returning s.gate
+  ), gates as (
+    select e.gate from ended e union select u.gate from used u
+  )
+  insert into legwork.wakeups (gate, at_commit)
+  select g.gate, case when row_number() over () = 1 then 'wait' end from gates g;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.reported_completions()
  RETURNS TABLE(id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, result jsonb)
@@ -759,14 +1798,177 @@ AS $function$
 $function$
 
 CREATE OR REPLACE FUNCTION legwork.reported_failures()
- RETURNS TABLE(id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, error_name text, error_stack text, error_code text, is_final boolean)
+ RETURNS TABLE(id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, error_name text, error_stack text, error_code text, labels text[], decision text, retry_at timestamp with time zone)
  LANGUAGE sql
  STABLE
 AS $function$
-  select o.id, to_timestamp(o.started / 1000.0), to_timestamp(o.finished / 1000.0), o.name, o.stack, o.code, o.final
+  select o.id, to_timestamp(o.started / 1000.0), to_timestamp(o.finished / 1000.0), o.name, o.stack, o.code, o.labels, o.decision,
+    to_timestamp(o.retry / 1000.0)
   from json_to_recordset(nullif(current_setting('legwork.failures', true), '')::json)
-    as o (id bigint, started float8, finished float8, name text, stack text, code text, final boolean)
+    as o (id bigint, started float8, finished float8, name text, stack text, code text, labels text[], decision text, retry float8)
 $function$
+
+CREATE OR REPLACE FUNCTION legwork.reset_limits(task text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform legwork.assert_task(task);
+  delete from legwork.limits l where l.scope = 'task' and l.name = task and l.declared_max is null;
+  update legwork.limits l set max_count = l.declared_max, per = l.declared_per, is_overridden = false
+  where l.scope = 'task' and l.name = task;
+  perform legwork.apply_rules(legwork.tasks_in('task', task));
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.resume_all()
+ RETURNS boolean
+ LANGUAGE sql
+RETURN legwork.lift_pause('all'::text, ''::text)
+
+CREATE OR REPLACE FUNCTION legwork.resume_queue(queue text)
+ RETURNS boolean
+ LANGUAGE sql
+RETURN legwork.lift_pause('queue'::text, queue)
+
+CREATE OR REPLACE FUNCTION legwork.resume_task(task text)
+ RETURNS boolean
+ LANGUAGE sql
+RETURN legwork.lift_pause('task'::text, task)
+
+CREATE OR REPLACE FUNCTION legwork.retry_delay(backoff text, delay interval, factor double precision, max_delay interval, jitter boolean, attempt integer)
+ RETURNS interval
+ LANGUAGE sql
+RETURN (SELECT make_interval(secs => (LEAST(s.seconds, ('3000000000'::numeric)::double precision) * CASE WHEN retry_delay.jitter THEN ((0.5)::double precision + (random() / (2)::double precision)) ELSE (1)::double precision END)) AS make_interval FROM (SELECT LEAST(((EXTRACT(epoch FROM retry_delay.delay))::double precision * CASE retry_delay.backoff WHEN 'fixed'::text THEN (1)::double precision WHEN 'linear'::text THEN (retry_delay.attempt)::double precision ELSE exp(LEAST((((retry_delay.attempt - 1))::double precision * ln(COALESCE(retry_delay.factor, (2)::double precision))), (500)::double precision)) END), (EXTRACT(epoch FROM retry_delay.max_delay))::double precision) AS seconds) s)
+
+CREATE OR REPLACE FUNCTION legwork.retry_job(job_id bigint)
+ RETURNS legwork.job_state
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_job graphile_worker._private_jobs;
+  v_state legwork.job_state;
+begin
+  select * into v_job from graphile_worker._private_jobs j where j.id = retry_job.job_id for update;
+  if v_job.id is null then
+    v_state := legwork.assert_job(job_id);
+    raise exception 'Job % cannot be retried: it is %.', job_id, v_state using
+      errcode = 'LW409', hint = 'Only failed jobs are kept for a retry. Enqueue it again.';
+  end if;
+  if v_job.locked_at is not null then
+    raise exception 'Job % cannot be retried: it is running.', job_id using errcode = 'LW409', hint = 'Wait for its end, or cancel it.';
+  end if;
+  update graphile_worker._private_jobs j
+  set attempts = case when j.attempts >= j.max_attempts then 0 else j.attempts end, run_at = now(), updated_at = now(),
+    revision = j.revision + 1
+  where j.id = retry_job.job_id;
+  perform legwork.wake_workers(1);
+  return legwork.assert_job(job_id);
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.retry_jobs(filter jsonb, preview boolean DEFAULT false, at_most integer DEFAULT 10000)
+ RETURNS SETOF bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_ids bigint[] := array(select x from legwork.failed_jobs_like(filter) x limit at_most);
+begin
+  if preview then
+    return query select unnest(v_ids);
+    return;
+  end if;
+  -- Whoever retries one of them at the same moment has its row; it is passed over.
+  v_ids := array(
+    select j.id from graphile_worker._private_jobs j
+    where j.id = any (v_ids) and j.locked_at is null and j.attempts >= j.max_attempts order by j.id for update skip locked);
+  update graphile_worker._private_jobs j set attempts = 0, run_at = now(), updated_at = now(), revision = j.revision + 1 where j.id = any (v_ids);
+  perform legwork.wake_workers(cardinality(v_ids));
+  return query select unnest(v_ids);
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.retry_policy(task text, queue text)
+ RETURNS SETOF legwork.retry_policies
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select p.* from legwork.retry_policies p
+  where (p.scope = 'task' and p.name = retry_policy.task) or (p.scope = 'queue' and p.name = retry_policy.queue)
+  order by p.scope = 'task' desc, p.is_declared
+  limit 1
+$function$
+
+CREATE OR REPLACE FUNCTION legwork.rooms(gates text[], at timestamp with time zone)
+ RETURNS TABLE(gate text, room integer)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select g.gate, coalesce((select l.max_count from legwork.limits l where l.id = split_part(g.gate, ':', 1)::integer), 1000000) - (
+    select count(*)::integer from legwork.slots s where s.gate = g.gate and (s.free_at is null or s.free_at > at))
+  from unnest(gates) as g (gate)
+$function$
+
+CREATE OR REPLACE FUNCTION legwork.scope_of(queue text, task text)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if (queue is null) = (task is null) then
+    raise exception 'Name a queue or a task%.', case when queue is null then '' else ', not both' end using
+      errcode = 'LW400', hint = 'For example queue => ''mail'', or task => ''notify/email''.';
+  end if;
+  return case when queue is not null then 'queue' else 'task' end;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.set_retry_policy(queue text DEFAULT NULL::text, task text DEFAULT NULL::text, attempts integer DEFAULT NULL::integer, backoff text DEFAULT NULL::text, delay interval DEFAULT NULL::interval, factor double precision DEFAULT NULL::double precision, max_delay interval DEFAULT NULL::interval, jitter boolean DEFAULT false, retry_on text[] DEFAULT NULL::text[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform legwork.assert_target(legwork.scope_of(queue, task), coalesce(queue, task));
+  perform legwork.put_retry_policy(legwork.scope_of(queue, task), coalesce(queue, task), false, attempts, backoff, delay, factor,
+    max_delay, jitter, retry_on);
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.settle_rules()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_change record;
+begin
+  -- Often at first, and once more when no transaction can be left that began before the change.
+  for v_change in
+    select c.id, c.task_ids, c.xid < pg_snapshot_xmin(pg_current_snapshot()) as is_settled
+    from legwork.rule_changes c
+    where c.xid < pg_snapshot_xmin(pg_current_snapshot()) or c.changed_at > clock_timestamp() - interval '5 seconds'
+    order by c.id
+    for update skip locked
+  loop
+    perform legwork.apply_rules(v_change.task_ids, true);
+    if v_change.is_settled then
+      delete from legwork.rule_changes c where c.id = v_change.id;
+    end if;
+  end loop;
+  if found then
+    perform legwork.reconcile();
+  end if;
+end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.stop_enqueue_on("table" regclass, task text)
  RETURNS integer
@@ -786,6 +1988,12 @@ begin
   end loop;
   return v_count;
 end $function$
+
+CREATE OR REPLACE FUNCTION legwork.tasks_in(scope text, name text)
+ RETURNS integer[]
+ LANGUAGE sql
+ STABLE
+RETURN ARRAY(SELECT r.task_id FROM legwork.task_rules r WHERE ((tasks_in.scope = 'all'::text) OR ((tasks_in.scope = 'queue'::text) AND (r.queue = tasks_in.name)) OR ((tasks_in.scope = 'task'::text) AND (r.task = tasks_in.name))))
 
 CREATE OR REPLACE FUNCTION legwork.tg_enqueue__row()
  RETURNS trigger
@@ -825,6 +2033,52 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.tg_jobs__admit()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_ids bigint[];
+begin
+  if not legwork.has_rules() then
+    return null;
+  end if;
+  select array_agg(f.id) into v_ids
+  from fresh f
+  where f.task_id in (select r.task_id from legwork.task_rules r where r.is_paused or r.limits <> '{}');
+  if v_ids is not null then
+    perform legwork.make_wait(v_ids);
+  end if;
+  return null;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.tg_jobs__readmit()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_waiting legwork.waiting_jobs;
+begin
+  if not legwork.has_rules() then
+    return null;
+  end if;
+  if legwork.make_wait(array[new.id]) = 0 then
+    -- No rule concerns it now: it may have been replaced by a job of another task.
+    delete from legwork.waiting_jobs w where w.job_id = new.id returning * into v_waiting;
+    if v_waiting.job_id is not null and new.run_at = 'infinity' and new.locked_at is null then
+      update graphile_worker._private_jobs j set run_at = v_waiting.run_at where j.id = new.id;
+    end if;
+    perform legwork.release_slots(array[new.id], array[null::timestamptz]);
+  end if;
+  return null;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.tg_jobs__record_attempt()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -837,15 +2091,41 @@ declare
   v_has_failed boolean := new.locked_at is null and new.attempts >= new.max_attempts;
   -- Releasing a stale lock moves run_at to now at most; failing always moves it ahead.
   v_lost boolean := v_attempt_ended and new.run_at <= now();
-  v_pointless boolean := false;
+  -- A job that was removed or replaced while it ran has no attempt left on purpose (only that touches updated_at).
+  v_removed boolean := v_attempt_ended and old.attempts >= old.max_attempts and old.updated_at > old.locked_at;
+  v_has_rules boolean := exists (select from legwork.limits) or exists (select from legwork.pauses);
+  v_state legwork.job_state := 'failed';
+  v_error text := new.last_error;
+  v_max_attempts smallint := new.max_attempts;
+  v_retry_at timestamptz := new.run_at;
   v_task text;
   v_queue text;
   v_failure record;
+  v_policy record;
+  v_cancellation text;
 begin
   if v_had_failed and not v_has_failed then
     delete from legwork.finished_jobs where id = new.id;
+    if v_has_rules then
+      perform legwork.make_wait(array[new.id]);
+    end if;
   end if;
   if not v_attempt_ended and (v_had_failed or not v_has_failed) then
+    return null;
+  end if;
+  select * into v_failure from legwork.reported_failures() f where f.id = new.id and v_attempt_ended;
+
+  if v_failure.decision = 'put_back' and not v_removed then
+    -- It has not failed, and the attempt does not count: it was put off by its task, or must not run now.
+    if v_has_rules and v_failure.retry_at is not null then
+      perform legwork.release_slots(array[new.id], array[v_failure.started_at]);
+    end if;
+    update graphile_worker._private_jobs j
+    set attempts = greatest(0, j.attempts - 1), last_error = old.last_error, run_at = coalesce(v_failure.retry_at, old.run_at)
+    where j.id = new.id;
+    if new.job_queue_id is not null then
+      perform legwork.wake_workers(1);
+    end if;
     return null;
   end if;
 
@@ -856,21 +2136,48 @@ begin
   -- graphile-worker's clean-up of unused tasks may have taken the name.
   v_task := coalesce(v_task, 'task ' || new.task_id);
   v_queue := coalesce(v_queue, 'default');
-  select * into v_failure from legwork.reported_failures() f where f.id = new.id and v_attempt_ended;
 
   if v_attempt_ended then
-    -- The worker says that another attempt is pointless, as with a payload that does not fit.
-    v_pointless := coalesce(v_failure.is_final, false) and not v_has_failed;
-    v_has_failed := v_has_failed or v_pointless;
+    if not v_removed then
+      select * into v_policy from legwork.retry_policy(v_task, v_queue);
+      -- 25 is what add_job gives a job of which nobody has said how many attempts it has.
+      if new.max_attempts = 25 and v_policy.attempts is not null then
+        v_max_attempts := v_policy.attempts;
+      end if;
+      if v_failure.retry_at is not null then
+        v_retry_at := v_failure.retry_at;
+      elsif v_policy.backoff is not null and not v_lost then
+        v_retry_at := now() + legwork.retry_delay(
+          v_policy.backoff, v_policy.delay, v_policy.factor, v_policy.max_delay, v_policy.jitter, new.attempts);
+      end if;
+      -- The worker says that another attempt is pointless, or the policy does: an error that is not in its list.
+      v_has_failed := new.attempts >= v_max_attempts or coalesce(v_failure.decision = 'discard', false)
+        or coalesce(not v_failure.labels && v_policy.retry_on, false);
+    end if;
+    if v_lost then
+      v_error := 'The worker did not finish this attempt and its lock was released.';
+      if not v_has_failed and 2 <= (
+        select count(*) from legwork.failed_attempts f
+        where f.job_id = new.id and f.error_name = 'WorkerLost' and f.failed_at > new.updated_at
+      ) then
+        v_has_failed := true;
+        v_error := 'Quarantined: three workers died while they ran this job.';
+      end if;
+    end if;
+    select c.reason into v_cancellation from legwork.cancellations c where c.job_id = new.id;
+    if found then
+      v_has_failed := true;
+      v_state := 'cancelled';
+    end if;
+
     insert into legwork.failed_attempts (
       job_id, attempt, task, queue, error_name, error_message, error_stack, error_code, started_at, failed_at, retry_at,
       worker, tenant, correlation_id
     ) values (
       new.id, old.attempts, v_task, v_queue,
-      case when v_lost then 'WorkerLost' else v_failure.error_name end,
-      case when v_lost then 'The worker did not finish this attempt and its lock was released.' else new.last_error end,
+      case when v_lost then 'WorkerLost' else v_failure.error_name end, v_error,
       v_failure.error_stack, v_failure.error_code, coalesce(v_failure.started_at, old.locked_at),
-      coalesce(v_failure.finished_at, clock_timestamp()), case when not v_has_failed then new.run_at end, old.locked_by,
+      coalesce(v_failure.finished_at, clock_timestamp()), case when not v_has_failed then v_retry_at end, old.locked_by,
       case when new.flags is not null then legwork.flag_value(new.flags, 'tenant') end,
       case when new.flags is not null then legwork.flag_value(new.flags, 'correlation') end
     );
@@ -883,22 +2190,46 @@ begin
   if v_has_failed and not v_had_failed and not exists (select from legwork.finished_jobs f where f.id = new.id) then
     insert into legwork.finished_jobs (
       id, task, queue, state, priority, attempts, max_attempts, payload, error, run_at, created_at, started_at,
-      finished_at, worker, job_key, serial_key, tenant, correlation_id, parent_id
+      finished_at, worker, job_key, serial_key, tenant, correlation_id, parent_id, fingerprint
     ) values (
-      new.id, v_task, v_queue, 'failed', new.priority, old.attempts, new.max_attempts, new.payload, new.last_error,
-      old.run_at, new.created_at, coalesce(v_failure.started_at, old.locked_at),
+      new.id, v_task, v_queue, v_state, new.priority, old.attempts, v_max_attempts, new.payload, coalesce(v_cancellation, v_error),
+      case when old.run_at = 'infinity' then coalesce((select w.run_at from legwork.waiting_jobs w where w.job_id = new.id), old.run_at)
+        else old.run_at end,
+      new.created_at, coalesce(v_failure.started_at, old.locked_at),
       coalesce(v_failure.finished_at, clock_timestamp()), old.locked_by, new.key,
       (select q.queue_name from graphile_worker._private_job_queues q where q.id = new.job_queue_id),
       case when new.flags is not null then legwork.flag_value(new.flags, 'tenant') end,
       case when new.flags is not null then legwork.flag_value(new.flags, 'correlation') end,
-      case when new.flags is not null then legwork.parent_of(new.flags) end
+      case when new.flags is not null then legwork.parent_of(new.flags) end,
+      case when v_state = 'failed' then
+        legwork.fingerprint(v_task, case when v_lost then 'WorkerLost' else v_failure.error_name end, v_error) end
     );
   end if;
 
-  if v_pointless then
-    -- As permanently_fail_jobs does it: the job is kept, is not fetched again, and all its attempts are there for a retry. Not in
-    -- a trigger before the update: that would lock every row that is fetched a second time.
-    update graphile_worker._private_jobs j set attempts = j.max_attempts where j.id = new.id;
+  if v_has_rules and v_attempt_ended then
+    perform legwork.release_slots(array[new.id], array[v_failure.started_at]);
+  end if;
+  if v_has_failed and v_has_rules then
+    delete from legwork.waiting_jobs w where w.job_id = new.id;
+  end if;
+  if v_attempt_ended then
+    if v_state = 'cancelled' then
+      perform set_config('legwork.ended_as', 'recorded', true);
+      delete from graphile_worker._private_jobs j where j.id = new.id;
+      perform set_config('legwork.ended_as', '', true);
+    elsif v_has_failed then
+      -- As permanently_fail_jobs does it: the job is kept, is not fetched again, and all its attempts are there for a retry. Not in
+      -- a trigger before the update: that would lock every row that is fetched a second time.
+      if new.attempts < new.max_attempts or v_error is distinct from new.last_error or v_max_attempts <> new.max_attempts then
+        update graphile_worker._private_jobs j
+        set max_attempts = v_max_attempts, attempts = v_max_attempts, last_error = v_error where j.id = new.id;
+      end if;
+    elsif v_retry_at <> new.run_at or v_max_attempts <> new.max_attempts then
+      update graphile_worker._private_jobs j set max_attempts = v_max_attempts, run_at = v_retry_at where j.id = new.id;
+    end if;
+    if v_has_rules and not v_has_failed then
+      perform legwork.make_wait(array[new.id]);
+    end if;
   end if;
   return null;
 end $function$
@@ -915,14 +2246,17 @@ declare
   v_unheld bigint;
   v_stale bigint;
   v_serial bigint;
-  -- How a job ended that no worker held: removed, unless somebody called it complete.
+  v_waiting bigint;
+  -- How a job ended that no worker held: removed, unless somebody called it complete or says otherwise.
   v_end legwork.job_state := 'cancelled';
+  v_ended_as text := nullif(current_setting('legwork.ended_as', true), '');
 begin
-  select count(*) filter (where g.locked_at is null), count(*) filter (where g.locked_at < now() - interval '4 hours'), count(g.job_queue_id)
-  into v_unheld, v_stale, v_serial
+  select count(*) filter (where g.locked_at is null), count(*) filter (where g.locked_at < now() - interval '4 hours'),
+    count(g.job_queue_id), count(*) filter (where g.run_at = 'infinity')
+  into v_unheld, v_stale, v_serial, v_waiting
   from gone g;
   -- graphile-worker's own functions touch a job only when nobody holds it or its lock is older than four hours.
-  if v_unheld > 0 or v_stale > 0 then
+  if (v_unheld > 0 or v_stale > 0) and v_ended_as is null then
     get diagnostics v_context = pg_context;
     -- Lines of the call stack, in whatever language the server speaks: SQL function "complete_jobs" statement 1.
     if v_context ~ '(?n)^\S*SQL\S*( \S+)? ["«»„“]complete_jobs["«»“”]' then
@@ -937,28 +2271,47 @@ begin
     using gone g
     where f.id = g.id and g.locked_at is null and g.attempts >= g.max_attempts
       and (v_end = 'completed' or exists (select from legwork.reported_completions() o where o.id = g.id));
+  elsif v_ended_as in ('cancelled', 'expired') then
+    v_end := v_ended_as::legwork.job_state;
   end if;
 
-  insert into legwork.finished_jobs (
-    id, task, queue, state, priority, attempts, max_attempts, payload, result, error, run_at, created_at, started_at,
-    finished_at, worker, job_key, serial_key, tenant, correlation_id, parent_id
-  )
-  select
-    g.id, coalesce(t.identifier, 'task ' || g.task_id), coalesce(d.queue, 'default'),
-    case when o.id is not null or g.locked_at >= now() - interval '4 hours' then 'completed' else v_end end,
-    g.priority, g.attempts, g.max_attempts, g.payload, o.result, g.last_error, g.run_at, g.created_at,
-    coalesce(o.started_at, g.locked_at), coalesce(o.finished_at, clock_timestamp()), g.locked_by, g.key,
-    case when g.job_queue_id is not null then
-      (select q.queue_name from graphile_worker._private_job_queues q where q.id = g.job_queue_id)
-    end,
-    case when g.flags is not null then legwork.flag_value(g.flags, 'tenant') end,
-    case when g.flags is not null then legwork.flag_value(g.flags, 'correlation') end,
-    case when g.flags is not null then legwork.parent_of(g.flags) end
-  from gone g
-  left join graphile_worker._private_tasks t on t.id = g.task_id
-  left join legwork.task_definitions d on d.name = t.identifier
-  left join legwork.reported_completions() o on o.id = g.id
-  where g.locked_at is not null or g.attempts < g.max_attempts or v_end = 'completed' or o.id is not null;
+  if v_ended_as is distinct from 'recorded' then
+    insert into legwork.finished_jobs (
+      id, task, queue, state, priority, attempts, max_attempts, payload, result, error, run_at, created_at, started_at,
+      finished_at, worker, job_key, serial_key, tenant, correlation_id, parent_id
+    )
+    select
+      g.id, coalesce(t.identifier, 'task ' || g.task_id), coalesce(d.queue, 'default'),
+      case when o.id is not null or g.locked_at >= now() - interval '4 hours' then 'completed' else v_end end,
+      g.priority, g.attempts, g.max_attempts, g.payload, o.result,
+      case when v_ended_as is null then g.last_error else coalesce(nullif(current_setting('legwork.end_reason', true), ''), g.last_error) end,
+      -- The waiting room has the true time of a job that waited there.
+      case when g.run_at = 'infinity' then coalesce((select w.run_at from legwork.waiting_jobs w where w.job_id = g.id), g.run_at)
+        else g.run_at end,
+      g.created_at, coalesce(o.started_at, g.locked_at), coalesce(o.finished_at, clock_timestamp()), g.locked_by, g.key,
+      case when g.job_queue_id is not null then
+        (select q.queue_name from graphile_worker._private_job_queues q where q.id = g.job_queue_id)
+      end,
+      case when g.flags is not null then legwork.flag_value(g.flags, 'tenant') end,
+      case when g.flags is not null then legwork.flag_value(g.flags, 'correlation') end,
+      case when g.flags is not null then legwork.parent_of(g.flags) end
+    from gone g
+    left join graphile_worker._private_tasks t on t.id = g.task_id
+    left join legwork.task_definitions d on d.name = t.identifier
+    left join legwork.reported_completions() o on o.id = g.id
+    where g.locked_at is not null or g.attempts < g.max_attempts or v_end = 'completed' or o.id is not null;
+  end if;
+
+  if v_waiting > 0 then
+    delete from legwork.waiting_jobs w using gone g where w.job_id = g.id;
+  end if;
+  if exists (select from legwork.limits) then
+    perform legwork.release_slots(array_agg(g.id), array_agg(o.started_at))
+    from gone g
+    left join legwork.reported_completions() o on o.id = g.id
+    where g.task_id in (select r.task_id from legwork.task_rules r where r.limits <> '{}')
+    having count(*) > 0;
+  end if;
 
   -- The next job of a serial key may start now. A worker that fetches ahead has looked before this commits and found the key
   -- taken; without a word it would look again only after its poll interval.
@@ -981,23 +2334,112 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.tg_wakeups__look()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- A snapshot from before the lock would miss slots. Workers come and do it.
+  if current_setting('transaction_isolation') = 'read committed' then
+    if new.at_commit = 'wait' then
+      perform pg_advisory_xact_lock(legwork.admission_lock());
+      perform legwork.admit_waiting();
+    elsif pg_try_advisory_xact_lock(legwork.admission_lock()) then
+      -- Whoever enqueues does not do the work of all the others.
+      perform legwork.admit_waiting(100);
+    end if;
+  end if;
+  if exists (select from legwork.wakeups) then
+    perform pg_notify('legwork', '{"wakeups":true}');
+  end if;
+  return null;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.tick()
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_now timestamptz;
+begin
+  if exists (select from legwork.rule_changes) then
+    perform legwork.settle_rules();
+  end if;
+  -- Somebody is at it; come again.
+  if not pg_try_advisory_xact_lock(legwork.admission_lock()) then
+    return clock_timestamp() + interval '50 milliseconds';
+  end if;
+  v_now := clock_timestamp();
+  with due as (
+    select w.job_id from legwork.waiting_jobs w
+    where w.held = 'run_at' and w.run_at <= v_now
+    order by w.run_at limit 1000
+    for update skip locked
+  ), in_line as (
+    update legwork.waiting_jobs w set held = null from due d where w.job_id = d.job_id returning w.lane, w.gates
+  ), rung as (
+    delete from legwork.gate_alarms a where a.ring_at <= v_now returning a.gate
+  )
+  insert into legwork.wakeups (lane, gates, gate)
+  select i.lane, i.gates, null from in_line i group by i.lane, i.gates
+  union all
+  select null, null, r.gate from rung r;
+  perform legwork.admit_waiting(2000);
+  if exists (select from legwork.wakeups) then
+    return clock_timestamp() + interval '50 milliseconds';
+  end if;
+  return least(
+    (select w.run_at from legwork.waiting_jobs w where w.held = 'run_at' order by w.run_at limit 1),
+    (select a.ring_at from legwork.gate_alarms a order by a.ring_at limit 1));
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.wake_workers(jobs integer)
  RETURNS void
  LANGUAGE sql
 RETURN pg_notify('jobs:insert'::text, (json_build_object('r', (random())::text, 'count', jobs))::text)
 
-CREATE OR REPLACE FUNCTION legwork.worker_beat(id text, host text, pid integer, concurrency integer, tasks text[], running bigint[])
- RETURNS timestamp with time zone
- LANGUAGE sql
-BEGIN ATOMIC
- INSERT INTO legwork.worker_processes AS w (id, host, pid, concurrency, tasks, running)
-   VALUES (worker_beat.id, worker_beat.host, worker_beat.pid, worker_beat.concurrency, worker_beat.tasks, worker_beat.running) ON CONFLICT ON CONSTRAINT worker_processes_pkey DO UPDATE SET running = excluded.running, seen_at = clock_timestamp(), suspected_at = NULL::timestamp with time zone;
- UPDATE graphile_worker._private_jobs j SET locked_at = now()
-   WHERE ((j.id = ANY (worker_beat.running)) AND (j.locked_by = worker_beat.id) AND (j.locked_at < (now() - '02:00:00'::interval)));
- UPDATE graphile_worker._private_job_queues q SET locked_at = now()
-   WHERE ((q.locked_by = worker_beat.id) AND (q.locked_at < (now() - '02:00:00'::interval)));
- SELECT clock_timestamp() AS clock_timestamp;
-END
+CREATE OR REPLACE FUNCTION legwork.worker_beat(id text, host text, pid integer, concurrency integer, tasks text[], running bigint[], OUT now timestamp with time zone, OUT cancelled bigint[], OUT lost bigint[])
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  insert into legwork.worker_processes as w (id, host, pid, concurrency, tasks, running)
+  values (worker_beat.id, worker_beat.host, worker_beat.pid, worker_beat.concurrency, worker_beat.tasks, worker_beat.running)
+  on conflict on constraint worker_processes_pkey do update set
+    running = excluded.running, seen_at = clock_timestamp(), suspected_at = null;
+  cancelled := '{}';
+  lost := '{}';
+  if running <> '{}' then
+    -- graphile-worker takes a lock of more than four hours for a dead worker's; a job may run longer than that.
+    update graphile_worker._private_jobs j set locked_at = pg_catalog.now()
+    where j.id = any (running) and j.locked_by = worker_beat.id and j.locked_at < pg_catalog.now() - interval '2 hours';
+    update graphile_worker._private_job_queues q set locked_at = pg_catalog.now()
+    where q.locked_by = worker_beat.id and q.locked_at < pg_catalog.now() - interval '2 hours';
+    cancelled := array(select c.job_id from legwork.cancellations c where c.job_id = any (running));
+    lost := array(
+      select r.id from unnest(running) as r (id)
+      where not exists (select from graphile_worker._private_jobs j where j.id = r.id and j.locked_by = worker_beat.id));
+    -- A rate limit counts starts: the windows of jobs that have started run from now at the latest, however long they take.
+    if exists (select from legwork.limits l where l.kind = 'rate') then
+      with started as (
+        update legwork.slots s set free_at = clock_timestamp() + s.per
+        where s.job_id = any (running) and s.per is not null and s.free_at is null
+        returning s.gate
+      )
+      insert into legwork.wakeups (gate) select distinct s.gate from started s;
+    end if;
+  end if;
+  now := clock_timestamp();
+end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.worker_grace()
  RETURNS interval
@@ -1018,6 +2460,12 @@ end $function$
 -- not for everybody
 
 -- triggers
+
+CREATE TRIGGER _legwork_admit AFTER INSERT ON graphile_worker._private_jobs REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION legwork.tg_jobs__admit();
+
+CREATE CONSTRAINT TRIGGER _legwork_look AFTER INSERT ON legwork.wakeups DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.at_commit IS NOT NULL) EXECUTE FUNCTION legwork.tg_wakeups__look();
+
+CREATE TRIGGER _legwork_readmit AFTER UPDATE ON graphile_worker._private_jobs FOR EACH ROW WHEN (new.locked_at IS NULL AND new.attempts < new.max_attempts AND (old.locked_at IS NOT NULL AND new.attempts < old.attempts OR old.locked_at IS NULL AND (new.revision <> old.revision OR new.priority <> old.priority OR new.run_at <> old.run_at AND new.run_at <> 'infinity'::timestamp with time zone)) AND COALESCE(current_setting('legwork.admitting'::text, true), ''::text) <> 'on'::text) EXECUTE FUNCTION legwork.tg_jobs__readmit();
 
 CREATE TRIGGER _legwork_record_attempt AFTER UPDATE ON graphile_worker._private_jobs FOR EACH ROW WHEN (old.locked_at IS NOT NULL AND new.locked_at IS NULL AND new.attempts >= old.attempts OR (old.locked_at IS NULL AND old.attempts >= old.max_attempts) IS DISTINCT FROM (new.locked_at IS NULL AND new.attempts >= new.max_attempts)) EXECUTE FUNCTION legwork.tg_jobs__record_attempt();
 

@@ -1,15 +1,15 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import ms from "ms";
 import { z } from "zod";
+import { parseDuration } from "./duration.ts";
 import { LegworkError, toError } from "./errors.ts";
 import { LOG_LEVELS } from "./log.ts";
 
-/** A length of time as "250ms", "30s", "5m", "1h", "2d", or a number of milliseconds; read as milliseconds. */
+/** A length of time, read as milliseconds. */
 const duration = z.union([z.number(), z.string()]).transform((value, context) => {
-  const milliseconds = typeof value === "number" ? value : ms(value as ms.StringValue);
-  if (typeof milliseconds === "number" && Number.isFinite(milliseconds) && milliseconds >= 0) return milliseconds;
+  const milliseconds = parseDuration(value);
+  if (milliseconds !== undefined) return milliseconds;
   context.addIssue({ code: "custom", message: `'${value}' is not a duration such as 500ms, 30s, 5m or 2h` });
   return z.NEVER;
 });

@@ -1,3 +1,5 @@
+import { type Duration, parseDuration } from "./duration.ts";
+
 /**
  * Every error a user can meet, in one place. A code means the same on every surface: SQL raises it as SQLSTATE, the CLI
  * prints it, HTTP answers with its status. Codes are never reused for another meaning.
@@ -63,9 +65,71 @@ export class PayloadError extends LegworkError {
   }
 }
 
-/** Whether another attempt after this error would be pointless. */
-export function isPointless(error: Error): boolean {
-  return POINTLESS in error;
+/**
+ * Thrown by a task: its job has failed and no other attempt is made, however many are left. It is kept among the failed jobs and can
+ * be retried by hand.
+ */
+export class Discard extends Error {
+  override readonly name = "Discard";
+  readonly [POINTLESS] = true;
+
+  constructor(reason = "The task discarded its job.", options?: ErrorOptions) {
+    super(reason, options);
+  }
+}
+
+/** When a task wants its next attempt. Registered symbols, as above. */
+const RETRY_AT = Symbol.for("legwork.retryAt");
+const SNOOZED = Symbol.for("legwork.snoozed");
+
+/** A moment, or so long from when it was thrown (ms). */
+type When = Date | { readonly after: number };
+
+/**
+ * Thrown by a task: the attempt has failed, and the next one is due then and not when the retry policy says. Takes a Date, or a
+ * duration ("10m", or milliseconds). An attempt is used; after the last one the job has failed.
+ */
+export class RetryAfter extends Error {
+  override readonly name = "RetryAfter";
+  readonly [RETRY_AT]: When;
+
+  constructor(when: Date | Duration, reason = "The task asked to be retried later.", options?: ErrorOptions) {
+    super(reason, options);
+    this[RETRY_AT] = toWhen(when);
+  }
+}
+
+/**
+ * Thrown by a task: not now. The job is put back until then as if it had not been started: no attempt is used, no failure is
+ * recorded. Takes a Date, or a duration ("10m", or milliseconds).
+ */
+export class Snooze extends Error {
+  override readonly name = "Snooze";
+  readonly [RETRY_AT]: When;
+  readonly [SNOOZED] = true;
+
+  constructor(when: Date | Duration, reason = "The task put its job off.") {
+    super(reason);
+    this[RETRY_AT] = toWhen(when);
+  }
+}
+
+function toWhen(when: Date | Duration): When {
+  if (when instanceof Date && !Number.isNaN(when.getTime())) return when;
+  const after = parseDuration(when);
+  if (after !== undefined) return { after };
+  throw new LegworkError("LW400", `${String(when)} is neither a time nor a duration.`, {
+    hint: 'Give a Date, or a duration such as "30s", "10m" or 5000 (milliseconds).',
+  });
+}
+
+/** What an error says about the next attempt: whether there is to be one, whether this one counts, and when. */
+export function verdictOf(error: Error): { discard: boolean; snooze: boolean; retryAt: When | undefined } {
+  return {
+    discard: POINTLESS in error,
+    snooze: SNOOZED in error,
+    retryAt: (error as { [RETRY_AT]?: When })[RETRY_AT],
+  };
 }
 
 export function isErrorCode(value: unknown): value is ErrorCode {

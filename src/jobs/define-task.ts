@@ -3,7 +3,17 @@ import type { Queryable } from "../db/pool.ts";
 import type { Sql } from "../db/sql.ts";
 import { LegworkError, PayloadError } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import type { Duration } from "../duration.ts";
 import type { EnqueueOptions } from "./enqueue.ts";
+import {
+  type ConcurrencyLimit,
+  concurrencySchema,
+  positiveDurationSchema,
+  type RateLimit,
+  rateLimitSchema,
+  type RetryPolicy,
+  retrySchema,
+} from "./task-rules.ts";
 
 /** The row of `legwork.jobs` as it is while the job runs. Ids are strings: they may be larger than a number holds. */
 export interface RunningJob {
@@ -30,7 +40,10 @@ export interface TaskContext {
   readonly sql: Sql;
   /** The worker's log with the job's id, task and correlation id on every line. */
   readonly log: Logger;
-  /** Aborts when the worker stops and its time for finishing is over. A task that runs long should watch it. */
+  /**
+   * Aborts when the task's timeout is over, when its job is cancelled, when this worker may have been taken for dead, and when it
+   * stops and its time for finishing is over; its reason says which. A task that runs long should watch it.
+   */
   readonly signal: AbortSignal;
   /**
    * Enqueues a job that carries this job's correlation id and tenant and names it as its parent. It is on its way at once,
@@ -48,6 +61,19 @@ export interface TaskDefinition<P extends z.ZodType, R extends z.ZodType> {
   result?: R;
   /** The queue the task belongs to; `default` by default. */
   queue?: string;
+  /** When a failed attempt is followed by another. Its queue's by default, else graphile-worker's own. */
+  retry?: RetryPolicy;
+  /**
+   * How long an attempt may take. Then its signal aborts, and after `grace` more the attempt counts as failed with a TimeoutError
+   * whether the task has ended or not; what it returns later is thrown away. No limit by default.
+   */
+  timeout?: Duration;
+  /** How long a task may go on after its timeout, to clean up; 5 seconds by default. */
+  grace?: Duration;
+  /** At most so many of its jobs at a time, over all workers. Several limits, by several keys, may be given. */
+  concurrency?: ConcurrencyLimit<z.output<P>> | readonly ConcurrencyLimit<z.output<P>>[];
+  /** At most so many starts in any span of time. */
+  rateLimit?: RateLimit<z.output<P>> | readonly RateLimit<z.output<P>>[];
   run(payload: z.output<P>, context: TaskContext): Promise<z.input<R>> | z.input<R>;
 }
 
@@ -70,6 +96,11 @@ const definitionSchema = z.strictObject({
   payload: z.instanceof(z.ZodType, { error: "expected a zod schema" }).optional(),
   result: z.instanceof(z.ZodType, { error: "expected a zod schema" }).optional(),
   queue: z.string().min(1).max(128).optional(),
+  retry: retrySchema.optional(),
+  timeout: positiveDurationSchema.optional(),
+  grace: positiveDurationSchema.optional(),
+  concurrency: concurrencySchema.optional(),
+  rateLimit: rateLimitSchema.optional(),
   run: z.custom<() => unknown>((value) => typeof value === "function", "expected a function"),
 });
 
@@ -85,7 +116,7 @@ export function defineTask<P extends z.ZodType = z.ZodUnknown, R extends z.ZodTy
     const issue = parsed.error.issues[0];
     const where = issue?.path.join(".");
     throw new LegworkError("LW515", `defineTask: ${where ? `${where}: ` : ""}${issue?.message ?? "not valid"}.`, {
-      hint: "A task has description, payload, result, queue and run(payload, context).",
+      hint: "A task has description, payload, result, queue, retry, timeout, grace, concurrency, rateLimit and run(payload, context).",
     });
   }
   const task = (): Promise<never> =>

@@ -3,6 +3,7 @@ import type { Pool } from "../db/pool.ts";
 import { toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { DatabaseClock } from "./clock.ts";
+import type { Control } from "./control.ts";
 
 /** How often a worker says that it lives, and looks after the others (ms). Five of these make `legwork.worker_grace()`. */
 const BEAT_INTERVAL_MS = 1_000;
@@ -12,6 +13,15 @@ const MAINTENANCE_INTERVAL_MS = 5 * 60_000;
 
 /** Without a beat for so long (ms), others may be about to take this worker's jobs: one before it is suspected. */
 const DOUBT_AFTER_MS = 4_000;
+
+/**
+ * Without a beat for so long (ms) this worker aborts what it runs: one second before others may take its jobs, who look twice,
+ * `legwork.worker_grace()` after its last beat and two seconds later.
+ */
+const ABANDON_AFTER_MS = 6_000;
+
+/** How often the waiting room's books are proved (ms). */
+const RECONCILE_INTERVAL_MS = 5 * 60_000;
 
 /** How long a job runs before the others are told of it ahead of the next beat (ms). Most are over by then. */
 const NOTE_AFTER_MS = 50;
@@ -24,7 +34,7 @@ export interface LeaseOptions {
   readonly workerId: string;
   readonly concurrency: number;
   readonly tasks: readonly string[];
-  readonly running: ReadonlySet<string>;
+  readonly control: Control;
 }
 
 /**
@@ -35,6 +45,7 @@ export class Lease {
   readonly #options: LeaseOptions;
   readonly #loops: { stop(): Promise<void> }[];
   #lastBeat = performance.now();
+  readonly #watch: NodeJS.Timeout;
   #soon: NodeJS.Timeout | undefined;
 
   constructor(options: LeaseOptions) {
@@ -44,7 +55,12 @@ export class Lease {
       every(BEAT_INTERVAL_MS, () => this.#beat(), log),
       every(BEAT_INTERVAL_MS, () => this.#recover(), log),
       every(MAINTENANCE_INTERVAL_MS, async () => void (await pool.query("select legwork.maintain_history()")), log),
+      every(RECONCILE_INTERVAL_MS, () => this.#reconcile(), log),
     ];
+    // A timer, because it is also the first thing to happen when a stopped process goes on.
+    this.#watch = setInterval(() => {
+      if (performance.now() - this.#lastBeat >= ABANDON_AFTER_MS) options.control.abandon();
+    }, 250);
   }
 
   /** Whether there was a silence, such as that of a stopped process that goes on: then jobs may have gone to others. */
@@ -67,7 +83,7 @@ export class Lease {
   noteStart(jobId: string): void {
     this.#soon ??= setTimeout(() => {
       this.#soon = undefined;
-      if (!this.#options.running.has(jobId)) return;
+      if (!this.#options.control.running.has(jobId)) return;
       this.#beat().catch((error: unknown) => this.#options.log.debug({ err: toError(error) }, "A beat failed."));
     }, NOTE_AFTER_MS);
   }
@@ -87,24 +103,35 @@ export class Lease {
    */
   async release(): Promise<number> {
     clearTimeout(this.#soon);
+    clearInterval(this.#watch);
     await Promise.all(this.#loops.map((loop) => loop.stop()));
     const { rows } = await this.#options.pool.query("select legwork.worker_stopped($1) as jobs", [this.#options.workerId]);
     return rows[0]?.jobs;
   }
 
   async #beat(): Promise<void> {
-    const { pool, clock, workerId, concurrency, tasks, running } = this.#options;
+    const { pool, clock, workerId, concurrency, tasks, control } = this.#options;
     const before = performance.now();
-    const { rows } = await pool.query("select legwork.worker_beat($1, $2, $3, $4, $5, $6) as now", [
+    const { rows } = await pool.query("select now, cancelled, lost from legwork.worker_beat($1, $2, $3, $4, $5, $6)", [
       workerId,
       hostname(),
       process.pid,
       concurrency,
       tasks,
-      [...running],
+      [...control.running.keys()],
     ]);
     this.#lastBeat = before;
-    clock.observe(rows[0].now, before, performance.now());
+    const { now, cancelled, lost } = rows[0];
+    clock.observe(now, before, performance.now());
+    control.cancel(cancelled);
+    control.abandon(lost);
+  }
+
+  async #reconcile(): Promise<void> {
+    const { pool, log } = this.#options;
+    const { rows } = await pool.query("select problem, job_id, gate from legwork.reconcile()");
+    for (const row of rows)
+      log.warn({ event: "waiting_room_repaired", ...row }, `The waiting room was repaired: ${row.problem}.`);
   }
 
   async #recover(): Promise<void> {

@@ -5,6 +5,7 @@ import { z } from "zod";
 import { LegworkError, toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { definitionOf, type TaskDefinition } from "../jobs/define-task.ts";
+import { describeLimits, describeRetry } from "../jobs/task-rules.ts";
 import { graphileLogger } from "./graphile-logger.ts";
 import { importLegworkFromHere } from "./module-hooks.ts";
 
@@ -70,6 +71,8 @@ export function describeTasks(tasks: ReadonlyMap<string, LoadedTask>): Record<st
     queue: definition?.queue ?? null,
     payload_schema: toJsonSchema(definition?.payload, "input"),
     result_schema: toJsonSchema(definition?.result, "output"),
+    limits: definition === undefined ? null : describeLimits(definition),
+    retry: describeRetry(definition?.retry),
   }));
 }
 

@@ -1,6 +1,5 @@
 import type { WorkerEvents } from "graphile-worker";
 import type { Pool } from "../db/pool.ts";
-import { isPointless } from "../errors.ts";
 
 /**
  * The largest result that is kept whole (bytes of JSON). A result is for reading beside its job; larger ones belong in a
@@ -18,6 +17,10 @@ interface Outcome {
   /** The result as JSON text; undefined for none. */
   readonly result: string | undefined;
   readonly error: (Error & { code?: unknown }) | undefined;
+  /** Whether another attempt would be pointless, or this one does not count. */
+  readonly decision?: "discard" | "put_back" | undefined;
+  /** When the task wants its next attempt. */
+  readonly retryAt?: number | undefined;
 }
 
 /** What each of those statements chooses its jobs by. */
@@ -53,8 +56,14 @@ export class Outcomes {
     this.#byJob.set(jobId, { startedAt, finishedAt, result, error: undefined });
   }
 
-  failed(jobId: string, startedAt: number, finishedAt: number, error: Error): void {
-    this.#byJob.set(jobId, { startedAt, finishedAt, result: undefined, error });
+  failed(
+    jobId: string,
+    startedAt: number,
+    finishedAt: number,
+    error: Error,
+    next: Pick<Outcome, "decision" | "retryAt"> = {},
+  ): void {
+    this.#byJob.set(jobId, { startedAt, finishedAt, result: undefined, error, ...next });
   }
 
   /**
@@ -156,7 +165,7 @@ function withSettings(statement: Statement, settings: Readonly<Record<string, st
 }
 
 /** As `legwork.reported_failures()` reads it. */
-function describeFailure(id: string, { startedAt, finishedAt, error }: Outcome): Record<string, unknown> {
+function describeFailure(id: string, { startedAt, finishedAt, error, decision, retryAt }: Outcome): Record<string, unknown> {
   const code = error?.code;
   return {
     id,
@@ -165,8 +174,41 @@ function describeFailure(id: string, { startedAt, finishedAt, error }: Outcome):
     name: error?.name,
     stack: error?.stack?.slice(0, STACK_LIMIT),
     code: typeof code === "string" || typeof code === "number" ? String(code) : undefined,
-    final: error !== undefined && isPointless(error) ? true : undefined,
+    labels: error === undefined ? undefined : labelsOf(error),
+    decision,
+    retry: retryAt,
   };
+}
+
+/** The most labels of one error: a chain of causes may be a circle. */
+const LABELS_LIMIT = 50;
+
+/**
+ * What a retry policy may name an error by: its name, its code and its classes, and those of what caused it. `fetch` throws a
+ * TypeError whose cause says ECONNREFUSED.
+ */
+function labelsOf(thrown: unknown): string[] {
+  const labels = new Set<string>();
+  const add = (label: unknown): void => {
+    if ((typeof label === "string" && label !== "") || typeof label === "number") labels.add(storableText(String(label)));
+  };
+  const visit = (error: unknown, depth: number): void => {
+    if (error === null || typeof error !== "object" || depth > 10 || labels.size > LABELS_LIMIT) return;
+    const { name, code, cause, errors } = error as { name?: unknown; code?: unknown; cause?: unknown; errors?: unknown };
+    add(name);
+    add(code);
+    for (
+      let type = Object.getPrototypeOf(error);
+      type !== null && type !== Object.prototype;
+      type = Object.getPrototypeOf(type)
+    ) {
+      add(type.constructor?.name);
+    }
+    visit(cause, depth + 1);
+    if (Array.isArray(errors)) for (const one of errors.slice(0, 10)) visit(one, depth + 1);
+  };
+  visit(thrown, 0);
+  return [...labels].slice(0, LABELS_LIMIT);
 }
 
 /**

@@ -1,11 +1,13 @@
 import type { Job, JobHelpers, Task as PlainTask } from "graphile-worker";
 import type { Pool } from "../db/pool.ts";
 import { createSql, type Sql } from "../db/sql.ts";
-import { LegworkError, toError } from "../errors.ts";
+import { parseDuration } from "../duration.ts";
+import { LegworkError, toError, verdictOf } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { describeIssues, parsePayload, type RunningJob, type TaskContext } from "../jobs/define-task.ts";
 import { enqueue } from "../jobs/enqueue.ts";
 import type { DatabaseClock } from "./clock.ts";
+import { type Abortable, type Control, LeaseLost } from "./control.ts";
 import type { Lease } from "./lease.ts";
 import type { LoadedTask } from "./load-tasks.ts";
 import { type Outcomes, resultToJson, storableText } from "./outcomes.ts";
@@ -16,27 +18,47 @@ export interface RunEnvironment {
   readonly log: Logger;
   readonly clock: DatabaseClock;
   readonly outcomes: Outcomes;
-  /** The jobs that are running in this process. */
-  readonly running: Set<string>;
+  readonly control: Control;
   /** The lease of the runner that fetches now. */
   lease: Lease | undefined;
 }
 
+/** How long a task may go on after its timeout when its definition does not say (ms). */
+const DEFAULT_GRACE_MS = 5_000;
+
+/** A job that had expired is put back for so long (ms); until then `legwork.tick()` has ended it. */
+const EXPIRED_PUT_BACK_MS = 5_000;
+
+/** The longest that a timer of Node can wait (ms). */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** Says to graphile-worker that the job did not complete; what really happened is told by the outcome. */
+class PutBack extends Error {
+  override readonly name = "PutBack";
+}
+
 /** A loaded task as the function that graphile-worker calls for each job. */
 export function toPlainTask(task: LoadedTask, environment: RunEnvironment): PlainTask {
-  const { clock, outcomes, running } = environment;
+  const { clock, outcomes, control } = environment;
   return async (payload, helpers) => {
     const { job } = helpers;
+    const reason = control.isFree(task.name) && !hasExpired(job, clock) ? undefined : await whyNotNow(task, job, environment);
+    if (reason !== undefined) {
+      const now = clock.now();
+      const retryAt = reason === "expired" ? now + EXPIRED_PUT_BACK_MS : undefined;
+      outcomes.failed(job.id, now, now, new PutBack(reason), { decision: "put_back", retryAt });
+      throw new PutBack(`Job put back: it is ${reason}.`);
+    }
     const run = new Run(task, helpers, environment);
     const startedAt = clock.now();
-    running.add(job.id);
+    control.running.set(job.id, run);
     environment.lease?.noteStart(job.id);
     if (environment.log.isLevelEnabled("debug")) run.log.debug({ event: "job_started", attempt: job.attempts }, "Job started.");
     try {
       if (environment.lease?.inDoubt && !(await environment.lease.holds(job.id))) {
-        throw new Error("This worker was taken for dead and the job was given to another.");
+        throw new LeaseLost("This worker was taken for dead and the job was given to another.");
       }
-      const returned = await run.call(payload);
+      const returned = await run.callInTime(payload);
       // A graphile-worker batch job answers with a promise per entry; graphile-worker itself takes those apart.
       const result = Array.isArray(payload) && Array.isArray(returned) ? undefined : resultToJson(returned);
       const finishedAt = clock.now();
@@ -46,39 +68,65 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
       }
       return returned as void;
     } catch (thrown) {
-      const error = storableError(toError(thrown));
+      const error = run.explain(storableError(toError(thrown)));
       if (helpers.abortSignal?.aborted && (await giveBack(environment.lease, job.id))) {
         run.log.info({ event: "job_given_back", err: error.message }, "Job given back: its worker is stopping.");
         throw error;
       }
       const finishedAt = clock.now();
-      outcomes.failed(job.id, startedAt, finishedAt, error);
-      const details = {
-        event: "job_failed",
-        duration: milliseconds(startedAt, finishedAt),
-        attempt: job.attempts,
-        maxAttempts: job.max_attempts,
-      };
-      // A mistake in a payload is somebody else's: its message says all, and a stack of ours would mislead.
-      run.log.warn(error instanceof LegworkError ? details : { ...details, err: error }, `Job failed: ${error.message}`);
+      const { discard, snooze, retryAt } = verdictOf(error);
+      const next = retryAt === undefined ? undefined : retryAt instanceof Date ? retryAt.getTime() : finishedAt + retryAt.after;
+      // Who holds the job by now is for the database to say: if it is still this worker, the attempt has not failed.
+      const isPutBack = snooze || error instanceof LeaseLost;
+      outcomes.failed(job.id, startedAt, finishedAt, error, {
+        decision: discard ? "discard" : isPutBack ? "put_back" : undefined,
+        retryAt: next,
+      });
+      const details = { duration: milliseconds(startedAt, finishedAt), attempt: job.attempts, maxAttempts: job.max_attempts };
+      if (isPutBack) {
+        run.log.info({ event: "job_put_back", ...details }, `Job put back: ${error.message}`);
+      } else {
+        // A mistake in a payload is somebody else's: its message says all, and a stack of ours would mislead.
+        const event = { event: "job_failed", ...details };
+        run.log.warn(error instanceof LegworkError ? event : { ...event, err: error }, `Job failed: ${error.message}`);
+      }
       throw error;
     } finally {
-      running.delete(job.id);
+      control.running.delete(job.id);
     }
   };
+}
+
+/** Why a job that was fetched must not start now: undefined when it may. */
+async function whyNotNow(task: LoadedTask, job: Job, { control, clock }: RunEnvironment): Promise<string | undefined> {
+  if (hasExpired(job, clock)) return "expired";
+  try {
+    return (await control.isPaused(task.name)) ? "paused" : undefined;
+  } catch (error) {
+    return `not known to be free to start (${toError(error).message})`;
+  }
+}
+
+function hasExpired(job: Job, clock: DatabaseClock): boolean {
+  if (job.flags === null) return false;
+  const expiresAt = flagValue(job, "expires");
+  return expiresAt !== null && Number(expiresAt) <= clock.now();
 }
 
 /**
  * One attempt, and the context its task is given. A small job is over in thirty microseconds, so nothing of the context is
  * made before the task asks for it.
  */
-class Run implements TaskContext {
+class Run implements TaskContext, Abortable {
   private readonly task: LoadedTask;
   private readonly helpers: JobHelpers;
   private readonly environment: RunEnvironment;
   private ownJob: RunningJob | undefined = undefined;
   private ownLog: Logger | undefined = undefined;
   private ownSql: Sql | undefined = undefined;
+  private ownSignal: AbortSignal | undefined = undefined;
+  private aborting: AbortController | undefined = undefined;
+  private abortReason: Error | undefined = undefined;
 
   constructor(task: LoadedTask, helpers: JobHelpers, environment: RunEnvironment) {
     this.task = task;
@@ -104,7 +152,13 @@ class Run implements TaskContext {
   }
 
   get signal(): AbortSignal {
-    return this.helpers.abortSignal;
+    if (this.ownSignal === undefined) {
+      this.aborting = new AbortController();
+      if (this.abortReason !== undefined) this.aborting.abort(this.abortReason);
+      const { abortSignal } = this.helpers;
+      this.ownSignal = abortSignal === undefined ? this.aborting.signal : AbortSignal.any([abortSignal, this.aborting.signal]);
+    }
+    return this.ownSignal;
   }
 
   /** A function of its own, so that a task may take it out of its context. */
@@ -116,10 +170,55 @@ class Run implements TaskContext {
     };
   }
 
+  /** Tells the task to stop; the first reason counts. */
+  abort(reason: Error): void {
+    if (this.abortReason !== undefined) return;
+    this.abortReason = reason;
+    this.aborting?.abort(reason);
+  }
+
+  /**
+   * Why the attempt failed: when it was told to stop, that, with what it threw thereupon as the cause. A verdict of the task itself
+   * stands.
+   */
+  explain(thrown: Error): Error {
+    const reason = this.abortReason;
+    const { discard, snooze, retryAt } = verdictOf(thrown);
+    if (reason === undefined || reason === thrown || discard || snooze || retryAt !== undefined) return thrown;
+    reason.cause ??= thrown;
+    return reason;
+  }
+
+  /** Calls the task. After its timeout and its grace the attempt has failed, whatever becomes of the call. */
+  async callInTime(payload: unknown): Promise<unknown> {
+    const timeout = parseDuration(this.task.definition?.timeout);
+    if (timeout === undefined) return await this.call(payload);
+    const grace = parseDuration(this.task.definition?.grace) ?? DEFAULT_GRACE_MS;
+    const { promise: abandoned, reject: abandon } = Promise.withResolvers<never>();
+    const error = new TimeoutError(`The task took longer than ${timeout} ms.`);
+    let timer = setTimeout(
+      () => {
+        this.abort(error);
+        timer = setTimeout(() => {
+          this.log.warn({ event: "job_abandoned" }, "The task goes on after its timeout; what it returns will be thrown away.");
+          abandon(error);
+        }, grace);
+      },
+      Math.min(timeout, LONGEST_TIMER_MS),
+    );
+    try {
+      const call = this.call(payload);
+      call.catch(() => undefined);
+      return await Promise.race([call, abandoned]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
   /** Calls the task; a defined one with its payload checked before and its result after. */
-  async call(payload: unknown): Promise<unknown> {
+  private async call(payload: unknown): Promise<unknown> {
     const { definition, name } = this.task;
-    if (definition === undefined) return await this.task.function(payload, correlatedHelpers(this.helpers, this.job));
+    if (definition === undefined) return await this.task.function(payload, ownHelpers(this.helpers, this));
     const result = await definition.run(parsePayload(definition.payload, withoutCron(payload), name), this);
     if (definition.result === undefined) return result;
     const parsed = definition.result.safeParse(result);
@@ -128,6 +227,11 @@ class Run implements TaskContext {
       hint: "Correct what the task returns, or its result schema.",
     });
   }
+}
+
+/** What an attempt fails with that took too long. */
+class TimeoutError extends Error {
+  override readonly name = "TimeoutError";
 }
 
 /**
@@ -149,8 +253,9 @@ function withoutCron(payload: unknown): unknown {
   return rest;
 }
 
-/** The helpers of a plain graphile-worker task, whose jobs carry the correlation id as well. */
-function correlatedHelpers(helpers: JobHelpers, job: RunningJob): JobHelpers {
+/** The helpers of a plain graphile-worker task: its jobs carry the correlation id as well, and its signal aborts as any other. */
+function ownHelpers(helpers: JobHelpers, run: Run): JobHelpers {
+  const { job } = run;
   const context = [
     `correlation:${job.correlationId}`,
     `parent:${job.id}`,
@@ -158,6 +263,9 @@ function correlatedHelpers(helpers: JobHelpers, job: RunningJob): JobHelpers {
   ];
   return {
     ...helpers,
+    get abortSignal() {
+      return run.signal;
+    },
     addJob: (identifier, payload, spec = {}) =>
       helpers.addJob(identifier, payload, { ...spec, flags: [...(spec.flags ?? []), ...context] }),
     addJobs: (specs, preserveRunAt) =>

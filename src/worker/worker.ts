@@ -14,11 +14,13 @@ import { createPool, type Pool } from "../db/pool.ts";
 import { LegworkError, toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { DatabaseClock } from "./clock.ts";
+import { Control } from "./control.ts";
 import { graphileLogger } from "./graphile-logger.ts";
 import { Lease } from "./lease.ts";
 import { describeTasks, loadTasks } from "./load-tasks.ts";
 import { Outcomes } from "./outcomes.ts";
 import { type RunEnvironment, toPlainTask } from "./run-task.ts";
+import { Ticker } from "./ticker.ts";
 
 /** The longest wait before a worker that lost its database tries again (ms). */
 const MAX_RESTART_DELAY_MS = 10_000;
@@ -67,15 +69,16 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   }
   const clock = new DatabaseClock();
   const outcomes = new Outcomes();
-  const running = new Set<string>();
   // Three pools: a task that keeps connections to itself must not keep graphile-worker from completing jobs, nor the lease from beating.
   const taskPool = createPool(options.databaseUrl, { log, max: options.concurrency + 2, name: "legwork tasks" });
   await clock.synchronise(taskPool);
   await taskPool.query("select legwork.register_tasks($1)", [JSON.stringify(describeTasks(tasks))]);
+  const leasePool = createPool(options.databaseUrl, { log, max: 5, name: "legwork lease" });
+  const ticker = new Ticker(leasePool, log);
+  const control = new Control(options.databaseUrl, { pool: leasePool, log, onWakeups: () => ticker.poke() });
   const taskList: TaskList = {};
-  const environment: RunEnvironment = { pool: taskPool, log, clock, outcomes, running, lease: undefined };
+  const environment: RunEnvironment = { pool: taskPool, log, clock, outcomes, control, lease: undefined };
   for (const [name, task] of tasks) taskList[name] = toPlainTask(task, environment);
-  const leasePool = createPool(options.databaseUrl, { log, max: 4, name: "legwork lease" });
   const stopped = new AbortController();
   const untilStopped = new Promise<undefined>((resolve) => stopped.signal.addEventListener("abort", () => resolve(undefined)));
 
@@ -113,6 +116,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     stopped.abort();
     await supervisor;
     const givenBack = await current.stop(options.shutdownTimeout);
+    await Promise.all([ticker.stop(), control.stop()]);
     // Not awaited: a task that does not end may hold a connection for as long as it likes.
     closeQuietly(taskPool, log);
     closeQuietly(leasePool, log);
@@ -179,7 +183,7 @@ async function startGeneration(options: GenerationOptions): Promise<Generation> 
     workerId: await workerId,
     concurrency,
     tasks: Object.keys(options.taskList),
-    running: environment.running,
+    control: environment.control,
   });
   environment.lease = lease;
   const ended = endOf(runner, events, options.shutdownTimeout);

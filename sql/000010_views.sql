@@ -17,11 +17,22 @@ from (
       'default') as queue,
     case
       when j.locked_at is not null then 'running'::legwork.job_state
+      -- In the waiting room, unless somebody asked for infinity.
+      when j.run_at = 'infinity' then coalesce(
+        (select case w.held
+            when 'paused' then 'paused'::legwork.job_state
+            when 'run_at' then case when j.attempts > 0 then 'retrying'::legwork.job_state else 'scheduled'::legwork.job_state end
+            else 'blocked'::legwork.job_state
+          end
+         from legwork.waiting_jobs w where w.job_id = j.id),
+        'scheduled'::legwork.job_state)
       when j.run_at > now() then case when j.attempts > 0 then 'retrying'::legwork.job_state else 'scheduled'::legwork.job_state end
       else 'pending'::legwork.job_state
     end as state,
-    j.priority, j.attempts, j.max_attempts, j.payload, null::jsonb as result, j.last_error as error, j.run_at, j.created_at,
-    j.locked_at as started_at, null::timestamptz as finished_at, j.locked_by as worker, j.key as job_key,
+    j.priority, j.attempts, j.max_attempts, j.payload, null::jsonb as result, j.last_error as error,
+    case when j.run_at = 'infinity' then coalesce((select w.run_at from legwork.waiting_jobs w where w.job_id = j.id), j.run_at)
+      else j.run_at end as run_at,
+    j.created_at, j.locked_at as started_at, null::timestamptz as finished_at, j.locked_by as worker, j.key as job_key,
     (select q.queue_name from graphile_worker._private_job_queues q where q.id = j.job_queue_id) as serial_key,
     case when j.flags is not null then legwork.flag_value(j.flags, 'tenant') end as tenant,
     case when j.flags is not null then legwork.flag_value(j.flags, 'correlation') end as correlation_id,
@@ -100,9 +111,12 @@ comment on column legwork.attempts.correlation_id is 'Shared by everything that 
 create view legwork.tasks as
 select
   t.identifier as name, d.description, coalesce(d.queue, 'default') as queue, d.payload_schema, d.result_schema,
-  d.registered_at, d.updated_at
+  d.registered_at, d.updated_at, p.paused_at, p.paused_by, p.reason as pause_reason,
+  legwork.describe_limits('task', t.identifier) as limits,
+  (select to_jsonb(r) - array['scope', 'name', 'is_declared'] from legwork.retry_policy(t.identifier, coalesce(d.queue, 'default')) r) as retry
 from graphile_worker._private_tasks t
-left join legwork.task_definitions d on d.name = t.identifier;
+left join legwork.task_definitions d on d.name = t.identifier
+left join legwork.pauses p on p.scope = 'task' and p.name = t.identifier;
 comment on view legwork.tasks is 'Every task that a worker has announced or that a job was made for.';
 comment on column legwork.tasks.name is E'@notNull\nThe task''s name.';
 comment on column legwork.tasks.description is 'What it does, in its author''s words.';
@@ -111,3 +125,63 @@ comment on column legwork.tasks.payload_schema is 'JSON Schema of its payload; n
 comment on column legwork.tasks.result_schema is 'JSON Schema of its result; null when it is not described.';
 comment on column legwork.tasks.registered_at is 'When a Legwork worker first told of it; null when none has.';
 comment on column legwork.tasks.updated_at is 'When a Legwork worker last told something new of it.';
+comment on column legwork.tasks.paused_at is 'Since when it is paused; null when it is not. Its queue, or everything, may be paused too.';
+comment on column legwork.tasks.paused_by is 'Who paused it.';
+comment on column legwork.tasks.pause_reason is 'Why.';
+comment on column legwork.tasks.limits is 'Its limits, as an array of {kind, max, per, key}; those of its queue come on top. Null for none.';
+comment on column legwork.tasks.retry is 'How its jobs are retried; null for graphile-worker''s default.';
+
+create view legwork.queues as
+select
+  q.name, p.paused_at, p.paused_by, p.reason as pause_reason, legwork.describe_limits('queue', q.name) as limits,
+  coalesce(c.running, 0) as running, coalesce(c.pending, 0) as pending, coalesce(c.blocked, 0) as blocked,
+  coalesce(c.paused, 0) as paused, coalesce(c.later, 0) as later, c.oldest
+from unnest(legwork.known_queues()) as q (name)
+left join legwork.pauses p on p.scope = 'queue' and p.name = q.name
+left join (
+  select
+    coalesce(d.queue, 'default') as queue,
+    count(*) filter (where j.locked_at is not null) as running,
+    count(*) filter (where j.locked_at is null and j.run_at <= now()) as pending,
+    count(*) filter (where w.job_id is not null and w.held is null) as blocked,
+    count(*) filter (where w.held = 'paused') as paused,
+    count(*) filter (where j.locked_at is null and coalesce(w.held = 'run_at', j.run_at > now())) as later,
+    min(coalesce(w.run_at, j.run_at)) filter (where j.locked_at is null and coalesce(w.run_at, j.run_at) <= now()) as oldest
+  from graphile_worker._private_jobs j
+  left join graphile_worker._private_tasks t on t.id = j.task_id
+  left join legwork.task_definitions d on d.name = t.identifier
+  left join legwork.waiting_jobs w on w.job_id = j.id and j.run_at = 'infinity'
+  where j.locked_at is not null or j.attempts < j.max_attempts
+  group by 1
+) c on c.queue = q.name;
+comment on view legwork.queues is 'Every queue, with what waits and runs in it now. Counts the live jobs: takes as long as there are many of them.';
+comment on column legwork.queues.name is E'@notNull\nThe queue''s name.';
+comment on column legwork.queues.paused_at is 'Since when it is paused; null when it is not. Everything may be stopped all the same.';
+comment on column legwork.queues.paused_by is 'Who paused it.';
+comment on column legwork.queues.pause_reason is 'Why.';
+comment on column legwork.queues.limits is 'Its limits, as an array of {kind, max, per, key}. Null for none.';
+comment on column legwork.queues.running is E'@notNull\nJobs that run.';
+comment on column legwork.queues.pending is E'@notNull\nJobs that may start now.';
+comment on column legwork.queues.blocked is E'@notNull\nJobs that wait for a limit.';
+comment on column legwork.queues.paused is E'@notNull\nJobs that wait for the end of a pause.';
+comment on column legwork.queues.later is E'@notNull\nJobs whose time, or next attempt, is ahead.';
+comment on column legwork.queues.oldest is 'Since when the job that has waited longest could have started, but for limits and pauses. Null when none waits.';
+
+create view legwork.failed_groups as
+select
+  f.fingerprint, f.task, f.queue, count(*) as jobs, min(f.finished_at) as first_at, max(f.finished_at) as last_at,
+  (array_agg(f.id order by f.id desc))[1] as last_id, (array_agg(f.error order by f.id desc))[1] as last_error
+from legwork.finished_jobs f
+where f.state = 'failed'
+  and exists (select from graphile_worker._private_jobs j where j.id = f.id and j.locked_at is null and j.attempts >= j.max_attempts)
+group by f.fingerprint, f.task, f.queue;
+comment on view legwork.failed_groups is
+  'Failed jobs that can be retried, grouped by what went wrong: same task, same error but for values, ids and numbers. legwork.retry_jobs and discard_jobs take a fingerprint.';
+comment on column legwork.failed_groups.fingerprint is 'Names the group.';
+comment on column legwork.failed_groups.task is E'@notNull\nThe task.';
+comment on column legwork.failed_groups.queue is E'@notNull\nIts queue.';
+comment on column legwork.failed_groups.jobs is E'@notNull\nHow many there are.';
+comment on column legwork.failed_groups.first_at is E'@notNull\nWhen the first one failed.';
+comment on column legwork.failed_groups.last_at is E'@notNull\nWhen the last one failed.';
+comment on column legwork.failed_groups.last_id is E'@notNull\nThe last one.';
+comment on column legwork.failed_groups.last_error is 'Its error.';

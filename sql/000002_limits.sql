@@ -1,0 +1,502 @@
+-- Limits and pauses: which jobs may start now. Decided by the database, so that it holds for every worker.
+--
+-- A job whose queue or task is paused or limited goes to the waiting room as it is made: graphile-worker's row gets the run_at
+-- 'infinity', which no worker fetches and which leaves job keys working, and legwork.waiting_jobs keeps its true run_at. A job
+-- passes every gate of its limits (a limit and a key) by taking a slot at each. A slot belongs to the job and not to a worker,
+-- so no crash can leak one.
+--
+-- Why limits are exact: slots are given in legwork.admit_waiting() only, under one advisory lock (legwork.admission_lock()),
+-- by a statement that begins after the lock was got and so sees every slot that was ever given. Giving slots back needs no lock: not
+-- seeing it yet only means waiting a moment longer.
+-- Why nobody waits for long: the lock is taken at the end of a transaction, by a deferred trigger, never in its middle; who holds
+-- it steps over rows that others have locked. So a transaction that stays open for an hour holds up nobody.
+-- Why nothing is forgotten: whatever may let a job start (a slot given back, a new job, a changed rule) leaves a row in
+-- legwork.wakeups in its own transaction, which goes only when it has been looked at. legwork.tick() looks again.
+-- Locks: SHARE ROW EXCLUSIVE on graphile_worker._private_jobs while the triggers are made.
+
+create table legwork.limits (
+  id integer generated always as identity primary key,
+  scope text not null check (scope in ('queue', 'task')),
+  name text not null,
+  kind text not null check (kind in ('concurrency', 'rate')),
+  key text[] not null default '{}',
+  max_count integer check (max_count >= 1),
+  per interval check (per > interval '0'),
+  declared_max integer,
+  declared_per interval,
+  is_overridden boolean not null default false,
+  unique (scope, name, kind, key)
+);
+comment on table legwork.limits is 'Concurrency and rate limits of queues and tasks. Change them with limit_concurrency, limit_rate and drop_limit.';
+comment on column legwork.limits.id is 'Names the limit''s gates.';
+comment on column legwork.limits.scope is 'queue or task: what is limited.';
+comment on column legwork.limits.name is 'The queue or the task.';
+comment on column legwork.limits.kind is 'concurrency: jobs that run at a time; rate: jobs that start within any span of the length per.';
+comment on column legwork.limits.key is 'Where in the payload the key is; each key has the limit for itself. Empty: one limit for all.';
+comment on column legwork.limits.max_count is 'How many; null when somebody has lifted a limit that the task''s definition declares.';
+comment on column legwork.limits.per is 'The length of a rate limit''s window; null for concurrency.';
+comment on column legwork.limits.declared_max is 'What the task''s definition says; null when the limit was made by hand.';
+comment on column legwork.limits.declared_per is 'What the task''s definition says of the window.';
+comment on column legwork.limits.is_overridden is 'Whether somebody has changed what the definition declares; starting workers leave such a limit alone.';
+alter table legwork.limits enable row level security;
+
+create table legwork.pauses (
+  scope text not null check (scope in ('all', 'queue', 'task')),
+  name text not null,
+  reason text,
+  paused_by text not null default session_user,
+  paused_at timestamptz not null default clock_timestamp(),
+  primary key (scope, name)
+);
+comment on table legwork.pauses is 'What is paused: queues, tasks, or everything. Change it with pause_queue, resume_queue and their like.';
+comment on column legwork.pauses.scope is 'all, queue or task.';
+comment on column legwork.pauses.name is 'The queue or the task; empty for all.';
+comment on column legwork.pauses.reason is 'Why, in the words of who paused it.';
+comment on column legwork.pauses.paused_by is 'Who paused it: the database role.';
+comment on column legwork.pauses.paused_at is 'Since when.';
+alter table legwork.pauses enable row level security;
+
+create table legwork.waiting_jobs (
+  job_id bigint primary key,
+  task_id integer not null,
+  lane uuid not null,
+  gates text[] not null,
+  priority smallint not null,
+  run_at timestamptz not null,
+  held text check (held in ('paused', 'run_at'))
+);
+comment on table legwork.waiting_jobs is 'The waiting room: jobs that may not start yet. In graphile-worker''s table their run_at is infinity.';
+comment on column legwork.waiting_jobs.job_id is 'The job.';
+comment on column legwork.waiting_jobs.task_id is 'graphile-worker''s id of its task.';
+comment on column legwork.waiting_jobs.lane is 'Jobs with the same gates and tenant stand in one line, by priority, run_at and id. Lines take turns.';
+comment on column legwork.waiting_jobs.gates is 'The gates it has to pass, each a limit and a key: 7:acme.';
+comment on column legwork.waiting_jobs.priority is 'As the job''s.';
+comment on column legwork.waiting_jobs.run_at is 'When it may start at the earliest.';
+comment on column legwork.waiting_jobs.held is 'Why it does not even stand in line: paused, or run_at is ahead. Null while it stands in line.';
+alter table legwork.waiting_jobs enable row level security;
+create index waiting_jobs_lane on legwork.waiting_jobs (lane, priority, run_at, job_id) where held is null;
+create index waiting_jobs_due on legwork.waiting_jobs (run_at) where held = 'run_at';
+
+create table legwork.slots (
+  gate text not null,
+  job_id bigint not null,
+  per interval,
+  free_at timestamptz
+);
+comment on table legwork.slots is 'Who has passed which gate: a row per job and gate, from when it may start until another may in its place.';
+comment on column legwork.slots.gate is 'The gate.';
+comment on column legwork.slots.job_id is 'The job.';
+comment on column legwork.slots.per is 'The window of a rate limit; null for concurrency, whose slots go when the attempt ends.';
+comment on column legwork.slots.free_at is 'When a rate limit''s slot becomes free: a window after its job is known to have started. Null until then.';
+alter table legwork.slots enable row level security;
+create index slots_gate on legwork.slots (gate);
+create index slots_job_id on legwork.slots (job_id);
+
+create table legwork.lanes (
+  lane uuid primary key,
+  gates text[] not null,
+  waits_at text not null,
+  turn bigint not null
+);
+comment on table legwork.lanes is 'Lines of waiting jobs, each noted at one gate that was full when it was looked at last.';
+comment on column legwork.lanes.lane is 'As in legwork.waiting_jobs.';
+comment on column legwork.lanes.gates is 'The gates its jobs have to pass.';
+comment on column legwork.lanes.waits_at is 'The gate whose next free slot lets it move.';
+comment on column legwork.lanes.turn is 'Lines at a gate take turns, smallest first.';
+alter table legwork.lanes enable row level security;
+create index lanes_waits_at on legwork.lanes (waits_at, turn);
+create sequence legwork.lane_turns;
+comment on sequence legwork.lane_turns is 'The turns of legwork.lanes.';
+
+create table legwork.wakeups (
+  id bigint generated always as identity primary key,
+  gate text,
+  lane uuid,
+  gates text[],
+  at_commit text check (at_commit in ('wait', 'try'))
+);
+comment on table legwork.wakeups is 'What may let a job start and has not been looked at: a gate with a free slot, or a line with a new job.';
+comment on column legwork.wakeups.id is 'In the order they came.';
+comment on column legwork.wakeups.gate is 'The gate that may have room.';
+comment on column legwork.wakeups.lane is 'The line that may move.';
+comment on column legwork.wakeups.gates is 'The gates of that line.';
+comment on column legwork.wakeups.at_commit is 'Has it looked at when its transaction commits: wait for the lock, or only try. Null: with another row of the transaction.';
+alter table legwork.wakeups enable row level security;
+
+create table legwork.gate_alarms (
+  gate text primary key,
+  ring_at timestamptz not null
+);
+comment on table legwork.gate_alarms is 'When to look at a gate again because a rate limit''s slot becomes free by itself.';
+comment on column legwork.gate_alarms.gate is 'The gate.';
+comment on column legwork.gate_alarms.ring_at is 'When.';
+alter table legwork.gate_alarms enable row level security;
+create index gate_alarms_ring_at on legwork.gate_alarms (ring_at);
+
+create function legwork.admission_lock() returns bigint
+language sql immutable parallel safe
+-- The bytes of "legwork", so that nobody else hits it by chance.
+return x'6c6567776f726b'::bigint;
+comment on function legwork.admission_lock() is 'The key of the advisory lock under which slots are given.';
+
+create function legwork.gate(limit_id integer, key text[], payload json) returns text
+language sql immutable parallel safe
+return limit_id || ':' || case
+  when key = '{}' then ''
+  when length(payload #>> key) > 200 then md5(payload #>> key)
+  else coalesce(payload #>> key, '')
+end;
+comment on function legwork.gate(integer, text[], json) is
+  'The gate of a limit that a payload has to pass: 7:acme. A value of more than 200 characters counts by its hash; a payload that has no value there, by the empty one.';
+
+create function legwork.lane(gates text[], tenant text) returns uuid
+language sql immutable parallel safe
+return md5(gates::text || coalesce(' ' || tenant, ''))::uuid;
+comment on function legwork.lane(text[], text) is 'The line in which jobs of these gates and this tenant stand.';
+
+create view legwork.task_rules as
+select
+  t.id as task_id, t.identifier as task, coalesce(d.queue, 'default') as queue,
+  exists (
+    select from legwork.pauses p
+    where p.scope = 'all' or (p.scope = 'queue' and p.name = coalesce(d.queue, 'default')) or (p.scope = 'task' and p.name = t.identifier)
+  ) as is_paused,
+  array(
+    select l.id from legwork.limits l
+    where l.max_count is not null
+      and (l.scope = 'queue' and l.name = coalesce(d.queue, 'default') or l.scope = 'task' and l.name = t.identifier)
+    order by l.id
+  ) as limits
+from graphile_worker._private_tasks t
+left join legwork.task_definitions d on d.name = t.identifier;
+comment on view legwork.task_rules is 'For every task its queue, whether it is paused and the limits that it has to keep.';
+comment on column legwork.task_rules.task_id is 'graphile-worker''s id of the task.';
+comment on column legwork.task_rules.task is 'The task.';
+comment on column legwork.task_rules.queue is 'Its queue.';
+comment on column legwork.task_rules.is_paused is 'Whether it, its queue or everything is paused.';
+comment on column legwork.task_rules.limits is 'The limits its jobs have to keep, its queue''s among them.';
+
+create function legwork.has_rules() returns boolean
+language sql stable
+return exists (select from legwork.limits) or exists (select from legwork.pauses);
+comment on function legwork.has_rules() is 'Whether anything at all is limited or paused. Where nothing is, nothing of this costs anything.';
+
+create function legwork.make_wait(job_ids bigint[], at_commit text default 'try') returns integer
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  v_count integer;
+begin
+  with rules as materialized (
+    select r.* from legwork.task_rules r where r.is_paused or r.limits <> '{}'
+  ), entering as materialized (
+    select
+      j.id, j.task_id, j.priority, j.run_at, r.is_paused,
+      array(select legwork.gate(l.id, l.key, j.payload) from legwork.limits l where l.id = any (r.limits) order by l.id) as gates,
+      case when j.flags is not null then legwork.flag_value(j.flags, 'tenant') end as tenant
+    from graphile_worker._private_jobs j
+    join rules r on r.task_id = j.task_id
+    where j.id = any (job_ids) and j.locked_at is null and j.attempts < j.max_attempts
+  ), waiting as (
+    insert into legwork.waiting_jobs as w (job_id, task_id, lane, gates, priority, run_at, held)
+    select e.id, e.task_id, legwork.lane(e.gates, e.tenant), e.gates, e.priority, e.run_at,
+      case when e.is_paused then 'paused' when e.run_at > clock_timestamp() then 'run_at' end
+    from entering e
+    on conflict (job_id) do update set
+      task_id = excluded.task_id, lane = excluded.lane, gates = excluded.gates, priority = excluded.priority,
+      -- A job whose run_at is preserved has infinity there; here is the true one.
+      run_at = case when excluded.run_at = 'infinity' then w.run_at else excluded.run_at end,
+      held = case
+        when excluded.held = 'paused' then 'paused'
+        when case when excluded.run_at = 'infinity' then w.run_at else excluded.run_at end > clock_timestamp() then 'run_at'
+      end
+    returning w.job_id, w.lane, w.gates, w.held
+  ), put_aside as (
+    update graphile_worker._private_jobs j set run_at = 'infinity'
+    from waiting w where j.id = w.job_id and j.run_at <> 'infinity'
+  ), unused as (
+    -- What it had been given and has not used. A rate limit's slot that was used stays until its time.
+    delete from legwork.slots s using waiting w where s.job_id = w.job_id and (s.per is null or s.free_at is null)
+    returning s.gate
+  ), news as (
+    select null::text as gate, w.lane, w.gates from waiting w where w.held is null group by w.lane, w.gates
+    union all
+    select distinct u.gate, null::uuid, null::text[] from unused u
+  ), woken as (
+    insert into legwork.wakeups (gate, lane, gates, at_commit)
+    select n.gate, n.lane, n.gates, case when row_number() over () = 1 then make_wait.at_commit end from news n
+  )
+  select count(*) into v_count from waiting;
+  return v_count;
+end $$;
+comment on function legwork.make_wait(bigint[], text) is
+  'Sends those of these jobs that a rule concerns to the waiting room, from where they are let go at once if there is room. Returns how many went.';
+
+create function legwork.rooms(gates text[], at timestamptz) returns table (gate text, room integer)
+language sql stable
+as $$
+  select g.gate, coalesce((select l.max_count from legwork.limits l where l.id = split_part(g.gate, ':', 1)::integer), 1000000) - (
+    select count(*)::integer from legwork.slots s where s.gate = g.gate and (s.free_at is null or s.free_at > at))
+  from unnest(gates) as g (gate)
+$$;
+comment on function legwork.rooms(text[], timestamptz) is 'How many more jobs may pass each gate now; below zero after a limit was lowered.';
+
+create function legwork.admit_waiting(at_most integer default 1000) returns integer
+language plpgsql volatile security definer
+-- The tables are small and change all the time, so that statistics say little: always by index.
+set search_path = pg_catalog, pg_temp set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_lanes uuid[];
+  v_freed text[];
+  v_looked uuid[];
+  v_served uuid[];
+  v_granted integer;
+  v_total integer := 0;
+  v_full text[];
+begin
+  with taken as (
+    delete from legwork.wakeups w
+    where w.id = any (array(select x.id from legwork.wakeups x order by x.id limit at_most))
+    returning w.gate, w.lane, w.gates
+  ), arrived as (
+    insert into legwork.lanes (lane, gates, waits_at, turn)
+    select t.lane, t.gates, t.gates[1], nextval('legwork.lane_turns')
+    from (select distinct on (t.lane) t.lane, t.gates from taken t where t.lane is not null and t.gates <> '{}') t
+    on conflict (lane) do nothing
+  )
+  select coalesce(array_agg(distinct t.lane) filter (where t.lane is not null), '{}'),
+    coalesce(array_agg(distinct t.gate) filter (where t.gate is not null), '{}')
+  into v_lanes, v_freed
+  from taken t;
+  if v_lanes = '{}' and v_freed = '{}' then
+    return 0;
+  end if;
+  delete from legwork.slots s where s.gate = any (v_freed) and s.free_at <= v_now;
+
+  -- In rounds, because a line that turns out to wait at another gate leaves room for the next one. What is left after the last
+  -- round is looked at again.
+  for v_round in 1..20 loop
+    -- Triggers let these changes pass: see _legwork_readmit.
+    perform set_config('legwork.admitting', 'on', true);
+    with candidates as materialized (
+      select l.lane, l.gates, l.turn from legwork.lanes l where l.lane = any (v_lanes)
+      union
+      select l.lane, l.gates, l.turn
+      from legwork.rooms(v_freed, v_now) r
+      cross join lateral (
+        select x.lane, x.gates, x.turn from legwork.lanes x where x.waits_at = r.gate order by x.turn limit greatest(r.room, 0)
+      ) l
+    ), rooms as materialized (
+      select r.gate, r.room
+      from legwork.rooms(array(select distinct g from candidates c, unnest(c.gates) g), v_now) r
+    ), heads as materialized (
+      -- Who is locked, by a transaction that changes or removes the job, is passed over: that transaction wakes us again.
+      select c.lane, c.gates, c.turn, h.job_id, h.run_at, h.place
+      from (
+        select c.lane, c.gates, c.turn, (select min(r.room) from rooms r where r.gate = any (c.gates)) as room,
+          count(*) over () as lines
+        from candidates c
+      ) c
+      cross join lateral (
+        select x.job_id, x.run_at, row_number() over () as place
+        from (
+          select w.job_id, w.run_at
+          from legwork.waiting_jobs w
+          join graphile_worker._private_jobs j on j.id = w.job_id
+          where w.lane = c.lane and w.held is null and j.locked_at is null
+          order by w.priority, w.run_at, w.job_id
+          limit case when c.room > 0 then greatest(1, c.room / c.lines) else 0 end
+          for update of w, j skip locked
+        ) x
+      ) h
+    ), ranks as (
+      -- Lines take turns: first everybody's first, then everybody's second. Whoever is within the room of each gate may go.
+      select h.job_id,
+        row_number() over (partition by g.gate order by h.place, h.turn) <= r.room as fits
+      from heads h
+      cross join lateral unnest(h.gates) as g (gate)
+      join rooms r on r.gate = g.gate
+    ), granted as materialized (
+      select h.job_id, h.lane, h.gates, h.run_at
+      from heads h
+      where h.job_id in (select r.job_id from ranks r group by r.job_id having bool_and(r.fits))
+    ), gone as (
+      delete from legwork.waiting_jobs w using granted g where w.job_id = g.job_id
+    ), given as (
+      insert into legwork.slots (gate, job_id, per)
+      select x.gate, g.job_id, l.per
+      from granted g
+      cross join lateral unnest(g.gates) as x (gate)
+      left join legwork.limits l on l.id = split_part(x.gate, ':', 1)::integer
+    ), started as (
+      update graphile_worker._private_jobs j set run_at = g.run_at from granted g where j.id = g.job_id
+    )
+    select array(select c.lane from candidates c), array(select distinct g.lane from granted g), (select count(*) from granted)
+    into v_looked, v_served, v_granted;
+    perform set_config('legwork.admitting', '', true);
+    v_total := v_total + v_granted;
+
+    -- Each line that was looked at is noted at a gate that is full; one without a job goes; one that has been served goes to the
+    -- end of those that wait with it.
+    with looked as (
+      select l.lane, l.gates, l.waits_at,
+        exists (select from legwork.waiting_jobs w where w.lane = l.lane and w.held is null) as has_jobs
+      from legwork.lanes l where l.lane = any (v_looked)
+    ), rooms as materialized (
+      select r.gate, r.room
+      from legwork.rooms(array(select distinct g from looked k, unnest(k.gates) g where k.has_jobs), v_now) r
+    ), placed as materialized (
+      select k.lane, k.waits_at, k.has_jobs,
+        (select g.gate from unnest(k.gates) with ordinality as g (gate, n) join rooms r on r.gate = g.gate
+         where r.room <= 0 order by g.n limit 1) as full_gate
+      from looked k
+    ), emptied as (
+      delete from legwork.lanes l using placed p where l.lane = p.lane and not p.has_jobs
+    ), moved as (
+      update legwork.lanes l set waits_at = coalesce(p.full_gate, l.waits_at),
+        turn = case when l.lane = any (v_served) then nextval('legwork.lane_turns') else l.turn end
+      from placed p
+      where l.lane = p.lane and p.has_jobs
+        and (p.full_gate is distinct from p.waits_at
+          or l.lane = any (v_served) and exists (
+            select from legwork.lanes o where o.waits_at = p.waits_at and o.lane <> p.lane))
+    )
+    select coalesce(array_agg(p.lane) filter (where p.has_jobs and p.full_gate is null), '{}'),
+      array_agg(distinct p.full_gate) filter (where p.full_gate is not null)
+    into v_lanes, v_full
+    from placed p;
+    v_freed := v_freed || v_full;
+    exit when v_granted = 0;
+  end loop;
+
+  -- A rate limit's gate opens by itself.
+  insert into legwork.gate_alarms as a (gate, ring_at)
+  select g.gate, min(s.free_at)
+  from (select distinct unnest(v_freed) as gate) g
+  join legwork.limits l on l.id = split_part(g.gate, ':', 1)::integer and l.kind = 'rate'
+  join legwork.slots s on s.gate = g.gate and s.free_at is not null
+  where exists (select from legwork.lanes x where x.waits_at = g.gate)
+  group by g.gate
+  on conflict (gate) do update set ring_at = excluded.ring_at;
+  -- A line that could move and did not, because of others' locks or because the rounds were used up.
+  insert into legwork.wakeups (lane, gates) select l.lane, l.gates from legwork.lanes l where l.lane = any (v_lanes);
+  -- Likewise a gate with room where more lines wait than were looked at.
+  insert into legwork.wakeups (gate)
+  select r.gate from legwork.rooms(array(select distinct unnest(v_freed)), v_now) r
+  where r.room > 0 and exists (select from legwork.lanes l where l.waits_at = r.gate);
+  if v_total > 0 then
+    perform legwork.wake_workers(v_total);
+  end if;
+  return v_total;
+end $$;
+comment on function legwork.admit_waiting(integer) is
+  'Lets waiting jobs start where there is room, as told by at most that many wakeups. Its caller must hold the advisory lock '
+  'legwork.admission_lock() in a transaction that reads committed rows. Returns how many jobs may start now.';
+revoke execute on function legwork.admit_waiting(integer) from public;
+
+create function legwork.tg_wakeups__look() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  -- A snapshot from before the lock would miss slots. Workers come and do it.
+  if current_setting('transaction_isolation') = 'read committed' then
+    if new.at_commit = 'wait' then
+      perform pg_advisory_xact_lock(legwork.admission_lock());
+      perform legwork.admit_waiting();
+    elsif pg_try_advisory_xact_lock(legwork.admission_lock()) then
+      -- Whoever enqueues does not do the work of all the others.
+      perform legwork.admit_waiting(100);
+    end if;
+  end if;
+  if exists (select from legwork.wakeups) then
+    perform pg_notify('legwork', '{"wakeups":true}');
+  end if;
+  return null;
+end $$;
+comment on function legwork.tg_wakeups__look() is 'At the end of a transaction that may let jobs start: lets them, or tells a worker to.';
+revoke execute on function legwork.tg_wakeups__look() from public;
+
+create constraint trigger _legwork_look after insert on legwork.wakeups
+  deferrable initially deferred for each row when (new.at_commit is not null) execute function legwork.tg_wakeups__look();
+
+create function legwork.tg_jobs__admit() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_ids bigint[];
+begin
+  if not legwork.has_rules() then
+    return null;
+  end if;
+  select array_agg(f.id) into v_ids
+  from fresh f
+  where f.task_id in (select r.task_id from legwork.task_rules r where r.is_paused or r.limits <> '{}');
+  if v_ids is not null then
+    perform legwork.make_wait(v_ids);
+  end if;
+  return null;
+end $$;
+comment on function legwork.tg_jobs__admit() is 'Sends new jobs whose task is limited or paused to the waiting room.';
+
+create function legwork.rate_margin() returns interval
+language sql immutable parallel safe
+return interval '10 milliseconds';
+comment on function legwork.rate_margin() is 'Added to every window of a rate limit, because a worker knows the database''s clock only to some milliseconds.';
+
+create function legwork.release_slots(job_ids bigint[], starts timestamptz[]) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+begin
+  with jobs as materialized (
+    select j.id, j.started_at from unnest(job_ids, starts) as j (id, started_at)
+  ), ended as (
+    delete from legwork.slots s using jobs j where s.job_id = j.id and s.per is null returning s.gate
+  ), used as (
+    update legwork.slots s set free_at = coalesce(j.started_at, clock_timestamp()) + s.per + legwork.rate_margin()
+    from jobs j where s.job_id = j.id and s.per is not null and s.free_at is null
+    returning s.gate
+  ), gates as (
+    select e.gate from ended e union select u.gate from used u
+  )
+  insert into legwork.wakeups (gate, at_commit)
+  select g.gate, case when row_number() over () = 1 then 'wait' end from gates g;
+end $$;
+comment on function legwork.release_slots(bigint[], timestamptz[]) is
+  'Gives back what jobs whose attempt has ended were given: at once for concurrency; for a rate when a window has passed since '
+  'the attempt started, which counts as now where it is not known.';
+
+create function legwork.tg_jobs__readmit() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_waiting legwork.waiting_jobs;
+begin
+  if not legwork.has_rules() then
+    return null;
+  end if;
+  if legwork.make_wait(array[new.id]) = 0 then
+    -- No rule concerns it now: it may have been replaced by a job of another task.
+    delete from legwork.waiting_jobs w where w.job_id = new.id returning * into v_waiting;
+    if v_waiting.job_id is not null and new.run_at = 'infinity' and new.locked_at is null then
+      update graphile_worker._private_jobs j set run_at = v_waiting.run_at where j.id = new.id;
+    end if;
+    perform legwork.release_slots(array[new.id], array[null::timestamptz]);
+  end if;
+  return null;
+end $$;
+comment on function legwork.tg_jobs__readmit() is
+  'Sends a job that was replaced, rescheduled or given back unfinished to the waiting room again, because it may have other gates, another time or be paused now.';
+
+revoke execute on function legwork.tg_jobs__admit(), legwork.tg_jobs__readmit() from public;
+create trigger _legwork_admit after insert on graphile_worker._private_jobs
+  referencing new table as fresh for each statement execute function legwork.tg_jobs__admit();
+-- Fetching, completing and failing pass by. What admit_waiting and make_wait do themselves passes by too: the one says so in a
+-- setting, the other sets infinity.
+create trigger _legwork_readmit after update on graphile_worker._private_jobs
+  for each row when (
+    new.locked_at is null and new.attempts < new.max_attempts
+    and (
+      old.locked_at is not null and new.attempts < old.attempts
+      or old.locked_at is null and (
+        new.revision <> old.revision or new.priority <> old.priority
+        or (new.run_at <> old.run_at and new.run_at <> 'infinity')
+      )
+    )
+    and coalesce(current_setting('legwork.admitting', true), '') <> 'on'
+  ) execute function legwork.tg_jobs__readmit();

@@ -1,0 +1,189 @@
+-- Cancelling, retrying and discarding jobs, one or all that match.
+
+create table legwork.cancellations (
+  job_id bigint primary key,
+  reason text not null,
+  cancelled_by text not null default session_user,
+  cancelled_at timestamptz not null default clock_timestamp()
+);
+comment on table legwork.cancellations is 'Jobs that were cancelled while they ran: their worker is told, and what then fails is not retried.';
+comment on column legwork.cancellations.job_id is 'The job.';
+comment on column legwork.cancellations.reason is 'What its history will say.';
+comment on column legwork.cancellations.cancelled_by is 'Who cancelled it: the database role.';
+comment on column legwork.cancellations.cancelled_at is 'When.';
+alter table legwork.cancellations enable row level security;
+
+create function legwork.assert_job(job_id bigint) returns legwork.job_state
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  v_state legwork.job_state;
+begin
+  select j.state into v_state from legwork.jobs j where j.id = assert_job.job_id;
+  if v_state is null then
+    raise exception 'There is no job %.', coalesce(job_id::text, 'null') using
+      errcode = 'LW404', hint = 'Finished jobs are kept for the setting history_retention.';
+  end if;
+  return v_state;
+end $$;
+comment on function legwork.assert_job(bigint) is 'A job''s state. Raises LW404 for an unknown job.';
+
+create function legwork.cancel_job(job_id bigint, reason text default null) returns legwork.job_state
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_job graphile_worker._private_jobs;
+  v_state legwork.job_state;
+  v_reason text := 'Cancelled by ' || session_user || coalesce(': ' || nullif(reason, ''), '.');
+begin
+  -- The row's lock decides between this and a worker that is just fetching it.
+  select * into v_job from graphile_worker._private_jobs j where j.id = cancel_job.job_id for update;
+  if v_job.id is null or (v_job.locked_at is null and v_job.attempts >= v_job.max_attempts) then
+    v_state := legwork.assert_job(job_id);
+    if v_state = 'cancelled' then
+      return v_state;
+    end if;
+    raise exception 'Job % has already ended: it is %.', job_id, v_state using
+      errcode = 'LW409',
+      hint = case when v_state = 'failed' then 'legwork.discard_job throws a failed job away.' else 'What has ended stays as it is.' end;
+  end if;
+  if v_job.locked_at is null then
+    perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', v_reason, true);
+    delete from graphile_worker._private_jobs j where j.id = cancel_job.job_id;
+    perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
+    return 'cancelled';
+  end if;
+  insert into legwork.cancellations (job_id, reason) values (cancel_job.job_id, v_reason) on conflict do nothing;
+  -- Its worker aborts the job's signal. A worker that does not hear this reads it with its next beat.
+  perform pg_notify('legwork', json_build_object('cancelled', job_id::text)::text);
+  return 'running';
+end $$;
+comment on function legwork.cancel_job(bigint, text) is
+  'Cancels a job. One that waits never starts. One that runs is told to stop: its signal aborts within a second, and it is not retried; should it complete '
+  'all the same, it has completed. Returns cancelled, or running while its worker is being told. Raises LW404 for an unknown job and LW409 for one '
+  'that has ended.';
+
+create function legwork.retry_job(job_id bigint) returns legwork.job_state
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_job graphile_worker._private_jobs;
+  v_state legwork.job_state;
+begin
+  select * into v_job from graphile_worker._private_jobs j where j.id = retry_job.job_id for update;
+  if v_job.id is null then
+    v_state := legwork.assert_job(job_id);
+    raise exception 'Job % cannot be retried: it is %.', job_id, v_state using
+      errcode = 'LW409', hint = 'Only failed jobs are kept for a retry. Enqueue it again.';
+  end if;
+  if v_job.locked_at is not null then
+    raise exception 'Job % cannot be retried: it is running.', job_id using errcode = 'LW409', hint = 'Wait for its end, or cancel it.';
+  end if;
+  update graphile_worker._private_jobs j
+  set attempts = case when j.attempts >= j.max_attempts then 0 else j.attempts end, run_at = now(), updated_at = now(),
+    revision = j.revision + 1
+  where j.id = retry_job.job_id;
+  perform legwork.wake_workers(1);
+  return legwork.assert_job(job_id);
+end $$;
+comment on function legwork.retry_job(bigint) is
+  'Lets a job start now: a failed one gets all its attempts again, one that waits for its time or its next attempt waits no more for that. Limits and '
+  'pauses still hold it back. Returns its state. Raises LW404 for an unknown job, LW409 for one that runs or has ended otherwise than failed.';
+
+create function legwork.discard_job(job_id bigint) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_state legwork.job_state;
+begin
+  delete from graphile_worker._private_jobs j
+  where j.id = discard_job.job_id and j.locked_at is null and j.attempts >= j.max_attempts;
+  if not found then
+    v_state := legwork.assert_job(job_id);
+    if v_state = 'failed' then
+      return;
+    end if;
+    raise exception 'Job % has not failed: it is %.', job_id, v_state using errcode = 'LW409', hint = 'legwork.cancel_job ends a job that has not ended.';
+  end if;
+end $$;
+comment on function legwork.discard_job(bigint) is
+  'Gives up a failed job: it cannot be retried any more and stays in the history as failed. Raises LW404 for an unknown job, LW409 for one that has not failed.';
+revoke execute on function legwork.cancel_job(bigint, text), legwork.retry_job(bigint), legwork.discard_job(bigint) from public;
+
+create function legwork.failed_jobs_like(filter jsonb) returns setof bigint
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  v_unknown text;
+begin
+  if filter is null or jsonb_typeof(filter) <> 'object' then
+    raise exception 'A filter is an object, not %.', coalesce(jsonb_typeof(filter), 'null') using
+      errcode = 'LW400', hint = 'For example {"task": "notify/email"}; {} is every failed job.';
+  end if;
+  select k into v_unknown from jsonb_object_keys(filter) k
+  where k <> all (array['ids', 'task', 'queue', 'tenant', 'fingerprint', 'error', 'failed_after', 'failed_before']) limit 1;
+  if v_unknown is not null then
+    raise exception 'A filter has no field ''%''.', v_unknown using errcode = 'LW400',
+      hint = 'Fields are ids, task, queue, tenant, fingerprint, error, failed_after and failed_before.';
+  end if;
+  if filter ->> 'task' is not null then
+    perform legwork.assert_task(filter ->> 'task');
+  end if;
+  if filter ->> 'queue' is not null then
+    perform legwork.assert_target('queue', filter ->> 'queue');
+  end if;
+  return query
+    select f.id
+    from legwork.finished_jobs f
+    where f.state = 'failed'
+      and (filter -> 'ids' is null or f.id in (select x::bigint from jsonb_array_elements_text(filter -> 'ids') x))
+      and (filter ->> 'task' is null or f.task = filter ->> 'task')
+      and (filter ->> 'queue' is null or f.queue = filter ->> 'queue')
+      and (filter ->> 'tenant' is null or f.tenant = filter ->> 'tenant')
+      and (filter ->> 'fingerprint' is null or f.fingerprint = filter ->> 'fingerprint')
+      and (filter ->> 'error' is null or strpos(lower(f.error), lower(filter ->> 'error')) > 0)
+      and (filter ->> 'failed_after' is null or f.finished_at >= (filter ->> 'failed_after')::timestamptz)
+      and (filter ->> 'failed_before' is null or f.finished_at < (filter ->> 'failed_before')::timestamptz)
+      -- Those that were discarded are in the history only.
+      and exists (select from graphile_worker._private_jobs j where j.id = f.id and j.locked_at is null and j.attempts >= j.max_attempts)
+    order by f.id;
+end $$;
+comment on function legwork.failed_jobs_like(jsonb) is
+  'The failed jobs that a filter names and that can be retried, oldest first: an object of ids, task, queue, tenant, fingerprint (see failed_groups), error (a part of the message), '
+  'failed_after, failed_before; all that are given must fit. Raises LW400 for a field that does not exist, LW404 for an unknown task or queue.';
+
+create function legwork.retry_jobs(filter jsonb, preview boolean default false, at_most integer default 10000) returns setof bigint
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_ids bigint[] := array(select x from legwork.failed_jobs_like(filter) x limit at_most);
+begin
+  if preview then
+    return query select unnest(v_ids);
+    return;
+  end if;
+  -- Whoever retries one of them at the same moment has its row; it is passed over.
+  v_ids := array(
+    select j.id from graphile_worker._private_jobs j
+    where j.id = any (v_ids) and j.locked_at is null and j.attempts >= j.max_attempts order by j.id for update skip locked);
+  update graphile_worker._private_jobs j set attempts = 0, run_at = now(), updated_at = now(), revision = j.revision + 1 where j.id = any (v_ids);
+  perform legwork.wake_workers(cardinality(v_ids));
+  return query select unnest(v_ids);
+end $$;
+comment on function legwork.retry_jobs(jsonb, boolean, integer) is
+  'Retries the failed jobs that a filter names, as retry_job does, at most 10,000 at a time, and returns their ids. With preview => true it only returns which ones it would retry. '
+  'The filter and its errors are those of failed_jobs_like.';
+
+create function legwork.discard_jobs(filter jsonb, preview boolean default false, at_most integer default 10000) returns setof bigint
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_ids bigint[] := array(select x from legwork.failed_jobs_like(filter) x limit at_most);
+begin
+  if preview then
+    return query select unnest(v_ids);
+    return;
+  end if;
+  return query
+    delete from graphile_worker._private_jobs j
+    where j.id = any (array(
+      select k.id from graphile_worker._private_jobs k
+      where k.id = any (v_ids) and k.locked_at is null and k.attempts >= k.max_attempts order by k.id for update skip locked))
+    returning j.id;
+end $$;
+comment on function legwork.discard_jobs(jsonb, boolean, integer) is
+  'Gives up the failed jobs that a filter names, as discard_job does; otherwise as retry_jobs.';
+revoke execute on function legwork.retry_jobs(jsonb, boolean, integer), legwork.discard_jobs(jsonb, boolean, integer) from public;

@@ -1,0 +1,140 @@
+import type { Pool } from "../db/pool.ts";
+import { toError } from "../errors.ts";
+import { type Listener, listen } from "../db/listen.ts";
+import type { Logger } from "../log.ts";
+
+/**
+ * How old this worker's knowledge of what is paused may be when it starts a job (ms). Together with the time a query takes it stays
+ * below the 300 ms after which nothing may start.
+ */
+const MAX_AGE_MS = 200;
+
+/** How often the event loop shows that it turns (ms). */
+const TURN_MS = 50;
+
+/** An attempt that runs in this process. */
+export interface Abortable {
+  abort(reason: Error): void;
+}
+
+/** Why a job's signal aborted: somebody cancelled the job. */
+class JobCancelled extends Error {
+  override readonly name = "JobCancelled";
+}
+
+/** Why a job's signal aborted: this worker may have been taken for dead, and the job may run elsewhere. */
+export class LeaseLost extends Error {
+  override readonly name = "LeaseLost";
+}
+
+/**
+ * What people decide while jobs run, as this worker knows it: what is paused and what was cancelled. It hears of both by
+ * notification; cancellations also come with every beat, and pauses are read again before a job starts whenever a notification may
+ * have been missed.
+ */
+export class Control {
+  /** The attempts that run in this process, by job. */
+  readonly running = new Map<string, Abortable>();
+  readonly #pool: Pool;
+  readonly #log: Logger;
+  readonly #listener: Listener;
+  readonly #turns: NodeJS.Timeout;
+  #paused: ReadonlySet<string> = new Set();
+  #knownAt = Number.NEGATIVE_INFINITY;
+  #lastTurn = performance.now();
+  /** Whether something may have changed since the last reading began. */
+  #isDirty = true;
+  #reading: Promise<void> | undefined;
+
+  /** `onWakeups` is called when jobs may be let go from the waiting room. */
+  constructor(databaseUrl: string, options: { pool: Pool; log: Logger; onWakeups: () => void }) {
+    this.#pool = options.pool;
+    this.#log = options.log;
+    // Notifications are read between timers and immediates: once an immediate runs, all that had arrived has been heard.
+    this.#turns = setInterval(() => setImmediate(() => (this.#lastTurn = performance.now())), TURN_MS);
+    this.#turns.unref();
+    this.#listener = listen(databaseUrl, "legwork", {
+      log: options.log,
+      onConnect: () => {
+        this.#isDirty = true;
+        this.#readSoon();
+        options.onWakeups();
+      },
+      onNotification: (payload) => {
+        const { rules, wakeups, cancelled } = parse(payload);
+        if (rules === true) {
+          this.#isDirty = true;
+          this.#readSoon();
+        }
+        if (rules === true || wakeups === true) options.onWakeups();
+        if (cancelled !== undefined) this.cancel([cancelled]);
+      },
+    });
+  }
+
+  /** Whether it can be said without asking that a task is not paused. The way of nearly every job. */
+  isFree(task: string): boolean {
+    return !this.#paused.has(task) && this.#isFresh();
+  }
+
+  /** Whether a task is paused, with certainty as of 200 ms ago. Rejects when the database does not answer. */
+  async isPaused(task: string): Promise<boolean> {
+    while (!this.#isFresh()) await this.#read();
+    return this.#paused.has(task);
+  }
+
+  cancel(jobIds: readonly string[]): void {
+    for (const id of jobIds) this.running.get(id)?.abort(new JobCancelled("The job was cancelled."));
+  }
+
+  /** Tells attempts that their jobs may be running elsewhere by now: these, or all. */
+  abandon(jobIds: Iterable<string> = this.running.keys()): void {
+    for (const id of jobIds) {
+      this.running.get(id)?.abort(new LeaseLost("This worker may have been taken for dead, and the job may run elsewhere."));
+    }
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#turns);
+    await this.#listener.stop();
+  }
+
+  #isFresh(): boolean {
+    if (this.#isDirty) return false;
+    const now = performance.now();
+    return now - this.#knownAt < MAX_AGE_MS || (this.#listener.isConnected && now - this.#lastTurn < MAX_AGE_MS);
+  }
+
+  /** Reads what is paused; whoever comes while it is being read waits for the same answer. */
+  async #read(): Promise<void> {
+    const read = async (): Promise<void> => {
+      const before = performance.now();
+      this.#isDirty = false;
+      try {
+        const { rows } = await this.#pool.query("select task from legwork.task_rules where is_paused");
+        this.#paused = new Set(rows.map((row) => row.task));
+        this.#knownAt = before;
+      } catch (error) {
+        this.#isDirty = true;
+        throw error;
+      }
+    };
+    this.#reading ??= read().finally(() => (this.#reading = undefined));
+    await this.#reading;
+  }
+
+  #readSoon(): void {
+    this.#read().catch((error: unknown) => {
+      this.#log.debug({ err: toError(error) }, "What is paused could not be read; it is read before the next job starts.");
+    });
+  }
+}
+
+function parse(payload: string): { rules?: boolean; wakeups?: boolean; cancelled?: string } {
+  try {
+    return JSON.parse(payload);
+  } catch {
+    // Anybody may notify.
+    return {};
+  }
+}
