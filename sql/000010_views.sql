@@ -145,7 +145,7 @@ left join (
     count(*) filter (where j.locked_at is null and j.run_at <= now()) as pending,
     count(*) filter (where w.job_id is not null and w.held is null) as blocked,
     count(*) filter (where w.held = 'paused') as paused,
-    count(*) filter (where j.locked_at is null and coalesce(w.held = 'run_at', j.run_at > now())) as later,
+    count(*) filter (where j.locked_at is null and case when w.job_id is not null then w.held = 'run_at' else j.run_at > now() end) as later,
     min(coalesce(w.run_at, j.run_at)) filter (where j.locked_at is null and coalesce(w.run_at, j.run_at) <= now()) as oldest
   from graphile_worker._private_jobs j
   left join graphile_worker._private_tasks t on t.id = j.task_id

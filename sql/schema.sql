@@ -442,7 +442,11 @@ create view legwork.queues as
             count(*) FILTER (WHERE j.locked_at IS NULL AND j.run_at <= now()) AS pending,
             count(*) FILTER (WHERE w.job_id IS NOT NULL AND w.held IS NULL) AS blocked,
             count(*) FILTER (WHERE w.held = 'paused'::text) AS paused,
-            count(*) FILTER (WHERE j.locked_at IS NULL AND COALESCE(w.held = 'run_at'::text, j.run_at > now())) AS later,
+            count(*) FILTER (WHERE j.locked_at IS NULL AND
+                CASE
+                    WHEN w.job_id IS NOT NULL THEN w.held = 'run_at'::text
+                    ELSE j.run_at > now()
+                END) AS later,
             min(COALESCE(w.run_at, j.run_at)) FILTER (WHERE j.locked_at IS NULL AND COALESCE(w.run_at, j.run_at) <= now()) AS oldest
            FROM graphile_worker._private_jobs j
              LEFT JOIN graphile_worker._private_tasks t ON t.id = j.task_id
@@ -1171,6 +1175,248 @@ AS $function$
   from jsonb_array_elements(changes) as change
   having count(*) > 0
 $function$
+
+CREATE OR REPLACE FUNCTION legwork.explain_gates(job_id bigint)
+ RETURNS TABLE(reason text, detail text, fix text)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select
+    case l.kind when 'rate' then 'rate_limit' else 'concurrency_limit' end,
+    format('%s of %s ''%s''%s is %s: %s.%s%s',
+      case l.kind when 'rate' then 'The rate limit' else 'The concurrency limit' end, l.scope, l.name,
+      case when l.key <> '{}' then format(' for %s = %s', array_to_string(l.key, '.'), coalesce(nullif(substr(g.gate, strpos(g.gate, ':') + 1), ''), 'nothing')) else '' end,
+      l.max_count || case when l.kind = 'rate' then ' per ' || l.per else '' end,
+      case l.kind when 'rate' then 'used up' else 'taken by ' || case when s.jobs = 1 then 'job ' else 'jobs ' end || s.some
+        || case when s.jobs > 5 then format(' and %s more', s.jobs - 5) else '' end end,
+      case when w.held is null then format(' It is number %s in its line.', (
+        select count(*) + 1 from legwork.waiting_jobs o
+        where o.lane = w.lane and o.held is null and (o.priority, o.run_at, o.job_id) < (w.priority, w.run_at, w.job_id))) end,
+      ' The next start is possible at ' || to_char(s.next_at, 'HH24:MI:SS') || '.'),
+    format('Wait, or raise the limit: select legwork.limit_%s(%s%s, %s => %L%s);', l.kind, 2 * l.max_count,
+      case when l.kind = 'rate' then format(', %L', l.per) else '' end, l.scope, l.name,
+      case when l.key <> '{}' then format(', key => %L', array_to_string(l.key, '.')) else '' end)
+  from legwork.waiting_jobs w
+  cross join lateral unnest(w.gates) with ordinality as g (gate, n)
+  join legwork.limits l on l.id = split_part(g.gate, ':', 1)::integer
+  cross join lateral (
+    select count(*) as jobs, min(x.free_at) as next_at,
+      array_to_string((array_agg(x.job_id order by x.job_id))[1:5], ', ') as some
+    from legwork.slots x where x.gate = g.gate and (x.free_at is null or x.free_at > clock_timestamp())
+  ) s
+  where w.job_id = explain_gates.job_id and s.jobs >= l.max_count
+  order by g.n
+$function$
+
+CREATE OR REPLACE FUNCTION legwork.explain_job(job_id bigint)
+ RETURNS TABLE("position" integer, reason text, detail text, fix text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_job graphile_worker._private_jobs;
+  v_seen record;
+  v_worker legwork.worker_processes;
+  v_waiting legwork.waiting_jobs;
+  v_holder bigint;
+begin
+  "position" := 1;
+  select j.* into v_seen from legwork.jobs j where j.id = explain_job.job_id;
+  if v_seen.id is null then
+    perform legwork.assert_job(job_id);
+  end if;
+  select * into v_job from graphile_worker._private_jobs j where j.id = explain_job.job_id;
+
+  if v_seen.finished_at is not null then
+    reason := v_seen.state;
+    detail := format('It has ended: %s at %s%s', v_seen.state, to_char(v_seen.finished_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+      coalesce(': ' || v_seen.error, '.'));
+    fix := case
+      when v_seen.state = 'failed' and v_job.id is not null then format('select legwork.retry_job(%s);', job_id)
+      when v_seen.state = 'failed' then 'It was discarded. Enqueue it again.'
+      when v_seen.state = 'completed' then 'Nothing is wrong.'
+      else 'Enqueue it again if it should run.'
+    end;
+    return next;
+    return;
+  end if;
+
+  if v_job.locked_at is not null then
+    select * into v_worker from legwork.worker_processes w where w.id = v_job.locked_by;
+    reason := 'running';
+    detail := format('It is running: attempt %s, since %s, on %s.', v_job.attempts, to_char(v_job.locked_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+      case when v_worker.id is not null then format('worker %s (%s, process %s)', v_worker.id, v_worker.host, v_worker.pid)
+        else format('%s, which is no Legwork worker that lives', v_job.locked_by) end);
+    fix := case when v_worker.id is not null then 'Nothing to do, or stop it: ' || format('select legwork.cancel_job(%s);', job_id)
+      else 'If that process is gone, its jobs are given back after four hours, or at once: ' || format('select legwork.give_back_jobs(%L);', v_job.locked_by) end;
+    return next;
+    if v_worker.id is not null and v_job.id <> all (v_worker.running) and v_job.locked_at < clock_timestamp() - interval '2 seconds' then
+      "position" := "position" + 1;
+      reason := 'fetched_ahead';
+      detail := format('The worker has fetched it ahead and is busy with %s others.', cardinality(v_worker.running));
+      fix := 'Wait, or make workers fetch fewer jobs ahead (LEGWORK_LOCAL_QUEUE_SIZE).';
+      return next;
+    end if;
+    if v_worker.seen_at < clock_timestamp() - legwork.worker_grace() then
+      "position" := "position" + 1;
+      reason := 'worker_silent';
+      detail := format('That worker has been silent since %s.', to_char(v_worker.seen_at, 'HH24:MI:SS'));
+      fix := 'Any living Legwork worker gives its jobs to others within seconds.';
+      return next;
+    end if;
+    if exists (select from legwork.cancellations c where c.job_id = explain_job.job_id) then
+      "position" := "position" + 1;
+      reason := 'cancelling';
+      detail := (select c.reason from legwork.cancellations c where c.job_id = explain_job.job_id) || ' Its task was told to stop.';
+      fix := 'Wait for the task to heed its signal; its timeout, if it has one, ends it otherwise.';
+      return next;
+    end if;
+    return;
+  end if;
+
+  for reason, detail, fix in select p.reason, p.detail, p.fix from legwork.explain_pauses(v_seen.queue, v_seen.task) p loop
+    return next;
+    "position" := "position" + 1;
+  end loop;
+
+  if v_seen.run_at > clock_timestamp() then
+    reason := case when v_job.attempts > 0 then 'retry_ahead' else 'run_at_ahead' end;
+    detail := format('%s %s (in %s)%s', case when v_job.attempts > 0 then format('Attempt %s failed; the next one is due at', v_job.attempts)
+        else 'It may start at' end,
+      to_char(v_seen.run_at, 'YYYY-MM-DD HH24:MI:SS TZ'), date_trunc('second', v_seen.run_at - clock_timestamp()),
+      case when v_job.attempts > 0 then ': ' || coalesce(v_seen.error, 'no message') else '.' end);
+    fix := format('Wait, or start it now: select legwork.retry_job(%s);', job_id);
+    return next;
+    "position" := "position" + 1;
+  end if;
+
+  if legwork.flag_value(v_job.flags, 'expires') ~ '^\d{1,15}$' then
+    if to_timestamp(legwork.flag_value(v_job.flags, 'expires')::double precision / 1000) <= clock_timestamp() then
+      reason := 'expired';
+      detail := format('It was not to start after %s.', to_char(to_timestamp(legwork.flag_value(v_job.flags, 'expires')::double precision / 1000), 'YYYY-MM-DD HH24:MI:SS TZ'));
+      fix := 'A living worker is about to end it as expired. Enqueue it again if it should run.';
+      return next;
+      "position" := "position" + 1;
+    end if;
+  end if;
+
+  for reason, detail, fix in select g.reason, g.detail, g.fix from legwork.explain_gates(job_id) g loop
+    return next;
+    "position" := "position" + 1;
+  end loop;
+  select * into v_waiting from legwork.waiting_jobs w where w.job_id = explain_job.job_id;
+  if v_waiting.held is null and v_waiting.job_id is not null and "position" = 1 then
+    reason := 'about_to_be_admitted';
+    detail := 'There is room for it, and it is the turn of its line or of another one.';
+    fix := 'A living Legwork worker lets it go within a second; or: select legwork.tick();';
+    return next;
+    "position" := "position" + 1;
+  end if;
+
+  if v_job.job_queue_id is not null then
+    select h.id into v_holder
+    from graphile_worker._private_job_queues q
+    left join graphile_worker._private_jobs h on h.job_queue_id = q.id and h.locked_at is not null
+    where q.id = v_job.job_queue_id and q.locked_at is not null
+    order by h.id limit 1;
+    if found then
+      reason := 'serial_key_taken';
+      detail := format('Jobs with its serial key ''%s'' run one at a time, and %s.', v_seen.serial_key,
+        coalesce('job ' || v_holder || ' runs now', 'a worker holds the key'));
+      fix := 'Wait for that job, or cancel it' || coalesce(': select legwork.cancel_job(' || v_holder || ');', '.');
+      return next;
+      "position" := "position" + 1;
+    end if;
+  end if;
+
+  if not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off' then
+    perform from graphile_worker._private_jobs j where j.id = explain_job.job_id for share skip locked;
+    if not found then
+      reason := 'row_locked';
+      detail := 'A transaction that is open has changed or locked the job''s row; workers pass it over until it ends.';
+      fix := 'Find it: select pid, state, xact_start, query from pg_stat_activity where xact_start is not null order by xact_start; then pg_terminate_backend(pid).';
+      return next;
+      "position" := "position" + 1;
+    end if;
+  end if;
+
+  for reason, detail, fix in select w.reason, w.detail, w.fix from legwork.explain_workers(v_job, v_seen.task) w loop
+    return next;
+    "position" := "position" + 1;
+  end loop;
+
+  if "position" = 1 then
+    reason := 'about_to_start';
+    detail := 'Nothing holds it back. Workers look for jobs at once when they are told, and every two seconds otherwise.';
+    fix := 'Wait a moment.';
+    return next;
+  end if;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.explain_pauses(queue text, task text)
+ RETURNS TABLE(reason text, detail text, fix text)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select
+    case p.scope when 'all' then 'everything_stopped' when 'queue' then 'queue_paused' else 'task_paused' end,
+    format('%s since %s by %s: %s',
+      case p.scope when 'all' then 'Everything is stopped' when 'queue' then format('Queue ''%s'' is paused', p.name)
+        else format('Task ''%s'' is paused', p.name) end,
+      to_char(p.paused_at, 'YYYY-MM-DD HH24:MI:SS TZ'), p.paused_by, coalesce(p.reason, 'no reason was given') || '.'),
+    case p.scope when 'all' then 'select legwork.resume_all();' when 'queue' then format('select legwork.resume_queue(%L);', p.name)
+      else format('select legwork.resume_task(%L);', p.name) end
+  from legwork.pauses p
+  where p.scope = 'all' or (p.scope = 'queue' and p.name = explain_pauses.queue) or (p.scope = 'task' and p.name = explain_pauses.task)
+  order by p.scope = 'all' desc, p.scope = 'queue' desc
+$function$
+
+CREATE OR REPLACE FUNCTION legwork.explain_workers(job graphile_worker._private_jobs, task text)
+ RETURNS TABLE(reason text, detail text, fix text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_alive integer;
+  v_able integer;
+  v_free integer;
+  v_ahead bigint;
+begin
+  select count(*), count(*) filter (where explain_workers.task = any (w.tasks)),
+    coalesce(sum(greatest(0, w.concurrency - cardinality(w.running))) filter (where explain_workers.task = any (w.tasks)), 0)
+  into v_alive, v_able, v_free
+  from legwork.worker_processes w
+  where w.seen_at > clock_timestamp() - legwork.worker_grace();
+  if v_able = 0 then
+    return query select 'no_worker'::text,
+      case when v_alive = 0 then 'No Legwork worker is alive.'
+        else format('None of the %s living Legwork workers knows the task ''%s''.', v_alive, task) end
+        || coalesce(' Of the tasks they know, ''' || legwork.nearest_name(task, array(
+          select distinct x from legwork.worker_processes w, unnest(w.tasks) x)) || ''' looks most like it.', ''),
+      'Start one that has it: legwork worker --tasks DIR. A plain graphile-worker process with the task would run it too, and is not seen here.';
+    return;
+  end if;
+  -- Up to ten thousand: further nobody needs to know.
+  select count(*) into v_ahead from (
+    select from graphile_worker._private_jobs o
+    where o.is_available and o.run_at <= now() and (o.priority, o.run_at) < (job.priority, job.run_at)
+    order by o.priority, o.run_at
+    limit 10000
+  ) x;
+  if v_free = 0 or v_ahead > 0 then
+    return query select 'workers_busy'::text,
+      format('%s %s may start before it, and %s.', case when v_ahead = 10000 then '10000 or more' else v_ahead::text end,
+        case when v_ahead = 1 then 'job' else 'jobs' end,
+        case when v_free = 0 then format('%s run as many jobs as they may', case when v_able = 1 then 'the one worker that knows the task is busy: all its places'
+          else format('all %s workers that know the task', v_able) end)
+        else format('%s of the workers'' places are free', v_free) end),
+      'Start more workers, or raise LEGWORK_CONCURRENCY; or give the job a smaller priority: select graphile_worker.reschedule_jobs(array['
+        || job.id || '], priority => ' || greatest(job.priority - 10, -32768) || ');';
+  end if;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.failed_jobs_like(filter jsonb)
  RETURNS SETOF bigint

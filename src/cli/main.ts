@@ -2,9 +2,15 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { LegworkError, toError } from "../errors.ts";
 import { addCommand } from "./commands/add.ts";
+import { cancelCommand } from "./commands/cancel.ts";
+import { explainCommand } from "./commands/explain.ts";
 import { jobCommand } from "./commands/job.ts";
 import { jobsCommand } from "./commands/jobs.ts";
+import { limitCommand } from "./commands/limit.ts";
 import { migrateCommand } from "./commands/migrate.ts";
+import { pauseCommand, resumeCommand, stopCommand } from "./commands/pause.ts";
+import { failedCommand, queuesCommand, workersCommand } from "./commands/queues.ts";
+import { discardCommand, retryCommand } from "./commands/retry.ts";
 import { upCommand } from "./commands/up.ts";
 import { workerCommand } from "./commands/worker.ts";
 
@@ -35,12 +41,31 @@ Examples:
   $ legwork add health/probe '{"http": []}'     enqueue a job
   $ legwork jobs --state failed                 what has failed
   $ legwork job 42                              all about one job
+  $ legwork explain 42                          why it does not run
+  $ legwork pause mail --reason 'host is down'  nothing of the queue starts
 
 Configuration comes from flags, the environment, legwork.config.ts and defaults, in this order.`,
     );
-  for (const command of [upCommand, migrateCommand, workerCommand, addCommand, jobsCommand, jobCommand]) {
-    program.addCommand(command().exitOverride());
-  }
+  const commands = [
+    upCommand,
+    migrateCommand,
+    workerCommand,
+    addCommand,
+    jobsCommand,
+    jobCommand,
+    explainCommand,
+    cancelCommand,
+    failedCommand,
+    retryCommand,
+    discardCommand,
+    queuesCommand,
+    limitCommand,
+    pauseCommand,
+    resumeCommand,
+    stopCommand,
+    workersCommand,
+  ];
+  for (const command of commands) program.addCommand(command().exitOverride());
   return program;
 }
 

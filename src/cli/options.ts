@@ -33,6 +33,12 @@ export function positiveInteger(value: string): number {
   return number;
 }
 
+export function time(value: string): Date {
+  const parsed = new Date(value);
+  if (Number.isNaN(parsed.getTime())) throw new InvalidArgumentError("It must be a time such as 2026-12-24T18:00:00Z.");
+  return parsed;
+}
+
 export function integer(value: string): number {
   const number = Number(value);
   if (!Number.isSafeInteger(number)) throw new InvalidArgumentError("It must be a whole number.");

@@ -52,6 +52,27 @@ export function printTable(head: readonly string[], rows: readonly (readonly str
   console.log(table.toString());
 }
 
+/**
+ * Does the same with each job and prints what became of it, one line each. The first that fails ends it: what was done before
+ * has been printed.
+ */
+export async function forEachJob(
+  ids: readonly string[],
+  json: boolean | undefined,
+  work: (id: string) => Promise<{ state: string; text: string }>,
+): Promise<void> {
+  const done: { id: string; state: string }[] = [];
+  try {
+    for (const id of ids) {
+      const { state, text } = await work(id);
+      done.push({ id, state });
+      if (json !== true) console.log(`Job ${id}: ${text}.`);
+    }
+  } finally {
+    if (json === true) printJson(done);
+  }
+}
+
 export function printJson(value: unknown): void {
   console.log(JSON.stringify(value, null, 2));
 }

@@ -84,9 +84,15 @@ export async function listJobs(client: Queryable, filter: JobFilter): Promise<Jo
   return rows;
 }
 
+/** The id, if it is one. Throws LW400. */
+export function assertJobId(id: string): string {
+  if (!/^\d{1,18}$/.test(id)) throw new LegworkError("LW400", `'${id}' is not a job id.`, { hint: "Ids are whole numbers." });
+  return id;
+}
+
 /** One job with its attempts, oldest first. Throws LW404 for an id that no job has or whose history has been dropped. */
 export async function getJob(client: Queryable, id: string): Promise<JobRow & { attempt_list: AttemptRow[] }> {
-  if (!/^\d{1,18}$/.test(id)) throw new LegworkError("LW400", `'${id}' is not a job id.`, { hint: "Ids are whole numbers." });
+  assertJobId(id);
   const {
     rows: [job],
   } = await client.query("select * from legwork.jobs where id = $1", [id]);

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { loadConfig } from "../../config.ts";
 import { LegworkError, toError } from "../../errors.ts";
 import { enqueue, type EnqueueOptions } from "../../jobs/enqueue.ts";
-import { type CommonFlags, integer, positiveInteger, withCommonOptions, withDatabase } from "../options.ts";
+import { type CommonFlags, integer, positiveInteger, time, withCommonOptions, withDatabase } from "../options.ts";
 import { printJson } from "../output.ts";
 
 type Flags = CommonFlags & EnqueueOptions & { json?: boolean };
@@ -49,10 +49,4 @@ function parseJson(text: string): unknown {
       hint: 'Put it in single quotes, for example \'{"userId": "42"}\'.',
     });
   }
-}
-
-function time(value: string): Date {
-  const parsed = new Date(value);
-  if (Number.isNaN(parsed.getTime())) throw new InvalidArgumentError("It must be a time such as 2026-12-24T18:00:00Z.");
-  return parsed;
 }

@@ -1,0 +1,74 @@
+import { Command, InvalidArgumentError, Option } from "commander";
+import { loadConfig } from "../../config.ts";
+import { LegworkError } from "../../errors.ts";
+import { dropLimit, limitConcurrency, limitRate, type LimitTarget, resetLimits } from "../../queues/limits.ts";
+import { type CommonFlags, integer, withCommonOptions, withDatabase } from "../options.ts";
+
+interface Flags extends CommonFlags {
+  queue?: string;
+  task?: string;
+  key?: string;
+  concurrency?: number;
+  rate?: { max: number; per: string };
+  drop?: "concurrency" | "rate";
+  reset?: boolean;
+}
+
+export function limitCommand(): Command {
+  return withCommonOptions(new Command("limit"))
+    .description("limit how many jobs of a queue or a task run at a time, or start in a span of time")
+    .option("--queue <name>", "the queue")
+    .option("--task <name>", "the task")
+    .option("--key <path>", "for each value at this place of the payload, such as userId or user.id")
+    .option("--concurrency <number>", "at most so many run at a time, over all workers", integer)
+    .option("--rate <number/duration>", "at most so many start in any span of this length, such as 100/1m", rate)
+    .addOption(new Option("--drop <kind>", "take a limit away").choices(["concurrency", "rate"]))
+    .option("--reset", "give a task the limits that its definition declares, and no others")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ legwork limit --queue mail --concurrency 5
+  $ legwork limit --task notify/email --rate 100/1m --key userId
+  $ legwork limit --queue mail --drop concurrency`,
+    )
+    .action(async (flags: Flags) => {
+      const { queue, task, key, concurrency, rate, drop, reset } = flags;
+      if ((queue === undefined) === (task === undefined)) {
+        throw new LegworkError("LW400", "Name a queue or a task.", { hint: "With --queue mail or --task notify/email." });
+      }
+      if ([concurrency, rate, drop, reset].every((wish) => wish === undefined) || (reset === true && task === undefined)) {
+        throw new LegworkError("LW400", "Say what the limit is.", {
+          hint: "With --concurrency 5, --rate 100/1m, --drop concurrency, or for a task --reset.",
+        });
+      }
+      const { config } = await loadConfig({ databaseUrl: flags.databaseUrl, dataDir: flags.dataDir, logLevel: flags.logLevel });
+      const target = { ...(queue === undefined ? { task } : { queue }), ...(key === undefined ? {} : { key }) } as LimitTarget;
+      const name = queue === undefined ? `Task '${task}'` : `Queue '${queue}'`;
+      const each = key === undefined ? "" : ` for each ${key}`;
+      await withDatabase(config, async (pool) => {
+        if (reset === true && task !== undefined) {
+          await resetLimits(pool, task);
+          console.log(`${name} has the limits that its definition declares.`);
+        }
+        if (drop !== undefined) {
+          console.log(`${name} ${(await dropLimit(pool, drop, target)) ? "has no" : "had no"} ${drop} limit${each}.`);
+        }
+        if (concurrency !== undefined) {
+          await limitConcurrency(pool, concurrency, target);
+          console.log(`${name}: at most ${concurrency} at a time${each}.`);
+        }
+        if (rate !== undefined) {
+          await limitRate(pool, rate.max, rate.per, target);
+          console.log(`${name}: at most ${rate.max} starts per ${rate.per}${each}.`);
+        }
+      });
+    });
+}
+
+function rate(value: string): { max: number; per: string } {
+  const [, max, per] = /^(-?\d+)\/(\w.*)$/.exec(value) ?? [];
+  if (max === undefined || per === undefined)
+    throw new InvalidArgumentError("It must be a number and a duration, such as 100/1m.");
+  return { max: Number(max), per: /^\d/.test(per) ? per : `1${per}` };
+}

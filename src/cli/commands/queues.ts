@@ -1,0 +1,103 @@
+import { Command } from "commander";
+import { loadConfig } from "../../config.ts";
+import { listFailedGroups } from "../../jobs/failed-jobs.ts";
+import { type LimitRow, listQueues, listWorkers } from "../../queues/read-queues.ts";
+import { type CommonFlags, withCommonOptions, withDatabase } from "../options.ts";
+import { color, printJson, printTable, relativeTime, shorten } from "../output.ts";
+import type { Queryable } from "../../db/pool.ts";
+
+export function queuesCommand(): Command {
+  return listing("queues", "list the queues: what waits and runs, limits and pauses", listQueues, "No queues.", (queues) =>
+    printTable(
+      ["QUEUE", "RUNNING", "PENDING", "BLOCKED", "PAUSED", "LATER", "OLDEST", "LIMITS", "STATE"],
+      queues.map((queue) => [
+        queue.name,
+        queue.running,
+        queue.pending,
+        queue.blocked,
+        queue.paused,
+        queue.later,
+        relativeTime(queue.oldest),
+        (queue.limits ?? []).map(describeLimit).join(", "),
+        queue.paused_at === null
+          ? ""
+          : color(
+              "yellow",
+              shorten(`paused by ${queue.paused_by} ${relativeTime(queue.paused_at)}${reason(queue.pause_reason)}`, 60),
+            ),
+      ]),
+    ),
+  );
+}
+
+export function workersCommand(): Command {
+  return listing("workers", "list the living workers with what they run", listWorkers, "No Legwork worker is alive.", (workers) =>
+    printTable(
+      ["WORKER", "HOST", "PID", "BUSY", "TASKS", "STARTED", "SEEN", "RUNNING"],
+      workers.map((worker) => [
+        worker.id,
+        worker.host,
+        String(worker.pid),
+        `${worker.running.length}/${worker.concurrency}`,
+        String(worker.tasks.length),
+        relativeTime(worker.started_at),
+        worker.suspected ? color("red", `silent, ${relativeTime(worker.seen_at)}`) : relativeTime(worker.seen_at),
+        shorten(worker.running.join(", "), 40),
+      ]),
+    ),
+  );
+}
+
+export function failedCommand(): Command {
+  return listing(
+    "failed",
+    "list failed jobs that can be retried, grouped by what went wrong",
+    listFailedGroups,
+    "No failed jobs.",
+    (groups) => {
+      printTable(
+        ["FINGERPRINT", "JOBS", "TASK", "LAST", "FIRST", "LAST ID", "LAST ERROR"],
+        groups.map((group) => [
+          group.fingerprint,
+          group.jobs,
+          shorten(group.task, 40),
+          relativeTime(group.last_at),
+          relativeTime(group.first_at),
+          group.last_id,
+          shorten(group.last_error ?? "", 70),
+        ]),
+      );
+      console.log("\nRetry a group: legwork retry --fingerprint FINGERPRINT [--preview]");
+    },
+  );
+}
+
+function listing<T>(
+  name: string,
+  description: string,
+  read: (client: Queryable) => Promise<T[]>,
+  none: string,
+  print: (rows: T[]) => void,
+): Command {
+  return withCommonOptions(new Command(name))
+    .description(description)
+    .option("--json", "print an array of whole rows")
+    .action(async (flags: CommonFlags & { json?: boolean }) => {
+      const { json, ...common } = flags;
+      const { config } = await loadConfig(common);
+      await withDatabase(config, async (pool) => {
+        const rows = await read(pool);
+        if (json === true) printJson(rows);
+        else if (rows.length === 0) console.log(none);
+        else print(rows);
+      });
+    });
+}
+
+function describeLimit({ kind, max, per, key }: LimitRow): string {
+  return `${max} ${kind === "rate" ? `per ${per}` : "at a time"}${key === undefined ? "" : ` per ${key}`}`;
+}
+
+function reason(text: string | null): string {
+  return text === null ? "" : `: ${text}`;
+}

@@ -1,0 +1,24 @@
+import { fromDatabaseError, type Queryable } from "./pool.ts";
+
+/**
+ * Calls one of our SQL functions with named arguments, on the caller's connection and so in its transaction, and resolves to its
+ * rows. An argument that is undefined is left to the function's default. Throws what the function raises as a LegworkError.
+ */
+export async function callFunction(
+  client: Queryable,
+  name: string,
+  parameters: Readonly<Record<string, unknown>>,
+  // oxlint-disable-next-line typescript/no-explicit-any -- the shape of node-postgres's own rows
+): Promise<any[]> {
+  const given = Object.entries(parameters).filter(([, value]) => value !== undefined);
+  const named = given.map(([parameter], index) => `${parameter} => $${index + 1}`).join(", ");
+  try {
+    const { rows } = await client.query(
+      `select * from legwork.${name}(${named})`,
+      given.map(([, value]) => value),
+    );
+    return rows;
+  } catch (error) {
+    throw fromDatabaseError(error);
+  }
+}

@@ -1,0 +1,22 @@
+import { callFunction } from "../db/call-function.ts";
+import type { Queryable } from "../db/pool.ts";
+import { type FailedFilter, toFilter } from "./failed-jobs.ts";
+import { assertJobId } from "./read-jobs.ts";
+
+/**
+ * Gives up a failed job: it cannot be retried any more and stays in the history as failed. Throws LW404 for an unknown job, LW409
+ * for one that has not failed.
+ */
+export async function discardJob(client: Queryable, id: string): Promise<void> {
+  await callFunction(client, "discard_job", { job_id: assertJobId(id) });
+}
+
+/** Gives up the failed jobs that fit; otherwise as `retryJobs`. */
+export async function discardJobs(
+  client: Queryable,
+  filter: FailedFilter,
+  options: { preview?: boolean } = {},
+): Promise<string[]> {
+  const rows = await callFunction(client, "discard_jobs", { filter: toFilter(filter), preview: options.preview });
+  return rows.map((row) => String(row.discard_jobs));
+}

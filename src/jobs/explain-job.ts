@@ -1,0 +1,18 @@
+import { callFunction } from "../db/call-function.ts";
+import type { Queryable } from "../db/pool.ts";
+import { assertJobId } from "./read-jobs.ts";
+
+/** One reason why a job does not run. */
+export interface Reason {
+  position: number;
+  /** A word for programs, such as `queue_paused` or `concurrency_limit`; the comment on `legwork.explain_job` has them all. */
+  reason: string;
+  detail: string;
+  /** What to do about it. */
+  fix: string;
+}
+
+/** Why a job does not run: every reason, in the order in which they hold it back. Throws LW404 for an unknown job. */
+export async function explainJob(client: Queryable, id: string): Promise<Reason[]> {
+  return await callFunction(client, "explain_job", { job_id: assertJobId(id) });
+}

@@ -1,0 +1,38 @@
+import type { Queryable } from "../db/pool.ts";
+
+/** Which failed jobs; all that is given must fit. An empty filter is every failed job. */
+export interface FailedFilter {
+  ids?: readonly string[];
+  task?: string;
+  queue?: string;
+  tenant?: string;
+  /** A group of `legwork.failed_groups`. */
+  fingerprint?: string;
+  /** A part of the error's message, in upper or lower case. */
+  error?: string;
+  failedAfter?: Date;
+  failedBefore?: Date;
+}
+
+/** A row of `legwork.failed_groups`. */
+export interface FailedGroup {
+  fingerprint: string;
+  task: string;
+  queue: string;
+  jobs: string;
+  first_at: Date;
+  last_at: Date;
+  last_id: string;
+  last_error: string | null;
+}
+
+/** The failed jobs that can be retried, grouped by what went wrong, the largest group first. */
+export async function listFailedGroups(client: Queryable): Promise<FailedGroup[]> {
+  const { rows } = await client.query("select * from legwork.failed_groups order by jobs desc, last_at desc");
+  return rows;
+}
+
+/** As `legwork.failed_jobs_like` takes it. */
+export function toFilter({ failedAfter, failedBefore, ...filter }: FailedFilter): string {
+  return JSON.stringify({ ...filter, failed_after: failedAfter, failed_before: failedBefore });
+}

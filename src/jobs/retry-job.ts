@@ -1,0 +1,23 @@
+import { callFunction } from "../db/call-function.ts";
+import type { Queryable } from "../db/pool.ts";
+import { type FailedFilter, toFilter } from "./failed-jobs.ts";
+import { assertJobId, type JobState } from "./read-jobs.ts";
+
+/**
+ * Lets a job start now: a failed one gets all its attempts again, one that waits for its time or its next attempt waits no more for
+ * that. Limits and pauses still hold it back. Resolves to its state. Throws LW404 for an unknown job, LW409 for one that runs or
+ * has ended otherwise than failed.
+ */
+export async function retryJob(client: Queryable, id: string): Promise<JobState> {
+  const [row] = await callFunction(client, "retry_job", { job_id: assertJobId(id) });
+  return row.retry_job;
+}
+
+/**
+ * Retries the failed jobs that fit, oldest first and at most 10,000, and resolves to their ids. With `preview` nothing changes:
+ * these are the ones that would be retried. Throws LW400 for a filter that makes no sense, LW404 for an unknown task or queue.
+ */
+export async function retryJobs(client: Queryable, filter: FailedFilter, options: { preview?: boolean } = {}): Promise<string[]> {
+  const rows = await callFunction(client, "retry_jobs", { filter: toFilter(filter), preview: options.preview });
+  return rows.map((row) => String(row.retry_jobs));
+}

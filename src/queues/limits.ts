@@ -1,0 +1,37 @@
+import { callFunction } from "../db/call-function.ts";
+import type { Queryable } from "../db/pool.ts";
+import { type Duration, parseDuration, toInterval } from "../duration.ts";
+import { LegworkError } from "../errors.ts";
+
+/** What is limited: a queue or a task; with `key`, each value at that place of the payload (`user.id`) for itself. */
+export type LimitTarget = ({ queue: string; task?: undefined } | { task: string; queue?: undefined }) & { key?: string };
+
+/**
+ * At most `max` jobs run at a time, over all workers. Calling again changes it; jobs that run already are counted and not stopped.
+ * Throws LW400 for a limit below 1, LW404 for an unknown queue or task.
+ */
+export async function limitConcurrency(client: Queryable, max: number, target: LimitTarget): Promise<void> {
+  await callFunction(client, "limit_concurrency", { max, ...target });
+}
+
+/** At most `max` jobs start within any span of the length `per`. Throws as `limitConcurrency`, and LW400 for a window that is none. */
+export async function limitRate(client: Queryable, max: number, per: Duration, target: LimitTarget): Promise<void> {
+  const milliseconds = parseDuration(per);
+  if (milliseconds === undefined) {
+    throw new LegworkError("LW400", `'${per}' is not a duration.`, {
+      hint: 'Give a window such as "500ms", "30s", "1m" or "2h".',
+    });
+  }
+  await callFunction(client, "limit_rate", { max, per: toInterval(milliseconds), ...target });
+}
+
+/** Takes a limit away; resolves to whether there was one. One that the task's definition declares stays away until `resetLimits`. */
+export async function dropLimit(client: Queryable, kind: "concurrency" | "rate", target: LimitTarget): Promise<boolean> {
+  const [row] = await callFunction(client, "drop_limit", { kind, ...target });
+  return row.drop_limit;
+}
+
+/** Gives a task the limits that its definition declares, and no others. Throws LW404 for an unknown task. */
+export async function resetLimits(client: Queryable, task: string): Promise<void> {
+  await callFunction(client, "reset_limits", { task });
+}

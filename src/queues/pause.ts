@@ -1,0 +1,40 @@
+import { callFunction } from "../db/call-function.ts";
+import type { Queryable } from "../db/pool.ts";
+
+/**
+ * From 300 ms after this has committed no job of the queue starts, on any worker. Jobs that run finish; nothing is lost. Throws
+ * LW404 for an unknown queue.
+ */
+export async function pauseQueue(client: Queryable, queue: string, reason?: string): Promise<void> {
+  await callFunction(client, "pause_queue", { queue, reason });
+}
+
+/** Ends a queue's pause; resolves to whether there was one. Throws LW404 for an unknown queue. */
+export async function resumeQueue(client: Queryable, queue: string): Promise<boolean> {
+  const [row] = await callFunction(client, "resume_queue", { queue });
+  return row.resume_queue;
+}
+
+/** As `pauseQueue`, for one task. */
+export async function pauseTask(client: Queryable, task: string, reason?: string): Promise<void> {
+  await callFunction(client, "pause_task", { task, reason });
+}
+
+/** Ends a task's pause; resolves to whether there was one. Throws LW404 for an unknown task. */
+export async function resumeTask(client: Queryable, task: string): Promise<boolean> {
+  const [row] = await callFunction(client, "resume_task", { task });
+  return row.resume_task;
+}
+
+/** Pauses everything; jobs that run finish. */
+export async function emergencyStop(client: Queryable, reason?: string): Promise<void> {
+  await callFunction(client, "emergency_stop", { reason });
+}
+
+/**
+ * Ends an emergency stop; resolves to whether there was one. Queues and tasks that were paused for themselves stay paused.
+ */
+export async function resumeAll(client: Queryable): Promise<boolean> {
+  const [row] = await callFunction(client, "resume_all", {});
+  return row.resume_all;
+}

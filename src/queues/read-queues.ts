@@ -1,0 +1,49 @@
+import type { Queryable } from "../db/pool.ts";
+
+/** A limit as the views show it; `per` is an interval as Postgres writes it. */
+export interface LimitRow {
+  kind: "concurrency" | "rate";
+  max: number;
+  per?: string;
+  key?: string;
+}
+
+/** A row of `legwork.queues`. Counts are strings: they may be larger than a number holds. */
+export interface QueueRow {
+  name: string;
+  paused_at: Date | null;
+  paused_by: string | null;
+  pause_reason: string | null;
+  limits: LimitRow[] | null;
+  running: string;
+  pending: string;
+  blocked: string;
+  paused: string;
+  later: string;
+  oldest: Date | null;
+}
+
+/** A row of `legwork.workers`. */
+export interface WorkerRow {
+  id: string;
+  host: string;
+  pid: number;
+  concurrency: number;
+  tasks: string[];
+  running: string[];
+  started_at: Date;
+  seen_at: Date;
+  suspected: boolean;
+}
+
+/** Every queue with what waits and runs in it now. */
+export async function listQueues(client: Queryable): Promise<QueueRow[]> {
+  const { rows } = await client.query("select * from legwork.queues order by name");
+  return rows;
+}
+
+/** The Legwork workers that are alive or were a moment ago, the oldest first. */
+export async function listWorkers(client: Queryable): Promise<WorkerRow[]> {
+  const { rows } = await client.query("select * from legwork.workers order by started_at");
+  return rows;
+}

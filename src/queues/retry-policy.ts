@@ -1,0 +1,27 @@
+import { callFunction } from "../db/call-function.ts";
+import type { Queryable } from "../db/pool.ts";
+import { LegworkError } from "../errors.ts";
+import { describeRetry, type RetryPolicy, retrySchema } from "../jobs/task-rules.ts";
+
+export type RetryTarget = { queue: string; task?: undefined } | { task: string; queue?: undefined };
+
+/**
+ * Says how the jobs of a queue or a task are retried from their next failure on, in place of what was said before. Throws LW400 for
+ * what makes no sense, LW404 for an unknown queue or task.
+ */
+export async function setRetryPolicy(client: Queryable, policy: RetryPolicy, target: RetryTarget): Promise<void> {
+  const parsed = retrySchema.safeParse(policy);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new LegworkError("LW400", `The retry policy is not valid: ${issue?.path.join(".")}: ${issue?.message}.`, {
+      hint: 'For example { attempts: 5, backoff: "exponential", delay: "10s", maxDelay: "1h" }.',
+    });
+  }
+  await callFunction(client, "set_retry_policy", { ...describeRetry(policy), ...target });
+}
+
+/** Takes away what `setRetryPolicy` has said; resolves to whether there was something. Throws LW404 for an unknown queue or task. */
+export async function dropRetryPolicy(client: Queryable, target: RetryTarget): Promise<boolean> {
+  const [row] = await callFunction(client, "drop_retry_policy", { ...target });
+  return row.drop_retry_policy;
+}
