@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { LegworkError, toError } from "../errors.ts";
 import { addCommand } from "./commands/add.ts";
+import { doctorCommand } from "./commands/doctor.ts";
 import { jobCommand } from "./commands/job.ts";
 import { jobsCommand } from "./commands/jobs.ts";
 import { migrateCommand } from "./commands/migrate.ts";
@@ -35,10 +36,11 @@ Examples:
   $ legwork add health/probe '{"http": []}'     enqueue a job
   $ legwork jobs --state failed                 what has failed
   $ legwork job 42                              all about one job
+  $ legwork doctor                              what is wrong, and what to do about it
 
 Configuration comes from flags, the environment, legwork.config.ts and defaults, in this order.`,
     );
-  for (const command of [upCommand, migrateCommand, workerCommand, addCommand, jobsCommand, jobCommand]) {
+  for (const command of [upCommand, migrateCommand, workerCommand, addCommand, jobsCommand, jobCommand, doctorCommand]) {
     program.addCommand(command().exitOverride());
   }
   return program;
