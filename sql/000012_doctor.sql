@@ -418,6 +418,17 @@ comment on function legwork.doctor_server(double precision, double precision, bi
   'Of legwork.doctor: how much is used of the connections (warning at connections_used, 0.8), of the notification queue (notify_used, 0.1), of transaction ids '
   '(transaction_age, 1,000 million) and of serial numbers; replication slots that nobody uses and that keep slot_bytes (10 GB) or hold back vacuum; and settings that do harm.';
 
+create function legwork.doctor_versions()
+returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
+language sql volatile as $$
+  -- Only a client knows which versions it was made for: the command line compares them with this.
+  select 'versions', 'ok', format('The schema graphile_worker is at migration %s, legwork at %s.', g.id, l.names ->> -1), null,
+    jsonb_build_object('graphile_worker', g.id, 'legwork', l.migrations)
+  from (select max(m.id) as id from graphile_worker.migrations m) g,
+    (select jsonb_agg(to_jsonb(m) - 'applied_at' order by m.id) as migrations, jsonb_agg(m.name order by m.id) as names from legwork.migrations m) l
+$$;
+comment on function legwork.doctor_versions() is 'Of legwork.doctor: the migrations that have been applied.';
+
 create function legwork.doctor()
 returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
 language plpgsql volatile security definer
@@ -426,7 +437,7 @@ set search_path = pg_catalog, pg_temp set lock_timeout = '500ms' set jit = off s
 declare
   v_theme text;
 begin
-  foreach v_theme in array array['waiting', 'jobs', 'history', 'transactions', 'vacuum', 'server'] loop
+  foreach v_theme in array array['waiting', 'jobs', 'history', 'transactions', 'vacuum', 'server', 'versions'] loop
     begin
       return query execute format(
         'select f."check", f.severity, f.finding, case when f.severity <> ''ok'' then f.remedy end, f.detail from legwork.%I() f', 'doctor_' || v_theme);

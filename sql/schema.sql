@@ -332,7 +332,7 @@ AS $function$
 declare
   v_theme text;
 begin
-  foreach v_theme in array array['waiting', 'jobs', 'history', 'transactions', 'vacuum', 'server'] loop
+  foreach v_theme in array array['waiting', 'jobs', 'history', 'transactions', 'vacuum', 'server', 'versions'] loop
     begin
       return query execute format(
         'select f."check", f.severity, f.finding, case when f.severity <> ''ok'' then f.remedy end, f.detail from legwork.%I() f', 'doctor_' || v_theme);
@@ -674,6 +674,17 @@ AS $function$
   union all
   select 'unlogged', 'ok', 'Every table of the job system survives a crash of the server.', null, null
   where not exists (select from tables t where t.relpersistence = 'u')
+$function$
+
+CREATE OR REPLACE FUNCTION legwork.doctor_versions()
+ RETURNS TABLE("check" text, severity text, finding text, remedy text, detail jsonb)
+ LANGUAGE sql
+AS $function$
+  -- Only a client knows which versions it was made for: the command line compares them with this.
+  select 'versions', 'ok', format('The schema graphile_worker is at migration %s, legwork at %s.', g.id, l.names ->> -1), null,
+    jsonb_build_object('graphile_worker', g.id, 'legwork', l.migrations)
+  from (select max(m.id) as id from graphile_worker.migrations m) g,
+    (select jsonb_agg(to_jsonb(m) - 'applied_at' order by m.id) as migrations, jsonb_agg(m.name order by m.id) as names from legwork.migrations m) l
 $function$
 
 CREATE OR REPLACE FUNCTION legwork.doctor_waiting(patience interval DEFAULT '00:05:00'::interval)

@@ -37,19 +37,33 @@ export async function diagnose(
   client: Queryable,
   { now = Date.now, migrations = readMigrations() }: { now?: () => number; migrations?: readonly Migration[] } = {},
 ): Promise<Finding[]> {
+  const seen = await attempt(
+    "database",
+    "legwork.doctor()",
+    async () => (await client.query("select * from legwork.doctor()")).rows,
+  );
   const findings = [
-    await attempt("graphile_worker", "graphile_worker.migrations", () => graphileWorker(client)),
-    await attempt("migrations", "legwork.migrations", () => legworkMigrations(client, migrations)),
-    [await server(client)],
-    [await clock(client, now)],
-    await attempt("database", "legwork.doctor()", () => database(client)),
-  ].flat();
+    ...seen.filter(({ check }) => check !== "versions"),
+    ...(await attempt("versions", "legwork.migrations", async () => versions(await applied(client, seen), migrations))),
+    await server(client),
+    await clock(client, now),
+  ];
   return findings.toSorted((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
 }
 
-async function database(client: Queryable): Promise<Finding[]> {
-  const { rows } = await client.query("select * from legwork.doctor()");
-  return rows;
+/** The migrations that have been applied. */
+interface Applied {
+  graphile_worker: number;
+  legwork: readonly Pick<Migration, "id" | "name" | "checksum">[];
+}
+
+/** From what legwork.doctor() tells, which any user may be allowed to call; before its migration, from the tables. */
+async function applied(client: Queryable, seen: readonly Finding[]): Promise<Applied> {
+  const told = seen.find(({ check, severity }) => check === "versions" && severity === "ok");
+  if (told !== undefined) return told.detail as Applied;
+  const { rows: legwork } = await client.query("select id, name, checksum from legwork.migrations order by id");
+  const { rows } = await client.query("select max(id) as id from graphile_worker.migrations");
+  return { graphile_worker: rows[0]?.id, legwork };
 }
 
 /** What this user may not see, or what an older schema has not got, is told in place of the check's findings. */
@@ -81,34 +95,33 @@ async function attempt(check: string, what: string, look: () => Promise<Finding[
   }
 }
 
-async function graphileWorker(client: Queryable): Promise<Finding[]> {
-  const { rows } = await client.query("select max(id) as id from graphile_worker.migrations");
-  const schema: number = rows[0]?.id;
+function versions(found: Applied, known: readonly Migration[]): Finding[] {
+  return [graphileWorker(found.graphile_worker), ...legworkMigrations(found.legwork, known)];
+}
+
+function graphileWorker(schema: number): Finding {
   const installed = installedGraphileWorker();
   const detail = { installed, expected: GRAPHILE_WORKER_VERSION, schema, expectedSchema: GRAPHILE_WORKER_SCHEMA };
+  const check = "graphile_worker";
   if (schema !== GRAPHILE_WORKER_SCHEMA) {
-    return [
-      {
-        check: "graphile_worker",
-        severity: "critical",
-        finding: `The schema graphile_worker is at migration ${schema}; Legwork is made for ${GRAPHILE_WORKER_SCHEMA}, and no worker of it starts.`,
-        remedy: `Bring every worker to graphile-worker ${GRAPHILE_WORKER_VERSION}, or install a version of Legwork that is made for yours.`,
-        detail,
-      },
-    ];
+    return {
+      check,
+      severity: "critical",
+      finding: `The schema graphile_worker is at migration ${schema}; Legwork is made for ${GRAPHILE_WORKER_SCHEMA}, and no worker of it starts.`,
+      remedy: `Bring every worker to graphile-worker ${GRAPHILE_WORKER_VERSION}, or install a version of Legwork that is made for yours.`,
+      detail,
+    };
   }
   if (installed !== GRAPHILE_WORKER_VERSION) {
-    return [
-      {
-        check: "graphile_worker",
-        severity: "critical",
-        finding: `graphile-worker ${installed} is installed; Legwork is made for ${GRAPHILE_WORKER_VERSION}.`,
-        remedy: `npm install graphile-worker@${GRAPHILE_WORKER_VERSION} --save-exact, or remove what overrides it in package.json.`,
-        detail,
-      },
-    ];
+    return {
+      check,
+      severity: "critical",
+      finding: `graphile-worker ${installed} is installed; Legwork is made for ${GRAPHILE_WORKER_VERSION}.`,
+      remedy: `npm install graphile-worker@${GRAPHILE_WORKER_VERSION} --save-exact, or remove what overrides it in package.json.`,
+      detail,
+    };
   }
-  return [ok("graphile_worker", `graphile-worker ${installed} is installed and its schema is of that version.`, detail)];
+  return ok(check, `graphile-worker ${installed} is installed and its schema is of that version.`, detail);
 }
 
 /** Its package exports nothing but its code, so its version is read from the file beside it. */
@@ -118,35 +131,36 @@ function installedGraphileWorker(): string {
   return JSON.parse(readFileSync(join(directory, "package.json"), "utf8")).version;
 }
 
-async function legworkMigrations(client: Queryable, known: readonly Migration[]): Promise<Finding[]> {
-  const { rows } = await client.query("select id, name, checksum from legwork.migrations order by id");
-  const applied = rows as { id: number; name: string; checksum: string }[];
+function legworkMigrations(applied: Applied["legwork"], known: readonly Migration[]): Finding[] {
   const names = (migrations: readonly { name: string }[]): string => migrations.map(({ name }) => name).join(", ");
   const missing = known.filter(({ id }) => !applied.some((row) => row.id === id));
   const unknown = applied.filter(({ id }) => !known.some((migration) => migration.id === id));
   const changed = applied.filter(({ id, checksum }) =>
     known.some((migration) => migration.id === id && migration.checksum !== checksum),
   );
+  const critical = (finding: string, remedy: string): Finding => ({
+    check: "migrations",
+    severity: "critical",
+    finding,
+    remedy,
+    detail: null,
+  });
   const findings: Finding[] = [];
-  const add = (finding: string, remedy: string): void =>
-    void findings.push({
-      check: "migrations",
-      severity: "critical",
-      finding,
-      remedy,
-      detail: { missing: missing.map(({ name }) => name) },
-    });
-  if (missing.length > 0) add(`The database lacks ${names(missing)}.`, "legwork migrate");
+  if (missing.length > 0) findings.push(critical(`The database lacks ${names(missing)}.`, "legwork migrate"));
   if (unknown.length > 0) {
-    add(
-      `The database has ${names(unknown)}, which this version of Legwork does not know.`,
-      "Install the version that migrated it, or a newer one.",
+    findings.push(
+      critical(
+        `The database has ${names(unknown)}, which this version of Legwork does not know.`,
+        "Install the version that migrated it, or a newer one.",
+      ),
     );
   }
   if (changed.length > 0) {
-    add(
-      `Not what was applied to the database: ${names(changed)}.`,
-      "Restore the files in sql/; a change belongs in a new migration.",
+    findings.push(
+      critical(
+        `Not what was applied to the database: ${names(changed)}.`,
+        "Restore the files in sql/; a change belongs in a new migration.",
+      ),
     );
   }
   return findings.length > 0 ? findings : [ok("migrations", `The database has all ${known.length} migrations of this version.`)];
