@@ -4,6 +4,7 @@ import { LegworkError, toError } from "../errors.ts";
 import { addCommand } from "./commands/add.ts";
 import { cancelCommand } from "./commands/cancel.ts";
 import { explainCommand } from "./commands/explain.ts";
+import { doctorCommand } from "./commands/doctor.ts";
 import { jobCommand } from "./commands/job.ts";
 import { jobsCommand } from "./commands/jobs.ts";
 import { limitCommand } from "./commands/limit.ts";
@@ -43,6 +44,7 @@ Examples:
   $ legwork job 42                              all about one job
   $ legwork explain 42                          why it does not run
   $ legwork pause mail --reason 'host is down'  nothing of the queue starts
+  $ legwork doctor                              what is wrong, and what to do about it
 
 Configuration comes from flags, the environment, legwork.config.ts and defaults, in this order.`,
     );
@@ -64,6 +66,7 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     resumeCommand,
     stopCommand,
     workersCommand,
+    doctorCommand,
   ];
   for (const command of commands) program.addCommand(command().exitOverride());
   return program;

@@ -74,8 +74,9 @@ export async function withDatabase(config: Config, work: (pool: Pool) => Promise
   const pool = createPool(findDatabase(config), { log: createLogger({ level: config.logLevel }), max: 2, name: "legwork cli" });
   try {
     await assertDatabase(pool);
-    const { rows } = await pool.query("select to_regclass('legwork.jobs') is not null as migrated");
-    if (rows[0]?.migrated !== true) {
+    // From the catalog's view: to_regclass fails for a user without rights on the schema.
+    const { rows } = await pool.query("select from pg_catalog.pg_views where schemaname = 'legwork' and viewname = 'jobs'");
+    if (rows.length === 0) {
       throw new LegworkError("LW511", "The database has no schema legwork yet.", { hint: "Run `legwork migrate` first." });
     }
     await work(pool);

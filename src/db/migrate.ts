@@ -10,8 +10,11 @@ import { assertDatabase, type Pool, type PoolClient, transaction } from "./pool.
 /** Any number that nobody else uses; "legwork" in ASCII, cut to 31 bits. */
 const MIGRATION_LOCK = 0x6c_65_67;
 
-/** The newest migration of graphile-worker 0.18.0. Its private tables may differ in any other version. */
-const GRAPHILE_WORKER_SCHEMA = 20;
+/** What Legwork is made for. Its private tables may differ in any other version. */
+export const GRAPHILE_WORKER_VERSION = "0.18.0";
+
+/** The newest migration of that version. */
+export const GRAPHILE_WORKER_SCHEMA = 20;
 
 /** What our SQL touches of graphile-worker's private tables. */
 const GRAPHILE_WORKER_COLUMNS = {

@@ -142,7 +142,7 @@ describe("a mistake", () => {
 });
 
 describe("legwork --help", () => {
-  it.each([[[]], [["up"]], [["migrate"]], [["worker"]], [["add"]], [["jobs"]], [["job"]]])(
+  it.each([[[]], [["up"]], [["migrate"]], [["worker"]], [["add"]], [["jobs"]], [["job"]], [["doctor"]]])(
     "%j shows examples",
     async (command) => {
       const result = await run(...command, "--help");

@@ -1,0 +1,43 @@
+import { Command } from "commander";
+import { loadConfig } from "../../config.ts";
+import { diagnose, type Finding } from "../../db/diagnose.ts";
+import { type CommonFlags, withCommonOptions, withDatabase } from "../options.ts";
+import { color, printJson } from "../output.ts";
+
+const COLORS = { critical: "red", warning: "yellow", ok: "green" } as const;
+
+export function doctorCommand(): Command {
+  return withCommonOptions(new Command("doctor"))
+    .description("say what is wrong with the job system and what to do about it")
+    .option("--json", "print an array of findings, those that are fine included")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ legwork doctor
+  $ legwork doctor --json
+
+Exits with 1 when something is critical, else with 0. It reads statistics and samples, waits for nobody's lock and changes nothing.
+The same without a command line, but for versions and clocks: select * from legwork.doctor();`,
+    )
+    .action(async (flags: CommonFlags & { json?: boolean }) => {
+      const { json, ...common } = flags;
+      const { config } = await loadConfig(common);
+      await withDatabase(config, async (pool) => {
+        const findings = await diagnose(pool);
+        if (json === true) printJson(findings);
+        else print(findings);
+        if (findings.some(({ severity }) => severity === "critical")) process.exitCode = 1;
+      });
+    });
+}
+
+function print(findings: readonly Finding[]): void {
+  const width = Math.max(...findings.map(({ check }) => check.length));
+  for (const { check, severity, finding, remedy } of findings) {
+    console.log(`${color(COLORS[severity], severity.padEnd("critical".length))}  ${check.padEnd(width)}  ${finding}`);
+    if (remedy !== null) console.log(`${" ".repeat("critical".length + 2 + width)}  ${color("bold", "→")} ${remedy}`);
+  }
+  const count = (severity: Finding["severity"]): number => findings.filter((row) => row.severity === severity).length;
+  console.log(`\n${count("critical")} critical, ${count("warning")} warning(s), ${count("ok")} fine.`);
+}

@@ -1,0 +1,217 @@
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { toError } from "../errors.ts";
+import { GRAPHILE_WORKER_SCHEMA, GRAPHILE_WORKER_VERSION, type Migration, readMigrations } from "./migrate.ts";
+import type { Queryable } from "./pool.ts";
+
+/** The newest Postgres that is tested. */
+const MAX_SERVER_MAJOR = 18;
+
+/** A second is what people compare logs by; less than that, NTP leaves behind now and then. */
+const SKEW_WARNING_MS = 1_000;
+
+/** graphile-worker's crontab goes by the worker's clock, in minutes: from here on schedules fire in the wrong one. */
+const SKEW_CRITICAL_MS = 30_000;
+
+/** The best of so many round trips is taken; the first one pays for connecting. */
+const CLOCK_SAMPLES = 5;
+
+const SEVERITIES = ["critical", "warning", "ok"] as const;
+
+/** A row of `legwork.doctor()`: something that was looked at, and what to do about it unless it is well. */
+export interface Finding {
+  check: string;
+  severity: (typeof SEVERITIES)[number];
+  finding: string;
+  /** Null when there is nothing to do. */
+  remedy: string | null;
+  detail: unknown;
+}
+
+/**
+ * What is wrong with the job system, the worst first: what the database finds, and what only a client can know (versions, clocks).
+ * A right that is missing is a finding and no error. `now` and `migrations` are there for tests.
+ */
+export async function diagnose(
+  client: Queryable,
+  { now = Date.now, migrations = readMigrations() }: { now?: () => number; migrations?: readonly Migration[] } = {},
+): Promise<Finding[]> {
+  const seen = await attempt(
+    "database",
+    "legwork.doctor()",
+    async () => (await client.query("select * from legwork.doctor()")).rows,
+  );
+  const findings = [
+    ...seen.filter(({ check }) => check !== "versions"),
+    ...(await attempt("versions", "legwork.migrations", async () => versions(await applied(client, seen), migrations))),
+    await server(client),
+    await clock(client, now),
+  ];
+  return findings.toSorted((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
+}
+
+/** The migrations that have been applied. */
+interface Applied {
+  graphile_worker: number;
+  legwork: readonly Pick<Migration, "id" | "name" | "checksum">[];
+}
+
+/** From what legwork.doctor() tells, which any user may be allowed to call; before its migration, from the tables. */
+async function applied(client: Queryable, seen: readonly Finding[]): Promise<Applied> {
+  const told = seen.find(({ check, severity }) => check === "versions" && severity === "ok");
+  if (told !== undefined) return told.detail as Applied;
+  const { rows: legwork } = await client.query("select id, name, checksum from legwork.migrations order by id");
+  const { rows } = await client.query("select max(id) as id from graphile_worker.migrations");
+  return { graphile_worker: rows[0]?.id, legwork };
+}
+
+/** What this user may not see, or what an older schema has not got, is told in place of the check's findings. */
+async function attempt(check: string, what: string, look: () => Promise<Finding[]>): Promise<Finding[]> {
+  try {
+    return await look();
+  } catch (thrown) {
+    const error = toError(thrown) as Error & { code?: string };
+    const finding = (text: string, remedy: string): Finding[] => [
+      { check, severity: "warning", finding: text, remedy, detail: { sqlstate: error.code, message: error.message } },
+    ];
+    const schema = what.split(".", 1)[0];
+    switch (error.code) {
+      case "42501":
+        return finding(
+          `This user may not look at ${what}: ${error.message}.`,
+          `grant usage on schema ${schema} to this user, and ${what.endsWith("()") ? `execute on function ${what}` : `select on ${what}`}.`,
+        );
+      case "42883":
+        return finding(`The database has no function ${what} yet.`, "legwork migrate");
+      case "57014":
+        return finding(
+          `Looking at ${what} was cut off: ${error.message}.`,
+          "Raise statement_timeout for this user and try again.",
+        );
+      default:
+        throw error;
+    }
+  }
+}
+
+function versions(found: Applied, known: readonly Migration[]): Finding[] {
+  return [graphileWorker(found.graphile_worker), ...legworkMigrations(found.legwork, known)];
+}
+
+function graphileWorker(schema: number): Finding {
+  const installed = installedGraphileWorker();
+  const detail = { installed, expected: GRAPHILE_WORKER_VERSION, schema, expectedSchema: GRAPHILE_WORKER_SCHEMA };
+  const check = "graphile_worker";
+  if (schema !== GRAPHILE_WORKER_SCHEMA) {
+    return {
+      check,
+      severity: "critical",
+      finding: `The schema graphile_worker is at migration ${schema}; Legwork is made for ${GRAPHILE_WORKER_SCHEMA}, and no worker of it starts.`,
+      remedy: `Bring every worker to graphile-worker ${GRAPHILE_WORKER_VERSION}, or install a version of Legwork that is made for yours.`,
+      detail,
+    };
+  }
+  if (installed !== GRAPHILE_WORKER_VERSION) {
+    return {
+      check,
+      severity: "critical",
+      finding: `graphile-worker ${installed} is installed; Legwork is made for ${GRAPHILE_WORKER_VERSION}.`,
+      remedy: `npm install graphile-worker@${GRAPHILE_WORKER_VERSION} --save-exact, or remove what overrides it in package.json.`,
+      detail,
+    };
+  }
+  return ok(check, `graphile-worker ${installed} is installed and its schema is of that version.`, detail);
+}
+
+/** Its package exports nothing but its code, so its version is read from the file beside it. */
+function installedGraphileWorker(): string {
+  let directory = dirname(fileURLToPath(import.meta.resolve("graphile-worker")));
+  while (!existsSync(join(directory, "package.json"))) directory = dirname(directory);
+  return JSON.parse(readFileSync(join(directory, "package.json"), "utf8")).version;
+}
+
+function legworkMigrations(applied: Applied["legwork"], known: readonly Migration[]): Finding[] {
+  const names = (migrations: readonly { name: string }[]): string => migrations.map(({ name }) => name).join(", ");
+  const missing = known.filter(({ id }) => !applied.some((row) => row.id === id));
+  const unknown = applied.filter(({ id }) => !known.some((migration) => migration.id === id));
+  const changed = applied.filter(({ id, checksum }) =>
+    known.some((migration) => migration.id === id && migration.checksum !== checksum),
+  );
+  const critical = (finding: string, remedy: string): Finding => ({
+    check: "migrations",
+    severity: "critical",
+    finding,
+    remedy,
+    detail: null,
+  });
+  const findings: Finding[] = [];
+  if (missing.length > 0) findings.push(critical(`The database lacks ${names(missing)}.`, "legwork migrate"));
+  if (unknown.length > 0) {
+    findings.push(
+      critical(
+        `The database has ${names(unknown)}, which this version of Legwork does not know.`,
+        "Install the version that migrated it, or a newer one.",
+      ),
+    );
+  }
+  if (changed.length > 0) {
+    findings.push(
+      critical(
+        `Not what was applied to the database: ${names(changed)}.`,
+        "Restore the files in sql/; a change belongs in a new migration.",
+      ),
+    );
+  }
+  return findings.length > 0 ? findings : [ok("migrations", `The database has all ${known.length} migrations of this version.`)];
+}
+
+/** One that is too old is refused before anything is asked of it. */
+async function server(client: Queryable): Promise<Finding> {
+  const { rows } = await client.query(
+    "select current_setting('server_version_num')::integer / 10000 as major, current_setting('server_version') as version",
+  );
+  const { major, version } = rows[0] as { major: number; version: string };
+  if (major <= MAX_SERVER_MAJOR) return ok("postgres", `Postgres ${version} is supported.`, { version });
+  return {
+    check: "postgres",
+    severity: "warning",
+    finding: `Postgres ${version} is newer than any that this version of Legwork was tested with.`,
+    remedy: "See whether there is a newer version of Legwork.",
+    detail: { version },
+  };
+}
+
+/** How far this machine's clock is from the database's. What a round trip leaves open counts as no difference. */
+async function clock(client: Queryable, now: () => number): Promise<Finding> {
+  let best = { skew: 0, doubt: Infinity };
+  for (let sample = 0; sample < CLOCK_SAMPLES; sample += 1) {
+    const sent = now();
+    const { rows } = await client.query("select extract(epoch from clock_timestamp())::float8 * 1000 as now");
+    const answered = now();
+    const doubt = (answered - sent) / 2;
+    if (doubt < best.doubt) best = { skew: (sent + answered) / 2 - rows[0].now, doubt };
+  }
+  const certain = Math.abs(best.skew) - best.doubt;
+  const detail = { skewMs: Math.round(best.skew), plusMinusMs: Math.ceil(best.doubt) };
+  const seconds = `${(Math.abs(best.skew) / 1_000).toFixed(1)} s`;
+  if (certain < SKEW_WARNING_MS) {
+    return ok(
+      "clock",
+      `This machine's clock and the database's differ by ${Math.round(Math.abs(best.skew))} ms, ± ${Math.ceil(best.doubt)}.`,
+      detail,
+    );
+  }
+  return {
+    check: "clock",
+    severity: certain < SKEW_CRITICAL_MS ? "warning" : "critical",
+    finding: `This machine's clock is ${seconds} ${best.skew > 0 ? "ahead of" : "behind"} the database's.`,
+    remedy:
+      "Let both keep time by NTP (chronyc tracking, timedatectl). A worker here runs its crontab by the wrong clock, and times given from here are off.",
+    detail,
+  };
+}
+
+function ok(check: string, finding: string, detail: unknown = null): Finding {
+  return { check, severity: "ok", finding, remedy: null, detail };
+}

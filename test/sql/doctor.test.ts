@@ -1,0 +1,423 @@
+import { beforeEach, describe, expect, inject, it, onTestFinished } from "vitest";
+import { diagnose, type Finding } from "../../src/db/diagnose.ts";
+import { readMigrations } from "../../src/db/migrate.ts";
+import { createPool, type PoolClient } from "../../src/db/pool.ts";
+import { testDatabase, testLog } from "../support/database.ts";
+import { until } from "../support/until.ts";
+
+const database = testDatabase();
+
+beforeEach(async () => {
+  if (inject("serverUrl") === "") return;
+  await database.pool.query("delete from graphile_worker._private_jobs");
+  await database.pool.query("truncate legwork.worker_processes, legwork.failed_attempts, legwork.finished_jobs");
+});
+
+/** What the doctor, or one theme of it with other thresholds, says about one check. */
+async function findings(check: string, call = "doctor()", client: PoolClient | typeof database.pool = database.pool): Promise<Finding[]> {
+  return (await client.query(`select * from legwork.${call} d where d."check" = $1`, [check])).rows;
+}
+
+/** Some tests need a connection of their own that goes when they have finished. */
+async function connection(): Promise<PoolClient> {
+  const client = await database.pool.connect();
+  onTestFinished(() => client.release(true));
+  return client;
+}
+
+async function run(...statements: string[]): Promise<void> {
+  for (const statement of statements) await database.pool.query(statement);
+}
+
+/** Done whether the test passes or not. */
+function undo(...statements: string[]): void {
+  onTestFinished(() => run(...statements));
+}
+
+const beat = (task: string, running = "{}"): Promise<unknown> =>
+  database.pool.query("select legwork.worker_beat('w1', 'host', 7, 4, array[$1], $2)", [task, running]);
+const job = (task: string, age = "0 s"): Promise<unknown> =>
+  database.pool.query("select graphile_worker.add_job($1, run_at => now() - $2::interval)", [task, age]);
+
+it("everything that was looked at is told, and what is well has no remedy", async () => {
+  await beat("t");
+  const { rows } = await database.pool.query('select distinct "check" from legwork.doctor() order by 1');
+  expect(rows.map((row) => row.check)).toEqual([
+    "abandoned", "autovacuum", "connections", "dead_rows", "failed", "ids", "index_bloat", "locks", "notify_queue", "partitions",
+    "prepared_transactions", "replication_slots", "settings", "tasks", "transaction_ids", "transactions", "triggers", "unlogged",
+    "versions", "waiting", "workers",
+  ]);
+  const all: Finding[] = (await database.pool.query("select * from legwork.doctor()")).rows;
+  for (const row of all) expect(row.remedy === null).toBe(row.severity === "ok");
+  for (const row of all) expect(row.finding).toMatch(/\w.*\.$/s);
+});
+
+describe("workers and jobs", () => {
+  it("no worker is a warning, and critical when jobs have been waiting for a minute", async () => {
+    expect(await findings("workers")).toMatchObject([{ severity: "warning", finding: "No Legwork worker lives. No job waits." }]);
+    await job("t", "2 minutes");
+    expect(await findings("workers")).toMatchObject([{ severity: "critical", finding: expect.stringContaining("No Legwork worker lives while 1 job(s) wait, the first for 00:02:0") }]);
+    await beat("t");
+    expect(await findings("workers")).toMatchObject([{ severity: "ok" }]);
+  });
+
+  it("a silent worker is named", async () => {
+    await beat("t");
+    await run("update legwork.worker_processes set seen_at = seen_at - interval '30 seconds'");
+    expect(await findings("workers")).toMatchObject([
+      { severity: "warning", finding: "No Legwork worker lives. No job waits." },
+      { severity: "warning", finding: expect.stringMatching(/^Worker w1 \(host, pid 7\) has been silent for 00:00:3\d\.$/) },
+    ]);
+  });
+
+  it("a task that no worker has is named with the nearest one, and critical after ten minutes", async () => {
+    await beat("notify/email");
+    await job("notify/emial", "2 minutes");
+    await job("later", "-1 hour");
+    expect(await findings("tasks")).toMatchObject([
+      {
+        severity: "warning",
+        finding: expect.stringContaining("1 job(s) wait for task 'notify/emial', the first for 00:02:0"),
+        remedy: expect.stringContaining("was it meant to be 'notify/email'?"),
+        detail: { task: "notify/emial", jobs: 1 },
+      },
+    ]);
+    await job("notify/emial", "11 minutes");
+    await job("notify/email", "11 minutes");
+    expect(await findings("tasks")).toMatchObject([{ severity: "critical", detail: { jobs: 2 } }]);
+    expect(await findings("waiting")).toMatchObject([{ detail: { jobs: 1 } }]);
+  });
+
+  it("a task that no worker has is found behind a backlog of smaller priority", async () => {
+    await beat("t");
+    await job("t");
+    await job("unknown", "2 minutes");
+    await run(
+      "update graphile_worker._private_jobs set priority = 5 where run_at < now() - interval '1 minute'",
+      `insert into graphile_worker._private_jobs (task_id, run_at) select (select id from graphile_worker._private_tasks where identifier = 't'),
+        now() - interval '3 minutes' from generate_series(1, 6000)`,
+    );
+    expect(await findings("tasks")).toMatchObject([{ severity: "warning", detail: { task: "unknown", jobs: 1 } }]);
+    expect(await findings("waiting")).toMatchObject([{ finding: expect.stringContaining("5000 job(s) or more wait") }]);
+  });
+
+  it("jobs that wait for minutes are a warning, and critical when the workers run nothing", async () => {
+    await beat("t", "{1}");
+    await job("t", "1 minute");
+    expect(await findings("waiting")).toMatchObject([{ severity: "ok", detail: { jobs: 1, tasks: { t: 1 } } }]);
+    await job("t", "6 minutes");
+    expect(await findings("waiting")).toMatchObject([{ severity: "warning", finding: expect.stringMatching(/^2 job\(s\) wait, the first for 00:06:0\d\.$/) }]);
+    await beat("t");
+    expect(await findings("waiting")).toMatchObject([{ severity: "critical", finding: expect.stringContaining("and the workers run nothing") }]);
+  });
+
+  it("jobs and serial keys that an unknown worker holds are told with the way to free them", async () => {
+    await run(
+      "select graphile_worker.add_job('t', queue_name => 's')",
+      "update graphile_worker._private_jobs set locked_by = 'old''one', locked_at = now() - interval '2 hours'",
+      "update graphile_worker._private_job_queues set locked_by = 'old''one', locked_at = now() - interval '2 hours' where queue_name = 's'",
+    );
+    const [found] = await findings("abandoned");
+    expect(found).toMatchObject({ severity: "warning", detail: { worker: "old'one", jobs: 1, serial_keys: 1 } });
+    await run(/select [^.]+\.[^.]+\)/.exec(found?.remedy ?? "")?.[0] ?? "");
+    expect(await findings("abandoned")).toMatchObject([{ severity: "ok" }]);
+  });
+
+  it("failures that pile up are told with the task and its error", async () => {
+    await run("select graphile_worker.add_job('t', max_attempts => 1) from generate_series(1, 3)");
+    await run("select graphile_worker.permanently_fail_jobs(array(select id from graphile_worker._private_jobs), 'no such host')");
+    expect(await findings("failed")).toMatchObject([{ severity: "ok", detail: { jobs: 3 } }]);
+    expect(await findings("failed", "doctor_jobs(failures => 3)")).toMatchObject([
+      { severity: "warning", finding: "3 job(s) have failed for good within the hour, most of them of task 't': no such host" },
+    ]);
+    await run("update legwork.finished_jobs set finished_at = now() - interval '2 hours'");
+    expect(await findings("failed")).toMatchObject([{ severity: "ok", detail: { jobs: 0 } }]);
+  });
+});
+
+describe("the history", () => {
+  it("a missing partition and the rows that went astray are told, and maintenance mends both", async () => {
+    const { rows } = await database.pool.query("select partition::text from legwork.history_partitions() where parent = 'legwork.finished_jobs'::regclass");
+    await run(...rows.map(({ partition }) => `drop table ${partition}`));
+    await job("t");
+    await run("delete from graphile_worker._private_jobs");
+    const texts = (await findings("partitions")).map(({ severity, finding }) => `${severity}: ${finding}`);
+    expect(texts).toEqual([
+      expect.stringMatching(/^warning: legwork\.finished_jobs has no partition for 20/),
+      expect.stringMatching(/^warning: legwork\.finished_jobs has no partition for 20/),
+      "warning: 1 row(s) lie in the default partition legwork.finished_jobs_default.",
+    ]);
+    await run("select legwork.maintain_history()");
+    expect(await findings("partitions")).toMatchObject([{ severity: "ok" }]);
+  });
+
+  it("a partition that retention could not drop is told", async () => {
+    await run("create table legwork.finished_jobs_old partition of legwork.finished_jobs for values from ('2020-01-01Z') to ('2020-02-01Z')");
+    undo("drop table if exists legwork.finished_jobs_old");
+    expect(await findings("partitions")).toMatchObject([{ severity: "warning", finding: expect.stringContaining("legwork.finished_jobs_old should have been dropped") }]);
+  });
+
+  it("a trigger that is disabled or gone is critical", async () => {
+    await run("alter table graphile_worker._private_jobs disable trigger _legwork_record_finished");
+    undo("alter table graphile_worker._private_jobs enable trigger _legwork_record_finished");
+    const [found] = await findings("triggers");
+    expect(found).toMatchObject({ severity: "critical", detail: { trigger: "_legwork_record_finished" } });
+    await run(/alter table \S+ enable trigger \w+/.exec(found?.remedy ?? "")?.[0] ?? "");
+    expect(await findings("triggers")).toMatchObject([{ severity: "ok" }]);
+  });
+});
+
+describe("transactions and locks", () => {
+  it("an open transaction is named with its age and the way to end it", async () => {
+    const client = await connection();
+    await client.query("set application_name = 'forgetful'; begin isolation level repeatable read; select 1");
+    const [{ pid }] = (await client.query("select pg_backend_pid() as pid")).rows;
+    const found = await until("it is idle", async () =>
+      (await findings("transactions", "doctor_transactions('0 s')")).find((row) => (row.detail as { state?: string })?.state === "idle in transaction"),
+    );
+    expect(found).toMatchObject({ severity: "warning", detail: { pid, application: "forgetful" }, remedy: expect.stringContaining(`pg_terminate_backend(${pid})`) });
+    expect(await findings("transactions", "doctor_transactions('0 s', '0 s')")).toMatchObject([{ severity: "critical" }]);
+    expect(await findings("transactions")).toMatchObject([{ severity: "ok" }]);
+  });
+
+  it("whoever waits for a lock on the tables is named with whoever holds it", async () => {
+    const [holder, waiter] = [await connection(), await connection()];
+    await holder.query("set application_name = 'holder'; begin; lock table graphile_worker._private_jobs in share mode");
+    await waiter.query("set application_name = 'waiter'");
+    const blocked = waiter.query("select graphile_worker.add_job('t')");
+    const [found] = await until("the wait is seen", async () => {
+      const rows = await findings("locks", "doctor_transactions('0 s')");
+      return rows[0]?.severity !== "ok" && rows;
+    });
+    expect(found).toMatchObject({ severity: "warning", finding: expect.stringMatching(/^'waiter' \(pid \d+\) has waited .* behind 'holder' \(pid \d+, idle in transaction\)\.$/) });
+    await holder.query("rollback");
+    await blocked;
+  });
+
+  it("a table that is locked altogether does not make it wait, and the other checks answer", async () => {
+    const holder = await connection();
+    await holder.query("begin; lock table graphile_worker._private_jobs in access exclusive mode");
+    const { rows } = await database.pool.query("select * from legwork.doctor()");
+    expect(rows.filter((row) => row.severity === "critical")).toContainEqual(
+      expect.objectContaining({ check: "waiting", finding: "Somebody holds a lock that keeps everybody else from the tables that this looks at." }),
+    );
+    expect(rows).toContainEqual(expect.objectContaining({ check: "connections" }));
+    await holder.query("rollback");
+  });
+
+  it("a prepared transaction is named with the way to end it", async ({ skip }) => {
+    const { rows } = await database.pool.query("select from pg_settings where name = 'max_prepared_transactions' and setting <> '0'");
+    if (rows.length === 0) skip("The server allows no prepared transactions.");
+    await run("begin; update legwork.settings set value = value; prepare transaction 'legwork_test'");
+    undo("rollback prepared 'legwork_test'");
+    expect(await findings("prepared_transactions", "doctor_transactions('0 s')")).toMatchObject([
+      { severity: "warning", remedy: expect.stringContaining("rollback prepared 'legwork_test'") },
+    ]);
+  });
+});
+
+describe("vacuum", () => {
+  it("dead rows that nobody removes are told until they are vacuumed", async () => {
+    const client = await connection();
+    await client.query("create table legwork.hot (id int) with (autovacuum_enabled = off)");
+    undo("drop table legwork.hot");
+    await client.query("insert into legwork.hot select generate_series(1, 1000)");
+    await client.query("delete from legwork.hot");
+    await client.query("select pg_stat_force_next_flush()");
+    const dead = async (limit: number): Promise<Finding | undefined> =>
+      (await findings("dead_rows", `doctor_vacuum(dead_rows => ${limit})`, client)).find(
+        (row) => (row.detail as { table?: string }).table === "legwork.hot",
+      );
+    expect(await dead(1_000)).toMatchObject({
+      severity: "warning",
+      finding: "legwork.hot has 1000 dead rows beside 0 live ones; last vacuumed: never.",
+      remedy: expect.stringContaining("vacuum (analyze) legwork.hot"),
+    });
+    expect(await dead(50)).toMatchObject({ severity: "critical" });
+    expect(await dead(1_001)).toBeUndefined();
+    await client.query("vacuum legwork.hot");
+    await client.query("select pg_stat_force_next_flush()");
+    expect(await dead(1_000)).toBeUndefined();
+    expect(await findings("dead_rows")).toMatchObject([{ severity: "ok" }]);
+  });
+
+  it("a table without autovacuum is told, and for the job table it is critical", async () => {
+    await run("alter table graphile_worker._private_jobs set (autovacuum_enabled = off)");
+    undo("alter table graphile_worker._private_jobs reset (autovacuum_enabled)");
+    expect(await findings("autovacuum")).toMatchObject([{ severity: "critical", remedy: "alter table graphile_worker._private_jobs reset (autovacuum_enabled)" }]);
+    await run("alter table graphile_worker._private_jobs reset (autovacuum_enabled)", "alter table legwork.worker_processes set (autovacuum_enabled = 0)");
+    undo("alter table legwork.worker_processes reset (autovacuum_enabled)");
+    expect(await findings("autovacuum")).toMatchObject([{ severity: "warning", detail: { table: "legwork.worker_processes" } }]);
+  });
+
+  it("an index that is much larger than its entries is told until it is rebuilt", async () => {
+    const client = await connection();
+    await fill(client);
+    const bloat = async () =>
+      (await findings("index_bloat", "doctor_vacuum(bloat_bytes => 100000)", client)).map((row) => (row.detail as { index: string } | null)?.index);
+    expect(await bloat()).not.toContain("graphile_worker.jobs_main_index");
+    await client.query("delete from graphile_worker._private_jobs");
+    await client.query("select pg_stat_force_next_flush()");
+    expect(await bloat()).toContain("graphile_worker.jobs_main_index");
+    expect(await findings("index_bloat", "doctor_vacuum(bloat_bytes => 100000)", client)).toContainEqual(
+      expect.objectContaining({ severity: "warning", remedy: expect.stringContaining("reindex index concurrently graphile_worker.jobs_main_index") }),
+    );
+    await client.query("vacuum graphile_worker._private_jobs");
+    await client.query("reindex index concurrently graphile_worker.jobs_main_index");
+    expect(await bloat()).not.toContain("graphile_worker.jobs_main_index");
+    expect(await findings("index_bloat")).toMatchObject([{ severity: "ok" }]);
+  });
+
+  it("the estimate of an index that was just built is near its size", async () => {
+    const client = await connection();
+    await fill(client);
+    await client.query("reindex table graphile_worker._private_jobs");
+    const { rows } = await client.query("select * from legwork.doctor_vacuum(bloat_bytes => 0) where \"check\" = 'index_bloat' and detail ->> 'index' like 'graphile_worker.jobs\\_%'");
+    expect(rows).toEqual([]);
+  });
+
+  /** Many jobs, and statistics that know of them. */
+  async function fill(client: PoolClient): Promise<void> {
+    await job("t");
+    await client.query(`insert into graphile_worker._private_jobs (task_id, key, priority)
+      select (select min(id) from graphile_worker._private_tasks), 'some/key/' || g, g % 7 from generate_series(1, 5000) g`);
+    await client.query("select pg_stat_force_next_flush()");
+  }
+
+  it("an unlogged table is critical", async () => {
+    await run("alter table legwork.worker_processes set unlogged");
+    undo("alter table legwork.worker_processes set logged");
+    expect(await findings("unlogged")).toMatchObject([{ severity: "critical", remedy: "alter table legwork.worker_processes set logged" }]);
+  });
+});
+
+describe("the server", () => {
+  it("connections that run out are told by the tighter limit", async () => {
+    const { rows: [{ name }] } = await database.pool.query("select current_database() as name");
+    await run(`alter database ${name} connection limit 1`);
+    undo(`alter database ${name} connection limit -1`);
+    expect(await findings("connections")).toMatchObject([{ severity: "critical", finding: expect.stringContaining(`of the 1 connections of database ${name}`) }]);
+    await run(`alter database ${name} connection limit -1`);
+    expect(await findings("connections", "doctor_server(connections_used => 0)")).toMatchObject([{ severity: "warning", finding: expect.stringContaining("of the server") }]);
+  });
+
+  it("a listener that keeps the queue of notifications from being emptied is told", async () => {
+    const client = await connection();
+    await client.query("listen nobody");
+    await client.query("begin");
+    await run("select count(pg_notify('nobody', g || repeat('x', 7000))) from generate_series(1, 200) g");
+    expect(await findings("notify_queue", "doctor_server(notify_used => 0.00001)")).toMatchObject([{ severity: "warning", finding: expect.stringMatching(/0\.\d\d % full/) }]);
+    await client.query("rollback");
+  });
+
+  it("a replication slot that nobody uses is told with the way to drop it", async () => {
+    await run("select pg_create_physical_replication_slot('legwork_test_' || current_database(), true)".replace("'legwork_test_' || current_database()", "'legwork_doctor'"));
+    undo("select pg_drop_replication_slot('legwork_doctor')");
+    const slots = await findings("replication_slots", "doctor_server(slot_bytes => 0)");
+    expect(slots).toContainEqual(expect.objectContaining({ severity: "warning", remedy: expect.stringContaining("pg_drop_replication_slot('legwork_doctor')") }));
+  });
+
+  it("transaction ids that run out are told", async () => {
+    expect(await findings("transaction_ids")).toMatchObject([{ severity: "ok" }]);
+    expect(await findings("transaction_ids", "doctor_server(transaction_age => 0)")).toMatchObject([{ severity: "warning" }]);
+  });
+
+  it("a sequence that runs out is told", async () => {
+    await run("select setval('graphile_worker.job_queues_id_seq', 2000000000)");
+    undo("select setval('graphile_worker.job_queues_id_seq', 1000)");
+    expect(await findings("ids")).toMatchObject([{ severity: "critical", finding: expect.stringContaining("93.1 % of the numbers of graphile_worker.job_queues_id_seq") }]);
+  });
+
+  it.each([
+    ["statement_timeout", "3s", "warning", "statement_timeout is 3000 ms"],
+    ["synchronous_commit", "off", "warning", "jobs that were committed can be lost"],
+    ["session_replication_role", "replica", "critical", "nothing is recorded"],
+    ["default_transaction_read_only", "on", "critical", "no job can be enqueued"],
+    ["default_transaction_isolation", "serializable", "warning", "serialization failures"],
+  ])("%s = %s of this user is a finding", async (name, value, severity, text) => {
+    const client = await connection();
+    await client.query(`set ${name} = '${value}'`);
+    const found = (await findings("settings", "doctor()", client)).find((row) => (row.detail as { setting?: string } | null)?.setting === name);
+    expect(found).toMatchObject({ severity, finding: expect.stringContaining(text) });
+  });
+});
+
+describe("a user without rights", () => {
+  it("who owns the doctor sees what it may, and hidden sessions are a finding", async () => {
+    const { rows: [{ owner }] } = await database.pool.query("select 'legwork_doctor_' || substr(md5(current_database()), 1, 8) as owner");
+    await run(`create role ${owner} login`, `grant usage on schema legwork to ${owner}`, `grant select on legwork.worker_processes to ${owner}`);
+    undo(`drop owned by ${owner} cascade`, `drop role ${owner}`);
+    const hidden = await connection();
+    await hidden.query("begin isolation level repeatable read; select 1");
+    const client = await connection();
+    await client.query(`set role ${owner}`);
+    expect(await findings("transactions", "doctor_transactions()", client)).toContainEqual(
+      expect.objectContaining({ severity: "warning", remedy: `grant pg_read_all_stats to ${owner}, as a superuser or its like.` }),
+    );
+    await expect(client.query("select * from legwork.doctor()")).rejects.toMatchObject({ code: "42501" });
+    await hidden.query("rollback");
+    // As if this user had migrated, without rights on graphile_worker's tables.
+    await run(`alter function legwork.doctor() owner to ${owner}`);
+    const { rows: [{ user }] } = await database.pool.query("select current_user as user");
+    undo(`alter function legwork.doctor() owner to ${user}`);
+    const { rows } = await client.query("select * from legwork.doctor()");
+    expect(rows).toContainEqual(expect.objectContaining({ check: "waiting", severity: "warning", finding: expect.stringContaining("permission denied"), remedy: expect.stringContaining(owner) }));
+    expect(rows).toContainEqual(expect.objectContaining({ check: "connections", severity: "ok" }));
+  });
+
+  it("is told what to ask for, and needs nothing but the function", async () => {
+    const { rows: [{ name }] } = await database.pool.query("select 'legwork_reader_' || substr(md5(current_database()), 1, 8) as name");
+    await run(`create role ${name} login`);
+    undo(`drop owned by ${name}`, `drop role ${name}`);
+    const url = new URL(database.url);
+    url.username = name;
+    const pool = createPool(url.href, { log: testLog });
+    onTestFinished(() => pool.end());
+    const denied = await diagnose(pool);
+    expect(denied.filter(({ severity }) => severity === "critical")).toEqual([]);
+    expect(denied).toContainEqual(expect.objectContaining({ check: "database", severity: "warning", remedy: expect.stringContaining("execute on function legwork.doctor()") }));
+    await run(`grant usage on schema legwork to ${name}`, `grant execute on function legwork.doctor() to ${name}`);
+    const allowed = await diagnose(pool);
+    expect(allowed).toContainEqual(expect.objectContaining({ check: "migrations", severity: "ok" }));
+    expect(allowed).toContainEqual(expect.objectContaining({ check: "partitions", severity: "ok" }));
+  });
+});
+
+describe("what only a client knows", () => {
+  it("a clock that is off is told, and critical when schedules fire in the wrong minute", async () => {
+    const clock = async (ahead: number) => (await diagnose(database.pool, { now: () => Date.now() + ahead })).find(({ check }) => check === "clock");
+    expect(await clock(0)).toMatchObject({ severity: "ok" });
+    expect(await clock(5_000)).toMatchObject({ severity: "warning", finding: "This machine's clock is 5.0 s ahead of the database's." });
+    expect(await clock(-60_000)).toMatchObject({ severity: "critical", finding: "This machine's clock is 60.0 s behind the database's." });
+  });
+
+  it("migrations that this version does not have, or the database has not, or that were changed, are critical", async () => {
+    const [first, second, ...rest] = readMigrations();
+    if (first === undefined || second === undefined) throw new Error("There are migrations.");
+    const told = async (migrations: typeof rest) =>
+      (await diagnose(database.pool, { migrations })).filter(({ check }) => check === "migrations").map(({ severity, finding }) => `${severity}: ${finding}`);
+    expect(await told([first, second, ...rest])).toEqual([`ok: The database has all ${rest.length + 2} migrations of this version.`]);
+    expect(await told([first, { ...second, checksum: "other" }, ...rest, { id: 999, name: "000999_new", sql: "", checksum: "" }])).toEqual([
+      "critical: The database lacks 000999_new.",
+      "critical: Not what was applied to the database: 000002_retention.",
+    ]);
+    expect(await told([second, ...rest])).toEqual(["critical: The database has 000001_history, which this version of Legwork does not know."]);
+  });
+
+  it("a schema of another graphile-worker is critical", async () => {
+    await run("insert into graphile_worker.migrations (id) values (21)");
+    undo("delete from graphile_worker.migrations where id = 21");
+    expect(await diagnose(database.pool)).toContainEqual(
+      expect.objectContaining({ check: "graphile_worker", severity: "critical", finding: expect.stringContaining("is at migration 21") }),
+    );
+  });
+
+  it("a database from before the doctor is told to migrate, the worst first", async () => {
+    await run("alter function legwork.doctor() rename to doctor_gone");
+    undo("alter function legwork.doctor_gone() rename to doctor");
+    const found = await diagnose(database.pool, { migrations: [...readMigrations(), { id: 999, name: "000999_new", sql: "", checksum: "" }] });
+    expect(found.map(({ check, severity }) => [check, severity])).toEqual([
+      ["migrations", "critical"], ["database", "warning"], ["graphile_worker", "ok"], ["postgres", "ok"], ["clock", "ok"],
+    ]);
+  });
+});
