@@ -160,6 +160,13 @@ language sql immutable parallel safe
 return case when legwork.flag_value(flags, 'parent') ~ '^\d{1,18}$' then legwork.flag_value(flags, 'parent')::bigint end;
 comment on function legwork.parent_of(jsonb) is 'The job that a job''s flags name as its parent: the 7 of parent:7. Null when they name none.';
 
+create function legwork.expiry_of(flags jsonb) returns timestamptz
+language sql immutable parallel safe
+return case when legwork.flag_value(flags, 'expires') ~ '^\d{1,15}$' then
+  to_timestamp(legwork.flag_value(flags, 'expires')::float8 / 1000) end;
+comment on function legwork.expiry_of(jsonb) is
+  'When a job''s flags say that it is too late to start it: expires:1767225600000, milliseconds since 1970. Null when they say nothing.';
+
 -- What a Legwork worker says about the jobs that its statement completes or fails; see src/worker/outcomes.ts. Times are
 -- milliseconds since 1970 on the database's clock. Completions come as arrays, because they are many and arrays are read
 -- four times as fast as JSON objects.
@@ -206,12 +213,16 @@ declare
   v_serial bigint;
   -- How a job ended that no worker held: removed, unless somebody called it complete.
   v_end legwork.job_state := 'cancelled';
+  -- What our own functions say of the jobs they delete.
+  v_said text := current_setting('legwork.ended_as', true);
 begin
   select count(*) filter (where g.locked_at is null), count(*) filter (where g.locked_at < now() - interval '4 hours'), count(g.job_queue_id)
   into v_unheld, v_stale, v_serial
   from gone g;
   -- graphile-worker's own functions touch a job only when nobody holds it or its lock is older than four hours.
-  if v_unheld > 0 or v_stale > 0 then
+  if v_said in ('expired', 'cancelled') then
+    v_end := v_said::legwork.job_state;
+  elsif v_unheld > 0 or v_stale > 0 then
     get diagnostics v_context = pg_context;
     -- Lines of the call stack, in whatever language the server speaks: SQL function "complete_jobs" statement 1.
     if v_context ~ '(?n)^\S*SQL\S*( \S+)? ["«»„“]complete_jobs["«»“”]' then
@@ -220,6 +231,8 @@ begin
       -- A plain worker that needed more than four hours.
       v_end := 'completed';
     end if;
+  end if;
+  if v_unheld > 0 or v_stale > 0 then
     -- A failed job is in the history already. It stays there as failed when it is thrown away, but not when it turns
     -- out to be done after all.
     delete from legwork.finished_jobs f
@@ -235,8 +248,11 @@ begin
   select
     g.id, coalesce(t.identifier, 'task ' || g.task_id), coalesce(d.queue, 'default'),
     case when o.id is not null or g.locked_at >= now() - interval '4 hours' then 'completed' else v_end end,
-    g.priority, g.attempts, g.max_attempts, g.payload, o.result, g.last_error, g.run_at, g.created_at,
-    coalesce(o.started_at, g.locked_at), coalesce(o.finished_at, clock_timestamp()), g.locked_by, g.key,
+    g.priority, g.attempts, g.max_attempts, g.payload, o.result,
+    case when v_end = 'expired' and g.locked_at is null then
+      'Expired: it had not started by ' || to_char(legwork.expiry_of(g.flags) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '.'
+    else g.last_error end,
+    g.run_at, g.created_at, coalesce(o.started_at, g.locked_at), coalesce(o.finished_at, clock_timestamp()), g.locked_by, g.key,
     case when g.job_queue_id is not null then
       (select q.queue_name from graphile_worker._private_job_queues q where q.id = g.job_queue_id)
     end,
@@ -257,7 +273,7 @@ begin
   return null;
 end $$;
 comment on function legwork.tg_jobs__record_finished() is
-  'Writes what has just left graphile-worker''s job table into legwork.finished_jobs: completed by a worker or by complete_jobs, else cancelled.';
+  'Writes what has just left graphile-worker''s job table into legwork.finished_jobs: completed by a worker or by complete_jobs, expired when legwork.expire_jobs says so, else cancelled.';
 
 create function legwork.tg_jobs__record_attempt() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$

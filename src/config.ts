@@ -6,10 +6,20 @@ import { z } from "zod";
 import { LegworkError, toError } from "./errors.ts";
 import { LOG_LEVELS } from "./log.ts";
 
-/** A length of time as "250ms", "30s", "5m", "1h", "2d", or a number of milliseconds; read as milliseconds. */
-const duration = z.union([z.number(), z.string()]).transform((value, context) => {
+/** A length of time: "250ms", "30s", "5m", "1h", "2d", or a number of milliseconds. */
+export type Duration = number | string;
+
+/** A length of time in milliseconds; undefined when it is none. */
+export function parseDuration(value: Duration): number | undefined {
+  // ms throws for an empty text and for a very long one.
+  if (typeof value === "string" && (value === "" || value.length > 100)) return undefined;
   const milliseconds = typeof value === "number" ? value : ms(value as ms.StringValue);
-  if (typeof milliseconds === "number" && Number.isFinite(milliseconds) && milliseconds >= 0) return milliseconds;
+  return Number.isFinite(milliseconds) ? milliseconds : undefined;
+}
+
+const duration = z.union([z.number(), z.string()]).transform((value, context) => {
+  const milliseconds = parseDuration(value);
+  if (milliseconds !== undefined && milliseconds >= 0) return milliseconds;
   context.addIssue({ code: "custom", message: `'${value}' is not a duration such as 500ms, 30s, 5m or 2h` });
   return z.NEVER;
 });
