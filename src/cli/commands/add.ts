@@ -29,7 +29,9 @@ export function addCommand(): Command {
     .option("--rate-limit <number>", "refuse more requests than this within --rate-per", positiveInteger)
     .option("--rate-per <duration>", "the time that --rate-limit counts in")
     .option("--rate-key <key>", "what --rate-limit counts by (the task)")
-    .addOption(new Option("--overlap <how>", "serial waits for a running job with this job key (allow)").choices(["allow", "serial"]))
+    .addOption(
+      new Option("--overlap <how>", "serial waits for a running job with this job key (allow)").choices(["allow", "serial"]),
+    )
     .option("--json", 'print {"id": …}')
     .addHelpText(
       "after",
