@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { beforeEach, describe, expect, it } from "vitest";
 import { enqueue, enqueueMany } from "../../src/jobs/enqueue.ts";
-import { testDatabase } from "../support/database.ts";
+import { onServer, testDatabase } from "../support/database.ts";
 import { until } from "../support/until.ts";
 
 const database = testDatabase();
@@ -26,6 +26,15 @@ async function query(sql: string, values: unknown[] = []): Promise<Row[]> {
 
 const live = (): Promise<Row[]> => query("select * from legwork.jobs where finished_at is null order by id");
 
+/** Resolves when so many requests wait for another transaction's lock. */
+const untilWaiting = (count: number): Promise<unknown> =>
+  until(`${count} requests wait`, async () => {
+    const rows = await onServer(database.url, (client) =>
+      client.query("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"),
+    );
+    return rows.rows.length >= count;
+  });
+
 /** Takes the job as a fetching worker does; it then started `ago` ago. */
 const take = (id: string, ago = "0 seconds"): Promise<unknown> =>
   query(
@@ -49,9 +58,15 @@ async function startsIn(id: string): Promise<number> {
 
 describe("unique_for", () => {
   it("of twenty requests at once makes one job and gives each its id", async () => {
-    const ids = await Promise.all(Array.from({ length: 20 }, () => enqueue(database.pool, "any", { a: 1 }, { uniqueFor: "1h" })));
-    expect(new Set(ids).size).toBe(1);
-    expect(await live()).toHaveLength(1);
+    const client = await database.pool.connect();
+    await client.query("begin");
+    const first = await enqueue(client, "any", { a: 1 }, { uniqueFor: "1h" });
+    const others = Array.from({ length: 19 }, () => enqueue(database.pool, "any", { a: 1 }, { uniqueFor: "1h" }));
+    await untilWaiting(19);
+    await client.query("commit");
+    client.release();
+    expect(new Set(await Promise.all(others))).toEqual(new Set([first]));
+    expect(await live()).toMatchObject([{ id: first }]);
   });
 
   it("lasts when the job has ended, and no longer than it was asked for", async () => {
@@ -87,10 +102,7 @@ describe("unique_for", () => {
     await client.query("begin");
     const lost = await enqueue(client, "any", {}, { uniqueFor: "1h" });
     const waiting = enqueue(database.pool, "any", {}, { uniqueFor: "1h" });
-    await until("the request waits", async () => {
-      const rows = await query("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'");
-      return rows.length > 0;
-    });
+    await untilWaiting(1);
     await client.query("rollback");
     client.release();
     expect(await waiting).not.toBe(lost);
@@ -216,6 +228,14 @@ describe("throttle", () => {
     expect(starts).toBeGreaterThan(4);
     expect(starts).toBeLessThanOrEqual(6);
     expect(await live()).toMatchObject([{ id: first, state: "running" }, { id: second, payload: { v: 3 } }]);
+  });
+
+  it("leaves a waiting job its place in line", async () => {
+    const first = await throttled(1);
+    await query("update graphile_worker._private_jobs set run_at = run_at - interval '1 hour'");
+    expect(await throttled(2)).toBe(first);
+    expect(await startsIn(first)).toBeLessThan(-3_500);
+    expect(await live()).toMatchObject([{ id: first, payload: { v: 2 } }]);
   });
 
   it("goes by the real start of a job that has completed", async () => {
