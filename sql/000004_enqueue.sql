@@ -125,7 +125,10 @@ begin
     update legwork.paced_keys p set job_id = v_id where p.job_key = enqueue.job_key;
   end if;
   if isfinite(expires_at) then
-    insert into legwork.expirations (job_id, expires_at) values (v_id, enqueue.expires_at)
+    -- From the job, because unsafe_dedupe keeps the one that is there, with its own time or none.
+    insert into legwork.expirations (job_id, expires_at)
+    select j.id, legwork.expiry_of(j.flags) from graphile_worker._private_jobs j
+    where j.id = v_id and legwork.expiry_of(j.flags) is not null
     on conflict on constraint expirations_pkey do update set expires_at = excluded.expires_at;
   end if;
   return v_id;
@@ -240,7 +243,7 @@ end $$;
 comment on function legwork.enqueue_many(jsonb) is
   'Enqueues an array of jobs in the caller''s transaction and returns their ids in the same order. Each is an object with '
   'the parameters of legwork.enqueue as fields; only task is required. All or nothing: raises LW400 for a field that does '
-  'not exist, LW404 for an unknown task.';
+  'not exist, LW404 for an unknown task, and what legwork.enqueue raises for any of them.';
 
 create function legwork.register_tasks(definitions jsonb) returns void
 language sql volatile

@@ -362,6 +362,16 @@ describe("expires_at", () => {
     expect(await query("select from legwork.expirations")).toEqual([]);
   });
 
+  it("stays as it was when the request keeps the waiting job", async () => {
+    const early = soon();
+    await enqueue(database.pool, "any", {}, { jobKey: "k", expiresAt: early });
+    const dedupe = { jobKeyMode: "unsafe_dedupe" as const, expiresAt: new Date(early.getTime() + 1_000) };
+    await enqueue(database.pool, "any", {}, { jobKey: "k", ...dedupe });
+    await enqueue(database.pool, "any", {}, { jobKey: "none" });
+    await enqueue(database.pool, "any", {}, { jobKey: "none", ...dedupe });
+    expect(await query("select expires_at from legwork.expirations")).toEqual([{ expires_at: early }]);
+  });
+
   it("says of a job that is removed later in the same transaction that it was cancelled", async () => {
     const late = await enqueue(database.pool, "any", {}, { expiresAt: soon() });
     await enqueue(database.pool, "any", {}, { jobKey: "k" });
