@@ -162,6 +162,13 @@ language sql immutable parallel safe
 return case when legwork.flag_value(flags, 'parent') ~ '^\d{1,18}$' then legwork.flag_value(flags, 'parent')::bigint end;
 comment on function legwork.parent_of(jsonb) is 'The job that a job''s flags name as its parent: the 7 of parent:7. Null when they name none.';
 
+create function legwork.expiry_of(flags jsonb) returns timestamptz
+language sql immutable parallel safe
+return case when legwork.flag_value(flags, 'expires') ~ '^\d{1,15}$' then
+  to_timestamp(legwork.flag_value(flags, 'expires')::float8 / 1000) end;
+comment on function legwork.expiry_of(jsonb) is
+  'When a job''s flags say that it is too late to start it: expires:1767225600000, milliseconds since 1970. Null when they say nothing.';
+
 -- What a Legwork worker says about the jobs that its statement completes or fails; see src/worker/outcomes.ts. Times are
 -- milliseconds since 1970 on the database's clock. Completions come as arrays, because they are many and arrays are read
 -- four times as fast as JSON objects.
@@ -229,7 +236,9 @@ begin
   into v_unheld, v_stale, v_serial, v_waiting
   from gone g;
   -- graphile-worker's own functions touch a job only when nobody holds it or its lock is older than four hours.
-  if (v_unheld > 0 or v_stale > 0) and v_ended_as is null then
+  if v_ended_as in ('cancelled', 'expired') then
+    v_end := v_ended_as::legwork.job_state;
+  elsif v_unheld > 0 or v_stale > 0 then
     get diagnostics v_context = pg_context;
     -- Lines of the call stack, in whatever language the server speaks: SQL function "complete_jobs" statement 1.
     if v_context ~ '(?n)^\S*SQL\S*( \S+)? ["«»„“]complete_jobs["«»“”]' then
@@ -238,14 +247,14 @@ begin
       -- A plain worker that needed more than four hours.
       v_end := 'completed';
     end if;
+  end if;
+  if v_unheld > 0 or v_stale > 0 then
     -- A failed job is in the history already. It stays there as failed when it is thrown away, but not when it turns
     -- out to be done after all.
     delete from legwork.finished_jobs f
     using gone g
     where f.id = g.id and g.locked_at is null and g.attempts >= g.max_attempts
       and (v_end = 'completed' or exists (select from legwork.reported_completions() o where o.id = g.id));
-  elsif v_ended_as in ('cancelled', 'expired') then
-    v_end := v_ended_as::legwork.job_state;
   end if;
 
   if v_ended_as is distinct from 'recorded' then
@@ -257,7 +266,9 @@ begin
       g.id, coalesce(t.identifier, 'task ' || g.task_id), coalesce(d.queue, 'default'),
       case when o.id is not null or g.locked_at >= now() - interval '4 hours' then 'completed' else v_end end,
       g.priority, g.attempts, g.max_attempts, g.payload, o.result,
-      case when v_ended_as is null then g.last_error else coalesce(nullif(current_setting('legwork.end_reason', true), ''), g.last_error) end,
+      case when v_end = 'expired' and g.locked_at is null then
+          'Expired: it had not started by ' || to_char(legwork.expiry_of(g.flags) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '.'
+        when v_ended_as is null then g.last_error else coalesce(nullif(current_setting('legwork.end_reason', true), ''), g.last_error) end,
       -- The waiting room has the true time of a job that waited there.
       case when g.run_at = 'infinity' then coalesce((select w.run_at from legwork.waiting_jobs w where w.job_id = g.id), g.run_at)
         else g.run_at end,

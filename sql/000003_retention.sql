@@ -60,6 +60,8 @@ begin
     return;
   end if;
 
+  perform legwork.forget_enqueue_limits();
+
   -- A failed job can be retried as long as the history shows it, and no longer. First, because dropping holds locks to the end.
   delete from graphile_worker._private_jobs j
   where j.id in (
@@ -115,5 +117,3 @@ comment on function legwork.maintain_history() is
   'time and from any number of processes. Returns what it did: created, dropped, busy for a step that was given up because '
   'somebody held the table, or the error of a step that failed; the next call tries again.';
 revoke execute on function legwork.maintain_history() from public;
-
-select legwork.maintain_history();

@@ -47,29 +47,93 @@ create function legwork.enqueue(
   serial_key text default null,
   max_attempts integer default null,
   tenant text default null,
-  correlation_id text default null
+  correlation_id text default null,
+  expires_at timestamptz default null,
+  unique_for interval default null,
+  unique_key text default null,
+  debounce interval default null,
+  debounce_max interval default null,
+  throttle interval default null,
+  rate_limit integer default null,
+  rate_per interval default null,
+  rate_key text default null,
+  overlap text default 'allow'
 ) returns bigint
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   v_id bigint;
+  v_identity text;
   v_flags text[] := legwork.context_flags(tenant, correlation_id);
+  v_run_at timestamptz := run_at;
+  v_key_mode text := job_key_mode;
+  v_serial_key text := serial_key;
 begin
   perform legwork.assert_task(task);
+  -- Most requests have none of these and skip all of it.
+  if overlap <> 'allow' or num_nonnulls(
+    expires_at, unique_for, unique_key, debounce, debounce_max, throttle, rate_limit, rate_per, rate_key) > 0
+  then
+    perform legwork.assert_enqueue_limits(run_at, job_key, job_key_mode, expires_at, unique_for, unique_key, debounce,
+      debounce_max, throttle, rate_limit, rate_per, rate_key, overlap);
+    if unique_for is not null then
+      v_identity := legwork.unique_identity(task, payload, tenant, unique_key);
+      v_id := legwork.claim_unique(v_identity, unique_for);
+      if v_id is not null then
+        return v_id;
+      end if;
+    end if;
+    if rate_limit is not null then
+      perform legwork.count_request(coalesce(rate_key, task), rate_limit, rate_per);
+    end if;
+    if num_nonnulls(debounce, throttle) > 0 then
+      v_run_at := legwork.paced_start(job_key, debounce, debounce_max, throttle);
+      -- A throttled job that waits already has its place.
+      v_key_mode := case when throttle is null then 'replace' else 'preserve_run_at' end;
+    end if;
+    if overlap = 'serial' and serial_key is null then
+      -- graphile-worker takes serial keys of 128 characters and job keys of 512.
+      v_serial_key := 'job_key:' || case when length(job_key) <= 120 then job_key else md5(job_key) end;
+    end if;
+    if isfinite(expires_at) then
+      if expires_at <= greatest(v_run_at, clock_timestamp()) then
+        raise exception 'The job would expire at %, before it may start at %.', expires_at, greatest(v_run_at, clock_timestamp()) using
+          errcode = 'LW400', hint = 'Nothing was enqueued. Give a later expires_at.';
+      end if;
+      v_flags := v_flags || ('expires:' || ceil(extract(epoch from expires_at) * 1000)::bigint);
+    end if;
+  end if;
+
   -- A keyed add_job finds the old job free, a worker takes that job, and the request is neither merged nor inserted:
   -- add_job returns null. Every round is a statement of its own and sees that the job is now running, so the next one inserts.
+  v_id := null;
   for v_round in 1..100 loop
     select j.id into v_id
     from graphile_worker.add_job(
-      identifier => enqueue.task, payload => enqueue.payload::json, queue_name => enqueue.serial_key,
-      run_at => enqueue.run_at, max_attempts => enqueue.max_attempts, job_key => enqueue.job_key,
-      priority => enqueue.priority, flags => v_flags, job_key_mode => enqueue.job_key_mode
+      identifier => enqueue.task, payload => enqueue.payload::json, queue_name => v_serial_key,
+      run_at => v_run_at, max_attempts => enqueue.max_attempts, job_key => enqueue.job_key,
+      priority => enqueue.priority, flags => v_flags, job_key_mode => v_key_mode
     ) j;
-    if v_id is not null then
-      return v_id;
-    end if;
+    exit when v_id is not null;
   end loop;
-  raise exception 'The job with key ''%'' is being taken and given back too fast to be replaced.', job_key using
-    errcode = 'LW409', hint = 'Nothing was enqueued. Try again, or use another key.';
+  if v_id is null then
+    raise exception 'The job with key ''%'' is being taken and given back too fast to be replaced.', job_key using
+      errcode = 'LW409', hint = 'Nothing was enqueued. Try again, or use another key.';
+  end if;
+
+  if v_identity is not null then
+    update legwork.unique_requests u set job_id = v_id where u.key = v_identity;
+  end if;
+  if num_nonnulls(debounce, throttle) > 0 then
+    update legwork.paced_keys p set job_id = v_id where p.job_key = enqueue.job_key;
+  end if;
+  if isfinite(expires_at) then
+    -- From the job, because unsafe_dedupe keeps the one that is there, with its own time or none.
+    insert into legwork.expirations (job_id, expires_at)
+    select j.id, legwork.expiry_of(j.flags) from graphile_worker._private_jobs j
+    where j.id = v_id and legwork.expiry_of(j.flags) is not null
+    on conflict on constraint expirations_pkey do update set expires_at = excluded.expires_at;
+  end if;
+  return v_id;
 end $$;
 
 create function legwork.context_flags(tenant text, correlation_id text) returns text[]
@@ -83,13 +147,21 @@ comment on function legwork.context_flags(text, text) is
   'The flags that carry a job''s context. What is not given comes from the settings legwork.tenant, legwork.correlation_id '
   'and legwork.parent_id, which a running task has on its connection and which anyone may set for a transaction. Null when there is no context.';
 
-comment on function legwork.enqueue(text, jsonb, timestamptz, integer, text, text, text, integer, text, text) is
+comment on function legwork.enqueue(text, jsonb, timestamptz, integer, text, text, text, integer, text, text, timestamptz, interval,
+  text, interval, interval, interval, integer, interval, text, text) is
   'Enqueues a job in the caller''s transaction and returns its id: it exists when the transaction commits and not before. '
   'task: a known task. payload: what the task is given, {} by default. run_at: when it may start, now by default. '
   'priority: smaller runs first, 0 by default. job_key: while a job with this key waits, it is replaced (job_key_mode replace), '
   'replaced but for its run_at (preserve_run_at) or kept (unsafe_dedupe). serial_key: jobs that share it run one at a time. '
   'max_attempts: 25 by default. tenant and correlation_id: kept with the job and in its history. '
-  'Raises LW404 for an unknown task and LW409 when a keyed job cannot be replaced.';
+  'expires_at: a job that has not started by then ends as expired. unique_for: for that long the same request makes no other job '
+  'and returns the id of this one; the same means tenant, task and payload, or unique_key in place of the payload. '
+  'debounce, with job_key: each request replaces the waiting job and moves its start that far ahead, but never further than '
+  'debounce_max after the first. throttle, with job_key: one start in that time; requests between are merged into one job that runs when '
+  'it is over. rate_limit and rate_per: at most so many requests in any such time, counted by rate_key (the task by default). '
+  'overlap serial, with job_key: a job enqueued while one with its key runs waits for that one; allow by default. '
+  'Raises LW404 for an unknown task, LW409 when a keyed job cannot be replaced, LW400 for options that do not go together, LW429 '
+  'over the rate limit, with the time to come back as the error''s detail.';
 
 create function legwork.enqueue_many(jobs jsonb) returns setof bigint
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -104,27 +176,39 @@ begin
   select key into v_unknown
   from jsonb_array_elements(jobs) as element, lateral jsonb_object_keys(element) as key
   where key <> all (array['task', 'payload', 'run_at', 'priority', 'job_key', 'job_key_mode', 'serial_key',
-    'max_attempts', 'tenant', 'correlation_id'])
+    'max_attempts', 'tenant', 'correlation_id', 'expires_at', 'unique_for', 'unique_key', 'debounce', 'debounce_max', 'throttle',
+    'rate_limit', 'rate_per', 'rate_key', 'overlap'])
   limit 1;
   if v_unknown is not null then
     raise exception 'A job has no field ''%''.', v_unknown using errcode = 'LW400',
-      hint = 'Fields are task, payload, run_at, priority, job_key, job_key_mode, serial_key, max_attempts, tenant and correlation_id.';
+      hint = 'Fields are the parameters of legwork.enqueue: task, payload, run_at, priority, job_key, job_key_mode, serial_key, '
+        'max_attempts, tenant, correlation_id, expires_at, unique_for, unique_key, debounce, debounce_max, throttle, rate_limit, '
+        'rate_per, rate_key and overlap.';
   end if;
   perform legwork.assert_task(t.task)
   from (select distinct coalesce(element ->> 'task', '') as task from jsonb_array_elements(jobs) as element) t;
 
-  -- Keys must be compared with what waits, one after the other; everything else is one statement. The ids are drawn
+  -- Keys and limits must be compared with what is there, one after the other; everything else is one statement. The ids are drawn
   -- first, because add_jobs does not promise to return jobs in the order it was given them.
-  if exists (select from jsonb_array_elements(jobs) as element where element ->> 'job_key' is not null) then
+  if exists (select from jsonb_array_elements(jobs) as element
+    where element ?| array['job_key', 'expires_at', 'unique_for', 'unique_key', 'debounce', 'debounce_max', 'throttle', 'rate_limit',
+      'rate_per', 'rate_key', 'overlap'])
+  then
     return query
       select legwork.enqueue(
         task => j.task, payload => coalesce(j.payload, '{}'), run_at => j.run_at, priority => j.priority,
         job_key => j.job_key, job_key_mode => coalesce(j.job_key_mode, 'replace'), serial_key => j.serial_key,
-        max_attempts => j.max_attempts, tenant => j.tenant, correlation_id => j.correlation_id)
+        max_attempts => j.max_attempts, tenant => j.tenant, correlation_id => j.correlation_id, expires_at => j.expires_at,
+        unique_for => j.unique_for, unique_key => j.unique_key, debounce => j.debounce, debounce_max => j.debounce_max,
+        throttle => j.throttle, rate_limit => j.rate_limit, rate_per => j.rate_per, rate_key => j.rate_key,
+        overlap => coalesce(j.overlap, 'allow'))
       from rows from (jsonb_to_recordset(jobs) as (
         task text, payload jsonb, run_at timestamptz, priority integer, job_key text, job_key_mode text,
-        serial_key text, max_attempts integer, tenant text, correlation_id text)) with ordinality
-        as j (task, payload, run_at, priority, job_key, job_key_mode, serial_key, max_attempts, tenant, correlation_id, n)
+        serial_key text, max_attempts integer, tenant text, correlation_id text, expires_at timestamptz, unique_for interval,
+        unique_key text, debounce interval, debounce_max interval, throttle interval, rate_limit integer, rate_per interval,
+        rate_key text, overlap text)) with ordinality
+        as j (task, payload, run_at, priority, job_key, job_key_mode, serial_key, max_attempts, tenant, correlation_id, expires_at,
+          unique_for, unique_key, debounce, debounce_max, throttle, rate_limit, rate_per, rate_key, overlap, n)
       order by j.n;
     return;
   end if;
@@ -161,7 +245,7 @@ end $$;
 comment on function legwork.enqueue_many(jsonb) is
   'Enqueues an array of jobs in the caller''s transaction and returns their ids in the same order. Each is an object with '
   'the parameters of legwork.enqueue as fields; only task is required. All or nothing: raises LW400 for a field that does '
-  'not exist, LW404 for an unknown task.';
+  'not exist, LW404 for an unknown task, and what legwork.enqueue raises for any of them.';
 
 create function legwork.register_tasks(definitions jsonb) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$

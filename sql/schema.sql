@@ -16,6 +16,12 @@ create table legwork.cancellations (
   PRIMARY KEY (job_id)
 );
 
+create table legwork.expirations (
+  job_id bigint not null,
+  expires_at timestamp with time zone not null,
+  PRIMARY KEY (job_id)
+);
+
 create table legwork.failed_attempts (
   job_id bigint not null,
   attempt smallint not null,
@@ -98,6 +104,16 @@ create table legwork.migrations (
   PRIMARY KEY (id)
 );
 
+create table legwork.paced_keys (
+  job_key text not null,
+  job_id bigint,
+  first_requested_at timestamp with time zone,
+  started_at timestamp with time zone,
+  throttle interval,
+  requested_at timestamp with time zone not null,
+  PRIMARY KEY (job_key)
+);
+
 create table legwork.pauses (
   scope text not null,
   name text not null,
@@ -106,6 +122,21 @@ create table legwork.pauses (
   paused_at timestamp with time zone default clock_timestamp() not null,
   PRIMARY KEY (scope, name),
   CHECK ((scope = ANY (ARRAY['all'::text, 'queue'::text, 'task'::text])))
+);
+
+create table legwork.rate_keys (
+  key text not null,
+  requests bigint not null,
+  expires_at timestamp with time zone not null,
+  PRIMARY KEY (key)
+);
+
+create table legwork.rate_requests (
+  key text not null,
+  number bigint not null,
+  requested_at timestamp with time zone not null,
+  FOREIGN KEY (key) REFERENCES legwork.rate_keys(key) ON DELETE CASCADE,
+  PRIMARY KEY (key, number)
 );
 
 create table legwork.retry_policies (
@@ -163,6 +194,13 @@ create table legwork.task_definitions (
   CHECK (((length(queue) >= 1) AND (length(queue) <= 128)))
 );
 
+create table legwork.unique_requests (
+  key text not null,
+  job_id bigint,
+  expires_at timestamp with time zone not null,
+  PRIMARY KEY (key)
+);
+
 create table legwork.waiting_jobs (
   job_id bigint not null,
   task_id integer not null,
@@ -199,6 +237,8 @@ create table legwork.worker_processes (
 );
 
 -- indexes
+
+CREATE INDEX expirations_expires_at ON legwork.expirations USING btree (expires_at);
 
 CREATE INDEX failed_attempts_job_id ON ONLY legwork.failed_attempts USING btree (job_id, attempt);
 
@@ -745,6 +785,54 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.assert_enqueue_limits(run_at timestamp with time zone, job_key text, job_key_mode text, expires_at timestamp with time zone, unique_for interval, unique_key text, debounce interval, debounce_max interval, throttle interval, rate_limit integer, rate_per interval, rate_key text, overlap text)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_message text;
+  v_hint text;
+begin
+  select format('%s must be longer than 0, not %s.', v.name, v.value) into v_message
+  from (values ('unique_for', unique_for), ('debounce', debounce), ('debounce_max', debounce_max), ('throttle', throttle),
+    ('rate_per', rate_per)) as v (name, value)
+  where v.value <= interval '0' or not isfinite(v.value)
+  limit 1;
+  if v_message is not null then
+    raise exception '%', v_message using errcode = 'LW400', hint = 'Give an interval such as 10 minutes.';
+  end if;
+  select v.message, v.hint into v_message, v_hint
+  from (values
+    (overlap not in ('allow', 'serial'), format('There is no overlap ''%s''.', overlap), 'It is allow or serial.'),
+    (num_nonnulls(unique_for, debounce, throttle) > 1, 'unique_for, debounce and throttle exclude each other.',
+      'unique_for drops a repeated request, debounce waits for the last one, throttle spreads them.'),
+    (num_nonnulls(debounce, throttle) > 0 and job_key is null, 'debounce and throttle need a job_key.',
+      'Requests with the same job_key are merged, such as search-index:7.'),
+    (num_nonnulls(debounce, throttle) > 0 and run_at is not null, 'run_at goes with neither debounce nor throttle.',
+      'They decide when the job starts.'),
+    (num_nonnulls(debounce, throttle) > 0 and job_key_mode <> 'replace', 'job_key_mode goes with neither debounce nor throttle.',
+      'They decide what becomes of the waiting job.'),
+    (overlap = 'serial' and job_key is null, 'overlap serial needs a job_key.',
+      'It keeps a job from running beside another one with its job_key; for jobs without one use serial_key.'),
+    (unique_key is not null and unique_for is null, 'unique_key needs unique_for.', 'Say for how long it is unique.'),
+    (debounce_max is not null and debounce is null, 'debounce_max needs debounce.', 'It bounds how far debounce moves the start.'),
+    (debounce_max < debounce, format('debounce_max (%s) is shorter than debounce (%s).', debounce_max, debounce),
+      'It bounds how far debounce moves the start.'),
+    (num_nonnulls(rate_limit, rate_per) = 1, 'rate_limit and rate_per need each other.', 'For example rate_limit 5 and rate_per 1 minute.'),
+    (rate_limit < 1, format('rate_limit must be at least 1, not %s.', rate_limit), 'It is how many jobs may be enqueued within rate_per.'),
+    (rate_key is not null and rate_limit is null, 'rate_key needs rate_limit.', 'It says what rate_limit counts by.'),
+    (length(rate_key) > 512, 'rate_key is longer than 512 characters.', 'A hash of it would do.'),
+    (expires_at <= clock_timestamp(), format('expires_at %s is in the past.', expires_at), 'Nothing was enqueued.')
+  ) as v (holds, message, hint)
+  where v.holds
+  limit 1;
+  if v_message is not null then
+    raise exception '%', v_message using errcode = 'LW400', hint = v_hint;
+  end if;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.assert_job(job_id bigint)
  RETURNS legwork.job_state
  LANGUAGE plpgsql
@@ -838,11 +926,67 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.claim_unique(identity text, unique_for interval)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_id bigint;
+begin
+  -- What is committed and lasts needs no lock, so repeated requests do not wait for each other.
+  select u.job_id into v_id from legwork.unique_requests u where u.key = identity and u.expires_at > clock_timestamp();
+  if v_id is not null then
+    return v_id;
+  end if;
+  -- Exact: the primary key lets only one transaction insert. The other one waits here for the first to end. Was it rolled
+  -- back, this one inserts; did it commit, the window has not passed, nothing is updated, and the row is locked all the same.
+  insert into legwork.unique_requests as u (key, expires_at) values (identity, clock_timestamp() + unique_for)
+  on conflict on constraint unique_requests_pkey do update set job_id = null, expires_at = clock_timestamp() + unique_for
+  where u.expires_at <= clock_timestamp();
+  if not found then
+    select u.job_id into v_id from legwork.unique_requests u where u.key = identity;
+  end if;
+  return v_id;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.context_flags(tenant text, correlation_id text)
  RETURNS text[]
  LANGUAGE sql
  STABLE
 RETURN NULLIF(array_remove(ARRAY[('tenant:'::text || COALESCE(tenant, NULLIF(current_setting('legwork.tenant'::text, true), ''::text))), ('correlation:'::text || COALESCE(correlation_id, NULLIF(current_setting('legwork.correlation_id'::text, true), ''::text))), ('parent:'::text || NULLIF(current_setting('legwork.parent_id'::text, true), ''::text))], NULL::text), '{}'::text[])
+
+CREATE OR REPLACE FUNCTION legwork.count_request(rate_key text, rate_limit integer, rate_per interval)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_number bigint;
+  v_now timestamptz;
+  v_free_at timestamptz;
+  v_free_at_text text;
+begin
+  insert into legwork.rate_keys as k (key, requests, expires_at) values (rate_key, 1, clock_timestamp() + rate_per)
+  on conflict on constraint rate_keys_pkey do update
+    set requests = k.requests + 1, expires_at = greatest(k.expires_at, clock_timestamp() + rate_per)
+  returning k.requests into v_number;
+  -- Behind the lock, so that times come in the order of the numbers.
+  v_now := clock_timestamp();
+  -- Any window is kept when it is kept for every request and the one rate_limit before it.
+  select r.requested_at + rate_per into v_free_at
+  from legwork.rate_requests r where r.key = rate_key and r.number = v_number - rate_limit;
+  if v_free_at > v_now then
+    -- Up to the next millisecond: whoever comes back then, on a clock that knows no smaller ones, is let in.
+    v_free_at := date_trunc('milliseconds', v_free_at) + interval '1 millisecond';
+    v_free_at_text := to_char(v_free_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"');
+    raise exception '''%'' is limited to % % per %; the next one may be enqueued from % on.',
+      rate_key, rate_limit, case rate_limit when 1 then 'job' else 'jobs' end, rate_per, v_free_at_text using
+      errcode = 'LW429', detail = v_free_at_text, hint = 'Nothing was enqueued. Come back then; the time stands alone in the error''s detail.';
+  end if;
+  delete from legwork.rate_requests r where r.key = rate_key and r.number <= v_number - rate_limit;
+  insert into legwork.rate_requests (key, number, requested_at) values (rate_key, v_number, v_now);
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.declare_limits(task text, limits jsonb)
  RETURNS void
@@ -957,7 +1101,7 @@ AS $function$
 declare
   v_theme text;
 begin
-  foreach v_theme in array array['waiting', 'jobs', 'history', 'transactions', 'vacuum', 'server', 'versions'] loop
+  foreach v_theme in array array['waiting', 'rules', 'jobs', 'history', 'transactions', 'vacuum', 'server', 'versions'] loop
     begin
       return query execute format(
         'select f."check", f.severity, f.finding, case when f.severity <> ''ok'' then f.remedy end, f.detail from legwork.%I() f', 'doctor_' || v_theme);
@@ -995,7 +1139,7 @@ AS $function$
     select h.partition, h.upper_bound from legwork.history_partitions() h
     where h.upper_bound < now() - legwork.history_retention() - interval '1 day'
   ), triggers as materialized (
-    select t.name from unnest(array['_legwork_record_finished', '_legwork_record_attempt', '_legwork_truncate']) as t (name)
+    select t.name from unnest(array['_legwork_record_finished', '_legwork_record_attempt', '_legwork_truncate', '_legwork_admit', '_legwork_readmit']) as t (name)
     where not exists (select from pg_trigger g where g.tgrelid = 'graphile_worker._private_jobs'::regclass and g.tgname = t.name)
     union
     -- Enabled for replicas only is as good as disabled.
@@ -1075,6 +1219,43 @@ AS $function$
     'legwork jobs --state failed lists them, legwork job <id> shows the error. Once it is mended, retry them.',
     jsonb_build_object('jobs', count(*), 'tasks', (select jsonb_object_agg(w.task, w.jobs) from worst w))
   from failed
+$function$
+
+CREATE OR REPLACE FUNCTION legwork.doctor_rules(paused_for interval DEFAULT '01:00:00'::interval, stuck_for interval DEFAULT '00:01:00'::interval)
+ RETURNS TABLE("check" text, severity text, finding text, remedy text, detail jsonb)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  with overdue as materialized (
+    -- Nobody has let them go, although somebody should every second.
+    select count(*) as jobs, min(x.run_at) as oldest
+    from (
+      select w.run_at from legwork.waiting_jobs w
+      where w.held = 'run_at' and w.run_at < clock_timestamp() - stuck_for order by w.run_at limit 10000
+    ) x
+  ), ringing as materialized (
+    select count(*) as gates from legwork.gate_alarms a where a.ring_at < clock_timestamp() - stuck_for
+  )
+  select 'pauses', case when p.scope = 'all' then 'critical' when p.paused_at < now() - paused_for then 'warning' else 'ok' end,
+    format('%s for %s by %s%s.',
+      case p.scope when 'all' then 'Everything has been stopped' when 'queue' then format('Queue %L has been paused', p.name)
+        else format('Task %L has been paused', p.name) end,
+      date_trunc('second', clock_timestamp() - p.paused_at), p.paused_by, coalesce(': ' || p.reason, ', no reason was given')),
+    format('When the reason is gone: select legwork.%s;', case p.scope when 'all' then 'resume_all()'
+      when 'queue' then format('resume_queue(%L)', p.name) else format('resume_task(%L)', p.name) end),
+    to_jsonb(p)
+  from legwork.pauses p
+  union all
+  select 'pauses', 'ok', 'Nothing is paused.', null, null where not exists (select from legwork.pauses)
+  union all
+  select 'waiting_room', case when o.jobs + r.gates > 0 then 'critical' else 'ok' end,
+    case when o.jobs + r.gates > 0 then
+      format('%s job(s) in the waiting room and %s rate limit(s) are overdue%s.', o.jobs, r.gates,
+        coalesce(', the first for ' || date_trunc('second', clock_timestamp() - o.oldest), ''))
+      else 'The waiting room is looked after.' end,
+    'Keep a Legwork worker running, which looks every second; or call it yourself: select legwork.tick();',
+    jsonb_build_object('jobs', o.jobs, 'gates', r.gates, 'oldest', o.oldest)
+  from overdue o, ringing r
 $function$
 
 CREATE OR REPLACE FUNCTION legwork.doctor_server(connections_used double precision DEFAULT 0.8, notify_used double precision DEFAULT 0.1, slot_bytes bigint DEFAULT ((((10)::bigint * 1024) * 1024) * 1024), transaction_age bigint DEFAULT 1000000000)
@@ -1456,31 +1637,85 @@ CREATE OR REPLACE FUNCTION legwork.emergency_stop(reason text DEFAULT NULL::text
  LANGUAGE sql
 RETURN legwork.put_pause('all'::text, ''::text, reason)
 
-CREATE OR REPLACE FUNCTION legwork.enqueue(task text, payload jsonb DEFAULT '{}'::jsonb, run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, priority integer DEFAULT NULL::integer, job_key text DEFAULT NULL::text, job_key_mode text DEFAULT 'replace'::text, serial_key text DEFAULT NULL::text, max_attempts integer DEFAULT NULL::integer, tenant text DEFAULT NULL::text, correlation_id text DEFAULT NULL::text)
+CREATE OR REPLACE FUNCTION legwork.enqueue(task text, payload jsonb DEFAULT '{}'::jsonb, run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, priority integer DEFAULT NULL::integer, job_key text DEFAULT NULL::text, job_key_mode text DEFAULT 'replace'::text, serial_key text DEFAULT NULL::text, max_attempts integer DEFAULT NULL::integer, tenant text DEFAULT NULL::text, correlation_id text DEFAULT NULL::text, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, unique_for interval DEFAULT NULL::interval, unique_key text DEFAULT NULL::text, debounce interval DEFAULT NULL::interval, debounce_max interval DEFAULT NULL::interval, throttle interval DEFAULT NULL::interval, rate_limit integer DEFAULT NULL::integer, rate_per interval DEFAULT NULL::interval, rate_key text DEFAULT NULL::text, overlap text DEFAULT 'allow'::text)
  RETURNS bigint
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
   v_id bigint;
+  v_identity text;
   v_flags text[] := legwork.context_flags(tenant, correlation_id);
+  v_run_at timestamptz := run_at;
+  v_key_mode text := job_key_mode;
+  v_serial_key text := serial_key;
 begin
   perform legwork.assert_task(task);
+  -- Most requests have none of these and skip all of it.
+  if overlap <> 'allow' or num_nonnulls(
+    expires_at, unique_for, unique_key, debounce, debounce_max, throttle, rate_limit, rate_per, rate_key) > 0
+  then
+    perform legwork.assert_enqueue_limits(run_at, job_key, job_key_mode, expires_at, unique_for, unique_key, debounce,
+      debounce_max, throttle, rate_limit, rate_per, rate_key, overlap);
+    if unique_for is not null then
+      v_identity := legwork.unique_identity(task, payload, tenant, unique_key);
+      v_id := legwork.claim_unique(v_identity, unique_for);
+      if v_id is not null then
+        return v_id;
+      end if;
+    end if;
+    if rate_limit is not null then
+      perform legwork.count_request(coalesce(rate_key, task), rate_limit, rate_per);
+    end if;
+    if num_nonnulls(debounce, throttle) > 0 then
+      v_run_at := legwork.paced_start(job_key, debounce, debounce_max, throttle);
+      -- A throttled job that waits already has its place.
+      v_key_mode := case when throttle is null then 'replace' else 'preserve_run_at' end;
+    end if;
+    if overlap = 'serial' and serial_key is null then
+      -- graphile-worker takes serial keys of 128 characters and job keys of 512.
+      v_serial_key := 'job_key:' || case when length(job_key) <= 120 then job_key else md5(job_key) end;
+    end if;
+    if isfinite(expires_at) then
+      if expires_at <= greatest(v_run_at, clock_timestamp()) then
+        raise exception 'The job would expire at %, before it may start at %.', expires_at, greatest(v_run_at, clock_timestamp()) using
+          errcode = 'LW400', hint = 'Nothing was enqueued. Give a later expires_at.';
+      end if;
+      v_flags := v_flags || ('expires:' || ceil(extract(epoch from expires_at) * 1000)::bigint);
+    end if;
+  end if;
+
   -- A keyed add_job finds the old job free, a worker takes that job, and the request is neither merged nor inserted:
   -- add_job returns null. Every round is a statement of its own and sees that the job is now running, so the next one inserts.
+  v_id := null;
   for v_round in 1..100 loop
     select j.id into v_id
     from graphile_worker.add_job(
-      identifier => enqueue.task, payload => enqueue.payload::json, queue_name => enqueue.serial_key,
-      run_at => enqueue.run_at, max_attempts => enqueue.max_attempts, job_key => enqueue.job_key,
-      priority => enqueue.priority, flags => v_flags, job_key_mode => enqueue.job_key_mode
+      identifier => enqueue.task, payload => enqueue.payload::json, queue_name => v_serial_key,
+      run_at => v_run_at, max_attempts => enqueue.max_attempts, job_key => enqueue.job_key,
+      priority => enqueue.priority, flags => v_flags, job_key_mode => v_key_mode
     ) j;
-    if v_id is not null then
-      return v_id;
-    end if;
+    exit when v_id is not null;
   end loop;
-  raise exception 'The job with key ''%'' is being taken and given back too fast to be replaced.', job_key using
-    errcode = 'LW409', hint = 'Nothing was enqueued. Try again, or use another key.';
+  if v_id is null then
+    raise exception 'The job with key ''%'' is being taken and given back too fast to be replaced.', job_key using
+      errcode = 'LW409', hint = 'Nothing was enqueued. Try again, or use another key.';
+  end if;
+
+  if v_identity is not null then
+    update legwork.unique_requests u set job_id = v_id where u.key = v_identity;
+  end if;
+  if num_nonnulls(debounce, throttle) > 0 then
+    update legwork.paced_keys p set job_id = v_id where p.job_key = enqueue.job_key;
+  end if;
+  if isfinite(expires_at) then
+    -- From the job, because unsafe_dedupe keeps the one that is there, with its own time or none.
+    insert into legwork.expirations (job_id, expires_at)
+    select j.id, legwork.expiry_of(j.flags) from graphile_worker._private_jobs j
+    where j.id = v_id and legwork.expiry_of(j.flags) is not null
+    on conflict on constraint expirations_pkey do update set expires_at = excluded.expires_at;
+  end if;
+  return v_id;
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork.enqueue_many(jobs jsonb)
@@ -1499,27 +1734,39 @@ begin
   select key into v_unknown
   from jsonb_array_elements(jobs) as element, lateral jsonb_object_keys(element) as key
   where key <> all (array['task', 'payload', 'run_at', 'priority', 'job_key', 'job_key_mode', 'serial_key',
-    'max_attempts', 'tenant', 'correlation_id'])
+    'max_attempts', 'tenant', 'correlation_id', 'expires_at', 'unique_for', 'unique_key', 'debounce', 'debounce_max', 'throttle',
+    'rate_limit', 'rate_per', 'rate_key', 'overlap'])
   limit 1;
   if v_unknown is not null then
     raise exception 'A job has no field ''%''.', v_unknown using errcode = 'LW400',
-      hint = 'Fields are task, payload, run_at, priority, job_key, job_key_mode, serial_key, max_attempts, tenant and correlation_id.';
+      hint = 'Fields are the parameters of legwork.enqueue: task, payload, run_at, priority, job_key, job_key_mode, serial_key, '
+        'max_attempts, tenant, correlation_id, expires_at, unique_for, unique_key, debounce, debounce_max, throttle, rate_limit, '
+        'rate_per, rate_key and overlap.';
   end if;
   perform legwork.assert_task(t.task)
   from (select distinct coalesce(element ->> 'task', '') as task from jsonb_array_elements(jobs) as element) t;
 
-  -- Keys must be compared with what waits, one after the other; everything else is one statement. The ids are drawn
+  -- Keys and limits must be compared with what is there, one after the other; everything else is one statement. The ids are drawn
   -- first, because add_jobs does not promise to return jobs in the order it was given them.
-  if exists (select from jsonb_array_elements(jobs) as element where element ->> 'job_key' is not null) then
+  if exists (select from jsonb_array_elements(jobs) as element
+    where element ?| array['job_key', 'expires_at', 'unique_for', 'unique_key', 'debounce', 'debounce_max', 'throttle', 'rate_limit',
+      'rate_per', 'rate_key', 'overlap'])
+  then
     return query
       select legwork.enqueue(
         task => j.task, payload => coalesce(j.payload, '{}'), run_at => j.run_at, priority => j.priority,
         job_key => j.job_key, job_key_mode => coalesce(j.job_key_mode, 'replace'), serial_key => j.serial_key,
-        max_attempts => j.max_attempts, tenant => j.tenant, correlation_id => j.correlation_id)
+        max_attempts => j.max_attempts, tenant => j.tenant, correlation_id => j.correlation_id, expires_at => j.expires_at,
+        unique_for => j.unique_for, unique_key => j.unique_key, debounce => j.debounce, debounce_max => j.debounce_max,
+        throttle => j.throttle, rate_limit => j.rate_limit, rate_per => j.rate_per, rate_key => j.rate_key,
+        overlap => coalesce(j.overlap, 'allow'))
       from rows from (jsonb_to_recordset(jobs) as (
         task text, payload jsonb, run_at timestamptz, priority integer, job_key text, job_key_mode text,
-        serial_key text, max_attempts integer, tenant text, correlation_id text)) with ordinality
-        as j (task, payload, run_at, priority, job_key, job_key_mode, serial_key, max_attempts, tenant, correlation_id, n)
+        serial_key text, max_attempts integer, tenant text, correlation_id text, expires_at timestamptz, unique_for interval,
+        unique_key text, debounce interval, debounce_max interval, throttle interval, rate_limit integer, rate_per interval,
+        rate_key text, overlap text)) with ordinality
+        as j (task, payload, run_at, priority, job_key, job_key_mode, serial_key, max_attempts, tenant, correlation_id, expires_at,
+          unique_for, unique_key, debounce, debounce_max, throttle, rate_limit, rate_per, rate_key, overlap, n)
       order by j.n;
     return;
   end if;
@@ -1635,6 +1882,60 @@ AS $function$
   from jsonb_array_elements(changes) as change
   having count(*) > 0
 $function$
+
+CREATE OR REPLACE FUNCTION legwork.expire_jobs(max integer DEFAULT 1000)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_due bigint[];
+  v_expired bigint[];
+begin
+  -- A running job started in time and is passed over; it comes back here if it is to be retried.
+  select array_agg(d.job_id) into v_due
+  from (
+    select e.job_id from legwork.expirations e
+    where e.expires_at <= clock_timestamp()
+      and not exists (select from graphile_worker._private_jobs j where j.id = e.job_id and j.locked_at is not null)
+    order by e.expires_at
+    limit expire_jobs.max
+    for update of e skip locked
+  ) d;
+  if v_due is null then
+    return 0;
+  end if;
+
+  -- For the trigger that writes the history, and only for this statement.
+  perform set_config('legwork.ended_as', 'expired', true);
+  with expired as (
+    delete from graphile_worker._private_jobs j
+    where j.id in (
+      -- Whoever has the row is fetching or replacing the job; the next call looks again.
+      select k.id from graphile_worker._private_jobs k
+      where k.id = any (v_due) and k.locked_at is null and k.attempts < k.max_attempts
+        and legwork.expiry_of(k.flags) <= clock_timestamp()
+      for update skip locked)
+    returning j.id
+  )
+  select array_agg(x.id) into v_expired from expired x;
+  perform set_config('legwork.ended_as', '', true);
+
+  -- What is left of these jobs does not expire any more: ended, failed, or replaced by a request without expires_at.
+  delete from legwork.expirations e
+  where e.job_id = any (v_due) and not exists (
+    select from graphile_worker._private_jobs j
+    where j.id = e.job_id and legwork.expiry_of(j.flags) is not null and (j.locked_at is not null or j.attempts < j.max_attempts));
+  return coalesce(cardinality(v_expired), 0);
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.expiry_of(flags jsonb)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (legwork.flag_value(flags, 'expires'::text) ~ '^\d{1,15}$'::text) THEN to_timestamp(((legwork.flag_value(flags, 'expires'::text))::double precision / (1000)::double precision)) ELSE NULL::timestamp with time zone END
 
 CREATE OR REPLACE FUNCTION legwork.explain_gates(job_id bigint)
  RETURNS TABLE(reason text, detail text, fix text)
@@ -1932,6 +2233,49 @@ CREATE OR REPLACE FUNCTION legwork.flag_value(flags jsonb, name text)
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN (jsonb_typeof(flags) = 'object'::text) THEN (SELECT "left"(substr(key.key, (length(flag_value.name) + 2)), 256) AS "left" FROM jsonb_object_keys(flag_value.flags) key(key) WHERE starts_with(key.key, (flag_value.name || ':'::text)) LIMIT 1) ELSE NULL::text END
 
+CREATE OR REPLACE FUNCTION legwork.forget_enqueue_limits()
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ DELETE FROM legwork.unique_requests u
+   WHERE (u.key IN ( SELECT o.key
+            FROM legwork.unique_requests o
+           WHERE (o.expires_at <= clock_timestamp())
+          FOR UPDATE OF o SKIP LOCKED));
+ DELETE FROM legwork.rate_keys k
+   WHERE (k.key IN ( SELECT o.key
+            FROM legwork.rate_keys o
+           WHERE (o.expires_at <= clock_timestamp())
+          FOR UPDATE OF o SKIP LOCKED));
+ DELETE FROM legwork.paced_keys p
+   WHERE (p.job_key IN ( SELECT o.job_key
+            FROM legwork.paced_keys o
+           WHERE ((o.requested_at < (clock_timestamp() - '00:01:00'::interval)) AND (NOT (EXISTS ( SELECT
+                    FROM graphile_worker._private_jobs j
+                   WHERE ((j.id = o.job_id) AND ((j.locked_at IS NOT NULL) OR (j.attempts < j.max_attempts)))))) AND ((o.throttle IS NULL) OR (NOT (EXISTS ( SELECT
+                    FROM ( SELECT o.started_at
+                         UNION ALL
+                          SELECT f.started_at
+                            FROM legwork.finished_jobs f
+                           WHERE (f.id = o.job_id)
+                         UNION ALL
+                          SELECT a.started_at
+                            FROM legwork.failed_attempts a
+                           WHERE (a.job_id = o.job_id)) s
+                   WHERE ((s.started_at + o.throttle) > clock_timestamp()))))))
+          FOR UPDATE OF o SKIP LOCKED));
+ DELETE FROM legwork.expirations e
+   WHERE (e.job_id IN ( SELECT o.job_id
+            FROM legwork.expirations o
+           WHERE (NOT (EXISTS ( SELECT
+                    FROM graphile_worker._private_jobs j
+                   WHERE (j.id = o.job_id))))
+          FOR UPDATE OF o SKIP LOCKED));
+END
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.gate(limit_id integer, key text[], payload json)
  RETURNS text
  LANGUAGE sql
@@ -2080,6 +2424,8 @@ begin
     return;
   end if;
 
+  perform legwork.forget_enqueue_limits();
+
   -- A failed job can be retried as long as the history shows it, and no longer. First, because dropping holds locks to the end.
   delete from graphile_worker._private_jobs j
   where j.id in (
@@ -2188,6 +2534,47 @@ CREATE OR REPLACE FUNCTION legwork.nearest_name(name text, candidates text[])
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN (SELECT c.candidate FROM (unnest(nearest_name.candidates) c(candidate) CROSS JOIN LATERAL (SELECT ((2.0 * (count(*) FILTER (WHERE ((a.pair IS NOT NULL) AND (b.pair IS NOT NULL))))::numeric) / (NULLIF((count(a.pair) + count(b.pair)), 0))::numeric) AS likeness FROM ((SELECT DISTINCT substr((('^'::text || lower(nearest_name.name)) || '$'::text), i.i, 2) AS pair FROM generate_series(1, (length(nearest_name.name) + 1)) i(i)) a FULL JOIN (SELECT DISTINCT substr((('^'::text || lower(c.candidate)) || '$'::text), i.i, 2) AS pair FROM generate_series(1, (length(c.candidate) + 1)) i(i)) b USING (pair))) l) WHERE (l.likeness >= 0.4) ORDER BY l.likeness DESC, c.candidate LIMIT 1)
+
+CREATE OR REPLACE FUNCTION legwork.paced_start(job_key text, debounce interval, debounce_max interval, throttle interval)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_paced legwork.paced_keys;
+  v_now timestamptz;
+  v_waits boolean;
+  v_taken_at timestamptz;
+begin
+  insert into legwork.paced_keys as p (job_key, requested_at) values (paced_start.job_key, clock_timestamp())
+  on conflict on constraint paced_keys_pkey do update set requested_at = clock_timestamp()
+  returning p.* into v_paced;
+  v_now := clock_timestamp();
+  -- Locked, so that no worker takes the waiting job between this look and the request that changes it.
+  with held as (
+    select j.key, j.locked_at, j.attempts from graphile_worker._private_jobs j
+    where j.key = paced_start.job_key or j.id = v_paced.job_id
+    for update
+  )
+  select bool_or(h.key = paced_start.job_key and h.locked_at is null and h.attempts = 0), max(h.locked_at) into v_waits, v_taken_at
+  from held h;
+  if v_waits is not true or v_paced.first_requested_at is null then
+    v_paced.first_requested_at := v_now;
+  end if;
+  if throttle is not null then
+    -- The actual start, which may have been later than asked for.
+    v_paced.started_at := greatest(v_paced.started_at, v_taken_at,
+      (select max(f.started_at) from legwork.finished_jobs f where f.id = v_paced.job_id),
+      (select max(a.started_at) from legwork.failed_attempts a where a.job_id = v_paced.job_id));
+  end if;
+  update legwork.paced_keys p set
+    first_requested_at = v_paced.first_requested_at, started_at = v_paced.started_at, throttle = paced_start.throttle
+  where p.job_key = paced_start.job_key;
+  return case
+    when debounce is not null then least(v_now + debounce, v_paced.first_requested_at + debounce_max)
+    else greatest(now(), v_paced.started_at + paced_start.throttle)
+  end;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.parent_of(flags jsonb)
  RETURNS bigint
@@ -2570,7 +2957,7 @@ begin
   end if;
   update graphile_worker._private_jobs j
   set attempts = case when j.attempts >= j.max_attempts then 0 else j.attempts end, run_at = now(), updated_at = now(),
-    revision = j.revision + 1
+    revision = j.revision + 1, flags = legwork.without_expiry(j.flags)
   where j.id = retry_job.job_id;
   perform legwork.wake_workers(1);
   return legwork.assert_job(job_id);
@@ -2594,7 +2981,9 @@ begin
   v_ids := array(
     select j.id from graphile_worker._private_jobs j
     where j.id = any (v_ids) and j.locked_at is null and j.attempts >= j.max_attempts order by j.id for update skip locked);
-  update graphile_worker._private_jobs j set attempts = 0, run_at = now(), updated_at = now(), revision = j.revision + 1 where j.id = any (v_ids);
+  update graphile_worker._private_jobs j 
+  set attempts = 0, run_at = now(), updated_at = now(), revision = j.revision + 1, flags = legwork.without_expiry(j.flags)
+  where j.id = any (v_ids);
   perform legwork.wake_workers(cardinality(v_ids));
   return query select unnest(v_ids);
 end $function$
@@ -2962,7 +3351,9 @@ begin
   into v_unheld, v_stale, v_serial, v_waiting
   from gone g;
   -- graphile-worker's own functions touch a job only when nobody holds it or its lock is older than four hours.
-  if (v_unheld > 0 or v_stale > 0) and v_ended_as is null then
+  if v_ended_as in ('cancelled', 'expired') then
+    v_end := v_ended_as::legwork.job_state;
+  elsif v_unheld > 0 or v_stale > 0 then
     get diagnostics v_context = pg_context;
     -- Lines of the call stack, in whatever language the server speaks: SQL function "complete_jobs" statement 1.
     if v_context ~ '(?n)^\S*SQL\S*( \S+)? ["«»„“]complete_jobs["«»“”]' then
@@ -2971,14 +3362,14 @@ begin
       -- A plain worker that needed more than four hours.
       v_end := 'completed';
     end if;
+  end if;
+  if v_unheld > 0 or v_stale > 0 then
     -- A failed job is in the history already. It stays there as failed when it is thrown away, but not when it turns
     -- out to be done after all.
     delete from legwork.finished_jobs f
     using gone g
     where f.id = g.id and g.locked_at is null and g.attempts >= g.max_attempts
       and (v_end = 'completed' or exists (select from legwork.reported_completions() o where o.id = g.id));
-  elsif v_ended_as in ('cancelled', 'expired') then
-    v_end := v_ended_as::legwork.job_state;
   end if;
 
   if v_ended_as is distinct from 'recorded' then
@@ -2990,7 +3381,9 @@ begin
       g.id, coalesce(t.identifier, 'task ' || g.task_id), coalesce(d.queue, 'default'),
       case when o.id is not null or g.locked_at >= now() - interval '4 hours' then 'completed' else v_end end,
       g.priority, g.attempts, g.max_attempts, g.payload, o.result,
-      case when v_ended_as is null then g.last_error else coalesce(nullif(current_setting('legwork.end_reason', true), ''), g.last_error) end,
+      case when v_end = 'expired' and g.locked_at is null then
+          'Expired: it had not started by ' || to_char(legwork.expiry_of(g.flags) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '.'
+        when v_ended_as is null then g.last_error else coalesce(nullif(current_setting('legwork.end_reason', true), ''), g.last_error) end,
       -- The waiting room has the true time of a job that waited there.
       case when g.run_at = 'infinity' then coalesce((select w.run_at from legwork.waiting_jobs w where w.job_id = g.id), g.run_at)
         else g.run_at end,
@@ -3076,6 +3469,7 @@ begin
   if exists (select from legwork.rule_changes) then
     perform legwork.settle_rules();
   end if;
+  perform legwork.expire_jobs();
   -- Somebody is at it; come again.
   if not pg_try_advisory_xact_lock(legwork.admission_lock()) then
     return clock_timestamp() + interval '50 milliseconds';
@@ -3105,10 +3499,22 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.unique_identity(task text, payload jsonb, tenant text, unique_key text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+RETURN encode(sha256(convert_to((jsonb_build_array(COALESCE(tenant, NULLIF(current_setting('legwork.tenant'::text, true), ''::text)), task, unique_key, CASE WHEN (unique_key IS NULL) THEN payload ELSE NULL::jsonb END))::text, 'UTF8'::name)), 'hex'::text)
+
 CREATE OR REPLACE FUNCTION legwork.wake_workers(jobs integer)
  RETURNS void
  LANGUAGE sql
 RETURN pg_notify('jobs:insert'::text, (json_build_object('r', (random())::text, 'count', jobs))::text)
+
+CREATE OR REPLACE FUNCTION legwork.without_expiry(flags jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (legwork.flag_value(flags, 'expires'::text) IS NULL) THEN flags ELSE NULLIF((flags - ARRAY(SELECT f.f FROM jsonb_object_keys(without_expiry.flags) f(f) WHERE (f.f ~~ 'expires:%'::text))), '{}'::jsonb) END
 
 CREATE OR REPLACE FUNCTION legwork.worker_beat(id text, host text, pid integer, concurrency integer, tasks text[], running bigint[], OUT now timestamp with time zone, OUT cancelled bigint[], OUT lost bigint[])
  RETURNS record

@@ -11,6 +11,7 @@ export const ERRORS = {
   LW409: { status: 409, exitCode: 1, title: "Conflict with the present state" },
   LW413: { status: 413, exitCode: 1, title: "Too large" },
   LW422: { status: 422, exitCode: 1, title: "Payload does not fit the task" },
+  LW429: { status: 429, exitCode: 1, title: "Too many requests" },
   LW500: { status: 500, exitCode: 1, title: "Internal error" },
   LW503: { status: 503, exitCode: 1, title: "Database unavailable" },
   LW504: { status: 504, exitCode: 1, title: "Took too long" },
@@ -33,11 +34,14 @@ export class LegworkError extends Error {
   readonly code: ErrorCode;
   /** What to do next, a whole sentence. */
   readonly hint: string | undefined;
+  /** When the same request may succeed; only LW429 knows. */
+  readonly retryAt: Date | undefined;
 
-  constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
+  constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown; retryAt?: Date } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.hint = options.hint;
+    this.retryAt = options.retryAt;
   }
 
   get status(): number {

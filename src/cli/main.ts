@@ -14,6 +14,7 @@ import { failedCommand, queuesCommand, workersCommand } from "./commands/queues.
 import { discardCommand, retryCommand } from "./commands/retry.ts";
 import { upCommand } from "./commands/up.ts";
 import { workerCommand } from "./commands/worker.ts";
+import { relativeTime } from "./output.ts";
 
 /**
  * The command line. Exit code 0: fine; 1: what was asked for failed; 2: it was asked for in a wrong way. A user's mistake is one
@@ -78,6 +79,7 @@ function report(thrown: unknown): number {
   if (thrown instanceof LegworkError) {
     console.error(`legwork: ${thrown.message} (${thrown.code})`);
     if (thrown.hint !== undefined) console.error(`  ${thrown.hint}`);
+    if (thrown.retryAt !== undefined) console.error(`  Try again ${relativeTime(thrown.retryAt)}.`);
     return thrown.exitCode;
   }
   console.error("legwork: This is a bug in Legwork.");

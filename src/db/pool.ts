@@ -85,13 +85,14 @@ function connectionError(options: pg.PoolOptions, thrown: unknown): LegworkError
 
 /** An error that our SQL raised, as the LegworkError it stands for; anything else as it is. */
 export function fromDatabaseError(thrown: unknown): Error {
-  const error = toError(thrown) as Error & { code?: string; hint?: string };
+  const error = toError(thrown) as Error & { code?: string; hint?: string; detail?: string };
   // A number out of range, a value that is no time, a constraint of graphile-worker's table: the caller's mistake.
   if (/^(22...|23514)$/.test(error.code ?? "")) {
     return new LegworkError("LW400", `The database refuses a value: ${error.message}.`, { hint: error.hint, cause: error });
   }
   if (!isErrorCode(error.code)) return error;
-  return new LegworkError(error.code, error.message, { hint: error.hint, cause: error });
+  const retryAt = error.code === "LW429" && error.detail !== undefined ? new Date(error.detail) : undefined;
+  return new LegworkError(error.code, error.message, { hint: error.hint, cause: error, retryAt });
 }
 
 /** Runs `work` in one transaction on one client: commits when it returns, rolls back when it throws. */

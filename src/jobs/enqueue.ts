@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { type Duration, parseDuration } from "../duration.ts";
 import { fromDatabaseError, type Queryable } from "../db/pool.ts";
 import { LegworkError } from "../errors.ts";
 import { parsePayload } from "./define-task.ts";
@@ -18,6 +19,30 @@ export interface EnqueueOptions {
   maxAttempts?: number;
   tenant?: string;
   correlationId?: string;
+  /** A job that has not started by then ends as expired. */
+  expiresAt?: Date;
+  /**
+   * For that long the same request makes no other job and gets the id of this one. The same means tenant, task and payload, or
+   * `uniqueKey` in place of the payload.
+   */
+  uniqueFor?: Duration;
+  uniqueKey?: string;
+  /** Needs a `jobKey`: each request replaces the waiting job and moves its start that far ahead. */
+  debounce?: Duration;
+  /** How far ahead of the first request `debounce` may move the start; for ever by default. */
+  debounceMax?: Duration;
+  /**
+   * Needs a `jobKey`: the job starts once in that time at most. Requests between are merged into one job, with the last payload,
+   * that starts when the time is over.
+   */
+  throttle?: Duration;
+  /** How many requests are let in within `ratePer`, whichever moment it begins; one more is refused with LW429 and `retryAt`. */
+  rateLimit?: number;
+  ratePer?: Duration;
+  /** What `rateLimit` counts by; the task by default. Use one limit with a key. */
+  rateKey?: string;
+  /** `serial`, with a `jobKey`: a job enqueued while one with its key runs waits for that one. `allow` by default. */
+  overlap?: "allow" | "serial";
 }
 
 export interface JobSpec extends EnqueueOptions {
@@ -29,7 +54,8 @@ export interface JobSpec extends EnqueueOptions {
  * Enqueues a job on the caller's connection, so within its transaction if it has one open, and resolves to the job's id.
  *
  * The payload is checked first, against the task itself or, for a name, against the schema that its worker registered.
- * Throws LW422 naming the field that does not fit, LW404 for an unknown task, LW409 when a keyed job cannot be replaced.
+ * Throws LW422 naming the field that does not fit, LW404 for an unknown task, LW409 when a keyed job cannot be replaced, LW400 for
+ * options that do not go together, LW429 over the rate limit.
  */
 export async function enqueue(
   client: Queryable,
@@ -129,7 +155,28 @@ function toRow(options: EnqueueOptions): Record<string, unknown> {
     max_attempts: options.maxAttempts,
     tenant: options.tenant,
     correlation_id: options.correlationId,
+    expires_at: options.expiresAt?.toISOString(),
+    unique_for: toInterval("uniqueFor", options.uniqueFor),
+    unique_key: options.uniqueKey,
+    debounce: toInterval("debounce", options.debounce),
+    debounce_max: toInterval("debounceMax", options.debounceMax),
+    throttle: toInterval("throttle", options.throttle),
+    rate_limit: options.rateLimit,
+    rate_per: toInterval("ratePer", options.ratePer),
+    rate_key: options.rateKey,
+    overlap: options.overlap,
   };
+}
+
+function toInterval(name: string, value: Duration | undefined): string | undefined {
+  if (value === undefined) return undefined;
+  const milliseconds = parseDuration(value);
+  if (milliseconds === undefined) {
+    throw new LegworkError("LW400", `${name}: '${value}' is not a duration.`, {
+      hint: "Durations are such as 500ms, 30s, 5m or 2h, or a number of milliseconds.",
+    });
+  }
+  return `${milliseconds} milliseconds`;
 }
 
 /** Schemas are compiled once per task and process; the registered text is the key, so that a new schema is seen. */

@@ -47,6 +47,47 @@ describe("legwork add", () => {
   });
 });
 
+describe("limits of legwork add", () => {
+  it("prints the id of the job that is there already", async () => {
+    const first = await run("add", "notify/email", '{"to": "unique"}', "--unique-for", "1h");
+    expect(first.code).toBe(0);
+    expect((await run("add", "notify/email", '{"to": "unique"}', "--unique-for", "1h")).stdout).toBe(first.stdout);
+  });
+
+  it("says when to come back over the rate limit", async () => {
+    const limited = (): Promise<CliResult> =>
+      run("add", "notify/email", '{"to": "x"}', "--rate-limit", "1", "--rate-per", "10m", "--rate-key", "cli");
+    expect((await limited()).code).toBe(0);
+    const refused = await limited();
+    expect(refused).toMatchObject({ code: 1, stdout: "" });
+    expect(refused.stderr).toMatch(
+      /^legwork: 'cli' is limited to 1 job per 00:10:00; the next one may be enqueued from \S+Z on\. \(LW429\)\n/,
+    );
+    expect(refused.stderr).toMatch(/Try again in (9|10) min\.\n$/);
+  });
+
+  it("takes the other options", async () => {
+    const added = await run(
+      "add",
+      "notify/email",
+      '{"to": "x"}',
+      "--job-key",
+      "cli",
+      "--debounce",
+      "1h",
+      "--overlap",
+      "serial",
+      "--expires-at",
+      "2099-01-01T00:00:00Z",
+    );
+    const { rows } = await database.pool.query(
+      "select state, serial_key, (select expires_at from legwork.expirations e where e.job_id = j.id) from legwork.jobs j where id = $1",
+      [added.stdout.trim()],
+    );
+    expect(rows).toEqual([{ state: "scheduled", serial_key: "job_key:cli", expires_at: new Date("2099-01-01Z") }]);
+  });
+});
+
 describe("legwork jobs", () => {
   it("lists jobs newest first, filtered and in pages", async () => {
     const ids: number[] = [];

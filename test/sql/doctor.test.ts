@@ -43,9 +43,9 @@ it("everything that was looked at is told, and what is well has no remedy", asyn
   await beat("t");
   const { rows } = await database.pool.query('select distinct "check" from legwork.doctor() order by 1');
   expect(rows.map((row) => row.check)).toEqual([
-    "abandoned", "autovacuum", "connections", "dead_rows", "failed", "ids", "index_bloat", "locks", "notify_queue", "partitions",
+    "abandoned", "autovacuum", "connections", "dead_rows", "failed", "ids", "index_bloat", "locks", "notify_queue", "partitions", "pauses",
     "prepared_transactions", "replication_slots", "settings", "tasks", "transaction_ids", "transactions", "triggers", "unlogged",
-    "versions", "waiting", "workers",
+    "versions", "waiting", "waiting_room", "workers",
   ]);
   const all: Finding[] = (await database.pool.query("select * from legwork.doctor()")).rows;
   for (const row of all) expect(row.remedy === null).toBe(row.severity === "ok");
@@ -399,7 +399,7 @@ describe("what only a client knows", () => {
     expect(await told([first, second, ...rest])).toEqual([`ok: The database has all ${rest.length + 2} migrations of this version.`]);
     expect(await told([first, { ...second, checksum: "other" }, ...rest, { id: 999, name: "000999_new", sql: "", checksum: "" }])).toEqual([
       "critical: The database lacks 000999_new.",
-      "critical: Not what was applied to the database: 000002_retention.",
+      "critical: Not what was applied to the database: 000002_limits.",
     ]);
     expect(await told([second, ...rest])).toEqual(["critical: The database has 000001_history, which this version of Legwork does not know."]);
   });
@@ -419,5 +419,39 @@ describe("what only a client knows", () => {
     expect(found.map(({ check, severity }) => [check, severity])).toEqual([
       ["migrations", "critical"], ["database", "warning"], ["graphile_worker", "ok"], ["postgres", "ok"], ["clock", "ok"],
     ]);
+  });
+});
+
+describe("rules", () => {
+  const rules = async (): Promise<{ check: string; severity: string; finding: string; remedy: string }[]> =>
+    (await database.pool.query(`select * from legwork.doctor_rules() order by "check", severity`)).rows;
+
+  it("a stop of everything is critical and says how it ends", async () => {
+    await database.pool.query("select legwork.emergency_stop('wrong mails')");
+    expect(await rules()).toContainEqual(
+      expect.objectContaining({
+        check: "pauses",
+        severity: "critical",
+        finding: expect.stringMatching(/^Everything has been stopped for .* by postgres: wrong mails\.$/),
+        remedy: "When the reason is gone: select legwork.resume_all();",
+      }),
+    );
+    await database.pool.query("select legwork.resume_all()");
+    expect((await rules())[0]).toMatchObject({ check: "pauses", severity: "ok", finding: "Nothing is paused." });
+  });
+
+  it("a pause becomes a warning after an hour", async () => {
+    await database.pool.query("select legwork.pause_queue('default')");
+    expect((await rules())[0]).toMatchObject({ severity: "ok" });
+    await database.pool.query("update legwork.pauses set paused_at = paused_at - interval '2 hours'");
+    expect((await rules())[0]).toMatchObject({ severity: "warning", remedy: expect.stringContaining("resume_queue('default')") });
+    await database.pool.query("select legwork.resume_queue('default')");
+  });
+
+  it("a waiting room that nobody looks after is critical", async () => {
+    await database.pool.query("insert into legwork.gate_alarms values ('1:', clock_timestamp() - interval '2 minutes')");
+    expect(await rules()).toContainEqual(expect.objectContaining({ check: "waiting_room", severity: "critical" }));
+    await database.pool.query("delete from legwork.gate_alarms");
+    expect(await rules()).toContainEqual(expect.objectContaining({ check: "waiting_room", severity: "ok" }));
   });
 });

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { loadConfig } from "../../config.ts";
 import { LegworkError, toError } from "../../errors.ts";
 import { enqueue, type EnqueueOptions } from "../../jobs/enqueue.ts";
@@ -20,6 +20,18 @@ export function addCommand(): Command {
     .option("--max-attempts <number>", "(25)", positiveInteger)
     .option("--tenant <name>", "whose job it is")
     .option("--correlation-id <id>", "shared by everything that comes from one cause")
+    .option("--expires-at <time>", "end the job as expired if it has not started by then", time)
+    .option("--unique-for <duration>", "for that long the same request makes no other job and prints this one's id")
+    .option("--unique-key <key>", "what makes requests the same for --unique-for (the payload)")
+    .option("--debounce <duration>", "each request with this job key moves the start that far ahead")
+    .option("--debounce-max <duration>", "but not further than this after the first request")
+    .option("--throttle <duration>", "one start per job key in that time; requests between are merged")
+    .option("--rate-limit <number>", "refuse more requests than this within --rate-per", positiveInteger)
+    .option("--rate-per <duration>", "the time that --rate-limit counts in")
+    .option("--rate-key <key>", "what --rate-limit counts by (the task)")
+    .addOption(
+      new Option("--overlap <how>", "serial waits for a running job with this job key (allow)").choices(["allow", "serial"]),
+    )
     .option("--json", 'print {"id": …}')
     .addHelpText(
       "after",

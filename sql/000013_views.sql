@@ -185,3 +185,6 @@ comment on column legwork.failed_groups.first_at is E'@notNull\nWhen the first o
 comment on column legwork.failed_groups.last_at is E'@notNull\nWhen the last one failed.';
 comment on column legwork.failed_groups.last_id is E'@notNull\nThe last one.';
 comment on column legwork.failed_groups.last_error is 'Its error.';
+
+-- The first partitions.
+select legwork.maintain_history();

@@ -61,6 +61,12 @@ comment on function legwork.cancel_job(bigint, text) is
   'all the same, it has completed. Returns cancelled, or running while its worker is being told. Raises LW404 for an unknown job and LW409 for one '
   'that has ended.';
 
+create function legwork.without_expiry(flags jsonb) returns jsonb
+language sql immutable parallel safe
+return case when legwork.flag_value(flags, 'expires') is null then flags
+  else nullif(flags - array(select f from jsonb_object_keys(flags) f where f like 'expires:%'), '{}') end;
+comment on function legwork.without_expiry(jsonb) is 'A job''s flags without the time it expires at: who retries a job wants it to run.';
+
 create function legwork.retry_job(job_id bigint) returns legwork.job_state
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -78,7 +84,7 @@ begin
   end if;
   update graphile_worker._private_jobs j
   set attempts = case when j.attempts >= j.max_attempts then 0 else j.attempts end, run_at = now(), updated_at = now(),
-    revision = j.revision + 1
+    revision = j.revision + 1, flags = legwork.without_expiry(j.flags)
   where j.id = retry_job.job_id;
   perform legwork.wake_workers(1);
   return legwork.assert_job(job_id);
@@ -160,7 +166,9 @@ begin
   v_ids := array(
     select j.id from graphile_worker._private_jobs j
     where j.id = any (v_ids) and j.locked_at is null and j.attempts >= j.max_attempts order by j.id for update skip locked);
-  update graphile_worker._private_jobs j set attempts = 0, run_at = now(), updated_at = now(), revision = j.revision + 1 where j.id = any (v_ids);
+  update graphile_worker._private_jobs j 
+  set attempts = 0, run_at = now(), updated_at = now(), revision = j.revision + 1, flags = legwork.without_expiry(j.flags)
+  where j.id = any (v_ids);
   perform legwork.wake_workers(cardinality(v_ids));
   return query select unnest(v_ids);
 end $$;

@@ -160,7 +160,7 @@ language sql volatile as $$
     select h.partition, h.upper_bound from legwork.history_partitions() h
     where h.upper_bound < now() - legwork.history_retention() - interval '1 day'
   ), triggers as materialized (
-    select t.name from unnest(array['_legwork_record_finished', '_legwork_record_attempt', '_legwork_truncate']) as t (name)
+    select t.name from unnest(array['_legwork_record_finished', '_legwork_record_attempt', '_legwork_truncate', '_legwork_admit', '_legwork_readmit']) as t (name)
     where not exists (select from pg_trigger g where g.tgrelid = 'graphile_worker._private_jobs'::regclass and g.tgname = t.name)
     union
     -- Enabled for replicas only is as good as disabled.
@@ -444,6 +444,44 @@ language sql volatile as $$
 $$;
 comment on function legwork.doctor_versions() is 'Of legwork.doctor: the migrations that have been applied.';
 
+create function legwork.doctor_rules(paused_for interval default '1 hour', stuck_for interval default '1 minute')
+returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
+language sql stable
+as $$
+  with overdue as materialized (
+    -- Nobody has let them go, although somebody should every second.
+    select count(*) as jobs, min(x.run_at) as oldest
+    from (
+      select w.run_at from legwork.waiting_jobs w
+      where w.held = 'run_at' and w.run_at < clock_timestamp() - stuck_for order by w.run_at limit 10000
+    ) x
+  ), ringing as materialized (
+    select count(*) as gates from legwork.gate_alarms a where a.ring_at < clock_timestamp() - stuck_for
+  )
+  select 'pauses', case when p.scope = 'all' then 'critical' when p.paused_at < now() - paused_for then 'warning' else 'ok' end,
+    format('%s for %s by %s%s.',
+      case p.scope when 'all' then 'Everything has been stopped' when 'queue' then format('Queue %L has been paused', p.name)
+        else format('Task %L has been paused', p.name) end,
+      date_trunc('second', clock_timestamp() - p.paused_at), p.paused_by, coalesce(': ' || p.reason, ', no reason was given')),
+    format('When the reason is gone: select legwork.%s;', case p.scope when 'all' then 'resume_all()'
+      when 'queue' then format('resume_queue(%L)', p.name) else format('resume_task(%L)', p.name) end),
+    to_jsonb(p)
+  from legwork.pauses p
+  union all
+  select 'pauses', 'ok', 'Nothing is paused.', null, null where not exists (select from legwork.pauses)
+  union all
+  select 'waiting_room', case when o.jobs + r.gates > 0 then 'critical' else 'ok' end,
+    case when o.jobs + r.gates > 0 then
+      format('%s job(s) in the waiting room and %s rate limit(s) are overdue%s.', o.jobs, r.gates,
+        coalesce(', the first for ' || date_trunc('second', clock_timestamp() - o.oldest), ''))
+      else 'The waiting room is looked after.' end,
+    'Keep a Legwork worker running, which looks every second; or call it yourself: select legwork.tick();',
+    jsonb_build_object('jobs', o.jobs, 'gates', r.gates, 'oldest', o.oldest)
+  from overdue o, ringing r
+$$;
+comment on function legwork.doctor_rules(interval, interval) is
+  'Findings of legwork.doctor() about pauses and the waiting room. A pause of more than paused_for is a warning; what should have been let go for stuck_for is critical.';
+
 create function legwork.doctor()
 returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
 language plpgsql volatile security definer
@@ -452,7 +490,7 @@ set search_path = pg_catalog, pg_temp set lock_timeout = '500ms' set jit = off s
 declare
   v_theme text;
 begin
-  foreach v_theme in array array['waiting', 'jobs', 'history', 'transactions', 'vacuum', 'server', 'versions'] loop
+  foreach v_theme in array array['waiting', 'rules', 'jobs', 'history', 'transactions', 'vacuum', 'server', 'versions'] loop
     begin
       return query execute format(
         'select f."check", f.severity, f.finding, case when f.severity <> ''ok'' then f.remedy end, f.detail from legwork.%I() f', 'doctor_' || v_theme);
