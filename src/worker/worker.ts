@@ -166,6 +166,8 @@ async function startGeneration(options: GenerationOptions): Promise<Generation> 
           logger: new GraphileLogger(graphileLogger(log)),
           concurrentJobs: concurrency,
           gracefulShutdownAbortTimeout: options.shutdownTimeout * 0.8,
+          // How late a job may start whose time or retry has come: nobody tells of it.
+          pollInterval: 1_000,
           completeJobBatchDelay: 0,
           failJobBatchDelay: 0,
           localQueue: { size: options.localQueueSize > 0 ? options.localQueueSize : -1 },

@@ -1,0 +1,285 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { cancelJob } from "../../src/jobs/cancel-job.ts";
+import { discardJob, discardJobs } from "../../src/jobs/discard-job.ts";
+import { enqueue } from "../../src/jobs/enqueue.ts";
+import { explainJob } from "../../src/jobs/explain-job.ts";
+import { retryJob, retryJobs } from "../../src/jobs/retry-job.ts";
+import { dropLimit, limitConcurrency, limitRate } from "../../src/queues/limits.ts";
+import { emergencyStop, pauseQueue, pauseTask, resumeAll, resumeQueue, resumeTask } from "../../src/queues/pause.ts";
+import { legwork } from "../support/cli.ts";
+import { testDatabase } from "../support/database.ts";
+
+const database = testDatabase();
+
+beforeEach(async () => {
+  await database.pool.query("delete from graphile_worker._private_jobs");
+  await database.pool.query(
+    "truncate legwork.finished_jobs, legwork.failed_attempts, legwork.limits, legwork.pauses, legwork.rule_changes, legwork.wakeups, legwork.slots, legwork.lanes",
+  );
+  await database.pool.query(`select legwork.register_tasks('[{"name": "notify/email", "queue": "mail"}, {"name": "other"}]')`);
+});
+
+/** Jobs of notify/email: one that waits, one that has failed, one that another failure like it. */
+interface Jobs {
+  waiting: string;
+  failed: string;
+  alike: string;
+}
+
+async function makeJobs(): Promise<Jobs> {
+  const [waiting, failed, alike] = [
+    await enqueue(database.pool, "notify/email", { userId: "u1" }),
+    await enqueue(database.pool, "notify/email", { userId: "u1" }),
+    await enqueue(database.pool, "notify/email", { userId: "u2" }),
+  ];
+  await database.pool.query("select graphile_worker.permanently_fail_jobs(array[$1::bigint, $2], 'refused by host 7')", [
+    failed,
+    alike,
+  ]);
+  return { waiting, failed, alike };
+}
+
+interface Operation {
+  name: string;
+  /** Made before, by SQL. */
+  before?: string;
+  sql: (jobs: Jobs) => string;
+  ts: (jobs: Jobs) => Promise<unknown>;
+  cli: (jobs: Jobs) => string[];
+  /** What is to be read afterwards, and what it must say; or the code that is raised. */
+  read?: (jobs: Jobs) => string;
+  says?: unknown;
+  raises?: { code: string; exit: 1 | 2; hint?: string };
+}
+
+const state = (which: keyof Jobs) => (jobs: Jobs) => `select state as it from legwork.jobs where id = ${jobs[which]}`;
+const limits = (): string => "select jsonb_agg(limits) as it from legwork.queues where limits is not null";
+const live = (): string => "select count(*)::int as it from graphile_worker._private_jobs";
+const pauses = (): string => "select string_agg(concat_ws(' ', scope, nullif(name, ''), reason), ',') as it from legwork.pauses";
+
+const db = (): typeof database.pool => database.pool;
+
+const OPERATIONS: Operation[] = [
+  {
+    name: "cancels a waiting job",
+    sql: ({ waiting }) => `select legwork.cancel_job(${waiting}, 'wrong')`,
+    ts: ({ waiting }) => cancelJob(db(), waiting, "wrong"),
+    cli: ({ waiting }) => ["cancel", waiting, "--reason", "wrong"],
+    read: ({ waiting }) => `select state || ' ' || error as it from legwork.jobs where id = ${waiting}`,
+    says: "cancelled Cancelled by postgres: wrong",
+  },
+  {
+    name: "refuses to cancel a job that has failed",
+    sql: ({ failed }) => `select legwork.cancel_job(${failed})`,
+    ts: ({ failed }) => cancelJob(db(), failed),
+    cli: ({ failed }) => ["cancel", failed],
+    raises: { code: "LW409", exit: 1, hint: "discard" },
+  },
+  {
+    name: "says that there is no such job",
+    sql: () => "select legwork.cancel_job(999999)",
+    ts: () => cancelJob(db(), "999999"),
+    cli: () => ["cancel", "999999"],
+    raises: { code: "LW404", exit: 1 },
+  },
+  {
+    name: "retries a failed job",
+    sql: ({ failed }) => `select legwork.retry_job(${failed})`,
+    ts: ({ failed }) => retryJob(db(), failed),
+    cli: ({ failed }) => ["retry", failed],
+    read: ({ failed }) => `select state || ' ' || attempts as it from legwork.jobs where id = ${failed}`,
+    says: "pending 0",
+  },
+  {
+    name: "retries all failed jobs that fit",
+    sql: () => `select legwork.retry_jobs('{"error": "REFUSED by", "queue": "mail"}')`,
+    ts: () => retryJobs(db(), { error: "REFUSED by", queue: "mail" }),
+    cli: () => ["retry", "--error", "REFUSED by", "--queue", "mail"],
+    read: () => "select string_agg(state::text, ',') as it from legwork.jobs",
+    says: "pending,pending,pending",
+  },
+  {
+    name: "previews a retry and changes nothing",
+    sql: () => `select legwork.retry_jobs('{}', preview => true)`,
+    ts: () => retryJobs(db(), {}, { preview: true }),
+    cli: () => ["retry", "--all", "--preview"],
+    read: () => "select count(*)::int as it from legwork.jobs where state = 'failed'",
+    says: 2,
+  },
+  {
+    name: "discards a failed job, which stays in the history",
+    sql: ({ failed }) => `select legwork.discard_job(${failed})`,
+    ts: ({ failed }) => discardJob(db(), failed),
+    cli: ({ failed }) => ["discard", failed],
+    read: ({ failed }) =>
+      `select (select count(*) from graphile_worker._private_jobs where id = ${failed}) || ' ' || state as it from legwork.jobs where id = ${failed}`,
+    says: "0 failed",
+  },
+  {
+    name: "discards a group of failed jobs",
+    sql: () => "select legwork.discard_jobs(jsonb_build_object('fingerprint', (select fingerprint from legwork.failed_groups)))",
+    ts: async () =>
+      discardJobs(db(), { fingerprint: (await db().query("select fingerprint from legwork.failed_groups")).rows[0].fingerprint }),
+    cli: () => ["discard", "--task", "notify/email"],
+    read: live,
+    says: 1,
+  },
+  {
+    name: "refuses a filter with an unknown task",
+    sql: () => `select legwork.retry_jobs('{"task": "notify/emial"}')`,
+    ts: () => retryJobs(db(), { task: "notify/emial" }),
+    cli: () => ["retry", "--task", "notify/emial"],
+    raises: { code: "LW404", exit: 1, hint: "notify/email" },
+  },
+  {
+    name: "pauses a queue with a reason",
+    sql: () => "select legwork.pause_queue('mail', 'host is down')",
+    ts: () => pauseQueue(db(), "mail", "host is down"),
+    cli: () => ["pause", "mail", "--reason", "host is down"],
+    read: ({ waiting }) => `select state || ' ' || (${pauses()}) as it from legwork.jobs where id = ${waiting}`,
+    says: "paused queue mail host is down",
+  },
+  {
+    name: "resumes a queue",
+    before: "select legwork.pause_queue('mail')",
+    sql: () => "select legwork.resume_queue('mail')",
+    ts: () => resumeQueue(db(), "mail"),
+    cli: () => ["resume", "mail"],
+    read: state("waiting"),
+    says: "pending",
+  },
+  {
+    name: "suggests the nearest name for an unknown queue",
+    sql: () => "select legwork.pause_queue('mial')",
+    ts: () => pauseQueue(db(), "mial"),
+    cli: () => ["pause", "mial"],
+    raises: { code: "LW404", exit: 1, hint: "'mail'" },
+  },
+  {
+    name: "pauses a task",
+    sql: () => "select legwork.pause_task('notify/email')",
+    ts: () => pauseTask(db(), "notify/email"),
+    cli: () => ["pause", "--task", "notify/email"],
+    read: state("waiting"),
+    says: "paused",
+  },
+  {
+    name: "resumes a task",
+    before: "select legwork.pause_task('notify/email')",
+    sql: () => "select legwork.resume_task('notify/email')",
+    ts: () => resumeTask(db(), "notify/email"),
+    cli: () => ["resume", "--task", "notify/email"],
+    read: state("waiting"),
+    says: "pending",
+  },
+  {
+    name: "stops everything",
+    sql: () => "select legwork.emergency_stop('help')",
+    ts: () => emergencyStop(db(), "help"),
+    cli: () => ["stop", "--all", "--reason", "help"],
+    read: ({ waiting }) => `select state || ' ' || (${pauses()}) as it from legwork.jobs where id = ${waiting}`,
+    says: "paused all help",
+  },
+  {
+    name: "ends a stop of everything, and leaves what was paused for itself",
+    before: "select legwork.pause_task('other'), legwork.emergency_stop()",
+    sql: () => "select legwork.resume_all()",
+    ts: () => resumeAll(db()),
+    cli: () => ["resume", "--all"],
+    read: ({ waiting }) => `select state || ' ' || (${pauses()}) as it from legwork.jobs where id = ${waiting}`,
+    says: "pending task other",
+  },
+  {
+    name: "limits a queue's concurrency, by key",
+    sql: () => "select legwork.limit_concurrency(3, queue => 'mail', key => 'user.id')",
+    ts: () => limitConcurrency(db(), 3, { queue: "mail", key: "user.id" }),
+    cli: () => ["limit", "--queue", "mail", "--concurrency", "3", "--key", "user.id"],
+    read: limits,
+    says: [[{ kind: "concurrency", max: 3, key: "user.id" }]],
+  },
+  {
+    name: "limits a queue's rate",
+    sql: () => "select legwork.limit_rate(100, '90 seconds', queue => 'mail')",
+    ts: () => limitRate(db(), 100, "90s", { queue: "mail" }),
+    cli: () => ["limit", "--queue", "mail", "--rate", "100/90s"],
+    read: limits,
+    says: [[{ kind: "rate", max: 100, per: "00:01:30" }]],
+  },
+  {
+    name: "takes a limit away",
+    before: "select legwork.limit_rate(1, '1 minute', queue => 'mail')",
+    sql: () => "select legwork.drop_limit('rate', queue => 'mail')",
+    ts: () => dropLimit(db(), "rate", { queue: "mail" }),
+    cli: () => ["limit", "--queue", "mail", "--drop", "rate"],
+    read: ({ waiting }) =>
+      `select state || ' ' || (select count(*) from legwork.limits) as it from legwork.jobs where id = ${waiting}`,
+    says: "pending 0",
+  },
+  {
+    name: "refuses a limit below 1",
+    sql: () => "select legwork.limit_concurrency(0, queue => 'mail')",
+    ts: () => limitConcurrency(db(), 0, { queue: "mail" }),
+    cli: () => ["limit", "--queue", "mail", "--concurrency", "0"],
+    raises: { code: "LW400", exit: 2, hint: "pause" },
+  },
+  {
+    name: "refuses a rate whose window is none",
+    sql: () => "select legwork.limit_rate(5, '0 seconds', queue => 'mail')",
+    ts: () => limitRate(db(), 5, 0, { queue: "mail" }),
+    cli: () => ["limit", "--queue", "mail", "--rate", "5/0s"],
+    raises: { code: "LW400", exit: 2 },
+  },
+];
+
+describe.each(OPERATIONS)("$name", ({ before, sql, ts, cli, read, says, raises }) => {
+  async function check(run: (jobs: Jobs) => Promise<{ code: string; hint?: string } | undefined>): Promise<void> {
+    const jobs = await makeJobs();
+    if (before !== undefined) await database.pool.query(before);
+    const error = await run(jobs);
+    if (raises === undefined) {
+      expect(error).toBeUndefined();
+      expect((await database.pool.query(read?.(jobs) ?? "")).rows[0].it).toEqual(says);
+    } else {
+      expect(error).toMatchObject({ code: raises.code });
+      if (raises.hint !== undefined) expect(error?.hint).toContain(raises.hint);
+    }
+    expect((await database.pool.query("select * from legwork.reconcile()")).rows).toEqual([]);
+  }
+
+  it("in SQL", async () => {
+    await check((jobs) =>
+      database.pool.query(sql(jobs)).then(
+        () => undefined,
+        (error: { code: string; hint?: string }) => error,
+      ),
+    );
+  });
+
+  it("in TypeScript", async () => {
+    await check((jobs) =>
+      ts(jobs).then(
+        () => undefined,
+        (error: { code: string; hint?: string }) => error,
+      ),
+    );
+  });
+
+  it("on the command line", async () => {
+    await check(async (jobs) => {
+      const { code, stderr } = await legwork(cli(jobs), { DATABASE_URL: database.url });
+      expect(code).toBe(raises?.exit ?? 0);
+      return code === 0 ? undefined : { code: /\((LW\d{3})\)/.exec(stderr)?.[1] ?? stderr, hint: stderr };
+    });
+  });
+});
+
+it("explains the same everywhere", async () => {
+  const { waiting } = await makeJobs();
+  await database.pool.query("select legwork.pause_queue('mail', 'host is down')");
+  const { rows } = await database.pool.query("select * from legwork.explain_job($1)", [waiting]);
+  expect(rows.map((row) => row.reason)).toEqual(["queue_paused", "no_worker"]);
+  expect(rows[0].detail).toMatch(/^Queue 'mail' is paused since .* by postgres: host is down\.$/);
+  expect(await explainJob(database.pool, waiting)).toEqual(rows);
+  const shown = await legwork(["explain", waiting, "--json"], { DATABASE_URL: database.url });
+  expect(JSON.parse(shown.stdout)).toEqual(rows);
+});
