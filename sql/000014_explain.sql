@@ -77,7 +77,7 @@ begin
     order by o.priority, o.run_at
     limit 10000
   ) x;
-  if v_free = 0 or v_ahead > 0 then
+  if v_free = 0 or v_ahead > v_free then
     return query select 'workers_busy'::text,
       format('%s %s may start before it, and %s.', case when v_ahead = 10000 then '10000 or more' else v_ahead::text end,
         case when v_ahead = 1 then 'job' else 'jobs' end,
@@ -227,7 +227,7 @@ begin
 
   if "position" = 1 then
     reason := 'about_to_start';
-    detail := 'Nothing holds it back. Workers look for jobs at once when they are told, and every two seconds otherwise.';
+    detail := 'Nothing holds it back. Workers look for jobs at once when they are told, and every second or two otherwise.';
     fix := 'Wait a moment.';
     return next;
   end if;

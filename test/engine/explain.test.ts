@@ -1,0 +1,166 @@
+import { beforeEach, expect, it } from "vitest";
+import { enqueue } from "../../src/jobs/enqueue.ts";
+import { explainJob, type Reason } from "../../src/jobs/explain-job.ts";
+import { testDatabase } from "../support/database.ts";
+
+const database = testDatabase();
+
+const query = async (text: string, values: unknown[] = []): Promise<Record<string, unknown>[]> =>
+  (await database.pool.query(text, values)).rows;
+
+beforeEach(async () => {
+  await query("delete from graphile_worker._private_jobs");
+  await query(
+    "truncate legwork.finished_jobs, legwork.failed_attempts, legwork.limits, legwork.pauses, legwork.worker_processes, legwork.slots, legwork.lanes",
+  );
+  await query(`select legwork.register_tasks('[{"name": "t", "queue": "q"}, {"name": "other"}]')`);
+  // A living worker with a free place.
+  await query("select legwork.worker_beat('w1', 'host', 1, 4, array['t', 'other'], '{}')");
+});
+
+const add = (options = {}, payload: unknown = {}): Promise<string> => enqueue(database.pool, "t", payload, options);
+const explain = (id: string): Promise<Reason[]> => explainJob(database.pool, id);
+const reasons = async (id: string): Promise<string[]> => (await explain(id)).map((row) => row.reason);
+const fetchBy = (worker: string, id: string): Promise<unknown> =>
+  query("update graphile_worker._private_jobs set locked_by = $1, locked_at = now(), attempts = attempts + 1 where id = $2", [
+    worker,
+    id,
+  ]);
+
+it("a job that nothing holds back is about to start", async () => {
+  expect(await reasons(await add())).toEqual(["about_to_start"]);
+});
+
+it("every pause is named, the widest first, with who, why and what ends it", async () => {
+  const id = await add();
+  await query("select legwork.pause_task('t', 'bug 7'), legwork.pause_queue('q'), legwork.emergency_stop('help')");
+  expect(await explain(id)).toMatchObject([
+    {
+      position: 1,
+      reason: "everything_stopped",
+      detail: expect.stringMatching(/by postgres: help\.$/),
+      fix: "select legwork.resume_all();",
+    },
+    {
+      position: 2,
+      reason: "queue_paused",
+      detail: expect.stringContaining("no reason was given"),
+      fix: "select legwork.resume_queue('q');",
+    },
+    { position: 3, reason: "task_paused", detail: expect.stringContaining("bug 7"), fix: "select legwork.resume_task('t');" },
+  ]);
+  for (const { fix } of await explain(id)) await query(fix);
+  expect(await reasons(id)).toEqual(["about_to_start"]);
+});
+
+it("a full limit is named with the jobs that fill it and the place in line", async () => {
+  await query("select legwork.limit_concurrency(1, task => 't', key => 'user')");
+  const [first, , last] = [await add({}, { user: "u'1" }), await add({}, { user: "u'1" }), await add({}, { user: "u'1" })];
+  expect(await explain(last)).toEqual([
+    {
+      position: 1,
+      reason: "concurrency_limit",
+      detail: `The concurrency limit of task 't' for user = u'1 is 1: taken by job ${first}. It is number 2 in its line.`,
+      fix: "Wait, or raise the limit: select legwork.limit_concurrency(2, task => 't', key => 'user');",
+    },
+  ]);
+});
+
+it("a used up rate is named with the next possible start", async () => {
+  await query("select legwork.limit_rate(1, '1 hour', queue => 'q')");
+  const [first, second] = [await add(), await add()];
+  await fetchBy("w1", first);
+  await query("delete from graphile_worker._private_jobs where id = $1", [first]);
+  expect(await explain(second)).toMatchObject([
+    {
+      reason: "rate_limit",
+      detail: expect.stringMatching(
+        /queue 'q' is 1 per 01:00:00: used up\. It is number 1 in its line\. The next start is possible at \d/,
+      ),
+    },
+  ]);
+});
+
+it("a time that is ahead is told, also of a retry, with the error", async () => {
+  const later = await add({ runAt: new Date(Date.now() + 3_600_000) });
+  expect(await explain(later)).toMatchObject([
+    {
+      reason: "run_at_ahead",
+      detail: expect.stringMatching(/^It may start at .* \(in 00:59:\d\d\)\.$/),
+      fix: `Wait, or start it now: select legwork.retry_job(${later});`,
+    },
+  ]);
+  const failing = await add();
+  await fetchBy("w1", failing);
+  await query(
+    "update graphile_worker._private_jobs set locked_by = null, locked_at = null, last_error = 'boom', run_at = now() + interval '1 minute' where id = $1",
+    [failing],
+  );
+  expect(await explain(failing)).toMatchObject([
+    { reason: "retry_ahead", detail: expect.stringMatching(/^Attempt 1 failed; .*: boom$/) },
+  ]);
+});
+
+it("a taken serial key names the job that has it", async () => {
+  const [first, second] = [await add({ serialKey: "s" }), await add({ serialKey: "s" })];
+  await fetchBy("w1", first);
+  await query("update graphile_worker._private_job_queues set locked_by = 'w1', locked_at = now()");
+  expect(await explain(second)).toMatchObject([
+    {
+      reason: "serial_key_taken",
+      detail: `Jobs with its serial key 's' run one at a time, and job ${first} runs now.`,
+      fix: expect.stringContaining(`cancel_job(${first})`),
+    },
+  ]);
+});
+
+it("a row that a transaction holds is told", async () => {
+  const id = await add();
+  const holder = await database.pool.connect();
+  await holder.query("begin");
+  await holder.query("update graphile_worker._private_jobs set priority = 1 where id = $1", [id]);
+  expect(await reasons(id)).toEqual(["row_locked"]);
+  await holder.query("rollback");
+  holder.release();
+});
+
+it("no worker, none that knows the task, and busy ones are three reasons", async () => {
+  const id = await add();
+  await query("update legwork.worker_processes set concurrency = 1, running = array[99]");
+  expect(await explain(id)).toMatchObject([
+    { reason: "workers_busy", detail: expect.stringContaining("the one worker that knows the task is busy") },
+  ]);
+  await query("update legwork.worker_processes set tasks = array['tt', 'x']");
+  expect(await explain(id)).toMatchObject([{ reason: "no_worker", detail: expect.stringContaining("'tt' looks most like it") }]);
+  await query("delete from legwork.worker_processes");
+  expect(await explain(id)).toMatchObject([{ reason: "no_worker", detail: "No Legwork worker is alive." }]);
+});
+
+it("a running job says where, since when, and whether its worker is silent or it was cancelled", async () => {
+  const id = await add();
+  await fetchBy("w1", id);
+  await query("select legwork.worker_beat('w1', 'host', 1, 4, array['t'], array[$1::bigint])", [id]);
+  expect(await explain(id)).toMatchObject([
+    { reason: "running", detail: expect.stringMatching(/attempt 1, .* worker w1 \(host, process 1\)/) },
+  ]);
+  await query("select legwork.cancel_job($1, 'wrong')", [id]);
+  await query("update legwork.worker_processes set seen_at = seen_at - interval '1 minute'");
+  expect(await reasons(id)).toEqual(["running", "worker_silent", "cancelling"]);
+  await fetchBy("plain", id);
+  expect((await explain(id))[0]!.detail).toContain("plain, which is no Legwork worker that lives");
+});
+
+it("a job that has ended says how, and what can be done", async () => {
+  const [failed, cancelled] = [await add(), await add()];
+  await query("select graphile_worker.permanently_fail_jobs(array[$1::bigint], 'boom'), legwork.cancel_job($2)", [
+    failed,
+    cancelled,
+  ]);
+  expect(await explain(failed)).toMatchObject([
+    { reason: "failed", detail: expect.stringMatching(/: boom$/), fix: `select legwork.retry_job(${failed});` },
+  ]);
+  expect(await reasons(cancelled)).toEqual(["cancelled"]);
+  await query("select legwork.discard_job($1)", [failed]);
+  expect((await explain(failed))[0]!.fix).toBe("It was discarded. Enqueue it again.");
+  await expect(explain("999999")).rejects.toMatchObject({ code: "LW404" });
+});
