@@ -1,12 +1,9 @@
-import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { runMigrations } from "graphile-worker";
 import Table from "cli-table3";
 import pg from "pg";
 import { migrate } from "../src/db/migrate.ts";
 import { createPool } from "../src/db/pool.ts";
-import { benchLog, freshDatabase, median, withServer } from "./server.ts";
+import { benchLog, freshDatabase, median, runWorker, withServer } from "./server.ts";
 
 /**
  * What history costs: graphile-worker alone and with Legwork, one after the other in each pair, on the same server. Only the
@@ -23,8 +20,6 @@ const ENQUEUE_LEAST = 0.95;
 
 /** A short run is there to notice a cliff, on a machine that also does other things; it is not the measurement. */
 const SHORT_TOLERANCE = 0.2;
-
-const runChild = promisify(execFile);
 
 export async function run(options: { short: boolean }): Promise<void> {
   const pairs = options.short ? 3 : 5;
@@ -46,7 +41,7 @@ export async function run(options: { short: boolean }): Promise<void> {
         if (side === undefined) continue;
         const url = await freshDatabase(serverUrl, "legwork_bench", `legwork_bench_${index}`);
         const enqueued = await enqueue(url, side.task, jobs);
-        const ran = await work(url, side.runner, side.task, jobs);
+        const ran = await runWorker(url, side.runner, side.task, jobs);
         // The first round warms caches and is not counted.
         if (pair === 0) continue;
         enqueues[index]?.push(enqueued);
@@ -72,15 +67,6 @@ async function enqueue(url: string, task: string, jobs: number): Promise<number>
   await client.query("checkpoint");
   await client.end();
   return jobs / seconds;
-}
-
-/** Jobs run per second by a worker process of its own. */
-async function work(url: string, runner: string, task: string, jobs: number): Promise<number> {
-  const script = fileURLToPath(new URL("history-worker.ts", import.meta.url));
-  const { stdout } = await runChild(process.execPath, [script, url, runner, task, String(jobs)], {
-    env: { ...process.env, NO_LOG_SUCCESS: "1" },
-  });
-  return Number(stdout.trim().split("\n").at(-1));
 }
 
 function report(runs: number[][], enqueues: number[][], tolerance: number): void {

@@ -3,6 +3,8 @@ import { LegworkError } from "../src/errors.ts";
 /** The benchmarks by name; `npm run bench -- <name> [--short]`. */
 const BENCHMARKS: Record<string, () => Promise<{ run(options: { short: boolean }): Promise<void> }>> = {
   history: () => import("./history.ts"),
+  limits: () => import("./limits.ts"),
+  crash: () => import("./crash.ts"),
 };
 
 const [name = "history", ...flags] = process.argv.slice(2);

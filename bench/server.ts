@@ -1,6 +1,9 @@
+import { execFile } from "node:child_process";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import pg from "pg";
 import { startEmbeddedPostgres } from "../src/db/embedded.ts";
 import { createLogger } from "../src/log.ts";
@@ -41,6 +44,17 @@ export async function freshDatabase(serverUrl: string, name: string, template = 
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
   return url.href;
+}
+
+const runChild = promisify(execFile);
+
+/** Jobs run per second by a worker process of its own: `runner` is graphile or legwork. */
+export async function runWorker(url: string, runner: string, task: string, jobs: number): Promise<number> {
+  const script = fileURLToPath(new URL("worker.ts", import.meta.url));
+  const { stdout } = await runChild(process.execPath, [script, url, runner, task, String(jobs)], {
+    env: { ...process.env, NO_LOG_SUCCESS: "1" },
+  });
+  return Number(stdout.trim().split("\n").at(-1));
 }
 
 export function median(values: readonly number[]): number {

@@ -308,7 +308,7 @@ comment on function legwork.tg_jobs__record_finished() is
   'Writes what has just left graphile-worker''s job table into legwork.finished_jobs: completed by a worker or by complete_jobs, else cancelled. '
   'The setting legwork.ended_as says otherwise: cancelled or expired, with legwork.end_reason as the error, or recorded.';
 
-create function legwork.tg_jobs__record_attempt() returns trigger
+create function legwork.tg_jobs__record_change() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_attempt_ended boolean := old.locked_at is not null and new.locked_at is null and new.attempts >= old.attempts;
@@ -331,11 +331,12 @@ declare
 begin
   if v_had_failed and not v_has_failed then
     delete from legwork.finished_jobs where id = new.id;
-    if v_has_rules then
-      perform legwork.make_wait(array[new.id]);
-    end if;
   end if;
   if not v_attempt_ended and (v_had_failed or not v_has_failed) then
+    -- Replaced, rescheduled, revived or given back: it may have to wait for something else now.
+    if v_has_rules and not v_has_failed then
+      perform legwork.readmit(new);
+    end if;
     return null;
   end if;
   select * into v_failure from legwork.reported_failures() f where f.id = new.id and v_attempt_ended;
@@ -458,7 +459,7 @@ begin
   end if;
   return null;
 end $$;
-comment on function legwork.tg_jobs__record_attempt() is
+comment on function legwork.tg_jobs__record_change() is
   'Records an attempt that ended without completing its job, decides by the retry policy when the next one is due or that there is none, and '
   'records a job that has failed for good and the return of one that was given another chance.';
 
@@ -471,19 +472,25 @@ end $$;
 comment on function legwork.tg_jobs__truncate() is 'Deletes the jobs before the table is truncated, so that they are in the history as cancelled.';
 
 -- Whoever may make a table could otherwise write history with the owner's rights, through a trigger of his own.
-revoke execute on function legwork.tg_jobs__record_finished(), legwork.tg_jobs__record_attempt(), legwork.tg_jobs__truncate() from public;
+revoke execute on function legwork.tg_jobs__record_finished(), legwork.tg_jobs__record_change(), legwork.tg_jobs__truncate() from public;
 
 create trigger _legwork_truncate before truncate on graphile_worker._private_jobs
   for each statement execute function legwork.tg_jobs__truncate();
 create trigger _legwork_record_finished after delete on graphile_worker._private_jobs
   referencing old table as gone for each statement execute function legwork.tg_jobs__record_finished();
--- Fetching and giving back are the hot updates and pass by: only an attempt that ended, or a change between failed and not, gets in.
-create trigger _legwork_record_attempt after update on graphile_worker._private_jobs
+-- One trigger for all that a change of a row may mean, because each costs every job that is fetched. Fetching falls out at the
+-- first condition. So does what admit_waiting and apply_rules do themselves, who say so in a setting; make_wait sets infinity.
+create trigger _legwork_record_change after update on graphile_worker._private_jobs
   for each row when (
-    (old.locked_at is not null and new.locked_at is null and new.attempts >= old.attempts)
-    or (old.locked_at is null and old.attempts >= old.max_attempts)
-      is distinct from (new.locked_at is null and new.attempts >= new.max_attempts)
-  ) execute function legwork.tg_jobs__record_attempt();
+    new.locked_at is null and current_setting('legwork.admitting', true) is distinct from 'on' and (
+      -- An attempt has ended, or the job was given back.
+      old.locked_at is not null
+      or (old.attempts >= old.max_attempts) <> (new.attempts >= new.max_attempts)
+      -- It was replaced or rescheduled.
+      or new.revision <> old.revision or new.priority <> old.priority
+      or (new.run_at <> old.run_at and new.run_at <> 'infinity')
+    )
+  ) execute function legwork.tg_jobs__record_change();
 
 -- Jobs that failed before Legwork came are shown too, for a whole retention from now: when they failed nobody wrote down.
 insert into legwork.finished_jobs (

@@ -105,19 +105,21 @@ comment on column legwork.lanes.waits_at is 'The gate whose next free slot lets 
 comment on column legwork.lanes.turn is 'Lines at a gate take turns, smallest first.';
 alter table legwork.lanes enable row level security;
 create index lanes_waits_at on legwork.lanes (waits_at, turn);
+-- Whether there are any: where every job has one gate, letting them go is simpler.
+create index lanes_many on legwork.lanes (waits_at) where cardinality(gates) > 1;
 create sequence legwork.lane_turns;
 comment on sequence legwork.lane_turns is 'The turns of legwork.lanes.';
 
 create table legwork.wakeups (
   id bigint generated always as identity primary key,
-  gate text,
+  freed text[],
   lane uuid,
   gates text[],
   at_commit text check (at_commit in ('wait', 'try'))
 );
 comment on table legwork.wakeups is 'What may let a job start and has not been looked at: a gate with a free slot, or a line with a new job.';
 comment on column legwork.wakeups.id is 'In the order they came.';
-comment on column legwork.wakeups.gate is 'The gate that may have room.';
+comment on column legwork.wakeups.freed is 'Gates that may have room.';
 comment on column legwork.wakeups.lane is 'The line that may move.';
 comment on column legwork.wakeups.gates is 'The gates of that line.';
 comment on column legwork.wakeups.at_commit is 'Has it looked at when its transaction commits: wait for the lock, or only try. Null: with another row of the transaction.';
@@ -218,12 +220,12 @@ begin
     delete from legwork.slots s using waiting w where s.job_id = w.job_id and (s.per is null or s.free_at is null)
     returning s.gate
   ), news as (
-    select null::text as gate, w.lane, w.gates from waiting w where w.held is null group by w.lane, w.gates
+    select null::text[] as freed, w.lane, w.gates from waiting w where w.held is null group by w.lane, w.gates
     union all
-    select distinct u.gate, null::uuid, null::text[] from unused u
+    select array_agg(distinct u.gate), null::uuid, null::text[] from unused u having count(*) > 0
   ), woken as (
-    insert into legwork.wakeups (gate, lane, gates, at_commit)
-    select n.gate, n.lane, n.gates, case when row_number() over () = 1 then make_wait.at_commit end from news n
+    insert into legwork.wakeups (freed, lane, gates, at_commit)
+    select n.freed, n.lane, n.gates, case when row_number() over () = 1 then make_wait.at_commit end from news n
   )
   select count(*) into v_count from waiting;
   return v_count;
@@ -240,150 +242,244 @@ as $$
 $$;
 comment on function legwork.rooms(text[], timestamptz) is 'How many more jobs may pass each gate now; below zero after a limit was lowered.';
 
+create function legwork.admit_lines(freed text[], at timestamptz, out granted integer, out more text[], out short uuid[])
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+begin
+  with rooms as materialized (
+    select r.gate, r.room from legwork.rooms(freed, at) r where r.room > 0
+  ), lines as (
+    select r.gate, r.room, l.lane, l.turn, count(*) over (partition by r.gate) as lines
+    from rooms r
+    cross join lateral (
+      select x.lane, x.turn from legwork.lanes x where x.waits_at = r.gate order by x.turn limit r.room
+    ) l
+  ), asked as materialized (
+    select l.gate, l.room, l.lane, l.turn, l.lines, (l.room + l.lines - 1) / l.lines as wanted from lines l
+  ), heads as materialized (
+    -- Who is locked, by a transaction that changes or removes the job, is passed over: that transaction wakes us again. Whoever
+    -- changes a job's row in the waiting room has locked its row here before, so deleting there never waits.
+    select a.gate, a.room, a.lane, a.turn, h.job_id, h.run_at,
+      row_number() over (partition by a.lane order by h.priority, h.run_at, h.job_id) as place
+    from asked a
+    cross join lateral (
+      select w.job_id, w.run_at, w.priority
+      from legwork.waiting_jobs w
+      join graphile_worker._private_jobs j on j.id = w.job_id
+      where w.lane = a.lane and w.held is null and j.locked_at is null
+      order by w.priority, w.run_at, w.job_id
+      limit a.wanted
+      for update of j skip locked
+    ) h
+  ), granted as materialized (
+    -- Lines take turns: first everybody's first, then everybody's second.
+    select x.gate, x.lane, x.job_id, x.run_at
+    from (select h.*, row_number() over (partition by h.gate order by h.place, h.turn) as rank from heads h) x
+    where x.rank <= x.room
+  ), gone as (
+    delete from legwork.waiting_jobs w using granted g where w.job_id = g.job_id
+  ), given as (
+    insert into legwork.slots (gate, job_id, per)
+    select g.gate, g.job_id, l.per
+    from granted g
+    left join legwork.limits l on l.id = split_part(g.gate, ':', 1)::integer
+  ), started as (
+    update graphile_worker._private_jobs j set run_at = g.run_at from granted g where j.id = g.job_id
+  ), turned as (
+    update legwork.lanes l set turn = nextval('legwork.lane_turns')
+    from asked a
+    where l.lane = a.lane and a.lane in (select g.lane from granted g)
+      and (a.lines > 1 or exists (select from legwork.lanes o where o.waits_at = a.gate and o.lane <> a.lane))
+  ), counts as materialized (
+    select a.gate, a.lane, a.room, a.wanted, count(h.job_id) as found
+    from asked a left join heads h on h.lane = a.lane
+    group by a.gate, a.lane, a.room, a.wanted
+  )
+  select (select count(*) from granted),
+    array(select c.gate from counts c group by c.gate, c.room having bool_or(c.found = c.wanted) and sum(c.found) < c.room),
+    array(select c.lane from counts c where c.found < c.wanted)
+  into granted, more, short;
+end $$;
+comment on function legwork.admit_lines(text[], timestamptz) is
+  'Lets jobs start whose one gate is among these: as many as there is room. Returns how many, the gates where more may go, and the lines that had fewer jobs than were asked of them.';
+
+create function legwork.admit_crossing(lanes uuid[], freed text[], at timestamptz, out granted integer, out open uuid[], out filled text[])
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  v_looked uuid[];
+  v_served uuid[];
+begin
+  with candidates as materialized (
+    select l.lane, l.gates, l.turn from legwork.lanes l where l.lane = any (lanes)
+    union
+    select l.lane, l.gates, l.turn
+    from legwork.rooms(freed, at) r
+    cross join lateral (
+      select x.lane, x.gates, x.turn from legwork.lanes x where x.waits_at = r.gate order by x.turn limit greatest(r.room, 0)
+    ) l
+  ), crossed as materialized (
+    select c.lane, g.gate from candidates c cross join lateral unnest(c.gates) as g (gate)
+  ), rooms as materialized (
+    select r.gate, r.room from legwork.rooms(array(select distinct x.gate from crossed x), at) r
+  ), asked as materialized (
+    select c.lane, c.gates, c.turn, m.room, count(*) over () as lines
+    from candidates c
+    join (select x.lane, min(r.room) as room from crossed x join rooms r on r.gate = x.gate group by x.lane) m on m.lane = c.lane
+    where m.room > 0
+  ), heads as materialized (
+    -- Passing over locked rows as in admit_lines.
+    select a.lane, a.gates, a.turn, h.job_id, h.run_at,
+      row_number() over (partition by a.lane order by h.priority, h.run_at, h.job_id) as place
+    from asked a
+    cross join lateral (
+      select w.job_id, w.run_at, w.priority
+      from legwork.waiting_jobs w
+      join graphile_worker._private_jobs j on j.id = w.job_id
+      where w.lane = a.lane and w.held is null and j.locked_at is null
+      order by w.priority, w.run_at, w.job_id
+      limit (a.room + a.lines - 1) / a.lines
+      for update of j skip locked
+    ) h
+  ), ranks as (
+    -- Whoever is within the room of each of its gates may go.
+    select h.job_id, row_number() over (partition by g.gate order by h.place, h.turn) <= r.room as fits
+    from heads h
+    cross join lateral unnest(h.gates) as g (gate)
+    join rooms r on r.gate = g.gate
+  ), granted as materialized (
+    select h.job_id, h.lane, h.gates, h.run_at
+    from heads h
+    where h.job_id in (select r.job_id from ranks r group by r.job_id having bool_and(r.fits))
+  ), gone as (
+    delete from legwork.waiting_jobs w using granted g where w.job_id = g.job_id
+  ), given as (
+    insert into legwork.slots (gate, job_id, per)
+    select x.gate, g.job_id, l.per
+    from granted g
+    cross join lateral unnest(g.gates) as x (gate)
+    left join legwork.limits l on l.id = split_part(x.gate, ':', 1)::integer
+  ), started as (
+    update graphile_worker._private_jobs j set run_at = g.run_at from granted g where j.id = g.job_id
+  )
+  select array(select c.lane from candidates c), array(select distinct g.lane from granted g), (select count(*) from granted)
+  into v_looked, v_served, granted;
+
+  -- Each line that was looked at is noted at a gate that is full; one without a job goes; one that has been served goes to the
+  -- end of those that wait with it.
+  with looked as materialized (
+    select l.lane, l.gates, exists (select from legwork.waiting_jobs w where w.lane = l.lane and w.held is null) as has_jobs
+    from legwork.lanes l where l.lane = any (v_looked)
+  ), crossed as materialized (
+    select k.lane, g.gate, g.n from looked k cross join lateral unnest(k.gates) with ordinality as g (gate, n) where k.has_jobs
+  ), rooms as materialized (
+    select r.gate, r.room from legwork.rooms(array(select distinct x.gate from crossed x), at) r
+  ), placed as materialized (
+    select k.lane, k.has_jobs, f.gate as full_gate
+    from looked k
+    left join (
+      select distinct on (x.lane) x.lane, x.gate from crossed x join rooms r on r.gate = x.gate where r.room <= 0 order by x.lane, x.n
+    ) f on f.lane = k.lane
+  ), emptied as (
+    delete from legwork.lanes l using placed p where l.lane = p.lane and not p.has_jobs
+  ), moved as (
+    update legwork.lanes l set waits_at = coalesce(p.full_gate, l.waits_at),
+      turn = case when l.lane = any (v_served) then nextval('legwork.lane_turns') else l.turn end
+    from placed p
+    where l.lane = p.lane and p.has_jobs
+  )
+  select array(select p.lane from placed p where p.has_jobs and p.full_gate is null), array(select distinct p.full_gate from placed p where p.full_gate is not null)
+  into open, filled;
+end $$;
+comment on function legwork.admit_crossing(uuid[], text[], timestamptz) is
+  'The same for jobs with several gates, each of which has to have room: looks at these lines and those noted at these gates, and notes each at a gate that is full. '
+  'Returns how many jobs may start, the lines that may move again, and the gates that are full.';
+
 create function legwork.admit_waiting(at_most integer default 1000) returns integer
 language plpgsql volatile security definer
 -- The tables are small and change all the time, so that statistics say little: always by index.
 set search_path = pg_catalog, pg_temp set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
   v_now timestamptz := clock_timestamp();
-  v_lanes uuid[];
   v_freed text[];
-  v_looked uuid[];
-  v_served uuid[];
-  v_granted integer;
+  v_lanes uuid[];
+  v_gates text[];
+  v_crossing text[] := '{}';
+  v_rates boolean := exists (select from legwork.limits l where l.kind = 'rate');
+  v_round record;
   v_total integer := 0;
-  v_full text[];
 begin
   with taken as (
     delete from legwork.wakeups w
-    where w.id = any (array(select x.id from legwork.wakeups x order by x.id limit at_most))
-    returning w.gate, w.lane, w.gates
+    where w.id in (select x.id from legwork.wakeups x order by x.id limit at_most)
+    returning w.freed, w.lane, w.gates
   ), arrived as (
     insert into legwork.lanes (lane, gates, waits_at, turn)
     select t.lane, t.gates, t.gates[1], nextval('legwork.lane_turns')
     from (select distinct on (t.lane) t.lane, t.gates from taken t where t.lane is not null and t.gates <> '{}') t
     on conflict (lane) do nothing
   )
-  select coalesce(array_agg(distinct t.lane) filter (where t.lane is not null), '{}'),
-    coalesce(array_agg(distinct t.gate) filter (where t.gate is not null), '{}')
-  into v_lanes, v_freed
-  from taken t;
-  if v_lanes = '{}' and v_freed = '{}' then
+  select array(select distinct f from taken t, unnest(t.freed) f union select distinct t.gates[1] from taken t where cardinality(t.gates) = 1),
+    array(select distinct t.lane from taken t where cardinality(t.gates) > 1)
+  into v_gates, v_lanes;
+  if v_gates = '{}' and v_lanes = '{}' then
     return 0;
   end if;
-  delete from legwork.slots s where s.gate = any (v_freed) and s.free_at <= v_now;
+  if v_rates then
+    delete from legwork.slots s where s.gate = any (v_gates) and s.free_at <= v_now;
+  end if;
+  v_freed := v_gates;
+  if v_lanes <> '{}' or exists (select from legwork.lanes l where cardinality(l.gates) > 1) then
+    v_crossing := array(
+      select g from unnest(v_gates) g
+      where exists (select from legwork.lanes l where l.waits_at = g and cardinality(l.gates) > 1)
+        or exists (select from legwork.lanes l where l.lane = any (v_lanes) and g = any (l.gates)));
+    v_gates := array(select g from unnest(v_gates) g where g <> all (v_crossing));
+  end if;
 
-  -- In rounds, because a line that turns out to wait at another gate leaves room for the next one. What is left after the last
-  -- round is looked at again.
-  for v_round in 1..20 loop
-    -- Triggers let these changes pass: see _legwork_readmit.
-    perform set_config('legwork.admitting', 'on', true);
-    with candidates as materialized (
-      select l.lane, l.gates, l.turn from legwork.lanes l where l.lane = any (v_lanes)
-      union
-      select l.lane, l.gates, l.turn
-      from legwork.rooms(v_freed, v_now) r
-      cross join lateral (
-        select x.lane, x.gates, x.turn from legwork.lanes x where x.waits_at = r.gate order by x.turn limit greatest(r.room, 0)
-      ) l
-    ), rooms as materialized (
-      select r.gate, r.room
-      from legwork.rooms(array(select distinct g from candidates c, unnest(c.gates) g), v_now) r
-    ), heads as materialized (
-      -- Who is locked, by a transaction that changes or removes the job, is passed over: that transaction wakes us again.
-      select c.lane, c.gates, c.turn, h.job_id, h.run_at, h.place
-      from (
-        select c.lane, c.gates, c.turn, (select min(r.room) from rooms r where r.gate = any (c.gates)) as room,
-          count(*) over () as lines
-        from candidates c
-      ) c
-      cross join lateral (
-        select x.job_id, x.run_at, row_number() over () as place
-        from (
-          select w.job_id, w.run_at
-          from legwork.waiting_jobs w
-          join graphile_worker._private_jobs j on j.id = w.job_id
-          where w.lane = c.lane and w.held is null and j.locked_at is null
-          order by w.priority, w.run_at, w.job_id
-          limit case when c.room > 0 then greatest(1, c.room / c.lines) else 0 end
-          for update of w, j skip locked
-        ) x
-      ) h
-    ), ranks as (
-      -- Lines take turns: first everybody's first, then everybody's second. Whoever is within the room of each gate may go.
-      select h.job_id,
-        row_number() over (partition by g.gate order by h.place, h.turn) <= r.room as fits
-      from heads h
-      cross join lateral unnest(h.gates) as g (gate)
-      join rooms r on r.gate = g.gate
-    ), granted as materialized (
-      select h.job_id, h.lane, h.gates, h.run_at
-      from heads h
-      where h.job_id in (select r.job_id from ranks r group by r.job_id having bool_and(r.fits))
-    ), gone as (
-      delete from legwork.waiting_jobs w using granted g where w.job_id = g.job_id
-    ), given as (
-      insert into legwork.slots (gate, job_id, per)
-      select x.gate, g.job_id, l.per
-      from granted g
-      cross join lateral unnest(g.gates) as x (gate)
-      left join legwork.limits l on l.id = split_part(x.gate, ':', 1)::integer
-    ), started as (
-      update graphile_worker._private_jobs j set run_at = g.run_at from granted g where j.id = g.job_id
-    )
-    select array(select c.lane from candidates c), array(select distinct g.lane from granted g), (select count(*) from granted)
-    into v_looked, v_served, v_granted;
-    perform set_config('legwork.admitting', '', true);
-    v_total := v_total + v_granted;
-
-    -- Each line that was looked at is noted at a gate that is full; one without a job goes; one that has been served goes to the
-    -- end of those that wait with it.
-    with looked as (
-      select l.lane, l.gates, l.waits_at,
-        exists (select from legwork.waiting_jobs w where w.lane = l.lane and w.held is null) as has_jobs
-      from legwork.lanes l where l.lane = any (v_looked)
-    ), rooms as materialized (
-      select r.gate, r.room
-      from legwork.rooms(array(select distinct g from looked k, unnest(k.gates) g where k.has_jobs), v_now) r
-    ), placed as materialized (
-      select k.lane, k.waits_at, k.has_jobs,
-        (select g.gate from unnest(k.gates) with ordinality as g (gate, n) join rooms r on r.gate = g.gate
-         where r.room <= 0 order by g.n limit 1) as full_gate
-      from looked k
-    ), emptied as (
-      delete from legwork.lanes l using placed p where l.lane = p.lane and not p.has_jobs
-    ), moved as (
-      update legwork.lanes l set waits_at = coalesce(p.full_gate, l.waits_at),
-        turn = case when l.lane = any (v_served) then nextval('legwork.lane_turns') else l.turn end
-      from placed p
-      where l.lane = p.lane and p.has_jobs
-        and (p.full_gate is distinct from p.waits_at
-          or l.lane = any (v_served) and exists (
-            select from legwork.lanes o where o.waits_at = p.waits_at and o.lane <> p.lane))
-    )
-    select coalesce(array_agg(p.lane) filter (where p.has_jobs and p.full_gate is null), '{}'),
-      array_agg(distinct p.full_gate) filter (where p.full_gate is not null)
-    into v_lanes, v_full
-    from placed p;
-    v_freed := v_freed || v_full;
-    exit when v_granted = 0;
+  -- The trigger _legwork_record_change lets these changes pass.
+  perform set_config('legwork.admitting', 'on', true);
+  -- In rounds, because a line that turns out to be short leaves room for the others. What is left after the last round is looked
+  -- at again.
+  for v_n in 1..20 loop
+    exit when v_gates = '{}';
+    v_round := legwork.admit_lines(v_gates, v_now);
+    v_total := v_total + v_round.granted;
+    v_gates := v_round.more;
+    if v_round.short <> '{}' then
+      delete from legwork.lanes l
+      where l.lane = any (v_round.short) and not exists (select from legwork.waiting_jobs w where w.lane = l.lane and w.held is null);
+      -- A job that somebody has locked: it is not sure that the other transaction will change anything.
+      insert into legwork.wakeups (lane, gates) select l.lane, l.gates from legwork.lanes l where l.lane = any (v_round.short);
+    end if;
   end loop;
+  for v_n in 1..20 loop
+    exit when v_lanes = '{}' and v_crossing = '{}';
+    v_round := legwork.admit_crossing(v_lanes, v_crossing, v_now);
+    v_total := v_total + v_round.granted;
+    v_lanes := v_round.open;
+    v_freed := v_freed || v_round.filled;
+    -- A line that has moved on to another gate may have left room for those behind it.
+    v_crossing := array(
+      select r.gate from legwork.rooms(v_crossing, v_now) r
+      where r.room > 0 and exists (select from legwork.lanes l where l.waits_at = r.gate and l.lane <> all (v_lanes)));
+    exit when v_round.granted = 0 and v_crossing = '{}';
+  end loop;
+  perform set_config('legwork.admitting', '', true);
 
-  -- A rate limit's gate opens by itself.
-  insert into legwork.gate_alarms as a (gate, ring_at)
-  select g.gate, min(s.free_at)
-  from (select distinct unnest(v_freed) as gate) g
-  join legwork.limits l on l.id = split_part(g.gate, ':', 1)::integer and l.kind = 'rate'
-  join legwork.slots s on s.gate = g.gate and s.free_at is not null
-  where exists (select from legwork.lanes x where x.waits_at = g.gate)
-  group by g.gate
-  on conflict (gate) do update set ring_at = excluded.ring_at;
-  -- A line that could move and did not, because of others' locks or because the rounds were used up.
+  if v_gates <> '{}' or v_crossing <> '{}' then
+    insert into legwork.wakeups (freed) values (v_gates || v_crossing);
+  end if;
   insert into legwork.wakeups (lane, gates) select l.lane, l.gates from legwork.lanes l where l.lane = any (v_lanes);
-  -- Likewise a gate with room where more lines wait than were looked at.
-  insert into legwork.wakeups (gate)
-  select r.gate from legwork.rooms(array(select distinct unnest(v_freed)), v_now) r
-  where r.room > 0 and exists (select from legwork.lanes l where l.waits_at = r.gate);
+  if v_rates then
+    -- A rate limit's gate opens by itself.
+    insert into legwork.gate_alarms as a (gate, ring_at)
+    select g.gate, min(s.free_at)
+    from (select distinct unnest(v_freed) as gate) g
+    join legwork.limits l on l.id = split_part(g.gate, ':', 1)::integer and l.kind = 'rate'
+    join legwork.slots s on s.gate = g.gate and s.free_at is not null
+    where exists (select from legwork.lanes x where x.waits_at = g.gate)
+    group by g.gate
+    on conflict (gate) do update set ring_at = excluded.ring_at;
+  end if;
   if v_total > 0 then
     perform legwork.wake_workers(v_total);
   end if;
@@ -392,7 +488,8 @@ end $$;
 comment on function legwork.admit_waiting(integer) is
   'Lets waiting jobs start where there is room, as told by at most that many wakeups. Its caller must hold the advisory lock '
   'legwork.admission_lock() in a transaction that reads committed rows. Returns how many jobs may start now.';
-revoke execute on function legwork.admit_waiting(integer) from public;
+revoke execute on function legwork.admit_waiting(integer), legwork.admit_lines(text[], timestamptz), legwork.admit_crossing(uuid[], text[], timestamptz)
+  from public;
 
 create function legwork.tg_wakeups__look() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -443,60 +540,48 @@ comment on function legwork.rate_margin() is 'Added to every window of a rate li
 
 create function legwork.release_slots(job_ids bigint[], starts timestamptz[]) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+declare
+  v_freed text[];
+  v_used text[];
 begin
-  with jobs as materialized (
-    select j.id, j.started_at from unnest(job_ids, starts) as j (id, started_at)
-  ), ended as (
-    delete from legwork.slots s using jobs j where s.job_id = j.id and s.per is null returning s.gate
-  ), used as (
-    update legwork.slots s set free_at = coalesce(j.started_at, clock_timestamp()) + s.per + legwork.rate_margin()
-    from jobs j where s.job_id = j.id and s.per is not null and s.free_at is null
-    returning s.gate
-  ), gates as (
-    select e.gate from ended e union select u.gate from used u
+  with ended as (
+    delete from legwork.slots s where s.job_id = any (job_ids) and s.per is null returning s.gate
   )
-  insert into legwork.wakeups (gate, at_commit)
-  select g.gate, case when row_number() over () = 1 then 'wait' end from gates g;
+  select array_agg(distinct e.gate) into v_freed from ended e;
+  if exists (select from legwork.limits l where l.kind = 'rate') then
+    with used as (
+      update legwork.slots s set free_at = coalesce(j.started_at, clock_timestamp()) + s.per + legwork.rate_margin()
+      from unnest(job_ids, starts) as j (id, started_at)
+      where s.job_id = j.id and s.per is not null and s.free_at is null
+      returning s.gate
+    )
+    select array_agg(distinct u.gate) into v_used from used u;
+  end if;
+  if v_freed is not null or v_used is not null then
+    insert into legwork.wakeups (freed, at_commit) values (coalesce(v_freed, '{}') || coalesce(v_used, '{}'), 'wait');
+  end if;
 end $$;
 comment on function legwork.release_slots(bigint[], timestamptz[]) is
   'Gives back what jobs whose attempt has ended were given: at once for concurrency; for a rate when a window has passed since '
   'the attempt started, which counts as now where it is not known.';
 
-create function legwork.tg_jobs__readmit() returns trigger
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+create function legwork.readmit(job graphile_worker._private_jobs) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   v_waiting legwork.waiting_jobs;
 begin
-  if not legwork.has_rules() then
-    return null;
-  end if;
-  if legwork.make_wait(array[new.id]) = 0 then
+  if legwork.make_wait(array[job.id]) = 0 then
     -- No rule concerns it now: it may have been replaced by a job of another task.
-    delete from legwork.waiting_jobs w where w.job_id = new.id returning * into v_waiting;
-    if v_waiting.job_id is not null and new.run_at = 'infinity' and new.locked_at is null then
-      update graphile_worker._private_jobs j set run_at = v_waiting.run_at where j.id = new.id;
+    delete from legwork.waiting_jobs w where w.job_id = job.id returning * into v_waiting;
+    if v_waiting.job_id is not null and job.run_at = 'infinity' and job.locked_at is null then
+      update graphile_worker._private_jobs j set run_at = v_waiting.run_at where j.id = job.id;
     end if;
-    perform legwork.release_slots(array[new.id], array[null::timestamptz]);
+    perform legwork.release_slots(array[job.id], array[null::timestamptz]);
   end if;
-  return null;
 end $$;
-comment on function legwork.tg_jobs__readmit() is
+comment on function legwork.readmit(graphile_worker._private_jobs) is
   'Sends a job that was replaced, rescheduled or given back unfinished to the waiting room again, because it may have other gates, another time or be paused now.';
 
-revoke execute on function legwork.tg_jobs__admit(), legwork.tg_jobs__readmit() from public;
+revoke execute on function legwork.tg_jobs__admit() from public;
 create trigger _legwork_admit after insert on graphile_worker._private_jobs
   referencing new table as fresh for each statement execute function legwork.tg_jobs__admit();
--- Fetching, completing and failing pass by. What admit_waiting and make_wait do themselves passes by too: the one says so in a
--- setting, the other sets infinity.
-create trigger _legwork_readmit after update on graphile_worker._private_jobs
-  for each row when (
-    new.locked_at is null and new.attempts < new.max_attempts
-    and (
-      old.locked_at is not null and new.attempts < old.attempts
-      or old.locked_at is null and (
-        new.revision <> old.revision or new.priority <> old.priority
-        or (new.run_at <> old.run_at and new.run_at <> 'infinity')
-      )
-    )
-    and coalesce(current_setting('legwork.admitting', true), '') <> 'on'
-  ) execute function legwork.tg_jobs__readmit();

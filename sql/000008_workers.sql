@@ -63,7 +63,7 @@ begin
         where s.job_id = any (running) and s.per is not null and s.free_at is null
         returning s.gate
       )
-      insert into legwork.wakeups (gate) select distinct s.gate from started s;
+      insert into legwork.wakeups (freed) select array_agg(distinct s.gate) from started s having count(*) > 0;
     end if;
   end if;
   now := clock_timestamp();

@@ -76,8 +76,8 @@ declare
   v_let_go integer;
 begin
   perform set_config('legwork.admitting', 'on', true);
-  -- Jobs that wait: other gates, another line, or no reason to wait any more. Rows that are just being admitted are waited for:
-  -- that takes milliseconds.
+  -- Jobs that wait: other gates, another line, or no reason to wait any more. Jobs that are just being let go are waited for:
+  -- that takes milliseconds. Their own rows are locked before those of the waiting room, as everybody does.
   with rules as materialized (
     select r.* from legwork.task_rules r where r.task_id = any (task_ids)
   ), waiting as materialized (
@@ -88,7 +88,7 @@ begin
     join rules r on r.task_id = w.task_id
     join graphile_worker._private_jobs j on j.id = w.job_id
     where w.task_id = any (task_ids)
-    for update of w
+    for update of j
   ), changed as materialized (
     select * from waiting w
     where w.gates <> w.old_gates or w.is_paused <> coalesce(w.held = 'paused', false) or (w.gates = '{}' and not w.is_paused)
@@ -177,9 +177,8 @@ begin
   returning l.id, l.xmax = 0 into v_id, v_is_new;
   if not v_is_new then
     update legwork.slots s set per = put_limit.per where s.gate like v_id || ':%' and s.per is distinct from put_limit.per;
-    insert into legwork.wakeups (gate, at_commit)
-    select l.waits_at, case when row_number() over () = 1 then 'wait' end
-    from legwork.lanes l where l.waits_at like v_id || ':%' group by l.waits_at;
+    insert into legwork.wakeups (freed, at_commit)
+    select array_agg(distinct l.waits_at), 'wait' from legwork.lanes l where l.waits_at like v_id || ':%' having count(*) > 0;
   end if;
   perform legwork.apply_rules(legwork.tasks_in(scope, name));
   return v_id;
@@ -384,8 +383,7 @@ begin
     ), wrong as (
       select l.gate, l.job_id from leaked l union all select u.gate, u.job_id from unstarted u
     ), woken as (
-      insert into legwork.wakeups (gate, at_commit)
-      select w.gate, case when row_number() over () = 1 then 'try' end from (select distinct x.gate from wrong x) w
+      insert into legwork.wakeups (freed, at_commit) select array_agg(distinct x.gate), 'try' from wrong x having count(*) > 0
     )
     select 'a slot whose job does not run'::text, w.job_id, w.gate from wrong w;
   return query
@@ -414,8 +412,9 @@ begin
       group by w.lane
     ), ready as (
       select l.lane, l.gates from legwork.lanes l
-      where not exists (select from legwork.rooms(l.gates, clock_timestamp()) r where r.room <= 0)
-        and not exists (select from legwork.wakeups u where u.lane = l.lane or u.gate = l.waits_at)
+      where exists (select from legwork.waiting_jobs w where w.lane = l.lane and w.held is null)
+        and not exists (select from legwork.rooms(l.gates, clock_timestamp()) r where r.room <= 0)
+        and not exists (select from legwork.wakeups u where u.lane = l.lane or l.waits_at = any (u.freed))
     ), woken as (
       insert into legwork.wakeups (lane, gates, at_commit)
       select x.lane, x.gates, case when row_number() over () = 1 then 'try' end
@@ -423,6 +422,10 @@ begin
       returning gates
     )
     select 'a line that was not called'::text, null::bigint, w.gates[1] from woken w;
+  -- Nothing wrong: a line whose last job was let go is kept until somebody looks at it.
+  if pg_try_advisory_xact_lock(legwork.admission_lock()) then
+    delete from legwork.lanes l where not exists (select from legwork.waiting_jobs w where w.lane = l.lane and w.held is null);
+  end if;
 end $$;
 comment on function legwork.reconcile() is
   'Proves the books of the waiting room and repairs them: returns a row for each contradiction it found, and so none when all is well. '
@@ -453,10 +456,10 @@ begin
   ), rung as (
     delete from legwork.gate_alarms a where a.ring_at <= v_now returning a.gate
   )
-  insert into legwork.wakeups (lane, gates, gate)
+  insert into legwork.wakeups (lane, gates, freed)
   select i.lane, i.gates, null from in_line i group by i.lane, i.gates
   union all
-  select null, null, r.gate from rung r;
+  select null, null, array_agg(r.gate) from rung r having count(*) > 0;
   perform legwork.admit_waiting(2000);
   if exists (select from legwork.wakeups) then
     return clock_timestamp() + interval '50 milliseconds';

@@ -160,7 +160,7 @@ language sql volatile as $$
     select h.partition, h.upper_bound from legwork.history_partitions() h
     where h.upper_bound < now() - legwork.history_retention() - interval '1 day'
   ), triggers as materialized (
-    select t.name from unnest(array['_legwork_record_finished', '_legwork_record_attempt', '_legwork_truncate', '_legwork_admit', '_legwork_readmit']) as t (name)
+    select t.name from unnest(array['_legwork_record_finished', '_legwork_record_change', '_legwork_truncate', '_legwork_admit']) as t (name)
     where not exists (select from pg_trigger g where g.tgrelid = 'graphile_worker._private_jobs'::regclass and g.tgname = t.name)
     union
     -- Enabled for replicas only is as good as disabled.

@@ -215,7 +215,7 @@ create table legwork.waiting_jobs (
 
 create table legwork.wakeups (
   id bigint not null,
-  gate text,
+  freed text[],
   lane uuid,
   gates text[],
   at_commit text,
@@ -259,6 +259,8 @@ CREATE INDEX finished_jobs_task_id ON ONLY legwork.finished_jobs USING btree (ta
 CREATE INDEX finished_jobs_tenant_id ON ONLY legwork.finished_jobs USING btree (tenant, id) WHERE (tenant IS NOT NULL);
 
 CREATE INDEX gate_alarms_ring_at ON legwork.gate_alarms USING btree (ring_at);
+
+CREATE INDEX lanes_many ON legwork.lanes USING btree (waits_at) WHERE (cardinality(gates) > 1);
 
 CREATE INDEX lanes_waits_at ON legwork.lanes USING btree (waits_at, turn);
 
@@ -547,6 +549,160 @@ CREATE OR REPLACE FUNCTION legwork.admission_lock()
  IMMUTABLE PARALLEL SAFE
 RETURN ('01101100011001010110011101110111011011110111001001101011'::"bit")::bigint
 
+CREATE OR REPLACE FUNCTION legwork.admit_crossing(lanes uuid[], freed text[], at timestamp with time zone, OUT granted integer, OUT open uuid[], OUT filled text[])
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_looked uuid[];
+  v_served uuid[];
+begin
+  with candidates as materialized (
+    select l.lane, l.gates, l.turn from legwork.lanes l where l.lane = any (lanes)
+    union
+    select l.lane, l.gates, l.turn
+    from legwork.rooms(freed, at) r
+    cross join lateral (
+      select x.lane, x.gates, x.turn from legwork.lanes x where x.waits_at = r.gate order by x.turn limit greatest(r.room, 0)
+    ) l
+  ), crossed as materialized (
+    select c.lane, g.gate from candidates c cross join lateral unnest(c.gates) as g (gate)
+  ), rooms as materialized (
+    select r.gate, r.room from legwork.rooms(array(select distinct x.gate from crossed x), at) r
+  ), asked as materialized (
+    select c.lane, c.gates, c.turn, m.room, count(*) over () as lines
+    from candidates c
+    join (select x.lane, min(r.room) as room from crossed x join rooms r on r.gate = x.gate group by x.lane) m on m.lane = c.lane
+    where m.room > 0
+  ), heads as materialized (
+    -- Passing over locked rows as in admit_lines.
+    select a.lane, a.gates, a.turn, h.job_id, h.run_at,
+      row_number() over (partition by a.lane order by h.priority, h.run_at, h.job_id) as place
+    from asked a
+    cross join lateral (
+      select w.job_id, w.run_at, w.priority
+      from legwork.waiting_jobs w
+      join graphile_worker._private_jobs j on j.id = w.job_id
+      where w.lane = a.lane and w.held is null and j.locked_at is null
+      order by w.priority, w.run_at, w.job_id
+      limit (a.room + a.lines - 1) / a.lines
+      for update of j skip locked
+    ) h
+  ), ranks as (
+    -- Whoever is within the room of each of its gates may go.
+    select h.job_id, row_number() over (partition by g.gate order by h.place, h.turn) <= r.room as fits
+    from heads h
+    cross join lateral unnest(h.gates) as g (gate)
+    join rooms r on r.gate = g.gate
+  ), granted as materialized (
+    select h.job_id, h.lane, h.gates, h.run_at
+    from heads h
+    where h.job_id in (select r.job_id from ranks r group by r.job_id having bool_and(r.fits))
+  ), gone as (
+    delete from legwork.waiting_jobs w using granted g where w.job_id = g.job_id
+  ), given as (
+    insert into legwork.slots (gate, job_id, per)
+    select x.gate, g.job_id, l.per
+    from granted g
+    cross join lateral unnest(g.gates) as x (gate)
+    left join legwork.limits l on l.id = split_part(x.gate, ':', 1)::integer
+  ), started as (
+    update graphile_worker._private_jobs j set run_at = g.run_at from granted g where j.id = g.job_id
+  )
+  select array(select c.lane from candidates c), array(select distinct g.lane from granted g), (select count(*) from granted)
+  into v_looked, v_served, granted;
+
+  -- Each line that was looked at is noted at a gate that is full; one without a job goes; one that has been served goes to the
+  -- end of those that wait with it.
+  with looked as materialized (
+    select l.lane, l.gates, exists (select from legwork.waiting_jobs w where w.lane = l.lane and w.held is null) as has_jobs
+    from legwork.lanes l where l.lane = any (v_looked)
+  ), crossed as materialized (
+    select k.lane, g.gate, g.n from looked k cross join lateral unnest(k.gates) with ordinality as g (gate, n) where k.has_jobs
+  ), rooms as materialized (
+    select r.gate, r.room from legwork.rooms(array(select distinct x.gate from crossed x), at) r
+  ), placed as materialized (
+    select k.lane, k.has_jobs, f.gate as full_gate
+    from looked k
+    left join (
+      select distinct on (x.lane) x.lane, x.gate from crossed x join rooms r on r.gate = x.gate where r.room <= 0 order by x.lane, x.n
+    ) f on f.lane = k.lane
+  ), emptied as (
+    delete from legwork.lanes l using placed p where l.lane = p.lane and not p.has_jobs
+  ), moved as (
+    update legwork.lanes l set waits_at = coalesce(p.full_gate, l.waits_at),
+      turn = case when l.lane = any (v_served) then nextval('legwork.lane_turns') else l.turn end
+    from placed p
+    where l.lane = p.lane and p.has_jobs
+  )
+  select array(select p.lane from placed p where p.has_jobs and p.full_gate is null), array(select distinct p.full_gate from placed p where p.full_gate is not null)
+  into open, filled;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.admit_lines(freed text[], at timestamp with time zone, OUT granted integer, OUT more text[], OUT short uuid[])
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  with rooms as materialized (
+    select r.gate, r.room from legwork.rooms(freed, at) r where r.room > 0
+  ), lines as (
+    select r.gate, r.room, l.lane, l.turn, count(*) over (partition by r.gate) as lines
+    from rooms r
+    cross join lateral (
+      select x.lane, x.turn from legwork.lanes x where x.waits_at = r.gate order by x.turn limit r.room
+    ) l
+  ), asked as materialized (
+    select l.gate, l.room, l.lane, l.turn, l.lines, (l.room + l.lines - 1) / l.lines as wanted from lines l
+  ), heads as materialized (
+    -- Who is locked, by a transaction that changes or removes the job, is passed over: that transaction wakes us again. Whoever
+    -- changes a job's row in the waiting room has locked its row here before, so deleting there never waits.
+    select a.gate, a.room, a.lane, a.turn, h.job_id, h.run_at,
+      row_number() over (partition by a.lane order by h.priority, h.run_at, h.job_id) as place
+    from asked a
+    cross join lateral (
+      select w.job_id, w.run_at, w.priority
+      from legwork.waiting_jobs w
+      join graphile_worker._private_jobs j on j.id = w.job_id
+      where w.lane = a.lane and w.held is null and j.locked_at is null
+      order by w.priority, w.run_at, w.job_id
+      limit a.wanted
+      for update of j skip locked
+    ) h
+  ), granted as materialized (
+    -- Lines take turns: first everybody's first, then everybody's second.
+    select x.gate, x.lane, x.job_id, x.run_at
+    from (select h.*, row_number() over (partition by h.gate order by h.place, h.turn) as rank from heads h) x
+    where x.rank <= x.room
+  ), gone as (
+    delete from legwork.waiting_jobs w using granted g where w.job_id = g.job_id
+  ), given as (
+    insert into legwork.slots (gate, job_id, per)
+    select g.gate, g.job_id, l.per
+    from granted g
+    left join legwork.limits l on l.id = split_part(g.gate, ':', 1)::integer
+  ), started as (
+    update graphile_worker._private_jobs j set run_at = g.run_at from granted g where j.id = g.job_id
+  ), turned as (
+    update legwork.lanes l set turn = nextval('legwork.lane_turns')
+    from asked a
+    where l.lane = a.lane and a.lane in (select g.lane from granted g)
+      and (a.lines > 1 or exists (select from legwork.lanes o where o.waits_at = a.gate and o.lane <> a.lane))
+  ), counts as materialized (
+    select a.gate, a.lane, a.room, a.wanted, count(h.job_id) as found
+    from asked a left join heads h on h.lane = a.lane
+    group by a.gate, a.lane, a.room, a.wanted
+  )
+  select (select count(*) from granted),
+    array(select c.gate from counts c group by c.gate, c.room having bool_or(c.found = c.wanted) and sum(c.found) < c.room),
+    array(select c.lane from counts c where c.found < c.wanted)
+  into granted, more, short;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.admit_waiting(at_most integer DEFAULT 1000)
  RETURNS integer
  LANGUAGE plpgsql
@@ -557,144 +713,87 @@ CREATE OR REPLACE FUNCTION legwork.admit_waiting(at_most integer DEFAULT 1000)
 AS $function$
 declare
   v_now timestamptz := clock_timestamp();
-  v_lanes uuid[];
   v_freed text[];
-  v_looked uuid[];
-  v_served uuid[];
-  v_granted integer;
+  v_lanes uuid[];
+  v_gates text[];
+  v_crossing text[] := '{}';
+  v_rates boolean := exists (select from legwork.limits l where l.kind = 'rate');
+  v_round record;
   v_total integer := 0;
-  v_full text[];
 begin
   with taken as (
     delete from legwork.wakeups w
-    where w.id = any (array(select x.id from legwork.wakeups x order by x.id limit at_most))
-    returning w.gate, w.lane, w.gates
+    where w.id in (select x.id from legwork.wakeups x order by x.id limit at_most)
+    returning w.freed, w.lane, w.gates
   ), arrived as (
     insert into legwork.lanes (lane, gates, waits_at, turn)
     select t.lane, t.gates, t.gates[1], nextval('legwork.lane_turns')
     from (select distinct on (t.lane) t.lane, t.gates from taken t where t.lane is not null and t.gates <> '{}') t
     on conflict (lane) do nothing
   )
-  select coalesce(array_agg(distinct t.lane) filter (where t.lane is not null), '{}'),
-    coalesce(array_agg(distinct t.gate) filter (where t.gate is not null), '{}')
-  into v_lanes, v_freed
-  from taken t;
-  if v_lanes = '{}' and v_freed = '{}' then
+  select array(select distinct f from taken t, unnest(t.freed) f union select distinct t.gates[1] from taken t where cardinality(t.gates) = 1),
+    array(select distinct t.lane from taken t where cardinality(t.gates) > 1)
+  into v_gates, v_lanes;
+  if v_gates = '{}' and v_lanes = '{}' then
     return 0;
   end if;
-  delete from legwork.slots s where s.gate = any (v_freed) and s.free_at <= v_now;
+  if v_rates then
+    delete from legwork.slots s where s.gate = any (v_gates) and s.free_at <= v_now;
+  end if;
+  v_freed := v_gates;
+  if v_lanes <> '{}' or exists (select from legwork.lanes l where cardinality(l.gates) > 1) then
+    v_crossing := array(
+      select g from unnest(v_gates) g
+      where exists (select from legwork.lanes l where l.waits_at = g and cardinality(l.gates) > 1)
+        or exists (select from legwork.lanes l where l.lane = any (v_lanes) and g = any (l.gates)));
+    v_gates := array(select g from unnest(v_gates) g where g <> all (v_crossing));
+  end if;
 
-  -- In rounds, because a line that turns out to wait at another gate leaves room for the next one. What is left after the last
-  -- round is looked at again.
-  for v_round in 1..20 loop
-    -- Triggers let these changes pass: see _legwork_readmit.
-    perform set_config('legwork.admitting', 'on', true);
-    with candidates as materialized (
-      select l.lane, l.gates, l.turn from legwork.lanes l where l.lane = any (v_lanes)
-      union
-      select l.lane, l.gates, l.turn
-      from legwork.rooms(v_freed, v_now) r
-      cross join lateral (
-        select x.lane, x.gates, x.turn from legwork.lanes x where x.waits_at = r.gate order by x.turn limit greatest(r.room, 0)
-      ) l
-    ), rooms as materialized (
-      select r.gate, r.room
-      from legwork.rooms(array(select distinct g from candidates c, unnest(c.gates) g), v_now) r
-    ), heads as materialized (
-      -- Who is locked, by a transaction that changes or removes the job, is passed over: that transaction wakes us again.
-      select c.lane, c.gates, c.turn, h.job_id, h.run_at, h.place
-      from (
-        select c.lane, c.gates, c.turn, (select min(r.room) from rooms r where r.gate = any (c.gates)) as room,
-          count(*) over () as lines
-        from candidates c
-      ) c
-      cross join lateral (
-        select x.job_id, x.run_at, row_number() over () as place
-        from (
-          select w.job_id, w.run_at
-          from legwork.waiting_jobs w
-          join graphile_worker._private_jobs j on j.id = w.job_id
-          where w.lane = c.lane and w.held is null and j.locked_at is null
-          order by w.priority, w.run_at, w.job_id
-          limit case when c.room > 0 then greatest(1, c.room / c.lines) else 0 end
-          for update of w, j skip locked
-        ) x
-      ) h
-    ), ranks as (
-      -- Lines take turns: first everybody's first, then everybody's second. Whoever is within the room of each gate may go.
-      select h.job_id,
-        row_number() over (partition by g.gate order by h.place, h.turn) <= r.room as fits
-      from heads h
-      cross join lateral unnest(h.gates) as g (gate)
-      join rooms r on r.gate = g.gate
-    ), granted as materialized (
-      select h.job_id, h.lane, h.gates, h.run_at
-      from heads h
-      where h.job_id in (select r.job_id from ranks r group by r.job_id having bool_and(r.fits))
-    ), gone as (
-      delete from legwork.waiting_jobs w using granted g where w.job_id = g.job_id
-    ), given as (
-      insert into legwork.slots (gate, job_id, per)
-      select x.gate, g.job_id, l.per
-      from granted g
-      cross join lateral unnest(g.gates) as x (gate)
-      left join legwork.limits l on l.id = split_part(x.gate, ':', 1)::integer
-    ), started as (
-      update graphile_worker._private_jobs j set run_at = g.run_at from granted g where j.id = g.job_id
-    )
-    select array(select c.lane from candidates c), array(select distinct g.lane from granted g), (select count(*) from granted)
-    into v_looked, v_served, v_granted;
-    perform set_config('legwork.admitting', '', true);
-    v_total := v_total + v_granted;
-
-    -- Each line that was looked at is noted at a gate that is full; one without a job goes; one that has been served goes to the
-    -- end of those that wait with it.
-    with looked as (
-      select l.lane, l.gates, l.waits_at,
-        exists (select from legwork.waiting_jobs w where w.lane = l.lane and w.held is null) as has_jobs
-      from legwork.lanes l where l.lane = any (v_looked)
-    ), rooms as materialized (
-      select r.gate, r.room
-      from legwork.rooms(array(select distinct g from looked k, unnest(k.gates) g where k.has_jobs), v_now) r
-    ), placed as materialized (
-      select k.lane, k.waits_at, k.has_jobs,
-        (select g.gate from unnest(k.gates) with ordinality as g (gate, n) join rooms r on r.gate = g.gate
-         where r.room <= 0 order by g.n limit 1) as full_gate
-      from looked k
-    ), emptied as (
-      delete from legwork.lanes l using placed p where l.lane = p.lane and not p.has_jobs
-    ), moved as (
-      update legwork.lanes l set waits_at = coalesce(p.full_gate, l.waits_at),
-        turn = case when l.lane = any (v_served) then nextval('legwork.lane_turns') else l.turn end
-      from placed p
-      where l.lane = p.lane and p.has_jobs
-        and (p.full_gate is distinct from p.waits_at
-          or l.lane = any (v_served) and exists (
-            select from legwork.lanes o where o.waits_at = p.waits_at and o.lane <> p.lane))
-    )
-    select coalesce(array_agg(p.lane) filter (where p.has_jobs and p.full_gate is null), '{}'),
-      array_agg(distinct p.full_gate) filter (where p.full_gate is not null)
-    into v_lanes, v_full
-    from placed p;
-    v_freed := v_freed || v_full;
-    exit when v_granted = 0;
+  -- The trigger _legwork_record_change lets these changes pass.
+  perform set_config('legwork.admitting', 'on', true);
+  -- In rounds, because a line that turns out to be short leaves room for the others. What is left after the last round is looked
+  -- at again.
+  for v_n in 1..20 loop
+    exit when v_gates = '{}';
+    v_round := legwork.admit_lines(v_gates, v_now);
+    v_total := v_total + v_round.granted;
+    v_gates := v_round.more;
+    if v_round.short <> '{}' then
+      delete from legwork.lanes l
+      where l.lane = any (v_round.short) and not exists (select from legwork.waiting_jobs w where w.lane = l.lane and w.held is null);
+      -- A job that somebody has locked: it is not sure that the other transaction will change anything.
+      insert into legwork.wakeups (lane, gates) select l.lane, l.gates from legwork.lanes l where l.lane = any (v_round.short);
+    end if;
   end loop;
+  for v_n in 1..20 loop
+    exit when v_lanes = '{}' and v_crossing = '{}';
+    v_round := legwork.admit_crossing(v_lanes, v_crossing, v_now);
+    v_total := v_total + v_round.granted;
+    v_lanes := v_round.open;
+    v_freed := v_freed || v_round.filled;
+    -- A line that has moved on to another gate may have left room for those behind it.
+    v_crossing := array(
+      select r.gate from legwork.rooms(v_crossing, v_now) r
+      where r.room > 0 and exists (select from legwork.lanes l where l.waits_at = r.gate and l.lane <> all (v_lanes)));
+    exit when v_round.granted = 0 and v_crossing = '{}';
+  end loop;
+  perform set_config('legwork.admitting', '', true);
 
-  -- A rate limit's gate opens by itself.
-  insert into legwork.gate_alarms as a (gate, ring_at)
-  select g.gate, min(s.free_at)
-  from (select distinct unnest(v_freed) as gate) g
-  join legwork.limits l on l.id = split_part(g.gate, ':', 1)::integer and l.kind = 'rate'
-  join legwork.slots s on s.gate = g.gate and s.free_at is not null
-  where exists (select from legwork.lanes x where x.waits_at = g.gate)
-  group by g.gate
-  on conflict (gate) do update set ring_at = excluded.ring_at;
-  -- A line that could move and did not, because of others' locks or because the rounds were used up.
+  if v_gates <> '{}' or v_crossing <> '{}' then
+    insert into legwork.wakeups (freed) values (v_gates || v_crossing);
+  end if;
   insert into legwork.wakeups (lane, gates) select l.lane, l.gates from legwork.lanes l where l.lane = any (v_lanes);
-  -- Likewise a gate with room where more lines wait than were looked at.
-  insert into legwork.wakeups (gate)
-  select r.gate from legwork.rooms(array(select distinct unnest(v_freed)), v_now) r
-  where r.room > 0 and exists (select from legwork.lanes l where l.waits_at = r.gate);
+  if v_rates then
+    -- A rate limit's gate opens by itself.
+    insert into legwork.gate_alarms as a (gate, ring_at)
+    select g.gate, min(s.free_at)
+    from (select distinct unnest(v_freed) as gate) g
+    join legwork.limits l on l.id = split_part(g.gate, ':', 1)::integer and l.kind = 'rate'
+    join legwork.slots s on s.gate = g.gate and s.free_at is not null
+    where exists (select from legwork.lanes x where x.waits_at = g.gate)
+    group by g.gate
+    on conflict (gate) do update set ring_at = excluded.ring_at;
+  end if;
   if v_total > 0 then
     perform legwork.wake_workers(v_total);
   end if;
@@ -712,8 +811,8 @@ declare
   v_let_go integer;
 begin
   perform set_config('legwork.admitting', 'on', true);
-  -- Jobs that wait: other gates, another line, or no reason to wait any more. Rows that are just being admitted are waited for:
-  -- that takes milliseconds.
+  -- Jobs that wait: other gates, another line, or no reason to wait any more. Jobs that are just being let go are waited for:
+  -- that takes milliseconds. Their own rows are locked before those of the waiting room, as everybody does.
   with rules as materialized (
     select r.* from legwork.task_rules r where r.task_id = any (task_ids)
   ), waiting as materialized (
@@ -724,7 +823,7 @@ begin
     join rules r on r.task_id = w.task_id
     join graphile_worker._private_jobs j on j.id = w.job_id
     where w.task_id = any (task_ids)
-    for update of w
+    for update of j
   ), changed as materialized (
     select * from waiting w
     where w.gates <> w.old_gates or w.is_paused <> coalesce(w.held = 'paused', false) or (w.gates = '{}' and not w.is_paused)
@@ -1139,7 +1238,7 @@ AS $function$
     select h.partition, h.upper_bound from legwork.history_partitions() h
     where h.upper_bound < now() - legwork.history_retention() - interval '1 day'
   ), triggers as materialized (
-    select t.name from unnest(array['_legwork_record_finished', '_legwork_record_attempt', '_legwork_truncate', '_legwork_admit', '_legwork_readmit']) as t (name)
+    select t.name from unnest(array['_legwork_record_finished', '_legwork_record_change', '_legwork_truncate', '_legwork_admit']) as t (name)
     where not exists (select from pg_trigger g where g.tgrelid = 'graphile_worker._private_jobs'::regclass and g.tgname = t.name)
     union
     -- Enabled for replicas only is as good as disabled.
@@ -2518,12 +2617,12 @@ begin
     delete from legwork.slots s using waiting w where s.job_id = w.job_id and (s.per is null or s.free_at is null)
     returning s.gate
   ), news as (
-    select null::text as gate, w.lane, w.gates from waiting w where w.held is null group by w.lane, w.gates
+    select null::text[] as freed, w.lane, w.gates from waiting w where w.held is null group by w.lane, w.gates
     union all
-    select distinct u.gate, null::uuid, null::text[] from unused u
+    select array_agg(distinct u.gate), null::uuid, null::text[] from unused u having count(*) > 0
   ), woken as (
-    insert into legwork.wakeups (gate, lane, gates, at_commit)
-    select n.gate, n.lane, n.gates, case when row_number() over () = 1 then make_wait.at_commit end from news n
+    insert into legwork.wakeups (freed, lane, gates, at_commit)
+    select n.freed, n.lane, n.gates, case when row_number() over () = 1 then make_wait.at_commit end from news n
   )
   select count(*) into v_count from waiting;
   return v_count;
@@ -2623,9 +2722,8 @@ begin
   returning l.id, l.xmax = 0 into v_id, v_is_new;
   if not v_is_new then
     update legwork.slots s set per = put_limit.per where s.gate like v_id || ':%' and s.per is distinct from put_limit.per;
-    insert into legwork.wakeups (gate, at_commit)
-    select l.waits_at, case when row_number() over () = 1 then 'wait' end
-    from legwork.lanes l where l.waits_at like v_id || ':%' group by l.waits_at;
+    insert into legwork.wakeups (freed, at_commit)
+    select array_agg(distinct l.waits_at), 'wait' from legwork.lanes l where l.waits_at like v_id || ':%' having count(*) > 0;
   end if;
   perform legwork.apply_rules(legwork.tasks_in(scope, name));
   return v_id;
@@ -2688,6 +2786,24 @@ CREATE OR REPLACE FUNCTION legwork.rate_margin()
  IMMUTABLE PARALLEL SAFE
 RETURN '00:00:00.01'::interval
 
+CREATE OR REPLACE FUNCTION legwork.readmit(job graphile_worker._private_jobs)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_waiting legwork.waiting_jobs;
+begin
+  if legwork.make_wait(array[job.id]) = 0 then
+    -- No rule concerns it now: it may have been replaced by a job of another task.
+    delete from legwork.waiting_jobs w where w.job_id = job.id returning * into v_waiting;
+    if v_waiting.job_id is not null and job.run_at = 'infinity' and job.locked_at is null then
+      update graphile_worker._private_jobs j set run_at = v_waiting.run_at where j.id = job.id;
+    end if;
+    perform legwork.release_slots(array[job.id], array[null::timestamptz]);
+  end if;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.reconcile()
  RETURNS TABLE(problem text, job_id bigint, gate text)
  LANGUAGE plpgsql
@@ -2715,8 +2831,7 @@ begin
     ), wrong as (
       select l.gate, l.job_id from leaked l union all select u.gate, u.job_id from unstarted u
     ), woken as (
-      insert into legwork.wakeups (gate, at_commit)
-      select w.gate, case when row_number() over () = 1 then 'try' end from (select distinct x.gate from wrong x) w
+      insert into legwork.wakeups (freed, at_commit) select array_agg(distinct x.gate), 'try' from wrong x having count(*) > 0
     )
     select 'a slot whose job does not run'::text, w.job_id, w.gate from wrong w;
   return query
@@ -2745,8 +2860,9 @@ begin
       group by w.lane
     ), ready as (
       select l.lane, l.gates from legwork.lanes l
-      where not exists (select from legwork.rooms(l.gates, clock_timestamp()) r where r.room <= 0)
-        and not exists (select from legwork.wakeups u where u.lane = l.lane or u.gate = l.waits_at)
+      where exists (select from legwork.waiting_jobs w where w.lane = l.lane and w.held is null)
+        and not exists (select from legwork.rooms(l.gates, clock_timestamp()) r where r.room <= 0)
+        and not exists (select from legwork.wakeups u where u.lane = l.lane or l.waits_at = any (u.freed))
     ), woken as (
       insert into legwork.wakeups (lane, gates, at_commit)
       select x.lane, x.gates, case when row_number() over () = 1 then 'try' end
@@ -2754,6 +2870,10 @@ begin
       returning gates
     )
     select 'a line that was not called'::text, null::bigint, w.gates[1] from woken w;
+  -- Nothing wrong: a line whose last job was let go is kept until somebody looks at it.
+  if pg_try_advisory_xact_lock(legwork.admission_lock()) then
+    delete from legwork.lanes l where not exists (select from legwork.waiting_jobs w where w.lane = l.lane and w.held is null);
+  end if;
 end $function$
 -- not for everybody
 
@@ -2860,20 +2980,26 @@ CREATE OR REPLACE FUNCTION legwork.release_slots(job_ids bigint[], starts timest
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
 AS $function$
+declare
+  v_freed text[];
+  v_used text[];
 begin
-  with jobs as materialized (
-    select j.id, j.started_at from unnest(job_ids, starts) as j (id, started_at)
-  ), ended as (
-    delete from legwork.slots s using jobs j where s.job_id = j.id and s.per is null returning s.gate
-  ), used as (
-    update legwork.slots s set free_at = coalesce(j.started_at, clock_timestamp()) + s.per + legwork.rate_margin()
-    from jobs j where s.job_id = j.id and s.per is not null and s.free_at is null
-    returning s.gate
-  ), gates as (
-    select e.gate from ended e union select u.gate from used u
+  with ended as (
+    delete from legwork.slots s where s.job_id = any (job_ids) and s.per is null returning s.gate
   )
-  insert into legwork.wakeups (gate, at_commit)
-  select g.gate, case when row_number() over () = 1 then 'wait' end from gates g;
+  select array_agg(distinct e.gate) into v_freed from ended e;
+  if exists (select from legwork.limits l where l.kind = 'rate') then
+    with used as (
+      update legwork.slots s set free_at = coalesce(j.started_at, clock_timestamp()) + s.per + legwork.rate_margin()
+      from unnest(job_ids, starts) as j (id, started_at)
+      where s.job_id = j.id and s.per is not null and s.free_at is null
+      returning s.gate
+    )
+    select array_agg(distinct u.gate) into v_used from used u;
+  end if;
+  if v_freed is not null or v_used is not null then
+    insert into legwork.wakeups (freed, at_commit) values (coalesce(v_freed, '{}') || coalesce(v_used, '{}'), 'wait');
+  end if;
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork.reported_completions()
@@ -3150,31 +3276,7 @@ begin
 end $function$
 -- not for everybody
 
-CREATE OR REPLACE FUNCTION legwork.tg_jobs__readmit()
- RETURNS trigger
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-declare
-  v_waiting legwork.waiting_jobs;
-begin
-  if not legwork.has_rules() then
-    return null;
-  end if;
-  if legwork.make_wait(array[new.id]) = 0 then
-    -- No rule concerns it now: it may have been replaced by a job of another task.
-    delete from legwork.waiting_jobs w where w.job_id = new.id returning * into v_waiting;
-    if v_waiting.job_id is not null and new.run_at = 'infinity' and new.locked_at is null then
-      update graphile_worker._private_jobs j set run_at = v_waiting.run_at where j.id = new.id;
-    end if;
-    perform legwork.release_slots(array[new.id], array[null::timestamptz]);
-  end if;
-  return null;
-end $function$
--- not for everybody
-
-CREATE OR REPLACE FUNCTION legwork.tg_jobs__record_attempt()
+CREATE OR REPLACE FUNCTION legwork.tg_jobs__record_change()
  RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -3201,11 +3303,12 @@ declare
 begin
   if v_had_failed and not v_has_failed then
     delete from legwork.finished_jobs where id = new.id;
-    if v_has_rules then
-      perform legwork.make_wait(array[new.id]);
-    end if;
   end if;
   if not v_attempt_ended and (v_had_failed or not v_has_failed) then
+    -- Replaced, rescheduled, revived or given back: it may have to wait for something else now.
+    if v_has_rules and not v_has_failed then
+      perform legwork.readmit(new);
+    end if;
     return null;
   end if;
   select * into v_failure from legwork.reported_failures() f where f.id = new.id and v_attempt_ended;
@@ -3485,10 +3588,10 @@ begin
   ), rung as (
     delete from legwork.gate_alarms a where a.ring_at <= v_now returning a.gate
   )
-  insert into legwork.wakeups (lane, gates, gate)
+  insert into legwork.wakeups (lane, gates, freed)
   select i.lane, i.gates, null from in_line i group by i.lane, i.gates
   union all
-  select null, null, r.gate from rung r;
+  select null, null, array_agg(r.gate) from rung r having count(*) > 0;
   perform legwork.admit_waiting(2000);
   if exists (select from legwork.wakeups) then
     return clock_timestamp() + interval '50 milliseconds';
@@ -3546,7 +3649,7 @@ begin
         where s.job_id = any (running) and s.per is not null and s.free_at is null
         returning s.gate
       )
-      insert into legwork.wakeups (gate) select distinct s.gate from started s;
+      insert into legwork.wakeups (freed) select array_agg(distinct s.gate) from started s having count(*) > 0;
     end if;
   end if;
   now := clock_timestamp();
@@ -3577,9 +3680,7 @@ CREATE TRIGGER _legwork_admit AFTER INSERT ON graphile_worker._private_jobs REFE
 
 CREATE CONSTRAINT TRIGGER _legwork_look AFTER INSERT ON legwork.wakeups DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.at_commit IS NOT NULL) EXECUTE FUNCTION legwork.tg_wakeups__look();
 
-CREATE TRIGGER _legwork_readmit AFTER UPDATE ON graphile_worker._private_jobs FOR EACH ROW WHEN (new.locked_at IS NULL AND new.attempts < new.max_attempts AND (old.locked_at IS NOT NULL AND new.attempts < old.attempts OR old.locked_at IS NULL AND (new.revision <> old.revision OR new.priority <> old.priority OR new.run_at <> old.run_at AND new.run_at <> 'infinity'::timestamp with time zone)) AND COALESCE(current_setting('legwork.admitting'::text, true), ''::text) <> 'on'::text) EXECUTE FUNCTION legwork.tg_jobs__readmit();
-
-CREATE TRIGGER _legwork_record_attempt AFTER UPDATE ON graphile_worker._private_jobs FOR EACH ROW WHEN (old.locked_at IS NOT NULL AND new.locked_at IS NULL AND new.attempts >= old.attempts OR (old.locked_at IS NULL AND old.attempts >= old.max_attempts) IS DISTINCT FROM (new.locked_at IS NULL AND new.attempts >= new.max_attempts)) EXECUTE FUNCTION legwork.tg_jobs__record_attempt();
+CREATE TRIGGER _legwork_record_change AFTER UPDATE ON graphile_worker._private_jobs FOR EACH ROW WHEN (new.locked_at IS NULL AND current_setting('legwork.admitting'::text, true) IS DISTINCT FROM 'on'::text AND (old.locked_at IS NOT NULL OR (old.attempts >= old.max_attempts) <> (new.attempts >= new.max_attempts) OR new.revision <> old.revision OR new.priority <> old.priority OR new.run_at <> old.run_at AND new.run_at <> 'infinity'::timestamp with time zone)) EXECUTE FUNCTION legwork.tg_jobs__record_change();
 
 CREATE TRIGGER _legwork_record_finished AFTER DELETE ON graphile_worker._private_jobs REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION legwork.tg_jobs__record_finished();
 

@@ -302,7 +302,7 @@ it("nobody can write history through a trigger of his own", async () => {
   const client = await database.pool.connect();
   await client.query("set role legwork_test_forger");
   await client.query("create table forge.gone (like graphile_worker._private_jobs)").catch(() => client.query("create table forge.gone (id int)"));
-  for (const name of ["tg_jobs__record_finished", "tg_jobs__record_attempt", "tg_enqueue__statement", "tg_enqueue__row"]) {
+  for (const name of ["tg_jobs__record_finished", "tg_jobs__record_change", "tg_enqueue__statement", "tg_enqueue__row"]) {
     await expect(
       client.query(`create trigger forged after delete on forge.gone referencing old table as gone for each statement execute function legwork.${name}()`),
     ).rejects.toMatchObject({ code: "42501" });

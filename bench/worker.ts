@@ -5,10 +5,11 @@ import { DatabaseClock } from "../src/worker/clock.ts";
 import { Control } from "../src/worker/control.ts";
 import { Outcomes } from "../src/worker/outcomes.ts";
 import { toPlainTask } from "../src/worker/run-task.ts";
+import { Ticker } from "../src/worker/ticker.ts";
 import { run, type TaskList, type WorkerEvents } from "graphile-worker";
 import { benchLog } from "./server.ts";
 
-// One side of a pair of bench/history.ts, in a process of its own: runs the jobs that wait and prints how many it ran a second.
+// One side of a benchmark, in a process of its own: runs the jobs that wait and prints how many it ran a second.
 const [url = "", runner = "", taskName = "", count = "0"] = process.argv.slice(2);
 const jobs = Number(count);
 // graphile-worker alone has node-postgres's own pool, as its users do; ours reads timestamps faster.
@@ -28,6 +29,7 @@ const task = async (): Promise<{ ok: boolean; n: number } | undefined> => {
 
 let control: Control | undefined;
 let taskPool: Pool | undefined;
+let ticker: Ticker | undefined;
 const events = new EventEmitter() as WorkerEvents;
 const taskList: TaskList = {};
 if (runner === "graphile") {
@@ -38,7 +40,8 @@ if (runner === "graphile") {
   const clock = new DatabaseClock();
   taskPool = createPool(url, { log: benchLog, max: 2 });
   await clock.synchronise(taskPool);
-  control = new Control(url, { pool: taskPool, log: benchLog, onWakeups: () => {} });
+  control = new Control(url, { pool: taskPool, log: benchLog, onWakeups: () => ticker?.poke() });
+  ticker = new Ticker(taskPool, benchLog);
   const definition = { run: task };
   taskList[taskName] = toPlainTask(
     { name: taskName, function: async () => {}, definition },
@@ -60,5 +63,5 @@ await all;
 await worker.stop();
 if (process.env.BENCH_CPU) console.error(runner, taskName, process.cpuUsage(), performance.now() - first);
 console.log(Math.round(jobs / ((performance.now() - first) / 1_000)));
-await control?.stop();
+await Promise.all([control?.stop(), ticker?.stop()]);
 await Promise.all([pool.end(), taskPool?.end()]);

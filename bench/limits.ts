@@ -1,0 +1,87 @@
+import Table from "cli-table3";
+import pg from "pg";
+import { migrate } from "../src/db/migrate.ts";
+import { createPool } from "../src/db/pool.ts";
+import { benchLog, freshDatabase, median, runWorker, withServer } from "./server.ts";
+
+/**
+ * What limits and pauses cost: the same jobs, run by Legwork's worker, with and without a rule; one after the other in each
+ * round on the same server. Only the ratios mean anything.
+ */
+const SIDES = [
+  { name: "no limit", rules: "" },
+  {
+    name: "1,000 keys, one job at a time each",
+    rules: "select legwork.limit_concurrency(1, task => 'noop', key => 'key')",
+    least: 0.35,
+  },
+  {
+    name: "other queues beside 100,000 paused jobs",
+    rules: "select legwork.pause_queue('paused')",
+    paused: 100_000,
+    least: 0.95,
+  },
+] as const;
+
+/** A short run is there to notice a cliff. */
+const SHORT_TOLERANCE = 0.15;
+
+export async function run(options: { short: boolean }): Promise<void> {
+  const rounds = options.short ? 2 : 5;
+  const jobs = 10_000;
+  await withServer(async (serverUrl) => {
+    const template = createPool(await freshDatabase(serverUrl, "legwork_bench_limits"), { log: benchLog });
+    await migrate(template, benchLog);
+    await template.end();
+    const rates: number[][] = SIDES.map(() => []);
+    for (let round = 0; round <= rounds; round++) {
+      for (let turn = 0; turn < SIDES.length; turn++) {
+        const index = (round + turn) % SIDES.length;
+        const side = SIDES[index];
+        if (side === undefined) continue;
+        const url = await freshDatabase(serverUrl, "legwork_bench", "legwork_bench_limits");
+        await prepare(url, side, jobs);
+        const rate = await runWorker(url, "legwork", "noop", jobs);
+        // The first round warms caches and is not counted.
+        if (round > 0) rates[index]?.push(rate);
+      }
+    }
+    const table = new Table({ head: ["", "jobs/s (median)", "ratio (median)", "rounds", "at least"] });
+    for (const [index, side] of SIDES.entries()) {
+      const ratios = (rates[index] ?? []).map((rate, round) => rate / (rates[0]?.[round] ?? Number.NaN));
+      const least = "least" in side ? side.least : undefined;
+      if (least !== undefined && median(ratios) < least - (options.short ? SHORT_TOLERANCE : 0)) process.exitCode = 1;
+      table.push([
+        side.name,
+        Math.round(median(rates[index] ?? [])),
+        median(ratios).toFixed(3),
+        ratios.map((ratio) => ratio.toFixed(2)).join(" "),
+        least ?? "",
+      ]);
+    }
+    console.log(table.toString());
+    if (process.exitCode === 1) console.error("A figure is below what it must be.");
+  });
+}
+
+async function prepare(url: string, side: (typeof SIDES)[number], jobs: number): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query(`select legwork.register_tasks('[{"name": "noop"}, {"name": "held", "queue": "paused"}]')`);
+  if ("paused" in side) {
+    await client.query(
+      "select count(*) from legwork.enqueue_many((select jsonb_agg(jsonb_build_object('task', 'held')) from generate_series(1, $1::int)))",
+      [side.paused],
+    );
+  }
+  if (side.rules !== "") await client.query(side.rules);
+  await client.query(
+    `select count(*) from graphile_worker.add_jobs(array(
+       select row('noop', json_build_object('key', 'k' || n % 1000), null, null, null, null, null, null)::graphile_worker.job_spec
+       from generate_series(1, $1::int) n))`,
+    [jobs],
+  );
+  await client.query("vacuum (analyze)");
+  await client.query("checkpoint");
+  await client.end();
+}
