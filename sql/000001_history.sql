@@ -34,6 +34,7 @@ create table legwork.task_definitions (
   queue text not null default 'default' check (length(queue) between 1 and 128),
   payload_schema jsonb,
   result_schema jsonb,
+  redact text[],
   registered_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
@@ -43,6 +44,7 @@ comment on column legwork.task_definitions.description is 'What the task does, i
 comment on column legwork.task_definitions.queue is 'The queue the task belongs to.';
 comment on column legwork.task_definitions.payload_schema is 'JSON Schema of the payload; null when the task takes anything.';
 comment on column legwork.task_definitions.result_schema is 'JSON Schema of the result; null when it is not described.';
+comment on column legwork.task_definitions.redact is 'The paths in its payloads and results that nobody may read, such as cards.*.number; null for none. See legwork.redact.';
 comment on column legwork.task_definitions.registered_at is 'When a worker first told of the task.';
 comment on column legwork.task_definitions.updated_at is 'When a worker last told something new of the task.';
 alter table legwork.task_definitions enable row level security;
@@ -235,7 +237,12 @@ begin
   select
     g.id, coalesce(t.identifier, 'task ' || g.task_id), coalesce(d.queue, 'default'),
     case when o.id is not null or g.locked_at >= now() - interval '4 hours' then 'completed' else v_end end,
-    g.priority, g.attempts, g.max_attempts, g.payload, o.result, g.last_error, g.run_at, g.created_at,
+    g.priority, g.attempts, g.max_attempts,
+    -- What must not be read never gets here. Most tasks have nothing of the kind and pay for a look at a null.
+    case when d.redact is null then g.payload else legwork.redact(g.payload, d.redact) end,
+    case when d.redact is null then o.result else legwork.redact(o.result, d.redact) end,
+    case when d.redact is null then g.last_error else legwork.redact_text(g.last_error, g.payload, d.redact) end,
+    g.run_at, g.created_at,
     coalesce(o.started_at, g.locked_at), coalesce(o.finished_at, clock_timestamp()), g.locked_by, g.key,
     case when g.job_queue_id is not null then
       (select q.queue_name from graphile_worker._private_job_queues q where q.id = g.job_queue_id)
@@ -270,7 +277,11 @@ declare
   v_pointless boolean := false;
   v_task text;
   v_queue text;
+  v_redact text[];
   v_failure record;
+  v_payload json := new.payload;
+  v_error text := new.last_error;
+  v_stack text;
 begin
   if v_had_failed and not v_has_failed then
     delete from legwork.finished_jobs where id = new.id;
@@ -279,7 +290,7 @@ begin
     return null;
   end if;
 
-  select t.identifier, d.queue into v_task, v_queue
+  select t.identifier, d.queue, d.redact into v_task, v_queue, v_redact
   from graphile_worker._private_tasks t
   left join legwork.task_definitions d on d.name = t.identifier
   where t.id = new.task_id;
@@ -287,6 +298,13 @@ begin
   v_task := coalesce(v_task, 'task ' || new.task_id);
   v_queue := coalesce(v_queue, 'default');
   select * into v_failure from legwork.reported_failures() f where f.id = new.id and v_attempt_ended;
+  v_stack := v_failure.error_stack;
+  if v_redact is not null then
+    -- What ran is what the job had before: of a batch that failed, only the entries that did are kept.
+    v_error := legwork.redact_text(v_error, old.payload, v_redact);
+    v_stack := legwork.redact_text(v_stack, old.payload, v_redact);
+    v_payload := legwork.redact(v_payload, v_redact);
+  end if;
 
   if v_attempt_ended then
     -- The worker says that another attempt is pointless, as with a payload that does not fit.
@@ -298,8 +316,8 @@ begin
     ) values (
       new.id, old.attempts, v_task, v_queue,
       case when v_lost then 'WorkerLost' else v_failure.error_name end,
-      case when v_lost then 'The worker did not finish this attempt and its lock was released.' else new.last_error end,
-      v_failure.error_stack, v_failure.error_code, coalesce(v_failure.started_at, old.locked_at),
+      case when v_lost then 'The worker did not finish this attempt and its lock was released.' else v_error end,
+      v_stack, v_failure.error_code, coalesce(v_failure.started_at, old.locked_at),
       coalesce(v_failure.finished_at, clock_timestamp()), case when not v_has_failed then new.run_at end, old.locked_by,
       case when new.flags is not null then legwork.flag_value(new.flags, 'tenant') end,
       case when new.flags is not null then legwork.flag_value(new.flags, 'correlation') end
@@ -315,7 +333,7 @@ begin
       id, task, queue, state, priority, attempts, max_attempts, payload, error, run_at, created_at, started_at,
       finished_at, worker, job_key, serial_key, tenant, correlation_id, parent_id
     ) values (
-      new.id, v_task, v_queue, 'failed', new.priority, old.attempts, new.max_attempts, new.payload, new.last_error,
+      new.id, v_task, v_queue, 'failed', new.priority, old.attempts, new.max_attempts, v_payload, v_error,
       old.run_at, new.created_at, coalesce(v_failure.started_at, old.locked_at),
       coalesce(v_failure.finished_at, clock_timestamp()), old.locked_by, new.key,
       (select q.queue_name from graphile_worker._private_job_queues q where q.id = new.job_queue_id),

@@ -48,6 +48,27 @@ create table legwork.finished_jobs (
   parent_id bigint
 ) partition by RANGE (finished_at);
 
+create table legwork.job_logs (
+  id bigint not null,
+  job_id bigint not null,
+  attempt smallint not null,
+  logged_at timestamp with time zone not null,
+  level text not null,
+  message text not null,
+  fields jsonb,
+  tenant text
+) partition by RANGE (logged_at);
+
+create table legwork.job_progress (
+  job_id bigint not null,
+  attempt smallint not null,
+  percent real,
+  message text,
+  updated_at timestamp with time zone not null,
+  CHECK (((percent >= (0)::double precision) AND (percent <= (100)::double precision))),
+  PRIMARY KEY (job_id)
+);
+
 create table legwork.migrations (
   id integer not null,
   name text not null,
@@ -69,6 +90,7 @@ create table legwork.task_definitions (
   queue text default 'default'::text not null,
   payload_schema jsonb,
   result_schema jsonb,
+  redact text[],
   registered_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   CHECK (((length(name) >= 1) AND (length(name) <= 128))),
@@ -108,6 +130,10 @@ CREATE INDEX finished_jobs_state_id ON ONLY legwork.finished_jobs USING btree (s
 CREATE INDEX finished_jobs_task_id ON ONLY legwork.finished_jobs USING btree (task, id);
 
 CREATE INDEX finished_jobs_tenant_id ON ONLY legwork.finished_jobs USING btree (tenant, id) WHERE (tenant IS NOT NULL);
+
+CREATE INDEX job_logs_job_id ON ONLY legwork.job_logs USING btree (job_id, id);
+
+CREATE INDEX job_progress_updated_at ON legwork.job_progress USING btree (updated_at);
 
 -- views
 
@@ -188,9 +214,15 @@ create view legwork.jobs as
     priority,
     attempts,
     max_attempts,
-    payload,
+        CASE
+            WHEN redact IS NULL THEN payload
+            ELSE legwork.redact(payload, redact)
+        END AS payload,
     result,
-    error,
+        CASE
+            WHEN redact IS NULL THEN error
+            ELSE legwork.redact_text(error, payload, redact)
+        END AS error,
     run_at,
     created_at,
     started_at,
@@ -200,7 +232,13 @@ create view legwork.jobs as
     serial_key,
     tenant,
     correlation_id,
-    parent_id
+    parent_id,
+    ( SELECT p.percent
+           FROM legwork.job_progress p
+          WHERE p.job_id = u.id AND p.attempt = u.attempts) AS progress,
+    ( SELECT p.message
+           FROM legwork.job_progress p
+          WHERE p.job_id = u.id AND p.attempt = u.attempts) AS progress_message
    FROM ( SELECT j.id,
             (( SELECT jsonb_object_agg(t.id, t.identifier) AS jsonb_object_agg
                    FROM graphile_worker._private_tasks t)) ->> j.task_id::text AS task,
@@ -243,7 +281,11 @@ create view legwork.jobs as
                     WHEN j.flags IS NOT NULL THEN legwork.parent_of(j.flags)
                     ELSE NULL::bigint
                 END AS parent_id,
-            j.locked_at IS NOT NULL OR j.attempts < j.max_attempts AS shown
+            j.locked_at IS NOT NULL OR j.attempts < j.max_attempts AS shown,
+            ((( SELECT jsonb_object_agg(t.id, d.redact::text) AS jsonb_object_agg
+                   FROM graphile_worker._private_tasks t
+                     JOIN legwork.task_definitions d ON d.name = t.identifier
+                  WHERE d.redact IS NOT NULL)) ->> j.task_id::text)::text[] AS redact
            FROM graphile_worker._private_jobs j
         UNION ALL
          SELECT f.id,
@@ -266,9 +308,21 @@ create view legwork.jobs as
             f.tenant,
             f.correlation_id,
             f.parent_id,
-            true
+            true,
+            NULL::text[] AS text
            FROM legwork.finished_jobs f) u
   WHERE shown;
+
+create view legwork.logs as
+ SELECT id,
+    job_id,
+    attempt,
+    logged_at,
+    level,
+    message,
+    fields,
+    tenant
+   FROM legwork.job_logs l;
 
 create view legwork.tasks as
  SELECT t.identifier AS name,
@@ -276,6 +330,7 @@ create view legwork.tasks as
     COALESCE(d.queue, 'default'::text) AS queue,
     d.payload_schema,
     d.result_schema,
+    d.redact,
     d.registered_at,
     d.updated_at
    FROM graphile_worker._private_tasks t
@@ -550,7 +605,8 @@ AS $function$
   cross join lateral (
     select regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \(''([^'']+)''\) TO \(''([^'']+)''\)') as bounds
   ) b
-  where i.inhparent in ('legwork.finished_jobs'::regclass, 'legwork.failed_attempts'::regclass)
+  -- Log lines come with a later migration.
+  where i.inhparent in (to_regclass('legwork.finished_jobs'), to_regclass('legwork.failed_attempts'), to_regclass('legwork.job_logs'))
     and b.bounds is not null
 $function$
 
@@ -610,7 +666,8 @@ begin
     for update skip locked);
 
   for v_parent in
-    select * from (values ('finished_jobs', 'finished_at'), ('failed_attempts', 'failed_at')) as p (name, by_column)
+    select * from (values ('finished_jobs', 'finished_at'), ('failed_attempts', 'failed_at'), ('job_logs', 'logged_at')) as p (name, by_column)
+    where to_regclass('legwork.' || p.name) is not null
   loop
     loop
       select coalesce(max(p.upper_bound), date_trunc('day', now())) into v_lower
@@ -650,6 +707,17 @@ begin
     execute format('delete from only legwork.%I where %I < $1', v_parent.name || '_default', v_parent.by_column)
       using now() - v_retention;
   end loop;
+
+  -- Some at a time: the call is made again in a few minutes. A job that still lives keeps what it said.
+  if to_regclass('legwork.job_progress') is not null then
+    delete from legwork.job_progress p
+    where p.job_id in (
+      select o.job_id from legwork.job_progress o
+      where o.updated_at < now() - v_retention
+        and not exists (select from graphile_worker._private_jobs j where j.id = o.job_id)
+        and not exists (select from legwork.finished_jobs f where f.id = o.job_id)
+      limit 10000);
+  end if;
 end $function$
 -- not for everybody
 
@@ -664,6 +732,29 @@ CREATE OR REPLACE FUNCTION legwork.parent_of(flags jsonb)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN (legwork.flag_value(flags, 'parent'::text) ~ '^\d{1,18}$'::text) THEN (legwork.flag_value(flags, 'parent'::text))::bigint ELSE NULL::bigint END
+
+CREATE OR REPLACE FUNCTION legwork.record_output(progress jsonb, logs jsonb)
+ RETURNS void
+ LANGUAGE sql
+BEGIN ATOMIC
+ INSERT INTO legwork.job_progress AS p (job_id, attempt, percent, message, updated_at)  SELECT r.job_id,
+             r.attempt,
+             r.percent,
+             r.message,
+             to_timestamp((r.at / (1000.0)::double precision)) AS to_timestamp
+            FROM jsonb_to_recordset(record_output.progress) r(job_id bigint, attempt smallint, percent real, message text, at double precision)
+           ORDER BY r.job_id ON CONFLICT(job_id) DO UPDATE SET attempt = excluded.attempt, percent = excluded.percent, message = excluded.message, updated_at = excluded.updated_at
+   WHERE (p.updated_at <= excluded.updated_at);
+ INSERT INTO legwork.job_logs (job_id, attempt, logged_at, level, message, fields, tenant)  SELECT l.job_id,
+             l.attempt,
+             to_timestamp((l.at / (1000.0)::double precision)) AS to_timestamp,
+             l.level,
+             l.message,
+             l.fields,
+             "left"(l.tenant, 256) AS "left"
+            FROM ROWS FROM(jsonb_to_recordset(record_output.logs) AS (job_id bigint, attempt smallint, at double precision, level text, message text, fields jsonb, tenant text)) WITH ORDINALITY l(job_id, attempt, at, level, message, fields, tenant, n)
+           ORDER BY l.n;
+END
 
 CREATE OR REPLACE FUNCTION legwork.recover_jobs()
  RETURNS TABLE(worker text, jobs integer)
@@ -712,6 +803,117 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.redact(value json, paths text[])
+ RETURNS json
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_redacted json := value;
+  v_path text;
+begin
+  if value is null or paths is null then
+    return value;
+  end if;
+  v_redacted := legwork.storable_json(value);
+  foreach v_path in array paths loop
+    v_redacted := legwork.redact_path(v_redacted, string_to_array(v_path, '.'));
+  end loop;
+  return v_redacted;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.redact(value jsonb, paths text[])
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (paths IS NULL) THEN value ELSE (legwork.redact((value)::json, paths))::jsonb END
+
+CREATE OR REPLACE FUNCTION legwork.redact_path(value json, path text[])
+ RETURNS json
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if cardinality(path) = 0 then
+    return '"[redacted]"';
+  end if;
+  case json_typeof(value)
+    when 'object' then
+      return coalesce((
+        select json_object_agg(e.key, case when path[1] in ('*', e.key) then legwork.redact_path(e.value, path[2:]) else e.value end order by e.n)
+        from json_each(value) with ordinality as e (key, value, n)), value);
+    when 'array' then
+      return coalesce((
+        select json_agg(case when path[1] in ('*', (e.n - 1)::text) then legwork.redact_path(e.value, path[2:]) else e.value end order by e.n)
+        from json_array_elements(value) with ordinality as e (value, n)), value);
+    else
+      return value;
+  end case;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.redact_text(value text, payload json, paths text[])
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_text text := value;
+  v_secret text;
+begin
+  if value is null or payload is null or paths is null then
+    return value;
+  end if;
+  for v_secret in select s from legwork.redacted_values(payload, paths) as s loop
+    -- As it is, and as it stands within JSON.
+    v_text := replace(v_text, v_secret, '[redacted]');
+    v_text := replace(v_text, substr(to_json(v_secret)::text, 2, length(to_json(v_secret)::text) - 2), '[redacted]');
+  end loop;
+  return v_text;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.redacted_values(payload json, paths text[])
+ RETURNS SETOF text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+ WITH RECURSIVE found(value, path) AS (
+          SELECT legwork.storable_json(redacted_values.payload) AS storable_json,
+             string_to_array(p.path, '.'::text) AS string_to_array
+            FROM unnest(redacted_values.paths) p(path)
+         UNION ALL
+          SELECT e.value,
+             f.path[2:] AS path
+            FROM (found f
+              CROSS JOIN LATERAL ( SELECT o.key,
+                     o.value
+                    FROM json_each(
+                         CASE
+                             WHEN (json_typeof(f.value) = 'object'::text) THEN f.value
+                             ELSE NULL::json
+                         END) o(key, value)
+                 UNION ALL
+                  SELECT ((a.n - 1))::text AS text,
+                     a.value
+                    FROM json_array_elements(
+                         CASE
+                             WHEN (json_typeof(f.value) = 'array'::text) THEN f.value
+                             ELSE NULL::json
+                         END) WITH ORDINALITY a(value, n)) e)
+           WHERE ((cardinality(f.path) = 0) OR ((f.path[1] = '*'::text) OR (f.path[1] = e.key)))
+         ), secrets AS (
+          SELECT DISTINCT (f.value #>> '{}'::text[]) AS secret
+            FROM found f
+           WHERE ((cardinality(f.path) = 0) AND (json_typeof(f.value) = ANY (ARRAY['string'::text, 'number'::text])))
+         )
+  SELECT s.secret
+    FROM secrets s
+   WHERE (length(s.secret) >= 4)
+   ORDER BY (length(s.secret)) DESC, s.secret;
+END
+
 CREATE OR REPLACE FUNCTION legwork.register_tasks(definitions jsonb)
  RETURNS void
  LANGUAGE sql
@@ -721,7 +923,7 @@ BEGIN ATOMIC
            WHERE (NOT (EXISTS ( SELECT
                     FROM graphile_worker._private_tasks t
                    WHERE (t.identifier = d.name)))) ON CONFLICT DO NOTHING;
- INSERT INTO legwork.task_definitions AS t (name, description, queue, payload_schema, result_schema)  SELECT (d.value ->> 'name'::text),
+ INSERT INTO legwork.task_definitions AS t (name, description, queue, payload_schema, result_schema, redact)  SELECT (d.value ->> 'name'::text),
                  CASE
                      WHEN (d.value ? 'description'::text) THEN (d.value ->> 'description'::text)
                      ELSE k.description
@@ -737,11 +939,21 @@ BEGIN ATOMIC
                  CASE
                      WHEN (d.value ? 'result_schema'::text) THEN NULLIF((d.value -> 'result_schema'::text), 'null'::jsonb)
                      ELSE k.result_schema
-                 END AS result_schema
+                 END AS result_schema,
+                 CASE
+                     WHEN (d.value ? 'redact'::text) THEN ( SELECT array_agg(r.path) AS array_agg
+                        FROM jsonb_array_elements_text(
+                             CASE
+                                 WHEN (jsonb_typeof((d.value -> 'redact'::text)) = 'array'::text) THEN (d.value -> 'redact'::text)
+                                 ELSE NULL::jsonb
+                             END) r(path)
+                       WHERE (r.path <> ''::text))
+                     ELSE k.redact
+                 END AS redact
             FROM (jsonb_array_elements(register_tasks.definitions) d(value)
               LEFT JOIN legwork.task_definitions k ON ((k.name = (d.value ->> 'name'::text))))
-           ORDER BY (d.value ->> 'name'::text) ON CONFLICT(name) DO UPDATE SET description = excluded.description, queue = excluded.queue, payload_schema = excluded.payload_schema, result_schema = excluded.result_schema, updated_at = now()
-   WHERE ((((t.description IS DISTINCT FROM excluded.description) OR (t.queue IS DISTINCT FROM excluded.queue)) OR (t.payload_schema IS DISTINCT FROM excluded.payload_schema)) OR (t.result_schema IS DISTINCT FROM excluded.result_schema));
+           ORDER BY (d.value ->> 'name'::text) ON CONFLICT(name) DO UPDATE SET description = excluded.description, queue = excluded.queue, payload_schema = excluded.payload_schema, result_schema = excluded.result_schema, redact = excluded.redact, updated_at = now()
+   WHERE (((((t.description IS DISTINCT FROM excluded.description) OR (t.queue IS DISTINCT FROM excluded.queue)) OR (t.payload_schema IS DISTINCT FROM excluded.payload_schema)) OR (t.result_schema IS DISTINCT FROM excluded.result_schema)) OR (t.redact IS DISTINCT FROM excluded.redact));
 END
 
 CREATE OR REPLACE FUNCTION legwork.reported_completions()
@@ -786,6 +998,12 @@ begin
   end loop;
   return v_count;
 end $function$
+
+CREATE OR REPLACE FUNCTION legwork.storable_json(value json)
+ RETURNS json
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN ((value)::text !~* '\\u(0000|d[89a-f])'::text) THEN value ELSE (regexp_replace((value)::text, '\\u0000|\\u[dD][89abAB][[:xdigit:]]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][[:xdigit:]]{2})\\u[dD][c-fC-F][[:xdigit:]]{2}'::text, '\ufffd'::text, 'g'::text))::json END
 
 CREATE OR REPLACE FUNCTION legwork.tg_enqueue__row()
  RETURNS trigger
@@ -840,7 +1058,11 @@ declare
   v_pointless boolean := false;
   v_task text;
   v_queue text;
+  v_redact text[];
   v_failure record;
+  v_payload json := new.payload;
+  v_error text := new.last_error;
+  v_stack text;
 begin
   if v_had_failed and not v_has_failed then
     delete from legwork.finished_jobs where id = new.id;
@@ -849,7 +1071,7 @@ begin
     return null;
   end if;
 
-  select t.identifier, d.queue into v_task, v_queue
+  select t.identifier, d.queue, d.redact into v_task, v_queue, v_redact
   from graphile_worker._private_tasks t
   left join legwork.task_definitions d on d.name = t.identifier
   where t.id = new.task_id;
@@ -857,6 +1079,13 @@ begin
   v_task := coalesce(v_task, 'task ' || new.task_id);
   v_queue := coalesce(v_queue, 'default');
   select * into v_failure from legwork.reported_failures() f where f.id = new.id and v_attempt_ended;
+  v_stack := v_failure.error_stack;
+  if v_redact is not null then
+    -- What ran is what the job had before: of a batch that failed, only the entries that did are kept.
+    v_error := legwork.redact_text(v_error, old.payload, v_redact);
+    v_stack := legwork.redact_text(v_stack, old.payload, v_redact);
+    v_payload := legwork.redact(v_payload, v_redact);
+  end if;
 
   if v_attempt_ended then
     -- The worker says that another attempt is pointless, as with a payload that does not fit.
@@ -868,8 +1097,8 @@ begin
     ) values (
       new.id, old.attempts, v_task, v_queue,
       case when v_lost then 'WorkerLost' else v_failure.error_name end,
-      case when v_lost then 'The worker did not finish this attempt and its lock was released.' else new.last_error end,
-      v_failure.error_stack, v_failure.error_code, coalesce(v_failure.started_at, old.locked_at),
+      case when v_lost then 'The worker did not finish this attempt and its lock was released.' else v_error end,
+      v_stack, v_failure.error_code, coalesce(v_failure.started_at, old.locked_at),
       coalesce(v_failure.finished_at, clock_timestamp()), case when not v_has_failed then new.run_at end, old.locked_by,
       case when new.flags is not null then legwork.flag_value(new.flags, 'tenant') end,
       case when new.flags is not null then legwork.flag_value(new.flags, 'correlation') end
@@ -885,7 +1114,7 @@ begin
       id, task, queue, state, priority, attempts, max_attempts, payload, error, run_at, created_at, started_at,
       finished_at, worker, job_key, serial_key, tenant, correlation_id, parent_id
     ) values (
-      new.id, v_task, v_queue, 'failed', new.priority, old.attempts, new.max_attempts, new.payload, new.last_error,
+      new.id, v_task, v_queue, 'failed', new.priority, old.attempts, new.max_attempts, v_payload, v_error,
       old.run_at, new.created_at, coalesce(v_failure.started_at, old.locked_at),
       coalesce(v_failure.finished_at, clock_timestamp()), old.locked_by, new.key,
       (select q.queue_name from graphile_worker._private_job_queues q where q.id = new.job_queue_id),
@@ -946,7 +1175,12 @@ begin
   select
     g.id, coalesce(t.identifier, 'task ' || g.task_id), coalesce(d.queue, 'default'),
     case when o.id is not null or g.locked_at >= now() - interval '4 hours' then 'completed' else v_end end,
-    g.priority, g.attempts, g.max_attempts, g.payload, o.result, g.last_error, g.run_at, g.created_at,
+    g.priority, g.attempts, g.max_attempts,
+    -- What must not be read never gets here. Most tasks have nothing of the kind and pay for a look at a null.
+    case when d.redact is null then g.payload else legwork.redact(g.payload, d.redact) end,
+    case when d.redact is null then o.result else legwork.redact(o.result, d.redact) end,
+    case when d.redact is null then g.last_error else legwork.redact_text(g.last_error, g.payload, d.redact) end,
+    g.run_at, g.created_at,
     coalesce(o.started_at, g.locked_at), coalesce(o.finished_at, clock_timestamp()), g.locked_by, g.key,
     case when g.job_queue_id is not null then
       (select q.queue_name from graphile_worker._private_job_queues q where q.id = g.job_queue_id)
