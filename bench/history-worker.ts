@@ -2,6 +2,7 @@ import { EventEmitter } from "node:events";
 import pg from "pg";
 import { createPool } from "../src/db/pool.ts";
 import { DatabaseClock } from "../src/worker/clock.ts";
+import { JobOutput } from "../src/worker/job-output.ts";
 import { Outcomes } from "../src/worker/outcomes.ts";
 import { toPlainTask } from "../src/worker/run-task.ts";
 import { run, type TaskList, type WorkerEvents } from "graphile-worker";
@@ -36,10 +37,11 @@ if (runner === "graphile") {
   const taskPool = createPool(url, { log: benchLog, max: 2 });
   await clock.synchronise(taskPool);
   await taskPool.end();
+  const output = new JobOutput({ pool, log: benchLog });
   const definition = { run: task };
   taskList[taskName] = toPlainTask(
     { name: taskName, function: async () => {}, definition },
-    { pool, log: benchLog, clock, outcomes, running: new Set(), lease: undefined },
+    { pool, log: benchLog, clock, outcomes, output, running: new Set(), lease: undefined },
   );
 }
 const worker = await run({

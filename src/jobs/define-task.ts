@@ -23,13 +23,32 @@ export interface RunningJob {
   readonly parentId: string | null;
 }
 
+/** How far a job is. */
+export interface Progress {
+  /** How much is done, 0 to 100. */
+  percent?: number;
+  /** What it is doing; 4,000 characters at most. */
+  message?: string;
+}
+
 /** What a task is given beside its payload. */
 export interface TaskContext {
   readonly job: RunningJob;
   /** Statements on the worker's pool. Whatever they enqueue carries this job's correlation id. */
   readonly sql: Sql;
-  /** The worker's log with the job's id, task and correlation id on every line. */
+  /**
+   * The worker's log with the job's id, task and correlation id on every line. Lines of level info and above are also kept with
+   * the job (`legwork.logs`), whatever level the process logs at: 1,000 lines an attempt.
+   */
   readonly log: Logger;
+  /**
+   * Says how far the job is: a percentage, a message, or both; what is not given stays as it was. Shown within a second and kept with
+   * the job. It costs nothing to call it often. Throws LW400 for a percentage that is not between 0 and 100.
+   */
+  readonly progress: {
+    (percent: number, message?: string): void;
+    (progress: Progress): void;
+  };
   /** Aborts when the worker stops and its time for finishing is over. A task that runs long should watch it. */
   readonly signal: AbortSignal;
   /**
@@ -48,6 +67,11 @@ export interface TaskDefinition<P extends z.ZodType, R extends z.ZodType> {
   result?: R;
   /** The queue the task belongs to; `default` by default. */
   queue?: string;
+  /**
+   * Paths in payload and result that nobody may read, such as `email`, `user.phone` or `cards.*.number`. Their values are
+   * `[redacted]` in the history, in every view and in what the task logs, reports and throws; the task itself gets them.
+   */
+  redact?: readonly string[];
   run(payload: z.output<P>, context: TaskContext): Promise<z.input<R>> | z.input<R>;
 }
 
@@ -70,6 +94,9 @@ const definitionSchema = z.strictObject({
   payload: z.instanceof(z.ZodType, { error: "expected a zod schema" }).optional(),
   result: z.instanceof(z.ZodType, { error: "expected a zod schema" }).optional(),
   queue: z.string().min(1).max(128).optional(),
+  redact: z
+    .array(z.string().regex(/^[^.]+(\.[^.]+)*$/, { error: "expected a path such as email, user.phone or cards.*.number" }))
+    .optional(),
   run: z.custom<() => unknown>((value) => typeof value === "function", "expected a function"),
 });
 
@@ -85,7 +112,7 @@ export function defineTask<P extends z.ZodType = z.ZodUnknown, R extends z.ZodTy
     const issue = parsed.error.issues[0];
     const where = issue?.path.join(".");
     throw new LegworkError("LW515", `defineTask: ${where ? `${where}: ` : ""}${issue?.message ?? "not valid"}.`, {
-      hint: "A task has description, payload, result, queue and run(payload, context).",
+      hint: "A task has description, payload, result, queue, redact and run(payload, context).",
     });
   }
   const task = (): Promise<never> =>

@@ -70,6 +70,7 @@ export function describeTasks(tasks: ReadonlyMap<string, LoadedTask>): Record<st
     queue: definition?.queue ?? null,
     payload_schema: toJsonSchema(definition?.payload, "input"),
     result_schema: toJsonSchema(definition?.result, "output"),
+    redact: definition?.redact ?? null,
   }));
 }
 

@@ -5,10 +5,14 @@ import { LegworkError, toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { describeIssues, parsePayload, type RunningJob, type TaskContext } from "../jobs/define-task.ts";
 import { enqueue } from "../jobs/enqueue.ts";
+import { AttemptOutput } from "./attempt-output.ts";
 import type { DatabaseClock } from "./clock.ts";
+import type { JobOutput } from "./job-output.ts";
 import type { Lease } from "./lease.ts";
 import type { LoadedTask } from "./load-tasks.ts";
 import { type Outcomes, resultToJson, storableText } from "./outcomes.ts";
+import { Redaction } from "./redaction.ts";
+import { taskLog } from "./task-log.ts";
 
 export interface RunEnvironment {
   /** For the tasks' own statements; not the pool that graphile-worker fetches and completes with. */
@@ -16,6 +20,8 @@ export interface RunEnvironment {
   readonly log: Logger;
   readonly clock: DatabaseClock;
   readonly outcomes: Outcomes;
+  /** Where what tasks say goes. */
+  readonly output: JobOutput;
   /** The jobs that are running in this process. */
   readonly running: Set<string>;
   /** The lease of the runner that fetches now. */
@@ -31,24 +37,25 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
     const startedAt = clock.now();
     running.add(job.id);
     environment.lease?.noteStart(job.id);
-    if (environment.log.isLevelEnabled("debug")) run.log.debug({ event: "job_started", attempt: job.attempts }, "Job started.");
+    if (environment.log.isLevelEnabled("debug"))
+      run.workerLog.debug({ event: "job_started", attempt: job.attempts }, "Job started.");
     try {
       if (environment.lease?.inDoubt && !(await environment.lease.holds(job.id))) {
         throw new Error("This worker was taken for dead and the job was given to another.");
       }
       const returned = await run.call(payload);
       // A graphile-worker batch job answers with a promise per entry; graphile-worker itself takes those apart.
-      const result = Array.isArray(payload) && Array.isArray(returned) ? undefined : resultToJson(returned);
+      const result = Array.isArray(payload) && Array.isArray(returned) ? undefined : resultToJson(returned, run.redaction);
       const finishedAt = clock.now();
       outcomes.succeeded(job.id, startedAt, finishedAt, result);
       if (environment.log.isLevelEnabled("info")) {
-        run.log.info({ event: "job_completed", duration: milliseconds(startedAt, finishedAt) }, "Job completed.");
+        run.workerLog.info({ event: "job_completed", duration: milliseconds(startedAt, finishedAt) }, "Job completed.");
       }
       return returned as void;
     } catch (thrown) {
-      const error = storableError(toError(thrown));
+      const error = storableError(run.redaction?.error(toError(thrown)) ?? toError(thrown));
       if (helpers.abortSignal?.aborted && (await giveBack(environment.lease, job.id))) {
-        run.log.info({ event: "job_given_back", err: error.message }, "Job given back: its worker is stopping.");
+        run.workerLog.info({ event: "job_given_back", err: error.message }, "Job given back: its worker is stopping.");
         throw error;
       }
       const finishedAt = clock.now();
@@ -60,7 +67,7 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
         maxAttempts: job.max_attempts,
       };
       // A mistake in a payload is somebody else's: its message says all, and a stack of ours would mislead.
-      run.log.warn(error instanceof LegworkError ? details : { ...details, err: error }, `Job failed: ${error.message}`);
+      run.workerLog.warn(error instanceof LegworkError ? details : { ...details, err: error }, `Job failed: ${error.message}`);
       throw error;
     } finally {
       running.delete(job.id);
@@ -78,6 +85,9 @@ class Run implements TaskContext {
   private readonly environment: RunEnvironment;
   private ownJob: RunningJob | undefined = undefined;
   private ownLog: Logger | undefined = undefined;
+  private ownTaskLog: Logger | undefined = undefined;
+  private ownOutput: AttemptOutput | undefined = undefined;
+  private ownRedaction: Redaction | undefined = undefined;
   private ownSql: Sql | undefined = undefined;
 
   constructor(task: LoadedTask, helpers: JobHelpers, environment: RunEnvironment) {
@@ -91,6 +101,26 @@ class Run implements TaskContext {
   }
 
   get log(): Logger {
+    return (this.ownTaskLog ??= taskLog(this.workerLog, this.output, this.redaction));
+  }
+
+  get progress(): TaskContext["progress"] {
+    return (percent, message?: string) => this.output.progress(percent, message);
+  }
+
+  /** What the task may not show; undefined for a task that does not redact. */
+  get redaction(): Redaction | undefined {
+    const paths = this.task.definition?.redact;
+    if (paths === undefined) return undefined;
+    return (this.ownRedaction ??= new Redaction(paths, this.helpers.job.payload));
+  }
+
+  private get output(): AttemptOutput {
+    return (this.ownOutput ??= new AttemptOutput(this.job, this.environment, this.redaction));
+  }
+
+  /** For what the worker says of the job: it is not the task's, and not kept with it. */
+  get workerLog(): Logger {
     const { id, task, correlationId } = this.job;
     return (this.ownLog ??= this.environment.log.child({ jobId: id, task, correlationId }));
   }
@@ -120,7 +150,9 @@ class Run implements TaskContext {
   async call(payload: unknown): Promise<unknown> {
     const { definition, name } = this.task;
     if (definition === undefined) return await this.task.function(payload, correlatedHelpers(this.helpers, this.job));
-    const result = await definition.run(parsePayload(definition.payload, withoutCron(payload), name), this);
+    const input = parsePayload(definition.payload, withoutCron(payload), name);
+    this.redaction?.learn(input);
+    const result = await definition.run(input, this);
     if (definition.result === undefined) return result;
     const parsed = definition.result.safeParse(result);
     if (parsed.success) return parsed.data;

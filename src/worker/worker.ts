@@ -15,6 +15,7 @@ import { LegworkError, toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { DatabaseClock } from "./clock.ts";
 import { graphileLogger } from "./graphile-logger.ts";
+import { JobOutput } from "./job-output.ts";
 import { Lease } from "./lease.ts";
 import { describeTasks, loadTasks } from "./load-tasks.ts";
 import { Outcomes } from "./outcomes.ts";
@@ -73,9 +74,11 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   await clock.synchronise(taskPool);
   await taskPool.query("select legwork.register_tasks($1)", [JSON.stringify(describeTasks(tasks))]);
   const taskList: TaskList = {};
-  const environment: RunEnvironment = { pool: taskPool, log, clock, outcomes, running, lease: undefined };
+  const leasePool = createPool(options.databaseUrl, { log, max: 5, name: "legwork lease" });
+  // Not by the tasks' pool: one that hoards connections must not keep the others from being heard.
+  const output = new JobOutput({ pool: leasePool, log });
+  const environment: RunEnvironment = { pool: taskPool, log, clock, outcomes, output, running, lease: undefined };
   for (const [name, task] of tasks) taskList[name] = toPlainTask(task, environment);
-  const leasePool = createPool(options.databaseUrl, { log, max: 4, name: "legwork lease" });
   const stopped = new AbortController();
   const untilStopped = new Promise<undefined>((resolve) => stopped.signal.addEventListener("abort", () => resolve(undefined)));
 
@@ -113,6 +116,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     stopped.abort();
     await supervisor;
     const givenBack = await current.stop(options.shutdownTimeout);
+    await within(FLUSH_MS, output.stop());
     // Not awaited: a task that does not end may hold a connection for as long as it likes.
     closeQuietly(taskPool, log);
     closeQuietly(leasePool, log);
