@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { loadConfig } from "../../config.ts";
 import { type AttemptRow, getJob, type JobRow } from "../../jobs/read-jobs.ts";
 import { lastLogs, logsAfter } from "../../jobs/read-logs.ts";
@@ -16,7 +16,7 @@ export function jobCommand(): Command {
     .description("show one job with its attempts, its progress and the last lines it logged")
     .argument("<id>", "the job's id")
     .option("--logs", "only the lines it logged, all of them")
-    .option("--follow", "the lines it logged and those to come, until the job has ended")
+    .addOption(new Option("--follow", "the lines it logged and those to come, until the job has ended").conflicts("json"))
     .option("--json", "print the whole row, with its attempts and the last lines it logged; with --logs, all of them")
     .addHelpText("after", "\nExamples:\n  $ legwork job 42\n  $ legwork job 42 --follow\n  $ legwork job 42 --json")
     .action(async (id: string, flags: Flags) => {
@@ -24,13 +24,14 @@ export function jobCommand(): Command {
       const { config } = await loadConfig(common);
       await withDatabase(config, async (pool) => {
         const job = await getJob(pool, id);
-        if (follow === true && json !== true) return await followLogs(pool, id);
-        const lines = logs === true || follow === true ? await logsAfter(pool, id) : await lastLogs(pool, id, LAST_LINES);
+        if (follow === true) return await followLogs(pool, id);
+        const lines = logs === true ? await logsAfter(pool, id) : await lastLogs(pool, id, LAST_LINES);
         if (json === true) return printJson({ ...job, log_list: lines });
-        if (logs !== true) print(job);
-        if (logs !== true && lines.length > 0)
-          console.log(`\n  ${lines.length < LAST_LINES ? "Log" : "The end of its log (--logs shows all)"}`);
-        printLogs(lines, logs === true ? "" : "    ");
+        if (logs === true) return printLogs(lines);
+        print(job);
+        if (lines.length === 0) return;
+        console.log(`\n  ${lines.length < LAST_LINES ? "Log" : "The end of its log (--logs shows all)"}`);
+        printLogs(lines, "    ");
       });
     });
 }
