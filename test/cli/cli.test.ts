@@ -49,13 +49,21 @@ describe("legwork add", () => {
 });
 
 describe("legwork job", () => {
+  const lines = (id: string): object[] =>
+    Array.from({ length: 12 }, (_, n) => ({
+      job_id: id,
+      attempt: 1,
+      at: Date.now(),
+      level: "info",
+      message: `line ${n + 1}`,
+      fields: n === 11 ? { done: true } : null,
+    }));
   const add = async (): Promise<string> => {
     const { stdout } = await run("add", "notify/email", '{"to": "a@b.c"}');
     const id = stdout.trim();
-    const lines = Array.from({ length: 12 }, (_, n) => ({ message: `line ${n + 1}`, fields: n === 11 ? { done: true } : null }));
     await database.pool.query("select legwork.record_output($1, $2)", [
       JSON.stringify([{ job_id: id, attempt: 0, percent: 40, message: "Reading", at: Date.now() }]),
-      JSON.stringify(lines.map((line) => ({ job_id: id, attempt: 1, at: Date.now(), level: "info", ...line }))),
+      JSON.stringify(lines(id)),
     ]);
     return id;
   };
