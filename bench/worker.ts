@@ -3,6 +3,7 @@ import pg from "pg";
 import { createPool, type Pool } from "../src/db/pool.ts";
 import { DatabaseClock } from "../src/worker/clock.ts";
 import { Control } from "../src/worker/control.ts";
+import { JobOutput } from "../src/worker/job-output.ts";
 import { Outcomes } from "../src/worker/outcomes.ts";
 import { toPlainTask } from "../src/worker/run-task.ts";
 import { Ticker } from "../src/worker/ticker.ts";
@@ -42,10 +43,11 @@ if (runner === "graphile") {
   await clock.synchronise(taskPool);
   control = new Control(url, { pool: taskPool, log: benchLog, onWakeups: () => ticker?.poke() });
   ticker = new Ticker(taskPool, benchLog);
+  const output = new JobOutput({ pool, log: benchLog });
   const definition = { run: task };
   taskList[taskName] = toPlainTask(
     { name: taskName, function: async () => {}, definition },
-    { pool, log: benchLog, clock, outcomes, control, lease: undefined },
+    { pool, log: benchLog, clock, outcomes, output, control, lease: undefined },
   );
 }
 const worker = await run({

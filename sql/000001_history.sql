@@ -34,6 +34,7 @@ create table legwork.task_definitions (
   queue text not null default 'default' check (length(queue) between 1 and 128),
   payload_schema jsonb,
   result_schema jsonb,
+  redact text[],
   registered_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
@@ -43,6 +44,7 @@ comment on column legwork.task_definitions.description is 'What the task does, i
 comment on column legwork.task_definitions.queue is 'The queue the task belongs to.';
 comment on column legwork.task_definitions.payload_schema is 'JSON Schema of the payload; null when the task takes anything.';
 comment on column legwork.task_definitions.result_schema is 'JSON Schema of the result; null when it is not described.';
+comment on column legwork.task_definitions.redact is 'The paths in its payloads and results that nobody may read, such as cards.*.number; null for none. See legwork.redact.';
 comment on column legwork.task_definitions.registered_at is 'When a worker first told of the task.';
 comment on column legwork.task_definitions.updated_at is 'When a worker last told something new of the task.';
 alter table legwork.task_definitions enable row level security;
@@ -265,10 +267,14 @@ begin
     select
       g.id, coalesce(t.identifier, 'task ' || g.task_id), coalesce(d.queue, 'default'),
       case when o.id is not null or g.locked_at >= now() - interval '4 hours' then 'completed' else v_end end,
-      g.priority, g.attempts, g.max_attempts, g.payload, o.result,
+      g.priority, g.attempts, g.max_attempts,
+      -- What must not be read never gets here. Most tasks have nothing of the kind and pay for a look at a null.
+      case when d.redact is null then g.payload else legwork.redact(g.payload, d.redact) end,
+      case when d.redact is null then o.result else legwork.redact(o.result, d.redact) end,
       case when v_end = 'expired' and g.locked_at is null then
           'Expired: it had not started by ' || to_char(legwork.expiry_of(g.flags) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '.'
-        when v_ended_as is null then g.last_error else coalesce(nullif(current_setting('legwork.end_reason', true), ''), g.last_error) end,
+        when v_ended_as is not null and current_setting('legwork.end_reason', true) <> '' then current_setting('legwork.end_reason', true)
+        when d.redact is null then g.last_error else legwork.redact_text(g.last_error, g.payload, d.redact) end,
       -- The waiting room has the true time of a job that waited there.
       case when g.run_at = 'infinity' then coalesce((select w.run_at from legwork.waiting_jobs w where w.job_id = g.id), g.run_at)
         else g.run_at end,
@@ -325,9 +331,12 @@ declare
   v_retry_at timestamptz := new.run_at;
   v_task text;
   v_queue text;
+  v_redact text[];
   v_failure record;
   v_policy record;
   v_cancellation text;
+  v_payload json := new.payload;
+  v_stack text;
 begin
   if v_had_failed and not v_has_failed then
     delete from legwork.finished_jobs where id = new.id;
@@ -355,13 +364,20 @@ begin
     return null;
   end if;
 
-  select t.identifier, d.queue into v_task, v_queue
+  select t.identifier, d.queue, d.redact into v_task, v_queue, v_redact
   from graphile_worker._private_tasks t
   left join legwork.task_definitions d on d.name = t.identifier
   where t.id = new.task_id;
   -- graphile-worker's clean-up of unused tasks may have taken the name.
   v_task := coalesce(v_task, 'task ' || new.task_id);
   v_queue := coalesce(v_queue, 'default');
+  v_stack := v_failure.error_stack;
+  if v_redact is not null then
+    -- What ran is what the job had before: of a batch that failed, only the entries that did are kept.
+    v_error := legwork.redact_text(v_error, old.payload, v_redact);
+    v_stack := legwork.redact_text(v_stack, old.payload, v_redact);
+    v_payload := legwork.redact(v_payload, v_redact);
+  end if;
 
   if v_attempt_ended then
     if not v_removed then
@@ -402,7 +418,7 @@ begin
     ) values (
       new.id, old.attempts, v_task, v_queue,
       case when v_lost then 'WorkerLost' else v_failure.error_name end, v_error,
-      v_failure.error_stack, v_failure.error_code, coalesce(v_failure.started_at, old.locked_at),
+      v_stack, v_failure.error_code, coalesce(v_failure.started_at, old.locked_at),
       coalesce(v_failure.finished_at, clock_timestamp()), case when not v_has_failed then v_retry_at end, old.locked_by,
       case when new.flags is not null then legwork.flag_value(new.flags, 'tenant') end,
       case when new.flags is not null then legwork.flag_value(new.flags, 'correlation') end
@@ -418,7 +434,7 @@ begin
       id, task, queue, state, priority, attempts, max_attempts, payload, error, run_at, created_at, started_at,
       finished_at, worker, job_key, serial_key, tenant, correlation_id, parent_id, fingerprint
     ) values (
-      new.id, v_task, v_queue, v_state, new.priority, old.attempts, v_max_attempts, new.payload, coalesce(v_cancellation, v_error),
+      new.id, v_task, v_queue, v_state, new.priority, old.attempts, v_max_attempts, v_payload, coalesce(v_cancellation, v_error),
       case when old.run_at = 'infinity' then coalesce((select w.run_at from legwork.waiting_jobs w where w.job_id = new.id), old.run_at)
         else old.run_at end,
       new.created_at, coalesce(v_failure.started_at, old.locked_at),

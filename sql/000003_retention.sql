@@ -14,7 +14,8 @@ as $$
   cross join lateral (
     select regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \(''([^'']+)''\) TO \(''([^'']+)''\)') as bounds
   ) b
-  where i.inhparent in ('legwork.finished_jobs'::regclass, 'legwork.failed_attempts'::regclass)
+  -- Log lines come with a later migration.
+  where i.inhparent in (to_regclass('legwork.finished_jobs'), to_regclass('legwork.failed_attempts'), to_regclass('legwork.job_logs'))
     and b.bounds is not null
 $$;
 comment on function legwork.history_partitions() is 'The partitions of the history with the time each covers; the default partitions are not among them.';
@@ -61,6 +62,8 @@ begin
   end if;
 
   perform legwork.forget_enqueue_limits();
+  -- Jobs that were told to stop and have ended since.
+  delete from legwork.cancellations c where not exists (select from graphile_worker._private_jobs j where j.id = c.job_id);
 
   -- A failed job can be retried as long as the history shows it, and no longer. First, because dropping holds locks to the end.
   delete from graphile_worker._private_jobs j
@@ -71,7 +74,8 @@ begin
     for update skip locked);
 
   for v_parent in
-    select * from (values ('finished_jobs', 'finished_at'), ('failed_attempts', 'failed_at')) as p (name, by_column)
+    select * from (values ('finished_jobs', 'finished_at'), ('failed_attempts', 'failed_at'), ('job_logs', 'logged_at')) as p (name, by_column)
+    where to_regclass('legwork.' || p.name) is not null
   loop
     loop
       select coalesce(max(p.upper_bound), date_trunc('day', now())) into v_lower
@@ -111,6 +115,17 @@ begin
     execute format('delete from only legwork.%I where %I < $1', v_parent.name || '_default', v_parent.by_column)
       using now() - v_retention;
   end loop;
+
+  -- Some at a time: the call is made again in a few minutes. A job that still lives keeps what it said.
+  if to_regclass('legwork.job_progress') is not null then
+    delete from legwork.job_progress p
+    where p.job_id in (
+      select o.job_id from legwork.job_progress o
+      where o.updated_at < now() - v_retention
+        and not exists (select from graphile_worker._private_jobs j where j.id = o.job_id)
+        and not exists (select from legwork.finished_jobs f where f.id = o.job_id)
+      limit 10000);
+  end if;
 end $$;
 comment on function legwork.maintain_history() is
   'Makes the partitions that will be needed and drops those older than the setting history_retention. Safe to call at any '

@@ -260,22 +260,26 @@ begin
   with before as materialized (
     select k.name, k.queue from legwork.task_definitions k
   ), put as (
-    insert into legwork.task_definitions as t (name, description, queue, payload_schema, result_schema)
+    insert into legwork.task_definitions as t (name, description, queue, payload_schema, result_schema, redact)
     select
       d ->> 'name',
       case when d ? 'description' then d ->> 'description' else k.description end,
       case when d ? 'queue' then coalesce(d ->> 'queue', 'default') else coalesce(k.queue, 'default') end,
       case when d ? 'payload_schema' then nullif(d -> 'payload_schema', 'null') else k.payload_schema end,
-      case when d ? 'result_schema' then nullif(d -> 'result_schema', 'null') else k.result_schema end
+      case when d ? 'result_schema' then nullif(d -> 'result_schema', 'null') else k.result_schema end,
+      case when d ? 'redact' then (
+        select array_agg(r.path) from jsonb_array_elements_text(case when jsonb_typeof(d -> 'redact') = 'array' then d -> 'redact' end) as r (path)
+        where r.path <> ''
+      ) else k.redact end
     from jsonb_array_elements(definitions) as d
     left join legwork.task_definitions k on k.name = d ->> 'name'
     -- In one order everywhere, so that workers starting together wait for each other and do not deadlock.
     order by d ->> 'name'
     on conflict (name) do update set
       description = excluded.description, queue = excluded.queue, payload_schema = excluded.payload_schema,
-      result_schema = excluded.result_schema, updated_at = now()
-    where (t.description, t.queue, t.payload_schema, t.result_schema)
-      is distinct from (excluded.description, excluded.queue, excluded.payload_schema, excluded.result_schema)
+      result_schema = excluded.result_schema, redact = excluded.redact, updated_at = now()
+    where (t.description, t.queue, t.payload_schema, t.result_schema, t.redact)
+      is distinct from (excluded.description, excluded.queue, excluded.payload_schema, excluded.result_schema, excluded.redact)
     returning t.name, t.queue
   )
   select array_agg(p.name) into v_moved from put p left join before b using (name) where p.queue <> coalesce(b.queue, 'default');
@@ -294,6 +298,6 @@ begin
   end loop;
 end $$;
 comment on function legwork.register_tasks(jsonb) is
-  'Tells the database of tasks: an array of {name, description, queue, payload_schema, result_schema, limits, retry}. A field that is not given '
+  'Tells the database of tasks: an array of {name, description, queue, payload_schema, result_schema, redact, limits, retry}. A field that is not given '
   'stays as it is, null clears it: [{"name": "a"}] only makes a task known, so that jobs and triggers can be made for it before a '
   'worker has it. limits: [{kind, max, per, key}], key being an array of names; retry: the parameters of set_retry_policy.';

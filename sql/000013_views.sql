@@ -3,8 +3,14 @@
 
 create view legwork.jobs as
 select
-  u.id, u.task, u.queue, u.state, u.priority, u.attempts, u.max_attempts, u.payload, u.result, u.error, u.run_at,
-  u.created_at, u.started_at, u.finished_at, u.worker, u.job_key, u.serial_key, u.tenant, u.correlation_id, u.parent_id
+  u.id, u.task, u.queue, u.state, u.priority, u.attempts, u.max_attempts,
+  case when u.redact is null then u.payload else legwork.redact(u.payload, u.redact) end as payload,
+  u.result,
+  case when u.redact is null then u.error else legwork.redact_text(u.error, u.payload, u.redact) end as error,
+  u.run_at, u.created_at, u.started_at, u.finished_at, u.worker, u.job_key, u.serial_key, u.tenant, u.correlation_id, u.parent_id,
+  -- Of the attempt that is shown: another one starts from nothing.
+  (select p.percent from legwork.job_progress p where p.job_id = u.id and p.attempt = u.attempts) as progress,
+  (select p.message from legwork.job_progress p where p.job_id = u.id and p.attempt = u.attempts) as progress_message
 from (
   select
     j.id,
@@ -38,13 +44,18 @@ from (
     case when j.flags is not null then legwork.flag_value(j.flags, 'correlation') end as correlation_id,
     case when j.flags is not null then legwork.parent_of(j.flags) end as parent_id,
     -- A failed job is kept in graphile-worker's table too; the history is what shows it.
-    (j.locked_at is not null or j.attempts < j.max_attempts) as shown
+    (j.locked_at is not null or j.attempts < j.max_attempts) as shown,
+    -- The history was redacted when it was written.
+    ((select jsonb_object_agg(t.id, d.redact::text)
+      from graphile_worker._private_tasks t
+      join legwork.task_definitions d on d.name = t.identifier
+      where d.redact is not null) ->> j.task_id::text)::text[] as redact
   from graphile_worker._private_jobs j
   union all
   select
     f.id, f.task, f.queue, f.state, f.priority, f.attempts, f.max_attempts, f.payload, f.result, f.error, f.run_at,
     f.created_at, f.started_at, f.finished_at, f.worker, f.job_key, f.serial_key, f.tenant, f.correlation_id, f.parent_id,
-    true
+    true, null::text[]
   from legwork.finished_jobs f
 ) u
 where u.shown;
@@ -69,6 +80,8 @@ comment on column legwork.jobs.serial_key is 'Jobs with the same serial key run 
 comment on column legwork.jobs.tenant is 'Whose job it is.';
 comment on column legwork.jobs.correlation_id is 'Shared by everything that came from one cause.';
 comment on column legwork.jobs.parent_id is 'The job that enqueued this one.';
+comment on column legwork.jobs.progress is 'How much is done, 0 to 100, by its task''s own account; null when the task has not said.';
+comment on column legwork.jobs.progress_message is 'What the task said it is doing; null when it has not said.';
 
 create view legwork.attempts as
 select
@@ -111,6 +124,7 @@ comment on column legwork.attempts.correlation_id is 'Shared by everything that 
 create view legwork.tasks as
 select
   t.identifier as name, d.description, coalesce(d.queue, 'default') as queue, d.payload_schema, d.result_schema,
+  d.redact,
   d.registered_at, d.updated_at, p.paused_at, p.paused_by, p.reason as pause_reason,
   legwork.describe_limits('task', t.identifier) as limits,
   (select to_jsonb(r) - array['scope', 'name', 'is_declared'] from legwork.retry_policy(t.identifier, coalesce(d.queue, 'default')) r) as retry
@@ -123,6 +137,7 @@ comment on column legwork.tasks.description is 'What it does, in its author''s w
 comment on column legwork.tasks.queue is E'@notNull\nThe queue it belongs to.';
 comment on column legwork.tasks.payload_schema is 'JSON Schema of its payload; null when it takes anything.';
 comment on column legwork.tasks.result_schema is 'JSON Schema of its result; null when it is not described.';
+comment on column legwork.tasks.redact is 'The paths in its payloads and results that nobody may read; null for none.';
 comment on column legwork.tasks.registered_at is 'When a Legwork worker first told of it; null when none has.';
 comment on column legwork.tasks.updated_at is 'When a Legwork worker last told something new of it.';
 comment on column legwork.tasks.paused_at is 'Since when it is paused; null when it is not. Its queue, or everything, may be paused too.';
@@ -185,6 +200,3 @@ comment on column legwork.failed_groups.first_at is E'@notNull\nWhen the first o
 comment on column legwork.failed_groups.last_at is E'@notNull\nWhen the last one failed.';
 comment on column legwork.failed_groups.last_id is E'@notNull\nThe last one.';
 comment on column legwork.failed_groups.last_error is 'Its error.';
-
--- The first partitions.
-select legwork.maintain_history();

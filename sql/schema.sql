@@ -69,6 +69,27 @@ create table legwork.gate_alarms (
   PRIMARY KEY (gate)
 );
 
+create table legwork.job_logs (
+  id bigint not null,
+  job_id bigint not null,
+  attempt smallint not null,
+  logged_at timestamp with time zone not null,
+  level text not null,
+  message text not null,
+  fields jsonb,
+  tenant text
+) partition by RANGE (logged_at);
+
+create table legwork.job_progress (
+  job_id bigint not null,
+  attempt smallint not null,
+  percent real,
+  message text,
+  updated_at timestamp with time zone not null,
+  CHECK (((percent >= (0)::double precision) AND (percent <= (100)::double precision))),
+  PRIMARY KEY (job_id)
+);
+
 create table legwork.lanes (
   lane uuid not null,
   gates text[] not null,
@@ -187,6 +208,7 @@ create table legwork.task_definitions (
   queue text default 'default'::text not null,
   payload_schema jsonb,
   result_schema jsonb,
+  redact text[],
   registered_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   CHECK (((length(name) >= 1) AND (length(name) <= 128))),
@@ -259,6 +281,10 @@ CREATE INDEX finished_jobs_task_id ON ONLY legwork.finished_jobs USING btree (ta
 CREATE INDEX finished_jobs_tenant_id ON ONLY legwork.finished_jobs USING btree (tenant, id) WHERE (tenant IS NOT NULL);
 
 CREATE INDEX gate_alarms_ring_at ON legwork.gate_alarms USING btree (ring_at);
+
+CREATE INDEX job_logs_job_id ON ONLY legwork.job_logs USING btree (job_id, id);
+
+CREATE INDEX job_progress_updated_at ON legwork.job_progress USING btree (updated_at);
 
 CREATE INDEX lanes_many ON legwork.lanes USING btree (waits_at) WHERE (cardinality(gates) > 1);
 
@@ -366,9 +392,15 @@ create view legwork.jobs as
     priority,
     attempts,
     max_attempts,
-    payload,
+        CASE
+            WHEN redact IS NULL THEN payload
+            ELSE legwork.redact(payload, redact)
+        END AS payload,
     result,
-    error,
+        CASE
+            WHEN redact IS NULL THEN error
+            ELSE legwork.redact_text(error, payload, redact)
+        END AS error,
     run_at,
     created_at,
     started_at,
@@ -378,7 +410,13 @@ create view legwork.jobs as
     serial_key,
     tenant,
     correlation_id,
-    parent_id
+    parent_id,
+    ( SELECT p.percent
+           FROM legwork.job_progress p
+          WHERE p.job_id = u.id AND p.attempt = u.attempts) AS progress,
+    ( SELECT p.message
+           FROM legwork.job_progress p
+          WHERE p.job_id = u.id AND p.attempt = u.attempts) AS progress_message
    FROM ( SELECT j.id,
             (( SELECT jsonb_object_agg(t.id, t.identifier) AS jsonb_object_agg
                    FROM graphile_worker._private_tasks t)) ->> j.task_id::text AS task,
@@ -438,7 +476,11 @@ create view legwork.jobs as
                     WHEN j.flags IS NOT NULL THEN legwork.parent_of(j.flags)
                     ELSE NULL::bigint
                 END AS parent_id,
-            j.locked_at IS NOT NULL OR j.attempts < j.max_attempts AS shown
+            j.locked_at IS NOT NULL OR j.attempts < j.max_attempts AS shown,
+            ((( SELECT jsonb_object_agg(t.id, d.redact::text) AS jsonb_object_agg
+                   FROM graphile_worker._private_tasks t
+                     JOIN legwork.task_definitions d ON d.name = t.identifier
+                  WHERE d.redact IS NOT NULL)) ->> j.task_id::text)::text[] AS redact
            FROM graphile_worker._private_jobs j
         UNION ALL
          SELECT f.id,
@@ -461,9 +503,21 @@ create view legwork.jobs as
             f.tenant,
             f.correlation_id,
             f.parent_id,
-            true
+            true,
+            NULL::text[] AS text
            FROM legwork.finished_jobs f) u
   WHERE shown;
+
+create view legwork.logs as
+ SELECT id,
+    job_id,
+    attempt,
+    logged_at,
+    level,
+    message,
+    fields,
+    tenant
+   FROM legwork.job_logs l;
 
 create view legwork.queues as
  SELECT q.name,
@@ -517,6 +571,7 @@ create view legwork.tasks as
     COALESCE(d.queue, 'default'::text) AS queue,
     d.payload_schema,
     d.result_schema,
+    d.redact,
     d.registered_at,
     d.updated_at,
     p.paused_at,
@@ -2431,7 +2486,8 @@ AS $function$
   cross join lateral (
     select regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \(''([^'']+)''\) TO \(''([^'']+)''\)') as bounds
   ) b
-  where i.inhparent in ('legwork.finished_jobs'::regclass, 'legwork.failed_attempts'::regclass)
+  -- Log lines come with a later migration.
+  where i.inhparent in (to_regclass('legwork.finished_jobs'), to_regclass('legwork.failed_attempts'), to_regclass('legwork.job_logs'))
     and b.bounds is not null
 $function$
 
@@ -2524,6 +2580,8 @@ begin
   end if;
 
   perform legwork.forget_enqueue_limits();
+  -- Jobs that were told to stop and have ended since.
+  delete from legwork.cancellations c where not exists (select from graphile_worker._private_jobs j where j.id = c.job_id);
 
   -- A failed job can be retried as long as the history shows it, and no longer. First, because dropping holds locks to the end.
   delete from graphile_worker._private_jobs j
@@ -2534,7 +2592,8 @@ begin
     for update skip locked);
 
   for v_parent in
-    select * from (values ('finished_jobs', 'finished_at'), ('failed_attempts', 'failed_at')) as p (name, by_column)
+    select * from (values ('finished_jobs', 'finished_at'), ('failed_attempts', 'failed_at'), ('job_logs', 'logged_at')) as p (name, by_column)
+    where to_regclass('legwork.' || p.name) is not null
   loop
     loop
       select coalesce(max(p.upper_bound), date_trunc('day', now())) into v_lower
@@ -2574,6 +2633,17 @@ begin
     execute format('delete from only legwork.%I where %I < $1', v_parent.name || '_default', v_parent.by_column)
       using now() - v_retention;
   end loop;
+
+  -- Some at a time: the call is made again in a few minutes. A job that still lives keeps what it said.
+  if to_regclass('legwork.job_progress') is not null then
+    delete from legwork.job_progress p
+    where p.job_id in (
+      select o.job_id from legwork.job_progress o
+      where o.updated_at < now() - v_retention
+        and not exists (select from graphile_worker._private_jobs j where j.id = o.job_id)
+        and not exists (select from legwork.finished_jobs f where f.id = o.job_id)
+      limit 10000);
+  end if;
 end $function$
 -- not for everybody
 
@@ -2877,6 +2947,29 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.record_output(progress jsonb, logs jsonb)
+ RETURNS void
+ LANGUAGE sql
+BEGIN ATOMIC
+ INSERT INTO legwork.job_progress AS p (job_id, attempt, percent, message, updated_at)  SELECT r.job_id,
+             r.attempt,
+             r.percent,
+             r.message,
+             to_timestamp((r.at / (1000.0)::double precision)) AS to_timestamp
+            FROM jsonb_to_recordset(record_output.progress) r(job_id bigint, attempt smallint, percent real, message text, at double precision)
+           ORDER BY r.job_id ON CONFLICT(job_id) DO UPDATE SET attempt = excluded.attempt, percent = excluded.percent, message = excluded.message, updated_at = excluded.updated_at
+   WHERE (p.updated_at <= excluded.updated_at);
+ INSERT INTO legwork.job_logs (job_id, attempt, logged_at, level, message, fields, tenant)  SELECT l.job_id,
+             l.attempt,
+             to_timestamp((l.at / (1000.0)::double precision)) AS to_timestamp,
+             l.level,
+             l.message,
+             l.fields,
+             "left"(l.tenant, 256) AS "left"
+            FROM ROWS FROM(jsonb_to_recordset(record_output.logs) AS (job_id bigint, attempt smallint, at double precision, level text, message text, fields jsonb, tenant text)) WITH ORDINALITY l(job_id, attempt, at, level, message, fields, tenant, n)
+           ORDER BY l.n;
+END
+
 CREATE OR REPLACE FUNCTION legwork.recover_jobs()
  RETURNS TABLE(worker text, jobs integer)
  LANGUAGE plpgsql
@@ -2924,6 +3017,117 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.redact(value json, paths text[])
+ RETURNS json
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_redacted json := value;
+  v_path text;
+begin
+  if value is null or paths is null then
+    return value;
+  end if;
+  v_redacted := legwork.storable_json(value);
+  foreach v_path in array paths loop
+    v_redacted := legwork.redact_path(v_redacted, string_to_array(v_path, '.'));
+  end loop;
+  return v_redacted;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.redact(value jsonb, paths text[])
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (paths IS NULL) THEN value ELSE (legwork.redact((value)::json, paths))::jsonb END
+
+CREATE OR REPLACE FUNCTION legwork.redact_path(value json, path text[])
+ RETURNS json
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if cardinality(path) = 0 then
+    return '"[redacted]"';
+  end if;
+  case json_typeof(value)
+    when 'object' then
+      return coalesce((
+        select json_object_agg(e.key, case when path[1] in ('*', e.key) then legwork.redact_path(e.value, path[2:]) else e.value end order by e.n)
+        from json_each(value) with ordinality as e (key, value, n)), value);
+    when 'array' then
+      return coalesce((
+        select json_agg(case when path[1] in ('*', (e.n - 1)::text) then legwork.redact_path(e.value, path[2:]) else e.value end order by e.n)
+        from json_array_elements(value) with ordinality as e (value, n)), value);
+    else
+      return value;
+  end case;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.redact_text(value text, payload json, paths text[])
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_text text := value;
+  v_secret text;
+begin
+  if value is null or payload is null or paths is null then
+    return value;
+  end if;
+  for v_secret in select s from legwork.redacted_values(payload, paths) as s loop
+    -- As it is, and as it stands within JSON.
+    v_text := replace(v_text, v_secret, '[redacted]');
+    v_text := replace(v_text, substr(to_json(v_secret)::text, 2, length(to_json(v_secret)::text) - 2), '[redacted]');
+  end loop;
+  return v_text;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.redacted_values(payload json, paths text[])
+ RETURNS SETOF text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+ WITH RECURSIVE found(value, path) AS (
+          SELECT legwork.storable_json(redacted_values.payload) AS storable_json,
+             string_to_array(p.path, '.'::text) AS string_to_array
+            FROM unnest(redacted_values.paths) p(path)
+         UNION ALL
+          SELECT e.value,
+             f.path[2:] AS path
+            FROM (found f
+              CROSS JOIN LATERAL ( SELECT o.key,
+                     o.value
+                    FROM json_each(
+                         CASE
+                             WHEN (json_typeof(f.value) = 'object'::text) THEN f.value
+                             ELSE NULL::json
+                         END) o(key, value)
+                 UNION ALL
+                  SELECT ((a.n - 1))::text AS text,
+                     a.value
+                    FROM json_array_elements(
+                         CASE
+                             WHEN (json_typeof(f.value) = 'array'::text) THEN f.value
+                             ELSE NULL::json
+                         END) WITH ORDINALITY a(value, n)) e)
+           WHERE ((cardinality(f.path) = 0) OR ((f.path[1] = '*'::text) OR (f.path[1] = e.key)))
+         ), secrets AS (
+          SELECT DISTINCT (f.value #>> '{}'::text[]) AS secret
+            FROM found f
+           WHERE ((cardinality(f.path) = 0) AND (json_typeof(f.value) = ANY (ARRAY['string'::text, 'number'::text])))
+         )
+  SELECT s.secret
+    FROM secrets s
+   WHERE (length(s.secret) >= 4)
+   ORDER BY (length(s.secret)) DESC, s.secret;
+END
+
 CREATE OR REPLACE FUNCTION legwork.register_tasks(definitions jsonb)
  RETURNS void
  LANGUAGE plpgsql
@@ -2940,22 +3144,26 @@ begin
   with before as materialized (
     select k.name, k.queue from legwork.task_definitions k
   ), put as (
-    insert into legwork.task_definitions as t (name, description, queue, payload_schema, result_schema)
+    insert into legwork.task_definitions as t (name, description, queue, payload_schema, result_schema, redact)
     select
       d ->> 'name',
       case when d ? 'description' then d ->> 'description' else k.description end,
       case when d ? 'queue' then coalesce(d ->> 'queue', 'default') else coalesce(k.queue, 'default') end,
       case when d ? 'payload_schema' then nullif(d -> 'payload_schema', 'null') else k.payload_schema end,
-      case when d ? 'result_schema' then nullif(d -> 'result_schema', 'null') else k.result_schema end
+      case when d ? 'result_schema' then nullif(d -> 'result_schema', 'null') else k.result_schema end,
+      case when d ? 'redact' then (
+        select array_agg(r.path) from jsonb_array_elements_text(case when jsonb_typeof(d -> 'redact') = 'array' then d -> 'redact' end) as r (path)
+        where r.path <> ''
+      ) else k.redact end
     from jsonb_array_elements(definitions) as d
     left join legwork.task_definitions k on k.name = d ->> 'name'
     -- In one order everywhere, so that workers starting together wait for each other and do not deadlock.
     order by d ->> 'name'
     on conflict (name) do update set
       description = excluded.description, queue = excluded.queue, payload_schema = excluded.payload_schema,
-      result_schema = excluded.result_schema, updated_at = now()
-    where (t.description, t.queue, t.payload_schema, t.result_schema)
-      is distinct from (excluded.description, excluded.queue, excluded.payload_schema, excluded.result_schema)
+      result_schema = excluded.result_schema, redact = excluded.redact, updated_at = now()
+    where (t.description, t.queue, t.payload_schema, t.result_schema, t.redact)
+      is distinct from (excluded.description, excluded.queue, excluded.payload_schema, excluded.result_schema, excluded.redact)
     returning t.name, t.queue
   )
   select array_agg(p.name) into v_moved from put p left join before b using (name) where p.queue <> coalesce(b.queue, 'default');
@@ -3210,6 +3418,12 @@ begin
   return v_count;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.storable_json(value json)
+ RETURNS json
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN ((value)::text !~* '\\u(0000|d[89a-f])'::text) THEN value ELSE (regexp_replace((value)::text, '\\u0000|\\u[dD][89abAB][[:xdigit:]]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][[:xdigit:]]{2})\\u[dD][c-fC-F][[:xdigit:]]{2}'::text, '\ufffd'::text, 'g'::text))::json END
+
 CREATE OR REPLACE FUNCTION legwork.tasks_in(scope text, name text)
  RETURNS integer[]
  LANGUAGE sql
@@ -3297,9 +3511,12 @@ declare
   v_retry_at timestamptz := new.run_at;
   v_task text;
   v_queue text;
+  v_redact text[];
   v_failure record;
   v_policy record;
   v_cancellation text;
+  v_payload json := new.payload;
+  v_stack text;
 begin
   if v_had_failed and not v_has_failed then
     delete from legwork.finished_jobs where id = new.id;
@@ -3327,13 +3544,20 @@ begin
     return null;
   end if;
 
-  select t.identifier, d.queue into v_task, v_queue
+  select t.identifier, d.queue, d.redact into v_task, v_queue, v_redact
   from graphile_worker._private_tasks t
   left join legwork.task_definitions d on d.name = t.identifier
   where t.id = new.task_id;
   -- graphile-worker's clean-up of unused tasks may have taken the name.
   v_task := coalesce(v_task, 'task ' || new.task_id);
   v_queue := coalesce(v_queue, 'default');
+  v_stack := v_failure.error_stack;
+  if v_redact is not null then
+    -- What ran is what the job had before: of a batch that failed, only the entries that did are kept.
+    v_error := legwork.redact_text(v_error, old.payload, v_redact);
+    v_stack := legwork.redact_text(v_stack, old.payload, v_redact);
+    v_payload := legwork.redact(v_payload, v_redact);
+  end if;
 
   if v_attempt_ended then
     if not v_removed then
@@ -3374,7 +3598,7 @@ begin
     ) values (
       new.id, old.attempts, v_task, v_queue,
       case when v_lost then 'WorkerLost' else v_failure.error_name end, v_error,
-      v_failure.error_stack, v_failure.error_code, coalesce(v_failure.started_at, old.locked_at),
+      v_stack, v_failure.error_code, coalesce(v_failure.started_at, old.locked_at),
       coalesce(v_failure.finished_at, clock_timestamp()), case when not v_has_failed then v_retry_at end, old.locked_by,
       case when new.flags is not null then legwork.flag_value(new.flags, 'tenant') end,
       case when new.flags is not null then legwork.flag_value(new.flags, 'correlation') end
@@ -3390,7 +3614,7 @@ begin
       id, task, queue, state, priority, attempts, max_attempts, payload, error, run_at, created_at, started_at,
       finished_at, worker, job_key, serial_key, tenant, correlation_id, parent_id, fingerprint
     ) values (
-      new.id, v_task, v_queue, v_state, new.priority, old.attempts, v_max_attempts, new.payload, coalesce(v_cancellation, v_error),
+      new.id, v_task, v_queue, v_state, new.priority, old.attempts, v_max_attempts, v_payload, coalesce(v_cancellation, v_error),
       case when old.run_at = 'infinity' then coalesce((select w.run_at from legwork.waiting_jobs w where w.job_id = new.id), old.run_at)
         else old.run_at end,
       new.created_at, coalesce(v_failure.started_at, old.locked_at),
@@ -3483,10 +3707,14 @@ begin
     select
       g.id, coalesce(t.identifier, 'task ' || g.task_id), coalesce(d.queue, 'default'),
       case when o.id is not null or g.locked_at >= now() - interval '4 hours' then 'completed' else v_end end,
-      g.priority, g.attempts, g.max_attempts, g.payload, o.result,
+      g.priority, g.attempts, g.max_attempts,
+      -- What must not be read never gets here. Most tasks have nothing of the kind and pay for a look at a null.
+      case when d.redact is null then g.payload else legwork.redact(g.payload, d.redact) end,
+      case when d.redact is null then o.result else legwork.redact(o.result, d.redact) end,
       case when v_end = 'expired' and g.locked_at is null then
           'Expired: it had not started by ' || to_char(legwork.expiry_of(g.flags) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '.'
-        when v_ended_as is null then g.last_error else coalesce(nullif(current_setting('legwork.end_reason', true), ''), g.last_error) end,
+        when v_ended_as is not null and current_setting('legwork.end_reason', true) <> '' then current_setting('legwork.end_reason', true)
+        when d.redact is null then g.last_error else legwork.redact_text(g.last_error, g.payload, d.redact) end,
       -- The waiting room has the true time of a job that waited there.
       case when g.run_at = 'infinity' then coalesce((select w.run_at from legwork.waiting_jobs w where w.job_id = g.id), g.run_at)
         else g.run_at end,

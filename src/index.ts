@@ -8,7 +8,7 @@ export { Discard, LegworkError, PayloadError, RetryAfter, Snooze } from "./error
 export type { ErrorCode } from "./errors.ts";
 export type { Logger } from "./log.ts";
 export { defineTask } from "./jobs/define-task.ts";
-export type { RunningJob, Task, TaskContext, TaskDefinition } from "./jobs/define-task.ts";
+export type { Progress, RunningJob, Task, TaskContext, TaskDefinition } from "./jobs/define-task.ts";
 export { enqueue, enqueueMany, enqueueOn } from "./jobs/enqueue.ts";
 export type { EnqueueOnOptions, EnqueueOptions, JobSpec } from "./jobs/enqueue.ts";
 export { cancelJob } from "./jobs/cancel-job.ts";

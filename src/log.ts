@@ -6,6 +6,9 @@ export type Logger = pino.Logger;
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+/** Connection strings and tokens reach the log through error objects; their places are known. */
+export const CENSORED_PATHS = ["databaseUrl", "token", "err.connectionString", "*.password"];
+
 /**
  * The process's log: lines for people on a terminal, JSON lines (ISO timestamps, level names) everywhere else.
  * It goes to stderr, so that stdout carries only what a command was asked for.
@@ -26,8 +29,7 @@ export function createLogger(options: { level: LogLevel; json?: boolean }): Logg
       level: options.level,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
-      // Connection strings and tokens reach the log through error objects; their places are known.
-      redact: { paths: ["databaseUrl", "token", "err.connectionString", "*.password"], censor: "[redacted]" },
+      redact: { paths: CENSORED_PATHS, censor: "[redacted]" },
     },
     stream,
   );

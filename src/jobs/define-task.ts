@@ -33,13 +33,32 @@ export interface RunningJob {
   readonly parentId: string | null;
 }
 
+/** How far a job is. */
+export interface Progress {
+  /** How much is done, 0 to 100. */
+  percent?: number;
+  /** What it is doing; 4,000 characters at most. */
+  message?: string;
+}
+
 /** What a task is given beside its payload. */
 export interface TaskContext {
   readonly job: RunningJob;
   /** Statements on the worker's pool. Whatever they enqueue carries this job's correlation id. */
   readonly sql: Sql;
-  /** The worker's log with the job's id, task and correlation id on every line. */
+  /**
+   * The worker's log with the job's id, task and correlation id on every line. Lines of level info and above are also kept with
+   * the job (`legwork.logs`), whatever level the process logs at: 1,000 lines an attempt.
+   */
   readonly log: Logger;
+  /**
+   * Says how far the job is: a percentage, a message, or both; what is not given stays as it was. Shown within a second and kept with
+   * the job. It costs nothing to call it often. Throws LW400 for a percentage that is not between 0 and 100.
+   */
+  readonly progress: {
+    (percent: number, message?: string): void;
+    (progress: Progress): void;
+  };
   /**
    * Aborts when the task's timeout is over, when its job is cancelled, when this worker may have been taken for dead, and when it
    * stops and its time for finishing is over; its reason says which. A task that runs long should watch it.
@@ -74,6 +93,11 @@ export interface TaskDefinition<P extends z.ZodType, R extends z.ZodType> {
   concurrency?: ConcurrencyLimit<z.output<P>> | readonly ConcurrencyLimit<z.output<P>>[];
   /** At most so many starts in any span of time. */
   rateLimit?: RateLimit<z.output<P>> | readonly RateLimit<z.output<P>>[];
+  /**
+   * Paths in payload and result that nobody may read, such as `email`, `user.phone` or `cards.*.number`. Their values are
+   * `[redacted]` in the history, in every view and in what the task logs, reports and throws; the task itself gets them.
+   */
+  redact?: readonly string[];
   run(payload: z.output<P>, context: TaskContext): Promise<z.input<R>> | z.input<R>;
 }
 
@@ -101,6 +125,9 @@ const definitionSchema = z.strictObject({
   grace: positiveDurationSchema.optional(),
   concurrency: concurrencySchema.optional(),
   rateLimit: rateLimitSchema.optional(),
+  redact: z
+    .array(z.string().regex(/^[^.]+(\.[^.]+)*$/, { error: "expected a path such as email, user.phone or cards.*.number" }))
+    .optional(),
   run: z.custom<() => unknown>((value) => typeof value === "function", "expected a function"),
 });
 
@@ -116,7 +143,7 @@ export function defineTask<P extends z.ZodType = z.ZodUnknown, R extends z.ZodTy
     const issue = parsed.error.issues[0];
     const where = issue?.path.join(".");
     throw new LegworkError("LW515", `defineTask: ${where ? `${where}: ` : ""}${issue?.message ?? "not valid"}.`, {
-      hint: "A task has description, payload, result, queue, retry, timeout, grace, concurrency, rateLimit and run(payload, context).",
+      hint: "A task has description, payload, result, queue, retry, timeout, grace, concurrency, rateLimit, redact and run(payload, context).",
     });
   }
   const task = (): Promise<never> =>

@@ -38,6 +38,9 @@ export interface JobRow {
   tenant: string | null;
   correlation_id: string | null;
   parent_id: string | null;
+  /** 0 to 100; null while its task has not said. */
+  progress: number | null;
+  progress_message: string | null;
 }
 
 /** A row of `legwork.attempts`. */

@@ -73,6 +73,7 @@ export function describeTasks(tasks: ReadonlyMap<string, LoadedTask>): Record<st
     result_schema: toJsonSchema(definition?.result, "output"),
     limits: definition === undefined ? null : describeLimits(definition),
     retry: describeRetry(definition?.retry),
+    redact: definition?.redact ?? null,
   }));
 }
 

@@ -1,5 +1,6 @@
 import type { WorkerEvents } from "graphile-worker";
 import type { Pool } from "../db/pool.ts";
+import type { Redaction } from "./redaction.ts";
 
 /**
  * The largest result that is kept whole (bytes of JSON). A result is for reading beside its job; larger ones belong in a
@@ -214,12 +215,13 @@ function labelsOf(thrown: unknown): string[] {
 /**
  * A result as JSON that Postgres stores. Undefined for none. One that is too large is replaced by
  * `{"legwork:cut": {"bytes", "start"}}` with its size and its first thousand characters. Throws a TypeError for what JSON
- * cannot hold (a bigint, a circle).
+ * cannot hold (a bigint, a circle). A task's redaction comes first, because nothing is found in what is cut.
  */
-export function resultToJson(result: unknown): string | undefined {
+export function resultToJson(result: unknown, redaction?: Redaction): string | undefined {
   if (result === undefined) return undefined;
-  const json: string | undefined = JSON.stringify(result);
-  if (json === undefined) return undefined;
+  const whole: string | undefined = JSON.stringify(result);
+  if (whole === undefined) return undefined;
+  const json = redaction === undefined ? whole : redaction.json(whole);
   // A character has three bytes at most, so that small results need not be measured.
   const bytes = json.length * 3 <= RESULT_LIMIT ? 0 : Buffer.byteLength(json);
   if (bytes <= RESULT_LIMIT) return storable(json);
@@ -227,7 +229,7 @@ export function resultToJson(result: unknown): string | undefined {
 }
 
 /** JSON knows characters that Postgres's text does not: NUL and halves of surrogate pairs become the replacement character. */
-function storable(json: string): string {
+export function storable(json: string): string {
   if (!/\\u(0000|d[89a-f])/i.test(json)) return json;
   return JSON.stringify(toStorable(JSON.parse(json)));
 }

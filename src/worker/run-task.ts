@@ -6,11 +6,15 @@ import { LegworkError, toError, verdictOf } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { describeIssues, parsePayload, type RunningJob, type TaskContext } from "../jobs/define-task.ts";
 import { enqueue } from "../jobs/enqueue.ts";
+import { AttemptOutput } from "./attempt-output.ts";
 import type { DatabaseClock } from "./clock.ts";
 import { type Abortable, type Control, LeaseLost } from "./control.ts";
+import type { JobOutput } from "./job-output.ts";
 import type { Lease } from "./lease.ts";
 import type { LoadedTask } from "./load-tasks.ts";
 import { type Outcomes, resultToJson, storableText } from "./outcomes.ts";
+import { Redaction } from "./redaction.ts";
+import { taskLog } from "./task-log.ts";
 
 export interface RunEnvironment {
   /** For the tasks' own statements; not the pool that graphile-worker fetches and completes with. */
@@ -19,6 +23,8 @@ export interface RunEnvironment {
   readonly clock: DatabaseClock;
   readonly outcomes: Outcomes;
   readonly control: Control;
+  /** Where what tasks say goes. */
+  readonly output: JobOutput;
   /** The lease of the runner that fetches now. */
   lease: Lease | undefined;
 }
@@ -53,42 +59,44 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
     const startedAt = clock.now();
     control.running.set(job.id, run);
     environment.lease?.noteStart(job.id);
-    if (environment.log.isLevelEnabled("debug")) run.log.debug({ event: "job_started", attempt: job.attempts }, "Job started.");
+    if (environment.log.isLevelEnabled("debug"))
+      run.workerLog.debug({ event: "job_started", attempt: job.attempts }, "Job started.");
     try {
       if (environment.lease?.inDoubt && !(await environment.lease.holds(job.id))) {
         throw new LeaseLost("This worker was taken for dead and the job was given to another.");
       }
       const returned = await run.callInTime(payload);
       // A graphile-worker batch job answers with a promise per entry; graphile-worker itself takes those apart.
-      const result = Array.isArray(payload) && Array.isArray(returned) ? undefined : resultToJson(returned);
+      const result = Array.isArray(payload) && Array.isArray(returned) ? undefined : resultToJson(returned, run.redaction);
       const finishedAt = clock.now();
       outcomes.succeeded(job.id, startedAt, finishedAt, result);
       if (environment.log.isLevelEnabled("info")) {
-        run.log.info({ event: "job_completed", duration: milliseconds(startedAt, finishedAt) }, "Job completed.");
+        run.workerLog.info({ event: "job_completed", duration: milliseconds(startedAt, finishedAt) }, "Job completed.");
       }
       return returned as void;
     } catch (thrown) {
-      const error = run.explain(storableError(toError(thrown)));
+      const original = run.explain(toError(thrown));
+      const error = storableError(run.redaction?.error(original) ?? original);
       if (helpers.abortSignal?.aborted && (await giveBack(environment.lease, job.id))) {
-        run.log.info({ event: "job_given_back", err: error.message }, "Job given back: its worker is stopping.");
+        run.workerLog.info({ event: "job_given_back", err: error.message }, "Job given back: its worker is stopping.");
         throw error;
       }
       const finishedAt = clock.now();
-      const { discard, snooze, retryAt } = verdictOf(error);
+      const { discard, snooze, retryAt } = verdictOf(original);
       const next = retryAt === undefined ? undefined : retryAt instanceof Date ? retryAt.getTime() : finishedAt + retryAt.after;
       // Who holds the job by now is for the database to say: if it is still this worker, the attempt has not failed.
-      const isPutBack = snooze || error instanceof LeaseLost;
+      const isPutBack = snooze || original instanceof LeaseLost;
       outcomes.failed(job.id, startedAt, finishedAt, error, {
         decision: discard ? "discard" : isPutBack ? "put_back" : undefined,
         retryAt: next,
       });
       const details = { duration: milliseconds(startedAt, finishedAt), attempt: job.attempts, maxAttempts: job.max_attempts };
       if (isPutBack) {
-        run.log.info({ event: "job_put_back", ...details }, `Job put back: ${error.message}`);
+        run.workerLog.info({ event: "job_put_back", ...details }, `Job put back: ${error.message}`);
       } else {
         // A mistake in a payload is somebody else's: its message says all, and a stack of ours would mislead.
         const event = { event: "job_failed", ...details };
-        run.log.warn(error instanceof LegworkError ? event : { ...event, err: error }, `Job failed: ${error.message}`);
+        run.workerLog.warn(error instanceof LegworkError ? event : { ...event, err: error }, `Job failed: ${error.message}`);
       }
       throw error;
     } finally {
@@ -123,6 +131,9 @@ class Run implements TaskContext, Abortable {
   private readonly environment: RunEnvironment;
   private ownJob: RunningJob | undefined = undefined;
   private ownLog: Logger | undefined = undefined;
+  private ownTaskLog: Logger | undefined = undefined;
+  private ownOutput: AttemptOutput | undefined = undefined;
+  private ownRedaction: Redaction | undefined = undefined;
   private ownSql: Sql | undefined = undefined;
   private ownSignal: AbortSignal | undefined = undefined;
   private aborting: AbortController | undefined = undefined;
@@ -139,6 +150,26 @@ class Run implements TaskContext, Abortable {
   }
 
   get log(): Logger {
+    return (this.ownTaskLog ??= taskLog(this.workerLog, this.output, this.redaction));
+  }
+
+  get progress(): TaskContext["progress"] {
+    return (percent, message?: string) => this.output.progress(percent, message);
+  }
+
+  /** What the task may not show; undefined for a task that does not redact. */
+  get redaction(): Redaction | undefined {
+    const paths = this.task.definition?.redact;
+    if (paths === undefined) return undefined;
+    return (this.ownRedaction ??= new Redaction(paths, this.helpers.job.payload));
+  }
+
+  private get output(): AttemptOutput {
+    return (this.ownOutput ??= new AttemptOutput(this.job, this.environment, this.redaction));
+  }
+
+  /** For what the worker says of the job: it is not the task's, and not kept with it. */
+  get workerLog(): Logger {
     const { id, task, correlationId } = this.job;
     return (this.ownLog ??= this.environment.log.child({ jobId: id, task, correlationId }));
   }

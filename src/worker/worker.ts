@@ -16,6 +16,7 @@ import type { Logger } from "../log.ts";
 import { DatabaseClock } from "./clock.ts";
 import { Control } from "./control.ts";
 import { graphileLogger } from "./graphile-logger.ts";
+import { JobOutput } from "./job-output.ts";
 import { Lease } from "./lease.ts";
 import { describeTasks, loadTasks } from "./load-tasks.ts";
 import { Outcomes } from "./outcomes.ts";
@@ -77,7 +78,9 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const ticker = new Ticker(leasePool, log);
   const control = new Control(options.databaseUrl, { pool: leasePool, log, onWakeups: () => ticker.poke() });
   const taskList: TaskList = {};
-  const environment: RunEnvironment = { pool: taskPool, log, clock, outcomes, control, lease: undefined };
+  // Not by the tasks' pool: one that hoards connections must not keep the others from being heard.
+  const output = new JobOutput({ pool: leasePool, log });
+  const environment: RunEnvironment = { pool: taskPool, log, clock, outcomes, output, control, lease: undefined };
   for (const [name, task] of tasks) taskList[name] = toPlainTask(task, environment);
   const stopped = new AbortController();
   const untilStopped = new Promise<undefined>((resolve) => stopped.signal.addEventListener("abort", () => resolve(undefined)));
@@ -117,6 +120,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     await supervisor;
     const givenBack = await current.stop(options.shutdownTimeout);
     await Promise.all([ticker.stop(), control.stop()]);
+    await within(FLUSH_MS, output.stop());
     // Not awaited: a task that does not end may hold a connection for as long as it likes.
     closeQuietly(taskPool, log);
     closeQuietly(leasePool, log);

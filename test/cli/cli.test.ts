@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { type CliResult, legwork } from "../support/cli.ts";
 import { testDatabase } from "../support/database.ts";
+import { until } from "../support/until.ts";
 import { directoryOf } from "../support/worker.ts";
 
 const database = testDatabase();
@@ -85,6 +86,61 @@ describe("limits of legwork add", () => {
       [added.stdout.trim()],
     );
     expect(rows).toEqual([{ state: "scheduled", serial_key: "job_key:cli", expires_at: new Date("2099-01-01Z") }]);
+  });
+});
+
+describe("legwork job", () => {
+  const lines = (id: string): object[] =>
+    Array.from({ length: 12 }, (_, n) => ({
+      job_id: id,
+      attempt: 1,
+      at: Date.now(),
+      level: "info",
+      message: `line ${n + 1}`,
+      fields: n === 11 ? { done: true } : null,
+    }));
+  const add = async (): Promise<string> => {
+    const { stdout } = await run("add", "notify/email", '{"to": "a@b.c"}');
+    const id = stdout.trim();
+    await database.pool.query("select legwork.record_output($1, $2)", [
+      JSON.stringify([{ job_id: id, attempt: 0, percent: 40, message: "Reading", at: Date.now() }]),
+      JSON.stringify(lines(id)),
+    ]);
+    return id;
+  };
+
+  it("shows the progress and the last lines of a job, and all of them when asked", async () => {
+    const id = await add();
+    const shown = (await run("job", id)).stdout;
+    expect(shown).toContain("progress    40 %  Reading\n");
+    expect(shown).toMatch(/--logs shows all\)\n {4}\S+Z {2}info {3}line 3\n/);
+    expect(shown).toMatch(/line 12 {2}\{"done":true\}\n$/);
+    const all = (await run("job", id, "--logs")).stdout.trimEnd().split("\n");
+    expect(all).toHaveLength(12);
+    expect(all[0]).toMatch(/^\S+Z {2}info {3}line 1$/);
+    const json = JSON.parse((await run("job", id, "--json")).stdout);
+    expect(json).toMatchObject({ progress: 40, progress_message: "Reading" });
+    expect(json.log_list.map((line: { message: string }) => line.message).slice(0, 2)).toEqual(["line 3", "line 4"]);
+    expect(JSON.parse((await run("job", id, "--json", "--logs")).stdout).log_list).toHaveLength(12);
+  });
+
+  it("followed, shows the lines to come until the job has ended", async () => {
+    const id = await add();
+    const followed = run("job", id, "--follow");
+    await until("it is looked at", async () => {
+      const { rows } = await database.pool.query(
+        "select from pg_stat_activity where application_name = 'legwork cli' and query ~ 'legwork.logs'",
+      );
+      return rows.length > 0;
+    });
+    await database.pool.query("select legwork.record_output('[]', $1)", [
+      JSON.stringify([{ job_id: id, attempt: 1, at: Date.now(), level: "warn", message: "a later one" }]),
+    ]);
+    await database.pool.query("select graphile_worker.complete_jobs(array[$1::bigint])", [id]);
+    const { stdout, code } = await followed;
+    expect(code).toBe(0);
+    expect(stdout.trimEnd().split("\n")).toHaveLength(13);
+    expect(stdout).toMatch(/warn {3}a later one\n$/);
   });
 });
 

@@ -54,7 +54,7 @@ describe("migrating", () => {
     const changed = [first, { ...second, checksum: "other" }, ...rest];
     await expect(migrate(database.pool, testLog, changed)).rejects.toMatchObject({
       code: "LW511",
-      message: "Migration 000002_limits is not the one that was applied to the database.",
+      message: `Migration ${second.name} is not the one that was applied to the database.`,
     });
   });
 

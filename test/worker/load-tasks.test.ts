@@ -29,6 +29,16 @@ describe("loading tasks", () => {
       'import { defineTask } from "legwork"; export default defineTask({ payload: {}, run() {} });',
       "payload: ",
     ],
+    [
+      "an empty path to redact",
+      'import { defineTask } from "legwork"; export default defineTask({ redact: ["email", ""], run() {} });',
+      "redact.1: expected a path",
+    ],
+    [
+      "a path with an empty step",
+      'import { defineTask } from "legwork"; export default defineTask({ redact: ["user..phone"], run() {} });',
+      "redact.0: expected a path",
+    ],
   ])("refuses a file with %s, and names it", async (_what, content, named) => {
     const directory = await directoryOf({ "bad.ts": content });
     const error = await loadTasks([directory], testLog).then(

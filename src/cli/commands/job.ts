@@ -1,22 +1,37 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { loadConfig } from "../../config.ts";
 import { type AttemptRow, getJob, type JobRow } from "../../jobs/read-jobs.ts";
+import { lastLogs, logsAfter } from "../../jobs/read-logs.ts";
 import { type CommonFlags, withCommonOptions, withDatabase } from "../options.ts";
 import { color, colorState, elapsed, printJson, relativeTime } from "../output.ts";
+import { followLogs, printLogs } from "../job-logs.ts";
+
+/** Log lines that are shown unless all are asked for. */
+const LAST_LINES = 10;
+
+type Flags = CommonFlags & { json?: boolean; logs?: boolean; follow?: boolean };
 
 export function jobCommand(): Command {
   return withCommonOptions(new Command("job"))
-    .description("show one job with its attempts")
+    .description("show one job with its attempts, its progress and the last lines it logged")
     .argument("<id>", "the job's id")
-    .option("--json", "print the whole row, with its attempts")
-    .addHelpText("after", "\nExamples:\n  $ legwork job 42\n  $ legwork job 42 --json")
-    .action(async (id: string, flags: CommonFlags & { json?: boolean }) => {
-      const { json, ...common } = flags;
+    .option("--logs", "only the lines it logged, all of them")
+    .addOption(new Option("--follow", "the lines it logged and those to come, until the job has ended").conflicts("json"))
+    .option("--json", "print the whole row, with its attempts and the last lines it logged; with --logs, all of them")
+    .addHelpText("after", "\nExamples:\n  $ legwork job 42\n  $ legwork job 42 --follow\n  $ legwork job 42 --json")
+    .action(async (id: string, flags: Flags) => {
+      const { json, logs, follow, ...common } = flags;
       const { config } = await loadConfig(common);
       await withDatabase(config, async (pool) => {
         const job = await getJob(pool, id);
-        if (json === true) printJson(job);
-        else print(job);
+        if (follow === true) return await followLogs(pool, id);
+        const lines = logs === true ? await logsAfter(pool, id) : await lastLogs(pool, id, LAST_LINES);
+        if (json === true) return printJson({ ...job, log_list: lines });
+        if (logs === true) return printLogs(lines);
+        print(job);
+        if (lines.length === 0) return;
+        console.log(`\n  ${lines.length < LAST_LINES ? "Log" : "The end of its log (--logs shows all)"}`);
+        printLogs(lines, "    ");
       });
     });
 }
@@ -39,6 +54,7 @@ function print(job: JobRow & { attempt_list: AttemptRow[] }): void {
     ["tenant", job.tenant],
     ["correlation", job.correlation_id],
     ["parent", job.parent_id],
+    ["progress", describeProgress(job)],
     ["payload", JSON.stringify(job.payload)],
     ["result", job.result === null ? null : JSON.stringify(job.result)],
     ["error", job.error],
@@ -55,6 +71,10 @@ function print(job: JobRow & { attempt_list: AttemptRow[] }): void {
     }
     if (attempt.retry_at !== null) console.log(`    next attempt due ${at(attempt.retry_at)}`);
   }
+}
+
+function describeProgress({ progress, progress_message: message }: JobRow): string {
+  return [progress === null ? "" : `${Math.round(progress)} %`, message ?? ""].filter((part) => part !== "").join("  ");
 }
 
 function at(time: Date | null): string {

@@ -1,0 +1,83 @@
+-- What a job says while it runs: progress and log lines, kept with it.
+--
+-- Why tables of their own: a line must be seen while the attempt runs, so it cannot ride along with the statement that ends it.
+-- A worker sends the lines and progress of all its jobs as one statement, a few times a second, and only while there are any.
+-- Locks: none but those on what is made here.
+
+create table legwork.job_progress (
+  job_id bigint primary key,
+  attempt smallint not null,
+  percent real check (percent between 0 and 100),
+  message text,
+  updated_at timestamptz not null
+);
+comment on table legwork.job_progress is 'How far a job is, in its task''s own words; one row per job whose task has said so.';
+comment on column legwork.job_progress.job_id is 'The job.';
+comment on column legwork.job_progress.attempt is 'The attempt that said it, counted from 1.';
+comment on column legwork.job_progress.percent is 'How much is done, 0 to 100; null when the task gave only a message.';
+comment on column legwork.job_progress.message is 'What it is doing; null when the task gave only a percentage.';
+comment on column legwork.job_progress.updated_at is 'When the task said it.';
+alter table legwork.job_progress enable row level security;
+-- For retention, which must not read the progress of every job.
+create index job_progress_updated_at on legwork.job_progress (updated_at);
+
+create table legwork.job_logs (
+  id bigint generated always as identity,
+  job_id bigint not null,
+  attempt smallint not null,
+  logged_at timestamptz not null,
+  level text not null,
+  message text not null,
+  fields jsonb,
+  tenant text
+) partition by range (logged_at);
+comment on table legwork.job_logs is 'The lines that tasks have logged, in partitions by time; they are dropped with the history.';
+comment on column legwork.job_logs.id is 'Grows within a job in the order in which its lines were logged.';
+comment on column legwork.job_logs.job_id is 'The job.';
+comment on column legwork.job_logs.attempt is 'The attempt that logged the line, counted from 1.';
+comment on column legwork.job_logs.logged_at is 'When it was logged.';
+comment on column legwork.job_logs.level is 'info, warn, error or fatal.';
+comment on column legwork.job_logs.message is 'The text, 4,000 characters at most; where it was cut, it ends by saying so.';
+comment on column legwork.job_logs.fields is 'What was logged beside the text; null for nothing. More than 4 KB is replaced by {"legwork:cut": {"bytes", "start"}}.';
+comment on column legwork.job_logs.tenant is 'Whose job it is.';
+alter table legwork.job_logs enable row level security;
+create index job_logs_job_id on legwork.job_logs (job_id, id);
+create table legwork.job_logs_default partition of legwork.job_logs default;
+alter table legwork.job_logs_default enable row level security;
+
+select legwork.maintain_history();
+
+create function legwork.record_output(progress jsonb, logs jsonb) returns void
+language sql volatile
+begin atomic
+  insert into legwork.job_progress as p (job_id, attempt, percent, message, updated_at)
+  select r.job_id, r.attempt, r.percent, r.message, to_timestamp(r.at / 1000.0)
+  from jsonb_to_recordset(record_output.progress) as r (job_id bigint, attempt smallint, percent real, message text, at float8)
+  -- In one order everywhere, so that two workers wait for each other and do not deadlock.
+  order by r.job_id
+  on conflict (job_id) do update set
+    attempt = excluded.attempt, percent = excluded.percent, message = excluded.message, updated_at = excluded.updated_at
+  -- A worker that lost the job, and was slow to send, does not overwrite what the next one says.
+  where p.updated_at <= excluded.updated_at;
+  insert into legwork.job_logs (job_id, attempt, logged_at, level, message, fields, tenant)
+  select l.job_id, l.attempt, to_timestamp(l.at / 1000.0), l.level, l.message, l.fields, left(l.tenant, 256)
+  from rows from (jsonb_to_recordset(record_output.logs) as (
+    job_id bigint, attempt smallint, at float8, level text, message text, fields jsonb, tenant text)) with ordinality
+    as l (job_id, attempt, at, level, message, fields, tenant, n)
+  order by l.n;
+end;
+comment on function legwork.record_output(jsonb, jsonb) is
+  'Keeps what the jobs of a worker have said: progress as [{job_id, attempt, percent, message, at}], one per job, and log lines in their '
+  'order as [{job_id, attempt, at, level, message, fields, tenant}]. Times are milliseconds since 1970 on the database''s clock.';
+
+create view legwork.logs as
+select l.id, l.job_id, l.attempt, l.logged_at, l.level, l.message, l.fields, l.tenant from legwork.job_logs l;
+comment on view legwork.logs is 'Every line that a task has logged, at level info and above. Look up by job_id, order by id.';
+comment on column legwork.logs.id is E'@notNull\nGrows within a job in the order in which its lines were logged.';
+comment on column legwork.logs.job_id is E'@notNull\nThe job.';
+comment on column legwork.logs.attempt is E'@notNull\nThe attempt that logged the line, counted from 1.';
+comment on column legwork.logs.logged_at is E'@notNull\nWhen it was logged.';
+comment on column legwork.logs.level is E'@notNull\ninfo, warn, error or fatal.';
+comment on column legwork.logs.message is E'@notNull\nThe text; where it was cut, it ends by saying so.';
+comment on column legwork.logs.fields is 'What was logged beside the text; null for nothing.';
+comment on column legwork.logs.tenant is 'Whose job it is.';

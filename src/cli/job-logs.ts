@@ -1,0 +1,32 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Pool } from "../db/pool.ts";
+import { getJob } from "../jobs/read-jobs.ts";
+import { type LogRow, logsAfter } from "../jobs/read-logs.ts";
+import { color } from "./output.ts";
+
+/** How often a job that is followed is looked at (ms); longer than its worker takes to send its last lines. */
+const LOOK_EVERY_MS = 500;
+
+const COLORS = { info: "blue", warn: "yellow", error: "red", fatal: "red" } as const;
+
+export function printLogs(lines: readonly LogRow[], indent = ""): void {
+  for (const { logged_at: time, level, message, fields } of lines) {
+    const text = [message, fields === null ? "" : color("gray", JSON.stringify(fields))].filter((part) => part !== "").join("  ");
+    const head = `${time.toISOString()}  ${color(COLORS[level], level.padEnd(5))}  `;
+    console.log((head + text).replaceAll(/^/gm, indent));
+  }
+}
+
+/** Prints what a job has logged and goes on until it has ended. */
+export async function followLogs(pool: Pool, id: string): Promise<void> {
+  let last: string | undefined;
+  for (let ended = false; ;) {
+    const lines = await logsAfter(pool, id, last);
+    printLogs(lines);
+    last = lines.at(-1)?.id ?? last;
+    if (ended) return;
+    // The last lines come a moment after the end: one more look.
+    ended = (await getJob(pool, id)).finished_at !== null;
+    await delay(LOOK_EVERY_MS);
+  }
+}

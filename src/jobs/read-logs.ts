@@ -1,0 +1,31 @@
+import type { Queryable } from "../db/pool.ts";
+
+/** A row of `legwork.logs`, without its job. */
+export interface LogRow {
+  id: string;
+  attempt: number;
+  logged_at: Date;
+  level: "info" | "warn" | "error" | "fatal";
+  message: string;
+  fields: Record<string, unknown> | null;
+}
+
+const COLUMNS = "id, attempt, logged_at, level, message, fields";
+
+/** The last lines that a job has logged, oldest first. */
+export async function lastLogs(client: Queryable, jobId: string, limit: number): Promise<LogRow[]> {
+  const { rows } = await client.query(`select ${COLUMNS} from legwork.logs where job_id = $1 order by id desc limit $2`, [
+    jobId,
+    limit,
+  ]);
+  return rows.toReversed();
+}
+
+/** The lines that a job has logged after the line with that id, oldest first; all of them by default. */
+export async function logsAfter(client: Queryable, jobId: string, after = "0"): Promise<LogRow[]> {
+  const { rows } = await client.query(`select ${COLUMNS} from legwork.logs where job_id = $1 and id > $2 order by id`, [
+    jobId,
+    after,
+  ]);
+  return rows;
+}
