@@ -6,7 +6,7 @@
 create table legwork.rule_changes (
   id bigint generated always as identity primary key,
   task_ids integer[] not null,
-  xid xid8 not null default pg_current_xact_id(),
+  xid bigint not null default pg_current_xact_id()::text::bigint,
   changed_at timestamptz not null default clock_timestamp()
 );
 comment on table legwork.rule_changes is 'Rules that were changed lately: older transactions may still enqueue, or end a job, without knowing of them.';
@@ -342,9 +342,9 @@ declare
 begin
   -- Often at first, and once more when no transaction can be left that began before the change.
   for v_change in
-    select c.id, c.task_ids, c.xid < pg_snapshot_xmin(pg_current_snapshot()) as is_settled
+    select c.id, c.task_ids, c.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint as is_settled
     from legwork.rule_changes c
-    where c.xid < pg_snapshot_xmin(pg_current_snapshot()) or c.changed_at > clock_timestamp() - interval '5 seconds'
+    where c.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint or c.changed_at > clock_timestamp() - interval '5 seconds'
     order by c.id
     for update skip locked
   loop

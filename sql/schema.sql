@@ -183,7 +183,7 @@ create table legwork.retry_policies (
 create table legwork.rule_changes (
   id bigint not null,
   task_ids integer[] not null,
-  xid xid8 default pg_current_xact_id() not null,
+  xid bigint default ((pg_current_xact_id())::text)::bigint not null,
   changed_at timestamp with time zone default clock_timestamp() not null,
   PRIMARY KEY (id)
 );
@@ -3382,9 +3382,9 @@ declare
 begin
   -- Often at first, and once more when no transaction can be left that began before the change.
   for v_change in
-    select c.id, c.task_ids, c.xid < pg_snapshot_xmin(pg_current_snapshot()) as is_settled
+    select c.id, c.task_ids, c.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint as is_settled
     from legwork.rule_changes c
-    where c.xid < pg_snapshot_xmin(pg_current_snapshot()) or c.changed_at > clock_timestamp() - interval '5 seconds'
+    where c.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint or c.changed_at > clock_timestamp() - interval '5 seconds'
     order by c.id
     for update skip locked
   loop

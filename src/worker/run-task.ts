@@ -250,7 +250,9 @@ class Run implements TaskContext, Abortable {
   private async call(payload: unknown): Promise<unknown> {
     const { definition, name } = this.task;
     if (definition === undefined) return await this.task.function(payload, ownHelpers(this.helpers, this));
-    const result = await definition.run(parsePayload(definition.payload, withoutCron(payload), name), this);
+    const input = parsePayload(definition.payload, withoutCron(payload), name);
+    this.redaction?.learn(input);
+    const result = await definition.run(input, this);
     if (definition.result === undefined) return result;
     const parsed = definition.result.safeParse(result);
     if (parsed.success) return parsed.data;
