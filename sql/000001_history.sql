@@ -222,7 +222,9 @@ comment on function legwork.wake_workers(integer) is
   'Tells every worker, with the commit, that this many jobs can be fetched, as add_job does it.';
 
 create function legwork.tg_jobs__record_finished() returns trigger
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql volatile security definer
+-- Planning anew for each batch would take longer than the batch.
+set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $$
 declare
   v_context text;
   v_unheld bigint;
@@ -315,7 +317,9 @@ comment on function legwork.tg_jobs__record_finished() is
   'The setting legwork.ended_as says otherwise: cancelled or expired, with legwork.end_reason as the error, or recorded.';
 
 create function legwork.tg_jobs__record_change() returns trigger
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql volatile security definer
+-- Planning anew for each batch would take longer than the batch.
+set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $$
 declare
   v_attempt_ended boolean := old.locked_at is not null and new.locked_at is null and new.attempts >= old.attempts;
   v_had_failed boolean := old.locked_at is null and old.attempts >= old.max_attempts;

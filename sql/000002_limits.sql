@@ -184,7 +184,7 @@ return exists (select from legwork.limits) or exists (select from legwork.pauses
 comment on function legwork.has_rules() is 'Whether anything at all is limited or paused. Where nothing is, nothing of this costs anything.';
 
 create function legwork.make_wait(job_ids bigint[], at_commit text default 'try') returns integer
-language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+language plpgsql volatile set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $$
 declare
   v_count integer;
 begin
@@ -539,7 +539,7 @@ return interval '10 milliseconds';
 comment on function legwork.rate_margin() is 'Added to every window of a rate limit, because a worker knows the database''s clock only to some milliseconds.';
 
 create function legwork.release_slots(job_ids bigint[], starts timestamptz[]) returns void
-language plpgsql volatile set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+language plpgsql volatile set search_path = pg_catalog, pg_temp set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
   v_freed text[];
   v_used text[];
@@ -566,7 +566,7 @@ comment on function legwork.release_slots(bigint[], timestamptz[]) is
   'the attempt started, which counts as now where it is not known.';
 
 create function legwork.readmit(job graphile_worker._private_jobs) returns void
-language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+language plpgsql volatile set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $$
 declare
   v_waiting legwork.waiting_jobs;
 begin

@@ -46,6 +46,7 @@ class PutBack extends Error {
 /** A loaded task as the function that graphile-worker calls for each job. */
 export function toPlainTask(task: LoadedTask, environment: RunEnvironment): PlainTask {
   const { clock, outcomes, control } = environment;
+  const timeout = parseDuration(task.definition?.timeout);
   return async (payload, helpers) => {
     const { job } = helpers;
     const reason = control.isFree(task.name) && !hasExpired(job, clock) ? undefined : await whyNotNow(task, job, environment);
@@ -65,7 +66,7 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
       if (environment.lease?.inDoubt && !(await environment.lease.holds(job.id))) {
         throw new LeaseLost("This worker was taken for dead and the job was given to another.");
       }
-      const returned = await run.callInTime(payload);
+      const returned = await (timeout === undefined ? run.call(payload) : run.callInTime(payload, timeout));
       // A graphile-worker batch job answers with a promise per entry; graphile-worker itself takes those apart.
       const result = Array.isArray(payload) && Array.isArray(returned) ? undefined : resultToJson(returned, run.redaction);
       const finishedAt = clock.now();
@@ -221,9 +222,7 @@ class Run implements TaskContext, Abortable {
   }
 
   /** Calls the task. After its timeout and its grace the attempt has failed, whatever becomes of the call. */
-  async callInTime(payload: unknown): Promise<unknown> {
-    const timeout = parseDuration(this.task.definition?.timeout);
-    if (timeout === undefined) return await this.call(payload);
+  async callInTime(payload: unknown, timeout: number): Promise<unknown> {
     const grace = parseDuration(this.task.definition?.grace) ?? DEFAULT_GRACE_MS;
     const { promise: abandoned, reject: abandon } = Promise.withResolvers<never>();
     const error = new TimeoutError(`The task took longer than ${timeout} ms.`);
@@ -247,7 +246,7 @@ class Run implements TaskContext, Abortable {
   }
 
   /** Calls the task; a defined one with its payload checked before and its result after. */
-  private async call(payload: unknown): Promise<unknown> {
+  async call(payload: unknown): Promise<unknown> {
     const { definition, name } = this.task;
     if (definition === undefined) return await this.task.function(payload, ownHelpers(this.helpers, this));
     const input = parsePayload(definition.payload, withoutCron(payload), name);
