@@ -333,6 +333,7 @@ declare
   v_error text := new.last_error;
   v_max_attempts smallint := new.max_attempts;
   v_retry_at timestamptz := new.run_at;
+  v_run_at timestamptz;
   v_task text;
   v_queue text;
   v_redact text[];
@@ -345,6 +346,16 @@ begin
   if v_had_failed and not v_has_failed then
     delete from legwork.finished_jobs where id = new.id;
   end if;
+  if old.locked_at is not null and not v_attempt_ended then
+    select c.reason into v_cancellation from legwork.cancellations c where c.job_id = new.id;
+    if found then
+      -- It was cancelled while a worker had it, and is given back unfinished.
+      perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', v_cancellation, true);
+      delete from graphile_worker._private_jobs j where j.id = new.id;
+      perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
+      return null;
+    end if;
+  end if;
   if not v_attempt_ended and (v_had_failed or not v_has_failed) then
     -- Replaced, rescheduled, revived or given back: it may have to wait for something else now.
     if v_has_rules and not v_has_failed then
@@ -354,7 +365,7 @@ begin
   end if;
   select * into v_failure from legwork.reported_failures() f where f.id = new.id and v_attempt_ended;
 
-  if v_failure.decision = 'put_back' and not v_removed then
+  if v_failure.decision = 'put_back' and not v_removed and not exists (select from legwork.cancellations c where c.job_id = new.id) then
     -- It has not failed, and the attempt does not count: it was put off by its task, or must not run now.
     if v_has_rules and v_failure.retry_at is not null then
       perform legwork.release_slots(array[new.id], array[v_failure.started_at]);
@@ -456,7 +467,11 @@ begin
     perform legwork.release_slots(array[new.id], array[v_failure.started_at]);
   end if;
   if v_has_failed and v_has_rules then
-    delete from legwork.waiting_jobs w where w.job_id = new.id;
+    delete from legwork.waiting_jobs w where w.job_id = new.id returning w.run_at into v_run_at;
+    -- Whoever gives it another chance may not say when.
+    if found and not v_attempt_ended and new.run_at = 'infinity' then
+      update graphile_worker._private_jobs j set run_at = v_run_at where j.id = new.id;
+    end if;
   end if;
   if v_attempt_ended then
     if v_state = 'cancelled' then

@@ -424,7 +424,9 @@ begin
     return 0;
   end if;
   if v_rates then
-    delete from legwork.slots s where s.gate = any (v_gates) and s.free_at <= v_now;
+    delete from legwork.slots s
+    where s.ctid = any (array(
+      select x.ctid from legwork.slots x where x.gate = any (v_gates) and x.free_at <= v_now for update skip locked));
   end if;
   v_freed := v_gates;
   if v_lanes <> '{}' or exists (select from legwork.lanes l where cardinality(l.gates) > 1) then
@@ -502,6 +504,10 @@ begin
     elsif pg_try_advisory_xact_lock(legwork.admission_lock()) then
       -- Whoever enqueues does not do the work of all the others.
       perform legwork.admit_waiting(100);
+    elsif not exists (select from legwork.worker_processes w where w.seen_at > clock_timestamp() - legwork.worker_grace()) then
+      -- Whoever has the lock may have looked already, and no Legwork worker would come and look again.
+      perform pg_advisory_xact_lock(legwork.admission_lock());
+      perform legwork.admit_waiting(100);
     end if;
   end if;
   if exists (select from legwork.wakeups) then
@@ -538,6 +544,13 @@ language sql immutable parallel safe
 return interval '10 milliseconds';
 comment on function legwork.rate_margin() is 'Added to every window of a rate limit, because a worker knows the database''s clock only to some milliseconds.';
 
+create function legwork.window_of(gate text, per interval) returns interval
+language sql stable
+return coalesce((select l.per from legwork.limits l where l.id = split_part(window_of.gate, ':', 1)::integer), window_of.per);
+comment on function legwork.window_of(text, interval) is
+  'The window of a rate limit''s slot as it is now; the one it was given with when the limit is gone. Looked up and not written to '
+  'every slot, because no job with such a slot could end while a transaction that changes the window is open.';
+
 create function legwork.release_slots(job_ids bigint[], starts timestamptz[]) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
@@ -550,7 +563,7 @@ begin
   select array_agg(distinct e.gate) into v_freed from ended e;
   if exists (select from legwork.limits l where l.kind = 'rate') then
     with used as (
-      update legwork.slots s set free_at = coalesce(j.started_at, clock_timestamp()) + s.per + legwork.rate_margin()
+      update legwork.slots s set free_at = coalesce(j.started_at, clock_timestamp()) + legwork.window_of(s.gate, s.per) + legwork.rate_margin()
       from unnest(job_ids, starts) as j (id, started_at)
       where s.job_id = j.id and s.per is not null and s.free_at is null
       returning s.gate

@@ -70,40 +70,80 @@ return array(
   where tasks_in.scope = 'all' or (tasks_in.scope = 'queue' and r.queue = tasks_in.name) or (tasks_in.scope = 'task' and r.task = tasks_in.name));
 comment on function legwork.tasks_in(text, text) is 'graphile-worker''s ids of the tasks that a rule of this scope concerns.';
 
-create function legwork.apply_rules(task_ids integer[], is_settling boolean default false) returns void
+create function legwork.lacks_slot(job_id bigint, is_paused boolean, limits integer[]) returns boolean
+language sql stable
+return is_paused or exists (
+  select from unnest(limits) as x (id)
+  where not exists (
+    select from legwork.slots s
+    where s.job_id = lacks_slot.job_id and split_part(s.gate, ':', 1)::integer = x.id and s.free_at is null));
+comment on function legwork.lacks_slot(bigint, boolean, integer[]) is
+  'Whether a job that does not wait may not start by the rules of its task: it is paused, or has no slot of one of its limits.';
+
+create function legwork.apply_rules(task_ids integer[], is_settling boolean default false) returns boolean
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
+  v_concerned bigint[];
+  v_ids bigint[];
   v_let_go integer;
 begin
+  -- Jobs that wait: other gates, another line, or no reason to wait any more. Jobs that are free to start: paused, or under a limit
+  -- that is new.
+  v_concerned := array(
+    select j.id
+    from graphile_worker._private_jobs j
+    join legwork.task_rules r on r.task_id = j.task_id
+    left join legwork.waiting_jobs w on w.job_id = j.id
+    where j.task_id = any (task_ids) and j.locked_at is null and j.attempts < j.max_attempts
+      and case
+        when w.job_id is not null then
+          w.gates <> array(select legwork.gate(l.id, l.key, j.payload) from legwork.limits l where l.id = any (r.limits) order by l.id)
+          or r.is_paused <> coalesce(w.held = 'paused', false)
+          or (r.limits = '{}' and not r.is_paused)
+        else r.is_paused or exists (
+          select from unnest(r.limits) as x (id)
+          where not exists (
+            select from legwork.slots s
+            where s.job_id = j.id and split_part(s.gate, ':', 1)::integer = x.id and s.free_at is null))
+      end);
+  -- Everybody who changes a job locks its row first and what is said of it in the waiting room afterwards, so that nobody deadlocks.
+  -- A job that is being fetched is waited for: it runs then and must be counted. Whoever settles comes again instead, because an
+  -- open transaction must not keep the waiting room from being looked after.
+  if is_settling then
+    v_ids := array(
+      select j.id from graphile_worker._private_jobs j
+      where j.id = any (v_concerned) and j.locked_at is null and j.attempts < j.max_attempts
+      order by j.id for update skip locked);
+  else
+    v_ids := array(
+      select j.id from graphile_worker._private_jobs j
+      where j.id = any (v_concerned) and j.locked_at is null and j.attempts < j.max_attempts
+      order by j.id for update);
+  end if;
+
   perform set_config('legwork.admitting', 'on', true);
-  -- Jobs that wait: other gates, another line, or no reason to wait any more. Jobs that are just being let go are waited for:
-  -- that takes milliseconds. Their own rows are locked before those of the waiting room, as everybody does.
   with rules as materialized (
     select r.* from legwork.task_rules r where r.task_id = any (task_ids)
   ), waiting as materialized (
-    select w.job_id, r.is_paused, w.run_at, w.held, w.gates as old_gates,
+    select w.job_id, r.is_paused, w.run_at,
       array(select legwork.gate(l.id, l.key, j.payload) from legwork.limits l where l.id = any (r.limits) order by l.id) as gates,
       case when j.flags is not null then legwork.flag_value(j.flags, 'tenant') end as tenant
     from legwork.waiting_jobs w
     join rules r on r.task_id = w.task_id
     join graphile_worker._private_jobs j on j.id = w.job_id
-    where w.task_id = any (task_ids)
-    for update of j
-  ), changed as materialized (
-    select * from waiting w
-    where w.gates <> w.old_gates or w.is_paused <> coalesce(w.held = 'paused', false) or (w.gates = '{}' and not w.is_paused)
+    where w.job_id = any (v_ids)
   ), free as (
-    delete from legwork.waiting_jobs w using changed c
+    delete from legwork.waiting_jobs w using waiting c
     where w.job_id = c.job_id and not c.is_paused and c.gates = '{}'
     returning w.job_id, w.run_at
   ), let_go as (
     update graphile_worker._private_jobs j set run_at = f.run_at
-    from free f where j.id = f.job_id and j.locked_at is null
+    from free f where j.id = f.job_id
     returning j.id
   ), kept as (
     update legwork.waiting_jobs w set gates = c.gates, lane = legwork.lane(c.gates, c.tenant),
       held = case when c.is_paused then 'paused' when c.run_at > clock_timestamp() then 'run_at' end
-    from changed c
+    from waiting c
     where w.job_id = c.job_id and (c.is_paused or c.gates <> '{}')
     returning w.lane, w.gates, w.held
   ), lines as (
@@ -117,21 +157,19 @@ begin
     perform legwork.wake_workers(v_let_go);
   end if;
 
-  -- Jobs that were free to start, or still are under a limit that is new.
   perform legwork.make_wait(
     array(
       select j.id from graphile_worker._private_jobs j
       join legwork.task_rules r on r.task_id = j.task_id
-      where j.task_id = any (task_ids) and j.locked_at is null and j.attempts < j.max_attempts and j.run_at <> 'infinity'
+      where j.id = any (v_ids) and not exists (select from legwork.waiting_jobs w where w.job_id = j.id)
         and (r.is_paused or exists (
           select from unnest(r.limits) as x (id)
           where not exists (
             select from legwork.slots s
-            where s.job_id = j.id and split_part(s.gate, ':', 1)::integer = x.id and s.free_at is null)))
-      order by j.id),
+            where s.job_id = j.id and split_part(s.gate, ':', 1)::integer = x.id and s.free_at is null)))),
     'wait');
 
-  -- Jobs that run count for a limit that is new; slots of limits that are gone count for nothing.
+  -- Jobs that run count for a limit that is new.
   insert into legwork.slots (gate, job_id, per)
   select legwork.gate(l.id, l.key, j.payload), j.id, l.per
   from graphile_worker._private_jobs j
@@ -139,15 +177,23 @@ begin
   join legwork.limits l on l.id = any (r.limits)
   where j.task_id = any (task_ids) and j.locked_at is not null
     and not exists (select from legwork.slots s where s.job_id = j.id and s.gate = legwork.gate(l.id, l.key, j.payload));
-  delete from legwork.slots s
-  where not exists (select from legwork.limits l where l.id = split_part(s.gate, ':', 1)::integer and l.max_count is not null);
-  if not is_settling then
+  if is_settling then
+    -- Slots of limits that are gone count for nothing. Not in the transaction that drops the limit: while that is open, the jobs that
+    -- have them could not end.
+    delete from legwork.slots s
+    where not exists (select from legwork.limits l where l.id = split_part(s.gate, ':', 1)::integer and l.max_count is not null);
+  else
     insert into legwork.rule_changes (task_ids) values (apply_rules.task_ids);
     -- Workers read anew what is paused.
     perform pg_notify('legwork', '{"rules":true}');
   end if;
+  return not exists (
+    select from graphile_worker._private_jobs j
+    where j.id = any (v_concerned) and j.id <> all (v_ids) and j.locked_at is null and j.attempts < j.max_attempts);
 end $$;
-comment on function legwork.apply_rules(integer[], boolean) is 'Makes the rules of these tasks hold for the jobs that are there already.';
+comment on function legwork.apply_rules(integer[], boolean) is
+  'Makes the rules of these tasks hold for the jobs that are there already. When it only settles, jobs whose rows others hold are passed over. '
+  'Returns whether none was.';
 revoke execute on function legwork.apply_rules(integer[], boolean) from public;
 
 create function legwork.put_limit(scope text, name text, kind text, key text, max_count integer, per interval) returns integer
@@ -176,7 +222,6 @@ begin
     max_count = excluded.max_count, per = excluded.per, is_overridden = l.declared_max is not null
   returning l.id, l.xmax = 0 into v_id, v_is_new;
   if not v_is_new then
-    update legwork.slots s set per = put_limit.per where s.gate like v_id || ':%' and s.per is distinct from put_limit.per;
     insert into legwork.wakeups (freed, at_commit)
     select array_agg(distinct l.waits_at), 'wait' from legwork.lanes l where l.waits_at like v_id || ':%' having count(*) > 0;
   end if;
@@ -339,17 +384,22 @@ create function legwork.settle_rules() returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_change record;
+  -- A repeatable read transaction goes on with what it saw at its beginning, and is in no snapshot until it writes.
+  v_oldest integer := coalesce((
+    select max(age(a.backend_xmin)) from pg_stat_activity a
+    where a.datname = current_database() and a.pid <> pg_backend_pid()), -1);
 begin
   -- Often at first, and once more when no transaction can be left that began before the change.
   for v_change in
-    select c.id, c.task_ids, c.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint as is_settled
-    from legwork.rule_changes c
-    where c.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint or c.changed_at > clock_timestamp() - interval '5 seconds'
+    select c.id, c.task_ids, c.is_settled
+    from (
+      select r.*, r.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint and age(r.xid::text::xid8::xid) > v_oldest as is_settled
+      from legwork.rule_changes r for update skip locked
+    ) c
+    where c.is_settled or c.changed_at > clock_timestamp() - interval '5 seconds'
     order by c.id
-    for update skip locked
   loop
-    perform legwork.apply_rules(v_change.task_ids, true);
-    if v_change.is_settled then
+    if legwork.apply_rules(v_change.task_ids, true) and v_change.is_settled then
       delete from legwork.rule_changes c where c.id = v_change.id;
     end if;
   end loop;
@@ -374,7 +424,7 @@ begin
         or exists (select from legwork.waiting_jobs w where w.job_id = s.job_id))
       returning s.gate, s.job_id
     ), unstarted as (
-      update legwork.slots s set free_at = clock_timestamp() + s.per
+      update legwork.slots s set free_at = clock_timestamp() + legwork.window_of(s.gate, s.per)
       where s.per is not null and s.free_at is null and (
         not exists (select from graphile_worker._private_jobs j
           where j.id = s.job_id and (j.locked_at is not null or j.attempts < j.max_attempts))
@@ -391,15 +441,13 @@ begin
     where not exists (select from graphile_worker._private_jobs j where j.id = w.job_id and j.locked_at is null and j.attempts < j.max_attempts)
     returning 'a job in the waiting room that does not wait'::text, w.job_id, null::text;
   return query
-    with free as (
+    with free as materialized (
       select j.id from graphile_worker._private_jobs j
-      join legwork.task_rules r on r.task_id = j.task_id and r.limits <> '{}'
+      join legwork.task_rules r on r.task_id = j.task_id and (r.is_paused or r.limits <> '{}')
       where j.locked_at is null and j.attempts < j.max_attempts and j.run_at <> 'infinity'
-        and (r.is_paused or exists (
-          select from unnest(r.limits) as x (id)
-          where not exists (
-            select from legwork.slots s
-            where s.job_id = j.id and split_part(s.gate, ':', 1)::integer = x.id and s.free_at is null)))
+        and legwork.lacks_slot(j.id, r.is_paused, r.limits)
+      -- One that is just being fetched runs then.
+      for update of j skip locked
     ), sent as (
       select legwork.make_wait(array(select f.id from free f)) as jobs
     )
@@ -422,7 +470,14 @@ begin
       returning gates
     )
     select 'a line that was not called'::text, null::bigint, w.gates[1] from woken w;
-  -- Nothing wrong: a line whose last job was let go is kept until somebody looks at it.
+  -- Nothing wrong: slots of limits that are gone count for nothing. Not in the transaction that drops the limit: while that is
+  -- open, the jobs that have them could not end.
+  delete from legwork.slots s
+  where s.ctid = any (array(
+    select x.ctid from legwork.slots x
+    where not exists (select from legwork.limits l where l.id = split_part(x.gate, ':', 1)::integer and l.max_count is not null)
+    for update skip locked));
+  -- Nor is this: a line whose last job was let go is kept until somebody looks at it.
   if pg_try_advisory_xact_lock(legwork.admission_lock()) then
     delete from legwork.lanes l where not exists (select from legwork.waiting_jobs w where w.lane = l.lane and w.held is null);
   end if;
