@@ -2698,6 +2698,12 @@ begin
   return v_count;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.mark_lost(flags jsonb, at_least integer)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN COALESCE((legwork.flag_value(flags, 'lost'::text) >= (at_least)::text), false) THEN flags ELSE ((COALESCE(flags, '{}'::jsonb) - ARRAY(SELECT f.f FROM jsonb_object_keys(mark_lost.flags) f(f) WHERE (f.f ~~ 'lost:%'::text))) || jsonb_build_object(('lost:'::text || at_least), true)) END
+
 CREATE OR REPLACE FUNCTION legwork.nearest_name(name text, candidates text[])
  RETURNS text
  LANGUAGE sql
@@ -2991,14 +2997,12 @@ begin
     elsif v_dead.suspected_at < clock_timestamp() - interval '2 seconds' then
       begin
         -- What it was running has lost an attempt: releasing the lock records it. When it is not known to have run any of its jobs,
-        -- each of them may be what killed it. The last attempt is given back, because a job is run until it ends, but not for ever:
-        -- one whose workers died three times has failed.
+        -- each of them may be what killed it. The next worker tells of those before it starts them.
+        update graphile_worker._private_jobs j set flags = legwork.mark_lost(j.flags, 1) where j.locked_by = v_dead.id;
         update graphile_worker._private_jobs j
         set locked_at = null, locked_by = null, run_at = least(j.run_at, now()),
-          max_attempts = case
-            when j.attempts >= j.max_attempts and not (j.updated_at > j.locked_at)
-              and (select count(*) from legwork.failed_attempts f where f.job_id = j.id and f.error_name = 'WorkerLost') < 2
-            then j.max_attempts + 1 else j.max_attempts end
+          flags = case when exists (select from legwork.failed_attempts f where f.job_id = j.id and f.error_name = 'WorkerLost')
+            then legwork.mark_lost(j.flags, 2) else j.flags end
         where j.locked_by = v_dead.id and (
           j.id = any (v_dead.running)
           or not exists (select from graphile_worker._private_jobs k where k.locked_by = v_dead.id and k.id = any (v_dead.running)));
@@ -3565,6 +3569,10 @@ begin
       -- 25 is what add_job gives a job of which nobody has said how many attempts it has.
       if new.max_attempts = 25 and v_policy.attempts is not null then
         v_max_attempts := v_policy.attempts;
+      end if;
+      -- A job is run until it ends: that a worker died does not use up its last attempt. How often that may happen is said below.
+      if v_lost and new.attempts >= v_max_attempts then
+        v_max_attempts := new.attempts + 1;
       end if;
       if v_failure.retry_at is not null then
         v_retry_at := v_failure.retry_at;

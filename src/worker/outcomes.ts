@@ -70,17 +70,22 @@ export class Outcomes {
   /**
    * Makes every connection of the pool, which must be new, send outcomes along; and makes completing a job depend on still
    * holding it: graphile-worker itself completes by id, even a job that was given to another worker meanwhile. `events` are
-   * those of the runner that will use the pool.
+   * those of the runner that will use the pool; it fetches nothing before `mayFetch`.
    */
-  rideAlong(pool: Pool, events: WorkerEvents): void {
+  rideAlong(pool: Pool, events: WorkerEvents, mayFetch: Promise<void>): void {
+    let isWaiting = true;
+    void mayFetch.then(() => (isWaiting = false));
     let workerId = "";
     events.once("pool:create", ({ workerPool }) => (workerId = workerPool.id));
     pool.on("connect", (client) => {
       // oxlint-disable-next-line typescript/no-explicit-any -- node-postgres overloads query in a dozen ways
       const query = client.query.bind(client) as (...parameters: any[]) => any;
       // oxlint-disable-next-line typescript/no-explicit-any
-      client.query = (statement: any, ...rest: any[]) =>
-        query(isNamed(statement) ? this.#extend(statement, workerId) : statement, ...rest);
+      client.query = (statement: any, ...rest: any[]) => {
+        if (!isNamed(statement)) return query(statement, ...rest);
+        if (isWaiting && statement.name.startsWith("get_job")) return mayFetch.then(() => query(statement, ...rest));
+        return query(this.#extend(statement, workerId), ...rest);
+      };
     });
   }
 
