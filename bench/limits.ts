@@ -23,8 +23,8 @@ const SIDES = [
   },
 ] as const;
 
-/** A short run is there to notice a cliff. */
-const SHORT_TOLERANCE = 0.15;
+/** A short run is there to notice a cliff, on a machine that also does other things; it is not the measurement. */
+const SHORT_TOLERANCE = 0.3;
 
 export async function run(options: { short: boolean }): Promise<void> {
   const rounds = options.short ? 2 : 5;

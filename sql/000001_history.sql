@@ -401,6 +401,10 @@ begin
       if new.max_attempts = 25 and v_policy.attempts is not null then
         v_max_attempts := v_policy.attempts;
       end if;
+      -- A job is run until it ends: that a worker died does not use up its last attempt. How often that may happen is said below.
+      if v_lost and new.attempts >= v_max_attempts then
+        v_max_attempts := new.attempts + 1;
+      end if;
       if v_failure.retry_at is not null then
         v_retry_at := v_failure.retry_at;
       elsif v_policy.backoff is not null and not v_lost then

@@ -493,6 +493,30 @@ comment on function legwork.admit_waiting(integer) is
 revoke execute on function legwork.admit_waiting(integer), legwork.admit_lines(text[], timestamptz), legwork.admit_crossing(uuid[], text[], timestamptz)
   from public;
 
+create function legwork.note_due() returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $$
+declare
+  v_now timestamptz := clock_timestamp();
+begin
+  with due as (
+    select w.job_id from legwork.waiting_jobs w
+    where w.held = 'run_at' and w.run_at <= v_now
+    order by w.run_at limit 1000
+    for update skip locked
+  ), in_line as (
+    update legwork.waiting_jobs w set held = null from due d where w.job_id = d.job_id returning w.lane, w.gates
+  ), rung as (
+    delete from legwork.gate_alarms a where a.ring_at <= v_now returning a.gate
+  )
+  insert into legwork.wakeups (lane, gates, freed)
+  select i.lane, i.gates, null from in_line i group by i.lane, i.gates
+  union all
+  select null, null, array_agg(r.gate) from rung r having count(*) > 0;
+end $$;
+comment on function legwork.note_due() is
+  'Leaves wakeups for waiting jobs whose time has come and for rate limits that have opened, at most a thousand jobs. Its caller must hold the advisory lock legwork.admission_lock().';
+revoke execute on function legwork.note_due() from public;
+
 create function legwork.tg_wakeups__look() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
@@ -500,6 +524,8 @@ begin
   if current_setting('transaction_isolation') = 'read committed' then
     if new.at_commit = 'wait' then
       perform pg_advisory_xact_lock(legwork.admission_lock());
+      -- Where no Legwork worker looks at the clock, whoever comes by does.
+      perform legwork.note_due();
       perform legwork.admit_waiting();
     elsif pg_try_advisory_xact_lock(legwork.admission_lock()) then
       -- Whoever enqueues does not do the work of all the others.

@@ -112,6 +112,14 @@ comment on function legwork.worker_stopped(text) is
   'A worker says that it has stopped: its row goes and jobs it still holds are given back. Returns how many there were.';
 revoke execute on function legwork.worker_stopped(text) from public;
 
+create function legwork.mark_lost(flags jsonb, at_least integer) returns jsonb
+language sql immutable parallel safe
+return case when coalesce(legwork.flag_value(flags, 'lost') >= at_least::text, false) then flags
+  else coalesce(flags, '{}') - array(select f from jsonb_object_keys(flags) f where f like 'lost:%') || jsonb_build_object('lost:' || at_least, true) end;
+comment on function legwork.mark_lost(jsonb, integer) is
+  'A job''s flags with a note, lost:1, that a worker died which held it. lost:2 says that two died which were running it. Workers start such '
+  'jobs with more care, so that it is known which of them kills.';
+
 create function legwork.recover_jobs() returns table (worker text, jobs integer)
 language plpgsql volatile security definer
 -- A job whose row somebody holds must not keep this worker from telling that it lives.
@@ -130,14 +138,17 @@ begin
     elsif v_dead.suspected_at < clock_timestamp() - interval '2 seconds' then
       begin
         -- What it was running has lost an attempt: releasing the lock records it. When it is not known to have run any of its jobs,
-        -- each of them may be what killed it. The last attempt is given back, because a job is run until it ends, but not for ever:
-        -- one whose workers died three times has failed.
+        -- each of them may be what killed it. The next worker tells of those before it starts them.
+        update graphile_worker._private_jobs j set flags = legwork.mark_lost(j.flags, 1) where j.locked_by = v_dead.id;
+        -- Those it had only fetched may have started in its last moment, and count for their rate limits.
+        if exists (select from legwork.limits l where l.kind = 'rate') then
+          perform legwork.release_slots(array_agg(j.id), array_agg(null::timestamptz))
+          from graphile_worker._private_jobs j where j.locked_by = v_dead.id having count(*) > 0;
+        end if;
         update graphile_worker._private_jobs j
         set locked_at = null, locked_by = null, run_at = least(j.run_at, now()),
-          max_attempts = case
-            when j.attempts >= j.max_attempts and not (j.updated_at > j.locked_at)
-              and (select count(*) from legwork.failed_attempts f where f.job_id = j.id and f.error_name = 'WorkerLost') < 2
-            then j.max_attempts + 1 else j.max_attempts end
+          flags = case when exists (select from legwork.failed_attempts f where f.job_id = j.id and f.error_name = 'WorkerLost')
+            then legwork.mark_lost(j.flags, 2) else j.flags end
         where j.locked_by = v_dead.id and (
           j.id = any (v_dead.running)
           or not exists (select from graphile_worker._private_jobs k where k.locked_by = v_dead.id and k.id = any (v_dead.running)));

@@ -489,8 +489,6 @@ revoke execute on function legwork.reconcile() from public;
 
 create function legwork.tick() returns timestamptz
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
-declare
-  v_now timestamptz;
 begin
   if exists (select from legwork.rule_changes) then
     perform legwork.settle_rules();
@@ -500,21 +498,7 @@ begin
   if not pg_try_advisory_xact_lock(legwork.admission_lock()) then
     return clock_timestamp() + interval '50 milliseconds';
   end if;
-  v_now := clock_timestamp();
-  with due as (
-    select w.job_id from legwork.waiting_jobs w
-    where w.held = 'run_at' and w.run_at <= v_now
-    order by w.run_at limit 1000
-    for update skip locked
-  ), in_line as (
-    update legwork.waiting_jobs w set held = null from due d where w.job_id = d.job_id returning w.lane, w.gates
-  ), rung as (
-    delete from legwork.gate_alarms a where a.ring_at <= v_now returning a.gate
-  )
-  insert into legwork.wakeups (lane, gates, freed)
-  select i.lane, i.gates, null from in_line i group by i.lane, i.gates
-  union all
-  select null, null, array_agg(r.gate) from rung r having count(*) > 0;
+  perform legwork.note_due();
   perform legwork.admit_waiting(2000);
   if exists (select from legwork.wakeups) then
     return clock_timestamp() + interval '50 milliseconds';

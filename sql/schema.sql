@@ -793,7 +793,9 @@ begin
     return 0;
   end if;
   if v_rates then
-    delete from legwork.slots s where s.gate = any (v_gates) and s.free_at <= v_now;
+    delete from legwork.slots s
+    where s.ctid = any (array(
+      select x.ctid from legwork.slots x where x.gate = any (v_gates) and x.free_at <= v_now for update skip locked));
   end if;
   v_freed := v_gates;
   if v_lanes <> '{}' or exists (select from legwork.lanes l where cardinality(l.gates) > 1) then
@@ -857,43 +859,73 @@ end $function$
 -- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.apply_rules(task_ids integer[], is_settling boolean DEFAULT false)
- RETURNS void
+ RETURNS boolean
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
+  v_concerned bigint[];
+  v_ids bigint[];
   v_let_go integer;
 begin
+  -- Jobs that wait: other gates, another line, or no reason to wait any more. Jobs that are free to start: paused, or under a limit
+  -- that is new.
+  v_concerned := array(
+    select j.id
+    from graphile_worker._private_jobs j
+    join legwork.task_rules r on r.task_id = j.task_id
+    left join legwork.waiting_jobs w on w.job_id = j.id
+    where j.task_id = any (task_ids) and j.locked_at is null and j.attempts < j.max_attempts
+      and case
+        when w.job_id is not null then
+          w.gates <> array(select legwork.gate(l.id, l.key, j.payload) from legwork.limits l where l.id = any (r.limits) order by l.id)
+          or r.is_paused <> coalesce(w.held = 'paused', false)
+          or (r.limits = '{}' and not r.is_paused)
+        else r.is_paused or exists (
+          select from unnest(r.limits) as x (id)
+          where not exists (
+            select from legwork.slots s
+            where s.job_id = j.id and split_part(s.gate, ':', 1)::integer = x.id and s.free_at is null))
+      end);
+  -- Everybody who changes a job locks its row first and what is said of it in the waiting room afterwards, so that nobody deadlocks.
+  -- A job that is being fetched is waited for: it runs then and must be counted. Whoever settles comes again instead, because an
+  -- open transaction must not keep the waiting room from being looked after.
+  if is_settling then
+    v_ids := array(
+      select j.id from graphile_worker._private_jobs j
+      where j.id = any (v_concerned) and j.locked_at is null and j.attempts < j.max_attempts
+      order by j.id for update skip locked);
+  else
+    v_ids := array(
+      select j.id from graphile_worker._private_jobs j
+      where j.id = any (v_concerned) and j.locked_at is null and j.attempts < j.max_attempts
+      order by j.id for update);
+  end if;
+
   perform set_config('legwork.admitting', 'on', true);
-  -- Jobs that wait: other gates, another line, or no reason to wait any more. Jobs that are just being let go are waited for:
-  -- that takes milliseconds. Their own rows are locked before those of the waiting room, as everybody does.
   with rules as materialized (
     select r.* from legwork.task_rules r where r.task_id = any (task_ids)
   ), waiting as materialized (
-    select w.job_id, r.is_paused, w.run_at, w.held, w.gates as old_gates,
+    select w.job_id, r.is_paused, w.run_at,
       array(select legwork.gate(l.id, l.key, j.payload) from legwork.limits l where l.id = any (r.limits) order by l.id) as gates,
       case when j.flags is not null then legwork.flag_value(j.flags, 'tenant') end as tenant
     from legwork.waiting_jobs w
     join rules r on r.task_id = w.task_id
     join graphile_worker._private_jobs j on j.id = w.job_id
-    where w.task_id = any (task_ids)
-    for update of j
-  ), changed as materialized (
-    select * from waiting w
-    where w.gates <> w.old_gates or w.is_paused <> coalesce(w.held = 'paused', false) or (w.gates = '{}' and not w.is_paused)
+    where w.job_id = any (v_ids)
   ), free as (
-    delete from legwork.waiting_jobs w using changed c
+    delete from legwork.waiting_jobs w using waiting c
     where w.job_id = c.job_id and not c.is_paused and c.gates = '{}'
     returning w.job_id, w.run_at
   ), let_go as (
     update graphile_worker._private_jobs j set run_at = f.run_at
-    from free f where j.id = f.job_id and j.locked_at is null
+    from free f where j.id = f.job_id
     returning j.id
   ), kept as (
     update legwork.waiting_jobs w set gates = c.gates, lane = legwork.lane(c.gates, c.tenant),
       held = case when c.is_paused then 'paused' when c.run_at > clock_timestamp() then 'run_at' end
-    from changed c
+    from waiting c
     where w.job_id = c.job_id and (c.is_paused or c.gates <> '{}')
     returning w.lane, w.gates, w.held
   ), lines as (
@@ -907,21 +939,19 @@ begin
     perform legwork.wake_workers(v_let_go);
   end if;
 
-  -- Jobs that were free to start, or still are under a limit that is new.
   perform legwork.make_wait(
     array(
       select j.id from graphile_worker._private_jobs j
       join legwork.task_rules r on r.task_id = j.task_id
-      where j.task_id = any (task_ids) and j.locked_at is null and j.attempts < j.max_attempts and j.run_at <> 'infinity'
+      where j.id = any (v_ids) and not exists (select from legwork.waiting_jobs w where w.job_id = j.id)
         and (r.is_paused or exists (
           select from unnest(r.limits) as x (id)
           where not exists (
             select from legwork.slots s
-            where s.job_id = j.id and split_part(s.gate, ':', 1)::integer = x.id and s.free_at is null)))
-      order by j.id),
+            where s.job_id = j.id and split_part(s.gate, ':', 1)::integer = x.id and s.free_at is null)))),
     'wait');
 
-  -- Jobs that run count for a limit that is new; slots of limits that are gone count for nothing.
+  -- Jobs that run count for a limit that is new.
   insert into legwork.slots (gate, job_id, per)
   select legwork.gate(l.id, l.key, j.payload), j.id, l.per
   from graphile_worker._private_jobs j
@@ -929,13 +959,19 @@ begin
   join legwork.limits l on l.id = any (r.limits)
   where j.task_id = any (task_ids) and j.locked_at is not null
     and not exists (select from legwork.slots s where s.job_id = j.id and s.gate = legwork.gate(l.id, l.key, j.payload));
-  delete from legwork.slots s
-  where not exists (select from legwork.limits l where l.id = split_part(s.gate, ':', 1)::integer and l.max_count is not null);
-  if not is_settling then
+  if is_settling then
+    -- Slots of limits that are gone count for nothing. Not in the transaction that drops the limit: while that is open, the jobs that
+    -- have them could not end.
+    delete from legwork.slots s
+    where not exists (select from legwork.limits l where l.id = split_part(s.gate, ':', 1)::integer and l.max_count is not null);
+  else
     insert into legwork.rule_changes (task_ids) values (apply_rules.task_ids);
     -- Workers read anew what is paused.
     perform pg_notify('legwork', '{"rules":true}');
   end if;
+  return not exists (
+    select from graphile_worker._private_jobs j
+    where j.id = any (v_concerned) and j.id <> all (v_ids) and j.locked_at is null and j.attempts < j.max_attempts);
 end $function$
 -- not for everybody
 
@@ -2519,6 +2555,12 @@ CREATE OR REPLACE FUNCTION legwork.known_queues()
  STABLE
 RETURN ARRAY(SELECT 'default'::text UNION SELECT d.queue FROM legwork.task_definitions d UNION SELECT l.name FROM legwork.limits l WHERE (l.scope = 'queue'::text) UNION SELECT p.name FROM legwork.pauses p WHERE (p.scope = 'queue'::text))
 
+CREATE OR REPLACE FUNCTION legwork.lacks_slot(job_id bigint, is_paused boolean, limits integer[])
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+RETURN (is_paused OR (EXISTS (SELECT FROM unnest(lacks_slot.limits) x(id) WHERE (NOT (EXISTS (SELECT FROM legwork.slots s WHERE ((s.job_id = lacks_slot.job_id) AND ((split_part(s.gate, ':'::text, 1))::integer = x.id) AND (s.free_at IS NULL))))))))
+
 CREATE OR REPLACE FUNCTION legwork.lane(gates text[], tenant text)
  RETURNS uuid
  LANGUAGE sql
@@ -2651,6 +2693,7 @@ CREATE OR REPLACE FUNCTION legwork.make_wait(job_ids bigint[], at_commit text DE
  RETURNS integer
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 declare
   v_count integer;
@@ -2698,11 +2741,43 @@ begin
   return v_count;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.mark_lost(flags jsonb, at_least integer)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN COALESCE((legwork.flag_value(flags, 'lost'::text) >= (at_least)::text), false) THEN flags ELSE ((COALESCE(flags, '{}'::jsonb) - ARRAY(SELECT f.f FROM jsonb_object_keys(mark_lost.flags) f(f) WHERE (f.f ~~ 'lost:%'::text))) || jsonb_build_object(('lost:'::text || at_least), true)) END
+
 CREATE OR REPLACE FUNCTION legwork.nearest_name(name text, candidates text[])
  RETURNS text
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN (SELECT c.candidate FROM (unnest(nearest_name.candidates) c(candidate) CROSS JOIN LATERAL (SELECT ((2.0 * (count(*) FILTER (WHERE ((a.pair IS NOT NULL) AND (b.pair IS NOT NULL))))::numeric) / (NULLIF((count(a.pair) + count(b.pair)), 0))::numeric) AS likeness FROM ((SELECT DISTINCT substr((('^'::text || lower(nearest_name.name)) || '$'::text), i.i, 2) AS pair FROM generate_series(1, (length(nearest_name.name) + 1)) i(i)) a FULL JOIN (SELECT DISTINCT substr((('^'::text || lower(c.candidate)) || '$'::text), i.i, 2) AS pair FROM generate_series(1, (length(c.candidate) + 1)) i(i)) b USING (pair))) l) WHERE (l.likeness >= 0.4) ORDER BY l.likeness DESC, c.candidate LIMIT 1)
+
+CREATE OR REPLACE FUNCTION legwork.note_due()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+begin
+  with due as (
+    select w.job_id from legwork.waiting_jobs w
+    where w.held = 'run_at' and w.run_at <= v_now
+    order by w.run_at limit 1000
+    for update skip locked
+  ), in_line as (
+    update legwork.waiting_jobs w set held = null from due d where w.job_id = d.job_id returning w.lane, w.gates
+  ), rung as (
+    delete from legwork.gate_alarms a where a.ring_at <= v_now returning a.gate
+  )
+  insert into legwork.wakeups (lane, gates, freed)
+  select i.lane, i.gates, null from in_line i group by i.lane, i.gates
+  union all
+  select null, null, array_agg(r.gate) from rung r having count(*) > 0;
+end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.paced_start(job_key text, debounce interval, debounce_max interval, throttle interval)
  RETURNS timestamp with time zone
@@ -2791,7 +2866,6 @@ begin
     max_count = excluded.max_count, per = excluded.per, is_overridden = l.declared_max is not null
   returning l.id, l.xmax = 0 into v_id, v_is_new;
   if not v_is_new then
-    update legwork.slots s set per = put_limit.per where s.gate like v_id || ':%' and s.per is distinct from put_limit.per;
     insert into legwork.wakeups (freed, at_commit)
     select array_agg(distinct l.waits_at), 'wait' from legwork.lanes l where l.waits_at like v_id || ':%' having count(*) > 0;
   end if;
@@ -2860,6 +2934,7 @@ CREATE OR REPLACE FUNCTION legwork.readmit(job graphile_worker._private_jobs)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 declare
   v_waiting legwork.waiting_jobs;
@@ -2892,7 +2967,7 @@ begin
         or exists (select from legwork.waiting_jobs w where w.job_id = s.job_id))
       returning s.gate, s.job_id
     ), unstarted as (
-      update legwork.slots s set free_at = clock_timestamp() + s.per
+      update legwork.slots s set free_at = clock_timestamp() + legwork.window_of(s.gate, s.per)
       where s.per is not null and s.free_at is null and (
         not exists (select from graphile_worker._private_jobs j
           where j.id = s.job_id and (j.locked_at is not null or j.attempts < j.max_attempts))
@@ -2909,15 +2984,13 @@ begin
     where not exists (select from graphile_worker._private_jobs j where j.id = w.job_id and j.locked_at is null and j.attempts < j.max_attempts)
     returning 'a job in the waiting room that does not wait'::text, w.job_id, null::text;
   return query
-    with free as (
+    with free as materialized (
       select j.id from graphile_worker._private_jobs j
-      join legwork.task_rules r on r.task_id = j.task_id and r.limits <> '{}'
+      join legwork.task_rules r on r.task_id = j.task_id and (r.is_paused or r.limits <> '{}')
       where j.locked_at is null and j.attempts < j.max_attempts and j.run_at <> 'infinity'
-        and (r.is_paused or exists (
-          select from unnest(r.limits) as x (id)
-          where not exists (
-            select from legwork.slots s
-            where s.job_id = j.id and split_part(s.gate, ':', 1)::integer = x.id and s.free_at is null)))
+        and legwork.lacks_slot(j.id, r.is_paused, r.limits)
+      -- One that is just being fetched runs then.
+      for update of j skip locked
     ), sent as (
       select legwork.make_wait(array(select f.id from free f)) as jobs
     )
@@ -2940,7 +3013,14 @@ begin
       returning gates
     )
     select 'a line that was not called'::text, null::bigint, w.gates[1] from woken w;
-  -- Nothing wrong: a line whose last job was let go is kept until somebody looks at it.
+  -- Nothing wrong: slots of limits that are gone count for nothing. Not in the transaction that drops the limit: while that is
+  -- open, the jobs that have them could not end.
+  delete from legwork.slots s
+  where s.ctid = any (array(
+    select x.ctid from legwork.slots x
+    where not exists (select from legwork.limits l where l.id = split_part(x.gate, ':', 1)::integer and l.max_count is not null)
+    for update skip locked));
+  -- Nor is this: a line whose last job was let go is kept until somebody looks at it.
   if pg_try_advisory_xact_lock(legwork.admission_lock()) then
     delete from legwork.lanes l where not exists (select from legwork.waiting_jobs w where w.lane = l.lane and w.held is null);
   end if;
@@ -2991,14 +3071,17 @@ begin
     elsif v_dead.suspected_at < clock_timestamp() - interval '2 seconds' then
       begin
         -- What it was running has lost an attempt: releasing the lock records it. When it is not known to have run any of its jobs,
-        -- each of them may be what killed it. The last attempt is given back, because a job is run until it ends, but not for ever:
-        -- one whose workers died three times has failed.
+        -- each of them may be what killed it. The next worker tells of those before it starts them.
+        update graphile_worker._private_jobs j set flags = legwork.mark_lost(j.flags, 1) where j.locked_by = v_dead.id;
+        -- Those it had only fetched may have started in its last moment, and count for their rate limits.
+        if exists (select from legwork.limits l where l.kind = 'rate') then
+          perform legwork.release_slots(array_agg(j.id), array_agg(null::timestamptz))
+          from graphile_worker._private_jobs j where j.locked_by = v_dead.id having count(*) > 0;
+        end if;
         update graphile_worker._private_jobs j
         set locked_at = null, locked_by = null, run_at = least(j.run_at, now()),
-          max_attempts = case
-            when j.attempts >= j.max_attempts and not (j.updated_at > j.locked_at)
-              and (select count(*) from legwork.failed_attempts f where f.job_id = j.id and f.error_name = 'WorkerLost') < 2
-            then j.max_attempts + 1 else j.max_attempts end
+          flags = case when exists (select from legwork.failed_attempts f where f.job_id = j.id and f.error_name = 'WorkerLost')
+            then legwork.mark_lost(j.flags, 2) else j.flags end
         where j.locked_by = v_dead.id and (
           j.id = any (v_dead.running)
           or not exists (select from graphile_worker._private_jobs k where k.locked_by = v_dead.id and k.id = any (v_dead.running)));
@@ -3187,6 +3270,7 @@ CREATE OR REPLACE FUNCTION legwork.release_slots(job_ids bigint[], starts timest
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 declare
   v_freed text[];
@@ -3198,7 +3282,7 @@ begin
   select array_agg(distinct e.gate) into v_freed from ended e;
   if exists (select from legwork.limits l where l.kind = 'rate') then
     with used as (
-      update legwork.slots s set free_at = coalesce(j.started_at, clock_timestamp()) + s.per + legwork.rate_margin()
+      update legwork.slots s set free_at = coalesce(j.started_at, clock_timestamp()) + legwork.window_of(s.gate, s.per) + legwork.rate_margin()
       from unnest(job_ids, starts) as j (id, started_at)
       where s.job_id = j.id and s.per is not null and s.free_at is null
       returning s.gate
@@ -3379,17 +3463,22 @@ CREATE OR REPLACE FUNCTION legwork.settle_rules()
 AS $function$
 declare
   v_change record;
+  -- A repeatable read transaction goes on with what it saw at its beginning, and is in no snapshot until it writes.
+  v_oldest integer := coalesce((
+    select max(age(a.backend_xmin)) from pg_stat_activity a
+    where a.datname = current_database() and a.pid <> pg_backend_pid()), -1);
 begin
   -- Often at first, and once more when no transaction can be left that began before the change.
   for v_change in
-    select c.id, c.task_ids, c.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint as is_settled
-    from legwork.rule_changes c
-    where c.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint or c.changed_at > clock_timestamp() - interval '5 seconds'
+    select c.id, c.task_ids, c.is_settled
+    from (
+      select r.*, r.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint and age(r.xid::text::xid8::xid) > v_oldest as is_settled
+      from legwork.rule_changes r for update skip locked
+    ) c
+    where c.is_settled or c.changed_at > clock_timestamp() - interval '5 seconds'
     order by c.id
-    for update skip locked
   loop
-    perform legwork.apply_rules(v_change.task_ids, true);
-    if v_change.is_settled then
+    if legwork.apply_rules(v_change.task_ids, true) and v_change.is_settled then
       delete from legwork.rule_changes c where c.id = v_change.id;
     end if;
   end loop;
@@ -3495,6 +3584,7 @@ CREATE OR REPLACE FUNCTION legwork.tg_jobs__record_change()
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 declare
   v_attempt_ended boolean := old.locked_at is not null and new.locked_at is null and new.attempts >= old.attempts;
@@ -3509,6 +3599,7 @@ declare
   v_error text := new.last_error;
   v_max_attempts smallint := new.max_attempts;
   v_retry_at timestamptz := new.run_at;
+  v_run_at timestamptz;
   v_task text;
   v_queue text;
   v_redact text[];
@@ -3521,6 +3612,16 @@ begin
   if v_had_failed and not v_has_failed then
     delete from legwork.finished_jobs where id = new.id;
   end if;
+  if old.locked_at is not null and not v_attempt_ended then
+    select c.reason into v_cancellation from legwork.cancellations c where c.job_id = new.id;
+    if found then
+      -- It was cancelled while a worker had it, and is given back unfinished.
+      perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', v_cancellation, true);
+      delete from graphile_worker._private_jobs j where j.id = new.id;
+      perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
+      return null;
+    end if;
+  end if;
   if not v_attempt_ended and (v_had_failed or not v_has_failed) then
     -- Replaced, rescheduled, revived or given back: it may have to wait for something else now.
     if v_has_rules and not v_has_failed then
@@ -3530,7 +3631,7 @@ begin
   end if;
   select * into v_failure from legwork.reported_failures() f where f.id = new.id and v_attempt_ended;
 
-  if v_failure.decision = 'put_back' and not v_removed then
+  if v_failure.decision = 'put_back' and not v_removed and not exists (select from legwork.cancellations c where c.job_id = new.id) then
     -- It has not failed, and the attempt does not count: it was put off by its task, or must not run now.
     if v_has_rules and v_failure.retry_at is not null then
       perform legwork.release_slots(array[new.id], array[v_failure.started_at]);
@@ -3565,6 +3666,10 @@ begin
       -- 25 is what add_job gives a job of which nobody has said how many attempts it has.
       if new.max_attempts = 25 and v_policy.attempts is not null then
         v_max_attempts := v_policy.attempts;
+      end if;
+      -- A job is run until it ends: that a worker died does not use up its last attempt. How often that may happen is said below.
+      if v_lost and new.attempts >= v_max_attempts then
+        v_max_attempts := new.attempts + 1;
       end if;
       if v_failure.retry_at is not null then
         v_retry_at := v_failure.retry_at;
@@ -3632,7 +3737,11 @@ begin
     perform legwork.release_slots(array[new.id], array[v_failure.started_at]);
   end if;
   if v_has_failed and v_has_rules then
-    delete from legwork.waiting_jobs w where w.job_id = new.id;
+    delete from legwork.waiting_jobs w where w.job_id = new.id returning w.run_at into v_run_at;
+    -- Whoever gives it another chance may not say when.
+    if found and not v_attempt_ended and new.run_at = 'infinity' then
+      update graphile_worker._private_jobs j set run_at = v_run_at where j.id = new.id;
+    end if;
   end if;
   if v_attempt_ended then
     if v_state = 'cancelled' then
@@ -3662,6 +3771,7 @@ CREATE OR REPLACE FUNCTION legwork.tg_jobs__record_finished()
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 declare
   v_context text;
@@ -3775,9 +3885,15 @@ begin
   if current_setting('transaction_isolation') = 'read committed' then
     if new.at_commit = 'wait' then
       perform pg_advisory_xact_lock(legwork.admission_lock());
+      -- Where no Legwork worker looks at the clock, whoever comes by does.
+      perform legwork.note_due();
       perform legwork.admit_waiting();
     elsif pg_try_advisory_xact_lock(legwork.admission_lock()) then
       -- Whoever enqueues does not do the work of all the others.
+      perform legwork.admit_waiting(100);
+    elsif not exists (select from legwork.worker_processes w where w.seen_at > clock_timestamp() - legwork.worker_grace()) then
+      -- Whoever has the lock may have looked already, and no Legwork worker would come and look again.
+      perform pg_advisory_xact_lock(legwork.admission_lock());
       perform legwork.admit_waiting(100);
     end if;
   end if;
@@ -3794,8 +3910,6 @@ CREATE OR REPLACE FUNCTION legwork.tick()
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-declare
-  v_now timestamptz;
 begin
   if exists (select from legwork.rule_changes) then
     perform legwork.settle_rules();
@@ -3805,21 +3919,7 @@ begin
   if not pg_try_advisory_xact_lock(legwork.admission_lock()) then
     return clock_timestamp() + interval '50 milliseconds';
   end if;
-  v_now := clock_timestamp();
-  with due as (
-    select w.job_id from legwork.waiting_jobs w
-    where w.held = 'run_at' and w.run_at <= v_now
-    order by w.run_at limit 1000
-    for update skip locked
-  ), in_line as (
-    update legwork.waiting_jobs w set held = null from due d where w.job_id = d.job_id returning w.lane, w.gates
-  ), rung as (
-    delete from legwork.gate_alarms a where a.ring_at <= v_now returning a.gate
-  )
-  insert into legwork.wakeups (lane, gates, freed)
-  select i.lane, i.gates, null from in_line i group by i.lane, i.gates
-  union all
-  select null, null, array_agg(r.gate) from rung r having count(*) > 0;
+  perform legwork.note_due();
   perform legwork.admit_waiting(2000);
   if exists (select from legwork.wakeups) then
     return clock_timestamp() + interval '50 milliseconds';
@@ -3840,6 +3940,12 @@ CREATE OR REPLACE FUNCTION legwork.wake_workers(jobs integer)
  RETURNS void
  LANGUAGE sql
 RETURN pg_notify('jobs:insert'::text, (json_build_object('r', (random())::text, 'count', jobs))::text)
+
+CREATE OR REPLACE FUNCTION legwork.window_of(gate text, per interval)
+ RETURNS interval
+ LANGUAGE sql
+ STABLE
+RETURN COALESCE((SELECT l.per FROM legwork.limits l WHERE (l.id = (split_part(window_of.gate, ':'::text, 1))::integer)), per)
 
 CREATE OR REPLACE FUNCTION legwork.without_expiry(flags jsonb)
  RETURNS jsonb
@@ -3873,7 +3979,7 @@ begin
     -- A rate limit counts starts: the windows of jobs that have started run from now at the latest, however long they take.
     if exists (select from legwork.limits l where l.kind = 'rate') then
       with started as (
-        update legwork.slots s set free_at = clock_timestamp() + s.per
+        update legwork.slots s set free_at = clock_timestamp() + legwork.window_of(s.gate, s.per)
         where s.job_id = any (running) and s.per is not null and s.free_at is null
         returning s.gate
       )

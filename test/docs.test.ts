@@ -34,12 +34,19 @@ it("docs/configuration.md names every variable and its flag", async () => {
 });
 
 describe("the SQL of the documentation runs", () => {
-  it.each(["README.md", "docs/sql.md"])("%s", async (path) => {
+  it.each(["README.md", "docs/sql.md", "docs/limits.md"])("%s", async (path) => {
     await database.pool.query("drop table if exists users");
     await database.pool.query("create table users (id int, email text)");
     await database.pool.query(
-      `select legwork.register_tasks('[{"name": "a"}, {"name": "b"}, {"name": "notify/email"}, {"name": "notify/welcome"}, {"name": "crm/sync"}, {"name": "health/probe"}]')`,
+      `select legwork.register_tasks('[{"name": "a"}, {"name": "b"}, {"name": "notify/email", "queue": "notification"}, {"name": "notify/welcome", "queue": "mail"}, {"name": "crm/sync"}, {"name": "health/probe"}]')`,
     );
+    // The jobs that the pages name: 42 waits, 43 has failed.
+    await database.pool.query(`delete from graphile_worker._private_jobs`);
+    await database.pool.query(
+      `insert into graphile_worker._private_jobs (id, task_id, attempts) overriding system value
+       select n, t.id, 0 from graphile_worker._private_tasks t, unnest(array[42, 43]) n where t.identifier = 'a'`,
+    );
+    await database.pool.query("select graphile_worker.permanently_fail_jobs(array[43])");
     const blocks = [...(await read(path)).matchAll(/```sql\n([\s\S]+?)```/g)].map((match) => match[1] ?? "");
     expect(blocks.length).toBeGreaterThan(0);
     for (const block of blocks)

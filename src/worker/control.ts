@@ -14,6 +14,8 @@ const TURN_MS = 50;
 
 /** An attempt that runs in this process. */
 export interface Abortable {
+  /** How many workers may have died of its job: 0 for nearly every job. */
+  readonly deaths: number;
   abort(reason: Error): void;
 }
 
@@ -81,6 +83,17 @@ export class Control {
   async isPaused(task: string): Promise<boolean> {
     while (!this.#isFresh()) await this.#read();
     return this.#paused.has(task);
+  }
+
+  /**
+   * Whether a job of which workers may have died must not start beside what runs here. On its last chance it runs beside no other
+   * of its kind, so that none is blamed for what another does.
+   */
+  mustWait(deaths: number): boolean {
+    for (const other of this.running.values()) {
+      if (other.deaths > 0 && (deaths > 1 || other.deaths > 1)) return true;
+    }
+    return false;
   }
 
   cancel(jobIds: readonly string[]): void {

@@ -45,6 +45,9 @@ export class Lease {
   readonly #options: LeaseOptions;
   readonly #loops: { stop(): Promise<void> }[];
   #lastBeat = performance.now();
+  /** The end of the last silence, by the database's clock: what was fetched before may have gone to others. */
+  #doubtUntil: Date | undefined;
+  readonly #registered = Promise.withResolvers<void>();
   readonly #watch: NodeJS.Timeout;
   #soon: NodeJS.Timeout | undefined;
 
@@ -63,9 +66,18 @@ export class Lease {
     }, 250);
   }
 
-  /** Whether there was a silence, such as that of a stopped process that goes on: then jobs may have gone to others. */
-  get inDoubt(): boolean {
-    return performance.now() - this.#lastBeat >= DOUBT_AFTER_MS;
+  /** Resolves once the others know of this worker, and so would notice its death: nothing is fetched before. */
+  get registered(): Promise<void> {
+    return this.#registered.promise;
+  }
+
+  /**
+   * Whether a job that was fetched then may have gone to others: there is a silence, such as that of a stopped process that
+   * goes on, or there was one since.
+   */
+  mayHaveLost(fetchedAt: Date | null): boolean {
+    if (performance.now() - this.#lastBeat >= DOUBT_AFTER_MS) return true;
+    return this.#doubtUntil !== undefined && fetchedAt !== null && fetchedAt <= this.#doubtUntil;
   }
 
   /** Whether this worker still holds a job that it fetched. */
@@ -88,6 +100,11 @@ export class Lease {
     }, NOTE_AFTER_MS);
   }
 
+  /** Tells the others now what this worker runs. */
+  async tell(): Promise<void> {
+    await this.#beat();
+  }
+
   /** Gives one job back that this worker does not run any more, without using an attempt. False when it was not held. */
   async giveBack(jobId: string): Promise<boolean> {
     const { rows } = await this.#options.pool.query("select legwork.give_back_jobs($1, array[$2::bigint]) as jobs", [
@@ -102,6 +119,7 @@ export class Lease {
    * again when it throws because the database does not answer.
    */
   async release(): Promise<number> {
+    this.#registered.resolve();
     clearTimeout(this.#soon);
     clearInterval(this.#watch);
     await Promise.all(this.#loops.map((loop) => loop.stop()));
@@ -120,8 +138,10 @@ export class Lease {
       tasks,
       [...control.running.keys()],
     ]);
-    this.#lastBeat = before;
     const { now, cancelled, lost } = rows[0];
+    if (before - this.#lastBeat >= DOUBT_AFTER_MS || performance.now() - before >= DOUBT_AFTER_MS) this.#doubtUntil = now;
+    this.#lastBeat = before;
+    this.#registered.resolve();
     clock.observe(now, before, performance.now());
     control.cancel(cancelled);
     control.abandon(lost);

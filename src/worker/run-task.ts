@@ -35,6 +35,9 @@ const DEFAULT_GRACE_MS = 5_000;
 /** A job that had expired is put back for so long (ms); until then `legwork.tick()` has ended it. */
 const EXPIRED_PUT_BACK_MS = 5_000;
 
+/** A job that must not start beside what runs here is put back for so long (ms), and up to as long again. */
+const WAIT_PUT_BACK_MS = 1_000;
+
 /** The longest that a timer of Node can wait (ms). */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
@@ -47,25 +50,38 @@ class PutBack extends Error {
 export function toPlainTask(task: LoadedTask, environment: RunEnvironment): PlainTask {
   const { clock, outcomes, control } = environment;
   const timeout = parseDuration(task.definition?.timeout);
+  const putBack = (job: Job, reason: string, wait?: number): PutBack => {
+    const now = clock.now();
+    const retryAt = wait === undefined ? undefined : now + wait;
+    outcomes.failed(job.id, now, now, new PutBack(reason), { decision: "put_back", retryAt });
+    return new PutBack(`Job put back: it is ${reason}.`);
+  };
   return async (payload, helpers) => {
     const { job } = helpers;
     const reason = control.isFree(task.name) && !hasExpired(job, clock) ? undefined : await whyNotNow(task, job, environment);
-    if (reason !== undefined) {
-      const now = clock.now();
-      const retryAt = reason === "expired" ? now + EXPIRED_PUT_BACK_MS : undefined;
-      outcomes.failed(job.id, now, now, new PutBack(reason), { decision: "put_back", retryAt });
-      throw new PutBack(`Job put back: it is ${reason}.`);
+    if (reason !== undefined) throw putBack(job, reason, reason === "expired" ? EXPIRED_PUT_BACK_MS : undefined);
+    // Lost while this process was asleep, come back, and its old attempt has not ended.
+    if (control.running.has(job.id)) throw putBack(job, "still running here", WAIT_PUT_BACK_MS);
+    const deaths = job.flags === null ? 0 : Number(flagValue(job, "lost") ?? 0);
+    if (deaths > 0 && control.mustWait(deaths)) {
+      throw putBack(job, "to run beside no other whose workers died", WAIT_PUT_BACK_MS * (1 + Math.random()));
     }
-    const run = new Run(task, helpers, environment);
-    const startedAt = clock.now();
+    const run = new Run(task, helpers, environment, deaths);
     control.running.set(job.id, run);
-    environment.lease?.noteStart(job.id);
+    try {
+      if (environment.lease?.mayHaveLost(job.locked_at) && !(await environment.lease.holds(job.id))) {
+        throw new LeaseLost("This worker was taken for dead and the job was given to another.");
+      }
+      if (deaths > 0) await environment.lease?.tell();
+      else environment.lease?.noteStart(job.id);
+    } catch (error) {
+      control.running.delete(job.id);
+      throw putBack(job, `not known to be still this worker's (${toError(error).message})`);
+    }
+    const startedAt = clock.now();
     if (environment.log.isLevelEnabled("debug"))
       run.workerLog.debug({ event: "job_started", attempt: job.attempts }, "Job started.");
     try {
-      if (environment.lease?.inDoubt && !(await environment.lease.holds(job.id))) {
-        throw new LeaseLost("This worker was taken for dead and the job was given to another.");
-      }
       const returned = await (timeout === undefined ? run.call(payload) : run.callInTime(payload, timeout));
       // A graphile-worker batch job answers with a promise per entry; graphile-worker itself takes those apart.
       const result = Array.isArray(payload) && Array.isArray(returned) ? undefined : resultToJson(returned, run.redaction);
@@ -140,7 +156,10 @@ class Run implements TaskContext, Abortable {
   private aborting: AbortController | undefined = undefined;
   private abortReason: Error | undefined = undefined;
 
-  constructor(task: LoadedTask, helpers: JobHelpers, environment: RunEnvironment) {
+  readonly deaths: number;
+
+  constructor(task: LoadedTask, helpers: JobHelpers, environment: RunEnvironment, deaths: number) {
+    this.deaths = deaths;
     this.task = task;
     this.helpers = helpers;
     this.environment = environment;

@@ -154,7 +154,8 @@ async function startGeneration(options: GenerationOptions): Promise<Generation> 
   // Listening, cron, fetching and completing; a handful are ever open, but graphile-worker warns below the concurrency.
   const pool = createPool(options.databaseUrl, { log, max: Math.max(10, concurrency), name: "legwork worker" });
   const events = new EventEmitter() as WorkerEvents;
-  environment.outcomes.rideAlong(pool, events);
+  const registered = Promise.withResolvers<void>();
+  environment.outcomes.rideAlong(pool, events, registered.promise);
   const workerId = new Promise<string>((resolve) => events.once("pool:create", ({ workerPool }) => resolve(workerPool.id)));
   const listening = new Promise<void>((resolve) => events.once("pool:listen:success", () => resolve()));
   let runner: Runner;
@@ -192,6 +193,8 @@ async function startGeneration(options: GenerationOptions): Promise<Generation> 
     control: environment.control,
   });
   environment.lease = lease;
+  // One that was killed with jobs and without its row would not be missed.
+  void lease.registered.then(registered.resolve);
   const ended = endOf(runner, events, options.shutdownTimeout);
   await Promise.race([listening, ended, options.untilStopped]);
 

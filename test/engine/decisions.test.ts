@@ -124,7 +124,8 @@ describe("a task", () => {
     const job = await reaches(id, "failed");
     expect(job).toMatchObject({ error: "The task took longer than 100 ms.", result: null });
     const took = job.finished_at!.getTime() - job.started_at!.getTime();
-    expect(took).toBeGreaterThanOrEqual(295);
+    // Both times are the worker's idea of the database's clock, which a beat may set right in between.
+    expect(took).toBeGreaterThan(250);
     expect(took).toBeLessThan(700);
     await late;
     listener.release(true);

@@ -11,7 +11,7 @@ beforeEach(async () => {
   await database.pool.query(
     "truncate legwork.failed_attempts, legwork.finished_jobs, legwork.limits, legwork.pauses, legwork.waiting_jobs, legwork.slots, legwork.lanes, legwork.wakeups, legwork.gate_alarms, legwork.rule_changes, legwork.cancellations, legwork.worker_processes, legwork.retry_policies",
   );
-  await database.pool.query("select legwork.register_tasks('[{\"name\": \"t\"}, {\"name\": \"u\"}]')");
+  await database.pool.query('select legwork.register_tasks(\'[{"name": "t"}, {"name": "u"}]\')');
 });
 
 async function enqueue(key: string | null = null, task = "t"): Promise<string> {
@@ -108,7 +108,9 @@ it("an open transaction that has changed a rate limit's window keeps no job from
 });
 
 it("an open transaction that has dropped a rate limit keeps no other job from starting", async () => {
-  await database.pool.query("select legwork.limit_rate(1, '1 millisecond', task => 't'), legwork.limit_concurrency(1, task => 'u')");
+  await database.pool.query(
+    "select legwork.limit_rate(1, '1 millisecond', task => 't'), legwork.limit_concurrency(1, task => 'u')",
+  );
   await enqueue();
   const [job] = await worker.fetch(database.pool);
   await worker.complete(database.pool, [job!.id]);
@@ -170,6 +172,8 @@ it("a cancelled job that is given back unfinished does not start again", async (
 it("what a dead worker may have started counts for its rate", async () => {
   await database.pool.query("select legwork.limit_rate(1, '1 hour', task => 't')");
   await enqueue();
+  await enqueue();
+  await database.pool.query("select graphile_worker.add_job('u')");
   await database.pool.query("select legwork.worker_beat('w', 'host', 1, 1, '{t}', '{}')");
   const fetched = await worker.fetch(database.pool, 2);
   const told = fetched.find((job) => job.task === "u")!;

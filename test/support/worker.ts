@@ -39,12 +39,19 @@ export async function workerOver(
   return worker;
 }
 
-/** A worker in a process of its own, through the command line, once it has said that it lives; killed when the test has finished. */
-export async function workerProcess(database: TestDatabase, tasks: string): Promise<ChildProcess> {
+/**
+ * A worker in a process of its own, through the command line, once it has said that it lives; killed when the test has finished.
+ * What `environment` sets comes on top of this process's.
+ */
+export async function workerProcess(
+  database: TestDatabase,
+  tasks: string,
+  environment: Record<string, string> = {},
+): Promise<ChildProcess> {
   const script = fileURLToPath(new URL("../../bin/legwork.js", import.meta.url));
   const child = spawn(process.execPath, [script, "worker", "--tasks", tasks, "--crontab", "/dev/null"], {
-    env: { ...process.env, DATABASE_URL: database.url },
-    stdio: "ignore",
+    env: { ...process.env, DATABASE_URL: database.url, ...environment },
+    stdio: process.env.LEGWORK_TEST_LOG === undefined ? "ignore" : "inherit",
   });
   onTestFinished(() => void child.kill("SIGKILL"));
   await until("the worker is there", async () => {
