@@ -2999,13 +2999,14 @@ begin
     with lost as (
       select w.lane, min(w.gates) as gates from legwork.waiting_jobs w
       where w.held is null and w.gates <> '{}' and not exists (select from legwork.lanes l where l.lane = w.lane)
-        and not exists (select from legwork.wakeups u where u.lane = w.lane)
+        -- As long as there are wakeups nothing has been forgotten: they may be what calls it.
+        and not exists (select from legwork.wakeups)
       group by w.lane
     ), ready as (
       select l.lane, l.gates from legwork.lanes l
       where exists (select from legwork.waiting_jobs w where w.lane = l.lane and w.held is null)
         and not exists (select from legwork.rooms(l.gates, clock_timestamp()) r where r.room <= 0)
-        and not exists (select from legwork.wakeups u where u.lane = l.lane or l.waits_at = any (u.freed))
+        and not exists (select from legwork.wakeups)
     ), woken as (
       insert into legwork.wakeups (lane, gates, at_commit)
       select x.lane, x.gates, case when row_number() over () = 1 then 'try' end
@@ -3462,29 +3463,31 @@ CREATE OR REPLACE FUNCTION legwork.settle_rules()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_change record;
+  v_settled bigint[];
+  v_tasks integer[];
   -- A repeatable read transaction goes on with what it saw at its beginning, and is in no snapshot until it writes.
   v_oldest integer := coalesce((
     select max(age(a.backend_xmin)) from pg_stat_activity a
     where a.datname = current_database() and a.pid <> pg_backend_pid()), -1);
 begin
   -- Often at first, and once more when no transaction can be left that began before the change.
-  for v_change in
-    select c.id, c.task_ids, c.is_settled
+  with changes as materialized (
+    select c.*
     from (
       select r.*, r.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint and age(r.xid::text::xid8::xid) > v_oldest as is_settled
       from legwork.rule_changes r for update skip locked
     ) c
     where c.is_settled or c.changed_at > clock_timestamp() - interval '5 seconds'
-    order by c.id
-  loop
-    if legwork.apply_rules(v_change.task_ids, true) and v_change.is_settled then
-      delete from legwork.rule_changes c where c.id = v_change.id;
-    end if;
-  end loop;
-  if found then
-    perform legwork.reconcile();
+  )
+  select array(select c.id from changes c where c.is_settled), array(select distinct t from changes c, unnest(c.task_ids) t)
+  into v_settled, v_tasks;
+  if v_tasks = '{}' and v_settled = '{}' then
+    return;
   end if;
+  if legwork.apply_rules(v_tasks, true) then
+    delete from legwork.rule_changes c where c.id = any (v_settled);
+  end if;
+  perform legwork.reconcile();
 end $function$
 -- not for everybody
 

@@ -35,9 +35,10 @@ it("exits with 0 when nothing is critical, and prints everything it looked at wi
 
 it("a user who may see nothing is told what to ask for", async () => {
   const { rows } = await database.pool.query("select 'legwork_cli_' || substr(md5(current_database()), 1, 8) as name");
-  await database.pool.query(`create role ${rows[0].name} login`);
+  await database.pool.query(`create role ${rows[0].name} login password 'reader'`);
   const url = new URL(database.url);
   url.username = rows[0].name;
+  url.password = "reader";
   const result = await legwork(["doctor"], { DATABASE_URL: url.href });
   await database.pool.query(`drop role ${rows[0].name}`);
   expect(result).toMatchObject({

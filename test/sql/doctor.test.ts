@@ -367,10 +367,11 @@ describe("a user without rights", () => {
 
   it("is told what to ask for, and needs nothing but the function", async () => {
     const { rows: [{ name }] } = await database.pool.query("select 'legwork_reader_' || substr(md5(current_database()), 1, 8) as name");
-    await run(`create role ${name} login`);
+    await run(`create role ${name} login password 'reader'`);
     undo(`drop owned by ${name}`, `drop role ${name}`);
     const url = new URL(database.url);
     url.username = name;
+    url.password = "reader";
     const pool = createPool(url.href, { log: testLog });
     onTestFinished(() => pool.end());
     const denied = await diagnose(pool);
