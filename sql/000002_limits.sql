@@ -184,7 +184,9 @@ return exists (select from legwork.limits) or exists (select from legwork.pauses
 comment on function legwork.has_rules() is 'Whether anything at all is limited or paused. Where nothing is, nothing of this costs anything.';
 
 create function legwork.make_wait(job_ids bigint[], at_commit text default 'try') returns integer
-language plpgsql volatile set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $$
+language plpgsql volatile set search_path = pg_catalog, pg_temp
+-- One plan for one job and for many, which takes each by its id, whatever its caller prefers.
+set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_nestloop = on as $$
 declare
   v_count integer;
 begin

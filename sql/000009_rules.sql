@@ -7,12 +7,14 @@ create table legwork.rule_changes (
   id bigint generated always as identity primary key,
   task_ids integer[] not null,
   xid bigint not null default pg_current_xact_id()::text::bigint,
+  since bigint,
   changed_at timestamptz not null default clock_timestamp()
 );
 comment on table legwork.rule_changes is 'Rules that were changed lately: older transactions may still enqueue, or end a job, without knowing of them.';
 comment on column legwork.rule_changes.id is 'In the order they were made.';
 comment on column legwork.rule_changes.task_ids is 'The tasks concerned.';
 comment on column legwork.rule_changes.xid is 'The transaction that made the change.';
+comment on column legwork.rule_changes.since is 'The oldest transaction that was open then: only it and later ones may have written jobs without knowing the rule. Null: any may.';
 comment on column legwork.rule_changes.changed_at is 'When.';
 alter table legwork.rule_changes enable row level security;
 
@@ -70,46 +72,65 @@ return array(
   where tasks_in.scope = 'all' or (tasks_in.scope = 'queue' and r.queue = tasks_in.name) or (tasks_in.scope = 'task' and r.task = tasks_in.name));
 comment on function legwork.tasks_in(text, text) is 'graphile-worker''s ids of the tasks that a rule of this scope concerns.';
 
-create function legwork.lacks_slot(job_id bigint, is_paused boolean, limits integer[]) returns boolean
-language sql stable
-return is_paused or exists (
-  select from unnest(limits) as x (id)
-  where not exists (
-    select from legwork.slots s
-    where s.job_id = lacks_slot.job_id and split_part(s.gate, ':', 1)::integer = x.id and s.free_at is null));
-comment on function legwork.lacks_slot(bigint, boolean, integer[]) is
-  'Whether a job that does not wait may not start by the rules of its task: it is paused, or has no slot of one of its limits.';
+create function legwork.rules_lock() returns bigint
+language sql immutable parallel safe
+return legwork.admission_lock() + 1;
+comment on function legwork.rules_lock() is 'The key of the advisory lock under which rules are applied: one transaction at a time.';
 
-create function legwork.apply_rules(task_ids integer[], is_settling boolean default false) returns boolean
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+create function legwork.jobs_against_rules(task_ids integer[], since bigint, by bigint[]) returns bigint[]
+language plpgsql volatile set search_path = pg_catalog, pg_temp set plan_cache_mode = force_custom_plan as $$
+begin
+  return array(
+    with rules as materialized (
+      select r.task_id, r.is_paused, r.limits from legwork.task_rules r where r.task_id = any (task_ids)
+    )
+    select j.id
+    from graphile_worker._private_jobs j
+    join rules r on r.task_id = j.task_id
+    left join legwork.waiting_jobs w on w.job_id = j.id
+    where j.locked_at is null and j.attempts < j.max_attempts
+      -- A frozen row may look younger than it is, which costs a look and nothing more.
+      and (since is null or age(j.xmin) <= age(since::text::xid8::xid) and j.xmin <> all (by::text[]::xid8[]::xid[]))
+      and case
+        when w.job_id is not null then
+          r.is_paused <> coalesce(w.held = 'paused', false)
+          or (r.limits = '{}' and (not r.is_paused or w.gates <> '{}'))
+          or (r.limits <> '{}'
+            and w.gates <> array(select legwork.gate(l.id, l.key, j.payload) from legwork.limits l where l.id = any (r.limits) order by l.id))
+        else r.is_paused or cardinality(r.limits) > (
+          select count(*) from legwork.slots s
+          where s.job_id = j.id and s.free_at is null and split_part(s.gate, ':', 1)::integer = any (r.limits))
+      end);
+end $$;
+comment on function legwork.jobs_against_rules(integer[], bigint, bigint[]) is
+  'Jobs of these tasks that have not started and to which the rules do something else than has been done: those that wait, for other gates, in another line or with no '
+  'reason to wait any more; those that are free to start, for being paused or under a new limit. With since, only among rows that transaction or a later one wrote, except those in by.';
+revoke execute on function legwork.jobs_against_rules(integer[], bigint, bigint[]) from public;
+
+create function legwork.apply_rules(task_ids integer[], since bigint default null, by bigint[] default '{}') returns boolean
+language plpgsql volatile security definer
+-- One job or a million: a plan for both would be wrong for one of them, and what the statistics do not know yet must not become a
+-- join of each with each.
+set search_path = pg_catalog, pg_temp set plan_cache_mode = force_custom_plan set enable_nestloop = off as $$
 declare
+  v_is_settling boolean := by <> '{}';
+  v_since bigint;
   v_concerned bigint[];
   v_ids bigint[];
   v_let_go integer;
 begin
-  -- Jobs that wait: other gates, another line, or no reason to wait any more. Jobs that are free to start: paused, or under a limit
-  -- that is new.
-  v_concerned := array(
-    select j.id
-    from graphile_worker._private_jobs j
-    join legwork.task_rules r on r.task_id = j.task_id
-    left join legwork.waiting_jobs w on w.job_id = j.id
-    where j.task_id = any (task_ids) and j.locked_at is null and j.attempts < j.max_attempts
-      and case
-        when w.job_id is not null then
-          w.gates <> array(select legwork.gate(l.id, l.key, j.payload) from legwork.limits l where l.id = any (r.limits) order by l.id)
-          or r.is_paused <> coalesce(w.held = 'paused', false)
-          or (r.limits = '{}' and not r.is_paused)
-        else r.is_paused or exists (
-          select from unnest(r.limits) as x (id)
-          where not exists (
-            select from legwork.slots s
-            where s.job_id = j.id and split_part(s.gate, ':', 1)::integer = x.id and s.free_at is null))
-      end);
+  if not v_is_settling then
+    -- Two that change rules at once would each find nothing to do for a job that both rules together concern.
+    perform pg_advisory_xact_lock(legwork.rules_lock());
+    -- Asked before the jobs are looked at: rows of a transaction that is not over yet are not seen. One that reads on in an old
+    -- snapshot may also miss another's rule.
+    v_since := case when current_setting('transaction_isolation') = 'read committed' then pg_snapshot_xmin(pg_current_snapshot())::text::bigint end;
+  end if;
+  v_concerned := legwork.jobs_against_rules(task_ids, since, by);
   -- Everybody who changes a job locks its row first and what is said of it in the waiting room afterwards, so that nobody deadlocks.
   -- A job that is being fetched is waited for: it runs then and must be counted. Whoever settles comes again instead, because an
   -- open transaction must not keep the waiting room from being looked after.
-  if is_settling then
+  if v_is_settling then
     v_ids := array(
       select j.id from graphile_worker._private_jobs j
       where j.id = any (v_concerned) and j.locked_at is null and j.attempts < j.max_attempts
@@ -121,80 +142,88 @@ begin
       order by j.id for update);
   end if;
 
-  perform set_config('legwork.admitting', 'on', true);
-  with rules as materialized (
-    select r.* from legwork.task_rules r where r.task_id = any (task_ids)
-  ), waiting as materialized (
-    select w.job_id, r.is_paused, w.run_at,
-      array(select legwork.gate(l.id, l.key, j.payload) from legwork.limits l where l.id = any (r.limits) order by l.id) as gates,
-      case when j.flags is not null then legwork.flag_value(j.flags, 'tenant') end as tenant
-    from legwork.waiting_jobs w
-    join rules r on r.task_id = w.task_id
-    join graphile_worker._private_jobs j on j.id = w.job_id
-    where w.job_id = any (v_ids)
-  ), free as (
-    delete from legwork.waiting_jobs w using waiting c
-    where w.job_id = c.job_id and not c.is_paused and c.gates = '{}'
-    returning w.job_id, w.run_at
-  ), let_go as (
-    update graphile_worker._private_jobs j set run_at = f.run_at
-    from free f where j.id = f.job_id
-    returning j.id
-  ), kept as (
-    update legwork.waiting_jobs w set gates = c.gates, lane = legwork.lane(c.gates, c.tenant),
-      held = case when c.is_paused then 'paused' when c.run_at > clock_timestamp() then 'run_at' end
-    from waiting c
-    where w.job_id = c.job_id and (c.is_paused or c.gates <> '{}')
-    returning w.lane, w.gates, w.held
-  ), lines as (
-    insert into legwork.wakeups (lane, gates, at_commit)
-    select k.lane, k.gates, case when row_number() over () = 1 then 'wait' end
-    from kept k where k.held is null group by k.lane, k.gates
-  )
-  select count(*) into v_let_go from let_go;
-  perform set_config('legwork.admitting', '', true);
-  if v_let_go > 0 then
-    perform legwork.wake_workers(v_let_go);
+  if v_ids <> '{}' then
+    perform set_config('legwork.admitting', 'on', true);
+    with rules as materialized (
+      select r.* from legwork.task_rules r where r.task_id = any (task_ids)
+    ), waiting as materialized (
+      select w.job_id, r.is_paused, w.run_at,
+        array(select legwork.gate(l.id, l.key, j.payload) from legwork.limits l where l.id = any (r.limits) order by l.id) as gates,
+        case when j.flags is not null then legwork.flag_value(j.flags, 'tenant') end as tenant
+      from legwork.waiting_jobs w
+      join rules r on r.task_id = w.task_id
+      join graphile_worker._private_jobs j on j.id = w.job_id
+      where w.job_id = any (v_ids)
+    ), free as (
+      delete from legwork.waiting_jobs w using waiting c
+      where w.job_id = c.job_id and not c.is_paused and c.gates = '{}'
+      returning w.job_id, w.run_at
+    ), let_go as (
+      update graphile_worker._private_jobs j set run_at = f.run_at
+      from free f where j.id = f.job_id
+      returning j.id
+    ), kept as (
+      update legwork.waiting_jobs w set gates = c.gates, lane = legwork.lane(c.gates, c.tenant),
+        held = case when c.is_paused then 'paused' when c.run_at > clock_timestamp() then 'run_at' end
+      from waiting c
+      where w.job_id = c.job_id and (c.is_paused or c.gates <> '{}')
+      returning w.lane, w.gates, w.held
+    ), lines as (
+      insert into legwork.wakeups (lane, gates, at_commit)
+      select k.lane, k.gates, case when row_number() over () = 1 then 'wait' end
+      from kept k where k.held is null group by k.lane, k.gates
+    )
+    select count(*) into v_let_go from let_go;
+    perform set_config('legwork.admitting', '', true);
+    if v_let_go > 0 then
+      perform legwork.wake_workers(v_let_go);
+    end if;
+
+    perform legwork.make_wait(
+      array(
+        with rules as materialized (
+          select r.task_id, r.is_paused, r.limits from legwork.task_rules r
+          where r.task_id = any (task_ids) and (r.is_paused or r.limits <> '{}')
+        )
+        select j.id from graphile_worker._private_jobs j
+        join rules r on r.task_id = j.task_id
+        where j.id = any (v_ids) and not exists (select from legwork.waiting_jobs w where w.job_id = j.id)
+          and (r.is_paused or cardinality(r.limits) > (
+            select count(*) from legwork.slots s
+            where s.job_id = j.id and s.free_at is null and split_part(s.gate, ':', 1)::integer = any (r.limits)))),
+      'wait');
   end if;
 
-  perform legwork.make_wait(
-    array(
-      select j.id from graphile_worker._private_jobs j
-      join legwork.task_rules r on r.task_id = j.task_id
-      where j.id = any (v_ids) and not exists (select from legwork.waiting_jobs w where w.job_id = j.id)
-        and (r.is_paused or exists (
-          select from unnest(r.limits) as x (id)
-          where not exists (
-            select from legwork.slots s
-            where s.job_id = j.id and split_part(s.gate, ':', 1)::integer = x.id and s.free_at is null)))),
-    'wait');
-
   -- Jobs that run count for a limit that is new.
+  with rules as materialized (
+    select r.task_id, r.limits from legwork.task_rules r where r.task_id = any (task_ids) and r.limits <> '{}'
+  )
   insert into legwork.slots (gate, job_id, per)
   select legwork.gate(l.id, l.key, j.payload), j.id, l.per
   from graphile_worker._private_jobs j
-  join legwork.task_rules r on r.task_id = j.task_id
+  join rules r on r.task_id = j.task_id
   join legwork.limits l on l.id = any (r.limits)
-  where j.task_id = any (task_ids) and j.locked_at is not null
+  where j.locked_at is not null
     and not exists (select from legwork.slots s where s.job_id = j.id and s.gate = legwork.gate(l.id, l.key, j.payload));
-  if is_settling then
+  if v_is_settling then
     -- Slots of limits that are gone count for nothing. Not in the transaction that drops the limit: while that is open, the jobs that
     -- have them could not end.
     delete from legwork.slots s
     where not exists (select from legwork.limits l where l.id = split_part(s.gate, ':', 1)::integer and l.max_count is not null);
   else
-    insert into legwork.rule_changes (task_ids) values (apply_rules.task_ids);
+    insert into legwork.rule_changes (task_ids, since) values (apply_rules.task_ids, v_since);
     -- Workers read anew what is paused.
     perform pg_notify('legwork', '{"rules":true}');
   end if;
-  return not exists (
-    select from graphile_worker._private_jobs j
-    where j.id = any (v_concerned) and j.id <> all (v_ids) and j.locked_at is null and j.attempts < j.max_attempts);
+  return cardinality(v_ids) = cardinality(v_concerned) or not exists (
+    select from (select unnest(v_concerned) except select unnest(v_ids)) as passed (id)
+    join graphile_worker._private_jobs j on j.id = passed.id
+    where j.locked_at is null and j.attempts < j.max_attempts);
 end $$;
-comment on function legwork.apply_rules(integer[], boolean) is
-  'Makes the rules of these tasks hold for the jobs that are there already. When it only settles, jobs whose rows others hold are passed over. '
-  'Returns whether none was.';
-revoke execute on function legwork.apply_rules(integer[], boolean) from public;
+comment on function legwork.apply_rules(integer[], bigint, bigint[]) is
+  'Makes the rules of these tasks hold for the jobs that are there already. With by, the transactions that changed rules, it only settles: it looks at what was written since, '
+  'and passes over jobs whose rows others hold. Returns whether none was.';
+revoke execute on function legwork.apply_rules(integer[], bigint, bigint[]) from public;
 
 create function legwork.put_limit(scope text, name text, kind text, key text, max_count integer, per interval) returns integer
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -385,6 +414,8 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 declare
   v_settled bigint[];
   v_tasks integer[];
+  v_since bigint;
+  v_by bigint[];
   -- A repeatable read transaction goes on with what it saw at its beginning, and is in no snapshot until it writes.
   v_oldest integer := coalesce((
     select max(age(a.backend_xmin)) from pg_stat_activity a
@@ -399,15 +430,16 @@ begin
     ) c
     where c.is_settled or c.changed_at > clock_timestamp() - interval '5 seconds'
   )
-  select array(select c.id from changes c where c.is_settled), array(select distinct t from changes c, unnest(c.task_ids) t)
-  into v_settled, v_tasks;
-  if v_tasks = '{}' and v_settled = '{}' then
+  select array(select c.id from changes c where c.is_settled), array(select distinct t from changes c, unnest(c.task_ids) t),
+    (select case when bool_and(c.since is not null) then min(c.since) end from changes c), array(select distinct c.xid from changes c)
+  into v_settled, v_tasks, v_since, v_by;
+  if v_by = '{}' then
     return;
   end if;
-  if legwork.apply_rules(v_tasks, true) then
+  if legwork.apply_rules(v_tasks, v_since, v_by) and v_settled <> '{}' then
     delete from legwork.rule_changes c where c.id = any (v_settled);
+    perform legwork.reconcile();
   end if;
-  perform legwork.reconcile();
 end $$;
 comment on function legwork.settle_rules() is 'Finds the jobs that were enqueued by transactions which did not see a rule yet.';
 revoke execute on function legwork.settle_rules() from public;
@@ -443,11 +475,15 @@ begin
     where not exists (select from graphile_worker._private_jobs j where j.id = w.job_id and j.locked_at is null and j.attempts < j.max_attempts)
     returning 'a job in the waiting room that does not wait'::text, w.job_id, null::text;
   return query
-    with free as materialized (
+    with rules as materialized (
+      select r.task_id, r.is_paused, r.limits from legwork.task_rules r where r.is_paused or r.limits <> '{}'
+    ), free as materialized (
       select j.id from graphile_worker._private_jobs j
-      join legwork.task_rules r on r.task_id = j.task_id and (r.is_paused or r.limits <> '{}')
+      join rules r on r.task_id = j.task_id
       where j.locked_at is null and j.attempts < j.max_attempts and j.run_at <> 'infinity'
-        and legwork.lacks_slot(j.id, r.is_paused, r.limits)
+        and (r.is_paused or cardinality(r.limits) > (
+          select count(*) from legwork.slots s
+          where s.job_id = j.id and s.free_at is null and split_part(s.gate, ':', 1)::integer = any (r.limits)))
       -- One that is just being fetched runs then.
       for update of j skip locked
     ), sent as (

@@ -184,6 +184,7 @@ create table legwork.rule_changes (
   id bigint not null,
   task_ids integer[] not null,
   xid bigint default ((pg_current_xact_id())::text)::bigint not null,
+  since bigint,
   changed_at timestamp with time zone default clock_timestamp() not null,
   PRIMARY KEY (id)
 );
@@ -858,40 +859,33 @@ begin
 end $function$
 -- not for everybody
 
-CREATE OR REPLACE FUNCTION legwork.apply_rules(task_ids integer[], is_settling boolean DEFAULT false)
+CREATE OR REPLACE FUNCTION legwork.apply_rules(task_ids integer[], since bigint DEFAULT NULL::bigint, by bigint[] DEFAULT '{}'::bigint[])
  RETURNS boolean
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+ SET enable_nestloop TO 'off'
 AS $function$
 declare
+  v_is_settling boolean := by <> '{}';
+  v_since bigint;
   v_concerned bigint[];
   v_ids bigint[];
   v_let_go integer;
 begin
-  -- Jobs that wait: other gates, another line, or no reason to wait any more. Jobs that are free to start: paused, or under a limit
-  -- that is new.
-  v_concerned := array(
-    select j.id
-    from graphile_worker._private_jobs j
-    join legwork.task_rules r on r.task_id = j.task_id
-    left join legwork.waiting_jobs w on w.job_id = j.id
-    where j.task_id = any (task_ids) and j.locked_at is null and j.attempts < j.max_attempts
-      and case
-        when w.job_id is not null then
-          w.gates <> array(select legwork.gate(l.id, l.key, j.payload) from legwork.limits l where l.id = any (r.limits) order by l.id)
-          or r.is_paused <> coalesce(w.held = 'paused', false)
-          or (r.limits = '{}' and not r.is_paused)
-        else r.is_paused or exists (
-          select from unnest(r.limits) as x (id)
-          where not exists (
-            select from legwork.slots s
-            where s.job_id = j.id and split_part(s.gate, ':', 1)::integer = x.id and s.free_at is null))
-      end);
+  if not v_is_settling then
+    -- Two that change rules at once would each find nothing to do for a job that both rules together concern.
+    perform pg_advisory_xact_lock(legwork.rules_lock());
+    -- Asked before the jobs are looked at: rows of a transaction that is not over yet are not seen. One that reads on in an old
+    -- snapshot may also miss another's rule.
+    v_since := case when current_setting('transaction_isolation') = 'read committed' then pg_snapshot_xmin(pg_current_snapshot())::text::bigint end;
+  end if;
+  v_concerned := legwork.jobs_against_rules(task_ids, since, by);
   -- Everybody who changes a job locks its row first and what is said of it in the waiting room afterwards, so that nobody deadlocks.
   -- A job that is being fetched is waited for: it runs then and must be counted. Whoever settles comes again instead, because an
   -- open transaction must not keep the waiting room from being looked after.
-  if is_settling then
+  if v_is_settling then
     v_ids := array(
       select j.id from graphile_worker._private_jobs j
       where j.id = any (v_concerned) and j.locked_at is null and j.attempts < j.max_attempts
@@ -903,75 +897,83 @@ begin
       order by j.id for update);
   end if;
 
-  perform set_config('legwork.admitting', 'on', true);
-  with rules as materialized (
-    select r.* from legwork.task_rules r where r.task_id = any (task_ids)
-  ), waiting as materialized (
-    select w.job_id, r.is_paused, w.run_at,
-      array(select legwork.gate(l.id, l.key, j.payload) from legwork.limits l where l.id = any (r.limits) order by l.id) as gates,
-      case when j.flags is not null then legwork.flag_value(j.flags, 'tenant') end as tenant
-    from legwork.waiting_jobs w
-    join rules r on r.task_id = w.task_id
-    join graphile_worker._private_jobs j on j.id = w.job_id
-    where w.job_id = any (v_ids)
-  ), free as (
-    delete from legwork.waiting_jobs w using waiting c
-    where w.job_id = c.job_id and not c.is_paused and c.gates = '{}'
-    returning w.job_id, w.run_at
-  ), let_go as (
-    update graphile_worker._private_jobs j set run_at = f.run_at
-    from free f where j.id = f.job_id
-    returning j.id
-  ), kept as (
-    update legwork.waiting_jobs w set gates = c.gates, lane = legwork.lane(c.gates, c.tenant),
-      held = case when c.is_paused then 'paused' when c.run_at > clock_timestamp() then 'run_at' end
-    from waiting c
-    where w.job_id = c.job_id and (c.is_paused or c.gates <> '{}')
-    returning w.lane, w.gates, w.held
-  ), lines as (
-    insert into legwork.wakeups (lane, gates, at_commit)
-    select k.lane, k.gates, case when row_number() over () = 1 then 'wait' end
-    from kept k where k.held is null group by k.lane, k.gates
-  )
-  select count(*) into v_let_go from let_go;
-  perform set_config('legwork.admitting', '', true);
-  if v_let_go > 0 then
-    perform legwork.wake_workers(v_let_go);
+  if v_ids <> '{}' then
+    perform set_config('legwork.admitting', 'on', true);
+    with rules as materialized (
+      select r.* from legwork.task_rules r where r.task_id = any (task_ids)
+    ), waiting as materialized (
+      select w.job_id, r.is_paused, w.run_at,
+        array(select legwork.gate(l.id, l.key, j.payload) from legwork.limits l where l.id = any (r.limits) order by l.id) as gates,
+        case when j.flags is not null then legwork.flag_value(j.flags, 'tenant') end as tenant
+      from legwork.waiting_jobs w
+      join rules r on r.task_id = w.task_id
+      join graphile_worker._private_jobs j on j.id = w.job_id
+      where w.job_id = any (v_ids)
+    ), free as (
+      delete from legwork.waiting_jobs w using waiting c
+      where w.job_id = c.job_id and not c.is_paused and c.gates = '{}'
+      returning w.job_id, w.run_at
+    ), let_go as (
+      update graphile_worker._private_jobs j set run_at = f.run_at
+      from free f where j.id = f.job_id
+      returning j.id
+    ), kept as (
+      update legwork.waiting_jobs w set gates = c.gates, lane = legwork.lane(c.gates, c.tenant),
+        held = case when c.is_paused then 'paused' when c.run_at > clock_timestamp() then 'run_at' end
+      from waiting c
+      where w.job_id = c.job_id and (c.is_paused or c.gates <> '{}')
+      returning w.lane, w.gates, w.held
+    ), lines as (
+      insert into legwork.wakeups (lane, gates, at_commit)
+      select k.lane, k.gates, case when row_number() over () = 1 then 'wait' end
+      from kept k where k.held is null group by k.lane, k.gates
+    )
+    select count(*) into v_let_go from let_go;
+    perform set_config('legwork.admitting', '', true);
+    if v_let_go > 0 then
+      perform legwork.wake_workers(v_let_go);
+    end if;
+
+    perform legwork.make_wait(
+      array(
+        with rules as materialized (
+          select r.task_id, r.is_paused, r.limits from legwork.task_rules r
+          where r.task_id = any (task_ids) and (r.is_paused or r.limits <> '{}')
+        )
+        select j.id from graphile_worker._private_jobs j
+        join rules r on r.task_id = j.task_id
+        where j.id = any (v_ids) and not exists (select from legwork.waiting_jobs w where w.job_id = j.id)
+          and (r.is_paused or cardinality(r.limits) > (
+            select count(*) from legwork.slots s
+            where s.job_id = j.id and s.free_at is null and split_part(s.gate, ':', 1)::integer = any (r.limits)))),
+      'wait');
   end if;
 
-  perform legwork.make_wait(
-    array(
-      select j.id from graphile_worker._private_jobs j
-      join legwork.task_rules r on r.task_id = j.task_id
-      where j.id = any (v_ids) and not exists (select from legwork.waiting_jobs w where w.job_id = j.id)
-        and (r.is_paused or exists (
-          select from unnest(r.limits) as x (id)
-          where not exists (
-            select from legwork.slots s
-            where s.job_id = j.id and split_part(s.gate, ':', 1)::integer = x.id and s.free_at is null)))),
-    'wait');
-
   -- Jobs that run count for a limit that is new.
+  with rules as materialized (
+    select r.task_id, r.limits from legwork.task_rules r where r.task_id = any (task_ids) and r.limits <> '{}'
+  )
   insert into legwork.slots (gate, job_id, per)
   select legwork.gate(l.id, l.key, j.payload), j.id, l.per
   from graphile_worker._private_jobs j
-  join legwork.task_rules r on r.task_id = j.task_id
+  join rules r on r.task_id = j.task_id
   join legwork.limits l on l.id = any (r.limits)
-  where j.task_id = any (task_ids) and j.locked_at is not null
+  where j.locked_at is not null
     and not exists (select from legwork.slots s where s.job_id = j.id and s.gate = legwork.gate(l.id, l.key, j.payload));
-  if is_settling then
+  if v_is_settling then
     -- Slots of limits that are gone count for nothing. Not in the transaction that drops the limit: while that is open, the jobs that
     -- have them could not end.
     delete from legwork.slots s
     where not exists (select from legwork.limits l where l.id = split_part(s.gate, ':', 1)::integer and l.max_count is not null);
   else
-    insert into legwork.rule_changes (task_ids) values (apply_rules.task_ids);
+    insert into legwork.rule_changes (task_ids, since) values (apply_rules.task_ids, v_since);
     -- Workers read anew what is paused.
     perform pg_notify('legwork', '{"rules":true}');
   end if;
-  return not exists (
-    select from graphile_worker._private_jobs j
-    where j.id = any (v_concerned) and j.id <> all (v_ids) and j.locked_at is null and j.attempts < j.max_attempts);
+  return cardinality(v_ids) = cardinality(v_concerned) or not exists (
+    select from (select unnest(v_concerned) except select unnest(v_ids)) as passed (id)
+    join graphile_worker._private_jobs j on j.id = passed.id
+    where j.locked_at is null and j.attempts < j.max_attempts);
 end $function$
 -- not for everybody
 
@@ -2549,17 +2551,42 @@ exception when others then
   return interval '30 days';
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.jobs_against_rules(task_ids integer[], since bigint, by bigint[])
+ RETURNS bigint[]
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+begin
+  return array(
+    with rules as materialized (
+      select r.task_id, r.is_paused, r.limits from legwork.task_rules r where r.task_id = any (task_ids)
+    )
+    select j.id
+    from graphile_worker._private_jobs j
+    join rules r on r.task_id = j.task_id
+    left join legwork.waiting_jobs w on w.job_id = j.id
+    where j.locked_at is null and j.attempts < j.max_attempts
+      -- A frozen row may look younger than it is, which costs a look and nothing more.
+      and (since is null or age(j.xmin) <= age(since::text::xid8::xid) and j.xmin <> all (by::text[]::xid8[]::xid[]))
+      and case
+        when w.job_id is not null then
+          r.is_paused <> coalesce(w.held = 'paused', false)
+          or (r.limits = '{}' and (not r.is_paused or w.gates <> '{}'))
+          or (r.limits <> '{}'
+            and w.gates <> array(select legwork.gate(l.id, l.key, j.payload) from legwork.limits l where l.id = any (r.limits) order by l.id))
+        else r.is_paused or cardinality(r.limits) > (
+          select count(*) from legwork.slots s
+          where s.job_id = j.id and s.free_at is null and split_part(s.gate, ':', 1)::integer = any (r.limits))
+      end);
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.known_queues()
  RETURNS text[]
  LANGUAGE sql
  STABLE
 RETURN ARRAY(SELECT 'default'::text UNION SELECT d.queue FROM legwork.task_definitions d UNION SELECT l.name FROM legwork.limits l WHERE (l.scope = 'queue'::text) UNION SELECT p.name FROM legwork.pauses p WHERE (p.scope = 'queue'::text))
-
-CREATE OR REPLACE FUNCTION legwork.lacks_slot(job_id bigint, is_paused boolean, limits integer[])
- RETURNS boolean
- LANGUAGE sql
- STABLE
-RETURN (is_paused OR (EXISTS (SELECT FROM unnest(lacks_slot.limits) x(id) WHERE (NOT (EXISTS (SELECT FROM legwork.slots s WHERE ((s.job_id = lacks_slot.job_id) AND ((split_part(s.gate, ':'::text, 1))::integer = x.id) AND (s.free_at IS NULL))))))))
 
 CREATE OR REPLACE FUNCTION legwork.lane(gates text[], tenant text)
  RETURNS uuid
@@ -2694,6 +2721,8 @@ CREATE OR REPLACE FUNCTION legwork.make_wait(job_ids bigint[], at_commit text DE
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_nestloop TO 'on'
 AS $function$
 declare
   v_count integer;
@@ -2984,11 +3013,15 @@ begin
     where not exists (select from graphile_worker._private_jobs j where j.id = w.job_id and j.locked_at is null and j.attempts < j.max_attempts)
     returning 'a job in the waiting room that does not wait'::text, w.job_id, null::text;
   return query
-    with free as materialized (
+    with rules as materialized (
+      select r.task_id, r.is_paused, r.limits from legwork.task_rules r where r.is_paused or r.limits <> '{}'
+    ), free as materialized (
       select j.id from graphile_worker._private_jobs j
-      join legwork.task_rules r on r.task_id = j.task_id and (r.is_paused or r.limits <> '{}')
+      join rules r on r.task_id = j.task_id
       where j.locked_at is null and j.attempts < j.max_attempts and j.run_at <> 'infinity'
-        and legwork.lacks_slot(j.id, r.is_paused, r.limits)
+        and (r.is_paused or cardinality(r.limits) > (
+          select count(*) from legwork.slots s
+          where s.job_id = j.id and s.free_at is null and split_part(s.gate, ':', 1)::integer = any (r.limits)))
       -- One that is just being fetched runs then.
       for update of j skip locked
     ), sent as (
@@ -3429,6 +3462,12 @@ AS $function$
   from unnest(gates) as g (gate)
 $function$
 
+CREATE OR REPLACE FUNCTION legwork.rules_lock()
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (legwork.admission_lock() + 1)
+
 CREATE OR REPLACE FUNCTION legwork.scope_of(queue text, task text)
  RETURNS text
  LANGUAGE plpgsql
@@ -3465,6 +3504,8 @@ AS $function$
 declare
   v_settled bigint[];
   v_tasks integer[];
+  v_since bigint;
+  v_by bigint[];
   -- A repeatable read transaction goes on with what it saw at its beginning, and is in no snapshot until it writes.
   v_oldest integer := coalesce((
     select max(age(a.backend_xmin)) from pg_stat_activity a
@@ -3479,15 +3520,16 @@ begin
     ) c
     where c.is_settled or c.changed_at > clock_timestamp() - interval '5 seconds'
   )
-  select array(select c.id from changes c where c.is_settled), array(select distinct t from changes c, unnest(c.task_ids) t)
-  into v_settled, v_tasks;
-  if v_tasks = '{}' and v_settled = '{}' then
+  select array(select c.id from changes c where c.is_settled), array(select distinct t from changes c, unnest(c.task_ids) t),
+    (select case when bool_and(c.since is not null) then min(c.since) end from changes c), array(select distinct c.xid from changes c)
+  into v_settled, v_tasks, v_since, v_by;
+  if v_by = '{}' then
     return;
   end if;
-  if legwork.apply_rules(v_tasks, true) then
+  if legwork.apply_rules(v_tasks, v_since, v_by) and v_settled <> '{}' then
     delete from legwork.rule_changes c where c.id = any (v_settled);
+    perform legwork.reconcile();
   end if;
-  perform legwork.reconcile();
 end $function$
 -- not for everybody
 
