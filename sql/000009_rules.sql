@@ -79,6 +79,9 @@ comment on function legwork.rules_lock() is 'The key of the advisory lock under 
 
 create function legwork.jobs_against_rules(task_ids integer[], since bigint, by bigint[]) returns bigint[]
 language plpgsql volatile set search_path = pg_catalog, pg_temp set plan_cache_mode = force_custom_plan as $$
+declare
+  v_age integer := age(since::text::xid8::xid);
+  v_by xid[] := by::text[]::xid8[]::xid[];
 begin
   return array(
     with rules as materialized (
@@ -90,7 +93,7 @@ begin
     left join legwork.waiting_jobs w on w.job_id = j.id
     where j.locked_at is null and j.attempts < j.max_attempts
       -- A frozen row may look younger than it is, which costs a look and nothing more.
-      and (since is null or age(j.xmin) <= age(since::text::xid8::xid) and j.xmin <> all (by::text[]::xid8[]::xid[]))
+      and (since is null or age(j.xmin) <= v_age and j.xmin <> all (v_by))
       and case
         when w.job_id is not null then
           r.is_paused <> coalesce(w.held = 'paused', false)
