@@ -97,6 +97,8 @@ async function prepare(url: string, { jobs, rules, paused }: Side): Promise<void
        from generate_series(1, $1::int) n))`,
     [jobs],
   );
+  // A rule that has been there for a while: looking for jobs that were enqueued without knowing it is over.
+  await client.query("select legwork.tick()");
   await client.query("vacuum (analyze)");
   await client.query("checkpoint");
   await client.end();

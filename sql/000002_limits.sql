@@ -143,7 +143,8 @@ comment on function legwork.admission_lock() is 'The key of the advisory lock un
 
 create function legwork.gate(limit_id integer, key text[], payload json) returns text
 language sql immutable parallel safe
-return limit_id || ':' || case
+-- The cast makes it immutable, so that it is inlined.
+return limit_id::text || ':' || case
   when key = '{}' then ''
   when length(payload #>> key) > 200 then md5(payload #>> key)
   else coalesce(payload #>> key, '')
@@ -248,13 +249,15 @@ create function legwork.admit_lines(freed text[], at timestamptz, out granted in
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 begin
   with rooms as materialized (
-    select r.gate, r.room from legwork.rooms(freed, at) r where r.room > 0
+    -- All of them here: a condition on what is computed would compute it twice.
+    select r.gate, r.room from legwork.rooms(freed, at) r
   ), lines as (
     select r.gate, r.room, l.lane, l.turn, count(*) over (partition by r.gate) as lines
     from rooms r
     cross join lateral (
-      select x.lane, x.turn from legwork.lanes x where x.waits_at = r.gate order by x.turn limit r.room
+      select x.lane, x.turn from legwork.lanes x where x.waits_at = r.gate order by x.turn limit greatest(r.room, 0)
     ) l
+    where r.room > 0
   ), asked as materialized (
     select l.gate, l.room, l.lane, l.turn, l.lines, (l.room + l.lines - 1) / l.lines as wanted from lines l
   ), heads as materialized (

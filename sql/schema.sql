@@ -704,13 +704,15 @@ CREATE OR REPLACE FUNCTION legwork.admit_lines(freed text[], at timestamp with t
 AS $function$
 begin
   with rooms as materialized (
-    select r.gate, r.room from legwork.rooms(freed, at) r where r.room > 0
+    -- All of them here: a condition on what is computed would compute it twice.
+    select r.gate, r.room from legwork.rooms(freed, at) r
   ), lines as (
     select r.gate, r.room, l.lane, l.turn, count(*) over (partition by r.gate) as lines
     from rooms r
     cross join lateral (
-      select x.lane, x.turn from legwork.lanes x where x.waits_at = r.gate order by x.turn limit r.room
+      select x.lane, x.turn from legwork.lanes x where x.waits_at = r.gate order by x.turn limit greatest(r.room, 0)
     ) l
+    where r.room > 0
   ), asked as materialized (
     select l.gate, l.room, l.lane, l.turn, l.lines, (l.room + l.lines - 1) / l.lines as wanted from lines l
   ), heads as materialized (
@@ -2472,7 +2474,7 @@ CREATE OR REPLACE FUNCTION legwork.gate(limit_id integer, key text[], payload js
  RETURNS text
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN ((limit_id || ':'::text) || CASE WHEN (key = '{}'::text[]) THEN ''::text WHEN (length((payload #>> key)) > 200) THEN md5((payload #>> key)) ELSE COALESCE((payload #>> key), ''::text) END)
+RETURN (((limit_id)::text || ':'::text) || CASE WHEN (key = '{}'::text[]) THEN ''::text WHEN (length((payload #>> key)) > 200) THEN md5((payload #>> key)) ELSE COALESCE((payload #>> key), ''::text) END)
 
 CREATE OR REPLACE FUNCTION legwork.give_back_jobs(worker text, job_ids bigint[] DEFAULT NULL::bigint[])
  RETURNS integer
@@ -2557,6 +2559,9 @@ CREATE OR REPLACE FUNCTION legwork.jobs_against_rules(task_ids integer[], since 
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET plan_cache_mode TO 'force_custom_plan'
 AS $function$
+declare
+  v_age integer := age(since::text::xid8::xid);
+  v_by xid[] := by::text[]::xid8[]::xid[];
 begin
   return array(
     with rules as materialized (
@@ -2568,7 +2573,7 @@ begin
     left join legwork.waiting_jobs w on w.job_id = j.id
     where j.locked_at is null and j.attempts < j.max_attempts
       -- A frozen row may look younger than it is, which costs a look and nothing more.
-      and (since is null or age(j.xmin) <= age(since::text::xid8::xid) and j.xmin <> all (by::text[]::xid8[]::xid[]))
+      and (since is null or age(j.xmin) <= v_age and j.xmin <> all (v_by))
       and case
         when w.job_id is not null then
           r.is_paused <> coalesce(w.held = 'paused', false)

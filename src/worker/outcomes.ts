@@ -124,7 +124,7 @@ export class Outcomes {
     }
     const held: Statement = {
       ...statement,
-      text: statement.text.replace(WHERE, `where locked_by = $${statement.values.length + 1} and `),
+      text: byArray(statement.text).replace(WHERE, `where locked_by = $${statement.values.length + 1} and `),
       values: [...statement.values, workerId],
     };
     return withSettings(held, {
@@ -152,6 +152,12 @@ export class Outcomes {
     return outcome;
   }
 }
+
+/**
+ * As many completing statements become one. They have some ten jobs each; a thousand results of the largest size are what Postgres takes in
+ * one value.
+ */
+const STATEMENTS_AT_ONCE = 1000;
 
 interface WaitingCompletion {
   readonly statement: Statement;
@@ -184,7 +190,7 @@ class Completions {
   async #sendAll(): Promise<void> {
     this.#isSending = true;
     for (let batch = this.#waiting; batch[0] !== undefined; batch = this.#waiting) {
-      this.#waiting = [];
+      this.#waiting = batch.splice(STATEMENTS_AT_ONCE);
       const [first] = batch;
       const ids = batch.flatMap(({ statement }) => statement.values[0] as string | string[]);
       try {
@@ -202,9 +208,17 @@ class Completions {
 function forMany(statement: Statement, ids: readonly string[]): Statement {
   return {
     name: statement.name.replace("complete_job/", "complete_jobs/"),
-    text: statement.text.replace(/where id = \$1::bigint\s*$/, "using unnest($1::bigint[]) n(n)\nwhere id = n"),
+    text: statement.text.replace(/where id = \$1::bigint\s*$/, "where id = any($1::bigint[])"),
     values: [ids],
   };
+}
+
+/**
+ * Takes the jobs by their ids in place of a join with them: told that a worker holds the jobs, Postgres expects one row, and then joins
+ * thousands of rows with thousands of ids one by one.
+ */
+function byArray(text: string): string {
+  return text.replace(/using unnest\(\$1::bigint\[\]\) n\(n\)\s+where id = n\b/, "where id = any($1::bigint[])");
 }
 
 function isNamed(query: unknown): query is Statement {
