@@ -171,19 +171,19 @@ return case when legwork.flag_value(flags, 'expires') ~ '^\d{1,15}$' then
 comment on function legwork.expiry_of(jsonb) is
   'When a job''s flags say that it is too late to start it: expires:1767225600000, milliseconds since 1970. Null when they say nothing.';
 
--- What a Legwork worker says about the jobs that its statement completes or fails; see src/worker/outcomes.ts. Times are
--- milliseconds since 1970 on the database's clock. Completions come as arrays, because they are many and arrays are read
--- four times as fast as JSON objects.
+-- What a Legwork worker says about the jobs that its statement completes or fails; see src/worker/outcomes.ts. Times are on the
+-- database's clock. Completions come as arrays, because they are many and arrays are read four times as fast as JSON objects; their times
+-- as whole microseconds since 1970, which are read faster than fractions.
 create function legwork.reported_completions()
 returns table (id bigint, started_at timestamptz, finished_at timestamptz, result jsonb)
 language sql stable
 as $$
-  select o.id, to_timestamp(o.started / 1000.0), to_timestamp(o.finished / 1000.0), nullif(o.result::text, 'null')::jsonb
+  select o.id, to_timestamp(o.started::float8 / 1000000), to_timestamp(o.finished::float8 / 1000000), o.result::jsonb
   from rows from (
     unnest(nullif(current_setting('legwork.completed_ids', true), '')::bigint[]),
-    unnest(nullif(current_setting('legwork.completed_starts', true), '')::float8[]),
-    unnest(nullif(current_setting('legwork.completed_ends', true), '')::float8[]),
-    json_array_elements(nullif(current_setting('legwork.completed_results', true), '')::json)
+    unnest(nullif(current_setting('legwork.completed_starts', true), '')::bigint[]),
+    unnest(nullif(current_setting('legwork.completed_ends', true), '')::bigint[]),
+    unnest(nullif(current_setting('legwork.completed_results', true), '')::text[])
   ) as o (id, started, finished, result)
 $$;
 comment on function legwork.reported_completions() is

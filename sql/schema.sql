@@ -3338,12 +3338,12 @@ CREATE OR REPLACE FUNCTION legwork.reported_completions()
  LANGUAGE sql
  STABLE
 AS $function$
-  select o.id, to_timestamp(o.started / 1000.0), to_timestamp(o.finished / 1000.0), nullif(o.result::text, 'null')::jsonb
+  select o.id, to_timestamp(o.started::float8 / 1000000), to_timestamp(o.finished::float8 / 1000000), o.result::jsonb
   from rows from (
     unnest(nullif(current_setting('legwork.completed_ids', true), '')::bigint[]),
-    unnest(nullif(current_setting('legwork.completed_starts', true), '')::float8[]),
-    unnest(nullif(current_setting('legwork.completed_ends', true), '')::float8[]),
-    json_array_elements(nullif(current_setting('legwork.completed_results', true), '')::json)
+    unnest(nullif(current_setting('legwork.completed_starts', true), '')::bigint[]),
+    unnest(nullif(current_setting('legwork.completed_ends', true), '')::bigint[]),
+    unnest(nullif(current_setting('legwork.completed_results', true), '')::text[])
   ) as o (id, started, finished, result)
 $function$
 
