@@ -1,11 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { LegworkError } from "../../src/errors.ts";
-import { assertRole, type Principal, type Role, withPrincipal } from "../../src/server/principal.ts";
+import { assertRole, type Principal, type Role, ROLES, withPrincipal } from "../../src/server/principal.ts";
 import { testDatabase } from "../support/database.ts";
 
 const database = testDatabase();
-
-const ROLES: readonly Role[] = ["viewer", "enqueuer", "operator", "admin"];
 
 function principal(role: Role, tenant: string | null = null): Principal {
   return { subject: `test:${role}`, role, tenant };
