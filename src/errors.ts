@@ -7,6 +7,7 @@ import { type Duration, parseDuration } from "./duration.ts";
 export const ERRORS = {
   LW400: { status: 400, exitCode: 2, title: "Invalid input" },
   LW401: { status: 401, exitCode: 1, title: "Not authenticated" },
+  LW403: { status: 403, exitCode: 1, title: "Not allowed" },
   LW404: { status: 404, exitCode: 1, title: "Not found" },
   LW409: { status: 409, exitCode: 1, title: "Conflict with the present state" },
   LW413: { status: 413, exitCode: 1, title: "Too large" },
