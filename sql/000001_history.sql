@@ -204,7 +204,7 @@ as $$
 $$;
 comment on function legwork.reported_failures() is
   'What the worker on this connection tells of the attempts it is failing. labels: names, codes and classes of the error and of what caused it. '
-  'decision: discard, when another attempt is pointless; put_back, when this was none; null otherwise. retry_at: when the task wants the '
+  'decision: discard, when another attempt is pointless; put_back, when this was none; wait, when it waits for what its steps say; null otherwise. retry_at: when the task wants the '
   'next one. No rows on any other connection.';
 
 create function legwork.fingerprint(task text, error_name text, error_message text) returns text
@@ -232,14 +232,18 @@ declare
   v_stale bigint;
   v_serial bigint;
   v_waiting bigint;
+  v_gone bigint;
   -- How a job ended that no worker held: removed, unless somebody called it complete or says otherwise.
   v_end legwork.job_state := 'cancelled';
   v_ended_as text := nullif(current_setting('legwork.ended_as', true), '');
 begin
-  select count(*) filter (where g.locked_at is null), count(*) filter (where g.locked_at < now() - interval '4 hours'),
+  select count(*), count(*) filter (where g.locked_at is null), count(*) filter (where g.locked_at < now() - interval '4 hours'),
     count(g.job_queue_id), count(*) filter (where g.run_at = 'infinity')
-  into v_unheld, v_stale, v_serial, v_waiting
+  into v_gone, v_unheld, v_stale, v_serial, v_waiting
   from gone g;
+  if v_gone = 0 then
+    return null;
+  end if;
   -- graphile-worker's own functions touch a job only when nobody holds it or its lock is older than four hours.
   if v_ended_as in ('cancelled', 'expired') then
     v_end := v_ended_as::legwork.job_state;
@@ -298,6 +302,9 @@ begin
   if v_waiting > 0 then
     delete from legwork.waiting_jobs w using gone g where w.job_id = g.id;
   end if;
+  if exists (select from legwork.step_secrets) then
+    delete from legwork.step_secrets x using gone g where x.job_id = g.id;
+  end if;
   if exists (select from legwork.limits) then
     perform legwork.release_slots(array_agg(g.id), array_agg(o.started_at))
     from gone g
@@ -346,6 +353,13 @@ declare
 begin
   if v_had_failed and not v_has_failed then
     delete from legwork.finished_jobs where id = new.id;
+    if found then
+      -- It had failed, and not only used its last attempt: another chance is one to wait again for what did not come in time.
+      delete from legwork.job_steps s where s.job_id = new.id and s.state = 'timed_out';
+    end if;
+  end if;
+  if new.revision <> old.revision and new.key is not null and legwork.begin_anew(new) then
+    return null;
   end if;
   if old.locked_at is not null and not v_attempt_ended then
     select c.reason into v_cancellation from legwork.cancellations c where c.job_id = new.id;
@@ -366,14 +380,20 @@ begin
   end if;
   select * into v_failure from legwork.reported_failures() f where f.id = new.id and v_attempt_ended;
 
-  if v_failure.decision = 'put_back' and not v_removed and not exists (select from legwork.cancellations c where c.job_id = new.id) then
-    -- It has not failed, and the attempt does not count: it was put off by its task, or must not run now.
-    if v_has_rules and v_failure.retry_at is not null then
+  if v_failure.decision in ('put_back', 'wait') and not v_removed and not exists (select from legwork.cancellations c where c.job_id = new.id) then
+    -- It has not failed, and the attempt does not count: it was put off by its task, must not run now, or waits for a signal.
+    v_run_at := case when v_failure.decision = 'wait' then legwork.suspend_job(new.id) else v_failure.retry_at end;
+    if v_has_rules and v_run_at is not null then
       perform legwork.release_slots(array[new.id], array[v_failure.started_at]);
     end if;
     update graphile_worker._private_jobs j
-    set attempts = greatest(0, j.attempts - 1), last_error = old.last_error, run_at = coalesce(v_failure.retry_at, old.run_at)
+    set attempts = greatest(0, j.attempts - 1), last_error = old.last_error, run_at = coalesce(v_run_at, old.run_at),
+      -- It has started in time.
+      flags = case when v_failure.decision = 'wait' then legwork.without_expiry(j.flags) else j.flags end
     where j.id = new.id;
+    if v_run_at <= clock_timestamp() then
+      perform legwork.wake_workers(1);
+    end if;
     if new.job_queue_id is not null then
       perform legwork.wake_workers(1);
     end if;

@@ -127,6 +127,9 @@ begin
       using now() - v_parent.retention;
   end loop;
 
+  if to_regclass('legwork.job_steps') is not null then
+    perform legwork.forget_steps();
+  end if;
   -- Some at a time: the call is made again in a few minutes. A job that still lives keeps what it said.
   if to_regclass('legwork.job_progress') is not null then
     delete from legwork.job_progress p

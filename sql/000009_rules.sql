@@ -544,6 +544,7 @@ begin
     perform legwork.settle_rules();
   end if;
   perform legwork.expire_jobs();
+  perform legwork.deliver_signals();
   -- Somebody is at it; come again.
   if not pg_try_advisory_xact_lock(legwork.admission_lock()) then
     return clock_timestamp() + interval '50 milliseconds';
@@ -558,7 +559,7 @@ begin
     (select a.ring_at from legwork.gate_alarms a order by a.ring_at limit 1));
 end $$;
 comment on function legwork.tick() is
-  'Lets jobs start whose time has come or whose rate limit allows it now, and whatever a wakeup was left for; ends those that have expired. Workers call it every second, '
+  'Lets jobs start whose time has come or whose rate limit allows it now, whatever a wakeup was left for, and those that wait for a signal which has come; ends those that have expired. Workers call it every second, '
   'when they are told of wakeups, and at the time that it returns: when it will have something to do next, null when it cannot know. '
   'Needs a transaction that reads committed rows.';
 revoke execute on function legwork.tick() from public;

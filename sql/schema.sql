@@ -112,6 +112,37 @@ create table legwork.job_progress (
   PRIMARY KEY (job_id)
 );
 
+create table legwork.job_signals (
+  id bigint not null,
+  job_id bigint not null,
+  name text not null,
+  payload jsonb,
+  sent_by text default SESSION_USER not null,
+  sent_at timestamp with time zone default clock_timestamp() not null,
+  is_delivered boolean default false not null,
+  UNIQUE (job_id, name),
+  CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+  PRIMARY KEY (id)
+);
+
+create table legwork.job_steps (
+  job_id bigint not null,
+  kind text not null,
+  name text not null,
+  state text not null,
+  result jsonb,
+  attempt smallint not null,
+  started_at timestamp with time zone not null,
+  recorded_at timestamp with time zone default clock_timestamp() not null,
+  deadline timestamp with time zone,
+  wake_at timestamp with time zone,
+  tenant text,
+  CHECK ((kind = ANY (ARRAY['run'::text, 'wait'::text, 'sleep'::text]))),
+  CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+  PRIMARY KEY (job_id, kind, name),
+  CHECK ((state = ANY (ARRAY['completed'::text, 'timed_out'::text, 'waiting'::text, 'open'::text])))
+);
+
 create table legwork.lanes (
   lane uuid not null,
   gates text[] not null,
@@ -225,6 +256,14 @@ create table legwork.slots (
   free_at timestamp with time zone
 );
 
+create table legwork.step_secrets (
+  job_id bigint not null,
+  kind text not null,
+  name text not null,
+  value jsonb not null,
+  PRIMARY KEY (job_id, kind, name)
+);
+
 create table legwork.task_definitions (
   name text not null,
   description text,
@@ -334,6 +373,12 @@ CREATE INDEX gate_alarms_ring_at ON legwork.gate_alarms USING btree (ring_at);
 CREATE INDEX job_logs_job_id ON ONLY legwork.job_logs USING btree (job_id, id);
 
 CREATE INDEX job_progress_updated_at ON legwork.job_progress USING btree (updated_at);
+
+CREATE INDEX job_signals_sent_at ON legwork.job_signals USING btree (sent_at);
+
+CREATE INDEX job_signals_undelivered ON legwork.job_signals USING btree (id) WHERE (NOT is_delivered);
+
+CREATE INDEX job_steps_recorded_at ON legwork.job_steps USING btree (recorded_at);
 
 CREATE INDEX lanes_many ON legwork.lanes USING btree (waits_at) WHERE (cardinality(gates) > 1);
 
@@ -464,6 +509,7 @@ create view legwork.all_jobs as
                                 WHEN 'paused'::text THEN 'paused'::legwork.job_state
                                 WHEN 'run_at'::text THEN
                                 CASE
+                                    WHEN legwork.awaits_signal(j.id, w.run_at) THEN 'blocked'::legwork.job_state
                                     WHEN j.attempts > 0 THEN 'retrying'::legwork.job_state
                                     ELSE 'scheduled'::legwork.job_state
                                 END
@@ -473,6 +519,7 @@ create view legwork.all_jobs as
                       WHERE w.job_id = j.id), 'scheduled'::legwork.job_state)
                     WHEN j.run_at > now() THEN
                     CASE
+                        WHEN legwork.awaits_signal(j.id, j.run_at) THEN 'blocked'::legwork.job_state
                         WHEN j.attempts > 0 THEN 'retrying'::legwork.job_state
                         ELSE 'scheduled'::legwork.job_state
                     END
@@ -643,20 +690,40 @@ create view legwork.queues as
      LEFT JOIN ( SELECT COALESCE(d.queue, 'default'::text) AS queue,
             count(*) FILTER (WHERE j.locked_at IS NOT NULL) AS running,
             count(*) FILTER (WHERE j.locked_at IS NULL AND j.run_at <= now()) AS pending,
-            count(*) FILTER (WHERE w.job_id IS NOT NULL AND w.held IS NULL) AS blocked,
+            count(*) FILTER (WHERE w.job_id IS NOT NULL AND w.held IS NULL OR l.is_later AND legwork.awaits_signal(j.id, COALESCE(w.run_at, j.run_at))) AS blocked,
             count(*) FILTER (WHERE w.held = 'paused'::text) AS paused,
-            count(*) FILTER (WHERE j.locked_at IS NULL AND
-                CASE
-                    WHEN w.job_id IS NOT NULL THEN w.held = 'run_at'::text
-                    ELSE j.run_at > now()
-                END) AS later,
+            count(*) FILTER (WHERE l.is_later AND NOT legwork.awaits_signal(j.id, COALESCE(w.run_at, j.run_at))) AS later,
             min(COALESCE(w.run_at, j.run_at)) FILTER (WHERE j.locked_at IS NULL AND COALESCE(w.run_at, j.run_at) <= now()) AS oldest
            FROM graphile_worker._private_jobs j
              LEFT JOIN graphile_worker._private_tasks t ON t.id = j.task_id
              LEFT JOIN legwork.task_definitions d ON d.name = t.identifier
              LEFT JOIN legwork.waiting_jobs w ON w.job_id = j.id AND j.run_at = 'infinity'::timestamp with time zone
+             CROSS JOIN LATERAL ( SELECT j.locked_at IS NULL AND
+                        CASE
+                            WHEN w.job_id IS NOT NULL THEN w.held = 'run_at'::text
+                            ELSE j.run_at > now()
+                        END AS is_later) l
           WHERE (j.locked_at IS NOT NULL OR j.attempts < j.max_attempts) AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR legwork.flag_value(j.flags, 'tenant'::text) = (( SELECT legwork.confined_tenant() AS confined_tenant)))
           GROUP BY (COALESCE(d.queue, 'default'::text))) c ON c.queue = q.name;
+
+create view legwork.steps as
+ SELECT job_id,
+    kind,
+    name,
+        CASE
+            WHEN state = 'open'::text THEN 'waiting'::text
+            ELSE state
+        END AS state,
+    result,
+    attempt,
+    started_at,
+        CASE
+            WHEN state = ANY (ARRAY['completed'::text, 'timed_out'::text]) THEN recorded_at
+            ELSE NULL::timestamp with time zone
+        END AS finished_at,
+    deadline,
+    tenant
+   FROM legwork.job_steps s;
 
 create view legwork.task_rules as
  SELECT t.id AS task_id,
@@ -1258,6 +1325,92 @@ AS $function$
 $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.await_step(job_id bigint, worker text, attempt integer, kind text, name text, timeout interval, OUT state text, OUT result text)
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_job graphile_worker._private_jobs := legwork.hold_job(job_id, worker, attempt);
+  v_signal legwork.job_signals;
+  v_secret jsonb;
+begin
+  if v_job.id is null then
+    state := 'lost';
+    return;
+  end if;
+  if kind = 'wait' then
+    select * into v_signal from legwork.job_signals g where g.job_id = await_step.job_id and g.name = await_step.name;
+  end if;
+  insert into legwork.job_steps as s (job_id, kind, name, state, result, attempt, started_at, deadline, tenant)
+  values (
+    await_step.job_id, await_step.kind, await_step.name,
+    case when v_signal.id is not null then 'completed'
+      when clock_timestamp() + timeout > clock_timestamp() or timeout is null then 'waiting'
+      when await_step.kind = 'sleep' then 'completed' else 'timed_out' end,
+    v_signal.payload, await_step.attempt, clock_timestamp(), clock_timestamp() + timeout, legwork.flag_value(v_job.flags, 'tenant'))
+  on conflict on constraint job_steps_pkey do update set
+    -- How long it waits was said when it first did.
+    state = case when excluded.state = 'completed' and excluded.kind = 'wait' then 'completed'
+      when s.deadline > clock_timestamp() or s.deadline is null then 'waiting'
+      when s.kind = 'sleep' then 'completed' else 'timed_out' end,
+    result = excluded.result, attempt = excluded.attempt, recorded_at = clock_timestamp()
+  returning s.state, s.result::text into state, result;
+  if v_signal.id is not null then
+    insert into legwork.step_secrets (job_id, kind, name, value)
+    select x.job_id, 'wait', x.name, x.value from legwork.step_secrets x
+    where x.job_id = await_step.job_id and x.kind = 'signal' and x.name = await_step.name
+    on conflict on constraint step_secrets_pkey do update set value = excluded.value
+    returning value into v_secret;
+    result := coalesce(v_secret::text, result);
+  end if;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.awaits_signal(job_id bigint, run_at timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return exists (
+    select from legwork.job_steps s
+    where s.job_id = awaits_signal.job_id and s.kind = 'wait' and s.state = 'waiting' and s.wake_at = awaits_signal.run_at);
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.begin_anew(job graphile_worker._private_jobs)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_context text;
+  v_wake_at timestamptz[];
+begin
+  if not exists (select from legwork.job_steps s where s.job_id = job.id) and not exists (select from legwork.job_signals g where g.job_id = job.id) then
+    return false;
+  end if;
+  get diagnostics v_context = pg_context;
+  if v_context !~ '(?n)^PL/pgSQL\S* .*\madd_jobs\(' then
+    return false;
+  end if;
+  with gone as (
+    delete from legwork.job_steps s where s.job_id = job.id returning s.wake_at
+  )
+  select array_agg(g.wake_at) into v_wake_at from gone g;
+  delete from legwork.job_signals g where g.job_id = job.id;
+  delete from legwork.step_secrets x where x.job_id = job.id;
+  -- Asked to keep its run_at, it would keep the one it waited with.
+  if coalesce((select w.run_at from legwork.waiting_jobs w where w.job_id = job.id and job.run_at = 'infinity'), job.run_at) = any (v_wake_at) then
+    update graphile_worker._private_jobs j set run_at = clock_timestamp() where j.id = job.id;
+    return true;
+  end if;
+  return false;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.cancel_job(job_id bigint, reason text DEFAULT NULL::text)
  RETURNS legwork.job_state
  LANGUAGE plpgsql
@@ -1500,6 +1653,53 @@ begin
       (policy ->> 'jitter')::boolean,
       case when jsonb_typeof(policy -> 'retry_on') = 'array' then array(select jsonb_array_elements_text(policy -> 'retry_on')) end);
   end if;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.deliver_signals(to_job bigint DEFAULT NULL::bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_signal legwork.job_signals;
+  v_job graphile_worker._private_jobs;
+  v_delivered bigint[] := '{}';
+  v_woken integer := 0;
+  v_all boolean := true;
+begin
+  for v_signal in
+    select * from legwork.job_signals g
+    where not g.is_delivered and (to_job is null or g.job_id = to_job)
+    order by g.id limit 1000
+    for update skip locked
+  loop
+    select * into v_job from graphile_worker._private_jobs j where j.id = v_signal.job_id for update skip locked;
+    if v_job.id is null and exists (select from graphile_worker._private_jobs j where j.id = v_signal.job_id) then
+      v_all := false;
+      continue;
+    end if;
+    v_delivered := v_delivered || v_signal.id;
+    -- One that runs looks for itself, at the latest as it is put back.
+    if v_job.locked_at is null and exists (
+      select from legwork.job_steps s
+      where s.job_id = v_job.id and s.kind = 'wait' and s.name = v_signal.name and s.state = 'waiting'
+        and s.wake_at = case when v_job.run_at = 'infinity'
+          then (select w.run_at from legwork.waiting_jobs w where w.job_id = v_job.id) else v_job.run_at end)
+    then
+      -- Limits and pauses hold it from here as they do a new job: the trigger _legwork_record_change sends it to the waiting room.
+      update graphile_worker._private_jobs j set run_at = clock_timestamp() where j.id = v_job.id;
+      v_woken := v_woken + 1;
+    end if;
+  end loop;
+  if v_delivered <> '{}' then
+    update legwork.job_signals g set is_delivered = true where g.id = any (v_delivered);
+  end if;
+  if v_woken > 0 then
+    perform legwork.wake_workers(v_woken);
+  end if;
+  return v_all;
 end $function$
 -- not for everybody
 
@@ -2489,6 +2689,7 @@ declare
   v_waiting legwork.waiting_jobs;
   v_holder bigint;
   v_is_taken boolean;
+  v_is_suspended boolean := false;
 begin
   "position" := 1;
   perform legwork.assert_may('viewer');
@@ -2552,7 +2753,12 @@ begin
     "position" := "position" + 1;
   end loop;
 
-  if v_seen.run_at > clock_timestamp() then
+  for reason, detail, fix in select w.reason, w.detail, w.fix from legwork.explain_waits(job_id, v_seen.run_at) w loop
+    return next;
+    "position" := "position" + 1;
+    v_is_suspended := true;
+  end loop;
+  if v_seen.run_at > clock_timestamp() and not v_is_suspended then
     reason := case when v_job.attempts > 0 then 'retry_ahead' else 'run_at_ahead' end;
     detail := format('%s %s (in %s)%s', case when v_job.attempts > 0 then format('Attempt %s failed; the next one is due at', v_job.attempts)
         else 'It may start at' end,
@@ -2650,6 +2856,26 @@ AS $function$
   where p.scope = 'all' or (p.scope = 'queue' and p.name = explain_pauses.queue) or (p.scope = 'task' and p.name = explain_pauses.task)
   order by p.scope = 'all' desc, p.scope = 'queue' desc
 $function$
+
+CREATE OR REPLACE FUNCTION legwork.explain_waits(job_id bigint, run_at timestamp with time zone)
+ RETURNS TABLE(reason text, detail text, fix text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return query
+    select
+      case s.kind when 'wait' then 'waits_for_signal' else 'sleeps' end,
+      format(case s.kind when 'wait' then 'Its task waits for the signal ''%s'', since %s%s.' else 'Its task sleeps in step ''%s'' since %s%s.' end,
+        s.name, to_char(s.started_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+        case when s.deadline is null then ' and without a deadline'
+          else format(', until %s (in %s)', to_char(s.deadline, 'YYYY-MM-DD HH24:MI:SS TZ'), date_trunc('second', s.deadline - clock_timestamp())) end),
+      case s.kind when 'wait' then format('Send it: select legwork.send_signal(%s, %L);', s.job_id, s.name) else 'Wait.' end
+    from legwork.job_steps s
+    where s.job_id = explain_waits.job_id and s.state = 'waiting' and s.wake_at = explain_waits.run_at and s.wake_at > clock_timestamp()
+    order by s.kind desc, s.deadline, s.name;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.explain_workers(job graphile_worker._private_jobs, task text)
  RETURNS TABLE(reason text, detail text, fix text)
@@ -2820,6 +3046,33 @@ BEGIN ATOMIC
 END
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.forget_steps()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_before timestamptz := now() - legwork.history_retention();
+begin
+  delete from legwork.job_steps s
+  where s.ctid = any (array(
+    select o.ctid from legwork.job_steps o
+    where o.recorded_at < v_before
+      and not exists (select from graphile_worker._private_jobs j where j.id = o.job_id)
+      and not exists (select from legwork.finished_jobs f where f.id = o.job_id)
+    limit 10000));
+  delete from legwork.job_signals g
+  where g.id in (
+    select o.id from legwork.job_signals o
+    where o.sent_at < v_before
+      and not exists (select from graphile_worker._private_jobs j where j.id = o.job_id)
+      and not exists (select from legwork.finished_jobs f where f.id = o.job_id)
+    limit 10000);
+  delete from legwork.step_secrets x where not exists (select from graphile_worker._private_jobs j where j.id = x.job_id);
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.gate(limit_id integer, key text[], payload json)
  RETURNS text
  LANGUAGE sql
@@ -2887,6 +3140,20 @@ CREATE OR REPLACE FUNCTION legwork.history_retention()
  LANGUAGE sql
  STABLE
 RETURN legwork.retention('history_retention'::text, '30 days'::interval)
+
+CREATE OR REPLACE FUNCTION legwork.hold_job(job_id bigint, worker text, attempt integer)
+ RETURNS graphile_worker._private_jobs
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_job graphile_worker._private_jobs;
+begin
+  select * into v_job from graphile_worker._private_jobs j
+  where j.id = hold_job.job_id and j.locked_by = worker and j.attempts = attempt for share;
+  return v_job;
+end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.jobs_against_rules(task_ids integer[], since bigint, by bigint[])
  RETURNS bigint[]
@@ -2965,6 +3232,29 @@ CREATE OR REPLACE FUNCTION legwork.limit_rate(max integer, per interval, queue t
  RETURNS integer
  LANGUAGE sql
 RETURN legwork.put_limit(legwork.scope_of(queue, task), COALESCE(queue, task), 'rate'::text, key, max, per)
+
+CREATE OR REPLACE FUNCTION legwork.load_steps(job_id bigint, worker text, attempt integer)
+ RETURNS TABLE(kind text, name text, state text, result text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_job graphile_worker._private_jobs := legwork.hold_job(job_id, worker, attempt);
+begin
+  if v_job.id is null then
+    return query select null::text, null::text, 'lost'::text, null::text;
+    return;
+  end if;
+  -- Only what this attempt asks for holds it back.
+  update legwork.job_steps s set state = 'open', wake_at = null where s.job_id = load_steps.job_id and s.state = 'waiting';
+  return query
+    select s.kind, s.name, s.state, coalesce(x.value, s.result)::text
+    from legwork.job_steps s
+    left join legwork.step_secrets x on x.job_id = s.job_id and x.kind = s.kind and x.name = s.name
+    where s.job_id = load_steps.job_id and s.state in ('completed', 'timed_out');
+end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.maintain_history()
  RETURNS TABLE(step text, relation text)
@@ -3050,6 +3340,9 @@ begin
       using now() - v_parent.retention;
   end loop;
 
+  if to_regclass('legwork.job_steps') is not null then
+    perform legwork.forget_steps();
+  end if;
   -- Some at a time: the call is made again in a few minutes. A job that still lives keeps what it said.
   if to_regclass('legwork.job_progress') is not null then
     delete from legwork.job_progress p
@@ -3128,6 +3421,12 @@ CREATE OR REPLACE FUNCTION legwork.nearest_name(name text, candidates text[])
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN (SELECT c.candidate FROM (unnest(nearest_name.candidates) c(candidate) CROSS JOIN LATERAL (SELECT ((2.0 * (count(*) FILTER (WHERE ((a.pair IS NOT NULL) AND (b.pair IS NOT NULL))))::numeric) / (NULLIF((count(a.pair) + count(b.pair)), 0))::numeric) AS likeness FROM ((SELECT DISTINCT substr((('^'::text || lower(nearest_name.name)) || '$'::text), i.i, 2) AS pair FROM generate_series(1, (length(nearest_name.name) + 1)) i(i)) a FULL JOIN (SELECT DISTINCT substr((('^'::text || lower(c.candidate)) || '$'::text), i.i, 2) AS pair FROM generate_series(1, (length(c.candidate) + 1)) i(i)) b USING (pair))) l) WHERE (l.likeness >= 0.4) ORDER BY l.likeness DESC, c.candidate LIMIT 1)
+
+CREATE OR REPLACE FUNCTION legwork.never()
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN '9999-12-31 00:00:00+00'::timestamp with time zone
 
 CREATE OR REPLACE FUNCTION legwork.note_due()
  RETURNS void
@@ -3461,6 +3760,32 @@ BEGIN ATOMIC
             FROM ROWS FROM(jsonb_to_recordset(record_output.logs) AS (job_id bigint, attempt smallint, at double precision, level text, message text, fields jsonb, tenant text)) WITH ORDINALITY l(job_id, attempt, at, level, message, fields, tenant, n)
            ORDER BY l.n;
 END
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.record_step(job_id bigint, worker text, attempt integer, name text, result jsonb, secret jsonb, took interval)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_job graphile_worker._private_jobs := legwork.hold_job(job_id, worker, attempt);
+begin
+  if v_job.id is null then
+    return false;
+  end if;
+  insert into legwork.job_steps (job_id, kind, name, state, result, attempt, started_at, tenant)
+  values (record_step.job_id, 'run', record_step.name, 'completed', record_step.result, record_step.attempt, clock_timestamp() - took,
+    legwork.flag_value(v_job.flags, 'tenant'))
+  -- Its worker was not told that it had been kept, and asks again: a step has one name in an attempt.
+  on conflict on constraint job_steps_pkey do nothing;
+  if secret is not null then
+    insert into legwork.step_secrets (job_id, kind, name, value)
+    values (record_step.job_id, 'run', record_step.name, record_step.secret)
+    on conflict on constraint step_secrets_pkey do nothing;
+  end if;
+  return true;
+end $function$
 -- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.recover_jobs()
@@ -3914,6 +4239,55 @@ begin
   return case when queue is not null then 'queue' else 'task' end;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.send_signal(job_id bigint, name text, payload jsonb DEFAULT NULL::jsonb)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_job graphile_worker._private_jobs;
+  v_state legwork.job_state;
+  v_redact text[];
+  v_shown jsonb := payload;
+begin
+  if name is null or length(name) not between 1 and 200 then
+    raise exception 'A signal''s name has 1 to 200 characters%.', case when name is null then '' else ', not ' || length(name) end using
+      errcode = 'LW400', hint = 'It is the name that the task waits for, as in step.waitFor("approval").';
+  elsif octet_length(payload::text) > 262144 then
+    raise exception 'A signal''s payload has at most 256 KB, not % bytes.', octet_length(payload::text) using
+      errcode = 'LW413', hint = 'Keep it in a table and send its id.';
+  end if;
+  select * into v_job from graphile_worker._private_jobs j where j.id = send_signal.job_id;
+  if v_job.id is null or (v_job.locked_at is null and v_job.attempts >= v_job.max_attempts) then
+    v_state := legwork.assert_job(job_id);
+    raise exception 'Job % has already ended: it is %.', job_id, v_state using
+      errcode = 'LW409', hint = case when v_state = 'failed' then 'legwork.retry_job gives it another chance.' else 'What has ended waits for nothing.' end;
+  elsif (select count(*) from legwork.job_signals g where g.job_id = send_signal.job_id) >= 1000 then
+    raise exception 'Job % has been sent 1000 signals.', job_id using errcode = 'LW409', hint = 'Send a signal to the job that waits for it, once.';
+  elsif exists (select from legwork.job_steps s
+    where s.job_id = send_signal.job_id and s.kind = 'wait' and s.name = send_signal.name and s.state = 'timed_out')
+  then
+    return false;
+  end if;
+  select d.redact into v_redact from graphile_worker._private_tasks t join legwork.task_definitions d on d.name = t.identifier
+  where t.id = v_job.task_id;
+  if v_redact is not null then
+    v_shown := legwork.redact(payload, v_redact);
+  end if;
+  -- Of two that are sent at once the second waits here for the end of the first's transaction.
+  insert into legwork.job_signals (job_id, name, payload) values (send_signal.job_id, send_signal.name, v_shown)
+  on conflict on constraint job_signals_job_id_name_key do nothing;
+  if not found then
+    return false;
+  end if;
+  if v_shown is distinct from payload then
+    insert into legwork.step_secrets (job_id, kind, name, value) values (send_signal.job_id, 'signal', send_signal.name, send_signal.payload);
+  end if;
+  return true;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.set_retry_policy(queue text DEFAULT NULL::text, task text DEFAULT NULL::text, attempts integer DEFAULT NULL::integer, backoff text DEFAULT NULL::text, delay interval DEFAULT NULL::interval, factor double precision DEFAULT NULL::double precision, max_delay interval DEFAULT NULL::interval, jitter boolean DEFAULT false, retry_on text[] DEFAULT NULL::text[])
  RETURNS void
  LANGUAGE plpgsql
@@ -3991,6 +4365,28 @@ CREATE OR REPLACE FUNCTION legwork.storable_json(value json)
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN ((value)::text !~* '\\u(0000|d[89a-f])'::text) THEN value ELSE (regexp_replace((value)::text, '\\u0000|\\u[dD][89abAB][[:xdigit:]]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][[:xdigit:]]{2})\\u[dD][c-fC-F][[:xdigit:]]{2}'::text, '\ufffd'::text, 'g'::text))::json END
 
+CREATE OR REPLACE FUNCTION legwork.suspend_job(job_id bigint)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_wake_at timestamptz;
+begin
+  -- Whoever calls this has locked the job's row, and this statement sees what was committed before.
+  select case
+    when count(*) = 0 or bool_or(s.kind = 'wait' and exists (select from legwork.job_signals g where g.job_id = s.job_id and g.name = s.name))
+      then clock_timestamp()
+    -- Where every transaction sees only what was there when it began, a signal may have come since: look again.
+    when current_setting('transaction_isolation') <> 'read committed' then least(min(s.deadline), clock_timestamp() + interval '5 seconds')
+    else coalesce(min(s.deadline), legwork.never())
+  end into v_wake_at
+  from legwork.job_steps s where s.job_id = suspend_job.job_id and s.state = 'waiting';
+  update legwork.job_steps s set wake_at = v_wake_at where s.job_id = suspend_job.job_id and s.state = 'waiting';
+  return v_wake_at;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.tasks_in(scope text, name text)
  RETURNS integer[]
  LANGUAGE sql
@@ -4067,6 +4463,21 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.tg_job_signals__deliver()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- Another isolation level would not see what it has to look at. Workers come and do it.
+  if current_setting('transaction_isolation') <> 'read committed' or not legwork.deliver_signals(new.job_id) then
+    perform pg_notify('legwork', '{"wakeups":true}');
+  end if;
+  return null;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.tg_jobs__admit()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -4121,6 +4532,13 @@ declare
 begin
   if v_had_failed and not v_has_failed then
     delete from legwork.finished_jobs where id = new.id;
+    if found then
+      -- It had failed, and not only used its last attempt: another chance is one to wait again for what did not come in time.
+      delete from legwork.job_steps s where s.job_id = new.id and s.state = 'timed_out';
+    end if;
+  end if;
+  if new.revision <> old.revision and new.key is not null and legwork.begin_anew(new) then
+    return null;
   end if;
   if old.locked_at is not null and not v_attempt_ended then
     select c.reason into v_cancellation from legwork.cancellations c where c.job_id = new.id;
@@ -4141,14 +4559,20 @@ begin
   end if;
   select * into v_failure from legwork.reported_failures() f where f.id = new.id and v_attempt_ended;
 
-  if v_failure.decision = 'put_back' and not v_removed and not exists (select from legwork.cancellations c where c.job_id = new.id) then
-    -- It has not failed, and the attempt does not count: it was put off by its task, or must not run now.
-    if v_has_rules and v_failure.retry_at is not null then
+  if v_failure.decision in ('put_back', 'wait') and not v_removed and not exists (select from legwork.cancellations c where c.job_id = new.id) then
+    -- It has not failed, and the attempt does not count: it was put off by its task, must not run now, or waits for a signal.
+    v_run_at := case when v_failure.decision = 'wait' then legwork.suspend_job(new.id) else v_failure.retry_at end;
+    if v_has_rules and v_run_at is not null then
       perform legwork.release_slots(array[new.id], array[v_failure.started_at]);
     end if;
     update graphile_worker._private_jobs j
-    set attempts = greatest(0, j.attempts - 1), last_error = old.last_error, run_at = coalesce(v_failure.retry_at, old.run_at)
+    set attempts = greatest(0, j.attempts - 1), last_error = old.last_error, run_at = coalesce(v_run_at, old.run_at),
+      -- It has started in time.
+      flags = case when v_failure.decision = 'wait' then legwork.without_expiry(j.flags) else j.flags end
     where j.id = new.id;
+    if v_run_at <= clock_timestamp() then
+      perform legwork.wake_workers(1);
+    end if;
     if new.job_queue_id is not null then
       perform legwork.wake_workers(1);
     end if;
@@ -4289,14 +4713,18 @@ declare
   v_stale bigint;
   v_serial bigint;
   v_waiting bigint;
+  v_gone bigint;
   -- How a job ended that no worker held: removed, unless somebody called it complete or says otherwise.
   v_end legwork.job_state := 'cancelled';
   v_ended_as text := nullif(current_setting('legwork.ended_as', true), '');
 begin
-  select count(*) filter (where g.locked_at is null), count(*) filter (where g.locked_at < now() - interval '4 hours'),
+  select count(*), count(*) filter (where g.locked_at is null), count(*) filter (where g.locked_at < now() - interval '4 hours'),
     count(g.job_queue_id), count(*) filter (where g.run_at = 'infinity')
-  into v_unheld, v_stale, v_serial, v_waiting
+  into v_gone, v_unheld, v_stale, v_serial, v_waiting
   from gone g;
+  if v_gone = 0 then
+    return null;
+  end if;
   -- graphile-worker's own functions touch a job only when nobody holds it or its lock is older than four hours.
   if v_ended_as in ('cancelled', 'expired') then
     v_end := v_ended_as::legwork.job_state;
@@ -4354,6 +4782,9 @@ begin
 
   if v_waiting > 0 then
     delete from legwork.waiting_jobs w using gone g where w.job_id = g.id;
+  end if;
+  if exists (select from legwork.step_secrets) then
+    delete from legwork.step_secrets x using gone g where x.job_id = g.id;
   end if;
   if exists (select from legwork.limits) then
     perform legwork.release_slots(array_agg(g.id), array_agg(o.started_at))
@@ -4425,6 +4856,7 @@ begin
     perform legwork.settle_rules();
   end if;
   perform legwork.expire_jobs();
+  perform legwork.deliver_signals();
   -- Somebody is at it; come again.
   if not pg_try_advisory_xact_lock(legwork.admission_lock()) then
     return clock_timestamp() + interval '50 milliseconds';
@@ -4534,6 +4966,8 @@ CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.settings FOR EAC
 
 CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.tokens FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
 
+CREATE TRIGGER _legwork_audit_change AFTER UPDATE OF name, role, tenant, hash, expires_at, revoked_at ON legwork.tokens FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
+
 CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.limits FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'limit', 'limit', 'drop_limit');
 
 CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.settings FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('setting', 'name', 'change_setting', 'change_setting', 'drop_setting');
@@ -4542,7 +4976,7 @@ CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.pauses FOR EACH ROW
 
 CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.retry_policies FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'set_retry_policy', 'set_retry_policy', 'drop_retry_policy');
 
-CREATE TRIGGER _legwork_audit_change AFTER UPDATE OF name, role, tenant, hash, expires_at, revoked_at ON legwork.tokens FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
+CREATE CONSTRAINT TRIGGER _legwork_deliver AFTER INSERT ON legwork.job_signals DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION legwork.tg_job_signals__deliver();
 
 CREATE CONSTRAINT TRIGGER _legwork_look AFTER INSERT ON legwork.wakeups DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.at_commit IS NOT NULL) EXECUTE FUNCTION legwork.tg_wakeups__look();
 

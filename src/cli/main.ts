@@ -12,6 +12,7 @@ import { migrateCommand } from "./commands/migrate.ts";
 import { pauseCommand, resumeCommand, stopCommand } from "./commands/pause.ts";
 import { failedCommand, queuesCommand, workersCommand } from "./commands/queues.ts";
 import { discardCommand, retryCommand } from "./commands/retry.ts";
+import { signalCommand } from "./commands/signal.ts";
 import { upCommand } from "./commands/up.ts";
 import { workerCommand } from "./commands/worker.ts";
 import { relativeTime } from "./output.ts";
@@ -61,6 +62,7 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     failedCommand,
     retryCommand,
     discardCommand,
+    signalCommand,
     queuesCommand,
     limitCommand,
     pauseCommand,

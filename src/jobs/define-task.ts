@@ -5,6 +5,7 @@ import { LegworkError, PayloadError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Duration } from "../duration.ts";
 import type { EnqueueOptions } from "./enqueue.ts";
+import type { StepContext } from "./step-context.ts";
 import {
   type ConcurrencyLimit,
   concurrencySchema,
@@ -69,6 +70,8 @@ export interface TaskContext {
    * whatever becomes of this job; to enqueue within a transaction, pass its client.
    */
   readonly enqueue: (task: string, payload?: unknown, options?: EnqueueOptions, client?: Queryable) => Promise<string>;
+  /** Parts of the task that later attempts do not do again, and waiting for signals and times without holding a worker. */
+  readonly step: StepContext;
 }
 
 export interface TaskDefinition<P extends z.ZodType, R extends z.ZodType> {

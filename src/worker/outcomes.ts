@@ -18,8 +18,8 @@ interface Outcome {
   /** The result as JSON text; undefined for none. */
   readonly result: string | undefined;
   readonly error: (Error & { code?: unknown }) | undefined;
-  /** Whether another attempt would be pointless, or this one does not count. */
-  readonly decision?: "discard" | "put_back" | undefined;
+  /** Whether another attempt would be pointless, or this one does not count, or the job waits for what its steps say. */
+  readonly decision?: "discard" | "put_back" | "wait" | undefined;
   /** When the task wants its next attempt. */
   readonly retryAt?: number | undefined;
 }

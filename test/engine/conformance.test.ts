@@ -4,6 +4,7 @@ import { discardJob, discardJobs } from "../../src/jobs/discard-job.ts";
 import { enqueue } from "../../src/jobs/enqueue.ts";
 import { explainJob } from "../../src/jobs/explain-job.ts";
 import { retryJob, retryJobs } from "../../src/jobs/retry-job.ts";
+import { sendSignal } from "../../src/jobs/send-signal.ts";
 import { dropLimit, limitConcurrency, limitRate } from "../../src/queues/limits.ts";
 import { emergencyStop, pauseQueue, pauseTask, resumeAll, resumeQueue, resumeTask } from "../../src/queues/pause.ts";
 import { legwork } from "../support/cli.ts";
@@ -14,7 +15,7 @@ const database = testDatabase();
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
   await database.pool.query(
-    "truncate legwork.finished_jobs, legwork.failed_attempts, legwork.limits, legwork.pauses, legwork.rule_changes, legwork.wakeups, legwork.slots, legwork.lanes",
+    "truncate legwork.finished_jobs, legwork.failed_attempts, legwork.limits, legwork.pauses, legwork.rule_changes, legwork.wakeups, legwork.slots, legwork.lanes, legwork.job_signals",
   );
   await database.pool.query(`select legwork.register_tasks('[{"name": "notify/email", "queue": "mail"}, {"name": "other"}]')`);
 });
@@ -130,6 +131,25 @@ const OPERATIONS: Operation[] = [
     ts: () => retryJobs(db(), { task: "notify/emial" }),
     cli: () => ["retry", "--task", "notify/emial"],
     raises: { code: "LW404", exit: 1, hint: "notify/email" },
+  },
+  {
+    name: "sends a job a signal, and of two the first counts",
+    sql: ({ waiting }) =>
+      `select legwork.send_signal(${waiting}, 'approval', '{"by": "ada"}'), legwork.send_signal(${waiting}, 'approval', '2')`,
+    ts: async ({ waiting }) => [
+      await sendSignal(db(), waiting, "approval", { by: "ada" }),
+      await sendSignal(db(), waiting, "approval", 2),
+    ],
+    cli: ({ waiting }) => ["signal", waiting, "approval", '{"by": "ada"}'],
+    read: () => "select jsonb_agg(jsonb_build_array(name, payload)) as it from legwork.job_signals",
+    says: [["approval", { by: "ada" }]],
+  },
+  {
+    name: "refuses a signal to a job that has failed",
+    sql: ({ failed }) => `select legwork.send_signal(${failed}, 'approval')`,
+    ts: ({ failed }) => sendSignal(db(), failed, "approval"),
+    cli: ({ failed }) => ["signal", failed, "approval"],
+    raises: { code: "LW409", exit: 1, hint: "retry_job" },
   },
   {
     name: "pauses a queue with a reason",
