@@ -14,6 +14,7 @@ import { failedCommand, queuesCommand, workersCommand } from "./commands/queues.
 import { discardCommand, retryCommand } from "./commands/retry.ts";
 import { upCommand } from "./commands/up.ts";
 import { workerCommand } from "./commands/worker.ts";
+import { workflowCommand } from "./commands/workflow.ts";
 import { relativeTime } from "./output.ts";
 
 /**
@@ -45,6 +46,7 @@ Examples:
   $ legwork job 42                              all about one job
   $ legwork explain 42                          why it does not run
   $ legwork pause mail --reason 'host is down'  nothing of the queue starts
+  $ legwork workflow show 7                     the steps of a workflow with their states
   $ legwork doctor                              what is wrong, and what to do about it
 
 Configuration comes from flags, the environment, legwork.config.ts and defaults, in this order.`,
@@ -66,6 +68,7 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     pauseCommand,
     resumeCommand,
     stopCommand,
+    workflowCommand,
     workersCommand,
     doctorCommand,
   ];

@@ -4,7 +4,7 @@ import { createSql, type Sql } from "../db/sql.ts";
 import { parseDuration } from "../duration.ts";
 import { LegworkError, toError, verdictOf } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import { describeIssues, parsePayload, type RunningJob, type TaskContext } from "../jobs/define-task.ts";
+import { describeIssues, parsePayload, type RunningJob, type StepContext, type TaskContext } from "../jobs/define-task.ts";
 import { enqueue } from "../jobs/enqueue.ts";
 import { AttemptOutput } from "./attempt-output.ts";
 import type { DatabaseClock } from "./clock.ts";
@@ -153,6 +153,7 @@ class Run implements TaskContext, Abortable {
   private ownRedaction: Redaction | undefined = undefined;
   private ownSql: Sql | undefined = undefined;
   private ownSignal: AbortSignal | undefined = undefined;
+  private ownResults: Promise<Readonly<Record<string, unknown>>> | undefined = undefined;
   private aborting: AbortController | undefined = undefined;
   private abortReason: Error | undefined = undefined;
 
@@ -219,6 +220,27 @@ class Run implements TaskContext, Abortable {
       const { correlationId, tenant } = this.job;
       return await enqueue(client, task, payload, { correlationId, tenant: tenant ?? undefined, ...options });
     };
+  }
+
+  get workflow(): StepContext | undefined {
+    const { job } = this.helpers;
+    const id = flagValue(job, "workflow");
+    if (id === null) return undefined;
+    return {
+      id,
+      step: flagValue(job, "step") ?? "",
+      compensates: flagValue(job, "compensates") !== null,
+      results: async () => await (this.ownResults ??= this.readResults(id)),
+    };
+  }
+
+  private async readResults(workflowId: string): Promise<Readonly<Record<string, unknown>>> {
+    const { rows } = await this.environment.pool.query("select legwork.step_results($1) as results", [workflowId]);
+    return rows[0]?.results ?? {};
+  }
+
+  get batchId(): string | undefined {
+    return flagValue(this.helpers.job, "batch") ?? undefined;
   }
 
   /** Tells the task to stop; the first reason counts. */
