@@ -3991,6 +3991,10 @@ declare
   v_message text;
   v_hint text;
   v_code text;
+  v_wrong integer;
+  v_problem text;
+  v_name text;
+  v_step jsonb;
 begin
   if steps is null or jsonb_typeof(steps) not in ('array', 'object') then
     raise exception 'The steps of a workflow are an array or an object, not %.', coalesce(jsonb_typeof(steps), 'null') using errcode = 'LW400',
@@ -4012,41 +4016,53 @@ begin
     raise exception 'A workflow has at most 20000 steps, not %.', cardinality(v_entries) using errcode = 'LW413',
       hint = 'legwork.enqueue_batch takes more jobs; or let a step start another workflow.';
   end if;
-  select 'LW400', p.message, p.hint into v_code, v_message, v_hint
+  -- Which is wrong first and with what; what to say of it is put together for that one only.
+  select e.n, x.problem into v_wrong, v_problem
   from unnest(v_entries) e
   cross join lateral (
-    select format('Step ''%s''', coalesce(e.name, coalesce(e.parent || '/', '') || 'number ' || e.n)) as step,
-      regexp_replace(e.name, '^.*/', '') as own
-  ) s
-  cross join lateral (values
-    (jsonb_typeof(e.step) <> 'object', s.step || ' is not an object.', 'For example {"name": "a", "task": "import"}.'),
-    (e.name is null or s.own = '', s.step || ' has no name.', 'Names are texts; other steps name them in depends_on.'),
-    (length(s.own) > 64 or length(e.name) > 200, s.step || ' has a name of more than 64 characters, or 200 with its sub-workflows.', 'Choose a shorter one.'),
-    (case when jsonb_typeof(e.step) = 'object' then position('/' in coalesce(e.step ->> 'name', s.own)) > 0 end, s.step || ' has a slash in its name.', 'A slash stands between a sub-workflow and its step.'),
-    (case when jsonb_typeof(e.step) = 'object' then (
-        select k from jsonb_object_keys(e.step) k
-        where k <> all (array['name', 'task', 'payload', 'depends_on', 'on_failure', 'compensate', 'max_attempts', 'priority', 'run_at', 'delay',
-          'serial_key', 'steps']) limit 1) end is not null,
-      s.step || ' has a field that no step has: ' || coalesce((
-        select string_agg(k, ', ') from jsonb_object_keys(case when jsonb_typeof(e.step) = 'object' then e.step else '{}' end) k
-        where k <> all (array['name', 'task', 'payload', 'depends_on', 'on_failure', 'compensate', 'max_attempts', 'priority', 'run_at', 'delay',
-          'serial_key', 'steps'])), '') || '.',
-      'Fields are name, task, payload, depends_on, on_failure, compensate, max_attempts, priority, run_at, delay, serial_key and steps.'),
-    ((e.step ->> 'task' is null) = (e.step -> 'steps' is null), s.step || ' needs either a task or steps of its own.', 'A step is a job of a task, or a sub-workflow.'),
-    (e.step ? 'steps' and not exists (select from legwork.step_entries(e.step -> 'steps')), s.step || ' is a sub-workflow without a step.', 'Give it steps, or leave it out.'),
-    (cardinality(e.groups) = 10 and e.step ? 'steps', s.step || ' is too deep.', 'Sub-workflows nest to ten levels.'),
-    (e.step ? 'steps' and e.step ?| array['payload', 'compensate', 'max_attempts', 'priority', 'run_at', 'delay', 'serial_key'],
-      s.step || ' is a sub-workflow; payload, compensate and the like belong to its steps.', 'A sub-workflow has name, steps, depends_on and on_failure.'),
-    (coalesce(e.step ->> 'on_failure' not in ('stop', 'continue', 'compensate'), e.step ? 'on_failure'), format('%s has the on_failure ''%s''.', s.step, e.step ->> 'on_failure'), 'It is stop, continue or compensate.'),
-    (coalesce(jsonb_typeof(e.step -> 'depends_on') not in ('array', 'string', 'null'), false)
-        or exists (select from jsonb_array_elements(case when jsonb_typeof(e.step -> 'depends_on') = 'array' then e.step -> 'depends_on' end) d where jsonb_typeof(d) <> 'string'),
-      s.step || ' has a depends_on that does not name steps.', 'It is an array of names.'),
-    (coalesce(jsonb_typeof(e.step -> 'compensate') <> 'null', false) and (jsonb_typeof(e.step -> 'compensate') <> 'object' or e.step #>> '{compensate,task}' is null
-        or (e.step -> 'compensate') - array['task', 'payload'] <> '{}'),
-      s.step || ' has a compensate that is not {task, payload}.', 'For example {"task": "payment/refund", "payload": {"order": 7}}.')
-  ) as p (holds, message, hint)
-  where p.holds
+    select case
+      when jsonb_typeof(e.step) <> 'object' then 'object'
+      when e.name is null or e.name ~ '(^|/)$' then 'name'
+      when length(e.name) > 200 or length(e.name) - coalesce(length(e.parent) + 1, 0) > 64 then 'long'
+      when strpos(substr(e.name, coalesce(length(e.parent) + 2, 1)), '/') > 0 then 'slash'
+      when e.step - legwork.step_fields() <> '{}' then 'field'
+      when (e.step ->> 'task' is null) = (e.step -> 'steps' is null) then 'neither'
+      when e.step ? 'steps' and not exists (select from legwork.step_entries(e.step -> 'steps')) then 'empty'
+      when e.step ? 'steps' and cardinality(e.groups) = 10 then 'deep'
+      when e.step ? 'steps' and e.step ?| array['payload', 'compensate', 'max_attempts', 'priority', 'run_at', 'delay', 'serial_key'] then 'group'
+      when e.step ? 'on_failure' and coalesce(e.step ->> 'on_failure' not in ('stop', 'continue', 'compensate'), true) then 'on_failure'
+      when e.step ? 'depends_on' and (jsonb_typeof(e.step -> 'depends_on') not in ('array', 'string', 'null')
+        or jsonb_typeof(e.step -> 'depends_on') = 'array'
+          and jsonb_path_exists(e.step -> 'depends_on', '$[*] ? (@.type() != "string")')) then 'depends_on'
+      when jsonb_typeof(e.step -> 'compensate') <> 'null' and (jsonb_typeof(e.step -> 'compensate') <> 'object'
+        or e.step #>> '{compensate,task}' is null or (e.step -> 'compensate') - array['task', 'payload'] <> '{}') then 'compensate'
+    end as problem
+  ) x
+  where x.problem is not null
   order by e.n limit 1;
+  if v_problem is not null then
+    select format('Step ''%s''', coalesce(e.name, coalesce(e.parent || '/', '') || 'number ' || e.n)), e.step into v_name, v_step
+    from unnest(v_entries) e where e.n = v_wrong;
+    v_code := 'LW400';
+    select v_name || m.message, m.hint into v_message, v_hint
+    from (values
+      ('object', ' is not an object.', 'For example {"name": "a", "task": "import"}.'),
+      ('name', ' has no name.', 'Names are texts; other steps name them in depends_on.'),
+      ('long', ' has a name of more than 64 characters, or 200 with its sub-workflows.', 'Choose a shorter one.'),
+      ('slash', ' has a slash in its name.', 'A slash stands between a sub-workflow and its step.'),
+      ('field', ' has a field that no step has: ' || (
+          select string_agg(k, ', ') from jsonb_object_keys(case when v_problem = 'field' then v_step - legwork.step_fields() end) k) || '.',
+        'Fields are ' || array_to_string(legwork.step_fields(), ', ') || '.'),
+      ('neither', ' needs either a task or steps of its own.', 'A step is a job of a task, or a sub-workflow.'),
+      ('empty', ' is a sub-workflow without a step.', 'Give it steps, or leave it out.'),
+      ('deep', ' is too deep.', 'Sub-workflows nest to ten levels.'),
+      ('group', ' is a sub-workflow; payload, compensate and the like belong to its steps.', 'A sub-workflow has name, steps, depends_on and on_failure.'),
+      ('on_failure', format(' has the on_failure ''%s''.', v_step ->> 'on_failure'), 'It is stop, continue or compensate.'),
+      ('depends_on', ' has a depends_on that does not name steps.', 'It is an array of names.'),
+      ('compensate', ' has a compensate that is not {task, payload}.', 'For example {"task": "payment/refund", "payload": {"order": 7}}.')
+    ) as m (problem, message, hint)
+    where m.problem = v_problem;
+  end if;
   if v_message is null then
     select 'LW400', format('There are two steps ''%s''.', e.name), 'Names are unique within a workflow and within a sub-workflow.' into v_code, v_message, v_hint
     from unnest(v_entries) e group by e.name having count(*) > 1 order by min(e.n) limit 1;
@@ -4906,6 +4922,12 @@ AS $function$
   union all
   select o.key, o.value, o.n from jsonb_each(case when jsonb_typeof(steps) = 'object' then steps end) with ordinality as o (key, value, n)
 $function$
+
+CREATE OR REPLACE FUNCTION legwork.step_fields()
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ARRAY['name'::text, 'task'::text, 'payload'::text, 'depends_on'::text, 'on_failure'::text, 'compensate'::text, 'max_attempts'::text, 'priority'::text, 'run_at'::text, 'delay'::text, 'serial_key'::text, 'steps'::text]
 
 CREATE OR REPLACE FUNCTION legwork.step_results(workflow_id bigint)
  RETURNS jsonb
