@@ -232,21 +232,24 @@ declare
   v_stale bigint;
   v_serial bigint;
   v_waiting bigint;
-  v_gone bigint;
+  v_first bigint;
+  v_last bigint;
   -- How a job ended that no worker held: removed, unless somebody called it complete or says otherwise.
   v_end legwork.job_state := 'cancelled';
   v_ended_as text := nullif(current_setting('legwork.ended_as', true), '');
 begin
-  select count(*), count(*) filter (where g.locked_at is null), count(*) filter (where g.locked_at < now() - interval '4 hours'),
-    count(g.job_queue_id), count(*) filter (where g.run_at = 'infinity')
-  into v_gone, v_unheld, v_stale, v_serial, v_waiting
+  select count(*) filter (where g.locked_at is null), count(*) filter (where g.locked_at < now() - interval '4 hours'),
+    count(g.job_queue_id), count(*) filter (where g.run_at = 'infinity'), min(g.id), max(g.id)
+  into v_unheld, v_stale, v_serial, v_waiting, v_first, v_last
   from gone g;
-  if v_gone = 0 then
+  if v_first is null then
     return null;
   end if;
   -- graphile-worker's own functions touch a job only when nobody holds it or its lock is older than four hours.
   if v_ended_as in ('cancelled', 'expired') then
     v_end := v_ended_as::legwork.job_state;
+  elsif v_ended_as = 'dependency' then
+    v_end := 'cancelled';
   elsif v_unheld > 0 or v_stale > 0 then
     get diagnostics v_context = pg_context;
     -- Lines of the call stack, in whatever language the server speaks: SQL function "complete_jobs" statement 1.
@@ -280,6 +283,7 @@ begin
       case when d.redact is null then o.result else legwork.redact(o.result, d.redact) end,
       case when v_end = 'expired' and g.locked_at is null then
           'Expired: it had not started by ' || to_char(legwork.expiry_of(g.flags) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '.'
+        when v_ended_as = 'dependency' then legwork.dependency_failure(g.id)
         when v_ended_as is not null and current_setting('legwork.end_reason', true) <> '' then current_setting('legwork.end_reason', true)
         when d.redact is null then g.last_error else legwork.redact_text(g.last_error, g.payload, d.redact) end,
       -- The waiting room has the true time of a job that waited there.
@@ -305,6 +309,16 @@ begin
   if exists (select from legwork.step_secrets) then
     delete from legwork.step_secrets x using gone g where x.job_id = g.id;
   end if;
+  -- One look into an index for the whole batch, where nothing waits for any of these jobs.
+  if legwork.has_dependants(v_first, v_last) then
+    perform legwork.close_dependencies(array_agg(g.id),
+      array_agg(case when o.id is not null or g.locked_at >= now() - interval '4 hours' then 'completed' else v_end end),
+      v_ended_as is not distinct from 'dependency')
+    from gone g
+    left join legwork.reported_completions() o on o.id = g.id and v_ended_as is distinct from 'recorded'
+    -- One that had failed has ended before, and is thrown away now.
+    where g.locked_at is not null or g.attempts < g.max_attempts or v_ended_as = 'recorded';
+  end if;
   if exists (select from legwork.limits) then
     perform legwork.release_slots(array_agg(g.id), array_agg(o.started_at))
     from gone g
@@ -322,7 +336,7 @@ begin
 end $$;
 comment on function legwork.tg_jobs__record_finished() is
   'Writes what has just left graphile-worker''s job table into legwork.finished_jobs: completed by a worker or by complete_jobs, else cancelled. '
-  'The setting legwork.ended_as says otherwise: cancelled or expired, with legwork.end_reason as the error, or recorded.';
+  'The setting legwork.ended_as says otherwise: cancelled or expired, with legwork.end_reason as the error; dependency, for cancelled because of one; or recorded.';
 
 create function legwork.tg_jobs__record_change() returns trigger
 language plpgsql volatile security definer
@@ -372,8 +386,10 @@ begin
     end if;
   end if;
   if not v_attempt_ended and (v_had_failed or not v_has_failed) then
-    -- Replaced, rescheduled, revived or given back: it may have to wait for something else now.
-    if v_has_rules and not v_has_failed then
+    -- Replaced, rescheduled, revived or given back: it may have to wait for something else now, or still.
+    if not v_has_failed and (v_has_rules or exists (select from legwork.waiting_jobs w where w.job_id = new.id)
+      or exists (select from legwork.dependencies d where d.job_id = new.id))
+    then
       perform legwork.readmit(new);
     end if;
     return null;
@@ -486,12 +502,16 @@ begin
       case when v_state = 'failed' then
         legwork.fingerprint(v_task, case when v_lost then 'WorkerLost' else v_failure.error_name end, v_error) end
     );
+    -- One that was cancelled is deleted below, which closes them.
+    if v_state = 'failed' and legwork.has_dependants(new.id, new.id) then
+      perform legwork.close_dependencies(array[new.id], array[v_state]);
+    end if;
   end if;
 
   if v_has_rules and v_attempt_ended then
     perform legwork.release_slots(array[new.id], array[v_failure.started_at]);
   end if;
-  if v_has_failed and v_has_rules then
+  if v_has_failed and (v_has_rules or old.run_at = 'infinity') then
     delete from legwork.waiting_jobs w where w.job_id = new.id returning w.run_at into v_run_at;
     -- Whoever gives it another chance may not say when.
     if found and not v_attempt_ended and new.run_at = 'infinity' then

@@ -167,7 +167,8 @@ left join (
     coalesce(d.queue, 'default') as queue,
     count(*) filter (where j.locked_at is not null) as running,
     count(*) filter (where j.locked_at is null and j.run_at <= now()) as pending,
-    count(*) filter (where w.job_id is not null and w.held is null or l.is_later and legwork.awaits_signal(j.id, coalesce(w.run_at, j.run_at))) as blocked,
+    count(*) filter (where w.job_id is not null and (w.held is null or w.held = 'dependency')
+      or l.is_later and legwork.awaits_signal(j.id, coalesce(w.run_at, j.run_at))) as blocked,
     count(*) filter (where w.held = 'paused') as paused,
     count(*) filter (where l.is_later and not legwork.awaits_signal(j.id, coalesce(w.run_at, j.run_at))) as later,
     min(coalesce(w.run_at, j.run_at)) filter (where j.locked_at is null and coalesce(w.run_at, j.run_at) <= now()) as oldest
@@ -190,7 +191,7 @@ comment on column legwork.queues.pause_reason is 'Why.';
 comment on column legwork.queues.limits is 'Its limits, as an array of {kind, max, per, key}. Null for none.';
 comment on column legwork.queues.running is E'@notNull\nJobs that run.';
 comment on column legwork.queues.pending is E'@notNull\nJobs that may start now.';
-comment on column legwork.queues.blocked is E'@notNull\nJobs that wait for a limit or a signal.';
+comment on column legwork.queues.blocked is E'@notNull\nJobs that wait for a limit, a signal or other jobs.';
 comment on column legwork.queues.paused is E'@notNull\nJobs that wait for the end of a pause.';
 comment on column legwork.queues.later is E'@notNull\nJobs whose time, or next attempt, is ahead.';
 comment on column legwork.queues.oldest is 'Since when the job that has waited longest could have started, but for limits and pauses. Null when none waits.';

@@ -15,6 +15,7 @@ import { discardCommand, retryCommand } from "./commands/retry.ts";
 import { signalCommand } from "./commands/signal.ts";
 import { upCommand } from "./commands/up.ts";
 import { workerCommand } from "./commands/worker.ts";
+import { workflowCommand } from "./commands/workflow.ts";
 import { relativeTime } from "./output.ts";
 
 /**
@@ -46,6 +47,7 @@ Examples:
   $ legwork job 42                              all about one job
   $ legwork explain 42                          why it does not run
   $ legwork pause mail --reason 'host is down'  nothing of the queue starts
+  $ legwork workflow show 7                     the steps of a workflow with their states
   $ legwork doctor                              what is wrong, and what to do about it
 
 Configuration comes from flags, the environment, legwork.config.ts and defaults, in this order.`,
@@ -68,6 +70,7 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     pauseCommand,
     resumeCommand,
     stopCommand,
+    workflowCommand,
     workersCommand,
     doctorCommand,
   ];

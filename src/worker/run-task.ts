@@ -4,7 +4,7 @@ import { createSql, type Sql } from "../db/sql.ts";
 import { parseDuration } from "../duration.ts";
 import { LegworkError, toError, verdictOf } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import { describeIssues, parsePayload, type RunningJob, type TaskContext } from "../jobs/define-task.ts";
+import { describeIssues, parsePayload, type RunningJob, type TaskContext, type WorkflowStep } from "../jobs/define-task.ts";
 import { enqueue } from "../jobs/enqueue.ts";
 import { AttemptOutput } from "./attempt-output.ts";
 import type { DatabaseClock } from "./clock.ts";
@@ -157,6 +157,7 @@ class Run implements TaskContext, Abortable {
   private ownSql: Sql | undefined = undefined;
   private ownSteps: Steps | undefined = undefined;
   private ownSignal: AbortSignal | undefined = undefined;
+  private ownResults: Promise<Readonly<Record<string, unknown>>> | undefined = undefined;
   private aborting: AbortController | undefined = undefined;
   private abortReason: Error | undefined = undefined;
 
@@ -250,6 +251,27 @@ class Run implements TaskContext, Abortable {
   /** The attempt is over: what the task still does is not recorded. */
   close(): void {
     this.ownSteps?.close();
+  }
+
+  get workflow(): WorkflowStep | undefined {
+    const { job } = this.helpers;
+    const id = flagValue(job, "workflow");
+    if (id === null) return undefined;
+    return {
+      id,
+      step: flagValue(job, "step") ?? "",
+      compensates: flagValue(job, "compensates") !== null,
+      results: async () => await (this.ownResults ??= this.readResults(id)),
+    };
+  }
+
+  private async readResults(workflowId: string): Promise<Readonly<Record<string, unknown>>> {
+    const { rows } = await this.environment.pool.query("select legwork.step_results($1) as results", [workflowId]);
+    return rows[0]?.results ?? {};
+  }
+
+  get batchId(): string | undefined {
+    return flagValue(this.helpers.job, "batch") ?? undefined;
   }
 
   /** Tells the task to stop; the first reason counts. */
