@@ -14,8 +14,9 @@ as $$
   cross join lateral (
     select regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \(''([^'']+)''\) TO \(''([^'']+)''\)') as bounds
   ) b
-  -- Log lines come with a later migration.
-  where i.inhparent in (to_regclass('legwork.finished_jobs'), to_regclass('legwork.failed_attempts'), to_regclass('legwork.job_logs'))
+  -- Log lines and schedules come with later migrations.
+  where i.inhparent in (to_regclass('legwork.finished_jobs'), to_regclass('legwork.failed_attempts'), to_regclass('legwork.job_logs'),
+      to_regclass('legwork.schedule_occurrences'))
     and b.bounds is not null
 $$;
 comment on function legwork.history_partitions() is 'The partitions of the history with the time each covers; the default partitions are not among them.';
@@ -74,7 +75,8 @@ begin
     for update skip locked);
 
   for v_parent in
-    select * from (values ('finished_jobs', 'finished_at'), ('failed_attempts', 'failed_at'), ('job_logs', 'logged_at')) as p (name, by_column)
+    select * from (values ('finished_jobs', 'finished_at'), ('failed_attempts', 'failed_at'), ('job_logs', 'logged_at'),
+      ('schedule_occurrences', 'due_at')) as p (name, by_column)
     where to_regclass('legwork.' || p.name) is not null
   loop
     loop

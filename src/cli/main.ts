@@ -12,6 +12,7 @@ import { migrateCommand } from "./commands/migrate.ts";
 import { pauseCommand, resumeCommand, stopCommand } from "./commands/pause.ts";
 import { failedCommand, queuesCommand, workersCommand } from "./commands/queues.ts";
 import { discardCommand, retryCommand } from "./commands/retry.ts";
+import { scheduleCommand } from "./commands/schedule.ts";
 import { upCommand } from "./commands/up.ts";
 import { workerCommand } from "./commands/worker.ts";
 import { relativeTime } from "./output.ts";
@@ -45,6 +46,7 @@ Examples:
   $ legwork job 42                              all about one job
   $ legwork explain 42                          why it does not run
   $ legwork pause mail --reason 'host is down'  nothing of the queue starts
+  $ legwork schedule list                       what enqueues jobs over time
   $ legwork doctor                              what is wrong, and what to do about it
 
 Configuration comes from flags, the environment, legwork.config.ts and defaults, in this order.`,
@@ -66,6 +68,7 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     pauseCommand,
     resumeCommand,
     stopCommand,
+    scheduleCommand,
     workersCommand,
     doctorCommand,
   ];

@@ -182,7 +182,8 @@ function toInterval(name: string, value: Duration | undefined): string | undefin
 /** Schemas are compiled once per task and process; the registered text is the key, so that a new schema is seen. */
 const compiledSchemas = new Map<string, z.ZodType>();
 
-async function assertPayloads(client: Queryable, jobs: readonly { task: string; payload?: unknown }[]): Promise<void> {
+/** Throws LW422 for a payload that does not fit the schema that its task is registered with. */
+export async function assertPayloads(client: Queryable, jobs: readonly { task: string; payload?: unknown }[]): Promise<void> {
   const names = [...new Set(jobs.map((job) => job.task))];
   const { rows } = await client.query(
     "select name, payload_schema::text as schema from legwork.tasks where name = any ($1) and payload_schema is not null",
