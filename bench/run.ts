@@ -5,6 +5,7 @@ const BENCHMARKS: Record<string, () => Promise<{ run(options: { short: boolean }
   history: () => import("./history.ts"),
   limits: () => import("./limits.ts"),
   crash: () => import("./crash.ts"),
+  schedules: () => import("./schedules.ts"),
 };
 
 const [name = "history", ...flags] = process.argv.slice(2);

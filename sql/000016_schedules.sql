@@ -101,7 +101,7 @@ create index schedule_definitions_tenant on legwork.schedule_definitions (tenant
 create table legwork.schedule_occurrences (
   schedule text not null,
   due_at timestamptz not null,
-  state text not null check (state in ('enqueued', 'manual', 'waiting', 'skipped', 'missed', 'coalesced', 'held_back')),
+  state text not null,
   reason text,
   job_id bigint,
   occurrences bigint default 1,

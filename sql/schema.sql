@@ -263,8 +263,7 @@ create table legwork.schedule_occurrences (
   last_due_at timestamp with time zone not null,
   recorded_at timestamp with time zone default clock_timestamp() not null,
   tenant text,
-  PRIMARY KEY (schedule, due_at),
-  CHECK ((state = ANY (ARRAY['enqueued'::text, 'manual'::text, 'waiting'::text, 'skipped'::text, 'missed'::text, 'coalesced'::text, 'held_back'::text])))
+  PRIMARY KEY (schedule, due_at)
 ) partition by RANGE (due_at);
 
 create table legwork.settings (
