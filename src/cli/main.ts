@@ -13,6 +13,7 @@ import { pauseCommand, resumeCommand, stopCommand } from "./commands/pause.ts";
 import { failedCommand, queuesCommand, workersCommand } from "./commands/queues.ts";
 import { discardCommand, retryCommand } from "./commands/retry.ts";
 import { signalCommand } from "./commands/signal.ts";
+import { scheduleCommand } from "./commands/schedule.ts";
 import { upCommand } from "./commands/up.ts";
 import { workerCommand } from "./commands/worker.ts";
 import { workflowCommand } from "./commands/workflow.ts";
@@ -48,6 +49,7 @@ Examples:
   $ legwork explain 42                          why it does not run
   $ legwork pause mail --reason 'host is down'  nothing of the queue starts
   $ legwork workflow show 7                     the steps of a workflow with their states
+  $ legwork schedule list                       what enqueues jobs over time
   $ legwork doctor                              what is wrong, and what to do about it
 
 Configuration comes from flags, the environment, legwork.config.ts and defaults, in this order.`,
@@ -71,6 +73,7 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     resumeCommand,
     stopCommand,
     workflowCommand,
+    scheduleCommand,
     workersCommand,
     doctorCommand,
   ];
