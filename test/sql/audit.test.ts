@@ -109,9 +109,7 @@ describe("the audit log has", () => {
     ],
   ])("%s", async (statement, operation, target_type, target, before, after) => {
     const line = await one(statement);
-    expect(line).toMatchObject({ operation, target_type, target, after });
-    if (before === null) expect(line?.before).toBeNull();
-    else expect(line?.before).toMatchObject(before);
+    expect(line).toMatchObject({ operation, target_type, target, before, after });
   });
 
   it("what was taken away, as it was", async () => {
@@ -162,7 +160,7 @@ it("no line is changed, deleted or truncated, by the owner's mistake neither", a
     "update legwork.audit_log set actor = 'nobody'",
     "delete from legwork.audit_log",
   ]) {
-    await expect(run(text), text).rejects.toMatchObject({ code: "LW403" });
+    await expect(run(text)).rejects.toMatchObject({ code: "LW403" });
   }
   expect(await log()).toHaveLength(1);
 });
