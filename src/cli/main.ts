@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { LegworkError, toError } from "../errors.ts";
 import { addCommand } from "./commands/add.ts";
+import { auditCommand } from "./commands/audit.ts";
 import { cancelCommand } from "./commands/cancel.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { doctorCommand } from "./commands/doctor.ts";
@@ -14,6 +15,8 @@ import { failedCommand, queuesCommand, workersCommand } from "./commands/queues.
 import { discardCommand, retryCommand } from "./commands/retry.ts";
 import { signalCommand } from "./commands/signal.ts";
 import { scheduleCommand } from "./commands/schedule.ts";
+import { rolesCommand } from "./commands/roles.ts";
+import { tokenCommand } from "./commands/token.ts";
 import { upCommand } from "./commands/up.ts";
 import { workerCommand } from "./commands/worker.ts";
 import { workflowCommand } from "./commands/workflow.ts";
@@ -76,6 +79,9 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     scheduleCommand,
     workersCommand,
     doctorCommand,
+    tokenCommand,
+    rolesCommand,
+    auditCommand,
   ];
   for (const command of commands) program.addCommand(command().exitOverride());
   return program;
