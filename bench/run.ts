@@ -5,6 +5,8 @@ const BENCHMARKS: Record<string, () => Promise<{ run(options: { short: boolean }
   history: () => import("./history.ts"),
   limits: () => import("./limits.ts"),
   crash: () => import("./crash.ts"),
+  retention: () => import("./retention.ts"),
+  backup: () => import("./backup.ts"),
 };
 
 const [name = "history", ...flags] = process.argv.slice(2);
