@@ -3,6 +3,7 @@ import type { LookupFunction } from "node:net";
 import { isIP } from "node:net";
 import { PayloadError } from "legwork";
 import ipaddr from "ipaddr.js";
+import { z } from "zod";
 import { setting } from "./settings.ts";
 
 /** Addresses that look public and lead to a cloud's own services: Azure's WireServer. */
@@ -126,6 +127,14 @@ export function assertAllowed(hostname: string): void {
   const host = hostname.replaceAll(/^\[|\]$/g, "");
   if (isIP(host) !== 0 && !isAllowed(host, host)) throw refusal(host, host);
 }
+
+/** For payloads, which the history shows: an address without a user's name and password. */
+export const plainAddress = z
+  .url({ protocol: /^https?$/, error: "expected an http:// or https:// address" })
+  .max(2_000)
+  .refine((address) => new URL(address).username === "" && new URL(address).password === "", {
+    error: "expected an address without user name and password: the history shows payloads",
+  });
 
 /** Resolves a name to addresses all of which are allowed. */
 export async function checkedAddresses(hostname: string): Promise<LookupAddress[]> {

@@ -316,7 +316,7 @@ class Removal {
   }
 
   private async wayThrough(part: Part, group: { value: string | null } | undefined): Promise<"walk" | "ordered" | "index"> {
-    const { moment, cutoff, groupColumn, table } = this.options;
+    const { moment, cutoff, groupColumn } = this.options;
     const values: unknown[] = [cutoff];
     const ofGroup = ofGroupClause(groupColumn, group, (value) => `$${values.push(value)}`);
     const [plan] = await this.sql.query<{ "QUERY PLAN": [{ Plan: { "Node Type": string; "Plan Rows": number } }] }>(
@@ -336,7 +336,6 @@ class Removal {
       from pg_catalog.pg_class c where c.oid = ${part.id}::oid`;
     const node = plan?.["QUERY PLAN"][0].Plan;
     const share = (node?.["Plan Rows"] ?? 0) / Math.max(1, size?.tuples ?? 1);
-    if (table.partitioned && node?.["Node Type"] === "Result") return "walk";
     if (node === undefined || node["Node Type"].includes("Seq Scan") || share > INDEX_SHARE) return "walk";
     return size?.ordered === true ? "ordered" : "index";
   }

@@ -4,17 +4,14 @@ import ms from "ms";
 import { z } from "zod";
 import { assertAnswered } from "../@lib/assert-answered.ts";
 import { fileName, Folder, folderPath, ignore } from "../@lib/folder.ts";
-import { guardedFetch, MOST_REDIRECTS, shown } from "../@lib/guarded-fetch.ts";
+import { guardedFetch, MOST_REDIRECTS, plainAddress, shown } from "../@lib/guarded-fetch.ts";
 import { hidingSecrets, secretsOf } from "../@lib/hide-secrets.ts";
 import { fitting, RESULT_TEXT_BYTES } from "../@lib/result-text.ts";
 
 export default defineTask({
   description: "Fetches an address over HTTP if it has changed, tells its checksum, and keeps its text or stores it in a file.",
   payload: z.strictObject({
-    url: z
-      .url({ protocol: /^https?$/, error: "expected an http:// or https:// address" })
-      .max(2_000)
-      .describe("The address. One that is not public has to be in LEGWORK_ALLOWED_ADDRESSES."),
+    url: plainAddress.describe("The address. One that is not public has to be in LEGWORK_ALLOWED_ADDRESSES."),
     accept: z
       .string()
       .max(500)

@@ -2,7 +2,7 @@ import { createHmac } from "node:crypto";
 import { defineTask, Discard, PayloadError } from "legwork";
 import { z } from "zod";
 import { assertAnswered } from "../@lib/assert-answered.ts";
-import { guardedFetch, shown } from "../@lib/guarded-fetch.ts";
+import { guardedFetch, plainAddress, shown } from "../@lib/guarded-fetch.ts";
 import { hidingSecrets, secretsOf } from "../@lib/hide-secrets.ts";
 import { requiredSetting, setting } from "../@lib/settings.ts";
 
@@ -11,10 +11,7 @@ export default defineTask({
     "Posts to a webhook, signed with HMAC and a timestamp as Standard Webhooks has it; also in the shape that Slack reads.",
   payload: z
     .strictObject({
-      url: z
-        .url({ protocol: /^https?$/, error: "expected an http:// or https:// address" })
-        .max(2_000)
-        .optional(),
+      url: plainAddress.optional(),
       endpoint: z
         .string()
         .min(1)

@@ -9,6 +9,7 @@ import { until } from "../support/until.ts";
 import { directoryOf, workerOver, workerProcess } from "../support/worker.ts";
 
 const database = testDatabase();
+const otherDatabase = testDatabase();
 let folder = "";
 
 beforeEach(async () => {
@@ -99,6 +100,22 @@ describe("backup/tables and backup/restore", () => {
       { part: "shop.sales_a", count: 30 },
       { part: "shop.sales_b", count: 20 },
     ]);
+  });
+
+  it("bring rows into another database", async () => {
+    await difficult();
+    await backUp(["shop.items"]);
+    await otherDatabase.pool.query(`create schema shop;
+      create table shop.items (tags text[], took interval, at timestamptz, picture bytea, size float8, price numeric, doc jsonb, name text, more int, id bigint primary key)`);
+    // In another time zone and style, in which the same rows are other text.
+    await otherDatabase.pool.query(
+      `do $$ begin execute format('alter database %I set timezone = %L', current_database(), 'Asia/Tokyo'); execute format('alter database %I set datestyle = %L', current_database(), 'German'); end $$`,
+    );
+    const job = await runJob(otherDatabase, "backup/restore", { folder });
+    expect(job).toMatchObject({ state: "completed", result: { verified: true, tables: [{ table: "shop.items", rows: 5_004 }] } });
+    const rows =
+      "select md5(string_agg(row(id, name, doc, price, size, picture, extract(epoch from at), took, tags)::text, '' order by id)) as hash from shop.items";
+    expect((await otherDatabase.pool.query(rows)).rows).toEqual(await select(rows));
   });
 
   it("read all tables at one moment", async () => {
