@@ -936,7 +936,7 @@ create view legwork.schedule_runs as
     job_id,
         CASE
             WHEN job_id IS NOT NULL THEN ( SELECT j.state
-               FROM legwork.all_jobs j
+               FROM legwork.jobs j
               WHERE j.id = o.job_id)
             ELSE NULL::legwork.job_state
         END AS outcome,
@@ -967,7 +967,7 @@ create view legwork.schedules as
     d.last_job_id,
         CASE
             WHEN d.last_job_id IS NOT NULL THEN ( SELECT j.state
-               FROM legwork.all_jobs j
+               FROM legwork.jobs j
               WHERE j.id = d.last_job_id)
             ELSE NULL::legwork.job_state
         END AS last_outcome,
