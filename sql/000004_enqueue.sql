@@ -57,9 +57,11 @@ create function legwork.enqueue(
   rate_limit integer default null,
   rate_per interval default null,
   rate_key text default null,
-  overlap text default 'allow'
+  overlap text default 'allow',
+  depends_on bigint[] default null,
+  on_dependency_failure text default 'cancel'
 ) returns bigint
-language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_id bigint;
   v_identity text;
@@ -68,6 +70,16 @@ declare
   v_key_mode text := job_key_mode;
   v_serial_key text := serial_key;
 begin
+  perform legwork.assert_may('enqueuer');
+  if legwork.confined_tenant() is not null then
+    -- Keys are everybody's in graphile-worker: a tenant has its own.
+    tenant := legwork.own_tenant(tenant);
+    v_flags := legwork.context_flags(tenant, correlation_id);
+    job_key := legwork.own_key(job_key);
+    serial_key := legwork.own_key(serial_key);
+    v_serial_key := serial_key;
+    rate_key := case when rate_limit is not null then legwork.own_key(coalesce(rate_key, task)) else rate_key end;
+  end if;
   perform legwork.assert_task(task);
   -- Most requests have none of these and skip all of it.
   if overlap <> 'allow' or num_nonnulls(
@@ -133,6 +145,9 @@ begin
     where j.id = v_id and legwork.expiry_of(j.flags) is not null
     on conflict on constraint expirations_pkey do update set expires_at = excluded.expires_at;
   end if;
+  if cardinality(depends_on) > 0 then
+    perform legwork.add_dependencies(v_id, depends_on, on_dependency_failure);
+  end if;
   return v_id;
 end $$;
 
@@ -148,7 +163,7 @@ comment on function legwork.context_flags(text, text) is
   'and legwork.parent_id, which a running task has on its connection and which anyone may set for a transaction. Null when there is no context.';
 
 comment on function legwork.enqueue(text, jsonb, timestamptz, integer, text, text, text, integer, text, text, timestamptz, interval,
-  text, interval, interval, interval, integer, interval, text, text) is
+  text, interval, interval, interval, integer, interval, text, text, bigint[], text) is
   'Enqueues a job in the caller''s transaction and returns its id: it exists when the transaction commits and not before. '
   'task: a known task. payload: what the task is given, {} by default. run_at: when it may start, now by default. '
   'priority: smaller runs first, 0 by default. job_key: while a job with this key waits, it is replaced (job_key_mode replace), '
@@ -160,15 +175,18 @@ comment on function legwork.enqueue(text, jsonb, timestamptz, integer, text, tex
   'debounce_max after the first. throttle, with job_key: one start in that time; requests between are merged into one job that runs when '
   'it is over. rate_limit and rate_per: at most so many requests in any such time, counted by rate_key (the task by default). '
   'overlap serial, with job_key: a job enqueued while one with its key runs waits for that one; allow by default. '
-  'Raises LW404 for an unknown task, LW409 when a keyed job cannot be replaced, LW400 for options that do not go together, LW429 '
+  'depends_on: jobs that have to end before it may start; a keyed job that waits goes on waiting for those it was enqueued with before. on_dependency_failure: what '
+  'happens when one of them ends otherwise than completed: cancel, the default, cancels it too; run lets it run. '
+  'Raises LW404 for an unknown task or dependency, LW409 when a keyed job cannot be replaced, LW400 for options that do not go together, LW429 '
   'over the rate limit, with the time to come back as the error''s detail.';
 
 create function legwork.enqueue_many(jobs jsonb) returns setof bigint
-language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_unknown text;
   v_ids bigint[];
 begin
+  perform legwork.assert_may('enqueuer');
   if jobs is null or jsonb_typeof(jobs) <> 'array' then
     raise exception 'enqueue_many takes a JSON array of jobs, not %.', coalesce(jsonb_typeof(jobs), 'null') using
       errcode = 'LW400', hint = 'For example: [{"task": "notify/email", "payload": {"to": "a@b.c"}}].';
@@ -177,13 +195,13 @@ begin
   from jsonb_array_elements(jobs) as element, lateral jsonb_object_keys(element) as key
   where key <> all (array['task', 'payload', 'run_at', 'priority', 'job_key', 'job_key_mode', 'serial_key',
     'max_attempts', 'tenant', 'correlation_id', 'expires_at', 'unique_for', 'unique_key', 'debounce', 'debounce_max', 'throttle',
-    'rate_limit', 'rate_per', 'rate_key', 'overlap'])
+    'rate_limit', 'rate_per', 'rate_key', 'overlap', 'depends_on', 'on_dependency_failure'])
   limit 1;
   if v_unknown is not null then
     raise exception 'A job has no field ''%''.', v_unknown using errcode = 'LW400',
       hint = 'Fields are the parameters of legwork.enqueue: task, payload, run_at, priority, job_key, job_key_mode, serial_key, '
         'max_attempts, tenant, correlation_id, expires_at, unique_for, unique_key, debounce, debounce_max, throttle, rate_limit, '
-        'rate_per, rate_key and overlap.';
+        'rate_per, rate_key, overlap, depends_on and on_dependency_failure.';
   end if;
   perform legwork.assert_task(t.task)
   from (select distinct coalesce(element ->> 'task', '') as task from jsonb_array_elements(jobs) as element) t;
@@ -192,7 +210,7 @@ begin
   -- first, because add_jobs does not promise to return jobs in the order it was given them.
   if exists (select from jsonb_array_elements(jobs) as element
     where element ?| array['job_key', 'expires_at', 'unique_for', 'unique_key', 'debounce', 'debounce_max', 'throttle', 'rate_limit',
-      'rate_per', 'rate_key', 'overlap'])
+      'rate_per', 'rate_key', 'overlap', 'depends_on', 'on_dependency_failure'])
   then
     return query
       select legwork.enqueue(
@@ -201,18 +219,26 @@ begin
         max_attempts => j.max_attempts, tenant => j.tenant, correlation_id => j.correlation_id, expires_at => j.expires_at,
         unique_for => j.unique_for, unique_key => j.unique_key, debounce => j.debounce, debounce_max => j.debounce_max,
         throttle => j.throttle, rate_limit => j.rate_limit, rate_per => j.rate_per, rate_key => j.rate_key,
-        overlap => coalesce(j.overlap, 'allow'))
+        overlap => coalesce(j.overlap, 'allow'), depends_on => j.depends_on,
+        on_dependency_failure => coalesce(j.on_dependency_failure, 'cancel'))
       from rows from (jsonb_to_recordset(jobs) as (
         task text, payload jsonb, run_at timestamptz, priority integer, job_key text, job_key_mode text,
         serial_key text, max_attempts integer, tenant text, correlation_id text, expires_at timestamptz, unique_for interval,
         unique_key text, debounce interval, debounce_max interval, throttle interval, rate_limit integer, rate_per interval,
-        rate_key text, overlap text)) with ordinality
+        rate_key text, overlap text, depends_on bigint[], on_dependency_failure text)) with ordinality
         as j (task, payload, run_at, priority, job_key, job_key_mode, serial_key, max_attempts, tenant, correlation_id, expires_at,
-          unique_for, unique_key, debounce, debounce_max, throttle, rate_limit, rate_per, rate_key, overlap, n)
+          unique_for, unique_key, debounce, debounce_max, throttle, rate_limit, rate_per, rate_key, overlap, depends_on,
+          on_dependency_failure, n)
       order by j.n;
     return;
   end if;
 
+  if legwork.confined_tenant() is not null then
+    jobs := (
+      select coalesce(jsonb_agg(e.element || jsonb_strip_nulls(jsonb_build_object(
+        'tenant', legwork.own_tenant(e.element ->> 'tenant'), 'serial_key', legwork.own_key(e.element ->> 'serial_key'))) order by e.n), '[]')
+      from jsonb_array_elements(jobs) with ordinality as e (element, n));
+  end if;
   insert into graphile_worker._private_job_queues (queue_name)
   select distinct element ->> 'serial_key' from jsonb_array_elements(jobs) as element
   where element ->> 'serial_key' is not null
@@ -248,7 +274,7 @@ comment on function legwork.enqueue_many(jsonb) is
   'not exist, LW404 for an unknown task, and what legwork.enqueue raises for any of them.';
 
 create function legwork.register_tasks(definitions jsonb) returns void
-language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_definition jsonb;
   v_moved text[];
@@ -301,3 +327,5 @@ comment on function legwork.register_tasks(jsonb) is
   'Tells the database of tasks: an array of {name, description, queue, payload_schema, result_schema, redact, limits, retry}. A field that is not given '
   'stays as it is, null clears it: [{"name": "a"}] only makes a task known, so that jobs and triggers can be made for it before a '
   'worker has it. limits: [{kind, max, per, key}], key being an array of names; retry: the parameters of set_retry_policy.';
+-- Enqueueing and telling of tasks take no other right than to call these: a login that enqueues reads no payload, a worker's writes no rule.
+revoke execute on function legwork.enqueue, legwork.enqueue_many(jsonb), legwork.register_tasks(jsonb) from public;

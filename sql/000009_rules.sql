@@ -18,13 +18,15 @@ comment on column legwork.rule_changes.since is 'The oldest transaction that was
 comment on column legwork.rule_changes.changed_at is 'When.';
 alter table legwork.rule_changes enable row level security;
 
+-- With the owner's rights, as describe_limits: views call it for readers who may not read the tables.
 create function legwork.known_queues() returns text[]
-language sql stable
+language sql stable security definer set search_path = pg_catalog, pg_temp
 return array(
   select 'default' union select d.queue from legwork.task_definitions d
   union select l.name from legwork.limits l where l.scope = 'queue'
   union select p.name from legwork.pauses p where p.scope = 'queue');
 comment on function legwork.known_queues() is 'The queues that a task belongs to, default, and those that have a rule.';
+revoke execute on function legwork.known_queues() from public;
 
 create function legwork.assert_target(scope text, name text) returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -57,13 +59,14 @@ end $$;
 comment on function legwork.scope_of(text, text) is 'queue or task, whichever is named. Raises LW400 unless it is exactly one.';
 
 create function legwork.describe_limits(scope text, name text) returns jsonb
-language sql stable
+language sql stable security definer set search_path = pg_catalog, pg_temp
 return (
   select jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
       'kind', l.kind, 'max', l.max_count, 'per', l.per, 'key', nullif(array_to_string(l.key, '.'), ''))) order by l.id)
   from legwork.limits l
   where l.scope = describe_limits.scope and l.name = describe_limits.name and l.max_count is not null);
 comment on function legwork.describe_limits(text, text) is 'The limits of a queue or task as an array of {kind, max, per, key}; null for none.';
+revoke execute on function legwork.describe_limits(text, text) from public;
 
 create function legwork.tasks_in(scope text, name text) returns integer[]
 language sql stable
@@ -96,10 +99,12 @@ begin
       and (since is null or age(j.xmin) <= v_age and j.xmin <> all (v_by))
       and case
         when w.job_id is not null then
+          -- Rules are looked at when the last dependency has ended.
+          w.held is distinct from 'dependency' and (
           r.is_paused <> coalesce(w.held = 'paused', false)
           or (r.limits = '{}' and (not r.is_paused or w.gates <> '{}'))
           or (r.limits <> '{}'
-            and w.gates <> array(select legwork.gate(l.id, l.key, j.payload) from legwork.limits l where l.id = any (r.limits) order by l.id))
+            and w.gates <> array(select legwork.gate(l.id, l.key, j.payload) from legwork.limits l where l.id = any (r.limits) order by l.id)))
         else r.is_paused or cardinality(r.limits) > (
           select count(*) from legwork.slots s
           where s.job_id = j.id and s.free_at is null and split_part(s.gate, ':', 1)::integer = any (r.limits))
@@ -156,7 +161,7 @@ begin
       from legwork.waiting_jobs w
       join rules r on r.task_id = w.task_id
       join graphile_worker._private_jobs j on j.id = w.job_id
-      where w.job_id = any (v_ids)
+      where w.job_id = any (v_ids) and w.held is distinct from 'dependency'
     ), free as (
       delete from legwork.waiting_jobs w using waiting c
       where w.job_id = c.job_id and not c.is_paused and c.gates = '{}'
@@ -235,6 +240,7 @@ declare
   v_key text[] := case when key is null then '{}' else string_to_array(key, '.') end;
   v_is_new boolean;
 begin
+  perform legwork.assert_may('operator', true);
   perform legwork.assert_target(scope, name);
   if max_count is null or max_count < 1 then
     raise exception 'A limit must be at least 1, not %.', coalesce(max_count::text, 'null') using
@@ -286,6 +292,7 @@ declare
   v_name text := coalesce(queue, task);
   v_limit legwork.limits;
 begin
+  perform legwork.assert_may('operator', true);
   if kind is null or kind not in ('concurrency', 'rate') then
     raise exception 'There is no kind of limit ''%''.', kind using errcode = 'LW400', hint = 'Kinds are concurrency and rate.';
   end if;
@@ -313,6 +320,7 @@ revoke execute on function legwork.drop_limit(text, text, text, text) from publi
 create function legwork.reset_limits(task text) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  perform legwork.assert_may('operator', true);
   perform legwork.assert_task(task);
   delete from legwork.limits l where l.scope = 'task' and l.name = task and l.declared_max is null;
   update legwork.limits l set max_count = l.declared_max, per = l.declared_per, is_overridden = false
@@ -357,6 +365,7 @@ revoke execute on function legwork.declare_limits(text, jsonb) from public;
 create function legwork.put_pause(scope text, name text, reason text) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  perform legwork.assert_may('operator', true);
   if scope <> 'all' then
     perform legwork.assert_target(scope, name);
   end if;
@@ -370,6 +379,7 @@ comment on function legwork.put_pause(text, text, text) is 'What pause_queue, pa
 create function legwork.lift_pause(scope text, name text) returns boolean
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  perform legwork.assert_may('operator', true);
   if scope <> 'all' then
     perform legwork.assert_target(scope, name);
   end if;
@@ -512,6 +522,7 @@ begin
       returning gates
     )
     select 'a line that was not called'::text, null::bigint, w.gates[1] from woken w;
+  return query select d.problem, d.job_id, null::text from legwork.reconcile_dependencies() d;
   -- Nothing wrong: slots of limits that are gone count for nothing. Not in the transaction that drops the limit: while that is
   -- open, the jobs that have them could not end.
   delete from legwork.slots s
@@ -536,21 +547,30 @@ begin
     perform legwork.settle_rules();
   end if;
   perform legwork.expire_jobs();
+  perform legwork.deliver_signals();
+  perform legwork.expire_workflows();
   -- Somebody is at it; come again.
   if not pg_try_advisory_xact_lock(legwork.admission_lock()) then
     return clock_timestamp() + interval '50 milliseconds';
   end if;
   perform legwork.note_due();
+  if exists (select from legwork.dependency_checks) then
+    perform legwork.check_dependencies();
+  end if;
   perform legwork.admit_waiting(2000);
-  if exists (select from legwork.wakeups) then
+  if exists (select from legwork.run_counts) then
+    perform legwork.fold_run_counts();
+  end if;
+  if exists (select from legwork.wakeups) or exists (select from legwork.dependency_checks) then
     return clock_timestamp() + interval '50 milliseconds';
   end if;
   return least(
     (select w.run_at from legwork.waiting_jobs w where w.held = 'run_at' order by w.run_at limit 1),
-    (select a.ring_at from legwork.gate_alarms a order by a.ring_at limit 1));
+    (select a.ring_at from legwork.gate_alarms a order by a.ring_at limit 1),
+    (select r.deadline from legwork.workflow_runs r where r.ended_at is null and r.deadline > clock_timestamp() order by r.deadline limit 1));
 end $$;
 comment on function legwork.tick() is
-  'Lets jobs start whose time has come or whose rate limit allows it now, and whatever a wakeup was left for; ends those that have expired. Workers call it every second, '
+  'Lets jobs start whose time has come or whose rate limit allows it now, whatever a wakeup was left for, and those that wait for a signal which has come; ends those that have expired. Workers call it every second, '
   'when they are told of wakeups, and at the time that it returns: when it will have something to do next, null when it cannot know. '
   'Needs a transaction that reads committed rows.';
 revoke execute on function legwork.tick() from public;

@@ -490,7 +490,8 @@ set search_path = pg_catalog, pg_temp set lock_timeout = '500ms' set jit = off s
 declare
   v_theme text;
 begin
-  foreach v_theme in array array['waiting', 'rules', 'jobs', 'history', 'transactions', 'vacuum', 'server', 'versions'] loop
+  perform legwork.assert_may('viewer', true);
+  foreach v_theme in array array['waiting', 'rules', 'schedules', 'jobs', 'history', 'transactions', 'vacuum', 'server', 'versions'] loop
     begin
       return query execute format(
         'select f."check", f.severity, f.finding, case when f.severity <> ''ok'' then f.remedy end, f.detail from legwork.%I() f', 'doctor_' || v_theme);

@@ -25,7 +25,8 @@ it("docs/dependencies.md has a line for every dependency and for nothing else", 
 
 it("docs/configuration.md names every variable and its flag", async () => {
   const page = await read("docs/configuration.md");
-  const source = await read("src/config.ts");
+  const source =
+    (await read("src/config.ts")) + (await read("tasks/@lib/settings.ts")).replaceAll(/^ {2}(LEGWORK_\w+):/gm, ': "$1"');
   const variables = [...source.matchAll(/: "((?:LEGWORK|DATABASE)_\w+)"/g)].map((match) => match[1]);
   expect(variables.length).toBeGreaterThan(8);
   for (const variable of variables) expect(page).toContain(`\`${variable}\``);
@@ -34,11 +35,11 @@ it("docs/configuration.md names every variable and its flag", async () => {
 });
 
 describe("the SQL of the documentation runs", () => {
-  it.each(["README.md", "docs/sql.md", "docs/limits.md"])("%s", async (path) => {
+  it.each(["README.md", "docs/sql.md", "docs/limits.md", "docs/schedules.md", "docs/steps.md"])("%s", async (path) => {
     await database.pool.query("drop table if exists users");
     await database.pool.query("create table users (id int, email text)");
     await database.pool.query(
-      `select legwork.register_tasks('[{"name": "a"}, {"name": "b"}, {"name": "notify/email", "queue": "notification"}, {"name": "notify/welcome", "queue": "mail"}, {"name": "crm/sync"}, {"name": "health/probe"}]')`,
+      `select legwork.register_tasks('[{"name": "a"}, {"name": "b"}, {"name": "notify/email", "queue": "notification"}, {"name": "notify/welcome", "queue": "mail"}, {"name": "crm/sync"}, {"name": "health/probe"}, {"name": "retention/expire"}]')`,
     );
     // The jobs that the pages name: 42 waits, 43 has failed.
     await database.pool.query(`delete from graphile_worker._private_jobs`);

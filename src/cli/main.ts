@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { LegworkError, toError } from "../errors.ts";
 import { addCommand } from "./commands/add.ts";
+import { auditCommand } from "./commands/audit.ts";
 import { cancelCommand } from "./commands/cancel.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { doctorCommand } from "./commands/doctor.ts";
@@ -12,8 +13,13 @@ import { migrateCommand } from "./commands/migrate.ts";
 import { pauseCommand, resumeCommand, stopCommand } from "./commands/pause.ts";
 import { failedCommand, queuesCommand, workersCommand } from "./commands/queues.ts";
 import { discardCommand, retryCommand } from "./commands/retry.ts";
+import { signalCommand } from "./commands/signal.ts";
+import { scheduleCommand } from "./commands/schedule.ts";
+import { rolesCommand } from "./commands/roles.ts";
+import { tokenCommand } from "./commands/token.ts";
 import { upCommand } from "./commands/up.ts";
 import { workerCommand } from "./commands/worker.ts";
+import { workflowCommand } from "./commands/workflow.ts";
 import { relativeTime } from "./output.ts";
 
 /**
@@ -45,6 +51,8 @@ Examples:
   $ legwork job 42                              all about one job
   $ legwork explain 42                          why it does not run
   $ legwork pause mail --reason 'host is down'  nothing of the queue starts
+  $ legwork workflow show 7                     the steps of a workflow with their states
+  $ legwork schedule list                       what enqueues jobs over time
   $ legwork doctor                              what is wrong, and what to do about it
 
 Configuration comes from flags, the environment, legwork.config.ts and defaults, in this order.`,
@@ -61,13 +69,19 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     failedCommand,
     retryCommand,
     discardCommand,
+    signalCommand,
     queuesCommand,
     limitCommand,
     pauseCommand,
     resumeCommand,
     stopCommand,
+    workflowCommand,
+    scheduleCommand,
     workersCommand,
     doctorCommand,
+    tokenCommand,
+    rolesCommand,
+    auditCommand,
   ];
   for (const command of commands) program.addCommand(command().exitOverride());
   return program;

@@ -1,3 +1,4 @@
+import { viewsFor } from "../db/confinement.ts";
 import type { Queryable } from "../db/pool.ts";
 import { LegworkError } from "../errors.ts";
 
@@ -77,7 +78,7 @@ export async function listJobs(client: Queryable, filter: JobFilter): Promise<Jo
   // A state is computed for a waiting job and stored for an ended one; said in this way the planner reads only one side.
   const side = filter.state === undefined ? "" : `and finished_at is ${ENDED.has(filter.state) ? "not null" : "null"}`;
   const { rows } = await client.query(
-    `select * from legwork.jobs
+    `select * from ${viewsFor(client)}.jobs
      where ($1::legwork.job_state is null or state = $1) and ($2::text is null or task = $2)
        and ($3::text is null or queue = $3) and ($4::text is null or tenant = $4)
        and ($5::text is null or correlation_id = $5) and ($6::bigint is null or id < $6) ${side}
@@ -98,7 +99,7 @@ export async function getJob(client: Queryable, id: string): Promise<JobRow & { 
   assertJobId(id);
   const {
     rows: [job],
-  } = await client.query("select * from legwork.jobs where id = $1", [id]);
+  } = await client.query(`select * from ${viewsFor(client)}.jobs where id = $1`, [id]);
   if (job === undefined) {
     throw new LegworkError("LW404", `There is no job ${id}.`, {
       hint: "Finished jobs are kept for the setting history_retention.",
@@ -106,7 +107,7 @@ export async function getJob(client: Queryable, id: string): Promise<JobRow & { 
   }
   const attempts = await client.query(
     `select attempt, state, error_name, error_message, error_stack, error_code, started_at, finished_at, retry_at, worker
-     from legwork.attempts where job_id = $1 order by started_at nulls last, attempt`,
+     from ${viewsFor(client)}.attempts where job_id = $1 order by started_at nulls last, attempt`,
     [id],
   );
   return { ...job, attempt_list: attempts.rows };
