@@ -43,7 +43,7 @@ create table legwork.batch_runs (
 create table legwork.cancellations (
   job_id bigint not null,
   reason text not null,
-  cancelled_by text default SESSION_USER not null,
+  cancelled_by text default legwork.who() not null,
   cancelled_at timestamp with time zone default clock_timestamp() not null,
   PRIMARY KEY (job_id)
 );
@@ -238,7 +238,7 @@ create table legwork.pauses (
   scope text not null,
   name text not null,
   reason text,
-  paused_by text default SESSION_USER not null,
+  paused_by text default legwork.who() not null,
   paused_at timestamp with time zone default clock_timestamp() not null,
   PRIMARY KEY (scope, name),
   CHECK ((scope = ANY (ARRAY['all'::text, 'queue'::text, 'task'::text])))
@@ -2070,7 +2070,7 @@ AS $function$
 declare
   v_job graphile_worker._private_jobs;
   v_state legwork.job_state;
-  v_reason text := 'Cancelled by ' || session_user || coalesce(': ' || nullif(reason, ''), '.');
+  v_reason text := 'Cancelled by ' || legwork.who() || coalesce(': ' || nullif(reason, ''), '.');
 begin
   perform legwork.assert_may('operator');
   perform legwork.assert_visible(job_id);
@@ -7634,6 +7634,12 @@ CREATE OR REPLACE FUNCTION legwork.wake_workers(jobs integer)
  RETURNS void
  LANGUAGE sql
 RETURN pg_notify('jobs:insert'::text, (json_build_object('r', (random())::text, 'count', jobs))::text)
+
+CREATE OR REPLACE FUNCTION legwork.who()
+ RETURNS text
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN CASE WHEN (current_setting('legwork.surface'::text, true) = ANY (ARRAY['rest'::text, 'graphql'::text, 'dashboard'::text])) THEN (COALESCE(NULLIF("left"(current_setting('legwork.actor'::text, true), 256), ''::text), (SESSION_USER)::text))::name ELSE SESSION_USER END
 
 CREATE OR REPLACE FUNCTION legwork.window_of(gate text, per interval)
  RETURNS interval
