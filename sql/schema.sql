@@ -1217,6 +1217,10 @@ begin
     raise exception 'There is no on_dependency_failure ''%''.', coalesce(on_failure, 'null') using errcode = 'LW400',
       hint = 'It is cancel (the job is cancelled too) or run (the job runs all the same).';
   end if;
+  if not exists (select from graphile_worker._private_jobs j where j.id = add_dependencies.job_id and j.locked_at is null and j.attempts < j.max_attempts) then
+    -- unsafe_dedupe has kept a job that runs.
+    return;
+  end if;
   -- One snapshot: what has ended is in the history, and what has not is a job.
   select x into v_unknown
   from unnest(depends_on) x
@@ -4580,6 +4584,7 @@ begin
     returning r.id
   )
   delete from legwork.workflow_run_steps s using gone g where s.workflow_id = g.id;
+  delete from legwork.run_counts c using legwork.workflow_runs r where r.id = c.run_id and r.ended_at < now() - interval '1 hour';
   delete from legwork.batch_runs b
   where b.id in (select o.id from legwork.batch_runs o where o.ended_at < now() - retention limit 1000 for update skip locked);
 end $function$
@@ -6495,6 +6500,8 @@ begin
     state = 'running', ending = null, reason = null, ended_at = null, completed = v_kept, failed = 0, cancelled = 0, expired = 0,
     deadline = coalesce(retry_workflow.deadline, case when r.deadline > clock_timestamp() then r.deadline end)
   where r.id = v_run.id;
+  -- Folded just while it was cancelled.
+  delete from legwork.run_counts c where c.run_id = v_run.id;
   perform legwork.make_step_jobs(v_run.id, v_made, v_made || v_retried, v_made || v_retried || v_open);
   -- Those that have to wait are sent to the waiting room by the trigger on this.
   update graphile_worker._private_jobs j set attempts = 0, run_at = now(), updated_at = now(), revision = j.revision + 1, flags = legwork.without_expiry(j.flags)
@@ -7418,8 +7425,10 @@ begin
   if exists (select from legwork.step_secrets) then
     delete from legwork.step_secrets x using gone g where x.job_id = g.id;
   end if;
-  -- One look into an index for the whole batch, where nothing waits for any of these jobs.
-  if legwork.has_dependants(v_first, v_last) then
+  -- Where no job waits for another this is a look at an empty table; else one into an index for the whole batch.
+  if (exists (select from legwork.dependencies) or current_setting('transaction_isolation') <> 'read committed')
+    and legwork.has_dependants(v_first, v_last)
+  then
     perform legwork.close_dependencies(array_agg(g.id),
       array_agg(case when o.id is not null or g.locked_at >= now() - interval '4 hours' then 'completed' else v_end end),
       v_ended_as is not distinct from 'dependency')
