@@ -39,6 +39,8 @@ const configSchema = z.strictObject({
   localQueueSize: z.coerce.number().int().min(0).max(10_000).optional(),
   /** How long a stopping worker lets running jobs finish before it gives them back. */
   shutdownTimeout: duration.default(25_000),
+  /** What a Prometheus may send for `/metrics`, and for nothing else, in place of an API token. */
+  metricsToken: z.string().min(16, { error: "expected 16 characters or more" }).optional(),
   logLevel: z.enum(LOG_LEVELS).default("info"),
 });
 
@@ -67,6 +69,7 @@ const ENVIRONMENT = {
   concurrency: "LEGWORK_CONCURRENCY",
   localQueueSize: "LEGWORK_LOCAL_QUEUE_SIZE",
   shutdownTimeout: "LEGWORK_SHUTDOWN_TIMEOUT",
+  metricsToken: "LEGWORK_METRICS_TOKEN",
   logLevel: "LEGWORK_LOG_LEVEL",
 } as const satisfies Record<keyof Config, string>;
 

@@ -3,7 +3,9 @@ import { isIP } from "node:net";
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { assertDatabase, createPool, type Pool } from "../db/pool.ts";
 import { LegworkError, toError, type ErrorCode } from "../errors.ts";
+import { Watch } from "../health/watch.ts";
 import type { Logger } from "../log.ts";
+import { addHealthRoutes, readReadiness } from "./health-routes.ts";
 
 /** The longest request body (bytes). */
 const BODY_LIMIT = 100_000;
@@ -17,6 +19,8 @@ export interface ServerOptions {
   port: number;
   /** What a client sends as `Authorization: Bearer <token>`. */
   token: string;
+  /** What a Prometheus may send for `/metrics` in place of it. */
+  metricsToken?: string | undefined;
   log: Logger;
 }
 
@@ -28,12 +32,12 @@ export interface Server {
 }
 
 /**
- * Starts the HTTP server: `/health`, `/ready` and the read-only GraphQL of a migrated database. Resolves when it answers.
+ * Starts the HTTP server: `/health`, `/ready`, `/metrics` and the read-only GraphQL of a migrated database. Resolves when it answers.
  *
  * Throws LW513 when the port is taken, LW514 when the host cannot be listened on, LW503 when the database cannot be
  * reached and LW511 when it is not migrated.
  */
-export async function startServer({ databaseUrl, host, port, token, log }: ServerOptions): Promise<Server> {
+export async function startServer({ databaseUrl, host, port, token, metricsToken, log }: ServerOptions): Promise<Server> {
   const pool = createPool(databaseUrl, { log, name: "legwork server" });
   // What was started last is stopped first.
   const stops: (() => Promise<unknown>)[] = [() => pool.end()];
@@ -50,6 +54,12 @@ export async function startServer({ databaseUrl, host, port, token, log }: Serve
       protectedApp.addHook("onRequest", async (request) => assertToken(request, token));
       await graphql.addTo(protectedApp);
     });
+    await app.register(async (healthApp) =>
+      addHealthRoutes(healthApp, { pool, metricsToken, assertAccess: (request) => assertToken(request, token) }),
+    );
+    // That no worker lives must be noticed, too.
+    const watch = new Watch(pool, log);
+    stops.push(() => watch.stop());
     const url = await listen(app, host, port);
     log.info(`Listening on ${url}`);
     return { url, graphqlUrl: `${url}/graphql`, stop };
@@ -88,12 +98,10 @@ function createApp({ host, log, pool }: { host: string; log: Logger; pool: Pool 
     graphql: { url: "/graphql", method: "POST", authorization: "Bearer <token>" },
     health: "/health",
     ready: "/ready",
+    metrics: "/metrics",
   }));
   app.get("/health", async () => ({ status: "ok" }));
-  app.get("/ready", async () => {
-    await assertReady(pool);
-    return { status: "ready" };
-  });
+  app.get("/ready", async () => await readReadiness(pool, READY_TIMEOUT_MS));
   app.get("/graphql", async (_request, reply) =>
     sendError(
       reply.header("allow", "POST"),
@@ -104,23 +112,6 @@ function createApp({ host, log, pool }: { host: string; log: Logger; pool: Pool 
     ),
   );
   return app;
-}
-
-async function assertReady(pool: Pool): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${READY_TIMEOUT_MS / 1_000} s`)), READY_TIMEOUT_MS);
-  });
-  try {
-    await Promise.race([pool.query("select from legwork.migrations limit 1"), timeout]);
-  } catch (error) {
-    throw new LegworkError("LW503", "The database does not answer.", {
-      hint: "The server goes on by itself when it does.",
-      cause: error,
-    });
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /**

@@ -12,6 +12,7 @@ import {
 } from "graphile-worker";
 import { createPool, type Pool } from "../db/pool.ts";
 import { LegworkError, toError } from "../errors.ts";
+import { Watch } from "../health/watch.ts";
 import type { Logger } from "../log.ts";
 import { DatabaseClock } from "./clock.ts";
 import { Control } from "./control.ts";
@@ -76,6 +77,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   await taskPool.query("select legwork.register_tasks($1)", [JSON.stringify(describeTasks(tasks))]);
   const leasePool = createPool(options.databaseUrl, { log, max: 5, name: "legwork lease" });
   const ticker = new Ticker(leasePool, log);
+  const watch = new Watch(leasePool, log);
   const control = new Control(options.databaseUrl, { pool: leasePool, log, onWakeups: () => ticker.poke() });
   const taskList: TaskList = {};
   // Not by the tasks' pool: one that hoards connections must not keep the others from being heard.
@@ -119,7 +121,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     stopped.abort();
     await supervisor;
     const givenBack = await current.stop(options.shutdownTimeout);
-    await Promise.all([ticker.stop(), control.stop()]);
+    await Promise.all([ticker.stop(), watch.stop(), control.stop()]);
     await within(FLUSH_MS, output.stop());
     // Not awaited: a task that does not end may hold a connection for as long as it likes.
     closeQuietly(taskPool, log);

@@ -92,7 +92,14 @@ async function start(
   const token = readToken(config.dataDir);
   // Loaded here and not above: `legwork worker` does without the server and its memory.
   const { startServer } = await import("../../server/server.ts");
-  const server = await startServer({ databaseUrl, host: config.host, port: config.port, token, log });
+  const server = await startServer({
+    databaseUrl,
+    host: config.host,
+    port: config.port,
+    token,
+    metricsToken: config.metricsToken,
+    log,
+  });
   parts.add(() => server.stop());
   const worker = await startWorker({ ...config, localQueueSize: config.localQueueSize ?? config.concurrency, databaseUrl, log });
   parts.add(() => worker.stop());
