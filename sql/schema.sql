@@ -1541,7 +1541,7 @@ CREATE OR REPLACE FUNCTION legwork.context_flags(tenant text, correlation_id tex
  RETURNS text[]
  LANGUAGE sql
  STABLE
-RETURN NULLIF(array_remove(ARRAY[('tenant:'::text || COALESCE(tenant, NULLIF(current_setting('legwork.tenant'::text, true), ''::text))), ('correlation:'::text || COALESCE(correlation_id, NULLIF(current_setting('legwork.correlation_id'::text, true), ''::text))), ('parent:'::text || NULLIF(current_setting('legwork.parent_id'::text, true), ''::text))], NULL::text), '{}'::text[])
+RETURN NULLIF(array_remove(ARRAY[('tenant:'::text || COALESCE(tenant, NULLIF(current_setting('legwork.tenant'::text, true), ''::text))), ('correlation:'::text || COALESCE(correlation_id, NULLIF(current_setting('legwork.correlation_id'::text, true), ''::text))), ('parent:'::text || NULLIF(current_setting('legwork.parent_id'::text, true), ''::text)), ('trace:'::text || "substring"(current_setting('legwork.traceparent'::text, true), '^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$'::text))], NULL::text), '{}'::text[])
 
 CREATE OR REPLACE FUNCTION legwork.count_request(rate_key text, rate_limit integer, rate_per interval)
  RETURNS void

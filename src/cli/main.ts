@@ -2,9 +2,11 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { LegworkError, toError } from "../errors.ts";
 import { addCommand } from "./commands/add.ts";
+import { alertsCommand } from "./commands/alerts.ts";
 import { cancelCommand } from "./commands/cancel.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { healthCommand, statsCommand } from "./commands/health.ts";
 import { jobCommand } from "./commands/job.ts";
 import { jobsCommand } from "./commands/jobs.ts";
 import { limitCommand } from "./commands/limit.ts";
@@ -45,6 +47,8 @@ Examples:
   $ legwork job 42                              all about one job
   $ legwork explain 42                          why it does not run
   $ legwork pause mail --reason 'host is down'  nothing of the queue starts
+  $ legwork health                              how everything is
+  $ legwork alerts                              what somebody should look at
   $ legwork doctor                              what is wrong, and what to do about it
 
 Configuration comes from flags, the environment, legwork.config.ts and defaults, in this order.`,
@@ -67,6 +71,9 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     resumeCommand,
     stopCommand,
     workersCommand,
+    statsCommand,
+    healthCommand,
+    alertsCommand,
     doctorCommand,
   ];
   for (const command of commands) program.addCommand(command().exitOverride());

@@ -13,6 +13,7 @@ import {
 import { createPool, type Pool } from "../db/pool.ts";
 import { LegworkError, toError } from "../errors.ts";
 import { Watch } from "../health/watch.ts";
+import { isTracing } from "../jobs/tracing.ts";
 import type { Logger } from "../log.ts";
 import { DatabaseClock } from "./clock.ts";
 import { Control } from "./control.ts";
@@ -82,7 +83,16 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const taskList: TaskList = {};
   // Not by the tasks' pool: one that hoards connections must not keep the others from being heard.
   const output = new JobOutput({ pool: leasePool, log });
-  const environment: RunEnvironment = { pool: taskPool, log, clock, outcomes, output, control, lease: undefined };
+  const environment: RunEnvironment = {
+    pool: taskPool,
+    log,
+    clock,
+    outcomes,
+    output,
+    control,
+    isTraced: isTracing(),
+    lease: undefined,
+  };
   for (const [name, task] of tasks) taskList[name] = toPlainTask(task, environment);
   const stopped = new AbortController();
   const untilStopped = new Promise<undefined>((resolve) => stopped.signal.addEventListener("abort", () => resolve(undefined)));
