@@ -77,7 +77,7 @@ alter table legwork.alert_rules enable row level security;
 
 insert into legwork.settings (name, value, description) values
   ('alert_channels', '[]',
-   'Who is told of alerts, unless the rule says otherwise: an array of {"webhook": url}, {"slack": url}, {"email": address} or {"task": name, "payload": {}}, each with "from": "critical" to be '
+   'Who is told of alerts, unless the rule says otherwise: an array of {"webhook": address}, {"slack": address}, {"email": address} or {"task": name, "payload": {}}, each with "from": "critical" to be '
    'told of critical ones only. None by default.');
 
 create table legwork.alert_silences (
@@ -167,24 +167,27 @@ comment on column legwork.long_runs.task is 'Its task.';
 comment on column legwork.long_runs.started_at is 'When a worker took it.';
 alter table legwork.long_runs enable row level security;
 
-alter table legwork.task_totals add column usual_run double precision, add column usual_runs bigint not null default 0;
-comment on column legwork.task_totals.usual_run is 'What 95 of 100 attempts of the last week took at most (seconds), by an estimate; made anew every ten minutes.';
-comment on column legwork.task_totals.usual_runs is 'How many attempts that is from.';
+alter table legwork.task_totals add column usual double precision[], add column usual_from bigint[],
+  add column usual_run double precision, add column usual_runs double precision not null default 0;
+comment on column legwork.task_totals.usual is 'How long attempts ran lately: how many in each bucket, of which half are forgotten every day.';
+comment on column legwork.task_totals.usual_from is 'The runs that have gone into usual.';
+comment on column legwork.task_totals.usual_run is 'What 95 of 100 of those took at most (seconds), by an estimate; made anew every ten minutes.';
+comment on column legwork.task_totals.usual_runs is 'How many those are.';
 
 create function legwork.note_usual_runs() returns void
 language sql volatile security definer set search_path = pg_catalog, pg_temp set jit = off
 as $$
-  update legwork.task_totals t set usual_run = legwork.quantile(0.95, u.runs), usual_runs = (select coalesce(sum(n), 0) from unnest(u.runs) n)
-  from (
-    select r.task, legwork.sum_counts(r.runs) as runs
-    from (
-      select m.task, m.runs from legwork.task_minutes m where m.minute > now() - interval '7 days'
-      union all
-      select h.task, h.runs from legwork.task_hours h where h.hour > now() - interval '7 days'
-    ) r
-    group by r.task
-  ) u
-  where u.task = t.task and (t.usual_runs is distinct from (select coalesce(sum(n), 0) from unnest(u.runs) n))
+  with usual as (
+    -- 0.5 to the power of a 144th: a day has so many times ten minutes.
+    select t.task, array(
+      select coalesce(u.usual, 0) * 0.995198 + (u.runs - coalesce(u.gone, 0)) from unnest(t.runs, t.usual, t.usual_from) with ordinality as u (runs, usual, gone, n) order by u.n
+    ) as counts
+    from legwork.task_totals t
+  )
+  update legwork.task_totals t set usual = u.counts, usual_from = t.runs, usual_run = legwork.quantile(0.95, u.counts),
+    usual_runs = (select coalesce(sum(n), 0) from unnest(u.counts) n)
+  from usual u
+  where u.task = t.task
 $$;
 comment on function legwork.note_usual_runs() is 'Notes how long the attempts of each task usually take, so that a slow one is known. A worker calls it every ten minutes.';
 revoke execute on function legwork.note_usual_runs() from public;
@@ -386,7 +389,8 @@ declare
   v_body jsonb := jsonb_build_object(
     'event', event, 'id', alert.id, 'rule', alert.rule, 'kind', alert.kind, 'target', alert.target, 'severity', alert.severity, 'value', alert.value,
     'threshold', alert.threshold, 'message', alert.message, 'raisedAt', alert.raised_at, 'resolvedAt', alert.resolved_at, 'database', current_database());
-  v_title text := format('[%s] %s: %s', case when event = 'resolved' then 'resolved' else alert.severity end, alert.rule, alert.target);
+  -- One line, whatever a task is called.
+  v_title text := left(regexp_replace(format('[%s] %s: %s', case when event = 'resolved' then 'resolved' else alert.severity end, alert.rule, alert.target), '\s+', ' ', 'g'), 200);
   v_text text := v_title || E'\n' || alert.message || case when event = 'resolved' then E'\nIt is well again.' else '' end;
   v_task text;
   v_payload jsonb;
@@ -397,10 +401,10 @@ begin
     v_payload := case when jsonb_typeof(v_channel -> 'payload') = 'object' then v_channel -> 'payload' else '{}' end;
     if v_channel ? 'webhook' then
       v_task := 'notify/webhook';
-      v_payload := v_payload || jsonb_build_object('url', v_channel -> 'webhook', 'body', v_body);
+      v_payload := v_payload || jsonb_build_object(case when v_channel ->> 'webhook' ~ '^https?://' then 'url' else 'endpoint' end, v_channel -> 'webhook', 'body', v_body);
     elsif v_channel ? 'slack' then
       v_task := 'notify/webhook';
-      v_payload := v_payload || jsonb_build_object('url', v_channel -> 'slack', 'body', jsonb_build_object('text', v_text));
+      v_payload := v_payload || jsonb_build_object(case when v_channel ->> 'slack' ~ '^https?://' then 'url' else 'endpoint' end, v_channel -> 'slack', 'slack', v_text);
     elsif v_channel ? 'email' then
       v_task := 'notify/email';
       v_payload := v_payload || jsonb_build_object('to', v_channel -> 'email', 'subject', v_title, 'text', v_text);

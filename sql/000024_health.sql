@@ -67,14 +67,15 @@ begin
         when 'from' then e.value not in ('"warning"', '"critical"')
         when 'email' then jsonb_typeof(e.value) not in ('string', 'array')
         when 'task' then jsonb_typeof(e.value) <> 'string' or length(e.value #>> '{}') not between 1 and 128
-        when 'webhook' then coalesce(e.value #>> '{}' !~ '^https?://', true)
-        when 'slack' then coalesce(e.value #>> '{}' !~ '^https?://', true)
+        -- An address, or the name of one that only the workers' environment knows.
+        when 'webhook' then coalesce(e.value #>> '{}' !~ '^(https?://.+|[A-Za-z0-9_.-]{1,100})$', true)
+        when 'slack' then coalesce(e.value #>> '{}' !~ '^(https?://.+|[A-Za-z0-9_.-]{1,100})$', true)
         else true end)
     end)
   then
     -- Not the channels themselves: addresses of webhooks are secrets.
     raise exception 'These channels cannot be told of alerts.' using errcode = 'LW400',
-      hint = 'They are an array of {"webhook": "https://…"}, {"slack": "https://…"}, {"email": "a@b.c"} or {"task": "name"}, each with "payload": {…} and "from": "warning" or "critical" if needed.';
+      hint = 'They are an array of {"webhook": "https://…"}, {"slack": "endpoint"}, {"email": "a@b.c"} or {"task": "name"}, each with "payload": {…} and "from": "warning" or "critical" if needed.';
   end if;
 end $$;
 comment on function legwork.assert_alert_channels(jsonb) is 'Does nothing for channels that can be told of alerts. Raises LW400 for others.';
@@ -86,7 +87,8 @@ begin
   update legwork.settings s set value = coalesce(channels, '[]')::text where s.name = 'alert_channels';
 end $$;
 comment on function legwork.set_alert_channels(jsonb) is
-  'Says whom the rules without channels of their own tell: an array of {"webhook": url}, {"slack": url}, {"email": address} or {"task": name, "payload": {}}; '
+  'Says whom the rules without channels of their own tell: an array of {"webhook": address}, {"slack": address}, {"email": address} or {"task": name, "payload": {}}; an address of a '
+  'webhook may be the name of one in LEGWORK_WEBHOOK_ENDPOINTS. '
   '"from": "critical" for critical ones only. Raises LW400 for anything else.';
 revoke execute on function legwork.set_alert_channels(jsonb) from public;
 
@@ -267,9 +269,9 @@ as $$
       legwork.sum_counts(m.waits) as waits, legwork.sum_counts(m.runs) as runs,
       sum((select sum(n) from unnest(m.waits) n)) as waited, sum((select sum(n) from unnest(m.runs) n)) as ran
     from (
-      select m.minute as at, m.* from legwork.task_minutes m
+      select m.minute as at, m.* from legwork.task_minutes m where period <= interval '3 hours'
       union all
-      select h.hour, h.* from legwork.task_hours h
+      select h.hour, h.* from legwork.task_hours h where period > interval '3 hours'
     ) m
     where m.at >= now() - period
     group by m.task
@@ -278,7 +280,7 @@ as $$
 $$;
 comment on function legwork.task_statistics(interval) is
   'What became of each task''s jobs in the last so long (an hour): counts, the share of attempts that failed, and how long jobs were due before they started and attempts ran '
-  '(seconds; quantiles are estimates). By whole minutes, and by whole hours for what is older than the setting metrics_minutes.';
+  '(seconds; quantiles are estimates). By whole minutes, and by whole hours for a period of more than three.';
 
 create function legwork.health()
 returns table (scope text, name text, status text, reasons text[])
@@ -355,13 +357,13 @@ comment on column legwork.watch_steps.ran_at is 'When it ran last.';
 comment on column legwork.watch_steps.took is 'How long that took.';
 alter table legwork.watch_steps enable row level security;
 insert into legwork.watch_steps (step, every, share) values
-  ('roll_up', '5 seconds', 0.2), ('queues', '10 seconds', 0.02), ('database', '1 minute', 0.01), ('alerts', '5 seconds', 0.02), ('coarsen', '10 minutes', 0.01);
+  ('roll_up', '5 seconds', 0.2), ('queues', '10 seconds', 0.02), ('database', '1 minute', 0.01), ('alerts', '5 seconds', 0.02), ('forget', '10 minutes', 0.01);
 
 create function legwork.due_steps() returns text[]
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
   select array(select w.step from legwork.watch_steps w where w.due_at <= clock_timestamp()
-    order by array_position(array['roll_up', 'queues', 'database', 'alerts', 'coarsen'], w.step))
+    order by array_position(array['roll_up', 'queues', 'database', 'alerts', 'forget'], w.step))
 $$;
 comment on function legwork.due_steps() is 'What legwork.watch is to be called for now.';
 revoke execute on function legwork.due_steps() from public;
@@ -382,12 +384,12 @@ begin
     when 'queues' then perform legwork.sample_queues(), legwork.sample_schedules();
     when 'database' then perform legwork.sample_database();
     when 'alerts' then perform legwork.evaluate_alerts();
-    when 'coarsen' then
-      v_number := legwork.coarsen_metrics();
+    when 'forget' then
+      v_number := legwork.forget_metrics();
       perform legwork.note_usual_runs();
   end case;
   update legwork.watch_steps w set ran_at = v_began, took = clock_timestamp() - v_began,
-    due_at = clock_timestamp() + case when watch.step = 'coarsen' and v_number = 20000 then interval '1 second'
+    due_at = clock_timestamp() + case when watch.step = 'forget' and v_number = 20000 then interval '1 second'
       else greatest(w.every, (clock_timestamp() - v_began) / w.share) end
   where w.step = watch.step;
   return true;
@@ -402,7 +404,7 @@ as $$
   select jsonb_build_object(
     'bounds', legwork.histogram_bounds(),
     -- Those that came first keep their place, so that what is summed up as the others only grows.
-    'tasks', coalesce((select jsonb_agg(to_jsonb(t) - array['first_seen', 'last_completed_at', 'last_failed_at', 'usual_run', 'usual_runs'] order by t.first_seen, t.task) from legwork.task_totals t), '[]'),
+    'tasks', coalesce((select jsonb_agg(to_jsonb(t) - array['first_seen', 'last_completed_at', 'last_failed_at', 'usual', 'usual_from', 'usual_run', 'usual_runs'] order by t.first_seen, t.task) from legwork.task_totals t), '[]'),
     'samples', coalesce((select jsonb_object_agg(s.name, s.value) from legwork.samples s where s.name <> 'database'), '{}'),
     'sampledAt', coalesce((select jsonb_object_agg(s.name, s.sampled_at) from legwork.samples s), '{}'),
     'now', clock_timestamp(),

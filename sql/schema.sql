@@ -367,8 +367,10 @@ create table legwork.task_totals (
   runs bigint[] not null,
   last_completed_at timestamp with time zone,
   last_failed_at timestamp with time zone,
+  usual double precision[],
+  usual_from bigint[],
   usual_run double precision,
-  usual_runs bigint default 0 not null,
+  usual_runs double precision default 0 not null,
   PRIMARY KEY (task)
 );
 
@@ -829,9 +831,80 @@ end $function$
 
 CREATE OR REPLACE FUNCTION legwork.add_counts(a bigint[], b bigint[])
  RETURNS bigint[]
- LANGUAGE sql
+ LANGUAGE plpgsql
  IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN (a IS NULL) THEN b WHEN (b IS NULL) THEN a ELSE ARRAY(SELECT (COALESCE(c.x, (0)::bigint) + COALESCE(c.y, (0)::bigint)) FROM UNNEST(add_counts.a, add_counts.b) WITH ORDINALITY c(x, y, n) ORDER BY c.n) END
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- In place, which is ten times as fast as unnesting both.
+  if a is null or b is null then
+    return coalesce(a, b);
+  end if;
+  for i in 1..cardinality(b) loop
+    a[i] := coalesce(a[i], 0) + coalesce(b[i], 0);
+  end loop;
+  return a;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.add_metrics(rows legwork.counted_rows[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET jit TO 'off'
+AS $function$
+begin
+  with minutes as materialized (
+    select r.minute, r.task,
+      coalesce(sum(r.number) filter (where r.outcome = 'completed'), 0) as completed, coalesce(sum(r.number) filter (where r.outcome = 'failed'), 0) as failed,
+      coalesce(sum(r.number) filter (where r.outcome = 'cancelled'), 0) as cancelled, coalesce(sum(r.number) filter (where r.outcome = 'expired'), 0) as expired,
+      coalesce(sum(r.number) filter (where r.outcome in ('gave_up', 'retried')), 0) as failed_attempts,
+      coalesce(sum(r.number) filter (where r.outcome = 'retried'), 0) as retried,
+      coalesce(sum(r.waited), 0) as wait_seconds, coalesce(sum(r.ran), 0) as run_seconds,
+      legwork.histogram(r.wait_bucket, r.number) as waits, legwork.histogram(r.run_bucket, r.number) as runs,
+      max(r.last_at) filter (where r.outcome = 'completed') as last_completed_at, max(r.last_at) filter (where r.outcome in ('gave_up', 'retried')) as last_failed_at
+    from unnest(rows) r
+    group by r.minute, r.task
+  ), wider as materialized (
+    -- By minute, by hour and for ever.
+    select x.span, x.at, m.task, sum(m.completed) as completed, sum(m.failed) as failed, sum(m.cancelled) as cancelled, sum(m.expired) as expired,
+      sum(m.failed_attempts) as failed_attempts, sum(m.retried) as retried, sum(m.wait_seconds) as wait_seconds, sum(m.run_seconds) as run_seconds,
+      legwork.sum_counts(m.waits) as waits, legwork.sum_counts(m.runs) as runs, max(m.last_completed_at) as last_completed_at, max(m.last_failed_at) as last_failed_at
+    from minutes m
+    cross join lateral (values ('hour', date_trunc('hour', m.minute)), ('ever', null)) as x (span, at)
+    group by x.span, x.at, m.task
+  ), by_minute as (
+    insert into legwork.task_minutes as o (minute, task, completed, failed, cancelled, expired, failed_attempts, retried, wait_seconds, run_seconds, waits, runs)
+    select m.minute, m.task, m.completed, m.failed, m.cancelled, m.expired, m.failed_attempts, m.retried, m.wait_seconds, m.run_seconds, m.waits, m.runs
+    from minutes m
+    on conflict (minute, task) do update set
+      completed = o.completed + excluded.completed, failed = o.failed + excluded.failed, cancelled = o.cancelled + excluded.cancelled,
+      expired = o.expired + excluded.expired, failed_attempts = o.failed_attempts + excluded.failed_attempts, retried = o.retried + excluded.retried,
+      wait_seconds = o.wait_seconds + excluded.wait_seconds, run_seconds = o.run_seconds + excluded.run_seconds,
+      waits = legwork.add_counts(o.waits, excluded.waits), runs = legwork.add_counts(o.runs, excluded.runs)
+  ), by_hour as (
+    insert into legwork.task_hours as o (hour, task, completed, failed, cancelled, expired, failed_attempts, retried, wait_seconds, run_seconds, waits, runs)
+    select m.at, m.task, m.completed, m.failed, m.cancelled, m.expired, m.failed_attempts, m.retried, m.wait_seconds, m.run_seconds, m.waits, m.runs
+    from wider m where m.span = 'hour'
+    on conflict (hour, task) do update set
+      completed = o.completed + excluded.completed, failed = o.failed + excluded.failed, cancelled = o.cancelled + excluded.cancelled,
+      expired = o.expired + excluded.expired, failed_attempts = o.failed_attempts + excluded.failed_attempts, retried = o.retried + excluded.retried,
+      wait_seconds = o.wait_seconds + excluded.wait_seconds, run_seconds = o.run_seconds + excluded.run_seconds,
+      waits = legwork.add_counts(o.waits, excluded.waits), runs = legwork.add_counts(o.runs, excluded.runs)
+  )
+  insert into legwork.task_totals as o (
+    task, completed, failed, cancelled, expired, failed_attempts, retried, wait_seconds, run_seconds, waits, runs, last_completed_at, last_failed_at)
+  select m.task, m.completed, m.failed, m.cancelled, m.expired, m.failed_attempts, m.retried, m.wait_seconds, m.run_seconds, m.waits, m.runs,
+    m.last_completed_at, m.last_failed_at
+  from wider m where m.span = 'ever'
+  on conflict (task) do update set
+    completed = o.completed + excluded.completed, failed = o.failed + excluded.failed, cancelled = o.cancelled + excluded.cancelled,
+    expired = o.expired + excluded.expired, failed_attempts = o.failed_attempts + excluded.failed_attempts, retried = o.retried + excluded.retried,
+    wait_seconds = o.wait_seconds + excluded.wait_seconds, run_seconds = o.run_seconds + excluded.run_seconds,
+    waits = legwork.add_counts(o.waits, excluded.waits), runs = legwork.add_counts(o.runs, excluded.runs),
+    last_completed_at = greatest(o.last_completed_at, excluded.last_completed_at), last_failed_at = greatest(o.last_failed_at, excluded.last_failed_at);
+end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.admission_lock()
  RETURNS bigint
@@ -1303,14 +1376,15 @@ begin
         when 'from' then e.value not in ('"warning"', '"critical"')
         when 'email' then jsonb_typeof(e.value) not in ('string', 'array')
         when 'task' then jsonb_typeof(e.value) <> 'string' or length(e.value #>> '{}') not between 1 and 128
-        when 'webhook' then coalesce(e.value #>> '{}' !~ '^https?://', true)
-        when 'slack' then coalesce(e.value #>> '{}' !~ '^https?://', true)
+        -- An address, or the name of one that only the workers' environment knows.
+        when 'webhook' then coalesce(e.value #>> '{}' !~ '^(https?://.+|[A-Za-z0-9_.-]{1,100})$', true)
+        when 'slack' then coalesce(e.value #>> '{}' !~ '^(https?://.+|[A-Za-z0-9_.-]{1,100})$', true)
         else true end)
     end)
   then
     -- Not the channels themselves: addresses of webhooks are secrets.
     raise exception 'These channels cannot be told of alerts.' using errcode = 'LW400',
-      hint = 'They are an array of {"webhook": "https://…"}, {"slack": "https://…"}, {"email": "a@b.c"} or {"task": "name"}, each with "payload": {…} and "from": "warning" or "critical" if needed.';
+      hint = 'They are an array of {"webhook": "https://…"}, {"slack": "endpoint"}, {"email": "a@b.c"} or {"task": "name"}, each with "payload": {…} and "from": "warning" or "critical" if needed.';
   end if;
 end $function$
 
@@ -1497,51 +1571,23 @@ begin
   return v_id;
 end $function$
 
-CREATE OR REPLACE FUNCTION legwork.coarsen_metrics(at_most integer DEFAULT 20000)
- RETURNS integer
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'pg_catalog', 'pg_temp'
- SET "TimeZone" TO 'UTC'
-AS $function$
-declare
-  v_count integer;
-begin
-  -- Whole hours, and as many minutes as are left over by the limit wait for the next call: sums do not mind.
-  with old as (
-    delete from legwork.task_minutes m
-    where (m.minute, m.task) in (
-      select o.minute, o.task from legwork.task_minutes o
-      where o.minute < date_trunc('hour', now() - legwork.interval_setting('metrics_minutes', '2 days'))
-      order by o.minute limit at_most for update skip locked)
-    returning m.*
-  ), moved as (
-    insert into legwork.task_hours as h (
-      hour, task, completed, failed, cancelled, expired, failed_attempts, retried, wait_seconds, run_seconds, waits, runs)
-    select date_trunc('hour', o.minute), o.task, sum(o.completed), sum(o.failed), sum(o.cancelled), sum(o.expired), sum(o.failed_attempts),
-      sum(o.retried), sum(o.wait_seconds), sum(o.run_seconds), legwork.sum_counts(o.waits), legwork.sum_counts(o.runs)
-    from old o group by 1, 2
-    on conflict (hour, task) do update set
-      completed = h.completed + excluded.completed, failed = h.failed + excluded.failed, cancelled = h.cancelled + excluded.cancelled,
-      expired = h.expired + excluded.expired, failed_attempts = h.failed_attempts + excluded.failed_attempts,
-      retried = h.retried + excluded.retried, wait_seconds = h.wait_seconds + excluded.wait_seconds,
-      run_seconds = h.run_seconds + excluded.run_seconds, waits = legwork.add_counts(h.waits, excluded.waits),
-      runs = legwork.add_counts(h.runs, excluded.runs)
-  )
-  select count(*) into v_count from old;
-  delete from legwork.task_hours h
-  where (h.hour, h.task) in (
-    select o.hour, o.task from legwork.task_hours o
-    where o.hour < now() - legwork.interval_setting('metrics_hours', '400 days') order by o.hour limit at_most);
-  return v_count;
-end $function$
--- not for everybody
-
 CREATE OR REPLACE FUNCTION legwork.context_flags(tenant text, correlation_id text)
  RETURNS text[]
  LANGUAGE sql
  STABLE
 RETURN NULLIF(array_remove(ARRAY[('tenant:'::text || COALESCE(tenant, NULLIF(current_setting('legwork.tenant'::text, true), ''::text))), ('correlation:'::text || COALESCE(correlation_id, NULLIF(current_setting('legwork.correlation_id'::text, true), ''::text))), ('parent:'::text || NULLIF(current_setting('legwork.parent_id'::text, true), ''::text)), ('trace:'::text || "substring"(current_setting('legwork.traceparent'::text, true), '^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$'::text))], NULL::text), '{}'::text[])
+
+CREATE OR REPLACE FUNCTION legwork.count_bucket(counts bigint[], bucket integer, number bigint)
+ RETURNS bigint[]
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+begin
+  if bucket is not null then
+    counts[bucket + 1] := counts[bucket + 1] + number;
+  end if;
+  return counts;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.count_request(rate_key text, rate_limit integer, rate_per interval)
  RETURNS void
@@ -1584,37 +1630,14 @@ CREATE OR REPLACE FUNCTION legwork.count_rows(relation regclass, of_attempts boo
 AS $function$
 declare
   v_known text[] := counted;
-  v_buckets integer := cardinality(legwork.histogram_bounds()) + 1;
-  v_rows text;
-  v_sums text;
-  v_names text := 'completed, failed, cancelled, expired, failed_attempts, retried, wait_seconds, run_seconds, waits, runs';
+  v_rows legwork.counted_rows[];
 begin
-  v_rows := case when of_attempts then
-    $q$ r.task, case when r.error_name = 'JobCancelled' then 'stopped' when r.retry_at is null then 'gave_up' else 'retried' end as outcome,
-      date_trunc('minute', r.failed_at) as minute, null::double precision as waited,
-      case when r.started_at is not null then greatest(0, date_part('epoch', r.failed_at - r.started_at)) end as ran, r.failed_at as at $q$
-  else
-    $q$ r.task, r.state::text as outcome, date_trunc('minute', r.finished_at) as minute,
-      case when r.started_at is not null and isfinite(r.run_at) and r.state in ('completed', 'failed')
-        then greatest(0, date_part('epoch', r.started_at - r.run_at)) end as waited,
-      case when r.state = 'completed' and r.worker is not null and r.started_at is not null
-        then greatest(0, date_part('epoch', r.finished_at - r.started_at)) end as ran, r.finished_at as at $q$
-  end;
-  v_sums := $q$
-    coalesce(sum(g.n) filter (where g.outcome = 'completed'), 0), coalesce(sum(g.n) filter (where g.outcome = 'failed'), 0),
-    coalesce(sum(g.n) filter (where g.outcome = 'cancelled'), 0), coalesce(sum(g.n) filter (where g.outcome = 'expired'), 0),
-    coalesce(sum(g.n) filter (where g.outcome in ('gave_up', 'retried')), 0), coalesce(sum(g.n) filter (where g.outcome = 'retried'), 0),
-    coalesce(sum(g.waited), 0), coalesce(sum(g.ran), 0), $q$
-    || (select string_agg(format('array[%s]', (
-        select string_agg(format('coalesce(sum(g.n) filter (where g.%I = %s), 0)::bigint', h.name, b), ', ' order by b)
-        from generate_series(0, v_buckets - 1) b)), ', ' order by h.name desc)
-      from (values ('wait_bucket'), ('run_bucket')) as h (name));
   execute format($q$
     with snap as materialized (
       select pg_current_snapshot() as taken
     ), grouped as materialized (
-      select f.x, f.task, f.outcome, f.minute, width_bucket(f.waited, $5) as wait_bucket, width_bucket(f.ran, $5) as run_bucket,
-        count(*) as n, sum(f.waited) as waited, sum(f.ran) as ran, max(f.at) as last_at
+      select f.x, f.task, f.outcome, f.minute, width_bucket(f.waited, $3) as wait_bucket, width_bucket(f.ran, $3) as run_bucket,
+        count(*) as number, sum(f.waited) as waited, sum(f.ran) as ran, max(f.at) as last_at
       from (
         select r.xmin as x, %2$s
         from only %1$s r
@@ -1623,27 +1646,30 @@ begin
           and (r.ctid >= %4$L::tid or $1 is null or (age(r.xmin) <= age($1::xid8::xid) and r.xmin <> all ($2::xid[])))
       ) f
       group by 1, 2, 3, 4, 5, 6
-    ), minutes as (
-      insert into legwork.task_minutes as m (minute, task, %7$s)
-      select g.minute, g.task, %6$s from grouped g group by g.minute, g.task
-      on conflict (minute, task) do update set %8$s
-    ), totals as (
-      insert into legwork.task_totals as m (task, %7$s, last_completed_at, last_failed_at)
-      select g.task, %6$s, max(g.last_at) filter (where g.outcome = 'completed'),
-        max(g.last_at) filter (where g.outcome in ('gave_up', 'retried'))
-      from grouped g group by g.task
-      on conflict (task) do update set %8$s, last_completed_at = greatest(m.last_completed_at, excluded.last_completed_at),
-        last_failed_at = greatest(m.last_failed_at, excluded.last_failed_at)
     )
-    select coalesce((select sum(g.n) from grouped g), 0), pg_snapshot_xmin(s.taken), pg_snapshot_xmax(s.taken),
+    select array(select row(g.task, g.outcome, g.minute, g.wait_bucket, g.run_bucket, g.number, g.waited, g.ran, g.last_at)::legwork.counted_rows from grouped g),
+      coalesce((select sum(g.number) from grouped g), 0), pg_snapshot_xmin(s.taken), pg_snapshot_xmax(s.taken),
       array(select g.x::text from grouped g where age(g.x) <= age(pg_snapshot_xmin(s.taken)::xid) group by g.x)
       || array(select k from unnest($2) as k where age(k::xid) <= age(pg_snapshot_xmin(s.taken)::xid))
     from snap s $q$,
-    relation, v_rows, format('(%s,0)', from_block), format('(%s,0)', seen_to), format('(%s,0)', to_block), v_sums, v_names,
-    (select string_agg(case when c.name in ('waits', 'runs') then format('%1$I = legwork.add_counts(m.%1$I, excluded.%1$I)', c.name)
-      else format('%1$I = m.%1$I + excluded.%1$I', c.name) end, ', ') from unnest(string_to_array(v_names, ', ')) as c (name)))
-  into number, horizon, next_xid, counted
-  using horizon, v_known, null::text, null::text, legwork.histogram_bounds();
+    relation,
+    case when of_attempts then
+      $q$ r.task, case when r.error_name = 'JobCancelled' then 'stopped' when r.retry_at is null then 'gave_up' else 'retried' end as outcome,
+        date_trunc('minute', r.failed_at) as minute, null::double precision as waited,
+        case when r.started_at is not null then greatest(0, date_part('epoch', r.failed_at - r.started_at)) end as ran, r.failed_at as at $q$
+    else
+      $q$ r.task, r.state::text as outcome, date_trunc('minute', r.finished_at) as minute,
+        case when r.started_at is not null and isfinite(r.run_at) and r.state in ('completed', 'failed')
+          then greatest(0, date_part('epoch', r.started_at - r.run_at)) end as waited,
+        case when r.state = 'completed' and r.worker is not null and r.started_at is not null
+          then greatest(0, date_part('epoch', r.finished_at - r.started_at)) end as ran, r.finished_at as at $q$
+    end,
+    format('(%s,0)', from_block), format('(%s,0)', seen_to), format('(%s,0)', to_block))
+  into v_rows, number, horizon, next_xid, counted
+  using horizon, v_known, legwork.histogram_bounds();
+  if number > 0 then
+    perform legwork.add_metrics(v_rows);
+  end if;
 end $function$
 -- not for everybody
 
@@ -2310,7 +2336,7 @@ CREATE OR REPLACE FUNCTION legwork.due_steps()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select array(select w.step from legwork.watch_steps w where w.due_at <= clock_timestamp()
-    order by array_position(array['roll_up', 'queues', 'database', 'alerts', 'coarsen'], w.step))
+    order by array_position(array['roll_up', 'queues', 'database', 'alerts', 'forget'], w.step))
 $function$
 -- not for everybody
 
@@ -3057,6 +3083,28 @@ BEGIN ATOMIC
 END
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.forget_metrics(at_most integer DEFAULT 20000)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_count integer;
+begin
+  delete from legwork.task_minutes m
+  where (m.minute, m.task) in (
+    select o.minute, o.task from legwork.task_minutes o
+    where o.minute < now() - legwork.interval_setting('metrics_minutes', '2 days') order by o.minute limit at_most);
+  get diagnostics v_count = row_count;
+  delete from legwork.task_hours h
+  where (h.hour, h.task) in (
+    select o.hour, o.task from legwork.task_hours o
+    where o.hour < now() - legwork.interval_setting('metrics_hours', '400 days') order by o.hour limit at_most);
+  return v_count;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.gate(limit_id integer, key text[], payload json)
  RETURNS text
  LANGUAGE sql
@@ -3135,6 +3183,8 @@ AS $function$
   select j.scope, j.name, j.status, j.reasons from judged j
 $function$
 -- not for everybody
+
+create aggregate legwork.histogram(integer,bigint) (sfunc = legwork.count_bucket, stype = bigint[]);
 
 CREATE OR REPLACE FUNCTION legwork.histogram_bounds()
  RETURNS double precision[]
@@ -3572,17 +3622,17 @@ CREATE OR REPLACE FUNCTION legwork.note_usual_runs()
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET jit TO 'off'
 AS $function$
-  update legwork.task_totals t set usual_run = legwork.quantile(0.95, u.runs), usual_runs = (select coalesce(sum(n), 0) from unnest(u.runs) n)
-  from (
-    select r.task, legwork.sum_counts(r.runs) as runs
-    from (
-      select m.task, m.runs from legwork.task_minutes m where m.minute > now() - interval '7 days'
-      union all
-      select h.task, h.runs from legwork.task_hours h where h.hour > now() - interval '7 days'
-    ) r
-    group by r.task
-  ) u
-  where u.task = t.task and (t.usual_runs is distinct from (select coalesce(sum(n), 0) from unnest(u.runs) n))
+  with usual as (
+    -- 0.5 to the power of a 144th: a day has so many times ten minutes.
+    select t.task, array(
+      select coalesce(u.usual, 0) * 0.995198 + (u.runs - coalesce(u.gone, 0)) from unnest(t.runs, t.usual, t.usual_from) with ordinality as u (runs, usual, gone, n) order by u.n
+    ) as counts
+    from legwork.task_totals t
+  )
+  update legwork.task_totals t set usual = u.counts, usual_from = t.runs, usual_run = legwork.quantile(0.95, u.counts),
+    usual_runs = (select coalesce(sum(n), 0) from unnest(u.counts) n)
+  from usual u
+  where u.task = t.task
 $function$
 -- not for everybody
 
@@ -3731,11 +3781,11 @@ begin
 end $function$
 -- not for everybody
 
-CREATE OR REPLACE FUNCTION legwork.quantile(q double precision, counts bigint[])
+CREATE OR REPLACE FUNCTION legwork.quantile(q double precision, counts double precision[])
  RETURNS double precision
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN (SELECT CASE WHEN (c.n > cardinality(legwork.histogram_bounds())) THEN c.low ELSE (c.low + (((c.high - c.low) * (c.wanted - (c.before)::double precision)) / (c.here)::double precision)) END AS "case" FROM (SELECT x.n, x.here, (x.total - (x.here)::numeric) AS before, x.total, (quantile.q * (sum(x.here) OVER ())::double precision) AS wanted, COALESCE((legwork.histogram_bounds())[(x.n - 1)], (0)::double precision) AS low, (legwork.histogram_bounds())[x.n] AS high FROM (SELECT b.n, b.here, sum(b.here) OVER (ORDER BY b.n) AS total FROM unnest(quantile.counts) WITH ORDINALITY b(here, n)) x) c WHERE ((c.here > 0) AND ((c.total)::double precision >= c.wanted)) ORDER BY c.n LIMIT 1)
+RETURN (SELECT CASE WHEN (c.n > cardinality(legwork.histogram_bounds())) THEN c.low ELSE (c.low + (((c.high - c.low) * (c.wanted - c.before)) / c.here)) END AS "case" FROM (SELECT x.n, x.here, (x.total - x.here) AS before, x.total, (quantile.q * sum(x.here) OVER ()) AS wanted, COALESCE((legwork.histogram_bounds())[(x.n - 1)], (0)::double precision) AS low, (legwork.histogram_bounds())[x.n] AS high FROM (SELECT b.n, b.here, sum(b.here) OVER (ORDER BY b.n) AS total FROM unnest(quantile.counts) WITH ORDINALITY b(here, n)) x) c WHERE ((c.here > (0)::double precision) AND (c.total >= c.wanted)) ORDER BY c.n LIMIT 1)
 
 CREATE OR REPLACE FUNCTION legwork.rate_margin()
  RETURNS interval
@@ -3753,7 +3803,7 @@ AS $function$
   select jsonb_build_object(
     'bounds', legwork.histogram_bounds(),
     -- Those that came first keep their place, so that what is summed up as the others only grows.
-    'tasks', coalesce((select jsonb_agg(to_jsonb(t) - array['first_seen', 'last_completed_at', 'last_failed_at', 'usual_run', 'usual_runs'] order by t.first_seen, t.task) from legwork.task_totals t), '[]'),
+    'tasks', coalesce((select jsonb_agg(to_jsonb(t) - array['first_seen', 'last_completed_at', 'last_failed_at', 'usual', 'usual_from', 'usual_run', 'usual_runs'] order by t.first_seen, t.task) from legwork.task_totals t), '[]'),
     'samples', coalesce((select jsonb_object_agg(s.name, s.value) from legwork.samples s where s.name <> 'database'), '{}'),
     'sampledAt', coalesce((select jsonb_object_agg(s.name, s.sampled_at) from legwork.samples s), '{}'),
     'now', clock_timestamp(),
@@ -4359,7 +4409,6 @@ declare
   v_look record;
   v_to bigint;
   v_number bigint := 0;
-  v_is_settled boolean;
 begin
   insert into legwork.rollup_relations (relation, filenode) values (relation, v_file) on conflict do nothing;
   select * into v_known from legwork.rollup_relations r where r.relation = roll_up_relation.relation;
@@ -4409,20 +4458,19 @@ begin
     exit when v_to >= v_blocks or clock_timestamp() > deadline;
   end loop;
 
-  v_is_settled := coalesce(v_to, 0) >= v_blocks and not exists (
-    select from legwork.rollup_segments s where s.relation = roll_up_relation.relation and not s.is_closed and s.full_at is not null);
   if v_inserted < v_known.inserted then
     -- The statistics began anew.
     v_known.tolerated := v_inserted - v_known.rows_counted - v_number;
   end if;
-  if v_is_settled and v_inserted - v_known.rows_counted - v_number > v_known.tolerated then
+  -- Of transactions that have ended only, so an open one makes nothing missing.
+  if coalesce(v_to, 0) >= v_blocks and v_inserted - v_known.rows_counted - v_number > v_known.tolerated then
     -- Rows are missing: they have come into old blocks, or were never committed. The newest segments have the most room, so they are
     -- looked at each time; the others by turns.
     for v_segment in
-      (select * from legwork.rollup_segments s where s.relation = roll_up_relation.relation and s.is_closed order by s.from_block desc limit 2)
+      (select * from legwork.rollup_segments s where s.relation = roll_up_relation.relation and s.full_at is not null order by s.from_block desc limit 2)
       union all
       (select * from (
-        select * from legwork.rollup_segments s where s.relation = roll_up_relation.relation and s.is_closed order by s.from_block desc offset 2
+        select * from legwork.rollup_segments s where s.relation = roll_up_relation.relation and s.full_at is not null order by s.from_block desc offset 2
       ) o where v_known.swept_to is null or o.from_block < v_known.swept_to limit 6)
     loop
       exit when clock_timestamp() > deadline;
@@ -4433,7 +4481,7 @@ begin
       v_known.swept_to := v_segment.from_block;
     end loop;
     if v_known.swept_to is null or not exists (
-      select from legwork.rollup_segments s where s.relation = roll_up_relation.relation and s.is_closed and s.from_block < v_known.swept_to)
+      select from legwork.rollup_segments s where s.relation = roll_up_relation.relation and s.full_at is not null and s.from_block < v_known.swept_to)
     then
       v_known.tolerated := v_inserted - v_known.rows_counted - v_number;
       v_known.swept_to := null;
@@ -4754,9 +4802,9 @@ AS $function$
       legwork.sum_counts(m.waits) as waits, legwork.sum_counts(m.runs) as runs,
       sum((select sum(n) from unnest(m.waits) n)) as waited, sum((select sum(n) from unnest(m.runs) n)) as ran
     from (
-      select m.minute as at, m.* from legwork.task_minutes m
+      select m.minute as at, m.* from legwork.task_minutes m where period <= interval '3 hours'
       union all
-      select h.hour, h.* from legwork.task_hours h
+      select h.hour, h.* from legwork.task_hours h where period > interval '3 hours'
     ) m
     where m.at >= now() - period
     group by m.task
@@ -4780,7 +4828,8 @@ declare
   v_body jsonb := jsonb_build_object(
     'event', event, 'id', alert.id, 'rule', alert.rule, 'kind', alert.kind, 'target', alert.target, 'severity', alert.severity, 'value', alert.value,
     'threshold', alert.threshold, 'message', alert.message, 'raisedAt', alert.raised_at, 'resolvedAt', alert.resolved_at, 'database', current_database());
-  v_title text := format('[%s] %s: %s', case when event = 'resolved' then 'resolved' else alert.severity end, alert.rule, alert.target);
+  -- One line, whatever a task is called.
+  v_title text := left(regexp_replace(format('[%s] %s: %s', case when event = 'resolved' then 'resolved' else alert.severity end, alert.rule, alert.target), '\s+', ' ', 'g'), 200);
   v_text text := v_title || E'\n' || alert.message || case when event = 'resolved' then E'\nIt is well again.' else '' end;
   v_task text;
   v_payload jsonb;
@@ -4791,10 +4840,10 @@ begin
     v_payload := case when jsonb_typeof(v_channel -> 'payload') = 'object' then v_channel -> 'payload' else '{}' end;
     if v_channel ? 'webhook' then
       v_task := 'notify/webhook';
-      v_payload := v_payload || jsonb_build_object('url', v_channel -> 'webhook', 'body', v_body);
+      v_payload := v_payload || jsonb_build_object(case when v_channel ->> 'webhook' ~ '^https?://' then 'url' else 'endpoint' end, v_channel -> 'webhook', 'body', v_body);
     elsif v_channel ? 'slack' then
       v_task := 'notify/webhook';
-      v_payload := v_payload || jsonb_build_object('url', v_channel -> 'slack', 'body', jsonb_build_object('text', v_text));
+      v_payload := v_payload || jsonb_build_object(case when v_channel ->> 'slack' ~ '^https?://' then 'url' else 'endpoint' end, v_channel -> 'slack', 'slack', v_text);
     elsif v_channel ? 'email' then
       v_task := 'notify/email';
       v_payload := v_payload || jsonb_build_object('to', v_channel -> 'email', 'subject', v_title, 'text', v_text);
@@ -5254,12 +5303,12 @@ begin
     when 'queues' then perform legwork.sample_queues(), legwork.sample_schedules();
     when 'database' then perform legwork.sample_database();
     when 'alerts' then perform legwork.evaluate_alerts();
-    when 'coarsen' then
-      v_number := legwork.coarsen_metrics();
+    when 'forget' then
+      v_number := legwork.forget_metrics();
       perform legwork.note_usual_runs();
   end case;
   update legwork.watch_steps w set ran_at = v_began, took = clock_timestamp() - v_began,
-    due_at = clock_timestamp() + case when watch.step = 'coarsen' and v_number = 20000 then interval '1 second'
+    due_at = clock_timestamp() + case when watch.step = 'forget' and v_number = 20000 then interval '1 second'
       else greatest(w.every, (clock_timestamp() - v_began) / w.share) end
   where w.step = watch.step;
   return true;

@@ -230,8 +230,8 @@ it("telling is in the transaction that raises: rolled back together, and done to
 
 it("enqueues what each channel's task takes", async () => {
   await setAlertChannels(database.pool, [
-    { webhook: "https://example.test/hook", payload: { headers: { a: "b" } } },
-    { slack: "https://hooks.example.test/x" },
+    { webhook: "https://example.test/hook", payload: { more: 1 } },
+    { slack: "team" },
     { email: "ops@example.test" },
     { task: "own/pager", payload: { to: "7" } },
     { task: "own/night", from: "critical" },
@@ -243,8 +243,8 @@ it("enqueues what each channel's task takes", async () => {
   const alert = { event: "raised", rule: "backlog_age", kind: "backlog_age", target: "q", severity: "warning", value: 400, threshold: 300 };
   const text = "[warning] backlog_age: q\nA job of queue 'q' has been waiting for 00:06:40.";
   expect(await jobs()).toMatchObject([
-    { task: "notify/webhook", payload: { url: "https://example.test/hook", headers: { a: "b" }, body: alert } },
-    { task: "notify/webhook", payload: { url: "https://hooks.example.test/x", body: { text } } },
+    { task: "notify/webhook", payload: { url: "https://example.test/hook", more: 1, body: alert } },
+    { task: "notify/webhook", payload: { endpoint: "team", slack: text } },
     { task: "notify/email", payload: { to: "ops@example.test", subject: "[warning] backlog_age: q", text } },
     { task: "own/pager", payload: { to: "7", alert } },
   ]);
@@ -303,7 +303,7 @@ it("refuses rules and channels that make no sense, and says what would", async (
   await expect(dropAlertRule(pool, "backlog_agee")).rejects.toMatchObject({ code: "LW404", hint: expect.stringContaining("'backlog_age'") });
   await expect(silenceAlerts(pool, "1h", { rule: "nope" })).rejects.toMatchObject({ code: "LW404" });
   await expect(silenceAlerts(pool, 0)).rejects.toMatchObject({ code: "LW400" });
-  for (const wrong of [{ webhook: "ftp://x" }, {}, { webhook: "https://x", email: "a" }, { task: "" }, { task: "a", from: "never" }, "https://x", { slack: null }]) {
+  for (const wrong of [{ webhook: "ftp://x" }, { slack: "a b" }, {}, { webhook: "https://x", email: "a" }, { task: "" }, { task: "a", from: "never" }, "https://x", { slack: null }]) {
     const refused = await setAlertChannels(pool, [wrong as never]).catch((error: { code: string }) => error.code);
     expect([wrong, refused]).toEqual([wrong, "LW400"]);
   }
