@@ -34,11 +34,11 @@ it("docs/configuration.md names every variable and its flag", async () => {
 });
 
 describe("the SQL of the documentation runs", () => {
-  it.each(["README.md", "docs/sql.md", "docs/limits.md"])("%s", async (path) => {
+  it.each(["README.md", "docs/sql.md", "docs/limits.md", "docs/metrics.md", "docs/alerts.md"])("%s", async (path) => {
     await database.pool.query("drop table if exists users");
     await database.pool.query("create table users (id int, email text)");
     await database.pool.query(
-      `select legwork.register_tasks('[{"name": "a"}, {"name": "b"}, {"name": "notify/email", "queue": "notification"}, {"name": "notify/welcome", "queue": "mail"}, {"name": "crm/sync"}, {"name": "health/probe"}]')`,
+      `select legwork.register_tasks('[{"name": "a"}, {"name": "b"}, {"name": "notify/email", "queue": "notification"}, {"name": "notify/welcome", "queue": "mail"}, {"name": "crm/sync"}, {"name": "health/probe"}, {"name": "maintenance/backup"}]')`,
     );
     // The jobs that the pages name: 42 waits, 43 has failed.
     await database.pool.query(`delete from graphile_worker._private_jobs`);
