@@ -305,8 +305,11 @@ as $$
   with rules as materialized (
     select r.* from legwork.alert_rules r where r.is_enabled
   ), periods as materialized (
-    select p.period, m.task, sum(m.completed) as completed, sum(m.failed) as failed, sum(m.failed_attempts) as failed_attempts, legwork.sum_counts(m.runs) as runs
-    from (select distinct r.period from rules r where r.kind in ('error_rate', 'failed_jobs', 'slow_runs')) p
+    select p.period, m.task, sum(m.completed) as completed, sum(m.failed) as failed, sum(m.failed_attempts) as failed_attempts,
+      legwork.sum_counts(m.runs) filter (where p.has_runs) as runs
+    from (
+      select r.period, bool_or(r.kind = 'slow_runs') as has_runs from rules r where r.kind in ('error_rate', 'failed_jobs', 'slow_runs') group by r.period
+    ) p
     join legwork.task_minutes m on m.minute > alert_conditions.at - p.period and m.minute <= alert_conditions.at
     group by p.period, m.task
   ), measured as (

@@ -261,13 +261,12 @@ language sql stable
 as $$
   select s.task, s.completed, s.failed, s.cancelled, s.expired, s.failed_attempts, s.retried,
     s.failed_attempts / nullif(s.failed_attempts + s.completed, 0)::double precision,
-    s.wait_seconds / nullif(s.waited, 0), legwork.quantile(0.95, s.waits), s.run_seconds / nullif(s.ran, 0),
+    s.wait_seconds / nullif((select sum(n) from unnest(s.waits) n), 0), legwork.quantile(0.95, s.waits), s.run_seconds / nullif((select sum(n) from unnest(s.runs) n), 0),
     legwork.quantile(0.5, s.runs), legwork.quantile(0.95, s.runs), legwork.quantile(0.99, s.runs)
   from (
     select m.task, sum(m.completed)::bigint as completed, sum(m.failed)::bigint as failed, sum(m.cancelled)::bigint as cancelled, sum(m.expired)::bigint as expired,
       sum(m.failed_attempts)::bigint as failed_attempts, sum(m.retried)::bigint as retried, sum(m.wait_seconds) as wait_seconds, sum(m.run_seconds) as run_seconds,
-      legwork.sum_counts(m.waits) as waits, legwork.sum_counts(m.runs) as runs,
-      sum((select sum(n) from unnest(m.waits) n)) as waited, sum((select sum(n) from unnest(m.runs) n)) as ran
+      legwork.sum_counts(m.waits) as waits, legwork.sum_counts(m.runs) as runs
     from (
       select m.minute as at, m.* from legwork.task_minutes m where period <= interval '3 hours'
       union all

@@ -1197,8 +1197,11 @@ AS $function$
   with rules as materialized (
     select r.* from legwork.alert_rules r where r.is_enabled
   ), periods as materialized (
-    select p.period, m.task, sum(m.completed) as completed, sum(m.failed) as failed, sum(m.failed_attempts) as failed_attempts, legwork.sum_counts(m.runs) as runs
-    from (select distinct r.period from rules r where r.kind in ('error_rate', 'failed_jobs', 'slow_runs')) p
+    select p.period, m.task, sum(m.completed) as completed, sum(m.failed) as failed, sum(m.failed_attempts) as failed_attempts,
+      legwork.sum_counts(m.runs) filter (where p.has_runs) as runs
+    from (
+      select r.period, bool_or(r.kind = 'slow_runs') as has_runs from rules r where r.kind in ('error_rate', 'failed_jobs', 'slow_runs') group by r.period
+    ) p
     join legwork.task_minutes m on m.minute > alert_conditions.at - p.period and m.minute <= alert_conditions.at
     group by p.period, m.task
   ), measured as (
@@ -4794,13 +4797,12 @@ CREATE OR REPLACE FUNCTION legwork.task_statistics(period interval DEFAULT '01:0
 AS $function$
   select s.task, s.completed, s.failed, s.cancelled, s.expired, s.failed_attempts, s.retried,
     s.failed_attempts / nullif(s.failed_attempts + s.completed, 0)::double precision,
-    s.wait_seconds / nullif(s.waited, 0), legwork.quantile(0.95, s.waits), s.run_seconds / nullif(s.ran, 0),
+    s.wait_seconds / nullif((select sum(n) from unnest(s.waits) n), 0), legwork.quantile(0.95, s.waits), s.run_seconds / nullif((select sum(n) from unnest(s.runs) n), 0),
     legwork.quantile(0.5, s.runs), legwork.quantile(0.95, s.runs), legwork.quantile(0.99, s.runs)
   from (
     select m.task, sum(m.completed)::bigint as completed, sum(m.failed)::bigint as failed, sum(m.cancelled)::bigint as cancelled, sum(m.expired)::bigint as expired,
       sum(m.failed_attempts)::bigint as failed_attempts, sum(m.retried)::bigint as retried, sum(m.wait_seconds) as wait_seconds, sum(m.run_seconds) as run_seconds,
-      legwork.sum_counts(m.waits) as waits, legwork.sum_counts(m.runs) as runs,
-      sum((select sum(n) from unnest(m.waits) n)) as waited, sum((select sum(n) from unnest(m.runs) n)) as ran
+      legwork.sum_counts(m.waits) as waits, legwork.sum_counts(m.runs) as runs
     from (
       select m.minute as at, m.* from legwork.task_minutes m where period <= interval '3 hours'
       union all
