@@ -49,7 +49,12 @@ export async function describeSchema(client: Queryable): Promise<string> {
       client,
       "functions",
       `
-      select pg_get_functiondef(p.oid) || case when p.proacl is not null then E'-- not for everybody\\n' else '' end as text,
+      select case p.prokind
+          when 'a' then (
+            select format(E'create aggregate %s (sfunc = %s, stype = %s);\\n', p.oid::regprocedure, a.aggtransfn, format_type(a.aggtranstype, null))
+            from pg_aggregate a where a.aggfnoid = p.oid)
+          else pg_get_functiondef(p.oid)
+        end || case when p.proacl is not null then E'-- not for everybody\\n' else '' end as text,
         p.oid::regprocedure::text as name
       from pg_proc p where p.pronamespace = 'legwork'::regnamespace`,
     ),

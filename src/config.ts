@@ -40,6 +40,8 @@ const configSchema = z
     localQueueSize: z.coerce.number().int().min(0).max(10_000).optional(),
     /** How long a stopping worker lets running jobs finish before it gives them back. */
     shutdownTimeout: duration.default(25_000),
+    /** What a Prometheus may send for `/metrics`, and for nothing else, in place of an API token. */
+    metricsToken: z.string().min(16, { error: "expected 16 characters or more" }).optional(),
     logLevel: z.enum(LOG_LEVELS).default("info"),
     /** Names that the server answers to, beside its address and those of this machine: what stands in the URL of its users. */
     hosts: z.array(z.string().min(1).toLowerCase()).default([]),
@@ -97,6 +99,7 @@ const ENVIRONMENT = {
   concurrency: "LEGWORK_CONCURRENCY",
   localQueueSize: "LEGWORK_LOCAL_QUEUE_SIZE",
   shutdownTimeout: "LEGWORK_SHUTDOWN_TIMEOUT",
+  metricsToken: "LEGWORK_METRICS_TOKEN",
   logLevel: "LEGWORK_LOG_LEVEL",
   hosts: "LEGWORK_HOSTS",
   corsOrigins: "LEGWORK_CORS_ORIGINS",
