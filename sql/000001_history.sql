@@ -325,8 +325,9 @@ comment on function legwork.tg_jobs__record_finished() is
 
 create function legwork.tg_jobs__record_change() returns trigger
 language plpgsql volatile security definer
--- Planning anew for each batch would take longer than the batch.
-set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $$
+-- Planning anew for each batch would take longer than the batch. Always by index: a plan that was made while a table was empty would go on reading
+-- all of it for each of a hundred thousand jobs.
+set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_attempt_ended boolean := old.locked_at is not null and new.locked_at is null and new.attempts >= old.attempts;
   v_had_failed boolean := old.locked_at is null and old.attempts >= old.max_attempts;

@@ -525,6 +525,10 @@ revoke execute on function legwork.note_due() from public;
 create function legwork.tg_wakeups__look() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  -- Of thousands in one transaction the first calls have looked at all: each look passes over what the transaction has deleted by then.
+  if not exists (select from legwork.wakeups w where w.id = new.id) then
+    return null;
+  end if;
   -- A snapshot from before the lock would miss slots. Workers come and do it.
   if current_setting('transaction_isolation') = 'read committed' then
     if new.at_commit = 'wait' then

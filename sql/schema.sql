@@ -1157,6 +1157,7 @@ CREATE OR REPLACE FUNCTION legwork.await_step(job_id bigint, worker text, attemp
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
 AS $function$
 declare
   v_job graphile_worker._private_jobs := legwork.hold_job(job_id, worker, attempt);
@@ -1392,6 +1393,7 @@ CREATE OR REPLACE FUNCTION legwork.deliver_signals(to_job bigint DEFAULT NULL::b
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
 AS $function$
 declare
   v_signal legwork.job_signals;
@@ -2900,6 +2902,7 @@ CREATE OR REPLACE FUNCTION legwork.load_steps(job_id bigint, worker text, attemp
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
 AS $function$
 declare
   v_job graphile_worker._private_jobs := legwork.hold_job(job_id, worker, attempt);
@@ -3393,6 +3396,7 @@ CREATE OR REPLACE FUNCTION legwork.record_step(job_id bigint, worker text, attem
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
 AS $function$
 declare
   v_job graphile_worker._private_jobs := legwork.hold_job(job_id, worker, attempt);
@@ -3817,6 +3821,7 @@ CREATE OR REPLACE FUNCTION legwork.send_signal(job_id bigint, name text, payload
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
 AS $function$
 declare
   v_job graphile_worker._private_jobs;
@@ -4046,6 +4051,7 @@ CREATE OR REPLACE FUNCTION legwork.tg_jobs__record_change()
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
 AS $function$
 declare
   v_attempt_ended boolean := old.locked_at is not null and new.locked_at is null and new.attempts >= old.attempts;
@@ -4362,6 +4368,10 @@ CREATE OR REPLACE FUNCTION legwork.tg_wakeups__look()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
+  -- Of thousands in one transaction the first calls have looked at all: each look passes over what the transaction has deleted by then.
+  if not exists (select from legwork.wakeups w where w.id = new.id) then
+    return null;
+  end if;
   -- A snapshot from before the lock would miss slots. Workers come and do it.
   if current_setting('transaction_isolation') = 'read committed' then
     if new.at_commit = 'wait' then
