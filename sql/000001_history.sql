@@ -351,6 +351,10 @@ declare
   v_payload json := new.payload;
   v_stack text;
 begin
+  -- Anybody may make the setting; only the definers know what to make it.
+  if current_setting('legwork.admitting', true) <> '' and current_setting('legwork.admitting', true) = legwork.admission_pass() then
+    return null;
+  end if;
   if v_had_failed and not v_has_failed then
     delete from legwork.finished_jobs where id = new.id;
     if found then
@@ -539,10 +543,10 @@ create trigger _legwork_truncate before truncate on graphile_worker._private_job
 create trigger _legwork_record_finished after delete on graphile_worker._private_jobs
   referencing old table as gone for each statement execute function legwork.tg_jobs__record_finished();
 -- One trigger for all that a change of a row may mean, because each costs every job that is fetched. Fetching falls out at the
--- first condition. So does what admit_waiting and apply_rules do themselves, who say so in a setting; make_wait sets infinity.
+-- first condition. What admit_waiting and apply_rules do themselves, who say so in a setting, is let pass by the function; make_wait sets infinity.
 create trigger _legwork_record_change after update on graphile_worker._private_jobs
   for each row when (
-    new.locked_at is null and current_setting('legwork.admitting', true) is distinct from 'on' and (
+    new.locked_at is null and (
       -- An attempt has ended, or the job was given back.
       old.locked_at is not null
       or (old.attempts >= old.max_attempts) <> (new.attempts >= new.max_attempts)

@@ -12,7 +12,7 @@ const UNMOVED = ["worker_processes", "migrations", "settings", "task_definitions
 export async function moveClock(pool: Pool, by: number): Promise<void> {
   await transaction(pool, async (client) => {
     // The trigger on changed jobs lets these changes pass, as it does when jobs are admitted.
-    await client.query("select set_config('legwork.admitting', 'on', true)");
+    await client.query("select set_config('legwork.admitting', legwork.admission_pass(), true)");
     const { rows: tables } = await client.query<{ name: string; columns: string[] }>(
       `select c.relname as name, array_agg(a.attname::text order by a.attnum) as columns
        from pg_class c
