@@ -301,6 +301,8 @@ create table legwork.worker_processes (
 
 -- indexes
 
+CREATE INDEX _legwork_tenant ON graphile_worker._private_jobs USING btree (legwork.flag_value(flags, 'tenant'::text), id) WHERE (flags IS NOT NULL);
+
 CREATE INDEX audit_entries_id ON ONLY legwork.audit_entries USING btree (id);
 
 CREATE INDEX audit_entries_target ON ONLY legwork.audit_entries USING btree (target_type, target, id);
@@ -346,6 +348,14 @@ CREATE INDEX slots_job_id ON legwork.slots USING btree (job_id);
 CREATE INDEX waiting_jobs_due ON legwork.waiting_jobs USING btree (run_at) WHERE (held = 'run_at'::text);
 
 CREATE INDEX waiting_jobs_lane ON legwork.waiting_jobs USING btree (lane, priority, run_at, job_id) WHERE (held IS NULL);
+
+-- policies
+
+create policy own on legwork.confined_logins for select to public using ((login = SESSION_USER));
+
+create policy read on legwork.migrations for select to public using (true);
+
+create policy read on legwork.settings for select to public using (true);
 
 -- views
 
@@ -557,7 +567,7 @@ create view legwork.attempts as
    FROM legwork.all_attempts
   WHERE ( SELECT legwork.confined_tenant() IS NULL);
 
-create view legwork.audit_log as
+create view legwork.audit_log with (security_barrier=true) as
  SELECT id,
     occurred_at,
     actor,
@@ -573,7 +583,7 @@ create view legwork.audit_log as
    FROM legwork.audit_entries e
   WHERE ( SELECT legwork.may('admin'::text) AS may) AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant)));
 
-create view legwork.failed_groups as
+create view legwork.failed_groups with (security_barrier=true) as
  SELECT fingerprint,
     task,
     queue,
@@ -614,7 +624,7 @@ create view legwork.jobs as
    FROM legwork.all_jobs
   WHERE ( SELECT legwork.confined_tenant() IS NULL);
 
-create view legwork.logs as
+create view legwork.logs with (security_barrier=true) as
  SELECT id,
     job_id,
     attempt,
@@ -626,7 +636,7 @@ create view legwork.logs as
    FROM legwork.job_logs l
   WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
 
-create view legwork.queues as
+create view legwork.queues with (security_barrier=true) as
  SELECT q.name,
     p.paused_at,
     p.paused_by,
@@ -690,7 +700,7 @@ create view legwork.tasks as
      LEFT JOIN legwork.task_definitions d ON d.name = t.identifier
      LEFT JOIN legwork.pauses p ON p.scope = 'task'::text AND p.name = t.identifier;
 
-create view legwork.token_list as
+create view legwork.token_list with (security_barrier=true) as
  SELECT id,
     name,
     role,
@@ -704,7 +714,7 @@ create view legwork.token_list as
    FROM legwork.tokens t
   WHERE ( SELECT legwork.may('admin'::text) AS may) AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant)));
 
-create view legwork.workers as
+create view legwork.workers with (security_barrier=true) as
  SELECT id,
     host,
     pid,
@@ -716,6 +726,94 @@ create view legwork.workers as
     suspected_at IS NOT NULL AS suspected
    FROM legwork.worker_processes w
   WHERE ( SELECT legwork.confined_tenant() IS NULL);
+
+create view legwork_confined.attempts as
+ SELECT job_id,
+    attempt,
+    task,
+    state,
+    error_name,
+    error_message,
+    error_stack,
+    error_code,
+    started_at,
+    finished_at,
+    retry_at,
+    worker,
+    tenant,
+    correlation_id
+   FROM legwork.all_attempts
+  WHERE tenant = legwork.confined_to();
+
+create view legwork_confined.jobs as
+ SELECT id,
+    task,
+    queue,
+    state,
+    priority,
+    attempts,
+    max_attempts,
+    payload,
+    result,
+    error,
+    run_at,
+    created_at,
+    started_at,
+    finished_at,
+    worker,
+    job_key,
+    serial_key,
+    tenant,
+    correlation_id,
+    parent_id,
+    progress,
+    progress_message
+   FROM legwork.all_jobs
+  WHERE tenant = legwork.confined_to();
+
+create view legwork_tenant.attempts with (security_barrier=true) as
+ SELECT job_id,
+    attempt,
+    task,
+    state,
+    error_name,
+    error_message,
+    error_stack,
+    error_code,
+    started_at,
+    finished_at,
+    retry_at,
+    worker,
+    tenant,
+    correlation_id
+   FROM legwork.all_attempts
+  WHERE tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
+
+create view legwork_tenant.jobs with (security_barrier=true) as
+ SELECT id,
+    task,
+    queue,
+    state,
+    priority,
+    attempts,
+    max_attempts,
+    payload,
+    result,
+    error,
+    run_at,
+    created_at,
+    started_at,
+    finished_at,
+    worker,
+    job_key,
+    serial_key,
+    tenant,
+    correlation_id,
+    parent_id,
+    progress,
+    progress_message
+   FROM legwork.all_jobs
+  WHERE tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
 
 -- functions
 
@@ -4658,11 +4756,11 @@ CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.tokens FOR EACH 
 
 CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.limits FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'limit', 'limit', 'drop_limit');
 
-CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.settings FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('setting', 'name', 'change_setting', 'change_setting', 'drop_setting');
-
 CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.pauses FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'pause', 'pause', 'resume');
 
 CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.retry_policies FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'set_retry_policy', 'set_retry_policy', 'drop_retry_policy');
+
+CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.settings FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('setting', 'name', 'change_setting', 'change_setting', 'drop_setting');
 
 CREATE TRIGGER _legwork_audit_change AFTER UPDATE OF name, role, tenant, hash, expires_at, revoked_at ON legwork.tokens FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
 
