@@ -743,7 +743,9 @@ create view legwork_confined.attempts as
     tenant,
     correlation_id
    FROM legwork.all_attempts
-  WHERE tenant = legwork.confined_to();
+  WHERE tenant = legwork.confined_to() AND ( SELECT NOT (EXISTS ( SELECT
+                   FROM legwork.confined_logins c
+                  WHERE c.login = SESSION_USER)));
 
 create view legwork_confined.jobs as
  SELECT id,
@@ -769,7 +771,9 @@ create view legwork_confined.jobs as
     progress,
     progress_message
    FROM legwork.all_jobs
-  WHERE tenant = legwork.confined_to();
+  WHERE tenant = legwork.confined_to() AND ( SELECT NOT (EXISTS ( SELECT
+                   FROM legwork.confined_logins c
+                  WHERE c.login = SESSION_USER)));
 
 create view legwork_tenant.attempts with (security_barrier=true) as
  SELECT job_id,
