@@ -689,6 +689,8 @@ create table legwork.workflow_runs (
 
 -- indexes
 
+CREATE INDEX _legwork_tenant ON graphile_worker._private_jobs USING btree (legwork.flag_value(flags, 'tenant'::text), id) WHERE (flags IS NOT NULL);
+
 CREATE INDEX alert_records_resolved_at ON legwork.alert_records USING btree (resolved_at) WHERE (resolved_at IS NOT NULL);
 
 CREATE INDEX audit_entries_id ON ONLY legwork.audit_entries USING btree (id);
@@ -770,6 +772,14 @@ CREATE INDEX wakeups_unblocked ON legwork.wakeups USING btree (id) WHERE (unbloc
 CREATE INDEX workflow_runs_deadline ON legwork.workflow_runs USING btree (deadline) WHERE (ended_at IS NULL);
 
 CREATE INDEX workflow_runs_tenant_id ON legwork.workflow_runs USING btree (tenant, id) WHERE (tenant IS NOT NULL);
+
+-- policies
+
+create policy own on legwork.confined_logins for select to public using ((login = SESSION_USER));
+
+create policy read on legwork.migrations for select to public using (true);
+
+create policy read on legwork.settings for select to public using (true);
 
 -- views
 
@@ -1008,7 +1018,7 @@ create view legwork.attempts as
    FROM legwork.all_attempts
   WHERE ( SELECT legwork.confined_tenant() IS NULL);
 
-create view legwork.audit_log as
+create view legwork.audit_log with (security_barrier=true) as
  SELECT id,
     occurred_at,
     actor,
@@ -1050,7 +1060,7 @@ create view legwork.batches as
             b.expired + n.expired AS expired
            FROM legwork.counts_of(b.id) n(completed, failed, cancelled, expired)) c;
 
-create view legwork.failed_groups as
+create view legwork.failed_groups with (security_barrier=true) as
  SELECT fingerprint,
     task,
     queue,
@@ -1091,7 +1101,7 @@ create view legwork.jobs as
    FROM legwork.all_jobs
   WHERE ( SELECT legwork.confined_tenant() IS NULL);
 
-create view legwork.logs as
+create view legwork.logs with (security_barrier=true) as
  SELECT id,
     job_id,
     attempt,
@@ -1103,7 +1113,7 @@ create view legwork.logs as
    FROM legwork.job_logs l
   WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
 
-create view legwork.queues as
+create view legwork.queues with (security_barrier=true) as
  SELECT q.name,
     p.paused_at,
     p.paused_by,
@@ -1306,7 +1316,7 @@ create view legwork.tasks as
      LEFT JOIN legwork.task_definitions d ON d.name = t.identifier
      LEFT JOIN legwork.pauses p ON p.scope = 'task'::text AND p.name = t.identifier;
 
-create view legwork.token_list as
+create view legwork.token_list with (security_barrier=true) as
  SELECT id,
     name,
     role,
@@ -1320,7 +1330,7 @@ create view legwork.token_list as
    FROM legwork.tokens t
   WHERE ( SELECT legwork.may('admin'::text) AS may) AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant)));
 
-create view legwork.workers as
+create view legwork.workers with (security_barrier=true) as
  SELECT id,
     host,
     pid,
@@ -1416,6 +1426,98 @@ create view legwork.workflows as
                            FROM legwork.workflow_run_steps s
                           WHERE s.workflow_id = r.id AND s.compensation_job_id IS NOT NULL)) AS shown
                    FROM legwork.counts_of(r.id) n(completed, failed, cancelled, expired)) x) c;
+
+create view legwork_confined.attempts as
+ SELECT job_id,
+    attempt,
+    task,
+    state,
+    error_name,
+    error_message,
+    error_stack,
+    error_code,
+    started_at,
+    finished_at,
+    retry_at,
+    worker,
+    tenant,
+    correlation_id
+   FROM legwork.all_attempts
+  WHERE tenant = legwork.confined_to() AND ( SELECT NOT (EXISTS ( SELECT
+                   FROM legwork.confined_logins c
+                  WHERE c.login = SESSION_USER)));
+
+create view legwork_confined.jobs as
+ SELECT id,
+    task,
+    queue,
+    state,
+    priority,
+    attempts,
+    max_attempts,
+    payload,
+    result,
+    error,
+    run_at,
+    created_at,
+    started_at,
+    finished_at,
+    worker,
+    job_key,
+    serial_key,
+    tenant,
+    correlation_id,
+    parent_id,
+    progress,
+    progress_message
+   FROM legwork.all_jobs
+  WHERE tenant = legwork.confined_to() AND ( SELECT NOT (EXISTS ( SELECT
+                   FROM legwork.confined_logins c
+                  WHERE c.login = SESSION_USER)));
+
+create view legwork_tenant.attempts with (security_barrier=true) as
+ SELECT job_id,
+    attempt,
+    task,
+    state,
+    error_name,
+    error_message,
+    error_stack,
+    error_code,
+    started_at,
+    finished_at,
+    retry_at,
+    worker,
+    tenant,
+    correlation_id
+   FROM legwork.all_attempts
+  WHERE tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
+
+create view legwork_tenant.jobs with (security_barrier=true) as
+ SELECT id,
+    task,
+    queue,
+    state,
+    priority,
+    attempts,
+    max_attempts,
+    payload,
+    result,
+    error,
+    run_at,
+    created_at,
+    started_at,
+    finished_at,
+    worker,
+    job_key,
+    serial_key,
+    tenant,
+    correlation_id,
+    parent_id,
+    progress,
+    progress_message
+   FROM legwork.all_jobs
+  WHERE tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
 
 -- functions
 
@@ -9094,25 +9196,25 @@ CREATE TRIGGER _legwork_admit AFTER INSERT ON graphile_worker._private_jobs REFE
 
 CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE OR UPDATE ON legwork.confined_logins FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('login', 'login', 'confine_login', 'confine_login', 'free_login');
 
-CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.tokens FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
-
-CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.settings FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('setting', 'name', 'change_setting', 'change_setting', 'drop_setting');
-
 CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.limits FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'limit', 'limit', 'drop_limit');
 
 CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.pauses FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'pause', 'pause', 'resume');
 
 CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.retry_policies FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'set_retry_policy', 'set_retry_policy', 'drop_retry_policy');
 
+CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.settings FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('setting', 'name', 'change_setting', 'change_setting', 'drop_setting');
+
+CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.tokens FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
+
 CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.limits FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'limit', 'limit', 'drop_limit');
+
+CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.pauses FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'pause', 'pause', 'resume');
 
 CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.retry_policies FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'set_retry_policy', 'set_retry_policy', 'drop_retry_policy');
 
-CREATE TRIGGER _legwork_audit_change AFTER UPDATE OF name, role, tenant, hash, expires_at, revoked_at ON legwork.tokens FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
-
 CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.settings FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('setting', 'name', 'change_setting', 'change_setting', 'drop_setting');
 
-CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.pauses FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'pause', 'pause', 'resume');
+CREATE TRIGGER _legwork_audit_change AFTER UPDATE OF name, role, tenant, hash, expires_at, revoked_at ON legwork.tokens FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
 
 CREATE CONSTRAINT TRIGGER _legwork_deliver AFTER INSERT ON legwork.job_signals DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION legwork.tg_job_signals__deliver();
 

@@ -50,7 +50,7 @@ const configSchema = z
       .array(z.string().regex(/^https?:\/\/[^/*]+$/, { error: "expected an origin such as https://app.example.com" }))
       .default([]),
     /** Requests a minute that each token may make; 0 for any number. */
-    rateLimit: z.coerce.number().int().min(0).default(600),
+    rateLimit: z.coerce.number().int().min(0).default(6_000),
     /** Who must have issued a JWT (its claim iss). */
     jwtIssuer: z.string().min(1).optional(),
     /** Whom a JWT must be for (its claim aud). */
