@@ -62,6 +62,9 @@ begin
   end if;
 
   perform legwork.forget_enqueue_limits();
+  if to_regclass('legwork.idempotent_requests') is not null then
+    perform legwork.forget_requests();
+  end if;
   -- Jobs that were told to stop and have ended since.
   delete from legwork.cancellations c where not exists (select from graphile_worker._private_jobs j where j.id = c.job_id);
 

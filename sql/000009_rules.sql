@@ -535,6 +535,7 @@ begin
   if exists (select from legwork.rule_changes) then
     perform legwork.settle_rules();
   end if;
+  perform legwork.note_ids();
   perform legwork.expire_jobs();
   -- Somebody is at it; come again.
   if not pg_try_advisory_xact_lock(legwork.admission_lock()) then

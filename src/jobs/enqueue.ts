@@ -197,6 +197,7 @@ async function assertPayloads(client: Queryable, jobs: readonly { task: string; 
       throw new LegworkError(error.code, `Job ${index + 1} of ${jobs.length}: ${error.message}`, {
         hint: error.hint,
         cause: error,
+        fields: error.fields?.map(({ path, message }) => ({ path: [index, ...path], message })),
       });
     }
   }

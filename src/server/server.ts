@@ -4,6 +4,8 @@ import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, ty
 import { assertDatabase, createPool, type Pool } from "../db/pool.ts";
 import { LegworkError, toError, type ErrorCode } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import { addRest } from "./rest/api.ts";
+import { sendProblem } from "./rest/problem.ts";
 
 /** The longest request body (bytes). */
 const BODY_LIMIT = 100_000;
@@ -50,6 +52,14 @@ export async function startServer({ databaseUrl, host, port, token, log }: Serve
       protectedApp.addHook("onRequest", async (request) => assertToken(request, token));
       await graphql.addTo(protectedApp);
     });
+    await addRest(app, {
+      pool,
+      log,
+      authenticate: async (request) => {
+        assertToken(request, token);
+        return { subject: "up", role: "admin", tenant: null };
+      },
+    });
     const url = await listen(app, host, port);
     log.info(`Listening on ${url}`);
     return { url, graphqlUrl: `${url}/graphql`, stop };
@@ -68,7 +78,18 @@ async function loadGraphQl(pool: Pool, log: Logger) {
 }
 
 function createApp({ host, log, pool }: { host: string; log: Logger; pool: Pool }): FastifyInstance {
-  const app = fastify({ bodyLimit: BODY_LIMIT, requestTimeout: 30_000, forceCloseConnections: "idle" });
+  const app = fastify({
+    bodyLimit: BODY_LIMIT,
+    requestTimeout: 30_000,
+    forceCloseConnections: "idle",
+    // What is too long is said to be so by the route that it is for; Node reads no longer request.
+    routerOptions: { maxParamLength: 20_000 },
+    // A path that cannot be decoded has no route whose handler would be asked.
+    frameworkErrors: (error, request, reply) =>
+      request.url.startsWith("/api/")
+        ? sendProblem(error, request as FastifyRequest, reply as FastifyReply, log)
+        : sendError(reply as FastifyReply, asLegworkError(error, request as FastifyRequest, log), clientStatus(error)),
+  });
   app.addHook("onRequest", async (request) => assertHost(request, host));
   app.setErrorHandler((error: FastifyError, request, reply) =>
     sendError(reply, asLegworkError(error, request, log), clientStatus(error)),
@@ -86,6 +107,7 @@ function createApp({ host, log, pool }: { host: string; log: Logger; pool: Pool 
   app.get("/", async () => ({
     name: "legwork",
     graphql: { url: "/graphql", method: "POST", authorization: "Bearer <token>" },
+    rest: { url: "/api/v1", docs: "/docs", authorization: "Bearer <token>" },
     health: "/health",
     ready: "/ready",
   }));
