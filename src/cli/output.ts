@@ -73,6 +73,19 @@ export async function forEachJob(
   }
 }
 
+/** Says what was done, or would be, with many jobs, and shows the first of them. */
+export function printIds(
+  ids: readonly string[],
+  { done, preview, json, none }: { done: string; preview: boolean; json: boolean | undefined; none: string },
+): void {
+  if (json === true) printJson(ids);
+  else if (ids.length === 0) console.log(none);
+  else {
+    const shown = `${ids.slice(0, 10).join(", ")}${ids.length > 10 ? ", …" : ""}`;
+    console.log(`${ids.length} ${preview ? "would be " : ""}${done}: ${shown}`);
+  }
+}
+
 export function printJson(value: unknown): void {
   console.log(JSON.stringify(value, null, 2));
 }

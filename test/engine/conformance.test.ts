@@ -1,5 +1,6 @@
-import { beforeEach, describe, expect, it } from "vitest";
-import { cancelJob } from "../../src/jobs/cancel-job.ts";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { Server } from "../../src/server/server.ts";
+import { cancelJob, cancelJobs } from "../../src/jobs/cancel-job.ts";
 import { discardJob, discardJobs } from "../../src/jobs/discard-job.ts";
 import { enqueue } from "../../src/jobs/enqueue.ts";
 import { explainJob } from "../../src/jobs/explain-job.ts";
@@ -8,6 +9,7 @@ import { dropLimit, limitConcurrency, limitRate } from "../../src/queues/limits.
 import { emergencyStop, pauseQueue, pauseTask, resumeAll, resumeQueue, resumeTask } from "../../src/queues/pause.ts";
 import { legwork } from "../support/cli.ts";
 import { testDatabase } from "../support/database.ts";
+import { rest, startRest } from "../support/rest.ts";
 
 const database = testDatabase();
 
@@ -46,6 +48,7 @@ interface Operation {
   sql: (jobs: Jobs) => string;
   ts: (jobs: Jobs) => Promise<unknown>;
   cli: (jobs: Jobs) => string[];
+  rest: (jobs: Jobs) => [method: string, path: string, body?: unknown];
   /** What is to be read afterwards, and what it must say; or the code that is raised. */
   read?: (jobs: Jobs) => string;
   says?: unknown;
@@ -65,6 +68,7 @@ const OPERATIONS: Operation[] = [
     sql: ({ waiting }) => `select legwork.cancel_job(${waiting}, 'wrong')`,
     ts: ({ waiting }) => cancelJob(db(), waiting, "wrong"),
     cli: ({ waiting }) => ["cancel", waiting, "--reason", "wrong"],
+    rest: ({ waiting }) => ["POST", `/jobs/${waiting}/cancel`, { reason: "wrong" }],
     read: ({ waiting }) => `select state || ' ' || error as it from legwork.jobs where id = ${waiting}`,
     says: "cancelled Cancelled by postgres: wrong",
   },
@@ -73,6 +77,7 @@ const OPERATIONS: Operation[] = [
     sql: ({ failed }) => `select legwork.cancel_job(${failed})`,
     ts: ({ failed }) => cancelJob(db(), failed),
     cli: ({ failed }) => ["cancel", failed],
+    rest: ({ failed }) => ["POST", `/jobs/${failed}/cancel`],
     raises: { code: "LW409", exit: 1, hint: "discard" },
   },
   {
@@ -80,6 +85,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.cancel_job(999999)",
     ts: () => cancelJob(db(), "999999"),
     cli: () => ["cancel", "999999"],
+    rest: () => ["POST", "/jobs/999999/cancel"],
     raises: { code: "LW404", exit: 1 },
   },
   {
@@ -87,6 +93,7 @@ const OPERATIONS: Operation[] = [
     sql: ({ failed }) => `select legwork.retry_job(${failed})`,
     ts: ({ failed }) => retryJob(db(), failed),
     cli: ({ failed }) => ["retry", failed],
+    rest: ({ failed }) => ["POST", `/jobs/${failed}/retry`],
     read: ({ failed }) => `select state || ' ' || attempts as it from legwork.jobs where id = ${failed}`,
     says: "pending 0",
   },
@@ -95,14 +102,25 @@ const OPERATIONS: Operation[] = [
     sql: () => `select legwork.retry_jobs('{"error": "REFUSED by", "queue": "mail"}')`,
     ts: () => retryJobs(db(), { error: "REFUSED by", queue: "mail" }),
     cli: () => ["retry", "--error", "REFUSED by", "--queue", "mail"],
+    rest: () => ["POST", "/jobs/retry", { filter: { error: "REFUSED by", queue: "mail" }, dry_run: false }],
     read: () => "select string_agg(state::text, ',') as it from legwork.jobs",
     says: "pending,pending,pending",
+  },
+  {
+    name: "cancels all jobs that fit and have not ended",
+    sql: () => `select legwork.cancel_jobs('{"queue": "mail", "state": "pending"}', 'all wrong')`,
+    ts: () => cancelJobs(db(), { queue: "mail", state: "pending" }, { reason: "all wrong" }),
+    cli: () => ["cancel", "--queue", "mail", "--state", "pending", "--reason", "all wrong"],
+    rest: () => ["POST", "/jobs/cancel", { filter: { queue: "mail", state: "pending" }, reason: "all wrong", dry_run: false }],
+    read: () => "select string_agg(error, ',') as it from legwork.jobs where state = 'cancelled'",
+    says: "Cancelled by postgres: all wrong",
   },
   {
     name: "previews a retry and changes nothing",
     sql: () => `select legwork.retry_jobs('{}', preview => true)`,
     ts: () => retryJobs(db(), {}, { preview: true }),
     cli: () => ["retry", "--all", "--preview"],
+    rest: () => ["POST", "/jobs/retry", { filter: {} }],
     read: () => "select count(*)::int as it from legwork.jobs where state = 'failed'",
     says: 2,
   },
@@ -111,6 +129,7 @@ const OPERATIONS: Operation[] = [
     sql: ({ failed }) => `select legwork.discard_job(${failed})`,
     ts: ({ failed }) => discardJob(db(), failed),
     cli: ({ failed }) => ["discard", failed],
+    rest: ({ failed }) => ["POST", `/jobs/${failed}/discard`],
     read: ({ failed }) =>
       `select (select count(*) from graphile_worker._private_jobs where id = ${failed}) || ' ' || state as it from legwork.jobs where id = ${failed}`,
     says: "0 failed",
@@ -121,6 +140,7 @@ const OPERATIONS: Operation[] = [
     ts: async () =>
       discardJobs(db(), { fingerprint: (await db().query("select fingerprint from legwork.failed_groups")).rows[0].fingerprint }),
     cli: () => ["discard", "--task", "notify/email"],
+    rest: () => ["POST", "/jobs/discard", { filter: { task: "notify/email" }, dry_run: false }],
     read: live,
     says: 1,
   },
@@ -129,6 +149,7 @@ const OPERATIONS: Operation[] = [
     sql: () => `select legwork.retry_jobs('{"task": "notify/emial"}')`,
     ts: () => retryJobs(db(), { task: "notify/emial" }),
     cli: () => ["retry", "--task", "notify/emial"],
+    rest: () => ["POST", "/jobs/retry", { filter: { task: "notify/emial" } }],
     raises: { code: "LW404", exit: 1, hint: "notify/email" },
   },
   {
@@ -136,6 +157,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.pause_queue('mail', 'host is down')",
     ts: () => pauseQueue(db(), "mail", "host is down"),
     cli: () => ["pause", "mail", "--reason", "host is down"],
+    rest: () => ["POST", "/queues/mail/pause", { reason: "host is down" }],
     read: ({ waiting }) => `select state || ' ' || (${pauses()}) as it from legwork.jobs where id = ${waiting}`,
     says: "paused queue mail host is down",
   },
@@ -145,6 +167,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.resume_queue('mail')",
     ts: () => resumeQueue(db(), "mail"),
     cli: () => ["resume", "mail"],
+    rest: () => ["POST", "/queues/mail/resume"],
     read: state("waiting"),
     says: "pending",
   },
@@ -153,6 +176,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.pause_queue('mial')",
     ts: () => pauseQueue(db(), "mial"),
     cli: () => ["pause", "mial"],
+    rest: () => ["POST", "/queues/mial/pause"],
     raises: { code: "LW404", exit: 1, hint: "'mail'" },
   },
   {
@@ -160,6 +184,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.pause_task('notify/email')",
     ts: () => pauseTask(db(), "notify/email"),
     cli: () => ["pause", "--task", "notify/email"],
+    rest: () => ["POST", "/tasks/notify%2Femail/pause"],
     read: state("waiting"),
     says: "paused",
   },
@@ -169,6 +194,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.resume_task('notify/email')",
     ts: () => resumeTask(db(), "notify/email"),
     cli: () => ["resume", "--task", "notify/email"],
+    rest: () => ["POST", "/tasks/notify%2Femail/resume"],
     read: state("waiting"),
     says: "pending",
   },
@@ -177,6 +203,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.emergency_stop('help')",
     ts: () => emergencyStop(db(), "help"),
     cli: () => ["stop", "--all", "--reason", "help"],
+    rest: () => ["POST", "/emergency-stop", { reason: "help" }],
     read: ({ waiting }) => `select state || ' ' || (${pauses()}) as it from legwork.jobs where id = ${waiting}`,
     says: "paused all help",
   },
@@ -186,6 +213,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.resume_all()",
     ts: () => resumeAll(db()),
     cli: () => ["resume", "--all"],
+    rest: () => ["POST", "/resume-all"],
     read: ({ waiting }) => `select state || ' ' || (${pauses()}) as it from legwork.jobs where id = ${waiting}`,
     says: "pending task other",
   },
@@ -194,6 +222,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.limit_concurrency(3, queue => 'mail', key => 'user.id')",
     ts: () => limitConcurrency(db(), 3, { queue: "mail", key: "user.id" }),
     cli: () => ["limit", "--queue", "mail", "--concurrency", "3", "--key", "user.id"],
+    rest: () => ["PUT", "/queues/mail/limits", { kind: "concurrency", max: 3, key: "user.id" }],
     read: limits,
     says: [[{ kind: "concurrency", max: 3, key: "user.id" }]],
   },
@@ -202,6 +231,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.limit_rate(100, '90 seconds', queue => 'mail')",
     ts: () => limitRate(db(), 100, "90s", { queue: "mail" }),
     cli: () => ["limit", "--queue", "mail", "--rate", "100/90s"],
+    rest: () => ["PUT", "/queues/mail/limits", { kind: "rate", max: 100, per: "90s" }],
     read: limits,
     says: [[{ kind: "rate", max: 100, per: "00:01:30" }]],
   },
@@ -211,6 +241,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.drop_limit('rate', queue => 'mail')",
     ts: () => dropLimit(db(), "rate", { queue: "mail" }),
     cli: () => ["limit", "--queue", "mail", "--drop", "rate"],
+    rest: () => ["DELETE", "/queues/mail/limits/rate"],
     read: ({ waiting }) =>
       `select state || ' ' || (select count(*) from legwork.limits) as it from legwork.jobs where id = ${waiting}`,
     says: "pending 0",
@@ -220,6 +251,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.limit_concurrency(0, queue => 'mail')",
     ts: () => limitConcurrency(db(), 0, { queue: "mail" }),
     cli: () => ["limit", "--queue", "mail", "--concurrency", "0"],
+    rest: () => ["PUT", "/queues/mail/limits", { kind: "concurrency", max: 0 }],
     raises: { code: "LW400", exit: 2, hint: "pause" },
   },
   {
@@ -227,11 +259,20 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.limit_rate(5, '0 seconds', queue => 'mail')",
     ts: () => limitRate(db(), 5, 0, { queue: "mail" }),
     cli: () => ["limit", "--queue", "mail", "--rate", "5/0s"],
+    rest: () => ["PUT", "/queues/mail/limits", { kind: "rate", max: 5, per: 0 }],
     raises: { code: "LW400", exit: 2 },
   },
 ];
 
-describe.each(OPERATIONS)("$name", ({ before, sql, ts, cli, read, says, raises }) => {
+let server: Server;
+beforeAll(async () => {
+  server = await startRest(database);
+});
+afterAll(async () => {
+  await server.stop();
+});
+
+describe.each(OPERATIONS)("$name", ({ before, sql, ts, cli, rest: request, read, says, raises }) => {
   async function check(run: (jobs: Jobs) => Promise<{ code: string; hint?: string } | undefined>): Promise<void> {
     const jobs = await makeJobs();
     if (before !== undefined) await database.pool.query(before);
@@ -267,6 +308,13 @@ describe.each(OPERATIONS)("$name", ({ before, sql, ts, cli, read, says, raises }
       return code === 0 ? undefined : { code: /\((LW\d{3})\)/.exec(stderr)?.[1] ?? stderr, hint: stderr };
     });
   });
+
+  it("over REST", async () => {
+    await check(async (jobs) => {
+      const { status, body } = await rest(server, ...request(jobs));
+      return status < 300 ? undefined : { code: body.code, hint: JSON.stringify(body) };
+    });
+  });
 });
 
 it("explains the same everywhere", async () => {
@@ -276,6 +324,8 @@ it("explains the same everywhere", async () => {
   expect(rows.map((row) => row.reason)).toEqual(["queue_paused", "no_worker"]);
   expect(rows[0].detail).toMatch(/^Queue 'mail' is paused since .* by postgres: host is down\.$/);
   expect(await explainJob(database.pool, waiting)).toEqual(rows);
+  const asked = await rest(server, "GET", `/jobs/${waiting}/explain`);
+  expect(asked.body.items).toEqual(rows);
   const shown = await legwork(["explain", waiting, "--json"], { DATABASE_URL: database.url });
   expect(JSON.parse(shown.stdout)).toEqual(rows);
 });

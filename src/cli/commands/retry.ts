@@ -5,7 +5,7 @@ import type { FailedFilter } from "../../jobs/failed-jobs.ts";
 import { retryJob, retryJobs } from "../../jobs/retry-job.ts";
 import { LegworkError } from "../../errors.ts";
 import { type CommonFlags, time, withCommonOptions, withDatabase } from "../options.ts";
-import { forEachJob, printJson } from "../output.ts";
+import { forEachJob, printIds } from "../output.ts";
 
 type Flags = CommonFlags & Omit<FailedFilter, "ids"> & { all?: boolean; preview?: boolean; json?: boolean };
 
@@ -84,11 +84,6 @@ async function onFailedJobs(
       return;
     }
     const found = await operation.many(pool, ids.length > 0 ? { ids } : filter, { preview: preview === true });
-    if (json === true) printJson(found);
-    else if (found.length === 0) console.log("No failed job fits.");
-    else {
-      const shown = `${found.slice(0, 10).join(", ")}${found.length > 10 ? ", …" : ""}`;
-      console.log(`${found.length} ${preview === true ? "would be " : ""}${done}: ${shown}`);
-    }
+    printIds(found, { done, preview: preview === true, json, none: "No failed job fits." });
   });
 }

@@ -12,16 +12,18 @@ const limitKey = text(512)
   .regex(/^[^.]+(\.[^.]+)*$/, "expected a path such as userId or user.id")
   .describe("Where in the payload to look, such as user.id: each value there has the limit for itself.");
 
+const limitMax = z.int().min(1, "a limit must be at least 1; to let nothing start, pause").max(MAX_INTEGER);
+
 const limitBody = z
   .discriminatedUnion("kind", [
     z.strictObject({
       kind: z.literal("concurrency"),
-      max: z.int().min(1).max(MAX_INTEGER).describe("Jobs that run at a time, over all workers."),
+      max: limitMax.describe("Jobs that run at a time, over all workers."),
       key: limitKey.optional(),
     }),
     z.strictObject({
       kind: z.literal("rate"),
-      max: z.int().min(1).max(MAX_INTEGER).describe("Jobs that start within any span of the length `per`."),
+      max: limitMax.describe("Jobs that start within any span of the length `per`."),
       per: duration,
       key: limitKey.optional(),
     }),
