@@ -108,3 +108,33 @@ begin
 end $$;
 comment on function legwork.redact_text(text, json, text[]) is
   'A text, such as an error''s message, with [redacted] in place of every value that is at the paths of a payload (legwork.redacted_values).';
+
+-- Who asks: the tenant that a session is confined to, which views and functions of every later file go by (sql/000020_access.sql has the rest).
+
+create table legwork.confined_logins (
+  login name primary key,
+  tenant text not null check (tenant <> '')
+);
+comment on table legwork.confined_logins is 'Database logins that see and touch one tenant''s rows only, whatever they are granted. Change it with legwork.confine_login.';
+comment on column legwork.confined_logins.login is 'The login: the session_user, which no session can change for itself.';
+comment on column legwork.confined_logins.tenant is 'The tenant it is confined to.';
+alter table legwork.confined_logins enable row level security;
+-- Each may see what concerns him: the functions below look it up with the rights of whoever asks.
+grant select on legwork.confined_logins to public;
+create policy own on legwork.confined_logins for select to public using (login = session_user);
+
+create function legwork.confined_tenant() returns text
+language plpgsql stable parallel safe set search_path = pg_catalog, pg_temp as $$
+begin
+  return coalesce(
+    (select c.tenant from legwork.confined_logins c where c.login = session_user),
+    nullif(current_setting('legwork.confined_to', true), ''));
+end $$;
+comment on function legwork.confined_tenant() is
+  'The tenant that this session is confined to: by its login (legwork.confined_logins), else by the setting legwork.confined_to. Null when it sees all.';
+
+create function legwork.confined_to() returns text
+language sql stable parallel safe
+return nullif(current_setting('legwork.confined_to', true), '');
+comment on function legwork.confined_to() is
+  'What the setting legwork.confined_to says. Small enough to become part of a query, so that the planner knows how many rows a tenant has.';

@@ -150,7 +150,8 @@ alter table legwork.failed_attempts_default enable row level security;
 -- A job's context travels in graphile-worker's flags, as keys such as tenant:acme: no row of its own, no join, and gone
 -- with the request when a keyed job is replaced.
 create function legwork.flag_value(flags jsonb, name text) returns text
-language sql immutable parallel safe
+-- strict: so that an index of rows that have flags serves a question about the value.
+language sql immutable parallel safe strict
 return case when jsonb_typeof(flags) = 'object' then (
   -- Cut, because what is too long for an index would keep the job from ending.
   select left(substr(key, length(name) + 2), 256) from jsonb_object_keys(flags) as key where starts_with(key, name || ':') limit 1

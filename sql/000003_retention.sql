@@ -14,13 +14,14 @@ as $$
   cross join lateral (
     select regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \(''([^'']+)''\) TO \(''([^'']+)''\)') as bounds
   ) b
-  -- Log lines come with a later migration.
-  where i.inhparent in (to_regclass('legwork.finished_jobs'), to_regclass('legwork.failed_attempts'), to_regclass('legwork.job_logs'))
+  -- Log lines and the audit log come with later migrations.
+  where i.inhparent in (to_regclass('legwork.finished_jobs'), to_regclass('legwork.failed_attempts'), to_regclass('legwork.job_logs'),
+      to_regclass('legwork.audit_entries'))
     and b.bounds is not null
 $$;
 comment on function legwork.history_partitions() is 'The partitions of the history with the time each covers; the default partitions are not among them.';
 
-create function legwork.history_retention() returns interval
+create function legwork.retention(setting text, fallback interval) returns interval
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
   return (
@@ -31,12 +32,18 @@ begin
       -- Keep for ever, or not at all, as nearly as it goes; less than nothing is a mistake.
       when s.value::interval > interval '1000 years' then interval '1000 years'
       when s.value::interval >= interval '0' then interval '1 hour'
-      else interval '30 days'
+      else fallback
     end
-    from legwork.settings s where s.name = 'history_retention');
+    from legwork.settings s where s.name = retention.setting);
 exception when others then
-  return interval '30 days';
+  return fallback;
 end $$;
+comment on function legwork.retention(text, interval) is
+  'How long something is kept as a setting says it: between an hour and a thousand years; the fallback when it cannot be read as an interval. Null for a setting that is not there.';
+
+create function legwork.history_retention() returns interval
+language sql stable
+return legwork.retention('history_retention', interval '30 days');
 comment on function legwork.history_retention() is
   'How long history is kept: the setting history_retention, between an hour and a thousand years; 30 days when it cannot be read as an interval.';
 
@@ -47,9 +54,7 @@ set search_path = pg_catalog, pg_temp set timezone = 'UTC' set datestyle = 'ISO'
 as $$
 declare
   v_retention interval := coalesce(legwork.history_retention(), interval '30 days');
-  -- An eighth of the retention, in whole days: about ten partitions in all, because planning slows with their number
-  -- (0.5 ms at 12, 11 ms at 365).
-  v_width interval := make_interval(days => greatest(1, least(31, ceil(extract(epoch from v_retention) / 86400 / 8)))::int);
+  v_width interval;
   v_parent record;
   v_old record;
   v_lower timestamptz;
@@ -77,9 +82,15 @@ begin
     for update skip locked);
 
   for v_parent in
-    select * from (values ('finished_jobs', 'finished_at'), ('failed_attempts', 'failed_at'), ('job_logs', 'logged_at')) as p (name, by_column)
+    select p.name, p.by_column, coalesce(p.retention, v_retention) as retention
+    from (values ('finished_jobs', 'finished_at', null), ('failed_attempts', 'failed_at', null), ('job_logs', 'logged_at', null),
+      ('audit_entries', 'occurred_at', coalesce(legwork.retention('audit_retention', interval '1 year'), interval '1 year')))
+      as p (name, by_column, retention)
     where to_regclass('legwork.' || p.name) is not null
   loop
+    -- An eighth of the retention, in whole days: about ten partitions in all, because planning slows with their number
+    -- (0.5 ms at 12, 11 ms at 365).
+    v_width := make_interval(days => greatest(1, least(31, ceil(extract(epoch from v_parent.retention) / 86400 / 8)))::int);
     loop
       select coalesce(max(p.upper_bound), date_trunc('day', now())) into v_lower
       from legwork.history_partitions() p where p.parent = format('legwork.%I', v_parent.name)::regclass;
@@ -106,7 +117,7 @@ begin
     end loop;
     for v_old in
       select p.partition::text as name from legwork.history_partitions() p
-      where p.parent = format('legwork.%I', v_parent.name)::regclass and p.upper_bound <= now() - v_retention
+      where p.parent = format('legwork.%I', v_parent.name)::regclass and p.upper_bound <= now() - v_parent.retention
     loop
       begin
         execute format('drop table %s', v_old.name);
@@ -116,7 +127,7 @@ begin
       end;
     end loop;
     execute format('delete from only legwork.%I where %I < $1', v_parent.name || '_default', v_parent.by_column)
-      using now() - v_retention;
+      using now() - v_parent.retention;
   end loop;
 
   -- Some at a time: the call is made again in a few minutes. A job that still lives keeps what it said.

@@ -59,7 +59,7 @@ create function legwork.enqueue(
   rate_key text default null,
   overlap text default 'allow'
 ) returns bigint
-language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_id bigint;
   v_identity text;
@@ -68,6 +68,16 @@ declare
   v_key_mode text := job_key_mode;
   v_serial_key text := serial_key;
 begin
+  perform legwork.assert_may('enqueuer');
+  if legwork.confined_tenant() is not null then
+    -- Keys are everybody's in graphile-worker: a tenant has its own.
+    tenant := legwork.own_tenant(tenant);
+    v_flags := legwork.context_flags(tenant, correlation_id);
+    job_key := legwork.own_key(job_key);
+    serial_key := legwork.own_key(serial_key);
+    v_serial_key := serial_key;
+    rate_key := case when rate_limit is not null then legwork.own_key(coalesce(rate_key, task)) else rate_key end;
+  end if;
   perform legwork.assert_task(task);
   -- Most requests have none of these and skip all of it.
   if overlap <> 'allow' or num_nonnulls(
@@ -164,11 +174,12 @@ comment on function legwork.enqueue(text, jsonb, timestamptz, integer, text, tex
   'over the rate limit, with the time to come back as the error''s detail.';
 
 create function legwork.enqueue_many(jobs jsonb) returns setof bigint
-language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_unknown text;
   v_ids bigint[];
 begin
+  perform legwork.assert_may('enqueuer');
   if jobs is null or jsonb_typeof(jobs) <> 'array' then
     raise exception 'enqueue_many takes a JSON array of jobs, not %.', coalesce(jsonb_typeof(jobs), 'null') using
       errcode = 'LW400', hint = 'For example: [{"task": "notify/email", "payload": {"to": "a@b.c"}}].';
@@ -213,6 +224,12 @@ begin
     return;
   end if;
 
+  if legwork.confined_tenant() is not null then
+    jobs := (
+      select coalesce(jsonb_agg(e.element || jsonb_strip_nulls(jsonb_build_object(
+        'tenant', legwork.own_tenant(e.element ->> 'tenant'), 'serial_key', legwork.own_key(e.element ->> 'serial_key'))) order by e.n), '[]')
+      from jsonb_array_elements(jobs) with ordinality as e (element, n));
+  end if;
   insert into graphile_worker._private_job_queues (queue_name)
   select distinct element ->> 'serial_key' from jsonb_array_elements(jobs) as element
   where element ->> 'serial_key' is not null
@@ -248,7 +265,7 @@ comment on function legwork.enqueue_many(jsonb) is
   'not exist, LW404 for an unknown task, and what legwork.enqueue raises for any of them.';
 
 create function legwork.register_tasks(definitions jsonb) returns void
-language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_definition jsonb;
   v_moved text[];
@@ -301,3 +318,6 @@ comment on function legwork.register_tasks(jsonb) is
   'Tells the database of tasks: an array of {name, description, queue, payload_schema, result_schema, redact, limits, retry}. A field that is not given '
   'stays as it is, null clears it: [{"name": "a"}] only makes a task known, so that jobs and triggers can be made for it before a '
   'worker has it. limits: [{kind, max, per, key}], key being an array of names; retry: the parameters of set_retry_policy.';
+-- Enqueueing and telling of tasks take no other right than to call these: a login that enqueues reads no payload, a worker's writes no rule.
+revoke execute on function legwork.enqueue(text, jsonb, timestamptz, integer, text, text, text, integer, text, text, timestamptz, interval,
+  text, interval, interval, interval, integer, interval, text, text), legwork.enqueue_many(jsonb), legwork.register_tasks(jsonb) from public;

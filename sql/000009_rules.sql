@@ -18,13 +18,15 @@ comment on column legwork.rule_changes.since is 'The oldest transaction that was
 comment on column legwork.rule_changes.changed_at is 'When.';
 alter table legwork.rule_changes enable row level security;
 
+-- With the owner's rights, as describe_limits: views call it for readers who may not read the tables.
 create function legwork.known_queues() returns text[]
-language sql stable
+language sql stable security definer set search_path = pg_catalog, pg_temp
 return array(
   select 'default' union select d.queue from legwork.task_definitions d
   union select l.name from legwork.limits l where l.scope = 'queue'
   union select p.name from legwork.pauses p where p.scope = 'queue');
 comment on function legwork.known_queues() is 'The queues that a task belongs to, default, and those that have a rule.';
+revoke execute on function legwork.known_queues() from public;
 
 create function legwork.assert_target(scope text, name text) returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -57,13 +59,14 @@ end $$;
 comment on function legwork.scope_of(text, text) is 'queue or task, whichever is named. Raises LW400 unless it is exactly one.';
 
 create function legwork.describe_limits(scope text, name text) returns jsonb
-language sql stable
+language sql stable security definer set search_path = pg_catalog, pg_temp
 return (
   select jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
       'kind', l.kind, 'max', l.max_count, 'per', l.per, 'key', nullif(array_to_string(l.key, '.'), ''))) order by l.id)
   from legwork.limits l
   where l.scope = describe_limits.scope and l.name = describe_limits.name and l.max_count is not null);
 comment on function legwork.describe_limits(text, text) is 'The limits of a queue or task as an array of {kind, max, per, key}; null for none.';
+revoke execute on function legwork.describe_limits(text, text) from public;
 
 create function legwork.tasks_in(scope text, name text) returns integer[]
 language sql stable
@@ -235,6 +238,7 @@ declare
   v_key text[] := case when key is null then '{}' else string_to_array(key, '.') end;
   v_is_new boolean;
 begin
+  perform legwork.assert_may('operator', true);
   perform legwork.assert_target(scope, name);
   if max_count is null or max_count < 1 then
     raise exception 'A limit must be at least 1, not %.', coalesce(max_count::text, 'null') using
@@ -286,6 +290,7 @@ declare
   v_name text := coalesce(queue, task);
   v_limit legwork.limits;
 begin
+  perform legwork.assert_may('operator', true);
   if kind is null or kind not in ('concurrency', 'rate') then
     raise exception 'There is no kind of limit ''%''.', kind using errcode = 'LW400', hint = 'Kinds are concurrency and rate.';
   end if;
@@ -313,6 +318,7 @@ revoke execute on function legwork.drop_limit(text, text, text, text) from publi
 create function legwork.reset_limits(task text) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  perform legwork.assert_may('operator', true);
   perform legwork.assert_task(task);
   delete from legwork.limits l where l.scope = 'task' and l.name = task and l.declared_max is null;
   update legwork.limits l set max_count = l.declared_max, per = l.declared_per, is_overridden = false
@@ -357,6 +363,7 @@ revoke execute on function legwork.declare_limits(text, jsonb) from public;
 create function legwork.put_pause(scope text, name text, reason text) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  perform legwork.assert_may('operator', true);
   if scope <> 'all' then
     perform legwork.assert_target(scope, name);
   end if;
@@ -370,6 +377,7 @@ comment on function legwork.put_pause(text, text, text) is 'What pause_queue, pa
 create function legwork.lift_pause(scope text, name text) returns boolean
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  perform legwork.assert_may('operator', true);
   if scope <> 'all' then
     perform legwork.assert_target(scope, name);
   end if;

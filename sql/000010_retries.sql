@@ -37,6 +37,12 @@ as $$
 $$;
 comment on function legwork.retry_policy(text, text) is 'The policy that counts for a task of a queue. No row where graphile-worker''s own does.';
 
+create function legwork.describe_retry(task text, queue text) returns jsonb
+language sql stable security definer set search_path = pg_catalog, pg_temp
+return (select to_jsonb(r) - array['scope', 'name', 'is_declared'] from legwork.retry_policy(describe_retry.task, describe_retry.queue) r);
+comment on function legwork.describe_retry(text, text) is 'The same as the view legwork.tasks shows it; null where graphile-worker''s own counts.';
+revoke execute on function legwork.describe_retry(text, text) from public;
+
 create function legwork.retry_delay(
   backoff text, delay interval, factor double precision, max_delay interval, jitter boolean, attempt integer
 ) returns interval
@@ -106,6 +112,7 @@ create function legwork.set_retry_policy(
 ) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  perform legwork.assert_may('operator', true);
   perform legwork.assert_target(legwork.scope_of(queue, task), coalesce(queue, task));
   perform legwork.put_retry_policy(legwork.scope_of(queue, task), coalesce(queue, task), false, attempts, backoff, delay, factor,
     max_delay, jitter, retry_on);
@@ -120,6 +127,7 @@ revoke execute on function legwork.set_retry_policy(text, text, integer, text, i
 create function legwork.drop_retry_policy(queue text default null, task text default null) returns boolean
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  perform legwork.assert_may('operator', true);
   perform legwork.assert_target(legwork.scope_of(queue, task), coalesce(queue, task));
   delete from legwork.retry_policies p
   where p.scope = legwork.scope_of(queue, task) and p.name = coalesce(queue, task) and not p.is_declared;

@@ -18,14 +18,15 @@ language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   v_state legwork.job_state;
 begin
-  select j.state into v_state from legwork.jobs j where j.id = assert_job.job_id;
+  select j.state into v_state from legwork.all_jobs j
+  where j.id = assert_job.job_id and (legwork.confined_tenant() is null or j.tenant = legwork.confined_tenant());
   if v_state is null then
     raise exception 'There is no job %.', coalesce(job_id::text, 'null') using
       errcode = 'LW404', hint = 'Finished jobs are kept for the setting history_retention.';
   end if;
   return v_state;
 end $$;
-comment on function legwork.assert_job(bigint) is 'A job''s state. Raises LW404 for an unknown job.';
+comment on function legwork.assert_job(bigint) is 'A job''s state. Raises LW404 for an unknown job, and for one of another tenant than the session is confined to.';
 
 create function legwork.cancel_job(job_id bigint, reason text default null) returns legwork.job_state
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -34,6 +35,8 @@ declare
   v_state legwork.job_state;
   v_reason text := 'Cancelled by ' || session_user || coalesce(': ' || nullif(reason, ''), '.');
 begin
+  perform legwork.assert_may('operator');
+  perform legwork.assert_visible(job_id);
   -- The row's lock decides between this and a worker that is just fetching it.
   select * into v_job from graphile_worker._private_jobs j where j.id = cancel_job.job_id for update;
   if v_job.id is null or (v_job.locked_at is null and v_job.attempts >= v_job.max_attempts) then
@@ -45,6 +48,9 @@ begin
       errcode = 'LW409',
       hint = case when v_state = 'failed' then 'legwork.discard_job throws a failed job away.' else 'What has ended stays as it is.' end;
   end if;
+  perform legwork.audit('cancel_job', 'job', job_id::text, jsonb_build_object('state', legwork.assert_job(job_id)),
+    jsonb_build_object('state', case when v_job.locked_at is null then 'cancelled' else 'running' end, 'reason', v_reason),
+    legwork.flag_value(v_job.flags, 'tenant'));
   if v_job.locked_at is null then
     perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', v_reason, true);
     delete from graphile_worker._private_jobs j where j.id = cancel_job.job_id;
@@ -73,6 +79,8 @@ declare
   v_job graphile_worker._private_jobs;
   v_state legwork.job_state;
 begin
+  perform legwork.assert_may('operator');
+  perform legwork.assert_visible(job_id);
   select * into v_job from graphile_worker._private_jobs j where j.id = retry_job.job_id for update;
   if v_job.id is null then
     v_state := legwork.assert_job(job_id);
@@ -82,11 +90,14 @@ begin
   if v_job.locked_at is not null then
     raise exception 'Job % cannot be retried: it is running.', job_id using errcode = 'LW409', hint = 'Wait for its end, or cancel it.';
   end if;
+  v_state := legwork.assert_job(job_id);
   update graphile_worker._private_jobs j
   set attempts = case when j.attempts >= j.max_attempts then 0 else j.attempts end, run_at = now(), updated_at = now(),
     revision = j.revision + 1, flags = legwork.without_expiry(j.flags)
   where j.id = retry_job.job_id;
   perform legwork.wake_workers(1);
+  perform legwork.audit('retry_job', 'job', job_id::text, jsonb_build_object('state', v_state, 'attempts', v_job.attempts),
+    jsonb_build_object('state', legwork.assert_job(job_id)), legwork.flag_value(v_job.flags, 'tenant'));
   return legwork.assert_job(job_id);
 end $$;
 comment on function legwork.retry_job(bigint) is
@@ -97,9 +108,13 @@ create function legwork.discard_job(job_id bigint) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_state legwork.job_state;
+  v_flags jsonb;
 begin
+  perform legwork.assert_may('operator');
+  perform legwork.assert_visible(job_id);
   delete from graphile_worker._private_jobs j
-  where j.id = discard_job.job_id and j.locked_at is null and j.attempts >= j.max_attempts;
+  where j.id = discard_job.job_id and j.locked_at is null and j.attempts >= j.max_attempts
+  returning j.flags into v_flags;
   if not found then
     v_state := legwork.assert_job(job_id);
     if v_state = 'failed' then
@@ -107,6 +122,7 @@ begin
     end if;
     raise exception 'Job % has not failed: it is %.', job_id, v_state using errcode = 'LW409', hint = 'legwork.cancel_job ends a job that has not ended.';
   end if;
+  perform legwork.audit('discard_job', 'job', job_id::text, '{"state": "failed"}', '{"state": "failed"}', legwork.flag_value(v_flags, 'tenant'));
 end $$;
 comment on function legwork.discard_job(bigint) is
   'Gives up a failed job: it cannot be retried any more and stays in the history as failed. Raises LW404 for an unknown job, LW409 for one that has not failed.';
@@ -116,7 +132,9 @@ create function legwork.failed_jobs_like(filter jsonb) returns setof bigint
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   v_unknown text;
+  v_tenant text := legwork.confined_tenant();
 begin
+  perform legwork.assert_may('operator');
   if filter is null or jsonb_typeof(filter) <> 'object' then
     raise exception 'A filter is an object, not %.', coalesce(jsonb_typeof(filter), 'null') using
       errcode = 'LW400', hint = 'For example {"task": "notify/email"}; {} is every failed job.';
@@ -141,6 +159,7 @@ begin
       and (filter ->> 'task' is null or f.task = filter ->> 'task')
       and (filter ->> 'queue' is null or f.queue = filter ->> 'queue')
       and (filter ->> 'tenant' is null or f.tenant = filter ->> 'tenant')
+      and (v_tenant is null or f.tenant = v_tenant)
       and (filter ->> 'fingerprint' is null or f.fingerprint = filter ->> 'fingerprint')
       and (filter ->> 'error' is null or strpos(lower(f.error), lower(filter ->> 'error')) > 0)
       and (filter ->> 'failed_after' is null or f.finished_at >= (filter ->> 'failed_after')::timestamptz)
@@ -170,6 +189,7 @@ begin
   set attempts = 0, run_at = now(), updated_at = now(), revision = j.revision + 1, flags = legwork.without_expiry(j.flags)
   where j.id = any (v_ids);
   perform legwork.wake_workers(cardinality(v_ids));
+  perform legwork.audit('retry_jobs', 'jobs', null, '{"state": "failed"}', jsonb_build_object('filter', filter), filter ->> 'tenant', cardinality(v_ids));
   return query select unnest(v_ids);
 end $$;
 comment on function legwork.retry_jobs(jsonb, boolean, integer) is
@@ -185,12 +205,16 @@ begin
     return query select unnest(v_ids);
     return;
   end if;
-  return query
+  with gone as (
     delete from graphile_worker._private_jobs j
     where j.id = any (array(
       select k.id from graphile_worker._private_jobs k
       where k.id = any (v_ids) and k.locked_at is null and k.attempts >= k.max_attempts order by k.id for update skip locked))
-    returning j.id;
+    returning j.id
+  )
+  select coalesce(array_agg(g.id order by g.id), '{}') into v_ids from gone g;
+  perform legwork.audit('discard_jobs', 'jobs', null, '{"state": "failed"}', jsonb_build_object('filter', filter), filter ->> 'tenant', cardinality(v_ids));
+  return query select unnest(v_ids);
 end $$;
 comment on function legwork.discard_jobs(jsonb, boolean, integer) is
   'Gives up the failed jobs that a filter names, as discard_job does; otherwise as retry_jobs.';

@@ -48,7 +48,7 @@ alter table legwork.job_logs_default enable row level security;
 select legwork.maintain_history();
 
 create function legwork.record_output(progress jsonb, logs jsonb) returns void
-language sql volatile
+language sql volatile security definer set search_path = pg_catalog, pg_temp
 begin atomic
   insert into legwork.job_progress as p (job_id, attempt, percent, message, updated_at)
   select r.job_id, r.attempt, r.percent, r.message, to_timestamp(r.at / 1000.0)
@@ -69,6 +69,7 @@ end;
 comment on function legwork.record_output(jsonb, jsonb) is
   'Keeps what the jobs of a worker have said: progress as [{job_id, attempt, percent, message, at}], one per job, and log lines in their '
   'order as [{job_id, attempt, at, level, message, fields, tenant}]. Times are milliseconds since 1970 on the database''s clock.';
+revoke execute on function legwork.record_output(jsonb, jsonb) from public;
 
 create view legwork.logs as
 select l.id, l.job_id, l.attempt, l.logged_at, l.level, l.message, l.fields, l.tenant from legwork.job_logs l;

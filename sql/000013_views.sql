@@ -40,7 +40,7 @@ from (
       else j.run_at end as run_at,
     j.created_at, j.locked_at as started_at, null::timestamptz as finished_at, j.locked_by as worker, j.key as job_key,
     (select q.queue_name from graphile_worker._private_job_queues q where q.id = j.job_queue_id) as serial_key,
-    case when j.flags is not null then legwork.flag_value(j.flags, 'tenant') end as tenant,
+    legwork.flag_value(j.flags, 'tenant') as tenant,
     case when j.flags is not null then legwork.flag_value(j.flags, 'correlation') end as correlation_id,
     case when j.flags is not null then legwork.parent_of(j.flags) end as parent_id,
     -- A failed job is kept in graphile-worker's table too; the history is what shows it.
@@ -127,7 +127,7 @@ select
   d.redact,
   d.registered_at, d.updated_at, p.paused_at, p.paused_by, p.reason as pause_reason,
   legwork.describe_limits('task', t.identifier) as limits,
-  (select to_jsonb(r) - array['scope', 'name', 'is_declared'] from legwork.retry_policy(t.identifier, coalesce(d.queue, 'default')) r) as retry
+  legwork.describe_retry(t.identifier, coalesce(d.queue, 'default')) as retry
 from graphile_worker._private_tasks t
 left join legwork.task_definitions d on d.name = t.identifier
 left join legwork.pauses p on p.scope = 'task' and p.name = t.identifier;
@@ -146,7 +146,7 @@ comment on column legwork.tasks.pause_reason is 'Why.';
 comment on column legwork.tasks.limits is 'Its limits, as an array of {kind, max, per, key}; those of its queue come on top. Null for none.';
 comment on column legwork.tasks.retry is 'How its jobs are retried; null for graphile-worker''s default.';
 
-create view legwork.queues as
+create view legwork.queues with (security_barrier) as
 select
   q.name, p.paused_at, p.paused_by, p.reason as pause_reason, legwork.describe_limits('queue', q.name) as limits,
   coalesce(c.running, 0) as running, coalesce(c.pending, 0) as pending, coalesce(c.blocked, 0) as blocked,
@@ -166,10 +166,11 @@ left join (
   left join graphile_worker._private_tasks t on t.id = j.task_id
   left join legwork.task_definitions d on d.name = t.identifier
   left join legwork.waiting_jobs w on w.job_id = j.id and j.run_at = 'infinity'
-  where j.locked_at is not null or j.attempts < j.max_attempts
+  where (j.locked_at is not null or j.attempts < j.max_attempts)
+    and ((select legwork.confined_tenant()) is null or legwork.flag_value(j.flags, 'tenant') = (select legwork.confined_tenant()))
   group by 1
 ) c on c.queue = q.name;
-comment on view legwork.queues is 'Every queue, with what waits and runs in it now. Counts the live jobs: takes as long as there are many of them.';
+comment on view legwork.queues is 'Every queue, with what waits and runs in it now: of one tenant for whoever is confined to it. Counts the live jobs: takes as long as there are many of them.';
 comment on column legwork.queues.name is E'@notNull\nThe queue''s name.';
 comment on column legwork.queues.paused_at is 'Since when it is paused; null when it is not. Everything may be stopped all the same.';
 comment on column legwork.queues.paused_by is 'Who paused it.';
@@ -182,12 +183,13 @@ comment on column legwork.queues.paused is E'@notNull\nJobs that wait for the en
 comment on column legwork.queues.later is E'@notNull\nJobs whose time, or next attempt, is ahead.';
 comment on column legwork.queues.oldest is 'Since when the job that has waited longest could have started, but for limits and pauses. Null when none waits.';
 
-create view legwork.failed_groups as
+create view legwork.failed_groups with (security_barrier) as
 select
   f.fingerprint, f.task, f.queue, count(*) as jobs, min(f.finished_at) as first_at, max(f.finished_at) as last_at,
   (array_agg(f.id order by f.id desc))[1] as last_id, (array_agg(f.error order by f.id desc))[1] as last_error
 from legwork.finished_jobs f
 where f.state = 'failed'
+  and ((select legwork.confined_tenant()) is null or f.tenant = (select legwork.confined_tenant()))
   and exists (select from graphile_worker._private_jobs j where j.id = f.id and j.locked_at is null and j.attempts >= j.max_attempts)
 group by f.fingerprint, f.task, f.queue;
 comment on view legwork.failed_groups is

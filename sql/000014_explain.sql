@@ -26,8 +26,8 @@ as $$
       case l.kind when 'rate' then 'The rate limit' else 'The concurrency limit' end, l.scope, l.name,
       case when l.key <> '{}' then format(' for %s = %s', array_to_string(l.key, '.'), coalesce(nullif(substr(g.gate, strpos(g.gate, ':') + 1), ''), 'nothing')) else '' end,
       l.max_count || case when l.kind = 'rate' then ' per ' || l.per else '' end,
-      case l.kind when 'rate' then 'used up' else 'taken by ' || case when s.jobs = 1 then 'job ' else 'jobs ' end || s.some
-        || case when s.jobs > 5 then format(' and %s more', s.jobs - 5) else '' end end,
+      case l.kind when 'rate' then 'used up' else 'taken by ' || coalesce(case when s.jobs = 1 then 'job ' else 'jobs ' end || s.some
+        || case when s.jobs > 5 then format(' and %s more', s.jobs - 5) else '' end, s.jobs || case when s.jobs = 1 then ' job' else ' jobs' end) end,
       case when w.held is null then format(' It is number %s in its line.', (
         select count(*) + 1 from legwork.waiting_jobs o
         where o.lane = w.lane and o.held is null and (o.priority, o.run_at, o.job_id) < (w.priority, w.run_at, w.job_id))) end,
@@ -40,7 +40,8 @@ as $$
   join legwork.limits l on l.id = split_part(g.gate, ':', 1)::integer
   cross join lateral (
     select count(*) as jobs, min(x.free_at) as next_at,
-      array_to_string((array_agg(x.job_id order by x.job_id))[1:5], ', ') as some
+      -- Whoever is confined to a tenant learns how many there are, and not which.
+      case when legwork.confined_tenant() is null then array_to_string((array_agg(x.job_id order by x.job_id))[1:5], ', ') end as some
     from legwork.slots x where x.gate = g.gate and (x.free_at is null or x.free_at > clock_timestamp())
   ) s
   where w.job_id = explain_gates.job_id and s.jobs >= l.max_count
@@ -99,9 +100,12 @@ declare
   v_worker legwork.worker_processes;
   v_waiting legwork.waiting_jobs;
   v_holder bigint;
+  v_is_taken boolean;
 begin
   "position" := 1;
-  select j.* into v_seen from legwork.jobs j where j.id = explain_job.job_id;
+  perform legwork.assert_may('viewer');
+  perform legwork.assert_visible(job_id);
+  select j.* into v_seen from legwork.all_jobs j where j.id = explain_job.job_id;
   if v_seen.id is null then
     perform legwork.assert_job(job_id);
   end if;
@@ -125,7 +129,8 @@ begin
     select * into v_worker from legwork.worker_processes w where w.id = v_job.locked_by;
     reason := 'running';
     detail := format('It is running: attempt %s, since %s, on %s.', v_job.attempts, to_char(v_job.locked_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
-      case when v_worker.id is not null then format('worker %s (%s, process %s)', v_worker.id, v_worker.host, v_worker.pid)
+      case when legwork.confined_tenant() is not null then 'a worker'
+        when v_worker.id is not null then format('worker %s (%s, process %s)', v_worker.id, v_worker.host, v_worker.pid)
         else format('%s, which is no Legwork worker that lives', v_job.locked_by) end);
     fix := case when v_worker.id is not null then 'Nothing to do, or stop it: ' || format('select legwork.cancel_job(%s);', job_id)
       else 'If that process is gone, its jobs are given back after four hours, or at once: ' || format('select legwork.give_back_jobs(%L);', v_job.locked_by) end;
@@ -199,7 +204,13 @@ begin
     left join graphile_worker._private_jobs h on h.job_queue_id = q.id and h.locked_at is not null
     where q.id = v_job.job_queue_id and q.locked_at is not null
     order by h.id limit 1;
-    if found then
+    v_is_taken := found;
+    if v_is_taken and legwork.confined_tenant() is not null and not exists (
+      select from graphile_worker._private_jobs h where h.id = v_holder and legwork.flag_value(h.flags, 'tenant') = legwork.confined_tenant())
+    then
+      v_holder := null;
+    end if;
+    if v_is_taken then
       reason := 'serial_key_taken';
       detail := format('Jobs with its serial key ''%s'' run one at a time, and %s.', v_seen.serial_key,
         coalesce('job ' || v_holder || ' runs now', 'a worker holds the key'));

@@ -490,6 +490,7 @@ set search_path = pg_catalog, pg_temp set lock_timeout = '500ms' set jit = off s
 declare
   v_theme text;
 begin
+  perform legwork.assert_may('viewer', true);
   foreach v_theme in array array['waiting', 'rules', 'jobs', 'history', 'transactions', 'vacuum', 'server', 'versions'] loop
     begin
       return query execute format(

@@ -128,7 +128,9 @@ create function legwork.live_jobs_like(filter jsonb) returns setof bigint
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   v_unknown text;
+  v_tenant text := legwork.confined_tenant();
 begin
+  perform legwork.assert_may('operator');
   if filter is null or jsonb_typeof(filter) <> 'object' then
     raise exception 'A filter is an object, not %.', coalesce(jsonb_typeof(filter), 'null') using
       errcode = 'LW400', hint = 'For example {"task": "notify/email"}; {} is every job that has not ended.';
@@ -151,8 +153,9 @@ begin
   end if;
   return query
     select j.id
-    from legwork.jobs j
+    from legwork.all_jobs j
     where j.finished_at is null
+      and (v_tenant is null or j.tenant = v_tenant)
       and (filter -> 'ids' is null or j.id in (select x::bigint from jsonb_array_elements_text(filter -> 'ids') x))
       and (filter ->> 'state' is null or j.state = (filter ->> 'state')::legwork.job_state)
       and (filter ->> 'task' is null or j.task = filter ->> 'task')
@@ -198,9 +201,19 @@ begin
   perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
   insert into legwork.cancellations (job_id, reason) select r.id, v_reason from unnest(v_running) as r (id) on conflict do nothing;
   perform pg_notify('legwork', json_build_object('cancelled', r.id::text)::text) from unnest(v_running) as r (id);
+  perform legwork.audit('cancel_jobs', 'jobs', null, null, jsonb_build_object('filter', filter, 'reason', v_reason), filter ->> 'tenant',
+    cardinality(v_waiting || v_running));
   return query select x from unnest(v_waiting || v_running) x order by x;
 end $$;
 comment on function legwork.cancel_jobs(jsonb, text, boolean, integer) is
   'Cancels the jobs that a filter names, as cancel_job does, at most 10,000 at a time, and returns their ids. With preview => true it only returns which ones it would cancel. '
   'The filter and its errors are those of live_jobs_like.';
 revoke execute on function legwork.cancel_jobs(jsonb, text, boolean, integer) from public;
+
+create function legwork.stopped() returns table (stopped_at timestamptz, stopped_by text, stop_reason text)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select p.paused_at, p.paused_by, p.reason from legwork.pauses p where p.scope = 'all';
+end;
+comment on function legwork.stopped() is 'The emergency stop, with who asked for it and why; no row when there is none.';
+revoke execute on function legwork.stopped() from public;

@@ -8,12 +8,34 @@ create type legwork.job_state as enum (
 
 -- tables
 
+create table legwork.audit_entries (
+  id bigint not null,
+  occurred_at timestamp with time zone default clock_timestamp() not null,
+  database_role text default SESSION_USER not null,
+  actor text,
+  surface text not null,
+  operation text not null,
+  target_type text not null,
+  target text,
+  tenant text,
+  count bigint,
+  before jsonb,
+  after jsonb
+) partition by RANGE (occurred_at);
+
 create table legwork.cancellations (
   job_id bigint not null,
   reason text not null,
   cancelled_by text default SESSION_USER not null,
   cancelled_at timestamp with time zone default clock_timestamp() not null,
   PRIMARY KEY (job_id)
+);
+
+create table legwork.confined_logins (
+  login name not null,
+  tenant text not null,
+  PRIMARY KEY (login),
+  CHECK ((tenant <> ''::text))
 );
 
 create table legwork.expirations (
@@ -233,6 +255,24 @@ create table legwork.task_definitions (
   CHECK (((length(queue) >= 1) AND (length(queue) <= 128)))
 );
 
+create table legwork.tokens (
+  id uuid default gen_random_uuid() not null,
+  name text not null,
+  role text not null,
+  tenant text,
+  hash bytea not null,
+  created_at timestamp with time zone default clock_timestamp() not null,
+  created_by text not null,
+  expires_at timestamp with time zone,
+  revoked_at timestamp with time zone,
+  last_used_at timestamp with time zone,
+  UNIQUE (hash),
+  CHECK (((length(name) >= 1) AND (length(name) <= 128))),
+  PRIMARY KEY (id),
+  CHECK ((role = ANY (ARRAY['viewer'::text, 'enqueuer'::text, 'operator'::text, 'admin'::text]))),
+  CHECK (((length(tenant) >= 1) AND (length(tenant) <= 256)))
+);
+
 create table legwork.unique_requests (
   key text not null,
   job_id bigint,
@@ -277,11 +317,19 @@ create table legwork.worker_processes (
 
 -- indexes
 
+CREATE INDEX audit_entries_id ON ONLY legwork.audit_entries USING btree (id);
+
+CREATE INDEX audit_entries_target ON ONLY legwork.audit_entries USING btree (target_type, target, id);
+
+CREATE INDEX audit_entries_tenant ON ONLY legwork.audit_entries USING btree (tenant, id) WHERE (tenant IS NOT NULL);
+
 CREATE INDEX expirations_expires_at ON legwork.expirations USING btree (expires_at);
 
 CREATE INDEX failed_attempts_job_id ON ONLY legwork.failed_attempts USING btree (job_id, attempt);
 
 CREATE INDEX failed_attempts_task ON ONLY legwork.failed_attempts USING btree (task, failed_at);
+
+CREATE INDEX failed_attempts_tenant ON ONLY legwork.failed_attempts USING btree (tenant, job_id, attempt) WHERE (tenant IS NOT NULL);
 
 CREATE INDEX finished_jobs_correlation_id ON ONLY legwork.finished_jobs USING btree (correlation_id, id) WHERE (correlation_id IS NOT NULL);
 
@@ -321,7 +369,7 @@ CREATE INDEX waiting_jobs_lane ON legwork.waiting_jobs USING btree (lane, priori
 
 -- views
 
-create view legwork.attempts as
+create view legwork.all_attempts as
  SELECT job_id,
     attempt,
     task,
@@ -390,22 +438,7 @@ create view legwork.attempts as
            FROM graphile_worker._private_jobs j) a
   WHERE shown;
 
-create view legwork.failed_groups as
- SELECT fingerprint,
-    task,
-    queue,
-    count(*) AS jobs,
-    min(finished_at) AS first_at,
-    max(finished_at) AS last_at,
-    (array_agg(id ORDER BY id DESC))[1] AS last_id,
-    (array_agg(error ORDER BY id DESC))[1] AS last_error
-   FROM legwork.finished_jobs f
-  WHERE state = 'failed'::legwork.job_state AND (EXISTS ( SELECT
-           FROM graphile_worker._private_jobs j
-          WHERE j.id = f.id AND j.locked_at IS NULL AND j.attempts >= j.max_attempts))
-  GROUP BY fingerprint, task, queue;
-
-create view legwork.jobs as
+create view legwork.all_jobs as
  SELECT id,
     task,
     queue,
@@ -485,10 +518,7 @@ create view legwork.jobs as
             ( SELECT q.queue_name
                    FROM graphile_worker._private_job_queues q
                   WHERE q.id = j.job_queue_id) AS serial_key,
-                CASE
-                    WHEN j.flags IS NOT NULL THEN legwork.flag_value(j.flags, 'tenant'::text)
-                    ELSE NULL::text
-                END AS tenant,
+            legwork.flag_value(j.flags, 'tenant'::text) AS tenant,
                 CASE
                     WHEN j.flags IS NOT NULL THEN legwork.flag_value(j.flags, 'correlation'::text)
                     ELSE NULL::text
@@ -529,6 +559,81 @@ create view legwork.jobs as
            FROM legwork.finished_jobs f) u
   WHERE shown;
 
+create view legwork.attempts as
+ SELECT job_id,
+    attempt,
+    task,
+    state,
+    error_name,
+    error_message,
+    error_stack,
+    error_code,
+    started_at,
+    finished_at,
+    retry_at,
+    worker,
+    tenant,
+    correlation_id
+   FROM legwork.all_attempts
+  WHERE ( SELECT legwork.confined_tenant() IS NULL);
+
+create view legwork.audit_log as
+ SELECT id,
+    occurred_at,
+    actor,
+    database_role,
+    surface,
+    operation,
+    target_type,
+    target,
+    tenant,
+    count,
+    before,
+    after
+   FROM legwork.audit_entries e
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
+
+create view legwork.failed_groups as
+ SELECT fingerprint,
+    task,
+    queue,
+    count(*) AS jobs,
+    min(finished_at) AS first_at,
+    max(finished_at) AS last_at,
+    (array_agg(id ORDER BY id DESC))[1] AS last_id,
+    (array_agg(error ORDER BY id DESC))[1] AS last_error
+   FROM legwork.finished_jobs f
+  WHERE state = 'failed'::legwork.job_state AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant))) AND (EXISTS ( SELECT
+           FROM graphile_worker._private_jobs j
+          WHERE j.id = f.id AND j.locked_at IS NULL AND j.attempts >= j.max_attempts))
+  GROUP BY fingerprint, task, queue;
+
+create view legwork.jobs as
+ SELECT id,
+    task,
+    queue,
+    state,
+    priority,
+    attempts,
+    max_attempts,
+    payload,
+    result,
+    error,
+    run_at,
+    created_at,
+    started_at,
+    finished_at,
+    worker,
+    job_key,
+    serial_key,
+    tenant,
+    correlation_id,
+    parent_id,
+    progress,
+    progress_message
+   FROM legwork.all_jobs
+  WHERE ( SELECT legwork.confined_tenant() IS NULL);
+
 create view legwork.logs as
  SELECT id,
     job_id,
@@ -538,7 +643,8 @@ create view legwork.logs as
     message,
     fields,
     tenant
-   FROM legwork.job_logs l;
+   FROM legwork.job_logs l
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
 
 create view legwork.queues as
  SELECT q.name,
@@ -569,7 +675,7 @@ create view legwork.queues as
              LEFT JOIN graphile_worker._private_tasks t ON t.id = j.task_id
              LEFT JOIN legwork.task_definitions d ON d.name = t.identifier
              LEFT JOIN legwork.waiting_jobs w ON w.job_id = j.id AND j.run_at = 'infinity'::timestamp with time zone
-          WHERE j.locked_at IS NOT NULL OR j.attempts < j.max_attempts
+          WHERE (j.locked_at IS NOT NULL OR j.attempts < j.max_attempts) AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR legwork.flag_value(j.flags, 'tenant'::text) = (( SELECT legwork.confined_tenant() AS confined_tenant)))
           GROUP BY (COALESCE(d.queue, 'default'::text))) c ON c.queue = q.name;
 
 create view legwork.task_rules as
@@ -599,11 +705,24 @@ create view legwork.tasks as
     p.paused_by,
     p.reason AS pause_reason,
     legwork.describe_limits('task'::text, t.identifier) AS limits,
-    ( SELECT to_jsonb(r.*) - ARRAY['scope'::text, 'name'::text, 'is_declared'::text]
-           FROM legwork.retry_policy(t.identifier, COALESCE(d.queue, 'default'::text)) r(scope, name, is_declared, attempts, backoff, delay, factor, max_delay, jitter, retry_on)) AS retry
+    legwork.describe_retry(t.identifier, COALESCE(d.queue, 'default'::text)) AS retry
    FROM graphile_worker._private_tasks t
      LEFT JOIN legwork.task_definitions d ON d.name = t.identifier
      LEFT JOIN legwork.pauses p ON p.scope = 'task'::text AND p.name = t.identifier;
+
+create view legwork.token_list as
+ SELECT id,
+    name,
+    role,
+    tenant,
+    created_at,
+    created_by,
+    expires_at,
+    revoked_at,
+    last_used_at,
+    revoked_at IS NULL AND COALESCE(expires_at > now(), true) AS is_valid
+   FROM legwork.tokens t
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
 
 create view legwork.workers as
  SELECT id,
@@ -615,7 +734,8 @@ create view legwork.workers as
     started_at,
     seen_at,
     suspected_at IS NOT NULL AS suspected
-   FROM legwork.worker_processes w;
+   FROM legwork.worker_processes w
+  WHERE ( SELECT legwork.confined_tenant() IS NULL);
 
 -- functions
 
@@ -1056,12 +1176,36 @@ AS $function$
 declare
   v_state legwork.job_state;
 begin
-  select j.state into v_state from legwork.jobs j where j.id = assert_job.job_id;
+  select j.state into v_state from legwork.all_jobs j
+  where j.id = assert_job.job_id and (legwork.confined_tenant() is null or j.tenant = legwork.confined_tenant());
   if v_state is null then
     raise exception 'There is no job %.', coalesce(job_id::text, 'null') using
       errcode = 'LW404', hint = 'Finished jobs are kept for the setting history_retention.';
   end if;
   return v_state;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.assert_may(needed text, everybody boolean DEFAULT false)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_role text := nullif(current_setting('legwork.role', true), '');
+begin
+  if v_role is not null and not needed = any (case v_role
+    when 'viewer' then array['viewer'] when 'enqueuer' then array['enqueuer']
+    when 'operator' then array['viewer', 'enqueuer', 'operator'] when 'admin' then array['viewer', 'enqueuer', 'operator', 'admin']
+    else '{}' end)
+  then
+    raise exception 'This needs the role %; % has the role %.', needed, coalesce(nullif(current_setting('legwork.actor', true), ''), session_user), v_role
+      using errcode = 'LW403', hint = 'Ask whoever manages the tokens (legwork token create --role …).';
+  end if;
+  if everybody and legwork.confined_tenant() is not null then
+    raise exception 'This concerns every tenant, and you act for one.' using
+      errcode = 'LW403', hint = 'Somebody who is not confined to a tenant may do it.';
+  end if;
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork.assert_target(scope text, name text)
@@ -1105,6 +1249,35 @@ begin
       || 'Tasks are known once a worker that has them has started; select name from legwork.tasks lists them.';
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.assert_visible(job_id bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_tenant text := legwork.confined_tenant();
+begin
+  if v_tenant is not null and not exists (select from legwork.all_jobs j where j.id = assert_visible.job_id and j.tenant = v_tenant) then
+    -- The same words as for a job that is not there.
+    raise exception 'There is no job %.', job_id using
+      errcode = 'LW404', hint = 'Finished jobs are kept for the setting history_retention.';
+  end if;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.audit(operation text, target_type text, target text, before jsonb DEFAULT NULL::jsonb, after jsonb DEFAULT NULL::jsonb, tenant text DEFAULT NULL::text, count bigint DEFAULT NULL::bigint)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  insert into legwork.audit_entries (actor, surface, operation, target_type, target, tenant, count, before, after)
+  values (
+    nullif(left(current_setting('legwork.actor', true), 256), ''),
+    case when current_setting('legwork.surface', true) in ('cli', 'rest', 'graphql', 'dashboard', 'worker')
+      then current_setting('legwork.surface', true) else 'sql' end,
+    audit.operation, audit.target_type, audit.target, coalesce(audit.tenant, legwork.confined_tenant()), audit.count, audit.before, audit.after)
+$function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.cancel_job(job_id bigint, reason text DEFAULT NULL::text)
  RETURNS legwork.job_state
  LANGUAGE plpgsql
@@ -1116,6 +1289,8 @@ declare
   v_state legwork.job_state;
   v_reason text := 'Cancelled by ' || session_user || coalesce(': ' || nullif(reason, ''), '.');
 begin
+  perform legwork.assert_may('operator');
+  perform legwork.assert_visible(job_id);
   -- The row's lock decides between this and a worker that is just fetching it.
   select * into v_job from graphile_worker._private_jobs j where j.id = cancel_job.job_id for update;
   if v_job.id is null or (v_job.locked_at is null and v_job.attempts >= v_job.max_attempts) then
@@ -1127,6 +1302,9 @@ begin
       errcode = 'LW409',
       hint = case when v_state = 'failed' then 'legwork.discard_job throws a failed job away.' else 'What has ended stays as it is.' end;
   end if;
+  perform legwork.audit('cancel_job', 'job', job_id::text, jsonb_build_object('state', legwork.assert_job(job_id)),
+    jsonb_build_object('state', case when v_job.locked_at is null then 'cancelled' else 'running' end, 'reason', v_reason),
+    legwork.flag_value(v_job.flags, 'tenant'));
   if v_job.locked_at is null then
     perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', v_reason, true);
     delete from graphile_worker._private_jobs j where j.id = cancel_job.job_id;
@@ -1171,7 +1349,28 @@ begin
   perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
   insert into legwork.cancellations (job_id, reason) select r.id, v_reason from unnest(v_running) as r (id) on conflict do nothing;
   perform pg_notify('legwork', json_build_object('cancelled', r.id::text)::text) from unnest(v_running) as r (id);
+  perform legwork.audit('cancel_jobs', 'jobs', null, null, jsonb_build_object('filter', filter, 'reason', v_reason), filter ->> 'tenant',
+    cardinality(v_waiting || v_running));
   return query select x from unnest(v_waiting || v_running) x order by x;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.change_setting(name text, value text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_names text[] := array(select s.name from legwork.settings s);
+begin
+  perform legwork.assert_may('admin', true);
+  if change_setting.value is null or change_setting.name is null or change_setting.name <> all (v_names) then
+    raise exception '%', case when value is null then 'A setting needs a value.' else format('No setting is called ''%s''.', name) end using
+      errcode = case when value is null then 'LW400' else 'LW404' end,
+      hint = coalesce('Did you mean ''' || legwork.nearest_name(name, v_names) || '''? ', '') || 'select name, value, description from legwork.settings lists them.';
+  end if;
+  update legwork.settings s set value = change_setting.value where s.name = change_setting.name;
 end $function$
 -- not for everybody
 
@@ -1232,6 +1431,49 @@ begin
   return v_id;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.confine_login(login text, tenant text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform legwork.assert_may('admin', true);
+  if not exists (select from pg_roles r where r.rolname = confine_login.login) then
+    raise exception 'There is no database role ''%''.', login using errcode = 'LW404', hint = 'Create it first: create role … login.';
+  elsif exists (select from pg_roles r where r.rolname = confine_login.login and (r.rolsuper or r.rolbypassrls)) then
+    raise exception 'The role ''%'' is a superuser or bypasses row security, which nothing confines.', login using
+      errcode = 'LW409', hint = 'Use a login without such attributes.';
+  elsif tenant = '' then
+    raise exception 'A tenant has 1 to 256 characters.' using errcode = 'LW400', hint = 'Null frees the login.';
+  end if;
+  if tenant is null then
+    delete from legwork.confined_logins c where c.login = confine_login.login;
+  else
+    insert into legwork.confined_logins as c (login, tenant) values (confine_login.login, confine_login.tenant)
+    on conflict on constraint confined_logins_pkey do update set tenant = excluded.tenant;
+  end if;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.confined_tenant()
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return coalesce(
+    (select c.tenant from legwork.confined_logins c where c.login = session_user),
+    nullif(current_setting('legwork.confined_to', true), ''));
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.confined_to()
+ RETURNS text
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN NULLIF(current_setting('legwork.confined_to'::text, true), ''::text)
+
 CREATE OR REPLACE FUNCTION legwork.context_flags(tenant text, correlation_id text)
  RETURNS text[]
  LANGUAGE sql
@@ -1269,6 +1511,35 @@ begin
   delete from legwork.rate_requests r where r.key = rate_key and r.number <= v_number - rate_limit;
   insert into legwork.rate_requests (key, number, requested_at) values (rate_key, v_number, v_now);
 end $function$
+
+CREATE OR REPLACE FUNCTION legwork.create_token(name text, role text DEFAULT 'viewer'::text, tenant text DEFAULT NULL::text, expires_in interval DEFAULT '90 days'::interval)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  -- Two random UUIDs: 244 bits of the server's strong randomness, without an extension.
+  v_secret text := 'lw_' || replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '');
+  v_tenant text := nullif(coalesce(legwork.confined_tenant(), create_token.tenant), '');
+begin
+  perform legwork.assert_may('admin');
+  perform legwork.own_tenant(create_token.tenant);
+  if create_token.name is null or length(create_token.name) not between 1 and 128 then
+    raise exception 'A token needs a name of 1 to 128 characters.' using errcode = 'LW400', hint = 'Say what it is for, such as ''grafana''.';
+  elsif create_token.role is null or create_token.role not in ('viewer', 'enqueuer', 'operator', 'admin') then
+    raise exception 'There is no role ''%''.', create_token.role using errcode = 'LW400', hint = 'It is viewer, enqueuer, operator or admin.';
+  elsif expires_in <= interval '0' then
+    raise exception 'A token cannot expire in %.', expires_in using errcode = 'LW400', hint = 'Give an interval above zero, or null for a token that does not expire.';
+  elsif length(create_token.tenant) > 256 or create_token.tenant = '' then
+    raise exception 'A tenant has 1 to 256 characters.' using errcode = 'LW400', hint = 'Leave it out for a token that sees all tenants.';
+  end if;
+  insert into legwork.tokens (name, role, tenant, hash, created_by, expires_at)
+  values (create_token.name, create_token.role, v_tenant, sha256(convert_to(v_secret, 'UTF8')),
+    coalesce(nullif(current_setting('legwork.actor', true), ''), session_user), clock_timestamp() + expires_in);
+  return v_secret;
+end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.declare_limits(task text, limits jsonb)
  RETURNS void
@@ -1325,8 +1596,18 @@ end $function$
 CREATE OR REPLACE FUNCTION legwork.describe_limits(scope text, name text)
  RETURNS jsonb
  LANGUAGE sql
- STABLE
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
 RETURN (SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object('kind', l.kind, 'max', l.max_count, 'per', l.per, 'key', NULLIF(array_to_string(l.key, '.'::text), ''::text))) ORDER BY l.id) AS jsonb_agg FROM legwork.limits l WHERE ((l.scope = describe_limits.scope) AND (l.name = describe_limits.name) AND (l.max_count IS NOT NULL)))
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.describe_retry(task text, queue text)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT (to_jsonb(r.*) - ARRAY['scope'::text, 'name'::text, 'is_declared'::text]) FROM legwork.retry_policy(describe_retry.task, describe_retry.queue) r(scope, name, is_declared, attempts, backoff, delay, factor, max_delay, jitter, retry_on))
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.discard_job(job_id bigint)
  RETURNS void
@@ -1336,9 +1617,13 @@ CREATE OR REPLACE FUNCTION legwork.discard_job(job_id bigint)
 AS $function$
 declare
   v_state legwork.job_state;
+  v_flags jsonb;
 begin
+  perform legwork.assert_may('operator');
+  perform legwork.assert_visible(job_id);
   delete from graphile_worker._private_jobs j
-  where j.id = discard_job.job_id and j.locked_at is null and j.attempts >= j.max_attempts;
+  where j.id = discard_job.job_id and j.locked_at is null and j.attempts >= j.max_attempts
+  returning j.flags into v_flags;
   if not found then
     v_state := legwork.assert_job(job_id);
     if v_state = 'failed' then
@@ -1346,6 +1631,7 @@ begin
     end if;
     raise exception 'Job % has not failed: it is %.', job_id, v_state using errcode = 'LW409', hint = 'legwork.cancel_job ends a job that has not ended.';
   end if;
+  perform legwork.audit('discard_job', 'job', job_id::text, '{"state": "failed"}', '{"state": "failed"}', legwork.flag_value(v_flags, 'tenant'));
 end $function$
 -- not for everybody
 
@@ -1362,12 +1648,16 @@ begin
     return query select unnest(v_ids);
     return;
   end if;
-  return query
+  with gone as (
     delete from graphile_worker._private_jobs j
     where j.id = any (array(
       select k.id from graphile_worker._private_jobs k
       where k.id = any (v_ids) and k.locked_at is null and k.attempts >= k.max_attempts order by k.id for update skip locked))
-    returning j.id;
+    returning j.id
+  )
+  select coalesce(array_agg(g.id order by g.id), '{}') into v_ids from gone g;
+  perform legwork.audit('discard_jobs', 'jobs', null, '{"state": "failed"}', jsonb_build_object('filter', filter), filter ->> 'tenant', cardinality(v_ids));
+  return query select unnest(v_ids);
 end $function$
 -- not for everybody
 
@@ -1383,6 +1673,7 @@ AS $function$
 declare
   v_theme text;
 begin
+  perform legwork.assert_may('viewer', true);
   foreach v_theme in array array['waiting', 'rules', 'jobs', 'history', 'transactions', 'vacuum', 'server', 'versions'] loop
     begin
       return query execute format(
@@ -1879,6 +2170,7 @@ declare
   v_name text := coalesce(queue, task);
   v_limit legwork.limits;
 begin
+  perform legwork.assert_may('operator', true);
   if kind is null or kind not in ('concurrency', 'rate') then
     raise exception 'There is no kind of limit ''%''.', kind using errcode = 'LW400', hint = 'Kinds are concurrency and rate.';
   end if;
@@ -1907,6 +2199,7 @@ CREATE OR REPLACE FUNCTION legwork.drop_retry_policy(queue text DEFAULT NULL::te
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
+  perform legwork.assert_may('operator', true);
   perform legwork.assert_target(legwork.scope_of(queue, task), coalesce(queue, task));
   delete from legwork.retry_policies p
   where p.scope = legwork.scope_of(queue, task) and p.name = coalesce(queue, task) and not p.is_declared;
@@ -1922,6 +2215,7 @@ RETURN legwork.put_pause('all'::text, ''::text, reason)
 CREATE OR REPLACE FUNCTION legwork.enqueue(task text, payload jsonb DEFAULT '{}'::jsonb, run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, priority integer DEFAULT NULL::integer, job_key text DEFAULT NULL::text, job_key_mode text DEFAULT 'replace'::text, serial_key text DEFAULT NULL::text, max_attempts integer DEFAULT NULL::integer, tenant text DEFAULT NULL::text, correlation_id text DEFAULT NULL::text, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, unique_for interval DEFAULT NULL::interval, unique_key text DEFAULT NULL::text, debounce interval DEFAULT NULL::interval, debounce_max interval DEFAULT NULL::interval, throttle interval DEFAULT NULL::interval, rate_limit integer DEFAULT NULL::integer, rate_per interval DEFAULT NULL::interval, rate_key text DEFAULT NULL::text, overlap text DEFAULT 'allow'::text)
  RETURNS bigint
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
@@ -1932,6 +2226,16 @@ declare
   v_key_mode text := job_key_mode;
   v_serial_key text := serial_key;
 begin
+  perform legwork.assert_may('enqueuer');
+  if legwork.confined_tenant() is not null then
+    -- Keys are everybody's in graphile-worker: a tenant has its own.
+    tenant := legwork.own_tenant(tenant);
+    v_flags := legwork.context_flags(tenant, correlation_id);
+    job_key := legwork.own_key(job_key);
+    serial_key := legwork.own_key(serial_key);
+    v_serial_key := serial_key;
+    rate_key := case when rate_limit is not null then legwork.own_key(coalesce(rate_key, task)) else rate_key end;
+  end if;
   perform legwork.assert_task(task);
   -- Most requests have none of these and skip all of it.
   if overlap <> 'allow' or num_nonnulls(
@@ -1999,16 +2303,19 @@ begin
   end if;
   return v_id;
 end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.enqueue_many(jobs jsonb)
  RETURNS SETOF bigint
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
   v_unknown text;
   v_ids bigint[];
 begin
+  perform legwork.assert_may('enqueuer');
   if jobs is null or jsonb_typeof(jobs) <> 'array' then
     raise exception 'enqueue_many takes a JSON array of jobs, not %.', coalesce(jsonb_typeof(jobs), 'null') using
       errcode = 'LW400', hint = 'For example: [{"task": "notify/email", "payload": {"to": "a@b.c"}}].';
@@ -2053,6 +2360,12 @@ begin
     return;
   end if;
 
+  if legwork.confined_tenant() is not null then
+    jobs := (
+      select coalesce(jsonb_agg(e.element || jsonb_strip_nulls(jsonb_build_object(
+        'tenant', legwork.own_tenant(e.element ->> 'tenant'), 'serial_key', legwork.own_key(e.element ->> 'serial_key'))) order by e.n), '[]')
+      from jsonb_array_elements(jobs) with ordinality as e (element, n));
+  end if;
   insert into graphile_worker._private_job_queues (queue_name)
   select distinct element ->> 'serial_key' from jsonb_array_elements(jobs) as element
   where element ->> 'serial_key' is not null
@@ -2082,6 +2395,7 @@ begin
   perform legwork.wake_workers(coalesce(cardinality(v_ids), 0));
   return query select unnest(v_ids);
 end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.enqueue_on("table" regclass, events text, task text, payload jsonb DEFAULT NULL::jsonb, columns text[] DEFAULT NULL::text[], job_key text DEFAULT NULL::text, serial_key text DEFAULT NULL::text, key_column text DEFAULT 'id'::text, tenant_column text DEFAULT NULL::text, priority integer DEFAULT NULL::integer, max_attempts integer DEFAULT NULL::integer)
  RETURNS void
@@ -2230,8 +2544,8 @@ AS $function$
       case l.kind when 'rate' then 'The rate limit' else 'The concurrency limit' end, l.scope, l.name,
       case when l.key <> '{}' then format(' for %s = %s', array_to_string(l.key, '.'), coalesce(nullif(substr(g.gate, strpos(g.gate, ':') + 1), ''), 'nothing')) else '' end,
       l.max_count || case when l.kind = 'rate' then ' per ' || l.per else '' end,
-      case l.kind when 'rate' then 'used up' else 'taken by ' || case when s.jobs = 1 then 'job ' else 'jobs ' end || s.some
-        || case when s.jobs > 5 then format(' and %s more', s.jobs - 5) else '' end end,
+      case l.kind when 'rate' then 'used up' else 'taken by ' || coalesce(case when s.jobs = 1 then 'job ' else 'jobs ' end || s.some
+        || case when s.jobs > 5 then format(' and %s more', s.jobs - 5) else '' end, s.jobs || case when s.jobs = 1 then ' job' else ' jobs' end) end,
       case when w.held is null then format(' It is number %s in its line.', (
         select count(*) + 1 from legwork.waiting_jobs o
         where o.lane = w.lane and o.held is null and (o.priority, o.run_at, o.job_id) < (w.priority, w.run_at, w.job_id))) end,
@@ -2244,7 +2558,8 @@ AS $function$
   join legwork.limits l on l.id = split_part(g.gate, ':', 1)::integer
   cross join lateral (
     select count(*) as jobs, min(x.free_at) as next_at,
-      array_to_string((array_agg(x.job_id order by x.job_id))[1:5], ', ') as some
+      -- Whoever is confined to a tenant learns how many there are, and not which.
+      case when legwork.confined_tenant() is null then array_to_string((array_agg(x.job_id order by x.job_id))[1:5], ', ') end as some
     from legwork.slots x where x.gate = g.gate and (x.free_at is null or x.free_at > clock_timestamp())
   ) s
   where w.job_id = explain_gates.job_id and s.jobs >= l.max_count
@@ -2263,9 +2578,12 @@ declare
   v_worker legwork.worker_processes;
   v_waiting legwork.waiting_jobs;
   v_holder bigint;
+  v_is_taken boolean;
 begin
   "position" := 1;
-  select j.* into v_seen from legwork.jobs j where j.id = explain_job.job_id;
+  perform legwork.assert_may('viewer');
+  perform legwork.assert_visible(job_id);
+  select j.* into v_seen from legwork.all_jobs j where j.id = explain_job.job_id;
   if v_seen.id is null then
     perform legwork.assert_job(job_id);
   end if;
@@ -2289,7 +2607,8 @@ begin
     select * into v_worker from legwork.worker_processes w where w.id = v_job.locked_by;
     reason := 'running';
     detail := format('It is running: attempt %s, since %s, on %s.', v_job.attempts, to_char(v_job.locked_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
-      case when v_worker.id is not null then format('worker %s (%s, process %s)', v_worker.id, v_worker.host, v_worker.pid)
+      case when legwork.confined_tenant() is not null then 'a worker'
+        when v_worker.id is not null then format('worker %s (%s, process %s)', v_worker.id, v_worker.host, v_worker.pid)
         else format('%s, which is no Legwork worker that lives', v_job.locked_by) end);
     fix := case when v_worker.id is not null then 'Nothing to do, or stop it: ' || format('select legwork.cancel_job(%s);', job_id)
       else 'If that process is gone, its jobs are given back after four hours, or at once: ' || format('select legwork.give_back_jobs(%L);', v_job.locked_by) end;
@@ -2363,7 +2682,13 @@ begin
     left join graphile_worker._private_jobs h on h.job_queue_id = q.id and h.locked_at is not null
     where q.id = v_job.job_queue_id and q.locked_at is not null
     order by h.id limit 1;
-    if found then
+    v_is_taken := found;
+    if v_is_taken and legwork.confined_tenant() is not null and not exists (
+      select from graphile_worker._private_jobs h where h.id = v_holder and legwork.flag_value(h.flags, 'tenant') = legwork.confined_tenant())
+    then
+      v_holder := null;
+    end if;
+    if v_is_taken then
       reason := 'serial_key_taken';
       detail := format('Jobs with its serial key ''%s'' run one at a time, and %s.', v_seen.serial_key,
         coalesce('job ' || v_holder || ' runs now', 'a worker holds the key'));
@@ -2469,7 +2794,9 @@ CREATE OR REPLACE FUNCTION legwork.failed_jobs_like(filter jsonb)
 AS $function$
 declare
   v_unknown text;
+  v_tenant text := legwork.confined_tenant();
 begin
+  perform legwork.assert_may('operator');
   if filter is null or jsonb_typeof(filter) <> 'object' then
     raise exception 'A filter is an object, not %.', coalesce(jsonb_typeof(filter), 'null') using
       errcode = 'LW400', hint = 'For example {"task": "notify/email"}; {} is every failed job.';
@@ -2494,6 +2821,7 @@ begin
       and (filter ->> 'task' is null or f.task = filter ->> 'task')
       and (filter ->> 'queue' is null or f.queue = filter ->> 'queue')
       and (filter ->> 'tenant' is null or f.tenant = filter ->> 'tenant')
+      and (v_tenant is null or f.tenant = v_tenant)
       and (filter ->> 'fingerprint' is null or f.fingerprint = filter ->> 'fingerprint')
       and (filter ->> 'error' is null or strpos(lower(f.error), lower(filter ->> 'error')) > 0)
       and (filter ->> 'failed_after' is null or f.finished_at >= (filter ->> 'failed_after')::timestamptz)
@@ -2502,6 +2830,30 @@ begin
       and exists (select from graphile_worker._private_jobs j where j.id = f.id and j.locked_at is null and j.attempts >= j.max_attempts)
     order by f.id;
 end $function$
+
+CREATE OR REPLACE FUNCTION legwork.find_token(hash bytea)
+ RETURNS TABLE(id uuid, name text, role text, tenant text, expires_at timestamp with time zone)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_used_at timestamptz;
+begin
+  select t.id, t.name, t.role, t.tenant, t.expires_at, t.last_used_at into id, name, role, tenant, expires_at, v_used_at
+  from legwork.tokens t
+  where t.hash = find_token.hash and t.revoked_at is null and coalesce(t.expires_at > clock_timestamp(), true);
+  if not found then
+    return;
+  end if;
+  -- Once a minute, and never in the way of others.
+  if coalesce(v_used_at < clock_timestamp() - interval '1 minute', true) and not pg_is_in_recovery() then
+    update legwork.tokens t set last_used_at = clock_timestamp()
+    where t.id = (select k.id from legwork.tokens k where k.id = find_token.id for update skip locked);
+  end if;
+  return next;
+end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.fingerprint(task text, error_name text, error_message text)
  RETURNS text
@@ -2512,7 +2864,7 @@ RETURN "left"(md5(concat_ws(' '::text, task, error_name, regexp_replace(regexp_r
 CREATE OR REPLACE FUNCTION legwork.flag_value(flags jsonb, name text)
  RETURNS text
  LANGUAGE sql
- IMMUTABLE PARALLEL SAFE
+ IMMUTABLE PARALLEL SAFE STRICT
 RETURN CASE WHEN (jsonb_typeof(flags) = 'object'::text) THEN (SELECT "left"(substr(key.key, (length(flag_value.name) + 2)), 256) AS "left" FROM jsonb_object_keys(flag_value.flags) key(key) WHERE starts_with(key.key, (flag_value.name || ':'::text)) LIMIT 1) ELSE NULL::text END
 
 CREATE OR REPLACE FUNCTION legwork.forget_enqueue_limits()
@@ -2631,32 +2983,17 @@ AS $function$
   cross join lateral (
     select regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \(''([^'']+)''\) TO \(''([^'']+)''\)') as bounds
   ) b
-  -- Log lines come with a later migration.
-  where i.inhparent in (to_regclass('legwork.finished_jobs'), to_regclass('legwork.failed_attempts'), to_regclass('legwork.job_logs'))
+  -- Log lines and the audit log come with later migrations.
+  where i.inhparent in (to_regclass('legwork.finished_jobs'), to_regclass('legwork.failed_attempts'), to_regclass('legwork.job_logs'),
+      to_regclass('legwork.audit_entries'))
     and b.bounds is not null
 $function$
 
 CREATE OR REPLACE FUNCTION legwork.history_retention()
  RETURNS interval
- LANGUAGE plpgsql
+ LANGUAGE sql
  STABLE
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-begin
-  return (
-    select case
-      -- Postgres knows infinite intervals from 17 on.
-      when lower(trim(s.value)) = 'infinity' then interval '1000 years'
-      when s.value::interval between interval '1 hour' and interval '1000 years' then s.value::interval
-      -- Keep for ever, or not at all, as nearly as it goes; less than nothing is a mistake.
-      when s.value::interval > interval '1000 years' then interval '1000 years'
-      when s.value::interval >= interval '0' then interval '1 hour'
-      else interval '30 days'
-    end
-    from legwork.settings s where s.name = 'history_retention');
-exception when others then
-  return interval '30 days';
-end $function$
+RETURN legwork.retention('history_retention'::text, '30 days'::interval)
 
 CREATE OR REPLACE FUNCTION legwork.ids_created(after timestamp with time zone, before timestamp with time zone, OUT above bigint, OUT up_to bigint)
  RETURNS record
@@ -2725,8 +3062,10 @@ END
 CREATE OR REPLACE FUNCTION legwork.known_queues()
  RETURNS text[]
  LANGUAGE sql
- STABLE
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
 RETURN ARRAY(SELECT 'default'::text UNION SELECT d.queue FROM legwork.task_definitions d UNION SELECT l.name FROM legwork.limits l WHERE (l.scope = 'queue'::text) UNION SELECT p.name FROM legwork.pauses p WHERE (p.scope = 'queue'::text))
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.lane(gates text[], tenant text)
  RETURNS uuid
@@ -2741,6 +3080,7 @@ CREATE OR REPLACE FUNCTION legwork.lift_pause(scope text, name text)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
+  perform legwork.assert_may('operator', true);
   if scope <> 'all' then
     perform legwork.assert_target(scope, name);
   end if;
@@ -2771,7 +3111,9 @@ CREATE OR REPLACE FUNCTION legwork.live_jobs_like(filter jsonb)
 AS $function$
 declare
   v_unknown text;
+  v_tenant text := legwork.confined_tenant();
 begin
+  perform legwork.assert_may('operator');
   if filter is null or jsonb_typeof(filter) <> 'object' then
     raise exception 'A filter is an object, not %.', coalesce(jsonb_typeof(filter), 'null') using
       errcode = 'LW400', hint = 'For example {"task": "notify/email"}; {} is every job that has not ended.';
@@ -2794,8 +3136,9 @@ begin
   end if;
   return query
     select j.id
-    from legwork.jobs j
+    from legwork.all_jobs j
     where j.finished_at is null
+      and (v_tenant is null or j.tenant = v_tenant)
       and (filter -> 'ids' is null or j.id in (select x::bigint from jsonb_array_elements_text(filter -> 'ids') x))
       and (filter ->> 'state' is null or j.state = (filter ->> 'state')::legwork.job_state)
       and (filter ->> 'task' is null or j.task = filter ->> 'task')
@@ -2821,9 +3164,7 @@ CREATE OR REPLACE FUNCTION legwork.maintain_history()
 AS $function$
 declare
   v_retention interval := coalesce(legwork.history_retention(), interval '30 days');
-  -- An eighth of the retention, in whole days: about ten partitions in all, because planning slows with their number
-  -- (0.5 ms at 12, 11 ms at 365).
-  v_width interval := make_interval(days => greatest(1, least(31, ceil(extract(epoch from v_retention) / 86400 / 8)))::int);
+  v_width interval;
   v_parent record;
   v_old record;
   v_lower timestamptz;
@@ -2851,9 +3192,15 @@ begin
     for update skip locked);
 
   for v_parent in
-    select * from (values ('finished_jobs', 'finished_at'), ('failed_attempts', 'failed_at'), ('job_logs', 'logged_at')) as p (name, by_column)
+    select p.name, p.by_column, coalesce(p.retention, v_retention) as retention
+    from (values ('finished_jobs', 'finished_at', null), ('failed_attempts', 'failed_at', null), ('job_logs', 'logged_at', null),
+      ('audit_entries', 'occurred_at', coalesce(legwork.retention('audit_retention', interval '1 year'), interval '1 year')))
+      as p (name, by_column, retention)
     where to_regclass('legwork.' || p.name) is not null
   loop
+    -- An eighth of the retention, in whole days: about ten partitions in all, because planning slows with their number
+    -- (0.5 ms at 12, 11 ms at 365).
+    v_width := make_interval(days => greatest(1, least(31, ceil(extract(epoch from v_parent.retention) / 86400 / 8)))::int);
     loop
       select coalesce(max(p.upper_bound), date_trunc('day', now())) into v_lower
       from legwork.history_partitions() p where p.parent = format('legwork.%I', v_parent.name)::regclass;
@@ -2880,7 +3227,7 @@ begin
     end loop;
     for v_old in
       select p.partition::text as name from legwork.history_partitions() p
-      where p.parent = format('legwork.%I', v_parent.name)::regclass and p.upper_bound <= now() - v_retention
+      where p.parent = format('legwork.%I', v_parent.name)::regclass and p.upper_bound <= now() - v_parent.retention
     loop
       begin
         execute format('drop table %s', v_old.name);
@@ -2890,7 +3237,7 @@ begin
       end;
     end loop;
     execute format('delete from only legwork.%I where %I < $1', v_parent.name || '_default', v_parent.by_column)
-      using now() - v_retention;
+      using now() - v_parent.retention;
   end loop;
 
   -- Some at a time: the call is made again in a few minutes. A job that still lives keeps what it said.
@@ -3027,6 +3374,33 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.own_key(key text)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- Of the tenant's name only what cannot be mistaken for the end of it: two tenants never have one key.
+  return coalesce(replace(replace(legwork.confined_tenant(), '%', '%25'), ':', '%3A') || ':', '') || key;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.own_tenant(tenant text)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_own text := legwork.confined_tenant();
+begin
+  if v_own is not null and tenant is not null and tenant <> v_own then
+    raise exception 'You act for the tenant ''%'', not for ''%''.', v_own, tenant using
+      errcode = 'LW403', hint = 'Leave tenant out: what you enqueue is your tenant''s.';
+  end if;
+  return coalesce(v_own, tenant);
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.paced_start(job_key text, debounce interval, debounce_max interval, throttle interval)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
@@ -3095,6 +3469,7 @@ declare
   v_key text[] := case when key is null then '{}' else string_to_array(key, '.') end;
   v_is_new boolean;
 begin
+  perform legwork.assert_may('operator', true);
   perform legwork.assert_target(scope, name);
   if max_count is null or max_count < 1 then
     raise exception 'A limit must be at least 1, not %.', coalesce(max_count::text, 'null') using
@@ -3129,6 +3504,7 @@ CREATE OR REPLACE FUNCTION legwork.put_pause(scope text, name text, reason text)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
+  perform legwork.assert_may('operator', true);
   if scope <> 'all' then
     perform legwork.assert_target(scope, name);
   end if;
@@ -3283,6 +3659,8 @@ end $function$
 CREATE OR REPLACE FUNCTION legwork.record_output(progress jsonb, logs jsonb)
  RETURNS void
  LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
 BEGIN ATOMIC
  INSERT INTO legwork.job_progress AS p (job_id, attempt, percent, message, updated_at)  SELECT r.job_id,
              r.attempt,
@@ -3302,6 +3680,7 @@ BEGIN ATOMIC
             FROM ROWS FROM(jsonb_to_recordset(record_output.logs) AS (job_id bigint, attempt smallint, at double precision, level text, message text, fields jsonb, tenant text)) WITH ORDINALITY l(job_id, attempt, at, level, message, fields, tenant, n)
            ORDER BY l.n;
 END
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.recover_jobs()
  RETURNS TABLE(worker text, jobs integer)
@@ -3467,6 +3846,7 @@ END
 CREATE OR REPLACE FUNCTION legwork.register_tasks(definitions jsonb)
  RETURNS void
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
@@ -3517,6 +3897,7 @@ begin
     end if;
   end loop;
 end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.release_slots(job_ids bigint[], starts timestamp with time zone[])
  RETURNS void
@@ -3579,6 +3960,7 @@ CREATE OR REPLACE FUNCTION legwork.reset_limits(task text)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
+  perform legwork.assert_may('operator', true);
   perform legwork.assert_task(task);
   delete from legwork.limits l where l.scope = 'task' and l.name = task and l.declared_max is null;
   update legwork.limits l set max_count = l.declared_max, per = l.declared_per, is_overridden = false
@@ -3602,6 +3984,28 @@ CREATE OR REPLACE FUNCTION legwork.resume_task(task text)
  LANGUAGE sql
 RETURN legwork.lift_pause('task'::text, task)
 
+CREATE OR REPLACE FUNCTION legwork.retention(setting text, fallback interval)
+ RETURNS interval
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return (
+    select case
+      -- Postgres knows infinite intervals from 17 on.
+      when lower(trim(s.value)) = 'infinity' then interval '1000 years'
+      when s.value::interval between interval '1 hour' and interval '1000 years' then s.value::interval
+      -- Keep for ever, or not at all, as nearly as it goes; less than nothing is a mistake.
+      when s.value::interval > interval '1000 years' then interval '1000 years'
+      when s.value::interval >= interval '0' then interval '1 hour'
+      else fallback
+    end
+    from legwork.settings s where s.name = retention.setting);
+exception when others then
+  return fallback;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.retry_delay(backoff text, delay interval, factor double precision, max_delay interval, jitter boolean, attempt integer)
  RETURNS interval
  LANGUAGE sql
@@ -3617,6 +4021,8 @@ declare
   v_job graphile_worker._private_jobs;
   v_state legwork.job_state;
 begin
+  perform legwork.assert_may('operator');
+  perform legwork.assert_visible(job_id);
   select * into v_job from graphile_worker._private_jobs j where j.id = retry_job.job_id for update;
   if v_job.id is null then
     v_state := legwork.assert_job(job_id);
@@ -3626,11 +4032,14 @@ begin
   if v_job.locked_at is not null then
     raise exception 'Job % cannot be retried: it is running.', job_id using errcode = 'LW409', hint = 'Wait for its end, or cancel it.';
   end if;
+  v_state := legwork.assert_job(job_id);
   update graphile_worker._private_jobs j
   set attempts = case when j.attempts >= j.max_attempts then 0 else j.attempts end, run_at = now(), updated_at = now(),
     revision = j.revision + 1, flags = legwork.without_expiry(j.flags)
   where j.id = retry_job.job_id;
   perform legwork.wake_workers(1);
+  perform legwork.audit('retry_job', 'job', job_id::text, jsonb_build_object('state', v_state, 'attempts', v_job.attempts),
+    jsonb_build_object('state', legwork.assert_job(job_id)), legwork.flag_value(v_job.flags, 'tenant'));
   return legwork.assert_job(job_id);
 end $function$
 -- not for everybody
@@ -3656,6 +4065,7 @@ begin
   set attempts = 0, run_at = now(), updated_at = now(), revision = j.revision + 1, flags = legwork.without_expiry(j.flags)
   where j.id = any (v_ids);
   perform legwork.wake_workers(cardinality(v_ids));
+  perform legwork.audit('retry_jobs', 'jobs', null, '{"state": "failed"}', jsonb_build_object('filter', filter), filter ->> 'tenant', cardinality(v_ids));
   return query select unnest(v_ids);
 end $function$
 -- not for everybody
@@ -3670,6 +4080,28 @@ AS $function$
   order by p.scope = 'task' desc, p.is_declared
   limit 1
 $function$
+
+CREATE OR REPLACE FUNCTION legwork.revoke_token(id uuid)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_token legwork.tokens;
+begin
+  perform legwork.assert_may('admin');
+  select t.* into v_token from legwork.tokens t where t.id = revoke_token.id for update;
+  if v_token.id is null or v_token.tenant is distinct from coalesce(legwork.confined_tenant(), v_token.tenant) then
+    raise exception 'There is no token %.', coalesce(revoke_token.id::text, 'null') using
+      errcode = 'LW404', hint = 'select id, name from legwork.token_list lists them.';
+  elsif v_token.revoked_at is not null then
+    return false;
+  end if;
+  update legwork.tokens t set revoked_at = clock_timestamp() where t.id = revoke_token.id;
+  return true;
+end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.rooms(gates text[], at timestamp with time zone)
  RETURNS TABLE(gate text, room integer)
@@ -3708,6 +4140,7 @@ CREATE OR REPLACE FUNCTION legwork.set_retry_policy(queue text DEFAULT NULL::tex
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
+  perform legwork.assert_may('operator', true);
   perform legwork.assert_target(legwork.scope_of(queue, task), coalesce(queue, task));
   perform legwork.put_retry_policy(legwork.scope_of(queue, task), coalesce(queue, task), false, attempts, backoff, delay, factor,
     max_delay, jitter, retry_on);
@@ -3771,6 +4204,20 @@ begin
   return v_count;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.stopped()
+ RETURNS TABLE(stopped_at timestamp with time zone, stopped_by text, stop_reason text)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT p.paused_at,
+     p.paused_by,
+     p.reason
+    FROM legwork.pauses p
+   WHERE (p.scope = 'all'::text);
+END
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.storable_json(value json)
  RETURNS json
  LANGUAGE sql
@@ -3782,6 +4229,38 @@ CREATE OR REPLACE FUNCTION legwork.tasks_in(scope text, name text)
  LANGUAGE sql
  STABLE
 RETURN ARRAY(SELECT r.task_id FROM legwork.task_rules r WHERE ((tasks_in.scope = 'all'::text) OR ((tasks_in.scope = 'queue'::text) AND (r.queue = tasks_in.name)) OR ((tasks_in.scope = 'task'::text) AND (r.task = tasks_in.name))))
+
+CREATE OR REPLACE FUNCTION legwork.tg_audit__change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  -- Of what kind, the column that names it, and what it is called to add, change and remove one.
+  v_type text := tg_argv[0];
+  v_before jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) - 'hash' end;
+  v_after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) - 'hash' end;
+  v_row jsonb := coalesce(v_after, v_before);
+begin
+  perform legwork.audit(
+    case tg_op when 'INSERT' then tg_argv[2] when 'UPDATE' then tg_argv[3] else tg_argv[4] end,
+    -- Rules say themselves what they are about.
+    case when v_type = 'scope' then v_row ->> 'scope' else v_type end,
+    nullif(v_row ->> tg_argv[1], ''), jsonb_strip_nulls(v_before), jsonb_strip_nulls(v_after), v_row ->> 'tenant');
+  return null;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.tg_audit_entries__refuse()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  raise exception 'The audit log is only added to.' using
+    errcode = 'LW403', hint = 'Old partitions go by themselves: select legwork.change_setting(''audit_retention'', …).';
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.tg_enqueue__row()
  RETURNS trigger
@@ -4277,10 +4756,34 @@ end $function$
 
 CREATE TRIGGER _legwork_admit AFTER INSERT ON graphile_worker._private_jobs REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION legwork.tg_jobs__admit();
 
+CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE OR UPDATE ON legwork.confined_logins FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('login', 'login', 'confine_login', 'confine_login', 'free_login');
+
+CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.limits FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'limit', 'limit', 'drop_limit');
+
+CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.pauses FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'pause', 'pause', 'resume');
+
+CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.retry_policies FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'set_retry_policy', 'set_retry_policy', 'drop_retry_policy');
+
+CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.settings FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('setting', 'name', 'change_setting', 'change_setting', 'drop_setting');
+
+CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.tokens FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
+
+CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.limits FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'limit', 'limit', 'drop_limit');
+
+CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.settings FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('setting', 'name', 'change_setting', 'change_setting', 'drop_setting');
+
+CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.pauses FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'pause', 'pause', 'resume');
+
+CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.retry_policies FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'set_retry_policy', 'set_retry_policy', 'drop_retry_policy');
+
+CREATE TRIGGER _legwork_audit_change AFTER UPDATE OF name, role, tenant, hash, expires_at, revoked_at ON legwork.tokens FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
+
 CREATE CONSTRAINT TRIGGER _legwork_look AFTER INSERT ON legwork.wakeups DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.at_commit IS NOT NULL) EXECUTE FUNCTION legwork.tg_wakeups__look();
 
 CREATE TRIGGER _legwork_record_change AFTER UPDATE ON graphile_worker._private_jobs FOR EACH ROW WHEN (new.locked_at IS NULL AND current_setting('legwork.admitting'::text, true) IS DISTINCT FROM 'on'::text AND (old.locked_at IS NOT NULL OR (old.attempts >= old.max_attempts) <> (new.attempts >= new.max_attempts) OR new.revision <> old.revision OR new.priority <> old.priority OR new.run_at <> old.run_at AND new.run_at <> 'infinity'::timestamp with time zone)) EXECUTE FUNCTION legwork.tg_jobs__record_change();
 
 CREATE TRIGGER _legwork_record_finished AFTER DELETE ON graphile_worker._private_jobs REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION legwork.tg_jobs__record_finished();
+
+CREATE TRIGGER _legwork_refuse BEFORE DELETE OR UPDATE OR TRUNCATE ON legwork.audit_entries FOR EACH STATEMENT EXECUTE FUNCTION legwork.tg_audit_entries__refuse();
 
 CREATE TRIGGER _legwork_truncate BEFORE TRUNCATE ON graphile_worker._private_jobs FOR EACH STATEMENT EXECUTE FUNCTION legwork.tg_jobs__truncate();

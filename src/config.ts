@@ -14,33 +14,63 @@ const duration = z.union([z.number(), z.string()]).transform((value, context) =>
   return z.NEVER;
 });
 
-const configSchema = z.strictObject({
-  /** The database to use. Without one, `up` starts a Postgres of its own in the data directory. */
-  databaseUrl: z
-    .string()
-    .regex(/^postgres(ql)?:\/\/./, { error: "expected postgres://user:password@host:port/database" })
-    .optional(),
-  /** Where the embedded Postgres, its password, the API token and ready.json are kept. */
-  dataDir: z.string().min(1).default(".legwork"),
-  /** The address the server listens on. */
-  host: z.string().min(1).default("127.0.0.1"),
-  /** The port the server listens on; 0 takes a free one. */
-  port: z.coerce.number().int().min(0).max(65_535).default(4400),
-  /** Directories of task files, or single files that export several tasks. */
-  tasks: z.array(z.string().min(1)).min(1).default(["tasks"]),
-  /** graphile-worker's crontab; a file that does not exist means no schedules. */
-  crontab: z.string().min(1).default("crontab"),
-  /** Jobs that one worker runs at a time. */
-  concurrency: z.coerce.number().int().min(1).max(10_000).default(10),
-  /**
-   * Jobs fetched ahead in one statement; 0 fetches one at a time. As many as the concurrency by default: more is faster for
-   * tiny jobs, but jobs that are fetched wait for this worker even when another one is idle.
-   */
-  localQueueSize: z.coerce.number().int().min(0).max(10_000).optional(),
-  /** How long a stopping worker lets running jobs finish before it gives them back. */
-  shutdownTimeout: duration.default(25_000),
-  logLevel: z.enum(LOG_LEVELS).default("info"),
-});
+const configSchema = z
+  .strictObject({
+    /** The database to use. Without one, `up` starts a Postgres of its own in the data directory. */
+    databaseUrl: z
+      .string()
+      .regex(/^postgres(ql)?:\/\/./, { error: "expected postgres://user:password@host:port/database" })
+      .optional(),
+    /** Where the embedded Postgres, its password, the API token and ready.json are kept. */
+    dataDir: z.string().min(1).default(".legwork"),
+    /** The address the server listens on. */
+    host: z.string().min(1).default("127.0.0.1"),
+    /** The port the server listens on; 0 takes a free one. */
+    port: z.coerce.number().int().min(0).max(65_535).default(4400),
+    /** Directories of task files, or single files that export several tasks. */
+    tasks: z.array(z.string().min(1)).min(1).default(["tasks"]),
+    /** graphile-worker's crontab; a file that does not exist means no schedules. */
+    crontab: z.string().min(1).default("crontab"),
+    /** Jobs that one worker runs at a time. */
+    concurrency: z.coerce.number().int().min(1).max(10_000).default(10),
+    /**
+     * Jobs fetched ahead in one statement; 0 fetches one at a time. As many as the concurrency by default: more is faster for
+     * tiny jobs, but jobs that are fetched wait for this worker even when another one is idle.
+     */
+    localQueueSize: z.coerce.number().int().min(0).max(10_000).optional(),
+    /** How long a stopping worker lets running jobs finish before it gives them back. */
+    shutdownTimeout: duration.default(25_000),
+    logLevel: z.enum(LOG_LEVELS).default("info"),
+    /** Names that the server answers to, beside its address and those of this machine: what stands in the URL of its users. */
+    hosts: z.array(z.string().min(1).toLowerCase()).default([]),
+    /** Origins whose pages may read answers, such as https://app.example.com. None by default. */
+    corsOrigins: z
+      .array(z.string().regex(/^https?:\/\/[^/*]+$/, { error: "expected an origin such as https://app.example.com" }))
+      .default([]),
+    /** Requests a minute that each token may make; 0 for any number. */
+    rateLimit: z.coerce.number().int().min(0).default(600),
+    /** Who must have issued a JWT (its claim iss). */
+    jwtIssuer: z.string().min(1).optional(),
+    /** Whom a JWT must be for (its claim aud). */
+    jwtAudience: z.string().min(1).optional(),
+    /** Where the issuer's public keys are. Either this or a secret. */
+    jwtJwks: z.url({ protocol: /^https?$/, error: "expected the URL of a JWKS" }).optional(),
+    /** The secret that JWTs are signed with (HS256 and its like). */
+    jwtSecret: z.string().min(32, { error: "expected at least 32 characters; a shorter one can be guessed" }).optional(),
+    /** The claim that says viewer, enqueuer, operator or admin. */
+    jwtRoleClaim: z.string().min(1).default("role"),
+    /** The claim that names the tenant, or * for all; `none` when JWTs have no tenant and all see everything. */
+    jwtTenantClaim: z.string().min(1).default("tenant"),
+  })
+  .check(({ value, issues }) => {
+    const refuse = (key: keyof typeof value, message: string): void =>
+      void issues.push({ code: "custom", path: [key], message, input: value[key] });
+    if (value.jwtJwks === undefined) return;
+    if (value.jwtSecret !== undefined) refuse("jwtSecret", "JWTs are checked with jwtJwks or with a secret, not with both");
+    // The keys of a large issuer sign the tokens of many others.
+    if (value.jwtIssuer === undefined) refuse("jwtIssuer", "needed beside jwtJwks");
+    if (value.jwtAudience === undefined) refuse("jwtAudience", "needed beside jwtJwks");
+  });
 
 export type Config = Readonly<z.output<typeof configSchema>>;
 export type ConfigInput = z.input<typeof configSchema>;
@@ -68,7 +98,19 @@ const ENVIRONMENT = {
   localQueueSize: "LEGWORK_LOCAL_QUEUE_SIZE",
   shutdownTimeout: "LEGWORK_SHUTDOWN_TIMEOUT",
   logLevel: "LEGWORK_LOG_LEVEL",
+  hosts: "LEGWORK_HOSTS",
+  corsOrigins: "LEGWORK_CORS_ORIGINS",
+  rateLimit: "LEGWORK_RATE_LIMIT",
+  jwtIssuer: "LEGWORK_JWT_ISSUER",
+  jwtAudience: "LEGWORK_JWT_AUDIENCE",
+  jwtJwks: "LEGWORK_JWT_JWKS",
+  jwtSecret: "LEGWORK_JWT_SECRET",
+  jwtRoleClaim: "LEGWORK_JWT_ROLE_CLAIM",
+  jwtTenantClaim: "LEGWORK_JWT_TENANT_CLAIM",
 } as const satisfies Record<keyof Config, string>;
+
+/** Settings that are lists: with commas in a variable. */
+const LISTS: ReadonlySet<string> = new Set(["tasks", "hosts", "corsOrigins"] satisfies (keyof Config)[]);
 
 export interface LoadedConfig {
   readonly config: Config;
@@ -91,7 +133,7 @@ export async function loadConfig(
   for (const [key, variable] of Object.entries(ENVIRONMENT)) {
     const value = environment[variable];
     if (value === undefined || value === "") continue;
-    merged[key] = key === "tasks" ? value.split(",") : value;
+    merged[key] = LISTS.has(key) ? value.split(",") : value;
     origin.set(key, variable);
   }
   for (const [key, value] of Object.entries(flags)) {

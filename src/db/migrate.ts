@@ -128,7 +128,7 @@ export async function uninstall(pool: Pool): Promise<boolean> {
     await client.query("set local lock_timeout = '10s'");
     if (rows[0]?.installed === true) await assertNoWorker(client);
     // Our triggers on graphile-worker's table and on users' tables hang on our functions and go with them.
-    await client.query("drop schema if exists legwork cascade");
+    await client.query("drop schema if exists legwork, legwork_confined, legwork_tenant cascade");
     return rows[0]?.installed === true;
   });
 }

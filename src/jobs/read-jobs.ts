@@ -1,4 +1,5 @@
 import { callFunction } from "../db/call-function.ts";
+import { viewsFor } from "../db/confinement.ts";
 import type { Queryable } from "../db/pool.ts";
 import { LegworkError } from "../errors.ts";
 
@@ -121,7 +122,7 @@ export async function listJobs(client: Queryable, filter: JobFilter): Promise<Jo
     where("id <= ?", bounds.up_to);
   }
   const { rows } = await client.query(
-    `select * from legwork.jobs ${conditions.length === 0 ? "" : `where ${conditions.join(" and ")}`}
+    `select * from ${viewsFor(client)}.jobs ${conditions.length === 0 ? "" : `where ${conditions.join(" and ")}`}
      order by id ${filter.order === "oldest" ? "asc" : "desc"} limit $${values.length + 1}`,
     [...values, filter.limit],
   );
@@ -159,7 +160,7 @@ export async function getJob(client: Queryable, id: string): Promise<JobRow & { 
   assertJobId(id);
   const {
     rows: [job],
-  } = await client.query("select * from legwork.jobs where id = $1", [id]);
+  } = await client.query(`select * from ${viewsFor(client)}.jobs where id = $1`, [id]);
   if (job === undefined) {
     throw new LegworkError("LW404", `There is no job ${id}.`, {
       hint: "Finished jobs are kept for the setting history_retention.",
@@ -167,7 +168,7 @@ export async function getJob(client: Queryable, id: string): Promise<JobRow & { 
   }
   const attempts = await client.query(
     `select attempt, state, error_name, error_message, error_stack, error_code, started_at, finished_at, retry_at, worker
-     from legwork.attempts where job_id = $1 order by started_at nulls last, attempt`,
+     from ${viewsFor(client)}.attempts where job_id = $1 order by started_at nulls last, attempt`,
     [id],
   );
   return { ...job, attempt_list: attempts.rows };

@@ -35,9 +35,7 @@ export async function readOverview(client: Queryable): Promise<Overview> {
      ) q
      cross join (select coalesce(sum(f.jobs), 0)::text as failed from legwork.failed_groups f) g
      cross join (select count(*)::int as workers, coalesce(sum(w.concurrency), 0)::int as concurrency from legwork.workers w) w
-     left join (
-       select p.paused_at as stopped_at, p.paused_by as stopped_by, p.reason as stop_reason from legwork.pauses p where p.scope = 'all'
-     ) p on true`,
+     left join legwork.stopped() p on true`,
   );
   return rows[0];
 }

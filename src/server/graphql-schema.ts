@@ -1,3 +1,4 @@
+import { sql } from "postgraphile/pg-sql2";
 import { pgSmartTags } from "postgraphile/utils";
 
 /** The views that GraphQL shows, what one row of each is called by, and what it can be filtered by. */
@@ -93,6 +94,23 @@ export const exposedViewsPlugin: GraphileConfig.Plugin = {
       pgResourceUnique: {
         override: (behavior, [resource]) =>
           isExposed(resource.name) && VIEWS[resource.name].one !== undefined ? behavior : [behavior, "-*"],
+      },
+    },
+  },
+};
+
+/** The views that are there twice, for those who see everything and for those who act for one tenant: named without a schema. */
+const CONFINED_VIEWS: ReadonlySet<string> = new Set(["jobs", "attempts"]);
+
+/** Leaves it to the transaction's search path whose rows a query reads, so that one GraphQL schema serves everybody. */
+export const confinedViewsPlugin: GraphileConfig.Plugin = {
+  name: "LegworkConfinedViewsPlugin",
+  version: "0.1.0",
+  gather: {
+    hooks: {
+      pgTables_PgResourceOptions(_info, { pgClass, resourceOptions }) {
+        if (!CONFINED_VIEWS.has(pgClass.relname)) return;
+        (resourceOptions as { from: unknown }).from = sql.identifier(pgClass.relname);
       },
     },
   },

@@ -11,8 +11,9 @@ import type { Logger } from "../log.ts";
 import { masked, STATEMENT_TIMEOUT_MS } from "./graphql-errors.ts";
 import { filterPlugin } from "./graphql-filters.ts";
 import { pagingPlugin } from "./graphql-pages.ts";
-import { exposedViews, exposedViewsPlugin, viewTagsPlugin } from "./graphql-schema.ts";
-import { assertAffordable } from "./query-limits.ts";
+import { confinedViewsPlugin, exposedViews, exposedViewsPlugin, viewTagsPlugin } from "./graphql-schema.ts";
+import { type Principal, settingsOf } from "./principal.ts";
+import { assertAffordable, refusal } from "./query-limits.ts";
 
 export interface GraphQl {
   readonly schema: GraphQLSchema;
@@ -37,7 +38,8 @@ export async function createGraphQl(pool: Pool, log: Logger): Promise<GraphQl> {
     pool,
     schemas: ["legwork"],
     pubsub: false,
-    pgSettings: () => ({
+    pgSettings: ({ fastifyv5 }) => ({
+      ...principalSettings(fastifyv5?.request.principal),
       statement_timeout: String(STATEMENT_TIMEOUT_MS),
       // Not default_transaction_read_only: the transaction has begun when this is set.
       transaction_read_only: "on",
@@ -69,6 +71,18 @@ export async function createGraphQl(pool: Pool, log: Logger): Promise<GraphQl> {
   };
 }
 
+/** What a query sees: its principal's tenant, by settings and by the schema in which it finds jobs and attempts. */
+function principalSettings(principal: Principal | null | undefined): Record<string, string> {
+  // Thrown while the context is made, it would not be masked; but whoever comes here has been authenticated.
+  if (principal === null || principal === undefined)
+    throw refusal("LW401", "A token is needed.", "Send Authorization: Bearer <token>.", 401);
+  return {
+    ...settingsOf(principal, "graphql"),
+    // pg_temp last, where it hides nothing.
+    search_path: principal.tenant === null ? "legwork, pg_temp" : "legwork_confined, legwork, pg_temp",
+  };
+}
+
 async function assertViews(pool: Pool): Promise<void> {
   const { rows } = await pool.query("select v as missing from unnest($1::text[]) v where to_regclass('legwork.' || v) is null", [
     exposedViews,
@@ -82,7 +96,7 @@ async function assertViews(pool: Pool): Promise<void> {
 function preset(pgService: GraphileConfig.PgServiceConfiguration, log: Logger): GraphileConfig.Preset {
   return {
     extends: [PostGraphileAmberPreset, PostGraphileConnectionFilterPreset],
-    plugins: [viewTagsPlugin, exposedViewsPlugin, pagingPlugin, filterPlugin, limitsPlugin],
+    plugins: [viewTagsPlugin, exposedViewsPlugin, confinedViewsPlugin, pagingPlugin, filterPlugin, limitsPlugin],
     disablePlugins: [
       // Nothing writes.
       "MutationPlugin",

@@ -1,3 +1,4 @@
+import { whileConfined } from "../db/confinement.ts";
 import { type Pool, type PoolClient, fromDatabaseError, transaction } from "../db/pool.ts";
 import { LegworkError } from "../errors.ts";
 
@@ -6,6 +7,8 @@ import { LegworkError } from "../errors.ts";
  * pauses, limits; `admin` also manages tokens and settings and reads the audit log.
  */
 export type Role = "viewer" | "enqueuer" | "operator" | "admin";
+
+export const ROLES: readonly Role[] = ["viewer", "enqueuer", "operator", "admin"];
 
 /** By which way a request came in, as the audit log shows it. */
 export type Surface = "sql" | "cli" | "rest" | "graphql" | "dashboard" | "worker";
@@ -33,7 +36,7 @@ const INCLUDES: Readonly<Record<Role, ReadonlySet<Role>>> = {
 
 /** Throws LW403 unless the principal has that role or one that includes it. An enqueuer is no viewer. */
 export function assertRole(principal: Principal, atLeast: Role): void {
-  if (INCLUDES[principal.role]?.has(atLeast)) return;
+  if (INCLUDES[principal.role].has(atLeast)) return;
   throw new LegworkError("LW403", `This needs the role ${atLeast}; ${principal.subject} has the role ${principal.role}.`, {
     hint: "Ask whoever manages the tokens (`legwork token create --role …`).",
   });
@@ -43,7 +46,7 @@ export function assertRole(principal: Principal, atLeast: Role): void {
  * What a transaction is told about who asks. The functions and views of schema legwork go by it: `legwork.role` and
  * `legwork.confined_to` take rights away and never give any; `legwork.actor` and `legwork.surface` are what the audit log says.
  */
-function settingsOf(principal: Principal, surface: Surface): Record<string, string> {
+export function settingsOf(principal: Principal, surface: Surface): Record<string, string> {
   if (principal.tenant === "") throw new Error("A principal's tenant is null or a name.");
   return {
     "legwork.actor": principal.subject,
@@ -58,7 +61,8 @@ function settingsOf(principal: Principal, surface: Surface): Record<string, stri
 /**
  * Runs `work` in one transaction on behalf of a principal: what it reads is confined to the principal's tenant, what it calls is
  * refused if the role does not allow it, and what it changes is in the audit log under its name. Commits when `work` returns,
- * rolls back when it throws. Errors that our SQL raises come out as `LegworkError`.
+ * rolls back when it throws. Errors that our SQL raises come out as `LegworkError`. SQL of your own reads jobs and attempts from the
+ * schema that `viewsFor(client)` names.
  */
 export async function withPrincipal<T>(
   pool: Pool,
@@ -79,7 +83,7 @@ export async function withPrincipal<T>(
         Object.keys(settings),
         Object.values(settings),
       ]);
-      return await work(client);
+      return principal.tenant === null ? await work(client) : await whileConfined(client, () => work(client));
     });
   } catch (error) {
     throw fromDatabaseError(error);

@@ -1,11 +1,22 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import { isIP } from "node:net";
+import cors from "@fastify/cors";
+import helmet from "@fastify/helmet";
+import rateLimit from "@fastify/rate-limit";
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { assertDatabase, createPool, type Pool } from "../db/pool.ts";
 import { LegworkError, toError, type ErrorCode } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import { type AuthConfig, type Authenticator, createAuthenticator, isAuthConfigured } from "./auth.ts";
+import { assertRole, type Principal } from "./principal.ts";
 import { addRest } from "./rest/api.ts";
 import { sendProblem } from "./rest/problem.ts";
+
+declare module "fastify" {
+  interface FastifyRequest {
+    /** Who asks; there once the request has been authenticated. */
+    principal: Principal | null;
+  }
+}
 
 /** The longest request body (bytes). */
 const BODY_LIMIT = 100_000;
@@ -17,9 +28,17 @@ export interface ServerOptions {
   host: string;
   /** 0 takes a free one. */
   port: number;
-  /** What a client sends as `Authorization: Bearer <token>`. */
+  /** What an admin sends as `Authorization: Bearer <token>`. */
   token: string;
   log: Logger;
+  /** How JWTs are checked; without it there are none. */
+  auth?: AuthConfig;
+  /** Names that the server answers to beside its address and those of this machine. */
+  hosts?: readonly string[];
+  /** Origins whose pages may read answers; none by default. */
+  corsOrigins?: readonly string[];
+  /** Requests a minute for each token, and failed ones for each address; 0 for any number. */
+  rateLimit?: number;
 }
 
 export interface Server {
@@ -35,7 +54,8 @@ export interface Server {
  * Throws LW513 when the port is taken, LW514 when the host cannot be listened on, LW503 when the database cannot be
  * reached and LW511 when it is not migrated.
  */
-export async function startServer({ databaseUrl, host, port, token, log }: ServerOptions): Promise<Server> {
+export async function startServer(options: ServerOptions): Promise<Server> {
+  const { databaseUrl, host, port, token, log } = options;
   const pool = createPool(databaseUrl, { log, name: "legwork server" });
   // What was started last is stopped first.
   const stops: (() => Promise<unknown>)[] = [() => pool.end()];
@@ -44,21 +64,24 @@ export async function startServer({ databaseUrl, host, port, token, log }: Serve
   };
   try {
     await assertDatabase(pool);
+    const config: AuthConfig = { ...options.auth, token };
     const graphql = await loadGraphQl(pool, log);
     stops.push(() => graphql.release());
-    const app = createApp({ host, log, pool });
+    await assertMayListen(pool, host, config);
+    const authenticator = createAuthenticator({ pool, config, log });
+    const app = await createApp(options, pool);
     stops.push(() => app.close());
     await app.register(async (protectedApp) => {
-      protectedApp.addHook("onRequest", async (request) => assertToken(request, token));
-      await graphql.addTo(protectedApp);
+      requireToken(protectedApp, authenticator, options.rateLimit ?? 0);
+      await protectedApp.register(async (graphqlApp) => {
+        graphqlApp.addHook("onRequest", async (request) => assertRole(request.principal!, "viewer"));
+        await graphql.addTo(graphqlApp);
+      });
     });
     await addRest(app, {
       pool,
       log,
-      authenticate: async (request) => {
-        assertToken(request, token);
-        return { subject: "up", role: "admin", tenant: null };
-      },
+      protect: (api) => requireToken(api, authenticator, options.rateLimit ?? 0),
     });
     const url = await listen(app, host, port);
     log.info(`Listening on ${url}`);
@@ -77,7 +100,8 @@ async function loadGraphQl(pool: Pool, log: Logger) {
   return await createGraphQl(pool, log);
 }
 
-function createApp({ host, log, pool }: { host: string; log: Logger; pool: Pool }): FastifyInstance {
+async function createApp(options: ServerOptions, pool: Pool): Promise<FastifyInstance> {
+  const { host, log, hosts = [], corsOrigins = [] } = options;
   const app = fastify({
     bodyLimit: BODY_LIMIT,
     requestTimeout: 30_000,
@@ -90,7 +114,17 @@ function createApp({ host, log, pool }: { host: string; log: Logger; pool: Pool 
         ? sendProblem(error, request as FastifyRequest, reply as FastifyReply, log)
         : sendError(reply as FastifyReply, asLegworkError(error, request as FastifyRequest, log), clientStatus(error)),
   });
-  app.addHook("onRequest", async (request) => assertHost(request, host));
+  app.decorateRequest("principal", null);
+  app.addHook("onRequest", async (request) => assertHost(request, [host, ...hosts]));
+  // Answers are data: nothing in them is run, framed or guessed at.
+  await app.register(helmet, {
+    contentSecurityPolicy: { directives: { defaultSrc: ["'self'"], frameAncestors: ["'none'"], objectSrc: ["'none'"] } },
+  });
+  if (corsOrigins.length > 0) {
+    // Tokens are sent by hand, never by the browser: no credentials.
+    await app.register(cors, { origin: [...corsOrigins], methods: ["GET", "POST", "PUT", "PATCH", "DELETE"], maxAge: 600 });
+  }
+  await app.register(rateLimit, { global: false });
   app.setErrorHandler((error: FastifyError, request, reply) =>
     sendError(reply, asLegworkError(error, request, log), clientStatus(error)),
   );
@@ -149,26 +183,53 @@ async function assertReady(pool: Pool): Promise<void> {
  * Refuses a page of another site that has made its own host name point here (DNS rebinding): its requests come from the
  * user's own machine, but they name that host.
  */
-function assertHost(request: FastifyRequest, host: string): void {
+function assertHost(request: FastifyRequest, hosts: readonly string[]): void {
   const hostname = request.hostname.replace(/^\[(.*)\]$/, "$1").toLowerCase();
-  const isWildcard = host === "0.0.0.0" || host === "::";
-  if (["localhost", "127.0.0.1", "::1", host.toLowerCase()].includes(hostname) || (isWildcard && isIP(hostname) !== 0)) return;
+  const isWildcard = hosts[0] === "0.0.0.0" || hosts[0] === "::";
+  if (["localhost", "127.0.0.1", "::1"].includes(hostname) || hosts.some((host) => host.toLowerCase() === hostname)) return;
+  if (isWildcard && isIP(hostname) !== 0) return;
   throw new LegworkError("LW400", `This server is not '${request.headers.host ?? ""}'.`, {
-    hint: "Ask localhost, 127.0.0.1 or the configured host (LEGWORK_HOST).",
+    hint: "Ask localhost, 127.0.0.1 or the configured host (LEGWORK_HOST), or name it in LEGWORK_HOSTS.",
   });
 }
 
-function assertToken(request: FastifyRequest, token: string): void {
-  const given = /^Bearer +(.+)$/i.exec(request.headers.authorization ?? "")?.[1];
-  // Digests have one length, which timingSafeEqual needs and which tells nothing of the token's.
-  if (given !== undefined && timingSafeEqual(digest(given), digest(token))) return;
-  throw new LegworkError("LW401", given === undefined ? "A token is needed." : "The token is not valid.", {
-    hint: "Send Authorization: Bearer <token>; `legwork up` writes the token to ready.json in its data directory.",
+/** Only this machine reaches a loopback address. Throws LW514 for any other one while nobody has said who may come in. */
+async function assertMayListen(pool: Pool, host: string, config: AuthConfig): Promise<void> {
+  if (/^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host) || (await isAuthConfigured(pool, config))) return;
+  throw new LegworkError("LW514", `On '${host}' others could reach the server, and nothing says who may.`, {
+    hint: "Make a token first (`legwork token create --role admin`), or configure JWTs (LEGWORK_JWT_JWKS); or listen on 127.0.0.1.",
   });
 }
 
-function digest(value: string): Buffer {
-  return createHash("sha256").update(value).digest();
+/** Answers only who has a token, and nobody more often than `perMinute` times a minute (0: as often as they like). */
+function requireToken(app: FastifyInstance, authenticator: Authenticator, perMinute: number): void {
+  const window = { max: perMinute, timeWindow: 60_000 };
+  const ofPrincipal = app.createRateLimit({
+    ...window,
+    keyGenerator: ({ principal }) => `principal ${principal?.tokenId ?? principal?.subject}`,
+  });
+  // Who guesses tokens has none to be counted by.
+  const ofAddress = app.createRateLimit({ ...window, keyGenerator: ({ ip }) => `address ${ip}` });
+  app.addHook("onRequest", async (request) => {
+    try {
+      request.principal = await authenticator.authenticate(request);
+    } catch (error) {
+      if (perMinute > 0)
+        assertWithinRate(await ofAddress(request), "This address sends too many requests without a valid token.");
+      throw error;
+    }
+    if (perMinute > 0) assertWithinRate(await ofPrincipal(request), `${request.principal.subject} sends too many requests.`);
+  });
+}
+
+type RateState = Awaited<ReturnType<ReturnType<FastifyInstance["createRateLimit"]>>>;
+
+function assertWithinRate(state: RateState, message: string): void {
+  if (state.isAllowed || !state.isExceeded) return;
+  throw new LegworkError("LW429", message, {
+    hint: `A minute has ${state.max} (LEGWORK_RATE_LIMIT). Wait as long as Retry-After says.`,
+    retryAt: new Date(Date.now() + state.ttl),
+  });
 }
 
 /** What the client did wrong, in our words; anything else is a bug, of which the client learns only that there is one. */
@@ -195,6 +256,9 @@ function clientStatus({ statusCode }: { statusCode?: number }): number | undefin
 
 function sendError(reply: FastifyReply, error: LegworkError, status: number = error.status): FastifyReply {
   if (error.code === "LW401") reply.header("www-authenticate", 'Bearer realm="legwork"');
+  if (error.retryAt !== undefined) {
+    reply.header("retry-after", String(Math.max(1, Math.ceil((error.retryAt.getTime() - Date.now()) / 1_000))));
+  }
   const { code, message, hint }: { code: ErrorCode; message: string; hint: string | undefined } = error;
   return reply.code(status).send({ code, message, hint });
 }

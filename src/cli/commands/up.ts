@@ -92,7 +92,7 @@ async function start(
   const token = readToken(config.dataDir);
   // Loaded here and not above: `legwork worker` does without the server and its memory.
   const { startServer } = await import("../../server/server.ts");
-  const server = await startServer({ databaseUrl, host: config.host, port: config.port, token, log });
+  const server = await startServer({ ...config, databaseUrl, token, log, auth: config });
   parts.add(() => server.stop());
   const worker = await startWorker({ ...config, localQueueSize: config.localQueueSize ?? config.concurrency, databaseUrl, log });
   parts.add(() => worker.stop());

@@ -71,8 +71,14 @@ than a JSON number holds; times are UTC. Lists come in pages: \`next_cursor\` of
 const DOCS_CSP =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+export interface RestOptions extends RestContext {
+  log: Logger;
+  /** Makes a scope answer only those whose token is known, and tells it who they are (`request.principal`). */
+  protect: (app: FastifyInstance) => void;
+}
+
 /** Adds the REST API at `/api/v1` and its description at `/docs` (`/docs/json`), which needs no token. */
-export async function addRest(app: FastifyInstance, context: RestContext & { log: Logger }): Promise<void> {
+export async function addRest(app: FastifyInstance, context: RestOptions): Promise<void> {
   await app.register(async (scope) => {
     scope.setValidatorCompiler(validatorCompiler as never);
     // Answers are described, and tests hold them to it; checking each one again would only take time.
@@ -108,7 +114,7 @@ export async function addRest(app: FastifyInstance, context: RestContext & { log
   });
 }
 
-function addRoutes(app: FastifyInstance, context: RestContext & { log: Logger }): void {
+function addRoutes(app: FastifyInstance, context: RestOptions): void {
   app.setErrorHandler((error: FastifyError, request, reply) => sendProblem(error, request, reply, context.log));
   app.setNotFoundHandler((request, reply) => {
     const error = new LegworkError("LW404", `There is no ${request.method} ${request.url.split("?")[0]}.`, {
@@ -116,6 +122,7 @@ function addRoutes(app: FastifyInstance, context: RestContext & { log: Logger })
     });
     return sendProblem(error, request, reply, context.log);
   });
+  context.protect(app);
   // A request without a body may say that it is JSON all the same.
   const parse = app.getDefaultJsonParser("error", "error");
   app.removeContentTypeParser("application/json");

@@ -17,8 +17,6 @@ const COMMON_PROBLEMS = ["LW400", "LW401", "LW403", "LW429", "LW500", "LW503", "
 /** What the routes stand on. */
 export interface RestContext {
   pool: Pool;
-  /** Who asks. Throws LW401. */
-  authenticate: (request: FastifyRequest) => Promise<Principal>;
 }
 
 type Parsed<S> = S extends z.ZodType ? z.output<S> : undefined;
@@ -69,7 +67,6 @@ export function addRoute<P extends z.ZodType | undefined, Q extends z.ZodType | 
   route: Route<P, Q, B>,
   work: (call: Call<Parsed<P>, Parsed<Q>, Parsed<B>>) => Promise<unknown>,
 ): void {
-  const principals = new WeakMap<FastifyRequest, Principal>();
   const isReading = route.method === "GET";
   const { params, query, body, headers } = route;
   app.route({
@@ -88,13 +85,9 @@ export function addRoute<P extends z.ZodType | undefined, Q extends z.ZodType | 
       ...(headers === undefined ? {} : { headers }),
       response: responses(route),
     },
-    onRequest: async (request) => {
-      const principal = await context.authenticate(request);
-      assertRole(principal, route.role);
-      principals.set(request, principal);
-    },
+    onRequest: async ({ principal }) => assertRole(principal!, route.role),
     handler: async (request, reply) => {
-      const principal = principals.get(request) as Principal;
+      const principal = request.principal!;
       const answer = await withPrincipal(
         context.pool,
         principal,

@@ -1,12 +1,15 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import { diagnose } from "../../db/diagnose.ts";
+import type { Queryable } from "../../db/pool.ts";
 import { emergencyStop, resumeAll } from "../../queues/pause.ts";
+import { listAuditLog } from "../../queues/audit-log.ts";
 import { readOverview } from "../../queues/overview.ts";
 import { addRoute, type RestContext } from "./route.ts";
-import { page, text } from "./values.ts";
+import { cursorOver, jobId, page, pageLimit, text, toPage } from "./values.ts";
 
 const at = z.iso.datetime();
+const auditCursor = cursorOver("audit", jobId);
 const count = z.string().describe("A number, as text.");
 
 const overviewSchema = z
@@ -27,6 +30,21 @@ const overviewSchema = z
     stop_reason: z.string().nullable(),
   })
   .describe("How the whole system is.");
+
+/** The same connection, whose transaction goes on after a statement that fails: what may not be seen is a finding. */
+function forgiving(client: Queryable): Queryable {
+  return {
+    async query(text, values) {
+      await client.query("savepoint statement");
+      try {
+        return await client.query(text, values);
+      } catch (error) {
+        await client.query("rollback to savepoint statement");
+        throw error;
+      }
+    },
+  };
+}
 
 /** What concerns everything: the overview, the emergency stop, the doctor. */
 export function addSystemRoutes(app: FastifyInstance, context: RestContext): void {
@@ -85,6 +103,48 @@ export function addSystemRoutes(app: FastifyInstance, context: RestContext): voi
     context,
     {
       method: "GET",
+      url: "/audit-log",
+      tag: "system",
+      role: "admin",
+      summary: "See who did what, newest first",
+      description:
+        "Whatever changed jobs, rules, tokens and settings, by whichever way. A tenant's admin sees what was done to what is that tenant's.",
+      query: z.strictObject({
+        target_type: text(64).optional().describe("job, jobs, queue, task, all, schedule, workflow, token, login or setting."),
+        target: text(512).optional().describe("With target_type: its id or name."),
+        cursor: auditCursor.schema.optional(),
+        limit: pageLimit,
+      }),
+      answer: page(
+        z
+          .object({
+            id: z.string(),
+            occurred_at: at,
+            actor: z.string().nullable().describe("The token's subject, for what came through the server."),
+            database_role: z.string(),
+            surface: z.string().describe("sql, cli, rest, graphql, dashboard or worker."),
+            operation: z.string(),
+            target_type: z.string(),
+            target: z.string().nullable(),
+            tenant: z.string().nullable(),
+            count: z.string().nullable().describe("To how many, for what is done to many, as text."),
+            before: z.unknown(),
+            after: z.unknown(),
+          })
+          .loose(),
+        "A page of the audit log.",
+      ),
+    },
+    async ({ client, query: { cursor, limit, ...filter } }) =>
+      toPage(await listAuditLog(client, { ...filter, before: cursor, limit: limit + 1 }), limit, ({ id }) =>
+        auditCursor.make(id),
+      ),
+  );
+  addRoute(
+    app,
+    context,
+    {
+      method: "GET",
       url: "/doctor",
       tag: "system",
       role: "admin",
@@ -100,6 +160,6 @@ export function addSystemRoutes(app: FastifyInstance, context: RestContext): voi
         "What was looked at, the worst first.",
       ),
     },
-    async ({ client }) => ({ items: await diagnose(client), next_cursor: null }),
+    async ({ client }) => ({ items: await diagnose(forgiving(client)), next_cursor: null }),
   );
 }
