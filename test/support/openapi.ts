@@ -9,6 +9,8 @@ export interface Operation {
   path: string;
   parameters: { in: "path" | "query" | "header"; name: string; required: boolean; schema: Schema }[];
   body: { schema: Schema; example: unknown; required: boolean } | undefined;
+  /** The role that a token needs. */
+  role: string;
   /** Validators of the answers, by status and content type. */
   answers: Map<string, z.ZodType>;
 }
@@ -27,6 +29,7 @@ interface Media {
 interface DocumentedOperation {
   summary?: string;
   security?: unknown;
+  "x-role": string;
   parameters?: Operation["parameters"];
   requestBody?: { required?: boolean; content: Record<string, Media> };
   responses: Record<string, { description?: string; content?: Record<string, { schema: Schema }> }>;
@@ -59,6 +62,7 @@ export function operationsOf(document: OpenApi): Operation[] {
       return {
         method: method.toUpperCase(),
         path,
+        role: operation["x-role"],
         parameters: (operation.parameters ?? []).map(({ in: part, name, required, schema: of }) => ({
           in: part,
           name,

@@ -7,6 +7,16 @@ export async function startRest(database: TestDatabase, options: Partial<ServerO
   return await startServer({ databaseUrl: database.url, host: "127.0.0.1", port: 0, token: restToken, log: testLog, ...options });
 }
 
+/** A token of the database, for who has that role, of one tenant or of all. */
+export async function makeToken(database: TestDatabase, role: string, tenant: string | null = null): Promise<string> {
+  const { rows } = await database.pool.query("select legwork.create_token($1, $2, $3) as token", [
+    `${role} ${tenant}`,
+    role,
+    tenant,
+  ]);
+  return rows[0].token;
+}
+
 export interface RestAnswer {
   status: number;
   headers: Headers;

@@ -79,6 +79,8 @@ export function addRoute<P extends z.ZodType | undefined, Q extends z.ZodType | 
       ...(route.description === undefined ? {} : { description: route.description }),
       operationId: operationId(route.method, route.url),
       security: [{ token: [] }],
+      // For people and for tests: what the token must have.
+      ...{ "x-role": route.role },
       ...(params === undefined ? {} : { params }),
       ...(query === undefined ? {} : { querystring: query }),
       ...(body === undefined ? {} : { body }),
