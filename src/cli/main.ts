@@ -10,8 +10,12 @@ import { jobsCommand } from "./commands/jobs.ts";
 import { limitCommand } from "./commands/limit.ts";
 import { migrateCommand } from "./commands/migrate.ts";
 import { pauseCommand, resumeCommand, stopCommand } from "./commands/pause.ts";
-import { failedCommand, queuesCommand, workersCommand } from "./commands/queues.ts";
+import { failedCommand, queuesCommand, tasksCommand, workersCommand } from "./commands/queues.ts";
 import { discardCommand, retryCommand } from "./commands/retry.ts";
+import { completionCommand } from "./commands/completion.ts";
+import { serverCommand } from "./commands/server.ts";
+import { statsCommand } from "./commands/stats.ts";
+import { topCommand } from "./commands/top.ts";
 import { upCommand } from "./commands/up.ts";
 import { workerCommand } from "./commands/worker.ts";
 import { relativeTime } from "./output.ts";
@@ -53,6 +57,7 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     upCommand,
     migrateCommand,
     workerCommand,
+    serverCommand,
     addCommand,
     jobsCommand,
     jobCommand,
@@ -62,12 +67,16 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     retryCommand,
     discardCommand,
     queuesCommand,
+    tasksCommand,
     limitCommand,
     pauseCommand,
     resumeCommand,
     stopCommand,
     workersCommand,
+    statsCommand,
+    topCommand,
     doctorCommand,
+    () => completionCommand(createProgram),
   ];
   for (const command of commands) program.addCommand(command().exitOverride());
   return program;

@@ -1,14 +1,13 @@
 import { Command, Option } from "commander";
-import { loadConfig } from "../../config.ts";
 import { LegworkError } from "../../errors.ts";
-import { cancelJob, cancelJobs, type LiveFilter } from "../../jobs/cancel-job.ts";
-import { type CommonFlags, time, withCommonOptions, withDatabase } from "../options.ts";
+import type { LiveFilter } from "../../jobs/cancel-job.ts";
+import { ownFlags, type RemoteFlags, time, withOperations, withRemoteOptions } from "../options.ts";
 import { forEachJob, printIds } from "../output.ts";
 
-type Flags = CommonFlags & Omit<LiveFilter, "ids"> & { reason?: string; all?: boolean; preview?: boolean; json?: boolean };
+type Flags = RemoteFlags & Omit<LiveFilter, "ids"> & { reason?: string; all?: boolean; preview?: boolean; json?: boolean };
 
 export function cancelCommand(): Command {
-  return withCommonOptions(new Command("cancel"))
+  return withRemoteOptions(new Command("cancel"))
     .description("cancel jobs: one that waits never starts, one that runs is told to stop")
     .argument("[ids...]", "the jobs' ids; or name jobs that have not ended by the options below")
     .addOption(
@@ -41,23 +40,22 @@ Examples:
   $ legwork cancel --queue mail --state pending --preview`,
     )
     .action(async (ids: string[], flags: Flags) => {
-      const { databaseUrl, dataDir, logLevel, reason, all, preview = false, json, ...filter } = flags;
+      const { reason, all, preview = false, json, ...filter } = ownFlags(flags);
       const hasFilter = Object.keys(filter).length > 0;
       if ([ids.length > 0, hasFilter, all === true].filter(Boolean).length !== 1) {
         throw new LegworkError("LW400", "Name jobs by their ids, by what they have in common, or --all.", {
           hint: "For example `legwork cancel 42`, `legwork cancel --queue mail` or `legwork cancel --all --preview`.",
         });
       }
-      const { config } = await loadConfig({ databaseUrl, dataDir, logLevel });
-      await withDatabase(config, async (pool) => {
+      await withOperations(flags, async (operations) => {
         if (ids.length > 0 && !preview) {
           await forEachJob(ids, json, async (id) => {
-            const state = await cancelJob(pool, id, reason);
+            const state = await operations.cancelJob(id, reason);
             return { state, text: state === "running" ? "told to stop" : state };
           });
           return;
         }
-        const found = await cancelJobs(pool, ids.length > 0 ? { ids } : filter, { reason, preview });
+        const found = await operations.cancelJobs(ids.length > 0 ? { ids } : filter, { reason, preview });
         printIds(found, { done: "cancelled or told to stop", preview, json, none: "No job fits." });
       });
     });

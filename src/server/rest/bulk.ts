@@ -10,8 +10,6 @@ import { page, text } from "./values.ts";
 
 /** Jobs that one request changes at most. */
 const MAX_CHUNK = 10_000;
-/** Ids that an answer names. */
-const SHOWN_IDS = 100;
 
 const howMany = {
   dry_run: z.boolean().default(true).describe("Only say what would be done. True unless given: look first, then send false."),
@@ -28,7 +26,7 @@ const bulkSchema = z
         `Jobs that still fit, counted up to ${MAX_CHUNK.toLocaleString("en")}. While there are any, send the request again.`,
       ),
     left_is_capped: z.boolean().describe("Whether there are more than `left` says."),
-    ids: z.array(z.string()).describe(`Which: the first ${SHOWN_IDS} that were changed, or would be.`),
+    ids: z.array(z.string()).describe("Which were changed; of a dry run, the first `at_most` that would be."),
   })
   .meta({
     description: "What was done, and what is left to do.",
@@ -52,7 +50,7 @@ async function inChunk(
     changed: changed.length,
     left: Math.min(left.length, MAX_CHUNK),
     left_is_capped: left.length > MAX_CHUNK,
-    ids: (dry_run ? left : changed).slice(0, SHOWN_IDS),
+    ids: dry_run ? left.slice(0, at_most) : changed,
   };
 }
 
