@@ -37,6 +37,6 @@ export function describeOverview(overview: Overview): string[] {
   return [
     ...stop,
     `${running} of ${concurrency} running  ${pending} pending  ${noticed(blocked, "blocked")}  ${noticed(paused, "paused")}  ${later} later  ${failed === "0" ? "0 failed" : color("red", `${failed} failed`)}`,
-    `${workers === 0 ? color("red", "no workers") : `${workers} worker${workers === 1 ? "" : "s"}`}  ${tasks} tasks in ${queues} queues  ${oldest === null ? "nothing waits" : `the oldest has waited since ${relativeTime(oldest)}`}`,
+    `${workers === 0 ? color("red", "no workers") : `${workers} worker${workers === 1 ? "" : "s"}`}  ${tasks} tasks in ${queues} queues  ${oldest === null ? "nothing waits" : `the oldest could have started ${relativeTime(oldest)}`}`,
   ];
 }
