@@ -73,6 +73,8 @@ const DOCS_CSP =
 
 export interface RestOptions extends RestContext {
   log: Logger;
+  /** What comes before every path, when another server passes requests on. */
+  prefix: string;
   /** Makes a scope answer only those whose token is known, and tells it who they are (`request.principal`). */
   protect: (app: FastifyInstance) => void;
 }
@@ -87,7 +89,7 @@ export async function addRest(app: FastifyInstance, context: RestOptions): Promi
       openapi: {
         openapi: "3.1.0",
         info: { title: "Legwork", version: packageVersion(), description, license: { name: "MIT", identifier: "MIT" } },
-        servers: [{ url: "/", description: "This server." }],
+        servers: [{ url: context.prefix === "" ? "/" : context.prefix, description: "This server." }],
         tags: [
           { name: "jobs", description: "Jobs that wait, run or have ended." },
           { name: "bulk", description: "The same with every job that fits a filter." },
@@ -106,6 +108,7 @@ export async function addRest(app: FastifyInstance, context: RestOptions): Promi
     });
     await scope.register(fastifySwaggerUi, {
       routePrefix: "/docs",
+      indexPrefix: context.prefix,
       staticCSP: DOCS_CSP,
       // Nothing is sent elsewhere to be validated.
       uiConfig: { validatorUrl: null, docExpansion: "none" } as never,
