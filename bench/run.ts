@@ -4,7 +4,9 @@ import { LegworkError } from "../src/errors.ts";
 const BENCHMARKS: Record<string, () => Promise<{ run(options: { short: boolean }): Promise<void> }>> = {
   history: () => import("./history.ts"),
   limits: () => import("./limits.ts"),
+  workflows: () => import("./workflows.ts"),
   crash: () => import("./crash.ts"),
+  schedules: () => import("./schedules.ts"),
 };
 
 const [name = "history", ...flags] = process.argv.slice(2);

@@ -23,6 +23,23 @@ create table legwork.audit_entries (
   after jsonb
 ) partition by RANGE (occurred_at);
 
+create table legwork.batch_runs (
+  id bigint default nextval('legwork.run_ids'::regclass) not null,
+  description text,
+  job_ids bigint[] not null,
+  callback_job_id bigint,
+  tenant text,
+  correlation_id text not null,
+  total integer not null,
+  completed integer default 0 not null,
+  failed integer default 0 not null,
+  cancelled integer default 0 not null,
+  expired integer default 0 not null,
+  created_at timestamp with time zone default clock_timestamp() not null,
+  ended_at timestamp with time zone,
+  PRIMARY KEY (id)
+);
+
 create table legwork.cancellations (
   job_id bigint not null,
   reason text not null,
@@ -36,6 +53,35 @@ create table legwork.confined_logins (
   tenant text not null,
   PRIMARY KEY (login),
   CHECK ((tenant <> ''::text))
+);
+
+create table legwork.crontab_entries (
+  identifier text not null,
+  task text not null,
+  cron text not null,
+  payload jsonb,
+  sentence text,
+  upcoming timestamp with time zone[] default '{}'::timestamp with time zone[] not null,
+  seen_at timestamp with time zone default clock_timestamp() not null,
+  PRIMARY KEY (identifier)
+);
+
+create table legwork.dependencies (
+  depends_on bigint not null,
+  job_id bigint,
+  run_id bigint,
+  on_failure text default 'cancel'::text not null,
+  ended_as legwork.job_state,
+  CHECK ((num_nonnulls(job_id, run_id) > 0)),
+  CHECK ((job_id > depends_on)),
+  UNIQUE NULLS NOT DISTINCT (depends_on, job_id),
+  CHECK ((on_failure = ANY (ARRAY['cancel'::text, 'continue'::text, 'run'::text])))
+);
+
+create table legwork.dependency_checks (
+  id bigint not null,
+  depends_on bigint not null,
+  PRIMARY KEY (id)
 );
 
 create table legwork.expirations (
@@ -126,6 +172,37 @@ create table legwork.job_progress (
   updated_at timestamp with time zone not null,
   CHECK (((percent >= (0)::double precision) AND (percent <= (100)::double precision))),
   PRIMARY KEY (job_id)
+);
+
+create table legwork.job_signals (
+  id bigint not null,
+  job_id bigint not null,
+  name text not null,
+  payload jsonb,
+  sent_by text default SESSION_USER not null,
+  sent_at timestamp with time zone default clock_timestamp() not null,
+  is_delivered boolean default false not null,
+  UNIQUE (job_id, name),
+  CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+  PRIMARY KEY (id)
+);
+
+create table legwork.job_steps (
+  job_id bigint not null,
+  kind text not null,
+  name text not null,
+  state text not null,
+  result jsonb,
+  attempt smallint not null,
+  started_at timestamp with time zone not null,
+  recorded_at timestamp with time zone default clock_timestamp() not null,
+  deadline timestamp with time zone,
+  wake_at timestamp with time zone,
+  tenant text,
+  CHECK ((kind = ANY (ARRAY['run'::text, 'wait'::text, 'sleep'::text]))),
+  CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+  PRIMARY KEY (job_id, kind, name),
+  CHECK ((state = ANY (ARRAY['completed'::text, 'timed_out'::text, 'waiting'::text, 'open'::text])))
 );
 
 create table legwork.lanes (
@@ -227,6 +304,80 @@ create table legwork.rule_changes (
   PRIMARY KEY (id)
 );
 
+create table legwork.run_counts (
+  run_id bigint not null,
+  completed integer not null,
+  failed integer not null,
+  cancelled integer not null,
+  expired integer not null
+);
+
+create table legwork.schedule_definitions (
+  name text not null,
+  task text not null,
+  cron text,
+  every interval,
+  at timestamp with time zone,
+  timezone text not null,
+  payload jsonb not null,
+  starts_at timestamp with time zone,
+  ends_at timestamp with time zone,
+  max_runs integer,
+  jitter interval,
+  overlap text not null,
+  max_instances integer,
+  missed text not null,
+  missed_window interval not null,
+  requires jsonb,
+  requires_wait interval not null,
+  tenant text,
+  priority integer,
+  max_attempts integer,
+  is_enabled boolean not null,
+  created_at timestamp with time zone default clock_timestamp() not null,
+  created_by text default SESSION_USER not null,
+  updated_at timestamp with time zone default clock_timestamp() not null,
+  sentence text,
+  anchor timestamp with time zone not null,
+  planned_to timestamp with time zone not null,
+  upcoming timestamp with time zone[] default '{}'::timestamp with time zone[] not null,
+  is_complete boolean default false not null,
+  backlog_count bigint default 0 not null,
+  backlog_from timestamp with time zone,
+  backlog_to timestamp with time zone,
+  problem text,
+  runs bigint default 0 not null,
+  live bigint[] default '{}'::bigint[] not null,
+  last_due_at timestamp with time zone,
+  last_state text,
+  last_job_id bigint,
+  revision integer default 1 not null,
+  next_at timestamp with time zone default 
+CASE
+    WHEN is_enabled THEN upcoming[1]
+    ELSE NULL::timestamp with time zone
+END,
+  wants_plan boolean default (is_enabled AND (NOT is_complete) AND (cardinality(upcoming) < 8)),
+  CHECK ((num_nonnulls(cron, every, at) = 1)),
+  CHECK ((missed = ANY (ARRAY['none'::text, 'one'::text, 'all'::text]))),
+  CHECK (((length(name) >= 1) AND (length(name) <= 100))),
+  CHECK ((overlap = ANY (ARRAY['allow'::text, 'skip'::text, 'queue'::text, 'cancel'::text]))),
+  PRIMARY KEY (name)
+);
+
+create table legwork.schedule_occurrences (
+  schedule text not null,
+  due_at timestamp with time zone not null,
+  state text not null,
+  reason text,
+  job_id bigint,
+  occurrences bigint default 1,
+  last_due_at timestamp with time zone not null,
+  recorded_at timestamp with time zone default clock_timestamp() not null,
+  tenant text,
+  PRIMARY KEY (schedule, due_at)
+) partition by RANGE (due_at);
+
 create table legwork.settings (
   name text not null,
   value text not null,
@@ -239,6 +390,14 @@ create table legwork.slots (
   job_id bigint not null,
   per interval,
   free_at timestamp with time zone
+);
+
+create table legwork.step_secrets (
+  job_id bigint not null,
+  kind text not null,
+  name text not null,
+  value jsonb not null,
+  PRIMARY KEY (job_id, kind, name)
 );
 
 create table legwork.task_definitions (
@@ -288,7 +447,8 @@ create table legwork.waiting_jobs (
   priority smallint not null,
   run_at timestamp with time zone not null,
   held text,
-  CHECK ((held = ANY (ARRAY['paused'::text, 'run_at'::text]))),
+  delay interval,
+  CHECK ((held = ANY (ARRAY['paused'::text, 'run_at'::text, 'dependency'::text]))),
   PRIMARY KEY (job_id)
 );
 
@@ -298,6 +458,8 @@ create table legwork.wakeups (
   lane uuid,
   gates text[],
   at_commit text,
+  unblocked bigint[],
+  advanced bigint[],
   CHECK ((at_commit = ANY (ARRAY['wait'::text, 'try'::text]))),
   PRIMARY KEY (id)
 );
@@ -315,6 +477,53 @@ create table legwork.worker_processes (
   PRIMARY KEY (id)
 );
 
+create table legwork.workflow_run_steps (
+  workflow_id bigint not null,
+  name text not null,
+  "position" integer,
+  groups text[] not null,
+  task text,
+  payload jsonb,
+  priority smallint,
+  max_attempts smallint,
+  run_at timestamp with time zone,
+  delay interval,
+  serial_key text,
+  depends_on text[] not null,
+  on_failure text not null,
+  effect text not null,
+  compensate jsonb,
+  waits_for integer[] not null,
+  waits_how text[] not null,
+  job_id bigint,
+  compensation_job_id bigint,
+  PRIMARY KEY (workflow_id, name)
+);
+
+create table legwork.workflow_runs (
+  id bigint default nextval('legwork.run_ids'::regclass) not null,
+  name text not null,
+  state text default 'running'::text not null,
+  ending text,
+  reason text,
+  tenant text,
+  correlation_id text not null,
+  parent_id bigint,
+  deadline timestamp with time zone,
+  total integer default 0 not null,
+  completed integer default 0 not null,
+  failed integer default 0 not null,
+  cancelled integer default 0 not null,
+  expired integer default 0 not null,
+  created_at timestamp with time zone default clock_timestamp() not null,
+  ended_at timestamp with time zone,
+  CHECK (((ended_at IS NOT NULL) = (state = ANY (ARRAY['completed'::text, 'failed'::text, 'cancelled'::text, 'expired'::text])))),
+  CHECK ((ending = ANY (ARRAY['cancelled'::text, 'expired'::text]))),
+  CHECK (((length(name) >= 1) AND (length(name) <= 128))),
+  PRIMARY KEY (id),
+  CHECK ((state = ANY (ARRAY['running'::text, 'compensating'::text, 'cancelling'::text, 'completed'::text, 'failed'::text, 'cancelled'::text, 'expired'::text])))
+);
+
 -- indexes
 
 CREATE INDEX audit_entries_id ON ONLY legwork.audit_entries USING btree (id);
@@ -322,6 +531,16 @@ CREATE INDEX audit_entries_id ON ONLY legwork.audit_entries USING btree (id);
 CREATE INDEX audit_entries_target ON ONLY legwork.audit_entries USING btree (target_type, target, id);
 
 CREATE INDEX audit_entries_tenant ON ONLY legwork.audit_entries USING btree (tenant, id) WHERE (tenant IS NOT NULL);
+
+CREATE INDEX batch_runs_open ON legwork.batch_runs USING btree (id) WHERE (ended_at IS NULL);
+
+CREATE INDEX batch_runs_tenant_id ON legwork.batch_runs USING btree (tenant, id) WHERE (tenant IS NOT NULL);
+
+CREATE INDEX dependencies_ended ON legwork.dependencies USING btree (job_id) WHERE (ended_as IS NOT NULL);
+
+CREATE INDEX dependencies_job_id ON legwork.dependencies USING btree (job_id, depends_on) WHERE (job_id IS NOT NULL);
+
+CREATE INDEX dependencies_run_id ON legwork.dependencies USING btree (run_id, depends_on) WHERE ((run_id IS NOT NULL) AND (ended_as IS NULL));
 
 CREATE INDEX expirations_expires_at ON legwork.expirations USING btree (expires_at);
 
@@ -355,9 +574,25 @@ CREATE INDEX job_logs_job_id ON ONLY legwork.job_logs USING btree (job_id, id);
 
 CREATE INDEX job_progress_updated_at ON legwork.job_progress USING btree (updated_at);
 
+CREATE INDEX job_signals_sent_at ON legwork.job_signals USING btree (sent_at);
+
+CREATE INDEX job_signals_undelivered ON legwork.job_signals USING btree (id) WHERE (NOT is_delivered);
+
+CREATE INDEX job_steps_recorded_at ON legwork.job_steps USING btree (recorded_at);
+
 CREATE INDEX lanes_many ON legwork.lanes USING btree (waits_at) WHERE (cardinality(gates) > 1);
 
 CREATE INDEX lanes_waits_at ON legwork.lanes USING btree (waits_at, turn);
+
+CREATE INDEX run_counts_run_id ON legwork.run_counts USING btree (run_id);
+
+CREATE INDEX schedule_definitions_next_at ON legwork.schedule_definitions USING btree (next_at) WHERE (next_at IS NOT NULL);
+
+CREATE INDEX schedule_definitions_tenant ON legwork.schedule_definitions USING btree (tenant, name) WHERE (tenant IS NOT NULL);
+
+CREATE INDEX schedule_definitions_wants_plan ON legwork.schedule_definitions USING btree (name) WHERE wants_plan;
+
+CREATE INDEX schedule_occurrences_waiting ON ONLY legwork.schedule_occurrences USING btree (due_at) WHERE (state = 'waiting'::text);
 
 CREATE INDEX slots_gate ON legwork.slots USING btree (gate);
 
@@ -366,6 +601,12 @@ CREATE INDEX slots_job_id ON legwork.slots USING btree (job_id);
 CREATE INDEX waiting_jobs_due ON legwork.waiting_jobs USING btree (run_at) WHERE (held = 'run_at'::text);
 
 CREATE INDEX waiting_jobs_lane ON legwork.waiting_jobs USING btree (lane, priority, run_at, job_id) WHERE (held IS NULL);
+
+CREATE INDEX wakeups_unblocked ON legwork.wakeups USING btree (id) WHERE (unblocked IS NOT NULL);
+
+CREATE INDEX workflow_runs_deadline ON legwork.workflow_runs USING btree (deadline) WHERE (ended_at IS NULL);
+
+CREATE INDEX workflow_runs_tenant_id ON legwork.workflow_runs USING btree (tenant, id) WHERE (tenant IS NOT NULL);
 
 -- views
 
@@ -484,6 +725,7 @@ create view legwork.all_jobs as
                                 WHEN 'paused'::text THEN 'paused'::legwork.job_state
                                 WHEN 'run_at'::text THEN
                                 CASE
+                                    WHEN legwork.awaits_signal(j.id, w.run_at) THEN 'blocked'::legwork.job_state
                                     WHEN j.attempts > 0 THEN 'retrying'::legwork.job_state
                                     ELSE 'scheduled'::legwork.job_state
                                 END
@@ -493,6 +735,7 @@ create view legwork.all_jobs as
                       WHERE w.job_id = j.id), 'scheduled'::legwork.job_state)
                     WHEN j.run_at > now() THEN
                     CASE
+                        WHEN legwork.awaits_signal(j.id, j.run_at) THEN 'blocked'::legwork.job_state
                         WHEN j.attempts > 0 THEN 'retrying'::legwork.job_state
                         ELSE 'scheduled'::legwork.job_state
                     END
@@ -591,7 +834,33 @@ create view legwork.audit_log as
     before,
     after
    FROM legwork.audit_entries e
-  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
+  WHERE ( SELECT legwork.may('admin'::text) AS may) AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant)));
+
+create view legwork.batches as
+ SELECT b.id,
+    b.description,
+        CASE
+            WHEN b.ended_at IS NULL THEN 'running'::text
+            WHEN b.completed = b.total THEN 'completed'::text
+            ELSE 'failed'::text
+        END AS state,
+    b.total,
+    c.completed,
+    c.failed,
+    c.cancelled,
+    c.expired,
+    round(100.0 * (c.completed + c.failed + c.cancelled + c.expired)::numeric / b.total::numeric, 1)::double precision AS progress,
+    b.callback_job_id,
+    b.tenant,
+    b.correlation_id,
+    b.created_at,
+    b.ended_at
+   FROM legwork.batch_runs b
+     CROSS JOIN LATERAL ( SELECT b.completed + n.completed AS completed,
+            b.failed + n.failed AS failed,
+            b.cancelled + n.cancelled AS cancelled,
+            b.expired + n.expired AS expired
+           FROM legwork.counts_of(b.id) n(completed, failed, cancelled, expired)) c;
 
 create view legwork.failed_groups as
  SELECT fingerprint,
@@ -663,20 +932,159 @@ create view legwork.queues as
      LEFT JOIN ( SELECT COALESCE(d.queue, 'default'::text) AS queue,
             count(*) FILTER (WHERE j.locked_at IS NOT NULL) AS running,
             count(*) FILTER (WHERE j.locked_at IS NULL AND j.run_at <= now()) AS pending,
-            count(*) FILTER (WHERE w.job_id IS NOT NULL AND w.held IS NULL) AS blocked,
+            count(*) FILTER (WHERE w.job_id IS NOT NULL AND (w.held IS NULL OR w.held = 'dependency'::text) OR l.is_later AND legwork.awaits_signal(j.id, COALESCE(w.run_at, j.run_at))) AS blocked,
             count(*) FILTER (WHERE w.held = 'paused'::text) AS paused,
-            count(*) FILTER (WHERE j.locked_at IS NULL AND
-                CASE
-                    WHEN w.job_id IS NOT NULL THEN w.held = 'run_at'::text
-                    ELSE j.run_at > now()
-                END) AS later,
+            count(*) FILTER (WHERE l.is_later AND NOT legwork.awaits_signal(j.id, COALESCE(w.run_at, j.run_at))) AS later,
             min(COALESCE(w.run_at, j.run_at)) FILTER (WHERE j.locked_at IS NULL AND COALESCE(w.run_at, j.run_at) <= now()) AS oldest
            FROM graphile_worker._private_jobs j
              LEFT JOIN graphile_worker._private_tasks t ON t.id = j.task_id
              LEFT JOIN legwork.task_definitions d ON d.name = t.identifier
              LEFT JOIN legwork.waiting_jobs w ON w.job_id = j.id AND j.run_at = 'infinity'::timestamp with time zone
+             CROSS JOIN LATERAL ( SELECT j.locked_at IS NULL AND
+                        CASE
+                            WHEN w.job_id IS NOT NULL THEN w.held = 'run_at'::text
+                            ELSE j.run_at > now()
+                        END AS is_later) l
           WHERE (j.locked_at IS NOT NULL OR j.attempts < j.max_attempts) AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR legwork.flag_value(j.flags, 'tenant'::text) = (( SELECT legwork.confined_tenant() AS confined_tenant)))
           GROUP BY (COALESCE(d.queue, 'default'::text))) c ON c.queue = q.name;
+
+create view legwork.schedule_runs as
+ SELECT schedule,
+    due_at,
+    state,
+    reason,
+    job_id,
+        CASE
+            WHEN job_id IS NOT NULL THEN ( SELECT j.state
+               FROM legwork.all_jobs j
+              WHERE j.id = o.job_id)
+            ELSE NULL::legwork.job_state
+        END AS outcome,
+    occurrences,
+    last_due_at,
+    recorded_at,
+    tenant
+   FROM legwork.schedule_occurrences o;
+
+create view legwork.schedules as
+ SELECT d.name,
+    'database'::text AS source,
+    d.task,
+        CASE
+            WHEN k.redact IS NULL THEN d.payload
+            ELSE legwork.redact(d.payload, k.redact)
+        END AS payload,
+    d.cron,
+    d.every,
+    d.at,
+    d.timezone,
+    COALESCE(d.sentence, d.cron) AS sentence,
+    d.is_enabled,
+    d.next_at,
+    d.upcoming[:10] AS upcoming,
+    d.last_due_at,
+    d.last_state,
+    d.last_job_id,
+        CASE
+            WHEN d.last_job_id IS NOT NULL THEN ( SELECT j.state
+               FROM legwork.all_jobs j
+              WHERE j.id = d.last_job_id)
+            ELSE NULL::legwork.job_state
+        END AS last_outcome,
+    d.runs,
+    d.max_runs,
+    d.starts_at,
+    d.ends_at,
+    d.jitter,
+    d.overlap,
+    d.max_instances,
+    d.missed,
+        CASE d.missed
+            WHEN 'all'::text THEN d.missed_window
+            ELSE NULL::interval
+        END AS missed_window,
+    d.requires,
+        CASE
+            WHEN d.requires IS NOT NULL THEN d.requires_wait
+            ELSE NULL::interval
+        END AS requires_wait,
+    d.tenant,
+    d.priority,
+    d.max_attempts,
+    d.problem,
+    d.created_at,
+    d.created_by,
+    d.updated_at
+   FROM legwork.schedule_definitions d
+     LEFT JOIN legwork.task_definitions k ON k.name = d.task
+UNION ALL
+ SELECT c.identifier AS name,
+    'crontab'::text AS source,
+    c.task,
+        CASE
+            WHEN k.redact IS NULL THEN c.payload
+            ELSE legwork.redact(c.payload, k.redact)
+        END AS payload,
+    c.cron,
+    NULL::interval AS every,
+    NULL::timestamp with time zone AS at,
+    'UTC'::text AS timezone,
+    COALESCE(c.sentence, c.cron) AS sentence,
+    true AS is_enabled,
+    ( SELECT min(u.at) AS min
+           FROM unnest(c.upcoming) u(at)
+          WHERE u.at > now()) AS next_at,
+    ARRAY( SELECT u.at
+           FROM unnest(c.upcoming) u(at)
+          WHERE u.at > now()
+          ORDER BY u.at) AS upcoming,
+    g.last_execution AS last_due_at,
+        CASE
+            WHEN g.last_execution IS NOT NULL THEN 'enqueued'::text
+            ELSE NULL::text
+        END AS last_state,
+    NULL::bigint AS last_job_id,
+    NULL::legwork.job_state AS last_outcome,
+    NULL::bigint AS runs,
+    NULL::integer AS max_runs,
+    NULL::timestamp with time zone AS starts_at,
+    NULL::timestamp with time zone AS ends_at,
+    NULL::interval AS jitter,
+    'allow'::text AS overlap,
+    NULL::integer AS max_instances,
+    'none'::text AS missed,
+    NULL::interval AS missed_window,
+    NULL::jsonb AS requires,
+    NULL::interval AS requires_wait,
+    NULL::text AS tenant,
+    NULL::integer AS priority,
+    NULL::integer AS max_attempts,
+    NULL::text AS problem,
+    g.known_since AS created_at,
+    NULL::text AS created_by,
+    c.seen_at AS updated_at
+   FROM legwork.crontab_entries c
+     LEFT JOIN legwork.task_definitions k ON k.name = c.task
+     LEFT JOIN graphile_worker._private_known_crontabs g ON g.identifier = c.identifier;
+
+create view legwork.steps as
+ SELECT job_id,
+    kind,
+    name,
+        CASE
+            WHEN state = 'open'::text THEN 'waiting'::text
+            ELSE state
+        END AS state,
+    result,
+    attempt,
+    started_at,
+        CASE
+            WHEN state = ANY (ARRAY['completed'::text, 'timed_out'::text]) THEN recorded_at
+            ELSE NULL::timestamp with time zone
+        END AS finished_at,
+    deadline,
+    tenant
+   FROM legwork.job_steps s;
 
 create view legwork.task_rules as
  SELECT t.id AS task_id,
@@ -722,7 +1130,7 @@ create view legwork.token_list as
     last_used_at,
     revoked_at IS NULL AND COALESCE(expires_at > now(), true) AS is_valid
    FROM legwork.tokens t
-  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
+  WHERE ( SELECT legwork.may('admin'::text) AS may) AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant)));
 
 create view legwork.workers as
  SELECT id,
@@ -737,7 +1145,138 @@ create view legwork.workers as
    FROM legwork.worker_processes w
   WHERE ( SELECT legwork.confined_tenant() IS NULL);
 
+create view legwork.workflow_steps as
+ SELECT s.workflow_id,
+    s.name,
+    s."position",
+    s.task,
+    s.depends_on,
+    s.on_failure,
+    s.job_id,
+    j.state,
+    COALESCE(j.attempts::integer, 0) AS attempts,
+    j.result,
+    j.error,
+    j.started_at,
+    j.finished_at,
+    s.compensation_job_id,
+    ( SELECT o.state
+           FROM legwork.all_jobs o
+          WHERE o.id = s.compensation_job_id
+         LIMIT 1) AS compensation_state,
+    r.tenant
+   FROM legwork.workflow_run_steps s
+     JOIN legwork.workflow_runs r ON r.id = s.workflow_id
+     LEFT JOIN LATERAL ( SELECT o.state,
+            o.attempts,
+            o.result,
+            o.error,
+            o.started_at,
+            o.finished_at
+           FROM legwork.all_jobs o
+          WHERE o.id = s.job_id
+         LIMIT 1) j ON true
+  WHERE s."position" IS NOT NULL;
+
+create view legwork.workflows as
+ SELECT r.id,
+    r.name,
+    r.state,
+    r.reason,
+    r.total,
+    r.completed + c.completed AS completed,
+    r.failed + c.failed AS failed,
+    r.cancelled + c.cancelled AS cancelled,
+    r.expired + c.expired AS expired,
+    round(100.0 * (r.completed + c.completed + r.failed + c.failed + r.cancelled + c.cancelled + r.expired + c.expired)::numeric / GREATEST(r.total, 1)::numeric, 1)::double precision AS progress,
+    r.tenant,
+    r.correlation_id,
+    r.parent_id,
+    r.deadline,
+    r.created_at,
+    r.ended_at
+   FROM legwork.workflow_runs r
+     CROSS JOIN LATERAL ( SELECT
+                CASE
+                    WHEN x.shown THEN x.completed
+                    ELSE 0::bigint
+                END AS completed,
+                CASE
+                    WHEN x.shown THEN x.failed
+                    ELSE 0::bigint
+                END AS failed,
+                CASE
+                    WHEN x.shown THEN x.cancelled
+                    ELSE 0::bigint
+                END AS cancelled,
+                CASE
+                    WHEN x.shown THEN x.expired
+                    ELSE 0::bigint
+                END AS expired
+           FROM ( SELECT n.completed,
+                    n.failed,
+                    n.cancelled,
+                    n.expired,
+                    r.ended_at IS NULL AND NOT (EXISTS ( SELECT
+                           FROM legwork.workflow_run_steps s
+                          WHERE s.workflow_id = r.id AND s.compensation_job_id IS NOT NULL)) AS shown
+                   FROM legwork.counts_of(r.id) n(completed, failed, cancelled, expired)) x) c;
+
 -- functions
+
+CREATE OR REPLACE FUNCTION legwork.add_dependencies(job_id bigint, depends_on bigint[], on_failure text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_unknown bigint;
+  v_added integer;
+begin
+  if on_failure is null or on_failure not in ('cancel', 'run') then
+    raise exception 'There is no on_dependency_failure ''%''.', coalesce(on_failure, 'null') using errcode = 'LW400',
+      hint = 'It is cancel (the job is cancelled too) or run (the job runs all the same).';
+  end if;
+  -- One snapshot: what has ended is in the history, and what has not is a job.
+  select x into v_unknown
+  from unnest(depends_on) x
+  where x is null or not exists (select from graphile_worker._private_jobs j where j.id = x)
+    and not exists (select from legwork.finished_jobs f where f.id = x)
+  limit 1;
+  if found then
+    raise exception 'There is no job % to depend on.', coalesce(v_unknown::text, 'null') using
+      errcode = 'LW404', hint = 'Nothing was enqueued. Finished jobs are kept for the setting history_retention.';
+  end if;
+  select x into v_unknown from unnest(depends_on) x where x >= add_dependencies.job_id limit 1;
+  if found then
+    raise exception 'Job % was there before job % and cannot be made to wait for it.', job_id, v_unknown using errcode = 'LW409',
+      hint = 'Nothing was changed. A job depends on older ones only; cancel the waiting job first, or use another job_key.';
+  end if;
+  with asked as materialized (
+    select x.id, j.id is not null as lives, f.state
+    from (select distinct unnest(add_dependencies.depends_on) as id) x
+    left join graphile_worker._private_jobs j on j.id = x.id and (j.locked_at is not null or j.attempts < j.max_attempts)
+    left join lateral (select o.state from legwork.finished_jobs o where o.id = x.id limit 1) f on true
+  ), added as (
+    insert into legwork.dependencies as d (depends_on, job_id, on_failure, ended_as)
+    select a.id, add_dependencies.job_id, add_dependencies.on_failure, case when not a.lives then coalesce(a.state, 'cancelled') end
+    from asked a
+    where a.lives or (a.state is distinct from 'completed' and add_dependencies.on_failure = 'cancel')
+    on conflict on constraint dependencies_depends_on_job_id_key do update set on_failure = excluded.on_failure
+    returning d.depends_on, d.ended_as
+  ), checks as (
+    insert into legwork.dependency_checks (depends_on) select a.depends_on from added a where a.ended_as is null returning 1
+  ), woken as (
+    insert into legwork.wakeups (unblocked, advanced, at_commit)
+    select array[add_dependencies.job_id], '{}', 'try' from added a where a.ended_as is not null having count(*) > 0
+  )
+  select count(*) into v_added from added;
+  if v_added > 0 then
+    perform legwork.hold_for_dependencies(array[job_id]);
+    -- A worker looks at the checks once this has committed.
+    perform pg_notify('legwork', '{"wakeups":true}');
+  end if;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.admission_lock()
  RETURNS bigint
@@ -918,10 +1457,15 @@ declare
   v_rates boolean := exists (select from legwork.limits l where l.kind = 'rate');
   v_round record;
   v_total integer := 0;
+  v_unblocked integer := 0;
 begin
+  -- First, because those whose dependencies have ended may stand in line now.
+  if exists (select from legwork.wakeups w where w.unblocked is not null) then
+    v_unblocked := legwork.settle_dependants();
+  end if;
   with taken as (
     delete from legwork.wakeups w
-    where w.id in (select x.id from legwork.wakeups x order by x.id limit at_most)
+    where w.id in (select x.id from legwork.wakeups x where x.unblocked is null order by x.id limit at_most)
     returning w.freed, w.lane, w.gates
   ), arrived as (
     insert into legwork.lanes (lane, gates, waits_at, turn)
@@ -933,7 +1477,7 @@ begin
     array(select distinct t.lane from taken t where cardinality(t.gates) > 1)
   into v_gates, v_lanes;
   if v_gates = '{}' and v_lanes = '{}' then
-    return 0;
+    return v_unblocked;
   end if;
   if v_rates then
     delete from legwork.slots s
@@ -997,7 +1541,7 @@ begin
   if v_total > 0 then
     perform legwork.wake_workers(v_total);
   end if;
-  return v_total;
+  return v_total + v_unblocked;
 end $function$
 -- not for everybody
 
@@ -1050,7 +1594,7 @@ begin
       from legwork.waiting_jobs w
       join rules r on r.task_id = w.task_id
       join graphile_worker._private_jobs j on j.id = w.job_id
-      where w.job_id = any (v_ids)
+      where w.job_id = any (v_ids) and w.held is distinct from 'dependency'
     ), free as (
       delete from legwork.waiting_jobs w using waiting c
       where w.job_id = c.job_id and not c.is_paused and c.gates = '{}'
@@ -1118,6 +1662,72 @@ begin
     where j.locked_at is null and j.attempts < j.max_attempts);
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.assert_cron(cron text)
+ RETURNS void
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_names text[] := array['second', 'minute', 'hour', 'day', 'month', 'weekday'];
+  v_fields text[];
+  v_items text[];
+  v_given integer;
+  v_days integer[] := '{}';
+  v_months integer[] := '{}';
+  v_item record;
+begin
+  if length(cron) > 200 then
+    raise exception 'A cron expression has at most 200 characters, this one has %.', length(cron) using
+      errcode = 'LW400', hint = 'Make several schedules of it.';
+  end if;
+  if cron ~ '@' then
+    if lower(regexp_replace(cron, '^\s+|\s+$', '', 'g')) in ('@yearly', '@annually', '@monthly', '@weekly', '@daily', '@midnight', '@hourly') then
+      return;
+    end if;
+    raise exception 'The cron expression >%< is no nickname.', cron using errcode = 'LW400',
+      hint = '@yearly, @annually, @monthly, @weekly, @daily, @midnight and @hourly are.';
+  end if;
+  v_fields := regexp_split_to_array(regexp_replace(cron, '^\s+|\s+$', '', 'g'), '\s+');
+  v_given := cardinality(v_fields);
+  if v_given not in (5, 6) or cron !~ '\S' then
+    raise exception 'The cron expression ''%'' has % field(s).', cron, case when cron ~ '\S' then v_given else 0 end using errcode = 'LW400',
+      hint = 'It needs five (minute hour day month weekday), or six with seconds in front, for example 30 2 * * MON-FRI.';
+  end if;
+  for v_field in 7 - v_given..6 loop
+    v_items := string_to_array(replace(v_fields[v_field - 6 + v_given], '?', '*'), ',');
+    if v_field = 4 and lower(v_fields[v_field - 6 + v_given]) = 'lw' then
+      v_days := array[28];
+      continue;
+    end if;
+    for v_index in 1..cardinality(v_items) loop
+      select * into v_item from legwork.cron_item(v_names[v_field], v_items[v_index]);
+      if v_item.problem is not null then
+        raise exception 'The cron expression is not valid: % ''%'' %: %', v_names[v_field], v_items[v_index], v_item.problem,
+          array_to_string(v_fields[:v_field - 7 + v_given]
+            || array_to_string(v_items[:v_index - 1] || ('>' || v_items[v_index] || '<') || v_items[v_index + 1:], ',')
+            || v_fields[v_field - 5 + v_given:], ' ')
+          using errcode = 'LW400',
+          hint = 'Fields are minute, hour, day of month, month and weekday, with seconds in front where there are six; a field is *, a number, a name, '
+            'a range (1-5), a step (*/15) or a list of them; days also take L, LW and 15W, weekdays FRI#2 and FRIL.';
+      end if;
+      if v_field = 4 then
+        v_days := v_days || v_item.members;
+      elsif v_field = 5 then
+        v_months := v_months || v_item.members;
+      end if;
+    end loop;
+  end loop;
+  -- A day and a weekday are alternatives, as cron has it; alone, a day must be one that a month has.
+  if replace(v_fields[v_given], '?', '*') = '*' and not exists (
+    select from unnest(v_days) d, unnest(v_months) m where d <= case m when 2 then 29 when 4 then 30 when 6 then 30 when 9 then 30 when 11 then 30 else 31 end)
+  then
+    raise exception 'The cron expression never fires: no such month has that day: %',
+      array_to_string(v_fields[:v_given - 3] || ('>' || v_fields[v_given - 2]) || (v_fields[v_given - 1] || '<') || v_fields[v_given], ' ')
+      using errcode = 'LW400', hint = 'L is the last day of any month.';
+  end if;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.assert_enqueue_limits(run_at timestamp with time zone, job_key text, job_key_mode text, expires_at timestamp with time zone, unique_for interval, unique_key text, debounce interval, debounce_max interval, throttle interval, rate_limit integer, rate_per interval, rate_key text, overlap text)
  RETURNS void
@@ -1191,20 +1801,102 @@ CREATE OR REPLACE FUNCTION legwork.assert_may(needed text, everybody boolean DEF
  STABLE PARALLEL SAFE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-declare
-  v_role text := nullif(current_setting('legwork.role', true), '');
 begin
-  if v_role is not null and not needed = any (case v_role
-    when 'viewer' then array['viewer'] when 'enqueuer' then array['enqueuer']
-    when 'operator' then array['viewer', 'enqueuer', 'operator'] when 'admin' then array['viewer', 'enqueuer', 'operator', 'admin']
-    else '{}' end)
-  then
-    raise exception 'This needs the role %; % has the role %.', needed, coalesce(nullif(current_setting('legwork.actor', true), ''), session_user), v_role
-      using errcode = 'LW403', hint = 'Ask whoever manages the tokens (legwork token create --role …).';
+  if not legwork.may(needed) then
+    raise exception 'This needs the role %; % has the role %.', needed, coalesce(nullif(current_setting('legwork.actor', true), ''), session_user),
+      current_setting('legwork.role', true) using
+      errcode = 'LW403', hint = 'Ask whoever manages the tokens (legwork token create --role …).';
   end if;
   if everybody and legwork.confined_tenant() is not null then
     raise exception 'This concerns every tenant, and you act for one.' using
       errcode = 'LW403', hint = 'Somebody who is not confined to a tenant may do it.';
+  end if;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.assert_schedule(name text, task text, cron text, every interval, at timestamp with time zone, timezone text, payload jsonb, starts_at timestamp with time zone, ends_at timestamp with time zone, max_runs integer, jitter interval, overlap text, max_instances integer, missed text, missed_window interval, requires jsonb, requires_wait interval, as_of timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_problem text;
+  v_hint text := 'Nothing was changed.';
+  v_other record;
+begin
+  if name is null or length(name) not between 1 and 100 or name ~ '[[:cntrl:]]' then
+    raise exception 'A schedule''s name has 1 to 100 characters.' using errcode = 'LW400', hint = 'Give another one, for example cleanup-daily.';
+  end if;
+  if num_nonnulls(cron, every, at) <> 1 then
+    raise exception 'The schedule ''%'' needs exactly one of cron, every and at.', name using errcode = 'LW400',
+      hint = 'For example cron => ''30 2 * * *'', every => ''5 minutes'' or at => ''2027-01-01 10:00+01''.';
+  end if;
+  perform legwork.assert_task(coalesce(task, ''));
+  perform legwork.assert_timezone(coalesce(timezone, ''));
+  if cron is not null then
+    perform legwork.assert_cron(cron);
+  end if;
+  v_problem := case
+    when every is not null and (every < interval '1 second' or extract(year from every) < 0 or extract(month from every) < 0 or extract(day from every) < 0
+        or extract(hour from every) < 0 or extract(minute from every) < 0 or extract(second from every) < 0)
+      then format('every is %s, but at least a second', every)
+    when every > interval '100 years' then format('every is %s, but at most 100 years', every)
+    when not isfinite(at) or not isfinite(starts_at) or not isfinite(ends_at) then 'a time is infinite; leave the bound away'
+    when at <= as_of then format('at is %s, which is over', at)
+    when ends_at <= starts_at then format('the window ends at %s, before it starts at %s', ends_at, starts_at)
+    when ends_at <= as_of then format('the window has ended at %s', ends_at)
+    when at < starts_at or at > ends_at then format('at is %s, which is outside of the window', at)
+    when max_runs < 1 then format('max_runs is %s, but at least 1', max_runs)
+    when jitter < interval '0' or jitter > interval '1 day' then format('jitter is %s, but between 0 and a day', jitter)
+    when overlap is null or overlap not in ('allow', 'skip', 'queue', 'cancel') then format('overlap is %s, but allow, skip, queue or cancel', coalesce(overlap, 'null'))
+    when overlap = 'allow' and max_instances is not null then 'max_instances needs an overlap of skip, queue or cancel, which says what becomes of the others'
+    when max_instances not between 1 and 10000 then format('max_instances is %s, but between 1 and 10000', max_instances)
+    when missed is null or missed not in ('none', 'one', 'all') then format('missed is %s, but none, one or all', coalesce(missed, 'null'))
+    when missed_window is not null and missed <> 'all' then 'missed_window needs missed to be all'
+    when missed_window not between interval '1 second' and interval '1 year' then format('missed_window is %s, but between a second and a year', missed_window)
+    when requires_wait is not null and requires is null then 'requires_wait needs requires'
+    when requires_wait not between interval '0' and interval '30 days' then format('requires_wait is %s, but between 0 and 30 days', requires_wait)
+    when requires is not null and jsonb_typeof(requires) <> 'object' then format('requires is of type %s, but an object of names and spans of time', jsonb_typeof(requires))
+  end;
+  if v_problem is not null then
+    raise exception 'The schedule ''%'' is not valid: %.', name, v_problem using errcode = 'LW400', hint = v_hint;
+  end if;
+  if every is not null and ends_at is not null
+    and legwork.interval_time(coalesce(starts_at, as_of), every, timezone, case when starts_at > as_of then 0 else 1 end) > ends_at
+  then
+    raise exception 'The schedule ''%'' never fires: its window ends at % before its first occurrence.', name, ends_at using errcode = 'LW400', hint = v_hint;
+  end if;
+  if requires is null or requires = '{}' then
+    return;
+  end if;
+  -- Two that come to require each other at the same time would not see each other.
+  perform pg_advisory_xact_lock(hashtext('legwork.schedule requires'));
+  for v_other in select r.key, r.value from jsonb_each_text(requires) r order by r.key loop
+    begin
+      if v_other.value is null or v_other.value::interval <= interval '0' then
+        raise invalid_datetime_format;
+      end if;
+    exception when invalid_datetime_format or datetime_field_overflow or interval_field_overflow then
+      raise exception 'The schedule ''%'' is not valid: requires says ''%'' of ''%'', which is no span of time.', name, v_other.value, v_other.key
+        using errcode = 'LW400', hint = 'For example {"memory-cleanup": "24 hours"}.';
+    end;
+    if v_other.key <> name and not exists (select from legwork.schedule_definitions d where d.name = v_other.key) then
+      raise exception 'The schedule ''%'' requires ''%'', which does not exist.', name, v_other.key using errcode = 'LW404',
+        hint = coalesce('Did you mean ''' || legwork.nearest_name(v_other.key, array(select d.name from legwork.schedule_definitions d)) || '''? ', '')
+          || 'Make that one first; entries of a crontab cannot be required.';
+    end if;
+  end loop;
+  with recursive chain as (
+    select k.key as name, array[assert_schedule.name, k.key] as path from jsonb_object_keys(requires) as k (key)
+    union all
+    select k.key, c.path || k.key
+    from chain c
+    join legwork.schedule_definitions d on d.name = c.name and jsonb_typeof(d.requires) = 'object'
+    cross join lateral jsonb_object_keys(d.requires) as k (key)
+    where c.name <> assert_schedule.name
+  ) cycle name set is_cycle using visited
+  select array_to_string(c.path, ' -> ') into v_problem from chain c where c.name = assert_schedule.name limit 1;
+  if v_problem is not null then
+    raise exception 'The schedule ''%'' would wait for itself: %.', name, v_problem using errcode = 'LW400', hint = 'Take one of these out of requires.';
   end if;
 end $function$
 
@@ -1249,6 +1941,31 @@ begin
       || 'Tasks are known once a worker that has them has started; select name from legwork.tasks lists them.';
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.assert_timezone(timezone text)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  begin
+    perform now() at time zone assert_timezone.timezone;
+    -- Postgres also takes abbreviations and POSIX rules. Neither has daylight saving that can be relied on, and listing all zones is slow:
+    -- only what could be one of them is looked up.
+    if assert_timezone.timezone ~ '^[A-Za-z_]+(/[A-Za-z_-]+)+$' or assert_timezone.timezone = 'UTC'
+      or exists (select from pg_timezone_names z where lower(z.name) = lower(assert_timezone.timezone) and z.name !~ '^posix/')
+    then
+      return;
+    end if;
+  exception when invalid_parameter_value then
+    null;
+  end;
+  raise exception 'No time zone is called ''%''.', assert_timezone.timezone using errcode = 'LW400',
+    hint = coalesce('Did you mean ''' || legwork.nearest_name(assert_timezone.timezone,
+      array(select z.name from pg_timezone_names z where z.name ~ '^(Africa|America|Antarctica|Asia|Atlantic|Australia|Europe|Indian|Pacific)/|^UTC$')) || '''? ', '')
+      || 'Zones are named as in the IANA database, such as Europe/Berlin; select name from pg_timezone_names lists them.';
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.assert_visible(job_id bigint)
  RETURNS void
  LANGUAGE plpgsql
@@ -1276,6 +1993,92 @@ AS $function$
       then current_setting('legwork.surface', true) else 'sql' end,
     audit.operation, audit.target_type, audit.target, coalesce(audit.tenant, legwork.confined_tenant()), audit.count, audit.before, audit.after)
 $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.await_step(job_id bigint, worker text, attempt integer, kind text, name text, timeout interval, OUT state text, OUT result text)
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_job graphile_worker._private_jobs := legwork.hold_job(job_id, worker, attempt);
+  v_signal legwork.job_signals;
+  v_secret jsonb;
+begin
+  if v_job.id is null then
+    state := 'lost';
+    return;
+  end if;
+  if kind = 'wait' then
+    select * into v_signal from legwork.job_signals g where g.job_id = await_step.job_id and g.name = await_step.name;
+  end if;
+  insert into legwork.job_steps as s (job_id, kind, name, state, result, attempt, started_at, deadline, tenant)
+  values (
+    await_step.job_id, await_step.kind, await_step.name,
+    case when v_signal.id is not null then 'completed'
+      when clock_timestamp() + timeout > clock_timestamp() or timeout is null then 'waiting'
+      when await_step.kind = 'sleep' then 'completed' else 'timed_out' end,
+    v_signal.payload, await_step.attempt, clock_timestamp(), clock_timestamp() + timeout, legwork.flag_value(v_job.flags, 'tenant'))
+  on conflict on constraint job_steps_pkey do update set
+    -- How long it waits was said when it first did.
+    state = case when excluded.state = 'completed' and excluded.kind = 'wait' then 'completed'
+      when s.deadline > clock_timestamp() or s.deadline is null then 'waiting'
+      when s.kind = 'sleep' then 'completed' else 'timed_out' end,
+    result = excluded.result, attempt = excluded.attempt, recorded_at = clock_timestamp()
+  returning s.state, s.result::text into state, result;
+  if v_signal.id is not null then
+    insert into legwork.step_secrets (job_id, kind, name, value)
+    select x.job_id, 'wait', x.name, x.value from legwork.step_secrets x
+    where x.job_id = await_step.job_id and x.kind = 'signal' and x.name = await_step.name
+    on conflict on constraint step_secrets_pkey do update set value = excluded.value
+    returning value into v_secret;
+    result := coalesce(v_secret::text, result);
+  end if;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.awaits_signal(job_id bigint, run_at timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return exists (
+    select from legwork.job_steps s
+    where s.job_id = awaits_signal.job_id and s.kind = 'wait' and s.state = 'waiting' and s.wake_at = awaits_signal.run_at);
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.begin_anew(job graphile_worker._private_jobs)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_context text;
+  v_wake_at timestamptz[];
+begin
+  if not exists (select from legwork.job_steps s where s.job_id = job.id) and not exists (select from legwork.job_signals g where g.job_id = job.id) then
+    return false;
+  end if;
+  get diagnostics v_context = pg_context;
+  if v_context !~ '(?n)^PL/pgSQL\S* .*\madd_jobs\(' then
+    return false;
+  end if;
+  with gone as (
+    delete from legwork.job_steps s where s.job_id = job.id returning s.wake_at
+  )
+  select array_agg(g.wake_at) into v_wake_at from gone g;
+  delete from legwork.job_signals g where g.job_id = job.id;
+  delete from legwork.step_secrets x where x.job_id = job.id;
+  -- Asked to keep its run_at, it would keep the one it waited with.
+  if coalesce((select w.run_at from legwork.waiting_jobs w where w.job_id = job.id and job.run_at = 'infinity'), job.run_at) = any (v_wake_at) then
+    update graphile_worker._private_jobs j set run_at = clock_timestamp() where j.id = job.id;
+    return true;
+  end if;
+  return false;
+end $function$
 -- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.cancel_job(job_id bigint, reason text DEFAULT NULL::text)
@@ -1355,6 +2158,77 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.cancel_older(job_ids bigint[], schedule text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_job bigint;
+begin
+  foreach v_job in array coalesce(job_ids, '{}') loop
+    begin
+      perform legwork.cancel_job(v_job, format('schedule %s was due again.', cancel_older.schedule));
+    exception when sqlstate 'LW409' or sqlstate 'LW404' then
+      -- It has ended meanwhile.
+      null;
+    end;
+  end loop;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.cancel_steps(workflow_id bigint, reason text, waits boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_ids bigint[] := array(select d.depends_on from legwork.dependencies d where d.run_id = cancel_steps.workflow_id and d.ended_as is null);
+  v_waiting bigint[];
+  v_told bigint[];
+begin
+  -- A job's row decides between this and a worker that is just fetching it.
+  if waits then
+    v_waiting := array(
+      select j.id from graphile_worker._private_jobs j where j.id = any (v_ids) order by j.id for update);
+  else
+    v_waiting := array(
+      select j.id from graphile_worker._private_jobs j where j.id = any (v_ids) order by j.id for update skip locked);
+  end if;
+  perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', reason, true);
+  delete from graphile_worker._private_jobs j where j.id = any (v_waiting) and j.locked_at is null and j.attempts < j.max_attempts;
+  perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
+  with told as (
+    insert into legwork.cancellations (job_id, reason)
+    select j.id, cancel_steps.reason from graphile_worker._private_jobs j where j.id = any (v_waiting) and j.locked_at is not null
+    on conflict do nothing
+    returning cancellations.job_id
+  )
+  select array_agg(t.job_id) into v_told from told t;
+  perform pg_notify('legwork', json_build_object('cancelled', x::text)::text) from unnest(v_told) x;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.cancel_workflow(workflow_id bigint, reason text DEFAULT NULL::text)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_run legwork.workflow_runs := legwork.locked_workflow(workflow_id);
+  v_reason text := 'Cancelled by ' || session_user || coalesce(': ' || nullif(reason, ''), '.');
+begin
+  if v_run.state = 'cancelled' then
+    return v_run.state;
+  elsif v_run.ended_at is not null then
+    raise exception 'Workflow % has already ended: it is %.', workflow_id, v_run.state using errcode = 'LW409', hint = 'What has ended stays as it is.';
+  end if;
+  update legwork.workflow_runs r set ending = 'cancelled', state = 'cancelling', reason = v_reason where r.id = v_run.id;
+  perform legwork.cancel_steps(v_run.id, 'Workflow ' || v_run.id || ': ' || v_reason, true);
+  perform legwork.end_workflow(v_run.id);
+  return (select r.state from legwork.workflow_runs r where r.id = v_run.id);
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.change_setting(name text, value text)
  RETURNS void
  LANGUAGE plpgsql
@@ -1371,6 +2245,55 @@ begin
       hint = coalesce('Did you mean ''' || legwork.nearest_name(name, v_names) || '''? ', '') || 'select name, value, description from legwork.settings lists them.';
   end if;
   update legwork.settings s set value = change_setting.value where s.name = change_setting.name;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.check_dependencies(at_most integer DEFAULT 1000)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_checks bigint[];
+  v_ids bigint[];
+  v_live bigint[];
+  v_dead bigint[];
+  v_busy bigint[];
+  v_ended bigint[];
+  v_fetchable integer;
+begin
+  select array_agg(c.id), array_agg(distinct c.depends_on) into v_checks, v_ids
+  from (select k.id, k.depends_on from legwork.dependency_checks k order by k.id limit at_most for update skip locked) c;
+  if v_checks is null then
+    return;
+  end if;
+  with locked as (
+    select j.id, j.locked_at is not null or j.attempts < j.max_attempts as lives, j.is_available and j.run_at <= now() as fetchable
+    from graphile_worker._private_jobs j where j.id = any (v_ids) for share skip locked
+  )
+  select coalesce(array_agg(l.id) filter (where l.lives), '{}'), coalesce(array_agg(l.id) filter (where not l.lives), '{}'),
+    count(*) filter (where l.fetchable)
+  into v_live, v_dead, v_fetchable
+  from locked l;
+  v_busy := array(
+    select j.id from graphile_worker._private_jobs j
+    where j.id = any (v_ids) and j.id <> all (v_live) and j.id <> all (v_dead));
+  v_ended := array(select x from unnest(v_ids) x where x <> all (v_live) and x <> all (v_busy));
+  if v_ended <> '{}' then
+    perform legwork.close_dependencies(array_agg(e.id), array_agg(e.state))
+    from (
+      -- One whose history is gone did not complete as far as anybody knows.
+      select x as id, coalesce((select f.state from legwork.finished_jobs f where f.id = x limit 1), 'cancelled') as state
+      from unnest(v_ended) x
+    ) e;
+  end if;
+  delete from legwork.dependency_checks c where c.id = any (v_checks) and c.depends_on <> all (v_busy);
+  -- A worker that looked for jobs just now has passed them over.
+  if v_fetchable > 0 then
+    perform legwork.wake_workers(v_fetchable);
+  end if;
 end $function$
 -- not for everybody
 
@@ -1429,6 +2352,106 @@ begin
     select u.job_id into v_id from legwork.unique_requests u where u.key = identity;
   end if;
   return v_id;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.close_dependencies(job_ids bigint[], ends legwork.job_state[], cascaded boolean DEFAULT false)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_hashjoin TO 'off'
+AS $function$
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    -- It may not see what was committed since it began.
+    insert into legwork.dependency_checks (depends_on) select x from unnest(job_ids) x;
+    perform pg_notify('legwork', '{"wakeups":true}');
+  end if;
+  with ended as materialized (
+    select e.id, e.state from unnest(job_ids, ends) as e (id, state)
+  ), doomed as (
+    update legwork.dependencies d set ended_as = e.state
+    from ended e
+    where d.depends_on = e.id and d.ended_as is null and d.job_id is not null and e.state <> 'completed'
+      and (d.on_failure = 'cancel' or d.on_failure = 'continue' and cascaded)
+    returning d.job_id, d.run_id, e.state
+  ), closed as (
+    delete from legwork.dependencies d
+    using ended e
+    where d.depends_on = e.id and d.ended_as is null
+      and not (d.job_id is not null and e.state <> 'completed' and (d.on_failure = 'cancel' or d.on_failure = 'continue' and cascaded))
+    returning d.job_id, d.run_id, e.state
+  ), over as materialized (
+    select * from doomed union all select * from closed
+  ), counted as (
+    insert into legwork.run_counts (run_id, completed, failed, cancelled, expired)
+    select o.run_id, count(*) filter (where o.state = 'completed'), count(*) filter (where o.state = 'failed'),
+      count(*) filter (where o.state = 'cancelled'), count(*) filter (where o.state = 'expired')
+    from over o where o.run_id is not null group by o.run_id
+  )
+  insert into legwork.wakeups (unblocked, advanced, at_commit)
+  select coalesce(array_agg(distinct o.job_id) filter (where o.job_id is not null), '{}'),
+    coalesce(array_agg(distinct o.run_id) filter (where o.run_id is not null), '{}'),
+    -- Whoever lets go and cancels looks himself.
+    case when current_setting('legwork.admitting', true) is distinct from 'on' then 'wait' end
+  from over o having count(*) > 0;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.compensate_workflow(workflow_id bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_run legwork.workflow_runs;
+  v_count integer;
+begin
+  select * into v_run from legwork.workflow_runs r where r.id = compensate_workflow.workflow_id;
+  -- In reverse order of the dependencies: one after the other, each when the one before has ended.
+  with undone as materialized (
+    select s.name, s.compensate, nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')) as id
+    from (
+      select o.* from legwork.workflow_run_steps o
+      where o.workflow_id = compensate_workflow.workflow_id and o.compensate is not null and o.compensation_job_id is null
+        and exists (select from legwork.finished_jobs f where f.id = o.job_id and f.finished_at >= v_run.created_at - interval '1 minute' and f.state = 'completed')
+      order by o.position desc
+    ) s
+  ), known as (
+    insert into graphile_worker._private_tasks (identifier)
+    select distinct u.compensate ->> 'task' from undone u
+    where not exists (select from graphile_worker._private_tasks t where t.identifier = u.compensate ->> 'task')
+    on conflict do nothing
+  ), noted as (
+    update legwork.workflow_run_steps s set compensation_job_id = u.id
+    from undone u where s.workflow_id = compensate_workflow.workflow_id and s.name = u.name
+    returning 1
+  )
+  select count(*) into v_count from noted;
+  if v_count = 0 then
+    return false;
+  end if;
+  with chain as materialized (
+    select s.name, s.compensate, s.compensation_job_id as id, t.id as task_id,
+      lag(s.compensation_job_id) over (order by s.compensation_job_id) as before,
+      lead(s.compensation_job_id) over (order by s.compensation_job_id) as after
+    from legwork.workflow_run_steps s
+    join graphile_worker._private_tasks t on t.identifier = s.compensate ->> 'task'
+    where s.workflow_id = compensate_workflow.workflow_id and s.compensation_job_id is not null
+  ), closing as (
+    insert into legwork.dependencies (depends_on, job_id, run_id, on_failure) select c.id, c.after, v_run.id, 'run' from chain c
+  ), held as (
+    insert into legwork.waiting_jobs (job_id, task_id, lane, gates, priority, run_at, held)
+    select c.id, c.task_id, legwork.lane('{}', null), '{}', 0, now(), 'dependency' from chain c where c.before is not null
+  )
+  insert into graphile_worker._private_jobs (id, task_id, payload, run_at, flags)
+  overriding system value
+  select c.id, c.task_id, coalesce(nullif(c.compensate -> 'payload', 'null'), '{}')::json, case when c.before is null then now() else 'infinity' end,
+    legwork.workflow_flags(v_run) || jsonb_build_object('step:' || c.name, true, 'compensates:' || c.name, true)
+  from chain c order by c.id;
+  perform legwork.wake_workers(1);
+  return true;
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork.confine_login(login text, tenant text)
@@ -1512,6 +2535,42 @@ begin
   insert into legwork.rate_requests (key, number, requested_at) values (rate_key, v_number, v_now);
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.counts_of(run_id bigint, OUT completed bigint, OUT failed bigint, OUT cancelled bigint, OUT expired bigint)
+ RETURNS record
+ LANGUAGE sql
+ STABLE
+RETURN (SELECT ROW(COALESCE(sum(c.completed), (0)::bigint), COALESCE(sum(c.failed), (0)::bigint), COALESCE(sum(c.cancelled), (0)::bigint), COALESCE(sum(c.expired), (0)::bigint)) AS "row" FROM legwork.run_counts c WHERE (c.run_id = counts_of.run_id))
+
+CREATE OR REPLACE FUNCTION legwork.create_roles()
+ RETURNS SETOF text
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_role text;
+  v_member record;
+begin
+  foreach v_role in array array['legwork_reader', 'legwork_enqueuer', 'legwork_operator', 'legwork_worker', 'legwork_admin'] loop
+    begin
+      if to_regrole(v_role) is null then
+        execute format('create role %I nologin', v_role);
+      end if;
+    exception when duplicate_object or unique_violation then
+      -- From another database of this server, at the same moment.
+      null;
+    end;
+  end loop;
+  for v_member in
+    select * from (values ('legwork_reader', 'legwork_operator'), ('legwork_enqueuer', 'legwork_operator'), ('legwork_operator', 'legwork_admin'),
+      ('legwork_enqueuer', 'legwork_worker')) as m (role, member)
+    where not exists (select from pg_auth_members a where a.roleid = to_regrole(m.role) and a.member = to_regrole(m.member))
+  loop
+    execute format('grant %I to %I', v_member.role, v_member.member);
+  end loop;
+  return query select legwork.grant_roles();
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.create_token(name text, role text DEFAULT 'viewer'::text, tenant text DEFAULT NULL::text, expires_in interval DEFAULT '90 days'::interval)
  RETURNS text
  LANGUAGE plpgsql
@@ -1540,6 +2599,93 @@ begin
   return v_secret;
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.cron_item(field text, item text, OUT members integer[], OUT problem text)
+ RETURNS record
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_low integer := case when field in ('day', 'month') then 1 else 0 end;
+  v_high integer := case field when 'hour' then 23 when 'day' then 31 when 'month' then 12 when 'weekday' then 7 else 59 end;
+  v_sizes integer := case field when 'hour' then 24 when 'day' then 31 when 'month' then 12 when 'weekday' then 7 else 60 end;
+  v_names text[] := case field
+    when 'month' then array['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec']
+    when 'weekday' then array['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] end;
+  v_text text := lower(item);
+  v_match text[];
+  v_bounds integer[] := '{}';
+  v_bound text;
+  v_step integer := 1;
+  v_nth text;
+begin
+  if item = '' then
+    problem := 'is empty';
+    return;
+  end if;
+  if field = 'day' and v_text = 'l' then
+    members := array[31, 28];
+    return;
+  end if;
+  if field = 'day' and v_text ~ '^\d+w$' then
+    v_text := left(v_text, -1);
+  end if;
+  if field = 'weekday' then
+    v_nth := substring(v_text from '#(\d+|l)$');
+    if v_nth is not null then
+      v_text := left(v_text, -length(v_nth) - 1);
+    elsif v_text ~ '.l$' then
+      v_nth := 'l';
+      v_text := left(v_text, -1);
+    end if;
+    if v_nth <> 'l' and (length(v_nth) > 9 or v_nth::integer not between 1 and 5) then
+      problem := 'asks for a weekday that no month has; the first to the fifth are #1 to #5, the last is L';
+      return;
+    end if;
+  end if;
+  v_match := regexp_match(v_text, '^(\*|\w+)(?:-(\w+))?(?:/(\d+))?$');
+  if v_match is null or (v_match[1] = '*' and (v_match[2] is not null or (v_nth is not null and v_match[3] is null))) then
+    problem := 'is not understood';
+    return;
+  end if;
+  if v_match[3] is not null then
+    if v_match[1] <> '*' and v_match[2] is null then
+      problem := format('has a step without a range; write %s-%s/%s', v_match[1], case field when 'weekday' then 6 else v_high end, v_match[3]);
+      return;
+    end if;
+    v_step := case when length(ltrim(v_match[3], '0')) > 3 then 1000 else v_match[3]::integer end;
+    if v_step not between 1 and v_sizes then
+      problem := format('has a step that is not between 1 and %s', v_sizes);
+      return;
+    end if;
+  end if;
+  if v_match[1] = '*' then
+    members := array(select generate_series(v_low, v_high, v_step));
+    return;
+  end if;
+  foreach v_bound in array array_remove(v_match[1:2], null) loop
+    if v_bound = any (v_names) then
+      v_bounds := v_bounds || case
+        when field = 'month' then array_position(v_names, v_bound)
+        when v_bound = 'sun' and v_bounds <> '{}' then 7
+        else array_position(v_names, v_bound) - 1 end;
+    elsif v_bound !~ '^\d+$' then
+      problem := 'is not understood' || coalesce('; did you mean ' || upper(legwork.nearest_name(v_bound, v_names)), '');
+      return;
+    elsif length(ltrim(v_bound, '0')) > 3 or v_bound::integer not between v_low and v_high then
+      problem := format('is not between %s and %s', v_low, v_high);
+      return;
+    else
+      v_bounds := v_bounds || v_bound::integer;
+    end if;
+  end loop;
+  if v_bounds[1] > v_bounds[2] then
+    problem := 'ends before it begins';
+    return;
+  end if;
+  members := array(select generate_series(v_bounds[1], coalesce(v_bounds[2], v_bounds[1]), v_step));
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.declare_limits(task text, limits jsonb)
  RETURNS void
@@ -1593,6 +2739,74 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.deliver_signals(to_job bigint DEFAULT NULL::bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_signal legwork.job_signals;
+  v_job graphile_worker._private_jobs;
+  v_delivered bigint[] := '{}';
+  v_woken integer := 0;
+  v_all boolean := true;
+begin
+  for v_signal in
+    select * from legwork.job_signals g
+    where not g.is_delivered and (to_job is null or g.job_id = to_job)
+    order by g.id limit 1000
+    for update skip locked
+  loop
+    select * into v_job from graphile_worker._private_jobs j where j.id = v_signal.job_id for update skip locked;
+    if v_job.id is null and exists (select from graphile_worker._private_jobs j where j.id = v_signal.job_id) then
+      v_all := false;
+      continue;
+    end if;
+    v_delivered := v_delivered || v_signal.id;
+    -- One that runs looks for itself, at the latest as it is put back.
+    if v_job.locked_at is null and exists (
+      select from legwork.job_steps s
+      where s.job_id = v_job.id and s.kind = 'wait' and s.name = v_signal.name and s.state = 'waiting'
+        and s.wake_at = case when v_job.run_at = 'infinity'
+          then (select w.run_at from legwork.waiting_jobs w where w.job_id = v_job.id) else v_job.run_at end)
+    then
+      -- Limits and pauses hold it from here as they do a new job: the trigger _legwork_record_change sends it to the waiting room.
+      update graphile_worker._private_jobs j set run_at = clock_timestamp() where j.id = v_job.id;
+      v_woken := v_woken + 1;
+    end if;
+  end loop;
+  if v_delivered <> '{}' then
+    update legwork.job_signals g set is_delivered = true where g.id = any (v_delivered);
+  end if;
+  if v_woken > 0 then
+    perform legwork.wake_workers(v_woken);
+  end if;
+  return v_all;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.dependency_failure(job_id bigint)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return (
+    select format('Cancelled because job %s, which it depends on, %s.', d.depends_on,
+      case d.ended_as when 'cancelled' then 'was cancelled' else d.ended_as::text end)
+    from legwork.dependencies d
+    where d.job_id = dependency_failure.job_id and d.ended_as is not null
+    order by d.ended_as = 'cancelled', d.depends_on limit 1);
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.describe_interval(every interval)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+RETURN ('Every '::text || regexp_replace(array_to_string(array_remove(ARRAY[CASE WHEN (EXTRACT(year FROM every) <> (0)::numeric) THEN (EXTRACT(year FROM every) || ' years'::text) ELSE NULL::text END, CASE WHEN (EXTRACT(month FROM every) <> (0)::numeric) THEN (EXTRACT(month FROM every) || ' months'::text) ELSE NULL::text END, CASE WHEN (EXTRACT(day FROM every) <> (0)::numeric) THEN (EXTRACT(day FROM every) || ' days'::text) ELSE NULL::text END, CASE WHEN (EXTRACT(hour FROM every) <> (0)::numeric) THEN (EXTRACT(hour FROM every) || ' hours'::text) ELSE NULL::text END, CASE WHEN (EXTRACT(minute FROM every) <> (0)::numeric) THEN (EXTRACT(minute FROM every) || ' minutes'::text) ELSE NULL::text END, CASE WHEN (EXTRACT(second FROM every) <> (0)::numeric) THEN (trim_scale(EXTRACT(second FROM every)) || ' seconds'::text) ELSE NULL::text END], NULL::text), ' '::text), '^1 (\w+)s$'::text, '\1'::text))
+
 CREATE OR REPLACE FUNCTION legwork.describe_limits(scope text, name text)
  RETURNS jsonb
  LANGUAGE sql
@@ -1607,6 +2821,27 @@ CREATE OR REPLACE FUNCTION legwork.describe_retry(task text, queue text)
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 RETURN (SELECT (to_jsonb(r.*) - ARRAY['scope'::text, 'name'::text, 'is_declared'::text]) FROM legwork.retry_policy(describe_retry.task, describe_retry.queue) r(scope, name, is_declared, attempts, backoff, delay, factor, max_delay, jitter, retry_on))
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.disable_schedule(name text, as_of timestamp with time zone DEFAULT clock_timestamp())
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_schedule legwork.schedule_definitions := legwork.lock_schedule(name);
+begin
+  if not v_schedule.is_enabled then
+    return false;
+  end if;
+  perform legwork.settle_schedule(name, as_of, 'was disabled');
+  update legwork.schedule_definitions d
+  set is_enabled = false, updated_at = clock_timestamp(), upcoming = '{}', backlog_count = 0, backlog_from = null, backlog_to = null, revision = d.revision + 1
+  where d.name = disable_schedule.name;
+  perform pg_notify('legwork', '{"schedules":true}');
+  return true;
+end $function$
 -- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.discard_job(job_id bigint)
@@ -1674,7 +2909,7 @@ declare
   v_theme text;
 begin
   perform legwork.assert_may('viewer', true);
-  foreach v_theme in array array['waiting', 'rules', 'jobs', 'history', 'transactions', 'vacuum', 'server', 'versions'] loop
+  foreach v_theme in array array['waiting', 'rules', 'schedules', 'jobs', 'history', 'transactions', 'vacuum', 'server', 'versions'] loop
     begin
       return query execute format(
         'select f."check", f.severity, f.finding, case when f.severity <> ''ok'' then f.remedy end, f.detail from legwork.%I() f', 'doctor_' || v_theme);
@@ -1829,6 +3064,35 @@ AS $function$
     'Keep a Legwork worker running, which looks every second; or call it yourself: select legwork.tick();',
     jsonb_build_object('jobs', o.jobs, 'gates', r.gates, 'oldest', o.oldest)
   from overdue o, ringing r
+$function$
+
+CREATE OR REPLACE FUNCTION legwork.doctor_schedules(late_for interval DEFAULT '00:01:00'::interval)
+ RETURNS TABLE("check" text, severity text, finding text, remedy text, detail jsonb)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  with late as materialized (
+    select count(*) as schedules, min(x.next_at) as oldest from (
+      select d.next_at from legwork.schedule_definitions d where d.next_at < clock_timestamp() - late_for order by d.next_at limit 10000) x
+  ), unplanned as materialized (
+    select count(*) as schedules, min(x.name) as first from (
+      select d.name from legwork.schedule_definitions d
+      where d.wants_plan and d.upcoming = '{}' and d.planned_to < clock_timestamp() - late_for order by d.name limit 10000) x
+  ), problems as materialized (
+    select d.name, d.problem from legwork.schedule_definitions d where d.wants_plan and d.problem is not null order by d.name limit 20
+  )
+  select 'schedules', case when l.schedules + u.schedules > 0 then 'critical' else 'ok' end,
+    case when l.schedules > 0 then format('%s schedule(s) are late, the first by %s.', l.schedules, date_trunc('second', clock_timestamp() - l.oldest))
+      when u.schedules > 0 then format('The next times of %s schedule(s) have not been computed, ''%s'' among them.', u.schedules, u.first)
+      else 'No schedule is late.' end,
+    'Keep a Legwork worker running: it plans and fires them. Without one nothing fires; what is missed meanwhile is accounted for afterwards.',
+    jsonb_build_object('late', l.schedules, 'oldest', l.oldest, 'unplanned', u.schedules)
+  from late l, unplanned u
+  union all
+  select 'schedules', 'critical', format('The times of schedule ''%s'' cannot be computed: %s', p.name, p.problem),
+    'Its time zone may be newer than the worker''s Node; give another one, or another expression: select legwork.schedule(…).',
+    jsonb_build_object('schedule', p.name)
+  from problems p
 $function$
 
 CREATE OR REPLACE FUNCTION legwork.doctor_server(connections_used double precision DEFAULT 0.8, notify_used double precision DEFAULT 0.1, slot_bytes bigint DEFAULT ((((10)::bigint * 1024) * 1024) * 1024), transaction_age bigint DEFAULT 1000000000)
@@ -2212,7 +3476,137 @@ CREATE OR REPLACE FUNCTION legwork.emergency_stop(reason text DEFAULT NULL::text
  LANGUAGE sql
 RETURN legwork.put_pause('all'::text, ''::text, reason)
 
-CREATE OR REPLACE FUNCTION legwork.enqueue(task text, payload jsonb DEFAULT '{}'::jsonb, run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, priority integer DEFAULT NULL::integer, job_key text DEFAULT NULL::text, job_key_mode text DEFAULT 'replace'::text, serial_key text DEFAULT NULL::text, max_attempts integer DEFAULT NULL::integer, tenant text DEFAULT NULL::text, correlation_id text DEFAULT NULL::text, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, unique_for interval DEFAULT NULL::interval, unique_key text DEFAULT NULL::text, debounce interval DEFAULT NULL::interval, debounce_max interval DEFAULT NULL::interval, throttle interval DEFAULT NULL::interval, rate_limit integer DEFAULT NULL::integer, rate_per interval DEFAULT NULL::interval, rate_key text DEFAULT NULL::text, overlap text DEFAULT 'allow'::text)
+CREATE OR REPLACE FUNCTION legwork.enable_schedule(name text, as_of timestamp with time zone DEFAULT clock_timestamp())
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_schedule legwork.schedule_definitions := legwork.lock_schedule(name);
+begin
+  if not v_schedule.is_enabled then
+    update legwork.schedule_definitions d
+    set is_enabled = true, updated_at = clock_timestamp(), planned_to = greatest(as_of, d.starts_at - interval '1 microsecond'),
+      upcoming = case when d.at > as_of and not coalesce(d.runs >= d.max_runs, false) then array[d.at] else '{}' end,
+      is_complete = d.at is not null or coalesce(d.runs >= d.max_runs, false), revision = d.revision + 1
+    where d.name = enable_schedule.name;
+    perform legwork.plan_intervals(as_of, 1, enable_schedule.name);
+    perform pg_notify('legwork', '{"schedules":true}');
+  end if;
+  return (select d.next_at from legwork.schedule_definitions d where d.name = enable_schedule.name);
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.end_batch(batch_id bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_counts record;
+begin
+  perform from legwork.batch_runs b where b.id = end_batch.batch_id for update skip locked;
+  if not found then
+    return not exists (select from legwork.batch_runs b where b.id = end_batch.batch_id);
+  end if;
+  select * into v_counts from legwork.counts_of(batch_id);
+  delete from legwork.run_counts c where c.run_id = batch_id;
+  update legwork.batch_runs b set
+    completed = b.completed + v_counts.completed, failed = b.failed + v_counts.failed, cancelled = b.cancelled + v_counts.cancelled,
+    expired = b.expired + v_counts.expired, ended_at = clock_timestamp()
+  where b.id = batch_id and b.ended_at is null;
+  return true;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.end_run(run_id bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if exists (select from legwork.workflow_runs r where r.id = end_run.run_id) then
+    return legwork.end_workflow(run_id);
+  end if;
+  return legwork.end_batch(run_id);
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.end_workflow(workflow_id bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_run legwork.workflow_runs;
+  v_counts record;
+  v_state text;
+  v_reason text;
+  v_compensates boolean;
+begin
+  -- Somebody is cancelling or retrying it.
+  select * into v_run from legwork.workflow_runs r where r.id = end_workflow.workflow_id for update skip locked;
+  if v_run.id is null then
+    return not exists (select from legwork.workflow_runs r where r.id = end_workflow.workflow_id);
+  elsif v_run.ended_at is not null or exists (select from legwork.dependencies d where d.run_id = v_run.id and d.ended_as is null) then
+    return true;
+  end if;
+  select * into v_counts from legwork.counts_of(v_run.id);
+  delete from legwork.run_counts c where c.run_id = v_run.id;
+  if v_run.state = 'compensating' or v_run.ending is not null and exists (
+    select from legwork.workflow_run_steps s where s.workflow_id = v_run.id and s.compensation_job_id is not null)
+  then
+    -- What was counted are compensations; the steps were counted before.
+    v_state := coalesce(v_run.ending, 'failed');
+    v_reason := v_run.reason;
+  else
+    v_run.completed := v_run.completed + v_counts.completed;
+    v_run.failed := v_run.failed + v_counts.failed;
+    v_run.cancelled := v_run.cancelled + v_counts.cancelled;
+    v_run.expired := v_run.expired + v_counts.expired;
+    v_state := v_run.ending;
+    v_reason := v_run.reason;
+    if v_state is null and v_run.completed = v_run.total then
+      v_state := 'completed';
+    elsif v_state is null then
+      with steps as materialized (
+        select s.name, s.position, s.effect, s.waits_for, coalesce(f.state, 'cancelled') as state, f.error, f.finished_at
+        from legwork.workflow_run_steps s
+        left join lateral (
+          select o.state, o.error, o.finished_at from legwork.finished_jobs o where o.id = s.job_id limit 1) f on true
+        where s.workflow_id = v_run.id and s.position is not null
+      ), bad as materialized (
+        select s.* from steps s where s.state <> 'completed'
+      ), causes as (
+        -- Not those that were cancelled because of another one.
+        select b.* from bad b
+        where b.effect <> 'continue' and (b.state <> 'cancelled' or not b.waits_for && array(select o.position from bad o))
+      )
+      select case when exists (select from bad b where b.effect <> 'continue') then 'failed' else 'completed' end,
+        (select format('Step ''%s'' %s%s', c.name, case c.state when 'cancelled' then 'was cancelled' else c.state::text end, coalesce(': ' || c.error, '.'))
+         from causes c order by c.finished_at, c.position limit 1),
+        exists (select from causes c where c.effect = 'compensate')
+      into v_state, v_reason, v_compensates;
+      if v_compensates and legwork.compensate_workflow(v_run.id) then
+        v_state := 'compensating';
+      end if;
+    end if;
+  end if;
+  update legwork.workflow_runs r set
+    state = v_state, reason = v_reason, completed = v_run.completed, failed = v_run.failed, cancelled = v_run.cancelled, expired = v_run.expired,
+    ended_at = case when v_state <> 'compensating' then clock_timestamp() end
+  where r.id = v_run.id;
+  if v_state = 'completed' and exists (select from legwork.task_definitions d where d.redact is not null) then
+    -- Payloads are kept for a retry, and there will be none.
+    update legwork.workflow_run_steps s set payload = null, compensate = null
+    where s.workflow_id = v_run.id and exists (
+      select from legwork.workflow_run_steps o
+      join legwork.task_definitions d on d.name = o.task or d.name = o.compensate ->> 'task'
+      where o.workflow_id = v_run.id and d.redact is not null);
+  end if;
+  return true;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.enqueue(task text, payload jsonb DEFAULT '{}'::jsonb, run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, priority integer DEFAULT NULL::integer, job_key text DEFAULT NULL::text, job_key_mode text DEFAULT 'replace'::text, serial_key text DEFAULT NULL::text, max_attempts integer DEFAULT NULL::integer, tenant text DEFAULT NULL::text, correlation_id text DEFAULT NULL::text, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, unique_for interval DEFAULT NULL::interval, unique_key text DEFAULT NULL::text, debounce interval DEFAULT NULL::interval, debounce_max interval DEFAULT NULL::interval, throttle interval DEFAULT NULL::interval, rate_limit integer DEFAULT NULL::integer, rate_per interval DEFAULT NULL::interval, rate_key text DEFAULT NULL::text, overlap text DEFAULT 'allow'::text, depends_on bigint[] DEFAULT NULL::bigint[], on_dependency_failure text DEFAULT 'cancel'::text)
  RETURNS bigint
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -2301,9 +3695,60 @@ begin
     where j.id = v_id and legwork.expiry_of(j.flags) is not null
     on conflict on constraint expirations_pkey do update set expires_at = excluded.expires_at;
   end if;
+  if cardinality(depends_on) > 0 then
+    perform legwork.add_dependencies(v_id, depends_on, on_dependency_failure);
+  end if;
   return v_id;
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.enqueue_batch(jobs jsonb, description text DEFAULT NULL::text, callback jsonb DEFAULT NULL::jsonb, tenant text DEFAULT NULL::text, correlation_id text DEFAULT NULL::text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_id bigint;
+  v_tenant text := coalesce(tenant, nullif(current_setting('legwork.tenant', true), ''));
+  v_correlation text := coalesce(correlation_id, nullif(current_setting('legwork.correlation_id', true), ''));
+  v_own_tenant text := coalesce(current_setting('legwork.tenant', true), '');
+  v_own_correlation text := coalesce(current_setting('legwork.correlation_id', true), '');
+  v_field text;
+  v_ids bigint[];
+  v_callback bigint;
+begin
+  if jobs is null or jsonb_typeof(jobs) <> 'array' or jobs = '[]' then
+    raise exception 'A batch takes a JSON array of at least one job, not %.', case when jobs = '[]' then 'an empty one' else coalesce(jsonb_typeof(jobs), 'null') end
+    using errcode = 'LW400', hint = 'For example: [{"task": "notify/email", "payload": {"to": "a@b.c"}}].';
+  elsif callback is not null and jsonb_typeof(callback) <> 'object' then
+    raise exception 'A callback is a job, not %.', jsonb_typeof(callback) using errcode = 'LW400', hint = 'For example: {"task": "report", "payload": {}}.';
+  end if;
+  -- Its jobs are new ones and its own: another request could replace a keyed job, and one that is merged may have ended already.
+  select k into v_field
+  from jsonb_array_elements(jobs || coalesce(callback, '[]')) as job
+  cross join lateral jsonb_object_keys(case when jsonb_typeof(job) = 'object' then job else '{}' end) as k
+  where k in ('job_key', 'job_key_mode', 'unique_for', 'unique_key', 'debounce', 'debounce_max', 'throttle', 'overlap') limit 1;
+  if v_field is not null then
+    raise exception 'A job of a batch cannot have %.', v_field using errcode = 'LW400', hint = 'The jobs of a batch are its own. Enqueue a keyed job by itself.';
+  end if;
+  v_id := nextval('legwork.run_ids');
+  v_correlation := coalesce(v_correlation, 'batch:' || v_id);
+  perform set_config('legwork.tenant', coalesce(v_tenant, ''), true), set_config('legwork.correlation_id', v_correlation, true);
+  v_ids := array(select legwork.enqueue_many(jobs));
+  if callback is not null then
+    select x into v_callback from legwork.enqueue_many(jsonb_build_array(callback)) x;
+    -- Its task may ask which batch it is called for.
+    update graphile_worker._private_jobs j set flags = coalesce(j.flags, '{}') || jsonb_build_object('batch:' || v_id, true) where j.id = v_callback;
+  end if;
+  perform set_config('legwork.tenant', v_own_tenant, true), set_config('legwork.correlation_id', v_own_correlation, true);
+  insert into legwork.dependencies (depends_on, job_id, run_id, on_failure) select x, v_callback, v_id, 'run' from unnest(v_ids) x;
+  insert into legwork.batch_runs (id, description, job_ids, callback_job_id, tenant, correlation_id, total)
+  values (v_id, enqueue_batch.description, v_ids, v_callback, v_tenant, v_correlation, cardinality(v_ids));
+  if v_callback is not null then
+    perform legwork.hold_for_dependencies(array[v_callback]);
+  end if;
+  return v_id;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.enqueue_many(jobs jsonb)
  RETURNS SETOF bigint
@@ -2324,13 +3769,13 @@ begin
   from jsonb_array_elements(jobs) as element, lateral jsonb_object_keys(element) as key
   where key <> all (array['task', 'payload', 'run_at', 'priority', 'job_key', 'job_key_mode', 'serial_key',
     'max_attempts', 'tenant', 'correlation_id', 'expires_at', 'unique_for', 'unique_key', 'debounce', 'debounce_max', 'throttle',
-    'rate_limit', 'rate_per', 'rate_key', 'overlap'])
+    'rate_limit', 'rate_per', 'rate_key', 'overlap', 'depends_on', 'on_dependency_failure'])
   limit 1;
   if v_unknown is not null then
     raise exception 'A job has no field ''%''.', v_unknown using errcode = 'LW400',
       hint = 'Fields are the parameters of legwork.enqueue: task, payload, run_at, priority, job_key, job_key_mode, serial_key, '
         'max_attempts, tenant, correlation_id, expires_at, unique_for, unique_key, debounce, debounce_max, throttle, rate_limit, '
-        'rate_per, rate_key and overlap.';
+        'rate_per, rate_key, overlap, depends_on and on_dependency_failure.';
   end if;
   perform legwork.assert_task(t.task)
   from (select distinct coalesce(element ->> 'task', '') as task from jsonb_array_elements(jobs) as element) t;
@@ -2339,7 +3784,7 @@ begin
   -- first, because add_jobs does not promise to return jobs in the order it was given them.
   if exists (select from jsonb_array_elements(jobs) as element
     where element ?| array['job_key', 'expires_at', 'unique_for', 'unique_key', 'debounce', 'debounce_max', 'throttle', 'rate_limit',
-      'rate_per', 'rate_key', 'overlap'])
+      'rate_per', 'rate_key', 'overlap', 'depends_on', 'on_dependency_failure'])
   then
     return query
       select legwork.enqueue(
@@ -2348,14 +3793,16 @@ begin
         max_attempts => j.max_attempts, tenant => j.tenant, correlation_id => j.correlation_id, expires_at => j.expires_at,
         unique_for => j.unique_for, unique_key => j.unique_key, debounce => j.debounce, debounce_max => j.debounce_max,
         throttle => j.throttle, rate_limit => j.rate_limit, rate_per => j.rate_per, rate_key => j.rate_key,
-        overlap => coalesce(j.overlap, 'allow'))
+        overlap => coalesce(j.overlap, 'allow'), depends_on => j.depends_on,
+        on_dependency_failure => coalesce(j.on_dependency_failure, 'cancel'))
       from rows from (jsonb_to_recordset(jobs) as (
         task text, payload jsonb, run_at timestamptz, priority integer, job_key text, job_key_mode text,
         serial_key text, max_attempts integer, tenant text, correlation_id text, expires_at timestamptz, unique_for interval,
         unique_key text, debounce interval, debounce_max interval, throttle interval, rate_limit integer, rate_per interval,
-        rate_key text, overlap text)) with ordinality
+        rate_key text, overlap text, depends_on bigint[], on_dependency_failure text)) with ordinality
         as j (task, payload, run_at, priority, job_key, job_key_mode, serial_key, max_attempts, tenant, correlation_id, expires_at,
-          unique_for, unique_key, debounce, debounce_max, throttle, rate_limit, rate_per, rate_key, overlap, n)
+          unique_for, unique_key, debounce, debounce_max, throttle, rate_limit, rate_per, rate_key, overlap, depends_on,
+          on_dependency_failure, n)
       order by j.n;
     return;
   end if;
@@ -2396,6 +3843,37 @@ begin
   return query select unnest(v_ids);
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.enqueue_occurrences(ids bigint[], names text[], due_at timestamp with time zone[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- graphile-worker's clean-up of unused tasks and queues may have taken the names.
+  insert into graphile_worker._private_tasks (identifier)
+  select distinct d.task from legwork.schedule_definitions d
+  where d.name = any (names) and not exists (select from graphile_worker._private_tasks t where t.identifier = d.task)
+  on conflict do nothing;
+  insert into graphile_worker._private_job_queues (queue_name)
+  select legwork.schedule_serial_key(d.name, d.overlap, d.max_instances) from legwork.schedule_definitions d
+  where d.name = any (names) and d.overlap in ('queue', 'cancel') and legwork.schedule_serial_key(d.name, d.overlap, d.max_instances) is not null
+    and not exists (
+      select from graphile_worker._private_job_queues q where q.queue_name = legwork.schedule_serial_key(d.name, d.overlap, d.max_instances))
+  on conflict do nothing;
+  insert into graphile_worker._private_jobs (id, job_queue_id, task_id, payload, run_at, max_attempts, priority, flags)
+  overriding system value
+  select o.id,
+    case when d.overlap in ('queue', 'cancel') then (
+      select q.id from graphile_worker._private_job_queues q where q.queue_name = legwork.schedule_serial_key(d.name, d.overlap, d.max_instances)) end,
+    t.id, d.payload::json, o.due_at + coalesce(d.jitter * random(), interval '0'), coalesce(d.max_attempts, 25), coalesce(d.priority, 0),
+    case when d.tenant is null then jsonb_build_object('schedule:' || d.name, true)
+      else jsonb_build_object('schedule:' || d.name, true, 'tenant:' || d.tenant, true) end
+  from unnest(ids, names, enqueue_occurrences.due_at) as o (id, name, due_at)
+  join legwork.schedule_definitions d on d.name = o.name
+  join graphile_worker._private_tasks t on t.identifier = d.task;
+  perform legwork.wake_workers(cardinality(ids));
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.enqueue_on("table" regclass, events text, task text, payload jsonb DEFAULT NULL::jsonb, columns text[] DEFAULT NULL::text[], job_key text DEFAULT NULL::text, serial_key text DEFAULT NULL::text, key_column text DEFAULT 'id'::text, tenant_column text DEFAULT NULL::text, priority integer DEFAULT NULL::integer, max_attempts integer DEFAULT NULL::integer)
  RETURNS void
@@ -2456,6 +3934,33 @@ begin
         raise exception 'There is no event ''%''.', v_event using errcode = 'LW400', hint = 'Events are insert, update and delete.';
     end case;
   end loop;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.enqueue_one(definition legwork.schedule_definitions, due_at timestamp with time zone, state text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_live bigint[] := case when definition.overlap = 'allow' then '{}' else legwork.live_jobs(definition.live) end;
+  v_counts boolean := state <> 'manual';
+  v_id bigint;
+begin
+  if definition.overlap in ('skip', 'queue') and cardinality(v_live) >= definition.max_instances then
+    return null;
+  end if;
+  v_id := nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id'));
+  perform legwork.enqueue_occurrences(array[v_id], array[definition.name], array[enqueue_one.due_at]);
+  if definition.overlap = 'cancel' then
+    perform legwork.cancel_older(v_live[:cardinality(v_live) + 1 - definition.max_instances], definition.name);
+  end if;
+  update legwork.schedule_definitions d
+  set live = case when d.overlap = 'allow' then '{}' else v_live || v_id end, last_due_at = enqueue_one.due_at, last_job_id = v_id,
+    last_state = enqueue_one.state, runs = d.runs + v_counts::integer,
+    is_complete = d.is_complete or coalesce(v_counts and d.runs + 1 >= d.max_runs, false),
+    upcoming = case when v_counts and d.runs + 1 >= d.max_runs then '{}' else d.upcoming end
+  where d.name = definition.name;
+  return v_id;
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork.enqueue_rows(changes jsonb, task text, options jsonb)
@@ -2527,11 +4032,57 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.expire_workflows()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_run legwork.workflow_runs;
+begin
+  for v_run in
+    select r.* from legwork.workflow_runs r where r.ended_at is null and r.deadline <= clock_timestamp()
+    order by r.deadline limit 100 for update skip locked
+  loop
+    if v_run.ending is null then
+      update legwork.workflow_runs r set ending = 'expired', state = 'cancelling', reason = 'Its deadline ' || to_char(r.deadline at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') || ' passed.'
+      where r.id = v_run.id;
+    end if;
+    -- Jobs whose rows are locked are passed over; every tick comes by here until all have ended.
+    perform legwork.cancel_steps(v_run.id, 'Workflow ' || v_run.id || ': its deadline passed.', false);
+    perform legwork.end_workflow(v_run.id);
+  end loop;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.expiry_of(flags jsonb)
  RETURNS timestamp with time zone
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN (legwork.flag_value(flags, 'expires'::text) ~ '^\d{1,15}$'::text) THEN to_timestamp(((legwork.flag_value(flags, 'expires'::text))::double precision / (1000)::double precision)) ELSE NULL::timestamp with time zone END
+
+CREATE OR REPLACE FUNCTION legwork.explain_dependencies(job_id bigint)
+ RETURNS TABLE(reason text, detail text, fix text)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select 'dependency',
+    format('It waits for job %s (%s), which is %s%s', x.depends_on, coalesce(j.task, 'no longer known'), coalesce(j.state::text, 'gone'),
+      case when x.n = 5 and x.jobs > 5 then format(', and for %s more.', x.jobs - 5) else '.' end),
+    case
+      when x.ended_as is not null or j.finished_at is not null then 'A living Legwork worker looks at it within a second; or: select legwork.tick();'
+      when j.state = 'running' then 'Wait for its end.'
+      else format('See why that one does not run: select * from legwork.explain_job(%s);', x.depends_on)
+    end
+  from (
+    select d.depends_on, d.ended_as, row_number() over (order by d.depends_on) as n, count(*) over () as jobs
+    from legwork.dependencies d where d.job_id = explain_dependencies.job_id
+  ) x
+  left join lateral (select o.task, o.state, o.finished_at from legwork.jobs o where o.id = x.depends_on limit 1) j on true
+  where x.n <= 5
+  order by x.n
+$function$
 
 CREATE OR REPLACE FUNCTION legwork.explain_gates(job_id bigint)
  RETURNS TABLE(reason text, detail text, fix text)
@@ -2579,6 +4130,7 @@ declare
   v_waiting legwork.waiting_jobs;
   v_holder bigint;
   v_is_taken boolean;
+  v_is_suspended boolean := false;
 begin
   "position" := 1;
   perform legwork.assert_may('viewer');
@@ -2642,7 +4194,12 @@ begin
     "position" := "position" + 1;
   end loop;
 
-  if v_seen.run_at > clock_timestamp() then
+  for reason, detail, fix in select w.reason, w.detail, w.fix from legwork.explain_waits(job_id, v_seen.run_at) w loop
+    return next;
+    "position" := "position" + 1;
+    v_is_suspended := true;
+  end loop;
+  if v_seen.run_at > clock_timestamp() and not v_is_suspended then
     reason := case when v_job.attempts > 0 then 'retry_ahead' else 'run_at_ahead' end;
     detail := format('%s %s (in %s)%s', case when v_job.attempts > 0 then format('Attempt %s failed; the next one is due at', v_job.attempts)
         else 'It may start at' end,
@@ -2663,6 +4220,10 @@ begin
     end if;
   end if;
 
+  for reason, detail, fix in select d.reason, d.detail, d.fix from legwork.explain_dependencies(job_id) d loop
+    return next;
+    "position" := "position" + 1;
+  end loop;
   for reason, detail, fix in select g.reason, g.detail, g.fix from legwork.explain_gates(job_id) g loop
     return next;
     "position" := "position" + 1;
@@ -2740,6 +4301,26 @@ AS $function$
   where p.scope = 'all' or (p.scope = 'queue' and p.name = explain_pauses.queue) or (p.scope = 'task' and p.name = explain_pauses.task)
   order by p.scope = 'all' desc, p.scope = 'queue' desc
 $function$
+
+CREATE OR REPLACE FUNCTION legwork.explain_waits(job_id bigint, run_at timestamp with time zone)
+ RETURNS TABLE(reason text, detail text, fix text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return query
+    select
+      case s.kind when 'wait' then 'waits_for_signal' else 'sleeps' end,
+      format(case s.kind when 'wait' then 'Its task waits for the signal ''%s'', since %s%s.' else 'Its task sleeps in step ''%s'' since %s%s.' end,
+        s.name, to_char(s.started_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+        case when s.deadline is null then ' and without a deadline'
+          else format(', until %s (in %s)', to_char(s.deadline, 'YYYY-MM-DD HH24:MI:SS TZ'), date_trunc('second', s.deadline - clock_timestamp())) end),
+      case s.kind when 'wait' then format('Send it: select legwork.send_signal(%s, %L);', s.job_id, s.name) else 'Wait.' end
+    from legwork.job_steps s
+    where s.job_id = explain_waits.job_id and s.state = 'waiting' and s.wake_at = explain_waits.run_at and s.wake_at > clock_timestamp()
+    order by s.kind desc, s.deadline, s.name;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.explain_workers(job graphile_worker._private_jobs, task text)
  RETURNS TABLE(reason text, detail text, fix text)
@@ -2861,11 +4442,178 @@ CREATE OR REPLACE FUNCTION legwork.fingerprint(task text, error_name text, error
  IMMUTABLE PARALLEL SAFE
 RETURN "left"(md5(concat_ws(' '::text, task, error_name, regexp_replace(regexp_replace("left"(error_message, 500), '"[^"]*"|''[^'']*''|`[^`]*`|\S+@\S+'::text, '?'::text, 'g'::text), '[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|0x[0-9a-fA-F]+|\m[0-9a-fA-F]{12,}\M|\d+'::text, '#'::text, 'g'::text))), 12)
 
+CREATE OR REPLACE FUNCTION legwork.fire_schedules(as_of timestamp with time zone DEFAULT clock_timestamp(), at_most integer DEFAULT 1000, schedule text DEFAULT NULL::text, OUT fired integer, OUT next_at timestamp with time zone, OUT more boolean, OUT wants_plan boolean)
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_cutoff timestamptz := as_of - legwork.schedule_grace();
+  v_claimed integer;
+  v_ids bigint[];
+  v_names text[];
+  v_due timestamptz[];
+  v_cancels jsonb;
+  v_cancel record;
+begin
+  -- What one run is to stand for must be known as a whole. Where the plan ends before now, all but the last of it are counted, which makes
+  -- it short, and somebody fills it up.
+  update legwork.schedule_definitions d
+  set backlog_count = d.backlog_count + cardinality(d.upcoming) - 1, backlog_from = coalesce(d.backlog_from, d.upcoming[1]),
+    backlog_to = d.upcoming[cardinality(d.upcoming) - 1], upcoming = d.upcoming[cardinality(d.upcoming):]
+  where d.name = any (array(
+    select u.name from legwork.schedule_definitions u
+    where u.next_at <= v_cutoff and u.missed = 'one' and not u.is_complete and cardinality(u.upcoming) > 1
+      and u.upcoming[cardinality(u.upcoming)] <= as_of and (schedule is null or u.name = schedule)
+    order by u.next_at limit at_most for update skip locked));
+  perform legwork.plan_intervals(as_of, at_most, schedule);
+
+  with claimed as materialized (
+    select d.* from legwork.schedule_definitions d
+    where d.next_at <= as_of and (schedule is null or d.name = schedule)
+      and (d.missed <> 'one' or d.is_complete or d.next_at > v_cutoff or d.upcoming[cardinality(d.upcoming)] > as_of)
+    order by d.next_at limit at_most
+    for update skip locked
+  ), policies as materialized (
+    select c.name, c.missed, c.missed_window, c.overlap, c.requires is not null as waits, c.tenant, c.backlog_count, c.backlog_from, c.backlog_to,
+      c.max_instances, c.max_runs - c.runs as remaining, l.live,
+      case when c.overlap in ('skip', 'queue') then greatest(0, c.max_instances - cardinality(l.live)) end as room
+    from claimed c
+    cross join lateral (select case when c.overlap = 'allow' then '{}' else legwork.live_jobs(c.live) end as live) l
+  ), listed as (
+    select c.name, u.due_at, u.due_at <= v_cutoff as is_late
+    from claimed c cross join lateral unnest(c.upcoming) as u (due_at)
+    where u.due_at <= as_of
+  ), judged as (
+    select p.*, l.due_at, l.is_late,
+      case when not l.is_late then true
+        when p.missed = 'all' then l.due_at > as_of - p.missed_window
+        when p.missed = 'one' then bool_and(l.is_late) over w and l.due_at = max(l.due_at) over w
+        else false end as is_candidate
+    from listed l join policies p on p.name = l.name
+    window w as (partition by l.name)
+  ), ranked as (
+    select j.*, row_number() over (partition by j.name, j.is_candidate order by j.due_at) as nth,
+      count(*) over (partition by j.name, j.is_candidate) as candidates
+    from judged j
+  ), decided as materialized (
+    select r.*, case when r.state = 'enqueued' then nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')) end as job_id
+    from (
+      select k.*,
+        case when not k.is_candidate then null
+          when k.waits then 'waiting'
+          when k.overlap = 'cancel' then case when k.nth > k.candidates - least(k.max_instances, k.remaining) then 'enqueued' else 'skipped' end
+          when k.nth <= coalesce(least(k.remaining, k.room), k.nth) then 'enqueued'
+          -- The last run that it may have was among them: what comes after it is none of its occurrences.
+          when k.remaining <= coalesce(k.room, k.remaining) then 'over'
+          else 'skipped' end as state
+      from ranked k
+    ) r
+  ), summed as (
+    select d.name, min(d.missed) as missed, min(d.missed_window) as missed_window, min(d.tenant) as tenant,
+      count(*) filter (where not d.is_candidate) + min(d.backlog_count) as occurrences,
+      least(min(d.backlog_from), min(d.due_at) filter (where not d.is_candidate)) as due_at,
+      greatest(min(d.backlog_to), max(d.due_at) filter (where not d.is_candidate)) as last_due_at,
+      min(d.job_id) as job_id
+    from decided d group by d.name
+  ), recorded as (
+    insert into legwork.schedule_occurrences as r (schedule, due_at, state, reason, job_id, occurrences, last_due_at, tenant)
+    select d.name, d.due_at, d.state,
+      case when d.state = 'waiting' then 'Not looked at yet.'
+        when d.state = 'skipped' and d.overlap = 'cancel' then 'A later one was due as well.'
+        when d.state = 'skipped' then format('%s of its jobs lived, and no more may: %s.',
+          greatest(cardinality(d.live), d.max_instances), coalesce(nullif(array_to_string(d.live[:5], ', '), ''), 'those enqueued with this'))
+        when d.is_late then 'Made up for: nobody was there when it was due.' end,
+      d.job_id, 1, d.due_at, d.tenant
+    from decided d where d.state <> 'over'
+    union all
+    select s.name, s.due_at, case s.missed when 'one' then 'coalesced' else 'missed' end,
+      case s.missed when 'one' then 'Nobody was there; one run stands for all that were missed.'
+        when 'all' then format('Nobody was there, and it is made up for only within %s.', s.missed_window)
+        else 'Nobody was there, and the schedule does not make up for it.' end,
+      case s.missed when 'one' then s.job_id end, s.occurrences, s.last_due_at, s.tenant
+    from summed s where s.occurrences > 0
+    -- Whoever has made a schedule of that name anew, or turned back the clock, gets no occurrence a second time.
+    on conflict on constraint schedule_occurrences_pkey do nothing
+    returning r.schedule, r.due_at, r.state, r.job_id
+  ), changes as (
+    select p.name, p.overlap, p.live, count(d.due_at) as listed, count(r.job_id) filter (where r.state = 'enqueued') as enqueued,
+      array_agg(r.job_id order by r.job_id) filter (where r.state = 'enqueued') as new_ids,
+      max(r.due_at) filter (where r.state = 'enqueued') as last_due_at, max(r.job_id) filter (where r.state = 'enqueued') as last_job_id,
+      (array_agg(r.state order by d.due_at desc) filter (where r.state is not null))[1] as last_state,
+      (p.live)[:cardinality(p.live) + count(r.job_id) filter (where r.state = 'enqueued') - p.max_instances] as older
+    from policies p
+    join decided d on d.name = p.name
+    left join recorded r on r.schedule = d.name and r.due_at = d.due_at
+    group by p.name, p.overlap, p.live, p.max_instances
+  ), updated as (
+    update legwork.schedule_definitions d
+    set runs = d.runs + c.enqueued,
+      is_complete = d.is_complete or coalesce(d.runs + c.enqueued >= d.max_runs, false),
+      upcoming = case when d.runs + c.enqueued >= d.max_runs then '{}' else d.upcoming[c.listed + 1:] end,
+      live = case when c.overlap = 'allow' then '{}' else c.live || coalesce(c.new_ids, '{}') end,
+      backlog_count = 0, backlog_from = null, backlog_to = null,
+      last_due_at = coalesce(c.last_due_at, d.last_due_at), last_job_id = coalesce(c.last_job_id, d.last_job_id),
+      last_state = coalesce(c.last_state, d.last_state)
+    from changes c where d.name = c.name
+  )
+  select (select count(*) from claimed),
+    (select array_agg(r.job_id order by r.due_at, r.job_id) from recorded r where r.state = 'enqueued'),
+    (select array_agg(r.schedule order by r.due_at, r.job_id) from recorded r where r.state = 'enqueued'),
+    (select array_agg(r.due_at order by r.due_at, r.job_id) from recorded r where r.state = 'enqueued'),
+    (select jsonb_agg(jsonb_build_object('name', c.name, 'older', c.older)) from changes c where c.overlap = 'cancel' and cardinality(c.older) > 0)
+  into v_claimed, v_ids, v_names, v_due, v_cancels;
+
+  if v_ids is not null then
+    perform legwork.enqueue_occurrences(v_ids, v_names, v_due);
+  end if;
+  for v_cancel in select c.name, c.older from jsonb_to_recordset(v_cancels) as c (name text, older bigint[]) loop
+    perform legwork.cancel_older(v_cancel.older, v_cancel.name);
+  end loop;
+  if exists (select from legwork.schedule_occurrences r where r.state = 'waiting') then
+    perform legwork.release_waiting(as_of);
+  end if;
+
+  fired := coalesce(cardinality(v_ids), 0);
+  more := v_claimed >= at_most or exists (select from legwork.schedule_definitions d where d.wants_plan and d.every is not null);
+  wants_plan := exists (select from legwork.schedule_definitions d where d.wants_plan and d.cron is not null);
+  -- What is due and was stepped over waits for its plan, or somebody else has it.
+  next_at := (select d.next_at from legwork.schedule_definitions d where d.next_at > as_of order by d.next_at limit 1);
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.flag_value(flags jsonb, name text)
  RETURNS text
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE STRICT
 RETURN CASE WHEN (jsonb_typeof(flags) = 'object'::text) THEN (SELECT "left"(substr(key.key, (length(flag_value.name) + 2)), 256) AS "left" FROM jsonb_object_keys(flag_value.flags) key(key) WHERE starts_with(key.key, (flag_value.name || ':'::text)) LIMIT 1) ELSE NULL::text END
+
+CREATE OR REPLACE FUNCTION legwork.fold_run_counts()
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ WITH gone AS (
+          DELETE FROM legwork.run_counts c
+           WHERE (c.run_id IN ( SELECT o.run_id
+                    FROM legwork.run_counts o
+                   GROUP BY o.run_id
+                  HAVING (count(*) > 500)))
+           RETURNING c.run_id,
+             c.completed,
+             c.failed,
+             c.cancelled,
+             c.expired
+         )
+  INSERT INTO legwork.run_counts (run_id, completed, failed, cancelled, expired)  SELECT g.run_id,
+             sum(g.completed) AS sum,
+             sum(g.failed) AS sum,
+             sum(g.cancelled) AS sum,
+             sum(g.expired) AS sum
+            FROM gone g
+           GROUP BY g.run_id;
+END
 
 CREATE OR REPLACE FUNCTION legwork.forget_enqueue_limits()
  RETURNS void
@@ -2927,6 +4675,49 @@ BEGIN ATOMIC
 END
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.forget_runs(retention interval)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  with gone as (
+    delete from legwork.workflow_runs r
+    where r.id in (select o.id from legwork.workflow_runs o where o.ended_at < now() - retention limit 1000 for update skip locked)
+    returning r.id
+  )
+  delete from legwork.workflow_run_steps s using gone g where s.workflow_id = g.id;
+  delete from legwork.batch_runs b
+  where b.id in (select o.id from legwork.batch_runs o where o.ended_at < now() - retention limit 1000 for update skip locked);
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.forget_steps()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_before timestamptz := now() - legwork.history_retention();
+begin
+  delete from legwork.job_steps s
+  where s.ctid = any (array(
+    select o.ctid from legwork.job_steps o
+    where o.recorded_at < v_before
+      and not exists (select from graphile_worker._private_jobs j where j.id = o.job_id)
+      and not exists (select from legwork.finished_jobs f where f.id = o.job_id)
+    limit 10000));
+  delete from legwork.job_signals g
+  where g.id in (
+    select o.id from legwork.job_signals o
+    where o.sent_at < v_before
+      and not exists (select from graphile_worker._private_jobs j where j.id = o.job_id)
+      and not exists (select from legwork.finished_jobs f where f.id = o.job_id)
+    limit 10000);
+  delete from legwork.step_secrets x where not exists (select from graphile_worker._private_jobs j where j.id = x.job_id);
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.gate(limit_id integer, key text[], payload json)
  RETURNS text
  LANGUAGE sql
@@ -2963,6 +4754,85 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.grant_roles()
+ RETURNS SETOF text
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_role text;
+  v_function regprocedure;
+  v_relation regclass;
+begin
+  for v_role in
+    select r.rolname from pg_roles r
+    where r.rolname in ('legwork_reader', 'legwork_enqueuer', 'legwork_operator', 'legwork_worker', 'legwork_admin') order by 1
+  loop
+    -- Exactly this, whatever was granted before.
+    execute format('revoke all on all tables in schema legwork, legwork_tenant, legwork_confined from %I', v_role);
+    execute format('revoke all on all functions in schema legwork from %I', v_role);
+    execute format('grant usage on schema legwork to %I', v_role);
+    for v_function in
+      select p.oid::regprocedure from pg_proc p
+      join legwork.role_functions() f on f.function = p.proname
+      where p.pronamespace = 'legwork'::regnamespace and f.role = v_role
+    loop
+      execute format('grant execute on function %s to %I', v_function, v_role);
+    end loop;
+    return next v_role;
+  end loop;
+
+  if to_regrole('legwork_reader') is not null then
+    grant usage on schema legwork_tenant to legwork_reader;
+    for v_relation in
+      select c.oid::regclass from pg_class c
+      where c.relkind = 'v' and (c.relnamespace = 'legwork_tenant'::regnamespace
+        or c.relnamespace = 'legwork'::regnamespace and c.relname not in ('token_list', 'audit_log', 'task_rules') and c.relname not like 'all\_%')
+    loop
+      execute format('grant select on %s to legwork_reader', v_relation);
+    end loop;
+  end if;
+  if to_regrole('legwork_enqueuer') is not null then
+    grant select on legwork.tasks to legwork_enqueuer;
+  end if;
+  if to_regrole('legwork_admin') is not null then
+    grant usage on schema legwork_confined to legwork_admin;
+    grant select on all tables in schema legwork_confined to legwork_admin;
+    grant select on legwork.token_list, legwork.audit_log, legwork.settings, legwork.migrations to legwork_admin;
+  end if;
+  if to_regrole('legwork_worker') is not null then
+    grant select on legwork.task_rules, legwork.tasks, legwork.migrations to legwork_worker;
+    grant usage on schema graphile_worker to legwork_worker;
+    grant usage on all sequences in schema graphile_worker to legwork_worker;
+    grant execute on all functions in schema graphile_worker to legwork_worker;
+    for v_relation in
+      select c.oid::regclass from pg_class c where c.relnamespace = 'graphile_worker'::regnamespace and c.relkind in ('r', 'v')
+    loop
+      execute format('grant %s on %s to legwork_worker',
+        case when v_relation::text like '%.\_private\_%' then 'select, insert, update, delete' else 'select' end, v_relation);
+      -- Its tables have row security and no policy, which shows nothing to anybody but their owner.
+      if (select c.relrowsecurity from pg_class c where c.oid = v_relation)
+        and not exists (select from pg_policy p where p.polrelid = v_relation and p.polname = '_legwork_worker')
+      then
+        execute format('create policy _legwork_worker on %s to legwork_worker using (true) with check (true)', v_relation);
+      end if;
+    end loop;
+  end if;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.has_dependants(first bigint, last bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+AS $function$
+begin
+  return exists (select from legwork.dependencies d where d.depends_on between first and last)
+    or current_setting('transaction_isolation') <> 'read committed';
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.has_rules()
  RETURNS boolean
  LANGUAGE sql
@@ -2983,9 +4853,9 @@ AS $function$
   cross join lateral (
     select regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \(''([^'']+)''\) TO \(''([^'']+)''\)') as bounds
   ) b
-  -- Log lines and the audit log come with later migrations.
+  -- Log lines, schedules and the audit log come with later migrations.
   where i.inhparent in (to_regclass('legwork.finished_jobs'), to_regclass('legwork.failed_attempts'), to_regclass('legwork.job_logs'),
-      to_regclass('legwork.audit_entries'))
+      to_regclass('legwork.schedule_occurrences'), to_regclass('legwork.audit_entries'))
     and b.bounds is not null
 $function$
 
@@ -2994,6 +4864,43 @@ CREATE OR REPLACE FUNCTION legwork.history_retention()
  LANGUAGE sql
  STABLE
 RETURN legwork.retention('history_retention'::text, '30 days'::interval)
+
+CREATE OR REPLACE FUNCTION legwork.hold_for_dependencies(job_ids bigint[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  with held as (
+    insert into legwork.waiting_jobs as w (job_id, task_id, lane, gates, priority, run_at, held)
+    select j.id, j.task_id, legwork.lane('{}', null), '{}', j.priority, j.run_at, 'dependency'
+    from graphile_worker._private_jobs j
+    where j.id = any (job_ids) and j.locked_at is null and j.attempts < j.max_attempts
+    on conflict (job_id) do update set
+      task_id = excluded.task_id, priority = excluded.priority, held = 'dependency',
+      run_at = case when excluded.run_at = 'infinity' then w.run_at else excluded.run_at end
+    returning w.job_id
+  )
+  update graphile_worker._private_jobs j set run_at = 'infinity' from held h where j.id = h.job_id and j.run_at <> 'infinity';
+  -- What it had been given before it came to depend on something is given back.
+  if legwork.has_rules() then
+    perform legwork.make_wait(job_ids);
+  end if;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.hold_job(job_id bigint, worker text, attempt integer)
+ RETURNS graphile_worker._private_jobs
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_job graphile_worker._private_jobs;
+begin
+  select * into v_job from graphile_worker._private_jobs j
+  where j.id = hold_job.job_id and j.locked_by = worker and j.attempts = attempt for share;
+  return v_job;
+end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.ids_created(after timestamp with time zone, before timestamp with time zone, OUT above bigint, OUT up_to bigint)
  RETURNS record
@@ -3013,6 +4920,47 @@ BEGIN ATOMIC
           LIMIT 1) AS last_id;
 END
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.interval_index(anchor timestamp with time zone, every interval, timezone text, upto timestamp with time zone)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_k bigint := floor((extract(epoch from upto) - extract(epoch from anchor)) / extract(epoch from every));
+begin
+  -- An estimate where months differ in length; exact otherwise.
+  while legwork.interval_time(anchor, every, timezone, v_k + 1) <= upto loop
+    v_k := v_k + 1;
+  end loop;
+  while legwork.interval_time(anchor, every, timezone, v_k) > upto loop
+    v_k := v_k - 1;
+  end loop;
+  return v_k;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.interval_time(anchor timestamp with time zone, every interval, timezone text, k bigint)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_local timestamp;
+  v_time timestamptz;
+begin
+  if extract(year from every) = 0 and extract(month from every) = 0 and extract(day from every) = 0 then
+    return anchor + every * k::double precision;
+  end if;
+  v_local := (anchor at time zone timezone) + every * k::double precision;
+  v_time := v_local at time zone timezone;
+  -- A local time that comes twice is meant the first time; Postgres takes the second. Clocks go back by an hour, or half of one.
+  return case
+    when (v_time - interval '1 hour') at time zone timezone = v_local then v_time - interval '1 hour'
+    when (v_time - interval '30 minutes') at time zone timezone = v_local then v_time - interval '30 minutes'
+    else v_time end;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.jobs_against_rules(task_ids integer[], since bigint, by bigint[])
  RETURNS bigint[]
@@ -3037,10 +4985,12 @@ begin
       and (since is null or age(j.xmin) <= v_age and j.xmin <> all (v_by))
       and case
         when w.job_id is not null then
+          -- Rules are looked at when the last dependency has ended.
+          w.held is distinct from 'dependency' and (
           r.is_paused <> coalesce(w.held = 'paused', false)
           or (r.limits = '{}' and (not r.is_paused or w.gates <> '{}'))
           or (r.limits <> '{}'
-            and w.gates <> array(select legwork.gate(l.id, l.key, j.payload) from legwork.limits l where l.id = any (r.limits) order by l.id))
+            and w.gates <> array(select legwork.gate(l.id, l.key, j.payload) from legwork.limits l where l.id = any (r.limits) order by l.id)))
         else r.is_paused or cardinality(r.limits) > (
           select count(*) from legwork.slots s
           where s.job_id = j.id and s.free_at is null and split_part(s.gate, ':', 1)::integer = any (r.limits))
@@ -3073,6 +5023,33 @@ CREATE OR REPLACE FUNCTION legwork.lane(gates text[], tenant text)
  IMMUTABLE PARALLEL SAFE
 RETURN (md5(((gates)::text || COALESCE((' '::text || tenant), ''::text))))::uuid
 
+CREATE OR REPLACE FUNCTION legwork.let_go(job_ids bigint[])
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+declare
+  v_count integer;
+begin
+  update legwork.waiting_jobs w set run_at = greatest(w.run_at, clock_timestamp() + w.delay), delay = null
+  where w.job_id = any (job_ids) and w.delay is not null;
+  if legwork.has_rules() then
+    update legwork.waiting_jobs w set held = null
+    where w.job_id = any (job_ids)
+      and w.task_id in (select r.task_id from legwork.task_rules r where r.is_paused or r.limits <> '{}');
+    perform legwork.make_wait(job_ids, null);
+  end if;
+  with gone as (
+    delete from legwork.waiting_jobs w where w.job_id = any (job_ids) and w.held = 'dependency' returning w.job_id, w.run_at
+  ), started as (
+    update graphile_worker._private_jobs j set run_at = g.run_at from gone g where j.id = g.job_id returning 1
+  )
+  select count(*) into v_count from started;
+  return v_count;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.lift_pause(scope text, name text)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -3102,6 +5079,18 @@ CREATE OR REPLACE FUNCTION legwork.limit_rate(max integer, per interval, queue t
  RETURNS integer
  LANGUAGE sql
 RETURN legwork.put_limit(legwork.scope_of(queue, task), COALESCE(queue, task), 'rate'::text, key, max, per)
+
+CREATE OR REPLACE FUNCTION legwork.list_from(planned_to timestamp with time zone, missed text, missed_window interval, as_of timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (missed = 'all'::text) THEN GREATEST(planned_to, (as_of - missed_window)) ELSE GREATEST(planned_to, (as_of - legwork.schedule_grace())) END
+
+CREATE OR REPLACE FUNCTION legwork.live_jobs(job_ids bigint[])
+ RETURNS bigint[]
+ LANGUAGE sql
+ STABLE
+RETURN (SELECT COALESCE(array_agg(j.id ORDER BY j.id), '{}'::bigint[]) AS "coalesce" FROM graphile_worker._private_jobs j WHERE ((j.id = ANY (live_jobs.job_ids)) AND ((j.locked_at IS NOT NULL) OR (j.attempts < j.max_attempts))))
 
 CREATE OR REPLACE FUNCTION legwork.live_jobs_like(filter jsonb)
  RETURNS SETOF bigint
@@ -3153,6 +5142,66 @@ begin
     order by j.id;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.load_steps(job_id bigint, worker text, attempt integer)
+ RETURNS TABLE(kind text, name text, state text, result text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_job graphile_worker._private_jobs := legwork.hold_job(job_id, worker, attempt);
+begin
+  if v_job.id is null then
+    return query select null::text, null::text, 'lost'::text, null::text;
+    return;
+  end if;
+  -- Only what this attempt asks for holds it back.
+  update legwork.job_steps s set state = 'open', wake_at = null where s.job_id = load_steps.job_id and s.state = 'waiting';
+  return query
+    select s.kind, s.name, s.state, coalesce(x.value, s.result)::text
+    from legwork.job_steps s
+    left join legwork.step_secrets x on x.job_id = s.job_id and x.kind = s.kind and x.name = s.name
+    where s.job_id = load_steps.job_id and s.state in ('completed', 'timed_out');
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.lock_schedule(name text)
+ RETURNS legwork.schedule_definitions
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_definition legwork.schedule_definitions;
+begin
+  select * into v_definition from legwork.schedule_definitions d where d.name = lock_schedule.name for update;
+  if v_definition.name is not null then
+    return v_definition;
+  end if;
+  if exists (select from legwork.crontab_entries c where c.identifier = lock_schedule.name) then
+    raise exception 'The schedule ''%'' is an entry of a crontab.', name using errcode = 'LW409',
+      hint = 'Edit the crontab file and restart the workers, or remove the line there and make a schedule of it.';
+  end if;
+  raise exception 'There is no schedule ''%''.', coalesce(name, 'null') using errcode = 'LW404',
+    hint = coalesce('Did you mean ''' || legwork.nearest_name(name, array(select d.name from legwork.schedule_definitions d)) || '''? ', '')
+      || 'select name from legwork.schedules lists them.';
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.locked_workflow(workflow_id bigint)
+ RETURNS legwork.workflow_runs
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_run legwork.workflow_runs;
+begin
+  select * into v_run from legwork.workflow_runs r where r.id = locked_workflow.workflow_id for update;
+  if v_run.id is null then
+    raise exception 'There is no workflow %.', coalesce(workflow_id::text, 'null') using
+      errcode = 'LW404', hint = 'Ended workflows are kept for the setting history_retention; select id, name from legwork.workflows lists them.';
+  end if;
+  return v_run;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.maintain_history()
  RETURNS TABLE(step text, relation text)
  LANGUAGE plpgsql
@@ -3180,6 +5229,9 @@ begin
   if to_regclass('legwork.idempotent_requests') is not null then
     perform legwork.forget_requests();
   end if;
+  if to_regclass('legwork.batch_runs') is not null then
+    perform legwork.forget_runs(v_retention);
+  end if;
   -- Jobs that were told to stop and have ended since.
   delete from legwork.cancellations c where not exists (select from graphile_worker._private_jobs j where j.id = c.job_id);
 
@@ -3194,6 +5246,7 @@ begin
   for v_parent in
     select p.name, p.by_column, coalesce(p.retention, v_retention) as retention
     from (values ('finished_jobs', 'finished_at', null), ('failed_attempts', 'failed_at', null), ('job_logs', 'logged_at', null),
+      ('schedule_occurrences', 'due_at', null),
       ('audit_entries', 'occurred_at', coalesce(legwork.retention('audit_retention', interval '1 year'), interval '1 year')))
       as p (name, by_column, retention)
     where to_regclass('legwork.' || p.name) is not null
@@ -3240,6 +5293,9 @@ begin
       using now() - v_parent.retention;
   end loop;
 
+  if to_regclass('legwork.job_steps') is not null then
+    perform legwork.forget_steps();
+  end if;
   -- Some at a time: the call is made again in a few minutes. A job that still lives keeps what it said.
   if to_regclass('legwork.job_progress') is not null then
     delete from legwork.job_progress p
@@ -3252,6 +5308,74 @@ begin
   end if;
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.make_step_jobs(workflow_id bigint, made integer[], waiting integer[], open integer[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_nestloop TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_run legwork.workflow_runs;
+  v_flags jsonb;
+  v_free integer;
+begin
+  select * into v_run from legwork.workflow_runs r where r.id = make_step_jobs.workflow_id;
+  v_flags := legwork.workflow_flags(v_run);
+  insert into graphile_worker._private_tasks (identifier)
+  select distinct s.task from legwork.workflow_run_steps s
+  where s.workflow_id = make_step_jobs.workflow_id and s.position = any (made)
+    and not exists (select from graphile_worker._private_tasks t where t.identifier = s.task)
+  on conflict do nothing;
+  insert into graphile_worker._private_job_queues (queue_name)
+  select distinct s.serial_key from legwork.workflow_run_steps s
+  where s.workflow_id = make_step_jobs.workflow_id and s.position = any (made) and s.serial_key is not null
+    and not exists (select from graphile_worker._private_job_queues q where q.queue_name = s.serial_key)
+  on conflict do nothing;
+
+  with steps as materialized (
+    select s.* from legwork.workflow_run_steps s where s.workflow_id = make_step_jobs.workflow_id and s.position is not null
+  ), opened as materialized (
+    select s.position, s.job_id from steps s join unnest(make_step_jobs.open) o (position) using (position)
+  ), edges as materialized (
+    select o.job_id as depends_on, s.job_id, w.how, row_number() over (partition by o.job_id) as n
+    from steps s
+    join unnest(make_step_jobs.waiting) a (position) using (position)
+    cross join lateral unnest(s.waits_for, s.waits_how) as w (position, how)
+    join opened o on o.position = w.position
+  ), closing as (
+    -- The workflow waits for all of them; where something else waits for one too, one row says both.
+    insert into legwork.dependencies (depends_on, job_id, run_id, on_failure)
+    select e.depends_on, e.job_id, case when e.n = 1 then v_run.id end, e.how from edges e
+    union all
+    select o.job_id, null, v_run.id, 'run' from opened o where not exists (select from edges e where e.depends_on = o.job_id)
+  ), specs as materialized (
+    select s.*, t.id as task_id, e.job_id is not null as is_held,
+      coalesce(s.run_at, case when e.job_id is null then now() + s.delay end, now()) as starts_at
+    from steps s
+    join unnest(made) m (position) using (position)
+    join graphile_worker._private_tasks t on t.identifier = s.task
+    left join (select distinct e.job_id from edges e) e on e.job_id = s.job_id
+  ), held as (
+    -- Before the jobs, so that the trigger that looks at limits and pauses finds them here.
+    insert into legwork.waiting_jobs (job_id, task_id, lane, gates, priority, run_at, held, delay)
+    select s.job_id, s.task_id, legwork.lane('{}', null), '{}', coalesce(s.priority, 0), s.starts_at, 'dependency', s.delay
+    from specs s where s.is_held
+  ), inserted as (
+    insert into graphile_worker._private_jobs (id, job_queue_id, task_id, payload, run_at, max_attempts, priority, flags)
+    overriding system value
+    select s.job_id, case when s.serial_key is not null then (select q.id from graphile_worker._private_job_queues q where q.queue_name = s.serial_key) end,
+      s.task_id, coalesce(s.payload, '{}')::json, case when s.is_held then 'infinity' else s.starts_at end,
+      coalesce(s.max_attempts, 25), coalesce(s.priority, 0), v_flags || jsonb_build_object('step:' || s.name, true)
+    from specs s order by s.position
+    returning 1
+  )
+  select count(*) filter (where not s.is_held) into v_free from specs s, (select count(*) from inserted) i;
+  if v_free > 0 then
+    perform legwork.wake_workers(v_free);
+  end if;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.make_wait(job_ids bigint[], at_commit text DEFAULT 'try'::text)
  RETURNS integer
@@ -3284,6 +5408,8 @@ begin
       -- A job whose run_at is preserved has infinity there; here is the true one.
       run_at = case when excluded.run_at = 'infinity' then w.run_at else excluded.run_at end,
       held = case
+        -- Only legwork.settle_dependants() ends that.
+        when w.held = 'dependency' then w.held
         when excluded.held = 'paused' then 'paused'
         when case when excluded.run_at = 'infinity' then w.run_at else excluded.run_at end > clock_timestamp() then 'run_at'
       end
@@ -3313,11 +5439,23 @@ CREATE OR REPLACE FUNCTION legwork.mark_lost(flags jsonb, at_least integer)
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN COALESCE((legwork.flag_value(flags, 'lost'::text) >= (at_least)::text), false) THEN flags ELSE ((COALESCE(flags, '{}'::jsonb) - ARRAY(SELECT f.f FROM jsonb_object_keys(mark_lost.flags) f(f) WHERE (f.f ~~ 'lost:%'::text))) || jsonb_build_object(('lost:'::text || at_least), true)) END
 
+CREATE OR REPLACE FUNCTION legwork.may(needed text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN (needed = ANY (CASE COALESCE(current_setting('legwork.role'::text, true), ''::text) WHEN ''::text THEN ARRAY[needed] WHEN 'viewer'::text THEN ARRAY['viewer'::text] WHEN 'enqueuer'::text THEN ARRAY['enqueuer'::text] WHEN 'operator'::text THEN ARRAY['viewer'::text, 'enqueuer'::text, 'operator'::text] WHEN 'admin'::text THEN ARRAY['viewer'::text, 'enqueuer'::text, 'operator'::text, 'admin'::text] ELSE '{}'::text[] END))
+
 CREATE OR REPLACE FUNCTION legwork.nearest_name(name text, candidates text[])
  RETURNS text
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN (SELECT c.candidate FROM (unnest(nearest_name.candidates) c(candidate) CROSS JOIN LATERAL (SELECT ((2.0 * (count(*) FILTER (WHERE ((a.pair IS NOT NULL) AND (b.pair IS NOT NULL))))::numeric) / (NULLIF((count(a.pair) + count(b.pair)), 0))::numeric) AS likeness FROM ((SELECT DISTINCT substr((('^'::text || lower(nearest_name.name)) || '$'::text), i.i, 2) AS pair FROM generate_series(1, (length(nearest_name.name) + 1)) i(i)) a FULL JOIN (SELECT DISTINCT substr((('^'::text || lower(c.candidate)) || '$'::text), i.i, 2) AS pair FROM generate_series(1, (length(c.candidate) + 1)) i(i)) b USING (pair))) l) WHERE (l.likeness >= 0.4) ORDER BY l.likeness DESC, c.candidate LIMIT 1)
+
+CREATE OR REPLACE FUNCTION legwork.never()
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN '9999-12-31 00:00:00+00'::timestamp with time zone
 
 CREATE OR REPLACE FUNCTION legwork.note_due()
  RETURNS void
@@ -3458,6 +5596,163 @@ CREATE OR REPLACE FUNCTION legwork.pause_task(task text, reason text DEFAULT NUL
  LANGUAGE sql
 RETURN legwork.put_pause('task'::text, task, reason)
 
+CREATE OR REPLACE FUNCTION legwork.plan_intervals(as_of timestamp with time zone DEFAULT clock_timestamp(), at_most integer DEFAULT 1000, schedule text DEFAULT NULL::text)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_schedule legwork.schedule_definitions;
+  v_k bigint;
+  v_from timestamptz;
+  v_to bigint;
+  v_last bigint;
+  v_listed timestamptz[];
+  v_backlog bigint;
+  v_count integer := 0;
+begin
+  for v_schedule in
+    select d.* from legwork.schedule_definitions d
+    where d.wants_plan and d.every is not null and (schedule is null or d.name = schedule)
+    order by d.name limit at_most for update skip locked
+  loop
+    v_k := legwork.interval_index(v_schedule.anchor, v_schedule.every, v_schedule.timezone, v_schedule.planned_to) + 1;
+    v_last := case when v_schedule.ends_at is not null
+      then legwork.interval_index(v_schedule.anchor, v_schedule.every, v_schedule.timezone, v_schedule.ends_at) end;
+    v_from := legwork.list_from(v_schedule.planned_to, v_schedule.missed, v_schedule.missed_window, as_of);
+    v_to := greatest(v_k, legwork.interval_index(v_schedule.anchor, v_schedule.every, v_schedule.timezone, v_from)
+      -- The last one that was missed may be made up for.
+      + case when v_schedule.missed = 'one' then 0 else 1 end);
+    v_to := least(v_to, v_last + case when v_schedule.missed = 'one' and v_to > v_k then 0 else 1 end);
+    v_backlog := greatest(0, v_to - v_k);
+    v_listed := array(
+      select legwork.interval_time(v_schedule.anchor, v_schedule.every, v_schedule.timezone, k)
+      from generate_series(v_to, least(v_to + case when v_from < as_of then 500 else 16 end - 1, v_last)) k order by k);
+    perform legwork.put_plan(v_schedule.name, v_schedule.revision, v_schedule.planned_to, v_listed,
+      v_last is not null and v_to + cardinality(v_listed) > v_last,
+      coalesce(v_listed[cardinality(v_listed)], v_schedule.ends_at), v_backlog,
+      case when v_backlog > 0 then legwork.interval_time(v_schedule.anchor, v_schedule.every, v_schedule.timezone, v_k) end,
+      case when v_backlog > 0 then legwork.interval_time(v_schedule.anchor, v_schedule.every, v_schedule.timezone, v_to - 1) end,
+      legwork.describe_interval(v_schedule.every));
+    v_count := v_count + 1;
+  end loop;
+  return v_count;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.plan_steps(workflow_id bigint, steps jsonb)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_nestloop TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_entries legwork.step_entry[] := legwork.read_steps(steps);
+  v_befores integer[];
+  v_afters integer[];
+  v_hows text[];
+  v_order integer[];
+  v_cycle integer[];
+  v_node integer;
+begin
+  -- Every job of a sub-workflow waits for what the sub-workflow waits for; what waits for it waits for all its jobs. Where it may fail without
+  -- harm (continue), that wait ends however they end, so what holds it back must hold back those too.
+  with recursive entries as materialized (
+    select e.n, e.name, e.groups, e.step ? 'steps' as is_group, coalesce(e.step ->> 'on_failure', 'stop') as on_failure,
+      array(select coalesce(e.parent || '/', '') || d from legwork.step_dependencies(e.step) d) as depends_on
+    from unnest(v_entries) e
+  ), asked as (
+    select e.name, d.name as target from entries e cross join lateral unnest(e.depends_on) as d (name)
+  ), wanted as (
+    select a.name, a.target from asked a
+    union
+    select w.name, a.target
+    from wanted w
+    join entries g on g.name = w.target and g.is_group and g.on_failure = 'continue'
+    join asked a on a.name = g.name
+  ), within as materialized (
+    select e.n, e.on_failure, g.name as of from entries e cross join lateral unnest(e.groups) as g (name) where not e.is_group
+  ), pairs as (
+    select before.n as before, after.n as after,
+      -- The strictest of several: cancel before continue before run.
+      min(case when t.is_group and t.on_failure = 'continue' then 'run' when before.on_failure = 'continue' then 'continue' else 'cancel' end) as how
+    from wanted w
+    join entries t on t.name = w.target
+    join within before on before.of = w.target
+    join within after on after.of = w.name
+    group by before.n, after.n
+  )
+  select coalesce(array_agg(p.before order by p.before, p.after), '{}'), coalesce(array_agg(p.after order by p.before, p.after), '{}'),
+    coalesce(array_agg(p.how order by p.before, p.after), '{}')
+  into v_befores, v_afters, v_hows
+  from pairs p;
+  if cardinality(v_befores) > 200000 then
+    raise exception 'A workflow has at most 200000 dependencies, not %.', cardinality(v_befores) using errcode = 'LW413',
+      hint = 'Where many steps depend on many, put one between them that they all depend on.';
+  end if;
+  v_order := legwork.topological_order(cardinality(v_entries), v_befores, v_afters);
+  if cardinality(v_order) < cardinality(v_entries) then
+    -- From any that is left, one of those before it is left too: going on, one comes by twice.
+    select min(x) into v_node from generate_series(1, cardinality(v_entries)) x where x <> all (v_order);
+    v_cycle := array[v_node];
+    loop
+      select p.before into v_node
+      from unnest(v_befores, v_afters) as p (before, after)
+      where p.after = v_node and p.before <> all (v_order) order by p.before limit 1;
+      v_cycle := v_node || v_cycle;
+      exit when v_node = any (v_cycle[2:]);
+    end loop;
+    v_cycle := v_cycle[1:1 + array_position(v_cycle[2:], v_node)];
+    raise exception 'The steps depend on each other: %.', (
+      select string_agg(e.name, ' → ' order by c.i) from unnest(v_cycle) with ordinality as c (n, i) join unnest(v_entries) e on e.n = c.n)
+    using errcode = 'LW400', hint = 'Nothing was started. Take one of these dependencies away.';
+  end if;
+
+  insert into legwork.workflow_run_steps (
+    workflow_id, name, position, groups, task, payload, priority, max_attempts, run_at, delay, serial_key, depends_on, on_failure, effect,
+    compensate, waits_for, waits_how, job_id)
+  select
+    plan_steps.workflow_id, e.name, o.position, e.groups, e.step ->> 'task', nullif(e.step -> 'payload', 'null'),
+    (e.step ->> 'priority')::smallint, (e.step ->> 'max_attempts')::smallint, (e.step ->> 'run_at')::timestamptz,
+    (e.step ->> 'delay')::interval, e.step ->> 'serial_key',
+    array(select coalesce(e.parent || '/', '') || d from legwork.step_dependencies(e.step) d),
+    coalesce(e.step ->> 'on_failure', 'stop'),
+    coalesce(f.effect, 'stop'), nullif(e.step -> 'compensate', 'null'), coalesce(p.waits_for, '{}'), coalesce(p.waits_how, '{}'), o.job_id
+  from unnest(v_entries) e
+  left join (
+    -- In the order of their dependencies, so that a job is younger than those it depends on.
+    select x.n, x.position, nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')) as job_id
+    from (
+      select v.n, row_number() over (order by v.i)::integer as position
+      from unnest(v_order) with ordinality as v (n, i)
+      join unnest(v_entries) j on j.n = v.n and not j.step ? 'steps'
+      order by v.i
+    ) x
+  ) o on o.n = e.n
+  left join (
+    select w.after, array_agg(b.position order by b.position) as waits_for, array_agg(w.how order by b.position) as waits_how
+    from unnest(v_befores, v_afters, v_hows) as w (before, after, how)
+    join (
+      select v.n, row_number() over (order by v.i)::integer as position
+      from unnest(v_order) with ordinality as v (n, i)
+      join unnest(v_entries) j on j.n = v.n and not j.step ? 'steps'
+    ) b on b.n = w.before
+    group by w.after
+  ) p on p.after = e.n
+  left join (
+    select g.n, case when bool_or(a.step ->> 'on_failure' = 'continue') then 'continue' when bool_or(a.step ->> 'on_failure' = 'compensate') then 'compensate' end as effect
+    from (select k.n, unnest(k.groups) as name from unnest(v_entries) k) g
+    join unnest(v_entries) a on a.name = g.name
+    group by g.n
+  ) f on f.n = e.n;
+  return (select count(*) from unnest(v_entries) e where not e.step ? 'steps');
+exception when data_exception then
+  raise exception 'A step has a value that cannot be read: %.', sqlerrm using errcode = 'LW400',
+    hint = 'priority and max_attempts are whole numbers, run_at is a time, delay an interval.';
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.put_limit(scope text, name text, kind text, key text, max_count integer, per interval)
  RETURNS integer
  LANGUAGE plpgsql
@@ -3515,6 +5810,18 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.put_plan(name text, revision integer, planned_from timestamp with time zone, times timestamp with time zone[], is_complete boolean, planned_to timestamp with time zone, backlog_count bigint, backlog_from timestamp with time zone, backlog_to timestamp with time zone, sentence text, problem text DEFAULT NULL::text)
+ RETURNS boolean
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ UPDATE legwork.schedule_definitions d SET upcoming = (d.upcoming || put_plan.times), is_complete = (d.is_complete OR put_plan.is_complete), planned_to = GREATEST(d.planned_to, put_plan.planned_to), sentence = COALESCE(put_plan.sentence, d.sentence), problem = put_plan.problem, backlog_count = (d.backlog_count + put_plan.backlog_count), backlog_from = COALESCE(d.backlog_from, put_plan.backlog_from), backlog_to = COALESCE(put_plan.backlog_to, d.backlog_to)
+   WHERE ((d.name = put_plan.name) AND (d.revision = put_plan.revision) AND (d.planned_to = put_plan.planned_from))
+   RETURNING true;
+END
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.put_retry_policy(scope text, name text, is_declared boolean, attempts integer, backoff text, delay interval, factor double precision, max_delay interval, jitter boolean, retry_on text[])
  RETURNS void
  LANGUAGE plpgsql
@@ -3554,6 +5861,125 @@ CREATE OR REPLACE FUNCTION legwork.rate_margin()
  IMMUTABLE PARALLEL SAFE
 RETURN '00:00:00.01'::interval
 
+CREATE OR REPLACE FUNCTION legwork.read_steps(steps jsonb)
+ RETURNS legwork.step_entry[]
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_nestloop TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_entries legwork.step_entry[];
+  v_message text;
+  v_hint text;
+  v_code text;
+  v_wrong integer;
+  v_problem text;
+  v_name text;
+  v_step jsonb;
+begin
+  if steps is null or jsonb_typeof(steps) not in ('array', 'object') then
+    raise exception 'The steps of a workflow are an array or an object, not %.', coalesce(jsonb_typeof(steps), 'null') using errcode = 'LW400',
+      hint = 'For example [{"name": "a", "task": "import"}, {"name": "b", "task": "report", "depends_on": ["a"]}].';
+  end if;
+  with recursive flat as (
+    select e.name, null::text as parent, array[e.name] as groups, e.step, array[e.n] as place from legwork.step_entries(steps) e
+    union all
+    select f.name || '/' || e.name, f.name, f.groups || (f.name || '/' || e.name), e.step, f.place || e.n
+    from flat f
+    cross join lateral legwork.step_entries(f.step -> 'steps') e
+    where jsonb_typeof(f.step) = 'object' and f.step ? 'steps' and cardinality(f.groups) < 10
+  )
+  select array_agg(row(f.name, f.parent, f.groups, f.step, row_number)::legwork.step_entry order by f.row_number) into v_entries
+  from (select *, row_number() over (order by place)::integer from flat) f;
+  if v_entries is null then
+    raise exception 'A workflow needs a step.' using errcode = 'LW400', hint = 'Nothing was started.';
+  elsif cardinality(v_entries) > 20000 then
+    raise exception 'A workflow has at most 20000 steps, not %.', cardinality(v_entries) using errcode = 'LW413',
+      hint = 'legwork.enqueue_batch takes more jobs; or let a step start another workflow.';
+  end if;
+  -- Which is wrong first and with what; what to say of it is put together for that one only.
+  select e.n, x.problem into v_wrong, v_problem
+  from unnest(v_entries) e
+  cross join lateral (
+    select case
+      when jsonb_typeof(e.step) <> 'object' then 'object'
+      when e.name is null or e.name ~ '(^|/)$' then 'name'
+      when length(e.name) > 200 or length(e.name) - coalesce(length(e.parent) + 1, 0) > 64 then 'long'
+      when strpos(substr(e.name, coalesce(length(e.parent) + 2, 1)), '/') > 0 then 'slash'
+      when e.step - legwork.step_fields() <> '{}' then 'field'
+      when (e.step ->> 'task' is null) = (e.step -> 'steps' is null) then 'neither'
+      when e.step ? 'steps' and not exists (select from legwork.step_entries(e.step -> 'steps')) then 'empty'
+      when e.step ? 'steps' and cardinality(e.groups) = 10 then 'deep'
+      when e.step ? 'steps' and e.step ?| array['payload', 'compensate', 'max_attempts', 'priority', 'run_at', 'delay', 'serial_key'] then 'group'
+      when e.step ? 'on_failure' and coalesce(e.step ->> 'on_failure' not in ('stop', 'continue', 'compensate'), true) then 'on_failure'
+      when e.step ? 'depends_on' and (jsonb_typeof(e.step -> 'depends_on') not in ('array', 'string', 'null')
+        or jsonb_typeof(e.step -> 'depends_on') = 'array'
+          and jsonb_path_exists(e.step -> 'depends_on', '$[*] ? (@.type() != "string")')) then 'depends_on'
+      when jsonb_typeof(e.step -> 'compensate') <> 'null' and (jsonb_typeof(e.step -> 'compensate') <> 'object'
+        or e.step #>> '{compensate,task}' is null or (e.step -> 'compensate') - array['task', 'payload'] <> '{}') then 'compensate'
+    end as problem
+  ) x
+  where x.problem is not null
+  order by e.n limit 1;
+  if v_problem is not null then
+    select format('Step ''%s''', coalesce(e.name, coalesce(e.parent || '/', '') || 'number ' || e.n)), e.step into v_name, v_step
+    from unnest(v_entries) e where e.n = v_wrong;
+    v_code := 'LW400';
+    select v_name || m.message, m.hint into v_message, v_hint
+    from (values
+      ('object', ' is not an object.', 'For example {"name": "a", "task": "import"}.'),
+      ('name', ' has no name.', 'Names are texts; other steps name them in depends_on.'),
+      ('long', ' has a name of more than 64 characters, or 200 with its sub-workflows.', 'Choose a shorter one.'),
+      ('slash', ' has a slash in its name.', 'A slash stands between a sub-workflow and its step.'),
+      ('field', ' has a field that no step has: ' || (
+          select string_agg(k, ', ') from jsonb_object_keys(case when v_problem = 'field' then v_step - legwork.step_fields() end) k) || '.',
+        'Fields are ' || array_to_string(legwork.step_fields(), ', ') || '.'),
+      ('neither', ' needs either a task or steps of its own.', 'A step is a job of a task, or a sub-workflow.'),
+      ('empty', ' is a sub-workflow without a step.', 'Give it steps, or leave it out.'),
+      ('deep', ' is too deep.', 'Sub-workflows nest to ten levels.'),
+      ('group', ' is a sub-workflow; payload, compensate and the like belong to its steps.', 'A sub-workflow has name, steps, depends_on and on_failure.'),
+      ('on_failure', format(' has the on_failure ''%s''.', v_step ->> 'on_failure'), 'It is stop, continue or compensate.'),
+      ('depends_on', ' has a depends_on that does not name steps.', 'It is an array of names.'),
+      ('compensate', ' has a compensate that is not {task, payload}.', 'For example {"task": "payment/refund", "payload": {"order": 7}}.')
+    ) as m (problem, message, hint)
+    where m.problem = v_problem;
+  end if;
+  if v_message is null then
+    select 'LW400', format('There are two steps ''%s''.', e.name), 'Names are unique within a workflow and within a sub-workflow.' into v_code, v_message, v_hint
+    from unnest(v_entries) e group by e.name having count(*) > 1 order by min(e.n) limit 1;
+  end if;
+  if v_message is null then
+    select 'LW404', format('Step ''%s'' depends on ''%s'', which is no step beside it.', e.name, d.name),
+      coalesce('Did you mean ''' || legwork.nearest_name(d.name, array(
+        select regexp_replace(o.name, '^.*/', '') from unnest(v_entries) o where o.parent is not distinct from e.parent and o.name <> e.name)) || '''? ', '')
+        || 'A step depends on steps of the same workflow or sub-workflow.'
+    into v_code, v_message, v_hint
+    from unnest(v_entries) e
+    cross join lateral legwork.step_dependencies(e.step) as d (name)
+    where not exists (select from unnest(v_entries) o where o.name = coalesce(e.parent || '/', '') || d.name)
+    order by e.n limit 1;
+  end if;
+  if v_message is null then
+    select 'LW404', format('Step ''%s'': no task is called ''%s''.', t.step, t.task),
+      coalesce('Did you mean ''' || legwork.nearest_name(t.task, array(select k.identifier from graphile_worker._private_tasks k)) || '''? ', '')
+        || 'Tasks are known once a worker that has them has started; select name from legwork.tasks lists them.'
+    into v_code, v_message, v_hint
+    from (
+      select e.n, e.name as step, e.step ->> 'task' as task from unnest(v_entries) e
+      union all
+      select e.n, e.name, e.step #>> '{compensate,task}' from unnest(v_entries) e
+    ) t
+    where t.task is not null and t.task not in (select k.identifier from graphile_worker._private_tasks k)
+    order by t.n limit 1;
+  end if;
+  if v_message is not null then
+    raise exception '%', v_message using errcode = v_code, hint = v_hint;
+  end if;
+  return v_entries;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.readmit(job graphile_worker._private_jobs)
  RETURNS void
  LANGUAGE plpgsql
@@ -3563,13 +5989,19 @@ AS $function$
 declare
   v_waiting legwork.waiting_jobs;
 begin
-  if legwork.make_wait(array[job.id]) = 0 then
+  if exists (select from legwork.dependencies d where d.job_id = job.id) then
+    perform legwork.hold_for_dependencies(array[job.id]);
+  elsif legwork.make_wait(array[job.id]) = 0 then
     -- No rule concerns it now: it may have been replaced by a job of another task.
-    delete from legwork.waiting_jobs w where w.job_id = job.id returning * into v_waiting;
+    delete from legwork.waiting_jobs w where w.job_id = job.id and w.held is distinct from 'dependency' returning * into v_waiting;
     if v_waiting.job_id is not null and job.run_at = 'infinity' and job.locked_at is null then
       update graphile_worker._private_jobs j set run_at = v_waiting.run_at where j.id = job.id;
     end if;
     perform legwork.release_slots(array[job.id], array[null::timestamptz]);
+    if exists (select from legwork.waiting_jobs w where w.job_id = job.id) then
+      -- Its dependencies have ended and it is about to be let go.
+      perform legwork.hold_for_dependencies(array[job.id]);
+    end if;
   end if;
 end $function$
 
@@ -3642,6 +6074,7 @@ begin
       returning gates
     )
     select 'a line that was not called'::text, null::bigint, w.gates[1] from woken w;
+  return query select d.problem, d.job_id, null::text from legwork.reconcile_dependencies() d;
   -- Nothing wrong: slots of limits that are gone count for nothing. Not in the transaction that drops the limit: while that is
   -- open, the jobs that have them could not end.
   delete from legwork.slots s
@@ -3655,6 +6088,55 @@ begin
   end if;
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.reconcile_dependencies()
+ RETURNS TABLE(problem text, job_id bigint)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- As long as there are checks and wakeups nothing has been forgotten.
+  return query
+    with lost as (
+      select distinct d.depends_on from legwork.dependencies d
+      where d.ended_as is null
+        and not exists (select from graphile_worker._private_jobs j where j.id = d.depends_on and (j.locked_at is not null or j.attempts < j.max_attempts))
+        and not exists (select from legwork.dependency_checks)
+    ), noted as (
+      insert into legwork.dependency_checks (depends_on) select l.depends_on from lost l returning depends_on
+    )
+    select 'a dependency on a job that has ended'::text, n.depends_on from noted n;
+  return query
+    with early as materialized (
+      select j.id from graphile_worker._private_jobs j
+      where j.id in (select d.job_id from legwork.dependencies d) and j.locked_at is null and j.attempts < j.max_attempts and j.run_at <> 'infinity'
+      for update of j skip locked
+    ), sent as (
+      select legwork.hold_for_dependencies(array(select e.id from early e))
+    )
+    select 'a job that was free to start before its dependencies'::text, e.id from early e, sent;
+  return query
+    with stuck as (
+      select w.job_id as id, null::bigint as run from legwork.waiting_jobs w
+      where w.held = 'dependency' and not exists (select from legwork.dependencies d where d.job_id = w.job_id)
+      union
+      select d.job_id, null from legwork.dependencies d where d.ended_as is not null
+      union
+      select null, r.id from legwork.workflow_runs r
+      where r.ended_at is null and not exists (select from legwork.dependencies d where d.run_id = r.id and d.ended_as is null)
+      union
+      select null, b.id from legwork.batch_runs b
+      where b.ended_at is null and not exists (select from legwork.dependencies d where d.run_id = b.id and d.ended_as is null)
+    ), woken as (
+      insert into legwork.wakeups (unblocked, advanced, at_commit)
+      select coalesce(array_agg(s.id) filter (where s.id is not null), '{}'), coalesce(array_agg(s.run) filter (where s.run is not null), '{}'), 'try'
+      from stuck s where not exists (select from legwork.wakeups) having count(*) > 0
+      returning unblocked, advanced
+    )
+    select 'a job that waits for nothing'::text, x from woken k, unnest(k.unblocked) x
+    union all
+    select 'a workflow or batch that has ended and was not closed'::text, x from woken k, unnest(k.advanced) x;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.record_output(progress jsonb, logs jsonb)
  RETURNS void
@@ -3680,6 +6162,32 @@ BEGIN ATOMIC
             FROM ROWS FROM(jsonb_to_recordset(record_output.logs) AS (job_id bigint, attempt smallint, at double precision, level text, message text, fields jsonb, tenant text)) WITH ORDINALITY l(job_id, attempt, at, level, message, fields, tenant, n)
            ORDER BY l.n;
 END
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.record_step(job_id bigint, worker text, attempt integer, name text, result jsonb, secret jsonb, took interval)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_job graphile_worker._private_jobs := legwork.hold_job(job_id, worker, attempt);
+begin
+  if v_job.id is null then
+    return false;
+  end if;
+  insert into legwork.job_steps (job_id, kind, name, state, result, attempt, started_at, tenant)
+  values (record_step.job_id, 'run', record_step.name, 'completed', record_step.result, record_step.attempt, clock_timestamp() - took,
+    legwork.flag_value(v_job.flags, 'tenant'))
+  -- Its worker was not told that it had been kept, and asks again: a step has one name in an attempt.
+  on conflict on constraint job_steps_pkey do nothing;
+  if secret is not null then
+    insert into legwork.step_secrets (job_id, kind, name, value)
+    values (record_step.job_id, 'run', record_step.name, record_step.secret)
+    on conflict on constraint step_secrets_pkey do nothing;
+  end if;
+  return true;
+end $function$
 -- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.recover_jobs()
@@ -3843,6 +6351,29 @@ BEGIN ATOMIC
    ORDER BY (length(s.secret)) DESC, s.secret;
 END
 
+CREATE OR REPLACE FUNCTION legwork.register_crontab(entries jsonb, as_of timestamp with time zone DEFAULT clock_timestamp())
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ INSERT INTO legwork.crontab_entries (identifier, task, cron, payload, sentence, upcoming, seen_at)  SELECT e.identifier,
+             e.task,
+             e.cron,
+             NULLIF(e.payload, 'null'::jsonb) AS "nullif",
+             e.sentence,
+             e.upcoming,
+             register_crontab.as_of AS as_of
+            FROM jsonb_to_recordset(register_crontab.entries) e(identifier text, task text, cron text, payload jsonb, sentence text, upcoming timestamp with time zone[])
+           ORDER BY e.identifier ON CONFLICT(identifier) DO UPDATE SET task = excluded.task, cron = excluded.cron, payload = excluded.payload, sentence = excluded.sentence, upcoming = excluded.upcoming, seen_at = excluded.seen_at;
+ DELETE FROM legwork.crontab_entries c
+   WHERE (c.identifier IN ( SELECT o.identifier
+            FROM legwork.crontab_entries o
+           WHERE (o.seen_at < (register_crontab.as_of - '00:15:00'::interval))
+          FOR UPDATE OF o SKIP LOCKED));
+END
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.register_tasks(definitions jsonb)
  RETURNS void
  LANGUAGE plpgsql
@@ -3928,17 +6459,59 @@ begin
   end if;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.release_waiting(as_of timestamp with time zone DEFAULT clock_timestamp(), at_most integer DEFAULT 100)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_waiting record;
+  v_definition legwork.schedule_definitions;
+  v_reason text;
+  v_id bigint;
+  v_count integer := 0;
+begin
+  for v_waiting in
+    -- Its schedule too, because jobs that live are counted there; nobody waits for either.
+    select r.schedule, r.due_at, r.reason from legwork.schedule_occurrences r join legwork.schedule_definitions d on d.name = r.schedule
+    where r.state = 'waiting' order by r.due_at limit at_most for update skip locked
+  loop
+    select * into v_definition from legwork.schedule_definitions d where d.name = v_waiting.schedule;
+    v_reason := legwork.unmet_requirement(v_definition.requires, v_waiting.due_at);
+    v_id := null;
+    if v_reason is null and v_definition.runs < coalesce(v_definition.max_runs, v_definition.runs + 1) then
+      v_id := legwork.enqueue_one(v_definition, v_waiting.due_at, 'enqueued');
+    end if;
+    if v_reason is null then
+      update legwork.schedule_occurrences r
+      set state = case when v_id is null then 'skipped' else 'enqueued' end, job_id = v_id, recorded_at = clock_timestamp(),
+        reason = case when v_id is null then 'What it requires has come; too many of its jobs lived, or it had run as often as it may.' end
+      where r.schedule = v_waiting.schedule and r.due_at = v_waiting.due_at;
+      v_count := v_count + 1;
+    elsif as_of >= v_waiting.due_at + v_definition.requires_wait then
+      update legwork.schedule_occurrences r
+      set state = 'held_back', recorded_at = clock_timestamp(), reason = format('%s It has waited for %s.', v_reason, v_definition.requires_wait)
+      where r.schedule = v_waiting.schedule and r.due_at = v_waiting.due_at;
+      update legwork.schedule_definitions d set last_state = 'held_back' where d.name = v_waiting.schedule;
+      v_count := v_count + 1;
+    elsif v_reason is distinct from v_waiting.reason then
+      update legwork.schedule_occurrences r set reason = v_reason where r.schedule = v_waiting.schedule and r.due_at = v_waiting.due_at;
+    end if;
+  end loop;
+  return v_count;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.reported_completions()
  RETURNS TABLE(id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, result jsonb)
  LANGUAGE sql
  STABLE
 AS $function$
-  select o.id, to_timestamp(o.started / 1000.0), to_timestamp(o.finished / 1000.0), nullif(o.result::text, 'null')::jsonb
+  select o.id, to_timestamp(o.started::float8 / 1000000), to_timestamp(o.finished::float8 / 1000000), o.result::jsonb
   from rows from (
     unnest(nullif(current_setting('legwork.completed_ids', true), '')::bigint[]),
-    unnest(nullif(current_setting('legwork.completed_starts', true), '')::float8[]),
-    unnest(nullif(current_setting('legwork.completed_ends', true), '')::float8[]),
-    json_array_elements(nullif(current_setting('legwork.completed_results', true), '')::json)
+    unnest(nullif(current_setting('legwork.completed_starts', true), '')::bigint[]),
+    unnest(nullif(current_setting('legwork.completed_ends', true), '')::bigint[]),
+    unnest(nullif(current_setting('legwork.completed_results', true), '')::text[])
   ) as o (id, started, finished, result)
 $function$
 
@@ -4081,6 +6654,78 @@ AS $function$
   limit 1
 $function$
 
+CREATE OR REPLACE FUNCTION legwork.retry_workflow(workflow_id bigint, deadline timestamp with time zone DEFAULT NULL::timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_run legwork.workflow_runs := legwork.locked_workflow(workflow_id);
+  v_step record;
+  v_made integer[] := '{}';
+  v_retried integer[] := '{}';
+  v_open integer[] := '{}';
+  v_kept integer := 0;
+begin
+  if v_run.state in ('running', 'compensating', 'cancelling') then
+    raise exception 'Workflow % cannot be retried: it is %.', workflow_id, v_run.state using errcode = 'LW409', hint = 'Wait for its end, or cancel it.';
+  elsif v_run.state = 'completed' then
+    raise exception 'Workflow % has completed.', workflow_id using errcode = 'LW409', hint = 'Start another one: select legwork.start_workflow(…).';
+  elsif deadline <= clock_timestamp() then
+    raise exception 'The deadline % has passed.', deadline using errcode = 'LW400', hint = 'Give a later deadline, or none.';
+  end if;
+  -- In the order of dependencies. Rows of failed jobs are locked, so that nobody retries or discards them meanwhile.
+  for v_step in
+    select s.name, s.position, s.waits_for, s.job_id,
+      exists (select from legwork.finished_jobs f where f.id = s.compensation_job_id and f.state in ('completed', 'failed')) as is_undone,
+      j.id is not null as has_row, j.id is not null and (j.locked_at is not null or j.attempts < j.max_attempts) as lives,
+      (select f.state from legwork.finished_jobs f where f.id = s.job_id limit 1) as state
+    from legwork.workflow_run_steps s
+    left join lateral (select k.* from graphile_worker._private_jobs k where k.id = s.job_id for update) j on true
+    where s.workflow_id = v_run.id and s.position is not null
+    order by s.position
+  loop
+    if v_step.lives then
+      v_open := v_open || v_step.position;
+    elsif v_step.state = 'completed' and not v_step.is_undone then
+      v_kept := v_kept + 1;
+    elsif v_step.state = 'failed' and v_step.has_row and not v_step.waits_for && v_made then
+      v_retried := v_retried || v_step.position;
+    else
+      v_made := v_made || v_step.position;
+    end if;
+  end loop;
+  if v_made = '{}' and v_retried = '{}' and v_open = '{}' then
+    raise exception 'Every step of workflow % has completed.', workflow_id using errcode = 'LW409', hint = 'There is nothing to retry.';
+  end if;
+  -- Failed jobs in whose place another one is made cannot be retried by themselves any more.
+  delete from graphile_worker._private_jobs j
+  using legwork.workflow_run_steps s
+  where s.workflow_id = v_run.id and s.position = any (v_made) and j.id = s.job_id and j.locked_at is null and j.attempts >= j.max_attempts;
+  update legwork.workflow_run_steps s set compensation_job_id = null where s.workflow_id = v_run.id and s.compensation_job_id is not null;
+  update legwork.workflow_run_steps s set job_id = n.job_id
+  from (
+    select x.position, nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')) as job_id
+    from (select unnest(v_made) as position order by 1) x
+  ) n
+  where s.workflow_id = v_run.id and s.position = n.position;
+  update legwork.workflow_runs r set
+    state = 'running', ending = null, reason = null, ended_at = null, completed = v_kept, failed = 0, cancelled = 0, expired = 0,
+    deadline = coalesce(retry_workflow.deadline, case when r.deadline > clock_timestamp() then r.deadline end)
+  where r.id = v_run.id;
+  perform legwork.make_step_jobs(v_run.id, v_made, v_made || v_retried, v_made || v_retried || v_open);
+  -- Those that have to wait are sent to the waiting room by the trigger on this.
+  update graphile_worker._private_jobs j set attempts = 0, run_at = now(), updated_at = now(), revision = j.revision + 1, flags = legwork.without_expiry(j.flags)
+  from legwork.workflow_run_steps s
+  where s.workflow_id = v_run.id and s.position = any (v_retried) and j.id = s.job_id;
+  if v_retried <> '{}' then
+    perform legwork.wake_workers(cardinality(v_retried));
+  end if;
+  return 'running';
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.revoke_token(id uuid)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -4103,6 +6748,24 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.role_functions()
+ RETURNS TABLE(role text, function text)
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select r.role, f.function
+  from (values
+    ('legwork_reader', array['explain_job', 'describe_limits', 'describe_retry', 'known_queues']),
+    ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'describe_limits', 'describe_retry']),
+    ('legwork_operator', array['cancel_job', 'retry_job', 'retry_jobs', 'discard_job', 'discard_jobs', 'put_pause', 'lift_pause', 'put_limit',
+      'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'reconcile', 'doctor']),
+    ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_stopped', 'recover_jobs', 'give_back_jobs', 'tick', 'reconcile',
+      'maintain_history', 'record_output']),
+    ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login'])
+  ) as r (role, functions)
+  cross join lateral unnest(r.functions) as f (function)
+$function$
+
 CREATE OR REPLACE FUNCTION legwork.rooms(gates text[], at timestamp with time zone)
  RETURNS TABLE(gate text, room integer)
  LANGUAGE sql
@@ -4119,6 +6782,124 @@ CREATE OR REPLACE FUNCTION legwork.rules_lock()
  IMMUTABLE PARALLEL SAFE
 RETURN (legwork.admission_lock() + 1)
 
+CREATE OR REPLACE FUNCTION legwork.run_schedule(name text, as_of timestamp with time zone DEFAULT clock_timestamp())
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_schedule legwork.schedule_definitions := legwork.lock_schedule(name);
+  v_due_at timestamptz := as_of;
+  v_id bigint;
+begin
+  v_id := legwork.enqueue_one(v_schedule, as_of, 'manual');
+  if v_id is null then
+    raise exception 'The schedule ''%'' lets % of its jobs live at a time, and so many do.', name, v_schedule.max_instances using errcode = 'LW409',
+      hint = 'Wait for one to end, or cancel one: ' || array_to_string((legwork.live_jobs(v_schedule.live))[:5], ', ') || '.';
+  end if;
+  loop
+    -- An occurrence may be due in this very microsecond.
+    insert into legwork.schedule_occurrences (schedule, due_at, state, reason, job_id, last_due_at, tenant)
+    values (v_schedule.name, v_due_at, 'manual', 'Run by ' || session_user || '.', v_id, v_due_at, v_schedule.tenant)
+    on conflict do nothing;
+    exit when found;
+    v_due_at := v_due_at + interval '1 microsecond';
+  end loop;
+  return v_id;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.schedule(name text, task text, cron text DEFAULT NULL::text, every interval DEFAULT NULL::interval, at timestamp with time zone DEFAULT NULL::timestamp with time zone, timezone text DEFAULT 'UTC'::text, payload jsonb DEFAULT '{}'::jsonb, starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone, ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, max_runs integer DEFAULT NULL::integer, jitter interval DEFAULT NULL::interval, overlap text DEFAULT 'allow'::text, max_instances integer DEFAULT NULL::integer, missed text DEFAULT 'one'::text, missed_window interval DEFAULT NULL::interval, requires jsonb DEFAULT NULL::jsonb, requires_wait interval DEFAULT NULL::interval, tenant text DEFAULT NULL::text, priority integer DEFAULT NULL::integer, max_attempts integer DEFAULT NULL::integer, enabled boolean DEFAULT NULL::boolean, as_of timestamp with time zone DEFAULT clock_timestamp())
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_old legwork.schedule_definitions;
+  v_new legwork.schedule_definitions;
+  v_is_enabled boolean;
+begin
+  -- Whoever makes the same one at the same time comes second.
+  perform pg_advisory_xact_lock(hashtext('legwork.schedule'), hashtext(schedule.name));
+  select * into v_old from legwork.schedule_definitions d where d.name = schedule.name for update;
+  perform legwork.assert_schedule(name, task, cron, every, at, timezone, payload, starts_at, ends_at, max_runs, jitter, overlap, max_instances, missed,
+    missed_window, nullif(requires, 'null'), requires_wait,
+    -- Saying again what is there already is no mistake, also when its time is over.
+    case when v_old.name is not null and (v_old.at, v_old.ends_at) is not distinct from (at, ends_at) then '-infinity' else as_of end);
+  if exists (select from legwork.crontab_entries c where c.identifier = schedule.name) then
+    raise exception 'An entry of a crontab is called ''%'' already.', name using errcode = 'LW409', hint = 'Take another name.';
+  end if;
+  v_is_enabled := coalesce(enabled, v_old.is_enabled, true);
+
+  v_new := v_old;
+  v_new.name := name; v_new.task := task; v_new.cron := cron; v_new.every := every; v_new.at := at; v_new.timezone := timezone;
+  v_new.payload := coalesce(payload, '{}'); v_new.starts_at := starts_at; v_new.ends_at := ends_at; v_new.max_runs := max_runs;
+  v_new.jitter := nullif(jitter, interval '0'); v_new.overlap := overlap; v_new.missed := missed;
+  v_new.max_instances := case when overlap <> 'allow' then coalesce(max_instances, case overlap when 'queue' then 100 else 1 end) end;
+  v_new.missed_window := coalesce(missed_window, interval '1 day'); v_new.requires := nullif(nullif(requires, 'null'), '{}');
+  v_new.requires_wait := coalesce(requires_wait, interval '1 hour'); v_new.tenant := coalesce(tenant, nullif(current_setting('legwork.tenant', true), ''));
+  v_new.priority := priority; v_new.max_attempts := max_attempts; v_new.is_enabled := v_is_enabled;
+
+  -- As texts, because 24 hours and a day are equal and do not occur at the same times.
+  if v_old.name is not null and v_old::text = v_new::text then
+    return v_old.next_at;
+  end if;
+  v_new.updated_at := clock_timestamp();
+  if v_old.name is null or (v_old.cron, v_old.every::text, v_old.at, v_old.timezone, v_old.starts_at, v_old.ends_at, v_old.max_runs, v_old.is_enabled)
+    is distinct from (cron, every::text, at, timezone, starts_at, ends_at, max_runs, v_is_enabled)
+  then
+    if v_old.name is not null then
+      perform legwork.settle_schedule(name, as_of, 'was replaced');
+      select d.live into v_new.live from legwork.schedule_definitions d where d.name = schedule.name;
+    end if;
+    v_new.anchor := coalesce(starts_at, as_of);
+    v_new.planned_to := greatest(as_of, starts_at - interval '1 microsecond');
+    v_new.upcoming := case when at > as_of then array[at] else '{}' end;
+    v_new.is_complete := at is not null;
+    v_new.sentence := case when at is not null then 'Once' when every is not null then legwork.describe_interval(every) end;
+    v_new.backlog_count := 0; v_new.backlog_from := null; v_new.backlog_to := null; v_new.problem := null; v_new.runs := 0;
+    v_new.revision := coalesce(v_old.revision, 0) + 1;
+  end if;
+  -- When its times are as they were, they go on as planned: saying a schedule again at every start does not put it off.
+
+  insert into legwork.schedule_definitions (
+    name, task, cron, every, at, timezone, payload, starts_at, ends_at, max_runs, jitter, overlap, max_instances, missed, missed_window, requires, requires_wait,
+    tenant, priority, max_attempts, is_enabled, sentence, anchor, planned_to, upcoming, is_complete, backlog_count, backlog_from, backlog_to, problem, runs,
+    live, revision)
+  values (
+    v_new.name, v_new.task, v_new.cron, v_new.every, v_new.at, v_new.timezone, v_new.payload, v_new.starts_at, v_new.ends_at, v_new.max_runs, v_new.jitter,
+    v_new.overlap, v_new.max_instances, v_new.missed, v_new.missed_window, v_new.requires, v_new.requires_wait, v_new.tenant, v_new.priority,
+    v_new.max_attempts, v_new.is_enabled, v_new.sentence, v_new.anchor, v_new.planned_to, v_new.upcoming, v_new.is_complete, v_new.backlog_count,
+    v_new.backlog_from, v_new.backlog_to, v_new.problem, v_new.runs, coalesce(v_new.live, '{}'), v_new.revision)
+  on conflict on constraint schedule_definitions_pkey do update set
+    task = excluded.task, cron = excluded.cron, every = excluded.every, at = excluded.at, timezone = excluded.timezone, payload = excluded.payload,
+    starts_at = excluded.starts_at, ends_at = excluded.ends_at, max_runs = excluded.max_runs, jitter = excluded.jitter, overlap = excluded.overlap,
+    max_instances = excluded.max_instances, missed = excluded.missed, missed_window = excluded.missed_window, requires = excluded.requires,
+    requires_wait = excluded.requires_wait, tenant = excluded.tenant, priority = excluded.priority, max_attempts = excluded.max_attempts,
+    is_enabled = excluded.is_enabled, updated_at = clock_timestamp(), sentence = excluded.sentence, anchor = excluded.anchor,
+    planned_to = excluded.planned_to, upcoming = excluded.upcoming, is_complete = excluded.is_complete, backlog_count = excluded.backlog_count,
+    backlog_from = excluded.backlog_from, backlog_to = excluded.backlog_to, problem = excluded.problem, runs = excluded.runs, live = excluded.live,
+    revision = excluded.revision;
+  perform legwork.plan_intervals(as_of, 1, schedule.name);
+  perform pg_notify('legwork', '{"schedules":true}');
+  return (select d.next_at from legwork.schedule_definitions d where d.name = schedule.name);
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.schedule_grace()
+ RETURNS interval
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN '00:01:00'::interval
+
+CREATE OR REPLACE FUNCTION legwork.schedule_serial_key(name text, overlap text, max_instances integer)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN ((overlap = 'queue'::text) OR ((overlap = 'cancel'::text) AND (max_instances = 1))) THEN ('schedule:'::text || name) ELSE NULL::text END
+
 CREATE OR REPLACE FUNCTION legwork.scope_of(queue text, task text)
  RETURNS text
  LANGUAGE plpgsql
@@ -4133,6 +6914,55 @@ begin
   return case when queue is not null then 'queue' else 'task' end;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.send_signal(job_id bigint, name text, payload jsonb DEFAULT NULL::jsonb)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_job graphile_worker._private_jobs;
+  v_state legwork.job_state;
+  v_redact text[];
+  v_shown jsonb := payload;
+begin
+  if name is null or length(name) not between 1 and 200 then
+    raise exception 'A signal''s name has 1 to 200 characters%.', case when name is null then '' else ', not ' || length(name) end using
+      errcode = 'LW400', hint = 'It is the name that the task waits for, as in step.waitFor("approval").';
+  elsif octet_length(payload::text) > 262144 then
+    raise exception 'A signal''s payload has at most 256 KB, not % bytes.', octet_length(payload::text) using
+      errcode = 'LW413', hint = 'Keep it in a table and send its id.';
+  end if;
+  select * into v_job from graphile_worker._private_jobs j where j.id = send_signal.job_id;
+  if v_job.id is null or (v_job.locked_at is null and v_job.attempts >= v_job.max_attempts) then
+    v_state := legwork.assert_job(job_id);
+    raise exception 'Job % has already ended: it is %.', job_id, v_state using
+      errcode = 'LW409', hint = case when v_state = 'failed' then 'legwork.retry_job gives it another chance.' else 'What has ended waits for nothing.' end;
+  elsif (select count(*) from legwork.job_signals g where g.job_id = send_signal.job_id) >= 1000 then
+    raise exception 'Job % has been sent 1000 signals.', job_id using errcode = 'LW409', hint = 'Send a signal to the job that waits for it, once.';
+  elsif exists (select from legwork.job_steps s
+    where s.job_id = send_signal.job_id and s.kind = 'wait' and s.name = send_signal.name and s.state = 'timed_out')
+  then
+    return false;
+  end if;
+  select d.redact into v_redact from graphile_worker._private_tasks t join legwork.task_definitions d on d.name = t.identifier
+  where t.id = v_job.task_id;
+  if v_redact is not null then
+    v_shown := legwork.redact(payload, v_redact);
+  end if;
+  -- Of two that are sent at once the second waits here for the end of the first's transaction.
+  insert into legwork.job_signals (job_id, name, payload) values (send_signal.job_id, send_signal.name, v_shown)
+  on conflict on constraint job_signals_job_id_name_key do nothing;
+  if not found then
+    return false;
+  end if;
+  if v_shown is distinct from payload then
+    insert into legwork.step_secrets (job_id, kind, name, value) values (send_signal.job_id, 'signal', send_signal.name, send_signal.payload);
+  end if;
+  return true;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.set_retry_policy(queue text DEFAULT NULL::text, task text DEFAULT NULL::text, attempts integer DEFAULT NULL::integer, backoff text DEFAULT NULL::text, delay interval DEFAULT NULL::interval, factor double precision DEFAULT NULL::double precision, max_delay interval DEFAULT NULL::interval, jitter boolean DEFAULT false, retry_on text[] DEFAULT NULL::text[])
  RETURNS void
  LANGUAGE plpgsql
@@ -4144,6 +6974,85 @@ begin
   perform legwork.assert_target(legwork.scope_of(queue, task), coalesce(queue, task));
   perform legwork.put_retry_policy(legwork.scope_of(queue, task), coalesce(queue, task), false, attempts, backoff, delay, factor,
     max_delay, jitter, retry_on);
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.settle_dependants()
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+declare
+  v_jobs bigint[];
+  v_runs bigint[];
+  v_ready bigint[];
+  v_locked bigint[];
+  v_doomed bigint[];
+  v_free bigint[];
+  v_run bigint;
+  v_passed bigint[] := '{}';
+  v_passed_runs bigint[] := '{}';
+  v_total integer := 0;
+begin
+  -- The trigger _legwork_record_change lets these changes pass.
+  perform set_config('legwork.admitting', 'on', true);
+  -- In rounds: cancelling a job cancels those that depend on it.
+  loop
+    with taken as (
+      delete from legwork.wakeups w where w.unblocked is not null returning w.unblocked, w.advanced
+    )
+    select array(select distinct x from taken t, unnest(t.unblocked) x), array(select distinct x from taken t, unnest(t.advanced) x)
+    into v_jobs, v_runs;
+    exit when v_jobs = '{}' and v_runs = '{}';
+    if v_jobs <> '{}' then
+      v_ready := array(
+        select x from unnest(v_jobs) x
+        where exists (select from legwork.dependencies d where d.job_id = x and d.ended_as is not null)
+          -- From the end, because jobs end about in the order of their ids, and rows that are gone are still in the index.
+          or (select d.depends_on from legwork.dependencies d where d.job_id = x order by d.depends_on desc limit 1) is null);
+      -- Whoever has a job's row locked is replacing, cancelling or explaining it.
+      v_locked := array(
+        select j.id from graphile_worker._private_jobs j
+        where j.id = any (v_ready) and j.locked_at is null and j.attempts < j.max_attempts
+          and exists (select from legwork.waiting_jobs w where w.job_id = j.id and w.held = 'dependency')
+        order by j.id for update skip locked);
+      v_passed := v_passed || array(
+        select w.job_id from legwork.waiting_jobs w where w.job_id = any (v_ready) and w.held = 'dependency' and w.job_id <> all (v_locked));
+      -- Looked at again behind the lock: dependencies may have been added.
+      v_doomed := array(select distinct d.job_id from legwork.dependencies d where d.job_id = any (v_locked) and d.ended_as is not null);
+      v_free := array(
+        select x from unnest(v_locked) x where not exists (select from legwork.dependencies d where d.job_id = x));
+      if v_doomed <> '{}' then
+        perform set_config('legwork.ended_as', 'dependency', true);
+        delete from graphile_worker._private_jobs j where j.id = any (v_doomed);
+        perform set_config('legwork.ended_as', '', true);
+      end if;
+      if v_free <> '{}' then
+        v_total := v_total + legwork.let_go(v_free);
+      end if;
+      delete from legwork.dependencies d where d.job_id = any (v_jobs) and d.ended_as is not null and d.job_id <> all (v_passed);
+    end if;
+    for v_run in
+      select x from unnest(v_runs) x
+      where (
+        select d.depends_on from legwork.dependencies d where d.run_id = x and d.ended_as is null order by d.depends_on desc limit 1) is null
+    loop
+      if not legwork.end_run(v_run) then
+        v_passed_runs := v_passed_runs || v_run;
+      end if;
+    end loop;
+  end loop;
+  perform set_config('legwork.admitting', '', true);
+  if v_passed <> '{}' or v_passed_runs <> '{}' then
+    insert into legwork.wakeups (unblocked, advanced) values (v_passed, v_passed_runs);
+  end if;
+  if v_total > 0 then
+    perform legwork.wake_workers(v_total);
+  end if;
+  return v_total;
 end $function$
 -- not for everybody
 
@@ -4185,6 +7094,93 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.settle_schedule(name text, as_of timestamp with time zone, why text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_schedule legwork.schedule_definitions;
+begin
+  -- Its row is locked: nobody fires it meanwhile. Plans of intervals come in parts.
+  for v_round in 1..1000 loop
+    select d.* into v_schedule from legwork.schedule_definitions d where d.name = settle_schedule.name;
+    exit when not v_schedule.is_enabled or (v_round > 1 and v_schedule.cron is not null)
+      or (not coalesce(v_schedule.next_at <= as_of, false) and (v_schedule.is_complete or v_schedule.cron is not null or v_schedule.planned_to >= as_of));
+    perform legwork.fire_schedules(as_of, 1, settle_schedule.name);
+  end loop;
+  -- Times that nobody has computed: whether there were any cannot be said here, unless no minute (or second) began.
+  if v_schedule.is_enabled and v_schedule.cron is not null and not v_schedule.is_complete and v_schedule.planned_to < as_of
+    and (v_schedule.backlog_count > 0 or v_schedule.upcoming <> '{}'
+      or date_trunc(case when v_schedule.cron ~ '^\s*(\S+\s+){5}\S' then 'second' else 'minute' end, as_of) > v_schedule.planned_to)
+  then
+    insert into legwork.schedule_occurrences (schedule, due_at, state, reason, occurrences, last_due_at, tenant)
+    values (v_schedule.name, coalesce(v_schedule.backlog_from, v_schedule.upcoming[1], v_schedule.planned_to), 'missed',
+      format('It %s before its times of this span had been computed.', why), null, as_of, v_schedule.tenant)
+    on conflict do nothing;
+  end if;
+  update legwork.schedule_occurrences r
+  set state = 'held_back', reason = format('It %s while this waited. %s', why, r.reason), recorded_at = clock_timestamp()
+  where r.schedule = settle_schedule.name and r.state = 'waiting';
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.start_workflow(name text, steps jsonb, tenant text DEFAULT NULL::text, correlation_id text DEFAULT NULL::text, deadline timestamp with time zone DEFAULT NULL::timestamp with time zone)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_id bigint;
+  v_total integer;
+begin
+  if name is null or length(name) not between 1 and 128 then
+    raise exception 'A workflow needs a name of 1 to 128 characters.' using errcode = 'LW400', hint = 'It says what kind of workflow it is; many may have the same.';
+  elsif deadline <= clock_timestamp() then
+    raise exception 'The deadline % has passed.', deadline using errcode = 'LW400', hint = 'Nothing was started. Give a later deadline, or none.';
+  end if;
+  v_id := nextval('legwork.run_ids');
+  v_total := legwork.plan_steps(v_id, steps);
+  insert into legwork.workflow_runs (id, name, tenant, correlation_id, parent_id, deadline, total)
+  values (
+    v_id, start_workflow.name, coalesce(start_workflow.tenant, nullif(current_setting('legwork.tenant', true), '')),
+    coalesce(start_workflow.correlation_id, nullif(current_setting('legwork.correlation_id', true), ''), 'workflow:' || v_id),
+    case when current_setting('legwork.parent_id', true) ~ '^\d{1,18}$' then current_setting('legwork.parent_id', true)::bigint end,
+    start_workflow.deadline, v_total);
+  perform legwork.make_step_jobs(v_id, x.all_of, x.all_of, x.all_of) from (select array(select generate_series(1, v_total)) as all_of) x;
+  return v_id;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.step_dependencies(step jsonb)
+ RETURNS SETOF text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select d from jsonb_array_elements_text(case jsonb_typeof(step -> 'depends_on')
+    when 'array' then step -> 'depends_on' when 'string' then jsonb_build_array(step -> 'depends_on') end) as d
+$function$
+
+CREATE OR REPLACE FUNCTION legwork.step_entries(steps jsonb)
+ RETURNS TABLE(name text, step jsonb, n bigint)
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select e.step ->> 'name', e.step, e.n from jsonb_array_elements(case when jsonb_typeof(steps) = 'array' then steps end) with ordinality as e (step, n)
+  union all
+  select o.key, o.value, o.n from jsonb_each(case when jsonb_typeof(steps) = 'object' then steps end) with ordinality as o (key, value, n)
+$function$
+
+CREATE OR REPLACE FUNCTION legwork.step_fields()
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ARRAY['name'::text, 'task'::text, 'payload'::text, 'depends_on'::text, 'on_failure'::text, 'compensate'::text, 'max_attempts'::text, 'priority'::text, 'run_at'::text, 'delay'::text, 'serial_key'::text, 'steps'::text]
+
+CREATE OR REPLACE FUNCTION legwork.step_results(workflow_id bigint)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+RETURN (SELECT COALESCE(jsonb_object_agg(s.name, f.result), '{}'::jsonb) AS "coalesce" FROM ((legwork.workflow_run_steps s JOIN legwork.workflow_runs r ON ((r.id = s.workflow_id))) JOIN legwork.finished_jobs f ON (((f.id = s.job_id) AND (f.state = 'completed'::legwork.job_state) AND (f.finished_at >= (r.created_at - '00:01:00'::interval))))) WHERE (s.workflow_id = step_results.workflow_id))
+
 CREATE OR REPLACE FUNCTION legwork.stop_enqueue_on("table" regclass, task text)
  RETURNS integer
  LANGUAGE plpgsql
@@ -4223,6 +7219,28 @@ CREATE OR REPLACE FUNCTION legwork.storable_json(value json)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN ((value)::text !~* '\\u(0000|d[89a-f])'::text) THEN value ELSE (regexp_replace((value)::text, '\\u0000|\\u[dD][89abAB][[:xdigit:]]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][[:xdigit:]]{2})\\u[dD][c-fC-F][[:xdigit:]]{2}'::text, '\ufffd'::text, 'g'::text))::json END
+
+CREATE OR REPLACE FUNCTION legwork.suspend_job(job_id bigint)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_wake_at timestamptz;
+begin
+  -- Whoever calls this has locked the job's row, and this statement sees what was committed before.
+  select case
+    when count(*) = 0 or bool_or(s.kind = 'wait' and exists (select from legwork.job_signals g where g.job_id = s.job_id and g.name = s.name))
+      then clock_timestamp()
+    -- Where every transaction sees only what was there when it began, a signal may have come since: look again.
+    when current_setting('transaction_isolation') <> 'read committed' then least(min(s.deadline), clock_timestamp() + interval '5 seconds')
+    else coalesce(min(s.deadline), legwork.never())
+  end into v_wake_at
+  from legwork.job_steps s where s.job_id = suspend_job.job_id and s.state = 'waiting';
+  update legwork.job_steps s set wake_at = v_wake_at where s.job_id = suspend_job.job_id and s.state = 'waiting';
+  return v_wake_at;
+end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.tasks_in(scope text, name text)
  RETURNS integer[]
@@ -4300,6 +7318,21 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.tg_job_signals__deliver()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- Another isolation level would not see what it has to look at. Workers come and do it.
+  if current_setting('transaction_isolation') <> 'read committed' or not legwork.deliver_signals(new.job_id) then
+    perform pg_notify('legwork', '{"wakeups":true}');
+  end if;
+  return null;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.tg_jobs__admit()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -4354,6 +7387,13 @@ declare
 begin
   if v_had_failed and not v_has_failed then
     delete from legwork.finished_jobs where id = new.id;
+    if found then
+      -- It had failed, and not only used its last attempt: another chance is one to wait again for what did not come in time.
+      delete from legwork.job_steps s where s.job_id = new.id and s.state = 'timed_out';
+    end if;
+  end if;
+  if new.revision <> old.revision and new.key is not null and legwork.begin_anew(new) then
+    return null;
   end if;
   if old.locked_at is not null and not v_attempt_ended then
     select c.reason into v_cancellation from legwork.cancellations c where c.job_id = new.id;
@@ -4366,22 +7406,30 @@ begin
     end if;
   end if;
   if not v_attempt_ended and (v_had_failed or not v_has_failed) then
-    -- Replaced, rescheduled, revived or given back: it may have to wait for something else now.
-    if v_has_rules and not v_has_failed then
+    -- Replaced, rescheduled, revived or given back: it may have to wait for something else now, or still.
+    if not v_has_failed and (v_has_rules or exists (select from legwork.waiting_jobs w where w.job_id = new.id)
+      or exists (select from legwork.dependencies d where d.job_id = new.id))
+    then
       perform legwork.readmit(new);
     end if;
     return null;
   end if;
   select * into v_failure from legwork.reported_failures() f where f.id = new.id and v_attempt_ended;
 
-  if v_failure.decision = 'put_back' and not v_removed and not exists (select from legwork.cancellations c where c.job_id = new.id) then
-    -- It has not failed, and the attempt does not count: it was put off by its task, or must not run now.
-    if v_has_rules and v_failure.retry_at is not null then
+  if v_failure.decision in ('put_back', 'wait') and not v_removed and not exists (select from legwork.cancellations c where c.job_id = new.id) then
+    -- It has not failed, and the attempt does not count: it was put off by its task, must not run now, or waits for a signal.
+    v_run_at := case when v_failure.decision = 'wait' then legwork.suspend_job(new.id) else v_failure.retry_at end;
+    if v_has_rules and v_run_at is not null then
       perform legwork.release_slots(array[new.id], array[v_failure.started_at]);
     end if;
     update graphile_worker._private_jobs j
-    set attempts = greatest(0, j.attempts - 1), last_error = old.last_error, run_at = coalesce(v_failure.retry_at, old.run_at)
+    set attempts = greatest(0, j.attempts - 1), last_error = old.last_error, run_at = coalesce(v_run_at, old.run_at),
+      -- It has started in time.
+      flags = case when v_failure.decision = 'wait' then legwork.without_expiry(j.flags) else j.flags end
     where j.id = new.id;
+    if v_run_at <= clock_timestamp() then
+      perform legwork.wake_workers(1);
+    end if;
     if new.job_queue_id is not null then
       perform legwork.wake_workers(1);
     end if;
@@ -4474,12 +7522,16 @@ begin
       case when v_state = 'failed' then
         legwork.fingerprint(v_task, case when v_lost then 'WorkerLost' else v_failure.error_name end, v_error) end
     );
+    -- One that was cancelled is deleted below, which closes them.
+    if v_state = 'failed' and legwork.has_dependants(new.id, new.id) then
+      perform legwork.close_dependencies(array[new.id], array[v_state]);
+    end if;
   end if;
 
   if v_has_rules and v_attempt_ended then
     perform legwork.release_slots(array[new.id], array[v_failure.started_at]);
   end if;
-  if v_has_failed and v_has_rules then
+  if v_has_failed and (v_has_rules or old.run_at = 'infinity') then
     delete from legwork.waiting_jobs w where w.job_id = new.id returning w.run_at into v_run_at;
     -- Whoever gives it another chance may not say when.
     if found and not v_attempt_ended and new.run_at = 'infinity' then
@@ -4522,17 +7574,24 @@ declare
   v_stale bigint;
   v_serial bigint;
   v_waiting bigint;
+  v_first bigint;
+  v_last bigint;
   -- How a job ended that no worker held: removed, unless somebody called it complete or says otherwise.
   v_end legwork.job_state := 'cancelled';
   v_ended_as text := nullif(current_setting('legwork.ended_as', true), '');
 begin
   select count(*) filter (where g.locked_at is null), count(*) filter (where g.locked_at < now() - interval '4 hours'),
-    count(g.job_queue_id), count(*) filter (where g.run_at = 'infinity')
-  into v_unheld, v_stale, v_serial, v_waiting
+    count(g.job_queue_id), count(*) filter (where g.run_at = 'infinity'), min(g.id), max(g.id)
+  into v_unheld, v_stale, v_serial, v_waiting, v_first, v_last
   from gone g;
+  if v_first is null then
+    return null;
+  end if;
   -- graphile-worker's own functions touch a job only when nobody holds it or its lock is older than four hours.
   if v_ended_as in ('cancelled', 'expired') then
     v_end := v_ended_as::legwork.job_state;
+  elsif v_ended_as = 'dependency' then
+    v_end := 'cancelled';
   elsif v_unheld > 0 or v_stale > 0 then
     get diagnostics v_context = pg_context;
     -- Lines of the call stack, in whatever language the server speaks: SQL function "complete_jobs" statement 1.
@@ -4566,6 +7625,7 @@ begin
       case when d.redact is null then o.result else legwork.redact(o.result, d.redact) end,
       case when v_end = 'expired' and g.locked_at is null then
           'Expired: it had not started by ' || to_char(legwork.expiry_of(g.flags) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '.'
+        when v_ended_as = 'dependency' then legwork.dependency_failure(g.id)
         when v_ended_as is not null and current_setting('legwork.end_reason', true) <> '' then current_setting('legwork.end_reason', true)
         when d.redact is null then g.last_error else legwork.redact_text(g.last_error, g.payload, d.redact) end,
       -- The waiting room has the true time of a job that waited there.
@@ -4587,6 +7647,19 @@ begin
 
   if v_waiting > 0 then
     delete from legwork.waiting_jobs w using gone g where w.job_id = g.id;
+  end if;
+  if exists (select from legwork.step_secrets) then
+    delete from legwork.step_secrets x using gone g where x.job_id = g.id;
+  end if;
+  -- One look into an index for the whole batch, where nothing waits for any of these jobs.
+  if legwork.has_dependants(v_first, v_last) then
+    perform legwork.close_dependencies(array_agg(g.id),
+      array_agg(case when o.id is not null or g.locked_at >= now() - interval '4 hours' then 'completed' else v_end end),
+      v_ended_as is not distinct from 'dependency')
+    from gone g
+    left join legwork.reported_completions() o on o.id = g.id and v_ended_as is distinct from 'recorded'
+    -- One that had failed has ended before, and is thrown away now.
+    where g.locked_at is not null or g.attempts < g.max_attempts or v_ended_as = 'recorded';
   end if;
   if exists (select from legwork.limits) then
     perform legwork.release_slots(array_agg(g.id), array_agg(o.started_at))
@@ -4630,6 +7703,9 @@ begin
       perform pg_advisory_xact_lock(legwork.admission_lock());
       -- Where no Legwork worker looks at the clock, whoever comes by does.
       perform legwork.note_due();
+      if exists (select from legwork.dependency_checks) then
+        perform legwork.check_dependencies();
+      end if;
       perform legwork.admit_waiting();
     elsif pg_try_advisory_xact_lock(legwork.admission_lock()) then
       -- Whoever enqueues does not do the work of all the others.
@@ -4659,26 +7735,134 @@ begin
   end if;
   perform legwork.note_ids();
   perform legwork.expire_jobs();
+  perform legwork.deliver_signals();
+  perform legwork.expire_workflows();
   -- Somebody is at it; come again.
   if not pg_try_advisory_xact_lock(legwork.admission_lock()) then
     return clock_timestamp() + interval '50 milliseconds';
   end if;
   perform legwork.note_due();
+  if exists (select from legwork.dependency_checks) then
+    perform legwork.check_dependencies();
+  end if;
   perform legwork.admit_waiting(2000);
-  if exists (select from legwork.wakeups) then
+  if exists (select from legwork.run_counts) then
+    perform legwork.fold_run_counts();
+  end if;
+  if exists (select from legwork.wakeups) or exists (select from legwork.dependency_checks) then
     return clock_timestamp() + interval '50 milliseconds';
   end if;
   return least(
     (select w.run_at from legwork.waiting_jobs w where w.held = 'run_at' order by w.run_at limit 1),
-    (select a.ring_at from legwork.gate_alarms a order by a.ring_at limit 1));
+    (select a.ring_at from legwork.gate_alarms a order by a.ring_at limit 1),
+    (select r.deadline from legwork.workflow_runs r where r.ended_at is null and r.deadline > clock_timestamp() order by r.deadline limit 1));
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.topological_order(nodes integer, befores integer[], afters integer[])
+ RETURNS integer[]
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_open integer[] := array_fill(0, array[nodes]);
+  v_first integer[] := array_fill(0, array[nodes + 1]);
+  v_order integer[] := '{}';
+  v_read integer := 1;
+  v_node integer;
+  v_edge integer;
+begin
+  -- Kahn's algorithm; the pairs come ordered by befores.
+  for v_edge in 1..cardinality(befores) loop
+    v_open[afters[v_edge]] := v_open[afters[v_edge]] + 1;
+    if v_first[befores[v_edge]] = 0 then
+      v_first[befores[v_edge]] := v_edge;
+    end if;
+  end loop;
+  for v_node in 1..nodes loop
+    if v_open[v_node] = 0 then
+      v_order := v_order || v_node;
+    end if;
+  end loop;
+  while v_read <= cardinality(v_order) loop
+    v_node := v_order[v_read];
+    v_read := v_read + 1;
+    v_edge := v_first[v_node];
+    while v_edge > 0 and v_edge <= cardinality(befores) and befores[v_edge] = v_node loop
+      v_open[afters[v_edge]] := v_open[afters[v_edge]] - 1;
+      if v_open[afters[v_edge]] = 0 then
+        v_order := v_order || afters[v_edge];
+      end if;
+      v_edge := v_edge + 1;
+    end loop;
+  end loop;
+  return v_order;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.unique_identity(task text, payload jsonb, tenant text, unique_key text)
  RETURNS text
  LANGUAGE sql
  STABLE
 RETURN encode(sha256(convert_to((jsonb_build_array(COALESCE(tenant, NULLIF(current_setting('legwork.tenant'::text, true), ''::text)), task, unique_key, CASE WHEN (unique_key IS NULL) THEN payload ELSE NULL::jsonb END))::text, 'UTF8'::name)), 'hex'::text)
+
+CREATE OR REPLACE FUNCTION legwork.unmet_requirement(requires jsonb, due_at timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_other record;
+  v_definition legwork.schedule_definitions;
+  v_run legwork.schedule_occurrences;
+  v_job record;
+begin
+  for v_other in select r.key as name, r.value::interval as within from jsonb_each_text(requires) r order by r.key loop
+    select * into v_definition from legwork.schedule_definitions d where d.name = v_other.name;
+    if v_definition.name is null then
+      return format('It requires %s, and there is no such schedule any more.', v_other.name);
+    end if;
+    if v_definition.next_at <= unmet_requirement.due_at then
+      return format('It requires %s, which is due before it.', v_other.name);
+    end if;
+    select * into v_run from legwork.schedule_occurrences r
+    where r.schedule = v_other.name and r.state in ('enqueued', 'manual', 'waiting', 'held_back')
+    order by r.due_at desc limit 1;
+    if v_run.schedule is null then
+      return format('It requires %s, which has not run yet.', v_other.name);
+    elsif v_run.state = 'waiting' then
+      return format('It requires %s, which waits itself.', v_other.name);
+    elsif v_run.state = 'held_back' then
+      return format('It requires %s, which was held back itself.', v_other.name);
+    end if;
+    select f.state, f.finished_at into v_job from legwork.finished_jobs f where f.id = v_run.job_id order by f.finished_at desc limit 1;
+    if not found then
+      return case when legwork.live_jobs(array[v_run.job_id]) = '{}'
+        then format('It requires %s, and what became of its job %s is not kept any more.', v_other.name, v_run.job_id)
+        else format('It requires %s, and its job %s has not ended.', v_other.name, v_run.job_id) end;
+    elsif v_job.state <> 'completed' then
+      return format('It requires %s, and its last job %s is %s.', v_other.name, v_run.job_id, v_job.state);
+    elsif v_job.finished_at < unmet_requirement.due_at - v_other.within then
+      return format('It requires %s within %s, and its last job %s completed before that.', v_other.name, v_other.within, v_run.job_id);
+    end if;
+  end loop;
+  return null;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.unschedule(name text, as_of timestamp with time zone DEFAULT clock_timestamp())
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform legwork.lock_schedule(name);
+  perform legwork.settle_schedule(name, as_of, 'was removed');
+  delete from legwork.schedule_definitions d where d.name = unschedule.name;
+  perform pg_notify('legwork', '{"schedules":true}');
+end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.wake_workers(jobs integer)
  RETURNS void
@@ -4752,11 +7936,21 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.workflow_flags(run legwork.workflow_runs)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (SELECT jsonb_object_agg(f.f, true) AS jsonb_object_agg FROM unnest(ARRAY[('workflow:'::text || (workflow_flags.run).id), ('correlation:'::text || (workflow_flags.run).correlation_id), ('tenant:'::text || (workflow_flags.run).tenant), ('parent:'::text || (workflow_flags.run).parent_id)]) f(f) WHERE (f.f IS NOT NULL))
+
 -- triggers
 
 CREATE TRIGGER _legwork_admit AFTER INSERT ON graphile_worker._private_jobs REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION legwork.tg_jobs__admit();
 
 CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE OR UPDATE ON legwork.confined_logins FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('login', 'login', 'confine_login', 'confine_login', 'free_login');
+
+CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.tokens FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
+
+CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.settings FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('setting', 'name', 'change_setting', 'change_setting', 'drop_setting');
 
 CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.limits FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'limit', 'limit', 'drop_limit');
 
@@ -4764,19 +7958,17 @@ CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.pauses FOR EACH 
 
 CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.retry_policies FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'set_retry_policy', 'set_retry_policy', 'drop_retry_policy');
 
-CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.settings FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('setting', 'name', 'change_setting', 'change_setting', 'drop_setting');
-
-CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.tokens FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
-
 CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.limits FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'limit', 'limit', 'drop_limit');
+
+CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.retry_policies FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'set_retry_policy', 'set_retry_policy', 'drop_retry_policy');
+
+CREATE TRIGGER _legwork_audit_change AFTER UPDATE OF name, role, tenant, hash, expires_at, revoked_at ON legwork.tokens FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
 
 CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.settings FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('setting', 'name', 'change_setting', 'change_setting', 'drop_setting');
 
 CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.pauses FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'pause', 'pause', 'resume');
 
-CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.retry_policies FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'set_retry_policy', 'set_retry_policy', 'drop_retry_policy');
-
-CREATE TRIGGER _legwork_audit_change AFTER UPDATE OF name, role, tenant, hash, expires_at, revoked_at ON legwork.tokens FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
+CREATE CONSTRAINT TRIGGER _legwork_deliver AFTER INSERT ON legwork.job_signals DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION legwork.tg_job_signals__deliver();
 
 CREATE CONSTRAINT TRIGGER _legwork_look AFTER INSERT ON legwork.wakeups DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.at_commit IS NOT NULL) EXECUTE FUNCTION legwork.tg_wakeups__look();
 

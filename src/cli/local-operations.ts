@@ -7,6 +7,7 @@ import { explainJob } from "../jobs/explain-job.ts";
 import { type FailedFilter, listFailedGroups } from "../jobs/failed-jobs.ts";
 import { getJob, type JobFilter, listJobs } from "../jobs/read-jobs.ts";
 import { lastLogs, logsAfter } from "../jobs/read-logs.ts";
+import { listSteps } from "../jobs/read-steps.ts";
 import { retryJob, retryJobs } from "../jobs/retry-job.ts";
 import { dropLimit, limitConcurrency, limitRate, type LimitTarget, resetLimits } from "../queues/limits.ts";
 import { readOverview } from "../queues/overview.ts";
@@ -19,6 +20,7 @@ export function localOperations(pool: Pool) {
     enqueue: (task: string, payload: unknown, options: EnqueueOptions) => enqueue(pool, task, payload, options),
     listJobs: (filter: JobFilter) => listJobs(pool, filter),
     getJob: (id: string) => getJob(pool, id),
+    listSteps: (id: string) => listSteps(pool, id),
     lastLogs: (id: string, limit: number) => lastLogs(pool, id, limit),
     logsAfter: (id: string, after?: string) => logsAfter(pool, id, after),
     explainJob: (id: string) => explainJob(pool, id),

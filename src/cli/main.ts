@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { LegworkError, toError } from "../errors.ts";
 import { addCommand } from "./commands/add.ts";
+import { auditCommand } from "./commands/audit.ts";
 import { cancelCommand } from "./commands/cancel.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { doctorCommand } from "./commands/doctor.ts";
@@ -16,8 +17,13 @@ import { completionCommand } from "./commands/completion.ts";
 import { serverCommand } from "./commands/server.ts";
 import { statsCommand } from "./commands/stats.ts";
 import { topCommand } from "./commands/top.ts";
+import { signalCommand } from "./commands/signal.ts";
+import { scheduleCommand } from "./commands/schedule.ts";
+import { rolesCommand } from "./commands/roles.ts";
+import { tokenCommand } from "./commands/token.ts";
 import { upCommand } from "./commands/up.ts";
 import { workerCommand } from "./commands/worker.ts";
+import { workflowCommand } from "./commands/workflow.ts";
 import { relativeTime } from "./output.ts";
 
 /**
@@ -49,6 +55,8 @@ Examples:
   $ legwork job 42                              all about one job
   $ legwork explain 42                          why it does not run
   $ legwork pause mail --reason 'host is down'  nothing of the queue starts
+  $ legwork workflow show 7                     the steps of a workflow with their states
+  $ legwork schedule list                       what enqueues jobs over time
   $ legwork doctor                              what is wrong, and what to do about it
 
 Configuration comes from flags, the environment, legwork.config.ts and defaults, in this order.`,
@@ -66,16 +74,22 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     failedCommand,
     retryCommand,
     discardCommand,
+    signalCommand,
     queuesCommand,
     tasksCommand,
     limitCommand,
     pauseCommand,
     resumeCommand,
     stopCommand,
+    workflowCommand,
+    scheduleCommand,
     workersCommand,
     statsCommand,
     topCommand,
     doctorCommand,
+    tokenCommand,
+    rolesCommand,
+    auditCommand,
     () => completionCommand(createProgram),
   ];
   for (const command of commands) program.addCommand(command().exitOverride());

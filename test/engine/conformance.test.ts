@@ -5,8 +5,16 @@ import { discardJob, discardJobs } from "../../src/jobs/discard-job.ts";
 import { enqueue } from "../../src/jobs/enqueue.ts";
 import { explainJob } from "../../src/jobs/explain-job.ts";
 import { retryJob, retryJobs } from "../../src/jobs/retry-job.ts";
+import { sendSignal } from "../../src/jobs/send-signal.ts";
 import { dropLimit, limitConcurrency, limitRate } from "../../src/queues/limits.ts";
 import { emergencyStop, pauseQueue, pauseTask, resumeAll, resumeQueue, resumeTask } from "../../src/queues/pause.ts";
+import { cancelWorkflow } from "../../src/workflows/cancel-workflow.ts";
+import { retryWorkflow } from "../../src/workflows/retry-workflow.ts";
+import { startWorkflow } from "../../src/workflows/start-workflow.ts";
+import { disableSchedule, enableSchedule } from "../../src/schedules/enable-schedule.ts";
+import { runSchedule } from "../../src/schedules/run-schedule.ts";
+import { schedule } from "../../src/schedules/schedule.ts";
+import { unschedule } from "../../src/schedules/unschedule.ts";
 import { legwork } from "../support/cli.ts";
 import { testDatabase } from "../support/database.ts";
 import { rest, startRest } from "../support/rest.ts";
@@ -16,7 +24,7 @@ const database = testDatabase();
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
   await database.pool.query(
-    "truncate legwork.finished_jobs, legwork.failed_attempts, legwork.limits, legwork.pauses, legwork.rule_changes, legwork.wakeups, legwork.slots, legwork.lanes",
+    "truncate legwork.finished_jobs, legwork.failed_attempts, legwork.limits, legwork.pauses, legwork.rule_changes, legwork.wakeups, legwork.slots, legwork.lanes, legwork.job_signals, legwork.waiting_jobs, legwork.dependencies, legwork.dependency_checks, legwork.run_counts, legwork.workflow_runs, legwork.workflow_run_steps, legwork.schedule_definitions, legwork.schedule_occurrences",
   );
   await database.pool.query(`select legwork.register_tasks('[{"name": "notify/email", "queue": "mail"}, {"name": "other"}]')`);
 });
@@ -60,9 +68,107 @@ const limits = (): string => "select jsonb_agg(limits) as it from legwork.queues
 const live = (): string => "select count(*)::int as it from graphile_worker._private_jobs";
 const pauses = (): string => "select string_agg(concat_ws(' ', scope, nullif(name, ''), reason), ',') as it from legwork.pauses";
 
+const SCHEDULE = "select legwork.schedule('s', 'other', every => '1 day')";
+const schedules = (): string =>
+  "select concat_ws(' ', name, is_enabled::text, (next_at is not null)::text) as it from legwork.schedules";
+
 const db = (): typeof database.pool => database.pool;
 
+/** One step of notify/email and one of other behind it; the workflow is number 1 where it was started before. */
+const STEPS = { a: { task: "notify/email" }, b: { task: "other", dependsOn: ["a"] } };
+const STEPS_IN_SQL = '{"a": {"task": "notify/email"}, "b": {"task": "other", "depends_on": ["a"]}}';
+const STARTED = `alter sequence legwork.run_ids restart; select legwork.start_workflow('w', '${STEPS_IN_SQL}')`;
+const workflow = (): string =>
+  "select w.state || ' ' || string_agg(s.name || ' ' || s.state, ', ' order by s.position) as it from legwork.workflows w join legwork.workflow_steps s on s.workflow_id = w.id group by w.id, w.state";
+
 const OPERATIONS: Operation[] = [
+  {
+    name: "enqueues a job that waits for another",
+    sql: ({ waiting }) => `select legwork.enqueue('other', depends_on => array[${waiting}], on_dependency_failure => 'run')`,
+    ts: ({ waiting }) => enqueue(db(), "other", {}, { dependsOn: [waiting], onDependencyFailure: "run" }),
+    cli: ({ waiting }) => ["add", "other", "--depends-on", waiting, "--on-dependency-failure", "run"],
+    rest: ({ waiting }) => ["POST", "/jobs", { task: "other", depends_on: [waiting], on_dependency_failure: "run" }],
+    read: () =>
+      "select string_agg(state || ' ' || (select on_failure from legwork.dependencies), ',') as it from legwork.jobs where task = 'other'",
+    says: "blocked run",
+  },
+  {
+    name: "cancels a job whose dependency has failed",
+    sql: ({ failed }) => `select legwork.enqueue('other', depends_on => array[${failed}])`,
+    ts: ({ failed }) => enqueue(db(), "other", {}, { dependsOn: [failed] }),
+    cli: ({ failed }) => ["add", "other", "--depends-on", failed],
+    rest: ({ failed }) => ["POST", "/jobs", { task: "other", depends_on: [failed] }],
+    read: () => "select string_agg(state::text, ',') as it from legwork.jobs where task = 'other'",
+    says: "cancelled",
+  },
+  {
+    name: "refuses a dependency that does not exist",
+    sql: () => "select legwork.enqueue('other', depends_on => array[999999])",
+    ts: () => enqueue(db(), "other", {}, { dependsOn: ["999999"] }),
+    cli: () => ["add", "other", "--depends-on", "999999"],
+    rest: () => ["POST", "/jobs", { task: "other", depends_on: ["999999"] }],
+    raises: { code: "LW404", exit: 1, hint: "Nothing was enqueued" },
+  },
+  {
+    name: "starts a workflow",
+    sql: () => `select legwork.start_workflow('w', '${STEPS_IN_SQL}')`,
+    ts: () => startWorkflow(db(), { name: "w", steps: STEPS }),
+    cli: () => ["workflow", "start", "w", STEPS_IN_SQL],
+    rest: () => ["POST", "/workflows", { name: "w", steps: JSON.parse(STEPS_IN_SQL) }],
+    read: workflow,
+    says: "running a pending, b blocked",
+  },
+  {
+    name: "refuses a workflow with an unknown step",
+    sql: () =>
+      `select legwork.start_workflow('w', '{"fetch": {"task": "other"}, "b": {"task": "other", "depends_on": ["fetsch"]}}')`,
+    ts: () =>
+      startWorkflow(db(), { name: "w", steps: { fetch: { task: "other" }, b: { task: "other", dependsOn: ["fetsch"] } } }),
+    cli: () => ["workflow", "start", "w", '{"fetch": {"task": "other"}, "b": {"task": "other", "depends_on": ["fetsch"]}}'],
+    rest: () => [
+      "POST",
+      "/workflows",
+      { name: "w", steps: { fetch: { task: "other" }, b: { task: "other", depends_on: ["fetsch"] } } },
+    ],
+    raises: { code: "LW404", exit: 1, hint: "'fetch'" },
+  },
+  {
+    name: "cancels a workflow",
+    before: STARTED,
+    sql: () => "select legwork.cancel_workflow(1, 'wrong')",
+    ts: () => cancelWorkflow(db(), "1", "wrong"),
+    cli: () => ["workflow", "cancel", "1", "--reason", "wrong"],
+    rest: () => ["POST", "/workflows/1/cancel", { reason: "wrong" }],
+    read: workflow,
+    says: "cancelled a cancelled, b cancelled",
+  },
+  {
+    name: "retries a workflow",
+    before: `${STARTED}; select legwork.cancel_workflow(1)`,
+    sql: () => "select legwork.retry_workflow(1)",
+    ts: () => retryWorkflow(db(), "1"),
+    cli: () => ["workflow", "retry", "1"],
+    rest: () => ["POST", "/workflows/1/retry"],
+    read: workflow,
+    says: "running a pending, b blocked",
+  },
+  {
+    name: "refuses to retry a workflow that runs",
+    before: STARTED,
+    sql: () => "select legwork.retry_workflow(1)",
+    ts: () => retryWorkflow(db(), "1"),
+    cli: () => ["workflow", "retry", "1"],
+    rest: () => ["POST", "/workflows/1/retry"],
+    raises: { code: "LW409", exit: 1, hint: "cancel" },
+  },
+  {
+    name: "says that there is no such workflow",
+    sql: () => "select legwork.cancel_workflow(999999)",
+    ts: () => cancelWorkflow(db(), "999999"),
+    cli: () => ["workflow", "cancel", "999999"],
+    rest: () => ["POST", "/workflows/999999/cancel"],
+    raises: { code: "LW404", exit: 1 },
+  },
   {
     name: "cancels a waiting job",
     sql: ({ waiting }) => `select legwork.cancel_job(${waiting}, 'wrong')`,
@@ -151,6 +257,27 @@ const OPERATIONS: Operation[] = [
     cli: () => ["retry", "--task", "notify/emial"],
     rest: () => ["POST", "/jobs/retry", { filter: { task: "notify/emial" } }],
     raises: { code: "LW404", exit: 1, hint: "notify/email" },
+  },
+  {
+    name: "sends a job a signal, and of two the first counts",
+    sql: ({ waiting }) =>
+      `select legwork.send_signal(${waiting}, 'approval', '{"by": "ada"}'), legwork.send_signal(${waiting}, 'approval', '2')`,
+    ts: async ({ waiting }) => [
+      await sendSignal(db(), waiting, "approval", { by: "ada" }),
+      await sendSignal(db(), waiting, "approval", 2),
+    ],
+    cli: ({ waiting }) => ["signal", waiting, "approval", '{"by": "ada"}'],
+    rest: ({ waiting }) => ["POST", `/jobs/${waiting}/signals/approval`, { payload: { by: "ada" } }],
+    read: () => "select jsonb_agg(jsonb_build_array(name, payload)) as it from legwork.job_signals",
+    says: [["approval", { by: "ada" }]],
+  },
+  {
+    name: "refuses a signal to a job that has failed",
+    sql: ({ failed }) => `select legwork.send_signal(${failed}, 'approval')`,
+    ts: ({ failed }) => sendSignal(db(), failed, "approval"),
+    cli: ({ failed }) => ["signal", failed, "approval"],
+    rest: ({ failed }) => ["POST", `/jobs/${failed}/signals/approval`],
+    raises: { code: "LW409", exit: 1, hint: "retry" },
   },
   {
     name: "pauses a queue with a reason",
@@ -261,6 +388,86 @@ const OPERATIONS: Operation[] = [
     cli: () => ["limit", "--queue", "mail", "--rate", "5/0s"],
     rest: () => ["PUT", "/queues/mail/limits", { kind: "rate", max: 5, per: 0 }],
     raises: { code: "LW400", exit: 2 },
+  },
+  {
+    name: "makes a schedule",
+    sql: () =>
+      `select legwork.schedule('s', 'other', every => '1 day', timezone => 'Europe/Berlin', overlap => 'skip', payload => '{"a": 1}')`,
+    ts: () => schedule(db(), "s", "other", { every: "1d", timezone: "Europe/Berlin", overlap: "skip", payload: { a: 1 } }),
+    cli: () => ["schedule", "add", "s", "other", '{"a": 1}', "--every", "1d", "--timezone", "Europe/Berlin", "--overlap", "skip"],
+    rest: () => [
+      "PUT",
+      "/schedules/s",
+      { task: "other", every: "1d", timezone: "Europe/Berlin", overlap: "skip", payload: { a: 1 } },
+    ],
+    read: () =>
+      "select concat_ws(' ', task, every, timezone, overlap, max_instances, payload, sentence, next_at is not null) as it from legwork.schedules",
+    says: 'other 1 day Europe/Berlin skip 1 {"a": 1} Every day t',
+  },
+  {
+    name: "refuses a schedule that never fires, marking why",
+    sql: () => "select legwork.schedule('s', 'other', cron => '0 0 30 2 *')",
+    ts: () => schedule(db(), "s", "other", { cron: "0 0 30 2 *" }),
+    cli: () => ["schedule", "add", "s", "other", "--cron", "0 0 30 2 *"],
+    rest: () => ["PUT", "/schedules/s", { task: "other", cron: "0 0 30 2 *" }],
+    raises: { code: "LW400", exit: 2, hint: "L is the last day" },
+  },
+  {
+    name: "refuses a schedule for an unknown task",
+    sql: () => "select legwork.schedule('s', 'othr', every => '1 day')",
+    ts: () => schedule(db(), "s", "othr", { every: "1d" }),
+    cli: () => ["schedule", "add", "s", "othr", "--every", "1d"],
+    rest: () => ["PUT", "/schedules/s", { task: "othr", every: "1d" }],
+    raises: { code: "LW404", exit: 1, hint: "'other'" },
+  },
+  {
+    name: "disables a schedule",
+    before: SCHEDULE,
+    sql: () => "select legwork.disable_schedule('s')",
+    ts: () => disableSchedule(db(), "s"),
+    cli: () => ["schedule", "disable", "s"],
+    rest: () => ["POST", "/schedules/s/disable"],
+    read: schedules,
+    says: "s false false",
+  },
+  {
+    name: "enables a schedule",
+    before: `${SCHEDULE}; select legwork.disable_schedule('s')`,
+    sql: () => "select legwork.enable_schedule('s')",
+    ts: () => enableSchedule(db(), "s"),
+    cli: () => ["schedule", "enable", "s"],
+    rest: () => ["POST", "/schedules/s/enable"],
+    read: schedules,
+    says: "s true true",
+  },
+  {
+    name: "runs a schedule by hand",
+    before: SCHEDULE,
+    sql: () => "select legwork.run_schedule('s')",
+    ts: () => runSchedule(db(), "s"),
+    cli: () => ["schedule", "run", "s"],
+    rest: () => ["POST", "/schedules/s/run"],
+    read: () => "select state || ' ' || outcome as it from legwork.schedule_runs",
+    says: "manual pending",
+  },
+  {
+    name: "removes a schedule",
+    before: SCHEDULE,
+    sql: () => "select legwork.unschedule('s')",
+    ts: () => unschedule(db(), "s"),
+    cli: () => ["schedule", "remove", "s"],
+    rest: () => ["DELETE", "/schedules/s"],
+    read: () => "select count(*)::int as it from legwork.schedules",
+    says: 0,
+  },
+  {
+    name: "suggests the nearest name for an unknown schedule",
+    before: "select legwork.schedule('nightly', 'other', every => '1 day')",
+    sql: () => "select legwork.disable_schedule('nigthly')",
+    ts: () => disableSchedule(db(), "nigthly"),
+    cli: () => ["schedule", "disable", "nigthly"],
+    rest: () => ["POST", "/schedules/nigthly/disable"],
+    raises: { code: "LW404", exit: 1, hint: "'nightly'" },
   },
 ];
 

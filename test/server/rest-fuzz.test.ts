@@ -164,7 +164,7 @@ test("whatever is sent, no answer is a 5xx, and each is one that is described", 
       fc.asyncProperty(requests(operation), async (request) => {
         assertDescribed(operation, await send(operation, request));
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   }
 }, 120_000);

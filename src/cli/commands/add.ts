@@ -2,7 +2,16 @@ import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
 import { LegworkError, toError } from "../../errors.ts";
 import type { EnqueueOptions } from "../../jobs/enqueue.ts";
-import { integer, positiveInteger, ownFlags, type RemoteFlags, time, withOperations, withRemoteOptions } from "../options.ts";
+import {
+  collect,
+  integer,
+  positiveInteger,
+  ownFlags,
+  type RemoteFlags,
+  time,
+  withOperations,
+  withRemoteOptions,
+} from "../options.ts";
 import { printJson } from "../output.ts";
 
 type Flags = RemoteFlags & EnqueueOptions & { json?: boolean };
@@ -30,6 +39,10 @@ export function addCommand(): Command {
     .option("--rate-key <key>", "what --rate-limit counts by (the task)")
     .addOption(
       new Option("--overlap <how>", "serial waits for a running job with this job key (allow)").choices(["allow", "serial"]),
+    )
+    .option("--depends-on <id>", "a job that has to end before; may be given again", collect)
+    .addOption(
+      new Option("--on-dependency-failure <what>", "when one of them does not complete (cancel)").choices(["cancel", "run"]),
     )
     .option("--json", 'print {"id": …}')
     .addHelpText(

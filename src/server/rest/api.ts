@@ -14,7 +14,9 @@ import { problemSchema, sendProblem, validatorCompiler } from "./problem.ts";
 import { queueSchema, taskSchema, workerSchema } from "./queue-schemas.ts";
 import { addQueueRoutes } from "./queues.ts";
 import type { RestContext } from "./route.ts";
+import { addScheduleRoutes, scheduleSchema } from "./schedules.ts";
 import { addSystemRoutes } from "./system.ts";
+import { addWorkflowRoutes, workflowSchema } from "./workflows.ts";
 
 /** Schemas that the description names and refers to. A registry of ours: a task's own schemas may have the same names. */
 const components = z.registry<{ id: string }>();
@@ -28,6 +30,8 @@ for (const [id, schema] of Object.entries({
   Queue: queueSchema,
   Task: taskSchema,
   Worker: workerSchema,
+  Schedule: scheduleSchema,
+  Workflow: workflowSchema,
 })) {
   components.add(schema as z.ZodType, { id });
 }
@@ -95,6 +99,8 @@ export async function addRest(app: FastifyInstance, context: RestOptions): Promi
           { name: "bulk", description: "The same with every job that fits a filter." },
           { name: "queues", description: "Queues: pauses, limits, retry policies." },
           { name: "tasks", description: "Tasks: running one, pauses, limits, retry policies." },
+          { name: "schedules", description: "What enqueues jobs over time." },
+          { name: "workflows", description: "Jobs that belong together: workflows and batches." },
           { name: "workers", description: "The processes that run jobs." },
           { name: "system", description: "What concerns everything." },
         ],
@@ -137,6 +143,8 @@ function addRoutes(app: FastifyInstance, context: RestOptions): void {
   addCreateRoutes(app, context);
   addBulkRoutes(app, context);
   addQueueRoutes(app, context);
+  addScheduleRoutes(app, context);
+  addWorkflowRoutes(app, context);
   addSystemRoutes(app, context);
 }
 

@@ -88,7 +88,7 @@ export function addCreateRoutes(app: FastifyInstance, context: RestContext): voi
 }
 
 /** Says of what is at fault in a field's value where it is in the body. */
-async function inField<T>(field: string, work: () => Promise<T>): Promise<T> {
+export async function inField<T>(field: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
@@ -98,7 +98,8 @@ async function inField<T>(field: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-function toSpec(job: z.output<typeof newJobSchema>): JobSpec {
+/** As TypeScript takes it. */
+export function toSpec(job: z.output<typeof newJobSchema>): JobSpec {
   return {
     task: job.task,
     payload: job.payload,
@@ -120,5 +121,7 @@ function toSpec(job: z.output<typeof newJobSchema>): JobSpec {
     ratePer: job.rate_per,
     rateKey: job.rate_key,
     overlap: job.overlap,
+    dependsOn: job.depends_on,
+    onDependencyFailure: job.on_dependency_failure,
   };
 }

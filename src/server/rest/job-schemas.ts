@@ -133,6 +133,11 @@ export const enqueueOptionsSchema = z.strictObject({
   rate_limit: z.int().min(1).max(MAX_INTEGER).optional().describe("With rate_per: one request more is refused with LW429."),
   rate_per: duration.optional(),
   rate_key: text(512).optional().describe("What rate_limit counts by; the task by default."),
+  depends_on: z.array(jobId).min(1).max(1_000).optional().describe("Jobs that have to end before it may start."),
+  on_dependency_failure: z
+    .enum(["cancel", "run"])
+    .optional()
+    .describe("What becomes of it when one of them does not complete; cancel by default."),
   overlap: z.enum(["allow", "serial"]).optional().describe("serial, with job_key: waits for the running job with its key."),
 });
 

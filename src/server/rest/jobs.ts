@@ -5,10 +5,12 @@ import { discardJob } from "../../jobs/discard-job.ts";
 import { explainJob } from "../../jobs/explain-job.ts";
 import { getJob, JOB_STATES, listJobs } from "../../jobs/read-jobs.ts";
 import { logsAfter } from "../../jobs/read-logs.ts";
+import { listSteps } from "../../jobs/read-steps.ts";
+import { sendSignal } from "../../jobs/send-signal.ts";
 import { retryJob } from "../../jobs/retry-job.ts";
 import { doneSchema, jobSchema, jobWithAttemptsSchema, logLineSchema, reasonSchema } from "./job-schemas.ts";
 import { addRoute, type RestContext } from "./route.ts";
-import { cursorOver, jobId, page, pageLimit, queueName, taskName, text, time, toPage, wholeNumber } from "./values.ts";
+import { cursorOver, jobId, json, page, pageLimit, queueName, taskName, text, time, toPage, wholeNumber } from "./values.ts";
 
 const jobCursor = cursorOver("jobs", jobId);
 const logCursor = cursorOver("logs", jobId);
@@ -134,6 +136,64 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
       // No lines may also mean that there is no job.
       if (rows.length === 0) await getJob(client, params.id);
       return toPage(rows, query.limit, ({ id }) => logCursor.make(id));
+    },
+  );
+
+  addRoute(
+    app,
+    context,
+    {
+      method: "GET",
+      url: "/jobs/:id/steps",
+      tag: "jobs",
+      role: "viewer",
+      summary: "See the steps of a job, in the order in which they began",
+      params: oneJob,
+      answer: page(
+        z
+          .object({
+            kind: z.enum(["run", "wait", "sleep"]),
+            name: z.string(),
+            state: z.enum(["completed", "timed_out", "waiting"]),
+            result: z.unknown(),
+            attempt: z.int(),
+            started_at: z.iso.datetime(),
+            finished_at: z.iso.datetime().nullable(),
+            deadline: z.iso.datetime().nullable().describe("Until when it waits; null for ever, and for what does not wait."),
+          })
+          .loose(),
+        "The steps.",
+      ),
+      problems: ["LW404"],
+    },
+    async ({ client, params }) => {
+      // Also says when there is no such job, or it is another tenant's.
+      await getJob(client, params.id);
+      return { items: await listSteps(client, params.id), next_cursor: null };
+    },
+  );
+
+  addRoute(
+    app,
+    context,
+    {
+      method: "POST",
+      url: "/jobs/:id/signals/:name",
+      tag: "jobs",
+      role: "operator",
+      summary: "Send a job a signal that its task waits for, now or later",
+      description: "Of each name the first one counts.",
+      params: z.object({ id: jobId, name: text(200) }),
+      body: z
+        .strictObject({ payload: json.optional() })
+        .optional()
+        .meta({ examples: [{ payload: { approved: true } }] }),
+      answer: z.object({ counts: z.boolean().describe("Whether this one does.") }).describe("What became of the signal."),
+      problems: ["LW404", "LW409", "LW413"],
+    },
+    async ({ client, params, body }) => {
+      await getJob(client, params.id);
+      return { counts: await sendSignal(client, params.id, params.name, body?.payload) };
     },
   );
 

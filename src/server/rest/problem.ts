@@ -107,7 +107,7 @@ export function sendProblem(
 /** What a hint says in SQL, as somebody who has only HTTP can do it. */
 function inWordsOfRest(hint: string): string {
   return hint
-    .replaceAll(/select name from legwork\.(tasks|queues) lists them/g, "GET /api/v1/$1 lists them")
+    .replaceAll(/select (?:id, )?name from legwork\.(\w+) lists them/g, "GET /api/v1/$1 lists them")
     .replaceAll(/select payload_schema from legwork\.tasks where name = '.*' shows/g, "GET /api/v1/tasks/{name} shows")
     .replaceAll(/legwork\.(cancel|retry|discard)_job /g, "POST /api/v1/jobs/{id}/$1 ")
     .replaceAll(/ => '?([^',.]+)'?/g, " $1");

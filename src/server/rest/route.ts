@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from "fastify";
 import { z } from "zod";
 import type { Pool, PoolClient } from "../../db/pool.ts";
-import { ERRORS, type ErrorCode } from "../../errors.ts";
+import { ERRORS, type ErrorCode, LegworkError } from "../../errors.ts";
 import { assertRole, type Principal, type Role, withPrincipal } from "../principal.ts";
 import { problemSchema } from "./problem.ts";
 
@@ -42,6 +42,8 @@ export interface Route<P, Q, B> {
   description?: string;
   /** Whose request it must be. */
   role: Role;
+  /** Whether it concerns every tenant, so that who acts for one may not. */
+  everybody?: boolean;
   params?: P;
   query?: Q;
   body?: B;
@@ -87,7 +89,14 @@ export function addRoute<P extends z.ZodType | undefined, Q extends z.ZodType | 
       ...(headers === undefined ? {} : { headers }),
       response: responses(route),
     } as FastifySchema,
-    onRequest: async ({ principal }) => assertRole(principal!, route.role),
+    onRequest: async ({ principal }) => {
+      assertRole(principal!, route.role);
+      if (route.everybody === true && principal!.tenant !== null) {
+        throw new LegworkError("LW403", "This concerns every tenant, and you act for one.", {
+          hint: "Somebody whose token is not confined to a tenant may do it.",
+        });
+      }
+    },
     handler: async (request, reply) => {
       const principal = request.principal!;
       const answer = await withPrincipal(
