@@ -1,3 +1,4 @@
+import { callFunction } from "../db/call-function.ts";
 import { diagnose } from "../db/diagnose.ts";
 import type { Pool } from "../db/pool.ts";
 import { cancelJob, cancelJobs, type LiveFilter } from "../jobs/cancel-job.ts";
@@ -9,10 +10,21 @@ import { getJob, type JobFilter, listJobs } from "../jobs/read-jobs.ts";
 import { lastLogs, logsAfter } from "../jobs/read-logs.ts";
 import { listSteps } from "../jobs/read-steps.ts";
 import { retryJob, retryJobs } from "../jobs/retry-job.ts";
+import { sendSignal } from "../jobs/send-signal.ts";
 import { dropLimit, limitConcurrency, limitRate, type LimitTarget, resetLimits } from "../queues/limits.ts";
 import { readOverview } from "../queues/overview.ts";
 import { emergencyStop, pauseQueue, pauseTask, resumeAll, resumeQueue, resumeTask } from "../queues/pause.ts";
 import { listQueues, listTasks, listWorkers } from "../queues/read-queues.ts";
+import { disableSchedule, enableSchedule } from "../schedules/enable-schedule.ts";
+import { getSchedule, listScheduleRuns, listSchedules } from "../schedules/list-schedules.ts";
+import { previewSchedule, type PreviewOptions } from "../schedules/preview-schedule.ts";
+import { runSchedule } from "../schedules/run-schedule.ts";
+import { schedule, type ScheduleOptions, type Timing } from "../schedules/schedule.ts";
+import { unschedule } from "../schedules/unschedule.ts";
+import { cancelWorkflow } from "../workflows/cancel-workflow.ts";
+import { getWorkflow, listWorkflows, type WorkflowFilter } from "../workflows/read-workflows.ts";
+import { retryWorkflow } from "../workflows/retry-workflow.ts";
+import type { StartWorkflowOptions } from "../workflows/start-workflow.ts";
 
 /** What commands do, on a connection to the database. */
 export function localOperations(pool: Pool) {
@@ -44,6 +56,35 @@ export function localOperations(pool: Pool) {
     resumeTask: (task: string) => resumeTask(pool, task),
     emergencyStop: (reason?: string) => emergencyStop(pool, reason),
     resumeAll: () => resumeAll(pool),
+    sendSignal: (id: string, name: string, payload: unknown) => sendSignal(pool, id, name, payload),
+    schedule: async (name: string, task: string, options: ScheduleOptions) => {
+      await schedule(pool, name, task, options);
+      return await getSchedule(pool, name);
+    },
+    getSchedule: (name: string) => getSchedule(pool, name),
+    listSchedules: (filter: { tenant?: string }) => listSchedules(pool, filter),
+    listScheduleRuns: (name: string, options: { limit: number }) => listScheduleRuns(pool, name, options),
+    previewSchedule: (timing: Timing, options: Omit<PreviewOptions, "client">) =>
+      previewSchedule(timing, { ...options, client: pool }),
+    enableSchedule: (name: string) => enableSchedule(pool, name),
+    disableSchedule: (name: string) => disableSchedule(pool, name),
+    runSchedule: (name: string) => runSchedule(pool, name),
+    unschedule: (name: string) => unschedule(pool, name),
+    /** The steps are what `legwork.start_workflow` takes. */
+    startWorkflow: async (name: string, steps: unknown, options: StartWorkflowOptions) => {
+      const [row] = await callFunction(pool, "start_workflow", {
+        name,
+        steps: JSON.stringify(steps),
+        tenant: options.tenant,
+        correlation_id: options.correlationId,
+        deadline: options.deadline?.toISOString(),
+      });
+      return String(row.start_workflow);
+    },
+    listWorkflows: (filter: WorkflowFilter) => listWorkflows(pool, filter),
+    getWorkflow: (id: string) => getWorkflow(pool, id),
+    cancelWorkflow: (id: string, reason?: string) => cancelWorkflow(pool, id, reason),
+    retryWorkflow: (id: string, options: { deadline?: Date }) => retryWorkflow(pool, id, options),
     readOverview: () => readOverview(pool),
     diagnose: () => diagnose(pool),
   };

@@ -1,6 +1,7 @@
 import { isErrorCode, LegworkError, toError } from "../errors.ts";
 import { assertJobId } from "../jobs/read-jobs.ts";
 import type { LimitTarget } from "../queues/limits.ts";
+import { assertWorkflowId } from "../workflows/read-workflows.ts";
 import type { Operations } from "./local-operations.ts";
 
 /** Items of a page that is asked for. */
@@ -38,6 +39,7 @@ export function remoteOperations(url: string, token: string | undefined): Operat
     }
   };
   const job = (id: string): string => `/jobs/${assertJobId(id)}`;
+  const scheduleOf = (name: string): string => `/schedules/${encodeURIComponent(name)}`;
   const where = (target: LimitTarget): string =>
     target.queue === undefined ? `/tasks/${encodeURIComponent(target.task)}` : `/queues/${encodeURIComponent(target.queue)}`;
 
@@ -54,13 +56,9 @@ export function remoteOperations(url: string, token: string | undefined): Operat
   return {
     enqueue: async (task, payload, options) => (await post("/jobs", { ...snakeCase(options), task, payload })).id,
     listJobs: async ({ before, after, ...filter }) => {
-      const cursor = before ?? after;
-      const query = new URLSearchParams();
-      for (const [name, value] of Object.entries(snakeCase(filter) as Record<string, string | number | Date | undefined>)) {
-        if (value !== undefined) query.set(name, value instanceof Date ? value.toISOString() : String(value));
-      }
-      if (cursor !== undefined) query.set("cursor", Buffer.from(`jobs:${cursor}`).toString("base64url"));
-      return (await get(`/jobs?${query.toString()}`)).items;
+      const last = before ?? after;
+      const cursor = last === undefined ? undefined : Buffer.from(`jobs:${last}`).toString("base64url");
+      return (await get(`/jobs?${queryOf({ ...snakeCase(filter), cursor })}`)).items;
     },
     getJob: async (id) => await get(job(id)),
     listSteps: async (id) => (await get(`${job(id)}/steps`)).items,
@@ -101,6 +99,28 @@ export function remoteOperations(url: string, token: string | undefined): Operat
       await post("/resume-all");
       return stopped_at !== null;
     },
+    sendSignal: async (id, name, payload) => (await post(`${job(id)}/signals/${encodeURIComponent(name)}`, { payload })).counts,
+    schedule: (name, task, options) => ask("PUT", scheduleOf(name), { ...snakeCase(options), task }),
+    getSchedule: (name) => get(scheduleOf(name)),
+    listSchedules: async ({ tenant }) => (await all("/schedules")).filter((row) => tenant === undefined || row.tenant === tenant),
+    listScheduleRuns: async (name, { limit }) => (await get(`${scheduleOf(name)}/runs?limit=${Math.min(limit, PAGE)}`)).items,
+    previewSchedule: async (timing, options) => (await post("/schedules/preview", snakeCase({ ...timing, ...options }))).items,
+    enableSchedule: async (name) => (await post(`${scheduleOf(name)}/enable`)).next_at,
+    disableSchedule: async (name) => {
+      const { is_enabled } = await get(scheduleOf(name));
+      await post(`${scheduleOf(name)}/disable`);
+      return is_enabled;
+    },
+    runSchedule: async (name) => (await post(`${scheduleOf(name)}/run`)).id,
+    unschedule: async (name) => void (await ask("DELETE", scheduleOf(name))),
+    startWorkflow: async (name, steps, options) => (await post("/workflows", { ...snakeCase(options), name, steps })).id,
+    listWorkflows: async ({ before, ...filter }) => {
+      const cursor = before === undefined ? undefined : Buffer.from(`workflows:${before}`).toString("base64url");
+      return (await get(`/workflows?${queryOf({ ...filter, cursor })}`)).items;
+    },
+    getWorkflow: (id) => get(`/workflows/${assertWorkflowId(id)}`),
+    cancelWorkflow: async (id, reason) => (await post(`/workflows/${assertWorkflowId(id)}/cancel`, { reason })).state,
+    retryWorkflow: async (id, { deadline }) => void (await post(`/workflows/${assertWorkflowId(id)}/retry`, { deadline })),
     readOverview: () => get("/stats"),
     diagnose: () => all("/doctor"),
   };
@@ -110,6 +130,15 @@ export function remoteOperations(url: string, token: string | undefined): Operat
     await post(`${path}/resume`);
     return paused_at !== null;
   }
+}
+
+/** What is given of a query's fields. */
+function queryOf(fields: object): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(fields as Record<string, string | number | Date | undefined>)) {
+    if (value !== undefined) query.set(name, value instanceof Date ? value.toISOString() : String(value));
+  }
+  return query.toString();
 }
 
 async function request(url: string, token: string | undefined, method: string, path: string, body: unknown): Promise<Answer> {
@@ -165,14 +194,17 @@ const OPAQUE: ReadonlySet<string> = new Set([
   "result_schema",
 ]);
 
+/** The names of points in time. */
+const TIMES = /^(\w+_at|at|oldest|deadline|upcoming)$/;
+
 /** Points in time are Dates, as the database's client reads them. */
 function withDates(value: unknown, name = ""): unknown {
   if (OPAQUE.has(name)) return value;
-  if (Array.isArray(value)) return value.map((item) => withDates(item));
+  if (Array.isArray(value)) return value.map((item) => withDates(item, name));
   if (typeof value === "object" && value !== null) {
     return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withDates(inner, key)]));
   }
-  return typeof value === "string" && (name.endsWith("_at") || name === "oldest") ? new Date(value) : value;
+  return typeof value === "string" && TIMES.test(name) && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value) ? new Date(value) : value;
 }
 
 /** Options of TypeScript under the names they have in SQL and over HTTP. */

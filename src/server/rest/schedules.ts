@@ -40,9 +40,14 @@ export const scheduleSchema = z
   .loose()
   .describe("A schedule: a row of legwork.schedules.");
 
+/** A duration, or an interval as Postgres reads it, which knows months. */
+const span = z
+  .union([text(100), z.number().min(1).max(MAX_INTEGER)])
+  .meta({ description: "Such as 30s, 5m, '1 month', or a number of milliseconds.", examples: ["5m", "1 month"] });
+
 const timing = {
   cron: text(500).optional().describe("A cron expression; seconds may come first."),
-  every: duration.optional().describe("So often, from starts_at on."),
+  every: span.optional(),
   at: time.optional().describe("Once."),
 };
 
