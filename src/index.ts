@@ -29,8 +29,6 @@ export type { ConcurrencyLimit, RateLimit, RetryPolicy } from "./jobs/task-rules
 export { dropLimit, limitConcurrency, limitRate, resetLimits } from "./queues/limits.ts";
 export type { LimitTarget } from "./queues/limits.ts";
 export { emergencyStop, pauseQueue, pauseTask, resumeAll, resumeQueue, resumeTask } from "./queues/pause.ts";
-export { listAuditLog } from "./queues/audit-log.ts";
-export type { AuditFilter, AuditRow } from "./queues/audit-log.ts";
 export { readOverview } from "./queues/overview.ts";
 export type { Overview } from "./queues/overview.ts";
 export { getQueue, getTask, listQueues, listTasks, listWorkers } from "./queues/read-queues.ts";

@@ -333,3 +333,14 @@ it("every definer function is for somebody: a role, or the triggers", async () =
     "settle_rules",
   ]);
 });
+
+it("every view of what belongs to tenants is confined, and says nothing through errors", async () => {
+  const rows = await run(`
+    select c.relname as name from pg_class c
+    where c.relnamespace = 'legwork'::regnamespace and c.relkind = 'v'
+      and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant')
+      and (pg_get_viewdef(c.oid) not like '%legwork.confined_tenant()%' or not coalesce(c.reloptions @> array['security_barrier=true'], false))
+    order by 1`);
+  // The first two are granted to nobody; the others show nothing at all to who is confined.
+  expect(rows.map((row) => row.name)).toEqual(["all_attempts", "all_jobs", "attempts", "jobs"]);
+});

@@ -59,6 +59,9 @@ describe("the audit log has", () => {
     await client.query("begin");
     await client.query("select set_config('legwork.actor', 'token:deploy', true), set_config('legwork.surface', 'rest', true)");
     await client.query(`select legwork.retry_job(${failed})`);
+    await client.query("select legwork.pause_task('a')");
+    expect((await client.query("select paused_by from legwork.pauses")).rows).toEqual([{ paused_by: "token:deploy" }]);
+    await client.query("select legwork.resume_task('a')");
     await client.query("commit");
     await client.query("begin");
     await client.query("select set_config('legwork.surface', 'a way that is none', true)");
@@ -67,6 +70,8 @@ describe("the audit log has", () => {
     client.release();
     expect((await log()).slice(1)).toMatchObject([
       { operation: "retry_job", surface: "rest", actor: "token:deploy", before: { state: "failed" }, after: { state: "pending" } },
+      { operation: "pause", surface: "rest", before: null, after: { paused_by: "token:deploy" } },
+      { operation: "resume", surface: "rest", before: { paused_by: "token:deploy" }, after: null },
       { operation: "pause", surface: "sql", actor: null },
     ]);
   });

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { diagnose } from "../../db/diagnose.ts";
 import type { Queryable } from "../../db/pool.ts";
 import { emergencyStop, resumeAll } from "../../queues/pause.ts";
-import { listAuditLog } from "../../queues/audit-log.ts";
+import { listAuditLog } from "../../access/audit-log.ts";
 import { readOverview } from "../../queues/overview.ts";
 import { addRoute, type RestContext } from "./route.ts";
 import { cursorOver, jobId, page, pageLimit, text, toPage } from "./values.ts";
@@ -109,12 +109,18 @@ export function addSystemRoutes(app: FastifyInstance, context: RestContext): voi
       summary: "See who did what, newest first",
       description:
         "Whatever changed jobs, rules, tokens and settings, by whichever way. A tenant's admin sees what was done to what is that tenant's.",
-      query: z.strictObject({
-        target_type: text(64).optional().describe("job, jobs, queue, task, all, schedule, workflow, token, login or setting."),
-        target: text(512).optional().describe("With target_type: its id or name."),
-        cursor: auditCursor.schema.optional(),
-        limit: pageLimit,
-      }),
+      query: z
+        .strictObject({
+          target_type: text(64).optional().describe("job, jobs, queue, task, all, schedule, workflow, token, login or setting."),
+          target: text(512).optional().describe("With target_type: its id or name."),
+          cursor: auditCursor.schema.optional(),
+          limit: pageLimit,
+        })
+        // The index begins with the kind.
+        .refine(({ target_type, target }) => target === undefined || target_type !== undefined, {
+          error: "a target is found by its kind and its name together: add target_type",
+          path: ["target"],
+        }),
       answer: page(
         z
           .object({
