@@ -180,7 +180,7 @@ declare
   v_ids bigint[] := array(select x from legwork.live_jobs_like(filter) x limit at_most);
   v_waiting bigint[];
   v_running bigint[];
-  v_reason text := 'Cancelled by ' || session_user || coalesce(': ' || nullif(reason, ''), '.');
+  v_reason text := 'Cancelled by ' || legwork.who() || coalesce(': ' || nullif(reason, ''), '.');
 begin
   if preview then
     return query select unnest(v_ids);

@@ -2135,7 +2135,7 @@ declare
   v_ids bigint[] := array(select x from legwork.live_jobs_like(filter) x limit at_most);
   v_waiting bigint[];
   v_running bigint[];
-  v_reason text := 'Cancelled by ' || session_user || coalesce(': ' || nullif(reason, ''), '.');
+  v_reason text := 'Cancelled by ' || legwork.who() || coalesce(': ' || nullif(reason, ''), '.');
 begin
   if preview then
     return query select unnest(v_ids);
@@ -2219,7 +2219,7 @@ CREATE OR REPLACE FUNCTION legwork.cancel_workflow(workflow_id bigint, reason te
 AS $function$
 declare
   v_run legwork.workflow_runs := legwork.locked_workflow(workflow_id);
-  v_reason text := 'Cancelled by ' || session_user || coalesce(': ' || nullif(reason, ''), '.');
+  v_reason text := 'Cancelled by ' || legwork.who() || coalesce(': ' || nullif(reason, ''), '.');
 begin
   if v_run.state = 'cancelled' then
     return v_run.state;

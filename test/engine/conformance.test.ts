@@ -72,6 +72,9 @@ const SCHEDULE = "select legwork.schedule('s', 'other', every => '1 day')";
 const schedules = (): string =>
   "select concat_ws(' ', name, is_enabled::text, (next_at is not null)::text) as it from legwork.schedules";
 
+/** Each surface names who asked in its own way. */
+const byWhom = "regexp_replace(error, 'by [^:]+:', 'by somebody:')";
+
 const db = (): typeof database.pool => database.pool;
 
 /** One step of notify/email and one of other behind it; the workflow is number 1 where it was started before. */
@@ -175,8 +178,8 @@ const OPERATIONS: Operation[] = [
     ts: ({ waiting }) => cancelJob(db(), waiting, "wrong"),
     cli: ({ waiting }) => ["cancel", waiting, "--reason", "wrong"],
     rest: ({ waiting }) => ["POST", `/jobs/${waiting}/cancel`, { reason: "wrong" }],
-    read: ({ waiting }) => `select state || ' ' || error as it from legwork.jobs where id = ${waiting}`,
-    says: "cancelled Cancelled by postgres: wrong",
+    read: ({ waiting }) => `select state || ' ' || ${byWhom} as it from legwork.jobs where id = ${waiting}`,
+    says: "cancelled Cancelled by somebody: wrong",
   },
   {
     name: "refuses to cancel a job that has failed",
@@ -218,8 +221,8 @@ const OPERATIONS: Operation[] = [
     ts: () => cancelJobs(db(), { queue: "mail", state: "pending" }, { reason: "all wrong" }),
     cli: () => ["cancel", "--queue", "mail", "--state", "pending", "--reason", "all wrong"],
     rest: () => ["POST", "/jobs/cancel", { filter: { queue: "mail", state: "pending" }, reason: "all wrong", dry_run: false }],
-    read: () => "select string_agg(error, ',') as it from legwork.jobs where state = 'cancelled'",
-    says: "Cancelled by postgres: all wrong",
+    read: () => `select string_agg(${byWhom}, ',') as it from legwork.jobs where state = 'cancelled'`,
+    says: "Cancelled by somebody: all wrong",
   },
   {
     name: "previews a retry and changes nothing",

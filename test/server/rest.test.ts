@@ -305,7 +305,7 @@ describe("one job", () => {
     });
     await post(`/jobs/${id}/cancel`, { reason: "wrong" });
     const changed = await ask("GET", `/jobs/${id}`, undefined, { "if-none-match": etag });
-    expect(changed).toMatchObject({ status: 200, body: { state: "cancelled", error: "Cancelled by postgres: wrong" } });
+    expect(changed).toMatchObject({ status: 200, body: { state: "cancelled", error: "Cancelled by legwork up: wrong" } });
   });
 
   it("is taken out by DELETE, whether it waits or has failed, and not when it has ended", async () => {
@@ -385,7 +385,10 @@ describe("bulk actions", () => {
       left: 0,
       ids,
     });
-    expect((await get(`/jobs/${ids[0]}`)).body).toMatchObject({ state: "cancelled", error: "Cancelled by postgres: all wrong" });
+    expect((await get(`/jobs/${ids[0]}`)).body).toMatchObject({
+      state: "cancelled",
+      error: "Cancelled by legwork up: all wrong",
+    });
   });
 
   it("tell running jobs to stop, once", async () => {
