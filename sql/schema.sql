@@ -926,7 +926,10 @@ create view legwork.queues as
     COALESCE(c.blocked, 0::bigint) AS blocked,
     COALESCE(c.paused, 0::bigint) AS paused,
     COALESCE(c.later, 0::bigint) AS later,
-    c.oldest
+    c.oldest,
+    ( SELECT to_jsonb(r.*) - ARRAY['scope'::text, 'name'::text, 'is_declared'::text]
+           FROM legwork.retry_policies r
+          WHERE r.scope = 'queue'::text AND r.name = q.name) AS retry
    FROM unnest(legwork.known_queues()) q(name)
      LEFT JOIN legwork.pauses p ON p.scope = 'queue'::text AND p.name = q.name
      LEFT JOIN ( SELECT COALESCE(d.queue, 'default'::text) AS queue,

@@ -22,6 +22,7 @@ export interface QueueRow {
   paused: string;
   later: string;
   oldest: Date | null;
+  retry: Record<string, unknown> | null;
 }
 
 /** A row of `legwork.workers`. */

@@ -460,6 +460,9 @@ describe("queues and tasks", () => {
     const limited = await ask("PUT", "/tasks/notify%2Femail/limits", { kind: "rate", max: 5, per: "90s", key: "to" });
     expect(limited.body.limits).toEqual([{ kind: "rate", max: 5, per: "00:01:30", key: "to" }]);
     expect((await ask("DELETE", "/tasks/notify%2Femail/limits/rate?key=to")).body.limits).toBeNull();
+    const queue = await ask("PUT", "/queues/mail/retry-policy", { attempts: 7 });
+    expect(queue.body.retry).toMatchObject({ attempts: 7, backoff: null });
+    expect((await ask("DELETE", "/queues/mail/retry-policy")).body.retry).toBeNull();
     const retried = await ask("PUT", "/tasks/notify%2Femail/retry-policy", {
       attempts: 3,
       backoff: "fixed",

@@ -30,6 +30,7 @@ export const queueSchema = z
     paused: count,
     later: count.describe("Jobs whose time, or next attempt, is ahead."),
     oldest: at.nullable().describe("Since when the job that has waited longest could have started."),
+    retry: z.record(z.string(), z.unknown()).nullable().describe("How its jobs are retried, unless their task says otherwise."),
   })
   .loose()
   .meta({ description: "A queue, with what waits and runs in it." });
