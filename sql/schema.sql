@@ -321,6 +321,8 @@ CREATE INDEX finished_jobs_id ON ONLY legwork.finished_jobs USING btree (id);
 
 CREATE INDEX finished_jobs_job_key_id ON ONLY legwork.finished_jobs USING btree (job_key, id) WHERE (job_key IS NOT NULL);
 
+CREATE INDEX finished_jobs_parent_id ON ONLY legwork.finished_jobs USING btree (parent_id, id) WHERE (parent_id IS NOT NULL);
+
 CREATE INDEX finished_jobs_queue_id ON ONLY legwork.finished_jobs USING btree (queue, id) WHERE (queue <> 'default'::text);
 
 CREATE INDEX finished_jobs_state_id ON ONLY legwork.finished_jobs USING btree (state, id) WHERE (state <> 'completed'::legwork.job_state);
@@ -718,6 +720,21 @@ create view legwork.workers as
   WHERE ( SELECT legwork.confined_tenant() IS NULL);
 
 -- functions
+
+CREATE OR REPLACE FUNCTION legwork.activity(OUT enqueued bigint, OUT ended bigint, OUT failed_attempts bigint)
+ RETURNS record
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  -- What Postgres counts anyway: the last id given, and the rows that the history has been given.
+  select
+    pg_sequence_last_value(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')::regclass),
+    (select coalesce(sum(pg_stat_get_tuples_inserted(i.inhrelid)), 0)::bigint from pg_inherits i where i.inhparent = 'legwork.finished_jobs'::regclass),
+    (select coalesce(sum(pg_stat_get_tuples_inserted(i.inhrelid)), 0)::bigint from pg_inherits i where i.inhparent = 'legwork.failed_attempts'::regclass)
+  where legwork.confined_tenant() is null
+$function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.admission_lock()
  RETURNS bigint

@@ -1,38 +1,86 @@
 import { sql } from "postgraphile/pg-sql2";
 import { pgSmartTags } from "postgraphile/utils";
+import type { Role } from "./principal.ts";
 
-/** The views that GraphQL shows, what one row of each is called by, and what it can be filtered by. */
+/** Relations that no index serves backwards. */
+const ONE_WAY = "|@behavior -list -connection";
+
+/** The views that GraphQL shows, what one row of each is called by, what it leads to, and what it can be filtered by. */
 const VIEWS = {
   jobs: {
     one: "job",
-    tags: { primaryKey: "id" },
+    key: "id",
+    references: [
+      "(parent_id) references legwork.jobs (id)|@fieldName parent|@foreignFieldName children",
+      "(task) references legwork.tasks (name)|@fieldName taskDetails|@foreignFieldName jobs",
+      `(queue) references legwork.queues (name)|@fieldName queueDetails|@foreignFieldName jobs${ONE_WAY}`,
+      `(worker) references legwork.workers (id)|@fieldName workerDetails|@foreignFieldName jobs${ONE_WAY}`,
+    ],
     filterBy: "id task queue state priority tenant correlation_id parent_id job_key serial_key created_at finished_at".split(" "),
     orderBy: ["id"],
   },
   attempts: {
-    one: undefined,
-    tags: {
-      primaryKey: "job_id,attempt",
-      foreignKey: "(job_id) references legwork.jobs (id)|@fieldName job|@foreignFieldName attempts",
-    },
+    key: "job_id,attempt",
+    references: ["(job_id) references legwork.jobs (id)|@fieldName job|@foreignFieldName attempts"],
     filterBy: ["job_id", "task", "state", "tenant", "correlation_id"],
-    orderBy: [],
+    newestFirst: { everywhere: false, by: ["job_id", "attempt"] },
   },
-  tasks: { one: "task", tags: { primaryKey: "name" }, filterBy: ["name", "queue"], orderBy: [] },
+  logs: {
+    // Those of all jobs have no order that an index serves.
+    root: false,
+    key: "job_id,id",
+    references: ["(job_id) references legwork.jobs (id)|@fieldName job|@foreignFieldName logs"],
+  },
+  queues: { one: "queue", key: "name", filterBy: ["name"] },
+  tasks: {
+    one: "task",
+    key: "name",
+    references: ["(queue) references legwork.queues (name)|@fieldName queueDetails|@foreignFieldName tasks"],
+    filterBy: ["name", "queue"],
+  },
+  workers: { one: "worker", key: "id", filterBy: ["id", "host"] },
+  audit_log: {
+    key: "id",
+    filterBy: ["id", "target_type", "target", "tenant", "occurred_at"],
+    orderBy: ["id"],
+    role: "admin",
+  },
 } satisfies Record<string, View>;
+
+/** The views that are there twice, for those who see everything and for those who act for one tenant: named without a schema. */
+const CONFINED_VIEWS: ReadonlySet<string> = new Set(["jobs", "attempts", "audit_log"]);
 
 interface View {
   /** The root field of one row; none if undefined. */
-  one: string | undefined;
-  tags: { primaryKey: string; foreignKey?: string };
-  filterBy: readonly string[];
-  orderBy: readonly string[];
+  one?: string;
+  /** Whether there is a root field for its rows. Default: there is. */
+  root?: boolean;
+  /** The columns that name a row. */
+  key: string;
+  references?: readonly string[];
+  filterBy?: readonly string[];
+  orderBy?: readonly string[];
+  /** The order of its pages, where it is not by the key: everywhere, or only where no other row leads to them. */
+  newestFirst?: { everywhere: boolean; by: readonly string[] };
+  /** The role that it takes to read it. Default: viewer. */
+  role?: Role;
 }
 
 export const exposedViews: readonly string[] = Object.keys(VIEWS);
 
-function isExposed(name: string): name is keyof typeof VIEWS {
-  return Object.hasOwn(VIEWS, name);
+function viewOf(name: string): View | undefined {
+  return Object.hasOwn(VIEWS, name) ? VIEWS[name as keyof typeof VIEWS] : undefined;
+}
+
+/** By which columns, newest first, a page of a view is ordered: in a root field, or in a field of another row. */
+export function newestFirst(name: string, isRoot: boolean): readonly string[] {
+  const { newestFirst: order } = viewOf(name) ?? {};
+  return order !== undefined && (isRoot || order.everywhere) ? order.by : [];
+}
+
+/** The role that it takes to read a view. */
+export function roleFor(name: string): Role {
+  return viewOf(name)?.role ?? "viewer";
 }
 
 /** Views have no keys; these tags say what would be their keys, and which columns may be filtered and ordered by. */
@@ -42,7 +90,12 @@ export const viewTagsPlugin = pgSmartTags([
   ...Object.entries<View>(VIEWS).flatMap(([name, view]) => tagsOf(name, view)),
 ]);
 
-function tagsOf(name: string, { tags, filterBy, orderBy }: View) {
+function tagsOf(name: string, { key, references, filterBy = [], orderBy = [], root }: View) {
+  const tags = {
+    primaryKey: key,
+    ...(references === undefined ? {} : { foreignKey: [...references] }),
+    ...(root === false ? { behavior: "-query:resource:connection" } : {}),
+  };
   const columns = filterBy.map((column) => {
     const behavior = `+attribute:filterBy ${orderBy.includes(column) ? "+" : "-"}attribute:orderBy`;
     return { kind: "attribute" as const, match: `legwork.${name}.${column}`, tags: { behavior } };
@@ -56,11 +109,9 @@ export const exposedViewsPlugin: GraphileConfig.Plugin = {
   version: "0.1.0",
   inflection: {
     replace: {
-      _allRows: (_previous, _options, resource) => resource.name,
-      rowByUnique(previous, _options, details) {
-        const { name } = details.resource;
-        return (isExposed(name) ? VIEWS[name].one : undefined) ?? previous!(details);
-      },
+      _allRows: (_previous, _options, resource) =>
+        resource.name.replaceAll(/_(.)/g, (_match: string, letter: string) => letter.toUpperCase()),
+      rowByUnique: (previous, _options, details) => viewOf(details.resource.name)?.one ?? previous!(details),
       connectionField: (_previous, _options, name) => name,
       enumValue: (_previous, _options, value) => value,
       // PostGraphile would keep the name id for its own global ids, which are not here.
@@ -87,20 +138,17 @@ export const exposedViewsPlugin: GraphileConfig.Plugin = {
     entityBehavior: {
       pgResource: {
         override(behavior, resource) {
-          if (!isExposed(resource.name)) return [behavior, "-*"];
-          return VIEWS[resource.name].orderBy.length > 0 ? behavior : [behavior, "-order"];
+          const view = viewOf(resource.name);
+          if (view === undefined) return [behavior, "-*"];
+          return view.orderBy === undefined ? [behavior, "-order"] : behavior;
         },
       },
       pgResourceUnique: {
-        override: (behavior, [resource]) =>
-          isExposed(resource.name) && VIEWS[resource.name].one !== undefined ? behavior : [behavior, "-*"],
+        override: (behavior, [resource]) => (viewOf(resource.name)?.one === undefined ? [behavior, "-*"] : behavior),
       },
     },
   },
 };
-
-/** The views that are there twice, for those who see everything and for those who act for one tenant: named without a schema. */
-const CONFINED_VIEWS: ReadonlySet<string> = new Set(["jobs", "attempts"]);
 
 /** Leaves it to the transaction's search path whose rows a query reads, so that one GraphQL schema serves everybody. */
 export const confinedViewsPlugin: GraphileConfig.Plugin = {

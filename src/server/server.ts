@@ -1,3 +1,4 @@
+import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
 import cors from "@fastify/cors";
 import helmet from "@fastify/helmet";
@@ -7,6 +8,7 @@ import { assertDatabase, createPool, type Pool } from "../db/pool.ts";
 import { LegworkError, toError, type ErrorCode } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { type AuthConfig, type Authenticator, createAuthenticator, isAuthConfigured } from "./auth.ts";
+import { Live } from "./live/live.ts";
 import { assertRole, type Principal } from "./principal.ts";
 
 declare module "fastify" {
@@ -37,6 +39,8 @@ export interface ServerOptions {
   corsOrigins?: readonly string[];
   /** Requests a minute for each token, and failed ones for each address; 0 for any number. */
   rateLimit?: number;
+  /** Whether GraphQL tells its schema; by default only where nobody but this machine can ask. */
+  graphqlIntrospection?: boolean | undefined;
 }
 
 export interface Server {
@@ -63,7 +67,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   try {
     await assertDatabase(pool);
     const config: AuthConfig = { ...options.auth, token };
-    const graphql = await loadGraphQl(pool, log);
+    const { graphql, GraphQlSocket } = await loadGraphQl(pool, log, options.graphqlIntrospection ?? isLoopback(host));
     stops.push(() => graphql.release());
     await assertMayListen(pool, host, config);
     const authenticator = createAuthenticator({ pool, config, log });
@@ -76,6 +80,19 @@ export async function startServer(options: ServerOptions): Promise<Server> {
         await graphql.addTo(graphqlApp);
       });
     });
+    const live = new Live(pool, log);
+    stops.push(() => live.stop());
+    const socket = new GraphQlSocket({
+      schema: graphql.schema,
+      live,
+      limits: graphql.limitsOf("subscription"),
+      authenticator,
+      assertHost: (request) => assertHostname(hostnameOf(request), request.headers.host, [host, ...(options.hosts ?? [])]),
+      origins: options.corsOrigins ?? [],
+      log,
+    });
+    stops.push(() => socket.stop());
+    socket.attachTo(app.server);
     const url = await listen(app, host, port);
     log.info(`Listening on ${url}`);
     return { url, graphqlUrl: `${url}/graphql`, stop };
@@ -85,12 +102,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   }
 }
 
-async function loadGraphQl(pool: Pool, log: Logger) {
+async function loadGraphQl(pool: Pool, log: Logger, introspection: boolean) {
   // Read when PostGraphile is loaded. A named statement without parameters keeps the plan made for whoever asked first.
   process.env.DATAPLAN_PG_PREPARED_STATEMENT_CACHE_SIZE = "0";
   process.env.GRAPHILE_ENV ??= "production";
-  const { createGraphQl } = await import("./graphql.ts");
-  return await createGraphQl(pool, log);
+  const [{ createGraphQl }, { GraphQlSocket }] = await Promise.all([import("./graphql.ts"), import("./graphql-socket.ts")]);
+  return { graphql: await createGraphQl(pool, log, { introspection }), GraphQlSocket };
 }
 
 async function createApp(options: ServerOptions, pool: Pool): Promise<FastifyInstance> {
@@ -165,18 +182,31 @@ async function assertReady(pool: Pool): Promise<void> {
  * user's own machine, but they name that host.
  */
 function assertHost(request: FastifyRequest, hosts: readonly string[]): void {
-  const hostname = request.hostname.replace(/^\[(.*)\]$/, "$1").toLowerCase();
+  assertHostname(request.hostname, request.headers.host, hosts);
+}
+
+function assertHostname(name: string, host: string | undefined, hosts: readonly string[]): void {
+  const hostname = name.replace(/^\[(.*)\]$/, "$1").toLowerCase();
   const isWildcard = hosts[0] === "0.0.0.0" || hosts[0] === "::";
   if (["localhost", "127.0.0.1", "::1"].includes(hostname) || hosts.some((host) => host.toLowerCase() === hostname)) return;
   if (isWildcard && isIP(hostname) !== 0) return;
-  throw new LegworkError("LW400", `This server is not '${request.headers.host ?? ""}'.`, {
+  throw new LegworkError("LW400", `This server is not '${host ?? ""}'.`, {
     hint: "Ask localhost, 127.0.0.1 or the configured host (LEGWORK_HOST), or name it in LEGWORK_HOSTS.",
   });
 }
 
+/** The name in a request's host, as Fastify reads it. */
+function hostnameOf({ headers: { host = "" } }: IncomingMessage): string {
+  return URL.canParse(`http://${host}`) ? new URL(`http://${host}`).hostname : host;
+}
+
+function isLoopback(host: string): boolean {
+  return /^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host);
+}
+
 /** Only this machine reaches a loopback address. Throws LW514 for any other one while nobody has said who may come in. */
 async function assertMayListen(pool: Pool, host: string, config: AuthConfig): Promise<void> {
-  if (/^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host) || (await isAuthConfigured(pool, config))) return;
+  if (isLoopback(host) || (await isAuthConfigured(pool, config))) return;
   throw new LegworkError("LW514", `On '${host}' others could reach the server, and nothing says who may.`, {
     hint: "Make a token first (`legwork token create --role admin`), or configure JWTs (LEGWORK_JWT_JWKS); or listen on 127.0.0.1.",
   });
