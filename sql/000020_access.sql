@@ -6,18 +6,23 @@
 -- legwork.assert_may and legwork.confined_tenant; views are shaped so that no plan suffers (docs/access.md, "How it is made").
 -- Locks: SHARE on graphile_worker._private_jobs while the index is made.
 
+create function legwork.may(needed text) returns boolean
+language sql stable parallel safe
+return needed = any (case coalesce(current_setting('legwork.role', true), '')
+  when '' then array[needed]
+  when 'viewer' then array['viewer'] when 'enqueuer' then array['enqueuer']
+  when 'operator' then array['viewer', 'enqueuer', 'operator'] when 'admin' then array['viewer', 'enqueuer', 'operator', 'admin']
+  else '{}' end);
+comment on function legwork.may(text) is
+  'Whether the setting legwork.role lets who asks do what needs that role: viewer, enqueuer, operator or admin. Without the setting the grants of the database have decided.';
+
 create function legwork.assert_may(needed text, everybody boolean default false) returns void
 language plpgsql stable parallel safe set search_path = pg_catalog, pg_temp as $$
-declare
-  v_role text := nullif(current_setting('legwork.role', true), '');
 begin
-  if v_role is not null and not needed = any (case v_role
-    when 'viewer' then array['viewer'] when 'enqueuer' then array['enqueuer']
-    when 'operator' then array['viewer', 'enqueuer', 'operator'] when 'admin' then array['viewer', 'enqueuer', 'operator', 'admin']
-    else '{}' end)
-  then
-    raise exception 'This needs the role %; % has the role %.', needed, coalesce(nullif(current_setting('legwork.actor', true), ''), session_user), v_role
-      using errcode = 'LW403', hint = 'Ask whoever manages the tokens (legwork token create --role …).';
+  if not legwork.may(needed) then
+    raise exception 'This needs the role %; % has the role %.', needed, coalesce(nullif(current_setting('legwork.actor', true), ''), session_user),
+      current_setting('legwork.role', true) using
+      errcode = 'LW403', hint = 'Ask whoever manages the tokens (legwork token create --role …).';
   end if;
   if everybody and legwork.confined_tenant() is not null then
     raise exception 'This concerns every tenant, and you act for one.' using
@@ -26,7 +31,7 @@ begin
 end $$;
 comment on function legwork.assert_may(text, boolean) is
   'Does nothing when whoever asks may do what needs that role (viewer, enqueuer, operator, admin); with everybody, what concerns more than one tenant. '
-  'Without the setting legwork.role the grants of the database have decided. Raises LW403.';
+  'Raises LW403.';
 
 create function legwork.own_tenant(tenant text) returns text
 language plpgsql stable parallel safe set search_path = pg_catalog, pg_temp as $$
@@ -146,7 +151,7 @@ create view legwork.token_list with (security_barrier) as
 select t.id, t.name, t.role, t.tenant, t.created_at, t.created_by, t.expires_at, t.revoked_at, t.last_used_at,
   t.revoked_at is null and coalesce(t.expires_at > now(), true) as is_valid
 from legwork.tokens t
-where (select legwork.confined_tenant()) is null or t.tenant = (select legwork.confined_tenant());
+where (select legwork.may('admin')) and ((select legwork.confined_tenant()) is null or t.tenant = (select legwork.confined_tenant()));
 comment on view legwork.token_list is 'The tokens, without anything that could be used in their place.';
 comment on column legwork.token_list.id is E'@notNull\nNames the token.';
 comment on column legwork.token_list.name is E'@notNull\nWhat it is for.';

@@ -117,7 +117,7 @@ create trigger _legwork_audit after insert or update or delete on legwork.confin
 create view legwork.audit_log with (security_barrier) as
 select e.id, e.occurred_at, e.actor, e.database_role, e.surface, e.operation, e.target_type, e.target, e.tenant, e.count, e.before, e.after
 from legwork.audit_entries e
-where (select legwork.confined_tenant()) is null or e.tenant = (select legwork.confined_tenant());
+where (select legwork.may('admin')) and ((select legwork.confined_tenant()) is null or e.tenant = (select legwork.confined_tenant()));
 comment on view legwork.audit_log is 'Who did what to which job, queue, task, schedule or token, and what it was before and afterwards. Order by id: newest last.';
 comment on column legwork.audit_log.id is E'@notNull\nGrows in the order in which things were done.';
 comment on column legwork.audit_log.occurred_at is E'@notNull\nWhen.';

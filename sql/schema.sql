@@ -573,7 +573,7 @@ create view legwork.audit_log as
     before,
     after
    FROM legwork.audit_entries e
-  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
+  WHERE ( SELECT legwork.may('admin'::text) AS may) AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant)));
 
 create view legwork.failed_groups as
  SELECT fingerprint,
@@ -704,7 +704,7 @@ create view legwork.token_list as
     last_used_at,
     revoked_at IS NULL AND COALESCE(expires_at > now(), true) AS is_valid
    FROM legwork.tokens t
-  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
+  WHERE ( SELECT legwork.may('admin'::text) AS may) AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant)));
 
 create view legwork.workers as
  SELECT id,
@@ -1188,16 +1188,11 @@ CREATE OR REPLACE FUNCTION legwork.assert_may(needed text, everybody boolean DEF
  STABLE PARALLEL SAFE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-declare
-  v_role text := nullif(current_setting('legwork.role', true), '');
 begin
-  if v_role is not null and not needed = any (case v_role
-    when 'viewer' then array['viewer'] when 'enqueuer' then array['enqueuer']
-    when 'operator' then array['viewer', 'enqueuer', 'operator'] when 'admin' then array['viewer', 'enqueuer', 'operator', 'admin']
-    else '{}' end)
-  then
-    raise exception 'This needs the role %; % has the role %.', needed, coalesce(nullif(current_setting('legwork.actor', true), ''), session_user), v_role
-      using errcode = 'LW403', hint = 'Ask whoever manages the tokens (legwork token create --role …).';
+  if not legwork.may(needed) then
+    raise exception 'This needs the role %; % has the role %.', needed, coalesce(nullif(current_setting('legwork.actor', true), ''), session_user),
+      current_setting('legwork.role', true) using
+      errcode = 'LW403', hint = 'Ask whoever manages the tokens (legwork token create --role …).';
   end if;
   if everybody and legwork.confined_tenant() is not null then
     raise exception 'This concerns every tenant, and you act for one.' using
@@ -1438,6 +1433,36 @@ begin
   delete from legwork.rate_requests r where r.key = rate_key and r.number <= v_number - rate_limit;
   insert into legwork.rate_requests (key, number, requested_at) values (rate_key, v_number, v_now);
 end $function$
+
+CREATE OR REPLACE FUNCTION legwork.create_roles()
+ RETURNS SETOF text
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_role text;
+  v_member record;
+begin
+  foreach v_role in array array['legwork_reader', 'legwork_enqueuer', 'legwork_operator', 'legwork_worker', 'legwork_admin'] loop
+    begin
+      if to_regrole(v_role) is null then
+        execute format('create role %I nologin', v_role);
+      end if;
+    exception when duplicate_object or unique_violation then
+      -- From another database of this server, at the same moment.
+      null;
+    end;
+  end loop;
+  for v_member in
+    select * from (values ('legwork_reader', 'legwork_operator'), ('legwork_enqueuer', 'legwork_operator'), ('legwork_operator', 'legwork_admin'),
+      ('legwork_enqueuer', 'legwork_worker')) as m (role, member)
+    where not exists (select from pg_auth_members a where a.roleid = to_regrole(m.role) and a.member = to_regrole(m.member))
+  loop
+    execute format('grant %I to %I', v_member.role, v_member.member);
+  end loop;
+  return query select legwork.grant_roles();
+end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.create_token(name text, role text DEFAULT 'viewer'::text, tenant text DEFAULT NULL::text, expires_in interval DEFAULT '90 days'::interval)
  RETURNS text
@@ -2873,6 +2898,73 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.grant_roles()
+ RETURNS SETOF text
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_role text;
+  v_function regprocedure;
+  v_relation regclass;
+begin
+  for v_role in
+    select r.rolname from pg_roles r
+    where r.rolname in ('legwork_reader', 'legwork_enqueuer', 'legwork_operator', 'legwork_worker', 'legwork_admin') order by 1
+  loop
+    -- Exactly this, whatever was granted before.
+    execute format('revoke all on all tables in schema legwork, legwork_tenant, legwork_confined from %I', v_role);
+    execute format('revoke all on all functions in schema legwork from %I', v_role);
+    execute format('grant usage on schema legwork to %I', v_role);
+    for v_function in
+      select p.oid::regprocedure from pg_proc p
+      join legwork.role_functions() f on f.function = p.proname
+      where p.pronamespace = 'legwork'::regnamespace and f.role = v_role
+    loop
+      execute format('grant execute on function %s to %I', v_function, v_role);
+    end loop;
+    return next v_role;
+  end loop;
+
+  if to_regrole('legwork_reader') is not null then
+    grant usage on schema legwork_tenant to legwork_reader;
+    for v_relation in
+      select c.oid::regclass from pg_class c
+      where c.relkind = 'v' and (c.relnamespace = 'legwork_tenant'::regnamespace
+        or c.relnamespace = 'legwork'::regnamespace and c.relname not in ('token_list', 'audit_log', 'task_rules') and c.relname not like 'all\_%')
+    loop
+      execute format('grant select on %s to legwork_reader', v_relation);
+    end loop;
+  end if;
+  if to_regrole('legwork_enqueuer') is not null then
+    grant select on legwork.tasks to legwork_enqueuer;
+  end if;
+  if to_regrole('legwork_admin') is not null then
+    grant usage on schema legwork_confined to legwork_admin;
+    grant select on all tables in schema legwork_confined to legwork_admin;
+    grant select on legwork.token_list, legwork.audit_log, legwork.settings, legwork.migrations to legwork_admin;
+  end if;
+  if to_regrole('legwork_worker') is not null then
+    grant select on legwork.task_rules, legwork.tasks, legwork.migrations to legwork_worker;
+    grant usage on schema graphile_worker to legwork_worker;
+    grant usage on all sequences in schema graphile_worker to legwork_worker;
+    grant execute on all functions in schema graphile_worker to legwork_worker;
+    for v_relation in
+      select c.oid::regclass from pg_class c where c.relnamespace = 'graphile_worker'::regnamespace and c.relkind in ('r', 'v')
+    loop
+      execute format('grant %s on %s to legwork_worker',
+        case when v_relation::text like '%.\_private\_%' then 'select, insert, update, delete' else 'select' end, v_relation);
+      -- Its tables have row security and no policy, which shows nothing to anybody but their owner.
+      if (select c.relrowsecurity from pg_class c where c.oid = v_relation)
+        and not exists (select from pg_policy p where p.polrelid = v_relation and p.polname = '_legwork_worker')
+      then
+        execute format('create policy _legwork_worker on %s to legwork_worker using (true) with check (true)', v_relation);
+      end if;
+    end loop;
+  end if;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.has_rules()
  RETURNS boolean
  LANGUAGE sql
@@ -3139,6 +3231,12 @@ CREATE OR REPLACE FUNCTION legwork.mark_lost(flags jsonb, at_least integer)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN COALESCE((legwork.flag_value(flags, 'lost'::text) >= (at_least)::text), false) THEN flags ELSE ((COALESCE(flags, '{}'::jsonb) - ARRAY(SELECT f.f FROM jsonb_object_keys(mark_lost.flags) f(f) WHERE (f.f ~~ 'lost:%'::text))) || jsonb_build_object(('lost:'::text || at_least), true)) END
+
+CREATE OR REPLACE FUNCTION legwork.may(needed text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN (needed = ANY (CASE COALESCE(current_setting('legwork.role'::text, true), ''::text) WHEN ''::text THEN ARRAY[needed] WHEN 'viewer'::text THEN ARRAY['viewer'::text] WHEN 'enqueuer'::text THEN ARRAY['enqueuer'::text] WHEN 'operator'::text THEN ARRAY['viewer'::text, 'enqueuer'::text, 'operator'::text] WHEN 'admin'::text THEN ARRAY['viewer'::text, 'enqueuer'::text, 'operator'::text, 'admin'::text] ELSE '{}'::text[] END))
 
 CREATE OR REPLACE FUNCTION legwork.nearest_name(name text, candidates text[])
  RETURNS text
@@ -3900,6 +3998,24 @@ begin
   return true;
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.role_functions()
+ RETURNS TABLE(role text, function text)
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select r.role, f.function
+  from (values
+    ('legwork_reader', array['explain_job', 'describe_limits', 'describe_retry', 'known_queues']),
+    ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'describe_limits', 'describe_retry']),
+    ('legwork_operator', array['cancel_job', 'retry_job', 'retry_jobs', 'discard_job', 'discard_jobs', 'put_pause', 'lift_pause', 'put_limit',
+      'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'reconcile', 'doctor']),
+    ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_stopped', 'recover_jobs', 'give_back_jobs', 'tick', 'reconcile',
+      'maintain_history', 'record_output']),
+    ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login'])
+  ) as r (role, functions)
+  cross join lateral unnest(r.functions) as f (function)
+$function$
 
 CREATE OR REPLACE FUNCTION legwork.rooms(gates text[], at timestamp with time zone)
  RETURNS TABLE(gate text, room integer)

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { LegworkError, toError } from "../errors.ts";
 import { addCommand } from "./commands/add.ts";
+import { auditCommand } from "./commands/audit.ts";
 import { cancelCommand } from "./commands/cancel.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { doctorCommand } from "./commands/doctor.ts";
@@ -12,6 +13,8 @@ import { migrateCommand } from "./commands/migrate.ts";
 import { pauseCommand, resumeCommand, stopCommand } from "./commands/pause.ts";
 import { failedCommand, queuesCommand, workersCommand } from "./commands/queues.ts";
 import { discardCommand, retryCommand } from "./commands/retry.ts";
+import { rolesCommand } from "./commands/roles.ts";
+import { tokenCommand } from "./commands/token.ts";
 import { upCommand } from "./commands/up.ts";
 import { workerCommand } from "./commands/worker.ts";
 import { relativeTime } from "./output.ts";
@@ -68,6 +71,9 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     stopCommand,
     workersCommand,
     doctorCommand,
+    tokenCommand,
+    rolesCommand,
+    auditCommand,
   ];
   for (const command of commands) program.addCommand(command().exitOverride());
   return program;

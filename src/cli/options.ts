@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
+import { hostname, userInfo } from "node:os";
 import { join } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Config, ConfigInput } from "../config.ts";
@@ -69,9 +70,24 @@ export function findDatabase(config: Config): string {
   });
 }
 
+/** Who sits at this machine, as far as it knows. */
+function whoami(): string {
+  try {
+    return `${userInfo().username}@${hostname()}`;
+  } catch {
+    return hostname();
+  }
+}
+
 /** Runs `work` on a pool to the command's database, which must have been migrated. */
 export async function withDatabase(config: Config, work: (pool: Pool) => Promise<void>): Promise<void> {
-  const pool = createPool(findDatabase(config), { log: createLogger({ level: config.logLevel }), max: 2, name: "legwork cli" });
+  const pool = createPool(findDatabase(config), {
+    log: createLogger({ level: config.logLevel }),
+    max: 2,
+    name: "legwork cli",
+    // For the audit log.
+    session: { "legwork.surface": "cli", "legwork.actor": whoami() },
+  });
   try {
     await assertDatabase(pool);
     // From the catalog's view: to_regclass fails for a user without rights on the schema.

@@ -103,6 +103,7 @@ export async function migrate(pool: Pool, log: Logger, migrations: Migration[] =
     if (pending.length === 0) return { applied: [] };
     // An open transaction elsewhere that has written a job would make us, and everyone behind us, wait for as long as it likes.
     await client.query("set local lock_timeout = '10s'");
+    await assertOwner(client, pending);
     for (const migration of pending) {
       await client.query(migration.sql);
       await client.query("insert into legwork.migrations (id, name, checksum) values ($1, $2, $3)", [
@@ -112,6 +113,11 @@ export async function migrate(pool: Pool, log: Logger, migrations: Migration[] =
       ]);
       log.info({ migration: migration.name }, "Migrated.");
     }
+    // Roles that have been granted something here get what has come since. In other databases of the server they mean nothing here.
+    await client.query(
+      `select legwork.grant_roles() where exists (
+         select from pg_roles where rolname like 'legwork\\_%' and has_schema_privilege(oid, 'legwork', 'usage') and not rolsuper and not rolcanlogin)`,
+    );
     return { applied: pending.map((migration) => migration.name) };
   });
 }
@@ -129,8 +135,28 @@ export async function uninstall(pool: Pool): Promise<boolean> {
     if (rows[0]?.installed === true) await assertNoWorker(client);
     // Our triggers on graphile-worker's table and on users' tables hang on our functions and go with them.
     await client.query("drop schema if exists legwork, legwork_confined, legwork_tenant cascade");
+    // What the roles of legwork.create_roles() may do with graphile-worker's tables; the roles are the server's and stay.
+    const { rows: policies } = await client.query(
+      "select polrelid::regclass as name from pg_policy where polname = '_legwork_worker'",
+    );
+    for (const { name } of policies) await client.query(`drop policy _legwork_worker on ${name}`);
     return rows[0]?.installed === true;
   });
+}
+
+/** Throws LW511 for a login that may run jobs but not migrate. */
+async function assertOwner(client: PoolClient, [first]: Migration[]): Promise<void> {
+  const { rows } = await client.query(
+    "select from pg_namespace where nspname = 'legwork' and pg_has_role(current_user, nspowner, 'usage')",
+  );
+  if (rows.length > 0) return;
+  throw new LegworkError(
+    "LW511",
+    `The database lacks the migration ${first?.name}, and this user does not own the schema legwork.`,
+    {
+      hint: "Run `legwork migrate` as its owner first.",
+    },
+  );
 }
 
 async function assertNoWorker(client: PoolClient): Promise<void> {
@@ -179,7 +205,9 @@ async function assertGraphileWorker(pool: Pool, client: PoolClient): Promise<voi
     );
   }
   const { rows: hidden } = await client.query(
-    "select from pg_class where oid = 'graphile_worker._private_tasks'::regclass and row_security_active(oid)",
+    // Unless it is a login of legwork.create_roles(), whose policy shows them.
+    `select from pg_class where oid = 'graphile_worker._private_tasks'::regclass and row_security_active(oid)
+       and not exists (select from pg_policy where polrelid = 'graphile_worker._private_tasks'::regclass and polname = '_legwork_worker')`,
   );
   if (hidden.length > 0) {
     throw new LegworkError("LW510", "Row security hides graphile_worker's tables from this user.", {
@@ -200,7 +228,12 @@ async function assertGraphileWorker(pool: Pool, client: PoolClient): Promise<voi
   }
 }
 
-async function pendingMigrations(client: PoolClient, migrations: Migration[]): Promise<Migration[]> {
+async function makeMigrationsTable(client: PoolClient): Promise<void> {
+  // Whoever only runs jobs may make nothing, and need not.
+  const { rows } = await client.query(
+    "select from pg_catalog.pg_tables where schemaname = 'legwork' and tablename = 'migrations'",
+  );
+  if (rows.length > 0) return;
   await client.query(`
     create schema if not exists legwork;
     create table if not exists legwork.migrations (
@@ -217,6 +250,10 @@ async function pendingMigrations(client: PoolClient, migrations: Migration[]): P
     comment on column legwork.migrations.applied_at is 'When it was applied.';
     alter table legwork.migrations enable row level security;
   `);
+}
+
+async function pendingMigrations(client: PoolClient, migrations: Migration[]): Promise<Migration[]> {
+  await makeMigrationsTable(client);
   const { rows } = await client.query<{ id: number; name: string; checksum: string }>(
     "select id, name, checksum from legwork.migrations order by id",
   );

@@ -18,17 +18,27 @@ export interface Queryable {
 /** Postgres 15 is the oldest that is tested; `security_invoker` and `unique nulls not distinct` came with it. */
 const MIN_SERVER_VERSION = 150_000;
 
+interface PoolOptions {
+  log: Logger;
+  max?: number;
+  name?: string;
+  /** Settings that every connection has, such as `legwork.surface`. */
+  session?: Readonly<Record<string, string>>;
+}
+
 /**
  * A connection pool that outlives its connections: one that the server closes is logged and replaced, and never brings
  * the process down.
  */
-export function createPool(databaseUrl: string, options: { log: Logger; max?: number; name?: string }): Pool {
+export function createPool(databaseUrl: string, options: PoolOptions): Pool {
   const pool = new pg.Pool({
     connectionString: databaseUrl,
     max: options.max ?? 10,
     application_name: options.name ?? "legwork",
     connectionTimeoutMillis: 10_000,
     types,
+    // Awaited before anything else is asked of the connection.
+    ...(options.session === undefined ? {} : { onConnect: (client: pg.ClientBase) => setSession(client, options.session ?? {}) }),
   });
   // The error holds the whole client, its secrets included: only what it says is logged.
   const onError = (error: Error & { code?: string }): void =>
@@ -36,6 +46,13 @@ export function createPool(databaseUrl: string, options: { log: Logger; max?: nu
   pool.on("error", onError);
   pool.on("connect", (client) => client.on("error", onError));
   return pool;
+}
+
+async function setSession(client: pg.ClientBase, session: Readonly<Record<string, string>>): Promise<void> {
+  await client.query("select set_config(name, value, false) from unnest($1::text[], $2::text[]) as s (name, value)", [
+    Object.keys(session),
+    Object.values(session),
+  ]);
 }
 
 /**

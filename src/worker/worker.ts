@@ -70,11 +70,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   }
   const clock = new DatabaseClock();
   const outcomes = new Outcomes();
+  // For the audit log.
+  const session = { "legwork.surface": "worker" };
   // Three pools: a task that keeps connections to itself must not keep graphile-worker from completing jobs, nor the lease from beating.
-  const taskPool = createPool(options.databaseUrl, { log, max: options.concurrency + 2, name: "legwork tasks" });
+  const taskPool = createPool(options.databaseUrl, { log, max: options.concurrency + 2, name: "legwork tasks", session });
   await clock.synchronise(taskPool);
   await taskPool.query("select legwork.register_tasks($1)", [JSON.stringify(describeTasks(tasks))]);
-  const leasePool = createPool(options.databaseUrl, { log, max: 5, name: "legwork lease" });
+  const leasePool = createPool(options.databaseUrl, { log, max: 5, name: "legwork lease", session });
   const ticker = new Ticker(leasePool, log);
   const control = new Control(options.databaseUrl, { pool: leasePool, log, onWakeups: () => ticker.poke() });
   const taskList: TaskList = {};

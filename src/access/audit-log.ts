@@ -1,0 +1,45 @@
+import type { Queryable } from "../db/pool.ts";
+
+/** A row of `legwork.audit_log`. */
+export interface AuditRow {
+  id: string;
+  occurred_at: Date;
+  /** The token's subject, in the words of the login that did it; null when it named nobody. */
+  actor: string | null;
+  database_role: string;
+  surface: "sql" | "cli" | "rest" | "graphql" | "dashboard" | "worker";
+  operation: string;
+  target_type: string;
+  target: string | null;
+  tenant: string | null;
+  /** To how many, for what is done to many; null for one. */
+  count: string | null;
+  before: unknown;
+  after: unknown;
+}
+
+export interface AuditFilter {
+  operation?: string;
+  actor?: string;
+  /** `job`, `queue`, `task` …; with `target`, all that was done to one thing. */
+  targetType?: string;
+  target?: string;
+  tenant?: string;
+  since?: Date;
+  /** Only lines with a smaller id: the next page starts at the last id of this one. */
+  before?: string;
+  limit: number;
+}
+
+/** Lines of the audit log that match, newest first. */
+export async function listAuditLog(client: Queryable, filter: AuditFilter): Promise<AuditRow[]> {
+  const { rows } = await client.query(
+    `select * from legwork.audit_log
+     where ($1::text is null or operation = $1) and ($2::text is null or $2 in (actor, database_role))
+       and ($3::text is null or target_type = $3) and ($4::text is null or target = $4) and ($5::text is null or tenant = $5)
+       and ($6::timestamptz is null or occurred_at >= $6) and ($7::bigint is null or id < $7)
+     order by id desc limit $8`,
+    [filter.operation, filter.actor, filter.targetType, filter.target, filter.tenant, filter.since, filter.before, filter.limit],
+  );
+  return rows;
+}

@@ -1,0 +1,59 @@
+import { callFunction } from "../db/call-function.ts";
+import type { Queryable } from "../db/pool.ts";
+import { type Duration, parseDuration, toInterval } from "../duration.ts";
+import { LegworkError } from "../errors.ts";
+
+/** A row of `legwork.token_list`. */
+export interface TokenRow {
+  id: string;
+  name: string;
+  role: "viewer" | "enqueuer" | "operator" | "admin";
+  /** The only tenant that it sees and touches; null for all. */
+  tenant: string | null;
+  created_at: Date;
+  created_by: string;
+  /** Null for never. */
+  expires_at: Date | null;
+  revoked_at: Date | null;
+  /** To the minute. */
+  last_used_at: Date | null;
+  is_valid: boolean;
+}
+
+export interface TokenOptions {
+  name: string;
+  /** `viewer` by default. */
+  role?: string;
+  tenant?: string;
+  /** 90 days by default; `null` for a token that does not expire. */
+  expiresIn?: Duration | null;
+}
+
+/** Makes a token for the server and resolves to it: the only time that it can be seen. Throws LW400 for what makes no sense. */
+export async function createToken(client: Queryable, { name, role, tenant, expiresIn }: TokenOptions): Promise<string> {
+  const [row] = await callFunction(client, "create_token", {
+    name,
+    role,
+    tenant,
+    expires_in: expiresIn === undefined || expiresIn === null ? expiresIn : interval(expiresIn),
+  });
+  return row.create_token;
+}
+
+/** Every token, valid or not, the newest first; without anything that could be used in its place. */
+export async function listTokens(client: Queryable): Promise<TokenRow[]> {
+  const { rows } = await client.query("select * from legwork.token_list order by created_at desc");
+  return rows;
+}
+
+/** From now on the token is refused. Resolves to whether it was valid before. Throws LW404 for an unknown id. */
+export async function revokeToken(client: Queryable, id: string): Promise<boolean> {
+  const [row] = await callFunction(client, "revoke_token", { id });
+  return row.revoke_token;
+}
+
+function interval(value: Duration): string {
+  const milliseconds = parseDuration(value);
+  if (milliseconds !== undefined) return toInterval(milliseconds);
+  throw new LegworkError("LW400", `'${value}' is not a duration.`, { hint: 'Give one such as "12h", "90d" or "1y".' });
+}

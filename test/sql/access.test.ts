@@ -1,0 +1,430 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from "vitest";
+import pg from "pg";
+import { createPool, type Pool } from "../../src/db/pool.ts";
+import { databaseUrl, onServer, testDatabase, testLog } from "../support/database.ts";
+
+const database = testDatabase();
+/** Roles are the server's, and other test files run beside this one. */
+const suffix = Math.random().toString(36).slice(2, 8);
+const logins = ["reader", "enqueuer", "operator", "worker", "admin", "tenant"] as const;
+type Login = (typeof logins)[number];
+const pools = new Map<Login, Pool>();
+
+const nameOf = (login: Login): string => `legwork_test_${login}_${suffix}`;
+const run = async (text: string, values: unknown[] = []): Promise<pg.QueryResult["rows"]> =>
+  (await database.pool.query(text, values)).rows;
+
+beforeAll(async () => {
+  if (inject("serverUrl") === "") return;
+  await run("select legwork.create_roles()");
+  for (const login of logins) {
+    const group = login === "tenant" ? "legwork_operator" : `legwork_${login}`;
+    await run(`create role ${nameOf(login)} login password 'of the test' in role ${group}`);
+    const url = new URL(database.url);
+    url.username = nameOf(login);
+    url.password = "of the test";
+    pools.set(login, createPool(url.href, { log: testLog, max: 3 }));
+  }
+  await run("select legwork.confine_login($1, 'acme')", [nameOf("tenant")]);
+});
+
+afterAll(async () => {
+  await Promise.all([...pools.values()].map((pool) => pool.end()));
+  if (inject("serverUrl") === "") return;
+  // They go with what they were granted here, which their database keeps them by.
+  for (const login of logins) await run(`drop role ${nameOf(login)}`);
+});
+
+interface Jobs {
+  acme: string;
+  other: string;
+  acmeFailed: string;
+  otherFailed: string;
+}
+
+let jobs: Jobs;
+beforeEach(async () => {
+  await run("delete from graphile_worker._private_jobs");
+  await run("truncate legwork.finished_jobs, legwork.failed_attempts, legwork.limits, legwork.pauses, legwork.retry_policies, legwork.waiting_jobs");
+  await run(`select legwork.register_tasks('[{"name": "a", "queue": "q"}, {"name": "limited"}, {"name": "paused"}]')`);
+  const add = async (tenant: string): Promise<string> =>
+    (await run("select legwork.enqueue('a', '{\"secret\": 1}', tenant => $1) as id", [tenant]))[0].id;
+  jobs = { acme: await add("acme"), other: await add("other"), acmeFailed: await add("acme"), otherFailed: await add("other") };
+  await run("select graphile_worker.permanently_fail_jobs(array[$1, $2]::bigint[], 'refused')", [jobs.acmeFailed, jobs.otherFailed]);
+});
+
+/** What a statement comes to: "ok", or the code of what it raised. */
+async function outcome(target: { query(text: string): Promise<unknown> }, text: string): Promise<string> {
+  return await target.query(text).then(
+    () => "ok",
+    (error: { code?: string }) => error.code ?? String(error),
+  );
+}
+
+/** In a transaction that says who asks, as the server does, and that is rolled back. */
+async function as(settings: Record<string, string>, text: string): Promise<{ outcome: string; rows: pg.QueryResult["rows"] }> {
+  const client = await database.pool.connect();
+  try {
+    await client.query("begin");
+    for (const [name, value] of Object.entries(settings)) await client.query("select set_config($1, $2, true)", [name, value]);
+    const { rows } = await client.query(text);
+    return { outcome: "ok", rows };
+  } catch (error) {
+    return { outcome: (error as { code?: string }).code ?? String(error), rows: [] };
+  } finally {
+    await client.query("rollback");
+    client.release();
+  }
+}
+
+/** Every operation that SQL offers, on a job of acme, on one of another tenant, or on what concerns everybody. */
+const OPERATIONS: Record<string, (jobs: Jobs) => { own: string; others?: string }> = {
+  enqueue: () => ({ own: "select legwork.enqueue('a')", others: "select legwork.enqueue('a', tenant => 'other')" }),
+  enqueue_many: () => ({
+    own: `select legwork.enqueue_many('[{"task": "a"}]')`,
+    others: `select legwork.enqueue_many('[{"task": "a", "tenant": "other"}]')`,
+  }),
+  cancel_job: ({ acme, other }) => ({ own: `select legwork.cancel_job(${acme})`, others: `select legwork.cancel_job(${other})` }),
+  retry_job: ({ acmeFailed, otherFailed }) => ({
+    own: `select legwork.retry_job(${acmeFailed})`,
+    others: `select legwork.retry_job(${otherFailed})`,
+  }),
+  discard_job: ({ acmeFailed, otherFailed }) => ({
+    own: `select legwork.discard_job(${acmeFailed})`,
+    others: `select legwork.discard_job(${otherFailed})`,
+  }),
+  explain_job: ({ acme, other }) => ({
+    own: `select * from legwork.explain_job(${acme})`,
+    others: `select * from legwork.explain_job(${other})`,
+  }),
+  retry_jobs: () => ({ own: "select legwork.retry_jobs('{}')" }),
+  discard_jobs: () => ({ own: "select legwork.discard_jobs('{}')" }),
+  pause_queue: () => ({ own: "select legwork.pause_queue('q')" }),
+  resume_task: () => ({ own: "select legwork.resume_task('a')" }),
+  emergency_stop: () => ({ own: "select legwork.emergency_stop()" }),
+  limit_concurrency: () => ({ own: "select legwork.limit_concurrency(1, task => 'a')" }),
+  limit_rate: () => ({ own: "select legwork.limit_rate(1, '1 minute', task => 'a')" }),
+  drop_limit: () => ({ own: "select legwork.drop_limit('rate', task => 'a')" }),
+  reset_limits: () => ({ own: "select legwork.reset_limits('a')" }),
+  set_retry_policy: () => ({ own: "select legwork.set_retry_policy(task => 'a', attempts => 2)" }),
+  drop_retry_policy: () => ({ own: "select legwork.drop_retry_policy(task => 'a')" }),
+  doctor: () => ({ own: `select "check" from legwork.doctor()` }),
+  create_token: () => ({
+    own: "select legwork.create_token('t')",
+    others: "select legwork.create_token('t', tenant => 'other')",
+  }),
+  change_setting: () => ({ own: "select legwork.change_setting('history_retention', '20 days')" }),
+  confine_login: () => ({ own: `select legwork.confine_login('${nameOf("reader")}', 'acme')` }),
+};
+
+describe("a principal of the server", () => {
+  const table = async (settings: Record<string, string>): Promise<Record<string, string>> => {
+    const entries = Object.entries(OPERATIONS).map(async ([name, make]) => {
+      const { own, others } = make(jobs);
+      const outcomes = [(await as(settings, own)).outcome];
+      if (others !== undefined) outcomes.push((await as(settings, others)).outcome);
+      return [name, outcomes.join(" ")] as const;
+    });
+    const all: Record<string, string> = {};
+    for (const entry of entries) {
+      const [name, text] = await entry;
+      all[name] = text;
+    }
+    return all;
+  };
+  const only = (allowed: Record<string, string>): Record<string, string> =>
+    Object.fromEntries(
+      Object.entries(OPERATIONS).map(([name, make]) => [
+        name,
+        allowed[name] ?? (make(jobs).others === undefined ? "LW403" : "LW403 LW403"),
+      ]),
+    );
+  const operator = {
+    enqueue: "ok ok",
+    enqueue_many: "ok ok",
+    cancel_job: "ok ok",
+    retry_job: "ok ok",
+    discard_job: "ok ok",
+    explain_job: "ok ok",
+    retry_jobs: "ok",
+    discard_jobs: "ok",
+    pause_queue: "ok",
+    resume_task: "ok",
+    emergency_stop: "ok",
+    limit_concurrency: "ok",
+    limit_rate: "ok",
+    drop_limit: "ok",
+    reset_limits: "ok",
+    set_retry_policy: "ok",
+    drop_retry_policy: "ok",
+    doctor: "ok",
+  };
+
+  it("without a tenant may do what its role says", async () => {
+    expect(await table({ "legwork.role": "viewer" })).toEqual(only({ explain_job: "ok ok", doctor: "ok" }));
+    expect(await table({ "legwork.role": "enqueuer" })).toEqual(only({ enqueue: "ok ok", enqueue_many: "ok ok" }));
+    expect(await table({ "legwork.role": "operator" })).toEqual(only(operator));
+    const admin = { ...operator, create_token: "ok ok", change_setting: "ok", confine_login: "ok" };
+    expect(await table({ "legwork.role": "admin" })).toEqual(only(admin));
+    expect(await table({ "legwork.role": "root" })).toEqual(only({}));
+  });
+
+  it("of a tenant touches that tenant's jobs and nothing that concerns everybody", async () => {
+    const tenant = { "legwork.confined_to": "acme" };
+    const ofTenant = {
+      enqueue: "ok LW403",
+      enqueue_many: "ok LW403",
+      cancel_job: "ok LW404",
+      retry_job: "ok LW404",
+      discard_job: "ok LW404",
+      explain_job: "ok LW404",
+      retry_jobs: "ok",
+      discard_jobs: "ok",
+    };
+    expect(await table({ ...tenant, "legwork.role": "viewer" })).toEqual(only({ explain_job: "ok LW404" }));
+    expect(await table({ ...tenant, "legwork.role": "enqueuer" })).toEqual(
+      only({ enqueue: "ok LW403", enqueue_many: "ok LW403" }),
+    );
+    expect(await table({ ...tenant, "legwork.role": "operator" })).toEqual(only(ofTenant));
+    expect(await table({ ...tenant, "legwork.role": "admin" })).toEqual(only({ ...ofTenant, create_token: "ok LW403" }));
+  });
+
+  it("of a tenant retries and discards that tenant's jobs only, whatever the filter says", async () => {
+    const settings = { "legwork.role": "operator", "legwork.confined_to": "acme" };
+    const ids = async (text: string): Promise<unknown> => (await as(settings, text)).rows.map((row) => row.id);
+    expect(await ids("select id from legwork.retry_jobs('{}') as id")).toEqual([jobs.acmeFailed]);
+    expect(await ids("select id from legwork.discard_jobs('{}', preview => true) as id")).toEqual([jobs.acmeFailed]);
+    expect(await ids(`select id from legwork.retry_jobs('{"tenant": "other"}') as id`)).toEqual([]);
+    expect(await ids(`select id from legwork.retry_jobs('{"ids": [${jobs.otherFailed}]}') as id`)).toEqual([]);
+  });
+
+  it("of a tenant sees that tenant's rows in every view, and nothing of the workers", async () => {
+    const settings = { "legwork.role": "viewer", "legwork.confined_to": "acme" };
+    await run("insert into legwork.worker_processes (id, host, pid, concurrency, tasks) values ('w', 'h', 1, 1, '{}') on conflict do nothing");
+    await run(
+      `insert into legwork.job_logs (job_id, attempt, logged_at, level, message, tenant)
+       select id, 1, now(), 'info', 'x', tenant from legwork.jobs`,
+    );
+    const see = async (text: string): Promise<unknown> => (await as(settings, text)).rows;
+    expect(await see("select distinct tenant from legwork_confined.jobs")).toEqual([{ tenant: "acme" }]);
+    expect(await see("select count(*)::int as jobs from legwork_confined.jobs")).toEqual([{ jobs: 2 }]);
+    expect(await see("select distinct tenant from legwork.logs")).toEqual([{ tenant: "acme" }]);
+    expect(await see("select jobs::int from legwork.failed_groups")).toEqual([{ jobs: 1 }]);
+    expect(await see("select pending::int from legwork.queues where name = 'q'")).toEqual([{ pending: 1 }]);
+    await run("select legwork.create_token('t', 'viewer', 'other'), legwork.create_token('t')");
+    for (const view of ["legwork.jobs", "legwork.attempts", "legwork.workers", "legwork.audit_log", "legwork.token_list"]) {
+      expect([view, await see(`select * from ${view}`)]).toEqual([view, []]);
+    }
+    const unconfined = await as({}, "select count(*)::int as jobs from legwork.jobs");
+    expect(unconfined.rows).toEqual([{ jobs: 4 }]);
+    expect((await as({}, "select from legwork_confined.jobs")).rows).toEqual([]);
+    await run("delete from legwork.worker_processes");
+  });
+
+  it("of a tenant enqueues for that tenant, with keys of its own", async () => {
+    await run("select legwork.enqueue('a', '{\"of\": \"other\"}', job_key => 'import', tenant => 'other')");
+    const client = await database.pool.connect();
+    await client.query("begin");
+    await client.query("select set_config('legwork.confined_to', 'acme', true)");
+    await client.query(`select legwork.enqueue('a', '{"of": "acme"}', job_key => 'import', serial_key => 's')`);
+    await client.query(`select legwork.enqueue_many('[{"task": "a", "serial_key": "s"}, {"task": "a", "job_key": "two"}]')`);
+    await client.query("select set_config('legwork.confined_to', '', true)");
+    const made = await client.query(
+      "select tenant, job_key, serial_key from legwork.jobs where job_key is not null or serial_key is not null order by id",
+    );
+    expect(made.rows).toEqual([
+      { tenant: "other", job_key: "import", serial_key: null },
+      { tenant: "acme", job_key: "acme:import", serial_key: "acme:s" },
+      { tenant: "acme", job_key: null, serial_key: "acme:s" },
+      { tenant: "acme", job_key: "acme:two", serial_key: null },
+    ]);
+    await client.query("rollback");
+    client.release();
+  });
+
+  it("of tenants whose names look alike never shares a key", async () => {
+    const key = async (tenant: string, name: string): Promise<string> =>
+      (await as({ "legwork.confined_to": tenant }, `select legwork.own_key('${name}') as key`)).rows[0].key;
+    expect(await key("a", "b:c")).not.toBe(await key("a:b", "c"));
+    expect(await key("a%3Ab", "c")).not.toBe(await key("a:b", "c"));
+  });
+
+  it("of a tenant learns nothing of the jobs that are ahead of its own", async () => {
+    await run("select legwork.limit_concurrency(1, task => 'limited')");
+    await run("select legwork.enqueue('limited', tenant => 'other')");
+    const [{ id }] = await run("select legwork.enqueue('limited', tenant => 'acme') as id");
+    const { rows } = await as({ "legwork.confined_to": "acme", "legwork.role": "viewer" }, `select * from legwork.explain_job(${id})`);
+    expect(rows[0]).toMatchObject({ reason: "concurrency_limit", detail: expect.stringContaining("taken by 1 job") });
+  });
+});
+
+describe("a login with the role", () => {
+  const try_ = async (login: Login, text: string): Promise<string> => await outcome(pools.get(login)!, text);
+
+  it("legwork_reader reads everything that has views and changes nothing", async () => {
+    for (const view of ["jobs", "attempts", "logs", "tasks", "queues", "workers", "failed_groups"]) {
+      expect([view, await try_("reader", `select * from legwork.${view}`)]).toEqual([view, "ok"]);
+    }
+    expect(await try_("reader", `select * from legwork.explain_job(${jobs.acme})`)).toBe("ok");
+    for (const text of [
+      "select legwork.enqueue('a')",
+      `select legwork.cancel_job(${jobs.acme})`,
+      "select legwork.pause_queue('q')",
+      "select * from legwork.finished_jobs",
+      "select * from legwork.all_jobs",
+      "select * from legwork.tokens",
+      "select * from legwork.audit_log",
+      "select * from graphile_worker._private_jobs",
+      "delete from legwork.limits",
+      "select legwork.audit('x', 'job', '1')",
+    ]) {
+      expect([text, await try_("reader", text)]).toEqual([text, "42501"]);
+    }
+  });
+
+  it("legwork_enqueuer enqueues into limited, paused and scheduled tasks, and reads no payload", async () => {
+    await run("select legwork.limit_concurrency(1, task => 'limited'), legwork.pause_task('paused')");
+    for (const text of [
+      "select legwork.enqueue('limited')",
+      "select legwork.enqueue('limited')",
+      "select legwork.enqueue('paused', serial_key => 's')",
+      "select legwork.enqueue('a', run_at => now() + interval '1 hour', job_key => 'k', debounce => null)",
+      "select legwork.enqueue('a', job_key => 'd', debounce => '1 second')",
+      "select legwork.enqueue('a', unique_for => '1 hour', expires_at => now() + interval '1 hour')",
+      "select legwork.enqueue('a', rate_limit => 5, rate_per => '1 minute')",
+      `select legwork.enqueue_many('[{"task": "limited"}, {"task": "a", "job_key": "x"}]')`,
+      "select * from legwork.tasks",
+    ]) {
+      expect([text, await try_("enqueuer", text)]).toEqual([text, "ok"]);
+    }
+    const states = await run("select task, state, count(*)::int from legwork.jobs where task <> 'a' group by 1, 2 order by 1, 2");
+    expect(states).toEqual([
+      { task: "limited", state: "pending", count: 1 },
+      { task: "limited", state: "blocked", count: 2 },
+      { task: "paused", state: "paused", count: 1 },
+    ]);
+    for (const text of [
+      "select payload from legwork.jobs",
+      "select payload from legwork_tenant.jobs",
+      "select * from legwork.logs",
+      "select payload from graphile_worker._private_jobs",
+      "select graphile_worker.add_job('a')",
+      `select legwork.cancel_job(${jobs.acme})`,
+      `select * from legwork.explain_job(${jobs.acme})`,
+    ]) {
+      expect([text, await try_("enqueuer", text)]).toEqual([text, "42501"]);
+    }
+  });
+
+  it("legwork_operator does both and operates, and manages no tokens", async () => {
+    for (const text of [
+      "select * from legwork.jobs",
+      "select legwork.enqueue('a')",
+      `select legwork.cancel_job(${jobs.acme})`,
+      `select legwork.retry_job(${jobs.otherFailed})`,
+      `select legwork.discard_job(${jobs.acmeFailed})`,
+      "select legwork.retry_jobs('{}'), legwork.discard_jobs('{}')",
+      "select legwork.pause_queue('q', 'x'), legwork.resume_queue('q'), legwork.pause_task('a'), legwork.resume_task('a')",
+      "select legwork.emergency_stop(), legwork.resume_all()",
+      "select legwork.limit_concurrency(1, task => 'a'), legwork.drop_limit('concurrency', task => 'a'), legwork.reset_limits('a')",
+      "select legwork.set_retry_policy(task => 'a', attempts => 2), legwork.drop_retry_policy(task => 'a')",
+      "select * from legwork.doctor()",
+    ]) {
+      expect([text, await try_("operator", text)]).toEqual([text, "ok"]);
+    }
+    for (const text of [
+      "select legwork.create_token('t')",
+      "select * from legwork.token_list",
+      "select * from legwork.audit_log",
+      "select legwork.change_setting('history_retention', '1 day')",
+      "update legwork.settings set value = '1 day'",
+      "delete from graphile_worker._private_jobs",
+      "select legwork.worker_stopped('w')",
+    ]) {
+      expect([text, await try_("operator", text)]).toEqual([text, "42501"]);
+    }
+  });
+
+  it("legwork_admin manages tokens and settings and reads the audit log, and changes no line of it", async () => {
+    for (const text of [
+      "select legwork.create_token('t', 'viewer', 'acme')",
+      "select legwork.revoke_token((select id from legwork.token_list where is_valid limit 1))",
+      "select * from legwork.audit_log",
+      "select legwork.change_setting('history_retention', '30 days')",
+      "select * from legwork_confined.jobs",
+    ]) {
+      expect([text, await try_("admin", text)]).toEqual([text, "ok"]);
+    }
+    for (const text of ["select hash from legwork.tokens", "delete from legwork.audit_entries", "select * from legwork.audit_entries"]) {
+      expect([text, await try_("admin", text)]).toEqual([text, "42501"]);
+    }
+  });
+
+  it("legwork_operator, confined to a tenant, touches that tenant's jobs whatever it sets, and sees them in legwork_tenant", async () => {
+    const client = await pools.get("tenant")!.connect();
+    try {
+      for (const setting of ["legwork.confined_to", "legwork.role", "legwork.tenant"]) {
+        await client.query("select set_config($1, $2, false)", [setting, setting === "legwork.role" ? "admin" : "other"]);
+      }
+      const tenants = async (view: string): Promise<unknown> =>
+        (await client.query(`select distinct tenant from ${view} order by 1`)).rows.map((row) => row.tenant);
+      expect(await tenants("legwork_tenant.jobs")).toEqual(["acme"]);
+      expect(await tenants("legwork.jobs")).toEqual([]);
+      expect(await tenants("legwork.logs")).not.toContain("other");
+      expect(await outcome(client, "select * from legwork_confined.jobs")).toBe("42501");
+      // What raises an error for a row tells of it; no row of others gets so far.
+      expect(await outcome(client, "select * from legwork_tenant.jobs where 1 / (case when tenant = 'other' then 0 else 1 end) = 1")).toBe("ok");
+      expect(await outcome(client, "select * from legwork.jobs where 1 / (case when tenant = 'other' then 0 else 1 end) = 1")).toBe("ok");
+      expect(await outcome(client, `select legwork.cancel_job(${jobs.other})`)).toBe("LW404");
+      expect(await outcome(client, `select * from legwork.explain_job(${jobs.other})`)).toBe("LW404");
+      expect(await outcome(client, "select legwork.enqueue('a', tenant => 'other')")).toBe("LW403");
+      expect(await outcome(client, "select legwork.pause_queue('q')")).toBe("LW403");
+      expect(await outcome(client, "select legwork.confine_login(session_user, null)")).toBe("42501");
+      expect(await outcome(client, "delete from legwork.confined_logins")).toBe("42501");
+      expect(await outcome(client, `select legwork.cancel_job(${jobs.acme})`)).toBe("ok");
+      expect((await client.query("select tenant from legwork_tenant.jobs where id = (select legwork.enqueue('a'))")).rows).toEqual([]);
+      const [made] = await run("select tenant from legwork.jobs order by id desc limit 1");
+      expect(made.tenant).toBe("acme");
+    } finally {
+      client.release(true);
+    }
+  });
+
+  it("that are made twice, from two databases at once, are there once", async () => {
+    const other = `legwork_test_roles_${suffix}`;
+    await onServer(inject("serverUrl"), (client) => client.query(`create database ${other} template ${inject("template")}`));
+    const pool = createPool(databaseUrl(inject("serverUrl"), other), { log: testLog });
+    try {
+      const made = await Promise.all([pool.query("select legwork.create_roles()"), run("select legwork.create_roles()")]);
+      expect(made[0].rows).toHaveLength(5);
+    } finally {
+      await pool.end();
+      await onServer(inject("serverUrl"), (client) => client.query(`drop database ${other} with (force)`));
+    }
+  });
+});
+
+it("nobody but the owner can be confined out of the way: superusers are refused", async () => {
+  const { rows } = await database.pool.query("select session_user::text as name");
+  expect(await outcome(database.pool, `select legwork.confine_login('${rows[0].name}', 'acme')`)).toBe("LW409");
+  expect(await outcome(database.pool, "select legwork.confine_login('nobody of that name', 'acme')")).toBe("LW404");
+});
+
+it("every definer function is for somebody: a role, or the triggers", async () => {
+  const rows = await run(`
+    select p.proname as name from pg_proc p
+    where p.pronamespace = 'legwork'::regnamespace and p.prosecdef and p.prorettype <> 'trigger'::regtype
+      and p.proname not in (select f.function from legwork.role_functions() f)
+    order by 1`);
+  // Called by other functions, with the owner's rights.
+  expect(rows.map((row) => row.name)).toEqual([
+    "admit_waiting",
+    "apply_rules",
+    "declare_limits",
+    "declare_retry",
+    "expire_jobs",
+    "forget_enqueue_limits",
+    "put_retry_policy",
+    "settle_rules",
+  ]);
+});

@@ -1,0 +1,181 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { testDatabase } from "../support/database.ts";
+
+const database = testDatabase();
+const run = async (text: string, values: unknown[] = []) => (await database.pool.query(text, values)).rows;
+
+/** What the audit log has now, without times and ids. */
+async function log(): Promise<Record<string, unknown>[]> {
+  const rows = await run(
+    "select operation, target_type, target, tenant, count, before, after, surface, actor, database_role from legwork.audit_log order by id",
+  );
+  return rows;
+}
+
+let waiting: string;
+let failed: string;
+beforeEach(async () => {
+  await run("delete from graphile_worker._private_jobs");
+  await run("truncate legwork.finished_jobs, legwork.failed_attempts, legwork.limits, legwork.pauses, legwork.retry_policies, legwork.waiting_jobs");
+  await run(`select legwork.register_tasks('[{"name": "a", "queue": "q"}]')`);
+  [{ id: waiting }] = await run("select legwork.enqueue('a', tenant => 'acme') as id");
+  [{ id: failed }] = await run("select legwork.enqueue('a', tenant => 'acme') as id");
+  await run("select graphile_worker.permanently_fail_jobs(array[$1::bigint], 'refused')", [failed]);
+  // The trigger stands on the table of all partitions, for whoever does it by mistake.
+  await run(`do $$ declare p regclass; begin
+    for p in select inhrelid from pg_inherits where inhparent = 'legwork.audit_entries'::regclass loop execute format('delete from %s', p); end loop; end $$`);
+});
+
+describe("the audit log has", () => {
+  const one = async (statement: string): Promise<Record<string, unknown> | undefined> => {
+    await run(statement);
+    const lines = await log();
+    expect(lines.length).toBeLessThan(2);
+    return lines[0];
+  };
+
+  it("nothing of enqueueing, reading and running", async () => {
+    await run("select legwork.enqueue('a'), legwork.enqueue_many('[{\"task\": \"a\"}]'), legwork.tick()");
+    await run(`select * from legwork.explain_job(${waiting})`);
+    await run("select graphile_worker.complete_jobs(array[$1::bigint])", [waiting]);
+    await run("select legwork.retry_jobs('{}', preview => true)");
+    expect(await log()).toEqual([]);
+  });
+
+  it("who it was, and by which way", async () => {
+    expect(await one(`select legwork.cancel_job(${waiting}, 'wrong')`)).toMatchObject({
+      operation: "cancel_job",
+      target_type: "job",
+      target: waiting,
+      tenant: "acme",
+      count: null,
+      before: { state: "pending" },
+      after: { state: "cancelled", reason: expect.stringContaining("wrong") },
+      surface: "sql",
+      actor: null,
+      database_role: expect.any(String),
+    });
+    const client = await database.pool.connect();
+    await client.query("begin");
+    await client.query("select set_config('legwork.actor', 'token:deploy', true), set_config('legwork.surface', 'rest', true)");
+    await client.query(`select legwork.retry_job(${failed})`);
+    await client.query("commit");
+    await client.query("begin");
+    await client.query("select set_config('legwork.surface', 'a way that is none', true)");
+    await client.query("select legwork.pause_queue('q')");
+    await client.query("commit");
+    client.release();
+    expect((await log()).slice(1)).toMatchObject([
+      { operation: "retry_job", surface: "rest", actor: "token:deploy", before: { state: "failed" }, after: { state: "pending" } },
+      { operation: "pause", surface: "sql", actor: null },
+    ]);
+  });
+
+  it("a job that was discarded", async () => {
+    expect(await one(`select legwork.discard_job(${failed})`)).toMatchObject({ operation: "discard_job", target: failed, tenant: "acme" });
+  });
+
+  it.each(["retry_jobs", "discard_jobs"])("%s as one line with their number and the filter", async (operation) => {
+    expect(await one(`select legwork.${operation}('{"task": "a"}')`)).toMatchObject({
+      operation,
+      target_type: "jobs",
+      target: null,
+      count: "1",
+      after: { filter: { task: "a" } },
+    });
+  });
+
+  it.each([
+    ["select legwork.pause_queue('q', 'x')", "pause", "queue", "q", null, { reason: "x" }],
+    ["select legwork.pause_task('a')", "pause", "task", "a", null, {}],
+    ["select legwork.emergency_stop('x')", "pause", "all", null, null, { reason: "x" }],
+    ["select legwork.limit_concurrency(3, queue => 'q')", "limit", "queue", "q", null, { kind: "concurrency", max_count: 3 }],
+    ["select legwork.set_retry_policy(task => 'a', attempts => 3)", "set_retry_policy", "task", "a", null, { attempts: 3 }],
+    [
+      "update legwork.settings set value = '29 days' where name = 'history_retention'",
+      "change_setting",
+      "setting",
+      "history_retention",
+      { value: "30 days" },
+      { value: "29 days" },
+    ],
+    [
+      "select legwork.change_setting('history_retention', '30 days')",
+      "change_setting",
+      "setting",
+      "history_retention",
+      { value: "29 days" },
+      { value: "30 days" },
+    ],
+  ])("%s", async (statement, operation, target_type, target, before, after) => {
+    const line = await one(statement);
+    expect(line).toMatchObject({ operation, target_type, target, after });
+    if (before === null) expect(line?.before).toBeNull();
+    else expect(line?.before).toMatchObject(before);
+  });
+
+  it("what was taken away, as it was", async () => {
+    await run("select legwork.pause_queue('q', 'x'), legwork.limit_rate(5, '1 minute', task => 'a'), legwork.set_retry_policy(queue => 'q', attempts => 2)");
+    await run("select legwork.resume_queue('q'), legwork.drop_limit('rate', task => 'a'), legwork.drop_retry_policy(queue => 'q')");
+    expect((await log()).slice(3)).toMatchObject([
+      { operation: "resume", target: "q", before: { reason: "x" }, after: null },
+      { operation: "drop_limit", target: "a", before: { kind: "rate", max_count: 5 }, after: null },
+      { operation: "drop_retry_policy", target: "q", before: { attempts: 2 }, after: null },
+    ]);
+  });
+
+  it("nothing of what changed nothing", async () => {
+    await run("select legwork.pause_queue('q', 'x'), legwork.limit_concurrency(3, queue => 'q'), legwork.set_retry_policy(task => 'a', attempts => 3)");
+    const lines = (await log()).length;
+    await run("select legwork.pause_queue('q'), legwork.limit_concurrency(3, queue => 'q'), legwork.set_retry_policy(task => 'a', attempts => 3)");
+    await run("select legwork.resume_task('a'), legwork.drop_limit('rate', task => 'a')");
+    expect(await log()).toHaveLength(lines);
+  });
+
+  it("tokens without anything that could be used in their place", async () => {
+    const [{ token }] = await run("select legwork.create_token('t', 'operator', 'acme') as token");
+    const [{ id }] = await run("select id from legwork.token_list");
+    await run("select * from legwork.find_token(sha256(convert_to($1, 'UTF8')))", [token]);
+    await run("select legwork.revoke_token($1), legwork.revoke_token($1)", [id]);
+    const lines = await log();
+    expect(lines).toMatchObject([
+      { operation: "create_token", target_type: "token", target: id, tenant: "acme", after: { name: "t", role: "operator" } },
+      { operation: "revoke_token", target: id, before: { name: "t" }, after: { revoked_at: expect.any(String) } },
+    ]);
+    expect(JSON.stringify(lines)).not.toContain("hash");
+    expect(JSON.stringify(lines)).not.toContain(token);
+  });
+
+  it("nothing of what was rolled back", async () => {
+    await expect(run(`select legwork.cancel_job(${waiting}), 1 / 0`)).rejects.toMatchObject({ code: "22012" });
+    await expect(run("select legwork.pause_queue('nowhere')")).rejects.toMatchObject({ code: "LW404" });
+    expect(await log()).toEqual([]);
+  });
+});
+
+it("no line is changed, deleted or truncated, by the owner's mistake neither", async () => {
+  await run("select legwork.pause_queue('q')");
+  for (const text of [
+    "update legwork.audit_entries set actor = 'nobody'",
+    "delete from legwork.audit_entries",
+    "truncate legwork.audit_entries",
+    "update legwork.audit_log set actor = 'nobody'",
+    "delete from legwork.audit_log",
+  ]) {
+    await expect(run(text), text).rejects.toMatchObject({ code: "LW403" });
+  }
+  expect(await log()).toHaveLength(1);
+});
+
+it("the audit log is kept for the setting audit_retention, and not for the history's", async () => {
+  await run("create table legwork.audit_entries_old partition of legwork.audit_entries for values from ('2020-01-01Z') to ('2020-02-01Z')");
+  await run("update legwork.settings set value = '1 hour' where name = 'history_retention'");
+  await run("update legwork.settings set value = '100 years' where name = 'audit_retention'");
+  await run("insert into legwork.audit_entries (occurred_at, surface, operation, target_type) values ('2020-01-10Z', 'sql', 'x', 'job')");
+  await run("select * from legwork.maintain_history()");
+  expect(await run("select 1 from legwork.audit_log where operation = 'x'")).toHaveLength(1);
+  await run("update legwork.settings set value = '1 year' where name = 'audit_retention'");
+  await run("select * from legwork.maintain_history()");
+  expect(await run("select 1 from legwork.audit_log where operation = 'x'")).toEqual([]);
+  await run("update legwork.settings set value = '30 days' where name = 'history_retention'");
+});
