@@ -172,19 +172,19 @@ return case when legwork.flag_value(flags, 'expires') ~ '^\d{1,15}$' then
 comment on function legwork.expiry_of(jsonb) is
   'When a job''s flags say that it is too late to start it: expires:1767225600000, milliseconds since 1970. Null when they say nothing.';
 
--- What a Legwork worker says about the jobs that its statement completes or fails; see src/worker/outcomes.ts. Times are
--- milliseconds since 1970 on the database's clock. Completions come as arrays, because they are many and arrays are read
--- four times as fast as JSON objects.
+-- What a Legwork worker says about the jobs that its statement completes or fails; see src/worker/outcomes.ts. Times are on the
+-- database's clock. Completions come as arrays, because they are many and arrays are read four times as fast as JSON objects; their times
+-- as whole microseconds since 1970, which are read faster than fractions.
 create function legwork.reported_completions()
 returns table (id bigint, started_at timestamptz, finished_at timestamptz, result jsonb)
 language sql stable
 as $$
-  select o.id, to_timestamp(o.started / 1000.0), to_timestamp(o.finished / 1000.0), nullif(o.result::text, 'null')::jsonb
+  select o.id, to_timestamp(o.started::float8 / 1000000), to_timestamp(o.finished::float8 / 1000000), o.result::jsonb
   from rows from (
     unnest(nullif(current_setting('legwork.completed_ids', true), '')::bigint[]),
-    unnest(nullif(current_setting('legwork.completed_starts', true), '')::float8[]),
-    unnest(nullif(current_setting('legwork.completed_ends', true), '')::float8[]),
-    json_array_elements(nullif(current_setting('legwork.completed_results', true), '')::json)
+    unnest(nullif(current_setting('legwork.completed_starts', true), '')::bigint[]),
+    unnest(nullif(current_setting('legwork.completed_ends', true), '')::bigint[]),
+    unnest(nullif(current_setting('legwork.completed_results', true), '')::text[])
   ) as o (id, started, finished, result)
 $$;
 comment on function legwork.reported_completions() is
@@ -204,7 +204,7 @@ as $$
 $$;
 comment on function legwork.reported_failures() is
   'What the worker on this connection tells of the attempts it is failing. labels: names, codes and classes of the error and of what caused it. '
-  'decision: discard, when another attempt is pointless; put_back, when this was none; null otherwise. retry_at: when the task wants the '
+  'decision: discard, when another attempt is pointless; put_back, when this was none; wait, when it waits for what its steps say; null otherwise. retry_at: when the task wants the '
   'next one. No rows on any other connection.';
 
 create function legwork.fingerprint(task text, error_name text, error_message text) returns text
@@ -232,17 +232,24 @@ declare
   v_stale bigint;
   v_serial bigint;
   v_waiting bigint;
+  v_first bigint;
+  v_last bigint;
   -- How a job ended that no worker held: removed, unless somebody called it complete or says otherwise.
   v_end legwork.job_state := 'cancelled';
   v_ended_as text := nullif(current_setting('legwork.ended_as', true), '');
 begin
   select count(*) filter (where g.locked_at is null), count(*) filter (where g.locked_at < now() - interval '4 hours'),
-    count(g.job_queue_id), count(*) filter (where g.run_at = 'infinity')
-  into v_unheld, v_stale, v_serial, v_waiting
+    count(g.job_queue_id), count(*) filter (where g.run_at = 'infinity'), min(g.id), max(g.id)
+  into v_unheld, v_stale, v_serial, v_waiting, v_first, v_last
   from gone g;
+  if v_first is null then
+    return null;
+  end if;
   -- graphile-worker's own functions touch a job only when nobody holds it or its lock is older than four hours.
   if v_ended_as in ('cancelled', 'expired') then
     v_end := v_ended_as::legwork.job_state;
+  elsif v_ended_as = 'dependency' then
+    v_end := 'cancelled';
   elsif v_unheld > 0 or v_stale > 0 then
     get diagnostics v_context = pg_context;
     -- Lines of the call stack, in whatever language the server speaks: SQL function "complete_jobs" statement 1.
@@ -276,6 +283,7 @@ begin
       case when d.redact is null then o.result else legwork.redact(o.result, d.redact) end,
       case when v_end = 'expired' and g.locked_at is null then
           'Expired: it had not started by ' || to_char(legwork.expiry_of(g.flags) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '.'
+        when v_ended_as = 'dependency' then legwork.dependency_failure(g.id)
         when v_ended_as is not null and current_setting('legwork.end_reason', true) <> '' then current_setting('legwork.end_reason', true)
         when d.redact is null then g.last_error else legwork.redact_text(g.last_error, g.payload, d.redact) end,
       -- The waiting room has the true time of a job that waited there.
@@ -298,6 +306,19 @@ begin
   if v_waiting > 0 then
     delete from legwork.waiting_jobs w using gone g where w.job_id = g.id;
   end if;
+  if exists (select from legwork.step_secrets) then
+    delete from legwork.step_secrets x using gone g where x.job_id = g.id;
+  end if;
+  -- One look into an index for the whole batch, where nothing waits for any of these jobs.
+  if legwork.has_dependants(v_first, v_last) then
+    perform legwork.close_dependencies(array_agg(g.id),
+      array_agg(case when o.id is not null or g.locked_at >= now() - interval '4 hours' then 'completed' else v_end end),
+      v_ended_as is not distinct from 'dependency')
+    from gone g
+    left join legwork.reported_completions() o on o.id = g.id and v_ended_as is distinct from 'recorded'
+    -- One that had failed has ended before, and is thrown away now.
+    where g.locked_at is not null or g.attempts < g.max_attempts or v_ended_as = 'recorded';
+  end if;
   if exists (select from legwork.limits) then
     perform legwork.release_slots(array_agg(g.id), array_agg(o.started_at))
     from gone g
@@ -315,7 +336,7 @@ begin
 end $$;
 comment on function legwork.tg_jobs__record_finished() is
   'Writes what has just left graphile-worker''s job table into legwork.finished_jobs: completed by a worker or by complete_jobs, else cancelled. '
-  'The setting legwork.ended_as says otherwise: cancelled or expired, with legwork.end_reason as the error, or recorded.';
+  'The setting legwork.ended_as says otherwise: cancelled or expired, with legwork.end_reason as the error; dependency, for cancelled because of one; or recorded.';
 
 create function legwork.tg_jobs__record_change() returns trigger
 language plpgsql volatile security definer
@@ -346,6 +367,13 @@ declare
 begin
   if v_had_failed and not v_has_failed then
     delete from legwork.finished_jobs where id = new.id;
+    if found then
+      -- It had failed, and not only used its last attempt: another chance is one to wait again for what did not come in time.
+      delete from legwork.job_steps s where s.job_id = new.id and s.state = 'timed_out';
+    end if;
+  end if;
+  if new.revision <> old.revision and new.key is not null and legwork.begin_anew(new) then
+    return null;
   end if;
   if old.locked_at is not null and not v_attempt_ended then
     select c.reason into v_cancellation from legwork.cancellations c where c.job_id = new.id;
@@ -358,22 +386,30 @@ begin
     end if;
   end if;
   if not v_attempt_ended and (v_had_failed or not v_has_failed) then
-    -- Replaced, rescheduled, revived or given back: it may have to wait for something else now.
-    if v_has_rules and not v_has_failed then
+    -- Replaced, rescheduled, revived or given back: it may have to wait for something else now, or still.
+    if not v_has_failed and (v_has_rules or exists (select from legwork.waiting_jobs w where w.job_id = new.id)
+      or exists (select from legwork.dependencies d where d.job_id = new.id))
+    then
       perform legwork.readmit(new);
     end if;
     return null;
   end if;
   select * into v_failure from legwork.reported_failures() f where f.id = new.id and v_attempt_ended;
 
-  if v_failure.decision = 'put_back' and not v_removed and not exists (select from legwork.cancellations c where c.job_id = new.id) then
-    -- It has not failed, and the attempt does not count: it was put off by its task, or must not run now.
-    if v_has_rules and v_failure.retry_at is not null then
+  if v_failure.decision in ('put_back', 'wait') and not v_removed and not exists (select from legwork.cancellations c where c.job_id = new.id) then
+    -- It has not failed, and the attempt does not count: it was put off by its task, must not run now, or waits for a signal.
+    v_run_at := case when v_failure.decision = 'wait' then legwork.suspend_job(new.id) else v_failure.retry_at end;
+    if v_has_rules and v_run_at is not null then
       perform legwork.release_slots(array[new.id], array[v_failure.started_at]);
     end if;
     update graphile_worker._private_jobs j
-    set attempts = greatest(0, j.attempts - 1), last_error = old.last_error, run_at = coalesce(v_failure.retry_at, old.run_at)
+    set attempts = greatest(0, j.attempts - 1), last_error = old.last_error, run_at = coalesce(v_run_at, old.run_at),
+      -- It has started in time.
+      flags = case when v_failure.decision = 'wait' then legwork.without_expiry(j.flags) else j.flags end
     where j.id = new.id;
+    if v_run_at <= clock_timestamp() then
+      perform legwork.wake_workers(1);
+    end if;
     if new.job_queue_id is not null then
       perform legwork.wake_workers(1);
     end if;
@@ -466,12 +502,16 @@ begin
       case when v_state = 'failed' then
         legwork.fingerprint(v_task, case when v_lost then 'WorkerLost' else v_failure.error_name end, v_error) end
     );
+    -- One that was cancelled is deleted below, which closes them.
+    if v_state = 'failed' and legwork.has_dependants(new.id, new.id) then
+      perform legwork.close_dependencies(array[new.id], array[v_state]);
+    end if;
   end if;
 
   if v_has_rules and v_attempt_ended then
     perform legwork.release_slots(array[new.id], array[v_failure.started_at]);
   end if;
-  if v_has_failed and v_has_rules then
+  if v_has_failed and (v_has_rules or old.run_at = 'infinity') then
     delete from legwork.waiting_jobs w where w.job_id = new.id returning w.run_at into v_run_at;
     -- Whoever gives it another chance may not say when.
     if found and not v_attempt_ended and new.run_at = 'infinity' then

@@ -63,7 +63,8 @@ create table legwork.waiting_jobs (
   gates text[] not null,
   priority smallint not null,
   run_at timestamptz not null,
-  held text check (held in ('paused', 'run_at'))
+  held text check (held in ('paused', 'run_at', 'dependency')),
+  delay interval
 );
 comment on table legwork.waiting_jobs is 'The waiting room: jobs that may not start yet. In graphile-worker''s table their run_at is infinity.';
 comment on column legwork.waiting_jobs.job_id is 'The job.';
@@ -72,7 +73,8 @@ comment on column legwork.waiting_jobs.lane is 'Jobs with the same gates and ten
 comment on column legwork.waiting_jobs.gates is 'The gates it has to pass, each a limit and a key: 7:acme.';
 comment on column legwork.waiting_jobs.priority is 'As the job''s.';
 comment on column legwork.waiting_jobs.run_at is 'When it may start at the earliest.';
-comment on column legwork.waiting_jobs.held is 'Why it does not even stand in line: paused, or run_at is ahead. Null while it stands in line.';
+comment on column legwork.waiting_jobs.held is 'Why it does not even stand in line: paused, run_at is ahead, or a dependency is open (legwork.dependencies). Null while it stands in line.';
+comment on column legwork.waiting_jobs.delay is 'How long after its last dependency has ended it may start; null for at once.';
 alter table legwork.waiting_jobs enable row level security;
 create index waiting_jobs_lane on legwork.waiting_jobs (lane, priority, run_at, job_id) where held is null;
 create index waiting_jobs_due on legwork.waiting_jobs (run_at) where held = 'run_at';
@@ -115,15 +117,20 @@ create table legwork.wakeups (
   freed text[],
   lane uuid,
   gates text[],
-  at_commit text check (at_commit in ('wait', 'try'))
+  at_commit text check (at_commit in ('wait', 'try')),
+  unblocked bigint[],
+  advanced bigint[]
 );
-comment on table legwork.wakeups is 'What may let a job start and has not been looked at: a gate with a free slot, or a line with a new job.';
+comment on table legwork.wakeups is 'What may let a job start and has not been looked at: a gate with a free slot, a line with a new job, or a dependency that has ended.';
 comment on column legwork.wakeups.id is 'In the order they came.';
 comment on column legwork.wakeups.freed is 'Gates that may have room.';
 comment on column legwork.wakeups.lane is 'The line that may move.';
 comment on column legwork.wakeups.gates is 'The gates of that line.';
 comment on column legwork.wakeups.at_commit is 'Has it looked at when its transaction commits: wait for the lock, or only try. Null: with another row of the transaction.';
+comment on column legwork.wakeups.unblocked is 'Jobs of which a dependency has ended; such a row has nothing else but advanced.';
+comment on column legwork.wakeups.advanced is 'Workflows and batches of which a job has ended.';
 alter table legwork.wakeups enable row level security;
+create index wakeups_unblocked on legwork.wakeups (id) where unblocked is not null;
 
 create table legwork.gate_alarms (
   gate text primary key,
@@ -211,6 +218,8 @@ begin
       -- A job whose run_at is preserved has infinity there; here is the true one.
       run_at = case when excluded.run_at = 'infinity' then w.run_at else excluded.run_at end,
       held = case
+        -- Only legwork.settle_dependants() ends that.
+        when w.held = 'dependency' then w.held
         when excluded.held = 'paused' then 'paused'
         when case when excluded.run_at = 'infinity' then w.run_at else excluded.run_at end > clock_timestamp() then 'run_at'
       end
@@ -411,10 +420,15 @@ declare
   v_rates boolean := exists (select from legwork.limits l where l.kind = 'rate');
   v_round record;
   v_total integer := 0;
+  v_unblocked integer := 0;
 begin
+  -- First, because those whose dependencies have ended may stand in line now.
+  if exists (select from legwork.wakeups w where w.unblocked is not null) then
+    v_unblocked := legwork.settle_dependants();
+  end if;
   with taken as (
     delete from legwork.wakeups w
-    where w.id in (select x.id from legwork.wakeups x order by x.id limit at_most)
+    where w.id in (select x.id from legwork.wakeups x where x.unblocked is null order by x.id limit at_most)
     returning w.freed, w.lane, w.gates
   ), arrived as (
     insert into legwork.lanes (lane, gates, waits_at, turn)
@@ -426,7 +440,7 @@ begin
     array(select distinct t.lane from taken t where cardinality(t.gates) > 1)
   into v_gates, v_lanes;
   if v_gates = '{}' and v_lanes = '{}' then
-    return 0;
+    return v_unblocked;
   end if;
   if v_rates then
     delete from legwork.slots s
@@ -490,7 +504,7 @@ begin
   if v_total > 0 then
     perform legwork.wake_workers(v_total);
   end if;
-  return v_total;
+  return v_total + v_unblocked;
 end $$;
 comment on function legwork.admit_waiting(integer) is
   'Lets waiting jobs start where there is room, as told by at most that many wakeups. Its caller must hold the advisory lock '
@@ -531,6 +545,9 @@ begin
       perform pg_advisory_xact_lock(legwork.admission_lock());
       -- Where no Legwork worker looks at the clock, whoever comes by does.
       perform legwork.note_due();
+      if exists (select from legwork.dependency_checks) then
+        perform legwork.check_dependencies();
+      end if;
       perform legwork.admit_waiting();
     elsif pg_try_advisory_xact_lock(legwork.admission_lock()) then
       -- Whoever enqueues does not do the work of all the others.
@@ -614,13 +631,19 @@ language plpgsql volatile set search_path = pg_catalog, pg_temp set plan_cache_m
 declare
   v_waiting legwork.waiting_jobs;
 begin
-  if legwork.make_wait(array[job.id]) = 0 then
+  if exists (select from legwork.dependencies d where d.job_id = job.id) then
+    perform legwork.hold_for_dependencies(array[job.id]);
+  elsif legwork.make_wait(array[job.id]) = 0 then
     -- No rule concerns it now: it may have been replaced by a job of another task.
-    delete from legwork.waiting_jobs w where w.job_id = job.id returning * into v_waiting;
+    delete from legwork.waiting_jobs w where w.job_id = job.id and w.held is distinct from 'dependency' returning * into v_waiting;
     if v_waiting.job_id is not null and job.run_at = 'infinity' and job.locked_at is null then
       update graphile_worker._private_jobs j set run_at = v_waiting.run_at where j.id = job.id;
     end if;
     perform legwork.release_slots(array[job.id], array[null::timestamptz]);
+    if exists (select from legwork.waiting_jobs w where w.job_id = job.id) then
+      -- Its dependencies have ended and it is about to be let go.
+      perform legwork.hold_for_dependencies(array[job.id]);
+    end if;
   end if;
 end $$;
 comment on function legwork.readmit(graphile_worker._private_jobs) is

@@ -67,6 +67,9 @@ begin
   end if;
 
   perform legwork.forget_enqueue_limits();
+  if to_regclass('legwork.batch_runs') is not null then
+    perform legwork.forget_runs(v_retention);
+  end if;
   -- Jobs that were told to stop and have ended since.
   delete from legwork.cancellations c where not exists (select from graphile_worker._private_jobs j where j.id = c.job_id);
 
@@ -127,6 +130,9 @@ begin
       using now() - v_parent.retention;
   end loop;
 
+  if to_regclass('legwork.job_steps') is not null then
+    perform legwork.forget_steps();
+  end if;
   -- Some at a time: the call is made again in a few minutes. A job that still lives keeps what it said.
   if to_regclass('legwork.job_progress') is not null then
     delete from legwork.job_progress p

@@ -57,7 +57,9 @@ create function legwork.enqueue(
   rate_limit integer default null,
   rate_per interval default null,
   rate_key text default null,
-  overlap text default 'allow'
+  overlap text default 'allow',
+  depends_on bigint[] default null,
+  on_dependency_failure text default 'cancel'
 ) returns bigint
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -143,6 +145,9 @@ begin
     where j.id = v_id and legwork.expiry_of(j.flags) is not null
     on conflict on constraint expirations_pkey do update set expires_at = excluded.expires_at;
   end if;
+  if cardinality(depends_on) > 0 then
+    perform legwork.add_dependencies(v_id, depends_on, on_dependency_failure);
+  end if;
   return v_id;
 end $$;
 
@@ -158,7 +163,7 @@ comment on function legwork.context_flags(text, text) is
   'and legwork.parent_id, which a running task has on its connection and which anyone may set for a transaction. Null when there is no context.';
 
 comment on function legwork.enqueue(text, jsonb, timestamptz, integer, text, text, text, integer, text, text, timestamptz, interval,
-  text, interval, interval, interval, integer, interval, text, text) is
+  text, interval, interval, interval, integer, interval, text, text, bigint[], text) is
   'Enqueues a job in the caller''s transaction and returns its id: it exists when the transaction commits and not before. '
   'task: a known task. payload: what the task is given, {} by default. run_at: when it may start, now by default. '
   'priority: smaller runs first, 0 by default. job_key: while a job with this key waits, it is replaced (job_key_mode replace), '
@@ -170,7 +175,9 @@ comment on function legwork.enqueue(text, jsonb, timestamptz, integer, text, tex
   'debounce_max after the first. throttle, with job_key: one start in that time; requests between are merged into one job that runs when '
   'it is over. rate_limit and rate_per: at most so many requests in any such time, counted by rate_key (the task by default). '
   'overlap serial, with job_key: a job enqueued while one with its key runs waits for that one; allow by default. '
-  'Raises LW404 for an unknown task, LW409 when a keyed job cannot be replaced, LW400 for options that do not go together, LW429 '
+  'depends_on: jobs that have to end before it may start; a keyed job that waits goes on waiting for those it was enqueued with before. on_dependency_failure: what '
+  'happens when one of them ends otherwise than completed: cancel, the default, cancels it too; run lets it run. '
+  'Raises LW404 for an unknown task or dependency, LW409 when a keyed job cannot be replaced, LW400 for options that do not go together, LW429 '
   'over the rate limit, with the time to come back as the error''s detail.';
 
 create function legwork.enqueue_many(jobs jsonb) returns setof bigint
@@ -188,13 +195,13 @@ begin
   from jsonb_array_elements(jobs) as element, lateral jsonb_object_keys(element) as key
   where key <> all (array['task', 'payload', 'run_at', 'priority', 'job_key', 'job_key_mode', 'serial_key',
     'max_attempts', 'tenant', 'correlation_id', 'expires_at', 'unique_for', 'unique_key', 'debounce', 'debounce_max', 'throttle',
-    'rate_limit', 'rate_per', 'rate_key', 'overlap'])
+    'rate_limit', 'rate_per', 'rate_key', 'overlap', 'depends_on', 'on_dependency_failure'])
   limit 1;
   if v_unknown is not null then
     raise exception 'A job has no field ''%''.', v_unknown using errcode = 'LW400',
       hint = 'Fields are the parameters of legwork.enqueue: task, payload, run_at, priority, job_key, job_key_mode, serial_key, '
         'max_attempts, tenant, correlation_id, expires_at, unique_for, unique_key, debounce, debounce_max, throttle, rate_limit, '
-        'rate_per, rate_key and overlap.';
+        'rate_per, rate_key, overlap, depends_on and on_dependency_failure.';
   end if;
   perform legwork.assert_task(t.task)
   from (select distinct coalesce(element ->> 'task', '') as task from jsonb_array_elements(jobs) as element) t;
@@ -203,7 +210,7 @@ begin
   -- first, because add_jobs does not promise to return jobs in the order it was given them.
   if exists (select from jsonb_array_elements(jobs) as element
     where element ?| array['job_key', 'expires_at', 'unique_for', 'unique_key', 'debounce', 'debounce_max', 'throttle', 'rate_limit',
-      'rate_per', 'rate_key', 'overlap'])
+      'rate_per', 'rate_key', 'overlap', 'depends_on', 'on_dependency_failure'])
   then
     return query
       select legwork.enqueue(
@@ -212,14 +219,16 @@ begin
         max_attempts => j.max_attempts, tenant => j.tenant, correlation_id => j.correlation_id, expires_at => j.expires_at,
         unique_for => j.unique_for, unique_key => j.unique_key, debounce => j.debounce, debounce_max => j.debounce_max,
         throttle => j.throttle, rate_limit => j.rate_limit, rate_per => j.rate_per, rate_key => j.rate_key,
-        overlap => coalesce(j.overlap, 'allow'))
+        overlap => coalesce(j.overlap, 'allow'), depends_on => j.depends_on,
+        on_dependency_failure => coalesce(j.on_dependency_failure, 'cancel'))
       from rows from (jsonb_to_recordset(jobs) as (
         task text, payload jsonb, run_at timestamptz, priority integer, job_key text, job_key_mode text,
         serial_key text, max_attempts integer, tenant text, correlation_id text, expires_at timestamptz, unique_for interval,
         unique_key text, debounce interval, debounce_max interval, throttle interval, rate_limit integer, rate_per interval,
-        rate_key text, overlap text)) with ordinality
+        rate_key text, overlap text, depends_on bigint[], on_dependency_failure text)) with ordinality
         as j (task, payload, run_at, priority, job_key, job_key_mode, serial_key, max_attempts, tenant, correlation_id, expires_at,
-          unique_for, unique_key, debounce, debounce_max, throttle, rate_limit, rate_per, rate_key, overlap, n)
+          unique_for, unique_key, debounce, debounce_max, throttle, rate_limit, rate_per, rate_key, overlap, depends_on,
+          on_dependency_failure, n)
       order by j.n;
     return;
   end if;
@@ -319,5 +328,4 @@ comment on function legwork.register_tasks(jsonb) is
   'stays as it is, null clears it: [{"name": "a"}] only makes a task known, so that jobs and triggers can be made for it before a '
   'worker has it. limits: [{kind, max, per, key}], key being an array of names; retry: the parameters of set_retry_policy.';
 -- Enqueueing and telling of tasks take no other right than to call these: a login that enqueues reads no payload, a worker's writes no rule.
-revoke execute on function legwork.enqueue(text, jsonb, timestamptz, integer, text, text, text, integer, text, text, timestamptz, interval,
-  text, interval, interval, interval, integer, interval, text, text), legwork.enqueue_many(jsonb), legwork.register_tasks(jsonb) from public;
+revoke execute on function legwork.enqueue, legwork.enqueue_many(jsonb), legwork.register_tasks(jsonb) from public;

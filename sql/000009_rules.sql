@@ -99,10 +99,12 @@ begin
       and (since is null or age(j.xmin) <= v_age and j.xmin <> all (v_by))
       and case
         when w.job_id is not null then
+          -- Rules are looked at when the last dependency has ended.
+          w.held is distinct from 'dependency' and (
           r.is_paused <> coalesce(w.held = 'paused', false)
           or (r.limits = '{}' and (not r.is_paused or w.gates <> '{}'))
           or (r.limits <> '{}'
-            and w.gates <> array(select legwork.gate(l.id, l.key, j.payload) from legwork.limits l where l.id = any (r.limits) order by l.id))
+            and w.gates <> array(select legwork.gate(l.id, l.key, j.payload) from legwork.limits l where l.id = any (r.limits) order by l.id)))
         else r.is_paused or cardinality(r.limits) > (
           select count(*) from legwork.slots s
           where s.job_id = j.id and s.free_at is null and split_part(s.gate, ':', 1)::integer = any (r.limits))
@@ -159,7 +161,7 @@ begin
       from legwork.waiting_jobs w
       join rules r on r.task_id = w.task_id
       join graphile_worker._private_jobs j on j.id = w.job_id
-      where w.job_id = any (v_ids)
+      where w.job_id = any (v_ids) and w.held is distinct from 'dependency'
     ), free as (
       delete from legwork.waiting_jobs w using waiting c
       where w.job_id = c.job_id and not c.is_paused and c.gates = '{}'
@@ -520,6 +522,7 @@ begin
       returning gates
     )
     select 'a line that was not called'::text, null::bigint, w.gates[1] from woken w;
+  return query select d.problem, d.job_id, null::text from legwork.reconcile_dependencies() d;
   -- Nothing wrong: slots of limits that are gone count for nothing. Not in the transaction that drops the limit: while that is
   -- open, the jobs that have them could not end.
   delete from legwork.slots s
@@ -544,21 +547,30 @@ begin
     perform legwork.settle_rules();
   end if;
   perform legwork.expire_jobs();
+  perform legwork.deliver_signals();
+  perform legwork.expire_workflows();
   -- Somebody is at it; come again.
   if not pg_try_advisory_xact_lock(legwork.admission_lock()) then
     return clock_timestamp() + interval '50 milliseconds';
   end if;
   perform legwork.note_due();
+  if exists (select from legwork.dependency_checks) then
+    perform legwork.check_dependencies();
+  end if;
   perform legwork.admit_waiting(2000);
-  if exists (select from legwork.wakeups) then
+  if exists (select from legwork.run_counts) then
+    perform legwork.fold_run_counts();
+  end if;
+  if exists (select from legwork.wakeups) or exists (select from legwork.dependency_checks) then
     return clock_timestamp() + interval '50 milliseconds';
   end if;
   return least(
     (select w.run_at from legwork.waiting_jobs w where w.held = 'run_at' order by w.run_at limit 1),
-    (select a.ring_at from legwork.gate_alarms a order by a.ring_at limit 1));
+    (select a.ring_at from legwork.gate_alarms a order by a.ring_at limit 1),
+    (select r.deadline from legwork.workflow_runs r where r.ended_at is null and r.deadline > clock_timestamp() order by r.deadline limit 1));
 end $$;
 comment on function legwork.tick() is
-  'Lets jobs start whose time has come or whose rate limit allows it now, and whatever a wakeup was left for; ends those that have expired. Workers call it every second, '
+  'Lets jobs start whose time has come or whose rate limit allows it now, whatever a wakeup was left for, and those that wait for a signal which has come; ends those that have expired. Workers call it every second, '
   'when they are told of wakeups, and at the time that it returns: when it will have something to do next, null when it cannot know. '
   'Needs a transaction that reads committed rows.';
 revoke execute on function legwork.tick() from public;

@@ -1,6 +1,15 @@
 -- The reading side. Each view is shaped for its plan: a branch of a union is merged in order only if it is one table
 -- without joins and without a where, so look-ups are scalar subqueries and the one condition stands outside the union.
 
+create function legwork.awaits_signal(job_id bigint, run_at timestamptz) returns boolean
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  return exists (
+    select from legwork.job_steps s
+    where s.job_id = awaits_signal.job_id and s.kind = 'wait' and s.state = 'waiting' and s.wake_at = awaits_signal.run_at);
+end $$;
+comment on function legwork.awaits_signal(bigint, timestamptz) is 'Whether a job with this run_at ahead has it because it waits for a signal.';
+
 create view legwork.jobs as
 select
   u.id, u.task, u.queue, u.state, u.priority, u.attempts, u.max_attempts,
@@ -27,12 +36,12 @@ from (
       when j.run_at = 'infinity' then coalesce(
         (select case w.held
             when 'paused' then 'paused'::legwork.job_state
-            when 'run_at' then case when j.attempts > 0 then 'retrying'::legwork.job_state else 'scheduled'::legwork.job_state end
+            when 'run_at' then case when legwork.awaits_signal(j.id, w.run_at) then 'blocked'::legwork.job_state when j.attempts > 0 then 'retrying'::legwork.job_state else 'scheduled'::legwork.job_state end
             else 'blocked'::legwork.job_state
           end
          from legwork.waiting_jobs w where w.job_id = j.id),
         'scheduled'::legwork.job_state)
-      when j.run_at > now() then case when j.attempts > 0 then 'retrying'::legwork.job_state else 'scheduled'::legwork.job_state end
+      when j.run_at > now() then case when legwork.awaits_signal(j.id, j.run_at) then 'blocked'::legwork.job_state when j.attempts > 0 then 'retrying'::legwork.job_state else 'scheduled'::legwork.job_state end
       else 'pending'::legwork.job_state
     end as state,
     j.priority, j.attempts, j.max_attempts, j.payload, null::jsonb as result, j.last_error as error,
@@ -158,14 +167,18 @@ left join (
     coalesce(d.queue, 'default') as queue,
     count(*) filter (where j.locked_at is not null) as running,
     count(*) filter (where j.locked_at is null and j.run_at <= now()) as pending,
-    count(*) filter (where w.job_id is not null and w.held is null) as blocked,
+    count(*) filter (where w.job_id is not null and (w.held is null or w.held = 'dependency')
+      or l.is_later and legwork.awaits_signal(j.id, coalesce(w.run_at, j.run_at))) as blocked,
     count(*) filter (where w.held = 'paused') as paused,
-    count(*) filter (where j.locked_at is null and case when w.job_id is not null then w.held = 'run_at' else j.run_at > now() end) as later,
+    count(*) filter (where l.is_later and not legwork.awaits_signal(j.id, coalesce(w.run_at, j.run_at))) as later,
     min(coalesce(w.run_at, j.run_at)) filter (where j.locked_at is null and coalesce(w.run_at, j.run_at) <= now()) as oldest
   from graphile_worker._private_jobs j
   left join graphile_worker._private_tasks t on t.id = j.task_id
   left join legwork.task_definitions d on d.name = t.identifier
   left join legwork.waiting_jobs w on w.job_id = j.id and j.run_at = 'infinity'
+  cross join lateral (
+    select j.locked_at is null and case when w.job_id is not null then w.held = 'run_at' else j.run_at > now() end as is_later
+  ) l
   where (j.locked_at is not null or j.attempts < j.max_attempts)
     and ((select legwork.confined_tenant()) is null or legwork.flag_value(j.flags, 'tenant') = (select legwork.confined_tenant()))
   group by 1
@@ -178,7 +191,7 @@ comment on column legwork.queues.pause_reason is 'Why.';
 comment on column legwork.queues.limits is 'Its limits, as an array of {kind, max, per, key}. Null for none.';
 comment on column legwork.queues.running is E'@notNull\nJobs that run.';
 comment on column legwork.queues.pending is E'@notNull\nJobs that may start now.';
-comment on column legwork.queues.blocked is E'@notNull\nJobs that wait for a limit.';
+comment on column legwork.queues.blocked is E'@notNull\nJobs that wait for a limit, a signal or other jobs.';
 comment on column legwork.queues.paused is E'@notNull\nJobs that wait for the end of a pause.';
 comment on column legwork.queues.later is E'@notNull\nJobs whose time, or next attempt, is ahead.';
 comment on column legwork.queues.oldest is 'Since when the job that has waited longest could have started, but for limits and pauses. Null when none waits.';

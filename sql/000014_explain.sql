@@ -91,6 +91,23 @@ begin
 end $$;
 comment on function legwork.explain_workers(graphile_worker._private_jobs, text) is 'Why no worker takes a job that may start: none knows its task, or all are busy with others.';
 
+create function legwork.explain_waits(job_id bigint, run_at timestamptz) returns table (reason text, detail text, fix text)
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  return query
+    select
+      case s.kind when 'wait' then 'waits_for_signal' else 'sleeps' end,
+      format(case s.kind when 'wait' then 'Its task waits for the signal ''%s'', since %s%s.' else 'Its task sleeps in step ''%s'' since %s%s.' end,
+        s.name, to_char(s.started_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+        case when s.deadline is null then ' and without a deadline'
+          else format(', until %s (in %s)', to_char(s.deadline, 'YYYY-MM-DD HH24:MI:SS TZ'), date_trunc('second', s.deadline - clock_timestamp())) end),
+      case s.kind when 'wait' then format('Send it: select legwork.send_signal(%s, %L);', s.job_id, s.name) else 'Wait.' end
+    from legwork.job_steps s
+    where s.job_id = explain_waits.job_id and s.state = 'waiting' and s.wake_at = explain_waits.run_at and s.wake_at > clock_timestamp()
+    order by s.kind desc, s.deadline, s.name;
+end $$;
+comment on function legwork.explain_waits(bigint, timestamptz) is 'The signals and the times that a job with this run_at waits for.';
+
 create function legwork.explain_job(job_id bigint)
 returns table ("position" integer, reason text, detail text, fix text)
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -101,6 +118,7 @@ declare
   v_waiting legwork.waiting_jobs;
   v_holder bigint;
   v_is_taken boolean;
+  v_is_suspended boolean := false;
 begin
   "position" := 1;
   perform legwork.assert_may('viewer');
@@ -164,7 +182,12 @@ begin
     "position" := "position" + 1;
   end loop;
 
-  if v_seen.run_at > clock_timestamp() then
+  for reason, detail, fix in select w.reason, w.detail, w.fix from legwork.explain_waits(job_id, v_seen.run_at) w loop
+    return next;
+    "position" := "position" + 1;
+    v_is_suspended := true;
+  end loop;
+  if v_seen.run_at > clock_timestamp() and not v_is_suspended then
     reason := case when v_job.attempts > 0 then 'retry_ahead' else 'run_at_ahead' end;
     detail := format('%s %s (in %s)%s', case when v_job.attempts > 0 then format('Attempt %s failed; the next one is due at', v_job.attempts)
         else 'It may start at' end,
@@ -185,6 +208,10 @@ begin
     end if;
   end if;
 
+  for reason, detail, fix in select d.reason, d.detail, d.fix from legwork.explain_dependencies(job_id) d loop
+    return next;
+    "position" := "position" + 1;
+  end loop;
   for reason, detail, fix in select g.reason, g.detail, g.fix from legwork.explain_gates(job_id) g loop
     return next;
     "position" := "position" + 1;
@@ -245,6 +272,6 @@ begin
 end $$;
 comment on function legwork.explain_job(bigint) is
   'Why a job does not run: every reason, in the order in which they hold it back, each in words and with what to do. reason is one of everything_stopped, queue_paused, '
-  'task_paused, run_at_ahead, retry_ahead, expired, concurrency_limit, rate_limit, about_to_be_admitted, serial_key_taken, row_locked, no_worker, '
+  'task_paused, waits_for_signal, sleeps, run_at_ahead, retry_ahead, expired, dependency, concurrency_limit, rate_limit, about_to_be_admitted, serial_key_taken, row_locked, no_worker, '
   'workers_busy, about_to_start; running, fetched_ahead, worker_silent or cancelling for one that runs; or the state of one that has ended. Raises LW404 for an unknown job.';
 revoke execute on function legwork.explain_job(bigint) from public;

@@ -23,6 +23,23 @@ create table legwork.audit_entries (
   after jsonb
 ) partition by RANGE (occurred_at);
 
+create table legwork.batch_runs (
+  id bigint default nextval('legwork.run_ids'::regclass) not null,
+  description text,
+  job_ids bigint[] not null,
+  callback_job_id bigint,
+  tenant text,
+  correlation_id text not null,
+  total integer not null,
+  completed integer default 0 not null,
+  failed integer default 0 not null,
+  cancelled integer default 0 not null,
+  expired integer default 0 not null,
+  created_at timestamp with time zone default clock_timestamp() not null,
+  ended_at timestamp with time zone,
+  PRIMARY KEY (id)
+);
+
 create table legwork.cancellations (
   job_id bigint not null,
   reason text not null,
@@ -36,6 +53,24 @@ create table legwork.confined_logins (
   tenant text not null,
   PRIMARY KEY (login),
   CHECK ((tenant <> ''::text))
+);
+
+create table legwork.dependencies (
+  depends_on bigint not null,
+  job_id bigint,
+  run_id bigint,
+  on_failure text default 'cancel'::text not null,
+  ended_as legwork.job_state,
+  CHECK ((num_nonnulls(job_id, run_id) > 0)),
+  CHECK ((job_id > depends_on)),
+  UNIQUE NULLS NOT DISTINCT (depends_on, job_id),
+  CHECK ((on_failure = ANY (ARRAY['cancel'::text, 'continue'::text, 'run'::text])))
+);
+
+create table legwork.dependency_checks (
+  id bigint not null,
+  depends_on bigint not null,
+  PRIMARY KEY (id)
 );
 
 create table legwork.expirations (
@@ -110,6 +145,37 @@ create table legwork.job_progress (
   updated_at timestamp with time zone not null,
   CHECK (((percent >= (0)::double precision) AND (percent <= (100)::double precision))),
   PRIMARY KEY (job_id)
+);
+
+create table legwork.job_signals (
+  id bigint not null,
+  job_id bigint not null,
+  name text not null,
+  payload jsonb,
+  sent_by text default SESSION_USER not null,
+  sent_at timestamp with time zone default clock_timestamp() not null,
+  is_delivered boolean default false not null,
+  UNIQUE (job_id, name),
+  CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+  PRIMARY KEY (id)
+);
+
+create table legwork.job_steps (
+  job_id bigint not null,
+  kind text not null,
+  name text not null,
+  state text not null,
+  result jsonb,
+  attempt smallint not null,
+  started_at timestamp with time zone not null,
+  recorded_at timestamp with time zone default clock_timestamp() not null,
+  deadline timestamp with time zone,
+  wake_at timestamp with time zone,
+  tenant text,
+  CHECK ((kind = ANY (ARRAY['run'::text, 'wait'::text, 'sleep'::text]))),
+  CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+  PRIMARY KEY (job_id, kind, name),
+  CHECK ((state = ANY (ARRAY['completed'::text, 'timed_out'::text, 'waiting'::text, 'open'::text])))
 );
 
 create table legwork.lanes (
@@ -211,6 +277,14 @@ create table legwork.rule_changes (
   PRIMARY KEY (id)
 );
 
+create table legwork.run_counts (
+  run_id bigint not null,
+  completed integer not null,
+  failed integer not null,
+  cancelled integer not null,
+  expired integer not null
+);
+
 create table legwork.settings (
   name text not null,
   value text not null,
@@ -223,6 +297,14 @@ create table legwork.slots (
   job_id bigint not null,
   per interval,
   free_at timestamp with time zone
+);
+
+create table legwork.step_secrets (
+  job_id bigint not null,
+  kind text not null,
+  name text not null,
+  value jsonb not null,
+  PRIMARY KEY (job_id, kind, name)
 );
 
 create table legwork.task_definitions (
@@ -272,7 +354,8 @@ create table legwork.waiting_jobs (
   priority smallint not null,
   run_at timestamp with time zone not null,
   held text,
-  CHECK ((held = ANY (ARRAY['paused'::text, 'run_at'::text]))),
+  delay interval,
+  CHECK ((held = ANY (ARRAY['paused'::text, 'run_at'::text, 'dependency'::text]))),
   PRIMARY KEY (job_id)
 );
 
@@ -282,6 +365,8 @@ create table legwork.wakeups (
   lane uuid,
   gates text[],
   at_commit text,
+  unblocked bigint[],
+  advanced bigint[],
   CHECK ((at_commit = ANY (ARRAY['wait'::text, 'try'::text]))),
   PRIMARY KEY (id)
 );
@@ -299,6 +384,53 @@ create table legwork.worker_processes (
   PRIMARY KEY (id)
 );
 
+create table legwork.workflow_run_steps (
+  workflow_id bigint not null,
+  name text not null,
+  "position" integer,
+  groups text[] not null,
+  task text,
+  payload jsonb,
+  priority smallint,
+  max_attempts smallint,
+  run_at timestamp with time zone,
+  delay interval,
+  serial_key text,
+  depends_on text[] not null,
+  on_failure text not null,
+  effect text not null,
+  compensate jsonb,
+  waits_for integer[] not null,
+  waits_how text[] not null,
+  job_id bigint,
+  compensation_job_id bigint,
+  PRIMARY KEY (workflow_id, name)
+);
+
+create table legwork.workflow_runs (
+  id bigint default nextval('legwork.run_ids'::regclass) not null,
+  name text not null,
+  state text default 'running'::text not null,
+  ending text,
+  reason text,
+  tenant text,
+  correlation_id text not null,
+  parent_id bigint,
+  deadline timestamp with time zone,
+  total integer default 0 not null,
+  completed integer default 0 not null,
+  failed integer default 0 not null,
+  cancelled integer default 0 not null,
+  expired integer default 0 not null,
+  created_at timestamp with time zone default clock_timestamp() not null,
+  ended_at timestamp with time zone,
+  CHECK (((ended_at IS NOT NULL) = (state = ANY (ARRAY['completed'::text, 'failed'::text, 'cancelled'::text, 'expired'::text])))),
+  CHECK ((ending = ANY (ARRAY['cancelled'::text, 'expired'::text]))),
+  CHECK (((length(name) >= 1) AND (length(name) <= 128))),
+  PRIMARY KEY (id),
+  CHECK ((state = ANY (ARRAY['running'::text, 'compensating'::text, 'cancelling'::text, 'completed'::text, 'failed'::text, 'cancelled'::text, 'expired'::text])))
+);
+
 -- indexes
 
 CREATE INDEX audit_entries_id ON ONLY legwork.audit_entries USING btree (id);
@@ -306,6 +438,16 @@ CREATE INDEX audit_entries_id ON ONLY legwork.audit_entries USING btree (id);
 CREATE INDEX audit_entries_target ON ONLY legwork.audit_entries USING btree (target_type, target, id);
 
 CREATE INDEX audit_entries_tenant ON ONLY legwork.audit_entries USING btree (tenant, id) WHERE (tenant IS NOT NULL);
+
+CREATE INDEX batch_runs_open ON legwork.batch_runs USING btree (id) WHERE (ended_at IS NULL);
+
+CREATE INDEX batch_runs_tenant_id ON legwork.batch_runs USING btree (tenant, id) WHERE (tenant IS NOT NULL);
+
+CREATE INDEX dependencies_ended ON legwork.dependencies USING btree (job_id) WHERE (ended_as IS NOT NULL);
+
+CREATE INDEX dependencies_job_id ON legwork.dependencies USING btree (job_id, depends_on) WHERE (job_id IS NOT NULL);
+
+CREATE INDEX dependencies_run_id ON legwork.dependencies USING btree (run_id, depends_on) WHERE ((run_id IS NOT NULL) AND (ended_as IS NULL));
 
 CREATE INDEX expirations_expires_at ON legwork.expirations USING btree (expires_at);
 
@@ -337,9 +479,17 @@ CREATE INDEX job_logs_job_id ON ONLY legwork.job_logs USING btree (job_id, id);
 
 CREATE INDEX job_progress_updated_at ON legwork.job_progress USING btree (updated_at);
 
+CREATE INDEX job_signals_sent_at ON legwork.job_signals USING btree (sent_at);
+
+CREATE INDEX job_signals_undelivered ON legwork.job_signals USING btree (id) WHERE (NOT is_delivered);
+
+CREATE INDEX job_steps_recorded_at ON legwork.job_steps USING btree (recorded_at);
+
 CREATE INDEX lanes_many ON legwork.lanes USING btree (waits_at) WHERE (cardinality(gates) > 1);
 
 CREATE INDEX lanes_waits_at ON legwork.lanes USING btree (waits_at, turn);
+
+CREATE INDEX run_counts_run_id ON legwork.run_counts USING btree (run_id);
 
 CREATE INDEX slots_gate ON legwork.slots USING btree (gate);
 
@@ -348,6 +498,12 @@ CREATE INDEX slots_job_id ON legwork.slots USING btree (job_id);
 CREATE INDEX waiting_jobs_due ON legwork.waiting_jobs USING btree (run_at) WHERE (held = 'run_at'::text);
 
 CREATE INDEX waiting_jobs_lane ON legwork.waiting_jobs USING btree (lane, priority, run_at, job_id) WHERE (held IS NULL);
+
+CREATE INDEX wakeups_unblocked ON legwork.wakeups USING btree (id) WHERE (unblocked IS NOT NULL);
+
+CREATE INDEX workflow_runs_deadline ON legwork.workflow_runs USING btree (deadline) WHERE (ended_at IS NULL);
+
+CREATE INDEX workflow_runs_tenant_id ON legwork.workflow_runs USING btree (tenant, id) WHERE (tenant IS NOT NULL);
 
 -- views
 
@@ -466,6 +622,7 @@ create view legwork.all_jobs as
                                 WHEN 'paused'::text THEN 'paused'::legwork.job_state
                                 WHEN 'run_at'::text THEN
                                 CASE
+                                    WHEN legwork.awaits_signal(j.id, w.run_at) THEN 'blocked'::legwork.job_state
                                     WHEN j.attempts > 0 THEN 'retrying'::legwork.job_state
                                     ELSE 'scheduled'::legwork.job_state
                                 END
@@ -475,6 +632,7 @@ create view legwork.all_jobs as
                       WHERE w.job_id = j.id), 'scheduled'::legwork.job_state)
                     WHEN j.run_at > now() THEN
                     CASE
+                        WHEN legwork.awaits_signal(j.id, j.run_at) THEN 'blocked'::legwork.job_state
                         WHEN j.attempts > 0 THEN 'retrying'::legwork.job_state
                         ELSE 'scheduled'::legwork.job_state
                     END
@@ -575,6 +733,32 @@ create view legwork.audit_log as
    FROM legwork.audit_entries e
   WHERE ( SELECT legwork.may('admin'::text) AS may) AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant)));
 
+create view legwork.batches as
+ SELECT b.id,
+    b.description,
+        CASE
+            WHEN b.ended_at IS NULL THEN 'running'::text
+            WHEN b.completed = b.total THEN 'completed'::text
+            ELSE 'failed'::text
+        END AS state,
+    b.total,
+    c.completed,
+    c.failed,
+    c.cancelled,
+    c.expired,
+    round(100.0 * (c.completed + c.failed + c.cancelled + c.expired)::numeric / b.total::numeric, 1)::double precision AS progress,
+    b.callback_job_id,
+    b.tenant,
+    b.correlation_id,
+    b.created_at,
+    b.ended_at
+   FROM legwork.batch_runs b
+     CROSS JOIN LATERAL ( SELECT b.completed + n.completed AS completed,
+            b.failed + n.failed AS failed,
+            b.cancelled + n.cancelled AS cancelled,
+            b.expired + n.expired AS expired
+           FROM legwork.counts_of(b.id) n(completed, failed, cancelled, expired)) c;
+
 create view legwork.failed_groups as
  SELECT fingerprint,
     task,
@@ -645,20 +829,40 @@ create view legwork.queues as
      LEFT JOIN ( SELECT COALESCE(d.queue, 'default'::text) AS queue,
             count(*) FILTER (WHERE j.locked_at IS NOT NULL) AS running,
             count(*) FILTER (WHERE j.locked_at IS NULL AND j.run_at <= now()) AS pending,
-            count(*) FILTER (WHERE w.job_id IS NOT NULL AND w.held IS NULL) AS blocked,
+            count(*) FILTER (WHERE w.job_id IS NOT NULL AND (w.held IS NULL OR w.held = 'dependency'::text) OR l.is_later AND legwork.awaits_signal(j.id, COALESCE(w.run_at, j.run_at))) AS blocked,
             count(*) FILTER (WHERE w.held = 'paused'::text) AS paused,
-            count(*) FILTER (WHERE j.locked_at IS NULL AND
-                CASE
-                    WHEN w.job_id IS NOT NULL THEN w.held = 'run_at'::text
-                    ELSE j.run_at > now()
-                END) AS later,
+            count(*) FILTER (WHERE l.is_later AND NOT legwork.awaits_signal(j.id, COALESCE(w.run_at, j.run_at))) AS later,
             min(COALESCE(w.run_at, j.run_at)) FILTER (WHERE j.locked_at IS NULL AND COALESCE(w.run_at, j.run_at) <= now()) AS oldest
            FROM graphile_worker._private_jobs j
              LEFT JOIN graphile_worker._private_tasks t ON t.id = j.task_id
              LEFT JOIN legwork.task_definitions d ON d.name = t.identifier
              LEFT JOIN legwork.waiting_jobs w ON w.job_id = j.id AND j.run_at = 'infinity'::timestamp with time zone
+             CROSS JOIN LATERAL ( SELECT j.locked_at IS NULL AND
+                        CASE
+                            WHEN w.job_id IS NOT NULL THEN w.held = 'run_at'::text
+                            ELSE j.run_at > now()
+                        END AS is_later) l
           WHERE (j.locked_at IS NOT NULL OR j.attempts < j.max_attempts) AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR legwork.flag_value(j.flags, 'tenant'::text) = (( SELECT legwork.confined_tenant() AS confined_tenant)))
           GROUP BY (COALESCE(d.queue, 'default'::text))) c ON c.queue = q.name;
+
+create view legwork.steps as
+ SELECT job_id,
+    kind,
+    name,
+        CASE
+            WHEN state = 'open'::text THEN 'waiting'::text
+            ELSE state
+        END AS state,
+    result,
+    attempt,
+    started_at,
+        CASE
+            WHEN state = ANY (ARRAY['completed'::text, 'timed_out'::text]) THEN recorded_at
+            ELSE NULL::timestamp with time zone
+        END AS finished_at,
+    deadline,
+    tenant
+   FROM legwork.job_steps s;
 
 create view legwork.task_rules as
  SELECT t.id AS task_id,
@@ -719,6 +923,83 @@ create view legwork.workers as
    FROM legwork.worker_processes w
   WHERE ( SELECT legwork.confined_tenant() IS NULL);
 
+create view legwork.workflow_steps as
+ SELECT s.workflow_id,
+    s.name,
+    s."position",
+    s.task,
+    s.depends_on,
+    s.on_failure,
+    s.job_id,
+    j.state,
+    COALESCE(j.attempts::integer, 0) AS attempts,
+    j.result,
+    j.error,
+    j.started_at,
+    j.finished_at,
+    s.compensation_job_id,
+    ( SELECT o.state
+           FROM legwork.all_jobs o
+          WHERE o.id = s.compensation_job_id
+         LIMIT 1) AS compensation_state,
+    r.tenant
+   FROM legwork.workflow_run_steps s
+     JOIN legwork.workflow_runs r ON r.id = s.workflow_id
+     LEFT JOIN LATERAL ( SELECT o.state,
+            o.attempts,
+            o.result,
+            o.error,
+            o.started_at,
+            o.finished_at
+           FROM legwork.all_jobs o
+          WHERE o.id = s.job_id
+         LIMIT 1) j ON true
+  WHERE s."position" IS NOT NULL;
+
+create view legwork.workflows as
+ SELECT r.id,
+    r.name,
+    r.state,
+    r.reason,
+    r.total,
+    r.completed + c.completed AS completed,
+    r.failed + c.failed AS failed,
+    r.cancelled + c.cancelled AS cancelled,
+    r.expired + c.expired AS expired,
+    round(100.0 * (r.completed + c.completed + r.failed + c.failed + r.cancelled + c.cancelled + r.expired + c.expired)::numeric / GREATEST(r.total, 1)::numeric, 1)::double precision AS progress,
+    r.tenant,
+    r.correlation_id,
+    r.parent_id,
+    r.deadline,
+    r.created_at,
+    r.ended_at
+   FROM legwork.workflow_runs r
+     CROSS JOIN LATERAL ( SELECT
+                CASE
+                    WHEN x.shown THEN x.completed
+                    ELSE 0::bigint
+                END AS completed,
+                CASE
+                    WHEN x.shown THEN x.failed
+                    ELSE 0::bigint
+                END AS failed,
+                CASE
+                    WHEN x.shown THEN x.cancelled
+                    ELSE 0::bigint
+                END AS cancelled,
+                CASE
+                    WHEN x.shown THEN x.expired
+                    ELSE 0::bigint
+                END AS expired
+           FROM ( SELECT n.completed,
+                    n.failed,
+                    n.cancelled,
+                    n.expired,
+                    r.ended_at IS NULL AND NOT (EXISTS ( SELECT
+                           FROM legwork.workflow_run_steps s
+                          WHERE s.workflow_id = r.id AND s.compensation_job_id IS NOT NULL)) AS shown
+                   FROM legwork.counts_of(r.id) n(completed, failed, cancelled, expired)) x) c;
+
 -- functions
 
 CREATE OR REPLACE FUNCTION legwork.activity(OUT enqueued bigint, OUT ended bigint, OUT failed_attempts bigint)
@@ -735,6 +1016,60 @@ AS $function$
   where legwork.confined_tenant() is null
 $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.add_dependencies(job_id bigint, depends_on bigint[], on_failure text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_unknown bigint;
+  v_added integer;
+begin
+  if on_failure is null or on_failure not in ('cancel', 'run') then
+    raise exception 'There is no on_dependency_failure ''%''.', coalesce(on_failure, 'null') using errcode = 'LW400',
+      hint = 'It is cancel (the job is cancelled too) or run (the job runs all the same).';
+  end if;
+  -- One snapshot: what has ended is in the history, and what has not is a job.
+  select x into v_unknown
+  from unnest(depends_on) x
+  where x is null or not exists (select from graphile_worker._private_jobs j where j.id = x)
+    and not exists (select from legwork.finished_jobs f where f.id = x)
+  limit 1;
+  if found then
+    raise exception 'There is no job % to depend on.', coalesce(v_unknown::text, 'null') using
+      errcode = 'LW404', hint = 'Nothing was enqueued. Finished jobs are kept for the setting history_retention.';
+  end if;
+  select x into v_unknown from unnest(depends_on) x where x >= add_dependencies.job_id limit 1;
+  if found then
+    raise exception 'Job % was there before job % and cannot be made to wait for it.', job_id, v_unknown using errcode = 'LW409',
+      hint = 'Nothing was changed. A job depends on older ones only; cancel the waiting job first, or use another job_key.';
+  end if;
+  with asked as materialized (
+    select x.id, j.id is not null as lives, f.state
+    from (select distinct unnest(add_dependencies.depends_on) as id) x
+    left join graphile_worker._private_jobs j on j.id = x.id and (j.locked_at is not null or j.attempts < j.max_attempts)
+    left join lateral (select o.state from legwork.finished_jobs o where o.id = x.id limit 1) f on true
+  ), added as (
+    insert into legwork.dependencies as d (depends_on, job_id, on_failure, ended_as)
+    select a.id, add_dependencies.job_id, add_dependencies.on_failure, case when not a.lives then coalesce(a.state, 'cancelled') end
+    from asked a
+    where a.lives or (a.state is distinct from 'completed' and add_dependencies.on_failure = 'cancel')
+    on conflict on constraint dependencies_depends_on_job_id_key do update set on_failure = excluded.on_failure
+    returning d.depends_on, d.ended_as
+  ), checks as (
+    insert into legwork.dependency_checks (depends_on) select a.depends_on from added a where a.ended_as is null returning 1
+  ), woken as (
+    insert into legwork.wakeups (unblocked, advanced, at_commit)
+    select array[add_dependencies.job_id], '{}', 'try' from added a where a.ended_as is not null having count(*) > 0
+  )
+  select count(*) into v_added from added;
+  if v_added > 0 then
+    perform legwork.hold_for_dependencies(array[job_id]);
+    -- A worker looks at the checks once this has committed.
+    perform pg_notify('legwork', '{"wakeups":true}');
+  end if;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.admission_lock()
  RETURNS bigint
@@ -915,10 +1250,15 @@ declare
   v_rates boolean := exists (select from legwork.limits l where l.kind = 'rate');
   v_round record;
   v_total integer := 0;
+  v_unblocked integer := 0;
 begin
+  -- First, because those whose dependencies have ended may stand in line now.
+  if exists (select from legwork.wakeups w where w.unblocked is not null) then
+    v_unblocked := legwork.settle_dependants();
+  end if;
   with taken as (
     delete from legwork.wakeups w
-    where w.id in (select x.id from legwork.wakeups x order by x.id limit at_most)
+    where w.id in (select x.id from legwork.wakeups x where x.unblocked is null order by x.id limit at_most)
     returning w.freed, w.lane, w.gates
   ), arrived as (
     insert into legwork.lanes (lane, gates, waits_at, turn)
@@ -930,7 +1270,7 @@ begin
     array(select distinct t.lane from taken t where cardinality(t.gates) > 1)
   into v_gates, v_lanes;
   if v_gates = '{}' and v_lanes = '{}' then
-    return 0;
+    return v_unblocked;
   end if;
   if v_rates then
     delete from legwork.slots s
@@ -994,7 +1334,7 @@ begin
   if v_total > 0 then
     perform legwork.wake_workers(v_total);
   end if;
-  return v_total;
+  return v_total + v_unblocked;
 end $function$
 -- not for everybody
 
@@ -1047,7 +1387,7 @@ begin
       from legwork.waiting_jobs w
       join rules r on r.task_id = w.task_id
       join graphile_worker._private_jobs j on j.id = w.job_id
-      where w.job_id = any (v_ids)
+      where w.job_id = any (v_ids) and w.held is distinct from 'dependency'
     ), free as (
       delete from legwork.waiting_jobs w using waiting c
       where w.job_id = c.job_id and not c.is_paused and c.gates = '{}'
@@ -1270,6 +1610,92 @@ AS $function$
 $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.await_step(job_id bigint, worker text, attempt integer, kind text, name text, timeout interval, OUT state text, OUT result text)
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_job graphile_worker._private_jobs := legwork.hold_job(job_id, worker, attempt);
+  v_signal legwork.job_signals;
+  v_secret jsonb;
+begin
+  if v_job.id is null then
+    state := 'lost';
+    return;
+  end if;
+  if kind = 'wait' then
+    select * into v_signal from legwork.job_signals g where g.job_id = await_step.job_id and g.name = await_step.name;
+  end if;
+  insert into legwork.job_steps as s (job_id, kind, name, state, result, attempt, started_at, deadline, tenant)
+  values (
+    await_step.job_id, await_step.kind, await_step.name,
+    case when v_signal.id is not null then 'completed'
+      when clock_timestamp() + timeout > clock_timestamp() or timeout is null then 'waiting'
+      when await_step.kind = 'sleep' then 'completed' else 'timed_out' end,
+    v_signal.payload, await_step.attempt, clock_timestamp(), clock_timestamp() + timeout, legwork.flag_value(v_job.flags, 'tenant'))
+  on conflict on constraint job_steps_pkey do update set
+    -- How long it waits was said when it first did.
+    state = case when excluded.state = 'completed' and excluded.kind = 'wait' then 'completed'
+      when s.deadline > clock_timestamp() or s.deadline is null then 'waiting'
+      when s.kind = 'sleep' then 'completed' else 'timed_out' end,
+    result = excluded.result, attempt = excluded.attempt, recorded_at = clock_timestamp()
+  returning s.state, s.result::text into state, result;
+  if v_signal.id is not null then
+    insert into legwork.step_secrets (job_id, kind, name, value)
+    select x.job_id, 'wait', x.name, x.value from legwork.step_secrets x
+    where x.job_id = await_step.job_id and x.kind = 'signal' and x.name = await_step.name
+    on conflict on constraint step_secrets_pkey do update set value = excluded.value
+    returning value into v_secret;
+    result := coalesce(v_secret::text, result);
+  end if;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.awaits_signal(job_id bigint, run_at timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return exists (
+    select from legwork.job_steps s
+    where s.job_id = awaits_signal.job_id and s.kind = 'wait' and s.state = 'waiting' and s.wake_at = awaits_signal.run_at);
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.begin_anew(job graphile_worker._private_jobs)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_context text;
+  v_wake_at timestamptz[];
+begin
+  if not exists (select from legwork.job_steps s where s.job_id = job.id) and not exists (select from legwork.job_signals g where g.job_id = job.id) then
+    return false;
+  end if;
+  get diagnostics v_context = pg_context;
+  if v_context !~ '(?n)^PL/pgSQL\S* .*\madd_jobs\(' then
+    return false;
+  end if;
+  with gone as (
+    delete from legwork.job_steps s where s.job_id = job.id returning s.wake_at
+  )
+  select array_agg(g.wake_at) into v_wake_at from gone g;
+  delete from legwork.job_signals g where g.job_id = job.id;
+  delete from legwork.step_secrets x where x.job_id = job.id;
+  -- Asked to keep its run_at, it would keep the one it waited with.
+  if coalesce((select w.run_at from legwork.waiting_jobs w where w.job_id = job.id and job.run_at = 'infinity'), job.run_at) = any (v_wake_at) then
+    update graphile_worker._private_jobs j set run_at = clock_timestamp() where j.id = job.id;
+    return true;
+  end if;
+  return false;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.cancel_job(job_id bigint, reason text DEFAULT NULL::text)
  RETURNS legwork.job_state
  LANGUAGE plpgsql
@@ -1310,6 +1736,59 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.cancel_steps(workflow_id bigint, reason text, waits boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_ids bigint[] := array(select d.depends_on from legwork.dependencies d where d.run_id = cancel_steps.workflow_id and d.ended_as is null);
+  v_waiting bigint[];
+  v_told bigint[];
+begin
+  -- A job's row decides between this and a worker that is just fetching it.
+  if waits then
+    v_waiting := array(
+      select j.id from graphile_worker._private_jobs j where j.id = any (v_ids) order by j.id for update);
+  else
+    v_waiting := array(
+      select j.id from graphile_worker._private_jobs j where j.id = any (v_ids) order by j.id for update skip locked);
+  end if;
+  perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', reason, true);
+  delete from graphile_worker._private_jobs j where j.id = any (v_waiting) and j.locked_at is null and j.attempts < j.max_attempts;
+  perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
+  with told as (
+    insert into legwork.cancellations (job_id, reason)
+    select j.id, cancel_steps.reason from graphile_worker._private_jobs j where j.id = any (v_waiting) and j.locked_at is not null
+    on conflict do nothing
+    returning cancellations.job_id
+  )
+  select array_agg(t.job_id) into v_told from told t;
+  perform pg_notify('legwork', json_build_object('cancelled', x::text)::text) from unnest(v_told) x;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.cancel_workflow(workflow_id bigint, reason text DEFAULT NULL::text)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_run legwork.workflow_runs := legwork.locked_workflow(workflow_id);
+  v_reason text := 'Cancelled by ' || session_user || coalesce(': ' || nullif(reason, ''), '.');
+begin
+  if v_run.state = 'cancelled' then
+    return v_run.state;
+  elsif v_run.ended_at is not null then
+    raise exception 'Workflow % has already ended: it is %.', workflow_id, v_run.state using errcode = 'LW409', hint = 'What has ended stays as it is.';
+  end if;
+  update legwork.workflow_runs r set ending = 'cancelled', state = 'cancelling', reason = v_reason where r.id = v_run.id;
+  perform legwork.cancel_steps(v_run.id, 'Workflow ' || v_run.id || ': ' || v_reason, true);
+  perform legwork.end_workflow(v_run.id);
+  return (select r.state from legwork.workflow_runs r where r.id = v_run.id);
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.change_setting(name text, value text)
  RETURNS void
  LANGUAGE plpgsql
@@ -1326,6 +1805,55 @@ begin
       hint = coalesce('Did you mean ''' || legwork.nearest_name(name, v_names) || '''? ', '') || 'select name, value, description from legwork.settings lists them.';
   end if;
   update legwork.settings s set value = change_setting.value where s.name = change_setting.name;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.check_dependencies(at_most integer DEFAULT 1000)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_checks bigint[];
+  v_ids bigint[];
+  v_live bigint[];
+  v_dead bigint[];
+  v_busy bigint[];
+  v_ended bigint[];
+  v_fetchable integer;
+begin
+  select array_agg(c.id), array_agg(distinct c.depends_on) into v_checks, v_ids
+  from (select k.id, k.depends_on from legwork.dependency_checks k order by k.id limit at_most for update skip locked) c;
+  if v_checks is null then
+    return;
+  end if;
+  with locked as (
+    select j.id, j.locked_at is not null or j.attempts < j.max_attempts as lives, j.is_available and j.run_at <= now() as fetchable
+    from graphile_worker._private_jobs j where j.id = any (v_ids) for share skip locked
+  )
+  select coalesce(array_agg(l.id) filter (where l.lives), '{}'), coalesce(array_agg(l.id) filter (where not l.lives), '{}'),
+    count(*) filter (where l.fetchable)
+  into v_live, v_dead, v_fetchable
+  from locked l;
+  v_busy := array(
+    select j.id from graphile_worker._private_jobs j
+    where j.id = any (v_ids) and j.id <> all (v_live) and j.id <> all (v_dead));
+  v_ended := array(select x from unnest(v_ids) x where x <> all (v_live) and x <> all (v_busy));
+  if v_ended <> '{}' then
+    perform legwork.close_dependencies(array_agg(e.id), array_agg(e.state))
+    from (
+      -- One whose history is gone did not complete as far as anybody knows.
+      select x as id, coalesce((select f.state from legwork.finished_jobs f where f.id = x limit 1), 'cancelled') as state
+      from unnest(v_ended) x
+    ) e;
+  end if;
+  delete from legwork.dependency_checks c where c.id = any (v_checks) and c.depends_on <> all (v_busy);
+  -- A worker that looked for jobs just now has passed them over.
+  if v_fetchable > 0 then
+    perform legwork.wake_workers(v_fetchable);
+  end if;
 end $function$
 -- not for everybody
 
@@ -1351,6 +1879,106 @@ begin
     select u.job_id into v_id from legwork.unique_requests u where u.key = identity;
   end if;
   return v_id;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.close_dependencies(job_ids bigint[], ends legwork.job_state[], cascaded boolean DEFAULT false)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_hashjoin TO 'off'
+AS $function$
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    -- It may not see what was committed since it began.
+    insert into legwork.dependency_checks (depends_on) select x from unnest(job_ids) x;
+    perform pg_notify('legwork', '{"wakeups":true}');
+  end if;
+  with ended as materialized (
+    select e.id, e.state from unnest(job_ids, ends) as e (id, state)
+  ), doomed as (
+    update legwork.dependencies d set ended_as = e.state
+    from ended e
+    where d.depends_on = e.id and d.ended_as is null and d.job_id is not null and e.state <> 'completed'
+      and (d.on_failure = 'cancel' or d.on_failure = 'continue' and cascaded)
+    returning d.job_id, d.run_id, e.state
+  ), closed as (
+    delete from legwork.dependencies d
+    using ended e
+    where d.depends_on = e.id and d.ended_as is null
+      and not (d.job_id is not null and e.state <> 'completed' and (d.on_failure = 'cancel' or d.on_failure = 'continue' and cascaded))
+    returning d.job_id, d.run_id, e.state
+  ), over as materialized (
+    select * from doomed union all select * from closed
+  ), counted as (
+    insert into legwork.run_counts (run_id, completed, failed, cancelled, expired)
+    select o.run_id, count(*) filter (where o.state = 'completed'), count(*) filter (where o.state = 'failed'),
+      count(*) filter (where o.state = 'cancelled'), count(*) filter (where o.state = 'expired')
+    from over o where o.run_id is not null group by o.run_id
+  )
+  insert into legwork.wakeups (unblocked, advanced, at_commit)
+  select coalesce(array_agg(distinct o.job_id) filter (where o.job_id is not null), '{}'),
+    coalesce(array_agg(distinct o.run_id) filter (where o.run_id is not null), '{}'),
+    -- Whoever lets go and cancels looks himself.
+    case when current_setting('legwork.admitting', true) is distinct from 'on' then 'wait' end
+  from over o having count(*) > 0;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.compensate_workflow(workflow_id bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_run legwork.workflow_runs;
+  v_count integer;
+begin
+  select * into v_run from legwork.workflow_runs r where r.id = compensate_workflow.workflow_id;
+  -- In reverse order of the dependencies: one after the other, each when the one before has ended.
+  with undone as materialized (
+    select s.name, s.compensate, nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')) as id
+    from (
+      select o.* from legwork.workflow_run_steps o
+      where o.workflow_id = compensate_workflow.workflow_id and o.compensate is not null and o.compensation_job_id is null
+        and exists (select from legwork.finished_jobs f where f.id = o.job_id and f.finished_at >= v_run.created_at - interval '1 minute' and f.state = 'completed')
+      order by o.position desc
+    ) s
+  ), known as (
+    insert into graphile_worker._private_tasks (identifier)
+    select distinct u.compensate ->> 'task' from undone u
+    where not exists (select from graphile_worker._private_tasks t where t.identifier = u.compensate ->> 'task')
+    on conflict do nothing
+  ), noted as (
+    update legwork.workflow_run_steps s set compensation_job_id = u.id
+    from undone u where s.workflow_id = compensate_workflow.workflow_id and s.name = u.name
+    returning 1
+  )
+  select count(*) into v_count from noted;
+  if v_count = 0 then
+    return false;
+  end if;
+  with chain as materialized (
+    select s.name, s.compensate, s.compensation_job_id as id, t.id as task_id,
+      lag(s.compensation_job_id) over (order by s.compensation_job_id) as before,
+      lead(s.compensation_job_id) over (order by s.compensation_job_id) as after
+    from legwork.workflow_run_steps s
+    join graphile_worker._private_tasks t on t.identifier = s.compensate ->> 'task'
+    where s.workflow_id = compensate_workflow.workflow_id and s.compensation_job_id is not null
+  ), closing as (
+    insert into legwork.dependencies (depends_on, job_id, run_id, on_failure) select c.id, c.after, v_run.id, 'run' from chain c
+  ), held as (
+    insert into legwork.waiting_jobs (job_id, task_id, lane, gates, priority, run_at, held)
+    select c.id, c.task_id, legwork.lane('{}', null), '{}', 0, now(), 'dependency' from chain c where c.before is not null
+  )
+  insert into graphile_worker._private_jobs (id, task_id, payload, run_at, flags)
+  overriding system value
+  select c.id, c.task_id, coalesce(nullif(c.compensate -> 'payload', 'null'), '{}')::json, case when c.before is null then now() else 'infinity' end,
+    legwork.workflow_flags(v_run) || jsonb_build_object('step:' || c.name, true, 'compensates:' || c.name, true)
+  from chain c order by c.id;
+  perform legwork.wake_workers(1);
+  return true;
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork.confine_login(login text, tenant text)
@@ -1433,6 +2061,12 @@ begin
   delete from legwork.rate_requests r where r.key = rate_key and r.number <= v_number - rate_limit;
   insert into legwork.rate_requests (key, number, requested_at) values (rate_key, v_number, v_now);
 end $function$
+
+CREATE OR REPLACE FUNCTION legwork.counts_of(run_id bigint, OUT completed bigint, OUT failed bigint, OUT cancelled bigint, OUT expired bigint)
+ RETURNS record
+ LANGUAGE sql
+ STABLE
+RETURN (SELECT ROW(COALESCE(sum(c.completed), (0)::bigint), COALESCE(sum(c.failed), (0)::bigint), COALESCE(sum(c.cancelled), (0)::bigint), COALESCE(sum(c.expired), (0)::bigint)) AS "row" FROM legwork.run_counts c WHERE (c.run_id = counts_of.run_id))
 
 CREATE OR REPLACE FUNCTION legwork.create_roles()
  RETURNS SETOF text
@@ -1544,6 +2178,68 @@ begin
   end if;
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.deliver_signals(to_job bigint DEFAULT NULL::bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_signal legwork.job_signals;
+  v_job graphile_worker._private_jobs;
+  v_delivered bigint[] := '{}';
+  v_woken integer := 0;
+  v_all boolean := true;
+begin
+  for v_signal in
+    select * from legwork.job_signals g
+    where not g.is_delivered and (to_job is null or g.job_id = to_job)
+    order by g.id limit 1000
+    for update skip locked
+  loop
+    select * into v_job from graphile_worker._private_jobs j where j.id = v_signal.job_id for update skip locked;
+    if v_job.id is null and exists (select from graphile_worker._private_jobs j where j.id = v_signal.job_id) then
+      v_all := false;
+      continue;
+    end if;
+    v_delivered := v_delivered || v_signal.id;
+    -- One that runs looks for itself, at the latest as it is put back.
+    if v_job.locked_at is null and exists (
+      select from legwork.job_steps s
+      where s.job_id = v_job.id and s.kind = 'wait' and s.name = v_signal.name and s.state = 'waiting'
+        and s.wake_at = case when v_job.run_at = 'infinity'
+          then (select w.run_at from legwork.waiting_jobs w where w.job_id = v_job.id) else v_job.run_at end)
+    then
+      -- Limits and pauses hold it from here as they do a new job: the trigger _legwork_record_change sends it to the waiting room.
+      update graphile_worker._private_jobs j set run_at = clock_timestamp() where j.id = v_job.id;
+      v_woken := v_woken + 1;
+    end if;
+  end loop;
+  if v_delivered <> '{}' then
+    update legwork.job_signals g set is_delivered = true where g.id = any (v_delivered);
+  end if;
+  if v_woken > 0 then
+    perform legwork.wake_workers(v_woken);
+  end if;
+  return v_all;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.dependency_failure(job_id bigint)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return (
+    select format('Cancelled because job %s, which it depends on, %s.', d.depends_on,
+      case d.ended_as when 'cancelled' then 'was cancelled' else d.ended_as::text end)
+    from legwork.dependencies d
+    where d.job_id = dependency_failure.job_id and d.ended_as is not null
+    order by d.ended_as = 'cancelled', d.depends_on limit 1);
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.describe_limits(scope text, name text)
  RETURNS jsonb
@@ -2164,7 +2860,115 @@ CREATE OR REPLACE FUNCTION legwork.emergency_stop(reason text DEFAULT NULL::text
  LANGUAGE sql
 RETURN legwork.put_pause('all'::text, ''::text, reason)
 
-CREATE OR REPLACE FUNCTION legwork.enqueue(task text, payload jsonb DEFAULT '{}'::jsonb, run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, priority integer DEFAULT NULL::integer, job_key text DEFAULT NULL::text, job_key_mode text DEFAULT 'replace'::text, serial_key text DEFAULT NULL::text, max_attempts integer DEFAULT NULL::integer, tenant text DEFAULT NULL::text, correlation_id text DEFAULT NULL::text, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, unique_for interval DEFAULT NULL::interval, unique_key text DEFAULT NULL::text, debounce interval DEFAULT NULL::interval, debounce_max interval DEFAULT NULL::interval, throttle interval DEFAULT NULL::interval, rate_limit integer DEFAULT NULL::integer, rate_per interval DEFAULT NULL::interval, rate_key text DEFAULT NULL::text, overlap text DEFAULT 'allow'::text)
+CREATE OR REPLACE FUNCTION legwork.end_batch(batch_id bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_counts record;
+begin
+  perform from legwork.batch_runs b where b.id = end_batch.batch_id for update skip locked;
+  if not found then
+    return not exists (select from legwork.batch_runs b where b.id = end_batch.batch_id);
+  end if;
+  select * into v_counts from legwork.counts_of(batch_id);
+  delete from legwork.run_counts c where c.run_id = batch_id;
+  update legwork.batch_runs b set
+    completed = b.completed + v_counts.completed, failed = b.failed + v_counts.failed, cancelled = b.cancelled + v_counts.cancelled,
+    expired = b.expired + v_counts.expired, ended_at = clock_timestamp()
+  where b.id = batch_id and b.ended_at is null;
+  return true;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.end_run(run_id bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if exists (select from legwork.workflow_runs r where r.id = end_run.run_id) then
+    return legwork.end_workflow(run_id);
+  end if;
+  return legwork.end_batch(run_id);
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.end_workflow(workflow_id bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_run legwork.workflow_runs;
+  v_counts record;
+  v_state text;
+  v_reason text;
+  v_compensates boolean;
+begin
+  -- Somebody is cancelling or retrying it.
+  select * into v_run from legwork.workflow_runs r where r.id = end_workflow.workflow_id for update skip locked;
+  if v_run.id is null then
+    return not exists (select from legwork.workflow_runs r where r.id = end_workflow.workflow_id);
+  elsif v_run.ended_at is not null or exists (select from legwork.dependencies d where d.run_id = v_run.id and d.ended_as is null) then
+    return true;
+  end if;
+  select * into v_counts from legwork.counts_of(v_run.id);
+  delete from legwork.run_counts c where c.run_id = v_run.id;
+  if v_run.state = 'compensating' or v_run.ending is not null and exists (
+    select from legwork.workflow_run_steps s where s.workflow_id = v_run.id and s.compensation_job_id is not null)
+  then
+    -- What was counted are compensations; the steps were counted before.
+    v_state := coalesce(v_run.ending, 'failed');
+    v_reason := v_run.reason;
+  else
+    v_run.completed := v_run.completed + v_counts.completed;
+    v_run.failed := v_run.failed + v_counts.failed;
+    v_run.cancelled := v_run.cancelled + v_counts.cancelled;
+    v_run.expired := v_run.expired + v_counts.expired;
+    v_state := v_run.ending;
+    v_reason := v_run.reason;
+    if v_state is null and v_run.completed = v_run.total then
+      v_state := 'completed';
+    elsif v_state is null then
+      with steps as materialized (
+        select s.name, s.position, s.effect, s.waits_for, coalesce(f.state, 'cancelled') as state, f.error, f.finished_at
+        from legwork.workflow_run_steps s
+        left join lateral (
+          select o.state, o.error, o.finished_at from legwork.finished_jobs o where o.id = s.job_id limit 1) f on true
+        where s.workflow_id = v_run.id and s.position is not null
+      ), bad as materialized (
+        select s.* from steps s where s.state <> 'completed'
+      ), causes as (
+        -- Not those that were cancelled because of another one.
+        select b.* from bad b
+        where b.effect <> 'continue' and (b.state <> 'cancelled' or not b.waits_for && array(select o.position from bad o))
+      )
+      select case when exists (select from bad b where b.effect <> 'continue') then 'failed' else 'completed' end,
+        (select format('Step ''%s'' %s%s', c.name, case c.state when 'cancelled' then 'was cancelled' else c.state::text end, coalesce(': ' || c.error, '.'))
+         from causes c order by c.finished_at, c.position limit 1),
+        exists (select from causes c where c.effect = 'compensate')
+      into v_state, v_reason, v_compensates;
+      if v_compensates and legwork.compensate_workflow(v_run.id) then
+        v_state := 'compensating';
+      end if;
+    end if;
+  end if;
+  update legwork.workflow_runs r set
+    state = v_state, reason = v_reason, completed = v_run.completed, failed = v_run.failed, cancelled = v_run.cancelled, expired = v_run.expired,
+    ended_at = case when v_state <> 'compensating' then clock_timestamp() end
+  where r.id = v_run.id;
+  if v_state = 'completed' and exists (select from legwork.task_definitions d where d.redact is not null) then
+    -- Payloads are kept for a retry, and there will be none.
+    update legwork.workflow_run_steps s set payload = null, compensate = null
+    where s.workflow_id = v_run.id and exists (
+      select from legwork.workflow_run_steps o
+      join legwork.task_definitions d on d.name = o.task or d.name = o.compensate ->> 'task'
+      where o.workflow_id = v_run.id and d.redact is not null);
+  end if;
+  return true;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.enqueue(task text, payload jsonb DEFAULT '{}'::jsonb, run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, priority integer DEFAULT NULL::integer, job_key text DEFAULT NULL::text, job_key_mode text DEFAULT 'replace'::text, serial_key text DEFAULT NULL::text, max_attempts integer DEFAULT NULL::integer, tenant text DEFAULT NULL::text, correlation_id text DEFAULT NULL::text, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, unique_for interval DEFAULT NULL::interval, unique_key text DEFAULT NULL::text, debounce interval DEFAULT NULL::interval, debounce_max interval DEFAULT NULL::interval, throttle interval DEFAULT NULL::interval, rate_limit integer DEFAULT NULL::integer, rate_per interval DEFAULT NULL::interval, rate_key text DEFAULT NULL::text, overlap text DEFAULT 'allow'::text, depends_on bigint[] DEFAULT NULL::bigint[], on_dependency_failure text DEFAULT 'cancel'::text)
  RETURNS bigint
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -2253,9 +3057,60 @@ begin
     where j.id = v_id and legwork.expiry_of(j.flags) is not null
     on conflict on constraint expirations_pkey do update set expires_at = excluded.expires_at;
   end if;
+  if cardinality(depends_on) > 0 then
+    perform legwork.add_dependencies(v_id, depends_on, on_dependency_failure);
+  end if;
   return v_id;
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.enqueue_batch(jobs jsonb, description text DEFAULT NULL::text, callback jsonb DEFAULT NULL::jsonb, tenant text DEFAULT NULL::text, correlation_id text DEFAULT NULL::text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_id bigint;
+  v_tenant text := coalesce(tenant, nullif(current_setting('legwork.tenant', true), ''));
+  v_correlation text := coalesce(correlation_id, nullif(current_setting('legwork.correlation_id', true), ''));
+  v_own_tenant text := coalesce(current_setting('legwork.tenant', true), '');
+  v_own_correlation text := coalesce(current_setting('legwork.correlation_id', true), '');
+  v_field text;
+  v_ids bigint[];
+  v_callback bigint;
+begin
+  if jobs is null or jsonb_typeof(jobs) <> 'array' or jobs = '[]' then
+    raise exception 'A batch takes a JSON array of at least one job, not %.', case when jobs = '[]' then 'an empty one' else coalesce(jsonb_typeof(jobs), 'null') end
+    using errcode = 'LW400', hint = 'For example: [{"task": "notify/email", "payload": {"to": "a@b.c"}}].';
+  elsif callback is not null and jsonb_typeof(callback) <> 'object' then
+    raise exception 'A callback is a job, not %.', jsonb_typeof(callback) using errcode = 'LW400', hint = 'For example: {"task": "report", "payload": {}}.';
+  end if;
+  -- Its jobs are new ones and its own: another request could replace a keyed job, and one that is merged may have ended already.
+  select k into v_field
+  from jsonb_array_elements(jobs || coalesce(callback, '[]')) as job
+  cross join lateral jsonb_object_keys(case when jsonb_typeof(job) = 'object' then job else '{}' end) as k
+  where k in ('job_key', 'job_key_mode', 'unique_for', 'unique_key', 'debounce', 'debounce_max', 'throttle', 'overlap') limit 1;
+  if v_field is not null then
+    raise exception 'A job of a batch cannot have %.', v_field using errcode = 'LW400', hint = 'The jobs of a batch are its own. Enqueue a keyed job by itself.';
+  end if;
+  v_id := nextval('legwork.run_ids');
+  v_correlation := coalesce(v_correlation, 'batch:' || v_id);
+  perform set_config('legwork.tenant', coalesce(v_tenant, ''), true), set_config('legwork.correlation_id', v_correlation, true);
+  v_ids := array(select legwork.enqueue_many(jobs));
+  if callback is not null then
+    select x into v_callback from legwork.enqueue_many(jsonb_build_array(callback)) x;
+    -- Its task may ask which batch it is called for.
+    update graphile_worker._private_jobs j set flags = coalesce(j.flags, '{}') || jsonb_build_object('batch:' || v_id, true) where j.id = v_callback;
+  end if;
+  perform set_config('legwork.tenant', v_own_tenant, true), set_config('legwork.correlation_id', v_own_correlation, true);
+  insert into legwork.dependencies (depends_on, job_id, run_id, on_failure) select x, v_callback, v_id, 'run' from unnest(v_ids) x;
+  insert into legwork.batch_runs (id, description, job_ids, callback_job_id, tenant, correlation_id, total)
+  values (v_id, enqueue_batch.description, v_ids, v_callback, v_tenant, v_correlation, cardinality(v_ids));
+  if v_callback is not null then
+    perform legwork.hold_for_dependencies(array[v_callback]);
+  end if;
+  return v_id;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.enqueue_many(jobs jsonb)
  RETURNS SETOF bigint
@@ -2276,13 +3131,13 @@ begin
   from jsonb_array_elements(jobs) as element, lateral jsonb_object_keys(element) as key
   where key <> all (array['task', 'payload', 'run_at', 'priority', 'job_key', 'job_key_mode', 'serial_key',
     'max_attempts', 'tenant', 'correlation_id', 'expires_at', 'unique_for', 'unique_key', 'debounce', 'debounce_max', 'throttle',
-    'rate_limit', 'rate_per', 'rate_key', 'overlap'])
+    'rate_limit', 'rate_per', 'rate_key', 'overlap', 'depends_on', 'on_dependency_failure'])
   limit 1;
   if v_unknown is not null then
     raise exception 'A job has no field ''%''.', v_unknown using errcode = 'LW400',
       hint = 'Fields are the parameters of legwork.enqueue: task, payload, run_at, priority, job_key, job_key_mode, serial_key, '
         'max_attempts, tenant, correlation_id, expires_at, unique_for, unique_key, debounce, debounce_max, throttle, rate_limit, '
-        'rate_per, rate_key and overlap.';
+        'rate_per, rate_key, overlap, depends_on and on_dependency_failure.';
   end if;
   perform legwork.assert_task(t.task)
   from (select distinct coalesce(element ->> 'task', '') as task from jsonb_array_elements(jobs) as element) t;
@@ -2291,7 +3146,7 @@ begin
   -- first, because add_jobs does not promise to return jobs in the order it was given them.
   if exists (select from jsonb_array_elements(jobs) as element
     where element ?| array['job_key', 'expires_at', 'unique_for', 'unique_key', 'debounce', 'debounce_max', 'throttle', 'rate_limit',
-      'rate_per', 'rate_key', 'overlap'])
+      'rate_per', 'rate_key', 'overlap', 'depends_on', 'on_dependency_failure'])
   then
     return query
       select legwork.enqueue(
@@ -2300,14 +3155,16 @@ begin
         max_attempts => j.max_attempts, tenant => j.tenant, correlation_id => j.correlation_id, expires_at => j.expires_at,
         unique_for => j.unique_for, unique_key => j.unique_key, debounce => j.debounce, debounce_max => j.debounce_max,
         throttle => j.throttle, rate_limit => j.rate_limit, rate_per => j.rate_per, rate_key => j.rate_key,
-        overlap => coalesce(j.overlap, 'allow'))
+        overlap => coalesce(j.overlap, 'allow'), depends_on => j.depends_on,
+        on_dependency_failure => coalesce(j.on_dependency_failure, 'cancel'))
       from rows from (jsonb_to_recordset(jobs) as (
         task text, payload jsonb, run_at timestamptz, priority integer, job_key text, job_key_mode text,
         serial_key text, max_attempts integer, tenant text, correlation_id text, expires_at timestamptz, unique_for interval,
         unique_key text, debounce interval, debounce_max interval, throttle interval, rate_limit integer, rate_per interval,
-        rate_key text, overlap text)) with ordinality
+        rate_key text, overlap text, depends_on bigint[], on_dependency_failure text)) with ordinality
         as j (task, payload, run_at, priority, job_key, job_key_mode, serial_key, max_attempts, tenant, correlation_id, expires_at,
-          unique_for, unique_key, debounce, debounce_max, throttle, rate_limit, rate_per, rate_key, overlap, n)
+          unique_for, unique_key, debounce, debounce_max, throttle, rate_limit, rate_per, rate_key, overlap, depends_on,
+          on_dependency_failure, n)
       order by j.n;
     return;
   end if;
@@ -2479,11 +3336,57 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.expire_workflows()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_run legwork.workflow_runs;
+begin
+  for v_run in
+    select r.* from legwork.workflow_runs r where r.ended_at is null and r.deadline <= clock_timestamp()
+    order by r.deadline limit 100 for update skip locked
+  loop
+    if v_run.ending is null then
+      update legwork.workflow_runs r set ending = 'expired', state = 'cancelling', reason = 'Its deadline ' || to_char(r.deadline at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') || ' passed.'
+      where r.id = v_run.id;
+    end if;
+    -- Jobs whose rows are locked are passed over; every tick comes by here until all have ended.
+    perform legwork.cancel_steps(v_run.id, 'Workflow ' || v_run.id || ': its deadline passed.', false);
+    perform legwork.end_workflow(v_run.id);
+  end loop;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.expiry_of(flags jsonb)
  RETURNS timestamp with time zone
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN (legwork.flag_value(flags, 'expires'::text) ~ '^\d{1,15}$'::text) THEN to_timestamp(((legwork.flag_value(flags, 'expires'::text))::double precision / (1000)::double precision)) ELSE NULL::timestamp with time zone END
+
+CREATE OR REPLACE FUNCTION legwork.explain_dependencies(job_id bigint)
+ RETURNS TABLE(reason text, detail text, fix text)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select 'dependency',
+    format('It waits for job %s (%s), which is %s%s', x.depends_on, coalesce(j.task, 'no longer known'), coalesce(j.state::text, 'gone'),
+      case when x.n = 5 and x.jobs > 5 then format(', and for %s more.', x.jobs - 5) else '.' end),
+    case
+      when x.ended_as is not null or j.finished_at is not null then 'A living Legwork worker looks at it within a second; or: select legwork.tick();'
+      when j.state = 'running' then 'Wait for its end.'
+      else format('See why that one does not run: select * from legwork.explain_job(%s);', x.depends_on)
+    end
+  from (
+    select d.depends_on, d.ended_as, row_number() over (order by d.depends_on) as n, count(*) over () as jobs
+    from legwork.dependencies d where d.job_id = explain_dependencies.job_id
+  ) x
+  left join lateral (select o.task, o.state, o.finished_at from legwork.jobs o where o.id = x.depends_on limit 1) j on true
+  where x.n <= 5
+  order by x.n
+$function$
 
 CREATE OR REPLACE FUNCTION legwork.explain_gates(job_id bigint)
  RETURNS TABLE(reason text, detail text, fix text)
@@ -2531,6 +3434,7 @@ declare
   v_waiting legwork.waiting_jobs;
   v_holder bigint;
   v_is_taken boolean;
+  v_is_suspended boolean := false;
 begin
   "position" := 1;
   perform legwork.assert_may('viewer');
@@ -2594,7 +3498,12 @@ begin
     "position" := "position" + 1;
   end loop;
 
-  if v_seen.run_at > clock_timestamp() then
+  for reason, detail, fix in select w.reason, w.detail, w.fix from legwork.explain_waits(job_id, v_seen.run_at) w loop
+    return next;
+    "position" := "position" + 1;
+    v_is_suspended := true;
+  end loop;
+  if v_seen.run_at > clock_timestamp() and not v_is_suspended then
     reason := case when v_job.attempts > 0 then 'retry_ahead' else 'run_at_ahead' end;
     detail := format('%s %s (in %s)%s', case when v_job.attempts > 0 then format('Attempt %s failed; the next one is due at', v_job.attempts)
         else 'It may start at' end,
@@ -2615,6 +3524,10 @@ begin
     end if;
   end if;
 
+  for reason, detail, fix in select d.reason, d.detail, d.fix from legwork.explain_dependencies(job_id) d loop
+    return next;
+    "position" := "position" + 1;
+  end loop;
   for reason, detail, fix in select g.reason, g.detail, g.fix from legwork.explain_gates(job_id) g loop
     return next;
     "position" := "position" + 1;
@@ -2692,6 +3605,26 @@ AS $function$
   where p.scope = 'all' or (p.scope = 'queue' and p.name = explain_pauses.queue) or (p.scope = 'task' and p.name = explain_pauses.task)
   order by p.scope = 'all' desc, p.scope = 'queue' desc
 $function$
+
+CREATE OR REPLACE FUNCTION legwork.explain_waits(job_id bigint, run_at timestamp with time zone)
+ RETURNS TABLE(reason text, detail text, fix text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return query
+    select
+      case s.kind when 'wait' then 'waits_for_signal' else 'sleeps' end,
+      format(case s.kind when 'wait' then 'Its task waits for the signal ''%s'', since %s%s.' else 'Its task sleeps in step ''%s'' since %s%s.' end,
+        s.name, to_char(s.started_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+        case when s.deadline is null then ' and without a deadline'
+          else format(', until %s (in %s)', to_char(s.deadline, 'YYYY-MM-DD HH24:MI:SS TZ'), date_trunc('second', s.deadline - clock_timestamp())) end),
+      case s.kind when 'wait' then format('Send it: select legwork.send_signal(%s, %L);', s.job_id, s.name) else 'Wait.' end
+    from legwork.job_steps s
+    where s.job_id = explain_waits.job_id and s.state = 'waiting' and s.wake_at = explain_waits.run_at and s.wake_at > clock_timestamp()
+    order by s.kind desc, s.deadline, s.name;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.explain_workers(job graphile_worker._private_jobs, task text)
  RETURNS TABLE(reason text, detail text, fix text)
@@ -2819,6 +3752,32 @@ CREATE OR REPLACE FUNCTION legwork.flag_value(flags jsonb, name text)
  IMMUTABLE PARALLEL SAFE STRICT
 RETURN CASE WHEN (jsonb_typeof(flags) = 'object'::text) THEN (SELECT "left"(substr(key.key, (length(flag_value.name) + 2)), 256) AS "left" FROM jsonb_object_keys(flag_value.flags) key(key) WHERE starts_with(key.key, (flag_value.name || ':'::text)) LIMIT 1) ELSE NULL::text END
 
+CREATE OR REPLACE FUNCTION legwork.fold_run_counts()
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ WITH gone AS (
+          DELETE FROM legwork.run_counts c
+           WHERE (c.run_id IN ( SELECT o.run_id
+                    FROM legwork.run_counts o
+                   GROUP BY o.run_id
+                  HAVING (count(*) > 500)))
+           RETURNING c.run_id,
+             c.completed,
+             c.failed,
+             c.cancelled,
+             c.expired
+         )
+  INSERT INTO legwork.run_counts (run_id, completed, failed, cancelled, expired)  SELECT g.run_id,
+             sum(g.completed) AS sum,
+             sum(g.failed) AS sum,
+             sum(g.cancelled) AS sum,
+             sum(g.expired) AS sum
+            FROM gone g
+           GROUP BY g.run_id;
+END
+
 CREATE OR REPLACE FUNCTION legwork.forget_enqueue_limits()
  RETURNS void
  LANGUAGE sql
@@ -2860,6 +3819,49 @@ BEGIN ATOMIC
                    WHERE (j.id = o.job_id))))
           FOR UPDATE OF o SKIP LOCKED));
 END
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.forget_runs(retention interval)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  with gone as (
+    delete from legwork.workflow_runs r
+    where r.id in (select o.id from legwork.workflow_runs o where o.ended_at < now() - retention limit 1000 for update skip locked)
+    returning r.id
+  )
+  delete from legwork.workflow_run_steps s using gone g where s.workflow_id = g.id;
+  delete from legwork.batch_runs b
+  where b.id in (select o.id from legwork.batch_runs o where o.ended_at < now() - retention limit 1000 for update skip locked);
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.forget_steps()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_before timestamptz := now() - legwork.history_retention();
+begin
+  delete from legwork.job_steps s
+  where s.ctid = any (array(
+    select o.ctid from legwork.job_steps o
+    where o.recorded_at < v_before
+      and not exists (select from graphile_worker._private_jobs j where j.id = o.job_id)
+      and not exists (select from legwork.finished_jobs f where f.id = o.job_id)
+    limit 10000));
+  delete from legwork.job_signals g
+  where g.id in (
+    select o.id from legwork.job_signals o
+    where o.sent_at < v_before
+      and not exists (select from graphile_worker._private_jobs j where j.id = o.job_id)
+      and not exists (select from legwork.finished_jobs f where f.id = o.job_id)
+    limit 10000);
+  delete from legwork.step_secrets x where not exists (select from graphile_worker._private_jobs j where j.id = x.job_id);
+end $function$
 -- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.gate(limit_id integer, key text[], payload json)
@@ -2965,6 +3967,18 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.has_dependants(first bigint, last bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+AS $function$
+begin
+  return exists (select from legwork.dependencies d where d.depends_on between first and last)
+    or current_setting('transaction_isolation') <> 'read committed';
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.has_rules()
  RETURNS boolean
  LANGUAGE sql
@@ -2997,6 +4011,43 @@ CREATE OR REPLACE FUNCTION legwork.history_retention()
  STABLE
 RETURN legwork.retention('history_retention'::text, '30 days'::interval)
 
+CREATE OR REPLACE FUNCTION legwork.hold_for_dependencies(job_ids bigint[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  with held as (
+    insert into legwork.waiting_jobs as w (job_id, task_id, lane, gates, priority, run_at, held)
+    select j.id, j.task_id, legwork.lane('{}', null), '{}', j.priority, j.run_at, 'dependency'
+    from graphile_worker._private_jobs j
+    where j.id = any (job_ids) and j.locked_at is null and j.attempts < j.max_attempts
+    on conflict (job_id) do update set
+      task_id = excluded.task_id, priority = excluded.priority, held = 'dependency',
+      run_at = case when excluded.run_at = 'infinity' then w.run_at else excluded.run_at end
+    returning w.job_id
+  )
+  update graphile_worker._private_jobs j set run_at = 'infinity' from held h where j.id = h.job_id and j.run_at <> 'infinity';
+  -- What it had been given before it came to depend on something is given back.
+  if legwork.has_rules() then
+    perform legwork.make_wait(job_ids);
+  end if;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.hold_job(job_id bigint, worker text, attempt integer)
+ RETURNS graphile_worker._private_jobs
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_job graphile_worker._private_jobs;
+begin
+  select * into v_job from graphile_worker._private_jobs j
+  where j.id = hold_job.job_id and j.locked_by = worker and j.attempts = attempt for share;
+  return v_job;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.jobs_against_rules(task_ids integer[], since bigint, by bigint[])
  RETURNS bigint[]
  LANGUAGE plpgsql
@@ -3020,10 +4071,12 @@ begin
       and (since is null or age(j.xmin) <= v_age and j.xmin <> all (v_by))
       and case
         when w.job_id is not null then
+          -- Rules are looked at when the last dependency has ended.
+          w.held is distinct from 'dependency' and (
           r.is_paused <> coalesce(w.held = 'paused', false)
           or (r.limits = '{}' and (not r.is_paused or w.gates <> '{}'))
           or (r.limits <> '{}'
-            and w.gates <> array(select legwork.gate(l.id, l.key, j.payload) from legwork.limits l where l.id = any (r.limits) order by l.id))
+            and w.gates <> array(select legwork.gate(l.id, l.key, j.payload) from legwork.limits l where l.id = any (r.limits) order by l.id)))
         else r.is_paused or cardinality(r.limits) > (
           select count(*) from legwork.slots s
           where s.job_id = j.id and s.free_at is null and split_part(s.gate, ':', 1)::integer = any (r.limits))
@@ -3044,6 +4097,33 @@ CREATE OR REPLACE FUNCTION legwork.lane(gates text[], tenant text)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN (md5(((gates)::text || COALESCE((' '::text || tenant), ''::text))))::uuid
+
+CREATE OR REPLACE FUNCTION legwork.let_go(job_ids bigint[])
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+declare
+  v_count integer;
+begin
+  update legwork.waiting_jobs w set run_at = greatest(w.run_at, clock_timestamp() + w.delay), delay = null
+  where w.job_id = any (job_ids) and w.delay is not null;
+  if legwork.has_rules() then
+    update legwork.waiting_jobs w set held = null
+    where w.job_id = any (job_ids)
+      and w.task_id in (select r.task_id from legwork.task_rules r where r.is_paused or r.limits <> '{}');
+    perform legwork.make_wait(job_ids, null);
+  end if;
+  with gone as (
+    delete from legwork.waiting_jobs w where w.job_id = any (job_ids) and w.held = 'dependency' returning w.job_id, w.run_at
+  ), started as (
+    update graphile_worker._private_jobs j set run_at = g.run_at from gone g where j.id = g.job_id returning 1
+  )
+  select count(*) into v_count from started;
+  return v_count;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.lift_pause(scope text, name text)
  RETURNS boolean
@@ -3075,6 +4155,45 @@ CREATE OR REPLACE FUNCTION legwork.limit_rate(max integer, per interval, queue t
  LANGUAGE sql
 RETURN legwork.put_limit(legwork.scope_of(queue, task), COALESCE(queue, task), 'rate'::text, key, max, per)
 
+CREATE OR REPLACE FUNCTION legwork.load_steps(job_id bigint, worker text, attempt integer)
+ RETURNS TABLE(kind text, name text, state text, result text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_job graphile_worker._private_jobs := legwork.hold_job(job_id, worker, attempt);
+begin
+  if v_job.id is null then
+    return query select null::text, null::text, 'lost'::text, null::text;
+    return;
+  end if;
+  -- Only what this attempt asks for holds it back.
+  update legwork.job_steps s set state = 'open', wake_at = null where s.job_id = load_steps.job_id and s.state = 'waiting';
+  return query
+    select s.kind, s.name, s.state, coalesce(x.value, s.result)::text
+    from legwork.job_steps s
+    left join legwork.step_secrets x on x.job_id = s.job_id and x.kind = s.kind and x.name = s.name
+    where s.job_id = load_steps.job_id and s.state in ('completed', 'timed_out');
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.locked_workflow(workflow_id bigint)
+ RETURNS legwork.workflow_runs
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_run legwork.workflow_runs;
+begin
+  select * into v_run from legwork.workflow_runs r where r.id = locked_workflow.workflow_id for update;
+  if v_run.id is null then
+    raise exception 'There is no workflow %.', coalesce(workflow_id::text, 'null') using
+      errcode = 'LW404', hint = 'Ended workflows are kept for the setting history_retention; select id, name from legwork.workflows lists them.';
+  end if;
+  return v_run;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.maintain_history()
  RETURNS TABLE(step text, relation text)
  LANGUAGE plpgsql
@@ -3099,6 +4218,9 @@ begin
   end if;
 
   perform legwork.forget_enqueue_limits();
+  if to_regclass('legwork.batch_runs') is not null then
+    perform legwork.forget_runs(v_retention);
+  end if;
   -- Jobs that were told to stop and have ended since.
   delete from legwork.cancellations c where not exists (select from graphile_worker._private_jobs j where j.id = c.job_id);
 
@@ -3159,6 +4281,9 @@ begin
       using now() - v_parent.retention;
   end loop;
 
+  if to_regclass('legwork.job_steps') is not null then
+    perform legwork.forget_steps();
+  end if;
   -- Some at a time: the call is made again in a few minutes. A job that still lives keeps what it said.
   if to_regclass('legwork.job_progress') is not null then
     delete from legwork.job_progress p
@@ -3171,6 +4296,74 @@ begin
   end if;
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.make_step_jobs(workflow_id bigint, made integer[], waiting integer[], open integer[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_nestloop TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_run legwork.workflow_runs;
+  v_flags jsonb;
+  v_free integer;
+begin
+  select * into v_run from legwork.workflow_runs r where r.id = make_step_jobs.workflow_id;
+  v_flags := legwork.workflow_flags(v_run);
+  insert into graphile_worker._private_tasks (identifier)
+  select distinct s.task from legwork.workflow_run_steps s
+  where s.workflow_id = make_step_jobs.workflow_id and s.position = any (made)
+    and not exists (select from graphile_worker._private_tasks t where t.identifier = s.task)
+  on conflict do nothing;
+  insert into graphile_worker._private_job_queues (queue_name)
+  select distinct s.serial_key from legwork.workflow_run_steps s
+  where s.workflow_id = make_step_jobs.workflow_id and s.position = any (made) and s.serial_key is not null
+    and not exists (select from graphile_worker._private_job_queues q where q.queue_name = s.serial_key)
+  on conflict do nothing;
+
+  with steps as materialized (
+    select s.* from legwork.workflow_run_steps s where s.workflow_id = make_step_jobs.workflow_id and s.position is not null
+  ), opened as materialized (
+    select s.position, s.job_id from steps s join unnest(make_step_jobs.open) o (position) using (position)
+  ), edges as materialized (
+    select o.job_id as depends_on, s.job_id, w.how, row_number() over (partition by o.job_id) as n
+    from steps s
+    join unnest(make_step_jobs.waiting) a (position) using (position)
+    cross join lateral unnest(s.waits_for, s.waits_how) as w (position, how)
+    join opened o on o.position = w.position
+  ), closing as (
+    -- The workflow waits for all of them; where something else waits for one too, one row says both.
+    insert into legwork.dependencies (depends_on, job_id, run_id, on_failure)
+    select e.depends_on, e.job_id, case when e.n = 1 then v_run.id end, e.how from edges e
+    union all
+    select o.job_id, null, v_run.id, 'run' from opened o where not exists (select from edges e where e.depends_on = o.job_id)
+  ), specs as materialized (
+    select s.*, t.id as task_id, e.job_id is not null as is_held,
+      coalesce(s.run_at, case when e.job_id is null then now() + s.delay end, now()) as starts_at
+    from steps s
+    join unnest(made) m (position) using (position)
+    join graphile_worker._private_tasks t on t.identifier = s.task
+    left join (select distinct e.job_id from edges e) e on e.job_id = s.job_id
+  ), held as (
+    -- Before the jobs, so that the trigger that looks at limits and pauses finds them here.
+    insert into legwork.waiting_jobs (job_id, task_id, lane, gates, priority, run_at, held, delay)
+    select s.job_id, s.task_id, legwork.lane('{}', null), '{}', coalesce(s.priority, 0), s.starts_at, 'dependency', s.delay
+    from specs s where s.is_held
+  ), inserted as (
+    insert into graphile_worker._private_jobs (id, job_queue_id, task_id, payload, run_at, max_attempts, priority, flags)
+    overriding system value
+    select s.job_id, case when s.serial_key is not null then (select q.id from graphile_worker._private_job_queues q where q.queue_name = s.serial_key) end,
+      s.task_id, coalesce(s.payload, '{}')::json, case when s.is_held then 'infinity' else s.starts_at end,
+      coalesce(s.max_attempts, 25), coalesce(s.priority, 0), v_flags || jsonb_build_object('step:' || s.name, true)
+    from specs s order by s.position
+    returning 1
+  )
+  select count(*) filter (where not s.is_held) into v_free from specs s, (select count(*) from inserted) i;
+  if v_free > 0 then
+    perform legwork.wake_workers(v_free);
+  end if;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.make_wait(job_ids bigint[], at_commit text DEFAULT 'try'::text)
  RETURNS integer
@@ -3203,6 +4396,8 @@ begin
       -- A job whose run_at is preserved has infinity there; here is the true one.
       run_at = case when excluded.run_at = 'infinity' then w.run_at else excluded.run_at end,
       held = case
+        -- Only legwork.settle_dependants() ends that.
+        when w.held = 'dependency' then w.held
         when excluded.held = 'paused' then 'paused'
         when case when excluded.run_at = 'infinity' then w.run_at else excluded.run_at end > clock_timestamp() then 'run_at'
       end
@@ -3243,6 +4438,12 @@ CREATE OR REPLACE FUNCTION legwork.nearest_name(name text, candidates text[])
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN (SELECT c.candidate FROM (unnest(nearest_name.candidates) c(candidate) CROSS JOIN LATERAL (SELECT ((2.0 * (count(*) FILTER (WHERE ((a.pair IS NOT NULL) AND (b.pair IS NOT NULL))))::numeric) / (NULLIF((count(a.pair) + count(b.pair)), 0))::numeric) AS likeness FROM ((SELECT DISTINCT substr((('^'::text || lower(nearest_name.name)) || '$'::text), i.i, 2) AS pair FROM generate_series(1, (length(nearest_name.name) + 1)) i(i)) a FULL JOIN (SELECT DISTINCT substr((('^'::text || lower(c.candidate)) || '$'::text), i.i, 2) AS pair FROM generate_series(1, (length(c.candidate) + 1)) i(i)) b USING (pair))) l) WHERE (l.likeness >= 0.4) ORDER BY l.likeness DESC, c.candidate LIMIT 1)
+
+CREATE OR REPLACE FUNCTION legwork.never()
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN '9999-12-31 00:00:00+00'::timestamp with time zone
 
 CREATE OR REPLACE FUNCTION legwork.note_due()
  RETURNS void
@@ -3354,6 +4555,118 @@ CREATE OR REPLACE FUNCTION legwork.pause_task(task text, reason text DEFAULT NUL
  LANGUAGE sql
 RETURN legwork.put_pause('task'::text, task, reason)
 
+CREATE OR REPLACE FUNCTION legwork.plan_steps(workflow_id bigint, steps jsonb)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_nestloop TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_entries legwork.step_entry[] := legwork.read_steps(steps);
+  v_befores integer[];
+  v_afters integer[];
+  v_hows text[];
+  v_order integer[];
+  v_cycle integer[];
+  v_node integer;
+begin
+  -- Every job of a sub-workflow waits for what the sub-workflow waits for; what waits for it waits for all its jobs. Where it may fail without
+  -- harm (continue), that wait ends however they end, so what holds it back must hold back those too.
+  with recursive entries as materialized (
+    select e.n, e.name, e.groups, e.step ? 'steps' as is_group, coalesce(e.step ->> 'on_failure', 'stop') as on_failure,
+      array(select coalesce(e.parent || '/', '') || d from legwork.step_dependencies(e.step) d) as depends_on
+    from unnest(v_entries) e
+  ), asked as (
+    select e.name, d.name as target from entries e cross join lateral unnest(e.depends_on) as d (name)
+  ), wanted as (
+    select a.name, a.target from asked a
+    union
+    select w.name, a.target
+    from wanted w
+    join entries g on g.name = w.target and g.is_group and g.on_failure = 'continue'
+    join asked a on a.name = g.name
+  ), within as materialized (
+    select e.n, e.on_failure, g.name as of from entries e cross join lateral unnest(e.groups) as g (name) where not e.is_group
+  ), pairs as (
+    select before.n as before, after.n as after,
+      -- The strictest of several: cancel before continue before run.
+      min(case when t.is_group and t.on_failure = 'continue' then 'run' when before.on_failure = 'continue' then 'continue' else 'cancel' end) as how
+    from wanted w
+    join entries t on t.name = w.target
+    join within before on before.of = w.target
+    join within after on after.of = w.name
+    group by before.n, after.n
+  )
+  select coalesce(array_agg(p.before order by p.before, p.after), '{}'), coalesce(array_agg(p.after order by p.before, p.after), '{}'),
+    coalesce(array_agg(p.how order by p.before, p.after), '{}')
+  into v_befores, v_afters, v_hows
+  from pairs p;
+  if cardinality(v_befores) > 200000 then
+    raise exception 'A workflow has at most 200000 dependencies, not %.', cardinality(v_befores) using errcode = 'LW413',
+      hint = 'Where many steps depend on many, put one between them that they all depend on.';
+  end if;
+  v_order := legwork.topological_order(cardinality(v_entries), v_befores, v_afters);
+  if cardinality(v_order) < cardinality(v_entries) then
+    -- From any that is left, one of those before it is left too: going on, one comes by twice.
+    select min(x) into v_node from generate_series(1, cardinality(v_entries)) x where x <> all (v_order);
+    v_cycle := array[v_node];
+    loop
+      select p.before into v_node
+      from unnest(v_befores, v_afters) as p (before, after)
+      where p.after = v_node and p.before <> all (v_order) order by p.before limit 1;
+      v_cycle := v_node || v_cycle;
+      exit when v_node = any (v_cycle[2:]);
+    end loop;
+    v_cycle := v_cycle[1:1 + array_position(v_cycle[2:], v_node)];
+    raise exception 'The steps depend on each other: %.', (
+      select string_agg(e.name, ' → ' order by c.i) from unnest(v_cycle) with ordinality as c (n, i) join unnest(v_entries) e on e.n = c.n)
+    using errcode = 'LW400', hint = 'Nothing was started. Take one of these dependencies away.';
+  end if;
+
+  insert into legwork.workflow_run_steps (
+    workflow_id, name, position, groups, task, payload, priority, max_attempts, run_at, delay, serial_key, depends_on, on_failure, effect,
+    compensate, waits_for, waits_how, job_id)
+  select
+    plan_steps.workflow_id, e.name, o.position, e.groups, e.step ->> 'task', nullif(e.step -> 'payload', 'null'),
+    (e.step ->> 'priority')::smallint, (e.step ->> 'max_attempts')::smallint, (e.step ->> 'run_at')::timestamptz,
+    (e.step ->> 'delay')::interval, e.step ->> 'serial_key',
+    array(select coalesce(e.parent || '/', '') || d from legwork.step_dependencies(e.step) d),
+    coalesce(e.step ->> 'on_failure', 'stop'),
+    coalesce(f.effect, 'stop'), nullif(e.step -> 'compensate', 'null'), coalesce(p.waits_for, '{}'), coalesce(p.waits_how, '{}'), o.job_id
+  from unnest(v_entries) e
+  left join (
+    -- In the order of their dependencies, so that a job is younger than those it depends on.
+    select x.n, x.position, nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')) as job_id
+    from (
+      select v.n, row_number() over (order by v.i)::integer as position
+      from unnest(v_order) with ordinality as v (n, i)
+      join unnest(v_entries) j on j.n = v.n and not j.step ? 'steps'
+      order by v.i
+    ) x
+  ) o on o.n = e.n
+  left join (
+    select w.after, array_agg(b.position order by b.position) as waits_for, array_agg(w.how order by b.position) as waits_how
+    from unnest(v_befores, v_afters, v_hows) as w (before, after, how)
+    join (
+      select v.n, row_number() over (order by v.i)::integer as position
+      from unnest(v_order) with ordinality as v (n, i)
+      join unnest(v_entries) j on j.n = v.n and not j.step ? 'steps'
+    ) b on b.n = w.before
+    group by w.after
+  ) p on p.after = e.n
+  left join (
+    select g.n, case when bool_or(a.step ->> 'on_failure' = 'continue') then 'continue' when bool_or(a.step ->> 'on_failure' = 'compensate') then 'compensate' end as effect
+    from (select k.n, unnest(k.groups) as name from unnest(v_entries) k) g
+    join unnest(v_entries) a on a.name = g.name
+    group by g.n
+  ) f on f.n = e.n;
+  return (select count(*) from unnest(v_entries) e where not e.step ? 'steps');
+exception when data_exception then
+  raise exception 'A step has a value that cannot be read: %.', sqlerrm using errcode = 'LW400',
+    hint = 'priority and max_attempts are whole numbers, run_at is a time, delay an interval.';
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.put_limit(scope text, name text, kind text, key text, max_count integer, per interval)
  RETURNS integer
  LANGUAGE plpgsql
@@ -3450,6 +4763,125 @@ CREATE OR REPLACE FUNCTION legwork.rate_margin()
  IMMUTABLE PARALLEL SAFE
 RETURN '00:00:00.01'::interval
 
+CREATE OR REPLACE FUNCTION legwork.read_steps(steps jsonb)
+ RETURNS legwork.step_entry[]
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_nestloop TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_entries legwork.step_entry[];
+  v_message text;
+  v_hint text;
+  v_code text;
+  v_wrong integer;
+  v_problem text;
+  v_name text;
+  v_step jsonb;
+begin
+  if steps is null or jsonb_typeof(steps) not in ('array', 'object') then
+    raise exception 'The steps of a workflow are an array or an object, not %.', coalesce(jsonb_typeof(steps), 'null') using errcode = 'LW400',
+      hint = 'For example [{"name": "a", "task": "import"}, {"name": "b", "task": "report", "depends_on": ["a"]}].';
+  end if;
+  with recursive flat as (
+    select e.name, null::text as parent, array[e.name] as groups, e.step, array[e.n] as place from legwork.step_entries(steps) e
+    union all
+    select f.name || '/' || e.name, f.name, f.groups || (f.name || '/' || e.name), e.step, f.place || e.n
+    from flat f
+    cross join lateral legwork.step_entries(f.step -> 'steps') e
+    where jsonb_typeof(f.step) = 'object' and f.step ? 'steps' and cardinality(f.groups) < 10
+  )
+  select array_agg(row(f.name, f.parent, f.groups, f.step, row_number)::legwork.step_entry order by f.row_number) into v_entries
+  from (select *, row_number() over (order by place)::integer from flat) f;
+  if v_entries is null then
+    raise exception 'A workflow needs a step.' using errcode = 'LW400', hint = 'Nothing was started.';
+  elsif cardinality(v_entries) > 20000 then
+    raise exception 'A workflow has at most 20000 steps, not %.', cardinality(v_entries) using errcode = 'LW413',
+      hint = 'legwork.enqueue_batch takes more jobs; or let a step start another workflow.';
+  end if;
+  -- Which is wrong first and with what; what to say of it is put together for that one only.
+  select e.n, x.problem into v_wrong, v_problem
+  from unnest(v_entries) e
+  cross join lateral (
+    select case
+      when jsonb_typeof(e.step) <> 'object' then 'object'
+      when e.name is null or e.name ~ '(^|/)$' then 'name'
+      when length(e.name) > 200 or length(e.name) - coalesce(length(e.parent) + 1, 0) > 64 then 'long'
+      when strpos(substr(e.name, coalesce(length(e.parent) + 2, 1)), '/') > 0 then 'slash'
+      when e.step - legwork.step_fields() <> '{}' then 'field'
+      when (e.step ->> 'task' is null) = (e.step -> 'steps' is null) then 'neither'
+      when e.step ? 'steps' and not exists (select from legwork.step_entries(e.step -> 'steps')) then 'empty'
+      when e.step ? 'steps' and cardinality(e.groups) = 10 then 'deep'
+      when e.step ? 'steps' and e.step ?| array['payload', 'compensate', 'max_attempts', 'priority', 'run_at', 'delay', 'serial_key'] then 'group'
+      when e.step ? 'on_failure' and coalesce(e.step ->> 'on_failure' not in ('stop', 'continue', 'compensate'), true) then 'on_failure'
+      when e.step ? 'depends_on' and (jsonb_typeof(e.step -> 'depends_on') not in ('array', 'string', 'null')
+        or jsonb_typeof(e.step -> 'depends_on') = 'array'
+          and jsonb_path_exists(e.step -> 'depends_on', '$[*] ? (@.type() != "string")')) then 'depends_on'
+      when jsonb_typeof(e.step -> 'compensate') <> 'null' and (jsonb_typeof(e.step -> 'compensate') <> 'object'
+        or e.step #>> '{compensate,task}' is null or (e.step -> 'compensate') - array['task', 'payload'] <> '{}') then 'compensate'
+    end as problem
+  ) x
+  where x.problem is not null
+  order by e.n limit 1;
+  if v_problem is not null then
+    select format('Step ''%s''', coalesce(e.name, coalesce(e.parent || '/', '') || 'number ' || e.n)), e.step into v_name, v_step
+    from unnest(v_entries) e where e.n = v_wrong;
+    v_code := 'LW400';
+    select v_name || m.message, m.hint into v_message, v_hint
+    from (values
+      ('object', ' is not an object.', 'For example {"name": "a", "task": "import"}.'),
+      ('name', ' has no name.', 'Names are texts; other steps name them in depends_on.'),
+      ('long', ' has a name of more than 64 characters, or 200 with its sub-workflows.', 'Choose a shorter one.'),
+      ('slash', ' has a slash in its name.', 'A slash stands between a sub-workflow and its step.'),
+      ('field', ' has a field that no step has: ' || (
+          select string_agg(k, ', ') from jsonb_object_keys(case when v_problem = 'field' then v_step - legwork.step_fields() end) k) || '.',
+        'Fields are ' || array_to_string(legwork.step_fields(), ', ') || '.'),
+      ('neither', ' needs either a task or steps of its own.', 'A step is a job of a task, or a sub-workflow.'),
+      ('empty', ' is a sub-workflow without a step.', 'Give it steps, or leave it out.'),
+      ('deep', ' is too deep.', 'Sub-workflows nest to ten levels.'),
+      ('group', ' is a sub-workflow; payload, compensate and the like belong to its steps.', 'A sub-workflow has name, steps, depends_on and on_failure.'),
+      ('on_failure', format(' has the on_failure ''%s''.', v_step ->> 'on_failure'), 'It is stop, continue or compensate.'),
+      ('depends_on', ' has a depends_on that does not name steps.', 'It is an array of names.'),
+      ('compensate', ' has a compensate that is not {task, payload}.', 'For example {"task": "payment/refund", "payload": {"order": 7}}.')
+    ) as m (problem, message, hint)
+    where m.problem = v_problem;
+  end if;
+  if v_message is null then
+    select 'LW400', format('There are two steps ''%s''.', e.name), 'Names are unique within a workflow and within a sub-workflow.' into v_code, v_message, v_hint
+    from unnest(v_entries) e group by e.name having count(*) > 1 order by min(e.n) limit 1;
+  end if;
+  if v_message is null then
+    select 'LW404', format('Step ''%s'' depends on ''%s'', which is no step beside it.', e.name, d.name),
+      coalesce('Did you mean ''' || legwork.nearest_name(d.name, array(
+        select regexp_replace(o.name, '^.*/', '') from unnest(v_entries) o where o.parent is not distinct from e.parent and o.name <> e.name)) || '''? ', '')
+        || 'A step depends on steps of the same workflow or sub-workflow.'
+    into v_code, v_message, v_hint
+    from unnest(v_entries) e
+    cross join lateral legwork.step_dependencies(e.step) as d (name)
+    where not exists (select from unnest(v_entries) o where o.name = coalesce(e.parent || '/', '') || d.name)
+    order by e.n limit 1;
+  end if;
+  if v_message is null then
+    select 'LW404', format('Step ''%s'': no task is called ''%s''.', t.step, t.task),
+      coalesce('Did you mean ''' || legwork.nearest_name(t.task, array(select k.identifier from graphile_worker._private_tasks k)) || '''? ', '')
+        || 'Tasks are known once a worker that has them has started; select name from legwork.tasks lists them.'
+    into v_code, v_message, v_hint
+    from (
+      select e.n, e.name as step, e.step ->> 'task' as task from unnest(v_entries) e
+      union all
+      select e.n, e.name, e.step #>> '{compensate,task}' from unnest(v_entries) e
+    ) t
+    where t.task is not null and t.task not in (select k.identifier from graphile_worker._private_tasks k)
+    order by t.n limit 1;
+  end if;
+  if v_message is not null then
+    raise exception '%', v_message using errcode = v_code, hint = v_hint;
+  end if;
+  return v_entries;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.readmit(job graphile_worker._private_jobs)
  RETURNS void
  LANGUAGE plpgsql
@@ -3459,13 +4891,19 @@ AS $function$
 declare
   v_waiting legwork.waiting_jobs;
 begin
-  if legwork.make_wait(array[job.id]) = 0 then
+  if exists (select from legwork.dependencies d where d.job_id = job.id) then
+    perform legwork.hold_for_dependencies(array[job.id]);
+  elsif legwork.make_wait(array[job.id]) = 0 then
     -- No rule concerns it now: it may have been replaced by a job of another task.
-    delete from legwork.waiting_jobs w where w.job_id = job.id returning * into v_waiting;
+    delete from legwork.waiting_jobs w where w.job_id = job.id and w.held is distinct from 'dependency' returning * into v_waiting;
     if v_waiting.job_id is not null and job.run_at = 'infinity' and job.locked_at is null then
       update graphile_worker._private_jobs j set run_at = v_waiting.run_at where j.id = job.id;
     end if;
     perform legwork.release_slots(array[job.id], array[null::timestamptz]);
+    if exists (select from legwork.waiting_jobs w where w.job_id = job.id) then
+      -- Its dependencies have ended and it is about to be let go.
+      perform legwork.hold_for_dependencies(array[job.id]);
+    end if;
   end if;
 end $function$
 
@@ -3538,6 +4976,7 @@ begin
       returning gates
     )
     select 'a line that was not called'::text, null::bigint, w.gates[1] from woken w;
+  return query select d.problem, d.job_id, null::text from legwork.reconcile_dependencies() d;
   -- Nothing wrong: slots of limits that are gone count for nothing. Not in the transaction that drops the limit: while that is
   -- open, the jobs that have them could not end.
   delete from legwork.slots s
@@ -3551,6 +4990,55 @@ begin
   end if;
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.reconcile_dependencies()
+ RETURNS TABLE(problem text, job_id bigint)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- As long as there are checks and wakeups nothing has been forgotten.
+  return query
+    with lost as (
+      select distinct d.depends_on from legwork.dependencies d
+      where d.ended_as is null
+        and not exists (select from graphile_worker._private_jobs j where j.id = d.depends_on and (j.locked_at is not null or j.attempts < j.max_attempts))
+        and not exists (select from legwork.dependency_checks)
+    ), noted as (
+      insert into legwork.dependency_checks (depends_on) select l.depends_on from lost l returning depends_on
+    )
+    select 'a dependency on a job that has ended'::text, n.depends_on from noted n;
+  return query
+    with early as materialized (
+      select j.id from graphile_worker._private_jobs j
+      where j.id in (select d.job_id from legwork.dependencies d) and j.locked_at is null and j.attempts < j.max_attempts and j.run_at <> 'infinity'
+      for update of j skip locked
+    ), sent as (
+      select legwork.hold_for_dependencies(array(select e.id from early e))
+    )
+    select 'a job that was free to start before its dependencies'::text, e.id from early e, sent;
+  return query
+    with stuck as (
+      select w.job_id as id, null::bigint as run from legwork.waiting_jobs w
+      where w.held = 'dependency' and not exists (select from legwork.dependencies d where d.job_id = w.job_id)
+      union
+      select d.job_id, null from legwork.dependencies d where d.ended_as is not null
+      union
+      select null, r.id from legwork.workflow_runs r
+      where r.ended_at is null and not exists (select from legwork.dependencies d where d.run_id = r.id and d.ended_as is null)
+      union
+      select null, b.id from legwork.batch_runs b
+      where b.ended_at is null and not exists (select from legwork.dependencies d where d.run_id = b.id and d.ended_as is null)
+    ), woken as (
+      insert into legwork.wakeups (unblocked, advanced, at_commit)
+      select coalesce(array_agg(s.id) filter (where s.id is not null), '{}'), coalesce(array_agg(s.run) filter (where s.run is not null), '{}'), 'try'
+      from stuck s where not exists (select from legwork.wakeups) having count(*) > 0
+      returning unblocked, advanced
+    )
+    select 'a job that waits for nothing'::text, x from woken k, unnest(k.unblocked) x
+    union all
+    select 'a workflow or batch that has ended and was not closed'::text, x from woken k, unnest(k.advanced) x;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.record_output(progress jsonb, logs jsonb)
  RETURNS void
@@ -3576,6 +5064,32 @@ BEGIN ATOMIC
             FROM ROWS FROM(jsonb_to_recordset(record_output.logs) AS (job_id bigint, attempt smallint, at double precision, level text, message text, fields jsonb, tenant text)) WITH ORDINALITY l(job_id, attempt, at, level, message, fields, tenant, n)
            ORDER BY l.n;
 END
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.record_step(job_id bigint, worker text, attempt integer, name text, result jsonb, secret jsonb, took interval)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_job graphile_worker._private_jobs := legwork.hold_job(job_id, worker, attempt);
+begin
+  if v_job.id is null then
+    return false;
+  end if;
+  insert into legwork.job_steps (job_id, kind, name, state, result, attempt, started_at, tenant)
+  values (record_step.job_id, 'run', record_step.name, 'completed', record_step.result, record_step.attempt, clock_timestamp() - took,
+    legwork.flag_value(v_job.flags, 'tenant'))
+  -- Its worker was not told that it had been kept, and asks again: a step has one name in an attempt.
+  on conflict on constraint job_steps_pkey do nothing;
+  if secret is not null then
+    insert into legwork.step_secrets (job_id, kind, name, value)
+    values (record_step.job_id, 'run', record_step.name, record_step.secret)
+    on conflict on constraint step_secrets_pkey do nothing;
+  end if;
+  return true;
+end $function$
 -- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.recover_jobs()
@@ -3829,12 +5343,12 @@ CREATE OR REPLACE FUNCTION legwork.reported_completions()
  LANGUAGE sql
  STABLE
 AS $function$
-  select o.id, to_timestamp(o.started / 1000.0), to_timestamp(o.finished / 1000.0), nullif(o.result::text, 'null')::jsonb
+  select o.id, to_timestamp(o.started::float8 / 1000000), to_timestamp(o.finished::float8 / 1000000), o.result::jsonb
   from rows from (
     unnest(nullif(current_setting('legwork.completed_ids', true), '')::bigint[]),
-    unnest(nullif(current_setting('legwork.completed_starts', true), '')::float8[]),
-    unnest(nullif(current_setting('legwork.completed_ends', true), '')::float8[]),
-    json_array_elements(nullif(current_setting('legwork.completed_results', true), '')::json)
+    unnest(nullif(current_setting('legwork.completed_starts', true), '')::bigint[]),
+    unnest(nullif(current_setting('legwork.completed_ends', true), '')::bigint[]),
+    unnest(nullif(current_setting('legwork.completed_results', true), '')::text[])
   ) as o (id, started, finished, result)
 $function$
 
@@ -3977,6 +5491,78 @@ AS $function$
   limit 1
 $function$
 
+CREATE OR REPLACE FUNCTION legwork.retry_workflow(workflow_id bigint, deadline timestamp with time zone DEFAULT NULL::timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_run legwork.workflow_runs := legwork.locked_workflow(workflow_id);
+  v_step record;
+  v_made integer[] := '{}';
+  v_retried integer[] := '{}';
+  v_open integer[] := '{}';
+  v_kept integer := 0;
+begin
+  if v_run.state in ('running', 'compensating', 'cancelling') then
+    raise exception 'Workflow % cannot be retried: it is %.', workflow_id, v_run.state using errcode = 'LW409', hint = 'Wait for its end, or cancel it.';
+  elsif v_run.state = 'completed' then
+    raise exception 'Workflow % has completed.', workflow_id using errcode = 'LW409', hint = 'Start another one: select legwork.start_workflow(…).';
+  elsif deadline <= clock_timestamp() then
+    raise exception 'The deadline % has passed.', deadline using errcode = 'LW400', hint = 'Give a later deadline, or none.';
+  end if;
+  -- In the order of dependencies. Rows of failed jobs are locked, so that nobody retries or discards them meanwhile.
+  for v_step in
+    select s.name, s.position, s.waits_for, s.job_id,
+      exists (select from legwork.finished_jobs f where f.id = s.compensation_job_id and f.state in ('completed', 'failed')) as is_undone,
+      j.id is not null as has_row, j.id is not null and (j.locked_at is not null or j.attempts < j.max_attempts) as lives,
+      (select f.state from legwork.finished_jobs f where f.id = s.job_id limit 1) as state
+    from legwork.workflow_run_steps s
+    left join lateral (select k.* from graphile_worker._private_jobs k where k.id = s.job_id for update) j on true
+    where s.workflow_id = v_run.id and s.position is not null
+    order by s.position
+  loop
+    if v_step.lives then
+      v_open := v_open || v_step.position;
+    elsif v_step.state = 'completed' and not v_step.is_undone then
+      v_kept := v_kept + 1;
+    elsif v_step.state = 'failed' and v_step.has_row and not v_step.waits_for && v_made then
+      v_retried := v_retried || v_step.position;
+    else
+      v_made := v_made || v_step.position;
+    end if;
+  end loop;
+  if v_made = '{}' and v_retried = '{}' and v_open = '{}' then
+    raise exception 'Every step of workflow % has completed.', workflow_id using errcode = 'LW409', hint = 'There is nothing to retry.';
+  end if;
+  -- Failed jobs in whose place another one is made cannot be retried by themselves any more.
+  delete from graphile_worker._private_jobs j
+  using legwork.workflow_run_steps s
+  where s.workflow_id = v_run.id and s.position = any (v_made) and j.id = s.job_id and j.locked_at is null and j.attempts >= j.max_attempts;
+  update legwork.workflow_run_steps s set compensation_job_id = null where s.workflow_id = v_run.id and s.compensation_job_id is not null;
+  update legwork.workflow_run_steps s set job_id = n.job_id
+  from (
+    select x.position, nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')) as job_id
+    from (select unnest(v_made) as position order by 1) x
+  ) n
+  where s.workflow_id = v_run.id and s.position = n.position;
+  update legwork.workflow_runs r set
+    state = 'running', ending = null, reason = null, ended_at = null, completed = v_kept, failed = 0, cancelled = 0, expired = 0,
+    deadline = coalesce(retry_workflow.deadline, case when r.deadline > clock_timestamp() then r.deadline end)
+  where r.id = v_run.id;
+  perform legwork.make_step_jobs(v_run.id, v_made, v_made || v_retried, v_made || v_retried || v_open);
+  -- Those that have to wait are sent to the waiting room by the trigger on this.
+  update graphile_worker._private_jobs j set attempts = 0, run_at = now(), updated_at = now(), revision = j.revision + 1, flags = legwork.without_expiry(j.flags)
+  from legwork.workflow_run_steps s
+  where s.workflow_id = v_run.id and s.position = any (v_retried) and j.id = s.job_id;
+  if v_retried <> '{}' then
+    perform legwork.wake_workers(cardinality(v_retried));
+  end if;
+  return 'running';
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.revoke_token(id uuid)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -4047,6 +5633,55 @@ begin
   return case when queue is not null then 'queue' else 'task' end;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.send_signal(job_id bigint, name text, payload jsonb DEFAULT NULL::jsonb)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_job graphile_worker._private_jobs;
+  v_state legwork.job_state;
+  v_redact text[];
+  v_shown jsonb := payload;
+begin
+  if name is null or length(name) not between 1 and 200 then
+    raise exception 'A signal''s name has 1 to 200 characters%.', case when name is null then '' else ', not ' || length(name) end using
+      errcode = 'LW400', hint = 'It is the name that the task waits for, as in step.waitFor("approval").';
+  elsif octet_length(payload::text) > 262144 then
+    raise exception 'A signal''s payload has at most 256 KB, not % bytes.', octet_length(payload::text) using
+      errcode = 'LW413', hint = 'Keep it in a table and send its id.';
+  end if;
+  select * into v_job from graphile_worker._private_jobs j where j.id = send_signal.job_id;
+  if v_job.id is null or (v_job.locked_at is null and v_job.attempts >= v_job.max_attempts) then
+    v_state := legwork.assert_job(job_id);
+    raise exception 'Job % has already ended: it is %.', job_id, v_state using
+      errcode = 'LW409', hint = case when v_state = 'failed' then 'legwork.retry_job gives it another chance.' else 'What has ended waits for nothing.' end;
+  elsif (select count(*) from legwork.job_signals g where g.job_id = send_signal.job_id) >= 1000 then
+    raise exception 'Job % has been sent 1000 signals.', job_id using errcode = 'LW409', hint = 'Send a signal to the job that waits for it, once.';
+  elsif exists (select from legwork.job_steps s
+    where s.job_id = send_signal.job_id and s.kind = 'wait' and s.name = send_signal.name and s.state = 'timed_out')
+  then
+    return false;
+  end if;
+  select d.redact into v_redact from graphile_worker._private_tasks t join legwork.task_definitions d on d.name = t.identifier
+  where t.id = v_job.task_id;
+  if v_redact is not null then
+    v_shown := legwork.redact(payload, v_redact);
+  end if;
+  -- Of two that are sent at once the second waits here for the end of the first's transaction.
+  insert into legwork.job_signals (job_id, name, payload) values (send_signal.job_id, send_signal.name, v_shown)
+  on conflict on constraint job_signals_job_id_name_key do nothing;
+  if not found then
+    return false;
+  end if;
+  if v_shown is distinct from payload then
+    insert into legwork.step_secrets (job_id, kind, name, value) values (send_signal.job_id, 'signal', send_signal.name, send_signal.payload);
+  end if;
+  return true;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.set_retry_policy(queue text DEFAULT NULL::text, task text DEFAULT NULL::text, attempts integer DEFAULT NULL::integer, backoff text DEFAULT NULL::text, delay interval DEFAULT NULL::interval, factor double precision DEFAULT NULL::double precision, max_delay interval DEFAULT NULL::interval, jitter boolean DEFAULT false, retry_on text[] DEFAULT NULL::text[])
  RETURNS void
  LANGUAGE plpgsql
@@ -4058,6 +5693,85 @@ begin
   perform legwork.assert_target(legwork.scope_of(queue, task), coalesce(queue, task));
   perform legwork.put_retry_policy(legwork.scope_of(queue, task), coalesce(queue, task), false, attempts, backoff, delay, factor,
     max_delay, jitter, retry_on);
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.settle_dependants()
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+declare
+  v_jobs bigint[];
+  v_runs bigint[];
+  v_ready bigint[];
+  v_locked bigint[];
+  v_doomed bigint[];
+  v_free bigint[];
+  v_run bigint;
+  v_passed bigint[] := '{}';
+  v_passed_runs bigint[] := '{}';
+  v_total integer := 0;
+begin
+  -- The trigger _legwork_record_change lets these changes pass.
+  perform set_config('legwork.admitting', 'on', true);
+  -- In rounds: cancelling a job cancels those that depend on it.
+  loop
+    with taken as (
+      delete from legwork.wakeups w where w.unblocked is not null returning w.unblocked, w.advanced
+    )
+    select array(select distinct x from taken t, unnest(t.unblocked) x), array(select distinct x from taken t, unnest(t.advanced) x)
+    into v_jobs, v_runs;
+    exit when v_jobs = '{}' and v_runs = '{}';
+    if v_jobs <> '{}' then
+      v_ready := array(
+        select x from unnest(v_jobs) x
+        where exists (select from legwork.dependencies d where d.job_id = x and d.ended_as is not null)
+          -- From the end, because jobs end about in the order of their ids, and rows that are gone are still in the index.
+          or (select d.depends_on from legwork.dependencies d where d.job_id = x order by d.depends_on desc limit 1) is null);
+      -- Whoever has a job's row locked is replacing, cancelling or explaining it.
+      v_locked := array(
+        select j.id from graphile_worker._private_jobs j
+        where j.id = any (v_ready) and j.locked_at is null and j.attempts < j.max_attempts
+          and exists (select from legwork.waiting_jobs w where w.job_id = j.id and w.held = 'dependency')
+        order by j.id for update skip locked);
+      v_passed := v_passed || array(
+        select w.job_id from legwork.waiting_jobs w where w.job_id = any (v_ready) and w.held = 'dependency' and w.job_id <> all (v_locked));
+      -- Looked at again behind the lock: dependencies may have been added.
+      v_doomed := array(select distinct d.job_id from legwork.dependencies d where d.job_id = any (v_locked) and d.ended_as is not null);
+      v_free := array(
+        select x from unnest(v_locked) x where not exists (select from legwork.dependencies d where d.job_id = x));
+      if v_doomed <> '{}' then
+        perform set_config('legwork.ended_as', 'dependency', true);
+        delete from graphile_worker._private_jobs j where j.id = any (v_doomed);
+        perform set_config('legwork.ended_as', '', true);
+      end if;
+      if v_free <> '{}' then
+        v_total := v_total + legwork.let_go(v_free);
+      end if;
+      delete from legwork.dependencies d where d.job_id = any (v_jobs) and d.ended_as is not null and d.job_id <> all (v_passed);
+    end if;
+    for v_run in
+      select x from unnest(v_runs) x
+      where (
+        select d.depends_on from legwork.dependencies d where d.run_id = x and d.ended_as is null order by d.depends_on desc limit 1) is null
+    loop
+      if not legwork.end_run(v_run) then
+        v_passed_runs := v_passed_runs || v_run;
+      end if;
+    end loop;
+  end loop;
+  perform set_config('legwork.admitting', '', true);
+  if v_passed <> '{}' or v_passed_runs <> '{}' then
+    insert into legwork.wakeups (unblocked, advanced) values (v_passed, v_passed_runs);
+  end if;
+  if v_total > 0 then
+    perform legwork.wake_workers(v_total);
+  end if;
+  return v_total;
 end $function$
 -- not for everybody
 
@@ -4099,6 +5813,63 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.start_workflow(name text, steps jsonb, tenant text DEFAULT NULL::text, correlation_id text DEFAULT NULL::text, deadline timestamp with time zone DEFAULT NULL::timestamp with time zone)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_id bigint;
+  v_total integer;
+begin
+  if name is null or length(name) not between 1 and 128 then
+    raise exception 'A workflow needs a name of 1 to 128 characters.' using errcode = 'LW400', hint = 'It says what kind of workflow it is; many may have the same.';
+  elsif deadline <= clock_timestamp() then
+    raise exception 'The deadline % has passed.', deadline using errcode = 'LW400', hint = 'Nothing was started. Give a later deadline, or none.';
+  end if;
+  v_id := nextval('legwork.run_ids');
+  v_total := legwork.plan_steps(v_id, steps);
+  insert into legwork.workflow_runs (id, name, tenant, correlation_id, parent_id, deadline, total)
+  values (
+    v_id, start_workflow.name, coalesce(start_workflow.tenant, nullif(current_setting('legwork.tenant', true), '')),
+    coalesce(start_workflow.correlation_id, nullif(current_setting('legwork.correlation_id', true), ''), 'workflow:' || v_id),
+    case when current_setting('legwork.parent_id', true) ~ '^\d{1,18}$' then current_setting('legwork.parent_id', true)::bigint end,
+    start_workflow.deadline, v_total);
+  perform legwork.make_step_jobs(v_id, x.all_of, x.all_of, x.all_of) from (select array(select generate_series(1, v_total)) as all_of) x;
+  return v_id;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.step_dependencies(step jsonb)
+ RETURNS SETOF text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select d from jsonb_array_elements_text(case jsonb_typeof(step -> 'depends_on')
+    when 'array' then step -> 'depends_on' when 'string' then jsonb_build_array(step -> 'depends_on') end) as d
+$function$
+
+CREATE OR REPLACE FUNCTION legwork.step_entries(steps jsonb)
+ RETURNS TABLE(name text, step jsonb, n bigint)
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select e.step ->> 'name', e.step, e.n from jsonb_array_elements(case when jsonb_typeof(steps) = 'array' then steps end) with ordinality as e (step, n)
+  union all
+  select o.key, o.value, o.n from jsonb_each(case when jsonb_typeof(steps) = 'object' then steps end) with ordinality as o (key, value, n)
+$function$
+
+CREATE OR REPLACE FUNCTION legwork.step_fields()
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ARRAY['name'::text, 'task'::text, 'payload'::text, 'depends_on'::text, 'on_failure'::text, 'compensate'::text, 'max_attempts'::text, 'priority'::text, 'run_at'::text, 'delay'::text, 'serial_key'::text, 'steps'::text]
+
+CREATE OR REPLACE FUNCTION legwork.step_results(workflow_id bigint)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+RETURN (SELECT COALESCE(jsonb_object_agg(s.name, f.result), '{}'::jsonb) AS "coalesce" FROM ((legwork.workflow_run_steps s JOIN legwork.workflow_runs r ON ((r.id = s.workflow_id))) JOIN legwork.finished_jobs f ON (((f.id = s.job_id) AND (f.state = 'completed'::legwork.job_state) AND (f.finished_at >= (r.created_at - '00:01:00'::interval))))) WHERE (s.workflow_id = step_results.workflow_id))
+
 CREATE OR REPLACE FUNCTION legwork.stop_enqueue_on("table" regclass, task text)
  RETURNS integer
  LANGUAGE plpgsql
@@ -4123,6 +5894,28 @@ CREATE OR REPLACE FUNCTION legwork.storable_json(value json)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN ((value)::text !~* '\\u(0000|d[89a-f])'::text) THEN value ELSE (regexp_replace((value)::text, '\\u0000|\\u[dD][89abAB][[:xdigit:]]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][[:xdigit:]]{2})\\u[dD][c-fC-F][[:xdigit:]]{2}'::text, '\ufffd'::text, 'g'::text))::json END
+
+CREATE OR REPLACE FUNCTION legwork.suspend_job(job_id bigint)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_wake_at timestamptz;
+begin
+  -- Whoever calls this has locked the job's row, and this statement sees what was committed before.
+  select case
+    when count(*) = 0 or bool_or(s.kind = 'wait' and exists (select from legwork.job_signals g where g.job_id = s.job_id and g.name = s.name))
+      then clock_timestamp()
+    -- Where every transaction sees only what was there when it began, a signal may have come since: look again.
+    when current_setting('transaction_isolation') <> 'read committed' then least(min(s.deadline), clock_timestamp() + interval '5 seconds')
+    else coalesce(min(s.deadline), legwork.never())
+  end into v_wake_at
+  from legwork.job_steps s where s.job_id = suspend_job.job_id and s.state = 'waiting';
+  update legwork.job_steps s set wake_at = v_wake_at where s.job_id = suspend_job.job_id and s.state = 'waiting';
+  return v_wake_at;
+end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.tasks_in(scope text, name text)
  RETURNS integer[]
@@ -4200,6 +5993,21 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.tg_job_signals__deliver()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- Another isolation level would not see what it has to look at. Workers come and do it.
+  if current_setting('transaction_isolation') <> 'read committed' or not legwork.deliver_signals(new.job_id) then
+    perform pg_notify('legwork', '{"wakeups":true}');
+  end if;
+  return null;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.tg_jobs__admit()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -4254,6 +6062,13 @@ declare
 begin
   if v_had_failed and not v_has_failed then
     delete from legwork.finished_jobs where id = new.id;
+    if found then
+      -- It had failed, and not only used its last attempt: another chance is one to wait again for what did not come in time.
+      delete from legwork.job_steps s where s.job_id = new.id and s.state = 'timed_out';
+    end if;
+  end if;
+  if new.revision <> old.revision and new.key is not null and legwork.begin_anew(new) then
+    return null;
   end if;
   if old.locked_at is not null and not v_attempt_ended then
     select c.reason into v_cancellation from legwork.cancellations c where c.job_id = new.id;
@@ -4266,22 +6081,30 @@ begin
     end if;
   end if;
   if not v_attempt_ended and (v_had_failed or not v_has_failed) then
-    -- Replaced, rescheduled, revived or given back: it may have to wait for something else now.
-    if v_has_rules and not v_has_failed then
+    -- Replaced, rescheduled, revived or given back: it may have to wait for something else now, or still.
+    if not v_has_failed and (v_has_rules or exists (select from legwork.waiting_jobs w where w.job_id = new.id)
+      or exists (select from legwork.dependencies d where d.job_id = new.id))
+    then
       perform legwork.readmit(new);
     end if;
     return null;
   end if;
   select * into v_failure from legwork.reported_failures() f where f.id = new.id and v_attempt_ended;
 
-  if v_failure.decision = 'put_back' and not v_removed and not exists (select from legwork.cancellations c where c.job_id = new.id) then
-    -- It has not failed, and the attempt does not count: it was put off by its task, or must not run now.
-    if v_has_rules and v_failure.retry_at is not null then
+  if v_failure.decision in ('put_back', 'wait') and not v_removed and not exists (select from legwork.cancellations c where c.job_id = new.id) then
+    -- It has not failed, and the attempt does not count: it was put off by its task, must not run now, or waits for a signal.
+    v_run_at := case when v_failure.decision = 'wait' then legwork.suspend_job(new.id) else v_failure.retry_at end;
+    if v_has_rules and v_run_at is not null then
       perform legwork.release_slots(array[new.id], array[v_failure.started_at]);
     end if;
     update graphile_worker._private_jobs j
-    set attempts = greatest(0, j.attempts - 1), last_error = old.last_error, run_at = coalesce(v_failure.retry_at, old.run_at)
+    set attempts = greatest(0, j.attempts - 1), last_error = old.last_error, run_at = coalesce(v_run_at, old.run_at),
+      -- It has started in time.
+      flags = case when v_failure.decision = 'wait' then legwork.without_expiry(j.flags) else j.flags end
     where j.id = new.id;
+    if v_run_at <= clock_timestamp() then
+      perform legwork.wake_workers(1);
+    end if;
     if new.job_queue_id is not null then
       perform legwork.wake_workers(1);
     end if;
@@ -4374,12 +6197,16 @@ begin
       case when v_state = 'failed' then
         legwork.fingerprint(v_task, case when v_lost then 'WorkerLost' else v_failure.error_name end, v_error) end
     );
+    -- One that was cancelled is deleted below, which closes them.
+    if v_state = 'failed' and legwork.has_dependants(new.id, new.id) then
+      perform legwork.close_dependencies(array[new.id], array[v_state]);
+    end if;
   end if;
 
   if v_has_rules and v_attempt_ended then
     perform legwork.release_slots(array[new.id], array[v_failure.started_at]);
   end if;
-  if v_has_failed and v_has_rules then
+  if v_has_failed and (v_has_rules or old.run_at = 'infinity') then
     delete from legwork.waiting_jobs w where w.job_id = new.id returning w.run_at into v_run_at;
     -- Whoever gives it another chance may not say when.
     if found and not v_attempt_ended and new.run_at = 'infinity' then
@@ -4422,17 +6249,24 @@ declare
   v_stale bigint;
   v_serial bigint;
   v_waiting bigint;
+  v_first bigint;
+  v_last bigint;
   -- How a job ended that no worker held: removed, unless somebody called it complete or says otherwise.
   v_end legwork.job_state := 'cancelled';
   v_ended_as text := nullif(current_setting('legwork.ended_as', true), '');
 begin
   select count(*) filter (where g.locked_at is null), count(*) filter (where g.locked_at < now() - interval '4 hours'),
-    count(g.job_queue_id), count(*) filter (where g.run_at = 'infinity')
-  into v_unheld, v_stale, v_serial, v_waiting
+    count(g.job_queue_id), count(*) filter (where g.run_at = 'infinity'), min(g.id), max(g.id)
+  into v_unheld, v_stale, v_serial, v_waiting, v_first, v_last
   from gone g;
+  if v_first is null then
+    return null;
+  end if;
   -- graphile-worker's own functions touch a job only when nobody holds it or its lock is older than four hours.
   if v_ended_as in ('cancelled', 'expired') then
     v_end := v_ended_as::legwork.job_state;
+  elsif v_ended_as = 'dependency' then
+    v_end := 'cancelled';
   elsif v_unheld > 0 or v_stale > 0 then
     get diagnostics v_context = pg_context;
     -- Lines of the call stack, in whatever language the server speaks: SQL function "complete_jobs" statement 1.
@@ -4466,6 +6300,7 @@ begin
       case when d.redact is null then o.result else legwork.redact(o.result, d.redact) end,
       case when v_end = 'expired' and g.locked_at is null then
           'Expired: it had not started by ' || to_char(legwork.expiry_of(g.flags) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '.'
+        when v_ended_as = 'dependency' then legwork.dependency_failure(g.id)
         when v_ended_as is not null and current_setting('legwork.end_reason', true) <> '' then current_setting('legwork.end_reason', true)
         when d.redact is null then g.last_error else legwork.redact_text(g.last_error, g.payload, d.redact) end,
       -- The waiting room has the true time of a job that waited there.
@@ -4487,6 +6322,19 @@ begin
 
   if v_waiting > 0 then
     delete from legwork.waiting_jobs w using gone g where w.job_id = g.id;
+  end if;
+  if exists (select from legwork.step_secrets) then
+    delete from legwork.step_secrets x using gone g where x.job_id = g.id;
+  end if;
+  -- One look into an index for the whole batch, where nothing waits for any of these jobs.
+  if legwork.has_dependants(v_first, v_last) then
+    perform legwork.close_dependencies(array_agg(g.id),
+      array_agg(case when o.id is not null or g.locked_at >= now() - interval '4 hours' then 'completed' else v_end end),
+      v_ended_as is not distinct from 'dependency')
+    from gone g
+    left join legwork.reported_completions() o on o.id = g.id and v_ended_as is distinct from 'recorded'
+    -- One that had failed has ended before, and is thrown away now.
+    where g.locked_at is not null or g.attempts < g.max_attempts or v_ended_as = 'recorded';
   end if;
   if exists (select from legwork.limits) then
     perform legwork.release_slots(array_agg(g.id), array_agg(o.started_at))
@@ -4530,6 +6378,9 @@ begin
       perform pg_advisory_xact_lock(legwork.admission_lock());
       -- Where no Legwork worker looks at the clock, whoever comes by does.
       perform legwork.note_due();
+      if exists (select from legwork.dependency_checks) then
+        perform legwork.check_dependencies();
+      end if;
       perform legwork.admit_waiting();
     elsif pg_try_advisory_xact_lock(legwork.admission_lock()) then
       -- Whoever enqueues does not do the work of all the others.
@@ -4558,20 +6409,70 @@ begin
     perform legwork.settle_rules();
   end if;
   perform legwork.expire_jobs();
+  perform legwork.deliver_signals();
+  perform legwork.expire_workflows();
   -- Somebody is at it; come again.
   if not pg_try_advisory_xact_lock(legwork.admission_lock()) then
     return clock_timestamp() + interval '50 milliseconds';
   end if;
   perform legwork.note_due();
+  if exists (select from legwork.dependency_checks) then
+    perform legwork.check_dependencies();
+  end if;
   perform legwork.admit_waiting(2000);
-  if exists (select from legwork.wakeups) then
+  if exists (select from legwork.run_counts) then
+    perform legwork.fold_run_counts();
+  end if;
+  if exists (select from legwork.wakeups) or exists (select from legwork.dependency_checks) then
     return clock_timestamp() + interval '50 milliseconds';
   end if;
   return least(
     (select w.run_at from legwork.waiting_jobs w where w.held = 'run_at' order by w.run_at limit 1),
-    (select a.ring_at from legwork.gate_alarms a order by a.ring_at limit 1));
+    (select a.ring_at from legwork.gate_alarms a order by a.ring_at limit 1),
+    (select r.deadline from legwork.workflow_runs r where r.ended_at is null and r.deadline > clock_timestamp() order by r.deadline limit 1));
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.topological_order(nodes integer, befores integer[], afters integer[])
+ RETURNS integer[]
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_open integer[] := array_fill(0, array[nodes]);
+  v_first integer[] := array_fill(0, array[nodes + 1]);
+  v_order integer[] := '{}';
+  v_read integer := 1;
+  v_node integer;
+  v_edge integer;
+begin
+  -- Kahn's algorithm; the pairs come ordered by befores.
+  for v_edge in 1..cardinality(befores) loop
+    v_open[afters[v_edge]] := v_open[afters[v_edge]] + 1;
+    if v_first[befores[v_edge]] = 0 then
+      v_first[befores[v_edge]] := v_edge;
+    end if;
+  end loop;
+  for v_node in 1..nodes loop
+    if v_open[v_node] = 0 then
+      v_order := v_order || v_node;
+    end if;
+  end loop;
+  while v_read <= cardinality(v_order) loop
+    v_node := v_order[v_read];
+    v_read := v_read + 1;
+    v_edge := v_first[v_node];
+    while v_edge > 0 and v_edge <= cardinality(befores) and befores[v_edge] = v_node loop
+      v_open[afters[v_edge]] := v_open[afters[v_edge]] - 1;
+      if v_open[afters[v_edge]] = 0 then
+        v_order := v_order || afters[v_edge];
+      end if;
+      v_edge := v_edge + 1;
+    end loop;
+  end loop;
+  return v_order;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.unique_identity(task text, payload jsonb, tenant text, unique_key text)
  RETURNS text
@@ -4651,11 +6552,21 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.workflow_flags(run legwork.workflow_runs)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (SELECT jsonb_object_agg(f.f, true) AS jsonb_object_agg FROM unnest(ARRAY[('workflow:'::text || (workflow_flags.run).id), ('correlation:'::text || (workflow_flags.run).correlation_id), ('tenant:'::text || (workflow_flags.run).tenant), ('parent:'::text || (workflow_flags.run).parent_id)]) f(f) WHERE (f.f IS NOT NULL))
+
 -- triggers
 
 CREATE TRIGGER _legwork_admit AFTER INSERT ON graphile_worker._private_jobs REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION legwork.tg_jobs__admit();
 
 CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE OR UPDATE ON legwork.confined_logins FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('login', 'login', 'confine_login', 'confine_login', 'free_login');
+
+CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.tokens FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
+
+CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.settings FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('setting', 'name', 'change_setting', 'change_setting', 'drop_setting');
 
 CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.limits FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'limit', 'limit', 'drop_limit');
 
@@ -4663,19 +6574,17 @@ CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.pauses FOR EACH 
 
 CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.retry_policies FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'set_retry_policy', 'set_retry_policy', 'drop_retry_policy');
 
-CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.settings FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('setting', 'name', 'change_setting', 'change_setting', 'drop_setting');
-
-CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.tokens FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
-
 CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.limits FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'limit', 'limit', 'drop_limit');
+
+CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.retry_policies FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'set_retry_policy', 'set_retry_policy', 'drop_retry_policy');
+
+CREATE TRIGGER _legwork_audit_change AFTER UPDATE OF name, role, tenant, hash, expires_at, revoked_at ON legwork.tokens FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
 
 CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.settings FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('setting', 'name', 'change_setting', 'change_setting', 'drop_setting');
 
 CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.pauses FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'pause', 'pause', 'resume');
 
-CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.retry_policies FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'set_retry_policy', 'set_retry_policy', 'drop_retry_policy');
-
-CREATE TRIGGER _legwork_audit_change AFTER UPDATE OF name, role, tenant, hash, expires_at, revoked_at ON legwork.tokens FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
+CREATE CONSTRAINT TRIGGER _legwork_deliver AFTER INSERT ON legwork.job_signals DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION legwork.tg_job_signals__deliver();
 
 CREATE CONSTRAINT TRIGGER _legwork_look AFTER INSERT ON legwork.wakeups DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.at_commit IS NOT NULL) EXECUTE FUNCTION legwork.tg_wakeups__look();
 

@@ -86,6 +86,7 @@ export class Discard extends Error {
 /** When a task wants its next attempt. Registered symbols, as above. */
 const RETRY_AT = Symbol.for("legwork.retryAt");
 const SNOOZED = Symbol.for("legwork.snoozed");
+const TIMED_OUT = Symbol.for("legwork.timedOut");
 
 /** A moment, or so long from when it was thrown (ms). */
 type When = Date | { readonly after: number };
@@ -116,6 +117,36 @@ export class Snooze extends Error {
   constructor(when: Date | Duration, reason = "The task put its job off.") {
     super(reason);
     this[RETRY_AT] = toWhen(when);
+  }
+}
+
+/**
+ * A step that a task cannot have: its name is used twice in an attempt, its result is too large or no JSON. The job fails at once, because
+ * another attempt would do the same again; once the task is mended, the job can be retried by hand.
+ */
+export class StepError extends LegworkError {
+  override readonly name = "StepError";
+  readonly [POINTLESS] = true;
+}
+
+/**
+ * No signal came in time: what `step.waitFor` throws after its timeout, in this attempt and every later one. A task that does not catch it fails
+ * its job at once; a failed job that is retried by hand waits anew.
+ */
+export class SignalTimeout extends Error {
+  override readonly name = "SignalTimeout";
+  readonly [POINTLESS] = true;
+  readonly [TIMED_OUT] = true;
+  readonly signal: string;
+
+  /** Also for one that another copy of this module has made: a task may have a copy of its own. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === "object" && value !== null && TIMED_OUT in value;
+  }
+
+  constructor(signal: string) {
+    super(`The signal '${signal}' did not come in time.`);
+    this.signal = signal;
   }
 }
 

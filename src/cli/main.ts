@@ -14,9 +14,11 @@ import { pauseCommand, resumeCommand, stopCommand } from "./commands/pause.ts";
 import { failedCommand, queuesCommand, workersCommand } from "./commands/queues.ts";
 import { discardCommand, retryCommand } from "./commands/retry.ts";
 import { rolesCommand } from "./commands/roles.ts";
+import { signalCommand } from "./commands/signal.ts";
 import { tokenCommand } from "./commands/token.ts";
 import { upCommand } from "./commands/up.ts";
 import { workerCommand } from "./commands/worker.ts";
+import { workflowCommand } from "./commands/workflow.ts";
 import { relativeTime } from "./output.ts";
 
 /**
@@ -48,6 +50,7 @@ Examples:
   $ legwork job 42                              all about one job
   $ legwork explain 42                          why it does not run
   $ legwork pause mail --reason 'host is down'  nothing of the queue starts
+  $ legwork workflow show 7                     the steps of a workflow with their states
   $ legwork doctor                              what is wrong, and what to do about it
 
 Configuration comes from flags, the environment, legwork.config.ts and defaults, in this order.`,
@@ -64,11 +67,13 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     failedCommand,
     retryCommand,
     discardCommand,
+    signalCommand,
     queuesCommand,
     limitCommand,
     pauseCommand,
     resumeCommand,
     stopCommand,
+    workflowCommand,
     workersCommand,
     doctorCommand,
     tokenCommand,

@@ -24,7 +24,8 @@ export function withWorkerOptions(command: Command): Command {
     .option("--shutdown-timeout <duration>", "how long stopping waits for running jobs (LEGWORK_SHUTDOWN_TIMEOUT, 25s)");
 }
 
-function collect(value: string, previous: string[] | undefined): string[] {
+/** For an option that may be given again. */
+export function collect(value: string, previous: string[] | undefined): string[] {
   return [...(previous ?? []), value];
 }
 

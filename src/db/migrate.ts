@@ -133,6 +133,7 @@ export async function uninstall(pool: Pool): Promise<boolean> {
     const { rows } = await client.query("select to_regnamespace('legwork') is not null as installed");
     await client.query("set local lock_timeout = '10s'");
     if (rows[0]?.installed === true) await assertNoWorker(client);
+    await emptyWaitingRoom(client);
     // Our triggers on graphile-worker's table and on users' tables hang on our functions and go with them.
     await client.query("drop schema if exists legwork, legwork_confined, legwork_tenant cascade");
     // What the roles of legwork.create_roles() may do with graphile-worker's tables; the roles are the server's and stay.
@@ -156,6 +157,16 @@ async function assertOwner(client: PoolClient, [first]: Migration[]): Promise<vo
     {
       hint: "Run `legwork migrate` as its owner first.",
     },
+  );
+}
+
+/** Jobs in the waiting room get their times back: once we are gone nobody else would let them go. */
+async function emptyWaitingRoom(client: PoolClient): Promise<void> {
+  const { rows } = await client.query("select to_regclass('legwork.waiting_jobs') is not null as known");
+  if (rows[0]?.known !== true) return;
+  await client.query("set local legwork.admitting = 'on'");
+  await client.query(
+    "update graphile_worker._private_jobs j set run_at = w.run_at from legwork.waiting_jobs w where w.job_id = j.id and j.run_at = 'infinity'",
   );
 }
 

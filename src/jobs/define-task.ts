@@ -5,6 +5,7 @@ import { LegworkError, PayloadError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Duration } from "../duration.ts";
 import type { EnqueueOptions } from "./enqueue.ts";
+import type { StepContext } from "./step-context.ts";
 import {
   type ConcurrencyLimit,
   concurrencySchema,
@@ -41,6 +42,20 @@ export interface Progress {
   message?: string;
 }
 
+/** The workflow that a job is a step of. */
+export interface WorkflowStep {
+  readonly id: string;
+  /** The step's name, behind those of the sub-workflows it belongs to: `import/users`. */
+  readonly step: string;
+  /** Whether the job undoes the step. */
+  readonly compensates: boolean;
+  /**
+   * What the steps that have completed so far returned, by their names. Asked for once an attempt, in one query. Every step that this one depends on has
+   * ended; one that failed without harm, or returned nothing, has null or is missing.
+   */
+  readonly results: () => Promise<Readonly<Record<string, unknown>>>;
+}
+
 /** What a task is given beside its payload. */
 export interface TaskContext {
   readonly job: RunningJob;
@@ -69,6 +84,12 @@ export interface TaskContext {
    * whatever becomes of this job; to enqueue within a transaction, pass its client.
    */
   readonly enqueue: (task: string, payload?: unknown, options?: EnqueueOptions, client?: Queryable) => Promise<string>;
+  /** Parts of the task that later attempts do not do again, and waiting for signals and times without holding a worker. */
+  readonly step: StepContext;
+  /** The workflow that the job is a step of; undefined for any other job. */
+  readonly workflow: WorkflowStep | undefined;
+  /** The batch whose callback the job is; undefined for any other job. */
+  readonly batchId: string | undefined;
 }
 
 export interface TaskDefinition<P extends z.ZodType, R extends z.ZodType> {

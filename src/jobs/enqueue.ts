@@ -43,6 +43,10 @@ export interface EnqueueOptions {
   rateKey?: string;
   /** `serial`, with a `jobKey`: a job enqueued while one with its key runs waits for that one. `allow` by default. */
   overlap?: "allow" | "serial";
+  /** Jobs that have to end before it may start, by id; older ones only, which every job is whose id is known. */
+  dependsOn?: readonly string[];
+  /** What happens when one of them ends otherwise than completed: `cancel`, the default, cancels this job too, `run` lets it run. */
+  onDependencyFailure?: "cancel" | "run";
 }
 
 export interface JobSpec extends EnqueueOptions {
@@ -87,13 +91,18 @@ export async function enqueue(
  */
 export async function enqueueMany(client: Queryable, jobs: readonly JobSpec[]): Promise<string[]> {
   await assertPayloads(client, jobs);
-  const rows = jobs.map(({ task, payload, ...options }) => ({ task, payload: payload ?? {}, ...toRow(options) }));
+  const rows = jobs.map(jobToRow);
   try {
     const result = await client.query("select id from legwork.enqueue_many($1::jsonb) as id", [JSON.stringify(rows)]);
     return result.rows.map((row) => String(row.id));
   } catch (error) {
     throw fromDatabaseError(error);
   }
+}
+
+/** A job as the JSON of `legwork.enqueue_many`. */
+export function jobToRow({ task, payload, ...options }: JobSpec): Record<string, unknown> {
+  return { task, payload: payload ?? {}, ...toRow(options) };
 }
 
 export interface EnqueueOnOptions {
@@ -165,10 +174,13 @@ function toRow(options: EnqueueOptions): Record<string, unknown> {
     rate_per: toInterval("ratePer", options.ratePer),
     rate_key: options.rateKey,
     overlap: options.overlap,
+    depends_on: options.dependsOn,
+    on_dependency_failure: options.onDependencyFailure,
   };
 }
 
-function toInterval(name: string, value: Duration | undefined): string | undefined {
+/** A duration as Postgres reads an interval. Throws LW400, with that name, for what is none. */
+export function toInterval(name: string, value: Duration | undefined): string | undefined {
   if (value === undefined) return undefined;
   const milliseconds = parseDuration(value);
   if (milliseconds === undefined) {
@@ -182,7 +194,15 @@ function toInterval(name: string, value: Duration | undefined): string | undefin
 /** Schemas are compiled once per task and process; the registered text is the key, so that a new schema is seen. */
 const compiledSchemas = new Map<string, z.ZodType>();
 
-async function assertPayloads(client: Queryable, jobs: readonly { task: string; payload?: unknown }[]): Promise<void> {
+/**
+ * Does nothing when all payloads fit their tasks, by the schemas that workers registered. Throws LW422 naming the field, and of several jobs the
+ * job, as `nameOf` says it.
+ */
+export async function assertPayloads<J extends { task: string; payload?: unknown }>(
+  client: Queryable,
+  jobs: readonly J[],
+  nameOf?: (job: J) => string,
+): Promise<void> {
   const names = [...new Set(jobs.map((job) => job.task))];
   const { rows } = await client.query(
     "select name, payload_schema::text as schema from legwork.tasks where name = any ($1) and payload_schema is not null",
@@ -193,8 +213,8 @@ async function assertPayloads(client: Queryable, jobs: readonly { task: string; 
     try {
       parsePayload(schemas.get(job.task), job.payload ?? {}, job.task);
     } catch (error) {
-      if (jobs.length === 1 || !(error instanceof LegworkError)) throw error;
-      throw new LegworkError(error.code, `Job ${index + 1} of ${jobs.length}: ${error.message}`, {
+      if ((jobs.length === 1 && nameOf === undefined) || !(error instanceof LegworkError)) throw error;
+      throw new LegworkError(error.code, `${nameOf?.(job) ?? `Job ${index + 1} of ${jobs.length}`}: ${error.message}`, {
         hint: error.hint,
         cause: error,
       });

@@ -4,7 +4,7 @@ import { createSql, type Sql } from "../db/sql.ts";
 import { parseDuration } from "../duration.ts";
 import { LegworkError, toError, verdictOf } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import { describeIssues, parsePayload, type RunningJob, type TaskContext } from "../jobs/define-task.ts";
+import { describeIssues, parsePayload, type RunningJob, type TaskContext, type WorkflowStep } from "../jobs/define-task.ts";
 import { enqueue } from "../jobs/enqueue.ts";
 import { AttemptOutput } from "./attempt-output.ts";
 import type { DatabaseClock } from "./clock.ts";
@@ -14,6 +14,7 @@ import type { Lease } from "./lease.ts";
 import type { LoadedTask } from "./load-tasks.ts";
 import { type Outcomes, resultToJson, storableText } from "./outcomes.ts";
 import { Redaction } from "./redaction.ts";
+import { Steps, Suspended } from "./steps.ts";
 import { taskLog } from "./task-log.ts";
 
 export interface RunEnvironment {
@@ -102,9 +103,10 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
       const { discard, snooze, retryAt } = verdictOf(original);
       const next = retryAt === undefined ? undefined : retryAt instanceof Date ? retryAt.getTime() : finishedAt + retryAt.after;
       // Who holds the job by now is for the database to say: if it is still this worker, the attempt has not failed.
-      const isPutBack = snooze || original instanceof LeaseLost;
+      const waits = original instanceof Suspended;
+      const isPutBack = waits || snooze || original instanceof LeaseLost;
       outcomes.failed(job.id, startedAt, finishedAt, error, {
-        decision: discard ? "discard" : isPutBack ? "put_back" : undefined,
+        decision: discard ? "discard" : waits ? "wait" : isPutBack ? "put_back" : undefined,
         retryAt: next,
       });
       const details = { duration: milliseconds(startedAt, finishedAt), attempt: job.attempts, maxAttempts: job.max_attempts };
@@ -118,6 +120,7 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
       throw error;
     } finally {
       control.running.delete(job.id);
+      run.close();
     }
   };
 }
@@ -152,7 +155,9 @@ class Run implements TaskContext, Abortable {
   private ownOutput: AttemptOutput | undefined = undefined;
   private ownRedaction: Redaction | undefined = undefined;
   private ownSql: Sql | undefined = undefined;
+  private ownSteps: Steps | undefined = undefined;
   private ownSignal: AbortSignal | undefined = undefined;
+  private ownResults: Promise<Readonly<Record<string, unknown>>> | undefined = undefined;
   private aborting: AbortController | undefined = undefined;
   private abortReason: Error | undefined = undefined;
 
@@ -221,6 +226,54 @@ class Run implements TaskContext, Abortable {
     };
   }
 
+  get step(): Steps {
+    if (this.ownSteps === undefined) {
+      const { job } = this.helpers;
+      const { pool, lease } = this.environment;
+      this.ownSteps = new Steps({
+        jobId: job.id,
+        worker: job.locked_by ?? "",
+        attempt: job.attempts,
+        sql: this.sql,
+        client: pool,
+        redaction: this.redaction,
+        assertMayBegin: async () => {
+          if (this.signal.aborted) throw toError(this.signal.reason);
+          if (lease?.mayHaveLost(job.locked_at) && !(await lease.holds(job.id))) {
+            throw new LeaseLost("This worker was taken for dead and the job was given to another.");
+          }
+        },
+      });
+    }
+    return this.ownSteps;
+  }
+
+  /** The attempt is over: what the task still does is not recorded. */
+  close(): void {
+    this.ownSteps?.close();
+  }
+
+  get workflow(): WorkflowStep | undefined {
+    const { job } = this.helpers;
+    const id = flagValue(job, "workflow");
+    if (id === null) return undefined;
+    return {
+      id,
+      step: flagValue(job, "step") ?? "",
+      compensates: flagValue(job, "compensates") !== null,
+      results: async () => await (this.ownResults ??= this.readResults(id)),
+    };
+  }
+
+  private async readResults(workflowId: string): Promise<Readonly<Record<string, unknown>>> {
+    const { rows } = await this.environment.pool.query("select legwork.step_results($1) as results", [workflowId]);
+    return rows[0]?.results ?? {};
+  }
+
+  get batchId(): string | undefined {
+    return flagValue(this.helpers.job, "batch") ?? undefined;
+  }
+
   /** Tells the task to stop; the first reason counts. */
   abort(reason: Error): void {
     if (this.abortReason !== undefined) return;
@@ -264,13 +317,26 @@ class Run implements TaskContext, Abortable {
     }
   }
 
+  /** An attempt ends when its steps have; one that waits is put back, whatever the task made of that. */
+  private async withSteps<T>(work: () => Promise<T> | T): Promise<T> {
+    let result: T;
+    try {
+      result = await work();
+    } catch (error) {
+      await this.ownSteps?.end(error);
+      throw error;
+    }
+    await this.ownSteps?.end();
+    return result;
+  }
+
   /** Calls the task; a defined one with its payload checked before and its result after. */
   async call(payload: unknown): Promise<unknown> {
     const { definition, name } = this.task;
     if (definition === undefined) return await this.task.function(payload, ownHelpers(this.helpers, this));
     const input = parsePayload(definition.payload, withoutCron(payload), name);
     this.redaction?.learn(input);
-    const result = await definition.run(input, this);
+    const result = await this.withSteps(() => definition.run(input, this));
     if (definition.result === undefined) return result;
     const parsed = definition.result.safeParse(result);
     if (parsed.success) return parsed.data;

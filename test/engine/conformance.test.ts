@@ -4,8 +4,12 @@ import { discardJob, discardJobs } from "../../src/jobs/discard-job.ts";
 import { enqueue } from "../../src/jobs/enqueue.ts";
 import { explainJob } from "../../src/jobs/explain-job.ts";
 import { retryJob, retryJobs } from "../../src/jobs/retry-job.ts";
+import { sendSignal } from "../../src/jobs/send-signal.ts";
 import { dropLimit, limitConcurrency, limitRate } from "../../src/queues/limits.ts";
 import { emergencyStop, pauseQueue, pauseTask, resumeAll, resumeQueue, resumeTask } from "../../src/queues/pause.ts";
+import { cancelWorkflow } from "../../src/workflows/cancel-workflow.ts";
+import { retryWorkflow } from "../../src/workflows/retry-workflow.ts";
+import { startWorkflow } from "../../src/workflows/start-workflow.ts";
 import { legwork } from "../support/cli.ts";
 import { testDatabase } from "../support/database.ts";
 
@@ -14,7 +18,7 @@ const database = testDatabase();
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
   await database.pool.query(
-    "truncate legwork.finished_jobs, legwork.failed_attempts, legwork.limits, legwork.pauses, legwork.rule_changes, legwork.wakeups, legwork.slots, legwork.lanes",
+    "truncate legwork.finished_jobs, legwork.failed_attempts, legwork.limits, legwork.pauses, legwork.rule_changes, legwork.wakeups, legwork.slots, legwork.lanes, legwork.job_signals, legwork.waiting_jobs, legwork.dependencies, legwork.dependency_checks, legwork.run_counts, legwork.workflow_runs, legwork.workflow_run_steps",
   );
   await database.pool.query(`select legwork.register_tasks('[{"name": "notify/email", "queue": "mail"}, {"name": "other"}]')`);
 });
@@ -59,7 +63,88 @@ const pauses = (): string => "select string_agg(concat_ws(' ', scope, nullif(nam
 
 const db = (): typeof database.pool => database.pool;
 
+/** One step of notify/email and one of other behind it; the workflow is number 1 where it was started before. */
+const STEPS = { a: { task: "notify/email" }, b: { task: "other", dependsOn: ["a"] } };
+const STEPS_IN_SQL = '{"a": {"task": "notify/email"}, "b": {"task": "other", "depends_on": ["a"]}}';
+const STARTED = `alter sequence legwork.run_ids restart; select legwork.start_workflow('w', '${STEPS_IN_SQL}')`;
+const workflow = (): string =>
+  "select w.state || ' ' || string_agg(s.name || ' ' || s.state, ', ' order by s.position) as it from legwork.workflows w join legwork.workflow_steps s on s.workflow_id = w.id group by w.id, w.state";
+
 const OPERATIONS: Operation[] = [
+  {
+    name: "enqueues a job that waits for another",
+    sql: ({ waiting }) => `select legwork.enqueue('other', depends_on => array[${waiting}], on_dependency_failure => 'run')`,
+    ts: ({ waiting }) => enqueue(db(), "other", {}, { dependsOn: [waiting], onDependencyFailure: "run" }),
+    cli: ({ waiting }) => ["add", "other", "--depends-on", waiting, "--on-dependency-failure", "run"],
+    read: () =>
+      "select string_agg(state || ' ' || (select on_failure from legwork.dependencies), ',') as it from legwork.jobs where task = 'other'",
+    says: "blocked run",
+  },
+  {
+    name: "cancels a job whose dependency has failed",
+    sql: ({ failed }) => `select legwork.enqueue('other', depends_on => array[${failed}])`,
+    ts: ({ failed }) => enqueue(db(), "other", {}, { dependsOn: [failed] }),
+    cli: ({ failed }) => ["add", "other", "--depends-on", failed],
+    read: () => "select string_agg(state::text, ',') as it from legwork.jobs where task = 'other'",
+    says: "cancelled",
+  },
+  {
+    name: "refuses a dependency that does not exist",
+    sql: () => "select legwork.enqueue('other', depends_on => array[999999])",
+    ts: () => enqueue(db(), "other", {}, { dependsOn: ["999999"] }),
+    cli: () => ["add", "other", "--depends-on", "999999"],
+    raises: { code: "LW404", exit: 1, hint: "Nothing was enqueued" },
+  },
+  {
+    name: "starts a workflow",
+    sql: () => `select legwork.start_workflow('w', '${STEPS_IN_SQL}')`,
+    ts: () => startWorkflow(db(), { name: "w", steps: STEPS }),
+    cli: () => ["workflow", "start", "w", STEPS_IN_SQL],
+    read: workflow,
+    says: "running a pending, b blocked",
+  },
+  {
+    name: "refuses a workflow with an unknown step",
+    sql: () =>
+      `select legwork.start_workflow('w', '{"fetch": {"task": "other"}, "b": {"task": "other", "depends_on": ["fetsch"]}}')`,
+    ts: () =>
+      startWorkflow(db(), { name: "w", steps: { fetch: { task: "other" }, b: { task: "other", dependsOn: ["fetsch"] } } }),
+    cli: () => ["workflow", "start", "w", '{"fetch": {"task": "other"}, "b": {"task": "other", "depends_on": ["fetsch"]}}'],
+    raises: { code: "LW404", exit: 1, hint: "'fetch'" },
+  },
+  {
+    name: "cancels a workflow",
+    before: STARTED,
+    sql: () => "select legwork.cancel_workflow(1, 'wrong')",
+    ts: () => cancelWorkflow(db(), "1", "wrong"),
+    cli: () => ["workflow", "cancel", "1", "--reason", "wrong"],
+    read: workflow,
+    says: "cancelled a cancelled, b cancelled",
+  },
+  {
+    name: "retries a workflow",
+    before: `${STARTED}; select legwork.cancel_workflow(1)`,
+    sql: () => "select legwork.retry_workflow(1)",
+    ts: () => retryWorkflow(db(), "1"),
+    cli: () => ["workflow", "retry", "1"],
+    read: workflow,
+    says: "running a pending, b blocked",
+  },
+  {
+    name: "refuses to retry a workflow that runs",
+    before: STARTED,
+    sql: () => "select legwork.retry_workflow(1)",
+    ts: () => retryWorkflow(db(), "1"),
+    cli: () => ["workflow", "retry", "1"],
+    raises: { code: "LW409", exit: 1, hint: "cancel" },
+  },
+  {
+    name: "says that there is no such workflow",
+    sql: () => "select legwork.cancel_workflow(999999)",
+    ts: () => cancelWorkflow(db(), "999999"),
+    cli: () => ["workflow", "cancel", "999999"],
+    raises: { code: "LW404", exit: 1 },
+  },
   {
     name: "cancels a waiting job",
     sql: ({ waiting }) => `select legwork.cancel_job(${waiting}, 'wrong')`,
@@ -130,6 +215,25 @@ const OPERATIONS: Operation[] = [
     ts: () => retryJobs(db(), { task: "notify/emial" }),
     cli: () => ["retry", "--task", "notify/emial"],
     raises: { code: "LW404", exit: 1, hint: "notify/email" },
+  },
+  {
+    name: "sends a job a signal, and of two the first counts",
+    sql: ({ waiting }) =>
+      `select legwork.send_signal(${waiting}, 'approval', '{"by": "ada"}'), legwork.send_signal(${waiting}, 'approval', '2')`,
+    ts: async ({ waiting }) => [
+      await sendSignal(db(), waiting, "approval", { by: "ada" }),
+      await sendSignal(db(), waiting, "approval", 2),
+    ],
+    cli: ({ waiting }) => ["signal", waiting, "approval", '{"by": "ada"}'],
+    read: () => "select jsonb_agg(jsonb_build_array(name, payload)) as it from legwork.job_signals",
+    says: [["approval", { by: "ada" }]],
+  },
+  {
+    name: "refuses a signal to a job that has failed",
+    sql: ({ failed }) => `select legwork.send_signal(${failed}, 'approval')`,
+    ts: ({ failed }) => sendSignal(db(), failed, "approval"),
+    cli: ({ failed }) => ["signal", failed, "approval"],
+    raises: { code: "LW409", exit: 1, hint: "retry_job" },
   },
   {
     name: "pauses a queue with a reason",

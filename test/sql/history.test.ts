@@ -90,8 +90,8 @@ describe("how a job ends", () => {
     await fetchJob(id);
     const client = await database.pool.connect();
     await client.query(
-      `select set_config('legwork.completed_ids', $1, false), set_config('legwork.completed_starts', '{1700000000000.5}', false),
-         set_config('legwork.completed_ends', '{1700000001000.25}', false), set_config('legwork.completed_results', '[{"ok": true}]', false)`,
+      `select set_config('legwork.completed_ids', $1, false), set_config('legwork.completed_starts', '{1700000000000500}', false),
+         set_config('legwork.completed_ends', '{1700000001000250}', false), set_config('legwork.completed_results', '{"{\\"ok\\": true}"}', false)`,
       [`{${id}}`],
     );
     await client.query("delete from graphile_worker._private_jobs where id = $1", [id]);

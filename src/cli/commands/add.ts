@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import { loadConfig } from "../../config.ts";
 import { LegworkError, toError } from "../../errors.ts";
 import { enqueue, type EnqueueOptions } from "../../jobs/enqueue.ts";
-import { type CommonFlags, integer, positiveInteger, time, withCommonOptions, withDatabase } from "../options.ts";
+import { collect, type CommonFlags, integer, positiveInteger, time, withCommonOptions, withDatabase } from "../options.ts";
 import { printJson } from "../output.ts";
 
 type Flags = CommonFlags & EnqueueOptions & { json?: boolean };
@@ -31,6 +31,10 @@ export function addCommand(): Command {
     .option("--rate-key <key>", "what --rate-limit counts by (the task)")
     .addOption(
       new Option("--overlap <how>", "serial waits for a running job with this job key (allow)").choices(["allow", "serial"]),
+    )
+    .option("--depends-on <id>", "a job that has to end before; may be given again", collect)
+    .addOption(
+      new Option("--on-dependency-failure <what>", "when one of them does not complete (cancel)").choices(["cancel", "run"]),
     )
     .option("--json", 'print {"id": …}')
     .addHelpText(

@@ -2,8 +2,9 @@ import { Command, Option } from "commander";
 import { loadConfig } from "../../config.ts";
 import { type AttemptRow, getJob, type JobRow } from "../../jobs/read-jobs.ts";
 import { lastLogs, logsAfter } from "../../jobs/read-logs.ts";
+import { listSteps, type StepRow } from "../../jobs/read-steps.ts";
 import { type CommonFlags, withCommonOptions, withDatabase } from "../options.ts";
-import { color, colorState, elapsed, printJson, relativeTime } from "../output.ts";
+import { color, colorState, elapsed, printJson, relativeTime, shorten } from "../output.ts";
 import { followLogs, printLogs } from "../job-logs.ts";
 
 /** Log lines that are shown unless all are asked for. */
@@ -13,11 +14,11 @@ type Flags = CommonFlags & { json?: boolean; logs?: boolean; follow?: boolean };
 
 export function jobCommand(): Command {
   return withCommonOptions(new Command("job"))
-    .description("show one job with its attempts, its progress and the last lines it logged")
+    .description("show one job with its attempts, its steps, its progress and the last lines it logged")
     .argument("<id>", "the job's id")
     .option("--logs", "only the lines it logged, all of them")
     .addOption(new Option("--follow", "the lines it logged and those to come, until the job has ended").conflicts("json"))
-    .option("--json", "print the whole row, with its attempts and the last lines it logged; with --logs, all of them")
+    .option("--json", "print the whole row, with its attempts, its steps and the last lines it logged; with --logs, all of them")
     .addHelpText("after", "\nExamples:\n  $ legwork job 42\n  $ legwork job 42 --follow\n  $ legwork job 42 --json")
     .action(async (id: string, flags: Flags) => {
       const { json, logs, follow, ...common } = flags;
@@ -26,9 +27,11 @@ export function jobCommand(): Command {
         const job = await getJob(pool, id);
         if (follow === true) return await followLogs(pool, id);
         const lines = logs === true ? await logsAfter(pool, id) : await lastLogs(pool, id, LAST_LINES);
-        if (json === true) return printJson({ ...job, log_list: lines });
+        const steps = await listSteps(pool, id);
+        if (json === true) return printJson({ ...job, step_list: steps, log_list: lines });
         if (logs === true) return printLogs(lines);
         print(job);
+        printSteps(steps);
         if (lines.length === 0) return;
         console.log(`\n  ${lines.length < LAST_LINES ? "Log" : "The end of its log (--logs shows all)"}`);
         printLogs(lines, "    ");
@@ -70,6 +73,24 @@ function print(job: JobRow & { attempt_list: AttemptRow[] }): void {
       console.log(error.replaceAll(/^/gm, "    "));
     }
     if (attempt.retry_at !== null) console.log(`    next attempt due ${at(attempt.retry_at)}`);
+  }
+}
+
+function printSteps(steps: readonly StepRow[]): void {
+  if (steps.length === 0) return;
+  console.log("\n  Steps");
+  for (const step of steps) {
+    const took = elapsed(step.started_at, step.finished_at);
+    const facts = [
+      `attempt ${step.attempt}`,
+      took === "" ? "" : `took ${took}`,
+      step.state !== "waiting" ? "" : step.deadline === null ? "without a deadline" : `until ${at(step.deadline)}`,
+      step.result === null ? "" : shorten(JSON.stringify(step.result), 100),
+    ];
+    const state = color(step.state === "completed" ? "green" : "yellow", step.state);
+    console.log(
+      `    ${step.name}  ${step.kind === "run" ? "" : `${step.kind} `}${state}  ${facts.filter((fact) => fact !== "").join("  ")}`,
+    );
   }
 }
 

@@ -1,0 +1,198 @@
+import { readFileSync } from "node:fs";
+import { Command, Option } from "commander";
+import { loadConfig } from "../../config.ts";
+import { callFunction } from "../../db/call-function.ts";
+import { LegworkError, toError } from "../../errors.ts";
+import { cancelWorkflow } from "../../workflows/cancel-workflow.ts";
+import {
+  getWorkflow,
+  listWorkflows,
+  WORKFLOW_STATES,
+  type WorkflowRow,
+  type WorkflowState,
+  type WorkflowStepRow,
+} from "../../workflows/read-workflows.ts";
+import { retryWorkflow } from "../../workflows/retry-workflow.ts";
+import { type CommonFlags, positiveInteger, time, withCommonOptions, withDatabase } from "../options.ts";
+import { color, colorState, elapsed, printJson, printTable, relativeTime, shorten } from "../output.ts";
+
+const STATE_COLORS: Record<WorkflowState, Parameters<typeof color>[0]> = {
+  running: "blue",
+  compensating: "yellow",
+  cancelling: "yellow",
+  completed: "green",
+  failed: "red",
+  cancelled: "gray",
+  expired: "gray",
+};
+
+interface Flags extends CommonFlags {
+  json?: boolean;
+}
+
+export function workflowCommand(): Command {
+  const command = new Command("workflow").description("start, list, show, cancel and retry workflows").addHelpText(
+    "after",
+    `
+Examples:
+  $ legwork workflow start nightly '[{"name": "a", "task": "import"}, {"name": "b", "task": "report", "depends_on": ["a"]}]'
+  $ legwork workflow list --state failed
+  $ legwork workflow show 7
+  $ legwork workflow retry 7`,
+  );
+  for (const sub of [startCommand, listCommand, showCommand, cancelCommand, retryCommand])
+    command.addCommand(sub().exitOverride());
+  return command;
+}
+
+function startCommand(): Command {
+  return withCommonOptions(new Command("start"))
+    .description("start a workflow and print its id")
+    .argument("<name>", "what kind of workflow it is")
+    .argument("<steps>", "its steps, as JSON for legwork.start_workflow; - reads them from stdin")
+    .option("--tenant <name>", "whose it is")
+    .option("--correlation-id <id>", "shared by all its jobs")
+    .option("--deadline <time>", "cancel what has not ended then", time)
+    .option("--json", 'print {"id": …}')
+    .action(async (name: string, steps: string, flags: Flags & { tenant?: string; correlationId?: string; deadline?: Date }) => {
+      const parsed = parseSteps(steps === "-" ? readFileSync(0, "utf8") : steps);
+      await onDatabase(flags, async (pool) => {
+        const [row] = await callFunction(pool, "start_workflow", {
+          name,
+          steps: JSON.stringify(parsed),
+          tenant: flags.tenant,
+          correlation_id: flags.correlationId,
+          deadline: flags.deadline?.toISOString(),
+        });
+        const id = String(row.start_workflow);
+        if (flags.json === true) printJson({ id });
+        else console.log(id);
+      });
+    });
+}
+
+function listCommand(): Command {
+  return withCommonOptions(new Command("list"))
+    .description("list workflows, newest first")
+    .addOption(new Option("--state <state>", "only those in this state").choices(WORKFLOW_STATES))
+    .option("--name <name>", "only those of this name")
+    .option("--tenant <name>", "only this tenant's")
+    .option("--before <id>", "only those older than this one: the next page")
+    .option("--limit <number>", "how many, at most 500", (value) => Math.min(positiveInteger(value), 500), 20)
+    .option("--json", "print an array of whole rows")
+    .action(async (flags: Flags & { state?: WorkflowState; name?: string; tenant?: string; before?: string; limit: number }) => {
+      await onDatabase(flags, async (pool) => {
+        const workflows = await listWorkflows(pool, flags);
+        if (flags.json === true) return printJson(workflows);
+        if (workflows.length === 0) return console.log("No workflows.");
+        printTable(
+          ["id", "name", "state", "steps", "started", "took", "reason"],
+          workflows.map((workflow) => [
+            workflow.id,
+            shorten(workflow.name, 40),
+            color(STATE_COLORS[workflow.state], workflow.state),
+            describeCounts(workflow),
+            relativeTime(workflow.created_at),
+            elapsed(workflow.created_at, workflow.ended_at),
+            shorten(workflow.reason ?? "", 60),
+          ]),
+        );
+        if (workflows.length === flags.limit) console.log(`\nMore: legwork workflow list --before ${workflows.at(-1)?.id}`);
+      });
+    });
+}
+
+function showCommand(): Command {
+  return withCommonOptions(new Command("show"))
+    .description("show a workflow with its steps, each behind those it depends on")
+    .argument("<id>", "the workflow's id")
+    .option("--json", "print the whole row, with its steps")
+    .action(async (id: string, flags: Flags) => {
+      await onDatabase(flags, async (pool) => {
+        const workflow = await getWorkflow(pool, id);
+        if (flags.json === true) return printJson(workflow);
+        console.log(
+          `${color("bold", `Workflow ${workflow.id}`)}  ${workflow.name}  ${color(STATE_COLORS[workflow.state], workflow.state)}  ${describeCounts(workflow)}`,
+        );
+        if (workflow.reason !== null) console.log(`  ${workflow.reason}`);
+        if (workflow.deadline !== null) console.log(`  Its deadline is ${relativeTime(workflow.deadline)}.`);
+        console.log();
+        printTable(
+          ["", "step", "state", "job", "after", "took", "result or error"],
+          workflow.steps.map((step) => [
+            mark(step),
+            step.name,
+            step.state === null ? "forgotten" : colorState(step.state),
+            step.job_id,
+            shorten(step.depends_on.join(", "), 40),
+            elapsed(step.started_at, step.finished_at),
+            describeEnd(step),
+          ]),
+        );
+      });
+    });
+}
+
+function cancelCommand(): Command {
+  return withCommonOptions(new Command("cancel"))
+    .description("cancel a workflow: steps that wait never start, steps that run are told to stop")
+    .argument("<id>", "the workflow's id")
+    .option("--reason <text>", "what its history will say")
+    .option("--json", 'print {"id": …, "state": …}')
+    .action(async (id: string, flags: Flags & { reason?: string }) => {
+      await onDatabase(flags, async (pool) => {
+        const state = await cancelWorkflow(pool, id, flags.reason);
+        if (flags.json === true) printJson({ id, state });
+        else console.log(`Workflow ${id}: ${state === "cancelling" ? "its running steps were told to stop" : state}.`);
+      });
+    });
+}
+
+function retryCommand(): Command {
+  return withCommonOptions(new Command("retry"))
+    .description("go on with a workflow that failed, expired or was cancelled; completed steps are kept")
+    .argument("<id>", "the workflow's id")
+    .option("--deadline <time>", "cancel what has not ended then", time)
+    .option("--json", 'print {"id": …, "state": …}')
+    .action(async (id: string, flags: Flags & { deadline?: Date }) => {
+      await onDatabase(flags, async (pool) => {
+        await retryWorkflow(pool, id, flags);
+        if (flags.json === true) printJson({ id, state: "running" });
+        else console.log(`Workflow ${id}: running.`);
+      });
+    });
+}
+
+async function onDatabase(flags: CommonFlags, work: Parameters<typeof withDatabase>[1]): Promise<void> {
+  const { config } = await loadConfig({ databaseUrl: flags.databaseUrl, dataDir: flags.dataDir, logLevel: flags.logLevel });
+  await withDatabase(config, work);
+}
+
+function describeCounts({ total, completed, failed, cancelled, expired }: WorkflowRow): string {
+  const bad = Number(failed) + Number(cancelled) + Number(expired);
+  return `${completed}/${total}${bad === 0 ? "" : `, ${bad} not`}`;
+}
+
+/** How a step stands, for those who look at the shape and not at the words. */
+function mark({ state }: WorkflowStepRow): string {
+  if (state === "completed") return color("green", "✔");
+  if (state === "failed") return color("red", "✘");
+  if (state === "cancelled" || state === "expired") return color("gray", "–");
+  return state === "running" ? color("blue", "▶") : color("gray", "·");
+}
+
+function describeEnd(step: WorkflowStepRow): string {
+  const undone = step.compensation_state === null ? "" : `undone by job ${step.compensation_job_id}: ${step.compensation_state}`;
+  const end = step.state === "completed" ? (step.result === null ? "" : JSON.stringify(step.result)) : (step.error ?? "");
+  return shorten([end, undone].filter((part) => part !== "").join("; "), 60);
+}
+
+function parseSteps(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new LegworkError("LW400", `The steps are not JSON: ${toError(error).message}.`, {
+      hint: 'Put them in single quotes, for example \'[{"name": "a", "task": "import"}]\'.',
+    });
+  }
+}

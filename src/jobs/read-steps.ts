@@ -1,0 +1,25 @@
+import type { Queryable } from "../db/pool.ts";
+
+/** A row of `legwork.steps`, without its job. */
+export interface StepRow {
+  kind: "run" | "wait" | "sleep";
+  name: string;
+  state: "completed" | "timed_out" | "waiting";
+  /** Redacted; null for nothing. */
+  result: unknown;
+  attempt: number;
+  started_at: Date;
+  finished_at: Date | null;
+  /** Until when it waits; null for ever, and for what does not wait. */
+  deadline: Date | null;
+}
+
+/** The steps of a job, in the order in which they began. */
+export async function listSteps(client: Queryable, jobId: string): Promise<StepRow[]> {
+  const { rows } = await client.query(
+    `select kind, name, state, result, attempt, started_at, finished_at, deadline
+     from legwork.steps where job_id = $1 order by started_at, name`,
+    [jobId],
+  );
+  return rows;
+}

@@ -1,0 +1,25 @@
+import { callFunction } from "../db/call-function.ts";
+import type { Queryable } from "../db/pool.ts";
+import { LegworkError, toError } from "../errors.ts";
+import { assertJobId } from "./read-jobs.ts";
+
+/**
+ * Sends a job the signal that its task waits for (`step.waitFor`), now or later, with a payload. Within a transaction it counts when that commits. Of
+ * each name the first one counts: resolves to whether this one does; to false also when the wait for it has timed out. Throws
+ * LW404 for an unknown job, LW409 for one that has ended, LW400 for a bad name, LW413 for a payload over 256 KB.
+ */
+export async function sendSignal(client: Queryable, jobId: string, name: string, payload?: unknown): Promise<boolean> {
+  const [row] = await callFunction(client, "send_signal", { job_id: assertJobId(jobId), name, payload: toJson(payload) });
+  return row.send_signal;
+}
+
+function toJson(payload: unknown): string | undefined {
+  try {
+    return JSON.stringify(payload);
+  } catch (error) {
+    throw new LegworkError("LW400", `The signal's payload is no JSON: ${toError(error).message}.`, {
+      hint: "Give texts, numbers, lists and plain objects of them.",
+      cause: error,
+    });
+  }
+}

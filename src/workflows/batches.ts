@@ -1,0 +1,65 @@
+import { callFunction } from "../db/call-function.ts";
+import type { Queryable } from "../db/pool.ts";
+import { LegworkError } from "../errors.ts";
+import { assertPayloads, jobToRow, type JobSpec } from "../jobs/enqueue.ts";
+
+/** A job of a batch: a new one and the batch's own, so without a key. */
+export type BatchJob = Omit<
+  JobSpec,
+  "jobKey" | "jobKeyMode" | "uniqueFor" | "uniqueKey" | "debounce" | "debounceMax" | "throttle" | "overlap"
+>;
+
+export interface BatchOptions {
+  /** What it is, for those who read the list. */
+  description?: string;
+  /** Runs when all jobs have ended, however they ended. */
+  callback?: BatchJob;
+  tenant?: string;
+  /** Of its jobs; `batch:` and its id by default. */
+  correlationId?: string;
+}
+
+/** A row of `legwork.batches`. Ids and counts are strings: they may be larger than a number holds. */
+export interface BatchRow {
+  id: string;
+  description: string | null;
+  /** `failed` when all have ended and some did not complete. */
+  state: "running" | "completed" | "failed";
+  total: number;
+  completed: string;
+  failed: string;
+  cancelled: string;
+  expired: string;
+  /** How many of its jobs have ended, in percent. */
+  progress: number;
+  callback_job_id: string | null;
+  tenant: string | null;
+  correlation_id: string;
+  created_at: Date;
+  ended_at: Date | null;
+}
+
+/**
+ * Enqueues many jobs as one, all or none, and resolves to the batch's id. Throws as `enqueue` does, and LW400 for no job at all.
+ */
+export async function enqueueBatch(client: Queryable, jobs: readonly BatchJob[], options: BatchOptions = {}): Promise<string> {
+  await assertPayloads(client, options.callback === undefined ? jobs : [...jobs, options.callback]);
+  const [row] = await callFunction(client, "enqueue_batch", {
+    jobs: JSON.stringify(jobs.map((job) => jobToRow(job))),
+    description: options.description,
+    callback: options.callback === undefined ? undefined : JSON.stringify(jobToRow(options.callback)),
+    tenant: options.tenant,
+    correlation_id: options.correlationId,
+  });
+  return String(row.enqueue_batch);
+}
+
+/** A batch with its progress. Throws LW404 for an unknown one. */
+export async function getBatch(client: Queryable, id: string): Promise<BatchRow> {
+  if (!/^\d{1,18}$/.test(id)) throw new LegworkError("LW400", `'${id}' is not a batch id.`, { hint: "Ids are whole numbers." });
+  const { rows } = await client.query("select * from legwork.batches where id = $1", [id]);
+  if (rows[0] !== undefined) return rows[0];
+  throw new LegworkError("LW404", `There is no batch ${id}.`, {
+    hint: "Ended batches are kept for the setting history_retention.",
+  });
+}

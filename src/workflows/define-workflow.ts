@@ -1,0 +1,99 @@
+import type { Duration } from "../duration.ts";
+import { toInterval } from "../jobs/enqueue.ts";
+
+/** What undoes a step that has completed. */
+export interface Compensation {
+  task: string;
+  payload?: unknown;
+}
+
+/** A step that is a job. */
+export interface JobStep<Names extends string = string> {
+  task: string;
+  payload?: unknown;
+  /** The steps beside it that have to end before. */
+  dependsOn?: readonly Names[];
+  /**
+   * What happens when it does not complete. `stop`, the default, cancels the steps that depend on it, and the workflow fails; `continue` lets
+   * them run; `compensate` is `stop`, and then the compensations of the steps that completed run in reverse order.
+   */
+  onFailure?: "stop" | "continue" | "compensate";
+  compensate?: Compensation;
+  /** 25 by default. */
+  maxAttempts?: number;
+  /** Smaller runs first; 0 by default. */
+  priority?: number;
+  /** When it may start at the earliest. */
+  runAt?: Date;
+  /** How long after its last dependency has ended it may start. */
+  delay?: Duration;
+  /** Jobs that share it run one at a time. */
+  serialKey?: string;
+}
+
+/** A step that is a workflow of its own: it waits as one, and what depends on it waits for all of its steps. */
+export interface SubWorkflow<Names extends string = string> {
+  steps: Readonly<Record<string, JobStep | SubWorkflow>>;
+  dependsOn?: readonly Names[];
+  onFailure?: "stop" | "continue" | "compensate";
+}
+
+/** Steps by name. */
+export type Steps = Readonly<Record<string, JobStep | SubWorkflow>>;
+
+/** The same steps, in which `dependsOn` can only name the others. */
+export type CheckedSteps<S> = {
+  readonly [Name in keyof S]: S[Name] extends { steps: infer Inner }
+    ? Omit<SubWorkflow<Exclude<keyof S & string, Name>>, "steps"> & { steps: CheckedSteps<Inner> }
+    : JobStep<Exclude<keyof S & string, Name>>;
+};
+
+export interface Workflow<S extends Steps = Steps> {
+  /** What kind of workflow it is; many may have the same name. 1 to 128 characters. */
+  readonly name: string;
+  readonly steps: S;
+}
+
+/**
+ * Describes a workflow; the compiler knows the names of its steps. Nothing happens until `startWorkflow` is called with it, any number of times.
+ * Where payloads depend on what it is started for, let a function return it.
+ */
+export function defineWorkflow<const S extends Steps>(workflow: {
+  readonly name: string;
+  readonly steps: S & CheckedSteps<S>;
+}): Workflow<S> {
+  return workflow;
+}
+
+/** The steps as `legwork.start_workflow` takes them. Throws LW400 for a delay that is none. */
+export function stepsToRow(steps: Steps, within = ""): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(steps).map(([name, step]) => {
+      const shared = { depends_on: step.dependsOn, on_failure: step.onFailure };
+      if ("steps" in step) return [name, { ...shared, steps: stepsToRow(step.steps, `${within}${name}/`) }];
+      return [
+        name,
+        {
+          ...shared,
+          task: step.task,
+          payload: step.payload,
+          compensate: step.compensate,
+          max_attempts: step.maxAttempts,
+          priority: step.priority,
+          run_at: step.runAt?.toISOString(),
+          delay: toInterval(`${within}${name}.delay`, step.delay),
+          serial_key: step.serialKey,
+        },
+      ];
+    }),
+  );
+}
+
+/** All jobs of the steps and what would undo them, with where they stand. */
+export function jobsOfSteps(steps: Steps, within = ""): { step: string; task: string; payload?: unknown }[] {
+  return Object.entries(steps).flatMap(([name, step]) => {
+    if ("steps" in step) return jobsOfSteps(step.steps, `${within}${name}/`);
+    const job = { step: `${within}${name}`, task: step.task, payload: step.payload };
+    return step.compensate === undefined ? [job] : [job, { step: `${within}${name}.compensate`, ...step.compensate }];
+  });
+}

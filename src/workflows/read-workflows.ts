@@ -1,0 +1,94 @@
+import type { Queryable } from "../db/pool.ts";
+import { LegworkError } from "../errors.ts";
+import type { JobState } from "../jobs/read-jobs.ts";
+
+/** The states of a workflow, in the order of its life. */
+export const WORKFLOW_STATES = ["running", "compensating", "cancelling", "completed", "failed", "cancelled", "expired"] as const;
+export type WorkflowState = (typeof WORKFLOW_STATES)[number];
+
+/** A row of `legwork.workflows`. Ids and counts are strings: they may be larger than a number holds. */
+export interface WorkflowRow {
+  id: string;
+  name: string;
+  state: WorkflowState;
+  reason: string | null;
+  total: number;
+  completed: string;
+  failed: string;
+  cancelled: string;
+  expired: string;
+  /** How many of its steps have ended, in percent. */
+  progress: number;
+  tenant: string | null;
+  correlation_id: string;
+  parent_id: string | null;
+  deadline: Date | null;
+  created_at: Date;
+  ended_at: Date | null;
+}
+
+/** A row of `legwork.workflow_steps`. */
+export interface WorkflowStepRow {
+  name: string;
+  position: number;
+  task: string;
+  depends_on: string[];
+  on_failure: "stop" | "continue" | "compensate";
+  job_id: string;
+  /** Null when the job's history has been dropped. */
+  state: JobState | null;
+  attempts: number;
+  result: unknown;
+  error: string | null;
+  started_at: Date | null;
+  finished_at: Date | null;
+  compensation_job_id: string | null;
+  compensation_state: JobState | null;
+}
+
+export interface WorkflowFilter {
+  state?: WorkflowState;
+  name?: string;
+  tenant?: string;
+  /** Only workflows with a smaller id: the next page starts at the last id of this one. */
+  before?: string;
+  /** 50 by default. */
+  limit?: number;
+}
+
+/** Workflows that match, newest first. */
+export async function listWorkflows(client: Queryable, filter: WorkflowFilter = {}): Promise<WorkflowRow[]> {
+  const { rows } = await client.query(
+    `select * from legwork.workflows
+     where ($1::text is null or state = $1) and ($2::text is null or name = $2) and ($3::text is null or tenant = $3) and ($4::bigint is null or id < $4)
+     order by id desc limit $5`,
+    [filter.state, filter.name, filter.tenant, filter.before, filter.limit ?? 50],
+  );
+  return rows;
+}
+
+/** One workflow with its steps, each behind those it depends on. Throws LW404 for an unknown one. */
+export async function getWorkflow(client: Queryable, id: string): Promise<WorkflowRow & { steps: WorkflowStepRow[] }> {
+  const {
+    rows: [workflow],
+  } = await client.query("select * from legwork.workflows where id = $1", [assertWorkflowId(id)]);
+  if (workflow === undefined) {
+    throw new LegworkError("LW404", `There is no workflow ${id}.`, {
+      hint: "Ended workflows are kept for the setting history_retention.",
+    });
+  }
+  const { rows: steps } = await client.query(
+    `select name, position, task, depends_on, on_failure, job_id, state, attempts, result, error, started_at, finished_at, compensation_job_id,
+       compensation_state
+     from legwork.workflow_steps where workflow_id = $1 order by position`,
+    [id],
+  );
+  return { ...workflow, steps };
+}
+
+/** The id, if it is one. Throws LW400. */
+export function assertWorkflowId(id: string): string {
+  if (!/^\d{1,18}$/.test(id))
+    throw new LegworkError("LW400", `'${id}' is not a workflow id.`, { hint: "Ids are whole numbers." });
+  return id;
+}

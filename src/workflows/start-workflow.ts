@@ -1,0 +1,36 @@
+import { callFunction } from "../db/call-function.ts";
+import type { Queryable } from "../db/pool.ts";
+import { assertPayloads } from "../jobs/enqueue.ts";
+import { jobsOfSteps, type Steps, stepsToRow, type Workflow } from "./define-workflow.ts";
+
+export interface StartWorkflowOptions {
+  /** Whose it is, and its jobs. */
+  tenant?: string;
+  /** Of all its jobs; `workflow:` and its id by default. */
+  correlationId?: string;
+  /** What has not ended then is cancelled, and the workflow has expired. */
+  deadline?: Date;
+}
+
+/**
+ * Starts a workflow on the caller's connection, so within its transaction if it has one open, and resolves to its id. Steps without
+ * dependencies may start when it commits.
+ *
+ * Throws LW422 for a payload that does not fit its task, LW404 for an unknown step or task, LW400 for steps that make no sense, such as a cycle,
+ * naming it.
+ */
+export async function startWorkflow<S extends Steps>(
+  client: Queryable,
+  workflow: Workflow<S>,
+  options: StartWorkflowOptions = {},
+): Promise<string> {
+  await assertPayloads(client, jobsOfSteps(workflow.steps), (job) => `Step '${job.step}'`);
+  const [row] = await callFunction(client, "start_workflow", {
+    name: workflow.name,
+    steps: JSON.stringify(stepsToRow(workflow.steps)),
+    tenant: options.tenant,
+    correlation_id: options.correlationId,
+    deadline: options.deadline?.toISOString(),
+  });
+  return String(row.start_workflow);
+}
