@@ -6,6 +6,7 @@ const BENCHMARKS: Record<string, () => Promise<{ run(options: { short: boolean }
   limits: () => import("./limits.ts"),
   workflows: () => import("./workflows.ts"),
   crash: () => import("./crash.ts"),
+  schedules: () => import("./schedules.ts"),
 };
 
 const [name = "history", ...flags] = process.argv.slice(2);

@@ -14,9 +14,9 @@ as $$
   cross join lateral (
     select regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \(''([^'']+)''\) TO \(''([^'']+)''\)') as bounds
   ) b
-  -- Log lines and the audit log come with later migrations.
+  -- Log lines, schedules and the audit log come with later migrations.
   where i.inhparent in (to_regclass('legwork.finished_jobs'), to_regclass('legwork.failed_attempts'), to_regclass('legwork.job_logs'),
-      to_regclass('legwork.audit_entries'))
+      to_regclass('legwork.schedule_occurrences'), to_regclass('legwork.audit_entries'))
     and b.bounds is not null
 $$;
 comment on function legwork.history_partitions() is 'The partitions of the history with the time each covers; the default partitions are not among them.';
@@ -84,6 +84,7 @@ begin
   for v_parent in
     select p.name, p.by_column, coalesce(p.retention, v_retention) as retention
     from (values ('finished_jobs', 'finished_at', null), ('failed_attempts', 'failed_at', null), ('job_logs', 'logged_at', null),
+      ('schedule_occurrences', 'due_at', null),
       ('audit_entries', 'occurred_at', coalesce(legwork.retention('audit_retention', interval '1 year'), interval '1 year')))
       as p (name, by_column, retention)
     where to_regclass('legwork.' || p.name) is not null

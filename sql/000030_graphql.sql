@@ -1,35 +1,68 @@
--- What GraphQL and the live views need beyond the views themselves: an index for the children of a job, the views that whoever acts for one
--- tenant reads, and counters that cost nothing.
--- Locks: SHARE on graphile_worker._private_jobs while the index is made.
+-- What GraphQL and the live views need beyond the views themselves: tenants for every view, pages that begin at an index, an index for the
+-- children and the origin of a job, and counters that cost nothing.
+-- Locks: SHARE on graphile_worker._private_jobs while its index is made.
 
 -- The children of a job. Costs only the jobs that have flags, and only those of them that have a parent take room.
 create index finished_jobs_parent_id on legwork.finished_jobs (parent_id, id) where parent_id is not null;
 create index _legwork_parent on graphile_worker._private_jobs ((case when flags is not null then legwork.parent_of(flags) end), id)
   where (case when flags is not null then legwork.parent_of(flags) end) is not null;
+-- Where a job comes from.
+create index workflow_run_steps_job_id on legwork.workflow_run_steps (job_id) where job_id is not null;
+create index schedule_occurrences_job_id on legwork.schedule_occurrences (job_id) where job_id is not null;
 
--- As for jobs and attempts (sql/000020_access.sql): one predicate, so that a small tenant's page comes from an index that begins with the
--- tenant, and does not read what is everybody's.
-create view legwork_confined.audit_log as
-select e.id, e.occurred_at, e.actor, e.database_role, e.surface, e.operation, e.target_type, e.target, e.tenant, e.count, e.before, e.after
-from legwork.audit_entries e
-where e.tenant = legwork.confined_to();
-
-do $$
+create function legwork.copy_comments(from_view regclass, to_view regclass) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   v_comment record;
 begin
   for v_comment in
-    select c.relname, a.attname, d.description
-    from pg_class c
-    join pg_description d on d.objoid = format('legwork.%I', c.relname)::regclass and d.classoid = 'pg_class'::regclass
+    select a.attname, d.description
+    from pg_description d
     left join pg_attribute a on a.attrelid = d.objoid and a.attnum = d.objsubid and d.objsubid > 0
-    where c.relnamespace = 'legwork_confined'::regnamespace and c.relname = any (array['audit_log'])
+    where d.objoid = from_view and d.classoid = 'pg_class'::regclass
   loop
     if v_comment.attname is null then
-      execute format('comment on view legwork_confined.%I is %L', v_comment.relname, v_comment.description);
+      execute format('comment on view %s is %L', to_view, v_comment.description);
     else
-      execute format('comment on column legwork_confined.%I.%I is %L', v_comment.relname, v_comment.attname, v_comment.description);
+      execute format('comment on column %s.%I is %L', to_view, v_comment.attname, v_comment.description);
     end if;
+  end loop;
+end $$;
+comment on function legwork.copy_comments(regclass, regclass) is 'Gives a view, and those of its columns that both have, the comments of another; for migrations.';
+
+-- What belongs to tenants, and has been everybody's so far. Sub-selects, because they are asked once a query.
+do $$
+declare
+  v_name text;
+begin
+  foreach v_name in array array['workflows', 'workflow_steps', 'batches', 'steps', 'schedules', 'schedule_runs'] loop
+    execute format('alter view legwork.%1$I rename to %2$I', v_name, 'all_' || v_name);
+    execute format(
+      'create view legwork.%1$I with (security_barrier) as select * from legwork.%2$I '
+      'where (select legwork.confined_tenant()) is null or tenant = (select legwork.confined_tenant())', v_name, 'all_' || v_name);
+    perform legwork.copy_comments(format('legwork.%I', 'all_' || v_name)::regclass, format('legwork.%I', v_name)::regclass);
+    execute format('comment on view legwork.%I is %L', 'all_' || v_name, format('The rows of everybody, for the functions and views of this schema. Read legwork.%s.', v_name));
+  end loop;
+end $$;
+
+create view legwork.all_audit_log as
+select e.id, e.occurred_at, e.actor, e.database_role, e.surface, e.operation, e.target_type, e.target, e.tenant, e.count, e.before, e.after
+from legwork.audit_entries e;
+select legwork.copy_comments('legwork.audit_log', 'legwork.all_audit_log');
+comment on view legwork.all_audit_log is 'The rows of everybody, for the functions and views of this schema. Read legwork.audit_log.';
+
+-- A security barrier keeps the order of a page from the index: the first fifty of a million would be sorted out of all of them. So what grows has two more
+-- views, with one predicate each and no barrier, for the server alone (as sql/000020_access.sql does it for jobs and attempts): which of them it reads
+-- is up to its search path.
+do $$
+declare
+  v_name text;
+begin
+  foreach v_name in array array['workflows', 'schedule_runs', 'audit_log'] loop
+    execute format('create view legwork.%1$I as select * from legwork.%2$I where (select legwork.confined_tenant() is null)', v_name || '_page', 'all_' || v_name);
+    execute format('create view legwork_confined.%1$I as select * from legwork.%2$I where tenant = legwork.confined_to()', v_name || '_page', 'all_' || v_name);
+    perform legwork.copy_comments(format('legwork.%I', v_name)::regclass, format('legwork.%I', v_name || '_page')::regclass);
+    perform legwork.copy_comments(format('legwork.%I', v_name)::regclass, format('legwork_confined.%I', v_name || '_page')::regclass);
   end loop;
 end $$;
 

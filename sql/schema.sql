@@ -55,6 +55,17 @@ create table legwork.confined_logins (
   CHECK ((tenant <> ''::text))
 );
 
+create table legwork.crontab_entries (
+  identifier text not null,
+  task text not null,
+  cron text not null,
+  payload jsonb,
+  sentence text,
+  upcoming timestamp with time zone[] default '{}'::timestamp with time zone[] not null,
+  seen_at timestamp with time zone default clock_timestamp() not null,
+  PRIMARY KEY (identifier)
+);
+
 create table legwork.dependencies (
   depends_on bigint not null,
   job_id bigint,
@@ -285,6 +296,72 @@ create table legwork.run_counts (
   expired integer not null
 );
 
+create table legwork.schedule_definitions (
+  name text not null,
+  task text not null,
+  cron text,
+  every interval,
+  at timestamp with time zone,
+  timezone text not null,
+  payload jsonb not null,
+  starts_at timestamp with time zone,
+  ends_at timestamp with time zone,
+  max_runs integer,
+  jitter interval,
+  overlap text not null,
+  max_instances integer,
+  missed text not null,
+  missed_window interval not null,
+  requires jsonb,
+  requires_wait interval not null,
+  tenant text,
+  priority integer,
+  max_attempts integer,
+  is_enabled boolean not null,
+  created_at timestamp with time zone default clock_timestamp() not null,
+  created_by text default SESSION_USER not null,
+  updated_at timestamp with time zone default clock_timestamp() not null,
+  sentence text,
+  anchor timestamp with time zone not null,
+  planned_to timestamp with time zone not null,
+  upcoming timestamp with time zone[] default '{}'::timestamp with time zone[] not null,
+  is_complete boolean default false not null,
+  backlog_count bigint default 0 not null,
+  backlog_from timestamp with time zone,
+  backlog_to timestamp with time zone,
+  problem text,
+  runs bigint default 0 not null,
+  live bigint[] default '{}'::bigint[] not null,
+  last_due_at timestamp with time zone,
+  last_state text,
+  last_job_id bigint,
+  revision integer default 1 not null,
+  next_at timestamp with time zone default 
+CASE
+    WHEN is_enabled THEN upcoming[1]
+    ELSE NULL::timestamp with time zone
+END,
+  wants_plan boolean default (is_enabled AND (NOT is_complete) AND (cardinality(upcoming) < 8)),
+  CHECK ((num_nonnulls(cron, every, at) = 1)),
+  CHECK ((missed = ANY (ARRAY['none'::text, 'one'::text, 'all'::text]))),
+  CHECK (((length(name) >= 1) AND (length(name) <= 100))),
+  CHECK ((overlap = ANY (ARRAY['allow'::text, 'skip'::text, 'queue'::text, 'cancel'::text]))),
+  PRIMARY KEY (name)
+);
+
+create table legwork.schedule_occurrences (
+  schedule text not null,
+  due_at timestamp with time zone not null,
+  state text not null,
+  reason text,
+  job_id bigint,
+  occurrences bigint default 1,
+  last_due_at timestamp with time zone not null,
+  recorded_at timestamp with time zone default clock_timestamp() not null,
+  tenant text,
+  PRIMARY KEY (schedule, due_at)
+) partition by RANGE (due_at);
+
 create table legwork.settings (
   name text not null,
   value text not null,
@@ -491,6 +568,16 @@ CREATE INDEX lanes_waits_at ON legwork.lanes USING btree (waits_at, turn);
 
 CREATE INDEX run_counts_run_id ON legwork.run_counts USING btree (run_id);
 
+CREATE INDEX schedule_definitions_next_at ON legwork.schedule_definitions USING btree (next_at) WHERE (next_at IS NOT NULL);
+
+CREATE INDEX schedule_definitions_tenant ON legwork.schedule_definitions USING btree (tenant, name) WHERE (tenant IS NOT NULL);
+
+CREATE INDEX schedule_definitions_wants_plan ON legwork.schedule_definitions USING btree (name) WHERE wants_plan;
+
+CREATE INDEX schedule_occurrences_job_id ON ONLY legwork.schedule_occurrences USING btree (job_id) WHERE (job_id IS NOT NULL);
+
+CREATE INDEX schedule_occurrences_waiting ON ONLY legwork.schedule_occurrences USING btree (due_at) WHERE (state = 'waiting'::text);
+
 CREATE INDEX slots_gate ON legwork.slots USING btree (gate);
 
 CREATE INDEX slots_job_id ON legwork.slots USING btree (job_id);
@@ -500,6 +587,8 @@ CREATE INDEX waiting_jobs_due ON legwork.waiting_jobs USING btree (run_at) WHERE
 CREATE INDEX waiting_jobs_lane ON legwork.waiting_jobs USING btree (lane, priority, run_at, job_id) WHERE (held IS NULL);
 
 CREATE INDEX wakeups_unblocked ON legwork.wakeups USING btree (id) WHERE (unblocked IS NOT NULL);
+
+CREATE INDEX workflow_run_steps_job_id ON legwork.workflow_run_steps USING btree (job_id) WHERE (job_id IS NOT NULL);
 
 CREATE INDEX workflow_runs_deadline ON legwork.workflow_runs USING btree (deadline) WHERE (ended_at IS NULL);
 
@@ -575,6 +664,47 @@ create view legwork.all_attempts as
             j.locked_at IS NOT NULL
            FROM graphile_worker._private_jobs j) a
   WHERE shown;
+
+create view legwork.all_audit_log as
+ SELECT id,
+    occurred_at,
+    actor,
+    database_role,
+    surface,
+    operation,
+    target_type,
+    target,
+    tenant,
+    count,
+    before,
+    after
+   FROM legwork.audit_entries e;
+
+create view legwork.all_batches as
+ SELECT b.id,
+    b.description,
+        CASE
+            WHEN b.ended_at IS NULL THEN 'running'::text
+            WHEN b.completed = b.total THEN 'completed'::text
+            ELSE 'failed'::text
+        END AS state,
+    b.total,
+    c.completed,
+    c.failed,
+    c.cancelled,
+    c.expired,
+    round(100.0 * (c.completed + c.failed + c.cancelled + c.expired)::numeric / b.total::numeric, 1)::double precision AS progress,
+    b.callback_job_id,
+    b.tenant,
+    b.correlation_id,
+    b.created_at,
+    b.ended_at
+   FROM legwork.batch_runs b
+     CROSS JOIN LATERAL ( SELECT b.completed + n.completed AS completed,
+            b.failed + n.failed AS failed,
+            b.cancelled + n.cancelled AS cancelled,
+            b.expired + n.expired AS expired
+           FROM legwork.counts_of(b.id) n(completed, failed, cancelled, expired)) c;
 
 create view legwork.all_jobs as
  SELECT id,
@@ -699,6 +829,221 @@ create view legwork.all_jobs as
            FROM legwork.finished_jobs f) u
   WHERE shown;
 
+create view legwork.all_schedule_runs as
+ SELECT schedule,
+    due_at,
+    state,
+    reason,
+    job_id,
+        CASE
+            WHEN job_id IS NOT NULL THEN ( SELECT j.state
+               FROM legwork.all_jobs j
+              WHERE j.id = o.job_id)
+            ELSE NULL::legwork.job_state
+        END AS outcome,
+    occurrences,
+    last_due_at,
+    recorded_at,
+    tenant
+   FROM legwork.schedule_occurrences o;
+
+create view legwork.all_schedules as
+ SELECT d.name,
+    'database'::text AS source,
+    d.task,
+        CASE
+            WHEN k.redact IS NULL THEN d.payload
+            ELSE legwork.redact(d.payload, k.redact)
+        END AS payload,
+    d.cron,
+    d.every,
+    d.at,
+    d.timezone,
+    COALESCE(d.sentence, d.cron) AS sentence,
+    d.is_enabled,
+    d.next_at,
+    d.upcoming[:10] AS upcoming,
+    d.last_due_at,
+    d.last_state,
+    d.last_job_id,
+        CASE
+            WHEN d.last_job_id IS NOT NULL THEN ( SELECT j.state
+               FROM legwork.all_jobs j
+              WHERE j.id = d.last_job_id)
+            ELSE NULL::legwork.job_state
+        END AS last_outcome,
+    d.runs,
+    d.max_runs,
+    d.starts_at,
+    d.ends_at,
+    d.jitter,
+    d.overlap,
+    d.max_instances,
+    d.missed,
+        CASE d.missed
+            WHEN 'all'::text THEN d.missed_window
+            ELSE NULL::interval
+        END AS missed_window,
+    d.requires,
+        CASE
+            WHEN d.requires IS NOT NULL THEN d.requires_wait
+            ELSE NULL::interval
+        END AS requires_wait,
+    d.tenant,
+    d.priority,
+    d.max_attempts,
+    d.problem,
+    d.created_at,
+    d.created_by,
+    d.updated_at
+   FROM legwork.schedule_definitions d
+     LEFT JOIN legwork.task_definitions k ON k.name = d.task
+UNION ALL
+ SELECT c.identifier AS name,
+    'crontab'::text AS source,
+    c.task,
+        CASE
+            WHEN k.redact IS NULL THEN c.payload
+            ELSE legwork.redact(c.payload, k.redact)
+        END AS payload,
+    c.cron,
+    NULL::interval AS every,
+    NULL::timestamp with time zone AS at,
+    'UTC'::text AS timezone,
+    COALESCE(c.sentence, c.cron) AS sentence,
+    true AS is_enabled,
+    ( SELECT min(u.at) AS min
+           FROM unnest(c.upcoming) u(at)
+          WHERE u.at > now()) AS next_at,
+    ARRAY( SELECT u.at
+           FROM unnest(c.upcoming) u(at)
+          WHERE u.at > now()
+          ORDER BY u.at) AS upcoming,
+    g.last_execution AS last_due_at,
+        CASE
+            WHEN g.last_execution IS NOT NULL THEN 'enqueued'::text
+            ELSE NULL::text
+        END AS last_state,
+    NULL::bigint AS last_job_id,
+    NULL::legwork.job_state AS last_outcome,
+    NULL::bigint AS runs,
+    NULL::integer AS max_runs,
+    NULL::timestamp with time zone AS starts_at,
+    NULL::timestamp with time zone AS ends_at,
+    NULL::interval AS jitter,
+    'allow'::text AS overlap,
+    NULL::integer AS max_instances,
+    'none'::text AS missed,
+    NULL::interval AS missed_window,
+    NULL::jsonb AS requires,
+    NULL::interval AS requires_wait,
+    NULL::text AS tenant,
+    NULL::integer AS priority,
+    NULL::integer AS max_attempts,
+    NULL::text AS problem,
+    g.known_since AS created_at,
+    NULL::text AS created_by,
+    c.seen_at AS updated_at
+   FROM legwork.crontab_entries c
+     LEFT JOIN legwork.task_definitions k ON k.name = c.task
+     LEFT JOIN graphile_worker._private_known_crontabs g ON g.identifier = c.identifier;
+
+create view legwork.all_steps as
+ SELECT job_id,
+    kind,
+    name,
+        CASE
+            WHEN state = 'open'::text THEN 'waiting'::text
+            ELSE state
+        END AS state,
+    result,
+    attempt,
+    started_at,
+        CASE
+            WHEN state = ANY (ARRAY['completed'::text, 'timed_out'::text]) THEN recorded_at
+            ELSE NULL::timestamp with time zone
+        END AS finished_at,
+    deadline,
+    tenant
+   FROM legwork.job_steps s;
+
+create view legwork.all_workflow_steps as
+ SELECT s.workflow_id,
+    s.name,
+    s."position",
+    s.task,
+    s.depends_on,
+    s.on_failure,
+    s.job_id,
+    j.state,
+    COALESCE(j.attempts::integer, 0) AS attempts,
+    j.result,
+    j.error,
+    j.started_at,
+    j.finished_at,
+    s.compensation_job_id,
+    ( SELECT o.state
+           FROM legwork.all_jobs o
+          WHERE o.id = s.compensation_job_id
+         LIMIT 1) AS compensation_state,
+    r.tenant
+   FROM legwork.workflow_run_steps s
+     JOIN legwork.workflow_runs r ON r.id = s.workflow_id
+     LEFT JOIN LATERAL ( SELECT o.state,
+            o.attempts,
+            o.result,
+            o.error,
+            o.started_at,
+            o.finished_at
+           FROM legwork.all_jobs o
+          WHERE o.id = s.job_id
+         LIMIT 1) j ON true
+  WHERE s."position" IS NOT NULL;
+
+create view legwork.all_workflows as
+ SELECT r.id,
+    r.name,
+    r.state,
+    r.reason,
+    r.total,
+    r.completed + c.completed AS completed,
+    r.failed + c.failed AS failed,
+    r.cancelled + c.cancelled AS cancelled,
+    r.expired + c.expired AS expired,
+    round(100.0 * (r.completed + c.completed + r.failed + c.failed + r.cancelled + c.cancelled + r.expired + c.expired)::numeric / GREATEST(r.total, 1)::numeric, 1)::double precision AS progress,
+    r.tenant,
+    r.correlation_id,
+    r.parent_id,
+    r.deadline,
+    r.created_at,
+    r.ended_at
+   FROM legwork.workflow_runs r
+     CROSS JOIN LATERAL ( SELECT
+                CASE
+                    WHEN x.shown THEN x.completed
+                    ELSE 0::bigint
+                END AS completed,
+                CASE
+                    WHEN x.shown THEN x.failed
+                    ELSE 0::bigint
+                END AS failed,
+                CASE
+                    WHEN x.shown THEN x.cancelled
+                    ELSE 0::bigint
+                END AS cancelled,
+                CASE
+                    WHEN x.shown THEN x.expired
+                    ELSE 0::bigint
+                END AS expired
+           FROM ( SELECT n.completed,
+                    n.failed,
+                    n.cancelled,
+                    n.expired,
+                    r.ended_at IS NULL AND NOT (EXISTS ( SELECT
+                           FROM legwork.workflow_run_steps s
+                          WHERE s.workflow_id = r.id AND s.compensation_job_id IS NOT NULL)) AS shown
+                   FROM legwork.counts_of(r.id) n(completed, failed, cancelled, expired)) x) c;
+
 create view legwork.attempts as
  SELECT job_id,
     attempt,
@@ -733,31 +1078,39 @@ create view legwork.audit_log as
    FROM legwork.audit_entries e
   WHERE ( SELECT legwork.may('admin'::text) AS may) AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant)));
 
+create view legwork.audit_log_page as
+ SELECT id,
+    occurred_at,
+    actor,
+    database_role,
+    surface,
+    operation,
+    target_type,
+    target,
+    tenant,
+    count,
+    before,
+    after
+   FROM legwork.all_audit_log
+  WHERE ( SELECT legwork.confined_tenant() IS NULL);
+
 create view legwork.batches as
- SELECT b.id,
-    b.description,
-        CASE
-            WHEN b.ended_at IS NULL THEN 'running'::text
-            WHEN b.completed = b.total THEN 'completed'::text
-            ELSE 'failed'::text
-        END AS state,
-    b.total,
-    c.completed,
-    c.failed,
-    c.cancelled,
-    c.expired,
-    round(100.0 * (c.completed + c.failed + c.cancelled + c.expired)::numeric / b.total::numeric, 1)::double precision AS progress,
-    b.callback_job_id,
-    b.tenant,
-    b.correlation_id,
-    b.created_at,
-    b.ended_at
-   FROM legwork.batch_runs b
-     CROSS JOIN LATERAL ( SELECT b.completed + n.completed AS completed,
-            b.failed + n.failed AS failed,
-            b.cancelled + n.cancelled AS cancelled,
-            b.expired + n.expired AS expired
-           FROM legwork.counts_of(b.id) n(completed, failed, cancelled, expired)) c;
+ SELECT id,
+    description,
+    state,
+    total,
+    completed,
+    failed,
+    cancelled,
+    expired,
+    progress,
+    callback_job_id,
+    tenant,
+    correlation_id,
+    created_at,
+    ended_at
+   FROM legwork.all_batches
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
 
 create view legwork.failed_groups as
  SELECT fingerprint,
@@ -845,24 +1198,85 @@ create view legwork.queues as
           WHERE (j.locked_at IS NOT NULL OR j.attempts < j.max_attempts) AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR legwork.flag_value(j.flags, 'tenant'::text) = (( SELECT legwork.confined_tenant() AS confined_tenant)))
           GROUP BY (COALESCE(d.queue, 'default'::text))) c ON c.queue = q.name;
 
+create view legwork.schedule_runs as
+ SELECT schedule,
+    due_at,
+    state,
+    reason,
+    job_id,
+    outcome,
+    occurrences,
+    last_due_at,
+    recorded_at,
+    tenant
+   FROM legwork.all_schedule_runs
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
+
+create view legwork.schedule_runs_page as
+ SELECT schedule,
+    due_at,
+    state,
+    reason,
+    job_id,
+    outcome,
+    occurrences,
+    last_due_at,
+    recorded_at,
+    tenant
+   FROM legwork.all_schedule_runs
+  WHERE ( SELECT legwork.confined_tenant() IS NULL);
+
+create view legwork.schedules as
+ SELECT name,
+    source,
+    task,
+    payload,
+    cron,
+    every,
+    at,
+    timezone,
+    sentence,
+    is_enabled,
+    next_at,
+    upcoming,
+    last_due_at,
+    last_state,
+    last_job_id,
+    last_outcome,
+    runs,
+    max_runs,
+    starts_at,
+    ends_at,
+    jitter,
+    overlap,
+    max_instances,
+    missed,
+    missed_window,
+    requires,
+    requires_wait,
+    tenant,
+    priority,
+    max_attempts,
+    problem,
+    created_at,
+    created_by,
+    updated_at
+   FROM legwork.all_schedules
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
+
 create view legwork.steps as
  SELECT job_id,
     kind,
     name,
-        CASE
-            WHEN state = 'open'::text THEN 'waiting'::text
-            ELSE state
-        END AS state,
+    state,
     result,
     attempt,
     started_at,
-        CASE
-            WHEN state = ANY (ARRAY['completed'::text, 'timed_out'::text]) THEN recorded_at
-            ELSE NULL::timestamp with time zone
-        END AS finished_at,
+    finished_at,
     deadline,
     tenant
-   FROM legwork.job_steps s;
+   FROM legwork.all_steps
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
 
 create view legwork.task_rules as
  SELECT t.id AS task_id,
@@ -924,81 +1338,64 @@ create view legwork.workers as
   WHERE ( SELECT legwork.confined_tenant() IS NULL);
 
 create view legwork.workflow_steps as
- SELECT s.workflow_id,
-    s.name,
-    s."position",
-    s.task,
-    s.depends_on,
-    s.on_failure,
-    s.job_id,
-    j.state,
-    COALESCE(j.attempts::integer, 0) AS attempts,
-    j.result,
-    j.error,
-    j.started_at,
-    j.finished_at,
-    s.compensation_job_id,
-    ( SELECT o.state
-           FROM legwork.all_jobs o
-          WHERE o.id = s.compensation_job_id
-         LIMIT 1) AS compensation_state,
-    r.tenant
-   FROM legwork.workflow_run_steps s
-     JOIN legwork.workflow_runs r ON r.id = s.workflow_id
-     LEFT JOIN LATERAL ( SELECT o.state,
-            o.attempts,
-            o.result,
-            o.error,
-            o.started_at,
-            o.finished_at
-           FROM legwork.all_jobs o
-          WHERE o.id = s.job_id
-         LIMIT 1) j ON true
-  WHERE s."position" IS NOT NULL;
+ SELECT workflow_id,
+    name,
+    "position",
+    task,
+    depends_on,
+    on_failure,
+    job_id,
+    state,
+    attempts,
+    result,
+    error,
+    started_at,
+    finished_at,
+    compensation_job_id,
+    compensation_state,
+    tenant
+   FROM legwork.all_workflow_steps
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
 
 create view legwork.workflows as
- SELECT r.id,
-    r.name,
-    r.state,
-    r.reason,
-    r.total,
-    r.completed + c.completed AS completed,
-    r.failed + c.failed AS failed,
-    r.cancelled + c.cancelled AS cancelled,
-    r.expired + c.expired AS expired,
-    round(100.0 * (r.completed + c.completed + r.failed + c.failed + r.cancelled + c.cancelled + r.expired + c.expired)::numeric / GREATEST(r.total, 1)::numeric, 1)::double precision AS progress,
-    r.tenant,
-    r.correlation_id,
-    r.parent_id,
-    r.deadline,
-    r.created_at,
-    r.ended_at
-   FROM legwork.workflow_runs r
-     CROSS JOIN LATERAL ( SELECT
-                CASE
-                    WHEN x.shown THEN x.completed
-                    ELSE 0::bigint
-                END AS completed,
-                CASE
-                    WHEN x.shown THEN x.failed
-                    ELSE 0::bigint
-                END AS failed,
-                CASE
-                    WHEN x.shown THEN x.cancelled
-                    ELSE 0::bigint
-                END AS cancelled,
-                CASE
-                    WHEN x.shown THEN x.expired
-                    ELSE 0::bigint
-                END AS expired
-           FROM ( SELECT n.completed,
-                    n.failed,
-                    n.cancelled,
-                    n.expired,
-                    r.ended_at IS NULL AND NOT (EXISTS ( SELECT
-                           FROM legwork.workflow_run_steps s
-                          WHERE s.workflow_id = r.id AND s.compensation_job_id IS NOT NULL)) AS shown
-                   FROM legwork.counts_of(r.id) n(completed, failed, cancelled, expired)) x) c;
+ SELECT id,
+    name,
+    state,
+    reason,
+    total,
+    completed,
+    failed,
+    cancelled,
+    expired,
+    progress,
+    tenant,
+    correlation_id,
+    parent_id,
+    deadline,
+    created_at,
+    ended_at
+   FROM legwork.all_workflows
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
+
+create view legwork.workflows_page as
+ SELECT id,
+    name,
+    state,
+    reason,
+    total,
+    completed,
+    failed,
+    cancelled,
+    expired,
+    progress,
+    tenant,
+    correlation_id,
+    parent_id,
+    deadline,
+    created_at,
+    ended_at
+   FROM legwork.all_workflows
+  WHERE ( SELECT legwork.confined_tenant() IS NULL);
 
 -- functions
 
@@ -1456,6 +1853,72 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.assert_cron(cron text)
+ RETURNS void
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_names text[] := array['second', 'minute', 'hour', 'day', 'month', 'weekday'];
+  v_fields text[];
+  v_items text[];
+  v_given integer;
+  v_days integer[] := '{}';
+  v_months integer[] := '{}';
+  v_item record;
+begin
+  if length(cron) > 200 then
+    raise exception 'A cron expression has at most 200 characters, this one has %.', length(cron) using
+      errcode = 'LW400', hint = 'Make several schedules of it.';
+  end if;
+  if cron ~ '@' then
+    if lower(regexp_replace(cron, '^\s+|\s+$', '', 'g')) in ('@yearly', '@annually', '@monthly', '@weekly', '@daily', '@midnight', '@hourly') then
+      return;
+    end if;
+    raise exception 'The cron expression >%< is no nickname.', cron using errcode = 'LW400',
+      hint = '@yearly, @annually, @monthly, @weekly, @daily, @midnight and @hourly are.';
+  end if;
+  v_fields := regexp_split_to_array(regexp_replace(cron, '^\s+|\s+$', '', 'g'), '\s+');
+  v_given := cardinality(v_fields);
+  if v_given not in (5, 6) or cron !~ '\S' then
+    raise exception 'The cron expression ''%'' has % field(s).', cron, case when cron ~ '\S' then v_given else 0 end using errcode = 'LW400',
+      hint = 'It needs five (minute hour day month weekday), or six with seconds in front, for example 30 2 * * MON-FRI.';
+  end if;
+  for v_field in 7 - v_given..6 loop
+    v_items := string_to_array(replace(v_fields[v_field - 6 + v_given], '?', '*'), ',');
+    if v_field = 4 and lower(v_fields[v_field - 6 + v_given]) = 'lw' then
+      v_days := array[28];
+      continue;
+    end if;
+    for v_index in 1..cardinality(v_items) loop
+      select * into v_item from legwork.cron_item(v_names[v_field], v_items[v_index]);
+      if v_item.problem is not null then
+        raise exception 'The cron expression is not valid: % ''%'' %: %', v_names[v_field], v_items[v_index], v_item.problem,
+          array_to_string(v_fields[:v_field - 7 + v_given]
+            || array_to_string(v_items[:v_index - 1] || ('>' || v_items[v_index] || '<') || v_items[v_index + 1:], ',')
+            || v_fields[v_field - 5 + v_given:], ' ')
+          using errcode = 'LW400',
+          hint = 'Fields are minute, hour, day of month, month and weekday, with seconds in front where there are six; a field is *, a number, a name, '
+            'a range (1-5), a step (*/15) or a list of them; days also take L, LW and 15W, weekdays FRI#2 and FRIL.';
+      end if;
+      if v_field = 4 then
+        v_days := v_days || v_item.members;
+      elsif v_field = 5 then
+        v_months := v_months || v_item.members;
+      end if;
+    end loop;
+  end loop;
+  -- A day and a weekday are alternatives, as cron has it; alone, a day must be one that a month has.
+  if replace(v_fields[v_given], '?', '*') = '*' and not exists (
+    select from unnest(v_days) d, unnest(v_months) m where d <= case m when 2 then 29 when 4 then 30 when 6 then 30 when 9 then 30 when 11 then 30 else 31 end)
+  then
+    raise exception 'The cron expression never fires: no such month has that day: %',
+      array_to_string(v_fields[:v_given - 3] || ('>' || v_fields[v_given - 2]) || (v_fields[v_given - 1] || '<') || v_fields[v_given], ' ')
+      using errcode = 'LW400', hint = 'L is the last day of any month.';
+  end if;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.assert_enqueue_limits(run_at timestamp with time zone, job_key text, job_key_mode text, expires_at timestamp with time zone, unique_for interval, unique_key text, debounce interval, debounce_max interval, throttle interval, rate_limit integer, rate_per interval, rate_key text, overlap text)
  RETURNS void
  LANGUAGE plpgsql
@@ -1540,6 +2003,93 @@ begin
   end if;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.assert_schedule(name text, task text, cron text, every interval, at timestamp with time zone, timezone text, payload jsonb, starts_at timestamp with time zone, ends_at timestamp with time zone, max_runs integer, jitter interval, overlap text, max_instances integer, missed text, missed_window interval, requires jsonb, requires_wait interval, as_of timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_problem text;
+  v_hint text := 'Nothing was changed.';
+  v_other record;
+begin
+  if name is null or length(name) not between 1 and 100 or name ~ '[[:cntrl:]]' then
+    raise exception 'A schedule''s name has 1 to 100 characters.' using errcode = 'LW400', hint = 'Give another one, for example cleanup-daily.';
+  end if;
+  if num_nonnulls(cron, every, at) <> 1 then
+    raise exception 'The schedule ''%'' needs exactly one of cron, every and at.', name using errcode = 'LW400',
+      hint = 'For example cron => ''30 2 * * *'', every => ''5 minutes'' or at => ''2027-01-01 10:00+01''.';
+  end if;
+  perform legwork.assert_task(coalesce(task, ''));
+  perform legwork.assert_timezone(coalesce(timezone, ''));
+  if cron is not null then
+    perform legwork.assert_cron(cron);
+  end if;
+  v_problem := case
+    when every is not null and (every < interval '1 second' or extract(year from every) < 0 or extract(month from every) < 0 or extract(day from every) < 0
+        or extract(hour from every) < 0 or extract(minute from every) < 0 or extract(second from every) < 0)
+      then format('every is %s, but at least a second', every)
+    when every > interval '100 years' then format('every is %s, but at most 100 years', every)
+    when not isfinite(at) or not isfinite(starts_at) or not isfinite(ends_at) then 'a time is infinite; leave the bound away'
+    when at <= as_of then format('at is %s, which is over', at)
+    when ends_at <= starts_at then format('the window ends at %s, before it starts at %s', ends_at, starts_at)
+    when ends_at <= as_of then format('the window has ended at %s', ends_at)
+    when at < starts_at or at > ends_at then format('at is %s, which is outside of the window', at)
+    when max_runs < 1 then format('max_runs is %s, but at least 1', max_runs)
+    when jitter < interval '0' or jitter > interval '1 day' then format('jitter is %s, but between 0 and a day', jitter)
+    when overlap is null or overlap not in ('allow', 'skip', 'queue', 'cancel') then format('overlap is %s, but allow, skip, queue or cancel', coalesce(overlap, 'null'))
+    when overlap = 'allow' and max_instances is not null then 'max_instances needs an overlap of skip, queue or cancel, which says what becomes of the others'
+    when max_instances not between 1 and 10000 then format('max_instances is %s, but between 1 and 10000', max_instances)
+    when missed is null or missed not in ('none', 'one', 'all') then format('missed is %s, but none, one or all', coalesce(missed, 'null'))
+    when missed_window is not null and missed <> 'all' then 'missed_window needs missed to be all'
+    when missed_window not between interval '1 second' and interval '1 year' then format('missed_window is %s, but between a second and a year', missed_window)
+    when requires_wait is not null and requires is null then 'requires_wait needs requires'
+    when requires_wait not between interval '0' and interval '30 days' then format('requires_wait is %s, but between 0 and 30 days', requires_wait)
+    when requires is not null and jsonb_typeof(requires) <> 'object' then format('requires is of type %s, but an object of names and spans of time', jsonb_typeof(requires))
+  end;
+  if v_problem is not null then
+    raise exception 'The schedule ''%'' is not valid: %.', name, v_problem using errcode = 'LW400', hint = v_hint;
+  end if;
+  if every is not null and ends_at is not null
+    and legwork.interval_time(coalesce(starts_at, as_of), every, timezone, case when starts_at > as_of then 0 else 1 end) > ends_at
+  then
+    raise exception 'The schedule ''%'' never fires: its window ends at % before its first occurrence.', name, ends_at using errcode = 'LW400', hint = v_hint;
+  end if;
+  if requires is null or requires = '{}' then
+    return;
+  end if;
+  -- Two that come to require each other at the same time would not see each other.
+  perform pg_advisory_xact_lock(hashtext('legwork.schedule requires'));
+  for v_other in select r.key, r.value from jsonb_each_text(requires) r order by r.key loop
+    begin
+      if v_other.value is null or v_other.value::interval <= interval '0' then
+        raise invalid_datetime_format;
+      end if;
+    exception when invalid_datetime_format or datetime_field_overflow or interval_field_overflow then
+      raise exception 'The schedule ''%'' is not valid: requires says ''%'' of ''%'', which is no span of time.', name, v_other.value, v_other.key
+        using errcode = 'LW400', hint = 'For example {"memory-cleanup": "24 hours"}.';
+    end;
+    if v_other.key <> name and not exists (select from legwork.schedule_definitions d where d.name = v_other.key) then
+      raise exception 'The schedule ''%'' requires ''%'', which does not exist.', name, v_other.key using errcode = 'LW404',
+        hint = coalesce('Did you mean ''' || legwork.nearest_name(v_other.key, array(select d.name from legwork.schedule_definitions d)) || '''? ', '')
+          || 'Make that one first; entries of a crontab cannot be required.';
+    end if;
+  end loop;
+  with recursive chain as (
+    select k.key as name, array[assert_schedule.name, k.key] as path from jsonb_object_keys(requires) as k (key)
+    union all
+    select k.key, c.path || k.key
+    from chain c
+    join legwork.schedule_definitions d on d.name = c.name and jsonb_typeof(d.requires) = 'object'
+    cross join lateral jsonb_object_keys(d.requires) as k (key)
+    where c.name <> assert_schedule.name
+  ) cycle name set is_cycle using visited
+  select array_to_string(c.path, ' -> ') into v_problem from chain c where c.name = assert_schedule.name limit 1;
+  if v_problem is not null then
+    raise exception 'The schedule ''%'' would wait for itself: %.', name, v_problem using errcode = 'LW400', hint = 'Take one of these out of requires.';
+  end if;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.assert_target(scope text, name text)
  RETURNS void
  LANGUAGE plpgsql
@@ -1579,6 +2129,31 @@ begin
     errcode = 'LW404',
     hint = case when v_nearest is not null then format('Did you mean ''%s''? ', v_nearest) else '' end
       || 'Tasks are known once a worker that has them has started; select name from legwork.tasks lists them.';
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.assert_timezone(timezone text)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  begin
+    perform now() at time zone assert_timezone.timezone;
+    -- Postgres also takes abbreviations and POSIX rules. Neither has daylight saving that can be relied on, and listing all zones is slow:
+    -- only what could be one of them is looked up.
+    if assert_timezone.timezone ~ '^[A-Za-z_]+(/[A-Za-z_-]+)+$' or assert_timezone.timezone = 'UTC'
+      or exists (select from pg_timezone_names z where lower(z.name) = lower(assert_timezone.timezone) and z.name !~ '^posix/')
+    then
+      return;
+    end if;
+  exception when invalid_parameter_value then
+    null;
+  end;
+  raise exception 'No time zone is called ''%''.', assert_timezone.timezone using errcode = 'LW400',
+    hint = coalesce('Did you mean ''' || legwork.nearest_name(assert_timezone.timezone,
+      array(select z.name from pg_timezone_names z where z.name ~ '^(Africa|America|Antarctica|Asia|Atlantic|Australia|Europe|Indian|Pacific)/|^UTC$')) || '''? ', '')
+      || 'Zones are named as in the IANA database, such as Europe/Berlin; select name from pg_timezone_names lists them.';
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork.assert_visible(job_id bigint)
@@ -1735,6 +2310,24 @@ begin
   return 'running';
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.cancel_older(job_ids bigint[], schedule text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_job bigint;
+begin
+  foreach v_job in array coalesce(job_ids, '{}') loop
+    begin
+      perform legwork.cancel_job(v_job, format('schedule %s was due again.', cancel_older.schedule));
+    exception when sqlstate 'LW409' or sqlstate 'LW404' then
+      -- It has ended meanwhile.
+      null;
+    end;
+  end loop;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.cancel_steps(workflow_id bigint, reason text, waits boolean)
  RETURNS void
@@ -2030,6 +2623,28 @@ CREATE OR REPLACE FUNCTION legwork.context_flags(tenant text, correlation_id tex
  STABLE
 RETURN NULLIF(array_remove(ARRAY[('tenant:'::text || COALESCE(tenant, NULLIF(current_setting('legwork.tenant'::text, true), ''::text))), ('correlation:'::text || COALESCE(correlation_id, NULLIF(current_setting('legwork.correlation_id'::text, true), ''::text))), ('parent:'::text || NULLIF(current_setting('legwork.parent_id'::text, true), ''::text))], NULL::text), '{}'::text[])
 
+CREATE OR REPLACE FUNCTION legwork.copy_comments(from_view regclass, to_view regclass)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_comment record;
+begin
+  for v_comment in
+    select a.attname, d.description
+    from pg_description d
+    left join pg_attribute a on a.attrelid = d.objoid and a.attnum = d.objsubid and d.objsubid > 0
+    where d.objoid = from_view and d.classoid = 'pg_class'::regclass
+  loop
+    if v_comment.attname is null then
+      execute format('comment on view %s is %L', to_view, v_comment.description);
+    else
+      execute format('comment on column %s.%I is %L', to_view, v_comment.attname, v_comment.description);
+    end if;
+  end loop;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.count_request(rate_key text, rate_limit integer, rate_per interval)
  RETURNS void
  LANGUAGE plpgsql
@@ -2126,6 +2741,93 @@ begin
   return v_secret;
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.cron_item(field text, item text, OUT members integer[], OUT problem text)
+ RETURNS record
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_low integer := case when field in ('day', 'month') then 1 else 0 end;
+  v_high integer := case field when 'hour' then 23 when 'day' then 31 when 'month' then 12 when 'weekday' then 7 else 59 end;
+  v_sizes integer := case field when 'hour' then 24 when 'day' then 31 when 'month' then 12 when 'weekday' then 7 else 60 end;
+  v_names text[] := case field
+    when 'month' then array['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec']
+    when 'weekday' then array['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] end;
+  v_text text := lower(item);
+  v_match text[];
+  v_bounds integer[] := '{}';
+  v_bound text;
+  v_step integer := 1;
+  v_nth text;
+begin
+  if item = '' then
+    problem := 'is empty';
+    return;
+  end if;
+  if field = 'day' and v_text = 'l' then
+    members := array[31, 28];
+    return;
+  end if;
+  if field = 'day' and v_text ~ '^\d+w$' then
+    v_text := left(v_text, -1);
+  end if;
+  if field = 'weekday' then
+    v_nth := substring(v_text from '#(\d+|l)$');
+    if v_nth is not null then
+      v_text := left(v_text, -length(v_nth) - 1);
+    elsif v_text ~ '.l$' then
+      v_nth := 'l';
+      v_text := left(v_text, -1);
+    end if;
+    if v_nth <> 'l' and (length(v_nth) > 9 or v_nth::integer not between 1 and 5) then
+      problem := 'asks for a weekday that no month has; the first to the fifth are #1 to #5, the last is L';
+      return;
+    end if;
+  end if;
+  v_match := regexp_match(v_text, '^(\*|\w+)(?:-(\w+))?(?:/(\d+))?$');
+  if v_match is null or (v_match[1] = '*' and (v_match[2] is not null or (v_nth is not null and v_match[3] is null))) then
+    problem := 'is not understood';
+    return;
+  end if;
+  if v_match[3] is not null then
+    if v_match[1] <> '*' and v_match[2] is null then
+      problem := format('has a step without a range; write %s-%s/%s', v_match[1], case field when 'weekday' then 6 else v_high end, v_match[3]);
+      return;
+    end if;
+    v_step := case when length(ltrim(v_match[3], '0')) > 3 then 1000 else v_match[3]::integer end;
+    if v_step not between 1 and v_sizes then
+      problem := format('has a step that is not between 1 and %s', v_sizes);
+      return;
+    end if;
+  end if;
+  if v_match[1] = '*' then
+    members := array(select generate_series(v_low, v_high, v_step));
+    return;
+  end if;
+  foreach v_bound in array array_remove(v_match[1:2], null) loop
+    if v_bound = any (v_names) then
+      v_bounds := v_bounds || case
+        when field = 'month' then array_position(v_names, v_bound)
+        when v_bound = 'sun' and v_bounds <> '{}' then 7
+        else array_position(v_names, v_bound) - 1 end;
+    elsif v_bound !~ '^\d+$' then
+      problem := 'is not understood' || coalesce('; did you mean ' || upper(legwork.nearest_name(v_bound, v_names)), '');
+      return;
+    elsif length(ltrim(v_bound, '0')) > 3 or v_bound::integer not between v_low and v_high then
+      problem := format('is not between %s and %s', v_low, v_high);
+      return;
+    else
+      v_bounds := v_bounds || v_bound::integer;
+    end if;
+  end loop;
+  if v_bounds[1] > v_bounds[2] then
+    problem := 'ends before it begins';
+    return;
+  end if;
+  members := array(select generate_series(v_bounds[1], coalesce(v_bounds[2], v_bounds[1]), v_step));
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.declare_limits(task text, limits jsonb)
  RETURNS void
@@ -2241,6 +2943,12 @@ begin
     order by d.ended_as = 'cancelled', d.depends_on limit 1);
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.describe_interval(every interval)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+RETURN ('Every '::text || regexp_replace(array_to_string(array_remove(ARRAY[CASE WHEN (EXTRACT(year FROM every) <> (0)::numeric) THEN (EXTRACT(year FROM every) || ' years'::text) ELSE NULL::text END, CASE WHEN (EXTRACT(month FROM every) <> (0)::numeric) THEN (EXTRACT(month FROM every) || ' months'::text) ELSE NULL::text END, CASE WHEN (EXTRACT(day FROM every) <> (0)::numeric) THEN (EXTRACT(day FROM every) || ' days'::text) ELSE NULL::text END, CASE WHEN (EXTRACT(hour FROM every) <> (0)::numeric) THEN (EXTRACT(hour FROM every) || ' hours'::text) ELSE NULL::text END, CASE WHEN (EXTRACT(minute FROM every) <> (0)::numeric) THEN (EXTRACT(minute FROM every) || ' minutes'::text) ELSE NULL::text END, CASE WHEN (EXTRACT(second FROM every) <> (0)::numeric) THEN (trim_scale(EXTRACT(second FROM every)) || ' seconds'::text) ELSE NULL::text END], NULL::text), ' '::text), '^1 (\w+)s$'::text, '\1'::text))
+
 CREATE OR REPLACE FUNCTION legwork.describe_limits(scope text, name text)
  RETURNS jsonb
  LANGUAGE sql
@@ -2255,6 +2963,27 @@ CREATE OR REPLACE FUNCTION legwork.describe_retry(task text, queue text)
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 RETURN (SELECT (to_jsonb(r.*) - ARRAY['scope'::text, 'name'::text, 'is_declared'::text]) FROM legwork.retry_policy(describe_retry.task, describe_retry.queue) r(scope, name, is_declared, attempts, backoff, delay, factor, max_delay, jitter, retry_on))
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.disable_schedule(name text, as_of timestamp with time zone DEFAULT clock_timestamp())
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_schedule legwork.schedule_definitions := legwork.lock_schedule(name);
+begin
+  if not v_schedule.is_enabled then
+    return false;
+  end if;
+  perform legwork.settle_schedule(name, as_of, 'was disabled');
+  update legwork.schedule_definitions d
+  set is_enabled = false, updated_at = clock_timestamp(), upcoming = '{}', backlog_count = 0, backlog_from = null, backlog_to = null, revision = d.revision + 1
+  where d.name = disable_schedule.name;
+  perform pg_notify('legwork', '{"schedules":true}');
+  return true;
+end $function$
 -- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.discard_job(job_id bigint)
@@ -2322,7 +3051,7 @@ declare
   v_theme text;
 begin
   perform legwork.assert_may('viewer', true);
-  foreach v_theme in array array['waiting', 'rules', 'jobs', 'history', 'transactions', 'vacuum', 'server', 'versions'] loop
+  foreach v_theme in array array['waiting', 'rules', 'schedules', 'jobs', 'history', 'transactions', 'vacuum', 'server', 'versions'] loop
     begin
       return query execute format(
         'select f."check", f.severity, f.finding, case when f.severity <> ''ok'' then f.remedy end, f.detail from legwork.%I() f', 'doctor_' || v_theme);
@@ -2477,6 +3206,35 @@ AS $function$
     'Keep a Legwork worker running, which looks every second; or call it yourself: select legwork.tick();',
     jsonb_build_object('jobs', o.jobs, 'gates', r.gates, 'oldest', o.oldest)
   from overdue o, ringing r
+$function$
+
+CREATE OR REPLACE FUNCTION legwork.doctor_schedules(late_for interval DEFAULT '00:01:00'::interval)
+ RETURNS TABLE("check" text, severity text, finding text, remedy text, detail jsonb)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  with late as materialized (
+    select count(*) as schedules, min(x.next_at) as oldest from (
+      select d.next_at from legwork.schedule_definitions d where d.next_at < clock_timestamp() - late_for order by d.next_at limit 10000) x
+  ), unplanned as materialized (
+    select count(*) as schedules, min(x.name) as first from (
+      select d.name from legwork.schedule_definitions d
+      where d.wants_plan and d.upcoming = '{}' and d.planned_to < clock_timestamp() - late_for order by d.name limit 10000) x
+  ), problems as materialized (
+    select d.name, d.problem from legwork.schedule_definitions d where d.wants_plan and d.problem is not null order by d.name limit 20
+  )
+  select 'schedules', case when l.schedules + u.schedules > 0 then 'critical' else 'ok' end,
+    case when l.schedules > 0 then format('%s schedule(s) are late, the first by %s.', l.schedules, date_trunc('second', clock_timestamp() - l.oldest))
+      when u.schedules > 0 then format('The next times of %s schedule(s) have not been computed, ''%s'' among them.', u.schedules, u.first)
+      else 'No schedule is late.' end,
+    'Keep a Legwork worker running: it plans and fires them. Without one nothing fires; what is missed meanwhile is accounted for afterwards.',
+    jsonb_build_object('late', l.schedules, 'oldest', l.oldest, 'unplanned', u.schedules)
+  from late l, unplanned u
+  union all
+  select 'schedules', 'critical', format('The times of schedule ''%s'' cannot be computed: %s', p.name, p.problem),
+    'Its time zone may be newer than the worker''s Node; give another one, or another expression: select legwork.schedule(…).',
+    jsonb_build_object('schedule', p.name)
+  from problems p
 $function$
 
 CREATE OR REPLACE FUNCTION legwork.doctor_server(connections_used double precision DEFAULT 0.8, notify_used double precision DEFAULT 0.1, slot_bytes bigint DEFAULT ((((10)::bigint * 1024) * 1024) * 1024), transaction_age bigint DEFAULT 1000000000)
@@ -2860,6 +3618,28 @@ CREATE OR REPLACE FUNCTION legwork.emergency_stop(reason text DEFAULT NULL::text
  LANGUAGE sql
 RETURN legwork.put_pause('all'::text, ''::text, reason)
 
+CREATE OR REPLACE FUNCTION legwork.enable_schedule(name text, as_of timestamp with time zone DEFAULT clock_timestamp())
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_schedule legwork.schedule_definitions := legwork.lock_schedule(name);
+begin
+  if not v_schedule.is_enabled then
+    update legwork.schedule_definitions d
+    set is_enabled = true, updated_at = clock_timestamp(), planned_to = greatest(as_of, d.starts_at - interval '1 microsecond'),
+      upcoming = case when d.at > as_of and not coalesce(d.runs >= d.max_runs, false) then array[d.at] else '{}' end,
+      is_complete = d.at is not null or coalesce(d.runs >= d.max_runs, false), revision = d.revision + 1
+    where d.name = enable_schedule.name;
+    perform legwork.plan_intervals(as_of, 1, enable_schedule.name);
+    perform pg_notify('legwork', '{"schedules":true}');
+  end if;
+  return (select d.next_at from legwork.schedule_definitions d where d.name = enable_schedule.name);
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.end_batch(batch_id bigint)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -3206,6 +3986,37 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.enqueue_occurrences(ids bigint[], names text[], due_at timestamp with time zone[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- graphile-worker's clean-up of unused tasks and queues may have taken the names.
+  insert into graphile_worker._private_tasks (identifier)
+  select distinct d.task from legwork.schedule_definitions d
+  where d.name = any (names) and not exists (select from graphile_worker._private_tasks t where t.identifier = d.task)
+  on conflict do nothing;
+  insert into graphile_worker._private_job_queues (queue_name)
+  select legwork.schedule_serial_key(d.name, d.overlap, d.max_instances) from legwork.schedule_definitions d
+  where d.name = any (names) and d.overlap in ('queue', 'cancel') and legwork.schedule_serial_key(d.name, d.overlap, d.max_instances) is not null
+    and not exists (
+      select from graphile_worker._private_job_queues q where q.queue_name = legwork.schedule_serial_key(d.name, d.overlap, d.max_instances))
+  on conflict do nothing;
+  insert into graphile_worker._private_jobs (id, job_queue_id, task_id, payload, run_at, max_attempts, priority, flags)
+  overriding system value
+  select o.id,
+    case when d.overlap in ('queue', 'cancel') then (
+      select q.id from graphile_worker._private_job_queues q where q.queue_name = legwork.schedule_serial_key(d.name, d.overlap, d.max_instances)) end,
+    t.id, d.payload::json, o.due_at + coalesce(d.jitter * random(), interval '0'), coalesce(d.max_attempts, 25), coalesce(d.priority, 0),
+    case when d.tenant is null then jsonb_build_object('schedule:' || d.name, true)
+      else jsonb_build_object('schedule:' || d.name, true, 'tenant:' || d.tenant, true) end
+  from unnest(ids, names, enqueue_occurrences.due_at) as o (id, name, due_at)
+  join legwork.schedule_definitions d on d.name = o.name
+  join graphile_worker._private_tasks t on t.identifier = d.task;
+  perform legwork.wake_workers(cardinality(ids));
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.enqueue_on("table" regclass, events text, task text, payload jsonb DEFAULT NULL::jsonb, columns text[] DEFAULT NULL::text[], job_key text DEFAULT NULL::text, serial_key text DEFAULT NULL::text, key_column text DEFAULT 'id'::text, tenant_column text DEFAULT NULL::text, priority integer DEFAULT NULL::integer, max_attempts integer DEFAULT NULL::integer)
  RETURNS void
  LANGUAGE sql
@@ -3265,6 +4076,33 @@ begin
         raise exception 'There is no event ''%''.', v_event using errcode = 'LW400', hint = 'Events are insert, update and delete.';
     end case;
   end loop;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.enqueue_one(definition legwork.schedule_definitions, due_at timestamp with time zone, state text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_live bigint[] := case when definition.overlap = 'allow' then '{}' else legwork.live_jobs(definition.live) end;
+  v_counts boolean := state <> 'manual';
+  v_id bigint;
+begin
+  if definition.overlap in ('skip', 'queue') and cardinality(v_live) >= definition.max_instances then
+    return null;
+  end if;
+  v_id := nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id'));
+  perform legwork.enqueue_occurrences(array[v_id], array[definition.name], array[enqueue_one.due_at]);
+  if definition.overlap = 'cancel' then
+    perform legwork.cancel_older(v_live[:cardinality(v_live) + 1 - definition.max_instances], definition.name);
+  end if;
+  update legwork.schedule_definitions d
+  set live = case when d.overlap = 'allow' then '{}' else v_live || v_id end, last_due_at = enqueue_one.due_at, last_job_id = v_id,
+    last_state = enqueue_one.state, runs = d.runs + v_counts::integer,
+    is_complete = d.is_complete or coalesce(v_counts and d.runs + 1 >= d.max_runs, false),
+    upcoming = case when v_counts and d.runs + 1 >= d.max_runs then '{}' else d.upcoming end
+  where d.name = definition.name;
+  return v_id;
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork.enqueue_rows(changes jsonb, task text, options jsonb)
@@ -3746,6 +4584,147 @@ CREATE OR REPLACE FUNCTION legwork.fingerprint(task text, error_name text, error
  IMMUTABLE PARALLEL SAFE
 RETURN "left"(md5(concat_ws(' '::text, task, error_name, regexp_replace(regexp_replace("left"(error_message, 500), '"[^"]*"|''[^'']*''|`[^`]*`|\S+@\S+'::text, '?'::text, 'g'::text), '[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|0x[0-9a-fA-F]+|\m[0-9a-fA-F]{12,}\M|\d+'::text, '#'::text, 'g'::text))), 12)
 
+CREATE OR REPLACE FUNCTION legwork.fire_schedules(as_of timestamp with time zone DEFAULT clock_timestamp(), at_most integer DEFAULT 1000, schedule text DEFAULT NULL::text, OUT fired integer, OUT next_at timestamp with time zone, OUT more boolean, OUT wants_plan boolean)
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_cutoff timestamptz := as_of - legwork.schedule_grace();
+  v_claimed integer;
+  v_ids bigint[];
+  v_names text[];
+  v_due timestamptz[];
+  v_cancels jsonb;
+  v_cancel record;
+begin
+  -- What one run is to stand for must be known as a whole. Where the plan ends before now, all but the last of it are counted, which makes
+  -- it short, and somebody fills it up.
+  update legwork.schedule_definitions d
+  set backlog_count = d.backlog_count + cardinality(d.upcoming) - 1, backlog_from = coalesce(d.backlog_from, d.upcoming[1]),
+    backlog_to = d.upcoming[cardinality(d.upcoming) - 1], upcoming = d.upcoming[cardinality(d.upcoming):]
+  where d.name = any (array(
+    select u.name from legwork.schedule_definitions u
+    where u.next_at <= v_cutoff and u.missed = 'one' and not u.is_complete and cardinality(u.upcoming) > 1
+      and u.upcoming[cardinality(u.upcoming)] <= as_of and (schedule is null or u.name = schedule)
+    order by u.next_at limit at_most for update skip locked));
+  perform legwork.plan_intervals(as_of, at_most, schedule);
+
+  with claimed as materialized (
+    select d.* from legwork.schedule_definitions d
+    where d.next_at <= as_of and (schedule is null or d.name = schedule)
+      and (d.missed <> 'one' or d.is_complete or d.next_at > v_cutoff or d.upcoming[cardinality(d.upcoming)] > as_of)
+    order by d.next_at limit at_most
+    for update skip locked
+  ), policies as materialized (
+    select c.name, c.missed, c.missed_window, c.overlap, c.requires is not null as waits, c.tenant, c.backlog_count, c.backlog_from, c.backlog_to,
+      c.max_instances, c.max_runs - c.runs as remaining, l.live,
+      case when c.overlap in ('skip', 'queue') then greatest(0, c.max_instances - cardinality(l.live)) end as room
+    from claimed c
+    cross join lateral (select case when c.overlap = 'allow' then '{}' else legwork.live_jobs(c.live) end as live) l
+  ), listed as (
+    select c.name, u.due_at, u.due_at <= v_cutoff as is_late
+    from claimed c cross join lateral unnest(c.upcoming) as u (due_at)
+    where u.due_at <= as_of
+  ), judged as (
+    select p.*, l.due_at, l.is_late,
+      case when not l.is_late then true
+        when p.missed = 'all' then l.due_at > as_of - p.missed_window
+        when p.missed = 'one' then bool_and(l.is_late) over w and l.due_at = max(l.due_at) over w
+        else false end as is_candidate
+    from listed l join policies p on p.name = l.name
+    window w as (partition by l.name)
+  ), ranked as (
+    select j.*, row_number() over (partition by j.name, j.is_candidate order by j.due_at) as nth,
+      count(*) over (partition by j.name, j.is_candidate) as candidates
+    from judged j
+  ), decided as materialized (
+    select r.*, case when r.state = 'enqueued' then nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')) end as job_id
+    from (
+      select k.*,
+        case when not k.is_candidate then null
+          when k.waits then 'waiting'
+          when k.overlap = 'cancel' then case when k.nth > k.candidates - least(k.max_instances, k.remaining) then 'enqueued' else 'skipped' end
+          when k.nth <= coalesce(least(k.remaining, k.room), k.nth) then 'enqueued'
+          -- The last run that it may have was among them: what comes after it is none of its occurrences.
+          when k.remaining <= coalesce(k.room, k.remaining) then 'over'
+          else 'skipped' end as state
+      from ranked k
+    ) r
+  ), summed as (
+    select d.name, min(d.missed) as missed, min(d.missed_window) as missed_window, min(d.tenant) as tenant,
+      count(*) filter (where not d.is_candidate) + min(d.backlog_count) as occurrences,
+      least(min(d.backlog_from), min(d.due_at) filter (where not d.is_candidate)) as due_at,
+      greatest(min(d.backlog_to), max(d.due_at) filter (where not d.is_candidate)) as last_due_at,
+      min(d.job_id) as job_id
+    from decided d group by d.name
+  ), recorded as (
+    insert into legwork.schedule_occurrences as r (schedule, due_at, state, reason, job_id, occurrences, last_due_at, tenant)
+    select d.name, d.due_at, d.state,
+      case when d.state = 'waiting' then 'Not looked at yet.'
+        when d.state = 'skipped' and d.overlap = 'cancel' then 'A later one was due as well.'
+        when d.state = 'skipped' then format('%s of its jobs lived, and no more may: %s.',
+          greatest(cardinality(d.live), d.max_instances), coalesce(nullif(array_to_string(d.live[:5], ', '), ''), 'those enqueued with this'))
+        when d.is_late then 'Made up for: nobody was there when it was due.' end,
+      d.job_id, 1, d.due_at, d.tenant
+    from decided d where d.state <> 'over'
+    union all
+    select s.name, s.due_at, case s.missed when 'one' then 'coalesced' else 'missed' end,
+      case s.missed when 'one' then 'Nobody was there; one run stands for all that were missed.'
+        when 'all' then format('Nobody was there, and it is made up for only within %s.', s.missed_window)
+        else 'Nobody was there, and the schedule does not make up for it.' end,
+      case s.missed when 'one' then s.job_id end, s.occurrences, s.last_due_at, s.tenant
+    from summed s where s.occurrences > 0
+    -- Whoever has made a schedule of that name anew, or turned back the clock, gets no occurrence a second time.
+    on conflict on constraint schedule_occurrences_pkey do nothing
+    returning r.schedule, r.due_at, r.state, r.job_id
+  ), changes as (
+    select p.name, p.overlap, p.live, count(d.due_at) as listed, count(r.job_id) filter (where r.state = 'enqueued') as enqueued,
+      array_agg(r.job_id order by r.job_id) filter (where r.state = 'enqueued') as new_ids,
+      max(r.due_at) filter (where r.state = 'enqueued') as last_due_at, max(r.job_id) filter (where r.state = 'enqueued') as last_job_id,
+      (array_agg(r.state order by d.due_at desc) filter (where r.state is not null))[1] as last_state,
+      (p.live)[:cardinality(p.live) + count(r.job_id) filter (where r.state = 'enqueued') - p.max_instances] as older
+    from policies p
+    join decided d on d.name = p.name
+    left join recorded r on r.schedule = d.name and r.due_at = d.due_at
+    group by p.name, p.overlap, p.live, p.max_instances
+  ), updated as (
+    update legwork.schedule_definitions d
+    set runs = d.runs + c.enqueued,
+      is_complete = d.is_complete or coalesce(d.runs + c.enqueued >= d.max_runs, false),
+      upcoming = case when d.runs + c.enqueued >= d.max_runs then '{}' else d.upcoming[c.listed + 1:] end,
+      live = case when c.overlap = 'allow' then '{}' else c.live || coalesce(c.new_ids, '{}') end,
+      backlog_count = 0, backlog_from = null, backlog_to = null,
+      last_due_at = coalesce(c.last_due_at, d.last_due_at), last_job_id = coalesce(c.last_job_id, d.last_job_id),
+      last_state = coalesce(c.last_state, d.last_state)
+    from changes c where d.name = c.name
+  )
+  select (select count(*) from claimed),
+    (select array_agg(r.job_id order by r.due_at, r.job_id) from recorded r where r.state = 'enqueued'),
+    (select array_agg(r.schedule order by r.due_at, r.job_id) from recorded r where r.state = 'enqueued'),
+    (select array_agg(r.due_at order by r.due_at, r.job_id) from recorded r where r.state = 'enqueued'),
+    (select jsonb_agg(jsonb_build_object('name', c.name, 'older', c.older)) from changes c where c.overlap = 'cancel' and cardinality(c.older) > 0)
+  into v_claimed, v_ids, v_names, v_due, v_cancels;
+
+  if v_ids is not null then
+    perform legwork.enqueue_occurrences(v_ids, v_names, v_due);
+  end if;
+  for v_cancel in select c.name, c.older from jsonb_to_recordset(v_cancels) as c (name text, older bigint[]) loop
+    perform legwork.cancel_older(v_cancel.older, v_cancel.name);
+  end loop;
+  if exists (select from legwork.schedule_occurrences r where r.state = 'waiting') then
+    perform legwork.release_waiting(as_of);
+  end if;
+
+  fired := coalesce(cardinality(v_ids), 0);
+  more := v_claimed >= at_most or exists (select from legwork.schedule_definitions d where d.wants_plan and d.every is not null);
+  wants_plan := exists (select from legwork.schedule_definitions d where d.wants_plan and d.cron is not null);
+  -- What is due and was stepped over waits for its plan, or somebody else has it.
+  next_at := (select d.next_at from legwork.schedule_definitions d where d.next_at > as_of order by d.next_at limit 1);
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.flag_value(flags jsonb, name text)
  RETURNS text
  LANGUAGE sql
@@ -3999,9 +4978,9 @@ AS $function$
   cross join lateral (
     select regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \(''([^'']+)''\) TO \(''([^'']+)''\)') as bounds
   ) b
-  -- Log lines and the audit log come with later migrations.
+  -- Log lines, schedules and the audit log come with later migrations.
   where i.inhparent in (to_regclass('legwork.finished_jobs'), to_regclass('legwork.failed_attempts'), to_regclass('legwork.job_logs'),
-      to_regclass('legwork.audit_entries'))
+      to_regclass('legwork.schedule_occurrences'), to_regclass('legwork.audit_entries'))
     and b.bounds is not null
 $function$
 
@@ -4047,6 +5026,47 @@ begin
   return v_job;
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.interval_index(anchor timestamp with time zone, every interval, timezone text, upto timestamp with time zone)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_k bigint := floor((extract(epoch from upto) - extract(epoch from anchor)) / extract(epoch from every));
+begin
+  -- An estimate where months differ in length; exact otherwise.
+  while legwork.interval_time(anchor, every, timezone, v_k + 1) <= upto loop
+    v_k := v_k + 1;
+  end loop;
+  while legwork.interval_time(anchor, every, timezone, v_k) > upto loop
+    v_k := v_k - 1;
+  end loop;
+  return v_k;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.interval_time(anchor timestamp with time zone, every interval, timezone text, k bigint)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_local timestamp;
+  v_time timestamptz;
+begin
+  if extract(year from every) = 0 and extract(month from every) = 0 and extract(day from every) = 0 then
+    return anchor + every * k::double precision;
+  end if;
+  v_local := (anchor at time zone timezone) + every * k::double precision;
+  v_time := v_local at time zone timezone;
+  -- A local time that comes twice is meant the first time; Postgres takes the second. Clocks go back by an hour, or half of one.
+  return case
+    when (v_time - interval '1 hour') at time zone timezone = v_local then v_time - interval '1 hour'
+    when (v_time - interval '30 minutes') at time zone timezone = v_local then v_time - interval '30 minutes'
+    else v_time end;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.jobs_against_rules(task_ids integer[], since bigint, by bigint[])
  RETURNS bigint[]
@@ -4155,6 +5175,18 @@ CREATE OR REPLACE FUNCTION legwork.limit_rate(max integer, per interval, queue t
  LANGUAGE sql
 RETURN legwork.put_limit(legwork.scope_of(queue, task), COALESCE(queue, task), 'rate'::text, key, max, per)
 
+CREATE OR REPLACE FUNCTION legwork.list_from(planned_to timestamp with time zone, missed text, missed_window interval, as_of timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (missed = 'all'::text) THEN GREATEST(planned_to, (as_of - missed_window)) ELSE GREATEST(planned_to, (as_of - legwork.schedule_grace())) END
+
+CREATE OR REPLACE FUNCTION legwork.live_jobs(job_ids bigint[])
+ RETURNS bigint[]
+ LANGUAGE sql
+ STABLE
+RETURN (SELECT COALESCE(array_agg(j.id ORDER BY j.id), '{}'::bigint[]) AS "coalesce" FROM graphile_worker._private_jobs j WHERE ((j.id = ANY (live_jobs.job_ids)) AND ((j.locked_at IS NOT NULL) OR (j.attempts < j.max_attempts))))
+
 CREATE OR REPLACE FUNCTION legwork.load_steps(job_id bigint, worker text, attempt integer)
  RETURNS TABLE(kind text, name text, state text, result text)
  LANGUAGE plpgsql
@@ -4177,6 +5209,27 @@ begin
     where s.job_id = load_steps.job_id and s.state in ('completed', 'timed_out');
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.lock_schedule(name text)
+ RETURNS legwork.schedule_definitions
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_definition legwork.schedule_definitions;
+begin
+  select * into v_definition from legwork.schedule_definitions d where d.name = lock_schedule.name for update;
+  if v_definition.name is not null then
+    return v_definition;
+  end if;
+  if exists (select from legwork.crontab_entries c where c.identifier = lock_schedule.name) then
+    raise exception 'The schedule ''%'' is an entry of a crontab.', name using errcode = 'LW409',
+      hint = 'Edit the crontab file and restart the workers, or remove the line there and make a schedule of it.';
+  end if;
+  raise exception 'There is no schedule ''%''.', coalesce(name, 'null') using errcode = 'LW404',
+    hint = coalesce('Did you mean ''' || legwork.nearest_name(name, array(select d.name from legwork.schedule_definitions d)) || '''? ', '')
+      || 'select name from legwork.schedules lists them.';
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.locked_workflow(workflow_id bigint)
  RETURNS legwork.workflow_runs
@@ -4235,6 +5288,7 @@ begin
   for v_parent in
     select p.name, p.by_column, coalesce(p.retention, v_retention) as retention
     from (values ('finished_jobs', 'finished_at', null), ('failed_attempts', 'failed_at', null), ('job_logs', 'logged_at', null),
+      ('schedule_occurrences', 'due_at', null),
       ('audit_entries', 'occurred_at', coalesce(legwork.retention('audit_retention', interval '1 year'), interval '1 year')))
       as p (name, by_column, retention)
     where to_regclass('legwork.' || p.name) is not null
@@ -4555,6 +5609,51 @@ CREATE OR REPLACE FUNCTION legwork.pause_task(task text, reason text DEFAULT NUL
  LANGUAGE sql
 RETURN legwork.put_pause('task'::text, task, reason)
 
+CREATE OR REPLACE FUNCTION legwork.plan_intervals(as_of timestamp with time zone DEFAULT clock_timestamp(), at_most integer DEFAULT 1000, schedule text DEFAULT NULL::text)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_schedule legwork.schedule_definitions;
+  v_k bigint;
+  v_from timestamptz;
+  v_to bigint;
+  v_last bigint;
+  v_listed timestamptz[];
+  v_backlog bigint;
+  v_count integer := 0;
+begin
+  for v_schedule in
+    select d.* from legwork.schedule_definitions d
+    where d.wants_plan and d.every is not null and (schedule is null or d.name = schedule)
+    order by d.name limit at_most for update skip locked
+  loop
+    v_k := legwork.interval_index(v_schedule.anchor, v_schedule.every, v_schedule.timezone, v_schedule.planned_to) + 1;
+    v_last := case when v_schedule.ends_at is not null
+      then legwork.interval_index(v_schedule.anchor, v_schedule.every, v_schedule.timezone, v_schedule.ends_at) end;
+    v_from := legwork.list_from(v_schedule.planned_to, v_schedule.missed, v_schedule.missed_window, as_of);
+    v_to := greatest(v_k, legwork.interval_index(v_schedule.anchor, v_schedule.every, v_schedule.timezone, v_from)
+      -- The last one that was missed may be made up for.
+      + case when v_schedule.missed = 'one' then 0 else 1 end);
+    v_to := least(v_to, v_last + case when v_schedule.missed = 'one' and v_to > v_k then 0 else 1 end);
+    v_backlog := greatest(0, v_to - v_k);
+    v_listed := array(
+      select legwork.interval_time(v_schedule.anchor, v_schedule.every, v_schedule.timezone, k)
+      from generate_series(v_to, least(v_to + case when v_from < as_of then 500 else 16 end - 1, v_last)) k order by k);
+    perform legwork.put_plan(v_schedule.name, v_schedule.revision, v_schedule.planned_to, v_listed,
+      v_last is not null and v_to + cardinality(v_listed) > v_last,
+      coalesce(v_listed[cardinality(v_listed)], v_schedule.ends_at), v_backlog,
+      case when v_backlog > 0 then legwork.interval_time(v_schedule.anchor, v_schedule.every, v_schedule.timezone, v_k) end,
+      case when v_backlog > 0 then legwork.interval_time(v_schedule.anchor, v_schedule.every, v_schedule.timezone, v_to - 1) end,
+      legwork.describe_interval(v_schedule.every));
+    v_count := v_count + 1;
+  end loop;
+  return v_count;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.plan_steps(workflow_id bigint, steps jsonb)
  RETURNS integer
  LANGUAGE plpgsql
@@ -4722,6 +5821,18 @@ begin
     reason = coalesce(excluded.reason, p.reason);
   perform legwork.apply_rules(legwork.tasks_in(scope, name));
 end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.put_plan(name text, revision integer, planned_from timestamp with time zone, times timestamp with time zone[], is_complete boolean, planned_to timestamp with time zone, backlog_count bigint, backlog_from timestamp with time zone, backlog_to timestamp with time zone, sentence text, problem text DEFAULT NULL::text)
+ RETURNS boolean
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ UPDATE legwork.schedule_definitions d SET upcoming = (d.upcoming || put_plan.times), is_complete = (d.is_complete OR put_plan.is_complete), planned_to = GREATEST(d.planned_to, put_plan.planned_to), sentence = COALESCE(put_plan.sentence, d.sentence), problem = put_plan.problem, backlog_count = (d.backlog_count + put_plan.backlog_count), backlog_from = COALESCE(d.backlog_from, put_plan.backlog_from), backlog_to = COALESCE(put_plan.backlog_to, d.backlog_to)
+   WHERE ((d.name = put_plan.name) AND (d.revision = put_plan.revision) AND (d.planned_to = put_plan.planned_from))
+   RETURNING true;
+END
 -- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.put_retry_policy(scope text, name text, is_declared boolean, attempts integer, backoff text, delay interval, factor double precision, max_delay interval, jitter boolean, retry_on text[])
@@ -5253,6 +6364,29 @@ BEGIN ATOMIC
    ORDER BY (length(s.secret)) DESC, s.secret;
 END
 
+CREATE OR REPLACE FUNCTION legwork.register_crontab(entries jsonb, as_of timestamp with time zone DEFAULT clock_timestamp())
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ INSERT INTO legwork.crontab_entries (identifier, task, cron, payload, sentence, upcoming, seen_at)  SELECT e.identifier,
+             e.task,
+             e.cron,
+             NULLIF(e.payload, 'null'::jsonb) AS "nullif",
+             e.sentence,
+             e.upcoming,
+             register_crontab.as_of AS as_of
+            FROM jsonb_to_recordset(register_crontab.entries) e(identifier text, task text, cron text, payload jsonb, sentence text, upcoming timestamp with time zone[])
+           ORDER BY e.identifier ON CONFLICT(identifier) DO UPDATE SET task = excluded.task, cron = excluded.cron, payload = excluded.payload, sentence = excluded.sentence, upcoming = excluded.upcoming, seen_at = excluded.seen_at;
+ DELETE FROM legwork.crontab_entries c
+   WHERE (c.identifier IN ( SELECT o.identifier
+            FROM legwork.crontab_entries o
+           WHERE (o.seen_at < (register_crontab.as_of - '00:15:00'::interval))
+          FOR UPDATE OF o SKIP LOCKED));
+END
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.register_tasks(definitions jsonb)
  RETURNS void
  LANGUAGE plpgsql
@@ -5336,6 +6470,48 @@ begin
   if v_freed is not null or v_used is not null then
     insert into legwork.wakeups (freed, at_commit) values (coalesce(v_freed, '{}') || coalesce(v_used, '{}'), 'wait');
   end if;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.release_waiting(as_of timestamp with time zone DEFAULT clock_timestamp(), at_most integer DEFAULT 100)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_waiting record;
+  v_definition legwork.schedule_definitions;
+  v_reason text;
+  v_id bigint;
+  v_count integer := 0;
+begin
+  for v_waiting in
+    -- Its schedule too, because jobs that live are counted there; nobody waits for either.
+    select r.schedule, r.due_at, r.reason from legwork.schedule_occurrences r join legwork.schedule_definitions d on d.name = r.schedule
+    where r.state = 'waiting' order by r.due_at limit at_most for update skip locked
+  loop
+    select * into v_definition from legwork.schedule_definitions d where d.name = v_waiting.schedule;
+    v_reason := legwork.unmet_requirement(v_definition.requires, v_waiting.due_at);
+    v_id := null;
+    if v_reason is null and v_definition.runs < coalesce(v_definition.max_runs, v_definition.runs + 1) then
+      v_id := legwork.enqueue_one(v_definition, v_waiting.due_at, 'enqueued');
+    end if;
+    if v_reason is null then
+      update legwork.schedule_occurrences r
+      set state = case when v_id is null then 'skipped' else 'enqueued' end, job_id = v_id, recorded_at = clock_timestamp(),
+        reason = case when v_id is null then 'What it requires has come; too many of its jobs lived, or it had run as often as it may.' end
+      where r.schedule = v_waiting.schedule and r.due_at = v_waiting.due_at;
+      v_count := v_count + 1;
+    elsif as_of >= v_waiting.due_at + v_definition.requires_wait then
+      update legwork.schedule_occurrences r
+      set state = 'held_back', recorded_at = clock_timestamp(), reason = format('%s It has waited for %s.', v_reason, v_definition.requires_wait)
+      where r.schedule = v_waiting.schedule and r.due_at = v_waiting.due_at;
+      update legwork.schedule_definitions d set last_state = 'held_back' where d.name = v_waiting.schedule;
+      v_count := v_count + 1;
+    elsif v_reason is distinct from v_waiting.reason then
+      update legwork.schedule_occurrences r set reason = v_reason where r.schedule = v_waiting.schedule and r.due_at = v_waiting.due_at;
+    end if;
+  end loop;
+  return v_count;
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork.reported_completions()
@@ -5598,7 +6774,7 @@ AS $function$
       'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'reconcile', 'doctor']),
     ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_stopped', 'recover_jobs', 'give_back_jobs', 'tick', 'reconcile',
       'maintain_history', 'record_output']),
-    ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login'])
+    ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login', 'activity'])
   ) as r (role, functions)
   cross join lateral unnest(r.functions) as f (function)
 $function$
@@ -5618,6 +6794,124 @@ CREATE OR REPLACE FUNCTION legwork.rules_lock()
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN (legwork.admission_lock() + 1)
+
+CREATE OR REPLACE FUNCTION legwork.run_schedule(name text, as_of timestamp with time zone DEFAULT clock_timestamp())
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_schedule legwork.schedule_definitions := legwork.lock_schedule(name);
+  v_due_at timestamptz := as_of;
+  v_id bigint;
+begin
+  v_id := legwork.enqueue_one(v_schedule, as_of, 'manual');
+  if v_id is null then
+    raise exception 'The schedule ''%'' lets % of its jobs live at a time, and so many do.', name, v_schedule.max_instances using errcode = 'LW409',
+      hint = 'Wait for one to end, or cancel one: ' || array_to_string((legwork.live_jobs(v_schedule.live))[:5], ', ') || '.';
+  end if;
+  loop
+    -- An occurrence may be due in this very microsecond.
+    insert into legwork.schedule_occurrences (schedule, due_at, state, reason, job_id, last_due_at, tenant)
+    values (v_schedule.name, v_due_at, 'manual', 'Run by ' || session_user || '.', v_id, v_due_at, v_schedule.tenant)
+    on conflict do nothing;
+    exit when found;
+    v_due_at := v_due_at + interval '1 microsecond';
+  end loop;
+  return v_id;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.schedule(name text, task text, cron text DEFAULT NULL::text, every interval DEFAULT NULL::interval, at timestamp with time zone DEFAULT NULL::timestamp with time zone, timezone text DEFAULT 'UTC'::text, payload jsonb DEFAULT '{}'::jsonb, starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone, ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, max_runs integer DEFAULT NULL::integer, jitter interval DEFAULT NULL::interval, overlap text DEFAULT 'allow'::text, max_instances integer DEFAULT NULL::integer, missed text DEFAULT 'one'::text, missed_window interval DEFAULT NULL::interval, requires jsonb DEFAULT NULL::jsonb, requires_wait interval DEFAULT NULL::interval, tenant text DEFAULT NULL::text, priority integer DEFAULT NULL::integer, max_attempts integer DEFAULT NULL::integer, enabled boolean DEFAULT NULL::boolean, as_of timestamp with time zone DEFAULT clock_timestamp())
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_old legwork.schedule_definitions;
+  v_new legwork.schedule_definitions;
+  v_is_enabled boolean;
+begin
+  -- Whoever makes the same one at the same time comes second.
+  perform pg_advisory_xact_lock(hashtext('legwork.schedule'), hashtext(schedule.name));
+  select * into v_old from legwork.schedule_definitions d where d.name = schedule.name for update;
+  perform legwork.assert_schedule(name, task, cron, every, at, timezone, payload, starts_at, ends_at, max_runs, jitter, overlap, max_instances, missed,
+    missed_window, nullif(requires, 'null'), requires_wait,
+    -- Saying again what is there already is no mistake, also when its time is over.
+    case when v_old.name is not null and (v_old.at, v_old.ends_at) is not distinct from (at, ends_at) then '-infinity' else as_of end);
+  if exists (select from legwork.crontab_entries c where c.identifier = schedule.name) then
+    raise exception 'An entry of a crontab is called ''%'' already.', name using errcode = 'LW409', hint = 'Take another name.';
+  end if;
+  v_is_enabled := coalesce(enabled, v_old.is_enabled, true);
+
+  v_new := v_old;
+  v_new.name := name; v_new.task := task; v_new.cron := cron; v_new.every := every; v_new.at := at; v_new.timezone := timezone;
+  v_new.payload := coalesce(payload, '{}'); v_new.starts_at := starts_at; v_new.ends_at := ends_at; v_new.max_runs := max_runs;
+  v_new.jitter := nullif(jitter, interval '0'); v_new.overlap := overlap; v_new.missed := missed;
+  v_new.max_instances := case when overlap <> 'allow' then coalesce(max_instances, case overlap when 'queue' then 100 else 1 end) end;
+  v_new.missed_window := coalesce(missed_window, interval '1 day'); v_new.requires := nullif(nullif(requires, 'null'), '{}');
+  v_new.requires_wait := coalesce(requires_wait, interval '1 hour'); v_new.tenant := coalesce(tenant, nullif(current_setting('legwork.tenant', true), ''));
+  v_new.priority := priority; v_new.max_attempts := max_attempts; v_new.is_enabled := v_is_enabled;
+
+  -- As texts, because 24 hours and a day are equal and do not occur at the same times.
+  if v_old.name is not null and v_old::text = v_new::text then
+    return v_old.next_at;
+  end if;
+  v_new.updated_at := clock_timestamp();
+  if v_old.name is null or (v_old.cron, v_old.every::text, v_old.at, v_old.timezone, v_old.starts_at, v_old.ends_at, v_old.max_runs, v_old.is_enabled)
+    is distinct from (cron, every::text, at, timezone, starts_at, ends_at, max_runs, v_is_enabled)
+  then
+    if v_old.name is not null then
+      perform legwork.settle_schedule(name, as_of, 'was replaced');
+      select d.live into v_new.live from legwork.schedule_definitions d where d.name = schedule.name;
+    end if;
+    v_new.anchor := coalesce(starts_at, as_of);
+    v_new.planned_to := greatest(as_of, starts_at - interval '1 microsecond');
+    v_new.upcoming := case when at > as_of then array[at] else '{}' end;
+    v_new.is_complete := at is not null;
+    v_new.sentence := case when at is not null then 'Once' when every is not null then legwork.describe_interval(every) end;
+    v_new.backlog_count := 0; v_new.backlog_from := null; v_new.backlog_to := null; v_new.problem := null; v_new.runs := 0;
+    v_new.revision := coalesce(v_old.revision, 0) + 1;
+  end if;
+  -- When its times are as they were, they go on as planned: saying a schedule again at every start does not put it off.
+
+  insert into legwork.schedule_definitions (
+    name, task, cron, every, at, timezone, payload, starts_at, ends_at, max_runs, jitter, overlap, max_instances, missed, missed_window, requires, requires_wait,
+    tenant, priority, max_attempts, is_enabled, sentence, anchor, planned_to, upcoming, is_complete, backlog_count, backlog_from, backlog_to, problem, runs,
+    live, revision)
+  values (
+    v_new.name, v_new.task, v_new.cron, v_new.every, v_new.at, v_new.timezone, v_new.payload, v_new.starts_at, v_new.ends_at, v_new.max_runs, v_new.jitter,
+    v_new.overlap, v_new.max_instances, v_new.missed, v_new.missed_window, v_new.requires, v_new.requires_wait, v_new.tenant, v_new.priority,
+    v_new.max_attempts, v_new.is_enabled, v_new.sentence, v_new.anchor, v_new.planned_to, v_new.upcoming, v_new.is_complete, v_new.backlog_count,
+    v_new.backlog_from, v_new.backlog_to, v_new.problem, v_new.runs, coalesce(v_new.live, '{}'), v_new.revision)
+  on conflict on constraint schedule_definitions_pkey do update set
+    task = excluded.task, cron = excluded.cron, every = excluded.every, at = excluded.at, timezone = excluded.timezone, payload = excluded.payload,
+    starts_at = excluded.starts_at, ends_at = excluded.ends_at, max_runs = excluded.max_runs, jitter = excluded.jitter, overlap = excluded.overlap,
+    max_instances = excluded.max_instances, missed = excluded.missed, missed_window = excluded.missed_window, requires = excluded.requires,
+    requires_wait = excluded.requires_wait, tenant = excluded.tenant, priority = excluded.priority, max_attempts = excluded.max_attempts,
+    is_enabled = excluded.is_enabled, updated_at = clock_timestamp(), sentence = excluded.sentence, anchor = excluded.anchor,
+    planned_to = excluded.planned_to, upcoming = excluded.upcoming, is_complete = excluded.is_complete, backlog_count = excluded.backlog_count,
+    backlog_from = excluded.backlog_from, backlog_to = excluded.backlog_to, problem = excluded.problem, runs = excluded.runs, live = excluded.live,
+    revision = excluded.revision;
+  perform legwork.plan_intervals(as_of, 1, schedule.name);
+  perform pg_notify('legwork', '{"schedules":true}');
+  return (select d.next_at from legwork.schedule_definitions d where d.name = schedule.name);
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.schedule_grace()
+ RETURNS interval
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN '00:01:00'::interval
+
+CREATE OR REPLACE FUNCTION legwork.schedule_serial_key(name text, overlap text, max_instances integer)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN ((overlap = 'queue'::text) OR ((overlap = 'cancel'::text) AND (max_instances = 1))) THEN ('schedule:'::text || name) ELSE NULL::text END
 
 CREATE OR REPLACE FUNCTION legwork.scope_of(queue text, task text)
  RETURNS text
@@ -5812,6 +7106,36 @@ begin
   end if;
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.settle_schedule(name text, as_of timestamp with time zone, why text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_schedule legwork.schedule_definitions;
+begin
+  -- Its row is locked: nobody fires it meanwhile. Plans of intervals come in parts.
+  for v_round in 1..1000 loop
+    select d.* into v_schedule from legwork.schedule_definitions d where d.name = settle_schedule.name;
+    exit when not v_schedule.is_enabled or (v_round > 1 and v_schedule.cron is not null)
+      or (not coalesce(v_schedule.next_at <= as_of, false) and (v_schedule.is_complete or v_schedule.cron is not null or v_schedule.planned_to >= as_of));
+    perform legwork.fire_schedules(as_of, 1, settle_schedule.name);
+  end loop;
+  -- Times that nobody has computed: whether there were any cannot be said here, unless no minute (or second) began.
+  if v_schedule.is_enabled and v_schedule.cron is not null and not v_schedule.is_complete and v_schedule.planned_to < as_of
+    and (v_schedule.backlog_count > 0 or v_schedule.upcoming <> '{}'
+      or date_trunc(case when v_schedule.cron ~ '^\s*(\S+\s+){5}\S' then 'second' else 'minute' end, as_of) > v_schedule.planned_to)
+  then
+    insert into legwork.schedule_occurrences (schedule, due_at, state, reason, occurrences, last_due_at, tenant)
+    values (v_schedule.name, coalesce(v_schedule.backlog_from, v_schedule.upcoming[1], v_schedule.planned_to), 'missed',
+      format('It %s before its times of this span had been computed.', why), null, as_of, v_schedule.tenant)
+    on conflict do nothing;
+  end if;
+  update legwork.schedule_occurrences r
+  set state = 'held_back', reason = format('It %s while this waited. %s', why, r.reason), recorded_at = clock_timestamp()
+  where r.schedule = settle_schedule.name and r.state = 'waiting';
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.start_workflow(name text, steps jsonb, tenant text DEFAULT NULL::text, correlation_id text DEFAULT NULL::text, deadline timestamp with time zone DEFAULT NULL::timestamp with time zone)
  RETURNS bigint
@@ -6479,6 +7803,64 @@ CREATE OR REPLACE FUNCTION legwork.unique_identity(task text, payload jsonb, ten
  LANGUAGE sql
  STABLE
 RETURN encode(sha256(convert_to((jsonb_build_array(COALESCE(tenant, NULLIF(current_setting('legwork.tenant'::text, true), ''::text)), task, unique_key, CASE WHEN (unique_key IS NULL) THEN payload ELSE NULL::jsonb END))::text, 'UTF8'::name)), 'hex'::text)
+
+CREATE OR REPLACE FUNCTION legwork.unmet_requirement(requires jsonb, due_at timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_other record;
+  v_definition legwork.schedule_definitions;
+  v_run legwork.schedule_occurrences;
+  v_job record;
+begin
+  for v_other in select r.key as name, r.value::interval as within from jsonb_each_text(requires) r order by r.key loop
+    select * into v_definition from legwork.schedule_definitions d where d.name = v_other.name;
+    if v_definition.name is null then
+      return format('It requires %s, and there is no such schedule any more.', v_other.name);
+    end if;
+    if v_definition.next_at <= unmet_requirement.due_at then
+      return format('It requires %s, which is due before it.', v_other.name);
+    end if;
+    select * into v_run from legwork.schedule_occurrences r
+    where r.schedule = v_other.name and r.state in ('enqueued', 'manual', 'waiting', 'held_back')
+    order by r.due_at desc limit 1;
+    if v_run.schedule is null then
+      return format('It requires %s, which has not run yet.', v_other.name);
+    elsif v_run.state = 'waiting' then
+      return format('It requires %s, which waits itself.', v_other.name);
+    elsif v_run.state = 'held_back' then
+      return format('It requires %s, which was held back itself.', v_other.name);
+    end if;
+    select f.state, f.finished_at into v_job from legwork.finished_jobs f where f.id = v_run.job_id order by f.finished_at desc limit 1;
+    if not found then
+      return case when legwork.live_jobs(array[v_run.job_id]) = '{}'
+        then format('It requires %s, and what became of its job %s is not kept any more.', v_other.name, v_run.job_id)
+        else format('It requires %s, and its job %s has not ended.', v_other.name, v_run.job_id) end;
+    elsif v_job.state <> 'completed' then
+      return format('It requires %s, and its last job %s is %s.', v_other.name, v_run.job_id, v_job.state);
+    elsif v_job.finished_at < unmet_requirement.due_at - v_other.within then
+      return format('It requires %s within %s, and its last job %s completed before that.', v_other.name, v_other.within, v_run.job_id);
+    end if;
+  end loop;
+  return null;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.unschedule(name text, as_of timestamp with time zone DEFAULT clock_timestamp())
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform legwork.lock_schedule(name);
+  perform legwork.settle_schedule(name, as_of, 'was removed');
+  delete from legwork.schedule_definitions d where d.name = unschedule.name;
+  perform pg_notify('legwork', '{"schedules":true}');
+end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.wake_workers(jobs integer)
  RETURNS void

@@ -34,7 +34,7 @@ it("docs/configuration.md names every variable and its flag", async () => {
 });
 
 describe("the SQL of the documentation runs", () => {
-  it.each(["README.md", "docs/sql.md", "docs/limits.md", "docs/steps.md"])("%s", async (path) => {
+  it.each(["README.md", "docs/sql.md", "docs/limits.md", "docs/schedules.md", "docs/steps.md"])("%s", async (path) => {
     await database.pool.query("drop table if exists users");
     await database.pool.query("create table users (id int, email text)");
     await database.pool.query(

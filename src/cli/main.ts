@@ -14,6 +14,7 @@ import { pauseCommand, resumeCommand, stopCommand } from "./commands/pause.ts";
 import { failedCommand, queuesCommand, workersCommand } from "./commands/queues.ts";
 import { discardCommand, retryCommand } from "./commands/retry.ts";
 import { rolesCommand } from "./commands/roles.ts";
+import { scheduleCommand } from "./commands/schedule.ts";
 import { signalCommand } from "./commands/signal.ts";
 import { tokenCommand } from "./commands/token.ts";
 import { upCommand } from "./commands/up.ts";
@@ -51,6 +52,7 @@ Examples:
   $ legwork explain 42                          why it does not run
   $ legwork pause mail --reason 'host is down'  nothing of the queue starts
   $ legwork workflow show 7                     the steps of a workflow with their states
+  $ legwork schedule list                       what enqueues jobs over time
   $ legwork doctor                              what is wrong, and what to do about it
 
 Configuration comes from flags, the environment, legwork.config.ts and defaults, in this order.`,
@@ -74,6 +76,7 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     resumeCommand,
     stopCommand,
     workflowCommand,
+    scheduleCommand,
     workersCommand,
     doctorCommand,
     tokenCommand,

@@ -39,6 +39,7 @@ const GRAPHILE_WORKER_COLUMNS = {
   ],
   _private_job_queues: ["id", "queue_name", "locked_at", "locked_by", "is_available"],
   _private_tasks: ["id", "identifier"],
+  _private_known_crontabs: ["identifier", "known_since", "last_execution"],
 } as const;
 
 /** graphile-worker reports each of its twenty migrations; ours says in one line what was done. */

@@ -2,7 +2,7 @@ import type { PgSelectSingleStep, PgSelectStep } from "postgraphile/@dataplan/pg
 import { access, context, lambda } from "postgraphile/grafast";
 import type { ConnectionStep, FieldArgs, Step } from "postgraphile/grafast";
 import { LegworkError } from "../errors.ts";
-import { newestFirst, roleFor } from "./graphql-schema.ts";
+import { orderOf, roleFor } from "./graphql-schema.ts";
 import { assertRole, type Principal, type Role } from "./principal.ts";
 import { DEFAULT_PAGE, MAX_PAGE, refusal } from "./query-limits.ts";
 
@@ -29,15 +29,15 @@ export const pagingPlugin: GraphileConfig.Plugin = {
         }
         if (scope.isPgFieldConnection !== true || plan === undefined) return field;
         const view = scope.pgFieldResource?.name ?? "";
-        const order = newestFirst(view, scope.fieldBehaviorScope === "query:resource:connection");
+        const order = orderOf(view, scope.fieldBehaviorScope === "query:resource:connection");
         return {
           ...field,
           plan($source, fieldArgs, info) {
             const $connection = plan($source, fieldArgs, info) as unknown as ConnectionStep<never>;
             limitPage($connection, fieldArgs, roleFor(view));
-            if (order.length > 0) {
+            if (order !== undefined) {
               const $select = $connection.getSubplan() as unknown as PgSelectStep;
-              for (const attribute of order) $select.orderBy({ attribute, direction: "DESC" });
+              for (const attribute of order.by) $select.orderBy({ attribute, direction: order.direction });
               $select.setOrderIsUnique();
             }
             return $connection as never;
@@ -64,7 +64,7 @@ export const pagingPlugin: GraphileConfig.Plugin = {
 };
 
 /** Not as a join: a view has no keys, so the planner expects a crowd of rows and sorts the whole history for a page. */
-function asOwnStatement<Plan>($job: Plan): Plan {
+export function asOwnStatement<Plan>($job: Plan): Plan {
   ($job as unknown as PgSelectSingleStep).getClassStep().setInliningForbidden();
   return $job;
 }

@@ -23,7 +23,7 @@ const VIEWS = {
     key: "job_id,attempt",
     references: ["(job_id) references legwork.jobs (id)|@fieldName job|@foreignFieldName attempts"],
     filterBy: ["job_id", "task", "state", "tenant", "correlation_id"],
-    newestFirst: { everywhere: false, by: ["job_id", "attempt"] },
+    order: { by: ["job_id", "attempt"], direction: "DESC", rootOnly: true },
   },
   logs: {
     // Those of all jobs have no order that an index serves.
@@ -39,6 +39,49 @@ const VIEWS = {
     filterBy: ["name", "queue"],
   },
   workers: { one: "worker", key: "id", filterBy: ["id", "host"] },
+  steps: {
+    root: false,
+    key: "job_id,kind,name",
+    references: ["(job_id) references legwork.jobs (id)|@fieldName job|@foreignFieldName steps"],
+    order: { by: ["started_at", "kind", "name"], direction: "ASC" },
+  },
+  workflows: {
+    one: "workflow",
+    key: "id",
+    references: [`(parent_id) references legwork.jobs (id)|@fieldName parent|@foreignFieldName workflows${ONE_WAY}`],
+    filterBy: ["id", "tenant"],
+    orderBy: ["id"],
+  },
+  workflow_steps: {
+    root: false,
+    key: "workflow_id,name",
+    unique: "job_id",
+    references: [
+      "(workflow_id) references legwork.workflows (id)|@fieldName workflow|@foreignFieldName steps",
+      "(job_id) references legwork.jobs (id)|@fieldName job|@foreignSingleFieldName workflowStep",
+      `(compensation_job_id) references legwork.jobs (id)|@fieldName compensationJob|@foreignFieldName compensates${ONE_WAY}`,
+    ],
+    order: { by: ["position", "name"], direction: "ASC" },
+  },
+  schedules: {
+    one: "schedule",
+    key: "name",
+    references: [
+      `(last_job_id) references legwork.jobs (id)|@fieldName lastJob|@foreignFieldName schedules${ONE_WAY}`,
+      `(task) references legwork.tasks (name)|@fieldName taskDetails|@foreignFieldName schedules${ONE_WAY}`,
+    ],
+    filterBy: ["name", "tenant"],
+  },
+  schedule_runs: {
+    root: false,
+    key: "schedule,due_at",
+    unique: "job_id",
+    references: [
+      "(schedule) references legwork.schedules (name)|@fieldName scheduleDetails|@foreignFieldName runs",
+      "(job_id) references legwork.jobs (id)|@fieldName job|@foreignSingleFieldName scheduleRun",
+    ],
+    order: { by: ["due_at", "schedule"], direction: "DESC" },
+  },
   audit_log: {
     key: "id",
     filterBy: ["id", "target_type", "target", "tenant", "occurred_at"],
@@ -47,8 +90,17 @@ const VIEWS = {
   },
 } satisfies Record<string, View>;
 
-/** The views that are there twice, for those who see everything and for those who act for one tenant: named without a schema. */
-const CONFINED_VIEWS: ReadonlySet<string> = new Set(["jobs", "attempts", "audit_log"]);
+/**
+ * The views that are there twice, in schema legwork for those who see everything and in legwork_confined for those who act for one
+ * tenant, and under which name; where that is another one, it is the view's shape for pages.
+ */
+const CONFINED_VIEWS: Readonly<Record<string, string>> = {
+  jobs: "jobs",
+  attempts: "attempts",
+  audit_log: "audit_log_page",
+  workflows: "workflows_page",
+  schedule_runs: "schedule_runs_page",
+};
 
 interface View {
   /** The root field of one row; none if undefined. */
@@ -60,8 +112,10 @@ interface View {
   references?: readonly string[];
   filterBy?: readonly string[];
   orderBy?: readonly string[];
-  /** The order of its pages, where it is not by the key: everywhere, or only where no other row leads to them. */
-  newestFirst?: { everywhere: boolean; by: readonly string[] };
+  /** A column that names a row as well, where it is not null. */
+  unique?: string;
+  /** The order of its pages, where it is not by the key; with rootOnly not of those that belong to another row. */
+  order?: { by: readonly string[]; direction: "ASC" | "DESC"; rootOnly?: boolean };
   /** The role that it takes to read it. Default: viewer. */
   role?: Role;
 }
@@ -72,10 +126,10 @@ function viewOf(name: string): View | undefined {
   return Object.hasOwn(VIEWS, name) ? VIEWS[name as keyof typeof VIEWS] : undefined;
 }
 
-/** By which columns, newest first, a page of a view is ordered: in a root field, or in a field of another row. */
-export function newestFirst(name: string, isRoot: boolean): readonly string[] {
-  const { newestFirst: order } = viewOf(name) ?? {};
-  return order !== undefined && (isRoot || order.everywhere) ? order.by : [];
+/** The order of a view's pages, in a root field or in a field of another row; undefined where it is by the key. */
+export function orderOf(name: string, isRoot: boolean): View["order"] {
+  const order = viewOf(name)?.order;
+  return order?.rootOnly === true && !isRoot ? undefined : order;
 }
 
 /** The role that it takes to read a view. */
@@ -85,14 +139,16 @@ export function roleFor(name: string): Role {
 
 /** Views have no keys; these tags say what would be their keys, and which columns may be filtered and ordered by. */
 export const viewTagsPlugin = pgSmartTags([
-  // The name is taken by the attempts themselves.
+  // These names are taken by the attempts and the runs themselves.
   { kind: "attribute", match: "legwork.jobs.attempts", tags: { name: "attempt_count" } },
+  { kind: "attribute", match: "legwork.schedules.runs", tags: { name: "run_count" } },
   ...Object.entries<View>(VIEWS).flatMap(([name, view]) => tagsOf(name, view)),
 ]);
 
-function tagsOf(name: string, { key, references, filterBy = [], orderBy = [], root }: View) {
+function tagsOf(name: string, { key, references, filterBy = [], orderBy = [], root, unique }: View) {
   const tags = {
     primaryKey: key,
+    ...(unique === undefined ? {} : { unique }),
     ...(references === undefined ? {} : { foreignKey: [...references] }),
     ...(root === false ? { behavior: "-query:resource:connection" } : {}),
   };
@@ -157,8 +213,9 @@ export const confinedViewsPlugin: GraphileConfig.Plugin = {
   gather: {
     hooks: {
       pgTables_PgResourceOptions(_info, { pgClass, resourceOptions }) {
-        if (!CONFINED_VIEWS.has(pgClass.relname)) return;
-        (resourceOptions as { from: unknown }).from = sql.identifier(pgClass.relname);
+        const name = CONFINED_VIEWS[pgClass.relname];
+        if (name === undefined) return;
+        (resourceOptions as { from: unknown }).from = sql.identifier(name);
       },
     },
   },

@@ -113,6 +113,9 @@ export class GraphQlSocket {
         webSocket.once("close", () => this.#introduced(webSocket, address));
         this.#guard(webSocket);
         this.#server.emit("connection", webSocket, request);
+        // In place of graphql-ws's own, which writes to the console; ws closes the connection by itself, with the right code.
+        webSocket.removeAllListeners("error");
+        webSocket.on("error", (error) => this.#options.log.debug({ err: error }, "A WebSocket was ended for what it sent."));
       });
     });
   }

@@ -48,8 +48,8 @@ export class Control {
   #isDirty = true;
   #reading: Promise<void> | undefined;
 
-  /** `onWakeups` is called when jobs may be let go from the waiting room. */
-  constructor(databaseUrl: string, options: { pool: Pool; log: Logger; onWakeups: () => void }) {
+  /** `onWakeups` is called when jobs may be let go from the waiting room, `onSchedules` when schedules were made or changed. */
+  constructor(databaseUrl: string, options: { pool: Pool; log: Logger; onWakeups: () => void; onSchedules?: () => void }) {
     this.#pool = options.pool;
     this.#log = options.log;
     // Notifications are read between timers and immediates: once an immediate runs, all that had arrived has been heard.
@@ -61,14 +61,16 @@ export class Control {
         this.#isDirty = true;
         this.#readSoon();
         options.onWakeups();
+        options.onSchedules?.();
       },
       onNotification: (payload) => {
-        const { rules, wakeups, cancelled } = parse(payload);
+        const { rules, wakeups, schedules, cancelled } = parse(payload);
         if (rules === true) {
           this.#isDirty = true;
           this.#readSoon();
         }
         if (rules === true || wakeups === true) options.onWakeups();
+        if (schedules === true) options.onSchedules?.();
         if (cancelled !== undefined) this.cancel([cancelled]);
       },
     });
@@ -143,7 +145,7 @@ export class Control {
   }
 }
 
-function parse(payload: string): { rules?: boolean; wakeups?: boolean; cancelled?: string } {
+function parse(payload: string): { rules?: boolean; wakeups?: boolean; schedules?: boolean; cancelled?: string } {
   try {
     return JSON.parse(payload);
   } catch {

@@ -19,8 +19,10 @@ import { graphileLogger } from "./graphile-logger.ts";
 import { JobOutput } from "./job-output.ts";
 import { Lease } from "./lease.ts";
 import { describeTasks, loadTasks } from "./load-tasks.ts";
+import type { CrontabEntry } from "../schedules/register-crontab.ts";
 import { Outcomes } from "./outcomes.ts";
 import { type RunEnvironment, toPlainTask } from "./run-task.ts";
+import { Scheduler } from "./scheduler.ts";
 import { Ticker } from "./ticker.ts";
 
 /** The longest wait before a worker that lost its database tries again (ms). */
@@ -64,7 +66,7 @@ export interface Worker {
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { log } = options;
   const tasks = await loadTasks(options.tasks, log);
-  const cronItems = readCrontab(options.crontab);
+  const { items: cronItems, entries: crontab } = readCrontab(options.crontab);
   for (const { task } of cronItems) {
     if (!tasks.has(task)) log.warn({ task }, "The crontab names a task that this worker does not have.");
   }
@@ -76,9 +78,15 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const taskPool = createPool(options.databaseUrl, { log, max: options.concurrency + 2, name: "legwork tasks", session });
   await clock.synchronise(taskPool);
   await taskPool.query("select legwork.register_tasks($1)", [JSON.stringify(describeTasks(tasks))]);
-  const leasePool = createPool(options.databaseUrl, { log, max: 5, name: "legwork lease", session });
+  const leasePool = createPool(options.databaseUrl, { log, max: 6, name: "legwork lease", session });
   const ticker = new Ticker(leasePool, log);
-  const control = new Control(options.databaseUrl, { pool: leasePool, log, onWakeups: () => ticker.poke() });
+  const scheduler = new Scheduler(leasePool, { log, crontab });
+  const control = new Control(options.databaseUrl, {
+    pool: leasePool,
+    log,
+    onWakeups: () => ticker.poke(),
+    onSchedules: () => scheduler.poke(),
+  });
   const taskList: TaskList = {};
   // Not by the tasks' pool: one that hoards connections must not keep the others from being heard.
   const output = new JobOutput({ pool: leasePool, log });
@@ -121,7 +129,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     stopped.abort();
     await supervisor;
     const givenBack = await current.stop(options.shutdownTimeout);
-    await Promise.all([ticker.stop(), control.stop()]);
+    await Promise.all([ticker.stop(), scheduler.stop(), control.stop()]);
     await within(FLUSH_MS, output.stop());
     // Not awaited: a task that does not end may hold a connection for as long as it likes.
     closeQuietly(taskPool, log);
@@ -258,10 +266,24 @@ function closeQuietly(pool: Pool, log: Logger): void {
   pool.end().catch((error: unknown) => log.debug({ err: toError(error) }, "A pool did not close cleanly."));
 }
 
-function readCrontab(path: string | undefined): ParsedCronItem[] {
-  if (path === undefined || !existsSync(path)) return [];
+/** What graphile-worker makes of a crontab, and what can be told of it. */
+function readCrontab(path: string | undefined): { items: ParsedCronItem[]; entries: CrontabEntry[] } {
+  if (path === undefined || !existsSync(path)) return { items: [], entries: [] };
   try {
-    return parseCrontab(readFileSync(path, "utf8"));
+    const text = readFileSync(path, "utf8");
+    const items = parseCrontab(text);
+    // An item for each line that is neither empty nor a comment, in order; it does not say what stood there.
+    const lines = text.split(/\r?\n/).map((line) => line.trim());
+    const times = lines
+      .filter((line) => line !== "" && !line.startsWith("#"))
+      .map((line) => line.split(/\s+/).slice(0, 5).join(" "));
+    const entries = items.map(({ identifier, task, payload }, index) => ({
+      identifier,
+      task,
+      payload,
+      cron: times[index] ?? "",
+    }));
+    return { items, entries };
   } catch (error) {
     throw new LegworkError("LW514", `The crontab ${path} cannot be read: ${toError(error).message}.`, {
       hint: "Its lines are those of graphile-worker: minute hour day month weekday task ?options {payload}.",

@@ -10,6 +10,10 @@ import { emergencyStop, pauseQueue, pauseTask, resumeAll, resumeQueue, resumeTas
 import { cancelWorkflow } from "../../src/workflows/cancel-workflow.ts";
 import { retryWorkflow } from "../../src/workflows/retry-workflow.ts";
 import { startWorkflow } from "../../src/workflows/start-workflow.ts";
+import { disableSchedule, enableSchedule } from "../../src/schedules/enable-schedule.ts";
+import { runSchedule } from "../../src/schedules/run-schedule.ts";
+import { schedule } from "../../src/schedules/schedule.ts";
+import { unschedule } from "../../src/schedules/unschedule.ts";
 import { legwork } from "../support/cli.ts";
 import { testDatabase } from "../support/database.ts";
 
@@ -18,7 +22,7 @@ const database = testDatabase();
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
   await database.pool.query(
-    "truncate legwork.finished_jobs, legwork.failed_attempts, legwork.limits, legwork.pauses, legwork.rule_changes, legwork.wakeups, legwork.slots, legwork.lanes, legwork.job_signals, legwork.waiting_jobs, legwork.dependencies, legwork.dependency_checks, legwork.run_counts, legwork.workflow_runs, legwork.workflow_run_steps",
+    "truncate legwork.finished_jobs, legwork.failed_attempts, legwork.limits, legwork.pauses, legwork.rule_changes, legwork.wakeups, legwork.slots, legwork.lanes, legwork.job_signals, legwork.waiting_jobs, legwork.dependencies, legwork.dependency_checks, legwork.run_counts, legwork.workflow_runs, legwork.workflow_run_steps, legwork.schedule_definitions, legwork.schedule_occurrences",
   );
   await database.pool.query(`select legwork.register_tasks('[{"name": "notify/email", "queue": "mail"}, {"name": "other"}]')`);
 });
@@ -60,6 +64,10 @@ const state = (which: keyof Jobs) => (jobs: Jobs) => `select state as it from le
 const limits = (): string => "select jsonb_agg(limits) as it from legwork.queues where limits is not null";
 const live = (): string => "select count(*)::int as it from graphile_worker._private_jobs";
 const pauses = (): string => "select string_agg(concat_ws(' ', scope, nullif(name, ''), reason), ',') as it from legwork.pauses";
+
+const SCHEDULE = "select legwork.schedule('s', 'other', every => '1 day')";
+const schedules = (): string =>
+  "select concat_ws(' ', name, is_enabled::text, (next_at is not null)::text) as it from legwork.schedules";
 
 const db = (): typeof database.pool => database.pool;
 
@@ -332,6 +340,74 @@ const OPERATIONS: Operation[] = [
     ts: () => limitRate(db(), 5, 0, { queue: "mail" }),
     cli: () => ["limit", "--queue", "mail", "--rate", "5/0s"],
     raises: { code: "LW400", exit: 2 },
+  },
+  {
+    name: "makes a schedule",
+    sql: () =>
+      `select legwork.schedule('s', 'other', every => '1 day', timezone => 'Europe/Berlin', overlap => 'skip', payload => '{"a": 1}')`,
+    ts: () => schedule(db(), "s", "other", { every: "1d", timezone: "Europe/Berlin", overlap: "skip", payload: { a: 1 } }),
+    cli: () => ["schedule", "add", "s", "other", '{"a": 1}', "--every", "1d", "--timezone", "Europe/Berlin", "--overlap", "skip"],
+    read: () =>
+      "select concat_ws(' ', task, every, timezone, overlap, max_instances, payload, sentence, next_at is not null) as it from legwork.schedules",
+    says: 'other 1 day Europe/Berlin skip 1 {"a": 1} Every day t',
+  },
+  {
+    name: "refuses a schedule that never fires, marking why",
+    sql: () => "select legwork.schedule('s', 'other', cron => '0 0 30 2 *')",
+    ts: () => schedule(db(), "s", "other", { cron: "0 0 30 2 *" }),
+    cli: () => ["schedule", "add", "s", "other", "--cron", "0 0 30 2 *"],
+    raises: { code: "LW400", exit: 2, hint: "L is the last day" },
+  },
+  {
+    name: "refuses a schedule for an unknown task",
+    sql: () => "select legwork.schedule('s', 'othr', every => '1 day')",
+    ts: () => schedule(db(), "s", "othr", { every: "1d" }),
+    cli: () => ["schedule", "add", "s", "othr", "--every", "1d"],
+    raises: { code: "LW404", exit: 1, hint: "'other'" },
+  },
+  {
+    name: "disables a schedule",
+    before: SCHEDULE,
+    sql: () => "select legwork.disable_schedule('s')",
+    ts: () => disableSchedule(db(), "s"),
+    cli: () => ["schedule", "disable", "s"],
+    read: schedules,
+    says: "s false false",
+  },
+  {
+    name: "enables a schedule",
+    before: `${SCHEDULE}; select legwork.disable_schedule('s')`,
+    sql: () => "select legwork.enable_schedule('s')",
+    ts: () => enableSchedule(db(), "s"),
+    cli: () => ["schedule", "enable", "s"],
+    read: schedules,
+    says: "s true true",
+  },
+  {
+    name: "runs a schedule by hand",
+    before: SCHEDULE,
+    sql: () => "select legwork.run_schedule('s')",
+    ts: () => runSchedule(db(), "s"),
+    cli: () => ["schedule", "run", "s"],
+    read: () => "select state || ' ' || outcome as it from legwork.schedule_runs",
+    says: "manual pending",
+  },
+  {
+    name: "removes a schedule",
+    before: SCHEDULE,
+    sql: () => "select legwork.unschedule('s')",
+    ts: () => unschedule(db(), "s"),
+    cli: () => ["schedule", "remove", "s"],
+    read: () => "select count(*)::int as it from legwork.schedules",
+    says: 0,
+  },
+  {
+    name: "suggests the nearest name for an unknown schedule",
+    before: "select legwork.schedule('nightly', 'other', every => '1 day')",
+    sql: () => "select legwork.disable_schedule('nigthly')",
+    ts: () => disableSchedule(db(), "nigthly"),
+    cli: () => ["schedule", "disable", "nigthly"],
+    raises: { code: "LW404", exit: 1, hint: "'nightly'" },
   },
 ];
 

@@ -144,10 +144,14 @@ describe("what is here", () => {
       "jobs",
       "queue",
       "queues",
+      "schedule",
+      "schedules",
       "task",
       "tasks",
       "worker",
       "workers",
+      "workflow",
+      "workflows",
     ]);
     const objects = data.schema.types.filter(
       (type: { kind: string; name: string }) => type.kind === "OBJECT" && !/^__|Connection$|Edge$/.test(type.name),
@@ -155,6 +159,7 @@ describe("what is here", () => {
     expect(names(objects)).toEqual([
       "Attempt",
       "AuditLog",
+      "Interval",
       "Job",
       "JobsUpdate",
       "LiveJob",
@@ -165,9 +170,14 @@ describe("what is here", () => {
       "Query",
       "Queue",
       "QueuesUpdate",
+      "Schedule",
+      "ScheduleRun",
+      "Step",
       "Subscription",
       "Task",
       "Worker",
+      "Workflow",
+      "WorkflowStep",
     ]);
   });
 
@@ -181,7 +191,10 @@ describe("what is here", () => {
     const camel = (name: string): string => name.replaceAll(/_(.)/g, (_, letter: string) => letter.toUpperCase());
     const columns = rows[0].columns.map((name: string) => (name === "attempts" ? "attemptCount" : camel(name)));
     const names = (list: { name: string }[]): string[] => list.map(({ name }) => name);
-    const relations = ["attempts", "logs", "parent", "children", "taskDetails", "queueDetails", "workerDetails"];
+    const relations =
+      "attempts logs steps parent children workflow workflowStep schedule scheduleRun taskDetails queueDetails workerDetails".split(
+        " ",
+      );
     expect(new Set(names(data.job.fields))).toEqual(new Set([...columns, ...relations]));
     expect(names(data.state.enumValues)).toEqual(rows[0].states);
   });

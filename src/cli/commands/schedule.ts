@@ -1,0 +1,293 @@
+import { Command, Option } from "commander";
+import { loadConfig } from "../../config.ts";
+import type { Queryable } from "../../db/pool.ts";
+import { LegworkError, toError } from "../../errors.ts";
+import { describeCron } from "../../schedules/cron.ts";
+import { disableSchedule, enableSchedule } from "../../schedules/enable-schedule.ts";
+import { getSchedule, listScheduleRuns, listSchedules, type ScheduleRow } from "../../schedules/list-schedules.ts";
+import { formatLocal } from "../../schedules/local-time.ts";
+import { previewSchedule } from "../../schedules/preview-schedule.ts";
+import { runSchedule } from "../../schedules/run-schedule.ts";
+import { schedule, type ScheduleOptions, type Timing } from "../../schedules/schedule.ts";
+import { unschedule } from "../../schedules/unschedule.ts";
+import { type CommonFlags, integer, positiveInteger, time, withCommonOptions, withDatabase } from "../options.ts";
+import { color, colorState, printJson, printTable, relativeTime, shorten } from "../output.ts";
+
+type Flags = CommonFlags & { json?: boolean };
+type TimingFlags = { cron?: string; every?: string; at?: Date; timezone?: string; startsAt?: Date; endsAt?: Date };
+type AddFlags = Flags &
+  TimingFlags &
+  Omit<ScheduleOptions, keyof Timing | "payload" | "requires"> & { requires?: Record<string, string> };
+
+export function scheduleCommand(): Command {
+  const command = new Command("schedule").description("make, list and change what enqueues jobs over time");
+  for (const subcommand of [add, list, show, preview, enable, disable, run, remove])
+    command.addCommand(subcommand().exitOverride());
+  return command;
+}
+
+function add(): Command {
+  return withTiming(withCommonOptions(new Command("add")))
+    .description("make a schedule, or replace the one of that name")
+    .argument("<name>", "the schedule's name")
+    .argument("<task>", "the task that its jobs run")
+    .argument("[payload]", "what they are given, as JSON", "{}")
+    .option("--max-runs <number>", "it is over after so many jobs", positiveInteger)
+    .option("--jitter <duration>", "a job starts up to so much later, at random")
+    .addOption(
+      new Option("--overlap <policy>", "what becomes of an occurrence while jobs of it live (allow)").choices([
+        "allow",
+        "skip",
+        "queue",
+        "cancel",
+      ]),
+    )
+    .option("--max-instances <number>", "how many of its jobs may live at a time (1; 100 for queue)", positiveInteger)
+    .addOption(
+      new Option("--missed <policy>", "what becomes of occurrences when nobody was there (one)").choices(["none", "one", "all"]),
+    )
+    .option("--missed-window <duration>", "for all: older ones are not made up for (1d)")
+    .option(
+      "--requires <name=duration>",
+      "a schedule whose last run must have completed within that; may be given again",
+      requirement,
+    )
+    .option("--requires-wait <duration>", "how long an occurrence waits for it (1h)")
+    .option("--tenant <name>", "whose schedule it is")
+    .option("--priority <number>", "of its jobs; smaller runs first (0)", integer)
+    .option("--max-attempts <number>", "of its jobs (25)", positiveInteger)
+    .option("--disabled", "do not let it occur yet")
+    .option("--json", "print the schedule")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ legwork schedule add cleanup retention/expire --cron '30 2 * * *' --timezone Europe/Berlin
+  $ legwork schedule add health health/probe '{"database": true}' --every 5m --overlap skip
+  $ legwork schedule add report report/weekly --cron '0 3 * * SUN' --requires cleanup=24h`,
+    )
+    .action(async (name: string, task: string, payload: string, flags: AddFlags & { disabled?: boolean }) => {
+      const { databaseUrl, dataDir, logLevel, json, disabled, cron, every, at, ...options } = flags;
+      await onDatabase({ databaseUrl, dataDir, logLevel }, async (pool) => {
+        await schedule(pool, name, task, {
+          ...options,
+          ...timingOf({ cron, every, at }),
+          ...(disabled === true ? { enabled: false } : {}),
+          payload: parseJson(payload),
+        });
+        const made = await getSchedule(pool, name);
+        if (json === true) return printJson(made);
+        console.log(
+          `Schedule '${name}': ${made.sentence} (${made.timezone}). Next: ${when(made.next_at, made.timezone) || "none"}.`,
+        );
+      });
+    });
+}
+
+function list(): Command {
+  return withCommonOptions(new Command("list"))
+    .description("list the schedules with their next and last run, the crontab's entries too")
+    .option("--tenant <name>", "only this tenant's schedules")
+    .option("--json", "print an array of whole rows")
+    .action(async ({ json, tenant, ...common }: Flags & { tenant?: string }) => {
+      await onDatabase(common, async (pool) => {
+        const schedules = await listSchedules(pool, tenant === undefined ? {} : { tenant });
+        if (json === true) return printJson(schedules);
+        if (schedules.length === 0) return console.log("No schedules.");
+        printTable(
+          ["NAME", "TASK", "WHEN", "ZONE", "NEXT", "LAST", "OUTCOME"],
+          schedules.map((row) => [
+            row.name,
+            shorten(row.task, 30),
+            shorten(row.sentence, 50),
+            row.timezone,
+            row.is_enabled ? when(row.next_at, row.timezone) || "over" : color("yellow", "disabled"),
+            relativeTime(row.last_due_at),
+            outcome(row),
+          ]),
+        );
+      });
+    });
+}
+
+function show(): Command {
+  return withCommonOptions(new Command("show"))
+    .description("show a schedule with its next occurrences and what became of the last ones")
+    .argument("<name>", "the schedule's name")
+    .option("--limit <number>", "how many of the last occurrences", positiveInteger, 10)
+    .option("--json", "print the schedule with its runs")
+    .action(async (name: string, { json, limit, ...common }: Flags & { limit: number }) => {
+      await onDatabase(common, async (pool) => {
+        const row = await getSchedule(pool, name);
+        const runs = await listScheduleRuns(pool, name, { limit });
+        if (json === true) return printJson({ ...row, run_list: runs });
+        console.log(
+          `${color("bold", row.name)}  ${row.sentence} (${row.timezone})${row.is_enabled ? "" : color("yellow", "  disabled")}`,
+        );
+        const facts: [string, string | null][] = [
+          ["task", row.task],
+          ["cron", row.cron],
+          ["every", row.every],
+          ["payload", row.payload === null ? null : JSON.stringify(row.payload)],
+          [
+            "window",
+            [row.starts_at, row.ends_at].some((bound) => bound !== null) ? `${iso(row.starts_at)} to ${iso(row.ends_at)}` : null,
+          ],
+          ["runs", row.max_runs === null ? row.runs : `${row.runs} of ${row.max_runs}`],
+          ["overlap", row.max_instances === null ? null : `${row.overlap}, at most ${row.max_instances} at a time`],
+          ["missed", [row.missed, row.missed_window].filter((part) => part !== null).join(" within ")],
+          ["requires", row.requires === null ? null : JSON.stringify(row.requires)],
+          ["tenant", row.tenant],
+          ["source", row.source === "crontab" ? "the crontab; edit the file to change it" : null],
+          ["problem", row.problem],
+        ];
+        for (const [label, value] of facts) if (value !== null) console.log(`  ${label.padEnd(9)} ${value}`);
+        console.log(row.upcoming.length === 0 ? "\nNothing is due." : "\nNext:");
+        for (const at of row.upcoming) console.log(`  ${when(at, row.timezone)}`);
+        if (runs.length === 0) return;
+        console.log("");
+        printTable(
+          ["DUE", "STATE", "JOB", "OUTCOME", "FOR", "REASON"],
+          runs.map((run) => [
+            formatLocal(run.due_at, row.timezone),
+            run.state,
+            run.job_id ?? "",
+            run.outcome === null ? "" : colorState(run.outcome),
+            run.occurrences === "1" ? "" : `${run.occurrences ?? "?"}, to ${formatLocal(run.last_due_at, row.timezone)}`,
+            shorten(run.reason ?? "", 90),
+          ]),
+        );
+      });
+    });
+}
+
+function preview(): Command {
+  return withTiming(withCommonOptions(new Command("preview")))
+    .description("list the next occurrences of a schedule, or of one that does not exist yet, with local times")
+    .argument("[name]", "an existing schedule; or else give --cron, --every or --at")
+    .option("--count <number>", "how many", positiveInteger, 10)
+    .option("--from <time>", "from when on (now)", time)
+    .option("--json", "print an array of {at, local}")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ legwork schedule preview --cron '30 2 * * *' --timezone Europe/Berlin --from 2027-03-27T00:00:00Z
+  $ legwork schedule preview cleanup --count 20`,
+    )
+    .action(async (name: string | undefined, flags: Flags & TimingFlags & { count: number; from?: Date }) => {
+      const { databaseUrl, dataDir, logLevel, json, cron, every, at, ...options } = flags;
+      const common = { databaseUrl, dataDir, logLevel };
+      const print = async (timing: Timing, extra: Parameters<typeof previewSchedule>[1], sentence: string): Promise<void> => {
+        const times = await previewSchedule(timing, extra);
+        if (json === true) return printJson(times);
+        console.log(`${sentence} (${extra?.timezone ?? "UTC"})`);
+        for (const { at, local } of times) console.log(`  ${local}   ${at.toISOString()}   ${relativeTime(at)}`);
+        if (times.length === 0) console.log("  Nothing is due.");
+      };
+      if (name === undefined) {
+        const timing = timingOf({ cron, every, at });
+        if (timing.every === undefined) {
+          return await print(timing, options, timing.cron === undefined ? "Once" : describeCron(timing.cron));
+        }
+        return await onDatabase(common, (client) => print(timing, { ...options, client }, `Every ${timing.every}`));
+      }
+      await onDatabase(common, async (client) => {
+        const row = await getSchedule(client, name);
+        const timing = timingOf({ cron: row.cron ?? undefined, every: row.every ?? undefined, at: row.at ?? undefined });
+        // The steps of an interval are counted from where the schedule counts them.
+        const bounds = {
+          startsAt: row.starts_at ?? (timing.every === undefined ? undefined : (row.upcoming[0] ?? undefined)),
+          endsAt: row.ends_at ?? undefined,
+        };
+        await print(timing, { timezone: row.timezone, ...bounds, ...options, client }, row.sentence);
+      });
+    });
+}
+
+function enable(): Command {
+  return named("enable", "let a schedule occur again, from now on", async (pool, name) => {
+    const next = await enableSchedule(pool, name);
+    return `Schedule '${name}' is enabled. Next: ${next === null ? "none" : relativeTime(next)}.`;
+  });
+}
+
+function disable(): Command {
+  return named("disable", "let nothing of a schedule be due until it is enabled again", async (pool, name) =>
+    (await disableSchedule(pool, name)) ? `Schedule '${name}' is disabled.` : `Schedule '${name}' was disabled already.`,
+  );
+}
+
+function run(): Command {
+  return named("run", "run a schedule now, by hand, and print the job's id", (pool, name) => runSchedule(pool, name));
+}
+
+function remove(): Command {
+  return named("remove", "remove a schedule; its jobs and the record of its runs stay", async (pool, name) => {
+    await unschedule(pool, name);
+    return `Schedule '${name}' is removed.`;
+  });
+}
+
+function named(verb: string, description: string, work: (pool: Queryable, name: string) => Promise<string>): Command {
+  return withCommonOptions(new Command(verb))
+    .description(description)
+    .argument("<name>", "the schedule's name")
+    .action(async (name: string, flags: CommonFlags) => {
+      await onDatabase(flags, async (pool) => console.log(await work(pool, name)));
+    });
+}
+
+function withTiming(command: Command): Command {
+  return command
+    .option("--cron <expression>", "five fields, six with seconds in front, or a nickname such as @daily")
+    .option("--every <duration>", "the time between two occurrences, such as 30s, 5m, 1d or '1 month'")
+    .option("--at <time>", "once, at that time", time)
+    .option("--timezone <zone>", "such as Europe/Berlin (UTC)")
+    .option("--starts-at <time>", "no occurrence is before that", time)
+    .option("--ends-at <time>", "no occurrence is after that", time);
+}
+
+function timingOf({ cron, every, at }: TimingFlags): Timing {
+  const given = [cron, every, at].filter((value) => value !== undefined);
+  if (given.length !== 1) {
+    throw new LegworkError("LW400", "Say when: exactly one of --cron, --every and --at.", {
+      hint: "For example --cron '30 2 * * *', --every 5m or --at 2027-01-01T10:00:00Z.",
+    });
+  }
+  return (cron === undefined ? (every === undefined ? { at } : { every }) : { cron }) as Timing;
+}
+
+function requirement(value: string, previous: Record<string, string> | undefined): Record<string, string> {
+  const at = value.lastIndexOf("=");
+  return { ...previous, [value.slice(0, Math.max(at, 0)) || value]: at > 0 ? value.slice(at + 1) : "24h" };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new LegworkError("LW400", `The payload is not JSON: ${toError(error).message}.`, {
+      hint: `For example '{"userId": 1}'.`,
+    });
+  }
+}
+
+/** "in 3 h, 2026-11-26 02:30:00": how soon, and what the clocks show then. */
+function when(at: Date | null, timezone: string): string {
+  return at === null ? "" : `${relativeTime(at)}, ${formatLocal(at, timezone)}`;
+}
+
+function iso(at: Date | null): string {
+  return at?.toISOString() ?? "…";
+}
+
+function outcome({ last_state: state, last_outcome: job }: ScheduleRow): string {
+  if (job !== null && (state === "enqueued" || state === "manual")) return colorState(job);
+  return state === null ? "" : color(state === "enqueued" || state === "manual" ? "white" : "yellow", state.replace("_", " "));
+}
+
+async function onDatabase(flags: CommonFlags, work: (pool: Queryable) => Promise<void>): Promise<void> {
+  const { config } = await loadConfig(flags);
+  await withDatabase(config, work);
+}

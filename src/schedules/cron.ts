@@ -1,0 +1,237 @@
+import { Cron as Croner } from "croner";
+import cronstrue from "cronstrue";
+import { LegworkError, toError } from "../errors.ts";
+import { localTime, offsetAt } from "./local-time.ts";
+
+/** Longer ones are refused, here and in `legwork.assert_cron`. */
+const MAX_LENGTH = 200;
+
+const FIELDS = [
+  { name: "second", low: 0, high: 59 },
+  { name: "minute", low: 0, high: 59 },
+  { name: "hour", low: 0, high: 23 },
+  { name: "day", low: 1, high: 31 },
+  { name: "month", low: 1, high: 12 },
+  { name: "weekday", low: 0, high: 7 },
+] as const;
+
+const NICKNAMES: Record<string, string> = {
+  "@yearly": "0 0 1 1 *",
+  "@annually": "0 0 1 1 *",
+  "@monthly": "0 0 1 * *",
+  "@weekly": "0 0 * * SUN",
+  "@daily": "0 0 * * *",
+  "@midnight": "0 0 * * *",
+  "@hourly": "0 * * * *",
+};
+
+/** Occurrences are enumerated up to here and computed beyond (43 µs each). */
+const MAX_ENUMERATED = 2_000;
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+/** More than clocks have ever been put forward or back at a time. */
+const MAX_SHIFT_MS = 3 * HOUR_MS;
+
+/** Occurrences in a span of time. */
+export interface Span {
+  count: number;
+  first: Date;
+  last: Date;
+  /** The one before the last. */
+  penultimate: Date | undefined;
+}
+
+/**
+ * The times of a cron expression in a time zone. Croner computes them; what an expression means where clocks change is decided here, by
+ * how it is given to croner:
+ *
+ * - An expression that names hours (`30 2 * * *`, `0,30 1-5 * * *`) means local times. One that does not exist occurs once, at the first
+ *   moment after the gap; one that comes twice occurs the first time.
+ * - One that names no hour (`0,30 * * * *`) is a rhythm, which goes on through the hour that comes twice.
+ */
+export class CronTimes {
+  readonly timezone: string;
+  readonly #cron: Croner;
+  /** Seconds, minutes and hours at which it occurs, and whether it does on a day. */
+  readonly #clock: readonly [Set<number>, Set<number>, Set<number>];
+  readonly #days: Croner;
+  readonly #isRhythm: boolean;
+
+  /** Throws LW400, with the part that is wrong between > and <. */
+  constructor(expression: string, timezone: string) {
+    const fields = parseCron(expression);
+    this.timezone = timezone;
+    assertTimezone(timezone);
+    const [second = "", minute = "", hour = "", ...days] = fields;
+    const clock = [second, minute, hour].map((field, index) => expand(field, FIELDS[index]?.high ?? 0));
+    this.#clock = clock as [Set<number>, Set<number>, Set<number>];
+    this.#isRhythm = this.#clock[2].size === 24;
+    // A list in place of a star or a step is what makes croner take an expression for one of local times.
+    const given = this.#isRhythm ? [second, minute, "*"] : clock.map((values) => [...values].join(","));
+    this.#cron = croner([...given, ...days].join(" "), timezone);
+    this.#days = croner(["0", "0", "0", ...days].join(" "), "UTC");
+  }
+
+  /** The first occurrences after a time, at most `count`, none after `upto`. */
+  next(after: Date, count: number, upto?: Date): Date[] {
+    const times: Date[] = [];
+    for (let time: Date | null = after; times.length < count; times.push(time)) {
+      time = this.#cron.nextRun(time);
+      if (time === null || (upto !== undefined && time > upto)) break;
+    }
+    return times;
+  }
+
+  /** The occurrences after a time and up to another; undefined when there is none. A long span costs by its days. */
+  span(after: Date, upto: Date): Span | undefined {
+    const listed = this.next(after, MAX_ENUMERATED, upto);
+    const [first] = listed;
+    const [last, penultimate] = [listed.at(-1), listed.at(-2)];
+    if (first === undefined || last === undefined) return undefined;
+    if (listed.length < MAX_ENUMERATED) return { count: listed.length, first, last, penultimate };
+    // The first one after `upto` less a second is `upto` itself, if it occurs then.
+    const [end, beforeEnd] = this.#cron.previousRuns(2, new Date(Math.floor(upto.getTime() / 1_000) * 1_000 + 1_000));
+    return {
+      count: listed.length + this.#count(last.getTime(), upto.getTime()),
+      first,
+      last: end ?? last,
+      penultimate: beforeEnd ?? penultimate,
+    };
+  }
+
+  /** How many there are after a time and up to another, by the days between. */
+  #count(after: number, upto: number): number {
+    let count = 0;
+    // Whole seconds, the first one included and the last one not.
+    const stop = Math.floor(upto / 1_000) * 1_000 + 1_000;
+    let start = Math.floor(after / 1_000) * 1_000 + 1_000;
+    while (start < stop) {
+      const offset = offsetAt(start, this.timezone);
+      const midnight = Math.floor((start + offset) / DAY_MS) * DAY_MS;
+      // Where clocks change, and for local times as long after that as they may come again, only croner knows.
+      const begin = this.#isRhythm ? start : start - MAX_SHIFT_MS;
+      const isSteady = (upto: number): boolean =>
+        [begin, upto - 1].every((instant) => offsetAt(instant, this.timezone) === offset);
+      const dayEnd = midnight + DAY_MS - offset;
+      const hourEnd = Math.min(start + HOUR_MS, dayEnd);
+      const plainEnd = [dayEnd, hourEnd].find(isSteady);
+      const isPlain = plainEnd !== undefined;
+      const end = Math.min(stop, plainEnd ?? hourEnd);
+      if (!isPlain) {
+        count += this.next(new Date(start - 1), Number.POSITIVE_INFINITY, new Date(end - 1)).length;
+      } else if (this.#days.match(new Date(midnight))) {
+        count += this.#before(end + offset - midnight) - this.#before(start + offset - midnight);
+      }
+      start = end;
+    }
+    return count;
+  }
+
+  /** How many there are on a day before a time of it (ms from midnight). */
+  #before(time: number): number {
+    const second = time / 1_000;
+    const [seconds, minutes, hours] = this.#clock;
+    const below = (values: Set<number>, limit: number): number => [...values].filter((value) => value < limit).length;
+    const [h, m, s] = [Math.floor(second / 3_600), Math.floor(second / 60) % 60, second % 60];
+    const inHour = below(minutes, m) * seconds.size + (minutes.has(m) ? below(seconds, s) : 0);
+    return below(hours, h) * minutes.size * seconds.size + (hours.has(h) ? inHour : 0);
+  }
+}
+
+/** An expression as a sentence, such as "At 02:30 AM, Monday through Friday". */
+export function describeCron(expression: string): string {
+  try {
+    // Croner's weekdays count from Sunday; L and # read the same.
+    return cronstrue.toString(parseCron(expression).join(" ").replace(/^0 /, ""), { use24HourTimeFormat: true, verbose: false });
+  } catch {
+    return expression;
+  }
+}
+
+/** The six fields of an expression that can be computed. Throws LW400, with the part that is wrong between > and <. */
+export function parseCron(expression: string): string[] {
+  const text = expression.trim();
+  if (text.length > MAX_LENGTH) {
+    throw new LegworkError("LW400", `A cron expression has at most ${MAX_LENGTH} characters, this one has ${text.length}.`, {
+      hint: "Make several schedules of it.",
+    });
+  }
+  if (text.includes("@") && !Object.hasOwn(NICKNAMES, text.toLowerCase())) {
+    throw new LegworkError("LW400", `The cron expression >${text}< is no nickname.`, {
+      hint: `There are ${Object.keys(NICKNAMES).join(", ")}.`,
+    });
+  }
+  const given = (NICKNAMES[text.toLowerCase()] ?? text).split(/\s+/);
+  if (given.length !== 5 && given.length !== 6) {
+    throw new LegworkError("LW400", `The cron expression '${text}' has ${text === "" ? 0 : given.length} field(s).`, {
+      hint: "It needs five (minute hour day month weekday), or six with seconds in front, for example 30 2 * * MON-FRI.",
+    });
+  }
+  const fields = given.map((field) => field.replaceAll("?", "*"));
+  if (fields.length === 5) fields.unshift("0");
+  for (const [index, field] of fields.entries()) {
+    const problem = problemOf(field, index);
+    if (problem === undefined) continue;
+    const items = field.split(",");
+    const wrong = items.findIndex((item) => problemOf(item, index) !== undefined);
+    const marked = wrong === -1 ? `>${field}<` : items.map((item, at) => (at === wrong ? `>${item}<` : item)).join(",");
+    const shown = fields.map((other, at) => (at === index ? marked : other)).slice(6 - given.length);
+    throw new LegworkError("LW400", `The cron expression is not valid: ${FIELDS[index]?.name} ${problem}: ${shown.join(" ")}`, {
+      hint:
+        "Fields are minute, hour, day of month, month and weekday, with seconds in front where there are six; a field is *, a number, " +
+        "a name, a range (1-5), a step (*/15) or a list of them; days also take L, LW and 15W, weekdays FRI#2 and FRIL.",
+    });
+  }
+  // Croner looks 400 years ahead, which takes it some milliseconds.
+  if (croner(fields.join(" "), "UTC").nextRun(new Date(0)) === null) {
+    const shown = [...fields.slice(6 - given.length, 3), `>${fields[3]}`, `${fields[4]}<`, fields[5]];
+    throw new LegworkError("LW400", `The cron expression never fires: no such month has that day: ${shown.join(" ")}`, {
+      hint: "L is the last day of any month.",
+    });
+  }
+  return fields;
+}
+
+/** What is wrong with one field alone, in croner's words; undefined when nothing is. */
+function problemOf(field: string, index: number): string | undefined {
+  const { low, high } = FIELDS[index] ?? FIELDS[0];
+  // Croner reads two more notations, and ranges that end outside of their field where a step jumps over the end.
+  if (field.startsWith("+")) return "does not take a +";
+  const outside = [...field.matchAll(/-(\d+)/g)].some(([, end]) => Number(end) > high);
+  if (outside) return `is not between ${low} and ${high}`;
+  try {
+    croner(FIELDS.map((_, at) => (at === index ? field : "*")).join(" "), "UTC");
+    return undefined;
+  } catch (error) {
+    return `is not understood (${toError(error)
+      .message.replace(/^CronPattern: /, "")
+      .replace(/\.$/, "")})`;
+  }
+}
+
+function croner(pattern: string, timezone: string): Croner {
+  return new Croner(pattern, { timezone, paused: true, mode: "6-part", fixedTimeRule: "no-wildcard" });
+}
+
+function assertTimezone(timezone: string): void {
+  try {
+    localTime(0, timezone);
+  } catch {
+    throw new LegworkError("LW400", `No time zone is called '${timezone}'.`, {
+      hint: "Zones are named as in the IANA database, such as Europe/Berlin.",
+    });
+  }
+}
+
+/** The values of a field of numbers, which croner has accepted. */
+function expand(field: string, high: number): Set<number> {
+  const values = new Set<number>();
+  for (const item of field.split(",")) {
+    const [range = "", step = "1"] = item.split("/");
+    const [from, to = from] = range === "*" ? [0, high] : range.split("-").map(Number);
+    for (let value = from ?? 0; value <= (to ?? 0); value += Number(step)) values.add(value);
+  }
+  return new Set([...values].toSorted((a, b) => a - b));
+}

@@ -1,0 +1,96 @@
+import type { Queryable } from "../db/pool.ts";
+import { LegworkError } from "../errors.ts";
+import type { JobState } from "../jobs/read-jobs.ts";
+
+/** A row of `legwork.schedules`. Intervals are as Postgres writes them. */
+export interface ScheduleRow {
+  name: string;
+  source: "database" | "crontab";
+  task: string;
+  payload: unknown;
+  cron: string | null;
+  every: string | null;
+  at: Date | null;
+  timezone: string;
+  sentence: string;
+  is_enabled: boolean;
+  next_at: Date | null;
+  upcoming: Date[];
+  last_due_at: Date | null;
+  last_state: string | null;
+  last_job_id: string | null;
+  last_outcome: JobState | null;
+  runs: string | null;
+  max_runs: number | null;
+  starts_at: Date | null;
+  ends_at: Date | null;
+  jitter: string | null;
+  overlap: "allow" | "skip" | "queue" | "cancel";
+  max_instances: number | null;
+  missed: "none" | "one" | "all";
+  missed_window: string | null;
+  requires: Record<string, string> | null;
+  requires_wait: string | null;
+  tenant: string | null;
+  priority: number | null;
+  max_attempts: number | null;
+  problem: string | null;
+  created_at: Date | null;
+  created_by: string | null;
+  updated_at: Date;
+}
+
+/** A row of `legwork.schedule_runs`: what became of an occurrence, or of several in a row. */
+export interface ScheduleRunRow {
+  schedule: string;
+  due_at: Date;
+  state: "enqueued" | "manual" | "waiting" | "skipped" | "missed" | "coalesced" | "held_back";
+  reason: string | null;
+  job_id: string | null;
+  outcome: JobState | null;
+  /** A string: it may be larger than a number holds. Null when it is not known. */
+  occurrences: string | null;
+  last_due_at: Date;
+  recorded_at: Date;
+  tenant: string | null;
+}
+
+const COLUMNS = `name, source, task, payload, cron, every::text, at, timezone, sentence, is_enabled, next_at, upcoming, last_due_at, last_state,
+  last_job_id, last_outcome, runs, max_runs, starts_at, ends_at, jitter::text, overlap, max_instances, missed, missed_window::text, requires,
+  requires_wait::text, tenant, priority, max_attempts, problem, created_at, created_by, updated_at`;
+
+/** All schedules, those of crontabs included, by name. */
+export async function listSchedules(client: Queryable, filter: { tenant?: string } = {}): Promise<ScheduleRow[]> {
+  const { rows } = await client.query(
+    `select ${COLUMNS} from legwork.schedules where ($1::text is null or tenant = $1) order by name, source`,
+    [filter.tenant],
+  );
+  return rows;
+}
+
+/** One schedule. Throws LW404 for an unknown one. */
+export async function getSchedule(client: Queryable, name: string): Promise<ScheduleRow> {
+  const { rows } = await client.query(`select ${COLUMNS} from legwork.schedules where name = $1`, [name]);
+  if (rows[0] !== undefined) return rows[0];
+  const nearest = await client.query("select legwork.nearest_name($1, array(select name from legwork.schedules)) as name", [
+    name,
+  ]);
+  const found = nearest.rows[0]?.name;
+  throw new LegworkError("LW404", `There is no schedule '${name}'.`, {
+    hint: `${found === null ? "" : `Did you mean '${found}'? `}\`legwork schedule list\` lists them.`,
+  });
+}
+
+/** What became of the last occurrences of a schedule, the newest first. It outlives the schedule, as long as the history is kept. */
+export async function listScheduleRuns(
+  client: Queryable,
+  name: string,
+  options: { limit?: number; before?: Date } = {},
+): Promise<ScheduleRunRow[]> {
+  const { rows } = await client.query(
+    `select * from legwork.schedule_runs where schedule = $1 and ($2::timestamptz is null or due_at < $2)
+     order by due_at desc limit $3`,
+    [name, options.before, options.limit ?? 20],
+  );
+  return rows;
+}

@@ -1,0 +1,66 @@
+import { fromDatabaseError, type Queryable } from "../db/pool.ts";
+import { LegworkError } from "../errors.ts";
+import { CronTimes } from "./cron.ts";
+import { formatLocal } from "./local-time.ts";
+import type { Timing } from "./schedule.ts";
+import { spanOf } from "./span-of.ts";
+
+/** More are refused: each costs some 40 µs. */
+const MAX_COUNT = 1_000;
+
+export interface Preview {
+  at: Date;
+  /** What the clocks of the time zone show then, such as `2026-03-29 03:00:00`. */
+  local: string;
+}
+
+export interface PreviewOptions {
+  /** How many; 10 by default, 1,000 at most. */
+  count?: number;
+  /** From when on; now by default. `every` is counted from `startsAt`, or else from here. */
+  from?: Date;
+  timezone?: string;
+  startsAt?: Date;
+  endsAt?: Date;
+  /** Only `every` needs a database, which knows the calendar of intervals. */
+  client?: Queryable;
+}
+
+/**
+ * The next occurrences that a schedule would have. Throws LW400 for what `schedule` refuses: an expression that is not valid or never
+ * fires, an unknown zone.
+ */
+export async function previewSchedule(timing: Timing, options: PreviewOptions = {}): Promise<Preview[]> {
+  const { count = 10, timezone = "UTC", startsAt, endsAt, client } = options;
+  if (!Number.isSafeInteger(count) || count < 1 || count > MAX_COUNT) {
+    throw new LegworkError("LW400", `${count} occurrences cannot be shown.`, { hint: `Ask for 1 to ${MAX_COUNT}.` });
+  }
+  const from = options.from ?? new Date();
+  const after = startsAt !== undefined && startsAt > from ? new Date(startsAt.getTime() - 1) : from;
+  let times: Date[];
+  if (timing.cron !== undefined) {
+    times = new CronTimes(timing.cron, timezone).next(after, count, endsAt);
+  } else if (timing.at !== undefined) {
+    times = timing.at > after && (endsAt === undefined || timing.at <= endsAt) ? [timing.at] : [];
+  } else {
+    if (client === undefined) throw new LegworkError("LW400", "An interval needs a database.", { hint: "Give a client." });
+    times = await intervalTimes(client, [startsAt ?? from, spanOf("every", timing.every), timezone, after, endsAt, count]);
+  }
+  return times.map((at) => ({ at, local: formatLocal(at, timezone) }));
+}
+
+async function intervalTimes(client: Queryable, values: unknown[]): Promise<Date[]> {
+  try {
+    const { rows } = await client.query(
+      `select t.at from (
+         select legwork.interval_index($1, $2::interval, $3, $4) + n as k from generate_series(1, $6::int) n
+         where $2::interval >= interval '1 second'
+       ) s, legwork.interval_time($1, $2::interval, $3, s.k) as t (at)
+       where $5::timestamptz is null or t.at <= $5 order by s.k`,
+      values,
+    );
+    return rows.map((row) => row.at);
+  } catch (error) {
+    throw fromDatabaseError(error);
+  }
+}

@@ -1,0 +1,274 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { CronTimes, describeCron, parseCron } from "../../src/schedules/cron.ts";
+import { formatLocal, localTime } from "../../src/schedules/local-time.ts";
+import { previewSchedule } from "../../src/schedules/preview-schedule.ts";
+import { testDatabase } from "../support/database.ts";
+
+const database = testDatabase();
+
+function localTimes(cron: string, timezone: string, from: string, upto: string): string[] {
+  return new CronTimes(cron, timezone).next(new Date(from), 200, new Date(upto)).map((time) => formatLocal(time, timezone));
+}
+
+describe("a local time that does not exist occurs once, after the gap; one that comes twice occurs the first time", () => {
+  it.each([
+    // Zone, the day clocks go forward, the gap, its end; the day they go back, a time that comes twice, its first coming.
+    ["Europe/Berlin", "2026-03-29", "30 2 * * *", "03:00:00", "2026-10-25", "30 2 * * *", "2026-10-25T00:30:00.000Z"],
+    ["America/New_York", "2026-03-08", "30 2 * * *", "03:00:00", "2026-11-01", "30 1 * * *", "2026-11-01T05:30:00.000Z"],
+    // Half an hour forward and back.
+    ["Australia/Lord_Howe", "2026-10-04", "15 2 * * *", "02:30:00", "2026-04-05", "45 1 * * *", "2026-04-04T14:45:00.000Z"],
+  ])("%s", async (zone, spring, missing, after, autumn, twice, first) => {
+    const day = (date: string, cron: string): Date[] => {
+      const noon = Date.parse(`${date}T12:00:00Z`);
+      const times = new CronTimes(cron, zone).next(new Date(noon - 36 * 3_600_000), 300, new Date(noon + 24 * 3_600_000));
+      return times.filter((time) => formatLocal(time, zone).startsWith(date));
+    };
+    expect(day(spring, missing).map((time) => formatLocal(time, zone))).toEqual([`${spring} ${after}`]);
+    expect(day(autumn, twice).map((time) => time.toISOString())).toEqual([first]);
+    // Several times in the gap are one occurrence; a step or a star in the minutes does not change what is meant.
+    expect(day(spring, `*/15 ${missing.split(" ")[1]} * * *`).length).toBe(zone === "Australia/Lord_Howe" ? 2 : 1);
+    expect(day(autumn, `*/15 ${twice.split(" ")[1]} * * *`).length).toBe(4);
+    expect(day(autumn, "*/15 */2 * * *").length).toBe(48);
+    // Neither the day before nor the day after is any different.
+    const preview = await previewSchedule({ cron: missing }, { timezone: zone, from: new Date(`${spring}T12:00:00Z`), count: 2 });
+    expect(preview.every(({ local }) => !local.endsWith("03:00:00"))).toBe(true);
+  });
+});
+
+it("an expression that names no hour goes on through the hour that comes twice, and has no rest in the one that does not exist", () => {
+  const hours = (from: string, upto: string): number => localTimes("0 * * * *", "Europe/Berlin", from, upto).length;
+  expect(hours("2026-10-24T21:59:00Z", "2026-10-25T22:59:00Z")).toBe(25);
+  expect(hours("2026-03-28T22:59:00Z", "2026-03-29T21:59:00Z")).toBe(23);
+  expect(hours("2026-06-10T21:59:00Z", "2026-06-11T21:59:00Z")).toBe(24);
+});
+
+describe("the ends of months, leap days and the rest of the grammar", () => {
+  it.each([
+    ["0 12 L * *", "2028-01-01Z", ["2028-01-31", "2028-02-29", "2028-03-31", "2028-04-30"]],
+    ["0 12 31 * *", "2027-01-01Z", ["2027-01-31", "2027-03-31", "2027-05-31"]],
+    ["0 12 29 2 *", "2026-01-01Z", ["2028-02-29", "2032-02-29"]],
+    ["0 12 29 2 *", "2096-01-01Z", ["2096-02-29", "2104-02-29"]],
+    ["0 12 * * FRI#2", "2026-01-01Z", ["2026-01-09", "2026-02-13"]],
+    ["0 12 * * friL", "2026-01-01Z", ["2026-01-30", "2026-02-27"]],
+    ["0 12 15W * *", "2026-08-01Z", ["2026-08-14", "2026-09-15"]],
+    ["0 12 LW * *", "2026-01-01Z", ["2026-01-30", "2026-02-27"]],
+    ["0 12 1 JAN,jul *", "2026-02-01Z", ["2026-07-01", "2027-01-01"]],
+    ["0 12 13 * FRI", "2026-02-01Z", ["2026-02-06", "2026-02-13", "2026-02-20"]],
+    ["0 12 * * 7", "2026-01-01Z", ["2026-01-04", "2026-01-11"]],
+    ["30 0 12 * * MON-FRI", "2026-01-02T13:00Z", ["2026-01-05", "2026-01-06"]],
+    ["@weekly", "2026-01-01Z", ["2026-01-04", "2026-01-11"]],
+    ["@yearly", "2026-02-01Z", ["2027-01-01"]],
+  ])("%s from %s", (cron, from, days) => {
+    const times = new CronTimes(cron, "UTC").next(new Date(from), days.length);
+    expect(times.map((time) => time.toISOString().slice(0, 10))).toEqual(days);
+  });
+});
+
+it("an expression has a sentence", () => {
+  expect(describeCron("30 2 * * MON-FRI")).toBe("At 02:30, Monday through Friday");
+  expect(describeCron("@daily")).toBe("At 00:00");
+  expect(describeCron("*/10 * * * * *")).toBe("Every 10 seconds");
+});
+
+describe("what is wrong is marked, in SQL and in TypeScript", () => {
+  it.each([
+    ["0 25 * * *", "0 >25< * * *"],
+    ["0 0 1-5,9,MOX 2 *", "0 0 1-5,9,>MOX< 2 *"],
+    ["*/0 * * * *", ">*/0< * * * *"],
+    ["5/10 * * * *", ">5/10< * * * *"],
+    ["0 0 * * FRI#6", "0 0 * * >FRI#6<"],
+    ["0 0 10-5 * *", "0 0 >10-5< * *"],
+    ["0,,5 * * * *", "0,><,5 * * * *"],
+    ["0 0 0 * JANX *", "0 0 0 * >JANX< *"],
+    ["0 0 30 2 *", "0 0 >30 2< *"],
+    ["0 0 31 4,6,9,11 ?", ">31 4,6,9,11<"],
+    ["@reboot", ">@reboot<"],
+    ["0 0 * * * * 2027", "7 field(s)"],
+    ["", "0 field(s)"],
+    ["0 0 * * +1", ">+1<"],
+  ])("%s", async (cron, marked) => {
+    expect(() => parseCron(cron)).toThrow(marked);
+    await expect(database.pool.query("select legwork.assert_cron($1)", [cron])).rejects.toMatchObject({
+      code: "LW400",
+      message: expect.stringContaining(marked),
+    });
+  });
+});
+
+/** Mostly right, now and then not: what people type. */
+const item = fc.oneof(
+  { weight: 4, arbitrary: fc.integer({ min: 0, max: 62 }).map(String) },
+  { weight: 3, arbitrary: fc.constant("*") },
+  {
+    weight: 2,
+    arbitrary: fc.tuple(fc.integer({ min: 0, max: 33 }), fc.integer({ min: 0, max: 62 })).map(([a, b]) => `${a}-${b}`),
+  },
+  { weight: 2, arbitrary: fc.integer({ min: 0, max: 70 }).map((n) => `*/${n}`) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .tuple(fc.integer({ min: 0, max: 12 }), fc.integer({ min: 0, max: 61 }), fc.integer({ min: 0, max: 13 }))
+      .map(([a, b, n]) => `${a}-${b}/${n}`),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.constantFrom(
+      "JAN",
+      "feb",
+      "SUN",
+      "mon",
+      "FRI",
+      "JAN-MAR",
+      "MON-FRI",
+      "FRI-SUN",
+      "SUN-SUN",
+      "L",
+      "LW",
+      "15W",
+      "0W",
+      "5L",
+      "5#2",
+      "FRI#5",
+      "FRIL",
+      "MON-FRI#2",
+      "*/2#1",
+      "*/2L",
+      "*#1",
+      "*L",
+      "5#L",
+      "5#02",
+      "5##2",
+      "",
+      "?",
+      "?/5",
+      "/5",
+      "1/2",
+      "1-2-3",
+      "+1",
+      "00",
+      "007",
+      "99999999999",
+      "a",
+      "-1",
+      "1-",
+      "*-5",
+      "JANL",
+      "MONTH",
+      "W",
+      "15W-20W",
+      "L-3",
+      "1.5",
+    ),
+  },
+);
+const field = fc.oneof(
+  { weight: 5, arbitrary: item },
+  { weight: 1, arbitrary: fc.array(item, { minLength: 2, maxLength: 3 }).map((items) => items.join(",")) },
+  { weight: 3, arbitrary: fc.constant("*") },
+);
+
+it("what SQL accepts, croner accepts, and the reverse", async () => {
+  await database.pool.query(`create function accepts(cron text) returns boolean language plpgsql as $$
+    begin perform legwork.assert_cron(cron); return true; exception when sqlstate 'LW400' then return false; end $$`);
+  const accepts = (cron: string): boolean => {
+    try {
+      return parseCron(cron).length === 6;
+    } catch {
+      return false;
+    }
+  };
+  let accepted = 0;
+  const expression = fc.array(field, { minLength: 5, maxLength: 6 }).map((fields) => fields.join(" "));
+  await fc.assert(
+    fc.asyncProperty(fc.array(expression, { minLength: 50, maxLength: 50 }), async (crons) => {
+      const { rows } = await database.pool.query("select cron, accepts(cron) as accepted from unnest($1::text[]) as cron", [
+        crons,
+      ]);
+      expect(rows).toEqual(crons.map((cron) => ({ cron, accepted: accepts(cron) })));
+      accepted += rows.filter((row) => row.accepted).length;
+    }),
+    { numRuns: 50 },
+  );
+  expect(accepted).toBeGreaterThan(100);
+});
+
+const zone = fc.constantFrom(
+  "UTC",
+  "Europe/Berlin",
+  "America/New_York",
+  "Australia/Lord_Howe",
+  "America/Santiago",
+  "Asia/Kathmandu",
+);
+const valid = fc
+  .tuple(
+    fc.constantFrom("*", "*/7", "0", "0,30", "10-20"),
+    fc.constantFrom("*", "*/15", "0", "5-50/5", "30"),
+    fc.constantFrom("*", "*/6", "2", "0,1,2,3", "1-3", "0"),
+    fc.constantFrom("*", "*", "L", "29,30", "1-7"),
+    fc.constantFrom("*", "*", "3,10", "4"),
+    fc.constantFrom("*", "*", "SUN", "MON-FRI", "SUN#1"),
+  )
+  .map((fields) => fields.join(" "));
+
+it("each occurrence is a local time that the expression names, or the end of a gap", () => {
+  fc.assert(
+    fc.property(
+      valid,
+      zone,
+      fc.date({ min: new Date("2025-01-01"), max: new Date("2028-01-01"), noInvalidDate: true }),
+      (cron, zone, from) => {
+        const times = new CronTimes(cron, zone).next(from, 30);
+        const plain = new CronTimes(cron, "UTC");
+        for (const [index, time] of times.entries()) {
+          expect(time.getTime()).toBeGreaterThan((times[index - 1] ?? from).getTime());
+          const local = localTime(time.getTime(), zone);
+          const wall = Date.UTC(local.year, local.month - 1, local.day, local.hour, local.minute, local.second);
+          const before = localTime(time.getTime() - 1_000, zone);
+          const gap =
+            wall - Date.UTC(before.year, before.month - 1, before.day, before.hour, before.minute, before.second) - 1_000;
+          // Some time of the wall between the last second before and this one.
+          const named = plain.next(new Date(wall - 1_000 - Math.max(0, gap)), 1)[0];
+          expect(named?.getTime()).toBeLessThanOrEqual(wall);
+        }
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+it("a long span is counted exactly, whatever clocks do in it", () => {
+  fc.assert(
+    fc.property(
+      valid.filter((cron) => !cron.startsWith("* *")),
+      zone,
+      fc.date({ min: new Date("2026-03-01"), max: new Date("2026-11-10"), noInvalidDate: true }),
+      fc.integer({ min: 1, max: 30 * 86_400 }),
+      (cron, zone, from, seconds) => {
+        const times = new CronTimes(cron, zone);
+        const upto = new Date(from.getTime() + seconds * 1_000);
+        const listed = times.next(from, 20_000, upto);
+        if (listed.length === 20_000) return;
+        const span = times.span(from, upto);
+        expect({ count: span?.count ?? 0, first: span?.first, last: span?.last, penultimate: span?.penultimate }).toEqual({
+          count: listed.length,
+          first: listed[0],
+          last: listed.at(-1),
+          penultimate: listed.at(-2),
+        });
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+it("a month of a schedule that fires every second is counted in no time", () => {
+  const begun = performance.now();
+  const span = new CronTimes("* * * * * *", "Europe/Berlin").span(
+    new Date("2026-03-01T00:00:00Z"),
+    new Date("2026-04-01T00:00:00Z"),
+  );
+  expect(span?.count).toBe(31 * 86_400);
+  expect(performance.now() - begun).toBeLessThan(5_000);
+});
