@@ -1,6 +1,10 @@
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
 const shared = { testTimeout: 30_000, hookTimeout: 60_000, setupFiles: ["test/support/setup.ts"] };
+
+// Parts of the tasks that are tested on their own import "legwork", as the tasks do.
+const resolve = { alias: { legwork: fileURLToPath(new URL("src/index.ts", import.meta.url)) } };
 
 export default defineConfig({
   test: {
@@ -8,6 +12,7 @@ export default defineConfig({
     maxWorkers: 2,
     projects: [
       {
+        resolve,
         test: {
           ...shared,
           name: "postgres-18",
@@ -16,6 +21,7 @@ export default defineConfig({
         },
       },
       {
+        resolve,
         test: {
           ...shared,
           name: "postgres-15",

@@ -7,6 +7,8 @@ const BENCHMARKS: Record<string, () => Promise<{ run(options: { short: boolean }
   workflows: () => import("./workflows.ts"),
   crash: () => import("./crash.ts"),
   schedules: () => import("./schedules.ts"),
+  retention: () => import("./retention.ts"),
+  backup: () => import("./backup.ts"),
 };
 
 const [name = "history", ...flags] = process.argv.slice(2);

@@ -309,8 +309,10 @@ begin
   if exists (select from legwork.step_secrets) then
     delete from legwork.step_secrets x using gone g where x.job_id = g.id;
   end if;
-  -- One look into an index for the whole batch, where nothing waits for any of these jobs.
-  if legwork.has_dependants(v_first, v_last) then
+  -- Where no job waits for another this is a look at an empty table; else one into an index for the whole batch.
+  if (exists (select from legwork.dependencies) or current_setting('transaction_isolation') <> 'read committed')
+    and legwork.has_dependants(v_first, v_last)
+  then
     perform legwork.close_dependencies(array_agg(g.id),
       array_agg(case when o.id is not null or g.locked_at >= now() - interval '4 hours' then 'completed' else v_end end),
       v_ended_as is not distinct from 'dependency')

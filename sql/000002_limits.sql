@@ -52,7 +52,7 @@ comment on table legwork.pauses is 'What is paused: queues, tasks, or everything
 comment on column legwork.pauses.scope is 'all, queue or task.';
 comment on column legwork.pauses.name is 'The queue or the task; empty for all.';
 comment on column legwork.pauses.reason is 'Why, in the words of who paused it.';
-comment on column legwork.pauses.paused_by is 'Who paused it: the database role.';
+comment on column legwork.pauses.paused_by is 'Who paused it: the database role, or whom the server acted for.';
 comment on column legwork.pauses.paused_at is 'Since when.';
 alter table legwork.pauses enable row level security;
 

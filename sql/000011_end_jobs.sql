@@ -9,7 +9,7 @@ create table legwork.cancellations (
 comment on table legwork.cancellations is 'Jobs that were cancelled while they ran: their worker is told, and what then fails is not retried.';
 comment on column legwork.cancellations.job_id is 'The job.';
 comment on column legwork.cancellations.reason is 'What its history will say.';
-comment on column legwork.cancellations.cancelled_by is 'Who cancelled it: the database role.';
+comment on column legwork.cancellations.cancelled_by is 'Who cancelled it: the database role, or whom the server acted for.';
 comment on column legwork.cancellations.cancelled_at is 'When.';
 alter table legwork.cancellations enable row level security;
 
@@ -33,7 +33,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 declare
   v_job graphile_worker._private_jobs;
   v_state legwork.job_state;
-  v_reason text := 'Cancelled by ' || session_user || coalesce(': ' || nullif(reason, ''), '.');
+  v_reason text := 'Cancelled by ' || legwork.who() || coalesce(': ' || nullif(reason, ''), '.');
 begin
   perform legwork.assert_may('operator');
   perform legwork.assert_visible(job_id);

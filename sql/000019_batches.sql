@@ -118,6 +118,7 @@ begin
     returning r.id
   )
   delete from legwork.workflow_run_steps s using gone g where s.workflow_id = g.id;
+  delete from legwork.run_counts c using legwork.workflow_runs r where r.id = c.run_id and r.ended_at < now() - interval '1 hour';
   delete from legwork.batch_runs b
   where b.id in (select o.id from legwork.batch_runs o where o.ended_at < now() - retention limit 1000 for update skip locked);
 end $$;

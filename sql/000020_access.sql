@@ -33,6 +33,15 @@ comment on function legwork.assert_may(text, boolean) is
   'Does nothing when whoever asks may do what needs that role (viewer, enqueuer, operator, admin); with everybody, what concerns more than one tenant. '
   'Raises LW403.';
 
+create function legwork.who() returns text
+language sql stable parallel safe
+return case when current_setting('legwork.surface', true) in ('rest', 'graphql', 'dashboard')
+  then coalesce(nullif(left(current_setting('legwork.actor', true), 256), ''), session_user) else session_user end;
+comment on function legwork.who() is 'Whom to name as the one who did something: the database role, or for whom the server says that it acts.';
+
+alter table legwork.pauses alter column paused_by set default legwork.who();
+alter table legwork.cancellations alter column cancelled_by set default legwork.who();
+
 create function legwork.own_tenant(tenant text) returns text
 language plpgsql stable parallel safe set search_path = pg_catalog, pg_temp as $$
 declare

@@ -43,7 +43,7 @@ create table legwork.batch_runs (
 create table legwork.cancellations (
   job_id bigint not null,
   reason text not null,
-  cancelled_by text default SESSION_USER not null,
+  cancelled_by text default legwork.who() not null,
   cancelled_at timestamp with time zone default clock_timestamp() not null,
   PRIMARY KEY (job_id)
 );
@@ -238,7 +238,7 @@ create table legwork.pauses (
   scope text not null,
   name text not null,
   reason text,
-  paused_by text default SESSION_USER not null,
+  paused_by text default legwork.who() not null,
   paused_at timestamp with time zone default clock_timestamp() not null,
   PRIMARY KEY (scope, name),
   CHECK ((scope = ANY (ARRAY['all'::text, 'queue'::text, 'task'::text])))
@@ -837,7 +837,7 @@ create view legwork.all_schedule_runs as
     job_id,
         CASE
             WHEN job_id IS NOT NULL THEN ( SELECT j.state
-               FROM legwork.all_jobs j
+               FROM legwork.jobs j
               WHERE j.id = o.job_id)
             ELSE NULL::legwork.job_state
         END AS outcome,
@@ -868,7 +868,7 @@ create view legwork.all_schedules as
     d.last_job_id,
         CASE
             WHEN d.last_job_id IS NOT NULL THEN ( SELECT j.state
-               FROM legwork.all_jobs j
+               FROM legwork.jobs j
               WHERE j.id = d.last_job_id)
             ELSE NULL::legwork.job_state
         END AS last_outcome,
@@ -1426,6 +1426,10 @@ begin
   if on_failure is null or on_failure not in ('cancel', 'run') then
     raise exception 'There is no on_dependency_failure ''%''.', coalesce(on_failure, 'null') using errcode = 'LW400',
       hint = 'It is cancel (the job is cancelled too) or run (the job runs all the same).';
+  end if;
+  if not exists (select from graphile_worker._private_jobs j where j.id = add_dependencies.job_id and j.locked_at is null and j.attempts < j.max_attempts) then
+    -- unsafe_dedupe has kept a job that runs.
+    return;
   end if;
   -- One snapshot: what has ended is in the history, and what has not is a job.
   select x into v_unknown
@@ -2280,7 +2284,7 @@ AS $function$
 declare
   v_job graphile_worker._private_jobs;
   v_state legwork.job_state;
-  v_reason text := 'Cancelled by ' || session_user || coalesce(': ' || nullif(reason, ''), '.');
+  v_reason text := 'Cancelled by ' || legwork.who() || coalesce(': ' || nullif(reason, ''), '.');
 begin
   perform legwork.assert_may('operator');
   perform legwork.assert_visible(job_id);
@@ -4812,6 +4816,7 @@ begin
     returning r.id
   )
   delete from legwork.workflow_run_steps s using gone g where s.workflow_id = g.id;
+  delete from legwork.run_counts c using legwork.workflow_runs r where r.id = c.run_id and r.ended_at < now() - interval '1 hour';
   delete from legwork.batch_runs b
   where b.id in (select o.id from legwork.batch_runs o where o.ended_at < now() - retention limit 1000 for update skip locked);
 end $function$
@@ -6727,6 +6732,8 @@ begin
     state = 'running', ending = null, reason = null, ended_at = null, completed = v_kept, failed = 0, cancelled = 0, expired = 0,
     deadline = coalesce(retry_workflow.deadline, case when r.deadline > clock_timestamp() then r.deadline end)
   where r.id = v_run.id;
+  -- Folded just while it was cancelled.
+  delete from legwork.run_counts c where c.run_id = v_run.id;
   perform legwork.make_step_jobs(v_run.id, v_made, v_made || v_retried, v_made || v_retried || v_open);
   -- Those that have to wait are sent to the waiting room by the trigger on this.
   update graphile_worker._private_jobs j set attempts = 0, run_at = now(), updated_at = now(), revision = j.revision + 1, flags = legwork.without_expiry(j.flags)
@@ -7650,8 +7657,10 @@ begin
   if exists (select from legwork.step_secrets) then
     delete from legwork.step_secrets x using gone g where x.job_id = g.id;
   end if;
-  -- One look into an index for the whole batch, where nothing waits for any of these jobs.
-  if legwork.has_dependants(v_first, v_last) then
+  -- Where no job waits for another this is a look at an empty table; else one into an index for the whole batch.
+  if (exists (select from legwork.dependencies) or current_setting('transaction_isolation') <> 'read committed')
+    and legwork.has_dependants(v_first, v_last)
+  then
     perform legwork.close_dependencies(array_agg(g.id),
       array_agg(case when o.id is not null or g.locked_at >= now() - interval '4 hours' then 'completed' else v_end end),
       v_ended_as is not distinct from 'dependency')
@@ -7866,6 +7875,12 @@ CREATE OR REPLACE FUNCTION legwork.wake_workers(jobs integer)
  RETURNS void
  LANGUAGE sql
 RETURN pg_notify('jobs:insert'::text, (json_build_object('r', (random())::text, 'count', jobs))::text)
+
+CREATE OR REPLACE FUNCTION legwork.who()
+ RETURNS text
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN CASE WHEN (current_setting('legwork.surface'::text, true) = ANY (ARRAY['rest'::text, 'graphql'::text, 'dashboard'::text])) THEN (COALESCE(NULLIF("left"(current_setting('legwork.actor'::text, true), 256), ''::text), (SESSION_USER)::text))::name ELSE SESSION_USER END
 
 CREATE OR REPLACE FUNCTION legwork.window_of(gate text, per interval)
  RETURNS interval

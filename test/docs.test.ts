@@ -25,7 +25,8 @@ it("docs/dependencies.md has a line for every dependency and for nothing else", 
 
 it("docs/configuration.md names every variable and its flag", async () => {
   const page = await read("docs/configuration.md");
-  const source = await read("src/config.ts");
+  const source =
+    (await read("src/config.ts")) + (await read("tasks/@lib/settings.ts")).replaceAll(/^ {2}(LEGWORK_\w+):/gm, ': "$1"');
   const variables = [...source.matchAll(/: "((?:LEGWORK|DATABASE)_\w+)"/g)].map((match) => match[1]);
   expect(variables.length).toBeGreaterThan(8);
   for (const variable of variables) expect(page).toContain(`\`${variable}\``);
@@ -34,11 +35,20 @@ it("docs/configuration.md names every variable and its flag", async () => {
 });
 
 describe("the SQL of the documentation runs", () => {
-  it.each(["README.md", "docs/sql.md", "docs/limits.md", "docs/schedules.md", "docs/steps.md"])("%s", async (path) => {
+  const documents = [
+    "README.md",
+    "docs/sql.md",
+    "docs/limits.md",
+    "docs/schedules.md",
+    "docs/steps.md",
+    "docs/workflows.md",
+    "docs/access.md",
+  ];
+  it.each(documents)("%s", async (path) => {
     await database.pool.query("drop table if exists users");
     await database.pool.query("create table users (id int, email text)");
     await database.pool.query(
-      `select legwork.register_tasks('[{"name": "a"}, {"name": "b"}, {"name": "notify/email", "queue": "notification"}, {"name": "notify/welcome", "queue": "mail"}, {"name": "crm/sync"}, {"name": "health/probe"}]')`,
+      `select legwork.register_tasks('[{"name": "a"}, {"name": "b"}, {"name": "notify/email", "queue": "notification"}, {"name": "notify/welcome", "queue": "mail"}, {"name": "crm/sync"}, {"name": "health/probe"}, {"name": "retention/expire"}]')`,
     );
     // The jobs that the pages name: 42 waits, 43 has failed.
     await database.pool.query(`delete from graphile_worker._private_jobs`);
@@ -47,6 +57,7 @@ describe("the SQL of the documentation runs", () => {
        select n, t.id, 0 from graphile_worker._private_tasks t, unnest(array[42, 43]) n where t.identifier = 'a'`,
     );
     await database.pool.query("select graphile_worker.permanently_fail_jobs(array[43])");
+    await database.pool.query("select setval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id'), 1000)");
     const blocks = [...(await read(path)).matchAll(/```sql\n([\s\S]+?)```/g)].map((match) => match[1] ?? "");
     expect(blocks.length).toBeGreaterThan(0);
     for (const block of blocks)

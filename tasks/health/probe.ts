@@ -1,6 +1,7 @@
 import { defineTask, type SqlTag } from "legwork";
 import ms from "ms";
 import { z } from "zod";
+import { guardedFetch, shown } from "../@lib/guarded-fetch.ts";
 
 /** How long the database may take to answer (ms). */
 const DATABASE_TIMEOUT_MS = 5_000;
@@ -32,7 +33,9 @@ const payload = z.strictObject({
     )
     .max(50)
     .default([])
-    .describe("Addresses to get, all at once. Redirects are not followed."),
+    .describe(
+      "Addresses to get, all at once. Redirects are not followed. Ones that are not public have to be in LEGWORK_ALLOWED_ADDRESSES.",
+    ),
 });
 
 const check = z.strictObject({
@@ -82,27 +85,19 @@ type Address = z.infer<typeof payload>["http"][number];
 
 async function probeAddress({ url, name, timeout, expectStatus }: Address, signal: AbortSignal): Promise<Check> {
   const address = new URL(url);
-  const { username, password } = address;
-  // fetch refuses an address with credentials, and would show them in its error.
-  address.username = "";
-  address.password = "";
   const limit = milliseconds(timeout);
   let status: number | undefined;
   const answer = await timed(limit, async () => {
-    const headers: Record<string, string> = { "user-agent": "legwork health/probe" };
-    if (username !== "" || password !== "") headers.authorization = basic(username, password);
-    const response = await fetch(address, {
-      headers,
-      redirect: "manual",
+    // The status is all that is asked for: the rest of the answer is not read.
+    await using response = await guardedFetch(url, {
+      headers: { "user-agent": "legwork health/probe" },
       signal: AbortSignal.any([signal, AbortSignal.timeout(limit)]),
     });
     status = response.status;
-    // The status is all that is asked for: the rest of the answer is not read.
-    await response.body?.cancel();
-    const expected = expectStatus === undefined ? response.ok : status === expectStatus;
+    const expected = expectStatus === undefined ? status >= 200 && status < 300 : status === expectStatus;
     if (!expected) throw new Error(`Status ${status}, expected ${expectStatus ?? "200 to 299"}.`);
   });
-  return { name: name ?? address.host, target: `${address.origin}${address.pathname}`, ...answer, status };
+  return { name: name ?? address.host, target: shown(address), ...answer, status };
 }
 
 /** Whether the work came to a good end, how long it took, and if not why, in words that hold no credentials. */
@@ -120,15 +115,8 @@ async function timed(limit: number, work: () => Promise<void>): Promise<Pick<Che
 function reasonOf(thrown: unknown, limit: number): string {
   if (!(thrown instanceof Error)) return String(thrown);
   if (thrown.name === "TimeoutError") return `No answer within ${limit} ms.`;
-  // fetch says "fetch failed" and keeps the reason as the cause; one that tried several addresses has a code only.
-  const reason = thrown.cause instanceof Error ? thrown.cause : thrown;
-  const code = "code" in reason ? String(reason.code) : "";
-  return reason.message || code || reason.name;
-}
-
-function basic(username: string, password: string): string {
-  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-  return `Basic ${Buffer.from(credentials).toString("base64")}`;
+  const code = "code" in thrown ? String(thrown.code) : "";
+  return thrown.message || code || thrown.name;
 }
 
 /** Rejects when the signal aborts. */

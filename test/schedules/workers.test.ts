@@ -74,7 +74,9 @@ it("three workers and a kill during a tick fire nothing twice and lose nothing",
   const { rows: made } = await database.pool.query(
     `select count(*)::int as jobs from (
        select id from graphile_worker._private_jobs where run_at < $1 union all select id from legwork.finished_jobs where task = 't' and run_at < $1
-     ) j`,
+     ) j
+     -- Jobs of the test before may still be ending.
+     where j.id >= (select min(o.job_id) from legwork.schedule_occurrences o)`,
     [upto],
   );
   expect(made[0].jobs).toBe(due);

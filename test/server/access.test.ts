@@ -1,9 +1,19 @@
-import { describe, expect, test } from "vitest";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { exportJWK, generateKeyPair, SignJWT } from "jose";
+import { pino } from "pino";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { createPool, type Pool } from "../../src/db/pool.ts";
 import { LegworkError } from "../../src/errors.ts";
+import { createAuthenticator } from "../../src/server/auth.ts";
 import { assertRole, type Principal, type Role, ROLES, withPrincipal } from "../../src/server/principal.ts";
-import { testDatabase } from "../support/database.ts";
+import { type Server, startServer } from "../../src/server/server.ts";
+import { legwork } from "../support/cli.ts";
+import { testDatabase, testLog } from "../support/database.ts";
 
 const database = testDatabase();
+/** Where nobody has made a token. */
+const bare = testDatabase();
 
 function principal(role: Role, tenant: string | null = null): Principal {
   return { subject: `test:${role}`, role, tenant };
@@ -40,8 +50,6 @@ describe("a principal", () => {
 
   test("is told to its transaction and forgotten with it", async () => {
     const read = "select current_setting('legwork.actor', true) as actor, current_setting('legwork.confined_to', true) as tenant";
-    const client = await database.pool.connect();
-    client.release();
     const { rows } = await withPrincipal(database.pool, principal("viewer", "acme"), "rest", (inside) => inside.query(read));
     expect(rows).toEqual([{ actor: "test:viewer", tenant: "acme" }]);
     for (const { actor, tenant } of (await database.pool.query(read)).rows) expect([actor ?? "", tenant ?? ""]).toEqual(["", ""]);
@@ -54,6 +62,333 @@ describe("a principal", () => {
       await client.query("select legwork.enqueue('b')");
     });
     await expect(work).rejects.toMatchObject({ name: "LegworkError", code: "LW404" });
-    expect((await database.pool.query("select from legwork.jobs")).rows).toHaveLength(0);
+    expect((await database.pool.query("select from legwork.jobs where task = 'a'")).rows).toHaveLength(0);
+  });
+});
+
+describe("the server", () => {
+  const own = "the token of legwork up";
+  const secret = "a secret of thirty-two characters or more";
+  const auth = {
+    jwtSecret: secret,
+    jwtIssuer: "https://issuer.example",
+    jwtAudience: "legwork",
+    jwtRoleClaim: "role",
+    jwtTenantClaim: "tenant",
+  };
+  let server: Server;
+  let admin: Pool;
+  const login = `legwork_test_server_${Math.random().toString(36).slice(2, 8)}`;
+
+  beforeAll(async () => {
+    // As in production: a login that owns nothing.
+    await database.pool.query("select legwork.create_roles()");
+    await database.pool.query(`create role ${login} login password 'of the test' in role legwork_admin`);
+    const url = new URL(database.url);
+    url.username = login;
+    url.password = "of the test";
+    server = await startServer({ databaseUrl: url.href, host: "127.0.0.1", port: 0, token: own, log: testLog, auth });
+    admin = database.pool;
+    await admin.query(`select legwork.register_tasks('[{"name": "a"}]')`);
+    for (const tenant of ["acme", "other", null]) {
+      await admin.query("select legwork.enqueue('a', '{\"n\": 1}', tenant => $1)", [tenant]);
+      const { rows } = await admin.query("select legwork.enqueue('a', tenant => $1, max_attempts => 1) as id", [tenant]);
+      await admin.query("select graphile_worker.permanently_fail_jobs(array[$1::bigint], 'refused')", [rows[0].id]);
+      const { rows: done } = await admin.query("select legwork.enqueue('a', tenant => $1) as id", [tenant]);
+      await admin.query(
+        "update graphile_worker._private_jobs set locked_at = now(), locked_by = 'w', attempts = 1 where id = $1",
+        [done[0].id],
+      );
+      await admin.query("delete from graphile_worker._private_jobs where id = $1", [done[0].id]);
+    }
+  });
+  afterAll(async () => {
+    await server.stop();
+    await database.pool.query(`drop role ${login}`);
+  });
+
+  const token = async (role: Role, tenant: string | null = null): Promise<string> =>
+    (await admin.query("select legwork.create_token('of the test', $1, $2) as token", [role, tenant])).rows[0].token;
+  const ask = async (
+    bearer: string,
+    query = "{ jobs(orderBy: ID_ASC) { nodes { tenant attempts { nodes { job { tenant } } } } } attempts { nodes { tenant job { tenant } } } }",
+    to = server,
+  ) => {
+    const response = await fetch(to.graphqlUrl, {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: `Bearer ${bearer}` },
+      body: JSON.stringify({ query }),
+    });
+    const text = await response.text();
+    return { status: response.status, headers: response.headers, text, body: JSON.parse(text) };
+  };
+  const tenants = (text: string): string[] =>
+    [...new Set([...text.matchAll(/"tenant":("\w+"|null)/g)].map((match) => match[1] ?? ""))].toSorted();
+
+  test("shows every tenant's jobs to whoever has no tenant, and one's to whoever acts for it, in every relation", async () => {
+    for (const bearer of [own, await token("viewer"), await token("operator"), await token("admin")]) {
+      const { text, body } = await ask(bearer);
+      expect(body.errors).toBeUndefined();
+      expect(body.data.jobs.nodes).toHaveLength(9);
+      expect(tenants(text)).toEqual(['"acme"', '"other"', "null"]);
+    }
+    for (const role of ["viewer", "operator", "admin"] as const) {
+      const { text, body } = await ask(await token(role, "acme"));
+      expect(body.errors).toBeUndefined();
+      expect(body.data.jobs.nodes).toHaveLength(3);
+      expect(tenants(text)).toEqual(['"acme"']);
+    }
+    expect((await ask(await token("viewer", "nobody"))).body.data).toEqual({ jobs: { nodes: [] }, attempts: { nodes: [] } });
+  });
+
+  test("finds a job of another tenant as little as one that is not there", async () => {
+    const { rows } = await admin.query("select id from legwork.jobs where tenant = 'other' limit 1");
+    const query = `{ job(id: "${rows[0].id}") { id payload } jobs(filter: { tenant: { equalTo: "other" } }) { nodes { id } } }`;
+    expect((await ask(await token("viewer", "acme"), query)).body.data).toEqual({ job: null, jobs: { nodes: [] } });
+    expect((await ask(await token("viewer", "other"), query)).body.data.jobs.nodes).toHaveLength(3);
+  });
+
+  test("answers two tenants at once, each with its own", async () => {
+    const [acme, other] = [await token("viewer", "acme"), await token("viewer", "other")];
+    const answers = await Promise.all(Array.from({ length: 40 }, (_, index) => ask(index % 2 === 0 ? acme : other)));
+    expect(answers.map(({ text }) => tenants(text)[0])).toEqual(
+      answers.map((_, index) => (index % 2 === 0 ? '"acme"' : '"other"')),
+    );
+  });
+
+  test("lets an enqueuer read nothing", async () => {
+    const { status, body } = await ask(await token("enqueuer"));
+    expect([status, body.code]).toEqual([403, "LW403"]);
+  });
+
+  test("refuses a token that is unknown, expired, revoked, or cut", async () => {
+    const [expired, revoked, valid] = [await token("viewer"), await token("viewer"), await token("viewer")];
+    const hash = "sha256(convert_to($1, 'UTF8'))";
+    await admin.query(`update legwork.tokens set expires_at = now() - interval '1 second' where hash = ${hash}`, [expired]);
+    expect((await ask(revoked)).status).toBe(200);
+    await admin.query(`select legwork.revoke_token((select id from legwork.tokens where hash = ${hash}))`, [revoked]);
+    for (const bearer of [
+      expired,
+      revoked,
+      `lw_${"0".repeat(64)}`,
+      valid.slice(0, -1),
+      `${valid}0`,
+      "",
+      "undefined",
+      "x".repeat(9_000),
+    ]) {
+      const { status, body, text } = await ask(bearer);
+      expect([bearer.slice(0, 20), status, body.code]).toEqual([bearer.slice(0, 20), 401, "LW401"]);
+      expect(text).not.toContain(bearer.length > 20 ? bearer : "lw_");
+    }
+    expect((await ask(valid)).status).toBe(200);
+    const { rows } = await admin.query(
+      `select last_used_at > now() - interval '1 minute' as used from legwork.tokens where hash = ${hash}`,
+      [valid],
+    );
+    expect(rows).toEqual([{ used: true }]);
+  });
+
+  const jwt = async (
+    claims: Record<string, unknown>,
+    options: { key?: string; alg?: string; exp?: string | null; iss?: string; aud?: string } = {},
+  ): Promise<string> => {
+    const unsigned = new SignJWT({ sub: "alice", ...claims })
+      .setProtectedHeader({ alg: options.alg ?? "HS256" })
+      .setIssuer(options.iss ?? auth.jwtIssuer)
+      .setAudience(options.aud ?? auth.jwtAudience);
+    if (options.exp !== null) unsigned.setExpirationTime(options.exp ?? "5 minutes");
+    return await unsigned.sign(new TextEncoder().encode(options.key ?? secret));
+  };
+
+  test("takes a JWT with a role and a tenant; * is all of them", async () => {
+    expect(tenants((await ask(await jwt({ role: "viewer", tenant: "acme" }))).text)).toEqual(['"acme"']);
+    expect(tenants((await ask(await jwt({ role: "operator", tenant: "*" }))).text)).toHaveLength(3);
+    expect((await ask(await jwt({ role: "enqueuer", tenant: "*" }))).status).toBe(403);
+  });
+
+  test("refuses a JWT that lacks anything, or says it of somebody else", async () => {
+    const good = { role: "admin", tenant: "*" };
+    const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString("base64url");
+    const claims = {
+      ...good,
+      sub: "alice",
+      iss: auth.jwtIssuer,
+      aud: auth.jwtAudience,
+      exp: Math.floor(Date.now() / 1_000) + 300,
+    };
+    const refused: [string, string][] = [
+      ["no tenant", await jwt({ role: "admin" })],
+      ["an empty tenant", await jwt({ role: "admin", tenant: "" })],
+      ["a tenant that is no text", await jwt({ role: "admin", tenant: null })],
+      ["several tenants", await jwt({ role: "admin", tenant: ["acme"] })],
+      ["no role", await jwt({ tenant: "*" })],
+      ["an unknown role", await jwt({ role: "root", tenant: "*" })],
+      ["a role of the prototype", await jwt({ role: "constructor", tenant: "*" })],
+      ["no subject", await jwt({ ...good, sub: "" })],
+      ["another secret", await jwt(good, { key: "another secret of thirty-two characters" })],
+      ["another issuer", await jwt(good, { iss: "https://evil.example" })],
+      ["another audience", await jwt(good, { aud: "another" })],
+      ["no expiry", await jwt(good, { exp: null })],
+      ["an expiry in the past", await jwt(good, { exp: "1 minute ago" })],
+      ["no signature", `${part({ alg: "none", typ: "JWT" })}.${part(claims)}.`],
+    ];
+    for (const [what, bearer] of refused) expect([what, (await ask(bearer)).status]).toEqual([what, 401]);
+  });
+
+  test("checks JWTs with the issuer's public keys, and takes none signed with such a key as a secret", async () => {
+    const { publicKey, privateKey } = await generateKeyPair("ES256");
+    const jwk = { ...(await exportJWK(publicKey)), kid: "one", alg: "ES256" };
+    const issuer = createServer((_request, response) =>
+      response.setHeader("content-type", "application/json").end(JSON.stringify({ keys: [jwk] })),
+    );
+    await new Promise<void>((resolve) => issuer.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => void issuer.close());
+    const jwtJwks = `http://127.0.0.1:${(issuer.address() as AddressInfo).port}/jwks.json`;
+    const authenticator = createAuthenticator({
+      pool: database.pool,
+      config: { ...auth, jwtSecret: undefined, jwtJwks },
+      log: testLog,
+    });
+    const principalOf = (bearer: string): Promise<Principal> =>
+      authenticator.authenticate({ headers: { authorization: `Bearer ${bearer}` } });
+    const sign = async (key: Parameters<SignJWT["sign"]>[0], alg: string): Promise<string> =>
+      await new SignJWT({ sub: "alice", role: "operator", tenant: "acme" })
+        .setProtectedHeader({ alg, kid: "one" })
+        .setIssuer(auth.jwtIssuer)
+        .setAudience(auth.jwtAudience)
+        .setExpirationTime("5 minutes")
+        .sign(key);
+    expect(await principalOf(await sign(privateKey, "ES256"))).toMatchObject({
+      subject: "jwt:alice",
+      role: "operator",
+      tenant: "acme",
+      expiresAt: expect.any(Date),
+    });
+    await expect(principalOf(await sign(new TextEncoder().encode(JSON.stringify(jwk)), "HS256"))).rejects.toMatchObject({
+      code: "LW401",
+    });
+    await expect(principalOf(await jwt({ role: "admin", tenant: "*" }))).rejects.toMatchObject({ code: "LW401" });
+  });
+
+  test("says LW503, and lets nobody in, while it cannot be known whether a token is valid", async () => {
+    const gone = createPool("postgres://nobody@127.0.0.1:1/nothing", { log: testLog });
+    const authenticator = createAuthenticator({
+      pool: gone,
+      config: { ...auth, jwtSecret: undefined, jwtJwks: "http://127.0.0.1:1/" },
+      log: testLog,
+    });
+    for (const bearer of [`lw_${"0".repeat(64)}`, await jwt({ role: "admin", tenant: "*" }, { alg: "HS256" })]) {
+      await expect(authenticator.authenticate({ headers: { authorization: `Bearer ${bearer}` } })).rejects.toMatchObject({
+        code: expect.stringMatching(/LW503|LW401/),
+      });
+    }
+    await gone.end();
+  });
+
+  test("never writes a token to its log", async () => {
+    const lines: string[] = [];
+    const log = pino({ level: "trace" }, { write: (line) => void lines.push(line) });
+    const authenticator = createAuthenticator({ pool: database.pool, config: { ...auth, token: own }, log });
+    const valid = await token("viewer");
+    const bearers = [
+      own,
+      valid,
+      `${valid}x`,
+      await jwt({ role: "viewer" }),
+      await jwt({ role: "viewer", tenant: "x" }, { iss: "x" }),
+    ];
+    for (const bearer of bearers) {
+      await authenticator.authenticate({ headers: { authorization: `Bearer ${bearer}` } }).catch(() => undefined);
+    }
+    expect(lines.length).toBeGreaterThan(0);
+    for (const bearer of bearers) expect(lines.join("")).not.toContain(bearer);
+  });
+
+  test("answers a token so many times a minute, and guesses too; LW429 says when to come back", async () => {
+    const limited = await startServer({
+      databaseUrl: database.url,
+      host: "127.0.0.1",
+      port: 0,
+      token: own,
+      log: testLog,
+      rateLimit: 3,
+    });
+    onTestFinished(() => limited.stop());
+    const statuses = async (bearer: string): Promise<number[]> => {
+      const answers = [];
+      for (let index = 0; index < 4; index += 1) answers.push(await ask(bearer, "{ jobs { nodes { id } } }", limited));
+      const last = answers.at(-1);
+      expect(Number(last?.headers.get("retry-after"))).toBeGreaterThan(0);
+      expect(last?.body.code).toBe("LW429");
+      return answers.map(({ status }) => status);
+    };
+    expect(await statuses(own)).toEqual([200, 200, 200, 429]);
+    expect(await statuses(await token("viewer", "acme"))).toEqual([200, 200, 200, 429]);
+    expect(await statuses("a guess")).toEqual([401, 401, 401, 429]);
+  });
+
+  test("listens beyond this machine only when something says who may come in", async () => {
+    const start = (): Promise<Server> =>
+      startServer({ databaseUrl: bare.url, host: "0.0.0.0", port: 0, token: own, log: testLog });
+    await expect(start()).rejects.toMatchObject({ code: "LW514", hint: expect.stringContaining("legwork token create") });
+    const { rows } = await bare.pool.query(
+      "select legwork.create_token('t') is not null as made, (select id from legwork.token_list) as id",
+    );
+    await (await start()).stop();
+    await bare.pool.query("select legwork.revoke_token((select id from legwork.token_list))");
+    await expect(start()).rejects.toMatchObject({ code: "LW514" });
+    await (await startServer({ databaseUrl: bare.url, host: "0.0.0.0", port: 0, token: own, log: testLog, auth })).stop();
+    expect(rows).toHaveLength(1);
+  });
+
+  test("sends headers that keep browsers from running or framing anything, and lets no other origin read", async () => {
+    const open = await startServer({
+      databaseUrl: database.url,
+      host: "127.0.0.1",
+      port: 0,
+      token: own,
+      log: testLog,
+      corsOrigins: ["https://app.example.com"],
+      hosts: ["legwork.example.com"],
+    });
+    onTestFinished(() => open.stop());
+    const closed = await fetch(`${server.url}/health`, { headers: { origin: "https://app.example.com" } });
+    expect(closed.headers.get("access-control-allow-origin")).toBeNull();
+    expect(closed.headers.get("x-content-type-options")).toBe("nosniff");
+    expect(closed.headers.get("content-security-policy")).toContain("frame-ancestors 'none'");
+    const allowed = async (origin: string): Promise<string | null> => {
+      const response = await fetch(open.graphqlUrl, {
+        method: "OPTIONS",
+        headers: { origin, "access-control-request-method": "POST" },
+      });
+      return response.headers.get("access-control-allow-origin");
+    };
+    expect(await allowed("https://app.example.com")).toBe("https://app.example.com");
+    expect(await allowed("https://evil.example.com")).toBeNull();
+  });
+
+  test("is told of tokens by the command line, which shows a secret once", async () => {
+    const environment = { DATABASE_URL: database.url };
+    const made = await legwork(
+      ["token", "create", "--role", "viewer", "--tenant", "acme", "--name", "grafana", "--json"],
+      environment,
+    );
+    expect(made.code).toBe(0);
+    const { token: secretOnce } = JSON.parse(made.stdout);
+    expect(tenants((await ask(secretOnce)).text)).toEqual(['"acme"']);
+    const list = await legwork(["token", "list", "--json"], environment);
+    expect(list.stdout).not.toContain(secretOnce);
+    const { id } = JSON.parse(list.stdout).find((row: { name: string }) => row.name === "grafana");
+    expect(await legwork(["token", "revoke", id], environment)).toMatchObject({ code: 0, stdout: "The token is revoked.\n" });
+    expect((await ask(secretOnce)).status).toBe(401);
+    const audit = await legwork(["audit", "--target", id, "--json"], environment);
+    expect(JSON.parse(audit.stdout)).toMatchObject([
+      { operation: "revoke_token", surface: "cli", actor: expect.stringContaining("@") },
+      { operation: "create_token", surface: "cli", tenant: "acme" },
+    ]);
+    expect(await legwork(["token", "create", "--role", "root"], environment)).toMatchObject({ code: 2 });
+    expect(await legwork(["token", "revoke", "00000000-0000-0000-0000-000000000000"], environment)).toMatchObject({ code: 1 });
+    expect(JSON.parse((await legwork(["roles", "create", "--json"], environment)).stdout)).toHaveLength(5);
   });
 });

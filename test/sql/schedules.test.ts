@@ -393,3 +393,14 @@ it("each occurrence is enqueued or accounted for exactly once, whoever is there 
     { numRuns: 25 },
   );
 });
+
+it("the doctor tells of schedules that nobody fires or plans", async () => {
+  const finding = (): Promise<unknown[]> => query("select severity, finding from legwork.doctor_schedules()");
+  expect(await finding()).toEqual([{ severity: "ok", finding: "No schedule is late." }]);
+  await query("select legwork.schedule('s', 't', cron => '* * * * *', as_of => now() - interval '5 minutes')");
+  expect(await finding()).toEqual([
+    { severity: "critical", finding: "The next times of 1 schedule(s) have not been computed, 's' among them." },
+  ]);
+  await planSchedules(database.pool, { asOf: new Date(Date.now() - 300_000) });
+  expect(await finding()).toEqual([{ severity: "critical", finding: expect.stringMatching(/^1 schedule\(s\) are late, the first by 00:0[34]/) }]);
+});

@@ -2,14 +2,18 @@ import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import { createServer as createTcpServer, type AddressInfo } from "node:net";
 import { resolve } from "node:path";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { enqueue } from "../../src/jobs/enqueue.ts";
 import { testDatabase } from "../support/database.ts";
+import { configure } from "../support/job.ts";
 import { until } from "../support/until.ts";
 import { workerOver } from "../support/worker.ts";
 
 const TASKS = resolve(import.meta.dirname, "../../tasks");
 const database = testDatabase();
+
+// The addresses of the tests are this machine's.
+beforeEach(() => configure({ LEGWORK_ALLOWED_ADDRESSES: "127.0.0.1" }));
 
 interface Check {
   name: string;
@@ -148,6 +152,20 @@ describe("health/probe", () => {
     expect(seen).toEqual([`Basic ${btoa("s3cret:p4ss word")}`, "/path?token=t0ken"]);
     expect(job.result?.checks[1]).toMatchObject({ name: host, target: `${url}/path`, status: 403 });
     expect(JSON.stringify([job.result, job.error])).not.toMatch(/s3cret|p4ss|t0ken/);
+  });
+
+  it("asks nobody who is not public, unless that is allowed", async () => {
+    configure({ LEGWORK_ALLOWED_ADDRESSES: undefined });
+    const { url } = await serverOf((_request, response) => response.end());
+    const job = await probe({
+      database: false,
+      http: [{ url }, { url: url.replace("127.0.0.1", "localhost") }, { url: "http://169.254.169.254/" }],
+    });
+    expect(job.result?.checks.map(({ healthy, error }) => [healthy, /not public \((\w+)\)/.exec(error ?? "")?.[1]])).toEqual([
+      [false, "loopback"],
+      [false, "loopback"],
+      [false, "linkLocal"],
+    ]);
   });
 
   it("does not read a body that never ends", async () => {

@@ -1,5 +1,5 @@
 import { parse as parseToml } from "smol-toml";
-import { readText } from "./files.ts";
+import { readText } from "../../../tasks/@lib/clone-files.ts";
 
 type SkillKind = "language" | "library" | "tool";
 

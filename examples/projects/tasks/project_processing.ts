@@ -1,11 +1,12 @@
 import { basename } from "node:path";
 import { defineTask, PayloadError } from "legwork";
 import { z } from "zod";
-import { withClone, type Clone } from "../lib/clone.ts";
-import { listFiles, READ_LIMIT_BYTES, readText } from "../lib/files.ts";
+import { CLONES } from "../lib/clones.ts";
+import { withClone, type Clone } from "../../../tasks/@lib/clone.ts";
+import { listFiles, READ_LIMIT_BYTES, readText } from "../../../tasks/@lib/clone-files.ts";
 import { parsePlanApart } from "../lib/parse-plan.ts";
 import { planCandidates, progressOf, type PlanTask } from "../lib/plan.ts";
-import { parseRepositoryUrl } from "../lib/repository-url.ts";
+import { parseRepositoryUrl } from "../../../tasks/@lib/repository-url.ts";
 
 export default defineTask({
   description: "Clones a project's repository, reads the check boxes of its plan file and stores tasks and progress.",
@@ -20,7 +21,7 @@ export default defineTask({
     const [project] = await sql<{ repository_url: string; plan_file: string | null }>`
       select repository_url, plan_file from projects.projects where id = ${projectId}`;
     if (project === undefined) throw new PayloadError(`projectId: there is no project ${projectId}.`);
-    const { plan, commit } = await withClone(project.repository_url, signal, async (clone) => ({
+    const { plan, commit } = await withClone(project.repository_url, { signal, ...CLONES }, async (clone) => ({
       plan: await findPlan(clone, project.plan_file, signal),
       commit: clone.commit,
     }));

@@ -1,7 +1,8 @@
 import { defineTask, PayloadError } from "legwork";
 import { z } from "zod";
-import { withClone } from "../lib/clone.ts";
-import { listFiles } from "../lib/files.ts";
+import { CLONES } from "../lib/clones.ts";
+import { withClone } from "../../../tasks/@lib/clone.ts";
+import { listFiles } from "../../../tasks/@lib/clone-files.ts";
 import { extractSkills } from "../lib/skills.ts";
 
 export default defineTask({
@@ -11,7 +12,7 @@ export default defineTask({
   async run({ projectId }, { sql, log, signal }) {
     const [project] = await sql<{ repository_url: string }>`select repository_url from projects.projects where id = ${projectId}`;
     if (project === undefined) throw new PayloadError(`projectId: there is no project ${projectId}.`);
-    const skills = await withClone(project.repository_url, signal, async ({ directory }) =>
+    const skills = await withClone(project.repository_url, { signal, ...CLONES }, async ({ directory }) =>
       extractSkills(directory, await listFiles(directory, signal), signal, (file, reason) =>
         log.warn({ event: "manifest_skipped", projectId, file, reason }, `${file} was skipped: ${reason}`),
       ),

@@ -2,11 +2,13 @@ import { isAbsolute } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { PayloadError } from "legwork";
 
+export type Protocol = "https" | "http" | "ssh" | "file";
+
 export interface Repository {
   /** What git is given; never with credentials. */
   readonly url: string;
   /** The one protocol that git may use. */
-  readonly protocol: "https" | "http" | "ssh" | "file";
+  readonly protocol: Protocol;
   /** The address for people: without credentials and query. */
   readonly shown: string;
   /** The directory of a local repository. */

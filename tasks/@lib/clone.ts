@@ -1,12 +1,17 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { lstat, mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { isIP } from "node:net";
 import { devNull, tmpdir } from "node:os";
 import { join } from "node:path";
-import { decoded, parseRepositoryUrl, shownOf, type Repository } from "./repository-url.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import { PayloadError } from "legwork";
+import ms from "ms";
+import { assertAllowed, checkedAddresses } from "./guarded-fetch.ts";
+import { decoded, parseRepositoryUrl, type Protocol, shownOf, type Repository } from "./repository-url.ts";
 
-/** How long a clone may take (ms). */
-const CLONE_TIME_LIMIT_MS = 5 * 60_000;
+/** How often the size of a clone is looked at while it grows (ms). */
+const SIZE_LOOK_MS = 200;
 
 /** A clone older than this belongs to a worker that was killed (ms): no job works on one for so long. */
 const ABANDONED_AFTER_MS = 60 * 60_000;
@@ -23,22 +28,67 @@ export interface Clone {
   readonly commit: string | null;
 }
 
+export interface CloneOptions {
+  readonly signal: AbortSignal;
+  /** The protocols that an address may have. */
+  readonly protocols: readonly Protocol[];
+  /**
+   * Whether only public addresses are asked, and those that LEGWORK_ALLOWED_ADDRESSES allows; the address that was checked is
+   * the one that git connects to (git 2.37 or newer), and it follows no redirect and uses no proxy.
+   */
+  readonly guarded: boolean;
+  /** How long the clone may take (ms). */
+  readonly timeLimit: number;
+  /** How large it may become, repository and files together (bytes). Looked at five times a second: it may be more for as long. */
+  readonly maxBytes: number;
+}
+
 /**
  * Clones the newest commit of a repository, does the work and removes the clone, whatever becomes of the clone or the work.
  *
  * Nothing of the repository is ever run: no hooks, no filters, no submodules, symbolic links become plain files, and
  * neither the machine's nor the user's git configuration is read. Credentials of the address are handed to git in a file
  * and show up in no process list, error or clone. When the signal aborts, git is killed and its files are gone before this
- * rejects. Throws a PayloadError for an address that is none, an Error that names the address when git cannot clone it.
+ * rejects. Throws a PayloadError for an address that is none or may not be asked, an Error that names the address when git cannot
+ * clone it.
  */
-export async function withClone<T>(address: string, signal: AbortSignal, work: (clone: Clone) => Promise<T>): Promise<T> {
+export async function withClone<T>(address: string, options: CloneOptions, work: (clone: Clone) => Promise<T>): Promise<T> {
+  const { signal, protocols } = options;
   const repository = parseRepositoryUrl(address);
+  if (!protocols.includes(repository.protocol)) {
+    throw new PayloadError(`${repository.shown} is not cloned: the protocol ${repository.protocol} is not allowed.`, {
+      hint: `Allowed: ${protocols.join(", ")}. LEGWORK_GIT_PROTOCOLS, where the worker runs, says which.`,
+    });
+  }
+  const route = options.guarded ? await checkedRoute(repository) : { settings: [], ssh: "" };
   await removeAbandoned();
   const home = await mkdtemp(join(tmpdir(), DIRECTORY_PREFIX));
   try {
     const directory = join(home, "repository");
-    const git = await isolatedGit(repository, home, signal);
-    await git("clone", "--quiet", "--depth=1", "--single-branch", "--no-tags", "--template=", "--", repository.url, directory);
+    const git = await isolatedGit(repository, home, options, route);
+    const cloned = new AbortController();
+    const tooLarge = watchSize(home, options.maxBytes, cloned.signal);
+    const cloning = git(
+      "clone",
+      "--quiet",
+      "--depth=1",
+      "--single-branch",
+      "--no-tags",
+      "--template=",
+      "--",
+      repository.url,
+      directory,
+    );
+    try {
+      await Promise.race([cloning, tooLarge]);
+    } catch (error) {
+      git.stop();
+      await cloning.catch(() => undefined);
+      if (error instanceof TooLarge) throw new PayloadError(`${repository.shown} is larger than ${options.maxBytes} bytes.`);
+      throw error;
+    } finally {
+      cloned.abort();
+    }
     const commit = await git("-C", directory, "rev-parse", "--quiet", "--verify", "HEAD").catch(() => null);
     signal.throwIfAborted();
     return await work({ directory, commit });
@@ -57,13 +107,64 @@ async function removeAbandoned(): Promise<void> {
   }
 }
 
-type Git = (...parameters: string[]) => Promise<string>;
+class TooLarge extends Error {}
+
+/** Rejects with a TooLarge when the directory holds more than that; never resolves. */
+async function watchSize(directory: string, maxBytes: number, signal: AbortSignal): Promise<never> {
+  while (!signal.aborted) {
+    let bytes = 0;
+    const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch(() => []);
+    for (const entry of entries) {
+      if (signal.aborted) break;
+      if (entry.isFile()) bytes += (await lstat(join(entry.parentPath, entry.name)).catch(() => undefined))?.size ?? 0;
+      if (bytes > maxBytes) throw new TooLarge();
+    }
+    await delay(SIZE_LOOK_MS, undefined, { signal }).catch(() => undefined);
+  }
+  return await new Promise<never>(() => undefined);
+}
+
+interface Route {
+  /** Lines for git's section http. */
+  settings: string[];
+  /** Options of ssh. */
+  ssh: string;
+}
+
+/** Resolves the host to addresses that are allowed, and holds git to the first of them. */
+async function checkedRoute({ protocol, url, path }: Repository): Promise<Route> {
+  if (path !== undefined) return { settings: [], ssh: "" };
+  const { host, port } = hostOf(url, protocol);
+  assertAllowed(host);
+  // It becomes part of a command line.
+  if (isIP(host) === 0 && !/^[a-z0-9][a-z0-9.-]*$/i.test(host)) throw new PayloadError(`'${host}' is not the name of a host.`);
+  const [first] = isIP(host) === 0 ? await checkedAddresses(host) : [{ address: host }];
+  const address = first?.address ?? host;
+  const settings = ["\tfollowRedirects = false", "\tproxy ="];
+  if (isIP(host) === 0) settings.push(`\tcurloptResolve = ${host}:${port}:${address.includes(":") ? `[${address}]` : address}`);
+  const alias = port === "22" ? host : `[${host}]:${port}`;
+  return { settings, ssh: ` -o 'HostName=${address}' -o 'HostKeyAlias=${alias}' -o ProxyCommand=none -o ProxyJump=none` };
+}
+
+function hostOf(url: string, protocol: Protocol): { host: string; port: string } {
+  const short = protocol === "ssh" && !url.startsWith("ssh:") ? /@([^:]+):/.exec(url)?.[1] : undefined;
+  if (short !== undefined) return { host: short, port: "22" };
+  const { hostname, port } = new URL(url);
+  const usual = protocol === "https" ? "443" : protocol === "http" ? "80" : "22";
+  return { host: hostname.replaceAll(/^\[|\]$/g, ""), port: port || usual };
+}
+
+interface Git {
+  (...parameters: string[]): Promise<string>;
+  /** Kills what runs. */
+  stop(): void;
+}
 
 /**
  * git with a configuration of its own. The file is the one way to configure the far end of a local clone as well, which
  * forgets settings from the environment and would refuse the repository of another user.
  */
-async function isolatedGit(repository: Repository, home: string, signal: AbortSignal): Promise<Git> {
+async function isolatedGit(repository: Repository, home: string, options: CloneOptions, route: Route): Promise<Git> {
   const config = join(home, "gitconfig");
   const lines = [
     "[core]",
@@ -82,6 +183,7 @@ async function isolatedGit(repository: Repository, home: string, signal: AbortSi
     "[http]",
     "\tlowSpeedLimit = 1000",
     "\tlowSpeedTime = 30",
+    ...route.settings,
   ];
   if (repository.path !== undefined) {
     lines.push("[safe]", ...[repository.path, join(repository.path, ".git")].map((path) => `\tdirectory = ${quoted(path)}`));
@@ -104,10 +206,13 @@ async function isolatedGit(repository: Repository, home: string, signal: AbortSi
     GIT_ALLOW_PROTOCOL: repository.protocol,
     GIT_TERMINAL_PROMPT: "0",
     // Asks nobody: neither for a password nor whether to trust a host.
-    GIT_SSH_COMMAND: "ssh -o BatchMode=yes -o ConnectTimeout=15",
+    GIT_SSH_COMMAND: `ssh -o BatchMode=yes -o ConnectTimeout=15${route.ssh}`,
   };
   await mkdir(join(home, "work"));
-  return (...parameters) => runGit(parameters, { cwd: join(home, "work"), environment, repository, signal });
+  const stopped = new AbortController();
+  const git = (...parameters: string[]): Promise<string> =>
+    runGit(parameters, { cwd: join(home, "work"), environment, repository, stopped: stopped.signal, ...options });
+  return Object.assign(git, { stop: () => stopped.abort() });
 }
 
 /** A value as git's configuration reads it. */
@@ -120,15 +225,20 @@ interface RunOptions {
   environment: NodeJS.ProcessEnv;
   repository: Repository;
   signal: AbortSignal;
+  stopped: AbortSignal;
+  timeLimit: number;
 }
 
 /**
  * Runs git, resolves to what it prints, and rejects only after it has gone. Not by way of a library: git starts others
  * (ssh, git-remote-https, index-pack) that have to end with it, so it gets a process group, which is killed as one.
  */
-async function runGit(parameters: readonly string[], { cwd, environment, repository, signal }: RunOptions): Promise<string> {
-  const timeout = AbortSignal.timeout(CLONE_TIME_LIMIT_MS);
-  const ended = AbortSignal.any([signal, timeout]);
+async function runGit(
+  parameters: readonly string[],
+  { cwd, environment, repository, signal, stopped, timeLimit }: RunOptions,
+): Promise<string> {
+  const timeout = AbortSignal.timeout(timeLimit);
+  const ended = AbortSignal.any([signal, timeout, stopped]);
   ended.throwIfAborted();
   const child = spawn("git", parameters, { cwd, env: environment, detached: true, stdio: ["ignore", "pipe", "pipe"] });
   const kill = (): void => {
@@ -148,7 +258,7 @@ async function runGit(parameters: readonly string[], { cwd, environment, reposit
   try {
     const [code] = (await once(child, "close")) as [number | null];
     signal.throwIfAborted();
-    if (timeout.aborted) throw failure(`it took longer than ${CLONE_TIME_LIMIT_MS / 60_000} minutes.`);
+    if (timeout.aborted) throw failure(`it took longer than ${ms(timeLimit, { long: true })}.`);
     if (code !== 0) throw failure(reasonOf(complaint, repository));
     return output.trim();
   } catch (error) {

@@ -1,0 +1,30 @@
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+const runChild = promisify(execFile);
+
+export interface TaskRun {
+  seconds: number;
+  // oxlint-disable-next-line typescript/no-explicit-any -- each task has its own
+  result: any;
+  /** The most memory of the worker's process before the job (MB), and in all. */
+  before: number;
+  memory: number;
+}
+
+/** Runs a job of the standard library in a worker's process of its own, with the flags of `npm start`. */
+export async function runTask(
+  url: string,
+  task: string,
+  payload: Record<string, unknown>,
+  environment: Record<string, string> = {},
+): Promise<TaskRun> {
+  const script = fileURLToPath(new URL("task.ts", import.meta.url));
+  const { stdout } = await runChild(
+    process.execPath,
+    ["--optimize-for-size", "--max-semi-space-size=2", script, url, task, JSON.stringify(payload)],
+    { env: { ...process.env, ...environment } },
+  );
+  return JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as TaskRun;
+}

@@ -1,0 +1,435 @@
+-- What people do with schedules, and what they read of them. See 000016_schedules.sql.
+-- Locks: none on tables that exist.
+
+create function legwork.lock_schedule(name text) returns legwork.schedule_definitions
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  v_definition legwork.schedule_definitions;
+begin
+  select * into v_definition from legwork.schedule_definitions d where d.name = lock_schedule.name for update;
+  if v_definition.name is not null then
+    return v_definition;
+  end if;
+  if exists (select from legwork.crontab_entries c where c.identifier = lock_schedule.name) then
+    raise exception 'The schedule ''%'' is an entry of a crontab.', name using errcode = 'LW409',
+      hint = 'Edit the crontab file and restart the workers, or remove the line there and make a schedule of it.';
+  end if;
+  raise exception 'There is no schedule ''%''.', coalesce(name, 'null') using errcode = 'LW404',
+    hint = coalesce('Did you mean ''' || legwork.nearest_name(name, array(select d.name from legwork.schedule_definitions d)) || '''? ', '')
+      || 'select name from legwork.schedules lists them.';
+end $$;
+comment on function legwork.lock_schedule(text) is 'A schedule, locked to the end of the transaction. Raises LW404 for an unknown one, LW409 for an entry of a crontab.';
+
+create function legwork.settle_schedule(name text, as_of timestamptz, why text) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  v_schedule legwork.schedule_definitions;
+begin
+  -- Its row is locked: nobody fires it meanwhile. Plans of intervals come in parts.
+  for v_round in 1..1000 loop
+    select d.* into v_schedule from legwork.schedule_definitions d where d.name = settle_schedule.name;
+    exit when not v_schedule.is_enabled or (v_round > 1 and v_schedule.cron is not null)
+      or (not coalesce(v_schedule.next_at <= as_of, false) and (v_schedule.is_complete or v_schedule.cron is not null or v_schedule.planned_to >= as_of));
+    perform legwork.fire_schedules(as_of, 1, settle_schedule.name);
+  end loop;
+  -- Times that nobody has computed: whether there were any cannot be said here, unless no minute (or second) began.
+  if v_schedule.is_enabled and v_schedule.cron is not null and not v_schedule.is_complete and v_schedule.planned_to < as_of
+    and (v_schedule.backlog_count > 0 or v_schedule.upcoming <> '{}'
+      or date_trunc(case when v_schedule.cron ~ '^\s*(\S+\s+){5}\S' then 'second' else 'minute' end, as_of) > v_schedule.planned_to)
+  then
+    insert into legwork.schedule_occurrences (schedule, due_at, state, reason, occurrences, last_due_at, tenant)
+    values (v_schedule.name, coalesce(v_schedule.backlog_from, v_schedule.upcoming[1], v_schedule.planned_to), 'missed',
+      format('It %s before its times of this span had been computed.', why), null, as_of, v_schedule.tenant)
+    on conflict do nothing;
+  end if;
+  update legwork.schedule_occurrences r
+  set state = 'held_back', reason = format('It %s while this waited. %s', why, r.reason), recorded_at = clock_timestamp()
+  where r.schedule = settle_schedule.name and r.state = 'waiting';
+end $$;
+comment on function legwork.settle_schedule(text, timestamptz, text) is
+  'Accounts for what a schedule owes up to a time, before its times change: what is due fires, what waits is held back.';
+
+create function legwork.assert_schedule(
+  name text, task text, cron text, every interval, at timestamptz, timezone text, payload jsonb, starts_at timestamptz, ends_at timestamptz, max_runs integer,
+  jitter interval, overlap text, max_instances integer, missed text, missed_window interval, requires jsonb, requires_wait interval, as_of timestamptz
+) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  v_problem text;
+  v_hint text := 'Nothing was changed.';
+  v_other record;
+begin
+  if name is null or length(name) not between 1 and 100 or name ~ '[[:cntrl:]]' then
+    raise exception 'A schedule''s name has 1 to 100 characters.' using errcode = 'LW400', hint = 'Give another one, for example cleanup-daily.';
+  end if;
+  if num_nonnulls(cron, every, at) <> 1 then
+    raise exception 'The schedule ''%'' needs exactly one of cron, every and at.', name using errcode = 'LW400',
+      hint = 'For example cron => ''30 2 * * *'', every => ''5 minutes'' or at => ''2027-01-01 10:00+01''.';
+  end if;
+  perform legwork.assert_task(coalesce(task, ''));
+  perform legwork.assert_timezone(coalesce(timezone, ''));
+  if cron is not null then
+    perform legwork.assert_cron(cron);
+  end if;
+  v_problem := case
+    when every is not null and (every < interval '1 second' or extract(year from every) < 0 or extract(month from every) < 0 or extract(day from every) < 0
+        or extract(hour from every) < 0 or extract(minute from every) < 0 or extract(second from every) < 0)
+      then format('every is %s, but at least a second', every)
+    when every > interval '100 years' then format('every is %s, but at most 100 years', every)
+    when not isfinite(at) or not isfinite(starts_at) or not isfinite(ends_at) then 'a time is infinite; leave the bound away'
+    when at <= as_of then format('at is %s, which is over', at)
+    when ends_at <= starts_at then format('the window ends at %s, before it starts at %s', ends_at, starts_at)
+    when ends_at <= as_of then format('the window has ended at %s', ends_at)
+    when at < starts_at or at > ends_at then format('at is %s, which is outside of the window', at)
+    when max_runs < 1 then format('max_runs is %s, but at least 1', max_runs)
+    when jitter < interval '0' or jitter > interval '1 day' then format('jitter is %s, but between 0 and a day', jitter)
+    when overlap is null or overlap not in ('allow', 'skip', 'queue', 'cancel') then format('overlap is %s, but allow, skip, queue or cancel', coalesce(overlap, 'null'))
+    when overlap = 'allow' and max_instances is not null then 'max_instances needs an overlap of skip, queue or cancel, which says what becomes of the others'
+    when max_instances not between 1 and 10000 then format('max_instances is %s, but between 1 and 10000', max_instances)
+    when missed is null or missed not in ('none', 'one', 'all') then format('missed is %s, but none, one or all', coalesce(missed, 'null'))
+    when missed_window is not null and missed <> 'all' then 'missed_window needs missed to be all'
+    when missed_window not between interval '1 second' and interval '1 year' then format('missed_window is %s, but between a second and a year', missed_window)
+    when requires_wait is not null and requires is null then 'requires_wait needs requires'
+    when requires_wait not between interval '0' and interval '30 days' then format('requires_wait is %s, but between 0 and 30 days', requires_wait)
+    when requires is not null and jsonb_typeof(requires) <> 'object' then format('requires is of type %s, but an object of names and spans of time', jsonb_typeof(requires))
+  end;
+  if v_problem is not null then
+    raise exception 'The schedule ''%'' is not valid: %.', name, v_problem using errcode = 'LW400', hint = v_hint;
+  end if;
+  if every is not null and ends_at is not null
+    and legwork.interval_time(coalesce(starts_at, as_of), every, timezone, case when starts_at > as_of then 0 else 1 end) > ends_at
+  then
+    raise exception 'The schedule ''%'' never fires: its window ends at % before its first occurrence.', name, ends_at using errcode = 'LW400', hint = v_hint;
+  end if;
+  if requires is null or requires = '{}' then
+    return;
+  end if;
+  -- Two that come to require each other at the same time would not see each other.
+  perform pg_advisory_xact_lock(hashtext('legwork.schedule requires'));
+  for v_other in select r.key, r.value from jsonb_each_text(requires) r order by r.key loop
+    begin
+      if v_other.value is null or v_other.value::interval <= interval '0' then
+        raise invalid_datetime_format;
+      end if;
+    exception when invalid_datetime_format or datetime_field_overflow or interval_field_overflow then
+      raise exception 'The schedule ''%'' is not valid: requires says ''%'' of ''%'', which is no span of time.', name, v_other.value, v_other.key
+        using errcode = 'LW400', hint = 'For example {"memory-cleanup": "24 hours"}.';
+    end;
+    if v_other.key <> name and not exists (select from legwork.schedule_definitions d where d.name = v_other.key) then
+      raise exception 'The schedule ''%'' requires ''%'', which does not exist.', name, v_other.key using errcode = 'LW404',
+        hint = coalesce('Did you mean ''' || legwork.nearest_name(v_other.key, array(select d.name from legwork.schedule_definitions d)) || '''? ', '')
+          || 'Make that one first; entries of a crontab cannot be required.';
+    end if;
+  end loop;
+  with recursive chain as (
+    select k.key as name, array[assert_schedule.name, k.key] as path from jsonb_object_keys(requires) as k (key)
+    union all
+    select k.key, c.path || k.key
+    from chain c
+    join legwork.schedule_definitions d on d.name = c.name and jsonb_typeof(d.requires) = 'object'
+    cross join lateral jsonb_object_keys(d.requires) as k (key)
+    where c.name <> assert_schedule.name
+  ) cycle name set is_cycle using visited
+  select array_to_string(c.path, ' -> ') into v_problem from chain c where c.name = assert_schedule.name limit 1;
+  if v_problem is not null then
+    raise exception 'The schedule ''%'' would wait for itself: %.', name, v_problem using errcode = 'LW400', hint = 'Take one of these out of requires.';
+  end if;
+end $$;
+comment on function legwork.assert_schedule(text, text, text, interval, timestamptz, text, jsonb, timestamptz, timestamptz, integer, interval, text, integer,
+  text, interval, jsonb, interval, timestamptz) is 'Does nothing for a schedule that can be made. Raises LW400 or LW404 with what is wrong.';
+
+create function legwork.schedule(
+  name text, task text, cron text default null, every interval default null, at timestamptz default null, timezone text default 'UTC',
+  payload jsonb default '{}', starts_at timestamptz default null, ends_at timestamptz default null, max_runs integer default null,
+  jitter interval default null, overlap text default 'allow', max_instances integer default null, missed text default 'one',
+  missed_window interval default null, requires jsonb default null, requires_wait interval default null, tenant text default null,
+  priority integer default null, max_attempts integer default null, enabled boolean default null, as_of timestamptz default clock_timestamp()
+) returns timestamptz
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_old legwork.schedule_definitions;
+  v_new legwork.schedule_definitions;
+  v_is_enabled boolean;
+begin
+  -- Whoever makes the same one at the same time comes second.
+  perform pg_advisory_xact_lock(hashtext('legwork.schedule'), hashtext(schedule.name));
+  select * into v_old from legwork.schedule_definitions d where d.name = schedule.name for update;
+  perform legwork.assert_schedule(name, task, cron, every, at, timezone, payload, starts_at, ends_at, max_runs, jitter, overlap, max_instances, missed,
+    missed_window, nullif(requires, 'null'), requires_wait,
+    -- Saying again what is there already is no mistake, also when its time is over.
+    case when v_old.name is not null and (v_old.at, v_old.ends_at) is not distinct from (at, ends_at) then '-infinity' else as_of end);
+  if exists (select from legwork.crontab_entries c where c.identifier = schedule.name) then
+    raise exception 'An entry of a crontab is called ''%'' already.', name using errcode = 'LW409', hint = 'Take another name.';
+  end if;
+  v_is_enabled := coalesce(enabled, v_old.is_enabled, true);
+
+  v_new := v_old;
+  v_new.name := name; v_new.task := task; v_new.cron := cron; v_new.every := every; v_new.at := at; v_new.timezone := timezone;
+  v_new.payload := coalesce(payload, '{}'); v_new.starts_at := starts_at; v_new.ends_at := ends_at; v_new.max_runs := max_runs;
+  v_new.jitter := nullif(jitter, interval '0'); v_new.overlap := overlap; v_new.missed := missed;
+  v_new.max_instances := case when overlap <> 'allow' then coalesce(max_instances, case overlap when 'queue' then 100 else 1 end) end;
+  v_new.missed_window := coalesce(missed_window, interval '1 day'); v_new.requires := nullif(nullif(requires, 'null'), '{}');
+  v_new.requires_wait := coalesce(requires_wait, interval '1 hour'); v_new.tenant := coalesce(tenant, nullif(current_setting('legwork.tenant', true), ''));
+  v_new.priority := priority; v_new.max_attempts := max_attempts; v_new.is_enabled := v_is_enabled;
+
+  -- As texts, because 24 hours and a day are equal and do not occur at the same times.
+  if v_old.name is not null and v_old::text = v_new::text then
+    return v_old.next_at;
+  end if;
+  v_new.updated_at := clock_timestamp();
+  if v_old.name is null or (v_old.cron, v_old.every::text, v_old.at, v_old.timezone, v_old.starts_at, v_old.ends_at, v_old.max_runs, v_old.is_enabled)
+    is distinct from (cron, every::text, at, timezone, starts_at, ends_at, max_runs, v_is_enabled)
+  then
+    if v_old.name is not null then
+      perform legwork.settle_schedule(name, as_of, 'was replaced');
+      select d.live into v_new.live from legwork.schedule_definitions d where d.name = schedule.name;
+    end if;
+    v_new.anchor := coalesce(starts_at, as_of);
+    v_new.planned_to := greatest(as_of, starts_at - interval '1 microsecond');
+    v_new.upcoming := case when at > as_of then array[at] else '{}' end;
+    v_new.is_complete := at is not null;
+    v_new.sentence := case when at is not null then 'Once' when every is not null then legwork.describe_interval(every) end;
+    v_new.backlog_count := 0; v_new.backlog_from := null; v_new.backlog_to := null; v_new.problem := null; v_new.runs := 0;
+    v_new.revision := coalesce(v_old.revision, 0) + 1;
+  end if;
+  -- When its times are as they were, they go on as planned: saying a schedule again at every start does not put it off.
+
+  insert into legwork.schedule_definitions (
+    name, task, cron, every, at, timezone, payload, starts_at, ends_at, max_runs, jitter, overlap, max_instances, missed, missed_window, requires, requires_wait,
+    tenant, priority, max_attempts, is_enabled, sentence, anchor, planned_to, upcoming, is_complete, backlog_count, backlog_from, backlog_to, problem, runs,
+    live, revision)
+  values (
+    v_new.name, v_new.task, v_new.cron, v_new.every, v_new.at, v_new.timezone, v_new.payload, v_new.starts_at, v_new.ends_at, v_new.max_runs, v_new.jitter,
+    v_new.overlap, v_new.max_instances, v_new.missed, v_new.missed_window, v_new.requires, v_new.requires_wait, v_new.tenant, v_new.priority,
+    v_new.max_attempts, v_new.is_enabled, v_new.sentence, v_new.anchor, v_new.planned_to, v_new.upcoming, v_new.is_complete, v_new.backlog_count,
+    v_new.backlog_from, v_new.backlog_to, v_new.problem, v_new.runs, coalesce(v_new.live, '{}'), v_new.revision)
+  on conflict on constraint schedule_definitions_pkey do update set
+    task = excluded.task, cron = excluded.cron, every = excluded.every, at = excluded.at, timezone = excluded.timezone, payload = excluded.payload,
+    starts_at = excluded.starts_at, ends_at = excluded.ends_at, max_runs = excluded.max_runs, jitter = excluded.jitter, overlap = excluded.overlap,
+    max_instances = excluded.max_instances, missed = excluded.missed, missed_window = excluded.missed_window, requires = excluded.requires,
+    requires_wait = excluded.requires_wait, tenant = excluded.tenant, priority = excluded.priority, max_attempts = excluded.max_attempts,
+    is_enabled = excluded.is_enabled, updated_at = clock_timestamp(), sentence = excluded.sentence, anchor = excluded.anchor,
+    planned_to = excluded.planned_to, upcoming = excluded.upcoming, is_complete = excluded.is_complete, backlog_count = excluded.backlog_count,
+    backlog_from = excluded.backlog_from, backlog_to = excluded.backlog_to, problem = excluded.problem, runs = excluded.runs, live = excluded.live,
+    revision = excluded.revision;
+  perform legwork.plan_intervals(as_of, 1, schedule.name);
+  perform pg_notify('legwork', '{"schedules":true}');
+  return (select d.next_at from legwork.schedule_definitions d where d.name = schedule.name);
+end $$;
+comment on function legwork.schedule(text, text, text, interval, timestamptz, text, jsonb, timestamptz, timestamptz, integer, interval, text, integer, text,
+  interval, jsonb, interval, text, integer, integer, boolean, timestamptz) is
+  'Makes a schedule, or replaces the one of that name, and returns its next occurrence: null for a cron expression that no worker has planned yet, which takes a moment. '
+  'cron: five or six fields or a nickname. every: a second or more; seconds to hours are elapsed time, days and months steps of the calendar. at: once. '
+  'timezone: of the IANA database, UTC by default; a local time that does not exist or comes twice occurs once. starts_at, ends_at: no occurrence outside of them. '
+  'max_runs: over after so many jobs. jitter: a job starts up to so much later. overlap: allow; skip an occurrence while max_instances (1) of its jobs live; queue it '
+  'behind them, up to max_instances (100); cancel the oldest ones. missed: after a time when nobody was there, none is made up for, one job stands for all (the default), '
+  'or all within missed_window (a day). requires: schedules whose last run must have completed, each with a span, {"cleanup": "24 hours"}; an occurrence waits for that '
+  'up to requires_wait (an hour) and is then held back. enabled: null leaves it as it is. What is replaced keeps its runs; one whose times are the same goes on as planned. '
+  'as_of: the present, for tests. Raises LW400, LW404 for an unknown task, LW409 for the name of an entry of a crontab.';
+
+create function legwork.unschedule(name text, as_of timestamptz default clock_timestamp()) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform legwork.lock_schedule(name);
+  perform legwork.settle_schedule(name, as_of, 'was removed');
+  delete from legwork.schedule_definitions d where d.name = unschedule.name;
+  perform pg_notify('legwork', '{"schedules":true}');
+end $$;
+comment on function legwork.unschedule(text, timestamptz) is
+  'Removes a schedule. Its jobs and what became of its occurrences stay. Raises LW404 for an unknown one, LW409 for an entry of a crontab.';
+
+create function legwork.enable_schedule(name text, as_of timestamptz default clock_timestamp()) returns timestamptz
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_schedule legwork.schedule_definitions := legwork.lock_schedule(name);
+begin
+  if not v_schedule.is_enabled then
+    update legwork.schedule_definitions d
+    set is_enabled = true, updated_at = clock_timestamp(), planned_to = greatest(as_of, d.starts_at - interval '1 microsecond'),
+      upcoming = case when d.at > as_of and not coalesce(d.runs >= d.max_runs, false) then array[d.at] else '{}' end,
+      is_complete = d.at is not null or coalesce(d.runs >= d.max_runs, false), revision = d.revision + 1
+    where d.name = enable_schedule.name;
+    perform legwork.plan_intervals(as_of, 1, enable_schedule.name);
+    perform pg_notify('legwork', '{"schedules":true}');
+  end if;
+  return (select d.next_at from legwork.schedule_definitions d where d.name = enable_schedule.name);
+end $$;
+comment on function legwork.enable_schedule(text, timestamptz) is
+  'Lets a schedule occur again from now on; what was due meanwhile is no occurrence. Returns the next one, null until a worker has planned it. Raises LW404 for an unknown one, '
+  'LW409 for an entry of a crontab.';
+
+create function legwork.disable_schedule(name text, as_of timestamptz default clock_timestamp()) returns boolean
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_schedule legwork.schedule_definitions := legwork.lock_schedule(name);
+begin
+  if not v_schedule.is_enabled then
+    return false;
+  end if;
+  perform legwork.settle_schedule(name, as_of, 'was disabled');
+  update legwork.schedule_definitions d
+  set is_enabled = false, updated_at = clock_timestamp(), upcoming = '{}', backlog_count = 0, backlog_from = null, backlog_to = null, revision = d.revision + 1
+  where d.name = disable_schedule.name;
+  perform pg_notify('legwork', '{"schedules":true}');
+  return true;
+end $$;
+comment on function legwork.disable_schedule(text, timestamptz) is
+  'Nothing of a schedule is due until it is enabled again; jobs that it has enqueued stay. Returns whether it was enabled. Raises LW404 for an unknown one, LW409 for an entry '
+  'of a crontab.';
+
+create function legwork.run_schedule(name text, as_of timestamptz default clock_timestamp()) returns bigint
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_schedule legwork.schedule_definitions := legwork.lock_schedule(name);
+  v_due_at timestamptz := as_of;
+  v_id bigint;
+begin
+  v_id := legwork.enqueue_one(v_schedule, as_of, 'manual');
+  if v_id is null then
+    raise exception 'The schedule ''%'' lets % of its jobs live at a time, and so many do.', name, v_schedule.max_instances using errcode = 'LW409',
+      hint = 'Wait for one to end, or cancel one: ' || array_to_string((legwork.live_jobs(v_schedule.live))[:5], ', ') || '.';
+  end if;
+  loop
+    -- An occurrence may be due in this very microsecond.
+    insert into legwork.schedule_occurrences (schedule, due_at, state, reason, job_id, last_due_at, tenant)
+    values (v_schedule.name, v_due_at, 'manual', 'Run by ' || session_user || '.', v_id, v_due_at, v_schedule.tenant)
+    on conflict do nothing;
+    exit when found;
+    v_due_at := v_due_at + interval '1 microsecond';
+  end loop;
+  return v_id;
+end $$;
+comment on function legwork.run_schedule(text, timestamptz) is
+  'Runs a schedule now, also a disabled one, and returns the job''s id. It counts not against max_runs and waits not for what the schedule requires; overlap holds. '
+  'Raises LW404 for an unknown one, LW409 for an entry of a crontab and while max_instances of its jobs live.';
+revoke execute on function legwork.schedule(text, text, text, interval, timestamptz, text, jsonb, timestamptz, timestamptz, integer, interval, text, integer, text,
+    interval, jsonb, interval, text, integer, integer, boolean, timestamptz),
+  legwork.unschedule(text, timestamptz), legwork.enable_schedule(text, timestamptz), legwork.disable_schedule(text, timestamptz),
+  legwork.run_schedule(text, timestamptz) from public;
+
+create function legwork.register_crontab(entries jsonb, as_of timestamptz default clock_timestamp()) returns void
+language sql volatile security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  insert into legwork.crontab_entries (identifier, task, cron, payload, sentence, upcoming, seen_at)
+  select e.identifier, e.task, e.cron, nullif(e.payload, 'null'), e.sentence, e.upcoming, as_of
+  from jsonb_to_recordset(entries) as e (identifier text, task text, cron text, payload jsonb, sentence text, upcoming timestamptz[])
+  -- In one order everywhere, so that workers starting together wait for each other and do not deadlock.
+  order by e.identifier
+  on conflict (identifier) do update set
+    task = excluded.task, cron = excluded.cron, payload = excluded.payload, sentence = excluded.sentence, upcoming = excluded.upcoming, seen_at = excluded.seen_at;
+  -- Workers tell every five minutes: nobody has these any more.
+  delete from legwork.crontab_entries c
+  where c.identifier in (select o.identifier from legwork.crontab_entries o where o.seen_at < as_of - interval '15 minutes' for update skip locked);
+end;
+comment on function legwork.register_crontab(jsonb, timestamptz) is
+  'Tells of the entries of a worker''s crontab: an array of {identifier, task, cron, payload, sentence, upcoming}. Entries that no worker has told of for 15 minutes go.';
+revoke execute on function legwork.register_crontab(jsonb, timestamptz) from public;
+
+-- Reading.
+
+create view legwork.schedules as
+select
+  d.name, 'database' as source, d.task,
+  case when k.redact is null then d.payload else legwork.redact(d.payload, k.redact) end as payload,
+  d.cron, d.every, d.at, d.timezone, coalesce(d.sentence, d.cron) as sentence, d.is_enabled, d.next_at, d.upcoming[:10] as upcoming,
+  d.last_due_at, d.last_state, d.last_job_id,
+  case when d.last_job_id is not null then (select j.state from legwork.jobs j where j.id = d.last_job_id) end as last_outcome,
+  d.runs, d.max_runs, d.starts_at, d.ends_at, d.jitter, d.overlap, d.max_instances, d.missed, case d.missed when 'all' then d.missed_window end as missed_window,
+  d.requires, case when d.requires is not null then d.requires_wait end as requires_wait, d.tenant, d.priority, d.max_attempts, d.problem,
+  d.created_at, d.created_by, d.updated_at
+from legwork.schedule_definitions d
+left join legwork.task_definitions k on k.name = d.task
+union all
+select
+  c.identifier, 'crontab', c.task, case when k.redact is null then c.payload else legwork.redact(c.payload, k.redact) end,
+  c.cron, null, null, 'UTC', coalesce(c.sentence, c.cron), true, (select min(u.at) from unnest(c.upcoming) as u (at) where u.at > now()),
+  array(select u.at from unnest(c.upcoming) as u (at) where u.at > now() order by u.at),
+  g.last_execution, case when g.last_execution is not null then 'enqueued' end, null, null,
+  null, null, null, null, null, 'allow', null, 'none', null, null, null, null, null, null, null, g.known_since, null, c.seen_at
+from legwork.crontab_entries c
+left join legwork.task_definitions k on k.name = c.task
+left join graphile_worker._private_known_crontabs g on g.identifier = c.identifier;
+comment on view legwork.schedules is 'What enqueues jobs over time: schedules made by legwork.schedule, and the entries of the workers'' crontabs, which are changed in their file.';
+comment on column legwork.schedules.name is E'@notNull\nThe schedule''s name.';
+comment on column legwork.schedules.source is E'@notNull\ndatabase for what legwork.schedule made, crontab for an entry of a file.';
+comment on column legwork.schedules.task is E'@notNull\nThe task that its jobs run.';
+comment on column legwork.schedules.payload is 'What its jobs are given.';
+comment on column legwork.schedules.cron is 'The cron expression; null for another kind.';
+comment on column legwork.schedules.every is 'The time between two occurrences; null for another kind.';
+comment on column legwork.schedules.at is 'The one time it occurs; null for another kind.';
+comment on column legwork.schedules.timezone is E'@notNull\nThe time zone that its times are meant in.';
+comment on column legwork.schedules.sentence is E'@notNull\nWhen it occurs, in words.';
+comment on column legwork.schedules.is_enabled is E'@notNull\nWhether it occurs.';
+comment on column legwork.schedules.next_at is 'The next occurrence; null while it is disabled, when it is over, and for the moment until it has been planned.';
+comment on column legwork.schedules.upcoming is 'The next occurrences, as far as they are planned.';
+comment on column legwork.schedules.last_due_at is 'When the last occurrence that was enqueued was due.';
+comment on column legwork.schedules.last_state is 'What became of the last occurrence: see legwork.schedule_runs.';
+comment on column legwork.schedules.last_job_id is 'The last job; null for an entry of a crontab.';
+comment on column legwork.schedules.last_outcome is 'The state of the last job.';
+comment on column legwork.schedules.runs is 'Occurrences that were enqueued since its times were last changed.';
+comment on column legwork.schedules.max_runs is 'It is over after so many; null for no bound.';
+comment on column legwork.schedules.starts_at is 'No occurrence is before that.';
+comment on column legwork.schedules.ends_at is 'No occurrence is after that.';
+comment on column legwork.schedules.jitter is 'A job starts up to so much later.';
+comment on column legwork.schedules.overlap is E'@notNull\nWhat becomes of an occurrence while max_instances of its jobs live: allow, skip, queue or cancel.';
+comment on column legwork.schedules.max_instances is 'How many of its jobs may live at a time; null where overlap is allow.';
+comment on column legwork.schedules.missed is E'@notNull\nWhat becomes of occurrences that nobody was there for: none, one for all, or all.';
+comment on column legwork.schedules.missed_window is 'For missed all: older ones are not made up for.';
+comment on column legwork.schedules.requires is 'Schedules whose last run must have completed, each with how long ago at most.';
+comment on column legwork.schedules.requires_wait is 'How long an occurrence waits for what it requires.';
+comment on column legwork.schedules.tenant is 'Whose schedule it is.';
+comment on column legwork.schedules.priority is 'Of its jobs; null for 0.';
+comment on column legwork.schedules.max_attempts is 'Of its jobs; null for 25.';
+comment on column legwork.schedules.problem is 'Why its times could not be computed; null when they could.';
+comment on column legwork.schedules.created_at is 'When it was made, or first seen.';
+comment on column legwork.schedules.created_by is 'The database role that made it; null for an entry of a crontab.';
+comment on column legwork.schedules.updated_at is E'@notNull\nWhen it was changed last; of an entry of a crontab, when a worker last told of it.';
+
+create view legwork.schedule_runs as
+select
+  o.schedule, o.due_at, o.state, o.reason, o.job_id,
+  case when o.job_id is not null then (select j.state from legwork.jobs j where j.id = o.job_id) end as outcome,
+  o.occurrences, o.last_due_at, o.recorded_at, o.tenant
+from legwork.schedule_occurrences o;
+comment on view legwork.schedule_runs is 'What became of every occurrence of every schedule, and of its job. Look up by schedule, newest due_at first.';
+comment on column legwork.schedule_runs.schedule is E'@notNull\nThe schedule.';
+comment on column legwork.schedule_runs.due_at is E'@notNull\nWhen it was due; the first of them, where a row stands for several.';
+comment on column legwork.schedule_runs.state is
+  E'@notNull\nenqueued; manual: run by hand; waiting: for what it requires; skipped: too many of its jobs lived; missed: nobody was there; coalesced: nobody was there, and '
+  'job_id stands for it; held_back: what it requires did not come.';
+comment on column legwork.schedule_runs.reason is 'Why it was not simply enqueued.';
+comment on column legwork.schedule_runs.job_id is 'The job.';
+comment on column legwork.schedule_runs.outcome is 'The job''s state; null when there is none or it is not kept any more.';
+comment on column legwork.schedule_runs.occurrences is 'For how many occurrences the row stands; null when it is not known.';
+comment on column legwork.schedule_runs.last_due_at is E'@notNull\nThe last of them; due_at where there is one.';
+comment on column legwork.schedule_runs.recorded_at is E'@notNull\nWhen this was decided.';
+comment on column legwork.schedule_runs.tenant is 'Whose schedule it is.';
+
+create function legwork.doctor_schedules(late_for interval default '1 minute')
+returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
+language sql stable
+as $$
+  with late as materialized (
+    select count(*) as schedules, min(x.next_at) as oldest from (
+      select d.next_at from legwork.schedule_definitions d where d.next_at < clock_timestamp() - late_for order by d.next_at limit 10000) x
+  ), unplanned as materialized (
+    select count(*) as schedules, min(x.name) as first from (
+      select d.name from legwork.schedule_definitions d
+      where d.wants_plan and d.upcoming = '{}' and d.planned_to < clock_timestamp() - late_for order by d.name limit 10000) x
+  ), problems as materialized (
+    select d.name, d.problem from legwork.schedule_definitions d where d.wants_plan and d.problem is not null order by d.name limit 20
+  )
+  select 'schedules', case when l.schedules + u.schedules > 0 then 'critical' else 'ok' end,
+    case when l.schedules > 0 then format('%s schedule(s) are late, the first by %s.', l.schedules, date_trunc('second', clock_timestamp() - l.oldest))
+      when u.schedules > 0 then format('The next times of %s schedule(s) have not been computed, ''%s'' among them.', u.schedules, u.first)
+      else 'No schedule is late.' end,
+    'Keep a Legwork worker running: it plans and fires them. Without one nothing fires; what is missed meanwhile is accounted for afterwards.',
+    jsonb_build_object('late', l.schedules, 'oldest', l.oldest, 'unplanned', u.schedules)
+  from late l, unplanned u
+  union all
+  select 'schedules', 'critical', format('The times of schedule ''%s'' cannot be computed: %s', p.name, p.problem),
+    'Its time zone may be newer than the worker''s Node; give another one, or another expression: select legwork.schedule(…).',
+    jsonb_build_object('schedule', p.name)
+  from problems p
+$$;
+comment on function legwork.doctor_schedules(interval) is 'Of legwork.doctor: schedules that are late by late_for (a minute), and those whose times nobody computes.';

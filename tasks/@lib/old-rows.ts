@@ -1,0 +1,362 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { PayloadError, type Sql } from "legwork";
+import ms from "ms";
+import { z } from "zod";
+import { age, cutoffOf } from "./age.ts";
+import {
+  type Asker,
+  type Column,
+  columnName,
+  columnOf,
+  momentColumn,
+  type NamedTable,
+  partsOf,
+  tableName,
+} from "./named-table.ts";
+import { type GroupFilter, groupFilter, groupsOf } from "./row-groups.ts";
+
+const rate = z.strictObject({
+  rows: z.int().min(1).max(10_000_000).describe("Rows within the time, over all groups; no batch is larger."),
+  per: z
+    .string()
+    .min(1)
+    .max(20)
+    .refine((value) => (ms(value as ms.StringValue) ?? 0) >= 1, "expected a time such as 1s or 1m")
+    .default("1s")
+    .describe("The time: 1s, 1m."),
+});
+
+/** What the payloads of tasks on old rows have in common. */
+export const oldRowsFields = {
+  table: tableName.describe(
+    'The table, as SQL writes it: events, app.events or app."Events". Partitions and child tables are included.',
+  ),
+  column: columnName
+    .default("created_at")
+    .describe(
+      "With olderThan: the column that says how old a row is, a timestamptz, timestamp (in the database's time zone) or date; its exact name, without quotes.",
+    ),
+  olderThan: age
+    .optional()
+    .describe("Rows older than this go: an interval of Postgres, such as 30 days or 8 months. This or expiryColumn."),
+  expiryColumn: columnName
+    .optional()
+    .describe("The column that says when a row expires; rows past that moment go, rows without one stay. This or olderThan."),
+  batchSize: z.int().min(1).max(100_000).default(5_000).describe("Rows in one statement and one transaction, at most."),
+  maxBatches: z
+    .int()
+    .min(1)
+    .optional()
+    .describe("Stops after so many batches and leaves the rest for the next run; without it, goes on to the end."),
+  groups: groupFilter
+    .optional()
+    .describe("Goes through the rows group by group and counts them so. An index on the group's column and the moment's helps."),
+  rate: rate.optional().describe("How fast at most; as fast as it goes by default."),
+};
+
+/** olderThan or expiryColumn, and not both. */
+export function hasOneAge({ olderThan, expiryColumn }: { olderThan?: string; expiryColumn?: string }): boolean {
+  return (olderThan === undefined) !== (expiryColumn === undefined);
+}
+export const ONE_AGE = "expected either olderThan or expiryColumn";
+
+export const oldRowsResult = {
+  batches: z.int().describe("Statements that found something."),
+  bytes: z.int().describe("What the rows held, as they were stored, without indexes."),
+};
+export const groupsResult = z
+  .array(z.strictObject({ group: z.string().nullable(), rows: z.int(), bytes: z.int() }))
+  .optional()
+  .describe("By group, where there was something; the first 1,000 of them.");
+
+/** Groups whose counts are kept in the result; the totals count all. */
+const GROUPS_SHOWN = 1_000;
+
+/** What a batch aims at (ms): far below a second, so that nobody waits long for a row that it holds. */
+const BATCH_AIM_MS = 250;
+
+/** A batch is never made smaller than this (rows), however slow. */
+const SMALLEST_BATCH = 50;
+
+/** The most blocks of a table that one statement walks through. */
+const MOST_BLOCKS = 4_096;
+
+/** Above this share of a table's rows, walking through the table is faster than through an index. */
+const INDEX_SHARE = 0.05;
+
+interface OldRowsPayload {
+  column: string;
+  olderThan?: string;
+  expiryColumn?: string;
+  batchSize: number;
+  maxBatches?: number;
+  groups?: GroupFilter;
+  rate?: z.output<typeof rate>;
+}
+
+export interface OldRows {
+  rows: number;
+  bytes: number;
+  batches: number;
+  groups?: { group: string | null; rows: number; bytes: number }[];
+}
+
+interface Context extends Asker {
+  readonly signal: AbortSignal;
+  readonly onBatch: (found: { table: string; group: string | null | undefined; rows: number; total: number }) => void;
+}
+
+/**
+ * Deletes the rows that are too old, batch by batch, each in a transaction of its own. With `insertInto`, the statement that
+ * deletes a batch also inserts it there: `insertInto` is given the name of what was deleted and returns that part.
+ *
+ * What is too old is settled at the start, so it ends on a table that keeps growing. Rows that somebody holds are passed over and
+ * left for the next run. Where few of many rows are too old and an index finds them, batches are taken through it; else the table
+ * is walked through once, from block to block: no batch looks again at what the one before has left.
+ */
+export async function removeOldRows(
+  context: Context,
+  table: NamedTable,
+  payload: OldRowsPayload,
+  insertInto?: { columns: readonly Column[]; statement: (gone: string) => string },
+): Promise<OldRows> {
+  const { sql, signal } = context;
+  const { olderThan, expiryColumn, groups } = payload;
+  const moment = momentColumn(table, expiryColumn === undefined ? "column" : "expiryColumn", expiryColumn ?? payload.column);
+  const cutoff =
+    olderThan === undefined
+      ? ((await sql<{ now: string }>`select now()::text as now`)[0]?.now ?? "")
+      : (await cutoffOf(sql, "olderThan", olderThan)).text;
+  const groupColumn = groups === undefined ? undefined : columnOf(table, "groups.column", groups.column);
+  const parts = await partsOf(sql, table);
+  const removal = new Removal(context, { ...payload, table, moment, cutoff, groupColumn, insertInto });
+  if (groups === undefined || groupColumn === undefined) {
+    for (const part of parts) await removal.removeFrom(part, undefined);
+    return removal.found;
+  }
+  // Any runner takes the next group; the first that fails ends them all.
+  const waiting = (await groupsOf(context, table, groups, { moment, cutoff })).values();
+  let failed = false;
+  const runners = Array.from({ length: groups.atOnce }, async () => {
+    for (const group of waiting) {
+      try {
+        for (const part of parts) if (!failed) await removal.removeFrom(part, { value: group });
+      } catch (error) {
+        failed = true;
+        throw error;
+      }
+      if (failed) return;
+    }
+  });
+  const outcomes = await Promise.allSettled(runners);
+  signal.throwIfAborted();
+  for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
+  return { ...removal.found, groups: removal.groups };
+}
+
+interface RemovalOptions extends OldRowsPayload {
+  table: NamedTable;
+  moment: Column;
+  cutoff: string;
+  groupColumn: Column | undefined;
+  insertInto: { columns: readonly Column[]; statement: (gone: string) => string } | undefined;
+}
+
+interface Part {
+  id: string;
+  name: string;
+  quoted: string;
+}
+
+/** One job's way through a table. */
+class Removal {
+  readonly found: OldRows = { rows: 0, bytes: 0, batches: 0 };
+  readonly groups: { group: string | null; rows: number; bytes: number }[] = [];
+  private readonly context: Context;
+  private readonly options: RemovalOptions;
+  private readonly sql: Sql;
+  private size: number;
+  private batchesBegun = 0;
+  private nextAllowedAt = 0;
+
+  constructor(context: Context, options: RemovalOptions) {
+    this.context = context;
+    this.options = options;
+    this.sql = context.sql;
+    this.size = Math.min(options.batchSize, options.rate?.rows ?? Infinity);
+  }
+
+  async removeFrom(part: Part, group: { value: string | null } | undefined): Promise<void> {
+    const way = await this.wayThrough(part, group);
+    if (way === "walk") await this.walk(part, group);
+    else await this.byIndex(part, group, way === "ordered");
+  }
+
+  /** Through the table in its own order, some blocks at a time; a range is left when no full batch is in it any more. */
+  private async walk(part: Part, group: { value: string | null } | undefined): Promise<void> {
+    const [table] = await this.sql<{ blocks: number; per_block: number }>`
+      select (pg_relation_size(c.oid) / current_setting('block_size')::int)::float8 as blocks,
+        case when c.relpages > 0 and c.reltuples > 0 then greatest(c.reltuples / c.relpages, 1) else 50 end::float8 as per_block
+      from pg_catalog.pg_class c where c.oid = ${part.id}::oid`;
+    const { blocks, per_block: perBlock } = table ?? { blocks: 0, per_block: 1 };
+    let step = Math.max(1, Math.min(MOST_BLOCKS, Math.ceil(this.size / perBlock)));
+    for (let from = 0; from < blocks && this.goesOn();) {
+      let taken = 0;
+      let full = true;
+      let slow = false;
+      while (full && this.goesOn()) {
+        const limit = this.size;
+        const batch = await this.batch(part, group, limit, {
+          where: (add) => `t.ctid >= ${add(`(${from},0)`)}::tid and t.ctid < ${add(`(${from + step},0)`)}::tid and`,
+          order: "",
+        });
+        taken += batch.rows;
+        full = batch.rows === limit;
+        slow ||= batch.milliseconds > 2 * BATCH_AIM_MS;
+      }
+      if (full) return;
+      from += step;
+      if (slow) step = Math.max(1, step >> 1);
+      else if (taken < this.size / 2) step = Math.min(MOST_BLOCKS, step * 2);
+    }
+  }
+
+  /** Through an index; in its order, each batch goes on where the last one ended. */
+  private async byIndex(part: Part, group: { value: string | null } | undefined, isOrdered: boolean): Promise<void> {
+    const { quoted, type } = this.options.moment;
+    let last: string | undefined;
+    for (let full = true; full && this.goesOn();) {
+      const limit = this.size;
+      const from = last;
+      const batch = await this.batch(part, group, limit, {
+        where: (add) => (isOrdered && from !== undefined ? `t.${quoted} >= ${add(from)}::${type} and` : ""),
+        order: isOrdered ? `order by t.${quoted}` : "",
+      });
+      full = batch.rows === limit;
+      last = batch.last ?? last;
+    }
+  }
+
+  private goesOn(): boolean {
+    this.context.signal.throwIfAborted();
+    return this.batchesBegun < (this.options.maxBatches ?? Infinity);
+  }
+
+  private async batch(
+    part: Part,
+    group: { value: string | null } | undefined,
+    limit: number,
+    way: { where: (add: (value: unknown) => string) => string; order: string },
+  ): Promise<{ rows: number; last: string | null; milliseconds: number }> {
+    const { moment, cutoff, table, groupColumn, insertInto } = this.options;
+    // Counted before it runs, so that runners of groups do not begin more than there may be; given back when nothing was found.
+    this.batchesBegun += 1;
+    await this.pace();
+    const values: unknown[] = [cutoff, limit];
+    const add = (value: unknown): string => `$${values.push(value)}`;
+    const ofGroup = ofGroupClause(groupColumn, group, add);
+    const columns = insertInto === undefined ? "" : insertInto.columns.map(({ quoted }) => `t.${quoted}, `).join("");
+    const text = `
+      with doomed as materialized (
+        select t.ctid, t.${moment.quoted} as moment from only ${part.quoted} t
+        where ${way.where(add)} ${ofGroup} t.${moment.quoted} < $1::timestamptz::${moment.type} ${way.order} limit $2 for update skip locked),
+      gone as (
+        delete from only ${part.quoted} t where t.ctid = any (array(select ctid from doomed))
+        returning ${columns}${sizeOf(table)} as legwork_size)
+      ${insertInto === undefined ? "" : `, kept as (${insertInto.statement("gone")})`}
+      select count(*)::int as rows, coalesce(sum(legwork_size), 0)::float8 as bytes, (select max(moment)::text from doomed) as last
+      from gone`;
+    const startedAt = performance.now();
+    const row = await this.sql.transaction(async (_sql, client) => {
+      // What a crash of the server takes back is found and done again by the next run; the end of the job waits for the disk.
+      await client.query("set local synchronous_commit = off");
+      return (await client.query<{ rows: number; bytes: number; last: string | null }>(text, values)).rows[0];
+    });
+    const milliseconds = performance.now() - startedAt;
+    const { rows, bytes, last } = row ?? { rows: 0, bytes: 0, last: null };
+    this.adapt(milliseconds, rows, limit);
+    if (rows === 0) this.batchesBegun -= 1;
+    else this.count(group, rows, bytes);
+    this.context.onBatch({ table: part.name, group: group?.value, rows, total: this.found.rows });
+    return { rows, last, milliseconds };
+  }
+
+  private count(group: { value: string | null } | undefined, rows: number, bytes: number): void {
+    this.found.batches += 1;
+    this.found.rows += rows;
+    this.found.bytes += bytes;
+    const { rate } = this.options;
+    if (rate !== undefined) {
+      const wait = (rows / rate.rows) * ms(rate.per as ms.StringValue);
+      this.nextAllowedAt = Math.max(this.nextAllowedAt, performance.now()) + wait;
+    }
+    if (group === undefined) return;
+    const known = this.groups.find((entry) => entry.group === group.value);
+    if (known !== undefined) {
+      known.rows += rows;
+      known.bytes += bytes;
+    } else if (this.groups.length < GROUPS_SHOWN) {
+      this.groups.push({ group: group.value, rows, bytes });
+    }
+  }
+
+  /** Slow batches (large rows, triggers, many indexes) become smaller, quick ones as large again as they may be. */
+  private adapt(milliseconds: number, rows: number, limit: number): void {
+    const most = Math.min(this.options.batchSize, this.options.rate?.rows ?? Infinity);
+    if (milliseconds > 2 * BATCH_AIM_MS) this.size = Math.max(Math.min(SMALLEST_BATCH, most), limit >> 1);
+    else if (rows === limit && milliseconds < BATCH_AIM_MS / 2) this.size = Math.min(most, this.size * 2);
+  }
+
+  private async pace(): Promise<void> {
+    for (;;) {
+      const wait = this.nextAllowedAt - performance.now();
+      if (wait <= 0) return;
+      await delay(wait, undefined, { signal: this.context.signal });
+    }
+  }
+
+  private async wayThrough(part: Part, group: { value: string | null } | undefined): Promise<"walk" | "ordered" | "index"> {
+    const { moment, cutoff, groupColumn } = this.options;
+    const values: unknown[] = [cutoff];
+    const ofGroup = ofGroupClause(groupColumn, group, (value) => `$${values.push(value)}`);
+    const [plan] = await this.sql.query<{ "QUERY PLAN": [{ Plan: { "Node Type": string; "Plan Rows": number } }] }>(
+      `explain (format json) select t.ctid from only ${part.quoted} t
+       where ${ofGroup} t.${moment.quoted} < $1::timestamptz::${moment.type}`,
+      values,
+    );
+    const [size] = await this.sql<{ tuples: number; ordered: boolean }>`
+      select c.reltuples::float8 as tuples, exists (
+        select from pg_catalog.pg_index i join pg_catalog.pg_class x on x.oid = i.indexrelid join pg_catalog.pg_am a on a.oid = x.relam
+        where i.indrelid = c.oid and i.indisvalid and i.indpred is null and a.amname = 'btree'
+          and (select array_agg(attname::text order by k.ord)
+            from unnest(i.indkey) with ordinality as k (attnum, ord)
+            join pg_catalog.pg_attribute col on col.attrelid = c.oid and col.attnum = k.attnum
+            where k.ord <= ${groupColumn === undefined ? 1 : 2}) = ${[...(groupColumn === undefined ? [] : [groupColumn.name]), moment.name]}::text[]
+      ) as ordered
+      from pg_catalog.pg_class c where c.oid = ${part.id}::oid`;
+    const node = plan?.["QUERY PLAN"][0].Plan;
+    const share = (node?.["Plan Rows"] ?? 0) / Math.max(1, size?.tuples ?? 1);
+    if (node === undefined || node["Node Type"].includes("Seq Scan") || share > INDEX_SHARE) return "walk";
+    return size?.ordered === true ? "ordered" : "index";
+  }
+}
+
+function ofGroupClause(
+  column: Column | undefined,
+  group: { value: string | null } | undefined,
+  add: (value: unknown) => string,
+): string {
+  if (column === undefined || group === undefined) return "";
+  return group.value === null ? `t.${column.quoted} is null and` : `t.${column.quoted} = ${add(group.value)}::${column.type} and`;
+}
+
+/** What a row holds (bytes), as it is stored: compressed values are not unpacked for it. 24 is the header of a row. */
+function sizeOf(table: NamedTable): string {
+  const columns = [...table.columns.values()].map(({ quoted }) => `coalesce(pg_column_size(t.${quoted}), 0)`);
+  return `(24 + ${columns.join(" + ") || "0"})`;
+}
+
+/** Refuses a table that would be emptied into itself. */
+export function assertOther(from: NamedTable, to: NamedTable): void {
+  if (from.id === to.id) throw new PayloadError("into: rows cannot be moved into the table that they come from.");
+}

@@ -1,0 +1,84 @@
+import { isAbsolute } from "node:path";
+import { Discard } from "legwork";
+import ipaddr from "ipaddr.js";
+import { z } from "zod";
+
+const text = z.string();
+
+const list = text.transform((value) =>
+  value
+    .split(",")
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== ""),
+);
+
+const flag = z.enum(["true", "false"], "expected true or false").transform((value) => value === "true");
+
+/** An address, a range in CIDR notation, or a host's name. */
+const addressEntry = text.refine(
+  (entry) => ipaddr.isValid(entry) || ipaddr.isValidCIDR(entry) || /^(?!-)[a-z0-9._-]+$/i.test(entry),
+  "expected addresses, ranges such as 10.0.0.0/8, or names of hosts, with commas between them",
+);
+
+const webhookEndpoints = text.transform((value, context) => {
+  try {
+    const parsed = z.record(z.string(), z.url({ protocol: /^https?$/ })).safeParse(JSON.parse(value));
+    if (parsed.success) return parsed.data;
+  } catch {
+    // Said below, without the value: it holds secrets.
+  }
+  context.addIssue({ code: "custom", message: 'expected JSON such as {"ops": "https://…"}' });
+  return z.NEVER;
+});
+
+/**
+ * What the tasks here take from the environment of the worker and never from a payload: secrets, and what payloads may name. Read
+ * when a job runs. An empty variable counts as not set. docs/configuration.md lists them; a test compares.
+ */
+const SETTINGS = {
+  LEGWORK_ALLOWED_TABLES: list.pipe(
+    z.array(text.regex(/^(\*|[^.]+|[^.]+\.[^.]+)$/, "expected names such as app.events, app.* or *, with commas between them")),
+  ),
+  LEGWORK_ALLOWED_FOLDERS: list.pipe(
+    z.array(text.refine(isAbsolute, "expected absolute paths of folders, with commas between them")),
+  ),
+  LEGWORK_ALLOWED_ADDRESSES: list.pipe(z.array(addressEntry)),
+  LEGWORK_SMTP_URL: text.regex(/^smtps?:\/\/./, "expected smtp://user:password@host:port or smtps://…"),
+  LEGWORK_MAIL_FROM: text.regex(/^[^\r\n]*[^\s@]+@[^\s@]+[^\r\n]*$/, "expected an address such as App <app@example.org>"),
+  LEGWORK_WEB_PUSH_PUBLIC_KEY: text.regex(/^[\w-]{80,}$/, "expected a VAPID key in URL-safe base64"),
+  LEGWORK_WEB_PUSH_PRIVATE_KEY: text.regex(/^[\w-]{40,}$/, "expected a VAPID key in URL-safe base64"),
+  LEGWORK_WEB_PUSH_SUBJECT: text.regex(/^(mailto:|https:\/\/)./, "expected mailto:… or https://…"),
+  LEGWORK_SMS_URL: z.url({ protocol: /^https?$/, error: "expected an http:// or https:// address" }),
+  LEGWORK_SMS_TOKEN: text,
+  LEGWORK_SMS_FROM: text.max(20, "expected a sender of at most 20 characters"),
+  LEGWORK_WEBHOOK_SECRET: list.pipe(
+    z
+      .array(text.regex(/^whsec_[A-Za-z0-9+/]{32,}={0,2}$/, "expected whsec_ and at least 24 bytes in base64"))
+      .min(1)
+      .max(5),
+  ),
+  LEGWORK_WEBHOOK_ENDPOINTS: webhookEndpoints,
+  LEGWORK_REPORTS_FOLDER: text.refine(isAbsolute, "expected the absolute path of a folder of .sql files"),
+  LEGWORK_REPORT_SQL_FROM_PAYLOAD: flag,
+  LEGWORK_REPORT_ROLE: text.max(63, "expected the name of a role"),
+  LEGWORK_GIT_PROTOCOLS: list.pipe(z.array(z.enum(["https", "http", "ssh", "file"], "expected https, http, ssh or file"))),
+} as const satisfies Record<string, z.ZodType>;
+
+export type SettingName = keyof typeof SETTINGS;
+export type SettingValue<Name extends SettingName> = z.output<(typeof SETTINGS)[Name]>;
+
+/** A setting's value, or undefined when it is not set. Throws a Discard for one that makes no sense; its value is not shown. */
+export function setting<Name extends SettingName>(name: Name): SettingValue<Name> | undefined {
+  const value = process.env[name];
+  if (value === undefined || value === "") return undefined;
+  const parsed = SETTINGS[name].safeParse(value);
+  if (parsed.success) return parsed.data as SettingValue<Name>;
+  throw new Discard(`${name}, where the worker runs, is not valid: ${parsed.error.issues[0]?.message ?? "not valid"}.`);
+}
+
+/** A setting that the task cannot do without. Throws a Discard that says which one is missing: nothing is made up in its place. */
+export function requiredSetting<Name extends SettingName>(name: Name, what = "No provider configured"): SettingValue<Name> {
+  const value = setting(name);
+  if (value === undefined) throw new Discard(`${what}: ${name} is not set where the worker runs.`);
+  return value;
+}

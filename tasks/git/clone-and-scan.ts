@@ -1,0 +1,106 @@
+import { lstat } from "node:fs/promises";
+import { extname, join, matchesGlob } from "node:path";
+import { defineTask } from "legwork";
+import ms from "ms";
+import { z } from "zod";
+import { withClone } from "../@lib/clone.ts";
+import { listFiles, readText } from "../@lib/clone-files.ts";
+import { Folder } from "../@lib/folder.ts";
+import { hidingSecrets } from "../@lib/hide-secrets.ts";
+import { parseRepositoryUrl } from "../@lib/repository-url.ts";
+import { jsonBytes, RESULT_TEXT_BYTES } from "../@lib/result-text.ts";
+import { setting } from "../@lib/settings.ts";
+
+/** Files that are told one by one, and kinds of files. */
+const SHOWN = 200;
+
+/** What is left of a result for texts, beside the paths of 200 files. */
+const TEXTS_BYTES = RESULT_TEXT_BYTES - 64 * 1024;
+
+export default defineTask({
+  description: "Clones the newest commit of a git repository, tells what is in it, and removes the clone whatever happens.",
+  payload: z.strictObject({
+    url: z
+      .string()
+      .min(1)
+      .max(2_000)
+      .describe(
+        "https:// or ssh:// or user@host:path. LEGWORK_GIT_PROTOCOLS says what is allowed; file:// also needs LEGWORK_ALLOWED_FOLDERS.",
+      ),
+    matching: z
+      .array(z.string().min(1).max(500))
+      .max(50)
+      .default([])
+      .describe("Files to tell one by one, as globs of their paths: PLAN.md, **/package.json. The first 200 of them."),
+    texts: z.boolean().default(false).describe("Whether their texts are told: of files up to 256 KiB, 176 KiB in all."),
+    maxBytes: z.int().min(1).max(10_000_000_000).default(500_000_000).describe("How large the clone may become."),
+    timeout: z
+      .string()
+      .max(20)
+      .refine(
+        (value) => (ms(value as ms.StringValue) ?? 0) >= 1 && ms(value as ms.StringValue) <= 3_600_000,
+        "expected a time such as 5m, at most 1h",
+      )
+      .default("5m")
+      .describe("How long cloning may take."),
+  }),
+  result: z.strictObject({
+    repository: z.string().describe("The address without credentials."),
+    commit: z.string().nullable().describe("Null for a repository without a commit."),
+    files: z.int().describe("20,000 at most; without .git and the usual folders of other people's work."),
+    bytes: z.int(),
+    kinds: z
+      .array(z.strictObject({ extension: z.string(), files: z.int(), bytes: z.int() }))
+      .describe("By extension, the most files first."),
+    matches: z.array(z.strictObject({ path: z.string(), bytes: z.int(), text: z.string().optional() })),
+    truncated: z.boolean().describe("Whether there are more matches, or texts, than are told."),
+  }),
+  // Credentials in the address are secrets.
+  redact: ["url"],
+  async run(payload, { signal }) {
+    const repository = parseRepositoryUrl(payload.url);
+    const { path } = repository;
+    if (path !== undefined && setting("LEGWORK_GIT_PROTOCOLS")?.includes("file") === true) {
+      await (await Folder.open("url", path)).close();
+    }
+    const { username, password } = repository.credentials ?? {};
+    const options = {
+      signal,
+      protocols: setting("LEGWORK_GIT_PROTOCOLS") ?? (["https", "ssh"] as const),
+      guarded: true,
+      timeLimit: ms(payload.timeout as ms.StringValue),
+      maxBytes: payload.maxBytes,
+    };
+    return await hidingSecrets([username, password], async () =>
+      withClone(payload.url, options, async ({ directory, commit }) => {
+        const paths = await listFiles(directory, signal);
+        const kinds = new Map<string, { extension: string; files: number; bytes: number }>();
+        const matches: { path: string; bytes: number; text?: string }[] = [];
+        let bytes = 0;
+        let truncated = false;
+        let room = payload.texts ? TEXTS_BYTES : 0;
+        for (const path of paths) {
+          signal.throwIfAborted();
+          // A name that is not UTF-8 cannot be opened by what it is listed as.
+          const size = (await lstat(join(directory, path)).catch(() => undefined))?.size ?? 0;
+          bytes += size;
+          const extension = extname(path).toLowerCase();
+          const kind = kinds.get(extension) ?? { extension, files: 0, bytes: 0 };
+          kinds.set(extension, { extension, files: kind.files + 1, bytes: kind.bytes + size });
+          if (!payload.matching.some((glob) => matchesGlob(path, glob))) continue;
+          if (matches.length === SHOWN) {
+            truncated = true;
+            continue;
+          }
+          const text = payload.texts ? (await readText(directory, path))?.replaceAll("\0", "\u{fffd}") : undefined;
+          const fits = text !== undefined && jsonBytes(text) <= room;
+          if (fits) room -= jsonBytes(text);
+          else if (payload.texts) truncated = true;
+          matches.push({ path, bytes: size, ...(fits ? { text } : {}) });
+        }
+        const most = [...kinds.values()].toSorted((left, right) => right.files - left.files).slice(0, SHOWN);
+        return { repository: repository.shown, commit, files: paths.length, bytes, kinds: most, matches, truncated };
+      }),
+    );
+  },
+});

@@ -1,0 +1,12 @@
+import { defineTask } from "legwork";
+import { z } from "zod";
+import { maintainedResult, maintainedTables, maintainTables } from "../@lib/maintain-tables.ts";
+
+export default defineTask({
+  description: "Gathers the statistics of tables by which queries are planned, and tells their sizes before and after.",
+  payload: z.strictObject({ tables: maintainedTables }),
+  result: maintainedResult,
+  async run({ tables }, context) {
+    return await maintainTables(context, tables, ({ quoted }) => `analyze ${quoted}`);
+  },
+});

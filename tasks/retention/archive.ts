@@ -1,0 +1,53 @@
+import { defineTask, PayloadError } from "legwork";
+import { z } from "zod";
+import { namedTable, tableName } from "../@lib/named-table.ts";
+import { assertOther, groupsResult, hasOneAge, oldRowsFields, oldRowsResult, ONE_AGE, removeOldRows } from "../@lib/old-rows.ts";
+
+export default defineTask({
+  description: "Moves the rows of a table that are older than an age or have expired into another table, in short batches.",
+  payload: z
+    .strictObject({
+      ...oldRowsFields,
+      into: tableName.describe("The table that the rows go to. It has every column of the first, by name; it may have more."),
+    })
+    .refine(hasOneAge, ONE_AGE),
+  result: z.strictObject({
+    archived: z.int().describe("Rows moved."),
+    ...oldRowsResult,
+    groups: groupsResult,
+  }),
+  /** One statement deletes a batch and inserts it: a row is in one table or in the other, never in both and never in none. */
+  async run(payload, { job, sql, log, signal, progress }) {
+    const table = await namedTable({ sql, job }, "table", payload.table);
+    const into = await namedTable({ sql, job }, "into", payload.into);
+    assertOther(table, into);
+    const missing = [...table.columns.keys()].filter((name) => !into.columns.has(name));
+    if (missing.length > 0) {
+      throw new PayloadError(`into: table '${into.full}' lacks columns of '${table.full}': ${missing.join(", ")}.`, {
+        hint: `Add them, or make the table with: create table ${into.full} (like ${table.full}).`,
+      });
+    }
+    // What the other table computes by itself cannot be written.
+    const columns = [...table.columns.values()].filter(({ name }) => into.columns.get(name)?.generated === false);
+    const names = columns.map(({ quoted }) => quoted).join(", ");
+    const onBatch = ({
+      table,
+      group,
+      rows,
+      total,
+    }: {
+      table: string;
+      group?: string | null;
+      rows: number;
+      total: number;
+    }): void => {
+      log.debug({ event: "rows_archived", table, group, rows, archived: total }, "A batch of rows was moved.");
+      progress({ message: `${total} rows moved` });
+    };
+    const { rows, ...found } = await removeOldRows({ sql, job, signal, onBatch }, table, payload, {
+      columns,
+      statement: (gone) => `insert into ${into.quoted} (${names}) overriding system value select ${names} from ${gone}`,
+    });
+    return { archived: rows, ...found };
+  },
+});

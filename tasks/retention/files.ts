@@ -1,0 +1,98 @@
+import { matchesGlob } from "node:path";
+import { defineTask, type TaskContext } from "legwork";
+import { z } from "zod";
+import { age, cutoffOf } from "../@lib/age.ts";
+import { codeOf, Folder, folderPath, ignore } from "../@lib/folder.ts";
+
+/** How deep folders are entered. */
+const MOST_DEPTH = 64;
+
+export default defineTask({
+  description:
+    "Deletes the files of a folder that were not changed for an age. Only in folders that the worker's configuration allows.",
+  payload: z.strictObject({
+    folder: folderPath.describe("The folder: one of LEGWORK_ALLOWED_FOLDERS, or one below."),
+    olderThan: age.describe("Files last changed before that go: an interval of Postgres, such as 30 days."),
+    matching: z
+      .string()
+      .min(1)
+      .max(500)
+      .optional()
+      .describe("Only files whose path below the folder matches: *.log, **/*.tmp. All by default."),
+    recursive: z.boolean().default(false).describe("Whether the folders below are entered."),
+    removeEmptyFolders: z.boolean().default(false).describe("Whether folders below that are empty then are removed."),
+    maxFiles: z.int().min(1).optional().describe("Stops after so many files and leaves the rest for the next run."),
+  }),
+  result: z.strictObject({
+    deleted: z.int().describe("Files deleted."),
+    bytes: z.int().describe("What they held."),
+    kept: z.int().describe("Files seen and left: too young, or not matching."),
+    failed: z.int().describe("Files that could not be deleted; the log says why."),
+    folders: z.int().describe("Empty folders removed."),
+  }),
+  /** Links, pipes and devices are neither followed nor deleted. */
+  async run(payload, { sql, log, signal }) {
+    const { milliseconds: before } = await cutoffOf(sql, "olderThan", payload.olderThan);
+    const found = { deleted: 0, bytes: 0, kept: 0, failed: 0, folders: 0 };
+    await using folder = await Folder.open("folder", payload.folder);
+    await clean(folder, "", { ...payload, before, found, log, signal }, 0);
+    return found;
+  },
+});
+
+interface Work {
+  before: number;
+  matching?: string;
+  recursive: boolean;
+  removeEmptyFolders: boolean;
+  maxFiles?: number;
+  found: { deleted: number; bytes: number; kept: number; failed: number; folders: number };
+  log: TaskContext["log"];
+  signal: AbortSignal;
+}
+
+async function clean(folder: Folder, path: string, work: Work, depth: number): Promise<void> {
+  const { found, log } = work;
+  for (const entry of await folder.entries()) {
+    work.signal.throwIfAborted();
+    if (found.deleted >= (work.maxFiles ?? Infinity)) return;
+    const below = path === "" ? entry.name : `${path}/${entry.name}`;
+    if (entry.isFile) {
+      try {
+        await removeIfOld(folder, entry.name, below, work);
+      } catch (error) {
+        found.failed += 1;
+        log.warn({ event: "file_not_deleted", file: below, code: codeOf(error) }, `${below} was not deleted: ${String(error)}`);
+      }
+    } else if (entry.isFolder && work.recursive && depth < MOST_DEPTH) {
+      // Replaced by a link meanwhile, or gone: nothing of ours.
+      const inner = await folder.folder(entry.name).catch(ignore("ENOENT", "ELOOP", "ENOTDIR", "EACCES"));
+      if (inner === undefined) continue;
+      const { deleted, folders } = found;
+      const isOld = ((await folder.status(entry.name))?.mtimeMs ?? Infinity) < work.before;
+      try {
+        await clean(inner, below, work, depth + 1);
+      } finally {
+        await inner.close();
+      }
+      // One that somebody has just made is empty, too, and not ours to remove.
+      if (!work.removeEmptyFolders || !(isOld || found.deleted > deleted || found.folders > folders)) continue;
+      const removed = await folder
+        .removeFolder(entry.name)
+        .then(() => true, ignore("ENOTEMPTY", "EEXIST", "ENOENT", "EACCES", "EPERM"));
+      if (removed === true) found.folders += 1;
+    }
+  }
+}
+
+async function removeIfOld(folder: Folder, name: string, path: string, { before, matching, found }: Work): Promise<void> {
+  const status = await folder.status(name);
+  if (status === undefined || !status.isFile()) return;
+  if (status.mtimeMs >= before || (matching !== undefined && !matchesGlob(path, matching))) {
+    found.kept += 1;
+    return;
+  }
+  await folder.removeFile(name);
+  found.deleted += 1;
+  found.bytes += status.size;
+}

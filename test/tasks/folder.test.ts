@@ -1,0 +1,43 @@
+import { mkdir, readdir, rename, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { Folder } from "../../tasks/@lib/folder.ts";
+import { configure } from "../support/job.ts";
+import { directoryOf } from "../support/worker.ts";
+
+it("a folder that is replaced by a link while it is open leads nobody elsewhere", async () => {
+  const outside = await directoryOf({ "a.txt": "precious" });
+  const root = await directoryOf({ "logs/a.txt": "old" });
+  configure({ LEGWORK_ALLOWED_FOLDERS: root });
+  await using folder = await Folder.open("folder", join(root, "logs"));
+  await rename(join(root, "logs"), join(root, "moved"));
+  await symlink(outside, join(root, "logs"));
+  await folder.removeFile("a.txt");
+  await using file = await folder.createFile("b.txt");
+  await file.writeFile("new");
+  expect(await readdir(outside)).toEqual(["a.txt"]);
+  expect(await readdir(join(root, "moved"))).toEqual(["b.txt"]);
+  await expect(Folder.open("folder", join(root, "logs"))).rejects.toThrow("symbolic link");
+});
+
+it("a folder's tree is removed without what its links lead to", async () => {
+  const outside = await directoryOf({ "a.txt": "precious" });
+  const root = await directoryOf({});
+  configure({ LEGWORK_ALLOWED_FOLDERS: root });
+  await mkdir(join(root, "tree/below"), { recursive: true });
+  await writeFile(join(root, "tree/below/x"), "");
+  await symlink(outside, join(root, "tree/link"));
+  await symlink(outside, join(root, "link"));
+  await using folder = await Folder.open("folder", root);
+  await folder.removeTree("tree");
+  await expect(folder.removeTree("link")).rejects.toThrow("ENOTDIR");
+  expect(await readdir(root)).toEqual(["link"]);
+  expect(await readdir(outside)).toEqual(["a.txt"]);
+});
+
+it.each(["..", ".", "", "a/b", "a\0b"])("'%s' is no name of a file", async (name) => {
+  const root = await directoryOf({});
+  configure({ LEGWORK_ALLOWED_FOLDERS: root });
+  await using folder = await Folder.open("folder", root);
+  await expect(folder.createFile(name)).rejects.toThrow("is not the name of a file");
+});
