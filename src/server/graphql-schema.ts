@@ -1,3 +1,4 @@
+import type { ValueNode } from "postgraphile/graphql";
 import { sql } from "postgraphile/pg-sql2";
 import { pgSmartTags } from "postgraphile/utils";
 import type { Role } from "./principal.ts";
@@ -178,16 +179,17 @@ export const exposedViewsPlugin: GraphileConfig.Plugin = {
     hooks: {
       GraphQLScalarType(scalar, { graphql: { GraphQLError, Kind } }) {
         if (scalar.name !== "BigInt") return scalar;
-        const integer = (value: unknown): string => {
+        const integer = (value: unknown, nodes?: ValueNode): string => {
           if (/^-?\d{1,19}$/.test(String(value))) return String(value);
-          throw new GraphQLError(`'${String(value)}' is not an id: it is a whole number, as a number or a string.`, {
+          throw new GraphQLError(`'${String(value).slice(0, 40)}' is not an id: it is a whole number, as a number or a string.`, {
+            nodes,
             extensions: { code: "LW400" },
           });
         };
         return {
           ...scalar,
-          parseValue: integer,
-          parseLiteral: (node) => integer(node.kind === Kind.INT || node.kind === Kind.STRING ? node.value : "This"),
+          parseValue: (value) => integer(value),
+          parseLiteral: (node) => integer(node.kind === Kind.INT || node.kind === Kind.STRING ? node.value : "This", node),
         };
       },
     },
