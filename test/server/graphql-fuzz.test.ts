@@ -63,7 +63,10 @@ function literal(type: GraphQLInputType, depth = 0): fc.Arbitrary<string> {
     }
     const { name } = getNamedType(type);
     if (name === "Int") return fc.oneof(fc.integer({ min: -1, max: 3 }), fc.integer()).map(String);
-    if (name === "BigInt") return fc.oneof(fc.integer({ min: 0, max: 5 }), fc.bigInt({ min: -(2n ** 65n), max: 2n ** 65n })).map((value) => `"${value}"`);
+    if (name === "BigInt")
+      return fc
+        .oneof(fc.integer({ min: 0, max: 5 }), fc.bigInt({ min: -(2n ** 65n), max: 2n ** 65n }))
+        .map((value) => `"${value}"`);
     if (name === "Boolean") return fc.constantFrom("true", "false");
     if (name === "Datetime") return fc.date({ noInvalidDate: true }).map((date) => `"${date.toISOString()}"`);
     return fc.constantFrom("a", "acme", "s", "w", "x'; drop table t", "\\u0000", "é").map((text) => `"${text}"`);
@@ -125,7 +128,7 @@ test("no query that the schema allows, nor one with wrong values, is answered wi
       for (const { message, extensions, path, locations } of errors) {
         expect(extensions.code).toMatch(/^LW(400|413|504)$/);
         // Where it is: the field, the place in the text, or the limit by its name.
-        expect(path ?? locations ?? /^The query may have/.test(message)).toBeTruthy();
+        expect(path ?? locations ?? message.startsWith("The query may have")).toBeTruthy();
       }
       const said = errors.map(({ message, extensions }) => `${message} ${extensions.hint ?? ""}`).join("\n");
       expect(said).not.toMatch(/\bselect |\bfrom |__\w+__|legwork\.|\.[jt]s:|node_modules|\bat \w+ \(|\brelation|\bcolumn/i);
