@@ -22,7 +22,7 @@ export async function run({ short }: { short: boolean }): Promise<void> {
   });
 }
 
-/** A history in which one tenant has a half, one has a job in two thousand, and every tenth job has a parent. */
+/** A history in which one tenant has a half but nothing of every other task, one has a job in two thousand, and every tenth job has a parent. */
 async function fill(pool: Pool, jobs: number): Promise<void> {
   await pool.query(
     `select legwork.register_tasks((select jsonb_agg(jsonb_build_object('name', 't' || i, 'queue', 'q' || i % 3)) from generate_series(0, 9) i))`,
@@ -77,6 +77,7 @@ async function measure(serverUrl: string, name: string, jobs: number): Promise<M
         "first page": "{ jobs { nodes { id task state } pageInfo { hasNextPage } } }",
         failed: "{ jobs(filter: { state: { equalTo: failed } }) { nodes { id error } } }",
         "of a task": `{ jobs(filter: { task: { equalTo: "t3" } }) { nodes { id } } }`,
+        "of a task and a state": `{ jobs(filter: { task: { equalTo: "t4" }, state: { equalTo: failed } }) { nodes { id } } }`,
         "page with attempts and logs":
           "{ jobs(first: 20) { nodes { id attempts { nodes { attempt } } logs { nodes { message } } } } }",
         "page with origins":

@@ -548,7 +548,13 @@ CREATE INDEX finished_jobs_state_id ON ONLY legwork.finished_jobs USING btree (s
 
 CREATE INDEX finished_jobs_task_id ON ONLY legwork.finished_jobs USING btree (task, id);
 
+CREATE INDEX finished_jobs_task_state_id ON ONLY legwork.finished_jobs USING btree (task, state, id) WHERE (state <> 'completed'::legwork.job_state);
+
 CREATE INDEX finished_jobs_tenant_id ON ONLY legwork.finished_jobs USING btree (tenant, id) WHERE (tenant IS NOT NULL);
+
+CREATE INDEX finished_jobs_tenant_state_id ON ONLY legwork.finished_jobs USING btree (tenant, state, id) WHERE ((tenant IS NOT NULL) AND (state <> 'completed'::legwork.job_state));
+
+CREATE INDEX finished_jobs_tenant_task_id ON ONLY legwork.finished_jobs USING btree (tenant, task, id) WHERE (tenant IS NOT NULL);
 
 CREATE INDEX gate_alarms_ring_at ON legwork.gate_alarms USING btree (ring_at);
 
