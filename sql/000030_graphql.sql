@@ -50,6 +50,12 @@ begin
   end loop;
 end $$;
 
+-- Alerts are about the whole, and name what belongs to whomever.
+alter view legwork.alerts rename to all_alerts;
+create view legwork.alerts with (security_barrier) as select * from legwork.all_alerts where (select legwork.confined_tenant() is null);
+select legwork.copy_comments('legwork.all_alerts', 'legwork.alerts');
+comment on view legwork.all_alerts is 'The rows of everybody, for the functions and views of this schema. Read legwork.alerts.';
+
 create view legwork.all_audit_log as
 select e.id, e.occurred_at, e.actor, e.database_role, e.surface, e.operation, e.target_type, e.target, e.tenant, e.count, e.before, e.after
 from legwork.audit_entries e;

@@ -43,12 +43,14 @@ describe("the SQL of the documentation runs", () => {
     "docs/steps.md",
     "docs/workflows.md",
     "docs/access.md",
+    "docs/metrics.md",
+    "docs/alerts.md",
   ];
   it.each(documents)("%s", async (path) => {
     await database.pool.query("drop table if exists users");
     await database.pool.query("create table users (id int, email text)");
     await database.pool.query(
-      `select legwork.register_tasks('[{"name": "a"}, {"name": "b"}, {"name": "notify/email", "queue": "notification"}, {"name": "notify/welcome", "queue": "mail"}, {"name": "crm/sync"}, {"name": "health/probe"}, {"name": "retention/expire"}]')`,
+      `select legwork.register_tasks('[{"name": "a"}, {"name": "b"}, {"name": "notify/email", "queue": "notification"}, {"name": "notify/welcome", "queue": "mail"}, {"name": "crm/sync"}, {"name": "health/probe"}, {"name": "retention/expire"}, {"name": "maintenance/backup"}]')`,
     );
     // The jobs that the pages name: 42 waits, 43 has failed.
     await database.pool.query(`delete from graphile_worker._private_jobs`);

@@ -3,9 +3,11 @@ import { Command, CommanderError } from "commander";
 import { LegworkError, toError } from "../errors.ts";
 import { addCommand } from "./commands/add.ts";
 import { auditCommand } from "./commands/audit.ts";
+import { alertsCommand } from "./commands/alerts.ts";
 import { cancelCommand } from "./commands/cancel.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { healthCommand, statsCommand } from "./commands/health.ts";
 import { jobCommand } from "./commands/job.ts";
 import { jobsCommand } from "./commands/jobs.ts";
 import { limitCommand } from "./commands/limit.ts";
@@ -53,6 +55,8 @@ Examples:
   $ legwork pause mail --reason 'host is down'  nothing of the queue starts
   $ legwork workflow show 7                     the steps of a workflow with their states
   $ legwork schedule list                       what enqueues jobs over time
+  $ legwork health                              how everything is
+  $ legwork alerts                              what somebody should look at
   $ legwork doctor                              what is wrong, and what to do about it
 
 Configuration comes from flags, the environment, legwork.config.ts and defaults, in this order.`,
@@ -78,6 +82,9 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     workflowCommand,
     scheduleCommand,
     workersCommand,
+    statsCommand,
+    healthCommand,
+    alertsCommand,
     doctorCommand,
     tokenCommand,
     rolesCommand,

@@ -83,6 +83,7 @@ const VIEWS = {
     ],
     order: { by: ["due_at", "schedule"], direction: "DESC" },
   },
+  alerts: { one: "alert", key: "id", filterBy: ["id", "resolved_at"], orderBy: ["id"] },
   audit_log: {
     key: "id",
     filterBy: ["id", "target_type", "target", "tenant", "occurred_at"],

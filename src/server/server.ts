@@ -6,8 +6,10 @@ import rateLimit from "@fastify/rate-limit";
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { assertDatabase, createPool, type Pool } from "../db/pool.ts";
 import { LegworkError, toError, type ErrorCode } from "../errors.ts";
+import { Watch } from "../health/watch.ts";
 import type { Logger } from "../log.ts";
 import { type AuthConfig, type Authenticator, createAuthenticator, isAuthConfigured } from "./auth.ts";
+import { addHealthRoutes, readReadiness } from "./health-routes.ts";
 import { Live } from "./live/live.ts";
 import { assertRole, type Principal } from "./principal.ts";
 
@@ -30,6 +32,8 @@ export interface ServerOptions {
   port: number;
   /** What an admin sends as `Authorization: Bearer <token>`. */
   token: string;
+  /** What a Prometheus may send for `/metrics` in place of it. */
+  metricsToken?: string | undefined;
   log: Logger;
   /** How JWTs are checked; without it there are none. */
   auth?: AuthConfig;
@@ -51,13 +55,13 @@ export interface Server {
 }
 
 /**
- * Starts the HTTP server: `/health`, `/ready` and the read-only GraphQL of a migrated database. Resolves when it answers.
+ * Starts the HTTP server: `/health`, `/ready`, `/metrics` and the read-only GraphQL of a migrated database. Resolves when it answers.
  *
  * Throws LW513 when the port is taken, LW514 when the host cannot be listened on, LW503 when the database cannot be
  * reached and LW511 when it is not migrated.
  */
 export async function startServer(options: ServerOptions): Promise<Server> {
-  const { databaseUrl, host, port, token, log } = options;
+  const { databaseUrl, host, port, token, metricsToken, log } = options;
   const pool = createPool(databaseUrl, { log, name: "legwork server" });
   // What was started last is stopped first.
   const stops: (() => Promise<unknown>)[] = [() => pool.end()];
@@ -80,6 +84,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
         await graphql.addTo(graphqlApp);
       });
     });
+    await app.register(async (healthApp) =>
+      addHealthRoutes(healthApp, { pool, metricsToken, assertAccess: (request) => assertSeesAll(request, authenticator) }),
+    );
+    // That no worker lives must be noticed, too.
+    const watch = new Watch(pool, log);
+    stops.push(() => watch.stop());
     const live = new Live(pool, log);
     stops.push(() => live.stop());
     const socket = new GraphQlSocket({
@@ -142,12 +152,10 @@ async function createApp(options: ServerOptions, pool: Pool): Promise<FastifyIns
     graphql: { url: "/graphql", method: "POST", authorization: "Bearer <token>" },
     health: "/health",
     ready: "/ready",
+    metrics: "/metrics",
   }));
   app.get("/health", async () => ({ status: "ok" }));
-  app.get("/ready", async () => {
-    await assertReady(pool);
-    return { status: "ready" };
-  });
+  app.get("/ready", async () => await readReadiness(pool, READY_TIMEOUT_MS));
   app.get("/graphql", async (_request, reply) =>
     sendError(
       reply.header("allow", "POST"),
@@ -158,23 +166,6 @@ async function createApp(options: ServerOptions, pool: Pool): Promise<FastifyIns
     ),
   );
   return app;
-}
-
-async function assertReady(pool: Pool): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${READY_TIMEOUT_MS / 1_000} s`)), READY_TIMEOUT_MS);
-  });
-  try {
-    await Promise.race([pool.query("select from legwork.migrations limit 1"), timeout]);
-  } catch (error) {
-    throw new LegworkError("LW503", "The database does not answer.", {
-      hint: "The server goes on by itself when it does.",
-      cause: error,
-    });
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /**
@@ -230,6 +221,16 @@ function requireToken(app: FastifyInstance, authenticator: Authenticator, perMin
       throw error;
     }
     if (perMinute > 0) assertWithinRate(await ofPrincipal(request), `${request.principal.subject} sends too many requests.`);
+  });
+}
+
+/** What tells of all tenants is for viewers who may see all of them. */
+async function assertSeesAll(request: FastifyRequest, authenticator: Authenticator): Promise<void> {
+  const principal = await authenticator.authenticate(request);
+  assertRole(principal, "viewer");
+  if (principal.tenant === null) return;
+  throw new LegworkError("LW403", `This tells of every tenant; ${principal.subject} sees one.`, {
+    hint: "Ask with a token that is not confined to a tenant.",
   });
 }
 

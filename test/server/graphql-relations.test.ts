@@ -174,6 +174,20 @@ describe("the audit log", () => {
   });
 });
 
+describe("alerts", () => {
+  test("are for those who see everything", async () => {
+    await sql(`
+      insert into legwork.alert_records (rule, kind, target, severity, value, threshold, message, raised_at)
+      values ('r', 'failed_jobs', 'a', 'warning', 2, 1, 'too many', now())`);
+    const query = "{ alerts(filter: { resolvedAt: { isNull: true } }) { nodes { rule severity state message } } }";
+    // The server itself raises one about the test's Postgres.
+    expect((await ask(query)).data.alerts.nodes.filter(({ rule }: { rule: string }) => rule === "r")).toEqual([
+      { rule: "r", severity: "warning", state: "open", message: "too many" },
+    ]);
+    expect((await ask(query, {}, await createToken("admin", "acme"))).data.alerts.nodes).toEqual([]);
+  });
+});
+
 describe("two tenants", () => {
   test("see nothing of each other by any way", async () => {
     const of = async (tenant: string): Promise<string[]> => {

@@ -126,7 +126,7 @@ describe("what is here", () => {
     const json = async (path: string): Promise<unknown> => await (await fetch(server.url + path)).json();
     expect(await json("/")).toMatchObject({ name: "legwork", graphql: { url: "/graphql" } });
     expect(await json("/health")).toEqual({ status: "ok" });
-    expect(await json("/ready")).toEqual({ status: "ready" });
+    expect(await json("/ready")).toEqual({ status: "ready", workers: 0 });
     expect(await json("/nothing")).toMatchObject({ code: "LW404" });
   });
 
@@ -138,6 +138,8 @@ describe("what is here", () => {
     expect(data.schema.mutationType).toBeNull();
     expect(names(data.schema.subscriptionType.fields)).toEqual(["job", "jobs", "overview", "queues"]);
     expect(names(data.schema.queryType.fields)).toEqual([
+      "alert",
+      "alerts",
       "attempts",
       "auditLog",
       "job",
@@ -157,6 +159,7 @@ describe("what is here", () => {
       (type: { kind: string; name: string }) => type.kind === "OBJECT" && !/^__|Connection$|Edge$/.test(type.name),
     );
     expect(names(objects)).toEqual([
+      "Alert",
       "Attempt",
       "AuditLog",
       "Interval",
