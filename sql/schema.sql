@@ -705,6 +705,16 @@ create table legwork.workflow_runs (
 
 -- indexes
 
+CREATE INDEX _legwork_parent ON graphile_worker._private_jobs USING btree ((
+CASE
+    WHEN (flags IS NOT NULL) THEN legwork.parent_of(flags)
+    ELSE NULL::bigint
+END), id) WHERE (
+CASE
+    WHEN (flags IS NOT NULL) THEN legwork.parent_of(flags)
+    ELSE NULL::bigint
+END IS NOT NULL);
+
 CREATE INDEX _legwork_tenant ON graphile_worker._private_jobs USING btree (legwork.flag_value(flags, 'tenant'::text), id) WHERE (flags IS NOT NULL);
 
 CREATE INDEX alert_records_resolved_at ON legwork.alert_records USING btree (resolved_at) WHERE (resolved_at IS NOT NULL);
@@ -747,7 +757,13 @@ CREATE INDEX finished_jobs_state_id ON ONLY legwork.finished_jobs USING btree (s
 
 CREATE INDEX finished_jobs_task_id ON ONLY legwork.finished_jobs USING btree (task, id);
 
+CREATE INDEX finished_jobs_task_state_id ON ONLY legwork.finished_jobs USING btree (task, state, id) WHERE (state <> 'completed'::legwork.job_state);
+
 CREATE INDEX finished_jobs_tenant_id ON ONLY legwork.finished_jobs USING btree (tenant, id) WHERE (tenant IS NOT NULL);
+
+CREATE INDEX finished_jobs_tenant_state_id ON ONLY legwork.finished_jobs USING btree (tenant, state, id) WHERE ((tenant IS NOT NULL) AND (state <> 'completed'::legwork.job_state));
+
+CREATE INDEX finished_jobs_tenant_task_id ON ONLY legwork.finished_jobs USING btree (tenant, task, id) WHERE (tenant IS NOT NULL);
 
 CREATE INDEX gate_alarms_ring_at ON legwork.gate_alarms USING btree (ring_at);
 
@@ -777,6 +793,8 @@ CREATE INDEX schedule_definitions_tenant ON legwork.schedule_definitions USING b
 
 CREATE INDEX schedule_definitions_wants_plan ON legwork.schedule_definitions USING btree (name) WHERE wants_plan;
 
+CREATE INDEX schedule_occurrences_job_id ON ONLY legwork.schedule_occurrences USING btree (job_id) WHERE (job_id IS NOT NULL);
+
 CREATE INDEX schedule_occurrences_waiting ON ONLY legwork.schedule_occurrences USING btree (due_at) WHERE (state = 'waiting'::text);
 
 CREATE INDEX slots_gate ON legwork.slots USING btree (gate);
@@ -788,6 +806,8 @@ CREATE INDEX waiting_jobs_due ON legwork.waiting_jobs USING btree (run_at) WHERE
 CREATE INDEX waiting_jobs_lane ON legwork.waiting_jobs USING btree (lane, priority, run_at, job_id) WHERE (held IS NULL);
 
 CREATE INDEX wakeups_unblocked ON legwork.wakeups USING btree (id) WHERE (unblocked IS NOT NULL);
+
+CREATE INDEX workflow_run_steps_job_id ON legwork.workflow_run_steps USING btree (job_id) WHERE (job_id IS NOT NULL);
 
 CREATE INDEX workflow_runs_deadline ON legwork.workflow_runs USING btree (deadline) WHERE (ended_at IS NULL);
 
@@ -803,7 +823,29 @@ create policy read on legwork.settings for select to public using (true);
 
 -- views
 
-create view legwork.alerts as
+create view legwork.alerts with (security_barrier=true) as
+ SELECT id,
+    rule,
+    kind,
+    target,
+    state,
+    severity,
+    message,
+    value,
+    threshold,
+    raised_at,
+    critical_at,
+    clear_since,
+    resolved_at,
+    acknowledged_at,
+    acknowledged_by,
+    note,
+    silenced,
+    jobs
+   FROM legwork.all_alerts
+  WHERE ( SELECT legwork.confined_tenant() IS NULL);
+
+create view legwork.all_alerts as
  SELECT id,
     rule,
     kind,
@@ -896,6 +938,47 @@ create view legwork.all_attempts as
             j.locked_at IS NOT NULL
            FROM graphile_worker._private_jobs j) a
   WHERE shown;
+
+create view legwork.all_audit_log as
+ SELECT id,
+    occurred_at,
+    actor,
+    database_role,
+    surface,
+    operation,
+    target_type,
+    target,
+    tenant,
+    count,
+    before,
+    after
+   FROM legwork.audit_entries e;
+
+create view legwork.all_batches as
+ SELECT b.id,
+    b.description,
+        CASE
+            WHEN b.ended_at IS NULL THEN 'running'::text
+            WHEN b.completed = b.total THEN 'completed'::text
+            ELSE 'failed'::text
+        END AS state,
+    b.total,
+    c.completed,
+    c.failed,
+    c.cancelled,
+    c.expired,
+    round(100.0 * (c.completed + c.failed + c.cancelled + c.expired)::numeric / b.total::numeric, 1)::double precision AS progress,
+    b.callback_job_id,
+    b.tenant,
+    b.correlation_id,
+    b.created_at,
+    b.ended_at
+   FROM legwork.batch_runs b
+     CROSS JOIN LATERAL ( SELECT b.completed + n.completed AS completed,
+            b.failed + n.failed AS failed,
+            b.cancelled + n.cancelled AS cancelled,
+            b.expired + n.expired AS expired
+           FROM legwork.counts_of(b.id) n(completed, failed, cancelled, expired)) c;
 
 create view legwork.all_jobs as
  SELECT id,
@@ -1020,156 +1103,7 @@ create view legwork.all_jobs as
            FROM legwork.finished_jobs f) u
   WHERE shown;
 
-create view legwork.attempts as
- SELECT job_id,
-    attempt,
-    task,
-    state,
-    error_name,
-    error_message,
-    error_stack,
-    error_code,
-    started_at,
-    finished_at,
-    retry_at,
-    worker,
-    tenant,
-    correlation_id
-   FROM legwork.all_attempts
-  WHERE ( SELECT legwork.confined_tenant() IS NULL);
-
-create view legwork.audit_log with (security_barrier=true) as
- SELECT id,
-    occurred_at,
-    actor,
-    database_role,
-    surface,
-    operation,
-    target_type,
-    target,
-    tenant,
-    count,
-    before,
-    after
-   FROM legwork.audit_entries e
-  WHERE ( SELECT legwork.may('admin'::text) AS may) AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant)));
-
-create view legwork.batches as
- SELECT b.id,
-    b.description,
-        CASE
-            WHEN b.ended_at IS NULL THEN 'running'::text
-            WHEN b.completed = b.total THEN 'completed'::text
-            ELSE 'failed'::text
-        END AS state,
-    b.total,
-    c.completed,
-    c.failed,
-    c.cancelled,
-    c.expired,
-    round(100.0 * (c.completed + c.failed + c.cancelled + c.expired)::numeric / b.total::numeric, 1)::double precision AS progress,
-    b.callback_job_id,
-    b.tenant,
-    b.correlation_id,
-    b.created_at,
-    b.ended_at
-   FROM legwork.batch_runs b
-     CROSS JOIN LATERAL ( SELECT b.completed + n.completed AS completed,
-            b.failed + n.failed AS failed,
-            b.cancelled + n.cancelled AS cancelled,
-            b.expired + n.expired AS expired
-           FROM legwork.counts_of(b.id) n(completed, failed, cancelled, expired)) c;
-
-create view legwork.failed_groups with (security_barrier=true) as
- SELECT fingerprint,
-    task,
-    queue,
-    count(*) AS jobs,
-    min(finished_at) AS first_at,
-    max(finished_at) AS last_at,
-    (array_agg(id ORDER BY id DESC))[1] AS last_id,
-    (array_agg(error ORDER BY id DESC))[1] AS last_error
-   FROM legwork.finished_jobs f
-  WHERE state = 'failed'::legwork.job_state AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant))) AND (EXISTS ( SELECT
-           FROM graphile_worker._private_jobs j
-          WHERE j.id = f.id AND j.locked_at IS NULL AND j.attempts >= j.max_attempts))
-  GROUP BY fingerprint, task, queue;
-
-create view legwork.jobs as
- SELECT id,
-    task,
-    queue,
-    state,
-    priority,
-    attempts,
-    max_attempts,
-    payload,
-    result,
-    error,
-    run_at,
-    created_at,
-    started_at,
-    finished_at,
-    worker,
-    job_key,
-    serial_key,
-    tenant,
-    correlation_id,
-    parent_id,
-    progress,
-    progress_message
-   FROM legwork.all_jobs
-  WHERE ( SELECT legwork.confined_tenant() IS NULL);
-
-create view legwork.logs with (security_barrier=true) as
- SELECT id,
-    job_id,
-    attempt,
-    logged_at,
-    level,
-    message,
-    fields,
-    tenant
-   FROM legwork.job_logs l
-  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
-
-create view legwork.queues with (security_barrier=true) as
- SELECT q.name,
-    p.paused_at,
-    p.paused_by,
-    p.reason AS pause_reason,
-    legwork.describe_limits('queue'::text, q.name) AS limits,
-    COALESCE(c.running, 0::bigint) AS running,
-    COALESCE(c.pending, 0::bigint) AS pending,
-    COALESCE(c.blocked, 0::bigint) AS blocked,
-    COALESCE(c.paused, 0::bigint) AS paused,
-    COALESCE(c.later, 0::bigint) AS later,
-    c.oldest,
-    ( SELECT to_jsonb(r.*) - ARRAY['scope'::text, 'name'::text, 'is_declared'::text]
-           FROM legwork.retry_policies r
-          WHERE r.scope = 'queue'::text AND r.name = q.name) AS retry
-   FROM unnest(legwork.known_queues()) q(name)
-     LEFT JOIN legwork.pauses p ON p.scope = 'queue'::text AND p.name = q.name
-     LEFT JOIN ( SELECT COALESCE(d.queue, 'default'::text) AS queue,
-            count(*) FILTER (WHERE j.locked_at IS NOT NULL) AS running,
-            count(*) FILTER (WHERE j.locked_at IS NULL AND j.run_at <= now()) AS pending,
-            count(*) FILTER (WHERE w.job_id IS NOT NULL AND (w.held IS NULL OR w.held = 'dependency'::text) OR l.is_later AND legwork.awaits_signal(j.id, COALESCE(w.run_at, j.run_at))) AS blocked,
-            count(*) FILTER (WHERE w.held = 'paused'::text) AS paused,
-            count(*) FILTER (WHERE l.is_later AND NOT legwork.awaits_signal(j.id, COALESCE(w.run_at, j.run_at))) AS later,
-            min(COALESCE(w.run_at, j.run_at)) FILTER (WHERE j.locked_at IS NULL AND COALESCE(w.run_at, j.run_at) <= now()) AS oldest
-           FROM graphile_worker._private_jobs j
-             LEFT JOIN graphile_worker._private_tasks t ON t.id = j.task_id
-             LEFT JOIN legwork.task_definitions d ON d.name = t.identifier
-             LEFT JOIN legwork.waiting_jobs w ON w.job_id = j.id AND j.run_at = 'infinity'::timestamp with time zone
-             CROSS JOIN LATERAL ( SELECT j.locked_at IS NULL AND
-                        CASE
-                            WHEN w.job_id IS NOT NULL THEN w.held = 'run_at'::text
-                            ELSE j.run_at > now()
-                        END AS is_later) l
-          WHERE (j.locked_at IS NOT NULL OR j.attempts < j.max_attempts) AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR legwork.flag_value(j.flags, 'tenant'::text) = (( SELECT legwork.confined_tenant() AS confined_tenant)))
-          GROUP BY (COALESCE(d.queue, 'default'::text))) c ON c.queue = q.name;
-
-create view legwork.schedule_runs as
+create view legwork.all_schedule_runs as
  SELECT schedule,
     due_at,
     state,
@@ -1187,7 +1121,7 @@ create view legwork.schedule_runs as
     tenant
    FROM legwork.schedule_occurrences o;
 
-create view legwork.schedules as
+create view legwork.all_schedules as
  SELECT d.name,
     'database'::text AS source,
     d.task,
@@ -1288,7 +1222,7 @@ UNION ALL
      LEFT JOIN legwork.task_definitions k ON k.name = c.task
      LEFT JOIN graphile_worker._private_known_crontabs g ON g.identifier = c.identifier;
 
-create view legwork.steps as
+create view legwork.all_steps as
  SELECT job_id,
     kind,
     name,
@@ -1306,6 +1240,320 @@ create view legwork.steps as
     deadline,
     tenant
    FROM legwork.job_steps s;
+
+create view legwork.all_workflow_steps as
+ SELECT s.workflow_id,
+    s.name,
+    s."position",
+    s.task,
+    s.depends_on,
+    s.on_failure,
+    s.job_id,
+    j.state,
+    COALESCE(j.attempts::integer, 0) AS attempts,
+    j.result,
+    j.error,
+    j.started_at,
+    j.finished_at,
+    s.compensation_job_id,
+    ( SELECT o.state
+           FROM legwork.all_jobs o
+          WHERE o.id = s.compensation_job_id
+         LIMIT 1) AS compensation_state,
+    r.tenant
+   FROM legwork.workflow_run_steps s
+     JOIN legwork.workflow_runs r ON r.id = s.workflow_id
+     LEFT JOIN LATERAL ( SELECT o.state,
+            o.attempts,
+            o.result,
+            o.error,
+            o.started_at,
+            o.finished_at
+           FROM legwork.all_jobs o
+          WHERE o.id = s.job_id
+         LIMIT 1) j ON true
+  WHERE s."position" IS NOT NULL;
+
+create view legwork.all_workflows as
+ SELECT r.id,
+    r.name,
+    r.state,
+    r.reason,
+    r.total,
+    r.completed + c.completed AS completed,
+    r.failed + c.failed AS failed,
+    r.cancelled + c.cancelled AS cancelled,
+    r.expired + c.expired AS expired,
+    round(100.0 * (r.completed + c.completed + r.failed + c.failed + r.cancelled + c.cancelled + r.expired + c.expired)::numeric / GREATEST(r.total, 1)::numeric, 1)::double precision AS progress,
+    r.tenant,
+    r.correlation_id,
+    r.parent_id,
+    r.deadline,
+    r.created_at,
+    r.ended_at
+   FROM legwork.workflow_runs r
+     CROSS JOIN LATERAL ( SELECT
+                CASE
+                    WHEN x.shown THEN x.completed
+                    ELSE 0::bigint
+                END AS completed,
+                CASE
+                    WHEN x.shown THEN x.failed
+                    ELSE 0::bigint
+                END AS failed,
+                CASE
+                    WHEN x.shown THEN x.cancelled
+                    ELSE 0::bigint
+                END AS cancelled,
+                CASE
+                    WHEN x.shown THEN x.expired
+                    ELSE 0::bigint
+                END AS expired
+           FROM ( SELECT n.completed,
+                    n.failed,
+                    n.cancelled,
+                    n.expired,
+                    r.ended_at IS NULL AND NOT (EXISTS ( SELECT
+                           FROM legwork.workflow_run_steps s
+                          WHERE s.workflow_id = r.id AND s.compensation_job_id IS NOT NULL)) AS shown
+                   FROM legwork.counts_of(r.id) n(completed, failed, cancelled, expired)) x) c;
+
+create view legwork.attempts as
+ SELECT job_id,
+    attempt,
+    task,
+    state,
+    error_name,
+    error_message,
+    error_stack,
+    error_code,
+    started_at,
+    finished_at,
+    retry_at,
+    worker,
+    tenant,
+    correlation_id
+   FROM legwork.all_attempts
+  WHERE ( SELECT legwork.confined_tenant() IS NULL);
+
+create view legwork.audit_log with (security_barrier=true) as
+ SELECT id,
+    occurred_at,
+    actor,
+    database_role,
+    surface,
+    operation,
+    target_type,
+    target,
+    tenant,
+    count,
+    before,
+    after
+   FROM legwork.audit_entries e
+  WHERE ( SELECT legwork.may('admin'::text) AS may) AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant)));
+
+create view legwork.audit_log_page as
+ SELECT id,
+    occurred_at,
+    actor,
+    database_role,
+    surface,
+    operation,
+    target_type,
+    target,
+    tenant,
+    count,
+    before,
+    after
+   FROM legwork.all_audit_log
+  WHERE ( SELECT legwork.confined_tenant() IS NULL);
+
+create view legwork.batches with (security_barrier=true) as
+ SELECT id,
+    description,
+    state,
+    total,
+    completed,
+    failed,
+    cancelled,
+    expired,
+    progress,
+    callback_job_id,
+    tenant,
+    correlation_id,
+    created_at,
+    ended_at
+   FROM legwork.all_batches
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
+
+create view legwork.failed_groups with (security_barrier=true) as
+ SELECT fingerprint,
+    task,
+    queue,
+    count(*) AS jobs,
+    min(finished_at) AS first_at,
+    max(finished_at) AS last_at,
+    (array_agg(id ORDER BY id DESC))[1] AS last_id,
+    (array_agg(error ORDER BY id DESC))[1] AS last_error
+   FROM legwork.finished_jobs f
+  WHERE state = 'failed'::legwork.job_state AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant))) AND (EXISTS ( SELECT
+           FROM graphile_worker._private_jobs j
+          WHERE j.id = f.id AND j.locked_at IS NULL AND j.attempts >= j.max_attempts))
+  GROUP BY fingerprint, task, queue;
+
+create view legwork.jobs as
+ SELECT id,
+    task,
+    queue,
+    state,
+    priority,
+    attempts,
+    max_attempts,
+    payload,
+    result,
+    error,
+    run_at,
+    created_at,
+    started_at,
+    finished_at,
+    worker,
+    job_key,
+    serial_key,
+    tenant,
+    correlation_id,
+    parent_id,
+    progress,
+    progress_message
+   FROM legwork.all_jobs
+  WHERE ( SELECT legwork.confined_tenant() IS NULL);
+
+create view legwork.logs with (security_barrier=true) as
+ SELECT id,
+    job_id,
+    attempt,
+    logged_at,
+    level,
+    message,
+    fields,
+    tenant
+   FROM legwork.job_logs l
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
+
+create view legwork.queues with (security_barrier=true) as
+ SELECT q.name,
+    p.paused_at,
+    p.paused_by,
+    p.reason AS pause_reason,
+    legwork.describe_limits('queue'::text, q.name) AS limits,
+    COALESCE(c.running, 0::bigint) AS running,
+    COALESCE(c.pending, 0::bigint) AS pending,
+    COALESCE(c.blocked, 0::bigint) AS blocked,
+    COALESCE(c.paused, 0::bigint) AS paused,
+    COALESCE(c.later, 0::bigint) AS later,
+    c.oldest,
+    ( SELECT to_jsonb(r.*) - ARRAY['scope'::text, 'name'::text, 'is_declared'::text]
+           FROM legwork.retry_policies r
+          WHERE r.scope = 'queue'::text AND r.name = q.name) AS retry
+   FROM unnest(legwork.known_queues()) q(name)
+     LEFT JOIN legwork.pauses p ON p.scope = 'queue'::text AND p.name = q.name
+     LEFT JOIN ( SELECT COALESCE(d.queue, 'default'::text) AS queue,
+            count(*) FILTER (WHERE j.locked_at IS NOT NULL) AS running,
+            count(*) FILTER (WHERE j.locked_at IS NULL AND j.run_at <= now()) AS pending,
+            count(*) FILTER (WHERE w.job_id IS NOT NULL AND (w.held IS NULL OR w.held = 'dependency'::text) OR l.is_later AND legwork.awaits_signal(j.id, COALESCE(w.run_at, j.run_at))) AS blocked,
+            count(*) FILTER (WHERE w.held = 'paused'::text) AS paused,
+            count(*) FILTER (WHERE l.is_later AND NOT legwork.awaits_signal(j.id, COALESCE(w.run_at, j.run_at))) AS later,
+            min(COALESCE(w.run_at, j.run_at)) FILTER (WHERE j.locked_at IS NULL AND COALESCE(w.run_at, j.run_at) <= now()) AS oldest
+           FROM graphile_worker._private_jobs j
+             LEFT JOIN graphile_worker._private_tasks t ON t.id = j.task_id
+             LEFT JOIN legwork.task_definitions d ON d.name = t.identifier
+             LEFT JOIN legwork.waiting_jobs w ON w.job_id = j.id AND j.run_at = 'infinity'::timestamp with time zone
+             CROSS JOIN LATERAL ( SELECT j.locked_at IS NULL AND
+                        CASE
+                            WHEN w.job_id IS NOT NULL THEN w.held = 'run_at'::text
+                            ELSE j.run_at > now()
+                        END AS is_later) l
+          WHERE (j.locked_at IS NOT NULL OR j.attempts < j.max_attempts) AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR legwork.flag_value(j.flags, 'tenant'::text) = (( SELECT legwork.confined_tenant() AS confined_tenant)))
+          GROUP BY (COALESCE(d.queue, 'default'::text))) c ON c.queue = q.name;
+
+create view legwork.schedule_runs with (security_barrier=true) as
+ SELECT schedule,
+    due_at,
+    state,
+    reason,
+    job_id,
+    outcome,
+    occurrences,
+    last_due_at,
+    recorded_at,
+    tenant
+   FROM legwork.all_schedule_runs
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
+
+create view legwork.schedule_runs_page as
+ SELECT schedule,
+    due_at,
+    state,
+    reason,
+    job_id,
+    outcome,
+    occurrences,
+    last_due_at,
+    recorded_at,
+    tenant
+   FROM legwork.all_schedule_runs
+  WHERE ( SELECT legwork.confined_tenant() IS NULL);
+
+create view legwork.schedules with (security_barrier=true) as
+ SELECT name,
+    source,
+    task,
+    payload,
+    cron,
+    every,
+    at,
+    timezone,
+    sentence,
+    is_enabled,
+    next_at,
+    upcoming,
+    last_due_at,
+    last_state,
+    last_job_id,
+    last_outcome,
+    runs,
+    max_runs,
+    starts_at,
+    ends_at,
+    jitter,
+    overlap,
+    max_instances,
+    missed,
+    missed_window,
+    requires,
+    requires_wait,
+    tenant,
+    priority,
+    max_attempts,
+    problem,
+    created_at,
+    created_by,
+    updated_at
+   FROM legwork.all_schedules
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
+
+create view legwork.steps with (security_barrier=true) as
+ SELECT job_id,
+    kind,
+    name,
+    state,
+    result,
+    attempt,
+    started_at,
+    finished_at,
+    deadline,
+    tenant
+   FROM legwork.all_steps
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
 
 create view legwork.task_rules as
  SELECT t.id AS task_id,
@@ -1373,82 +1621,65 @@ create view legwork.workers with (security_barrier=true) as
    FROM legwork.worker_processes w
   WHERE ( SELECT legwork.confined_tenant() IS NULL);
 
-create view legwork.workflow_steps as
- SELECT s.workflow_id,
-    s.name,
-    s."position",
-    s.task,
-    s.depends_on,
-    s.on_failure,
-    s.job_id,
-    j.state,
-    COALESCE(j.attempts::integer, 0) AS attempts,
-    j.result,
-    j.error,
-    j.started_at,
-    j.finished_at,
-    s.compensation_job_id,
-    ( SELECT o.state
-           FROM legwork.all_jobs o
-          WHERE o.id = s.compensation_job_id
-         LIMIT 1) AS compensation_state,
-    r.tenant
-   FROM legwork.workflow_run_steps s
-     JOIN legwork.workflow_runs r ON r.id = s.workflow_id
-     LEFT JOIN LATERAL ( SELECT o.state,
-            o.attempts,
-            o.result,
-            o.error,
-            o.started_at,
-            o.finished_at
-           FROM legwork.all_jobs o
-          WHERE o.id = s.job_id
-         LIMIT 1) j ON true
-  WHERE s."position" IS NOT NULL;
+create view legwork.workflow_steps with (security_barrier=true) as
+ SELECT workflow_id,
+    name,
+    "position",
+    task,
+    depends_on,
+    on_failure,
+    job_id,
+    state,
+    attempts,
+    result,
+    error,
+    started_at,
+    finished_at,
+    compensation_job_id,
+    compensation_state,
+    tenant
+   FROM legwork.all_workflow_steps
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
 
-create view legwork.workflows as
- SELECT r.id,
-    r.name,
-    r.state,
-    r.reason,
-    r.total,
-    r.completed + c.completed AS completed,
-    r.failed + c.failed AS failed,
-    r.cancelled + c.cancelled AS cancelled,
-    r.expired + c.expired AS expired,
-    round(100.0 * (r.completed + c.completed + r.failed + c.failed + r.cancelled + c.cancelled + r.expired + c.expired)::numeric / GREATEST(r.total, 1)::numeric, 1)::double precision AS progress,
-    r.tenant,
-    r.correlation_id,
-    r.parent_id,
-    r.deadline,
-    r.created_at,
-    r.ended_at
-   FROM legwork.workflow_runs r
-     CROSS JOIN LATERAL ( SELECT
-                CASE
-                    WHEN x.shown THEN x.completed
-                    ELSE 0::bigint
-                END AS completed,
-                CASE
-                    WHEN x.shown THEN x.failed
-                    ELSE 0::bigint
-                END AS failed,
-                CASE
-                    WHEN x.shown THEN x.cancelled
-                    ELSE 0::bigint
-                END AS cancelled,
-                CASE
-                    WHEN x.shown THEN x.expired
-                    ELSE 0::bigint
-                END AS expired
-           FROM ( SELECT n.completed,
-                    n.failed,
-                    n.cancelled,
-                    n.expired,
-                    r.ended_at IS NULL AND NOT (EXISTS ( SELECT
-                           FROM legwork.workflow_run_steps s
-                          WHERE s.workflow_id = r.id AND s.compensation_job_id IS NOT NULL)) AS shown
-                   FROM legwork.counts_of(r.id) n(completed, failed, cancelled, expired)) x) c;
+create view legwork.workflows with (security_barrier=true) as
+ SELECT id,
+    name,
+    state,
+    reason,
+    total,
+    completed,
+    failed,
+    cancelled,
+    expired,
+    progress,
+    tenant,
+    correlation_id,
+    parent_id,
+    deadline,
+    created_at,
+    ended_at
+   FROM legwork.all_workflows
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
+
+create view legwork.workflows_page as
+ SELECT id,
+    name,
+    state,
+    reason,
+    total,
+    completed,
+    failed,
+    cancelled,
+    expired,
+    progress,
+    tenant,
+    correlation_id,
+    parent_id,
+    deadline,
+    created_at,
+    ended_at
+   FROM legwork.all_workflows
+  WHERE ( SELECT legwork.confined_tenant() IS NULL);
 
 create view legwork_confined.attempts as
  SELECT job_id,
@@ -1469,6 +1700,22 @@ create view legwork_confined.attempts as
   WHERE tenant = legwork.confined_to() AND ( SELECT NOT (EXISTS ( SELECT
                    FROM legwork.confined_logins c
                   WHERE c.login = SESSION_USER)));
+
+create view legwork_confined.audit_log_page as
+ SELECT id,
+    occurred_at,
+    actor,
+    database_role,
+    surface,
+    operation,
+    target_type,
+    target,
+    tenant,
+    count,
+    before,
+    after
+   FROM legwork.all_audit_log
+  WHERE tenant = legwork.confined_to();
 
 create view legwork_confined.jobs as
  SELECT id,
@@ -1497,6 +1744,40 @@ create view legwork_confined.jobs as
   WHERE tenant = legwork.confined_to() AND ( SELECT NOT (EXISTS ( SELECT
                    FROM legwork.confined_logins c
                   WHERE c.login = SESSION_USER)));
+
+create view legwork_confined.schedule_runs_page as
+ SELECT schedule,
+    due_at,
+    state,
+    reason,
+    job_id,
+    outcome,
+    occurrences,
+    last_due_at,
+    recorded_at,
+    tenant
+   FROM legwork.all_schedule_runs
+  WHERE tenant = legwork.confined_to();
+
+create view legwork_confined.workflows_page as
+ SELECT id,
+    name,
+    state,
+    reason,
+    total,
+    completed,
+    failed,
+    cancelled,
+    expired,
+    progress,
+    tenant,
+    correlation_id,
+    parent_id,
+    deadline,
+    created_at,
+    ended_at
+   FROM legwork.all_workflows
+  WHERE tenant = legwork.confined_to();
 
 create view legwork_tenant.attempts with (security_barrier=true) as
  SELECT job_id,
@@ -1562,6 +1843,21 @@ begin
   update legwork.alert_records a set acknowledged_at = clock_timestamp(), acknowledged_by = by, note = coalesce(acknowledge_alert.note, a.note)
   where a.id = acknowledge_alert.id;
 end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.activity(OUT enqueued bigint, OUT ended bigint, OUT failed_attempts bigint)
+ RETURNS record
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  -- What Postgres counts anyway: the last id given, and the rows that the history has been given.
+  select
+    pg_sequence_last_value(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')::regclass),
+    (select coalesce(sum(pg_stat_get_tuples_inserted(i.inhrelid)), 0)::bigint from pg_inherits i where i.inhparent = 'legwork.finished_jobs'::regclass),
+    (select coalesce(sum(pg_stat_get_tuples_inserted(i.inhrelid)), 0)::bigint from pg_inherits i where i.inhparent = 'legwork.failed_attempts'::regclass)
+  where legwork.confined_tenant() is null
+$function$
 -- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.add_counts(a bigint[], b bigint[])
@@ -3054,6 +3350,28 @@ CREATE OR REPLACE FUNCTION legwork.context_flags(tenant text, correlation_id tex
  LANGUAGE sql
  STABLE
 RETURN NULLIF(array_remove(ARRAY[('tenant:'::text || COALESCE(tenant, NULLIF(current_setting('legwork.tenant'::text, true), ''::text))), ('correlation:'::text || COALESCE(correlation_id, NULLIF(current_setting('legwork.correlation_id'::text, true), ''::text))), ('parent:'::text || NULLIF(current_setting('legwork.parent_id'::text, true), ''::text)), ('trace:'::text || "substring"(current_setting('legwork.traceparent'::text, true), '^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$'::text))], NULL::text), '{}'::text[])
+
+CREATE OR REPLACE FUNCTION legwork.copy_comments(from_view regclass, to_view regclass)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_comment record;
+begin
+  for v_comment in
+    select a.attname, d.description
+    from pg_description d
+    left join pg_attribute a on a.attrelid = d.objoid and a.attnum = d.objsubid and d.objsubid > 0
+    where d.objoid = from_view and d.classoid = 'pg_class'::regclass
+  loop
+    if v_comment.attname is null then
+      execute format('comment on view %s is %L', to_view, v_comment.description);
+    else
+      execute format('comment on column %s.%I is %L', to_view, v_comment.attname, v_comment.description);
+    end if;
+  end loop;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.count_bucket(counts bigint[], bucket integer, number bigint)
  RETURNS bigint[]
@@ -7775,7 +8093,7 @@ AS $function$
       'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'reconcile', 'doctor']),
     ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_stopped', 'recover_jobs', 'give_back_jobs', 'tick', 'reconcile',
       'maintain_history', 'record_output']),
-    ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login', 'claim_request', 'keep_response'])
+    ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login', 'claim_request', 'keep_response', 'activity'])
   ) as r (role, functions)
   cross join lateral unnest(r.functions) as f (function)
 $function$
