@@ -129,7 +129,7 @@ describe("legwork job", () => {
     const followed = run("job", id, "--follow");
     await until("it is looked at", async () => {
       const { rows } = await database.pool.query(
-        "select from pg_stat_activity where application_name = 'legwork cli' and query ~ 'legwork.logs'",
+        "select from pg_stat_activity where application_name = 'legwork cli' and query ~ 'legwork.(logs|attempts)'",
       );
       return rows.length > 0;
     });
