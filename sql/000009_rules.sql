@@ -151,7 +151,7 @@ begin
   end if;
 
   if v_ids <> '{}' then
-    perform set_config('legwork.admitting', 'on', true);
+    perform set_config('legwork.admitting', legwork.admission_pass(), true);
     with rules as materialized (
       select r.* from legwork.task_rules r where r.task_id = any (task_ids)
     ), waiting as materialized (

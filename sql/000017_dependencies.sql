@@ -301,7 +301,7 @@ declare
   v_total integer := 0;
 begin
   -- The trigger _legwork_record_change lets these changes pass.
-  perform set_config('legwork.admitting', 'on', true);
+  perform set_config('legwork.admitting', legwork.admission_pass(), true);
   -- In rounds: cancelling a job cancels those that depend on it.
   loop
     with taken as (

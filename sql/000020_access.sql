@@ -98,7 +98,9 @@ begin
   foreach v_name in array array['jobs', 'attempts'] loop
     execute format('alter view legwork.%1$I rename to %2$I', v_name, 'all_' || v_name);
     execute format('create view legwork.%1$I as select * from legwork.%2$I where (select legwork.confined_tenant() is null)', v_name, 'all_' || v_name);
-    execute format('create view legwork_confined.%1$I as select * from legwork.%2$I where tenant = legwork.confined_to()', v_name, 'all_' || v_name);
+    -- Nothing for a login that is confined by itself, whatever it was granted and sets.
+    execute format('create view legwork_confined.%1$I as select * from legwork.%2$I where tenant = legwork.confined_to()
+      and (select not exists (select from legwork.confined_logins c where c.login = session_user))', v_name, 'all_' || v_name);
     execute format('create view legwork_tenant.%1$I with (security_barrier) as select * from legwork.%2$I where tenant = (select legwork.confined_tenant())',
       v_name, 'all_' || v_name);
     for v_comment in

@@ -8,6 +8,77 @@ create type legwork.job_state as enum (
 
 -- tables
 
+create table legwork.admission_passes (
+  pass text default (gen_random_uuid())::text not null,
+  PRIMARY KEY (pass)
+);
+
+create table legwork.alert_pending (
+  rule text not null,
+  target text not null,
+  since timestamp with time zone not null,
+  PRIMARY KEY (rule, target)
+);
+
+create table legwork.alert_records (
+  id bigint not null,
+  rule text not null,
+  kind text not null,
+  target text not null,
+  severity text not null,
+  value double precision not null,
+  threshold double precision not null,
+  message text not null,
+  raised_at timestamp with time zone not null,
+  critical_at timestamp with time zone,
+  clear_since timestamp with time zone,
+  resolved_at timestamp with time zone,
+  acknowledged_at timestamp with time zone,
+  acknowledged_by text,
+  note text,
+  told text,
+  jobs bigint[] default '{}'::bigint[] not null,
+  PRIMARY KEY (id),
+  CHECK ((severity = ANY (ARRAY['warning'::text, 'critical'::text]))),
+  CHECK ((told = ANY (ARRAY['warning'::text, 'critical'::text])))
+);
+
+create table legwork.alert_rules (
+  name text not null,
+  kind text not null,
+  target text,
+  warning double precision,
+  critical double precision,
+  period interval default '00:15:00'::interval not null,
+  at_least integer default 1 not null,
+  raise_after interval default '00:00:00'::interval not null,
+  resolve_after interval default '00:02:00'::interval not null,
+  channels jsonb,
+  is_enabled boolean default true not null,
+  changed_by text default SESSION_USER not null,
+  changed_at timestamp with time zone default clock_timestamp() not null,
+  CHECK ((at_least >= 1)),
+  CHECK ((jsonb_typeof(channels) = 'array'::text)),
+  CHECK (((num_nonnulls(warning, critical) > 0) AND ((critical >= warning) IS NOT FALSE))),
+  CHECK ((kind = ANY (ARRAY['consecutive_failures'::text, 'error_rate'::text, 'failed_jobs'::text, 'slow_runs'::text, 'stuck_jobs'::text, 'backlog_age'::text, 'schedule_late'::text, 'no_worker'::text, 'database'::text, 'host_cpu'::text, 'host_memory'::text, 'host_disk'::text, 'worker_memory'::text]))),
+  CHECK ((name ~ '^[a-z0-9][a-z0-9_./-]{0,99}$'::text)),
+  CHECK (((period >= '00:01:00'::interval) AND (period <= '1 day'::interval))),
+  PRIMARY KEY (name),
+  CHECK ((raise_after >= '00:00:00'::interval)),
+  CHECK ((resolve_after >= '00:00:00'::interval))
+);
+
+create table legwork.alert_silences (
+  id bigint not null,
+  rule text,
+  target text,
+  until timestamp with time zone not null,
+  reason text,
+  silenced_by text default SESSION_USER not null,
+  silenced_at timestamp with time zone default clock_timestamp() not null,
+  PRIMARY KEY (id)
+);
+
 create table legwork.audit_entries (
   id bigint not null,
   occurred_at timestamp with time zone default clock_timestamp() not null,
@@ -232,6 +303,14 @@ create table legwork.limits (
   UNIQUE (scope, name, kind, key)
 );
 
+create table legwork.long_runs (
+  job_id bigint not null,
+  attempt smallint not null,
+  task text not null,
+  started_at timestamp with time zone not null,
+  PRIMARY KEY (job_id, attempt)
+);
+
 create table legwork.migrations (
   id integer not null,
   name text not null,
@@ -295,6 +374,28 @@ create table legwork.retry_policies (
   CHECK ((scope = ANY (ARRAY['queue'::text, 'task'::text])))
 );
 
+create table legwork.rollup_relations (
+  relation oid not null,
+  filenode oid,
+  rows_counted bigint default 0 not null,
+  inserted bigint default 0 not null,
+  tolerated bigint default 0 not null,
+  swept_to bigint,
+  PRIMARY KEY (relation)
+);
+
+create table legwork.rollup_segments (
+  relation oid not null,
+  from_block bigint not null,
+  to_block bigint not null,
+  horizon text,
+  counted text[] default '{}'::text[] not null,
+  full_at text,
+  is_closed boolean default false not null,
+  PRIMARY KEY (relation, from_block),
+  FOREIGN KEY (relation) REFERENCES legwork.rollup_relations(relation) ON DELETE CASCADE
+);
+
 create table legwork.rule_changes (
   id bigint not null,
   task_ids integer[] not null,
@@ -310,6 +411,13 @@ create table legwork.run_counts (
   failed integer not null,
   cancelled integer not null,
   expired integer not null
+);
+
+create table legwork.samples (
+  name text not null,
+  value jsonb not null,
+  sampled_at timestamp with time zone default clock_timestamp() not null,
+  PRIMARY KEY (name)
 );
 
 create table legwork.schedule_definitions (
@@ -414,6 +522,60 @@ create table legwork.task_definitions (
   CHECK (((length(queue) >= 1) AND (length(queue) <= 128)))
 );
 
+create table legwork.task_hours (
+  hour timestamp with time zone not null,
+  task text not null,
+  completed bigint default 0 not null,
+  failed bigint default 0 not null,
+  cancelled bigint default 0 not null,
+  expired bigint default 0 not null,
+  failed_attempts bigint default 0 not null,
+  retried bigint default 0 not null,
+  wait_seconds double precision default 0 not null,
+  run_seconds double precision default 0 not null,
+  waits bigint[] not null,
+  runs bigint[] not null,
+  PRIMARY KEY (hour, task)
+);
+
+create table legwork.task_minutes (
+  minute timestamp with time zone not null,
+  task text not null,
+  completed bigint default 0 not null,
+  failed bigint default 0 not null,
+  cancelled bigint default 0 not null,
+  expired bigint default 0 not null,
+  failed_attempts bigint default 0 not null,
+  retried bigint default 0 not null,
+  wait_seconds double precision default 0 not null,
+  run_seconds double precision default 0 not null,
+  waits bigint[] not null,
+  runs bigint[] not null,
+  PRIMARY KEY (minute, task)
+);
+
+create table legwork.task_totals (
+  task text not null,
+  first_seen timestamp with time zone default clock_timestamp() not null,
+  completed bigint default 0 not null,
+  failed bigint default 0 not null,
+  cancelled bigint default 0 not null,
+  expired bigint default 0 not null,
+  failed_attempts bigint default 0 not null,
+  retried bigint default 0 not null,
+  wait_seconds double precision default 0 not null,
+  run_seconds double precision default 0 not null,
+  waits bigint[] not null,
+  runs bigint[] not null,
+  last_completed_at timestamp with time zone,
+  last_failed_at timestamp with time zone,
+  usual double precision[],
+  usual_from bigint[],
+  usual_run double precision,
+  usual_runs double precision default 0 not null,
+  PRIMARY KEY (task)
+);
+
 create table legwork.tokens (
   id uuid default gen_random_uuid() not null,
   name text not null,
@@ -464,6 +626,16 @@ create table legwork.wakeups (
   PRIMARY KEY (id)
 );
 
+create table legwork.watch_steps (
+  step text not null,
+  every interval not null,
+  share double precision not null,
+  due_at timestamp with time zone default clock_timestamp() not null,
+  ran_at timestamp with time zone,
+  took interval,
+  PRIMARY KEY (step)
+);
+
 create table legwork.worker_processes (
   id text not null,
   host text not null,
@@ -474,6 +646,13 @@ create table legwork.worker_processes (
   started_at timestamp with time zone default clock_timestamp() not null,
   seen_at timestamp with time zone default clock_timestamp() not null,
   suspected_at timestamp with time zone,
+  cpu real,
+  memory real,
+  memory_total bigint,
+  disk real,
+  disk_total bigint,
+  heap_bytes bigint,
+  host_seen_at timestamp with time zone,
   PRIMARY KEY (id)
 );
 
@@ -525,6 +704,10 @@ create table legwork.workflow_runs (
 );
 
 -- indexes
+
+CREATE INDEX _legwork_tenant ON graphile_worker._private_jobs USING btree (legwork.flag_value(flags, 'tenant'::text), id) WHERE (flags IS NOT NULL);
+
+CREATE INDEX alert_records_resolved_at ON legwork.alert_records USING btree (resolved_at) WHERE (resolved_at IS NOT NULL);
 
 CREATE INDEX audit_entries_id ON ONLY legwork.audit_entries USING btree (id);
 
@@ -584,6 +767,8 @@ CREATE INDEX lanes_many ON legwork.lanes USING btree (waits_at) WHERE (cardinali
 
 CREATE INDEX lanes_waits_at ON legwork.lanes USING btree (waits_at, turn);
 
+CREATE INDEX rollup_segments_open ON legwork.rollup_segments USING btree (relation, from_block) WHERE (NOT is_closed);
+
 CREATE INDEX run_counts_run_id ON legwork.run_counts USING btree (run_id);
 
 CREATE INDEX schedule_definitions_next_at ON legwork.schedule_definitions USING btree (next_at) WHERE (next_at IS NOT NULL);
@@ -608,7 +793,40 @@ CREATE INDEX workflow_runs_deadline ON legwork.workflow_runs USING btree (deadli
 
 CREATE INDEX workflow_runs_tenant_id ON legwork.workflow_runs USING btree (tenant, id) WHERE (tenant IS NOT NULL);
 
+-- policies
+
+create policy own on legwork.confined_logins for select to public using ((login = SESSION_USER));
+
+create policy read on legwork.migrations for select to public using (true);
+
+create policy read on legwork.settings for select to public using (true);
+
 -- views
+
+create view legwork.alerts as
+ SELECT id,
+    rule,
+    kind,
+    target,
+        CASE
+            WHEN resolved_at IS NOT NULL THEN 'resolved'::text
+            WHEN acknowledged_at IS NOT NULL THEN 'acknowledged'::text
+            ELSE 'open'::text
+        END AS state,
+    severity,
+    message,
+    value,
+    threshold,
+    raised_at,
+    critical_at,
+    clear_since,
+    resolved_at,
+    acknowledged_at,
+    acknowledged_by,
+    note,
+    resolved_at IS NULL AND legwork.is_silenced(rule, target, now()) AS silenced,
+    jobs
+   FROM legwork.alert_records a;
 
 create view legwork.all_attempts as
  SELECT job_id,
@@ -820,7 +1038,7 @@ create view legwork.attempts as
    FROM legwork.all_attempts
   WHERE ( SELECT legwork.confined_tenant() IS NULL);
 
-create view legwork.audit_log as
+create view legwork.audit_log with (security_barrier=true) as
  SELECT id,
     occurred_at,
     actor,
@@ -862,7 +1080,7 @@ create view legwork.batches as
             b.expired + n.expired AS expired
            FROM legwork.counts_of(b.id) n(completed, failed, cancelled, expired)) c;
 
-create view legwork.failed_groups as
+create view legwork.failed_groups with (security_barrier=true) as
  SELECT fingerprint,
     task,
     queue,
@@ -903,7 +1121,7 @@ create view legwork.jobs as
    FROM legwork.all_jobs
   WHERE ( SELECT legwork.confined_tenant() IS NULL);
 
-create view legwork.logs as
+create view legwork.logs with (security_barrier=true) as
  SELECT id,
     job_id,
     attempt,
@@ -915,7 +1133,7 @@ create view legwork.logs as
    FROM legwork.job_logs l
   WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
 
-create view legwork.queues as
+create view legwork.queues with (security_barrier=true) as
  SELECT q.name,
     p.paused_at,
     p.paused_by,
@@ -1121,7 +1339,7 @@ create view legwork.tasks as
      LEFT JOIN legwork.task_definitions d ON d.name = t.identifier
      LEFT JOIN legwork.pauses p ON p.scope = 'task'::text AND p.name = t.identifier;
 
-create view legwork.token_list as
+create view legwork.token_list with (security_barrier=true) as
  SELECT id,
     name,
     role,
@@ -1135,7 +1353,7 @@ create view legwork.token_list as
    FROM legwork.tokens t
   WHERE ( SELECT legwork.may('admin'::text) AS may) AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant)));
 
-create view legwork.workers as
+create view legwork.workers with (security_barrier=true) as
  SELECT id,
     host,
     pid,
@@ -1144,7 +1362,14 @@ create view legwork.workers as
     running,
     started_at,
     seen_at,
-    suspected_at IS NOT NULL AS suspected
+    suspected_at IS NOT NULL AS suspected,
+    cpu,
+    memory,
+    memory_total,
+    disk,
+    disk_total,
+    heap_bytes,
+    host_seen_at
    FROM legwork.worker_processes w
   WHERE ( SELECT legwork.confined_tenant() IS NULL);
 
@@ -1225,7 +1450,136 @@ create view legwork.workflows as
                           WHERE s.workflow_id = r.id AND s.compensation_job_id IS NOT NULL)) AS shown
                    FROM legwork.counts_of(r.id) n(completed, failed, cancelled, expired)) x) c;
 
+create view legwork_confined.attempts as
+ SELECT job_id,
+    attempt,
+    task,
+    state,
+    error_name,
+    error_message,
+    error_stack,
+    error_code,
+    started_at,
+    finished_at,
+    retry_at,
+    worker,
+    tenant,
+    correlation_id
+   FROM legwork.all_attempts
+  WHERE tenant = legwork.confined_to() AND ( SELECT NOT (EXISTS ( SELECT
+                   FROM legwork.confined_logins c
+                  WHERE c.login = SESSION_USER)));
+
+create view legwork_confined.jobs as
+ SELECT id,
+    task,
+    queue,
+    state,
+    priority,
+    attempts,
+    max_attempts,
+    payload,
+    result,
+    error,
+    run_at,
+    created_at,
+    started_at,
+    finished_at,
+    worker,
+    job_key,
+    serial_key,
+    tenant,
+    correlation_id,
+    parent_id,
+    progress,
+    progress_message
+   FROM legwork.all_jobs
+  WHERE tenant = legwork.confined_to() AND ( SELECT NOT (EXISTS ( SELECT
+                   FROM legwork.confined_logins c
+                  WHERE c.login = SESSION_USER)));
+
+create view legwork_tenant.attempts with (security_barrier=true) as
+ SELECT job_id,
+    attempt,
+    task,
+    state,
+    error_name,
+    error_message,
+    error_stack,
+    error_code,
+    started_at,
+    finished_at,
+    retry_at,
+    worker,
+    tenant,
+    correlation_id
+   FROM legwork.all_attempts
+  WHERE tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
+
+create view legwork_tenant.jobs with (security_barrier=true) as
+ SELECT id,
+    task,
+    queue,
+    state,
+    priority,
+    attempts,
+    max_attempts,
+    payload,
+    result,
+    error,
+    run_at,
+    created_at,
+    started_at,
+    finished_at,
+    worker,
+    job_key,
+    serial_key,
+    tenant,
+    correlation_id,
+    parent_id,
+    progress,
+    progress_message
+   FROM legwork.all_jobs
+  WHERE tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
+
 -- functions
+
+CREATE OR REPLACE FUNCTION legwork.acknowledge_alert(id bigint, note text DEFAULT NULL::text, by text DEFAULT SESSION_USER)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_resolved_at timestamptz;
+begin
+  select a.resolved_at into v_resolved_at from legwork.alert_records a where a.id = acknowledge_alert.id for update;
+  if not found then
+    raise exception 'There is no alert %.', id using errcode = 'LW404', hint = 'select id, message from legwork.alerts where state <> ''resolved'' lists the open ones.';
+  elsif v_resolved_at is not null then
+    raise exception 'Alert % was resolved %.', id, v_resolved_at using errcode = 'LW409', hint = 'There is nothing left to acknowledge.';
+  end if;
+  update legwork.alert_records a set acknowledged_at = clock_timestamp(), acknowledged_by = by, note = coalesce(acknowledge_alert.note, a.note)
+  where a.id = acknowledge_alert.id;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.add_counts(a bigint[], b bigint[])
+ RETURNS bigint[]
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- In place, which is ten times as fast as unnesting both.
+  if a is null or b is null then
+    return coalesce(a, b);
+  end if;
+  for i in 1..cardinality(b) loop
+    a[i] := coalesce(a[i], 0) + coalesce(b[i], 0);
+  end loop;
+  return a;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.add_dependencies(job_id bigint, depends_on bigint[], on_failure text)
  RETURNS void
@@ -1285,11 +1639,78 @@ begin
   end if;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.add_metrics(rows legwork.counted_rows[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET jit TO 'off'
+AS $function$
+begin
+  with minutes as materialized (
+    select r.minute, r.task,
+      coalesce(sum(r.number) filter (where r.outcome = 'completed'), 0) as completed, coalesce(sum(r.number) filter (where r.outcome = 'failed'), 0) as failed,
+      coalesce(sum(r.number) filter (where r.outcome = 'cancelled'), 0) as cancelled, coalesce(sum(r.number) filter (where r.outcome = 'expired'), 0) as expired,
+      coalesce(sum(r.number) filter (where r.outcome in ('gave_up', 'retried')), 0) as failed_attempts,
+      coalesce(sum(r.number) filter (where r.outcome = 'retried'), 0) as retried,
+      coalesce(sum(r.waited), 0) as wait_seconds, coalesce(sum(r.ran), 0) as run_seconds,
+      legwork.histogram(r.wait_bucket, r.number) as waits, legwork.histogram(r.run_bucket, r.number) as runs,
+      max(r.last_at) filter (where r.outcome = 'completed') as last_completed_at, max(r.last_at) filter (where r.outcome in ('gave_up', 'retried')) as last_failed_at
+    from unnest(rows) r
+    group by r.minute, r.task
+  ), wider as materialized (
+    -- By minute, by hour and for ever.
+    select x.span, x.at, m.task, sum(m.completed) as completed, sum(m.failed) as failed, sum(m.cancelled) as cancelled, sum(m.expired) as expired,
+      sum(m.failed_attempts) as failed_attempts, sum(m.retried) as retried, sum(m.wait_seconds) as wait_seconds, sum(m.run_seconds) as run_seconds,
+      legwork.sum_counts(m.waits) as waits, legwork.sum_counts(m.runs) as runs, max(m.last_completed_at) as last_completed_at, max(m.last_failed_at) as last_failed_at
+    from minutes m
+    cross join lateral (values ('hour', date_trunc('hour', m.minute)), ('ever', null)) as x (span, at)
+    group by x.span, x.at, m.task
+  ), by_minute as (
+    insert into legwork.task_minutes as o (minute, task, completed, failed, cancelled, expired, failed_attempts, retried, wait_seconds, run_seconds, waits, runs)
+    select m.minute, m.task, m.completed, m.failed, m.cancelled, m.expired, m.failed_attempts, m.retried, m.wait_seconds, m.run_seconds, m.waits, m.runs
+    from minutes m
+    on conflict (minute, task) do update set
+      completed = o.completed + excluded.completed, failed = o.failed + excluded.failed, cancelled = o.cancelled + excluded.cancelled,
+      expired = o.expired + excluded.expired, failed_attempts = o.failed_attempts + excluded.failed_attempts, retried = o.retried + excluded.retried,
+      wait_seconds = o.wait_seconds + excluded.wait_seconds, run_seconds = o.run_seconds + excluded.run_seconds,
+      waits = legwork.add_counts(o.waits, excluded.waits), runs = legwork.add_counts(o.runs, excluded.runs)
+  ), by_hour as (
+    insert into legwork.task_hours as o (hour, task, completed, failed, cancelled, expired, failed_attempts, retried, wait_seconds, run_seconds, waits, runs)
+    select m.at, m.task, m.completed, m.failed, m.cancelled, m.expired, m.failed_attempts, m.retried, m.wait_seconds, m.run_seconds, m.waits, m.runs
+    from wider m where m.span = 'hour'
+    on conflict (hour, task) do update set
+      completed = o.completed + excluded.completed, failed = o.failed + excluded.failed, cancelled = o.cancelled + excluded.cancelled,
+      expired = o.expired + excluded.expired, failed_attempts = o.failed_attempts + excluded.failed_attempts, retried = o.retried + excluded.retried,
+      wait_seconds = o.wait_seconds + excluded.wait_seconds, run_seconds = o.run_seconds + excluded.run_seconds,
+      waits = legwork.add_counts(o.waits, excluded.waits), runs = legwork.add_counts(o.runs, excluded.runs)
+  )
+  insert into legwork.task_totals as o (
+    task, completed, failed, cancelled, expired, failed_attempts, retried, wait_seconds, run_seconds, waits, runs, last_completed_at, last_failed_at)
+  select m.task, m.completed, m.failed, m.cancelled, m.expired, m.failed_attempts, m.retried, m.wait_seconds, m.run_seconds, m.waits, m.runs,
+    m.last_completed_at, m.last_failed_at
+  from wider m where m.span = 'ever'
+  on conflict (task) do update set
+    completed = o.completed + excluded.completed, failed = o.failed + excluded.failed, cancelled = o.cancelled + excluded.cancelled,
+    expired = o.expired + excluded.expired, failed_attempts = o.failed_attempts + excluded.failed_attempts, retried = o.retried + excluded.retried,
+    wait_seconds = o.wait_seconds + excluded.wait_seconds, run_seconds = o.run_seconds + excluded.run_seconds,
+    waits = legwork.add_counts(o.waits, excluded.waits), runs = legwork.add_counts(o.runs, excluded.runs),
+    last_completed_at = greatest(o.last_completed_at, excluded.last_completed_at), last_failed_at = greatest(o.last_failed_at, excluded.last_failed_at);
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.admission_lock()
  RETURNS bigint
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN ('01101100011001010110011101110111011011110111001001101011'::"bit")::bigint
+
+CREATE OR REPLACE FUNCTION legwork.admission_pass()
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+RETURN (SELECT p.pass FROM legwork.admission_passes p LIMIT 1)
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.admit_crossing(lanes uuid[], freed text[], at timestamp with time zone, OUT granted integer, OUT open uuid[], OUT filled text[])
  RETURNS record
@@ -1501,7 +1922,7 @@ begin
   end if;
 
   -- The trigger _legwork_record_change lets these changes pass.
-  perform set_config('legwork.admitting', 'on', true);
+  perform set_config('legwork.admitting', legwork.admission_pass(), true);
   -- In rounds, because a line that turns out to be short leaves room for the others. What is left after the last round is looked
   -- at again.
   for v_n in 1..20 loop
@@ -1552,6 +1973,80 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.alert_channels(rule text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_channels jsonb := (select r.channels from legwork.alert_rules r where r.name = alert_channels.rule);
+begin
+  if v_channels is null then
+    v_channels := (select s.value::jsonb from legwork.settings s where s.name = 'alert_channels');
+  end if;
+  return case when jsonb_typeof(v_channels) = 'array' then v_channels else '[]' end;
+exception when others then
+  -- A setting that is no JSON must not keep alerts from being raised.
+  return '[]';
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.alert_conditions(at timestamp with time zone DEFAULT clock_timestamp())
+ RETURNS SETOF legwork.alert_condition
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+  with rules as materialized (
+    select r.* from legwork.alert_rules r where r.is_enabled
+  ), periods as materialized (
+    select p.period, m.task, sum(m.completed) as completed, sum(m.failed) as failed, sum(m.failed_attempts) as failed_attempts,
+      legwork.sum_counts(m.runs) filter (where p.has_runs) as runs
+    from (
+      select r.period, bool_or(r.kind = 'slow_runs') as has_runs from rules r where r.kind in ('error_rate', 'failed_jobs', 'slow_runs') group by r.period
+    ) p
+    join legwork.task_minutes m on m.minute > alert_conditions.at - p.period and m.minute <= alert_conditions.at
+    group by p.period, m.task
+  ), measured as (
+    select r.name as rule, r.kind, m.target, m.value, r.warning, r.critical, m.floor, m.message
+    from legwork.measurements(at) m
+    join rules r on r.kind = m.kind and (r.target = m.target or r.target is null and not exists (
+      select from rules o where o.kind = r.kind and o.target = m.target))
+    union all
+    select r.name, r.kind, p.task, v.value, r.warning, r.critical, v.floor, v.message
+    from rules r
+    join periods p on p.period = r.period and (r.target = p.task or r.target is null and not exists (
+      select from rules o where o.kind = r.kind and o.target = p.task))
+    left join legwork.task_totals t on t.task = p.task
+    cross join lateral (
+      select p.failed_attempts / nullif(p.failed_attempts + p.completed, 0)::double precision as value, 0::double precision as floor,
+        format('%s of %s attempts of task %L have failed within %s.', p.failed_attempts, p.failed_attempts + p.completed, p.task, r.period) as message
+      where r.kind = 'error_rate' and p.failed_attempts + p.completed >= r.at_least
+      union all
+      select p.failed, 0, format('%s job(s) of task %L have failed for good within %s.', p.failed, p.task, r.period)
+      where r.kind = 'failed_jobs'
+      union all
+      select q.took, 3 * case when t.usual_runs >= 20 then coalesce(t.usual_run, 0) else 0 end,
+        format('One of twenty attempts of task %L takes %s s or more within %s%s.', p.task, round(q.took::numeric, 1), r.period,
+          case when t.usual_runs >= 20 then format('; usually it is %s s', round(t.usual_run::numeric, 3)) else '' end)
+      from (select legwork.quantile(0.95, p.runs) as took, (select sum(n) from unnest(p.runs) n) as number) q
+      where r.kind = 'slow_runs' and q.number >= r.at_least
+    ) v
+  ), found as (
+    -- A threshold that is not there stays so: greatest passes over nulls.
+    select m.rule, m.kind, m.target, m.value, m.message, case when m.warning is not null then greatest(m.warning, m.floor) end as warning,
+      case when m.critical is not null then greatest(m.critical, m.floor) end as critical
+    from measured m
+  )
+  select f.rule, f.kind, f.target, case when f.value >= f.critical then 'critical' else 'warning' end, f.value,
+    case when f.value >= f.critical then f.critical else f.warning end, f.message
+  from found f
+  where f.value >= f.warning or f.value >= f.critical
+$function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.apply_rules(task_ids integer[], since bigint DEFAULT NULL::bigint, by bigint[] DEFAULT '{}'::bigint[])
  RETURNS boolean
  LANGUAGE plpgsql
@@ -1591,7 +2086,7 @@ begin
   end if;
 
   if v_ids <> '{}' then
-    perform set_config('legwork.admitting', 'on', true);
+    perform set_config('legwork.admitting', legwork.admission_pass(), true);
     with rules as materialized (
       select r.* from legwork.task_rules r where r.task_id = any (task_ids)
     ), waiting as materialized (
@@ -1667,6 +2162,55 @@ begin
     select from (select unnest(v_concerned) except select unnest(v_ids)) as passed (id)
     join graphile_worker._private_jobs j on j.id = passed.id
     where j.locked_at is null and j.attempts < j.max_attempts);
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.assert_alert_channels(channels jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if channels is null then
+    return;
+  end if;
+  if jsonb_typeof(channels) <> 'array' or exists (
+    select from jsonb_array_elements(case when jsonb_typeof(channels) = 'array' then channels else '[]' end) c
+    where case when jsonb_typeof(c) <> 'object' then true else
+      (select count(*) from jsonb_object_keys(c) k where k in ('webhook', 'slack', 'email', 'task')) <> 1
+      or exists (select from jsonb_each(c) e where case e.key
+        when 'payload' then jsonb_typeof(e.value) <> 'object'
+        when 'from' then e.value not in ('"warning"', '"critical"')
+        when 'email' then jsonb_typeof(e.value) not in ('string', 'array')
+        when 'task' then jsonb_typeof(e.value) <> 'string' or length(e.value #>> '{}') not between 1 and 128
+        -- An address, or the name of one that only the workers' environment knows.
+        when 'webhook' then coalesce(e.value #>> '{}' !~ '^(https?://.+|[A-Za-z0-9_.-]{1,100})$', true)
+        when 'slack' then coalesce(e.value #>> '{}' !~ '^(https?://.+|[A-Za-z0-9_.-]{1,100})$', true)
+        else true end)
+    end)
+  then
+    -- Not the channels themselves: addresses of webhooks are secrets.
+    raise exception 'These channels cannot be told of alerts.' using errcode = 'LW400',
+      hint = 'They are an array of {"webhook": "https://…"}, {"slack": "endpoint"}, {"email": "a@b.c"} or {"task": "name"}, each with "payload": {…} and "from": "warning" or "critical" if needed.';
+  end if;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.assert_alert_rule(name text)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_nearest text;
+begin
+  if exists (select from legwork.alert_rules r where r.name = assert_alert_rule.name) then
+    return;
+  end if;
+  v_nearest := legwork.nearest_name(name, array(select r.name from legwork.alert_rules r));
+  raise exception 'There is no rule ''%''.', coalesce(name, '') using errcode = 'LW404',
+    hint = case when v_nearest is not null then format('Did you mean ''%s''? ', v_nearest) else '' end || 'select name from legwork.alert_rules lists them.';
 end $function$
 -- not for everybody
 
@@ -2007,6 +2551,7 @@ CREATE OR REPLACE FUNCTION legwork.await_step(job_id bigint, worker text, attemp
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
 AS $function$
 declare
   v_job graphile_worker._private_jobs := legwork.hold_job(job_id, worker, attempt);
@@ -2508,7 +3053,19 @@ CREATE OR REPLACE FUNCTION legwork.context_flags(tenant text, correlation_id tex
  RETURNS text[]
  LANGUAGE sql
  STABLE
-RETURN NULLIF(array_remove(ARRAY[('tenant:'::text || COALESCE(tenant, NULLIF(current_setting('legwork.tenant'::text, true), ''::text))), ('correlation:'::text || COALESCE(correlation_id, NULLIF(current_setting('legwork.correlation_id'::text, true), ''::text))), ('parent:'::text || NULLIF(current_setting('legwork.parent_id'::text, true), ''::text))], NULL::text), '{}'::text[])
+RETURN NULLIF(array_remove(ARRAY[('tenant:'::text || COALESCE(tenant, NULLIF(current_setting('legwork.tenant'::text, true), ''::text))), ('correlation:'::text || COALESCE(correlation_id, NULLIF(current_setting('legwork.correlation_id'::text, true), ''::text))), ('parent:'::text || NULLIF(current_setting('legwork.parent_id'::text, true), ''::text)), ('trace:'::text || "substring"(current_setting('legwork.traceparent'::text, true), '^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$'::text))], NULL::text), '{}'::text[])
+
+CREATE OR REPLACE FUNCTION legwork.count_bucket(counts bigint[], bucket integer, number bigint)
+ RETURNS bigint[]
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+begin
+  if bucket is not null then
+    counts[bucket + 1] := counts[bucket + 1] + number;
+  end if;
+  return counts;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.count_request(rate_key text, rate_limit integer, rate_per interval)
  RETURNS void
@@ -2541,6 +3098,58 @@ begin
   delete from legwork.rate_requests r where r.key = rate_key and r.number <= v_number - rate_limit;
   insert into legwork.rate_requests (key, number, requested_at) values (rate_key, v_number, v_now);
 end $function$
+
+CREATE OR REPLACE FUNCTION legwork.count_rows(relation regclass, of_attempts boolean, from_block bigint, seen_to bigint, to_block bigint, INOUT horizon text, INOUT counted text[], OUT number bigint, OUT next_xid text)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_known text[] := counted;
+  v_rows legwork.counted_rows[];
+begin
+  execute format($q$
+    with snap as materialized (
+      select pg_current_snapshot() as taken
+    ), grouped as materialized (
+      select f.x, f.task, f.outcome, f.minute, width_bucket(f.waited, $3) as wait_bucket, width_bucket(f.ran, $3) as run_bucket,
+        count(*) as number, sum(f.waited) as waited, sum(f.ran) as ran, max(f.at) as last_at
+      from (
+        select r.xmin as x, %2$s
+        from only %1$s r
+        where r.ctid >= %3$L::tid and r.ctid < %5$L::tid
+          -- Blocks that have not been looked at, and transactions that have not been counted in the others.
+          and (r.ctid >= %4$L::tid or $1 is null or (age(r.xmin) <= age($1::xid8::xid) and r.xmin <> all ($2::xid[])))
+      ) f
+      group by 1, 2, 3, 4, 5, 6
+    )
+    select array(select row(g.task, g.outcome, g.minute, g.wait_bucket, g.run_bucket, g.number, g.waited, g.ran, g.last_at)::legwork.counted_rows from grouped g),
+      coalesce((select sum(g.number) from grouped g), 0), pg_snapshot_xmin(s.taken), pg_snapshot_xmax(s.taken),
+      array(select g.x::text from grouped g where age(g.x) <= age(pg_snapshot_xmin(s.taken)::xid) group by g.x)
+      || array(select k from unnest($2) as k where age(k::xid) <= age(pg_snapshot_xmin(s.taken)::xid))
+    from snap s $q$,
+    relation,
+    case when of_attempts then
+      $q$ r.task, case when r.error_name = 'JobCancelled' then 'stopped' when r.retry_at is null then 'gave_up' else 'retried' end as outcome,
+        date_trunc('minute', r.failed_at) as minute, null::double precision as waited,
+        case when r.started_at is not null then greatest(0, date_part('epoch', r.failed_at - r.started_at)) end as ran, r.failed_at as at $q$
+    else
+      $q$ r.task, r.state::text as outcome, date_trunc('minute', r.finished_at) as minute,
+        case when r.started_at is not null and isfinite(r.run_at) and r.state in ('completed', 'failed')
+          then greatest(0, date_part('epoch', r.started_at - r.run_at)) end as waited,
+        case when r.state = 'completed' and r.worker is not null and r.started_at is not null
+          then greatest(0, date_part('epoch', r.finished_at - r.started_at)) end as ran, r.finished_at as at $q$
+    end,
+    format('(%s,0)', from_block), format('(%s,0)', seen_to), format('(%s,0)', to_block))
+  into v_rows, number, horizon, next_xid, counted
+  using horizon, v_known, legwork.histogram_bounds();
+  if number > 0 then
+    perform legwork.add_metrics(v_rows);
+  end if;
+end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.counts_of(run_id bigint, OUT completed bigint, OUT failed bigint, OUT cancelled bigint, OUT expired bigint)
  RETURNS record
@@ -2751,6 +3360,7 @@ CREATE OR REPLACE FUNCTION legwork.deliver_signals(to_job bigint DEFAULT NULL::b
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
 AS $function$
 declare
   v_signal legwork.job_signals;
@@ -3430,6 +4040,18 @@ AS $function$
   from late l, counts c, totals t
 $function$
 
+CREATE OR REPLACE FUNCTION legwork.drop_alert_rule(name text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform legwork.assert_alert_rule(name);
+  delete from legwork.alert_rules r where r.name = drop_alert_rule.name;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.drop_limit(kind text, queue text DEFAULT NULL::text, task text DEFAULT NULL::text, key text DEFAULT NULL::text)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -3476,6 +4098,17 @@ begin
   where p.scope = legwork.scope_of(queue, task) and p.name = coalesce(queue, task) and not p.is_declared;
   return found;
 end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.due_steps()
+ RETURNS text[]
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select array(select w.step from legwork.watch_steps w where w.due_at <= clock_timestamp()
+    order by array_position(array['roll_up', 'queues', 'database', 'alerts', 'forget'], w.step))
+$function$
 -- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.emergency_stop(reason text DEFAULT NULL::text)
@@ -3537,6 +4170,19 @@ begin
   end if;
   return legwork.end_batch(run_id);
 end $function$
+
+CREATE OR REPLACE FUNCTION legwork.end_silence(id bigint)
+ RETURNS boolean
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with ended as (
+    update legwork.alert_silences s set until = clock_timestamp() where s.id = end_silence.id and s.until > clock_timestamp() returning 1
+  )
+  select exists (select from ended)
+$function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.end_workflow(workflow_id bigint)
  RETURNS boolean
@@ -3990,6 +4636,92 @@ AS $function$
   from jsonb_array_elements(changes) as change
   having count(*) > 0
 $function$
+
+CREATE OR REPLACE FUNCTION legwork.evaluate_alerts(at timestamp with time zone DEFAULT clock_timestamp())
+ RETURNS TABLE(id bigint, event text, rule text, target text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  v_found legwork.alert_condition[];
+  v_alert legwork.alert_records;
+  v_event text;
+begin
+  -- Somebody is at it.
+  if not pg_try_advisory_xact_lock(hashtext('legwork.evaluate_alerts')) then
+    return;
+  end if;
+  perform legwork.note_long_runs(at);
+  v_found := array(select c from legwork.alert_conditions(at) c);
+
+  delete from legwork.alert_pending p where not exists (select from unnest(v_found) f where f.rule = p.rule and f.target = p.target);
+  insert into legwork.alert_pending (rule, target, since)
+  select f.rule, f.target, at from unnest(v_found) f
+  join legwork.alert_rules r on r.name = f.rule
+  where r.raise_after > interval '0' and not exists (
+    select from legwork.alert_records a where a.rule = f.rule and a.target = f.target and a.resolved_at is null)
+  on conflict do nothing;
+
+  for v_alert in
+    insert into legwork.alert_records (rule, kind, target, severity, value, threshold, message, raised_at, critical_at)
+    select f.rule, f.kind, f.target, f.severity, f.value, f.threshold, f.message, at, case when f.severity = 'critical' then at end
+    from unnest(v_found) f
+    join legwork.alert_rules r on r.name = f.rule
+    where r.raise_after = interval '0' or exists (
+      select from legwork.alert_pending p where p.rule = f.rule and p.target = f.target and p.since <= at - r.raise_after)
+    on conflict (rule, target) where resolved_at is null do nothing
+    returning *
+  loop
+    id := v_alert.id; event := 'raised'; rule := v_alert.rule; target := v_alert.target; return next;
+  end loop;
+  delete from legwork.alert_pending p where exists (
+    select from legwork.alert_records a where a.rule = p.rule and a.target = p.target and a.resolved_at is null);
+
+  -- What is still so, and what has become worse: an alert never becomes milder, it is resolved.
+  update legwork.alert_records a set
+    severity = case when f.severity = 'critical' then 'critical' else a.severity end,
+    critical_at = coalesce(a.critical_at, case when f.severity = 'critical' then at end),
+    value = f.value, threshold = f.threshold, message = f.message, clear_since = null
+  from unnest(v_found) f
+  where a.rule = f.rule and a.target = f.target and a.resolved_at is null
+    and (a.clear_since is not null or a.message <> f.message or (f.severity = 'critical' and a.severity <> 'critical'));
+  update legwork.alert_records a set clear_since = at
+  where a.resolved_at is null and a.clear_since is null
+    and not exists (select from unnest(v_found) f where f.rule = a.rule and f.target = a.target);
+  -- Once it has been well for long enough; at once when its rule is gone.
+  for v_alert in
+    update legwork.alert_records a set resolved_at = at
+    where a.resolved_at is null and a.clear_since <= at - coalesce(
+      (select r.resolve_after from legwork.alert_rules r where r.name = a.rule and r.is_enabled), interval '0')
+    returning *
+  loop
+    id := v_alert.id; event := 'resolved'; rule := v_alert.rule; target := v_alert.target; return next;
+    -- Who was not told that it was raised is not told that it is over.
+    if v_alert.told is not null and not legwork.is_silenced(v_alert.rule, v_alert.target, at) then
+      update legwork.alert_records a set jobs = a.jobs || legwork.tell(v_alert, 'resolved') where a.id = v_alert.id;
+    end if;
+  end loop;
+  -- Those that were silenced are told of when the silence is over and they are still open.
+  for v_alert in
+    select * from legwork.alert_records a
+    where a.resolved_at is null and a.clear_since is null and a.acknowledged_at is null
+      and (a.told is null or (a.told = 'warning' and a.severity = 'critical'))
+      and not legwork.is_silenced(a.rule, a.target, at)
+    order by a.id
+  loop
+    v_event := case when v_alert.told is null then 'raised' else 'escalated' end;
+    if v_event = 'escalated' then
+      id := v_alert.id; event := v_event; rule := v_alert.rule; target := v_alert.target; return next;
+    end if;
+    update legwork.alert_records a set told = v_alert.severity, jobs = a.jobs || legwork.tell(v_alert, v_event) where a.id = v_alert.id;
+  end loop;
+
+  delete from legwork.alert_records a where a.resolved_at < now() - interval '400 days';
+  delete from legwork.alert_silences s where s.until < now() - interval '30 days';
+end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.expire_jobs(max integer DEFAULT 1000)
  RETURNS integer
@@ -4665,6 +5397,28 @@ BEGIN ATOMIC
 END
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.forget_metrics(at_most integer DEFAULT 20000)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_count integer;
+begin
+  delete from legwork.task_minutes m
+  where (m.minute, m.task) in (
+    select o.minute, o.task from legwork.task_minutes o
+    where o.minute < now() - legwork.interval_setting('metrics_minutes', '2 days') order by o.minute limit at_most);
+  get diagnostics v_count = row_count;
+  delete from legwork.task_hours h
+  where (h.hour, h.task) in (
+    select o.hour, o.task from legwork.task_hours o
+    where o.hour < now() - legwork.interval_setting('metrics_hours', '400 days') order by o.hour limit at_most);
+  return v_count;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.forget_requests()
  RETURNS void
  LANGUAGE sql
@@ -4847,6 +5601,51 @@ CREATE OR REPLACE FUNCTION legwork.has_rules()
  STABLE
 RETURN ((EXISTS (SELECT FROM legwork.limits)) OR (EXISTS (SELECT FROM legwork.pauses)))
 
+CREATE OR REPLACE FUNCTION legwork.health()
+ RETURNS TABLE(scope text, name text, status text, reasons text[])
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+  with found as materialized (
+    select c.*, case
+      when c.kind in ('consecutive_failures', 'error_rate', 'failed_jobs', 'slow_runs', 'stuck_jobs') then 'task'
+      when c.kind = 'backlog_age' then 'queue' when c.kind = 'schedule_late' then 'schedule' when c.kind in ('no_worker', 'database') then 'system' else 'host' end as scope
+    from legwork.alert_conditions() c
+  ), things as (
+    select 'task' as scope, t.identifier as name from graphile_worker._private_tasks t
+    union select 'queue', q from unnest(legwork.known_queues()) q
+    union select 'host', w.host from legwork.worker_processes w
+    union select f.scope, f.target from found f where f.scope <> 'system'
+  ), judged as materialized (
+    select x.scope, x.name, case when bool_or(f.severity = 'critical') then 'unhealthy' when count(f.rule) > 0 then 'degraded' else 'healthy' end as status,
+      coalesce(array_agg(f.message order by f.severity, f.rule) filter (where f.rule is not null), '{}') as reasons
+    from things x
+    left join found f on f.scope = x.scope and f.target = x.name
+    group by x.scope, x.name
+  )
+  -- The whole is as ill as what concerns it all; one task that fails degrades it.
+  select 'system', 'system', case when bool_or(s.status = 'unhealthy' and s.is_all) then 'unhealthy' when bool_or(s.status <> 'healthy') then 'degraded' else 'healthy' end,
+    coalesce(array_agg(s.reason order by s.is_all desc, s.reason) filter (where s.status <> 'healthy'), '{}')
+  from (
+    select true as is_all, case when f.severity = 'critical' then 'unhealthy' else 'degraded' end as status, f.message as reason from found f where f.scope = 'system'
+    union all
+    select false, j.status, format('%s %s is %s.', initcap(j.scope), j.name, j.status) from judged j
+  ) s
+  union all
+  select j.scope, j.name, j.status, j.reasons from judged j
+$function$
+-- not for everybody
+
+create aggregate legwork.histogram(integer,bigint) (sfunc = legwork.count_bucket, stype = bigint[]);
+
+CREATE OR REPLACE FUNCTION legwork.histogram_bounds()
+ RETURNS double precision[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ARRAY[(0.005)::double precision, (0.01)::double precision, (0.025)::double precision, (0.05)::double precision, (0.1)::double precision, (0.25)::double precision, (0.5)::double precision, (1)::double precision, (2.5)::double precision, (5)::double precision, (10)::double precision, (30)::double precision, (60)::double precision, (300)::double precision, (900)::double precision, (3600)::double precision]
+
 CREATE OR REPLACE FUNCTION legwork.history_partitions()
  RETURNS TABLE(parent regclass, partition regclass, lower_bound timestamp with time zone, upper_bound timestamp with time zone)
  LANGUAGE sql
@@ -4948,6 +5747,20 @@ begin
   return v_k;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.interval_setting(name text, fallback interval)
+ RETURNS interval
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return coalesce((
+    select case when s.value::interval between interval '1 minute' and interval '1000 years' then s.value::interval else fallback end
+    from legwork.settings s where s.name = interval_setting.name), fallback);
+exception when others then
+  return fallback;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.interval_time(anchor timestamp with time zone, every interval, timezone text, k bigint)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
@@ -4969,6 +5782,12 @@ begin
     when (v_time - interval '30 minutes') at time zone timezone = v_local then v_time - interval '30 minutes'
     else v_time end;
 end $function$
+
+CREATE OR REPLACE FUNCTION legwork.is_silenced(rule text, target text, at timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+RETURN (EXISTS (SELECT FROM legwork.alert_silences s WHERE ((s.until > is_silenced.at) AND COALESCE((s.rule = is_silenced.rule), true) AND COALESCE((s.target = is_silenced.target), true))))
 
 CREATE OR REPLACE FUNCTION legwork.jobs_against_rules(task_ids integer[], since bigint, by bigint[])
  RETURNS bigint[]
@@ -5155,6 +5974,7 @@ CREATE OR REPLACE FUNCTION legwork.load_steps(job_id bigint, worker text, attemp
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
 AS $function$
 declare
   v_job graphile_worker._private_jobs := legwork.hold_job(job_id, worker, attempt);
@@ -5275,9 +6095,16 @@ begin
         execute format('alter table legwork.%I enable row level security', v_name);
         -- Attaching is refused while the default partition holds a row of that time; nobody adds one behind this lock.
         execute format('lock table legwork.%I in access exclusive mode', v_parent.name || '_default');
+        -- Metrics, which come with a later migration, count each row once.
+        if to_regprocedure('legwork.roll_up_before_move(regclass)') is not null and v_parent.name <> 'job_logs' then
+          perform legwork.roll_up_before_move(format('legwork.%I', v_parent.name || '_default')::regclass);
+        end if;
         execute format(
           'with moved as (delete from only legwork.%1$I where %2$I >= %3$L and %2$I < %4$L returning *) insert into legwork.%5$I select * from moved',
           v_parent.name || '_default', v_parent.by_column, v_lower, v_upper, v_name);
+        if to_regprocedure('legwork.skip_roll_up(regclass)') is not null and v_parent.name <> 'job_logs' then
+          perform legwork.skip_roll_up(format('legwork.%I', v_name)::regclass);
+        end if;
         execute format('alter table legwork.%I attach partition legwork.%I for values from (%L) to (%L)',
           v_parent.name, v_name, v_lower, v_upper);
         step := 'created'; relation := 'legwork.' || v_name; return next;
@@ -5453,6 +6280,83 @@ CREATE OR REPLACE FUNCTION legwork.may(needed text)
  STABLE PARALLEL SAFE
 RETURN (needed = ANY (CASE COALESCE(current_setting('legwork.role'::text, true), ''::text) WHEN ''::text THEN ARRAY[needed] WHEN 'viewer'::text THEN ARRAY['viewer'::text] WHEN 'enqueuer'::text THEN ARRAY['enqueuer'::text] WHEN 'operator'::text THEN ARRAY['viewer'::text, 'enqueuer'::text, 'operator'::text] WHEN 'admin'::text THEN ARRAY['viewer'::text, 'enqueuer'::text, 'operator'::text, 'admin'::text] ELSE '{}'::text[] END))
 
+CREATE OR REPLACE FUNCTION legwork.measurements(at timestamp with time zone)
+ RETURNS TABLE(kind text, target text, value double precision, floor double precision, message text)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET "IntervalStyle" TO 'postgres'
+AS $function$
+  -- Of a task with failures after its last success: how many there are. The metrics may be a moment late, so both are looked up.
+  select 'consecutive_failures', t.task, f.number, 0::double precision,
+    format('Task %L has failed %s time(s) in a row%s', t.task, f.number, coalesce(': ' || left(f.error, 200), '.'))
+  from legwork.task_totals t
+  cross join lateral (
+    select coalesce(max(r.finished_at), '-infinity') as at
+    from (select x.finished_at, x.state from legwork.finished_jobs x where x.task = t.task order by x.id desc limit 20) r
+    where r.state = 'completed'
+  ) s
+  cross join lateral (
+    select count(*)::double precision as number, (array_agg(l.error_message order by l.failed_at desc))[1] as error
+    from (
+      select a.error_message, a.failed_at from legwork.failed_attempts a
+      where a.task = t.task and a.failed_at > greatest(s.at, t.last_completed_at, measurements.at - interval '7 days')
+        and a.error_name is distinct from 'JobCancelled'
+      order by a.failed_at desc limit 1000
+    ) l
+  ) f
+  where t.last_failed_at > measurements.at - interval '7 days' and t.last_failed_at > coalesce(t.last_completed_at, '-infinity')
+  union all
+  select 'stuck_jobs', l.task, max(extract(epoch from measurements.at - l.started_at))::double precision, 3 * coalesce(max(t.usual_run) filter (where t.usual_runs >= 20), 0),
+    format('Job %s of task %L has run for %s.', (array_agg(l.job_id order by l.started_at))[1], l.task, date_trunc('second', measurements.at - min(l.started_at)))
+  from legwork.long_runs l
+  left join legwork.task_totals t on t.task = l.task
+  group by l.task
+  union all
+  select 'backlog_age', q.queue, extract(epoch from measurements.at - q.oldest)::double precision, 0,
+    format('A job of queue %L has been waiting for %s.', q.queue, date_trunc('second', measurements.at - q.oldest))
+  from legwork.samples s
+  cross join lateral jsonb_to_recordset(s.value) as q (queue text, state text, oldest timestamptz)
+  where s.name = 'queues' and q.state = 'pending' and q.oldest < measurements.at
+  union all
+  select 'no_worker', 'system', extract(epoch from measurements.at - min(q.oldest))::double precision, 0,
+    format('No Legwork worker lives, and a job has been waiting for %s.', date_trunc('second', measurements.at - min(q.oldest)))
+  from legwork.samples s
+  cross join lateral jsonb_to_recordset(s.value) as q (queue text, state text, oldest timestamptz)
+  where s.name = 'queues' and q.state = 'pending' and q.oldest < measurements.at
+    and not exists (select from legwork.worker_processes w where w.seen_at > measurements.at - 2 * legwork.worker_grace())
+  having count(*) > 0
+  union all
+  select 'schedule_late', l.schedule, l.seconds, 0, format('Schedule %L was %s late.', l.schedule, make_interval(secs => round(l.seconds)))
+  from legwork.samples s
+  cross join lateral jsonb_to_recordset(s.value) as l (schedule text, seconds double precision, due_at timestamptz)
+  where s.name = 'schedules' and l.due_at > measurements.at - interval '15 minutes'
+  union all
+  -- What other rules look at is not looked at twice. A finding counts 1 as a warning and 2 when it is critical.
+  select 'database', f."check", max(case f.severity when 'critical' then 2 else 1 end), 0, (array_agg(f.finding order by f.severity))[1]
+  from legwork.samples s
+  cross join lateral jsonb_to_recordset(s.value) as f ("check" text, severity text, finding text)
+  where s.name = 'database' and f.severity <> 'ok' and f."check" not in ('workers', 'waiting', 'failed')
+  group by f."check"
+  union all
+  select h.kind, h.target, h.value, 0,
+    case h.kind when 'worker_memory' then format('The objects of worker %s take %s.', h.target, pg_size_pretty(h.value::bigint))
+      else format('%s %% of the %s of host %s in use.', round(100 * h.value::numeric), case h.kind when 'host_cpu' then 'processors'
+        when 'host_memory' then 'memory' else 'disk' end, h.target) end
+  from (
+    select k.kind, k.target, max(k.value) as value
+    from legwork.worker_processes w
+    cross join lateral (values
+      ('host_cpu', w.host, w.cpu::double precision), ('host_memory', w.host, w.memory), ('host_disk', w.host, w.disk),
+      ('worker_memory', format('%s (%s)', w.host, w.pid), w.heap_bytes)
+    ) as k (kind, target, value)
+    where k.value is not null and w.host_seen_at > measurements.at - interval '1 minute'
+    group by k.kind, k.target
+  ) h
+$function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.nearest_name(name text, candidates text[])
  RETURNS text
  LANGUAGE sql
@@ -5518,6 +6422,45 @@ begin
   values (clock_timestamp(), v_last, case when v_is_known then least(v_settled, v_oldest) end)
   on conflict do nothing;
 end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.note_long_runs(at timestamp with time zone)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  insert into legwork.long_runs (job_id, attempt, task, started_at)
+  select j.id, j.attempts, t.identifier, j.locked_at
+  from legwork.worker_processes w
+  cross join lateral unnest(w.running) as r (id)
+  join graphile_worker._private_jobs j on j.id = r.id and j.locked_by = w.id and j.locked_at < note_long_runs.at - interval '1 minute'
+  join graphile_worker._private_tasks t on t.id = j.task_id
+  where not exists (select from legwork.long_runs l where l.job_id = j.id and l.attempt = j.attempts)
+  on conflict do nothing;
+  delete from legwork.long_runs l
+  where not exists (select from graphile_worker._private_jobs j where j.id = l.job_id and j.attempts = l.attempt and j.locked_at is not null);
+$function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.note_usual_runs()
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+  with usual as (
+    -- 0.5 to the power of a 144th: a day has so many times ten minutes.
+    select t.task, array(
+      select coalesce(u.usual, 0) * 0.995198 + (u.runs - coalesce(u.gone, 0)) from unnest(t.runs, t.usual, t.usual_from) with ordinality as u (runs, usual, gone, n) order by u.n
+    ) as counts
+    from legwork.task_totals t
+  )
+  update legwork.task_totals t set usual = u.counts, usual_from = t.runs, usual_run = legwork.quantile(0.95, u.counts),
+    usual_runs = (select coalesce(sum(n), 0) from unnest(u.counts) n)
+  from usual u
+  where u.task = t.task
+$function$
 -- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.own_key(key text)
@@ -5863,11 +6806,42 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.quantile(q double precision, counts double precision[])
+ RETURNS double precision
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (SELECT CASE WHEN (c.n > cardinality(legwork.histogram_bounds())) THEN c.low ELSE (c.low + (((c.high - c.low) * (c.wanted - c.before)) / c.here)) END AS "case" FROM (SELECT x.n, x.here, (x.total - x.here) AS before, x.total, (quantile.q * sum(x.here) OVER ()) AS wanted, COALESCE((legwork.histogram_bounds())[(x.n - 1)], (0)::double precision) AS low, (legwork.histogram_bounds())[x.n] AS high FROM (SELECT b.n, b.here, sum(b.here) OVER (ORDER BY b.n) AS total FROM unnest(quantile.counts) WITH ORDINALITY b(here, n)) x) c WHERE ((c.here > (0)::double precision) AND (c.total >= c.wanted)) ORDER BY c.n LIMIT 1)
+
 CREATE OR REPLACE FUNCTION legwork.rate_margin()
  RETURNS interval
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN '00:00:00.01'::interval
+
+CREATE OR REPLACE FUNCTION legwork.read_metrics()
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+  select jsonb_build_object(
+    'bounds', legwork.histogram_bounds(),
+    -- Those that came first keep their place, so that what is summed up as the others only grows.
+    'tasks', coalesce((select jsonb_agg(to_jsonb(t) - array['first_seen', 'last_completed_at', 'last_failed_at', 'usual', 'usual_from', 'usual_run', 'usual_runs'] order by t.first_seen, t.task) from legwork.task_totals t), '[]'),
+    'samples', coalesce((select jsonb_object_agg(s.name, s.value) from legwork.samples s where s.name <> 'database'), '{}'),
+    'sampledAt', coalesce((select jsonb_object_agg(s.name, s.sampled_at) from legwork.samples s), '{}'),
+    'now', clock_timestamp(),
+    'findings', coalesce((select jsonb_object_agg(f.severity, f.number) from (
+      select d ->> 'severity' as severity, count(*) as number from legwork.samples s, jsonb_array_elements(s.value) d where s.name = 'database' group by 1) f), '{}'),
+    'connections', (select d -> 'detail' from legwork.samples s, jsonb_array_elements(s.value) d where s.name = 'database' and d ->> 'check' = 'connections' limit 1),
+    'workers', coalesce((select jsonb_agg(jsonb_build_object('host', w.host, 'pid', w.pid, 'concurrency', w.concurrency, 'running', cardinality(w.running), 'cpu', w.cpu, 'memory', w.memory, 'disk', w.disk, 'heap', w.heap_bytes)
+      order by w.started_at) from legwork.worker_processes w where w.seen_at > clock_timestamp() - 2 * legwork.worker_grace()), '[]'),
+    'alerts', coalesce((select jsonb_object_agg(a.severity, a.number) from (
+      select r.severity, count(*) as number from legwork.alert_records r where r.resolved_at is null group by 1) a), '{}'),
+    'steps', coalesce((select jsonb_object_agg(w.step, extract(epoch from clock_timestamp() - w.ran_at)) from legwork.watch_steps w where w.ran_at is not null), '{}'))
+$function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.read_steps(steps jsonb)
  RETURNS legwork.step_entry[]
@@ -6177,6 +7151,7 @@ CREATE OR REPLACE FUNCTION legwork.record_step(job_id bigint, worker text, attem
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
 AS $function$
 declare
   v_job graphile_worker._private_jobs := legwork.hold_job(job_id, worker, attempt);
@@ -6550,6 +7525,35 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.restore_alert_rules()
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_count integer;
+begin
+  insert into legwork.alert_rules (name, kind, warning, critical, period, at_least, raise_after, resolve_after) values
+    ('consecutive_failures', 'consecutive_failures', 3, 10, '15 minutes', 1, '0', '0'),
+    ('error_rate', 'error_rate', 0.25, 0.5, '15 minutes', 10, '0', '5 minutes'),
+    ('failed_jobs', 'failed_jobs', 100, 1000, '1 hour', 1, '0', '5 minutes'),
+    ('slow_runs', 'slow_runs', 60, 300, '15 minutes', 3, '0', '5 minutes'),
+    ('stuck_jobs', 'stuck_jobs', 900, 3600, '15 minutes', 1, '0', '0'),
+    ('backlog_age', 'backlog_age', 300, 1800, '15 minutes', 1, '0', '1 minute'),
+    ('schedule_late', 'schedule_late', 60, 600, '15 minutes', 1, '0', '5 minutes'),
+    ('no_worker', 'no_worker', 60, 300, '15 minutes', 1, '0', '10 seconds'),
+    ('database', 'database', null, 2, '15 minutes', 1, '0', '2 minutes'),
+    ('host_cpu', 'host_cpu', 0.95, null, '15 minutes', 1, '5 minutes', '5 minutes'),
+    ('host_memory', 'host_memory', 0.9, 0.97, '15 minutes', 1, '1 minute', '5 minutes'),
+    ('host_disk', 'host_disk', 0.9, 0.95, '15 minutes', 1, '0', '5 minutes'),
+    ('worker_memory', 'worker_memory', 100 * 1024 * 1024, 500 * 1024 * 1024, '15 minutes', 1, '5 minutes', '5 minutes')
+  on conflict (name) do nothing;
+  get diagnostics v_count = row_count;
+  return v_count;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.resume_all()
  RETURNS boolean
  LANGUAGE sql
@@ -6776,6 +7780,162 @@ AS $function$
   cross join lateral unnest(r.functions) as f (function)
 $function$
 
+CREATE OR REPLACE FUNCTION legwork.roll_up(budget interval DEFAULT '00:00:01'::interval)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_deadline timestamptz := clock_timestamp() + budget;
+  v_partition record;
+  v_number bigint := 0;
+begin
+  -- One at a time: segments are read before their blocks. Every statement after this one has a snapshot of its own.
+  if not pg_try_advisory_xact_lock(hashtext('legwork.roll_up')) then
+    return null;
+  end if;
+  delete from legwork.rollup_relations r where not exists (select from pg_class c where c.oid = r.relation);
+  for v_partition in
+    select c.oid::regclass as name, i.inhparent = 'legwork.failed_attempts'::regclass as of_attempts
+    from pg_inherits i
+    join pg_class c on c.oid = i.inhrelid
+    left join legwork.history_partitions() h on h.partition = c.oid
+    left join legwork.rollup_relations r on r.relation = c.oid
+    where i.inhparent in ('legwork.finished_jobs'::regclass, 'legwork.failed_attempts'::regclass)
+      and (
+        (now() >= h.lower_bound - interval '1 hour' and now() < h.upper_bound + interval '1 hour') or h.partition is null
+        -- Other times' partitions are seldom written to. The statistics tell after the commit, so what they have not told yet they will.
+        or r.relation is null or r.filenode is distinct from pg_relation_filenode(c.oid) or r.inserted <> pg_stat_get_tuples_inserted(c.oid)
+        or r.swept_to is not null
+        or exists (select from legwork.rollup_segments s where s.relation = c.oid and not s.is_closed and (s.full_at is not null or s.counted <> '{}'))
+      )
+    order by h.upper_bound desc nulls last
+  loop
+    v_number := v_number + legwork.roll_up_relation(v_partition.name, v_partition.of_attempts, v_deadline);
+    exit when clock_timestamp() > v_deadline;
+  end loop;
+  return v_number;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.roll_up_before_move(relation regclass)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- Whoever rolls up may be waiting for the partition that our caller has locked: the caller's lock_timeout ends that.
+  perform pg_advisory_xact_lock(hashtext('legwork.roll_up'));
+  perform legwork.roll_up_relation(relation, relation = 'legwork.failed_attempts_default'::regclass, 'infinity');
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.roll_up_relation(relation regclass, of_attempts boolean, deadline timestamp with time zone)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  -- The end of the table, where rows still come in. Postgres adds 512 blocks at once at most.
+  c_margin constant bigint := 512;
+  -- The longest range that is looked at in one statement (8 MB, some 25,000 rows).
+  c_step constant bigint := 1024;
+  v_blocks bigint := pg_relation_size(relation) / current_setting('block_size')::bigint;
+  v_file oid := pg_relation_filenode(relation);
+  v_inserted bigint := pg_stat_get_tuples_inserted(relation);
+  v_known legwork.rollup_relations;
+  v_segment legwork.rollup_segments;
+  v_look record;
+  v_to bigint;
+  v_number bigint := 0;
+begin
+  insert into legwork.rollup_relations (relation, filenode) values (relation, v_file) on conflict do nothing;
+  select * into v_known from legwork.rollup_relations r where r.relation = roll_up_relation.relation;
+  if v_known.filenode is distinct from v_file then
+    -- Truncated, or written anew by somebody who had it for himself; its rows keep their transactions.
+    select * into v_segment from legwork.rollup_segments s where s.relation = roll_up_relation.relation order by s.from_block desc limit 1;
+    delete from legwork.rollup_segments s where s.relation = roll_up_relation.relation;
+    if v_segment.relation is not null then
+      insert into legwork.rollup_segments (relation, from_block, to_block, horizon, counted)
+      values (relation, 0, v_blocks, v_segment.horizon, v_segment.counted);
+    end if;
+    update legwork.rollup_relations r set filenode = v_file, rows_counted = 0, tolerated = v_inserted, swept_to = null
+    where r.relation = roll_up_relation.relation returning * into v_known;
+  end if;
+
+  -- What the table's end has left behind, once whoever could have written there has ended.
+  for v_segment in
+    select * from legwork.rollup_segments s
+    where s.relation = roll_up_relation.relation and not s.is_closed and s.full_at::xid8 <= pg_snapshot_xmin(pg_current_snapshot())
+    order by s.from_block
+  loop
+    exit when clock_timestamp() > deadline;
+    v_look := legwork.count_rows(relation, of_attempts, v_segment.from_block, v_segment.to_block, v_segment.to_block, v_segment.horizon, v_segment.counted);
+    update legwork.rollup_segments s set horizon = v_look.horizon, counted = v_look.counted, is_closed = true
+    where s.relation = roll_up_relation.relation and s.from_block = v_segment.from_block;
+    v_number := v_number + v_look.number;
+  end loop;
+
+  loop
+    select * into v_segment from legwork.rollup_segments s where s.relation = roll_up_relation.relation order by s.from_block desc limit 1;
+    if not found then
+      exit when v_blocks = 0;
+      insert into legwork.rollup_segments (relation, from_block, to_block) values (relation, 0, 0) returning * into v_segment;
+    end if;
+    v_to := greatest(least(v_blocks, v_segment.to_block + c_step), v_segment.to_block);
+    v_look := legwork.count_rows(relation, of_attempts, v_segment.from_block, v_segment.to_block, v_to, v_segment.horizon, v_segment.counted);
+    v_number := v_number + v_look.number;
+    if v_to - v_segment.from_block >= c_margin + c_step then
+      update legwork.rollup_segments s set to_block = v_to - c_margin, horizon = v_look.horizon, counted = v_look.counted, full_at = v_look.next_xid
+      where s.relation = roll_up_relation.relation and s.from_block = v_segment.from_block;
+      insert into legwork.rollup_segments (relation, from_block, to_block, horizon, counted)
+      values (relation, v_to - c_margin, v_to, v_look.horizon, v_look.counted);
+    else
+      update legwork.rollup_segments s set to_block = v_to, horizon = v_look.horizon, counted = v_look.counted
+      where s.relation = roll_up_relation.relation and s.from_block = v_segment.from_block;
+    end if;
+    exit when v_to >= v_blocks or clock_timestamp() > deadline;
+  end loop;
+
+  if v_inserted < v_known.inserted then
+    -- The statistics began anew.
+    v_known.tolerated := v_inserted - v_known.rows_counted - v_number;
+  end if;
+  -- Of transactions that have ended only, so an open one makes nothing missing.
+  if coalesce(v_to, 0) >= v_blocks and v_inserted - v_known.rows_counted - v_number > v_known.tolerated then
+    -- Rows are missing: they have come into old blocks, or were never committed. The newest segments have the most room, so they are
+    -- looked at each time; the others by turns.
+    for v_segment in
+      (select * from legwork.rollup_segments s where s.relation = roll_up_relation.relation and s.full_at is not null order by s.from_block desc limit 2)
+      union all
+      (select * from (
+        select * from legwork.rollup_segments s where s.relation = roll_up_relation.relation and s.full_at is not null order by s.from_block desc offset 2
+      ) o where v_known.swept_to is null or o.from_block < v_known.swept_to limit 6)
+    loop
+      exit when clock_timestamp() > deadline;
+      v_look := legwork.count_rows(relation, of_attempts, v_segment.from_block, v_segment.to_block, v_segment.to_block, v_segment.horizon, v_segment.counted);
+      update legwork.rollup_segments s set horizon = v_look.horizon, counted = v_look.counted
+      where s.relation = roll_up_relation.relation and s.from_block = v_segment.from_block;
+      v_number := v_number + v_look.number;
+      v_known.swept_to := v_segment.from_block;
+    end loop;
+    if v_known.swept_to is null or not exists (
+      select from legwork.rollup_segments s where s.relation = roll_up_relation.relation and s.full_at is not null and s.from_block < v_known.swept_to)
+    then
+      v_known.tolerated := v_inserted - v_known.rows_counted - v_number;
+      v_known.swept_to := null;
+    end if;
+  else
+    v_known.swept_to := null;
+  end if;
+  update legwork.rollup_relations r set rows_counted = v_known.rows_counted + v_number, inserted = v_inserted, tolerated = v_known.tolerated, swept_to = v_known.swept_to
+  where r.relation = roll_up_relation.relation
+    and (v_number > 0 or (r.inserted, r.tolerated, r.swept_to) is distinct from (v_inserted, v_known.tolerated, v_known.swept_to));
+  return v_number;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.rooms(gates text[], at timestamp with time zone)
  RETURNS TABLE(gate text, room integer)
  LANGUAGE sql
@@ -6817,6 +7977,93 @@ begin
     v_due_at := v_due_at + interval '1 microsecond';
   end loop;
   return v_id;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.sample_database()
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  insert into legwork.samples as s (name, value)
+  select 'database', coalesce(jsonb_agg(jsonb_build_object('check', d."check", 'severity', d.severity, 'finding', d.finding, 'remedy', d.remedy, 'detail', d.detail)), '[]')
+  from legwork.doctor() d
+  on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp();
+$function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.sample_queues()
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+  insert into legwork.samples as s (name, value)
+  select 'queues', coalesce(jsonb_agg(to_jsonb(q)), '[]')
+  from (
+    select c.queue, c.state, sum(c.jobs) as jobs, min(c.oldest) as oldest
+    from (
+      -- By task first, so that the queue is looked up once for each.
+      select coalesce(d.queue, 'default') as queue, j.state, j.jobs, j.oldest
+      from (
+        select k.task_id,
+          case when k.locked_at is not null then 'running' when w.held = 'paused' then 'paused'
+            when w.job_id is not null and w.held is null then 'blocked'
+            when coalesce(w.run_at, k.run_at) > now() then case when k.attempts > 0 then 'retrying' else 'scheduled' end
+            else 'pending' end as state,
+          count(*) as jobs, min(coalesce(w.run_at, k.run_at)) filter (where k.locked_at is null and coalesce(w.run_at, k.run_at) <= now()) as oldest
+        from graphile_worker._private_jobs k
+        left join legwork.waiting_jobs w on w.job_id = k.id and k.run_at = 'infinity'
+        where k.locked_at is not null or k.attempts < k.max_attempts
+        group by 1, 2
+      ) j
+      left join graphile_worker._private_tasks t on t.id = j.task_id
+      left join legwork.task_definitions d on d.name = t.identifier
+    ) c
+    group by 1, 2
+  ) q
+  on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp();
+
+  insert into legwork.samples as s (name, value)
+  select 'limits', coalesce(jsonb_agg(to_jsonb(u)), '[]')
+  from (
+    select l.scope, l.name, l.kind, array_to_string(l.key, '.') as key, l.max_count as max, coalesce(sum(g.used), 0) as used, count(g.gate) as keys,
+      count(g.gate) filter (where g.used >= l.max_count) as full
+    from legwork.limits l
+    left join (
+      select x.gate, split_part(x.gate, ':', 1)::integer as limit_id, count(*) as used
+      from legwork.slots x where x.free_at is null or x.free_at > now() group by x.gate
+    ) g on g.limit_id = l.id
+    where l.max_count is not null
+    group by l.id
+  ) u
+  on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp();
+$function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.sample_schedules()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if to_regclass('legwork.schedule_runs') is null or to_regclass('legwork.schedule_definitions') is null then
+    return;
+  end if;
+  -- How late the last occurrence of each schedule was.
+  execute $q$
+    insert into legwork.samples as s (name, value)
+    select 'schedules', coalesce(jsonb_agg(jsonb_build_object('schedule', d.name, 'seconds', round(greatest(0, extract(epoch from r.recorded_at - r.due_at)), 3), 'due_at', r.due_at)), '[]')
+    from legwork.schedule_definitions d
+    cross join lateral (
+      select x.due_at, x.recorded_at from legwork.schedule_runs x
+      where x.schedule = d.name and x.state = 'enqueued' and x.due_at > now() - interval '7 days' and x.due_at <= now()
+      order by x.due_at desc limit 1
+    ) r
+    on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp() $q$;
 end $function$
 -- not for everybody
 
@@ -6929,6 +8176,7 @@ CREATE OR REPLACE FUNCTION legwork.send_signal(job_id bigint, name text, payload
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
 AS $function$
 declare
   v_job graphile_worker._private_jobs;
@@ -6973,6 +8221,65 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.set_alert_channels(channels jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform legwork.assert_alert_channels(coalesce(channels, '[]'));
+  update legwork.settings s set value = coalesce(channels, '[]')::text where s.name = 'alert_channels';
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.set_alert_rule(name text, kind text DEFAULT NULL::text, target text DEFAULT NULL::text, warning double precision DEFAULT NULL::double precision, critical double precision DEFAULT NULL::double precision, period interval DEFAULT NULL::interval, at_least integer DEFAULT NULL::integer, raise_after interval DEFAULT NULL::interval, resolve_after interval DEFAULT NULL::interval, channels jsonb DEFAULT NULL::jsonb, enabled boolean DEFAULT NULL::boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_kind text := coalesce(kind, (select r.kind from legwork.alert_rules r where r.name = set_alert_rule.name));
+  v_kinds text[] := array['consecutive_failures', 'error_rate', 'failed_jobs', 'slow_runs', 'stuck_jobs', 'backlog_age', 'schedule_late', 'no_worker', 'database',
+    'host_cpu', 'host_memory', 'host_disk', 'worker_memory'];
+  v_nearest text;
+  v_old legwork.alert_rules;
+begin
+  if name is null or name !~ '^[a-z0-9][a-z0-9_./-]{0,99}$' then
+    raise exception 'A rule cannot be called ''%''.', coalesce(name, '') using errcode = 'LW400',
+      hint = 'Names have small letters, digits, _ . / and -, for example mail_failures.';
+  end if;
+  if v_kind is null then
+    raise exception 'There is no rule ''%'', and a new one needs a kind.', name using errcode = 'LW404', hint = 'Kinds are ' || array_to_string(v_kinds, ', ') || '.';
+  end if;
+  if v_kind <> all (v_kinds) then
+    v_nearest := legwork.nearest_name(v_kind, v_kinds);
+    raise exception 'There is no kind ''%'' of rule.', v_kind using errcode = 'LW400',
+      hint = case when v_nearest is not null then format('Did you mean ''%s''? ', v_nearest) else '' end || 'Kinds are ' || array_to_string(v_kinds, ', ') || '.';
+  end if;
+  perform legwork.assert_alert_channels(channels);
+  select * into v_old from legwork.alert_rules r where r.name = set_alert_rule.name for update;
+  if num_nonnulls(warning, critical) = 0 then
+    warning := v_old.warning;
+    critical := v_old.critical;
+  end if;
+  -- What another session has made meanwhile is replaced: the last one counts.
+  insert into legwork.alert_rules as r (name, kind, target, warning, critical, period, at_least, raise_after, resolve_after, channels, is_enabled)
+  values (set_alert_rule.name, v_kind, coalesce(set_alert_rule.target, v_old.target), set_alert_rule.warning, set_alert_rule.critical,
+    coalesce(set_alert_rule.period, v_old.period, '15 minutes'), coalesce(set_alert_rule.at_least, v_old.at_least, 1),
+    coalesce(set_alert_rule.raise_after, v_old.raise_after, '0'), coalesce(set_alert_rule.resolve_after, v_old.resolve_after, '2 minutes'),
+    coalesce(set_alert_rule.channels, v_old.channels), coalesce(enabled, v_old.is_enabled, true))
+  on conflict on constraint alert_rules_pkey do update set
+    kind = excluded.kind, target = excluded.target, warning = excluded.warning, critical = excluded.critical, period = excluded.period,
+    at_least = excluded.at_least, raise_after = excluded.raise_after, resolve_after = excluded.resolve_after, channels = excluded.channels,
+    is_enabled = excluded.is_enabled, changed_by = session_user, changed_at = clock_timestamp();
+exception when check_violation or not_null_violation then
+  raise exception 'The rule ''%'' makes no sense: %.', name, sqlerrm using errcode = 'LW400',
+    hint = 'It needs warning, critical or both, critical being the larger one; period lies between a minute and a day; at_least is 1 or more.';
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.set_retry_policy(queue text DEFAULT NULL::text, task text DEFAULT NULL::text, attempts integer DEFAULT NULL::integer, backoff text DEFAULT NULL::text, delay interval DEFAULT NULL::interval, factor double precision DEFAULT NULL::double precision, max_delay interval DEFAULT NULL::interval, jitter boolean DEFAULT false, retry_on text[] DEFAULT NULL::text[])
  RETURNS void
  LANGUAGE plpgsql
@@ -7008,7 +8315,7 @@ declare
   v_total integer := 0;
 begin
   -- The trigger _legwork_record_change lets these changes pass.
-  perform set_config('legwork.admitting', 'on', true);
+  perform set_config('legwork.admitting', legwork.admission_pass(), true);
   -- In rounds: cancelling a job cancels those that depend on it.
   loop
     with taken as (
@@ -7134,6 +8441,43 @@ begin
   where r.schedule = settle_schedule.name and r.state = 'waiting';
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.silence_alerts(duration interval, rule text DEFAULT NULL::text, target text DEFAULT NULL::text, reason text DEFAULT NULL::text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_id bigint;
+begin
+  if duration is null or duration <= interval '0' or duration > interval '1000 years' then
+    raise exception 'Alerts cannot be silenced for %.', coalesce(duration::text, 'no time') using errcode = 'LW400', hint = 'Give a time such as ''2 hours''.';
+  end if;
+  if rule is not null then
+    perform legwork.assert_alert_rule(rule);
+  end if;
+  insert into legwork.alert_silences (rule, target, until, reason)
+  values (silence_alerts.rule, silence_alerts.target, clock_timestamp() + duration, silence_alerts.reason) returning alert_silences.id into v_id;
+  return v_id;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.skip_roll_up(relation regclass)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_counted text[];
+begin
+  execute format('select array(select r.xmin::text from only %s r group by r.xmin)', relation) into v_counted;
+  insert into legwork.rollup_relations (relation, filenode) values (relation, pg_relation_filenode(relation));
+  -- Whoever runs now may write here once we have committed.
+  insert into legwork.rollup_segments (relation, from_block, to_block, horizon, counted)
+  values (relation, 0, pg_relation_size(relation) / current_setting('block_size')::bigint, pg_snapshot_xmin(pg_current_snapshot())::text, v_counted);
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.start_workflow(name text, steps jsonb, tenant text DEFAULT NULL::text, correlation_id text DEFAULT NULL::text, deadline timestamp with time zone DEFAULT NULL::timestamp with time zone)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -7230,6 +8574,8 @@ CREATE OR REPLACE FUNCTION legwork.storable_json(value json)
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN ((value)::text !~* '\\u(0000|d[89a-f])'::text) THEN value ELSE (regexp_replace((value)::text, '\\u0000|\\u[dD][89abAB][[:xdigit:]]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][[:xdigit:]]{2})\\u[dD][c-fC-F][[:xdigit:]]{2}'::text, '\ufffd'::text, 'g'::text))::json END
 
+create aggregate legwork.sum_counts(bigint[]) (sfunc = legwork.add_counts, stype = bigint[]);
+
 CREATE OR REPLACE FUNCTION legwork.suspend_job(job_id bigint)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
@@ -7252,11 +8598,78 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.task_statistics(period interval DEFAULT '01:00:00'::interval, OUT task text, OUT completed bigint, OUT failed bigint, OUT cancelled bigint, OUT expired bigint, OUT failed_attempts bigint, OUT retried bigint, OUT error_rate double precision, OUT wait_average double precision, OUT wait_p95 double precision, OUT run_average double precision, OUT run_p50 double precision, OUT run_p95 double precision, OUT run_p99 double precision)
+ RETURNS SETOF record
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select s.task, s.completed, s.failed, s.cancelled, s.expired, s.failed_attempts, s.retried,
+    s.failed_attempts / nullif(s.failed_attempts + s.completed, 0)::double precision,
+    s.wait_seconds / nullif((select sum(n) from unnest(s.waits) n), 0), legwork.quantile(0.95, s.waits), s.run_seconds / nullif((select sum(n) from unnest(s.runs) n), 0),
+    legwork.quantile(0.5, s.runs), legwork.quantile(0.95, s.runs), legwork.quantile(0.99, s.runs)
+  from (
+    select m.task, sum(m.completed)::bigint as completed, sum(m.failed)::bigint as failed, sum(m.cancelled)::bigint as cancelled, sum(m.expired)::bigint as expired,
+      sum(m.failed_attempts)::bigint as failed_attempts, sum(m.retried)::bigint as retried, sum(m.wait_seconds) as wait_seconds, sum(m.run_seconds) as run_seconds,
+      legwork.sum_counts(m.waits) as waits, legwork.sum_counts(m.runs) as runs
+    from (
+      select m.minute as at, m.* from legwork.task_minutes m where period <= interval '3 hours'
+      union all
+      select h.hour, h.* from legwork.task_hours h where period > interval '3 hours'
+    ) m
+    where m.at >= now() - period
+    group by m.task
+  ) s
+  order by s.task
+$function$
+
 CREATE OR REPLACE FUNCTION legwork.tasks_in(scope text, name text)
  RETURNS integer[]
  LANGUAGE sql
  STABLE
 RETURN ARRAY(SELECT r.task_id FROM legwork.task_rules r WHERE ((tasks_in.scope = 'all'::text) OR ((tasks_in.scope = 'queue'::text) AND (r.queue = tasks_in.name)) OR ((tasks_in.scope = 'task'::text) AND (r.task = tasks_in.name))))
+
+CREATE OR REPLACE FUNCTION legwork.tell(alert legwork.alert_records, event text)
+ RETURNS bigint[]
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_channel jsonb;
+  v_body jsonb := jsonb_build_object(
+    'event', event, 'id', alert.id, 'rule', alert.rule, 'kind', alert.kind, 'target', alert.target, 'severity', alert.severity, 'value', alert.value,
+    'threshold', alert.threshold, 'message', alert.message, 'raisedAt', alert.raised_at, 'resolvedAt', alert.resolved_at, 'database', current_database());
+  -- One line, whatever a task is called.
+  v_title text := left(regexp_replace(format('[%s] %s: %s', case when event = 'resolved' then 'resolved' else alert.severity end, alert.rule, alert.target), '\s+', ' ', 'g'), 200);
+  v_text text := v_title || E'\n' || alert.message || case when event = 'resolved' then E'\nIt is well again.' else '' end;
+  v_task text;
+  v_payload jsonb;
+  v_jobs bigint[] := '{}';
+begin
+  for v_channel in select c from jsonb_array_elements(legwork.alert_channels(alert.rule)) c loop
+    continue when jsonb_typeof(v_channel) <> 'object' or (v_channel ->> 'from' = 'critical' and alert.severity <> 'critical');
+    v_payload := case when jsonb_typeof(v_channel -> 'payload') = 'object' then v_channel -> 'payload' else '{}' end;
+    if v_channel ? 'webhook' then
+      v_task := 'notify/webhook';
+      v_payload := v_payload || jsonb_build_object(case when v_channel ->> 'webhook' ~ '^https?://' then 'url' else 'endpoint' end, v_channel -> 'webhook', 'body', v_body);
+    elsif v_channel ? 'slack' then
+      v_task := 'notify/webhook';
+      v_payload := v_payload || jsonb_build_object(case when v_channel ->> 'slack' ~ '^https?://' then 'url' else 'endpoint' end, v_channel -> 'slack', 'slack', v_text);
+    elsif v_channel ? 'email' then
+      v_task := 'notify/email';
+      v_payload := v_payload || jsonb_build_object('to', v_channel -> 'email', 'subject', v_title, 'text', v_text);
+    else
+      v_task := v_channel ->> 'task';
+      v_payload := v_payload || jsonb_build_object('alert', v_body);
+    end if;
+    continue when coalesce(length(v_task), 0) not between 1 and 128;
+    -- By add_job, which takes a task that no worker has told of yet: the alert must not wait for that.
+    v_jobs := v_jobs || (
+      select j.id from graphile_worker.add_job(
+        identifier => v_task, payload => v_payload::json, priority => -100, flags => array['correlation:alert:' || alert.id]) j);
+  end loop;
+  return v_jobs;
+end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.tg_audit__change()
  RETURNS trigger
@@ -7371,6 +8784,7 @@ CREATE OR REPLACE FUNCTION legwork.tg_jobs__record_change()
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
 AS $function$
 declare
   v_attempt_ended boolean := old.locked_at is not null and new.locked_at is null and new.attempts >= old.attempts;
@@ -7395,6 +8809,10 @@ declare
   v_payload json := new.payload;
   v_stack text;
 begin
+  -- Anybody may make the setting; only the definers know what to make it.
+  if current_setting('legwork.admitting', true) <> '' and current_setting('legwork.admitting', true) = legwork.admission_pass() then
+    return null;
+  end if;
   if v_had_failed and not v_has_failed then
     delete from legwork.finished_jobs where id = new.id;
     if found then
@@ -7709,6 +9127,10 @@ CREATE OR REPLACE FUNCTION legwork.tg_wakeups__look()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
+  -- Of thousands in one transaction the first calls have looked at all: each look passes over what the transaction has deleted by then.
+  if not exists (select from legwork.wakeups w where w.id = new.id) then
+    return null;
+  end if;
   -- A snapshot from before the lock would miss slots. Workers come and do it.
   if current_setting('transaction_isolation') = 'read committed' then
     if new.at_commit = 'wait' then
@@ -7881,6 +9303,38 @@ CREATE OR REPLACE FUNCTION legwork.wake_workers(jobs integer)
  LANGUAGE sql
 RETURN pg_notify('jobs:insert'::text, (json_build_object('r', (random())::text, 'count', jobs))::text)
 
+CREATE OR REPLACE FUNCTION legwork.watch(step text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_began timestamptz := clock_timestamp();
+  v_number bigint;
+begin
+  -- Whoever has the row is at it, or has just done it.
+  perform from legwork.watch_steps w where w.step = watch.step and w.due_at <= v_began for update skip locked;
+  if not found then
+    return false;
+  end if;
+  case step
+    when 'roll_up' then v_number := legwork.roll_up();
+    when 'queues' then perform legwork.sample_queues(), legwork.sample_schedules();
+    when 'database' then perform legwork.sample_database();
+    when 'alerts' then perform legwork.evaluate_alerts();
+    when 'forget' then
+      v_number := legwork.forget_metrics();
+      perform legwork.note_usual_runs();
+  end case;
+  update legwork.watch_steps w set ran_at = v_began, took = clock_timestamp() - v_began,
+    due_at = clock_timestamp() + case when watch.step = 'forget' and v_number = 20000 then interval '1 second'
+      else greatest(w.every, (clock_timestamp() - v_began) / w.share) end
+  where w.step = watch.step;
+  return true;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.who()
  RETURNS text
  LANGUAGE sql
@@ -7942,6 +9396,19 @@ CREATE OR REPLACE FUNCTION legwork.worker_grace()
  IMMUTABLE PARALLEL SAFE
 RETURN '00:00:05'::interval
 
+CREATE OR REPLACE FUNCTION legwork.worker_host(id text, cpu real, memory real, memory_total bigint, disk real, disk_total bigint, heap_bytes bigint)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  update legwork.worker_processes w set
+    cpu = worker_host.cpu, memory = worker_host.memory, memory_total = worker_host.memory_total, disk = worker_host.disk,
+    disk_total = worker_host.disk_total, heap_bytes = worker_host.heap_bytes, host_seen_at = clock_timestamp()
+  where w.id = worker_host.id
+$function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.worker_stopped(id text)
  RETURNS integer
  LANGUAGE plpgsql
@@ -7966,31 +9433,31 @@ CREATE TRIGGER _legwork_admit AFTER INSERT ON graphile_worker._private_jobs REFE
 
 CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE OR UPDATE ON legwork.confined_logins FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('login', 'login', 'confine_login', 'confine_login', 'free_login');
 
-CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.tokens FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
-
-CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.settings FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('setting', 'name', 'change_setting', 'change_setting', 'drop_setting');
-
 CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.limits FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'limit', 'limit', 'drop_limit');
 
 CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.pauses FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'pause', 'pause', 'resume');
 
 CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.retry_policies FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'set_retry_policy', 'set_retry_policy', 'drop_retry_policy');
 
+CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.settings FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('setting', 'name', 'change_setting', 'change_setting', 'drop_setting');
+
+CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.tokens FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
+
 CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.limits FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'limit', 'limit', 'drop_limit');
+
+CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.pauses FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'pause', 'pause', 'resume');
 
 CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.retry_policies FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'set_retry_policy', 'set_retry_policy', 'drop_retry_policy');
 
-CREATE TRIGGER _legwork_audit_change AFTER UPDATE OF name, role, tenant, hash, expires_at, revoked_at ON legwork.tokens FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
-
 CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.settings FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('setting', 'name', 'change_setting', 'change_setting', 'drop_setting');
 
-CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.pauses FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'pause', 'pause', 'resume');
+CREATE TRIGGER _legwork_audit_change AFTER UPDATE OF name, role, tenant, hash, expires_at, revoked_at ON legwork.tokens FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
 
 CREATE CONSTRAINT TRIGGER _legwork_deliver AFTER INSERT ON legwork.job_signals DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION legwork.tg_job_signals__deliver();
 
 CREATE CONSTRAINT TRIGGER _legwork_look AFTER INSERT ON legwork.wakeups DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.at_commit IS NOT NULL) EXECUTE FUNCTION legwork.tg_wakeups__look();
 
-CREATE TRIGGER _legwork_record_change AFTER UPDATE ON graphile_worker._private_jobs FOR EACH ROW WHEN (new.locked_at IS NULL AND current_setting('legwork.admitting'::text, true) IS DISTINCT FROM 'on'::text AND (old.locked_at IS NOT NULL OR (old.attempts >= old.max_attempts) <> (new.attempts >= new.max_attempts) OR new.revision <> old.revision OR new.priority <> old.priority OR new.run_at <> old.run_at AND new.run_at <> 'infinity'::timestamp with time zone)) EXECUTE FUNCTION legwork.tg_jobs__record_change();
+CREATE TRIGGER _legwork_record_change AFTER UPDATE ON graphile_worker._private_jobs FOR EACH ROW WHEN (new.locked_at IS NULL AND (old.locked_at IS NOT NULL OR (old.attempts >= old.max_attempts) <> (new.attempts >= new.max_attempts) OR new.revision <> old.revision OR new.priority <> old.priority OR new.run_at <> old.run_at AND new.run_at <> 'infinity'::timestamp with time zone)) EXECUTE FUNCTION legwork.tg_jobs__record_change();
 
 CREATE TRIGGER _legwork_record_finished AFTER DELETE ON graphile_worker._private_jobs REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION legwork.tg_jobs__record_finished();
 

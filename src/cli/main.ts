@@ -3,9 +3,11 @@ import { Command, CommanderError } from "commander";
 import { LegworkError, toError } from "../errors.ts";
 import { addCommand } from "./commands/add.ts";
 import { auditCommand } from "./commands/audit.ts";
+import { alertsCommand } from "./commands/alerts.ts";
 import { cancelCommand } from "./commands/cancel.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { healthCommand, statsCommand } from "./commands/health.ts";
 import { jobCommand } from "./commands/job.ts";
 import { jobsCommand } from "./commands/jobs.ts";
 import { limitCommand } from "./commands/limit.ts";
@@ -15,7 +17,7 @@ import { failedCommand, queuesCommand, tasksCommand, workersCommand } from "./co
 import { discardCommand, retryCommand } from "./commands/retry.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { serverCommand } from "./commands/server.ts";
-import { statsCommand } from "./commands/stats.ts";
+import { overviewCommand } from "./commands/overview.ts";
 import { topCommand } from "./commands/top.ts";
 import { signalCommand } from "./commands/signal.ts";
 import { scheduleCommand } from "./commands/schedule.ts";
@@ -57,6 +59,8 @@ Examples:
   $ legwork pause mail --reason 'host is down'  nothing of the queue starts
   $ legwork workflow show 7                     the steps of a workflow with their states
   $ legwork schedule list                       what enqueues jobs over time
+  $ legwork health                              how everything is
+  $ legwork alerts                              what somebody should look at
   $ legwork doctor                              what is wrong, and what to do about it
 
 Configuration comes from flags, the environment, legwork.config.ts and defaults, in this order.`,
@@ -85,7 +89,10 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     scheduleCommand,
     workersCommand,
     statsCommand,
+    overviewCommand,
     topCommand,
+    healthCommand,
+    alertsCommand,
     doctorCommand,
     tokenCommand,
     rolesCommand,

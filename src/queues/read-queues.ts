@@ -36,6 +36,14 @@ export interface WorkerRow {
   started_at: Date;
   seen_at: Date;
   suspected: boolean;
+  /** How its machine is: shares in use, from 0 to 1, and sizes in bytes; null before it has told. */
+  cpu: number | null;
+  memory: number | null;
+  memory_total: string | null;
+  disk: number | null;
+  disk_total: string | null;
+  heap_bytes: string | null;
+  host_seen_at: Date | null;
 }
 
 /** A row of `legwork.tasks`. */

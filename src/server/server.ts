@@ -5,8 +5,10 @@ import rateLimit from "@fastify/rate-limit";
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { assertDatabase, createPool, type Pool } from "../db/pool.ts";
 import { LegworkError, toError, type ErrorCode } from "../errors.ts";
+import { Watch } from "../health/watch.ts";
 import type { Logger } from "../log.ts";
 import { type AuthConfig, type Authenticator, createAuthenticator, isAuthConfigured } from "./auth.ts";
+import { addHealthRoutes, readReadiness } from "./health-routes.ts";
 import { assertRole, type Principal } from "./principal.ts";
 import { addRest } from "./rest/api.ts";
 import { sendProblem } from "./rest/problem.ts";
@@ -31,6 +33,8 @@ export interface ServerOptions {
   port: number;
   /** What an admin sends as `Authorization: Bearer <token>`; without one, only tokens of the database and JWTs come in. */
   token?: string | undefined;
+  /** What a Prometheus may send for `/metrics` in place of it. */
+  metricsToken?: string | undefined;
   log: Logger;
   /** How JWTs are checked; without it there are none. */
   auth?: AuthConfig;
@@ -58,13 +62,13 @@ export interface MountedServer {
 }
 
 /**
- * Makes the HTTP server of a migrated database, which listens nowhere yet: `/health`, `/ready`, REST and the read-only GraphQL.
+ * Makes the HTTP server of a migrated database, which listens nowhere yet: `/health`, `/ready`, `/metrics`, REST and the read-only GraphQL.
  *
  * Throws LW503 when the database cannot be reached, LW511 when it is not migrated, LW514 when others could reach `host` and nothing says
  * who may come in.
  */
 export async function createServer(options: Omit<ServerOptions, "port">): Promise<MountedServer> {
-  const { databaseUrl, host, token, log } = options;
+  const { databaseUrl, host, token, metricsToken, log } = options;
   const pool = createPool(databaseUrl, { log, name: "legwork server" });
   // What was started last is stopped first.
   const stops: (() => Promise<unknown>)[] = [() => pool.end()];
@@ -93,6 +97,12 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
       prefix: options.prefix ?? "",
       protect: (api) => requireToken(api, authenticator, options.rateLimit ?? 0),
     });
+    await app.register(async (healthApp) =>
+      addHealthRoutes(healthApp, { pool, metricsToken, assertAccess: (request) => assertSeesAll(request, authenticator) }),
+    );
+    // That no worker lives must be noticed, too.
+    const watch = new Watch(pool, log);
+    stops.push(() => watch.stop());
     await app.ready();
     return { app, stop };
   } catch (error) {
@@ -169,12 +179,10 @@ async function createApp(options: Omit<ServerOptions, "port">, pool: Pool): Prom
     rest: { url: "/api/v1", docs: "/docs", authorization: "Bearer <token>" },
     health: "/health",
     ready: "/ready",
+    metrics: "/metrics",
   }));
   app.get("/health", async () => ({ status: "ok" }));
-  app.get("/ready", async () => {
-    await assertReady(pool);
-    return { status: "ready" };
-  });
+  app.get("/ready", async () => await readReadiness(pool, READY_TIMEOUT_MS));
   app.get("/graphql", async (_request, reply) =>
     sendError(
       reply.header("allow", "POST"),
@@ -185,23 +193,6 @@ async function createApp(options: Omit<ServerOptions, "port">, pool: Pool): Prom
     ),
   );
   return app;
-}
-
-async function assertReady(pool: Pool): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${READY_TIMEOUT_MS / 1_000} s`)), READY_TIMEOUT_MS);
-  });
-  try {
-    await Promise.race([pool.query("select from legwork.migrations limit 1"), timeout]);
-  } catch (error) {
-    throw new LegworkError("LW503", "The database does not answer.", {
-      hint: "The server goes on by itself when it does.",
-      cause: error,
-    });
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /**
@@ -244,6 +235,16 @@ function requireToken(app: FastifyInstance, authenticator: Authenticator, perMin
       throw error;
     }
     if (perMinute > 0) assertWithinRate(await ofPrincipal(request), `${request.principal.subject} sends too many requests.`);
+  });
+}
+
+/** What tells of all tenants is for viewers who may see all of them. */
+async function assertSeesAll(request: FastifyRequest, authenticator: Authenticator): Promise<void> {
+  const principal = await authenticator.authenticate(request);
+  assertRole(principal, "viewer");
+  if (principal.tenant === null) return;
+  throw new LegworkError("LW403", `This tells of every tenant; ${principal.subject} sees one.`, {
+    hint: "Ask with a token that is not confined to a tenant.",
   });
 }
 

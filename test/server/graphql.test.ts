@@ -126,7 +126,7 @@ describe("what is here", () => {
     const json = async (path: string): Promise<unknown> => await (await fetch(server.url + path)).json();
     expect(await json("/")).toMatchObject({ name: "legwork", graphql: { url: "/graphql" } });
     expect(await json("/health")).toEqual({ status: "ok" });
-    expect(await json("/ready")).toEqual({ status: "ready" });
+    expect(await json("/ready")).toEqual({ status: "ready", workers: 0 });
     expect(await json("/nothing")).toMatchObject({ code: "LW404" });
   });
 

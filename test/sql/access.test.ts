@@ -295,6 +295,22 @@ describe("a login with the role", () => {
     }
   });
 
+  it("legwork_admin, confined to a tenant, finds nothing in what the server reads", async () => {
+    await run("select legwork.confine_login($1, 'acme')", [nameOf("admin")]);
+    const client = await pools.get("admin")!.connect();
+    try {
+      await client.query("select set_config('legwork.confined_to', 'other', false)");
+      expect((await client.query("select tenant from legwork_confined.jobs")).rows).toEqual([]);
+      const tellTale = "select from legwork_confined.jobs where 1 / (case when tenant = 'other' then 0 else 1 end) = 1";
+      expect(await outcome(client, tellTale)).toBe("ok");
+      expect(await outcome(client, "select legwork.confine_login(session_user, null)")).toBe("LW403");
+      expect(await outcome(client, "select legwork.create_token('t', 'admin', 'other')")).toBe("LW403");
+    } finally {
+      client.release(true);
+      await run("select legwork.confine_login($1, null)", [nameOf("admin")]);
+    }
+  });
+
   it("that are made twice, from two databases at once, are there once", async () => {
     const other = `legwork_test_roles_${suffix}`;
     await onServer(inject("serverUrl"), (client) => client.query(`create database ${other} template ${inject("template")}`));

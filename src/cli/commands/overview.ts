@@ -4,11 +4,11 @@ import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.
 import { color, printJson, relativeTime } from "../output.ts";
 import { repeatedly, type WatchFlags, withWatch } from "../watch.ts";
 
-export function statsCommand(): Command {
-  return withWatch(withRemoteOptions(new Command("stats")))
+export function overviewCommand(): Command {
+  return withWatch(withRemoteOptions(new Command("overview")))
     .description("show how everything is, at a glance")
     .option("--json", "print an object")
-    .addHelpText("after", "\nExamples:\n  $ legwork stats\n  $ legwork stats --watch 1s\n  $ legwork stats --json")
+    .addHelpText("after", "\nExamples:\n  $ legwork overview\n  $ legwork overview --watch 1s\n  $ legwork overview --json")
     .action(async (flags: RemoteFlags & WatchFlags & { json?: boolean }) => {
       await withOperations(flags, (operations) =>
         repeatedly(flags, async () => {
