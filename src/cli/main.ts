@@ -7,7 +7,7 @@ import { alertsCommand } from "./commands/alerts.ts";
 import { cancelCommand } from "./commands/cancel.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { doctorCommand } from "./commands/doctor.ts";
-import { healthCommand } from "./commands/health.ts";
+import { healthCommand, statsCommand } from "./commands/health.ts";
 import { jobCommand } from "./commands/job.ts";
 import { jobsCommand } from "./commands/jobs.ts";
 import { limitCommand } from "./commands/limit.ts";
@@ -17,7 +17,7 @@ import { failedCommand, queuesCommand, tasksCommand, workersCommand } from "./co
 import { discardCommand, retryCommand } from "./commands/retry.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { serverCommand } from "./commands/server.ts";
-import { statsCommand } from "./commands/stats.ts";
+import { overviewCommand } from "./commands/overview.ts";
 import { topCommand } from "./commands/top.ts";
 import { signalCommand } from "./commands/signal.ts";
 import { scheduleCommand } from "./commands/schedule.ts";
@@ -89,9 +89,10 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     scheduleCommand,
     workersCommand,
     statsCommand,
+    overviewCommand,
+    topCommand,
     healthCommand,
     alertsCommand,
-    topCommand,
     doctorCommand,
     tokenCommand,
     rolesCommand,

@@ -51,8 +51,19 @@ const timing = {
   at: time.optional().describe("Once."),
 };
 
+function isZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== "";
+  } catch {
+    return false;
+  }
+}
+
 const window = {
-  timezone: text(100).optional().describe("Of the IANA database; UTC by default."),
+  timezone: text(100)
+    .refine(isZone, "expected a time zone such as Europe/Berlin")
+    .optional()
+    .describe("Of the IANA database; UTC by default."),
   starts_at: time.optional().describe("No occurrence is before that."),
   ends_at: time.optional().describe("No occurrence is after that."),
 };
