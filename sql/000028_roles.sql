@@ -51,7 +51,7 @@ begin
     for v_relation in
       select c.oid::regclass from pg_class c
       where c.relkind = 'v' and (c.relnamespace = 'legwork_tenant'::regnamespace
-        or c.relnamespace = 'legwork'::regnamespace and c.relname not in ('token_list', 'audit_log', 'task_rules') and c.relname not like 'all\_%')
+        or c.relnamespace = 'legwork'::regnamespace and c.relname not in ('token_list', 'audit_log', 'audit_log_page', 'task_rules') and c.relname not like 'all\_%')
     loop
       execute format('grant select on %s to legwork_reader', v_relation);
     end loop;
@@ -62,7 +62,7 @@ begin
   if to_regrole('legwork_admin') is not null then
     grant usage on schema legwork_confined to legwork_admin;
     grant select on all tables in schema legwork_confined to legwork_admin;
-    grant select on legwork.token_list, legwork.audit_log, legwork.settings, legwork.migrations to legwork_admin;
+    grant select on legwork.token_list, legwork.audit_log, legwork.audit_log_page, legwork.settings, legwork.migrations to legwork_admin;
   end if;
   if to_regrole('legwork_worker') is not null then
     grant select on legwork.task_rules, legwork.tasks, legwork.migrations to legwork_worker;

@@ -92,7 +92,7 @@ export class Live {
       if (mine.watchers.size === 0 && this.#topics.get(key) === mine) this.#topics.delete(key);
     });
     mine.watchers.add(watcher);
-    this.#running ??= this.#run().finally(() => (this.#running = undefined));
+    this.#running ??= this.#run();
     return watcher;
   }
 
@@ -109,7 +109,7 @@ export class Live {
       const now = performance.now();
       let next: Watched | undefined;
       for (const watched of this.#topics.values()) if (next === undefined || watched.dueAt < next.dueAt) next = watched;
-      if (next === undefined) return;
+      if (next === undefined) break;
       // A new topic is read at once, so nobody waits longer than this for the first message.
       const wait = next.dueAt - now;
       if (wait > 0) {
@@ -121,6 +121,8 @@ export class Live {
       next.dueAt = performance.now() + Math.max(next.retry, INTERVAL_MS[next.topic.kind], took * REST_FACTOR);
       await delay(took * DUTY_FACTOR, undefined, { signal }).catch(() => undefined);
     }
+    // In the same turn as the last look, so that whoever watches next finds either a loop that will look or none.
+    this.#running = undefined;
   }
 
   async #read(watched: Watched): Promise<void> {
