@@ -173,8 +173,12 @@ begin
   -- One snapshot: what has ended is in the history, and what has not is a job.
   select x into v_unknown
   from unnest(depends_on) x
-  where x is null or not exists (select from graphile_worker._private_jobs j where j.id = x)
-    and not exists (select from legwork.finished_jobs f where f.id = x)
+  where x is null
+    or not exists (
+      select from graphile_worker._private_jobs j
+      where j.id = x and (legwork.confined_tenant() is null or legwork.flag_value(j.flags, 'tenant') = legwork.confined_tenant()))
+    and not exists (
+      select from legwork.finished_jobs f where f.id = x and (legwork.confined_tenant() is null or f.tenant = legwork.confined_tenant()))
   limit 1;
   if found then
     raise exception 'There is no job % to depend on.', coalesce(v_unknown::text, 'null') using

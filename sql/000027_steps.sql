@@ -311,6 +311,8 @@ declare
   v_redact text[];
   v_shown jsonb := payload;
 begin
+  perform legwork.assert_may('operator');
+  perform legwork.assert_visible(job_id);
   if name is null or length(name) not between 1 and 200 then
     raise exception 'A signal''s name has 1 to 200 characters%.', case when name is null then '' else ', not ' || length(name) end using
       errcode = 'LW400', hint = 'It is the name that the task waits for, as in step.waitFor("approval").';
@@ -341,6 +343,7 @@ begin
   if not found then
     return false;
   end if;
+  perform legwork.audit('send_signal', 'job', job_id::text, null, jsonb_build_object('signal', name), legwork.flag_value(v_job.flags, 'tenant'));
   if v_shown is distinct from payload then
     insert into legwork.step_secrets (job_id, kind, name, value) values (send_signal.job_id, 'signal', send_signal.name, send_signal.payload);
   end if;

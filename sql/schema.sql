@@ -1111,7 +1111,7 @@ create view legwork.all_schedule_runs as
     job_id,
         CASE
             WHEN job_id IS NOT NULL THEN ( SELECT j.state
-               FROM legwork.jobs j
+               FROM legwork.all_jobs j
               WHERE j.id = o.job_id)
             ELSE NULL::legwork.job_state
         END AS outcome,
@@ -1142,7 +1142,7 @@ create view legwork.all_schedules as
     d.last_job_id,
         CASE
             WHEN d.last_job_id IS NOT NULL THEN ( SELECT j.state
-               FROM legwork.jobs j
+               FROM legwork.all_jobs j
               WHERE j.id = d.last_job_id)
             ELSE NULL::legwork.job_state
         END AS last_outcome,
@@ -1834,6 +1834,7 @@ AS $function$
 declare
   v_resolved_at timestamptz;
 begin
+  perform legwork.assert_may('operator', true);
   select a.resolved_at into v_resolved_at from legwork.alert_records a where a.id = acknowledge_alert.id for update;
   if not found then
     raise exception 'There is no alert %.', id using errcode = 'LW404', hint = 'select id, message from legwork.alerts where state <> ''resolved'' lists the open ones.';
@@ -1897,8 +1898,12 @@ begin
   -- One snapshot: what has ended is in the history, and what has not is a job.
   select x into v_unknown
   from unnest(depends_on) x
-  where x is null or not exists (select from graphile_worker._private_jobs j where j.id = x)
-    and not exists (select from legwork.finished_jobs f where f.id = x)
+  where x is null
+    or not exists (
+      select from graphile_worker._private_jobs j
+      where j.id = x and (legwork.confined_tenant() is null or legwork.flag_value(j.flags, 'tenant') = legwork.confined_tenant()))
+    and not exists (
+      select from legwork.finished_jobs f where f.id = x and (legwork.confined_tenant() is null or f.tenant = legwork.confined_tenant()))
   limit 1;
   if found then
     raise exception 'There is no job % to depend on.', coalesce(v_unknown::text, 'null') using
@@ -2669,6 +2674,7 @@ declare
   v_problem text;
   v_hint text := 'Nothing was changed.';
   v_other record;
+  v_own text := legwork.confined_tenant();
 begin
   if name is null or length(name) not between 1 and 100 or name ~ '[[:cntrl:]]' then
     raise exception 'A schedule''s name has 1 to 100 characters.' using errcode = 'LW400', hint = 'Give another one, for example cleanup-daily.';
@@ -2726,9 +2732,12 @@ begin
       raise exception 'The schedule ''%'' is not valid: requires says ''%'' of ''%'', which is no span of time.', name, v_other.value, v_other.key
         using errcode = 'LW400', hint = 'For example {"memory-cleanup": "24 hours"}.';
     end;
-    if v_other.key <> name and not exists (select from legwork.schedule_definitions d where d.name = v_other.key) then
+    if v_other.key <> name and not exists (
+      select from legwork.schedule_definitions d where d.name = v_other.key and (v_own is null or d.tenant = v_own))
+    then
       raise exception 'The schedule ''%'' requires ''%'', which does not exist.', name, v_other.key using errcode = 'LW404',
-        hint = coalesce('Did you mean ''' || legwork.nearest_name(v_other.key, array(select d.name from legwork.schedule_definitions d)) || '''? ', '')
+        hint = coalesce('Did you mean ''' || legwork.nearest_name(v_other.key,
+            array(select d.name from legwork.schedule_definitions d where v_own is null or d.tenant = v_own)) || '''? ', '')
           || 'Make that one first; entries of a crontab cannot be required.';
     end if;
   end loop;
@@ -3070,6 +3079,8 @@ begin
   elsif v_run.ended_at is not null then
     raise exception 'Workflow % has already ended: it is %.', workflow_id, v_run.state using errcode = 'LW409', hint = 'What has ended stays as it is.';
   end if;
+  perform legwork.audit('cancel_workflow', 'workflow', v_run.id::text, jsonb_build_object('state', v_run.state),
+    jsonb_build_object('state', 'cancelled', 'reason', v_reason), v_run.tenant);
   update legwork.workflow_runs r set ending = 'cancelled', state = 'cancelling', reason = v_reason where r.id = v_run.id;
   perform legwork.cancel_steps(v_run.id, 'Workflow ' || v_run.id || ': ' || v_reason, true);
   perform legwork.end_workflow(v_run.id);
@@ -3758,6 +3769,12 @@ CREATE OR REPLACE FUNCTION legwork.describe_retry(task text, queue text)
 RETURN (SELECT (to_jsonb(r.*) - ARRAY['scope'::text, 'name'::text, 'is_declared'::text]) FROM legwork.retry_policy(describe_retry.task, describe_retry.queue) r(scope, name, is_declared, attempts, backoff, delay, factor, max_delay, jitter, retry_on))
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.describe_schedule(definition legwork.schedule_definitions)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+RETURN jsonb_strip_nulls(jsonb_build_object('task', (definition).task, 'cron', (definition).cron, 'every', ((definition).every)::text, 'at', (definition).at, 'timezone', (definition).timezone, 'starts_at', (definition).starts_at, 'ends_at', (definition).ends_at, 'max_runs', (definition).max_runs, 'jitter', ((definition).jitter)::text, 'overlap', (definition).overlap, 'max_instances', (definition).max_instances, 'missed', (definition).missed, 'requires', (definition).requires, 'is_enabled', (definition).is_enabled))
+
 CREATE OR REPLACE FUNCTION legwork.disable_schedule(name text, as_of timestamp with time zone DEFAULT clock_timestamp())
  RETURNS boolean
  LANGUAGE plpgsql
@@ -3771,6 +3788,7 @@ begin
     return false;
   end if;
   perform legwork.settle_schedule(name, as_of, 'was disabled');
+  perform legwork.audit('disable_schedule', 'schedule', name, '{"is_enabled": true}', '{"is_enabled": false}', v_schedule.tenant);
   update legwork.schedule_definitions d
   set is_enabled = false, updated_at = clock_timestamp(), upcoming = '{}', backlog_count = 0, backlog_from = null, backlog_to = null, revision = d.revision + 1
   where d.name = disable_schedule.name;
@@ -4365,6 +4383,7 @@ CREATE OR REPLACE FUNCTION legwork.drop_alert_rule(name text)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
+  perform legwork.assert_may('operator', true);
   perform legwork.assert_alert_rule(name);
   delete from legwork.alert_rules r where r.name = drop_alert_rule.name;
 end $function$
@@ -4450,6 +4469,7 @@ begin
       is_complete = d.at is not null or coalesce(d.runs >= d.max_runs, false), revision = d.revision + 1
     where d.name = enable_schedule.name;
     perform legwork.plan_intervals(as_of, 1, enable_schedule.name);
+    perform legwork.audit('enable_schedule', 'schedule', name, '{"is_enabled": false}', '{"is_enabled": true}', v_schedule.tenant);
     perform pg_notify('legwork', '{"schedules":true}');
   end if;
   return (select d.next_at from legwork.schedule_definitions d where d.name = enable_schedule.name);
@@ -4495,6 +4515,7 @@ CREATE OR REPLACE FUNCTION legwork.end_silence(id bigint)
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+  select legwork.assert_may('operator', true);
   with ended as (
     update legwork.alert_silences s set until = clock_timestamp() where s.id = end_silence.id and s.until > clock_timestamp() returning 1
   )
@@ -4676,11 +4697,12 @@ end $function$
 CREATE OR REPLACE FUNCTION legwork.enqueue_batch(jobs jsonb, description text DEFAULT NULL::text, callback jsonb DEFAULT NULL::jsonb, tenant text DEFAULT NULL::text, correlation_id text DEFAULT NULL::text)
  RETURNS bigint
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
   v_id bigint;
-  v_tenant text := coalesce(tenant, nullif(current_setting('legwork.tenant', true), ''));
+  v_tenant text := legwork.own_tenant(coalesce(tenant, nullif(current_setting('legwork.tenant', true), '')));
   v_correlation text := coalesce(correlation_id, nullif(current_setting('legwork.correlation_id', true), ''));
   v_own_tenant text := coalesce(current_setting('legwork.tenant', true), '');
   v_own_correlation text := coalesce(current_setting('legwork.correlation_id', true), '');
@@ -4688,6 +4710,7 @@ declare
   v_ids bigint[];
   v_callback bigint;
 begin
+  perform legwork.assert_may('enqueuer');
   if jobs is null or jsonb_typeof(jobs) <> 'array' or jobs = '[]' then
     raise exception 'A batch takes a JSON array of at least one job, not %.', case when jobs = '[]' then 'an empty one' else coalesce(jsonb_typeof(jobs), 'null') end
     using errcode = 'LW400', hint = 'For example: [{"task": "notify/email", "payload": {"to": "a@b.c"}}].';
@@ -4720,6 +4743,7 @@ begin
   end if;
   return v_id;
 end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.enqueue_many(jobs jsonb)
  RETURNS SETOF bigint
@@ -5926,6 +5950,7 @@ CREATE OR REPLACE FUNCTION legwork.health()
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET jit TO 'off'
 AS $function$
+  select legwork.assert_may('viewer', true);
   with found as materialized (
     select c.*, case
       when c.kind in ('consecutive_failures', 'error_rate', 'failed_jobs', 'slow_runs', 'stuck_jobs') then 'task'
@@ -6318,17 +6343,21 @@ CREATE OR REPLACE FUNCTION legwork.lock_schedule(name text)
 AS $function$
 declare
   v_definition legwork.schedule_definitions;
+  v_own text := legwork.confined_tenant();
 begin
-  select * into v_definition from legwork.schedule_definitions d where d.name = lock_schedule.name for update;
+  perform legwork.assert_may('operator');
+  -- Another tenant's is not there, for whoever is confined to one.
+  select * into v_definition from legwork.schedule_definitions d
+  where d.name = lock_schedule.name and (v_own is null or d.tenant = v_own) for update;
   if v_definition.name is not null then
     return v_definition;
   end if;
-  if exists (select from legwork.crontab_entries c where c.identifier = lock_schedule.name) then
+  if v_own is null and exists (select from legwork.crontab_entries c where c.identifier = lock_schedule.name) then
     raise exception 'The schedule ''%'' is an entry of a crontab.', name using errcode = 'LW409',
       hint = 'Edit the crontab file and restart the workers, or remove the line there and make a schedule of it.';
   end if;
   raise exception 'There is no schedule ''%''.', coalesce(name, 'null') using errcode = 'LW404',
-    hint = coalesce('Did you mean ''' || legwork.nearest_name(name, array(select d.name from legwork.schedule_definitions d)) || '''? ', '')
+    hint = coalesce('Did you mean ''' || legwork.nearest_name(name, array(select d.name from legwork.schedule_definitions d where v_own is null or d.tenant = v_own)) || '''? ', '')
       || 'select name from legwork.schedules lists them.';
 end $function$
 
@@ -6340,7 +6369,9 @@ AS $function$
 declare
   v_run legwork.workflow_runs;
 begin
-  select * into v_run from legwork.workflow_runs r where r.id = locked_workflow.workflow_id for update;
+  perform legwork.assert_may('operator');
+  select * into v_run from legwork.workflow_runs r
+  where r.id = locked_workflow.workflow_id and (legwork.confined_tenant() is null or r.tenant = legwork.confined_tenant()) for update;
   if v_run.id is null then
     raise exception 'There is no workflow %.', coalesce(workflow_id::text, 'null') using
       errcode = 'LW404', hint = 'Ended workflows are kept for the setting history_retention; select id, name from legwork.workflows lists them.';
@@ -6985,7 +7016,7 @@ begin
   select
     plan_steps.workflow_id, e.name, o.position, e.groups, e.step ->> 'task', nullif(e.step -> 'payload', 'null'),
     (e.step ->> 'priority')::smallint, (e.step ->> 'max_attempts')::smallint, (e.step ->> 'run_at')::timestamptz,
-    (e.step ->> 'delay')::interval, e.step ->> 'serial_key',
+    (e.step ->> 'delay')::interval, legwork.own_key(e.step ->> 'serial_key'),
     array(select coalesce(e.parent || '/', '') || d from legwork.step_dependencies(e.step) d),
     coalesce(e.step ->> 'on_failure', 'stop'),
     coalesce(f.effect, 'stop'), nullif(e.step -> 'compensate', 'null'), coalesce(p.waits_for, '{}'), coalesce(p.waits_how, '{}'), o.job_id
@@ -7143,6 +7174,7 @@ CREATE OR REPLACE FUNCTION legwork.read_metrics()
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET jit TO 'off'
 AS $function$
+  select legwork.assert_may('viewer', true);
   select jsonb_build_object(
     'bounds', legwork.histogram_bounds(),
     -- Those that came first keep their place, so that what is summed up as the others only grows.
@@ -7852,6 +7884,7 @@ AS $function$
 declare
   v_count integer;
 begin
+  perform legwork.assert_may('operator', true);
   insert into legwork.alert_rules (name, kind, warning, critical, period, at_least, raise_after, resolve_after) values
     ('consecutive_failures', 'consecutive_failures', 3, 10, '15 minutes', 1, '0', '0'),
     ('error_rate', 'error_rate', 0.25, 0.5, '15 minutes', 10, '0', '5 minutes'),
@@ -8005,6 +8038,7 @@ begin
   elsif deadline <= clock_timestamp() then
     raise exception 'The deadline % has passed.', deadline using errcode = 'LW400', hint = 'Give a later deadline, or none.';
   end if;
+  perform legwork.audit('retry_workflow', 'workflow', v_run.id::text, jsonb_build_object('state', v_run.state), '{"state": "running"}', v_run.tenant);
   -- In the order of dependencies. Rows of failed jobs are locked, so that nobody retries or discards them meanwhile.
   for v_step in
     select s.name, s.position, s.waits_for, s.job_id,
@@ -8087,12 +8121,16 @@ CREATE OR REPLACE FUNCTION legwork.role_functions()
 AS $function$
   select r.role, f.function
   from (values
-    ('legwork_reader', array['explain_job', 'describe_limits', 'describe_retry', 'known_queues', 'ids_created', 'stopped']),
-    ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'describe_limits', 'describe_retry']),
+    ('legwork_reader', array['explain_job', 'describe_limits', 'describe_retry', 'known_queues', 'ids_created', 'stopped', 'step_results',
+      'health', 'read_metrics']),
+    ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow', 'describe_limits', 'describe_retry']),
     ('legwork_operator', array['cancel_job', 'cancel_jobs', 'retry_job', 'retry_jobs', 'discard_job', 'discard_jobs', 'put_pause', 'lift_pause', 'put_limit',
-      'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'reconcile', 'doctor']),
+      'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'reconcile', 'doctor',
+      'schedule', 'unschedule', 'enable_schedule', 'disable_schedule', 'run_schedule', 'cancel_workflow', 'retry_workflow', 'send_signal',
+      'acknowledge_alert', 'set_alert_rule', 'drop_alert_rule', 'restore_alert_rules', 'set_alert_channels', 'silence_alerts', 'end_silence']),
     ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_stopped', 'recover_jobs', 'give_back_jobs', 'tick', 'reconcile',
-      'maintain_history', 'record_output']),
+      'maintain_history', 'record_output', 'fire_schedules', 'plan_intervals', 'put_plan', 'register_crontab', 'load_steps', 'record_step',
+      'await_step', 'step_results', 'due_steps', 'watch', 'worker_host', 'enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow']),
     ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login', 'claim_request', 'keep_response', 'activity'])
   ) as r (role, functions)
   cross join lateral unnest(r.functions) as f (function)
@@ -8289,11 +8327,12 @@ begin
   loop
     -- An occurrence may be due in this very microsecond.
     insert into legwork.schedule_occurrences (schedule, due_at, state, reason, job_id, last_due_at, tenant)
-    values (v_schedule.name, v_due_at, 'manual', 'Run by ' || session_user || '.', v_id, v_due_at, v_schedule.tenant)
+    values (v_schedule.name, v_due_at, 'manual', 'Run by ' || legwork.who() || '.', v_id, v_due_at, v_schedule.tenant)
     on conflict do nothing;
     exit when found;
     v_due_at := v_due_at + interval '1 microsecond';
   end loop;
+  perform legwork.audit('run_schedule', 'schedule', name, null, jsonb_build_object('job', v_id), v_schedule.tenant);
   return v_id;
 end $function$
 -- not for everybody
@@ -8395,10 +8434,16 @@ declare
   v_old legwork.schedule_definitions;
   v_new legwork.schedule_definitions;
   v_is_enabled boolean;
+  v_tenant text := legwork.own_tenant(coalesce(tenant, nullif(current_setting('legwork.tenant', true), '')));
 begin
+  perform legwork.assert_may('operator');
   -- Whoever makes the same one at the same time comes second.
   perform pg_advisory_xact_lock(hashtext('legwork.schedule'), hashtext(schedule.name));
   select * into v_old from legwork.schedule_definitions d where d.name = schedule.name for update;
+  if v_old.tenant is distinct from v_tenant and v_old.name is not null and legwork.confined_tenant() is not null then
+    -- Names are the database's; that one is taken is all that another tenant learns.
+    raise exception 'A schedule is called ''%'' already.', name using errcode = 'LW409', hint = 'Take another name.';
+  end if;
   perform legwork.assert_schedule(name, task, cron, every, at, timezone, payload, starts_at, ends_at, max_runs, jitter, overlap, max_instances, missed,
     missed_window, nullif(requires, 'null'), requires_wait,
     -- Saying again what is there already is no mistake, also when its time is over.
@@ -8414,7 +8459,7 @@ begin
   v_new.jitter := nullif(jitter, interval '0'); v_new.overlap := overlap; v_new.missed := missed;
   v_new.max_instances := case when overlap <> 'allow' then coalesce(max_instances, case overlap when 'queue' then 100 else 1 end) end;
   v_new.missed_window := coalesce(missed_window, interval '1 day'); v_new.requires := nullif(nullif(requires, 'null'), '{}');
-  v_new.requires_wait := coalesce(requires_wait, interval '1 hour'); v_new.tenant := coalesce(tenant, nullif(current_setting('legwork.tenant', true), ''));
+  v_new.requires_wait := coalesce(requires_wait, interval '1 hour'); v_new.tenant := v_tenant;
   v_new.priority := priority; v_new.max_attempts := max_attempts; v_new.is_enabled := v_is_enabled;
 
   -- As texts, because 24 hours and a day are equal and do not occur at the same times.
@@ -8457,6 +8502,8 @@ begin
     planned_to = excluded.planned_to, upcoming = excluded.upcoming, is_complete = excluded.is_complete, backlog_count = excluded.backlog_count,
     backlog_from = excluded.backlog_from, backlog_to = excluded.backlog_to, problem = excluded.problem, runs = excluded.runs, live = excluded.live,
     revision = excluded.revision;
+  perform legwork.audit('schedule', 'schedule', name, case when v_old.name is not null then legwork.describe_schedule(v_old) end,
+    legwork.describe_schedule(v_new), v_tenant);
   perform legwork.plan_intervals(as_of, 1, schedule.name);
   perform pg_notify('legwork', '{"schedules":true}');
   return (select d.next_at from legwork.schedule_definitions d where d.name = schedule.name);
@@ -8502,6 +8549,8 @@ declare
   v_redact text[];
   v_shown jsonb := payload;
 begin
+  perform legwork.assert_may('operator');
+  perform legwork.assert_visible(job_id);
   if name is null or length(name) not between 1 and 200 then
     raise exception 'A signal''s name has 1 to 200 characters%.', case when name is null then '' else ', not ' || length(name) end using
       errcode = 'LW400', hint = 'It is the name that the task waits for, as in step.waitFor("approval").';
@@ -8532,6 +8581,7 @@ begin
   if not found then
     return false;
   end if;
+  perform legwork.audit('send_signal', 'job', job_id::text, null, jsonb_build_object('signal', name), legwork.flag_value(v_job.flags, 'tenant'));
   if v_shown is distinct from payload then
     insert into legwork.step_secrets (job_id, kind, name, value) values (send_signal.job_id, 'signal', send_signal.name, send_signal.payload);
   end if;
@@ -8546,6 +8596,7 @@ CREATE OR REPLACE FUNCTION legwork.set_alert_channels(channels jsonb)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
+  perform legwork.assert_may('operator', true);
   perform legwork.assert_alert_channels(coalesce(channels, '[]'));
   update legwork.settings s set value = coalesce(channels, '[]')::text where s.name = 'alert_channels';
 end $function$
@@ -8564,6 +8615,7 @@ declare
   v_nearest text;
   v_old legwork.alert_rules;
 begin
+  perform legwork.assert_may('operator', true);
   if name is null or name !~ '^[a-z0-9][a-z0-9_./-]{0,99}$' then
     raise exception 'A rule cannot be called ''%''.', coalesce(name, '') using errcode = 'LW400',
       hint = 'Names have small letters, digits, _ . / and -, for example mail_failures.';
@@ -8768,6 +8820,7 @@ AS $function$
 declare
   v_id bigint;
 begin
+  perform legwork.assert_may('operator', true);
   if duration is null or duration <= interval '0' or duration > interval '1000 years' then
     raise exception 'Alerts cannot be silenced for %.', coalesce(duration::text, 'no time') using errcode = 'LW400', hint = 'Give a time such as ''2 hours''.';
   end if;
@@ -8799,12 +8852,15 @@ end $function$
 CREATE OR REPLACE FUNCTION legwork.start_workflow(name text, steps jsonb, tenant text DEFAULT NULL::text, correlation_id text DEFAULT NULL::text, deadline timestamp with time zone DEFAULT NULL::timestamp with time zone)
  RETURNS bigint
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
   v_id bigint;
   v_total integer;
+  v_tenant text := legwork.own_tenant(coalesce(tenant, nullif(current_setting('legwork.tenant', true), '')));
 begin
+  perform legwork.assert_may('enqueuer');
   if name is null or length(name) not between 1 and 128 then
     raise exception 'A workflow needs a name of 1 to 128 characters.' using errcode = 'LW400', hint = 'It says what kind of workflow it is; many may have the same.';
   elsif deadline <= clock_timestamp() then
@@ -8814,13 +8870,14 @@ begin
   v_total := legwork.plan_steps(v_id, steps);
   insert into legwork.workflow_runs (id, name, tenant, correlation_id, parent_id, deadline, total)
   values (
-    v_id, start_workflow.name, coalesce(start_workflow.tenant, nullif(current_setting('legwork.tenant', true), '')),
+    v_id, start_workflow.name, v_tenant,
     coalesce(start_workflow.correlation_id, nullif(current_setting('legwork.correlation_id', true), ''), 'workflow:' || v_id),
     case when current_setting('legwork.parent_id', true) ~ '^\d{1,18}$' then current_setting('legwork.parent_id', true)::bigint end,
     start_workflow.deadline, v_total);
   perform legwork.make_step_jobs(v_id, x.all_of, x.all_of, x.all_of) from (select array(select generate_series(1, v_total)) as all_of) x;
   return v_id;
 end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.step_dependencies(step jsonb)
  RETURNS SETOF text
@@ -8850,8 +8907,10 @@ RETURN ARRAY['name'::text, 'task'::text, 'payload'::text, 'depends_on'::text, 'o
 CREATE OR REPLACE FUNCTION legwork.step_results(workflow_id bigint)
  RETURNS jsonb
  LANGUAGE sql
- STABLE
-RETURN (SELECT COALESCE(jsonb_object_agg(s.name, f.result), '{}'::jsonb) AS "coalesce" FROM ((legwork.workflow_run_steps s JOIN legwork.workflow_runs r ON ((r.id = s.workflow_id))) JOIN legwork.finished_jobs f ON (((f.id = s.job_id) AND (f.state = 'completed'::legwork.job_state) AND (f.finished_at >= (r.created_at - '00:01:00'::interval))))) WHERE (s.workflow_id = step_results.workflow_id))
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT COALESCE(jsonb_object_agg(s.name, f.result), '{}'::jsonb) AS "coalesce" FROM ((legwork.workflow_run_steps s JOIN legwork.workflow_runs r ON ((r.id = s.workflow_id))) JOIN legwork.finished_jobs f ON (((f.id = s.job_id) AND (f.state = 'completed'::legwork.job_state) AND (f.finished_at >= (r.created_at - '00:01:00'::interval))))) WHERE ((s.workflow_id = step_results.workflow_id) AND ((legwork.confined_tenant() IS NULL) OR (r.tenant = legwork.confined_tenant()))))
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.stop_enqueue_on("table" regclass, task text)
  RETURNS integer
@@ -9608,8 +9667,10 @@ CREATE OR REPLACE FUNCTION legwork.unschedule(name text, as_of timestamp with ti
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+declare
+  v_schedule legwork.schedule_definitions := legwork.lock_schedule(name);
 begin
-  perform legwork.lock_schedule(name);
+  perform legwork.audit('unschedule', 'schedule', name, legwork.describe_schedule(v_schedule), null, v_schedule.tenant);
   perform legwork.settle_schedule(name, as_of, 'was removed');
   delete from legwork.schedule_definitions d where d.name = unschedule.name;
   perform pg_notify('legwork', '{"schedules":true}');

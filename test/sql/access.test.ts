@@ -340,12 +340,27 @@ it("every definer function is for somebody: a role, or the triggers", async () =
   // Called by other functions, with the owner's rights.
   expect(rows.map((row) => row.name)).toEqual([
     "admit_waiting",
+    "alert_conditions",
     "apply_rules",
+    "check_dependencies",
     "declare_limits",
     "declare_retry",
+    "deliver_signals",
+    "evaluate_alerts",
     "expire_jobs",
+    "expire_workflows",
     "forget_enqueue_limits",
+    "forget_metrics",
+    "forget_requests",
+    "forget_steps",
+    "note_ids",
+    "note_usual_runs",
     "put_retry_policy",
+    "roll_up",
+    "sample_database",
+    "sample_queues",
+    "sample_schedules",
+    "settle_dependants",
     "settle_rules",
   ]);
 });
