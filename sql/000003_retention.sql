@@ -67,6 +67,9 @@ begin
   end if;
 
   perform legwork.forget_enqueue_limits();
+  if to_regclass('legwork.idempotent_requests') is not null then
+    perform legwork.forget_requests();
+  end if;
   if to_regclass('legwork.batch_runs') is not null then
     perform legwork.forget_runs(v_retention);
   end if;

@@ -546,6 +546,7 @@ begin
   if exists (select from legwork.rule_changes) then
     perform legwork.settle_rules();
   end if;
+  perform legwork.note_ids();
   perform legwork.expire_jobs();
   perform legwork.deliver_signals();
   perform legwork.expire_workflows();

@@ -670,7 +670,7 @@ create function legwork.cancel_workflow(workflow_id bigint, reason text default 
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_run legwork.workflow_runs := legwork.locked_workflow(workflow_id);
-  v_reason text := 'Cancelled by ' || session_user || coalesce(': ' || nullif(reason, ''), '.');
+  v_reason text := 'Cancelled by ' || legwork.who() || coalesce(': ' || nullif(reason, ''), '.');
 begin
   if v_run.state = 'cancelled' then
     return v_run.state;

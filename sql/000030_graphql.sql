@@ -2,8 +2,8 @@
 -- children and the origin of a job, and counters that cost nothing.
 -- Locks: SHARE on graphile_worker._private_jobs while its index is made.
 
--- The children of a job. Costs only the jobs that have flags, and only those of them that have a parent take room.
-create index finished_jobs_parent_id on legwork.finished_jobs (parent_id, id) where parent_id is not null;
+-- The children of a job that live; those that have ended have an index in sql/000040_requests.sql. Costs only the jobs that have flags, and only those of them that
+-- have a parent take room.
 create index _legwork_parent on graphile_worker._private_jobs ((case when flags is not null then legwork.parent_of(flags) end), id)
   where (case when flags is not null then legwork.parent_of(flags) end) is not null;
 -- A task that has never failed, among many failures. Costs only those.

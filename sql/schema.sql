@@ -208,6 +208,22 @@ create table legwork.gate_alarms (
   PRIMARY KEY (gate)
 );
 
+create table legwork.id_marks (
+  at timestamp with time zone not null,
+  last_id bigint not null,
+  settled_before timestamp with time zone,
+  PRIMARY KEY (at)
+);
+
+create table legwork.idempotent_requests (
+  subject text not null,
+  key text not null,
+  request_hash text not null,
+  response jsonb,
+  requested_at timestamp with time zone default clock_timestamp() not null,
+  PRIMARY KEY (subject, key)
+);
+
 create table legwork.job_logs (
   id bigint not null,
   job_id bigint not null,
@@ -750,6 +766,8 @@ CREATE INDEX finished_jobs_tenant_state_id ON ONLY legwork.finished_jobs USING b
 CREATE INDEX finished_jobs_tenant_task_id ON ONLY legwork.finished_jobs USING btree (tenant, task, id) WHERE (tenant IS NOT NULL);
 
 CREATE INDEX gate_alarms_ring_at ON legwork.gate_alarms USING btree (ring_at);
+
+CREATE INDEX idempotent_requests_requested_at ON legwork.idempotent_requests USING btree (requested_at);
 
 CREATE INDEX job_logs_job_id ON ONLY legwork.job_logs USING btree (job_id, id);
 
@@ -1432,7 +1450,10 @@ create view legwork.queues with (security_barrier=true) as
     COALESCE(c.blocked, 0::bigint) AS blocked,
     COALESCE(c.paused, 0::bigint) AS paused,
     COALESCE(c.later, 0::bigint) AS later,
-    c.oldest
+    c.oldest,
+    ( SELECT to_jsonb(r.*) - ARRAY['scope'::text, 'name'::text, 'is_declared'::text]
+           FROM legwork.retry_policies r
+          WHERE r.scope = 'queue'::text AND r.name = q.name) AS retry
    FROM unnest(legwork.known_queues()) q(name)
      LEFT JOIN legwork.pauses p ON p.scope = 'queue'::text AND p.name = q.name
      LEFT JOIN ( SELECT COALESCE(d.queue, 'default'::text) AS queue,
@@ -2948,6 +2969,43 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.cancel_jobs(filter jsonb, reason text DEFAULT NULL::text, preview boolean DEFAULT false, at_most integer DEFAULT 10000)
+ RETURNS SETOF bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_ids bigint[] := array(select x from legwork.live_jobs_like(filter) x limit at_most);
+  v_waiting bigint[];
+  v_running bigint[];
+  v_reason text := 'Cancelled by ' || legwork.who() || coalesce(': ' || nullif(reason, ''), '.');
+begin
+  if preview then
+    return query select unnest(v_ids);
+    return;
+  end if;
+  -- A job whose row somebody has (a worker that is just fetching it) is passed over; the next call finds it again.
+  select
+    coalesce(array_agg(l.id order by l.id) filter (where l.locked_at is null), '{}'),
+    coalesce(array_agg(l.id order by l.id) filter (where l.locked_at is not null), '{}')
+  into v_waiting, v_running
+  from (
+    select j.id, j.locked_at from graphile_worker._private_jobs j
+    where j.id = any (v_ids) and (j.locked_at is not null or j.attempts < j.max_attempts)
+    order by j.id for update skip locked
+  ) l;
+  perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', v_reason, true);
+  delete from graphile_worker._private_jobs j where j.id = any (v_waiting);
+  perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
+  insert into legwork.cancellations (job_id, reason) select r.id, v_reason from unnest(v_running) as r (id) on conflict do nothing;
+  perform pg_notify('legwork', json_build_object('cancelled', r.id::text)::text) from unnest(v_running) as r (id);
+  perform legwork.audit('cancel_jobs', 'jobs', null, null, jsonb_build_object('filter', filter, 'reason', v_reason), filter ->> 'tenant',
+    cardinality(v_waiting || v_running));
+  return query select x from unnest(v_waiting || v_running) x order by x;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.cancel_older(job_ids bigint[], schedule text)
  RETURNS void
  LANGUAGE plpgsql
@@ -3005,7 +3063,7 @@ CREATE OR REPLACE FUNCTION legwork.cancel_workflow(workflow_id bigint, reason te
 AS $function$
 declare
   v_run legwork.workflow_runs := legwork.locked_workflow(workflow_id);
-  v_reason text := 'Cancelled by ' || session_user || coalesce(': ' || nullif(reason, ''), '.');
+  v_reason text := 'Cancelled by ' || legwork.who() || coalesce(': ' || nullif(reason, ''), '.');
 begin
   if v_run.state = 'cancelled' then
     return v_run.state;
@@ -3084,6 +3142,39 @@ begin
   if v_fetchable > 0 then
     perform legwork.wake_workers(v_fetchable);
   end if;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.claim_request(subject text, key text, request_hash text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_known legwork.idempotent_requests;
+begin
+  loop
+    -- A second request with the key waits here for the transaction of the first one, by the primary key. When that is rolled back, this
+    -- one is the first.
+    insert into legwork.idempotent_requests as r (subject, key, request_hash)
+    values (claim_request.subject, claim_request.key, claim_request.request_hash)
+    on conflict on constraint idempotent_requests_pkey do update set
+      request_hash = excluded.request_hash, response = null, requested_at = clock_timestamp()
+    where r.requested_at < clock_timestamp() - interval '24 hours';
+    if found then
+      return null;
+    end if;
+    select * into v_known from legwork.idempotent_requests r
+    where r.subject = claim_request.subject and r.key = claim_request.key;
+    -- Forgotten in this moment: ask again.
+    exit when found;
+  end loop;
+  if v_known.request_hash <> claim_request.request_hash then
+    raise exception 'The idempotency key ''%'' was used for another request.', key using
+      errcode = 'LW409', hint = 'Nothing was done. Send a new key with each new request, and the same one only to repeat a request.';
+  end if;
+  return v_known.response;
 end $function$
 -- not for everybody
 
@@ -5646,6 +5737,23 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.forget_requests()
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ DELETE FROM legwork.idempotent_requests r
+   WHERE ((r.subject, r.key) IN ( SELECT o.subject,
+             o.key
+            FROM legwork.idempotent_requests o
+           WHERE (o.requested_at < (clock_timestamp() - '24:00:00'::interval))
+          FOR UPDATE OF o SKIP LOCKED));
+ DELETE FROM legwork.id_marks m
+   WHERE (m.at < ((now() - (legwork.history_retention() * (1.125)::double precision)) - '1 day'::interval));
+END
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.forget_runs(retention interval)
  RETURNS void
  LANGUAGE plpgsql
@@ -5919,6 +6027,25 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.ids_created(after timestamp with time zone, before timestamp with time zone, OUT above bigint, OUT up_to bigint)
+ RETURNS record
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT ( SELECT m.last_id
+            FROM legwork.id_marks m
+           WHERE (m.at <= ids_created.after)
+           ORDER BY m.at DESC
+          LIMIT 1) AS last_id,
+     ( SELECT m.last_id
+            FROM legwork.id_marks m
+           WHERE ((m.at >= ids_created.before) AND (m.settled_before >= ids_created.before))
+           ORDER BY m.at
+          LIMIT 1) AS last_id;
+END
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.interval_index(anchor timestamp with time zone, every interval, timezone text, upto timestamp with time zone)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -6016,6 +6143,17 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.keep_response(subject text, key text, response jsonb)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ UPDATE legwork.idempotent_requests r SET response = keep_response.response
+   WHERE ((r.subject = keep_response.subject) AND (r.key = keep_response.key));
+END
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.known_queues()
  RETURNS text[]
  LANGUAGE sql
@@ -6098,6 +6236,56 @@ CREATE OR REPLACE FUNCTION legwork.live_jobs(job_ids bigint[])
  LANGUAGE sql
  STABLE
 RETURN (SELECT COALESCE(array_agg(j.id ORDER BY j.id), '{}'::bigint[]) AS "coalesce" FROM graphile_worker._private_jobs j WHERE ((j.id = ANY (live_jobs.job_ids)) AND ((j.locked_at IS NOT NULL) OR (j.attempts < j.max_attempts))))
+
+CREATE OR REPLACE FUNCTION legwork.live_jobs_like(filter jsonb)
+ RETURNS SETOF bigint
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_unknown text;
+  v_tenant text := legwork.confined_tenant();
+begin
+  perform legwork.assert_may('operator');
+  if filter is null or jsonb_typeof(filter) <> 'object' then
+    raise exception 'A filter is an object, not %.', coalesce(jsonb_typeof(filter), 'null') using
+      errcode = 'LW400', hint = 'For example {"task": "notify/email"}; {} is every job that has not ended.';
+  end if;
+  select k into v_unknown from jsonb_object_keys(filter) k
+  where k <> all (array['ids', 'state', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'created_after', 'created_before']) limit 1;
+  if v_unknown is not null then
+    raise exception 'A filter has no field ''%''.', v_unknown using errcode = 'LW400',
+      hint = 'Fields are ids, state, task, queue, tenant, correlation_id, parent_id, created_after and created_before.';
+  end if;
+  if filter ->> 'state' in ('completed', 'failed', 'cancelled', 'expired') then
+    raise exception 'Jobs that are % have ended.', filter ->> 'state' using errcode = 'LW400',
+      hint = 'Name a state of jobs that have not: scheduled, pending, blocked, paused, running or retrying.';
+  end if;
+  if filter ->> 'task' is not null then
+    perform legwork.assert_task(filter ->> 'task');
+  end if;
+  if filter ->> 'queue' is not null then
+    perform legwork.assert_target('queue', filter ->> 'queue');
+  end if;
+  return query
+    select j.id
+    from legwork.all_jobs j
+    where j.finished_at is null
+      and (v_tenant is null or j.tenant = v_tenant)
+      and (filter -> 'ids' is null or j.id in (select x::bigint from jsonb_array_elements_text(filter -> 'ids') x))
+      and (filter ->> 'state' is null or j.state = (filter ->> 'state')::legwork.job_state)
+      and (filter ->> 'task' is null or j.task = filter ->> 'task')
+      and (filter ->> 'queue' is null or j.queue = filter ->> 'queue')
+      and (filter ->> 'tenant' is null or j.tenant = filter ->> 'tenant')
+      and (filter ->> 'correlation_id' is null or j.correlation_id = filter ->> 'correlation_id')
+      and (filter ->> 'parent_id' is null or j.parent_id = (filter ->> 'parent_id')::bigint)
+      and (filter ->> 'created_after' is null or j.created_at >= (filter ->> 'created_after')::timestamptz)
+      and (filter ->> 'created_before' is null or j.created_at < (filter ->> 'created_before')::timestamptz)
+      -- One that was told to stop already.
+      and not exists (select from legwork.cancellations c where c.job_id = j.id)
+    order by j.id;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.load_steps(job_id bigint, worker text, attempt integer)
  RETURNS TABLE(kind text, name text, state text, result text)
@@ -6184,6 +6372,9 @@ begin
   end if;
 
   perform legwork.forget_enqueue_limits();
+  if to_regclass('legwork.idempotent_requests') is not null then
+    perform legwork.forget_requests();
+  end if;
   if to_regclass('legwork.batch_runs') is not null then
     perform legwork.forget_runs(v_retention);
   end if;
@@ -6519,6 +6710,35 @@ begin
   select i.lane, i.gates, null from in_line i group by i.lane, i.gates
   union all
   select null, null, array_agg(r.gate) from rung r having count(*) > 0;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.note_ids()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  -- A session tells the time its transaction began a moment after it has begun.
+  v_settled timestamptz := clock_timestamp() - interval '1 second';
+  v_oldest timestamptz;
+  v_is_known boolean;
+  v_last bigint;
+begin
+  if exists (select from legwork.id_marks m where m.at > clock_timestamp() - interval '1 minute') then
+    return;
+  end if;
+  -- Sessions as they are now, not as this transaction saw them first. The order matters: sessions, then the id, then the time.
+  perform pg_stat_clear_snapshot();
+  select min(a.xact_start), coalesce(bool_and(a.query is distinct from '<insufficient privilege>' and a.state is distinct from 'disabled'), true)
+  into v_oldest, v_is_known
+  from pg_stat_activity a
+  where a.datname = current_database() and a.pid <> pg_backend_pid();
+  v_last := coalesce(pg_sequence_last_value(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')::regclass), 0);
+  insert into legwork.id_marks (at, last_id, settled_before)
+  values (clock_timestamp(), v_last, case when v_is_known then least(v_settled, v_oldest) end)
+  on conflict do nothing;
 end $function$
 -- not for everybody
 
@@ -7867,13 +8087,13 @@ CREATE OR REPLACE FUNCTION legwork.role_functions()
 AS $function$
   select r.role, f.function
   from (values
-    ('legwork_reader', array['explain_job', 'describe_limits', 'describe_retry', 'known_queues']),
+    ('legwork_reader', array['explain_job', 'describe_limits', 'describe_retry', 'known_queues', 'ids_created', 'stopped']),
     ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'describe_limits', 'describe_retry']),
-    ('legwork_operator', array['cancel_job', 'retry_job', 'retry_jobs', 'discard_job', 'discard_jobs', 'put_pause', 'lift_pause', 'put_limit',
+    ('legwork_operator', array['cancel_job', 'cancel_jobs', 'retry_job', 'retry_jobs', 'discard_job', 'discard_jobs', 'put_pause', 'lift_pause', 'put_limit',
       'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'reconcile', 'doctor']),
     ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_stopped', 'recover_jobs', 'give_back_jobs', 'tick', 'reconcile',
       'maintain_history', 'record_output']),
-    ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login', 'activity'])
+    ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login', 'claim_request', 'keep_response', 'activity'])
   ) as r (role, functions)
   cross join lateral unnest(r.functions) as f (function)
 $function$
@@ -8652,6 +8872,20 @@ begin
   return v_count;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.stopped()
+ RETURNS TABLE(stopped_at timestamp with time zone, stopped_by text, stop_reason text)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT p.paused_at,
+     p.paused_by,
+     p.reason
+    FROM legwork.pauses p
+   WHERE (p.scope = 'all'::text);
+END
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.storable_json(value json)
  RETURNS json
  LANGUAGE sql
@@ -9251,6 +9485,7 @@ begin
   if exists (select from legwork.rule_changes) then
     perform legwork.settle_rules();
   end if;
+  perform legwork.note_ids();
   perform legwork.expire_jobs();
   perform legwork.deliver_signals();
   perform legwork.expire_workflows();

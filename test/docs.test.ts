@@ -1,8 +1,9 @@
 import { readFile } from "node:fs/promises";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { ERRORS } from "../src/errors.ts";
 import { legwork } from "./support/cli.ts";
 import { testDatabase } from "./support/database.ts";
+import { rest, startRest } from "./support/rest.ts";
 
 const database = testDatabase();
 const read = (path: string): Promise<string> => readFile(new URL(`../${path}`, import.meta.url), "utf8");
@@ -65,4 +66,26 @@ describe("the SQL of the documentation runs", () => {
     for (const block of blocks)
       await database.pool.query(block.replace("insert into users …;", "insert into users values (1, 'a@b.c');"));
   });
+});
+
+it("the requests of docs/rest.md are answered", async () => {
+  await database.pool.query(
+    `select legwork.register_tasks('[{"name": "notify/email", "queue": "notification"}, {"name": "report/daily"}, {"name": "a"}]')`,
+  );
+  await database.pool.query("delete from graphile_worker._private_jobs");
+  await database.pool.query(
+    "insert into graphile_worker._private_jobs (id, task_id) overriding system value select 42, t.id from graphile_worker._private_tasks t where t.identifier = 'a'",
+  );
+  const server = await startRest(database);
+  onTestFinished(() => server.stop());
+  const page = (await read("docs/rest.md")).replaceAll("\\\n", "");
+  const requests = [...page.matchAll(/^curl -s "\$LEGWORK_URL\/api\/v1(\S+)"(.*)$/gm)];
+  expect(requests.length).toBeGreaterThan(20);
+  for (const [line, path = "", options = ""] of requests) {
+    const body = /-d '(.*)'/.exec(options)?.[1];
+    const method = /-X (\w+)/.exec(options)?.[1] ?? (body === undefined ? "GET" : "POST");
+    const key = /Idempotency-Key: ([\w-]+)/.exec(options)?.[1];
+    const { status, text } = await rest(server, method, path, body, key === undefined ? {} : { "idempotency-key": key });
+    expect([line, status < 300 ? "" : text]).toEqual([line, ""]);
+  }
 });

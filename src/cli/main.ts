@@ -7,14 +7,18 @@ import { alertsCommand } from "./commands/alerts.ts";
 import { cancelCommand } from "./commands/cancel.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { doctorCommand } from "./commands/doctor.ts";
-import { healthCommand, statsCommand } from "./commands/health.ts";
+import { healthCommand } from "./commands/health.ts";
 import { jobCommand } from "./commands/job.ts";
 import { jobsCommand } from "./commands/jobs.ts";
 import { limitCommand } from "./commands/limit.ts";
 import { migrateCommand } from "./commands/migrate.ts";
 import { pauseCommand, resumeCommand, stopCommand } from "./commands/pause.ts";
-import { failedCommand, queuesCommand, workersCommand } from "./commands/queues.ts";
+import { failedCommand, queuesCommand, tasksCommand, workersCommand } from "./commands/queues.ts";
 import { discardCommand, retryCommand } from "./commands/retry.ts";
+import { completionCommand } from "./commands/completion.ts";
+import { serverCommand } from "./commands/server.ts";
+import { statsCommand } from "./commands/stats.ts";
+import { topCommand } from "./commands/top.ts";
 import { signalCommand } from "./commands/signal.ts";
 import { scheduleCommand } from "./commands/schedule.ts";
 import { rolesCommand } from "./commands/roles.ts";
@@ -65,6 +69,7 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     upCommand,
     migrateCommand,
     workerCommand,
+    serverCommand,
     addCommand,
     jobsCommand,
     jobCommand,
@@ -75,6 +80,7 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     discardCommand,
     signalCommand,
     queuesCommand,
+    tasksCommand,
     limitCommand,
     pauseCommand,
     resumeCommand,
@@ -85,10 +91,12 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     statsCommand,
     healthCommand,
     alertsCommand,
+    topCommand,
     doctorCommand,
     tokenCommand,
     rolesCommand,
     auditCommand,
+    () => completionCommand(createProgram),
   ];
   for (const command of commands) program.addCommand(command().exitOverride());
   return program;

@@ -238,6 +238,7 @@ export async function assertPayloads<J extends { task: string; payload?: unknown
       throw new LegworkError(error.code, `${nameOf?.(job) ?? `Job ${index + 1} of ${jobs.length}`}: ${error.message}`, {
         hint: error.hint,
         cause: error,
+        fields: error.fields?.map(({ path, message }) => ({ path: [index, ...path], message })),
       });
     }
   }

@@ -12,6 +12,8 @@ import { type AuthConfig, type Authenticator, createAuthenticator, isAuthConfigu
 import { addHealthRoutes, readReadiness } from "./health-routes.ts";
 import { Live } from "./live/live.ts";
 import { assertRole, type Principal } from "./principal.ts";
+import { addRest } from "./rest/api.ts";
+import { sendProblem } from "./rest/problem.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -27,11 +29,12 @@ const READY_TIMEOUT_MS = 3_000;
 
 export interface ServerOptions {
   databaseUrl: string;
-  host: string;
+  /** The address it listens on. Mounted in another server it has none, and that one says which hosts it answers to. */
+  host?: string | undefined;
   /** 0 takes a free one. */
   port: number;
-  /** What an admin sends as `Authorization: Bearer <token>`. */
-  token: string;
+  /** What an admin sends as `Authorization: Bearer <token>`; without one, only tokens of the database and JWTs come in. */
+  token?: string | undefined;
   /** What a Prometheus may send for `/metrics` in place of it. */
   metricsToken?: string | undefined;
   log: Logger;
@@ -45,6 +48,8 @@ export interface ServerOptions {
   rateLimit?: number;
   /** Whether GraphQL tells its schema; by default only where nobody but this machine can ask. */
   graphqlIntrospection?: boolean | undefined;
+  /** Where it is mounted in another server, such as /legwork; the documentation refers to it. */
+  prefix?: string;
 }
 
 export interface Server {
@@ -54,14 +59,20 @@ export interface Server {
   stop(): Promise<void>;
 }
 
+/** The server without an address of its own: what comes in is given to it by another one. */
+export interface MountedServer {
+  readonly app: FastifyInstance;
+  stop(): Promise<void>;
+}
+
 /**
- * Starts the HTTP server: `/health`, `/ready`, `/metrics` and the read-only GraphQL of a migrated database. Resolves when it answers.
+ * Makes the HTTP server of a migrated database, which listens nowhere yet: `/health`, `/ready`, `/metrics`, REST and the read-only GraphQL.
  *
- * Throws LW513 when the port is taken, LW514 when the host cannot be listened on, LW503 when the database cannot be
- * reached and LW511 when it is not migrated.
+ * Throws LW503 when the database cannot be reached, LW511 when it is not migrated, LW514 when others could reach `host` and nothing says
+ * who may come in.
  */
-export async function startServer(options: ServerOptions): Promise<Server> {
-  const { databaseUrl, host, port, token, metricsToken, log } = options;
+export async function createServer(options: Omit<ServerOptions, "port">): Promise<MountedServer> {
+  const { databaseUrl, host, token, metricsToken, log } = options;
   const pool = createPool(databaseUrl, { log, name: "legwork server" });
   // What was started last is stopped first.
   const stops: (() => Promise<unknown>)[] = [() => pool.end()];
@@ -71,9 +82,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   try {
     await assertDatabase(pool);
     const config: AuthConfig = { ...options.auth, token };
-    const { graphql, GraphQlSocket } = await loadGraphQl(pool, log, options.graphqlIntrospection ?? isLoopback(host));
+    const { graphql, GraphQlSocket } = await loadGraphQl(
+      pool,
+      log,
+      options.graphqlIntrospection ?? (host !== undefined && isLoopback(host)),
+    );
     stops.push(() => graphql.release());
-    await assertMayListen(pool, host, config);
+    if (host !== undefined) await assertMayListen(pool, host, config);
     const authenticator = createAuthenticator({ pool, config, log });
     const app = await createApp(options, pool);
     stops.push(() => app.close());
@@ -90,6 +105,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     // That no worker lives must be noticed, too.
     const watch = new Watch(pool, log);
     stops.push(() => watch.stop());
+    await addRest(app, {
+      pool,
+      log,
+      prefix: options.prefix ?? "",
+      protect: (api) => requireToken(api, authenticator, options.rateLimit ?? 0),
+    });
     const live = new Live(pool, log);
     stops.push(() => live.stop());
     const socket = new GraphQlSocket({
@@ -97,17 +118,34 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       live,
       limits: graphql.limitsOf("subscription"),
       authenticator,
-      assertHost: (request) => assertHostname(hostnameOf(request), request.headers.host, [host, ...(options.hosts ?? [])]),
+      assertHost(request) {
+        if (host !== undefined) assertHostname(hostnameOf(request), request.headers.host, [host, ...(options.hosts ?? [])]);
+      },
       origins: options.corsOrigins ?? [],
       log,
     });
     stops.push(() => socket.stop());
     socket.attachTo(app.server);
-    const url = await listen(app, host, port);
-    log.info(`Listening on ${url}`);
-    return { url, graphqlUrl: `${url}/graphql`, stop };
+    await app.ready();
+    return { app, stop };
   } catch (error) {
     await stop();
+    throw error;
+  }
+}
+
+/**
+ * Starts the HTTP server (`createServer`) and resolves when it answers. Throws as that, and LW513 when the port is taken, LW514 when the
+ * host cannot be listened on.
+ */
+export async function startServer(options: ServerOptions & { host: string }): Promise<Server> {
+  const server = await createServer(options);
+  try {
+    const url = await listen(server.app, options.host, options.port);
+    options.log.info(`Listening on ${url}`);
+    return { url, graphqlUrl: `${url}/graphql`, stop: () => server.stop() };
+  } catch (error) {
+    await server.stop();
     throw error;
   }
 }
@@ -120,11 +158,22 @@ async function loadGraphQl(pool: Pool, log: Logger, introspection: boolean) {
   return { graphql: await createGraphQl(pool, log, { introspection }), GraphQlSocket };
 }
 
-async function createApp(options: ServerOptions, pool: Pool): Promise<FastifyInstance> {
+async function createApp(options: Omit<ServerOptions, "port">, pool: Pool): Promise<FastifyInstance> {
   const { host, log, hosts = [], corsOrigins = [] } = options;
-  const app = fastify({ bodyLimit: BODY_LIMIT, requestTimeout: 30_000, forceCloseConnections: "idle" });
+  const app = fastify({
+    bodyLimit: BODY_LIMIT,
+    requestTimeout: 30_000,
+    forceCloseConnections: "idle",
+    // What is too long is said to be so by the route that it is for; Node reads no longer request.
+    routerOptions: { maxParamLength: 20_000 },
+    // A path that cannot be decoded has no route whose handler would be asked.
+    frameworkErrors: (error, request, reply) =>
+      request.url.startsWith("/api/")
+        ? sendProblem(error, request as FastifyRequest, reply as FastifyReply, log)
+        : sendError(reply as FastifyReply, asLegworkError(error, request as FastifyRequest, log), clientStatus(error)),
+  });
   app.decorateRequest("principal", null);
-  app.addHook("onRequest", async (request) => assertHost(request, [host, ...hosts]));
+  if (host !== undefined) app.addHook("onRequest", async (request) => assertHost(request, [host, ...hosts]));
   // Answers are data: nothing in them is run, framed or guessed at.
   await app.register(helmet, {
     contentSecurityPolicy: { directives: { defaultSrc: ["'self'"], frameAncestors: ["'none'"], objectSrc: ["'none'"] } },
@@ -150,6 +199,7 @@ async function createApp(options: ServerOptions, pool: Pool): Promise<FastifyIns
   app.get("/", async () => ({
     name: "legwork",
     graphql: { url: "/graphql", method: "POST", authorization: "Bearer <token>" },
+    rest: { url: "/api/v1", docs: "/docs", authorization: "Bearer <token>" },
     health: "/health",
     ready: "/ready",
     metrics: "/metrics",
