@@ -105,6 +105,12 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
     // That no worker lives must be noticed, too.
     const watch = new Watch(pool, log);
     stops.push(() => watch.stop());
+    await addRest(app, {
+      pool,
+      log,
+      prefix: options.prefix ?? "",
+      protect: (api) => requireToken(api, authenticator, options.rateLimit ?? 0),
+    });
     const live = new Live(pool, log);
     stops.push(() => live.stop());
     const socket = new GraphQlSocket({
@@ -112,8 +118,7 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
       live,
       limits: graphql.limitsOf("subscription"),
       authenticator,
-      // Mounted in another server, that one says what it is called.
-      assertHost: (request) => {
+      assertHost(request) {
         if (host !== undefined) assertHostname(hostnameOf(request), request.headers.host, [host, ...(options.hosts ?? [])]);
       },
       origins: options.corsOrigins ?? [],
@@ -121,12 +126,6 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
     });
     stops.push(() => socket.stop());
     socket.attachTo(app.server);
-    await addRest(app, {
-      pool,
-      log,
-      prefix: options.prefix ?? "",
-      protect: (api) => requireToken(api, authenticator, options.rateLimit ?? 0),
-    });
     await app.ready();
     return { app, stop };
   } catch (error) {

@@ -146,27 +146,34 @@ describe("10,000 jobs", () => {
       "select array_agg(id::text) as ids from generate_series(1, 10000) i, lateral graphile_worker.add_job('burst', json_build_object('i', i))",
     );
     const ids: string[] = rows[0].ids;
-    // One statement each hundred jobs, as workers do it.
-    for (let index = 0; index < ids.length; index += 100) {
-      await database.pool.query("select graphile_worker.complete_jobs($1::bigint[])", [ids.slice(index, index + 100)]);
+    // Many in one statement, as workers do it.
+    for (let index = 0; index < ids.length; index += 500) {
+      await database.pool.query("select graphile_worker.complete_jobs($1::bigint[])", [ids.slice(index, index + 500)]);
     }
     const newest = ids.toSorted((a, b) => Number(b) - Number(a)).slice(0, 20);
-    await until("the end", () => {
-      const { jobs } = list.messages.at(-1).jobs;
-      return jobs.length === 20 && jobs.every(({ state }: Data) => state === "completed");
-    });
+    await until(
+      "the end",
+      () => {
+        const { jobs } = list.messages.at(-1).jobs;
+        return jobs.length === 20 && jobs.every(({ state }: Data) => state === "completed");
+      },
+      30_000,
+    );
     const seconds = (performance.now() - begin) / 1_000;
     expect(list.messages.at(-1).jobs.jobs.map(({ id }: Data) => id)).toEqual(newest);
-    await until("that the queue is empty", () =>
-      queues.messages.at(-1).queues.queues.some(({ name, pending }: Data) => name === "bursts" && pending === 0),
+    await until(
+      "that the queue is empty",
+      () => queues.messages.at(-1).queues.queues.some(({ name, pending }: Data) => name === "bursts" && pending === 0),
+      30_000,
     );
-    await until("that rates are shown", () => overview.messages.some((message) => message.overview.endedPerSecond > 0));
+    // A connection that falls silent tells Postgres's statistics what it did up to ten seconds later.
+    await until("that rates are shown", () => overview.messages.some((message) => message.overview.endedPerSecond > 0), 30_000);
     expect(overview.messages.at(-1).overview).toMatchObject({ workers: 0 });
     // Twice a second at most, and the first one.
     expect(list.messages.length).toBeLessThanOrEqual(2 * seconds + 3);
     expect(queues.messages.length).toBeLessThanOrEqual(seconds + 12);
     expect([...list.errors, ...queues.errors, ...overview.errors]).toEqual([]);
-  });
+  }, 60_000);
 
   test("nothing is read while nobody watches", async () => {
     const client = connect();

@@ -10,10 +10,15 @@ import { eventOf, type LiveEvent, type Reading, type Topic } from "./topic.ts";
 const INTERVAL_MS = { jobs: 500, job: 500, queues: 1_000, overview: 1_000 } as const;
 
 /**
- * A topic rests for this many times as long as it took to read, so that reading it costs a twentieth of a connection's time at most,
- * however many jobs there are to count.
+ * A topic rests for this many times as long as it took to read, so that counting takes a twentieth of a connection's time at most,
+ * however many jobs there are to count, and at most so long (ms): one reading that was slow by chance is soon made up for.
  */
-const REST_FACTOR = 20;
+const REST = {
+  jobs: { factor: 4, most: 2_000 },
+  job: { factor: 4, most: 2_000 },
+  queues: { factor: 20, most: 30_000 },
+  overview: { factor: 20, most: 30_000 },
+} as const;
 
 /** After any reading the database has at least as much rest as it took, however many topics there are. */
 const DUTY_FACTOR = 1;
@@ -118,7 +123,8 @@ export class Live {
       }
       await this.#read(next);
       const took = performance.now() - now;
-      next.dueAt = performance.now() + Math.max(next.retry, INTERVAL_MS[next.topic.kind], took * REST_FACTOR);
+      const { factor, most } = REST[next.topic.kind];
+      next.dueAt = performance.now() + Math.max(next.retry, INTERVAL_MS[next.topic.kind], Math.min(most, took * factor));
       await delay(took * DUTY_FACTOR, undefined, { signal }).catch(() => undefined);
     }
     // In the same turn as the last look, so that whoever watches next finds either a loop that will look or none.
