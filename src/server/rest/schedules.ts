@@ -108,7 +108,7 @@ const scheduleBody = z
 
 /** Schedules: when which jobs are enqueued by themselves. */
 export function addScheduleRoutes(app: FastifyInstance, context: RestContext): void {
-  const one = { tag: "schedules", params: z.object({ name: scheduleName }), answer: scheduleSchema, everybody: true } as const;
+  const one = { tag: "schedules", params: z.object({ name: scheduleName }), answer: scheduleSchema } as const;
 
   addRoute(
     app,
@@ -118,7 +118,6 @@ export function addScheduleRoutes(app: FastifyInstance, context: RestContext): v
       url: "/schedules",
       tag: "schedules",
       role: "viewer",
-      everybody: true,
       summary: "List the schedules, those of crontabs included",
       answer: page(scheduleSchema, "The schedules, by name."),
     },
