@@ -26,6 +26,7 @@ import { tokenCommand } from "./commands/token.ts";
 import { upCommand } from "./commands/up.ts";
 import { workerCommand } from "./commands/worker.ts";
 import { workflowCommand } from "./commands/workflow.ts";
+import { importLegworkFromHere } from "../worker/module-hooks.ts";
 import { relativeTime } from "./output.ts";
 
 /**
@@ -33,6 +34,8 @@ import { relativeTime } from "./output.ts";
  * line and a hint on stderr; a bug is shown with its stack.
  */
 export async function main(argv: readonly string[]): Promise<void> {
+  // legwork.config.ts and what it imports mean this package, too.
+  importLegworkFromHere();
   try {
     await createProgram().parseAsync(argv);
   } catch (error) {
