@@ -150,6 +150,13 @@ export class Control {
     }
   }
 
+  /** Reads what is paused as of now, whatever this worker has heard of it. Rejects when the database does not answer. */
+  async refresh(): Promise<void> {
+    // A reading that is under way may have begun too early.
+    await this.#reading;
+    await this.#read();
+  }
+
   #readSoon(): void {
     this.#read().catch((error: unknown) => {
       this.#log.debug({ err: toError(error) }, "What is paused could not be read; it is read before the next job starts.");
