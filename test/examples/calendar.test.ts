@@ -190,7 +190,11 @@ describe("calendar", () => {
       body: { status: "unhealthy", scheduler_running: false },
     });
     await workerOver(database.url, [TASKS, OWN]);
-    expect(await ask("GET", "/jobs/health")).toEqual({
+    const healthy = await until("the worker is known", async () => {
+      const answer = await ask("GET", "/jobs/health");
+      return answer.status === 200 && answer;
+    });
+    expect(healthy).toEqual({
       status: 200,
       body: { status: "healthy", scheduler_running: true, workers: 1, active_users: 2, scheduled_jobs: 0, failing_jobs: 0 },
     });
