@@ -8,12 +8,15 @@ language sql immutable parallel safe
 as $$
   select r.role, f.function
   from (values
-    ('legwork_reader', array['explain_job', 'describe_limits', 'describe_retry', 'known_queues']),
-    ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'describe_limits', 'describe_retry']),
+    ('legwork_reader', array['explain_job', 'describe_limits', 'describe_retry', 'known_queues', 'step_results']),
+    ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow', 'describe_limits', 'describe_retry']),
     ('legwork_operator', array['cancel_job', 'retry_job', 'retry_jobs', 'discard_job', 'discard_jobs', 'put_pause', 'lift_pause', 'put_limit',
-      'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'reconcile', 'doctor']),
+      'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'reconcile', 'doctor',
+      'schedule', 'unschedule', 'enable_schedule', 'disable_schedule', 'run_schedule', 'cancel_workflow', 'retry_workflow', 'send_signal',
+      'plans_wanted', 'put_plan']),
     ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_stopped', 'recover_jobs', 'give_back_jobs', 'tick', 'reconcile',
-      'maintain_history', 'record_output']),
+      'maintain_history', 'record_output', 'fire_schedules', 'plan_intervals', 'plans_wanted', 'put_plan', 'register_crontab', 'load_steps', 'record_step',
+      'await_step', 'step_results']),
     ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login'])
   ) as r (role, functions)
   cross join lateral unnest(r.functions) as f (function)
