@@ -1075,7 +1075,8 @@ create view legwork.batches as
     created_at,
     ended_at
    FROM legwork.all_batches
-  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant))
+  ORDER BY id DESC;
 
 create view legwork.failed_groups as
  SELECT fingerprint,
@@ -1175,7 +1176,8 @@ create view legwork.schedule_runs as
     recorded_at,
     tenant
    FROM legwork.all_schedule_runs
-  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant))
+  ORDER BY schedule, due_at DESC;
 
 create view legwork.schedules as
  SELECT name,
@@ -1326,7 +1328,8 @@ create view legwork.workflows as
     created_at,
     ended_at
    FROM legwork.all_workflows
-  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant))
+  ORDER BY id DESC;
 
 -- functions
 

@@ -165,6 +165,26 @@ describe("a login that is confined to a tenant", () => {
   });
 });
 
+it("a page of workflows, batches and runs begins at an index, whoever asks for it, and is not sorted out of all", async () => {
+  for (const pool of [pools.tenant, pools.operator]) {
+    const client = await pool.connect();
+    try {
+      // What is left in the plan nevertheless cannot be done without.
+      await client.query("set enable_sort = off; set enable_seqscan = off; set enable_bitmapscan = off");
+      for (const page of [
+        "legwork.workflows order by id desc limit 50",
+        "legwork.batches order by id desc limit 50",
+        "legwork.schedule_runs where schedule = 's' order by due_at desc limit 20",
+      ]) {
+        const plan = (await client.query(`explain (costs off) select * from ${page}`)).rows.map((row) => row["QUERY PLAN"]).join("\n");
+        expect([page, plan]).toEqual([page, expect.not.stringMatching(/\bSort\b(?! Key)/)]);
+      }
+    } finally {
+      client.release(true);
+    }
+  }
+});
+
 describe("a tenant's schedule", () => {
   const other = `'a', every => '1 hour', tenant => 'other'`;
 
