@@ -36,20 +36,38 @@ export async function describeSchema(client: Queryable): Promise<string> {
       `
       select pg_get_indexdef(i.indexrelid) || ';' as text, i.indexrelid::regclass::text as name
       from pg_index i join pg_class c on c.oid = i.indrelid
-      where c.relnamespace = 'legwork'::regnamespace and not c.relispartition and not i.indisprimary and not i.indisunique`,
+      where (c.relnamespace = 'legwork'::regnamespace and not c.relispartition and not i.indisprimary and not i.indisunique)
+        or i.indexrelid::regclass::text like '%.\\_legwork%'`,
+    ),
+    section(
+      client,
+      "policies",
+      `
+      select format('create policy %I on %s for %s to %s using (%s);', p.polname, p.polrelid::regclass,
+        case p.polcmd when 'r' then 'select' else 'all' end,
+        (select string_agg(coalesce(r.rolname, 'public'), ', ') from unnest(p.polroles) x left join pg_roles r on r.oid = x),
+        pg_get_expr(p.polqual, p.polrelid)) as text, format('%s %s', p.polrelid::regclass, p.polname) as name
+      from pg_policy p join pg_class c on c.oid = p.polrelid where c.relnamespace = 'legwork'::regnamespace`,
     ),
     section(
       client,
       "views",
       `
-      select format(E'create view %s as\\n%s', c.oid::regclass, pg_get_viewdef(c.oid, true)) as text, c.relname as name
-      from pg_class c where c.relnamespace = 'legwork'::regnamespace and c.relkind = 'v'`,
+      select format(E'create view %s%s as\\n%s', c.oid::regclass, ' with (' || array_to_string(c.reloptions, ', ') || ')',
+        pg_get_viewdef(c.oid, true)) as text, c.oid::regclass::text as name
+      from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where n.nspname in ('legwork', 'legwork_confined', 'legwork_tenant') and c.relkind = 'v'`,
     ),
     section(
       client,
       "functions",
       `
-      select pg_get_functiondef(p.oid) || case when p.proacl is not null then E'-- not for everybody\\n' else '' end as text,
+      select case p.prokind
+          when 'a' then (
+            select format(E'create aggregate %s (sfunc = %s, stype = %s);\\n', p.oid::regprocedure, a.aggtransfn, format_type(a.aggtranstype, null))
+            from pg_aggregate a where a.aggfnoid = p.oid)
+          else pg_get_functiondef(p.oid)
+        end || case when p.proacl is not null then E'-- not for everybody\\n' else '' end as text,
         p.oid::regprocedure::text as name
       from pg_proc p where p.pronamespace = 'legwork'::regnamespace`,
     ),
@@ -57,7 +75,7 @@ export async function describeSchema(client: Queryable): Promise<string> {
       client,
       "triggers",
       `
-      select pg_get_triggerdef(t.oid, true) || ';' as text, t.tgname as name
+      select pg_get_triggerdef(t.oid, true) || ';' as text, format('%s %s', t.tgname, t.tgrelid::regclass) as name
       from pg_trigger t join pg_proc p on p.oid = t.tgfoid
       where p.pronamespace = 'legwork'::regnamespace and not t.tgisinternal`,
     ),

@@ -52,7 +52,7 @@ comment on table legwork.pauses is 'What is paused: queues, tasks, or everything
 comment on column legwork.pauses.scope is 'all, queue or task.';
 comment on column legwork.pauses.name is 'The queue or the task; empty for all.';
 comment on column legwork.pauses.reason is 'Why, in the words of who paused it.';
-comment on column legwork.pauses.paused_by is 'Who paused it: the database role.';
+comment on column legwork.pauses.paused_by is 'Who paused it: the database role, or whom the server acted for.';
 comment on column legwork.pauses.paused_at is 'Since when.';
 alter table legwork.pauses enable row level security;
 
@@ -147,6 +147,21 @@ language sql immutable parallel safe
 -- The bytes of "legwork", so that nobody else hits it by chance.
 return x'6c6567776f726b'::bigint;
 comment on function legwork.admission_lock() is 'The key of the advisory lock under which slots are given.';
+
+create table legwork.admission_passes (
+  pass text primary key default gen_random_uuid()::text
+);
+comment on table legwork.admission_passes is 'One row: the secret by which the trigger on changed jobs knows changes that admission itself makes.';
+comment on column legwork.admission_passes.pass is 'The secret.';
+alter table legwork.admission_passes enable row level security;
+insert into legwork.admission_passes default values;
+
+create function legwork.admission_pass() returns text
+language sql stable
+return (select p.pass from legwork.admission_passes p limit 1);
+comment on function legwork.admission_pass() is
+  'What the setting legwork.admitting is while jobs are admitted. A secret, because whoever enqueues may make settings, and a job must not pass its limits by that.';
+revoke execute on function legwork.admission_pass() from public;
 
 create function legwork.gate(limit_id integer, key text[], payload json) returns text
 language sql immutable parallel safe
@@ -457,7 +472,7 @@ begin
   end if;
 
   -- The trigger _legwork_record_change lets these changes pass.
-  perform set_config('legwork.admitting', 'on', true);
+  perform set_config('legwork.admitting', legwork.admission_pass(), true);
   -- In rounds, because a line that turns out to be short leaves room for the others. What is left after the last round is looked
   -- at again.
   for v_n in 1..20 loop
@@ -539,6 +554,10 @@ revoke execute on function legwork.note_due() from public;
 create function legwork.tg_wakeups__look() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  -- Of thousands in one transaction the first calls have looked at all: each look passes over what the transaction has deleted by then.
+  if not exists (select from legwork.wakeups w where w.id = new.id) then
+    return null;
+  end if;
   -- A snapshot from before the lock would miss slots. Workers come and do it.
   if current_setting('transaction_isolation') = 'read committed' then
     if new.at_commit = 'wait' then

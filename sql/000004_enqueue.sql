@@ -156,11 +156,12 @@ language sql stable
 return nullif(array_remove(array[
   'tenant:' || coalesce(tenant, nullif(current_setting('legwork.tenant', true), '')),
   'correlation:' || coalesce(correlation_id, nullif(current_setting('legwork.correlation_id', true), '')),
-  'parent:' || nullif(current_setting('legwork.parent_id', true), '')
+  'parent:' || nullif(current_setting('legwork.parent_id', true), ''),
+  'trace:' || substring(current_setting('legwork.traceparent', true) from '^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$')
 ], null), '{}');
 comment on function legwork.context_flags(text, text) is
-  'The flags that carry a job''s context. What is not given comes from the settings legwork.tenant, legwork.correlation_id '
-  'and legwork.parent_id, which a running task has on its connection and which anyone may set for a transaction. Null when there is no context.';
+  'The flags that carry a job''s context. What is not given comes from the settings legwork.tenant, legwork.correlation_id, '
+  'legwork.parent_id and legwork.traceparent (W3C Trace Context), which a running task has on its connection and which anyone may set for a transaction. Null when there is no context.';
 
 comment on function legwork.enqueue(text, jsonb, timestamptz, integer, text, text, text, integer, text, text, timestamptz, interval,
   text, interval, interval, interval, integer, interval, text, text, bigint[], text) is

@@ -159,7 +159,8 @@ create view legwork.queues with (security_barrier) as
 select
   q.name, p.paused_at, p.paused_by, p.reason as pause_reason, legwork.describe_limits('queue', q.name) as limits,
   coalesce(c.running, 0) as running, coalesce(c.pending, 0) as pending, coalesce(c.blocked, 0) as blocked,
-  coalesce(c.paused, 0) as paused, coalesce(c.later, 0) as later, c.oldest
+  coalesce(c.paused, 0) as paused, coalesce(c.later, 0) as later, c.oldest,
+  (select to_jsonb(r) - array['scope', 'name', 'is_declared'] from legwork.retry_policies r where r.scope = 'queue' and r.name = q.name) as retry
 from unnest(legwork.known_queues()) as q (name)
 left join legwork.pauses p on p.scope = 'queue' and p.name = q.name
 left join (
@@ -195,6 +196,7 @@ comment on column legwork.queues.blocked is E'@notNull\nJobs that wait for a lim
 comment on column legwork.queues.paused is E'@notNull\nJobs that wait for the end of a pause.';
 comment on column legwork.queues.later is E'@notNull\nJobs whose time, or next attempt, is ahead.';
 comment on column legwork.queues.oldest is 'Since when the job that has waited longest could have started, but for limits and pauses. Null when none waits.';
+comment on column legwork.queues.retry is 'How its jobs are retried, unless their task says otherwise; null for graphile-worker''s default.';
 
 create view legwork.failed_groups with (security_barrier) as
 select

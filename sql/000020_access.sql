@@ -33,6 +33,16 @@ comment on function legwork.assert_may(text, boolean) is
   'Does nothing when whoever asks may do what needs that role (viewer, enqueuer, operator, admin); with everybody, what concerns more than one tenant. '
   'Raises LW403.';
 
+create function legwork.who() returns text
+language sql stable parallel safe
+return case when current_setting('legwork.surface', true) in ('rest', 'graphql', 'dashboard')
+  then coalesce(nullif(left(current_setting('legwork.actor', true), 256), ''), session_user) else session_user end;
+comment on function legwork.who() is 'Whom to name as the one who did something: the database role, or for whom the server says that it acts.';
+
+alter table legwork.pauses alter column paused_by set default legwork.who();
+alter table legwork.cancellations alter column cancelled_by set default legwork.who();
+alter table legwork.schedule_definitions alter column created_by set default legwork.who();
+
 create function legwork.own_tenant(tenant text) returns text
 language plpgsql stable parallel safe set search_path = pg_catalog, pg_temp as $$
 declare
@@ -89,7 +99,9 @@ begin
   foreach v_name in array array['jobs', 'attempts'] loop
     execute format('alter view legwork.%1$I rename to %2$I', v_name, 'all_' || v_name);
     execute format('create view legwork.%1$I as select * from legwork.%2$I where (select legwork.confined_tenant() is null)', v_name, 'all_' || v_name);
-    execute format('create view legwork_confined.%1$I as select * from legwork.%2$I where tenant = legwork.confined_to()', v_name, 'all_' || v_name);
+    -- Nothing for a login that is confined by itself, whatever it was granted and sets.
+    execute format('create view legwork_confined.%1$I as select * from legwork.%2$I where tenant = legwork.confined_to()
+      and (select not exists (select from legwork.confined_logins c where c.login = session_user))', v_name, 'all_' || v_name);
     execute format('create view legwork_tenant.%1$I with (security_barrier) as select * from legwork.%2$I where tenant = (select legwork.confined_tenant())',
       v_name, 'all_' || v_name);
     for v_comment in

@@ -8,6 +8,77 @@ create type legwork.job_state as enum (
 
 -- tables
 
+create table legwork.admission_passes (
+  pass text default (gen_random_uuid())::text not null,
+  PRIMARY KEY (pass)
+);
+
+create table legwork.alert_pending (
+  rule text not null,
+  target text not null,
+  since timestamp with time zone not null,
+  PRIMARY KEY (rule, target)
+);
+
+create table legwork.alert_records (
+  id bigint not null,
+  rule text not null,
+  kind text not null,
+  target text not null,
+  severity text not null,
+  value double precision not null,
+  threshold double precision not null,
+  message text not null,
+  raised_at timestamp with time zone not null,
+  critical_at timestamp with time zone,
+  clear_since timestamp with time zone,
+  resolved_at timestamp with time zone,
+  acknowledged_at timestamp with time zone,
+  acknowledged_by text,
+  note text,
+  told text,
+  jobs bigint[] default '{}'::bigint[] not null,
+  PRIMARY KEY (id),
+  CHECK ((severity = ANY (ARRAY['warning'::text, 'critical'::text]))),
+  CHECK ((told = ANY (ARRAY['warning'::text, 'critical'::text])))
+);
+
+create table legwork.alert_rules (
+  name text not null,
+  kind text not null,
+  target text,
+  warning double precision,
+  critical double precision,
+  period interval default '00:15:00'::interval not null,
+  at_least integer default 1 not null,
+  raise_after interval default '00:00:00'::interval not null,
+  resolve_after interval default '00:02:00'::interval not null,
+  channels jsonb,
+  is_enabled boolean default true not null,
+  changed_by text default SESSION_USER not null,
+  changed_at timestamp with time zone default clock_timestamp() not null,
+  CHECK ((at_least >= 1)),
+  CHECK ((jsonb_typeof(channels) = 'array'::text)),
+  CHECK (((num_nonnulls(warning, critical) > 0) AND ((critical >= warning) IS NOT FALSE))),
+  CHECK ((kind = ANY (ARRAY['consecutive_failures'::text, 'error_rate'::text, 'failed_jobs'::text, 'slow_runs'::text, 'stuck_jobs'::text, 'backlog_age'::text, 'schedule_late'::text, 'no_worker'::text, 'database'::text, 'host_cpu'::text, 'host_memory'::text, 'host_disk'::text, 'worker_memory'::text]))),
+  CHECK ((name ~ '^[a-z0-9][a-z0-9_./-]{0,99}$'::text)),
+  CHECK (((period >= '00:01:00'::interval) AND (period <= '1 day'::interval))),
+  PRIMARY KEY (name),
+  CHECK ((raise_after >= '00:00:00'::interval)),
+  CHECK ((resolve_after >= '00:00:00'::interval))
+);
+
+create table legwork.alert_silences (
+  id bigint not null,
+  rule text,
+  target text,
+  until timestamp with time zone not null,
+  reason text,
+  silenced_by text default SESSION_USER not null,
+  silenced_at timestamp with time zone default clock_timestamp() not null,
+  PRIMARY KEY (id)
+);
+
 create table legwork.audit_entries (
   id bigint not null,
   occurred_at timestamp with time zone default clock_timestamp() not null,
@@ -43,7 +114,7 @@ create table legwork.batch_runs (
 create table legwork.cancellations (
   job_id bigint not null,
   reason text not null,
-  cancelled_by text default SESSION_USER not null,
+  cancelled_by text default legwork.who() not null,
   cancelled_at timestamp with time zone default clock_timestamp() not null,
   PRIMARY KEY (job_id)
 );
@@ -137,6 +208,22 @@ create table legwork.gate_alarms (
   PRIMARY KEY (gate)
 );
 
+create table legwork.id_marks (
+  at timestamp with time zone not null,
+  last_id bigint not null,
+  settled_before timestamp with time zone,
+  PRIMARY KEY (at)
+);
+
+create table legwork.idempotent_requests (
+  subject text not null,
+  key text not null,
+  request_hash text not null,
+  response jsonb,
+  requested_at timestamp with time zone default clock_timestamp() not null,
+  PRIMARY KEY (subject, key)
+);
+
 create table legwork.job_logs (
   id bigint not null,
   job_id bigint not null,
@@ -163,7 +250,7 @@ create table legwork.job_signals (
   job_id bigint not null,
   name text not null,
   payload jsonb,
-  sent_by text default SESSION_USER not null,
+  sent_by text default legwork.who() not null,
   sent_at timestamp with time zone default clock_timestamp() not null,
   is_delivered boolean default false not null,
   UNIQUE (job_id, name),
@@ -216,6 +303,14 @@ create table legwork.limits (
   UNIQUE (scope, name, kind, key)
 );
 
+create table legwork.long_runs (
+  job_id bigint not null,
+  attempt smallint not null,
+  task text not null,
+  started_at timestamp with time zone not null,
+  PRIMARY KEY (job_id, attempt)
+);
+
 create table legwork.migrations (
   id integer not null,
   name text not null,
@@ -238,7 +333,7 @@ create table legwork.pauses (
   scope text not null,
   name text not null,
   reason text,
-  paused_by text default SESSION_USER not null,
+  paused_by text default legwork.who() not null,
   paused_at timestamp with time zone default clock_timestamp() not null,
   PRIMARY KEY (scope, name),
   CHECK ((scope = ANY (ARRAY['all'::text, 'queue'::text, 'task'::text])))
@@ -279,12 +374,35 @@ create table legwork.retry_policies (
   CHECK ((scope = ANY (ARRAY['queue'::text, 'task'::text])))
 );
 
+create table legwork.rollup_relations (
+  relation oid not null,
+  filenode oid,
+  rows_counted bigint default 0 not null,
+  inserted bigint default 0 not null,
+  tolerated bigint default 0 not null,
+  swept_to bigint,
+  PRIMARY KEY (relation)
+);
+
+create table legwork.rollup_segments (
+  relation oid not null,
+  from_block bigint not null,
+  to_block bigint not null,
+  horizon text,
+  counted text[] default '{}'::text[] not null,
+  full_at text,
+  is_closed boolean default false not null,
+  PRIMARY KEY (relation, from_block),
+  FOREIGN KEY (relation) REFERENCES legwork.rollup_relations(relation) ON DELETE CASCADE
+);
+
 create table legwork.rule_changes (
   id bigint not null,
   task_ids integer[] not null,
   xid bigint default ((pg_current_xact_id())::text)::bigint not null,
   since bigint,
   changed_at timestamp with time zone default clock_timestamp() not null,
+  looked_at timestamp with time zone default clock_timestamp() not null,
   PRIMARY KEY (id)
 );
 
@@ -294,6 +412,13 @@ create table legwork.run_counts (
   failed integer not null,
   cancelled integer not null,
   expired integer not null
+);
+
+create table legwork.samples (
+  name text not null,
+  value jsonb not null,
+  sampled_at timestamp with time zone default clock_timestamp() not null,
+  PRIMARY KEY (name)
 );
 
 create table legwork.schedule_definitions (
@@ -319,7 +444,7 @@ create table legwork.schedule_definitions (
   max_attempts integer,
   is_enabled boolean not null,
   created_at timestamp with time zone default clock_timestamp() not null,
-  created_by text default SESSION_USER not null,
+  created_by text default legwork.who() not null,
   updated_at timestamp with time zone default clock_timestamp() not null,
   sentence text,
   anchor timestamp with time zone not null,
@@ -398,6 +523,60 @@ create table legwork.task_definitions (
   CHECK (((length(queue) >= 1) AND (length(queue) <= 128)))
 );
 
+create table legwork.task_hours (
+  hour timestamp with time zone not null,
+  task text not null,
+  completed bigint default 0 not null,
+  failed bigint default 0 not null,
+  cancelled bigint default 0 not null,
+  expired bigint default 0 not null,
+  failed_attempts bigint default 0 not null,
+  retried bigint default 0 not null,
+  wait_seconds double precision default 0 not null,
+  run_seconds double precision default 0 not null,
+  waits bigint[] not null,
+  runs bigint[] not null,
+  PRIMARY KEY (hour, task)
+);
+
+create table legwork.task_minutes (
+  minute timestamp with time zone not null,
+  task text not null,
+  completed bigint default 0 not null,
+  failed bigint default 0 not null,
+  cancelled bigint default 0 not null,
+  expired bigint default 0 not null,
+  failed_attempts bigint default 0 not null,
+  retried bigint default 0 not null,
+  wait_seconds double precision default 0 not null,
+  run_seconds double precision default 0 not null,
+  waits bigint[] not null,
+  runs bigint[] not null,
+  PRIMARY KEY (minute, task)
+);
+
+create table legwork.task_totals (
+  task text not null,
+  first_seen timestamp with time zone default clock_timestamp() not null,
+  completed bigint default 0 not null,
+  failed bigint default 0 not null,
+  cancelled bigint default 0 not null,
+  expired bigint default 0 not null,
+  failed_attempts bigint default 0 not null,
+  retried bigint default 0 not null,
+  wait_seconds double precision default 0 not null,
+  run_seconds double precision default 0 not null,
+  waits bigint[] not null,
+  runs bigint[] not null,
+  last_completed_at timestamp with time zone,
+  last_failed_at timestamp with time zone,
+  usual double precision[],
+  usual_from bigint[],
+  usual_run double precision,
+  usual_runs double precision default 0 not null,
+  PRIMARY KEY (task)
+);
+
 create table legwork.tokens (
   id uuid default gen_random_uuid() not null,
   name text not null,
@@ -448,6 +627,16 @@ create table legwork.wakeups (
   PRIMARY KEY (id)
 );
 
+create table legwork.watch_steps (
+  step text not null,
+  every interval not null,
+  share double precision not null,
+  due_at timestamp with time zone default clock_timestamp() not null,
+  ran_at timestamp with time zone,
+  took interval,
+  PRIMARY KEY (step)
+);
+
 create table legwork.worker_processes (
   id text not null,
   host text not null,
@@ -458,6 +647,13 @@ create table legwork.worker_processes (
   started_at timestamp with time zone default clock_timestamp() not null,
   seen_at timestamp with time zone default clock_timestamp() not null,
   suspected_at timestamp with time zone,
+  cpu real,
+  memory real,
+  memory_total bigint,
+  disk real,
+  disk_total bigint,
+  heap_bytes bigint,
+  host_seen_at timestamp with time zone,
   PRIMARY KEY (id)
 );
 
@@ -510,6 +706,20 @@ create table legwork.workflow_runs (
 
 -- indexes
 
+CREATE INDEX _legwork_parent ON graphile_worker._private_jobs USING btree ((
+CASE
+    WHEN (flags IS NOT NULL) THEN legwork.parent_of(flags)
+    ELSE NULL::bigint
+END), id) WHERE (
+CASE
+    WHEN (flags IS NOT NULL) THEN legwork.parent_of(flags)
+    ELSE NULL::bigint
+END IS NOT NULL);
+
+CREATE INDEX _legwork_tenant ON graphile_worker._private_jobs USING btree (legwork.flag_value(flags, 'tenant'::text), id) WHERE (flags IS NOT NULL);
+
+CREATE INDEX alert_records_resolved_at ON legwork.alert_records USING btree (resolved_at) WHERE (resolved_at IS NOT NULL);
+
 CREATE INDEX audit_entries_id ON ONLY legwork.audit_entries USING btree (id);
 
 CREATE INDEX audit_entries_target ON ONLY legwork.audit_entries USING btree (target_type, target, id);
@@ -540,15 +750,25 @@ CREATE INDEX finished_jobs_id ON ONLY legwork.finished_jobs USING btree (id);
 
 CREATE INDEX finished_jobs_job_key_id ON ONLY legwork.finished_jobs USING btree (job_key, id) WHERE (job_key IS NOT NULL);
 
+CREATE INDEX finished_jobs_parent_id ON ONLY legwork.finished_jobs USING btree (parent_id, id) WHERE (parent_id IS NOT NULL);
+
 CREATE INDEX finished_jobs_queue_id ON ONLY legwork.finished_jobs USING btree (queue, id) WHERE (queue <> 'default'::text);
 
 CREATE INDEX finished_jobs_state_id ON ONLY legwork.finished_jobs USING btree (state, id) WHERE (state <> 'completed'::legwork.job_state);
 
 CREATE INDEX finished_jobs_task_id ON ONLY legwork.finished_jobs USING btree (task, id);
 
+CREATE INDEX finished_jobs_task_state_id ON ONLY legwork.finished_jobs USING btree (task, state, id) WHERE (state <> 'completed'::legwork.job_state);
+
 CREATE INDEX finished_jobs_tenant_id ON ONLY legwork.finished_jobs USING btree (tenant, id) WHERE (tenant IS NOT NULL);
 
+CREATE INDEX finished_jobs_tenant_state_id ON ONLY legwork.finished_jobs USING btree (tenant, state, id) WHERE ((tenant IS NOT NULL) AND (state <> 'completed'::legwork.job_state));
+
+CREATE INDEX finished_jobs_tenant_task_id ON ONLY legwork.finished_jobs USING btree (tenant, task, id) WHERE (tenant IS NOT NULL);
+
 CREATE INDEX gate_alarms_ring_at ON legwork.gate_alarms USING btree (ring_at);
+
+CREATE INDEX idempotent_requests_requested_at ON legwork.idempotent_requests USING btree (requested_at);
 
 CREATE INDEX job_logs_job_id ON ONLY legwork.job_logs USING btree (job_id, id);
 
@@ -564,6 +784,8 @@ CREATE INDEX lanes_many ON legwork.lanes USING btree (waits_at) WHERE (cardinali
 
 CREATE INDEX lanes_waits_at ON legwork.lanes USING btree (waits_at, turn);
 
+CREATE INDEX rollup_segments_open ON legwork.rollup_segments USING btree (relation, from_block) WHERE (NOT is_closed);
+
 CREATE INDEX run_counts_run_id ON legwork.run_counts USING btree (run_id);
 
 CREATE INDEX schedule_definitions_next_at ON legwork.schedule_definitions USING btree (next_at) WHERE (next_at IS NOT NULL);
@@ -571,6 +793,8 @@ CREATE INDEX schedule_definitions_next_at ON legwork.schedule_definitions USING 
 CREATE INDEX schedule_definitions_tenant ON legwork.schedule_definitions USING btree (tenant, name) WHERE (tenant IS NOT NULL);
 
 CREATE INDEX schedule_definitions_wants_plan ON legwork.schedule_definitions USING btree (name) WHERE wants_plan;
+
+CREATE INDEX schedule_occurrences_job_id ON ONLY legwork.schedule_occurrences USING btree (job_id) WHERE (job_id IS NOT NULL);
 
 CREATE INDEX schedule_occurrences_waiting ON ONLY legwork.schedule_occurrences USING btree (due_at) WHERE (state = 'waiting'::text);
 
@@ -584,11 +808,68 @@ CREATE INDEX waiting_jobs_lane ON legwork.waiting_jobs USING btree (lane, priori
 
 CREATE INDEX wakeups_unblocked ON legwork.wakeups USING btree (id) WHERE (unblocked IS NOT NULL);
 
+CREATE INDEX workflow_run_steps_job_id ON legwork.workflow_run_steps USING btree (job_id) WHERE (job_id IS NOT NULL);
+
 CREATE INDEX workflow_runs_deadline ON legwork.workflow_runs USING btree (deadline) WHERE (ended_at IS NULL);
 
 CREATE INDEX workflow_runs_tenant_id ON legwork.workflow_runs USING btree (tenant, id) WHERE (tenant IS NOT NULL);
 
+-- policies
+
+create policy own on legwork.confined_logins for select to public using ((login = SESSION_USER));
+
+create policy read on legwork.migrations for select to public using (true);
+
+create policy read on legwork.settings for select to public using (true);
+
 -- views
+
+create view legwork.alerts with (security_barrier=true) as
+ SELECT id,
+    rule,
+    kind,
+    target,
+    state,
+    severity,
+    message,
+    value,
+    threshold,
+    raised_at,
+    critical_at,
+    clear_since,
+    resolved_at,
+    acknowledged_at,
+    acknowledged_by,
+    note,
+    silenced,
+    jobs
+   FROM legwork.all_alerts
+  WHERE ( SELECT legwork.confined_tenant() IS NULL);
+
+create view legwork.all_alerts as
+ SELECT id,
+    rule,
+    kind,
+    target,
+        CASE
+            WHEN resolved_at IS NOT NULL THEN 'resolved'::text
+            WHEN acknowledged_at IS NOT NULL THEN 'acknowledged'::text
+            ELSE 'open'::text
+        END AS state,
+    severity,
+    message,
+    value,
+    threshold,
+    raised_at,
+    critical_at,
+    clear_since,
+    resolved_at,
+    acknowledged_at,
+    acknowledged_by,
+    note,
+    resolved_at IS NULL AND legwork.is_silenced(rule, target, now()) AS silenced,
+    jobs
+   FROM legwork.alert_records a;
 
 create view legwork.all_attempts as
  SELECT job_id,
@@ -658,6 +939,48 @@ create view legwork.all_attempts as
             j.locked_at IS NOT NULL
            FROM graphile_worker._private_jobs j) a
   WHERE shown;
+
+create view legwork.all_audit_log as
+ SELECT id,
+    occurred_at,
+    actor,
+    database_role,
+    surface,
+    operation,
+    target_type,
+    target,
+    tenant,
+    count,
+    before,
+    after
+   FROM legwork.audit_entries e;
+
+create view legwork.all_batches as
+ SELECT b.id,
+    b.description,
+        CASE
+            WHEN b.ended_at IS NULL THEN 'running'::text
+            WHEN b.completed = b.total THEN 'completed'::text
+            ELSE 'failed'::text
+        END AS state,
+    b.total,
+    c.completed,
+    c.failed,
+    c.cancelled,
+    c.expired,
+    round(100.0 * (c.completed + c.failed + c.cancelled + c.expired)::numeric / b.total::numeric, 1)::double precision AS progress,
+    b.callback_job_id,
+    b.tenant,
+    b.correlation_id,
+    b.created_at,
+    b.ended_at
+   FROM legwork.batch_runs b
+     CROSS JOIN LATERAL ( SELECT b.completed + COALESCE(sum(n.completed), 0::bigint) AS completed,
+            b.failed + COALESCE(sum(n.failed), 0::bigint) AS failed,
+            b.cancelled + COALESCE(sum(n.cancelled), 0::bigint) AS cancelled,
+            b.expired + COALESCE(sum(n.expired), 0::bigint) AS expired
+           FROM legwork.run_counts n
+          WHERE n.run_id = b.id) c;
 
 create view legwork.all_jobs as
  SELECT id,
@@ -782,153 +1105,7 @@ create view legwork.all_jobs as
            FROM legwork.finished_jobs f) u
   WHERE shown;
 
-create view legwork.attempts as
- SELECT job_id,
-    attempt,
-    task,
-    state,
-    error_name,
-    error_message,
-    error_stack,
-    error_code,
-    started_at,
-    finished_at,
-    retry_at,
-    worker,
-    tenant,
-    correlation_id
-   FROM legwork.all_attempts
-  WHERE ( SELECT legwork.confined_tenant() IS NULL);
-
-create view legwork.audit_log as
- SELECT id,
-    occurred_at,
-    actor,
-    database_role,
-    surface,
-    operation,
-    target_type,
-    target,
-    tenant,
-    count,
-    before,
-    after
-   FROM legwork.audit_entries e
-  WHERE ( SELECT legwork.may('admin'::text) AS may) AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant)));
-
-create view legwork.batches as
- SELECT b.id,
-    b.description,
-        CASE
-            WHEN b.ended_at IS NULL THEN 'running'::text
-            WHEN b.completed = b.total THEN 'completed'::text
-            ELSE 'failed'::text
-        END AS state,
-    b.total,
-    c.completed,
-    c.failed,
-    c.cancelled,
-    c.expired,
-    round(100.0 * (c.completed + c.failed + c.cancelled + c.expired)::numeric / b.total::numeric, 1)::double precision AS progress,
-    b.callback_job_id,
-    b.tenant,
-    b.correlation_id,
-    b.created_at,
-    b.ended_at
-   FROM legwork.batch_runs b
-     CROSS JOIN LATERAL ( SELECT b.completed + n.completed AS completed,
-            b.failed + n.failed AS failed,
-            b.cancelled + n.cancelled AS cancelled,
-            b.expired + n.expired AS expired
-           FROM legwork.counts_of(b.id) n(completed, failed, cancelled, expired)) c;
-
-create view legwork.failed_groups as
- SELECT fingerprint,
-    task,
-    queue,
-    count(*) AS jobs,
-    min(finished_at) AS first_at,
-    max(finished_at) AS last_at,
-    (array_agg(id ORDER BY id DESC))[1] AS last_id,
-    (array_agg(error ORDER BY id DESC))[1] AS last_error
-   FROM legwork.finished_jobs f
-  WHERE state = 'failed'::legwork.job_state AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant))) AND (EXISTS ( SELECT
-           FROM graphile_worker._private_jobs j
-          WHERE j.id = f.id AND j.locked_at IS NULL AND j.attempts >= j.max_attempts))
-  GROUP BY fingerprint, task, queue;
-
-create view legwork.jobs as
- SELECT id,
-    task,
-    queue,
-    state,
-    priority,
-    attempts,
-    max_attempts,
-    payload,
-    result,
-    error,
-    run_at,
-    created_at,
-    started_at,
-    finished_at,
-    worker,
-    job_key,
-    serial_key,
-    tenant,
-    correlation_id,
-    parent_id,
-    progress,
-    progress_message
-   FROM legwork.all_jobs
-  WHERE ( SELECT legwork.confined_tenant() IS NULL);
-
-create view legwork.logs as
- SELECT id,
-    job_id,
-    attempt,
-    logged_at,
-    level,
-    message,
-    fields,
-    tenant
-   FROM legwork.job_logs l
-  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
-
-create view legwork.queues as
- SELECT q.name,
-    p.paused_at,
-    p.paused_by,
-    p.reason AS pause_reason,
-    legwork.describe_limits('queue'::text, q.name) AS limits,
-    COALESCE(c.running, 0::bigint) AS running,
-    COALESCE(c.pending, 0::bigint) AS pending,
-    COALESCE(c.blocked, 0::bigint) AS blocked,
-    COALESCE(c.paused, 0::bigint) AS paused,
-    COALESCE(c.later, 0::bigint) AS later,
-    c.oldest
-   FROM unnest(legwork.known_queues()) q(name)
-     LEFT JOIN legwork.pauses p ON p.scope = 'queue'::text AND p.name = q.name
-     LEFT JOIN ( SELECT COALESCE(d.queue, 'default'::text) AS queue,
-            count(*) FILTER (WHERE j.locked_at IS NOT NULL) AS running,
-            count(*) FILTER (WHERE j.locked_at IS NULL AND j.run_at <= now()) AS pending,
-            count(*) FILTER (WHERE w.job_id IS NOT NULL AND (w.held IS NULL OR w.held = 'dependency'::text) OR l.is_later AND legwork.awaits_signal(j.id, COALESCE(w.run_at, j.run_at))) AS blocked,
-            count(*) FILTER (WHERE w.held = 'paused'::text) AS paused,
-            count(*) FILTER (WHERE l.is_later AND NOT legwork.awaits_signal(j.id, COALESCE(w.run_at, j.run_at))) AS later,
-            min(COALESCE(w.run_at, j.run_at)) FILTER (WHERE j.locked_at IS NULL AND COALESCE(w.run_at, j.run_at) <= now()) AS oldest
-           FROM graphile_worker._private_jobs j
-             LEFT JOIN graphile_worker._private_tasks t ON t.id = j.task_id
-             LEFT JOIN legwork.task_definitions d ON d.name = t.identifier
-             LEFT JOIN legwork.waiting_jobs w ON w.job_id = j.id AND j.run_at = 'infinity'::timestamp with time zone
-             CROSS JOIN LATERAL ( SELECT j.locked_at IS NULL AND
-                        CASE
-                            WHEN w.job_id IS NOT NULL THEN w.held = 'run_at'::text
-                            ELSE j.run_at > now()
-                        END AS is_later) l
-          WHERE (j.locked_at IS NOT NULL OR j.attempts < j.max_attempts) AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR legwork.flag_value(j.flags, 'tenant'::text) = (( SELECT legwork.confined_tenant() AS confined_tenant)))
-          GROUP BY (COALESCE(d.queue, 'default'::text))) c ON c.queue = q.name;
-
-create view legwork.schedule_runs as
+create view legwork.all_schedule_runs as
  SELECT schedule,
     due_at,
     state,
@@ -936,7 +1113,7 @@ create view legwork.schedule_runs as
     job_id,
         CASE
             WHEN job_id IS NOT NULL THEN ( SELECT j.state
-               FROM legwork.jobs j
+               FROM legwork.all_jobs j
               WHERE j.id = o.job_id)
             ELSE NULL::legwork.job_state
         END AS outcome,
@@ -946,7 +1123,7 @@ create view legwork.schedule_runs as
     tenant
    FROM legwork.schedule_occurrences o;
 
-create view legwork.schedules as
+create view legwork.all_schedules as
  SELECT d.name,
     'database'::text AS source,
     d.task,
@@ -967,7 +1144,7 @@ create view legwork.schedules as
     d.last_job_id,
         CASE
             WHEN d.last_job_id IS NOT NULL THEN ( SELECT j.state
-               FROM legwork.jobs j
+               FROM legwork.all_jobs j
               WHERE j.id = d.last_job_id)
             ELSE NULL::legwork.job_state
         END AS last_outcome,
@@ -1047,7 +1224,7 @@ UNION ALL
      LEFT JOIN legwork.task_definitions k ON k.name = c.task
      LEFT JOIN graphile_worker._private_known_crontabs g ON g.identifier = c.identifier;
 
-create view legwork.steps as
+create view legwork.all_steps as
  SELECT job_id,
     kind,
     name,
@@ -1066,66 +1243,7 @@ create view legwork.steps as
     tenant
    FROM legwork.job_steps s;
 
-create view legwork.task_rules as
- SELECT t.id AS task_id,
-    t.identifier AS task,
-    COALESCE(d.queue, 'default'::text) AS queue,
-    (EXISTS ( SELECT
-           FROM legwork.pauses p
-          WHERE p.scope = 'all'::text OR p.scope = 'queue'::text AND p.name = COALESCE(d.queue, 'default'::text) OR p.scope = 'task'::text AND p.name = t.identifier)) AS is_paused,
-    ARRAY( SELECT l.id
-           FROM legwork.limits l
-          WHERE l.max_count IS NOT NULL AND (l.scope = 'queue'::text AND l.name = COALESCE(d.queue, 'default'::text) OR l.scope = 'task'::text AND l.name = t.identifier)
-          ORDER BY l.id) AS limits
-   FROM graphile_worker._private_tasks t
-     LEFT JOIN legwork.task_definitions d ON d.name = t.identifier;
-
-create view legwork.tasks as
- SELECT t.identifier AS name,
-    d.description,
-    COALESCE(d.queue, 'default'::text) AS queue,
-    d.payload_schema,
-    d.result_schema,
-    d.redact,
-    d.registered_at,
-    d.updated_at,
-    p.paused_at,
-    p.paused_by,
-    p.reason AS pause_reason,
-    legwork.describe_limits('task'::text, t.identifier) AS limits,
-    legwork.describe_retry(t.identifier, COALESCE(d.queue, 'default'::text)) AS retry
-   FROM graphile_worker._private_tasks t
-     LEFT JOIN legwork.task_definitions d ON d.name = t.identifier
-     LEFT JOIN legwork.pauses p ON p.scope = 'task'::text AND p.name = t.identifier;
-
-create view legwork.token_list as
- SELECT id,
-    name,
-    role,
-    tenant,
-    created_at,
-    created_by,
-    expires_at,
-    revoked_at,
-    last_used_at,
-    revoked_at IS NULL AND COALESCE(expires_at > now(), true) AS is_valid
-   FROM legwork.tokens t
-  WHERE ( SELECT legwork.may('admin'::text) AS may) AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant)));
-
-create view legwork.workers as
- SELECT id,
-    host,
-    pid,
-    concurrency,
-    tasks,
-    running,
-    started_at,
-    seen_at,
-    suspected_at IS NOT NULL AS suspected
-   FROM legwork.worker_processes w
-  WHERE ( SELECT legwork.confined_tenant() IS NULL);
-
-create view legwork.workflow_steps as
+create view legwork.all_workflow_steps as
  SELECT s.workflow_id,
     s.name,
     s."position",
@@ -1158,7 +1276,7 @@ create view legwork.workflow_steps as
          LIMIT 1) j ON true
   WHERE s."position" IS NOT NULL;
 
-create view legwork.workflows as
+create view legwork.all_workflows as
  SELECT r.id,
     r.name,
     r.state,
@@ -1193,16 +1311,578 @@ create view legwork.workflows as
                     WHEN x.shown THEN x.expired
                     ELSE 0::bigint
                 END AS expired
-           FROM ( SELECT n.completed,
-                    n.failed,
-                    n.cancelled,
-                    n.expired,
+           FROM ( SELECT COALESCE(sum(n.completed), 0::bigint) AS completed,
+                    COALESCE(sum(n.failed), 0::bigint) AS failed,
+                    COALESCE(sum(n.cancelled), 0::bigint) AS cancelled,
+                    COALESCE(sum(n.expired), 0::bigint) AS expired,
                     r.ended_at IS NULL AND NOT (EXISTS ( SELECT
                            FROM legwork.workflow_run_steps s
                           WHERE s.workflow_id = r.id AND s.compensation_job_id IS NOT NULL)) AS shown
-                   FROM legwork.counts_of(r.id) n(completed, failed, cancelled, expired)) x) c;
+                   FROM legwork.run_counts n
+                  WHERE n.run_id = r.id) x) c;
+
+create view legwork.attempts as
+ SELECT job_id,
+    attempt,
+    task,
+    state,
+    error_name,
+    error_message,
+    error_stack,
+    error_code,
+    started_at,
+    finished_at,
+    retry_at,
+    worker,
+    tenant,
+    correlation_id
+   FROM legwork.all_attempts
+  WHERE ( SELECT legwork.confined_tenant() IS NULL);
+
+create view legwork.audit_log with (security_barrier=true) as
+ SELECT id,
+    occurred_at,
+    actor,
+    database_role,
+    surface,
+    operation,
+    target_type,
+    target,
+    tenant,
+    count,
+    before,
+    after
+   FROM legwork.audit_entries e
+  WHERE ( SELECT legwork.may('admin'::text) AS may) AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant)));
+
+create view legwork.audit_log_page as
+ SELECT id,
+    occurred_at,
+    actor,
+    database_role,
+    surface,
+    operation,
+    target_type,
+    target,
+    tenant,
+    count,
+    before,
+    after
+   FROM legwork.all_audit_log
+  WHERE ( SELECT legwork.confined_tenant() IS NULL);
+
+create view legwork.batches with (security_barrier=true) as
+ SELECT id,
+    description,
+    state,
+    total,
+    completed,
+    failed,
+    cancelled,
+    expired,
+    progress,
+    callback_job_id,
+    tenant,
+    correlation_id,
+    created_at,
+    ended_at
+   FROM legwork.all_batches
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant))
+  ORDER BY id DESC;
+
+create view legwork.failed_groups with (security_barrier=true) as
+ SELECT fingerprint,
+    task,
+    queue,
+    count(*) AS jobs,
+    min(finished_at) AS first_at,
+    max(finished_at) AS last_at,
+    (array_agg(id ORDER BY id DESC))[1] AS last_id,
+    (array_agg(error ORDER BY id DESC))[1] AS last_error
+   FROM legwork.finished_jobs f
+  WHERE state = 'failed'::legwork.job_state AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant))) AND (EXISTS ( SELECT
+           FROM graphile_worker._private_jobs j
+          WHERE j.id = f.id AND j.locked_at IS NULL AND j.attempts >= j.max_attempts))
+  GROUP BY fingerprint, task, queue;
+
+create view legwork.jobs as
+ SELECT id,
+    task,
+    queue,
+    state,
+    priority,
+    attempts,
+    max_attempts,
+    payload,
+    result,
+    error,
+    run_at,
+    created_at,
+    started_at,
+    finished_at,
+    worker,
+    job_key,
+    serial_key,
+    tenant,
+    correlation_id,
+    parent_id,
+    progress,
+    progress_message
+   FROM legwork.all_jobs
+  WHERE ( SELECT legwork.confined_tenant() IS NULL);
+
+create view legwork.logs with (security_barrier=true) as
+ SELECT id,
+    job_id,
+    attempt,
+    logged_at,
+    level,
+    message,
+    fields,
+    tenant
+   FROM legwork.job_logs l
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
+
+create view legwork.queues with (security_barrier=true) as
+ SELECT q.name,
+    p.paused_at,
+    p.paused_by,
+    p.reason AS pause_reason,
+    legwork.describe_limits('queue'::text, q.name) AS limits,
+    COALESCE(c.running, 0::bigint) AS running,
+    COALESCE(c.pending, 0::bigint) AS pending,
+    COALESCE(c.blocked, 0::bigint) AS blocked,
+    COALESCE(c.paused, 0::bigint) AS paused,
+    COALESCE(c.later, 0::bigint) AS later,
+    c.oldest,
+    ( SELECT to_jsonb(r.*) - ARRAY['scope'::text, 'name'::text, 'is_declared'::text]
+           FROM legwork.retry_policies r
+          WHERE r.scope = 'queue'::text AND r.name = q.name) AS retry
+   FROM unnest(legwork.known_queues()) q(name)
+     LEFT JOIN legwork.pauses p ON p.scope = 'queue'::text AND p.name = q.name
+     LEFT JOIN ( SELECT COALESCE(d.queue, 'default'::text) AS queue,
+            count(*) FILTER (WHERE j.locked_at IS NOT NULL) AS running,
+            count(*) FILTER (WHERE j.locked_at IS NULL AND j.run_at <= now()) AS pending,
+            count(*) FILTER (WHERE w.job_id IS NOT NULL AND (w.held IS NULL OR w.held = 'dependency'::text) OR l.is_later AND legwork.awaits_signal(j.id, COALESCE(w.run_at, j.run_at))) AS blocked,
+            count(*) FILTER (WHERE w.held = 'paused'::text) AS paused,
+            count(*) FILTER (WHERE l.is_later AND NOT legwork.awaits_signal(j.id, COALESCE(w.run_at, j.run_at))) AS later,
+            min(COALESCE(w.run_at, j.run_at)) FILTER (WHERE j.locked_at IS NULL AND COALESCE(w.run_at, j.run_at) <= now()) AS oldest
+           FROM graphile_worker._private_jobs j
+             LEFT JOIN graphile_worker._private_tasks t ON t.id = j.task_id
+             LEFT JOIN legwork.task_definitions d ON d.name = t.identifier
+             LEFT JOIN legwork.waiting_jobs w ON w.job_id = j.id AND j.run_at = 'infinity'::timestamp with time zone
+             CROSS JOIN LATERAL ( SELECT j.locked_at IS NULL AND
+                        CASE
+                            WHEN w.job_id IS NOT NULL THEN w.held = 'run_at'::text
+                            ELSE j.run_at > now()
+                        END AS is_later) l
+          WHERE (j.locked_at IS NOT NULL OR j.attempts < j.max_attempts) AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR legwork.flag_value(j.flags, 'tenant'::text) = (( SELECT legwork.confined_tenant() AS confined_tenant)))
+          GROUP BY (COALESCE(d.queue, 'default'::text))) c ON c.queue = q.name;
+
+create view legwork.schedule_runs with (security_barrier=true) as
+ SELECT schedule,
+    due_at,
+    state,
+    reason,
+    job_id,
+    outcome,
+    occurrences,
+    last_due_at,
+    recorded_at,
+    tenant
+   FROM legwork.all_schedule_runs
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant))
+  ORDER BY schedule, due_at DESC;
+
+create view legwork.schedule_runs_page as
+ SELECT schedule,
+    due_at,
+    state,
+    reason,
+    job_id,
+    outcome,
+    occurrences,
+    last_due_at,
+    recorded_at,
+    tenant
+   FROM legwork.all_schedule_runs
+  WHERE ( SELECT legwork.confined_tenant() IS NULL);
+
+create view legwork.schedules with (security_barrier=true) as
+ SELECT name,
+    source,
+    task,
+    payload,
+    cron,
+    every,
+    at,
+    timezone,
+    sentence,
+    is_enabled,
+    next_at,
+    upcoming,
+    last_due_at,
+    last_state,
+    last_job_id,
+    last_outcome,
+    runs,
+    max_runs,
+    starts_at,
+    ends_at,
+    jitter,
+    overlap,
+    max_instances,
+    missed,
+    missed_window,
+    requires,
+    requires_wait,
+    tenant,
+    priority,
+    max_attempts,
+    problem,
+    created_at,
+    created_by,
+    updated_at
+   FROM legwork.all_schedules
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
+
+create view legwork.steps with (security_barrier=true) as
+ SELECT job_id,
+    kind,
+    name,
+    state,
+    result,
+    attempt,
+    started_at,
+    finished_at,
+    deadline,
+    tenant
+   FROM legwork.all_steps
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
+
+create view legwork.task_rules as
+ SELECT t.id AS task_id,
+    t.identifier AS task,
+    COALESCE(d.queue, 'default'::text) AS queue,
+    (EXISTS ( SELECT
+           FROM legwork.pauses p
+          WHERE p.scope = 'all'::text OR p.scope = 'queue'::text AND p.name = COALESCE(d.queue, 'default'::text) OR p.scope = 'task'::text AND p.name = t.identifier)) AS is_paused,
+    ARRAY( SELECT l.id
+           FROM legwork.limits l
+          WHERE l.max_count IS NOT NULL AND (l.scope = 'queue'::text AND l.name = COALESCE(d.queue, 'default'::text) OR l.scope = 'task'::text AND l.name = t.identifier)
+          ORDER BY l.id) AS limits
+   FROM graphile_worker._private_tasks t
+     LEFT JOIN legwork.task_definitions d ON d.name = t.identifier;
+
+create view legwork.tasks as
+ SELECT t.identifier AS name,
+    d.description,
+    COALESCE(d.queue, 'default'::text) AS queue,
+    d.payload_schema,
+    d.result_schema,
+    d.redact,
+    d.registered_at,
+    d.updated_at,
+    p.paused_at,
+    p.paused_by,
+    p.reason AS pause_reason,
+    legwork.describe_limits('task'::text, t.identifier) AS limits,
+    legwork.describe_retry(t.identifier, COALESCE(d.queue, 'default'::text)) AS retry
+   FROM graphile_worker._private_tasks t
+     LEFT JOIN legwork.task_definitions d ON d.name = t.identifier
+     LEFT JOIN legwork.pauses p ON p.scope = 'task'::text AND p.name = t.identifier;
+
+create view legwork.token_list with (security_barrier=true) as
+ SELECT id,
+    name,
+    role,
+    tenant,
+    created_at,
+    created_by,
+    expires_at,
+    revoked_at,
+    last_used_at,
+    revoked_at IS NULL AND COALESCE(expires_at > now(), true) AS is_valid
+   FROM legwork.tokens t
+  WHERE ( SELECT legwork.may('admin'::text) AS may) AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant)));
+
+create view legwork.workers with (security_barrier=true) as
+ SELECT id,
+    host,
+    pid,
+    concurrency,
+    tasks,
+    running,
+    started_at,
+    seen_at,
+    suspected_at IS NOT NULL AS suspected,
+    cpu,
+    memory,
+    memory_total,
+    disk,
+    disk_total,
+    heap_bytes,
+    host_seen_at
+   FROM legwork.worker_processes w
+  WHERE ( SELECT legwork.confined_tenant() IS NULL);
+
+create view legwork.workflow_steps with (security_barrier=true) as
+ SELECT workflow_id,
+    name,
+    "position",
+    task,
+    depends_on,
+    on_failure,
+    job_id,
+    state,
+    attempts,
+    result,
+    error,
+    started_at,
+    finished_at,
+    compensation_job_id,
+    compensation_state,
+    tenant
+   FROM legwork.all_workflow_steps
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
+
+create view legwork.workflows with (security_barrier=true) as
+ SELECT id,
+    name,
+    state,
+    reason,
+    total,
+    completed,
+    failed,
+    cancelled,
+    expired,
+    progress,
+    tenant,
+    correlation_id,
+    parent_id,
+    deadline,
+    created_at,
+    ended_at
+   FROM legwork.all_workflows
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant))
+  ORDER BY id DESC;
+
+create view legwork.workflows_page as
+ SELECT id,
+    name,
+    state,
+    reason,
+    total,
+    completed,
+    failed,
+    cancelled,
+    expired,
+    progress,
+    tenant,
+    correlation_id,
+    parent_id,
+    deadline,
+    created_at,
+    ended_at
+   FROM legwork.all_workflows
+  WHERE ( SELECT legwork.confined_tenant() IS NULL);
+
+create view legwork_confined.attempts as
+ SELECT job_id,
+    attempt,
+    task,
+    state,
+    error_name,
+    error_message,
+    error_stack,
+    error_code,
+    started_at,
+    finished_at,
+    retry_at,
+    worker,
+    tenant,
+    correlation_id
+   FROM legwork.all_attempts
+  WHERE tenant = legwork.confined_to() AND ( SELECT NOT (EXISTS ( SELECT
+                   FROM legwork.confined_logins c
+                  WHERE c.login = SESSION_USER)));
+
+create view legwork_confined.audit_log_page as
+ SELECT id,
+    occurred_at,
+    actor,
+    database_role,
+    surface,
+    operation,
+    target_type,
+    target,
+    tenant,
+    count,
+    before,
+    after
+   FROM legwork.all_audit_log
+  WHERE tenant = legwork.confined_to();
+
+create view legwork_confined.jobs as
+ SELECT id,
+    task,
+    queue,
+    state,
+    priority,
+    attempts,
+    max_attempts,
+    payload,
+    result,
+    error,
+    run_at,
+    created_at,
+    started_at,
+    finished_at,
+    worker,
+    job_key,
+    serial_key,
+    tenant,
+    correlation_id,
+    parent_id,
+    progress,
+    progress_message
+   FROM legwork.all_jobs
+  WHERE tenant = legwork.confined_to() AND ( SELECT NOT (EXISTS ( SELECT
+                   FROM legwork.confined_logins c
+                  WHERE c.login = SESSION_USER)));
+
+create view legwork_confined.schedule_runs_page as
+ SELECT schedule,
+    due_at,
+    state,
+    reason,
+    job_id,
+    outcome,
+    occurrences,
+    last_due_at,
+    recorded_at,
+    tenant
+   FROM legwork.all_schedule_runs
+  WHERE tenant = legwork.confined_to();
+
+create view legwork_confined.workflows_page as
+ SELECT id,
+    name,
+    state,
+    reason,
+    total,
+    completed,
+    failed,
+    cancelled,
+    expired,
+    progress,
+    tenant,
+    correlation_id,
+    parent_id,
+    deadline,
+    created_at,
+    ended_at
+   FROM legwork.all_workflows
+  WHERE tenant = legwork.confined_to();
+
+create view legwork_tenant.attempts with (security_barrier=true) as
+ SELECT job_id,
+    attempt,
+    task,
+    state,
+    error_name,
+    error_message,
+    error_stack,
+    error_code,
+    started_at,
+    finished_at,
+    retry_at,
+    worker,
+    tenant,
+    correlation_id
+   FROM legwork.all_attempts
+  WHERE tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
+
+create view legwork_tenant.jobs with (security_barrier=true) as
+ SELECT id,
+    task,
+    queue,
+    state,
+    priority,
+    attempts,
+    max_attempts,
+    payload,
+    result,
+    error,
+    run_at,
+    created_at,
+    started_at,
+    finished_at,
+    worker,
+    job_key,
+    serial_key,
+    tenant,
+    correlation_id,
+    parent_id,
+    progress,
+    progress_message
+   FROM legwork.all_jobs
+  WHERE tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
 
 -- functions
+
+CREATE OR REPLACE FUNCTION legwork.acknowledge_alert(id bigint, note text DEFAULT NULL::text, by text DEFAULT SESSION_USER)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_resolved_at timestamptz;
+begin
+  perform legwork.assert_may('operator', true);
+  select a.resolved_at into v_resolved_at from legwork.alert_records a where a.id = acknowledge_alert.id for update;
+  if not found then
+    raise exception 'There is no alert %.', id using errcode = 'LW404', hint = 'select id, message from legwork.alerts where state <> ''resolved'' lists the open ones.';
+  elsif v_resolved_at is not null then
+    raise exception 'Alert % was resolved %.', id, v_resolved_at using errcode = 'LW409', hint = 'There is nothing left to acknowledge.';
+  end if;
+  update legwork.alert_records a set acknowledged_at = clock_timestamp(), acknowledged_by = by, note = coalesce(acknowledge_alert.note, a.note)
+  where a.id = acknowledge_alert.id;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.activity(OUT enqueued bigint, OUT ended bigint, OUT failed_attempts bigint)
+ RETURNS record
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  -- What Postgres counts anyway: the last id given, and the rows that the history has been given.
+  select
+    pg_sequence_last_value(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')::regclass),
+    (select coalesce(sum(pg_stat_get_tuples_inserted(i.inhrelid)), 0)::bigint from pg_inherits i where i.inhparent = 'legwork.finished_jobs'::regclass),
+    (select coalesce(sum(pg_stat_get_tuples_inserted(i.inhrelid)), 0)::bigint from pg_inherits i where i.inhparent = 'legwork.failed_attempts'::regclass)
+  where legwork.confined_tenant() is null
+$function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.add_counts(a bigint[], b bigint[])
+ RETURNS bigint[]
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- In place, which is ten times as fast as unnesting both.
+  if a is null or b is null then
+    return coalesce(a, b);
+  end if;
+  for i in 1..cardinality(b) loop
+    a[i] := coalesce(a[i], 0) + coalesce(b[i], 0);
+  end loop;
+  return a;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.add_dependencies(job_id bigint, depends_on bigint[], on_failure text)
  RETURNS void
@@ -1217,11 +1897,19 @@ begin
     raise exception 'There is no on_dependency_failure ''%''.', coalesce(on_failure, 'null') using errcode = 'LW400',
       hint = 'It is cancel (the job is cancelled too) or run (the job runs all the same).';
   end if;
+  if not exists (select from graphile_worker._private_jobs j where j.id = add_dependencies.job_id and j.locked_at is null and j.attempts < j.max_attempts) then
+    -- unsafe_dedupe has kept a job that runs.
+    return;
+  end if;
   -- One snapshot: what has ended is in the history, and what has not is a job.
   select x into v_unknown
   from unnest(depends_on) x
-  where x is null or not exists (select from graphile_worker._private_jobs j where j.id = x)
-    and not exists (select from legwork.finished_jobs f where f.id = x)
+  where x is null
+    or not exists (
+      select from graphile_worker._private_jobs j
+      where j.id = x and (legwork.confined_tenant() is null or legwork.flag_value(j.flags, 'tenant') = legwork.confined_tenant()))
+    and not exists (
+      select from legwork.finished_jobs f where f.id = x and (legwork.confined_tenant() is null or f.tenant = legwork.confined_tenant()))
   limit 1;
   if found then
     raise exception 'There is no job % to depend on.', coalesce(v_unknown::text, 'null') using
@@ -1258,11 +1946,78 @@ begin
   end if;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.add_metrics(rows legwork.counted_rows[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET jit TO 'off'
+AS $function$
+begin
+  with minutes as materialized (
+    select r.minute, r.task,
+      coalesce(sum(r.number) filter (where r.outcome = 'completed'), 0) as completed, coalesce(sum(r.number) filter (where r.outcome = 'failed'), 0) as failed,
+      coalesce(sum(r.number) filter (where r.outcome = 'cancelled'), 0) as cancelled, coalesce(sum(r.number) filter (where r.outcome = 'expired'), 0) as expired,
+      coalesce(sum(r.number) filter (where r.outcome in ('gave_up', 'retried')), 0) as failed_attempts,
+      coalesce(sum(r.number) filter (where r.outcome = 'retried'), 0) as retried,
+      coalesce(sum(r.waited), 0) as wait_seconds, coalesce(sum(r.ran), 0) as run_seconds,
+      legwork.histogram(r.wait_bucket, r.number) as waits, legwork.histogram(r.run_bucket, r.number) as runs,
+      max(r.last_at) filter (where r.outcome = 'completed') as last_completed_at, max(r.last_at) filter (where r.outcome in ('gave_up', 'retried')) as last_failed_at
+    from unnest(rows) r
+    group by r.minute, r.task
+  ), wider as materialized (
+    -- By minute, by hour and for ever.
+    select x.span, x.at, m.task, sum(m.completed) as completed, sum(m.failed) as failed, sum(m.cancelled) as cancelled, sum(m.expired) as expired,
+      sum(m.failed_attempts) as failed_attempts, sum(m.retried) as retried, sum(m.wait_seconds) as wait_seconds, sum(m.run_seconds) as run_seconds,
+      legwork.sum_counts(m.waits) as waits, legwork.sum_counts(m.runs) as runs, max(m.last_completed_at) as last_completed_at, max(m.last_failed_at) as last_failed_at
+    from minutes m
+    cross join lateral (values ('hour', date_trunc('hour', m.minute)), ('ever', null)) as x (span, at)
+    group by x.span, x.at, m.task
+  ), by_minute as (
+    insert into legwork.task_minutes as o (minute, task, completed, failed, cancelled, expired, failed_attempts, retried, wait_seconds, run_seconds, waits, runs)
+    select m.minute, m.task, m.completed, m.failed, m.cancelled, m.expired, m.failed_attempts, m.retried, m.wait_seconds, m.run_seconds, m.waits, m.runs
+    from minutes m
+    on conflict (minute, task) do update set
+      completed = o.completed + excluded.completed, failed = o.failed + excluded.failed, cancelled = o.cancelled + excluded.cancelled,
+      expired = o.expired + excluded.expired, failed_attempts = o.failed_attempts + excluded.failed_attempts, retried = o.retried + excluded.retried,
+      wait_seconds = o.wait_seconds + excluded.wait_seconds, run_seconds = o.run_seconds + excluded.run_seconds,
+      waits = legwork.add_counts(o.waits, excluded.waits), runs = legwork.add_counts(o.runs, excluded.runs)
+  ), by_hour as (
+    insert into legwork.task_hours as o (hour, task, completed, failed, cancelled, expired, failed_attempts, retried, wait_seconds, run_seconds, waits, runs)
+    select m.at, m.task, m.completed, m.failed, m.cancelled, m.expired, m.failed_attempts, m.retried, m.wait_seconds, m.run_seconds, m.waits, m.runs
+    from wider m where m.span = 'hour'
+    on conflict (hour, task) do update set
+      completed = o.completed + excluded.completed, failed = o.failed + excluded.failed, cancelled = o.cancelled + excluded.cancelled,
+      expired = o.expired + excluded.expired, failed_attempts = o.failed_attempts + excluded.failed_attempts, retried = o.retried + excluded.retried,
+      wait_seconds = o.wait_seconds + excluded.wait_seconds, run_seconds = o.run_seconds + excluded.run_seconds,
+      waits = legwork.add_counts(o.waits, excluded.waits), runs = legwork.add_counts(o.runs, excluded.runs)
+  )
+  insert into legwork.task_totals as o (
+    task, completed, failed, cancelled, expired, failed_attempts, retried, wait_seconds, run_seconds, waits, runs, last_completed_at, last_failed_at)
+  select m.task, m.completed, m.failed, m.cancelled, m.expired, m.failed_attempts, m.retried, m.wait_seconds, m.run_seconds, m.waits, m.runs,
+    m.last_completed_at, m.last_failed_at
+  from wider m where m.span = 'ever'
+  on conflict (task) do update set
+    completed = o.completed + excluded.completed, failed = o.failed + excluded.failed, cancelled = o.cancelled + excluded.cancelled,
+    expired = o.expired + excluded.expired, failed_attempts = o.failed_attempts + excluded.failed_attempts, retried = o.retried + excluded.retried,
+    wait_seconds = o.wait_seconds + excluded.wait_seconds, run_seconds = o.run_seconds + excluded.run_seconds,
+    waits = legwork.add_counts(o.waits, excluded.waits), runs = legwork.add_counts(o.runs, excluded.runs),
+    last_completed_at = greatest(o.last_completed_at, excluded.last_completed_at), last_failed_at = greatest(o.last_failed_at, excluded.last_failed_at);
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.admission_lock()
  RETURNS bigint
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN ('01101100011001010110011101110111011011110111001001101011'::"bit")::bigint
+
+CREATE OR REPLACE FUNCTION legwork.admission_pass()
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+RETURN (SELECT p.pass FROM legwork.admission_passes p LIMIT 1)
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.admit_crossing(lanes uuid[], freed text[], at timestamp with time zone, OUT granted integer, OUT open uuid[], OUT filled text[])
  RETURNS record
@@ -1474,7 +2229,7 @@ begin
   end if;
 
   -- The trigger _legwork_record_change lets these changes pass.
-  perform set_config('legwork.admitting', 'on', true);
+  perform set_config('legwork.admitting', legwork.admission_pass(), true);
   -- In rounds, because a line that turns out to be short leaves room for the others. What is left after the last round is looked
   -- at again.
   for v_n in 1..20 loop
@@ -1525,6 +2280,80 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.alert_channels(rule text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_channels jsonb := (select r.channels from legwork.alert_rules r where r.name = alert_channels.rule);
+begin
+  if v_channels is null then
+    v_channels := (select s.value::jsonb from legwork.settings s where s.name = 'alert_channels');
+  end if;
+  return case when jsonb_typeof(v_channels) = 'array' then v_channels else '[]' end;
+exception when others then
+  -- A setting that is no JSON must not keep alerts from being raised.
+  return '[]';
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.alert_conditions(at timestamp with time zone DEFAULT clock_timestamp())
+ RETURNS SETOF legwork.alert_condition
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+  with rules as materialized (
+    select r.* from legwork.alert_rules r where r.is_enabled
+  ), periods as materialized (
+    select p.period, m.task, sum(m.completed) as completed, sum(m.failed) as failed, sum(m.failed_attempts) as failed_attempts,
+      legwork.sum_counts(m.runs) filter (where p.has_runs) as runs
+    from (
+      select r.period, bool_or(r.kind = 'slow_runs') as has_runs from rules r where r.kind in ('error_rate', 'failed_jobs', 'slow_runs') group by r.period
+    ) p
+    join legwork.task_minutes m on m.minute > alert_conditions.at - p.period and m.minute <= alert_conditions.at
+    group by p.period, m.task
+  ), measured as (
+    select r.name as rule, r.kind, m.target, m.value, r.warning, r.critical, m.floor, m.message
+    from legwork.measurements(at) m
+    join rules r on r.kind = m.kind and (r.target = m.target or r.target is null and not exists (
+      select from rules o where o.kind = r.kind and o.target = m.target))
+    union all
+    select r.name, r.kind, p.task, v.value, r.warning, r.critical, v.floor, v.message
+    from rules r
+    join periods p on p.period = r.period and (r.target = p.task or r.target is null and not exists (
+      select from rules o where o.kind = r.kind and o.target = p.task))
+    left join legwork.task_totals t on t.task = p.task
+    cross join lateral (
+      select p.failed_attempts / nullif(p.failed_attempts + p.completed, 0)::double precision as value, 0::double precision as floor,
+        format('%s of %s attempts of task %L have failed within %s.', p.failed_attempts, p.failed_attempts + p.completed, p.task, r.period) as message
+      where r.kind = 'error_rate' and p.failed_attempts + p.completed >= r.at_least
+      union all
+      select p.failed, 0, format('%s job(s) of task %L have failed for good within %s.', p.failed, p.task, r.period)
+      where r.kind = 'failed_jobs'
+      union all
+      select q.took, 3 * case when t.usual_runs >= 20 then coalesce(t.usual_run, 0) else 0 end,
+        format('One of twenty attempts of task %L takes %s s or more within %s%s.', p.task, round(q.took::numeric, 1), r.period,
+          case when t.usual_runs >= 20 then format('; usually it is %s s', round(t.usual_run::numeric, 3)) else '' end)
+      from (select legwork.quantile(0.95, p.runs) as took, (select sum(n) from unnest(p.runs) n) as number) q
+      where r.kind = 'slow_runs' and q.number >= r.at_least
+    ) v
+  ), found as (
+    -- A threshold that is not there stays so: greatest passes over nulls.
+    select m.rule, m.kind, m.target, m.value, m.message, case when m.warning is not null then greatest(m.warning, m.floor) end as warning,
+      case when m.critical is not null then greatest(m.critical, m.floor) end as critical
+    from measured m
+  )
+  select f.rule, f.kind, f.target, case when f.value >= f.critical then 'critical' else 'warning' end, f.value,
+    case when f.value >= f.critical then f.critical else f.warning end, f.message
+  from found f
+  where f.value >= f.warning or f.value >= f.critical
+$function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.apply_rules(task_ids integer[], since bigint DEFAULT NULL::bigint, by bigint[] DEFAULT '{}'::bigint[])
  RETURNS boolean
  LANGUAGE plpgsql
@@ -1564,7 +2393,7 @@ begin
   end if;
 
   if v_ids <> '{}' then
-    perform set_config('legwork.admitting', 'on', true);
+    perform set_config('legwork.admitting', legwork.admission_pass(), true);
     with rules as materialized (
       select r.* from legwork.task_rules r where r.task_id = any (task_ids)
     ), waiting as materialized (
@@ -1640,6 +2469,55 @@ begin
     select from (select unnest(v_concerned) except select unnest(v_ids)) as passed (id)
     join graphile_worker._private_jobs j on j.id = passed.id
     where j.locked_at is null and j.attempts < j.max_attempts);
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.assert_alert_channels(channels jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if channels is null then
+    return;
+  end if;
+  if jsonb_typeof(channels) <> 'array' or exists (
+    select from jsonb_array_elements(case when jsonb_typeof(channels) = 'array' then channels else '[]' end) c
+    where case when jsonb_typeof(c) <> 'object' then true else
+      (select count(*) from jsonb_object_keys(c) k where k in ('webhook', 'slack', 'email', 'task')) <> 1
+      or exists (select from jsonb_each(c) e where case e.key
+        when 'payload' then jsonb_typeof(e.value) <> 'object'
+        when 'from' then e.value not in ('"warning"', '"critical"')
+        when 'email' then jsonb_typeof(e.value) not in ('string', 'array')
+        when 'task' then jsonb_typeof(e.value) <> 'string' or length(e.value #>> '{}') not between 1 and 128
+        -- An address, or the name of one that only the workers' environment knows.
+        when 'webhook' then coalesce(e.value #>> '{}' !~ '^(https?://.+|[A-Za-z0-9_.-]{1,100})$', true)
+        when 'slack' then coalesce(e.value #>> '{}' !~ '^(https?://.+|[A-Za-z0-9_.-]{1,100})$', true)
+        else true end)
+    end)
+  then
+    -- Not the channels themselves: addresses of webhooks are secrets.
+    raise exception 'These channels cannot be told of alerts.' using errcode = 'LW400',
+      hint = 'They are an array of {"webhook": "https://…"}, {"slack": "endpoint"}, {"email": "a@b.c"} or {"task": "name"}, each with "payload": {…} and "from": "warning" or "critical" if needed.';
+  end if;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.assert_alert_rule(name text)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_nearest text;
+begin
+  if exists (select from legwork.alert_rules r where r.name = assert_alert_rule.name) then
+    return;
+  end if;
+  v_nearest := legwork.nearest_name(name, array(select r.name from legwork.alert_rules r));
+  raise exception 'There is no rule ''%''.', coalesce(name, '') using errcode = 'LW404',
+    hint = case when v_nearest is not null then format('Did you mean ''%s''? ', v_nearest) else '' end || 'select name from legwork.alert_rules lists them.';
 end $function$
 -- not for everybody
 
@@ -1793,6 +2671,18 @@ begin
   end if;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.assert_present(as_of timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- What has been accounted for in the future of a name would be missing for whoever takes that name next.
+  if legwork.confined_tenant() is not null and as_of > clock_timestamp() then
+    raise exception 'You act for one tenant and cannot say that it is % already.', as_of using errcode = 'LW403', hint = 'Leave as_of out: it is for tests.';
+  end if;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.assert_schedule(name text, task text, cron text, every interval, at timestamp with time zone, timezone text, payload jsonb, starts_at timestamp with time zone, ends_at timestamp with time zone, max_runs integer, jitter interval, overlap text, max_instances integer, missed text, missed_window interval, requires jsonb, requires_wait interval, as_of timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -1802,6 +2692,7 @@ declare
   v_problem text;
   v_hint text := 'Nothing was changed.';
   v_other record;
+  v_own text := legwork.confined_tenant();
 begin
   if name is null or length(name) not between 1 and 100 or name ~ '[[:cntrl:]]' then
     raise exception 'A schedule''s name has 1 to 100 characters.' using errcode = 'LW400', hint = 'Give another one, for example cleanup-daily.';
@@ -1859,9 +2750,12 @@ begin
       raise exception 'The schedule ''%'' is not valid: requires says ''%'' of ''%'', which is no span of time.', name, v_other.value, v_other.key
         using errcode = 'LW400', hint = 'For example {"memory-cleanup": "24 hours"}.';
     end;
-    if v_other.key <> name and not exists (select from legwork.schedule_definitions d where d.name = v_other.key) then
+    if v_other.key <> name and not exists (
+      select from legwork.schedule_definitions d where d.name = v_other.key and (v_own is null or d.tenant = v_own))
+    then
       raise exception 'The schedule ''%'' requires ''%'', which does not exist.', name, v_other.key using errcode = 'LW404',
-        hint = coalesce('Did you mean ''' || legwork.nearest_name(v_other.key, array(select d.name from legwork.schedule_definitions d)) || '''? ', '')
+        hint = coalesce('Did you mean ''' || legwork.nearest_name(v_other.key,
+            array(select d.name from legwork.schedule_definitions d where v_own is null or d.tenant = v_own)) || '''? ', '')
           || 'Make that one first; entries of a crontab cannot be required.';
     end if;
   end loop;
@@ -1980,6 +2874,7 @@ CREATE OR REPLACE FUNCTION legwork.await_step(job_id bigint, worker text, attemp
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
 AS $function$
 declare
   v_job graphile_worker._private_jobs := legwork.hold_job(job_id, worker, attempt);
@@ -2070,7 +2965,7 @@ AS $function$
 declare
   v_job graphile_worker._private_jobs;
   v_state legwork.job_state;
-  v_reason text := 'Cancelled by ' || session_user || coalesce(': ' || nullif(reason, ''), '.');
+  v_reason text := 'Cancelled by ' || legwork.who() || coalesce(': ' || nullif(reason, ''), '.');
 begin
   perform legwork.assert_may('operator');
   perform legwork.assert_visible(job_id);
@@ -2088,18 +2983,64 @@ begin
   perform legwork.audit('cancel_job', 'job', job_id::text, jsonb_build_object('state', legwork.assert_job(job_id)),
     jsonb_build_object('state', case when v_job.locked_at is null then 'cancelled' else 'running' end, 'reason', v_reason),
     legwork.flag_value(v_job.flags, 'tenant'));
-  if v_job.locked_at is null then
-    perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', v_reason, true);
-    delete from graphile_worker._private_jobs j where j.id = cancel_job.job_id;
+  return legwork.cancel_locked(v_job, v_reason);
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.cancel_jobs(filter jsonb, reason text DEFAULT NULL::text, preview boolean DEFAULT false, at_most integer DEFAULT 10000)
+ RETURNS SETOF bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_ids bigint[] := array(select x from legwork.live_jobs_like(filter) x limit at_most);
+  v_waiting bigint[];
+  v_running bigint[];
+  v_reason text := 'Cancelled by ' || legwork.who() || coalesce(': ' || nullif(reason, ''), '.');
+begin
+  if preview then
+    return query select unnest(v_ids);
+    return;
+  end if;
+  -- A job whose row somebody has (a worker that is just fetching it) is passed over; the next call finds it again.
+  select
+    coalesce(array_agg(l.id order by l.id) filter (where l.locked_at is null), '{}'),
+    coalesce(array_agg(l.id order by l.id) filter (where l.locked_at is not null), '{}')
+  into v_waiting, v_running
+  from (
+    select j.id, j.locked_at from graphile_worker._private_jobs j
+    where j.id = any (v_ids) and (j.locked_at is not null or j.attempts < j.max_attempts)
+    order by j.id for update skip locked
+  ) l;
+  perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', v_reason, true);
+  delete from graphile_worker._private_jobs j where j.id = any (v_waiting);
+  perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
+  insert into legwork.cancellations (job_id, reason) select r.id, v_reason from unnest(v_running) as r (id) on conflict do nothing;
+  perform pg_notify('legwork', json_build_object('cancelled', r.id::text)::text) from unnest(v_running) as r (id);
+  perform legwork.audit('cancel_jobs', 'jobs', null, null, jsonb_build_object('filter', filter, 'reason', v_reason), filter ->> 'tenant',
+    cardinality(v_waiting || v_running));
+  return query select x from unnest(v_waiting || v_running) x order by x;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.cancel_locked(job graphile_worker._private_jobs, reason text)
+ RETURNS legwork.job_state
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if job.locked_at is null then
+    perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', reason, true);
+    delete from graphile_worker._private_jobs j where j.id = job.id;
     perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
     return 'cancelled';
   end if;
-  insert into legwork.cancellations (job_id, reason) values (cancel_job.job_id, v_reason) on conflict do nothing;
+  insert into legwork.cancellations (job_id, reason) values (job.id, cancel_locked.reason) on conflict do nothing;
   -- Its worker aborts the job's signal. A worker that does not hear this reads it with its next beat.
-  perform pg_notify('legwork', json_build_object('cancelled', job_id::text)::text);
+  perform pg_notify('legwork', json_build_object('cancelled', job.id::text)::text);
   return 'running';
 end $function$
--- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.cancel_older(job_ids bigint[], schedule text)
  RETURNS void
@@ -2107,15 +3048,15 @@ CREATE OR REPLACE FUNCTION legwork.cancel_older(job_ids bigint[], schedule text)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_job bigint;
+  v_job graphile_worker._private_jobs;
 begin
-  foreach v_job in array coalesce(job_ids, '{}') loop
-    begin
-      perform legwork.cancel_job(v_job, format('schedule %s was due again.', cancel_older.schedule));
-    exception when sqlstate 'LW409' or sqlstate 'LW404' then
-      -- It has ended meanwhile.
-      null;
-    end;
+  -- Not by legwork.cancel_job: whoever's transaction this happens in, it is the schedule that does it, also to what that session may not see.
+  -- The row's lock decides between this and a worker that is just fetching it. Those that have ended meanwhile are not there any more.
+  for v_job in
+    select * from graphile_worker._private_jobs j
+    where j.id = any (job_ids) and (j.locked_at is not null or j.attempts < j.max_attempts) order by j.id for update
+  loop
+    perform legwork.cancel_locked(v_job, format('Cancelled by %s: schedule %s was due again.', legwork.who(), cancel_older.schedule));
   end loop;
 end $function$
 
@@ -2158,13 +3099,15 @@ CREATE OR REPLACE FUNCTION legwork.cancel_workflow(workflow_id bigint, reason te
 AS $function$
 declare
   v_run legwork.workflow_runs := legwork.locked_workflow(workflow_id);
-  v_reason text := 'Cancelled by ' || session_user || coalesce(': ' || nullif(reason, ''), '.');
+  v_reason text := 'Cancelled by ' || legwork.who() || coalesce(': ' || nullif(reason, ''), '.');
 begin
   if v_run.state = 'cancelled' then
     return v_run.state;
   elsif v_run.ended_at is not null then
     raise exception 'Workflow % has already ended: it is %.', workflow_id, v_run.state using errcode = 'LW409', hint = 'What has ended stays as it is.';
   end if;
+  perform legwork.audit('cancel_workflow', 'workflow', v_run.id::text, jsonb_build_object('state', v_run.state),
+    jsonb_build_object('state', 'cancelled', 'reason', v_reason), v_run.tenant);
   update legwork.workflow_runs r set ending = 'cancelled', state = 'cancelling', reason = v_reason where r.id = v_run.id;
   perform legwork.cancel_steps(v_run.id, 'Workflow ' || v_run.id || ': ' || v_reason, true);
   perform legwork.end_workflow(v_run.id);
@@ -2237,6 +3180,39 @@ begin
   if v_fetchable > 0 then
     perform legwork.wake_workers(v_fetchable);
   end if;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.claim_request(subject text, key text, request_hash text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_known legwork.idempotent_requests;
+begin
+  loop
+    -- A second request with the key waits here for the transaction of the first one, by the primary key. When that is rolled back, this
+    -- one is the first.
+    insert into legwork.idempotent_requests as r (subject, key, request_hash)
+    values (claim_request.subject, claim_request.key, claim_request.request_hash)
+    on conflict on constraint idempotent_requests_pkey do update set
+      request_hash = excluded.request_hash, response = null, requested_at = clock_timestamp()
+    where r.requested_at < clock_timestamp() - interval '24 hours';
+    if found then
+      return null;
+    end if;
+    select * into v_known from legwork.idempotent_requests r
+    where r.subject = claim_request.subject and r.key = claim_request.key;
+    -- Forgotten in this moment: ask again.
+    exit when found;
+  end loop;
+  if v_known.request_hash <> claim_request.request_hash then
+    raise exception 'The idempotency key ''%'' was used for another request.', key using
+      errcode = 'LW409', hint = 'Nothing was done. Send a new key with each new request, and the same one only to repeat a request.';
+  end if;
+  return v_known.response;
 end $function$
 -- not for everybody
 
@@ -2411,7 +3387,41 @@ CREATE OR REPLACE FUNCTION legwork.context_flags(tenant text, correlation_id tex
  RETURNS text[]
  LANGUAGE sql
  STABLE
-RETURN NULLIF(array_remove(ARRAY[('tenant:'::text || COALESCE(tenant, NULLIF(current_setting('legwork.tenant'::text, true), ''::text))), ('correlation:'::text || COALESCE(correlation_id, NULLIF(current_setting('legwork.correlation_id'::text, true), ''::text))), ('parent:'::text || NULLIF(current_setting('legwork.parent_id'::text, true), ''::text))], NULL::text), '{}'::text[])
+RETURN NULLIF(array_remove(ARRAY[('tenant:'::text || COALESCE(tenant, NULLIF(current_setting('legwork.tenant'::text, true), ''::text))), ('correlation:'::text || COALESCE(correlation_id, NULLIF(current_setting('legwork.correlation_id'::text, true), ''::text))), ('parent:'::text || NULLIF(current_setting('legwork.parent_id'::text, true), ''::text)), ('trace:'::text || "substring"(current_setting('legwork.traceparent'::text, true), '^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$'::text))], NULL::text), '{}'::text[])
+
+CREATE OR REPLACE FUNCTION legwork.copy_comments(from_view regclass, to_view regclass)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_comment record;
+begin
+  for v_comment in
+    select a.attname, d.description
+    from pg_description d
+    left join pg_attribute a on a.attrelid = d.objoid and a.attnum = d.objsubid and d.objsubid > 0
+    where d.objoid = from_view and d.classoid = 'pg_class'::regclass
+  loop
+    if v_comment.attname is null then
+      execute format('comment on view %s is %L', to_view, v_comment.description);
+    else
+      execute format('comment on column %s.%I is %L', to_view, v_comment.attname, v_comment.description);
+    end if;
+  end loop;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.count_bucket(counts bigint[], bucket integer, number bigint)
+ RETURNS bigint[]
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+begin
+  if bucket is not null then
+    counts[bucket + 1] := counts[bucket + 1] + number;
+  end if;
+  return counts;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.count_request(rate_key text, rate_limit integer, rate_per interval)
  RETURNS void
@@ -2444,6 +3454,58 @@ begin
   delete from legwork.rate_requests r where r.key = rate_key and r.number <= v_number - rate_limit;
   insert into legwork.rate_requests (key, number, requested_at) values (rate_key, v_number, v_now);
 end $function$
+
+CREATE OR REPLACE FUNCTION legwork.count_rows(relation regclass, of_attempts boolean, from_block bigint, seen_to bigint, to_block bigint, INOUT horizon text, INOUT counted text[], OUT number bigint, OUT next_xid text)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_known text[] := counted;
+  v_rows legwork.counted_rows[];
+begin
+  execute format($q$
+    with snap as materialized (
+      select pg_current_snapshot() as taken
+    ), grouped as materialized (
+      select f.x, f.task, f.outcome, f.minute, width_bucket(f.waited, $3) as wait_bucket, width_bucket(f.ran, $3) as run_bucket,
+        count(*) as number, sum(f.waited) as waited, sum(f.ran) as ran, max(f.at) as last_at
+      from (
+        select r.xmin as x, %2$s
+        from only %1$s r
+        where r.ctid >= %3$L::tid and r.ctid < %5$L::tid
+          -- Blocks that have not been looked at, and transactions that have not been counted in the others.
+          and (r.ctid >= %4$L::tid or $1 is null or (age(r.xmin) <= age($1::xid8::xid) and r.xmin <> all ($2::xid[])))
+      ) f
+      group by 1, 2, 3, 4, 5, 6
+    )
+    select array(select row(g.task, g.outcome, g.minute, g.wait_bucket, g.run_bucket, g.number, g.waited, g.ran, g.last_at)::legwork.counted_rows from grouped g),
+      coalesce((select sum(g.number) from grouped g), 0), pg_snapshot_xmin(s.taken), pg_snapshot_xmax(s.taken),
+      array(select g.x::text from grouped g where age(g.x) <= age(pg_snapshot_xmin(s.taken)::xid) group by g.x)
+      || array(select k from unnest($2) as k where age(k::xid) <= age(pg_snapshot_xmin(s.taken)::xid))
+    from snap s $q$,
+    relation,
+    case when of_attempts then
+      $q$ r.task, case when r.error_name = 'JobCancelled' then 'stopped' when r.retry_at is null then 'gave_up' else 'retried' end as outcome,
+        date_trunc('minute', r.failed_at) as minute, null::double precision as waited,
+        case when r.started_at is not null then greatest(0, date_part('epoch', r.failed_at - r.started_at)) end as ran, r.failed_at as at $q$
+    else
+      $q$ r.task, r.state::text as outcome, date_trunc('minute', r.finished_at) as minute,
+        case when r.started_at is not null and isfinite(r.run_at) and r.state in ('completed', 'failed')
+          then greatest(0, date_part('epoch', r.started_at - r.run_at)) end as waited,
+        case when r.state = 'completed' and r.worker is not null and r.started_at is not null
+          then greatest(0, date_part('epoch', r.finished_at - r.started_at)) end as ran, r.finished_at as at $q$
+    end,
+    format('(%s,0)', from_block), format('(%s,0)', seen_to), format('(%s,0)', to_block))
+  into v_rows, number, horizon, next_xid, counted
+  using horizon, v_known, legwork.histogram_bounds();
+  if number > 0 then
+    perform legwork.add_metrics(v_rows);
+  end if;
+end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.counts_of(run_id bigint, OUT completed bigint, OUT failed bigint, OUT cancelled bigint, OUT expired bigint)
  RETURNS record
@@ -2654,6 +3716,7 @@ CREATE OR REPLACE FUNCTION legwork.deliver_signals(to_job bigint DEFAULT NULL::b
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
 AS $function$
 declare
   v_signal legwork.job_signals;
@@ -2733,6 +3796,12 @@ CREATE OR REPLACE FUNCTION legwork.describe_retry(task text, queue text)
 RETURN (SELECT (to_jsonb(r.*) - ARRAY['scope'::text, 'name'::text, 'is_declared'::text]) FROM legwork.retry_policy(describe_retry.task, describe_retry.queue) r(scope, name, is_declared, attempts, backoff, delay, factor, max_delay, jitter, retry_on))
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.describe_schedule(definition legwork.schedule_definitions)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+RETURN jsonb_strip_nulls(jsonb_build_object('task', (definition).task, 'cron', (definition).cron, 'every', ((definition).every)::text, 'at', (definition).at, 'timezone', (definition).timezone, 'starts_at', (definition).starts_at, 'ends_at', (definition).ends_at, 'max_runs', (definition).max_runs, 'jitter', ((definition).jitter)::text, 'overlap', (definition).overlap, 'max_instances', (definition).max_instances, 'missed', (definition).missed, 'requires', (definition).requires, 'missed_window', (CASE (definition).missed WHEN 'all'::text THEN (definition).missed_window ELSE NULL::interval END)::text, 'requires_wait', (CASE WHEN ((definition).requires IS NOT NULL) THEN (definition).requires_wait ELSE NULL::interval END)::text, 'tenant', (definition).tenant, 'priority', (definition).priority, 'max_attempts', (definition).max_attempts, 'is_enabled', (definition).is_enabled))
+
 CREATE OR REPLACE FUNCTION legwork.disable_schedule(name text, as_of timestamp with time zone DEFAULT clock_timestamp())
  RETURNS boolean
  LANGUAGE plpgsql
@@ -2742,10 +3811,12 @@ AS $function$
 declare
   v_schedule legwork.schedule_definitions := legwork.lock_schedule(name);
 begin
+  perform legwork.assert_present(as_of);
   if not v_schedule.is_enabled then
     return false;
   end if;
   perform legwork.settle_schedule(name, as_of, 'was disabled');
+  perform legwork.audit('disable_schedule', 'schedule', name, '{"is_enabled": true}', '{"is_enabled": false}', v_schedule.tenant);
   update legwork.schedule_definitions d
   set is_enabled = false, updated_at = clock_timestamp(), upcoming = '{}', backlog_count = 0, backlog_from = null, backlog_to = null, revision = d.revision + 1
   where d.name = disable_schedule.name;
@@ -3333,6 +4404,19 @@ AS $function$
   from late l, counts c, totals t
 $function$
 
+CREATE OR REPLACE FUNCTION legwork.drop_alert_rule(name text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform legwork.assert_may('operator', true);
+  perform legwork.assert_alert_rule(name);
+  delete from legwork.alert_rules r where r.name = drop_alert_rule.name;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.drop_limit(kind text, queue text DEFAULT NULL::text, task text DEFAULT NULL::text, key text DEFAULT NULL::text)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -3381,6 +4465,17 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.due_steps()
+ RETURNS text[]
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select array(select w.step from legwork.watch_steps w where w.due_at <= clock_timestamp()
+    order by array_position(array['roll_up', 'queues', 'database', 'alerts', 'forget'], w.step))
+$function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.emergency_stop(reason text DEFAULT NULL::text)
  RETURNS void
  LANGUAGE sql
@@ -3395,6 +4490,7 @@ AS $function$
 declare
   v_schedule legwork.schedule_definitions := legwork.lock_schedule(name);
 begin
+  perform legwork.assert_present(as_of);
   if not v_schedule.is_enabled then
     update legwork.schedule_definitions d
     set is_enabled = true, updated_at = clock_timestamp(), planned_to = greatest(as_of, d.starts_at - interval '1 microsecond'),
@@ -3402,6 +4498,7 @@ begin
       is_complete = d.at is not null or coalesce(d.runs >= d.max_runs, false), revision = d.revision + 1
     where d.name = enable_schedule.name;
     perform legwork.plan_intervals(as_of, 1, enable_schedule.name);
+    perform legwork.audit('enable_schedule', 'schedule', name, '{"is_enabled": false}', '{"is_enabled": true}', v_schedule.tenant);
     perform pg_notify('legwork', '{"schedules":true}');
   end if;
   return (select d.next_at from legwork.schedule_definitions d where d.name = enable_schedule.name);
@@ -3440,6 +4537,20 @@ begin
   end if;
   return legwork.end_batch(run_id);
 end $function$
+
+CREATE OR REPLACE FUNCTION legwork.end_silence(id bigint)
+ RETURNS boolean
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select legwork.assert_may('operator', true);
+  with ended as (
+    update legwork.alert_silences s set until = clock_timestamp() where s.id = end_silence.id and s.until > clock_timestamp() returning 1
+  )
+  select exists (select from ended)
+$function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.end_workflow(workflow_id bigint)
  RETURNS boolean
@@ -3615,11 +4726,12 @@ end $function$
 CREATE OR REPLACE FUNCTION legwork.enqueue_batch(jobs jsonb, description text DEFAULT NULL::text, callback jsonb DEFAULT NULL::jsonb, tenant text DEFAULT NULL::text, correlation_id text DEFAULT NULL::text)
  RETURNS bigint
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
   v_id bigint;
-  v_tenant text := coalesce(tenant, nullif(current_setting('legwork.tenant', true), ''));
+  v_tenant text := legwork.own_tenant(coalesce(tenant, nullif(current_setting('legwork.tenant', true), '')));
   v_correlation text := coalesce(correlation_id, nullif(current_setting('legwork.correlation_id', true), ''));
   v_own_tenant text := coalesce(current_setting('legwork.tenant', true), '');
   v_own_correlation text := coalesce(current_setting('legwork.correlation_id', true), '');
@@ -3627,6 +4739,7 @@ declare
   v_ids bigint[];
   v_callback bigint;
 begin
+  perform legwork.assert_may('enqueuer');
   if jobs is null or jsonb_typeof(jobs) <> 'array' or jobs = '[]' then
     raise exception 'A batch takes a JSON array of at least one job, not %.', case when jobs = '[]' then 'an empty one' else coalesce(jsonb_typeof(jobs), 'null') end
     using errcode = 'LW400', hint = 'For example: [{"task": "notify/email", "payload": {"to": "a@b.c"}}].';
@@ -3659,6 +4772,7 @@ begin
   end if;
   return v_id;
 end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.enqueue_many(jobs jsonb)
  RETURNS SETOF bigint
@@ -3894,6 +5008,92 @@ AS $function$
   having count(*) > 0
 $function$
 
+CREATE OR REPLACE FUNCTION legwork.evaluate_alerts(at timestamp with time zone DEFAULT clock_timestamp())
+ RETURNS TABLE(id bigint, event text, rule text, target text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  v_found legwork.alert_condition[];
+  v_alert legwork.alert_records;
+  v_event text;
+begin
+  -- Somebody is at it.
+  if not pg_try_advisory_xact_lock(hashtext('legwork.evaluate_alerts')) then
+    return;
+  end if;
+  perform legwork.note_long_runs(at);
+  v_found := array(select c from legwork.alert_conditions(at) c);
+
+  delete from legwork.alert_pending p where not exists (select from unnest(v_found) f where f.rule = p.rule and f.target = p.target);
+  insert into legwork.alert_pending (rule, target, since)
+  select f.rule, f.target, at from unnest(v_found) f
+  join legwork.alert_rules r on r.name = f.rule
+  where r.raise_after > interval '0' and not exists (
+    select from legwork.alert_records a where a.rule = f.rule and a.target = f.target and a.resolved_at is null)
+  on conflict do nothing;
+
+  for v_alert in
+    insert into legwork.alert_records (rule, kind, target, severity, value, threshold, message, raised_at, critical_at)
+    select f.rule, f.kind, f.target, f.severity, f.value, f.threshold, f.message, at, case when f.severity = 'critical' then at end
+    from unnest(v_found) f
+    join legwork.alert_rules r on r.name = f.rule
+    where r.raise_after = interval '0' or exists (
+      select from legwork.alert_pending p where p.rule = f.rule and p.target = f.target and p.since <= at - r.raise_after)
+    on conflict (rule, target) where resolved_at is null do nothing
+    returning *
+  loop
+    id := v_alert.id; event := 'raised'; rule := v_alert.rule; target := v_alert.target; return next;
+  end loop;
+  delete from legwork.alert_pending p where exists (
+    select from legwork.alert_records a where a.rule = p.rule and a.target = p.target and a.resolved_at is null);
+
+  -- What is still so, and what has become worse: an alert never becomes milder, it is resolved.
+  update legwork.alert_records a set
+    severity = case when f.severity = 'critical' then 'critical' else a.severity end,
+    critical_at = coalesce(a.critical_at, case when f.severity = 'critical' then at end),
+    value = f.value, threshold = f.threshold, message = f.message, clear_since = null
+  from unnest(v_found) f
+  where a.rule = f.rule and a.target = f.target and a.resolved_at is null
+    and (a.clear_since is not null or a.message <> f.message or (f.severity = 'critical' and a.severity <> 'critical'));
+  update legwork.alert_records a set clear_since = at
+  where a.resolved_at is null and a.clear_since is null
+    and not exists (select from unnest(v_found) f where f.rule = a.rule and f.target = a.target);
+  -- Once it has been well for long enough; at once when its rule is gone.
+  for v_alert in
+    update legwork.alert_records a set resolved_at = at
+    where a.resolved_at is null and a.clear_since <= at - coalesce(
+      (select r.resolve_after from legwork.alert_rules r where r.name = a.rule and r.is_enabled), interval '0')
+    returning *
+  loop
+    id := v_alert.id; event := 'resolved'; rule := v_alert.rule; target := v_alert.target; return next;
+    -- Who was not told that it was raised is not told that it is over.
+    if v_alert.told is not null and not legwork.is_silenced(v_alert.rule, v_alert.target, at) then
+      update legwork.alert_records a set jobs = a.jobs || legwork.tell(v_alert, 'resolved') where a.id = v_alert.id;
+    end if;
+  end loop;
+  -- Those that were silenced are told of when the silence is over and they are still open.
+  for v_alert in
+    select * from legwork.alert_records a
+    where a.resolved_at is null and a.clear_since is null and a.acknowledged_at is null
+      and (a.told is null or (a.told = 'warning' and a.severity = 'critical'))
+      and not legwork.is_silenced(a.rule, a.target, at)
+    order by a.id
+  loop
+    v_event := case when v_alert.told is null then 'raised' else 'escalated' end;
+    if v_event = 'escalated' then
+      id := v_alert.id; event := v_event; rule := v_alert.rule; target := v_alert.target; return next;
+    end if;
+    update legwork.alert_records a set told = v_alert.severity, jobs = a.jobs || legwork.tell(v_alert, v_event) where a.id = v_alert.id;
+  end loop;
+
+  delete from legwork.alert_records a where a.resolved_at < now() - interval '400 days';
+  delete from legwork.alert_silences s where s.until < now() - interval '30 days';
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.expire_jobs(max integer DEFAULT 1000)
  RETURNS integer
  LANGUAGE plpgsql
@@ -3974,25 +5174,34 @@ RETURN CASE WHEN (legwork.flag_value(flags, 'expires'::text) ~ '^\d{1,15}$'::tex
 
 CREATE OR REPLACE FUNCTION legwork.explain_dependencies(job_id bigint)
  RETURNS TABLE(reason text, detail text, fix text)
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select 'dependency',
-    format('It waits for job %s (%s), which is %s%s', x.depends_on, coalesce(j.task, 'no longer known'), coalesce(j.state::text, 'gone'),
-      case when x.n = 5 and x.jobs > 5 then format(', and for %s more.', x.jobs - 5) else '.' end),
-    case
-      when x.ended_as is not null or j.finished_at is not null then 'A living Legwork worker looks at it within a second; or: select legwork.tick();'
-      when j.state = 'running' then 'Wait for its end.'
-      else format('See why that one does not run: select * from legwork.explain_job(%s);', x.depends_on)
-    end
-  from (
-    select d.depends_on, d.ended_as, row_number() over (order by d.depends_on) as n, count(*) over () as jobs
-    from legwork.dependencies d where d.job_id = explain_dependencies.job_id
-  ) x
-  left join lateral (select o.task, o.state, o.finished_at from legwork.jobs o where o.id = x.depends_on limit 1) j on true
-  where x.n <= 5
-  order by x.n
-$function$
+begin
+  return query
+    select 'dependency'::text,
+      case when j.is_hidden then 'It waits for a job that is not your tenant''s'
+        else format('It waits for job %s (%s), which is %s', x.depends_on, coalesce(j.task, 'no longer known'), coalesce(j.state::text, 'gone')) end
+        || case when x.n = 5 and x.jobs > 5 then format(', and for %s more.', x.jobs - 5) else '.' end,
+      case
+        when j.is_hidden then 'Wait, or ask whoever made it wait.'
+        when x.ended_as is not null or j.finished_at is not null then 'A living Legwork worker looks at it within a second; or: select legwork.tick();'
+        when j.state = 'running' then 'Wait for its end.'
+        else format('See why that one does not run: select * from legwork.explain_job(%s);', x.depends_on)
+      end
+    from (
+      select d.depends_on, d.ended_as, row_number() over (order by d.depends_on) as n, count(*) over () as jobs
+      from legwork.dependencies d where d.job_id = explain_dependencies.job_id
+    ) x
+    left join lateral (
+      -- Of all, because legwork.jobs shows nothing to whoever is confined to a tenant.
+      select o.task, o.state, o.finished_at, o.tenant is distinct from coalesce(legwork.confined_tenant(), o.tenant) as is_hidden
+      from legwork.all_jobs o where o.id = x.depends_on limit 1
+    ) j on true
+    where x.n <= 5
+    order by x.n;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.explain_gates(job_id bigint)
  RETURNS TABLE(reason text, detail text, fix text)
@@ -4482,7 +5691,7 @@ begin
     perform legwork.cancel_older(v_cancel.older, v_cancel.name);
   end loop;
   if exists (select from legwork.schedule_occurrences r where r.state = 'waiting') then
-    perform legwork.release_waiting(as_of);
+    perform legwork.release_waiting(as_of, schedule => fire_schedules.schedule);
   end if;
 
   fired := coalesce(cardinality(v_ids), 0);
@@ -4568,6 +5777,45 @@ BEGIN ATOMIC
 END
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.forget_metrics(at_most integer DEFAULT 20000)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_count integer;
+begin
+  delete from legwork.task_minutes m
+  where (m.minute, m.task) in (
+    select o.minute, o.task from legwork.task_minutes o
+    where o.minute < now() - legwork.interval_setting('metrics_minutes', '2 days') order by o.minute limit at_most);
+  get diagnostics v_count = row_count;
+  delete from legwork.task_hours h
+  where (h.hour, h.task) in (
+    select o.hour, o.task from legwork.task_hours o
+    where o.hour < now() - legwork.interval_setting('metrics_hours', '400 days') order by o.hour limit at_most);
+  return v_count;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.forget_requests()
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ DELETE FROM legwork.idempotent_requests r
+   WHERE ((r.subject, r.key) IN ( SELECT o.subject,
+             o.key
+            FROM legwork.idempotent_requests o
+           WHERE (o.requested_at < (clock_timestamp() - '24:00:00'::interval))
+          FOR UPDATE OF o SKIP LOCKED));
+ DELETE FROM legwork.id_marks m
+   WHERE (m.at < ((now() - (legwork.history_retention() * (1.125)::double precision)) - '1 day'::interval));
+END
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.forget_runs(retention interval)
  RETURNS void
  LANGUAGE plpgsql
@@ -4580,6 +5828,7 @@ begin
     returning r.id
   )
   delete from legwork.workflow_run_steps s using gone g where s.workflow_id = g.id;
+  delete from legwork.run_counts c using legwork.workflow_runs r where r.id = c.run_id and r.ended_at < now() - interval '1 hour';
   delete from legwork.batch_runs b
   where b.id in (select o.id from legwork.batch_runs o where o.ended_at < now() - retention limit 1000 for update skip locked);
 end $function$
@@ -4680,7 +5929,7 @@ begin
     for v_relation in
       select c.oid::regclass from pg_class c
       where c.relkind = 'v' and (c.relnamespace = 'legwork_tenant'::regnamespace
-        or c.relnamespace = 'legwork'::regnamespace and c.relname not in ('token_list', 'audit_log', 'task_rules') and c.relname not like 'all\_%')
+        or c.relnamespace = 'legwork'::regnamespace and c.relname not in ('token_list', 'audit_log', 'audit_log_page', 'task_rules') and c.relname not like 'all\_%')
     loop
       execute format('grant select on %s to legwork_reader', v_relation);
     end loop;
@@ -4691,7 +5940,7 @@ begin
   if to_regrole('legwork_admin') is not null then
     grant usage on schema legwork_confined to legwork_admin;
     grant select on all tables in schema legwork_confined to legwork_admin;
-    grant select on legwork.token_list, legwork.audit_log, legwork.settings, legwork.migrations to legwork_admin;
+    grant select on legwork.token_list, legwork.audit_log, legwork.audit_log_page, legwork.settings, legwork.migrations to legwork_admin;
   end if;
   if to_regrole('legwork_worker') is not null then
     grant select on legwork.task_rules, legwork.tasks, legwork.migrations to legwork_worker;
@@ -4731,6 +5980,52 @@ CREATE OR REPLACE FUNCTION legwork.has_rules()
  LANGUAGE sql
  STABLE
 RETURN ((EXISTS (SELECT FROM legwork.limits)) OR (EXISTS (SELECT FROM legwork.pauses)))
+
+CREATE OR REPLACE FUNCTION legwork.health()
+ RETURNS TABLE(scope text, name text, status text, reasons text[])
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+  select legwork.assert_may('viewer', true);
+  with found as materialized (
+    select c.*, case
+      when c.kind in ('consecutive_failures', 'error_rate', 'failed_jobs', 'slow_runs', 'stuck_jobs') then 'task'
+      when c.kind = 'backlog_age' then 'queue' when c.kind = 'schedule_late' then 'schedule' when c.kind in ('no_worker', 'database') then 'system' else 'host' end as scope
+    from legwork.alert_conditions() c
+  ), things as (
+    select 'task' as scope, t.identifier as name from graphile_worker._private_tasks t
+    union select 'queue', q from unnest(legwork.known_queues()) q
+    union select 'host', w.host from legwork.worker_processes w
+    union select f.scope, f.target from found f where f.scope <> 'system'
+  ), judged as materialized (
+    select x.scope, x.name, case when bool_or(f.severity = 'critical') then 'unhealthy' when count(f.rule) > 0 then 'degraded' else 'healthy' end as status,
+      coalesce(array_agg(f.message order by f.severity, f.rule) filter (where f.rule is not null), '{}') as reasons
+    from things x
+    left join found f on f.scope = x.scope and f.target = x.name
+    group by x.scope, x.name
+  )
+  -- The whole is as ill as what concerns it all; one task that fails degrades it.
+  select 'system', 'system', case when bool_or(s.status = 'unhealthy' and s.is_all) then 'unhealthy' when bool_or(s.status <> 'healthy') then 'degraded' else 'healthy' end,
+    coalesce(array_agg(s.reason order by s.is_all desc, s.reason) filter (where s.status <> 'healthy'), '{}')
+  from (
+    select true as is_all, case when f.severity = 'critical' then 'unhealthy' else 'degraded' end as status, f.message as reason from found f where f.scope = 'system'
+    union all
+    select false, j.status, format('%s %s is %s.', initcap(j.scope), j.name, j.status) from judged j
+  ) s
+  union all
+  select j.scope, j.name, j.status, j.reasons from judged j
+$function$
+-- not for everybody
+
+create aggregate legwork.histogram(integer,bigint) (sfunc = legwork.count_bucket, stype = bigint[]);
+
+CREATE OR REPLACE FUNCTION legwork.histogram_bounds()
+ RETURNS double precision[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ARRAY[(0.005)::double precision, (0.01)::double precision, (0.025)::double precision, (0.05)::double precision, (0.1)::double precision, (0.25)::double precision, (0.5)::double precision, (1)::double precision, (2.5)::double precision, (5)::double precision, (10)::double precision, (30)::double precision, (60)::double precision, (300)::double precision, (900)::double precision, (3600)::double precision]
 
 CREATE OR REPLACE FUNCTION legwork.history_partitions()
  RETURNS TABLE(parent regclass, partition regclass, lower_bound timestamp with time zone, upper_bound timestamp with time zone)
@@ -4795,6 +6090,25 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.ids_created(after timestamp with time zone, before timestamp with time zone, OUT above bigint, OUT up_to bigint)
+ RETURNS record
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT ( SELECT m.last_id
+            FROM legwork.id_marks m
+           WHERE (m.at <= ids_created.after)
+           ORDER BY m.at DESC
+          LIMIT 1) AS last_id,
+     ( SELECT m.last_id
+            FROM legwork.id_marks m
+           WHERE ((m.at >= ids_created.before) AND (m.settled_before >= ids_created.before))
+           ORDER BY m.at
+          LIMIT 1) AS last_id;
+END
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.interval_index(anchor timestamp with time zone, every interval, timezone text, upto timestamp with time zone)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -4812,6 +6126,20 @@ begin
     v_k := v_k - 1;
   end loop;
   return v_k;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.interval_setting(name text, fallback interval)
+ RETURNS interval
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return coalesce((
+    select case when s.value::interval between interval '1 minute' and interval '1000 years' then s.value::interval else fallback end
+    from legwork.settings s where s.name = interval_setting.name), fallback);
+exception when others then
+  return fallback;
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork.interval_time(anchor timestamp with time zone, every interval, timezone text, k bigint)
@@ -4835,6 +6163,12 @@ begin
     when (v_time - interval '30 minutes') at time zone timezone = v_local then v_time - interval '30 minutes'
     else v_time end;
 end $function$
+
+CREATE OR REPLACE FUNCTION legwork.is_silenced(rule text, target text, at timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+RETURN (EXISTS (SELECT FROM legwork.alert_silences s WHERE ((s.until > is_silenced.at) AND COALESCE((s.rule = is_silenced.rule), true) AND COALESCE((s.target = is_silenced.target), true))))
 
 CREATE OR REPLACE FUNCTION legwork.jobs_against_rules(task_ids integer[], since bigint, by bigint[])
  RETURNS bigint[]
@@ -4870,6 +6204,17 @@ begin
           where s.job_id = j.id and s.free_at is null and split_part(s.gate, ':', 1)::integer = any (r.limits))
       end);
 end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.keep_response(subject text, key text, response jsonb)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ UPDATE legwork.idempotent_requests r SET response = keep_response.response
+   WHERE ((r.subject = keep_response.subject) AND (r.key = keep_response.key));
+END
 -- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.known_queues()
@@ -4955,11 +6300,62 @@ CREATE OR REPLACE FUNCTION legwork.live_jobs(job_ids bigint[])
  STABLE
 RETURN (SELECT COALESCE(array_agg(j.id ORDER BY j.id), '{}'::bigint[]) AS "coalesce" FROM graphile_worker._private_jobs j WHERE ((j.id = ANY (live_jobs.job_ids)) AND ((j.locked_at IS NOT NULL) OR (j.attempts < j.max_attempts))))
 
+CREATE OR REPLACE FUNCTION legwork.live_jobs_like(filter jsonb)
+ RETURNS SETOF bigint
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_unknown text;
+  v_tenant text := legwork.confined_tenant();
+begin
+  perform legwork.assert_may('operator');
+  if filter is null or jsonb_typeof(filter) <> 'object' then
+    raise exception 'A filter is an object, not %.', coalesce(jsonb_typeof(filter), 'null') using
+      errcode = 'LW400', hint = 'For example {"task": "notify/email"}; {} is every job that has not ended.';
+  end if;
+  select k into v_unknown from jsonb_object_keys(filter) k
+  where k <> all (array['ids', 'state', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'created_after', 'created_before']) limit 1;
+  if v_unknown is not null then
+    raise exception 'A filter has no field ''%''.', v_unknown using errcode = 'LW400',
+      hint = 'Fields are ids, state, task, queue, tenant, correlation_id, parent_id, created_after and created_before.';
+  end if;
+  if filter ->> 'state' in ('completed', 'failed', 'cancelled', 'expired') then
+    raise exception 'Jobs that are % have ended.', filter ->> 'state' using errcode = 'LW400',
+      hint = 'Name a state of jobs that have not: scheduled, pending, blocked, paused, running or retrying.';
+  end if;
+  if filter ->> 'task' is not null then
+    perform legwork.assert_task(filter ->> 'task');
+  end if;
+  if filter ->> 'queue' is not null then
+    perform legwork.assert_target('queue', filter ->> 'queue');
+  end if;
+  return query
+    select j.id
+    from legwork.all_jobs j
+    where j.finished_at is null
+      and (v_tenant is null or j.tenant = v_tenant)
+      and (filter -> 'ids' is null or j.id in (select x::bigint from jsonb_array_elements_text(filter -> 'ids') x))
+      and (filter ->> 'state' is null or j.state = (filter ->> 'state')::legwork.job_state)
+      and (filter ->> 'task' is null or j.task = filter ->> 'task')
+      and (filter ->> 'queue' is null or j.queue = filter ->> 'queue')
+      and (filter ->> 'tenant' is null or j.tenant = filter ->> 'tenant')
+      and (filter ->> 'correlation_id' is null or j.correlation_id = filter ->> 'correlation_id')
+      and (filter ->> 'parent_id' is null or j.parent_id = (filter ->> 'parent_id')::bigint)
+      and (filter ->> 'created_after' is null or j.created_at >= (filter ->> 'created_after')::timestamptz)
+      and (filter ->> 'created_before' is null or j.created_at < (filter ->> 'created_before')::timestamptz)
+      -- One that was told to stop already.
+      and not exists (select from legwork.cancellations c where c.job_id = j.id)
+    order by j.id;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.load_steps(job_id bigint, worker text, attempt integer)
  RETURNS TABLE(kind text, name text, state text, result text)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
 AS $function$
 declare
   v_job graphile_worker._private_jobs := legwork.hold_job(job_id, worker, attempt);
@@ -4985,17 +6381,21 @@ CREATE OR REPLACE FUNCTION legwork.lock_schedule(name text)
 AS $function$
 declare
   v_definition legwork.schedule_definitions;
+  v_own text := legwork.confined_tenant();
 begin
-  select * into v_definition from legwork.schedule_definitions d where d.name = lock_schedule.name for update;
+  perform legwork.assert_may('operator');
+  -- Another tenant's is not there, for whoever is confined to one.
+  select * into v_definition from legwork.schedule_definitions d
+  where d.name = lock_schedule.name and (v_own is null or d.tenant = v_own) for update;
   if v_definition.name is not null then
     return v_definition;
   end if;
-  if exists (select from legwork.crontab_entries c where c.identifier = lock_schedule.name) then
+  if v_own is null and exists (select from legwork.crontab_entries c where c.identifier = lock_schedule.name) then
     raise exception 'The schedule ''%'' is an entry of a crontab.', name using errcode = 'LW409',
       hint = 'Edit the crontab file and restart the workers, or remove the line there and make a schedule of it.';
   end if;
   raise exception 'There is no schedule ''%''.', coalesce(name, 'null') using errcode = 'LW404',
-    hint = coalesce('Did you mean ''' || legwork.nearest_name(name, array(select d.name from legwork.schedule_definitions d)) || '''? ', '')
+    hint = coalesce('Did you mean ''' || legwork.nearest_name(name, array(select d.name from legwork.schedule_definitions d where v_own is null or d.tenant = v_own)) || '''? ', '')
       || 'select name from legwork.schedules lists them.';
 end $function$
 
@@ -5007,7 +6407,9 @@ AS $function$
 declare
   v_run legwork.workflow_runs;
 begin
-  select * into v_run from legwork.workflow_runs r where r.id = locked_workflow.workflow_id for update;
+  perform legwork.assert_may('operator');
+  select * into v_run from legwork.workflow_runs r
+  where r.id = locked_workflow.workflow_id and (legwork.confined_tenant() is null or r.tenant = legwork.confined_tenant()) for update;
   if v_run.id is null then
     raise exception 'There is no workflow %.', coalesce(workflow_id::text, 'null') using
       errcode = 'LW404', hint = 'Ended workflows are kept for the setting history_retention; select id, name from legwork.workflows lists them.';
@@ -5039,6 +6441,9 @@ begin
   end if;
 
   perform legwork.forget_enqueue_limits();
+  if to_regclass('legwork.idempotent_requests') is not null then
+    perform legwork.forget_requests();
+  end if;
   if to_regclass('legwork.batch_runs') is not null then
     perform legwork.forget_runs(v_retention);
   end if;
@@ -5077,9 +6482,16 @@ begin
         execute format('alter table legwork.%I enable row level security', v_name);
         -- Attaching is refused while the default partition holds a row of that time; nobody adds one behind this lock.
         execute format('lock table legwork.%I in access exclusive mode', v_parent.name || '_default');
+        -- Metrics, which come with a later migration, count each row once.
+        if to_regprocedure('legwork.roll_up_before_move(regclass)') is not null and v_parent.name <> 'job_logs' then
+          perform legwork.roll_up_before_move(format('legwork.%I', v_parent.name || '_default')::regclass);
+        end if;
         execute format(
           'with moved as (delete from only legwork.%1$I where %2$I >= %3$L and %2$I < %4$L returning *) insert into legwork.%5$I select * from moved',
           v_parent.name || '_default', v_parent.by_column, v_lower, v_upper, v_name);
+        if to_regprocedure('legwork.skip_roll_up(regclass)') is not null and v_parent.name <> 'job_logs' then
+          perform legwork.skip_roll_up(format('legwork.%I', v_name)::regclass);
+        end if;
         execute format('alter table legwork.%I attach partition legwork.%I for values from (%L) to (%L)',
           v_parent.name, v_name, v_lower, v_upper);
         step := 'created'; relation := 'legwork.' || v_name; return next;
@@ -5255,6 +6667,83 @@ CREATE OR REPLACE FUNCTION legwork.may(needed text)
  STABLE PARALLEL SAFE
 RETURN (needed = ANY (CASE COALESCE(current_setting('legwork.role'::text, true), ''::text) WHEN ''::text THEN ARRAY[needed] WHEN 'viewer'::text THEN ARRAY['viewer'::text] WHEN 'enqueuer'::text THEN ARRAY['enqueuer'::text] WHEN 'operator'::text THEN ARRAY['viewer'::text, 'enqueuer'::text, 'operator'::text] WHEN 'admin'::text THEN ARRAY['viewer'::text, 'enqueuer'::text, 'operator'::text, 'admin'::text] ELSE '{}'::text[] END))
 
+CREATE OR REPLACE FUNCTION legwork.measurements(at timestamp with time zone)
+ RETURNS TABLE(kind text, target text, value double precision, floor double precision, message text)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET "IntervalStyle" TO 'postgres'
+AS $function$
+  -- Of a task with failures after its last success: how many there are. The metrics may be a moment late, so both are looked up.
+  select 'consecutive_failures', t.task, f.number, 0::double precision,
+    format('Task %L has failed %s time(s) in a row%s', t.task, f.number, coalesce(': ' || left(f.error, 200), '.'))
+  from legwork.task_totals t
+  cross join lateral (
+    select coalesce(max(r.finished_at), '-infinity') as at
+    from (select x.finished_at, x.state from legwork.finished_jobs x where x.task = t.task order by x.id desc limit 20) r
+    where r.state = 'completed'
+  ) s
+  cross join lateral (
+    select count(*)::double precision as number, (array_agg(l.error_message order by l.failed_at desc))[1] as error
+    from (
+      select a.error_message, a.failed_at from legwork.failed_attempts a
+      where a.task = t.task and a.failed_at > greatest(s.at, t.last_completed_at, measurements.at - interval '7 days')
+        and a.error_name is distinct from 'JobCancelled'
+      order by a.failed_at desc limit 1000
+    ) l
+  ) f
+  where t.last_failed_at > measurements.at - interval '7 days' and t.last_failed_at > coalesce(t.last_completed_at, '-infinity')
+  union all
+  select 'stuck_jobs', l.task, max(extract(epoch from measurements.at - l.started_at))::double precision, 3 * coalesce(max(t.usual_run) filter (where t.usual_runs >= 20), 0),
+    format('Job %s of task %L has run for %s.', (array_agg(l.job_id order by l.started_at))[1], l.task, date_trunc('second', measurements.at - min(l.started_at)))
+  from legwork.long_runs l
+  left join legwork.task_totals t on t.task = l.task
+  group by l.task
+  union all
+  select 'backlog_age', q.queue, extract(epoch from measurements.at - q.oldest)::double precision, 0,
+    format('A job of queue %L has been waiting for %s.', q.queue, date_trunc('second', measurements.at - q.oldest))
+  from legwork.samples s
+  cross join lateral jsonb_to_recordset(s.value) as q (queue text, state text, oldest timestamptz)
+  where s.name = 'queues' and q.state = 'pending' and q.oldest < measurements.at
+  union all
+  select 'no_worker', 'system', extract(epoch from measurements.at - min(q.oldest))::double precision, 0,
+    format('No Legwork worker lives, and a job has been waiting for %s.', date_trunc('second', measurements.at - min(q.oldest)))
+  from legwork.samples s
+  cross join lateral jsonb_to_recordset(s.value) as q (queue text, state text, oldest timestamptz)
+  where s.name = 'queues' and q.state = 'pending' and q.oldest < measurements.at
+    and not exists (select from legwork.worker_processes w where w.seen_at > measurements.at - 2 * legwork.worker_grace())
+  having count(*) > 0
+  union all
+  select 'schedule_late', l.schedule, l.seconds, 0, format('Schedule %L was %s late.', l.schedule, make_interval(secs => round(l.seconds)))
+  from legwork.samples s
+  cross join lateral jsonb_to_recordset(s.value) as l (schedule text, seconds double precision, due_at timestamptz)
+  where s.name = 'schedules' and l.due_at > measurements.at - interval '15 minutes'
+  union all
+  -- What other rules look at is not looked at twice. A finding counts 1 as a warning and 2 when it is critical.
+  select 'database', f."check", max(case f.severity when 'critical' then 2 else 1 end), 0, (array_agg(f.finding order by f.severity))[1]
+  from legwork.samples s
+  cross join lateral jsonb_to_recordset(s.value) as f ("check" text, severity text, finding text)
+  where s.name = 'database' and f.severity <> 'ok' and f."check" not in ('workers', 'waiting', 'failed')
+  group by f."check"
+  union all
+  select h.kind, h.target, h.value, 0,
+    case h.kind when 'worker_memory' then format('The objects of worker %s take %s.', h.target, pg_size_pretty(h.value::bigint))
+      else format('%s %% of the %s of host %s in use.', round(100 * h.value::numeric), case h.kind when 'host_cpu' then 'processors'
+        when 'host_memory' then 'memory' else 'disk' end, h.target) end
+  from (
+    select k.kind, k.target, max(k.value) as value
+    from legwork.worker_processes w
+    cross join lateral (values
+      ('host_cpu', w.host, w.cpu::double precision), ('host_memory', w.host, w.memory), ('host_disk', w.host, w.disk),
+      ('worker_memory', format('%s (%s)', w.host, w.pid), w.heap_bytes)
+    ) as k (kind, target, value)
+    where k.value is not null and w.host_seen_at > measurements.at - interval '1 minute'
+    group by k.kind, k.target
+  ) h
+$function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.nearest_name(name text, candidates text[])
  RETURNS text
  LANGUAGE sql
@@ -5291,6 +6780,74 @@ begin
   union all
   select null, null, array_agg(r.gate) from rung r having count(*) > 0;
 end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.note_ids()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  -- A session tells the time its transaction began a moment after it has begun.
+  v_settled timestamptz := clock_timestamp() - interval '1 second';
+  v_oldest timestamptz;
+  v_is_known boolean;
+  v_last bigint;
+begin
+  if exists (select from legwork.id_marks m where m.at > clock_timestamp() - interval '1 minute') then
+    return;
+  end if;
+  -- Sessions as they are now, not as this transaction saw them first. The order matters: sessions, then the id, then the time.
+  perform pg_stat_clear_snapshot();
+  select min(a.xact_start), coalesce(bool_and(a.query is distinct from '<insufficient privilege>' and a.state is distinct from 'disabled'), true)
+  into v_oldest, v_is_known
+  from pg_stat_activity a
+  where a.datname = current_database() and a.pid <> pg_backend_pid();
+  v_last := coalesce(pg_sequence_last_value(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')::regclass), 0);
+  insert into legwork.id_marks (at, last_id, settled_before)
+  values (clock_timestamp(), v_last, case when v_is_known then least(v_settled, v_oldest) end)
+  on conflict do nothing;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.note_long_runs(at timestamp with time zone)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  insert into legwork.long_runs (job_id, attempt, task, started_at)
+  select j.id, j.attempts, t.identifier, j.locked_at
+  from legwork.worker_processes w
+  cross join lateral unnest(w.running) as r (id)
+  join graphile_worker._private_jobs j on j.id = r.id and j.locked_by = w.id and j.locked_at < note_long_runs.at - interval '1 minute'
+  join graphile_worker._private_tasks t on t.id = j.task_id
+  where not exists (select from legwork.long_runs l where l.job_id = j.id and l.attempt = j.attempts)
+  on conflict do nothing;
+  delete from legwork.long_runs l
+  where not exists (select from graphile_worker._private_jobs j where j.id = l.job_id and j.attempts = l.attempt and j.locked_at is not null);
+$function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.note_usual_runs()
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+  with usual as (
+    -- 0.5 to the power of a 144th: a day has so many times ten minutes.
+    select t.task, array(
+      select coalesce(u.usual, 0) * 0.995198 + (u.runs - coalesce(u.gone, 0)) from unnest(t.runs, t.usual, t.usual_from) with ordinality as u (runs, usual, gone, n) order by u.n
+    ) as counts
+    from legwork.task_totals t
+  )
+  update legwork.task_totals t set usual = u.counts, usual_from = t.runs, usual_run = legwork.quantile(0.95, u.counts),
+    usual_runs = (select coalesce(sum(n), 0) from unnest(u.counts) n)
+  from usual u
+  where u.task = t.task
+$function$
 -- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.own_key(key text)
@@ -5497,7 +7054,7 @@ begin
   select
     plan_steps.workflow_id, e.name, o.position, e.groups, e.step ->> 'task', nullif(e.step -> 'payload', 'null'),
     (e.step ->> 'priority')::smallint, (e.step ->> 'max_attempts')::smallint, (e.step ->> 'run_at')::timestamptz,
-    (e.step ->> 'delay')::interval, e.step ->> 'serial_key',
+    (e.step ->> 'delay')::interval, legwork.own_key(e.step ->> 'serial_key'),
     array(select coalesce(e.parent || '/', '') || d from legwork.step_dependencies(e.step) d),
     coalesce(e.step ->> 'on_failure', 'stop'),
     coalesce(f.effect, 'stop'), nullif(e.step -> 'compensate', 'null'), coalesce(p.waits_for, '{}'), coalesce(p.waits_how, '{}'), o.job_id
@@ -5533,6 +7090,28 @@ exception when data_exception then
   raise exception 'A step has a value that cannot be read: %.', sqlerrm using errcode = 'LW400',
     hint = 'priority and max_attempts are whole numbers, run_at is a time, delay an interval.';
 end $function$
+
+CREATE OR REPLACE FUNCTION legwork.plans_wanted(as_of timestamp with time zone DEFAULT clock_timestamp(), schedule text DEFAULT NULL::text, at_most integer DEFAULT 100)
+ RETURNS TABLE(name text, revision integer, cron text, timezone text, missed text, planned_to timestamp with time zone, planned_from text, ends_at timestamp with time zone, list_from timestamp with time zone)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_own text := legwork.confined_tenant();
+begin
+  perform legwork.assert_may('operator');
+  return query
+    select d.name, d.revision, d.cron, d.timezone, d.missed, d.planned_to, d.planned_to::text, d.ends_at,
+      legwork.list_from(d.planned_to, d.missed, d.missed_window, coalesce(plans_wanted.as_of, clock_timestamp()))
+    from legwork.schedule_definitions d
+    where d.wants_plan and d.cron is not null and (schedule is null or d.name = schedule) and (v_own is null or d.tenant = v_own)
+    -- What is without a plan first, then by name, so that those that cannot be planned do not stand in the way of the others.
+    order by d.problem is not null, cardinality(d.upcoming), d.name
+    limit at_most
+    for update skip locked;
+end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.put_limit(scope text, name text, kind text, key text, max_count integer, per interval)
  RETURNS integer
@@ -5598,7 +7177,7 @@ CREATE OR REPLACE FUNCTION legwork.put_plan(name text, revision integer, planned
  SET search_path TO 'pg_catalog', 'pg_temp'
 BEGIN ATOMIC
  UPDATE legwork.schedule_definitions d SET upcoming = (d.upcoming || put_plan.times), is_complete = (d.is_complete OR put_plan.is_complete), planned_to = GREATEST(d.planned_to, put_plan.planned_to), sentence = COALESCE(put_plan.sentence, d.sentence), problem = put_plan.problem, backlog_count = (d.backlog_count + put_plan.backlog_count), backlog_from = COALESCE(d.backlog_from, put_plan.backlog_from), backlog_to = COALESCE(put_plan.backlog_to, d.backlog_to)
-   WHERE ((d.name = put_plan.name) AND (d.revision = put_plan.revision) AND (d.planned_to = put_plan.planned_from))
+   WHERE ((d.name = put_plan.name) AND (d.revision = put_plan.revision) AND (d.planned_to = put_plan.planned_from) AND ((legwork.confined_tenant() IS NULL) OR (d.tenant = legwork.confined_tenant())))
    RETURNING true;
 END
 -- not for everybody
@@ -5636,11 +7215,43 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.quantile(q double precision, counts double precision[])
+ RETURNS double precision
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (SELECT CASE WHEN (c.n > cardinality(legwork.histogram_bounds())) THEN c.low ELSE (c.low + (((c.high - c.low) * (c.wanted - c.before)) / c.here)) END AS "case" FROM (SELECT x.n, x.here, (x.total - x.here) AS before, x.total, (quantile.q * sum(x.here) OVER ()) AS wanted, COALESCE((legwork.histogram_bounds())[(x.n - 1)], (0)::double precision) AS low, (legwork.histogram_bounds())[x.n] AS high FROM (SELECT b.n, b.here, sum(b.here) OVER (ORDER BY b.n) AS total FROM unnest(quantile.counts) WITH ORDINALITY b(here, n)) x) c WHERE ((c.here > (0)::double precision) AND (c.total >= c.wanted)) ORDER BY c.n LIMIT 1)
+
 CREATE OR REPLACE FUNCTION legwork.rate_margin()
  RETURNS interval
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN '00:00:00.01'::interval
+
+CREATE OR REPLACE FUNCTION legwork.read_metrics()
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+  select legwork.assert_may('viewer', true);
+  select jsonb_build_object(
+    'bounds', legwork.histogram_bounds(),
+    -- Those that came first keep their place, so that what is summed up as the others only grows.
+    'tasks', coalesce((select jsonb_agg(to_jsonb(t) - array['first_seen', 'last_completed_at', 'last_failed_at', 'usual', 'usual_from', 'usual_run', 'usual_runs'] order by t.first_seen, t.task) from legwork.task_totals t), '[]'),
+    'samples', coalesce((select jsonb_object_agg(s.name, s.value) from legwork.samples s where s.name <> 'database'), '{}'),
+    'sampledAt', coalesce((select jsonb_object_agg(s.name, s.sampled_at) from legwork.samples s), '{}'),
+    'now', clock_timestamp(),
+    'findings', coalesce((select jsonb_object_agg(f.severity, f.number) from (
+      select d ->> 'severity' as severity, count(*) as number from legwork.samples s, jsonb_array_elements(s.value) d where s.name = 'database' group by 1) f), '{}'),
+    'connections', (select d -> 'detail' from legwork.samples s, jsonb_array_elements(s.value) d where s.name = 'database' and d ->> 'check' = 'connections' limit 1),
+    'workers', coalesce((select jsonb_agg(jsonb_build_object('host', w.host, 'pid', w.pid, 'concurrency', w.concurrency, 'running', cardinality(w.running), 'cpu', w.cpu, 'memory', w.memory, 'disk', w.disk, 'heap', w.heap_bytes)
+      order by w.started_at) from legwork.worker_processes w where w.seen_at > clock_timestamp() - 2 * legwork.worker_grace()), '[]'),
+    'alerts', coalesce((select jsonb_object_agg(a.severity, a.number) from (
+      select r.severity, count(*) as number from legwork.alert_records r where r.resolved_at is null group by 1) a), '{}'),
+    'steps', coalesce((select jsonb_object_agg(w.step, extract(epoch from clock_timestamp() - w.ran_at)) from legwork.watch_steps w where w.ran_at is not null), '{}'))
+$function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.read_steps(steps jsonb)
  RETURNS legwork.step_entry[]
@@ -5950,6 +7561,7 @@ CREATE OR REPLACE FUNCTION legwork.record_step(job_id bigint, worker text, attem
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
 AS $function$
 declare
   v_job graphile_worker._private_jobs := legwork.hold_job(job_id, worker, attempt);
@@ -6240,7 +7852,7 @@ begin
   end if;
 end $function$
 
-CREATE OR REPLACE FUNCTION legwork.release_waiting(as_of timestamp with time zone DEFAULT clock_timestamp(), at_most integer DEFAULT 100)
+CREATE OR REPLACE FUNCTION legwork.release_waiting(as_of timestamp with time zone DEFAULT clock_timestamp(), at_most integer DEFAULT 100, schedule text DEFAULT NULL::text)
  RETURNS integer
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -6255,10 +7867,11 @@ begin
   for v_waiting in
     -- Its schedule too, because jobs that live are counted there; nobody waits for either.
     select r.schedule, r.due_at, r.reason from legwork.schedule_occurrences r join legwork.schedule_definitions d on d.name = r.schedule
-    where r.state = 'waiting' order by r.due_at limit at_most for update skip locked
+    where r.state = 'waiting' and (release_waiting.schedule is null or r.schedule = release_waiting.schedule)
+    order by r.due_at limit at_most for update skip locked
   loop
     select * into v_definition from legwork.schedule_definitions d where d.name = v_waiting.schedule;
-    v_reason := legwork.unmet_requirement(v_definition.requires, v_waiting.due_at);
+    v_reason := legwork.unmet_requirement(v_definition.requires, v_waiting.due_at, v_definition.tenant);
     v_id := null;
     if v_reason is null and v_definition.runs < coalesce(v_definition.max_runs, v_definition.runs + 1) then
       v_id := legwork.enqueue_one(v_definition, v_waiting.due_at, 'enqueued');
@@ -6320,6 +7933,36 @@ begin
   update legwork.limits l set max_count = l.declared_max, per = l.declared_per, is_overridden = false
   where l.scope = 'task' and l.name = task;
   perform legwork.apply_rules(legwork.tasks_in('task', task));
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.restore_alert_rules()
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_count integer;
+begin
+  perform legwork.assert_may('operator', true);
+  insert into legwork.alert_rules (name, kind, warning, critical, period, at_least, raise_after, resolve_after) values
+    ('consecutive_failures', 'consecutive_failures', 3, 10, '15 minutes', 1, '0', '0'),
+    ('error_rate', 'error_rate', 0.25, 0.5, '15 minutes', 10, '0', '5 minutes'),
+    ('failed_jobs', 'failed_jobs', 100, 1000, '1 hour', 1, '0', '5 minutes'),
+    ('slow_runs', 'slow_runs', 60, 300, '15 minutes', 3, '0', '5 minutes'),
+    ('stuck_jobs', 'stuck_jobs', 900, 3600, '15 minutes', 1, '0', '0'),
+    ('backlog_age', 'backlog_age', 300, 1800, '15 minutes', 1, '0', '1 minute'),
+    ('schedule_late', 'schedule_late', 60, 600, '15 minutes', 1, '0', '5 minutes'),
+    ('no_worker', 'no_worker', 60, 300, '15 minutes', 1, '0', '10 seconds'),
+    ('database', 'database', null, 2, '15 minutes', 1, '0', '2 minutes'),
+    ('host_cpu', 'host_cpu', 0.95, null, '15 minutes', 1, '5 minutes', '5 minutes'),
+    ('host_memory', 'host_memory', 0.9, 0.97, '15 minutes', 1, '1 minute', '5 minutes'),
+    ('host_disk', 'host_disk', 0.9, 0.95, '15 minutes', 1, '0', '5 minutes'),
+    ('worker_memory', 'worker_memory', 100 * 1024 * 1024, 500 * 1024 * 1024, '15 minutes', 1, '5 minutes', '5 minutes')
+  on conflict (name) do nothing;
+  get diagnostics v_count = row_count;
+  return v_count;
 end $function$
 -- not for everybody
 
@@ -6456,6 +8099,7 @@ begin
   elsif deadline <= clock_timestamp() then
     raise exception 'The deadline % has passed.', deadline using errcode = 'LW400', hint = 'Give a later deadline, or none.';
   end if;
+  perform legwork.audit('retry_workflow', 'workflow', v_run.id::text, jsonb_build_object('state', v_run.state), '{"state": "running"}', v_run.tenant);
   -- In the order of dependencies. Rows of failed jobs are locked, so that nobody retries or discards them meanwhile.
   for v_step in
     select s.name, s.position, s.waits_for, s.job_id,
@@ -6495,6 +8139,8 @@ begin
     state = 'running', ending = null, reason = null, ended_at = null, completed = v_kept, failed = 0, cancelled = 0, expired = 0,
     deadline = coalesce(retry_workflow.deadline, case when r.deadline > clock_timestamp() then r.deadline end)
   where r.id = v_run.id;
+  -- Folded just while it was cancelled.
+  delete from legwork.run_counts c where c.run_id = v_run.id;
   perform legwork.make_step_jobs(v_run.id, v_made, v_made || v_retried, v_made || v_retried || v_open);
   -- Those that have to wait are sent to the waiting room by the trigger on this.
   update graphile_worker._private_jobs j set attempts = 0, run_at = now(), updated_at = now(), revision = j.revision + 1, flags = legwork.without_expiry(j.flags)
@@ -6536,16 +8182,176 @@ CREATE OR REPLACE FUNCTION legwork.role_functions()
 AS $function$
   select r.role, f.function
   from (values
-    ('legwork_reader', array['explain_job', 'describe_limits', 'describe_retry', 'known_queues']),
-    ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'describe_limits', 'describe_retry']),
-    ('legwork_operator', array['cancel_job', 'retry_job', 'retry_jobs', 'discard_job', 'discard_jobs', 'put_pause', 'lift_pause', 'put_limit',
-      'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'reconcile', 'doctor']),
+    ('legwork_reader', array['explain_job', 'describe_limits', 'describe_retry', 'known_queues', 'ids_created', 'stopped', 'step_results',
+      'health', 'read_metrics']),
+    ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow', 'describe_limits', 'describe_retry']),
+    ('legwork_operator', array['cancel_job', 'cancel_jobs', 'retry_job', 'retry_jobs', 'discard_job', 'discard_jobs', 'put_pause', 'lift_pause', 'put_limit',
+      'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'reconcile', 'doctor',
+      'schedule', 'unschedule', 'enable_schedule', 'disable_schedule', 'run_schedule', 'cancel_workflow', 'retry_workflow', 'send_signal',
+      'plans_wanted', 'put_plan', 'acknowledge_alert', 'set_alert_rule', 'drop_alert_rule', 'restore_alert_rules', 'set_alert_channels', 'silence_alerts', 'end_silence']),
     ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_stopped', 'recover_jobs', 'give_back_jobs', 'tick', 'reconcile',
-      'maintain_history', 'record_output']),
-    ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login'])
+      'maintain_history', 'record_output', 'fire_schedules', 'plan_intervals', 'plans_wanted', 'put_plan', 'register_crontab', 'load_steps', 'record_step',
+      'await_step', 'step_results', 'due_steps', 'watch', 'worker_host', 'enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow']),
+    ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login', 'claim_request', 'keep_response', 'activity'])
   ) as r (role, functions)
   cross join lateral unnest(r.functions) as f (function)
 $function$
+
+CREATE OR REPLACE FUNCTION legwork.roll_up(budget interval DEFAULT '00:00:01'::interval)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_deadline timestamptz := clock_timestamp() + budget;
+  v_partition record;
+  v_number bigint := 0;
+begin
+  -- One at a time: segments are read before their blocks. Every statement after this one has a snapshot of its own.
+  if not pg_try_advisory_xact_lock(hashtext('legwork.roll_up')) then
+    return null;
+  end if;
+  delete from legwork.rollup_relations r where not exists (select from pg_class c where c.oid = r.relation);
+  for v_partition in
+    select c.oid::regclass as name, i.inhparent = 'legwork.failed_attempts'::regclass as of_attempts
+    from pg_inherits i
+    join pg_class c on c.oid = i.inhrelid
+    left join legwork.history_partitions() h on h.partition = c.oid
+    left join legwork.rollup_relations r on r.relation = c.oid
+    where i.inhparent in ('legwork.finished_jobs'::regclass, 'legwork.failed_attempts'::regclass)
+      and (
+        (now() >= h.lower_bound - interval '1 hour' and now() < h.upper_bound + interval '1 hour') or h.partition is null
+        -- Other times' partitions are seldom written to. The statistics tell after the commit, so what they have not told yet they will.
+        or r.relation is null or r.filenode is distinct from pg_relation_filenode(c.oid) or r.inserted <> pg_stat_get_tuples_inserted(c.oid)
+        or r.swept_to is not null
+        or exists (select from legwork.rollup_segments s where s.relation = c.oid and not s.is_closed and (s.full_at is not null or s.counted <> '{}'))
+      )
+    order by h.upper_bound desc nulls last
+  loop
+    v_number := v_number + legwork.roll_up_relation(v_partition.name, v_partition.of_attempts, v_deadline);
+    exit when clock_timestamp() > v_deadline;
+  end loop;
+  return v_number;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.roll_up_before_move(relation regclass)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- Whoever rolls up may be waiting for the partition that our caller has locked: the caller's lock_timeout ends that.
+  perform pg_advisory_xact_lock(hashtext('legwork.roll_up'));
+  perform legwork.roll_up_relation(relation, relation = 'legwork.failed_attempts_default'::regclass, 'infinity');
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.roll_up_relation(relation regclass, of_attempts boolean, deadline timestamp with time zone)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  -- The end of the table, where rows still come in. Postgres adds 512 blocks at once at most.
+  c_margin constant bigint := 512;
+  -- The longest range that is looked at in one statement (8 MB, some 25,000 rows).
+  c_step constant bigint := 1024;
+  v_blocks bigint := pg_relation_size(relation) / current_setting('block_size')::bigint;
+  v_file oid := pg_relation_filenode(relation);
+  v_inserted bigint := pg_stat_get_tuples_inserted(relation);
+  v_known legwork.rollup_relations;
+  v_segment legwork.rollup_segments;
+  v_look record;
+  v_to bigint;
+  v_number bigint := 0;
+begin
+  insert into legwork.rollup_relations (relation, filenode) values (relation, v_file) on conflict do nothing;
+  select * into v_known from legwork.rollup_relations r where r.relation = roll_up_relation.relation;
+  if v_known.filenode is distinct from v_file then
+    -- Truncated, or written anew by somebody who had it for himself; its rows keep their transactions.
+    select * into v_segment from legwork.rollup_segments s where s.relation = roll_up_relation.relation order by s.from_block desc limit 1;
+    delete from legwork.rollup_segments s where s.relation = roll_up_relation.relation;
+    if v_segment.relation is not null then
+      insert into legwork.rollup_segments (relation, from_block, to_block, horizon, counted)
+      values (relation, 0, v_blocks, v_segment.horizon, v_segment.counted);
+    end if;
+    update legwork.rollup_relations r set filenode = v_file, rows_counted = 0, tolerated = v_inserted, swept_to = null
+    where r.relation = roll_up_relation.relation returning * into v_known;
+  end if;
+
+  -- What the table's end has left behind, once whoever could have written there has ended.
+  for v_segment in
+    select * from legwork.rollup_segments s
+    where s.relation = roll_up_relation.relation and not s.is_closed and s.full_at::xid8 <= pg_snapshot_xmin(pg_current_snapshot())
+    order by s.from_block
+  loop
+    exit when clock_timestamp() > deadline;
+    v_look := legwork.count_rows(relation, of_attempts, v_segment.from_block, v_segment.to_block, v_segment.to_block, v_segment.horizon, v_segment.counted);
+    update legwork.rollup_segments s set horizon = v_look.horizon, counted = v_look.counted, is_closed = true
+    where s.relation = roll_up_relation.relation and s.from_block = v_segment.from_block;
+    v_number := v_number + v_look.number;
+  end loop;
+
+  loop
+    select * into v_segment from legwork.rollup_segments s where s.relation = roll_up_relation.relation order by s.from_block desc limit 1;
+    if not found then
+      exit when v_blocks = 0;
+      insert into legwork.rollup_segments (relation, from_block, to_block) values (relation, 0, 0) returning * into v_segment;
+    end if;
+    v_to := greatest(least(v_blocks, v_segment.to_block + c_step), v_segment.to_block);
+    v_look := legwork.count_rows(relation, of_attempts, v_segment.from_block, v_segment.to_block, v_to, v_segment.horizon, v_segment.counted);
+    v_number := v_number + v_look.number;
+    if v_to - v_segment.from_block >= c_margin + c_step then
+      update legwork.rollup_segments s set to_block = v_to - c_margin, horizon = v_look.horizon, counted = v_look.counted, full_at = v_look.next_xid
+      where s.relation = roll_up_relation.relation and s.from_block = v_segment.from_block;
+      insert into legwork.rollup_segments (relation, from_block, to_block, horizon, counted)
+      values (relation, v_to - c_margin, v_to, v_look.horizon, v_look.counted);
+    else
+      update legwork.rollup_segments s set to_block = v_to, horizon = v_look.horizon, counted = v_look.counted
+      where s.relation = roll_up_relation.relation and s.from_block = v_segment.from_block;
+    end if;
+    exit when v_to >= v_blocks or clock_timestamp() > deadline;
+  end loop;
+
+  if v_inserted < v_known.inserted then
+    -- The statistics began anew.
+    v_known.tolerated := v_inserted - v_known.rows_counted - v_number;
+  end if;
+  -- Of transactions that have ended only, so an open one makes nothing missing.
+  if coalesce(v_to, 0) >= v_blocks and v_inserted - v_known.rows_counted - v_number > v_known.tolerated then
+    -- Rows are missing: they have come into old blocks, or were never committed. The newest segments have the most room, so they are
+    -- looked at each time; the others by turns.
+    for v_segment in
+      (select * from legwork.rollup_segments s where s.relation = roll_up_relation.relation and s.full_at is not null order by s.from_block desc limit 2)
+      union all
+      (select * from (
+        select * from legwork.rollup_segments s where s.relation = roll_up_relation.relation and s.full_at is not null order by s.from_block desc offset 2
+      ) o where v_known.swept_to is null or o.from_block < v_known.swept_to limit 6)
+    loop
+      exit when clock_timestamp() > deadline;
+      v_look := legwork.count_rows(relation, of_attempts, v_segment.from_block, v_segment.to_block, v_segment.to_block, v_segment.horizon, v_segment.counted);
+      update legwork.rollup_segments s set horizon = v_look.horizon, counted = v_look.counted
+      where s.relation = roll_up_relation.relation and s.from_block = v_segment.from_block;
+      v_number := v_number + v_look.number;
+      v_known.swept_to := v_segment.from_block;
+    end loop;
+    if v_known.swept_to is null or not exists (
+      select from legwork.rollup_segments s where s.relation = roll_up_relation.relation and s.full_at is not null and s.from_block < v_known.swept_to)
+    then
+      v_known.tolerated := v_inserted - v_known.rows_counted - v_number;
+      v_known.swept_to := null;
+    end if;
+  else
+    v_known.swept_to := null;
+  end if;
+  update legwork.rollup_relations r set rows_counted = v_known.rows_counted + v_number, inserted = v_inserted, tolerated = v_known.tolerated, swept_to = v_known.swept_to
+  where r.relation = roll_up_relation.relation
+    and (v_number > 0 or (r.inserted, r.tolerated, r.swept_to) is distinct from (v_inserted, v_known.tolerated, v_known.swept_to));
+  return v_number;
+end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.rooms(gates text[], at timestamp with time zone)
  RETURNS TABLE(gate text, room integer)
@@ -6574,6 +8380,7 @@ declare
   v_due_at timestamptz := as_of;
   v_id bigint;
 begin
+  perform legwork.assert_present(as_of);
   v_id := legwork.enqueue_one(v_schedule, as_of, 'manual');
   if v_id is null then
     raise exception 'The schedule ''%'' lets % of its jobs live at a time, and so many do.', name, v_schedule.max_instances using errcode = 'LW409',
@@ -6582,12 +8389,100 @@ begin
   loop
     -- An occurrence may be due in this very microsecond.
     insert into legwork.schedule_occurrences (schedule, due_at, state, reason, job_id, last_due_at, tenant)
-    values (v_schedule.name, v_due_at, 'manual', 'Run by ' || session_user || '.', v_id, v_due_at, v_schedule.tenant)
+    values (v_schedule.name, v_due_at, 'manual', 'Run by ' || legwork.who() || '.', v_id, v_due_at, v_schedule.tenant)
     on conflict do nothing;
     exit when found;
     v_due_at := v_due_at + interval '1 microsecond';
   end loop;
+  perform legwork.audit('run_schedule', 'schedule', name, null, jsonb_build_object('job', v_id), v_schedule.tenant);
   return v_id;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.sample_database()
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  insert into legwork.samples as s (name, value)
+  select 'database', coalesce(jsonb_agg(jsonb_build_object('check', d."check", 'severity', d.severity, 'finding', d.finding, 'remedy', d.remedy, 'detail', d.detail)), '[]')
+  from legwork.doctor() d
+  on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp();
+$function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.sample_queues()
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+  insert into legwork.samples as s (name, value)
+  select 'queues', coalesce(jsonb_agg(to_jsonb(q)), '[]')
+  from (
+    select c.queue, c.state, sum(c.jobs) as jobs, min(c.oldest) as oldest
+    from (
+      -- By task first, so that the queue is looked up once for each.
+      select coalesce(d.queue, 'default') as queue, j.state, j.jobs, j.oldest
+      from (
+        select k.task_id,
+          case when k.locked_at is not null then 'running' when w.held = 'paused' then 'paused'
+            when w.job_id is not null and w.held is null then 'blocked'
+            when coalesce(w.run_at, k.run_at) > now() then case when k.attempts > 0 then 'retrying' else 'scheduled' end
+            else 'pending' end as state,
+          count(*) as jobs, min(coalesce(w.run_at, k.run_at)) filter (where k.locked_at is null and coalesce(w.run_at, k.run_at) <= now()) as oldest
+        from graphile_worker._private_jobs k
+        left join legwork.waiting_jobs w on w.job_id = k.id and k.run_at = 'infinity'
+        where k.locked_at is not null or k.attempts < k.max_attempts
+        group by 1, 2
+      ) j
+      left join graphile_worker._private_tasks t on t.id = j.task_id
+      left join legwork.task_definitions d on d.name = t.identifier
+    ) c
+    group by 1, 2
+  ) q
+  on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp();
+
+  insert into legwork.samples as s (name, value)
+  select 'limits', coalesce(jsonb_agg(to_jsonb(u)), '[]')
+  from (
+    select l.scope, l.name, l.kind, array_to_string(l.key, '.') as key, l.max_count as max, coalesce(sum(g.used), 0) as used, count(g.gate) as keys,
+      count(g.gate) filter (where g.used >= l.max_count) as full
+    from legwork.limits l
+    left join (
+      select x.gate, split_part(x.gate, ':', 1)::integer as limit_id, count(*) as used
+      from legwork.slots x where x.free_at is null or x.free_at > now() group by x.gate
+    ) g on g.limit_id = l.id
+    where l.max_count is not null
+    group by l.id
+  ) u
+  on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp();
+$function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.sample_schedules()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if to_regclass('legwork.schedule_runs') is null or to_regclass('legwork.schedule_definitions') is null then
+    return;
+  end if;
+  -- How late the last occurrence of each schedule was.
+  execute $q$
+    insert into legwork.samples as s (name, value)
+    select 'schedules', coalesce(jsonb_agg(jsonb_build_object('schedule', d.name, 'seconds', round(greatest(0, extract(epoch from r.recorded_at - r.due_at)), 3), 'due_at', r.due_at)), '[]')
+    from legwork.schedule_definitions d
+    cross join lateral (
+      select x.due_at, x.recorded_at from legwork.schedule_runs x
+      where x.schedule = d.name and x.state = 'enqueued' and x.due_at > now() - interval '7 days' and x.due_at <= now()
+      order by x.due_at desc limit 1
+    ) r
+    on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp() $q$;
 end $function$
 -- not for everybody
 
@@ -6601,16 +8496,29 @@ declare
   v_old legwork.schedule_definitions;
   v_new legwork.schedule_definitions;
   v_is_enabled boolean;
+  v_tenant text := legwork.own_tenant(coalesce(tenant, nullif(current_setting('legwork.tenant', true), '')));
 begin
+  perform legwork.assert_may('operator');
+  perform legwork.assert_present(as_of);
   -- Whoever makes the same one at the same time comes second.
   perform pg_advisory_xact_lock(hashtext('legwork.schedule'), hashtext(schedule.name));
   select * into v_old from legwork.schedule_definitions d where d.name = schedule.name for update;
+  if v_old.tenant is distinct from v_tenant and v_old.name is not null and legwork.confined_tenant() is not null then
+    -- Names are the database's; that one is taken is all that another tenant learns.
+    raise exception 'A schedule is called ''%'' already.', name using errcode = 'LW409', hint = 'Take another name.';
+  end if;
   perform legwork.assert_schedule(name, task, cron, every, at, timezone, payload, starts_at, ends_at, max_runs, jitter, overlap, max_instances, missed,
     missed_window, nullif(requires, 'null'), requires_wait,
     -- Saying again what is there already is no mistake, also when its time is over.
     case when v_old.name is not null and (v_old.at, v_old.ends_at) is not distinct from (at, ends_at) then '-infinity' else as_of end);
+  if v_tenant is not null and exists (
+    select from jsonb_object_keys(nullif(requires, 'null')) as k (key) join legwork.schedule_definitions d on d.name = k.key where d.tenant <> v_tenant)
+  then
+    raise exception 'The schedule ''%'' of the tenant ''%'' cannot require what is another tenant''s.', name, v_tenant using errcode = 'LW400',
+      hint = 'It may require schedules of its tenant, and those of nobody in particular.';
+  end if;
   if exists (select from legwork.crontab_entries c where c.identifier = schedule.name) then
-    raise exception 'An entry of a crontab is called ''%'' already.', name using errcode = 'LW409', hint = 'Take another name.';
+    raise exception '%', format(case when legwork.confined_tenant() is null then 'An entry of a crontab' else 'A schedule' end || ' is called ''%s'' already.', name) using errcode = 'LW409', hint = 'Take another name.';
   end if;
   v_is_enabled := coalesce(enabled, v_old.is_enabled, true);
 
@@ -6620,7 +8528,7 @@ begin
   v_new.jitter := nullif(jitter, interval '0'); v_new.overlap := overlap; v_new.missed := missed;
   v_new.max_instances := case when overlap <> 'allow' then coalesce(max_instances, case overlap when 'queue' then 100 else 1 end) end;
   v_new.missed_window := coalesce(missed_window, interval '1 day'); v_new.requires := nullif(nullif(requires, 'null'), '{}');
-  v_new.requires_wait := coalesce(requires_wait, interval '1 hour'); v_new.tenant := coalesce(tenant, nullif(current_setting('legwork.tenant', true), ''));
+  v_new.requires_wait := coalesce(requires_wait, interval '1 hour'); v_new.tenant := v_tenant;
   v_new.priority := priority; v_new.max_attempts := max_attempts; v_new.is_enabled := v_is_enabled;
 
   -- As texts, because 24 hours and a day are equal and do not occur at the same times.
@@ -6663,6 +8571,8 @@ begin
     planned_to = excluded.planned_to, upcoming = excluded.upcoming, is_complete = excluded.is_complete, backlog_count = excluded.backlog_count,
     backlog_from = excluded.backlog_from, backlog_to = excluded.backlog_to, problem = excluded.problem, runs = excluded.runs, live = excluded.live,
     revision = excluded.revision;
+  perform legwork.audit('schedule', 'schedule', name, case when v_old.name is not null then legwork.describe_schedule(v_old) end,
+    legwork.describe_schedule(v_new) || case when v_old.payload <> v_new.payload then '{"payload_changed": true}'::jsonb else '{}' end, v_tenant);
   perform legwork.plan_intervals(as_of, 1, schedule.name);
   perform pg_notify('legwork', '{"schedules":true}');
   return (select d.next_at from legwork.schedule_definitions d where d.name = schedule.name);
@@ -6700,6 +8610,7 @@ CREATE OR REPLACE FUNCTION legwork.send_signal(job_id bigint, name text, payload
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
 AS $function$
 declare
   v_job graphile_worker._private_jobs;
@@ -6707,6 +8618,8 @@ declare
   v_redact text[];
   v_shown jsonb := payload;
 begin
+  perform legwork.assert_may('operator');
+  perform legwork.assert_visible(job_id);
   if name is null or length(name) not between 1 and 200 then
     raise exception 'A signal''s name has 1 to 200 characters%.', case when name is null then '' else ', not ' || length(name) end using
       errcode = 'LW400', hint = 'It is the name that the task waits for, as in step.waitFor("approval").';
@@ -6737,10 +8650,72 @@ begin
   if not found then
     return false;
   end if;
+  perform legwork.audit('send_signal', 'job', job_id::text, null, jsonb_build_object('signal', name), legwork.flag_value(v_job.flags, 'tenant'));
   if v_shown is distinct from payload then
     insert into legwork.step_secrets (job_id, kind, name, value) values (send_signal.job_id, 'signal', send_signal.name, send_signal.payload);
   end if;
   return true;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.set_alert_channels(channels jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform legwork.assert_may('operator', true);
+  perform legwork.assert_alert_channels(coalesce(channels, '[]'));
+  update legwork.settings s set value = coalesce(channels, '[]')::text where s.name = 'alert_channels';
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.set_alert_rule(name text, kind text DEFAULT NULL::text, target text DEFAULT NULL::text, warning double precision DEFAULT NULL::double precision, critical double precision DEFAULT NULL::double precision, period interval DEFAULT NULL::interval, at_least integer DEFAULT NULL::integer, raise_after interval DEFAULT NULL::interval, resolve_after interval DEFAULT NULL::interval, channels jsonb DEFAULT NULL::jsonb, enabled boolean DEFAULT NULL::boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_kind text := coalesce(kind, (select r.kind from legwork.alert_rules r where r.name = set_alert_rule.name));
+  v_kinds text[] := array['consecutive_failures', 'error_rate', 'failed_jobs', 'slow_runs', 'stuck_jobs', 'backlog_age', 'schedule_late', 'no_worker', 'database',
+    'host_cpu', 'host_memory', 'host_disk', 'worker_memory'];
+  v_nearest text;
+  v_old legwork.alert_rules;
+begin
+  perform legwork.assert_may('operator', true);
+  if name is null or name !~ '^[a-z0-9][a-z0-9_./-]{0,99}$' then
+    raise exception 'A rule cannot be called ''%''.', coalesce(name, '') using errcode = 'LW400',
+      hint = 'Names have small letters, digits, _ . / and -, for example mail_failures.';
+  end if;
+  if v_kind is null then
+    raise exception 'There is no rule ''%'', and a new one needs a kind.', name using errcode = 'LW404', hint = 'Kinds are ' || array_to_string(v_kinds, ', ') || '.';
+  end if;
+  if v_kind <> all (v_kinds) then
+    v_nearest := legwork.nearest_name(v_kind, v_kinds);
+    raise exception 'There is no kind ''%'' of rule.', v_kind using errcode = 'LW400',
+      hint = case when v_nearest is not null then format('Did you mean ''%s''? ', v_nearest) else '' end || 'Kinds are ' || array_to_string(v_kinds, ', ') || '.';
+  end if;
+  perform legwork.assert_alert_channels(channels);
+  select * into v_old from legwork.alert_rules r where r.name = set_alert_rule.name for update;
+  if num_nonnulls(warning, critical) = 0 then
+    warning := v_old.warning;
+    critical := v_old.critical;
+  end if;
+  -- What another session has made meanwhile is replaced: the last one counts.
+  insert into legwork.alert_rules as r (name, kind, target, warning, critical, period, at_least, raise_after, resolve_after, channels, is_enabled)
+  values (set_alert_rule.name, v_kind, coalesce(set_alert_rule.target, v_old.target), set_alert_rule.warning, set_alert_rule.critical,
+    coalesce(set_alert_rule.period, v_old.period, '15 minutes'), coalesce(set_alert_rule.at_least, v_old.at_least, 1),
+    coalesce(set_alert_rule.raise_after, v_old.raise_after, '0'), coalesce(set_alert_rule.resolve_after, v_old.resolve_after, '2 minutes'),
+    coalesce(set_alert_rule.channels, v_old.channels), coalesce(enabled, v_old.is_enabled, true))
+  on conflict on constraint alert_rules_pkey do update set
+    kind = excluded.kind, target = excluded.target, warning = excluded.warning, critical = excluded.critical, period = excluded.period,
+    at_least = excluded.at_least, raise_after = excluded.raise_after, resolve_after = excluded.resolve_after, channels = excluded.channels,
+    is_enabled = excluded.is_enabled, changed_by = session_user, changed_at = clock_timestamp();
+exception when check_violation or not_null_violation then
+  raise exception 'The rule ''%'' makes no sense: %.', name, sqlerrm using errcode = 'LW400',
+    hint = 'It needs warning, critical or both, critical being the larger one; period lies between a minute and a day; at_least is 1 or more.';
 end $function$
 -- not for everybody
 
@@ -6779,7 +8754,7 @@ declare
   v_total integer := 0;
 begin
   -- The trigger _legwork_record_change lets these changes pass.
-  perform set_config('legwork.admitting', 'on', true);
+  perform set_config('legwork.admitting', legwork.admission_pass(), true);
   -- In rounds: cancelling a job cancels those that depend on it.
   loop
     with taken as (
@@ -6853,16 +8828,22 @@ declare
     select max(age(a.backend_xmin)) from pg_stat_activity a
     where a.datname = current_database() and a.pid <> pg_backend_pid()), -1);
 begin
-  -- Often at first, and once more when no transaction can be left that began before the change.
+  -- Often at first, then now and then, and once more when no transaction can be left that began before the change. That is known of the
+  -- whole server only: a transaction of another database may put it off for as long as it likes.
   with changes as materialized (
     select c.*
     from (
       select r.*, r.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint and age(r.xid::text::xid8::xid) > v_oldest as is_settled
       from legwork.rule_changes r for update skip locked
     ) c
-    where c.is_settled or c.changed_at > clock_timestamp() - interval '5 seconds'
+    where c.is_settled or c.changed_at > clock_timestamp() - interval '5 seconds' or c.looked_at < clock_timestamp() - interval '5 seconds'
+  ), noted as (
+    update legwork.rule_changes r set looked_at = clock_timestamp()
+    from changes c where r.id = c.id and not c.is_settled and c.looked_at < clock_timestamp() - interval '5 seconds'
   )
-  select array(select c.id from changes c where c.is_settled), array(select distinct t from changes c, unnest(c.task_ids) t),
+  select array(select c.id from changes c where c.is_settled),
+    -- Those that have rules now as well: of a task that an open transaction was just making known, the change did not know.
+    array(select t from changes c, unnest(c.task_ids) t union select r.task_id from legwork.task_rules r where r.is_paused or r.limits <> '{}'),
     (select case when bool_and(c.since is not null) then min(c.since) end from changes c), array(select distinct c.xid from changes c)
   into v_settled, v_tasks, v_since, v_by;
   if v_by = '{}' then
@@ -6905,15 +8886,56 @@ begin
   where r.schedule = settle_schedule.name and r.state = 'waiting';
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.silence_alerts(duration interval, rule text DEFAULT NULL::text, target text DEFAULT NULL::text, reason text DEFAULT NULL::text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_id bigint;
+begin
+  perform legwork.assert_may('operator', true);
+  if duration is null or duration <= interval '0' or duration > interval '1000 years' then
+    raise exception 'Alerts cannot be silenced for %.', coalesce(duration::text, 'no time') using errcode = 'LW400', hint = 'Give a time such as ''2 hours''.';
+  end if;
+  if rule is not null then
+    perform legwork.assert_alert_rule(rule);
+  end if;
+  insert into legwork.alert_silences (rule, target, until, reason)
+  values (silence_alerts.rule, silence_alerts.target, clock_timestamp() + duration, silence_alerts.reason) returning alert_silences.id into v_id;
+  return v_id;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.skip_roll_up(relation regclass)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_counted text[];
+begin
+  execute format('select array(select r.xmin::text from only %s r group by r.xmin)', relation) into v_counted;
+  insert into legwork.rollup_relations (relation, filenode) values (relation, pg_relation_filenode(relation));
+  -- Whoever runs now may write here once we have committed.
+  insert into legwork.rollup_segments (relation, from_block, to_block, horizon, counted)
+  values (relation, 0, pg_relation_size(relation) / current_setting('block_size')::bigint, pg_snapshot_xmin(pg_current_snapshot())::text, v_counted);
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.start_workflow(name text, steps jsonb, tenant text DEFAULT NULL::text, correlation_id text DEFAULT NULL::text, deadline timestamp with time zone DEFAULT NULL::timestamp with time zone)
  RETURNS bigint
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
   v_id bigint;
   v_total integer;
+  v_tenant text := legwork.own_tenant(coalesce(tenant, nullif(current_setting('legwork.tenant', true), '')));
 begin
+  perform legwork.assert_may('enqueuer');
   if name is null or length(name) not between 1 and 128 then
     raise exception 'A workflow needs a name of 1 to 128 characters.' using errcode = 'LW400', hint = 'It says what kind of workflow it is; many may have the same.';
   elsif deadline <= clock_timestamp() then
@@ -6923,13 +8945,14 @@ begin
   v_total := legwork.plan_steps(v_id, steps);
   insert into legwork.workflow_runs (id, name, tenant, correlation_id, parent_id, deadline, total)
   values (
-    v_id, start_workflow.name, coalesce(start_workflow.tenant, nullif(current_setting('legwork.tenant', true), '')),
+    v_id, start_workflow.name, v_tenant,
     coalesce(start_workflow.correlation_id, nullif(current_setting('legwork.correlation_id', true), ''), 'workflow:' || v_id),
     case when current_setting('legwork.parent_id', true) ~ '^\d{1,18}$' then current_setting('legwork.parent_id', true)::bigint end,
     start_workflow.deadline, v_total);
   perform legwork.make_step_jobs(v_id, x.all_of, x.all_of, x.all_of) from (select array(select generate_series(1, v_total)) as all_of) x;
   return v_id;
 end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.step_dependencies(step jsonb)
  RETURNS SETOF text
@@ -6958,9 +8981,21 @@ RETURN ARRAY['name'::text, 'task'::text, 'payload'::text, 'depends_on'::text, 'o
 
 CREATE OR REPLACE FUNCTION legwork.step_results(workflow_id bigint)
  RETURNS jsonb
- LANGUAGE sql
- STABLE
-RETURN (SELECT COALESCE(jsonb_object_agg(s.name, f.result), '{}'::jsonb) AS "coalesce" FROM ((legwork.workflow_run_steps s JOIN legwork.workflow_runs r ON ((r.id = s.workflow_id))) JOIN legwork.finished_jobs f ON (((f.id = s.job_id) AND (f.state = 'completed'::legwork.job_state) AND (f.finished_at >= (r.created_at - '00:01:00'::interval))))) WHERE (s.workflow_id = step_results.workflow_id))
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform legwork.assert_may('viewer');
+  return (
+    select coalesce(jsonb_object_agg(s.name, f.result), '{}')
+    from legwork.workflow_run_steps s
+    join legwork.workflow_runs r on r.id = s.workflow_id
+    -- A minute, because a worker's clock may be behind; the time keeps old partitions out.
+    join legwork.finished_jobs f on f.id = s.job_id and f.state = 'completed' and f.finished_at >= r.created_at - interval '1 minute'
+    where s.workflow_id = step_results.workflow_id and (legwork.confined_tenant() is null or r.tenant = legwork.confined_tenant()));
+end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.stop_enqueue_on("table" regclass, task text)
  RETURNS integer
@@ -6981,11 +9016,27 @@ begin
   return v_count;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.stopped()
+ RETURNS TABLE(stopped_at timestamp with time zone, stopped_by text, stop_reason text)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT p.paused_at,
+     p.paused_by,
+     p.reason
+    FROM legwork.pauses p
+   WHERE (p.scope = 'all'::text);
+END
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.storable_json(value json)
  RETURNS json
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN ((value)::text !~* '\\u(0000|d[89a-f])'::text) THEN value ELSE (regexp_replace((value)::text, '\\u0000|\\u[dD][89abAB][[:xdigit:]]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][[:xdigit:]]{2})\\u[dD][c-fC-F][[:xdigit:]]{2}'::text, '\ufffd'::text, 'g'::text))::json END
+
+create aggregate legwork.sum_counts(bigint[]) (sfunc = legwork.add_counts, stype = bigint[]);
 
 CREATE OR REPLACE FUNCTION legwork.suspend_job(job_id bigint)
  RETURNS timestamp with time zone
@@ -7009,11 +9060,78 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.task_statistics(period interval DEFAULT '01:00:00'::interval, OUT task text, OUT completed bigint, OUT failed bigint, OUT cancelled bigint, OUT expired bigint, OUT failed_attempts bigint, OUT retried bigint, OUT error_rate double precision, OUT wait_average double precision, OUT wait_p95 double precision, OUT run_average double precision, OUT run_p50 double precision, OUT run_p95 double precision, OUT run_p99 double precision)
+ RETURNS SETOF record
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select s.task, s.completed, s.failed, s.cancelled, s.expired, s.failed_attempts, s.retried,
+    s.failed_attempts / nullif(s.failed_attempts + s.completed, 0)::double precision,
+    s.wait_seconds / nullif((select sum(n) from unnest(s.waits) n), 0), legwork.quantile(0.95, s.waits), s.run_seconds / nullif((select sum(n) from unnest(s.runs) n), 0),
+    legwork.quantile(0.5, s.runs), legwork.quantile(0.95, s.runs), legwork.quantile(0.99, s.runs)
+  from (
+    select m.task, sum(m.completed)::bigint as completed, sum(m.failed)::bigint as failed, sum(m.cancelled)::bigint as cancelled, sum(m.expired)::bigint as expired,
+      sum(m.failed_attempts)::bigint as failed_attempts, sum(m.retried)::bigint as retried, sum(m.wait_seconds) as wait_seconds, sum(m.run_seconds) as run_seconds,
+      legwork.sum_counts(m.waits) as waits, legwork.sum_counts(m.runs) as runs
+    from (
+      select m.minute as at, m.* from legwork.task_minutes m where period <= interval '3 hours'
+      union all
+      select h.hour, h.* from legwork.task_hours h where period > interval '3 hours'
+    ) m
+    where m.at >= now() - period
+    group by m.task
+  ) s
+  order by s.task
+$function$
+
 CREATE OR REPLACE FUNCTION legwork.tasks_in(scope text, name text)
  RETURNS integer[]
  LANGUAGE sql
  STABLE
 RETURN ARRAY(SELECT r.task_id FROM legwork.task_rules r WHERE ((tasks_in.scope = 'all'::text) OR ((tasks_in.scope = 'queue'::text) AND (r.queue = tasks_in.name)) OR ((tasks_in.scope = 'task'::text) AND (r.task = tasks_in.name))))
+
+CREATE OR REPLACE FUNCTION legwork.tell(alert legwork.alert_records, event text)
+ RETURNS bigint[]
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_channel jsonb;
+  v_body jsonb := jsonb_build_object(
+    'event', event, 'id', alert.id, 'rule', alert.rule, 'kind', alert.kind, 'target', alert.target, 'severity', alert.severity, 'value', alert.value,
+    'threshold', alert.threshold, 'message', alert.message, 'raisedAt', alert.raised_at, 'resolvedAt', alert.resolved_at, 'database', current_database());
+  -- One line, whatever a task is called.
+  v_title text := left(regexp_replace(format('[%s] %s: %s', case when event = 'resolved' then 'resolved' else alert.severity end, alert.rule, alert.target), '\s+', ' ', 'g'), 200);
+  v_text text := v_title || E'\n' || alert.message || case when event = 'resolved' then E'\nIt is well again.' else '' end;
+  v_task text;
+  v_payload jsonb;
+  v_jobs bigint[] := '{}';
+begin
+  for v_channel in select c from jsonb_array_elements(legwork.alert_channels(alert.rule)) c loop
+    continue when jsonb_typeof(v_channel) <> 'object' or (v_channel ->> 'from' = 'critical' and alert.severity <> 'critical');
+    v_payload := case when jsonb_typeof(v_channel -> 'payload') = 'object' then v_channel -> 'payload' else '{}' end;
+    if v_channel ? 'webhook' then
+      v_task := 'notify/webhook';
+      v_payload := v_payload || jsonb_build_object(case when v_channel ->> 'webhook' ~ '^https?://' then 'url' else 'endpoint' end, v_channel -> 'webhook', 'body', v_body);
+    elsif v_channel ? 'slack' then
+      v_task := 'notify/webhook';
+      v_payload := v_payload || jsonb_build_object(case when v_channel ->> 'slack' ~ '^https?://' then 'url' else 'endpoint' end, v_channel -> 'slack', 'slack', v_text);
+    elsif v_channel ? 'email' then
+      v_task := 'notify/email';
+      v_payload := v_payload || jsonb_build_object('to', v_channel -> 'email', 'subject', v_title, 'text', v_text);
+    else
+      v_task := v_channel ->> 'task';
+      v_payload := v_payload || jsonb_build_object('alert', v_body);
+    end if;
+    continue when coalesce(length(v_task), 0) not between 1 and 128;
+    -- By add_job, which takes a task that no worker has told of yet: the alert must not wait for that.
+    v_jobs := v_jobs || (
+      select j.id from graphile_worker.add_job(
+        identifier => v_task, payload => v_payload::json, priority => -100, flags => array['correlation:alert:' || alert.id]) j);
+  end loop;
+  return v_jobs;
+end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.tg_audit__change()
  RETURNS trigger
@@ -7128,6 +9246,7 @@ CREATE OR REPLACE FUNCTION legwork.tg_jobs__record_change()
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
 AS $function$
 declare
   v_attempt_ended boolean := old.locked_at is not null and new.locked_at is null and new.attempts >= old.attempts;
@@ -7152,6 +9271,10 @@ declare
   v_payload json := new.payload;
   v_stack text;
 begin
+  -- Anybody may make the setting; only the definers know what to make it.
+  if current_setting('legwork.admitting', true) <> '' and current_setting('legwork.admitting', true) = legwork.admission_pass() then
+    return null;
+  end if;
   if v_had_failed and not v_has_failed then
     delete from legwork.finished_jobs where id = new.id;
     if found then
@@ -7418,8 +9541,10 @@ begin
   if exists (select from legwork.step_secrets) then
     delete from legwork.step_secrets x using gone g where x.job_id = g.id;
   end if;
-  -- One look into an index for the whole batch, where nothing waits for any of these jobs.
-  if legwork.has_dependants(v_first, v_last) then
+  -- Where no job waits for another this is a look at an empty table; else one into an index for the whole batch.
+  if (exists (select from legwork.dependencies) or current_setting('transaction_isolation') <> 'read committed')
+    and legwork.has_dependants(v_first, v_last)
+  then
     perform legwork.close_dependencies(array_agg(g.id),
       array_agg(case when o.id is not null or g.locked_at >= now() - interval '4 hours' then 'completed' else v_end end),
       v_ended_as is not distinct from 'dependency')
@@ -7464,6 +9589,10 @@ CREATE OR REPLACE FUNCTION legwork.tg_wakeups__look()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
+  -- Of thousands in one transaction the first calls have looked at all: each look passes over what the transaction has deleted by then.
+  if not exists (select from legwork.wakeups w where w.id = new.id) then
+    return null;
+  end if;
   -- A snapshot from before the lock would miss slots. Workers come and do it.
   if current_setting('transaction_isolation') = 'read committed' then
     if new.at_commit = 'wait' then
@@ -7500,6 +9629,7 @@ begin
   if exists (select from legwork.rule_changes) then
     perform legwork.settle_rules();
   end if;
+  perform legwork.note_ids();
   perform legwork.expire_jobs();
   perform legwork.deliver_signals();
   perform legwork.expire_workflows();
@@ -7572,7 +9702,7 @@ CREATE OR REPLACE FUNCTION legwork.unique_identity(task text, payload jsonb, ten
  STABLE
 RETURN encode(sha256(convert_to((jsonb_build_array(COALESCE(tenant, NULLIF(current_setting('legwork.tenant'::text, true), ''::text)), task, unique_key, CASE WHEN (unique_key IS NULL) THEN payload ELSE NULL::jsonb END))::text, 'UTF8'::name)), 'hex'::text)
 
-CREATE OR REPLACE FUNCTION legwork.unmet_requirement(requires jsonb, due_at timestamp with time zone)
+CREATE OR REPLACE FUNCTION legwork.unmet_requirement(requires jsonb, due_at timestamp with time zone, tenant text)
  RETURNS text
  LANGUAGE plpgsql
  STABLE
@@ -7588,6 +9718,9 @@ begin
     select * into v_definition from legwork.schedule_definitions d where d.name = v_other.name;
     if v_definition.name is null then
       return format('It requires %s, and there is no such schedule any more.', v_other.name);
+    elsif v_definition.tenant <> unmet_requirement.tenant then
+      -- Names are the database's: another tenant may have taken one that was free. Nothing is told of it.
+      return format('It requires %s, which is no schedule of its tenant any more.', v_other.name);
     end if;
     if v_definition.next_at <= unmet_requirement.due_at then
       return format('It requires %s, which is due before it.', v_other.name);
@@ -7622,8 +9755,11 @@ CREATE OR REPLACE FUNCTION legwork.unschedule(name text, as_of timestamp with ti
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+declare
+  v_schedule legwork.schedule_definitions := legwork.lock_schedule(name);
 begin
-  perform legwork.lock_schedule(name);
+  perform legwork.assert_present(as_of);
+  perform legwork.audit('unschedule', 'schedule', name, legwork.describe_schedule(v_schedule), null, v_schedule.tenant);
   perform legwork.settle_schedule(name, as_of, 'was removed');
   delete from legwork.schedule_definitions d where d.name = unschedule.name;
   perform pg_notify('legwork', '{"schedules":true}');
@@ -7634,6 +9770,44 @@ CREATE OR REPLACE FUNCTION legwork.wake_workers(jobs integer)
  RETURNS void
  LANGUAGE sql
 RETURN pg_notify('jobs:insert'::text, (json_build_object('r', (random())::text, 'count', jobs))::text)
+
+CREATE OR REPLACE FUNCTION legwork.watch(step text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_began timestamptz := clock_timestamp();
+  v_number bigint;
+begin
+  -- Whoever has the row is at it, or has just done it.
+  perform from legwork.watch_steps w where w.step = watch.step and w.due_at <= v_began for update skip locked;
+  if not found then
+    return false;
+  end if;
+  case step
+    when 'roll_up' then v_number := legwork.roll_up();
+    when 'queues' then perform legwork.sample_queues(), legwork.sample_schedules();
+    when 'database' then perform legwork.sample_database();
+    when 'alerts' then perform legwork.evaluate_alerts();
+    when 'forget' then
+      v_number := legwork.forget_metrics();
+      perform legwork.note_usual_runs();
+  end case;
+  update legwork.watch_steps w set ran_at = v_began, took = clock_timestamp() - v_began,
+    due_at = clock_timestamp() + case when watch.step = 'forget' and v_number = 20000 then interval '1 second'
+      else greatest(w.every, (clock_timestamp() - v_began) / w.share) end
+  where w.step = watch.step;
+  return true;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.who()
+ RETURNS text
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN CASE WHEN (current_setting('legwork.surface'::text, true) = ANY (ARRAY['rest'::text, 'graphql'::text, 'dashboard'::text])) THEN (COALESCE(NULLIF("left"(current_setting('legwork.actor'::text, true), 256), ''::text), (SESSION_USER)::text))::name ELSE SESSION_USER END
 
 CREATE OR REPLACE FUNCTION legwork.window_of(gate text, per interval)
  RETURNS interval
@@ -7690,6 +9864,19 @@ CREATE OR REPLACE FUNCTION legwork.worker_grace()
  IMMUTABLE PARALLEL SAFE
 RETURN '00:00:05'::interval
 
+CREATE OR REPLACE FUNCTION legwork.worker_host(id text, cpu real, memory real, memory_total bigint, disk real, disk_total bigint, heap_bytes bigint)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  update legwork.worker_processes w set
+    cpu = worker_host.cpu, memory = worker_host.memory, memory_total = worker_host.memory_total, disk = worker_host.disk,
+    disk_total = worker_host.disk_total, heap_bytes = worker_host.heap_bytes, host_seen_at = clock_timestamp()
+  where w.id = worker_host.id
+$function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.worker_stopped(id text)
  RETURNS integer
  LANGUAGE plpgsql
@@ -7714,31 +9901,31 @@ CREATE TRIGGER _legwork_admit AFTER INSERT ON graphile_worker._private_jobs REFE
 
 CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE OR UPDATE ON legwork.confined_logins FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('login', 'login', 'confine_login', 'confine_login', 'free_login');
 
-CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.tokens FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
-
-CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.settings FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('setting', 'name', 'change_setting', 'change_setting', 'drop_setting');
-
 CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.limits FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'limit', 'limit', 'drop_limit');
 
 CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.pauses FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'pause', 'pause', 'resume');
 
 CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.retry_policies FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'set_retry_policy', 'set_retry_policy', 'drop_retry_policy');
 
+CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.settings FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('setting', 'name', 'change_setting', 'change_setting', 'drop_setting');
+
+CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.tokens FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
+
 CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.limits FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'limit', 'limit', 'drop_limit');
+
+CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.pauses FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'pause', 'pause', 'resume');
 
 CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.retry_policies FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'set_retry_policy', 'set_retry_policy', 'drop_retry_policy');
 
-CREATE TRIGGER _legwork_audit_change AFTER UPDATE OF name, role, tenant, hash, expires_at, revoked_at ON legwork.tokens FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
-
 CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.settings FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('setting', 'name', 'change_setting', 'change_setting', 'drop_setting');
 
-CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.pauses FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'pause', 'pause', 'resume');
+CREATE TRIGGER _legwork_audit_change AFTER UPDATE OF name, role, tenant, hash, expires_at, revoked_at ON legwork.tokens FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
 
 CREATE CONSTRAINT TRIGGER _legwork_deliver AFTER INSERT ON legwork.job_signals DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION legwork.tg_job_signals__deliver();
 
 CREATE CONSTRAINT TRIGGER _legwork_look AFTER INSERT ON legwork.wakeups DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.at_commit IS NOT NULL) EXECUTE FUNCTION legwork.tg_wakeups__look();
 
-CREATE TRIGGER _legwork_record_change AFTER UPDATE ON graphile_worker._private_jobs FOR EACH ROW WHEN (new.locked_at IS NULL AND current_setting('legwork.admitting'::text, true) IS DISTINCT FROM 'on'::text AND (old.locked_at IS NOT NULL OR (old.attempts >= old.max_attempts) <> (new.attempts >= new.max_attempts) OR new.revision <> old.revision OR new.priority <> old.priority OR new.run_at <> old.run_at AND new.run_at <> 'infinity'::timestamp with time zone)) EXECUTE FUNCTION legwork.tg_jobs__record_change();
+CREATE TRIGGER _legwork_record_change AFTER UPDATE ON graphile_worker._private_jobs FOR EACH ROW WHEN (new.locked_at IS NULL AND (old.locked_at IS NOT NULL OR (old.attempts >= old.max_attempts) <> (new.attempts >= new.max_attempts) OR new.revision <> old.revision OR new.priority <> old.priority OR new.run_at <> old.run_at AND new.run_at <> 'infinity'::timestamp with time zone)) EXECUTE FUNCTION legwork.tg_jobs__record_change();
 
 CREATE TRIGGER _legwork_record_finished AFTER DELETE ON graphile_worker._private_jobs REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION legwork.tg_jobs__record_finished();
 

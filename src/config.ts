@@ -40,6 +40,8 @@ const configSchema = z
     localQueueSize: z.coerce.number().int().min(0).max(10_000).optional(),
     /** How long a stopping worker lets running jobs finish before it gives them back. */
     shutdownTimeout: duration.default(25_000),
+    /** What a Prometheus may send for `/metrics`, and for nothing else, in place of an API token. */
+    metricsToken: z.string().min(16, { error: "expected 16 characters or more" }).optional(),
     logLevel: z.enum(LOG_LEVELS).default("info"),
     /** Names that the server answers to, beside its address and those of this machine: what stands in the URL of its users. */
     hosts: z.array(z.string().min(1).toLowerCase()).default([]),
@@ -48,7 +50,9 @@ const configSchema = z
       .array(z.string().regex(/^https?:\/\/[^/*]+$/, { error: "expected an origin such as https://app.example.com" }))
       .default([]),
     /** Requests a minute that each token may make; 0 for any number. */
-    rateLimit: z.coerce.number().int().min(0).default(600),
+    rateLimit: z.coerce.number().int().min(0).default(6_000),
+    /** Whether GraphQL tells its schema. By default only while the server listens on a loopback address. */
+    graphqlIntrospection: z.union([z.boolean(), z.stringbool({ error: "expected true or false" })]).optional(),
     /** Who must have issued a JWT (its claim iss). */
     jwtIssuer: z.string().min(1).optional(),
     /** Whom a JWT must be for (its claim aud). */
@@ -97,10 +101,12 @@ const ENVIRONMENT = {
   concurrency: "LEGWORK_CONCURRENCY",
   localQueueSize: "LEGWORK_LOCAL_QUEUE_SIZE",
   shutdownTimeout: "LEGWORK_SHUTDOWN_TIMEOUT",
+  metricsToken: "LEGWORK_METRICS_TOKEN",
   logLevel: "LEGWORK_LOG_LEVEL",
   hosts: "LEGWORK_HOSTS",
   corsOrigins: "LEGWORK_CORS_ORIGINS",
   rateLimit: "LEGWORK_RATE_LIMIT",
+  graphqlIntrospection: "LEGWORK_GRAPHQL_INTROSPECTION",
   jwtIssuer: "LEGWORK_JWT_ISSUER",
   jwtAudience: "LEGWORK_JWT_AUDIENCE",
   jwtJwks: "LEGWORK_JWT_JWKS",

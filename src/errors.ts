@@ -26,6 +26,12 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS;
 
+/** A field that is not as it should be: its path from the outermost object, and what is wrong with it. */
+export interface FieldError {
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+}
+
 /**
  * A mistake or a condition that its reader can act on. Shown as one line with a hint and never with a stack trace;
  * anything that is not a LegworkError is a bug and is shown with its stack.
@@ -37,12 +43,19 @@ export class LegworkError extends Error {
   readonly hint: string | undefined;
   /** When the same request may succeed; only LW429 knows. */
   readonly retryAt: Date | undefined;
+  /** What of the input is at fault, where that is known. */
+  readonly fields: readonly FieldError[] | undefined;
 
-  constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown; retryAt?: Date } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { hint?: string; cause?: unknown; retryAt?: Date; fields?: readonly FieldError[] } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.hint = options.hint;
     this.retryAt = options.retryAt;
+    this.fields = options.fields;
   }
 
   get status(): number {
@@ -65,7 +78,7 @@ export class PayloadError extends LegworkError {
   override readonly name = "PayloadError";
   readonly [POINTLESS] = true;
 
-  constructor(message: string, options: { hint?: string; cause?: unknown } = {}) {
+  constructor(message: string, options: { hint?: string; cause?: unknown; fields?: readonly FieldError[] } = {}) {
     super("LW422", message, options);
   }
 }

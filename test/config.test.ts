@@ -30,6 +30,9 @@ describe("configuration", () => {
     [{}, { LEGWORK_PORT: "99999" }, "LEGWORK_PORT: Too big"],
     [{}, { DATABASE_URL: "localhost" }, "DATABASE_URL: expected postgres://"],
     [{ logLevel: "loud" as "info" }, {}, "--log-level: Invalid option"],
+    [{}, { LEGWORK_JWT_SECRET: "short" }, "LEGWORK_JWT_SECRET: expected at least 32"],
+    [{}, { LEGWORK_JWT_JWKS: "https://issuer.example/jwks", LEGWORK_JWT_ISSUER: "i" }, "jwtAudience: needed beside jwtJwks"],
+    [{}, { LEGWORK_CORS_ORIGINS: "*" }, "LEGWORK_CORS_ORIGINS: expected an origin"],
     [{ shutdownTimeout: "soon" }, {}, "--shutdown-timeout: 'soon' is not a duration"],
   ])("that is wrong names its origin: %j %j", async (flags, environment, message) => {
     const directory = await directoryOf({});

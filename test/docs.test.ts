@@ -1,10 +1,13 @@
 import { readFile } from "node:fs/promises";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { ERRORS } from "../src/errors.ts";
 import { legwork } from "./support/cli.ts";
 import { testDatabase } from "./support/database.ts";
+import { rest, startRest } from "./support/rest.ts";
 
 const database = testDatabase();
+/** For docs/rest.md, whose job 42 must be the only one. */
+const restDatabase = testDatabase();
 const read = (path: string): Promise<string> => readFile(new URL(`../${path}`, import.meta.url), "utf8");
 
 it("docs/errors.md lists every code with its meaning, status and exit code", async () => {
@@ -35,11 +38,22 @@ it("docs/configuration.md names every variable and its flag", async () => {
 });
 
 describe("the SQL of the documentation runs", () => {
-  it.each(["README.md", "docs/sql.md", "docs/limits.md", "docs/schedules.md", "docs/steps.md"])("%s", async (path) => {
+  const documents = [
+    "README.md",
+    "docs/sql.md",
+    "docs/limits.md",
+    "docs/schedules.md",
+    "docs/steps.md",
+    "docs/workflows.md",
+    "docs/access.md",
+    "docs/metrics.md",
+    "docs/alerts.md",
+  ];
+  it.each(documents)("%s", async (path) => {
     await database.pool.query("drop table if exists users");
     await database.pool.query("create table users (id int, email text)");
     await database.pool.query(
-      `select legwork.register_tasks('[{"name": "a"}, {"name": "b"}, {"name": "notify/email", "queue": "notification"}, {"name": "notify/welcome", "queue": "mail"}, {"name": "crm/sync"}, {"name": "health/probe"}, {"name": "retention/expire"}]')`,
+      `select legwork.register_tasks('[{"name": "a"}, {"name": "b"}, {"name": "notify/email", "queue": "notification"}, {"name": "notify/welcome", "queue": "mail"}, {"name": "crm/sync"}, {"name": "health/probe"}, {"name": "retention/expire"}, {"name": "maintenance/backup"}]')`,
     );
     // The jobs that the pages name: 42 waits, 43 has failed.
     await database.pool.query(`delete from graphile_worker._private_jobs`);
@@ -48,9 +62,33 @@ describe("the SQL of the documentation runs", () => {
        select n, t.id, 0 from graphile_worker._private_tasks t, unnest(array[42, 43]) n where t.identifier = 'a'`,
     );
     await database.pool.query("select graphile_worker.permanently_fail_jobs(array[43])");
+    await database.pool.query("select setval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id'), 1000)");
     const blocks = [...(await read(path)).matchAll(/```sql\n([\s\S]+?)```/g)].map((match) => match[1] ?? "");
     expect(blocks.length).toBeGreaterThan(0);
     for (const block of blocks)
       await database.pool.query(block.replace("insert into users …;", "insert into users values (1, 'a@b.c');"));
   });
+});
+
+it("the requests of docs/rest.md are answered", async () => {
+  await restDatabase.pool.query(
+    `select legwork.register_tasks('[{"name": "notify/email", "queue": "notification"}, {"name": "report/daily"}, {"name": "a"}]')`,
+  );
+  // Job 42 is made by hand; no other one is to have its id.
+  await restDatabase.pool.query("select setval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id'), 1000)");
+  await restDatabase.pool.query(
+    "insert into graphile_worker._private_jobs (id, task_id) overriding system value select 42, t.id from graphile_worker._private_tasks t where t.identifier = 'a'",
+  );
+  const server = await startRest(restDatabase);
+  onTestFinished(() => server.stop());
+  const page = (await read("docs/rest.md")).replaceAll("\\\n", "");
+  const requests = [...page.matchAll(/^curl -s "\$LEGWORK_URL\/api\/v1(\S+)"(.*)$/gm)];
+  expect(requests.length).toBeGreaterThan(20);
+  for (const [line, path = "", options = ""] of requests) {
+    const body = /-d '(.*)'/.exec(options)?.[1];
+    const method = /-X (\w+)/.exec(options)?.[1] ?? (body === undefined ? "GET" : "POST");
+    const key = /Idempotency-Key: ([\w-]+)/.exec(options)?.[1];
+    const { status, text } = await rest(server, method, path, body, key === undefined ? {} : { "idempotency-key": key });
+    expect([line, status < 300 ? "" : text]).toEqual([line, ""]);
+  }
 });

@@ -1,7 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Pool } from "../db/pool.ts";
-import { getJob } from "../jobs/read-jobs.ts";
-import { type LogRow, logsAfter } from "../jobs/read-logs.ts";
+import type { LogRow } from "../jobs/read-logs.ts";
+import type { Operations } from "./local-operations.ts";
 import { color } from "./output.ts";
 
 /** How often a job that is followed is looked at (ms); longer than its worker takes to send its last lines. */
@@ -18,15 +17,15 @@ export function printLogs(lines: readonly LogRow[], indent = ""): void {
 }
 
 /** Prints what a job has logged and goes on until it has ended. */
-export async function followLogs(pool: Pool, id: string): Promise<void> {
+export async function followLogs(operations: Operations, id: string): Promise<void> {
   let last: string | undefined;
   for (let ended = false; ;) {
-    const lines = await logsAfter(pool, id, last);
+    const lines = await operations.logsAfter(id, last);
     printLogs(lines);
     last = lines.at(-1)?.id ?? last;
     if (ended) return;
     // The last lines come a moment after the end: one more look.
-    ended = (await getJob(pool, id)).finished_at !== null;
+    ended = (await operations.getJob(id)).finished_at !== null;
     await delay(LOOK_EVERY_MS);
   }
 }

@@ -3,16 +3,22 @@ import { Command, CommanderError } from "commander";
 import { LegworkError, toError } from "../errors.ts";
 import { addCommand } from "./commands/add.ts";
 import { auditCommand } from "./commands/audit.ts";
+import { alertsCommand } from "./commands/alerts.ts";
 import { cancelCommand } from "./commands/cancel.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { healthCommand, statsCommand } from "./commands/health.ts";
 import { jobCommand } from "./commands/job.ts";
 import { jobsCommand } from "./commands/jobs.ts";
 import { limitCommand } from "./commands/limit.ts";
 import { migrateCommand } from "./commands/migrate.ts";
 import { pauseCommand, resumeCommand, stopCommand } from "./commands/pause.ts";
-import { failedCommand, queuesCommand, workersCommand } from "./commands/queues.ts";
+import { failedCommand, queuesCommand, tasksCommand, workersCommand } from "./commands/queues.ts";
 import { discardCommand, retryCommand } from "./commands/retry.ts";
+import { completionCommand } from "./commands/completion.ts";
+import { serverCommand } from "./commands/server.ts";
+import { overviewCommand } from "./commands/overview.ts";
+import { topCommand } from "./commands/top.ts";
 import { signalCommand } from "./commands/signal.ts";
 import { scheduleCommand } from "./commands/schedule.ts";
 import { rolesCommand } from "./commands/roles.ts";
@@ -20,6 +26,7 @@ import { tokenCommand } from "./commands/token.ts";
 import { upCommand } from "./commands/up.ts";
 import { workerCommand } from "./commands/worker.ts";
 import { workflowCommand } from "./commands/workflow.ts";
+import { importLegworkFromHere } from "../worker/module-hooks.ts";
 import { relativeTime } from "./output.ts";
 
 /**
@@ -27,6 +34,8 @@ import { relativeTime } from "./output.ts";
  * line and a hint on stderr; a bug is shown with its stack.
  */
 export async function main(argv: readonly string[]): Promise<void> {
+  // legwork.config.ts and what it imports mean this package, too.
+  importLegworkFromHere();
   try {
     await createProgram().parseAsync(argv);
   } catch (error) {
@@ -53,6 +62,8 @@ Examples:
   $ legwork pause mail --reason 'host is down'  nothing of the queue starts
   $ legwork workflow show 7                     the steps of a workflow with their states
   $ legwork schedule list                       what enqueues jobs over time
+  $ legwork health                              how everything is
+  $ legwork alerts                              what somebody should look at
   $ legwork doctor                              what is wrong, and what to do about it
 
 Configuration comes from flags, the environment, legwork.config.ts and defaults, in this order.`,
@@ -61,6 +72,7 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     upCommand,
     migrateCommand,
     workerCommand,
+    serverCommand,
     addCommand,
     jobsCommand,
     jobCommand,
@@ -71,6 +83,7 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     discardCommand,
     signalCommand,
     queuesCommand,
+    tasksCommand,
     limitCommand,
     pauseCommand,
     resumeCommand,
@@ -78,10 +91,16 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     workflowCommand,
     scheduleCommand,
     workersCommand,
+    statsCommand,
+    overviewCommand,
+    topCommand,
+    healthCommand,
+    alertsCommand,
     doctorCommand,
     tokenCommand,
     rolesCommand,
     auditCommand,
+    () => completionCommand(createProgram),
   ];
   for (const command of commands) program.addCommand(command().exitOverride());
   return program;

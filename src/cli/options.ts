@@ -2,10 +2,11 @@ import { existsSync, readFileSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
 import { join } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { Config, ConfigInput } from "../config.ts";
+import { type Config, type ConfigInput, loadConfig } from "../config.ts";
 import { createPool, assertDatabase, type Pool } from "../db/pool.ts";
 import { LegworkError } from "../errors.ts";
 import { createLogger, LOG_LEVELS } from "../log.ts";
+import { localOperations, type Operations } from "./local-operations.ts";
 
 /** Options that every command has. */
 export function withCommonOptions(command: Command): Command {
@@ -13,6 +14,14 @@ export function withCommonOptions(command: Command): Command {
     .option("--database-url <url>", "the database (DATABASE_URL); without one, the database that `legwork up` runs")
     .option("--data-dir <directory>", "where `legwork up` keeps its state (LEGWORK_DATA_DIR, .legwork)")
     .addOption(new Option("--log-level <level>", "(LEGWORK_LOG_LEVEL, info)").choices(LOG_LEVELS));
+}
+
+/** Options of the commands that a server can answer as well as the database. */
+export function withRemoteOptions(command: Command): Command {
+  return withCommonOptions(command).option(
+    "--url <url>",
+    "ask this server in place of the database (LEGWORK_URL), with the token LEGWORK_TOKEN",
+  );
 }
 
 /** Options of the commands that run jobs. */
@@ -56,6 +65,7 @@ export function assertCrontab(flags: WorkerFlags): void {
 }
 
 export type CommonFlags = Pick<Partial<ConfigInput>, "databaseUrl" | "dataDir" | "logLevel">;
+export type RemoteFlags = CommonFlags & { url?: string };
 export type WorkerFlags = CommonFlags & Pick<Partial<ConfigInput>, "tasks" | "crontab" | "concurrency" | "shutdownTimeout">;
 
 /**
@@ -100,4 +110,34 @@ export async function withDatabase(config: Config, work: (pool: Pool) => Promise
   } finally {
     await pool.end();
   }
+}
+
+/** What a command was told beside where to do it. */
+export function ownFlags<Flags extends RemoteFlags>(flags: Flags): Omit<Flags, keyof RemoteFlags> {
+  const { databaseUrl: _databaseUrl, dataDir: _dataDir, logLevel: _logLevel, url: _url, ...own } = flags;
+  return own;
+}
+
+/**
+ * Runs `work` with the operations of the command: asked of a server when `--url` or LEGWORK_URL names one and no `--database-url` is
+ * given, else done on the database. Throws LW514 for an address that is none.
+ */
+export async function withOperations(flags: RemoteFlags, work: (operations: Operations) => Promise<void>): Promise<void> {
+  const url = flags.url ?? (flags.databaseUrl === undefined ? process.env.LEGWORK_URL : undefined);
+  if (url !== undefined && url !== "") {
+    const { remoteOperations } = await import("./remote-operations.ts");
+    if (!/^https?:\/\/./.test(url) || !URL.canParse(url)) {
+      throw new LegworkError(
+        "LW514",
+        `${flags.url === undefined ? "LEGWORK_URL" : "--url"}: '${url}' is no address of a server.`,
+        {
+          hint: "Give it as http://127.0.0.1:4400.",
+        },
+      );
+    }
+    await work(remoteOperations(url, process.env.LEGWORK_TOKEN));
+    return;
+  }
+  const { config } = await loadConfig({ databaseUrl: flags.databaseUrl, dataDir: flags.dataDir, logLevel: flags.logLevel });
+  await withDatabase(config, (pool) => work(localOperations(pool)));
 }

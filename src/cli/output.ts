@@ -25,7 +25,12 @@ export function color(format: Parameters<typeof styleText>[0], text: string): st
 }
 
 export function printTable(head: readonly string[], rows: readonly (readonly string[])[]): void {
-  const table = new Table({
+  console.log(table(head, rows).join("\n"));
+}
+
+/** The lines of a table. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const made = new Table({
     head: head.map((title) => color("bold", title)),
     style: { head: [], border: [], compact: true, "padding-left": 0, "padding-right": 2 },
     chars: Object.fromEntries(
@@ -48,8 +53,8 @@ export function printTable(head: readonly string[], rows: readonly (readonly str
       ].map((name) => [name, ""]),
     ),
   });
-  table.push(...rows.map((row) => [...row]));
-  console.log(table.toString());
+  made.push(...rows.map((row) => [...row]));
+  return made.toString().split("\n");
 }
 
 /**
@@ -70,6 +75,19 @@ export async function forEachJob(
     }
   } finally {
     if (json === true) printJson(done);
+  }
+}
+
+/** Says what was done, or would be, with many jobs, and shows the first of them. */
+export function printIds(
+  ids: readonly string[],
+  { done, preview, json, none }: { done: string; preview: boolean; json: boolean | undefined; none: string },
+): void {
+  if (json === true) printJson(ids);
+  else if (ids.length === 0) console.log(none);
+  else {
+    const shown = `${ids.slice(0, 10).join(", ")}${ids.length > 10 ? ", …" : ""}`;
+    console.log(`${ids.length} ${preview ? "would be " : ""}${done}: ${shown}`);
   }
 }
 

@@ -165,7 +165,7 @@ async function assertOwner(client: PoolClient, [first]: Migration[]): Promise<vo
 async function emptyWaitingRoom(client: PoolClient): Promise<void> {
   const { rows } = await client.query("select to_regclass('legwork.waiting_jobs') is not null as known");
   if (rows[0]?.known !== true) return;
-  await client.query("set local legwork.admitting = 'on'");
+  await client.query("select set_config('legwork.admitting', legwork.admission_pass(), true)");
   await client.query(
     "update graphile_worker._private_jobs j set run_at = w.run_at from legwork.waiting_jobs w where w.job_id = j.id and j.run_at = 'infinity'",
   );

@@ -102,6 +102,7 @@ function connectionError(options: pg.PoolOptions, thrown: unknown): LegworkError
 
 /** An error that our SQL raised, as the LegworkError it stands for; anything else as it is. */
 export function fromDatabaseError(thrown: unknown): Error {
+  if (thrown instanceof LegworkError) return thrown;
   const error = toError(thrown) as Error & { code?: string; hint?: string; detail?: string };
   // A number out of range, a value that is no time, a constraint of graphile-worker's table: the caller's mistake.
   if (/^(22...|23514)$/.test(error.code ?? "")) {

@@ -11,3 +11,42 @@ export async function cancelJob(client: Queryable, id: string, reason?: string):
   const [row] = await callFunction(client, "cancel_job", { job_id: assertJobId(id), reason });
   return row.cancel_job;
 }
+
+/** Which jobs that have not ended; all that is given must fit. An empty filter is every one of them. */
+export interface LiveFilter {
+  ids?: readonly string[];
+  /** One that a job has before its end. */
+  state?: JobState;
+  task?: string;
+  queue?: string;
+  tenant?: string;
+  correlationId?: string;
+  parentId?: string;
+  createdAfter?: Date;
+  createdBefore?: Date;
+}
+
+/**
+ * Cancels the jobs that fit, oldest first and at most 10,000 (`atMost`), and resolves to their ids. With `preview` nothing changes: these
+ * are the ones that would be cancelled. Throws LW400 for a filter that makes no sense, LW404 for an unknown task or queue.
+ */
+export async function cancelJobs(
+  client: Queryable,
+  filter: LiveFilter,
+  options: { reason?: string; preview?: boolean; atMost?: number } = {},
+): Promise<string[]> {
+  const { correlationId, parentId, createdAfter, createdBefore, ...plain } = filter;
+  const rows = await callFunction(client, "cancel_jobs", {
+    filter: JSON.stringify({
+      ...plain,
+      correlation_id: correlationId,
+      parent_id: parentId,
+      created_after: createdAfter,
+      created_before: createdBefore,
+    }),
+    reason: options.reason,
+    preview: options.preview,
+    at_most: options.atMost,
+  });
+  return rows.map((row) => String(row.cancel_jobs));
+}

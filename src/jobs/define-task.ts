@@ -188,6 +188,7 @@ export function parsePayload(schema: z.ZodType | undefined, payload: unknown, ta
   if (parsed.success) return parsed.data;
   throw new PayloadError(`The payload does not fit task '${task}': ${describeIssues(parsed.error)}.`, {
     hint: `select payload_schema from legwork.tasks where name = '${task}' shows what it takes.`,
+    fields: parsed.error.issues.map(({ path, message }) => ({ path: ["payload", ...path], message })),
   });
 }
 

@@ -15,8 +15,12 @@ export async function discardJob(client: Queryable, id: string): Promise<void> {
 export async function discardJobs(
   client: Queryable,
   filter: FailedFilter,
-  options: { preview?: boolean } = {},
+  options: { preview?: boolean; atMost?: number } = {},
 ): Promise<string[]> {
-  const rows = await callFunction(client, "discard_jobs", { filter: toFilter(filter), preview: options.preview });
+  const rows = await callFunction(client, "discard_jobs", {
+    filter: toFilter(filter),
+    preview: options.preview,
+    at_most: options.atMost,
+  });
   return rows.map((row) => String(row.discard_jobs));
 }

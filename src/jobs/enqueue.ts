@@ -3,6 +3,7 @@ import { type Duration, parseDuration } from "../duration.ts";
 import { fromDatabaseError, type Queryable } from "../db/pool.ts";
 import { LegworkError } from "../errors.ts";
 import { parsePayload } from "./define-task.ts";
+import { traceSend } from "./tracing.ts";
 
 export interface EnqueueOptions {
   /** When it may start; now by default. */
@@ -74,15 +75,31 @@ export async function enqueue(
     ...toRow(options),
   }).filter(([, value]) => value !== undefined);
   const named = parameters.map(([name], index) => `${name} => $${index + 1}`).join(", ");
-  try {
-    const { rows } = await client.query(
-      `select legwork.enqueue(${named}) as id`,
-      parameters.map(([, value]) => value),
-    );
-    return String(rows[0]?.id);
-  } catch (error) {
-    throw fromDatabaseError(error);
-  }
+  const values = parameters.map(([, value]) => value);
+  const [id] = await traceSend(task, 1, async (traceparent) => {
+    try {
+      const rows = await callTraced(client, `legwork.enqueue(${named})`, values, traceparent);
+      return [String(rows[0]?.it)];
+    } catch (error) {
+      throw fromDatabaseError(error);
+    }
+  });
+  return String(id);
+}
+
+/**
+ * Calls a function that enqueues, with the traceparent in the setting from which its jobs take it, for as long as the call takes: what the
+ * caller's transaction enqueues afterwards is not of this span. A select list is evaluated from left to right.
+ */
+async function callTraced(client: Queryable, call: string, values: unknown[], traceparent: string | undefined) {
+  if (traceparent === undefined) return (await client.query(`select ${call} as it`, values)).rows;
+  const { rows } = await client.query(
+    `select set_config('legwork.traceparent', $${values.length + 1}, true), ${call} as it,
+       set_config('legwork.traceparent', coalesce(c.before, ''), true)
+     from (select current_setting('legwork.traceparent', true) as before offset 0) c`,
+    [...values, traceparent],
+  );
+  return rows;
 }
 
 /**
@@ -92,12 +109,16 @@ export async function enqueue(
 export async function enqueueMany(client: Queryable, jobs: readonly JobSpec[]): Promise<string[]> {
   await assertPayloads(client, jobs);
   const rows = jobs.map(jobToRow);
-  try {
-    const result = await client.query("select id from legwork.enqueue_many($1::jsonb) as id", [JSON.stringify(rows)]);
-    return result.rows.map((row) => String(row.id));
-  } catch (error) {
-    throw fromDatabaseError(error);
-  }
+  const names = [...new Set(jobs.map(({ task }) => task))];
+  return await traceSend(names.length === 1 ? (names[0] ?? "") : "several tasks", jobs.length, async (traceparent) => {
+    try {
+      const call = "array(select m.id::text from legwork.enqueue_many($1::jsonb) with ordinality as m (id, n) order by m.n)";
+      const [row] = await callTraced(client, call, [JSON.stringify(rows)], traceparent);
+      return row?.it ?? [];
+    } catch (error) {
+      throw fromDatabaseError(error);
+    }
+  });
 }
 
 /** A job as the JSON of `legwork.enqueue_many`. */
@@ -217,6 +238,7 @@ export async function assertPayloads<J extends { task: string; payload?: unknown
       throw new LegworkError(error.code, `${nameOf?.(job) ?? `Job ${index + 1} of ${jobs.length}`}: ${error.message}`, {
         hint: error.hint,
         cause: error,
+        fields: error.fields?.map(({ path, message }) => ({ path: [index, ...path], message })),
       });
     }
   }

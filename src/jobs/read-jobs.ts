@@ -1,3 +1,4 @@
+import { callFunction } from "../db/call-function.ts";
 import { viewsFor } from "../db/confinement.ts";
 import type { Queryable } from "../db/pool.ts";
 import { LegworkError } from "../errors.ts";
@@ -64,8 +65,22 @@ export interface JobFilter {
   queue?: string;
   tenant?: string;
   correlationId?: string;
+  /** Only what that job has enqueued. */
+  parentId?: string;
+  jobKey?: string;
+  /** Needs a state other than completed, or something that few jobs share: correlationId, parentId or jobKey. */
+  priority?: number;
+  /** A part of the error's message, in upper or lower case. Needs what `priority` needs. */
+  error?: string;
+  /** Created at this time or later. */
+  createdAfter?: Date;
+  createdBefore?: Date;
   /** Only jobs with a smaller id: the next page starts at the last id of this one. */
   before?: string;
+  /** Only jobs with a larger id: the next page when the oldest come first. */
+  after?: string;
+  /** Newest first by default. */
+  order?: "newest" | "oldest";
   /** At most 500. */
   limit: number;
 }
@@ -73,19 +88,65 @@ export interface JobFilter {
 /** The states that a job does not leave by itself. */
 const ENDED: ReadonlySet<JobState> = new Set(["completed", "failed", "cancelled", "expired"]);
 
-/** Jobs that match, newest first. */
+/** Jobs that match, newest first. Throws LW400 for a combination of filters that no index serves. */
 export async function listJobs(client: Queryable, filter: JobFilter): Promise<JobRow[]> {
+  assertServed(filter);
+  const values: unknown[] = [];
+  const conditions: string[] = [];
+  const where = (condition: string, value: unknown): void => {
+    if (value === undefined || value === null) return;
+    values.push(value);
+    conditions.push(condition.replace("?", `$${values.length}`));
+  };
+  where("state = ?", filter.state);
   // A state is computed for a waiting job and stored for an ended one; said in this way the planner reads only one side.
-  const side = filter.state === undefined ? "" : `and finished_at is ${ENDED.has(filter.state) ? "not null" : "null"}`;
+  if (filter.state !== undefined) conditions.push(`finished_at is ${ENDED.has(filter.state) ? "not null" : "null"}`);
+  where("task = ?", filter.task);
+  where("queue = ?", filter.queue);
+  where("tenant = ?", filter.tenant);
+  where("correlation_id = ?", filter.correlationId);
+  where("parent_id = ?", filter.parentId);
+  where("job_key = ?", filter.jobKey);
+  where("priority = ?", filter.priority);
+  where("strpos(lower(error), lower(?)) > 0", filter.error);
+  where("created_at >= ?", filter.createdAfter);
+  where("created_at < ?", filter.createdBefore);
+  where("id < ?", filter.before);
+  where("id > ?", filter.after);
+  if (filter.createdAfter !== undefined || filter.createdBefore !== undefined) {
+    const [bounds] = await callFunction(client, "ids_created", {
+      after: filter.createdAfter ?? null,
+      before: filter.createdBefore ?? null,
+    });
+    where("id > ?", bounds.above);
+    where("id <= ?", bounds.up_to);
+  }
   const { rows } = await client.query(
-    `select * from ${viewsFor(client)}.jobs
-     where ($1::legwork.job_state is null or state = $1) and ($2::text is null or task = $2)
-       and ($3::text is null or queue = $3) and ($4::text is null or tenant = $4)
-       and ($5::text is null or correlation_id = $5) and ($6::bigint is null or id < $6) ${side}
-     order by id desc limit $7`,
-    [filter.state, filter.task, filter.queue, filter.tenant, filter.correlationId, filter.before, filter.limit],
+    `select * from ${viewsFor(client)}.jobs ${conditions.length === 0 ? "" : `where ${conditions.join(" and ")}`}
+     order by id ${filter.order === "oldest" ? "asc" : "desc"} limit $${values.length + 1}`,
+    [...values, filter.limit],
   );
   return rows;
+}
+
+/** A page must not read the whole history to find its rows. Throws LW400 that says what to add. */
+function assertServed(filter: JobFilter): void {
+  const { state, task, queue, correlationId, parentId, jobKey, priority, error } = filter;
+  const isNarrow = (state !== undefined && state !== "completed") || (correlationId ?? parentId ?? jobKey) !== undefined;
+  const refuse = (field: keyof JobFilter, message: string, hint: string): never => {
+    throw new LegworkError("LW400", message, { hint, fields: [{ path: [field], message }] });
+  };
+  for (const [field, value] of Object.entries({ priority, error })) {
+    if (value === undefined || isNarrow) continue;
+    refuse(
+      field as "priority" | "error",
+      `Jobs are not found by their ${field} alone, for no index has it.`,
+      "Add a state other than completed, a correlation id, a parent or a job key.",
+    );
+  }
+  if (task !== undefined && queue !== undefined) {
+    refuse("queue", "A task belongs to one queue: filter by one of the two.", "Leave out the queue.");
+  }
 }
 
 /** The id, if it is one. Throws LW400. */

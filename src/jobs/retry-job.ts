@@ -14,10 +14,18 @@ export async function retryJob(client: Queryable, id: string): Promise<JobState>
 }
 
 /**
- * Retries the failed jobs that fit, oldest first and at most 10,000, and resolves to their ids. With `preview` nothing changes:
+ * Retries the failed jobs that fit, oldest first and at most 10,000 (`atMost`), and resolves to their ids. With `preview` nothing changes:
  * these are the ones that would be retried. Throws LW400 for a filter that makes no sense, LW404 for an unknown task or queue.
  */
-export async function retryJobs(client: Queryable, filter: FailedFilter, options: { preview?: boolean } = {}): Promise<string[]> {
-  const rows = await callFunction(client, "retry_jobs", { filter: toFilter(filter), preview: options.preview });
+export async function retryJobs(
+  client: Queryable,
+  filter: FailedFilter,
+  options: { preview?: boolean; atMost?: number } = {},
+): Promise<string[]> {
+  const rows = await callFunction(client, "retry_jobs", {
+    filter: toFilter(filter),
+    preview: options.preview,
+    at_most: options.atMost,
+  });
   return rows.map((row) => String(row.retry_jobs));
 }

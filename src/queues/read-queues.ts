@@ -1,3 +1,4 @@
+import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 
 /** A limit as the views show it; `per` is an interval as Postgres writes it. */
@@ -21,6 +22,7 @@ export interface QueueRow {
   paused: string;
   later: string;
   oldest: Date | null;
+  retry: Record<string, unknown> | null;
 }
 
 /** A row of `legwork.workers`. */
@@ -34,12 +36,63 @@ export interface WorkerRow {
   started_at: Date;
   seen_at: Date;
   suspected: boolean;
+  /** How its machine is: shares in use, from 0 to 1, and sizes in bytes; null before it has told. */
+  cpu: number | null;
+  memory: number | null;
+  memory_total: string | null;
+  disk: number | null;
+  disk_total: string | null;
+  heap_bytes: string | null;
+  host_seen_at: Date | null;
+}
+
+/** A row of `legwork.tasks`. */
+export interface TaskRow {
+  name: string;
+  description: string | null;
+  queue: string;
+  payload_schema: unknown;
+  result_schema: unknown;
+  redact: string[] | null;
+  registered_at: Date | null;
+  updated_at: Date | null;
+  paused_at: Date | null;
+  paused_by: string | null;
+  pause_reason: string | null;
+  limits: LimitRow[] | null;
+  retry: Record<string, unknown> | null;
 }
 
 /** Every queue with what waits and runs in it now. */
 export async function listQueues(client: Queryable): Promise<QueueRow[]> {
   const { rows } = await client.query("select * from legwork.queues order by name");
   return rows;
+}
+
+/** One queue. Throws LW404 with the nearest name for an unknown one. */
+export async function getQueue(client: Queryable, name: string): Promise<QueueRow> {
+  await callFunction(client, "assert_target", { scope: "queue", name });
+  const { rows } = await client.query("select * from legwork.queues where name = $1", [name]);
+  return rows[0];
+}
+
+/** The tasks that a worker has announced or that a job was made for, by name, after that name if one is given. */
+export async function listTasks(
+  client: Queryable,
+  page: { after?: string; queue?: string; limit?: number } = {},
+): Promise<TaskRow[]> {
+  const { rows } = await client.query(
+    `select * from legwork.tasks where ($1::text is null or name > $1) and ($2::text is null or queue = $2) order by name limit $3`,
+    [page.after, page.queue, page.limit],
+  );
+  return rows;
+}
+
+/** One task. Throws LW404 with the nearest name for an unknown one. */
+export async function getTask(client: Queryable, name: string): Promise<TaskRow> {
+  await callFunction(client, "assert_task", { task: name });
+  const { rows } = await client.query("select * from legwork.tasks where name = $1", [name]);
+  return rows[0];
 }
 
 /** The Legwork workers that are alive or were a moment ago, the oldest first. */

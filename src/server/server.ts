@@ -1,3 +1,4 @@
+import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
 import cors from "@fastify/cors";
 import helmet from "@fastify/helmet";
@@ -5,9 +6,14 @@ import rateLimit from "@fastify/rate-limit";
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { assertDatabase, createPool, type Pool } from "../db/pool.ts";
 import { LegworkError, toError, type ErrorCode } from "../errors.ts";
+import { Watch } from "../health/watch.ts";
 import type { Logger } from "../log.ts";
 import { type AuthConfig, type Authenticator, createAuthenticator, isAuthConfigured } from "./auth.ts";
+import { addHealthRoutes, readReadiness } from "./health-routes.ts";
+import { Live } from "./live/live.ts";
 import { assertRole, type Principal } from "./principal.ts";
+import { addRest } from "./rest/api.ts";
+import { sendProblem } from "./rest/problem.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -23,11 +29,14 @@ const READY_TIMEOUT_MS = 3_000;
 
 export interface ServerOptions {
   databaseUrl: string;
-  host: string;
+  /** The address it listens on. Mounted in another server it has none, and that one says which hosts it answers to. */
+  host?: string | undefined;
   /** 0 takes a free one. */
   port: number;
-  /** What an admin sends as `Authorization: Bearer <token>`. */
-  token: string;
+  /** What an admin sends as `Authorization: Bearer <token>`; without one, only tokens of the database and JWTs come in. */
+  token?: string | undefined;
+  /** What a Prometheus may send for `/metrics` in place of it. */
+  metricsToken?: string | undefined;
   log: Logger;
   /** How JWTs are checked; without it there are none. */
   auth?: AuthConfig;
@@ -37,6 +46,10 @@ export interface ServerOptions {
   corsOrigins?: readonly string[];
   /** Requests a minute for each token, and failed ones for each address; 0 for any number. */
   rateLimit?: number;
+  /** Where it is mounted in another server, such as /legwork; the documentation refers to it. */
+  prefix?: string;
+  /** Whether GraphQL tells its schema; by default only where nobody but this machine can ask. */
+  graphqlIntrospection?: boolean | undefined;
 }
 
 export interface Server {
@@ -46,14 +59,20 @@ export interface Server {
   stop(): Promise<void>;
 }
 
+/** The server without an address of its own: what comes in is given to it by another one. */
+export interface MountedServer {
+  readonly app: FastifyInstance;
+  stop(): Promise<void>;
+}
+
 /**
- * Starts the HTTP server: `/health`, `/ready` and the read-only GraphQL of a migrated database. Resolves when it answers.
+ * Makes the HTTP server of a migrated database, which listens nowhere yet: `/health`, `/ready`, `/metrics`, REST and the read-only GraphQL.
  *
- * Throws LW513 when the port is taken, LW514 when the host cannot be listened on, LW503 when the database cannot be
- * reached and LW511 when it is not migrated.
+ * Throws LW503 when the database cannot be reached, LW511 when it is not migrated, LW514 when others could reach `host` and nothing says
+ * who may come in.
  */
-export async function startServer(options: ServerOptions): Promise<Server> {
-  const { databaseUrl, host, port, token, log } = options;
+export async function createServer(options: Omit<ServerOptions, "port">): Promise<MountedServer> {
+  const { databaseUrl, host, token, metricsToken, log } = options;
   const pool = createPool(databaseUrl, { log, name: "legwork server" });
   // What was started last is stopped first.
   const stops: (() => Promise<unknown>)[] = [() => pool.end()];
@@ -63,9 +82,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   try {
     await assertDatabase(pool);
     const config: AuthConfig = { ...options.auth, token };
-    const graphql = await loadGraphQl(pool, log);
+    const { graphql, GraphQlSocket } = await loadGraphQl(
+      pool,
+      log,
+      options.graphqlIntrospection ?? (host !== undefined && isLoopback(host)),
+    );
     stops.push(() => graphql.release());
-    await assertMayListen(pool, host, config);
+    if (host !== undefined) await assertMayListen(pool, host, config);
     const authenticator = createAuthenticator({ pool, config, log });
     const app = await createApp(options, pool);
     stops.push(() => app.close());
@@ -76,28 +99,81 @@ export async function startServer(options: ServerOptions): Promise<Server> {
         await graphql.addTo(graphqlApp);
       });
     });
-    const url = await listen(app, host, port);
-    log.info(`Listening on ${url}`);
-    return { url, graphqlUrl: `${url}/graphql`, stop };
+    await app.register(async (healthApp) =>
+      addHealthRoutes(healthApp, { pool, metricsToken, assertAccess: (request) => assertSeesAll(request, authenticator) }),
+    );
+    // That no worker lives must be noticed, too.
+    const watch = new Watch(pool, log);
+    stops.push(() => watch.stop());
+    await addRest(app, {
+      pool,
+      log,
+      prefix: options.prefix ?? "",
+      protect: (api) => requireToken(api, authenticator, options.rateLimit ?? 0),
+    });
+    const live = new Live(pool, log);
+    stops.push(() => live.stop());
+    const socket = new GraphQlSocket({
+      schema: graphql.schema,
+      live,
+      limits: graphql.limitsOf("subscription"),
+      authenticator,
+      assertHost(request) {
+        if (host !== undefined) assertHostname(hostnameOf(request), request.headers.host, [host, ...(options.hosts ?? [])]);
+      },
+      origins: options.corsOrigins ?? [],
+      log,
+    });
+    stops.push(() => socket.stop());
+    socket.attachTo(app.server);
+    await app.ready();
+    return { app, stop };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-async function loadGraphQl(pool: Pool, log: Logger) {
+/**
+ * Starts the HTTP server (`createServer`) and resolves when it answers. Throws as that, and LW513 when the port is taken, LW514 when the
+ * host cannot be listened on.
+ */
+export async function startServer(options: ServerOptions & { host: string }): Promise<Server> {
+  const server = await createServer(options);
+  try {
+    const url = await listen(server.app, options.host, options.port);
+    options.log.info(`Listening on ${url}`);
+    return { url, graphqlUrl: `${url}/graphql`, stop: () => server.stop() };
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+}
+
+async function loadGraphQl(pool: Pool, log: Logger, introspection: boolean) {
   // Read when PostGraphile is loaded. A named statement without parameters keeps the plan made for whoever asked first.
   process.env.DATAPLAN_PG_PREPARED_STATEMENT_CACHE_SIZE = "0";
   process.env.GRAPHILE_ENV ??= "production";
-  const { createGraphQl } = await import("./graphql.ts");
-  return await createGraphQl(pool, log);
+  const [{ createGraphQl }, { GraphQlSocket }] = await Promise.all([import("./graphql.ts"), import("./graphql-socket.ts")]);
+  return { graphql: await createGraphQl(pool, log, { introspection }), GraphQlSocket };
 }
 
-async function createApp(options: ServerOptions, pool: Pool): Promise<FastifyInstance> {
+async function createApp(options: Omit<ServerOptions, "port">, pool: Pool): Promise<FastifyInstance> {
   const { host, log, hosts = [], corsOrigins = [] } = options;
-  const app = fastify({ bodyLimit: BODY_LIMIT, requestTimeout: 30_000, forceCloseConnections: "idle" });
+  const app = fastify({
+    bodyLimit: BODY_LIMIT,
+    requestTimeout: 30_000,
+    forceCloseConnections: "idle",
+    // What is too long is said to be so by the route that it is for; Node reads no longer request.
+    routerOptions: { maxParamLength: 20_000 },
+    // A path that cannot be decoded has no route whose handler would be asked.
+    frameworkErrors: (error, request, reply) =>
+      request.url.startsWith("/api/")
+        ? sendProblem(error, request as FastifyRequest, reply as FastifyReply, log)
+        : sendError(reply as FastifyReply, asLegworkError(error, request as FastifyRequest, log), clientStatus(error)),
+  });
   app.decorateRequest("principal", null);
-  app.addHook("onRequest", async (request) => assertHost(request, [host, ...hosts]));
+  if (host !== undefined) app.addHook("onRequest", async (request) => assertHost(request, [host, ...hosts]));
   // Answers are data: nothing in them is run, framed or guessed at.
   await app.register(helmet, {
     contentSecurityPolicy: { directives: { defaultSrc: ["'self'"], frameAncestors: ["'none'"], objectSrc: ["'none'"] } },
@@ -123,14 +199,13 @@ async function createApp(options: ServerOptions, pool: Pool): Promise<FastifyIns
   app.get("/", async () => ({
     name: "legwork",
     graphql: { url: "/graphql", method: "POST", authorization: "Bearer <token>" },
+    rest: { url: "/api/v1", docs: "/docs", authorization: "Bearer <token>" },
     health: "/health",
     ready: "/ready",
+    metrics: "/metrics",
   }));
   app.get("/health", async () => ({ status: "ok" }));
-  app.get("/ready", async () => {
-    await assertReady(pool);
-    return { status: "ready" };
-  });
+  app.get("/ready", async () => await readReadiness(pool, READY_TIMEOUT_MS));
   app.get("/graphql", async (_request, reply) =>
     sendError(
       reply.header("allow", "POST"),
@@ -143,40 +218,36 @@ async function createApp(options: ServerOptions, pool: Pool): Promise<FastifyIns
   return app;
 }
 
-async function assertReady(pool: Pool): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${READY_TIMEOUT_MS / 1_000} s`)), READY_TIMEOUT_MS);
-  });
-  try {
-    await Promise.race([pool.query("select from legwork.migrations limit 1"), timeout]);
-  } catch (error) {
-    throw new LegworkError("LW503", "The database does not answer.", {
-      hint: "The server goes on by itself when it does.",
-      cause: error,
-    });
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 /**
  * Refuses a page of another site that has made its own host name point here (DNS rebinding): its requests come from the
  * user's own machine, but they name that host.
  */
 function assertHost(request: FastifyRequest, hosts: readonly string[]): void {
-  const hostname = request.hostname.replace(/^\[(.*)\]$/, "$1").toLowerCase();
+  assertHostname(request.hostname, request.headers.host, hosts);
+}
+
+function assertHostname(name: string, host: string | undefined, hosts: readonly string[]): void {
+  const hostname = name.replace(/^\[(.*)\]$/, "$1").toLowerCase();
   const isWildcard = hosts[0] === "0.0.0.0" || hosts[0] === "::";
   if (["localhost", "127.0.0.1", "::1"].includes(hostname) || hosts.some((host) => host.toLowerCase() === hostname)) return;
   if (isWildcard && isIP(hostname) !== 0) return;
-  throw new LegworkError("LW400", `This server is not '${request.headers.host ?? ""}'.`, {
+  throw new LegworkError("LW400", `This server is not '${host ?? ""}'.`, {
     hint: "Ask localhost, 127.0.0.1 or the configured host (LEGWORK_HOST), or name it in LEGWORK_HOSTS.",
   });
 }
 
+/** The name in a request's host, as Fastify reads it. */
+function hostnameOf({ headers: { host = "" } }: IncomingMessage): string {
+  return URL.canParse(`http://${host}`) ? new URL(`http://${host}`).hostname : host;
+}
+
+function isLoopback(host: string): boolean {
+  return /^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host);
+}
+
 /** Only this machine reaches a loopback address. Throws LW514 for any other one while nobody has said who may come in. */
 async function assertMayListen(pool: Pool, host: string, config: AuthConfig): Promise<void> {
-  if (/^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host) || (await isAuthConfigured(pool, config))) return;
+  if (isLoopback(host) || (await isAuthConfigured(pool, config))) return;
   throw new LegworkError("LW514", `On '${host}' others could reach the server, and nothing says who may.`, {
     hint: "Make a token first (`legwork token create --role admin`), or configure JWTs (LEGWORK_JWT_JWKS); or listen on 127.0.0.1.",
   });
@@ -200,6 +271,16 @@ function requireToken(app: FastifyInstance, authenticator: Authenticator, perMin
       throw error;
     }
     if (perMinute > 0) assertWithinRate(await ofPrincipal(request), `${request.principal.subject} sends too many requests.`);
+  });
+}
+
+/** What tells of all tenants is for viewers who may see all of them. */
+async function assertSeesAll(request: FastifyRequest, authenticator: Authenticator): Promise<void> {
+  const principal = await authenticator.authenticate(request);
+  assertRole(principal, "viewer");
+  if (principal.tenant === null) return;
+  throw new LegworkError("LW403", `This tells of every tenant; ${principal.subject} sees one.`, {
+    hint: "Ask with a token that is not confined to a tenant.",
   });
 }
 

@@ -4,6 +4,7 @@ import { toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { DatabaseClock } from "./clock.ts";
 import type { Control } from "./control.ts";
+import { HostMeter } from "./host-stats.ts";
 
 /** How often a worker says that it lives, and looks after the others (ms). Five of these make `legwork.worker_grace()`. */
 const BEAT_INTERVAL_MS = 1_000;
@@ -22,6 +23,9 @@ const ABANDON_AFTER_MS = 6_000;
 
 /** How often the waiting room's books are proved (ms). */
 const RECONCILE_INTERVAL_MS = 5 * 60_000;
+
+/** How often the others are told how this machine is (ms). */
+const HOST_INTERVAL_MS = 10_000;
 
 /** How long a job runs before the others are told of it ahead of the next beat (ms). Most are over by then. */
 const NOTE_AFTER_MS = 50;
@@ -48,6 +52,7 @@ export class Lease {
   /** The end of the last silence, by the database's clock: what was fetched before may have gone to others. */
   #doubtUntil: Date | undefined;
   readonly #registered = Promise.withResolvers<void>();
+  readonly #host = new HostMeter();
   readonly #watch: NodeJS.Timeout;
   #soon: NodeJS.Timeout | undefined;
 
@@ -59,6 +64,7 @@ export class Lease {
       every(BEAT_INTERVAL_MS, () => this.#recover(), log),
       every(MAINTENANCE_INTERVAL_MS, async () => void (await pool.query("select legwork.maintain_history()")), log),
       every(RECONCILE_INTERVAL_MS, () => this.#reconcile(), log),
+      every(HOST_INTERVAL_MS, () => this.#tellHost(), log),
     ];
     // A timer, because it is also the first thing to happen when a stopped process goes on.
     this.#watch = setInterval(() => {
@@ -152,6 +158,20 @@ export class Lease {
     const { rows } = await pool.query("select problem, job_id, gate from legwork.reconcile()");
     for (const row of rows)
       log.warn({ event: "waiting_room_repaired", ...row }, `The waiting room was repaired: ${row.problem}.`);
+  }
+
+  async #tellHost(): Promise<void> {
+    await this.registered;
+    const { cpu, memory, memoryTotal, disk, diskTotal, heapBytes } = await this.#host.read();
+    await this.#options.pool.query("select legwork.worker_host($1, $2, $3, $4, $5, $6, $7)", [
+      this.#options.workerId,
+      cpu,
+      memory,
+      memoryTotal,
+      disk,
+      diskTotal,
+      heapBytes,
+    ]);
   }
 
   async #recover(): Promise<void> {

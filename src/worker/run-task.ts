@@ -6,6 +6,7 @@ import { LegworkError, toError, verdictOf } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { describeIssues, parsePayload, type RunningJob, type TaskContext, type WorkflowStep } from "../jobs/define-task.ts";
 import { enqueue } from "../jobs/enqueue.ts";
+import { AttemptSpan } from "../jobs/tracing.ts";
 import { AttemptOutput } from "./attempt-output.ts";
 import type { DatabaseClock } from "./clock.ts";
 import { type Abortable, type Control, LeaseLost } from "./control.ts";
@@ -26,6 +27,8 @@ export interface RunEnvironment {
   readonly control: Control;
   /** Where what tasks say goes. */
   readonly output: JobOutput;
+  /** Whether an OpenTelemetry SDK was registered when the worker started. */
+  readonly isTraced?: boolean;
   /** The lease of the runner that fetches now. */
   lease: Lease | undefined;
 }
@@ -82,12 +85,14 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
     const startedAt = clock.now();
     if (environment.log.isLevelEnabled("debug"))
       run.workerLog.debug({ event: "job_started", attempt: job.attempts }, "Job started.");
+    const span = environment.isTraced === true ? run.beginSpan() : undefined;
     try {
-      const returned = await (timeout === undefined ? run.call(payload) : run.callInTime(payload, timeout));
+      const returned = await (span === undefined ? run.execute(payload, timeout) : span.run(() => run.execute(payload, timeout)));
       // A graphile-worker batch job answers with a promise per entry; graphile-worker itself takes those apart.
       const result = Array.isArray(payload) && Array.isArray(returned) ? undefined : resultToJson(returned, run.redaction);
       const finishedAt = clock.now();
       outcomes.succeeded(job.id, startedAt, finishedAt, result);
+      span?.end("completed");
       if (environment.log.isLevelEnabled("info")) {
         run.workerLog.info({ event: "job_completed", duration: milliseconds(startedAt, finishedAt) }, "Job completed.");
       }
@@ -96,6 +101,7 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
       const original = run.explain(toError(thrown));
       const error = storableError(run.redaction?.error(original) ?? original);
       if (helpers.abortSignal?.aborted && (await giveBack(environment.lease, job.id))) {
+        span?.end("given_back");
         run.workerLog.info({ event: "job_given_back", err: error.message }, "Job given back: its worker is stopping.");
         throw error;
       }
@@ -109,6 +115,7 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
         decision: discard ? "discard" : waits ? "wait" : isPutBack ? "put_back" : undefined,
         retryAt: next,
       });
+      span?.end(isPutBack ? "put_back" : "failed", error);
       const details = { duration: milliseconds(startedAt, finishedAt), attempt: job.attempts, maxAttempts: job.max_attempts };
       if (isPutBack) {
         run.workerLog.info({ event: "job_put_back", ...details }, `Job put back: ${error.message}`);
@@ -158,6 +165,7 @@ class Run implements TaskContext, Abortable {
   private ownSteps: Steps | undefined = undefined;
   private ownSignal: AbortSignal | undefined = undefined;
   private ownResults: Promise<Readonly<Record<string, unknown>>> | undefined = undefined;
+  private ownSpan: AttemptSpan | undefined = undefined;
   private aborting: AbortController | undefined = undefined;
   private abortReason: Error | undefined = undefined;
 
@@ -204,7 +212,18 @@ class Run implements TaskContext, Abortable {
       "legwork.correlation_id": this.job.correlationId,
       "legwork.parent_id": this.job.id,
       "legwork.tenant": this.job.tenant ?? "",
+      ...(this.traceparent === undefined ? {} : { "legwork.traceparent": this.traceparent }),
     }));
+  }
+
+  beginSpan(): AttemptSpan {
+    return (this.ownSpan = new AttemptSpan(this.job, flagValue(this.helpers.job, "trace")));
+  }
+
+  /** What the job's own jobs are traced by: its span, or where nobody traces here, what it came with. */
+  get traceparent(): string | undefined {
+    if (this.ownSpan === undefined && this.helpers.job.flags === null) return undefined;
+    return this.ownSpan?.traceparent ?? flagValue(this.helpers.job, "trace") ?? undefined;
   }
 
   get signal(): AbortSignal {
@@ -293,6 +312,10 @@ class Run implements TaskContext, Abortable {
     return reason;
   }
 
+  execute(payload: unknown, timeout: number | undefined): Promise<unknown> {
+    return timeout === undefined ? this.call(payload) : this.callInTime(payload, timeout);
+  }
+
   /** Calls the task. After its timeout and its grace the attempt has failed, whatever becomes of the call. */
   async callInTime(payload: unknown, timeout: number): Promise<unknown> {
     const grace = parseDuration(this.task.definition?.grace) ?? DEFAULT_GRACE_MS;
@@ -317,26 +340,21 @@ class Run implements TaskContext, Abortable {
     }
   }
 
-  /** An attempt ends when its steps have; one that waits is put back, whatever the task made of that. */
-  private async withSteps<T>(work: () => Promise<T> | T): Promise<T> {
-    let result: T;
-    try {
-      result = await work();
-    } catch (error) {
-      await this.ownSteps?.end(error);
-      throw error;
-    }
-    await this.ownSteps?.end();
-    return result;
-  }
-
   /** Calls the task; a defined one with its payload checked before and its result after. */
   async call(payload: unknown): Promise<unknown> {
     const { definition, name } = this.task;
     if (definition === undefined) return await this.task.function(payload, ownHelpers(this.helpers, this));
     const input = parsePayload(definition.payload, withoutCron(payload), name);
     this.redaction?.learn(input);
-    const result = await this.withSteps(() => definition.run(input, this));
+    let result: unknown;
+    // An attempt ends when its steps have; one that waits is put back, whatever the task made of that.
+    try {
+      result = await definition.run(input, this);
+    } catch (error) {
+      if (this.ownSteps !== undefined) await this.ownSteps.end(error);
+      throw error;
+    }
+    if (this.ownSteps !== undefined) await this.ownSteps.end();
     if (definition.result === undefined) return result;
     const parsed = definition.result.safeParse(result);
     if (parsed.success) return parsed.data;
@@ -377,6 +395,7 @@ function ownHelpers(helpers: JobHelpers, run: Run): JobHelpers {
     `correlation:${job.correlationId}`,
     `parent:${job.id}`,
     ...(job.tenant === null ? [] : [`tenant:${job.tenant}`]),
+    ...(run.traceparent === undefined ? [] : [`trace:${run.traceparent}`]),
   ];
   return {
     ...helpers,

@@ -12,6 +12,8 @@ import {
 } from "graphile-worker";
 import { createPool, type Pool } from "../db/pool.ts";
 import { LegworkError, toError } from "../errors.ts";
+import { Watch } from "../health/watch.ts";
+import { isTracing } from "../jobs/tracing.ts";
 import type { Logger } from "../log.ts";
 import { DatabaseClock } from "./clock.ts";
 import { Control } from "./control.ts";
@@ -80,6 +82,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   await taskPool.query("select legwork.register_tasks($1)", [JSON.stringify(describeTasks(tasks))]);
   const leasePool = createPool(options.databaseUrl, { log, max: 6, name: "legwork lease", session });
   const ticker = new Ticker(leasePool, log);
+  const watch = new Watch(leasePool, log);
   const scheduler = new Scheduler(leasePool, { log, crontab });
   const control = new Control(options.databaseUrl, {
     pool: leasePool,
@@ -90,7 +93,16 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const taskList: TaskList = {};
   // Not by the tasks' pool: one that hoards connections must not keep the others from being heard.
   const output = new JobOutput({ pool: leasePool, log });
-  const environment: RunEnvironment = { pool: taskPool, log, clock, outcomes, output, control, lease: undefined };
+  const environment: RunEnvironment = {
+    pool: taskPool,
+    log,
+    clock,
+    outcomes,
+    output,
+    control,
+    isTraced: isTracing(),
+    lease: undefined,
+  };
   for (const [name, task] of tasks) taskList[name] = toPlainTask(task, environment);
   const stopped = new AbortController();
   const untilStopped = new Promise<undefined>((resolve) => stopped.signal.addEventListener("abort", () => resolve(undefined)));
@@ -129,7 +141,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     stopped.abort();
     await supervisor;
     const givenBack = await current.stop(options.shutdownTimeout);
-    await Promise.all([ticker.stop(), scheduler.stop(), control.stop()]);
+    await Promise.all([ticker.stop(), scheduler.stop(), watch.stop(), control.stop()]);
     await within(FLUSH_MS, output.stop());
     // Not awaited: a task that does not end may hold a connection for as long as it likes.
     closeQuietly(taskPool, log);

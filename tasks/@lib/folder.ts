@@ -1,5 +1,5 @@
 import { constants, type Stats } from "node:fs";
-import { access, type FileHandle, lstat, mkdir, open, readdir, realpath, rename, rmdir, unlink } from "node:fs/promises";
+import { access, type FileHandle, lstat, mkdir, open, opendir, realpath, rename, rmdir, unlink } from "node:fs/promises";
 import { isAbsolute, join, relative, resolve, sep } from "node:path";
 import { Readable } from "node:stream";
 import { PayloadError } from "legwork";
@@ -26,6 +26,12 @@ export const fileName = z
   .min(1)
   .max(200)
   .regex(/^(?!\.)[\w. -]+$/, "expected a name of letters, digits, '.', '_', '-' and spaces, without a dot in front");
+
+interface Entry {
+  readonly name: string;
+  readonly isFolder: boolean;
+  readonly isFile: boolean;
+}
 
 /**
  * A folder that is held open, and what is in it. Files are named by their name only, and reached through the open folder: who
@@ -110,9 +116,17 @@ export class Folder implements AsyncDisposable {
     await mkdir(this.inside(name), { mode: 0o700 });
   }
 
-  async entries(): Promise<{ name: string; isFolder: boolean; isFile: boolean }[]> {
-    const entries = await readdir(join(this.base, "."), { withFileTypes: true });
-    return entries.map((entry) => ({ name: entry.name, isFolder: entry.isDirectory(), isFile: entry.isFile() }));
+  async entries(): Promise<Entry[]> {
+    const entries: Entry[] = [];
+    for await (const entry of this.eachEntry()) entries.push(entry);
+    return entries;
+  }
+
+  /** The entries one by one: of a folder with a million files, too. What is removed meanwhile may still come. */
+  async *eachEntry(): AsyncGenerator<Entry> {
+    for await (const entry of await opendir(join(this.base, "."))) {
+      yield { name: entry.name, isFolder: entry.isDirectory(), isFile: entry.isFile() };
+    }
   }
 
   /** What is known of a file; of a link, the link itself. Undefined when it is gone. */

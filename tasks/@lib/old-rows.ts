@@ -264,13 +264,17 @@ class Removal {
         delete from only ${part.quoted} t where t.ctid = any (array(select ctid from doomed))
         returning ${columns}${sizeOf(table)} as legwork_size)
       ${insertInto === undefined ? "" : `, kept as (${insertInto.statement("gone")})`}
-      select count(*)::int as rows, coalesce(sum(legwork_size), 0)::float8 as bytes, (select max(moment)::text from doomed) as last
+      select count(*)::int as rows, ${insertInto === undefined ? "count(*)" : "(select count(*) from kept)"}::int as kept, coalesce(sum(legwork_size), 0)::float8 as bytes, (select max(moment)::text from doomed) as last
       from gone`;
     const startedAt = performance.now();
     const row = await this.sql.transaction(async (_sql, client) => {
       // What a crash of the server takes back is found and done again by the next run; the end of the job waits for the disk.
       await client.query("set local synchronous_commit = off");
-      return (await client.query<{ rows: number; bytes: number; last: string | null }>(text, values)).rows[0];
+      const { rows } = await client.query<{ rows: number; kept: number; bytes: number; last: string | null }>(text, values);
+      // A trigger may say no to a row without an error; it must not be lost for that.
+      if (rows[0]?.kept !== rows[0]?.rows)
+        throw new Error("The other table did not take all rows: a trigger of it keeps some out.");
+      return rows[0];
     });
     const milliseconds = performance.now() - startedAt;
     const { rows, bytes, last } = row ?? { rows: 0, bytes: 0, last: null };

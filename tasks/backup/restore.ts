@@ -9,6 +9,7 @@ import { namedTable, type NamedTable, tableName } from "../@lib/named-table.ts";
 
 export default defineTask({
   description: "Brings back the rows of tables from a backup, all of them or none, and verifies them by reading them back.",
+  queue: "maintenance",
   payload: z.strictObject({
     folder: folderPath.describe("Where the backups are: one of LEGWORK_ALLOWED_FOLDERS, or one below."),
     name: fileName.max(100).default("backup").describe("What the backup is called; its newest whole one is taken."),

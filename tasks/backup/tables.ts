@@ -21,6 +21,7 @@ const ABANDONED_AFTER_MS = 24 * 60 * 60_000;
 
 export default defineTask({
   description: "Backs up tables to compressed files, as they are at one moment, and verifies them by reading them back.",
+  queue: "maintenance",
   payload: z.strictObject({
     tables: z.array(tableName).min(1).max(1_000).describe("The tables, as SQL writes them. Partitions belong to their table."),
     folder: folderPath.describe("Where backups go: one of LEGWORK_ALLOWED_FOLDERS, or one below, which is made."),

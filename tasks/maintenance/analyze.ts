@@ -4,6 +4,7 @@ import { maintainedResult, maintainedTables, maintainTables } from "../@lib/main
 
 export default defineTask({
   description: "Gathers the statistics of tables by which queries are planned, and tells their sizes before and after.",
+  queue: "maintenance",
   payload: z.strictObject({ tables: maintainedTables }),
   result: maintainedResult,
   async run({ tables }, context) {

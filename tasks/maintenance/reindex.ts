@@ -6,6 +6,7 @@ import { namedTables, type NamedTable } from "../@lib/named-table.ts";
 
 export default defineTask({
   description: "Rebuilds the indexes of tables while readers and writers go on, and tells their sizes before and after.",
+  queue: "maintenance",
   payload: z.strictObject({ tables: maintainedTables }),
   result: z.strictObject({
     indexes: z.array(

@@ -4,6 +4,7 @@ import { maintainedResult, maintainedTables, maintainTables } from "../@lib/main
 
 export default defineTask({
   description: "Vacuums tables, and tells their sizes and dead rows before and after. Readers and writers go on meanwhile.",
+  queue: "maintenance",
   payload: z.strictObject({
     tables: maintainedTables,
     analyze: z.boolean().default(false).describe("Whether statistics are gathered as well."),

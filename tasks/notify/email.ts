@@ -11,6 +11,7 @@ const addresses = z.union([address, z.array(address).min(1).max(50)]).transform(
 
 export default defineTask({
   description: "Sends an e-mail by SMTP.",
+  queue: "notification",
   payload: z
     .strictObject({
       to: addresses.describe("One address, or up to 50."),

@@ -14,6 +14,7 @@ const base64 = z.string().regex(/^[\w-]+={0,2}$/, "expected URL-safe base64");
 export default defineTask({
   description:
     "Sends a notification to a browser by Web Push, encrypted for it and signed with the VAPID keys of the configuration.",
+  queue: "notification",
   payload: z.strictObject({
     subscription: z
       .strictObject({

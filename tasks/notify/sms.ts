@@ -12,6 +12,7 @@ const answerSchema = z.object({ id: z.union([z.string().min(1).max(500), z.numbe
 
 export default defineTask({
   description: "Sends an SMS through the HTTP provider that the worker's configuration names.",
+  queue: "notification",
   payload: z.strictObject({
     to: z
       .string()

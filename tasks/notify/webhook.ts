@@ -9,6 +9,7 @@ import { requiredSetting, setting } from "../@lib/settings.ts";
 export default defineTask({
   description:
     "Posts to a webhook, signed with HMAC and a timestamp as Standard Webhooks has it; also in the shape that Slack reads.",
+  queue: "notification",
   payload: z
     .strictObject({
       url: plainAddress.optional(),

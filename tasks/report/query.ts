@@ -17,6 +17,7 @@ const scalar = z.union([z.string().max(10_000), z.number(), z.boolean(), z.null(
 
 export default defineTask({
   description: "Runs a query of the worker's configuration, read-only, and makes CSV, JSON or HTML of it.",
+  queue: "report",
   payload: z
     .strictObject({
       query: fileName.max(100).optional().describe("The query's name: the file <name>.sql in the folder LEGWORK_REPORTS_FOLDER."),

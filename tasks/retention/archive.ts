@@ -5,6 +5,7 @@ import { assertOther, groupsResult, hasOneAge, oldRowsFields, oldRowsResult, ONE
 
 export default defineTask({
   description: "Moves the rows of a table that are older than an age or have expired into another table, in short batches.",
+  queue: "cleanup",
   payload: z
     .strictObject({
       ...oldRowsFields,
@@ -46,7 +47,8 @@ export default defineTask({
     };
     const { rows, ...found } = await removeOldRows({ sql, job, signal, onBatch }, table, payload, {
       columns,
-      statement: (gone) => `insert into ${into.quoted} (${names}) overriding system value select ${names} from ${gone}`,
+      statement: (gone) =>
+        `insert into ${into.quoted} (${names}) overriding system value select ${names} from ${gone} returning 1`,
     });
     return { archived: rows, ...found };
   },

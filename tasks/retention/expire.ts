@@ -5,6 +5,7 @@ import { groupsResult, hasOneAge, oldRowsFields, oldRowsResult, ONE_AGE, removeO
 
 export default defineTask({
   description: "Deletes the rows of a table that are older than an age or have expired, in short batches, also group by group.",
+  queue: "cleanup",
   payload: z.strictObject(oldRowsFields).refine(hasOneAge, ONE_AGE),
   result: z.strictObject({
     deleted: z.int().describe("Rows deleted."),

@@ -10,6 +10,7 @@ const MOST_DEPTH = 64;
 export default defineTask({
   description:
     "Deletes the files of a folder that were not changed for an age. Only in folders that the worker's configuration allows.",
+  queue: "cleanup",
   payload: z.strictObject({
     folder: folderPath.describe("The folder: one of LEGWORK_ALLOWED_FOLDERS, or one below."),
     olderThan: age.describe("Files last changed before that go: an interval of Postgres, such as 30 days."),
@@ -53,7 +54,7 @@ interface Work {
 
 async function clean(folder: Folder, path: string, work: Work, depth: number): Promise<void> {
   const { found, log } = work;
-  for (const entry of await folder.entries()) {
+  for await (const entry of folder.eachEntry()) {
     work.signal.throwIfAborted();
     if (found.deleted >= (work.maxFiles ?? Infinity)) return;
     const below = path === "" ? entry.name : `${path}/${entry.name}`;

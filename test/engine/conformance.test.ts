@@ -1,5 +1,6 @@
-import { beforeEach, describe, expect, it } from "vitest";
-import { cancelJob } from "../../src/jobs/cancel-job.ts";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { Server } from "../../src/server/server.ts";
+import { cancelJob, cancelJobs } from "../../src/jobs/cancel-job.ts";
 import { discardJob, discardJobs } from "../../src/jobs/discard-job.ts";
 import { enqueue } from "../../src/jobs/enqueue.ts";
 import { explainJob } from "../../src/jobs/explain-job.ts";
@@ -16,6 +17,7 @@ import { schedule } from "../../src/schedules/schedule.ts";
 import { unschedule } from "../../src/schedules/unschedule.ts";
 import { legwork } from "../support/cli.ts";
 import { testDatabase } from "../support/database.ts";
+import { rest, startRest } from "../support/rest.ts";
 
 const database = testDatabase();
 
@@ -54,6 +56,7 @@ interface Operation {
   sql: (jobs: Jobs) => string;
   ts: (jobs: Jobs) => Promise<unknown>;
   cli: (jobs: Jobs) => string[];
+  rest: (jobs: Jobs) => [method: string, path: string, body?: unknown];
   /** What is to be read afterwards, and what it must say; or the code that is raised. */
   read?: (jobs: Jobs) => string;
   says?: unknown;
@@ -68,6 +71,9 @@ const pauses = (): string => "select string_agg(concat_ws(' ', scope, nullif(nam
 const SCHEDULE = "select legwork.schedule('s', 'other', every => '1 day')";
 const schedules = (): string =>
   "select concat_ws(' ', name, is_enabled::text, (next_at is not null)::text) as it from legwork.schedules";
+
+/** Each surface names who asked in its own way. */
+const byWhom = "regexp_replace(error, 'by [^:]+:', 'by somebody:')";
 
 const db = (): typeof database.pool => database.pool;
 
@@ -84,6 +90,7 @@ const OPERATIONS: Operation[] = [
     sql: ({ waiting }) => `select legwork.enqueue('other', depends_on => array[${waiting}], on_dependency_failure => 'run')`,
     ts: ({ waiting }) => enqueue(db(), "other", {}, { dependsOn: [waiting], onDependencyFailure: "run" }),
     cli: ({ waiting }) => ["add", "other", "--depends-on", waiting, "--on-dependency-failure", "run"],
+    rest: ({ waiting }) => ["POST", "/jobs", { task: "other", depends_on: [waiting], on_dependency_failure: "run" }],
     read: () =>
       "select string_agg(state || ' ' || (select on_failure from legwork.dependencies), ',') as it from legwork.jobs where task = 'other'",
     says: "blocked run",
@@ -93,6 +100,7 @@ const OPERATIONS: Operation[] = [
     sql: ({ failed }) => `select legwork.enqueue('other', depends_on => array[${failed}])`,
     ts: ({ failed }) => enqueue(db(), "other", {}, { dependsOn: [failed] }),
     cli: ({ failed }) => ["add", "other", "--depends-on", failed],
+    rest: ({ failed }) => ["POST", "/jobs", { task: "other", depends_on: [failed] }],
     read: () => "select string_agg(state::text, ',') as it from legwork.jobs where task = 'other'",
     says: "cancelled",
   },
@@ -101,6 +109,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.enqueue('other', depends_on => array[999999])",
     ts: () => enqueue(db(), "other", {}, { dependsOn: ["999999"] }),
     cli: () => ["add", "other", "--depends-on", "999999"],
+    rest: () => ["POST", "/jobs", { task: "other", depends_on: ["999999"] }],
     raises: { code: "LW404", exit: 1, hint: "Nothing was enqueued" },
   },
   {
@@ -108,6 +117,7 @@ const OPERATIONS: Operation[] = [
     sql: () => `select legwork.start_workflow('w', '${STEPS_IN_SQL}')`,
     ts: () => startWorkflow(db(), { name: "w", steps: STEPS }),
     cli: () => ["workflow", "start", "w", STEPS_IN_SQL],
+    rest: () => ["POST", "/workflows", { name: "w", steps: JSON.parse(STEPS_IN_SQL) }],
     read: workflow,
     says: "running a pending, b blocked",
   },
@@ -118,6 +128,11 @@ const OPERATIONS: Operation[] = [
     ts: () =>
       startWorkflow(db(), { name: "w", steps: { fetch: { task: "other" }, b: { task: "other", dependsOn: ["fetsch"] } } }),
     cli: () => ["workflow", "start", "w", '{"fetch": {"task": "other"}, "b": {"task": "other", "depends_on": ["fetsch"]}}'],
+    rest: () => [
+      "POST",
+      "/workflows",
+      { name: "w", steps: { fetch: { task: "other" }, b: { task: "other", depends_on: ["fetsch"] } } },
+    ],
     raises: { code: "LW404", exit: 1, hint: "'fetch'" },
   },
   {
@@ -126,6 +141,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.cancel_workflow(1, 'wrong')",
     ts: () => cancelWorkflow(db(), "1", "wrong"),
     cli: () => ["workflow", "cancel", "1", "--reason", "wrong"],
+    rest: () => ["POST", "/workflows/1/cancel", { reason: "wrong" }],
     read: workflow,
     says: "cancelled a cancelled, b cancelled",
   },
@@ -135,6 +151,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.retry_workflow(1)",
     ts: () => retryWorkflow(db(), "1"),
     cli: () => ["workflow", "retry", "1"],
+    rest: () => ["POST", "/workflows/1/retry"],
     read: workflow,
     says: "running a pending, b blocked",
   },
@@ -144,6 +161,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.retry_workflow(1)",
     ts: () => retryWorkflow(db(), "1"),
     cli: () => ["workflow", "retry", "1"],
+    rest: () => ["POST", "/workflows/1/retry"],
     raises: { code: "LW409", exit: 1, hint: "cancel" },
   },
   {
@@ -151,6 +169,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.cancel_workflow(999999)",
     ts: () => cancelWorkflow(db(), "999999"),
     cli: () => ["workflow", "cancel", "999999"],
+    rest: () => ["POST", "/workflows/999999/cancel"],
     raises: { code: "LW404", exit: 1 },
   },
   {
@@ -158,14 +177,16 @@ const OPERATIONS: Operation[] = [
     sql: ({ waiting }) => `select legwork.cancel_job(${waiting}, 'wrong')`,
     ts: ({ waiting }) => cancelJob(db(), waiting, "wrong"),
     cli: ({ waiting }) => ["cancel", waiting, "--reason", "wrong"],
-    read: ({ waiting }) => `select state || ' ' || error as it from legwork.jobs where id = ${waiting}`,
-    says: "cancelled Cancelled by postgres: wrong",
+    rest: ({ waiting }) => ["POST", `/jobs/${waiting}/cancel`, { reason: "wrong" }],
+    read: ({ waiting }) => `select state || ' ' || ${byWhom} as it from legwork.jobs where id = ${waiting}`,
+    says: "cancelled Cancelled by somebody: wrong",
   },
   {
     name: "refuses to cancel a job that has failed",
     sql: ({ failed }) => `select legwork.cancel_job(${failed})`,
     ts: ({ failed }) => cancelJob(db(), failed),
     cli: ({ failed }) => ["cancel", failed],
+    rest: ({ failed }) => ["POST", `/jobs/${failed}/cancel`],
     raises: { code: "LW409", exit: 1, hint: "discard" },
   },
   {
@@ -173,6 +194,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.cancel_job(999999)",
     ts: () => cancelJob(db(), "999999"),
     cli: () => ["cancel", "999999"],
+    rest: () => ["POST", "/jobs/999999/cancel"],
     raises: { code: "LW404", exit: 1 },
   },
   {
@@ -180,6 +202,7 @@ const OPERATIONS: Operation[] = [
     sql: ({ failed }) => `select legwork.retry_job(${failed})`,
     ts: ({ failed }) => retryJob(db(), failed),
     cli: ({ failed }) => ["retry", failed],
+    rest: ({ failed }) => ["POST", `/jobs/${failed}/retry`],
     read: ({ failed }) => `select state || ' ' || attempts as it from legwork.jobs where id = ${failed}`,
     says: "pending 0",
   },
@@ -188,14 +211,25 @@ const OPERATIONS: Operation[] = [
     sql: () => `select legwork.retry_jobs('{"error": "REFUSED by", "queue": "mail"}')`,
     ts: () => retryJobs(db(), { error: "REFUSED by", queue: "mail" }),
     cli: () => ["retry", "--error", "REFUSED by", "--queue", "mail"],
+    rest: () => ["POST", "/jobs/retry", { filter: { error: "REFUSED by", queue: "mail" }, dry_run: false }],
     read: () => "select string_agg(state::text, ',') as it from legwork.jobs",
     says: "pending,pending,pending",
+  },
+  {
+    name: "cancels all jobs that fit and have not ended",
+    sql: () => `select legwork.cancel_jobs('{"queue": "mail", "state": "pending"}', 'all wrong')`,
+    ts: () => cancelJobs(db(), { queue: "mail", state: "pending" }, { reason: "all wrong" }),
+    cli: () => ["cancel", "--queue", "mail", "--state", "pending", "--reason", "all wrong"],
+    rest: () => ["POST", "/jobs/cancel", { filter: { queue: "mail", state: "pending" }, reason: "all wrong", dry_run: false }],
+    read: () => `select string_agg(${byWhom}, ',') as it from legwork.jobs where state = 'cancelled'`,
+    says: "Cancelled by somebody: all wrong",
   },
   {
     name: "previews a retry and changes nothing",
     sql: () => `select legwork.retry_jobs('{}', preview => true)`,
     ts: () => retryJobs(db(), {}, { preview: true }),
     cli: () => ["retry", "--all", "--preview"],
+    rest: () => ["POST", "/jobs/retry", { filter: {} }],
     read: () => "select count(*)::int as it from legwork.jobs where state = 'failed'",
     says: 2,
   },
@@ -204,6 +238,7 @@ const OPERATIONS: Operation[] = [
     sql: ({ failed }) => `select legwork.discard_job(${failed})`,
     ts: ({ failed }) => discardJob(db(), failed),
     cli: ({ failed }) => ["discard", failed],
+    rest: ({ failed }) => ["POST", `/jobs/${failed}/discard`],
     read: ({ failed }) =>
       `select (select count(*) from graphile_worker._private_jobs where id = ${failed}) || ' ' || state as it from legwork.jobs where id = ${failed}`,
     says: "0 failed",
@@ -214,6 +249,7 @@ const OPERATIONS: Operation[] = [
     ts: async () =>
       discardJobs(db(), { fingerprint: (await db().query("select fingerprint from legwork.failed_groups")).rows[0].fingerprint }),
     cli: () => ["discard", "--task", "notify/email"],
+    rest: () => ["POST", "/jobs/discard", { filter: { task: "notify/email" }, dry_run: false }],
     read: live,
     says: 1,
   },
@@ -222,6 +258,7 @@ const OPERATIONS: Operation[] = [
     sql: () => `select legwork.retry_jobs('{"task": "notify/emial"}')`,
     ts: () => retryJobs(db(), { task: "notify/emial" }),
     cli: () => ["retry", "--task", "notify/emial"],
+    rest: () => ["POST", "/jobs/retry", { filter: { task: "notify/emial" } }],
     raises: { code: "LW404", exit: 1, hint: "notify/email" },
   },
   {
@@ -233,6 +270,7 @@ const OPERATIONS: Operation[] = [
       await sendSignal(db(), waiting, "approval", 2),
     ],
     cli: ({ waiting }) => ["signal", waiting, "approval", '{"by": "ada"}'],
+    rest: ({ waiting }) => ["POST", `/jobs/${waiting}/signals/approval`, { payload: { by: "ada" } }],
     read: () => "select jsonb_agg(jsonb_build_array(name, payload)) as it from legwork.job_signals",
     says: [["approval", { by: "ada" }]],
   },
@@ -241,13 +279,15 @@ const OPERATIONS: Operation[] = [
     sql: ({ failed }) => `select legwork.send_signal(${failed}, 'approval')`,
     ts: ({ failed }) => sendSignal(db(), failed, "approval"),
     cli: ({ failed }) => ["signal", failed, "approval"],
-    raises: { code: "LW409", exit: 1, hint: "retry_job" },
+    rest: ({ failed }) => ["POST", `/jobs/${failed}/signals/approval`],
+    raises: { code: "LW409", exit: 1, hint: "retry" },
   },
   {
     name: "pauses a queue with a reason",
     sql: () => "select legwork.pause_queue('mail', 'host is down')",
     ts: () => pauseQueue(db(), "mail", "host is down"),
     cli: () => ["pause", "mail", "--reason", "host is down"],
+    rest: () => ["POST", "/queues/mail/pause", { reason: "host is down" }],
     read: ({ waiting }) => `select state || ' ' || (${pauses()}) as it from legwork.jobs where id = ${waiting}`,
     says: "paused queue mail host is down",
   },
@@ -257,6 +297,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.resume_queue('mail')",
     ts: () => resumeQueue(db(), "mail"),
     cli: () => ["resume", "mail"],
+    rest: () => ["POST", "/queues/mail/resume"],
     read: state("waiting"),
     says: "pending",
   },
@@ -265,6 +306,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.pause_queue('mial')",
     ts: () => pauseQueue(db(), "mial"),
     cli: () => ["pause", "mial"],
+    rest: () => ["POST", "/queues/mial/pause"],
     raises: { code: "LW404", exit: 1, hint: "'mail'" },
   },
   {
@@ -272,6 +314,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.pause_task('notify/email')",
     ts: () => pauseTask(db(), "notify/email"),
     cli: () => ["pause", "--task", "notify/email"],
+    rest: () => ["POST", "/tasks/notify%2Femail/pause"],
     read: state("waiting"),
     says: "paused",
   },
@@ -281,6 +324,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.resume_task('notify/email')",
     ts: () => resumeTask(db(), "notify/email"),
     cli: () => ["resume", "--task", "notify/email"],
+    rest: () => ["POST", "/tasks/notify%2Femail/resume"],
     read: state("waiting"),
     says: "pending",
   },
@@ -289,6 +333,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.emergency_stop('help')",
     ts: () => emergencyStop(db(), "help"),
     cli: () => ["stop", "--all", "--reason", "help"],
+    rest: () => ["POST", "/emergency-stop", { reason: "help" }],
     read: ({ waiting }) => `select state || ' ' || (${pauses()}) as it from legwork.jobs where id = ${waiting}`,
     says: "paused all help",
   },
@@ -298,6 +343,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.resume_all()",
     ts: () => resumeAll(db()),
     cli: () => ["resume", "--all"],
+    rest: () => ["POST", "/resume-all"],
     read: ({ waiting }) => `select state || ' ' || (${pauses()}) as it from legwork.jobs where id = ${waiting}`,
     says: "pending task other",
   },
@@ -306,6 +352,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.limit_concurrency(3, queue => 'mail', key => 'user.id')",
     ts: () => limitConcurrency(db(), 3, { queue: "mail", key: "user.id" }),
     cli: () => ["limit", "--queue", "mail", "--concurrency", "3", "--key", "user.id"],
+    rest: () => ["PUT", "/queues/mail/limits", { kind: "concurrency", max: 3, key: "user.id" }],
     read: limits,
     says: [[{ kind: "concurrency", max: 3, key: "user.id" }]],
   },
@@ -314,6 +361,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.limit_rate(100, '90 seconds', queue => 'mail')",
     ts: () => limitRate(db(), 100, "90s", { queue: "mail" }),
     cli: () => ["limit", "--queue", "mail", "--rate", "100/90s"],
+    rest: () => ["PUT", "/queues/mail/limits", { kind: "rate", max: 100, per: "90s" }],
     read: limits,
     says: [[{ kind: "rate", max: 100, per: "00:01:30" }]],
   },
@@ -323,6 +371,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.drop_limit('rate', queue => 'mail')",
     ts: () => dropLimit(db(), "rate", { queue: "mail" }),
     cli: () => ["limit", "--queue", "mail", "--drop", "rate"],
+    rest: () => ["DELETE", "/queues/mail/limits/rate"],
     read: ({ waiting }) =>
       `select state || ' ' || (select count(*) from legwork.limits) as it from legwork.jobs where id = ${waiting}`,
     says: "pending 0",
@@ -332,6 +381,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.limit_concurrency(0, queue => 'mail')",
     ts: () => limitConcurrency(db(), 0, { queue: "mail" }),
     cli: () => ["limit", "--queue", "mail", "--concurrency", "0"],
+    rest: () => ["PUT", "/queues/mail/limits", { kind: "concurrency", max: 0 }],
     raises: { code: "LW400", exit: 2, hint: "pause" },
   },
   {
@@ -339,6 +389,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.limit_rate(5, '0 seconds', queue => 'mail')",
     ts: () => limitRate(db(), 5, 0, { queue: "mail" }),
     cli: () => ["limit", "--queue", "mail", "--rate", "5/0s"],
+    rest: () => ["PUT", "/queues/mail/limits", { kind: "rate", max: 5, per: 0 }],
     raises: { code: "LW400", exit: 2 },
   },
   {
@@ -347,6 +398,11 @@ const OPERATIONS: Operation[] = [
       `select legwork.schedule('s', 'other', every => '1 day', timezone => 'Europe/Berlin', overlap => 'skip', payload => '{"a": 1}')`,
     ts: () => schedule(db(), "s", "other", { every: "1d", timezone: "Europe/Berlin", overlap: "skip", payload: { a: 1 } }),
     cli: () => ["schedule", "add", "s", "other", '{"a": 1}', "--every", "1d", "--timezone", "Europe/Berlin", "--overlap", "skip"],
+    rest: () => [
+      "PUT",
+      "/schedules/s",
+      { task: "other", every: "1d", timezone: "Europe/Berlin", overlap: "skip", payload: { a: 1 } },
+    ],
     read: () =>
       "select concat_ws(' ', task, every, timezone, overlap, max_instances, payload, sentence, next_at is not null) as it from legwork.schedules",
     says: 'other 1 day Europe/Berlin skip 1 {"a": 1} Every day t',
@@ -356,6 +412,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.schedule('s', 'other', cron => '0 0 30 2 *')",
     ts: () => schedule(db(), "s", "other", { cron: "0 0 30 2 *" }),
     cli: () => ["schedule", "add", "s", "other", "--cron", "0 0 30 2 *"],
+    rest: () => ["PUT", "/schedules/s", { task: "other", cron: "0 0 30 2 *" }],
     raises: { code: "LW400", exit: 2, hint: "L is the last day" },
   },
   {
@@ -363,6 +420,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.schedule('s', 'othr', every => '1 day')",
     ts: () => schedule(db(), "s", "othr", { every: "1d" }),
     cli: () => ["schedule", "add", "s", "othr", "--every", "1d"],
+    rest: () => ["PUT", "/schedules/s", { task: "othr", every: "1d" }],
     raises: { code: "LW404", exit: 1, hint: "'other'" },
   },
   {
@@ -371,6 +429,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.disable_schedule('s')",
     ts: () => disableSchedule(db(), "s"),
     cli: () => ["schedule", "disable", "s"],
+    rest: () => ["POST", "/schedules/s/disable"],
     read: schedules,
     says: "s false false",
   },
@@ -380,6 +439,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.enable_schedule('s')",
     ts: () => enableSchedule(db(), "s"),
     cli: () => ["schedule", "enable", "s"],
+    rest: () => ["POST", "/schedules/s/enable"],
     read: schedules,
     says: "s true true",
   },
@@ -389,6 +449,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.run_schedule('s')",
     ts: () => runSchedule(db(), "s"),
     cli: () => ["schedule", "run", "s"],
+    rest: () => ["POST", "/schedules/s/run"],
     read: () => "select state || ' ' || outcome as it from legwork.schedule_runs",
     says: "manual pending",
   },
@@ -398,6 +459,7 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.unschedule('s')",
     ts: () => unschedule(db(), "s"),
     cli: () => ["schedule", "remove", "s"],
+    rest: () => ["DELETE", "/schedules/s"],
     read: () => "select count(*)::int as it from legwork.schedules",
     says: 0,
   },
@@ -407,11 +469,20 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.disable_schedule('nigthly')",
     ts: () => disableSchedule(db(), "nigthly"),
     cli: () => ["schedule", "disable", "nigthly"],
+    rest: () => ["POST", "/schedules/nigthly/disable"],
     raises: { code: "LW404", exit: 1, hint: "'nightly'" },
   },
 ];
 
-describe.each(OPERATIONS)("$name", ({ before, sql, ts, cli, read, says, raises }) => {
+let server: Server;
+beforeAll(async () => {
+  server = await startRest(database);
+});
+afterAll(async () => {
+  await server.stop();
+});
+
+describe.each(OPERATIONS)("$name", ({ before, sql, ts, cli, rest: request, read, says, raises }) => {
   async function check(run: (jobs: Jobs) => Promise<{ code: string; hint?: string } | undefined>): Promise<void> {
     const jobs = await makeJobs();
     if (before !== undefined) await database.pool.query(before);
@@ -447,6 +518,13 @@ describe.each(OPERATIONS)("$name", ({ before, sql, ts, cli, read, says, raises }
       return code === 0 ? undefined : { code: /\((LW\d{3})\)/.exec(stderr)?.[1] ?? stderr, hint: stderr };
     });
   });
+
+  it("over REST", async () => {
+    await check(async (jobs) => {
+      const { status, body } = await rest(server, ...request(jobs));
+      return status < 300 ? undefined : { code: body.code, hint: JSON.stringify(body) };
+    });
+  });
 });
 
 it("explains the same everywhere", async () => {
@@ -456,6 +534,8 @@ it("explains the same everywhere", async () => {
   expect(rows.map((row) => row.reason)).toEqual(["queue_paused", "no_worker"]);
   expect(rows[0].detail).toMatch(/^Queue 'mail' is paused since .* by postgres: host is down\.$/);
   expect(await explainJob(database.pool, waiting)).toEqual(rows);
+  const asked = await rest(server, "GET", `/jobs/${waiting}/explain`);
+  expect(asked.body.items).toEqual(rows);
   const shown = await legwork(["explain", waiting, "--json"], { DATABASE_URL: database.url });
   expect(JSON.parse(shown.stdout)).toEqual(rows);
 });

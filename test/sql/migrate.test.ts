@@ -112,6 +112,20 @@ describe("uninstalling", () => {
     expect(rows).toEqual([{ task_identifier: "b" }]);
     expect(await uninstall(database.pool)).toBe(false);
   });
+
+  it("gives jobs that wait in the waiting room their times back", async () => {
+    await migrate(database.pool, testLog);
+    await database.pool.query("select graphile_worker.add_job('a'), graphile_worker.add_job('b', run_at => '2099-01-01Z')");
+    await database.pool.query("select legwork.pause_task('a')");
+    await database.pool.query("select legwork.enqueue('c', depends_on => array(select id from graphile_worker.jobs where task_identifier = 'b')) from (select legwork.register_tasks('[{\"name\": \"c\"}]')) x");
+    await uninstall(database.pool);
+    const { rows } = await database.pool.query("select task_identifier as task, run_at <= now() as due from graphile_worker.jobs order by 1");
+    expect(rows).toEqual([
+      { task: "a", due: true },
+      { task: "b", due: false },
+      { task: "c", due: true },
+    ]);
+  });
 });
 
 describe("a database that cannot be used", () => {

@@ -202,6 +202,17 @@ describe("retention/archive", () => {
     ).toEqual([{ here: 5, there: 5 }]);
   });
 
+  it("loses no row to a trigger that says no", async () => {
+    await database.pool.query(`
+      create table picky (id int, created_at timestamptz); create table picky_archive (like picky);
+      create function say_no() returns trigger language plpgsql as $$ begin return case when new.id = 3 then null else new end; end $$;
+      create trigger say_no before insert on picky_archive for each row execute function say_no();
+      insert into picky select n, now() - interval '1 year' from generate_series(1, 5) n`);
+    const job = await runJob(database, "retention/archive", { table: "picky", into: "picky_archive", olderThan: "1 day" });
+    expect(job.error).toContain("The other table did not take all rows");
+    expect(await select("select count(*)::int as count from picky")).toEqual([{ count: 5 }]);
+  });
+
   it.each([
     ["itself", { into: "shape" }, "cannot be moved into the table that they come from"],
     ["a table that lacks columns", { into: "lacking" }, "lacks columns of 'public.shape': b, created_at."],

@@ -215,7 +215,7 @@ describe("waiting for a signal", () => {
     await reaches(rows[0].id, "completed");
     const shown = await legwork(["job", id], { DATABASE_URL: database.url });
     expect(shown.stdout).toMatch(
-      /Steps\n {4}before {2}completed {2}attempt 1 .*\n {4}approval {2}wait waiting {2}attempt 1 {2}until .* \(in 23 h\)/,
+      /Steps\n {4}before {2}completed {2}attempt 1 .*\n {4}approval {2}wait waiting {2}attempt 1 {2}until .* \(in (1 d|23 h)\)/,
     );
     const sent = Date.now();
     await sendSignal(database.pool, id, "approval", { by: "ada" });

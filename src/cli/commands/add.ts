@@ -1,15 +1,23 @@
 import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
-import { loadConfig } from "../../config.ts";
 import { LegworkError, toError } from "../../errors.ts";
-import { enqueue, type EnqueueOptions } from "../../jobs/enqueue.ts";
-import { collect, type CommonFlags, integer, positiveInteger, time, withCommonOptions, withDatabase } from "../options.ts";
+import type { EnqueueOptions } from "../../jobs/enqueue.ts";
+import {
+  collect,
+  integer,
+  positiveInteger,
+  ownFlags,
+  type RemoteFlags,
+  time,
+  withOperations,
+  withRemoteOptions,
+} from "../options.ts";
 import { printJson } from "../output.ts";
 
-type Flags = CommonFlags & EnqueueOptions & { json?: boolean };
+type Flags = RemoteFlags & EnqueueOptions & { json?: boolean };
 
 export function addCommand(): Command {
-  return withCommonOptions(new Command("add"))
+  return withRemoteOptions(new Command("add"))
     .description("enqueue a job and print its id")
     .argument("<task>", "the task to run")
     .argument("[payload]", "what the task is given, as JSON; - reads it from stdin", "{}")
@@ -46,11 +54,10 @@ Examples:
   $ echo '{"database": true}' | legwork add health/probe -`,
     )
     .action(async (task: string, payload: string, flags: Flags) => {
-      const { databaseUrl, dataDir, logLevel, json, ...options } = flags;
-      const { config } = await loadConfig({ databaseUrl, dataDir, logLevel });
+      const { json, ...options } = ownFlags(flags);
       const parsed = parseJson(payload === "-" ? readFileSync(0, "utf8") : payload);
-      await withDatabase(config, async (pool) => {
-        const id = await enqueue(pool, task, parsed, options);
+      await withOperations(flags, async (operations) => {
+        const id = await operations.enqueue(task, parsed, options);
         if (json === true) printJson({ id });
         else console.log(id);
       });

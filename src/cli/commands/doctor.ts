@@ -1,13 +1,12 @@
 import { Command } from "commander";
-import { loadConfig } from "../../config.ts";
-import { diagnose, type Finding } from "../../db/diagnose.ts";
-import { type CommonFlags, withCommonOptions, withDatabase } from "../options.ts";
+import type { Finding } from "../../db/diagnose.ts";
+import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { color, printJson } from "../output.ts";
 
 const COLORS = { critical: "red", warning: "yellow", ok: "green" } as const;
 
 export function doctorCommand(): Command {
-  return withCommonOptions(new Command("doctor"))
+  return withRemoteOptions(new Command("doctor"))
     .description("say what is wrong with the job system and what to do about it")
     .option("--json", "print an array of findings, those that are fine included")
     .addHelpText(
@@ -20,11 +19,10 @@ Examples:
 Exits with 1 when something is critical, else with 0. It reads statistics and samples, waits for nobody's lock and changes nothing.
 The same without a command line, but for versions and clocks: select * from legwork.doctor();`,
     )
-    .action(async (flags: CommonFlags & { json?: boolean }) => {
-      const { json, ...common } = flags;
-      const { config } = await loadConfig(common);
-      await withDatabase(config, async (pool) => {
-        const findings = await diagnose(pool);
+    .action(async (flags: RemoteFlags & { json?: boolean }) => {
+      const { json } = flags;
+      await withOperations(flags, async (operations) => {
+        const findings = await operations.diagnose();
         if (json === true) printJson(findings);
         else print(findings);
         if (findings.some(({ severity }) => severity === "critical")) process.exitCode = 1;

@@ -1,19 +1,17 @@
 import { Command, Option } from "commander";
-import { loadConfig } from "../../config.ts";
-import { type AttemptRow, getJob, type JobRow } from "../../jobs/read-jobs.ts";
-import { lastLogs, logsAfter } from "../../jobs/read-logs.ts";
-import { listSteps, type StepRow } from "../../jobs/read-steps.ts";
-import { type CommonFlags, withCommonOptions, withDatabase } from "../options.ts";
+import type { StepRow } from "../../jobs/read-steps.ts";
+import type { AttemptRow, JobRow } from "../../jobs/read-jobs.ts";
+import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { color, colorState, elapsed, printJson, relativeTime, shorten } from "../output.ts";
 import { followLogs, printLogs } from "../job-logs.ts";
 
 /** Log lines that are shown unless all are asked for. */
 const LAST_LINES = 10;
 
-type Flags = CommonFlags & { json?: boolean; logs?: boolean; follow?: boolean };
+type Flags = RemoteFlags & { json?: boolean; logs?: boolean; follow?: boolean };
 
 export function jobCommand(): Command {
-  return withCommonOptions(new Command("job"))
+  return withRemoteOptions(new Command("job"))
     .description("show one job with its attempts, its steps, its progress and the last lines it logged")
     .argument("<id>", "the job's id")
     .option("--logs", "only the lines it logged, all of them")
@@ -21,13 +19,12 @@ export function jobCommand(): Command {
     .option("--json", "print the whole row, with its attempts, its steps and the last lines it logged; with --logs, all of them")
     .addHelpText("after", "\nExamples:\n  $ legwork job 42\n  $ legwork job 42 --follow\n  $ legwork job 42 --json")
     .action(async (id: string, flags: Flags) => {
-      const { json, logs, follow, ...common } = flags;
-      const { config } = await loadConfig(common);
-      await withDatabase(config, async (pool) => {
-        const job = await getJob(pool, id);
-        if (follow === true) return await followLogs(pool, id);
-        const lines = logs === true ? await logsAfter(pool, id) : await lastLogs(pool, id, LAST_LINES);
-        const steps = await listSteps(pool, id);
+      const { json, logs, follow } = flags;
+      await withOperations(flags, async (operations) => {
+        const job = await operations.getJob(id);
+        if (follow === true) return await followLogs(operations, id);
+        const lines = logs === true ? await operations.logsAfter(id) : await operations.lastLogs(id, LAST_LINES);
+        const steps = await operations.listSteps(id);
         if (json === true) return printJson({ ...job, step_list: steps, log_list: lines });
         if (logs === true) return printLogs(lines);
         print(job);

@@ -1,10 +1,9 @@
 import { Command, InvalidArgumentError, Option } from "commander";
-import { loadConfig } from "../../config.ts";
 import { LegworkError } from "../../errors.ts";
-import { dropLimit, limitConcurrency, limitRate, type LimitTarget, resetLimits } from "../../queues/limits.ts";
-import { type CommonFlags, integer, withCommonOptions, withDatabase } from "../options.ts";
+import type { LimitTarget } from "../../queues/limits.ts";
+import { integer, type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 
-interface Flags extends CommonFlags {
+interface Flags extends RemoteFlags {
   queue?: string;
   task?: string;
   key?: string;
@@ -15,7 +14,7 @@ interface Flags extends CommonFlags {
 }
 
 export function limitCommand(): Command {
-  return withCommonOptions(new Command("limit"))
+  return withRemoteOptions(new Command("limit"))
     .description("limit how many jobs of a queue or a task run at a time, or start in a span of time")
     .option("--queue <name>", "the queue")
     .option("--task <name>", "the task")
@@ -42,24 +41,23 @@ Examples:
           hint: "With --concurrency 5, --rate 100/1m, --drop concurrency, or for a task --reset.",
         });
       }
-      const { config } = await loadConfig({ databaseUrl: flags.databaseUrl, dataDir: flags.dataDir, logLevel: flags.logLevel });
       const target = { ...(queue === undefined ? { task } : { queue }), ...(key === undefined ? {} : { key }) } as LimitTarget;
       const name = queue === undefined ? `Task '${task}'` : `Queue '${queue}'`;
       const each = key === undefined ? "" : ` for each ${key}`;
-      await withDatabase(config, async (pool) => {
+      await withOperations(flags, async (operations) => {
         if (reset === true && task !== undefined) {
-          await resetLimits(pool, task);
+          await operations.resetLimits(task);
           console.log(`${name} has the limits that its definition declares.`);
         }
         if (drop !== undefined) {
-          console.log(`${name} ${(await dropLimit(pool, drop, target)) ? "has no" : "had no"} ${drop} limit${each}.`);
+          console.log(`${name} ${(await operations.dropLimit(drop, target)) ? "has no" : "had no"} ${drop} limit${each}.`);
         }
         if (concurrency !== undefined) {
-          await limitConcurrency(pool, concurrency, target);
+          await operations.limitConcurrency(concurrency, target);
           console.log(`${name}: at most ${concurrency} at a time${each}.`);
         }
         if (rate !== undefined) {
-          await limitRate(pool, rate.max, rate.per, target);
+          await operations.limitRate(rate.max, rate.per, target);
           console.log(`${name}: at most ${rate.max} starts per ${rate.per}${each}.`);
         }
       });

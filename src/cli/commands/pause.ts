@@ -1,14 +1,12 @@
 import { Command } from "commander";
-import { loadConfig } from "../../config.ts";
-import type { Queryable } from "../../db/pool.ts";
 import { LegworkError } from "../../errors.ts";
-import { emergencyStop, pauseQueue, pauseTask, resumeAll, resumeQueue, resumeTask } from "../../queues/pause.ts";
-import { type CommonFlags, withCommonOptions, withDatabase } from "../options.ts";
+import type { Operations } from "../local-operations.ts";
+import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 
-type Flags = CommonFlags & { task?: string; reason?: string; all?: boolean };
+type Flags = RemoteFlags & { task?: string; reason?: string; all?: boolean };
 
 export function pauseCommand(): Command {
-  return withCommonOptions(new Command("pause"))
+  return withRemoteOptions(new Command("pause"))
     .description("pause a queue or a task: nothing of it starts, what runs finishes, nothing is lost")
     .argument("[queue]", "the queue")
     .option("--task <name>", "a task in place of a queue")
@@ -18,46 +16,46 @@ export function pauseCommand(): Command {
       "\nExamples:\n  $ legwork pause mail --reason 'provider is down'\n  $ legwork pause --task notify/email",
     )
     .action(async (queue: string | undefined, flags: Flags) => {
-      await run(flags, async (pool) => {
+      await run(flags, async (operations) => {
         if (flags.task !== undefined && queue === undefined) {
-          await pauseTask(pool, flags.task, flags.reason);
+          await operations.pauseTask(flags.task, flags.reason);
           return `Task '${flags.task}' is paused.`;
         }
-        await pauseQueue(pool, onlyQueue(queue, flags), flags.reason);
+        await operations.pauseQueue(onlyQueue(queue, flags), flags.reason);
         return `Queue '${queue}' is paused.`;
       });
     });
 }
 
 export function resumeCommand(): Command {
-  return withCommonOptions(new Command("resume"))
+  return withRemoteOptions(new Command("resume"))
     .description("end the pause of a queue or a task, or an emergency stop")
     .argument("[queue]", "the queue")
     .option("--task <name>", "a task in place of a queue")
     .option("--all", "end an emergency stop; what was paused for itself stays paused")
     .addHelpText("after", "\nExamples:\n  $ legwork resume mail\n  $ legwork resume --all")
     .action(async (queue: string | undefined, flags: Flags) => {
-      await run(flags, async (pool) => {
+      await run(flags, async (operations) => {
         if (flags.all === true && queue === undefined && flags.task === undefined) {
-          return (await resumeAll(pool)) ? "The emergency stop has ended." : "There was no emergency stop.";
+          return (await operations.resumeAll()) ? "The emergency stop has ended." : "There was no emergency stop.";
         }
         if (flags.task !== undefined && queue === undefined) {
-          return `Task '${flags.task}' ${(await resumeTask(pool, flags.task)) ? "is resumed" : "was not paused"}.`;
+          return `Task '${flags.task}' ${(await operations.resumeTask(flags.task)) ? "is resumed" : "was not paused"}.`;
         }
-        return `Queue '${queue}' ${(await resumeQueue(pool, onlyQueue(queue, flags))) ? "is resumed" : "was not paused"}.`;
+        return `Queue '${queue}' ${(await operations.resumeQueue(onlyQueue(queue, flags))) ? "is resumed" : "was not paused"}.`;
       });
     });
 }
 
 export function stopCommand(): Command {
-  return withCommonOptions(new Command("stop"))
+  return withRemoteOptions(new Command("stop"))
     .description("stop everything: no job starts until `legwork resume --all`; what runs finishes")
     .requiredOption("--all", "that everything is meant")
     .option("--reason <text>", "why; shown to whoever asks why a job does not run")
     .addHelpText("after", "\nExamples:\n  $ legwork stop --all --reason 'wrong mails are going out'")
     .action(async (flags: Flags) => {
-      await run(flags, async (pool) => {
-        await emergencyStop(pool, flags.reason);
+      await run(flags, async (operations) => {
+        await operations.emergencyStop(flags.reason);
         return "Everything is stopped. Jobs that run finish; `legwork resume --all` ends it.";
       });
     });
@@ -70,7 +68,6 @@ function onlyQueue(queue: string | undefined, flags: Flags): string {
   });
 }
 
-async function run(flags: Flags, work: (pool: Queryable) => Promise<string>): Promise<void> {
-  const { config } = await loadConfig({ databaseUrl: flags.databaseUrl, dataDir: flags.dataDir, logLevel: flags.logLevel });
-  await withDatabase(config, async (pool) => console.log(await work(pool)));
+async function run(flags: Flags, work: (operations: Operations) => Promise<string>): Promise<void> {
+  await withOperations(flags, async (operations) => console.log(await work(operations)));
 }

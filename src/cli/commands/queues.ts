@@ -1,50 +1,59 @@
 import { Command } from "commander";
-import { loadConfig } from "../../config.ts";
-import { listFailedGroups } from "../../jobs/failed-jobs.ts";
-import { type LimitRow, listQueues, listWorkers } from "../../queues/read-queues.ts";
-import { type CommonFlags, withCommonOptions, withDatabase } from "../options.ts";
+import type { LimitRow } from "../../queues/read-queues.ts";
+import type { Operations } from "../local-operations.ts";
+import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
+import { repeatedly, type WatchFlags, withWatch } from "../watch.ts";
 import { color, printJson, printTable, relativeTime, shorten } from "../output.ts";
-import type { Queryable } from "../../db/pool.ts";
 
 export function queuesCommand(): Command {
-  return listing("queues", "list the queues: what waits and runs, limits and pauses", listQueues, "No queues.", (queues) =>
-    printTable(
-      ["QUEUE", "RUNNING", "PENDING", "BLOCKED", "PAUSED", "LATER", "OLDEST", "LIMITS", "STATE"],
-      queues.map((queue) => [
-        queue.name,
-        queue.running,
-        queue.pending,
-        queue.blocked,
-        queue.paused,
-        queue.later,
-        relativeTime(queue.oldest),
-        (queue.limits ?? []).map(describeLimit).join(", "),
-        queue.paused_at === null
-          ? ""
-          : color(
-              "yellow",
-              shorten(`paused by ${queue.paused_by} ${relativeTime(queue.paused_at)}${reason(queue.pause_reason)}`, 60),
-            ),
-      ]),
-    ),
+  return listing(
+    "queues",
+    "list the queues: what waits and runs, limits and pauses",
+    ({ listQueues }) => listQueues(),
+    "No queues.",
+    (queues) =>
+      printTable(
+        ["QUEUE", "RUNNING", "PENDING", "BLOCKED", "PAUSED", "LATER", "OLDEST", "LIMITS", "STATE"],
+        queues.map((queue) => [
+          queue.name,
+          queue.running,
+          queue.pending,
+          queue.blocked,
+          queue.paused,
+          queue.later,
+          relativeTime(queue.oldest),
+          (queue.limits ?? []).map(describeLimit).join(", "),
+          queue.paused_at === null
+            ? ""
+            : color(
+                "yellow",
+                shorten(`paused by ${queue.paused_by} ${relativeTime(queue.paused_at)}${reason(queue.pause_reason)}`, 60),
+              ),
+        ]),
+      ),
   );
 }
 
 export function workersCommand(): Command {
-  return listing("workers", "list the living workers with what they run", listWorkers, "No Legwork worker is alive.", (workers) =>
-    printTable(
-      ["WORKER", "HOST", "PID", "BUSY", "TASKS", "STARTED", "SEEN", "RUNNING"],
-      workers.map((worker) => [
-        worker.id,
-        worker.host,
-        String(worker.pid),
-        `${worker.running.length}/${worker.concurrency}`,
-        String(worker.tasks.length),
-        relativeTime(worker.started_at),
-        worker.suspected ? color("red", `silent, ${relativeTime(worker.seen_at)}`) : relativeTime(worker.seen_at),
-        shorten(worker.running.join(", "), 40),
-      ]),
-    ),
+  return listing(
+    "workers",
+    "list the living workers with what they run",
+    ({ listWorkers }) => listWorkers(),
+    "No Legwork worker is alive.",
+    (workers) =>
+      printTable(
+        ["WORKER", "HOST", "PID", "BUSY", "TASKS", "STARTED", "SEEN", "RUNNING"],
+        workers.map((worker) => [
+          worker.id,
+          worker.host,
+          String(worker.pid),
+          `${worker.running.length}/${worker.concurrency}`,
+          String(worker.tasks.length),
+          relativeTime(worker.started_at),
+          worker.suspected ? color("red", `silent, ${relativeTime(worker.seen_at)}`) : relativeTime(worker.seen_at),
+          shorten(worker.running.join(", "), 40),
+        ]),
+      ),
   );
 }
 
@@ -52,7 +61,7 @@ export function failedCommand(): Command {
   return listing(
     "failed",
     "list failed jobs that can be retried, grouped by what went wrong",
-    listFailedGroups,
+    ({ listFailedGroups }) => listFailedGroups(),
     "No failed jobs.",
     (groups) => {
       printTable(
@@ -72,29 +81,51 @@ export function failedCommand(): Command {
   );
 }
 
+export function tasksCommand(): Command {
+  return listing(
+    "tasks",
+    "list the tasks that a worker has announced or that a job was made for",
+    ({ listTasks }) => listTasks(),
+    "No task is known yet: start a worker.",
+    (tasks) =>
+      printTable(
+        ["TASK", "QUEUE", "LIMITS", "RETRY", "STATE", "DESCRIPTION"],
+        tasks.map((task) => [
+          task.name,
+          task.queue,
+          (task.limits ?? []).map(describeLimit).join(", "),
+          task.retry === null ? "" : `${JSON.stringify(task.retry.attempts ?? 25)} attempts`,
+          task.paused_at === null ? "" : color("yellow", shorten(`paused by ${task.paused_by}${reason(task.pause_reason)}`, 40)),
+          shorten(task.description ?? "", 60),
+        ]),
+      ),
+  );
+}
+
 function listing<T>(
   name: string,
   description: string,
-  read: (client: Queryable) => Promise<T[]>,
+  read: (operations: Operations) => Promise<T[]>,
   none: string,
   print: (rows: T[]) => void,
 ): Command {
-  return withCommonOptions(new Command(name))
+  return withWatch(withRemoteOptions(new Command(name)))
     .description(description)
     .option("--json", "print an array of whole rows")
-    .action(async (flags: CommonFlags & { json?: boolean }) => {
-      const { json, ...common } = flags;
-      const { config } = await loadConfig(common);
-      await withDatabase(config, async (pool) => {
-        const rows = await read(pool);
-        if (json === true) printJson(rows);
-        else if (rows.length === 0) console.log(none);
-        else print(rows);
-      });
+    .addHelpText("after", `\nExamples:\n  $ legwork ${name}\n  $ legwork ${name} --json\n  $ legwork ${name} --watch 5s`)
+    .action(async (flags: RemoteFlags & WatchFlags & { json?: boolean }) => {
+      await withOperations(flags, (operations) =>
+        repeatedly(flags, async () => {
+          const rows = await read(operations);
+          if (flags.json === true) printJson(rows);
+          else if (rows.length === 0) console.log(none);
+          else print(rows);
+        }),
+      );
     });
 }
 
-function describeLimit({ kind, max, per, key }: LimitRow): string {
+export function describeLimit({ kind, max, per, key }: LimitRow): string {
   return `${max} ${kind === "rate" ? `per ${per}` : "at a time"}${key === undefined ? "" : ` per ${key}`}`;
 }
 

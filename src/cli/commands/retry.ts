@@ -1,13 +1,11 @@
 import { Command } from "commander";
-import { loadConfig } from "../../config.ts";
-import { discardJob, discardJobs } from "../../jobs/discard-job.ts";
 import type { FailedFilter } from "../../jobs/failed-jobs.ts";
-import { retryJob, retryJobs } from "../../jobs/retry-job.ts";
 import { LegworkError } from "../../errors.ts";
-import { type CommonFlags, time, withCommonOptions, withDatabase } from "../options.ts";
-import { forEachJob, printJson } from "../output.ts";
+import type { Operations } from "../local-operations.ts";
+import { ownFlags, type RemoteFlags, time, withOperations, withRemoteOptions } from "../options.ts";
+import { forEachJob, printIds } from "../output.ts";
 
-type Flags = CommonFlags & Omit<FailedFilter, "ids"> & { all?: boolean; preview?: boolean; json?: boolean };
+type Flags = RemoteFlags & Omit<FailedFilter, "ids"> & { all?: boolean; preview?: boolean; json?: boolean };
 
 export function retryCommand(): Command {
   return withFilter(new Command("retry"))
@@ -22,8 +20,8 @@ Examples:
     )
     .action(async (ids: string[], flags: Flags) => {
       await onFailedJobs(ids, flags, "retried", {
-        one: async (pool, id) => await retryJob(pool, id),
-        many: retryJobs,
+        one: (operations, id) => operations.retryJob(id),
+        many: (operations, filter, options) => operations.retryJobs(filter, options),
       });
     });
 }
@@ -34,17 +32,17 @@ export function discardCommand(): Command {
     .addHelpText("after", "\nExamples:\n  $ legwork discard 42\n  $ legwork discard --fingerprint 3f2a91c04d5e --preview")
     .action(async (ids: string[], flags: Flags) => {
       await onFailedJobs(ids, flags, "discarded", {
-        one: async (pool, id) => {
-          await discardJob(pool, id);
+        one: async (operations, id) => {
+          await operations.discardJob(id);
           return "discarded";
         },
-        many: discardJobs,
+        many: (operations, filter, options) => operations.discardJobs(filter, options),
       });
     });
 }
 
 function withFilter(command: Command): Command {
-  return withCommonOptions(command)
+  return withRemoteOptions(command)
     .argument("[ids...]", "the jobs' ids; or name failed jobs by the options below")
     .option("--task <name>", "failed jobs of this task")
     .option("--queue <name>", "failed jobs of this queue")
@@ -63,32 +61,26 @@ async function onFailedJobs(
   flags: Flags,
   done: string,
   operation: {
-    one: (pool: Parameters<typeof retryJob>[0], id: string) => Promise<string>;
-    many: typeof retryJobs;
+    one: (operations: Operations, id: string) => Promise<string>;
+    many: (operations: Operations, filter: FailedFilter, options: { preview: boolean }) => Promise<string[]>;
   },
 ): Promise<void> {
-  const { databaseUrl, dataDir, logLevel, all, preview, json, ...filter } = flags;
+  const { all, preview, json, ...filter } = ownFlags(flags);
   const hasFilter = Object.keys(filter).length > 0;
   if ((ids.length > 0 ? 1 : 0) + (hasFilter ? 1 : 0) + (all === true ? 1 : 0) !== 1) {
     throw new LegworkError("LW400", "Name jobs by their ids, by what they have in common, or --all.", {
       hint: "For example `legwork retry 42`, `legwork retry --task notify/email` or `legwork retry --all --preview`.",
     });
   }
-  const { config } = await loadConfig({ databaseUrl, dataDir, logLevel });
-  await withDatabase(config, async (pool) => {
+  await withOperations(flags, async (operations) => {
     if (ids.length > 0 && preview !== true) {
       await forEachJob(ids, json, async (id) => {
-        const state = await operation.one(pool, id);
+        const state = await operation.one(operations, id);
         return { state, text: state === "discarded" ? state : `${done}: ${state}` };
       });
       return;
     }
-    const found = await operation.many(pool, ids.length > 0 ? { ids } : filter, { preview: preview === true });
-    if (json === true) printJson(found);
-    else if (found.length === 0) console.log("No failed job fits.");
-    else {
-      const shown = `${found.slice(0, 10).join(", ")}${found.length > 10 ? ", …" : ""}`;
-      console.log(`${found.length} ${preview === true ? "would be " : ""}${done}: ${shown}`);
-    }
+    const found = await operation.many(operations, ids.length > 0 ? { ids } : filter, { preview: preview === true });
+    printIds(found, { done, preview: preview === true, json, none: "No failed job fits." });
   });
 }

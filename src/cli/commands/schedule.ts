@@ -1,19 +1,15 @@
 import { Command, Option } from "commander";
-import { loadConfig } from "../../config.ts";
-import type { Queryable } from "../../db/pool.ts";
 import { LegworkError, toError } from "../../errors.ts";
 import { describeCron } from "../../schedules/cron.ts";
-import { disableSchedule, enableSchedule } from "../../schedules/enable-schedule.ts";
-import { getSchedule, listScheduleRuns, listSchedules, type ScheduleRow } from "../../schedules/list-schedules.ts";
+import type { ScheduleRow } from "../../schedules/list-schedules.ts";
 import { formatLocal } from "../../schedules/local-time.ts";
-import { previewSchedule } from "../../schedules/preview-schedule.ts";
-import { runSchedule } from "../../schedules/run-schedule.ts";
-import { schedule, type ScheduleOptions, type Timing } from "../../schedules/schedule.ts";
-import { unschedule } from "../../schedules/unschedule.ts";
-import { type CommonFlags, integer, positiveInteger, time, withCommonOptions, withDatabase } from "../options.ts";
+import { previewSchedule, type PreviewOptions } from "../../schedules/preview-schedule.ts";
+import type { ScheduleOptions, Timing } from "../../schedules/schedule.ts";
+import type { Operations } from "../local-operations.ts";
+import { integer, ownFlags, positiveInteger, type RemoteFlags, time, withOperations, withRemoteOptions } from "../options.ts";
 import { color, colorState, printJson, printTable, relativeTime, shorten } from "../output.ts";
 
-type Flags = CommonFlags & { json?: boolean };
+type Flags = RemoteFlags & { json?: boolean };
 type TimingFlags = { cron?: string; every?: string; at?: Date; timezone?: string; startsAt?: Date; endsAt?: Date };
 type AddFlags = Flags &
   TimingFlags &
@@ -27,7 +23,7 @@ export function scheduleCommand(): Command {
 }
 
 function add(): Command {
-  return withTiming(withCommonOptions(new Command("add")))
+  return withTiming(withRemoteOptions(new Command("add")))
     .description("make a schedule, or replace the one of that name")
     .argument("<name>", "the schedule's name")
     .argument("<task>", "the task that its jobs run")
@@ -67,15 +63,14 @@ Examples:
   $ legwork schedule add report report/weekly --cron '0 3 * * SUN' --requires cleanup=24h`,
     )
     .action(async (name: string, task: string, payload: string, flags: AddFlags & { disabled?: boolean }) => {
-      const { databaseUrl, dataDir, logLevel, json, disabled, cron, every, at, ...options } = flags;
-      await onDatabase({ databaseUrl, dataDir, logLevel }, async (pool) => {
-        await schedule(pool, name, task, {
+      const { json, disabled, cron, every, at, ...options } = ownFlags(flags);
+      await withOperations(flags, async (operations) => {
+        const made = await operations.schedule(name, task, {
           ...options,
           ...timingOf({ cron, every, at }),
           ...(disabled === true ? { enabled: false } : {}),
           payload: parseJson(payload),
         });
-        const made = await getSchedule(pool, name);
         if (json === true) return printJson(made);
         console.log(
           `Schedule '${name}': ${made.sentence} (${made.timezone}). Next: ${when(made.next_at, made.timezone) || "none"}.`,
@@ -85,13 +80,14 @@ Examples:
 }
 
 function list(): Command {
-  return withCommonOptions(new Command("list"))
+  return withRemoteOptions(new Command("list"))
     .description("list the schedules with their next and last run, the crontab's entries too")
     .option("--tenant <name>", "only this tenant's schedules")
     .option("--json", "print an array of whole rows")
-    .action(async ({ json, tenant, ...common }: Flags & { tenant?: string }) => {
-      await onDatabase(common, async (pool) => {
-        const schedules = await listSchedules(pool, tenant === undefined ? {} : { tenant });
+    .action(async (flags: Flags & { tenant?: string }) => {
+      const { json, tenant } = flags;
+      await withOperations(flags, async (operations) => {
+        const schedules = await operations.listSchedules(tenant === undefined ? {} : { tenant });
         if (json === true) return printJson(schedules);
         if (schedules.length === 0) return console.log("No schedules.");
         printTable(
@@ -111,15 +107,16 @@ function list(): Command {
 }
 
 function show(): Command {
-  return withCommonOptions(new Command("show"))
+  return withRemoteOptions(new Command("show"))
     .description("show a schedule with its next occurrences and what became of the last ones")
     .argument("<name>", "the schedule's name")
     .option("--limit <number>", "how many of the last occurrences", positiveInteger, 10)
     .option("--json", "print the schedule with its runs")
-    .action(async (name: string, { json, limit, ...common }: Flags & { limit: number }) => {
-      await onDatabase(common, async (pool) => {
-        const row = await getSchedule(pool, name);
-        const runs = await listScheduleRuns(pool, name, { limit });
+    .action(async (name: string, flags: Flags & { limit: number }) => {
+      const { json, limit } = flags;
+      await withOperations(flags, async (operations) => {
+        const row = await operations.getSchedule(name);
+        const runs = await operations.listScheduleRuns(name, { limit });
         if (json === true) return printJson({ ...row, run_list: runs });
         console.log(
           `${color("bold", row.name)}  ${row.sentence} (${row.timezone})${row.is_enabled ? "" : color("yellow", "  disabled")}`,
@@ -162,7 +159,7 @@ function show(): Command {
 }
 
 function preview(): Command {
-  return withTiming(withCommonOptions(new Command("preview")))
+  return withTiming(withRemoteOptions(new Command("preview")))
     .description("list the next occurrences of a schedule, or of one that does not exist yet, with local times")
     .argument("[name]", "an existing schedule; or else give --cron, --every or --at")
     .option("--count <number>", "how many", positiveInteger, 10)
@@ -176,65 +173,71 @@ Examples:
   $ legwork schedule preview cleanup --count 20`,
     )
     .action(async (name: string | undefined, flags: Flags & TimingFlags & { count: number; from?: Date }) => {
-      const { databaseUrl, dataDir, logLevel, json, cron, every, at, ...options } = flags;
-      const common = { databaseUrl, dataDir, logLevel };
-      const print = async (timing: Timing, extra: Parameters<typeof previewSchedule>[1], sentence: string): Promise<void> => {
-        const times = await previewSchedule(timing, extra);
+      const { json, cron, every, at, ...options } = ownFlags(flags);
+      const print = async (
+        look: Operations["previewSchedule"],
+        timing: Timing,
+        extra: Omit<PreviewOptions, "client">,
+        sentence: string,
+      ): Promise<void> => {
+        const times = await look(timing, extra);
         if (json === true) return printJson(times);
-        console.log(`${sentence} (${extra?.timezone ?? "UTC"})`);
+        console.log(`${sentence} (${extra.timezone ?? "UTC"})`);
         for (const { at, local } of times) console.log(`  ${local}   ${at.toISOString()}   ${relativeTime(at)}`);
         if (times.length === 0) console.log("  Nothing is due.");
       };
       if (name === undefined) {
         const timing = timingOf({ cron, every, at });
         if (timing.every === undefined) {
-          return await print(timing, options, timing.cron === undefined ? "Once" : describeCron(timing.cron));
+          return await print(previewSchedule, timing, options, timing.cron === undefined ? "Once" : describeCron(timing.cron));
         }
-        return await onDatabase(common, (client) => print(timing, { ...options, client }, `Every ${timing.every}`));
+        return await withOperations(flags, (operations) =>
+          print(operations.previewSchedule, timing, options, `Every ${timing.every}`),
+        );
       }
-      await onDatabase(common, async (client) => {
-        const row = await getSchedule(client, name);
+      await withOperations(flags, async (operations) => {
+        const row = await operations.getSchedule(name);
         const timing = timingOf({ cron: row.cron ?? undefined, every: row.every ?? undefined, at: row.at ?? undefined });
         // The steps of an interval are counted from where the schedule counts them.
         const bounds = {
           startsAt: row.starts_at ?? (timing.every === undefined ? undefined : (row.upcoming[0] ?? undefined)),
           endsAt: row.ends_at ?? undefined,
         };
-        await print(timing, { timezone: row.timezone, ...bounds, ...options, client }, row.sentence);
+        await print(operations.previewSchedule, timing, { timezone: row.timezone, ...bounds, ...options }, row.sentence);
       });
     });
 }
 
 function enable(): Command {
-  return named("enable", "let a schedule occur again, from now on", async (pool, name) => {
-    const next = await enableSchedule(pool, name);
+  return named("enable", "let a schedule occur again, from now on", async (operations, name) => {
+    const next = await operations.enableSchedule(name);
     return `Schedule '${name}' is enabled. Next: ${next === null ? "none" : relativeTime(next)}.`;
   });
 }
 
 function disable(): Command {
-  return named("disable", "let nothing of a schedule be due until it is enabled again", async (pool, name) =>
-    (await disableSchedule(pool, name)) ? `Schedule '${name}' is disabled.` : `Schedule '${name}' was disabled already.`,
+  return named("disable", "let nothing of a schedule be due until it is enabled again", async (operations, name) =>
+    (await operations.disableSchedule(name)) ? `Schedule '${name}' is disabled.` : `Schedule '${name}' was disabled already.`,
   );
 }
 
 function run(): Command {
-  return named("run", "run a schedule now, by hand, and print the job's id", (pool, name) => runSchedule(pool, name));
+  return named("run", "run a schedule now, by hand, and print the job's id", (operations, name) => operations.runSchedule(name));
 }
 
 function remove(): Command {
-  return named("remove", "remove a schedule; its jobs and the record of its runs stay", async (pool, name) => {
-    await unschedule(pool, name);
+  return named("remove", "remove a schedule; its jobs and the record of its runs stay", async (operations, name) => {
+    await operations.unschedule(name);
     return `Schedule '${name}' is removed.`;
   });
 }
 
-function named(verb: string, description: string, work: (pool: Queryable, name: string) => Promise<string>): Command {
-  return withCommonOptions(new Command(verb))
+function named(verb: string, description: string, work: (operations: Operations, name: string) => Promise<string>): Command {
+  return withRemoteOptions(new Command(verb))
     .description(description)
     .argument("<name>", "the schedule's name")
-    .action(async (name: string, flags: CommonFlags) => {
-      await onDatabase(flags, async (pool) => console.log(await work(pool, name)));
+    .action(async (name: string, flags: RemoteFlags) => {
+      await withOperations(flags, async (operations) => console.log(await work(operations, name)));
     });
 }
 
@@ -285,9 +288,4 @@ function iso(at: Date | null): string {
 function outcome({ last_state: state, last_outcome: job }: ScheduleRow): string {
   if (job !== null && (state === "enqueued" || state === "manual")) return colorState(job);
   return state === null ? "" : color(state === "enqueued" || state === "manual" ? "white" : "yellow", state.replace("_", " "));
-}
-
-async function onDatabase(flags: CommonFlags, work: (pool: Queryable) => Promise<void>): Promise<void> {
-  const { config } = await loadConfig(flags);
-  await withDatabase(config, work);
 }

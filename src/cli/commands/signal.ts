@@ -1,24 +1,21 @@
 import { Command } from "commander";
-import { loadConfig } from "../../config.ts";
 import { LegworkError, toError } from "../../errors.ts";
-import { sendSignal } from "../../jobs/send-signal.ts";
-import { type CommonFlags, withCommonOptions, withDatabase } from "../options.ts";
+import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { printJson } from "../output.ts";
 
 export function signalCommand(): Command {
-  return withCommonOptions(new Command("signal"))
+  return withRemoteOptions(new Command("signal"))
     .description("send a job the signal that its task waits for; of each name the first one counts")
     .argument("<id>", "the job's id")
     .argument("<name>", "the signal's name")
     .argument("[payload]", "what goes with it, as JSON")
     .option("--json", 'print {"id": …, "signal": …, "counts": …}')
     .addHelpText("after", `\nExamples:\n  $ legwork signal 42 approval\n  $ legwork signal 42 approval '{"by": "ada"}'`)
-    .action(async (id: string, name: string, payload: string | undefined, flags: CommonFlags & { json?: boolean }) => {
-      const { json, ...common } = flags;
+    .action(async (id: string, name: string, payload: string | undefined, flags: RemoteFlags & { json?: boolean }) => {
+      const { json } = flags;
       const value = payload === undefined ? undefined : parse(payload);
-      const { config } = await loadConfig(common);
-      await withDatabase(config, async (pool) => {
-        const counts = await sendSignal(pool, id, name, value);
+      await withOperations(flags, async (operations) => {
+        const counts = await operations.sendSignal(id, name, value);
         if (json === true) return printJson({ id, signal: name, counts });
         console.log(
           counts

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { type Config, loadConfig } from "../../config.ts";
@@ -137,8 +137,9 @@ function removeReady(dataDir: string): void {
 }
 
 /** The token of the API: made once, kept in the data directory, readable by its owner alone. */
-function readToken(dataDir: string): string {
+export function readToken(dataDir: string): string {
   const path = join(dataDir, "token");
+  mkdirSync(dataDir, { recursive: true });
   if (!existsSync(path)) writePrivate(path, `lw_${randomBytes(24).toString("base64url")}\n`);
   return readFileSync(path, "utf8").trim();
 }

@@ -1,19 +1,8 @@
 import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
-import { loadConfig } from "../../config.ts";
-import { callFunction } from "../../db/call-function.ts";
 import { LegworkError, toError } from "../../errors.ts";
-import { cancelWorkflow } from "../../workflows/cancel-workflow.ts";
-import {
-  getWorkflow,
-  listWorkflows,
-  WORKFLOW_STATES,
-  type WorkflowRow,
-  type WorkflowState,
-  type WorkflowStepRow,
-} from "../../workflows/read-workflows.ts";
-import { retryWorkflow } from "../../workflows/retry-workflow.ts";
-import { type CommonFlags, positiveInteger, time, withCommonOptions, withDatabase } from "../options.ts";
+import { WORKFLOW_STATES, type WorkflowRow, type WorkflowState, type WorkflowStepRow } from "../../workflows/read-workflows.ts";
+import { positiveInteger, type RemoteFlags, time, withOperations, withRemoteOptions } from "../options.ts";
 import { color, colorState, elapsed, printJson, printTable, relativeTime, shorten } from "../output.ts";
 
 const STATE_COLORS: Record<WorkflowState, Parameters<typeof color>[0]> = {
@@ -26,7 +15,7 @@ const STATE_COLORS: Record<WorkflowState, Parameters<typeof color>[0]> = {
   expired: "gray",
 };
 
-interface Flags extends CommonFlags {
+interface Flags extends RemoteFlags {
   json?: boolean;
 }
 
@@ -46,7 +35,7 @@ Examples:
 }
 
 function startCommand(): Command {
-  return withCommonOptions(new Command("start"))
+  return withRemoteOptions(new Command("start"))
     .description("start a workflow and print its id")
     .argument("<name>", "what kind of workflow it is")
     .argument("<steps>", "its steps, as JSON for legwork.start_workflow; - reads them from stdin")
@@ -56,15 +45,9 @@ function startCommand(): Command {
     .option("--json", 'print {"id": …}')
     .action(async (name: string, steps: string, flags: Flags & { tenant?: string; correlationId?: string; deadline?: Date }) => {
       const parsed = parseSteps(steps === "-" ? readFileSync(0, "utf8") : steps);
-      await onDatabase(flags, async (pool) => {
-        const [row] = await callFunction(pool, "start_workflow", {
-          name,
-          steps: JSON.stringify(parsed),
-          tenant: flags.tenant,
-          correlation_id: flags.correlationId,
-          deadline: flags.deadline?.toISOString(),
-        });
-        const id = String(row.start_workflow);
+      await withOperations(flags, async (operations) => {
+        const { tenant, correlationId, deadline } = flags;
+        const id = await operations.startWorkflow(name, parsed, { tenant, correlationId, deadline });
         if (flags.json === true) printJson({ id });
         else console.log(id);
       });
@@ -72,7 +55,7 @@ function startCommand(): Command {
 }
 
 function listCommand(): Command {
-  return withCommonOptions(new Command("list"))
+  return withRemoteOptions(new Command("list"))
     .description("list workflows, newest first")
     .addOption(new Option("--state <state>", "only those in this state").choices(WORKFLOW_STATES))
     .option("--name <name>", "only those of this name")
@@ -81,8 +64,14 @@ function listCommand(): Command {
     .option("--limit <number>", "how many, at most 500", (value) => Math.min(positiveInteger(value), 500), 20)
     .option("--json", "print an array of whole rows")
     .action(async (flags: Flags & { state?: WorkflowState; name?: string; tenant?: string; before?: string; limit: number }) => {
-      await onDatabase(flags, async (pool) => {
-        const workflows = await listWorkflows(pool, flags);
+      await withOperations(flags, async (operations) => {
+        const workflows = await operations.listWorkflows({
+          state: flags.state,
+          name: flags.name,
+          tenant: flags.tenant,
+          before: flags.before,
+          limit: flags.limit,
+        });
         if (flags.json === true) return printJson(workflows);
         if (workflows.length === 0) return console.log("No workflows.");
         printTable(
@@ -103,13 +92,13 @@ function listCommand(): Command {
 }
 
 function showCommand(): Command {
-  return withCommonOptions(new Command("show"))
+  return withRemoteOptions(new Command("show"))
     .description("show a workflow with its steps, each behind those it depends on")
     .argument("<id>", "the workflow's id")
     .option("--json", "print the whole row, with its steps")
     .action(async (id: string, flags: Flags) => {
-      await onDatabase(flags, async (pool) => {
-        const workflow = await getWorkflow(pool, id);
+      await withOperations(flags, async (operations) => {
+        const workflow = await operations.getWorkflow(id);
         if (flags.json === true) return printJson(workflow);
         console.log(
           `${color("bold", `Workflow ${workflow.id}`)}  ${workflow.name}  ${color(STATE_COLORS[workflow.state], workflow.state)}  ${describeCounts(workflow)}`,
@@ -134,14 +123,14 @@ function showCommand(): Command {
 }
 
 function cancelCommand(): Command {
-  return withCommonOptions(new Command("cancel"))
+  return withRemoteOptions(new Command("cancel"))
     .description("cancel a workflow: steps that wait never start, steps that run are told to stop")
     .argument("<id>", "the workflow's id")
     .option("--reason <text>", "what its history will say")
     .option("--json", 'print {"id": …, "state": …}')
     .action(async (id: string, flags: Flags & { reason?: string }) => {
-      await onDatabase(flags, async (pool) => {
-        const state = await cancelWorkflow(pool, id, flags.reason);
+      await withOperations(flags, async (operations) => {
+        const state = await operations.cancelWorkflow(id, flags.reason);
         if (flags.json === true) printJson({ id, state });
         else console.log(`Workflow ${id}: ${state === "cancelling" ? "its running steps were told to stop" : state}.`);
       });
@@ -149,23 +138,18 @@ function cancelCommand(): Command {
 }
 
 function retryCommand(): Command {
-  return withCommonOptions(new Command("retry"))
+  return withRemoteOptions(new Command("retry"))
     .description("go on with a workflow that failed, expired or was cancelled; completed steps are kept")
     .argument("<id>", "the workflow's id")
     .option("--deadline <time>", "cancel what has not ended then", time)
     .option("--json", 'print {"id": …, "state": …}')
     .action(async (id: string, flags: Flags & { deadline?: Date }) => {
-      await onDatabase(flags, async (pool) => {
-        await retryWorkflow(pool, id, flags);
+      await withOperations(flags, async (operations) => {
+        await operations.retryWorkflow(id, { deadline: flags.deadline });
         if (flags.json === true) printJson({ id, state: "running" });
         else console.log(`Workflow ${id}: running.`);
       });
     });
-}
-
-async function onDatabase(flags: CommonFlags, work: Parameters<typeof withDatabase>[1]): Promise<void> {
-  const { config } = await loadConfig({ databaseUrl: flags.databaseUrl, dataDir: flags.dataDir, logLevel: flags.logLevel });
-  await withDatabase(config, work);
 }
 
 function describeCounts({ total, completed, failed, cancelled, expired }: WorkflowRow): string {

@@ -47,7 +47,7 @@ create table legwork.job_signals (
   job_id bigint not null,
   name text not null check (length(name) between 1 and 200),
   payload jsonb,
-  sent_by text not null default session_user,
+  sent_by text not null default legwork.who(),
   sent_at timestamptz not null default clock_timestamp(),
   is_delivered boolean not null default false,
   unique (job_id, name)
@@ -57,7 +57,7 @@ comment on column legwork.job_signals.id is 'In the order they were sent.';
 comment on column legwork.job_signals.job_id is 'The job.';
 comment on column legwork.job_signals.name is 'What the job waits for.';
 comment on column legwork.job_signals.payload is 'What came with it; redacted. Null for nothing.';
-comment on column legwork.job_signals.sent_by is 'Who sent it: the database role.';
+comment on column legwork.job_signals.sent_by is 'Who sent it: the database role, or for whom the server did.';
 comment on column legwork.job_signals.sent_at is 'When.';
 comment on column legwork.job_signals.is_delivered is 'Whether the job has been looked at since: if it waited for this, it may start.';
 alter table legwork.job_signals enable row level security;
@@ -101,7 +101,7 @@ revoke execute on function legwork.hold_job(bigint, text, integer) from public;
 
 create function legwork.load_steps(job_id bigint, worker text, attempt integer)
 returns table (kind text, name text, state text, result text)
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 declare
   v_job graphile_worker._private_jobs := legwork.hold_job(job_id, worker, attempt);
 begin
@@ -125,7 +125,7 @@ revoke execute on function legwork.load_steps(bigint, text, integer) from public
 create function legwork.record_step(
   job_id bigint, worker text, attempt integer, name text, result jsonb, secret jsonb, took interval
 ) returns boolean
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 declare
   v_job graphile_worker._private_jobs := legwork.hold_job(job_id, worker, attempt);
 begin
@@ -151,7 +151,7 @@ revoke execute on function legwork.record_step(bigint, text, integer, text, json
 create function legwork.await_step(
   job_id bigint, worker text, attempt integer, kind text, name text, timeout interval, out state text, out result text
 )
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 declare
   v_job graphile_worker._private_jobs := legwork.hold_job(job_id, worker, attempt);
   v_signal legwork.job_signals;
@@ -245,7 +245,7 @@ comment on function legwork.begin_anew(graphile_worker._private_jobs) is
 revoke execute on function legwork.begin_anew(graphile_worker._private_jobs) from public;
 
 create function legwork.deliver_signals(to_job bigint default null) returns boolean
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 declare
   v_signal legwork.job_signals;
   v_job graphile_worker._private_jobs;
@@ -304,13 +304,15 @@ create constraint trigger _legwork_deliver after insert on legwork.job_signals
   deferrable initially deferred for each row execute function legwork.tg_job_signals__deliver();
 
 create function legwork.send_signal(job_id bigint, name text, payload jsonb default null) returns boolean
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 declare
   v_job graphile_worker._private_jobs;
   v_state legwork.job_state;
   v_redact text[];
   v_shown jsonb := payload;
 begin
+  perform legwork.assert_may('operator');
+  perform legwork.assert_visible(job_id);
   if name is null or length(name) not between 1 and 200 then
     raise exception 'A signal''s name has 1 to 200 characters%.', case when name is null then '' else ', not ' || length(name) end using
       errcode = 'LW400', hint = 'It is the name that the task waits for, as in step.waitFor("approval").';
@@ -341,6 +343,7 @@ begin
   if not found then
     return false;
   end if;
+  perform legwork.audit('send_signal', 'job', job_id::text, null, jsonb_build_object('signal', name), legwork.flag_value(v_job.flags, 'tenant'));
   if v_shown is distinct from payload then
     insert into legwork.step_secrets (job_id, kind, name, value) values (send_signal.job_id, 'signal', send_signal.name, send_signal.payload);
   end if;

@@ -1,0 +1,76 @@
+import { Command } from "commander";
+import { loadConfig } from "../../config.ts";
+import { readHealth } from "../../health/read-health.ts";
+import { readTaskStatistics } from "../../health/read-statistics.ts";
+import { type CommonFlags, withCommonOptions, withDatabase } from "../options.ts";
+import { color, printJson, printTable, shorten } from "../output.ts";
+
+const COLORS = { healthy: "green", degraded: "yellow", unhealthy: "red" } as const;
+
+export function healthCommand(): Command {
+  return withCommonOptions(new Command("health"))
+    .description("say how the system and each task, queue and host are, and why")
+    .option("--all", "list what is healthy as well")
+    .option("--json", "print an array of everything, what is healthy included")
+    .addHelpText("after", "\nExits with 1 when the system is unhealthy, else with 0. What it judges by: legwork alerts --rules.")
+    .action(async (flags: CommonFlags & { all?: boolean; json?: boolean }) => {
+      const { json, all, ...common } = flags;
+      const { config } = await loadConfig(common);
+      await withDatabase(config, async (pool) => {
+        const rows = await readHealth(pool);
+        if (json === true) printJson(rows);
+        else {
+          printTable(
+            ["SCOPE", "NAME", "STATUS", "WHY"],
+            rows
+              .filter(({ scope, status }) => all === true || scope === "system" || status !== "healthy")
+              .map((row) => [
+                row.scope,
+                shorten(row.name, 40),
+                color(COLORS[row.status], row.status),
+                shorten(row.reasons.join(" "), 120),
+              ]),
+          );
+        }
+        if (rows[0]?.status === "unhealthy") process.exitCode = 1;
+      });
+    });
+}
+
+export function statsCommand(): Command {
+  return withCommonOptions(new Command("stats"))
+    .description("what became of each task's jobs lately, and how long they waited and ran")
+    .option("--period <duration>", "how far back, such as 15m or 7d", "1h")
+    .option("--json", "print an array of whole rows")
+    .action(async (flags: CommonFlags & { period: string; json?: boolean }) => {
+      const { json, period, ...common } = flags;
+      const { config } = await loadConfig(common);
+      await withDatabase(config, async (pool) => {
+        const rows = await readTaskStatistics(pool, period);
+        if (json === true) printJson(rows);
+        else if (rows.length === 0) console.log(`Nothing has ended within ${period}.`);
+        else {
+          printTable(
+            ["TASK", "COMPLETED", "FAILED", "RETRIED", "CANCELLED", "EXPIRED", "ERRORS", "WAIT P95", "RUN", "RUN P95"],
+            rows.map((row) => [
+              shorten(row.task, 40),
+              row.completed,
+              row.failed,
+              row.retried,
+              row.cancelled,
+              row.expired,
+              row.error_rate === null ? "" : `${(100 * row.error_rate).toFixed(1)} %`,
+              seconds(row.wait_p95),
+              seconds(row.run_average),
+              seconds(row.run_p95),
+            ]),
+          );
+        }
+      });
+    });
+}
+
+function seconds(value: number | null): string {
+  if (value === null) return "";
+  return value < 1 ? `${(1_000 * value).toFixed(value < 0.01 ? 2 : 0)} ms` : `${value.toFixed(1)} s`;
+}

@@ -1,0 +1,37 @@
+import { Command } from "commander";
+import { loadConfig } from "../../config.ts";
+import { migrate } from "../../db/migrate.ts";
+import { createPool } from "../../db/pool.ts";
+import { createLogger } from "../../log.ts";
+import { type CommonFlags, findDatabase, withCommonOptions } from "../options.ts";
+import { untilStopped } from "../signals.ts";
+import { readToken } from "./up.ts";
+
+export function serverCommand(): Command {
+  return withCommonOptions(new Command("server"))
+    .description("serve REST, GraphQL and their documentation until stopped; runs no jobs")
+    .option("--port <number>", "the server's port, 0 for a free one (LEGWORK_PORT, 4400)")
+    .option("--host <address>", "the server's address (LEGWORK_HOST, 127.0.0.1)")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ DATABASE_URL=postgres://… legwork server
+  $ legwork server --host 0.0.0.0 --port 8080     once \`legwork token create\` has made a token
+
+Beside the tokens of the database it takes the one in the data directory, which it makes when there is none.`,
+    )
+    .action(async (flags: CommonFlags & { port?: string; host?: string }) => {
+      const { config } = await loadConfig(flags);
+      const log = createLogger({ level: config.logLevel });
+      const databaseUrl = findDatabase(config);
+      const pool = createPool(databaseUrl, { log, max: 3, name: "legwork migrate" });
+      await migrate(pool, log).finally(() => pool.end());
+      const { startServer } = await import("../../server/server.ts");
+      const server = await startServer({ ...config, databaseUrl, token: readToken(config.dataDir), log, auth: config });
+      await untilStopped(log, async () => {
+        await server.stop();
+        log.info("The server has stopped.");
+      });
+    });
+}

@@ -1,0 +1,163 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { FastifyPluginAsync } from "fastify";
+import { type Config, type ConfigInput, loadConfig } from "./config.ts";
+import { migrate } from "./db/migrate.ts";
+import { createPool, type Pool, type Queryable } from "./db/pool.ts";
+import { LegworkError } from "./errors.ts";
+import { enqueue, type EnqueueOptions, enqueueMany, type JobSpec } from "./jobs/enqueue.ts";
+import { createLogger, type Logger } from "./log.ts";
+
+export interface LegworkOptions extends Partial<ConfigInput> {
+  /** Whether jobs run in this process. Not by default. */
+  worker?: boolean;
+  /**
+   * Whether REST and GraphQL are served: `listen` on `host` and `port`, or `mount` in a server of yours, which passes requests on by
+   * `handler` or `fastify`. Not at all by default.
+   */
+  server?: "listen" | "mount";
+  /** Where the server is mounted, such as `/legwork`: what comes before its own paths. */
+  prefix?: string;
+  /** A token that is an admin of all tenants. Without one, only tokens of the database and JWTs come in. */
+  token?: string;
+  /** Whether the database is brought to the schema of this version first. By default. */
+  migrate?: boolean;
+  /** Where it logs to; a pino logger of yours, or one of the level `logLevel` on stderr. */
+  log?: Logger;
+}
+
+/** Legwork in a process of yours. */
+export interface Legwork {
+  /** A few connections to the database, for operations such as `cancelJob(legwork.pool, id)`. */
+  readonly pool: Pool;
+  /** Enqueues a job; with a client of yours, in its transaction. As `enqueue`. */
+  enqueue(task: string, payload?: unknown, options?: EnqueueOptions, client?: Queryable): Promise<string>;
+  /** Enqueues any number of jobs, all or none. As `enqueueMany`. */
+  enqueueMany(jobs: readonly JobSpec[], client?: Queryable): Promise<string[]>;
+  /** Where the server listens; undefined when it does not. */
+  readonly url: string | undefined;
+  /** The tasks that run here; none without a worker. */
+  readonly tasks: readonly string[];
+  /** Answers a request, for Node's own server and whatever builds on it. Throws LW514 unless the server is mounted. */
+  handler(request: IncomingMessage, response: ServerResponse): void;
+  /** The same as a Fastify plugin, registered with the `prefix`. */
+  readonly fastify: FastifyPluginAsync;
+  /** Answers what has been asked, lets running jobs finish as a stopping worker does, and closes every connection. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts Legwork in a process of yours: to enqueue only, as a worker, as a server, or all of it. Options come before the environment, which comes
+ * before `legwork.config.ts` and the defaults.
+ *
+ * Throws LW503 when the database cannot be reached, LW514 for an option that is wrong, and what starting a worker or a server throws.
+ * What was started before it threw has been stopped.
+ */
+export async function createLegwork(options: LegworkOptions = {}): Promise<Legwork> {
+  const {
+    worker: runsJobs = false,
+    server: serves,
+    prefix = "",
+    token,
+    migrate: migrates = true,
+    log: given,
+    ...settings
+  } = options;
+  const { config } = await loadConfig(settings);
+  if (config.databaseUrl === undefined) {
+    throw new LegworkError("LW514", "createLegwork needs a database.", { hint: "Give databaseUrl, or set DATABASE_URL." });
+  }
+  if (!/^(\/[\w.~-]+)*$/.test(prefix)) {
+    throw new LegworkError("LW514", `'${prefix}' is no prefix.`, { hint: "Give it as /legwork, without a slash at its end." });
+  }
+  const log = given ?? createLogger({ level: config.logLevel });
+  const stops: (() => Promise<unknown>)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const end of stops.splice(0).toReversed()) await end();
+  };
+  const pool = createPool(config.databaseUrl, { log, max: 5, name: "legwork" });
+  stops.push(() => pool.end());
+  try {
+    if (migrates) await migrate(pool, log);
+    const server = await startServing(serves, { ...config, databaseUrl: config.databaseUrl, prefix, token, log });
+    if (server !== undefined) stops.push(() => server.stop());
+    const worker = runsJobs ? await startWorking({ ...config, databaseUrl: config.databaseUrl }, log) : undefined;
+    if (worker !== undefined) stops.push(() => worker.stop());
+    return {
+      pool,
+      url: server?.url,
+      tasks: worker?.tasks ?? [],
+      enqueue: (task, payload, enqueueOptions, client = pool) => enqueue(client, task, payload, enqueueOptions),
+      enqueueMany: (jobs, client = pool) => enqueueMany(client, jobs),
+      handler: (request, response) => {
+        if (server?.handle === undefined) throw notMounted();
+        server.handle(request, response);
+      },
+      fastify: async (app) => {
+        const { handle } = server ?? {};
+        if (handle === undefined) throw notMounted();
+        if (app.prefix !== prefix) {
+          throw new LegworkError(
+            "LW514",
+            `The plugin is registered with the prefix '${app.prefix}', Legwork was made with '${prefix}'.`,
+            {
+              hint: "Give both the same prefix.",
+            },
+          );
+        }
+        // Bodies are read by the server that they are for.
+        app.removeAllContentTypeParsers();
+        app.addContentTypeParser("*", (_request, _payload, done) => done(null));
+        app.all("/*", (request, reply) => {
+          reply.hijack();
+          handle(request.raw, reply.raw);
+        });
+      },
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function notMounted(): LegworkError {
+  return new LegworkError("LW514", "There is no server to mount.", { hint: 'Call createLegwork({ server: "mount", … }).' });
+}
+
+interface Serving {
+  url: string | undefined;
+  handle: ((request: IncomingMessage, response: ServerResponse) => void) | undefined;
+  stop(): Promise<void>;
+}
+
+async function startServing(
+  serves: LegworkOptions["server"],
+  options: Config & { databaseUrl: string; prefix: string; token: string | undefined; log: Logger },
+): Promise<Serving | undefined> {
+  if (serves === undefined) return undefined;
+  // Loaded here and not above: whoever enqueues only does without the server and its memory.
+  const { createServer, startServer } = await import("./server/server.ts");
+  if (serves === "listen") {
+    const listening = await startServer({ ...options, auth: options });
+    return { url: listening.url, handle: undefined, stop: () => listening.stop() };
+  }
+  const { prefix } = options;
+  const mounted = await createServer({ ...options, host: undefined, auth: options });
+  return {
+    url: undefined,
+    handle: (request, response) => {
+      // Express and its like have taken the prefix away already.
+      const { url = "/" } = request;
+      if (prefix !== "" && (url === prefix || url.startsWith(`${prefix}/`) || url.startsWith(`${prefix}?`))) {
+        request.url = url.slice(prefix.length).replace(/^(?!\/)/, "/");
+      }
+      mounted.app.routing(request, response);
+    },
+    stop: () => mounted.stop(),
+  };
+}
+
+async function startWorking(config: Config & { databaseUrl: string }, log: Logger) {
+  const { startWorker } = await import("./worker/worker.ts");
+  return await startWorker({ ...config, localQueueSize: config.localQueueSize ?? config.concurrency, log });
+}

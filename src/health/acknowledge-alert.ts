@@ -1,0 +1,14 @@
+import { callFunction } from "../db/call-function.ts";
+import type { Queryable } from "../db/pool.ts";
+
+/**
+ * Says that somebody looks after an open alert: nobody is told of it again before it is resolved. `by` is the database role by default.
+ * Throws LW404 for an unknown alert, LW409 for one that is resolved.
+ */
+export async function acknowledgeAlert(
+  client: Queryable,
+  id: string,
+  options: { note?: string; by?: string } = {},
+): Promise<void> {
+  await callFunction(client, "acknowledge_alert", { id, note: options.note, by: options.by });
+}

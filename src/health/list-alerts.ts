@@ -1,0 +1,35 @@
+import type { Queryable } from "../db/pool.ts";
+
+export type AlertState = "open" | "acknowledged" | "resolved";
+export type AlertSeverity = "warning" | "critical";
+
+/** A row of `legwork.alerts`. */
+export interface AlertRow {
+  id: string;
+  rule: string;
+  kind: string;
+  target: string;
+  state: AlertState;
+  severity: AlertSeverity;
+  message: string;
+  value: number;
+  threshold: number;
+  raised_at: Date;
+  critical_at: Date | null;
+  clear_since: Date | null;
+  resolved_at: Date | null;
+  acknowledged_at: Date | null;
+  acknowledged_by: string | null;
+  note: string | null;
+  silenced: boolean;
+  jobs: string[];
+}
+
+/** Alerts, the newest first: those that are not resolved, or with `all` the last `limit` (100) whatever became of them. */
+export async function listAlerts(client: Queryable, options: { all?: boolean; limit?: number } = {}): Promise<AlertRow[]> {
+  const { rows } = await client.query("select * from legwork.alerts where $1 or state <> 'resolved' order by id desc limit $2", [
+    options.all ?? false,
+    options.limit ?? 100,
+  ]);
+  return rows;
+}

@@ -1,0 +1,21 @@
+import type { Queryable } from "../db/pool.ts";
+
+export type HealthStatus = "healthy" | "degraded" | "unhealthy";
+
+/** A row of `legwork.health()`. */
+export interface HealthRow {
+  scope: "system" | "task" | "queue" | "schedule" | "host";
+  name: string;
+  status: HealthStatus;
+  /** Why it is not healthy, a sentence each. */
+  reasons: string[];
+}
+
+/** How the system and each task, queue, schedule and host are: the system first, then what is worst. */
+export async function readHealth(client: Queryable): Promise<HealthRow[]> {
+  const { rows } = await client.query(
+    `select * from legwork.health()
+     order by scope <> 'system', array_position(array['unhealthy', 'degraded', 'healthy'], status), scope, name`,
+  );
+  return rows;
+}

@@ -1,0 +1,32 @@
+import type { Queryable } from "../db/pool.ts";
+import { type Duration, parseDuration, toInterval } from "../duration.ts";
+import { LegworkError } from "../errors.ts";
+
+/** A row of `legwork.task_statistics()`. Counts are strings: they may be larger than a number holds. Times are seconds. */
+export interface TaskStatistics {
+  task: string;
+  completed: string;
+  failed: string;
+  cancelled: string;
+  expired: string;
+  failed_attempts: string;
+  retried: string;
+  /** The share of attempts that failed; null when there were none. */
+  error_rate: number | null;
+  wait_average: number | null;
+  wait_p95: number | null;
+  run_average: number | null;
+  run_p50: number | null;
+  run_p95: number | null;
+  run_p99: number | null;
+}
+
+/** What became of each task's jobs in the last so long (an hour), from the metrics. Throws LW400 for a time that is none. */
+export async function readTaskStatistics(client: Queryable, period: Duration = "1h"): Promise<TaskStatistics[]> {
+  const milliseconds = parseDuration(period);
+  if (milliseconds === undefined) {
+    throw new LegworkError("LW400", `'${period}' is not a duration.`, { hint: 'For example "15m", "1h" or "7d".' });
+  }
+  const { rows } = await client.query("select * from legwork.task_statistics($1::interval)", [toInterval(milliseconds)]);
+  return rows;
+}

@@ -1,0 +1,27 @@
+import { callFunction } from "../db/call-function.ts";
+import type { Queryable } from "../db/pool.ts";
+import { type Duration, parseDuration, toInterval } from "../duration.ts";
+import { LegworkError } from "../errors.ts";
+
+/**
+ * For so long nobody is told of alerts: of all, or of those of a rule, a target or both. They are raised and resolved all the same. Resolves to
+ * the silence's id. Throws LW404 for an unknown rule, LW400 for a time that is none.
+ */
+export async function silenceAlerts(
+  client: Queryable,
+  duration: Duration,
+  options: { rule?: string; target?: string; reason?: string } = {},
+): Promise<string> {
+  const milliseconds = parseDuration(duration);
+  if (milliseconds === undefined) {
+    throw new LegworkError("LW400", `'${duration}' is not a duration.`, { hint: 'For example "30m" or "2h".' });
+  }
+  const [row] = await callFunction(client, "silence_alerts", { duration: toInterval(milliseconds), ...options });
+  return String(row.silence_alerts);
+}
+
+/** Ends a silence before its time; resolves to whether there was one. */
+export async function endSilence(client: Queryable, id: string): Promise<boolean> {
+  const [row] = await callFunction(client, "end_silence", { id });
+  return row.end_silence;
+}

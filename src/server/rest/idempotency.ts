@@ -1,0 +1,46 @@
+import { createHash } from "node:crypto";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { z } from "zod";
+import { callFunction } from "../../db/call-function.ts";
+import type { PoolClient } from "../../db/pool.ts";
+import type { Principal } from "../principal.ts";
+
+/** The header of requests that may be repeated. */
+export const idempotencyHeaders = z.object({
+  "idempotency-key": z
+    .string()
+    .regex(/^[\x21-\x7e]{1,255}$/, "expected 1 to 255 visible ASCII characters")
+    .optional()
+    .describe(
+      "Makes it safe to send the request again: within 24 hours the same request with the same key does nothing and gets the first answer " +
+        "(with the header `idempotency-replayed: true`); another request with the key is refused with LW409. Each token has its own keys.",
+    ),
+});
+
+/**
+ * Does what a request asks for once, however often it comes with its Idempotency-Key: the answer is kept in the transaction that does
+ * it, and a second request waits for the first one's end. A request that fails leaves nothing behind. Without a key it is simply done.
+ */
+export async function once(
+  {
+    client,
+    principal,
+    request,
+    reply,
+  }: { client: PoolClient; principal: Principal; request: FastifyRequest; reply: FastifyReply },
+  work: () => Promise<unknown>,
+): Promise<unknown> {
+  const key = (request.headers as z.output<typeof idempotencyHeaders>)["idempotency-key"];
+  if (key === undefined) return await work();
+  const subject = `${principal.tenant ?? ""} ${principal.subject}`;
+  const hash = createHash("sha256");
+  for (const part of [request.method, request.url, JSON.stringify(request.body)]) hash.update(`${part}\n`);
+  const [claimed] = await callFunction(client, "claim_request", { subject, key, request_hash: hash.digest("base64url") });
+  if (claimed.claim_request !== null) {
+    reply.header("idempotency-replayed", "true");
+    return claimed.claim_request;
+  }
+  const answer = await work();
+  await callFunction(client, "keep_response", { subject, key, response: JSON.stringify(answer) });
+  return answer;
+}

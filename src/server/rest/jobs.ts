@@ -1,0 +1,295 @@
+import type { FastifyInstance } from "fastify";
+import { z } from "zod";
+import { cancelJob } from "../../jobs/cancel-job.ts";
+import { discardJob } from "../../jobs/discard-job.ts";
+import { explainJob } from "../../jobs/explain-job.ts";
+import { getJob, JOB_STATES, listJobs } from "../../jobs/read-jobs.ts";
+import { logsAfter } from "../../jobs/read-logs.ts";
+import { listSteps } from "../../jobs/read-steps.ts";
+import { sendSignal } from "../../jobs/send-signal.ts";
+import { retryJob } from "../../jobs/retry-job.ts";
+import { doneSchema, jobSchema, jobWithAttemptsSchema, logLineSchema, reasonSchema } from "./job-schemas.ts";
+import { addRoute, type RestContext } from "./route.ts";
+import { cursorOver, jobId, json, page, pageLimit, queueName, taskName, text, time, toPage, wholeNumber } from "./values.ts";
+
+const jobCursor = cursorOver("jobs", jobId);
+const logCursor = cursorOver("logs", jobId);
+const oneJob = z.object({ id: jobId });
+const reasonBody = z
+  .strictObject({ reason: text(1_000).optional().describe("Why; the job's history says it.") })
+  .optional()
+  .meta({ examples: [{ reason: "wrong recipients" }] });
+
+/** Jobs: reading them, and ending or retrying one. */
+export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
+  addRoute(
+    app,
+    context,
+    {
+      method: "GET",
+      url: "/jobs",
+      tag: "jobs",
+      role: "viewer",
+      summary: "List jobs, newest first",
+      description:
+        "Waiting, running and finished jobs. All filters that are given must hold. A combination that no index serves is refused with LW400, " +
+        "which says what to add: `priority` and `error` need a state other than completed, a correlation id, a parent or a job key.",
+      query: z.strictObject({
+        state: z.enum(JOB_STATES).optional(),
+        task: taskName.optional(),
+        queue: queueName.optional(),
+        tenant: text(256).optional(),
+        correlation_id: text(256).optional(),
+        parent_id: jobId.optional().describe("Only what that job has enqueued."),
+        job_key: text(512).optional(),
+        priority: wholeNumber(-32_768, 32_767).optional(),
+        error: text(1_000).optional().describe("A part of the error's message, in upper or lower case."),
+        created_after: time.optional().describe("Created then or later."),
+        created_before: time.optional(),
+        order: z.enum(["newest", "oldest"]).default("newest").describe("Which come first."),
+        cursor: jobCursor.schema.optional(),
+        limit: pageLimit,
+      }),
+      answer: page(jobSchema, "A page of jobs."),
+    },
+    async ({ client, query }) => {
+      const { cursor, limit, correlation_id, parent_id, job_key, created_after, created_before, ...filter } = query;
+      // A page is the first rows in the order of an index. Sorting would compute every column of every live job first.
+      await client.query("set local enable_sort = off");
+      const rows = await listJobs(client, {
+        ...filter,
+        correlationId: correlation_id,
+        parentId: parent_id,
+        jobKey: job_key,
+        createdAfter: created_after,
+        createdBefore: created_before,
+        [filter.order === "oldest" ? "after" : "before"]: cursor,
+        limit: limit + 1,
+      });
+      return toPage(rows, limit, ({ id }) => jobCursor.make(id));
+    },
+  );
+
+  addRoute(
+    app,
+    context,
+    {
+      method: "GET",
+      url: "/jobs/:id",
+      tag: "jobs",
+      role: "viewer",
+      summary: "Get one job with its attempts",
+      params: oneJob,
+      answer: jobWithAttemptsSchema,
+      problems: ["LW404"],
+      etag: true,
+    },
+    async ({ client, params }) => await getJob(client, params.id),
+  );
+
+  addRoute(
+    app,
+    context,
+    {
+      method: "GET",
+      url: "/jobs/:id/progress",
+      tag: "jobs",
+      role: "viewer",
+      summary: "See how far a job is",
+      description: "Small enough to be asked for often: with `If-None-Match` the answer is 304 while nothing has changed.",
+      params: oneJob,
+      answer: z
+        .object({
+          id: z.string(),
+          state: z.enum(JOB_STATES),
+          attempts: z.int(),
+          progress: z.number().nullable(),
+          progress_message: z.string().nullable(),
+        })
+        .describe("How far the job is, by its task's own account."),
+      problems: ["LW404"],
+      etag: true,
+    },
+    async ({ client, params }) => {
+      const { id, state, attempts, progress, progress_message } = await getJob(client, params.id);
+      return { id, state, attempts, progress, progress_message };
+    },
+  );
+
+  addRoute(
+    app,
+    context,
+    {
+      method: "GET",
+      url: "/jobs/:id/logs",
+      tag: "jobs",
+      role: "viewer",
+      summary: "Read what a job has logged, oldest line first",
+      description: "To follow a job that runs, ask again with the cursor `next_cursor`, or with the last one while that is null.",
+      params: oneJob,
+      query: z.strictObject({ cursor: logCursor.schema.optional(), limit: pageLimit }),
+      answer: page(logLineSchema, "A page of log lines."),
+      problems: ["LW404"],
+    },
+    async ({ client, params, query }) => {
+      const rows = await logsAfter(client, params.id, query.cursor, query.limit + 1);
+      // No lines may also mean that there is no job.
+      if (rows.length === 0) await getJob(client, params.id);
+      return toPage(rows, query.limit, ({ id }) => logCursor.make(id));
+    },
+  );
+
+  addRoute(
+    app,
+    context,
+    {
+      method: "GET",
+      url: "/jobs/:id/steps",
+      tag: "jobs",
+      role: "viewer",
+      summary: "See the steps of a job, in the order in which they began",
+      params: oneJob,
+      answer: page(
+        z
+          .object({
+            kind: z.enum(["run", "wait", "sleep"]),
+            name: z.string(),
+            state: z.enum(["completed", "timed_out", "waiting"]),
+            result: z.unknown(),
+            attempt: z.int(),
+            started_at: z.iso.datetime(),
+            finished_at: z.iso.datetime().nullable(),
+            deadline: z.iso.datetime().nullable().describe("Until when it waits; null for ever, and for what does not wait."),
+          })
+          .loose(),
+        "The steps.",
+      ),
+      problems: ["LW404"],
+    },
+    async ({ client, params }) => {
+      // Also says when there is no such job, or it is another tenant's.
+      await getJob(client, params.id);
+      return { items: await listSteps(client, params.id), next_cursor: null };
+    },
+  );
+
+  addRoute(
+    app,
+    context,
+    {
+      method: "POST",
+      url: "/jobs/:id/signals/:name",
+      tag: "jobs",
+      role: "operator",
+      summary: "Send a job a signal that its task waits for, now or later",
+      description: "Of each name the first one counts.",
+      params: z.object({ id: jobId, name: text(200) }),
+      body: z
+        .strictObject({ payload: json.optional() })
+        .optional()
+        .meta({ examples: [{ payload: { approved: true } }] }),
+      answer: z.object({ counts: z.boolean().describe("Whether this one does.") }).describe("What became of the signal."),
+      problems: ["LW404", "LW409", "LW413"],
+    },
+    async ({ client, params, body }) => {
+      await getJob(client, params.id);
+      return { counts: await sendSignal(client, params.id, params.name, body?.payload) };
+    },
+  );
+
+  addRoute(
+    app,
+    context,
+    {
+      method: "GET",
+      url: "/jobs/:id/explain",
+      tag: "jobs",
+      role: "viewer",
+      summary: "Say why a job does not run",
+      params: oneJob,
+      answer: page(reasonSchema, "Every reason, in the order in which they hold the job back."),
+      problems: ["LW404"],
+    },
+    async ({ client, params }) => ({ items: await explainJob(client, params.id), next_cursor: null }),
+  );
+
+  addRoute(
+    app,
+    context,
+    {
+      method: "POST",
+      url: "/jobs/:id/cancel",
+      tag: "jobs",
+      role: "operator",
+      summary: "Cancel a job",
+      description:
+        "One that waits never starts. One that runs is told to stop, within a second, and is not retried; the answer then says `running`.",
+      params: oneJob,
+      body: reasonBody,
+      answer: doneSchema,
+      problems: ["LW404", "LW409"],
+    },
+    async ({ client, params, body }) => ({ id: params.id, state: await cancelJob(client, params.id, body?.reason) }),
+  );
+
+  addRoute(
+    app,
+    context,
+    {
+      method: "POST",
+      url: "/jobs/:id/retry",
+      tag: "jobs",
+      role: "operator",
+      summary: "Let a job start now",
+      description:
+        "A failed one gets all its attempts again, a waiting one does not wait for its time. Limits and pauses still hold it back.",
+      params: oneJob,
+      answer: doneSchema,
+      problems: ["LW404", "LW409"],
+    },
+    async ({ client, params }) => ({ id: params.id, state: await retryJob(client, params.id) }),
+  );
+
+  addRoute(
+    app,
+    context,
+    {
+      method: "POST",
+      url: "/jobs/:id/discard",
+      tag: "jobs",
+      role: "operator",
+      summary: "Give up a failed job",
+      description: "It cannot be retried any more and stays in the history as failed.",
+      params: oneJob,
+      answer: doneSchema,
+      problems: ["LW404", "LW409"],
+    },
+    async ({ client, params }) => {
+      await discardJob(client, params.id);
+      return { id: params.id, state: "failed" };
+    },
+  );
+
+  addRoute(
+    app,
+    context,
+    {
+      method: "DELETE",
+      url: "/jobs/:id",
+      tag: "jobs",
+      role: "operator",
+      summary: "Take a job out, whether it waits, runs or has failed",
+      description:
+        "Discards a failed job and cancels any other. What has ended otherwise stays as it is: LW409. The history keeps the job.",
+      params: oneJob,
+      answer: doneSchema,
+      problems: ["LW404", "LW409"],
+    },
+    async ({ client, params }) => {
+      const { id, state } = await getJob(client, params.id);
+      if (state !== "failed") return { id, state: await cancelJob(client, id) };
+      await discardJob(client, id);
+      return { id, state };
+    },
+  );
+}

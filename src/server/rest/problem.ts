@@ -1,0 +1,169 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
+import { z } from "zod";
+import { fromDatabaseError } from "../../db/pool.ts";
+import { ERRORS, type ErrorCode, type FieldError, LegworkError, toError } from "../../errors.ts";
+import type { Logger } from "../../log.ts";
+
+/** What is answered in place of a result: RFC 9457. */
+export const problemSchema = z
+  .object({
+    type: z.string().describe("Names the kind of problem: urn:legwork:error: and the code."),
+    title: z.string().describe("The kind of problem, in words; the same for each of its code."),
+    status: z.int().describe("The HTTP status."),
+    detail: z.string().describe("What is wrong with this request."),
+    code: z.enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]]).describe("Means the same in SQL and on the command line."),
+    hint: z.string().optional().describe("What to do next."),
+    retry_at: z.iso.datetime().optional().describe("From when on the same request may succeed; of LW429."),
+    errors: z
+      .array(
+        z.object({
+          in: z.enum(["body", "query", "path", "header"]).describe("The part of the request."),
+          field: z.string().describe("Where in it, as a path with dots; empty for the whole part."),
+          message: z.string().describe("What is wrong with it."),
+        }),
+      )
+      .optional()
+      .describe("The fields that are at fault."),
+  })
+  .describe("A problem, as RFC 9457 has it.");
+
+type Problem = z.output<typeof problemSchema>;
+
+/** Where Fastify finds what is validated, and what we call it. */
+const PARTS = { body: "body", querystring: "query", params: "path", headers: "header" } as const;
+type Part = (typeof PARTS)[keyof typeof PARTS];
+
+/** A request that does not fit its route's schema. */
+class InvalidRequest extends LegworkError {
+  readonly part: Part;
+
+  constructor(part: Part, fields: readonly FieldError[]) {
+    const [first] = fields;
+    const field = first === undefined ? "" : fieldName(first.path);
+    super("LW400", `${field === "" ? `The ${part}` : `'${field}' (${part})`}: ${first?.message ?? "not valid"}.`, {
+      hint: "GET /docs describes what each route takes.",
+      fields,
+    });
+    this.part = part;
+  }
+}
+
+/** Validates by zod, and says which field of which part of the request is at fault. */
+export function validatorCompiler({ schema, httpPart }: { schema: z.ZodType; httpPart?: string }) {
+  const part = PARTS[(httpPart ?? "body") as keyof typeof PARTS] ?? "body";
+  return (data: unknown): { value: unknown } | { error: Error } => {
+    // No body at all comes as null.
+    const parsed = schema.safeParse(data ?? undefined);
+    return parsed.success ? { value: parsed.data } : { error: new InvalidRequest(part, parsed.error.issues.flatMap(fieldsOf)) };
+  };
+}
+
+function fieldsOf(issue: z.core.$ZodIssue): FieldError[] {
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => ({ path: [...issue.path, key], message: "there is no such field" }));
+  }
+  return [{ path: issue.path, message: issue.message }];
+}
+
+function fieldName(path: readonly PropertyKey[]): string {
+  return path.map(String).join(".");
+}
+
+/** camelCase options of TypeScript under the names they have in a request. */
+function requestName(path: readonly PropertyKey[]): string {
+  return fieldName(path.map((key) => (typeof key === "string" ? key.replaceAll(/[A-Z]/g, (x) => `_${x.toLowerCase()}`) : key)));
+}
+
+/** Answers with a problem. What the client can act on is told; of anything else it learns only that there is a bug. */
+export function sendProblem(
+  thrown: FastifyError | Error,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  log: Logger,
+): FastifyReply {
+  const error = explain(thrown, request, log);
+  const status = httpStatus(thrown as { statusCode?: unknown }) ?? error.status;
+  const problem: Problem = {
+    type: `urn:legwork:error:${error.code}`,
+    title: ERRORS[error.code].title,
+    status,
+    detail: error.message,
+    code: error.code,
+    hint: error.hint === undefined ? undefined : inWordsOfRest(error.hint),
+    retry_at: error.retryAt?.toISOString(),
+    errors: error.fields?.map(({ path, message }) =>
+      error instanceof InvalidRequest
+        ? { in: error.part, field: fieldName(path), message }
+        : { in: request.method === "GET" ? "query" : "body", field: requestName(path), message },
+    ),
+  };
+  if (error.code === "LW401") reply.header("www-authenticate", 'Bearer realm="legwork"');
+  if (error.retryAt !== undefined) {
+    reply.header("retry-after", Math.max(0, Math.ceil((error.retryAt.getTime() - Date.now()) / 1_000)));
+  }
+  return reply.code(status).type("application/problem+json").send(JSON.stringify(problem));
+}
+
+/** What a hint says in SQL, as somebody who has only HTTP can do it. */
+function inWordsOfRest(hint: string): string {
+  return hint
+    .replaceAll(/select (?:id, )?name from legwork\.(\w+) lists them/g, "GET /api/v1/$1 lists them")
+    .replaceAll(/select payload_schema from legwork\.tasks where name = '.*' shows/g, "GET /api/v1/tasks/{name} shows")
+    .replaceAll(/legwork\.(cancel|retry|discard)_job /g, "POST /api/v1/jobs/{id}/$1 ")
+    .replaceAll(/ => '?([^',.]+)'?/g, " $1");
+}
+
+/** The status that Fastify itself gives to a request it cannot read, such as 415. */
+function httpStatus(error: { statusCode?: unknown }): number | undefined {
+  const status = error.statusCode;
+  return typeof status === "number" && status >= 400 && status < 500 && !(error instanceof LegworkError) ? status : undefined;
+}
+
+function explain(thrown: Error & { code?: unknown }, request: FastifyRequest, log: Logger): LegworkError {
+  const error = fromDatabaseError(thrown);
+  if (error instanceof LegworkError) return error;
+  const known = explainDatabase(thrown) ?? explainHttp(thrown);
+  if (known !== undefined) return known;
+  log.error({ err: toError(thrown), method: request.method, url: request.url }, "A request failed.");
+  return new LegworkError("LW500", "Internal error.", { hint: "The server's log says more." });
+}
+
+function explainDatabase(error: Error & { code?: unknown }): LegworkError | undefined {
+  const code = typeof error.code === "string" ? error.code : "";
+  if (code === "57014") {
+    return new LegworkError("LW504", "The database took too long and was stopped.", {
+      hint: "Ask for less: a smaller page, a filter that fewer jobs fit, fewer jobs at once.",
+    });
+  }
+  if (/^(40001|40P01|55P03)$/.test(code)) {
+    return new LegworkError("LW503", "Somebody else was changing the same.", {
+      hint: "Nothing was done. Send the request again.",
+    });
+  }
+  // Nested too deeply, too many arguments, too long for an index.
+  if (/^54...$/.test(code)) {
+    return new LegworkError("LW413", "A value is too large for the database.", { hint: "Send a smaller or flatter one." });
+  }
+  if (
+    /^(08...|28...|3D000|53300|57P0.|ECONN.*|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EPIPE)$/.test(code) ||
+    /timeout exceeded when trying to connect|Connection terminated|not currently accepting connections/.test(error.message)
+  ) {
+    return new LegworkError("LW503", "The database does not answer.", { hint: "Try again; GET /ready says when it does." });
+  }
+  return undefined;
+}
+
+function explainHttp(error: Error & { code?: unknown }): LegworkError | undefined {
+  const status = httpStatus(error as { statusCode?: unknown });
+  if (status === undefined) return undefined;
+  if (status === 413) return new LegworkError("LW413", "The request is too large.", { hint: "Send it in several requests." });
+  const message =
+    error.code === "FST_ERR_CTP_INVALID_JSON_BODY"
+      ? "The body is not valid JSON, or has a field __proto__ or constructor.prototype, which is not taken."
+      : `${error.message.replace(/\.?$/, "")}.`;
+  return new LegworkError("LW400", message, {
+    hint: "Send JSON with Content-Type: application/json.",
+    // The body as a whole: nothing of it could be read.
+    fields: status === 400 || status === 415 ? [{ path: [], message }] : undefined,
+  });
+}

@@ -1,0 +1,175 @@
+import type { FastifyInstance } from "fastify";
+import { z } from "zod";
+import { diagnose } from "../../db/diagnose.ts";
+import type { Queryable } from "../../db/pool.ts";
+import { emergencyStop, resumeAll } from "../../queues/pause.ts";
+import { listAuditLog } from "../../access/audit-log.ts";
+import { readOverview } from "../../queues/overview.ts";
+import { addRoute, type RestContext } from "./route.ts";
+import { cursorOver, jobId, page, pageLimit, text, toPage } from "./values.ts";
+
+const at = z.iso.datetime();
+const auditCursor = cursorOver("audit", jobId);
+const count = z.string().describe("A number, as text.");
+
+const overviewSchema = z
+  .object({
+    running: count,
+    pending: count,
+    blocked: count,
+    paused: count,
+    later: count,
+    oldest: at.nullable().describe("Since when the job that has waited longest could have started."),
+    failed: count.describe("Failed jobs that can be retried."),
+    queues: z.int(),
+    tasks: z.int(),
+    workers: z.int(),
+    concurrency: z.int().describe("Jobs that all living workers together run at a time."),
+    stopped_at: at.nullable().describe("Since when everything is stopped; null when it is not."),
+    stopped_by: z.string().nullable(),
+    stop_reason: z.string().nullable(),
+  })
+  .describe("How the whole system is.");
+
+/** The same connection, whose transaction goes on after a statement that fails: what may not be seen is a finding. */
+function forgiving(client: Queryable): Queryable {
+  return {
+    async query(text, values) {
+      await client.query("savepoint statement");
+      try {
+        return await client.query(text, values);
+      } catch (error) {
+        await client.query("rollback to savepoint statement");
+        throw error;
+      }
+    },
+  };
+}
+
+/** What concerns everything: the overview, the emergency stop, the doctor. */
+export function addSystemRoutes(app: FastifyInstance, context: RestContext): void {
+  addRoute(
+    app,
+    context,
+    {
+      method: "GET",
+      url: "/stats",
+      tag: "system",
+      role: "viewer",
+      summary: "See how everything is, at a glance",
+      answer: overviewSchema,
+    },
+    async ({ client }) => await readOverview(client),
+  );
+  addRoute(
+    app,
+    context,
+    {
+      method: "POST",
+      url: "/emergency-stop",
+      tag: "system",
+      role: "operator",
+      summary: "Stop everything: no job starts, what runs finishes",
+      body: z
+        .strictObject({ reason: text(1_000).optional() })
+        .optional()
+        .meta({ examples: [{ reason: "wrong mails are going out" }] }),
+      answer: overviewSchema,
+    },
+    async ({ client, body }) => {
+      await emergencyStop(client, body?.reason);
+      return await readOverview(client);
+    },
+  );
+  addRoute(
+    app,
+    context,
+    {
+      method: "POST",
+      url: "/resume-all",
+      tag: "system",
+      role: "operator",
+      summary: "End an emergency stop",
+      description: "Queues and tasks that were paused for themselves stay paused.",
+      answer: overviewSchema,
+    },
+    async ({ client }) => {
+      await resumeAll(client);
+      return await readOverview(client);
+    },
+  );
+  addRoute(
+    app,
+    context,
+    {
+      method: "GET",
+      url: "/audit-log",
+      tag: "system",
+      role: "admin",
+      summary: "See who did what, newest first",
+      description:
+        "Whatever changed jobs, rules, tokens and settings, by whichever way. A tenant's admin sees what was done to what is that tenant's.",
+      query: z
+        .strictObject({
+          target_type: text(64).optional().describe("job, jobs, queue, task, all, schedule, workflow, token, login or setting."),
+          target: text(512).optional().describe("With target_type: its id or name."),
+          cursor: auditCursor.schema.optional(),
+          limit: pageLimit,
+        })
+        // The index begins with the kind.
+        .refine(({ target_type, target }) => target === undefined || target_type !== undefined, {
+          error: "a target is found by its kind and its name together: add target_type",
+          path: ["target"],
+        }),
+      answer: page(
+        z
+          .object({
+            id: z.string(),
+            occurred_at: at,
+            actor: z.string().nullable().describe("The token's subject, for what came through the server."),
+            database_role: z.string(),
+            surface: z.string().describe("sql, cli, rest, graphql, dashboard or worker."),
+            operation: z.string(),
+            target_type: z.string(),
+            target: z.string().nullable(),
+            tenant: z.string().nullable(),
+            count: z.string().nullable().describe("To how many, for what is done to many, as text."),
+            before: z.unknown(),
+            after: z.unknown(),
+          })
+          .loose(),
+        "A page of the audit log.",
+      ),
+    },
+    async ({ client, query: { cursor, limit, ...filter } }) =>
+      toPage(await listAuditLog(client, { ...filter, before: cursor, limit: limit + 1 }), limit, ({ id }) =>
+        auditCursor.make(id),
+      ),
+  );
+  addRoute(
+    app,
+    context,
+    {
+      method: "GET",
+      url: "/doctor",
+      tag: "system",
+      role: "admin",
+      summary: "Say what is wrong with the job system and what to do about it",
+      answer: page(
+        z.object({
+          check: z.string(),
+          severity: z.enum(["critical", "warning", "ok"]),
+          finding: z.string(),
+          remedy: z.string().nullable(),
+          detail: z.unknown(),
+        }),
+        "What was looked at, the worst first.",
+      ),
+    },
+    async ({ client }) => {
+      // The doctor looks at the settings of this login, and would find ours.
+      await client.query("set local statement_timeout to default");
+      return { items: await diagnose(forgiving(client)), next_cursor: null };
+    },
+  );
+}

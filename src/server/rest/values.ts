@@ -1,0 +1,127 @@
+import { z } from "zod";
+import { parseDuration } from "../../duration.ts";
+
+/** Rows of a page when none are asked for. */
+const DEFAULT_PAGE = 50;
+/** Rows of a page at most. */
+const MAX_PAGE = 500;
+
+/** Ten years: what is longer was not meant. */
+const MAX_DURATION_MS = 10 * 366 * 24 * 60 * 60 * 1_000;
+
+/** The largest number of Postgres's integer. */
+export const MAX_INTEGER = 2_147_483_647;
+
+/** Levels of arrays and objects in a value that is kept as JSON. */
+const MAX_DEPTH = 100;
+
+/** Text that Postgres can keep: some characters, none of which is NUL. */
+export function text(max: number) {
+  return (
+    z
+      .string()
+      .min(1)
+      .max(max)
+      // oxlint-disable-next-line no-control-regex -- the one character that Postgres does not keep
+      .regex(/^[^\u0000]*$/, "expected text without NUL characters")
+      .refine((value) => value.isWellFormed(), "expected text that is whole: a surrogate stands alone")
+  );
+}
+
+export const jobId = z.string().regex(/^\d{1,18}$/, "expected an id: a whole number, in digits");
+
+export const taskName = text(128);
+export const queueName = text(128);
+
+/** A point in time, from 1970 on. */
+export const time = z.iso
+  .datetime({ offset: true, error: "expected a time such as 2026-12-24T18:00:00Z" })
+  .refine((value) => Date.parse(value) >= 0, "expected a time from 1970 on")
+  .transform((value) => new Date(value))
+  .meta({ examples: ["2026-12-24T18:00:00Z"] });
+
+/** "500ms", "30s", "5m", "2h", or a number of milliseconds. */
+export const duration = z
+  .union([z.string(), z.number()])
+  .refine((value) => (parseDuration(value) ?? Number.POSITIVE_INFINITY) <= MAX_DURATION_MS, {
+    error: "expected a duration such as 500ms, 30s, 5m or 2h, or a number of milliseconds; ten years at most",
+  })
+  .meta({ examples: ["30s", 5000] });
+
+/** In a query: whole numbers come as text. */
+export function wholeNumber(min: number, max: number) {
+  return z.coerce.number({ error: "expected a whole number" }).int().min(min).max(max);
+}
+
+export const pageLimit = wholeNumber(1, MAX_PAGE)
+  .default(DEFAULT_PAGE)
+  .describe(`Rows of the page: ${DEFAULT_PAGE} unless given, ${MAX_PAGE} at most.`);
+
+/** Any JSON that Postgres can keep. */
+export const json = z
+  .unknown()
+  .superRefine((value, context) => {
+    const fault = faultIn(value);
+    if (fault !== undefined) context.addIssue({ code: "custom", ...fault });
+  })
+  .meta({ description: "Any JSON." });
+
+/** The first place in a value that cannot be kept as it is. Without recursion: what came in may be nested deeper than our stack. */
+function faultIn(value: unknown): { path: PropertyKey[]; message: string } | undefined {
+  const left: { value: unknown; path: PropertyKey[] }[] = [{ value, path: [] }];
+  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    const { value: it, path } = next;
+    if (path.length > MAX_DEPTH) return { path: path.slice(0, 3), message: `it is nested deeper than ${MAX_DEPTH} levels` };
+    if (typeof it === "number" && !Number.isFinite(it)) return { path, message: "the number is too large" };
+    if (typeof it === "string" && !isKept(it)) return { path, message: "it has a NUL character or half a surrogate pair" };
+    if (typeof it !== "object" || it === null) continue;
+    for (const [key, inner] of Object.entries(it)) {
+      if (!isKept(key)) return { path, message: "a field's name has a NUL character or half a surrogate pair" };
+      left.push({ value: inner, path: [...path, Array.isArray(it) ? Number(key) : key] });
+    }
+  }
+  return undefined;
+}
+
+function isKept(value: string): boolean {
+  return !value.includes("\u0000") && value.isWellFormed();
+}
+
+/** A page's cursor: opaque, so that what it is made of may change. */
+export function cursorOver(kind: string, last: z.ZodType<string>) {
+  return {
+    make: (value: string): string => Buffer.from(`${kind}:${value}`).toString("base64url"),
+    schema: z
+      .string()
+      .max(1_000)
+      .transform((cursor, context) => {
+        const content = Buffer.from(cursor, "base64url").toString("utf8");
+        const parsed = last.safeParse(content.startsWith(`${kind}:`) ? content.slice(kind.length + 1) : undefined);
+        if (parsed.success) return parsed.data;
+        context.addIssue({ code: "custom", message: "expected the next_cursor of a page of this list" });
+        return z.NEVER;
+      })
+      .meta({ description: "Where the page begins: the `next_cursor` of the one before." }),
+  };
+}
+
+/** A page of rows. */
+export function page<T extends z.ZodType>(item: T, what: string) {
+  return z
+    .object({
+      items: z.array(item),
+      next_cursor: z.string().nullable().describe("Where the next page begins; null when this is the last one."),
+    })
+    .describe(what);
+}
+
+/** A page from one row more than it may have, which tells whether there is another. */
+export function toPage<T>(
+  rows: readonly T[],
+  limit: number,
+  cursor: (last: T) => string,
+): { items: T[]; next_cursor: string | null } {
+  const items = rows.slice(0, limit);
+  const last = items.at(-1);
+  return { items, next_cursor: rows.length > limit && last !== undefined ? cursor(last) : null };
+}

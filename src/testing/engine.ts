@@ -1,0 +1,136 @@
+import { EventEmitter } from "node:events";
+import { Logger as GraphileLogger, runOnce, type TaskList, type WorkerEvents } from "graphile-worker";
+import { createPool, type Pool } from "../db/pool.ts";
+import type { Logger } from "../log.ts";
+import { DatabaseClock } from "../worker/clock.ts";
+import { Control } from "../worker/control.ts";
+import { graphileLogger } from "../worker/graphile-logger.ts";
+import { JobOutput } from "../worker/job-output.ts";
+import { describeTasks, type LoadedTask } from "../worker/load-tasks.ts";
+import { Outcomes } from "../worker/outcomes.ts";
+import { type RunEnvironment, toPlainTask } from "../worker/run-task.ts";
+
+/** An attempt that the engine has made. */
+export interface Attempt {
+  readonly jobId: string;
+  /** What the task threw, as it threw it. */
+  readonly thrown: unknown;
+}
+
+/**
+ * What a worker is made of, without what makes it go on: graphile-worker runs what is due until nothing is, and returns. Fetching, completing, retrying
+ * and the triggers behind are the same statements.
+ */
+export class Engine {
+  readonly #databaseUrl: string;
+  readonly #log: Logger;
+  readonly #concurrency: number;
+  readonly #taskPool: Pool;
+  readonly #environment: RunEnvironment;
+  readonly #taskList: TaskList = {};
+  #attempts: Attempt[] = [];
+
+  private constructor(options: EngineOptions, taskPool: Pool) {
+    this.#databaseUrl = options.databaseUrl;
+    this.#log = options.log;
+    this.#concurrency = options.concurrency;
+    this.#taskPool = taskPool;
+    this.#environment = {
+      pool: taskPool,
+      log: options.log,
+      clock: new DatabaseClock(),
+      outcomes: new Outcomes(),
+      control: new Control(options.databaseUrl, { pool: options.pool, log: options.log, onWakeups: () => undefined }),
+      output: new JobOutput({ pool: options.pool, log: options.log }),
+      // There is nobody who could take this process for dead.
+      lease: undefined,
+    };
+    for (const [name, task] of options.tasks) {
+      const plain = toPlainTask(task, this.#environment);
+      this.#taskList[name] = async (payload, helpers) => {
+        let thrown: unknown;
+        try {
+          return await plain(payload, helpers);
+        } catch (error) {
+          thrown = error;
+          throw error;
+        } finally {
+          this.#attempts.push({ jobId: helpers.job.id, thrown });
+        }
+      };
+    }
+  }
+
+  static async start(options: EngineOptions): Promise<Engine> {
+    const taskPool = createPool(options.databaseUrl, {
+      log: options.log,
+      max: options.concurrency + 2,
+      name: "legwork test tasks",
+    });
+    await taskPool.query("select legwork.register_tasks($1)", [JSON.stringify(describeTasks(options.tasks))]);
+    return new Engine(options, taskPool);
+  }
+
+  /**
+   * Runs what may start now until nothing may, or only one job; and starts none after so many attempts. Resolves to the attempts, in the order in which they
+   * ended.
+   */
+  async round({ onlyJob, limit = Infinity }: { onlyJob?: string; limit?: number }): Promise<Attempt[]> {
+    const { clock, control, outcomes } = this.#environment;
+    await clock.synchronise(this.#taskPool);
+    // What the test has just resumed must not be put back because the notification is still on its way.
+    await control.refresh();
+    const attempts: Attempt[] = (this.#attempts = []);
+    // A pool for this round: what rides along on its connections names the round's worker.
+    const pool = createPool(this.#databaseUrl, { log: this.#log, max: this.#concurrency + 2, name: "legwork test worker" });
+    const events = new EventEmitter() as WorkerEvents;
+    outcomes.rideAlong(pool, events, Promise.resolve());
+    restrictFetching(pool, onlyJob, () => attempts.length < limit);
+    try {
+      await runOnce({
+        pgPool: pool,
+        taskList: this.#taskList,
+        noHandleSignals: true,
+        events,
+        preset: { worker: { logger: new GraphileLogger(graphileLogger(this.#log)), concurrentJobs: this.#concurrency } },
+      });
+    } finally {
+      await pool.end();
+    }
+    return attempts;
+  }
+
+  async stop(): Promise<void> {
+    await this.#environment.control.stop();
+    await this.#environment.output.stop();
+    await this.#taskPool.end();
+  }
+}
+
+export interface EngineOptions {
+  readonly databaseUrl: string;
+  /** For what is not the tasks'. */
+  readonly pool: Pool;
+  readonly log: Logger;
+  readonly concurrency: number;
+  readonly tasks: ReadonlyMap<string, LoadedTask>;
+}
+
+/** Makes graphile-worker's fetching statement on these connections see one job only, or none when it may not fetch any more. */
+function restrictFetching(pool: Pool, onlyJob: string | undefined, mayFetch: () => boolean): void {
+  pool.on("connect", (client) => {
+    // oxlint-disable-next-line typescript/no-explicit-any -- node-postgres overloads query in a dozen ways
+    const query = client.query.bind(client) as (...parameters: any[]) => any;
+    // oxlint-disable-next-line typescript/no-explicit-any
+    client.query = (statement: any, ...rest: any[]) => {
+      if (typeof statement?.name !== "string" || !statement.name.startsWith("get_job")) return query(statement, ...rest);
+      if (!mayFetch()) return Promise.resolve({ rows: [] });
+      if (onlyJob === undefined) return query(statement, ...rest);
+      const values = [...statement.values, onlyJob];
+      const available = "where jobs.is_available = true";
+      const text = statement.text.replace(available, `${available} and jobs.id = $${values.length}`);
+      if (text === statement.text) throw new Error("graphile-worker's fetching statement is not the one Legwork is made for.");
+      return query({ ...statement, name: `${statement.name}+one`, text, values }, ...rest);
+    };
+  });
+}

@@ -1,0 +1,72 @@
+import { AssertionError } from "node:assert";
+import type { Queryable } from "../db/pool.ts";
+import type { JobRow, JobState } from "../jobs/read-jobs.ts";
+
+/** Which jobs are meant: those to which everything that is given applies. */
+export interface EnqueuedFilter {
+  task?: string;
+  /** What the payload must contain, at any depth: fields that are not named may have any value. */
+  payload?: unknown;
+  state?: JobState;
+  queue?: string;
+  tenant?: string;
+  jobKey?: string;
+  serialKey?: string;
+  priority?: number;
+  parentId?: string;
+  correlationId?: string;
+}
+
+const COLUMNS = {
+  task: "task",
+  state: "state::text",
+  queue: "queue",
+  tenant: "tenant",
+  jobKey: "job_key",
+  serialKey: "serial_key",
+  priority: "priority",
+  parentId: "parent_id",
+  correlationId: "correlation_id",
+} as const;
+
+/** The jobs that have not ended and fit, oldest first. */
+export async function findEnqueued(client: Queryable, filter: EnqueuedFilter): Promise<JobRow[]> {
+  const { payload, ...plain } = filter;
+  const values: unknown[] = [];
+  const conditions = ["finished_at is null"];
+  for (const [name, value] of Object.entries(plain)) {
+    if (value === undefined) continue;
+    values.push(value);
+    conditions.push(`${COLUMNS[name as keyof typeof COLUMNS]} = $${values.length}`);
+  }
+  if (payload !== undefined) {
+    values.push(JSON.stringify(payload));
+    // The view's is redacted.
+    conditions.push(
+      `(select j.payload::jsonb from graphile_worker._private_jobs j where j.id = jobs.id) @> $${values.length}::jsonb`,
+    );
+  }
+  const { rows } = await client.query(`select * from legwork.jobs where ${conditions.join(" and ")} order by id`, values);
+  return rows;
+}
+
+/** Throws an AssertionError that says what is enqueued when the jobs that fit are not `count`, or, without one, when there is none. */
+export async function assertEnqueued(client: Queryable, filter: EnqueuedFilter, count: number | undefined): Promise<JobRow[]> {
+  const found = await findEnqueued(client, filter);
+  if (count === undefined ? found.length > 0 : found.length === count) return found;
+  const wanted = JSON.stringify(filter);
+  const all = await findEnqueued(client, {});
+  const listed = all.slice(0, 20).map((job) => `  ${job.id} ${job.task} ${job.state} ${JSON.stringify(job.payload)}`);
+  const more = all.length > 20 ? [`  and ${all.length - 20} more`] : [];
+  throw new AssertionError({
+    message: [
+      `Expected ${count ?? "a"} ${count === undefined || count === 1 ? "job" : "jobs"} like ${wanted}, found ${found.length}. ` +
+        (all.length === 0 ? "Nothing is enqueued." : "Enqueued are:"),
+      ...listed,
+      ...more,
+    ].join("\n"),
+    actual: found.length,
+    expected: count ?? 1,
+    operator: "enqueued",
+  });
+}

@@ -1,0 +1,87 @@
+import { escapeIdentifier } from "pg";
+import { type Pool, transaction } from "../db/pool.ts";
+import { toInterval } from "../duration.ts";
+
+/**
+ * Of these a time is not the jobs': it is the processes', says who did or deployed what when, is what the metrics are kept by, or belongs to
+ * schedules, whose functions take the present as a parameter.
+ */
+const UNMOVED = [
+  "worker_processes",
+  "migrations",
+  "settings",
+  "task_definitions",
+  "audit_entries",
+  "tokens",
+  "idempotent_requests",
+  "id_marks",
+  "rollup_relations",
+  "rollup_segments",
+  "task_minutes",
+  "task_hours",
+  "task_totals",
+  "samples",
+  "watch_steps",
+  "alert_rules",
+  "alert_silences",
+  "alert_records",
+  "alert_pending",
+  "long_runs",
+  "schedule_definitions",
+  "schedule_occurrences",
+  "crontab_entries",
+];
+
+/**
+ * Makes it later by that time (ms), as seen by everything that is stored: every time in the tables of jobs becomes that much older. Nobody may run a job
+ * meanwhile.
+ */
+export async function moveClock(pool: Pool, by: number): Promise<void> {
+  await transaction(pool, async (client) => {
+    // The trigger on changed jobs lets these changes pass, as it does when jobs are admitted.
+    await client.query("select set_config('legwork.admitting', legwork.admission_pass(), true)");
+    const { rows: tables } = await client.query<{ name: string; columns: string[] }>(
+      `select c.relname as name, array_agg(a.attname::text order by a.attnum) as columns
+       from pg_class c
+       join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+       where c.relnamespace = 'legwork'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
+         and a.atttypid = 'timestamptz'::regtype and a.attgenerated = '' and c.relname <> all ($1)
+       group by c.relname
+       order by c.relname`,
+      [UNMOVED],
+    );
+    for (const { name, columns } of tables) {
+      const sets = columns.map((column) => `${escapeIdentifier(column)} = ${escapeIdentifier(column)} - $1::interval`);
+      await client.query(`update legwork.${escapeIdentifier(name)} set ${sets.join(", ")}`, [toInterval(by)]);
+    }
+    await client.query(
+      `update graphile_worker._private_jobs j
+       set run_at = j.run_at - $1::interval, created_at = j.created_at - $1::interval,
+         flags = case when legwork.expiry_of(j.flags) is null then j.flags
+           else coalesce(legwork.without_expiry(j.flags), '{}') || jsonb_build_object(
+             'expires:' || ceil(extract(epoch from legwork.expiry_of(j.flags) - $1::interval) * 1000)::bigint, true) end
+       where j.locked_at is null`,
+      [toInterval(by)],
+    );
+  });
+}
+
+/** How far ahead the next time is at which jobs of these tasks may start or change, within that time (ms); undefined when there is none. */
+export async function nextMoment(pool: Pool, tasks: readonly string[], within: number): Promise<number | undefined> {
+  const { rows } = await pool.query(
+    `select extract(epoch from min(t.at) - clock_timestamp())::float8 * 1000 as ahead
+     from (
+       select min(j.run_at) as at
+       from graphile_worker._private_jobs j
+       join graphile_worker._private_tasks k on k.id = j.task_id
+       where j.locked_at is null and j.attempts < j.max_attempts and j.run_at > clock_timestamp() and isfinite(j.run_at)
+         and k.identifier = any ($1)
+       union all
+       select legwork.tick()
+     ) t
+     where t.at > clock_timestamp()`,
+    [tasks],
+  );
+  const ahead = rows[0]?.ahead;
+  return ahead === null || ahead === undefined || ahead > within ? undefined : Math.ceil(ahead);
+}

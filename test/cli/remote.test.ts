@@ -1,0 +1,211 @@
+import { execFile, spawn } from "node:child_process";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { localOperations, type Operations } from "../../src/cli/local-operations.ts";
+import { remoteOperations } from "../../src/cli/remote-operations.ts";
+import type { Server } from "../../src/server/server.ts";
+import { type CliResult, legwork } from "../support/cli.ts";
+import { testDatabase } from "../support/database.ts";
+import { until } from "../support/until.ts";
+import { makeToken, restToken, startRest } from "../support/rest.ts";
+
+const database = testDatabase();
+let server: Server;
+let jobs: string[];
+
+beforeAll(async () => {
+  await database.pool.query(`select legwork.register_tasks('[{"name": "notify/email", "queue": "mail"}, {"name": "other"}]')`);
+  const { rows } = await database.pool.query(
+    `select legwork.enqueue('notify/email', '{"sent_at": "yesterday"}', correlation_id => 'c')::text as id from generate_series(1, 6)`,
+  );
+  jobs = rows.map(({ id }) => id);
+  await database.pool.query("select graphile_worker.permanently_fail_jobs($1::bigint[], 'refused')", [jobs.slice(0, 2)]);
+  await database.pool.query("select graphile_worker.complete_jobs($1::bigint[])", [jobs.slice(2, 3)]);
+  await database.pool.query("select legwork.record_output('[]', $1)", [
+    JSON.stringify([{ job_id: jobs[5], attempt: 1, at: Date.now(), level: "info", message: "hello", fields: { a: 1 } }]),
+  ]);
+  server = await startRest(database);
+});
+afterAll(async () => {
+  await server.stop();
+});
+
+const remote = async (parameters: readonly string[], environment: Record<string, string> = {}): Promise<CliResult> =>
+  await legwork(parameters, { LEGWORK_URL: server.url, LEGWORK_TOKEN: restToken, ...environment });
+
+/** What commands do, both ways. */
+const there = (token = restToken): Operations => remoteOperations(server.url, token);
+const here = (): Operations => localOperations(database.pool);
+
+describe("asked of a server, what commands read is what the database says", () => {
+  const reads: [string, (operations: Operations) => Promise<unknown>][] = [
+    ["jobs", (operations) => operations.listJobs({ limit: 20 })],
+    ["filtered jobs", (operations) => operations.listJobs({ state: "failed", error: "REFUSED", queue: "mail", limit: 1 })],
+    ["the next page", (operations) => operations.listJobs({ before: jobs[4] ?? "", limit: 2 })],
+    ["the oldest first", (operations) => operations.listJobs({ order: "oldest", after: jobs[0] ?? "", limit: 2 })],
+    [
+      "jobs by time",
+      (operations) =>
+        operations.listJobs({ createdAfter: new Date("2020-01-01"), createdBefore: new Date("2099-01-01"), limit: 5 }),
+    ],
+    ["a job", (operations) => operations.getJob(jobs[5] ?? "")],
+    ["its log", (operations) => operations.logsAfter(jobs[5] ?? "")],
+    ["the end of its log", (operations) => operations.lastLogs(jobs[5] ?? "", 1)],
+    ["its steps", (operations) => operations.listSteps(jobs[5] ?? "")],
+    ["why it does not run", (operations) => operations.explainJob(jobs[5] ?? "")],
+    ["failed groups", (operations) => operations.listFailedGroups()],
+    ["queues", (operations) => operations.listQueues()],
+    ["tasks", (operations) => operations.listTasks()],
+    ["workers", (operations) => operations.listWorkers()],
+    ["the overview", (operations) => operations.readOverview()],
+    ["which would be cancelled", (operations) => operations.cancelJobs({ queue: "mail" }, { preview: true })],
+    ["which would be retried", (operations) => operations.retryJobs({ error: "refused" }, { preview: true })],
+    ["what the doctor looked at", async (operations) => (await operations.diagnose()).map(({ check }) => check).toSorted()],
+    [
+      "a preview of a schedule",
+      (operations) => operations.previewSchedule({ every: "90m" }, { startsAt: new Date("2030-01-01T00:00:00Z"), count: 3 }),
+    ],
+  ];
+  it.each(reads)("%s", async (_name, read) => {
+    expect(await read(there())).toEqual(await read(here()));
+  });
+
+  it("schedules and workflows", async () => {
+    const at = new Date("2030-01-01T00:00:00Z");
+    const made = await there().schedule("nightly", "other", {
+      cron: "30 2 * * *",
+      timezone: "Europe/Berlin",
+      startsAt: at,
+      payload: { a_at: "x" },
+    });
+    expect(made).toEqual(await here().getSchedule("nightly"));
+    expect(made).toMatchObject({ next_at: expect.any(Date), starts_at: at, payload: { a_at: "x" } });
+    expect(await there().listSchedules({})).toEqual([made]);
+    expect(await there().disableSchedule("nightly")).toBe(true);
+    expect(await there().disableSchedule("nightly")).toBe(false);
+    expect(await there().enableSchedule("nightly")).toEqual(made.next_at);
+    expect(await there().runSchedule("nightly")).toMatch(/^\d+$/);
+    expect(await there().listScheduleRuns("nightly", { limit: 5 })).toEqual(
+      await here().listScheduleRuns("nightly", { limit: 5 }),
+    );
+    await there().unschedule("nightly");
+    expect(await there().listSchedules({})).toEqual([]);
+    const steps = { a: { task: "other" }, b: { task: "other", depends_on: ["a"] } };
+    const id = await there().startWorkflow("w", steps, { deadline: at });
+    expect(await there().getWorkflow(id)).toEqual(await here().getWorkflow(id));
+    expect(await there().listWorkflows({ name: "w" })).toEqual(await here().listWorkflows({ name: "w" }));
+    expect(await there().cancelWorkflow(id, "wrong")).toBe("cancelled");
+    await there().retryWorkflow(id, {});
+    expect(await here().getWorkflow(id)).toMatchObject({ state: "running" });
+  });
+});
+
+describe("asked of a server, what commands do is done", () => {
+  it("enqueues, cancels, retries, discards, pauses, limits and signals", async () => {
+    const at = new Date("2030-01-01T00:00:00Z");
+    const id = await there().enqueue("other", { n: 1 }, { priority: -3, runAt: at, uniqueFor: "1h", dependsOn: [jobs[3] ?? ""] });
+    expect(await here().getJob(id)).toMatchObject({ priority: -3, run_at: at, payload: { n: 1 } });
+    expect(await there().sendSignal(id, "approval", { by: "ada" })).toBe(true);
+    expect(await there().sendSignal(id, "approval", undefined)).toBe(false);
+    expect(await there().cancelJob(id, "wrong")).toBe("cancelled");
+    expect(await here().getJob(id)).toMatchObject({ error: "Cancelled by legwork up: wrong" });
+    expect(await there().retryJob(jobs[0] ?? "")).toBe("pending");
+    expect(await there().retryJobs({ task: "notify/email" }, { preview: false })).toEqual([jobs[1]]);
+    const more = await here().enqueue("other", {}, {});
+    expect(await there().cancelJobs({ ids: [more] }, { preview: false, reason: "all wrong" })).toEqual([more]);
+    await there().pauseQueue("mail", "host is down");
+    expect(await there().resumeQueue("mail")).toBe(true);
+    expect(await there().resumeQueue("mail")).toBe(false);
+    await there().pauseTask("other");
+    expect(await there().resumeTask("other")).toBe(true);
+    await there().limitRate(5, "1m", { task: "other", key: "n" });
+    await there().limitConcurrency(3, { queue: "mail" });
+    expect(await there().dropLimit("rate", { task: "other", key: "n" })).toBe(true);
+    expect(await there().dropLimit("rate", { task: "other", key: "n" })).toBe(false);
+    await there().resetLimits("other");
+    await there().emergencyStop("help");
+    expect(await there().resumeAll()).toBe(true);
+    expect(await there().resumeAll()).toBe(false);
+    const audit = await database.pool.query(
+      "select distinct surface from legwork.audit_log where operation in ('cancel_job', 'pause', 'limit')",
+    );
+    expect(audit.rows).toEqual([{ surface: "rest" }]);
+  });
+
+  it("changes everything that fits, a request a chunk", async () => {
+    await database.pool.query(
+      `select legwork.enqueue_many((select jsonb_agg('{"task": "other", "correlation_id": "many"}'::jsonb) from generate_series(1, 2500)))`,
+    );
+    expect(await there().cancelJobs({ correlationId: "many" }, { preview: false })).toHaveLength(2_500);
+    expect(await here().listJobs({ correlationId: "many", state: "pending", limit: 5 })).toEqual([]);
+  });
+
+  it("what its token may not do, it does not do", async () => {
+    const token = await makeToken(database, "viewer");
+    await expect(there(token).emergencyStop()).rejects.toMatchObject({ code: "LW403" });
+  });
+});
+
+describe("the command line asks a server", () => {
+  it("and prints what it prints from the database", async () => {
+    const parameters = ["jobs", "--state", "completed", "--json"];
+    const [asked, read] = await Promise.all([remote(parameters), legwork(parameters, { DATABASE_URL: database.url })]);
+    expect(asked).toEqual(read);
+    expect(asked.stdout).toContain('"task": "notify/email"');
+    const added = await remote(["add", "other", '{"n": 1}']);
+    expect(added).toMatchObject({ code: 0, stderr: "", stdout: expect.stringMatching(/^\d+\n$/) });
+  });
+
+  it.each([
+    ["without a token", ["jobs"], { LEGWORK_TOKEN: "" }, 1, "A token for"],
+    ["with a token that is none", ["jobs"], { LEGWORK_TOKEN: "x" }, 1, "(LW401)"],
+    ["of a server that is not there", ["jobs", "--url", "http://127.0.0.1:1"], {}, 1, "does not answer"],
+    ["of something that is no address", ["jobs", "--url", "127.0.0.1:4400"], {}, 2, "is no address of a server. (LW514)"],
+    ["for a task that is not there", ["add", "notify/emial"], {}, 1, "Did you mean 'notify/email'?"],
+    ["for what no index serves", ["jobs", "--priority", "1"], {}, 2, "(LW400)"],
+  ])("%s it says so in one line, with the code of everywhere", async (_name, parameters, environment, code, message) => {
+    const result = await remote(parameters, environment);
+    expect(result).toMatchObject({ code, stdout: "" });
+    expect(result.stderr).toContain(message);
+    expect(result.stderr).not.toMatch(/\n\s+at /);
+  });
+
+  it("--database-url goes to the database, whatever LEGWORK_URL says", async () => {
+    const result = await remote(["overview", "--json", "--database-url", database.url], { LEGWORK_URL: "http://127.0.0.1:1" });
+    expect(result.code).toBe(0);
+  });
+});
+
+describe("legwork completion", () => {
+  it("completes commands, options and choices in bash", async () => {
+    const { stdout: script } = await legwork(["completion", "bash"]);
+    const complete = async (...typed: string[]): Promise<string[]> => {
+      const words = typed.map((word) => `'${word}'`).join(" ");
+      const { stdout } = await promisify(execFile)("bash", [
+        "-c",
+        `${script}\nCOMP_WORDS=(legwork ${words}); COMP_CWORD=${typed.length}; _legwork; printf '%s\\n' "\${COMPREPLY[@]}"`,
+      ]);
+      return stdout.trim().split("\n");
+    };
+    expect(await complete("ca")).toEqual(["cancel"]);
+    expect(await complete("jobs", "--state", "ca")).toEqual(["cancelled"]);
+    expect(await complete("jobs", "--task", "x", "--cre")).toEqual(["--created-after", "--created-before"]);
+    expect(await complete("pause", "--rea")).toEqual(["--reason"]);
+  });
+
+  it.each(["zsh", "fish"])("prints every command for %s", async (shell) => {
+    const { stdout, code } = await legwork(["completion", shell]);
+    expect(code).toBe(0);
+    for (const command of ["up", "worker", "jobs", "explain", "top"]) expect(stdout).toContain(command);
+  });
+});
+
+it("a list that is watched is printed again and again", async () => {
+  const child = spawn(process.execPath, ["bin/legwork.js", "overview", "--json", "--watch", "100ms"], {
+    env: { PATH: process.env.PATH ?? "", DATABASE_URL: database.url },
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  let printed = "";
+  child.stdout.on("data", (chunk) => (printed += String(chunk)));
+  await until("it is printed three times", () => (printed.match(/"running"/g) ?? []).length >= 3);
+});

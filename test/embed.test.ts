@@ -1,0 +1,164 @@
+import { once } from "node:events";
+import { createServer, type RequestListener } from "node:http";
+import type { AddressInfo } from "node:net";
+import { fastify } from "fastify";
+import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { createLegwork, type Legwork, type LegworkOptions } from "../src/embed.ts";
+import { testDatabase, testLog } from "./support/database.ts";
+import { until } from "./support/until.ts";
+import { directoryOf } from "./support/worker.ts";
+
+const database = testDatabase();
+const empty = testDatabase({ empty: true });
+const token = "a token of the test";
+
+beforeAll(async () => {
+  await database.pool.query(`select legwork.register_tasks('[{"name": "a"}]')`);
+});
+
+async function start(options: LegworkOptions = {}): Promise<Legwork> {
+  const legwork = await createLegwork({ databaseUrl: database.url, log: testLog, token, ...options });
+  onTestFinished(() => legwork.stop());
+  return legwork;
+}
+
+/** A server of the user's own. */
+async function serve(listener: RequestListener): Promise<string> {
+  const server = createServer(listener).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+
+/** Everything that is served, below a path of another server. */
+async function expectEverythingAt(url: string): Promise<void> {
+  const created = await fetch(`${url}/api/v1/jobs`, {
+    method: "POST",
+    headers,
+    body: JSON.stringify({ task: "a", payload: { n: 1 } }),
+  });
+  expect(created.status).toBe(201);
+  const { id } = (await created.json()) as { id: string };
+  expect(await (await fetch(`${url}/api/v1/jobs/${id}`, { headers })).json()).toMatchObject({ id, payload: { n: 1 } });
+  expect(await (await fetch(`${url}/api/v1/jobs?limit=1`, { headers })).json()).toMatchObject({ items: [{ id }] });
+  const query = JSON.stringify({ query: `{ job(id: ${id}) { id task } }` });
+  expect(await (await fetch(`${url}/graphql`, { method: "POST", headers, body: query })).json()).toEqual({
+    data: { job: { id, task: "a" } },
+  });
+  expect(await (await fetch(`${url}/health`)).json()).toEqual({ status: "ok" });
+  expect((await fetch(`${url}/api/v1/jobs`)).status).toBe(401);
+  const page = await (await fetch(`${url}/docs`)).text();
+  const loaded = [...page.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path = ""]) => new URL(path, `${url}/docs`).href);
+  expect(loaded.length).toBeGreaterThan(3);
+  for (const path of loaded) expect([path, (await fetch(path)).status]).toEqual([path, 200]);
+  const document = (await (await fetch(`${url}/docs/json`)).json()) as { servers: { url: string }[] };
+  expect(new URL(document.servers[0]?.url ?? "", url).href.replace(/\/$/, "")).toBe(url);
+}
+
+describe("createLegwork", () => {
+  it("enqueues, also in a transaction of the caller's", async () => {
+    const legwork = await start();
+    const id = await legwork.enqueue("a", { n: 1 }, { priority: -1 });
+    const client = await database.pool.connect();
+    await client.query("begin");
+    const undone = await legwork.enqueue("a", {}, {}, client);
+    const [many] = await legwork.enqueueMany([{ task: "a" }]);
+    await client.query("rollback");
+    client.release();
+    const { rows } = await database.pool.query("select id::text from legwork.jobs where id = any ($1)", [[id, undone, many]]);
+    expect(new Set(rows.map((row) => row.id))).toEqual(new Set([id, many]));
+    expect([legwork.url, legwork.tasks]).toEqual([undefined, []]);
+    expect(() => legwork.handler({} as never, {} as never)).toThrow("There is no server to mount.");
+  });
+
+  it("migrates the database, runs jobs and serves, all in one process", async () => {
+    const tasks = await directoryOf({ "double.mjs": "export default async ({ n }) => ({ n: n * 2 });" });
+    const legwork = await start({
+      databaseUrl: empty.url,
+      worker: true,
+      tasks: [tasks],
+      server: "listen",
+      port: 0,
+      concurrency: 2,
+    });
+    expect(legwork.tasks).toEqual(["double"]);
+    const id = await legwork.enqueue("double", { n: 21 });
+    const job = await until("the job has run", async () => {
+      const answer = await fetch(`${legwork.url}/api/v1/jobs/${id}`, { headers });
+      const body = (await answer.json()) as { state: string };
+      return body.state === "completed" && body;
+    });
+    expect(job).toMatchObject({ task: "double", attempts: 1 });
+  });
+
+  it("leaves no connection behind when it is stopped, or could not start", async () => {
+    const connections = async (): Promise<number> => {
+      const { rows } = await database.pool.query(
+        "select count(*)::int as n from pg_stat_activity where datname = current_database() and application_name like 'legwork%' and application_name <> 'legwork'",
+      );
+      return rows[0].n;
+    };
+    const before = await connections();
+    const legwork = await start({ server: "mount" });
+    await legwork.pool.query("select 1");
+    await legwork.stop();
+    await expect(
+      createLegwork({ databaseUrl: database.url, log: testLog, worker: true, tasks: ["/nowhere"], server: "mount" }),
+    ).rejects.toMatchObject({
+      code: "LW515",
+    });
+    await until("they are gone", async () => (await connections()) === before);
+  });
+
+  it("refuses what makes no sense", async () => {
+    await expect(createLegwork({ log: testLog, databaseUrl: "mysql://x" })).rejects.toMatchObject({ code: "LW514" });
+    await expect(createLegwork({ log: testLog, databaseUrl: database.url, prefix: "legwork/" })).rejects.toMatchObject({
+      code: "LW514",
+    });
+  });
+});
+
+describe("mounted in a server of the user's", () => {
+  it("by a plain Node handler, below a prefix", async () => {
+    const legwork = await start({ server: "mount", prefix: "/admin/legwork" });
+    const url = await serve((request, response) => {
+      if (request.url?.startsWith("/admin/legwork") === true) legwork.handler(request, response);
+      else response.end("my own");
+    });
+    await expectEverythingAt(`${url}/admin/legwork`);
+    expect(await (await fetch(`${url}/other`)).text()).toBe("my own");
+  });
+
+  it("behind a router that takes the prefix away, as Express does", async () => {
+    const legwork = await start({ server: "mount", prefix: "/legwork" });
+    const url = await serve((request, response) => {
+      request.url = request.url?.replace("/legwork", "") ?? "/";
+      if (!request.url.startsWith("/")) request.url = `/${request.url}`;
+      legwork.handler(request, response);
+    });
+    await expectEverythingAt(`${url}/legwork`);
+  });
+
+  it("as a Fastify plugin, beside routes and parsers of the user's own", async () => {
+    const legwork = await start({ server: "mount", prefix: "/legwork" });
+    const app = fastify();
+    onTestFinished(() => app.close());
+    app.post("/mine", (request, reply) => reply.send(request.body));
+    await app.register(legwork.fastify, { prefix: "/legwork" });
+    const url = await app.listen({ port: 0, host: "127.0.0.1" });
+    await expectEverythingAt(`${url}/legwork`);
+    expect(await (await fetch(`${url}/mine`, { method: "POST", headers, body: '{"a": 1}' })).json()).toEqual({ a: 1 });
+  });
+
+  it("a plugin that is registered elsewhere than Legwork was told says so", async () => {
+    const legwork = await start({ server: "mount", prefix: "/legwork" });
+    const app = fastify();
+    onTestFinished(() => app.close());
+    await expect(app.register(legwork.fastify, { prefix: "/other" }).ready()).rejects.toMatchObject({ code: "LW514" });
+  });
+});

@@ -1,0 +1,565 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from "vitest";
+import type { Server } from "../../src/server/server.ts";
+import { connection } from "../support/connections.ts";
+import { onServer, testDatabase } from "../support/database.ts";
+import { rest, type RestAnswer, startRest } from "../support/rest.ts";
+
+const database = testDatabase();
+let server: Server;
+
+beforeAll(async () => {
+  server = await startRest(database);
+});
+afterAll(async () => {
+  await server.stop();
+});
+
+beforeEach(async () => {
+  await database.pool.query("delete from graphile_worker._private_jobs");
+  await database.pool.query(
+    "truncate legwork.finished_jobs, legwork.failed_attempts, legwork.job_logs, legwork.pauses, legwork.limits, legwork.cancellations, legwork.id_marks",
+  );
+  await database.pool.query(`select legwork.register_tasks('[
+    {"name": "notify/email", "queue": "mail", "payload_schema": {"type": "object", "properties": {"to": {"type": "string"}}, "required": ["to"]}},
+    {"name": "other"}]')`);
+});
+
+const ask = async (method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<RestAnswer> =>
+  await rest(server, method, path, body, headers);
+const get = async (path: string): Promise<RestAnswer> => await ask("GET", path);
+const post = async (path: string, body?: unknown, headers?: Record<string, string>): Promise<RestAnswer> =>
+  await ask("POST", path, body, headers);
+
+async function enqueue(count: number, parameters = ""): Promise<string[]> {
+  const { rows } = await database.pool.query(
+    `select legwork.enqueue('other', jsonb_build_object('n', n)${parameters})::text as id from generate_series(1, $1) n order by n`,
+    [count],
+  );
+  return rows.map(({ id }) => id);
+}
+
+async function fail(ids: readonly string[], message = "refused"): Promise<void> {
+  await database.pool.query("select graphile_worker.permanently_fail_jobs($1::bigint[], $2)", [ids, message]);
+}
+
+async function complete(ids: readonly string[]): Promise<void> {
+  await database.pool.query("select graphile_worker.complete_jobs($1::bigint[])", [ids]);
+}
+
+const idsOf = (answer: RestAnswer): string[] => answer.body.items.map(({ id }: { id: string }) => id);
+
+describe("POST /jobs", () => {
+  it("enqueues with every option of legwork.enqueue, by its own name", async () => {
+    const answer = await post("/jobs", {
+      task: "notify/email",
+      payload: { to: "ann@example.com" },
+      run_at: "2030-01-01T00:00:00+01:00",
+      priority: -3,
+      job_key: "k",
+      job_key_mode: "preserve_run_at",
+      serial_key: "s",
+      max_attempts: 3,
+      tenant: "acme",
+      correlation_id: "c",
+      expires_at: "2031-01-01T00:00:00Z",
+    });
+    expect(answer).toMatchObject({ status: 201, body: { id: expect.stringMatching(/^\d+$/) } });
+    expect((await get(`/jobs/${answer.body.id}`)).body).toMatchObject({
+      task: "notify/email",
+      queue: "mail",
+      state: "scheduled",
+      payload: { to: "ann@example.com" },
+      run_at: "2029-12-31T23:00:00.000Z",
+      priority: -3,
+      job_key: "k",
+      serial_key: "s",
+      max_attempts: 3,
+      tenant: "acme",
+      correlation_id: "c",
+      attempt_list: [],
+    });
+    const { rows } = await database.pool.query("select expires_at from legwork.expirations where job_id = $1", [answer.body.id]);
+    expect(rows).toEqual([{ expires_at: new Date("2031-01-01Z") }]);
+  });
+
+  it("names the field of a payload that does not fit, also in a batch, of which nothing is enqueued", async () => {
+    expect(await post("/jobs", { task: "notify/email", payload: { to: 7 } })).toMatchObject({
+      status: 422,
+      body: { code: "LW422", errors: [{ in: "body", field: "payload.to" }] },
+    });
+    const batch = await post("/jobs/batch", { jobs: [{ task: "other" }, { task: "notify/email", payload: {} }] });
+    expect(batch).toMatchObject({ status: 422, body: { errors: [{ in: "body", field: "jobs.1.payload.to" }] } });
+    expect(idsOf(await get("/jobs"))).toEqual([]);
+  });
+
+  it("suggests the nearest task", async () => {
+    const answer = await post("/jobs", { task: "notify/emial" });
+    expect(answer).toMatchObject({ status: 404, body: { code: "LW404", hint: expect.stringContaining("'notify/email'") } });
+    expect(answer.body.hint).toContain("GET /api/v1/tasks");
+  });
+
+  it("says over a rate limit when to come back", async () => {
+    const job = { task: "other", rate_limit: 1, rate_per: "10m", rate_key: "rest" };
+    expect((await post("/jobs", job)).status).toBe(201);
+    const refused = await post("/jobs", job);
+    expect(refused).toMatchObject({ status: 429, body: { code: "LW429", retry_at: expect.stringMatching(/Z$/) } });
+    expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(590);
+  });
+
+  it("keeps an array, a string and null as payloads", async () => {
+    for (const payload of [[1, { a: [] }], "text", null, 0, false]) {
+      const { body } = await post("/jobs", { task: "other", payload });
+      expect((await get(`/jobs/${body.id}`)).body.payload).toEqual(payload);
+    }
+  });
+
+  it("runs a task by its name, with and without a body", async () => {
+    expect((await post("/tasks/notify%2Femail/run", { payload: { to: "x" } })).status).toBe(201);
+    expect((await post("/tasks/other/run")).status).toBe(201);
+    expect((await get("/jobs?task=notify%2Femail")).body.items).toMatchObject([{ payload: { to: "x" } }]);
+  });
+});
+
+describe("Idempotency-Key", () => {
+  const key = (): { "idempotency-key": string } => ({ "idempotency-key": `k${Math.random()}` });
+
+  it("the same request again does nothing and gets the first answer", async () => {
+    const header = key();
+    const first = await post("/jobs", { task: "other" }, header);
+    const second = await post("/jobs", { task: "other" }, header);
+    expect(second).toMatchObject({ status: 201, body: first.body });
+    expect(first.headers.get("idempotency-replayed")).toBeNull();
+    expect(second.headers.get("idempotency-replayed")).toBe("true");
+    expect(idsOf(await get("/jobs"))).toEqual([first.body.id]);
+  });
+
+  it("ten at once make one job", async () => {
+    const header = key();
+    const answers = await Promise.all(Array.from({ length: 10 }, () => post("/jobs", { task: "other" }, header)));
+    expect(new Set(answers.map(({ status, body }) => `${status} ${body.id}`)).size).toBe(1);
+    expect(idsOf(await get("/jobs"))).toHaveLength(1);
+  });
+
+  it("another request with the key is refused, also to another route", async () => {
+    const header = key();
+    await post("/jobs", { task: "other" }, header);
+    for (const other of [
+      await post("/jobs", { task: "other", payload: { n: 1 } }, header),
+      await post("/jobs/batch", { jobs: [{ task: "other" }] }, header),
+    ]) {
+      expect(other).toMatchObject({ status: 409, body: { code: "LW409", hint: expect.stringContaining("new key") } });
+    }
+    expect(idsOf(await get("/jobs"))).toHaveLength(1);
+  });
+
+  it("a request that failed leaves nothing behind: once mended it is done", async () => {
+    const header = key();
+    expect((await post("/jobs", { task: "notify/email", payload: {} }, header)).status).toBe(422);
+    expect((await post("/jobs", { task: "notify/email", payload: { to: "x" } }, header)).status).toBe(201);
+  });
+
+  it("is forgotten after a day", async () => {
+    const header = key();
+    const first = await post("/jobs", { task: "other" }, header);
+    await database.pool.query("update legwork.idempotent_requests set requested_at = now() - interval '25 hours'");
+    expect((await post("/jobs", { task: "other" }, header)).body.id).not.toBe(first.body.id);
+    await database.pool.query("update legwork.idempotent_requests set requested_at = now() - interval '25 hours'");
+    await database.pool.query("select legwork.maintain_history()");
+    expect((await database.pool.query("select from legwork.idempotent_requests")).rows).toEqual([]);
+  });
+});
+
+describe("GET /jobs", () => {
+  it("pages hold every job once, newest or oldest first, whether it waits or has ended", async () => {
+    const ids = await enqueue(23);
+    await complete(ids.filter((_, index) => index % 3 === 0));
+    await fail(ids.filter((_, index) => index % 3 === 1));
+    for (const [order, expected] of [
+      ["newest", ids.toReversed()],
+      ["oldest", ids],
+    ] as const) {
+      const seen: string[] = [];
+      let cursor: string | null = "";
+      for (; cursor !== null;) {
+        const { body }: RestAnswer = await get(`/jobs?limit=5&order=${order}${cursor === "" ? "" : `&cursor=${cursor}`}`);
+        expect(body.items.length).toBeLessThanOrEqual(5);
+        seen.push(...body.items.map(({ id }: { id: string }) => id));
+        cursor = body.next_cursor;
+      }
+      expect(seen).toEqual(expected);
+    }
+  });
+
+  it("finds jobs by what they carry, waiting and ended", async () => {
+    const [a = "", b = ""] = await enqueue(2, ", tenant => 'acme', correlation_id => 'c', job_key => 'k' || n, priority => -3");
+    const client = await connection(database);
+    await client.query("select set_config('legwork.parent_id', $1, false)", [a]);
+    const { rows } = await client.query("select legwork.enqueue('other')::text as child");
+    const child = rows[0].child as string;
+    const [late = ""] = await enqueue(1, ", run_at => now() + interval '1 day'");
+    await fail([b], "Refused by host 7");
+    const found: [string, string[]][] = [
+      ["tenant=acme", [b, a]],
+      ["correlation_id=c", [b, a]],
+      ["job_key=k1", [a]],
+      ["job_key=k2", [b]],
+      [`parent_id=${a}`, [child]],
+      ["state=failed", [b]],
+      ["state=scheduled", [late]],
+      ["state=pending&priority=-3", [a]],
+      ["state=failed&error=REFUSED%20by", [b]],
+      ["state=failed&error=other", []],
+      ["tenant=acme&state=pending", [a]],
+      ["queue=mail", []],
+      ["task=other&limit=2", [late, child]],
+      ["tenant=nobody", []],
+    ];
+    for (const [query, ids] of found) expect([query, idsOf(await get(`/jobs?${query}`))]).toEqual([query, ids]);
+  });
+
+  it("refuses what no index serves, and says what to add", async () => {
+    for (const [query, field] of [
+      ["priority=1", "priority"],
+      ["error=x&task=other", "error"],
+      ["error=x&state=completed", "error"],
+      ["task=other&queue=default", "queue"],
+    ]) {
+      const { status, body } = await get(`/jobs?${query}`);
+      expect(status).toBe(400);
+      expect(body).toMatchObject({
+        code: "LW400",
+        hint: expect.stringMatching(/^(Add|Leave)/),
+        errors: [{ in: "query", field }],
+      });
+    }
+  });
+
+  it("finds jobs by when they were created, with and without marks, also those of a transaction that was open for long", async () => {
+    const time = async (): Promise<string> =>
+      encodeURIComponent(((await database.pool.query("select clock_timestamp() as t")).rows[0].t as Date).toISOString());
+    // One more than the one that is made every minute.
+    const mark = async (): Promise<void> => {
+      const { rows } = await database.pool.query("delete from legwork.id_marks returning to_jsonb(id_marks) as mark");
+      await database.pool.query("select legwork.note_ids()");
+      await database.pool.query(
+        "insert into legwork.id_marks select m.* from jsonb_populate_recordset(null::legwork.id_marks, $1) m",
+        [JSON.stringify(rows.map((row) => row.mark))],
+      );
+    };
+    const slow = await connection(database);
+    await database.pool.query("select pg_sleep(0.01)");
+    const before = await time();
+    await slow.query("begin");
+    await slow.query("select pg_sleep(0.01)");
+    const middle = await time();
+    await mark();
+    const [early = ""] = await enqueue(1);
+    // Sessions are known to have begun a second later; the slow one is still open.
+    await database.pool.query("select pg_sleep(1.1)");
+    await mark();
+    const { rows } = await slow.query("select legwork.enqueue('other')::text as id");
+    await slow.query("commit");
+    await mark();
+    await database.pool.query("select pg_sleep(0.01)");
+    const after = await time();
+    const [last = ""] = await enqueue(1);
+    await database.pool.query("select pg_sleep(1.1)");
+    await mark();
+    const bounds = await database.pool.query("select * from legwork.ids_created($1, $2)", [
+      decodeURIComponent(after),
+      decodeURIComponent(middle),
+    ]);
+    expect(bounds.rows).toEqual([{ above: rows[0].id, up_to: rows[0].id }]);
+    const spans: [string, string[]][] = [
+      [`created_after=${before}&created_before=${middle}`, [rows[0].id]],
+      [`created_after=${middle}&created_before=${after}`, [early]],
+      [`created_after=${after}`, [last]],
+      [`created_before=${before}`, []],
+    ];
+    for (const round of ["live", "ended"]) {
+      if (round === "ended") await complete([early, rows[0].id, last]);
+      for (const [query, ids] of spans) expect([round, query, idsOf(await get(`/jobs?${query}`))]).toEqual([round, query, ids]);
+    }
+    await database.pool.query("truncate legwork.id_marks");
+    for (const [query, ids] of spans) expect([query, idsOf(await get(`/jobs?${query}`))]).toEqual([query, ids]);
+  });
+
+  it("refuses a cursor of another list", async () => {
+    const tasks = await get("/tasks?limit=1");
+    expect(await get(`/jobs?cursor=${tasks.body.next_cursor}`)).toMatchObject({
+      status: 400,
+      body: { errors: [{ in: "query", field: "cursor" }] },
+    });
+    expect(idsOf(tasks).length + (await get(`/tasks?cursor=${tasks.body.next_cursor}`)).body.items.length).toBeGreaterThan(1);
+  });
+});
+
+describe("one job", () => {
+  it("is answered with 304 while it is as the client has it", async () => {
+    const [id] = await enqueue(1);
+    const first = await get(`/jobs/${id}`);
+    const etag = first.headers.get("etag") ?? "";
+    expect(etag).toMatch(/^".+"$/);
+    expect(await ask("GET", `/jobs/${id}`, undefined, { "if-none-match": `"x", W/${etag}` })).toMatchObject({
+      status: 304,
+      text: "",
+    });
+    await post(`/jobs/${id}/cancel`, { reason: "wrong" });
+    const changed = await ask("GET", `/jobs/${id}`, undefined, { "if-none-match": etag });
+    expect(changed).toMatchObject({ status: 200, body: { state: "cancelled", error: "Cancelled by legwork up: wrong" } });
+  });
+
+  it("is taken out by DELETE, whether it waits or has failed, and not when it has ended", async () => {
+    const [waiting = "", failed = "", done = ""] = await enqueue(3);
+    await fail([failed]);
+    await complete([done]);
+    expect(await ask("DELETE", `/jobs/${waiting}`)).toMatchObject({ status: 200, body: { id: waiting, state: "cancelled" } });
+    expect(await ask("DELETE", `/jobs/${failed}`)).toMatchObject({ status: 200, body: { id: failed, state: "failed" } });
+    expect(await ask("DELETE", `/jobs/${done}`)).toMatchObject({ status: 409, body: { code: "LW409" } });
+    expect((await database.pool.query("select from graphile_worker._private_jobs")).rows).toEqual([]);
+    expect(await post(`/jobs/${failed}/retry`)).toMatchObject({ status: 409 });
+  });
+
+  it("shows its log a page at a time, from where the last page ended", async () => {
+    const [id] = await enqueue(1);
+    const lines = Array.from({ length: 7 }, (_, n) => ({
+      job_id: id,
+      attempt: 1,
+      at: Date.now(),
+      level: "info",
+      message: `line ${n}`,
+    }));
+    await database.pool.query("select legwork.record_output('[]', $1)", [JSON.stringify(lines)]);
+    const first = await get(`/jobs/${id}/logs?limit=5`);
+    const second = await get(`/jobs/${id}/logs?limit=5&cursor=${first.body.next_cursor}`);
+    const messages = [...first.body.items, ...second.body.items].map(({ message }: { message: string }) => message);
+    expect(messages).toEqual(lines.map(({ message }) => message));
+    expect(second.body.next_cursor).toBeNull();
+    expect((await get("/jobs/999999/logs")).status).toBe(404);
+  });
+});
+
+describe("bulk actions", () => {
+  it("look first: a request that does not say dry_run false changes nothing", async () => {
+    const ids = await enqueue(4);
+    await fail(ids.slice(0, 3));
+    for (const verb of ["retry", "discard"]) {
+      expect((await post(`/jobs/${verb}`, { filter: {} })).body).toEqual({
+        dry_run: true,
+        changed: 0,
+        left: 3,
+        left_is_capped: false,
+        ids: ids.slice(0, 3),
+      });
+    }
+    expect((await post("/jobs/cancel", { filter: {} })).body).toMatchObject({
+      dry_run: true,
+      changed: 0,
+      left: 1,
+      ids: ids.slice(3),
+    });
+    expect((await get("/jobs?state=failed")).body.items).toHaveLength(3);
+  });
+
+  it("go on a chunk at a time until nothing is left", async () => {
+    const ids = await enqueue(25);
+    await fail(ids, "connect ECONNREFUSED");
+    const chunks: unknown[] = [];
+    for (let left = 1; left > 0;) {
+      const { body } = await post("/jobs/retry", {
+        filter: { task: "other", error: "econnrefused" },
+        dry_run: false,
+        at_most: 10,
+      });
+      chunks.push([body.changed, body.left]);
+      left = body.left;
+    }
+    expect(chunks).toEqual([
+      [10, 15],
+      [10, 5],
+      [5, 0],
+    ]);
+    expect(
+      (await post("/jobs/cancel", { filter: { state: "pending" }, dry_run: false, reason: "all wrong" })).body,
+    ).toMatchObject({
+      changed: 25,
+      left: 0,
+      ids,
+    });
+    expect((await get(`/jobs/${ids[0]}`)).body).toMatchObject({
+      state: "cancelled",
+      error: "Cancelled by legwork up: all wrong",
+    });
+  });
+
+  it("tell running jobs to stop, once", async () => {
+    const ids = await enqueue(2);
+    await database.pool.query(
+      "update graphile_worker._private_jobs set locked_at = now(), locked_by = 'w', attempts = 1 where id = $1",
+      [ids[0]],
+    );
+    const { body } = await post("/jobs/cancel", { filter: { task: "other" }, dry_run: false });
+    expect(body).toMatchObject({ changed: 2, left: 0, ids });
+    expect((await post("/jobs/cancel", { filter: {}, dry_run: false })).body).toMatchObject({ changed: 0, left: 0 });
+    expect((await database.pool.query("select job_id::text as id from legwork.cancellations")).rows).toEqual([{ id: ids[0] }]);
+  });
+
+  it("pass over a job that somebody is just taking, and find it the next time", async () => {
+    const ids = await enqueue(2);
+    const taking = await connection(database);
+    await taking.query("begin");
+    await taking.query("select from graphile_worker._private_jobs where id = $1 for update", [ids[0]]);
+    expect((await post("/jobs/cancel", { filter: {}, dry_run: false })).body).toMatchObject({
+      changed: 1,
+      left: 1,
+      ids: [ids[1]],
+    });
+    await taking.query("commit");
+    expect((await post("/jobs/cancel", { filter: {}, dry_run: false })).body).toMatchObject({
+      changed: 1,
+      left: 0,
+      ids: [ids[0]],
+    });
+  });
+
+  it("refuse a filter that names nothing that is there", async () => {
+    expect(await post("/jobs/retry", { filter: { task: "othre" } })).toMatchObject({
+      status: 404,
+      body: { hint: expect.stringContaining("'other'") },
+    });
+    expect(await post("/jobs/cancel", { filter: { state: "failed" } })).toMatchObject({
+      status: 400,
+      body: { errors: [{ field: "filter.state" }] },
+    });
+  });
+
+  it("groups of failed jobs are found by their fingerprint", async () => {
+    const ids = await enqueue(3);
+    await fail(ids, "refused by host 7");
+    const { body } = await get("/failed-groups");
+    expect(body.items).toMatchObject([{ task: "other", jobs: "3", last_error: "refused by host 7" }]);
+    const { fingerprint } = body.items[0];
+    expect((await post("/jobs/discard", { filter: { fingerprint }, dry_run: false })).body).toMatchObject({
+      changed: 3,
+      left: 0,
+    });
+  });
+});
+
+describe("queues and tasks", () => {
+  it("answer with the queue or the task as it is after what was done", async () => {
+    expect((await post("/queues/mail/pause", { reason: "host is down" })).body).toMatchObject({
+      name: "mail",
+      pause_reason: "host is down",
+      paused_at: expect.any(String),
+    });
+    expect((await post("/queues/mail/resume")).body).toMatchObject({ paused_at: null });
+    expect((await ask("PUT", "/queues/mail/limits", { kind: "concurrency", max: 3 })).body.limits).toEqual([
+      { kind: "concurrency", max: 3 },
+    ]);
+    const limited = await ask("PUT", "/tasks/notify%2Femail/limits", { kind: "rate", max: 5, per: "90s", key: "to" });
+    expect(limited.body.limits).toEqual([{ kind: "rate", max: 5, per: "00:01:30", key: "to" }]);
+    expect((await ask("DELETE", "/tasks/notify%2Femail/limits/rate?key=to")).body.limits).toBeNull();
+    const queue = await ask("PUT", "/queues/mail/retry-policy", { attempts: 7 });
+    expect(queue.body.retry).toMatchObject({ attempts: 7, backoff: null });
+    expect((await ask("DELETE", "/queues/mail/retry-policy")).body.retry).toBeNull();
+    const retried = await ask("PUT", "/tasks/notify%2Femail/retry-policy", {
+      attempts: 3,
+      backoff: "fixed",
+      delay: "1s",
+      on: ["ECONNREFUSED"],
+    });
+    expect(retried.body.retry).toMatchObject({ attempts: 3, backoff: "fixed", retry_on: ["ECONNREFUSED"] });
+    expect((await ask("DELETE", "/tasks/notify%2Femail/retry-policy")).body.retry).toBeNull();
+  });
+
+  it("everything stops and goes on", async () => {
+    const [id] = await enqueue(1);
+    expect((await post("/emergency-stop", { reason: "help" })).body).toMatchObject({ stop_reason: "help", paused: "1" });
+    expect((await get(`/jobs/${id}/explain`)).body.items[0]).toMatchObject({ reason: "everything_stopped" });
+    expect((await post("/resume-all")).body).toMatchObject({ stopped_at: null, pending: "1" });
+    expect((await get("/stats")).body).toMatchObject({ pending: "1", queues: 2, tasks: 2, workers: 0 });
+  });
+});
+
+describe("problems", () => {
+  it("without a token every route is answered with LW401, whatever else is wrong with the request", async () => {
+    for (const [method, path] of [
+      ["GET", "/jobs?limit=x"],
+      ["POST", "/jobs"],
+      ["DELETE", "/jobs/x"],
+      ["GET", "/doctor"],
+    ] as const) {
+      const answer = await ask(method, path, method === "POST" ? "{" : undefined, { authorization: "Bearer wrong" });
+      expect(answer).toMatchObject({
+        status: 401,
+        body: { type: "urn:legwork:error:LW401", title: "Not authenticated", status: 401, code: "LW401" },
+      });
+      expect(answer.headers.get("content-type")).toMatch(/^application\/problem\+json/);
+      expect(answer.headers.get("www-authenticate")).toMatch(/^Bearer/);
+    }
+  });
+
+  it("a route that does not exist, a body that is no JSON or too large: each says so", async () => {
+    expect(await get("/nothing")).toMatchObject({
+      status: 404,
+      body: { code: "LW404", detail: "There is no GET /api/v1/nothing." },
+    });
+    expect(await get("/jobs/%E0%A4%A")).toMatchObject({ status: 400, body: { code: "LW400" } });
+    expect(await post("/jobs", "{")).toMatchObject({ status: 400, body: { code: "LW400", errors: [{ in: "body", field: "" }] } });
+    expect(await post("/jobs", "{}", { "content-type": "text/plain" })).toMatchObject({ status: 415, body: { code: "LW400" } });
+    expect(await post("/jobs", { task: "other", payload: "x".repeat(200_000) })).toMatchObject({
+      status: 413,
+      body: { code: "LW413" },
+    });
+  });
+
+  it("every field that is at fault is named", async () => {
+    const { body } = await post("/jobs", {
+      task: "",
+      priority: 1.5,
+      pripority: 1,
+      run_at: "tomorrow",
+      payload: { a: ["\u0000"] },
+    });
+    const named = body.errors.map(({ in: part, field }: { in: string; field: string }) => `${part} ${field}`);
+    expect(new Set(named)).toEqual(new Set(["body task", "body priority", "body pripority", "body run_at", "body payload.a.0"]));
+  });
+
+  it("a database that takes too long is LW504, and one that cannot be reached LW503", async () => {
+    const holder = await connection(database);
+    await holder.query("begin");
+    await holder.query("lock table legwork.job_logs in access exclusive mode");
+    const [id] = await enqueue(1);
+    expect(await get(`/jobs/${id}/logs`)).toMatchObject({ status: 504, body: { code: "LW504" } });
+    await holder.query("rollback");
+    const allow = async (connections: boolean): Promise<unknown> =>
+      await onServer(inject("serverUrl"), (client) =>
+        client.query(`alter database ${new URL(database.url).pathname.slice(1)} allow_connections ${connections}`),
+      );
+    await allow(false);
+    await database.pool.query(
+      "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'legwork server' and datname = current_database()",
+    );
+    expect(await get("/jobs")).toMatchObject({ status: 503, body: { code: "LW503" } });
+    await allow(true);
+    expect((await get("/jobs")).status).toBe(200);
+  });
+});
+
+describe("/docs", () => {
+  it("needs no token and loads nothing from elsewhere", async () => {
+    const page = await fetch(`${server.url}/docs`);
+    expect(page.status).toBe(200);
+    expect(page.headers.get("content-security-policy")).toMatch(/^default-src 'none'; script-src 'self';/);
+    const html = await page.text();
+    const loaded = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path = ""]) => path);
+    expect(loaded.length).toBeGreaterThan(3);
+    for (const path of loaded) {
+      expect(path).toMatch(/^\/docs\//);
+      expect((await fetch(server.url + path)).status).toBe(200);
+    }
+    expect(html).not.toMatch(/<script>|<style>/);
+    expect(await (await fetch(`${server.url}/docs/static/swagger-initializer.js`)).text()).toContain('"validatorUrl":null');
+  });
+});

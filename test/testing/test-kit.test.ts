@@ -1,0 +1,271 @@
+import { AssertionError } from "node:assert";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { z } from "zod";
+import { defineTask, Discard, limitConcurrency, pauseTask, RetryAfter, sendSignal, Snooze } from "../../src/index.ts";
+import { openTestKit, type TestKit } from "../../src/testing.ts";
+import { testDatabase } from "../support/database.ts";
+import { directoryOf, workerOver } from "../support/worker.ts";
+
+const database = testDatabase();
+let kit: TestKit;
+const ran: string[] = [];
+
+const TASKS = {
+  "notify/email": defineTask({
+    payload: z.object({ to: z.string() }),
+    result: z.object({ sent: z.string() }),
+    redact: ["to"],
+    run: ({ to }, { log }) => {
+      log.info("Sent.");
+      ran.push(to);
+      return { sent: `mail to ${to}` };
+    },
+  }),
+  order: defineTask({
+    run: async (_payload, { enqueue, job }) => {
+      ran.push("order");
+      await enqueue("notify/email", { to: "ada" });
+      await enqueue("notify/email", { to: "bob" }, { runAt: new Date(Date.now() + 3_600_000) });
+      return job.id;
+    },
+  }),
+  flaky: defineTask({
+    retry: { attempts: 3, backoff: "exponential", delay: "10m" },
+    run: (_payload, { job }) => {
+      ran.push(`flaky ${job.attempts}`);
+      if (job.attempts < 3) throw new Error(`refused ${job.attempts}`);
+    },
+  }),
+  verdict: defineTask({
+    run: (payload) => {
+      const { what } = payload as { what: string };
+      throw what === "discard" ? new Discard("gone") : what === "snooze" ? new Snooze("1h") : new RetryAfter("2h", "later");
+    },
+  }),
+  approval: defineTask({
+    run: async (_payload, { step }) => {
+      await step.run("before", () => ran.push("before"));
+      await step.sleep("nap", "1d");
+      return await step.waitFor("approval", { timeout: "2d" });
+    },
+  }),
+  endless: defineTask({ run: async (_payload, { enqueue }) => void (await enqueue("endless")) }),
+  plain: async (payload: unknown) => {
+    ran.push(`plain ${JSON.stringify(payload)}`);
+  },
+};
+
+beforeAll(async () => {
+  kit = await openTestKit({ databaseUrl: database.url, tasks: TASKS });
+});
+
+afterEach(async () => {
+  ran.length = 0;
+  await kit.clear();
+});
+
+afterAll(() => kit.close());
+
+describe("runTask", () => {
+  it("runs one task as a worker does and resolves to its job, with the history written", async () => {
+    const job = await kit.runTask("notify/email", { to: "ada@b.c" });
+    expect(job).toMatchObject({
+      task: "notify/email",
+      state: "completed",
+      attempts: 1,
+      result: { sent: "mail to [redacted]" },
+      payload: { to: "[redacted]" },
+    });
+    expect(job.finished_at!.getTime() - job.started_at!.getTime()).toBeLessThan(5_000);
+    expect(ran).toEqual(["ada@b.c"]);
+  });
+
+  it("throws what the task threw, and the job is as it would be", async () => {
+    await expect(kit.runTask("flaky")).rejects.toThrow(/^refused 1$/);
+    await expect(kit.runTask("verdict", { what: "discard" })).rejects.toBeInstanceOf(Discard);
+    expect(await kit.enqueued()).toMatchObject([{ task: "flaky", state: "retrying", attempts: 1, error: "refused 1" }]);
+  });
+
+  it("refuses a payload as enqueueing does", async () => {
+    await expect(kit.runTask("notify/email", { to: 7 })).rejects.toMatchObject({ code: "LW422" });
+    await expect(kit.runTask("notify/emial")).rejects.toMatchObject({ code: "LW404" });
+  });
+
+  it("runs nothing else, and runs a job whose time is ahead", async () => {
+    await kit.enqueue("plain", { n: 1 });
+    await kit.runTask("plain", { n: 2 }, { runAt: new Date(Date.now() + 86_400_000) });
+    expect(ran).toEqual(['plain {"n":2}']);
+    expect(await kit.enqueued({ task: "plain" })).toMatchObject([{ payload: { n: 1 }, state: "pending" }]);
+  });
+
+  it("of a paused or limited task says why it does not start", async () => {
+    await pauseTask(kit.pool, "plain", "not today");
+    await expect(kit.runTask("plain")).rejects.toMatchObject({ code: "LW409", message: expect.stringContaining("not today") });
+    await kit.clear();
+    expect(await kit.runTask("plain")).toMatchObject({ state: "completed" });
+  });
+
+  it("resolves to a job that was put off or that waits", async () => {
+    expect(await kit.runTask("verdict", { what: "snooze" })).toMatchObject({ state: "scheduled", attempts: 0 });
+    expect(await kit.runTask("approval")).toMatchObject({ state: "scheduled", attempts: 0 });
+    expect(ran).toEqual(["before"]);
+  });
+});
+
+describe("runJob", () => {
+  it("makes one attempt of a job after the other, however it ends", async () => {
+    const id = await kit.enqueue("flaky");
+    expect(await kit.runJob(id)).toMatchObject({ state: "retrying", attempts: 1 });
+    expect(await kit.runJob(id)).toMatchObject({ state: "retrying", attempts: 2 });
+    expect(await kit.runJob(id)).toMatchObject({ state: "completed", attempts: 3 });
+    await expect(kit.runJob(id)).rejects.toMatchObject({ code: "LW409", message: expect.stringContaining("It has ended") });
+    await expect(kit.runJob("999999")).rejects.toMatchObject({ code: "LW404" });
+  });
+});
+
+describe("drain", () => {
+  it("runs what is due and what that enqueues, and leaves what is due later", async () => {
+    await kit.enqueue("order");
+    expect((await kit.drain()).map(({ task, state }) => `${task} ${state}`)).toEqual([
+      "order completed",
+      "notify/email completed",
+    ]);
+    expect(ran).toEqual(["order", "ada"]);
+    expect(await kit.enqueued()).toMatchObject([{ task: "notify/email", state: "scheduled" }]);
+    expect(await kit.drain()).toEqual([]);
+  });
+
+  it("until a later time runs everything in the order in which it comes due", async () => {
+    await kit.enqueue("order");
+    await kit.enqueue("flaky");
+    const jobs = await kit.drain({ at: "2h" });
+    // 10 minutes after the first attempt, 20 after the second, the mail after an hour.
+    expect(ran).toEqual(["order", "flaky 1", "ada", "flaky 2", "flaky 3", "bob"]);
+    expect(jobs.map(({ state }) => state)).toEqual(["completed", "completed", "completed", "completed"]);
+  });
+
+  it("goes no further than the time it was given", async () => {
+    await kit.enqueue("flaky");
+    await kit.drain({ at: new Date(Date.now() + 15 * 60_000) });
+    expect(ran).toEqual(["flaky 1", "flaky 2"]);
+    await kit.advance("14m");
+    await kit.drain();
+    expect(ran).toHaveLength(2);
+    await kit.advance("2m");
+    await kit.drain();
+    expect(ran).toHaveLength(3);
+  });
+
+  it("keeps priorities, serial keys and limits", async () => {
+    await limitConcurrency(kit.pool, 1, { task: "plain" });
+    for (const n of [1, 2, 3]) await kit.enqueue("plain", { n }, { priority: -n, serialKey: "s" });
+    await kit.drain();
+    // The first one had its place before the others came.
+    expect(ran).toEqual(['plain {"n":1}', 'plain {"n":3}', 'plain {"n":2}']);
+    expect((await kit.pool.query("select * from legwork.reconcile()")).rows).toEqual([]);
+    await kit.pool.query("select legwork.drop_limit('concurrency', task => 'plain')");
+  });
+
+  it("lets a rate limit's time pass", async () => {
+    await kit.pool.query("select legwork.limit_rate(1, '1 hour', task => 'plain')");
+    for (const n of [1, 2, 3]) await kit.enqueue("plain", { n });
+    await kit.drain();
+    expect(ran).toHaveLength(1);
+    await kit.drain({ at: "90m" });
+    expect(ran).toHaveLength(2);
+    await kit.drain({ at: "31m" });
+    expect(ran).toHaveLength(3);
+    await kit.pool.query("select legwork.drop_limit('rate', task => 'plain')");
+  });
+
+  it("lets jobs expire", async () => {
+    await pauseTask(kit.pool, "plain");
+    const id = await kit.enqueue("plain", {}, { expiresAt: new Date(Date.now() + 60_000) });
+    await kit.drain({ at: "50s" });
+    expect(await kit.job(id)).toMatchObject({ state: "paused" });
+    await kit.drain({ at: "11s" });
+    expect(await kit.job(id)).toMatchObject({ state: "expired" });
+  });
+
+  it("goes through steps that sleep and wait", async () => {
+    const id = await kit.enqueue("approval");
+    await kit.drain({ at: "25h" });
+    expect(await kit.job(id)).toMatchObject({ state: "blocked" });
+    await sendSignal(kit.pool, id, "approval", { by: "ada" });
+    await kit.drain();
+    expect(await kit.job(id)).toMatchObject({ state: "completed", result: { by: "ada" }, attempts: 1 });
+    expect(ran).toEqual(["before"]);
+    const other = await kit.enqueue("approval");
+    await kit.drain({ at: "4d" });
+    expect(await kit.job(other)).toMatchObject({ state: "failed", error: "The signal 'approval' did not come in time." });
+  });
+
+  it("does not go on for ever", async () => {
+    await kit.enqueue("endless");
+    await expect(kit.drain({ limit: 20 })).rejects.toMatchObject({ code: "LW429" });
+    expect(await kit.enqueued({ task: "endless" })).toHaveLength(1);
+  });
+
+  it("is not for the past", async () => {
+    await expect(kit.drain({ at: new Date(0) })).rejects.toMatchObject({ code: "LW400" });
+    await expect(kit.advance("yesterday")).rejects.toMatchObject({ code: "LW400" });
+  });
+});
+
+describe("what was enqueued", () => {
+  it("is found by task, part of the payload and context", async () => {
+    await kit.enqueue("notify/email", { to: "ada" }, { tenant: "acme", jobKey: "k" });
+    await kit.enqueue("plain", { user: { id: 7, name: "ada" }, list: [1, 2] });
+    expect(await kit.enqueued({ task: "plain", payload: { user: { id: 7 } } })).toHaveLength(1);
+    expect(await kit.enqueued({ payload: { user: { id: 8 } } })).toEqual([]);
+    // What is redacted can be asked for, and is not shown.
+    expect(await kit.assertEnqueued({ payload: { to: "ada" }, tenant: "acme", jobKey: "k" }, { count: 1 })).toMatchObject([
+      { payload: { to: "[redacted]" } },
+    ]);
+    await kit.assertEnqueued({ task: "order" }, { count: 0 });
+  });
+
+  it("is listed when it is not what was expected", async () => {
+    await expect(kit.assertEnqueued({ task: "order" })).rejects.toThrow(
+      /^Expected a job like \{"task":"order"\}, found 0\. Nothing is enqueued\.$/,
+    );
+    const id = await kit.enqueue("plain", { n: 1 });
+    const error = await kit.assertEnqueued({ task: "plain" }, { count: 2 }).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(AssertionError);
+    expect(error).toMatchObject({
+      message: `Expected 2 jobs like {"task":"plain"}, found 1. Enqueued are:\n  ${id} plain pending {"n":1}`,
+      actual: 1,
+      expected: 2,
+    });
+  });
+});
+
+it("clear leaves no job, no history, no pause", async () => {
+  await kit.runTask("notify/email", { to: "ada" });
+  await kit.enqueue("plain");
+  await pauseTask(kit.pool, "plain");
+  await kit.clear();
+  const { rows } = await kit.pool.query(
+    "select (select count(*) from legwork.jobs) + (select count(*) from legwork.logs) + (select count(*) from legwork.pauses) as left",
+  );
+  expect(rows).toEqual([{ left: "0" }]);
+});
+
+it("a test kit takes directories of task files, and says what is no task", async () => {
+  const directory = await directoryOf({
+    "hello.ts": `import { defineTask } from "legwork"; export default defineTask({ run: () => "hello" });`,
+  });
+  const own = await openTestKit({ databaseUrl: database.url, tasks: [directory] });
+  expect(await own.runTask("hello")).toMatchObject({ result: "hello" });
+  await own.close();
+  await expect(openTestKit({ databaseUrl: database.url, tasks: { wrong: 7 as never } })).rejects.toMatchObject({ code: "LW515" });
+});
+
+it("a test kit does not work beside a living worker", async () => {
+  const worker = await workerOver(database.url, {
+    "other.ts": `import { defineTask } from "legwork"; export default defineTask({ run: () => {} });`,
+  });
+  await expect.poll(async () => (await kit.pool.query("select from legwork.workers")).rows.length).toBe(1);
+  await expect(openTestKit({ databaseUrl: database.url, tasks: {} })).rejects.toMatchObject({ code: "LW409" });
+  await worker.stop();
+});
