@@ -9,6 +9,7 @@ import { LegworkError, toError, type ErrorCode } from "../errors.ts";
 import { Watch } from "../health/watch.ts";
 import type { Logger } from "../log.ts";
 import { type AuthConfig, type Authenticator, createAuthenticator, isAuthConfigured } from "./auth.ts";
+import { addDashboard } from "./dashboard.ts";
 import { addHealthRoutes, readReadiness } from "./health-routes.ts";
 import { Live } from "./live/live.ts";
 import { assertRole, type Principal } from "./principal.ts";
@@ -188,22 +189,30 @@ async function createApp(options: Omit<ServerOptions, "port">, pool: Pool): Prom
   );
   // Only JSON: what a form can send, another site can send too.
   app.removeContentTypeParser("text/plain");
-  app.setNotFoundHandler((request, reply) =>
-    sendError(
+  const dashboard = await addDashboard(app, options.prefix ?? "");
+  app.setNotFoundHandler((request, reply) => {
+    // The dashboard knows its own addresses, and says which of them it does not know.
+    if (dashboard.wantsPage(request)) return dashboard.sendPage(reply);
+    return sendError(
       reply,
       new LegworkError("LW404", `There is no ${request.method} ${request.url.split("?")[0]}.`, {
         hint: "GET / lists what is here.",
       }),
-    ),
-  );
-  app.get("/", async () => ({
-    name: "legwork",
-    graphql: { url: "/graphql", method: "POST", authorization: "Bearer <token>" },
-    rest: { url: "/api/v1", docs: "/docs", authorization: "Bearer <token>" },
-    health: "/health",
-    ready: "/ready",
-    metrics: "/metrics",
-  }));
+    );
+  });
+  app.get("/", async (request, reply) => {
+    reply.header("vary", "accept");
+    if (dashboard.wantsPage(request)) return dashboard.sendPage(reply);
+    return {
+      name: "legwork",
+      dashboard: "/",
+      graphql: { url: "/graphql", method: "POST", authorization: "Bearer <token>" },
+      rest: { url: "/api/v1", docs: "/docs", authorization: "Bearer <token>" },
+      health: "/health",
+      ready: "/ready",
+      metrics: "/metrics",
+    };
+  });
   app.get("/health", async () => ({ status: "ok" }));
   app.get("/ready", async () => await readReadiness(pool, READY_TIMEOUT_MS));
   app.get("/graphql", async (_request, reply) =>

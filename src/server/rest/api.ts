@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import fastifySwagger from "@fastify/swagger";
 import fastifySwaggerUi from "@fastify/swagger-ui";
 import type { FastifyError, FastifyInstance } from "fastify";
@@ -6,6 +5,7 @@ import { createJsonSchemaTransform, createJsonSchemaTransformObject } from "fast
 import { z } from "zod";
 import { LegworkError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
+import { packageVersion } from "../package-version.ts";
 import { addAlertRoutes, alertSchema } from "./alerts.ts";
 import { addBulkRoutes } from "./bulk.ts";
 import { addCreateRoutes } from "./create-jobs.ts";
@@ -151,15 +151,4 @@ function addRoutes(app: FastifyInstance, context: RestOptions): void {
   addAlertRoutes(app, context);
   addSystemRoutes(app, context);
   addTokenRoutes(app, context);
-}
-
-function packageVersion(): string {
-  for (const path of ["../../../package.json", "../../../../package.json"]) {
-    try {
-      return JSON.parse(readFileSync(new URL(path, import.meta.url), "utf8")).version;
-    } catch {
-      // Compiled code lies one directory deeper.
-    }
-  }
-  return "unknown";
 }

@@ -40,8 +40,8 @@ export interface Route<P, Q, B> {
   /** One line; a whole sentence without its full stop. */
   summary: string;
   description?: string;
-  /** Whose request it must be. */
-  role: Role;
+  /** Whose request it must be; `any` is whoever has a token. */
+  role: Role | "any";
   /** Whether it concerns every tenant, so that who acts for one may not. */
   everybody?: boolean;
   params?: P;
@@ -90,7 +90,7 @@ export function addRoute<P extends z.ZodType | undefined, Q extends z.ZodType | 
       response: responses(route),
     } as FastifySchema,
     onRequest: async ({ principal }) => {
-      assertRole(principal!, route.role);
+      if (route.role !== "any") assertRole(principal!, route.role);
       if (route.everybody === true && principal!.tenant !== null) {
         throw new LegworkError("LW403", "This concerns every tenant, and you act for one.", {
           hint: "Somebody whose token is not confined to a tenant may do it.",
@@ -102,7 +102,8 @@ export function addRoute<P extends z.ZodType | undefined, Q extends z.ZodType | 
       const answer = await withPrincipal(
         context.pool,
         principal,
-        "rest",
+        // What people do in the dashboard comes in here as well; the header only says so, and gives no rights.
+        request.headers["x-legwork-surface"] === "dashboard" ? "dashboard" : "rest",
         (client) =>
           work({
             client,

@@ -5,6 +5,8 @@ import type { Queryable } from "../../db/pool.ts";
 import { emergencyStop, resumeAll } from "../../queues/pause.ts";
 import { listAuditLog } from "../../access/audit-log.ts";
 import { readOverview } from "../../queues/overview.ts";
+import { packageVersion } from "../package-version.ts";
+import { ROLES } from "../principal.ts";
 import { addRoute, type RestContext } from "./route.ts";
 import { cursorOver, jobId, page, pageLimit, text, toPage } from "./values.ts";
 
@@ -48,6 +50,33 @@ function forgiving(client: Queryable): Queryable {
 
 /** What concerns everything: the overview, the emergency stop, the doctor. */
 export function addSystemRoutes(app: FastifyInstance, context: RestContext): void {
+  addRoute(
+    app,
+    context,
+    {
+      method: "GET",
+      url: "/me",
+      tag: "system",
+      role: "any",
+      summary: "See whose token this is and what it may do",
+      answer: z
+        .object({
+          subject: z.string().describe("How the audit log names you."),
+          role: z.enum(ROLES),
+          tenant: z.string().nullable().describe("The only tenant whose rows you see and touch; null for all."),
+          expires_at: at.nullable(),
+          version: z.string().describe("The server's."),
+        })
+        .describe("You."),
+    },
+    async ({ principal: { subject, role, tenant, expiresAt } }) => ({
+      subject,
+      role,
+      tenant,
+      expires_at: expiresAt ?? null,
+      version: packageVersion(),
+    }),
+  );
   addRoute(
     app,
     context,

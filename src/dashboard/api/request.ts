@@ -1,0 +1,82 @@
+import { Problem } from "./problem.ts";
+import { currentToken, signOut } from "./session.ts";
+
+/** Where the server is: where the page says that its addresses start. */
+export function serverUrl(path: string): URL {
+  return new URL(path.replace(/^\//, ""), document.baseURI);
+}
+
+/** Asks the server with the token. Resolves to what it answers as JSON; throws a Problem for everything else. */
+export async function request(
+  path: string,
+  init: { method?: string; body?: unknown; signal?: AbortSignal | undefined; token?: string | undefined },
+): Promise<unknown> {
+  const token = init.token ?? currentToken();
+  let response: Response;
+  try {
+    response = await fetch(serverUrl(path), {
+      method: init.method ?? "GET",
+      signal: init.signal ?? null,
+      headers: {
+        accept: "application/json",
+        "x-legwork-surface": "dashboard",
+        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+        ...(init.body === undefined ? {} : { "content-type": "application/json" }),
+      },
+      ...(init.body === undefined ? {} : { body: JSON.stringify(init.body) }),
+    });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new Problem("The server does not answer.", {
+      code: "offline",
+      status: 0,
+      hint: "It is tried again by itself.",
+      cause: error,
+    });
+  }
+  const answer: unknown = await response.json().catch(() => undefined);
+  if (response.ok) return answer;
+  const { code = "", detail, message, hint, errors } = (answer ?? {}) as Record<string, never>;
+  if (response.status === 401 && token !== null && token === currentToken()) signOut();
+  throw new Problem(detail ?? message ?? `The server answered ${response.status}.`, {
+    code,
+    status: response.status,
+    hint,
+    fields: errors,
+  });
+}
+
+/** A REST route below /api/v1; with the token that is signed in, or another one that is to be tried. */
+export async function rest<T>(
+  method: "GET" | "POST" | "PUT" | "DELETE",
+  path: string,
+  body?: unknown,
+  signal?: AbortSignal,
+  token?: string,
+): Promise<T> {
+  return (await request(`api/v1${path}`, { method, body, signal, token })) as T;
+}
+
+/** A REST route's address with a query; what is undefined, null or empty is left out. */
+export function withQuery(path: string, query: Readonly<Record<string, string | number | boolean | null | undefined>>): string {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "");
+  const text = new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
+  return text === "" ? path : `${path}?${text}`;
+}
+
+/** A GraphQL query. */
+export async function graphql<T>(query: string, variables?: Readonly<Record<string, unknown>>, signal?: AbortSignal): Promise<T> {
+  const answer = (await request("graphql", { method: "POST", body: { query, variables }, signal })) as {
+    data?: T;
+    errors?: { message: string; extensions?: { code?: string; hint?: string } }[];
+  };
+  const error = answer.errors?.[0];
+  if (error !== undefined) {
+    throw new Problem(error.message, {
+      code: error.extensions?.code ?? "",
+      status: error.extensions?.code === "LW504" ? 504 : 400,
+      hint: error.extensions?.hint,
+    });
+  }
+  return answer.data as T;
+}

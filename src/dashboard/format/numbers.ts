@@ -1,0 +1,30 @@
+const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const SHORT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+
+/** A count with separators. Counts of 64 bits come as text and are shown exactly, however large. */
+export function formatCount(count: number | string | bigint | null | undefined): string {
+  if (count === null || count === undefined) return "–";
+  return WHOLE.format(typeof count === "string" ? BigInt(count) : count);
+}
+
+/** 1.2K, 3.4M: for axes and tight places, with the exact number as a title. */
+export function formatShort(count: number | string): string {
+  return SHORT.format(Number(count));
+}
+
+/** 0.034 → 3.4 %. */
+export function formatShare(share: number | null | undefined): string {
+  if (share === null || share === undefined) return "–";
+  return `${(share * 100).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`;
+}
+
+/** Bytes in units of 1,024. */
+export function formatBytes(bytes: number | string | null | undefined): string {
+  if (bytes === null || bytes === undefined) return "–";
+  let rest = Number(bytes);
+  for (const unit of ["B", "KiB", "MiB", "GiB"]) {
+    if (Math.abs(rest) < 1_024) return `${rest.toFixed(unit === "B" || rest >= 100 ? 0 : 1)} ${unit}`;
+    rest /= 1_024;
+  }
+  return `${rest.toFixed(1)} TiB`;
+}

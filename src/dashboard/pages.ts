@@ -1,0 +1,80 @@
+import {
+  Bell,
+  CalendarClock,
+  Cpu,
+  DatabaseZap,
+  Gauge,
+  Layers,
+  ListChecks,
+  type LucideIcon,
+  Network,
+  OctagonX,
+  ScrollText,
+  Settings,
+  SquareFunction,
+} from "lucide-react";
+import { type ComponentType, lazy } from "react";
+import type { Role } from "./api/me.ts";
+
+/** What a page is given: the parts of its address, decoded. */
+export interface PageProps {
+  parameters: Readonly<Record<string, string | undefined>>;
+}
+
+interface PageEntry {
+  path: string;
+  Component: ComponentType<PageProps>;
+  /** How the menu names it; what has none is reached from other pages. */
+  label?: string;
+  Icon?: LucideIcon;
+  /** Who may read it. Default: viewers. */
+  role?: Role;
+  /** Whether it tells of every tenant, and so is not for a token of one. */
+  everybody?: boolean;
+}
+
+/** Each page is loaded when it is first opened, so that the first one is there at once. */
+export const PAGES: readonly PageEntry[] = [
+  { path: "/", label: "Overview", Icon: Gauge, Component: lazy(() => import("./pages/overview/overview.tsx")) },
+  { path: "/jobs", label: "Jobs", Icon: ListChecks, Component: lazy(() => import("./pages/jobs/jobs.tsx")) },
+  { path: "/jobs/:id", Component: lazy(() => import("./pages/job/job.tsx")) },
+  { path: "/failed", label: "Failed", Icon: OctagonX, Component: lazy(() => import("./pages/failed/failed.tsx")) },
+  { path: "/queues", label: "Queues", Icon: Layers, Component: lazy(() => import("./pages/queues/queues.tsx")) },
+  { path: "/queues/:name", Component: lazy(() => import("./pages/queues/queue.tsx")) },
+  { path: "/tasks", label: "Tasks", Icon: SquareFunction, Component: lazy(() => import("./pages/tasks/tasks.tsx")) },
+  { path: "/tasks/:name", Component: lazy(() => import("./pages/tasks/task.tsx")) },
+  {
+    path: "/schedules",
+    label: "Schedules",
+    Icon: CalendarClock,
+    Component: lazy(() => import("./pages/schedules/schedules.tsx")),
+  },
+  { path: "/schedules/:name", Component: lazy(() => import("./pages/schedules/schedule.tsx")) },
+  { path: "/workflows", label: "Workflows", Icon: Network, Component: lazy(() => import("./pages/workflows/workflows.tsx")) },
+  { path: "/workflows/:id", Component: lazy(() => import("./pages/workflows/workflow.tsx")) },
+  { path: "/batches/:id", Component: lazy(() => import("./pages/workflows/batch.tsx")) },
+  {
+    path: "/workers",
+    label: "Workers",
+    Icon: Cpu,
+    everybody: true,
+    Component: lazy(() => import("./pages/workers/workers.tsx")),
+  },
+  { path: "/alerts", label: "Alerts", Icon: Bell, everybody: true, Component: lazy(() => import("./pages/alerts/alerts.tsx")) },
+  {
+    path: "/database",
+    label: "Database",
+    Icon: DatabaseZap,
+    role: "admin",
+    everybody: true,
+    Component: lazy(() => import("./pages/database/database.tsx")),
+  },
+  {
+    path: "/audit",
+    label: "Audit log",
+    Icon: ScrollText,
+    role: "admin",
+    Component: lazy(() => import("./pages/audit/audit.tsx")),
+  },
+  { path: "/settings", label: "Settings", Icon: Settings, Component: lazy(() => import("./pages/settings/settings.tsx")) },
+];

@@ -1,0 +1,21 @@
+import { Component, type ReactNode } from "react";
+import { Failure } from "../ui/notice.tsx";
+
+/** Keeps a page that breaks from taking the menu with it. */
+export class Guard extends Component<{ children: ReactNode }, { error: Error | undefined }> {
+  override state: { error: Error | undefined } = { error: undefined };
+
+  static getDerivedStateFromError(error: Error): { error: Error } {
+    return { error };
+  }
+
+  override render(): ReactNode {
+    if (this.state.error === undefined) return this.props.children;
+    return (
+      <Failure
+        error={new Error(`This page is broken: ${this.state.error.message}`)}
+        retry={() => this.setState({ error: undefined })}
+      />
+    );
+  }
+}

@@ -1,0 +1,172 @@
+import { LogOut, Menu, Monitor, Moon, Search, Sun, X } from "lucide-react";
+import { type FormEvent, type ReactNode, useEffect, useState } from "react";
+import { Link, useLocation } from "wouter";
+import { useConnection } from "../api/live.ts";
+import { useMay, useMe } from "../api/me.ts";
+import { signOut } from "../api/session.ts";
+import icon from "../icon.svg";
+import { choose, usePreferences } from "../format/preferences.ts";
+import { PAGES } from "../pages.ts";
+import { Button } from "../ui/button.tsx";
+import { EmergencyStop, StoppedBanner } from "./emergency-stop.tsx";
+import { useShortcuts } from "./shortcuts.tsx";
+
+/** What stands around every page: the menu, the search, who is signed in, whether live updates arrive, and the emergency stop. */
+export function Shell({ children }: { children: ReactNode }) {
+  const [isOpen, setOpen] = useState(false);
+  const [path] = useLocation();
+  useEffect(() => setOpen(false), [path]);
+  const shortcuts = useShortcuts();
+  return (
+    <div className="shell" data-menu={isOpen ? "open" : "closed"}>
+      <a className="skip" href="#content" onClick={() => document.querySelector<HTMLElement>("#content")?.focus()}>
+        Skip to the content
+      </a>
+      <nav className="menu" aria-label="Pages" id="menu">
+        <div className="brand">
+          <img src={icon} alt="" width="24" height="24" />
+          <span>Legwork</span>
+        </div>
+        <ul>
+          {PAGES.filter(({ label }) => label !== undefined).map((page) => (
+            <MenuItem
+              key={page.path}
+              page={page}
+              isCurrent={page.path === "/" ? path === "/" : path === page.path || path.startsWith(`${page.path}/`)}
+            />
+          ))}
+        </ul>
+        <Who />
+      </nav>
+      <div className="body">
+        <header className="bar">
+          <Button
+            kind="quiet"
+            className="menu-button"
+            aria-label={isOpen ? "Close the menu" : "Open the menu"}
+            aria-expanded={isOpen}
+            aria-controls="menu"
+            icon={isOpen ? <X aria-hidden="true" /> : <Menu aria-hidden="true" />}
+            onClick={() => setOpen(!isOpen)}
+          />
+          <JobSearch />
+          <div className="bar-end">
+            <ConnectionState />
+            <ZoneSwitch />
+            <ThemeSwitch />
+            <EmergencyStop />
+          </div>
+        </header>
+        <main id="content" tabIndex={-1}>
+          <StoppedBanner />
+          {children}
+        </main>
+      </div>
+      {shortcuts}
+    </div>
+  );
+}
+
+function MenuItem({ page, isCurrent }: { page: (typeof PAGES)[number]; isCurrent: boolean }) {
+  const may = useMay(page.role ?? "viewer", { everybody: page.everybody ?? false });
+  if (!may || page.Icon === undefined) return null;
+  return (
+    <li>
+      <Link href={page.path} aria-current={isCurrent ? "page" : undefined}>
+        <page.Icon aria-hidden="true" />
+        {page.label}
+      </Link>
+    </li>
+  );
+}
+
+function Who() {
+  const me = useMe();
+  return (
+    <div className="who">
+      {me !== undefined && (
+        <p>
+          <strong title={me.subject}>{me.subject}</strong>
+          <span className="muted">
+            {me.role}
+            {me.tenant === null ? "" : ` of ${me.tenant}`}
+          </span>
+        </p>
+      )}
+      <Button kind="quiet" icon={<LogOut aria-hidden="true" />} onClick={signOut} aria-label="Sign out" title="Sign out" />
+    </div>
+  );
+}
+
+/** A job by its id, or jobs by a part of their error, their task or their correlation id. */
+function JobSearch() {
+  const [, navigate] = useLocation();
+  const [text, setText] = useState("");
+  function submit(event: FormEvent): void {
+    event.preventDefault();
+    const asked = text.trim();
+    if (asked === "") return;
+    navigate(/^\d+$/.test(asked) ? `/jobs/${asked}` : `/jobs?q=${encodeURIComponent(asked)}`);
+    setText("");
+  }
+  return (
+    <form className="search" role="search" onSubmit={submit}>
+      <Search aria-hidden="true" />
+      <input
+        id="search"
+        type="search"
+        aria-label="Find a job"
+        placeholder="Job id, task:…, error text   /"
+        value={text}
+        onChange={(event) => setText(event.target.value)}
+      />
+    </form>
+  );
+}
+
+const CONNECTIONS = {
+  idle: "No live updates on this page",
+  connecting: "Connecting",
+  open: "Live",
+  lost: "Reconnecting",
+} as const;
+
+function ConnectionState() {
+  const connection = useConnection();
+  if (connection === "idle") return null;
+  return (
+    <span className="connection" data-connection={connection} role="status">
+      <span className="state-dot" aria-hidden="true" />
+      {CONNECTIONS[connection]}
+    </span>
+  );
+}
+
+function ZoneSwitch() {
+  const { zone } = usePreferences();
+  return (
+    <Button
+      kind="quiet"
+      title={zone === "utc" ? "Times are in UTC. Show them in your zone." : "Times are in your zone. Show them in UTC."}
+      onClick={() => choose({ zone: zone === "utc" ? "local" : "utc" })}
+    >
+      {zone === "utc" ? "UTC" : "Local"}
+    </Button>
+  );
+}
+
+const THEMES = { system: "light", light: "dark", dark: "system" } as const;
+
+function ThemeSwitch() {
+  const { theme } = usePreferences();
+  const Icon = theme === "system" ? Monitor : theme === "light" ? Sun : Moon;
+  return (
+    <Button
+      kind="quiet"
+      icon={<Icon aria-hidden="true" />}
+      aria-label={`Theme: ${theme}. Change to ${THEMES[theme]}.`}
+      title={`Theme: ${theme}`}
+      onClick={() => choose({ theme: THEMES[theme] })}
+    />
+  );
+}

@@ -1,0 +1,76 @@
+import { type ReactNode, useEffect } from "react";
+
+/** A page: its heading, what can be done on it, and its content. The heading is also the tab's title. */
+export function Page({
+  title,
+  lead,
+  actions,
+  children,
+}: {
+  title: string;
+  lead?: ReactNode;
+  actions?: ReactNode;
+  children: ReactNode;
+}) {
+  useEffect(() => {
+    document.title = `${title} · Legwork`;
+  }, [title]);
+  return (
+    <div className="page">
+      <header className="page-header">
+        <div>
+          <h1 tabIndex={-1}>{title}</h1>
+          {lead !== undefined && <p className="lead">{lead}</p>}
+        </div>
+        {actions !== undefined && <div className="page-actions">{actions}</div>}
+      </header>
+      {children}
+    </div>
+  );
+}
+
+/** A part of a page with a heading of its own. */
+export function Card({
+  title,
+  actions,
+  children,
+  className = "",
+}: {
+  title?: string;
+  actions?: ReactNode;
+  children: ReactNode;
+  className?: string;
+}) {
+  return (
+    <section className={`card ${className}`} aria-label={title}>
+      {title !== undefined && (
+        <header>
+          <h2>{title}</h2>
+          {actions}
+        </header>
+      )}
+      {children}
+    </section>
+  );
+}
+
+/** A number with its name; `tone` colours it where it says that something is wrong. */
+export function Figure({
+  label,
+  value,
+  detail,
+  tone,
+}: {
+  label: string;
+  value: ReactNode;
+  detail?: ReactNode;
+  tone?: "bad" | "warn" | undefined;
+}) {
+  return (
+    <div className="figure" data-tone={tone}>
+      <dt>{label}</dt>
+      <dd>{value}</dd>
+      {detail !== undefined && <dd className="figure-detail">{detail}</dd>}
+    </div>
+  );
+}

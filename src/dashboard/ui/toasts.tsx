@@ -1,0 +1,96 @@
+import { X } from "lucide-react";
+import { useSyncExternalStore } from "react";
+import { Button } from "./button.tsx";
+
+interface Toast {
+  id: number;
+  text: string;
+  kind: "done" | "error";
+  undo?: (() => unknown) | undefined;
+}
+
+/** How long one stays (ms); one that can be undone stays longer, and every one stays while the pointer or the focus is on it. */
+const STAYS_MS = 6_000;
+const STAYS_WITH_UNDO_MS = 12_000;
+
+let toasts: readonly Toast[] = [];
+let said = "";
+let counter = 0;
+const listeners = new Set<() => void>();
+const timers = new Map<number, ReturnType<typeof setTimeout>>();
+
+function update(): void {
+  for (const listener of listeners) listener();
+}
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+function dismiss(id: number): void {
+  clearTimeout(timers.get(id));
+  timers.delete(id);
+  toasts = toasts.filter((toast) => toast.id !== id);
+  update();
+}
+
+/** Tells what has been done, for all to see and hear; `undo` where it can be taken back. */
+export function tell(text: string, options: { kind?: Toast["kind"]; undo?: () => unknown } = {}): void {
+  const toast: Toast = { id: ++counter, text, kind: options.kind ?? "done", undo: options.undo };
+  toasts = [...toasts.slice(-2), toast];
+  timers.set(
+    toast.id,
+    setTimeout(() => dismiss(toast.id), toast.undo === undefined ? STAYS_MS : STAYS_WITH_UNDO_MS),
+  );
+  announce(text);
+}
+
+/** Tells whoever listens instead of looking, politely. */
+export function announce(text: string): void {
+  said = text;
+  update();
+}
+
+export function Toasts() {
+  const shown = useSyncExternalStore(subscribe, () => toasts);
+  const spoken = useSyncExternalStore(subscribe, () => said);
+  return (
+    <>
+      <div className="visually-hidden" role="status" aria-live="polite">
+        {spoken}
+      </div>
+      <div className="toasts">
+        {shown.map((toast) => (
+          <div
+            key={toast.id}
+            className="toast"
+            data-kind={toast.kind}
+            onMouseEnter={() => clearTimeout(timers.get(toast.id))}
+            onFocus={() => clearTimeout(timers.get(toast.id))}
+            onMouseLeave={() =>
+              timers.set(
+                toast.id,
+                setTimeout(() => dismiss(toast.id), STAYS_MS),
+              )
+            }
+          >
+            <span>{toast.text}</span>
+            {toast.undo !== undefined && (
+              <Button
+                kind="quiet"
+                onClick={() => {
+                  void toast.undo?.();
+                  dismiss(toast.id);
+                }}
+              >
+                Undo
+              </Button>
+            )}
+            <Button kind="quiet" aria-label="Dismiss" icon={<X aria-hidden="true" />} onClick={() => dismiss(toast.id)} />
+          </div>
+        ))}
+      </div>
+    </>
+  );
+}

@@ -1,0 +1,70 @@
+import { existsSync } from "node:fs";
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll } from "vitest";
+
+/** Debian's Chromium, or the one that LEGWORK_TEST_CHROMIUM names. */
+function chromiumPath(): string {
+  const named = process.env.LEGWORK_TEST_CHROMIUM;
+  const found =
+    named ?? ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((path) => existsSync(path));
+  if (found !== undefined) return found;
+  throw new Error("There is no browser: install chromium (apt-get install chromium), or set LEGWORK_TEST_CHROMIUM to its path.");
+}
+
+export interface TestBrowser {
+  /**
+   * Opens the dashboard at a path, signed in with a token unless it is null. What the page logs as an error fails the test, unless it
+   * matches `mayLog`.
+   */
+  open(serverUrl: string, path: string, token: string | null, options?: OpenOptions): Promise<Page>;
+}
+
+export interface OpenOptions {
+  theme?: "light" | "dark";
+  width?: number;
+  height?: number;
+  timezone?: string;
+  mayLog?: RegExp;
+}
+
+/** One browser for a test file, and a fresh profile for each page. */
+export function testBrowser(): TestBrowser {
+  let browser: Browser;
+  const contexts: BrowserContext[] = [];
+  const complaints: string[] = [];
+  beforeAll(async () => {
+    // As root there is no sandbox; the pages are our own.
+    browser = await chromium.launch({ executablePath: chromiumPath(), args: ["--no-sandbox"] });
+  });
+  afterEach(async () => {
+    for (const context of contexts.splice(0)) await context.close();
+    const said = complaints.splice(0);
+    if (said.length > 0) throw new Error(`The page complains: ${said.join("\n")}`);
+  });
+  afterAll(async () => {
+    await browser.close();
+  });
+  return {
+    async open(serverUrl, path, token, { theme = "light", width = 1280, height = 800, timezone = "Europe/Berlin", mayLog } = {}) {
+      const context = await browser.newContext({
+        viewport: { width, height },
+        colorScheme: theme,
+        timezoneId: timezone,
+        locale: "en-GB",
+        reducedMotion: "reduce",
+      });
+      contexts.push(context);
+      context.setDefaultTimeout(10_000);
+      const page = await context.newPage();
+      const complain = (text: string): void => {
+        if (mayLog?.test(text) !== true) complaints.push(text);
+      };
+      page.on("pageerror", (error) => complain(error.message));
+      page.on("console", (message) => {
+        if (message.type() === "error") complain(message.text());
+      });
+      await page.goto(new URL(path + (token === null ? "" : `#token=${encodeURIComponent(token)}`), serverUrl).href);
+      return page;
+    },
+  };
+}
