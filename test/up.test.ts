@@ -94,6 +94,13 @@ describe("legwork up with a Postgres of its own", () => {
     expect((await fetch(`${ready.httpUrl.replace(/\/$/, "")}/health`)).status).toBe(200);
   });
 
+  it("prints an address that opens the dashboard signed in", async () => {
+    const printed = await legwork(["dashboard", "--data-dir", dataDir]);
+    expect(printed).toMatchObject({ code: 0, stdout: `${ready.httpUrl}/#token=${ready.token}\n` });
+    const none = await legwork(["dashboard", "--data-dir", join(dataDir, "none")]);
+    expect(none).toMatchObject({ code: 1, stderr: expect.stringContaining("LW503") });
+  });
+
   it("clones and reads a real repository within seconds of its start", async () => {
     const done = await until(
       "both jobs have ended",

@@ -5,6 +5,7 @@ import { addCommand } from "./commands/add.ts";
 import { auditCommand } from "./commands/audit.ts";
 import { alertsCommand } from "./commands/alerts.ts";
 import { cancelCommand } from "./commands/cancel.ts";
+import { dashboardCommand } from "./commands/dashboard.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { healthCommand, statsCommand } from "./commands/health.ts";
@@ -73,6 +74,7 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     migrateCommand,
     workerCommand,
     serverCommand,
+    dashboardCommand,
     addCommand,
     jobsCommand,
     jobCommand,

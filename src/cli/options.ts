@@ -8,12 +8,16 @@ import { LegworkError } from "../errors.ts";
 import { createLogger, LOG_LEVELS } from "../log.ts";
 import { localOperations, type Operations } from "./local-operations.ts";
 
+/** Where a command finds what `legwork up` has left. */
+export function withDataDir(command: Command): Command {
+  return command.option("--data-dir <directory>", "where `legwork up` keeps its state (LEGWORK_DATA_DIR, .legwork)");
+}
+
 /** Options that every command has. */
 export function withCommonOptions(command: Command): Command {
-  return command
-    .option("--database-url <url>", "the database (DATABASE_URL); without one, the database that `legwork up` runs")
-    .option("--data-dir <directory>", "where `legwork up` keeps its state (LEGWORK_DATA_DIR, .legwork)")
-    .addOption(new Option("--log-level <level>", "(LEGWORK_LOG_LEVEL, info)").choices(LOG_LEVELS));
+  return withDataDir(
+    command.option("--database-url <url>", "the database (DATABASE_URL); without one, the database that `legwork up` runs"),
+  ).addOption(new Option("--log-level <level>", "(LEGWORK_LOG_LEVEL, info)").choices(LOG_LEVELS));
 }
 
 /** Options of the commands that a server can answer as well as the database. */

@@ -18,10 +18,10 @@ afterAll(async () => {
 
 /** What each role may do beside what is its own. */
 const INCLUDES: Record<Role, readonly string[]> = {
-  viewer: ["viewer"],
-  enqueuer: ["enqueuer"],
-  operator: ["viewer", "enqueuer", "operator"],
-  admin: ["viewer", "enqueuer", "operator", "admin"],
+  viewer: ["any", "viewer"],
+  enqueuer: ["any", "enqueuer"],
+  operator: ["any", "viewer", "enqueuer", "operator"],
+  admin: ["any", "viewer", "enqueuer", "operator", "admin"],
 };
 
 describe.each(ROLES)("a token of the role %s", (role) => {

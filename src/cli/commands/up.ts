@@ -13,6 +13,7 @@ import { startWorker } from "../../worker/worker.ts";
 import { assertCrontab, withWorkerOptions, type WorkerFlags } from "../options.ts";
 import { color } from "../output.ts";
 import { untilStopped } from "../signals.ts";
+import { dashboardUrl } from "./dashboard.ts";
 
 export function upCommand(): Command {
   return withWorkerOptions(new Command("up"))
@@ -150,11 +151,13 @@ function writePrivate(path: string, content: string): void {
   renameSync(`${path}.new`, path);
 }
 
+/** On a terminal with the address that signs in; what is kept as a log has no token. */
 function announce(ready: Ready, config: Config): void {
   const database = new URL(ready.databaseUrl);
   const where = config.databaseUrl === undefined ? `Postgres 18 in ${config.dataDir}` : `${database.host}${database.pathname}`;
   console.log(`${color("bold", "Legwork is running.")}
   database   ${where}
+  dashboard  ${process.stdout.isTTY ? dashboardUrl(ready) : `${ready.httpUrl}  (\`npx legwork dashboard\` signs you in)`}
   GraphQL    ${ready.graphqlUrl}
   token      in ${join(config.dataDir, "ready.json")}, with the database's address
 
