@@ -5,6 +5,7 @@ const BENCHMARKS: Record<string, () => Promise<{ run(options: { short: boolean }
   history: () => import("./history.ts"),
   limits: () => import("./limits.ts"),
   workflows: () => import("./workflows.ts"),
+  graphql: () => import("./graphql.ts"),
   crash: () => import("./crash.ts"),
   schedules: () => import("./schedules.ts"),
   retention: () => import("./retention.ts"),

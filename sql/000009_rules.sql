@@ -8,7 +8,8 @@ create table legwork.rule_changes (
   task_ids integer[] not null,
   xid bigint not null default pg_current_xact_id()::text::bigint,
   since bigint,
-  changed_at timestamptz not null default clock_timestamp()
+  changed_at timestamptz not null default clock_timestamp(),
+  looked_at timestamptz not null default clock_timestamp()
 );
 comment on table legwork.rule_changes is 'Rules that were changed lately: older transactions may still enqueue, or end a job, without knowing of them.';
 comment on column legwork.rule_changes.id is 'In the order they were made.';
@@ -16,6 +17,7 @@ comment on column legwork.rule_changes.task_ids is 'The tasks concerned.';
 comment on column legwork.rule_changes.xid is 'The transaction that made the change.';
 comment on column legwork.rule_changes.since is 'The oldest transaction that was open then: only it and later ones may have written jobs without knowing the rule. Null: any may.';
 comment on column legwork.rule_changes.changed_at is 'When.';
+comment on column legwork.rule_changes.looked_at is 'When such jobs were looked for last, roughly.';
 alter table legwork.rule_changes enable row level security;
 
 -- With the owner's rights, as describe_limits: views call it for readers who may not read the tables.
@@ -434,16 +436,22 @@ declare
     select max(age(a.backend_xmin)) from pg_stat_activity a
     where a.datname = current_database() and a.pid <> pg_backend_pid()), -1);
 begin
-  -- Often at first, and once more when no transaction can be left that began before the change.
+  -- Often at first, then now and then, and once more when no transaction can be left that began before the change. That is known of the
+  -- whole server only: a transaction of another database may put it off for as long as it likes.
   with changes as materialized (
     select c.*
     from (
       select r.*, r.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint and age(r.xid::text::xid8::xid) > v_oldest as is_settled
       from legwork.rule_changes r for update skip locked
     ) c
-    where c.is_settled or c.changed_at > clock_timestamp() - interval '5 seconds'
+    where c.is_settled or c.changed_at > clock_timestamp() - interval '5 seconds' or c.looked_at < clock_timestamp() - interval '5 seconds'
+  ), noted as (
+    update legwork.rule_changes r set looked_at = clock_timestamp()
+    from changes c where r.id = c.id and not c.is_settled and c.looked_at < clock_timestamp() - interval '5 seconds'
   )
-  select array(select c.id from changes c where c.is_settled), array(select distinct t from changes c, unnest(c.task_ids) t),
+  select array(select c.id from changes c where c.is_settled),
+    -- Those that have rules now as well: of a task that an open transaction was just making known, the change did not know.
+    array(select t from changes c, unnest(c.task_ids) t union select r.task_id from legwork.task_rules r where r.is_paused or r.limits <> '{}'),
     (select case when bool_and(c.since is not null) then min(c.since) end from changes c), array(select distinct c.xid from changes c)
   into v_settled, v_tasks, v_since, v_by;
   if v_by = '{}' then

@@ -339,7 +339,7 @@ begin
   select
     plan_steps.workflow_id, e.name, o.position, e.groups, e.step ->> 'task', nullif(e.step -> 'payload', 'null'),
     (e.step ->> 'priority')::smallint, (e.step ->> 'max_attempts')::smallint, (e.step ->> 'run_at')::timestamptz,
-    (e.step ->> 'delay')::interval, e.step ->> 'serial_key',
+    (e.step ->> 'delay')::interval, legwork.own_key(e.step ->> 'serial_key'),
     array(select coalesce(e.parent || '/', '') || d from legwork.step_dependencies(e.step) d),
     coalesce(e.step ->> 'on_failure', 'stop'),
     coalesce(f.effect, 'stop'), nullif(e.step -> 'compensate', 'null'), coalesce(p.waits_for, '{}'), coalesce(p.waits_how, '{}'), o.job_id
@@ -457,11 +457,13 @@ create function legwork.start_workflow(
   correlation_id text default null,
   deadline timestamptz default null
 ) returns bigint
-language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_id bigint;
   v_total integer;
+  v_tenant text := legwork.own_tenant(coalesce(tenant, nullif(current_setting('legwork.tenant', true), '')));
 begin
+  perform legwork.assert_may('enqueuer');
   if name is null or length(name) not between 1 and 128 then
     raise exception 'A workflow needs a name of 1 to 128 characters.' using errcode = 'LW400', hint = 'It says what kind of workflow it is; many may have the same.';
   elsif deadline <= clock_timestamp() then
@@ -471,7 +473,7 @@ begin
   v_total := legwork.plan_steps(v_id, steps);
   insert into legwork.workflow_runs (id, name, tenant, correlation_id, parent_id, deadline, total)
   values (
-    v_id, start_workflow.name, coalesce(start_workflow.tenant, nullif(current_setting('legwork.tenant', true), '')),
+    v_id, start_workflow.name, v_tenant,
     coalesce(start_workflow.correlation_id, nullif(current_setting('legwork.correlation_id', true), ''), 'workflow:' || v_id),
     case when current_setting('legwork.parent_id', true) ~ '^\d{1,18}$' then current_setting('legwork.parent_id', true)::bigint end,
     start_workflow.deadline, v_total);
@@ -484,6 +486,7 @@ comment on function legwork.start_workflow(text, jsonb, text, text, timestamptz)
   'compensate is stop, and then the compensate jobs of the steps that completed run in reverse order), compensate ({task, payload}), max_attempts, priority, run_at, delay (after its last '
   'dependency has ended), serial_key; or, in place of a task, steps: a sub-workflow. deadline: what has not ended then is cancelled. tenant and correlation_id: of all its jobs. '
   'Raises LW400 for steps that make no sense, naming the part (a cycle step by step), LW404 for an unknown step or task, LW413 for more than 20000 steps.';
+revoke execute on function legwork.start_workflow(text, jsonb, text, text, timestamptz) from public;
 
 create function legwork.compensate_workflow(workflow_id bigint) returns boolean
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -657,14 +660,17 @@ language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   v_run legwork.workflow_runs;
 begin
-  select * into v_run from legwork.workflow_runs r where r.id = locked_workflow.workflow_id for update;
+  perform legwork.assert_may('operator');
+  select * into v_run from legwork.workflow_runs r
+  where r.id = locked_workflow.workflow_id and (legwork.confined_tenant() is null or r.tenant = legwork.confined_tenant()) for update;
   if v_run.id is null then
     raise exception 'There is no workflow %.', coalesce(workflow_id::text, 'null') using
       errcode = 'LW404', hint = 'Ended workflows are kept for the setting history_retention; select id, name from legwork.workflows lists them.';
   end if;
   return v_run;
 end $$;
-comment on function legwork.locked_workflow(bigint) is 'A workflow''s row, locked. Raises LW404 for an unknown one.';
+comment on function legwork.locked_workflow(bigint) is
+  'A workflow''s row, locked, for whoever may change it. Raises LW404 for an unknown one and for another tenant''s, LW403.';
 
 create function legwork.cancel_workflow(workflow_id bigint, reason text default null) returns text
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -677,6 +683,8 @@ begin
   elsif v_run.ended_at is not null then
     raise exception 'Workflow % has already ended: it is %.', workflow_id, v_run.state using errcode = 'LW409', hint = 'What has ended stays as it is.';
   end if;
+  perform legwork.audit('cancel_workflow', 'workflow', v_run.id::text, jsonb_build_object('state', v_run.state),
+    jsonb_build_object('state', 'cancelled', 'reason', v_reason), v_run.tenant);
   update legwork.workflow_runs r set ending = 'cancelled', state = 'cancelling', reason = v_reason where r.id = v_run.id;
   perform legwork.cancel_steps(v_run.id, 'Workflow ' || v_run.id || ': ' || v_reason, true);
   perform legwork.end_workflow(v_run.id);
@@ -725,6 +733,7 @@ begin
   elsif deadline <= clock_timestamp() then
     raise exception 'The deadline % has passed.', deadline using errcode = 'LW400', hint = 'Give a later deadline, or none.';
   end if;
+  perform legwork.audit('retry_workflow', 'workflow', v_run.id::text, jsonb_build_object('state', v_run.state), '{"state": "running"}', v_run.tenant);
   -- In the order of dependencies. Rows of failed jobs are locked, so that nobody retries or discards them meanwhile.
   for v_step in
     select s.name, s.position, s.waits_for, s.job_id,
@@ -782,15 +791,20 @@ comment on function legwork.retry_workflow(bigint, timestamptz) is
 revoke execute on function legwork.retry_workflow(bigint, timestamptz) from public;
 
 create function legwork.step_results(workflow_id bigint) returns jsonb
-language sql stable
-return (
-  select coalesce(jsonb_object_agg(s.name, f.result), '{}')
-  from legwork.workflow_run_steps s
-  join legwork.workflow_runs r on r.id = s.workflow_id
-  -- A minute, because a worker''s clock may be behind; the time keeps old partitions out.
-  join legwork.finished_jobs f on f.id = s.job_id and f.state = 'completed' and f.finished_at >= r.created_at - interval '1 minute'
-  where s.workflow_id = step_results.workflow_id);
-comment on function legwork.step_results(bigint) is 'What the steps of a workflow that have completed returned, as an object by their names.';
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform legwork.assert_may('viewer');
+  return (
+    select coalesce(jsonb_object_agg(s.name, f.result), '{}')
+    from legwork.workflow_run_steps s
+    join legwork.workflow_runs r on r.id = s.workflow_id
+    -- A minute, because a worker's clock may be behind; the time keeps old partitions out.
+    join legwork.finished_jobs f on f.id = s.job_id and f.state = 'completed' and f.finished_at >= r.created_at - interval '1 minute'
+    where s.workflow_id = step_results.workflow_id and (legwork.confined_tenant() is null or r.tenant = legwork.confined_tenant()));
+end $$;
+comment on function legwork.step_results(bigint) is
+  'What the steps of a workflow that have completed returned, as an object by their names: an empty one for an unknown workflow and for another tenant''s. Raises LW403.';
+revoke execute on function legwork.step_results(bigint) from public;
 
 create view legwork.workflows as
 select
@@ -803,9 +817,12 @@ cross join lateral (
   select case when x.shown then x.completed else 0 end as completed, case when x.shown then x.failed else 0 end as failed,
     case when x.shown then x.cancelled else 0 end as cancelled, case when x.shown then x.expired else 0 end as expired
   from (
-    select n.*, r.ended_at is null and not exists (
-      select from legwork.workflow_run_steps s where s.workflow_id = r.id and s.compensation_job_id is not null) as shown
-    from legwork.counts_of(r.id) n
+    -- As legwork.counts_of, whose rights would be those of whoever reads.
+    select coalesce(sum(n.completed), 0)::bigint as completed, coalesce(sum(n.failed), 0)::bigint as failed,
+      coalesce(sum(n.cancelled), 0)::bigint as cancelled, coalesce(sum(n.expired), 0)::bigint as expired,
+      r.ended_at is null and not exists (
+        select from legwork.workflow_run_steps s where s.workflow_id = r.id and s.compensation_job_id is not null) as shown
+    from legwork.run_counts n where n.run_id = r.id
   ) x
 ) c;
 comment on view legwork.workflows is 'Every workflow with its state and progress. Order by id: newest last.';

@@ -43,10 +43,10 @@ create function legwork.enqueue_batch(
   tenant text default null,
   correlation_id text default null
 ) returns bigint
-language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_id bigint;
-  v_tenant text := coalesce(tenant, nullif(current_setting('legwork.tenant', true), ''));
+  v_tenant text := legwork.own_tenant(coalesce(tenant, nullif(current_setting('legwork.tenant', true), '')));
   v_correlation text := coalesce(correlation_id, nullif(current_setting('legwork.correlation_id', true), ''));
   v_own_tenant text := coalesce(current_setting('legwork.tenant', true), '');
   v_own_correlation text := coalesce(current_setting('legwork.correlation_id', true), '');
@@ -54,6 +54,7 @@ declare
   v_ids bigint[];
   v_callback bigint;
 begin
+  perform legwork.assert_may('enqueuer');
   if jobs is null or jsonb_typeof(jobs) <> 'array' or jobs = '[]' then
     raise exception 'A batch takes a JSON array of at least one job, not %.', case when jobs = '[]' then 'an empty one' else coalesce(jsonb_typeof(jobs), 'null') end
     using errcode = 'LW400', hint = 'For example: [{"task": "notify/email", "payload": {"to": "a@b.c"}}].';
@@ -89,6 +90,7 @@ end $$;
 comment on function legwork.enqueue_batch(jsonb, text, jsonb, text, text) is
   'Enqueues an array of jobs as one, in the caller''s transaction, and returns the batch''s id. jobs: as for legwork.enqueue_many, but without keys. callback: a job that runs when all of them '
   'have ended, however they ended. tenant and correlation_id: of all of them. Raises what enqueue_many raises, and LW400 for no job at all.';
+revoke execute on function legwork.enqueue_batch(jsonb, text, jsonb, text, text) from public;
 
 create function legwork.end_batch(batch_id bigint) returns boolean
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -133,8 +135,10 @@ select
   b.callback_job_id, b.tenant, b.correlation_id, b.created_at, b.ended_at
 from legwork.batch_runs b
 cross join lateral (
-  select b.completed + n.completed as completed, b.failed + n.failed as failed, b.cancelled + n.cancelled as cancelled, b.expired + n.expired as expired
-  from legwork.counts_of(b.id) n
+  -- As legwork.counts_of, whose rights would be those of whoever reads.
+  select b.completed + coalesce(sum(n.completed), 0)::bigint as completed, b.failed + coalesce(sum(n.failed), 0)::bigint as failed,
+    b.cancelled + coalesce(sum(n.cancelled), 0)::bigint as cancelled, b.expired + coalesce(sum(n.expired), 0)::bigint as expired
+  from legwork.run_counts n where n.run_id = b.id
 ) c;
 comment on view legwork.batches is 'Every batch with its progress. Order by id: newest last.';
 comment on column legwork.batches.id is E'@notNull\nThe batch''s id.';

@@ -197,6 +197,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 declare
   v_count integer;
 begin
+  perform legwork.assert_may('operator', true);
   insert into legwork.alert_rules (name, kind, warning, critical, period, at_least, raise_after, resolve_after) values
     ('consecutive_failures', 'consecutive_failures', 3, 10, '15 minutes', 1, '0', '0'),
     ('error_rate', 'error_rate', 0.25, 0.5, '15 minutes', 10, '0', '5 minutes'),

@@ -14,6 +14,7 @@ declare
   v_nearest text;
   v_old legwork.alert_rules;
 begin
+  perform legwork.assert_may('operator', true);
   if name is null or name !~ '^[a-z0-9][a-z0-9_./-]{0,99}$' then
     raise exception 'A rule cannot be called ''%''.', coalesce(name, '') using errcode = 'LW400',
       hint = 'Names have small letters, digits, _ . / and -, for example mail_failures.';
@@ -83,6 +84,7 @@ comment on function legwork.assert_alert_channels(jsonb) is 'Does nothing for ch
 create function legwork.set_alert_channels(channels jsonb) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  perform legwork.assert_may('operator', true);
   perform legwork.assert_alert_channels(coalesce(channels, '[]'));
   update legwork.settings s set value = coalesce(channels, '[]')::text where s.name = 'alert_channels';
 end $$;
@@ -110,6 +112,7 @@ revoke execute on function legwork.assert_alert_rule(text) from public;
 create function legwork.drop_alert_rule(name text) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  perform legwork.assert_may('operator', true);
   perform legwork.assert_alert_rule(name);
   delete from legwork.alert_rules r where r.name = drop_alert_rule.name;
 end $$;
@@ -122,6 +125,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 declare
   v_id bigint;
 begin
+  perform legwork.assert_may('operator', true);
   if duration is null or duration <= interval '0' or duration > interval '1000 years' then
     raise exception 'Alerts cannot be silenced for %.', coalesce(duration::text, 'no time') using errcode = 'LW400', hint = 'Give a time such as ''2 hours''.';
   end if;
@@ -140,6 +144,7 @@ revoke execute on function legwork.silence_alerts(interval, text, text, text) fr
 create function legwork.end_silence(id bigint) returns boolean
 language sql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
+  select legwork.assert_may('operator', true);
   with ended as (
     update legwork.alert_silences s set until = clock_timestamp() where s.id = end_silence.id and s.until > clock_timestamp() returning 1
   )
@@ -153,6 +158,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 declare
   v_resolved_at timestamptz;
 begin
+  perform legwork.assert_may('operator', true);
   select a.resolved_at into v_resolved_at from legwork.alert_records a where a.id = acknowledge_alert.id for update;
   if not found then
     raise exception 'There is no alert %.', id using errcode = 'LW404', hint = 'select id, message from legwork.alerts where state <> ''resolved'' lists the open ones.';
@@ -285,6 +291,7 @@ create function legwork.health()
 returns table (scope text, name text, status text, reasons text[])
 language sql stable security definer set search_path = pg_catalog, pg_temp set jit = off
 as $$
+  select legwork.assert_may('viewer', true);
   with found as materialized (
     select c.*, case
       when c.kind in ('consecutive_failures', 'error_rate', 'failed_jobs', 'slow_runs', 'stuck_jobs') then 'task'
@@ -400,6 +407,7 @@ revoke execute on function legwork.watch(text) from public;
 create function legwork.read_metrics() returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp set jit = off
 as $$
+  select legwork.assert_may('viewer', true);
   select jsonb_build_object(
     'bounds', legwork.histogram_bounds(),
     -- Those that came first keep their place, so that what is summed up as the others only grows.

@@ -1,24 +1,51 @@
 -- What people do with schedules, and what they read of them. See 000016_schedules.sql.
 -- Locks: none on tables that exist.
 
+create function legwork.describe_schedule(definition legwork.schedule_definitions) returns jsonb
+language sql stable
+-- Without the payload, which may hold what nobody may read.
+return jsonb_strip_nulls(jsonb_build_object(
+  'task', definition.task, 'cron', definition.cron, 'every', definition.every::text, 'at', definition.at, 'timezone', definition.timezone,
+  'starts_at', definition.starts_at, 'ends_at', definition.ends_at, 'max_runs', definition.max_runs, 'jitter', definition.jitter::text,
+  'overlap', definition.overlap, 'max_instances', definition.max_instances, 'missed', definition.missed, 'requires', definition.requires,
+  'missed_window', case definition.missed when 'all' then definition.missed_window end::text,
+  'requires_wait', case when definition.requires is not null then definition.requires_wait end::text, 'tenant', definition.tenant,
+  'priority', definition.priority, 'max_attempts', definition.max_attempts, 'is_enabled', definition.is_enabled));
+comment on function legwork.describe_schedule(legwork.schedule_definitions) is 'A schedule as the audit log tells of it.';
+
+create function legwork.assert_present(as_of timestamptz) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+begin
+  -- What has been accounted for in the future of a name would be missing for whoever takes that name next.
+  if legwork.confined_tenant() is not null and as_of > clock_timestamp() then
+    raise exception 'You act for one tenant and cannot say that it is % already.', as_of using errcode = 'LW403', hint = 'Leave as_of out: it is for tests.';
+  end if;
+end $$;
+comment on function legwork.assert_present(timestamptz) is 'Does nothing for a time that is not ahead, or for who is not confined to a tenant. Raises LW403.';
+
 create function legwork.lock_schedule(name text) returns legwork.schedule_definitions
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   v_definition legwork.schedule_definitions;
+  v_own text := legwork.confined_tenant();
 begin
-  select * into v_definition from legwork.schedule_definitions d where d.name = lock_schedule.name for update;
+  perform legwork.assert_may('operator');
+  -- Another tenant's is not there, for whoever is confined to one.
+  select * into v_definition from legwork.schedule_definitions d
+  where d.name = lock_schedule.name and (v_own is null or d.tenant = v_own) for update;
   if v_definition.name is not null then
     return v_definition;
   end if;
-  if exists (select from legwork.crontab_entries c where c.identifier = lock_schedule.name) then
+  if v_own is null and exists (select from legwork.crontab_entries c where c.identifier = lock_schedule.name) then
     raise exception 'The schedule ''%'' is an entry of a crontab.', name using errcode = 'LW409',
       hint = 'Edit the crontab file and restart the workers, or remove the line there and make a schedule of it.';
   end if;
   raise exception 'There is no schedule ''%''.', coalesce(name, 'null') using errcode = 'LW404',
-    hint = coalesce('Did you mean ''' || legwork.nearest_name(name, array(select d.name from legwork.schedule_definitions d)) || '''? ', '')
+    hint = coalesce('Did you mean ''' || legwork.nearest_name(name, array(select d.name from legwork.schedule_definitions d where v_own is null or d.tenant = v_own)) || '''? ', '')
       || 'select name from legwork.schedules lists them.';
 end $$;
-comment on function legwork.lock_schedule(text) is 'A schedule, locked to the end of the transaction. Raises LW404 for an unknown one, LW409 for an entry of a crontab.';
+comment on function legwork.lock_schedule(text) is
+  'A schedule, locked to the end of the transaction, for whoever may change it. Raises LW404 for an unknown one and for another tenant''s, LW409 for an entry of a crontab, LW403.';
 
 create function legwork.settle_schedule(name text, as_of timestamptz, why text) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -58,6 +85,7 @@ declare
   v_problem text;
   v_hint text := 'Nothing was changed.';
   v_other record;
+  v_own text := legwork.confined_tenant();
 begin
   if name is null or length(name) not between 1 and 100 or name ~ '[[:cntrl:]]' then
     raise exception 'A schedule''s name has 1 to 100 characters.' using errcode = 'LW400', hint = 'Give another one, for example cleanup-daily.';
@@ -115,9 +143,12 @@ begin
       raise exception 'The schedule ''%'' is not valid: requires says ''%'' of ''%'', which is no span of time.', name, v_other.value, v_other.key
         using errcode = 'LW400', hint = 'For example {"memory-cleanup": "24 hours"}.';
     end;
-    if v_other.key <> name and not exists (select from legwork.schedule_definitions d where d.name = v_other.key) then
+    if v_other.key <> name and not exists (
+      select from legwork.schedule_definitions d where d.name = v_other.key and (v_own is null or d.tenant = v_own))
+    then
       raise exception 'The schedule ''%'' requires ''%'', which does not exist.', name, v_other.key using errcode = 'LW404',
-        hint = coalesce('Did you mean ''' || legwork.nearest_name(v_other.key, array(select d.name from legwork.schedule_definitions d)) || '''? ', '')
+        hint = coalesce('Did you mean ''' || legwork.nearest_name(v_other.key,
+            array(select d.name from legwork.schedule_definitions d where v_own is null or d.tenant = v_own)) || '''? ', '')
           || 'Make that one first; entries of a crontab cannot be required.';
     end if;
   end loop;
@@ -150,16 +181,29 @@ declare
   v_old legwork.schedule_definitions;
   v_new legwork.schedule_definitions;
   v_is_enabled boolean;
+  v_tenant text := legwork.own_tenant(coalesce(tenant, nullif(current_setting('legwork.tenant', true), '')));
 begin
+  perform legwork.assert_may('operator');
+  perform legwork.assert_present(as_of);
   -- Whoever makes the same one at the same time comes second.
   perform pg_advisory_xact_lock(hashtext('legwork.schedule'), hashtext(schedule.name));
   select * into v_old from legwork.schedule_definitions d where d.name = schedule.name for update;
+  if v_old.tenant is distinct from v_tenant and v_old.name is not null and legwork.confined_tenant() is not null then
+    -- Names are the database's; that one is taken is all that another tenant learns.
+    raise exception 'A schedule is called ''%'' already.', name using errcode = 'LW409', hint = 'Take another name.';
+  end if;
   perform legwork.assert_schedule(name, task, cron, every, at, timezone, payload, starts_at, ends_at, max_runs, jitter, overlap, max_instances, missed,
     missed_window, nullif(requires, 'null'), requires_wait,
     -- Saying again what is there already is no mistake, also when its time is over.
     case when v_old.name is not null and (v_old.at, v_old.ends_at) is not distinct from (at, ends_at) then '-infinity' else as_of end);
+  if v_tenant is not null and exists (
+    select from jsonb_object_keys(nullif(requires, 'null')) as k (key) join legwork.schedule_definitions d on d.name = k.key where d.tenant <> v_tenant)
+  then
+    raise exception 'The schedule ''%'' of the tenant ''%'' cannot require what is another tenant''s.', name, v_tenant using errcode = 'LW400',
+      hint = 'It may require schedules of its tenant, and those of nobody in particular.';
+  end if;
   if exists (select from legwork.crontab_entries c where c.identifier = schedule.name) then
-    raise exception 'An entry of a crontab is called ''%'' already.', name using errcode = 'LW409', hint = 'Take another name.';
+    raise exception '%', format(case when legwork.confined_tenant() is null then 'An entry of a crontab' else 'A schedule' end || ' is called ''%s'' already.', name) using errcode = 'LW409', hint = 'Take another name.';
   end if;
   v_is_enabled := coalesce(enabled, v_old.is_enabled, true);
 
@@ -169,7 +213,7 @@ begin
   v_new.jitter := nullif(jitter, interval '0'); v_new.overlap := overlap; v_new.missed := missed;
   v_new.max_instances := case when overlap <> 'allow' then coalesce(max_instances, case overlap when 'queue' then 100 else 1 end) end;
   v_new.missed_window := coalesce(missed_window, interval '1 day'); v_new.requires := nullif(nullif(requires, 'null'), '{}');
-  v_new.requires_wait := coalesce(requires_wait, interval '1 hour'); v_new.tenant := coalesce(tenant, nullif(current_setting('legwork.tenant', true), ''));
+  v_new.requires_wait := coalesce(requires_wait, interval '1 hour'); v_new.tenant := v_tenant;
   v_new.priority := priority; v_new.max_attempts := max_attempts; v_new.is_enabled := v_is_enabled;
 
   -- As texts, because 24 hours and a day are equal and do not occur at the same times.
@@ -212,6 +256,8 @@ begin
     planned_to = excluded.planned_to, upcoming = excluded.upcoming, is_complete = excluded.is_complete, backlog_count = excluded.backlog_count,
     backlog_from = excluded.backlog_from, backlog_to = excluded.backlog_to, problem = excluded.problem, runs = excluded.runs, live = excluded.live,
     revision = excluded.revision;
+  perform legwork.audit('schedule', 'schedule', name, case when v_old.name is not null then legwork.describe_schedule(v_old) end,
+    legwork.describe_schedule(v_new) || case when v_old.payload <> v_new.payload then '{"payload_changed": true}'::jsonb else '{}' end, v_tenant);
   perform legwork.plan_intervals(as_of, 1, schedule.name);
   perform pg_notify('legwork', '{"schedules":true}');
   return (select d.next_at from legwork.schedule_definitions d where d.name = schedule.name);
@@ -229,8 +275,11 @@ comment on function legwork.schedule(text, text, text, interval, timestamptz, te
 
 create function legwork.unschedule(name text, as_of timestamptz default clock_timestamp()) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_schedule legwork.schedule_definitions := legwork.lock_schedule(name);
 begin
-  perform legwork.lock_schedule(name);
+  perform legwork.assert_present(as_of);
+  perform legwork.audit('unschedule', 'schedule', name, legwork.describe_schedule(v_schedule), null, v_schedule.tenant);
   perform legwork.settle_schedule(name, as_of, 'was removed');
   delete from legwork.schedule_definitions d where d.name = unschedule.name;
   perform pg_notify('legwork', '{"schedules":true}');
@@ -243,6 +292,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 declare
   v_schedule legwork.schedule_definitions := legwork.lock_schedule(name);
 begin
+  perform legwork.assert_present(as_of);
   if not v_schedule.is_enabled then
     update legwork.schedule_definitions d
     set is_enabled = true, updated_at = clock_timestamp(), planned_to = greatest(as_of, d.starts_at - interval '1 microsecond'),
@@ -250,6 +300,7 @@ begin
       is_complete = d.at is not null or coalesce(d.runs >= d.max_runs, false), revision = d.revision + 1
     where d.name = enable_schedule.name;
     perform legwork.plan_intervals(as_of, 1, enable_schedule.name);
+    perform legwork.audit('enable_schedule', 'schedule', name, '{"is_enabled": false}', '{"is_enabled": true}', v_schedule.tenant);
     perform pg_notify('legwork', '{"schedules":true}');
   end if;
   return (select d.next_at from legwork.schedule_definitions d where d.name = enable_schedule.name);
@@ -263,10 +314,12 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 declare
   v_schedule legwork.schedule_definitions := legwork.lock_schedule(name);
 begin
+  perform legwork.assert_present(as_of);
   if not v_schedule.is_enabled then
     return false;
   end if;
   perform legwork.settle_schedule(name, as_of, 'was disabled');
+  perform legwork.audit('disable_schedule', 'schedule', name, '{"is_enabled": true}', '{"is_enabled": false}', v_schedule.tenant);
   update legwork.schedule_definitions d
   set is_enabled = false, updated_at = clock_timestamp(), upcoming = '{}', backlog_count = 0, backlog_from = null, backlog_to = null, revision = d.revision + 1
   where d.name = disable_schedule.name;
@@ -284,6 +337,7 @@ declare
   v_due_at timestamptz := as_of;
   v_id bigint;
 begin
+  perform legwork.assert_present(as_of);
   v_id := legwork.enqueue_one(v_schedule, as_of, 'manual');
   if v_id is null then
     raise exception 'The schedule ''%'' lets % of its jobs live at a time, and so many do.', name, v_schedule.max_instances using errcode = 'LW409',
@@ -292,11 +346,12 @@ begin
   loop
     -- An occurrence may be due in this very microsecond.
     insert into legwork.schedule_occurrences (schedule, due_at, state, reason, job_id, last_due_at, tenant)
-    values (v_schedule.name, v_due_at, 'manual', 'Run by ' || session_user || '.', v_id, v_due_at, v_schedule.tenant)
+    values (v_schedule.name, v_due_at, 'manual', 'Run by ' || legwork.who() || '.', v_id, v_due_at, v_schedule.tenant)
     on conflict do nothing;
     exit when found;
     v_due_at := v_due_at + interval '1 microsecond';
   end loop;
+  perform legwork.audit('run_schedule', 'schedule', name, null, jsonb_build_object('job', v_id), v_schedule.tenant);
   return v_id;
 end $$;
 comment on function legwork.run_schedule(text, timestamptz) is
@@ -333,7 +388,7 @@ select
   case when k.redact is null then d.payload else legwork.redact(d.payload, k.redact) end as payload,
   d.cron, d.every, d.at, d.timezone, coalesce(d.sentence, d.cron) as sentence, d.is_enabled, d.next_at, d.upcoming[:10] as upcoming,
   d.last_due_at, d.last_state, d.last_job_id,
-  case when d.last_job_id is not null then (select j.state from legwork.jobs j where j.id = d.last_job_id) end as last_outcome,
+  case when d.last_job_id is not null then (select j.state from legwork.all_jobs j where j.id = d.last_job_id) end as last_outcome,
   d.runs, d.max_runs, d.starts_at, d.ends_at, d.jitter, d.overlap, d.max_instances, d.missed, case d.missed when 'all' then d.missed_window end as missed_window,
   d.requires, case when d.requires is not null then d.requires_wait end as requires_wait, d.tenant, d.priority, d.max_attempts, d.problem,
   d.created_at, d.created_by, d.updated_at
@@ -382,13 +437,13 @@ comment on column legwork.schedules.priority is 'Of its jobs; null for 0.';
 comment on column legwork.schedules.max_attempts is 'Of its jobs; null for 25.';
 comment on column legwork.schedules.problem is 'Why its times could not be computed; null when they could.';
 comment on column legwork.schedules.created_at is 'When it was made, or first seen.';
-comment on column legwork.schedules.created_by is 'The database role that made it; null for an entry of a crontab.';
+comment on column legwork.schedules.created_by is 'Who made it; null for an entry of a crontab.';
 comment on column legwork.schedules.updated_at is E'@notNull\nWhen it was changed last; of an entry of a crontab, when a worker last told of it.';
 
 create view legwork.schedule_runs as
 select
   o.schedule, o.due_at, o.state, o.reason, o.job_id,
-  case when o.job_id is not null then (select j.state from legwork.jobs j where j.id = o.job_id) end as outcome,
+  case when o.job_id is not null then (select j.state from legwork.all_jobs j where j.id = o.job_id) end as outcome,
   o.occurrences, o.last_due_at, o.recorded_at, o.tenant
 from legwork.schedule_occurrences o;
 comment on view legwork.schedule_runs is 'What became of every occurrence of every schedule, and of its job. Look up by schedule, newest due_at first.';

@@ -8,13 +8,17 @@ language sql immutable parallel safe
 as $$
   select r.role, f.function
   from (values
-    ('legwork_reader', array['explain_job', 'describe_limits', 'describe_retry', 'known_queues', 'ids_created', 'stopped']),
-    ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'describe_limits', 'describe_retry']),
+    ('legwork_reader', array['explain_job', 'describe_limits', 'describe_retry', 'known_queues', 'ids_created', 'stopped', 'step_results',
+      'health', 'read_metrics']),
+    ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow', 'describe_limits', 'describe_retry']),
     ('legwork_operator', array['cancel_job', 'cancel_jobs', 'retry_job', 'retry_jobs', 'discard_job', 'discard_jobs', 'put_pause', 'lift_pause', 'put_limit',
-      'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'reconcile', 'doctor']),
+      'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'reconcile', 'doctor',
+      'schedule', 'unschedule', 'enable_schedule', 'disable_schedule', 'run_schedule', 'cancel_workflow', 'retry_workflow', 'send_signal',
+      'plans_wanted', 'put_plan', 'acknowledge_alert', 'set_alert_rule', 'drop_alert_rule', 'restore_alert_rules', 'set_alert_channels', 'silence_alerts', 'end_silence']),
     ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_stopped', 'recover_jobs', 'give_back_jobs', 'tick', 'reconcile',
-      'maintain_history', 'record_output']),
-    ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login', 'claim_request', 'keep_response'])
+      'maintain_history', 'record_output', 'fire_schedules', 'plan_intervals', 'plans_wanted', 'put_plan', 'register_crontab', 'load_steps', 'record_step',
+      'await_step', 'step_results', 'due_steps', 'watch', 'worker_host', 'enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow']),
+    ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login', 'claim_request', 'keep_response', 'activity'])
   ) as r (role, functions)
   cross join lateral unnest(r.functions) as f (function)
 $$;
@@ -51,7 +55,7 @@ begin
     for v_relation in
       select c.oid::regclass from pg_class c
       where c.relkind = 'v' and (c.relnamespace = 'legwork_tenant'::regnamespace
-        or c.relnamespace = 'legwork'::regnamespace and c.relname not in ('token_list', 'audit_log', 'task_rules') and c.relname not like 'all\_%')
+        or c.relnamespace = 'legwork'::regnamespace and c.relname not in ('token_list', 'audit_log', 'audit_log_page', 'task_rules') and c.relname not like 'all\_%')
     loop
       execute format('grant select on %s to legwork_reader', v_relation);
     end loop;
@@ -62,7 +66,7 @@ begin
   if to_regrole('legwork_admin') is not null then
     grant usage on schema legwork_confined to legwork_admin;
     grant select on all tables in schema legwork_confined to legwork_admin;
-    grant select on legwork.token_list, legwork.audit_log, legwork.settings, legwork.migrations to legwork_admin;
+    grant select on legwork.token_list, legwork.audit_log, legwork.audit_log_page, legwork.settings, legwork.migrations to legwork_admin;
   end if;
   if to_regrole('legwork_worker') is not null then
     grant select on legwork.task_rules, legwork.tasks, legwork.migrations to legwork_worker;

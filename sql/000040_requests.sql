@@ -1,6 +1,6 @@
 -- What a server in front of the jobs needs: requests that may be repeated, pages by time, and cancelling everything that fits.
 --
--- Locks: none but those on what is made here; the index on legwork.finished_jobs is made with SHARE locks on its partitions.
+-- Locks: none but those on what is made here.
 
 create table legwork.idempotent_requests (
   subject text not null,
@@ -122,7 +122,6 @@ comment on function legwork.forget_requests() is
   'Deletes answers to requests that are older than a day, and marks that are older than the history. legwork.maintain_history calls it.';
 revoke execute on function legwork.forget_requests() from public;
 
-create index finished_jobs_parent_id on legwork.finished_jobs (parent_id, id) where parent_id is not null;
 
 create function legwork.live_jobs_like(filter jsonb) returns setof bigint
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$

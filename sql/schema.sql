@@ -250,7 +250,7 @@ create table legwork.job_signals (
   job_id bigint not null,
   name text not null,
   payload jsonb,
-  sent_by text default SESSION_USER not null,
+  sent_by text default legwork.who() not null,
   sent_at timestamp with time zone default clock_timestamp() not null,
   is_delivered boolean default false not null,
   UNIQUE (job_id, name),
@@ -402,6 +402,7 @@ create table legwork.rule_changes (
   xid bigint default ((pg_current_xact_id())::text)::bigint not null,
   since bigint,
   changed_at timestamp with time zone default clock_timestamp() not null,
+  looked_at timestamp with time zone default clock_timestamp() not null,
   PRIMARY KEY (id)
 );
 
@@ -443,7 +444,7 @@ create table legwork.schedule_definitions (
   max_attempts integer,
   is_enabled boolean not null,
   created_at timestamp with time zone default clock_timestamp() not null,
-  created_by text default SESSION_USER not null,
+  created_by text default legwork.who() not null,
   updated_at timestamp with time zone default clock_timestamp() not null,
   sentence text,
   anchor timestamp with time zone not null,
@@ -705,6 +706,16 @@ create table legwork.workflow_runs (
 
 -- indexes
 
+CREATE INDEX _legwork_parent ON graphile_worker._private_jobs USING btree ((
+CASE
+    WHEN (flags IS NOT NULL) THEN legwork.parent_of(flags)
+    ELSE NULL::bigint
+END), id) WHERE (
+CASE
+    WHEN (flags IS NOT NULL) THEN legwork.parent_of(flags)
+    ELSE NULL::bigint
+END IS NOT NULL);
+
 CREATE INDEX _legwork_tenant ON graphile_worker._private_jobs USING btree (legwork.flag_value(flags, 'tenant'::text), id) WHERE (flags IS NOT NULL);
 
 CREATE INDEX alert_records_resolved_at ON legwork.alert_records USING btree (resolved_at) WHERE (resolved_at IS NOT NULL);
@@ -747,7 +758,13 @@ CREATE INDEX finished_jobs_state_id ON ONLY legwork.finished_jobs USING btree (s
 
 CREATE INDEX finished_jobs_task_id ON ONLY legwork.finished_jobs USING btree (task, id);
 
+CREATE INDEX finished_jobs_task_state_id ON ONLY legwork.finished_jobs USING btree (task, state, id) WHERE (state <> 'completed'::legwork.job_state);
+
 CREATE INDEX finished_jobs_tenant_id ON ONLY legwork.finished_jobs USING btree (tenant, id) WHERE (tenant IS NOT NULL);
+
+CREATE INDEX finished_jobs_tenant_state_id ON ONLY legwork.finished_jobs USING btree (tenant, state, id) WHERE ((tenant IS NOT NULL) AND (state <> 'completed'::legwork.job_state));
+
+CREATE INDEX finished_jobs_tenant_task_id ON ONLY legwork.finished_jobs USING btree (tenant, task, id) WHERE (tenant IS NOT NULL);
 
 CREATE INDEX gate_alarms_ring_at ON legwork.gate_alarms USING btree (ring_at);
 
@@ -777,6 +794,8 @@ CREATE INDEX schedule_definitions_tenant ON legwork.schedule_definitions USING b
 
 CREATE INDEX schedule_definitions_wants_plan ON legwork.schedule_definitions USING btree (name) WHERE wants_plan;
 
+CREATE INDEX schedule_occurrences_job_id ON ONLY legwork.schedule_occurrences USING btree (job_id) WHERE (job_id IS NOT NULL);
+
 CREATE INDEX schedule_occurrences_waiting ON ONLY legwork.schedule_occurrences USING btree (due_at) WHERE (state = 'waiting'::text);
 
 CREATE INDEX slots_gate ON legwork.slots USING btree (gate);
@@ -788,6 +807,8 @@ CREATE INDEX waiting_jobs_due ON legwork.waiting_jobs USING btree (run_at) WHERE
 CREATE INDEX waiting_jobs_lane ON legwork.waiting_jobs USING btree (lane, priority, run_at, job_id) WHERE (held IS NULL);
 
 CREATE INDEX wakeups_unblocked ON legwork.wakeups USING btree (id) WHERE (unblocked IS NOT NULL);
+
+CREATE INDEX workflow_run_steps_job_id ON legwork.workflow_run_steps USING btree (job_id) WHERE (job_id IS NOT NULL);
 
 CREATE INDEX workflow_runs_deadline ON legwork.workflow_runs USING btree (deadline) WHERE (ended_at IS NULL);
 
@@ -803,7 +824,29 @@ create policy read on legwork.settings for select to public using (true);
 
 -- views
 
-create view legwork.alerts as
+create view legwork.alerts with (security_barrier=true) as
+ SELECT id,
+    rule,
+    kind,
+    target,
+    state,
+    severity,
+    message,
+    value,
+    threshold,
+    raised_at,
+    critical_at,
+    clear_since,
+    resolved_at,
+    acknowledged_at,
+    acknowledged_by,
+    note,
+    silenced,
+    jobs
+   FROM legwork.all_alerts
+  WHERE ( SELECT legwork.confined_tenant() IS NULL);
+
+create view legwork.all_alerts as
  SELECT id,
     rule,
     kind,
@@ -896,6 +939,48 @@ create view legwork.all_attempts as
             j.locked_at IS NOT NULL
            FROM graphile_worker._private_jobs j) a
   WHERE shown;
+
+create view legwork.all_audit_log as
+ SELECT id,
+    occurred_at,
+    actor,
+    database_role,
+    surface,
+    operation,
+    target_type,
+    target,
+    tenant,
+    count,
+    before,
+    after
+   FROM legwork.audit_entries e;
+
+create view legwork.all_batches as
+ SELECT b.id,
+    b.description,
+        CASE
+            WHEN b.ended_at IS NULL THEN 'running'::text
+            WHEN b.completed = b.total THEN 'completed'::text
+            ELSE 'failed'::text
+        END AS state,
+    b.total,
+    c.completed,
+    c.failed,
+    c.cancelled,
+    c.expired,
+    round(100.0 * (c.completed + c.failed + c.cancelled + c.expired)::numeric / b.total::numeric, 1)::double precision AS progress,
+    b.callback_job_id,
+    b.tenant,
+    b.correlation_id,
+    b.created_at,
+    b.ended_at
+   FROM legwork.batch_runs b
+     CROSS JOIN LATERAL ( SELECT b.completed + COALESCE(sum(n.completed), 0::bigint) AS completed,
+            b.failed + COALESCE(sum(n.failed), 0::bigint) AS failed,
+            b.cancelled + COALESCE(sum(n.cancelled), 0::bigint) AS cancelled,
+            b.expired + COALESCE(sum(n.expired), 0::bigint) AS expired
+           FROM legwork.run_counts n
+          WHERE n.run_id = b.id) c;
 
 create view legwork.all_jobs as
  SELECT id,
@@ -1020,6 +1105,222 @@ create view legwork.all_jobs as
            FROM legwork.finished_jobs f) u
   WHERE shown;
 
+create view legwork.all_schedule_runs as
+ SELECT schedule,
+    due_at,
+    state,
+    reason,
+    job_id,
+        CASE
+            WHEN job_id IS NOT NULL THEN ( SELECT j.state
+               FROM legwork.all_jobs j
+              WHERE j.id = o.job_id)
+            ELSE NULL::legwork.job_state
+        END AS outcome,
+    occurrences,
+    last_due_at,
+    recorded_at,
+    tenant
+   FROM legwork.schedule_occurrences o;
+
+create view legwork.all_schedules as
+ SELECT d.name,
+    'database'::text AS source,
+    d.task,
+        CASE
+            WHEN k.redact IS NULL THEN d.payload
+            ELSE legwork.redact(d.payload, k.redact)
+        END AS payload,
+    d.cron,
+    d.every,
+    d.at,
+    d.timezone,
+    COALESCE(d.sentence, d.cron) AS sentence,
+    d.is_enabled,
+    d.next_at,
+    d.upcoming[:10] AS upcoming,
+    d.last_due_at,
+    d.last_state,
+    d.last_job_id,
+        CASE
+            WHEN d.last_job_id IS NOT NULL THEN ( SELECT j.state
+               FROM legwork.all_jobs j
+              WHERE j.id = d.last_job_id)
+            ELSE NULL::legwork.job_state
+        END AS last_outcome,
+    d.runs,
+    d.max_runs,
+    d.starts_at,
+    d.ends_at,
+    d.jitter,
+    d.overlap,
+    d.max_instances,
+    d.missed,
+        CASE d.missed
+            WHEN 'all'::text THEN d.missed_window
+            ELSE NULL::interval
+        END AS missed_window,
+    d.requires,
+        CASE
+            WHEN d.requires IS NOT NULL THEN d.requires_wait
+            ELSE NULL::interval
+        END AS requires_wait,
+    d.tenant,
+    d.priority,
+    d.max_attempts,
+    d.problem,
+    d.created_at,
+    d.created_by,
+    d.updated_at
+   FROM legwork.schedule_definitions d
+     LEFT JOIN legwork.task_definitions k ON k.name = d.task
+UNION ALL
+ SELECT c.identifier AS name,
+    'crontab'::text AS source,
+    c.task,
+        CASE
+            WHEN k.redact IS NULL THEN c.payload
+            ELSE legwork.redact(c.payload, k.redact)
+        END AS payload,
+    c.cron,
+    NULL::interval AS every,
+    NULL::timestamp with time zone AS at,
+    'UTC'::text AS timezone,
+    COALESCE(c.sentence, c.cron) AS sentence,
+    true AS is_enabled,
+    ( SELECT min(u.at) AS min
+           FROM unnest(c.upcoming) u(at)
+          WHERE u.at > now()) AS next_at,
+    ARRAY( SELECT u.at
+           FROM unnest(c.upcoming) u(at)
+          WHERE u.at > now()
+          ORDER BY u.at) AS upcoming,
+    g.last_execution AS last_due_at,
+        CASE
+            WHEN g.last_execution IS NOT NULL THEN 'enqueued'::text
+            ELSE NULL::text
+        END AS last_state,
+    NULL::bigint AS last_job_id,
+    NULL::legwork.job_state AS last_outcome,
+    NULL::bigint AS runs,
+    NULL::integer AS max_runs,
+    NULL::timestamp with time zone AS starts_at,
+    NULL::timestamp with time zone AS ends_at,
+    NULL::interval AS jitter,
+    'allow'::text AS overlap,
+    NULL::integer AS max_instances,
+    'none'::text AS missed,
+    NULL::interval AS missed_window,
+    NULL::jsonb AS requires,
+    NULL::interval AS requires_wait,
+    NULL::text AS tenant,
+    NULL::integer AS priority,
+    NULL::integer AS max_attempts,
+    NULL::text AS problem,
+    g.known_since AS created_at,
+    NULL::text AS created_by,
+    c.seen_at AS updated_at
+   FROM legwork.crontab_entries c
+     LEFT JOIN legwork.task_definitions k ON k.name = c.task
+     LEFT JOIN graphile_worker._private_known_crontabs g ON g.identifier = c.identifier;
+
+create view legwork.all_steps as
+ SELECT job_id,
+    kind,
+    name,
+        CASE
+            WHEN state = 'open'::text THEN 'waiting'::text
+            ELSE state
+        END AS state,
+    result,
+    attempt,
+    started_at,
+        CASE
+            WHEN state = ANY (ARRAY['completed'::text, 'timed_out'::text]) THEN recorded_at
+            ELSE NULL::timestamp with time zone
+        END AS finished_at,
+    deadline,
+    tenant
+   FROM legwork.job_steps s;
+
+create view legwork.all_workflow_steps as
+ SELECT s.workflow_id,
+    s.name,
+    s."position",
+    s.task,
+    s.depends_on,
+    s.on_failure,
+    s.job_id,
+    j.state,
+    COALESCE(j.attempts::integer, 0) AS attempts,
+    j.result,
+    j.error,
+    j.started_at,
+    j.finished_at,
+    s.compensation_job_id,
+    ( SELECT o.state
+           FROM legwork.all_jobs o
+          WHERE o.id = s.compensation_job_id
+         LIMIT 1) AS compensation_state,
+    r.tenant
+   FROM legwork.workflow_run_steps s
+     JOIN legwork.workflow_runs r ON r.id = s.workflow_id
+     LEFT JOIN LATERAL ( SELECT o.state,
+            o.attempts,
+            o.result,
+            o.error,
+            o.started_at,
+            o.finished_at
+           FROM legwork.all_jobs o
+          WHERE o.id = s.job_id
+         LIMIT 1) j ON true
+  WHERE s."position" IS NOT NULL;
+
+create view legwork.all_workflows as
+ SELECT r.id,
+    r.name,
+    r.state,
+    r.reason,
+    r.total,
+    r.completed + c.completed AS completed,
+    r.failed + c.failed AS failed,
+    r.cancelled + c.cancelled AS cancelled,
+    r.expired + c.expired AS expired,
+    round(100.0 * (r.completed + c.completed + r.failed + c.failed + r.cancelled + c.cancelled + r.expired + c.expired)::numeric / GREATEST(r.total, 1)::numeric, 1)::double precision AS progress,
+    r.tenant,
+    r.correlation_id,
+    r.parent_id,
+    r.deadline,
+    r.created_at,
+    r.ended_at
+   FROM legwork.workflow_runs r
+     CROSS JOIN LATERAL ( SELECT
+                CASE
+                    WHEN x.shown THEN x.completed
+                    ELSE 0::bigint
+                END AS completed,
+                CASE
+                    WHEN x.shown THEN x.failed
+                    ELSE 0::bigint
+                END AS failed,
+                CASE
+                    WHEN x.shown THEN x.cancelled
+                    ELSE 0::bigint
+                END AS cancelled,
+                CASE
+                    WHEN x.shown THEN x.expired
+                    ELSE 0::bigint
+                END AS expired
+           FROM ( SELECT COALESCE(sum(n.completed), 0::bigint) AS completed,
+                    COALESCE(sum(n.failed), 0::bigint) AS failed,
+                    COALESCE(sum(n.cancelled), 0::bigint) AS cancelled,
+                    COALESCE(sum(n.expired), 0::bigint) AS expired,
+                    r.ended_at IS NULL AND NOT (EXISTS ( SELECT
+                           FROM legwork.workflow_run_steps s
+                          WHERE s.workflow_id = r.id AND s.compensation_job_id IS NOT NULL)) AS shown
+                   FROM legwork.run_counts n
+                  WHERE n.run_id = r.id) x) c;
+
 create view legwork.attempts as
  SELECT job_id,
     attempt,
@@ -1054,31 +1355,40 @@ create view legwork.audit_log with (security_barrier=true) as
    FROM legwork.audit_entries e
   WHERE ( SELECT legwork.may('admin'::text) AS may) AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant)));
 
-create view legwork.batches as
- SELECT b.id,
-    b.description,
-        CASE
-            WHEN b.ended_at IS NULL THEN 'running'::text
-            WHEN b.completed = b.total THEN 'completed'::text
-            ELSE 'failed'::text
-        END AS state,
-    b.total,
-    c.completed,
-    c.failed,
-    c.cancelled,
-    c.expired,
-    round(100.0 * (c.completed + c.failed + c.cancelled + c.expired)::numeric / b.total::numeric, 1)::double precision AS progress,
-    b.callback_job_id,
-    b.tenant,
-    b.correlation_id,
-    b.created_at,
-    b.ended_at
-   FROM legwork.batch_runs b
-     CROSS JOIN LATERAL ( SELECT b.completed + n.completed AS completed,
-            b.failed + n.failed AS failed,
-            b.cancelled + n.cancelled AS cancelled,
-            b.expired + n.expired AS expired
-           FROM legwork.counts_of(b.id) n(completed, failed, cancelled, expired)) c;
+create view legwork.audit_log_page as
+ SELECT id,
+    occurred_at,
+    actor,
+    database_role,
+    surface,
+    operation,
+    target_type,
+    target,
+    tenant,
+    count,
+    before,
+    after
+   FROM legwork.all_audit_log
+  WHERE ( SELECT legwork.confined_tenant() IS NULL);
+
+create view legwork.batches with (security_barrier=true) as
+ SELECT id,
+    description,
+    state,
+    total,
+    completed,
+    failed,
+    cancelled,
+    expired,
+    progress,
+    callback_job_id,
+    tenant,
+    correlation_id,
+    created_at,
+    ended_at
+   FROM legwork.all_batches
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant))
+  ORDER BY id DESC;
 
 create view legwork.failed_groups with (security_barrier=true) as
  SELECT fingerprint,
@@ -1169,143 +1479,86 @@ create view legwork.queues with (security_barrier=true) as
           WHERE (j.locked_at IS NOT NULL OR j.attempts < j.max_attempts) AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR legwork.flag_value(j.flags, 'tenant'::text) = (( SELECT legwork.confined_tenant() AS confined_tenant)))
           GROUP BY (COALESCE(d.queue, 'default'::text))) c ON c.queue = q.name;
 
-create view legwork.schedule_runs as
+create view legwork.schedule_runs with (security_barrier=true) as
  SELECT schedule,
     due_at,
     state,
     reason,
     job_id,
-        CASE
-            WHEN job_id IS NOT NULL THEN ( SELECT j.state
-               FROM legwork.jobs j
-              WHERE j.id = o.job_id)
-            ELSE NULL::legwork.job_state
-        END AS outcome,
+    outcome,
     occurrences,
     last_due_at,
     recorded_at,
     tenant
-   FROM legwork.schedule_occurrences o;
+   FROM legwork.all_schedule_runs
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant))
+  ORDER BY schedule, due_at DESC;
 
-create view legwork.schedules as
- SELECT d.name,
-    'database'::text AS source,
-    d.task,
-        CASE
-            WHEN k.redact IS NULL THEN d.payload
-            ELSE legwork.redact(d.payload, k.redact)
-        END AS payload,
-    d.cron,
-    d.every,
-    d.at,
-    d.timezone,
-    COALESCE(d.sentence, d.cron) AS sentence,
-    d.is_enabled,
-    d.next_at,
-    d.upcoming[:10] AS upcoming,
-    d.last_due_at,
-    d.last_state,
-    d.last_job_id,
-        CASE
-            WHEN d.last_job_id IS NOT NULL THEN ( SELECT j.state
-               FROM legwork.jobs j
-              WHERE j.id = d.last_job_id)
-            ELSE NULL::legwork.job_state
-        END AS last_outcome,
-    d.runs,
-    d.max_runs,
-    d.starts_at,
-    d.ends_at,
-    d.jitter,
-    d.overlap,
-    d.max_instances,
-    d.missed,
-        CASE d.missed
-            WHEN 'all'::text THEN d.missed_window
-            ELSE NULL::interval
-        END AS missed_window,
-    d.requires,
-        CASE
-            WHEN d.requires IS NOT NULL THEN d.requires_wait
-            ELSE NULL::interval
-        END AS requires_wait,
-    d.tenant,
-    d.priority,
-    d.max_attempts,
-    d.problem,
-    d.created_at,
-    d.created_by,
-    d.updated_at
-   FROM legwork.schedule_definitions d
-     LEFT JOIN legwork.task_definitions k ON k.name = d.task
-UNION ALL
- SELECT c.identifier AS name,
-    'crontab'::text AS source,
-    c.task,
-        CASE
-            WHEN k.redact IS NULL THEN c.payload
-            ELSE legwork.redact(c.payload, k.redact)
-        END AS payload,
-    c.cron,
-    NULL::interval AS every,
-    NULL::timestamp with time zone AS at,
-    'UTC'::text AS timezone,
-    COALESCE(c.sentence, c.cron) AS sentence,
-    true AS is_enabled,
-    ( SELECT min(u.at) AS min
-           FROM unnest(c.upcoming) u(at)
-          WHERE u.at > now()) AS next_at,
-    ARRAY( SELECT u.at
-           FROM unnest(c.upcoming) u(at)
-          WHERE u.at > now()
-          ORDER BY u.at) AS upcoming,
-    g.last_execution AS last_due_at,
-        CASE
-            WHEN g.last_execution IS NOT NULL THEN 'enqueued'::text
-            ELSE NULL::text
-        END AS last_state,
-    NULL::bigint AS last_job_id,
-    NULL::legwork.job_state AS last_outcome,
-    NULL::bigint AS runs,
-    NULL::integer AS max_runs,
-    NULL::timestamp with time zone AS starts_at,
-    NULL::timestamp with time zone AS ends_at,
-    NULL::interval AS jitter,
-    'allow'::text AS overlap,
-    NULL::integer AS max_instances,
-    'none'::text AS missed,
-    NULL::interval AS missed_window,
-    NULL::jsonb AS requires,
-    NULL::interval AS requires_wait,
-    NULL::text AS tenant,
-    NULL::integer AS priority,
-    NULL::integer AS max_attempts,
-    NULL::text AS problem,
-    g.known_since AS created_at,
-    NULL::text AS created_by,
-    c.seen_at AS updated_at
-   FROM legwork.crontab_entries c
-     LEFT JOIN legwork.task_definitions k ON k.name = c.task
-     LEFT JOIN graphile_worker._private_known_crontabs g ON g.identifier = c.identifier;
+create view legwork.schedule_runs_page as
+ SELECT schedule,
+    due_at,
+    state,
+    reason,
+    job_id,
+    outcome,
+    occurrences,
+    last_due_at,
+    recorded_at,
+    tenant
+   FROM legwork.all_schedule_runs
+  WHERE ( SELECT legwork.confined_tenant() IS NULL);
 
-create view legwork.steps as
+create view legwork.schedules with (security_barrier=true) as
+ SELECT name,
+    source,
+    task,
+    payload,
+    cron,
+    every,
+    at,
+    timezone,
+    sentence,
+    is_enabled,
+    next_at,
+    upcoming,
+    last_due_at,
+    last_state,
+    last_job_id,
+    last_outcome,
+    runs,
+    max_runs,
+    starts_at,
+    ends_at,
+    jitter,
+    overlap,
+    max_instances,
+    missed,
+    missed_window,
+    requires,
+    requires_wait,
+    tenant,
+    priority,
+    max_attempts,
+    problem,
+    created_at,
+    created_by,
+    updated_at
+   FROM legwork.all_schedules
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
+
+create view legwork.steps with (security_barrier=true) as
  SELECT job_id,
     kind,
     name,
-        CASE
-            WHEN state = 'open'::text THEN 'waiting'::text
-            ELSE state
-        END AS state,
+    state,
     result,
     attempt,
     started_at,
-        CASE
-            WHEN state = ANY (ARRAY['completed'::text, 'timed_out'::text]) THEN recorded_at
-            ELSE NULL::timestamp with time zone
-        END AS finished_at,
+    finished_at,
     deadline,
     tenant
-   FROM legwork.job_steps s;
+   FROM legwork.all_steps
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
 
 create view legwork.task_rules as
  SELECT t.id AS task_id,
@@ -1373,82 +1626,66 @@ create view legwork.workers with (security_barrier=true) as
    FROM legwork.worker_processes w
   WHERE ( SELECT legwork.confined_tenant() IS NULL);
 
-create view legwork.workflow_steps as
- SELECT s.workflow_id,
-    s.name,
-    s."position",
-    s.task,
-    s.depends_on,
-    s.on_failure,
-    s.job_id,
-    j.state,
-    COALESCE(j.attempts::integer, 0) AS attempts,
-    j.result,
-    j.error,
-    j.started_at,
-    j.finished_at,
-    s.compensation_job_id,
-    ( SELECT o.state
-           FROM legwork.all_jobs o
-          WHERE o.id = s.compensation_job_id
-         LIMIT 1) AS compensation_state,
-    r.tenant
-   FROM legwork.workflow_run_steps s
-     JOIN legwork.workflow_runs r ON r.id = s.workflow_id
-     LEFT JOIN LATERAL ( SELECT o.state,
-            o.attempts,
-            o.result,
-            o.error,
-            o.started_at,
-            o.finished_at
-           FROM legwork.all_jobs o
-          WHERE o.id = s.job_id
-         LIMIT 1) j ON true
-  WHERE s."position" IS NOT NULL;
+create view legwork.workflow_steps with (security_barrier=true) as
+ SELECT workflow_id,
+    name,
+    "position",
+    task,
+    depends_on,
+    on_failure,
+    job_id,
+    state,
+    attempts,
+    result,
+    error,
+    started_at,
+    finished_at,
+    compensation_job_id,
+    compensation_state,
+    tenant
+   FROM legwork.all_workflow_steps
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
 
-create view legwork.workflows as
- SELECT r.id,
-    r.name,
-    r.state,
-    r.reason,
-    r.total,
-    r.completed + c.completed AS completed,
-    r.failed + c.failed AS failed,
-    r.cancelled + c.cancelled AS cancelled,
-    r.expired + c.expired AS expired,
-    round(100.0 * (r.completed + c.completed + r.failed + c.failed + r.cancelled + c.cancelled + r.expired + c.expired)::numeric / GREATEST(r.total, 1)::numeric, 1)::double precision AS progress,
-    r.tenant,
-    r.correlation_id,
-    r.parent_id,
-    r.deadline,
-    r.created_at,
-    r.ended_at
-   FROM legwork.workflow_runs r
-     CROSS JOIN LATERAL ( SELECT
-                CASE
-                    WHEN x.shown THEN x.completed
-                    ELSE 0::bigint
-                END AS completed,
-                CASE
-                    WHEN x.shown THEN x.failed
-                    ELSE 0::bigint
-                END AS failed,
-                CASE
-                    WHEN x.shown THEN x.cancelled
-                    ELSE 0::bigint
-                END AS cancelled,
-                CASE
-                    WHEN x.shown THEN x.expired
-                    ELSE 0::bigint
-                END AS expired
-           FROM ( SELECT n.completed,
-                    n.failed,
-                    n.cancelled,
-                    n.expired,
-                    r.ended_at IS NULL AND NOT (EXISTS ( SELECT
-                           FROM legwork.workflow_run_steps s
-                          WHERE s.workflow_id = r.id AND s.compensation_job_id IS NOT NULL)) AS shown
-                   FROM legwork.counts_of(r.id) n(completed, failed, cancelled, expired)) x) c;
+create view legwork.workflows with (security_barrier=true) as
+ SELECT id,
+    name,
+    state,
+    reason,
+    total,
+    completed,
+    failed,
+    cancelled,
+    expired,
+    progress,
+    tenant,
+    correlation_id,
+    parent_id,
+    deadline,
+    created_at,
+    ended_at
+   FROM legwork.all_workflows
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant))
+  ORDER BY id DESC;
+
+create view legwork.workflows_page as
+ SELECT id,
+    name,
+    state,
+    reason,
+    total,
+    completed,
+    failed,
+    cancelled,
+    expired,
+    progress,
+    tenant,
+    correlation_id,
+    parent_id,
+    deadline,
+    created_at,
+    ended_at
+   FROM legwork.all_workflows
+  WHERE ( SELECT legwork.confined_tenant() IS NULL);
 
 create view legwork_confined.attempts as
  SELECT job_id,
@@ -1469,6 +1706,22 @@ create view legwork_confined.attempts as
   WHERE tenant = legwork.confined_to() AND ( SELECT NOT (EXISTS ( SELECT
                    FROM legwork.confined_logins c
                   WHERE c.login = SESSION_USER)));
+
+create view legwork_confined.audit_log_page as
+ SELECT id,
+    occurred_at,
+    actor,
+    database_role,
+    surface,
+    operation,
+    target_type,
+    target,
+    tenant,
+    count,
+    before,
+    after
+   FROM legwork.all_audit_log
+  WHERE tenant = legwork.confined_to();
 
 create view legwork_confined.jobs as
  SELECT id,
@@ -1497,6 +1750,40 @@ create view legwork_confined.jobs as
   WHERE tenant = legwork.confined_to() AND ( SELECT NOT (EXISTS ( SELECT
                    FROM legwork.confined_logins c
                   WHERE c.login = SESSION_USER)));
+
+create view legwork_confined.schedule_runs_page as
+ SELECT schedule,
+    due_at,
+    state,
+    reason,
+    job_id,
+    outcome,
+    occurrences,
+    last_due_at,
+    recorded_at,
+    tenant
+   FROM legwork.all_schedule_runs
+  WHERE tenant = legwork.confined_to();
+
+create view legwork_confined.workflows_page as
+ SELECT id,
+    name,
+    state,
+    reason,
+    total,
+    completed,
+    failed,
+    cancelled,
+    expired,
+    progress,
+    tenant,
+    correlation_id,
+    parent_id,
+    deadline,
+    created_at,
+    ended_at
+   FROM legwork.all_workflows
+  WHERE tenant = legwork.confined_to();
 
 create view legwork_tenant.attempts with (security_barrier=true) as
  SELECT job_id,
@@ -1553,6 +1840,7 @@ AS $function$
 declare
   v_resolved_at timestamptz;
 begin
+  perform legwork.assert_may('operator', true);
   select a.resolved_at into v_resolved_at from legwork.alert_records a where a.id = acknowledge_alert.id for update;
   if not found then
     raise exception 'There is no alert %.', id using errcode = 'LW404', hint = 'select id, message from legwork.alerts where state <> ''resolved'' lists the open ones.';
@@ -1562,6 +1850,21 @@ begin
   update legwork.alert_records a set acknowledged_at = clock_timestamp(), acknowledged_by = by, note = coalesce(acknowledge_alert.note, a.note)
   where a.id = acknowledge_alert.id;
 end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.activity(OUT enqueued bigint, OUT ended bigint, OUT failed_attempts bigint)
+ RETURNS record
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  -- What Postgres counts anyway: the last id given, and the rows that the history has been given.
+  select
+    pg_sequence_last_value(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')::regclass),
+    (select coalesce(sum(pg_stat_get_tuples_inserted(i.inhrelid)), 0)::bigint from pg_inherits i where i.inhparent = 'legwork.finished_jobs'::regclass),
+    (select coalesce(sum(pg_stat_get_tuples_inserted(i.inhrelid)), 0)::bigint from pg_inherits i where i.inhparent = 'legwork.failed_attempts'::regclass)
+  where legwork.confined_tenant() is null
+$function$
 -- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.add_counts(a bigint[], b bigint[])
@@ -1601,8 +1904,12 @@ begin
   -- One snapshot: what has ended is in the history, and what has not is a job.
   select x into v_unknown
   from unnest(depends_on) x
-  where x is null or not exists (select from graphile_worker._private_jobs j where j.id = x)
-    and not exists (select from legwork.finished_jobs f where f.id = x)
+  where x is null
+    or not exists (
+      select from graphile_worker._private_jobs j
+      where j.id = x and (legwork.confined_tenant() is null or legwork.flag_value(j.flags, 'tenant') = legwork.confined_tenant()))
+    and not exists (
+      select from legwork.finished_jobs f where f.id = x and (legwork.confined_tenant() is null or f.tenant = legwork.confined_tenant()))
   limit 1;
   if found then
     raise exception 'There is no job % to depend on.', coalesce(v_unknown::text, 'null') using
@@ -2364,6 +2671,18 @@ begin
   end if;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.assert_present(as_of timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- What has been accounted for in the future of a name would be missing for whoever takes that name next.
+  if legwork.confined_tenant() is not null and as_of > clock_timestamp() then
+    raise exception 'You act for one tenant and cannot say that it is % already.', as_of using errcode = 'LW403', hint = 'Leave as_of out: it is for tests.';
+  end if;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.assert_schedule(name text, task text, cron text, every interval, at timestamp with time zone, timezone text, payload jsonb, starts_at timestamp with time zone, ends_at timestamp with time zone, max_runs integer, jitter interval, overlap text, max_instances integer, missed text, missed_window interval, requires jsonb, requires_wait interval, as_of timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -2373,6 +2692,7 @@ declare
   v_problem text;
   v_hint text := 'Nothing was changed.';
   v_other record;
+  v_own text := legwork.confined_tenant();
 begin
   if name is null or length(name) not between 1 and 100 or name ~ '[[:cntrl:]]' then
     raise exception 'A schedule''s name has 1 to 100 characters.' using errcode = 'LW400', hint = 'Give another one, for example cleanup-daily.';
@@ -2430,9 +2750,12 @@ begin
       raise exception 'The schedule ''%'' is not valid: requires says ''%'' of ''%'', which is no span of time.', name, v_other.value, v_other.key
         using errcode = 'LW400', hint = 'For example {"memory-cleanup": "24 hours"}.';
     end;
-    if v_other.key <> name and not exists (select from legwork.schedule_definitions d where d.name = v_other.key) then
+    if v_other.key <> name and not exists (
+      select from legwork.schedule_definitions d where d.name = v_other.key and (v_own is null or d.tenant = v_own))
+    then
       raise exception 'The schedule ''%'' requires ''%'', which does not exist.', name, v_other.key using errcode = 'LW404',
-        hint = coalesce('Did you mean ''' || legwork.nearest_name(v_other.key, array(select d.name from legwork.schedule_definitions d)) || '''? ', '')
+        hint = coalesce('Did you mean ''' || legwork.nearest_name(v_other.key,
+            array(select d.name from legwork.schedule_definitions d where v_own is null or d.tenant = v_own)) || '''? ', '')
           || 'Make that one first; entries of a crontab cannot be required.';
     end if;
   end loop;
@@ -2660,16 +2983,7 @@ begin
   perform legwork.audit('cancel_job', 'job', job_id::text, jsonb_build_object('state', legwork.assert_job(job_id)),
     jsonb_build_object('state', case when v_job.locked_at is null then 'cancelled' else 'running' end, 'reason', v_reason),
     legwork.flag_value(v_job.flags, 'tenant'));
-  if v_job.locked_at is null then
-    perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', v_reason, true);
-    delete from graphile_worker._private_jobs j where j.id = cancel_job.job_id;
-    perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
-    return 'cancelled';
-  end if;
-  insert into legwork.cancellations (job_id, reason) values (cancel_job.job_id, v_reason) on conflict do nothing;
-  -- Its worker aborts the job's signal. A worker that does not hear this reads it with its next beat.
-  perform pg_notify('legwork', json_build_object('cancelled', job_id::text)::text);
-  return 'running';
+  return legwork.cancel_locked(v_job, v_reason);
 end $function$
 -- not for everybody
 
@@ -2710,21 +3024,39 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.cancel_locked(job graphile_worker._private_jobs, reason text)
+ RETURNS legwork.job_state
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if job.locked_at is null then
+    perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', reason, true);
+    delete from graphile_worker._private_jobs j where j.id = job.id;
+    perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
+    return 'cancelled';
+  end if;
+  insert into legwork.cancellations (job_id, reason) values (job.id, cancel_locked.reason) on conflict do nothing;
+  -- Its worker aborts the job's signal. A worker that does not hear this reads it with its next beat.
+  perform pg_notify('legwork', json_build_object('cancelled', job.id::text)::text);
+  return 'running';
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.cancel_older(job_ids bigint[], schedule text)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_job bigint;
+  v_job graphile_worker._private_jobs;
 begin
-  foreach v_job in array coalesce(job_ids, '{}') loop
-    begin
-      perform legwork.cancel_job(v_job, format('schedule %s was due again.', cancel_older.schedule));
-    exception when sqlstate 'LW409' or sqlstate 'LW404' then
-      -- It has ended meanwhile.
-      null;
-    end;
+  -- Not by legwork.cancel_job: whoever's transaction this happens in, it is the schedule that does it, also to what that session may not see.
+  -- The row's lock decides between this and a worker that is just fetching it. Those that have ended meanwhile are not there any more.
+  for v_job in
+    select * from graphile_worker._private_jobs j
+    where j.id = any (job_ids) and (j.locked_at is not null or j.attempts < j.max_attempts) order by j.id for update
+  loop
+    perform legwork.cancel_locked(v_job, format('Cancelled by %s: schedule %s was due again.', legwork.who(), cancel_older.schedule));
   end loop;
 end $function$
 
@@ -2774,6 +3106,8 @@ begin
   elsif v_run.ended_at is not null then
     raise exception 'Workflow % has already ended: it is %.', workflow_id, v_run.state using errcode = 'LW409', hint = 'What has ended stays as it is.';
   end if;
+  perform legwork.audit('cancel_workflow', 'workflow', v_run.id::text, jsonb_build_object('state', v_run.state),
+    jsonb_build_object('state', 'cancelled', 'reason', v_reason), v_run.tenant);
   update legwork.workflow_runs r set ending = 'cancelled', state = 'cancelling', reason = v_reason where r.id = v_run.id;
   perform legwork.cancel_steps(v_run.id, 'Workflow ' || v_run.id || ': ' || v_reason, true);
   perform legwork.end_workflow(v_run.id);
@@ -3054,6 +3388,28 @@ CREATE OR REPLACE FUNCTION legwork.context_flags(tenant text, correlation_id tex
  LANGUAGE sql
  STABLE
 RETURN NULLIF(array_remove(ARRAY[('tenant:'::text || COALESCE(tenant, NULLIF(current_setting('legwork.tenant'::text, true), ''::text))), ('correlation:'::text || COALESCE(correlation_id, NULLIF(current_setting('legwork.correlation_id'::text, true), ''::text))), ('parent:'::text || NULLIF(current_setting('legwork.parent_id'::text, true), ''::text)), ('trace:'::text || "substring"(current_setting('legwork.traceparent'::text, true), '^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$'::text))], NULL::text), '{}'::text[])
+
+CREATE OR REPLACE FUNCTION legwork.copy_comments(from_view regclass, to_view regclass)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_comment record;
+begin
+  for v_comment in
+    select a.attname, d.description
+    from pg_description d
+    left join pg_attribute a on a.attrelid = d.objoid and a.attnum = d.objsubid and d.objsubid > 0
+    where d.objoid = from_view and d.classoid = 'pg_class'::regclass
+  loop
+    if v_comment.attname is null then
+      execute format('comment on view %s is %L', to_view, v_comment.description);
+    else
+      execute format('comment on column %s.%I is %L', to_view, v_comment.attname, v_comment.description);
+    end if;
+  end loop;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.count_bucket(counts bigint[], bucket integer, number bigint)
  RETURNS bigint[]
@@ -3440,6 +3796,12 @@ CREATE OR REPLACE FUNCTION legwork.describe_retry(task text, queue text)
 RETURN (SELECT (to_jsonb(r.*) - ARRAY['scope'::text, 'name'::text, 'is_declared'::text]) FROM legwork.retry_policy(describe_retry.task, describe_retry.queue) r(scope, name, is_declared, attempts, backoff, delay, factor, max_delay, jitter, retry_on))
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.describe_schedule(definition legwork.schedule_definitions)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+RETURN jsonb_strip_nulls(jsonb_build_object('task', (definition).task, 'cron', (definition).cron, 'every', ((definition).every)::text, 'at', (definition).at, 'timezone', (definition).timezone, 'starts_at', (definition).starts_at, 'ends_at', (definition).ends_at, 'max_runs', (definition).max_runs, 'jitter', ((definition).jitter)::text, 'overlap', (definition).overlap, 'max_instances', (definition).max_instances, 'missed', (definition).missed, 'requires', (definition).requires, 'missed_window', (CASE (definition).missed WHEN 'all'::text THEN (definition).missed_window ELSE NULL::interval END)::text, 'requires_wait', (CASE WHEN ((definition).requires IS NOT NULL) THEN (definition).requires_wait ELSE NULL::interval END)::text, 'tenant', (definition).tenant, 'priority', (definition).priority, 'max_attempts', (definition).max_attempts, 'is_enabled', (definition).is_enabled))
+
 CREATE OR REPLACE FUNCTION legwork.disable_schedule(name text, as_of timestamp with time zone DEFAULT clock_timestamp())
  RETURNS boolean
  LANGUAGE plpgsql
@@ -3449,10 +3811,12 @@ AS $function$
 declare
   v_schedule legwork.schedule_definitions := legwork.lock_schedule(name);
 begin
+  perform legwork.assert_present(as_of);
   if not v_schedule.is_enabled then
     return false;
   end if;
   perform legwork.settle_schedule(name, as_of, 'was disabled');
+  perform legwork.audit('disable_schedule', 'schedule', name, '{"is_enabled": true}', '{"is_enabled": false}', v_schedule.tenant);
   update legwork.schedule_definitions d
   set is_enabled = false, updated_at = clock_timestamp(), upcoming = '{}', backlog_count = 0, backlog_from = null, backlog_to = null, revision = d.revision + 1
   where d.name = disable_schedule.name;
@@ -4047,6 +4411,7 @@ CREATE OR REPLACE FUNCTION legwork.drop_alert_rule(name text)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
+  perform legwork.assert_may('operator', true);
   perform legwork.assert_alert_rule(name);
   delete from legwork.alert_rules r where r.name = drop_alert_rule.name;
 end $function$
@@ -4125,6 +4490,7 @@ AS $function$
 declare
   v_schedule legwork.schedule_definitions := legwork.lock_schedule(name);
 begin
+  perform legwork.assert_present(as_of);
   if not v_schedule.is_enabled then
     update legwork.schedule_definitions d
     set is_enabled = true, updated_at = clock_timestamp(), planned_to = greatest(as_of, d.starts_at - interval '1 microsecond'),
@@ -4132,6 +4498,7 @@ begin
       is_complete = d.at is not null or coalesce(d.runs >= d.max_runs, false), revision = d.revision + 1
     where d.name = enable_schedule.name;
     perform legwork.plan_intervals(as_of, 1, enable_schedule.name);
+    perform legwork.audit('enable_schedule', 'schedule', name, '{"is_enabled": false}', '{"is_enabled": true}', v_schedule.tenant);
     perform pg_notify('legwork', '{"schedules":true}');
   end if;
   return (select d.next_at from legwork.schedule_definitions d where d.name = enable_schedule.name);
@@ -4177,6 +4544,7 @@ CREATE OR REPLACE FUNCTION legwork.end_silence(id bigint)
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+  select legwork.assert_may('operator', true);
   with ended as (
     update legwork.alert_silences s set until = clock_timestamp() where s.id = end_silence.id and s.until > clock_timestamp() returning 1
   )
@@ -4358,11 +4726,12 @@ end $function$
 CREATE OR REPLACE FUNCTION legwork.enqueue_batch(jobs jsonb, description text DEFAULT NULL::text, callback jsonb DEFAULT NULL::jsonb, tenant text DEFAULT NULL::text, correlation_id text DEFAULT NULL::text)
  RETURNS bigint
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
   v_id bigint;
-  v_tenant text := coalesce(tenant, nullif(current_setting('legwork.tenant', true), ''));
+  v_tenant text := legwork.own_tenant(coalesce(tenant, nullif(current_setting('legwork.tenant', true), '')));
   v_correlation text := coalesce(correlation_id, nullif(current_setting('legwork.correlation_id', true), ''));
   v_own_tenant text := coalesce(current_setting('legwork.tenant', true), '');
   v_own_correlation text := coalesce(current_setting('legwork.correlation_id', true), '');
@@ -4370,6 +4739,7 @@ declare
   v_ids bigint[];
   v_callback bigint;
 begin
+  perform legwork.assert_may('enqueuer');
   if jobs is null or jsonb_typeof(jobs) <> 'array' or jobs = '[]' then
     raise exception 'A batch takes a JSON array of at least one job, not %.', case when jobs = '[]' then 'an empty one' else coalesce(jsonb_typeof(jobs), 'null') end
     using errcode = 'LW400', hint = 'For example: [{"task": "notify/email", "payload": {"to": "a@b.c"}}].';
@@ -4402,6 +4772,7 @@ begin
   end if;
   return v_id;
 end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.enqueue_many(jobs jsonb)
  RETURNS SETOF bigint
@@ -4803,25 +5174,34 @@ RETURN CASE WHEN (legwork.flag_value(flags, 'expires'::text) ~ '^\d{1,15}$'::tex
 
 CREATE OR REPLACE FUNCTION legwork.explain_dependencies(job_id bigint)
  RETURNS TABLE(reason text, detail text, fix text)
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select 'dependency',
-    format('It waits for job %s (%s), which is %s%s', x.depends_on, coalesce(j.task, 'no longer known'), coalesce(j.state::text, 'gone'),
-      case when x.n = 5 and x.jobs > 5 then format(', and for %s more.', x.jobs - 5) else '.' end),
-    case
-      when x.ended_as is not null or j.finished_at is not null then 'A living Legwork worker looks at it within a second; or: select legwork.tick();'
-      when j.state = 'running' then 'Wait for its end.'
-      else format('See why that one does not run: select * from legwork.explain_job(%s);', x.depends_on)
-    end
-  from (
-    select d.depends_on, d.ended_as, row_number() over (order by d.depends_on) as n, count(*) over () as jobs
-    from legwork.dependencies d where d.job_id = explain_dependencies.job_id
-  ) x
-  left join lateral (select o.task, o.state, o.finished_at from legwork.jobs o where o.id = x.depends_on limit 1) j on true
-  where x.n <= 5
-  order by x.n
-$function$
+begin
+  return query
+    select 'dependency'::text,
+      case when j.is_hidden then 'It waits for a job that is not your tenant''s'
+        else format('It waits for job %s (%s), which is %s', x.depends_on, coalesce(j.task, 'no longer known'), coalesce(j.state::text, 'gone')) end
+        || case when x.n = 5 and x.jobs > 5 then format(', and for %s more.', x.jobs - 5) else '.' end,
+      case
+        when j.is_hidden then 'Wait, or ask whoever made it wait.'
+        when x.ended_as is not null or j.finished_at is not null then 'A living Legwork worker looks at it within a second; or: select legwork.tick();'
+        when j.state = 'running' then 'Wait for its end.'
+        else format('See why that one does not run: select * from legwork.explain_job(%s);', x.depends_on)
+      end
+    from (
+      select d.depends_on, d.ended_as, row_number() over (order by d.depends_on) as n, count(*) over () as jobs
+      from legwork.dependencies d where d.job_id = explain_dependencies.job_id
+    ) x
+    left join lateral (
+      -- Of all, because legwork.jobs shows nothing to whoever is confined to a tenant.
+      select o.task, o.state, o.finished_at, o.tenant is distinct from coalesce(legwork.confined_tenant(), o.tenant) as is_hidden
+      from legwork.all_jobs o where o.id = x.depends_on limit 1
+    ) j on true
+    where x.n <= 5
+    order by x.n;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.explain_gates(job_id bigint)
  RETURNS TABLE(reason text, detail text, fix text)
@@ -5311,7 +5691,7 @@ begin
     perform legwork.cancel_older(v_cancel.older, v_cancel.name);
   end loop;
   if exists (select from legwork.schedule_occurrences r where r.state = 'waiting') then
-    perform legwork.release_waiting(as_of);
+    perform legwork.release_waiting(as_of, schedule => fire_schedules.schedule);
   end if;
 
   fired := coalesce(cardinality(v_ids), 0);
@@ -5549,7 +5929,7 @@ begin
     for v_relation in
       select c.oid::regclass from pg_class c
       where c.relkind = 'v' and (c.relnamespace = 'legwork_tenant'::regnamespace
-        or c.relnamespace = 'legwork'::regnamespace and c.relname not in ('token_list', 'audit_log', 'task_rules') and c.relname not like 'all\_%')
+        or c.relnamespace = 'legwork'::regnamespace and c.relname not in ('token_list', 'audit_log', 'audit_log_page', 'task_rules') and c.relname not like 'all\_%')
     loop
       execute format('grant select on %s to legwork_reader', v_relation);
     end loop;
@@ -5560,7 +5940,7 @@ begin
   if to_regrole('legwork_admin') is not null then
     grant usage on schema legwork_confined to legwork_admin;
     grant select on all tables in schema legwork_confined to legwork_admin;
-    grant select on legwork.token_list, legwork.audit_log, legwork.settings, legwork.migrations to legwork_admin;
+    grant select on legwork.token_list, legwork.audit_log, legwork.audit_log_page, legwork.settings, legwork.migrations to legwork_admin;
   end if;
   if to_regrole('legwork_worker') is not null then
     grant select on legwork.task_rules, legwork.tasks, legwork.migrations to legwork_worker;
@@ -5608,6 +5988,7 @@ CREATE OR REPLACE FUNCTION legwork.health()
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET jit TO 'off'
 AS $function$
+  select legwork.assert_may('viewer', true);
   with found as materialized (
     select c.*, case
       when c.kind in ('consecutive_failures', 'error_rate', 'failed_jobs', 'slow_runs', 'stuck_jobs') then 'task'
@@ -6000,17 +6381,21 @@ CREATE OR REPLACE FUNCTION legwork.lock_schedule(name text)
 AS $function$
 declare
   v_definition legwork.schedule_definitions;
+  v_own text := legwork.confined_tenant();
 begin
-  select * into v_definition from legwork.schedule_definitions d where d.name = lock_schedule.name for update;
+  perform legwork.assert_may('operator');
+  -- Another tenant's is not there, for whoever is confined to one.
+  select * into v_definition from legwork.schedule_definitions d
+  where d.name = lock_schedule.name and (v_own is null or d.tenant = v_own) for update;
   if v_definition.name is not null then
     return v_definition;
   end if;
-  if exists (select from legwork.crontab_entries c where c.identifier = lock_schedule.name) then
+  if v_own is null and exists (select from legwork.crontab_entries c where c.identifier = lock_schedule.name) then
     raise exception 'The schedule ''%'' is an entry of a crontab.', name using errcode = 'LW409',
       hint = 'Edit the crontab file and restart the workers, or remove the line there and make a schedule of it.';
   end if;
   raise exception 'There is no schedule ''%''.', coalesce(name, 'null') using errcode = 'LW404',
-    hint = coalesce('Did you mean ''' || legwork.nearest_name(name, array(select d.name from legwork.schedule_definitions d)) || '''? ', '')
+    hint = coalesce('Did you mean ''' || legwork.nearest_name(name, array(select d.name from legwork.schedule_definitions d where v_own is null or d.tenant = v_own)) || '''? ', '')
       || 'select name from legwork.schedules lists them.';
 end $function$
 
@@ -6022,7 +6407,9 @@ AS $function$
 declare
   v_run legwork.workflow_runs;
 begin
-  select * into v_run from legwork.workflow_runs r where r.id = locked_workflow.workflow_id for update;
+  perform legwork.assert_may('operator');
+  select * into v_run from legwork.workflow_runs r
+  where r.id = locked_workflow.workflow_id and (legwork.confined_tenant() is null or r.tenant = legwork.confined_tenant()) for update;
   if v_run.id is null then
     raise exception 'There is no workflow %.', coalesce(workflow_id::text, 'null') using
       errcode = 'LW404', hint = 'Ended workflows are kept for the setting history_retention; select id, name from legwork.workflows lists them.';
@@ -6667,7 +7054,7 @@ begin
   select
     plan_steps.workflow_id, e.name, o.position, e.groups, e.step ->> 'task', nullif(e.step -> 'payload', 'null'),
     (e.step ->> 'priority')::smallint, (e.step ->> 'max_attempts')::smallint, (e.step ->> 'run_at')::timestamptz,
-    (e.step ->> 'delay')::interval, e.step ->> 'serial_key',
+    (e.step ->> 'delay')::interval, legwork.own_key(e.step ->> 'serial_key'),
     array(select coalesce(e.parent || '/', '') || d from legwork.step_dependencies(e.step) d),
     coalesce(e.step ->> 'on_failure', 'stop'),
     coalesce(f.effect, 'stop'), nullif(e.step -> 'compensate', 'null'), coalesce(p.waits_for, '{}'), coalesce(p.waits_how, '{}'), o.job_id
@@ -6703,6 +7090,28 @@ exception when data_exception then
   raise exception 'A step has a value that cannot be read: %.', sqlerrm using errcode = 'LW400',
     hint = 'priority and max_attempts are whole numbers, run_at is a time, delay an interval.';
 end $function$
+
+CREATE OR REPLACE FUNCTION legwork.plans_wanted(as_of timestamp with time zone DEFAULT clock_timestamp(), schedule text DEFAULT NULL::text, at_most integer DEFAULT 100)
+ RETURNS TABLE(name text, revision integer, cron text, timezone text, missed text, planned_to timestamp with time zone, planned_from text, ends_at timestamp with time zone, list_from timestamp with time zone)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_own text := legwork.confined_tenant();
+begin
+  perform legwork.assert_may('operator');
+  return query
+    select d.name, d.revision, d.cron, d.timezone, d.missed, d.planned_to, d.planned_to::text, d.ends_at,
+      legwork.list_from(d.planned_to, d.missed, d.missed_window, coalesce(plans_wanted.as_of, clock_timestamp()))
+    from legwork.schedule_definitions d
+    where d.wants_plan and d.cron is not null and (schedule is null or d.name = schedule) and (v_own is null or d.tenant = v_own)
+    -- What is without a plan first, then by name, so that those that cannot be planned do not stand in the way of the others.
+    order by d.problem is not null, cardinality(d.upcoming), d.name
+    limit at_most
+    for update skip locked;
+end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.put_limit(scope text, name text, kind text, key text, max_count integer, per interval)
  RETURNS integer
@@ -6768,7 +7177,7 @@ CREATE OR REPLACE FUNCTION legwork.put_plan(name text, revision integer, planned
  SET search_path TO 'pg_catalog', 'pg_temp'
 BEGIN ATOMIC
  UPDATE legwork.schedule_definitions d SET upcoming = (d.upcoming || put_plan.times), is_complete = (d.is_complete OR put_plan.is_complete), planned_to = GREATEST(d.planned_to, put_plan.planned_to), sentence = COALESCE(put_plan.sentence, d.sentence), problem = put_plan.problem, backlog_count = (d.backlog_count + put_plan.backlog_count), backlog_from = COALESCE(d.backlog_from, put_plan.backlog_from), backlog_to = COALESCE(put_plan.backlog_to, d.backlog_to)
-   WHERE ((d.name = put_plan.name) AND (d.revision = put_plan.revision) AND (d.planned_to = put_plan.planned_from))
+   WHERE ((d.name = put_plan.name) AND (d.revision = put_plan.revision) AND (d.planned_to = put_plan.planned_from) AND ((legwork.confined_tenant() IS NULL) OR (d.tenant = legwork.confined_tenant())))
    RETURNING true;
 END
 -- not for everybody
@@ -6825,6 +7234,7 @@ CREATE OR REPLACE FUNCTION legwork.read_metrics()
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET jit TO 'off'
 AS $function$
+  select legwork.assert_may('viewer', true);
   select jsonb_build_object(
     'bounds', legwork.histogram_bounds(),
     -- Those that came first keep their place, so that what is summed up as the others only grows.
@@ -7442,7 +7852,7 @@ begin
   end if;
 end $function$
 
-CREATE OR REPLACE FUNCTION legwork.release_waiting(as_of timestamp with time zone DEFAULT clock_timestamp(), at_most integer DEFAULT 100)
+CREATE OR REPLACE FUNCTION legwork.release_waiting(as_of timestamp with time zone DEFAULT clock_timestamp(), at_most integer DEFAULT 100, schedule text DEFAULT NULL::text)
  RETURNS integer
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7457,10 +7867,11 @@ begin
   for v_waiting in
     -- Its schedule too, because jobs that live are counted there; nobody waits for either.
     select r.schedule, r.due_at, r.reason from legwork.schedule_occurrences r join legwork.schedule_definitions d on d.name = r.schedule
-    where r.state = 'waiting' order by r.due_at limit at_most for update skip locked
+    where r.state = 'waiting' and (release_waiting.schedule is null or r.schedule = release_waiting.schedule)
+    order by r.due_at limit at_most for update skip locked
   loop
     select * into v_definition from legwork.schedule_definitions d where d.name = v_waiting.schedule;
-    v_reason := legwork.unmet_requirement(v_definition.requires, v_waiting.due_at);
+    v_reason := legwork.unmet_requirement(v_definition.requires, v_waiting.due_at, v_definition.tenant);
     v_id := null;
     if v_reason is null and v_definition.runs < coalesce(v_definition.max_runs, v_definition.runs + 1) then
       v_id := legwork.enqueue_one(v_definition, v_waiting.due_at, 'enqueued');
@@ -7534,6 +7945,7 @@ AS $function$
 declare
   v_count integer;
 begin
+  perform legwork.assert_may('operator', true);
   insert into legwork.alert_rules (name, kind, warning, critical, period, at_least, raise_after, resolve_after) values
     ('consecutive_failures', 'consecutive_failures', 3, 10, '15 minutes', 1, '0', '0'),
     ('error_rate', 'error_rate', 0.25, 0.5, '15 minutes', 10, '0', '5 minutes'),
@@ -7687,6 +8099,7 @@ begin
   elsif deadline <= clock_timestamp() then
     raise exception 'The deadline % has passed.', deadline using errcode = 'LW400', hint = 'Give a later deadline, or none.';
   end if;
+  perform legwork.audit('retry_workflow', 'workflow', v_run.id::text, jsonb_build_object('state', v_run.state), '{"state": "running"}', v_run.tenant);
   -- In the order of dependencies. Rows of failed jobs are locked, so that nobody retries or discards them meanwhile.
   for v_step in
     select s.name, s.position, s.waits_for, s.job_id,
@@ -7769,13 +8182,17 @@ CREATE OR REPLACE FUNCTION legwork.role_functions()
 AS $function$
   select r.role, f.function
   from (values
-    ('legwork_reader', array['explain_job', 'describe_limits', 'describe_retry', 'known_queues', 'ids_created', 'stopped']),
-    ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'describe_limits', 'describe_retry']),
+    ('legwork_reader', array['explain_job', 'describe_limits', 'describe_retry', 'known_queues', 'ids_created', 'stopped', 'step_results',
+      'health', 'read_metrics']),
+    ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow', 'describe_limits', 'describe_retry']),
     ('legwork_operator', array['cancel_job', 'cancel_jobs', 'retry_job', 'retry_jobs', 'discard_job', 'discard_jobs', 'put_pause', 'lift_pause', 'put_limit',
-      'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'reconcile', 'doctor']),
+      'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'reconcile', 'doctor',
+      'schedule', 'unschedule', 'enable_schedule', 'disable_schedule', 'run_schedule', 'cancel_workflow', 'retry_workflow', 'send_signal',
+      'plans_wanted', 'put_plan', 'acknowledge_alert', 'set_alert_rule', 'drop_alert_rule', 'restore_alert_rules', 'set_alert_channels', 'silence_alerts', 'end_silence']),
     ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_stopped', 'recover_jobs', 'give_back_jobs', 'tick', 'reconcile',
-      'maintain_history', 'record_output']),
-    ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login', 'claim_request', 'keep_response'])
+      'maintain_history', 'record_output', 'fire_schedules', 'plan_intervals', 'plans_wanted', 'put_plan', 'register_crontab', 'load_steps', 'record_step',
+      'await_step', 'step_results', 'due_steps', 'watch', 'worker_host', 'enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow']),
+    ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login', 'claim_request', 'keep_response', 'activity'])
   ) as r (role, functions)
   cross join lateral unnest(r.functions) as f (function)
 $function$
@@ -7963,6 +8380,7 @@ declare
   v_due_at timestamptz := as_of;
   v_id bigint;
 begin
+  perform legwork.assert_present(as_of);
   v_id := legwork.enqueue_one(v_schedule, as_of, 'manual');
   if v_id is null then
     raise exception 'The schedule ''%'' lets % of its jobs live at a time, and so many do.', name, v_schedule.max_instances using errcode = 'LW409',
@@ -7971,11 +8389,12 @@ begin
   loop
     -- An occurrence may be due in this very microsecond.
     insert into legwork.schedule_occurrences (schedule, due_at, state, reason, job_id, last_due_at, tenant)
-    values (v_schedule.name, v_due_at, 'manual', 'Run by ' || session_user || '.', v_id, v_due_at, v_schedule.tenant)
+    values (v_schedule.name, v_due_at, 'manual', 'Run by ' || legwork.who() || '.', v_id, v_due_at, v_schedule.tenant)
     on conflict do nothing;
     exit when found;
     v_due_at := v_due_at + interval '1 microsecond';
   end loop;
+  perform legwork.audit('run_schedule', 'schedule', name, null, jsonb_build_object('job', v_id), v_schedule.tenant);
   return v_id;
 end $function$
 -- not for everybody
@@ -8077,16 +8496,29 @@ declare
   v_old legwork.schedule_definitions;
   v_new legwork.schedule_definitions;
   v_is_enabled boolean;
+  v_tenant text := legwork.own_tenant(coalesce(tenant, nullif(current_setting('legwork.tenant', true), '')));
 begin
+  perform legwork.assert_may('operator');
+  perform legwork.assert_present(as_of);
   -- Whoever makes the same one at the same time comes second.
   perform pg_advisory_xact_lock(hashtext('legwork.schedule'), hashtext(schedule.name));
   select * into v_old from legwork.schedule_definitions d where d.name = schedule.name for update;
+  if v_old.tenant is distinct from v_tenant and v_old.name is not null and legwork.confined_tenant() is not null then
+    -- Names are the database's; that one is taken is all that another tenant learns.
+    raise exception 'A schedule is called ''%'' already.', name using errcode = 'LW409', hint = 'Take another name.';
+  end if;
   perform legwork.assert_schedule(name, task, cron, every, at, timezone, payload, starts_at, ends_at, max_runs, jitter, overlap, max_instances, missed,
     missed_window, nullif(requires, 'null'), requires_wait,
     -- Saying again what is there already is no mistake, also when its time is over.
     case when v_old.name is not null and (v_old.at, v_old.ends_at) is not distinct from (at, ends_at) then '-infinity' else as_of end);
+  if v_tenant is not null and exists (
+    select from jsonb_object_keys(nullif(requires, 'null')) as k (key) join legwork.schedule_definitions d on d.name = k.key where d.tenant <> v_tenant)
+  then
+    raise exception 'The schedule ''%'' of the tenant ''%'' cannot require what is another tenant''s.', name, v_tenant using errcode = 'LW400',
+      hint = 'It may require schedules of its tenant, and those of nobody in particular.';
+  end if;
   if exists (select from legwork.crontab_entries c where c.identifier = schedule.name) then
-    raise exception 'An entry of a crontab is called ''%'' already.', name using errcode = 'LW409', hint = 'Take another name.';
+    raise exception '%', format(case when legwork.confined_tenant() is null then 'An entry of a crontab' else 'A schedule' end || ' is called ''%s'' already.', name) using errcode = 'LW409', hint = 'Take another name.';
   end if;
   v_is_enabled := coalesce(enabled, v_old.is_enabled, true);
 
@@ -8096,7 +8528,7 @@ begin
   v_new.jitter := nullif(jitter, interval '0'); v_new.overlap := overlap; v_new.missed := missed;
   v_new.max_instances := case when overlap <> 'allow' then coalesce(max_instances, case overlap when 'queue' then 100 else 1 end) end;
   v_new.missed_window := coalesce(missed_window, interval '1 day'); v_new.requires := nullif(nullif(requires, 'null'), '{}');
-  v_new.requires_wait := coalesce(requires_wait, interval '1 hour'); v_new.tenant := coalesce(tenant, nullif(current_setting('legwork.tenant', true), ''));
+  v_new.requires_wait := coalesce(requires_wait, interval '1 hour'); v_new.tenant := v_tenant;
   v_new.priority := priority; v_new.max_attempts := max_attempts; v_new.is_enabled := v_is_enabled;
 
   -- As texts, because 24 hours and a day are equal and do not occur at the same times.
@@ -8139,6 +8571,8 @@ begin
     planned_to = excluded.planned_to, upcoming = excluded.upcoming, is_complete = excluded.is_complete, backlog_count = excluded.backlog_count,
     backlog_from = excluded.backlog_from, backlog_to = excluded.backlog_to, problem = excluded.problem, runs = excluded.runs, live = excluded.live,
     revision = excluded.revision;
+  perform legwork.audit('schedule', 'schedule', name, case when v_old.name is not null then legwork.describe_schedule(v_old) end,
+    legwork.describe_schedule(v_new) || case when v_old.payload <> v_new.payload then '{"payload_changed": true}'::jsonb else '{}' end, v_tenant);
   perform legwork.plan_intervals(as_of, 1, schedule.name);
   perform pg_notify('legwork', '{"schedules":true}');
   return (select d.next_at from legwork.schedule_definitions d where d.name = schedule.name);
@@ -8184,6 +8618,8 @@ declare
   v_redact text[];
   v_shown jsonb := payload;
 begin
+  perform legwork.assert_may('operator');
+  perform legwork.assert_visible(job_id);
   if name is null or length(name) not between 1 and 200 then
     raise exception 'A signal''s name has 1 to 200 characters%.', case when name is null then '' else ', not ' || length(name) end using
       errcode = 'LW400', hint = 'It is the name that the task waits for, as in step.waitFor("approval").';
@@ -8214,6 +8650,7 @@ begin
   if not found then
     return false;
   end if;
+  perform legwork.audit('send_signal', 'job', job_id::text, null, jsonb_build_object('signal', name), legwork.flag_value(v_job.flags, 'tenant'));
   if v_shown is distinct from payload then
     insert into legwork.step_secrets (job_id, kind, name, value) values (send_signal.job_id, 'signal', send_signal.name, send_signal.payload);
   end if;
@@ -8228,6 +8665,7 @@ CREATE OR REPLACE FUNCTION legwork.set_alert_channels(channels jsonb)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
+  perform legwork.assert_may('operator', true);
   perform legwork.assert_alert_channels(coalesce(channels, '[]'));
   update legwork.settings s set value = coalesce(channels, '[]')::text where s.name = 'alert_channels';
 end $function$
@@ -8246,6 +8684,7 @@ declare
   v_nearest text;
   v_old legwork.alert_rules;
 begin
+  perform legwork.assert_may('operator', true);
   if name is null or name !~ '^[a-z0-9][a-z0-9_./-]{0,99}$' then
     raise exception 'A rule cannot be called ''%''.', coalesce(name, '') using errcode = 'LW400',
       hint = 'Names have small letters, digits, _ . / and -, for example mail_failures.';
@@ -8389,16 +8828,22 @@ declare
     select max(age(a.backend_xmin)) from pg_stat_activity a
     where a.datname = current_database() and a.pid <> pg_backend_pid()), -1);
 begin
-  -- Often at first, and once more when no transaction can be left that began before the change.
+  -- Often at first, then now and then, and once more when no transaction can be left that began before the change. That is known of the
+  -- whole server only: a transaction of another database may put it off for as long as it likes.
   with changes as materialized (
     select c.*
     from (
       select r.*, r.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint and age(r.xid::text::xid8::xid) > v_oldest as is_settled
       from legwork.rule_changes r for update skip locked
     ) c
-    where c.is_settled or c.changed_at > clock_timestamp() - interval '5 seconds'
+    where c.is_settled or c.changed_at > clock_timestamp() - interval '5 seconds' or c.looked_at < clock_timestamp() - interval '5 seconds'
+  ), noted as (
+    update legwork.rule_changes r set looked_at = clock_timestamp()
+    from changes c where r.id = c.id and not c.is_settled and c.looked_at < clock_timestamp() - interval '5 seconds'
   )
-  select array(select c.id from changes c where c.is_settled), array(select distinct t from changes c, unnest(c.task_ids) t),
+  select array(select c.id from changes c where c.is_settled),
+    -- Those that have rules now as well: of a task that an open transaction was just making known, the change did not know.
+    array(select t from changes c, unnest(c.task_ids) t union select r.task_id from legwork.task_rules r where r.is_paused or r.limits <> '{}'),
     (select case when bool_and(c.since is not null) then min(c.since) end from changes c), array(select distinct c.xid from changes c)
   into v_settled, v_tasks, v_since, v_by;
   if v_by = '{}' then
@@ -8450,6 +8895,7 @@ AS $function$
 declare
   v_id bigint;
 begin
+  perform legwork.assert_may('operator', true);
   if duration is null or duration <= interval '0' or duration > interval '1000 years' then
     raise exception 'Alerts cannot be silenced for %.', coalesce(duration::text, 'no time') using errcode = 'LW400', hint = 'Give a time such as ''2 hours''.';
   end if;
@@ -8481,12 +8927,15 @@ end $function$
 CREATE OR REPLACE FUNCTION legwork.start_workflow(name text, steps jsonb, tenant text DEFAULT NULL::text, correlation_id text DEFAULT NULL::text, deadline timestamp with time zone DEFAULT NULL::timestamp with time zone)
  RETURNS bigint
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
   v_id bigint;
   v_total integer;
+  v_tenant text := legwork.own_tenant(coalesce(tenant, nullif(current_setting('legwork.tenant', true), '')));
 begin
+  perform legwork.assert_may('enqueuer');
   if name is null or length(name) not between 1 and 128 then
     raise exception 'A workflow needs a name of 1 to 128 characters.' using errcode = 'LW400', hint = 'It says what kind of workflow it is; many may have the same.';
   elsif deadline <= clock_timestamp() then
@@ -8496,13 +8945,14 @@ begin
   v_total := legwork.plan_steps(v_id, steps);
   insert into legwork.workflow_runs (id, name, tenant, correlation_id, parent_id, deadline, total)
   values (
-    v_id, start_workflow.name, coalesce(start_workflow.tenant, nullif(current_setting('legwork.tenant', true), '')),
+    v_id, start_workflow.name, v_tenant,
     coalesce(start_workflow.correlation_id, nullif(current_setting('legwork.correlation_id', true), ''), 'workflow:' || v_id),
     case when current_setting('legwork.parent_id', true) ~ '^\d{1,18}$' then current_setting('legwork.parent_id', true)::bigint end,
     start_workflow.deadline, v_total);
   perform legwork.make_step_jobs(v_id, x.all_of, x.all_of, x.all_of) from (select array(select generate_series(1, v_total)) as all_of) x;
   return v_id;
 end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.step_dependencies(step jsonb)
  RETURNS SETOF text
@@ -8531,9 +8981,21 @@ RETURN ARRAY['name'::text, 'task'::text, 'payload'::text, 'depends_on'::text, 'o
 
 CREATE OR REPLACE FUNCTION legwork.step_results(workflow_id bigint)
  RETURNS jsonb
- LANGUAGE sql
- STABLE
-RETURN (SELECT COALESCE(jsonb_object_agg(s.name, f.result), '{}'::jsonb) AS "coalesce" FROM ((legwork.workflow_run_steps s JOIN legwork.workflow_runs r ON ((r.id = s.workflow_id))) JOIN legwork.finished_jobs f ON (((f.id = s.job_id) AND (f.state = 'completed'::legwork.job_state) AND (f.finished_at >= (r.created_at - '00:01:00'::interval))))) WHERE (s.workflow_id = step_results.workflow_id))
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform legwork.assert_may('viewer');
+  return (
+    select coalesce(jsonb_object_agg(s.name, f.result), '{}')
+    from legwork.workflow_run_steps s
+    join legwork.workflow_runs r on r.id = s.workflow_id
+    -- A minute, because a worker's clock may be behind; the time keeps old partitions out.
+    join legwork.finished_jobs f on f.id = s.job_id and f.state = 'completed' and f.finished_at >= r.created_at - interval '1 minute'
+    where s.workflow_id = step_results.workflow_id and (legwork.confined_tenant() is null or r.tenant = legwork.confined_tenant()));
+end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.stop_enqueue_on("table" regclass, task text)
  RETURNS integer
@@ -9240,7 +9702,7 @@ CREATE OR REPLACE FUNCTION legwork.unique_identity(task text, payload jsonb, ten
  STABLE
 RETURN encode(sha256(convert_to((jsonb_build_array(COALESCE(tenant, NULLIF(current_setting('legwork.tenant'::text, true), ''::text)), task, unique_key, CASE WHEN (unique_key IS NULL) THEN payload ELSE NULL::jsonb END))::text, 'UTF8'::name)), 'hex'::text)
 
-CREATE OR REPLACE FUNCTION legwork.unmet_requirement(requires jsonb, due_at timestamp with time zone)
+CREATE OR REPLACE FUNCTION legwork.unmet_requirement(requires jsonb, due_at timestamp with time zone, tenant text)
  RETURNS text
  LANGUAGE plpgsql
  STABLE
@@ -9256,6 +9718,9 @@ begin
     select * into v_definition from legwork.schedule_definitions d where d.name = v_other.name;
     if v_definition.name is null then
       return format('It requires %s, and there is no such schedule any more.', v_other.name);
+    elsif v_definition.tenant <> unmet_requirement.tenant then
+      -- Names are the database's: another tenant may have taken one that was free. Nothing is told of it.
+      return format('It requires %s, which is no schedule of its tenant any more.', v_other.name);
     end if;
     if v_definition.next_at <= unmet_requirement.due_at then
       return format('It requires %s, which is due before it.', v_other.name);
@@ -9290,8 +9755,11 @@ CREATE OR REPLACE FUNCTION legwork.unschedule(name text, as_of timestamp with ti
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+declare
+  v_schedule legwork.schedule_definitions := legwork.lock_schedule(name);
 begin
-  perform legwork.lock_schedule(name);
+  perform legwork.assert_present(as_of);
+  perform legwork.audit('unschedule', 'schedule', name, legwork.describe_schedule(v_schedule), null, v_schedule.tenant);
   perform legwork.settle_schedule(name, as_of, 'was removed');
   delete from legwork.schedule_definitions d where d.name = unschedule.name;
   perform pg_notify('legwork', '{"schedules":true}');

@@ -51,6 +51,8 @@ const configSchema = z
       .default([]),
     /** Requests a minute that each token may make; 0 for any number. */
     rateLimit: z.coerce.number().int().min(0).default(6_000),
+    /** Whether GraphQL tells its schema. By default only while the server listens on a loopback address. */
+    graphqlIntrospection: z.union([z.boolean(), z.stringbool({ error: "expected true or false" })]).optional(),
     /** Who must have issued a JWT (its claim iss). */
     jwtIssuer: z.string().min(1).optional(),
     /** Whom a JWT must be for (its claim aud). */
@@ -104,6 +106,7 @@ const ENVIRONMENT = {
   hosts: "LEGWORK_HOSTS",
   corsOrigins: "LEGWORK_CORS_ORIGINS",
   rateLimit: "LEGWORK_RATE_LIMIT",
+  graphqlIntrospection: "LEGWORK_GRAPHQL_INTROSPECTION",
   jwtIssuer: "LEGWORK_JWT_ISSUER",
   jwtAudience: "LEGWORK_JWT_AUDIENCE",
   jwtJwks: "LEGWORK_JWT_JWKS",

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 import { type Duration, parseDuration, toInterval } from "../duration.ts";
@@ -44,6 +45,20 @@ export async function createToken(client: Queryable, { name, role, tenant, expir
 export async function listTokens(client: Queryable): Promise<TokenRow[]> {
   const { rows } = await client.query("select * from legwork.token_list order by created_at desc");
   return rows;
+}
+
+/** What a valid token says of who has it. */
+export type FoundToken = Pick<TokenRow, "id" | "name" | "role" | "tenant" | "expires_at">;
+
+/**
+ * Who has this token, for a server of yours; undefined when it is not valid now. It is looked up by its hash, so that neither a statement nor a log
+ * has it, and each time, so that revoking one holds at once.
+ */
+export async function findToken(client: Queryable, token: string): Promise<FoundToken | undefined> {
+  const { rows } = await client.query("select id, name, role, tenant, expires_at from legwork.find_token($1)", [
+    createHash("sha256").update(token).digest(),
+  ]);
+  return rows[0];
 }
 
 /** From now on the token is refused. Resolves to whether it was valid before. Throws LW404 for an unknown id. */

@@ -7,7 +7,7 @@ import { alertsCommand } from "./commands/alerts.ts";
 import { cancelCommand } from "./commands/cancel.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { doctorCommand } from "./commands/doctor.ts";
-import { healthCommand } from "./commands/health.ts";
+import { healthCommand, statsCommand } from "./commands/health.ts";
 import { jobCommand } from "./commands/job.ts";
 import { jobsCommand } from "./commands/jobs.ts";
 import { limitCommand } from "./commands/limit.ts";
@@ -17,7 +17,7 @@ import { failedCommand, queuesCommand, tasksCommand, workersCommand } from "./co
 import { discardCommand, retryCommand } from "./commands/retry.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { serverCommand } from "./commands/server.ts";
-import { statsCommand } from "./commands/stats.ts";
+import { overviewCommand } from "./commands/overview.ts";
 import { topCommand } from "./commands/top.ts";
 import { signalCommand } from "./commands/signal.ts";
 import { scheduleCommand } from "./commands/schedule.ts";
@@ -26,6 +26,7 @@ import { tokenCommand } from "./commands/token.ts";
 import { upCommand } from "./commands/up.ts";
 import { workerCommand } from "./commands/worker.ts";
 import { workflowCommand } from "./commands/workflow.ts";
+import { importLegworkFromHere } from "../worker/module-hooks.ts";
 import { relativeTime } from "./output.ts";
 
 /**
@@ -33,6 +34,8 @@ import { relativeTime } from "./output.ts";
  * line and a hint on stderr; a bug is shown with its stack.
  */
 export async function main(argv: readonly string[]): Promise<void> {
+  // legwork.config.ts and what it imports mean this package, too.
+  importLegworkFromHere();
   try {
     await createProgram().parseAsync(argv);
   } catch (error) {
@@ -89,9 +92,10 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     scheduleCommand,
     workersCommand,
     statsCommand,
+    overviewCommand,
+    topCommand,
     healthCommand,
     alertsCommand,
-    topCommand,
     doctorCommand,
     tokenCommand,
     rolesCommand,

@@ -1,7 +1,7 @@
 import { Cron as Croner } from "croner";
 import cronstrue from "cronstrue";
 import { LegworkError, toError } from "../errors.ts";
-import { localTime, offsetAt } from "./local-time.ts";
+import { assertTimezone, offsetAt } from "./local-time.ts";
 
 /** Longer ones are refused, here and in `legwork.assert_cron`. */
 const MAX_LENGTH = 200;
@@ -213,16 +213,6 @@ function problemOf(field: string, index: number): string | undefined {
 
 function croner(pattern: string, timezone: string): Croner {
   return new Croner(pattern, { timezone, paused: true, mode: "6-part", fixedTimeRule: "no-wildcard" });
-}
-
-function assertTimezone(timezone: string): void {
-  try {
-    localTime(0, timezone);
-  } catch {
-    throw new LegworkError("LW400", `No time zone is called '${timezone}'.`, {
-      hint: "Zones are named as in the IANA database, such as Europe/Berlin.",
-    });
-  }
 }
 
 /** The values of a field of numbers, which croner has accepted. */

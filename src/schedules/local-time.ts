@@ -1,3 +1,5 @@
+import { LegworkError } from "../errors.ts";
+
 /** A clock's reading in some time zone. */
 export interface LocalTime {
   year: number;
@@ -26,6 +28,17 @@ export function localTime(instant: number, timezone: string): LocalTime {
     minute: parts.minute ?? 0,
     second: parts.second ?? 0,
   };
+}
+
+/** Does nothing for a time zone that this Node knows. Throws LW400 for any other. */
+export function assertTimezone(timezone: string): void {
+  try {
+    formatOf(timezone);
+  } catch {
+    throw new LegworkError("LW400", `No time zone is called '${timezone}'.`, {
+      hint: "Zones are named as in the IANA database, such as Europe/Berlin.",
+    });
+  }
 }
 
 /** How far the clocks of a time zone are ahead of UTC at an instant (ms). */

@@ -1,7 +1,7 @@
 import { fromDatabaseError, type Queryable } from "../db/pool.ts";
 import { LegworkError } from "../errors.ts";
 import { CronTimes } from "./cron.ts";
-import { formatLocal } from "./local-time.ts";
+import { assertTimezone, formatLocal } from "./local-time.ts";
 import type { Timing } from "./schedule.ts";
 import { spanOf } from "./span-of.ts";
 
@@ -35,6 +35,7 @@ export async function previewSchedule(timing: Timing, options: PreviewOptions = 
   if (!Number.isSafeInteger(count) || count < 1 || count > MAX_COUNT) {
     throw new LegworkError("LW400", `${count} occurrences cannot be shown.`, { hint: `Ask for 1 to ${MAX_COUNT}.` });
   }
+  assertTimezone(timezone);
   const from = options.from ?? new Date();
   const after = startsAt !== undefined && startsAt > from ? new Date(startsAt.getTime() - 1) : from;
   let times: Date[];

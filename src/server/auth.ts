@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { FastifyRequest } from "fastify";
 import { createRemoteJWKSet, errors as joseErrors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from "jose";
+import { findToken } from "../access/tokens.ts";
 import type { Config } from "../config.ts";
 import type { Pool } from "../db/pool.ts";
 import { LegworkError, toError } from "../errors.ts";
@@ -61,7 +62,7 @@ export function createAuthenticator({ pool, config, log }: { pool: Pool; config:
       const hash = digest(token);
       // Digests have one length, which timingSafeEqual needs and which tells nothing of the token's.
       if (own !== undefined && timingSafeEqual(hash, own)) return { subject: "legwork up", role: "admin", tenant: null };
-      const principal = /^lw_[0-9a-f]{64}$/.test(token) ? await findToken(pool, hash) : await verifyJwt?.(token);
+      const principal = /^lw_[0-9a-f]{64}$/.test(token) ? await tokenPrincipal(pool, token) : await verifyJwt?.(token);
       if (principal === undefined) throw new LegworkError("LW401", "The token is not valid.", { hint: HINT });
       return principal;
     },
@@ -79,18 +80,17 @@ function digest(value: string): Buffer {
   return createHash("sha256").update(value).digest();
 }
 
-/** Looked up by its hash, so that neither a statement nor a log has the token, and each time, so that revoking one holds at once. */
-async function findToken(pool: Pool, hash: Buffer): Promise<Principal | undefined> {
-  let rows;
+/** Asked each time, so that revoking a token holds at once. */
+async function tokenPrincipal(pool: Pool, token: string): Promise<Principal | undefined> {
+  let row;
   try {
-    ({ rows } = await pool.query("select id, name, role, tenant, expires_at from legwork.find_token($1)", [hash]));
+    row = await findToken(pool, token);
   } catch (error) {
     throw new LegworkError("LW503", "The database does not answer, so the token cannot be checked.", {
       hint: "Try again; GET /ready says when it does.",
       cause: error,
     });
   }
-  const [row] = rows;
   if (row === undefined || !isRole(row.role)) return undefined;
   return {
     subject: `token:${row.name}`,

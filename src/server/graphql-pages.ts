@@ -1,7 +1,19 @@
 import type { PgSelectSingleStep, PgSelectStep } from "postgraphile/@dataplan/pg";
-import { access, lambda } from "postgraphile/grafast";
+import { access, context, lambda } from "postgraphile/grafast";
 import type { ConnectionStep, FieldArgs, Step } from "postgraphile/grafast";
+import { LegworkError } from "../errors.ts";
+import { orderOf, roleFor } from "./graphql-schema.ts";
+import { assertRole, type Principal, type Role } from "./principal.ts";
 import { DEFAULT_PAGE, MAX_PAGE, refusal } from "./query-limits.ts";
+
+declare global {
+  namespace Grafast {
+    interface Context {
+      /** Who asks. */
+      principal?: Principal;
+    }
+  }
+}
 
 /** Pages: 50 rows unless asked otherwise, 500 at most, by cursor and never by offset; newest first. */
 export const pagingPlugin: GraphileConfig.Plugin = {
@@ -16,17 +28,16 @@ export const pagingPlugin: GraphileConfig.Plugin = {
           return { ...field, plan: (...parameters) => asOwnStatement(plan(...parameters)) };
         }
         if (scope.isPgFieldConnection !== true || plan === undefined) return field;
-        const newestFirst =
-          scope.fieldBehaviorScope === "query:resource:connection" && scope.pgFieldResource?.name === "attempts";
+        const view = scope.pgFieldResource?.name ?? "";
+        const order = orderOf(view, scope.fieldBehaviorScope === "query:resource:connection");
         return {
           ...field,
           plan($source, fieldArgs, info) {
             const $connection = plan($source, fieldArgs, info) as unknown as ConnectionStep<never>;
-            limitPage($connection, fieldArgs);
-            if (newestFirst) {
+            limitPage($connection, fieldArgs, roleFor(view));
+            if (order !== undefined) {
               const $select = $connection.getSubplan() as unknown as PgSelectStep;
-              $select.orderBy({ attribute: "job_id", direction: "DESC" });
-              $select.orderBy({ attribute: "attempt", direction: "DESC" });
+              for (const attribute of order.by) $select.orderBy({ attribute, direction: order.direction });
               $select.setOrderIsUnique();
             }
             return $connection as never;
@@ -53,15 +64,17 @@ export const pagingPlugin: GraphileConfig.Plugin = {
 };
 
 /** Not as a join: a view has no keys, so the planner expects a crowd of rows and sorts the whole history for a page. */
-function asOwnStatement<Plan>($job: Plan): Plan {
+export function asOwnStatement<Plan>($job: Plan): Plan {
   ($job as unknown as PgSelectSingleStep).getClassStep().setInliningForbidden();
   return $job;
 }
 
-function limitPage($connection: ConnectionStep<never>, fieldArgs: FieldArgs): void {
+function limitPage($connection: ConnectionStep<never>, fieldArgs: FieldArgs, needed: Role): void {
+  const $principal = context().get("principal");
   const $sizes = lambda(
-    [fieldArgs.getRaw("first"), fieldArgs.getRaw("last")] as Step[],
-    ([first, last]) => {
+    [fieldArgs.getRaw("first"), fieldArgs.getRaw("last"), $principal] as Step[],
+    ([first, last, principal]) => {
+      assertMayRead(principal as Principal, needed);
       const page = { first: pageSize("first", first), last: pageSize("last", last) };
       return page.first === null && page.last === null ? { first: DEFAULT_PAGE, last: null } : page;
     },
@@ -69,6 +82,16 @@ function limitPage($connection: ConnectionStep<never>, fieldArgs: FieldArgs): vo
   );
   $connection.setFirst(access($sizes, "first"));
   $connection.setLast(access($sizes, "last"));
+}
+
+/** Throws before anything is read: no page has a size without this. */
+function assertMayRead(principal: Principal, needed: Role): void {
+  try {
+    assertRole(principal, needed);
+  } catch (error) {
+    if (error instanceof LegworkError) throw refusal(error.code, error.message, error.hint ?? "");
+    throw error;
+  }
 }
 
 function pageSize(name: "first" | "last", value: unknown): number | null {

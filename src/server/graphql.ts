@@ -2,7 +2,7 @@ import type { FastifyInstance } from "fastify";
 import { makeSchema } from "postgraphile";
 import { makePgService } from "postgraphile/adaptors/pg";
 import { grafserv } from "postgraphile/grafserv/fastify/v5";
-import type { GraphQLSchema } from "postgraphile/graphql";
+import { getNamedType, GraphQLObjectType, type GraphQLSchema } from "postgraphile/graphql";
 import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
 import { PostGraphileConnectionFilterPreset } from "postgraphile-plugin-connection-filter";
 import type { Pool } from "../db/pool.ts";
@@ -10,13 +10,17 @@ import { LegworkError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { masked, STATEMENT_TIMEOUT_MS } from "./graphql-errors.ts";
 import { filterPlugin } from "./graphql-filters.ts";
+import { originsPlugin } from "./graphql-origins.ts";
 import { pagingPlugin } from "./graphql-pages.ts";
 import { confinedViewsPlugin, exposedViews, exposedViewsPlugin, viewTagsPlugin } from "./graphql-schema.ts";
+import { subscriptionFieldsPlugin, subscriptionTypesPlugin } from "./graphql-subscriptions.ts";
 import { type Principal, settingsOf } from "./principal.ts";
-import { assertAffordable, refusal } from "./query-limits.ts";
+import { assertAffordable, type QueryLimits, refusal } from "./query-limits.ts";
 
 export interface GraphQl {
   readonly schema: GraphQLSchema;
+  /** What limits a query, and a subscription. */
+  limitsOf(operation: QueryLimits["operation"]): QueryLimits;
   /** Adds `POST /graphql` to the server. */
   addTo(app: FastifyInstance): Promise<void>;
   /** Ends what PostGraphile holds; the pool is its owner's to end. */
@@ -32,8 +36,10 @@ interface ShownError {
  * Builds the GraphQL schema from the views of schema legwork. Reads only: there is no mutation type, and
  * every transaction is read-only. Throws LW511 when the views are not there.
  */
-export async function createGraphQl(pool: Pool, log: Logger): Promise<GraphQl> {
+export async function createGraphQl(pool: Pool, log: Logger, options: { introspection: boolean }): Promise<GraphQl> {
   await assertViews(pool);
+  const connections = new Set<string>();
+  const limitsOf = (operation: QueryLimits["operation"]): QueryLimits => ({ operation, connections, ...options });
   const pgService = makePgService({
     pool,
     schemas: ["legwork"],
@@ -48,10 +54,12 @@ export async function createGraphQl(pool: Pool, log: Logger): Promise<GraphQl> {
       jit: "off",
     }),
   });
-  const { schema, resolvedPreset } = await makeSchema(preset(pgService, log));
+  const { schema, resolvedPreset } = await makeSchema(preset(pgService, log, limitsOf("query")));
+  for (const name of connectionFields(schema)) connections.add(name);
   const server = grafserv({ schema, preset: resolvedPreset });
   return {
     schema,
+    limitsOf,
     async addTo(app) {
       // What is refused before it runs is the client's doing.
       app.addHook("preSerialization", async (_request, _reply, payload) => {
@@ -93,10 +101,29 @@ async function assertViews(pool: Pool): Promise<void> {
   });
 }
 
-function preset(pgService: GraphileConfig.PgServiceConfiguration, log: Logger): GraphileConfig.Preset {
+/** The names of the fields that are pages of rows. */
+function connectionFields(schema: GraphQLSchema): string[] {
+  return Object.values(schema.getTypeMap())
+    .filter((type) => type instanceof GraphQLObjectType)
+    .flatMap((type) => Object.values(type.getFields()))
+    .filter((field) => getNamedType(field.type).name.endsWith("Connection"))
+    .map((field) => field.name);
+}
+
+function preset(pgService: GraphileConfig.PgServiceConfiguration, log: Logger, limits: QueryLimits): GraphileConfig.Preset {
   return {
     extends: [PostGraphileAmberPreset, PostGraphileConnectionFilterPreset],
-    plugins: [viewTagsPlugin, exposedViewsPlugin, confinedViewsPlugin, pagingPlugin, filterPlugin, limitsPlugin],
+    plugins: [
+      viewTagsPlugin,
+      exposedViewsPlugin,
+      confinedViewsPlugin,
+      pagingPlugin,
+      originsPlugin,
+      filterPlugin,
+      subscriptionTypesPlugin,
+      subscriptionFieldsPlugin,
+      limitsPlugin(limits),
+    ],
     disablePlugins: [
       // Nothing writes.
       "MutationPlugin",
@@ -105,7 +132,6 @@ function preset(pgService: GraphileConfig.PgServiceConfiguration, log: Logger): 
       "PgMutationUpdateDeletePlugin",
       "PgMutationPayloadEdgePlugin",
       "ClientMutationIdDescriptionPlugin",
-      "SubscriptionPlugin",
       // No second way to the same thing: node(id), query { query }, conditions beside filters.
       "QueryQueryPlugin",
       "NodePlugin",
@@ -148,7 +174,10 @@ function preset(pgService: GraphileConfig.PgServiceConfiguration, log: Logger): 
         "greaterThanOrEqualTo",
       ],
     },
-    grafast: { timeouts: { planning: 1_000, execution: 15_000 } },
+    grafast: {
+      timeouts: { planning: 1_000, execution: 15_000 },
+      context: ({ fastifyv5 }) => ({ principal: fastifyv5?.request.principal ?? undefined }),
+    },
     grafserv: {
       graphqlPath: "/graphql",
       graphqlOverGET: false,
@@ -163,16 +192,18 @@ function preset(pgService: GraphileConfig.PgServiceConfiguration, log: Logger): 
   };
 }
 
-const limitsPlugin: GraphileConfig.Plugin = {
-  name: "LegworkQueryLimitsPlugin",
-  version: "0.1.0",
-  grafserv: {
-    middleware: {
-      processGraphQLRequestBody(next, { body }) {
-        const variables = body.variableValues as Record<string, unknown> | null | undefined;
-        if (typeof body.query === "string") assertAffordable(body.query, variables ?? {}, new Set(exposedViews));
-        return next();
+function limitsPlugin(limits: QueryLimits): GraphileConfig.Plugin {
+  return {
+    name: "LegworkQueryLimitsPlugin",
+    version: "0.1.0",
+    grafserv: {
+      middleware: {
+        processGraphQLRequestBody(next, { body }) {
+          const variables = body.variableValues as Record<string, unknown> | null | undefined;
+          if (typeof body.query === "string") assertAffordable(body.query, variables ?? {}, limits);
+          return next();
+        },
       },
     },
-  },
-};
+  };
+}

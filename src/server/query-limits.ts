@@ -1,10 +1,11 @@
 import { SafeError } from "postgraphile/grafast";
-import { Kind, OperationTypeNode, parse } from "postgraphile/graphql";
+import { Kind, parse } from "postgraphile/graphql";
 import type {
   DocumentNode,
   FieldNode,
   FragmentDefinitionNode,
   OperationDefinitionNode,
+  OperationTypeNode,
   SelectionSetNode,
 } from "postgraphile/graphql";
 import type { ErrorCode } from "../errors.ts";
@@ -43,26 +44,38 @@ export function refusal(code: ErrorCode, message: string, hint: string, statusCo
   return new SafeError(message, { code, hint, statusCode });
 }
 
+export interface QueryLimits {
+  /** What may be asked this way: queries by POST, subscriptions over a WebSocket. */
+  readonly operation: "query" | "subscription";
+  /** The names of the fields that are pages. */
+  readonly connections: ReadonlySet<string>;
+  /** Whether the schema may be asked for. */
+  readonly introspection: boolean;
+}
+
 /**
  * Refuses a query that would cost too much, before it is validated and planned: both block the process, and neither has a
  * limit of its own (400 aliases in 43 KB took 2.5 s). Says nothing about queries that are otherwise wrong.
  *
- * Throws LW413 with the limit and what was asked for, and LW400 for a mutation or a subscription.
+ * Throws LW413 with the limit and what was asked for, LW400 for an operation that is not for this way, and LW403 for introspection
+ * where that is switched off.
  */
-export function assertAffordable(query: string, variables: Variables, connections: ReadonlySet<string>): void {
+export function assertAffordable(query: string, variables: Variables, limits: QueryLimits): void {
   const document = parseWithin(query, MAX_TOKENS);
   if (document === undefined) return;
   for (const operation of document.definitions) {
     if (operation.kind !== Kind.OPERATION_DEFINITION) continue;
-    if (operation.operation !== OperationTypeNode.QUERY) {
+    assertOperation(operation.operation, limits.operation);
+    const costOf = costing(document, { ...defaultsOf(operation), ...variables }, limits.connections);
+    const introspection = costOf(operation.selectionSet, "introspection");
+    if (introspection.fields > 0 && !limits.introspection) {
       throw refusal(
-        "LW400",
-        `A ${operation.operation} was sent; GraphQL only reads here.`,
-        "Jobs are changed with the CLI or with SQL.",
+        "LW403",
+        "This server does not tell its schema.",
+        "Whoever runs it may switch that on: LEGWORK_GRAPHQL_INTROSPECTION=true.",
+        403,
       );
     }
-    const costOf = costing(document, { ...defaultsOf(operation), ...variables }, connections);
-    const introspection = costOf(operation.selectionSet, "introspection");
     assertWithin("levels of introspection", introspection.depth, MAX_INTROSPECTION_DEPTH);
     assertWithin("introspection fields", introspection.fields, MAX_INTROSPECTION_FIELDS);
     const { depth, fields, aliases, rows } = costOf(operation.selectionSet, "data");
@@ -71,6 +84,28 @@ export function assertAffordable(query: string, variables: Variables, connection
     assertWithin("fields", fields, MAX_FIELDS);
     assertWithin("rows", rows, MAX_ROWS);
   }
+}
+
+function assertOperation(sent: `${OperationTypeNode}`, expected: QueryLimits["operation"]): void {
+  if (sent === "mutation") {
+    throw refusal(
+      "LW400",
+      "A mutation was sent; GraphQL only reads here.",
+      "Jobs are changed by REST, with the CLI or with SQL.",
+    );
+  }
+  if (sent === expected) return;
+  throw expected === "query"
+    ? refusal(
+        "LW400",
+        "A subscription was sent by POST.",
+        "Open a WebSocket at the same address with the protocol graphql-transport-ws (graphql-ws).",
+      )
+    : refusal(
+        "LW400",
+        "A query was sent over the WebSocket; it is for subscriptions.",
+        "Send queries by POST to the same address.",
+      );
 }
 
 function defaultsOf({ variableDefinitions }: OperationDefinitionNode): Variables {

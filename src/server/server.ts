@@ -1,3 +1,4 @@
+import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
 import cors from "@fastify/cors";
 import helmet from "@fastify/helmet";
@@ -9,6 +10,7 @@ import { Watch } from "../health/watch.ts";
 import type { Logger } from "../log.ts";
 import { type AuthConfig, type Authenticator, createAuthenticator, isAuthConfigured } from "./auth.ts";
 import { addHealthRoutes, readReadiness } from "./health-routes.ts";
+import { Live } from "./live/live.ts";
 import { assertRole, type Principal } from "./principal.ts";
 import { addRest } from "./rest/api.ts";
 import { sendProblem } from "./rest/problem.ts";
@@ -46,6 +48,8 @@ export interface ServerOptions {
   rateLimit?: number;
   /** Where it is mounted in another server, such as /legwork; the documentation refers to it. */
   prefix?: string;
+  /** Whether GraphQL tells its schema; by default only where nobody but this machine can ask. */
+  graphqlIntrospection?: boolean | undefined;
 }
 
 export interface Server {
@@ -78,7 +82,11 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
   try {
     await assertDatabase(pool);
     const config: AuthConfig = { ...options.auth, token };
-    const graphql = await loadGraphQl(pool, log);
+    const { graphql, GraphQlSocket } = await loadGraphQl(
+      pool,
+      log,
+      options.graphqlIntrospection ?? (host !== undefined && isLoopback(host)),
+    );
     stops.push(() => graphql.release());
     if (host !== undefined) await assertMayListen(pool, host, config);
     const authenticator = createAuthenticator({ pool, config, log });
@@ -103,6 +111,21 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
       prefix: options.prefix ?? "",
       protect: (api) => requireToken(api, authenticator, options.rateLimit ?? 0),
     });
+    const live = new Live(pool, log);
+    stops.push(() => live.stop());
+    const socket = new GraphQlSocket({
+      schema: graphql.schema,
+      live,
+      limits: graphql.limitsOf("subscription"),
+      authenticator,
+      assertHost(request) {
+        if (host !== undefined) assertHostname(hostnameOf(request), request.headers.host, [host, ...(options.hosts ?? [])]);
+      },
+      origins: options.corsOrigins ?? [],
+      log,
+    });
+    stops.push(() => socket.stop());
+    socket.attachTo(app.server);
     await app.ready();
     return { app, stop };
   } catch (error) {
@@ -127,12 +150,12 @@ export async function startServer(options: ServerOptions & { host: string }): Pr
   }
 }
 
-async function loadGraphQl(pool: Pool, log: Logger) {
+async function loadGraphQl(pool: Pool, log: Logger, introspection: boolean) {
   // Read when PostGraphile is loaded. A named statement without parameters keeps the plan made for whoever asked first.
   process.env.DATAPLAN_PG_PREPARED_STATEMENT_CACHE_SIZE = "0";
   process.env.GRAPHILE_ENV ??= "production";
-  const { createGraphQl } = await import("./graphql.ts");
-  return await createGraphQl(pool, log);
+  const [{ createGraphQl }, { GraphQlSocket }] = await Promise.all([import("./graphql.ts"), import("./graphql-socket.ts")]);
+  return { graphql: await createGraphQl(pool, log, { introspection }), GraphQlSocket };
 }
 
 async function createApp(options: Omit<ServerOptions, "port">, pool: Pool): Promise<FastifyInstance> {
@@ -200,18 +223,31 @@ async function createApp(options: Omit<ServerOptions, "port">, pool: Pool): Prom
  * user's own machine, but they name that host.
  */
 function assertHost(request: FastifyRequest, hosts: readonly string[]): void {
-  const hostname = request.hostname.replace(/^\[(.*)\]$/, "$1").toLowerCase();
+  assertHostname(request.hostname, request.headers.host, hosts);
+}
+
+function assertHostname(name: string, host: string | undefined, hosts: readonly string[]): void {
+  const hostname = name.replace(/^\[(.*)\]$/, "$1").toLowerCase();
   const isWildcard = hosts[0] === "0.0.0.0" || hosts[0] === "::";
   if (["localhost", "127.0.0.1", "::1"].includes(hostname) || hosts.some((host) => host.toLowerCase() === hostname)) return;
   if (isWildcard && isIP(hostname) !== 0) return;
-  throw new LegworkError("LW400", `This server is not '${request.headers.host ?? ""}'.`, {
+  throw new LegworkError("LW400", `This server is not '${host ?? ""}'.`, {
     hint: "Ask localhost, 127.0.0.1 or the configured host (LEGWORK_HOST), or name it in LEGWORK_HOSTS.",
   });
 }
 
+/** The name in a request's host, as Fastify reads it. */
+function hostnameOf({ headers: { host = "" } }: IncomingMessage): string {
+  return URL.canParse(`http://${host}`) ? new URL(`http://${host}`).hostname : host;
+}
+
+function isLoopback(host: string): boolean {
+  return /^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host);
+}
+
 /** Only this machine reaches a loopback address. Throws LW514 for any other one while nobody has said who may come in. */
 async function assertMayListen(pool: Pool, host: string, config: AuthConfig): Promise<void> {
-  if (/^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host) || (await isAuthConfigured(pool, config))) return;
+  if (isLoopback(host) || (await isAuthConfigured(pool, config))) return;
   throw new LegworkError("LW514", `On '${host}' others could reach the server, and nothing says who may.`, {
     hint: "Make a token first (`legwork token create --role admin`), or configure JWTs (LEGWORK_JWT_JWKS); or listen on 127.0.0.1.",
   });

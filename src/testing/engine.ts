@@ -76,8 +76,10 @@ export class Engine {
    * ended.
    */
   async round({ onlyJob, limit = Infinity }: { onlyJob?: string; limit?: number }): Promise<Attempt[]> {
-    const { clock, outcomes } = this.#environment;
+    const { clock, control, outcomes } = this.#environment;
     await clock.synchronise(this.#taskPool);
+    // What the test has just resumed must not be put back because the notification is still on its way.
+    await control.refresh();
     const attempts: Attempt[] = (this.#attempts = []);
     // A pool for this round: what rides along on its connections names the round's worker.
     const pool = createPool(this.#databaseUrl, { log: this.#log, max: this.#concurrency + 2, name: "legwork test worker" });

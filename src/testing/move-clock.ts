@@ -2,8 +2,35 @@ import { escapeIdentifier } from "pg";
 import { type Pool, transaction } from "../db/pool.ts";
 import { toInterval } from "../duration.ts";
 
-/** Of these a time is not the jobs' but the processes', or says what was deployed when. */
-const UNMOVED = ["worker_processes", "migrations", "settings", "task_definitions"];
+/**
+ * Of these a time is not the jobs': it is the processes', says who did or deployed what when, is what the metrics are kept by, or belongs to
+ * schedules, whose functions take the present as a parameter.
+ */
+const UNMOVED = [
+  "worker_processes",
+  "migrations",
+  "settings",
+  "task_definitions",
+  "audit_entries",
+  "tokens",
+  "idempotent_requests",
+  "id_marks",
+  "rollup_relations",
+  "rollup_segments",
+  "task_minutes",
+  "task_hours",
+  "task_totals",
+  "samples",
+  "watch_steps",
+  "alert_rules",
+  "alert_silences",
+  "alert_records",
+  "alert_pending",
+  "long_runs",
+  "schedule_definitions",
+  "schedule_occurrences",
+  "crontab_entries",
+];
 
 /**
  * Makes it later by that time (ms), as seen by everything that is stored: every time in the tables of jobs becomes that much older. Nobody may run a job

@@ -243,6 +243,12 @@ const EMPTIED = [
   "rate_requests",
   "paced_keys",
   "pauses",
+  "dependencies",
+  "dependency_checks",
+  "run_counts",
+  "workflow_run_steps",
+  "workflow_runs",
+  "batch_runs",
 ];
 
 function withoutAttempts({ attempt_list: _attempts, ...job }: JobRow & { attempt_list: AttemptRow[] }): JobRow {

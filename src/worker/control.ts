@@ -41,7 +41,8 @@ export class Control {
   readonly #log: Logger;
   readonly #listener: Listener;
   readonly #turns: NodeJS.Timeout;
-  #paused: ReadonlySet<string> = new Set();
+  /** The tasks that are paused, with their queues. */
+  #paused: ReadonlyMap<string, string> = new Map();
   #knownAt = Number.NEGATIVE_INFINITY;
   #lastTurn = performance.now();
   /** Whether something may have changed since the last reading began. */
@@ -126,8 +127,11 @@ export class Control {
       const before = performance.now();
       this.#isDirty = false;
       try {
-        const { rows } = await this.#pool.query("select task from legwork.task_rules where is_paused");
-        this.#paused = new Set(rows.map((row) => row.task));
+        const { rows } = await this.#pool.query("select task, queue from legwork.task_rules where is_paused");
+        const paused = new Map<string, string>(rows.map((row) => [row.task, row.queue]));
+        this.#tell("queue_paused", "Paused.", paused, this.#paused);
+        this.#tell("queue_resumed", "Resumed.", this.#paused, paused);
+        this.#paused = paused;
         this.#knownAt = before;
       } catch (error) {
         this.#isDirty = true;
@@ -136,6 +140,21 @@ export class Control {
     };
     this.#reading ??= read().finally(() => (this.#reading = undefined));
     await this.#reading;
+  }
+
+  /** Logs, queue by queue, the tasks that are among these and were not among those. */
+  #tell(event: string, message: string, these: ReadonlyMap<string, string>, those: ReadonlyMap<string, string>): void {
+    const tasks = [...these.keys()].filter((task) => !those.has(task));
+    for (const queue of new Set(tasks.map((task) => these.get(task)))) {
+      this.#log.info({ event, queue, tasks: tasks.filter((task) => these.get(task) === queue) }, message);
+    }
+  }
+
+  /** Reads what is paused as of now, whatever this worker has heard of it. Rejects when the database does not answer. */
+  async refresh(): Promise<void> {
+    // A reading that is under way may have begun too early.
+    await this.#reading;
+    await this.#read();
   }
 
   #readSoon(): void {

@@ -3,7 +3,7 @@ import { registerHooks } from "node:module";
 let registered = false;
 
 /**
- * Makes `import … from "legwork"` in a task file mean this very package, wherever the file lies, so that a worker and its
+ * Makes `import … from "legwork"` in a task file, or in a configuration, mean this very package, wherever the file lies, so that a worker and its
  * tasks never meet in two versions; and lets a file that has no node_modules of its own use our zod.
  */
 export function importLegworkFromHere(): void {

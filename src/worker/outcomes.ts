@@ -224,10 +224,18 @@ function byArray(text: string): string {
 
 /**
  * Fetches every column once: graphile-worker's statement returns those that it chose the jobs by a second time, and writing and reading a
- * timestamp again takes a microsecond a job.
+ * timestamp again takes a microsecond a job. And takes one job of each serial key without sorting those that have none, which so
+ * start in the order in which they were chosen.
  */
 function once(statement: Statement): Statement {
-  return { ...statement, name: `${statement.name}+once`, text: statement.text.replace(/\breturning \*\s*$/, "returning jobs.*") };
+  const text = statement.text.replace(/\breturning \*\s*$/, "returning jobs.*").replace(
+    /select distinct on \(job_queue_id, case when job_queue_id is null then id end\)\s+job_queue_id, priority, run_at, id\s+from j_raw\s+order by job_queue_id, case when job_queue_id is null then id end, priority asc, run_at asc/,
+    `select job_queue_id, priority, run_at, id from j_raw where job_queue_id is null
+       union all
+       (select distinct on (job_queue_id) job_queue_id, priority, run_at, id
+        from j_raw where job_queue_id is not null order by job_queue_id, priority asc, run_at asc)`,
+  );
+  return { ...statement, name: `${statement.name}+once`, text };
 }
 
 /** A text as an element of an array that Postgres reads. */

@@ -340,26 +340,21 @@ class Run implements TaskContext, Abortable {
     }
   }
 
-  /** An attempt ends when its steps have; one that waits is put back, whatever the task made of that. */
-  private async withSteps<T>(work: () => Promise<T> | T): Promise<T> {
-    let result: T;
-    try {
-      result = await work();
-    } catch (error) {
-      await this.ownSteps?.end(error);
-      throw error;
-    }
-    await this.ownSteps?.end();
-    return result;
-  }
-
   /** Calls the task; a defined one with its payload checked before and its result after. */
   async call(payload: unknown): Promise<unknown> {
     const { definition, name } = this.task;
     if (definition === undefined) return await this.task.function(payload, ownHelpers(this.helpers, this));
     const input = parsePayload(definition.payload, withoutCron(payload), name);
     this.redaction?.learn(input);
-    const result = await this.withSteps(() => definition.run(input, this));
+    let result: unknown;
+    // An attempt ends when its steps have; one that waits is put back, whatever the task made of that.
+    try {
+      result = await definition.run(input, this);
+    } catch (error) {
+      if (this.ownSteps !== undefined) await this.ownSteps.end(error);
+      throw error;
+    }
+    if (this.ownSteps !== undefined) await this.ownSteps.end();
     if (definition.result === undefined) return result;
     const parsed = definition.result.safeParse(result);
     if (parsed.success) return parsed.data;

@@ -171,7 +171,7 @@ describe("the command line asks a server", () => {
   });
 
   it("--database-url goes to the database, whatever LEGWORK_URL says", async () => {
-    const result = await remote(["stats", "--json", "--database-url", database.url], { LEGWORK_URL: "http://127.0.0.1:1" });
+    const result = await remote(["overview", "--json", "--database-url", database.url], { LEGWORK_URL: "http://127.0.0.1:1" });
     expect(result.code).toBe(0);
   });
 });
@@ -201,7 +201,7 @@ describe("legwork completion", () => {
 });
 
 it("a list that is watched is printed again and again", async () => {
-  const child = spawn(process.execPath, ["bin/legwork.js", "stats", "--json", "--watch", "100ms"], {
+  const child = spawn(process.execPath, ["bin/legwork.js", "overview", "--json", "--watch", "100ms"], {
     env: { PATH: process.env.PATH ?? "", DATABASE_URL: database.url },
   });
   onTestFinished(() => void child.kill("SIGKILL"));

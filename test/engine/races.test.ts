@@ -1,4 +1,4 @@
-import { beforeEach, expect, it } from "vitest";
+import { beforeEach, expect, it, inject } from "vitest";
 import { connection, untilBlocked } from "../support/connections.ts";
 import { testDatabase } from "../support/database.ts";
 import { HandWorker } from "../support/hand-worker.ts";
@@ -137,7 +137,10 @@ it("a limit made after a repeatable read transaction began holds for the jobs it
   expect(await worker.fetch(database.pool, 5)).toHaveLength(1);
 });
 
-it("a job of a task that a stop did not know yet stops too", async () => {
+it("a job of a task that a stop did not know yet stops too, also while a transaction of another database is open", async () => {
+  const elsewhere = await connection({ url: inject("serverUrl") });
+  await elsewhere.query("begin");
+  await elsewhere.query("select pg_current_xact_id()");
   const enqueuer = await connection(database);
   await enqueuer.query("begin");
   await enqueuer.query("select graphile_worker.add_job('brand-new')");
@@ -145,6 +148,7 @@ it("a job of a task that a stop did not know yet stops too", async () => {
   await enqueuer.query("commit");
   await database.pool.query("select legwork.tick()");
   expect(await worker.fetch(database.pool, 5)).toEqual([]);
+  await elsewhere.query("commit");
   await database.pool.query("select legwork.resume_all()");
   expect(await worker.fetch(database.pool, 5)).toHaveLength(1);
 });

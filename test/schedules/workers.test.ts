@@ -152,5 +152,8 @@ it("a preview lists the next times with what the clocks show then", async () => 
   const every = await previewSchedule({ every: "1 month" }, { from: new Date("2026-01-31Z"), count: 2, client: database.pool });
   expect(every.map(({ local }) => local)).toEqual(["2026-02-28 00:00:00", "2026-03-31 00:00:00"]);
   await expect(previewSchedule({ cron: "0 0 30 2 *" })).rejects.toMatchObject({ code: "LW400" });
-  await expect(previewSchedule({ cron: "* * * * *" }, { timezone: "Mars/Phobos" })).rejects.toMatchObject({ code: "LW400" });
+  for (const timing of [{ cron: "* * * * *" }, { at: new Date("2100-01-01Z") }, { every: "1h" }]) {
+    const client = database.pool;
+    await expect(previewSchedule(timing, { timezone: "Mars/Phobos", client })).rejects.toMatchObject({ code: "LW400" });
+  }
 });

@@ -130,34 +130,57 @@ describe("what is here", () => {
     expect(await json("/nothing")).toMatchObject({ code: "LW404" });
   });
 
-  test("GraphQL has jobs, attempts and tasks, and no mutation, subscription, node or query", async () => {
+  test("GraphQL has the views by their names, live views, and no mutation, node or query", async () => {
     const { data } = await ask(`{ schema: __schema {
-      queryType { fields { name } } mutationType { name } subscriptionType { name } types { name kind }
+      queryType { fields { name } } mutationType { name } subscriptionType { fields { name } } types { name kind }
     } }`);
+    const names = (list: { name: string }[]): string[] => list.map(({ name }) => name).toSorted();
     expect(data.schema.mutationType).toBeNull();
-    expect(data.schema.subscriptionType).toBeNull();
-    expect(data.schema.queryType.fields.map((field: { name: string }) => field.name).toSorted()).toEqual([
+    expect(names(data.schema.subscriptionType.fields)).toEqual(["job", "jobs", "overview", "queues"]);
+    expect(names(data.schema.queryType.fields)).toEqual([
+      "alert",
+      "alerts",
       "attempts",
+      "auditLog",
       "job",
       "jobs",
+      "queue",
+      "queues",
+      "schedule",
+      "schedules",
       "task",
       "tasks",
+      "worker",
+      "workers",
+      "workflow",
+      "workflows",
     ]);
     const objects = data.schema.types.filter(
-      (type: { kind: string; name: string }) => type.kind === "OBJECT" && !type.name.startsWith("__"),
+      (type: { kind: string; name: string }) => type.kind === "OBJECT" && !/^__|Connection$|Edge$/.test(type.name),
     );
-    expect(objects.map((type: { name: string }) => type.name).toSorted()).toEqual([
+    expect(names(objects)).toEqual([
+      "Alert",
       "Attempt",
-      "AttemptConnection",
-      "AttemptEdge",
+      "AuditLog",
+      "Interval",
       "Job",
-      "JobConnection",
-      "JobEdge",
+      "JobsUpdate",
+      "LiveJob",
+      "LiveQueue",
+      "Log",
+      "Overview",
       "PageInfo",
       "Query",
+      "Queue",
+      "QueuesUpdate",
+      "Schedule",
+      "ScheduleRun",
+      "Step",
+      "Subscription",
       "Task",
-      "TaskConnection",
-      "TaskEdge",
+      "Worker",
+      "Workflow",
+      "WorkflowStep",
     ]);
   });
 
@@ -171,7 +194,11 @@ describe("what is here", () => {
     const camel = (name: string): string => name.replaceAll(/_(.)/g, (_, letter: string) => letter.toUpperCase());
     const columns = rows[0].columns.map((name: string) => (name === "attempts" ? "attemptCount" : camel(name)));
     const names = (list: { name: string }[]): string[] => list.map(({ name }) => name);
-    expect(new Set(names(data.job.fields))).toEqual(new Set([...columns, "attempts"]));
+    const relations =
+      "attempts logs steps parent children workflow workflowStep schedule scheduleRun taskDetails queueDetails workerDetails".split(
+        " ",
+      );
+    expect(new Set(names(data.job.fields))).toEqual(new Set([...columns, ...relations]));
     expect(names(data.state.enumValues)).toEqual(rows[0].states);
   });
 
@@ -182,10 +209,51 @@ describe("what is here", () => {
   });
 
   test("a mutation and a subscription are refused", async () => {
-    for (const operation of ["mutation", "subscription"]) {
-      const { status, errors } = await ask(`${operation} { jobs { nodes { id } } }`);
-      expect(status).toBe(400);
-      expect(errors[0]).toMatchObject({ message: expect.stringContaining(operation), extensions: { code: "LW400" } });
+    const sent = async (query: string) => {
+      const { status, errors } = await ask(query);
+      return [status, errors[0]?.message, errors[0]?.extensions.code, errors[0]?.extensions.hint];
+    };
+    expect(await sent("mutation { jobs { nodes { id } } }")).toEqual([
+      400,
+      expect.stringContaining("mutation"),
+      "LW400",
+      expect.any(String),
+    ]);
+    expect(await sent("subscription { jobs { jobs { id } } }")).toEqual([
+      400,
+      expect.stringContaining("subscription"),
+      "LW400",
+      expect.stringContaining("graphql-transport-ws"),
+    ]);
+  });
+
+  test("several queries in one request are refused, and so is a stream of events", async () => {
+    const post = async (body: unknown, accept: string): Promise<unknown> => {
+      const headers = { "content-type": "application/json", accept, authorization: `Bearer ${token}` };
+      const response = await fetch(server.graphqlUrl, { method: "POST", headers, body: JSON.stringify(body) });
+      return [response.status, await response.text()];
+    };
+    const query = "{ jobs { nodes { id } } }";
+    expect(await post([{ query }, { query }], "application/json")).toEqual([400, expect.stringContaining("LW400")]);
+    expect(await post({ query: "subscription { overview { running } }" }, "text/event-stream")).toEqual([
+      expect.any(Number),
+      expect.stringMatching(/LW400|errors/),
+    ]);
+  });
+
+  test("the schema is told only where that is switched on", async () => {
+    const silent = await start({ graphqlIntrospection: false });
+    try {
+      for (const query of [
+        "{ __schema { queryType { name } } }",
+        `{ ...f } fragment f on Query { t: __type(name: "Job") { name } }`,
+      ]) {
+        const { status, errors } = await ask(query, {}, silent);
+        expect({ status, errors }).toMatchObject({ status: 403, errors: [{ extensions: { code: "LW403" } }] });
+      }
+      expect((await ask("{ __typename jobs { nodes { __typename id } } }", {}, silent)).errors).toEqual([]);
+    } finally {
+      await silent.stop();
     }
   });
 });
@@ -488,6 +556,18 @@ describe("queries that cost too much", () => {
       expect(Math.min(...times)).toBeLessThan(100);
     });
   }
+
+  test("others are answered meanwhile", async () => {
+    const slowest: number[] = [];
+    for (let round = 0; round < 3; round++) {
+      const all = Object.values(hostile).map((query) => ask(query));
+      const start = performance.now();
+      await fetch(`${server.url}/health`);
+      slowest.push(performance.now() - start);
+      await Promise.all(all);
+    }
+    expect(Math.min(...slowest)).toBeLessThan(100);
+  });
 
   test("a fragment inside itself is refused", async () => {
     for (const query of [

@@ -120,11 +120,16 @@ it("names as many tasks and queues as a Prometheus bears, and sums up the rest",
      select 'task ' || n, now() + n * interval '1 second', 1, array[n], array[1] from generate_series(1, $1::int) n`,
     [LABEL_LIMIT + 50],
   );
-  await database.pool.query("insert into legwork.samples (name, value) values ('queues', $1)", [
-    JSON.stringify(
-      Array.from({ length: LABEL_LIMIT + 5 }, (_, n) => ({ queue: `q${n}`, state: "pending", jobs: 2, oldest: null })),
-    ),
-  ]);
+  // Nobody takes samples meanwhile: this waits for whoever does.
+  await database.pool.query("update legwork.watch_steps set due_at = 'infinity'");
+  await database.pool.query(
+    "insert into legwork.samples (name, value) values ('queues', $1) on conflict (name) do update set value = excluded.value",
+    [
+      JSON.stringify(
+        Array.from({ length: LABEL_LIMIT + 5 }, (_, n) => ({ queue: `q${n}`, state: "pending", jobs: 2, oldest: null })),
+      ),
+    ],
+  );
   const samples = parse((await get(server, "/metrics", token)).text);
   const named = [...samples.keys()].filter((name) => name.startsWith("legwork_jobs_completed_total"));
   expect(named).toHaveLength(LABEL_LIMIT + 1);
@@ -177,15 +182,16 @@ it("/ready counts the living workers, /health asks nobody, /health/details says 
   await workerOver(database.url, { "a.ts": "export default async () => {};" });
   await until("the worker is counted", async () => JSON.parse((await get(server, "/ready")).text).workers === 1);
   expect(await get(server, "/health")).toMatchObject({ status: 200, text: '{"status":"ok"}' });
+  await database.pool.query("update legwork.watch_steps set due_at = 'infinity' where step = 'database'");
   await database.pool.query(
     "insert into legwork.samples (name, value) values ('database', $1) on conflict (name) do update set value = excluded.value",
     [JSON.stringify([{ check: "triggers", severity: "critical", finding: "A trigger is missing." }])],
   );
-  await database.pool.query("update legwork.watch_steps set due_at = 'infinity' where step = 'database'");
   const { status, text } = await get(server, "/health/details", token);
   expect(status).toBe(503);
   const details = JSON.parse(text);
   expect(details).toMatchObject({ status: "unhealthy" });
-  expect(details.parts[0]).toMatchObject({ scope: "system", reasons: ["A trigger is missing."] });
+  // This machine may be busy, too.
+  expect(details.parts[0]).toMatchObject({ scope: "system", reasons: expect.arrayContaining(["A trigger is missing."]) });
   expect(details.parts).toContainEqual({ scope: "task", name: "a", status: "healthy", reasons: [] });
 });

@@ -4,7 +4,7 @@ import type { TestDatabase } from "./database.ts";
 import { until } from "./until.ts";
 
 /** A connection of its own, for a transaction that stays open while others go on. It goes when the test has finished. */
-export async function connection(database: TestDatabase): Promise<pg.Client & { backend: number }> {
+export async function connection(database: Pick<TestDatabase, "url">): Promise<pg.Client & { backend: number }> {
   const client = new pg.Client({ connectionString: database.url });
   await client.connect();
   onTestFinished(() => client.end());

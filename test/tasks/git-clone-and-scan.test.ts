@@ -15,13 +15,16 @@ const database = testDatabase();
 
 beforeEach(async () => configure({ TMPDIR: await directoryOf({}), LEGWORK_ALLOWED_ADDRESSES: "127.0.0.1" }));
 
+/** Where the git server sends who asks for /moved. */
+let movedTo = "";
+
 /** A repository over HTTP, by git's own program for that; what is behind a redirect and never answers, too. */
 async function gitServer(repository: string): Promise<{ url: string; asked: { path: string | undefined }[] }> {
   return await httpServer((response, { method, path, headers, body }) => {
     const { pathname, searchParams } = new URL(path ?? "", "http://x");
     if (pathname.startsWith("/slow")) return;
     if (pathname.startsWith("/moved")) {
-      response.writeHead(302, { location: "http://169.254.169.254/" }).end();
+      response.writeHead(302, { location: movedTo }).end();
       return;
     }
     if (pathname.startsWith("/private") && headers.authorization !== `Basic ${btoa("bot:t0ken-t0ken")}`) {
@@ -120,7 +123,10 @@ describe("git/clone-and-scan", () => {
   it("asks nobody who is not public, not by a name, not by ssh, not after a redirect", async () => {
     const { url, asked } = await gitServer(await gitRepository(FILES));
     configure({ LEGWORK_GIT_PROTOCOLS: "http,https,ssh" });
+    const elsewhere = await gitServer(await gitRepository(FILES));
+    movedTo = `${elsewhere.url}/.git/info/refs?service=git-upload-pack`;
     expect((await scan({ url: `${url}/moved` })).error).toContain("cannot be cloned");
+    expect(elsewhere.asked).toEqual([]);
     const before = asked.length;
     configure({ LEGWORK_ALLOWED_ADDRESSES: undefined });
     for (const address of [

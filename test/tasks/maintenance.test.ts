@@ -3,29 +3,40 @@ import { createSql } from "../../src/db/sql.ts";
 import { assertMaintainable } from "../../tasks/@lib/maintain-tables.ts";
 import { testDatabase } from "../support/database.ts";
 import { connection } from "../support/connections.ts";
-import { endedJob, runJob, TASKS } from "../support/job.ts";
+import { endedJob, type EndedJob, runJob, TASKS } from "../support/job.ts";
 import { until } from "../support/until.ts";
 import { workerOver } from "../support/worker.ts";
 
 const database = testDatabase();
 
 async function bloated(name: string): Promise<string> {
-  await database.pool.query(
+  const client = await connection(database);
+  await client.query(
     `create table ${name} (id int primary key, word text) with (autovacuum_enabled = off);
      insert into ${name} select n, md5(n::text) from generate_series(1, 20000) n`,
   );
-  await database.pool.query(`delete from ${name} where id > 2000`);
+  await client.query(`delete from ${name} where id > 2000`);
+  // Told late, these changes would be counted on top of what a later vacuum or analyze finds.
+  await client.query("select pg_stat_force_next_flush()");
   return name;
 }
 
 describe("maintenance", () => {
   it("vacuum takes away dead rows and tells sizes before and after", async () => {
     const table = await bloated("vacuumed");
-    const job = await runJob(database, "maintenance/vacuum", { tables: [table, `public.${table}`], analyze: true });
-    expect(job).toMatchObject({ state: "completed", result: { tables: [{ table: "public.vacuumed" }] } });
-    const [{ before, after }] = job.result.tables;
+    const vacuum = async (): Promise<EndedJob["result"]> => {
+      const job = await runJob(database, "maintenance/vacuum", { tables: [table, `public.${table}`], analyze: true });
+      expect(job).toMatchObject({ state: "completed", result: { tables: [{ table: "public.vacuumed" }] } });
+      return job.result.tables[0];
+    };
+    let { before, after } = await vacuum();
     expect(before.tableBytes).toBeGreaterThan(1_000_000);
-    expect(after.tableBytes).toBeLessThan(before.tableBytes / 2);
+    // As long as an older transaction may see them, rows stay; and the end of a table that somebody reads is not cut off.
+    await until("all is taken away", async () => {
+      if (after.tableBytes < before.tableBytes / 2) return true;
+      ({ after } = await vacuum());
+      return false;
+    });
     expect(after).toMatchObject({ liveRows: 2_000, deadRows: 0 });
     expect((await runJob(database, "maintenance/vacuum", { tables: [table] })).state).toBe("completed");
   });

@@ -1,8 +1,10 @@
 import fc from "fast-check";
 import { beforeEach, describe, expect, it } from "vitest";
 import { judge } from "../../tasks/@lib/judge-quotas.ts";
+import { connection } from "../support/connections.ts";
 import { testDatabase } from "../support/database.ts";
 import { type EndedJob, runJob } from "../support/job.ts";
+import { until } from "../support/until.ts";
 
 const database = testDatabase();
 
@@ -35,6 +37,24 @@ describe("quota/reset", () => {
       { id: 3, used: 30, tokens: 3.5 },
       { id: 4, used: 40, tokens: 4.5 },
     ]);
+  });
+
+  it("does not reset a row again that another run has reset meanwhile", async () => {
+    const other = await connection(database);
+    await other.query("begin; update members set used = 3, reset_at = now() where id = 1");
+    const running = runJob(database, "quota/reset", RESET);
+    await until(
+      "it waits for the row",
+      async () =>
+        (
+          await select(
+            "select from pg_stat_activity where wait_event_type = 'Lock' and query like '%update only%' and datname = current_database()",
+          )
+        ).length > 0,
+    );
+    await other.query("commit");
+    expect((await running).result.reset).toBe(1);
+    expect(await select("select used from members where id = 1")).toEqual([{ used: 3 }]);
   });
 
   it.each([

@@ -37,32 +37,37 @@ export function healthCommand(): Command {
     });
 }
 
-/** `legwork stats --period`: what became of each task's jobs lately, and how long they waited and ran. */
-export async function printTaskStatistics(flags: CommonFlags & { period: string; json?: boolean }): Promise<void> {
-  const { json, period, databaseUrl, dataDir, logLevel } = flags;
-  const { config } = await loadConfig({ databaseUrl, dataDir, logLevel });
-  await withDatabase(config, async (pool) => {
-    const rows = await readTaskStatistics(pool, period);
-    if (json === true) printJson(rows);
-    else if (rows.length === 0) console.log(`Nothing has ended within ${period}.`);
-    else {
-      printTable(
-        ["TASK", "COMPLETED", "FAILED", "RETRIED", "CANCELLED", "EXPIRED", "ERRORS", "WAIT P95", "RUN", "RUN P95"],
-        rows.map((row) => [
-          shorten(row.task, 40),
-          row.completed,
-          row.failed,
-          row.retried,
-          row.cancelled,
-          row.expired,
-          row.error_rate === null ? "" : `${(100 * row.error_rate).toFixed(1)} %`,
-          seconds(row.wait_p95),
-          seconds(row.run_average),
-          seconds(row.run_p95),
-        ]),
-      );
-    }
-  });
+export function statsCommand(): Command {
+  return withCommonOptions(new Command("stats"))
+    .description("what became of each task's jobs lately, and how long they waited and ran")
+    .option("--period <duration>", "how far back, such as 15m or 7d", "1h")
+    .option("--json", "print an array of whole rows")
+    .action(async (flags: CommonFlags & { period: string; json?: boolean }) => {
+      const { json, period, ...common } = flags;
+      const { config } = await loadConfig(common);
+      await withDatabase(config, async (pool) => {
+        const rows = await readTaskStatistics(pool, period);
+        if (json === true) printJson(rows);
+        else if (rows.length === 0) console.log(`Nothing has ended within ${period}.`);
+        else {
+          printTable(
+            ["TASK", "COMPLETED", "FAILED", "RETRIED", "CANCELLED", "EXPIRED", "ERRORS", "WAIT P95", "RUN", "RUN P95"],
+            rows.map((row) => [
+              shorten(row.task, 40),
+              row.completed,
+              row.failed,
+              row.retried,
+              row.cancelled,
+              row.expired,
+              row.error_rate === null ? "" : `${(100 * row.error_rate).toFixed(1)} %`,
+              seconds(row.wait_p95),
+              seconds(row.run_average),
+              seconds(row.run_p95),
+            ]),
+          );
+        }
+      });
+    });
 }
 
 function seconds(value: number | null): string {

@@ -7,7 +7,7 @@ import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.
 import { color, colorState, elapsed, relativeTime, shorten, table } from "../output.ts";
 import { interval } from "../watch.ts";
 import { describeLimit } from "./queues.ts";
-import { describeOverview } from "./stats.ts";
+import { describeOverview } from "./overview.ts";
 
 /** Another screen, without a cursor, and back again. */
 const ENTER = "\u001b[?1049h\u001b[?25l";
@@ -26,7 +26,7 @@ export function topCommand(): Command {
     )
     .action(async (flags: RemoteFlags & { every: number }) => {
       if (!process.stdout.isTTY) {
-        throw new LegworkError("LW400", "legwork top needs a terminal.", { hint: "`legwork stats --json` is for programs." });
+        throw new LegworkError("LW400", "legwork top needs a terminal.", { hint: "`legwork overview --json` is for programs." });
       }
       await withOperations(flags, (operations) => onScreen((ended) => draw(operations, flags.every, ended)));
     });

@@ -6,6 +6,7 @@ import { createJsonSchemaTransform, createJsonSchemaTransformObject } from "fast
 import { z } from "zod";
 import { LegworkError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
+import { addAlertRoutes, alertSchema } from "./alerts.ts";
 import { addBulkRoutes } from "./bulk.ts";
 import { addCreateRoutes } from "./create-jobs.ts";
 import { attemptSchema, jobSchema, logLineSchema, newJobSchema, reasonSchema } from "./job-schemas.ts";
@@ -16,6 +17,7 @@ import { addQueueRoutes } from "./queues.ts";
 import type { RestContext } from "./route.ts";
 import { addScheduleRoutes, scheduleSchema } from "./schedules.ts";
 import { addSystemRoutes } from "./system.ts";
+import { addTokenRoutes } from "./tokens.ts";
 import { addWorkflowRoutes, workflowSchema } from "./workflows.ts";
 
 /** Schemas that the description names and refers to. A registry of ours: a task's own schemas may have the same names. */
@@ -32,6 +34,7 @@ for (const [id, schema] of Object.entries({
   Worker: workerSchema,
   Schedule: scheduleSchema,
   Workflow: workflowSchema,
+  Alert: alertSchema,
 })) {
   components.add(schema as z.ZodType, { id });
 }
@@ -145,7 +148,9 @@ function addRoutes(app: FastifyInstance, context: RestOptions): void {
   addQueueRoutes(app, context);
   addScheduleRoutes(app, context);
   addWorkflowRoutes(app, context);
+  addAlertRoutes(app, context);
   addSystemRoutes(app, context);
+  addTokenRoutes(app, context);
 }
 
 function packageVersion(): string {

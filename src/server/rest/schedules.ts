@@ -51,8 +51,19 @@ const timing = {
   at: time.optional().describe("Once."),
 };
 
+function isZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== "";
+  } catch {
+    return false;
+  }
+}
+
 const window = {
-  timezone: text(100).optional().describe("Of the IANA database; UTC by default."),
+  timezone: text(100)
+    .refine(isZone, "expected a time zone such as Europe/Berlin")
+    .optional()
+    .describe("Of the IANA database; UTC by default."),
   starts_at: time.optional().describe("No occurrence is before that."),
   ends_at: time.optional().describe("No occurrence is after that."),
 };
@@ -97,7 +108,7 @@ const scheduleBody = z
 
 /** Schedules: when which jobs are enqueued by themselves. */
 export function addScheduleRoutes(app: FastifyInstance, context: RestContext): void {
-  const one = { tag: "schedules", params: z.object({ name: scheduleName }), answer: scheduleSchema, everybody: true } as const;
+  const one = { tag: "schedules", params: z.object({ name: scheduleName }), answer: scheduleSchema } as const;
 
   addRoute(
     app,
@@ -107,7 +118,6 @@ export function addScheduleRoutes(app: FastifyInstance, context: RestContext): v
       url: "/schedules",
       tag: "schedules",
       role: "viewer",
-      everybody: true,
       summary: "List the schedules, those of crontabs included",
       answer: page(scheduleSchema, "The schedules, by name."),
     },

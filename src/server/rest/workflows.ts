@@ -97,7 +97,7 @@ const batchJob = newJobSchema.omit({
 
 /** Workflows and batches: jobs that belong together. */
 export function addWorkflowRoutes(app: FastifyInstance, context: RestContext): void {
-  const one = { tag: "workflows", params: z.object({ id: jobId }), answer: workflowSchema, everybody: true } as const;
+  const one = { tag: "workflows", params: z.object({ id: jobId }), answer: workflowSchema } as const;
 
   addRoute(
     app,
@@ -107,7 +107,6 @@ export function addWorkflowRoutes(app: FastifyInstance, context: RestContext): v
       url: "/workflows",
       tag: "workflows",
       role: "viewer",
-      everybody: true,
       summary: "List workflows, newest first",
       query: z.strictObject({
         state: z.enum(WORKFLOW_STATES).optional(),
@@ -131,7 +130,6 @@ export function addWorkflowRoutes(app: FastifyInstance, context: RestContext): v
       url: "/workflows",
       tag: "workflows",
       role: "operator",
-      everybody: true,
       summary: "Start a workflow",
       headers: idempotencyHeaders,
       body: startBody,
@@ -218,7 +216,6 @@ export function addWorkflowRoutes(app: FastifyInstance, context: RestContext): v
       url: "/batches",
       tag: "workflows",
       role: "enqueuer",
-      everybody: true,
       summary: "Enqueue many jobs as one batch, all or none",
       headers: idempotencyHeaders,
       bodyLimit: 5_000_000,
@@ -257,7 +254,6 @@ export function addWorkflowRoutes(app: FastifyInstance, context: RestContext): v
       url: "/batches/:id",
       tag: "workflows",
       role: "viewer",
-      everybody: true,
       summary: "Get a batch with its progress",
       params: z.object({ id: jobId }),
       answer: z

@@ -1,29 +1,15 @@
 import { Command } from "commander";
-import { LegworkError } from "../../errors.ts";
 import type { Overview } from "../../queues/overview.ts";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { color, printJson, relativeTime } from "../output.ts";
-import { printTaskStatistics } from "./health.ts";
 import { repeatedly, type WatchFlags, withWatch } from "../watch.ts";
 
-export function statsCommand(): Command {
-  return withWatch(withRemoteOptions(new Command("stats")))
-    .description("show how everything is, at a glance; with --period what became of each task's jobs")
-    .option("--period <duration>", "in place of it, each task's counts, waiting and running times so far back, such as 15m or 7d")
-    .option("--json", "print an object, or an array of rows")
-    .addHelpText(
-      "after",
-      "\nExamples:\n  $ legwork stats\n  $ legwork stats --watch 1s\n  $ legwork stats --period 1h\n  $ legwork stats --json",
-    )
-    .action(async (flags: RemoteFlags & WatchFlags & { period?: string; json?: boolean }) => {
-      const { period } = flags;
-      if (period !== undefined) {
-        if (flags.url !== undefined) {
-          throw new LegworkError("LW400", "--period reads the database, not a server.", { hint: "Leave --url out." });
-        }
-        await repeatedly(flags, async () => await printTaskStatistics({ ...flags, period }));
-        return;
-      }
+export function overviewCommand(): Command {
+  return withWatch(withRemoteOptions(new Command("overview")))
+    .description("show how everything is, at a glance")
+    .option("--json", "print an object")
+    .addHelpText("after", "\nExamples:\n  $ legwork overview\n  $ legwork overview --watch 1s\n  $ legwork overview --json")
+    .action(async (flags: RemoteFlags & WatchFlags & { json?: boolean }) => {
       await withOperations(flags, (operations) =>
         repeatedly(flags, async () => {
           const overview = await operations.readOverview();

@@ -1,0 +1,60 @@
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
+import { Client, Pool } from "pg";
+import { z } from "zod";
+import { scheduleAllActiveUsers } from "./jobs.ts";
+import { createCalendarServer } from "./server.ts";
+
+const environmentSchema = z.object({
+  CALENDAR_PORT: z.coerce.number().int().min(0).max(65_535).optional(),
+  CALENDAR_AUTO_SCHEDULE: z.enum(["true", "false"]).default("false"),
+});
+
+export interface Calendar {
+  /** Where its routes are; undefined without CALENDAR_PORT. */
+  readonly url: string | undefined;
+  stop(): Promise<void>;
+}
+
+/**
+ * Makes the example's tables and sample users where they are missing, schedules every active user with CALENDAR_AUTO_SCHEDULE=true (daily at 23:59), and
+ * serves the routes at CALENDAR_PORT. Safe to call at every start and from several processes.
+ */
+export async function startCalendar(databaseUrl: string, environment: NodeJS.ProcessEnv = process.env): Promise<Calendar> {
+  const settings = environmentSchema.safeParse(environment);
+  if (!settings.success) {
+    const issue = settings.error.issues[0];
+    throw new Error(`${issue?.path.join(".")}: ${issue?.message}.`);
+  }
+  const { CALENDAR_PORT: port, CALENDAR_AUTO_SCHEDULE: auto } = settings.data;
+  const client = new Client({ connectionString: databaseUrl });
+  await client.connect();
+  try {
+    await client.query("begin");
+    // Two starts at once would both find no schema and both make it.
+    await client.query("select pg_advisory_xact_lock(hashtext('examples/calendar'))");
+    for (const file of ["sql/001_calendar.sql", "sql/002_sample.sql"]) {
+      await client.query(await readFile(new URL(file, import.meta.url), "utf8"));
+    }
+    if (auto === "true") await scheduleAllActiveUsers(client, { schedule_type: "daily", hour: 23, minute: 59 });
+    await client.query("commit");
+  } finally {
+    await client.end();
+  }
+  if (port === undefined) return { url: undefined, stop: async () => {} };
+  const pool = new Pool({ connectionString: databaseUrl, max: 5, allowExitOnIdle: true });
+  // A connection that the server closes is replaced by the next that is needed.
+  pool.on("error", () => {});
+  const app = createCalendarServer(pool);
+  await app.ready();
+  app.server.listen(port, "127.0.0.1");
+  await once(app.server, "listening");
+  return {
+    url: `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`,
+    stop: async () => {
+      await app.close();
+      await pool.end();
+    },
+  };
+}

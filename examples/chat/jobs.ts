@@ -1,0 +1,71 @@
+import { cancelJob, enqueue, type EnqueueOptions, pauseQueue as pause, type Queryable, resumeQueue as resume } from "legwork";
+import type { QueueName } from "./config.ts";
+
+/** A job as this app shows it. */
+export interface ChatJob {
+  id: string;
+  task: string;
+  state: string;
+  attempts: number;
+  result: unknown;
+  error: string | null;
+}
+
+export interface QueueStats {
+  waiting: number;
+  active: number;
+  completed: number;
+  failed: number;
+  delayed: number;
+  paused: boolean;
+}
+
+/** Adds a job; its id. Throws a PayloadError (LW422) that names the field for data that does not fit. */
+export async function addJob(
+  client: Queryable,
+  queue: QueueName,
+  data: Record<string, unknown>,
+  options: EnqueueOptions = {},
+): Promise<string> {
+  return await enqueue(client, `chat/${queue}`, data, options);
+}
+
+/** The job of a queue with that id; null when there is none. */
+export async function getJob(client: Queryable, queue: QueueName, id: string): Promise<ChatJob | null> {
+  const { rows } = await client.query(
+    "select id, task, state, attempts, result, error from legwork.jobs where id = $1 and queue = $2",
+    [id, queue],
+  );
+  return rows[0] ?? null;
+}
+
+/** Takes a job out of its queue: one that waits never starts, one that runs is told to stop. Whether there was one. */
+export async function removeJob(client: Queryable, queue: QueueName, id: string): Promise<boolean> {
+  if ((await getJob(client, queue, id)) === null) return false;
+  await cancelJob(client, id, "Removed from its queue");
+  return true;
+}
+
+export async function pauseQueue(client: Queryable, queue: QueueName): Promise<void> {
+  await pause(client, queue);
+}
+
+export async function resumeQueue(client: Queryable, queue: QueueName): Promise<void> {
+  await resume(client, queue);
+}
+
+/** What waits and runs in a queue now, and how its jobs in the history have ended. */
+export async function getQueueStats(client: Queryable, queue: QueueName): Promise<QueueStats> {
+  const { rows } = await client.query(
+    `select
+       count(*) filter (where state in ('pending', 'blocked', 'paused') and run_at <= now())::int as waiting,
+       count(*) filter (where state = 'running')::int as active,
+       count(*) filter (where state = 'completed')::int as completed,
+       count(*) filter (where state = 'failed')::int as failed,
+       count(*) filter (where finished_at is null and run_at > now())::int as delayed,
+       (select q.paused_at is not null from legwork.queues q where q.name = $1) as paused
+     from legwork.jobs where queue = $1`,
+    [queue],
+  );
+  return rows[0] as QueueStats;
+}

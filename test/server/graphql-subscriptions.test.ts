@@ -1,0 +1,394 @@
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { type Client, createClient } from "graphql-ws";
+import { WebSocket } from "ws";
+import { type Server, type ServerOptions, startServer } from "../../src/server/server.ts";
+import { testDatabase, testLog } from "../support/database.ts";
+import { until } from "../support/until.ts";
+import { workerOver } from "../support/worker.ts";
+
+const database = testDatabase();
+const token = "a token of the test";
+
+let server: Server;
+beforeAll(async () => {
+  server = await start();
+});
+afterAll(async () => {
+  await server.stop();
+});
+
+async function start(options: Partial<ServerOptions> = {}): Promise<Server> {
+  return await startServer({ databaseUrl: database.url, host: "127.0.0.1", port: 0, token, log: testLog, ...options });
+}
+
+function socketUrl(to = server): string {
+  return to.graphqlUrl.replace(/^http/, "ws");
+}
+
+function connect(authorization = `Bearer ${token}`, to = server): Client {
+  const client = createClient({
+    url: socketUrl(to),
+    webSocketImpl: WebSocket,
+    connectionParams: { authorization },
+    retryAttempts: 0,
+    onNonLazyError: () => undefined,
+  });
+  onTestFinished(() => client.dispose());
+  return client;
+}
+
+// oxlint-disable-next-line typescript/no-explicit-any -- whatever was asked for
+type Data = any;
+
+interface Watching {
+  readonly messages: Data[];
+  readonly errors: { message: string; extensions?: { code?: string } }[];
+  readonly ended: Promise<unknown>;
+  stop(): void;
+}
+
+function watch(client: Client, query: string, variables: Record<string, unknown> = {}): Watching {
+  const messages: Data[] = [];
+  const errors: Watching["errors"] = [];
+  const { promise: ended, resolve } = Promise.withResolvers<unknown>();
+  const stop = client.subscribe<Data>(
+    { query, variables },
+    {
+      next: ({ data, errors: failed }) => {
+        if (failed !== undefined) errors.push(...(failed as unknown as Watching["errors"]));
+        else messages.push(data);
+      },
+      error: (error) => {
+        if (Array.isArray(error)) errors.push(...(error as unknown as Watching["errors"]));
+        resolve(error);
+      },
+      complete: () => resolve(undefined),
+    },
+  );
+  return { messages, errors, ended, stop };
+}
+
+async function createToken(role: string, tenant: string | null = null, expiresIn: string | null = "1 day"): Promise<string> {
+  const { rows } = await database.pool.query("select legwork.create_token('test', $1, $2, $3::interval) as token", [
+    role,
+    tenant,
+    expiresIn,
+  ]);
+  return rows[0].token;
+}
+
+async function enqueue(task: string, tenant: string | null = null): Promise<string> {
+  const { rows } = await database.pool.query("select legwork.enqueue($1, tenant => $2) as id", [task, tenant]);
+  return rows[0].id;
+}
+
+describe("a live list of jobs", () => {
+  test("shows a job as it comes, changes and goes", async () => {
+    await database.pool.query(`select legwork.register_tasks('[{"name": "seen"}]')`);
+    const watching = watch(
+      connect(),
+      `subscription { jobs(task: "seen", state: [pending, running]) { jobs { id state } changed { id task } gone } }`,
+    );
+    await until("the first message", () => watching.messages.length === 1);
+    expect(watching.messages[0].jobs).toEqual({ jobs: [], changed: [], gone: [] });
+    const id = await enqueue("seen");
+    await until("the new job", () => watching.messages.length === 2);
+    expect(watching.messages[1].jobs).toEqual({ jobs: [{ id, state: "pending" }], changed: [{ id, task: "seen" }], gone: [] });
+    await database.pool.query("select graphile_worker.complete_jobs($1::bigint[])", [[id]]);
+    await until("that it is gone", () => watching.messages.length === 3);
+    expect(watching.messages[2].jobs).toEqual({ jobs: [], changed: [], gone: [id] });
+  });
+
+  test("of one job tells its progress", async () => {
+    await database.pool.query(`select legwork.register_tasks('[{"name": "slowly"}]')`);
+    const id = await enqueue("slowly");
+    const watching = watch(
+      connect(),
+      `subscription ($id: BigInt!) { job(id: $id) { id state progress progressMessage finishedAt } }`,
+      {
+        id,
+      },
+    );
+    await until("the first message", () => watching.messages.length === 1);
+    expect(watching.messages[0].job).toMatchObject({ id, state: "pending", progress: null });
+    const directory = `
+      import { setTimeout } from "node:timers/promises";
+      import { defineTask } from ${JSON.stringify(new URL("../../src/index.ts", import.meta.url).href)};
+      import { z } from ${JSON.stringify(import.meta.resolve("zod"))};
+      export default defineTask({ payload: z.any(), async run(_payload, { progress }) {
+        for (const percent of [25, 75]) { progress(percent, "at " + percent); await setTimeout(1500); }
+      } });`;
+    await workerOver(database.url, { "slowly.ts": directory });
+    await until("its end", () => watching.messages.at(-1)?.job.state === "completed");
+    const seen = watching.messages.map(({ job }) => job.progressMessage);
+    expect(seen).toContain("at 25");
+    expect(seen.at(-1)).toBe("at 75");
+    expect(watching.messages.at(-1).job.finishedAt).toMatch(/\+00:00$/);
+  });
+
+  test("of a job that is not there is null", async () => {
+    const watching = watch(connect(), `subscription { job(id: "999999999") { id } }`);
+    await until("the first message", () => watching.messages.length === 1);
+    expect(watching.messages).toEqual([{ job: null }]);
+  });
+});
+
+describe("10,000 jobs", () => {
+  test("that come and go while they are watched make a few messages, and the last one is right", async () => {
+    await database.pool.query(`select legwork.register_tasks('[{"name": "burst", "queue": "bursts"}]')`);
+    const client = connect();
+    const list = watch(client, `subscription { jobs(task: "burst", first: 20) { jobs { id state } changed { id } } }`);
+    const queues = watch(client, `subscription { queues { queues { name pending running } } }`);
+    const overview = watch(client, `subscription { overview { pending running enqueuedPerSecond endedPerSecond workers } }`);
+    await until("the first messages", () => [list, queues, overview].every(({ messages }) => messages.length > 0));
+    const begin = performance.now();
+    const { rows } = await database.pool.query(
+      "select array_agg(id::text) as ids from generate_series(1, 10000) i, lateral graphile_worker.add_job('burst', json_build_object('i', i))",
+    );
+    const ids: string[] = rows[0].ids;
+    // Many in one statement, as workers do it.
+    for (let index = 0; index < ids.length; index += 500) {
+      await database.pool.query("select graphile_worker.complete_jobs($1::bigint[])", [ids.slice(index, index + 500)]);
+    }
+    const newest = ids.toSorted((a, b) => Number(b) - Number(a)).slice(0, 20);
+    await until(
+      "the end",
+      () => {
+        const { jobs } = list.messages.at(-1).jobs;
+        return jobs.length === 20 && jobs.every(({ state }: Data) => state === "completed");
+      },
+      30_000,
+    );
+    const seconds = (performance.now() - begin) / 1_000;
+    expect(list.messages.at(-1).jobs.jobs.map(({ id }: Data) => id)).toEqual(newest);
+    await until(
+      "that the queue is empty",
+      () => queues.messages.at(-1).queues.queues.some(({ name, pending }: Data) => name === "bursts" && pending === 0),
+      30_000,
+    );
+    // A connection that falls silent tells Postgres's statistics what it did up to ten seconds later.
+    await until("that rates are shown", () => overview.messages.some((message) => message.overview.endedPerSecond > 0), 30_000);
+    expect(overview.messages.at(-1).overview).toMatchObject({ workers: 0 });
+    // Twice a second at most, and the first one.
+    expect(list.messages.length).toBeLessThanOrEqual(2 * seconds + 3);
+    expect(queues.messages.length).toBeLessThanOrEqual(seconds + 12);
+    expect([...list.errors, ...queues.errors, ...overview.errors]).toEqual([]);
+  }, 60_000);
+
+  test("nothing is read while nobody watches", async () => {
+    const client = connect();
+    const watching = watch(client, "subscription { overview { pending } }");
+    await until("the first message", () => watching.messages.length > 0);
+    watching.stop();
+    await watching.ended;
+    const reads = async (): Promise<number> => {
+      const { rows } = await database.pool.query(
+        "select count(*)::int as n from pg_stat_activity where datname = current_database() and application_name = 'legwork server' and query_start > clock_timestamp() - interval '1.5 s'",
+      );
+      return rows[0].n;
+    };
+    await until("that nothing is asked", async () => (await reads()) === 0);
+  });
+});
+
+describe("who may watch", () => {
+  test("one tenant sees nothing of another's, nor how much there is", async () => {
+    await database.pool.query(`select legwork.register_tasks('[{"name": "owned", "queue": "owned"}]')`);
+    const [red, blue] = [await createToken("viewer", "red"), await createToken("viewer", "blue")];
+    const seen = [red, blue].map((as) => {
+      const client = connect(`Bearer ${as}`);
+      return {
+        jobs: watch(client, `subscription { jobs(task: "owned") { jobs { id tenant } } }`),
+        queues: watch(client, "subscription { queues { queues { name pending } } }"),
+        overview: watch(client, "subscription { overview { pending enqueuedPerSecond workers } }"),
+      };
+    });
+    await until("the first messages", () =>
+      seen.every(({ jobs, queues, overview }) => [jobs, queues, overview].every(({ messages }) => messages.length > 0)),
+    );
+    const id = await enqueue("owned", "red");
+    await until("what red sees", () => seen[0]?.jobs.messages.at(-1).jobs.jobs.length === 1);
+    expect(seen[0]?.jobs.messages.at(-1).jobs.jobs).toEqual([{ id, tenant: "red" }]);
+    await until("what red counts", () => seen[0]?.overview.messages.at(-1).overview.pending === 1);
+    const [, other] = seen;
+    const one = watch(connect(`Bearer ${blue}`), `subscription ($id: BigInt!) { job(id: $id) { id } }`, { id });
+    await until("that blue is told nothing", () => one.messages.length === 1);
+    expect(one.messages).toEqual([{ job: null }]);
+    expect(other?.jobs.messages).toEqual([{ jobs: { jobs: [] } }]);
+    expect(other?.overview.messages).toEqual([{ overview: { pending: 0, enqueuedPerSecond: null, workers: 0 } }]);
+    expect(JSON.stringify(other?.queues.messages)).not.toMatch(/"pending":[1-9]/);
+  });
+
+  test("without a valid token a connection is closed, and so is an enqueuer's", async () => {
+    const closed = async (authorization: string): Promise<unknown> => {
+      const { ended } = watch(connect(authorization), "subscription { overview { pending } }");
+      return ((await ended) as { code: number }).code;
+    };
+    expect(await closed("Bearer wrong")).toBe(4401);
+    expect(await closed("")).toBe(4401);
+    expect(await closed(`Bearer ${await createToken("enqueuer")}`)).toBe(4403);
+  });
+
+  test("a connection ends with its token", async () => {
+    const { ended, messages } = watch(
+      connect(`Bearer ${await createToken("viewer", null, "2 s")}`),
+      "subscription { overview { pending } }",
+    );
+    expect(await ended).toMatchObject({ code: 4403, reason: "The token has expired." });
+    expect(messages.length).toBeGreaterThan(0);
+  });
+
+  test("a page of another origin, another host name and another path are refused", async () => {
+    const status = async (path: string, headers: Record<string, string>): Promise<unknown> => {
+      const socket = new WebSocket(socketUrl().replace("/graphql", path), "graphql-transport-ws", { headers });
+      return await new Promise((resolve) => {
+        socket.on("unexpected-response", (_request, response) => {
+          resolve(response.statusCode);
+          socket.on("error", () => undefined);
+          socket.terminate();
+        });
+        socket.on("open", () => {
+          resolve("open");
+          socket.terminate();
+        });
+      });
+    };
+    expect(await status("/graphql", { origin: "https://evil.example" })).toBe(403);
+    expect(await status("/graphql", { host: "evil.example" })).toBe(400);
+    expect(await status("/other", {})).toBe(404);
+    expect(await status("/graphql", { origin: server.url })).toBe("open");
+  });
+});
+
+describe("what a connection may cost", () => {
+  async function refusal(query: string, variables: Record<string, unknown> = {}): Promise<unknown> {
+    const watching = watch(connect(), query, variables);
+    await watching.ended;
+    expect(watching.messages).toEqual([]);
+    return watching.errors[0];
+  }
+
+  test("a query, a mutation and what asks for too much are refused, with the field that is wrong", async () => {
+    expect(await refusal("{ jobs { nodes { id } } }")).toMatchObject({
+      message: expect.stringContaining("subscriptions"),
+      extensions: { code: "LW400", hint: expect.stringContaining("POST") },
+    });
+    expect(await refusal("mutation { a }")).toMatchObject({ extensions: { code: "LW400" } });
+    expect(await refusal("subscription { jbos { id } }")).toMatchObject({
+      message: expect.stringContaining(`"jbos"`),
+      extensions: { code: "LW400" },
+    });
+    expect(await refusal("subscription { overview { pending } queues { readAt } }")).toMatchObject({
+      extensions: { code: "LW400" },
+    });
+    expect(await refusal("subscription { jobs(first: 101) { readAt } }")).toMatchObject({
+      message: expect.stringContaining("first"),
+      extensions: { code: "LW400" },
+    });
+    expect(
+      await refusal(`subscription { jobs { jobs { ${Array.from({ length: 31 }, (_, index) => `a${index}: id`).join(" ")} } } }`),
+    ).toMatchObject({ extensions: { code: "LW413" } });
+    expect(await refusal(`subscription { job(id: "9999999999999999999") { id } }`)).toMatchObject({
+      extensions: { code: "LW400" },
+    });
+    expect(await refusal(`subscription { job(id: "x") { id } }`)).toMatchObject({ extensions: { code: "LW400" } });
+    expect(JSON.stringify(await refusal(`subscription { __schema { queryType { name } } }`))).not.toMatch(/at .*\.js/);
+  });
+
+  test("a connection has 20 subscriptions at most", async () => {
+    const client = connect();
+    const all = Array.from({ length: 21 }, () => watch(client, "subscription { overview { pending } }"));
+    await until("the one too many", () => all.some(({ errors }) => errors.length > 0));
+    await until("the others", () => all.filter(({ messages }) => messages.length > 0).length === 20);
+    expect(all.flatMap(({ errors }) => errors)).toMatchObject([{ extensions: { code: "LW429" } }]);
+  });
+
+  test("a message that is too long, and too many of them, end the connection", async () => {
+    const codeAfter = async (send: (socket: WebSocket) => void): Promise<number> => {
+      const socket = new WebSocket(socketUrl(), "graphql-transport-ws");
+      return await new Promise((resolve) => {
+        socket.on("open", () => send(socket));
+        socket.on("close", resolve);
+        socket.on("error", () => undefined);
+      });
+    };
+    expect(await codeAfter((socket) => socket.send(JSON.stringify({ type: "ping", payload: { x: "x".repeat(70_000) } })))).toBe(
+      1009,
+    );
+    expect(
+      await codeAfter((socket) => {
+        for (let index = 0; index < 400; index++) socket.send(JSON.stringify({ type: "ping" }));
+      }),
+    ).toBe(4429);
+  });
+
+  test("whoever does not read is sent the latest state, and no more than one message lies in wait", async () => {
+    await database.pool.query(`select legwork.register_tasks('[{"name": "unread"}]')`);
+    await database.pool.query(
+      "select graphile_worker.add_job('unread', flags => array['correlation:' || repeat('x', 250)]) from generate_series(1, 100)",
+    );
+    const socket = new WebSocket(socketUrl(), "graphql-transport-ws");
+    onTestFinished(() => socket.terminate());
+    const query = `subscription { jobs(task: "unread", first: 100) { jobs { id task queue state correlationId createdAt runAt attemptCount } } }`;
+    let messages = 0;
+    let last: Data;
+    socket.on("message", (data) => {
+      const message = JSON.parse((data as Buffer).toString());
+      if (message.type === "connection_ack") socket.send(JSON.stringify({ id: "1", type: "subscribe", payload: { query } }));
+      if (message.type !== "next") return;
+      messages++;
+      last = message.payload.data.jobs;
+    });
+    await new Promise((resolve) => socket.on("open", resolve));
+    socket.send(JSON.stringify({ type: "connection_init", payload: { authorization: `Bearer ${token}` } }));
+    await until("the first message", () => messages === 1);
+    const other = watch(connect(), `subscription { jobs(task: "unread", first: 100) { changed { id } } }`);
+    await until("the other's first message", () => other.messages.length === 1);
+    socket.pause();
+    for (let round = 1; round <= 6; round++) {
+      await database.pool.query(
+        "update graphile_worker._private_jobs j set priority = $1 where task_id = (select id from graphile_worker._private_tasks where identifier = 'unread')",
+        [round],
+      );
+      await database.pool.query("select graphile_worker.add_job('unread')");
+      await until("what the other sees", () => other.messages.length >= round + 1);
+    }
+    socket.resume();
+    await until(
+      "the latest state",
+      () => last.jobs.length === 100 && last.jobs[0].id === other.messages.at(-1).jobs.changed[0].id,
+    );
+    expect(other.messages.length).toBeGreaterThanOrEqual(7);
+  });
+});
+
+describe("a database in trouble", () => {
+  test("a lost connection is survived: the next message has what came meanwhile", async () => {
+    await database.pool.query(`select legwork.register_tasks('[{"name": "survivor"}]')`);
+    const watching = watch(connect(), `subscription { jobs(task: "survivor") { jobs { id } } }`);
+    await until("the first message", () => watching.messages.length === 1);
+    await database.pool.query(
+      "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'legwork server'",
+    );
+    const id = await enqueue("survivor");
+    await until("the job", () => watching.messages.at(-1).jobs.jobs[0]?.id === id);
+    expect(watching.errors).toEqual([]);
+  });
+});
+
+describe("a server that stops", () => {
+  test("tells its clients, and does not wait for those who do not listen", async () => {
+    const stopping = await start();
+    const { ended, messages } = watch(connect(undefined, stopping), "subscription { overview { pending } }");
+    const deaf = new WebSocket(socketUrl(stopping), "graphql-transport-ws");
+    deaf.on("error", () => undefined);
+    await new Promise((resolve) => deaf.on("open", resolve));
+    deaf.pause();
+    await until("the first message", () => messages.length > 0);
+    const begin = performance.now();
+    await stopping.stop();
+    expect(performance.now() - begin).toBeLessThan(5_000);
+    expect(await ended).toMatchObject({ code: 1001 });
+    deaf.terminate();
+  });
+});
