@@ -20,7 +20,15 @@ export interface Job {
   requires?: ScheduleOptions["requires"];
 }
 
-const BACKED_UP = ["profiles", "subjects", "topics", "chat_conversations", "study_chat_memory", "weekly_summaries"];
+const BACKED_UP = [
+  "profiles",
+  "subjects",
+  "topics",
+  "chat_conversations",
+  "archived_conversations",
+  "study_chat_memory",
+  "weekly_summaries",
+];
 const MAINTAINED = ["chat_conversations", "study_chat_memory", "response_cache", "ai_usage", "profiles"];
 const named = (tables: readonly string[]): string[] => tables.map((table) => `assistant.${table}`);
 

@@ -5,8 +5,8 @@ import { assistantConfig } from "./config.ts";
 import { jobsOf, PRIORITIES } from "./schedules.ts";
 
 /**
- * Makes the example's tables and sample students where they are missing, writes down the configured providers, and makes the schedules of
- * all its jobs. Safe to call at every start and from several processes. `asOf` is the present of the schedules, for tests.
+ * Makes the example's tables and sample students where they are missing, writes down the configured providers and, when there are any, makes the
+ * schedules of all its jobs. Safe to call at every start and from several processes. `asOf` is the present of the schedules, for tests.
  */
 export async function startAssistant(
   databaseUrl: string,
@@ -34,7 +34,7 @@ export async function startAssistant(
        delete from assistant.providers where provider <> all (select p ->> 'provider' from jsonb_array_elements($1) p)`,
       [JSON.stringify(providers)],
     );
-    for (const { name, task, level, when, payload, requires } of jobsOf(config)) {
+    for (const { name, task, level, when, payload, requires } of providers.length === 0 ? [] : jobsOf(config)) {
       await schedule(client, name, task, {
         ...when,
         ...PRIORITIES[level],

@@ -1,20 +1,18 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { argv } from "node:process";
-import { fileURLToPath } from "node:url";
 
 export interface StubProvider {
   /** What ASSISTANT_PROVIDERS names. */
   readonly url: string;
-  /** The bodies it was sent. */
-  readonly asked: { model: string; messages: { content: string }[] }[];
+  /** What it was asked, and with which key. */
+  readonly asked: { model: string; messages: { content: string }[]; authorization: string | undefined }[];
   /** What it answers with from now on; 200 with a completion by default. */
   status: number;
   stop(): Promise<void>;
 }
 
-/** A server that speaks as much of the OpenAI API as the example asks for, and says what it is. For tests and the demo. */
+/** A server that speaks as much of the OpenAI API as the example asks for, and says what it is. For tests and the demonstration. */
 export async function startStubProvider(port = 0): Promise<StubProvider> {
   const asked: StubProvider["asked"] = [];
   const stub = { status: 200 };
@@ -28,14 +26,11 @@ export async function startStubProvider(port = 0): Promise<StubProvider> {
       return;
     }
     const body = JSON.parse(text) as StubProvider["asked"][number];
-    asked.push(body);
-    const message = {
-      role: "assistant",
-      content: `A stub answers: ${body.messages.at(-1)?.content.length} characters were sent.`,
-    };
-    response.end(
-      JSON.stringify({ object: "chat.completion", model: body.model, choices: [{ message }], usage: { total_tokens: 10 } }),
-    );
+    asked.push({ ...body, authorization: request.headers.authorization });
+    const length = body.messages.at(-1)?.content.length ?? 0;
+    const message = { role: "assistant", content: `A stub answers: ${length} characters were sent.` };
+    const answer = { object: "chat.completion", model: body.model, choices: [{ message }], usage: { total_tokens: 10 } };
+    response.end(JSON.stringify(answer));
   });
   server.listen(port, "127.0.0.1");
   await once(server, "listening");
@@ -48,9 +43,4 @@ export async function startStubProvider(port = 0): Promise<StubProvider> {
       await once(server, "close");
     },
   });
-}
-
-if (argv[1] === fileURLToPath(import.meta.url)) {
-  const { url } = await startStubProvider(Number(argv[2] ?? 4500));
-  process.stdout.write(`A stub of an AI provider is at ${url}\n`);
 }

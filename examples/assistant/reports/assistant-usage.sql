@@ -2,7 +2,7 @@
 with requests as (
   select u.*, u.used_at > now() - interval '1 day' as is_today from assistant.ai_usage u where u.used_at > now() - interval '8 days'
 ), days as (
-  select p.provider, p.state, p.percent,
+  select p.priority, p.provider, p.state, p.percent,
     count(r.id) filter (where r.is_today) as requests, coalesce(sum(r.tokens) filter (where r.is_today), 0) as tokens,
     count(r.id) filter (where r.is_today and not r.ok) as failed,
     round((avg(r.milliseconds) filter (where r.is_today and r.ok))::numeric, 1) as mean_ms,
@@ -10,8 +10,7 @@ with requests as (
     round(count(r.id) filter (where not r.is_today) / 7.0, 1) as usual_requests,
     round((avg(r.milliseconds) filter (where not r.is_today and r.ok))::numeric, 1) as usual_ms
   from assistant.providers p left join requests r on r.provider = p.provider
-  group by p.provider, p.state, p.percent, p.priority
-  order by p.priority
+  group by p.priority, p.provider, p.state, p.percent
 )
 select d.*, concat_ws('; ',
   case when d.requests >= 10 and d.requests > 3 * d.usual_requests then 'more than three times as many requests as usual' end,
@@ -22,3 +21,4 @@ select d.*, concat_ws('; ',
   case when d.percent >= 80 then 'raise the quota or move requests to another provider' end,
   case when d.requests >= 10 and d.failed > 0.1 * d.requests then 'look into the failures, or ask it later in the order' end) as recommendations
 from days d
+order by d.priority

@@ -10,7 +10,7 @@ const DISK_CRITICAL = 5;
 
 const statusSchema = z.enum(["healthy", "degraded", "unhealthy"]);
 
-const found = z.strictObject({
+const checked = z.strictObject({
   provider: z.string(),
   isUp: z.boolean(),
   milliseconds: z.number().describe("How long the answer, or the failure, took."),
@@ -23,10 +23,8 @@ export default defineTask({
   queue: "assistant",
   timeout: "2m",
   result: z.strictObject({
-    status: z
-      .enum(["healthy", "degraded", "unhealthy"])
-      .describe("Unhealthy when no provider answers or the disk is nearly full."),
-    providers: z.array(found),
+    status: statusSchema.describe("Unhealthy when no provider answers or the disk is nearly full."),
+    providers: z.array(checked),
     databaseMilliseconds: z.number(),
     diskFreePercent: z.number(),
     problems: z.array(z.string()),
@@ -37,7 +35,7 @@ export default defineTask({
     await sql`delete from assistant.provider_checks where checked_at < now() - interval '30 days'`;
     const databaseMilliseconds = performance.now() - startedAt;
 
-    const probe = async (provider: Provider): Promise<z.output<typeof found>> => {
+    const probe = async (provider: Provider): Promise<z.output<typeof checked>> => {
       const startedAt = performance.now();
       try {
         const request = { prompt: "ping", purpose: "probe", maxTokens: 1, timeout: probeTimeout };
