@@ -6,7 +6,7 @@ export function progressLine(percent: number | null, message: string | null, col
   const share = Math.min(100, Math.max(0, percent ?? 0));
   const filled = Math.round((WIDTH * share) / 100);
   const bar = `[${"#".repeat(filled)}${" ".repeat(WIDTH - filled)}] ${String(Math.round(share)).padStart(3)} %`;
-  return `${bar}  ${message ?? ""}`.trimEnd().slice(0, Math.max(0, columns - 1));
+  return `${bar}  ${(message ?? "").replaceAll(/\p{Cc}+/gu, " ")}`.trimEnd().slice(0, Math.max(0, columns - 1));
 }
 
 /** A bar on stderr, so that what is printed stays for programs; on anything but a terminal, nothing. */
@@ -16,7 +16,8 @@ export class ProgressBar {
   show(percent: number | null, message: string | null): void {
     if (!process.stderr.isTTY) return;
     this.#isShown = true;
-    process.stderr.write(`\r\u001b[K${progressLine(percent, message, process.stderr.columns)}`);
+    // A terminal that does not know its width says 0.
+    process.stderr.write(`\r\u001b[K${progressLine(percent, message, process.stderr.columns || 80)}`);
   }
 
   /** Takes it away, before something else is printed. */

@@ -174,30 +174,33 @@ describe("assistant", () => {
     const since = (): Promise<unknown[]> => select("select since from assistant.providers order by priority");
     const up = await since();
 
-    world.two.status = 503;
+    world.one.status = 503;
     const degraded = await run("health-check");
     expect(degraded).toMatchObject({
       state: "completed",
-      result: { status: "degraded", problems: ["two: two answered with status 503."] },
+      result: { status: "degraded", problems: ["one: it answered with status 503."] },
     });
     expect(await select(uptime)).toMatchObject([
+      { is_up: false, measured: null, error: "one: it answered with status 503.", probes: 2, uptime: 0.5, was_down: true },
       { is_up: true, probes: 2, uptime: 1 },
-      { is_up: false, measured: null, error: "two: two answered with status 503.", probes: 2, uptime: 0.5, was_down: true },
     ]);
     const [one, two] = await since();
-    expect(one).toEqual(up[0]);
-    expect(two).not.toEqual(up[1]);
-    // Who needs a provider asks the one that lives.
-    expect((await run("weekly-summaries")).result).toMatchObject({ written: 2, providers: ["one"] });
+    expect(one).not.toEqual(up[0]);
+    expect(two).toEqual(up[1]);
+    // Who needs a provider asks the one that lives, and not first the other.
+    expect((await run("weekly-summaries")).result).toMatchObject({ written: 2, providers: ["two"] });
+    expect(await select("select distinct provider, ok from assistant.ai_usage where purpose = 'weekly-summary'")).toEqual([
+      { provider: "two", ok: true },
+    ]);
 
     // Nobody listens there any more.
-    const port = Number(new URL(world.one.url).port);
-    await world.one.stop();
+    const port = Number(new URL(world.two.url).port);
+    await world.two.stop();
     const dead = await run("health-check");
     expect(dead).toMatchObject({ state: "completed", result: { status: "unhealthy" } });
-    expect(dead.result.problems).toContainEqual(expect.stringMatching(/^one: .*ECONNREFUSED/));
-    world.one = await startStubProvider(port);
-    world.two.status = 200;
+    expect(dead.result.problems).toContainEqual(expect.stringMatching(/^two: .*ECONNREFUSED/));
+    world.two = await startStubProvider(port);
+    world.one.status = 200;
     expect(await run("health-check")).toMatchObject({ result: { status: "healthy" } });
     // No key is in what anybody can read.
     expect(

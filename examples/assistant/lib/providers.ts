@@ -53,7 +53,7 @@ export async function ask(sql: Sql, provider: Provider, request: Request, signal
     });
     const parts: Uint8Array[] = [];
     for await (const part of answer.chunks(MOST_BYTES)) parts.push(part);
-    if (answer.status !== 200) throw new Error(`${provider.name} answered with status ${answer.status}.`);
+    if (answer.status !== 200) throw new Error(`it answered with status ${answer.status}.`);
     found = answerSchema.parse(JSON.parse(Buffer.concat(parts).toString("utf8")));
   } catch (error) {
     signal.throwIfAborted();
