@@ -339,6 +339,21 @@ create table legwork.pauses (
   CHECK ((scope = ANY (ARRAY['all'::text, 'queue'::text, 'task'::text])))
 );
 
+create table legwork.queue_counts (
+  tenant text not null,
+  queue text not null,
+  running bigint not null,
+  pending bigint not null,
+  blocked bigint not null,
+  paused bigint not null,
+  later bigint not null,
+  failed bigint not null,
+  oldest timestamp with time zone,
+  counted_at timestamp with time zone not null,
+  valid_until timestamp with time zone not null,
+  PRIMARY KEY (tenant, queue)
+);
+
 create table legwork.rate_keys (
   key text not null,
   requests bigint not null,
@@ -705,6 +720,16 @@ create table legwork.workflow_runs (
 );
 
 -- indexes
+
+CREATE INDEX _legwork_correlation ON graphile_worker._private_jobs USING btree ((
+CASE
+    WHEN (flags IS NOT NULL) THEN legwork.flag_value(flags, 'correlation'::text)
+    ELSE NULL::text
+END), id) WHERE (
+CASE
+    WHEN (flags IS NOT NULL) THEN legwork.flag_value(flags, 'correlation'::text)
+    ELSE NULL::text
+END IS NOT NULL);
 
 CREATE INDEX _legwork_parent ON graphile_worker._private_jobs USING btree ((
 CASE
@@ -1105,6 +1130,28 @@ create view legwork.all_jobs as
            FROM legwork.finished_jobs f) u
   WHERE shown;
 
+create view legwork.all_live_places as
+ SELECT COALESCE(d.queue, 'default'::text) AS queue,
+    legwork.flag_value(j.flags, 'tenant'::text) AS tenant,
+        CASE
+            WHEN j.locked_at IS NOT NULL THEN 'running'::text
+            WHEN j.attempts >= j.max_attempts THEN 'failed'::text
+            WHEN w.job_id IS NULL AND j.run_at <= now() THEN 'pending'::text
+            WHEN w.held = 'paused'::text THEN 'paused'::text
+            WHEN w.job_id IS NOT NULL AND (w.held IS NULL OR w.held = 'dependency'::text) THEN 'blocked'::text
+            WHEN legwork.awaits_signal(j.id, COALESCE(w.run_at, j.run_at)) THEN 'blocked'::text
+            WHEN j.attempts > 0 THEN 'retrying'::text
+            ELSE 'scheduled'::text
+        END AS place,
+        CASE
+            WHEN j.locked_at IS NULL AND j.attempts < j.max_attempts AND COALESCE(w.run_at, j.run_at) <= now() THEN COALESCE(w.run_at, j.run_at)
+            ELSE NULL::timestamp with time zone
+        END AS due_at
+   FROM graphile_worker._private_jobs j
+     LEFT JOIN graphile_worker._private_tasks t ON t.id = j.task_id
+     LEFT JOIN legwork.task_definitions d ON d.name = t.identifier
+     LEFT JOIN legwork.waiting_jobs w ON w.job_id = j.id AND j.run_at = 'infinity'::timestamp with time zone;
+
 create view legwork.all_schedule_runs as
  SELECT schedule,
     due_at,
@@ -1402,7 +1449,7 @@ create view legwork.failed_groups with (security_barrier=true) as
    FROM legwork.finished_jobs f
   WHERE state = 'failed'::legwork.job_state AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant))) AND (EXISTS ( SELECT
            FROM graphile_worker._private_jobs j
-          WHERE j.id = f.id AND j.locked_at IS NULL AND j.attempts >= j.max_attempts))
+          WHERE j.id = f.id AND j.locked_at IS NULL AND j.attempts >= j.max_attempts AND NOT j.is_available))
   GROUP BY fingerprint, task, queue;
 
 create view legwork.jobs as
@@ -1457,27 +1504,52 @@ create view legwork.queues with (security_barrier=true) as
     c.oldest,
     ( SELECT to_jsonb(r.*) - ARRAY['scope'::text, 'name'::text, 'is_declared'::text]
            FROM legwork.retry_policies r
-          WHERE r.scope = 'queue'::text AND r.name = q.name) AS retry
+          WHERE r.scope = 'queue'::text AND r.name = q.name) AS retry,
+    COALESCE(c.failed, 0::bigint) AS failed,
+    c.counted_at
    FROM unnest(legwork.known_queues()) q(name)
      LEFT JOIN legwork.pauses p ON p.scope = 'queue'::text AND p.name = q.name
-     LEFT JOIN ( SELECT COALESCE(d.queue, 'default'::text) AS queue,
-            count(*) FILTER (WHERE j.locked_at IS NOT NULL) AS running,
-            count(*) FILTER (WHERE j.locked_at IS NULL AND j.run_at <= now()) AS pending,
-            count(*) FILTER (WHERE w.job_id IS NOT NULL AND (w.held IS NULL OR w.held = 'dependency'::text) OR l.is_later AND legwork.awaits_signal(j.id, COALESCE(w.run_at, j.run_at))) AS blocked,
-            count(*) FILTER (WHERE w.held = 'paused'::text) AS paused,
-            count(*) FILTER (WHERE l.is_later AND NOT legwork.awaits_signal(j.id, COALESCE(w.run_at, j.run_at))) AS later,
-            min(COALESCE(w.run_at, j.run_at)) FILTER (WHERE j.locked_at IS NULL AND COALESCE(w.run_at, j.run_at) <= now()) AS oldest
-           FROM graphile_worker._private_jobs j
-             LEFT JOIN graphile_worker._private_tasks t ON t.id = j.task_id
-             LEFT JOIN legwork.task_definitions d ON d.name = t.identifier
-             LEFT JOIN legwork.waiting_jobs w ON w.job_id = j.id AND j.run_at = 'infinity'::timestamp with time zone
-             CROSS JOIN LATERAL ( SELECT j.locked_at IS NULL AND
-                        CASE
-                            WHEN w.job_id IS NOT NULL THEN w.held = 'run_at'::text
-                            ELSE j.run_at > now()
-                        END AS is_later) l
-          WHERE (j.locked_at IS NOT NULL OR j.attempts < j.max_attempts) AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR legwork.flag_value(j.flags, 'tenant'::text) = (( SELECT legwork.confined_tenant() AS confined_tenant)))
-          GROUP BY (COALESCE(d.queue, 'default'::text))) c ON c.queue = q.name;
+     LEFT JOIN ( SELECT l.queue,
+            count(*) FILTER (WHERE l.place = 'running'::text) AS running,
+            count(*) FILTER (WHERE l.place = 'pending'::text) AS pending,
+            count(*) FILTER (WHERE l.place = 'blocked'::text) AS blocked,
+            count(*) FILTER (WHERE l.place = 'paused'::text) AS paused,
+            count(*) FILTER (WHERE l.place = ANY (ARRAY['scheduled'::text, 'retrying'::text])) AS later,
+            count(*) FILTER (WHERE l.place = 'failed'::text) AS failed,
+            min(l.due_at) AS oldest,
+            NULL::timestamp with time zone AS counted_at
+           FROM legwork.all_live_places l
+          WHERE NOT ( SELECT (EXISTS ( SELECT
+                           FROM legwork.queue_counts k
+                          WHERE k.tenant = COALESCE(legwork.confined_tenant(), ''::text) AND k.valid_until > now())) AS "exists") AND (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL
+          GROUP BY l.queue
+        UNION ALL
+         SELECT l.queue,
+            count(*) FILTER (WHERE l.place = 'running'::text) AS running,
+            count(*) FILTER (WHERE l.place = 'pending'::text) AS pending,
+            count(*) FILTER (WHERE l.place = 'blocked'::text) AS blocked,
+            count(*) FILTER (WHERE l.place = 'paused'::text) AS paused,
+            count(*) FILTER (WHERE l.place = ANY (ARRAY['scheduled'::text, 'retrying'::text])) AS later,
+            count(*) FILTER (WHERE l.place = 'failed'::text) AS failed,
+            min(l.due_at) AS oldest,
+            NULL::timestamp with time zone AS counted_at
+           FROM legwork.all_live_places l
+          WHERE NOT ( SELECT (EXISTS ( SELECT
+                           FROM legwork.queue_counts k
+                          WHERE k.tenant = COALESCE(legwork.confined_tenant(), ''::text) AND k.valid_until > now())) AS "exists") AND l.tenant = (( SELECT legwork.confined_tenant() AS confined_tenant))
+          GROUP BY l.queue
+        UNION ALL
+         SELECT k.queue,
+            k.running,
+            k.pending,
+            k.blocked,
+            k.paused,
+            k.later,
+            k.failed,
+            k.oldest,
+            k.counted_at
+           FROM legwork.queue_counts k
+          WHERE k.tenant = COALESCE(( SELECT legwork.confined_tenant() AS confined_tenant), ''::text) AND k.valid_until > now()) c ON c.queue = q.name;
 
 create view legwork.schedule_runs with (security_barrier=true) as
  SELECT schedule,
@@ -8441,36 +8513,52 @@ $function$
 
 CREATE OR REPLACE FUNCTION legwork.sample_queues()
  RETURNS void
- LANGUAGE sql
+ LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET jit TO 'off'
 AS $function$
+declare
+  -- From so many live jobs on, of everybody or of a tenant, legwork.queues shows what was counted here.
+  c_many constant integer := 2000;
+  v_began timestamptz := clock_timestamp();
+  v_counted jsonb;
+begin
+  select coalesce(jsonb_agg(to_jsonb(c)), '[]') into v_counted
+  from (
+    select l.tenant, l.queue, l.place, count(*) as jobs, min(l.due_at) as oldest
+    from legwork.all_live_places l
+    group by 1, 2, 3
+  ) c;
+
   insert into legwork.samples as s (name, value)
   select 'queues', coalesce(jsonb_agg(to_jsonb(q)), '[]')
   from (
-    select c.queue, c.state, sum(c.jobs) as jobs, min(c.oldest) as oldest
-    from (
-      -- By task first, so that the queue is looked up once for each.
-      select coalesce(d.queue, 'default') as queue, j.state, j.jobs, j.oldest
-      from (
-        select k.task_id,
-          case when k.locked_at is not null then 'running' when w.held = 'paused' then 'paused'
-            when w.job_id is not null and w.held is null then 'blocked'
-            when coalesce(w.run_at, k.run_at) > now() then case when k.attempts > 0 then 'retrying' else 'scheduled' end
-            else 'pending' end as state,
-          count(*) as jobs, min(coalesce(w.run_at, k.run_at)) filter (where k.locked_at is null and coalesce(w.run_at, k.run_at) <= now()) as oldest
-        from graphile_worker._private_jobs k
-        left join legwork.waiting_jobs w on w.job_id = k.id and k.run_at = 'infinity'
-        where k.locked_at is not null or k.attempts < k.max_attempts
-        group by 1, 2
-      ) j
-      left join graphile_worker._private_tasks t on t.id = j.task_id
-      left join legwork.task_definitions d on d.name = t.identifier
-    ) c
+    select c.queue, c.place as state, sum(c.jobs) as jobs, min(c.oldest) as oldest
+    from jsonb_to_recordset(v_counted) as c (queue text, place text, jobs bigint, oldest timestamptz)
+    where c.place <> 'failed'
     group by 1, 2
   ) q
   on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp();
+
+  delete from legwork.queue_counts;
+  insert into legwork.queue_counts (tenant, queue, running, pending, blocked, paused, later, failed, oldest, counted_at, valid_until)
+  select
+    x.tenant, c.queue, coalesce(sum(c.jobs) filter (where c.place = 'running'), 0), coalesce(sum(c.jobs) filter (where c.place = 'pending'), 0),
+    coalesce(sum(c.jobs) filter (where c.place = 'blocked'), 0), coalesce(sum(c.jobs) filter (where c.place = 'paused'), 0),
+    coalesce(sum(c.jobs) filter (where c.place in ('scheduled', 'retrying')), 0), coalesce(sum(c.jobs) filter (where c.place = 'failed'), 0),
+    min(c.oldest), v_began,
+    -- Twice as long as until the next time, which the step's share of the time says.
+    clock_timestamp() + greatest(interval '30 seconds', (clock_timestamp() - v_began) * 100)
+  from jsonb_to_recordset(v_counted) as c (tenant text, queue text, place text, jobs bigint, oldest timestamptz)
+  cross join lateral (select '' as tenant union all select c.tenant where c.tenant is not null) x
+  where x.tenant in (
+    select y.tenant
+    from jsonb_to_recordset(v_counted) as a (tenant text, jobs bigint)
+    cross join lateral (select '' as tenant union all select a.tenant where a.tenant is not null) y
+    group by 1
+    having sum(a.jobs) > c_many)
+  group by 1, 2;
 
   insert into legwork.samples as s (name, value)
   select 'limits', coalesce(jsonb_agg(to_jsonb(u)), '[]')
@@ -8486,7 +8574,7 @@ AS $function$
     group by l.id
   ) u
   on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp();
-$function$
+end $function$
 -- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.sample_schedules()

@@ -259,6 +259,7 @@ class Kit implements TestKit {
 
 /** What belongs to jobs; rules that tasks declare, schedules and what people have set are not among them. */
 const EMPTIED = [
+  "queue_counts",
   "finished_jobs",
   "failed_attempts",
   "job_logs",
