@@ -9,6 +9,7 @@ import { LegworkError, toError, type ErrorCode } from "../errors.ts";
 import { Watch } from "../health/watch.ts";
 import type { Logger } from "../log.ts";
 import { type AuthConfig, type Authenticator, createAuthenticator, isAuthConfigured } from "./auth.ts";
+import { addGraphQlIde } from "./graphql-ide.ts";
 import { addHealthRoutes, readReadiness } from "./health-routes.ts";
 import { Live } from "./live/live.ts";
 import { assertRole, type Principal } from "./principal.ts";
@@ -48,7 +49,7 @@ export interface ServerOptions {
   rateLimit?: number;
   /** Where it is mounted in another server, such as /legwork; the documentation refers to it. */
   prefix?: string;
-  /** Whether GraphQL tells its schema; by default only where nobody but this machine can ask. */
+  /** Whether GraphQL tells its schema and has an IDE at `GET /graphql`; by default only where nobody but this machine can ask. */
   graphqlIntrospection?: boolean | undefined;
 }
 
@@ -82,11 +83,7 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
   try {
     await assertDatabase(pool);
     const config: AuthConfig = { ...options.auth, token };
-    const { graphql, GraphQlSocket } = await loadGraphQl(
-      pool,
-      log,
-      options.graphqlIntrospection ?? (host !== undefined && isLoopback(host)),
-    );
+    const { graphql, GraphQlSocket } = await loadGraphQl(pool, log, tellsSchema(options));
     stops.push(() => graphql.release());
     if (host !== undefined) await assertMayListen(pool, host, config);
     const authenticator = createAuthenticator({ pool, config, log });
@@ -206,15 +203,17 @@ async function createApp(options: Omit<ServerOptions, "port">, pool: Pool): Prom
   }));
   app.get("/health", async () => ({ status: "ok" }));
   app.get("/ready", async () => await readReadiness(pool, READY_TIMEOUT_MS));
-  app.get("/graphql", async (_request, reply) =>
-    sendError(
+  const ide = tellsSchema(options) ? addGraphQlIde(app, options.prefix ?? "") : undefined;
+  app.get("/graphql", async (request, reply) => {
+    if (ide?.wantsPage(request) === true) return await ide.sendPage(reply);
+    return sendError(
       reply.header("allow", "POST"),
       new LegworkError("LW400", "GraphQL is asked with POST.", {
         hint: `Send {"query": "…"} as application/json with Authorization: Bearer <token>.`,
       }),
       405,
-    ),
-  );
+    );
+  });
   return app;
 }
 
@@ -239,6 +238,11 @@ function assertHostname(name: string, host: string | undefined, hosts: readonly 
 /** The name in a request's host, as Fastify reads it. */
 function hostnameOf({ headers: { host = "" } }: IncomingMessage): string {
   return URL.canParse(`http://${host}`) ? new URL(`http://${host}`).hostname : host;
+}
+
+/** Whether GraphQL tells its schema, and has a page to try queries on. */
+function tellsSchema({ graphqlIntrospection, host }: Omit<ServerOptions, "port">): boolean {
+  return graphqlIntrospection ?? (host !== undefined && isLoopback(host));
 }
 
 function isLoopback(host: string): boolean {
