@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
+import type { Duplex } from "node:stream";
 import cors from "@fastify/cors";
 import helmet from "@fastify/helmet";
 import rateLimit from "@fastify/rate-limit";
@@ -63,6 +64,8 @@ export interface Server {
 /** The server without an address of its own: what comes in is given to it by another one. */
 export interface MountedServer {
   readonly app: FastifyInstance;
+  /** Takes a request for a WebSocket at `/graphql`, or refuses it. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   stop(): Promise<void>;
 }
 
@@ -124,7 +127,7 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
     stops.push(() => socket.stop());
     socket.attachTo(app.server);
     await app.ready();
-    return { app, stop };
+    return { app, upgrade: (request, duplex, head) => socket.upgrade(request, duplex, head), stop };
   } catch (error) {
     await stop();
     throw error;
