@@ -6,6 +6,7 @@ const BENCHMARKS: Record<string, () => Promise<{ run(options: { short: boolean }
   limits: () => import("./limits.ts"),
   workflows: () => import("./workflows.ts"),
   pages: () => import("./pages.ts"),
+  clients: () => import("./clients.ts"),
   crash: () => import("./crash.ts"),
   schedules: () => import("./schedules.ts"),
   retention: () => import("./retention.ts"),
