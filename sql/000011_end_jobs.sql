@@ -28,6 +28,23 @@ begin
 end $$;
 comment on function legwork.assert_job(bigint) is 'A job''s state. Raises LW404 for an unknown job, and for one of another tenant than the session is confined to.';
 
+create function legwork.cancel_locked(job graphile_worker._private_jobs, reason text) returns legwork.job_state
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+begin
+  if job.locked_at is null then
+    perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', reason, true);
+    delete from graphile_worker._private_jobs j where j.id = job.id;
+    perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
+    return 'cancelled';
+  end if;
+  insert into legwork.cancellations (job_id, reason) values (job.id, cancel_locked.reason) on conflict do nothing;
+  -- Its worker aborts the job's signal. A worker that does not hear this reads it with its next beat.
+  perform pg_notify('legwork', json_build_object('cancelled', job.id::text)::text);
+  return 'running';
+end $$;
+comment on function legwork.cancel_locked(graphile_worker._private_jobs, text) is
+  'Cancels a job that has not ended and whose row the caller has locked, whoever asks for it. Returns cancelled, or running while its worker is being told.';
+
 create function legwork.cancel_job(job_id bigint, reason text default null) returns legwork.job_state
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -51,16 +68,7 @@ begin
   perform legwork.audit('cancel_job', 'job', job_id::text, jsonb_build_object('state', legwork.assert_job(job_id)),
     jsonb_build_object('state', case when v_job.locked_at is null then 'cancelled' else 'running' end, 'reason', v_reason),
     legwork.flag_value(v_job.flags, 'tenant'));
-  if v_job.locked_at is null then
-    perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', v_reason, true);
-    delete from graphile_worker._private_jobs j where j.id = cancel_job.job_id;
-    perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
-    return 'cancelled';
-  end if;
-  insert into legwork.cancellations (job_id, reason) values (cancel_job.job_id, v_reason) on conflict do nothing;
-  -- Its worker aborts the job's signal. A worker that does not hear this reads it with its next beat.
-  perform pg_notify('legwork', json_build_object('cancelled', job_id::text)::text);
-  return 'running';
+  return legwork.cancel_locked(v_job, v_reason);
 end $$;
 comment on function legwork.cancel_job(bigint, text) is
   'Cancels a job. One that waits never starts. One that runs is told to stop: its signal aborts within a second, and it is not retried; should it complete '

@@ -74,7 +74,7 @@ comment on column legwork.schedule_definitions.priority is 'Of its jobs; null fo
 comment on column legwork.schedule_definitions.max_attempts is 'Of its jobs; null for 25.';
 comment on column legwork.schedule_definitions.is_enabled is 'Whether it occurs.';
 comment on column legwork.schedule_definitions.created_at is 'When it was made.';
-comment on column legwork.schedule_definitions.created_by is 'The database role that made it.';
+comment on column legwork.schedule_definitions.created_by is 'Who made it: the database role, or for whom the server did.';
 comment on column legwork.schedule_definitions.updated_at is 'When it was changed last.';
 comment on column legwork.schedule_definitions.sentence is 'When it occurs, in words; null until a worker has written it.';
 comment on column legwork.schedule_definitions.anchor is 'What every is counted from, so that the ends of months do not drift.';
@@ -388,6 +388,29 @@ return case when missed = 'all' then greatest(planned_to, as_of - missed_window)
 comment on function legwork.list_from(timestamptz, text, interval, timestamptz) is
   'After which time a plan lists occurrences one by one; those before, from planned_to on, are only counted.';
 
+create function legwork.plans_wanted(as_of timestamptz default clock_timestamp(), schedule text default null, at_most integer default 100)
+returns table (
+  name text, revision integer, cron text, timezone text, missed text, planned_to timestamptz, planned_from text, ends_at timestamptz, list_from timestamptz
+)
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_own text := legwork.confined_tenant();
+begin
+  perform legwork.assert_may('operator');
+  return query
+    select d.name, d.revision, d.cron, d.timezone, d.missed, d.planned_to, d.planned_to::text, d.ends_at,
+      legwork.list_from(d.planned_to, d.missed, d.missed_window, coalesce(plans_wanted.as_of, clock_timestamp()))
+    from legwork.schedule_definitions d
+    where d.wants_plan and d.cron is not null and (schedule is null or d.name = schedule) and (v_own is null or d.tenant = v_own)
+    -- What is without a plan first, then by name, so that those that cannot be planned do not stand in the way of the others.
+    order by d.problem is not null, cardinality(d.upcoming), d.name
+    limit at_most
+    for update skip locked;
+end $$;
+comment on function legwork.plans_wanted(timestamptz, text, integer) is
+  'Schedules with a cron expression whose plans run short, or that one, locked to the end of the transaction: for whoever computes their times and gives them to legwork.put_plan. '
+  'Those that others have locked are stepped over. planned_from is planned_to to the microsecond.';
+
 create function legwork.put_plan(
   name text, revision integer, planned_from timestamptz, times timestamptz[], is_complete boolean, planned_to timestamptz, backlog_count bigint,
   backlog_from timestamptz, backlog_to timestamptz, sentence text, problem text default null
@@ -400,6 +423,7 @@ begin atomic
     backlog_count = d.backlog_count + put_plan.backlog_count, backlog_from = coalesce(d.backlog_from, put_plan.backlog_from),
     backlog_to = coalesce(put_plan.backlog_to, d.backlog_to)
   where d.name = put_plan.name and d.revision = put_plan.revision and d.planned_to = put_plan.planned_from
+    and (legwork.confined_tenant() is null or d.tenant = legwork.confined_tenant())
   returning true;
 end;
 comment on function legwork.put_plan(text, integer, timestamptz, timestamptz[], boolean, timestamptz, bigint, timestamptz, timestamptz, text, text) is
@@ -447,4 +471,4 @@ end $$;
 comment on function legwork.plan_intervals(timestamptz, integer, text) is
   'Fills the plans that run short of schedules with an interval, at most_most of them, and returns how many there were.';
 revoke execute on function legwork.put_plan(text, integer, timestamptz, timestamptz[], boolean, timestamptz, bigint, timestamptz, timestamptz, text, text),
-  legwork.plan_intervals(timestamptz, integer, text) from public;
+  legwork.plans_wanted(timestamptz, text, integer), legwork.plan_intervals(timestamptz, integer, text) from public;

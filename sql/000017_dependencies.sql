@@ -436,23 +436,30 @@ end $$;
 comment on function legwork.reconcile_dependencies() is 'Of legwork.reconcile: what dependencies, workflows and batches have to do with the jobs that are there.';
 
 create function legwork.explain_dependencies(job_id bigint) returns table (reason text, detail text, fix text)
-language sql stable
-as $$
-  select 'dependency',
-    format('It waits for job %s (%s), which is %s%s', x.depends_on, coalesce(j.task, 'no longer known'), coalesce(j.state::text, 'gone'),
-      case when x.n = 5 and x.jobs > 5 then format(', and for %s more.', x.jobs - 5) else '.' end),
-    case
-      when x.ended_as is not null or j.finished_at is not null then 'A living Legwork worker looks at it within a second; or: select legwork.tick();'
-      when j.state = 'running' then 'Wait for its end.'
-      else format('See why that one does not run: select * from legwork.explain_job(%s);', x.depends_on)
-    end
-  from (
-    select d.depends_on, d.ended_as, row_number() over (order by d.depends_on) as n, count(*) over () as jobs
-    from legwork.dependencies d where d.job_id = explain_dependencies.job_id
-  ) x
-  left join lateral (select o.task, o.state, o.finished_at from legwork.jobs o where o.id = x.depends_on limit 1) j on true
-  where x.n <= 5
-  order by x.n
-$$;
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  return query
+    select 'dependency'::text,
+      case when j.is_hidden then 'It waits for a job that is not your tenant''s'
+        else format('It waits for job %s (%s), which is %s', x.depends_on, coalesce(j.task, 'no longer known'), coalesce(j.state::text, 'gone')) end
+        || case when x.n = 5 and x.jobs > 5 then format(', and for %s more.', x.jobs - 5) else '.' end,
+      case
+        when j.is_hidden then 'Wait, or ask whoever made it wait.'
+        when x.ended_as is not null or j.finished_at is not null then 'A living Legwork worker looks at it within a second; or: select legwork.tick();'
+        when j.state = 'running' then 'Wait for its end.'
+        else format('See why that one does not run: select * from legwork.explain_job(%s);', x.depends_on)
+      end
+    from (
+      select d.depends_on, d.ended_as, row_number() over (order by d.depends_on) as n, count(*) over () as jobs
+      from legwork.dependencies d where d.job_id = explain_dependencies.job_id
+    ) x
+    left join lateral (
+      -- Of all, because legwork.jobs shows nothing to whoever is confined to a tenant.
+      select o.task, o.state, o.finished_at, o.tenant is distinct from coalesce(legwork.confined_tenant(), o.tenant) as is_hidden
+      from legwork.all_jobs o where o.id = x.depends_on limit 1
+    ) j on true
+    where x.n <= 5
+    order by x.n;
+end $$;
 comment on function legwork.explain_dependencies(bigint) is 'The jobs that a job waits for, five at most, with their states.';
 

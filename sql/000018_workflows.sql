@@ -791,15 +791,19 @@ comment on function legwork.retry_workflow(bigint, timestamptz) is
 revoke execute on function legwork.retry_workflow(bigint, timestamptz) from public;
 
 create function legwork.step_results(workflow_id bigint) returns jsonb
-language sql stable security definer set search_path = pg_catalog, pg_temp
-return (
-  select coalesce(jsonb_object_agg(s.name, f.result), '{}')
-  from legwork.workflow_run_steps s
-  join legwork.workflow_runs r on r.id = s.workflow_id
-  -- A minute, because a worker''s clock may be behind; the time keeps old partitions out.
-  join legwork.finished_jobs f on f.id = s.job_id and f.state = 'completed' and f.finished_at >= r.created_at - interval '1 minute'
-  where s.workflow_id = step_results.workflow_id and (legwork.confined_tenant() is null or r.tenant = legwork.confined_tenant()));
-comment on function legwork.step_results(bigint) is 'What the steps of a workflow that have completed returned, as an object by their names.';
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform legwork.assert_may('viewer');
+  return (
+    select coalesce(jsonb_object_agg(s.name, f.result), '{}')
+    from legwork.workflow_run_steps s
+    join legwork.workflow_runs r on r.id = s.workflow_id
+    -- A minute, because a worker's clock may be behind; the time keeps old partitions out.
+    join legwork.finished_jobs f on f.id = s.job_id and f.state = 'completed' and f.finished_at >= r.created_at - interval '1 minute'
+    where s.workflow_id = step_results.workflow_id and (legwork.confined_tenant() is null or r.tenant = legwork.confined_tenant()));
+end $$;
+comment on function legwork.step_results(bigint) is
+  'What the steps of a workflow that have completed returned, as an object by their names: an empty one for an unknown workflow and for another tenant''s. Raises LW403.';
 revoke execute on function legwork.step_results(bigint) from public;
 
 create view legwork.workflows as
@@ -813,9 +817,12 @@ cross join lateral (
   select case when x.shown then x.completed else 0 end as completed, case when x.shown then x.failed else 0 end as failed,
     case when x.shown then x.cancelled else 0 end as cancelled, case when x.shown then x.expired else 0 end as expired
   from (
-    select n.*, r.ended_at is null and not exists (
-      select from legwork.workflow_run_steps s where s.workflow_id = r.id and s.compensation_job_id is not null) as shown
-    from legwork.counts_of(r.id) n
+    -- As legwork.counts_of, whose rights would be those of whoever reads.
+    select coalesce(sum(n.completed), 0)::bigint as completed, coalesce(sum(n.failed), 0)::bigint as failed,
+      coalesce(sum(n.cancelled), 0)::bigint as cancelled, coalesce(sum(n.expired), 0)::bigint as expired,
+      r.ended_at is null and not exists (
+        select from legwork.workflow_run_steps s where s.workflow_id = r.id and s.compensation_job_id is not null) as shown
+    from legwork.run_counts n where n.run_id = r.id
   ) x
 ) c;
 comment on view legwork.workflows is 'Every workflow with its state and progress. Order by id: newest last.';

@@ -41,6 +41,7 @@ comment on function legwork.who() is 'Whom to name as the one who did something:
 
 alter table legwork.pauses alter column paused_by set default legwork.who();
 alter table legwork.cancellations alter column cancelled_by set default legwork.who();
+alter table legwork.schedule_definitions alter column created_by set default legwork.who();
 
 create function legwork.own_tenant(tenant text) returns text
 language plpgsql stable parallel safe set search_path = pg_catalog, pg_temp as $$

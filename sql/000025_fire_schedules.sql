@@ -47,15 +47,15 @@ comment on function legwork.enqueue_occurrences(bigint[], text[], timestamptz[])
 create function legwork.cancel_older(job_ids bigint[], schedule text) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
-  v_job bigint;
+  v_job graphile_worker._private_jobs;
 begin
-  foreach v_job in array coalesce(job_ids, '{}') loop
-    begin
-      perform legwork.cancel_job(v_job, format('schedule %s was due again.', cancel_older.schedule));
-    exception when sqlstate 'LW409' or sqlstate 'LW404' then
-      -- It has ended meanwhile.
-      null;
-    end;
+  -- Not by legwork.cancel_job: whoever's transaction this happens in, it is the schedule that does it, also to what that session may not see.
+  -- The row's lock decides between this and a worker that is just fetching it. Those that have ended meanwhile are not there any more.
+  for v_job in
+    select * from graphile_worker._private_jobs j
+    where j.id = any (job_ids) and (j.locked_at is not null or j.attempts < j.max_attempts) order by j.id for update
+  loop
+    perform legwork.cancel_locked(v_job, format('Cancelled by %s: schedule %s was due again.', legwork.who(), cancel_older.schedule));
   end loop;
 end $$;
 comment on function legwork.cancel_older(bigint[], text) is 'Cancels jobs of a schedule that make room for the next one; those that have ended meanwhile are left alone.';
@@ -189,7 +189,7 @@ begin
     perform legwork.cancel_older(v_cancel.older, v_cancel.name);
   end loop;
   if exists (select from legwork.schedule_occurrences r where r.state = 'waiting') then
-    perform legwork.release_waiting(as_of);
+    perform legwork.release_waiting(as_of, schedule => fire_schedules.schedule);
   end if;
 
   fired := coalesce(cardinality(v_ids), 0);
@@ -203,7 +203,7 @@ comment on function legwork.fire_schedules(timestamptz, integer, text) is
   'legwork.schedule_runs. Any number of workers may call it at once: each takes other schedules. fired: jobs enqueued. next_at: when something is due next. more: whether '
   'to call again at once. wants_plan: whether times of cron expressions must be computed, which a Legwork worker does.';
 
-create function legwork.unmet_requirement(requires jsonb, due_at timestamptz) returns text
+create function legwork.unmet_requirement(requires jsonb, due_at timestamptz, tenant text) returns text
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   v_other record;
@@ -215,6 +215,9 @@ begin
     select * into v_definition from legwork.schedule_definitions d where d.name = v_other.name;
     if v_definition.name is null then
       return format('It requires %s, and there is no such schedule any more.', v_other.name);
+    elsif v_definition.tenant <> unmet_requirement.tenant then
+      -- Names are the database's: another tenant may have taken one that was free. Nothing is told of it.
+      return format('It requires %s, which is no schedule of its tenant any more.', v_other.name);
     end if;
     if v_definition.next_at <= unmet_requirement.due_at then
       return format('It requires %s, which is due before it.', v_other.name);
@@ -242,7 +245,8 @@ begin
   end loop;
   return null;
 end $$;
-comment on function legwork.unmet_requirement(jsonb, timestamptz) is 'Why an occurrence may not run yet, as a sentence; null when everything that it requires has succeeded.';
+comment on function legwork.unmet_requirement(jsonb, timestamptz, text) is
+  'Why an occurrence of a tenant''s schedule may not run yet, as a sentence; null when everything that it requires has succeeded.';
 
 create function legwork.enqueue_one(definition legwork.schedule_definitions, due_at timestamptz, state text) returns bigint
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -270,7 +274,7 @@ end $$;
 comment on function legwork.enqueue_one(legwork.schedule_definitions, timestamptz, text) is
   'Enqueues one job of a schedule whose row the caller has locked, as its overlap says; null when too many of its jobs live.';
 
-create function legwork.release_waiting(as_of timestamptz default clock_timestamp(), at_most integer default 100) returns integer
+create function legwork.release_waiting(as_of timestamptz default clock_timestamp(), at_most integer default 100, schedule text default null) returns integer
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   v_waiting record;
@@ -282,10 +286,11 @@ begin
   for v_waiting in
     -- Its schedule too, because jobs that live are counted there; nobody waits for either.
     select r.schedule, r.due_at, r.reason from legwork.schedule_occurrences r join legwork.schedule_definitions d on d.name = r.schedule
-    where r.state = 'waiting' order by r.due_at limit at_most for update skip locked
+    where r.state = 'waiting' and (release_waiting.schedule is null or r.schedule = release_waiting.schedule)
+    order by r.due_at limit at_most for update skip locked
   loop
     select * into v_definition from legwork.schedule_definitions d where d.name = v_waiting.schedule;
-    v_reason := legwork.unmet_requirement(v_definition.requires, v_waiting.due_at);
+    v_reason := legwork.unmet_requirement(v_definition.requires, v_waiting.due_at, v_definition.tenant);
     v_id := null;
     if v_reason is null and v_definition.runs < coalesce(v_definition.max_runs, v_definition.runs + 1) then
       v_id := legwork.enqueue_one(v_definition, v_waiting.due_at, 'enqueued');
@@ -308,6 +313,6 @@ begin
   end loop;
   return v_count;
 end $$;
-comment on function legwork.release_waiting(timestamptz, integer) is
-  'Enqueues occurrences whose requirements have come, holds back those that have waited long enough, and returns how many left the waiting.';
+comment on function legwork.release_waiting(timestamptz, integer, text) is
+  'Enqueues occurrences, of all schedules or of one, whose requirements have come, holds back those that have waited long enough, and returns how many left the waiting.';
 revoke execute on function legwork.fire_schedules(timestamptz, integer, text) from public;

@@ -8,8 +8,20 @@ return jsonb_strip_nulls(jsonb_build_object(
   'task', definition.task, 'cron', definition.cron, 'every', definition.every::text, 'at', definition.at, 'timezone', definition.timezone,
   'starts_at', definition.starts_at, 'ends_at', definition.ends_at, 'max_runs', definition.max_runs, 'jitter', definition.jitter::text,
   'overlap', definition.overlap, 'max_instances', definition.max_instances, 'missed', definition.missed, 'requires', definition.requires,
-  'is_enabled', definition.is_enabled));
+  'missed_window', case definition.missed when 'all' then definition.missed_window end::text,
+  'requires_wait', case when definition.requires is not null then definition.requires_wait end::text, 'tenant', definition.tenant,
+  'priority', definition.priority, 'max_attempts', definition.max_attempts, 'is_enabled', definition.is_enabled));
 comment on function legwork.describe_schedule(legwork.schedule_definitions) is 'A schedule as the audit log tells of it.';
+
+create function legwork.assert_present(as_of timestamptz) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+begin
+  -- What has been accounted for in the future of a name would be missing for whoever takes that name next.
+  if legwork.confined_tenant() is not null and as_of > clock_timestamp() then
+    raise exception 'You act for one tenant and cannot say that it is % already.', as_of using errcode = 'LW403', hint = 'Leave as_of out: it is for tests.';
+  end if;
+end $$;
+comment on function legwork.assert_present(timestamptz) is 'Does nothing for a time that is not ahead, or for who is not confined to a tenant. Raises LW403.';
 
 create function legwork.lock_schedule(name text) returns legwork.schedule_definitions
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -172,6 +184,7 @@ declare
   v_tenant text := legwork.own_tenant(coalesce(tenant, nullif(current_setting('legwork.tenant', true), '')));
 begin
   perform legwork.assert_may('operator');
+  perform legwork.assert_present(as_of);
   -- Whoever makes the same one at the same time comes second.
   perform pg_advisory_xact_lock(hashtext('legwork.schedule'), hashtext(schedule.name));
   select * into v_old from legwork.schedule_definitions d where d.name = schedule.name for update;
@@ -183,8 +196,14 @@ begin
     missed_window, nullif(requires, 'null'), requires_wait,
     -- Saying again what is there already is no mistake, also when its time is over.
     case when v_old.name is not null and (v_old.at, v_old.ends_at) is not distinct from (at, ends_at) then '-infinity' else as_of end);
+  if v_tenant is not null and exists (
+    select from jsonb_object_keys(nullif(requires, 'null')) as k (key) join legwork.schedule_definitions d on d.name = k.key where d.tenant <> v_tenant)
+  then
+    raise exception 'The schedule ''%'' of the tenant ''%'' cannot require what is another tenant''s.', name, v_tenant using errcode = 'LW400',
+      hint = 'It may require schedules of its tenant, and those of nobody in particular.';
+  end if;
   if exists (select from legwork.crontab_entries c where c.identifier = schedule.name) then
-    raise exception 'An entry of a crontab is called ''%'' already.', name using errcode = 'LW409', hint = 'Take another name.';
+    raise exception '%', format(case when legwork.confined_tenant() is null then 'An entry of a crontab' else 'A schedule' end || ' is called ''%s'' already.', name) using errcode = 'LW409', hint = 'Take another name.';
   end if;
   v_is_enabled := coalesce(enabled, v_old.is_enabled, true);
 
@@ -238,7 +257,7 @@ begin
     backlog_from = excluded.backlog_from, backlog_to = excluded.backlog_to, problem = excluded.problem, runs = excluded.runs, live = excluded.live,
     revision = excluded.revision;
   perform legwork.audit('schedule', 'schedule', name, case when v_old.name is not null then legwork.describe_schedule(v_old) end,
-    legwork.describe_schedule(v_new), v_tenant);
+    legwork.describe_schedule(v_new) || case when v_old.payload <> v_new.payload then '{"payload_changed": true}'::jsonb else '{}' end, v_tenant);
   perform legwork.plan_intervals(as_of, 1, schedule.name);
   perform pg_notify('legwork', '{"schedules":true}');
   return (select d.next_at from legwork.schedule_definitions d where d.name = schedule.name);
@@ -259,6 +278,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 declare
   v_schedule legwork.schedule_definitions := legwork.lock_schedule(name);
 begin
+  perform legwork.assert_present(as_of);
   perform legwork.audit('unschedule', 'schedule', name, legwork.describe_schedule(v_schedule), null, v_schedule.tenant);
   perform legwork.settle_schedule(name, as_of, 'was removed');
   delete from legwork.schedule_definitions d where d.name = unschedule.name;
@@ -272,6 +292,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 declare
   v_schedule legwork.schedule_definitions := legwork.lock_schedule(name);
 begin
+  perform legwork.assert_present(as_of);
   if not v_schedule.is_enabled then
     update legwork.schedule_definitions d
     set is_enabled = true, updated_at = clock_timestamp(), planned_to = greatest(as_of, d.starts_at - interval '1 microsecond'),
@@ -293,6 +314,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 declare
   v_schedule legwork.schedule_definitions := legwork.lock_schedule(name);
 begin
+  perform legwork.assert_present(as_of);
   if not v_schedule.is_enabled then
     return false;
   end if;
@@ -315,6 +337,7 @@ declare
   v_due_at timestamptz := as_of;
   v_id bigint;
 begin
+  perform legwork.assert_present(as_of);
   v_id := legwork.enqueue_one(v_schedule, as_of, 'manual');
   if v_id is null then
     raise exception 'The schedule ''%'' lets % of its jobs live at a time, and so many do.', name, v_schedule.max_instances using errcode = 'LW409',
@@ -414,7 +437,7 @@ comment on column legwork.schedules.priority is 'Of its jobs; null for 0.';
 comment on column legwork.schedules.max_attempts is 'Of its jobs; null for 25.';
 comment on column legwork.schedules.problem is 'Why its times could not be computed; null when they could.';
 comment on column legwork.schedules.created_at is 'When it was made, or first seen.';
-comment on column legwork.schedules.created_by is 'The database role that made it; null for an entry of a crontab.';
+comment on column legwork.schedules.created_by is 'Who made it; null for an entry of a crontab.';
 comment on column legwork.schedules.updated_at is E'@notNull\nWhen it was changed last; of an entry of a crontab, when a worker last told of it.';
 
 create view legwork.schedule_runs as

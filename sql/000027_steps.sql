@@ -47,7 +47,7 @@ create table legwork.job_signals (
   job_id bigint not null,
   name text not null check (length(name) between 1 and 200),
   payload jsonb,
-  sent_by text not null default session_user,
+  sent_by text not null default legwork.who(),
   sent_at timestamptz not null default clock_timestamp(),
   is_delivered boolean not null default false,
   unique (job_id, name)
@@ -57,7 +57,7 @@ comment on column legwork.job_signals.id is 'In the order they were sent.';
 comment on column legwork.job_signals.job_id is 'The job.';
 comment on column legwork.job_signals.name is 'What the job waits for.';
 comment on column legwork.job_signals.payload is 'What came with it; redacted. Null for nothing.';
-comment on column legwork.job_signals.sent_by is 'Who sent it: the database role.';
+comment on column legwork.job_signals.sent_by is 'Who sent it: the database role, or for whom the server did.';
 comment on column legwork.job_signals.sent_at is 'When.';
 comment on column legwork.job_signals.is_delivered is 'Whether the job has been looked at since: if it waited for this, it may start.';
 alter table legwork.job_signals enable row level security;

@@ -35,16 +35,22 @@ begin
 end $$;
 comment on function legwork.copy_comments(regclass, regclass) is 'Gives a view, and those of its columns that both have, the comments of another; for migrations.';
 
--- What belongs to tenants, and has been everybody's so far. Sub-selects, because they are asked once a query.
+-- What belongs to tenants, and has been everybody's so far. Sub-selects, because they are asked once a query. Those that grow and are read in pages
+-- have the order of the pages in them: a barrier hides from the planner in which order its caller wants the rows, and a page of fifty would be
+-- sorted out of everything. A query that asks for another order sorts as ever.
 do $$
 declare
   v_name text;
+  v_order text;
 begin
-  foreach v_name in array array['workflows', 'workflow_steps', 'batches', 'steps', 'schedules', 'schedule_runs'] loop
+  for v_name, v_order in
+    values ('workflows', 'order by id desc'), ('workflow_steps', ''), ('batches', 'order by id desc'), ('steps', ''), ('schedules', ''),
+      ('schedule_runs', 'order by schedule, due_at desc')
+  loop
     execute format('alter view legwork.%1$I rename to %2$I', v_name, 'all_' || v_name);
     execute format(
       'create view legwork.%1$I with (security_barrier) as select * from legwork.%2$I '
-      'where (select legwork.confined_tenant()) is null or tenant = (select legwork.confined_tenant())', v_name, 'all_' || v_name);
+      'where (select legwork.confined_tenant()) is null or tenant = (select legwork.confined_tenant()) %3$s', v_name, 'all_' || v_name, v_order);
     perform legwork.copy_comments(format('legwork.%I', 'all_' || v_name)::regclass, format('legwork.%I', v_name)::regclass);
     execute format('comment on view legwork.%I is %L', 'all_' || v_name, format('The rows of everybody, for the functions and views of this schema. Read legwork.%s.', v_name));
   end loop;

@@ -250,7 +250,7 @@ create table legwork.job_signals (
   job_id bigint not null,
   name text not null,
   payload jsonb,
-  sent_by text default SESSION_USER not null,
+  sent_by text default legwork.who() not null,
   sent_at timestamp with time zone default clock_timestamp() not null,
   is_delivered boolean default false not null,
   UNIQUE (job_id, name),
@@ -444,7 +444,7 @@ create table legwork.schedule_definitions (
   max_attempts integer,
   is_enabled boolean not null,
   created_at timestamp with time zone default clock_timestamp() not null,
-  created_by text default SESSION_USER not null,
+  created_by text default legwork.who() not null,
   updated_at timestamp with time zone default clock_timestamp() not null,
   sentence text,
   anchor timestamp with time zone not null,
@@ -975,11 +975,12 @@ create view legwork.all_batches as
     b.created_at,
     b.ended_at
    FROM legwork.batch_runs b
-     CROSS JOIN LATERAL ( SELECT b.completed + n.completed AS completed,
-            b.failed + n.failed AS failed,
-            b.cancelled + n.cancelled AS cancelled,
-            b.expired + n.expired AS expired
-           FROM legwork.counts_of(b.id) n(completed, failed, cancelled, expired)) c;
+     CROSS JOIN LATERAL ( SELECT b.completed + COALESCE(sum(n.completed), 0::bigint) AS completed,
+            b.failed + COALESCE(sum(n.failed), 0::bigint) AS failed,
+            b.cancelled + COALESCE(sum(n.cancelled), 0::bigint) AS cancelled,
+            b.expired + COALESCE(sum(n.expired), 0::bigint) AS expired
+           FROM legwork.run_counts n
+          WHERE n.run_id = b.id) c;
 
 create view legwork.all_jobs as
  SELECT id,
@@ -1310,14 +1311,15 @@ create view legwork.all_workflows as
                     WHEN x.shown THEN x.expired
                     ELSE 0::bigint
                 END AS expired
-           FROM ( SELECT n.completed,
-                    n.failed,
-                    n.cancelled,
-                    n.expired,
+           FROM ( SELECT COALESCE(sum(n.completed), 0::bigint) AS completed,
+                    COALESCE(sum(n.failed), 0::bigint) AS failed,
+                    COALESCE(sum(n.cancelled), 0::bigint) AS cancelled,
+                    COALESCE(sum(n.expired), 0::bigint) AS expired,
                     r.ended_at IS NULL AND NOT (EXISTS ( SELECT
                            FROM legwork.workflow_run_steps s
                           WHERE s.workflow_id = r.id AND s.compensation_job_id IS NOT NULL)) AS shown
-                   FROM legwork.counts_of(r.id) n(completed, failed, cancelled, expired)) x) c;
+                   FROM legwork.run_counts n
+                  WHERE n.run_id = r.id) x) c;
 
 create view legwork.attempts as
  SELECT job_id,
@@ -1385,7 +1387,8 @@ create view legwork.batches with (security_barrier=true) as
     created_at,
     ended_at
    FROM legwork.all_batches
-  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant))
+  ORDER BY id DESC;
 
 create view legwork.failed_groups with (security_barrier=true) as
  SELECT fingerprint,
@@ -1488,7 +1491,8 @@ create view legwork.schedule_runs with (security_barrier=true) as
     recorded_at,
     tenant
    FROM legwork.all_schedule_runs
-  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant))
+  ORDER BY schedule, due_at DESC;
 
 create view legwork.schedule_runs_page as
  SELECT schedule,
@@ -1660,7 +1664,8 @@ create view legwork.workflows with (security_barrier=true) as
     created_at,
     ended_at
    FROM legwork.all_workflows
-  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
+  WHERE (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant))
+  ORDER BY id DESC;
 
 create view legwork.workflows_page as
  SELECT id,
@@ -2666,6 +2671,18 @@ begin
   end if;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.assert_present(as_of timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- What has been accounted for in the future of a name would be missing for whoever takes that name next.
+  if legwork.confined_tenant() is not null and as_of > clock_timestamp() then
+    raise exception 'You act for one tenant and cannot say that it is % already.', as_of using errcode = 'LW403', hint = 'Leave as_of out: it is for tests.';
+  end if;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.assert_schedule(name text, task text, cron text, every interval, at timestamp with time zone, timezone text, payload jsonb, starts_at timestamp with time zone, ends_at timestamp with time zone, max_runs integer, jitter interval, overlap text, max_instances integer, missed text, missed_window interval, requires jsonb, requires_wait interval, as_of timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -2966,16 +2983,7 @@ begin
   perform legwork.audit('cancel_job', 'job', job_id::text, jsonb_build_object('state', legwork.assert_job(job_id)),
     jsonb_build_object('state', case when v_job.locked_at is null then 'cancelled' else 'running' end, 'reason', v_reason),
     legwork.flag_value(v_job.flags, 'tenant'));
-  if v_job.locked_at is null then
-    perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', v_reason, true);
-    delete from graphile_worker._private_jobs j where j.id = cancel_job.job_id;
-    perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
-    return 'cancelled';
-  end if;
-  insert into legwork.cancellations (job_id, reason) values (cancel_job.job_id, v_reason) on conflict do nothing;
-  -- Its worker aborts the job's signal. A worker that does not hear this reads it with its next beat.
-  perform pg_notify('legwork', json_build_object('cancelled', job_id::text)::text);
-  return 'running';
+  return legwork.cancel_locked(v_job, v_reason);
 end $function$
 -- not for everybody
 
@@ -3016,21 +3024,39 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.cancel_locked(job graphile_worker._private_jobs, reason text)
+ RETURNS legwork.job_state
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if job.locked_at is null then
+    perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', reason, true);
+    delete from graphile_worker._private_jobs j where j.id = job.id;
+    perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
+    return 'cancelled';
+  end if;
+  insert into legwork.cancellations (job_id, reason) values (job.id, cancel_locked.reason) on conflict do nothing;
+  -- Its worker aborts the job's signal. A worker that does not hear this reads it with its next beat.
+  perform pg_notify('legwork', json_build_object('cancelled', job.id::text)::text);
+  return 'running';
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.cancel_older(job_ids bigint[], schedule text)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_job bigint;
+  v_job graphile_worker._private_jobs;
 begin
-  foreach v_job in array coalesce(job_ids, '{}') loop
-    begin
-      perform legwork.cancel_job(v_job, format('schedule %s was due again.', cancel_older.schedule));
-    exception when sqlstate 'LW409' or sqlstate 'LW404' then
-      -- It has ended meanwhile.
-      null;
-    end;
+  -- Not by legwork.cancel_job: whoever's transaction this happens in, it is the schedule that does it, also to what that session may not see.
+  -- The row's lock decides between this and a worker that is just fetching it. Those that have ended meanwhile are not there any more.
+  for v_job in
+    select * from graphile_worker._private_jobs j
+    where j.id = any (job_ids) and (j.locked_at is not null or j.attempts < j.max_attempts) order by j.id for update
+  loop
+    perform legwork.cancel_locked(v_job, format('Cancelled by %s: schedule %s was due again.', legwork.who(), cancel_older.schedule));
   end loop;
 end $function$
 
@@ -3774,7 +3800,7 @@ CREATE OR REPLACE FUNCTION legwork.describe_schedule(definition legwork.schedule
  RETURNS jsonb
  LANGUAGE sql
  STABLE
-RETURN jsonb_strip_nulls(jsonb_build_object('task', (definition).task, 'cron', (definition).cron, 'every', ((definition).every)::text, 'at', (definition).at, 'timezone', (definition).timezone, 'starts_at', (definition).starts_at, 'ends_at', (definition).ends_at, 'max_runs', (definition).max_runs, 'jitter', ((definition).jitter)::text, 'overlap', (definition).overlap, 'max_instances', (definition).max_instances, 'missed', (definition).missed, 'requires', (definition).requires, 'is_enabled', (definition).is_enabled))
+RETURN jsonb_strip_nulls(jsonb_build_object('task', (definition).task, 'cron', (definition).cron, 'every', ((definition).every)::text, 'at', (definition).at, 'timezone', (definition).timezone, 'starts_at', (definition).starts_at, 'ends_at', (definition).ends_at, 'max_runs', (definition).max_runs, 'jitter', ((definition).jitter)::text, 'overlap', (definition).overlap, 'max_instances', (definition).max_instances, 'missed', (definition).missed, 'requires', (definition).requires, 'missed_window', (CASE (definition).missed WHEN 'all'::text THEN (definition).missed_window ELSE NULL::interval END)::text, 'requires_wait', (CASE WHEN ((definition).requires IS NOT NULL) THEN (definition).requires_wait ELSE NULL::interval END)::text, 'tenant', (definition).tenant, 'priority', (definition).priority, 'max_attempts', (definition).max_attempts, 'is_enabled', (definition).is_enabled))
 
 CREATE OR REPLACE FUNCTION legwork.disable_schedule(name text, as_of timestamp with time zone DEFAULT clock_timestamp())
  RETURNS boolean
@@ -3785,6 +3811,7 @@ AS $function$
 declare
   v_schedule legwork.schedule_definitions := legwork.lock_schedule(name);
 begin
+  perform legwork.assert_present(as_of);
   if not v_schedule.is_enabled then
     return false;
   end if;
@@ -4463,6 +4490,7 @@ AS $function$
 declare
   v_schedule legwork.schedule_definitions := legwork.lock_schedule(name);
 begin
+  perform legwork.assert_present(as_of);
   if not v_schedule.is_enabled then
     update legwork.schedule_definitions d
     set is_enabled = true, updated_at = clock_timestamp(), planned_to = greatest(as_of, d.starts_at - interval '1 microsecond'),
@@ -5146,25 +5174,34 @@ RETURN CASE WHEN (legwork.flag_value(flags, 'expires'::text) ~ '^\d{1,15}$'::tex
 
 CREATE OR REPLACE FUNCTION legwork.explain_dependencies(job_id bigint)
  RETURNS TABLE(reason text, detail text, fix text)
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select 'dependency',
-    format('It waits for job %s (%s), which is %s%s', x.depends_on, coalesce(j.task, 'no longer known'), coalesce(j.state::text, 'gone'),
-      case when x.n = 5 and x.jobs > 5 then format(', and for %s more.', x.jobs - 5) else '.' end),
-    case
-      when x.ended_as is not null or j.finished_at is not null then 'A living Legwork worker looks at it within a second; or: select legwork.tick();'
-      when j.state = 'running' then 'Wait for its end.'
-      else format('See why that one does not run: select * from legwork.explain_job(%s);', x.depends_on)
-    end
-  from (
-    select d.depends_on, d.ended_as, row_number() over (order by d.depends_on) as n, count(*) over () as jobs
-    from legwork.dependencies d where d.job_id = explain_dependencies.job_id
-  ) x
-  left join lateral (select o.task, o.state, o.finished_at from legwork.jobs o where o.id = x.depends_on limit 1) j on true
-  where x.n <= 5
-  order by x.n
-$function$
+begin
+  return query
+    select 'dependency'::text,
+      case when j.is_hidden then 'It waits for a job that is not your tenant''s'
+        else format('It waits for job %s (%s), which is %s', x.depends_on, coalesce(j.task, 'no longer known'), coalesce(j.state::text, 'gone')) end
+        || case when x.n = 5 and x.jobs > 5 then format(', and for %s more.', x.jobs - 5) else '.' end,
+      case
+        when j.is_hidden then 'Wait, or ask whoever made it wait.'
+        when x.ended_as is not null or j.finished_at is not null then 'A living Legwork worker looks at it within a second; or: select legwork.tick();'
+        when j.state = 'running' then 'Wait for its end.'
+        else format('See why that one does not run: select * from legwork.explain_job(%s);', x.depends_on)
+      end
+    from (
+      select d.depends_on, d.ended_as, row_number() over (order by d.depends_on) as n, count(*) over () as jobs
+      from legwork.dependencies d where d.job_id = explain_dependencies.job_id
+    ) x
+    left join lateral (
+      -- Of all, because legwork.jobs shows nothing to whoever is confined to a tenant.
+      select o.task, o.state, o.finished_at, o.tenant is distinct from coalesce(legwork.confined_tenant(), o.tenant) as is_hidden
+      from legwork.all_jobs o where o.id = x.depends_on limit 1
+    ) j on true
+    where x.n <= 5
+    order by x.n;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.explain_gates(job_id bigint)
  RETURNS TABLE(reason text, detail text, fix text)
@@ -5654,7 +5691,7 @@ begin
     perform legwork.cancel_older(v_cancel.older, v_cancel.name);
   end loop;
   if exists (select from legwork.schedule_occurrences r where r.state = 'waiting') then
-    perform legwork.release_waiting(as_of);
+    perform legwork.release_waiting(as_of, schedule => fire_schedules.schedule);
   end if;
 
   fired := coalesce(cardinality(v_ids), 0);
@@ -7054,6 +7091,28 @@ exception when data_exception then
     hint = 'priority and max_attempts are whole numbers, run_at is a time, delay an interval.';
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.plans_wanted(as_of timestamp with time zone DEFAULT clock_timestamp(), schedule text DEFAULT NULL::text, at_most integer DEFAULT 100)
+ RETURNS TABLE(name text, revision integer, cron text, timezone text, missed text, planned_to timestamp with time zone, planned_from text, ends_at timestamp with time zone, list_from timestamp with time zone)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_own text := legwork.confined_tenant();
+begin
+  perform legwork.assert_may('operator');
+  return query
+    select d.name, d.revision, d.cron, d.timezone, d.missed, d.planned_to, d.planned_to::text, d.ends_at,
+      legwork.list_from(d.planned_to, d.missed, d.missed_window, coalesce(plans_wanted.as_of, clock_timestamp()))
+    from legwork.schedule_definitions d
+    where d.wants_plan and d.cron is not null and (schedule is null or d.name = schedule) and (v_own is null or d.tenant = v_own)
+    -- What is without a plan first, then by name, so that those that cannot be planned do not stand in the way of the others.
+    order by d.problem is not null, cardinality(d.upcoming), d.name
+    limit at_most
+    for update skip locked;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.put_limit(scope text, name text, kind text, key text, max_count integer, per interval)
  RETURNS integer
  LANGUAGE plpgsql
@@ -7118,7 +7177,7 @@ CREATE OR REPLACE FUNCTION legwork.put_plan(name text, revision integer, planned
  SET search_path TO 'pg_catalog', 'pg_temp'
 BEGIN ATOMIC
  UPDATE legwork.schedule_definitions d SET upcoming = (d.upcoming || put_plan.times), is_complete = (d.is_complete OR put_plan.is_complete), planned_to = GREATEST(d.planned_to, put_plan.planned_to), sentence = COALESCE(put_plan.sentence, d.sentence), problem = put_plan.problem, backlog_count = (d.backlog_count + put_plan.backlog_count), backlog_from = COALESCE(d.backlog_from, put_plan.backlog_from), backlog_to = COALESCE(put_plan.backlog_to, d.backlog_to)
-   WHERE ((d.name = put_plan.name) AND (d.revision = put_plan.revision) AND (d.planned_to = put_plan.planned_from))
+   WHERE ((d.name = put_plan.name) AND (d.revision = put_plan.revision) AND (d.planned_to = put_plan.planned_from) AND ((legwork.confined_tenant() IS NULL) OR (d.tenant = legwork.confined_tenant())))
    RETURNING true;
 END
 -- not for everybody
@@ -7793,7 +7852,7 @@ begin
   end if;
 end $function$
 
-CREATE OR REPLACE FUNCTION legwork.release_waiting(as_of timestamp with time zone DEFAULT clock_timestamp(), at_most integer DEFAULT 100)
+CREATE OR REPLACE FUNCTION legwork.release_waiting(as_of timestamp with time zone DEFAULT clock_timestamp(), at_most integer DEFAULT 100, schedule text DEFAULT NULL::text)
  RETURNS integer
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7808,10 +7867,11 @@ begin
   for v_waiting in
     -- Its schedule too, because jobs that live are counted there; nobody waits for either.
     select r.schedule, r.due_at, r.reason from legwork.schedule_occurrences r join legwork.schedule_definitions d on d.name = r.schedule
-    where r.state = 'waiting' order by r.due_at limit at_most for update skip locked
+    where r.state = 'waiting' and (release_waiting.schedule is null or r.schedule = release_waiting.schedule)
+    order by r.due_at limit at_most for update skip locked
   loop
     select * into v_definition from legwork.schedule_definitions d where d.name = v_waiting.schedule;
-    v_reason := legwork.unmet_requirement(v_definition.requires, v_waiting.due_at);
+    v_reason := legwork.unmet_requirement(v_definition.requires, v_waiting.due_at, v_definition.tenant);
     v_id := null;
     if v_reason is null and v_definition.runs < coalesce(v_definition.max_runs, v_definition.runs + 1) then
       v_id := legwork.enqueue_one(v_definition, v_waiting.due_at, 'enqueued');
@@ -8128,9 +8188,9 @@ AS $function$
     ('legwork_operator', array['cancel_job', 'cancel_jobs', 'retry_job', 'retry_jobs', 'discard_job', 'discard_jobs', 'put_pause', 'lift_pause', 'put_limit',
       'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'reconcile', 'doctor',
       'schedule', 'unschedule', 'enable_schedule', 'disable_schedule', 'run_schedule', 'cancel_workflow', 'retry_workflow', 'send_signal',
-      'acknowledge_alert', 'set_alert_rule', 'drop_alert_rule', 'restore_alert_rules', 'set_alert_channels', 'silence_alerts', 'end_silence']),
+      'plans_wanted', 'put_plan', 'acknowledge_alert', 'set_alert_rule', 'drop_alert_rule', 'restore_alert_rules', 'set_alert_channels', 'silence_alerts', 'end_silence']),
     ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_stopped', 'recover_jobs', 'give_back_jobs', 'tick', 'reconcile',
-      'maintain_history', 'record_output', 'fire_schedules', 'plan_intervals', 'put_plan', 'register_crontab', 'load_steps', 'record_step',
+      'maintain_history', 'record_output', 'fire_schedules', 'plan_intervals', 'plans_wanted', 'put_plan', 'register_crontab', 'load_steps', 'record_step',
       'await_step', 'step_results', 'due_steps', 'watch', 'worker_host', 'enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow']),
     ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login', 'claim_request', 'keep_response', 'activity'])
   ) as r (role, functions)
@@ -8320,6 +8380,7 @@ declare
   v_due_at timestamptz := as_of;
   v_id bigint;
 begin
+  perform legwork.assert_present(as_of);
   v_id := legwork.enqueue_one(v_schedule, as_of, 'manual');
   if v_id is null then
     raise exception 'The schedule ''%'' lets % of its jobs live at a time, and so many do.', name, v_schedule.max_instances using errcode = 'LW409',
@@ -8438,6 +8499,7 @@ declare
   v_tenant text := legwork.own_tenant(coalesce(tenant, nullif(current_setting('legwork.tenant', true), '')));
 begin
   perform legwork.assert_may('operator');
+  perform legwork.assert_present(as_of);
   -- Whoever makes the same one at the same time comes second.
   perform pg_advisory_xact_lock(hashtext('legwork.schedule'), hashtext(schedule.name));
   select * into v_old from legwork.schedule_definitions d where d.name = schedule.name for update;
@@ -8449,8 +8511,14 @@ begin
     missed_window, nullif(requires, 'null'), requires_wait,
     -- Saying again what is there already is no mistake, also when its time is over.
     case when v_old.name is not null and (v_old.at, v_old.ends_at) is not distinct from (at, ends_at) then '-infinity' else as_of end);
+  if v_tenant is not null and exists (
+    select from jsonb_object_keys(nullif(requires, 'null')) as k (key) join legwork.schedule_definitions d on d.name = k.key where d.tenant <> v_tenant)
+  then
+    raise exception 'The schedule ''%'' of the tenant ''%'' cannot require what is another tenant''s.', name, v_tenant using errcode = 'LW400',
+      hint = 'It may require schedules of its tenant, and those of nobody in particular.';
+  end if;
   if exists (select from legwork.crontab_entries c where c.identifier = schedule.name) then
-    raise exception 'An entry of a crontab is called ''%'' already.', name using errcode = 'LW409', hint = 'Take another name.';
+    raise exception '%', format(case when legwork.confined_tenant() is null then 'An entry of a crontab' else 'A schedule' end || ' is called ''%s'' already.', name) using errcode = 'LW409', hint = 'Take another name.';
   end if;
   v_is_enabled := coalesce(enabled, v_old.is_enabled, true);
 
@@ -8504,7 +8572,7 @@ begin
     backlog_from = excluded.backlog_from, backlog_to = excluded.backlog_to, problem = excluded.problem, runs = excluded.runs, live = excluded.live,
     revision = excluded.revision;
   perform legwork.audit('schedule', 'schedule', name, case when v_old.name is not null then legwork.describe_schedule(v_old) end,
-    legwork.describe_schedule(v_new), v_tenant);
+    legwork.describe_schedule(v_new) || case when v_old.payload <> v_new.payload then '{"payload_changed": true}'::jsonb else '{}' end, v_tenant);
   perform legwork.plan_intervals(as_of, 1, schedule.name);
   perform pg_notify('legwork', '{"schedules":true}');
   return (select d.next_at from legwork.schedule_definitions d where d.name = schedule.name);
@@ -8913,10 +8981,20 @@ RETURN ARRAY['name'::text, 'task'::text, 'payload'::text, 'depends_on'::text, 'o
 
 CREATE OR REPLACE FUNCTION legwork.step_results(workflow_id bigint)
  RETURNS jsonb
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
-RETURN (SELECT COALESCE(jsonb_object_agg(s.name, f.result), '{}'::jsonb) AS "coalesce" FROM ((legwork.workflow_run_steps s JOIN legwork.workflow_runs r ON ((r.id = s.workflow_id))) JOIN legwork.finished_jobs f ON (((f.id = s.job_id) AND (f.state = 'completed'::legwork.job_state) AND (f.finished_at >= (r.created_at - '00:01:00'::interval))))) WHERE ((s.workflow_id = step_results.workflow_id) AND ((legwork.confined_tenant() IS NULL) OR (r.tenant = legwork.confined_tenant()))))
+AS $function$
+begin
+  perform legwork.assert_may('viewer');
+  return (
+    select coalesce(jsonb_object_agg(s.name, f.result), '{}')
+    from legwork.workflow_run_steps s
+    join legwork.workflow_runs r on r.id = s.workflow_id
+    -- A minute, because a worker's clock may be behind; the time keeps old partitions out.
+    join legwork.finished_jobs f on f.id = s.job_id and f.state = 'completed' and f.finished_at >= r.created_at - interval '1 minute'
+    where s.workflow_id = step_results.workflow_id and (legwork.confined_tenant() is null or r.tenant = legwork.confined_tenant()));
+end $function$
 -- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.stop_enqueue_on("table" regclass, task text)
@@ -9624,7 +9702,7 @@ CREATE OR REPLACE FUNCTION legwork.unique_identity(task text, payload jsonb, ten
  STABLE
 RETURN encode(sha256(convert_to((jsonb_build_array(COALESCE(tenant, NULLIF(current_setting('legwork.tenant'::text, true), ''::text)), task, unique_key, CASE WHEN (unique_key IS NULL) THEN payload ELSE NULL::jsonb END))::text, 'UTF8'::name)), 'hex'::text)
 
-CREATE OR REPLACE FUNCTION legwork.unmet_requirement(requires jsonb, due_at timestamp with time zone)
+CREATE OR REPLACE FUNCTION legwork.unmet_requirement(requires jsonb, due_at timestamp with time zone, tenant text)
  RETURNS text
  LANGUAGE plpgsql
  STABLE
@@ -9640,6 +9718,9 @@ begin
     select * into v_definition from legwork.schedule_definitions d where d.name = v_other.name;
     if v_definition.name is null then
       return format('It requires %s, and there is no such schedule any more.', v_other.name);
+    elsif v_definition.tenant <> unmet_requirement.tenant then
+      -- Names are the database's: another tenant may have taken one that was free. Nothing is told of it.
+      return format('It requires %s, which is no schedule of its tenant any more.', v_other.name);
     end if;
     if v_definition.next_at <= unmet_requirement.due_at then
       return format('It requires %s, which is due before it.', v_other.name);
@@ -9677,6 +9758,7 @@ AS $function$
 declare
   v_schedule legwork.schedule_definitions := legwork.lock_schedule(name);
 begin
+  perform legwork.assert_present(as_of);
   perform legwork.audit('unschedule', 'schedule', name, legwork.describe_schedule(v_schedule), null, v_schedule.tenant);
   perform legwork.settle_schedule(name, as_of, 'was removed');
   delete from legwork.schedule_definitions d where d.name = unschedule.name;

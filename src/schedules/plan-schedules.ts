@@ -42,17 +42,11 @@ interface Plan {
  * do this by themselves.
  */
 export async function planSchedules(client: Queryable, options: { asOf?: Date; schedule?: string } = {}): Promise<number> {
-  const { rows } = await client.query(
-    `select d.name, d.revision, d.cron, d.timezone, d.missed, d.planned_to, d.planned_to::text as planned_from, d.ends_at,
-       legwork.list_from(d.planned_to, d.missed, d.missed_window, coalesce($1::timestamptz, clock_timestamp())) as list_from
-     from legwork.schedule_definitions d
-     where d.wants_plan and d.cron is not null and ($2::text is null or d.name = $2)
-     -- What is without a plan first, then by name, so that those that cannot be planned do not stand in the way of the others.
-     order by d.problem is not null, cardinality(d.upcoming), d.name
-     limit ${AT_MOST}
-     for update skip locked`,
-    [options.asOf, options.schedule],
-  );
+  const { rows } = await client.query("select * from legwork.plans_wanted(as_of => $1, schedule => $2, at_most => $3)", [
+    options.asOf ?? null,
+    options.schedule ?? null,
+    AT_MOST,
+  ]);
   // Many schedules say the same: what was computed for one holds for all.
   const plans = new Map<string, Plan>();
   let planned = 0;

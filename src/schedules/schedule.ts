@@ -117,6 +117,6 @@ export async function schedule(client: Queryable, name: string, task: string, op
 /** Plans a schedule at once, so that nobody has to wait for a worker, and resolves to its next occurrence. */
 export async function planned(client: Queryable, name: string, asOf: Date | undefined): Promise<Date | null> {
   await planSchedules(client, { schedule: name, ...(asOf === undefined ? {} : { asOf }) });
-  const { rows } = await client.query("select next_at from legwork.schedule_definitions where name = $1", [name]);
+  const { rows } = await client.query("select next_at from legwork.schedules where name = $1 and source = 'database'", [name]);
   return rows[0]?.next_at ?? null;
 }

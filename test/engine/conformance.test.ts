@@ -21,9 +21,6 @@ import { rest, startRest } from "../support/rest.ts";
 
 const database = testDatabase();
 
-// The server looks after metrics and alerts, too, and would stand in the way of emptying the tables.
-beforeAll(async () => void (await database.pool.query("update legwork.watch_steps set due_at = 'infinity'")));
-
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
   await database.pool.query(

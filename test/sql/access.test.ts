@@ -37,7 +37,7 @@ afterAll(async () => {
   for (const login of logins) await run(`drop role ${nameOf(login)}`);
 });
 
-let jobs: AccessJobs;
+let jobs: Pick<AccessJobs, "acme" | "other" | "acmeFailed" | "otherFailed">;
 beforeEach(async () => {
   await run("delete from graphile_worker._private_jobs");
   await run("truncate legwork.finished_jobs, legwork.failed_attempts, legwork.limits, legwork.pauses, legwork.retry_policies, legwork.waiting_jobs");
@@ -47,6 +47,17 @@ beforeEach(async () => {
   jobs = { acme: await add("acme"), other: await add("other"), acmeFailed: await add("acme"), otherFailed: await add("other") };
   await run("select graphile_worker.permanently_fail_jobs(array[$1, $2]::bigint[], 'refused')", [jobs.acmeFailed, jobs.otherFailed]);
 });
+
+/** The jobs, and beside them workflows and schedules of both tenants. */
+async function subjects(): Promise<AccessJobs> {
+  await run("truncate legwork.workflow_runs, legwork.workflow_run_steps, legwork.dependencies, legwork.schedule_definitions");
+  const flow = async (tenant: string): Promise<string> =>
+    (await run(`select legwork.start_workflow('w', '[{"name": "s", "task": "a"}]', tenant => $1) as id`, [tenant]))[0].id;
+  const made = { acmeFlow: await flow("acme"), otherFlow: await flow("other"), acmeEnded: await flow("acme"), otherEnded: await flow("other") };
+  await run("select legwork.cancel_workflow($1), legwork.cancel_workflow($2)", [made.acmeEnded, made.otherEnded]);
+  await run("select legwork.schedule(name, 'a', cron => '0 3 * * *', tenant => name) from unnest(array['acme', 'other']) as name");
+  return { ...jobs, ...made };
+}
 
 /** What a statement comes to: "ok", or the code of what it raised. */
 async function outcome(target: { query(text: string): Promise<unknown> }, text: string): Promise<string> {
@@ -77,10 +88,11 @@ describe("a principal of the server", () => {
     [null, "acme"].flatMap((tenant) => ROLES.map((role) => ({ role, tenant }))),
   )("that is $role of tenant $tenant may do exactly what the table of access says", async ({ role, tenant }) => {
     const settings = { "legwork.role": role, "legwork.confined_to": tenant ?? "" };
+    const all = await subjects();
     const outcomes: Record<string, string[]> = {};
     const expected: Record<string, string[]> = {};
     for (const name of Object.keys(ACCESS_RULES) as OperationName[]) {
-      const { own, others } = SQL_OPERATIONS[name](jobs);
+      const { own, others } = SQL_OPERATIONS[name](all);
       expected[name] = expectedOutcomes(name, { role, tenant });
       outcomes[name] = [];
       for (const text of others === undefined ? [own] : [own, others]) outcomes[name].push((await as(settings, text)).outcome);
@@ -89,8 +101,9 @@ describe("a principal of the server", () => {
   });
 
   it("with a role that is none may do nothing", async () => {
+    const all = await subjects();
     for (const make of Object.values(SQL_OPERATIONS)) {
-      expect((await as({ "legwork.role": "root" }, make(jobs).own)).outcome).toBe("LW403");
+      expect((await as({ "legwork.role": "root" }, make(all).own)).outcome).toBe("LW403");
     }
   });
 
@@ -167,7 +180,14 @@ describe("a login with the role", () => {
   const attempt = async (login: Login, text: string): Promise<string> => await outcome(pools.get(login)!, text);
 
   it("legwork_reader reads everything that has views and changes nothing", async () => {
-    for (const view of ["jobs", "attempts", "logs", "tasks", "queues", "workers", "failed_groups"]) {
+    // With rows: what a view calls is called with the rights of whoever reads.
+    await subjects();
+    await run("update legwork.task_definitions set redact = '{secret}' where name = 'a'");
+    await run(`select legwork.run_schedule('acme'), legwork.enqueue_batch('[{"task": "a"}]')`);
+    await run("insert into legwork.job_steps (job_id, kind, name, state, attempt, started_at) values (1, 'run', 's', 'completed', 1, now()) on conflict do nothing");
+    const views = ["jobs", "attempts", "logs", "tasks", "queues", "workers", "failed_groups"];
+    views.push("schedules", "schedule_runs", "workflows", "workflow_steps", "batches", "steps");
+    for (const view of views) {
       expect([view, await attempt("reader", `select * from legwork.${view}`)]).toEqual([view, "ok"]);
     }
     expect(await attempt("reader", `select * from legwork.explain_job(${jobs.acme})`)).toBe("ok");
@@ -177,6 +197,12 @@ describe("a login with the role", () => {
       "select legwork.pause_queue('q')",
       "select * from legwork.finished_jobs",
       "select * from legwork.all_jobs",
+      "select * from legwork.all_schedules",
+      "select * from legwork.schedule_definitions",
+      "select legwork.schedule('s', 'a', every => '1 hour')",
+      "select legwork.start_workflow('w', '[]')",
+      `select legwork.send_signal(${jobs.acme}, 'go')`,
+      "select legwork.fire_schedules()",
       "select * from legwork.tokens",
       "select * from legwork.audit_log",
       "select * from graphile_worker._private_jobs",
@@ -198,6 +224,9 @@ describe("a login with the role", () => {
       "select legwork.enqueue('a', unique_for => '1 hour', expires_at => now() + interval '1 hour')",
       "select legwork.enqueue('a', rate_limit => 5, rate_per => '1 minute')",
       `select legwork.enqueue_many('[{"task": "limited"}, {"task": "a", "job_key": "x"}]')`,
+      `select legwork.enqueue('a', depends_on => array[${jobs.acme}]::bigint[])`,
+      `select legwork.enqueue_batch('[{"task": "a"}]', callback => '{"task": "a"}')`,
+      `select legwork.start_workflow('w', '[{"name": "s", "task": "a", "serial_key": "flow"}]')`,
       "select * from legwork.tasks",
     ]) {
       expect([text, await attempt("enqueuer", text)]).toEqual([text, "ok"]);
@@ -216,6 +245,10 @@ describe("a login with the role", () => {
       "select graphile_worker.add_job('a')",
       `select legwork.cancel_job(${jobs.acme})`,
       `select * from legwork.explain_job(${jobs.acme})`,
+      "select legwork.step_results(1)",
+      "select * from legwork.workflows",
+      "select legwork.schedule('s', 'a', every => '1 hour')",
+      "select legwork.cancel_workflow(1)",
     ]) {
       expect([text, await attempt("enqueuer", text)]).toEqual([text, "42501"]);
     }
@@ -234,6 +267,10 @@ describe("a login with the role", () => {
       "select legwork.limit_concurrency(1, task => 'a'), legwork.drop_limit('concurrency', task => 'a'), legwork.reset_limits('a')",
       "select legwork.set_retry_policy(task => 'a', attempts => 2), legwork.drop_retry_policy(task => 'a')",
       "select * from legwork.doctor()",
+      `select legwork.send_signal((select legwork.enqueue('a')), 'go')`,
+      `select legwork.retry_workflow(x) from (select legwork.start_workflow('w', '[{"name": "s", "task": "a"}]') as x) w, legwork.cancel_workflow(x)`,
+      "select legwork.schedule('s', 'a', every => '1 hour'), legwork.disable_schedule('s'), legwork.enable_schedule('s')",
+      "select legwork.run_schedule('s'), legwork.unschedule('s')",
     ]) {
       expect([text, await attempt("operator", text)]).toEqual([text, "ok"]);
     }

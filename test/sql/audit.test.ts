@@ -117,6 +117,61 @@ describe("the audit log has", () => {
     expect(line).toMatchObject({ operation, target_type, target, before, after });
   });
 
+  it("schedules that were made, changed, switched, run by hand and removed; not that they fire, nor what was so already", async () => {
+    const make = (rest: string): Promise<unknown> => run(`select legwork.schedule('s', 'a', every => '1 hour', tenant => 'acme'${rest})`);
+    await make("");
+    await make("");
+    await make(", priority => 3");
+    await make(`, priority => 3, payload => '{"secret": 1}'`);
+    await run("select legwork.disable_schedule('s'), legwork.disable_schedule('s')");
+    await run("select legwork.enable_schedule('s'), legwork.enable_schedule('s')");
+    const [{ job }] = await run("select legwork.run_schedule('s') as job");
+    await run("select legwork.fire_schedules(now() + interval '3 hours')");
+    await run("select legwork.unschedule('s')");
+    const lines = await log();
+    expect(lines).toMatchObject([
+      { operation: "schedule", before: null, after: { every: "01:00:00", task: "a", tenant: "acme", is_enabled: true } },
+      { operation: "schedule", before: { every: "01:00:00" }, after: { every: "01:00:00", priority: 3 } },
+      { operation: "schedule", after: { payload_changed: true } },
+      { operation: "disable_schedule", before: { is_enabled: true }, after: { is_enabled: false } },
+      { operation: "enable_schedule", before: { is_enabled: false }, after: { is_enabled: true } },
+      { operation: "run_schedule", before: null, after: { job: Number(job) } },
+      { operation: "unschedule", before: { every: "01:00:00", priority: 3 }, after: null },
+    ]);
+    for (const line of lines) expect(line).toMatchObject({ target_type: "schedule", target: "s", tenant: "acme" });
+    expect(JSON.stringify(lines)).not.toContain("secret");
+  });
+
+  it("nothing of jobs that a schedule cancels because it is due again", async () => {
+    await run("select legwork.schedule('c', 'a', every => '1 hour', overlap => 'cancel')");
+    await run("select legwork.fire_schedules(now() + interval '61 minutes'), legwork.fire_schedules(now() + interval '121 minutes')");
+    expect(await run("select from legwork.jobs where state = 'cancelled' and error like '%due again%'")).toHaveLength(1);
+    expect((await log()).map((line) => line.operation)).toEqual(["schedule"]);
+    await run("truncate legwork.schedule_definitions");
+  });
+
+  it("workflows that were cancelled and retried; not that they start, nor each of their jobs", async () => {
+    const [{ id }] = await run(`select legwork.start_workflow('w', '[{"name": "s", "task": "a"}, {"name": "t", "task": "a"}]', tenant => 'acme') as id`);
+    await run(`select legwork.enqueue_batch('[{"task": "a"}]')`);
+    expect(await log()).toEqual([]);
+    await run("select legwork.cancel_workflow($1, 'wrong'), legwork.cancel_workflow($1)", [id]);
+    await run("select legwork.retry_workflow($1)", [id]);
+    const of = { target_type: "workflow", target: id, tenant: "acme" };
+    expect(await log()).toMatchObject([
+      { ...of, operation: "cancel_workflow", before: { state: "running" }, after: { state: "cancelled", reason: expect.stringContaining("wrong") } },
+      { ...of, operation: "retry_workflow", before: { state: "cancelled" }, after: { state: "running" } },
+    ]);
+  });
+
+  it("signals, by their names: the first of each, which is the one that counts", async () => {
+    await run("select legwork.send_signal($1, 'go', '{\"secret\": 1}'), legwork.send_signal($1, 'go')", [waiting]);
+    const lines = await log();
+    expect(lines).toMatchObject([
+      { operation: "send_signal", target_type: "job", target: waiting, tenant: "acme", before: null, after: { signal: "go" } },
+    ]);
+    expect(JSON.stringify(lines)).not.toContain("secret");
+  });
+
   it("what was taken away, as it was", async () => {
     await run("select legwork.pause_queue('q', 'x'), legwork.limit_rate(5, '1 minute', task => 'a'), legwork.set_retry_policy(queue => 'q', attempts => 2)");
     await run("select legwork.resume_queue('q'), legwork.drop_limit('rate', task => 'a'), legwork.drop_retry_policy(queue => 'q')");

@@ -1,11 +1,18 @@
 import type { Principal, Role } from "../../src/server/principal.ts";
 
-/** Jobs that the operations are tried on: one that waits and one that has failed, of the tenant acme and of another one. */
+/**
+ * What the operations are tried on, of the tenant acme and of another one: a job that waits and one that has failed, a workflow that runs and
+ * one that was cancelled. Beside these each has a schedule, which is called as it is.
+ */
 export interface AccessJobs {
   acme: string;
   other: string;
   acmeFailed: string;
   otherFailed: string;
+  acmeFlow: string;
+  otherFlow: string;
+  acmeEnded: string;
+  otherEnded: string;
 }
 
 /**
@@ -22,13 +29,28 @@ interface Rule {
   /** A tenant's principal may not do it at all. */
   everybody?: boolean;
   /** What it gets to hear who tries it on another tenant's job, or in another tenant's name. */
-  others?: "LW403" | "LW404";
+  others?: "LW403" | "LW404" | "LW409";
 }
 
 /** Every operation, with what it needs. A surface that offers one answers according to this. */
 export const ACCESS_RULES = {
   enqueue: { needs: "enqueuer", others: "LW403" },
   enqueue_many: { needs: "enqueuer", others: "LW403" },
+  enqueue_behind: { needs: "enqueuer", others: "LW404" },
+  enqueue_batch: { needs: "enqueuer", others: "LW403" },
+  start_workflow: { needs: "enqueuer", others: "LW403" },
+  cancel_workflow: { needs: "operator", others: "LW404" },
+  retry_workflow: { needs: "operator", others: "LW404" },
+  step_results: { needs: "viewer" },
+  send_signal: { needs: "operator", others: "LW404" },
+  schedule: { needs: "operator", others: "LW403" },
+  replace_schedule: { needs: "operator", others: "LW409" },
+  require_schedule: { needs: "operator", others: "LW404" },
+  unschedule: { needs: "operator", others: "LW404" },
+  enable_schedule: { needs: "operator", others: "LW404" },
+  disable_schedule: { needs: "operator", others: "LW404" },
+  run_schedule: { needs: "operator", others: "LW404" },
+  plans_wanted: { needs: "operator" },
   cancel_job: { needs: "operator", others: "LW404" },
   retry_job: { needs: "operator", others: "LW404" },
   discard_job: { needs: "operator", others: "LW404" },
@@ -76,6 +98,51 @@ export const SQL_OPERATIONS: Record<OperationName, (jobs: AccessJobs) => AccessO
     own: `select legwork.enqueue_many('[{"task": "a"}]')`,
     others: `select legwork.enqueue_many('[{"task": "a", "tenant": "other"}]')`,
   }),
+  enqueue_behind: ({ acme, other }) => ({
+    own: `select legwork.enqueue('a', depends_on => array[${acme}]::bigint[])`,
+    others: `select legwork.enqueue('a', depends_on => array[${other}]::bigint[])`,
+  }),
+  enqueue_batch: () => ({
+    own: `select legwork.enqueue_batch('[{"task": "a"}]', callback => '{"task": "a"}')`,
+    others: `select legwork.enqueue_batch('[{"task": "a"}]', tenant => 'other')`,
+  }),
+  start_workflow: () => ({
+    own: `select legwork.start_workflow('w', '[{"name": "s", "task": "a"}]')`,
+    others: `select legwork.start_workflow('w', '[{"name": "s", "task": "a"}]', tenant => 'other')`,
+  }),
+  cancel_workflow: ({ acmeFlow, otherFlow }) => ({
+    own: `select legwork.cancel_workflow(${acmeFlow})`,
+    others: `select legwork.cancel_workflow(${otherFlow})`,
+  }),
+  retry_workflow: ({ acmeEnded, otherEnded }) => ({
+    own: `select legwork.retry_workflow(${acmeEnded})`,
+    others: `select legwork.retry_workflow(${otherEnded})`,
+  }),
+  step_results: ({ acmeFlow }) => ({ own: `select legwork.step_results(${acmeFlow})` }),
+  send_signal: ({ acme, other }) => ({
+    own: `select legwork.send_signal(${acme}, 'go')`,
+    others: `select legwork.send_signal(${other}, 'go')`,
+  }),
+  schedule: () => ({
+    own: "select legwork.schedule('new', 'a', every => '1 hour')",
+    others: "select legwork.schedule('new', 'a', every => '1 hour', tenant => 'other')",
+  }),
+  replace_schedule: () => ({
+    own: "select legwork.schedule('acme', 'a', every => '2 hours')",
+    others: "select legwork.schedule('other', 'a', every => '2 hours')",
+  }),
+  require_schedule: () => ({
+    own: `select legwork.schedule('new', 'a', every => '1 hour', requires => '{"acme": "1 day"}')`,
+    others: `select legwork.schedule('new', 'a', every => '1 hour', requires => '{"other": "1 day"}')`,
+  }),
+  unschedule: () => ({ own: "select legwork.unschedule('acme')", others: "select legwork.unschedule('other')" }),
+  enable_schedule: () => ({ own: "select legwork.enable_schedule('acme')", others: "select legwork.enable_schedule('other')" }),
+  disable_schedule: () => ({
+    own: "select legwork.disable_schedule('acme')",
+    others: "select legwork.disable_schedule('other')",
+  }),
+  run_schedule: () => ({ own: "select legwork.run_schedule('acme')", others: "select legwork.run_schedule('other')" }),
+  plans_wanted: () => ({ own: "select * from legwork.plans_wanted()" }),
   cancel_job: ({ acme, other }) => ({ own: `select legwork.cancel_job(${acme})`, others: `select legwork.cancel_job(${other})` }),
   retry_job: ({ acmeFailed, otherFailed }) => ({
     own: `select legwork.retry_job(${acmeFailed})`,

@@ -61,3 +61,50 @@ test("a worker that is granted legwork_worker and nothing else runs, retries, lo
     { surface: "worker" },
   ]);
 });
+
+test("a worker that is granted legwork_worker plans and fires schedules, advances workflows, and keeps steps and signals", async () => {
+  const url = new URL(database.url);
+  url.username = login;
+  url.password = "of the test";
+  const task = (run: string): string =>
+    `import { defineTask } from "${new URL("../../src/index.ts", import.meta.url).href}"; export default defineTask({ ${run} });`;
+  const tasks = await directoryOf({
+    "fired.ts": "export default async () => {};",
+    "first.ts": task("async run() { return { n: 1 }; }"),
+    "second.ts": task("async run(_payload, { workflow }) { return await workflow.results(); }"),
+    "waits.ts": task(`retry: { attempts: 3, backoff: "fixed", delay: "1ms" }, async run(_payload, { step, job }) {
+      const charged = await step.run("charge", () => job.attempts);
+      const go = await step.waitFor("go");
+      await step.sleep("a while", "10ms");
+      return { charged, go };
+    }`),
+  });
+  await workerProcess({ ...database, url: url.href }, tasks);
+  await database.pool.query("select legwork.schedule('every-second', 'fired', cron => '* * * * * *', max_runs => 2)");
+  const [{ id: flow }] = (
+    await database.pool.query(
+      `select legwork.start_workflow('w', '[{"name": "a", "task": "first"}, {"name": "b", "task": "second", "depends_on": "a"}]') as id`,
+    )
+  ).rows;
+  const [{ id: job }] = (await database.pool.query("select legwork.enqueue('waits') as id")).rows;
+  await until("the job waits for its signal", async () => {
+    const { rows } = await database.pool.query("select from legwork.steps where job_id = $1 and state = 'waiting'", [job]);
+    return rows.length === 1;
+  });
+  await database.pool.query(`select legwork.send_signal($1, 'go', '{"by": "hand"}')`, [job]);
+  await until("all of it has completed", async () => {
+    const { rows } = await database.pool.query(
+      `select (select state from legwork.workflows where id = $1) as flow, (select state from legwork.jobs where id = $2) as job,
+         (select count(*)::int from legwork.schedule_runs where schedule = 'every-second' and outcome = 'completed') as fired`,
+      [flow, job],
+    );
+    return rows[0].flow === "completed" && rows[0].job === "completed" && rows[0].fired === 2;
+  });
+  expect((await database.pool.query("select result from legwork.jobs where id = $1", [job])).rows).toEqual([
+    { result: { charged: 1, go: { by: "hand" } } },
+  ]);
+  expect((await database.pool.query("select legwork.step_results($1) as results", [flow])).rows).toEqual([
+    { results: { a: { n: 1 }, b: { a: { n: 1 } } } },
+  ]);
+  expect((await database.pool.query("select * from legwork.reconcile()")).rows).toEqual([]);
+});
