@@ -33,7 +33,10 @@ const schedule = (fallback: string) =>
       return z.NEVER;
     });
 
-const url = z.url({ protocol: /^https?$/, error: "expected an http:// or https:// address" });
+/** What is probed is kept in a schedule, which many may read: no place for a password. */
+const url = z
+  .url({ protocol: /^https?$/, error: "expected an http:// or https:// address" })
+  .refine((value) => !/^https?:\/\/[^/?#]*@/i.test(value), "expected an address without credentials");
 
 const environmentSchema = z.object({
   BG_JOBS_ENABLED: flag("true"),

@@ -106,21 +106,22 @@ export async function switchJob(client: Queryable, jobId: string, on: boolean): 
   return await showJob(client, jobId);
 }
 
-/** What has failed for good and is kept, the newest first. */
+/** What has failed for good and can be driven again: graphile-worker keeps it until somebody discards it. */
+const DEAD_LETTERS = `legwork.jobs j where j.state = 'failed' and j.queue in ('documents', 'documents-index')
+  and exists (select from graphile_worker.jobs g where g.id = j.id)`;
+
+/** The newest hundred dead letters. */
 export async function listDeadLetters(client: Queryable): Promise<{ dead_letters: Row[] }> {
   const { rows } = await client.query(
-    `select id as execution_id, task, payload, attempts, error, finished_at as failed_at, correlation_id
-     from legwork.jobs where state = 'failed' and queue in ('documents', 'documents-index') order by id desc limit 100`,
+    `select j.id as execution_id, j.task, j.payload, j.attempts, j.error, j.finished_at as failed_at, j.correlation_id
+     from ${DEAD_LETTERS} order by j.id desc limit 100`,
   );
   return { dead_letters: rows };
 }
 
-/** Gives a dead letter another chance. Throws LW404 for what is none of this app's, LW409 for what has not failed. */
+/** Gives a dead letter another chance. Throws LW404 for what is none of this app's. */
 export async function redriveDeadLetter(client: Queryable, executionId: string): Promise<Row> {
-  const { rows } = await client.query(
-    "select from legwork.jobs where id::text = $1 and queue in ('documents', 'documents-index')",
-    [executionId],
-  );
+  const { rows } = await client.query(`select from ${DEAD_LETTERS} and j.id::text = $1`, [executionId]);
   if (rows.length === 0) throw new LegworkError("LW404", `There is no dead letter '${executionId}'.`);
   await retryJob(client, executionId);
   return { execution_id: executionId, status: "retried" };

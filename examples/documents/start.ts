@@ -24,9 +24,10 @@ export async function startDocuments(databaseUrl: string, environment: NodeJS.Pr
     await client.query("begin");
     // Two starts at once would both find no schema and both make it.
     await client.query("select pg_advisory_xact_lock(hashtext('examples/documents'))");
-    for (const file of ["sql/001_documents.sql", "sql/002_sample.sql"]) {
-      await client.query(await readFile(new URL(file, import.meta.url), "utf8"));
-    }
+    const { rows } = await client.query("select to_regclass('documents.documents') is null as is_new");
+    await runFile(client, "sql/001_documents.sql");
+    // Once: who has deleted the sample does not want it back.
+    if (rows[0].is_new === true) await runFile(client, "sql/002_sample.sql");
     await makeRules(client, config);
     await makeSchedules(client, config);
     await client.query("commit");
@@ -49,6 +50,10 @@ export async function startDocuments(databaseUrl: string, environment: NodeJS.Pr
       await pool.end();
     },
   };
+}
+
+async function runFile(client: Client, path: string): Promise<void> {
+  await client.query(await readFile(new URL(path, import.meta.url), "utf8"));
 }
 
 async function makeRules(client: Client, config: DocumentsConfig): Promise<void> {

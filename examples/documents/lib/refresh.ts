@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Sql } from "legwork";
+import { Discard, RetryAfter, type Sql } from "legwork";
 import { assertAnswered } from "../../../tasks/@lib/assert-answered.ts";
 import { guardedFetch, shown } from "../../../tasks/@lib/guarded-fetch.ts";
 
@@ -8,7 +8,7 @@ const MOST_BYTES = 2_000_000;
 const TIMEOUT_MS = 30_000;
 
 /** A source that could not answer; another attempt may do. */
-export class SourceError extends Error {
+class SourceError extends Error {
   override readonly name = "SourceError";
 }
 
@@ -23,7 +23,7 @@ interface Source {
 
 /**
  * Fetches a document again, stores it if its checksum is another one, and makes it live on from now by its traits. Throws a SourceError for a source that
- * cannot answer, a Discard for one that refuses; either is noted in the document's row.
+ * cannot answer now, a RetryAfter for one that says when it can, a Discard for one that refuses; each is noted in the document's row.
  */
 export async function refreshDocument({ sql, signal }: { sql: Sql; signal: AbortSignal }, id: string): Promise<Refreshed> {
   const [document] =
@@ -68,9 +68,13 @@ async function fetchSource(source: Source, signal: AbortSignal): Promise<Found> 
   const limited = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
   await using answer = await guardedFetch(url, { headers, redirects: 3, signal: limited });
   if (answer.status === 304) return { content: undefined, checksum, etag, lastModified };
-  const who = shown(new URL(url));
-  if (answer.status >= 500) throw new SourceError(`${who} answers with status ${answer.status}.`);
-  assertAnswered(answer, who);
+  try {
+    assertAnswered(answer, shown(new URL(url)));
+  } catch (error) {
+    if (error instanceof Discard || error instanceof RetryAfter) throw error;
+    // By its name BG_JOBS_RETRY_ON knows it.
+    throw new SourceError(error instanceof Error ? error.message : String(error));
+  }
   const parts: Uint8Array[] = [];
   for await (const part of answer.chunks(MOST_BYTES)) parts.push(part);
   const bytes = Buffer.concat(parts);

@@ -3,7 +3,7 @@ import { guardedFetch } from "../../../tasks/@lib/guarded-fetch.ts";
 import { documentsConfig } from "../config.ts";
 
 /** The vector store did not do it; another attempt may. */
-export class WeaviateError extends Error {
+class WeaviateError extends Error {
   override readonly name = "WeaviateError";
 }
 

@@ -1,9 +1,7 @@
--- Two workspaces with a few documents. Made once, in an empty example. The last one's source does not exist, so that there is a failure to look at.
+-- Two workspaces with a few documents, made together with the tables. The last one's source does not exist, so that there is a failure to look at.
 
 with workspaces as (
-  insert into documents.workspaces (id)
-  select w from unnest(array['acme', 'globex']) as w where not exists (select from documents.workspaces)
-  returning id
+  insert into documents.workspaces (id) values ('acme'), ('globex') returning id
 )
 insert into documents.documents (workspace_id, source_url, kind, quality, content, expires_at)
 select w.id, d.url, d.kind, d.quality, d.content, now() + d.expires
