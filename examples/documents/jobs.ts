@@ -147,19 +147,17 @@ export async function readJobHealth(client: Queryable): Promise<Row & { status: 
   const { rows: probes } = await client.query(
     `select result from documents.background_job_executions where job_id = 'health-check' and state = 'completed' order by execution_id desc limit 1`,
   );
-  const workers = (await listWorkers(client)).length;
-  const { rows: hosts } = await client.query(
-    `select distinct on (host) host, cpu, (memory::float8 / nullif(memory_total, 0)) as memory, (disk::float8 / nullif(disk_total, 0)) as disk
-     from legwork.workers where host_seen_at is not null order by host, host_seen_at desc`,
-  );
+  const workers = await listWorkers(client);
+  // Workers of one machine measure the same.
+  const hosts = new Map(workers.map(({ host, cpu, memory, disk }) => [host, { host, cpu, memory, disk }]));
   const statuses = [...each, ...more].map(({ status }) => ORDER.indexOf(status));
   const worst = ORDER[Math.max(0, ...statuses)] ?? "unhealthy";
   const lastCheck = probes[0]?.result ?? null;
-  const status = workers === 0 ? "unhealthy" : worst === "healthy" && lastCheck?.healthy === false ? "degraded" : worst;
+  const status = workers.length === 0 ? "unhealthy" : worst === "healthy" && lastCheck?.healthy === false ? "degraded" : worst;
   const alerts = (await listAlerts(client)).filter(
     ({ target }) => target.startsWith("documents") || jobs.some(({ task }) => task === target),
   );
-  return { status, workers, hosts, jobs: each, tasks: more, last_check: lastCheck, alerts };
+  return { status, workers: workers.length, hosts: [...hosts.values()], jobs: each, tasks: more, last_check: lastCheck, alerts };
 }
 
 /** What the jobs have done, and in the last day. */

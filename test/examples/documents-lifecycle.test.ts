@@ -177,6 +177,11 @@ describe("the life of documents", () => {
     };
     expect(await alone(unsteady)).toMatchObject({ state: "completed", attempts: 2, result: { outcome: "changed" } });
     expect(await alone(gone)).toMatchObject({ state: "failed", attempts: 1, error: expect.stringContaining("404") });
+    // The run, which was given no correlation id, is that of what it has enqueued.
+    const ids = "select distinct correlation_id from legwork.jobs where parent_id = $1";
+    expect(await select(ids, id)).toEqual([{ correlation_id: id }]);
+    const { body: job } = await ask("GET", "/jobs/weekly-document-refresh");
+    expect(job.executions[0]).toMatchObject({ execution_id: id, correlation_id: id });
     expect(
       await select("select refresh_failures, refresh_error from documents.documents where id = any ($1) order by quality desc", [
         gone,

@@ -72,10 +72,11 @@ comment on view documents.background_job_configs is 'The jobs of this app: when 
 
 create or replace view documents.background_job_executions as
 select substr(r.schedule, 11) as job_id, j.id as execution_id, j.task, r.state = 'manual' as by_hand, j.state, j.attempts, j.created_at, j.started_at, j.finished_at,
-  round(extract(epoch from j.finished_at - j.started_at) * 1000)::bigint as duration_ms, j.result, j.error, j.correlation_id
+  round(extract(epoch from j.finished_at - j.started_at) * 1000)::bigint as duration_ms, j.result, j.error,
+  coalesce(j.correlation_id, j.id::text) as correlation_id
 from legwork.schedule_runs r join legwork.jobs j on j.id = r.job_id
 where r.schedule like 'documents/%';
-comment on view documents.background_job_executions is 'What they ran and how it ended; kept for the setting history_retention.';
+comment on view documents.background_job_executions is 'What they ran and how it ended; kept for the setting history_retention. A job that was given no correlation id is its own, in its log lines and for what it enqueues.';
 
 create or replace view documents.background_job_metrics as
 select c.job_id, h.hour, h.completed, h.failed, h.failed_attempts, h.retried, h.run_seconds
