@@ -48,12 +48,6 @@ function parsed<T extends z.ZodType>(schema: T, input: unknown): z.output<T> {
 
 type Row = Record<string, unknown>;
 
-async function nameOf(client: Queryable, jobId: string): Promise<string> {
-  const { rows } = await client.query("select from documents.background_job_configs where job_id = $1", [jobId]);
-  if (rows.length === 0) throw new LegworkError("LW404", `There is no job '${jobId}'.`);
-  return scheduleName(jobId);
-}
-
 export async function listJobs(client: Queryable): Promise<{ jobs: Row[]; total: number }> {
   const { rows } = await client.query("select * from documents.background_job_configs order by job_id");
   return { jobs: rows, total: rows.length };
@@ -91,18 +85,17 @@ export async function registerJob(client: Queryable, jobId: string, request: unk
 }
 
 export async function removeJob(client: Queryable, jobId: string): Promise<void> {
-  await unschedule(client, await nameOf(client, jobId));
+  await unschedule(client, scheduleName(jobId));
 }
 
 /** Runs a job now, also a disabled one. Throws LW409 while it runs. */
 export async function executeJob(client: Queryable, jobId: string): Promise<Row> {
-  return { job_id: jobId, execution_id: await runSchedule(client, await nameOf(client, jobId)), status: "started" };
+  return { job_id: jobId, execution_id: await runSchedule(client, scheduleName(jobId)), status: "started" };
 }
 
 export async function switchJob(client: Queryable, jobId: string, on: boolean): Promise<Row> {
-  const name = await nameOf(client, jobId);
-  if (on) await enableSchedule(client, name);
-  else await disableSchedule(client, name);
+  if (on) await enableSchedule(client, scheduleName(jobId));
+  else await disableSchedule(client, scheduleName(jobId));
   return await showJob(client, jobId);
 }
 

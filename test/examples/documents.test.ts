@@ -272,7 +272,7 @@ describe("the jobs of documents", () => {
     for (const path of ["/jobs/unknown/execute", "/jobs/unknown/enable", "/jobs/unknown/disable", "/dead-letters/1x/retry"]) {
       expect(await ask("POST", path)).toMatchObject({ status: 404, body: { error: { code: "LW404" } } });
     }
-    expect((await ask("GET", "/jobs/unknown")).status).toBe(404);
+    for (const method of ["GET", "DELETE"]) expect((await ask(method, "/jobs/unknown")).status).toBe(404);
     expect(await ask("PUT", "/jobs/x", { task: "no/such", every: "1h" })).toMatchObject({ status: 404 });
     expect(await ask("PUT", "/jobs/x", { task: "documents/refresh", every: "1h", payload: { batchSize: 0 } })).toMatchObject({
       status: 422,
@@ -424,9 +424,11 @@ describe("the jobs of documents", () => {
     expect(await run()).toMatchObject({ state: "waiting", reason });
     await worker();
     await ended(await execute("daily-ttl-cleanup"));
-    await fire(12 * 60 + 2);
-    const { state, job_id: id } = await run();
-    expect(state).toBe("enqueued");
+    const { job_id: id } = await until("the refresh is enqueued", async () => {
+      await fire(12 * 60 + 2);
+      const found = await run();
+      return found.state === "enqueued" && found;
+    });
     // Half a day early.
     await select("select graphile_worker.reschedule_jobs(array[$1::bigint], run_at => now())", id);
     expect(await ended(id)).toMatchObject({ state: "completed" });
