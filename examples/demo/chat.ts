@@ -11,7 +11,6 @@ import {
   setAlertChannels,
   startWorkflow,
 } from "legwork";
-import { fileURLToPath } from "node:url";
 import { startChat } from "../chat/start.ts";
 import type { Work } from "./examples.ts";
 import type { StandIns } from "./stand-ins.ts";
@@ -28,7 +27,7 @@ export const settings = (standIns: StandIns): Record<string, string> => ({
   LEGWORK_SMS_URL: `${standIns.httpUrl}/sms`,
   LEGWORK_WEBHOOK_SECRET: standIns.webhookSecret,
   LEGWORK_WEBHOOK_ENDPOINTS: JSON.stringify({ partner: `${standIns.httpUrl}/partner` }),
-  LEGWORK_REPORTS_FOLDER: fileURLToPath(new URL("../chat/reports", import.meta.url)),
+  LEGWORK_REPORTS_FOLDER: standIns.reports,
 });
 
 export const start = (databaseUrl: string): Promise<void> => startChat(databaseUrl);

@@ -23,6 +23,8 @@ export interface Example {
 
 /** The examples that `npm start` shows. Their tasks are in `examples/<name>/tasks`. */
 export const EXAMPLES = {
+  documents: () => import("./documents.ts"),
+  assistant: () => import("./assistant.ts"),
   projects: () => import("./projects.ts"),
   chat: () => import("./chat.ts"),
   calendar: () => import("./calendar.ts"),

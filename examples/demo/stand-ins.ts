@@ -1,14 +1,24 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { cp, mkdtemp, realpath, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { SMTPServer } from "smtp-server";
+import { type StubProvider, startStubProvider } from "../assistant/stub-provider.ts";
 
 /** What the examples call is on this machine, in this process, and forgets what it was told. */
 export interface StandIns {
   readonly smtpUrl: string;
   readonly httpUrl: string;
   readonly webhookSecret: string;
+  /** AI providers. */
+  readonly providers: readonly StubProvider[];
+  /** A folder that is gone after the stop. */
+  readonly folder: string;
+  /** A folder in it with the reports of every example: a worker reads from one. */
+  readonly reports: string;
   stop(): Promise<void>;
 }
 
@@ -17,7 +27,7 @@ const ROUND_MS = 360_000;
 const AWAY_MS = 120_000;
 
 /**
- * A mail server that knows nobody at gone.example, and an HTTP server with a provider of SMS and a partner that takes webhooks. They listen on
+ * A mail server that knows nobody at gone.example, an HTTP server with a provider of SMS and a partner that takes webhooks, and two AI providers. They listen on
  * the loopback address only.
  */
 export async function startStandIns(): Promise<StandIns> {
@@ -50,17 +60,28 @@ export async function startStandIns(): Promise<StandIns> {
     });
   }).listen(0, "127.0.0.1");
   await once(http, "listening");
+  const providers = [await startStubProvider(), await startStubProvider()];
+  const folder = await realpath(await mkdtemp(join(tmpdir(), "legwork-demo-")));
+  const reports = join(folder, "reports");
+  for (const example of ["chat", "assistant"]) {
+    await cp(new URL(`../${example}/reports`, import.meta.url), reports, { recursive: true });
+  }
   const portOf = (server: { address(): AddressInfo | string | null }): number => (server.address() as AddressInfo).port;
   return {
     smtpUrl: `smtp://127.0.0.1:${portOf(mail)}`,
     httpUrl: `http://127.0.0.1:${portOf(http)}`,
     webhookSecret: `whsec_${randomBytes(32).toString("base64")}`,
+    providers,
+    folder,
+    reports,
     stop: async () => {
       http.closeAllConnections();
       http.close();
       await new Promise<void>((done) => {
         smtp.close(() => done());
       });
+      for (const provider of providers) await provider.stop();
+      await rm(folder, { recursive: true, force: true });
     },
   };
 }

@@ -23,7 +23,11 @@ const SETTINGS = [
   "LEGWORK_WEBHOOK_SECRET",
   "LEGWORK_MAIL_FROM",
   "LEGWORK_REPORTS_FOLDER",
+  "LEGWORK_ALLOWED_FOLDERS",
+  "ASSISTANT_PROVIDERS",
+  "ASSISTANT_BACKUPS",
 ];
+const SCHEMAS = ["demo", "documents", "assistant", "calendar", "projects", "chat"];
 const unset = (): void => configure(Object.fromEntries(SETTINGS.map((name) => [name, undefined])));
 
 describe("the demonstration of npm start", () => {
@@ -44,13 +48,9 @@ describe("the demonstration of npm start", () => {
     expect(await start({})).toBe(false);
     configure({ LEGWORK_DEMO: "true" });
     expect(await start({ isEmbedded: false, tasks: ["tasks"] })).toBe(false);
-    expect(await select("select from pg_namespace where nspname = any ($1)", ["demo", "chat", "calendar", "projects"])).toEqual(
-      [],
-    );
+    expect(await select("select from pg_namespace where nspname = any ($1)", SCHEMAS)).toEqual([]);
     expect(await start({ isEmbedded: false })).toBe(true);
-    expect(
-      await select("select from pg_namespace where nspname = any ($1)", ["demo", "chat", "calendar", "projects"]),
-    ).toHaveLength(4);
+    expect(await select("select from pg_namespace where nspname = any ($1)", SCHEMAS)).toHaveLength(SCHEMAS.length);
   });
 
   it("gives every screen something to show, and calls nobody beyond this machine", async () => {
@@ -96,6 +96,12 @@ describe("the demonstration of npm start", () => {
       await has("an alert was raised", "select from legwork.alerts where target = 'notify/webhook'");
       await has("the operators were told", "select from legwork.jobs where task = 'demo/tell-operators' and state = 'completed'");
       await has("a schedule has fired", "select from legwork.schedules where next_at is not null");
+      await has(
+        "what has expired is cleaned up",
+        "select from legwork.jobs where state = 'completed' and task = 'retention/expire'",
+      );
+      await has("usage will be watched", "select from legwork.schedules where task = 'quota/watch' and next_at is not null");
+      await has("a backup was made", "select from legwork.jobs where task = 'backup/tables' and state = 'completed'");
       await has("a queue is paused", "select from legwork.queues where name = 'newsletter' and paused_at is not null");
       await has("several tenants", "select from legwork.jobs where tenant is not null having count(distinct tenant) > 4");
     } finally {
