@@ -1,15 +1,19 @@
 import { defineConfig } from "./src/index.ts";
-import { startCalendar } from "./examples/calendar/start.ts";
-import { startChat } from "./examples/chat/start.ts";
-import { startProjects } from "./examples/projects/start.ts";
+import { EXAMPLE_TASKS } from "./examples/demo/examples.ts";
 
-// What `npm start` runs in this checkout: the standard library of tasks and the examples.
+const tasks = ["tasks", ...EXAMPLE_TASKS];
+const crontab = "crontab";
+
+// What `npm start` runs in this checkout: the standard library of tasks and, on the Postgres that comes along, the examples side by side.
 export default defineConfig({
-  tasks: ["tasks", "examples/projects/tasks", "examples/chat/tasks", "examples/calendar/tasks"],
-  crontab: "crontab",
-  onStart: async ({ databaseUrl }) => {
-    await startProjects(databaseUrl);
-    await startChat(databaseUrl);
-    await startCalendar(databaseUrl);
+  tasks,
+  crontab,
+  onStart: async ({ databaseUrl, dataDir, isEmbedded, ...running }) => {
+    // With --tasks or --crontab it is yours, and so is a database of yours unless you say so.
+    if (String(running.tasks) !== String(tasks) || running.crontab !== crontab) return undefined;
+    const wanted = process.env.LEGWORK_DEMO || String(isEmbedded);
+    if (wanted !== "true") return undefined;
+    const { startDemo } = await import("./examples/demo/start.ts");
+    return await startDemo({ databaseUrl, dataDir });
   },
 });

@@ -16,7 +16,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: "postgres-18",
-          include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
+          include: ["test/**/*.test.ts"],
           globalSetup: ["test/support/postgres-18.ts"],
         },
       },

@@ -1,9 +1,8 @@
 import { runMigrations } from "graphile-worker";
 import Table from "cli-table3";
-import pg from "pg";
 import { migrate } from "../src/db/migrate.ts";
 import { createPool } from "../src/db/pool.ts";
-import { benchLog, freshDatabase, median, runWorker, withServer } from "./server.ts";
+import { benchLog, enqueue, freshDatabase, median, runWorker, withServer } from "./server.ts";
 
 /**
  * What history costs: graphile-worker alone and with Legwork, one after the other in each pair, on the same server. Only the
@@ -50,23 +49,6 @@ export async function run(options: { short: boolean }): Promise<void> {
     }
     report(runs, enqueues, options.short ? SHORT_TOLERANCE : 0);
   });
-}
-
-/** Jobs enqueued per second by one add_jobs. Leaves the tables vacuumed, so that both sides are run with the same plans. */
-async function enqueue(url: string, task: string, jobs: number): Promise<number> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  const start = performance.now();
-  await client.query(
-    `select count(*) from graphile_worker.add_jobs(array(
-       select row($1, json_build_object('n', n), null, null, null, null, null, null)::graphile_worker.job_spec from generate_series(1, $2::int) n))`,
-    [task, jobs],
-  );
-  const seconds = (performance.now() - start) / 1_000;
-  await client.query("vacuum (analyze)");
-  await client.query("checkpoint");
-  await client.end();
-  return jobs / seconds;
 }
 
 function report(runs: number[][], enqueues: number[][], tolerance: number): void {

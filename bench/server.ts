@@ -48,6 +48,23 @@ export async function freshDatabase(serverUrl: string, name: string, template = 
 
 const runChild = promisify(execFile);
 
+/** Jobs enqueued per second by one add_jobs. Leaves the tables vacuumed, so that both sides are run with the same plans. */
+export async function enqueue(url: string, task: string, jobs: number): Promise<number> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  const start = performance.now();
+  await client.query(
+    `select count(*) from graphile_worker.add_jobs(array(
+       select row($1, json_build_object('n', n), null, null, null, null, null, null)::graphile_worker.job_spec from generate_series(1, $2::int) n))`,
+    [task, jobs],
+  );
+  const seconds = (performance.now() - start) / 1_000;
+  await client.query("vacuum (analyze)");
+  await client.query("checkpoint");
+  await client.end();
+  return jobs / seconds;
+}
+
 /** Jobs run per second by a worker process of its own: `runner` is graphile or legwork. */
 export async function runWorker(url: string, runner: string, task: string, jobs: number): Promise<number> {
   const script = fileURLToPath(new URL("worker.ts", import.meta.url));

@@ -155,36 +155,97 @@ comment on column legwork.tasks.pause_reason is 'Why.';
 comment on column legwork.tasks.limits is 'Its limits, as an array of {kind, max, per, key}; those of its queue come on top. Null for none.';
 comment on column legwork.tasks.retry is 'How its jobs are retried; null for graphile-worker''s default.';
 
+create view legwork.all_live_places as
+select
+  coalesce(d.queue, 'default') as queue, legwork.flag_value(j.flags, 'tenant') as tenant,
+  case
+    when j.locked_at is not null then 'running'
+    when j.attempts >= j.max_attempts then 'failed'
+    when w.job_id is null and j.run_at <= now() then 'pending'
+    when w.held = 'paused' then 'paused'
+    when w.job_id is not null and (w.held is null or w.held = 'dependency') then 'blocked'
+    when legwork.awaits_signal(j.id, coalesce(w.run_at, j.run_at)) then 'blocked'
+    when j.attempts > 0 then 'retrying'
+    else 'scheduled'
+  end as place,
+  case when j.locked_at is null and j.attempts < j.max_attempts and coalesce(w.run_at, j.run_at) <= now() then coalesce(w.run_at, j.run_at) end as due_at
+from graphile_worker._private_jobs j
+left join graphile_worker._private_tasks t on t.id = j.task_id
+left join legwork.task_definitions d on d.name = t.identifier
+left join legwork.waiting_jobs w on w.job_id = j.id and j.run_at = 'infinity';
+comment on view legwork.all_live_places is 'Of each job that has not ended, or has failed and can be retried: its queue, what it does, and since when it could have started. For what counts them.';
+comment on column legwork.all_live_places.queue is 'Its queue.';
+comment on column legwork.all_live_places.tenant is 'Its tenant.';
+comment on column legwork.all_live_places.place is 'Its state, where being paused and blocked are told from what the waiting room says.';
+comment on column legwork.all_live_places.due_at is 'Since when it could have started; null for what runs, has failed, or is not due.';
+
+-- Counting takes as long as there are many live jobs. Where there are more than a few thousand, whoever asks gets what was counted a few seconds ago.
+create table legwork.queue_counts (
+  tenant text not null,
+  queue text not null,
+  running bigint not null,
+  pending bigint not null,
+  blocked bigint not null,
+  paused bigint not null,
+  later bigint not null,
+  failed bigint not null,
+  oldest timestamptz,
+  counted_at timestamptz not null,
+  valid_until timestamptz not null,
+  primary key (tenant, queue)
+);
+comment on table legwork.queue_counts is
+  'What waits and runs in each queue, of everybody and of each tenant, where that is more than 2,000 jobs. Written by legwork.sample_queues, shown by legwork.queues.';
+comment on column legwork.queue_counts.tenant is 'Of whom; empty for everybody.';
+comment on column legwork.queue_counts.queue is 'The queue.';
+comment on column legwork.queue_counts.running is 'Jobs that run.';
+comment on column legwork.queue_counts.pending is 'Jobs that may start.';
+comment on column legwork.queue_counts.blocked is 'Jobs that wait for a limit, a signal or other jobs.';
+comment on column legwork.queue_counts.paused is 'Jobs that wait for the end of a pause.';
+comment on column legwork.queue_counts.later is 'Jobs whose time, or next attempt, is ahead.';
+comment on column legwork.queue_counts.failed is 'Failed jobs that can be retried.';
+comment on column legwork.queue_counts.oldest is 'Since when the job that has waited longest could have started.';
+comment on column legwork.queue_counts.counted_at is 'When they were counted.';
+comment on column legwork.queue_counts.valid_until is 'Until when that is shown, should nobody count again.';
+alter table legwork.queue_counts enable row level security;
+
 create view legwork.queues with (security_barrier) as
 select
   q.name, p.paused_at, p.paused_by, p.reason as pause_reason, legwork.describe_limits('queue', q.name) as limits,
   coalesce(c.running, 0) as running, coalesce(c.pending, 0) as pending, coalesce(c.blocked, 0) as blocked,
   coalesce(c.paused, 0) as paused, coalesce(c.later, 0) as later, c.oldest,
-  (select to_jsonb(r) - array['scope', 'name', 'is_declared'] from legwork.retry_policies r where r.scope = 'queue' and r.name = q.name) as retry
+  (select to_jsonb(r) - array['scope', 'name', 'is_declared'] from legwork.retry_policies r where r.scope = 'queue' and r.name = q.name) as retry,
+  coalesce(c.failed, 0) as failed, c.counted_at
 from unnest(legwork.known_queues()) as q (name)
 left join legwork.pauses p on p.scope = 'queue' and p.name = q.name
 left join (
+  -- Of everybody, of one tenant, or as of a few seconds ago: conditions about none of the rows are asked before any is read, so two of the three do nothing.
   select
-    coalesce(d.queue, 'default') as queue,
-    count(*) filter (where j.locked_at is not null) as running,
-    count(*) filter (where j.locked_at is null and j.run_at <= now()) as pending,
-    count(*) filter (where w.job_id is not null and (w.held is null or w.held = 'dependency')
-      or l.is_later and legwork.awaits_signal(j.id, coalesce(w.run_at, j.run_at))) as blocked,
-    count(*) filter (where w.held = 'paused') as paused,
-    count(*) filter (where l.is_later and not legwork.awaits_signal(j.id, coalesce(w.run_at, j.run_at))) as later,
-    min(coalesce(w.run_at, j.run_at)) filter (where j.locked_at is null and coalesce(w.run_at, j.run_at) <= now()) as oldest
-  from graphile_worker._private_jobs j
-  left join graphile_worker._private_tasks t on t.id = j.task_id
-  left join legwork.task_definitions d on d.name = t.identifier
-  left join legwork.waiting_jobs w on w.job_id = j.id and j.run_at = 'infinity'
-  cross join lateral (
-    select j.locked_at is null and case when w.job_id is not null then w.held = 'run_at' else j.run_at > now() end as is_later
-  ) l
-  where (j.locked_at is not null or j.attempts < j.max_attempts)
-    and ((select legwork.confined_tenant()) is null or legwork.flag_value(j.flags, 'tenant') = (select legwork.confined_tenant()))
+    l.queue, count(*) filter (where l.place = 'running') as running, count(*) filter (where l.place = 'pending') as pending,
+    count(*) filter (where l.place = 'blocked') as blocked, count(*) filter (where l.place = 'paused') as paused,
+    count(*) filter (where l.place in ('scheduled', 'retrying')) as later, count(*) filter (where l.place = 'failed') as failed,
+    min(l.due_at) as oldest, null::timestamptz as counted_at
+  from legwork.all_live_places l
+  where not (select exists (select from legwork.queue_counts k where k.tenant = coalesce(legwork.confined_tenant(), '') and k.valid_until > now()))
+    and (select legwork.confined_tenant()) is null
   group by 1
+  union all
+  select
+    l.queue, count(*) filter (where l.place = 'running') as running, count(*) filter (where l.place = 'pending') as pending,
+    count(*) filter (where l.place = 'blocked') as blocked, count(*) filter (where l.place = 'paused') as paused,
+    count(*) filter (where l.place in ('scheduled', 'retrying')) as later, count(*) filter (where l.place = 'failed') as failed,
+    min(l.due_at) as oldest, null::timestamptz as counted_at
+  from legwork.all_live_places l
+  where not (select exists (select from legwork.queue_counts k where k.tenant = coalesce(legwork.confined_tenant(), '') and k.valid_until > now()))
+    and l.tenant = (select legwork.confined_tenant())
+  group by 1
+  union all
+  select k.queue, k.running, k.pending, k.blocked, k.paused, k.later, k.failed, k.oldest, k.counted_at
+  from legwork.queue_counts k
+  where k.tenant = coalesce((select legwork.confined_tenant()), '') and k.valid_until > now()
 ) c on c.queue = q.name;
-comment on view legwork.queues is 'Every queue, with what waits and runs in it now: of one tenant for whoever is confined to it. Counts the live jobs: takes as long as there are many of them.';
+comment on view legwork.queues is
+  'Every queue, with what waits and runs in it: of one tenant for whoever is confined to it. Counted now; where more than 2,000 jobs live, a few seconds ago (counted_at).';
 comment on column legwork.queues.name is E'@notNull\nThe queue''s name.';
 comment on column legwork.queues.paused_at is 'Since when it is paused; null when it is not. Everything may be stopped all the same.';
 comment on column legwork.queues.paused_by is 'Who paused it.';
@@ -197,6 +258,8 @@ comment on column legwork.queues.paused is E'@notNull\nJobs that wait for the en
 comment on column legwork.queues.later is E'@notNull\nJobs whose time, or next attempt, is ahead.';
 comment on column legwork.queues.oldest is 'Since when the job that has waited longest could have started, but for limits and pauses. Null when none waits.';
 comment on column legwork.queues.retry is 'How its jobs are retried, unless their task says otherwise; null for graphile-worker''s default.';
+comment on column legwork.queues.failed is E'@notNull\nFailed jobs that can be retried.';
+comment on column legwork.queues.counted_at is 'When the jobs were counted, where so many live that they are not counted for each answer. Null for now.';
 
 create view legwork.failed_groups with (security_barrier) as
 select
@@ -205,7 +268,8 @@ select
 from legwork.finished_jobs f
 where f.state = 'failed'
   and ((select legwork.confined_tenant()) is null or f.tenant = (select legwork.confined_tenant()))
-  and exists (select from graphile_worker._private_jobs j where j.id = f.id and j.locked_at is null and j.attempts >= j.max_attempts)
+  -- That it is not available follows from the rest, and has statistics: the planner learns how few there are.
+  and exists (select from graphile_worker._private_jobs j where j.id = f.id and j.locked_at is null and j.attempts >= j.max_attempts and not j.is_available)
 group by f.fingerprint, f.task, f.queue;
 comment on view legwork.failed_groups is
   'Failed jobs that can be retried, grouped by what went wrong: same task, same error but for values, ids and numbers. legwork.retry_jobs and discard_jobs take a fingerprint.';

@@ -122,7 +122,7 @@ comment on column legwork.schedule_occurrences.reason is 'Why it was not simply 
 comment on column legwork.schedule_occurrences.job_id is 'The job.';
 comment on column legwork.schedule_occurrences.occurrences is 'For how many occurrences the row stands; null when it is not known.';
 comment on column legwork.schedule_occurrences.last_due_at is 'The last of them; due_at where there is one.';
-comment on column legwork.schedule_occurrences.recorded_at is 'When this was decided.';
+comment on column legwork.schedule_occurrences.recorded_at is 'When this was decided; of one that waits, since when.';
 comment on column legwork.schedule_occurrences.tenant is 'Whose schedule it is.';
 alter table legwork.schedule_occurrences enable row level security;
 -- Those that wait are few, and somebody looks after them every second.

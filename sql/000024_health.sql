@@ -199,33 +199,48 @@ comment on column legwork.alerts.silenced is E'@notNull\nWhether it is open and 
 comment on column legwork.alerts.jobs is E'@notNull\nThe jobs that told somebody of it.';
 
 create function legwork.sample_queues() returns void
-language sql volatile security definer set search_path = pg_catalog, pg_temp set jit = off
-as $$
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set jit = off as $$
+declare
+  -- From so many live jobs on, of everybody or of a tenant, legwork.queues shows what was counted here.
+  c_many constant integer := 2000;
+  v_began timestamptz := clock_timestamp();
+  v_counted jsonb;
+begin
+  select coalesce(jsonb_agg(to_jsonb(c)), '[]') into v_counted
+  from (
+    select l.tenant, l.queue, l.place, count(*) as jobs, min(l.due_at) as oldest
+    from legwork.all_live_places l
+    group by 1, 2, 3
+  ) c;
+
   insert into legwork.samples as s (name, value)
   select 'queues', coalesce(jsonb_agg(to_jsonb(q)), '[]')
   from (
-    select c.queue, c.state, sum(c.jobs) as jobs, min(c.oldest) as oldest
-    from (
-      -- By task first, so that the queue is looked up once for each.
-      select coalesce(d.queue, 'default') as queue, j.state, j.jobs, j.oldest
-      from (
-        select k.task_id,
-          case when k.locked_at is not null then 'running' when w.held = 'paused' then 'paused'
-            when w.job_id is not null and w.held is null then 'blocked'
-            when coalesce(w.run_at, k.run_at) > now() then case when k.attempts > 0 then 'retrying' else 'scheduled' end
-            else 'pending' end as state,
-          count(*) as jobs, min(coalesce(w.run_at, k.run_at)) filter (where k.locked_at is null and coalesce(w.run_at, k.run_at) <= now()) as oldest
-        from graphile_worker._private_jobs k
-        left join legwork.waiting_jobs w on w.job_id = k.id and k.run_at = 'infinity'
-        where k.locked_at is not null or k.attempts < k.max_attempts
-        group by 1, 2
-      ) j
-      left join graphile_worker._private_tasks t on t.id = j.task_id
-      left join legwork.task_definitions d on d.name = t.identifier
-    ) c
+    select c.queue, c.place as state, sum(c.jobs) as jobs, min(c.oldest) as oldest
+    from jsonb_to_recordset(v_counted) as c (queue text, place text, jobs bigint, oldest timestamptz)
+    where c.place <> 'failed'
     group by 1, 2
   ) q
   on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp();
+
+  delete from legwork.queue_counts;
+  insert into legwork.queue_counts (tenant, queue, running, pending, blocked, paused, later, failed, oldest, counted_at, valid_until)
+  select
+    x.tenant, c.queue, coalesce(sum(c.jobs) filter (where c.place = 'running'), 0), coalesce(sum(c.jobs) filter (where c.place = 'pending'), 0),
+    coalesce(sum(c.jobs) filter (where c.place = 'blocked'), 0), coalesce(sum(c.jobs) filter (where c.place = 'paused'), 0),
+    coalesce(sum(c.jobs) filter (where c.place in ('scheduled', 'retrying')), 0), coalesce(sum(c.jobs) filter (where c.place = 'failed'), 0),
+    min(c.oldest), v_began,
+    -- Twice as long as until the next time, which the step's share of the time says.
+    clock_timestamp() + greatest(interval '30 seconds', (clock_timestamp() - v_began) * 100)
+  from jsonb_to_recordset(v_counted) as c (tenant text, queue text, place text, jobs bigint, oldest timestamptz)
+  cross join lateral (select '' as tenant union all select c.tenant where c.tenant is not null) x
+  where x.tenant in (
+    select y.tenant
+    from jsonb_to_recordset(v_counted) as a (tenant text, jobs bigint)
+    cross join lateral (select '' as tenant union all select a.tenant where a.tenant is not null) y
+    group by 1
+    having sum(a.jobs) > c_many)
+  group by 1, 2;
 
   insert into legwork.samples as s (name, value)
   select 'limits', coalesce(jsonb_agg(to_jsonb(u)), '[]')
@@ -241,7 +256,7 @@ as $$
     group by l.id
   ) u
   on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp();
-$$;
+end $$;
 comment on function legwork.sample_queues() is
   'Counts the live jobs by queue and state, and what limits are in use, into legwork.samples. Takes as long as there are many live jobs; a worker calls it every ten seconds, or less often when it takes long.';
 revoke execute on function legwork.sample_queues() from public;

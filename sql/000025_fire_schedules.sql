@@ -135,21 +135,23 @@ begin
       min(d.job_id) as job_id
     from decided d group by d.name
   ), recorded as (
-    insert into legwork.schedule_occurrences as r (schedule, due_at, state, reason, job_id, occurrences, last_due_at, tenant)
+    insert into legwork.schedule_occurrences as r (schedule, due_at, state, reason, job_id, occurrences, last_due_at, recorded_at, tenant)
     select d.name, d.due_at, d.state,
       case when d.state = 'waiting' then 'Not looked at yet.'
         when d.state = 'skipped' and d.overlap = 'cancel' then 'A later one was due as well.'
         when d.state = 'skipped' then format('%s of its jobs lived, and no more may: %s.',
           greatest(cardinality(d.live), d.max_instances), coalesce(nullif(array_to_string(d.live[:5], ', '), ''), 'those enqueued with this'))
         when d.is_late then 'Made up for: nobody was there when it was due.' end,
-      d.job_id, 1, d.due_at, d.tenant
+      d.job_id, 1, d.due_at,
+      -- From here on it waits, also when it is made up for.
+      case when d.state = 'waiting' then as_of else clock_timestamp() end, d.tenant
     from decided d where d.state <> 'over'
     union all
     select s.name, s.due_at, case s.missed when 'one' then 'coalesced' else 'missed' end,
       case s.missed when 'one' then 'Nobody was there; one run stands for all that were missed.'
         when 'all' then format('Nobody was there, and it is made up for only within %s.', s.missed_window)
         else 'Nobody was there, and the schedule does not make up for it.' end,
-      case s.missed when 'one' then s.job_id end, s.occurrences, s.last_due_at, s.tenant
+      case s.missed when 'one' then s.job_id end, s.occurrences, s.last_due_at, clock_timestamp(), s.tenant
     from summed s where s.occurrences > 0
     -- Whoever has made a schedule of that name anew, or turned back the clock, gets no occurrence a second time.
     on conflict on constraint schedule_occurrences_pkey do nothing
@@ -248,6 +250,27 @@ end $$;
 comment on function legwork.unmet_requirement(jsonb, timestamptz, text) is
   'Why an occurrence of a tenant''s schedule may not run yet, as a sentence; null when everything that it requires has succeeded.';
 
+create function legwork.explain_schedules(job_id bigint) returns table (reason text, detail text, fix text)
+language sql stable
+as $$
+  select
+    case r.state when 'waiting' then 'schedule_waits' else 'schedule_held_back' end,
+    format('%s schedule ''%s'', due at %s, %s: %s', case when d.name = own.name then 'The next run of its' else 'A run of the' end, d.name,
+      to_char(r.due_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+      case r.state when 'waiting' then format('waits until %s at most', to_char(greatest(r.due_at, r.recorded_at) + d.requires_wait, 'HH24:MI:SS')) else 'was held back' end, r.reason),
+    case when r.state = 'waiting' then 'It starts as soon as that has completed. Or run' else 'Run' end || format(' it without: select legwork.run_schedule(%L);', d.name)
+  from legwork.schedule_definitions own
+  join legwork.schedule_definitions d on d.name = own.name or d.requires ? own.name
+  cross join lateral (select * from legwork.schedule_occurrences o where o.schedule = d.name order by o.due_at desc limit 1) r
+  where own.last_job_id = explain_schedules.job_id and r.state in ('waiting', 'held_back')
+    -- What another of those that it requires is to blame for is told of that one.
+    and (d.name = own.name or starts_with(r.reason, format('It requires %s', own.name)))
+    and (legwork.confined_tenant() is null or d.tenant = legwork.confined_tenant())
+  order by d.name <> own.name, d.name
+$$;
+comment on function legwork.explain_schedules(bigint) is
+  'Of the last job of a schedule: whether the next run waits or was held back, and the runs of others that wait or were held back because they require that schedule.';
+
 create function legwork.enqueue_one(definition legwork.schedule_definitions, due_at timestamptz, state text) returns bigint
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
@@ -285,7 +308,7 @@ declare
 begin
   for v_waiting in
     -- Its schedule too, because jobs that live are counted there; nobody waits for either.
-    select r.schedule, r.due_at, r.reason from legwork.schedule_occurrences r join legwork.schedule_definitions d on d.name = r.schedule
+    select r.schedule, r.due_at, r.reason, r.recorded_at from legwork.schedule_occurrences r join legwork.schedule_definitions d on d.name = r.schedule
     where r.state = 'waiting' and (release_waiting.schedule is null or r.schedule = release_waiting.schedule)
     order by r.due_at limit at_most for update skip locked
   loop
@@ -301,7 +324,7 @@ begin
         reason = case when v_id is null then 'What it requires has come; too many of its jobs lived, or it had run as often as it may.' end
       where r.schedule = v_waiting.schedule and r.due_at = v_waiting.due_at;
       v_count := v_count + 1;
-    elsif as_of >= v_waiting.due_at + v_definition.requires_wait then
+    elsif as_of >= greatest(v_waiting.due_at, v_waiting.recorded_at) + v_definition.requires_wait then
       update legwork.schedule_occurrences r
       set state = 'held_back', recorded_at = clock_timestamp(), reason = format('%s It has waited for %s.', v_reason, v_definition.requires_wait)
       where r.schedule = v_waiting.schedule and r.due_at = v_waiting.due_at;

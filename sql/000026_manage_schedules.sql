@@ -457,7 +457,7 @@ comment on column legwork.schedule_runs.job_id is 'The job.';
 comment on column legwork.schedule_runs.outcome is 'The job''s state; null when there is none or it is not kept any more.';
 comment on column legwork.schedule_runs.occurrences is 'For how many occurrences the row stands; null when it is not known.';
 comment on column legwork.schedule_runs.last_due_at is E'@notNull\nThe last of them; due_at where there is one.';
-comment on column legwork.schedule_runs.recorded_at is E'@notNull\nWhen this was decided.';
+comment on column legwork.schedule_runs.recorded_at is E'@notNull\nWhen this was decided; of one that waits, since when.';
 comment on column legwork.schedule_runs.tenant is 'Whose schedule it is.';
 
 create function legwork.doctor_schedules(late_for interval default '1 minute')

@@ -6,6 +6,8 @@
 create index finished_jobs_parent_id on legwork.finished_jobs (parent_id, id) where parent_id is not null;
 create index _legwork_parent on graphile_worker._private_jobs ((case when flags is not null then legwork.parent_of(flags) end), id)
   where (case when flags is not null then legwork.parent_of(flags) end) is not null;
+create index _legwork_correlation on graphile_worker._private_jobs ((case when flags is not null then legwork.flag_value(flags, 'correlation') end), id)
+  where (case when flags is not null then legwork.flag_value(flags, 'correlation') end) is not null;
 -- A task that has never failed, among many failures. Costs only those.
 create index finished_jobs_task_state_id on legwork.finished_jobs (task, state, id) where state <> 'completed';
 -- A tenant's jobs of a task, or in a state, that are rare with it and common with others: without these, all of the tenant's or all of the task's are read.

@@ -339,6 +339,21 @@ create table legwork.pauses (
   CHECK ((scope = ANY (ARRAY['all'::text, 'queue'::text, 'task'::text])))
 );
 
+create table legwork.queue_counts (
+  tenant text not null,
+  queue text not null,
+  running bigint not null,
+  pending bigint not null,
+  blocked bigint not null,
+  paused bigint not null,
+  later bigint not null,
+  failed bigint not null,
+  oldest timestamp with time zone,
+  counted_at timestamp with time zone not null,
+  valid_until timestamp with time zone not null,
+  PRIMARY KEY (tenant, queue)
+);
+
 create table legwork.rate_keys (
   key text not null,
   requests bigint not null,
@@ -705,6 +720,16 @@ create table legwork.workflow_runs (
 );
 
 -- indexes
+
+CREATE INDEX _legwork_correlation ON graphile_worker._private_jobs USING btree ((
+CASE
+    WHEN (flags IS NOT NULL) THEN legwork.flag_value(flags, 'correlation'::text)
+    ELSE NULL::text
+END), id) WHERE (
+CASE
+    WHEN (flags IS NOT NULL) THEN legwork.flag_value(flags, 'correlation'::text)
+    ELSE NULL::text
+END IS NOT NULL);
 
 CREATE INDEX _legwork_parent ON graphile_worker._private_jobs USING btree ((
 CASE
@@ -1105,6 +1130,28 @@ create view legwork.all_jobs as
            FROM legwork.finished_jobs f) u
   WHERE shown;
 
+create view legwork.all_live_places as
+ SELECT COALESCE(d.queue, 'default'::text) AS queue,
+    legwork.flag_value(j.flags, 'tenant'::text) AS tenant,
+        CASE
+            WHEN j.locked_at IS NOT NULL THEN 'running'::text
+            WHEN j.attempts >= j.max_attempts THEN 'failed'::text
+            WHEN w.job_id IS NULL AND j.run_at <= now() THEN 'pending'::text
+            WHEN w.held = 'paused'::text THEN 'paused'::text
+            WHEN w.job_id IS NOT NULL AND (w.held IS NULL OR w.held = 'dependency'::text) THEN 'blocked'::text
+            WHEN legwork.awaits_signal(j.id, COALESCE(w.run_at, j.run_at)) THEN 'blocked'::text
+            WHEN j.attempts > 0 THEN 'retrying'::text
+            ELSE 'scheduled'::text
+        END AS place,
+        CASE
+            WHEN j.locked_at IS NULL AND j.attempts < j.max_attempts AND COALESCE(w.run_at, j.run_at) <= now() THEN COALESCE(w.run_at, j.run_at)
+            ELSE NULL::timestamp with time zone
+        END AS due_at
+   FROM graphile_worker._private_jobs j
+     LEFT JOIN graphile_worker._private_tasks t ON t.id = j.task_id
+     LEFT JOIN legwork.task_definitions d ON d.name = t.identifier
+     LEFT JOIN legwork.waiting_jobs w ON w.job_id = j.id AND j.run_at = 'infinity'::timestamp with time zone;
+
 create view legwork.all_schedule_runs as
  SELECT schedule,
     due_at,
@@ -1402,7 +1449,7 @@ create view legwork.failed_groups with (security_barrier=true) as
    FROM legwork.finished_jobs f
   WHERE state = 'failed'::legwork.job_state AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork.confined_tenant() AS confined_tenant))) AND (EXISTS ( SELECT
            FROM graphile_worker._private_jobs j
-          WHERE j.id = f.id AND j.locked_at IS NULL AND j.attempts >= j.max_attempts))
+          WHERE j.id = f.id AND j.locked_at IS NULL AND j.attempts >= j.max_attempts AND NOT j.is_available))
   GROUP BY fingerprint, task, queue;
 
 create view legwork.jobs as
@@ -1457,27 +1504,52 @@ create view legwork.queues with (security_barrier=true) as
     c.oldest,
     ( SELECT to_jsonb(r.*) - ARRAY['scope'::text, 'name'::text, 'is_declared'::text]
            FROM legwork.retry_policies r
-          WHERE r.scope = 'queue'::text AND r.name = q.name) AS retry
+          WHERE r.scope = 'queue'::text AND r.name = q.name) AS retry,
+    COALESCE(c.failed, 0::bigint) AS failed,
+    c.counted_at
    FROM unnest(legwork.known_queues()) q(name)
      LEFT JOIN legwork.pauses p ON p.scope = 'queue'::text AND p.name = q.name
-     LEFT JOIN ( SELECT COALESCE(d.queue, 'default'::text) AS queue,
-            count(*) FILTER (WHERE j.locked_at IS NOT NULL) AS running,
-            count(*) FILTER (WHERE j.locked_at IS NULL AND j.run_at <= now()) AS pending,
-            count(*) FILTER (WHERE w.job_id IS NOT NULL AND (w.held IS NULL OR w.held = 'dependency'::text) OR l.is_later AND legwork.awaits_signal(j.id, COALESCE(w.run_at, j.run_at))) AS blocked,
-            count(*) FILTER (WHERE w.held = 'paused'::text) AS paused,
-            count(*) FILTER (WHERE l.is_later AND NOT legwork.awaits_signal(j.id, COALESCE(w.run_at, j.run_at))) AS later,
-            min(COALESCE(w.run_at, j.run_at)) FILTER (WHERE j.locked_at IS NULL AND COALESCE(w.run_at, j.run_at) <= now()) AS oldest
-           FROM graphile_worker._private_jobs j
-             LEFT JOIN graphile_worker._private_tasks t ON t.id = j.task_id
-             LEFT JOIN legwork.task_definitions d ON d.name = t.identifier
-             LEFT JOIN legwork.waiting_jobs w ON w.job_id = j.id AND j.run_at = 'infinity'::timestamp with time zone
-             CROSS JOIN LATERAL ( SELECT j.locked_at IS NULL AND
-                        CASE
-                            WHEN w.job_id IS NOT NULL THEN w.held = 'run_at'::text
-                            ELSE j.run_at > now()
-                        END AS is_later) l
-          WHERE (j.locked_at IS NOT NULL OR j.attempts < j.max_attempts) AND ((( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL OR legwork.flag_value(j.flags, 'tenant'::text) = (( SELECT legwork.confined_tenant() AS confined_tenant)))
-          GROUP BY (COALESCE(d.queue, 'default'::text))) c ON c.queue = q.name;
+     LEFT JOIN ( SELECT l.queue,
+            count(*) FILTER (WHERE l.place = 'running'::text) AS running,
+            count(*) FILTER (WHERE l.place = 'pending'::text) AS pending,
+            count(*) FILTER (WHERE l.place = 'blocked'::text) AS blocked,
+            count(*) FILTER (WHERE l.place = 'paused'::text) AS paused,
+            count(*) FILTER (WHERE l.place = ANY (ARRAY['scheduled'::text, 'retrying'::text])) AS later,
+            count(*) FILTER (WHERE l.place = 'failed'::text) AS failed,
+            min(l.due_at) AS oldest,
+            NULL::timestamp with time zone AS counted_at
+           FROM legwork.all_live_places l
+          WHERE NOT ( SELECT (EXISTS ( SELECT
+                           FROM legwork.queue_counts k
+                          WHERE k.tenant = COALESCE(legwork.confined_tenant(), ''::text) AND k.valid_until > now())) AS "exists") AND (( SELECT legwork.confined_tenant() AS confined_tenant)) IS NULL
+          GROUP BY l.queue
+        UNION ALL
+         SELECT l.queue,
+            count(*) FILTER (WHERE l.place = 'running'::text) AS running,
+            count(*) FILTER (WHERE l.place = 'pending'::text) AS pending,
+            count(*) FILTER (WHERE l.place = 'blocked'::text) AS blocked,
+            count(*) FILTER (WHERE l.place = 'paused'::text) AS paused,
+            count(*) FILTER (WHERE l.place = ANY (ARRAY['scheduled'::text, 'retrying'::text])) AS later,
+            count(*) FILTER (WHERE l.place = 'failed'::text) AS failed,
+            min(l.due_at) AS oldest,
+            NULL::timestamp with time zone AS counted_at
+           FROM legwork.all_live_places l
+          WHERE NOT ( SELECT (EXISTS ( SELECT
+                           FROM legwork.queue_counts k
+                          WHERE k.tenant = COALESCE(legwork.confined_tenant(), ''::text) AND k.valid_until > now())) AS "exists") AND l.tenant = (( SELECT legwork.confined_tenant() AS confined_tenant))
+          GROUP BY l.queue
+        UNION ALL
+         SELECT k.queue,
+            k.running,
+            k.pending,
+            k.blocked,
+            k.paused,
+            k.later,
+            k.failed,
+            k.oldest,
+            k.counted_at
+           FROM legwork.queue_counts k
+          WHERE k.tenant = COALESCE(( SELECT legwork.confined_tenant() AS confined_tenant), ''::text) AND k.valid_until > now()) c ON c.queue = q.name;
 
 create view legwork.schedule_runs with (security_barrier=true) as
  SELECT schedule,
@@ -5271,6 +5343,10 @@ begin
       else 'Enqueue it again if it should run.'
     end;
     return next;
+    for reason, detail, fix in select s.reason, s.detail, s.fix from legwork.explain_schedules(job_id) s loop
+      "position" := "position" + 1;
+      return next;
+    end loop;
     return;
   end if;
 
@@ -5419,6 +5495,27 @@ AS $function$
   from legwork.pauses p
   where p.scope = 'all' or (p.scope = 'queue' and p.name = explain_pauses.queue) or (p.scope = 'task' and p.name = explain_pauses.task)
   order by p.scope = 'all' desc, p.scope = 'queue' desc
+$function$
+
+CREATE OR REPLACE FUNCTION legwork.explain_schedules(job_id bigint)
+ RETURNS TABLE(reason text, detail text, fix text)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select
+    case r.state when 'waiting' then 'schedule_waits' else 'schedule_held_back' end,
+    format('%s schedule ''%s'', due at %s, %s: %s', case when d.name = own.name then 'The next run of its' else 'A run of the' end, d.name,
+      to_char(r.due_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+      case r.state when 'waiting' then format('waits until %s at most', to_char(greatest(r.due_at, r.recorded_at) + d.requires_wait, 'HH24:MI:SS')) else 'was held back' end, r.reason),
+    case when r.state = 'waiting' then 'It starts as soon as that has completed. Or run' else 'Run' end || format(' it without: select legwork.run_schedule(%L);', d.name)
+  from legwork.schedule_definitions own
+  join legwork.schedule_definitions d on d.name = own.name or d.requires ? own.name
+  cross join lateral (select * from legwork.schedule_occurrences o where o.schedule = d.name order by o.due_at desc limit 1) r
+  where own.last_job_id = explain_schedules.job_id and r.state in ('waiting', 'held_back')
+    -- What another of those that it requires is to blame for is told of that one.
+    and (d.name = own.name or starts_with(r.reason, format('It requires %s', own.name)))
+    and (legwork.confined_tenant() is null or d.tenant = legwork.confined_tenant())
+  order by d.name <> own.name, d.name
 $function$
 
 CREATE OR REPLACE FUNCTION legwork.explain_waits(job_id bigint, run_at timestamp with time zone)
@@ -5637,21 +5734,23 @@ begin
       min(d.job_id) as job_id
     from decided d group by d.name
   ), recorded as (
-    insert into legwork.schedule_occurrences as r (schedule, due_at, state, reason, job_id, occurrences, last_due_at, tenant)
+    insert into legwork.schedule_occurrences as r (schedule, due_at, state, reason, job_id, occurrences, last_due_at, recorded_at, tenant)
     select d.name, d.due_at, d.state,
       case when d.state = 'waiting' then 'Not looked at yet.'
         when d.state = 'skipped' and d.overlap = 'cancel' then 'A later one was due as well.'
         when d.state = 'skipped' then format('%s of its jobs lived, and no more may: %s.',
           greatest(cardinality(d.live), d.max_instances), coalesce(nullif(array_to_string(d.live[:5], ', '), ''), 'those enqueued with this'))
         when d.is_late then 'Made up for: nobody was there when it was due.' end,
-      d.job_id, 1, d.due_at, d.tenant
+      d.job_id, 1, d.due_at,
+      -- From here on it waits, also when it is made up for.
+      case when d.state = 'waiting' then as_of else clock_timestamp() end, d.tenant
     from decided d where d.state <> 'over'
     union all
     select s.name, s.due_at, case s.missed when 'one' then 'coalesced' else 'missed' end,
       case s.missed when 'one' then 'Nobody was there; one run stands for all that were missed.'
         when 'all' then format('Nobody was there, and it is made up for only within %s.', s.missed_window)
         else 'Nobody was there, and the schedule does not make up for it.' end,
-      case s.missed when 'one' then s.job_id end, s.occurrences, s.last_due_at, s.tenant
+      case s.missed when 'one' then s.job_id end, s.occurrences, s.last_due_at, clock_timestamp(), s.tenant
     from summed s where s.occurrences > 0
     -- Whoever has made a schedule of that name anew, or turned back the clock, gets no occurrence a second time.
     on conflict on constraint schedule_occurrences_pkey do nothing
@@ -7866,7 +7965,7 @@ declare
 begin
   for v_waiting in
     -- Its schedule too, because jobs that live are counted there; nobody waits for either.
-    select r.schedule, r.due_at, r.reason from legwork.schedule_occurrences r join legwork.schedule_definitions d on d.name = r.schedule
+    select r.schedule, r.due_at, r.reason, r.recorded_at from legwork.schedule_occurrences r join legwork.schedule_definitions d on d.name = r.schedule
     where r.state = 'waiting' and (release_waiting.schedule is null or r.schedule = release_waiting.schedule)
     order by r.due_at limit at_most for update skip locked
   loop
@@ -7882,7 +7981,7 @@ begin
         reason = case when v_id is null then 'What it requires has come; too many of its jobs lived, or it had run as often as it may.' end
       where r.schedule = v_waiting.schedule and r.due_at = v_waiting.due_at;
       v_count := v_count + 1;
-    elsif as_of >= v_waiting.due_at + v_definition.requires_wait then
+    elsif as_of >= greatest(v_waiting.due_at, v_waiting.recorded_at) + v_definition.requires_wait then
       update legwork.schedule_occurrences r
       set state = 'held_back', recorded_at = clock_timestamp(), reason = format('%s It has waited for %s.', v_reason, v_definition.requires_wait)
       where r.schedule = v_waiting.schedule and r.due_at = v_waiting.due_at;
@@ -8414,36 +8513,52 @@ $function$
 
 CREATE OR REPLACE FUNCTION legwork.sample_queues()
  RETURNS void
- LANGUAGE sql
+ LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET jit TO 'off'
 AS $function$
+declare
+  -- From so many live jobs on, of everybody or of a tenant, legwork.queues shows what was counted here.
+  c_many constant integer := 2000;
+  v_began timestamptz := clock_timestamp();
+  v_counted jsonb;
+begin
+  select coalesce(jsonb_agg(to_jsonb(c)), '[]') into v_counted
+  from (
+    select l.tenant, l.queue, l.place, count(*) as jobs, min(l.due_at) as oldest
+    from legwork.all_live_places l
+    group by 1, 2, 3
+  ) c;
+
   insert into legwork.samples as s (name, value)
   select 'queues', coalesce(jsonb_agg(to_jsonb(q)), '[]')
   from (
-    select c.queue, c.state, sum(c.jobs) as jobs, min(c.oldest) as oldest
-    from (
-      -- By task first, so that the queue is looked up once for each.
-      select coalesce(d.queue, 'default') as queue, j.state, j.jobs, j.oldest
-      from (
-        select k.task_id,
-          case when k.locked_at is not null then 'running' when w.held = 'paused' then 'paused'
-            when w.job_id is not null and w.held is null then 'blocked'
-            when coalesce(w.run_at, k.run_at) > now() then case when k.attempts > 0 then 'retrying' else 'scheduled' end
-            else 'pending' end as state,
-          count(*) as jobs, min(coalesce(w.run_at, k.run_at)) filter (where k.locked_at is null and coalesce(w.run_at, k.run_at) <= now()) as oldest
-        from graphile_worker._private_jobs k
-        left join legwork.waiting_jobs w on w.job_id = k.id and k.run_at = 'infinity'
-        where k.locked_at is not null or k.attempts < k.max_attempts
-        group by 1, 2
-      ) j
-      left join graphile_worker._private_tasks t on t.id = j.task_id
-      left join legwork.task_definitions d on d.name = t.identifier
-    ) c
+    select c.queue, c.place as state, sum(c.jobs) as jobs, min(c.oldest) as oldest
+    from jsonb_to_recordset(v_counted) as c (queue text, place text, jobs bigint, oldest timestamptz)
+    where c.place <> 'failed'
     group by 1, 2
   ) q
   on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp();
+
+  delete from legwork.queue_counts;
+  insert into legwork.queue_counts (tenant, queue, running, pending, blocked, paused, later, failed, oldest, counted_at, valid_until)
+  select
+    x.tenant, c.queue, coalesce(sum(c.jobs) filter (where c.place = 'running'), 0), coalesce(sum(c.jobs) filter (where c.place = 'pending'), 0),
+    coalesce(sum(c.jobs) filter (where c.place = 'blocked'), 0), coalesce(sum(c.jobs) filter (where c.place = 'paused'), 0),
+    coalesce(sum(c.jobs) filter (where c.place in ('scheduled', 'retrying')), 0), coalesce(sum(c.jobs) filter (where c.place = 'failed'), 0),
+    min(c.oldest), v_began,
+    -- Twice as long as until the next time, which the step's share of the time says.
+    clock_timestamp() + greatest(interval '30 seconds', (clock_timestamp() - v_began) * 100)
+  from jsonb_to_recordset(v_counted) as c (tenant text, queue text, place text, jobs bigint, oldest timestamptz)
+  cross join lateral (select '' as tenant union all select c.tenant where c.tenant is not null) x
+  where x.tenant in (
+    select y.tenant
+    from jsonb_to_recordset(v_counted) as a (tenant text, jobs bigint)
+    cross join lateral (select '' as tenant union all select a.tenant where a.tenant is not null) y
+    group by 1
+    having sum(a.jobs) > c_many)
+  group by 1, 2;
 
   insert into legwork.samples as s (name, value)
   select 'limits', coalesce(jsonb_agg(to_jsonb(u)), '[]')
@@ -8459,7 +8574,7 @@ AS $function$
     group by l.id
   ) u
   on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp();
-$function$
+end $function$
 -- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.sample_schedules()

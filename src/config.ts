@@ -81,8 +81,23 @@ export type ConfigInput = z.input<typeof configSchema>;
 
 /** What `legwork.config.ts` may also hold: code that runs in the process of `legwork up`. */
 export interface ConfigFile extends ConfigInput {
-  /** Called once by `legwork up`, with a connection to the migrated database, before the first job is fetched. */
-  onStart?: (context: { databaseUrl: string }) => Promise<void>;
+  /**
+   * Called once by `legwork up`, when the server and the worker have started. `ready.json` waits for it. What it resolves to, if anything, is called
+   * when `up` stops, before the worker and the server do.
+   */
+  onStart?: (context: StartContext) => Promise<void | (() => Promise<void>)>;
+}
+
+/** What `onStart` is told. */
+export interface StartContext {
+  /** The migrated database. */
+  readonly databaseUrl: string;
+  /** Whether that is the Postgres which `legwork up` has started itself. */
+  readonly isEmbedded: boolean;
+  readonly dataDir: string;
+  /** Directories of the tasks that run here: those of the file, unless a flag or the environment has named others. */
+  readonly tasks: readonly string[];
+  readonly crontab: string;
 }
 
 /** Gives a `legwork.config.ts` its types; returns what it was given. */

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
 import type { FastifyPluginAsync } from "fastify";
 import { type Config, type ConfigInput, loadConfig } from "./config.ts";
 import { migrate } from "./db/migrate.ts";
@@ -38,8 +39,13 @@ export interface Legwork {
   /** The tasks that run here; none without a worker. */
   readonly tasks: readonly string[];
   /** Answers a request, for Node's own server and whatever builds on it. Throws LW514 unless the server is mounted. */
-  handler(request: IncomingMessage, response: ServerResponse): void;
-  /** The same as a Fastify plugin, registered with the `prefix`. */
+  readonly handler: (request: IncomingMessage, response: ServerResponse) => void;
+  /**
+   * Takes a request for a WebSocket, for live views: `server.on("upgrade", legwork.upgrade)` on Node's own server. Returns false, and does
+   * nothing, for an address that is not Legwork's `/graphql` below the prefix. Throws LW514 unless the server is mounted.
+   */
+  readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
+  /** Both as a Fastify plugin, registered with the `prefix`. */
   readonly fastify: FastifyPluginAsync;
   /** Answers what has been asked, lets running jobs finish as a stopping worker does, and closes every connection. */
   stop(): Promise<void>;
@@ -92,9 +98,13 @@ export async function createLegwork(options: LegworkOptions = {}): Promise<Legwo
         if (server?.handle === undefined) throw notMounted();
         server.handle(request, response);
       },
+      upgrade: (request, socket, head) => {
+        if (server?.upgrade === undefined) throw notMounted();
+        return server.upgrade(request, socket, head);
+      },
       fastify: async (app) => {
-        const { handle } = server ?? {};
-        if (handle === undefined) throw notMounted();
+        const { handle, upgrade } = server ?? {};
+        if (handle === undefined || upgrade === undefined) throw notMounted();
         if (app.prefix !== prefix) {
           throw new LegworkError(
             "LW514",
@@ -111,6 +121,9 @@ export async function createLegwork(options: LegworkOptions = {}): Promise<Legwo
           reply.hijack();
           handle(request.raw, reply.raw);
         });
+        // WebSockets of other addresses are for whoever else listens.
+        app.server.on("upgrade", upgrade);
+        app.addHook("onClose", async () => void app.server.off("upgrade", upgrade));
       },
       stop,
     };
@@ -127,6 +140,7 @@ function notMounted(): LegworkError {
 interface Serving {
   url: string | undefined;
   handle: ((request: IncomingMessage, response: ServerResponse) => void) | undefined;
+  upgrade: ((request: IncomingMessage, socket: Duplex, head: Buffer) => boolean) | undefined;
   stop(): Promise<void>;
 }
 
@@ -139,22 +153,33 @@ async function startServing(
   const { createServer, startServer } = await import("./server/server.ts");
   if (serves === "listen") {
     const listening = await startServer({ ...options, auth: options });
-    return { url: listening.url, handle: undefined, stop: () => listening.stop() };
+    return { url: listening.url, handle: undefined, upgrade: undefined, stop: () => listening.stop() };
   }
   const { prefix } = options;
   const mounted = await createServer({ ...options, host: undefined, auth: options });
   return {
     url: undefined,
     handle: (request, response) => {
-      // Express and its like have taken the prefix away already.
-      const { url = "/" } = request;
-      if (prefix !== "" && (url === prefix || url.startsWith(`${prefix}/`) || url.startsWith(`${prefix}?`))) {
-        request.url = url.slice(prefix.length).replace(/^(?!\/)/, "/");
-      }
+      request.url = withoutPrefix(request.url, prefix);
       mounted.app.routing(request, response);
+    },
+    upgrade: (request, socket, head) => {
+      const url = withoutPrefix(request.url, prefix);
+      // Nobody takes the prefix away beforehand here, so that without it the address is another's.
+      if ((prefix !== "" && url === request.url) || url.split("?")[0] !== "/graphql") return false;
+      request.url = url;
+      mounted.upgrade(request, socket, head);
+      return true;
     },
     stop: () => mounted.stop(),
   };
+}
+
+/** Express and its like have taken the prefix away already. */
+function withoutPrefix(address: string | undefined, prefix: string): string {
+  const url = address ?? "/";
+  const isBelow = prefix !== "" && (url === prefix || url.startsWith(`${prefix}/`) || url.startsWith(`${prefix}?`));
+  return isBelow ? url.slice(prefix.length).replace(/^(?!\/)/, "/") : url;
 }
 
 async function startWorking(config: Config & { databaseUrl: string }, log: Logger) {

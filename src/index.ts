@@ -1,6 +1,6 @@
 /** The public API of Legwork. */
 export { defineConfig } from "./config.ts";
-export type { ConfigFile } from "./config.ts";
+export type { ConfigFile, StartContext } from "./config.ts";
 export type { Queryable } from "./db/pool.ts";
 export type { Sql, SqlTag } from "./db/sql.ts";
 export type { Duration } from "./duration.ts";

@@ -2,7 +2,9 @@ import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fastify } from "fastify";
+import { createClient } from "graphql-ws";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { WebSocket } from "ws";
 import { createLegwork, type Legwork, type LegworkOptions } from "../src/embed.ts";
 import { testDatabase, testLog } from "./support/database.ts";
 import { until } from "./support/until.ts";
@@ -58,6 +60,19 @@ async function expectEverythingAt(url: string): Promise<void> {
   for (const path of loaded) expect([path, (await fetch(path)).status]).toEqual([path, 200]);
   const document = (await (await fetch(`${url}/docs/json`)).json()) as { servers: { url: string }[] };
   expect(new URL(document.servers[0]?.url ?? "", url).href.replace(/\/$/, "")).toBe(url);
+}
+
+/** Live views, below a path of another server. */
+async function expectLiveAt(url: string): Promise<void> {
+  const client = createClient({
+    url: `${url.replace("http", "ws")}/graphql`,
+    webSocketImpl: WebSocket,
+    connectionParams: { authorization: `Bearer ${token}` },
+    retryAttempts: 0,
+  });
+  const first = await client.iterate({ query: "subscription { overview { running } }" }).next();
+  expect(first.value).toMatchObject({ data: { overview: { running: expect.any(Number) } } });
+  await client.dispose();
 }
 
 describe("createLegwork", () => {
@@ -132,6 +147,15 @@ describe("mounted in a server of the user's", () => {
     });
     await expectEverythingAt(`${url}/admin/legwork`);
     expect(await (await fetch(`${url}/other`)).text()).toBe("my own");
+    const server = createServer(legwork.handler).on("upgrade", (request, socket, head) => {
+      if (!legwork.upgrade(request, socket, head)) socket.end("HTTP/1.1 418 mine\r\n\r\n");
+    });
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    onTestFinished(() => void server.close());
+    const { port } = server.address() as AddressInfo;
+    await expectLiveAt(`http://127.0.0.1:${port}/admin/legwork`);
+    const other = new WebSocket(`ws://127.0.0.1:${port}/graphql`);
+    expect(String(await new Promise((resolve) => other.once("error", resolve)))).toContain("418");
   });
 
   it("behind a router that takes the prefix away, as Express does", async () => {
@@ -152,6 +176,7 @@ describe("mounted in a server of the user's", () => {
     await app.register(legwork.fastify, { prefix: "/legwork" });
     const url = await app.listen({ port: 0, host: "127.0.0.1" });
     await expectEverythingAt(`${url}/legwork`);
+    await expectLiveAt(`${url}/legwork`);
     expect(await (await fetch(`${url}/mine`, { method: "POST", headers, body: '{"a": 1}' })).json()).toEqual({ a: 1 });
   });
 

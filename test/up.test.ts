@@ -105,7 +105,10 @@ describe("legwork up with a Postgres of its own", () => {
     const done = await until(
       "both jobs have ended",
       async () => {
-        const { jobs } = (await graphql(ready, "{ jobs(first: 50) { nodes { id task state result } } }")) as unknown as {
+        const { jobs } = (await graphql(
+          ready,
+          '{ jobs(first: 50, filter: { queue: { equalTo: "default" } }) { nodes { id task state result } } }',
+        )) as unknown as {
           jobs: { nodes: { task: string; state: string; result: Record<string, unknown> }[] };
         };
         const ended = jobs.nodes.filter(
@@ -115,7 +118,7 @@ describe("legwork up with a Postgres of its own", () => {
       },
       20_000,
     );
-    expect(done.find((job) => job.task === "project_processing")?.result).toMatchObject({ planFile: "PLAN.md" });
+    expect(done.find((job) => job.task === "project_processing")?.result).toMatchObject({ plan_file: "PLAN.md" });
     expect((await sql(ready, "select count(*)::int as tasks from projects.tasks"))[0]?.tasks).toBeGreaterThan(0);
     const listed = await legwork(["jobs", "--task", "project_processing", "--data-dir", dataDir]);
     expect(listed).toMatchObject({ code: 0, stdout: expect.stringContaining("completed") });
@@ -210,6 +213,8 @@ describe("legwork up on a database of yours", () => {
     const { ready, dataDir } = await started("--tasks", `${await tasks()}/tasks`);
     expect(ready.databaseUrl).toBe(database.url);
     expect(existsSync(join(dataDir, "postgres"))).toBe(false);
+    // Nor are the examples made in a database of yours.
+    expect(await sql(ready, "select from pg_namespace where nspname in ('demo', 'chat', 'projects')")).toEqual([]);
     const [added] = await sql(ready, "select id from graphile_worker.add_job('hello')");
     await until("it has completed", async () => {
       const [job] = await sql(ready, "select state, result from legwork.jobs where id = $1", [added?.id]);

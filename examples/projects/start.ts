@@ -1,17 +1,41 @@
+import { once } from "node:events";
 import { readFile } from "node:fs/promises";
-import { Client } from "pg";
+import type { AddressInfo } from "node:net";
+import { schedule } from "legwork";
+import { Client, Pool } from "pg";
+import { z } from "zod";
+import { createProjectsServer } from "./server.ts";
 
 /** The checkout that this file is in: the sample project unless PROJECTS_REPOSITORY names another. */
 const OWN_CHECKOUT = new URL("../..", import.meta.url).href;
 
+/** The user whose project the sample is. */
+export const SAMPLE_USER = "00000000-0000-4000-8000-000000000001";
+
+const environmentSchema = z.object({
+  PROJECTS_PORT: z.coerce.number().int().min(0).max(65_535).optional(),
+  PROJECTS_REPOSITORY: z.string().max(2_000).default(OWN_CHECKOUT),
+});
+
+export interface Projects {
+  /** Where its routes and its page are; undefined without PROJECTS_PORT. */
+  readonly url: string | undefined;
+  stop(): Promise<void>;
+}
+
 /**
- * Makes the example's tables and triggers where they are missing and asks for a refresh of the sample project, which
- * enqueues its processing. Safe to call at every start and from several processes.
+ * Makes the example's tables, triggers and sample user where they are missing, asks for a refresh of the sample project, which enqueues its processing,
+ * and serves the routes at PROJECTS_PORT. Safe to call at every start and from several processes.
  */
-export async function startProjects(
-  databaseUrl: string,
-  repositoryUrl: string = process.env.PROJECTS_REPOSITORY || OWN_CHECKOUT,
-): Promise<void> {
+export async function startProjects(databaseUrl: string, environment: NodeJS.ProcessEnv = process.env): Promise<Projects> {
+  // An empty variable counts as not set.
+  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ""));
+  const settings = environmentSchema.safeParse(given);
+  if (!settings.success) {
+    const issue = settings.error.issues[0];
+    throw new Error(`${issue?.path.join(".")}: ${issue?.message}.`);
+  }
+  const { PROJECTS_PORT: port, PROJECTS_REPOSITORY: repository } = settings.data;
   const client = new Client({ connectionString: databaseUrl });
   await client.connect();
   try {
@@ -19,13 +43,37 @@ export async function startProjects(
     // Two starts at once would both find no schema and both make it.
     await client.query("select pg_advisory_xact_lock(hashtext('examples/projects'))");
     await client.query(await readFile(new URL("sql/001_projects.sql", import.meta.url), "utf8"));
+    await client.query("insert into projects.users (id, email) values ($1, 'ann@example.com') on conflict do nothing", [
+      SAMPLE_USER,
+    ]);
     await client.query(
-      `insert into projects.projects (repository_url) values ($1)
-       on conflict (repository_url) do update set refresh_requested_at = now()`,
-      [repositoryUrl],
+      `insert into projects.projects (user_id, repository_url) values ($1, $2)
+       on conflict (user_id, repository_url) do update set refresh_requested_at = now()`,
+      [SAMPLE_USER, repository],
     );
+    // Of the jobs themselves Legwork keeps as much: the setting history_retention.
+    await schedule(client, "projects/clean-up", "retention/expire", {
+      cron: "30 3 * * *",
+      payload: { table: "projects.refreshes", column: "requested_at", olderThan: "30 days" },
+      overlap: "skip",
+    });
     await client.query("commit");
   } finally {
     await client.end();
   }
+  if (port === undefined) return { url: undefined, stop: async () => {} };
+  const pool = new Pool({ connectionString: databaseUrl, max: 5, allowExitOnIdle: true });
+  // A connection that the server closes is replaced by the next that is needed.
+  pool.on("error", () => {});
+  const app = await createProjectsServer(pool);
+  await app.ready();
+  app.server.listen(port, "127.0.0.1");
+  await once(app.server, "listening");
+  return {
+    url: `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`,
+    stop: async () => {
+      await app.close();
+      await pool.end();
+    },
+  };
 }

@@ -4,6 +4,7 @@ import { LegworkError, toError } from "../errors.ts";
 import { addCommand } from "./commands/add.ts";
 import { auditCommand } from "./commands/audit.ts";
 import { alertsCommand } from "./commands/alerts.ts";
+import { backupCommand } from "./commands/backup.ts";
 import { cancelCommand } from "./commands/cancel.ts";
 import { dashboardCommand } from "./commands/dashboard.ts";
 import { explainCommand } from "./commands/explain.ts";
@@ -15,6 +16,7 @@ import { limitCommand } from "./commands/limit.ts";
 import { migrateCommand } from "./commands/migrate.ts";
 import { pauseCommand, resumeCommand, stopCommand } from "./commands/pause.ts";
 import { failedCommand, queuesCommand, tasksCommand, workersCommand } from "./commands/queues.ts";
+import { restoreCommand } from "./commands/restore.ts";
 import { discardCommand, retryCommand } from "./commands/retry.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { serverCommand } from "./commands/server.ts";
@@ -92,6 +94,8 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     stopCommand,
     workflowCommand,
     scheduleCommand,
+    backupCommand,
+    restoreCommand,
     workersCommand,
     statsCommand,
     overviewCommand,

@@ -12,6 +12,8 @@ export interface Overview {
   oldest: Date | null;
   /** Failed jobs that can be retried. */
   failed: string;
+  /** When the jobs were counted, where so many live that they are not counted for each answer; null for now. */
+  counted_at: Date | null;
   queues: number;
   tasks: number;
   workers: number;
@@ -26,14 +28,13 @@ export interface Overview {
 /** Counts what lives and what failed, never the whole history. */
 export async function readOverview(client: Queryable): Promise<Overview> {
   const { rows } = await client.query(
-    `select q.*, g.failed, (select count(*)::int from legwork.tasks) as tasks, w.*, p.*
+    `select q.*, (select count(*)::int from legwork.tasks) as tasks, w.*, p.*
      from (
        select coalesce(sum(q.running), 0)::text as running, coalesce(sum(q.pending), 0)::text as pending,
          coalesce(sum(q.blocked), 0)::text as blocked, coalesce(sum(q.paused), 0)::text as paused, coalesce(sum(q.later), 0)::text as later,
-         min(q.oldest) as oldest, count(*)::int as queues
+         coalesce(sum(q.failed), 0)::text as failed, min(q.oldest) as oldest, count(*)::int as queues, min(q.counted_at) as counted_at
        from legwork.queues q
      ) q
-     cross join (select coalesce(sum(f.jobs), 0)::text as failed from legwork.failed_groups f) g
      cross join (select count(*)::int as workers, coalesce(sum(w.concurrency), 0)::int as concurrency from legwork.workers w) w
      left join legwork.stopped() p on true`,
   );

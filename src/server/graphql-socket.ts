@@ -102,21 +102,24 @@ export class GraphQlSocket {
 
   /** Takes the WebSocket requests of an HTTP server. */
   attachTo(http: HttpServer): void {
-    http.on("upgrade", (request, socket, head) => {
-      // Node leaves the socket to whoever listens here: without this, a client that hangs up would end the process.
-      socket.on("error", () => socket.destroy());
-      const refused = this.#refused(request);
-      if (refused !== undefined) return refuse(socket, refused);
-      const address = request.socket.remoteAddress ?? "";
-      this.#server.handleUpgrade(request, socket, head, (webSocket) => {
-        count(this.#strangers, address, 1);
-        webSocket.once("close", () => this.#introduced(webSocket, address));
-        this.#guard(webSocket);
-        this.#server.emit("connection", webSocket, request);
-        // In place of graphql-ws's own, which writes to the console; ws closes the connection by itself, with the right code.
-        webSocket.removeAllListeners("error");
-        webSocket.on("error", (error) => this.#options.log.debug({ err: error }, "A WebSocket was ended for what it sent."));
-      });
+    http.on("upgrade", (request, socket, head) => this.upgrade(request, socket, head));
+  }
+
+  /** Takes one such request, whose address is `/graphql`, or refuses it. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    // Node leaves the socket to whoever listens here: without this, a client that hangs up would end the process.
+    socket.on("error", () => socket.destroy());
+    const refused = this.#refused(request);
+    if (refused !== undefined) return refuse(socket, refused);
+    const address = request.socket.remoteAddress ?? "";
+    this.#server.handleUpgrade(request, socket, head, (webSocket) => {
+      count(this.#strangers, address, 1);
+      webSocket.once("close", () => this.#introduced(webSocket, address));
+      this.#guard(webSocket);
+      this.#server.emit("connection", webSocket, request);
+      // In place of graphql-ws's own, which writes to the console; ws closes the connection by itself, with the right code.
+      webSocket.removeAllListeners("error");
+      webSocket.on("error", (error) => this.#options.log.debug({ err: error }, "A WebSocket was ended for what it sent."));
     });
   }
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
+import type { Duplex } from "node:stream";
 import cors from "@fastify/cors";
 import helmet from "@fastify/helmet";
 import rateLimit from "@fastify/rate-limit";
@@ -10,6 +11,7 @@ import { Watch } from "../health/watch.ts";
 import type { Logger } from "../log.ts";
 import { type AuthConfig, type Authenticator, createAuthenticator, isAuthConfigured } from "./auth.ts";
 import { addDashboard } from "./dashboard.ts";
+import { addGraphQlIde } from "./graphql-ide.ts";
 import { addHealthRoutes, readReadiness } from "./health-routes.ts";
 import { Live } from "./live/live.ts";
 import { assertRole, type Principal } from "./principal.ts";
@@ -49,7 +51,7 @@ export interface ServerOptions {
   rateLimit?: number;
   /** Where it is mounted in another server, such as /legwork; the documentation refers to it. */
   prefix?: string;
-  /** Whether GraphQL tells its schema; by default only where nobody but this machine can ask. */
+  /** Whether GraphQL tells its schema and has an IDE at `GET /graphql`; by default only where nobody but this machine can ask. */
   graphqlIntrospection?: boolean | undefined;
 }
 
@@ -63,6 +65,8 @@ export interface Server {
 /** The server without an address of its own: what comes in is given to it by another one. */
 export interface MountedServer {
   readonly app: FastifyInstance;
+  /** Takes a request for a WebSocket at `/graphql`, or refuses it. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   stop(): Promise<void>;
 }
 
@@ -83,11 +87,7 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
   try {
     await assertDatabase(pool);
     const config: AuthConfig = { ...options.auth, token };
-    const { graphql, GraphQlSocket } = await loadGraphQl(
-      pool,
-      log,
-      options.graphqlIntrospection ?? (host !== undefined && isLoopback(host)),
-    );
+    const { graphql, GraphQlSocket } = await loadGraphQl(pool, log, tellsSchema(options));
     stops.push(() => graphql.release());
     if (host !== undefined) await assertMayListen(pool, host, config);
     const authenticator = createAuthenticator({ pool, config, log });
@@ -128,7 +128,7 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
     stops.push(() => socket.stop());
     socket.attachTo(app.server);
     await app.ready();
-    return { app, stop };
+    return { app, upgrade: (request, duplex, head) => socket.upgrade(request, duplex, head), stop };
   } catch (error) {
     await stop();
     throw error;
@@ -215,15 +215,17 @@ async function createApp(options: Omit<ServerOptions, "port">, pool: Pool): Prom
   });
   app.get("/health", async () => ({ status: "ok" }));
   app.get("/ready", async () => await readReadiness(pool, READY_TIMEOUT_MS));
-  app.get("/graphql", async (_request, reply) =>
-    sendError(
+  const ide = tellsSchema(options) ? addGraphQlIde(app, options.prefix ?? "") : undefined;
+  app.get("/graphql", async (request, reply) => {
+    if (ide?.wantsPage(request) === true) return await ide.sendPage(reply);
+    return sendError(
       reply.header("allow", "POST"),
       new LegworkError("LW400", "GraphQL is asked with POST.", {
         hint: `Send {"query": "…"} as application/json with Authorization: Bearer <token>.`,
       }),
       405,
-    ),
-  );
+    );
+  });
   return app;
 }
 
@@ -248,6 +250,11 @@ function assertHostname(name: string, host: string | undefined, hosts: readonly 
 /** The name in a request's host, as Fastify reads it. */
 function hostnameOf({ headers: { host = "" } }: IncomingMessage): string {
   return URL.canParse(`http://${host}`) ? new URL(`http://${host}`).hostname : host;
+}
+
+/** Whether GraphQL tells its schema, and has a page to try queries on. */
+function tellsSchema({ graphqlIntrospection, host }: Omit<ServerOptions, "port">): boolean {
+  return graphqlIntrospection ?? (host !== undefined && isLoopback(host));
 }
 
 function isLoopback(host: string): boolean {

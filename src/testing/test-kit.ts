@@ -8,6 +8,7 @@ import { definitionOf, type Task } from "../jobs/define-task.ts";
 import { enqueue, type EnqueueOptions } from "../jobs/enqueue.ts";
 import { explainJob } from "../jobs/explain-job.ts";
 import { type AttemptRow, getJob, type JobRow } from "../jobs/read-jobs.ts";
+import { planSchedules } from "../schedules/plan-schedules.ts";
 import { type LoadedTask, loadTasks } from "../worker/load-tasks.ts";
 import { type Attempt, Engine } from "./engine.ts";
 import { assertEnqueued, type EnqueuedFilter, findEnqueued } from "./enqueued.ts";
@@ -56,6 +57,12 @@ export interface TestKit {
    * afterwards; a failed one throws nothing. Throws LW429 after `limit` attempts.
    */
   drain(options?: DrainOptions): Promise<JobRow[]>;
+  /**
+   * Fires what schedules have due as of a time that is not ahead, runs it and what it enqueues, and then what has waited for it. Resolves to the jobs of which it has
+   * made an attempt, in that order. Call it with one due time after the other: `next_at` of `legwork.schedules` has them. A schedule that was made `asOf` a time
+   * in the past lives a month in seconds; what it has missed by more than a minute is made up for as its `missed` says. Throws LW400 for a time ahead.
+   */
+  fireSchedules(asOf: Date): Promise<JobRow[]>;
   /** Makes it later: everything that is stored becomes that much older. Nothing runs. */
   advance(by: Duration): Promise<void>;
   /** The jobs that have not ended and fit, oldest first. */
@@ -181,10 +188,39 @@ class Kit implements TestKit {
     if (ahead > 0) await moveClock(this.pool, ahead);
     // Ends what has expired by then.
     await this.pool.query("select legwork.tick()");
+    return await this.#jobs(ids);
+  }
+
+  /** In that order. */
+  async #jobs(ids: ReadonlySet<string>): Promise<JobRow[]> {
     const { rows } = await this.pool.query("select * from legwork.jobs where id = any ($1) order by array_position($1, id)", [
       [...ids],
     ]);
     return rows;
+  }
+
+  async fireSchedules(asOf: Date): Promise<JobRow[]> {
+    if (!(asOf.getTime() <= Date.now())) {
+      throw new LegworkError("LW400", "Schedules fire as of now or of a time in the past.", {
+        hint: "Make them with an asOf in the past: their jobs are due at their times, and those must have come.",
+      });
+    }
+    const ids = new Set<string>();
+    for (;;) {
+      const { rows } = await this.pool.query("select more, wants_plan from legwork.fire_schedules($1)", [asOf]);
+      const planned = rows[0].wants_plan ? await planSchedules(this.pool, { asOf }) : 0;
+      if (rows[0].more || planned > 0) continue;
+      const { rowCount } = await this.pool.query(
+        "select from graphile_worker._private_jobs where is_available and run_at <= clock_timestamp() limit 1",
+      );
+      if (rowCount === 0) break;
+      await this.pool.query("select legwork.tick()");
+      const round = await this.#engine.round({ limit: ATTEMPT_LIMIT - ids.size });
+      // What is left is no task of the kit's.
+      if (round.length === 0) break;
+      for (const { jobId } of round) ids.add(jobId);
+    }
+    return await this.#jobs(ids);
   }
 
   async advance(by: Duration): Promise<void> {
@@ -223,6 +259,7 @@ class Kit implements TestKit {
 
 /** What belongs to jobs; rules that tasks declare, schedules and what people have set are not among them. */
 const EMPTIED = [
+  "queue_counts",
   "finished_jobs",
   "failed_attempts",
   "job_logs",

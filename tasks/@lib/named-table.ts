@@ -50,13 +50,27 @@ export interface Asker {
  * naming the field, for what is no table or belongs to the system, and for one that LEGWORK_ALLOWED_TABLES does not allow. Without
  * that setting every other table that the worker's role can use is allowed, but none to the job of a tenant.
  */
-export async function namedTable({ sql, job }: Asker, field: string, text: string): Promise<NamedTable> {
+export async function namedTable(asker: Asker, field: string, text: string): Promise<NamedTable> {
+  return await namedRelation(asker, field, text, { kinds: ["r", "p"], what: "table" });
+}
+
+/** A view that a payload names, by the same rules. */
+export async function namedView(asker: Asker, field: string, text: string): Promise<NamedTable> {
+  return await namedRelation(asker, field, text, { kinds: ["v", "m"], what: "view" });
+}
+
+async function namedRelation(
+  { sql, job }: Asker,
+  field: string,
+  text: string,
+  { kinds, what }: { kinds: readonly string[]; what: "table" | "view" },
+): Promise<NamedTable> {
   const allowed = setting("LEGWORK_ALLOWED_TABLES");
   if (allowed === undefined && job.tenant !== null) {
     throw new Discard("No table is allowed to a tenant's job: LEGWORK_ALLOWED_TABLES is not set where the worker runs.");
   }
   const [row] = await asPayload(
-    `${field}: there is no table '${text}'.`,
+    `${field}: there is no ${what} '${text}'.`,
     () =>
       sql<CatalogRow>`
       select c.oid::text as id, n.nspname as schema, c.relname as name, c.relkind as kind,
@@ -68,7 +82,7 @@ export async function namedTable({ sql, job }: Asker, field: string, text: strin
       where c.oid = to_regclass(${text})`,
   );
   if (row === undefined) {
-    throw new PayloadError(`${field}: there is no table '${text}'.`, {
+    throw new PayloadError(`${field}: there is no ${what} '${text}'.`, {
       hint: 'Name it as SQL does: app.events, or app."Events" when its name has capitals. The worker\'s role must be able to see it.',
     });
   }
@@ -78,7 +92,7 @@ export async function namedTable({ sql, job }: Asker, field: string, text: strin
       hint: "Legwork's own history is kept for the setting history_retention in legwork.settings.",
     });
   }
-  if (!["r", "p"].includes(row.kind)) throw new PayloadError(`${field}: '${full}' is not a table.`);
+  if (!kinds.includes(row.kind)) throw new PayloadError(`${field}: '${full}' is not a ${what}.`);
   if (allowed !== undefined && !allowed.some((pattern) => matches(pattern, row))) {
     throw new PayloadError(`${field}: LEGWORK_ALLOWED_TABLES does not allow '${full}'.`, {
       hint: "Add it there, where the worker runs: names such as app.events or app.*, with commas between them.",

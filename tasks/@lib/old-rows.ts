@@ -103,6 +103,8 @@ export interface OldRows {
 
 interface Context extends Asker {
   readonly signal: AbortSignal;
+  /** Called when a group has been gone through and rows of it went. */
+  readonly onGroup?: (found: { table: string; group: string | null; rows: number; bytes: number; milliseconds: number }) => void;
   readonly onBatch: (found: { table: string; group: string | null | undefined; rows: number; total: number }) => void;
 }
 
@@ -140,7 +142,12 @@ export async function removeOldRows(
   const runners = Array.from({ length: groups.atOnce }, async () => {
     for (const group of waiting) {
       try {
+        const startedAt = performance.now();
         for (const part of parts) if (!failed) await removal.removeFrom(part, { value: group });
+        const found = removal.groups.find((entry) => entry.group === group);
+        if (found !== undefined) {
+          context.onGroup?.({ table: table.full, ...found, milliseconds: Math.round(performance.now() - startedAt) });
+        }
       } catch (error) {
         failed = true;
         throw error;

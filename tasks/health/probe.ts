@@ -1,7 +1,8 @@
-import { defineTask, type SqlTag } from "legwork";
+import { defineTask, type Sql, type SqlTag } from "legwork";
 import ms from "ms";
 import { z } from "zod";
 import { guardedFetch, shown } from "../@lib/guarded-fetch.ts";
+import { type Asker, columnOf, namedView, tableName } from "../@lib/named-table.ts";
 
 /** How long the database may take to answer (ms). */
 const DATABASE_TIMEOUT_MS = 5_000;
@@ -15,8 +16,16 @@ const timeout = z
   .default("5s")
   .describe("How long the answer may take: a time such as 500ms or 5s, or milliseconds.");
 
+/** The most rows of a view that are looked at. */
+const MOST_ROWS = 200;
+
 const payload = z.strictObject({
   database: z.boolean().default(true).describe("Whether the database is probed as well."),
+  view: tableName
+    .optional()
+    .describe(
+      "A view of yours with the columns name, healthy and error: each of its first 200 rows, by name, is a check. As SQL writes it.",
+    ),
   http: z
     .array(
       z.strictObject({
@@ -39,8 +48,8 @@ const payload = z.strictObject({
 });
 
 const check = z.strictObject({
-  name: z.string().describe("database, or the name or host of the address."),
-  target: z.string().describe("What was probed: the database's name, or the address without credentials and query."),
+  name: z.string().describe("database, the name or host of the address, or what the view calls it."),
+  target: z.string().describe("What was probed: the database's name, the address without credentials and query, or the view."),
   healthy: z.boolean(),
   milliseconds: z.number().describe("How long the answer took."),
   status: z.int().optional().describe("The HTTP status, when there was an answer."),
@@ -55,12 +64,14 @@ export default defineTask({
     healthy: z.boolean().describe("Whether every check is healthy."),
     checks: z.array(check),
   }),
-  async run({ database, http }, { sql, log, signal }) {
+  async run({ database, http, view }, { sql, job, log, signal }) {
     signal.throwIfAborted();
-    const checks = await Promise.all([
+    const found = await Promise.all([
       ...(database ? [probeDatabase(sql, signal)] : []),
       ...http.map((target) => probeAddress(target, signal)),
+      ...(view === undefined ? [] : [probeView({ sql, job }, view, signal)]),
     ]);
+    const checks = found.flat();
     // An answer that a stopping worker cut off says nothing about anybody's health.
     signal.throwIfAborted();
     for (const { healthy, ...found } of checks) {
@@ -79,6 +90,31 @@ async function probeDatabase(sql: SqlTag, signal: AbortSignal): Promise<Check> {
     target = row?.name ?? target;
   });
   return { name: "database", target, ...answer };
+}
+
+/** A check for each row of the view; one that says why when the view cannot be read. */
+async function probeView(asker: Asker & { sql: Sql }, name: string, signal: AbortSignal): Promise<Check[]> {
+  const view = await namedView(asker, "view", name);
+  const [label, healthy, error] = ["name", "healthy", "error"].map((column) => columnOf(view, "view", column).quoted);
+  const limit = DATABASE_TIMEOUT_MS;
+  let rows: { name: string | null; healthy: boolean | null; error: string | null }[] = [];
+  const answer = await timed(limit, async () => {
+    const asked = asker.sql.transaction(async (_sql, client) => {
+      await client.query(`set local statement_timeout = ${limit}; set local transaction_read_only = on`);
+      const text = `select ${label}::text as name, ${healthy}::boolean as healthy, ${error}::text as error
+        from ${view.quoted} order by 1 limit ${MOST_ROWS}`;
+      return (await client.query(text)).rows;
+    });
+    rows = await Promise.race([asked, aborted(AbortSignal.any([signal, AbortSignal.timeout(limit)]))]);
+  });
+  if (!answer.healthy) return [{ name: view.full, target: view.full, ...answer }];
+  return rows.map((row) => ({
+    name: row.name ?? view.full,
+    target: view.full,
+    healthy: row.healthy === true,
+    milliseconds: answer.milliseconds,
+    error: row.healthy === true ? undefined : (row.error ?? undefined),
+  }));
 }
 
 type Address = z.infer<typeof payload>["http"][number];

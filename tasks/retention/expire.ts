@@ -26,10 +26,27 @@ export default defineTask({
       rows: number;
       total: number;
     }): void => {
-      log.debug({ event: "rows_expired", table, group, rows, deleted: total }, "A batch of rows was deleted.");
+      log.debug({ event: "batch_expired", table, group, rows, deleted: total }, "A batch of rows was deleted.");
       progress({ message: `${total} rows deleted` });
     };
-    const { rows, ...found } = await removeOldRows({ sql, job, signal, onBatch }, table, payload);
+    const startedAt = performance.now();
+    const { rows, ...found } = await removeOldRows(
+      {
+        sql,
+        job,
+        signal,
+        onBatch,
+        onGroup: ({ milliseconds, ...group }) =>
+          log.info({ event: "group_expired", ...group, durationMs: milliseconds }, "The old rows of a group were deleted."),
+      },
+      table,
+      payload,
+    );
+    const durationMs = Math.round(performance.now() - startedAt);
+    log.info(
+      { event: "rows_expired", table: table.full, rows, batches: found.batches, groups: found.groups?.length, durationMs },
+      "The old rows were deleted.",
+    );
     return { deleted: rows, ...found };
   },
 });

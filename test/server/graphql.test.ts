@@ -101,8 +101,27 @@ describe("who may ask", () => {
     expect(response.headers.get("access-control-allow-origin")).toBeNull();
   });
 
-  test("GET on /graphql is refused with 405, and nothing serves an IDE", async () => {
-    const response = await fetch(server.graphqlUrl, { headers: { accept: "text/html", authorization: `Bearer ${token}` } });
+  test("a browser finds an IDE at /graphql that loads nothing from elsewhere, where the schema is told", async () => {
+    const page = await fetch(server.graphqlUrl, { headers: { accept: "text/html" } });
+    const html = await page.text();
+    expect(page.headers.get("content-security-policy")).toMatch(/^default-src 'none'; script-src 'self' 'sha256-/);
+    expect([...html.matchAll(/(?:src|href|from)\s*=?\s*"([^"]+)"/g)].map(([, address]) => address)).toSatisfy(
+      (addresses: string[]) => addresses.length > 2 && addresses.every((address) => address.startsWith("/graphql/ide/")),
+    );
+    const script = await fetch(`${server.url}/graphql/ide/ruru.js`);
+    expect([script.status, script.headers.get("content-type")]).toEqual([200, "text/javascript; charset=utf-8"]);
+    expect((await fetch(`${server.url}/graphql/ide/none.js`)).status).toBe(404);
+    const silent = await start({ graphqlIntrospection: false });
+    try {
+      expect((await fetch(silent.graphqlUrl, { headers: { accept: "text/html" } })).status).toBe(405);
+      expect((await fetch(`${silent.url}/graphql/ide/ruru.js`)).status).toBe(404);
+    } finally {
+      await silent.stop();
+    }
+  });
+
+  test("GET on /graphql is refused with 405 for programs", async () => {
+    const response = await fetch(server.graphqlUrl, { headers: { authorization: `Bearer ${token}` } });
     expect(response.status).toBe(405);
     expect(response.headers.get("allow")).toBe("POST");
     expect(await response.json()).toMatchObject({ code: "LW400", hint: expect.stringContaining("application/json") });

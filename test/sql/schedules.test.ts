@@ -240,6 +240,53 @@ describe("a schedule that requires another", () => {
     ]);
   });
 
+  it("is explained by the job that did not succeed, and by its own last one", async () => {
+    const own = (await query("select legwork.run_schedule('s', '2026-01-01 00:30Z') as id"))[0].id;
+    await query("update legwork.schedule_definitions set requires_wait = '3 hours' where name = 's'");
+    await tick("2026-01-01 01:00Z");
+    await finish("2026-01-01 01:20Z", true);
+    await tick("2026-01-01 01:21Z");
+    const [{ id }] = await query("select max(job_id) as id from legwork.schedule_runs where schedule = 'first'");
+    const explained = (job: string): ReturnType<typeof query> =>
+      query("select position, reason, detail, fix from legwork.explain_job($1) where reason like 'schedule_%'", [job]);
+    expect(await explained(id)).toEqual([
+      {
+        position: 2,
+        reason: "schedule_waits",
+        detail: expect.stringMatching(new RegExp(`^A run of the schedule 's', due at .*, waits until .* at most: It requires first, and its last job ${id} is failed\\.$`)),
+        fix: "It starts as soon as that has completed. Or run it without: select legwork.run_schedule('s');",
+      },
+    ]);
+    await query("delete from graphile_worker._private_jobs where id = $1", [own]);
+    expect(await explained(own)).toMatchObject([
+      { position: 2, reason: "schedule_waits", detail: expect.stringMatching(/^The next run of its schedule 's', .*: It requires first, and its last job \d+ is failed\.$/) },
+    ]);
+    await tick("2026-01-01 04:00Z");
+    expect(await explained(own)).toMatchObject([
+      { reason: "schedule_held_back", detail: expect.stringContaining("was held back: It requires first"), fix: "Run it without: select legwork.run_schedule('s');" },
+    ]);
+    // Who is confined to a tenant is told of that tenant's only.
+    const client = await database.pool.connect();
+    await client.query("begin; set local legwork.confined_to = 'acme'");
+    expect((await client.query("select * from legwork.explain_schedules($1)", [id])).rows).toEqual([]);
+    await client.query("rollback");
+    client.release();
+  });
+
+  it("has its time to wait also when nobody was there at its time", async () => {
+    await tick("2026-01-01 06:00Z");
+    expect(await runs()).toEqual(["01:00:00 waiting"]);
+    await finish("2026-01-01 06:10Z");
+    await tick("2026-01-01 06:11Z");
+    expect(await runs()).toEqual(["01:00:00 enqueued"]);
+    await tick("2026-01-02 06:00Z");
+    await finish("2026-01-02 06:10Z", true);
+    await tick("2026-01-02 07:59Z");
+    expect((await runs())[1]).toBe("01:00:00 waiting");
+    await tick("2026-01-02 08:00Z");
+    expect((await runs())[1]).toBe("01:00:00 held_back");
+  });
+
   it("is held back when the other one succeeded too long ago, or is gone", async () => {
     await query("select legwork.disable_schedule('first', '2026-01-01 00:30Z')");
     await query("select legwork.run_schedule('first', '2026-01-01 00:40Z')");

@@ -45,11 +45,12 @@ export async function workerOver(
  */
 export async function workerProcess(
   database: TestDatabase,
-  tasks: string,
+  tasks: string | readonly string[],
   environment: Record<string, string> = {},
 ): Promise<ChildProcess> {
   const script = fileURLToPath(new URL("../../bin/legwork.js", import.meta.url));
-  const child = spawn(process.execPath, [script, "worker", "--tasks", tasks, "--crontab", "/dev/null"], {
+  const folders = [tasks].flat().flatMap((folder) => ["--tasks", folder]);
+  const child = spawn(process.execPath, [script, "worker", ...folders, "--crontab", "/dev/null"], {
     env: { ...process.env, DATABASE_URL: database.url, ...environment },
     stdio: process.env.LEGWORK_TEST_LOG === undefined ? "ignore" : "inherit",
   });

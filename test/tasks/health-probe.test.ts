@@ -199,6 +199,56 @@ describe("health/probe", () => {
     expect(job.error).toContain(message);
   });
 
+  it("takes each row of a view as a check, the unhealthy ones with their error", async () => {
+    await database.pool.query(`create view checks as select * from
+      (values ('b', false, 'too old'), ('a', true, 'not shown'), ('c', null, null), (null, true, null)) as v (name, healthy, error)`);
+    onTestFinished(async () => void (await database.pool.query("drop view checks")));
+    const job = await probe({ database: false, view: "checks" });
+    expect(job.result).toMatchObject({ healthy: false });
+    expect(job.result?.checks.map(({ name, target, healthy, error }) => [name, target, healthy, error])).toEqual([
+      ["a", "public.checks", true, undefined],
+      ["b", "public.checks", false, "too old"],
+      ["c", "public.checks", false, undefined],
+      ["public.checks", "public.checks", true, undefined],
+    ]);
+  });
+
+  it("finds a view ill that cannot be read, and lets it change nothing", async () => {
+    await database.pool.query(`
+      create table visits (n int);
+      create function visit() returns boolean language sql as 'insert into visits values (1) returning true';
+      create view broken as select 'x' as name, 1 / (random() * 0)::int = 1 as healthy, null::text as error;
+      create view writing as select 'x' as name, visit() as healthy, null::text as error`);
+    onTestFinished(
+      async () => void (await database.pool.query("drop table visits cascade; drop view broken, writing; drop function visit")),
+    );
+    expect((await probe({ database: false, view: "broken" })).result).toMatchObject({
+      healthy: false,
+      checks: [{ name: "public.broken", healthy: false, error: expect.stringContaining("division by zero") }],
+    });
+    expect((await probe({ database: false, view: "writing" })).result).toMatchObject({
+      checks: [{ healthy: false, error: expect.stringContaining("read-only") }],
+    });
+    expect((await database.pool.query("select from visits")).rows).toEqual([]);
+  });
+
+  it("refuses what is no view of the worker's, at once", async () => {
+    await database.pool.query(
+      "create table no_view (name text, healthy boolean, error text); create view half as select 'x' as name",
+    );
+    onTestFinished(async () => void (await database.pool.query("drop table no_view; drop view half")));
+    for (const [view, said] of [
+      ["nowhere", "there is no view 'nowhere'"],
+      ["no_view", "'public.no_view' is not a view"],
+      ["half", "healthy"],
+      ["legwork.jobs", "view: "],
+    ] as const) {
+      const job = await probe({ view });
+      expect(job).toMatchObject({ state: "failed", attempts: 1 });
+      expect(job.error).toContain(said);
+    }
+  });
+
   it("takes from TypeScript the payload that it takes from SQL", async () => {
     const { url } = await serverOf((_request, response) => response.end());
     await workerOver(database.url, [TASKS]);

@@ -1,7 +1,7 @@
 import { AssertionError } from "node:assert";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
-import { defineTask, Discard, limitConcurrency, pauseTask, RetryAfter, sendSignal, Snooze } from "../../src/index.ts";
+import { defineTask, Discard, limitConcurrency, pauseTask, RetryAfter, schedule, sendSignal, Snooze } from "../../src/index.ts";
 import { openTestKit, type TestKit } from "../../src/testing.ts";
 import { testDatabase } from "../support/database.ts";
 import { directoryOf, workerOver } from "../support/worker.ts";
@@ -268,4 +268,21 @@ it("a test kit does not work beside a living worker", async () => {
   await expect.poll(async () => (await kit.pool.query("select from legwork.workers")).rows.length).toBe(1);
   await expect(openTestKit({ databaseUrl: database.url, tasks: {} })).rejects.toMatchObject({ code: "LW409" });
   await worker.stop();
+});
+
+describe("fireSchedules", () => {
+  it("runs what schedules have due at one time after the other, and what has waited for it", async () => {
+    const start = new Date("2026-01-01T00:00:30Z");
+    const asOf = { asOf: start };
+    await schedule(kit.pool, "nightly", "notify/email", { cron: "0 1 * * *", payload: { to: "ada" }, ...asOf });
+    await schedule(kit.pool, "after", "plain", { cron: "0 1 * * *", requires: { nightly: "1h" }, ...asOf });
+    expect(await kit.fireSchedules(new Date("2026-01-01T00:59:59Z"))).toEqual([]);
+    const ran = await kit.fireSchedules(new Date("2026-01-01T01:00:00Z"));
+    expect(ran.map(({ task, state }) => `${task} ${state}`)).toEqual(["notify/email completed", "plain completed"]);
+    expect(await kit.fireSchedules(new Date("2026-01-01T01:00:00Z"))).toEqual([]);
+    const { rows } = await kit.pool.query("select next_at from legwork.schedules where name = 'nightly'");
+    expect(rows).toEqual([{ next_at: new Date("2026-01-02T01:00:00Z") }]);
+    await expect(kit.fireSchedules(new Date(Date.now() + 60_000))).rejects.toMatchObject({ code: "LW400" });
+    await kit.pool.query("select legwork.unschedule(name) from legwork.schedules where source = 'database'");
+  });
 });

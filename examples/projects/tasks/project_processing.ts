@@ -7,24 +7,33 @@ import { listFiles, READ_LIMIT_BYTES, readText } from "../../../tasks/@lib/clone
 import { parsePlanApart } from "../lib/parse-plan.ts";
 import { planCandidates, progressOf, type PlanTask } from "../lib/plan.ts";
 import { parseRepositoryUrl } from "../../../tasks/@lib/repository-url.ts";
+import { assertOwnJob, tenantOf } from "../users.ts";
 
 export default defineTask({
   description: "Clones a project's repository, reads the check boxes of its plan file and stores tasks and progress.",
-  payload: z.strictObject({ projectId: z.uuid().describe("The project, a row of projects.projects.") }),
-  result: z.strictObject({
-    tasksCount: z.int(),
-    completedCount: z.int(),
-    progressPercentage: z.number().describe("Ticked boxes of all boxes, in percent."),
-    planFile: z.string().nullable().describe("The file the tasks are from; null when no file has check boxes."),
+  payload: z.strictObject({
+    projectId: z.uuid().describe("The project, a row of projects.projects."),
+    refresh: z.boolean().default(false).describe("Whether somebody asked for it, and waits."),
   }),
-  async run({ projectId }, { sql, log, signal, enqueue }) {
-    const [project] = await sql<{ repository_url: string; plan_file: string | null }>`
-      select repository_url, plan_file from projects.projects where id = ${projectId}`;
+  result: z.strictObject({
+    tasks_count: z.int(),
+    completed_count: z.int(),
+    progress_percentage: z.number().describe("Ticked boxes of all boxes, in percent."),
+    plan_file: z.string().nullable().describe("The file the tasks are from; null when no file has check boxes."),
+  }),
+  // Two runs of one project never meet, so that the later one is also the one that saw the newer commit.
+  concurrency: { limit: 1, key: (p) => p.projectId },
+  async run({ projectId }, { sql, job, log, signal, enqueue, progress }) {
+    const [project] = await sql<{ user_id: string; repository_url: string; plan_file: string | null }>`
+      select user_id, repository_url, plan_file from projects.projects where id = ${projectId}`;
     if (project === undefined) throw new PayloadError(`projectId: there is no project ${projectId}.`);
-    const { plan, commit } = await withClone(project.repository_url, { signal, ...CLONES }, async (clone) => ({
-      plan: await findPlan(clone, project.plan_file, signal),
-      commit: clone.commit,
-    }));
+    assertOwnJob(job, project.user_id);
+    progress(10, "Cloning the repository");
+    const { plan, commit } = await withClone(project.repository_url, { signal, ...CLONES }, async (clone) => {
+      progress(60, "Reading the plan");
+      return { plan: await findPlan(clone, project.plan_file, signal), commit: clone.commit };
+    });
+    progress(90, `Storing ${plan.tasks.length} tasks`);
     const completedCount = plan.tasks.filter((task) => task.done).length;
     const progressPercentage = progressOf(plan.tasks);
     const name = basename(parseRepositoryUrl(project.repository_url).shown, ".git");
@@ -44,10 +53,17 @@ export default defineTask({
         select ${projectId}, t.position, t.parent, t.title, t.done, t.depth, t.section, t.line
         from jsonb_to_recordset(${JSON.stringify(plan.tasks)}::jsonb)
           as t (position int, parent int, title text, done boolean, depth int, section text[], line int)`;
-      await enqueue("skills_extraction", { projectId }, { serialKey: `project:${projectId}`, maxAttempts: 5 }, client);
+      // Of the project's user, also when it was an admin's statement that asked for the processing.
+      await enqueue("skills_extraction", { projectId }, { tenant: tenantOf(project.user_id), maxAttempts: 4 }, client);
     });
     log.info({ event: "project_processed", projectId, planFile: plan.file, tasks: plan.tasks.length }, "Project processed.");
-    return { tasksCount: plan.tasks.length, completedCount, progressPercentage, planFile: plan.file };
+    progress(100, "Done");
+    return {
+      tasks_count: plan.tasks.length,
+      completed_count: completedCount,
+      progress_percentage: progressPercentage,
+      plan_file: plan.file,
+    };
   },
 });
 

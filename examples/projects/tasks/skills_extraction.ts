@@ -4,19 +4,26 @@ import { CLONES } from "../lib/clones.ts";
 import { withClone } from "../../../tasks/@lib/clone.ts";
 import { listFiles } from "../../../tasks/@lib/clone-files.ts";
 import { extractSkills } from "../lib/skills.ts";
+import { assertOwnJob } from "../users.ts";
 
 export default defineTask({
   description: "Clones a project's repository and stores the languages, libraries and tools it is made with, with evidence.",
   payload: z.strictObject({ projectId: z.uuid().describe("The project, a row of projects.projects.") }),
-  result: z.strictObject({ skillsCount: z.int() }),
-  async run({ projectId }, { sql, log, signal }) {
-    const [project] = await sql<{ repository_url: string }>`select repository_url from projects.projects where id = ${projectId}`;
+  result: z.strictObject({ skills_count: z.int() }),
+  concurrency: { limit: 1, key: (p) => p.projectId },
+  async run({ projectId }, { sql, job, log, signal, progress }) {
+    const [project] = await sql<{ user_id: string; repository_url: string }>`
+      select user_id, repository_url from projects.projects where id = ${projectId}`;
     if (project === undefined) throw new PayloadError(`projectId: there is no project ${projectId}.`);
-    const skills = await withClone(project.repository_url, { signal, ...CLONES }, async ({ directory }) =>
-      extractSkills(directory, await listFiles(directory, signal), signal, (file, reason) =>
+    assertOwnJob(job, project.user_id);
+    progress(10, "Cloning the repository");
+    const skills = await withClone(project.repository_url, { signal, ...CLONES }, async ({ directory }) => {
+      progress(60, "Looking through the files");
+      return await extractSkills(directory, await listFiles(directory, signal), signal, (file, reason) =>
         log.warn({ event: "manifest_skipped", projectId, file, reason }, `${file} was skipped: ${reason}`),
-      ),
-    );
+      );
+    });
+    progress(90, `Storing ${skills.length} skills`);
     await sql.transaction(async (sql) => {
       const stored = await sql`update projects.projects set skills_processed_at = now() where id = ${projectId} returning id`;
       if (stored.length === 0) throw new PayloadError(`projectId: project ${projectId} was removed meanwhile.`);
@@ -27,6 +34,7 @@ export default defineTask({
         from jsonb_to_recordset(${JSON.stringify(skills)}::jsonb) as s (kind text, name text, count int, evidence jsonb)`;
     });
     log.info({ event: "skills_extracted", projectId, skills: skills.length }, "Skills extracted.");
-    return { skillsCount: skills.length };
+    progress(100, "Done");
+    return { skills_count: skills.length };
   },
 });

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
-import { type Config, loadConfig } from "../../config.ts";
+import { type Config, type ConfigFile, loadConfig } from "../../config.ts";
 import { lockDataDir, openDataDir } from "../../db/embedded-data-dir.ts";
 import { startEmbeddedPostgres } from "../../db/embedded.ts";
 import { migrate } from "../../db/migrate.ts";
@@ -80,12 +80,7 @@ class Parts {
   }
 }
 
-async function start(
-  config: Config,
-  onStart: ((context: { databaseUrl: string }) => Promise<void>) | undefined,
-  log: Logger,
-  parts: Parts,
-): Promise<Ready> {
+async function start(config: Config, onStart: ConfigFile["onStart"], log: Logger, parts: Parts): Promise<Ready> {
   const databaseUrl = await openDatabase(config, log, parts);
   const pool = createPool(databaseUrl, { log, max: 3, name: "legwork migrate" });
   await migrate(pool, log).finally(() => pool.end());
@@ -97,7 +92,9 @@ async function start(
   parts.add(() => server.stop());
   const worker = await startWorker({ ...config, localQueueSize: config.localQueueSize ?? config.concurrency, databaseUrl, log });
   parts.add(() => worker.stop());
-  await onStart?.({ databaseUrl });
+  const { dataDir, tasks, crontab } = config;
+  const stop = await onStart?.({ databaseUrl, isEmbedded: config.databaseUrl === undefined, dataDir, tasks, crontab });
+  if (stop !== undefined) parts.add(stop);
 
   const ready: Ready = { databaseUrl, httpUrl: server.url, graphqlUrl: server.graphqlUrl, token, pid: process.pid };
   const path = join(config.dataDir, "ready.json");

@@ -8,12 +8,12 @@ import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { enqueue } from "../../src/jobs/enqueue.ts";
-import { testDatabase } from "../../test/support/database.ts";
-import { until } from "../../test/support/until.ts";
-import { directoryOf, workerOver } from "../../test/support/worker.ts";
-import { startProjects } from "./start.ts";
+import { testDatabase } from "../support/database.ts";
+import { until } from "../support/until.ts";
+import { directoryOf, workerOver } from "../support/worker.ts";
+import { SAMPLE_USER, startProjects } from "../../examples/projects/start.ts";
 
-const TASKS = resolve(import.meta.dirname, "tasks");
+const TASKS = resolve(import.meta.dirname, "../../examples/projects/tasks");
 const database = testDatabase();
 
 /**
@@ -86,13 +86,13 @@ interface JobRow {
   error: string | null;
   parent_id: string | null;
   correlation_id: string | null;
-  serial_key: string | null;
+  tenant: string | null;
 }
 
 /** The project's jobs of a task, the oldest first. */
 async function jobs(projectId: string, task: string): Promise<JobRow[]> {
   const { rows } = await database.pool.query<JobRow>(
-    `select id, state, attempts, result, error, parent_id, correlation_id, serial_key from legwork.jobs
+    `select id, state, attempts, result, error, parent_id, correlation_id, tenant from legwork.jobs
      where task = $1 and payload ->> 'projectId' = $2 order by id`,
     [task, projectId],
   );
@@ -110,7 +110,7 @@ async function ended(projectId: string, task: string, count = 1): Promise<JobRow
 /** Starts the app with the repository as its sample and waits until it was processed, skills and all. */
 async function processed(repositoryUrl: string): Promise<{ project: ProjectRow; processing: JobRow; skills: JobRow }> {
   await workerOver(database.url, [TASKS]);
-  await startProjects(database.url, repositoryUrl);
+  await startProjects(database.url, { PROJECTS_REPOSITORY: repositoryUrl });
   const { id } = await project(repositoryUrl);
   const processing = await ended(id, "project_processing");
   const skills = await ended(id, "skills_extraction");
@@ -120,7 +120,7 @@ async function processed(repositoryUrl: string): Promise<{ project: ProjectRow; 
 /** Starts the app and waits until an attempt at the sample project has failed; resolves to what it failed with. */
 async function failure(repositoryUrl: string): Promise<{ id: string; error: string; state: string }> {
   await workerOver(database.url, [TASKS]);
-  await startProjects(database.url, repositoryUrl);
+  await startProjects(database.url, { PROJECTS_REPOSITORY: repositoryUrl });
   const { id } = await project(repositoryUrl);
   const job = await until("the job has failed", async () =>
     (await jobs(id, "project_processing")).find(({ error }) => error !== null),
@@ -170,8 +170,8 @@ describe("project_processing", () => {
     expect(processing).toMatchObject({
       state: "completed",
       attempts: 1,
-      result: { tasksCount: 8, completedCount: 5, progressPercentage: 62.5, planFile: "PLAN.md" },
-      serial_key: `project:${project.id}`,
+      result: { tasks_count: 8, completed_count: 5, progress_percentage: 62.5, plan_file: "PLAN.md" },
+      tenant: `projects-user-${SAMPLE_USER}`,
     });
     expect(project).toMatchObject({
       name: repository.split("/").at(-1),
@@ -223,7 +223,7 @@ describe("project_processing", () => {
     const { project: first } = await processed(repository);
     await writeFile(join(repository, "PLAN.md"), "- [x] Three\n");
     commit(repository);
-    await startProjects(database.url, repository);
+    await startProjects(database.url, { PROJECTS_REPOSITORY: repository });
     await ended(first.id, "project_processing", 2);
     const titles = "select title, done from projects.tasks where project_id = $1 order by position";
     expect(await select(titles, first.id)).toEqual([{ title: "Three", done: true }]);
@@ -240,12 +240,12 @@ describe("project_processing", () => {
 
   it("D2 the skills' job comes from the processing that stored the tasks", async () => {
     const repository = await repositoryOf({ "PLAN.md": "- [ ] One\n" });
-    const { project, processing, skills } = await processed(repository);
+    const { processing, skills } = await processed(repository);
     expect(skills).toMatchObject({
       state: "completed",
       parent_id: processing.id,
       correlation_id: processing.id,
-      serial_key: `project:${project.id}`,
+      tenant: `projects-user-${SAMPLE_USER}`,
     });
   });
 
@@ -258,7 +258,7 @@ describe("project_processing", () => {
     const repository = await repositoryOf(files);
     const { project, processing } = await processed(repository);
     expect(project).toMatchObject({ found_plan_file: file, task_count: 1 });
-    expect(processing.result).toMatchObject({ planFile: file, tasksCount: 1 });
+    expect(processing.result).toMatchObject({ plan_file: file, tasks_count: 1 });
   });
 
   it("D2 the plan file that is named comes before the usual ones", async () => {
@@ -269,8 +269,8 @@ describe("project_processing", () => {
       [project.id],
     );
     expect((await ended(project.id, "project_processing", 2)).result).toMatchObject({
-      planFile: "work/plan.markdown",
-      tasksCount: 2,
+      plan_file: "work/plan.markdown",
+      tasks_count: 2,
     });
   });
 
@@ -285,14 +285,14 @@ describe("project_processing", () => {
       join("..", "..", "..", outside, "secret.md"),
       project.id,
     ]);
-    expect((await ended(project.id, "project_processing", 2)).result).toMatchObject({ planFile: null, tasksCount: 0 });
+    expect((await ended(project.id, "project_processing", 2)).result).toMatchObject({ plan_file: null, tasks_count: 0 });
     expect(await select("select from projects.tasks where project_id = $1", project.id)).toEqual([]);
   });
 
   it("D2 a repository without check boxes, and one without a commit, have no tasks and no progress", async () => {
     const repository = await repositoryOf({ "README.md": "Words.", "main.c": "int main;" });
     const { project, processing } = await processed(repository);
-    const nothing = { tasksCount: 0, completedCount: 0, progressPercentage: 0, planFile: null };
+    const nothing = { tasks_count: 0, completed_count: 0, progress_percentage: 0, plan_file: null };
     expect(processing).toMatchObject({ state: "completed", result: nothing });
     expect(project).toMatchObject({ task_count: 0, progress_percentage: "0.00", found_plan_file: null });
 
@@ -339,7 +339,7 @@ describe("project_processing", () => {
     onTestFinished(async () => void (await database.pool.query("alter table projects.tasks drop constraint no_two")));
     await writeFile(join(repository, "PLAN.md"), "- [ ] One\n- [ ] Two\n");
     commit(repository);
-    await startProjects(database.url, repository);
+    await startProjects(database.url, { PROJECTS_REPOSITORY: repository });
     const job = await until("the second job has failed", async () =>
       (await jobs(before.id, "project_processing")).find(({ error }) => error !== null),
     );
@@ -364,7 +364,7 @@ describe("project_processing", () => {
       asked.resolve(); // And never answers.
     });
     const worker = await workerOver(database.url, [TASKS], { shutdownTimeout: 1_000 });
-    await startProjects(database.url, `http://${host}/slow.git`);
+    await startProjects(database.url, { PROJECTS_REPOSITORY: `http://${host}/slow.git` });
     await asked.promise;
     expect(await clones()).toHaveLength(1);
     await worker.stop();
@@ -447,7 +447,7 @@ describe("project_processing", () => {
   it("D2 a plan made to keep the parser busy is given up and the worker goes on", async () => {
     const repository = await repositoryOf({ "PLAN.md": `- [ ] One\n\n${"[a](".repeat(60_000)}` });
     await workerOver(database.url, [TASKS]);
-    await startProjects(database.url, repository);
+    await startProjects(database.url, { PROJECTS_REPOSITORY: repository });
     const { id } = await project(repository);
     const job = await until(
       "the job has failed",
@@ -489,7 +489,7 @@ describe("skills_extraction", () => {
       Dockerfile: "FROM node:24\n",
     });
     const { project, skills } = await processed(repository);
-    expect(skills).toMatchObject({ state: "completed", result: { skillsCount: 6 } });
+    expect(skills).toMatchObject({ state: "completed", result: { skills_count: 6 } });
     expect(await select(SKILLS, project.id)).toEqual([
       {
         kind: "language",
@@ -605,7 +605,7 @@ describe("skills_extraction", () => {
     await rm(join(repository, "a.py"));
     await writeFile(join(repository, "a.go"), "");
     commit(repository);
-    await startProjects(database.url, repository);
+    await startProjects(database.url, { PROJECTS_REPOSITORY: repository });
     await ended(project.id, "skills_extraction", 2);
     expect((await select(SKILLS, project.id)).map(({ name }) => name)).toEqual(["Go"]);
   });
@@ -633,26 +633,23 @@ describe("startProjects", () => {
       expect.stringContaining("plan file"),
       expect.stringContaining("languages"),
     ]);
-    await Promise.all([startProjects(database.url, repository), startProjects(database.url, repository)]);
+    await Promise.all([
+      startProjects(database.url, { PROJECTS_REPOSITORY: repository }),
+      startProjects(database.url, { PROJECTS_REPOSITORY: repository }),
+    ]);
     expect(await select(tasks)).toEqual(before);
     expect(await select("select from projects.projects where repository_url = $1", repository)).toHaveLength(1);
   });
 
   it("D2 takes this checkout as the sample, or what PROJECTS_REPOSITORY names", async () => {
-    const before = process.env.PROJECTS_REPOSITORY;
-    onTestFinished(() => {
-      if (before === undefined) delete process.env.PROJECTS_REPOSITORY;
-      else process.env.PROJECTS_REPOSITORY = before;
-    });
-    delete process.env.PROJECTS_REPOSITORY;
-    await startProjects(database.url);
-    process.env.PROJECTS_REPOSITORY = "https://example.org/named.git";
-    await startProjects(database.url);
+    await startProjects(database.url, {});
+    await startProjects(database.url, { PROJECTS_REPOSITORY: "https://example.org/named.git" });
     const checkout = pathToFileURL(`${resolve(import.meta.dirname, "../..")}/`).href;
     const rows = await select("select repository_url from projects.projects where repository_url = any ($1)", [
       checkout,
       "https://example.org/named.git",
     ]);
     expect(rows).toHaveLength(2);
+    await expect(startProjects(database.url, { PROJECTS_PORT: "many" })).rejects.toThrow("PROJECTS_PORT");
   });
 });

@@ -1,0 +1,86 @@
+import { defineTask } from "legwork";
+import { z } from "zod";
+import { type Refreshed, refreshDocument } from "../../lib/refresh.ts";
+
+/** Documents of a batch that are fetched at the same time: a batch is not to overrun a source. */
+const AT_ONCE = 5;
+
+export default defineTask({
+  description: "Fetches the documents again that expire soon, the best first, in batches; what fails is tried again one by one.",
+  queue: "documents",
+  payload: z.strictObject({
+    withinDays: z.int().min(1).max(365).default(7).describe("Documents that expire within so many days."),
+    batchSize: z.int().min(1).max(1_000).default(20),
+  }),
+  result: z.strictObject({
+    found: z.int(),
+    batches: z.int(),
+    changed: z.int().describe("Fetched, and other than before."),
+    unchanged: z.int().describe("Fetched or asked for, and the same."),
+    failed: z.int().describe("Could not be fetched; each has a job of its own now, which is retried."),
+    successRate: z.number().describe("In percent."),
+  }),
+  timeout: "6h",
+  async run({ withinDays, batchSize }, { sql, job, log, signal, progress, enqueue }) {
+    const startedAt = performance.now();
+    const since = (from: number): number => Math.round(performance.now() - from);
+    const rows = await sql<{ id: string }>`
+      select d.id from documents.documents d join documents.workspaces w on w.id = d.workspace_id
+      where w.is_active and d.expires_at > now() and d.expires_at <= now() + make_interval(days => ${withinDays})
+      order by d.quality desc, d.expires_at, d.id`;
+    const ids = rows.map(({ id }) => id);
+    log.info(
+      { event: "document_refresh_job_start", found: ids.length, withinDays, batchSize },
+      "Documents that expire soon were found.",
+    );
+    const counts = { changed: 0, unchanged: 0, failed: 0, gone: 0 };
+    let batches = 0;
+    for (let from = 0; from < ids.length; from += batchSize) {
+      const batchStartedAt = performance.now();
+      const before = { ...counts };
+      const waiting = ids.slice(from, from + batchSize).values();
+      const one = async (id: string): Promise<Refreshed | "failed"> => {
+        try {
+          return await refreshDocument({ sql, signal }, id);
+        } catch (error) {
+          signal.throwIfAborted();
+          // A job of its own: retried by its own policy, and no other document waits for it. Asked for once, however often this job is tried.
+          await enqueue("documents/refresh_document", { documentId: id }, { uniqueFor: "6d", uniqueKey: `${job.id}:${id}` });
+          log.warn(
+            { event: "document_refresh_failed", documentId: id, reason: String(error) },
+            "A document will be tried again alone.",
+          );
+          return "failed";
+        }
+      };
+      const runners = Array.from({ length: AT_ONCE }, async () => {
+        for (const id of waiting) counts[await one(id)] += 1;
+      });
+      const outcomes = await Promise.allSettled(runners);
+      for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
+      batches += 1;
+      const done = Math.min(from + batchSize, ids.length);
+      progress({ percent: Math.floor((100 * done) / ids.length), message: `${done} of ${ids.length} documents` });
+      log.info(
+        {
+          event: "document_refresh_batch_complete",
+          batch: batches,
+          changed: counts.changed - before.changed,
+          unchanged: counts.unchanged - before.unchanged,
+          failed: counts.failed - before.failed,
+          durationMs: since(batchStartedAt),
+        },
+        "A batch of documents was refreshed.",
+      );
+    }
+    const { changed, unchanged, failed } = counts;
+    const tried = changed + unchanged + failed;
+    const successRate = tried === 0 ? 100 : Math.round((1_000 * (tried - failed)) / tried) / 10;
+    const result = { found: ids.length, batches, changed, unchanged, failed, successRate };
+    log.info(
+      { event: "document_refresh_job_complete", ...result, durationMs: since(startedAt) },
+      "The documents were refreshed.",
+    );
+    return result;
+  },
+});

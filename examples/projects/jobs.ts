@@ -1,0 +1,165 @@
+import { cancelJob, enqueue, LegworkError, listWorkers, type Queryable, retryJobs } from "legwork";
+import { z } from "zod";
+import type { Caller } from "./users.ts";
+
+/** How many refreshes a user may ask for, and within which time. */
+const REFRESHES = { rateLimit: 5, ratePer: "5m", rateKey: "refresh" } as const;
+
+/** Smaller runs first: what somebody waits for comes before what runs by itself. */
+const HIGH_PRIORITY = -10;
+
+/** A job as the app shows it: what its source has, and what else there is to know. */
+export interface JobRecord {
+  id: string;
+  type: "project_processing" | "skills_extraction" | "refresh";
+  status: "queued" | "processing" | "completed" | "failed" | "cancelled" | "expired";
+  project_id: string;
+  user_id: string;
+  priority: "low" | "normal" | "high";
+  created_at: Date;
+  started_at: Date | null;
+  completed_at: Date | null;
+  result: Record<string, unknown> | null;
+  error: string | null;
+  retry_count: number;
+  max_retries: number;
+  progress: { percent: number | null; message: string | null };
+}
+
+/** What the routes that ask for something answer. */
+export interface Accepted {
+  job_id: string;
+  status: "queued" | "processing" | "cancelled";
+  message: string;
+}
+
+const RECORD = `id::text, type, status, project_id, user_id, priority, created_at, started_at, completed_at, result, error, retry_count, max_retries,
+  json_build_object('percent', progress, 'message', progress_message) as progress`;
+
+/** The text as an id. Throws LW400 for what is none. */
+function uuid(text: string): string {
+  if (z.uuid().safeParse(text).success) return text;
+  throw new LegworkError("LW400", `project_id: '${text.slice(0, 100)}' is not a UUID.`);
+}
+
+function jobId(text: string): string {
+  if (/^[1-9]\d{0,17}$/.test(text)) return text;
+  throw new LegworkError("LW400", `job_id: '${text.slice(0, 100)}' is not the number of a job.`);
+}
+
+/** Throws LW404 unless the project is there and the user's. */
+async function assertProject(client: Queryable, userId: string, projectId: string): Promise<void> {
+  // Locked, so that what is enqueued for it is not left behind by somebody who removes it meanwhile.
+  const found = await client.query("select from projects.projects where id = $1 and user_id = $2 for key share", [
+    uuid(projectId),
+    userId,
+  ]);
+  if (found.rows.length === 0) throw new LegworkError("LW404", `There is no project ${projectId}.`);
+}
+
+/** The user's projects, without their addresses: those may hold credentials. */
+export async function listProjects(client: Queryable, userId: string): Promise<Record<string, unknown>[]> {
+  const { rows } = await client.query(
+    `select id, name, task_count, completed_count, progress_percentage::float8 as progress_percentage, found_plan_file as plan_file, commit, processed_at
+     from projects.projects where user_id = $1 order by name nulls last, id`,
+    [userId],
+  );
+  return rows;
+}
+
+/**
+ * Has a project read again before everything else. Throws LW404 for a project that is not the user's, LW429 with the time to come back when the
+ * user has asked five times within five minutes: the database counts, in the transaction that enqueues, so that no two requests can both be the fifth.
+ */
+export async function refreshProject(client: Queryable, { userId, principal }: Caller, projectId: string): Promise<Accepted> {
+  await assertProject(client, userId, projectId);
+  const options = { priority: HIGH_PRIORITY, maxAttempts: 4, ...REFRESHES };
+  const id = await enqueue(client, "project_processing", { projectId, refresh: true }, options);
+  await client.query("insert into projects.refreshes (job_id, project_id, requested_by) values ($1, $2, $3)", [
+    id,
+    projectId,
+    principal.subject,
+  ]);
+  return { job_id: id, status: "queued", message: "Project refresh queued successfully" };
+}
+
+/** A project's last hundred jobs, the newest first. */
+export async function projectJobs(client: Queryable, userId: string, projectId: string): Promise<JobRecord[]> {
+  await assertProject(client, userId, projectId);
+  const { rows } = await client.query(
+    `select ${RECORD} from projects.jobs j where project_id = $1 and user_id = $2 order by j.id desc limit 100`,
+    [projectId, userId],
+  );
+  return rows;
+}
+
+/** A job as it is now. Throws LW404 for one that is not the user's. */
+export async function jobStatus(client: Queryable, userId: string, id: string): Promise<JobRecord> {
+  const { rows } = await client.query(`select ${RECORD} from projects.jobs j where j.id = $1 and user_id = $2`, [
+    jobId(id),
+    userId,
+  ]);
+  if (rows[0] === undefined) throw new LegworkError("LW404", `There is no job ${id}.`);
+  return rows[0];
+}
+
+/** Gives a failed job all its attempts again. Throws LW404 for one that is not the user's, LW409 for one that has not failed. */
+export async function retryFailedJob(client: Queryable, userId: string, id: string): Promise<Accepted> {
+  const { status } = await jobStatus(client, userId, id);
+  // Asked of the database once more, which looks under the job's lock.
+  const retried = await retryJobs(client, { ids: [id] });
+  if (retried.length === 0) throw new LegworkError("LW409", `Job ${id} is ${status}; only a failed one is retried.`);
+  return { job_id: id, status: "queued", message: "Job queued for retry" };
+}
+
+/** Cancels a job; one that runs is told to stop. Throws LW404 for one that is not the user's, LW409 for one that has ended otherwise. */
+export async function removeJob(client: Queryable, userId: string, id: string): Promise<Accepted> {
+  await jobStatus(client, userId, id);
+  const isRunning = (await cancelJob(client, id, "Cancelled by its user")) === "running";
+  return isRunning
+    ? { job_id: id, status: "processing", message: "Job is being stopped" }
+    : { job_id: id, status: "cancelled", message: "Job cancelled" };
+}
+
+export interface QueueStatus {
+  pending: number;
+  processing: number;
+  completed: number;
+  failed: number;
+  cancelled: number;
+  total: number;
+}
+
+/** How many jobs there are of each status: of a user, or of everybody without one. */
+export async function queueStatus(client: Queryable, userId?: string): Promise<QueueStatus> {
+  const { rows } = await client.query(
+    `select
+       count(*) filter (where status = 'queued')::int as pending, count(*) filter (where status = 'processing')::int as processing,
+       count(*) filter (where status = 'completed')::int as completed, count(*) filter (where status = 'failed')::int as failed,
+       count(*) filter (where status in ('cancelled', 'expired'))::int as cancelled, count(*)::int as total
+     from projects.jobs where $1::text is null or user_id = $1`,
+    [userId ?? null],
+  );
+  return rows[0];
+}
+
+/** How the jobs of all users are. Tells of nobody by name, and of a database that does not answer only that. */
+export async function jobsHealth(client: Queryable): Promise<Record<string, unknown> & { status: string }> {
+  try {
+    const status = await queueStatus(client);
+    const { rows } = await client.query(
+      "select count(*)::int as stuck from projects.jobs where status = 'processing' and started_at < now() - interval '1 hour'",
+    );
+    const workers = (await listWorkers(client)).length;
+    const stuck: number = rows[0].stuck;
+    return {
+      status: workers === 0 ? "unhealthy" : stuck > 0 ? "degraded" : "healthy",
+      queue_status: status,
+      stuck_jobs: stuck,
+      workers,
+      database_connected: true,
+    };
+  } catch {
+    return { status: "unhealthy", database_connected: false, error: "The database does not answer as it should." };
+  }
+}

@@ -1,0 +1,41 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { startStubProvider, type StubProvider } from "../../examples/assistant/stub-provider.ts";
+
+export const ASSISTANT = resolve(import.meta.dirname, "../../examples/assistant");
+
+export interface AssistantWorld {
+  one: StubProvider;
+  two: StubProvider;
+  /** The folder of its backups. */
+  backups: string;
+  /** What the environment of a worker says. */
+  environment: Record<string, string>;
+  stop(): Promise<void>;
+}
+
+/** What the assistant needs around it: two providers, which are stubs, and a folder for its backups. */
+export async function assistantWorld(): Promise<AssistantWorld> {
+  const backups = await mkdtemp(join(tmpdir(), "legwork-assistant-"));
+  const [one, two] = [await startStubProvider(), await startStubProvider()];
+  return {
+    one,
+    two,
+    backups,
+    environment: {
+      ASSISTANT_PROVIDERS: JSON.stringify([
+        { name: "one", url: one.url, model: "large", key: "sk-secret-one", quota: 1_000_000, period: "day" },
+        { name: "two", url: two.url, model: "small", quota: 1_000_000, period: "day" },
+      ]),
+      ASSISTANT_BACKUPS: backups,
+      LEGWORK_ALLOWED_FOLDERS: backups,
+      LEGWORK_REPORTS_FOLDER: join(ASSISTANT, "reports"),
+    },
+    stop: async () => {
+      await one.stop();
+      await two.stop();
+      await rm(backups, { recursive: true, force: true });
+    },
+  };
+}
