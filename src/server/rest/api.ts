@@ -16,6 +16,7 @@ import { queueSchema, taskSchema, workerSchema } from "./queue-schemas.ts";
 import { addQueueRoutes } from "./queues.ts";
 import type { RestContext } from "./route.ts";
 import { addScheduleRoutes, scheduleSchema } from "./schedules.ts";
+import { addStatisticsRoutes } from "./statistics.ts";
 import { addSystemRoutes } from "./system.ts";
 import { addTokenRoutes } from "./tokens.ts";
 import { addWorkflowRoutes, workflowSchema } from "./workflows.ts";
@@ -149,6 +150,7 @@ function addRoutes(app: FastifyInstance, context: RestOptions): void {
   addScheduleRoutes(app, context);
   addWorkflowRoutes(app, context);
   addAlertRoutes(app, context);
+  addStatisticsRoutes(app, context);
   addSystemRoutes(app, context);
   addTokenRoutes(app, context);
 }
