@@ -4,7 +4,8 @@
 -- the primary key. What concerns everything is kept summed up: adding two hundred tasks together for each minute of a day would be a quarter of
 -- a million rows a look. The sums are made anew, from the tasks, for those minutes that a roll-up has changed, in its transaction; roll-ups come
 -- one at a time (their advisory lock), so no two write the same minute.
--- Locks: SHARE ROW EXCLUSIVE on legwork.task_minutes and legwork.task_hours while their triggers are made.
+-- Beside them, what is marked on a chart: when workers started; and what alerts go by.
+-- Locks: SHARE ROW EXCLUSIVE on legwork.task_minutes, task_hours and worker_processes while their triggers are made.
 
 create table legwork.minute_totals (like legwork.task_minutes including comments including defaults);
 alter table legwork.minute_totals drop column task, add primary key (minute);
@@ -170,3 +171,89 @@ comment on function legwork.task_series(interval, timestamptz, text, text) is
   'its length in seconds, whether everything in it has been counted, counts, and quantiles in seconds (estimates; null where there was nothing). Nothing is said of times before '
   'anything was counted. By minutes where they are kept, by hours before that. Not for a session that is confined to a tenant.';
 revoke execute on function legwork.task_series(interval, timestamptz, text, text) from public;
+
+-- When workers started: what a deployment looks like from here, and a crash that is followed by a start. Of which version they are, they do not say.
+create table legwork.worker_starts (
+  id text primary key,
+  host text not null,
+  pid integer not null,
+  tasks integer not null,
+  started_at timestamptz not null
+);
+comment on table legwork.worker_starts is 'When Legwork workers started, for the setting metrics_hours. Written by a trigger on legwork.worker_processes.';
+comment on column legwork.worker_starts.id is 'The worker.';
+comment on column legwork.worker_starts.host is 'The host name of its machine.';
+comment on column legwork.worker_starts.pid is 'Its process id there.';
+comment on column legwork.worker_starts.tasks is 'How many tasks it could run.';
+comment on column legwork.worker_starts.started_at is 'When it started.';
+alter table legwork.worker_starts enable row level security;
+create index worker_starts_started_at on legwork.worker_starts (started_at);
+
+create function legwork.tg_worker_processes__start() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  -- A worker that was given up and speaks again is not a new one.
+  insert into legwork.worker_starts (id, host, pid, tasks, started_at) values (new.id, new.host, new.pid, cardinality(new.tasks), new.started_at)
+  on conflict do nothing;
+  delete from legwork.worker_starts w where w.id in (
+    select o.id from legwork.worker_starts o
+    where o.started_at < now() - legwork.interval_setting('metrics_hours', '400 days') order by o.started_at limit 100 for update skip locked);
+  return null;
+end $$;
+comment on function legwork.tg_worker_processes__start() is 'Keeps when a worker started.';
+revoke execute on function legwork.tg_worker_processes__start() from public;
+create trigger keep_start after insert on legwork.worker_processes for each row execute function legwork.tg_worker_processes__start();
+
+create function legwork.worker_starts_between(from_at timestamptz, to_at timestamptz, at_most integer default 500)
+returns table (started_at timestamptz, host text, workers bigint)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  select legwork.assert_may('viewer', true);
+  -- Those of one machine that started in the same minute are one start.
+  select min(w.started_at), w.host, count(*) from legwork.worker_starts w
+  where w.started_at >= from_at and w.started_at < to_at
+  group by w.host, date_trunc('minute', w.started_at) order by 1 desc limit at_most
+$$;
+comment on function legwork.worker_starts_between(timestamptz, timestamptz, integer) is
+  'When workers started in that time, the newest first and so many at most (500): those of one machine within a minute together. Not for a session that is confined to a tenant.';
+revoke execute on function legwork.worker_starts_between(timestamptz, timestamptz, integer) from public;
+
+-- What alerts go by, for whoever may read and has no rights on the tables.
+create function legwork.list_alert_rules()
+returns table (name text, kind text, target text, warning double precision, critical double precision, period interval, at_least integer,
+  raise_after interval, resolve_after interval, channels integer, is_enabled boolean, changed_by text, changed_at timestamptz)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  select legwork.assert_may('viewer', true);
+  select r.name, r.kind, r.target, r.warning, r.critical, r.period, r.at_least, r.raise_after, r.resolve_after, jsonb_array_length(r.channels), r.is_enabled,
+    r.changed_by, r.changed_at
+  from legwork.alert_rules r order by r.name
+$$;
+comment on function legwork.list_alert_rules() is
+  'The rules of legwork.alert_rules, by name, with the number of their own channels (null: those that hold for all), whose addresses are secrets.';
+revoke execute on function legwork.list_alert_rules() from public;
+
+create function legwork.silences()
+returns table (id bigint, rule text, target text, until timestamptz, reason text, silenced_by text, silenced_at timestamptz)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  select legwork.assert_may('viewer', true);
+  select s.id, s.rule, s.target, s.until, s.reason, s.silenced_by, s.silenced_at from legwork.alert_silences s where s.until > clock_timestamp() order by s.until
+$$;
+comment on function legwork.silences() is 'The silences that hold now, the one that ends first first.';
+revoke execute on function legwork.silences() from public;
+
+create function legwork.limits_in_use()
+returns table (scope text, name text, kind text, key text, max integer, used bigint, keys bigint, full_keys bigint, sampled_at timestamptz)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  select legwork.assert_may('viewer', true);
+  select l.value ->> 'scope', l.value ->> 'name', l.value ->> 'kind', l.value ->> 'key', (l.value ->> 'max')::integer, (l.value ->> 'used')::bigint,
+    (l.value ->> 'keys')::bigint, (l.value ->> 'full')::bigint, s.sampled_at
+  from legwork.samples s cross join lateral jsonb_array_elements(s.value) l
+  where s.name = 'limits'
+  order by 1, 2, 3, 4
+$$;
+comment on function legwork.limits_in_use() is
+  'How much of each limit was in use at the last look, which is every ten seconds or, where very many jobs live, less often: allowed (for each key), in use (by all keys), keys that use it, and keys without room.';
+revoke execute on function legwork.limits_in_use() from public;

@@ -687,6 +687,15 @@ create table legwork.worker_processes (
   PRIMARY KEY (id)
 );
 
+create table legwork.worker_starts (
+  id text not null,
+  host text not null,
+  pid integer not null,
+  tasks integer not null,
+  started_at timestamp with time zone not null,
+  PRIMARY KEY (id)
+);
+
 create table legwork.workflow_run_steps (
   workflow_id bigint not null,
   name text not null,
@@ -837,6 +846,8 @@ CREATE INDEX waiting_jobs_due ON legwork.waiting_jobs USING btree (run_at) WHERE
 CREATE INDEX waiting_jobs_lane ON legwork.waiting_jobs USING btree (lane, priority, run_at, job_id) WHERE (held IS NULL);
 
 CREATE INDEX wakeups_unblocked ON legwork.wakeups USING btree (id) WHERE (unblocked IS NOT NULL);
+
+CREATE INDEX worker_starts_started_at ON legwork.worker_starts USING btree (started_at);
 
 CREATE INDEX workflow_run_steps_job_id ON legwork.workflow_run_steps USING btree (job_id) WHERE (job_id IS NOT NULL);
 
@@ -6318,6 +6329,34 @@ CREATE OR REPLACE FUNCTION legwork.limit_rate(max integer, per interval, queue t
  LANGUAGE sql
 RETURN legwork.put_limit(legwork.scope_of(queue, task), COALESCE(queue, task), 'rate'::text, key, max, per)
 
+CREATE OR REPLACE FUNCTION legwork.limits_in_use()
+ RETURNS TABLE(scope text, name text, kind text, key text, max integer, used bigint, keys bigint, full_keys bigint, sampled_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select legwork.assert_may('viewer', true);
+  select l.value ->> 'scope', l.value ->> 'name', l.value ->> 'kind', l.value ->> 'key', (l.value ->> 'max')::integer, (l.value ->> 'used')::bigint,
+    (l.value ->> 'keys')::bigint, (l.value ->> 'full')::bigint, s.sampled_at
+  from legwork.samples s cross join lateral jsonb_array_elements(s.value) l
+  where s.name = 'limits'
+  order by 1, 2, 3, 4
+$function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.list_alert_rules()
+ RETURNS TABLE(name text, kind text, target text, warning double precision, critical double precision, period interval, at_least integer, raise_after interval, resolve_after interval, channels integer, is_enabled boolean, changed_by text, changed_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select legwork.assert_may('viewer', true);
+  select r.name, r.kind, r.target, r.warning, r.critical, r.period, r.at_least, r.raise_after, r.resolve_after, jsonb_array_length(r.channels), r.is_enabled,
+    r.changed_by, r.changed_at
+  from legwork.alert_rules r order by r.name
+$function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.list_from(planned_to timestamp with time zone, missed text, missed_window interval, as_of timestamp with time zone)
  RETURNS timestamp with time zone
  LANGUAGE sql
@@ -8213,7 +8252,7 @@ AS $function$
   select r.role, f.function
   from (values
     ('legwork_reader', array['explain_job', 'describe_limits', 'describe_retry', 'known_queues', 'ids_created', 'stopped', 'step_results',
-      'health', 'read_metrics', 'task_series']),
+      'health', 'read_metrics', 'task_series', 'worker_starts_between', 'list_alert_rules', 'silences', 'limits_in_use']),
     ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow', 'describe_limits', 'describe_retry']),
     ('legwork_operator', array['cancel_job', 'cancel_jobs', 'retry_job', 'retry_jobs', 'discard_job', 'discard_jobs', 'put_pause', 'lift_pause', 'put_limit',
       'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'reconcile', 'doctor',
@@ -8950,6 +8989,17 @@ begin
   values (silence_alerts.rule, silence_alerts.target, clock_timestamp() + duration, silence_alerts.reason) returning alert_silences.id into v_id;
   return v_id;
 end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.silences()
+ RETURNS TABLE(id bigint, rule text, target text, until timestamp with time zone, reason text, silenced_by text, silenced_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select legwork.assert_may('viewer', true);
+  select s.id, s.rule, s.target, s.until, s.reason, s.silenced_by, s.silenced_at from legwork.alert_silences s where s.until > clock_timestamp() order by s.until
+$function$
 -- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.skip_roll_up(relation regclass)
@@ -9817,6 +9867,23 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.tg_worker_processes__start()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- A worker that was given up and speaks again is not a new one.
+  insert into legwork.worker_starts (id, host, pid, tasks, started_at) values (new.id, new.host, new.pid, cardinality(new.tasks), new.started_at)
+  on conflict do nothing;
+  delete from legwork.worker_starts w where w.id in (
+    select o.id from legwork.worker_starts o
+    where o.started_at < now() - legwork.interval_setting('metrics_hours', '400 days') order by o.started_at limit 100 for update skip locked);
+  return null;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.tick()
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
@@ -10075,6 +10142,20 @@ AS $function$
 $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.worker_starts_between(from_at timestamp with time zone, to_at timestamp with time zone, at_most integer DEFAULT 500)
+ RETURNS TABLE(started_at timestamp with time zone, host text, workers bigint)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select legwork.assert_may('viewer', true);
+  -- Those of one machine that started in the same minute are one start.
+  select min(w.started_at), w.host, count(*) from legwork.worker_starts w
+  where w.started_at >= from_at and w.started_at < to_at
+  group by w.host, date_trunc('minute', w.started_at) order by 1 desc limit at_most
+$function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.worker_stopped(id text)
  RETURNS integer
  LANGUAGE plpgsql
@@ -10130,6 +10211,8 @@ CREATE TRIGGER _legwork_record_finished AFTER DELETE ON graphile_worker._private
 CREATE TRIGGER _legwork_refuse BEFORE DELETE OR UPDATE OR TRUNCATE ON legwork.audit_entries FOR EACH STATEMENT EXECUTE FUNCTION legwork.tg_audit_entries__refuse();
 
 CREATE TRIGGER _legwork_truncate BEFORE TRUNCATE ON graphile_worker._private_jobs FOR EACH STATEMENT EXECUTE FUNCTION legwork.tg_jobs__truncate();
+
+CREATE TRIGGER keep_start AFTER INSERT ON legwork.worker_processes FOR EACH ROW EXECUTE FUNCTION legwork.tg_worker_processes__start();
 
 CREATE TRIGGER sum_deleted AFTER DELETE ON legwork.task_hours REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION legwork.tg_task_hours__sum();
 

@@ -45,3 +45,16 @@ export async function readSeries(
   ]);
   return rows;
 }
+
+/** Workers of one machine that started together. */
+export interface WorkerStart {
+  started_at: Date;
+  host: string;
+  workers: string;
+}
+
+/** When workers started in a time, the newest first, 500 at most. Which version they are of, they do not say. */
+export async function listWorkerStarts(client: Queryable, from: Date, to: Date): Promise<WorkerStart[]> {
+  const { rows } = await client.query("select * from legwork.worker_starts_between($1, $2)", [from, to]);
+  return rows;
+}

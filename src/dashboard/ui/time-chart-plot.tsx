@@ -125,7 +125,8 @@ export default function TimeChartPlot({
             ticks: { show: false },
             font: "11px system-ui",
             space: 70,
-            size: 28,
+            size: 26,
+            values: (_chart, splits) => timeLabels(splits, zone),
           },
           {
             stroke: muted,
@@ -200,9 +201,6 @@ export default function TimeChartPlot({
             {name} <strong className="number">{text(values[shown ?? lastWith(values)], format)}</strong>
           </span>
         ))}
-        <span className="muted time-chart-at">
-          {shown === undefined ? "latest" : formatExact(times[shown]!, zone, { seconds: false })}
-        </span>
       </div>
       <div
         ref={holder}
@@ -220,9 +218,12 @@ export default function TimeChartPlot({
         }}
         onBlur={() => plot.current?.setCursor({ left: -10, top: -10 })}
       />
-      <button type="button" className="time-chart-toggle" aria-expanded={isTable} onClick={() => setTable(!isTable)}>
-        {isTable ? "Hide the table" : "As a table"}
-      </button>
+      <div className="time-chart-foot">
+        <button type="button" className="time-chart-toggle" aria-expanded={isTable} onClick={() => setTable(!isTable)}>
+          {isTable ? "Hide the table" : "As a table"}
+        </button>
+        {shown !== undefined && <span className="muted number">{formatExact(times[shown]!, zone, { seconds: false })}</span>}
+      </div>
       {isTable && <ChartTable label={label} times={times} series={series} format={format} marks={marks} />}
     </figure>
   );
@@ -291,6 +292,18 @@ function alone(values: readonly (number | null)[]): number[] {
   return [...values.keys()].filter(
     (at) => values[at] !== null && (values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null,
   );
+}
+
+/** The time of each grid line, and the day in its place where one begins or where all are days apart. */
+function timeLabels(splits: readonly number[], zone: "local" | "utc"): string[] {
+  const timeZone = zone === "utc" ? "UTC" : undefined;
+  const time = new Intl.DateTimeFormat("en-GB", { timeZone, hour: "2-digit", minute: "2-digit" });
+  const day = new Intl.DateTimeFormat("en-GB", { timeZone, day: "numeric", month: "short" });
+  return splits.map((split, at) => {
+    const label = time.format(split * 1_000);
+    const isNew = at > 0 && day.format(split * 1_000) !== day.format(splits[at - 1]! * 1_000);
+    return isNew || label === "00:00" ? day.format(split * 1_000) : label;
+  });
 }
 
 function drawMarks(chart: uPlot, element: HTMLElement, marks: readonly ChartMark[]): void {

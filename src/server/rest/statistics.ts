@@ -1,6 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
-import { readSeries } from "../../health/read-series.ts";
+import { listWorkerStarts, readSeries } from "../../health/read-series.ts";
+import { listLimitUse } from "../../queues/limits.ts";
 import { addRoute, type RestContext } from "./route.ts";
 import { duration, page, queueName, taskName, time } from "./values.ts";
 
@@ -57,5 +58,59 @@ export function addStatisticsRoutes(app: FastifyInstance, context: RestContext):
       ),
     },
     async ({ client, query }) => ({ items: await readSeries(client, query), next_cursor: null }),
+  );
+  addRoute(
+    app,
+    context,
+    {
+      method: "GET",
+      url: "/statistics/worker-starts",
+      tag: "workers",
+      role: "viewer",
+      everybody: true,
+      summary: "See when workers started",
+      description:
+        "Those of one machine within a minute are one; the newest first, 500 at most. Of which version they are, workers do not say.",
+      query: z.strictObject({
+        from: time.describe("From then on."),
+        until: time.optional().describe("Up to then. Now by default."),
+      }),
+      answer: page(
+        z.object({ started_at: z.iso.datetime(), host: z.string(), workers: count.describe("How many.") }),
+        "The starts.",
+      ),
+    },
+    async ({ client, query: { from, until } }) => ({
+      items: await listWorkerStarts(client, from, until ?? new Date()),
+      next_cursor: null,
+    }),
+  );
+  addRoute(
+    app,
+    context,
+    {
+      method: "GET",
+      url: "/statistics/limits",
+      tag: "queues",
+      role: "viewer",
+      everybody: true,
+      summary: "See how much of each limit is in use",
+      description: "At the last look, which is every ten seconds or, where very many jobs live, less often.",
+      answer: page(
+        z.object({
+          scope: z.enum(["queue", "task", "all"]),
+          name: z.string(),
+          kind: z.enum(["concurrency", "rate"]),
+          key: z.string().nullable().describe("Where in the payload the key is; empty for a limit without one."),
+          max: z.int().describe("Allowed, for each key."),
+          used: count.describe("In use, by all keys."),
+          keys: count.describe("Keys that use it."),
+          full_keys: count.describe("Keys without room."),
+          sampled_at: z.iso.datetime(),
+        }),
+        "The limits.",
+      ),
+    },
+    async ({ client }) => ({ items: await listLimitUse(client), next_cursor: null }),
   );
 }
