@@ -1,4 +1,4 @@
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useMay } from "./me.ts";
 import { rest, withQuery } from "./request.ts";
 
@@ -101,5 +101,23 @@ export function useFailedGroups() {
     queryKey: ["failed-groups"],
     queryFn: ({ signal }) => items<FailedGroup>("/failed-groups", signal),
     refetchInterval: 10_000,
+  });
+}
+
+/** A row of GET /statistics/worker-starts: workers of one machine that started together. */
+interface WorkerStart {
+  started_at: string;
+  host: string;
+  workers: string;
+}
+
+/** When workers started since then (ISO), the newest first. Not for a token of one tenant. */
+export function useWorkerStarts(since: string) {
+  return useQuery({
+    queryKey: ["worker-starts", since],
+    queryFn: ({ signal }) => items<WorkerStart>(withQuery("/statistics/worker-starts", { from: since }), signal),
+    enabled: useMay("viewer", { everybody: true }),
+    refetchInterval: 30_000,
+    placeholderData: keepPreviousData,
   });
 }

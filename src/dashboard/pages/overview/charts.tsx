@@ -1,9 +1,7 @@
-import { useQuery } from "@tanstack/react-query";
 import { ZoomOut } from "lucide-react";
 import { memo, useMemo } from "react";
 import { useSearchParams } from "wouter";
-import { useAlerts } from "../../api/monitoring.ts";
-import { rest, withQuery } from "../../api/request.ts";
+import { useAlerts, useWorkerStarts } from "../../api/monitoring.ts";
 import { type SeriesStep, useSeries } from "../../api/series.ts";
 import { formatShort } from "../../format/numbers.ts";
 import { usePreferences } from "../../format/preferences.ts";
@@ -161,9 +159,9 @@ function toSeries(steps: readonly SeriesStep[]): {
   const whole = steps.filter(({ is_whole: isWhole }) => isWhole);
   const rate = (count: (step: SeriesStep) => string): number[] => whole.map((step) => (Number(count(step)) * 60) / step.seconds);
   const quantiles = (kind: "wait" | "run"): ChartSeries[] => [
-    { label: "half within", color: "--accent", values: whole.map((step) => step[`${kind}_p50`]) },
-    { label: "95 % within", color: "--state-scheduled", values: whole.map((step) => step[`${kind}_p95`]) },
-    { label: "99 % within", color: "--state-retrying", values: whole.map((step) => step[`${kind}_p99`]), dash: true },
+    { label: "p50", color: "--accent", values: whole.map((step) => step[`${kind}_p50`]) },
+    { label: "p95", color: "--state-scheduled", values: whole.map((step) => step[`${kind}_p95`]) },
+    { label: "p99", color: "--state-retrying", values: whole.map((step) => step[`${kind}_p99`]), dash: true },
   ];
   return {
     times: whole.map(({ at }) => Date.parse(at)),
@@ -181,25 +179,12 @@ function formatRate(rate: number): string {
   return rate > 0 && rate < 10 ? String(Number(rate.toFixed(1))) : formatShort(Math.round(rate));
 }
 
-interface WorkerStart {
-  started_at: string;
-  host: string;
-  workers: string;
-}
-
 /** Alerts that were raised and workers that started in that time, oldest first. */
 function useMarks({ from, to }: TimeRange): ChartMark[] {
   const alerts = useAlerts(true);
   // By whole minutes, so that not every look is another question.
   const since = new Date(Math.floor(from / 60_000) * 60_000).toISOString();
-  const starts = useQuery({
-    queryKey: ["worker-starts", since],
-    queryFn: async ({ signal }) =>
-      (await rest<{ items: WorkerStart[] }>("GET", withQuery("/statistics/worker-starts", { from: since }), undefined, signal))
-        .items,
-    staleTime: 30_000,
-    placeholderData: (old) => old,
-  });
+  const starts = useWorkerStarts(since);
   return useMemo(
     () =>
       [
