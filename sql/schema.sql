@@ -208,6 +208,21 @@ create table legwork.gate_alarms (
   PRIMARY KEY (gate)
 );
 
+create table legwork.hour_totals (
+  hour timestamp with time zone not null,
+  completed bigint default 0 not null,
+  failed bigint default 0 not null,
+  cancelled bigint default 0 not null,
+  expired bigint default 0 not null,
+  failed_attempts bigint default 0 not null,
+  retried bigint default 0 not null,
+  wait_seconds double precision default 0 not null,
+  run_seconds double precision default 0 not null,
+  waits bigint[] not null,
+  runs bigint[] not null,
+  PRIMARY KEY (hour)
+);
+
 create table legwork.id_marks (
   at timestamp with time zone not null,
   last_id bigint not null,
@@ -317,6 +332,21 @@ create table legwork.migrations (
   checksum text not null,
   applied_at timestamp with time zone default now() not null,
   PRIMARY KEY (id)
+);
+
+create table legwork.minute_totals (
+  minute timestamp with time zone not null,
+  completed bigint default 0 not null,
+  failed bigint default 0 not null,
+  cancelled bigint default 0 not null,
+  expired bigint default 0 not null,
+  failed_attempts bigint default 0 not null,
+  retried bigint default 0 not null,
+  wait_seconds double precision default 0 not null,
+  run_seconds double precision default 0 not null,
+  waits bigint[] not null,
+  runs bigint[] not null,
+  PRIMARY KEY (minute)
 );
 
 create table legwork.paced_keys (
@@ -672,6 +702,15 @@ create table legwork.worker_processes (
   PRIMARY KEY (id)
 );
 
+create table legwork.worker_starts (
+  id text not null,
+  host text not null,
+  pid integer not null,
+  tasks integer not null,
+  started_at timestamp with time zone not null,
+  PRIMARY KEY (id)
+);
+
 create table legwork.workflow_run_steps (
   workflow_id bigint not null,
   name text not null,
@@ -832,6 +871,8 @@ CREATE INDEX waiting_jobs_due ON legwork.waiting_jobs USING btree (run_at) WHERE
 CREATE INDEX waiting_jobs_lane ON legwork.waiting_jobs USING btree (lane, priority, run_at, job_id) WHERE (held IS NULL);
 
 CREATE INDEX wakeups_unblocked ON legwork.wakeups USING btree (id) WHERE (unblocked IS NOT NULL);
+
+CREATE INDEX worker_starts_started_at ON legwork.worker_starts USING btree (started_at);
 
 CREATE INDEX workflow_run_steps_job_id ON legwork.workflow_run_steps USING btree (job_id) WHERE (job_id IS NOT NULL);
 
@@ -6387,6 +6428,34 @@ CREATE OR REPLACE FUNCTION legwork.limit_rate(max integer, per interval, queue t
  LANGUAGE sql
 RETURN legwork.put_limit(legwork.scope_of(queue, task), COALESCE(queue, task), 'rate'::text, key, max, per)
 
+CREATE OR REPLACE FUNCTION legwork.limits_in_use()
+ RETURNS TABLE(scope text, name text, kind text, key text, max integer, used bigint, keys bigint, full_keys bigint, sampled_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select legwork.assert_may('viewer', true);
+  select l.value ->> 'scope', l.value ->> 'name', l.value ->> 'kind', l.value ->> 'key', (l.value ->> 'max')::integer, (l.value ->> 'used')::bigint,
+    (l.value ->> 'keys')::bigint, (l.value ->> 'full')::bigint, s.sampled_at
+  from legwork.samples s cross join lateral jsonb_array_elements(s.value) l
+  where s.name = 'limits'
+  order by 1, 2, 3, 4
+$function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.list_alert_rules()
+ RETURNS TABLE(name text, kind text, target text, warning double precision, critical double precision, period interval, at_least integer, raise_after interval, resolve_after interval, channels integer, is_enabled boolean, changed_by text, changed_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select legwork.assert_may('viewer', true);
+  select r.name, r.kind, r.target, r.warning, r.critical, r.period, r.at_least, r.raise_after, r.resolve_after, jsonb_array_length(r.channels), r.is_enabled,
+    r.changed_by, r.changed_at
+  from legwork.alert_rules r order by r.name
+$function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.list_from(planned_to timestamp with time zone, missed text, missed_window interval, as_of timestamp with time zone)
  RETURNS timestamp with time zone
  LANGUAGE sql
@@ -8282,7 +8351,7 @@ AS $function$
   select r.role, f.function
   from (values
     ('legwork_reader', array['explain_job', 'describe_limits', 'describe_retry', 'known_queues', 'ids_created', 'stopped', 'step_results',
-      'health', 'read_metrics']),
+      'health', 'read_metrics', 'task_series', 'worker_starts_between', 'list_alert_rules', 'silences', 'limits_in_use']),
     ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow', 'describe_limits', 'describe_retry']),
     ('legwork_operator', array['cancel_job', 'cancel_jobs', 'retry_job', 'retry_jobs', 'discard_job', 'discard_jobs', 'put_pause', 'lift_pause', 'put_limit',
       'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'reconcile', 'doctor',
@@ -8773,6 +8842,20 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.series_step(period interval, from_at timestamp with time zone)
+ RETURNS interval
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  -- The finest that makes two hundred steps at most; below an hour only where minutes are kept.
+  select coalesce(
+    (select min(s.step) from unnest(array['1 minute', '5 minutes', '10 minutes', '30 minutes', '1 hour', '6 hours', '1 day']::interval[]) as s (step)
+      where extract(epoch from period) <= 200 * extract(epoch from s.step)
+        and (s.step >= interval '1 hour' or from_at >= now() - legwork.interval_setting('metrics_minutes', '2 days') - interval '1 minute')),
+    interval '1 day')
+$function$
+
 CREATE OR REPLACE FUNCTION legwork.set_alert_channels(channels jsonb)
  RETURNS void
  LANGUAGE plpgsql
@@ -9023,6 +9106,17 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.silences()
+ RETURNS TABLE(id bigint, rule text, target text, until timestamp with time zone, reason text, silenced_by text, silenced_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select legwork.assert_may('viewer', true);
+  select s.id, s.rule, s.target, s.until, s.reason, s.silenced_by, s.silenced_at from legwork.alert_silences s where s.until > clock_timestamp() order by s.until
+$function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.skip_roll_up(relation regclass)
  RETURNS void
  LANGUAGE plpgsql
@@ -9153,6 +9247,58 @@ RETURN CASE WHEN ((value)::text !~* '\\u(0000|d[89a-f])'::text) THEN value ELSE 
 
 create aggregate legwork.sum_counts(bigint[]) (sfunc = legwork.add_counts, stype = bigint[]);
 
+CREATE OR REPLACE FUNCTION legwork.sum_hours(at timestamp with time zone[])
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ DELETE FROM legwork.hour_totals t
+   WHERE ((t.hour = ANY (sum_hours.at)) AND (NOT (EXISTS ( SELECT
+            FROM legwork.task_hours m
+           WHERE (m.hour = t.hour)))));
+ INSERT INTO legwork.hour_totals (hour, completed, failed, cancelled, expired, failed_attempts, retried, wait_seconds, run_seconds, waits, runs)  SELECT m.hour,
+             sum(m.completed) AS sum,
+             sum(m.failed) AS sum,
+             sum(m.cancelled) AS sum,
+             sum(m.expired) AS sum,
+             sum(m.failed_attempts) AS sum,
+             sum(m.retried) AS sum,
+             sum(m.wait_seconds) AS sum,
+             sum(m.run_seconds) AS sum,
+             legwork.sum_counts(m.waits) AS sum_counts,
+             legwork.sum_counts(m.runs) AS sum_counts
+            FROM legwork.task_hours m
+           WHERE (m.hour = ANY (sum_hours.at))
+           GROUP BY m.hour ON CONFLICT(hour) DO UPDATE SET completed = excluded.completed, failed = excluded.failed, cancelled = excluded.cancelled, expired = excluded.expired, failed_attempts = excluded.failed_attempts, retried = excluded.retried, wait_seconds = excluded.wait_seconds, run_seconds = excluded.run_seconds, waits = excluded.waits, runs = excluded.runs;
+END
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.sum_minutes(at timestamp with time zone[])
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ DELETE FROM legwork.minute_totals t
+   WHERE ((t.minute = ANY (sum_minutes.at)) AND (NOT (EXISTS ( SELECT
+            FROM legwork.task_minutes m
+           WHERE (m.minute = t.minute)))));
+ INSERT INTO legwork.minute_totals (minute, completed, failed, cancelled, expired, failed_attempts, retried, wait_seconds, run_seconds, waits, runs)  SELECT m.minute,
+             sum(m.completed) AS sum,
+             sum(m.failed) AS sum,
+             sum(m.cancelled) AS sum,
+             sum(m.expired) AS sum,
+             sum(m.failed_attempts) AS sum,
+             sum(m.retried) AS sum,
+             sum(m.wait_seconds) AS sum,
+             sum(m.run_seconds) AS sum,
+             legwork.sum_counts(m.waits) AS sum_counts,
+             legwork.sum_counts(m.runs) AS sum_counts
+            FROM legwork.task_minutes m
+           WHERE (m.minute = ANY (sum_minutes.at))
+           GROUP BY m.minute ON CONFLICT(minute) DO UPDATE SET completed = excluded.completed, failed = excluded.failed, cancelled = excluded.cancelled, expired = excluded.expired, failed_attempts = excluded.failed_attempts, retried = excluded.retried, wait_seconds = excluded.wait_seconds, run_seconds = excluded.run_seconds, waits = excluded.waits, runs = excluded.runs;
+END
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.suspend_job(job_id bigint)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
@@ -9172,6 +9318,73 @@ begin
   from legwork.job_steps s where s.job_id = suspend_job.job_id and s.state = 'waiting';
   update legwork.job_steps s set wake_at = v_wake_at where s.job_id = suspend_job.job_id and s.state = 'waiting';
   return v_wake_at;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.task_series(period interval DEFAULT '01:00:00'::interval, until timestamp with time zone DEFAULT NULL::timestamp with time zone, task text DEFAULT NULL::text, queue text DEFAULT NULL::text, OUT at timestamp with time zone, OUT seconds integer, OUT is_whole boolean, OUT completed bigint, OUT failed bigint, OUT cancelled bigint, OUT expired bigint, OUT failed_attempts bigint, OUT retried bigint, OUT wait_p50 double precision, OUT wait_p95 double precision, OUT wait_p99 double precision, OUT run_p50 double precision, OUT run_p95 double precision, OUT run_p99 double precision)
+ RETURNS SETOF record
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_until timestamptz := least(coalesce(until, now()), now());
+  v_period interval := least(greatest(period, interval '1 minute'), interval '400 days');
+  v_step interval := legwork.series_step(v_period, v_until - v_period);
+  -- Days are UTC's, and so is whatever is shorter.
+  v_origin constant timestamptz := '2000-01-01 00:00:00+00';
+  v_from timestamptz := date_bin(v_step, v_until - v_period, v_origin);
+  v_is_fine boolean := v_step < interval '1 hour';
+  v_tasks text[] := case
+    when task is not null then array[task]
+    -- Every task that has been counted; whose queue nobody has said is in 'default'.
+    when queue is not null then array(
+      select t.task from legwork.task_totals t left join legwork.task_definitions d on d.name = t.task where coalesce(d.queue, 'default') = task_series.queue)
+    end;
+  v_known timestamptz;
+  v_counted timestamptz := (select w.ran_at from legwork.watch_steps w where w.step = 'roll_up');
+begin
+  perform legwork.assert_may('viewer', true);
+  -- Before anything was counted nothing is known, which is not the same as none.
+  if v_is_fine then
+    select min(m.minute) into v_known from legwork.minute_totals m;
+  else
+    select min(h.hour) into v_known from legwork.hour_totals h;
+  end if;
+  v_from := greatest(v_from, date_bin(v_step, v_known, v_origin));
+  return query
+  with counted as (
+    select m.minute as c_at, m.completed, m.failed, m.cancelled, m.expired, m.failed_attempts, m.retried, m.waits, m.runs
+    from legwork.minute_totals m where v_is_fine and v_tasks is null and m.minute >= v_from and m.minute < v_until
+    union all
+    select h.hour, h.completed, h.failed, h.cancelled, h.expired, h.failed_attempts, h.retried, h.waits, h.runs
+    from legwork.hour_totals h where not v_is_fine and v_tasks is null and h.hour >= v_from and h.hour < v_until
+    union all
+    select m.minute, m.completed, m.failed, m.cancelled, m.expired, m.failed_attempts, m.retried, m.waits, m.runs
+    from legwork.task_minutes m
+    where v_is_fine and v_tasks is not null and m.task = any (v_tasks)
+      and m.minute = any (array(select g from generate_series(date_trunc('minute', v_from), v_until, interval '1 minute') g))
+    union all
+    select h.hour, h.completed, h.failed, h.cancelled, h.expired, h.failed_attempts, h.retried, h.waits, h.runs
+    from legwork.task_hours h
+    where not v_is_fine and v_tasks is not null and h.task = any (v_tasks)
+      and h.hour = any (array(select g from generate_series(date_trunc('hour', v_from), v_until, interval '1 hour') g))
+  ), summed as (
+    select date_bin(v_step, c.c_at, v_origin) as s_at, sum(c.completed)::bigint as completed, sum(c.failed)::bigint as failed, sum(c.cancelled)::bigint as cancelled,
+      sum(c.expired)::bigint as expired, sum(c.failed_attempts)::bigint as failed_attempts, sum(c.retried)::bigint as retried,
+      legwork.sum_counts(c.waits)::double precision[] as waits, legwork.sum_counts(c.runs)::double precision[] as runs
+    from counted c group by 1
+  )
+  select g.g_at, extract(epoch from v_step)::integer, coalesce(g.g_at + v_step <= v_counted, false),
+    coalesce(s.completed, 0), coalesce(s.failed, 0), coalesce(s.cancelled, 0), coalesce(s.expired, 0), coalesce(s.failed_attempts, 0), coalesce(s.retried, 0),
+    legwork.quantile(0.5, s.waits), legwork.quantile(0.95, s.waits), legwork.quantile(0.99, s.waits),
+    legwork.quantile(0.5, s.runs), legwork.quantile(0.95, s.runs), legwork.quantile(0.99, s.runs)
+  from generate_series(v_from, v_until - interval '1 microsecond', v_step) as g (g_at)
+  left join summed s on s.s_at = g.g_at
+  where v_known is not null
+  order by g.g_at;
 end $function$
 -- not for everybody
 
@@ -9697,6 +9910,41 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.tg_task_hours__sum()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  case tg_op
+    when 'INSERT' then perform legwork.sum_hours(array(select distinct n.hour from new_rows n));
+    when 'UPDATE' then perform legwork.sum_hours(array(select n.hour from new_rows n union select o.hour from old_rows o));
+    when 'DELETE' then perform legwork.sum_hours(array(select distinct o.hour from old_rows o));
+    else truncate legwork.hour_totals;
+  end case;
+  return null;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.tg_task_minutes__sum()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- The transition tables of each event have their own names.
+  case tg_op
+    when 'INSERT' then perform legwork.sum_minutes(array(select distinct n.minute from new_rows n));
+    when 'UPDATE' then perform legwork.sum_minutes(array(select n.minute from new_rows n union select o.minute from old_rows o));
+    when 'DELETE' then perform legwork.sum_minutes(array(select distinct o.minute from old_rows o));
+    else truncate legwork.minute_totals;
+  end case;
+  return null;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.tg_wakeups__look()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -9730,6 +9978,23 @@ begin
   if exists (select from legwork.wakeups) then
     perform pg_notify('legwork', '{"wakeups":true}');
   end if;
+  return null;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.tg_worker_processes__start()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- A worker that was given up and speaks again is not a new one.
+  insert into legwork.worker_starts (id, host, pid, tasks, started_at) values (new.id, new.host, new.pid, cardinality(new.tasks), new.started_at)
+  on conflict do nothing;
+  delete from legwork.worker_starts w where w.id in (
+    select o.id from legwork.worker_starts o
+    where o.started_at < now() - legwork.interval_setting('metrics_hours', '400 days') order by o.started_at limit 100 for update skip locked);
   return null;
 end $function$
 -- not for everybody
@@ -9992,6 +10257,20 @@ AS $function$
 $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.worker_starts_between(from_at timestamp with time zone, to_at timestamp with time zone, at_most integer DEFAULT 500)
+ RETURNS TABLE(started_at timestamp with time zone, host text, workers bigint)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select legwork.assert_may('viewer', true);
+  -- Those of one machine that started in the same minute are one start.
+  select min(w.started_at), w.host, count(*) from legwork.worker_starts w
+  where w.started_at >= from_at and w.started_at < to_at
+  group by w.host, date_trunc('minute', w.started_at) order by 1 desc limit at_most
+$function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.worker_stopped(id text)
  RETURNS integer
  LANGUAGE plpgsql
@@ -10047,3 +10326,21 @@ CREATE TRIGGER _legwork_record_finished AFTER DELETE ON graphile_worker._private
 CREATE TRIGGER _legwork_refuse BEFORE DELETE OR UPDATE OR TRUNCATE ON legwork.audit_entries FOR EACH STATEMENT EXECUTE FUNCTION legwork.tg_audit_entries__refuse();
 
 CREATE TRIGGER _legwork_truncate BEFORE TRUNCATE ON graphile_worker._private_jobs FOR EACH STATEMENT EXECUTE FUNCTION legwork.tg_jobs__truncate();
+
+CREATE TRIGGER keep_start AFTER INSERT ON legwork.worker_processes FOR EACH ROW EXECUTE FUNCTION legwork.tg_worker_processes__start();
+
+CREATE TRIGGER sum_deleted AFTER DELETE ON legwork.task_hours REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION legwork.tg_task_hours__sum();
+
+CREATE TRIGGER sum_deleted AFTER DELETE ON legwork.task_minutes REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION legwork.tg_task_minutes__sum();
+
+CREATE TRIGGER sum_inserted AFTER INSERT ON legwork.task_hours REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION legwork.tg_task_hours__sum();
+
+CREATE TRIGGER sum_inserted AFTER INSERT ON legwork.task_minutes REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION legwork.tg_task_minutes__sum();
+
+CREATE TRIGGER sum_truncated AFTER TRUNCATE ON legwork.task_hours FOR EACH STATEMENT EXECUTE FUNCTION legwork.tg_task_hours__sum();
+
+CREATE TRIGGER sum_truncated AFTER TRUNCATE ON legwork.task_minutes FOR EACH STATEMENT EXECUTE FUNCTION legwork.tg_task_minutes__sum();
+
+CREATE TRIGGER sum_updated AFTER UPDATE ON legwork.task_hours REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION legwork.tg_task_hours__sum();
+
+CREATE TRIGGER sum_updated AFTER UPDATE ON legwork.task_minutes REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION legwork.tg_task_minutes__sum();

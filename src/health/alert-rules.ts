@@ -95,9 +95,8 @@ export async function setAlertChannels(client: Queryable, channels: readonly Ale
 /** Every rule, in the order of their names. */
 export async function listAlertRules(client: Queryable): Promise<AlertRuleRow[]> {
   const { rows } = await client.query(
-    `select name, kind, target, warning, critical, period::text, at_least, raise_after::text, resolve_after::text,
-       jsonb_array_length(channels) as channels, is_enabled
-     from legwork.alert_rules order by name`,
+    `select name, kind, target, warning, critical, period::text, at_least, raise_after::text, resolve_after::text, channels, is_enabled
+     from legwork.list_alert_rules()`,
   );
   return rows;
 }

@@ -25,3 +25,22 @@ export async function endSilence(client: Queryable, id: string): Promise<boolean
   const [row] = await callFunction(client, "end_silence", { id });
   return row.end_silence;
 }
+
+/** A silence that holds. */
+export interface SilenceRow {
+  id: string;
+  /** Null for every rule. */
+  rule: string | null;
+  /** Null for everything. */
+  target: string | null;
+  until: Date;
+  reason: string | null;
+  silenced_by: string;
+  silenced_at: Date;
+}
+
+/** The silences that hold now, the one that ends first first. */
+export async function listSilences(client: Queryable): Promise<SilenceRow[]> {
+  const { rows } = await client.query("select * from legwork.silences()");
+  return rows;
+}

@@ -35,3 +35,25 @@ export async function dropLimit(client: Queryable, kind: "concurrency" | "rate",
 export async function resetLimits(client: Queryable, task: string): Promise<void> {
   await callFunction(client, "reset_limits", { task });
 }
+
+/** How much of a limit is in use, as `legwork.limits_in_use()` tells it. Counts are strings. */
+export interface LimitUse {
+  scope: "queue" | "task";
+  name: string;
+  kind: "concurrency" | "rate";
+  /** Empty for a limit without a key. */
+  key: string | null;
+  /** Allowed, for each key. */
+  max: number;
+  /** In use, by all keys. */
+  used: string;
+  keys: string;
+  full_keys: string;
+  sampled_at: Date;
+}
+
+/** How much of each limit was in use at the last look, some seconds ago. */
+export async function listLimitUse(client: Queryable): Promise<LimitUse[]> {
+  const { rows } = await client.query("select * from legwork.limits_in_use()");
+  return rows;
+}

@@ -8,6 +8,8 @@ export interface Me {
   subject: string;
   role: Role;
   tenant: string | null;
+  /** Until when it is valid; null for ever. */
+  expires_at: string | null;
   version: string;
 }
 

@@ -1,11 +1,10 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import { acknowledgeAlert } from "../../health/acknowledge-alert.ts";
-import { listAlertRules } from "../../health/alert-rules.ts";
 import { listAlerts } from "../../health/list-alerts.ts";
 import { readHealth } from "../../health/read-health.ts";
 import { readTaskStatistics } from "../../health/read-statistics.ts";
-import { endSilence, silenceAlerts } from "../../health/silence-alerts.ts";
+import { endSilence, listSilences, silenceAlerts } from "../../health/silence-alerts.ts";
 import { addRoute, type RestContext } from "./route.ts";
 import { duration, jobId, page, pageLimit, text } from "./values.ts";
 
@@ -81,22 +80,24 @@ export function addAlertRoutes(app: FastifyInstance, context: RestContext): void
     context,
     {
       ...viewing,
-      url: "/alert-rules",
-      summary: "List the rules that raise alerts",
+      url: "/silences",
+      summary: "List the silences that hold, the one that ends first first",
       answer: page(
         z
           .object({
-            name: z.string(),
-            kind: z.string(),
-            target: z.string().nullable(),
-            warning: numberOrNull,
-            critical: numberOrNull,
+            id: z.string(),
+            rule: z.string().nullable().describe("Null for every rule."),
+            target: z.string().nullable().describe("Null for everything."),
+            until: at,
+            reason: z.string().nullable(),
+            silenced_by: z.string(),
+            silenced_at: at,
           })
           .loose(),
-        "The rules, by name. Whom they tell is left out: addresses are secrets.",
+        "The silences.",
       ),
     },
-    async ({ client }) => ({ items: await listAlertRules(client), next_cursor: null }),
+    async ({ client }) => ({ items: await listSilences(client), next_cursor: null }),
   );
   addRoute(
     app,

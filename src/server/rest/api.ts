@@ -6,6 +6,7 @@ import { z } from "zod";
 import { LegworkError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import { packageVersion } from "../package-version.ts";
+import { addAlertRuleRoutes } from "./alert-rules.ts";
 import { addAlertRoutes, alertSchema } from "./alerts.ts";
 import { addBulkRoutes } from "./bulk.ts";
 import { addCreateRoutes } from "./create-jobs.ts";
@@ -16,6 +17,7 @@ import { queueSchema, taskSchema, workerSchema } from "./queue-schemas.ts";
 import { addQueueRoutes } from "./queues.ts";
 import type { RestContext } from "./route.ts";
 import { addScheduleRoutes, scheduleSchema } from "./schedules.ts";
+import { addStatisticsRoutes } from "./statistics.ts";
 import { addSystemRoutes } from "./system.ts";
 import { addTokenRoutes } from "./tokens.ts";
 import { addWorkflowRoutes, workflowSchema } from "./workflows.ts";
@@ -149,6 +151,8 @@ function addRoutes(app: FastifyInstance, context: RestOptions): void {
   addScheduleRoutes(app, context);
   addWorkflowRoutes(app, context);
   addAlertRoutes(app, context);
+  addAlertRuleRoutes(app, context);
+  addStatisticsRoutes(app, context);
   addSystemRoutes(app, context);
   addTokenRoutes(app, context);
 }

@@ -8,7 +8,7 @@ import { readOverview } from "../../queues/overview.ts";
 import { packageVersion } from "../package-version.ts";
 import { ROLES } from "../principal.ts";
 import { addRoute, type RestContext } from "./route.ts";
-import { cursorOver, jobId, page, pageLimit, text, toPage } from "./values.ts";
+import { cursorOver, jobId, page, pageLimit, text, time, toPage } from "./values.ts";
 
 const at = z.iso.datetime();
 const auditCursor = cursorOver("audit", jobId);
@@ -143,6 +143,10 @@ export function addSystemRoutes(app: FastifyInstance, context: RestContext): voi
         .strictObject({
           target_type: text(64).optional().describe("job, jobs, queue, task, all, schedule, workflow, token, login or setting."),
           target: text(512).optional().describe("With target_type: its id or name."),
+          operation: text(64).optional().describe("What was done: cancel_job, pause, limit …"),
+          actor: text(256).optional().describe("Who did it: a token's subject or a database login."),
+          tenant: text(256).optional(),
+          since: time.optional().describe("From then on."),
           cursor: auditCursor.schema.optional(),
           limit: pageLimit,
         })
@@ -171,8 +175,8 @@ export function addSystemRoutes(app: FastifyInstance, context: RestContext): voi
         "A page of the audit log.",
       ),
     },
-    async ({ client, query: { cursor, limit, ...filter } }) =>
-      toPage(await listAuditLog(client, { ...filter, before: cursor, limit: limit + 1 }), limit, ({ id }) =>
+    async ({ client, query: { cursor, limit, target_type: targetType, ...filter } }) =>
+      toPage(await listAuditLog(client, { ...filter, targetType, before: cursor, limit: limit + 1 }), limit, ({ id }) =>
         auditCursor.make(id),
       ),
   );

@@ -1,0 +1,60 @@
+import type { Queryable } from "../db/pool.ts";
+import { type Duration, parseDuration, toInterval } from "../duration.ts";
+import { LegworkError } from "../errors.ts";
+
+/** A row of `legwork.task_series()`: what became of jobs in one step of time. Counts are strings; times are seconds. */
+export interface SeriesStep {
+  /** When it begins. */
+  at: Date;
+  /** How long it is. */
+  seconds: number;
+  /** Whether everything that ended in it has been counted. */
+  is_whole: boolean;
+  completed: string;
+  failed: string;
+  cancelled: string;
+  expired: string;
+  failed_attempts: string;
+  retried: string;
+  /** Null where nothing was counted, as are the others. */
+  wait_p50: number | null;
+  wait_p95: number | null;
+  wait_p99: number | null;
+  run_p50: number | null;
+  run_p95: number | null;
+  run_p99: number | null;
+}
+
+/**
+ * What became of jobs over the last so long (an hour) before `until` (now), in some 200 steps at most, oldest first: of one task, of the tasks
+ * of a queue, or of all. Throws LW400 for a time that is none.
+ */
+export async function readSeries(
+  client: Queryable,
+  options: { period?: Duration; until?: Date | undefined; task?: string | undefined; queue?: string | undefined } = {},
+): Promise<SeriesStep[]> {
+  const milliseconds = parseDuration(options.period ?? "1h");
+  if (milliseconds === undefined) {
+    throw new LegworkError("LW400", `'${options.period}' is not a duration.`, { hint: 'For example "15m", "1h" or "7d".' });
+  }
+  const { rows } = await client.query("select * from legwork.task_series($1::interval, $2, $3, $4)", [
+    toInterval(milliseconds),
+    options.until ?? null,
+    options.task ?? null,
+    options.queue ?? null,
+  ]);
+  return rows;
+}
+
+/** Workers of one machine that started together. */
+export interface WorkerStart {
+  started_at: Date;
+  host: string;
+  workers: string;
+}
+
+/** When workers started in a time, the newest first, 500 at most. Which version they are of, they do not say. */
+export async function listWorkerStarts(client: Queryable, from: Date, to: Date): Promise<WorkerStart[]> {
+  const { rows } = await client.query("select * from legwork.worker_starts_between($1, $2)", [from, to]);
+  return rows;
+}

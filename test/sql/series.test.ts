@@ -1,0 +1,127 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { testDatabase } from "../support/database.ts";
+
+const database = testDatabase();
+
+/** Counts so many completed jobs of a task, each of which waited 0.02 s and ran 2 s, at a time. */
+async function count(task: string, at: string, completed: number, failed = 0): Promise<void> {
+  await database.pool.query(
+    `select legwork.add_metrics(array[
+       row($1, 'completed', date_trunc('minute', $2::timestamptz), 2, 8, $3::bigint, $3 * 0.02, $3 * 2.0, $2::timestamptz)::legwork.counted_rows,
+       row($1, 'failed', date_trunc('minute', $2::timestamptz), null, null, $4::bigint, 0, 0, $2::timestamptz)::legwork.counted_rows])`,
+    [task, at, completed, failed],
+  );
+}
+
+async function series(call: string, parameters: unknown[] = []): Promise<Record<string, string>[]> {
+  return (await database.pool.query(`select * from legwork.task_series(${call})`, parameters)).rows;
+}
+
+async function at(expression: string): Promise<string> {
+  return (await database.pool.query(`select (${expression})::text as at`)).rows[0].at;
+}
+
+beforeEach(async () => {
+  await database.pool.query("truncate legwork.task_minutes, legwork.task_hours, legwork.task_totals");
+  await database.pool.query("update legwork.watch_steps set ran_at = clock_timestamp() where step = 'roll_up'");
+});
+
+describe("legwork.task_series", () => {
+  it("tells by the minute what became of all jobs, with nothing in the minutes between", async () => {
+    await count("a", await at("date_trunc('minute', now()) - interval '3 minutes'"), 4, 1);
+    await count("b", await at("date_trunc('minute', now()) - interval '3 minutes'"), 6);
+    await count("a", await at("date_trunc('minute', now()) - interval '1 minute'"), 1);
+    const steps = await series("");
+    expect(steps.slice(0, 3).map(({ completed, failed, seconds, is_whole: isWhole }) => ({ completed, failed, seconds, isWhole }))).toEqual([
+      { completed: "10", failed: "1", seconds: 60, isWhole: true },
+      { completed: "0", failed: "0", seconds: 60, isWhole: true },
+      { completed: "1", failed: "0", seconds: 60, isWhole: true },
+    ]);
+    expect(Number(steps[0]!.run_p50)).toBeGreaterThan(1);
+    expect(Number(steps[0]!.run_p99)).toBeLessThanOrEqual(2.5);
+    expect(steps[1]!.run_p50).toBeNull();
+    // The minute that is going on is not whole.
+    expect(steps.at(-1)!.is_whole).toBe(false);
+  });
+
+  it("tells of one task or of one queue's", async () => {
+    await database.pool.query("insert into legwork.task_definitions (name, queue) values ('a', 'mail')");
+    const then = await at("date_trunc('minute', now()) - interval '3 minutes'");
+    await count("a", then, 4);
+    await count("b", then, 6);
+    const first = async (call: string) => (await series(call)).map(({ completed }) => completed)[0];
+    expect(await first("task => 'a'")).toBe("4");
+    expect(await first("queue => 'mail'")).toBe("4");
+    expect(await first("queue => 'default'")).toBe("6");
+    expect(await first("task => 'unknown'")).toBe("0");
+  });
+
+  it("says nothing of the time before anything was counted", async () => {
+    expect(await series("'1 day'")).toEqual([]);
+    await count("a", await at("now() - interval '10 minutes'"), 1);
+    expect((await series("'3 hours'")).length).toBeLessThanOrEqual(11);
+  });
+
+  it.each(["1 minute", "3 hours", "6 hours", "1 day", "2 days", "7 days", "30 days", "400 days", "90000 days"])(
+    "tells of %s in few steps of one length, without losing or doubling a job",
+    async (period) => {
+      for (const ago of ["0", "1 minute", "50 minutes", "5 hours", "23 hours", "47 hours", "6 days", "29 days", "399 days"]) {
+        await count("a", await at(`now() - interval '${ago}'`), 1);
+        await count("b", await at(`now() - interval '${ago}'`), 2);
+      }
+      const steps = await series("$1::interval", [period]);
+      expect(steps.length).toBeLessThanOrEqual(402);
+      expect(new Set(steps.map(({ seconds }) => seconds)).size).toBe(1);
+      const { rows } = await database.pool.query("select coalesce(sum(completed), 0)::text as n from legwork.task_hours where hour >= $1", [
+        steps[0]!.at,
+      ]);
+      const sum = steps.reduce((total, { completed }) => total + Number(completed), 0);
+      expect(Number(steps[0]!.seconds) < 3_600 || String(sum) === rows[0].n).toBe(true);
+      expect(sum % 3).toBe(0);
+      expect(await series("$1::interval, task => 'a'", [period])).toHaveLength(steps.length);
+    },
+  );
+
+  it("ends where it is told, and not in the future", async () => {
+    await count("a", await at("now() - interval '30 minutes'"), 1);
+    const steps = await series("'1 hour', until => now() - interval '20 minutes'");
+    expect(steps.reduce((total, { completed }) => total + Number(completed), 0)).toBe(1);
+    const last = await series("'1 hour', until => now() + interval '1 day'");
+    expect(new Date(last.at(-1)!.at!).getTime()).toBeLessThanOrEqual(Date.now() + 1_000);
+  });
+
+  it("is the same whatever the session's zone is", async () => {
+    for (const ago of ["5 hours", "6 days"]) await count("a", await at(`now() - interval '${ago}'`), 1);
+    const client = await database.pool.connect();
+    try {
+      await client.query("begin");
+      const told: string[] = [];
+      for (const zone of ["UTC", "Asia/Kathmandu"]) {
+        await client.query(`set local timezone = '${zone}'`);
+        told.push(JSON.stringify((await client.query("select * from legwork.task_series('7 days', task => 'a')")).rows));
+      }
+      expect(told[0]).toBe(told[1]);
+    } finally {
+      await client.query("rollback");
+      client.release();
+    }
+  });
+});
+
+describe("the sums", () => {
+  it("follow every change of the tasks' minutes and hours", async () => {
+    await count("a", "2026-01-01 10:05+00", 3);
+    await count("b", "2026-01-01 10:05+00", 4);
+    await count("a", "2026-01-01 10:05+00", 3);
+    const sums = async () =>
+      (await database.pool.query("select minute, completed::int, runs[9]::int as runs from legwork.minute_totals order by minute")).rows;
+    expect(await sums()).toEqual([{ minute: new Date("2026-01-01T10:05:00Z"), completed: 10, runs: 10 }]);
+    await database.pool.query("update legwork.task_minutes set minute = minute + interval '1 minute' where task = 'a'");
+    expect((await sums()).map(({ completed }) => completed)).toEqual([4, 6]);
+    await database.pool.query("delete from legwork.task_minutes where task = 'b'");
+    expect((await sums()).map(({ completed }) => completed)).toEqual([6]);
+    expect((await database.pool.query("select completed::int from legwork.hour_totals")).rows).toEqual([{ completed: 10 }]);
+    await database.pool.query("delete from legwork.task_hours");
+    expect((await database.pool.query("select from legwork.hour_totals")).rowCount).toBe(0);
+  });
+});
