@@ -6271,7 +6271,7 @@ CREATE OR REPLACE FUNCTION legwork.job_reruns(job_id bigint)
 AS $function$
 begin
   perform legwork.assert_may('viewer');
-  perform legwork.assert_visible(job_id);
+  perform legwork.assert_job(job_id);
   return query
     select r.job_id, r.original_id, r.payload_changed, r.requested_by, r.requested_at
     from legwork.reruns r
@@ -8099,6 +8099,7 @@ CREATE OR REPLACE FUNCTION legwork.rerun_jobs(filter jsonb, as_of timestamp with
 AS $function$
 declare
   v_as_of timestamptz := coalesce(as_of, clock_timestamp());
+  v_ids bigint[];
   v_original legwork.finished_jobs;
   v_count integer := 0;
 begin
@@ -8107,20 +8108,17 @@ begin
     -- One at a time: two that fit the same jobs would both find them not run again yet. Each statement below sees what was committed before it.
     perform pg_advisory_xact_lock(hashtextextended('legwork.rerun_jobs', 0));
   end if;
-  for v_original in
-    select f.* from (select x as id from legwork.finished_jobs_like(filter, v_as_of) x limit at_most) l
-    join legwork.finished_jobs f on f.id = l.id
-    order by f.id
-  loop
-    if not preview then
-      perform legwork.rerun_finished(v_original, legwork.rerun_payload(v_original.id, null, v_original.payload), false);
-      v_count := v_count + 1;
-    end if;
+  v_ids := array(select x from legwork.finished_jobs_like(filter, v_as_of) x limit at_most);
+  if preview then
+    return query select unnest(v_ids);
+    return;
+  end if;
+  for v_original in select f.* from legwork.finished_jobs f where f.id = any (v_ids) order by f.id loop
+    perform legwork.rerun_finished(v_original, legwork.rerun_payload(v_original.id, null, v_original.payload), false);
+    v_count := v_count + 1;
     return next v_original.id;
   end loop;
-  if not preview then
-    perform legwork.audit('rerun_jobs', 'jobs', null, null, jsonb_build_object('filter', filter), filter ->> 'tenant', v_count);
-  end if;
+  perform legwork.audit('rerun_jobs', 'jobs', null, null, jsonb_build_object('filter', filter), filter ->> 'tenant', v_count);
 end $function$
 -- not for everybody
 

@@ -9,6 +9,7 @@ import { listSteps } from "../../jobs/read-steps.ts";
 import { sendSignal } from "../../jobs/send-signal.ts";
 import { retryJob } from "../../jobs/retry-job.ts";
 import { doneSchema, jobSchema, jobWithAttemptsSchema, logLineSchema, reasonSchema } from "./job-schemas.ts";
+import { addJobActionRoutes } from "./job-actions.ts";
 import { addRoute, type RestContext } from "./route.ts";
 import { cursorOver, jobId, json, page, pageLimit, queueName, taskName, text, time, toPage, wholeNumber } from "./values.ts";
 
@@ -310,4 +311,6 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
       return { id, state };
     },
   );
+
+  addJobActionRoutes(app, context);
 }

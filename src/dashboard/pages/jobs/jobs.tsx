@@ -1,12 +1,15 @@
-import { ArrowUp } from "lucide-react";
+import { ArrowUp, Plus, SearchX } from "lucide-react";
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { useSearchParams } from "wouter";
+import { useMay } from "../../api/me.ts";
 import { Problem } from "../../api/problem.ts";
 import { formatCount } from "../../format/numbers.ts";
 import { Button } from "../../ui/button.tsx";
 import { Empty, Failure, Loading } from "../../ui/notice.tsx";
 import { Page } from "../../ui/page.tsx";
 import { announce } from "../../ui/toasts.tsx";
+import { BulkBar } from "./bulk/bulk-bar.tsx";
+import { EnqueueDialog } from "./enqueue/enqueue-dialog.tsx";
 import { FilterBar, useNames } from "./filter-bar.tsx";
 import { type JobFilter, parseText, readFilter, writeFilter } from "./filter.ts";
 import { JobGrid } from "./grid.tsx";
@@ -27,12 +30,29 @@ export default function Jobs() {
   }, [typed, names, setSearch]);
   const change = useCallback((next: JobFilter) => setSearch(writeFilter(next)), [setSearch]);
   const key = writeFilter(filter).toString();
+  const may = useMay("enqueuer");
+  const made = search.get("new");
+  const make = (task: string | undefined): void => {
+    const next = writeFilter(filter);
+    if (task !== undefined) next.set("new", task);
+    setSearch(next);
+  };
   return (
-    <Page title="Jobs">
+    <Page
+      title="Jobs"
+      actions={
+        may && (
+          <Button icon={<Plus aria-hidden="true" />} onClick={() => make(filter.task ?? "")}>
+            Enqueue a job
+          </Button>
+        )
+      }
+    >
       <div className="jobs-page">
         <FilterBar filter={filter} onChange={change} />
         {typed === null ? <List key={key} filter={filter} onChange={change} /> : <Loading />}
       </div>
+      {made !== null && may && <EnqueueDialog task={made} onTask={make} onClose={() => make(undefined)} />}
     </Page>
   );
 }
@@ -62,6 +82,7 @@ function List({ filter, onChange }: { filter: JobFilter; onChange: (next: JobFil
           setTop((count) => count + 1);
         }}
       />
+      <BulkBar filter={filter} lines={lines} hasMore={list.hasMore} selection={selection} />
       {list.error !== undefined && list.error !== null && <Failure error={list.error} retry={list.retry} />}
       {lines.length === 0 ? (
         <Nothing filter={filter} list={list} onChange={onChange} />
@@ -161,21 +182,25 @@ function Refused({
     isFilter &&
     (filter.error !== undefined || filter.priority !== undefined) &&
     (filter.state === undefined || filter.state === "completed");
+  if (!isFilter) return <Failure error={error} retry={list.retry} />;
   return (
-    <div className="job-refused">
-      <Failure error={error} retry={isFilter ? undefined : list.retry} />
-      {needsState && (
-        <div className="tool-bar">
-          <span>Look among</span>
-          {(filter.error === undefined ? ["pending", "failed", "scheduled"] : ["failed", "retrying", "cancelled"]).map(
-            (state) => (
-              <Button key={state} onClick={() => onChange({ ...filter, state })}>
-                {state} jobs
-              </Button>
-            ),
-          )}
-        </div>
-      )}
+    <div className="card job-refused" role="alert">
+      <SearchX aria-hidden="true" />
+      <p>
+        <strong>{error.message}</strong> <code className="code-badge">{error.code}</code>
+      </p>
+      {error.hint !== undefined && <p className="muted">{error.hint}</p>}
+      <div className="tool-bar">
+        {needsState &&
+          (filter.error === undefined ? ["pending", "failed", "scheduled"] : ["failed", "retrying", "cancelled"]).map((state) => (
+            <Button key={state} onClick={() => onChange({ ...filter, state })}>
+              Look among {state} jobs
+            </Button>
+          ))}
+        <Button kind="quiet" onClick={() => onChange({})}>
+          Clear the filters
+        </Button>
+      </div>
     </div>
   );
 }
