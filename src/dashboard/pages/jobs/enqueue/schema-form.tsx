@@ -48,11 +48,20 @@ export function SchemaForm({
           }}
         />
       ))}
-      {unknown.length > 0 && (
-        <p className="muted">
-          Kept as they are, and not in this form: <code>{unknown.join(", ")}</code>
+      {unknown.map((name) => (
+        <p key={name} className="schema-unknown">
+          <span>
+            <code>{name}</code> <span className="muted">is in the payload and not what the task takes.</span>
+          </span>
+          <Button
+            kind="quiet"
+            icon={<Trash2 aria-hidden="true" />}
+            onClick={() => onChange(Object.fromEntries(Object.entries(object).filter(([each]) => each !== name)))}
+          >
+            Remove {name}
+          </Button>
         </p>
-      )}
+      ))}
     </div>
   );
 }
@@ -197,7 +206,11 @@ function JsonField({ value, onChange, field, none }: Part & { field: Described; 
   const [text, setText] = useState(value === undefined ? "" : JSON.stringify(value, null, 2));
   const [problem, setProblem] = useState<string>();
   return (
-    <Field {...field} hint={[field.hint, "As JSON."].filter(Boolean).join(" ")} problem={problem ?? field.problem}>
+    <Field
+      {...field}
+      hint={field.hint?.includes("JSON") === true ? field.hint : [field.hint, "As JSON."].filter(Boolean).join(" ")}
+      problem={problem ?? field.problem}
+    >
       <textarea
         value={text}
         rows={3}
