@@ -399,6 +399,15 @@ create table legwork.rate_requests (
   PRIMARY KEY (key, number)
 );
 
+create table legwork.reruns (
+  job_id bigint not null,
+  original_id bigint not null,
+  payload_changed boolean not null,
+  requested_by text default legwork.who() not null,
+  requested_at timestamp with time zone default clock_timestamp() not null,
+  PRIMARY KEY (job_id)
+);
+
 create table legwork.retry_policies (
   scope text not null,
   name text not null,
@@ -847,6 +856,8 @@ CREATE INDEX job_steps_recorded_at ON legwork.job_steps USING btree (recorded_at
 CREATE INDEX lanes_many ON legwork.lanes USING btree (waits_at) WHERE (cardinality(gates) > 1);
 
 CREATE INDEX lanes_waits_at ON legwork.lanes USING btree (waits_at, turn);
+
+CREATE INDEX reruns_original_id ON legwork.reruns USING btree (original_id, requested_at);
 
 CREATE INDEX rollup_segments_open ON legwork.rollup_segments USING btree (relation, from_block) WHERE (NOT is_closed);
 
@@ -2793,6 +2804,19 @@ begin
   -- What has been accounted for in the future of a name would be missing for whoever takes that name next.
   if legwork.confined_tenant() is not null and as_of > clock_timestamp() then
     raise exception 'You act for one tenant and cannot say that it is % already.', as_of using errcode = 'LW403', hint = 'Leave as_of out: it is for tests.';
+  end if;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.assert_priority(priority integer)
+ RETURNS void
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if priority is null or priority not between -32768 and 32767 then
+    raise exception 'A priority is a whole number from -32768 to 32767, not %.', coalesce(priority::text, 'null') using
+      errcode = 'LW400', hint = 'Smaller runs first; 0 is the default.';
   end if;
 end $function$
 
@@ -5699,6 +5723,67 @@ CREATE OR REPLACE FUNCTION legwork.fingerprint(task text, error_name text, error
  IMMUTABLE PARALLEL SAFE
 RETURN "left"(md5(concat_ws(' '::text, task, error_name, regexp_replace(regexp_replace("left"(error_message, 500), '"[^"]*"|''[^'']*''|`[^`]*`|\S+@\S+'::text, '?'::text, 'g'::text), '[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|0x[0-9a-fA-F]+|\m[0-9a-fA-F]{12,}\M|\d+'::text, '#'::text, 'g'::text))), 12)
 
+CREATE OR REPLACE FUNCTION legwork.finished_jobs_like(filter jsonb, as_of timestamp with time zone)
+ RETURNS SETOF bigint
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_unknown text;
+  v_tenant text := legwork.confined_tenant();
+  v_bounds record;
+begin
+  perform legwork.assert_may('operator');
+  if filter is null or jsonb_typeof(filter) <> 'object' then
+    raise exception 'A filter is an object, not %.', coalesce(jsonb_typeof(filter), 'null') using
+      errcode = 'LW400', hint = 'For example {"task": "notify/email", "state": "completed"}.';
+  end if;
+  select k into v_unknown from jsonb_object_keys(filter) k
+  where k <> all (array['ids', 'state', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'error', 'created_after', 'created_before']) limit 1;
+  if v_unknown is not null then
+    raise exception 'A filter has no field ''%''.', v_unknown using errcode = 'LW400',
+      hint = 'Fields are ids, state, task, queue, tenant, correlation_id, parent_id, error, created_after and created_before.';
+  end if;
+  if filter ->> 'state' not in ('completed', 'failed', 'cancelled', 'expired') then
+    raise exception 'Jobs that are % have not ended.', filter ->> 'state' using errcode = 'LW400',
+      hint = 'Name a state of jobs that have: completed, failed, cancelled or expired.';
+  end if;
+  -- What would have to be looked for in the whole history is not looked for.
+  if not filter ?| array['ids', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'created_after']
+    and coalesce(filter ->> 'state', 'completed') = 'completed'
+  then
+    raise exception 'The filter fits too much of the history.' using errcode = 'LW400',
+      hint = 'Add a task, a queue, a tenant, a correlation id, a parent, created_after, or a state other than completed.';
+  end if;
+  if filter ->> 'task' is not null then
+    perform legwork.assert_task(filter ->> 'task');
+  end if;
+  if filter ->> 'queue' is not null then
+    perform legwork.assert_target('queue', filter ->> 'queue');
+  end if;
+  select * into v_bounds from legwork.ids_created((filter ->> 'created_after')::timestamptz,
+    least((filter ->> 'created_before')::timestamptz, finished_jobs_like.as_of));
+  return query
+    select f.id
+    from legwork.finished_jobs f
+    where (filter -> 'ids' is null or f.id in (select x::bigint from jsonb_array_elements_text(filter -> 'ids') x))
+      and (filter ->> 'state' is null or f.state = (filter ->> 'state')::legwork.job_state)
+      and (filter ->> 'task' is null or f.task = filter ->> 'task')
+      and (filter ->> 'queue' is null or f.queue = filter ->> 'queue')
+      and (filter ->> 'tenant' is null or f.tenant = filter ->> 'tenant')
+      and (v_tenant is null or f.tenant = v_tenant)
+      and (filter ->> 'correlation_id' is null or f.correlation_id = filter ->> 'correlation_id')
+      and (filter ->> 'parent_id' is null or f.parent_id = (filter ->> 'parent_id')::bigint)
+      and (filter ->> 'error' is null or strpos(lower(f.error), lower(filter ->> 'error')) > 0)
+      and (filter ->> 'created_after' is null or f.created_at >= (filter ->> 'created_after')::timestamptz)
+      and (filter ->> 'created_before' is null or f.created_at < (filter ->> 'created_before')::timestamptz)
+      and (v_bounds.above is null or f.id > v_bounds.above) and (v_bounds.up_to is null or f.id <= v_bounds.up_to)
+      and f.created_at < finished_jobs_like.as_of
+      and not exists (select from legwork.reruns r where r.original_id = f.id and r.requested_at >= finished_jobs_like.as_of)
+    order by f.id;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.fire_schedules(as_of timestamp with time zone DEFAULT clock_timestamp(), at_most integer DEFAULT 1000, schedule text DEFAULT NULL::text, OUT fired integer, OUT next_at timestamp with time zone, OUT more boolean, OUT wants_plan boolean)
  RETURNS record
  LANGUAGE plpgsql
@@ -5953,6 +6038,8 @@ BEGIN ATOMIC
           FOR UPDATE OF o SKIP LOCKED));
  DELETE FROM legwork.id_marks m
    WHERE (m.at < ((now() - (legwork.history_retention() * (1.125)::double precision)) - '1 day'::interval));
+ DELETE FROM legwork.reruns r
+   WHERE (r.requested_at < ((now() - (legwork.history_retention() * (1.125)::double precision)) - '1 day'::interval));
 END
 -- not for everybody
 
@@ -6114,6 +6201,12 @@ begin
   return exists (select from legwork.dependencies d where d.depends_on between first and last)
     or current_setting('transaction_isolation') <> 'read committed';
 end $function$
+
+CREATE OR REPLACE FUNCTION legwork.has_redacted(payload json)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ((payload IS NOT NULL) AND jsonb_path_exists((legwork.storable_json(payload))::jsonb, '$.**?(@ == "[redacted]")'::jsonpath))
 
 CREATE OR REPLACE FUNCTION legwork.has_rules()
  RETURNS boolean
@@ -6309,6 +6402,24 @@ CREATE OR REPLACE FUNCTION legwork.is_silenced(rule text, target text, at timest
  LANGUAGE sql
  STABLE
 RETURN (EXISTS (SELECT FROM legwork.alert_silences s WHERE ((s.until > is_silenced.at) AND COALESCE((s.rule = is_silenced.rule), true) AND COALESCE((s.target = is_silenced.target), true))))
+
+CREATE OR REPLACE FUNCTION legwork.job_reruns(job_id bigint)
+ RETURNS TABLE(id bigint, original_id bigint, payload_changed boolean, requested_by text, requested_at timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform legwork.assert_may('viewer');
+  perform legwork.assert_job(job_id);
+  return query
+    select r.job_id, r.original_id, r.payload_changed, r.requested_by, r.requested_at
+    from legwork.reruns r
+    where r.job_id = job_reruns.job_id or r.original_id = job_reruns.job_id
+    order by r.job_id
+    limit 100;
+end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.jobs_against_rules(task_ids integer[], since bigint, by bigint[])
  RETURNS bigint[]
@@ -7101,6 +7212,12 @@ CREATE OR REPLACE FUNCTION legwork.pause_task(task text, reason text DEFAULT NUL
  RETURNS void
  LANGUAGE sql
 RETURN legwork.put_pause('task'::text, task, reason)
+
+CREATE OR REPLACE FUNCTION legwork.payload_text(payload json, path text[])
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (legwork.storable_json(payload) #>> path)
 
 CREATE OR REPLACE FUNCTION legwork.plan_intervals(as_of timestamp with time zone DEFAULT clock_timestamp(), at_most integer DEFAULT 1000, schedule text DEFAULT NULL::text)
  RETURNS integer
@@ -8088,6 +8205,111 @@ AS $function$
     as o (id bigint, started float8, finished float8, name text, stack text, code text, labels text[], decision text, retry float8)
 $function$
 
+CREATE OR REPLACE FUNCTION legwork.rerun_finished(original legwork.finished_jobs, payload json, payload_changed boolean)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_before text[] := array[current_setting('legwork.tenant', true), current_setting('legwork.correlation_id', true), current_setting('legwork.parent_id', true)];
+  v_id bigint;
+begin
+  -- Whose it is and where it comes from is said by the original and by nothing else.
+  perform set_config('legwork.tenant', '', true), set_config('legwork.correlation_id', '', true), set_config('legwork.parent_id', original.id::text, true);
+  select j.id into v_id
+  from graphile_worker.add_job(
+    identifier => original.task, payload => rerun_finished.payload, queue_name => original.serial_key, max_attempts => original.max_attempts,
+    priority => original.priority, flags => legwork.context_flags(original.tenant, original.correlation_id)) j;
+  perform set_config('legwork.tenant', coalesce(v_before[1], ''), true), set_config('legwork.correlation_id', coalesce(v_before[2], ''), true),
+    set_config('legwork.parent_id', coalesce(v_before[3], ''), true);
+  insert into legwork.reruns (job_id, original_id, payload_changed) values (v_id, original.id, rerun_finished.payload_changed);
+  return v_id;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.rerun_job(job_id bigint, payload jsonb DEFAULT NULL::jsonb, discard boolean DEFAULT false)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_original legwork.finished_jobs;
+  v_state legwork.job_state;
+  v_id bigint;
+begin
+  perform legwork.assert_may('operator');
+  perform legwork.assert_visible(job_id);
+  select f.* into v_original from legwork.finished_jobs f where f.id = rerun_job.job_id order by f.finished_at desc limit 1;
+  if v_original.id is null then
+    v_state := legwork.assert_job(job_id);
+    raise exception 'Job % has not ended: it is %.', job_id, v_state using
+      errcode = 'LW409', hint = 'legwork.retry_job lets a job start that waits for its time. To run it twice, enqueue it again.';
+  end if;
+  perform legwork.assert_task(v_original.task);
+  if discard and v_original.state <> 'failed' then
+    raise exception 'Job % cannot be discarded: it is %.', job_id, v_original.state using errcode = 'LW409', hint = 'Only a failed job can. Leave discard out.';
+  end if;
+  v_id := legwork.rerun_finished(v_original, legwork.rerun_payload(job_id, rerun_job.payload, v_original.payload), rerun_job.payload is not null);
+  perform legwork.audit('rerun_job', 'job', job_id::text, jsonb_build_object('state', v_original.state),
+    jsonb_build_object('job_id', v_id::text, 'payload_changed', rerun_job.payload is not null), v_original.tenant);
+  if discard then
+    perform legwork.discard_job(job_id);
+  end if;
+  return v_id;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.rerun_jobs(filter jsonb, as_of timestamp with time zone DEFAULT NULL::timestamp with time zone, preview boolean DEFAULT false, at_most integer DEFAULT 10000)
+ RETURNS SETOF bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_as_of timestamptz := coalesce(as_of, clock_timestamp());
+  v_ids bigint[];
+  v_original legwork.finished_jobs;
+  v_count integer := 0;
+begin
+  perform legwork.assert_may('operator');
+  if not preview then
+    -- One at a time: two that fit the same jobs would both find them not run again yet. Each statement below sees what was committed before it.
+    perform pg_advisory_xact_lock(hashtextextended('legwork.rerun_jobs', 0));
+  end if;
+  v_ids := array(select x from legwork.finished_jobs_like(filter, v_as_of) x limit at_most);
+  if preview then
+    return query select unnest(v_ids);
+    return;
+  end if;
+  for v_original in select f.* from legwork.finished_jobs f where f.id = any (v_ids) order by f.id loop
+    perform legwork.rerun_finished(v_original, legwork.rerun_payload(v_original.id, null, v_original.payload), false);
+    v_count := v_count + 1;
+    return next v_original.id;
+  end loop;
+  perform legwork.audit('rerun_jobs', 'jobs', null, null, jsonb_build_object('filter', filter), filter ->> 'tenant', v_count);
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.rerun_payload(job_id bigint, given jsonb, history json)
+ RETURNS json
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_kept json;
+  v_payload json;
+begin
+  -- A failed job is kept as it was enqueued; of every other one the history has what its definition does not redact.
+  select j.payload into v_kept from graphile_worker._private_jobs j where j.id = rerun_payload.job_id;
+  v_payload := case when given is null then coalesce(v_kept, history, '{}') else legwork.restore_redacted(given::json, v_kept) end;
+  if v_kept is null and legwork.has_redacted(v_payload) or v_kept is not null and legwork.has_redacted(v_payload) and not legwork.has_redacted(v_kept) then
+    raise exception 'Job % cannot be run again with this payload: parts of it are redacted, and the history does not have them.', job_id using
+      errcode = 'LW409', hint = 'Give the payload whole: rerun_job(job_id, payload => …).';
+  end if;
+  return v_payload;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.reset_limits(task text)
  RETURNS void
  LANGUAGE plpgsql
@@ -8133,6 +8355,32 @@ begin
   return v_count;
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.restore_redacted(given json, original json)
+ RETURNS json
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if given is null or original is null then
+    return given;
+  end if;
+  if json_typeof(given) = 'string' and given #>> '{}' = '[redacted]' then
+    return original;
+  end if;
+  if json_typeof(given) = 'object' and json_typeof(original) = 'object' then
+    return coalesce((
+      select json_object_agg(e.key, legwork.restore_redacted(e.value, original -> e.key) order by e.n)
+      from json_each(given) with ordinality as e (key, value, n)), given);
+  end if;
+  if json_typeof(given) = 'array' and json_typeof(original) = 'array' then
+    return coalesce((
+      select json_agg(legwork.restore_redacted(e.value, original -> (e.n - 1)::integer) order by e.n)
+      from json_array_elements(given) with ordinality as e (value, n)), given);
+  end if;
+  return given;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.resume_all()
  RETURNS boolean
@@ -8351,9 +8599,9 @@ AS $function$
   select r.role, f.function
   from (values
     ('legwork_reader', array['explain_job', 'describe_limits', 'describe_retry', 'known_queues', 'ids_created', 'stopped', 'step_results',
-      'health', 'read_metrics', 'task_series', 'worker_starts_between', 'list_alert_rules', 'silences', 'limits_in_use']),
+      'health', 'read_metrics', 'job_reruns', 'task_series', 'worker_starts_between', 'list_alert_rules', 'silences', 'limits_in_use']),
     ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow', 'describe_limits', 'describe_retry']),
-    ('legwork_operator', array['cancel_job', 'cancel_jobs', 'retry_job', 'retry_jobs', 'discard_job', 'discard_jobs', 'put_pause', 'lift_pause', 'put_limit',
+    ('legwork_operator', array['cancel_job', 'cancel_jobs', 'retry_job', 'retry_jobs', 'discard_job', 'discard_jobs', 'rerun_job', 'rerun_jobs', 'set_priority', 'set_priorities', 'put_pause', 'lift_pause', 'put_limit',
       'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'reconcile', 'doctor',
       'schedule', 'unschedule', 'enable_schedule', 'disable_schedule', 'run_schedule', 'cancel_workflow', 'retry_workflow', 'send_signal',
       'plans_wanted', 'put_plan', 'acknowledge_alert', 'set_alert_rule', 'drop_alert_rule', 'restore_alert_rules', 'set_alert_channels', 'silence_alerts', 'end_silence']),
@@ -8914,6 +9162,69 @@ begin
 exception when check_violation or not_null_violation then
   raise exception 'The rule ''%'' makes no sense: %.', name, sqlerrm using errcode = 'LW400',
     hint = 'It needs warning, critical or both, critical being the larger one; period lies between a minute and a day; at_least is 1 or more.';
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.set_priorities(filter jsonb, priority integer, preview boolean DEFAULT false, at_most integer DEFAULT 10000)
+ RETURNS TABLE(id bigint, was integer)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_ids bigint[];
+  v_count integer;
+begin
+  perform legwork.assert_may('operator');
+  perform legwork.assert_priority(priority);
+  v_ids := array(
+    select j.id from legwork.live_jobs_like(filter) x join graphile_worker._private_jobs j on j.id = x
+    where j.priority <> set_priorities.priority order by j.id limit at_most);
+  if preview then
+    return query select j.id, j.priority::integer from graphile_worker._private_jobs j where j.id = any (v_ids) order by j.id;
+    return;
+  end if;
+  return query
+    with held as materialized (
+      -- A job whose row somebody has (a worker that is just fetching it) is passed over; the next call finds it again.
+      select j.id, j.priority::integer as was from graphile_worker._private_jobs j
+      where j.id = any (v_ids) and j.priority <> set_priorities.priority and (j.locked_at is not null or j.attempts < j.max_attempts)
+      order by j.id for update skip locked
+    ), changed as (
+      update graphile_worker._private_jobs j set priority = set_priorities.priority from held h where j.id = h.id returning j.id, h.was
+    )
+    select c.id, c.was from changed c order by c.id;
+  get diagnostics v_count = row_count;
+  perform legwork.audit('set_priorities', 'jobs', null, null, jsonb_build_object('filter', filter, 'priority', set_priorities.priority), filter ->> 'tenant', v_count);
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.set_priority(job_id bigint, priority integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_job graphile_worker._private_jobs;
+  v_state legwork.job_state;
+begin
+  perform legwork.assert_may('operator');
+  perform legwork.assert_visible(job_id);
+  perform legwork.assert_priority(priority);
+  -- The row's lock: a job that a worker is just fetching has the priority either before or after.
+  select * into v_job from graphile_worker._private_jobs j where j.id = set_priority.job_id for update;
+  if v_job.id is null or (v_job.locked_at is null and v_job.attempts >= v_job.max_attempts) then
+    v_state := legwork.assert_job(job_id);
+    raise exception 'Job % has already ended: it is %.', job_id, v_state using errcode = 'LW409', hint = 'What has ended stays as it is.';
+  end if;
+  -- Nothing else is touched: updated_at of a running job says that somebody has removed it.
+  update graphile_worker._private_jobs j set priority = set_priority.priority where j.id = set_priority.job_id and j.priority <> set_priority.priority;
+  if found then
+    perform legwork.audit('set_priority', 'job', job_id::text, jsonb_build_object('priority', v_job.priority), jsonb_build_object('priority', set_priority.priority),
+      legwork.flag_value(v_job.flags, 'tenant'));
+  end if;
+  return v_job.priority;
 end $function$
 -- not for everybody
 

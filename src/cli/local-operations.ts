@@ -9,6 +9,8 @@ import { type FailedFilter, listFailedGroups } from "../jobs/failed-jobs.ts";
 import { getJob, type JobFilter, listJobs } from "../jobs/read-jobs.ts";
 import { lastLogs, logsAfter } from "../jobs/read-logs.ts";
 import { listSteps } from "../jobs/read-steps.ts";
+import { rerunJob, type RerunOptions } from "../jobs/rerun-job.ts";
+import { setPriority } from "../jobs/set-priority.ts";
 import { retryJob, retryJobs } from "../jobs/retry-job.ts";
 import { sendSignal } from "../jobs/send-signal.ts";
 import { dropLimit, limitConcurrency, limitRate, type LimitTarget, resetLimits } from "../queues/limits.ts";
@@ -42,6 +44,8 @@ export function localOperations(pool: Pool) {
     retryJobs: (filter: FailedFilter, options: { preview: boolean }) => retryJobs(pool, filter, options),
     discardJob: (id: string) => discardJob(pool, id),
     discardJobs: (filter: FailedFilter, options: { preview: boolean }) => discardJobs(pool, filter, options),
+    rerunJob: (id: string, options: RerunOptions) => rerunJob(pool, id, options),
+    setPriority: (id: string, priority: number) => setPriority(pool, id, priority),
     listFailedGroups: () => listFailedGroups(pool),
     listQueues: () => listQueues(pool),
     listTasks: () => listTasks(pool),

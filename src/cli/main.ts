@@ -24,6 +24,7 @@ import { overviewCommand } from "./commands/overview.ts";
 import { topCommand } from "./commands/top.ts";
 import { signalCommand } from "./commands/signal.ts";
 import { scheduleCommand } from "./commands/schedule.ts";
+import { priorityCommand, rerunCommand } from "./commands/rerun.ts";
 import { rolesCommand } from "./commands/roles.ts";
 import { tokenCommand } from "./commands/token.ts";
 import { upCommand } from "./commands/up.ts";
@@ -85,6 +86,8 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     failedCommand,
     retryCommand,
     discardCommand,
+    rerunCommand,
+    priorityCommand,
     signalCommand,
     queuesCommand,
     tasksCommand,

@@ -74,6 +74,8 @@ export function remoteOperations(url: string, token: string | undefined): Operat
     retryJobs: (filter, { preview }) => many("/jobs/retry", { filter: snakeCase(filter) }, preview),
     discardJob: async (id) => void (await post(`${job(id)}/discard`)),
     discardJobs: (filter, { preview }) => many("/jobs/discard", { filter: snakeCase(filter) }, preview),
+    rerunJob: async (id, options) => (await post(`${job(id)}/rerun`, options)).id,
+    setPriority: async (id, priority) => (await ask("PUT", `${job(id)}/priority`, { priority })).was,
     listFailedGroups: () => all("/failed-groups"),
     listQueues: () => all("/queues"),
     listTasks: () => all(`/tasks?limit=${PAGE}`),

@@ -35,18 +35,22 @@ export async function cancelJobs(
   filter: LiveFilter,
   options: { reason?: string; preview?: boolean; atMost?: number } = {},
 ): Promise<string[]> {
-  const { correlationId, parentId, createdAfter, createdBefore, ...plain } = filter;
   const rows = await callFunction(client, "cancel_jobs", {
-    filter: JSON.stringify({
-      ...plain,
-      correlation_id: correlationId,
-      parent_id: parentId,
-      created_after: createdAfter,
-      created_before: createdBefore,
-    }),
+    filter: toLiveFilter(filter),
     reason: options.reason,
     preview: options.preview,
     at_most: options.atMost,
   });
   return rows.map((row) => String(row.cancel_jobs));
+}
+
+/** As `legwork.live_jobs_like` takes it. */
+export function toLiveFilter({ correlationId, parentId, createdAfter, createdBefore, ...plain }: LiveFilter): string {
+  return JSON.stringify({
+    ...plain,
+    correlation_id: correlationId,
+    parent_id: parentId,
+    created_after: createdAfter,
+    created_before: createdBefore,
+  });
 }

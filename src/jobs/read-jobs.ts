@@ -72,6 +72,10 @@ export interface JobFilter {
   priority?: number;
   /** A part of the error's message, in upper or lower case. Needs what `priority` needs. */
   error?: string;
+  /** A path in the payload and what stands there: `user.id:42`. See `searchPayloads`. */
+  payload?: string;
+  /** Without payload and result, which are null then. */
+  brief?: boolean;
   /** Created at this time or later. */
   createdAfter?: Date;
   createdBefore?: Date;
@@ -85,12 +89,105 @@ export interface JobFilter {
   limit: number;
 }
 
+/** The columns of `legwork.jobs`. */
+const COLUMNS: readonly (keyof JobRow)[] = [
+  "id",
+  "task",
+  "queue",
+  "state",
+  "priority",
+  "attempts",
+  "max_attempts",
+  "payload",
+  "result",
+  "error",
+  "run_at",
+  "created_at",
+  "started_at",
+  "finished_at",
+  "worker",
+  "job_key",
+  "serial_key",
+  "tenant",
+  "correlation_id",
+  "parent_id",
+  "progress",
+  "progress_message",
+];
+
 /** The states that a job does not leave by itself. */
 const ENDED: ReadonlySet<JobState> = new Set(["completed", "failed", "cancelled", "expired"]);
 
+/** Jobs that one search for a payload looks at, at most. */
+export const MAX_LOOKED_AT = 10_000;
+
+/** What a search in payloads found, and how far it has looked. */
+export interface PayloadSearch {
+  rows: JobRow[];
+  /** Jobs whose payloads were read. */
+  looked_at: number;
+  /** The last job whose payload was read; null when there was none. */
+  looked_to: string | null;
+}
+
 /** Jobs that match, newest first. Throws LW400 for a combination of filters that no index serves. */
 export async function listJobs(client: Queryable, filter: JobFilter): Promise<JobRow[]> {
+  if (filter.payload !== undefined) return (await searchPayloads(client, filter, filter.payload)).rows;
   assertServed(filter);
+  const { where, values } = await conditionsOf(client, filter);
+  const { rows } = await client.query(
+    `select ${columnsOf(filter)} from ${viewsFor(client)}.jobs ${where}
+     order by id ${filter.order === "oldest" ? "asc" : "desc"} limit $${values.length + 1}`,
+    [...values, filter.limit],
+  );
+  return rows;
+}
+
+/**
+ * Jobs that match and whose payload has a value at a path, such as `user.id:42`; text, numbers and booleans are compared as text. No index has
+ * it, so the payloads of the first 10,000 jobs that the other filters leave are read and no more: the next search begins (`before`, `after`) where
+ * this one has stopped looking. What a task's definition redacts is not found.
+ */
+export async function searchPayloads(client: Queryable, filter: JobFilter, payload: string): Promise<PayloadSearch> {
+  assertServed(filter);
+  const [, path = "", value = ""] = /^([^:]+):(.*)$/s.exec(payload) ?? [];
+  if (path === "") {
+    const message = "What is searched for in payloads is a path and a value, such as user.id:42.";
+    throw new LegworkError("LW400", message, {
+      hint: "Steps are keys, or positions in arrays.",
+      fields: [{ path: ["payload"], message }],
+    });
+  }
+  const { where, values } = await conditionsOf(client, filter);
+  const direction = filter.order === "oldest" ? "asc" : "desc";
+  const parameter = (index: number): string => `$${values.length + index}`;
+  const views = viewsFor(client);
+  const { rows: found } = await client.query(
+    `with looked as materialized (
+       select id, legwork.payload_text(payload, ${parameter(1)}) = ${parameter(2)} as hit
+       from ${views}.jobs ${where} order by id ${direction} limit ${MAX_LOOKED_AT}
+     )
+     select count(*)::integer as looked_at, ${direction === "asc" ? "max" : "min"}(id) as looked_to,
+       array(select l.id from looked l where l.hit order by l.id ${direction} limit ${parameter(3)}) as ids
+     from looked`,
+    [...values, path.split("."), value, filter.limit],
+  );
+  const { ids, looked_at, looked_to } = found[0];
+  const { rows } = await client.query(
+    `select ${columnsOf(filter)} from ${views}.jobs where id = any ($1::bigint[]) order by id ${direction}`,
+    [ids],
+  );
+  return { rows, looked_at, looked_to };
+}
+
+function columnsOf({ brief }: JobFilter): string {
+  return brief === true
+    ? COLUMNS.map((name) => (name === "payload" || name === "result" ? `null as ${name}` : name)).join(", ")
+    : "*";
+}
+
+/** The filters as a where clause. */
+async function conditionsOf(client: Queryable, filter: JobFilter): Promise<{ where: string; values: unknown[] }> {
   const values: unknown[] = [];
   const conditions: string[] = [];
   const where = (condition: string, value: unknown): void => {
@@ -121,12 +218,7 @@ export async function listJobs(client: Queryable, filter: JobFilter): Promise<Jo
     where("id > ?", bounds.above);
     where("id <= ?", bounds.up_to);
   }
-  const { rows } = await client.query(
-    `select * from ${viewsFor(client)}.jobs ${conditions.length === 0 ? "" : `where ${conditions.join(" and ")}`}
-     order by id ${filter.order === "oldest" ? "asc" : "desc"} limit $${values.length + 1}`,
-    [...values, filter.limit],
-  );
-  return rows;
+  return { where: conditions.length === 0 ? "" : `where ${conditions.join(" and ")}`, values };
 }
 
 /** A page must not read the whole history to find its rows. Throws LW400 that says what to add. */

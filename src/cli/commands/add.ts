@@ -64,7 +64,8 @@ Examples:
     });
 }
 
-function parseJson(text: string): unknown {
+/** JSON that was typed. Throws LW400 for what is none. */
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {

@@ -3,10 +3,12 @@ import { z } from "zod";
 import { cancelJobs } from "../../jobs/cancel-job.ts";
 import { discardJobs } from "../../jobs/discard-job.ts";
 import { type FailedFilter, listFailedGroups } from "../../jobs/failed-jobs.ts";
+import { rerunJobs } from "../../jobs/rerun-job.ts";
 import { retryJobs } from "../../jobs/retry-job.ts";
-import { failedFilterSchema, liveFilterSchema } from "./job-schemas.ts";
+import { setPriorities } from "../../jobs/set-priority.ts";
+import { failedFilterSchema, finishedFilterSchema, liveFilterSchema } from "./job-schemas.ts";
 import { addRoute, type RestContext } from "./route.ts";
-import { page, text } from "./values.ts";
+import { page, text, time } from "./values.ts";
 
 /** Jobs that one request changes at most. */
 const MAX_CHUNK = 10_000;
@@ -51,6 +53,18 @@ async function inChunk(
     left: Math.min(left.length, MAX_CHUNK),
     left_is_capped: left.length > MAX_CHUNK,
     ids: dry_run ? left.slice(0, at_most) : changed,
+  };
+}
+
+/** Filters of jobs under the names that they have in TypeScript. */
+function toJobFilter<F extends z.output<typeof liveFilterSchema> | z.output<typeof finishedFilterSchema>>(filter: F) {
+  const { correlation_id, parent_id, created_after, created_before, ...plain } = filter;
+  return {
+    ...plain,
+    correlationId: correlation_id,
+    parentId: parent_id,
+    createdAfter: created_after,
+    createdBefore: created_before,
   };
 }
 
@@ -122,15 +136,81 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
       problems: ["LW404"],
     },
     async ({ client, body }) => {
-      const { correlation_id, parent_id, created_after, created_before, ...filter } = body.filter;
-      const live = {
-        ...filter,
-        correlationId: correlation_id,
-        parentId: parent_id,
-        createdAfter: created_after,
-        createdBefore: created_before,
-      };
-      return await inChunk(body, (options) => cancelJobs(client, live, { ...options, reason: body.reason }));
+      return await inChunk(body, (options) => cancelJobs(client, toJobFilter(body.filter), { ...options, reason: body.reason }));
+    },
+  );
+
+  addRoute(
+    app,
+    context,
+    {
+      method: "POST",
+      url: "/jobs/rerun",
+      tag: "bulk",
+      role: "operator",
+      summary: "Run every job that fits and has ended again, each as a new job",
+      description:
+        `${description} The old jobs stay as they are, so each request after the first says since when it goes: \`as_of\`, from the answer before. Jobs made later are left ` +
+        "alone. LW409, with nothing done, when the history has not the whole payload of one of them; POST /jobs/:id/rerun takes one.",
+      body: z
+        .strictObject({
+          filter: finishedFilterSchema.describe("Which jobs that have ended; it must leave out most of the history."),
+          as_of: time.optional().describe("When this began: the one of the answer before. Now by default."),
+          ...howMany,
+        })
+        .meta({ examples: [{ filter: { task: "report/daily", created_after: "2026-11-01T00:00:00Z" }, dry_run: true }] }),
+      answer: bulkSchema
+        .extend({ as_of: z.iso.datetime().describe("To send with the next request.") })
+        .meta({ description: "What was done, and what is left to do; `ids` are those of the old jobs." }),
+      problems: ["LW404", "LW409"],
+    },
+    async ({ client, body }) => {
+      const asOf = body.as_of ?? new Date((await client.query("select clock_timestamp() as now")).rows[0].now);
+      const chunk = await inChunk(body, (options) => rerunJobs(client, toJobFilter(body.filter), { ...options, asOf }));
+      return { ...chunk, as_of: asOf.toISOString() };
+    },
+  );
+
+  addRoute(
+    app,
+    context,
+    {
+      method: "POST",
+      url: "/jobs/priority",
+      tag: "bulk",
+      role: "operator",
+      summary: "Change the priority of every job that fits and has not ended",
+      description: `${description} Jobs that have this priority already are not counted.`,
+      body: z
+        .strictObject({
+          filter: liveFilterSchema.describe("Which jobs that have not ended; {} is all of them."),
+          priority: z.int().min(-32_768).max(32_767).describe("Smaller runs first."),
+          ...howMany,
+        })
+        .meta({ examples: [{ filter: { queue: "mail", state: "pending" }, priority: -10, dry_run: false }] }),
+      answer: bulkSchema
+        .extend({
+          before: z
+            .array(z.object({ priority: z.int(), ids: z.array(z.string()) }))
+            .describe("What the priorities of the changed jobs were, to take it back."),
+        })
+        .meta({ description: "What was done, and what is left to do." }),
+      problems: ["LW404"],
+    },
+    async ({ client, body }) => {
+      const before = new Map<number, string[]>();
+      const chunk = await inChunk(body, async (options) => {
+        const changed = await setPriorities(client, toJobFilter(body.filter), body.priority, options);
+        if (!options.preview) {
+          for (const { id, was } of changed) {
+            const ids = before.get(was);
+            if (ids === undefined) before.set(was, [id]);
+            else ids.push(id);
+          }
+        }
+        return changed.map(({ id }) => id);
+      });
+      return { ...chunk, before: [...before].map(([priority, ids]) => ({ priority, ids })) };
     },
   );
 

@@ -179,3 +179,9 @@ export const liveFilterSchema = z.strictObject({
   created_after: time.optional(),
   created_before: time.optional(),
 });
+
+/** What names jobs that have ended: the fields of legwork.finished_jobs_like. */
+export const finishedFilterSchema = liveFilterSchema.extend({
+  state: z.enum(["completed", "failed", "cancelled", "expired"]).optional(),
+  error: text(1_000).optional().describe("A part of the error's message, in upper or lower case."),
+});

@@ -3,12 +3,13 @@ import { z } from "zod";
 import { cancelJob } from "../../jobs/cancel-job.ts";
 import { discardJob } from "../../jobs/discard-job.ts";
 import { explainJob } from "../../jobs/explain-job.ts";
-import { getJob, JOB_STATES, listJobs } from "../../jobs/read-jobs.ts";
+import { getJob, JOB_STATES, listJobs, MAX_LOOKED_AT, searchPayloads } from "../../jobs/read-jobs.ts";
 import { logsAfter } from "../../jobs/read-logs.ts";
 import { listSteps } from "../../jobs/read-steps.ts";
 import { sendSignal } from "../../jobs/send-signal.ts";
 import { retryJob } from "../../jobs/retry-job.ts";
 import { doneSchema, jobSchema, jobWithAttemptsSchema, logLineSchema, reasonSchema } from "./job-schemas.ts";
+import { addJobActionRoutes } from "./job-actions.ts";
 import { addRoute, type RestContext } from "./route.ts";
 import { cursorOver, jobId, json, page, pageLimit, queueName, taskName, text, time, toPage, wholeNumber } from "./values.ts";
 
@@ -44,19 +45,32 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
         job_key: text(512).optional(),
         priority: wholeNumber(-32_768, 32_767).optional(),
         error: text(1_000).optional().describe("A part of the error's message, in upper or lower case."),
+        payload: text(1_000)
+          .regex(/^[^:]+:/, "expected a path and a value, such as user.id:42")
+          .optional()
+          .describe(
+            `A path in the payload and what stands there, such as user.id:42. Reads the payloads of ${MAX_LOOKED_AT.toLocaleString("en")} jobs that the other ` +
+              "filters leave, at most; `looked_at` says of how many. A page may be empty and have a next one, which looks further.",
+          ),
+        brief: z.stringbool().optional().describe("Without payload and result, which are null then and may be large."),
         created_after: time.optional().describe("Created then or later."),
         created_before: time.optional(),
         order: z.enum(["newest", "oldest"]).default("newest").describe("Which come first."),
         cursor: jobCursor.schema.optional(),
         limit: pageLimit,
       }),
-      answer: page(jobSchema, "A page of jobs."),
+      answer: page(jobSchema, "A page of jobs.")
+        .extend({
+          looked_at: z.int().optional().describe("Of a search in payloads: how many were read for this page."),
+          looked_to: z.string().nullable().optional().describe("Of a search in payloads: the last job whose payload was read."),
+        })
+        .describe("A page of jobs."),
     },
     async ({ client, query }) => {
       const { cursor, limit, correlation_id, parent_id, job_key, created_after, created_before, ...filter } = query;
       // A page is the first rows in the order of an index. Sorting would compute every column of every live job first.
       await client.query("set local enable_sort = off");
-      const rows = await listJobs(client, {
+      const asked = {
         ...filter,
         correlationId: correlation_id,
         parentId: parent_id,
@@ -65,8 +79,13 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
         createdBefore: created_before,
         [filter.order === "oldest" ? "after" : "before"]: cursor,
         limit: limit + 1,
-      });
-      return toPage(rows, limit, ({ id }) => jobCursor.make(id));
+      };
+      if (filter.payload === undefined) return toPage(await listJobs(client, asked), limit, ({ id }) => jobCursor.make(id));
+      const { rows, looked_at, looked_to } = await searchPayloads(client, asked, filter.payload);
+      const found = toPage(rows, limit, ({ id }) => jobCursor.make(id));
+      if (found.next_cursor === null && looked_to !== null && looked_at === MAX_LOOKED_AT)
+        found.next_cursor = jobCursor.make(looked_to);
+      return { ...found, looked_at, looked_to };
     },
   );
 
@@ -292,4 +311,6 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
       return { id, state };
     },
   );
+
+  addJobActionRoutes(app, context);
 }

@@ -1,0 +1,45 @@
+import { Command } from "commander";
+import type { RerunOptions } from "../../jobs/rerun-job.ts";
+import { integer, type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
+import { forEachJob } from "../output.ts";
+import { parseJson } from "./add.ts";
+
+export function rerunCommand(): Command {
+  return withRemoteOptions(new Command("rerun"))
+    .description("run jobs that have ended again: each as a new job, with the same payload or another one")
+    .argument("<ids...>", "the jobs' ids")
+    .option("--payload <json>", 'another payload; "[redacted]" in it stays what it was', parseJson)
+    .option("--discard", "give up the old jobs too, which must have failed")
+    .option("--json", "print an array")
+    .addHelpText(
+      "after",
+      `\nExamples:\n  $ legwork rerun 42\n  $ legwork rerun 42 --payload '{"to": "ann@example.com"}' --discard`,
+    )
+    .action(async (ids: string[], flags: RemoteFlags & RerunOptions & { json?: boolean }) => {
+      const { json, payload, discard } = flags;
+      await withOperations(flags, async (operations) => {
+        await forEachJob(ids, json, async (id) => {
+          const made = await operations.rerunJob(id, { payload, discard });
+          return { state: made, text: `runs again as job ${made}` };
+        });
+      });
+    });
+}
+
+export function priorityCommand(): Command {
+  return withRemoteOptions(new Command("priority"))
+    .description("change when the turn of jobs comes: smaller runs first")
+    .argument("<ids...>", "the jobs' ids")
+    .requiredOption("--to <number>", "the priority, -32768 to 32767", integer)
+    .option("--json", "print an array")
+    .addHelpText("after", "\nExamples:\n  $ legwork priority 42 43 --to -10")
+    .action(async (ids: string[], flags: RemoteFlags & { to: number; json?: boolean }) => {
+      const { json, to } = flags;
+      await withOperations(flags, async (operations) => {
+        await forEachJob(ids, json, async (id) => {
+          const was = await operations.setPriority(id, to);
+          return { state: String(was), text: `has priority ${to}; it was ${was}` };
+        });
+      });
+    });
+}

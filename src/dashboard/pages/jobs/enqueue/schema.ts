@@ -1,0 +1,94 @@
+import type { FieldProblem } from "../../../api/problem.ts";
+
+/** As much of JSON Schema as a form is made of; what is not understood is written as JSON. */
+export interface Schema {
+  type?: string | string[];
+  title?: string;
+  description?: string;
+  default?: unknown;
+  enum?: unknown[];
+  const?: unknown;
+  properties?: Record<string, Schema>;
+  required?: string[];
+  items?: Schema;
+  prefixItems?: unknown;
+  anyOf?: Schema[];
+  oneOf?: Schema[];
+  format?: string;
+  minimum?: number;
+  maximum?: number;
+  minLength?: number;
+  maxLength?: number;
+  pattern?: string;
+}
+
+export type Kind = "string" | "number" | "integer" | "boolean" | "choice" | "object" | "array" | "json";
+
+/** How a value of that schema is asked for. */
+export function kindOf(schema: Schema): Kind {
+  if (schema.const !== undefined) return "choice";
+  if (schema.enum !== undefined)
+    return schema.enum.every((each) => typeof each !== "object" || each === null) ? "choice" : "json";
+  switch (schema.type) {
+    case "string":
+    case "number":
+    case "integer":
+    case "boolean":
+      return schema.type;
+    case "object":
+      return schema.properties === undefined ? "json" : "object";
+    case "array":
+      return schema.items === undefined || schema.prefixItems !== undefined ? "json" : "array";
+    default:
+      return "json";
+  }
+}
+
+/** A schema of the form "that or null" without the null, which leaving the field out stands for where it may be left out. */
+export function withoutNull(schema: Schema): { schema: Schema; isNullable: boolean } {
+  const either = schema.anyOf ?? schema.oneOf;
+  const [one, ...others] = either?.filter(({ type }) => type !== "null") ?? [];
+  if (either !== undefined && one !== undefined && others.length === 0 && either.length === 2) {
+    return { schema: { ...one, description: schema.description ?? one.description }, isNullable: true };
+  }
+  return { schema, isNullable: false };
+}
+
+/** Whether a form can be made of it at all: a payload is an object. */
+export function isFormable(schema: unknown): schema is Schema {
+  return typeof schema === "object" && schema !== null && kindOf(schema) === "object";
+}
+
+/** What a form begins with: what has a default, and what has to be there. */
+export function initialValue(schema: Schema): unknown {
+  if (schema.default !== undefined) return schema.default;
+  if (schema.const !== undefined) return schema.const;
+  switch (kindOf(schema)) {
+    case "object":
+      return Object.fromEntries(
+        Object.entries(schema.properties ?? {}).flatMap(([name, inner]) => {
+          const value = (schema.required ?? []).includes(name) || inner.default !== undefined ? initialValue(inner) : undefined;
+          return value === undefined ? [] : [[name, value]];
+        }),
+      );
+    case "array":
+      return [];
+    case "boolean":
+      return false;
+    case "string":
+      return "";
+    case "choice":
+      return schema.enum?.[0];
+    default:
+      return undefined;
+  }
+}
+
+/** What the server says of a field, by its path within the payload. */
+export function problemsOf(fields: readonly FieldProblem[] | undefined): ReadonlyMap<string, string> {
+  return new Map(
+    (fields ?? []).flatMap(({ field, message }) =>
+      field === "payload" || field.startsWith("payload.") ? [[field.slice("payload.".length), message] as const] : [],
+    ),
+  );
+}

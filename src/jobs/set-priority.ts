@@ -1,0 +1,32 @@
+import { callFunction } from "../db/call-function.ts";
+import type { Queryable } from "../db/pool.ts";
+import { type LiveFilter, toLiveFilter } from "./cancel-job.ts";
+import { assertJobId } from "./read-jobs.ts";
+
+/**
+ * Changes when a job's turn comes: smaller runs first. Of a running job it holds for its next attempt. Resolves to what it was before.
+ * Throws LW404 for an unknown job, LW409 for one that has ended, LW400 for a number that is none of -32768 to 32767.
+ */
+export async function setPriority(client: Queryable, id: string, priority: number): Promise<number> {
+  const [row] = await callFunction(client, "set_priority", { job_id: assertJobId(id), priority });
+  return row.set_priority;
+}
+
+/**
+ * Changes the priority of the jobs that fit and have another one, oldest first and at most 10,000 (`atMost`), and resolves to their ids and what it was
+ * before. With `preview` nothing changes. Throws LW400 for a filter that makes no sense, LW404 for an unknown task or queue.
+ */
+export async function setPriorities(
+  client: Queryable,
+  filter: LiveFilter,
+  priority: number,
+  options: { preview?: boolean; atMost?: number } = {},
+): Promise<{ id: string; was: number }[]> {
+  const rows = await callFunction(client, "set_priorities", {
+    filter: toLiveFilter(filter),
+    priority,
+    preview: options.preview,
+    at_most: options.atMost,
+  });
+  return rows.map(({ id, was }) => ({ id: String(id), was }));
+}
