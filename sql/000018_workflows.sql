@@ -716,7 +716,7 @@ end $$;
 comment on function legwork.expire_workflows() is 'Cancels what is open of workflows whose deadline has passed. legwork.tick() calls it.';
 revoke execute on function legwork.expire_workflows() from public;
 
-create function legwork.retry_workflow(workflow_id bigint, deadline timestamptz default null) returns text
+create function legwork.retry_workflow(workflow_id bigint, deadline timestamptz default null, from_step text default null) returns text
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_run legwork.workflow_runs := legwork.locked_workflow(workflow_id);
@@ -724,19 +724,32 @@ declare
   v_made integer[] := '{}';
   v_retried integer[] := '{}';
   v_open integer[] := '{}';
+  v_again integer[] := '{}';
   v_kept integer := 0;
 begin
   if v_run.state in ('running', 'compensating', 'cancelling') then
     raise exception 'Workflow % cannot be retried: it is %.', workflow_id, v_run.state using errcode = 'LW409', hint = 'Wait for its end, or cancel it.';
-  elsif v_run.state = 'completed' then
-    raise exception 'Workflow % has completed.', workflow_id using errcode = 'LW409', hint = 'Start another one: select legwork.start_workflow(…).';
+  elsif v_run.state = 'completed' and from_step is null then
+    raise exception 'Workflow % has completed.', workflow_id using errcode = 'LW409',
+      hint = 'Start another one, select legwork.start_workflow(…), or name the step from which on it is run again.';
+  elsif v_run.state = 'completed' and exists (
+    select from legwork.workflow_run_steps s
+    join legwork.task_definitions d on d.name = s.task
+    where s.workflow_id = v_run.id and d.redact is not null)
+  then
+    raise exception 'The payloads of workflow % were forgotten when it completed, because one of its tasks redacts.', workflow_id using errcode = 'LW409',
+      hint = 'Start another one: select legwork.start_workflow(…).';
+  elsif from_step is not null and not exists (select from legwork.workflow_run_steps s where s.workflow_id = v_run.id and s.name = from_step) then
+    raise exception 'Workflow % has no step ''%''.', workflow_id, from_step using errcode = 'LW404', hint =
+      coalesce('Did you mean ''' || legwork.nearest_name(from_step, array(select s.name from legwork.workflow_run_steps s where s.workflow_id = v_run.id)) || '''? ', '')
+        || 'select name from legwork.workflow_steps where workflow_id = ' || v_run.id || ' lists them.';
   elsif deadline <= clock_timestamp() then
     raise exception 'The deadline % has passed.', deadline using errcode = 'LW400', hint = 'Give a later deadline, or none.';
   end if;
   perform legwork.audit('retry_workflow', 'workflow', v_run.id::text, jsonb_build_object('state', v_run.state), '{"state": "running"}', v_run.tenant);
   -- In the order of dependencies. Rows of failed jobs are locked, so that nobody retries or discards them meanwhile.
   for v_step in
-    select s.name, s.position, s.waits_for, s.job_id,
+    select s.name, s.position, s.waits_for, s.job_id, coalesce(from_step = any (s.groups || s.name), false) as is_named,
       exists (select from legwork.finished_jobs f where f.id = s.compensation_job_id and f.state in ('completed', 'failed')) as is_undone,
       j.id is not null as has_row, j.id is not null and (j.locked_at is not null or j.attempts < j.max_attempts) as lives,
       (select f.state from legwork.finished_jobs f where f.id = s.job_id limit 1) as state
@@ -745,9 +758,12 @@ begin
     where s.workflow_id = v_run.id and s.position is not null
     order by s.position
   loop
+    if v_step.is_named or v_step.waits_for && v_again then
+      v_again := v_again || v_step.position;
+    end if;
     if v_step.lives then
       v_open := v_open || v_step.position;
-    elsif v_step.state = 'completed' and not v_step.is_undone then
+    elsif v_step.state = 'completed' and not v_step.is_undone and not v_step.position = any (v_again) then
       v_kept := v_kept + 1;
     elsif v_step.state = 'failed' and v_step.has_row and not v_step.waits_for && v_made then
       v_retried := v_retried || v_step.position;
@@ -785,10 +801,11 @@ begin
   end if;
   return 'running';
 end $$;
-comment on function legwork.retry_workflow(bigint, timestamptz) is
+comment on function legwork.retry_workflow(bigint, timestamptz, text) is
   'Goes on with a workflow that failed, expired or was cancelled: failed steps are retried, those that were cancelled are made again, completed ones are kept unless they were '
-  'compensated. deadline: a new one; one that has passed is dropped. Returns running. Raises LW404 for an unknown workflow, LW409 for one that runs or has completed.';
-revoke execute on function legwork.retry_workflow(bigint, timestamptz) from public;
+  'compensated. deadline: a new one; one that has passed is dropped. from_step: that step, or the steps of that sub-workflow, and all behind it are run again, also when they, or the '
+  'workflow, have completed. Returns running. Raises LW404 for an unknown workflow or step, LW409 for one that runs, that has completed and of which no step is named, or whose payloads were forgotten.';
+revoke execute on function legwork.retry_workflow(bigint, timestamptz, text) from public;
 
 create function legwork.step_results(workflow_id bigint) returns jsonb
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$

@@ -6539,6 +6539,75 @@ CREATE OR REPLACE FUNCTION legwork.limit_rate(max integer, per interval, queue t
  LANGUAGE sql
 RETURN legwork.put_limit(legwork.scope_of(queue, task), COALESCE(queue, task), 'rate'::text, key, max, per)
 
+CREATE OR REPLACE FUNCTION legwork.limit_use(scope text, name text, at_most integer DEFAULT 20, OUT kind text, OUT key text, OUT value text, OUT in_use bigint, OUT waiting bigint, OUT frees_at timestamp with time zone, OUT key_values bigint, OUT is_partial boolean)
+ RETURNS SETOF record
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_tenant text := legwork.confined_tenant();
+begin
+  perform legwork.assert_may('viewer');
+  if scope is null or scope not in ('queue', 'task') then
+    raise exception 'Limits are of a queue or a task, not of ''%''.', scope using errcode = 'LW400', hint = 'scope is queue or task.';
+  elsif at_most is null or at_most not between 1 and 1000 then
+    raise exception '% values cannot be shown.', coalesce(at_most::text, 'No') using errcode = 'LW400', hint = 'Ask for 1 to 1000.';
+  end if;
+  perform legwork.assert_target(limit_use.scope, limit_use.name);
+  return query
+  with limits as materialized (
+    select l.id, l.kind, l.key, case when l.key <> '{}' then exists (
+        -- What nobody may read in payloads is not read here.
+        select from legwork.task_definitions d
+        where d.redact is not null and (limit_use.scope = 'task' and d.name = l.name or limit_use.scope = 'queue' and d.queue = l.name)
+          and legwork.redact(legwork.payload_with(l.key, 'shown'), d.redact) #>> l.key is distinct from 'shown') end as is_secret
+    from legwork.limits l
+    where l.scope = limit_use.scope and l.name = limit_use.name and l.max_count is not null
+  ), taken as materialized (
+    select l.id, s.gate, s.free_at
+    from legwork.slots s
+    join limits l on l.id = split_part(s.gate, ':', 1)::integer
+    where (s.free_at is null or s.free_at > clock_timestamp())
+      -- A rate limit's places outlive their jobs.
+      and (v_tenant is null
+        or exists (select from graphile_worker._private_jobs j where j.id = s.job_id and legwork.flag_value(j.flags, 'tenant') = v_tenant)
+        or exists (select from legwork.finished_jobs f where f.id = s.job_id and f.tenant = v_tenant))
+    limit 100000
+  ), in_line as materialized (
+    select w.gates
+    from legwork.waiting_jobs w
+    where w.held is null and w.task_id = any (legwork.tasks_in(limit_use.scope, limit_use.name))
+      and (v_tenant is null or exists (
+        select from graphile_worker._private_jobs j where j.id = w.job_id and legwork.flag_value(j.flags, 'tenant') = v_tenant))
+    limit 100000
+  ), used as (
+    select x.id, x.gate, sum(x.in_use)::bigint as in_use, sum(x.waiting)::bigint as waiting, min(x.free_at) as free_at
+    from (
+      select t.id, t.gate, 1 as in_use, 0 as waiting, t.free_at from taken t
+      union all
+      select l.id, g.gate, 0, 1, null
+      from in_line i
+      cross join lateral unnest(i.gates) as g (gate)
+      join limits l on l.id = split_part(g.gate, ':', 1)::integer
+    ) x
+    group by x.id, x.gate
+  ), ranked as (
+    select u.*, row_number() over (partition by u.id order by u.waiting desc, u.in_use desc, u.gate) as place, count(*) over (partition by u.id) as gates
+    from used u
+  )
+  select l.kind, nullif(array_to_string(l.key, '.'), ''),
+    case when l.key <> '{}' then case when l.is_secret then '[redacted]' else substr(r.gate, strpos(r.gate, ':') + 1) end end,
+    r.in_use, r.waiting, r.free_at, r.gates,
+    (select count(*) from taken) = 100000 or (select count(*) from in_line) = 100000
+  from ranked r
+  join limits l on l.id = r.id
+  where r.place <= at_most
+  order by l.id, r.place;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.limits_in_use()
  RETURNS TABLE(scope text, name text, kind text, key text, max integer, used bigint, keys bigint, full_keys bigint, sampled_at timestamp with time zone)
  LANGUAGE sql
@@ -7218,6 +7287,21 @@ CREATE OR REPLACE FUNCTION legwork.payload_text(payload json, path text[])
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN (legwork.storable_json(payload) #>> path)
+
+CREATE OR REPLACE FUNCTION legwork.payload_with(key text[], value text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_payload jsonb := to_jsonb(value);
+begin
+  for i in reverse cardinality(key)..1 loop
+    v_payload := jsonb_build_object(key[i], v_payload);
+  end loop;
+  return v_payload;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.plan_intervals(as_of timestamp with time zone DEFAULT clock_timestamp(), at_most integer DEFAULT 1000, schedule text DEFAULT NULL::text)
  RETURNS integer
@@ -8494,7 +8578,7 @@ AS $function$
   limit 1
 $function$
 
-CREATE OR REPLACE FUNCTION legwork.retry_workflow(workflow_id bigint, deadline timestamp with time zone DEFAULT NULL::timestamp with time zone)
+CREATE OR REPLACE FUNCTION legwork.retry_workflow(workflow_id bigint, deadline timestamp with time zone DEFAULT NULL::timestamp with time zone, from_step text DEFAULT NULL::text)
  RETURNS text
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -8506,19 +8590,32 @@ declare
   v_made integer[] := '{}';
   v_retried integer[] := '{}';
   v_open integer[] := '{}';
+  v_again integer[] := '{}';
   v_kept integer := 0;
 begin
   if v_run.state in ('running', 'compensating', 'cancelling') then
     raise exception 'Workflow % cannot be retried: it is %.', workflow_id, v_run.state using errcode = 'LW409', hint = 'Wait for its end, or cancel it.';
-  elsif v_run.state = 'completed' then
-    raise exception 'Workflow % has completed.', workflow_id using errcode = 'LW409', hint = 'Start another one: select legwork.start_workflow(…).';
+  elsif v_run.state = 'completed' and from_step is null then
+    raise exception 'Workflow % has completed.', workflow_id using errcode = 'LW409',
+      hint = 'Start another one, select legwork.start_workflow(…), or name the step from which on it is run again.';
+  elsif v_run.state = 'completed' and exists (
+    select from legwork.workflow_run_steps s
+    join legwork.task_definitions d on d.name = s.task
+    where s.workflow_id = v_run.id and d.redact is not null)
+  then
+    raise exception 'The payloads of workflow % were forgotten when it completed, because one of its tasks redacts.', workflow_id using errcode = 'LW409',
+      hint = 'Start another one: select legwork.start_workflow(…).';
+  elsif from_step is not null and not exists (select from legwork.workflow_run_steps s where s.workflow_id = v_run.id and s.name = from_step) then
+    raise exception 'Workflow % has no step ''%''.', workflow_id, from_step using errcode = 'LW404', hint =
+      coalesce('Did you mean ''' || legwork.nearest_name(from_step, array(select s.name from legwork.workflow_run_steps s where s.workflow_id = v_run.id)) || '''? ', '')
+        || 'select name from legwork.workflow_steps where workflow_id = ' || v_run.id || ' lists them.';
   elsif deadline <= clock_timestamp() then
     raise exception 'The deadline % has passed.', deadline using errcode = 'LW400', hint = 'Give a later deadline, or none.';
   end if;
   perform legwork.audit('retry_workflow', 'workflow', v_run.id::text, jsonb_build_object('state', v_run.state), '{"state": "running"}', v_run.tenant);
   -- In the order of dependencies. Rows of failed jobs are locked, so that nobody retries or discards them meanwhile.
   for v_step in
-    select s.name, s.position, s.waits_for, s.job_id,
+    select s.name, s.position, s.waits_for, s.job_id, coalesce(from_step = any (s.groups || s.name), false) as is_named,
       exists (select from legwork.finished_jobs f where f.id = s.compensation_job_id and f.state in ('completed', 'failed')) as is_undone,
       j.id is not null as has_row, j.id is not null and (j.locked_at is not null or j.attempts < j.max_attempts) as lives,
       (select f.state from legwork.finished_jobs f where f.id = s.job_id limit 1) as state
@@ -8527,9 +8624,12 @@ begin
     where s.workflow_id = v_run.id and s.position is not null
     order by s.position
   loop
+    if v_step.is_named or v_step.waits_for && v_again then
+      v_again := v_again || v_step.position;
+    end if;
     if v_step.lives then
       v_open := v_open || v_step.position;
-    elsif v_step.state = 'completed' and not v_step.is_undone then
+    elsif v_step.state = 'completed' and not v_step.is_undone and not v_step.position = any (v_again) then
       v_kept := v_kept + 1;
     elsif v_step.state = 'failed' and v_step.has_row and not v_step.waits_for && v_made then
       v_retried := v_retried || v_step.position;
@@ -8599,7 +8699,7 @@ AS $function$
   select r.role, f.function
   from (values
     ('legwork_reader', array['explain_job', 'describe_limits', 'describe_retry', 'known_queues', 'ids_created', 'stopped', 'step_results',
-      'health', 'read_metrics', 'job_reruns', 'task_series', 'worker_starts_between', 'list_alert_rules', 'silences', 'limits_in_use']),
+      'health', 'read_metrics', 'job_reruns', 'task_series', 'worker_starts_between', 'list_alert_rules', 'silences', 'limits_in_use', 'limit_use']),
     ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow', 'describe_limits', 'describe_retry']),
     ('legwork_operator', array['cancel_job', 'cancel_jobs', 'retry_job', 'retry_jobs', 'discard_job', 'discard_jobs', 'rerun_job', 'rerun_jobs', 'set_priority', 'set_priorities', 'put_pause', 'lift_pause', 'put_limit',
       'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'reconcile', 'doctor',

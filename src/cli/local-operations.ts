@@ -88,7 +88,7 @@ export function localOperations(pool: Pool) {
     listWorkflows: (filter: WorkflowFilter) => listWorkflows(pool, filter),
     getWorkflow: (id: string) => getWorkflow(pool, id),
     cancelWorkflow: (id: string, reason?: string) => cancelWorkflow(pool, id, reason),
-    retryWorkflow: (id: string, options: { deadline?: Date }) => retryWorkflow(pool, id, options),
+    retryWorkflow: (id: string, options: { deadline?: Date; fromStep?: string }) => retryWorkflow(pool, id, options),
     readOverview: () => readOverview(pool),
     diagnose: () => diagnose(pool),
   };

@@ -122,7 +122,8 @@ export function remoteOperations(url: string, token: string | undefined): Operat
     },
     getWorkflow: (id) => get(`/workflows/${assertWorkflowId(id)}`),
     cancelWorkflow: async (id, reason) => (await post(`/workflows/${assertWorkflowId(id)}/cancel`, { reason })).state,
-    retryWorkflow: async (id, { deadline }) => void (await post(`/workflows/${assertWorkflowId(id)}/retry`, { deadline })),
+    retryWorkflow: async (id, { deadline, fromStep }) =>
+      void (await post(`/workflows/${assertWorkflowId(id)}/retry`, { deadline, from_step: fromStep })),
     readOverview: () => get("/stats"),
     diagnose: () => all("/doctor"),
   };

@@ -101,7 +101,11 @@ export class CronTimes {
     };
   }
 
-  /** How many there are after a time and up to another, by the days between. */
+  /** How many there are after a time and up to another. Costs by the days between, and not by the occurrences. */
+  count(after: Date, upto: Date): number {
+    return this.#count(after.getTime(), upto.getTime());
+  }
+
   #count(after: number, upto: number): number {
     let count = 0;
     // Whole seconds, the first one included and the last one not.

@@ -19,12 +19,14 @@ export interface BatchOptions {
   correlationId?: string;
 }
 
+/** The states of a batch; `failed` when all its jobs have ended and some did not complete. */
+export const BATCH_STATES = ["running", "completed", "failed"] as const;
+
 /** A row of `legwork.batches`. Ids and counts are strings: they may be larger than a number holds. */
 export interface BatchRow {
   id: string;
   description: string | null;
-  /** `failed` when all have ended and some did not complete. */
-  state: "running" | "completed" | "failed";
+  state: (typeof BATCH_STATES)[number];
   total: number;
   completed: string;
   failed: string;
@@ -52,6 +54,20 @@ export async function enqueueBatch(client: Queryable, jobs: readonly BatchJob[],
     correlation_id: options.correlationId,
   });
   return String(row.enqueue_batch);
+}
+
+/** Batches that match, newest first: 50 unless `limit` says otherwise, and only those with a smaller id than `before`. */
+export async function listBatches(
+  client: Queryable,
+  filter: { state?: BatchRow["state"]; tenant?: string; before?: string; limit?: number } = {},
+): Promise<BatchRow[]> {
+  const { rows } = await client.query(
+    `select * from legwork.batches
+     where ($1::text is null or state = $1) and ($2::text is null or tenant = $2) and ($3::bigint is null or id < $3)
+     order by id desc limit $4`,
+    [filter.state, filter.tenant, filter.before, filter.limit ?? 50],
+  );
+  return rows;
 }
 
 /** A batch with its progress. Throws LW404 for an unknown one. */

@@ -4,9 +4,18 @@ import { assertWorkflowId } from "./read-workflows.ts";
 
 /**
  * Goes on with a workflow that failed, expired or was cancelled: failed steps are retried, cancelled ones are made again, completed ones are kept
- * unless they were undone. A deadline that has passed is dropped unless a new one is given. Throws LW404 for an unknown workflow, LW409 for one
- * that runs or has completed.
+ * unless they were undone. With `fromStep` that step, or the steps of that sub-workflow, and all behind it are run again, also when they, or the
+ * workflow, have completed. A deadline that has passed is dropped unless a new one is given. Throws LW404 for an unknown workflow or step, LW409
+ * for a workflow that runs, that has completed and of which no step is named, or whose payloads were forgotten.
  */
-export async function retryWorkflow(client: Queryable, id: string, options: { deadline?: Date } = {}): Promise<void> {
-  await callFunction(client, "retry_workflow", { workflow_id: assertWorkflowId(id), deadline: options.deadline?.toISOString() });
+export async function retryWorkflow(
+  client: Queryable,
+  id: string,
+  options: { deadline?: Date | undefined; fromStep?: string | undefined } = {},
+): Promise<void> {
+  await callFunction(client, "retry_workflow", {
+    workflow_id: assertWorkflowId(id),
+    deadline: options.deadline?.toISOString(),
+    from_step: options.fromStep,
+  });
 }

@@ -142,10 +142,11 @@ function retryCommand(): Command {
     .description("go on with a workflow that failed, expired or was cancelled; completed steps are kept")
     .argument("<id>", "the workflow's id")
     .option("--deadline <time>", "cancel what has not ended then", time)
+    .option("--from <step>", "run that step and all behind it again, also what has completed")
     .option("--json", 'print {"id": …, "state": …}')
-    .action(async (id: string, flags: Flags & { deadline?: Date }) => {
+    .action(async (id: string, flags: Flags & { deadline?: Date; from?: string }) => {
       await withOperations(flags, async (operations) => {
-        await operations.retryWorkflow(id, { deadline: flags.deadline });
+        await operations.retryWorkflow(id, { deadline: flags.deadline, fromStep: flags.from });
         if (flags.json === true) printJson({ id, state: "running" });
         else console.log(`Workflow ${id}: running.`);
       });

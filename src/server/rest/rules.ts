@@ -1,12 +1,13 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import { dropLimit, limitConcurrency, limitRate, type LimitTarget, resetLimits } from "../../queues/limits.ts";
+import { limitUse } from "../../queues/limit-use.ts";
 import { pauseQueue, pauseTask, resumeQueue, resumeTask } from "../../queues/pause.ts";
 import { getQueue, getTask } from "../../queues/read-queues.ts";
 import { dropRetryPolicy, setRetryPolicy } from "../../queues/retry-policy.ts";
 import { queueSchema, taskSchema } from "./queue-schemas.ts";
 import { addRoute, type RestContext } from "./route.ts";
-import { duration, MAX_INTEGER, queueName, taskName, text } from "./values.ts";
+import { duration, MAX_INTEGER, page, queueName, taskName, text, wholeNumber } from "./values.ts";
 
 const limitKey = text(512)
   .regex(/^[^.]+(\.[^.]+)*$/, "expected a path such as userId or user.id")
@@ -53,6 +54,19 @@ const retryBody = z
     description: "The retry policy.",
     examples: [{ attempts: 5, backoff: "exponential", delay: "10s", max_delay: "1h", jitter: true }],
   });
+
+const limitUseSchema = z
+  .object({
+    kind: z.enum(["concurrency", "rate"]),
+    key: z.string().nullable().describe("Where in the payload the key is; null for a limit without one."),
+    value: z.string().nullable().describe("The key's value; [redacted] where one of the tasks redacts it."),
+    in_use: z.string().describe("Places taken, as text."),
+    waiting: z.string().describe("Jobs in line that have to pass it, as text."),
+    frees_at: z.iso.datetime().nullable().describe("When the next place of a rate limit becomes free, as far as that is known."),
+    key_values: z.string().describe("How many values the limit has in all, as text."),
+    is_partial: z.boolean().describe("Whether there was more than is counted: 100,000 places or jobs."),
+  })
+  .loose();
 
 /** The two things that have rules. */
 const TARGETS = {
@@ -121,6 +135,24 @@ export function addRuleRoutes(app: FastifyInstance, context: RestContext, scope:
       else await limitConcurrency(client, body.max, where);
       return await get(client, params.name);
     },
+  );
+
+  addRoute(
+    app,
+    context,
+    {
+      ...common,
+      method: "GET",
+      url: `/${path}/:name/limits/use`,
+      role: "viewer",
+      summary: `See who uses up the limits of a ${scope}: values of their keys, those with the longest lines first`,
+      query: z.strictObject({ at_most: wholeNumber(1, 100).default(20).describe("Values of each limit.") }),
+      answer: page(limitUseSchema, "The values. Of one tenant's jobs for whoever is confined to it."),
+    },
+    async ({ client, params, query }) => ({
+      items: await limitUse(client, scope === "queue" ? { queue: params.name } : { task: params.name }, query.at_most),
+      next_cursor: null,
+    }),
   );
 
   addRoute(

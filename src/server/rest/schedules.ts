@@ -3,13 +3,15 @@ import { z } from "zod";
 import { JOB_STATES } from "../../jobs/read-jobs.ts";
 import { disableSchedule, enableSchedule } from "../../schedules/enable-schedule.ts";
 import { getSchedule, listScheduleRuns, listSchedules } from "../../schedules/list-schedules.ts";
+import { describeCron } from "../../schedules/cron.ts";
 import { previewSchedule } from "../../schedules/preview-schedule.ts";
+import { scheduleLoad } from "../../schedules/schedule-load.ts";
 import { runSchedule } from "../../schedules/run-schedule.ts";
 import { schedule, type Timing } from "../../schedules/schedule.ts";
 import { unschedule } from "../../schedules/unschedule.ts";
 import { createdSchema } from "./job-schemas.ts";
 import { addRoute, type RestContext } from "./route.ts";
-import { cursorOver, duration, json, MAX_INTEGER, page, pageLimit, taskName, text, time, toPage } from "./values.ts";
+import { cursorOver, duration, json, MAX_INTEGER, page, pageLimit, taskName, text, time, toPage, wholeNumber } from "./values.ts";
 
 const at = z.iso.datetime();
 const scheduleName = text(128);
@@ -275,7 +277,7 @@ export function addScheduleRoutes(app: FastifyInstance, context: RestContext): v
       answer: page(
         z.object({ at, local: z.string().describe("What the clocks of the time zone show then.") }),
         "The next occurrences.",
-      ),
+      ).extend({ sentence: z.string().nullable().describe("A cron expression in words; null for another kind.") }),
     },
     async ({ client, body }) => {
       const { starts_at, ends_at, count, from, timezone } = body;
@@ -287,8 +289,33 @@ export function addScheduleRoutes(app: FastifyInstance, context: RestContext): v
         endsAt: ends_at,
         client,
       });
-      return { items, next_cursor: null };
+      return { items, next_cursor: null, sentence: body.cron === undefined ? null : describeCron(body.cron) };
     },
+  );
+  addRoute(
+    app,
+    context,
+    {
+      method: "GET",
+      url: "/schedule-load",
+      tag: "schedules",
+      role: "viewer",
+      summary: "See how many jobs the schedules will enqueue, by the hour",
+      description:
+        "By the times of enabled schedules, those of crontabs included; what overlap, limits or outages will leave out is not known.",
+      query: z.strictObject({ hours: wholeNumber(1, 48).default(24).describe("How many hours, this one included.") }),
+      answer: page(
+        z.object({
+          at: at.describe("When the hour begins; the first one is counted from now on."),
+          jobs: z.string().describe("A number, as text."),
+          schedules: z.array(z.object({ name: z.string(), jobs: z.string() })).describe("The ten that enqueue the most."),
+        }),
+        "The hours.",
+      ).extend({
+        uncounted: z.array(z.object({ name: z.string(), reason: z.string() })).describe("Schedules whose times are not in it."),
+      }),
+    },
+    async ({ client, query }) => ({ ...(await scheduleLoad(client, query.hours)), next_cursor: null }),
   );
 }
 

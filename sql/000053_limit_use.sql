@@ -1,0 +1,87 @@
+-- Who uses up the limits of a queue or a task: by the values of their keys, those with the longest lines first.
+--
+-- Places are rows of legwork.slots, which no index finds by limit, because every job that passes a limit would pay for it. So all are looked at,
+-- 100,000 at most; they are as many as limits give, and a rate limit's go when its window has passed. Reads without a lock.
+
+create function legwork.limit_use(
+  scope text, name text, at_most integer default 20,
+  out kind text, out key text, out value text, out in_use bigint, out waiting bigint, out frees_at timestamptz, out key_values bigint, out is_partial boolean
+) returns setof record
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set jit = off as $$
+declare
+  v_tenant text := legwork.confined_tenant();
+begin
+  perform legwork.assert_may('viewer');
+  if scope is null or scope not in ('queue', 'task') then
+    raise exception 'Limits are of a queue or a task, not of ''%''.', scope using errcode = 'LW400', hint = 'scope is queue or task.';
+  elsif at_most is null or at_most not between 1 and 1000 then
+    raise exception '% values cannot be shown.', coalesce(at_most::text, 'No') using errcode = 'LW400', hint = 'Ask for 1 to 1000.';
+  end if;
+  perform legwork.assert_target(limit_use.scope, limit_use.name);
+  return query
+  with limits as materialized (
+    select l.id, l.kind, l.key, case when l.key <> '{}' then exists (
+        -- What nobody may read in payloads is not read here.
+        select from legwork.task_definitions d
+        where d.redact is not null and (limit_use.scope = 'task' and d.name = l.name or limit_use.scope = 'queue' and d.queue = l.name)
+          and legwork.redact(legwork.payload_with(l.key, 'shown'), d.redact) #>> l.key is distinct from 'shown') end as is_secret
+    from legwork.limits l
+    where l.scope = limit_use.scope and l.name = limit_use.name and l.max_count is not null
+  ), taken as materialized (
+    select l.id, s.gate, s.free_at
+    from legwork.slots s
+    join limits l on l.id = split_part(s.gate, ':', 1)::integer
+    where (s.free_at is null or s.free_at > clock_timestamp())
+      -- A rate limit's places outlive their jobs.
+      and (v_tenant is null
+        or exists (select from graphile_worker._private_jobs j where j.id = s.job_id and legwork.flag_value(j.flags, 'tenant') = v_tenant)
+        or exists (select from legwork.finished_jobs f where f.id = s.job_id and f.tenant = v_tenant))
+    limit 100000
+  ), in_line as materialized (
+    select w.gates
+    from legwork.waiting_jobs w
+    where w.held is null and w.task_id = any (legwork.tasks_in(limit_use.scope, limit_use.name))
+      and (v_tenant is null or exists (
+        select from graphile_worker._private_jobs j where j.id = w.job_id and legwork.flag_value(j.flags, 'tenant') = v_tenant))
+    limit 100000
+  ), used as (
+    select x.id, x.gate, sum(x.in_use)::bigint as in_use, sum(x.waiting)::bigint as waiting, min(x.free_at) as free_at
+    from (
+      select t.id, t.gate, 1 as in_use, 0 as waiting, t.free_at from taken t
+      union all
+      select l.id, g.gate, 0, 1, null
+      from in_line i
+      cross join lateral unnest(i.gates) as g (gate)
+      join limits l on l.id = split_part(g.gate, ':', 1)::integer
+    ) x
+    group by x.id, x.gate
+  ), ranked as (
+    select u.*, row_number() over (partition by u.id order by u.waiting desc, u.in_use desc, u.gate) as place, count(*) over (partition by u.id) as gates
+    from used u
+  )
+  select l.kind, nullif(array_to_string(l.key, '.'), ''),
+    case when l.key <> '{}' then case when l.is_secret then '[redacted]' else substr(r.gate, strpos(r.gate, ':') + 1) end end,
+    r.in_use, r.waiting, r.free_at, r.gates,
+    (select count(*) from taken) = 100000 or (select count(*) from in_line) = 100000
+  from ranked r
+  join limits l on l.id = r.id
+  where r.place <= at_most
+  order by l.id, r.place;
+end $$;
+comment on function legwork.limit_use(text, text, integer) is
+  'How much of the limits of a queue or task is used up, by the values of their keys, those with the longest lines first, at_most (20) for each limit. kind and key: the limit; value: the key''s value, null for '
+  'a limit without a key, [redacted] where one of the tasks redacts it; in_use: places taken; waiting: jobs in line that have to pass it; frees_at: when the next place of a rate limit becomes free, as far as that '
+  'is known; key_values: how many values there are in all; is_partial: there was more than is counted, 100,000. Whoever is confined to a tenant learns of that one''s jobs only. Raises LW404 for an unknown queue or task.';
+revoke execute on function legwork.limit_use(text, text, integer) from public;
+
+create function legwork.payload_with(key text[], value text) returns jsonb
+language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
+declare
+  v_payload jsonb := to_jsonb(value);
+begin
+  for i in reverse cardinality(key)..1 loop
+    v_payload := jsonb_build_object(key[i], v_payload);
+  end loop;
+  return v_payload;
+end $$;
+comment on function legwork.payload_with(text[], text) is 'A payload that has that value at that place and nothing else.';

@@ -1,0 +1,128 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Queryable } from "../db/pool.ts";
+import { toError } from "../errors.ts";
+import { CronTimes } from "./cron.ts";
+import { listSchedules, type ScheduleRow } from "./list-schedules.ts";
+
+const HOUR_MS = 3_600_000;
+
+/** Expressions of which more than this many are in the cache throw it away. */
+const MAX_CACHED = 5_000;
+
+/** How many jobs an hour brings. Counts are strings. */
+export interface LoadHour {
+  /** When it begins. */
+  at: Date;
+  jobs: string;
+  /** The ten that enqueue the most in it. */
+  schedules: { name: string; jobs: string }[];
+}
+
+export interface ScheduleLoad {
+  items: LoadHour[];
+  /** Schedules whose times are not in it, and why. */
+  uncounted: { name: string; reason: string }[];
+}
+
+/** What an expression brings in whole hours does not change: by expression, zone and hour. */
+const cache = new Map<string, number>();
+
+/**
+ * How many jobs the enabled schedules will enqueue in each of the next hours, the current one from `from` (now) on. By their times alone: what
+ * is skipped, missed or held back is not known ahead. Counted by days and not by occurrences, so that a schedule of every second costs no more
+ * than one of every day.
+ */
+export async function scheduleLoad(client: Queryable, hours: number, from: Date = new Date()): Promise<ScheduleLoad> {
+  const schedules = (await listSchedules(client)).filter(({ is_enabled }) => is_enabled);
+  const start = Math.floor(from.getTime() / HOUR_MS) * HOUR_MS;
+  // Bounds: an occurrence belongs to the hour that it begins in, so each ends a millisecond before the next.
+  const bounds = [from.getTime() - 1, ...Array.from({ length: hours }, (_, n) => start + (n + 1) * HOUR_MS - 1)];
+  const intervals = await countIntervals(client, schedules, bounds);
+  const perHour = Array.from({ length: hours }, () => new Map<string, number>());
+  const uncounted: ScheduleLoad["uncounted"] = [];
+  for (const schedule of schedules) {
+    try {
+      const counts = countsOf(schedule, bounds, intervals.get(schedule.name));
+      // It is over after so many.
+      let left = schedule.max_runs === null ? Number.POSITIVE_INFINITY : schedule.max_runs - Number(schedule.runs ?? 0);
+      for (const [hour, count] of counts.entries()) {
+        const jobs = Math.max(0, Math.min(count, left));
+        left -= jobs;
+        if (jobs > 0) perHour[hour]?.set(schedule.name, jobs);
+      }
+    } catch (error) {
+      uncounted.push({ name: schedule.name, reason: toError(error).message });
+    }
+    // Others are answered in between.
+    await nextTurn();
+  }
+  return {
+    items: perHour.map((jobs, hour) => ({
+      at: new Date(start + hour * HOUR_MS),
+      jobs: String([...jobs.values()].reduce((sum, count) => sum + count, 0)),
+      schedules: [...jobs]
+        .toSorted(([, a], [, b]) => b - a)
+        .slice(0, 10)
+        .map(([name, count]) => ({ name, jobs: String(count) })),
+    })),
+    uncounted,
+  };
+}
+
+/** The occurrences in each of the spans between bounds. Throws for an expression that cannot be computed. */
+function countsOf(schedule: ScheduleRow, bounds: readonly number[], ofInterval: readonly number[] | undefined): number[] {
+  const { cron, timezone, starts_at, ends_at } = schedule;
+  if (ofInterval !== undefined) return [...ofInterval];
+  const once = schedule.at?.getTime();
+  const low = starts_at === null ? Number.NEGATIVE_INFINITY : starts_at.getTime() - 1;
+  const high = ends_at === null ? Number.POSITIVE_INFINITY : ends_at.getTime();
+  let times: CronTimes | undefined;
+  return bounds.slice(1).map((bound, index) => {
+    const [after, upto] = [Math.max(bounds[index] ?? bound, low), Math.min(bound, high)];
+    if (upto <= after) return 0;
+    if (once !== undefined) return once > after && once <= upto ? 1 : 0;
+    if (cron === null) return 0;
+    const isWhole = upto - after === HOUR_MS;
+    const key = `${cron}\n${timezone}\n${after}`;
+    const known = isWhole ? cache.get(key) : undefined;
+    if (known !== undefined) return known;
+    times ??= new CronTimes(cron, timezone);
+    const count = times.count(new Date(after), new Date(upto));
+    if (cache.size > MAX_CACHED * 24) cache.clear();
+    if (isWhole) cache.set(key, count);
+    return count;
+  });
+}
+
+/** The same for schedules of intervals, whose calendar the database knows. */
+async function countIntervals(
+  client: Queryable,
+  schedules: readonly ScheduleRow[],
+  bounds: readonly number[],
+): Promise<Map<string, number[]>> {
+  const every = schedules.filter((schedule) => schedule.every !== null);
+  if (every.length === 0) return new Map();
+  // How many have passed by each bound. Where there is no anchor among its columns, the next occurrence is one.
+  const { rows } = await client.query(
+    `select s.name, array_agg(
+       case when b.at < s.anchor then 0 else legwork.interval_index(s.anchor, s.every, s.timezone, least(b.at, s.ends_at)) + 1 end order by b.n) as passed
+     from unnest($1::text[], $2::timestamptz[], $3::interval[], $4::text[], $5::timestamptz[]) as s (name, anchor, every, timezone, ends_at)
+     cross join unnest($6::timestamptz[]) with ordinality as b (at, n)
+     where s.anchor is not null
+     group by s.name`,
+    [
+      every.map(({ name }) => name),
+      every.map(({ starts_at, next_at }) => starts_at ?? next_at),
+      every.map((schedule) => schedule.every),
+      every.map(({ timezone }) => timezone),
+      every.map(({ ends_at }) => ends_at),
+      bounds.map((bound) => new Date(bound)),
+    ],
+  );
+  return new Map(
+    rows.map(({ name, passed }: { name: string; passed: string[] }) => [
+      name,
+      passed.slice(1).map((count, index) => Number(count) - Number(passed[index])),
+    ]),
+  );
+}

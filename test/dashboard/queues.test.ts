@@ -1,0 +1,126 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Server } from "../../src/server/server.ts";
+import { expectAccessible } from "../support/axe.ts";
+import { testBrowser } from "../support/browser.ts";
+import { testDatabase } from "../support/database.ts";
+import { makeToken, rest, restToken, startRest } from "../support/rest.ts";
+import { until } from "../support/until.ts";
+import { workerOver } from "../support/worker.ts";
+
+const database = testDatabase();
+const browser = testBrowser();
+let server: Server;
+
+beforeAll(async () => {
+  server = await startRest(database);
+  await database.pool.query("select graphile_worker.add_job('mail/send')");
+  await database.pool.query("delete from graphile_worker._private_jobs");
+  await database.pool.query(
+    "insert into legwork.task_definitions (name, queue, description) values ('mail/send', 'mail', 'Sends one mail.')",
+  );
+});
+afterAll(async () => {
+  await server.stop();
+});
+
+async function enqueue(payload: unknown): Promise<string> {
+  return (await database.pool.query("select legwork.enqueue('mail/send', $1) as id", [JSON.stringify(payload)])).rows[0].id;
+}
+
+describe("the page of queues", () => {
+  it("pauses a queue with a reason, which a job of it gives as why it does not run, and shows what changes elsewhere", async () => {
+    const page = await browser.open(server.url, "/queues", restToken);
+    await page.getByRole("button", { name: "Pause mail" }).click();
+    await page.getByLabel("Why").fill("provider is down");
+    await page.getByRole("dialog").getByRole("button", { name: "Pause" }).click();
+    await page.getByText("The queue mail is paused.").first().waitFor();
+    const row = page.getByRole("row", { name: /^mail/ });
+    await row.getByText("provider is down").waitFor();
+    const id = await enqueue({});
+    await row.getByRole("link", { name: "1", exact: true }).waitFor();
+    const explained = await rest(server, "GET", `/jobs/${id}/explain`);
+    expect(JSON.stringify(explained.body)).toContain("provider is down");
+    await expectAccessible(page);
+    await database.pool.query("select legwork.resume_queue('mail')");
+    await until("the page shows it", async () => (await row.getByText("provider is down").count()) === 0);
+    await database.pool.query("select legwork.cancel_job($1)", [id]);
+  });
+
+  it("takes a pause back by undo", async () => {
+    const page = await browser.open(server.url, "/queues/mail", restToken);
+    await page.getByRole("button", { name: "Pause mail" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Pause" }).click();
+    await page.getByText("No reason was given.").waitFor();
+    await page.getByRole("button", { name: "Undo" }).click();
+    await page.getByRole("button", { name: "Pause mail" }).waitFor();
+    expect((await database.pool.query("select from legwork.pauses")).rowCount).toBe(0);
+  });
+});
+
+describe("a queue's page", () => {
+  it("adds a limit, edits it in place, says what is wrong with one, and takes it away", async () => {
+    const page = await browser.open(server.url, "/queues/mail", restToken, { mayLog: /400/ });
+    const limits = page.getByRole("region", { name: "Limits", exact: true });
+    await limits.getByRole("button", { name: "Add a limit" }).click();
+    await limits.getByLabel("Kind").selectOption("rate");
+    await limits.getByLabel("Starts").fill("5");
+    await limits.getByLabel("Within any").fill("soon");
+    await limits.getByLabel("For each").fill("user.id");
+    await limits.getByRole("button", { name: "Save" }).click();
+    await limits.getByRole("alert").getByText("expected a duration").first().waitFor();
+    await limits.getByLabel("Within any").fill("1m");
+    await page.keyboard.press("Enter");
+    await limits.getByText("within any 1 min").waitFor();
+    await limits.getByRole("button", { name: "Change the limit 5 per 1 min for each user.id" }).click();
+    await limits.getByLabel("Starts").fill("7");
+    await page.keyboard.press("Enter");
+    await limits.getByText("7", { exact: true }).waitFor();
+    await expectAccessible(page);
+    const queue = (await rest(server, "GET", "/queues/mail")).body;
+    expect(queue.limits).toEqual([{ kind: "rate", max: 7, per: "00:01:00", key: "user.id" }]);
+    await limits.getByRole("button", { name: /^Take away/ }).click();
+    await limits.getByText("No limit.").waitFor();
+  });
+
+  it("shows who uses up a limit by its key", async () => {
+    await database.pool.query("select legwork.limit_concurrency(1, queue => 'mail', key => 'to')");
+    for (const to of ["ann", "bob", "bob"]) await enqueue({ to });
+    const page = await browser.open(server.url, "/queues/mail", restToken, { theme: "dark" });
+    const uses = page.getByRole("region", { name: "Use of 1 at a time for each to" });
+    expect((await uses.getByRole("row", { name: /bob/ }).innerText()).replaceAll(/\s+/g, " ")).toBe("bob 1 of 1 1");
+    await uses.getByRole("row", { name: /ann/ }).waitFor();
+    await expectAccessible(page);
+  });
+
+  it("shows jobs as they come and end", async () => {
+    await database.pool.query("select legwork.drop_limit('concurrency', queue => 'mail', key => 'to')");
+    const page = await browser.open(server.url, "/queues/mail", restToken);
+    const jobs = page.getByRole("region", { name: "Newest jobs" }).first();
+    await jobs.getByText("pending").first().waitFor();
+    await workerOver(database.url, {
+      "mail/send.ts": `import { defineTask } from "legwork"; export default defineTask({ queue: "mail", run: async () => undefined });`,
+    });
+    await jobs.getByText("completed").first().waitFor();
+    await until("nothing waits", async () => (await jobs.getByText("pending").count()) === 0);
+  });
+
+  it("shows a viewer, and whoever acts for a tenant, no buttons that would be refused", async () => {
+    for (const [role, tenant] of [
+      ["viewer", null],
+      ["operator", "acme"],
+    ] as const) {
+      const page = await browser.open(server.url, "/queues/mail", await makeToken(database, role, tenant));
+      await page.getByText("No limit.").waitFor();
+      const content = page.getByRole("main");
+      expect(await content.getByRole("button").count()).toBe(0);
+      await page.goto(`${server.url}/queues`);
+      await page.getByRole("row", { name: /^mail/ }).waitFor();
+      expect(await content.getByRole("button").count()).toBe(0);
+    }
+  });
+
+  it("says that there is no such queue, and which one may be meant", async () => {
+    const page = await browser.open(server.url, "/queues/mial", restToken, { mayLog: /404/ });
+    await page.getByRole("alert").getByText("Did you mean 'mail'?").waitFor();
+  });
+});

@@ -1,0 +1,96 @@
+import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { whileConfined } from "../../src/db/confinement.ts";
+import { transaction } from "../../src/db/pool.ts";
+import { testDatabase } from "../support/database.ts";
+
+const database = testDatabase();
+
+interface Use {
+  kind: string;
+  key: string | null;
+  value: string | null;
+  in_use: string;
+  waiting: string;
+  key_values: string;
+  frees_at: Date | null;
+}
+
+async function useOf(scope: string, name: string, atMost = 20): Promise<Use[]> {
+  return (await database.pool.query("select * from legwork.limit_use($1, $2, $3)", [scope, name, atMost])).rows;
+}
+
+async function enqueue(task: string, payload: unknown, tenant: string | null = null): Promise<string> {
+  const { rows } = await database.pool.query("select legwork.enqueue($1, $2, tenant => $3) as id", [
+    task,
+    JSON.stringify(payload),
+    tenant,
+  ]);
+  return rows[0].id;
+}
+
+beforeAll(async () => {
+  await database.pool.query(`select graphile_worker.add_job('mail'), graphile_worker.add_job('open')`);
+  await database.pool.query(
+    `insert into legwork.task_definitions (name, queue, redact) values ('mail', 'post', '{user.phone}'), ('open', 'post', null)`,
+  );
+});
+
+beforeEach(async () => {
+  await database.pool.query("delete from graphile_worker._private_jobs");
+  await database.pool.query("delete from legwork.limits; delete from legwork.slots");
+});
+
+describe("legwork.limit_use", () => {
+  it("tells for each value of a key how many places are taken and how many jobs stand in line, the longest lines first", async () => {
+    await database.pool.query("select legwork.limit_concurrency(2, task => 'mail', key => 'user.id')");
+    for (const id of ["ann", "bob", "bob", "bob", "bob", "eve", "eve", "eve"]) await enqueue("mail", { user: { id } });
+    expect(await useOf("task", "mail", 2)).toMatchObject([
+      { kind: "concurrency", key: "user.id", value: "bob", in_use: "2", waiting: "2", key_values: "3" },
+      { kind: "concurrency", key: "user.id", value: "eve", in_use: "2", waiting: "1", key_values: "3" },
+    ]);
+  });
+
+  it("tells of a limit without a key as one, and of a rate limit's places until their window has passed", async () => {
+    await database.pool.query("select legwork.limit_rate(2, '1 hour', queue => 'post')");
+    for (const task of ["mail", "open", "open"]) await enqueue(task, {});
+    expect(await useOf("queue", "post")).toMatchObject([{ kind: "rate", key: null, value: null, in_use: "2", waiting: "1" }]);
+    await database.pool.query("update legwork.slots set free_at = now() - interval '1 second'");
+    expect(await useOf("queue", "post")).toMatchObject([{ in_use: "0", waiting: "1" }]);
+  });
+
+  it("shows no value that a task of the limit redacts", async () => {
+    await database.pool.query("select legwork.limit_concurrency(1, queue => 'post', key => 'user.phone')");
+    await enqueue("open", { user: { phone: "4711" } });
+    expect(await useOf("queue", "post")).toMatchObject([{ key: "user.phone", value: "[redacted]", in_use: "1" }]);
+    await database.pool.query("select legwork.limit_concurrency(1, task => 'open', key => 'user.phone')");
+    expect(await useOf("task", "open")).toMatchObject([{ value: "4711" }]);
+  });
+
+  it("tells whoever is confined to a tenant of that one's jobs only, ended ones included", async () => {
+    await database.pool.query("select legwork.limit_rate(3, '1 hour', task => 'mail', key => 'to')");
+    const ended = await enqueue("mail", { to: "x" }, "acme");
+    await database.pool.query("select graphile_worker.complete_jobs($1)", [[ended]]);
+    await database.pool.query("update legwork.slots set free_at = now() + interval '1 hour'");
+    for (const tenant of ["acme", "other", "acme", "other"]) await enqueue("mail", { to: "x" }, tenant);
+    await enqueue("mail", { to: "secret" }, "other");
+    const uses = await transaction(database.pool, async (client) => {
+      await client.query("select set_config('legwork.confined_to', 'acme', true)");
+      return await whileConfined(client, async () => (await client.query("select * from legwork.limit_use('task', 'mail')")).rows);
+    });
+    const [use] = uses;
+    expect(uses).toHaveLength(1);
+    expect(use.value).toBe("x");
+    expect(Number(use.in_use) + Number(use.waiting)).toBe(3);
+  });
+
+  it("refuses an unknown task with the nearest name, and a role that reads nothing", async () => {
+    await expect(useOf("task", "mial")).rejects.toMatchObject({ code: "LW404", hint: expect.stringContaining("mail") });
+    await expect(useOf("job", "mail")).rejects.toMatchObject({ code: "LW400" });
+    await expect(
+      transaction(database.pool, async (client) => {
+        await client.query("select set_config('legwork.role', 'enqueuer', true)");
+        await client.query("select * from legwork.limit_use('task', 'mail')");
+      }),
+    ).rejects.toMatchObject({ code: "LW403" });
+  });
+});
