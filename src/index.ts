@@ -62,7 +62,14 @@ export { schedule } from "./schedules/schedule.ts";
 export type { ScheduleOptions, Timing } from "./schedules/schedule.ts";
 export { unschedule } from "./schedules/unschedule.ts";
 export { acknowledgeAlert } from "./health/acknowledge-alert.ts";
-export { dropAlertRule, listAlertRules, setAlertChannels, setAlertRule } from "./health/alert-rules.ts";
+export {
+  dropAlertRule,
+  getAlertRule,
+  listAlertRules,
+  restoreAlertRules,
+  setAlertChannels,
+  setAlertRule,
+} from "./health/alert-rules.ts";
 export type { AlertChannel, AlertKind, AlertRule, AlertRuleRow } from "./health/alert-rules.ts";
 export { listAlerts } from "./health/list-alerts.ts";
 export type { AlertRow, AlertSeverity, AlertState } from "./health/list-alerts.ts";
