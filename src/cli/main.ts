@@ -4,6 +4,7 @@ import { LegworkError, toError } from "../errors.ts";
 import { addCommand } from "./commands/add.ts";
 import { auditCommand } from "./commands/audit.ts";
 import { alertsCommand } from "./commands/alerts.ts";
+import { batchCommand } from "./commands/batch.ts";
 import { cancelCommand } from "./commands/cancel.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { doctorCommand } from "./commands/doctor.ts";
@@ -89,6 +90,7 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     resumeCommand,
     stopCommand,
     workflowCommand,
+    batchCommand,
     scheduleCommand,
     workersCommand,
     statsCommand,
