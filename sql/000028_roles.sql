@@ -9,7 +9,7 @@ as $$
   select r.role, f.function
   from (values
     ('legwork_reader', array['explain_job', 'describe_limits', 'describe_retry', 'known_queues', 'ids_created', 'stopped', 'step_results',
-      'health', 'read_metrics']),
+      'health', 'read_metrics', 'task_statistics']),
     ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow', 'describe_limits', 'describe_retry']),
     ('legwork_operator', array['cancel_job', 'cancel_jobs', 'retry_job', 'retry_jobs', 'discard_job', 'discard_jobs', 'put_pause', 'lift_pause', 'put_limit',
       'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'reconcile', 'doctor',

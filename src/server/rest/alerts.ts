@@ -1,11 +1,11 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import { acknowledgeAlert } from "../../health/acknowledge-alert.ts";
-import { listAlertRules } from "../../health/alert-rules.ts";
 import { listAlerts } from "../../health/list-alerts.ts";
 import { readHealth } from "../../health/read-health.ts";
 import { readTaskStatistics } from "../../health/read-statistics.ts";
 import { endSilence, silenceAlerts } from "../../health/silence-alerts.ts";
+import { addAlertRuleRoutes } from "./alert-rules.ts";
 import { addRoute, type RestContext } from "./route.ts";
 import { duration, jobId, page, pageLimit, text } from "./values.ts";
 
@@ -76,28 +76,7 @@ export function addAlertRoutes(app: FastifyInstance, context: RestContext): void
       return { acknowledged: true };
     },
   );
-  addRoute(
-    app,
-    context,
-    {
-      ...viewing,
-      url: "/alert-rules",
-      summary: "List the rules that raise alerts",
-      answer: page(
-        z
-          .object({
-            name: z.string(),
-            kind: z.string(),
-            target: z.string().nullable(),
-            warning: numberOrNull,
-            critical: numberOrNull,
-          })
-          .loose(),
-        "The rules, by name. Whom they tell is left out: addresses are secrets.",
-      ),
-    },
-    async ({ client }) => ({ items: await listAlertRules(client), next_cursor: null }),
-  );
+  addAlertRuleRoutes(app, context);
   addRoute(
     app,
     context,

@@ -2,7 +2,7 @@ import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import { callFunction } from "../../db/call-function.ts";
 import { JOB_STATES } from "../../jobs/read-jobs.ts";
-import { enqueueBatch, getBatch } from "../../workflows/batches.ts";
+import { BATCH_STATES, enqueueBatch, getBatch, listBatches } from "../../workflows/batches.ts";
 import { cancelWorkflow } from "../../workflows/cancel-workflow.ts";
 import { getWorkflow, listWorkflows, WORKFLOW_STATES } from "../../workflows/read-workflows.ts";
 import { retryWorkflow } from "../../workflows/retry-workflow.ts";
@@ -14,6 +14,7 @@ import { cursorOver, jobId, json, page, pageLimit, text, time, toPage } from "./
 
 const at = z.iso.datetime();
 const workflowCursor = cursorOver("workflows", jobId);
+const batchCursor = cursorOver("batches", jobId);
 const onFailure = z.enum(["stop", "continue", "compensate"]);
 
 /** A row of `legwork.workflows`, as JSON. */
@@ -94,6 +95,26 @@ const batchJob = newJobSchema.omit({
   throttle: true,
   overlap: true,
 });
+
+const batchSchema = z
+  .object({
+    id: z.string(),
+    description: z.string().nullable(),
+    state: z.enum(BATCH_STATES),
+    total: z.int(),
+    completed: z.string(),
+    failed: z.string(),
+    cancelled: z.string(),
+    expired: z.string(),
+    progress: z.number(),
+    callback_job_id: z.string().nullable(),
+    tenant: z.string().nullable(),
+    correlation_id: z.string(),
+    created_at: at,
+    ended_at: at.nullable(),
+  })
+  .loose()
+  .describe("A batch: a row of legwork.batches.");
 
 /** Workflows and batches: jobs that belong together. */
 export function addWorkflowRoutes(app: FastifyInstance, context: RestContext): void {
@@ -251,30 +272,32 @@ export function addWorkflowRoutes(app: FastifyInstance, context: RestContext): v
     context,
     {
       method: "GET",
+      url: "/batches",
+      tag: "workflows",
+      role: "viewer",
+      summary: "List batches, newest first",
+      query: z.strictObject({
+        state: z.enum(BATCH_STATES).optional(),
+        tenant: text(256).optional(),
+        cursor: batchCursor.schema.optional(),
+        limit: pageLimit,
+      }),
+      answer: page(batchSchema, "A page of batches."),
+    },
+    async ({ client, query: { cursor, limit, ...filter } }) =>
+      toPage(await listBatches(client, { ...filter, before: cursor, limit: limit + 1 }), limit, ({ id }) => batchCursor.make(id)),
+  );
+  addRoute(
+    app,
+    context,
+    {
+      method: "GET",
       url: "/batches/:id",
       tag: "workflows",
       role: "viewer",
       summary: "Get a batch with its progress",
       params: z.object({ id: jobId }),
-      answer: z
-        .object({
-          id: z.string(),
-          description: z.string().nullable(),
-          state: z.enum(["running", "completed", "failed"]),
-          total: z.int(),
-          completed: z.string(),
-          failed: z.string(),
-          cancelled: z.string(),
-          expired: z.string(),
-          progress: z.number(),
-          callback_job_id: z.string().nullable(),
-          tenant: z.string().nullable(),
-          correlation_id: z.string(),
-          created_at: at,
-          ended_at: at.nullable(),
-        })
-        .loose()
-        .describe("A batch: a row of legwork.batches."),
+      answer: batchSchema,
       problems: ["LW404"],
       etag: true,
     },
