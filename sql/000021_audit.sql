@@ -26,7 +26,7 @@ comment on column legwork.audit_entries.database_role is 'The login that did it.
 comment on column legwork.audit_entries.actor is 'For whom, in the words of that login (the setting legwork.actor): the server names the token''s subject. Null when it named nobody.';
 comment on column legwork.audit_entries.surface is 'By which way: sql, cli, rest, graphql, dashboard or worker (a starting worker that declares limits).';
 comment on column legwork.audit_entries.operation is 'What was done: cancel_job, pause, limit, create_token …';
-comment on column legwork.audit_entries.target_type is 'To what: job, jobs, queue, task, all, schedule, workflow, token, login or setting.';
+comment on column legwork.audit_entries.target_type is 'To what: job, jobs, queue, task, all, schedule, workflow, alert_rule, silence, alert, token, login or setting.';
 comment on column legwork.audit_entries.target is 'Which one: its id or name; null for many.';
 comment on column legwork.audit_entries.tenant is 'Whose it was; null for nobody''s in particular.';
 comment on column legwork.audit_entries.count is 'To how many, for what is done to many; null for one.';
@@ -78,6 +78,11 @@ declare
   v_after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) - 'hash' end;
   v_row jsonb := coalesce(v_after, v_before);
 begin
+  -- Whom alerts tell: addresses of webhooks are secrets.
+  if v_type = 'setting' and v_row ->> 'name' = 'alert_channels' then
+    v_before := jsonb_set(v_before, '{value}', '"[not kept]"');
+    v_after := jsonb_set(v_after, '{value}', '"[not kept]"');
+  end if;
   perform legwork.audit(
     case tg_op when 'INSERT' then tg_argv[2] when 'UPDATE' then tg_argv[3] else tg_argv[4] end,
     -- Rules say themselves what they are about.
@@ -87,7 +92,7 @@ begin
 end $$;
 comment on function legwork.tg_audit__change() is
   'Trigger that adds a line to the audit log for each row that changes. Arguments: the kind of thing (scope: the row says it in a column of that name), the column that names it, and '
-  'what adding, changing and removing one is called. A column called hash is left out.';
+  'what adding, changing and removing one is called. A column called hash is left out, and so is whom alerts tell.';
 revoke execute on function legwork.tg_audit__change() from public;
 
 create trigger _legwork_audit after insert or delete on legwork.limits
@@ -125,7 +130,7 @@ comment on column legwork.audit_log.actor is 'For whom, in the words of the logi
 comment on column legwork.audit_log.database_role is E'@notNull\nThe login that did it.';
 comment on column legwork.audit_log.surface is E'@notNull\nBy which way: sql, cli, rest, graphql, dashboard or worker.';
 comment on column legwork.audit_log.operation is E'@notNull\nWhat was done: cancel_job, pause, limit, create_token …';
-comment on column legwork.audit_log.target_type is E'@notNull\nTo what: job, jobs, queue, task, all, schedule, workflow, token, login or setting.';
+comment on column legwork.audit_log.target_type is E'@notNull\nTo what: job, jobs, queue, task, all, schedule, workflow, alert_rule, silence, alert, token, login or setting.';
 comment on column legwork.audit_log.target is 'Which one: its id or name; null for many.';
 comment on column legwork.audit_log.tenant is 'Whose it was; null for nobody''s in particular.';
 comment on column legwork.audit_log.count is 'To how many, for what is done to many; null for one.';

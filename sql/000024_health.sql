@@ -13,6 +13,7 @@ declare
     'host_cpu', 'host_memory', 'host_disk', 'worker_memory'];
   v_nearest text;
   v_old legwork.alert_rules;
+  v_constraint text;
 begin
   perform legwork.assert_may('operator', true);
   if name is null or name !~ '^[a-z0-9][a-z0-9_./-]{0,99}$' then
@@ -44,7 +45,12 @@ begin
     at_least = excluded.at_least, raise_after = excluded.raise_after, resolve_after = excluded.resolve_after, channels = excluded.channels,
     is_enabled = excluded.is_enabled, changed_by = session_user, changed_at = clock_timestamp();
 exception when check_violation or not_null_violation then
-  raise exception 'The rule ''%'' makes no sense: %.', name, sqlerrm using errcode = 'LW400',
+  get stacked diagnostics v_constraint = constraint_name;
+  raise exception 'The rule ''%'' makes no sense: %.', name, case v_constraint
+      when 'alert_rules_period_check' then 'its period is too short or too long'
+      when 'alert_rules_at_least_check' then 'it asks for less than one attempt'
+      when 'alert_rules_check' then 'it has no threshold, or one below the other'
+      else 'a value is out of range' end using errcode = 'LW400',
     hint = 'It needs warning, critical or both, critical being the larger one; period lies between a minute and a day; at_least is 1 or more.';
 end $$;
 comment on function legwork.set_alert_rule(text, text, text, double precision, double precision, interval, integer, interval, interval, jsonb, boolean) is
@@ -278,8 +284,9 @@ create function legwork.task_statistics(
   out error_rate double precision, out wait_average double precision, out wait_p95 double precision, out run_average double precision,
   out run_p50 double precision, out run_p95 double precision, out run_p99 double precision
 ) returns setof record
-language sql stable
+language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
+  select legwork.assert_may('viewer', true);
   select s.task, s.completed, s.failed, s.cancelled, s.expired, s.failed_attempts, s.retried,
     s.failed_attempts / nullif(s.failed_attempts + s.completed, 0)::double precision,
     s.wait_seconds / nullif((select sum(n) from unnest(s.waits) n), 0), legwork.quantile(0.95, s.waits), s.run_seconds / nullif((select sum(n) from unnest(s.runs) n), 0),
@@ -301,6 +308,7 @@ $$;
 comment on function legwork.task_statistics(interval) is
   'What became of each task''s jobs in the last so long (an hour): counts, the share of attempts that failed, and how long jobs were due before they started and attempts ran '
   '(seconds; quantiles are estimates). By whole minutes, and by whole hours for a period of more than three.';
+revoke execute on function legwork.task_statistics(interval) from public;
 
 create function legwork.health()
 returns table (scope text, name text, status text, reasons text[])

@@ -9,7 +9,7 @@ as $$
   select r.role, f.function
   from (values
     ('legwork_reader', array['explain_job', 'describe_limits', 'describe_retry', 'known_queues', 'ids_created', 'stopped', 'step_results',
-      'health', 'read_metrics', 'job_reruns', 'task_series', 'worker_starts_between', 'list_alert_rules', 'silences', 'limits_in_use', 'limit_use']),
+      'health', 'read_metrics', 'task_statistics', 'job_reruns', 'task_series', 'worker_starts_between', 'silences', 'limits_in_use', 'limit_use']),
     ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow', 'describe_limits', 'describe_retry']),
     ('legwork_operator', array['cancel_job', 'cancel_jobs', 'retry_job', 'retry_jobs', 'discard_job', 'discard_jobs', 'rerun_job', 'rerun_jobs', 'set_priority', 'set_priorities', 'put_pause', 'lift_pause', 'put_limit',
       'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'reconcile', 'doctor',

@@ -218,21 +218,6 @@ comment on function legwork.worker_starts_between(timestamptz, timestamptz, inte
   'When workers started in that time, the newest first and so many at most (500): those of one machine within a minute together. Not for a session that is confined to a tenant.';
 revoke execute on function legwork.worker_starts_between(timestamptz, timestamptz, integer) from public;
 
--- What alerts go by, for whoever may read and has no rights on the tables.
-create function legwork.list_alert_rules()
-returns table (name text, kind text, target text, warning double precision, critical double precision, period interval, at_least integer,
-  raise_after interval, resolve_after interval, channels integer, is_enabled boolean, changed_by text, changed_at timestamptz)
-language sql stable security definer set search_path = pg_catalog, pg_temp
-as $$
-  select legwork.assert_may('viewer', true);
-  select r.name, r.kind, r.target, r.warning, r.critical, r.period, r.at_least, r.raise_after, r.resolve_after, jsonb_array_length(r.channels), r.is_enabled,
-    r.changed_by, r.changed_at
-  from legwork.alert_rules r order by r.name
-$$;
-comment on function legwork.list_alert_rules() is
-  'The rules of legwork.alert_rules, by name, with the number of their own channels (null: those that hold for all), whose addresses are secrets.';
-revoke execute on function legwork.list_alert_rules() from public;
-
 create function legwork.silences()
 returns table (id bigint, rule text, target text, until timestamptz, reason text, silenced_by text, silenced_at timestamptz)
 language sql stable security definer set search_path = pg_catalog, pg_temp

@@ -901,6 +901,23 @@ create policy read on legwork.settings for select to public using (true);
 
 -- views
 
+create view legwork.alert_rule_list with (security_barrier=true) as
+ SELECT name,
+    kind,
+    target,
+    warning,
+    critical,
+    period,
+    at_least,
+    raise_after,
+    resolve_after,
+    jsonb_array_length(channels) AS channels,
+    is_enabled,
+    changed_by,
+    changed_at
+   FROM legwork.alert_rules r
+  WHERE ( SELECT legwork.confined_tenant() IS NULL);
+
 create view legwork.alerts with (security_barrier=true) as
  SELECT id,
     rule,
@@ -6623,19 +6640,6 @@ AS $function$
 $function$
 -- not for everybody
 
-CREATE OR REPLACE FUNCTION legwork.list_alert_rules()
- RETURNS TABLE(name text, kind text, target text, warning double precision, critical double precision, period interval, at_least integer, raise_after interval, resolve_after interval, channels integer, is_enabled boolean, changed_by text, changed_at timestamp with time zone)
- LANGUAGE sql
- STABLE SECURITY DEFINER
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-  select legwork.assert_may('viewer', true);
-  select r.name, r.kind, r.target, r.warning, r.critical, r.period, r.at_least, r.raise_after, r.resolve_after, jsonb_array_length(r.channels), r.is_enabled,
-    r.changed_by, r.changed_at
-  from legwork.alert_rules r order by r.name
-$function$
--- not for everybody
-
 CREATE OR REPLACE FUNCTION legwork.list_from(planned_to timestamp with time zone, missed text, missed_window interval, as_of timestamp with time zone)
  RETURNS timestamp with time zone
  LANGUAGE sql
@@ -8699,7 +8703,7 @@ AS $function$
   select r.role, f.function
   from (values
     ('legwork_reader', array['explain_job', 'describe_limits', 'describe_retry', 'known_queues', 'ids_created', 'stopped', 'step_results',
-      'health', 'read_metrics', 'job_reruns', 'task_series', 'worker_starts_between', 'list_alert_rules', 'silences', 'limits_in_use', 'limit_use']),
+      'health', 'read_metrics', 'task_statistics', 'job_reruns', 'task_series', 'worker_starts_between', 'silences', 'limits_in_use', 'limit_use']),
     ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow', 'describe_limits', 'describe_retry']),
     ('legwork_operator', array['cancel_job', 'cancel_jobs', 'retry_job', 'retry_jobs', 'discard_job', 'discard_jobs', 'rerun_job', 'rerun_jobs', 'set_priority', 'set_priorities', 'put_pause', 'lift_pause', 'put_limit',
       'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'reconcile', 'doctor',
@@ -9229,6 +9233,7 @@ declare
     'host_cpu', 'host_memory', 'host_disk', 'worker_memory'];
   v_nearest text;
   v_old legwork.alert_rules;
+  v_constraint text;
 begin
   perform legwork.assert_may('operator', true);
   if name is null or name !~ '^[a-z0-9][a-z0-9_./-]{0,99}$' then
@@ -9260,7 +9265,12 @@ begin
     at_least = excluded.at_least, raise_after = excluded.raise_after, resolve_after = excluded.resolve_after, channels = excluded.channels,
     is_enabled = excluded.is_enabled, changed_by = session_user, changed_at = clock_timestamp();
 exception when check_violation or not_null_violation then
-  raise exception 'The rule ''%'' makes no sense: %.', name, sqlerrm using errcode = 'LW400',
+  get stacked diagnostics v_constraint = constraint_name;
+  raise exception 'The rule ''%'' makes no sense: %.', name, case v_constraint
+      when 'alert_rules_period_check' then 'its period is too short or too long'
+      when 'alert_rules_at_least_check' then 'it asks for less than one attempt'
+      when 'alert_rules_check' then 'it has no threshold, or one below the other'
+      else 'a value is out of range' end using errcode = 'LW400',
     hint = 'It needs warning, critical or both, critical being the larger one; period lies between a minute and a day; at_least is 1 or more.';
 end $function$
 -- not for everybody
@@ -9802,8 +9812,10 @@ end $function$
 CREATE OR REPLACE FUNCTION legwork.task_statistics(period interval DEFAULT '01:00:00'::interval, OUT task text, OUT completed bigint, OUT failed bigint, OUT cancelled bigint, OUT expired bigint, OUT failed_attempts bigint, OUT retried bigint, OUT error_rate double precision, OUT wait_average double precision, OUT wait_p95 double precision, OUT run_average double precision, OUT run_p50 double precision, OUT run_p95 double precision, OUT run_p99 double precision)
  RETURNS SETOF record
  LANGUAGE sql
- STABLE
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+  select legwork.assert_may('viewer', true);
   select s.task, s.completed, s.failed, s.cancelled, s.expired, s.failed_attempts, s.retried,
     s.failed_attempts / nullif(s.failed_attempts + s.completed, 0)::double precision,
     s.wait_seconds / nullif((select sum(n) from unnest(s.waits) n), 0), legwork.quantile(0.95, s.waits), s.run_seconds / nullif((select sum(n) from unnest(s.runs) n), 0),
@@ -9822,6 +9834,7 @@ AS $function$
   ) s
   order by s.task
 $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.tasks_in(scope text, name text)
  RETURNS integer[]
@@ -9872,6 +9885,42 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.tg_alert_records__audit()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform legwork.audit('acknowledge_alert', 'alert', new.id::text, null,
+    jsonb_strip_nulls(jsonb_build_object('rule', new.rule, 'target', new.target, 'acknowledged_by', new.acknowledged_by, 'note', new.note)));
+  return null;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.tg_alert_rules__audit()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_before jsonb := case when tg_op <> 'INSERT' then (to_jsonb(old) - array['changed_by', 'changed_at']) || jsonb_build_object('channels', jsonb_array_length(old.channels)) end;
+  v_after jsonb := case when tg_op <> 'DELETE' then (to_jsonb(new) - array['changed_by', 'changed_at']) || jsonb_build_object('channels', jsonb_array_length(new.channels)) end;
+begin
+  if tg_op = 'UPDATE' then
+    if old.channels is distinct from new.channels then
+      v_after := v_after || '{"channels_changed": true}';
+    elsif v_before = v_after then
+      return null;
+    end if;
+  end if;
+  perform legwork.audit(case tg_op when 'DELETE' then 'drop_alert_rule' else 'set_alert_rule' end, 'alert_rule', coalesce(new.name, old.name),
+    jsonb_strip_nulls(v_before), jsonb_strip_nulls(v_after));
+  return null;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.tg_audit__change()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -9885,6 +9934,11 @@ declare
   v_after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) - 'hash' end;
   v_row jsonb := coalesce(v_after, v_before);
 begin
+  -- Whom alerts tell: addresses of webhooks are secrets.
+  if v_type = 'setting' and v_row ->> 'name' = 'alert_channels' then
+    v_before := jsonb_set(v_before, '{value}', '"[not kept]"');
+    v_after := jsonb_set(v_after, '{value}', '"[not kept]"');
+  end if;
   perform legwork.audit(
     case tg_op when 'INSERT' then tg_argv[2] when 'UPDATE' then tg_argv[3] else tg_argv[4] end,
     -- Rules say themselves what they are about.
@@ -10704,6 +10758,12 @@ RETURN (SELECT jsonb_object_agg(f.f, true) AS jsonb_object_agg FROM unnest(ARRAY
 
 CREATE TRIGGER _legwork_admit AFTER INSERT ON graphile_worker._private_jobs REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION legwork.tg_jobs__admit();
 
+CREATE TRIGGER _legwork_audit AFTER UPDATE OF acknowledged_at ON legwork.alert_records FOR EACH ROW WHEN (new.acknowledged_at IS DISTINCT FROM old.acknowledged_at) EXECUTE FUNCTION legwork.tg_alert_records__audit();
+
+CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE OR UPDATE ON legwork.alert_rules FOR EACH ROW EXECUTE FUNCTION legwork.tg_alert_rules__audit();
+
+CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.alert_silences FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('silence', 'id', 'silence_alerts', 'end_silence', 'drop_silence');
+
 CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE OR UPDATE ON legwork.confined_logins FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('login', 'login', 'confine_login', 'confine_login', 'free_login');
 
 CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.limits FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'limit', 'limit', 'drop_limit');
@@ -10715,6 +10775,8 @@ CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.retry_policies F
 CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.settings FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('setting', 'name', 'change_setting', 'change_setting', 'drop_setting');
 
 CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.tokens FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
+
+CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.alert_silences FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('silence', 'id', 'silence_alerts', 'end_silence', 'drop_silence');
 
 CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.limits FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('scope', 'name', 'limit', 'limit', 'drop_limit');
 

@@ -42,8 +42,8 @@ export { readOverview } from "./queues/overview.ts";
 export type { Overview } from "./queues/overview.ts";
 export { getQueue, getTask, listQueues, listTasks, listWorkers } from "./queues/read-queues.ts";
 export type { LimitRow, QueueRow, TaskRow, WorkerRow } from "./queues/read-queues.ts";
-export { enqueueBatch, getBatch } from "./workflows/batches.ts";
-export type { BatchJob, BatchOptions, BatchRow } from "./workflows/batches.ts";
+export { enqueueBatch, getBatch, listBatches } from "./workflows/batches.ts";
+export type { BatchFilter, BatchJob, BatchOptions, BatchRow } from "./workflows/batches.ts";
 export { cancelWorkflow } from "./workflows/cancel-workflow.ts";
 export { defineWorkflow } from "./workflows/define-workflow.ts";
 export type { CheckedSteps, Compensation, JobStep, Steps, SubWorkflow, Workflow } from "./workflows/define-workflow.ts";
@@ -65,7 +65,14 @@ export { schedule } from "./schedules/schedule.ts";
 export type { ScheduleOptions, Timing } from "./schedules/schedule.ts";
 export { unschedule } from "./schedules/unschedule.ts";
 export { acknowledgeAlert } from "./health/acknowledge-alert.ts";
-export { dropAlertRule, listAlertRules, setAlertChannels, setAlertRule } from "./health/alert-rules.ts";
+export {
+  dropAlertRule,
+  getAlertRule,
+  listAlertRules,
+  restoreAlertRules,
+  setAlertChannels,
+  setAlertRule,
+} from "./health/alert-rules.ts";
 export type { AlertChannel, AlertKind, AlertRule, AlertRuleRow } from "./health/alert-rules.ts";
 export { listAlerts } from "./health/list-alerts.ts";
 export type { AlertRow, AlertSeverity, AlertState } from "./health/list-alerts.ts";

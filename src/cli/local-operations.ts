@@ -24,6 +24,7 @@ import { runSchedule } from "../schedules/run-schedule.ts";
 import { schedule, type ScheduleOptions, type Timing } from "../schedules/schedule.ts";
 import { unschedule } from "../schedules/unschedule.ts";
 import { cancelWorkflow } from "../workflows/cancel-workflow.ts";
+import { type BatchFilter, type BatchOptions, getBatch, listBatches } from "../workflows/batches.ts";
 import { getWorkflow, listWorkflows, type WorkflowFilter } from "../workflows/read-workflows.ts";
 import { retryWorkflow } from "../workflows/retry-workflow.ts";
 import type { StartWorkflowOptions } from "../workflows/start-workflow.ts";
@@ -89,6 +90,22 @@ export function localOperations(pool: Pool) {
     getWorkflow: (id: string) => getWorkflow(pool, id),
     cancelWorkflow: (id: string, reason?: string) => cancelWorkflow(pool, id, reason),
     retryWorkflow: (id: string, options: { deadline?: Date; fromStep?: string }) => retryWorkflow(pool, id, options),
+    /** The jobs and the callback are what `legwork.enqueue_batch` takes. */
+    enqueueBatch: async (
+      jobs: unknown,
+      { callback, ...options }: Pick<BatchOptions, "description" | "tenant" | "correlationId"> & { callback?: unknown },
+    ) => {
+      const [row] = await callFunction(pool, "enqueue_batch", {
+        jobs: JSON.stringify(jobs),
+        description: options.description,
+        callback: callback === undefined ? undefined : JSON.stringify(callback),
+        tenant: options.tenant,
+        correlation_id: options.correlationId,
+      });
+      return String(row.enqueue_batch);
+    },
+    listBatches: (filter: BatchFilter) => listBatches(pool, filter),
+    getBatch: (id: string) => getBatch(pool, id),
     readOverview: () => readOverview(pool),
     diagnose: () => diagnose(pool),
   };

@@ -29,6 +29,7 @@ import { rolesCommand } from "./commands/roles.ts";
 import { tokenCommand } from "./commands/token.ts";
 import { upCommand } from "./commands/up.ts";
 import { workerCommand } from "./commands/worker.ts";
+import { batchCommand } from "./commands/batch.ts";
 import { workflowCommand } from "./commands/workflow.ts";
 import { importLegworkFromHere } from "../worker/module-hooks.ts";
 import { relativeTime } from "./output.ts";
@@ -96,6 +97,7 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     resumeCommand,
     stopCommand,
     workflowCommand,
+    batchCommand,
     scheduleCommand,
     backupCommand,
     restoreCommand,

@@ -1,6 +1,7 @@
 import { isErrorCode, LegworkError, toError } from "../errors.ts";
 import { assertJobId } from "../jobs/read-jobs.ts";
 import type { LimitTarget } from "../queues/limits.ts";
+import { assertBatchId } from "../workflows/batches.ts";
 import { assertWorkflowId } from "../workflows/read-workflows.ts";
 import type { Operations } from "./local-operations.ts";
 
@@ -124,6 +125,13 @@ export function remoteOperations(url: string, token: string | undefined): Operat
     cancelWorkflow: async (id, reason) => (await post(`/workflows/${assertWorkflowId(id)}/cancel`, { reason })).state,
     retryWorkflow: async (id, { deadline, fromStep }) =>
       void (await post(`/workflows/${assertWorkflowId(id)}/retry`, { deadline, from_step: fromStep })),
+    enqueueBatch: async (jobs, options) =>
+      (await post("/batches", { ...snakeCase(options), callback: options.callback, jobs })).id,
+    listBatches: async ({ before, ...filter }) => {
+      const cursor = before === undefined ? undefined : Buffer.from(`batches:${before}`).toString("base64url");
+      return (await get(`/batches?${queryOf({ ...filter, cursor })}`)).items;
+    },
+    getBatch: async (id) => await get(`/batches/${assertBatchId(id)}`),
     readOverview: () => get("/stats"),
     diagnose: () => all("/doctor"),
   };

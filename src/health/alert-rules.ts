@@ -11,20 +11,23 @@ export type AlertChannel = { from?: "warning" | "critical"; payload?: Readonly<R
   | { task: string }
 );
 
-export type AlertKind =
-  | "consecutive_failures"
-  | "error_rate"
-  | "failed_jobs"
-  | "slow_runs"
-  | "stuck_jobs"
-  | "backlog_age"
-  | "schedule_late"
-  | "no_worker"
-  | "database"
-  | "host_cpu"
-  | "host_memory"
-  | "host_disk"
-  | "worker_memory";
+/** What a rule may look at; docs/alerts.md says what each is. */
+export const ALERT_KINDS = [
+  "consecutive_failures",
+  "error_rate",
+  "failed_jobs",
+  "slow_runs",
+  "stuck_jobs",
+  "backlog_age",
+  "schedule_late",
+  "no_worker",
+  "database",
+  "host_cpu",
+  "host_memory",
+  "host_disk",
+  "worker_memory",
+] as const;
+export type AlertKind = (typeof ALERT_KINDS)[number];
 
 /** What is not given stays as it is; thresholds are given together. */
 export interface AlertRule {
@@ -92,13 +95,27 @@ export async function setAlertChannels(client: Queryable, channels: readonly Ale
   await callFunction(client, "set_alert_channels", { channels: JSON.stringify(channels) });
 }
 
+const COLUMNS = `name, kind, target, warning, critical, period::text, at_least, raise_after::text, resolve_after::text, channels, is_enabled`;
+
 /** Every rule, in the order of their names. */
 export async function listAlertRules(client: Queryable): Promise<AlertRuleRow[]> {
-  const { rows } = await client.query(
-    `select name, kind, target, warning, critical, period::text, at_least, raise_after::text, resolve_after::text, channels, is_enabled
-     from legwork.list_alert_rules()`,
-  );
+  const { rows } = await client.query(`select ${COLUMNS} from legwork.alert_rule_list order by name`);
   return rows;
+}
+
+/** One rule. Throws LW404 for an unknown one. */
+export async function getAlertRule(client: Queryable, name: string): Promise<AlertRuleRow> {
+  const { rows } = await client.query(`select ${COLUMNS} from legwork.alert_rule_list where name = $1`, [name]);
+  if (rows[0] !== undefined) return rows[0];
+  throw new LegworkError("LW404", `There is no rule '${name}'.`, {
+    hint: "select name from legwork.alert_rule_list lists them.",
+  });
+}
+
+/** Brings back the rules that Legwork comes with, where there is none of that name; resolves to how many. */
+export async function restoreAlertRules(client: Queryable): Promise<number> {
+  const [row] = await callFunction(client, "restore_alert_rules", {});
+  return row.restore_alert_rules;
 }
 
 function interval(name: string, value: Duration | undefined): string | undefined {

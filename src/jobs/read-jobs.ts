@@ -247,8 +247,17 @@ export function assertJobId(id: string): string {
   return id;
 }
 
-/** One job with its attempts, oldest first. Throws LW404 for an id that no job has or whose history has been dropped. */
-export async function getJob(client: Queryable, id: string): Promise<JobRow & { attempt_list: AttemptRow[] }> {
+/** What is found of one job. */
+export interface FoundJob extends JobRow {
+  attempt_list: AttemptRow[];
+  /** The schedule that enqueued it; null for none. */
+  schedule: string | null;
+  /** For which of its times; null without a schedule. */
+  schedule_due_at: Date | null;
+}
+
+/** One job with its attempts, oldest first, and its schedule. Throws LW404 for an id that no job has or whose history has been dropped. */
+export async function getJob(client: Queryable, id: string): Promise<FoundJob> {
   assertJobId(id);
   const {
     rows: [job],
@@ -263,5 +272,10 @@ export async function getJob(client: Queryable, id: string): Promise<JobRow & { 
      from ${viewsFor(client)}.attempts where job_id = $1 order by started_at nulls last, attempt`,
     [id],
   );
-  return { ...job, attempt_list: attempts.rows };
+  const origin = await client.query(
+    "select schedule, due_at from legwork.schedule_runs where job_id = $1 order by due_at limit 1",
+    [id],
+  );
+  const { schedule = null, due_at = null } = origin.rows[0] ?? {};
+  return { ...job, schedule, schedule_due_at: due_at, attempt_list: attempts.rows };
 }

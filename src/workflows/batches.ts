@@ -19,13 +19,14 @@ export interface BatchOptions {
   correlationId?: string;
 }
 
-/** The states of a batch; `failed` when all its jobs have ended and some did not complete. */
+/** The states of a batch, in the order of its life. */
 export const BATCH_STATES = ["running", "completed", "failed"] as const;
 
 /** A row of `legwork.batches`. Ids and counts are strings: they may be larger than a number holds. */
 export interface BatchRow {
   id: string;
   description: string | null;
+  /** `failed` when all have ended and some did not complete. */
   state: (typeof BATCH_STATES)[number];
   total: number;
   completed: string;
@@ -56,11 +57,17 @@ export async function enqueueBatch(client: Queryable, jobs: readonly BatchJob[],
   return String(row.enqueue_batch);
 }
 
-/** Batches that match, newest first: 50 unless `limit` says otherwise, and only those with a smaller id than `before`. */
-export async function listBatches(
-  client: Queryable,
-  filter: { state?: BatchRow["state"]; tenant?: string; before?: string; limit?: number } = {},
-): Promise<BatchRow[]> {
+export interface BatchFilter {
+  state?: BatchRow["state"];
+  tenant?: string;
+  /** Only batches with a smaller id: the next page starts at the last id of this one. */
+  before?: string;
+  /** 50 by default. */
+  limit?: number;
+}
+
+/** Batches that match, newest first, each with its progress. */
+export async function listBatches(client: Queryable, filter: BatchFilter = {}): Promise<BatchRow[]> {
   const { rows } = await client.query(
     `select * from legwork.batches
      where ($1::text is null or state = $1) and ($2::text is null or tenant = $2) and ($3::bigint is null or id < $3)
@@ -70,10 +77,15 @@ export async function listBatches(
   return rows;
 }
 
+/** The id, if it is one. Throws LW400. */
+export function assertBatchId(id: string): string {
+  if (!/^\d{1,18}$/.test(id)) throw new LegworkError("LW400", `'${id}' is not a batch id.`, { hint: "Ids are whole numbers." });
+  return id;
+}
+
 /** A batch with its progress. Throws LW404 for an unknown one. */
 export async function getBatch(client: Queryable, id: string): Promise<BatchRow> {
-  if (!/^\d{1,18}$/.test(id)) throw new LegworkError("LW400", `'${id}' is not a batch id.`, { hint: "Ids are whole numbers." });
-  const { rows } = await client.query("select * from legwork.batches where id = $1", [id]);
+  const { rows } = await client.query("select * from legwork.batches where id = $1", [assertBatchId(id)]);
   if (rows[0] !== undefined) return rows[0];
   throw new LegworkError("LW404", `There is no batch ${id}.`, {
     hint: "Ended batches are kept for the setting history_retention.",

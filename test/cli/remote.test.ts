@@ -84,7 +84,17 @@ describe("asked of a server, what commands read is what the database says", () =
     expect(await there().disableSchedule("nightly")).toBe(true);
     expect(await there().disableSchedule("nightly")).toBe(false);
     expect(await there().enableSchedule("nightly")).toEqual(made.next_at);
-    expect(await there().runSchedule("nightly")).toMatch(/^\d+$/);
+    const ran = await there().runSchedule("nightly");
+    expect(ran).toMatch(/^\d+$/);
+    // Where a job comes from is told with it, and with why it does not run.
+    const job = await there().getJob(ran);
+    expect(job).toEqual(await here().getJob(ran));
+    expect(job).toMatchObject({ schedule: "nightly", schedule_due_at: expect.any(Date) });
+    expect(await there().getJob(jobs[0] ?? "")).toMatchObject({ schedule: null, schedule_due_at: null });
+    const due = job.schedule_due_at?.toISOString();
+    expect((await remote(["explain", ran])).stdout).toContain(`Schedule 'nightly' has enqueued it, for ${due}.`);
+    expect((await remote(["job", ran])).stdout).toContain(`nightly, due ${due}`);
+    expect((await remote(["explain", jobs[5] ?? ""])).stdout).not.toContain("Schedule");
     expect(await there().listScheduleRuns("nightly", { limit: 5 })).toEqual(
       await here().listScheduleRuns("nightly", { limit: 5 }),
     );
@@ -97,6 +107,72 @@ describe("asked of a server, what commands read is what the database says", () =
     expect(await there().cancelWorkflow(id, "wrong")).toBe("cancelled");
     await there().retryWorkflow(id, {});
     expect(await here().getWorkflow(id)).toMatchObject({ state: "running" });
+  });
+
+  it("batches", async () => {
+    const list = [{ task: "other", payload: { n: 1 }, run_at: "2030-01-01T00:00:00Z" }, { task: "notify/email" }];
+    const options = {
+      description: "mails",
+      callback: { task: "other", payload: { last_one: true } },
+      correlationId: "of a batch",
+    };
+    const id = await there().enqueueBatch(list, options);
+    const batch = await there().getBatch(id);
+    expect(batch).toEqual(await here().getBatch(id));
+    expect(batch).toMatchObject({ state: "running", description: "mails", total: 2, correlation_id: "of a batch" });
+    expect(await here().getJob(batch.callback_job_id ?? "")).toMatchObject({ task: "other", payload: { last_one: true } });
+    const second = await here().enqueueBatch([{ task: "other" }], { tenant: "acme" });
+    expect((await there().listBatches({})).map((one) => one.id)).toEqual([second, id]);
+    expect(await there().listBatches({ tenant: "acme" })).toEqual(await here().listBatches({ tenant: "acme" }));
+    expect((await there().listBatches({ before: second, limit: 1 })).map((one) => one.id)).toEqual([id]);
+    expect(await there().listBatches({ state: "failed" })).toEqual([]);
+    const acme = await makeToken(database, "operator", "acme");
+    expect((await there(acme).listBatches({})).map((one) => one.id)).toEqual([second]);
+    await expect(there(acme).getBatch(id)).rejects.toMatchObject({ code: "LW404" });
+    await expect(there().getBatch("x")).rejects.toMatchObject({ code: "LW400" });
+    for (const operations of [there(), here()]) {
+      await expect(operations.enqueueBatch([], {})).rejects.toMatchObject({ code: "LW400" });
+      await expect(operations.enqueueBatch([{ task: "othr" }], {})).rejects.toMatchObject({ code: "LW404" });
+    }
+  });
+
+  it("the command batch starts, lists and shows batches, with and without a server", async () => {
+    const direct = async (...parameters: string[]): Promise<CliResult> =>
+      await legwork(parameters, { DATABASE_URL: database.url });
+    for (const run of [async (...parameters: string[]) => await remote(parameters), direct]) {
+      const started = await run(
+        "batch",
+        "start",
+        '[{"task": "other"}, {"task": "other"}]',
+        "--description",
+        "month's end",
+        "--json",
+      );
+      const { id } = JSON.parse(started.stdout);
+      expect(started).toMatchObject({ code: 0, stderr: "" });
+      const { rows } = await database.pool.query("select id from legwork.jobs where correlation_id = $1 order by id", [
+        `batch:${id}`,
+      ]);
+      await database.pool.query(
+        "select graphile_worker.complete_jobs(array[$1]::bigint[]), graphile_worker.permanently_fail_jobs(array[$2]::bigint[], 'broken')",
+        [rows[0].id, rows[1].id],
+      );
+      const shown = (await run("batch", "show", id)).stdout;
+      expect(shown).toContain(`Batch ${id}  month's end  failed  100 %`);
+      expect(shown).toContain("2: 1 completed, 1 failed");
+      expect(shown).toContain(`legwork jobs --correlation-id batch:${id}`);
+      expect((await run("batch", "list", "--state", "failed", "--limit", "1")).stdout).toMatch(
+        /month's end.*failed.*1\/2, 1 not.*100 %/,
+      );
+    }
+    expect(await direct("batch", "start", "[")).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("The jobs cannot be read as JSON"),
+    });
+    expect(await remote(["batch", "start", "[]"])).toMatchObject({ code: 2, stderr: expect.stringContaining("LW400") });
+    expect(await direct("batch", "show", "999999")).toMatchObject({ code: 1, stderr: expect.stringContaining("LW404") });
+    const piped = await legwork(["batch", "start", "-"], { DATABASE_URL: database.url }, '[{"task": "other"}]');
+    expect(piped).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\n$/) });
   });
 });
 

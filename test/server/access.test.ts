@@ -10,6 +10,7 @@ import { assertRole, type Principal, type Role, ROLES, withPrincipal } from "../
 import { type Server, startServer } from "../../src/server/server.ts";
 import { legwork } from "../support/cli.ts";
 import { testDatabase, testLog } from "../support/database.ts";
+import { type OpenApi, operationsOf } from "../support/openapi.ts";
 
 const database = testDatabase();
 /** Where nobody has made a token. */
@@ -124,6 +125,29 @@ describe("the server", () => {
   };
   const tenants = (text: string): string[] =>
     [...new Set([...text.matchAll(/"tenant":("\w+"|null)/g)].map((match) => match[1] ?? ""))].toSorted();
+
+  test("needs no more than legwork_admin for any route of REST that reads", async () => {
+    const document = (await (await fetch(`${server.url}/docs/json`)).json()) as OpenApi;
+    const answers: Record<string, number> = {};
+    for (const { method, path } of operationsOf(document)) {
+      if (method !== "GET") continue;
+      // What is not there, and then what is.
+      for (const name of ["nothing", path.includes("queues") ? "default" : "a"]) {
+        const url = server.url + path.replace("{id}", "999999999").replace("{name}", name);
+        answers[path] = (await fetch(url, { headers: { authorization: `Bearer ${own}` } })).status;
+        if (answers[path] >= 500) break;
+      }
+    }
+    expect(Object.entries(answers).filter(([, status]) => status !== 200 && status !== 404)).toEqual([]);
+    expect(answers).toMatchObject({
+      "/api/v1/alert-rules": 200,
+      "/api/v1/task-statistics": 200,
+      "/api/v1/health": 200,
+      "/api/v1/alerts": 200,
+      "/api/v1/tasks/{name}": 200,
+      "/api/v1/queues/{name}": 200,
+    });
+  });
 
   test("shows every tenant's jobs to whoever has no tenant, and one's to whoever acts for it, in every relation", async () => {
     for (const bearer of [own, await token("viewer"), await token("operator"), await token("admin")]) {

@@ -56,7 +56,17 @@ async function subjects(): Promise<AccessJobs> {
   const made = { acmeFlow: await flow("acme"), otherFlow: await flow("other"), acmeEnded: await flow("acme"), otherEnded: await flow("other") };
   await run("select legwork.cancel_workflow($1), legwork.cancel_workflow($2)", [made.acmeEnded, made.otherEnded]);
   await run("select legwork.schedule(name, 'a', cron => '0 3 * * *', tenant => name) from unnest(array['acme', 'other']) as name");
-  return { ...jobs, ...made };
+  await run("delete from legwork.tokens; delete from legwork.alert_records");
+  await run("select legwork.create_token(tenant, 'viewer', tenant) from unnest(array['acme', 'other']) as tenant");
+  const [tokens] = await run(
+    `select min(id::text) filter (where tenant = 'acme') as "acmeToken", min(id::text) filter (where tenant = 'other') as "otherToken" from legwork.tokens`,
+  );
+  const [{ alert }] = await run(
+    `insert into legwork.alert_records (rule, kind, target, severity, value, threshold, message, raised_at)
+     values ('error_rate', 'error_rate', 'a', 'warning', 1, 0.5, 'failing', now()) returning id as alert`,
+  );
+  const [{ silence }] = await run("select legwork.silence_alerts('1 hour') as silence");
+  return { ...jobs, ...made, ...tokens, alert, silence } as AccessJobs;
 }
 
 /** What a statement comes to: "ok", or the code of what it raised. */

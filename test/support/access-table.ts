@@ -2,7 +2,7 @@ import type { Principal, Role } from "../../src/server/principal.ts";
 
 /**
  * What the operations are tried on, of the tenant acme and of another one: a job that waits and one that has failed, a workflow that runs and
- * one that was cancelled. Beside these each has a schedule, which is called as it is.
+ * one that was cancelled, a token. Beside these each has a schedule, which is called as it is. An alert and a silence concern everybody.
  */
 export interface AccessJobs {
   acme: string;
@@ -13,6 +13,10 @@ export interface AccessJobs {
   otherFlow: string;
   acmeEnded: string;
   otherEnded: string;
+  acmeToken: string;
+  otherToken: string;
+  alert: string;
+  silence: string;
 }
 
 /**
@@ -73,7 +77,17 @@ export const ACCESS_RULES = {
   set_retry_policy: { needs: "operator", everybody: true },
   drop_retry_policy: { needs: "operator", everybody: true },
   doctor: { needs: "viewer", everybody: true },
+  health: { needs: "viewer", everybody: true },
+  task_statistics: { needs: "viewer", everybody: true },
+  set_alert_rule: { needs: "operator", everybody: true },
+  drop_alert_rule: { needs: "operator", everybody: true },
+  restore_alert_rules: { needs: "operator", everybody: true },
+  set_alert_channels: { needs: "operator", everybody: true },
+  silence_alerts: { needs: "operator", everybody: true },
+  end_silence: { needs: "operator", everybody: true },
+  acknowledge_alert: { needs: "operator", everybody: true },
   create_token: { needs: "admin", others: "LW403" },
+  revoke_token: { needs: "admin", others: "LW404" },
   change_setting: { needs: "admin", everybody: true },
   confine_login: { needs: "admin", everybody: true },
 } as const satisfies Record<string, Rule>;
@@ -188,9 +202,22 @@ export const SQL_OPERATIONS: Record<OperationName, (jobs: AccessJobs) => AccessO
   set_retry_policy: () => ({ own: "select legwork.set_retry_policy(task => 'a', attempts => 2)" }),
   drop_retry_policy: () => ({ own: "select legwork.drop_retry_policy(task => 'a')" }),
   doctor: () => ({ own: `select "check" from legwork.doctor()` }),
+  health: () => ({ own: "select * from legwork.health()" }),
+  task_statistics: () => ({ own: "select * from legwork.task_statistics('1 hour')" }),
+  set_alert_rule: () => ({ own: "select legwork.set_alert_rule('error_rate', warning => 0.1)" }),
+  drop_alert_rule: () => ({ own: "select legwork.drop_alert_rule('error_rate')" }),
+  restore_alert_rules: () => ({ own: "select legwork.restore_alert_rules()" }),
+  set_alert_channels: () => ({ own: `select legwork.set_alert_channels('[{"task": "a"}]')` }),
+  silence_alerts: () => ({ own: "select legwork.silence_alerts('1 hour')" }),
+  end_silence: ({ silence }) => ({ own: `select legwork.end_silence(${silence})` }),
+  acknowledge_alert: ({ alert }) => ({ own: `select legwork.acknowledge_alert(${alert})` }),
   create_token: () => ({
     own: "select legwork.create_token('t')",
     others: "select legwork.create_token('t', tenant => 'other')",
+  }),
+  revoke_token: ({ acmeToken, otherToken }) => ({
+    own: `select legwork.revoke_token('${acmeToken}')`,
+    others: `select legwork.revoke_token('${otherToken}')`,
   }),
   change_setting: () => ({ own: "select legwork.change_setting('history_retention', '20 days')" }),
   confine_login: () => ({ own: "select legwork.confine_login('legwork_reader', 'acme')" }),

@@ -11,6 +11,8 @@ export interface Operation {
   body: { schema: Schema; example: unknown; required: boolean } | undefined;
   /** The role that a token needs. */
   role: string;
+  /** Whether a token of a tenant will not do. */
+  everybody: boolean;
   /** Validators of the answers, by status and content type. */
   answers: Map<string, z.ZodType>;
 }
@@ -30,6 +32,7 @@ interface DocumentedOperation {
   summary?: string;
   security?: unknown;
   "x-role": string;
+  "x-everybody"?: boolean;
   parameters?: Operation["parameters"];
   requestBody?: { required?: boolean; content: Record<string, Media> };
   responses: Record<string, { description?: string; content?: Record<string, { schema: Schema }> }>;
@@ -63,6 +66,7 @@ export function operationsOf(document: OpenApi): Operation[] {
         method: method.toUpperCase(),
         path,
         role: operation["x-role"],
+        everybody: operation["x-everybody"] ?? false,
         parameters: (operation.parameters ?? []).map(({ in: part, name, required, schema: of }) => ({
           in: part,
           name,

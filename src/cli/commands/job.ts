@@ -1,6 +1,6 @@
 import { Command, Option } from "commander";
 import type { StepRow } from "../../jobs/read-steps.ts";
-import type { AttemptRow, JobRow } from "../../jobs/read-jobs.ts";
+import type { FoundJob, JobRow } from "../../jobs/read-jobs.ts";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { color, colorState, elapsed, printJson, relativeTime, shorten } from "../output.ts";
 import { followLogs, printLogs } from "../job-logs.ts";
@@ -36,7 +36,7 @@ export function jobCommand(): Command {
     });
 }
 
-function print(job: JobRow & { attempt_list: AttemptRow[] }): void {
+function print(job: FoundJob): void {
   console.log(`${color("bold", `Job ${job.id}`)}  ${job.task}  ${colorState(job.state)}`);
   const facts: [string, string | null][] = [
     ["queue", job.queue],
@@ -54,6 +54,7 @@ function print(job: JobRow & { attempt_list: AttemptRow[] }): void {
     ["tenant", job.tenant],
     ["correlation", job.correlation_id],
     ["parent", job.parent_id],
+    ["schedule", job.schedule === null ? null : `${job.schedule}, due ${at(job.schedule_due_at)}`],
     ["progress", describeProgress(job)],
     ["payload", JSON.stringify(job.payload)],
     ["result", job.result === null ? null : JSON.stringify(job.result)],

@@ -5,6 +5,7 @@ import { listAlerts } from "../../health/list-alerts.ts";
 import { readHealth } from "../../health/read-health.ts";
 import { readTaskStatistics } from "../../health/read-statistics.ts";
 import { endSilence, listSilences, silenceAlerts } from "../../health/silence-alerts.ts";
+import { addAlertRuleRoutes } from "./alert-rules.ts";
 import { addRoute, type RestContext } from "./route.ts";
 import { duration, jobId, page, pageLimit, text } from "./values.ts";
 
@@ -99,6 +100,7 @@ export function addAlertRoutes(app: FastifyInstance, context: RestContext): void
     },
     async ({ client }) => ({ items: await listSilences(client), next_cursor: null }),
   );
+  addAlertRuleRoutes(app, context);
   addRoute(
     app,
     context,

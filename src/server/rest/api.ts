@@ -6,7 +6,6 @@ import { z } from "zod";
 import { LegworkError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import { packageVersion } from "../package-version.ts";
-import { addAlertRuleRoutes } from "./alert-rules.ts";
 import { addAlertRoutes, alertSchema } from "./alerts.ts";
 import { addBulkRoutes } from "./bulk.ts";
 import { addCreateRoutes } from "./create-jobs.ts";
@@ -151,7 +150,6 @@ function addRoutes(app: FastifyInstance, context: RestOptions): void {
   addScheduleRoutes(app, context);
   addWorkflowRoutes(app, context);
   addAlertRoutes(app, context);
-  addAlertRuleRoutes(app, context);
   addStatisticsRoutes(app, context);
   addSystemRoutes(app, context);
   addTokenRoutes(app, context);

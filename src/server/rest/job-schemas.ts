@@ -80,9 +80,13 @@ export const attemptSchema = z
   .describe("One execution of a job.");
 
 export const jobWithAttemptsSchema = jobSchema
-  .extend({ attempt_list: z.array(attemptSchema).describe("Oldest first.") })
+  .extend({
+    schedule: z.string().nullable().describe("The schedule that enqueued it; null for none."),
+    schedule_due_at: at.nullable().describe("For which of its times."),
+    attempt_list: z.array(attemptSchema).describe("Oldest first."),
+  })
   .loose()
-  .describe("A job with its attempts.");
+  .describe("A job with its attempts and its schedule.");
 
 export const logLineSchema = z
   .object({

@@ -81,8 +81,9 @@ export function addRoute<P extends z.ZodType | undefined, Q extends z.ZodType | 
       ...(route.description === undefined ? {} : { description: route.description }),
       operationId: operationId(route.method, route.url),
       security: [{ token: [] }],
-      // For people and for tests: what the token must have.
+      // For people and for tests: what the token must have, and whether one of a tenant will not do.
       "x-role": route.role,
+      ...(route.everybody === true ? { "x-everybody": true } : {}),
       ...(params === undefined ? {} : { params }),
       ...(query === undefined ? {} : { querystring: query }),
       ...(body === undefined ? {} : { body }),

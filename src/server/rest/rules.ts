@@ -86,7 +86,14 @@ const TARGETS = {
 export function addRuleRoutes(app: FastifyInstance, context: RestContext, scope: keyof typeof TARGETS): void {
   const { path, tag, name, row, get, pause, resume } = TARGETS[scope];
   const target = (of: string): LimitTarget => (scope === "queue" ? { queue: of } : { task: of });
-  const common = { tag, role: "operator", params: z.object({ name }), answer: row, problems: ["LW404"] } as const;
+  const common = {
+    tag,
+    role: "operator",
+    everybody: true,
+    params: z.object({ name }),
+    answer: row,
+    problems: ["LW404"],
+  } as const;
 
   addRoute(
     app,

@@ -99,6 +99,7 @@ export function addSystemRoutes(app: FastifyInstance, context: RestContext): voi
       url: "/emergency-stop",
       tag: "system",
       role: "operator",
+      everybody: true,
       summary: "Stop everything: no job starts, what runs finishes",
       body: z
         .strictObject({ reason: text(1_000).optional() })
@@ -119,6 +120,7 @@ export function addSystemRoutes(app: FastifyInstance, context: RestContext): voi
       url: "/resume-all",
       tag: "system",
       role: "operator",
+      everybody: true,
       summary: "End an emergency stop",
       description: "Queues and tasks that were paused for themselves stay paused.",
       answer: overviewSchema,
@@ -188,6 +190,7 @@ export function addSystemRoutes(app: FastifyInstance, context: RestContext): voi
       url: "/doctor",
       tag: "system",
       role: "admin",
+      everybody: true,
       summary: "Say what is wrong with the job system and what to do about it",
       answer: page(
         z.object({
