@@ -59,7 +59,7 @@ describe("the list of jobs", () => {
     await add(300);
     const page = await open("/jobs");
     await grid(page).locator(".job-id").first().waitFor();
-    await grid(page).evaluate((element) => element.scrollTo(0, 1_500));
+    await grid(page).evaluate((element) => Object.assign(element, { scrollTop: 1_500 }));
     await until("rows further down are shown", async () => (await grid(page).getAttribute("aria-rowcount")) !== null);
     const before = await until("the list has settled", async () => {
       const ids = await shownIds(page);
@@ -67,11 +67,11 @@ describe("the list of jobs", () => {
     });
     const newest = await add(3);
     await page.getByRole("button", { name: "3 newer" }).waitFor();
-    expect(await grid(page).evaluate((element) => element.scrollTop)).toBe(1_500);
+    expect(await grid(page).evaluate((element) => (element as unknown as { scrollTop: number }).scrollTop)).toBe(1_500);
     expect(await shownIds(page)).toEqual(before);
     await page.getByRole("button", { name: "3 newer" }).click();
     await rowOf(page, newest.at(-1) ?? "").waitFor();
-    expect(await grid(page).evaluate((element) => element.scrollTop)).toBe(0);
+    expect(await grid(page).evaluate((element) => (element as unknown as { scrollTop: number }).scrollTop)).toBe(0);
   });
 
   it("goes down to the oldest of thousands with only some rows in the page", async () => {
@@ -186,7 +186,9 @@ describe("the list of jobs", () => {
       const page = await open("/jobs", restToken, { theme, width });
       await rowOf(page, ids[0] ?? "").waitFor();
       await expectAccessible(page);
-      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
+      expect(
+        await page.locator("html").evaluate((root) => (root as unknown as { scrollWidth: number }).scrollWidth),
+      ).toBeLessThanOrEqual(width);
     }
   });
 });

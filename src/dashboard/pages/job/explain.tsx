@@ -20,7 +20,7 @@ interface Reason {
   fix: string;
 }
 
-export function useReasons(job: Job) {
+function useReasons(job: Job) {
   return useQuery({
     queryKey: ["job explain", job.id],
     queryFn: async ({ signal }) => (await rest<{ items: Reason[] }>("GET", `/jobs/${job.id}/explain`, undefined, signal)).items,
