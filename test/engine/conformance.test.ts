@@ -272,7 +272,7 @@ const OPERATIONS: Operation[] = [
     ts: ({ waiting }) => rerunJob(db(), waiting),
     cli: ({ waiting }) => ["rerun", waiting],
     rest: ({ waiting }) => ["POST", `/jobs/${waiting}/rerun`],
-    raises: { code: "LW409", exit: 1, hint: "retry_job" },
+    raises: { code: "LW409", exit: 1, hint: "enqueue it again" },
   },
   {
     name: "changes the priority of a job",
