@@ -2,7 +2,7 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { type KeyboardEvent, useCallback, useEffect, useId, useRef, useState, useSyncExternalStore } from "react";
 import { Link, useLocation } from "wouter";
 import { Duration, Time } from "../../format/time.tsx";
-import { State } from "../../ui/states.tsx";
+import { isFinished, State } from "../../ui/states.tsx";
 import type { JobLine } from "./job-line.ts";
 import type { Selection } from "./use-selection.ts";
 import { useGridKeys } from "./use-grid-keys.ts";
@@ -13,7 +13,10 @@ const ROW_NARROW = 62;
 const NARROW = "(max-width: 860px)";
 
 /** How close to the end of what is loaded the next page is asked for (rows). */
-const AHEAD = 40;
+const AHEAD = 120;
+
+/** How long a row has to be on the screen until its job is asked for anew (ms). */
+const SETTLE_MS = 400;
 
 export interface GridProps {
   lines: readonly JobLine[];
@@ -23,12 +26,14 @@ export interface GridProps {
   loadMore: () => void;
   /** Told whether somebody reads further down or has picked a row, so that nothing may move. */
   onReading: (isReading: boolean) => void;
+  /** Told which jobs on the screen may still change. */
+  onVisible: (ids: readonly string[]) => void;
   /** Changes when the list is to go back to its top. */
   top: number;
 }
 
 /** The list: as many rows as fit are in the page, however many there are. A grid for whoever listens to it, with one place for the focus. */
-export function JobGrid({ lines, selection, hasMore, isLoadingMore, loadMore, onReading, top }: GridProps) {
+export function JobGrid({ lines, selection, hasMore, isLoadingMore, loadMore, onReading, onVisible, top }: GridProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const isNarrow = useNarrow();
   const row = isNarrow ? ROW_NARROW : ROW;
@@ -55,6 +60,18 @@ export function JobGrid({ lines, selection, hasMore, isLoadingMore, loadMore, on
 
   const items = virtual.getVirtualItems();
   const lastShown = items.at(-1)?.index ?? 0;
+  const visible = items
+    .flatMap(({ index: at }) => {
+      const line = lines[at];
+      // A failed one may be retried.
+      return line === undefined || (isFinished(line.state) && line.state !== "failed") ? [] : [line.id];
+    })
+    .join(" ");
+  useEffect(() => {
+    // Not while it is scrolled through: what has gone by need not be known.
+    const timer = setTimeout(() => onVisible(visible === "" ? [] : visible.split(" ")), SETTLE_MS);
+    return () => clearTimeout(timer);
+  }, [visible, onVisible]);
   useEffect(() => {
     if (isAway && hasMore && !isLoadingMore && lastShown >= lines.length - AHEAD) loadMore();
   }, [isAway, hasMore, isLoadingMore, lastShown, lines.length, loadMore]);
