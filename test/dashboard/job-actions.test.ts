@@ -18,6 +18,7 @@ const SCHEMA = {
     copies: { type: "integer" },
     urgent: { type: "boolean" },
     kind: { enum: ["letter", "card"] },
+    copy: { anyOf: [{ type: "string" }, { type: "array", items: { type: "string" } }] },
     tags: { type: "array", items: { type: "string" } },
     address: { type: "object", properties: { city: { type: "string" } }, required: ["city"] },
   },
@@ -135,6 +136,10 @@ describe("enqueueing from the form", () => {
     await dialog.getByLabel("kind").selectOption("card");
     await dialog.getByLabel("copies (optional)").fill("2");
     await dialog.getByLabel("urgent (optional)").selectOption("true");
+    await dialog.getByLabel("Kind of copy").selectOption("a list");
+    await dialog.getByRole("button", { name: "Give copy" }).click();
+    await dialog.getByRole("button", { name: "Add to copy" }).click();
+    await dialog.getByLabel("copy 1", { exact: true }).fill("bob");
     await dialog.getByRole("button", { name: "Give tags" }).click();
     await dialog.getByRole("button", { name: "Add to tags" }).click();
     await dialog.getByLabel("tags 1", { exact: true }).fill("red");
@@ -148,7 +153,7 @@ describe("enqueueing from the form", () => {
     const { rows } = await database.pool.query("select payload, priority, correlation_id from legwork.jobs");
     expect(rows).toEqual([
       {
-        payload: { to: "ann", kind: "card", copies: 2, urgent: true, tags: ["red"], address: { city: "Ulm" } },
+        payload: { to: "ann", kind: "card", copies: 2, urgent: true, copy: ["bob"], tags: ["red"], address: { city: "Ulm" } },
         priority: -3,
         correlation_id: "order-1",
       },

@@ -167,6 +167,8 @@ function Measured({ seconds, most }: { seconds: number | undefined; most: number
 /** What comes next, or how it ended where that is not an attempt's own end. */
 function Outlook({ job }: { job: Job }) {
   if (job.state === "completed" || job.state === "running") return null;
+  // Its last attempt has said it.
+  if (job.state === "failed" && job.attempt_list.at(-1)?.state === "failed") return null;
   if (job.finished_at !== null) {
     return (
       <tr>
@@ -185,7 +187,16 @@ function Outlook({ job }: { job: Job }) {
   return (
     <tr>
       <td>{job.attempts === 0 ? "To start" : "Next attempt"}</td>
-      <td>{isFinite(job.run_at) ? <Time at={job.run_at} /> : <span className="muted">not known yet</span>}</td>
+      <td>
+        {isFinite(job.run_at) ? (
+          <>
+            {job.state === "scheduled" || job.state === "retrying" ? "" : "since "}
+            <Time at={job.run_at} />
+          </>
+        ) : (
+          <span className="muted">not known yet</span>
+        )}
+      </td>
       <td className="end">–</td>
       <td className="end">–</td>
       <td>

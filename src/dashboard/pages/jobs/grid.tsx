@@ -1,5 +1,14 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { type KeyboardEvent, useCallback, useEffect, useId, useRef, useState, useSyncExternalStore } from "react";
+import {
+  type CSSProperties,
+  type KeyboardEvent,
+  useCallback,
+  useEffect,
+  useId,
+  useRef,
+  useState,
+  useSyncExternalStore,
+} from "react";
 import { Link, useLocation } from "wouter";
 import { Duration, Time } from "../../format/time.tsx";
 import { isFinished, State } from "../../ui/states.tsx";
@@ -7,9 +16,9 @@ import type { JobLine } from "./job-line.ts";
 import type { Selection } from "./use-selection.ts";
 import { useGridKeys } from "./use-grid-keys.ts";
 
-/** Heights of a row (px): one line, and two where there is little width. Fixed, so that nothing has to be measured while it scrolls. */
+/** Heights of a row (px): one line, and three where there is little width. Fixed, so that nothing has to be measured while it scrolls. */
 const ROW = 38;
-const ROW_NARROW = 62;
+const ROW_NARROW = 80;
 const NARROW = "(max-width: 860px)";
 
 /** How close to the end of what is loaded the next page is asked for (rows). */
@@ -107,6 +116,8 @@ export function JobGrid({ lines, selection, hasMore, isLoadingMore, loadMore, on
     <div
       ref={scroller}
       className="job-grid"
+      // As wide as the longest id, so that all rows have the same columns.
+      style={{ "--id-digits": Math.max(6, ...lines.slice(0, 1).map(({ id }) => id.length)) } as CSSProperties}
       role="grid"
       tabIndex={0}
       aria-label="Jobs"
