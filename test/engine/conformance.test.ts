@@ -4,7 +4,9 @@ import { cancelJob, cancelJobs } from "../../src/jobs/cancel-job.ts";
 import { discardJob, discardJobs } from "../../src/jobs/discard-job.ts";
 import { enqueue } from "../../src/jobs/enqueue.ts";
 import { explainJob } from "../../src/jobs/explain-job.ts";
+import { rerunJob } from "../../src/jobs/rerun-job.ts";
 import { retryJob, retryJobs } from "../../src/jobs/retry-job.ts";
+import { setPriority } from "../../src/jobs/set-priority.ts";
 import { sendSignal } from "../../src/jobs/send-signal.ts";
 import { dropLimit, limitConcurrency, limitRate } from "../../src/queues/limits.ts";
 import { emergencyStop, pauseQueue, pauseTask, resumeAll, resumeQueue, resumeTask } from "../../src/queues/pause.ts";
@@ -252,6 +254,34 @@ const OPERATIONS: Operation[] = [
     rest: () => ["POST", "/jobs/discard", { filter: { task: "notify/email" }, dry_run: false }],
     read: live,
     says: 1,
+  },
+  {
+    name: "runs a failed job again with another payload, and discards the old one",
+    sql: ({ failed }) => `select legwork.rerun_job(${failed}, '{"userId": "u9"}', discard => true)`,
+    ts: ({ failed }) => rerunJob(db(), failed, { payload: { userId: "u9" }, discard: true }),
+    cli: ({ failed }) => ["rerun", failed, "--payload", '{"userId": "u9"}', "--discard"],
+    rest: ({ failed }) => ["POST", `/jobs/${failed}/rerun`, { payload: { userId: "u9" }, discard: true }],
+    read: ({ failed }) =>
+      `select (select count(*) from graphile_worker._private_jobs where id = ${failed}) || ' ' || state || ' ' || (payload ->> 'userId') as it
+       from legwork.jobs where parent_id = ${failed}`,
+    says: "0 pending u9",
+  },
+  {
+    name: "refuses to run a job again that has not ended",
+    sql: ({ waiting }) => `select legwork.rerun_job(${waiting})`,
+    ts: ({ waiting }) => rerunJob(db(), waiting),
+    cli: ({ waiting }) => ["rerun", waiting],
+    rest: ({ waiting }) => ["POST", `/jobs/${waiting}/rerun`],
+    raises: { code: "LW409", exit: 1, hint: "enqueue it again" },
+  },
+  {
+    name: "changes the priority of a job",
+    sql: ({ waiting }) => `select legwork.set_priority(${waiting}, -7)`,
+    ts: ({ waiting }) => setPriority(db(), waiting, -7),
+    cli: ({ waiting }) => ["priority", waiting, "--to", "-7"],
+    rest: ({ waiting }) => ["PUT", `/jobs/${waiting}/priority`, { priority: -7 }],
+    read: ({ waiting }) => `select priority as it from legwork.jobs where id = ${waiting}`,
+    says: -7,
   },
   {
     name: "refuses a filter with an unknown task",

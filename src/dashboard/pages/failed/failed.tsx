@@ -158,7 +158,7 @@ function keyOf(group: FailedGroup): string {
 }
 
 /** What names a group; jobs that failed before there were fingerprints are named by their task. */
-export function filterOf(group: FailedGroup): Record<string, string> {
+function filterOf(group: FailedGroup): Record<string, string> {
   return group.fingerprint === null ? { task: group.task } : { fingerprint: group.fingerprint };
 }
 

@@ -43,7 +43,9 @@ const JOBS = /* GraphQL */ `
 
 /** The jobs of a group, oldest first, as a retry of the group would take them; each can be retried or given up by itself. */
 export function GroupJobs({ group, filter }: { group: FailedGroup; filter: Record<string, string> }) {
+  const may = useMay("operator");
   const jobs = useInfiniteQuery({
+    enabled: may,
     queryKey: ["failed-group", filter],
     initialPageParam: PAGE,
     // A dry run is the only one who knows which jobs are in a group; what they are, each says itself.
@@ -54,7 +56,6 @@ export function GroupJobs({ group, filter }: { group: FailedGroup; filter: Recor
     },
     getNextPageParam: (last, pages) => (last.isLast ? undefined : (pages.length + 1) * PAGE),
   });
-  const may = useMay("operator");
   if (!may) return <NewestOnly group={group} />;
   if (jobs.isError) return <Failure error={jobs.error} retry={jobs.refetch} />;
   if (jobs.data === undefined) return <Loading rows={3} />;

@@ -20,7 +20,7 @@ interface Reason {
   fix: string;
 }
 
-export function useReasons(job: Job) {
+function useReasons(job: Job) {
   return useQuery({
     queryKey: ["job explain", job.id],
     queryFn: async ({ signal }) => (await rest<{ items: Reason[] }>("GET", `/jobs/${job.id}/explain`, undefined, signal)).items,
@@ -48,10 +48,7 @@ export function Explanation({ job }: { job: Job }) {
                 <p>
                   <WithJobs text={reason.detail} self={job.id} />
                 </p>
-                <p className="muted">
-                  <Fix text={reason.fix} />
-                </p>
-                <Remedy job={job} reason={reason} />
+                <Advice job={job} reason={reason} />
               </li>
             ))}
           </ol>
@@ -89,35 +86,41 @@ function Fix({ text }: { text: string }): ReactNode {
   );
 }
 
-function Remedy({ job, reason }: { job: Job; reason: Reason }) {
+/** What to do about it: the button that does it where there is one and the token may press it, and what to type where not. */
+function Advice({ job, reason }: { job: Job; reason: Reason }) {
   const may = useMay("operator");
   const mayAll = useMay("operator", { everybody: true });
   const act = useJobAction();
   const [isSending, setSending] = useState(false);
-  const isPossible = (needsAll: boolean): boolean => (needsAll ? mayAll : may);
   const found = remedyOf(job, reason.reason);
-  if (reason.reason === "concurrency_limit" || reason.reason === "rate_limit") {
-    const isQueue = reason.detail.includes(" of queue '");
-    return (
-      <Link href={isQueue ? `/queues/${encodeURIComponent(job.queue)}` : `/tasks/${encodeURIComponent(job.task)}`}>
-        See the limits of the {isQueue ? "queue" : "task"}
-      </Link>
-    );
-  }
-  if (reason.reason === "waits_for_signal" && may) {
-    const name = /the signal '(.*?)'/.exec(reason.detail)?.[1] ?? "";
-    return (
-      <>
-        <Button onClick={() => setSending(true)}>Send the signal</Button>
-        {isSending && <SignalDialog id={job.id} name={name} onClose={() => setSending(false)} />}
-      </>
-    );
-  }
-  if (found === undefined || !isPossible(found.needsAll)) return null;
+  const isPossible = found !== undefined && (found.needsAll ? mayAll : may);
+  const isSignal = reason.reason === "waits_for_signal" && may;
+  const isLimit = reason.reason === "concurrency_limit" || reason.reason === "rate_limit";
+  const isOfQueue = reason.detail.includes(" of queue '");
+  const signal = /the signal '(.*?)'/.exec(reason.detail)?.[1] ?? "";
+  // What the button does need not be typed.
+  const words =
+    isPossible || isSignal ? reason.fix.replace(/:?\s*select [^;]+;.*$/, ".").replace(/^(Send it)?\.$/, "") : reason.fix;
   return (
-    <Button busy={act.isPending} onClick={() => act.mutate(found.action)}>
-      {found.label}
-    </Button>
+    <>
+      {words !== "" && (
+        <p className="muted">
+          <Fix text={words} />
+        </p>
+      )}
+      {isLimit && (
+        <Link href={isOfQueue ? `/queues/${encodeURIComponent(job.queue)}` : `/tasks/${encodeURIComponent(job.task)}`}>
+          See the limits of the {isOfQueue ? "queue" : "task"}
+        </Link>
+      )}
+      {isSignal && <Button onClick={() => setSending(true)}>Send the signal</Button>}
+      {isSending && <SignalDialog id={job.id} name={signal} onClose={() => setSending(false)} />}
+      {isPossible && (
+        <Button busy={act.isPending} onClick={() => act.mutate(found.action)}>
+          {found.label}
+        </Button>
+      )}
+    </>
   );
 }
 

@@ -15,7 +15,7 @@ interface Span {
 }
 
 /** A job's life as a strip: how long it waited, and every attempt; below it the same in words and numbers. */
-export function Timeline({ job, usual }: { job: Job; usual: Usual | undefined }) {
+export function Timeline({ job, usual }: { job: Job; usual: Usual | null | undefined }) {
   const now = useNow();
   const attempts = job.attempt_list;
   const spans = spansOf(job, now);
@@ -82,7 +82,7 @@ export function Timeline({ job, usual }: { job: Job; usual: Usual | undefined })
           </tbody>
         </table>
       </div>
-      <p className="muted timeline-usual">{usualWords(usual)}</p>
+      {usual !== undefined && <p className="muted timeline-usual">{usualWords(usual)}</p>}
     </div>
   );
 }
@@ -95,7 +95,7 @@ function AttemptRow({
 }: {
   attempt: Attempt;
   due: number | undefined;
-  usual: Usual | undefined;
+  usual: Usual | null | undefined;
   now: number;
 }) {
   const started = attempt.started_at === null ? undefined : Date.parse(attempt.started_at);
@@ -167,6 +167,8 @@ function Measured({ seconds, most }: { seconds: number | undefined; most: number
 /** What comes next, or how it ended where that is not an attempt's own end. */
 function Outlook({ job }: { job: Job }) {
   if (job.state === "completed" || job.state === "running") return null;
+  // Its last attempt has said it.
+  if (job.state === "failed" && job.attempt_list.at(-1)?.state === "failed") return null;
   if (job.finished_at !== null) {
     return (
       <tr>
@@ -185,7 +187,16 @@ function Outlook({ job }: { job: Job }) {
   return (
     <tr>
       <td>{job.attempts === 0 ? "To start" : "Next attempt"}</td>
-      <td>{isFinite(job.run_at) ? <Time at={job.run_at} /> : <span className="muted">not known yet</span>}</td>
+      <td>
+        {isFinite(job.run_at) ? (
+          <>
+            {job.state === "scheduled" || job.state === "retrying" ? "" : "since "}
+            <Time at={job.run_at} />
+          </>
+        ) : (
+          <span className="muted">not known yet</span>
+        )}
+      </td>
       <td className="end">–</td>
       <td className="end">–</td>
       <td>
@@ -237,8 +248,8 @@ function spansOf(job: Job, now: number): Span[] {
   return spans;
 }
 
-function usualWords(usual: Usual | undefined): string {
-  if (usual === undefined || usual.run_p50 === null) return "Nothing to compare with: this task has not run in the last day.";
+function usualWords(usual: Usual | null): string {
+  if (usual === null || usual.run_p50 === null) return "Nothing to compare with: this task has not run in the last day.";
   const waits = usual.wait_p95 === null ? "" : `; 95 % wait less than ${formatDuration(usual.wait_p95)}`;
   return `Usual for this task, over the last day: half of the attempts run less than ${formatDuration(usual.run_p50)}, 95 % less than ${formatDuration(usual.run_p95)}${waits}.`;
 }

@@ -1,6 +1,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { useLive } from "../../api/live.ts";
+import { useMay } from "../../api/me.ts";
 import { Problem } from "../../api/problem.ts";
 import { graphql, rest } from "../../api/request.ts";
 import { isFinished } from "../../ui/states.tsx";
@@ -165,20 +166,23 @@ export function useReruns(id: string) {
   });
 }
 
-/** What is usual for a task (seconds), over the last day; undefined where nothing is known of it. */
+/** What is usual for a task (seconds), over the last day. */
 export interface Usual {
   wait_p95: number | null;
   run_p50: number | null;
   run_p95: number | null;
 }
 
-export function useUsual(task: string): Usual | undefined {
+/** Undefined while it is asked for and where the token may not know it, which is about every tenant; null where the task has not run. */
+export function useUsual(task: string): Usual | null | undefined {
+  const may = useMay("viewer", { everybody: true });
   const { data } = useQuery({
     queryKey: ["task-statistics", "24h"],
+    enabled: may,
     staleTime: 60_000,
     retry: false,
     queryFn: async ({ signal }) =>
       (await rest<{ items: (Usual & { task: string })[] }>("GET", "/task-statistics?period=24h", undefined, signal)).items,
   });
-  return data?.find((row) => row.task === task);
+  return data === undefined ? undefined : (data.find((row) => row.task === task) ?? null);
 }

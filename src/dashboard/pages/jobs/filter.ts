@@ -34,7 +34,7 @@ export function writeFilter(filter: JobFilter): URLSearchParams {
 }
 
 /** The start of a span that ends now; undefined for what is none. */
-export function spanStart(span: string, now: number): string | undefined {
+function spanStart(span: string, now: number): string | undefined {
   const [, count, unit] = /^(\d{1,4})([smhd])$/.exec(span) ?? [];
   if (count === undefined) return undefined;
   const seconds = { s: 1, m: 60, h: 3_600, d: 86_400 }[unit as "s"];

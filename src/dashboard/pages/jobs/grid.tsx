@@ -1,19 +1,31 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { type KeyboardEvent, useCallback, useEffect, useId, useRef, useState, useSyncExternalStore } from "react";
+import {
+  type CSSProperties,
+  type KeyboardEvent,
+  useCallback,
+  useEffect,
+  useId,
+  useRef,
+  useState,
+  useSyncExternalStore,
+} from "react";
 import { Link, useLocation } from "wouter";
 import { Duration, Time } from "../../format/time.tsx";
-import { State } from "../../ui/states.tsx";
+import { isFinished, State } from "../../ui/states.tsx";
 import type { JobLine } from "./job-line.ts";
 import type { Selection } from "./use-selection.ts";
 import { useGridKeys } from "./use-grid-keys.ts";
 
-/** Heights of a row (px): one line, and two where there is little width. Fixed, so that nothing has to be measured while it scrolls. */
+/** Heights of a row (px): one line, and three where there is little width. Fixed, so that nothing has to be measured while it scrolls. */
 const ROW = 38;
-const ROW_NARROW = 62;
+const ROW_NARROW = 80;
 const NARROW = "(max-width: 860px)";
 
 /** How close to the end of what is loaded the next page is asked for (rows). */
-const AHEAD = 40;
+const AHEAD = 120;
+
+/** How long a row has to be on the screen until its job is asked for anew (ms). */
+const SETTLE_MS = 400;
 
 export interface GridProps {
   lines: readonly JobLine[];
@@ -23,12 +35,14 @@ export interface GridProps {
   loadMore: () => void;
   /** Told whether somebody reads further down or has picked a row, so that nothing may move. */
   onReading: (isReading: boolean) => void;
+  /** Told which jobs on the screen may still change. */
+  onVisible: (ids: readonly string[]) => void;
   /** Changes when the list is to go back to its top. */
   top: number;
 }
 
 /** The list: as many rows as fit are in the page, however many there are. A grid for whoever listens to it, with one place for the focus. */
-export function JobGrid({ lines, selection, hasMore, isLoadingMore, loadMore, onReading, top }: GridProps) {
+export function JobGrid({ lines, selection, hasMore, isLoadingMore, loadMore, onReading, onVisible, top }: GridProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const isNarrow = useNarrow();
   const row = isNarrow ? ROW_NARROW : ROW;
@@ -55,6 +69,18 @@ export function JobGrid({ lines, selection, hasMore, isLoadingMore, loadMore, on
 
   const items = virtual.getVirtualItems();
   const lastShown = items.at(-1)?.index ?? 0;
+  const visible = items
+    .flatMap(({ index: at }) => {
+      const line = lines[at];
+      // A failed one may be retried.
+      return line === undefined || (isFinished(line.state) && line.state !== "failed") ? [] : [line.id];
+    })
+    .join(" ");
+  useEffect(() => {
+    // Not while it is scrolled through: what has gone by need not be known.
+    const timer = setTimeout(() => onVisible(visible === "" ? [] : visible.split(" ")), SETTLE_MS);
+    return () => clearTimeout(timer);
+  }, [visible, onVisible]);
   useEffect(() => {
     if (isAway && hasMore && !isLoadingMore && lastShown >= lines.length - AHEAD) loadMore();
   }, [isAway, hasMore, isLoadingMore, lastShown, lines.length, loadMore]);
@@ -90,6 +116,8 @@ export function JobGrid({ lines, selection, hasMore, isLoadingMore, loadMore, on
     <div
       ref={scroller}
       className="job-grid"
+      // As wide as the longest id, so that all rows have the same columns.
+      style={{ "--id-digits": Math.max(6, ...lines.slice(0, 1).map(({ id }) => id.length)) } as CSSProperties}
       role="grid"
       tabIndex={0}
       aria-label="Jobs"

@@ -77,28 +77,39 @@ export function isNewer(id: string, than: string): boolean {
   return id.length === than.length ? id > than : id.length > than.length;
 }
 
+const FIELDS = /* GraphQL */ `
+  id
+  task
+  queue
+  state
+  priority
+  attempts: attemptCount
+  maxAttempts
+  error
+  runAt
+  createdAt
+  startedAt
+  finishedAt
+  tenant
+  correlationId
+  progress
+  progressMessage
+`;
+
 /** The live list of the newest jobs. */
 export const LIVE_JOBS = /* GraphQL */ `
   subscription ($task: String, $queue: String, $state: [JobState!]) {
     jobs(task: $task, queue: $queue, state: $state, first: 100) {
-      jobs {
-        id
-        task
-        queue
-        state
-        priority
-        attempts: attemptCount
-        maxAttempts
-        error
-        runAt
-        createdAt
-        startedAt
-        finishedAt
-        tenant
-        correlationId
-        progress
-        progressMessage
-      }
+      jobs { ${FIELDS} }
+    }
+  }
+`;
+
+/** Some jobs as they are now. */
+export const JOBS_BY_ID = /* GraphQL */ `
+  query ($ids: [BigInt!]!, $first: Int!) {
+    jobs(filter: { id: { in: $ids } }, first: $first) {
+      nodes { ${FIELDS} }
     }
   }
 `;

@@ -60,7 +60,8 @@ export default function Jobs() {
 function List({ filter, onChange }: { filter: JobFilter; onChange: (next: JobFilter) => void }) {
   const [isReading, setReading] = useState(false);
   const [top, setTop] = useState(0);
-  const list = useJobList(filter, isReading);
+  const [visible, setVisible] = useState<readonly string[]>([]);
+  const list = useJobList(filter, isReading, visible);
   const selection = useSelection();
   const { lines } = list;
   if (lines === undefined) {
@@ -94,6 +95,7 @@ function List({ filter, onChange }: { filter: JobFilter; onChange: (next: JobFil
           isLoadingMore={list.isLoadingMore}
           loadMore={list.loadMore}
           onReading={setReading}
+          onVisible={setVisible}
           top={top}
         />
       )}

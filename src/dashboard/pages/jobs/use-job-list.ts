@@ -1,16 +1,18 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { useLive } from "../../api/live.ts";
-import { rest, withQuery } from "../../api/request.ts";
+import { graphql, rest, withQuery } from "../../api/request.ts";
 import { type JobFilter, toLive, toQuery, writeFilter } from "./filter.ts";
-import { fromRest, isNewer, type JobLine, type JobPage, LIVE_JOBS } from "./job-line.ts";
+import { fromRest, isNewer, type JobLine, type JobPage, JOBS_BY_ID, LIVE_JOBS } from "./job-line.ts";
 
 /** Jobs of the newest page: as many as a live list has. */
 const NEWEST = 100;
 /** Jobs of each page further back. */
 const PAGE = 200;
-/** How often the newest page is asked for where no live list serves the filter (ms). */
+/** How often the newest page is asked for where no live list serves the filter, and jobs on the screen further down (ms). */
 const POLL_MS = 5_000;
+/** Pages of a search that are asked for at once while they are empty. */
+const SEARCH_ROUNDS = 10;
 
 export interface JobList {
   /** Newest first; undefined until the first answer. */
@@ -37,9 +39,9 @@ function cursorAt(id: string): string {
 
 /**
  * The jobs that fit a filter, for a component that is another one for each filter (`key`). While `isReading` is false the newest are followed as they come; while it is true no job is added above
- * those that are shown, which are only kept up to date.
+ * those that are shown, which are only kept up to date. `visible` are those jobs on the screen that may still change.
  */
-export function useJobList(filter: JobFilter, isReading: boolean): JobList {
+export function useJobList(filter: JobFilter, isReading: boolean, visible: readonly string[]): JobList {
   const key = writeFilter(filter).toString();
   const newest = useNewest(filter, key);
   const [base, setBase] = useState<{ lines: readonly JobLine[]; next: string | null }>();
@@ -55,25 +57,19 @@ export function useJobList(filter: JobFilter, isReading: boolean): JobList {
     queryKey: ["jobs", "older", key, last],
     enabled: false,
     initialPageParam: last ?? "",
-    queryFn: async ({ pageParam, signal }) =>
-      await rest<JobPage>(
-        "GET",
-        withQuery("/jobs", { ...toQuery(filter), brief: true, limit: PAGE, cursor: pageParam }),
-        undefined,
-        signal,
-      ),
+    queryFn: async ({ pageParam, signal }) => await nextPage(filter, pageParam, signal),
     getNextPageParam: ({ next_cursor }) => next_cursor ?? undefined,
     staleTime: Infinity,
     gcTime: 10_000,
   });
 
+  const olderLines = useMemo(() => older.data?.pages.flatMap((page) => page.items.map(fromRest)) ?? [], [older.data]);
+  const refreshed = useRefreshed(visible, newest.lines);
   const lines = useMemo(() => {
     if (base === undefined) return undefined;
-    const now = new Map(newest.lines?.map((line) => [line.id, line]));
-    const shown = base.lines.map((line) => now.get(line.id) ?? line);
-    for (const page of older.data?.pages ?? []) shown.push(...page.items.map(fromRest));
-    return shown;
-  }, [base, newest.lines, older.data]);
+    const now = new Map([...refreshed, ...(newest.lines ?? [])].map((line) => [line.id, line]));
+    return [...base.lines, ...olderLines].map((line) => now.get(line.id) ?? line);
+  }, [base, newest.lines, olderLines, refreshed]);
 
   const first = lines?.[0]?.id;
   const newer =
@@ -106,6 +102,36 @@ export function useJobList(filter: JobFilter, isReading: boolean): JobList {
     looked: newest.lookedAt === undefined ? undefined : { at: lookedAt, to: pages.at(-1)?.looked_to ?? newest.lookedTo ?? null },
   };
 }
+
+/** The next page; of a search in payloads that finds nothing, what comes of looking ten times as far. */
+async function nextPage(filter: JobFilter, cursor: string, signal: AbortSignal): Promise<JobPage> {
+  let lookedAt = 0;
+  for (let round = 1; ; round += 1) {
+    const query = withQuery("/jobs", { ...toQuery(filter), brief: true, limit: PAGE, cursor });
+    const page = await rest<JobPage>("GET", query, undefined, signal);
+    lookedAt += page.looked_at ?? 0;
+    if (page.items.length > 0 || page.next_cursor === null || round === SEARCH_ROUNDS) return { ...page, looked_at: lookedAt };
+    cursor = page.next_cursor;
+  }
+}
+
+/** Jobs on the screen that the newest page does not tell of, as they are now. */
+function useRefreshed(visible: readonly string[], newest: readonly JobLine[] | undefined): readonly JobLine[] {
+  const told = new Set(newest?.map(({ id }) => id));
+  const ids = visible.filter((id) => !told.has(id));
+  const { data } = useQuery<readonly JobLine[]>({
+    queryKey: ["jobs", "visible", ids],
+    enabled: ids.length > 0,
+    refetchInterval: POLL_MS,
+    gcTime: 10_000,
+    placeholderData: (before) => before,
+    queryFn: async ({ signal }) =>
+      (await graphql<{ jobs: { nodes: JobLine[] } }>(JOBS_BY_ID, { ids, first: ids.length }, signal)).jobs.nodes,
+  });
+  return data ?? NONE;
+}
+
+const NONE: readonly JobLine[] = [];
 
 interface Newest {
   lines: readonly JobLine[] | undefined;

@@ -8,7 +8,7 @@ const IDS_A_REQUEST = 3_000;
 /** Jobs that are looked up one by one where no route knows the filter, at most. */
 export const MAX_COLLECTED = 10_000;
 
-export type BulkName = "retry" | "cancel" | "discard" | "rerun" | "priority";
+type BulkName = "retry" | "cancel" | "discard" | "rerun" | "priority";
 
 export interface BulkAction {
   name: BulkName;

@@ -33,6 +33,15 @@ export function BulkBar({
   return (
     <div className="bulk-bar" role="region" aria-label="Selection">
       <strong className="number">{isEverything ? "Every job that matches" : `${formatCount(selection.count)} selected`}</strong>
+      <Button
+        kind="quiet"
+        icon={<X aria-hidden="true" />}
+        aria-label="Clear the selection"
+        onClick={() => {
+          setAll(false);
+          selection.clear();
+        }}
+      />
       {isEveryShown && hasMore && !isAll && (
         <Button kind="quiet" onClick={() => setAll(true)}>
           Select everything that matches
@@ -49,15 +58,6 @@ export function BulkBar({
           </Button>
         ))}
       {!may && <span className="muted">Your token may look and not act.</span>}
-      <Button
-        kind="quiet"
-        icon={<X aria-hidden="true" />}
-        aria-label="Clear the selection"
-        onClick={() => {
-          setAll(false);
-          selection.clear();
-        }}
-      />
       {asked !== undefined && (
         <BulkDialog
           action={asked.action}

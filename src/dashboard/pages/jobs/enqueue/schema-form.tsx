@@ -2,7 +2,7 @@ import { Plus, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { Button } from "../../../ui/button.tsx";
 import { Field } from "../../../ui/field.tsx";
-import { initialValue, kindOf, type Schema, withoutNull } from "./schema.ts";
+import { initialValue, isOfKind, kindOf, type Schema, variantsOf, withoutNull } from "./schema.ts";
 
 interface Part {
   schema: Schema;
@@ -30,24 +30,28 @@ export function SchemaForm({
   path?: string;
 }) {
   const object = typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+  // What has to be given stands first; otherwise in the schema's order, which Postgres does not keep.
+  const isRequired = (name: string): boolean => (schema.required ?? []).includes(name);
   const unknown = Object.keys(object).filter((name) => !(name in (schema.properties ?? {})));
   return (
     <div className="schema-form">
-      {Object.entries(schema.properties ?? {}).map(([name, inner]) => (
-        <SchemaField
-          key={name}
-          schema={inner}
-          label={name}
-          path={path === "" ? name : `${path}.${name}`}
-          value={object[name]}
-          isRequired={(schema.required ?? []).includes(name)}
-          problems={problems}
-          onChange={(next) => {
-            const { [name]: _, ...others } = object;
-            onChange(next === undefined ? others : { ...object, [name]: next });
-          }}
-        />
-      ))}
+      {Object.entries(schema.properties ?? {})
+        .toSorted(([one], [other]) => Number(isRequired(other)) - Number(isRequired(one)))
+        .map(([name, inner]) => (
+          <SchemaField
+            key={name}
+            schema={inner}
+            label={name}
+            path={path === "" ? name : `${path}.${name}`}
+            value={object[name]}
+            isRequired={isRequired(name)}
+            problems={problems}
+            onChange={(next) => {
+              const { [name]: _, ...others } = object;
+              onChange(next === undefined ? others : { ...object, [name]: next });
+            }}
+          />
+        ))}
       {unknown.map((name) => (
         <p key={name} className="schema-unknown">
           <span>
@@ -67,6 +71,49 @@ export function SchemaForm({
 }
 
 function SchemaField(part: Part) {
+  const { schema } = withoutNull(part.schema);
+  const variants = variantsOf(schema);
+  return variants.length === 0 ? <PlainField {...part} /> : <VariantField {...part} schema={schema} variants={variants} />;
+}
+
+/** A value that may be of several kinds: which one first, then the value. */
+function VariantField({ variants, ...part }: Part & { variants: readonly { words: string; schema: Schema }[] }) {
+  const [chosen, setChosen] = useState(() =>
+    Math.max(
+      0,
+      variants.findIndex(({ schema }) => isOfKind(part.value, schema)),
+    ),
+  );
+  const variant = variants[chosen]?.schema ?? {};
+  return (
+    <div className="schema-variant">
+      <PlainField
+        key={chosen}
+        {...part}
+        schema={{
+          ...variant,
+          description: [part.schema.description, variant.description].filter(Boolean).join(" ") || undefined,
+        }}
+      />
+      <select
+        aria-label={`Kind of ${part.label}`}
+        value={chosen}
+        onChange={({ target }) => {
+          setChosen(Number(target.value));
+          part.onChange(part.isRequired ? initialValue(variants[Number(target.value)]?.schema ?? {}) : undefined);
+        }}
+      >
+        {variants.map(({ words }, index) => (
+          <option key={words} value={index}>
+            {words}
+          </option>
+        ))}
+      </select>
+    </div>
+  );
+}
+
+function PlainField(part: Part) {
   const { schema: given, label, path, value, onChange, isRequired, problems } = part;
   const { schema, isNullable } = withoutNull(given);
   const kind = kindOf(schema);

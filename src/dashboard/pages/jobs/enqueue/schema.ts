@@ -54,6 +54,32 @@ export function withoutNull(schema: Schema): { schema: Schema; isNullable: boole
   return { schema, isNullable: false };
 }
 
+/** The ways in which a value may be given, where there are several that a form has controls for; none otherwise. */
+export function variantsOf(schema: Schema): readonly { words: string; schema: Schema }[] {
+  const all = (schema.anyOf ?? schema.oneOf ?? []).map((each) => ({ words: WORDS[kindOf(each)], schema: each }));
+  const isClear = all.every(({ words }) => words !== undefined) && new Set(all.map(({ words }) => words)).size === all.length;
+  return isClear && all.length > 1 ? (all as { words: string; schema: Schema }[]) : [];
+}
+
+const WORDS: Readonly<Partial<Record<Kind, string>>> = {
+  string: "text",
+  number: "a number",
+  integer: "a whole number",
+  boolean: "yes or no",
+  choice: "one of a list",
+  object: "fields",
+  array: "a list",
+};
+
+/** Whether a value is of the kind that a schema asks for. */
+export function isOfKind(value: unknown, schema: Schema): boolean {
+  const kind = kindOf(schema);
+  if (kind === "array") return Array.isArray(value);
+  if (kind === "object") return typeof value === "object" && value !== null && !Array.isArray(value);
+  if (kind === "choice") return (schema.enum ?? [schema.const]).includes(value);
+  return typeof value === (kind === "integer" ? "number" : kind);
+}
+
 /** Whether a form can be made of it at all: a payload is an object. */
 export function isFormable(schema: unknown): schema is Schema {
   return typeof schema === "object" && schema !== null && kindOf(schema) === "object";
@@ -80,7 +106,7 @@ export function initialValue(schema: Schema): unknown {
     case "choice":
       return schema.enum?.[0];
     default:
-      return undefined;
+      return variantsOf(schema).length > 0 ? initialValue(variantsOf(schema)[0]?.schema ?? {}) : undefined;
   }
 }
 

@@ -1,0 +1,110 @@
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { Server } from "../../src/server/server.ts";
+import { expectAccessible } from "../support/axe.ts";
+import { testBrowser } from "../support/browser.ts";
+import { testDatabase } from "../support/database.ts";
+import { makeToken, restToken, startRest } from "../support/rest.ts";
+import { until } from "../support/until.ts";
+
+const database = testDatabase();
+const browser = testBrowser();
+let server: Server;
+
+beforeAll(async () => {
+  server = await startRest(database);
+});
+afterAll(async () => {
+  await server.stop();
+});
+beforeEach(async () => {
+  await database.pool.query("delete from graphile_worker._private_jobs");
+  await database.pool.query("truncate legwork.finished_jobs, legwork.failed_attempts");
+  await database.pool.query(`select legwork.register_tasks('[{"name": "mail/send", "queue": "mail"}, {"name": "report"}]')`);
+});
+
+/** Jobs that have failed with that error; their ids. */
+async function failed(count: number, task: string, error: string): Promise<string[]> {
+  const { rows } = await database.pool.query("select legwork.enqueue($1) as id from generate_series(1, $2)", [task, count]);
+  const ids = rows.map(({ id }) => id);
+  await database.pool.query("select graphile_worker.permanently_fail_jobs($1::bigint[], $2)", [ids, error]);
+  return ids;
+}
+
+const states = async (): Promise<unknown> =>
+  (await database.pool.query("select task, state, count(*)::int as jobs from legwork.jobs group by 1, 2 order by 1, 2")).rows;
+const group = (page: Page, error: string) => page.locator(".failed-group", { hasText: error });
+
+describe("what has failed", () => {
+  it("is grouped by its error, the largest first, and a group is retried after a dry run", async () => {
+    await failed(3, "report", "division by zero");
+    await failed(12, "mail/send", "connect ECONNREFUSED 10.0.0.7:25");
+    const page = await browser.open(server.url, "/failed", restToken);
+    await group(page, "ECONNREFUSED").waitFor();
+    expect(await page.locator(".failed-count").allTextContents()).toEqual(["12", "3"]);
+    await page.getByText("15 jobs in 2 groups").waitFor();
+    await group(page, "ECONNREFUSED").getByRole("button", { name: "Retry" }).click();
+    await page.getByText("12 jobs would be").waitFor();
+    await expectAccessible(page);
+    await page.getByRole("button", { name: "Retry 12 jobs" }).click();
+    await page.getByText("12 jobs retried.").first().waitFor();
+    await until("the group is gone", async () => (await page.locator(".failed-group").count()) === 1);
+    expect(await states()).toEqual([
+      { task: "mail/send", state: "pending", jobs: 12 },
+      { task: "report", state: "failed", jobs: 3 },
+    ]);
+  });
+
+  it("shows the jobs of a group, of which one is retried and one given up", async () => {
+    const ids = await failed(25, "report", "division by zero");
+    const page = await browser.open(server.url, "/failed", restToken);
+    await page.getByRole("button", { name: "Show jobs" }).click();
+    const jobs = page.getByRole("region", { name: "Jobs of the group" });
+    await jobs.getByRole("link", { name: ids[0], exact: true }).waitFor();
+    expect(await jobs.getByRole("row").count()).toBe(21);
+    await jobs.getByRole("button", { name: "More of 25" }).click();
+    await jobs.getByRole("link", { name: ids[24], exact: true }).waitFor();
+    await expectAccessible(page);
+    await jobs.getByRole("button", { name: `Retry job ${ids[0]}`, exact: true }).click();
+    await jobs.getByRole("link", { name: ids[0], exact: true }).waitFor({ state: "detached" });
+    await jobs.getByRole("button", { name: `Delete job ${ids[1]}`, exact: true }).click();
+    await jobs.getByRole("link", { name: ids[1], exact: true }).waitFor({ state: "detached" });
+    expect(await states()).toEqual([
+      { task: "report", state: "pending", jobs: 1 },
+      { task: "report", state: "failed", jobs: 24 },
+    ]);
+    const kept = await database.pool.query("select count(*)::int as jobs from graphile_worker._private_jobs");
+    expect(kept.rows).toEqual([{ jobs: 24 }]);
+  });
+
+  it("is given up as far as it matches what is looked for, which the address says", async () => {
+    await failed(2, "report", "division by zero");
+    await failed(4, "mail/send", "division by zero");
+    await failed(5, "mail/send", "no such mailbox");
+    const page = await browser.open(server.url, "/failed", restToken);
+    await page.getByLabel("Error contains").fill("DIVISION");
+    await page.getByLabel("Of task").selectOption("mail/send");
+    await page.getByText("4 jobs in 1 group").waitFor();
+    expect(new URL(page.url()).search).toBe("?error=DIVISION&task=mail%2Fsend");
+    await page.getByRole("button", { name: "Delete all" }).click();
+    await page.getByRole("button", { name: "Delete 4 jobs" }).click();
+    await page.getByText("No group fits.").waitFor();
+    const kept = await database.pool.query("select count(*)::int as jobs from graphile_worker._private_jobs");
+    expect(kept.rows).toEqual([{ jobs: 7 }]);
+  });
+
+  it("is told to a viewer without a button, and to nobody when there is nothing", async () => {
+    const none = await browser.open(server.url, "/failed", restToken, { theme: "dark" });
+    await none.getByText("Nothing has failed.").waitFor();
+    await expectAccessible(none);
+    const ids = await failed(2, "report", "boom");
+    const page = await browser.open(server.url, "/failed", await makeToken(database, "viewer"), { theme: "dark", width: 390 });
+    await page.getByRole("button", { name: "Show jobs" }).click();
+    await page.getByText(`Job ${ids[1]}`).first().waitFor();
+    expect(await page.getByRole("button", { name: /Retry|Delete/ }).count()).toBe(0);
+    await expectAccessible(page);
+    expect(
+      await page.locator("html").evaluate((root) => (root as unknown as { scrollWidth: number }).scrollWidth),
+    ).toBeLessThanOrEqual(390);
+  });
+});

@@ -1,0 +1,197 @@
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { Server } from "../../src/server/server.ts";
+import { expectAccessible } from "../support/axe.ts";
+import { testBrowser } from "../support/browser.ts";
+import { testDatabase } from "../support/database.ts";
+import { makeToken, restToken, startRest } from "../support/rest.ts";
+import { until } from "../support/until.ts";
+import { workerOver } from "../support/worker.ts";
+
+const database = testDatabase();
+const browser = testBrowser();
+let server: Server;
+
+beforeAll(async () => {
+  await database.pool.query("create table signs (name text)");
+  server = await startRest(database);
+});
+afterAll(async () => {
+  await server.stop();
+});
+beforeEach(async () => {
+  await database.pool.query("delete from graphile_worker._private_jobs");
+  await database.pool.query("truncate signs, legwork.finished_jobs, legwork.failed_attempts, legwork.pauses, legwork.limits");
+  await database.pool.query(`select legwork.register_tasks('[{"name": "plain", "queue": "mail"}]')`);
+});
+
+const one = async (text: string, values: unknown[] = []) => (await database.pool.query(text, values)).rows[0];
+const enqueue = async (task: string, payload: unknown = {}, options = ""): Promise<string> =>
+  (await one(`select legwork.enqueue($1, $2${options}) as id`, [task, JSON.stringify(payload)])).id;
+const sign = async (name: string): Promise<unknown> => await database.pool.query("insert into signs values ($1)", [name]);
+
+const open = async (path: string, token = restToken, options = {}): Promise<Page> =>
+  await browser.open(server.url, path, token, options);
+const card = (page: Page, name: string) => page.getByRole("region", { name, exact: true });
+
+/** Says what it does, and goes on at each sign. */
+const SLOW = `import { defineTask } from "legwork";
+  const sign = async (sql, name) => { while ((await sql\`select from signs where name = \${name}\`).length === 0) await new Promise((go) => setTimeout(go, 20)); };
+  export default defineTask({
+    description: "Goes on at signs.",
+    redact: ["password"],
+    run: async (payload, { sql, progress, log, enqueue }) => {
+      log.info("It begins.");
+      await progress(40, "halfway");
+      await sign(sql, "log");
+      log.warn("A line that comes later.");
+      await sign(sql, "end");
+      await enqueue("plain");
+      return { sum: 3 };
+    },
+  });`;
+
+describe("the page of a job", () => {
+  it("follows a running job: progress, logs, its end, its result and what it enqueued", async () => {
+    await workerOver(database.url, { "slow.ts": SLOW, "plain.ts": "export default async () => {};" });
+    const id = await enqueue("slow", { n: 1 });
+    const page = await open(`/jobs/${id}`);
+    await page.getByText("40 %").waitFor();
+    await page.getByText("halfway").waitFor();
+    await card(page, "Logs").getByText("It begins.").waitFor();
+    await card(page, "What it is doing").getByText("It is running").waitFor();
+    await expectAccessible(page);
+    await sign("log");
+    await card(page, "Logs").getByText("A line that comes later.").waitFor();
+    await sign("end");
+    await card(page, "Result").getByText('"sum": 3').waitFor();
+    await page.locator(".job-lead").getByText("completed").waitFor();
+    const child = await until(
+      "it has enqueued another",
+      async () => await one("select id from legwork.jobs where parent_id = $1", [id]),
+    );
+    await card(page, "Where it comes from")
+      .getByRole("link", { name: `job ${child.id}` })
+      .click();
+    await card(page, "Where it comes from").getByText(`Enqueued by job ${id}`).waitFor();
+    await card(page, "Timeline").getByText("Attempt 1").waitFor();
+  });
+
+  it("says why a job waits, and takes the reason away by a button", async () => {
+    await database.pool.query("select legwork.pause_queue('mail', 'provider is down')");
+    const id = await enqueue("plain", {}, ", run_at => now() + interval '1 hour'");
+    const page = await open(`/jobs/${id}`);
+    const why = card(page, "Why it is not running");
+    await why.getByText("provider is down").waitFor();
+    await why.getByText("It may start at").waitFor();
+    await expectAccessible(page);
+    await why.getByRole("button", { name: "Resume the queue" }).click();
+    await until("the queue is resumed", async () => (await database.pool.query("select from legwork.pauses")).rowCount === 0);
+    await why.getByRole("button", { name: "Start it now" }).click();
+    await page.locator(".job-lead").getByText("pending").waitFor();
+    await why.getByText("No Legwork worker is alive").waitFor();
+  });
+
+  it("leads to the jobs that hold another back", async () => {
+    await database.pool.query("select legwork.limit_concurrency(1, task => 'plain')");
+    const [first, second] = [await enqueue("plain"), await enqueue("plain")];
+    const page = await open(`/jobs/${second}`);
+    const why = card(page, "Why it is not running");
+    await why.getByRole("link", { name: "See the limits of the task" }).waitFor();
+    await why.getByRole("link", { name: first, exact: true }).click();
+    await page.getByRole("heading", { level: 1, name: `Job ${first}` }).waitFor();
+  });
+
+  it("shows the error with its stack, and runs it again with another payload but for what is redacted", async () => {
+    const worker = await workerOver(database.url, {
+      "fails.ts": `import { defineTask } from "legwork";
+        export default defineTask({ redact: ["password"], retry: { attempts: 1 }, run: async (payload) => { if (payload.to !== "bob") throw new TypeError("no such user " + payload.to); } });`,
+    });
+    const id = await enqueue("fails", { to: "ann", password: "hunter22" }, ", tenant => 'acme', correlation_id => 'order-7'");
+    await until(
+      "it has failed",
+      async () => (await one("select state from legwork.jobs where id = $1", [id])).state === "failed",
+    );
+    await worker.stop();
+    const page = await open(`/jobs/${id}`);
+    await card(page, "Error of attempt 1").getByText("no such user ann").first().waitFor();
+    await page.getByText("Where it was thrown").click();
+    await page
+      .getByRole("region", { name: "stack" })
+      .getByText(/at .*fails/)
+      .waitFor();
+    expect(await card(page, "Payload").textContent()).toContain("[redacted]");
+    await page.getByRole("button", { name: "Retry with another payload" }).click();
+    const editor = page.getByLabel("Payload as JSON");
+    await editor.fill((await editor.inputValue()).replace("ann", "bob"));
+    await expectAccessible(page);
+    await page.getByRole("button", { name: "Run it" }).click();
+    const made = await until(
+      "the new job is there",
+      async () => await one("select id from legwork.jobs where parent_id = $1", [id]),
+    );
+    await page.getByRole("heading", { level: 1, name: `Job ${made.id}` }).waitFor();
+    await card(page, "Where it comes from").getByText(`A re-run of job ${id}`).waitFor();
+    await card(page, "Where it comes from").getByRole("link", { name: "order-7" }).waitFor();
+    const kept = await database.pool.query("select id, payload from graphile_worker._private_jobs");
+    expect(kept.rows).toEqual([{ id: made.id, payload: { to: "bob", password: "hunter22" } }]);
+    await page.goto(`${server.url}/jobs/${id}`);
+    await page.getByText("It was given up").waitFor();
+    expect(await page.getByRole("button", { name: "Retry", exact: true }).count()).toBe(0);
+  });
+
+  it("cancels a job with a reason, changes a priority and takes that back", async () => {
+    const id = await enqueue("plain", {}, ", run_at => now() + interval '1 hour'");
+    const page = await open(`/jobs/${id}`);
+    await page.getByRole("button", { name: "Priority" }).click();
+    await page.getByRole("dialog").getByLabel("Priority").fill("12");
+    await page.getByRole("button", { name: "Change", exact: true }).click();
+    await page.getByText(`Job ${id} has priority 12 now.`).first().waitFor();
+    await page.getByRole("button", { name: "Undo" }).click();
+    await page.getByText(`Job ${id} has priority 0 again.`).first().waitFor();
+    await page.getByRole("button", { name: "Cancel the job" }).click();
+    await page.getByRole("textbox", { name: "Why" }).fill("not wanted");
+    await page.getByRole("dialog").getByRole("button", { name: "Cancel the job" }).click();
+    await card(page, "How it ended").getByText("not wanted").waitFor();
+    await page.getByRole("button", { name: "Re-run", exact: true }).waitFor();
+    await card(page, "Where it comes from")
+      .getByText(/cancel job by .* \(dashboard\)/)
+      .waitFor();
+  });
+
+  it("refuses to copy what the history does not have, and asks for it", async () => {
+    await database.pool.query(`select legwork.register_tasks('[{"name": "secret", "redact": ["password"]}]')`);
+    const id = await enqueue("secret", { password: "hunter22" });
+    await database.pool.query("select graphile_worker.complete_jobs(array[$1]::bigint[])", [id]);
+    const page = await open(`/jobs/${id}`, restToken, { mayLog: /409/ });
+    await page.getByRole("button", { name: "Re-run", exact: true }).click();
+    await page.getByRole("dialog").getByText("give it anew").waitFor();
+    await page.getByLabel("Payload as JSON").fill('{"password": "other"}');
+    await page.getByRole("button", { name: "Run it" }).click();
+    await page.getByText("A re-run of").waitFor();
+  });
+
+  it("says so when there is no such job, or it is another tenant's", async () => {
+    const id = await enqueue("plain", {}, ", tenant => 'other'");
+    const page = await open("/jobs/999999", restToken, { mayLog: /404/, theme: "dark" });
+    await page.getByText("There is no job 999999.").waitFor();
+    await expectAccessible(page);
+    const viewer = await open(`/jobs/${id}`, await makeToken(database, "viewer", "acme"), { mayLog: /404/ });
+    await viewer.getByText(`There is no job ${id}.`).waitFor();
+    await page.goto(`${server.url}/jobs/nonsense`);
+    await page.getByText("ids are whole numbers").waitFor();
+  });
+
+  it("shows a viewer no more buttons than the token has rights, in the dark and on a phone too", async () => {
+    const id = await enqueue("plain", {}, ", run_at => now() + interval '1 hour', tenant => 'acme'");
+    const page = await open(`/jobs/${id}`, await makeToken(database, "viewer", "acme"), { theme: "dark", width: 390 });
+    await card(page, "Why it is not running").getByText("It may start at").waitFor();
+    for (const name of ["Cancel the job", "Start now", "Start it now", "Priority"]) {
+      expect(await page.getByRole("button", { name }).count()).toBe(0);
+    }
+    await expectAccessible(page);
+    expect(
+      await page.locator("html").evaluate((root) => (root as unknown as { scrollWidth: number }).scrollWidth),
+    ).toBeLessThanOrEqual(390);
+  });
+});

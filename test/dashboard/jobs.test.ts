@@ -1,0 +1,199 @@
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { Server } from "../../src/server/server.ts";
+import { expectAccessible } from "../support/axe.ts";
+import { testBrowser } from "../support/browser.ts";
+import { testDatabase } from "../support/database.ts";
+import { makeToken, restToken, startRest } from "../support/rest.ts";
+import { until } from "../support/until.ts";
+
+const database = testDatabase();
+const browser = testBrowser();
+let server: Server;
+
+beforeAll(async () => {
+  server = await startRest(database);
+});
+afterAll(async () => {
+  await server.stop();
+});
+beforeEach(async () => {
+  await database.pool.query("delete from graphile_worker._private_jobs");
+  await database.pool.query("truncate legwork.finished_jobs, legwork.failed_attempts, legwork.reruns");
+  await database.pool.query(`select legwork.register_tasks('[{"name": "mail/send", "queue": "mail"}, {"name": "report"}]')`);
+});
+
+/** Enqueues jobs and resolves to their ids. */
+async function add(count: number, task = "report", options = ""): Promise<string[]> {
+  const { rows } = await database.pool.query(
+    `select legwork.enqueue($1, jsonb_build_object('user', jsonb_build_object('id', n))${options}) as id from generate_series(1, $2) n`,
+    [task, count],
+  );
+  return rows.map(({ id }) => id);
+}
+
+async function fail(ids: readonly string[], error: string): Promise<void> {
+  await database.pool.query("select graphile_worker.permanently_fail_jobs($1::bigint[], $2)", [ids, error]);
+}
+
+const open = async (path: string, token = restToken, options = {}): Promise<Page> =>
+  await browser.open(server.url, path, token, options);
+const grid = (page: Page) => page.getByRole("grid", { name: "Jobs" });
+const rowOf = (page: Page, id: string) =>
+  grid(page).locator(".job-row", { has: page.getByRole("link", { name: id, exact: true }) });
+const shownIds = async (page: Page): Promise<string[]> => await grid(page).locator(".job-id a").allTextContents();
+
+describe("the list of jobs", () => {
+  it("follows the newest jobs and their states without being asked", async () => {
+    const [first = ""] = await add(1);
+    const page = await open("/jobs");
+    await rowOf(page, first).getByText("pending").waitFor();
+    const [second = ""] = await add(1);
+    await rowOf(page, second).waitFor();
+    expect(await shownIds(page)).toEqual([second, first]);
+    await database.pool.query("select legwork.cancel_job($1)", [first]);
+    await rowOf(page, first).getByText("cancelled", { exact: true }).waitFor();
+  });
+
+  it("inserts nothing while somebody reads further down, and says how many are newer", async () => {
+    const all = await add(300);
+    const page = await open("/jobs");
+    await rowOf(page, all.at(-1) ?? "").waitFor();
+    await grid(page).evaluate((element) => Object.assign(element, { scrollTop: 1_500 }));
+    const before = await until("the rows of there are drawn", async () => {
+      const ids = await shownIds(page);
+      return ids.includes(all.at(-60) ?? "") && !ids.includes(all.at(-1) ?? "") ? ids : undefined;
+    });
+    const newest = await add(3);
+    await page.getByRole("button", { name: "3 newer" }).waitFor();
+    expect(await grid(page).evaluate((element) => (element as unknown as { scrollTop: number }).scrollTop)).toBe(1_500);
+    expect(await shownIds(page)).toEqual(before);
+    await page.getByRole("button", { name: "3 newer" }).click();
+    await rowOf(page, newest.at(-1) ?? "").waitFor();
+    expect(await grid(page).evaluate((element) => (element as unknown as { scrollTop: number }).scrollTop)).toBe(0);
+  });
+
+  it("goes down to the oldest of thousands with only some rows in the page, and keeps those up to date", async () => {
+    const ids = await add(2_500);
+    const page = await open("/jobs");
+    await grid(page).focus();
+    await until("the end is reached", async () => {
+      await page.keyboard.press("End");
+      return await page.getByText("2,500 jobs. That is all.").isVisible();
+    });
+    await page.keyboard.press("End");
+    await rowOf(page, ids[0] ?? "")
+      .getByText("pending")
+      .waitFor();
+    await database.pool.query("select legwork.cancel_job($1)", [ids[0]]);
+    await rowOf(page, ids[0] ?? "")
+      .getByText("cancelled", { exact: true })
+      .waitFor();
+    expect(await grid(page).locator(".job-id").count()).toBeLessThan(80);
+  });
+
+  it("finds a failed job by its error, typed into the search of the frame, at an address that shows the same", async () => {
+    const ids = await add(3, "mail/send");
+    await fail(ids.slice(0, 1), "connect ECONNREFUSED 10.0.0.7:25");
+    await fail(ids.slice(1, 2), "no such mailbox");
+    const page = await open("/");
+    await page.getByLabel("Find a job").fill("econnrefused 10.0");
+    await page.keyboard.press("Enter");
+    await rowOf(page, ids[0] ?? "")
+      .getByText("ECONNREFUSED")
+      .waitFor();
+    expect(await shownIds(page)).toEqual(ids.slice(0, 1));
+    expect(new URL(page.url()).search).toBe("?state=failed&error=econnrefused+10.0");
+    await page.reload();
+    await rowOf(page, ids[0] ?? "").waitFor();
+    expect(await page.getByLabel("State").inputValue()).toBe("failed");
+  });
+
+  it("finds jobs by a path in their payload, and by filters that are typed and taken away", async () => {
+    const ids = await add(5, "mail/send", ", tenant => 'acme', correlation_id => 'order-' || n");
+    await add(2);
+    const page = await open("/jobs");
+    const filter = page.getByRole("searchbox", { name: "Filter" });
+    await filter.fill("mail/send payload.user.id:3");
+    await filter.press("Enter");
+    await page.getByText("The payloads of 5 jobs were read.").waitFor();
+    expect(await shownIds(page)).toEqual([ids[2]]);
+    expect(new URL(page.url()).search).toBe("?task=mail%2Fsend&payload=user.id%3A3");
+    await page.getByRole("button", { name: "Remove the filter Payload" }).click();
+    await until("all five are there", async () => (await shownIds(page)).length === 5);
+    await filter.fill("correlation:order-4 tenant:acme");
+    await filter.press("Enter");
+    await until("only that one is there", async () => (await shownIds(page)).join() === ids[3]);
+    await page.getByRole("button", { name: "Clear all" }).click();
+    await until("everything is there", async () => (await shownIds(page)).length === 7);
+  });
+
+  it("says what no index serves, with the way out as a button", async () => {
+    const ids = await add(1);
+    await fail(ids, "boom");
+    const page = await open("/jobs?error=boom", restToken, { mayLog: /400/ });
+    const refusal = page.getByRole("alert").filter({ hasText: "LW400" });
+    await refusal.getByText("no index has it").waitFor();
+    await expectAccessible(page);
+    await refusal.getByRole("button", { name: "Look among failed jobs" }).click();
+    await rowOf(page, ids[0] ?? "").waitFor();
+  });
+
+  it("goes by keys: down, up, pick, a range, open", async () => {
+    const ids = (await add(6)).toReversed();
+    const page = await open("/jobs");
+    await rowOf(page, ids[0] ?? "").waitFor();
+    await page.keyboard.press("j");
+    await page.keyboard.press("j");
+    await page.keyboard.press("x");
+    for (const key of ["j", "j", "Shift+X"]) await page.keyboard.press(key);
+    await page.getByText("3 selected").waitFor();
+    expect(await grid(page).getByRole("row", { selected: true }).count()).toBe(3);
+    await expectAccessible(page);
+    await page.keyboard.press("k");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(`**/jobs/${ids[2]}`);
+  });
+
+  it("keeps a view under a name in this browser", async () => {
+    await add(2, "mail/send");
+    const page = await open("/jobs?task=mail%2Fsend&state=pending");
+    await page.getByRole("button", { name: "Views" }).click();
+    await expectAccessible(page);
+    await page.getByLabel("Name of this view").fill("Mails to go");
+    await page.getByRole("button", { name: "Save this view" }).click();
+    await page.getByRole("button", { name: "Clear all" }).click();
+    await page.getByRole("button", { name: "Views" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Mails to go", exact: true }).click();
+    await page.waitForURL("**/jobs?state=pending&task=mail%2Fsend");
+  });
+
+  it("shows a tenant's viewer that tenant's jobs, and nothing to do with them", async () => {
+    await add(2);
+    const [own = ""] = await add(1, "report", ", tenant => 'acme'");
+    const page = await open("/jobs", await makeToken(database, "viewer", "acme"));
+    await rowOf(page, own).waitFor();
+    expect(await shownIds(page)).toEqual([own]);
+    expect(await page.getByRole("button", { name: "Enqueue a job" }).count()).toBe(0);
+    await page.keyboard.press("j");
+    await page.keyboard.press("x");
+    await page.getByText("Your token may look and not act.").waitFor();
+    expect(await page.getByRole("button", { name: "Cancel" }).count()).toBe(0);
+  });
+
+  it.each(["light", "dark"] as const)("is accessible in the %s theme, wide and on a phone, full and empty", async (theme) => {
+    const empty = await open("/jobs", restToken, { theme });
+    await empty.getByText("There are no jobs yet.").waitFor();
+    await expectAccessible(empty);
+    const ids = await add(3);
+    await fail(ids.slice(0, 1), "boom");
+    for (const width of [1_280, 390]) {
+      const page = await open("/jobs", restToken, { theme, width });
+      await rowOf(page, ids[0] ?? "").waitFor();
+      await expectAccessible(page);
+      expect(
+        await page.locator("html").evaluate((root) => (root as unknown as { scrollWidth: number }).scrollWidth),
+      ).toBeLessThanOrEqual(width);
+    }
+  });
+});
