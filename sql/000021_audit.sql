@@ -26,7 +26,7 @@ comment on column legwork.audit_entries.database_role is 'The login that did it.
 comment on column legwork.audit_entries.actor is 'For whom, in the words of that login (the setting legwork.actor): the server names the token''s subject. Null when it named nobody.';
 comment on column legwork.audit_entries.surface is 'By which way: sql, cli, rest, graphql, dashboard or worker (a starting worker that declares limits).';
 comment on column legwork.audit_entries.operation is 'What was done: cancel_job, pause, limit, create_token …';
-comment on column legwork.audit_entries.target_type is 'To what: job, jobs, queue, task, all, schedule, workflow, token, login or setting.';
+comment on column legwork.audit_entries.target_type is 'To what: job, jobs, queue, task, all, schedule, workflow, alert, alert_rule, silence, token, login or setting.';
 comment on column legwork.audit_entries.target is 'Which one: its id or name; null for many.';
 comment on column legwork.audit_entries.tenant is 'Whose it was; null for nobody''s in particular.';
 comment on column legwork.audit_entries.count is 'To how many, for what is done to many; null for one.';
@@ -125,7 +125,7 @@ comment on column legwork.audit_log.actor is 'For whom, in the words of the logi
 comment on column legwork.audit_log.database_role is E'@notNull\nThe login that did it.';
 comment on column legwork.audit_log.surface is E'@notNull\nBy which way: sql, cli, rest, graphql, dashboard or worker.';
 comment on column legwork.audit_log.operation is E'@notNull\nWhat was done: cancel_job, pause, limit, create_token …';
-comment on column legwork.audit_log.target_type is E'@notNull\nTo what: job, jobs, queue, task, all, schedule, workflow, token, login or setting.';
+comment on column legwork.audit_log.target_type is E'@notNull\nTo what: job, jobs, queue, task, all, schedule, workflow, alert, alert_rule, silence, token, login or setting.';
 comment on column legwork.audit_log.target is 'Which one: its id or name; null for many.';
 comment on column legwork.audit_log.tenant is 'Whose it was; null for nobody''s in particular.';
 comment on column legwork.audit_log.count is 'To how many, for what is done to many; null for one.';

@@ -4,7 +4,7 @@
 -- the primary key. What concerns everything is kept summed up: adding two hundred tasks together for each minute of a day would be a quarter of
 -- a million rows a look. The sums are made anew, from the tasks, for those minutes that a roll-up has changed, in its transaction; roll-ups come
 -- one at a time (their advisory lock), so no two write the same minute.
--- Beside them, what is marked on a chart: when workers started; and what alerts go by.
+-- Beside them, what is marked on a chart: when workers started; what alerts go by; and the audit of what is done to both.
 -- Locks: SHARE ROW EXCLUSIVE on legwork.task_minutes, task_hours and worker_processes while their triggers are made.
 
 create table legwork.minute_totals (like legwork.task_minutes including comments including defaults);
@@ -248,7 +248,7 @@ returns table (scope text, name text, kind text, key text, max integer, used big
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
   select legwork.assert_may('viewer', true);
-  select l.value ->> 'scope', l.value ->> 'name', l.value ->> 'kind', l.value ->> 'key', (l.value ->> 'max')::integer, (l.value ->> 'used')::bigint,
+  select l.value ->> 'scope', l.value ->> 'name', l.value ->> 'kind', nullif(l.value ->> 'key', ''), (l.value ->> 'max')::integer, (l.value ->> 'used')::bigint,
     (l.value ->> 'keys')::bigint, (l.value ->> 'full')::bigint, s.sampled_at
   from legwork.samples s cross join lateral jsonb_array_elements(s.value) l
   where s.name = 'limits'
@@ -257,3 +257,42 @@ $$;
 comment on function legwork.limits_in_use() is
   'How much of each limit was in use at the last look, which is every ten seconds or, where very many jobs live, less often: allowed (for each key), in use (by all keys), keys that use it, and keys without room.';
 revoke execute on function legwork.limits_in_use() from public;
+
+-- What is done to rules and alerts is audited as what is done to everything else is. Whom a rule tells is left out, since addresses are secrets.
+create function legwork.tg_alert_rules__audit() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_left_out constant text[] := array['channels', 'changed_by', 'changed_at'];
+begin
+  perform legwork.audit(case when tg_op = 'DELETE' then 'drop_alert_rule' else 'set_alert_rule' end, 'alert_rule', coalesce(new.name, old.name),
+    case when tg_op <> 'INSERT' then jsonb_strip_nulls(to_jsonb(old) - v_left_out || jsonb_build_object('channels', jsonb_array_length(old.channels))) end,
+    case when tg_op <> 'DELETE' then jsonb_strip_nulls(to_jsonb(new) - v_left_out || jsonb_build_object('channels', jsonb_array_length(new.channels))) end);
+  return null;
+end $$;
+comment on function legwork.tg_alert_rules__audit() is 'Adds a line to the audit log for each alert rule that is made, changed or dropped.';
+revoke execute on function legwork.tg_alert_rules__audit() from public;
+create trigger _legwork_audit after insert or update or delete on legwork.alert_rules for each row execute function legwork.tg_alert_rules__audit();
+
+create function legwork.tg_alert_silences__audit() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform legwork.audit(case tg_op when 'INSERT' then 'silence_alerts' else 'end_silence' end, 'silence', new.id::text,
+    case when tg_op = 'UPDATE' then jsonb_strip_nulls(to_jsonb(old)) end, jsonb_strip_nulls(to_jsonb(new)));
+  return null;
+end $$;
+comment on function legwork.tg_alert_silences__audit() is 'Adds a line to the audit log for each silence that begins or is ended before its time.';
+revoke execute on function legwork.tg_alert_silences__audit() from public;
+create trigger _legwork_audit after insert or update of until on legwork.alert_silences for each row execute function legwork.tg_alert_silences__audit();
+alter table legwork.alert_silences alter column silenced_by set default legwork.who();
+
+create function legwork.tg_alert_records__audit() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform legwork.audit('acknowledge_alert', 'alert', new.id::text, null,
+    jsonb_strip_nulls(jsonb_build_object('rule', new.rule, 'target', new.target, 'acknowledged_by', new.acknowledged_by, 'note', new.note)));
+  return null;
+end $$;
+comment on function legwork.tg_alert_records__audit() is 'Adds a line to the audit log for each alert that somebody says he looks after.';
+revoke execute on function legwork.tg_alert_records__audit() from public;
+create trigger _legwork_audit after update of acknowledged_at on legwork.alert_records
+  for each row when (new.acknowledged_at is distinct from old.acknowledged_at) execute function legwork.tg_alert_records__audit();

@@ -74,7 +74,7 @@ create table legwork.alert_silences (
   target text,
   until timestamp with time zone not null,
   reason text,
-  silenced_by text default SESSION_USER not null,
+  silenced_by text default legwork.who() not null,
   silenced_at timestamp with time zone default clock_timestamp() not null,
   PRIMARY KEY (id)
 );
@@ -6336,7 +6336,7 @@ CREATE OR REPLACE FUNCTION legwork.limits_in_use()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select legwork.assert_may('viewer', true);
-  select l.value ->> 'scope', l.value ->> 'name', l.value ->> 'kind', l.value ->> 'key', (l.value ->> 'max')::integer, (l.value ->> 'used')::bigint,
+  select l.value ->> 'scope', l.value ->> 'name', l.value ->> 'kind', nullif(l.value ->> 'key', ''), (l.value ->> 'max')::integer, (l.value ->> 'used')::bigint,
     (l.value ->> 'keys')::bigint, (l.value ->> 'full')::bigint, s.sampled_at
   from legwork.samples s cross join lateral jsonb_array_elements(s.value) l
   where s.name = 'limits'
@@ -9346,6 +9346,48 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.tg_alert_records__audit()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform legwork.audit('acknowledge_alert', 'alert', new.id::text, null,
+    jsonb_strip_nulls(jsonb_build_object('rule', new.rule, 'target', new.target, 'acknowledged_by', new.acknowledged_by, 'note', new.note)));
+  return null;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.tg_alert_rules__audit()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_left_out constant text[] := array['channels', 'changed_by', 'changed_at'];
+begin
+  perform legwork.audit(case when tg_op = 'DELETE' then 'drop_alert_rule' else 'set_alert_rule' end, 'alert_rule', coalesce(new.name, old.name),
+    case when tg_op <> 'INSERT' then jsonb_strip_nulls(to_jsonb(old) - v_left_out || jsonb_build_object('channels', jsonb_array_length(old.channels))) end,
+    case when tg_op <> 'DELETE' then jsonb_strip_nulls(to_jsonb(new) - v_left_out || jsonb_build_object('channels', jsonb_array_length(new.channels))) end);
+  return null;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.tg_alert_silences__audit()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform legwork.audit(case tg_op when 'INSERT' then 'silence_alerts' else 'end_silence' end, 'silence', new.id::text,
+    case when tg_op = 'UPDATE' then jsonb_strip_nulls(to_jsonb(old)) end, jsonb_strip_nulls(to_jsonb(new)));
+  return null;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.tg_audit__change()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -10177,6 +10219,12 @@ RETURN (SELECT jsonb_object_agg(f.f, true) AS jsonb_object_agg FROM unnest(ARRAY
 -- triggers
 
 CREATE TRIGGER _legwork_admit AFTER INSERT ON graphile_worker._private_jobs REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION legwork.tg_jobs__admit();
+
+CREATE TRIGGER _legwork_audit AFTER UPDATE OF acknowledged_at ON legwork.alert_records FOR EACH ROW WHEN (new.acknowledged_at IS DISTINCT FROM old.acknowledged_at) EXECUTE FUNCTION legwork.tg_alert_records__audit();
+
+CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE OR UPDATE ON legwork.alert_rules FOR EACH ROW EXECUTE FUNCTION legwork.tg_alert_rules__audit();
+
+CREATE TRIGGER _legwork_audit AFTER INSERT OR UPDATE OF until ON legwork.alert_silences FOR EACH ROW EXECUTE FUNCTION legwork.tg_alert_silences__audit();
 
 CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE OR UPDATE ON legwork.confined_logins FOR EACH ROW EXECUTE FUNCTION legwork.tg_audit__change('login', 'login', 'confine_login', 'confine_login', 'free_login');
 
