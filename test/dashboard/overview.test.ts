@@ -130,6 +130,7 @@ describe("the overview", () => {
     await database.pool.query(
       "update legwork.watch_steps set every = '200 ms', due_at = now() where step in ('roll_up', 'alerts')",
     );
+    await until("the alert is raised", async () => (await database.pool.query("select from legwork.alert_records")).rowCount);
     await page.reload();
     await page.getByRole("region", { name: "Failed, by error" }).getByText("connect ECONNREFUSED").waitFor();
     await verdict(page).getByText("Task 'broken' has failed 5 time(s) in a row").waitFor();

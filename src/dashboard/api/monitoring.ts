@@ -74,7 +74,7 @@ export function useHealth() {
     queryKey: ["health"],
     queryFn: ({ signal }) => items<Health>("/health", signal),
     enabled: useMay("viewer", { everybody: true }),
-    refetchInterval: 10_000,
+    refetchInterval: 5_000,
   });
 }
 
