@@ -11,6 +11,7 @@ const BENCHMARKS: Record<string, () => Promise<{ run(options: { short: boolean }
   schedules: () => import("./schedules.ts"),
   retention: () => import("./retention.ts"),
   backup: () => import("./backup.ts"),
+  dashboard: () => import("./dashboard.ts"),
 };
 
 const [name = "history", ...flags] = process.argv.slice(2);

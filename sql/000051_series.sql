@@ -4,7 +4,7 @@
 -- the primary key. What concerns everything is kept summed up: adding two hundred tasks together for each minute of a day would be a quarter of
 -- a million rows a look. The sums are made anew, from the tasks, for those minutes that a roll-up has changed, in its transaction; roll-ups come
 -- one at a time (their advisory lock), so no two write the same minute.
--- Beside them, what is marked on a chart: when workers started; and what alerts go by.
+-- Beside them, what is marked on a chart: when workers started; what alerts go by; and the audit of what is done to both.
 -- Locks: SHARE ROW EXCLUSIVE on legwork.task_minutes, task_hours and worker_processes while their triggers are made.
 
 create table legwork.minute_totals (like legwork.task_minutes including comments including defaults);
@@ -233,7 +233,7 @@ returns table (scope text, name text, kind text, key text, max integer, used big
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
   select legwork.assert_may('viewer', true);
-  select l.value ->> 'scope', l.value ->> 'name', l.value ->> 'kind', l.value ->> 'key', (l.value ->> 'max')::integer, (l.value ->> 'used')::bigint,
+  select l.value ->> 'scope', l.value ->> 'name', l.value ->> 'kind', nullif(l.value ->> 'key', ''), (l.value ->> 'max')::integer, (l.value ->> 'used')::bigint,
     (l.value ->> 'keys')::bigint, (l.value ->> 'full')::bigint, s.sampled_at
   from legwork.samples s cross join lateral jsonb_array_elements(s.value) l
   where s.name = 'limits'

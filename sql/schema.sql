@@ -6632,7 +6632,7 @@ CREATE OR REPLACE FUNCTION legwork.limits_in_use()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select legwork.assert_may('viewer', true);
-  select l.value ->> 'scope', l.value ->> 'name', l.value ->> 'kind', l.value ->> 'key', (l.value ->> 'max')::integer, (l.value ->> 'used')::bigint,
+  select l.value ->> 'scope', l.value ->> 'name', l.value ->> 'kind', nullif(l.value ->> 'key', ''), (l.value ->> 'max')::integer, (l.value ->> 'used')::bigint,
     (l.value ->> 'keys')::bigint, (l.value ->> 'full')::bigint, s.sampled_at
   from legwork.samples s cross join lateral jsonb_array_elements(s.value) l
   where s.name = 'limits'

@@ -41,7 +41,7 @@ export interface LimitUse {
   scope: "queue" | "task";
   name: string;
   kind: "concurrency" | "rate";
-  /** Empty for a limit without a key. */
+  /** Where in the payload the key is; null for a limit without one. */
   key: string | null;
   /** Allowed, for each key. */
   max: number;

@@ -125,3 +125,45 @@ describe("the sums", () => {
     expect((await database.pool.query("select from legwork.hour_totals")).rowCount).toBe(0);
   });
 });
+
+describe("starts of workers", () => {
+  it("are kept when the worker has gone, once for each, and those of a minute together", async () => {
+    const beat = (id: string) => database.pool.query("select legwork.worker_beat($1, 'one', 1, 10, array['a', 'b'], '{}')", [id]);
+    await beat("w1");
+    await beat("w1");
+    await beat("w2");
+    await database.pool.query("select legwork.worker_stopped('w1')");
+    await beat("w1");
+    // In one minute, whenever the test runs.
+    await database.pool.query("update legwork.worker_starts set started_at = date_trunc('minute', now())");
+    const { rows } = await database.pool.query(
+      "select host, workers from legwork.worker_starts_between(now() - interval '1 hour', now() + interval '1 minute')",
+    );
+    expect(rows).toEqual([{ host: "one", workers: "2" }]);
+    const none = await database.pool.query("select from legwork.worker_starts_between(now() - interval '2 hours', now() - interval '1 hour')");
+    expect(none.rowCount).toBe(0);
+  });
+});
+
+describe("what is done to alerts", () => {
+  it("is audited, without the addresses of those who are told", async () => {
+    await database.pool.query(
+      `select legwork.set_alert_rule('own', 'failed_jobs', warning => 1, channels => '[{"webhook": "https://secret.example"}]')`,
+    );
+    await database.pool.query("select legwork.set_alert_rule('own', enabled => false)");
+    await database.pool.query("select legwork.drop_alert_rule('own')");
+    await database.pool.query("select legwork.end_silence(legwork.silence_alerts('1 hour', reason => 'planned'))");
+    const { rows } = await database.pool.query(
+      `select operation, target_type, before ->> 'is_enabled' as before, after ->> 'is_enabled' as after, before::text || after::text as all
+       from legwork.audit_log where target_type in ('alert_rule', 'silence') order by id`,
+    );
+    expect(rows.map(({ operation, before, after }) => [operation, before, after])).toEqual([
+      ["set_alert_rule", null, "true"],
+      ["set_alert_rule", "true", "false"],
+      ["drop_alert_rule", "false", null],
+      ["silence_alerts", null, null],
+      ["end_silence", null, null],
+    ]);
+    expect(JSON.stringify(rows)).not.toContain("secret.example");
+  });
+});

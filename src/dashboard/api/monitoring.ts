@@ -1,4 +1,5 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import type { Health } from "./health.ts";
 import { useMay } from "./me.ts";
 import { rest, withQuery } from "./request.ts";
 
@@ -19,14 +20,6 @@ export interface Alert {
   acknowledged_by: string | null;
   note: string | null;
   silenced: boolean;
-}
-
-/** A row of GET /health. */
-export interface Health {
-  scope: string;
-  name: string;
-  status: "healthy" | "degraded" | "unhealthy";
-  reasons: string[];
 }
 
 /** A row of GET /workers. Shares lie between 0 and 1; sizes are bytes, as text. */
@@ -81,7 +74,7 @@ export function useHealth() {
     queryKey: ["health"],
     queryFn: ({ signal }) => items<Health>("/health", signal),
     enabled: useMay("viewer", { everybody: true }),
-    refetchInterval: 10_000,
+    refetchInterval: 5_000,
   });
 }
 

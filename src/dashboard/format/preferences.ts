@@ -1,9 +1,10 @@
 import { useSyncExternalStore } from "react";
+import type { Zone } from "./times.ts";
 
 /** What a person chose, kept in this browser. */
 export interface Preferences {
   theme: "system" | "light" | "dark";
-  zone: "local" | "utc";
+  zone: Zone;
 }
 
 const KEY = "legwork.preferences";

@@ -1,4 +1,5 @@
-import type { Preferences } from "./preferences.ts";
+/** In which zone times are shown: the viewer's own, or UTC. */
+export type Zone = "local" | "utc";
 
 /** What Postgres writes for times without end. */
 export function isFinite(at: string | null | undefined): at is string {
@@ -63,7 +64,7 @@ function format(zone: string | undefined, withSeconds: boolean): Intl.DateTimeFo
 /** The exact time, with its zone: in the viewer's zone, UTC, or any IANA one. */
 export function formatExact(
   at: string | number | Date,
-  zone: Preferences["zone"] | { name: string },
+  zone: Zone | { name: string },
   options: { seconds?: boolean } = {},
 ): string {
   const name = zone === "local" ? undefined : zone === "utc" ? "UTC" : zone.name;

@@ -101,7 +101,7 @@ export function addStatisticsRoutes(app: FastifyInstance, context: RestContext):
           scope: z.enum(["queue", "task", "all"]),
           name: z.string(),
           kind: z.enum(["concurrency", "rate"]),
-          key: z.string().nullable().describe("Where in the payload the key is; empty for a limit without one."),
+          key: z.string().nullable().describe("Where in the payload the key is; null for a limit without one."),
           max: z.int().describe("Allowed, for each key."),
           used: count.describe("In use, by all keys."),
           keys: count.describe("Keys that use it."),

@@ -143,7 +143,9 @@ export function addSystemRoutes(app: FastifyInstance, context: RestContext): voi
         "Whatever changed jobs, rules, tokens and settings, by whichever way. A tenant's admin sees what was done to what is that tenant's.",
       query: z
         .strictObject({
-          target_type: text(64).optional().describe("job, jobs, queue, task, all, schedule, workflow, token, login or setting."),
+          target_type: text(64)
+            .optional()
+            .describe("job, jobs, queue, task, all, schedule, workflow, alert, alert_rule, silence, token, login or setting."),
           target: text(512).optional().describe("With target_type: its id or name."),
           operation: text(64).optional().describe("What was done: cancel_job, pause, limit …"),
           actor: text(256).optional().describe("Who did it: a token's subject or a database login."),

@@ -74,7 +74,7 @@ export function Rules() {
                           <Button
                             kind="quiet"
                             aria-pressed={rule.is_enabled}
-                            aria-label={`${rule.name} is looked after`}
+                            aria-label={`${rule.is_enabled ? "On" : "Off"}: ${rule.name}`}
                             busy={enable.isPending && enable.variables.name === rule.name}
                             onClick={() => enable.mutate(rule)}
                           >

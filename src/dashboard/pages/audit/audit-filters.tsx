@@ -15,7 +15,21 @@ export const PERIODS: Readonly<Record<string, { name: string; ms: number }>> = {
 };
 
 /** Kinds of things that something is done to. */
-const TYPES = ["job", "jobs", "queue", "task", "all", "schedule", "workflow", "alert", "alert_rule", "token", "login", "setting"];
+const TYPES = [
+  "job",
+  "jobs",
+  "queue",
+  "task",
+  "all",
+  "schedule",
+  "workflow",
+  "alert",
+  "alert_rule",
+  "silence",
+  "token",
+  "login",
+  "setting",
+];
 
 /** Which lines are shown. What is typed takes effect on Enter, what is chosen at once; all of it stands in the address. */
 export function AuditFilters() {

@@ -75,7 +75,7 @@ export function AuditTable({ lines }: { lines: readonly AuditLine[] }) {
                       <Button
                         kind="quiet"
                         aria-expanded={isOpen}
-                        aria-label={`What line ${line.id} changed`}
+                        aria-label={`${summary(line)}: what line ${line.id} changed`}
                         icon={isOpen ? <ChevronDown aria-hidden="true" /> : <ChevronRight aria-hidden="true" />}
                         onClick={() => toggle(line.id)}
                       >
@@ -110,16 +110,25 @@ const PAGES: Readonly<Record<string, string>> = {
   workflow: "workflows",
 };
 
-function Target({ line: { target_type: type, target, count } }: { line: AuditLine }) {
+function Target({ line: { target_type: type, target, count, before, after } }: { line: AuditLine }) {
   const page = PAGES[type];
   if (type === "all") return <>everything</>;
   if (target === null) return count === null ? <>{type}</> : `${formatCount(count)} ${type}`;
   return (
     <>
       <span className="muted">{type}</span>{" "}
-      {page === undefined ? target : <Link href={`/${page}/${encodeURIComponent(target)}`}>{target}</Link>}
+      {page === undefined ? (
+        <span title={target}>{named(type, after) ?? named(type, before) ?? target}</span>
+      ) : (
+        <Link href={`/${page}/${encodeURIComponent(target)}`}>{target}</Link>
+      )}
     </>
   );
+}
+
+/** A token is known by its name, not by its id. */
+function named(type: string, row: unknown): string | undefined {
+  return type === "token" && isRecord(row) && typeof row.name === "string" ? row.name : undefined;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -96,7 +96,7 @@ export const Charts = memo(function Charts() {
                 key={each}
                 kind="quiet"
                 aria-pressed={each === period}
-                aria-label={`The last ${NAMES[each]}`}
+                title={`The last ${NAMES[each]}`}
                 onClick={() => choose(each)}
               >
                 {each}

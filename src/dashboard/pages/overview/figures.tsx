@@ -4,7 +4,7 @@ import { formatCount } from "../../format/numbers.ts";
 import { isFinite } from "../../format/times.ts";
 import { useStats } from "../../shell/stats.ts";
 import { Figure } from "../../ui/page.tsx";
-import type { LiveOverview } from "./live.ts";
+import type { LiveOverview } from "./live-overview.ts";
 
 /** What runs, waits, comes and goes at this moment. */
 export function Figures({ live }: { live: LiveOverview | undefined }) {

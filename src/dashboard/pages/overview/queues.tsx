@@ -148,10 +148,10 @@ function Limits({ limits }: { limits: readonly LimitUse[] }) {
   return (
     <ul className="limits">
       {limits.map(({ kind, key, max, used, keys, full_keys: full }) => {
-        const isKeyed = key !== null && key !== "";
+        const isKeyed = key !== null;
         const isFull = isKeyed ? full !== "0" : Number(used) >= max;
         return (
-          <li key={kind + key} data-full={isFull}>
+          <li key={`${kind} ${key}`} data-full={isFull}>
             {isKeyed ? (
               <>
                 {formatCount(keys)} {keys === "1" ? "key" : "keys"} of <code>{key}</code>, {formatCount(full)} full at{" "}

@@ -1,7 +1,7 @@
-import type { Health } from "../../api/monitoring.ts";
+import type { Health } from "../../api/health.ts";
 import { formatCount } from "../../format/numbers.ts";
 import { formatDuration, isFinite, secondsBetween } from "../../format/times.ts";
-import type { LiveOverview } from "./live.ts";
+import type { LiveOverview } from "./live-overview.ts";
 
 /** How it all is, in one word and one sentence. */
 export interface Verdict {

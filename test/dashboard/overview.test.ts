@@ -1,0 +1,218 @@
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { judge } from "../../src/dashboard/pages/overview/verdict.ts";
+import type { Server } from "../../src/server/server.ts";
+import { expectAccessible } from "../support/axe.ts";
+import { testBrowser } from "../support/browser.ts";
+import { testDatabase } from "../support/database.ts";
+import { makeToken, restToken, startRest } from "../support/rest.ts";
+import { until } from "../support/until.ts";
+import { workerOver } from "../support/worker.ts";
+
+const database = testDatabase();
+const browser = testBrowser();
+let server: Server;
+
+const TASKS = {
+  "fine.ts": "export default async () => {};",
+  "broken.ts": `export default async () => { throw new Error("connect ECONNREFUSED 127.0.0.1:25"); };`,
+};
+
+beforeAll(async () => {
+  // How this machine and the process of the test are is no matter of it.
+  await database.pool.query(
+    "update legwork.alert_rules set is_enabled = false where kind like 'host%' or kind = 'worker_memory'",
+  );
+  server = await startRest(database);
+});
+afterAll(async () => {
+  await server.stop();
+});
+beforeEach(async () => {
+  await database.pool.query("delete from graphile_worker._private_jobs");
+  await database.pool.query(
+    "truncate legwork.alert_records, legwork.task_minutes, legwork.task_hours, legwork.task_totals, legwork.pauses",
+  );
+  await database.pool.query("truncate legwork.finished_jobs, legwork.failed_attempts");
+});
+
+async function ended(count: number): Promise<void> {
+  await until("the jobs have ended", async () => {
+    const { rows } = await database.pool.query("select count(*)::int as n from legwork.finished_jobs");
+    return rows[0].n >= count;
+  });
+}
+
+/** An hour of a task that completes ten jobs a minute, counted by now. */
+async function counted(): Promise<void> {
+  await database.pool.query(
+    `select legwork.add_metrics(array(
+       select row('fine', 'completed', m, 2, 8, 10, 0.2, 12, m)::legwork.counted_rows
+       from generate_series(date_trunc('minute', now()) - interval '59 minutes', date_trunc('minute', now()), interval '1 minute') m))`,
+  );
+  await database.pool.query("update legwork.watch_steps set ran_at = clock_timestamp() where step = 'roll_up'");
+}
+
+function verdict(page: Page) {
+  return page.getByRole("region", { name: "How everything is" });
+}
+
+describe("the sentence", () => {
+  const live = {
+    readAt: "2026-01-01T10:00:00Z",
+    running: 3,
+    pending: 0,
+    blocked: 0,
+    paused: 0,
+    later: 0,
+    oldest: null,
+    pausedQueues: 0,
+    workers: 2,
+    enqueuedPerSecond: null,
+    endedPerSecond: null,
+    failedAttemptsPerSecond: null,
+  };
+  const known = {
+    live,
+    health: [{ scope: "system", name: "system", status: "healthy" as const, reasons: [] }],
+    isStopped: false,
+    failed: 0n,
+    tenant: null,
+    now: Date.parse(live.readAt),
+  };
+
+  it("says what is well, and how much there is of it", () => {
+    expect(judge(known)).toEqual({ status: "ok", sentence: "All is well: 2 workers run 3 jobs, and none waits.", more: [] });
+    const waiting = { ...live, pending: 1, oldest: "2026-01-01T09:59:48Z" };
+    expect(judge({ ...known, live: waiting, failed: 1n }).sentence).toBe(
+      "All is well: 2 workers run 3 jobs, and 1 job waits, the longest for 12 s. 1 failed job is kept to be retried.",
+    );
+  });
+
+  it("says what is worst first: a stop, no worker, then what the rules find", () => {
+    const health = [
+      { scope: "system", name: "system", status: "degraded" as const, reasons: ["Task mail is degraded."] },
+      { scope: "task", name: "mail", status: "degraded" as const, reasons: ["Task 'mail' has failed 3 times in a row."] },
+      { scope: "queue", name: "mail", status: "degraded" as const, reasons: ["A job is late."] },
+    ];
+    expect(judge({ ...known, health, isStopped: true })).toMatchObject({ status: "critical", sentence: /Everything is stopped/ });
+    expect(judge({ ...known, health, live: { ...live, workers: 0, pending: 2 } })).toMatchObject({
+      status: "critical",
+      sentence: "No Legwork worker lives while 2 jobs wait.",
+    });
+    expect(judge({ ...known, health })).toEqual({
+      status: "warning",
+      sentence: "Task 'mail' has failed 3 times in a row.",
+      more: ["A job is late."],
+    });
+  });
+
+  it("says nothing is well before that is known", () => {
+    expect(judge({ ...known, live: undefined }).status).toBe("unknown");
+    expect(judge({ ...known, health: undefined }).status).toBe("unknown");
+  });
+});
+
+describe("the overview", () => {
+  it("says in one sentence that all is well, and shows who works", async () => {
+    await workerOver(database.url, TASKS);
+    const page = await browser.open(server.url, "/", restToken);
+    await verdict(page).getByText("All is well: 1 worker runs no job, and none waits.").waitFor();
+    await page.getByRole("region", { name: "Workers, table" }).getByText("0 of 4").waitFor();
+  });
+
+  it("shows failed jobs by their error while they fail, and a rule's alert in its sentence", async () => {
+    await workerOver(database.url, TASKS);
+    const page = await browser.open(server.url, "/", restToken);
+    await verdict(page).getByText("All is well").waitFor();
+    await database.pool.query("select legwork.enqueue('broken', max_attempts => 1) from generate_series(1, 5)");
+    await ended(5);
+    await database.pool.query(
+      "update legwork.watch_steps set every = '200 ms', due_at = now() where step in ('roll_up', 'alerts')",
+    );
+    await until("the alert is raised", async () => (await database.pool.query("select from legwork.alert_records")).rowCount);
+    await page.reload();
+    await page.getByRole("region", { name: "Failed, by error" }).getByText("connect ECONNREFUSED").waitFor();
+    await verdict(page).getByText("Task 'broken' has failed 5 time(s) in a row").waitFor();
+    await until("the alert is shown", async () => (await page.getByRole("region", { name: "Open alerts" }).count()) === 1);
+    await expectAccessible(page);
+    await database.pool.query("update legwork.watch_steps set due_at = 'infinity'");
+  });
+
+  it("draws an hour, chooses a part of it by dragging, keeps that in its address and goes back", async () => {
+    await counted();
+    await workerOver(database.url, TASKS);
+    const page = await browser.open(server.url, "/", restToken);
+    const chart = page.getByRole("slider", { name: "Jobs a minute: chart" });
+    await chart.waitFor();
+    const box = (await chart.boundingBox())!;
+    await page.mouse.move(box.x + box.width * 0.4, box.y + 60);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.6, box.y + 60, { steps: 5 });
+    await page.mouse.up();
+    await page.waitForURL(/from=.*&to=/);
+    await page.getByText("Each point is 1 min.").waitFor();
+    await page.reload();
+    await page.getByRole("button", { name: "Back to 1 hour" }).click();
+    await page.waitForURL((url) => !url.search.includes("from="));
+    await page.getByRole("button", { name: "6h" }).click();
+    await page.waitForURL(/period=6h/);
+  });
+
+  it("reads a chart by keys, and as a table", async () => {
+    await counted();
+    const page = await browser.open(server.url, "/", restToken);
+    const chart = page.getByRole("slider", { name: "Jobs a minute: chart" });
+    await chart.focus();
+    await page.keyboard.press("End");
+    await page.keyboard.press("ArrowLeft");
+    await until("it says what it is at", async () => (await chart.getAttribute("aria-valuetext"))?.includes("completed 10"));
+    await page.keyboard.press("+");
+    await page.waitForURL(/from=.*&to=/);
+    await chart.focus();
+    await page.keyboard.press("Escape");
+    await page.waitForURL((url) => !url.search.includes("from="));
+    await page.getByRole("button", { name: "As a table" }).first().click();
+    const table = page.getByRole("region", { name: "Jobs a minute: table" });
+    expect(await table.getByRole("row").count()).toBeGreaterThan(40);
+  });
+
+  it("pauses a queue with a reason, and takes it back", async () => {
+    await workerOver(database.url, TASKS);
+    const page = await browser.open(server.url, "/", restToken);
+    await page.getByRole("button", { name: "Pause default" }).click();
+    await page.getByLabel("Why").fill("provider is down");
+    await page.getByRole("dialog").getByRole("button", { name: "Pause" }).click();
+    await page.getByRole("region", { name: "Queues, table" }).getByText("provider is down").waitFor();
+    await page.getByRole("button", { name: "Undo" }).click();
+    await page.getByRole("button", { name: "Pause default" }).waitFor();
+    expect((await database.pool.query("select from legwork.pauses")).rowCount).toBe(0);
+  });
+
+  it("shows a tenant what is the tenant's, asks for nothing that is refused, and does not offer to pause", async () => {
+    await workerOver(database.url, TASKS);
+    await database.pool.query(
+      "select legwork.enqueue('broken', max_attempts => 1, tenant => t) from unnest(array['acme', 'other', 'other']) t",
+    );
+    await ended(3);
+    const page = await browser.open(server.url, "/", await makeToken(database, "operator", "acme"));
+    await verdict(page).getByText("1 failed job of acme can be retried").waitFor();
+    await page.getByRole("region", { name: "Queues, table" }).waitFor();
+    expect(await page.getByRole("button", { name: /^Pause/ }).count()).toBe(0);
+    expect(await page.getByRole("region", { name: "Workers" }).count()).toBe(0);
+    expect(await page.getByRole("region", { name: "Lately" }).count()).toBe(0);
+  });
+
+  it.each(["light", "dark"] as const)("is accessible in the %s theme, wide and narrow", async (theme) => {
+    await counted();
+    await workerOver(database.url, TASKS);
+    for (const width of [1280, 390]) {
+      const page = await browser.open(server.url, "/", restToken, { theme, width });
+      await verdict(page).getByText("All is well").waitFor();
+      await page.getByRole("slider").first().waitFor();
+      await page.getByRole("region", { name: "Workers, table" }).waitFor();
+      await expectAccessible(page);
+      expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth")).toBe(true);
+    }
+  });
+});

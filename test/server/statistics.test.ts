@@ -1,0 +1,86 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { Server } from "../../src/server/server.ts";
+import { testDatabase } from "../support/database.ts";
+import { makeToken, rest, startRest } from "../support/rest.ts";
+
+const database = testDatabase();
+let server: Server;
+
+beforeAll(async () => {
+  server = await startRest(database);
+});
+afterAll(async () => {
+  await server.stop();
+});
+
+it("tells over time what became of jobs, of all or of one task", async () => {
+  await database.pool.query(
+    `select legwork.add_metrics(array[
+       row('a', 'completed', date_trunc('minute', now()) - interval '5 minutes', 2, 8, 3, 0.1, 6, now())::legwork.counted_rows,
+       row('b', 'failed', date_trunc('minute', now()) - interval '5 minutes', 2, 8, 2, 0.1, 6, now())::legwork.counted_rows])`,
+  );
+  const { body } = await rest(server, "GET", "/statistics/series?period=1h");
+  expect(body.items[0]).toMatchObject({ seconds: 60, completed: "3", failed: "2", is_whole: false });
+  expect((await rest(server, "GET", "/statistics/series?period=1h&task=a")).body.items[0]).toMatchObject({
+    completed: "3",
+    failed: "0",
+  });
+  expect((await rest(server, "GET", "/statistics/series?task=a&queue=default")).status).toBe(400);
+  expect((await rest(server, "GET", "/statistics/series?period=forever")).status).toBe(400);
+});
+
+it("tells nothing of it to who acts for one tenant", async () => {
+  const token = await makeToken(database, "admin", "acme");
+  for (const path of [
+    "/statistics/series",
+    "/statistics/limits",
+    "/statistics/worker-starts?from=2026-01-01T00:00:00Z",
+    "/silences",
+  ]) {
+    const { status, body } = await rest(server, "GET", path, undefined, { authorization: `Bearer ${token}` });
+    expect([path, status, body.code]).toEqual([path, 403, "LW403"]);
+  }
+});
+
+it("tells how much of a limit is in use, as it was at the last look", async () => {
+  await database.pool.query(`select legwork.register_tasks('[{"name": "mail", "queue": "mail"}]')`);
+  await database.pool.query("select legwork.limit_concurrency(2, queue => 'mail')");
+  await database.pool.query("select legwork.enqueue('mail') from generate_series(1, 3)");
+  await database.pool.query("select legwork.sample_queues()");
+  expect((await rest(server, "GET", "/statistics/limits")).body.items).toMatchObject([
+    { scope: "queue", name: "mail", kind: "concurrency", key: null, max: 2, used: "2", full_keys: "1" },
+  ]);
+});
+
+it("makes, changes and drops rules, and leaves out whom they tell", async () => {
+  const made = await rest(server, "PUT", "/alert-rules/own", { kind: "failed_jobs", warning: 5, period: "1h" });
+  expect(made.body).toMatchObject({ name: "own", warning: 5, critical: null, period: "01:00:00", is_enabled: true });
+  const changed = await rest(server, "PUT", "/alert-rules/own", { enabled: false });
+  expect(changed.body).toMatchObject({ warning: 5, is_enabled: false });
+  expect((await rest(server, "PUT", "/alert-rules/own", { warning: 5, critical: 1 })).status).toBe(400);
+  expect((await rest(server, "PUT", "/alert-rules/other", { warning: 5 })).status).toBe(404);
+  expect((await rest(server, "DELETE", "/alert-rules/own")).body).toEqual({ dropped: true });
+  expect((await rest(server, "DELETE", "/alert-rules/own")).status).toBe(404);
+});
+
+it("lists the silences that hold", async () => {
+  const { body } = await rest(server, "POST", "/silences", { duration: "1h", rule: "backlog_age", reason: "importing" });
+  expect((await rest(server, "GET", "/silences")).body.items).toMatchObject([
+    { id: body.id, rule: "backlog_age", target: null, reason: "importing" },
+  ]);
+  await rest(server, "POST", `/silences/${body.id}/end`);
+  expect((await rest(server, "GET", "/silences")).body.items).toEqual([]);
+});
+
+it("finds lines of the audit log by what, by whom and to what", async () => {
+  await database.pool.query("select legwork.pause_queue('mail'), legwork.pause_task('mail')");
+  const audited = async (query: string): Promise<string[]> =>
+    (await rest(server, "GET", `/audit-log?${query}`)).body.items.map(
+      (line: Record<string, string>) => `${line.operation} ${line.target_type} ${line.target}`,
+    );
+  expect(await audited("target_type=queue&target=mail&operation=pause")).toEqual(["pause queue mail"]);
+  expect(await audited("target_type=task&target=mail")).toEqual(["pause task mail"]);
+  expect(await audited("actor=nobody")).toEqual([]);
+  expect(await audited("since=2100-01-01T00:00:00Z")).toEqual([]);
+  expect((await audited("operation=pause&since=2020-01-01T00:00:00Z")).length).toBe(2);
+});
