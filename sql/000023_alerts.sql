@@ -95,7 +95,7 @@ comment on column legwork.alert_silences.rule is 'Only alerts of this rule; null
 comment on column legwork.alert_silences.target is 'Only alerts of this target; null for all.';
 comment on column legwork.alert_silences.until is 'Until when.';
 comment on column legwork.alert_silences.reason is 'Why, in the words of who asked for it.';
-comment on column legwork.alert_silences.silenced_by is 'Who asked for it: the database role.';
+comment on column legwork.alert_silences.silenced_by is 'Who asked for it: the database role, or whom the server names.';
 comment on column legwork.alert_silences.silenced_at is 'When.';
 alter table legwork.alert_silences enable row level security;
 

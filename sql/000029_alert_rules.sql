@@ -46,6 +46,8 @@ revoke execute on function legwork.tg_alert_rules__audit() from public;
 create trigger _legwork_audit after insert or update or delete on legwork.alert_rules
   for each row execute function legwork.tg_alert_rules__audit();
 
+-- Through a server it is whoever asks it.
+alter table legwork.alert_silences alter column silenced_by set default legwork.who();
 create trigger _legwork_audit after insert or delete on legwork.alert_silences
   for each row execute function legwork.tg_audit__change('silence', 'id', 'silence_alerts', 'end_silence', 'drop_silence');
 create trigger _legwork_audit_change after update on legwork.alert_silences

@@ -74,7 +74,7 @@ create table legwork.alert_silences (
   target text,
   until timestamp with time zone not null,
   reason text,
-  silenced_by text default SESSION_USER not null,
+  silenced_by text default legwork.who() not null,
   silenced_at timestamp with time zone default clock_timestamp() not null,
   PRIMARY KEY (id)
 );
