@@ -52,17 +52,6 @@ it("tells how much of a limit is in use, as it was at the last look", async () =
   ]);
 });
 
-it("makes, changes and drops rules, and leaves out whom they tell", async () => {
-  const made = await rest(server, "PUT", "/alert-rules/own", { kind: "failed_jobs", warning: 5, period: "1h" });
-  expect(made.body).toMatchObject({ name: "own", warning: 5, critical: null, period: "01:00:00", is_enabled: true });
-  const changed = await rest(server, "PUT", "/alert-rules/own", { enabled: false });
-  expect(changed.body).toMatchObject({ warning: 5, is_enabled: false });
-  expect((await rest(server, "PUT", "/alert-rules/own", { warning: 5, critical: 1 })).status).toBe(400);
-  expect((await rest(server, "PUT", "/alert-rules/other", { warning: 5 })).status).toBe(404);
-  expect((await rest(server, "DELETE", "/alert-rules/own")).body).toEqual({ dropped: true });
-  expect((await rest(server, "DELETE", "/alert-rules/own")).status).toBe(404);
-});
-
 it("lists the silences that hold", async () => {
   const { body } = await rest(server, "POST", "/silences", { duration: "1h", rule: "backlog_age", reason: "importing" });
   expect((await rest(server, "GET", "/silences")).body.items).toMatchObject([

@@ -108,6 +108,10 @@ export function sendProblem(
 function inWordsOfRest(hint: string): string {
   return hint
     .replaceAll(/select (?:id, )?name from legwork\.(\w+) lists them/g, "GET /api/v1/$1 lists them")
+    .replaceAll(
+      /select name from legwork\.workflow_steps where workflow_id = (\d+) lists them/g,
+      "GET /api/v1/workflows/$1 lists them",
+    )
     .replaceAll(/select payload_schema from legwork\.tasks where name = '.*' shows/g, "GET /api/v1/tasks/{name} shows")
     .replaceAll(/legwork\.(cancel|retry|discard)_job /g, "POST /api/v1/jobs/{id}/$1 ")
     .replaceAll(/ => '?([^',.]+)'?/g, " $1");

@@ -72,7 +72,7 @@ export function addStatisticsRoutes(app: FastifyInstance, context: RestContext):
       description:
         "Those of one machine within a minute are one; the newest first, 500 at most. Of which version they are, workers do not say.",
       query: z.strictObject({
-        from: time.describe("From then on."),
+        from: time.optional().describe("From then on. A day before `until` by default."),
         until: time.optional().describe("Up to then. Now by default."),
       }),
       answer: page(
@@ -80,8 +80,8 @@ export function addStatisticsRoutes(app: FastifyInstance, context: RestContext):
         "The starts.",
       ),
     },
-    async ({ client, query: { from, until } }) => ({
-      items: await listWorkerStarts(client, from, until ?? new Date()),
+    async ({ client, query: { from, until = new Date() } }) => ({
+      items: await listWorkerStarts(client, from ?? new Date(until.getTime() - 86_400_000), until),
       next_cursor: null,
     }),
   );
