@@ -70,6 +70,12 @@ describe("the list of jobs", () => {
     expect(await shownIds(page)).toEqual(before);
     await page.getByRole("button", { name: "3 newer" }).click();
     await rowOf(page, newest.at(-1) ?? "").waitFor();
+    const [again = ""] = await add(1);
+    await rowOf(page, again).waitFor();
+    await page.getByRole("button", { name: "Load older" }).click();
+    await page.getByText("300 jobs loaded").waitFor();
+    await add(1);
+    await page.getByRole("button", { name: "1 newer" }).waitFor();
     expect(await grid(page).evaluate((element) => (element as unknown as { scrollTop: number }).scrollTop)).toBe(0);
   });
 
