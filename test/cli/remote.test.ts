@@ -187,7 +187,11 @@ describe("asked of a server, what commands do is done", () => {
     expect(await here().getJob(id)).toMatchObject({ error: "Cancelled by legwork up: wrong" });
     expect(await there().retryJob(jobs[0] ?? "")).toBe("pending");
     expect(await there().retryJobs({ task: "notify/email" }, { preview: false })).toEqual([jobs[1]]);
-    const more = await here().enqueue("other", {}, {});
+    const more = await here().enqueue("other", { user: { id: 42 } }, {});
+    expect((await there().listJobs({ payload: "user.id:42", limit: 5 })).map((job) => job.id)).toEqual([more]);
+    expect(await there().setPriority(more, -4)).toBe(0);
+    const again = await there().rerunJob(id, { payload: { n: 2 } });
+    expect(await here().getJob(again)).toMatchObject({ parent_id: id, payload: { n: 2 } });
     expect(await there().cancelJobs({ ids: [more] }, { preview: false, reason: "all wrong" })).toEqual([more]);
     await there().pauseQueue("mail", "host is down");
     expect(await there().resumeQueue("mail")).toBe(true);

@@ -133,7 +133,7 @@ describe("enqueueing from the form", () => {
     );
     await expectAccessible(page);
     await dialog.getByLabel("to", { exact: true }).fill("ann");
-    await dialog.getByLabel("kind").selectOption("card");
+    await dialog.getByLabel("kind", { exact: true }).selectOption("card");
     await dialog.getByLabel("copies (optional)").fill("2");
     await dialog.getByLabel("urgent (optional)").selectOption("true");
     await dialog.getByLabel("Kind of copy").selectOption("a list");

@@ -4,6 +4,7 @@ import type { Server } from "../../src/server/server.ts";
 import { expectAccessible } from "../support/axe.ts";
 import { testBrowser } from "../support/browser.ts";
 import { testDatabase } from "../support/database.ts";
+import { grid, rowOf, shownIds } from "../support/job-list.ts";
 import { makeToken, restToken, startRest } from "../support/rest.ts";
 import { until } from "../support/until.ts";
 
@@ -38,11 +39,6 @@ async function fail(ids: readonly string[], error: string): Promise<void> {
 
 const open = async (path: string, token = restToken, options = {}): Promise<Page> =>
   await browser.open(server.url, path, token, options);
-const grid = (page: Page) => page.getByRole("grid", { name: "Jobs" });
-const rowOf = (page: Page, id: string) =>
-  grid(page).locator(".job-row", { has: page.getByRole("link", { name: id, exact: true }) });
-const shownIds = async (page: Page): Promise<string[]> => await grid(page).locator(".job-id a").allTextContents();
-
 describe("the list of jobs", () => {
   it("follows the newest jobs and their states without being asked", async () => {
     const [first = ""] = await add(1);
@@ -70,6 +66,12 @@ describe("the list of jobs", () => {
     expect(await shownIds(page)).toEqual(before);
     await page.getByRole("button", { name: "3 newer" }).click();
     await rowOf(page, newest.at(-1) ?? "").waitFor();
+    const [again = ""] = await add(1);
+    await rowOf(page, again).waitFor();
+    await page.getByRole("button", { name: "Load older" }).click();
+    await page.getByText("300 jobs loaded").waitFor();
+    await add(1);
+    await page.getByRole("button", { name: "1 newer" }).waitFor();
     expect(await grid(page).evaluate((element) => (element as unknown as { scrollTop: number }).scrollTop)).toBe(0);
   });
 
@@ -92,53 +94,6 @@ describe("the list of jobs", () => {
     expect(await grid(page).locator(".job-id").count()).toBeLessThan(80);
   });
 
-  it("finds a failed job by its error, typed into the search of the frame, at an address that shows the same", async () => {
-    const ids = await add(3, "mail/send");
-    await fail(ids.slice(0, 1), "connect ECONNREFUSED 10.0.0.7:25");
-    await fail(ids.slice(1, 2), "no such mailbox");
-    const page = await open("/");
-    await page.getByLabel("Find a job").fill("econnrefused 10.0");
-    await page.keyboard.press("Enter");
-    await rowOf(page, ids[0] ?? "")
-      .getByText("ECONNREFUSED")
-      .waitFor();
-    expect(await shownIds(page)).toEqual(ids.slice(0, 1));
-    expect(new URL(page.url()).search).toBe("?state=failed&error=econnrefused+10.0");
-    await page.reload();
-    await rowOf(page, ids[0] ?? "").waitFor();
-    expect(await page.getByLabel("State").inputValue()).toBe("failed");
-  });
-
-  it("finds jobs by a path in their payload, and by filters that are typed and taken away", async () => {
-    const ids = await add(5, "mail/send", ", tenant => 'acme', correlation_id => 'order-' || n");
-    await add(2);
-    const page = await open("/jobs");
-    const filter = page.getByRole("searchbox", { name: "Filter" });
-    await filter.fill("mail/send payload.user.id:3");
-    await filter.press("Enter");
-    await page.getByText("The payloads of 5 jobs were read.").waitFor();
-    expect(await shownIds(page)).toEqual([ids[2]]);
-    expect(new URL(page.url()).search).toBe("?task=mail%2Fsend&payload=user.id%3A3");
-    await page.getByRole("button", { name: "Remove the filter Payload" }).click();
-    await until("all five are there", async () => (await shownIds(page)).length === 5);
-    await filter.fill("correlation:order-4 tenant:acme");
-    await filter.press("Enter");
-    await until("only that one is there", async () => (await shownIds(page)).join() === ids[3]);
-    await page.getByRole("button", { name: "Clear all" }).click();
-    await until("everything is there", async () => (await shownIds(page)).length === 7);
-  });
-
-  it("says what no index serves, with the way out as a button", async () => {
-    const ids = await add(1);
-    await fail(ids, "boom");
-    const page = await open("/jobs?error=boom", restToken, { mayLog: /400/ });
-    const refusal = page.getByRole("alert").filter({ hasText: "LW400" });
-    await refusal.getByText("no index has it").waitFor();
-    await expectAccessible(page);
-    await refusal.getByRole("button", { name: "Look among failed jobs" }).click();
-    await rowOf(page, ids[0] ?? "").waitFor();
-  });
-
   it("goes by keys: down, up, pick, a range, open", async () => {
     const ids = (await add(6)).toReversed();
     const page = await open("/jobs");
@@ -153,19 +108,6 @@ describe("the list of jobs", () => {
     await page.keyboard.press("k");
     await page.keyboard.press("Enter");
     await page.waitForURL(`**/jobs/${ids[2]}`);
-  });
-
-  it("keeps a view under a name in this browser", async () => {
-    await add(2, "mail/send");
-    const page = await open("/jobs?task=mail%2Fsend&state=pending");
-    await page.getByRole("button", { name: "Views" }).click();
-    await expectAccessible(page);
-    await page.getByLabel("Name of this view").fill("Mails to go");
-    await page.getByRole("button", { name: "Save this view" }).click();
-    await page.getByRole("button", { name: "Clear all" }).click();
-    await page.getByRole("button", { name: "Views" }).click();
-    await page.getByRole("dialog").getByRole("button", { name: "Mails to go", exact: true }).click();
-    await page.waitForURL("**/jobs?state=pending&task=mail%2Fsend");
   });
 
   it("shows a tenant's viewer that tenant's jobs, and nothing to do with them", async () => {

@@ -160,10 +160,14 @@ describe("set_priority", () => {
     ]);
   });
 
-  it("leaves a running job running, and its failure a failure", async () => {
+  it("of a running job holds for its next attempt, which it keeps when its worker is lost", async () => {
     const id = await make("a", {});
-    await run("update graphile_worker._private_jobs set locked_at = now(), locked_by = 'w', attempts = 25 where id = $1", [id]);
+    const hold = "update graphile_worker._private_jobs set locked_at = now(), locked_by = 'w', attempts = max_attempts where id = $1";
+    await run(hold, [id]);
     expect(await one("select legwork.set_priority($1, 3) as was", [id])).toEqual({ was: 0 });
+    await run("update graphile_worker._private_jobs set locked_at = null, locked_by = null, run_at = now() where id = $1", [id]);
+    expect(await one("select state, priority from legwork.jobs where id = $1", [id])).toEqual({ state: "pending", priority: 3 });
+    await run(hold, [id]);
     await run("update graphile_worker._private_jobs set locked_at = null, locked_by = null, last_error = 'boom', run_at = now() + interval '1 min' where id = $1", [id]);
     expect(await one("select state, error, priority from legwork.jobs where id = $1", [id])).toEqual({ state: "failed", error: "boom", priority: 3 });
     await expect(run("select legwork.set_priority($1, 1)", [id])).rejects.toMatchObject({ code: "LW409" });

@@ -1,5 +1,5 @@
 import { Command, Option } from "commander";
-import { JOB_STATES, type JobFilter } from "../../jobs/read-jobs.ts";
+import { JOB_STATES, type JobFilter, MAX_LOOKED_AT } from "../../jobs/read-jobs.ts";
 import { integer, positiveInteger, ownFlags, type RemoteFlags, time, withOperations, withRemoteOptions } from "../options.ts";
 import { repeatedly, type WatchFlags, withWatch } from "../watch.ts";
 import { colorState, elapsed, printJson, printTable, relativeTime, shorten } from "../output.ts";
@@ -18,6 +18,7 @@ export function jobsCommand(): Command {
     .option("--job-key <key>", "only jobs with this key")
     .option("--priority <number>", "only jobs with this priority; needs a state other than completed", integer)
     .option("--error <text>", "only jobs whose error contains this; needs a state other than completed")
+    .option("--payload <path:value>", "only jobs with this in their payload, among the first 10,000 that fit, such as user.id:42")
     .option("--created-after <time>", "only jobs created at this time or later", time)
     .option("--created-before <time>", "only jobs created before this time", time)
     .option("--before <id>", "only jobs older than this one: the next page")
@@ -28,6 +29,7 @@ export function jobsCommand(): Command {
       `
 Examples:
   $ legwork jobs --state failed
+  $ legwork jobs --task notify/email --payload to:ann@example.com
   $ legwork jobs --task retention/expire --limit 5 --json`,
     )
     .action(async (flags: Flags) => {
@@ -40,7 +42,11 @@ Examples:
             return;
           }
           if (jobs.length === 0) {
-            console.log("No jobs.");
+            console.log(
+              filter.payload === undefined
+                ? "No jobs."
+                : `No jobs among the first ${MAX_LOOKED_AT.toLocaleString("en")} that fit otherwise.`,
+            );
             return;
           }
           printTable(

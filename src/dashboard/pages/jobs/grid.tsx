@@ -35,6 +35,8 @@ export interface GridProps {
   loadMore: () => void;
   /** Told whether somebody reads further down or has picked a row, so that nothing may move. */
   onReading: (isReading: boolean) => void;
+  /** Told when somebody has come back to the top, and nothing is picked that could move. */
+  onTop: () => void;
   /** Told which jobs on the screen may still change. */
   onVisible: (ids: readonly string[]) => void;
   /** Changes when the list is to go back to its top. */
@@ -42,7 +44,7 @@ export interface GridProps {
 }
 
 /** The list: as many rows as fit are in the page, however many there are. A grid for whoever listens to it, with one place for the focus. */
-export function JobGrid({ lines, selection, hasMore, isLoadingMore, loadMore, onReading, onVisible, top }: GridProps) {
+export function JobGrid({ lines, selection, hasMore, isLoadingMore, loadMore, onReading, onTop, onVisible, top }: GridProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const isNarrow = useNarrow();
   const row = isNarrow ? ROW_NARROW : ROW;
@@ -125,7 +127,11 @@ export function JobGrid({ lines, selection, hasMore, isLoadingMore, loadMore, on
       aria-multiselectable="true"
       aria-activedescendant={index < 0 ? undefined : `${prefix}${active}`}
       onKeyDown={(event: KeyboardEvent) => press(event.nativeEvent)}
-      onScroll={(event) => setAway(event.currentTarget.scrollTop > 4)}
+      onScroll={({ currentTarget }) => {
+        const isBelow = currentTarget.scrollTop > 4;
+        if (isAway && !isBelow && active === undefined && selection.count === 0) onTop();
+        setAway(isBelow);
+      }}
     >
       <div className="job-row job-head" role="row" aria-rowindex={1}>
         <span role="columnheader">

@@ -95,6 +95,7 @@ function List({ filter, onChange }: { filter: JobFilter; onChange: (next: JobFil
           isLoadingMore={list.isLoadingMore}
           loadMore={list.loadMore}
           onReading={setReading}
+          onTop={list.follow}
           onVisible={setVisible}
           top={top}
         />

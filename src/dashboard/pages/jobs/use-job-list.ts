@@ -46,12 +46,6 @@ export function useJobList(filter: JobFilter, isReading: boolean, visible: reado
   const newest = useNewest(filter, key);
   const [base, setBase] = useState<{ lines: readonly JobLine[]; next: string | null }>();
   const { lines: fresh, next } = newest;
-  const isFirstTime = base === undefined;
-  if (fresh !== undefined && (!isReading || isFirstTime) && base?.lines !== fresh) setBase({ lines: fresh, next });
-  const follow = (): void => {
-    if (fresh !== undefined) setBase({ lines: fresh, next });
-  };
-
   const last = base?.next ?? null;
   const older = useInfiniteQuery({
     queryKey: ["jobs", "older", key, last],
@@ -63,6 +57,13 @@ export function useJobList(filter: JobFilter, isReading: boolean, visible: reado
     gcTime: 10_000,
   });
 
+  // What was loaded below would not fit under another top.
+  const isFrozen = isReading || older.data !== undefined || older.isFetching;
+  if (fresh !== undefined && base?.lines !== fresh && (base === undefined || !isFrozen)) setBase({ lines: fresh, next });
+  const follow = (): void => {
+    if (fresh !== undefined) setBase({ lines: fresh, next });
+  };
+
   const olderLines = useMemo(() => older.data?.pages.flatMap((page) => page.items.map(fromRest)) ?? [], [older.data]);
   const refreshed = useRefreshed(visible, newest.lines);
   const lines = useMemo(() => {
@@ -73,7 +74,7 @@ export function useJobList(filter: JobFilter, isReading: boolean, visible: reado
 
   const first = lines?.[0]?.id;
   const newer =
-    isReading && newest.lines !== undefined
+    isFrozen && newest.lines !== undefined
       ? newest.lines.filter(({ id }) => first === undefined || isNewer(id, first)).length
       : 0;
   const hasOlder = older.data === undefined ? last !== null : older.hasNextPage;

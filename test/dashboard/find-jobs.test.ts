@@ -1,0 +1,102 @@
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { Server } from "../../src/server/server.ts";
+import { expectAccessible } from "../support/axe.ts";
+import { testBrowser } from "../support/browser.ts";
+import { testDatabase } from "../support/database.ts";
+import { rowOf, shownIds } from "../support/job-list.ts";
+import { restToken, startRest } from "../support/rest.ts";
+import { until } from "../support/until.ts";
+
+const database = testDatabase();
+const browser = testBrowser();
+let server: Server;
+
+beforeAll(async () => {
+  server = await startRest(database);
+});
+afterAll(async () => {
+  await server.stop();
+});
+beforeEach(async () => {
+  await database.pool.query("delete from graphile_worker._private_jobs");
+  await database.pool.query("truncate legwork.finished_jobs, legwork.failed_attempts, legwork.reruns");
+  await database.pool.query(`select legwork.register_tasks('[{"name": "mail/send", "queue": "mail"}, {"name": "report"}]')`);
+});
+
+/** Enqueues jobs and resolves to their ids. */
+async function add(count: number, task = "report", options = ""): Promise<string[]> {
+  const { rows } = await database.pool.query(
+    `select legwork.enqueue($1, jsonb_build_object('user', jsonb_build_object('id', n))${options}) as id from generate_series(1, $2) n`,
+    [task, count],
+  );
+  return rows.map(({ id }) => id);
+}
+
+async function fail(ids: readonly string[], error: string): Promise<void> {
+  await database.pool.query("select graphile_worker.permanently_fail_jobs($1::bigint[], $2)", [ids, error]);
+}
+
+const open = async (path: string, token = restToken, options = {}): Promise<Page> =>
+  await browser.open(server.url, path, token, options);
+describe("jobs are found", () => {
+  it("finds a failed job by its error, typed into the search of the frame, at an address that shows the same", async () => {
+    const ids = await add(3, "mail/send");
+    await fail(ids.slice(0, 1), "connect ECONNREFUSED 10.0.0.7:25");
+    await fail(ids.slice(1, 2), "no such mailbox");
+    const page = await open("/");
+    await page.getByLabel("Find a job").fill("econnrefused 10.0");
+    await page.keyboard.press("Enter");
+    await rowOf(page, ids[0] ?? "")
+      .getByText("ECONNREFUSED")
+      .waitFor();
+    expect(await shownIds(page)).toEqual(ids.slice(0, 1));
+    expect(new URL(page.url()).search).toBe("?state=failed&error=econnrefused+10.0");
+    await page.reload();
+    await rowOf(page, ids[0] ?? "").waitFor();
+    expect(await page.getByLabel("State").inputValue()).toBe("failed");
+  });
+
+  it("finds jobs by a path in their payload, and by filters that are typed and taken away", async () => {
+    const ids = await add(5, "mail/send", ", tenant => 'acme', correlation_id => 'order-' || n");
+    await add(2);
+    const page = await open("/jobs");
+    const filter = page.getByRole("searchbox", { name: "Filter" });
+    await filter.fill("mail/send payload.user.id:3");
+    await filter.press("Enter");
+    await page.getByText("The payloads of 5 jobs were read.").waitFor();
+    expect(await shownIds(page)).toEqual([ids[2]]);
+    expect(new URL(page.url()).search).toBe("?task=mail%2Fsend&payload=user.id%3A3");
+    await page.getByRole("button", { name: "Remove the filter Payload" }).click();
+    await until("all five are there", async () => (await shownIds(page)).length === 5);
+    await filter.fill("correlation:order-4 tenant:acme");
+    await filter.press("Enter");
+    await until("only that one is there", async () => (await shownIds(page)).join() === ids[3]);
+    await page.getByRole("button", { name: "Clear all" }).click();
+    await until("everything is there", async () => (await shownIds(page)).length === 7);
+  });
+
+  it("says what no index serves, with the way out as a button", async () => {
+    const ids = await add(1);
+    await fail(ids, "boom");
+    const page = await open("/jobs?error=boom", restToken, { mayLog: /400/ });
+    const refusal = page.getByRole("alert").filter({ hasText: "LW400" });
+    await refusal.getByText("no index has it").waitFor();
+    await expectAccessible(page);
+    await refusal.getByRole("button", { name: "Look among failed jobs" }).click();
+    await rowOf(page, ids[0] ?? "").waitFor();
+  });
+
+  it("keeps a view under a name in this browser", async () => {
+    await add(2, "mail/send");
+    const page = await open("/jobs?task=mail%2Fsend&state=pending");
+    await page.getByRole("button", { name: "Views" }).click();
+    await expectAccessible(page);
+    await page.getByLabel("Name of this view").fill("Mails to go");
+    await page.getByRole("button", { name: "Save this view" }).click();
+    await page.getByRole("button", { name: "Clear all" }).click();
+    await page.getByRole("button", { name: "Views" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Mails to go", exact: true }).click();
+    await page.waitForURL("**/jobs?state=pending&task=mail%2Fsend");
+  });
+});
