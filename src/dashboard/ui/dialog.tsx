@@ -17,7 +17,11 @@ export function Dialog({ title, onClose, children, size = "form" }: DialogProps)
   const heading = useId();
   useEffect(() => {
     const dialog = element.current;
-    if (dialog?.open === false) dialog.showModal();
+    if (dialog?.open === false) {
+      dialog.showModal();
+      // What is to be filled in comes first, and not the way out.
+      dialog.querySelector<HTMLElement>(".dialog-body :is(input, select, textarea)")?.focus();
+    }
     return () => dialog?.close();
   }, []);
   return (
