@@ -44,7 +44,7 @@ begin
     at_least = excluded.at_least, raise_after = excluded.raise_after, resolve_after = excluded.resolve_after, channels = excluded.channels,
     is_enabled = excluded.is_enabled, changed_by = session_user, changed_at = clock_timestamp();
 exception when check_violation or not_null_violation then
-  raise exception 'The rule ''%'' makes no sense: %.', name, sqlerrm using errcode = 'LW400',
+  raise exception 'The rule ''%'' makes no sense.', name using errcode = 'LW400',
     hint = 'It needs warning, critical or both, critical being the larger one; period lies between a minute and a day; at_least is 1 or more.';
 end $$;
 comment on function legwork.set_alert_rule(text, text, text, double precision, double precision, interval, integer, interval, interval, jsonb, boolean) is

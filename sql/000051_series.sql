@@ -263,10 +263,13 @@ create function legwork.tg_alert_rules__audit() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_left_out constant text[] := array['channels', 'changed_by', 'changed_at'];
+  v_before jsonb := case when tg_op <> 'INSERT' then jsonb_strip_nulls(to_jsonb(old) - v_left_out || jsonb_build_object('channels', jsonb_array_length(old.channels))) end;
+  v_after jsonb := case when tg_op <> 'DELETE' then jsonb_strip_nulls(to_jsonb(new) - v_left_out || jsonb_build_object('channels', jsonb_array_length(new.channels))) end;
 begin
-  perform legwork.audit(case when tg_op = 'DELETE' then 'drop_alert_rule' else 'set_alert_rule' end, 'alert_rule', coalesce(new.name, old.name),
-    case when tg_op <> 'INSERT' then jsonb_strip_nulls(to_jsonb(old) - v_left_out || jsonb_build_object('channels', jsonb_array_length(old.channels))) end,
-    case when tg_op <> 'DELETE' then jsonb_strip_nulls(to_jsonb(new) - v_left_out || jsonb_build_object('channels', jsonb_array_length(new.channels))) end);
+  -- Other channels, as many as before, are a change as well.
+  if tg_op <> 'UPDATE' or v_before is distinct from v_after or old.channels is distinct from new.channels then
+    perform legwork.audit(case when tg_op = 'DELETE' then 'drop_alert_rule' else 'set_alert_rule' end, 'alert_rule', coalesce(v_after, v_before) ->> 'name', v_before, v_after);
+  end if;
   return null;
 end $$;
 comment on function legwork.tg_alert_rules__audit() is 'Adds a line to the audit log for each alert rule that is made, changed or dropped.';

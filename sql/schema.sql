@@ -8797,7 +8797,7 @@ begin
     at_least = excluded.at_least, raise_after = excluded.raise_after, resolve_after = excluded.resolve_after, channels = excluded.channels,
     is_enabled = excluded.is_enabled, changed_by = session_user, changed_at = clock_timestamp();
 exception when check_violation or not_null_violation then
-  raise exception 'The rule ''%'' makes no sense: %.', name, sqlerrm using errcode = 'LW400',
+  raise exception 'The rule ''%'' makes no sense.', name using errcode = 'LW400',
     hint = 'It needs warning, critical or both, critical being the larger one; period lies between a minute and a day; at_least is 1 or more.';
 end $function$
 -- not for everybody
@@ -9367,10 +9367,13 @@ CREATE OR REPLACE FUNCTION legwork.tg_alert_rules__audit()
 AS $function$
 declare
   v_left_out constant text[] := array['channels', 'changed_by', 'changed_at'];
+  v_before jsonb := case when tg_op <> 'INSERT' then jsonb_strip_nulls(to_jsonb(old) - v_left_out || jsonb_build_object('channels', jsonb_array_length(old.channels))) end;
+  v_after jsonb := case when tg_op <> 'DELETE' then jsonb_strip_nulls(to_jsonb(new) - v_left_out || jsonb_build_object('channels', jsonb_array_length(new.channels))) end;
 begin
-  perform legwork.audit(case when tg_op = 'DELETE' then 'drop_alert_rule' else 'set_alert_rule' end, 'alert_rule', coalesce(new.name, old.name),
-    case when tg_op <> 'INSERT' then jsonb_strip_nulls(to_jsonb(old) - v_left_out || jsonb_build_object('channels', jsonb_array_length(old.channels))) end,
-    case when tg_op <> 'DELETE' then jsonb_strip_nulls(to_jsonb(new) - v_left_out || jsonb_build_object('channels', jsonb_array_length(new.channels))) end);
+  -- Other channels, as many as before, are a change as well.
+  if tg_op <> 'UPDATE' or v_before is distinct from v_after or old.channels is distinct from new.channels then
+    perform legwork.audit(case when tg_op = 'DELETE' then 'drop_alert_rule' else 'set_alert_rule' end, 'alert_rule', coalesce(v_after, v_before) ->> 'name', v_before, v_after);
+  end if;
   return null;
 end $function$
 -- not for everybody

@@ -105,6 +105,8 @@ describe("the sentence", () => {
       sentence: "Task 'mail' has failed 3 times in a row.",
       more: ["A job is late."],
     });
+    const worse = { scope: "task", name: "pdf", status: "unhealthy" as const, reasons: ["All attempts fail."] };
+    expect(judge({ ...known, health: [...health, worse] }).status).toBe("critical");
   });
 
   it("says nothing is well before that is known", () => {
