@@ -191,6 +191,19 @@ describe("the overview", () => {
     expect((await database.pool.query("select from legwork.pauses")).rowCount).toBe(0);
   });
 
+  it("says of when its numbers are while the server is away", async () => {
+    const away = await startRest(database);
+    try {
+      await workerOver(database.url, TASKS);
+      const page = await browser.open(away.url, "/", restToken, { mayLog: /ERR_|WebSocket/ });
+      await verdict(page).getByText("All is well").waitFor();
+      await away.stop();
+      await verdict(page).getByText("The connection is lost; these numbers are of").waitFor();
+    } finally {
+      await away.stop();
+    }
+  });
+
   it("shows a tenant what is the tenant's, asks for nothing that is refused, and does not offer to pause", async () => {
     await workerOver(database.url, TASKS);
     await database.pool.query(
