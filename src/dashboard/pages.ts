@@ -13,8 +13,8 @@ import {
   Settings,
   SquareFunction,
 } from "lucide-react";
-import { type ComponentType, lazy } from "react";
 import type { Role } from "./api/me.ts";
+import { type LazyPage, lazyPage as lazy } from "./lazy-page.ts";
 
 /** What a page is given: the parts of its address, decoded. */
 export interface PageProps {
@@ -23,7 +23,7 @@ export interface PageProps {
 
 interface PageEntry {
   path: string;
-  Component: ComponentType<PageProps>;
+  Component: LazyPage<PageProps>;
   /** How the menu names it; what has none is reached from other pages. */
   label?: string;
   Icon?: LucideIcon;

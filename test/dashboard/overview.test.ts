@@ -105,6 +105,8 @@ describe("the sentence", () => {
       sentence: "Task 'mail' has failed 3 times in a row.",
       more: ["A job is late."],
     });
+    const worse = { scope: "task", name: "pdf", status: "unhealthy" as const, reasons: ["All attempts fail."] };
+    expect(judge({ ...known, health: [...health, worse] }).status).toBe("critical");
   });
 
   it("says nothing is well before that is known", () => {
@@ -187,6 +189,19 @@ describe("the overview", () => {
     await page.getByRole("button", { name: "Undo" }).click();
     await page.getByRole("button", { name: "Pause default" }).waitFor();
     expect((await database.pool.query("select from legwork.pauses")).rowCount).toBe(0);
+  });
+
+  it("says of when its numbers are while the server is away", async () => {
+    const away = await startRest(database);
+    try {
+      await workerOver(database.url, TASKS);
+      const page = await browser.open(away.url, "/", restToken, { mayLog: /ERR_|WebSocket/ });
+      await verdict(page).getByText("All is well").waitFor();
+      await away.stop();
+      await verdict(page).getByText("The connection is lost; these numbers are of").waitFor();
+    } finally {
+      await away.stop();
+    }
   });
 
   it("shows a tenant what is the tenant's, asks for nothing that is refused, and does not offer to pause", async () => {

@@ -151,6 +151,8 @@ describe("what is done to alerts", () => {
       `select legwork.set_alert_rule('own', 'failed_jobs', warning => 1, channels => '[{"webhook": "https://secret.example"}]')`,
     );
     await database.pool.query("select legwork.set_alert_rule('own', enabled => false)");
+    // What changes nothing is no line.
+    await database.pool.query("select legwork.set_alert_rule('own', enabled => false)");
     await database.pool.query("select legwork.drop_alert_rule('own')");
     await database.pool.query("select legwork.end_silence(legwork.silence_alerts('1 hour', reason => 'planned'))");
     const { rows } = await database.pool.query(

@@ -54,6 +54,15 @@ export interface FailedGroup {
   last_error: string | null;
 }
 
+/** What nobody looks after first, of that what is critical, of that what is newest. */
+export function byUrgency(a: Alert, b: Alert): number {
+  return rank(a) - rank(b) || (a.raised_at < b.raised_at ? 1 : -1);
+}
+
+function rank({ state, severity }: Alert): number {
+  return (state === "open" ? 0 : 2) + (severity === "critical" ? 0 : 1);
+}
+
 async function items<T>(path: string, signal: AbortSignal): Promise<T[]> {
   return (await rest<{ items: T[] }>("GET", path, undefined, signal)).items;
 }

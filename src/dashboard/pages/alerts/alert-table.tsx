@@ -56,10 +56,10 @@ export function AlertTable({ alerts }: { alerts: readonly Alert[] }) {
                   )}
                   {alert.silenced && <p className="muted">silenced</p>}
                 </td>
-                <td>
+                <td data-label="Since">
                   <Time at={alert.raised_at} />
                 </td>
-                <td className="end">
+                <td className="end" data-label="For">
                   <Duration from={alert.raised_at} to={alert.resolved_at} />
                 </td>
                 {may && (

@@ -2,7 +2,7 @@ import { BellOff, Plus } from "lucide-react";
 import { useState } from "react";
 import { useSearchParams } from "wouter";
 import { useMay } from "../../api/me.ts";
-import { useAlerts } from "../../api/monitoring.ts";
+import { byUrgency, useAlerts } from "../../api/monitoring.ts";
 import { formatCount } from "../../format/numbers.ts";
 import { Button } from "../../ui/button.tsx";
 import { Empty } from "../../ui/notice.tsx";
@@ -66,7 +66,7 @@ export default function AlertsPage() {
                   Rules are looked after every few seconds, as long as a worker or a server lives.
                 </Empty>
               ) : (
-                <AlertTable alerts={alerts} />
+                <AlertTable alerts={alerts.toSorted(byUrgency)} />
               )
             }
           </Answer>

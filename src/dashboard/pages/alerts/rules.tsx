@@ -56,18 +56,23 @@ export function Rules() {
                         {!rule.is_enabled && <span className="chip alerts-off">off</span>}
                       </p>
                       <p className="muted">
-                        {KINDS[rule.kind]?.what ?? rule.kind},{" "}
-                        {rule.target === null ? `of each ${KINDS[rule.kind]?.of ?? "thing"}` : `of ${rule.target} only`}
+                        {KINDS[rule.kind]?.what ?? rule.kind}, {ofWhat(rule)}
                         {rule.at_least > 1 && `, of ${rule.at_least} attempts or more`}
                       </p>
                     </td>
-                    <td className="end">{formatValue(rule.kind, rule.warning)}</td>
-                    <td className="end">{formatValue(rule.kind, rule.critical)}</td>
-                    <td className="end">{formatDuration(intervalSeconds(rule.period))}</td>
-                    <td>
+                    <td className="end" data-label="Warning from">
+                      {formatValue(rule.kind, rule.warning)}
+                    </td>
+                    <td className="end" data-label="Critical from">
+                      {formatValue(rule.kind, rule.critical)}
+                    </td>
+                    <td className="end" data-label="Period">
+                      {formatDuration(intervalSeconds(rule.period))}
+                    </td>
+                    <td data-label="Raised, resolved after">
                       {atOnce(rule.raise_after)}, {atOnce(rule.resolve_after)}
                     </td>
-                    <td>{rule.channels === null ? "as all do" : `${rule.channels} of its own`}</td>
+                    <td data-label="Tells">{rule.channels === null ? "as all do" : `${rule.channels} of its own`}</td>
                     {may && (
                       <td>
                         <div className="alerts-do">
@@ -106,6 +111,12 @@ export function Rules() {
       {dropping !== undefined && <DropDialog rule={dropping} onClose={() => setDropping(undefined)} />}
     </Card>
   );
+}
+
+function ofWhat({ kind, target }: AlertRule): string {
+  if (target !== null) return `of ${target} only`;
+  const of = KINDS[kind]?.of ?? "thing";
+  return of === "system" ? "of the whole" : `of each ${of}`;
 }
 
 function atOnce(interval: string): string {

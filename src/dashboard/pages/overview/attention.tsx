@@ -1,5 +1,5 @@
 import { Link } from "wouter";
-import { type Alert, type FailedGroup, useAlerts, useFailedGroups } from "../../api/monitoring.ts";
+import { type Alert, byUrgency, type FailedGroup, useAlerts, useFailedGroups } from "../../api/monitoring.ts";
 import { useMay } from "../../api/me.ts";
 import { formatCount } from "../../format/numbers.ts";
 import { Time } from "../../format/time.tsx";
@@ -15,7 +15,7 @@ export function Attention() {
   const everybody = useMay("viewer", { everybody: true });
   const alerts = useAlerts();
   const groups = useFailedGroups();
-  const open = (everybody ? (alerts.data ?? []) : []).toSorted(bySeverity);
+  const open = (everybody ? (alerts.data ?? []) : []).toSorted(byUrgency);
   const failed = groups.data ?? [];
   if (groups.isError && groups.data === undefined) return <Failure error={groups.error} retry={groups.refetch} />;
   if (open.length === 0 && failed.length === 0) return null;
@@ -87,12 +87,4 @@ function Rest({ count, what, href }: { count: number; what: string; href: string
       </Link>
     </p>
   );
-}
-
-function bySeverity(a: Alert, b: Alert): number {
-  return rank(a) - rank(b) || (a.raised_at < b.raised_at ? 1 : -1);
-}
-
-function rank({ state, severity }: Alert): number {
-  return (state === "open" ? 0 : 2) + (severity === "critical" ? 0 : 1);
 }

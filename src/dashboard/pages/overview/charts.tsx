@@ -224,10 +224,15 @@ function Marks({ marks, step }: { marks: readonly ChartMark[]; step: number | un
             .map(({ at, label, color }) => (
               <li key={`${at} ${label}`}>
                 <span className="charts-mark" style={{ color: `var(${color})` }} aria-hidden="true" />
-                <time dateTime={new Date(at).toISOString()}>{formatExact(at, zone, { seconds: false })}</time> {label}
+                <time dateTime={new Date(at).toISOString()}>{formatExact(at, zone, { seconds: false })}</time>
+                <span className="truncate" title={label}>
+                  {label}
+                </span>
               </li>
             ))}
-          {marks.length > WRITTEN && <li className="muted">and {marks.length - WRITTEN} before, in the tables.</li>}
+          {marks.length > WRITTEN && (
+            <li className="muted charts-marks-rest">and {marks.length - WRITTEN} before, in the tables.</li>
+          )}
         </ul>
       )}
     </div>

@@ -42,8 +42,9 @@ export function judge(known: Known): Verdict {
   const found = problems(health);
   const [first, ...more] = found;
   if (first !== undefined) {
-    const system = health?.find(({ scope }) => scope === "system")?.status;
-    return { status: system === "unhealthy" ? "critical" : "warning", sentence: first, more };
+    // A task that has reached a rule's critical value wants somebody as much as the system itself.
+    const isCritical = health?.some(({ status }) => status === "unhealthy") === true;
+    return { status: isCritical ? "critical" : "warning", sentence: first, more };
   }
   if (live.workers === 0) return { status: "warning", sentence: "No Legwork worker lives. No job waits.", more: [] };
   if (health === undefined) return { status: "unknown", sentence: "Looking how everything is …", more: [] };
