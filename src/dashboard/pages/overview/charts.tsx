@@ -66,12 +66,13 @@ function useRange(): {
   };
 }
 
-/** What ended and failed, and how long jobs waited and ran, with what happened at that time. */
-export const Charts = memo(function Charts() {
+/** What ended and failed, and how long jobs waited and ran, with what happened at that time: of all tasks, or of one. */
+export const Charts = memo(function Charts({ task }: { task?: string }) {
   const { period, zoom, choose, onRange } = useRange();
-  const query = useSeries(
-    zoom === undefined ? { period } : { period: `${zoom.to - zoom.from}ms`, until: new Date(zoom.to).toISOString() },
-  );
+  const query = useSeries({
+    task,
+    ...(zoom === undefined ? { period } : { period: `${zoom.to - zoom.from}ms`, until: new Date(zoom.to).toISOString() }),
+  });
   const end = query.dataUpdatedAt === 0 ? undefined : query.dataUpdatedAt;
   const range = zoom ?? (end === undefined ? undefined : { from: end - PERIODS[period], to: end });
   return (
