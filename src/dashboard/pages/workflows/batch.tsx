@@ -1,5 +1,72 @@
-import { Page } from "../../ui/page.tsx";
+import { Link } from "wouter";
+import { formatCount } from "../../format/numbers.ts";
+import { Duration, ExactTime } from "../../format/time.tsx";
+import { jobsPath } from "../../format/names.ts";
+import type { PageProps } from "../../pages.ts";
+import { Card, Figure, Page } from "../../ui/page.tsx";
+import { Answer } from "../../ui/query.tsx";
+import { State } from "../../ui/states.tsx";
+import { Progress } from "./progress.tsx";
+import { useBatch } from "./workflows-api.ts";
+import "./workflows.css";
 
-export default function BatchPage() {
-  return <Page title="Batch">TO BE BUILT</Page>;
+export default function BatchPage({ parameters }: PageProps) {
+  const id = parameters.id ?? "";
+  const query = useBatch(id);
+  return (
+    <Page title={query.data?.description ?? `Batch ${id}`} lead={<Link href="/workflows?show=batches">Batches</Link>}>
+      <Answer query={query}>
+        {(batch) => (
+          <>
+            <Card>
+              <div className="card-body run-head">
+                <State state={batch.state} />
+                <Progress percent={batch.progress} label="Progress" />
+              </div>
+            </Card>
+            <dl className="figures">
+              <Figure label="Jobs" value={formatCount(batch.total)} />
+              <Figure label="Completed" value={formatCount(batch.completed)} />
+              <Figure label="Failed" value={formatCount(batch.failed)} tone={batch.failed === "0" ? undefined : "bad"} />
+              <Figure label="Cancelled" value={formatCount(batch.cancelled)} />
+              <Figure label="Expired" value={formatCount(batch.expired)} />
+              <Figure label="Takes" value={<Duration from={batch.created_at} to={batch.ended_at} />} />
+            </dl>
+            <Card title="Facts">
+              <dl className="facts card-body">
+                <dt>Id</dt>
+                <dd>{batch.id}</dd>
+                <dt>Jobs</dt>
+                <dd>
+                  <Link href={jobsPath({ correlation: batch.correlation_id })}>those of correlation {batch.correlation_id}</Link>
+                </dd>
+                <dt>When all have ended</dt>
+                <dd>
+                  {batch.callback_job_id === null ? (
+                    "Nothing follows."
+                  ) : (
+                    <Link href={`/jobs/${batch.callback_job_id}`}>job {batch.callback_job_id}</Link>
+                  )}
+                </dd>
+                {batch.tenant !== null && (
+                  <>
+                    <dt>Tenant</dt>
+                    <dd>{batch.tenant}</dd>
+                  </>
+                )}
+                <dt>Enqueued</dt>
+                <dd>
+                  <ExactTime at={batch.created_at} />
+                </dd>
+                <dt>Ended</dt>
+                <dd>
+                  <ExactTime at={batch.ended_at} absent="not yet" />
+                </dd>
+              </dl>
+            </Card>
+          </>
+        )}
+      </Answer>
+    </Page>
+  );
 }
