@@ -58,7 +58,7 @@ export function ScheduleButtons({ schedule, quiet = false }: { schedule: Schedul
       <Button
         kind={kind}
         icon={<Play aria-hidden="true" />}
-        aria-label={`Run ${name} now`}
+        aria-label={quiet ? `Run ${name} now` : undefined}
         title={`Run ${name} now`}
         busy={run.isPending}
         onClick={() => run.mutate({ path: "/run", done: ({ id }) => `${name} runs now, as job ${id}.` })}
@@ -68,7 +68,7 @@ export function ScheduleButtons({ schedule, quiet = false }: { schedule: Schedul
       <Button
         kind={kind}
         icon={is_enabled ? <CirclePause aria-hidden="true" /> : <CirclePlay aria-hidden="true" />}
-        aria-label={`${is_enabled ? "Disable" : "Enable"} ${name}`}
+        aria-label={quiet ? `${is_enabled ? "Disable" : "Enable"} ${name}` : undefined}
         title={`${is_enabled ? "Disable" : "Enable"} ${name}`}
         busy={toggle.isPending}
         onClick={() => flip(!is_enabled)}

@@ -41,11 +41,10 @@ function byRank(steps: readonly Pick<Step, "name" | "depends_on">[]): Map<string
   const placed = new Map<string, Placed>();
   let column = 0;
   for (const [, members] of [...byColumn].toSorted(([left], [right]) => left - right)) {
-    const height = Math.min(50, members.length);
     for (const [index, { name }] of members.entries()) {
       placed.set(name, {
         x: (column + Math.floor(index / 50)) * (STEP_WIDTH + 70),
-        y: ((index % 50) - height / 2) * (STEP_HEIGHT + 18),
+        y: (index % 50) * (STEP_HEIGHT + 18),
       });
     }
     column += Math.ceil(members.length / 50);

@@ -49,13 +49,15 @@ export default function StepGraph({ steps }: { steps: readonly Step[] }) {
         nodesFocusable={false}
         edgesFocusable={false}
         elementsSelectable={false}
+        zoomOnScroll={false}
+        preventScrolling={false}
         onlyRenderVisibleElements
         minZoom={0.05}
         maxZoom={1.5}
         proOptions={{ hideAttribution: false }}
         fitView={isSmall}
         fitViewOptions={{ maxZoom: 1, padding: 0.1 }}
-        {...(isSmall ? {} : { defaultViewport: { x: 40, y: 200, zoom: 0.7 } })}
+        {...(isSmall ? {} : { defaultViewport: { x: 20, y: 20, zoom: 0.7 } })}
       >
         <Background />
         <Controls showInteractive={false} />
@@ -66,11 +68,12 @@ export default function StepGraph({ steps }: { steps: readonly Step[] }) {
 
 function StepBox({ data: { name, task, state, jobId } }: NodeProps<StepNode>) {
   return (
-    <Link className="step-box state nopan" data-state={state} href={`/jobs/${jobId}`} aria-label={`${name}: ${state}`}>
+    <Link className="step-box state nopan" data-state={state} href={`/jobs/${jobId}`}>
       <Handle type="target" position={Position.Left} isConnectable={false} />
       <span className="step-name">
         <span className="state-dot" aria-hidden="true" />
         <span className="truncate">{name}</span>
+        <span className="visually-hidden">{state}</span>
       </span>
       <span className="step-task truncate">{task}</span>
       <Handle type="source" position={Position.Right} isConnectable={false} />

@@ -223,13 +223,8 @@ function StepRow({ step, onRetry }: { step: Step; onRetry: (() => void) | undefi
       </td>
       {onRetry !== undefined && (
         <td>
-          <Button
-            kind="quiet"
-            icon={<RotateCw aria-hidden="true" />}
-            aria-label={`Run again from ${step.name}`}
-            onClick={onRetry}
-          >
-            From here
+          <Button kind="quiet" icon={<RotateCw aria-hidden="true" />} onClick={onRetry}>
+            Run again <span className="visually-hidden">from {step.name}</span>
           </Button>
         </td>
       )}

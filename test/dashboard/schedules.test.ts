@@ -1,0 +1,133 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Server } from "../../src/server/server.ts";
+import { expectAccessible } from "../support/axe.ts";
+import { testBrowser } from "../support/browser.ts";
+import { testDatabase } from "../support/database.ts";
+import { makeToken, restToken, startRest } from "../support/rest.ts";
+import { until } from "../support/until.ts";
+
+const database = testDatabase();
+const browser = testBrowser();
+let server: Server;
+
+beforeAll(async () => {
+  server = await startRest(database);
+  await database.pool.query(`select legwork.register_tasks('[{"name": "report/daily", "description": "Reports a day."}]')`);
+});
+afterAll(async () => {
+  await server.stop();
+});
+
+async function schedules(): Promise<Record<string, unknown>[]> {
+  return (
+    await database.pool.query("select name, task, cron, timezone, is_enabled, payload from legwork.schedules order by name")
+  ).rows;
+}
+
+describe("the page of schedules", () => {
+  it("makes a schedule by a form that shows its next times while it is typed", async () => {
+    const page = await browser.open(server.url, "/schedules", restToken, { mayLog: /400/ });
+    await page.getByText("There is no schedule yet.").waitFor();
+    await page.getByRole("button", { name: "New schedule" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Name", { exact: true }).fill("nightly");
+    await dialog.getByLabel("Task", { exact: true }).fill("report/daily");
+    await dialog.getByRole("textbox", { name: "Cron expression" }).fill("61 * * * *");
+    const preview = dialog.getByRole("region", { name: "Preview" });
+    await preview.locator(".field-problem").waitFor();
+    await dialog.getByRole("textbox", { name: "Cron expression" }).fill("30 2 * * *");
+    await dialog.getByLabel("Time zone", { exact: true }).fill("Europe/Berlin");
+    await preview.getByText("At 02:30").waitFor();
+    expect(await preview.getByRole("listitem").filter({ hasText: "02:30" }).count()).toBeGreaterThan(4);
+    await expectAccessible(page);
+    await dialog.getByLabel("Payload").fill('{"for": "sales"}');
+    await dialog.getByRole("button", { name: "Create" }).click();
+    await page.waitForURL("**/schedules/nightly");
+    expect(await schedules()).toEqual([
+      {
+        name: "nightly",
+        task: "report/daily",
+        cron: "30 2 * * *",
+        timezone: "Europe/Berlin",
+        is_enabled: true,
+        payload: { for: "sales" },
+      },
+    ]);
+    await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Schedules" }).click();
+    await page.getByText("At 02:30").waitFor();
+    await page
+      .getByText("jobs will be enqueued by schedules within 24 hours")
+      .or(page.getByText("The coming day"))
+      .first()
+      .waitFor();
+    await expectAccessible(page);
+  });
+});
+
+describe("a schedule's page", () => {
+  it("says what becomes of a time that does not exist, or comes twice, where clocks change, also after an edit", async () => {
+    const page = await browser.open(server.url, "/schedules/nightly", restToken, { theme: "dark" });
+    const changes = page.getByRole("region", { name: "Where clocks change" });
+    await changes.getByText("02:30 does not exist that day: the run is at 03:00.").waitFor();
+    await changes.getByText(/02:30 comes twice: it runs the first time only/).waitFor();
+    await expectAccessible(page);
+    await page.getByRole("button", { name: "Edit" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByRole("textbox", { name: "Cron expression" }).fill("30 4 * * *");
+    await dialog.getByRole("region", { name: "Preview" }).getByText("At 04:30").waitFor();
+    await dialog.getByRole("button", { name: "Save" }).click();
+    await page.getByText("nightly is changed.").first().waitFor();
+    await changes.getByText("No run is meant for the time that is left out.").waitFor();
+    expect((await schedules())[0]).toMatchObject({ cron: "30 4 * * *", payload: { for: "sales" } });
+  });
+
+  it("shows the months to come, with the day on which clocks change", async () => {
+    const page = await browser.open(server.url, "/schedules/nightly?month=2027-03", restToken);
+    await page.getByRole("heading", { name: "March 2027" }).waitFor();
+    const cell = page.getByRole("cell").filter({ hasText: "Clocks 02:00 → 03:00" });
+    await cell.getByText("04:30").waitFor();
+    expect(await page.locator(".calendar-run").count()).toBe(31);
+    await page.getByRole("button", { name: "The next month" }).click();
+    await page.getByRole("heading", { name: "April 2027" }).waitFor();
+    expect(page.url()).toContain("month=2027-04");
+  });
+
+  it("runs it now, shows what came of it, disables and enables it, and removes it after asking", async () => {
+    const page = await browser.open(server.url, "/schedules/nightly", restToken, { mayLog: /404/ });
+    await page.getByRole("button", { name: "Run now" }).click();
+    const job = await until("the job is there", async () => {
+      const { rows } = await database.pool.query("select id from legwork.jobs where task = 'report/daily'");
+      return rows[0]?.id;
+    });
+    await page
+      .getByRole("link", { name: new RegExp(`\\b${job}\\b`) })
+      .first()
+      .waitFor();
+    await page.getByRole("button", { name: "Disable" }).click();
+    await until("it is disabled", async () => (await schedules())[0]?.is_enabled === false);
+    await page.getByRole("button", { name: "Enable" }).click();
+    await until("it is enabled", async () => (await schedules())[0]?.is_enabled === true);
+    const { rows } = await database.pool.query(
+      "select operation, surface from legwork.audit_log where target = 'nightly' order by id desc limit 2",
+    );
+    expect(rows).toEqual([
+      { operation: "enable_schedule", surface: "dashboard" },
+      { operation: "disable_schedule", surface: "dashboard" },
+    ]);
+    await page.getByRole("button", { name: "Remove" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
+    await page.waitForURL("**/schedules");
+    expect(await schedules()).toEqual([]);
+  });
+
+  it("shows a viewer no button", async () => {
+    await database.pool.query("select legwork.schedule('hourly', 'report/daily', every => '1 hour')");
+    const page = await browser.open(server.url, "/schedules", await makeToken(database, "viewer"));
+    await page.getByRole("link", { name: "hourly" }).waitFor();
+    expect(await page.getByRole("main").getByRole("button").count()).toBe(0);
+    await page.getByRole("link", { name: "hourly" }).click();
+    await page.getByRole("heading", { level: 1, name: "hourly" }).waitFor();
+    await page.getByText("Next runs").waitFor();
+    expect(await page.getByRole("button", { name: /Run now|Edit|Remove|Disable/ }).count()).toBe(0);
+  });
+});

@@ -1,0 +1,89 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Server } from "../../src/server/server.ts";
+import { expectAccessible } from "../support/axe.ts";
+import { testBrowser } from "../support/browser.ts";
+import { testDatabase } from "../support/database.ts";
+import { HandWorker } from "../support/hand-worker.ts";
+import { makeToken, rest, restToken, startRest } from "../support/rest.ts";
+
+const database = testDatabase();
+const browser = testBrowser();
+let server: Server;
+
+beforeAll(async () => {
+  server = await startRest(database);
+  await database.pool.query(
+    `select legwork.register_tasks('[{"name": "mail/send", "queue": "mail", "description": "Sends one mail.", "payload_schema": {"type": "object"}}, {"name": "report"}]')`,
+  );
+  await database.pool.query(
+    "select legwork.enqueue_many((select jsonb_agg(jsonb_build_object('task', 'mail/send', 'payload', '{}'::jsonb)) from generate_series(1, 7)))",
+  );
+  const worker = new HandWorker("by-hand");
+  const jobs = await worker.fetch(database.pool, 7);
+  await worker.complete(
+    database.pool,
+    jobs.map(({ id }) => id),
+  );
+  await database.pool.query("select legwork.roll_up()");
+});
+afterAll(async () => {
+  await server.stop();
+});
+
+describe("the page of tasks", () => {
+  it("lists tasks with what became of their jobs, by name, queue and order, in the address", async () => {
+    const page = await browser.open(server.url, "/tasks", restToken);
+    const row = page.getByRole("row", { name: /^mail\/send/ });
+    await row.getByRole("cell", { name: "7", exact: true }).waitFor();
+    await expectAccessible(page);
+    await page.getByLabel("Of which queue").selectOption("mail");
+    expect(page.url()).toContain("queue=mail");
+    expect(await page.getByRole("row").count()).toBe(2);
+    await page.getByLabel("Order").selectOption("most jobs first");
+    await page.getByLabel("Find a task").fill("nothing");
+    await page.getByText("No task is like that.").waitFor();
+  });
+
+  it("shows a tenant's viewer what it may see, and asks for nothing else", async () => {
+    const page = await browser.open(server.url, "/tasks", await makeToken(database, "viewer", "acme"));
+    await page.getByRole("link", { name: "mail/send" }).waitFor();
+    expect(await page.getByRole("columnheader", { name: "Health" }).count()).toBe(0);
+    await page.getByRole("link", { name: "mail/send" }).click();
+    await page.getByRole("heading", { name: "Definition" }).waitFor();
+    expect(await page.getByText("Lately").count()).toBe(0);
+    expect(await page.getByRole("button", { name: /Pause|Enqueue|Add a limit/ }).count()).toBe(0);
+  });
+});
+
+describe("a task's page", () => {
+  it("shows what became of its jobs over time, and what it is", async () => {
+    const page = await browser.open(server.url, "/tasks/mail%2Fsend", restToken, { theme: "dark" });
+    await page.getByText("Sends one mail.").waitFor();
+    await page.locator(".figure", { hasText: "Completed" }).getByText("7", { exact: true }).waitFor();
+    await page.getByRole("region", { name: "Lately" }).waitFor();
+    await page.getByText("Schema of the payload").click();
+    await page.getByRole("region", { name: "schema of the payload" }).getByText('"object"').waitFor();
+    await expectAccessible(page);
+  });
+
+  it("changes limits in place, and pauses the task with a reason that its jobs give", async () => {
+    const page = await browser.open(server.url, "/tasks/mail%2Fsend", restToken);
+    const limits = page.getByRole("region", { name: "Limits", exact: true });
+    await limits.getByRole("button", { name: "Add a limit" }).click();
+    await limits.getByLabel("Kind").selectOption("rate");
+    await limits.getByLabel("Starts").fill("5");
+    await limits.getByLabel("Within any").fill("1m");
+    await limits.getByRole("button", { name: "Save" }).click();
+    await limits.getByText("within any 1 min").waitFor();
+    expect((await rest(server, "GET", "/tasks/mail%2Fsend")).body.limits).toEqual([{ kind: "rate", max: 5, per: "00:01:00" }]);
+    await page.getByRole("button", { name: "Pause mail/send" }).click();
+    await page.getByLabel("Why").fill("bounces");
+    await page.getByRole("dialog").getByRole("button", { name: "Pause" }).click();
+    await page.getByText("bounces").first().waitFor();
+    const { rows } = await database.pool.query("select legwork.enqueue('mail/send') as id");
+    expect(JSON.stringify((await rest(server, "GET", `/jobs/${rows[0].id}/explain`)).body)).toContain("bounces");
+    await page.getByRole("button", { name: "Enqueue a job" }).click();
+    await page.getByRole("dialog").waitFor();
+    expect(page.url()).toContain("/jobs");
+  });
+});

@@ -1,0 +1,154 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Server } from "../../src/server/server.ts";
+import { expectAccessible } from "../support/axe.ts";
+import { testBrowser } from "../support/browser.ts";
+import { testDatabase } from "../support/database.ts";
+import { HandWorker } from "../support/hand-worker.ts";
+import { makeToken, restToken, startRest } from "../support/rest.ts";
+import { until } from "../support/until.ts";
+
+const database = testDatabase();
+const browser = testBrowser();
+const worker = new HandWorker("by-hand");
+let server: Server;
+
+beforeAll(async () => {
+  server = await startRest(database);
+  await database.pool.query(`select legwork.register_tasks('[{"name": "load"}, {"name": "report"}, {"name": "send"}]')`);
+});
+afterAll(async () => {
+  await server.stop();
+});
+
+async function start(name: string, steps: unknown): Promise<string> {
+  const { rows } = await database.pool.query("select legwork.start_workflow($1, $2) as id", [name, JSON.stringify(steps)]);
+  return rows[0].id;
+}
+
+/** Ends every job that may run now: completed, or failed for good. */
+async function runAll(ends: "complete" | "fail" = "complete"): Promise<void> {
+  if (ends === "fail") {
+    await database.pool.query(
+      "select graphile_worker.permanently_fail_jobs(array(select id from graphile_worker._private_jobs where run_at <= now() and attempts < max_attempts), 'no')",
+    );
+    return;
+  }
+  const jobs = await worker.fetch(database.pool, 100);
+  await worker.complete(
+    database.pool,
+    jobs.map(({ id }) => id),
+  );
+}
+
+const NIGHT = {
+  load: { task: "load" },
+  report: { task: "report", depends_on: ["load"] },
+  send: { task: "send", depends_on: ["report"] },
+};
+
+describe("a workflow's page", () => {
+  it("follows the steps while they run, as a graph and as a table", async () => {
+    const id = await start("night", NIGHT);
+    const page = await browser.open(server.url, `/workflows/${id}`, restToken);
+    await page.getByRole("link", { name: "load pending" }).waitFor();
+    await page.getByRole("link", { name: "send blocked" }).waitFor();
+    await expectAccessible(page);
+    await runAll();
+    await page.getByRole("link", { name: "load completed" }).waitFor();
+    await page.getByText("1 of 3 completed").waitFor();
+    await runAll();
+    await runAll();
+    await page.getByText("3 of 3 completed").waitFor();
+    await page.getByRole("row", { name: /^send/ }).getByText("completed").waitFor();
+    await page.getByRole("link", { name: "load completed" }).click();
+    await page.waitForURL("**/jobs/*");
+  });
+
+  it("goes on from what failed, and runs again from a step on, after asking", async () => {
+    const id = await start("night", NIGHT);
+    await runAll();
+    await runAll("fail");
+    const page = await browser.open(server.url, `/workflows/${id}`, restToken, { theme: "dark" });
+    await page.getByRole("link", { name: "report failed" }).waitFor();
+    await expectAccessible(page);
+    await page.getByRole("button", { name: "Go on" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Go on" }).click();
+    await page.getByRole("link", { name: "report pending" }).waitFor();
+    await runAll();
+    await runAll();
+    await page.getByText("3 of 3 completed").waitFor();
+    await page.getByRole("button", { name: "Run again from report" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Run again" }).click();
+    await page.getByText("1 of 3 completed").waitFor();
+    await page.getByRole("link", { name: "load completed" }).waitFor();
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.getByRole("dialog").getByLabel("Why").fill("wrong day");
+    await page.getByRole("dialog").getByRole("button", { name: "Cancel it" }).click();
+    await page.getByText("wrong day").first().waitFor();
+    const { rows } = await database.pool.query("select state from legwork.workflows where id = $1", [id]);
+    expect(rows).toEqual([{ state: "cancelled" }]);
+  });
+
+  it("opens a thousand steps within two seconds, draws only what is seen, and is moved and zoomed", async () => {
+    const steps = Object.fromEntries(
+      Array.from({ length: 1_000 }, (_, index) => [
+        `s${index}`,
+        { task: "load", ...(index < 10 ? {} : { depends_on: [`s${index - 10}`] }) },
+      ]),
+    );
+    const id = await start("large", steps);
+    const page = await browser.open(server.url, "/workflows", restToken);
+    const link = page.getByRole("link", { name: "large" });
+    await link.waitFor();
+    const began = performance.now();
+    await link.click();
+    await page.getByRole("link", { name: "s0 pending" }).waitFor();
+    expect(performance.now() - began).toBeLessThan(2_000);
+    expect(page.url()).toContain(`/workflows/${id}`);
+    expect(await page.locator(".step-box").count()).toBeLessThan(200);
+    const widthOfStep = async (): Promise<number> => (await page.locator(".step-box").first().boundingBox())?.width ?? 0;
+    const before = await widthOfStep();
+    await page.getByRole("button", { name: "Zoom Out" }).click();
+    await until("the steps are smaller", async () => (await widthOfStep()) < before);
+    await database.pool.query("select legwork.cancel_workflow($1)", [id]);
+  });
+});
+
+describe("the page of workflows", () => {
+  it("lists workflows and batches by their state, in the address", async () => {
+    await database.pool.query(
+      `select legwork.enqueue_batch('[{"task": "send"}, {"task": "send"}]', description => 'month''s end')`,
+    );
+    const page = await browser.open(server.url, "/workflows?state=completed", restToken);
+    await page
+      .getByText("No workflow is completed.")
+      .or(page.getByRole("link", { name: "night" }))
+      .first()
+      .waitFor();
+    await page.getByRole("button", { name: "Batches" }).click();
+    await page.getByRole("link", { name: "month's end" }).waitFor();
+    expect(page.url()).toContain("show=batches");
+    await expectAccessible(page);
+    await page.getByRole("link", { name: "month's end" }).click();
+    await page.getByText("Nothing follows.").waitFor();
+    await runAll();
+    await page.getByText("100 %").waitFor();
+    await expectAccessible(page);
+  });
+
+  it("shows a viewer no button, and a tenant only its own", async () => {
+    const id = await start("night", NIGHT);
+    const { rows } = await database.pool.query("select legwork.start_workflow('acme-night', $1, tenant => 'acme') as id", [
+      JSON.stringify(NIGHT),
+    ]);
+    const viewer = await browser.open(server.url, `/workflows/${id}`, await makeToken(database, "viewer"));
+    await viewer.getByRole("link", { name: "load pending" }).waitFor();
+    expect(await viewer.getByRole("button", { name: "Cancel" }).count()).toBe(0);
+    const tenant = await browser.open(server.url, "/workflows", await makeToken(database, "viewer", "acme"));
+    await tenant.getByRole("link", { name: "acme-night" }).waitFor();
+    expect(await tenant.getByRole("link", { name: "night", exact: true }).count()).toBe(0);
+    await tenant.getByRole("link", { name: "acme-night" }).click();
+    await tenant.waitForURL(`**/workflows/${rows[0].id}`);
+    await tenant.getByRole("link", { name: "load pending" }).waitFor();
+  });
+});
