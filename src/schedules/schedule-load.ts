@@ -10,7 +10,7 @@ const HOUR_MS = 3_600_000;
 const MAX_CACHED = 5_000;
 
 /** How many jobs an hour brings. Counts are strings. */
-export interface LoadHour {
+interface LoadHour {
   /** When it begins. */
   at: Date;
   jobs: string;

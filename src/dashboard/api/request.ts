@@ -7,7 +7,7 @@ export function serverUrl(path: string): URL {
 }
 
 /** Asks the server with the token. Resolves to what it answers as JSON; throws a Problem for everything else. */
-export async function request(
+async function request(
   path: string,
   init: { method?: string; body?: unknown; signal?: AbortSignal | undefined; token?: string | undefined },
 ): Promise<unknown> {

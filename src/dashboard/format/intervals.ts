@@ -3,7 +3,7 @@ import { formatDuration } from "./times.ts";
 const UNITS: Readonly<Record<string, number>> = { year: 31_557_600, mon: 2_629_800, day: 86_400 };
 
 /** Seconds of an interval as Postgres writes it (`1 day 02:00:00.5`); undefined for what is none. */
-export function intervalSeconds(interval: string): number | undefined {
+function intervalSeconds(interval: string): number | undefined {
   let seconds = 0;
   let rest = interval.trim();
   for (const [all, count, unit = ""] of rest.matchAll(/(-?\d+) (year|mon|day)s?\s*/g)) {

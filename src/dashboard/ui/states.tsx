@@ -10,7 +10,7 @@ export const JOB_STATES = [
   "cancelled",
   "expired",
 ] as const;
-export type JobState = (typeof JOB_STATES)[number];
+type JobState = (typeof JOB_STATES)[number];
 
 /** What each state means, for whoever hovers over it. */
 const MEANINGS: Readonly<Record<JobState, string>> = {

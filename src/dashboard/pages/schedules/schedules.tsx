@@ -147,7 +147,7 @@ function Table({ schedules }: { schedules: readonly Schedule[] }) {
 }
 
 /** When it occurs next: from now, and as its own zone's clocks show it. */
-export function Next({ schedule }: { schedule: Schedule }) {
+function Next({ schedule }: { schedule: Schedule }) {
   if (!schedule.is_enabled) return <span className="muted">disabled</span>;
   if (schedule.problem !== null) return <span className="schedule-problem">{schedule.problem}</span>;
   if (schedule.next_at === null) return <span className="muted">none</span>;
