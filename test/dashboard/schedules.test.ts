@@ -82,14 +82,31 @@ describe("a schedule's page", () => {
   });
 
   it("shows the months to come, with the day on which clocks change", async () => {
-    const page = await browser.open(server.url, "/schedules/nightly?month=2027-03", restToken);
-    await page.getByRole("heading", { name: "March 2027" }).waitFor();
+    // The next March that has not begun.
+    const year = new Date().getUTCFullYear() + (new Date().getUTCMonth() < 2 ? 0 : 1);
+    const page = await browser.open(server.url, `/schedules/nightly?month=${year}-03`, restToken);
+    await page.getByRole("heading", { name: `March ${year}` }).waitFor();
     const cell = page.getByRole("cell").filter({ hasText: "Clocks 02:00 → 03:00" });
     await cell.getByText("04:30").waitFor();
     expect(await page.locator(".calendar-run").count()).toBe(31);
     await page.getByRole("button", { name: "The next month" }).click();
-    await page.getByRole("heading", { name: "April 2027" }).waitFor();
-    expect(page.url()).toContain("month=2027-04");
+    await page.getByRole("heading", { name: `April ${year}` }).waitFor();
+    expect(page.url()).toContain(`month=${year}-04`);
+  });
+
+  it("keeps a time of the hour that comes twice as it was, when something else is edited", async () => {
+    // The second 02:30 of that night.
+    await database.pool.query(
+      "select legwork.schedule('once', 'report/daily', at => '2035-10-28 01:30:00Z', timezone => 'Europe/Berlin')",
+    );
+    const page = await browser.open(server.url, "/schedules/once?edit=yes", restToken);
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Payload").fill('{"n": 1}');
+    await dialog.getByRole("button", { name: "Save" }).click();
+    await page.getByText("once is changed.").first().waitFor();
+    const { rows } = await database.pool.query("select at, payload from legwork.schedules where name = 'once'");
+    expect(rows).toEqual([{ at: new Date("2035-10-28T01:30:00Z"), payload: { n: 1 } }]);
+    await database.pool.query("select legwork.unschedule('once')");
   });
 
   it("runs it now, shows what came of it, disables and enables it, and removes it after asking", async () => {

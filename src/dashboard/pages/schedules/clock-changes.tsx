@@ -29,6 +29,7 @@ export function ClockChanges({ timing }: { timing: Timing }) {
     staleTime: Infinity,
     retry: false,
   });
+  if (query.isError) return <p className="muted">What becomes of it where clocks change could not be looked up.</p>;
   if (changes.length === 0 || query.data === undefined) return null;
   return (
     <section className="clock-changes" aria-label="Where clocks change">

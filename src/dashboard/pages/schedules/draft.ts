@@ -27,6 +27,8 @@ export interface Draft {
   maxAttempts: string;
   tenant: string;
   enabled: boolean;
+  /** Instants by how the form shows them: a reading that comes twice, or has parts of a second, is sent as it was unless it is changed. */
+  kept: Readonly<Record<string, string>>;
 }
 
 /** What the server puts in place of what nobody may read. */
@@ -66,6 +68,11 @@ export function toDraft(schedule: Schedule | undefined): Draft {
     maxAttempts: textOf(schedule?.max_attempts),
     tenant: schedule?.tenant ?? "",
     enabled: schedule?.is_enabled ?? true,
+    kept: Object.fromEntries(
+      [schedule?.at, schedule?.starts_at, schedule?.ends_at]
+        .filter((at) => at !== null && at !== undefined)
+        .map((at) => [`${timezone} ${toWall(at, timezone)}`, at]),
+    ),
   };
 }
 
@@ -79,7 +86,9 @@ function toWall(at: string | null | undefined, timezone: string): string {
 }
 
 /** The instant that a reading means in a zone; undefined for none. */
-function fromWall(reading: string, timezone: string): string | undefined {
+function fromWall(reading: string, timezone: string, kept: Draft["kept"]): string | undefined {
+  const asItWas = kept[`${timezone} ${reading}`];
+  if (asItWas !== undefined) return asItWas;
   const wall = Date.parse(`${reading}Z`);
   return Number.isNaN(wall) ? undefined : new Date(instantOf(wall, timezone)).toISOString();
 }
@@ -94,11 +103,11 @@ export function isZone(name: string): boolean {
 
 /** When it occurs, as far as it has been typed: undefined while that cannot be asked for. */
 export function toTiming(draft: Draft): Timing | undefined {
-  const { kind, timezone } = draft;
+  const { kind, timezone, kept } = draft;
   if (!isZone(timezone)) return undefined;
-  const given = kind === "at" ? fromWall(draft.at, timezone) : draft[kind].trim();
+  const given = kind === "at" ? fromWall(draft.at, timezone, kept) : draft[kind].trim();
   if (given === undefined || given === "") return undefined;
-  const [starts, ends] = [fromWall(draft.startsAt, timezone), fromWall(draft.endsAt, timezone)];
+  const [starts, ends] = [fromWall(draft.startsAt, timezone, kept), fromWall(draft.endsAt, timezone, kept)];
   return {
     [kind]: given,
     timezone,

@@ -64,7 +64,7 @@ export function ScheduleDialog({ schedule, onClose }: { schedule: Schedule | und
             </Field>
           )}
           <TaskField value={draft.task} problem={wrong("task")} onChange={(task) => set({ task })} />
-          <WhenFields draft={draft} set={set} />
+          <WhenFields draft={draft} set={set} wrong={wrong} />
           <Field
             label="Payload"
             hint={
@@ -125,7 +125,15 @@ function TaskField({
 
 const KINDS = { cron: "By a cron expression", every: "Again and again", at: "Once" } as const;
 
-function WhenFields({ draft, set }: { draft: Draft; set: (change: Partial<Draft>) => void }) {
+function WhenFields({
+  draft,
+  set,
+  wrong,
+}: {
+  draft: Draft;
+  set: (change: Partial<Draft>) => void;
+  wrong: (field: string) => string | undefined;
+}) {
   return (
     <>
       <fieldset className="choices">
@@ -146,6 +154,7 @@ function WhenFields({ draft, set }: { draft: Draft; set: (change: Partial<Draft>
       {draft.kind === "cron" && (
         <Field
           label="Cron expression"
+          problem={wrong("cron")}
           hint="Minute, hour, day, month, weekday; with seconds in front if there are six. Or @daily and the like."
         >
           <input
@@ -159,7 +168,11 @@ function WhenFields({ draft, set }: { draft: Draft; set: (change: Partial<Draft>
         </Field>
       )}
       {draft.kind === "every" && (
-        <Field label="Every" hint="Such as 30s, 5m, 2h, 1d or 1 month. Days and months are steps of the calendar.">
+        <Field
+          label="Every"
+          problem={wrong("every")}
+          hint="Such as 30s, 5m, 2h, 1d or 1 month. Days and months are steps of the calendar."
+        >
           <input required value={draft.every} onChange={(event) => set({ every: event.target.value })} />
         </Field>
       )}
