@@ -17,6 +17,29 @@ as $$
 $$;
 comment on function legwork.explain_pauses(text, text) is 'The pauses that hold back a task of a queue, the widest first.';
 
+create function legwork.payload_with(key text[], value text) returns jsonb
+language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
+declare
+  v_payload jsonb := to_jsonb(value);
+begin
+  for i in reverse cardinality(key)..1 loop
+    v_payload := jsonb_build_object(key[i], v_payload);
+  end loop;
+  return v_payload;
+end $$;
+comment on function legwork.payload_with(text[], text) is 'A payload that has that value at that place and nothing else.';
+
+create function legwork.is_key_secret(scope text, name text, key text[]) returns boolean
+language sql stable set search_path = pg_catalog, pg_temp
+as $$
+  select key <> '{}' and exists (
+    select from legwork.task_definitions d
+    where d.redact is not null and (is_key_secret.scope = 'task' and d.name = is_key_secret.name or is_key_secret.scope = 'queue' and d.queue = is_key_secret.name)
+      and legwork.redact(legwork.payload_with(is_key_secret.key, 'shown'), d.redact) #>> is_key_secret.key is distinct from 'shown')
+$$;
+comment on function legwork.is_key_secret(text, text, text[]) is
+  'Whether the value of a limit''s key is one that a task of that queue or of that name redacts: what nobody may read in payloads is told by nothing else either.';
+
 create function legwork.explain_gates(job_id bigint) returns table (reason text, detail text, fix text)
 language sql stable
 as $$
@@ -24,7 +47,8 @@ as $$
     case l.kind when 'rate' then 'rate_limit' else 'concurrency_limit' end,
     format('%s of %s ''%s''%s is %s: %s.%s%s',
       case l.kind when 'rate' then 'The rate limit' else 'The concurrency limit' end, l.scope, l.name,
-      case when l.key <> '{}' then format(' for %s = %s', array_to_string(l.key, '.'), coalesce(nullif(substr(g.gate, strpos(g.gate, ':') + 1), ''), 'nothing')) else '' end,
+      case when l.key <> '{}' then format(' for %s = %s', array_to_string(l.key, '.'), case when legwork.is_key_secret(l.scope, l.name, l.key) then '[redacted]'
+        else coalesce(nullif(substr(g.gate, strpos(g.gate, ':') + 1), ''), 'nothing') end) else '' end,
       l.max_count || case when l.kind = 'rate' then ' per ' || l.per else '' end,
       case l.kind when 'rate' then 'used up' else 'taken by ' || coalesce(case when s.jobs = 1 then 'job ' else 'jobs ' end || s.some
         || case when s.jobs > 5 then format(' and %s more', s.jobs - 5) else '' end, s.jobs || case when s.jobs = 1 then ' job' else ' jobs' end) end,

@@ -20,11 +20,7 @@ begin
   perform legwork.assert_target(limit_use.scope, limit_use.name);
   return query
   with limits as materialized (
-    select l.id, l.kind, l.key, case when l.key <> '{}' then exists (
-        -- What nobody may read in payloads is not read here.
-        select from legwork.task_definitions d
-        where d.redact is not null and (limit_use.scope = 'task' and d.name = l.name or limit_use.scope = 'queue' and d.queue = l.name)
-          and legwork.redact(legwork.payload_with(l.key, 'shown'), d.redact) #>> l.key is distinct from 'shown') end as is_secret
+    select l.id, l.kind, l.key, legwork.is_key_secret(l.scope, l.name, l.key) as is_secret
     from legwork.limits l
     where l.scope = limit_use.scope and l.name = limit_use.name and l.max_count is not null
   ), taken as materialized (
@@ -73,15 +69,3 @@ comment on function legwork.limit_use(text, text, integer) is
   'a limit without a key, [redacted] where one of the tasks redacts it; in_use: places taken; waiting: jobs in line that have to pass it; frees_at: when the next place of a rate limit becomes free, as far as that '
   'is known; key_values: how many values there are in all; is_partial: there was more than is counted, 100,000. Whoever is confined to a tenant learns of that one''s jobs only. Raises LW404 for an unknown queue or task.';
 revoke execute on function legwork.limit_use(text, text, integer) from public;
-
-create function legwork.payload_with(key text[], value text) returns jsonb
-language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
-declare
-  v_payload jsonb := to_jsonb(value);
-begin
-  for i in reverse cardinality(key)..1 loop
-    v_payload := jsonb_build_object(key[i], v_payload);
-  end loop;
-  return v_payload;
-end $$;
-comment on function legwork.payload_with(text[], text) is 'A payload that has that value at that place and nothing else.';

@@ -5366,7 +5366,8 @@ AS $function$
     case l.kind when 'rate' then 'rate_limit' else 'concurrency_limit' end,
     format('%s of %s ''%s''%s is %s: %s.%s%s',
       case l.kind when 'rate' then 'The rate limit' else 'The concurrency limit' end, l.scope, l.name,
-      case when l.key <> '{}' then format(' for %s = %s', array_to_string(l.key, '.'), coalesce(nullif(substr(g.gate, strpos(g.gate, ':') + 1), ''), 'nothing')) else '' end,
+      case when l.key <> '{}' then format(' for %s = %s', array_to_string(l.key, '.'), case when legwork.is_key_secret(l.scope, l.name, l.key) then '[redacted]'
+        else coalesce(nullif(substr(g.gate, strpos(g.gate, ':') + 1), ''), 'nothing') end) else '' end,
       l.max_count || case when l.kind = 'rate' then ' per ' || l.per else '' end,
       case l.kind when 'rate' then 'used up' else 'taken by ' || coalesce(case when s.jobs = 1 then 'job ' else 'jobs ' end || s.some
         || case when s.jobs > 5 then format(' and %s more', s.jobs - 5) else '' end, s.jobs || case when s.jobs = 1 then ' job' else ' jobs' end) end,
@@ -6414,6 +6415,18 @@ begin
     else v_time end;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.is_key_secret(scope text, name text, key text[])
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select key <> '{}' and exists (
+    select from legwork.task_definitions d
+    where d.redact is not null and (is_key_secret.scope = 'task' and d.name = is_key_secret.name or is_key_secret.scope = 'queue' and d.queue = is_key_secret.name)
+      and legwork.redact(legwork.payload_with(is_key_secret.key, 'shown'), d.redact) #>> is_key_secret.key is distinct from 'shown')
+$function$
+
 CREATE OR REPLACE FUNCTION legwork.is_silenced(rule text, target text, at timestamp with time zone)
  RETURNS boolean
  LANGUAGE sql
@@ -6575,11 +6588,7 @@ begin
   perform legwork.assert_target(limit_use.scope, limit_use.name);
   return query
   with limits as materialized (
-    select l.id, l.kind, l.key, case when l.key <> '{}' then exists (
-        -- What nobody may read in payloads is not read here.
-        select from legwork.task_definitions d
-        where d.redact is not null and (limit_use.scope = 'task' and d.name = l.name or limit_use.scope = 'queue' and d.queue = l.name)
-          and legwork.redact(legwork.payload_with(l.key, 'shown'), d.redact) #>> l.key is distinct from 'shown') end as is_secret
+    select l.id, l.kind, l.key, legwork.is_key_secret(l.scope, l.name, l.key) as is_secret
     from legwork.limits l
     where l.scope = limit_use.scope and l.name = limit_use.name and l.max_count is not null
   ), taken as materialized (

@@ -66,6 +66,15 @@ it("a full limit is named with the jobs that fill it and the place in line", asy
   ]);
 });
 
+it("a limit's key that a task redacts is not told", async () => {
+  await query("select legwork.limit_concurrency(1, task => 't', key => 'user')");
+  await query("update legwork.task_definitions set redact = array['user'] where name = 't'");
+  const [, second] = [await add({}, { user: "ann" }), await add({}, { user: "ann" })];
+  expect(await explain(second)).toMatchObject([{ detail: expect.stringContaining("for user = [redacted] is 1") }]);
+  expect(JSON.stringify(await explain(second))).not.toContain("ann");
+  await query("update legwork.task_definitions set redact = null where name = 't'");
+});
+
 it("a used up rate is named with the next possible start", async () => {
   await query("select legwork.limit_rate(1, '1 hour', queue => 'q')");
   const [first, second] = [await add(), await add()];
