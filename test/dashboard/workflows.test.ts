@@ -89,6 +89,20 @@ describe("a workflow's page", () => {
     expect(rows).toEqual([{ state: "cancelled" }]);
   });
 
+  it("draws what waits for a sub-workflow behind its last steps", async () => {
+    const id = await start("nested", {
+      sub: { steps: { one: { task: "load" }, two: { task: "load", depends_on: ["one"] } } },
+      last: { task: "send", depends_on: ["sub"] },
+    });
+    const page = await browser.open(server.url, `/workflows/${id}`, restToken);
+    await page.getByRole("link", { name: "last blocked" }).waitFor();
+    const left = async (name: string): Promise<number> => (await page.getByRole("link", { name }).boundingBox())?.x ?? Number.NaN;
+    expect(await left("sub/one pending")).toBeLessThan(await left("sub/two blocked"));
+    expect(await left("sub/two blocked")).toBeLessThan(await left("last blocked"));
+    expect(await page.locator(".react-flow__edge").count()).toBe(2);
+    await database.pool.query("select legwork.cancel_workflow($1)", [id]);
+  });
+
   it("opens a thousand steps within two seconds, draws only what is seen, and is moved and zoomed", async () => {
     const steps = Object.fromEntries(
       Array.from({ length: 1_000 }, (_, index) => [

@@ -12,6 +12,23 @@ export interface Placed {
   y: number;
 }
 
+/**
+ * The steps with the steps that each waits for: what depends on a sub-workflow waits for its last steps. What the sub-workflow itself waits for is
+ * not told, so that nothing leads to its first ones.
+ */
+export function withStepsOnly(steps: readonly Pick<Step, "name" | "depends_on">[]): { name: string; depends_on: string[] }[] {
+  const names = new Set(steps.map(({ name }) => name));
+  const needed = new Set(steps.flatMap(({ depends_on }) => depends_on));
+  return steps.map(({ name, depends_on }) => ({
+    name,
+    depends_on: depends_on.flatMap((other) =>
+      names.has(other)
+        ? [other]
+        : steps.map((step) => step.name).filter((inner) => inner.startsWith(`${other}/`) && !needed.has(inner)),
+    ),
+  }));
+}
+
 /** Where each step stands: those that others wait for on the left. By names and dependencies only, so that it stays while states change. */
 export function layOut(steps: readonly Pick<Step, "name" | "depends_on">[]): Map<string, Placed> {
   return steps.length > FINE_LAYOUT_STEPS ? byRank(steps) : finely(steps);

@@ -2,7 +2,7 @@ import "@xyflow/react/dist/base.css";
 import { Background, Controls, type Edge, Handle, type Node, type NodeProps, Position, ReactFlow } from "@xyflow/react";
 import { memo, useMemo } from "react";
 import { Link } from "wouter";
-import { layOut, STEP_HEIGHT, STEP_WIDTH } from "./layout-steps.ts";
+import { layOut, withStepsOnly, STEP_HEIGHT, STEP_WIDTH } from "./layout-steps.ts";
 import type { Step } from "./workflows-api.ts";
 
 type StepNode = Node<{ name: string; task: string; state: string; jobId: string }, "step">;
@@ -17,7 +17,7 @@ const FITTED_STEPS = 150;
  * table below it, which is what screen readers are sent to.
  */
 export default function StepGraph({ steps }: { steps: readonly Step[] }) {
-  const shape = JSON.stringify(steps.map(({ name, depends_on }) => [name, depends_on]));
+  const shape = JSON.stringify(withStepsOnly(steps).map(({ name, depends_on }) => [name, depends_on]));
   const placed = useMemo(
     () => layOut((JSON.parse(shape) as [string, string[]][]).map(([name, depends_on]) => ({ name, depends_on }))),
     [shape],

@@ -78,17 +78,17 @@ function Actions({ workflow }: { workflow: WorkflowWithSteps }) {
   if (!may) return null;
   return (
     <>
-      {workflow.state === "running" ? (
-        <Button kind="danger" icon={<CircleX aria-hidden="true" />} onClick={() => setOpen("cancel")}>
-          Cancel
-        </Button>
-      ) : (
-        workflow.state !== "completed" && (
-          <Button icon={<RotateCw aria-hidden="true" />} onClick={() => setOpen("retry")}>
-            Go on
-          </Button>
-        )
-      )}
+      {workflow.ended_at === null
+        ? workflow.state !== "cancelling" && (
+            <Button kind="danger" icon={<CircleX aria-hidden="true" />} onClick={() => setOpen("cancel")}>
+              Cancel
+            </Button>
+          )
+        : workflow.state !== "completed" && (
+            <Button icon={<RotateCw aria-hidden="true" />} onClick={() => setOpen("retry")}>
+              Go on
+            </Button>
+          )}
       {open === "cancel" && <CancelDialog id={workflow.id} onClose={() => setOpen(undefined)} />}
       {open === "retry" && <RetryDialog id={workflow.id} onClose={() => setOpen(undefined)} />}
     </>
@@ -110,7 +110,7 @@ function CancelDialog({ id, onClose }: { id: string; onClose: () => void }) {
         act.mutate({
           path: "cancel",
           body: reason.trim() === "" ? {} : { reason: reason.trim() },
-          done: "The workflow is cancelled.",
+          done: "What waits never starts, and what runs is told to stop.",
         })
       }
     >
@@ -156,7 +156,7 @@ function RetryDialog({ id, step, onClose }: { id: string; step?: string; onClose
 const LISTED = 100;
 
 function StepTable({ workflow }: { workflow: WorkflowWithSteps }) {
-  const may = useMay("operator") && workflow.state !== "running";
+  const may = useMay("operator") && workflow.ended_at !== null;
   const [listed, setListed] = useState(LISTED);
   const [from, setFrom] = useState<string>();
   const { steps } = workflow;

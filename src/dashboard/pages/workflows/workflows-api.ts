@@ -9,7 +9,7 @@ const LIST_MS = 5_000;
 export interface Workflow {
   id: string;
   name: string;
-  state: "running" | "completed" | "failed" | "cancelled" | "expired";
+  state: (typeof WORKFLOW_STATES)[number];
   reason: string | null;
   total: number;
   completed: string;
@@ -27,9 +27,11 @@ export interface Workflow {
 }
 
 export interface Step {
+  /** In full: those of a sub-workflow are its name, a slash and theirs. */
   name: string;
   position: number;
   task: string;
+  /** Names of steps and of sub-workflows. */
   depends_on: string[];
   on_failure: string;
   job_id: string;
@@ -64,7 +66,7 @@ export interface Batch {
   ended_at: string | null;
 }
 
-export const WORKFLOW_STATES = ["running", "completed", "failed", "cancelled", "expired"] as const;
+export const WORKFLOW_STATES = ["running", "compensating", "cancelling", "completed", "failed", "cancelled", "expired"] as const;
 export const BATCH_STATES = ["running", "completed", "failed"] as const;
 
 interface PageOf<T> {
@@ -90,7 +92,7 @@ export function useWorkflow(id: string) {
     queryKey: ["workflow", id],
     queryFn: ({ signal }) => rest<WorkflowWithSteps>("GET", `/workflows/${encodeURIComponent(id)}`, undefined, signal),
     // What has ended changes only when somebody retries it, which asks by itself.
-    refetchInterval: ({ state: { data } }) => (data === undefined || data.state === "running" ? LIVE_MS : 10 * LIST_MS),
+    refetchInterval: ({ state: { data } }) => (data === undefined || data.ended_at === null ? LIVE_MS : 10 * LIST_MS),
   });
 }
 
