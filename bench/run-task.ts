@@ -21,10 +21,8 @@ export async function runTask(
   environment: Record<string, string> = {},
 ): Promise<TaskRun> {
   const script = fileURLToPath(new URL("task.ts", import.meta.url));
-  const { stdout } = await runChild(
-    process.execPath,
-    ["--optimize-for-size", "--max-semi-space-size=2", script, url, task, JSON.stringify(payload)],
-    { env: { ...process.env, ...environment } },
-  );
+  const { stdout } = await runChild(process.execPath, ["--max-semi-space-size=1", script, url, task, JSON.stringify(payload)], {
+    env: { ...process.env, ...environment },
+  });
   return JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as TaskRun;
 }

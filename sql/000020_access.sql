@@ -122,8 +122,11 @@ begin
   end loop;
 end $$;
 
--- The live side of (tenant, id); the history has its own. Costs only the jobs that have flags.
+-- The live side of (tenant, id); the history has its own. And what waits for a tenant, by task: of a task of which others have thousands, the
+-- tenant may have none. They cost only the jobs that have flags.
 create index _legwork_tenant on graphile_worker._private_jobs (legwork.flag_value(flags, 'tenant'), id) where flags is not null;
+create index _legwork_tenant_waiting on graphile_worker._private_jobs (legwork.flag_value(flags, 'tenant'), task_id, id)
+  with (deduplicate_items = off) where is_available and flags is not null;
 create index failed_attempts_tenant on legwork.failed_attempts (tenant, job_id, attempt) where tenant is not null;
 
 -- Few rows, or looked up by job: one view for all, confined by a condition of its own, with security_barrier. Whoever adds a view of what

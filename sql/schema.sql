@@ -789,7 +789,13 @@ CASE
     ELSE NULL::bigint
 END IS NOT NULL);
 
+CREATE INDEX _legwork_taken ON graphile_worker._private_jobs USING btree (id) WITH (deduplicate_items=off) WHERE (NOT is_available);
+
 CREATE INDEX _legwork_tenant ON graphile_worker._private_jobs USING btree (legwork.flag_value(flags, 'tenant'::text), id) WHERE (flags IS NOT NULL);
+
+CREATE INDEX _legwork_tenant_waiting ON graphile_worker._private_jobs USING btree (legwork.flag_value(flags, 'tenant'::text), task_id, id) WITH (deduplicate_items=off) WHERE (is_available AND (flags IS NOT NULL));
+
+CREATE INDEX _legwork_waiting ON graphile_worker._private_jobs USING btree (task_id, id) WITH (deduplicate_items=off) WHERE is_available;
 
 CREATE INDEX alert_records_resolved_at ON legwork.alert_records USING btree (resolved_at) WHERE (resolved_at IS NOT NULL);
 
@@ -817,23 +823,23 @@ CREATE INDEX failed_attempts_task ON ONLY legwork.failed_attempts USING btree (t
 
 CREATE INDEX failed_attempts_tenant ON ONLY legwork.failed_attempts USING btree (tenant, job_id, attempt) WHERE (tenant IS NOT NULL);
 
-CREATE INDEX finished_jobs_correlation_id ON ONLY legwork.finished_jobs USING btree (correlation_id, id) WHERE (correlation_id IS NOT NULL);
+CREATE INDEX finished_jobs_correlation_id ON ONLY legwork.finished_jobs USING btree (correlation_id, id) WITH (deduplicate_items=off) WHERE (correlation_id IS NOT NULL);
 
-CREATE INDEX finished_jobs_id ON ONLY legwork.finished_jobs USING btree (id);
+CREATE INDEX finished_jobs_id ON ONLY legwork.finished_jobs USING btree (id) WITH (deduplicate_items=off);
 
-CREATE INDEX finished_jobs_job_key_id ON ONLY legwork.finished_jobs USING btree (job_key, id) WHERE (job_key IS NOT NULL);
+CREATE INDEX finished_jobs_job_key_id ON ONLY legwork.finished_jobs USING btree (job_key, id) WITH (deduplicate_items=off) WHERE (job_key IS NOT NULL);
 
 CREATE INDEX finished_jobs_parent_id ON ONLY legwork.finished_jobs USING btree (parent_id, id) WHERE (parent_id IS NOT NULL);
 
-CREATE INDEX finished_jobs_queue_id ON ONLY legwork.finished_jobs USING btree (queue, id) WHERE (queue <> 'default'::text);
+CREATE INDEX finished_jobs_queue_id ON ONLY legwork.finished_jobs USING btree (queue, id) WITH (deduplicate_items=off) WHERE (queue <> 'default'::text);
 
-CREATE INDEX finished_jobs_state_id ON ONLY legwork.finished_jobs USING btree (state, id) WHERE (state <> 'completed'::legwork.job_state);
+CREATE INDEX finished_jobs_state_id ON ONLY legwork.finished_jobs USING btree (state, id) WITH (deduplicate_items=off) WHERE (state <> 'completed'::legwork.job_state);
 
-CREATE INDEX finished_jobs_task_id ON ONLY legwork.finished_jobs USING btree (task, id);
+CREATE INDEX finished_jobs_task_id ON ONLY legwork.finished_jobs USING btree (task, id) WITH (deduplicate_items=off);
 
 CREATE INDEX finished_jobs_task_state_id ON ONLY legwork.finished_jobs USING btree (task, state, id) WHERE (state <> 'completed'::legwork.job_state);
 
-CREATE INDEX finished_jobs_tenant_id ON ONLY legwork.finished_jobs USING btree (tenant, id) WHERE (tenant IS NOT NULL);
+CREATE INDEX finished_jobs_tenant_id ON ONLY legwork.finished_jobs USING btree (tenant, id) WITH (deduplicate_items=off) WHERE (tenant IS NOT NULL);
 
 CREATE INDEX finished_jobs_tenant_state_id ON ONLY legwork.finished_jobs USING btree (tenant, state, id) WHERE ((tenant IS NOT NULL) AND (state <> 'completed'::legwork.job_state));
 
@@ -1030,7 +1036,7 @@ create view legwork.all_attempts as
             j.locked_by,
             legwork.flag_value(j.flags, 'tenant'::text) AS flag_value,
             legwork.flag_value(j.flags, 'correlation'::text) AS flag_value,
-            j.locked_at IS NOT NULL
+            NOT j.is_available AND j.locked_at IS NOT NULL
            FROM graphile_worker._private_jobs j) a
   WHERE shown;
 
@@ -1108,7 +1114,8 @@ create view legwork.all_jobs as
           WHERE p.job_id = u.id AND p.attempt = u.attempts) AS progress,
     ( SELECT p.message
            FROM legwork.job_progress p
-          WHERE p.job_id = u.id AND p.attempt = u.attempts) AS progress_message
+          WHERE p.job_id = u.id AND p.attempt = u.attempts) AS progress_message,
+    task_number
    FROM ( SELECT j.id,
             (( SELECT jsonb_object_agg(t.id, t.identifier) AS jsonb_object_agg
                    FROM graphile_worker._private_tasks t)) ->> j.task_id::text AS task,
@@ -1116,7 +1123,6 @@ create view legwork.all_jobs as
                    FROM graphile_worker._private_tasks t
                      JOIN legwork.task_definitions d ON d.name = t.identifier)) ->> j.task_id::text, 'default'::text) AS queue,
                 CASE
-                    WHEN j.locked_at IS NOT NULL THEN 'running'::legwork.job_state
                     WHEN j.run_at = 'infinity'::timestamp with time zone THEN COALESCE(( SELECT
                             CASE w.held
                                 WHEN 'paused'::text THEN 'paused'::legwork.job_state
@@ -1151,9 +1157,9 @@ create view legwork.all_jobs as
                     ELSE j.run_at
                 END AS run_at,
             j.created_at,
-            j.locked_at AS started_at,
+            NULL::timestamp with time zone AS started_at,
             NULL::timestamp with time zone AS finished_at,
-            j.locked_by AS worker,
+            NULL::text AS worker,
             j.key AS job_key,
             ( SELECT q.queue_name
                    FROM graphile_worker._private_job_queues q
@@ -1167,11 +1173,56 @@ create view legwork.all_jobs as
                     WHEN j.flags IS NOT NULL THEN legwork.parent_of(j.flags)
                     ELSE NULL::bigint
                 END AS parent_id,
-            j.locked_at IS NOT NULL OR j.attempts < j.max_attempts AS shown,
+            j.is_available AS shown,
             ((( SELECT jsonb_object_agg(t.id, d.redact::text) AS jsonb_object_agg
                    FROM graphile_worker._private_tasks t
                      JOIN legwork.task_definitions d ON d.name = t.identifier
-                  WHERE d.redact IS NOT NULL)) ->> j.task_id::text)::text[] AS redact
+                  WHERE d.redact IS NOT NULL)) ->> j.task_id::text)::text[] AS redact,
+            j.task_id AS task_number
+           FROM graphile_worker._private_jobs j
+        UNION ALL
+         SELECT j.id,
+            (( SELECT jsonb_object_agg(t.id, t.identifier) AS jsonb_object_agg
+                   FROM graphile_worker._private_tasks t)) ->> j.task_id::text,
+            COALESCE((( SELECT jsonb_object_agg(t.id, d.queue) AS jsonb_object_agg
+                   FROM graphile_worker._private_tasks t
+                     JOIN legwork.task_definitions d ON d.name = t.identifier)) ->> j.task_id::text, 'default'::text) AS "coalesce",
+            'running'::legwork.job_state AS job_state,
+            j.priority,
+            j.attempts,
+            j.max_attempts,
+            j.payload,
+            NULL::jsonb AS jsonb,
+            j.last_error,
+                CASE
+                    WHEN j.run_at = 'infinity'::timestamp with time zone THEN COALESCE(( SELECT w.run_at
+                       FROM legwork.waiting_jobs w
+                      WHERE w.job_id = j.id), j.run_at)
+                    ELSE j.run_at
+                END AS run_at,
+            j.created_at,
+            j.locked_at,
+            NULL::timestamp with time zone AS timestamptz,
+            j.locked_by,
+            j.key,
+            ( SELECT q.queue_name
+                   FROM graphile_worker._private_job_queues q
+                  WHERE q.id = j.job_queue_id) AS queue_name,
+            legwork.flag_value(j.flags, 'tenant'::text) AS flag_value,
+                CASE
+                    WHEN j.flags IS NOT NULL THEN legwork.flag_value(j.flags, 'correlation'::text)
+                    ELSE NULL::text
+                END AS "case",
+                CASE
+                    WHEN j.flags IS NOT NULL THEN legwork.parent_of(j.flags)
+                    ELSE NULL::bigint
+                END AS "case",
+            NOT j.is_available AND j.locked_at IS NOT NULL,
+            ((( SELECT jsonb_object_agg(t.id, d.redact::text) AS jsonb_object_agg
+                   FROM graphile_worker._private_tasks t
+                     JOIN legwork.task_definitions d ON d.name = t.identifier
+                  WHERE d.redact IS NOT NULL)) ->> j.task_id::text)::text[] AS text,
+            j.task_id
            FROM graphile_worker._private_jobs j
         UNION ALL
          SELECT f.id,
@@ -1195,7 +1246,9 @@ create view legwork.all_jobs as
             f.correlation_id,
             f.parent_id,
             true,
-            NULL::text[] AS text
+            NULL::text[] AS text,
+            COALESCE(((( SELECT jsonb_object_agg(t.identifier, t.id) AS jsonb_object_agg
+                   FROM graphile_worker._private_tasks t)) ->> f.task)::integer, '-1'::integer) AS "coalesce"
            FROM legwork.finished_jobs f) u
   WHERE shown;
 
@@ -1543,7 +1596,8 @@ create view legwork.jobs as
     correlation_id,
     parent_id,
     progress,
-    progress_message
+    progress_message,
+    task_number
    FROM legwork.all_jobs
   WHERE ( SELECT legwork.confined_tenant() IS NULL);
 
@@ -1728,7 +1782,8 @@ create view legwork.tasks as
     p.paused_by,
     p.reason AS pause_reason,
     legwork.describe_limits('task'::text, t.identifier) AS limits,
-    legwork.describe_retry(t.identifier, COALESCE(d.queue, 'default'::text)) AS retry
+    legwork.describe_retry(t.identifier, COALESCE(d.queue, 'default'::text)) AS retry,
+    t.id AS number
    FROM graphile_worker._private_tasks t
      LEFT JOIN legwork.task_definitions d ON d.name = t.identifier
      LEFT JOIN legwork.pauses p ON p.scope = 'task'::text AND p.name = t.identifier;
@@ -1886,7 +1941,8 @@ create view legwork_confined.jobs as
     correlation_id,
     parent_id,
     progress,
-    progress_message
+    progress_message,
+    task_number
    FROM legwork.all_jobs
   WHERE tenant = legwork.confined_to() AND ( SELECT NOT (EXISTS ( SELECT
                    FROM legwork.confined_logins c
@@ -1966,7 +2022,8 @@ create view legwork_tenant.jobs with (security_barrier=true) as
     correlation_id,
     parent_id,
     progress,
-    progress_message
+    progress_message,
+    task_number
    FROM legwork.all_jobs
   WHERE tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
 
@@ -5949,7 +6006,7 @@ CREATE OR REPLACE FUNCTION legwork.flag_value(flags jsonb, name text)
  RETURNS text
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE STRICT
-RETURN CASE WHEN (jsonb_typeof(flags) = 'object'::text) THEN (SELECT "left"(substr(key.key, (length(flag_value.name) + 2)), 256) AS "left" FROM jsonb_object_keys(flag_value.flags) key(key) WHERE starts_with(key.key, (flag_value.name || ':'::text)) LIMIT 1) ELSE NULL::text END
+RETURN "left"(substr((jsonb_path_query_first(flags, '$.keyvalue()."key"?(@ starts with $"start")'::jsonpath, ((('{"start": "'::text || name) || ':"}'::text))::jsonb, true) #>> '{}'::text[]), (length(name) + 2)), 256)
 
 CREATE OR REPLACE FUNCTION legwork.fold_run_counts()
  RETURNS void
@@ -8282,8 +8339,8 @@ CREATE OR REPLACE FUNCTION legwork.reported_completions()
  LANGUAGE sql
  STABLE
 AS $function$
-  select o.id, to_timestamp(o.started::float8 / 1000000), to_timestamp(o.finished::float8 / 1000000), o.result::jsonb
-  from rows from (
+  select o.id, to_timestamp((f.moment + o.started) / 1000000), to_timestamp((f.moment + o.finished) / 1000000), o.result::jsonb
+  from (select coalesce(nullif(current_setting('legwork.completed_from', true), ''), '0')::float8) as f (moment), rows from (
     unnest(nullif(current_setting('legwork.completed_ids', true), '')::bigint[]),
     unnest(nullif(current_setting('legwork.completed_starts', true), '')::bigint[]),
     unnest(nullif(current_setting('legwork.completed_ends', true), '')::bigint[]),
@@ -9751,6 +9808,12 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.task_number(task text)
+ RETURNS integer
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN COALESCE((SELECT t.number FROM legwork.tasks t WHERE (t.name = task_number.task)), '-1'::integer)
+
 CREATE OR REPLACE FUNCTION legwork.task_series(period interval DEFAULT '01:00:00'::interval, until timestamp with time zone DEFAULT NULL::timestamp with time zone, task text DEFAULT NULL::text, queue text DEFAULT NULL::text, OUT at timestamp with time zone, OUT seconds integer, OUT is_whole boolean, OUT completed bigint, OUT failed bigint, OUT cancelled bigint, OUT expired bigint, OUT failed_attempts bigint, OUT retried bigint, OUT wait_p50 double precision, OUT wait_p95 double precision, OUT wait_p99 double precision, OUT run_p50 double precision, OUT run_p95 double precision, OUT run_p99 double precision)
  RETURNS SETOF record
  LANGUAGE plpgsql
@@ -10330,11 +10393,15 @@ begin
       case when g.flags is not null then legwork.flag_value(g.flags, 'tenant') end,
       case when g.flags is not null then legwork.flag_value(g.flags, 'correlation') end,
       case when g.flags is not null then legwork.parent_of(g.flags) end
+    -- A full join, which Postgres cannot do row by row: the plan is made once for a connection, and the one for a first batch of a single job would
+    -- go through all that is reported for each of five hundred. What is reported and did not go is left out below, in words that do not make it
+    -- a left join.
     from gone g
+    full join legwork.reported_completions() o on o.id = g.id
     left join graphile_worker._private_tasks t on t.id = g.task_id
     left join legwork.task_definitions d on d.name = t.identifier
-    left join legwork.reported_completions() o on o.id = g.id
-    where g.locked_at is not null or g.attempts < g.max_attempts or v_end = 'completed' or o.id is not null;
+    where coalesce(g.id, 0) <> 0
+      and (g.locked_at is not null or g.attempts < g.max_attempts or v_end = 'completed' or o.id is not null);
   end if;
 
   if v_waiting > 0 then
@@ -10348,18 +10415,19 @@ begin
     and legwork.has_dependants(v_first, v_last)
   then
     perform legwork.close_dependencies(array_agg(g.id),
-      array_agg(case when o.id is not null or g.locked_at >= now() - interval '4 hours' then 'completed' else v_end end),
+      array_agg(case when o.id is not null and v_ended_as is distinct from 'recorded' or g.locked_at >= now() - interval '4 hours'
+        then 'completed' else v_end end),
       v_ended_as is not distinct from 'dependency')
     from gone g
-    left join legwork.reported_completions() o on o.id = g.id and v_ended_as is distinct from 'recorded'
+    full join legwork.reported_completions() o on o.id = g.id
     -- One that had failed has ended before, and is thrown away now.
-    where g.locked_at is not null or g.attempts < g.max_attempts or v_ended_as = 'recorded';
+    where coalesce(g.id, 0) <> 0 and (g.locked_at is not null or g.attempts < g.max_attempts or v_ended_as = 'recorded');
   end if;
   if exists (select from legwork.limits) then
     perform legwork.release_slots(array_agg(g.id), array_agg(o.started_at))
     from gone g
-    left join legwork.reported_completions() o on o.id = g.id
-    where g.task_id in (select r.task_id from legwork.task_rules r where r.limits <> '{}')
+    full join legwork.reported_completions() o on o.id = g.id
+    where coalesce(g.id, 0) <> 0 and g.task_id in (select r.task_id from legwork.task_rules r where r.limits <> '{}')
     having count(*) > 0;
   end if;
 

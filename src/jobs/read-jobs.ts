@@ -116,7 +116,20 @@ const COLUMNS: readonly (keyof JobRow)[] = [
 ];
 
 /** The states that a job does not leave by itself. */
-const ENDED: ReadonlySet<JobState> = new Set(["completed", "failed", "cancelled", "expired"]);
+const ENDED: ReadonlySet<unknown> = new Set<JobState>(["completed", "failed", "cancelled", "expired"]);
+
+/**
+ * What follows for a row of `legwork.jobs` from its state being one of these, as conditions. A state is computed for a waiting job and stored for an
+ * ended one: the planner cannot see that a job that waits has not failed and does not run, and would read all of them. That it has neither ended nor
+ * started, it does see.
+ */
+export function impliedByStates(states: readonly unknown[]): string[] {
+  if (states.length === 0) return [];
+  if (states.every((state) => ENDED.has(state))) return ["finished_at is not null"];
+  if (states.some((state) => ENDED.has(state))) return [];
+  if (states.every((state) => state === "running")) return ["finished_at is null", "started_at is not null"];
+  return states.includes("running") ? ["finished_at is null"] : ["finished_at is null", "started_at is null"];
+}
 
 /** Jobs that one search for a payload looks at, at most. */
 export const MAX_LOOKED_AT = 10_000;
@@ -183,7 +196,7 @@ export async function searchPayloads(client: Queryable, filter: JobFilter, paylo
 function columnsOf({ brief }: JobFilter): string {
   return brief === true
     ? COLUMNS.map((name) => (name === "payload" || name === "result" ? `null as ${name}` : name)).join(", ")
-    : "*";
+    : COLUMNS.join(", ");
 }
 
 /** The filters as a where clause. */
@@ -196,9 +209,10 @@ async function conditionsOf(client: Queryable, filter: JobFilter): Promise<{ whe
     conditions.push(condition.replace("?", `$${values.length}`));
   };
   where("state = ?", filter.state);
-  // A state is computed for a waiting job and stored for an ended one; said in this way the planner reads only one side.
-  if (filter.state !== undefined) conditions.push(`finished_at is ${ENDED.has(filter.state) ? "not null" : "null"}`);
+  if (filter.state !== undefined) conditions.push(...impliedByStates([filter.state]));
   where("task = ?", filter.task);
+  // The same, for what waits: its index is by number.
+  where("task_number = (select legwork.task_number(?))", filter.task);
   where("queue = ?", filter.queue);
   where("tenant = ?", filter.tenant);
   where("correlation_id = ?", filter.correlationId);
@@ -261,7 +275,7 @@ export async function getJob(client: Queryable, id: string): Promise<FoundJob> {
   assertJobId(id);
   const {
     rows: [job],
-  } = await client.query(`select * from ${viewsFor(client)}.jobs where id = $1`, [id]);
+  } = await client.query(`select ${COLUMNS.join(", ")} from ${viewsFor(client)}.jobs where id = $1`, [id]);
   if (job === undefined) {
     throw new LegworkError("LW404", `There is no job ${id}.`, {
       hint: "Finished jobs are kept for the setting history_retention.",

@@ -64,6 +64,9 @@ export interface TaskRow {
   retry: Record<string, unknown> | null;
 }
 
+const TASK_COLUMNS =
+  "name, description, queue, payload_schema, result_schema, redact, registered_at, updated_at, paused_at, paused_by, pause_reason, limits, retry";
+
 /** Every queue with what waits and runs in it now. */
 export async function listQueues(client: Queryable): Promise<QueueRow[]> {
   const { rows } = await client.query("select * from legwork.queues order by name");
@@ -83,7 +86,7 @@ export async function listTasks(
   page: { after?: string; queue?: string; limit?: number } = {},
 ): Promise<TaskRow[]> {
   const { rows } = await client.query(
-    `select * from legwork.tasks where ($1::text is null or name > $1) and ($2::text is null or queue = $2) order by name limit $3`,
+    `select ${TASK_COLUMNS} from legwork.tasks where ($1::text is null or name > $1) and ($2::text is null or queue = $2) order by name limit $3`,
     [page.after, page.queue, page.limit],
   );
   return rows;
@@ -91,7 +94,7 @@ export async function listTasks(
 
 /** One task. Throws LW404 with the nearest name for an unknown one. */
 export async function getTask(client: Queryable, name: string): Promise<TaskRow> {
-  const { rows } = await client.query("select * from legwork.tasks where name = $1", [name]);
+  const { rows } = await client.query(`select ${TASK_COLUMNS} from legwork.tasks where name = $1`, [name]);
   if (rows[0] !== undefined) return rows[0];
   // As legwork.assert_task says it, which reads tables that a reader may not.
   const nearest = await client.query("select legwork.nearest_name($1, array(select name from legwork.tasks)) as name", [name]);

@@ -1,9 +1,8 @@
 import type { PgCondition } from "postgraphile/@dataplan/pg";
+import { impliedByStates } from "../jobs/read-jobs.ts";
 
 type Sql = GraphileBuild.Build["sql"];
 type Apply = ($where: PgCondition, value: unknown, info: unknown) => unknown;
-
-const FINISHED_STATES: ReadonlySet<unknown> = new Set(["completed", "failed", "cancelled", "expired"]);
 
 /** Filters: order only of numbers and times, and conditions that follow from what is asked and that the planner can use. */
 export const filterPlugin: GraphileConfig.Plugin = {
@@ -21,7 +20,7 @@ export const filterPlugin: GraphileConfig.Plugin = {
       GraphQLInputObjectType_fields_field(field, { sql }, { scope, Self }) {
         const { apply } = field as { apply?: Apply };
         if (scope.isPgConnectionFilterOperator !== true || apply === undefined) return field;
-        const implied = Self.name === "JobStateFilter" ? finishedStates : Self.name === "DatetimeFilter" ? laterThan : undefined;
+        const implied = IMPLIED[Self.name];
         if (implied === undefined) return field;
         return {
           ...field,
@@ -35,20 +34,35 @@ export const filterPlugin: GraphileConfig.Plugin = {
   },
 };
 
-/**
- * The planner cannot see that a job that waits or runs is never, say, failed, and would read every one of them. That such
- * a job has no finished_at, it does see.
- */
-function finishedStates($where: PgCondition, _operator: string, value: unknown, sql: Sql): void {
-  const states = Array.isArray(value) ? value : [value];
-  if (states.length === 0 || !states.every((state) => FINISHED_STATES.has(state))) return;
-  $where.where(sql`${$where.alias}.finished_at is not null`);
+/** Adds conditions to the one that an operator makes of a value; what they say follows from it. */
+type Implied = ($where: PgCondition, operator: string, value: unknown, sql: Sql) => void;
+
+/** By the type of the filter. */
+const IMPLIED: Readonly<Record<string, Implied | undefined>> = {
+  JobStateFilter: sideOfStates,
+  DatetimeFilter: laterThan,
+  StringFilter: numberOfTask,
+};
+
+function sideOfStates($where: PgCondition, operator: string, value: unknown, sql: Sql): void {
+  const states = operator === "equalTo" ? [value] : operator === "in" && Array.isArray(value) ? value : [];
+  for (const condition of impliedByStates(states)) $where.where(sql`${$where.alias}.${sql.raw(condition)}`);
+}
+
+/** What waits is found by the number of its task. */
+function numberOfTask($where: PgCondition, operator: string, value: unknown, sql: Sql): void {
+  if (
+    operator !== "equalTo" ||
+    typeof value !== "string" ||
+    attributeOf($where)?.attribute?.extensions?.tags?.numbered === undefined
+  )
+    return;
+  $where.where(sql`${$where.alias}.task_number = (select legwork.task_number(${sql.value(value)}::text))`);
 }
 
 /** A job does not end before it is created: said of finished_at, this leaves out whole partitions of the history. */
 function laterThan($where: PgCondition, operator: string, value: unknown, sql: Sql): void {
-  const { attributeName } = ($where.extensions as { pgFilterAttribute?: { attributeName?: string } }).pgFilterAttribute ?? {};
-  if (attributeName !== "created_at" || !operator.startsWith("greaterThan")) return;
+  if (attributeOf($where)?.attributeName !== "created_at" || !operator.startsWith("greaterThan")) return;
   // Of what is not plainly a point in time, Node and Postgres may think differently.
   if (typeof value !== "string" || !/^\d{4}-\d\d-\d\dT.*(Z|[+-]\d\d:\d\d)$/.test(value)) return;
   const created = Date.parse(value);
@@ -57,4 +71,14 @@ function laterThan($where: PgCondition, operator: string, value: unknown, sql: S
   const earliest = new Date(created - 1_000).toISOString();
   const finishedAt = sql`${$where.alias}.finished_at`;
   $where.where(sql`(${finishedAt} is null or ${finishedAt} > ${sql.value(earliest)}::timestamptz)`);
+}
+
+interface FilteredAttribute {
+  readonly attributeName?: string;
+  readonly attribute?: { readonly extensions?: { readonly tags?: Readonly<Record<string, unknown>> } };
+}
+
+/** What the condition is about. */
+function attributeOf($where: PgCondition): FilteredAttribute | undefined {
+  return ($where.extensions as { pgFilterAttribute?: FilteredAttribute }).pgFilterAttribute;
 }

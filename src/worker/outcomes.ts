@@ -1,5 +1,6 @@
 import type { WorkerEvents } from "graphile-worker";
 import type { Pool } from "../db/pool.ts";
+import { type Fetched, fetchStatement, restoreColumns, type Statement } from "./fetch-statement.ts";
 import type { Redaction } from "./redaction.ts";
 
 /**
@@ -25,20 +26,13 @@ interface Outcome {
 }
 
 /** What each of those statements chooses its jobs by. */
-const WHERE = /\bwhere (?=(?:locked_by = \$\d+ and )?id = )/;
+const WHERE = /\bwhere (?=(?:locked_by = \$\d+ and not is_available and )?id = )/;
 
 /** An entry of the second value of graphile-worker's failing statements. */
 interface FailSpec {
   readonly jobId: string;
   readonly message: string;
   readonly payload?: unknown;
-}
-
-/** A statement as graphile-worker hands it to node-postgres. */
-interface Statement {
-  readonly name: string;
-  readonly text: string;
-  readonly values: readonly unknown[];
 }
 
 /**
@@ -84,7 +78,10 @@ export class Outcomes {
       // oxlint-disable-next-line typescript/no-explicit-any
       client.query = (statement: any, ...rest: any[]) => {
         if (!isNamed(statement)) return query(statement, ...rest);
-        if (isWaiting && statement.name.startsWith("get_job")) return mayFetch.then(() => query(once(statement), ...rest));
+        if (statement.name.startsWith("get_job")) {
+          const fetch = async (): Promise<Fetched> => restoreColumns(await query(fetchStatement(statement), ...rest), workerId);
+          return isWaiting ? mayFetch.then(fetch) : fetch();
+        }
         if (/^complete_jobs?\//.test(statement.name)) return completions.send(statement, query);
         return query(this.#extend(statement, workerId), ...rest);
       };
@@ -93,7 +90,6 @@ export class Outcomes {
 
   #extend(statement: Statement, workerId: string): Statement {
     const { values } = statement;
-    if (statement.name.startsWith("get_job")) return once(statement);
     switch (statement.name.split("/", 1)[0]) {
       case "complete_job":
         return this.#complete(statement, [String(values[0])], workerId);
@@ -112,24 +108,28 @@ export class Outcomes {
     const ids: string[] = [];
     const starts: number[] = [];
     const ends: number[] = [];
+    let from = 0;
     const results: string[] = [];
     let hasResult = false;
     for (const id of jobIds) {
       const outcome = this.#take(id);
       if (outcome === undefined) continue;
+      if (ids.length === 0) from = Math.round(outcome.startedAt * 1_000);
       ids.push(id);
-      starts.push(Math.round(outcome.startedAt * 1_000));
-      ends.push(Math.round(outcome.finishedAt * 1_000));
+      starts.push(Math.round(outcome.startedAt * 1_000) - from);
+      ends.push(Math.round(outcome.finishedAt * 1_000) - from);
       results.push(outcome.result === undefined || outcome.result === "null" ? "null" : quoted(outcome.result));
       hasResult ||= outcome.result !== undefined;
     }
     const held: Statement = {
       ...statement,
-      text: byArray(statement.text).replace(WHERE, `where locked_by = $${statement.values.length + 1} and `),
+      // What is held is not available, and has an index that the versions which waited are not in.
+      text: byArray(statement.text).replace(WHERE, `where locked_by = $${statement.values.length + 1} and not is_available and `),
       values: [...statement.values, workerId],
     };
     return withSettings(held, {
       "legwork.completed_ids": `{${ids.join(",")}}`,
+      "legwork.completed_from": String(from),
       "legwork.completed_starts": `{${starts.join(",")}}`,
       "legwork.completed_ends": `{${ends.join(",")}}`,
       "legwork.completed_results": hasResult ? `{${results.join(",")}}` : "",
@@ -220,22 +220,6 @@ function forMany(statement: Statement, ids: readonly string[]): Statement {
  */
 function byArray(text: string): string {
   return text.replace(/using unnest\(\$1::bigint\[\]\) n\(n\)\s+where id = n\b/, "where id = any($1::bigint[])");
-}
-
-/**
- * Fetches every column once: graphile-worker's statement returns those that it chose the jobs by a second time, and writing and reading a
- * timestamp again takes a microsecond a job. And takes one job of each serial key without sorting those that have none, which so
- * start in the order in which they were chosen.
- */
-function once(statement: Statement): Statement {
-  const text = statement.text.replace(/\breturning \*\s*$/, "returning jobs.*").replace(
-    /select distinct on \(job_queue_id, case when job_queue_id is null then id end\)\s+job_queue_id, priority, run_at, id\s+from j_raw\s+order by job_queue_id, case when job_queue_id is null then id end, priority asc, run_at asc/,
-    `select job_queue_id, priority, run_at, id from j_raw where job_queue_id is null
-       union all
-       (select distinct on (job_queue_id) job_queue_id, priority, run_at, id
-        from j_raw where job_queue_id is not null order by job_queue_id, priority asc, run_at asc)`,
-  );
-  return { ...statement, name: `${statement.name}+once`, text };
 }
 
 /** A text as an element of an array that Postgres reads. */

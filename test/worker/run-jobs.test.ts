@@ -184,6 +184,25 @@ describe("a plain graphile-worker task", () => {
     expect(await ended(await add("script"))).toMatchObject({ state: "completed", result: null });
   });
 
+  it("is given the row as it is in the database, with times of its own", async () => {
+    await workerOver(database.url, {
+      "row.mjs": `export default async (payload, { job, query }) => {
+        const { rows } = await query("select * from graphile_worker._private_jobs where id = $1", [job.id]);
+        const { task_identifier, ...row } = job;
+        return { given: row, there: rows[0], apart: new Set([job.run_at, job.created_at, job.updated_at]).size };
+      };`,
+    });
+    const [now, later] = [
+      await add("row", { n: 1 }),
+      await add("row", {}, ", run_at => now() - interval '1 minute', priority => 3"),
+    ];
+    for (const id of [now, later]) {
+      const { result } = (await ended(id)) as unknown as { result: { given: unknown; there: unknown; apart: number } };
+      expect(result.given).toEqual(result.there);
+      expect(result.apart).toBe(3);
+    }
+  });
+
   it("that fails entries of a batch with characters Postgres cannot store does not stop the worker", async () => {
     await workerOver(database.url, {
       "batch.mjs": `export default async (payload) => payload.map(() => Promise.reject(new Error("bad \\0 byte")));`,

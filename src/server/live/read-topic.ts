@@ -1,9 +1,7 @@
 import { viewsFor } from "../../db/confinement.ts";
 import type { Queryable } from "../../db/pool.ts";
+import { impliedByStates } from "../../jobs/read-jobs.ts";
 import type { LiveJob, Reading, Topic } from "./topic.ts";
-
-/** States after which a job has a time at which it ended. */
-const FINISHED: ReadonlySet<string> = new Set(["completed", "failed", "cancelled", "expired"]);
 
 /** How much of an error a list shows (characters). */
 const ERROR_LENGTH = 1_000;
@@ -44,12 +42,13 @@ async function readJobs(client: Queryable, topic: Topic & { kind: "jobs" }): Pro
     values.push(value);
     where.push(condition(`$${values.length}`));
   };
-  if (task !== undefined) is((parameter) => `j.task = ${parameter}`, task);
+  if (task !== undefined) {
+    is((parameter) => `j.task = ${parameter} and j.task_number = (select legwork.task_number(${parameter}))`, task);
+  }
   if (queue !== undefined) is((parameter) => `j.queue = ${parameter}`, queue);
   if (states !== undefined) {
     is((parameter) => `j.state = any (${parameter}::legwork.job_state[])`, states);
-    // The planner cannot see that a live job is in none of them, but it does see that it has not ended.
-    if (states.every((state) => FINISHED.has(state))) where.push("j.finished_at is not null");
+    where.push(...impliedByStates(states).map((condition) => `j.${condition}`));
   }
   values.push(first);
   return await readRows(

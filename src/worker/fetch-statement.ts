@@ -1,0 +1,53 @@
+/** A statement as graphile-worker hands it to node-postgres. */
+export interface Statement {
+  readonly name: string;
+  readonly text: string;
+  readonly values: readonly unknown[];
+}
+
+/** What graphile-worker reads of the answer to its fetching statement. */
+export interface Fetched {
+  readonly rows: Record<string, unknown>[];
+}
+
+/**
+ * What a row of graphile-worker's job table is made of, in its order. What is the same for all that is fetched, or mostly follows from another
+ * column, stays in the database: writing and reading a timestamp takes Postgres and the worker some 0.4 µs together, of the 10 that fetching a job does.
+ */
+const COLUMNS = `jobs.id, jobs.job_queue_id, jobs.task_id, jobs.payload, jobs.priority, nullif(jobs.run_at, jobs.created_at) as run_at,
+  jobs.attempts, jobs.max_attempts, jobs.last_error, jobs.created_at, nullif(jobs.updated_at, jobs.created_at) as updated_at, jobs.key,
+  case when jobs.id = (select id from j limit 1) then jobs.locked_at end as locked_at, null::text as locked_by, jobs.revision, jobs.flags,
+  null::boolean as is_available`;
+
+/**
+ * graphile-worker's fetching statement, faster. Every column comes once: it returns those that it chose the jobs by a second time. And one job of
+ * each serial key is taken without sorting those that have none, which so start in the order in which they were chosen. Needs `restoreColumns`.
+ */
+export function fetchStatement(statement: Statement): Statement {
+  const text = statement.text.replace(/\breturning \*\s*$/, `returning ${COLUMNS}`).replace(
+    /select distinct on \(job_queue_id, case when job_queue_id is null then id end\)\s+job_queue_id, priority, run_at, id\s+from j_raw\s+order by job_queue_id, case when job_queue_id is null then id end, priority asc, run_at asc/,
+    `select job_queue_id, priority, run_at, id from j_raw where job_queue_id is null
+       union all
+       (select distinct on (job_queue_id) job_queue_id, priority, run_at, id
+        from j_raw where job_queue_id is not null order by job_queue_id, priority asc, run_at asc)`,
+  );
+  return { ...statement, name: `${statement.name}+once`, text };
+}
+
+/** Puts back what `fetchStatement` left in the database, so that a task finds the row as it is there. */
+export function restoreColumns(fetched: Fetched, workerId: string): Fetched {
+  const lockedAt = fetched.rows.find((row) => row.locked_at !== null)?.locked_at;
+  for (const row of fetched.rows) {
+    row.run_at ??= copyOf(row.created_at);
+    row.updated_at ??= copyOf(row.created_at);
+    row.locked_at ??= copyOf(lockedAt);
+    row.locked_by = workerId;
+    row.is_available = false;
+  }
+  return fetched;
+}
+
+/** A task may change its own job's times. */
+function copyOf(time: unknown): unknown {
+  return time instanceof Date ? new Date(time) : time;
+}
