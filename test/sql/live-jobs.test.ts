@@ -44,7 +44,7 @@ async function rowsLookedAt(client: Queryable, work: (client: Queryable) => Prom
       rows += lookedAt(plans[0]["QUERY PLAN"][0].Plan);
       return await client.query(text, values);
     },
-  } as unknown as Queryable;
+  };
   await work(explaining);
   return rows;
 }
