@@ -3,7 +3,7 @@
 -- Why triggers: a job enqueued by raw SQL and run by a plain graphile-worker is recorded like any other, in the very
 -- transaction that ends it; nothing has to be awaited and nothing can be forgotten.
 -- Locks: SHARE ROW EXCLUSIVE on graphile_worker._private_jobs while the triggers are made (writers wait, for
--- milliseconds plus the copy of jobs that have already failed), and ACCESS EXCLUSIVE while its indexes change (milliseconds for a hundred thousand jobs).
+-- milliseconds plus the copy of jobs that have already failed), and ACCESS EXCLUSIVE while its indexes change (as long as it takes to sort the jobs that wait).
 
 create type legwork.job_state as enum (
   'scheduled', 'pending', 'blocked', 'paused', 'running', 'retrying', 'completed', 'failed', 'cancelled', 'expired'
@@ -597,7 +597,7 @@ end $$;
 -- What waits, by task, and what runs or has failed: so that neither is looked for among a hundred thousand jobs that wait. A job gets an entry in the
 -- first when it is enqueued and in the second when it is fetched. The first takes the place of an index that no statement of graphile-worker 0.18 can
 -- use, since all of them also take jobs that have a serial key: enqueueing costs no more than before.
-drop index graphile_worker.jobs_no_queue_index;
+drop index if exists graphile_worker.jobs_no_queue_index;
 create index _legwork_waiting on graphile_worker._private_jobs (task_id, id) with (deduplicate_items = off) where is_available;
 create index _legwork_taken on graphile_worker._private_jobs (id) with (deduplicate_items = off) where not is_available;
 

