@@ -22,9 +22,14 @@ const COLUMNS = `jobs.id, jobs.job_queue_id, jobs.task_id, jobs.payload, jobs.pr
 /**
  * graphile-worker's fetching statement, faster. Every column comes once: it returns those that it chose the jobs by a second time. And one job of
  * each serial key is taken without sorting those that have none, which so start in the order in which they were chosen. Needs `restoreColumns`.
+ *
+ * The key is set to itself: an update that names no column of an index makes Postgres look through the whole page, whenever one is full, for
+ * versions that it could delete. In the index of keys, which has every job without one in its last page, it hardly finds any: 1.4 µs a job.
+ * Such entries go with the next vacuum instead.
  */
 export function fetchStatement(statement: Statement): Statement {
-  const text = statement.text.replace(/\breturning \*\s*$/, `returning ${COLUMNS}`).replace(
+  const withKey = replaced(statement, "attempts = jobs.attempts + 1,", "attempts = jobs.attempts + 1, key = jobs.key,");
+  const text = replaced(withKey, /\breturning \*\s*$/, `returning ${COLUMNS}`).text.replace(
     /select distinct on \(job_queue_id, case when job_queue_id is null then id end\)\s+job_queue_id, priority, run_at, id\s+from j_raw\s+order by job_queue_id, case when job_queue_id is null then id end, priority asc, run_at asc/,
     `select job_queue_id, priority, run_at, id from j_raw where job_queue_id is null
        union all
@@ -32,6 +37,14 @@ export function fetchStatement(statement: Statement): Statement {
         from j_raw where job_queue_id is not null order by job_queue_id, priority asc, run_at asc)`,
   );
   return { ...statement, name: `${statement.name}+once`, text };
+}
+
+/** The statement with a part of it replaced, which must be there. */
+export function replaced(statement: Statement, part: string | RegExp, replacement: string): Statement {
+  const text = statement.text.replace(part, () => replacement);
+  if (text === statement.text)
+    throw new Error(`graphile-worker's statement '${statement.name}' is not the one Legwork is made for.`);
+  return { ...statement, text };
 }
 
 /** Puts back what `fetchStatement` left in the database, so that a task finds the row as it is there. */

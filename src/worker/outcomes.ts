@@ -1,6 +1,6 @@
 import type { WorkerEvents } from "graphile-worker";
 import type { Pool } from "../db/pool.ts";
-import { type Fetched, fetchStatement, restoreColumns, type Statement } from "./fetch-statement.ts";
+import { type Fetched, fetchStatement, replaced, restoreColumns, type Statement } from "./fetch-statement.ts";
 import type { Redaction } from "./redaction.ts";
 
 /**
@@ -239,9 +239,7 @@ function withSettings(statement: Statement, settings: Readonly<Record<string, st
   const names = Object.keys(settings);
   const first = statement.values.length + 1;
   const calls = names.map((name, index) => `set_config('${name}', $${first + index}, true)`).join(", ");
-  const text = statement.text.replace(WHERE, `where (select concat(${calls})) is not null and `);
-  if (text === statement.text)
-    throw new Error(`graphile-worker's statement '${statement.name}' is not the one Legwork is made for.`);
+  const { text } = replaced(statement, WHERE, `where (select concat(${calls})) is not null and `);
   // A statement of its own to the server, and so to node-postgres, which prepares by name.
   return { ...statement, name: `${statement.name}+outcomes`, text, values: [...statement.values, ...Object.values(settings)] };
 }
