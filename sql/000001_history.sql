@@ -176,17 +176,23 @@ comment on function legwork.expiry_of(jsonb) is
 -- What a Legwork worker says about the jobs that its statement completes or fails; see src/worker/outcomes.ts. Times are on the
 -- database's clock. Completions come as arrays, because they are many and arrays are read four times as fast as JSON objects; their times
 -- as whole microseconds, which are read faster than fractions, after a moment that they share (itself since 1970), which leaves few digits.
+-- What is taken from an array by its position needs no list of its own. Results are lines, of which an empty one stands for none: the JSON of
+-- a result has no line ends, and so nothing in it must be marked and read back.
 create function legwork.reported_completions()
 returns table (id bigint, started_at timestamptz, finished_at timestamptz, result jsonb)
 language sql stable
 as $$
-  select o.id, to_timestamp((f.moment + o.started) / 1000000), to_timestamp((f.moment + o.finished) / 1000000), o.result::jsonb
-  from (select coalesce(nullif(current_setting('legwork.completed_from', true), ''), '0')::float8) as f (moment), rows from (
+  select o.id, to_timestamp((a.moment + a.started[o.place]) / 1000000), to_timestamp((a.moment + a.finished[o.place]) / 1000000), o.result::jsonb
+  from (
+    select coalesce(nullif(current_setting('legwork.completed_from', true), ''), '0')::float8 as moment,
+      nullif(current_setting('legwork.completed_starts', true), '')::bigint[] as started,
+      nullif(current_setting('legwork.completed_ends', true), '')::bigint[] as finished
+    -- Reads the settings once, and not for each job.
+    offset 0
+  ) as a, rows from (
     unnest(nullif(current_setting('legwork.completed_ids', true), '')::bigint[]),
-    unnest(nullif(current_setting('legwork.completed_starts', true), '')::bigint[]),
-    unnest(nullif(current_setting('legwork.completed_ends', true), '')::bigint[]),
-    unnest(nullif(current_setting('legwork.completed_results', true), '')::text[])
-  ) as o (id, started, finished, result)
+    string_to_table(nullif(current_setting('legwork.completed_results', true), ''), E'\n', '')
+  ) with ordinality as o (id, result, place)
 $$;
 comment on function legwork.reported_completions() is
   'What the worker on this connection tells of the jobs it is completing. No rows on any other connection.';

@@ -8339,13 +8339,17 @@ CREATE OR REPLACE FUNCTION legwork.reported_completions()
  LANGUAGE sql
  STABLE
 AS $function$
-  select o.id, to_timestamp((f.moment + o.started) / 1000000), to_timestamp((f.moment + o.finished) / 1000000), o.result::jsonb
-  from (select coalesce(nullif(current_setting('legwork.completed_from', true), ''), '0')::float8) as f (moment), rows from (
+  select o.id, to_timestamp((a.moment + a.started[o.place]) / 1000000), to_timestamp((a.moment + a.finished[o.place]) / 1000000), o.result::jsonb
+  from (
+    select coalesce(nullif(current_setting('legwork.completed_from', true), ''), '0')::float8 as moment,
+      nullif(current_setting('legwork.completed_starts', true), '')::bigint[] as started,
+      nullif(current_setting('legwork.completed_ends', true), '')::bigint[] as finished
+    -- Reads the settings once, and not for each job.
+    offset 0
+  ) as a, rows from (
     unnest(nullif(current_setting('legwork.completed_ids', true), '')::bigint[]),
-    unnest(nullif(current_setting('legwork.completed_starts', true), '')::bigint[]),
-    unnest(nullif(current_setting('legwork.completed_ends', true), '')::bigint[]),
-    unnest(nullif(current_setting('legwork.completed_results', true), '')::text[])
-  ) as o (id, started, finished, result)
+    string_to_table(nullif(current_setting('legwork.completed_results', true), ''), E'\n', '')
+  ) with ordinality as o (id, result, place)
 $function$
 
 CREATE OR REPLACE FUNCTION legwork.reported_failures()

@@ -118,7 +118,7 @@ export class Outcomes {
       ids.push(id);
       starts.push(Math.round(outcome.startedAt * 1_000) - from);
       ends.push(Math.round(outcome.finishedAt * 1_000) - from);
-      results.push(outcome.result === undefined || outcome.result === "null" ? "null" : quoted(outcome.result));
+      results.push(outcome.result === undefined || outcome.result === "null" ? "" : outcome.result);
       hasResult ||= outcome.result !== undefined;
     }
     const held: Statement = {
@@ -132,7 +132,7 @@ export class Outcomes {
       "legwork.completed_from": String(from),
       "legwork.completed_starts": `{${starts.join(",")}}`,
       "legwork.completed_ends": `{${ends.join(",")}}`,
-      "legwork.completed_results": hasResult ? `{${results.join(",")}}` : "",
+      "legwork.completed_results": hasResult ? results.join("\n") : "",
     });
   }
 
@@ -220,11 +220,6 @@ function forMany(statement: Statement, ids: readonly string[]): Statement {
  */
 function byArray(text: string): string {
   return text.replace(/using unnest\(\$1::bigint\[\]\) n\(n\)\s+where id = n\b/, "where id = any($1::bigint[])");
-}
-
-/** A text as an element of an array that Postgres reads. */
-function quoted(text: string): string {
-  return `"${text.replaceAll(/["\\]/g, "\\$&")}"`;
 }
 
 function isNamed(query: unknown): query is Statement {

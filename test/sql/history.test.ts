@@ -91,7 +91,7 @@ describe("how a job ends", () => {
     const client = await database.pool.connect();
     await client.query(
       `select set_config('legwork.completed_ids', $1, false), set_config('legwork.completed_starts', '{1700000000000500}', false),
-         set_config('legwork.completed_ends', '{1700000001000250}', false), set_config('legwork.completed_results', '{"{\\"ok\\": true}"}', false)`,
+         set_config('legwork.completed_ends', '{1700000001000250}', false), set_config('legwork.completed_results', '{"ok": true}', false)`,
       [`{${id}}`],
     );
     await client.query("delete from graphile_worker._private_jobs where id = $1", [id]);

@@ -166,6 +166,32 @@ describe("a result", () => {
     );
     expect(rows).toEqual([{ jobs: 300 }]);
   });
+
+  it("comes back as it was returned, and to its own job, whatever is in it and beside those that return nothing", async () => {
+    await workerOver(
+      database.url,
+      { "give.ts": "export default async ({ value }) => value;" },
+      { concurrency: 10, localQueueSize: 100 },
+    );
+    const values = [
+      "two\nlines",
+      "\r\n",
+      'a "word", {braces}, \\ and \\n',
+      "",
+      " ",
+      [],
+      {},
+      null,
+      undefined,
+      false,
+      0,
+      "null",
+      "\u2028",
+    ];
+    const ids = await Promise.all(values.map(async (value) => await add("give", { value })));
+    const results = await Promise.all(ids.map(async (id) => (await ended(id)).result));
+    expect(results).toEqual(values.map((value) => value ?? null));
+  });
 });
 
 describe("a plain graphile-worker task", () => {

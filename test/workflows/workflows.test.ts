@@ -244,7 +244,7 @@ it("results of steps are there for the next", async () => {
     await client.query("begin");
     await client.query(
       `select set_config('legwork.completed_ids', '{${job!.id}}', true), set_config('legwork.completed_starts', '{1}', true),
-         set_config('legwork.completed_ends', '{' || (extract(epoch from clock_timestamp()) * 1000000)::bigint || '}', true), set_config('legwork.completed_results', '{"{\\"rows\\": 7}"}', true)`,
+         set_config('legwork.completed_ends', '{' || (extract(epoch from clock_timestamp()) * 1000000)::bigint || '}', true), set_config('legwork.completed_results', '{"rows": 7}', true)`,
     );
     await worker.complete(client, [job!.id]);
     await client.query("commit");
