@@ -185,14 +185,16 @@ as $$
   select o.id, to_timestamp((a.moment + a.started[o.place]) / 1000000), to_timestamp((a.moment + a.finished[o.place]) / 1000000), o.result::jsonb
   from (
     select coalesce(nullif(current_setting('legwork.completed_from', true), ''), '0')::float8 as moment,
+      nullif(current_setting('legwork.completed_ids', true), '')::bigint[] as ids,
       nullif(current_setting('legwork.completed_starts', true), '')::bigint[] as started,
-      nullif(current_setting('legwork.completed_ends', true), '')::bigint[] as finished
-    -- Reads the settings once, and not for each job.
+      nullif(current_setting('legwork.completed_ends', true), '')::bigint[] as finished,
+      nullif(current_setting('legwork.completed_results', true), '') as results
+    -- Not to be taken apart: that would read the settings for each job.
     offset 0
-  ) as a, rows from (
-    unnest(nullif(current_setting('legwork.completed_ids', true), '')::bigint[]),
-    string_to_table(nullif(current_setting('legwork.completed_results', true), ''), E'\n', '')
-  ) with ordinality as o (id, result, place)
+  -- Lateral, so that Postgres cannot begin with the list, and read the settings again for each of its elements.
+  ) as a, lateral rows from (unnest(a.ids), string_to_table(a.results, E'\n', '')) with ordinality as o (id, result, place)
+  -- As a whole: what sorts or hashes these rows would else copy both arrays for each of them.
+  offset 0
 $$;
 comment on function legwork.reported_completions() is
   'What the worker on this connection tells of the jobs it is completing. No rows on any other connection.';
