@@ -160,7 +160,7 @@ begin
     v_free_at := date_trunc('milliseconds', v_free_at) + interval '1 millisecond';
     v_free_at_text := to_char(v_free_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"');
     raise exception '''%'' is limited to % % per %; the next one may be enqueued from % on.',
-      rate_key, rate_limit, case rate_limit when 1 then 'job' else 'jobs' end, rate_per, v_free_at_text using
+      rate_key, rate_limit, case rate_limit when 1 then 'job' else 'jobs' end, legwork.period_in_words(rate_per), v_free_at_text using
       errcode = 'LW429', detail = v_free_at_text, hint = 'Nothing was enqueued. Come back then; the time stands alone in the error''s detail.';
   end if;
   delete from legwork.rate_requests r where r.key = rate_key and r.number <= v_number - rate_limit;

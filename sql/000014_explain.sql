@@ -1,5 +1,21 @@
 -- Why is a job not running? Every reason there is, in the order in which they hold it back, each with what to do about it.
 
+create function legwork.in_words(duration interval) returns text
+language sql immutable parallel safe strict
+return coalesce(nullif(concat_ws(' ',
+  extract(year from duration) || case extract(year from duration) when 0 then null when 1 then ' year' else ' years' end,
+  extract(month from duration) || case extract(month from duration) when 0 then null when 1 then ' month' else ' months' end,
+  extract(day from duration) || case extract(day from duration) when 0 then null when 1 then ' day' else ' days' end,
+  extract(hour from duration) || case extract(hour from duration) when 0 then null when 1 then ' hour' else ' hours' end,
+  extract(minute from duration) || case extract(minute from duration) when 0 then null when 1 then ' minute' else ' minutes' end,
+  trim_scale(extract(second from duration)) || case extract(second from duration) when 0 then null when 1 then ' second' else ' seconds' end), ''), '0 seconds');
+comment on function legwork.in_words(interval) is 'An interval as one says it: 2 hours 1 minute.';
+
+create function legwork.period_in_words(period interval) returns text
+language sql immutable parallel safe strict
+return regexp_replace(legwork.in_words(period), '^1 (\w+)$', '\1');
+comment on function legwork.period_in_words(interval) is 'An interval as one says it after per or every: hour, 2 hours.';
+
 create function legwork.explain_pauses(queue text, task text) returns table (reason text, detail text, fix text)
 language sql stable
 as $$
@@ -49,7 +65,7 @@ as $$
       case l.kind when 'rate' then 'The rate limit' else 'The concurrency limit' end, l.scope, l.name,
       case when l.key <> '{}' then format(' for %s = %s', array_to_string(l.key, '.'), case when legwork.is_key_secret(l.scope, l.name, l.key) then '[redacted]'
         else coalesce(nullif(substr(g.gate, strpos(g.gate, ':') + 1), ''), 'nothing') end) else '' end,
-      l.max_count || case when l.kind = 'rate' then ' per ' || l.per else '' end,
+      l.max_count || case when l.kind = 'rate' then ' per ' || legwork.period_in_words(l.per) else '' end,
       case l.kind when 'rate' then 'used up' else 'taken by ' || coalesce(case when s.jobs = 1 then 'job ' else 'jobs ' end || s.some
         || case when s.jobs > 5 then format(' and %s more', s.jobs - 5) else '' end, s.jobs || case when s.jobs = 1 then ' job' else ' jobs' end) end,
       case when w.held is null then format(' It is number %s in its line.', (
@@ -124,7 +140,7 @@ begin
       format(case s.kind when 'wait' then 'Its task waits for the signal ''%s'', since %s%s.' else 'Its task sleeps in step ''%s'' since %s%s.' end,
         s.name, to_char(s.started_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
         case when s.deadline is null then ' and without a deadline'
-          else format(', until %s (in %s)', to_char(s.deadline, 'YYYY-MM-DD HH24:MI:SS TZ'), date_trunc('second', s.deadline - clock_timestamp())) end),
+          else format(', until %s (in %s)', to_char(s.deadline, 'YYYY-MM-DD HH24:MI:SS TZ'), legwork.in_words(date_trunc('second', s.deadline - clock_timestamp()))) end),
       case s.kind when 'wait' then format('Send it: select legwork.send_signal(%s, %L);', s.job_id, s.name) else 'Wait.' end
     from legwork.job_steps s
     where s.job_id = explain_waits.job_id and s.state = 'waiting' and s.wake_at = explain_waits.run_at and s.wake_at > clock_timestamp()
@@ -219,7 +235,7 @@ begin
     reason := case when v_job.attempts > 0 then 'retry_ahead' else 'run_at_ahead' end;
     detail := format('%s %s (in %s)%s', case when v_job.attempts > 0 then format('Attempt %s failed; the next one is due at', v_job.attempts)
         else 'It may start at' end,
-      to_char(v_seen.run_at, 'YYYY-MM-DD HH24:MI:SS TZ'), date_trunc('second', v_seen.run_at - clock_timestamp()),
+      to_char(v_seen.run_at, 'YYYY-MM-DD HH24:MI:SS TZ'), legwork.in_words(date_trunc('second', v_seen.run_at - clock_timestamp())),
       case when v_job.attempts > 0 then ': ' || coalesce(v_seen.error, 'no message') else '.' end);
     fix := format('Wait, or start it now: select legwork.retry_job(%s);', job_id);
     return next;

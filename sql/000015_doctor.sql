@@ -51,14 +51,14 @@ set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off as $$
     case
       when c.workers > 0 then format('%s Legwork worker(s) live and run %s job(s).', c.workers, c.running)
       when t.jobs = 0 then 'No Legwork worker lives. No job waits.'
-      else format('No Legwork worker lives while %s job(s)%s wait, the first for %s.', t.jobs, t.more, date_trunc('second', now() - t.oldest))
+      else format('No Legwork worker lives while %s job(s)%s wait, the first for %s.', t.jobs, t.more, legwork.in_words(date_trunc('second', now() - t.oldest)))
     end,
     'Start one: legwork worker. If plain graphile-worker processes run your jobs, look at them: they do not report here.',
     jsonb_build_object('workers', c.workers, 'running', c.running, 'due', t.jobs, 'oldest', t.oldest)
   from counts c, totals t
   union all
   select 'workers', 'warning',
-    format('Worker %s (%s, pid %s) has been silent for %s.', w.id, w.host, w.pid, date_trunc('second', clock_timestamp() - w.seen_at)),
+    format('Worker %s (%s, pid %s) has been silent for %s.', w.id, w.host, w.pid, legwork.in_words(date_trunc('second', clock_timestamp() - w.seen_at))),
     'Look at its process and log. The other workers give its jobs to the living within seconds; without another worker, start one.',
     jsonb_build_object('worker', w.id, 'host', w.host, 'pid', w.pid, 'seen_at', w.seen_at, 'running', w.running)
   from legwork.worker_processes w
@@ -66,7 +66,7 @@ set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off as $$
   union all
   (select 'tasks', case when u.oldest < now() - interval '10 minutes' then 'critical' else 'warning' end,
     format('%s job(s)%s wait for task ''%s'', the first for %s, and no live Legwork worker has it.', u.jobs,
-      case when u.more then ' or more' else '' end, u.task, date_trunc('second', now() - u.oldest)),
+      case when u.more then ' or more' else '' end, u.task, legwork.in_words(date_trunc('second', now() - u.oldest))),
     coalesce('Did a worker miss a file, or was it meant to be ''' || legwork.nearest_name(u.task, array(select k.task from known k)) || '''? ', '')
       || 'Start a worker that has the task, or remove the jobs. Plain graphile-worker processes do not tell what they have and are not counted.',
     jsonb_build_object('task', u.task, 'jobs', u.jobs, 'oldest', u.oldest)
@@ -82,7 +82,7 @@ set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off as $$
   select 'waiting',
     case when l.oldest is null or l.oldest >= now() - patience then 'ok' when c.workers > 0 and c.running = 0 then 'critical' else 'warning' end,
     case when l.oldest is null then 'No job waits that could run.'
-      else format('%s job(s)%s wait, the first for %s%s.', l.jobs, t.more, date_trunc('second', now() - l.oldest),
+      else format('%s job(s)%s wait, the first for %s%s.', l.jobs, t.more, legwork.in_words(date_trunc('second', now() - l.oldest)),
         case when c.workers > 0 and c.running = 0 then ', and the workers run nothing' else '' end)
     end,
     case when c.workers > 0 and c.running = 0
@@ -121,7 +121,7 @@ set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off as $$
   )
   (select 'abandoned', 'warning',
     format('%s job(s) and %s serial key(s) have been held for %s by %s, which is no living Legwork worker.', h.jobs, h.serial_keys,
-      date_trunc('second', now() - h.since), h.locked_by),
+      legwork.in_words(date_trunc('second', now() - h.since)), h.locked_by),
     format('If that worker is dead: select graphile_worker.force_unlock_workers(array[%L]). If it is a plain graphile-worker with a long job, let it be. '
       'graphile-worker takes them back after 4 hours.', h.locked_by),
     jsonb_build_object('worker', h.locked_by, 'jobs', h.jobs, 'serial_keys', h.serial_keys, 'since', h.since)
@@ -223,7 +223,7 @@ language sql volatile as $$
   )
   (select 'transactions', case when o.xact_start < clock_timestamp() - critical_after then 'critical' else 'warning' end,
     format('A transaction of ''%s'' (pid %s, user %s, %s) has been open for %s: no vacuum can remove what has been deleted since.', o.application_name, o.pid, o.usename,
-      o.state, date_trunc('second', clock_timestamp() - o.xact_start)),
+      o.state, legwork.in_words(date_trunc('second', clock_timestamp() - o.xact_start))),
     format('Let it end, or end it: select pg_terminate_backend(%s). For the next one: idle_in_transaction_session_timeout for the user %s.', o.pid, o.usename),
     jsonb_build_object('pid', o.pid, 'application', o.application_name, 'user', o.usename, 'state', o.state, 'since', o.xact_start, 'client', o.client_addr)
   from open o order by o.xact_start limit 10)
@@ -239,7 +239,7 @@ language sql volatile as $$
   union all
   select 'prepared_transactions', case when p.prepared < clock_timestamp() - critical_after then 'critical' else 'warning' end,
     format('The prepared transaction ''%s'' of %s has waited for %s: no vacuum can remove what has been deleted since, and it keeps its locks.', p.gid, p.owner,
-      date_trunc('second', clock_timestamp() - p.prepared)),
+      legwork.in_words(date_trunc('second', clock_timestamp() - p.prepared))),
     format('Ask whoever prepared it, then commit prepared %L or rollback prepared %L.', p.gid, p.gid),
     jsonb_build_object('gid', p.gid, 'owner', p.owner, 'since', p.prepared)
   from prepared p
@@ -248,7 +248,7 @@ language sql volatile as $$
   union all
   (select 'locks', case when b.waitstart < clock_timestamp() - interval '1 minute' then 'critical' else 'warning' end,
     format('''%s'' (pid %s) has waited for a lock on the job system''s tables for %s, behind %s.', w.application_name, b.pid,
-      date_trunc('second', clock_timestamp() - b.waitstart),
+      legwork.in_words(date_trunc('second', clock_timestamp() - b.waitstart)),
       (select string_agg(format('''%s'' (pid %s, %s)', s.application_name, s.pid, coalesce(s.state, 'state hidden')), ', ') from sessions s where s.pid = any (b.blockers))),
     format('Let the other end, or end it: select pg_terminate_backend(%s).', b.blockers[1]),
     jsonb_build_object('pid', b.pid, 'since', b.waitstart, 'blockers', b.blockers)
@@ -291,13 +291,13 @@ language sql volatile as $$
   select 'dead_rows',
     case when n.dead >= 20 * dead_rows and (n.vacuumed is null or n.vacuumed < now() - interval '30 minutes') then 'critical' else 'warning' end,
     format('%s has %s dead rows beside %s live ones; last vacuumed: %s.', n.name, n.dead, n.live,
-      coalesce(date_trunc('second', now() - n.vacuumed) || ' ago', 'never')),
+      coalesce(legwork.in_words(date_trunc('second', now() - n.vacuumed)) || ' ago', 'never')),
     format('vacuum (analyze) %s; then find out why autovacuum did not: checks autovacuum, transactions and settings.', n.name),
     jsonb_build_object('table', n.name, 'dead', n.dead, 'live', n.live, 'vacuumed_at', n.vacuumed)
   from neglected n
   union all
   select 'dead_rows', 'ok', format('The job table has %s dead rows beside %s live ones; last vacuumed: %s.', t.dead, t.live,
-    coalesce(date_trunc('second', now() - t.vacuumed) || ' ago', 'never')), null, jsonb_build_object('dead', t.dead, 'live', t.live, 'vacuumed_at', t.vacuumed)
+    coalesce(legwork.in_words(date_trunc('second', now() - t.vacuumed)) || ' ago', 'never')), null, jsonb_build_object('dead', t.dead, 'live', t.live, 'vacuumed_at', t.vacuumed)
   from tables t where t.name = 'graphile_worker._private_jobs'::regclass and not exists (select from neglected)
   union all
   select 'autovacuum', case when t.name = 'graphile_worker._private_jobs'::regclass then 'critical' else 'warning' end,
@@ -462,7 +462,7 @@ as $$
     format('%s for %s by %s%s.',
       case p.scope when 'all' then 'Everything has been stopped' when 'queue' then format('Queue %L has been paused', p.name)
         else format('Task %L has been paused', p.name) end,
-      date_trunc('second', clock_timestamp() - p.paused_at), p.paused_by, coalesce(': ' || p.reason, ', no reason was given')),
+      legwork.in_words(date_trunc('second', clock_timestamp() - p.paused_at)), p.paused_by, coalesce(': ' || p.reason, ', no reason was given')),
     format('When the reason is gone: select legwork.%s;', case p.scope when 'all' then 'resume_all()'
       when 'queue' then format('resume_queue(%L)', p.name) else format('resume_task(%L)', p.name) end),
     to_jsonb(p)
@@ -473,7 +473,7 @@ as $$
   select 'waiting_room', case when o.jobs + r.gates > 0 then 'critical' else 'ok' end,
     case when o.jobs + r.gates > 0 then
       format('%s job(s) in the waiting room and %s rate limit(s) are overdue%s.', o.jobs, r.gates,
-        coalesce(', the first for ' || date_trunc('second', clock_timestamp() - o.oldest), ''))
+        coalesce(', the first for ' || legwork.in_words(date_trunc('second', clock_timestamp() - o.oldest)), ''))
       else 'The waiting room is looked after.' end,
     'Keep a Legwork worker running, which looks every second; or call it yourself: select legwork.tick();',
     jsonb_build_object('jobs', o.jobs, 'gates', r.gates, 'oldest', o.oldest)
@@ -486,7 +486,7 @@ create function legwork.doctor()
 returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
 language plpgsql volatile security definer
 -- Somebody's lock must not make the doctor wait, and compiling would take longer than the queries.
-set search_path = pg_catalog, pg_temp set lock_timeout = '500ms' set jit = off set intervalstyle = 'postgres' as $$
+set search_path = pg_catalog, pg_temp set lock_timeout = '500ms' set jit = off as $$
 declare
   v_theme text;
 begin

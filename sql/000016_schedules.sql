@@ -370,13 +370,7 @@ comment on function legwork.interval_index(timestamptz, interval, text, timestam
 
 create function legwork.describe_interval(every interval) returns text
 language sql stable
-return 'Every ' || regexp_replace(array_to_string(array_remove(array[
-  case when extract(year from every) <> 0 then extract(year from every) || ' years' end,
-  case when extract(month from every) <> 0 then extract(month from every) || ' months' end,
-  case when extract(day from every) <> 0 then extract(day from every) || ' days' end,
-  case when extract(hour from every) <> 0 then extract(hour from every) || ' hours' end,
-  case when extract(minute from every) <> 0 then extract(minute from every) || ' minutes' end,
-  case when extract(second from every) <> 0 then trim_scale(extract(second from every)) || ' seconds' end], null), ' '), '^1 (\w+)s$', '\1');
+return 'Every ' || legwork.period_in_words(every);
 comment on function legwork.describe_interval(interval) is 'An interval in words: Every 2 hours 30 minutes.';
 
 -- Planning: upcoming is filled ahead. What nobody was there for is listed as far as it may still be enqueued and counted otherwise.

@@ -227,7 +227,7 @@ comment on type legwork.alert_condition is 'Something that a rule finds too many
 
 create function legwork.measurements(at timestamptz)
 returns table (kind text, target text, value double precision, floor double precision, message text)
-language sql stable set search_path = pg_catalog, pg_temp set jit = off set intervalstyle = 'postgres'
+language sql stable set search_path = pg_catalog, pg_temp set jit = off
 as $$
   -- Of a task with failures after its last success: how many there are. The metrics may be a moment late, so both are looked up.
   select 'consecutive_failures', t.task, f.number, 0::double precision,
@@ -250,26 +250,26 @@ as $$
   where t.last_failed_at > measurements.at - interval '7 days' and t.last_failed_at > coalesce(t.last_completed_at, '-infinity')
   union all
   select 'stuck_jobs', l.task, max(extract(epoch from measurements.at - l.started_at))::double precision, 3 * coalesce(max(t.usual_run) filter (where t.usual_runs >= 20), 0),
-    format('Job %s of task %L has run for %s.', (array_agg(l.job_id order by l.started_at))[1], l.task, date_trunc('second', measurements.at - min(l.started_at)))
+    format('Job %s of task %L has run for %s.', (array_agg(l.job_id order by l.started_at))[1], l.task, legwork.in_words(date_trunc('second', measurements.at - min(l.started_at))))
   from legwork.long_runs l
   left join legwork.task_totals t on t.task = l.task
   group by l.task
   union all
   select 'backlog_age', q.queue, extract(epoch from measurements.at - q.oldest)::double precision, 0,
-    format('A job of queue %L has been waiting for %s.', q.queue, date_trunc('second', measurements.at - q.oldest))
+    format('A job of queue %L has been waiting for %s.', q.queue, legwork.in_words(date_trunc('second', measurements.at - q.oldest)))
   from legwork.samples s
   cross join lateral jsonb_to_recordset(s.value) as q (queue text, state text, oldest timestamptz)
   where s.name = 'queues' and q.state = 'pending' and q.oldest < measurements.at
   union all
   select 'no_worker', 'system', extract(epoch from measurements.at - min(q.oldest))::double precision, 0,
-    format('No Legwork worker lives, and a job has been waiting for %s.', date_trunc('second', measurements.at - min(q.oldest)))
+    format('No Legwork worker lives, and a job has been waiting for %s.', legwork.in_words(date_trunc('second', measurements.at - min(q.oldest))))
   from legwork.samples s
   cross join lateral jsonb_to_recordset(s.value) as q (queue text, state text, oldest timestamptz)
   where s.name = 'queues' and q.state = 'pending' and q.oldest < measurements.at
     and not exists (select from legwork.worker_processes w where w.seen_at > measurements.at - 2 * legwork.worker_grace())
   having count(*) > 0
   union all
-  select 'schedule_late', l.schedule, l.seconds, 0, format('Schedule %L was %s late.', l.schedule, make_interval(secs => round(l.seconds)))
+  select 'schedule_late', l.schedule, l.seconds, 0, format('Schedule %L was %s late.', l.schedule, legwork.in_words(make_interval(secs => round(l.seconds))))
   from legwork.samples s
   cross join lateral jsonb_to_recordset(s.value) as l (schedule text, seconds double precision, due_at timestamptz)
   where s.name = 'schedules' and l.due_at > measurements.at - interval '15 minutes'

@@ -475,7 +475,7 @@ as $$
     select d.name, d.problem from legwork.schedule_definitions d where d.wants_plan and d.problem is not null order by d.name limit 20
   )
   select 'schedules', case when l.schedules + u.schedules > 0 then 'critical' else 'ok' end,
-    case when l.schedules > 0 then format('%s schedule(s) are late, the first by %s.', l.schedules, date_trunc('second', clock_timestamp() - l.oldest))
+    case when l.schedules > 0 then format('%s schedule(s) are late, the first by %s.', l.schedules, legwork.in_words(date_trunc('second', clock_timestamp() - l.oldest)))
       when u.schedules > 0 then format('The next times of %s schedule(s) have not been computed, ''%s'' among them.', u.schedules, u.first)
       else 'No schedule is late.' end,
     'Keep a Legwork worker running: it plans and fires them. Without one nothing fires; what is missed meanwhile is accounted for afterwards.',

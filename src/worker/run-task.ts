@@ -116,7 +116,8 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
         retryAt: next,
       });
       span?.end(isPutBack ? "put_back" : "failed", error);
-      const details = { duration: milliseconds(startedAt, finishedAt), attempt: job.attempts, maxAttempts: job.max_attempts };
+      // Not how many attempts there are: a retry policy, which the database knows, may say otherwise than the row that was fetched.
+      const details = { duration: milliseconds(startedAt, finishedAt), attempt: job.attempts };
       if (isPutBack) {
         run.workerLog.info({ event: "job_put_back", ...details }, `Job put back: ${error.message}`);
       } else {

@@ -62,7 +62,7 @@ describe("limits of legwork add", () => {
     const refused = await limited();
     expect(refused).toMatchObject({ code: 1, stdout: "" });
     expect(refused.stderr).toMatch(
-      /^legwork: 'cli' is limited to 1 job per 00:10:00; the next one may be enqueued from \S+Z on\. \(LW429\)\n/,
+      /^legwork: 'cli' is limited to 1 job per 10 minutes; the next one may be enqueued from \S+Z on\. \(LW429\)\n/,
     );
     expect(refused.stderr).toMatch(/Try again in (9|10) min\.\n$/);
   });

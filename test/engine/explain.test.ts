@@ -84,7 +84,7 @@ it("a used up rate is named with the next possible start", async () => {
     {
       reason: "rate_limit",
       detail: expect.stringMatching(
-        /queue 'q' is 1 per 01:00:00: used up\. It is number 1 in its line\. The next start is possible at \d/,
+        /queue 'q' is 1 per hour: used up\. It is number 1 in its line\. The next start is possible at \d/,
       ),
     },
   ]);
@@ -95,7 +95,7 @@ it("a time that is ahead is told, also of a retry, with the error", async () => 
   expect(await explain(later)).toMatchObject([
     {
       reason: "run_at_ahead",
-      detail: expect.stringMatching(/^It may start at .* \(in 00:59:\d\d\)\.$/),
+      detail: expect.stringMatching(/^It may start at .* \(in 59 minutes( \d+ seconds?)?\)\.$/),
       fix: `Wait, or start it now: select legwork.retry_job(${later});`,
     },
   ]);
@@ -172,4 +172,17 @@ it("a job that has ended says how, and what can be done", async () => {
   await query("select legwork.discard_job($1)", [failed]);
   expect((await explain(failed))[0]!.fix).toBe("It was discarded. Enqueue it again.");
   await expect(explain("999999")).rejects.toMatchObject({ code: "LW404" });
+});
+
+it("durations are told in words, and what is not known is not told as nothing", async () => {
+  const say = async (interval: string | null): Promise<unknown> =>
+    (
+      await query("select legwork.in_words($1::interval) as words, legwork.period_in_words($1::interval) as period", [interval])
+    )[0];
+  expect(await say("3 days 01:00:02.5")).toEqual({ words: "3 days 1 hour 2.5 seconds", period: "3 days 1 hour 2.5 seconds" });
+  expect(await say("14 months")).toEqual({ words: "1 year 2 months", period: "1 year 2 months" });
+  expect(await say("1 minute")).toEqual({ words: "1 minute", period: "minute" });
+  expect(await say("-00:00:01")).toEqual({ words: "-1 seconds", period: "-1 seconds" });
+  expect(await say("0")).toEqual({ words: "0 seconds", period: "0 seconds" });
+  expect(await say(null)).toEqual({ words: null, period: null });
 });

@@ -241,7 +241,7 @@ it("enqueues what each channel's task takes", async () => {
   const jobs = async (): Promise<unknown[]> =>
     (await database.pool.query("select task, payload, correlation_id from legwork.jobs order by id")).rows;
   const alert = { event: "raised", rule: "backlog_age", kind: "backlog_age", target: "q", severity: "warning", value: 400, threshold: 300 };
-  const text = "[warning] backlog_age: q\nA job of queue 'q' has been waiting for 00:06:40.";
+  const text = "[warning] backlog_age: q\nA job of queue 'q' has been waiting for 6 minutes 40 seconds.";
   expect(await jobs()).toMatchObject([
     { task: "notify/webhook", payload: { url: "https://example.test/hook", more: 1, body: alert } },
     { task: "notify/webhook", payload: { endpoint: "team", slack: text } },

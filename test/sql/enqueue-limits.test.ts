@@ -126,7 +126,7 @@ describe("rate_limit", () => {
     expect(error).toMatchObject({
       code: "LW429",
       status: 429,
-      message: expect.stringMatching(/^'any' is limited to 2 jobs per 00:01:00; the next one may be enqueued from 2\S+Z on\.$/),
+      message: expect.stringMatching(/^'any' is limited to 2 jobs per minute; the next one may be enqueued from 2\S+Z on\.$/),
     });
     const { retryAt } = error as { retryAt: Date };
     const [oldest] = await query("select min(requested_at) + interval '1 minute' as free from legwork.rate_requests");
