@@ -1247,8 +1247,7 @@ create view legwork.all_jobs as
             f.parent_id,
             true,
             NULL::text[] AS text,
-            COALESCE(((( SELECT jsonb_object_agg(t.identifier, t.id) AS jsonb_object_agg
-                   FROM graphile_worker._private_tasks t)) ->> f.task)::integer, '-1'::integer) AS "coalesce"
+            NULL::integer AS int4
            FROM legwork.finished_jobs f) u
   WHERE shown;
 
@@ -3659,7 +3658,7 @@ begin
     v_free_at := date_trunc('milliseconds', v_free_at) + interval '1 millisecond';
     v_free_at_text := to_char(v_free_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"');
     raise exception '''%'' is limited to % % per %; the next one may be enqueued from % on.',
-      rate_key, rate_limit, case rate_limit when 1 then 'job' else 'jobs' end, rate_per, v_free_at_text using
+      rate_key, rate_limit, case rate_limit when 1 then 'job' else 'jobs' end, legwork.period_in_words(rate_per), v_free_at_text using
       errcode = 'LW429', detail = v_free_at_text, hint = 'Nothing was enqueued. Come back then; the time stands alone in the error''s detail.';
   end if;
   delete from legwork.rate_requests r where r.key = rate_key and r.number <= v_number - rate_limit;
@@ -3989,7 +3988,7 @@ CREATE OR REPLACE FUNCTION legwork.describe_interval(every interval)
  RETURNS text
  LANGUAGE sql
  STABLE
-RETURN ('Every '::text || regexp_replace(array_to_string(array_remove(ARRAY[CASE WHEN (EXTRACT(year FROM every) <> (0)::numeric) THEN (EXTRACT(year FROM every) || ' years'::text) ELSE NULL::text END, CASE WHEN (EXTRACT(month FROM every) <> (0)::numeric) THEN (EXTRACT(month FROM every) || ' months'::text) ELSE NULL::text END, CASE WHEN (EXTRACT(day FROM every) <> (0)::numeric) THEN (EXTRACT(day FROM every) || ' days'::text) ELSE NULL::text END, CASE WHEN (EXTRACT(hour FROM every) <> (0)::numeric) THEN (EXTRACT(hour FROM every) || ' hours'::text) ELSE NULL::text END, CASE WHEN (EXTRACT(minute FROM every) <> (0)::numeric) THEN (EXTRACT(minute FROM every) || ' minutes'::text) ELSE NULL::text END, CASE WHEN (EXTRACT(second FROM every) <> (0)::numeric) THEN (trim_scale(EXTRACT(second FROM every)) || ' seconds'::text) ELSE NULL::text END], NULL::text), ' '::text), '^1 (\w+)s$'::text, '\1'::text))
+RETURN ('Every '::text || legwork.period_in_words(every))
 
 CREATE OR REPLACE FUNCTION legwork.describe_limits(scope text, name text)
  RETURNS jsonb
@@ -4095,7 +4094,6 @@ CREATE OR REPLACE FUNCTION legwork.doctor()
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET lock_timeout TO '500ms'
  SET jit TO 'off'
- SET "IntervalStyle" TO 'postgres'
 AS $function$
 declare
   v_theme text;
@@ -4202,7 +4200,7 @@ AS $function$
   )
   (select 'abandoned', 'warning',
     format('%s job(s) and %s serial key(s) have been held for %s by %s, which is no living Legwork worker.', h.jobs, h.serial_keys,
-      date_trunc('second', now() - h.since), h.locked_by),
+      legwork.in_words(date_trunc('second', now() - h.since)), h.locked_by),
     format('If that worker is dead: select graphile_worker.force_unlock_workers(array[%L]). If it is a plain graphile-worker with a long job, let it be. '
       'graphile-worker takes them back after 4 hours.', h.locked_by),
     jsonb_build_object('worker', h.locked_by, 'jobs', h.jobs, 'serial_keys', h.serial_keys, 'since', h.since)
@@ -4240,7 +4238,7 @@ AS $function$
     format('%s for %s by %s%s.',
       case p.scope when 'all' then 'Everything has been stopped' when 'queue' then format('Queue %L has been paused', p.name)
         else format('Task %L has been paused', p.name) end,
-      date_trunc('second', clock_timestamp() - p.paused_at), p.paused_by, coalesce(': ' || p.reason, ', no reason was given')),
+      legwork.in_words(date_trunc('second', clock_timestamp() - p.paused_at)), p.paused_by, coalesce(': ' || p.reason, ', no reason was given')),
     format('When the reason is gone: select legwork.%s;', case p.scope when 'all' then 'resume_all()'
       when 'queue' then format('resume_queue(%L)', p.name) else format('resume_task(%L)', p.name) end),
     to_jsonb(p)
@@ -4251,7 +4249,7 @@ AS $function$
   select 'waiting_room', case when o.jobs + r.gates > 0 then 'critical' else 'ok' end,
     case when o.jobs + r.gates > 0 then
       format('%s job(s) in the waiting room and %s rate limit(s) are overdue%s.', o.jobs, r.gates,
-        coalesce(', the first for ' || date_trunc('second', clock_timestamp() - o.oldest), ''))
+        coalesce(', the first for ' || legwork.in_words(date_trunc('second', clock_timestamp() - o.oldest)), ''))
       else 'The waiting room is looked after.' end,
     'Keep a Legwork worker running, which looks every second; or call it yourself: select legwork.tick();',
     jsonb_build_object('jobs', o.jobs, 'gates', r.gates, 'oldest', o.oldest)
@@ -4274,7 +4272,7 @@ AS $function$
     select d.name, d.problem from legwork.schedule_definitions d where d.wants_plan and d.problem is not null order by d.name limit 20
   )
   select 'schedules', case when l.schedules + u.schedules > 0 then 'critical' else 'ok' end,
-    case when l.schedules > 0 then format('%s schedule(s) are late, the first by %s.', l.schedules, date_trunc('second', clock_timestamp() - l.oldest))
+    case when l.schedules > 0 then format('%s schedule(s) are late, the first by %s.', l.schedules, legwork.in_words(date_trunc('second', clock_timestamp() - l.oldest)))
       when u.schedules > 0 then format('The next times of %s schedule(s) have not been computed, ''%s'' among them.', u.schedules, u.first)
       else 'No schedule is late.' end,
     'Keep a Legwork worker running: it plans and fires them. Without one nothing fires; what is missed meanwhile is accounted for afterwards.',
@@ -4410,7 +4408,7 @@ AS $function$
   )
   (select 'transactions', case when o.xact_start < clock_timestamp() - critical_after then 'critical' else 'warning' end,
     format('A transaction of ''%s'' (pid %s, user %s, %s) has been open for %s: no vacuum can remove what has been deleted since.', o.application_name, o.pid, o.usename,
-      o.state, date_trunc('second', clock_timestamp() - o.xact_start)),
+      o.state, legwork.in_words(date_trunc('second', clock_timestamp() - o.xact_start))),
     format('Let it end, or end it: select pg_terminate_backend(%s). For the next one: idle_in_transaction_session_timeout for the user %s.', o.pid, o.usename),
     jsonb_build_object('pid', o.pid, 'application', o.application_name, 'user', o.usename, 'state', o.state, 'since', o.xact_start, 'client', o.client_addr)
   from open o order by o.xact_start limit 10)
@@ -4426,7 +4424,7 @@ AS $function$
   union all
   select 'prepared_transactions', case when p.prepared < clock_timestamp() - critical_after then 'critical' else 'warning' end,
     format('The prepared transaction ''%s'' of %s has waited for %s: no vacuum can remove what has been deleted since, and it keeps its locks.', p.gid, p.owner,
-      date_trunc('second', clock_timestamp() - p.prepared)),
+      legwork.in_words(date_trunc('second', clock_timestamp() - p.prepared))),
     format('Ask whoever prepared it, then commit prepared %L or rollback prepared %L.', p.gid, p.gid),
     jsonb_build_object('gid', p.gid, 'owner', p.owner, 'since', p.prepared)
   from prepared p
@@ -4435,7 +4433,7 @@ AS $function$
   union all
   (select 'locks', case when b.waitstart < clock_timestamp() - interval '1 minute' then 'critical' else 'warning' end,
     format('''%s'' (pid %s) has waited for a lock on the job system''s tables for %s, behind %s.', w.application_name, b.pid,
-      date_trunc('second', clock_timestamp() - b.waitstart),
+      legwork.in_words(date_trunc('second', clock_timestamp() - b.waitstart)),
       (select string_agg(format('''%s'' (pid %s, %s)', s.application_name, s.pid, coalesce(s.state, 'state hidden')), ', ') from sessions s where s.pid = any (b.blockers))),
     format('Let the other end, or end it: select pg_terminate_backend(%s).', b.blockers[1]),
     jsonb_build_object('pid', b.pid, 'since', b.waitstart, 'blockers', b.blockers)
@@ -4476,13 +4474,13 @@ AS $function$
   select 'dead_rows',
     case when n.dead >= 20 * dead_rows and (n.vacuumed is null or n.vacuumed < now() - interval '30 minutes') then 'critical' else 'warning' end,
     format('%s has %s dead rows beside %s live ones; last vacuumed: %s.', n.name, n.dead, n.live,
-      coalesce(date_trunc('second', now() - n.vacuumed) || ' ago', 'never')),
+      coalesce(legwork.in_words(date_trunc('second', now() - n.vacuumed)) || ' ago', 'never')),
     format('vacuum (analyze) %s; then find out why autovacuum did not: checks autovacuum, transactions and settings.', n.name),
     jsonb_build_object('table', n.name, 'dead', n.dead, 'live', n.live, 'vacuumed_at', n.vacuumed)
   from neglected n
   union all
   select 'dead_rows', 'ok', format('The job table has %s dead rows beside %s live ones; last vacuumed: %s.', t.dead, t.live,
-    coalesce(date_trunc('second', now() - t.vacuumed) || ' ago', 'never')), null, jsonb_build_object('dead', t.dead, 'live', t.live, 'vacuumed_at', t.vacuumed)
+    coalesce(legwork.in_words(date_trunc('second', now() - t.vacuumed)) || ' ago', 'never')), null, jsonb_build_object('dead', t.dead, 'live', t.live, 'vacuumed_at', t.vacuumed)
   from tables t where t.name = 'graphile_worker._private_jobs'::regclass and not exists (select from neglected)
   union all
   select 'autovacuum', case when t.name = 'graphile_worker._private_jobs'::regclass then 'critical' else 'warning' end,
@@ -4573,14 +4571,14 @@ AS $function$
     case
       when c.workers > 0 then format('%s Legwork worker(s) live and run %s job(s).', c.workers, c.running)
       when t.jobs = 0 then 'No Legwork worker lives. No job waits.'
-      else format('No Legwork worker lives while %s job(s)%s wait, the first for %s.', t.jobs, t.more, date_trunc('second', now() - t.oldest))
+      else format('No Legwork worker lives while %s job(s)%s wait, the first for %s.', t.jobs, t.more, legwork.in_words(date_trunc('second', now() - t.oldest)))
     end,
     'Start one: legwork worker. If plain graphile-worker processes run your jobs, look at them: they do not report here.',
     jsonb_build_object('workers', c.workers, 'running', c.running, 'due', t.jobs, 'oldest', t.oldest)
   from counts c, totals t
   union all
   select 'workers', 'warning',
-    format('Worker %s (%s, pid %s) has been silent for %s.', w.id, w.host, w.pid, date_trunc('second', clock_timestamp() - w.seen_at)),
+    format('Worker %s (%s, pid %s) has been silent for %s.', w.id, w.host, w.pid, legwork.in_words(date_trunc('second', clock_timestamp() - w.seen_at))),
     'Look at its process and log. The other workers give its jobs to the living within seconds; without another worker, start one.',
     jsonb_build_object('worker', w.id, 'host', w.host, 'pid', w.pid, 'seen_at', w.seen_at, 'running', w.running)
   from legwork.worker_processes w
@@ -4588,7 +4586,7 @@ AS $function$
   union all
   (select 'tasks', case when u.oldest < now() - interval '10 minutes' then 'critical' else 'warning' end,
     format('%s job(s)%s wait for task ''%s'', the first for %s, and no live Legwork worker has it.', u.jobs,
-      case when u.more then ' or more' else '' end, u.task, date_trunc('second', now() - u.oldest)),
+      case when u.more then ' or more' else '' end, u.task, legwork.in_words(date_trunc('second', now() - u.oldest))),
     coalesce('Did a worker miss a file, or was it meant to be ''' || legwork.nearest_name(u.task, array(select k.task from known k)) || '''? ', '')
       || 'Start a worker that has the task, or remove the jobs. Plain graphile-worker processes do not tell what they have and are not counted.',
     jsonb_build_object('task', u.task, 'jobs', u.jobs, 'oldest', u.oldest)
@@ -4604,7 +4602,7 @@ AS $function$
   select 'waiting',
     case when l.oldest is null or l.oldest >= now() - patience then 'ok' when c.workers > 0 and c.running = 0 then 'critical' else 'warning' end,
     case when l.oldest is null then 'No job waits that could run.'
-      else format('%s job(s)%s wait, the first for %s%s.', l.jobs, t.more, date_trunc('second', now() - l.oldest),
+      else format('%s job(s)%s wait, the first for %s%s.', l.jobs, t.more, legwork.in_words(date_trunc('second', now() - l.oldest)),
         case when c.workers > 0 and c.running = 0 then ', and the workers run nothing' else '' end)
     end,
     case when c.workers > 0 and c.running = 0
@@ -5425,7 +5423,7 @@ AS $function$
       case l.kind when 'rate' then 'The rate limit' else 'The concurrency limit' end, l.scope, l.name,
       case when l.key <> '{}' then format(' for %s = %s', array_to_string(l.key, '.'), case when legwork.is_key_secret(l.scope, l.name, l.key) then '[redacted]'
         else coalesce(nullif(substr(g.gate, strpos(g.gate, ':') + 1), ''), 'nothing') end) else '' end,
-      l.max_count || case when l.kind = 'rate' then ' per ' || l.per else '' end,
+      l.max_count || case when l.kind = 'rate' then ' per ' || legwork.period_in_words(l.per) else '' end,
       case l.kind when 'rate' then 'used up' else 'taken by ' || coalesce(case when s.jobs = 1 then 'job ' else 'jobs ' end || s.some
         || case when s.jobs > 5 then format(' and %s more', s.jobs - 5) else '' end, s.jobs || case when s.jobs = 1 then ' job' else ' jobs' end) end,
       case when w.held is null then format(' It is number %s in its line.', (
@@ -5538,7 +5536,7 @@ begin
     reason := case when v_job.attempts > 0 then 'retry_ahead' else 'run_at_ahead' end;
     detail := format('%s %s (in %s)%s', case when v_job.attempts > 0 then format('Attempt %s failed; the next one is due at', v_job.attempts)
         else 'It may start at' end,
-      to_char(v_seen.run_at, 'YYYY-MM-DD HH24:MI:SS TZ'), date_trunc('second', v_seen.run_at - clock_timestamp()),
+      to_char(v_seen.run_at, 'YYYY-MM-DD HH24:MI:SS TZ'), legwork.in_words(date_trunc('second', v_seen.run_at - clock_timestamp())),
       case when v_job.attempts > 0 then ': ' || coalesce(v_seen.error, 'no message') else '.' end);
     fix := format('Wait, or start it now: select legwork.retry_job(%s);', job_id);
     return next;
@@ -5671,7 +5669,7 @@ begin
       format(case s.kind when 'wait' then 'Its task waits for the signal ''%s'', since %s%s.' else 'Its task sleeps in step ''%s'' since %s%s.' end,
         s.name, to_char(s.started_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
         case when s.deadline is null then ' and without a deadline'
-          else format(', until %s (in %s)', to_char(s.deadline, 'YYYY-MM-DD HH24:MI:SS TZ'), date_trunc('second', s.deadline - clock_timestamp())) end),
+          else format(', until %s (in %s)', to_char(s.deadline, 'YYYY-MM-DD HH24:MI:SS TZ'), legwork.in_words(date_trunc('second', s.deadline - clock_timestamp()))) end),
       case s.kind when 'wait' then format('Send it: select legwork.send_signal(%s, %L);', s.job_id, s.name) else 'Wait.' end
     from legwork.job_steps s
     where s.job_id = explain_waits.job_id and s.state = 'waiting' and s.wake_at = explain_waits.run_at and s.wake_at > clock_timestamp()
@@ -6417,6 +6415,12 @@ BEGIN ATOMIC
 END
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.in_words(duration interval)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN COALESCE(NULLIF(concat_ws(' '::text, (EXTRACT(year FROM duration) || CASE EXTRACT(year FROM duration) WHEN 0 THEN NULL::text WHEN 1 THEN ' year'::text ELSE ' years'::text END), (EXTRACT(month FROM duration) || CASE EXTRACT(month FROM duration) WHEN 0 THEN NULL::text WHEN 1 THEN ' month'::text ELSE ' months'::text END), (EXTRACT(day FROM duration) || CASE EXTRACT(day FROM duration) WHEN 0 THEN NULL::text WHEN 1 THEN ' day'::text ELSE ' days'::text END), (EXTRACT(hour FROM duration) || CASE EXTRACT(hour FROM duration) WHEN 0 THEN NULL::text WHEN 1 THEN ' hour'::text ELSE ' hours'::text END), (EXTRACT(minute FROM duration) || CASE EXTRACT(minute FROM duration) WHEN 0 THEN NULL::text WHEN 1 THEN ' minute'::text ELSE ' minutes'::text END), (trim_scale(EXTRACT(second FROM duration)) || CASE EXTRACT(second FROM duration) WHEN 0 THEN NULL::text WHEN 1 THEN ' second'::text ELSE ' seconds'::text END)), ''::text), '0 seconds'::text)
+
 CREATE OR REPLACE FUNCTION legwork.interval_index(anchor timestamp with time zone, every interval, timezone text, upto timestamp with time zone)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -7091,7 +7095,6 @@ CREATE OR REPLACE FUNCTION legwork.measurements(at timestamp with time zone)
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET jit TO 'off'
- SET "IntervalStyle" TO 'postgres'
 AS $function$
   -- Of a task with failures after its last success: how many there are. The metrics may be a moment late, so both are looked up.
   select 'consecutive_failures', t.task, f.number, 0::double precision,
@@ -7114,26 +7117,26 @@ AS $function$
   where t.last_failed_at > measurements.at - interval '7 days' and t.last_failed_at > coalesce(t.last_completed_at, '-infinity')
   union all
   select 'stuck_jobs', l.task, max(extract(epoch from measurements.at - l.started_at))::double precision, 3 * coalesce(max(t.usual_run) filter (where t.usual_runs >= 20), 0),
-    format('Job %s of task %L has run for %s.', (array_agg(l.job_id order by l.started_at))[1], l.task, date_trunc('second', measurements.at - min(l.started_at)))
+    format('Job %s of task %L has run for %s.', (array_agg(l.job_id order by l.started_at))[1], l.task, legwork.in_words(date_trunc('second', measurements.at - min(l.started_at))))
   from legwork.long_runs l
   left join legwork.task_totals t on t.task = l.task
   group by l.task
   union all
   select 'backlog_age', q.queue, extract(epoch from measurements.at - q.oldest)::double precision, 0,
-    format('A job of queue %L has been waiting for %s.', q.queue, date_trunc('second', measurements.at - q.oldest))
+    format('A job of queue %L has been waiting for %s.', q.queue, legwork.in_words(date_trunc('second', measurements.at - q.oldest)))
   from legwork.samples s
   cross join lateral jsonb_to_recordset(s.value) as q (queue text, state text, oldest timestamptz)
   where s.name = 'queues' and q.state = 'pending' and q.oldest < measurements.at
   union all
   select 'no_worker', 'system', extract(epoch from measurements.at - min(q.oldest))::double precision, 0,
-    format('No Legwork worker lives, and a job has been waiting for %s.', date_trunc('second', measurements.at - min(q.oldest)))
+    format('No Legwork worker lives, and a job has been waiting for %s.', legwork.in_words(date_trunc('second', measurements.at - min(q.oldest))))
   from legwork.samples s
   cross join lateral jsonb_to_recordset(s.value) as q (queue text, state text, oldest timestamptz)
   where s.name = 'queues' and q.state = 'pending' and q.oldest < measurements.at
     and not exists (select from legwork.worker_processes w where w.seen_at > measurements.at - 2 * legwork.worker_grace())
   having count(*) > 0
   union all
-  select 'schedule_late', l.schedule, l.seconds, 0, format('Schedule %L was %s late.', l.schedule, make_interval(secs => round(l.seconds)))
+  select 'schedule_late', l.schedule, l.seconds, 0, format('Schedule %L was %s late.', l.schedule, legwork.in_words(make_interval(secs => round(l.seconds))))
   from legwork.samples s
   cross join lateral jsonb_to_recordset(s.value) as l (schedule text, seconds double precision, due_at timestamptz)
   where s.name = 'schedules' and l.due_at > measurements.at - interval '15 minutes'
@@ -7372,6 +7375,12 @@ begin
   end loop;
   return v_payload;
 end $function$
+
+CREATE OR REPLACE FUNCTION legwork.period_in_words(period interval)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN regexp_replace(legwork.in_words(period), '^1 (\w+)$'::text, '\1'::text)
 
 CREATE OR REPLACE FUNCTION legwork.plan_intervals(as_of timestamp with time zone DEFAULT clock_timestamp(), at_most integer DEFAULT 1000, schedule text DEFAULT NULL::text)
  RETURNS integer

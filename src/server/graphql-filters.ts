@@ -1,4 +1,5 @@
 import type { PgCondition } from "postgraphile/@dataplan/pg";
+import type { SQL } from "postgraphile/pg-sql2";
 import { impliedByStates } from "../jobs/read-jobs.ts";
 
 type Sql = GraphileBuild.Build["sql"];
@@ -46,7 +47,10 @@ const IMPLIED: Readonly<Record<string, Implied | undefined>> = {
 
 function sideOfStates($where: PgCondition, operator: string, value: unknown, sql: Sql): void {
   const states = operator === "equalTo" ? [value] : operator === "in" && Array.isArray(value) ? value : [];
-  for (const condition of impliedByStates(states)) $where.where(sql`${$where.alias}.${sql.raw(condition)}`);
+  for (const condition of impliedByStates(states)) {
+    const [column = "", ...test] = condition.split(" ");
+    $where.where(sql`${$where.alias}.${sql.identifier(column)} ${test.includes("not") ? sql`is not null` : sql`is null`}`);
+  }
 }
 
 /** What waits is found by the number of its task. */
@@ -57,7 +61,12 @@ function numberOfTask($where: PgCondition, operator: string, value: unknown, sql
     attributeOf($where)?.attribute?.extensions?.tags?.numbered === undefined
   )
     return;
-  $where.where(sql`${$where.alias}.task_number = (select legwork.task_number(${sql.value(value)}::text))`);
+  $where.where(ofTaskNumber(sql, $where.alias, sql`(select legwork.task_number(${sql.value(value)}::text))`));
+}
+
+/** As `OF_TASK_NUMBER` in src/jobs/read-jobs.ts. */
+export function ofTaskNumber(sql: Sql, jobs: SQL, number: SQL): SQL {
+  return sql`(${jobs}.finished_at is not null or ${jobs}.task_number = ${number})`;
 }
 
 /** A job does not end before it is created: said of finished_at, this leaves out whole partitions of the history. */
