@@ -89,7 +89,8 @@ from (
   select
     f.id, f.task, f.queue, f.state, f.priority, f.attempts, f.max_attempts, f.payload, f.result, f.error, f.run_at,
     f.created_at, f.started_at, f.finished_at, f.worker, f.job_key, f.serial_key, f.tenant, f.correlation_id, f.parent_id,
-    true, null::text[], null::integer
+    true, null::text[],
+    coalesce(((select jsonb_object_agg(t.identifier, t.id) from graphile_worker._private_tasks t) ->> f.task)::integer, -1)
   from legwork.finished_jobs f
 ) u
 where u.shown;
@@ -116,8 +117,7 @@ comment on column legwork.jobs.correlation_id is 'Shared by everything that came
 comment on column legwork.jobs.parent_id is 'The job that enqueued this one.';
 comment on column legwork.jobs.progress is 'How much is done, 0 to 100, by its task''s own account; null when the task has not said.';
 comment on column legwork.jobs.task_number is
-  'legwork.task_number(task) while it waits or runs; null after that. Where very many jobs wait, task = ''x'' and (finished_at is not null or '
-  'task_number = legwork.task_number(''x'')) finds those of a task by an index.';
+  'legwork.task_number(task). Where very many jobs wait, task = ''x'' and task_number = legwork.task_number(''x'') finds those of a task by an index.';
 comment on column legwork.jobs.progress_message is 'What the task said it is doing; null when it has not said.';
 
 create view legwork.attempts as
@@ -182,13 +182,13 @@ comment on column legwork.tasks.paused_at is 'Since when it is paused; null when
 comment on column legwork.tasks.paused_by is 'Who paused it.';
 comment on column legwork.tasks.pause_reason is 'Why.';
 comment on column legwork.tasks.limits is 'Its limits, as an array of {kind, max, per, key}; those of its queue come on top. Null for none.';
-comment on column legwork.tasks.number is E'@notNull\nThe task_number that legwork.jobs shows for its jobs that wait or run.';
+comment on column legwork.tasks.number is E'@notNull\nThe task_number that legwork.jobs shows for its jobs.';
 comment on column legwork.tasks.retry is 'How its jobs are retried; null for graphile-worker''s default.';
 
 create function legwork.task_number(task text) returns integer
 language sql stable parallel safe
 return coalesce((select t.number from legwork.tasks t where t.name = task), -1);
-comment on function legwork.task_number(text) is 'The task_number of a task''s jobs that wait or run, in legwork.jobs; -1 for a task that is not known.';
+comment on function legwork.task_number(text) is 'The task_number of a task''s jobs in legwork.jobs; -1 for a task that is not known.';
 
 create view legwork.all_live_places as
 select

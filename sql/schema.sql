@@ -1247,7 +1247,8 @@ create view legwork.all_jobs as
             f.parent_id,
             true,
             NULL::text[] AS text,
-            NULL::integer AS int4
+            COALESCE(((( SELECT jsonb_object_agg(t.identifier, t.id) AS jsonb_object_agg
+                   FROM graphile_worker._private_tasks t)) ->> f.task)::integer, '-1'::integer) AS "coalesce"
            FROM legwork.finished_jobs f) u
   WHERE shown;
 

@@ -118,6 +118,20 @@ const COLUMNS: readonly (keyof JobRow)[] = [
 /** The states that a job does not leave by itself. */
 const ENDED: ReadonlySet<unknown> = new Set<JobState>(["completed", "failed", "cancelled", "expired"]);
 
+/** Whether these are states, and jobs in them have ended. */
+export function haveEnded(states: readonly unknown[]): boolean {
+  return states.length > 0 && states.every((state) => ENDED.has(state));
+}
+
+/**
+ * What follows for a row of `legwork.jobs` from `task = ?`, where its state is one of these or, without any, not asked for. The index of what waits is by
+ * number. Of what has ended nothing more is said: a condition that Postgres has no statistics for makes it expect a two-hundredth of the rows, and
+ * then, for less than a page of them, read them all.
+ */
+export function impliedByTask(states: readonly unknown[]): string[] {
+  return haveEnded(states) ? [] : ["task_number = (select legwork.task_number(?))"];
+}
+
 /**
  * What follows for a row of `legwork.jobs` from its state being one of these, as conditions. A state is computed for a waiting job and stored for an
  * ended one: the planner cannot see that a job that waits has not failed and does not run, and would read all of them. That it has neither ended nor
@@ -125,17 +139,11 @@ const ENDED: ReadonlySet<unknown> = new Set<JobState>(["completed", "failed", "c
  */
 export function impliedByStates(states: readonly unknown[]): string[] {
   if (states.length === 0) return [];
-  if (states.every((state) => ENDED.has(state))) return ["finished_at is not null"];
+  if (haveEnded(states)) return ["finished_at is not null"];
   if (states.some((state) => ENDED.has(state))) return [];
   if (states.every((state) => state === "running")) return ["finished_at is null", "started_at is not null"];
   return states.includes("running") ? ["finished_at is null"] : ["finished_at is null", "started_at is null"];
 }
-
-/**
- * What follows from `task = ?`: what waits or runs is found by the number of its task. Nothing is asked of what has ended, in whose branch of the
- * view Postgres drops this: a condition without statistics would make it expect a two-hundredth of the rows, and sort all of a history for a page.
- */
-export const OF_TASK_NUMBER = "(finished_at is not null or task_number = (select legwork.task_number(?)))";
 
 /** Jobs that one search for a payload looks at, at most. */
 export const MAX_LOOKED_AT = 10_000;
@@ -212,12 +220,13 @@ async function conditionsOf(client: Queryable, filter: JobFilter): Promise<{ whe
   const where = (condition: string, value: unknown): void => {
     if (value === undefined || value === null) return;
     values.push(value);
-    conditions.push(condition.replace("?", () => `$${values.length}`));
+    conditions.push(condition.replace("?", `$${values.length}`));
   };
+  const states = filter.state === undefined ? [] : [filter.state];
   where("state = ?", filter.state);
-  if (filter.state !== undefined) conditions.push(...impliedByStates([filter.state]));
+  conditions.push(...impliedByStates(states));
   where("task = ?", filter.task);
-  where(OF_TASK_NUMBER, filter.task);
+  for (const condition of impliedByTask(states)) where(condition, filter.task);
   where("queue = ?", filter.queue);
   where("tenant = ?", filter.tenant);
   where("correlation_id = ?", filter.correlationId);

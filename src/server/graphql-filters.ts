@@ -1,6 +1,5 @@
 import type { PgCondition } from "postgraphile/@dataplan/pg";
-import type { SQL } from "postgraphile/pg-sql2";
-import { impliedByStates } from "../jobs/read-jobs.ts";
+import { haveEnded, impliedByStates } from "../jobs/read-jobs.ts";
 
 type Sql = GraphileBuild.Build["sql"];
 type Apply = ($where: PgCondition, value: unknown, info: unknown) => unknown;
@@ -13,6 +12,8 @@ export const filterPlugin: GraphileConfig.Plugin = {
   schema: {
     hooks: {
       GraphQLInputObjectType_fields(fields, _build, { scope, Self }) {
+        // Fields are applied in this order, and what is implied by a task depends on the state.
+        if (Self.name === "JobFilter") return { ...(fields.state === undefined ? {} : { state: fields.state }), ...fields };
         if (scope.pgConnectionFilterOperators === undefined) return fields;
         // Order is for numbers and times.
         if (Self.name !== "StringFilter" && Self.name !== "JobStateFilter") return fields;
@@ -45,28 +46,28 @@ const IMPLIED: Readonly<Record<string, Implied | undefined>> = {
   StringFilter: numberOfTask,
 };
 
+/** Filters of jobs that have ended: what such a filter says of a state stands in the condition around it. */
+const ofEnded = new WeakSet<object>();
+
 function sideOfStates($where: PgCondition, operator: string, value: unknown, sql: Sql): void {
   const states = operator === "equalTo" ? [value] : operator === "in" && Array.isArray(value) ? value : [];
+  if (haveEnded(states)) ofEnded.add($where.dangerouslyGetParent());
   for (const condition of impliedByStates(states)) {
     const [column = "", ...test] = condition.split(" ");
     $where.where(sql`${$where.alias}.${sql.identifier(column)} ${test.includes("not") ? sql`is not null` : sql`is null`}`);
   }
 }
 
-/** What waits is found by the number of its task. */
+/** What waits is found by the number of its task. As `impliedByTask` says, which see. */
 function numberOfTask($where: PgCondition, operator: string, value: unknown, sql: Sql): void {
   if (
     operator !== "equalTo" ||
     typeof value !== "string" ||
+    ofEnded.has($where.dangerouslyGetParent()) ||
     attributeOf($where)?.attribute?.extensions?.tags?.numbered === undefined
   )
     return;
-  $where.where(ofTaskNumber(sql, $where.alias, sql`(select legwork.task_number(${sql.value(value)}::text))`));
-}
-
-/** As `OF_TASK_NUMBER` in src/jobs/read-jobs.ts. */
-export function ofTaskNumber(sql: Sql, jobs: SQL, number: SQL): SQL {
-  return sql`(${jobs}.finished_at is not null or ${jobs}.task_number = ${number})`;
+  $where.where(sql`${$where.alias}.task_number = (select legwork.task_number(${sql.value(value)}::text))`);
 }
 
 /** A job does not end before it is created: said of finished_at, this leaves out whole partitions of the history. */

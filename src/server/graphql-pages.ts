@@ -2,7 +2,6 @@ import type { PgSelectSingleStep, PgSelectStep } from "postgraphile/@dataplan/pg
 import { access, context, lambda } from "postgraphile/grafast";
 import type { ConnectionStep, FieldArgs, Step } from "postgraphile/grafast";
 import { LegworkError } from "../errors.ts";
-import { ofTaskNumber } from "./graphql-filters.ts";
 import { orderOf, roleFor } from "./graphql-schema.ts";
 import { assertRole, type Principal, type Role } from "./principal.ts";
 import { DEFAULT_PAGE, MAX_PAGE, refusal } from "./query-limits.ts";
@@ -23,7 +22,7 @@ export const pagingPlugin: GraphileConfig.Plugin = {
   after: ["PgFirstLastBeforeAfterArgsPlugin", "PgConnectionArgOrderByDefaultValuePlugin", "PgOrderAllAttributesPlugin"],
   schema: {
     hooks: {
-      GraphQLObjectType_fields_field(field, { sql }, { scope, Self }) {
+      GraphQLObjectType_fields_field(field, _build, { scope }) {
         const { plan } = field;
         if (scope.isPgSingleRelationField === true && plan !== undefined) {
           return { ...field, plan: (...parameters) => asOwnStatement(plan(...parameters)) };
@@ -31,18 +30,13 @@ export const pagingPlugin: GraphileConfig.Plugin = {
         if (scope.isPgFieldConnection !== true || plan === undefined) return field;
         const view = scope.pgFieldResource?.name ?? "";
         const order = orderOf(view, scope.fieldBehaviorScope === "query:resource:connection");
-        const isOfTask = Self.name === "Task" && view === "jobs";
         return {
           ...field,
           plan($source, fieldArgs, info) {
             const $connection = plan($source, fieldArgs, info) as unknown as ConnectionStep<never>;
             limitPage($connection, fieldArgs, roleFor(view));
-            const $select = $connection.getSubplan() as unknown as PgSelectStep;
-            if (isOfTask) {
-              const $number = ($source as unknown as PgSelectSingleStep).get("number");
-              $select.where(ofTaskNumber(sql, $select.alias, $select.placeholder($number as never)));
-            }
             if (order !== undefined) {
+              const $select = $connection.getSubplan() as unknown as PgSelectStep;
               for (const attribute of order.by) $select.orderBy({ attribute, direction: order.direction });
               $select.setOrderIsUnique();
             }

@@ -13,7 +13,9 @@ const VIEWS = {
     key: "id",
     references: [
       "(parent_id) references legwork.jobs (id)|@fieldName parent|@foreignFieldName children",
-      "(task) references legwork.tasks (name)|@fieldName taskDetails|@foreignFieldName jobs",
+      `(task) references legwork.tasks (name)|@fieldName taskDetails${ONE_WAY}`,
+      // With the number, by which jobs that wait are found.
+      "(task, task_number) references legwork.tasks (name, number)|@fieldName numberedTask|@foreignFieldName jobs|@behavior -single",
       `(queue) references legwork.queues (name)|@fieldName queueDetails|@foreignFieldName jobs${ONE_WAY}`,
       `(worker) references legwork.workers (id)|@fieldName workerDetails|@foreignFieldName jobs${ONE_WAY}`,
     ],
@@ -36,6 +38,7 @@ const VIEWS = {
   tasks: {
     one: "task",
     key: "name",
+    unique: "name,number|@behavior -*",
     references: ["(queue) references legwork.queues (name)|@fieldName queueDetails|@foreignFieldName tasks"],
     filterBy: ["name", "queue"],
   },

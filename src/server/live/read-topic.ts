@@ -1,6 +1,6 @@
 import { viewsFor } from "../../db/confinement.ts";
 import type { Queryable } from "../../db/pool.ts";
-import { impliedByStates, OF_TASK_NUMBER } from "../../jobs/read-jobs.ts";
+import { impliedByStates, impliedByTask } from "../../jobs/read-jobs.ts";
 import type { LiveJob, Reading, Topic } from "./topic.ts";
 
 /** How much of an error a list shows (characters). */
@@ -43,7 +43,8 @@ async function readJobs(client: Queryable, topic: Topic & { kind: "jobs" }): Pro
     where.push(condition(`$${values.length}`));
   };
   if (task !== undefined) {
-    is((parameter) => `j.task = ${parameter} and ${OF_TASK_NUMBER.replace("?", () => parameter)}`, task);
+    is((parameter) => `j.task = ${parameter}`, task);
+    for (const condition of impliedByTask(states ?? [])) is((parameter) => `j.${condition.replace("?", () => parameter)}`, task);
   }
   if (queue !== undefined) is((parameter) => `j.queue = ${parameter}`, queue);
   if (states !== undefined) {
