@@ -25,18 +25,30 @@ export interface Overview {
   stop_reason: string | null;
 }
 
+/** The part of an overview that takes long where very many jobs live. */
+export type Counts = Pick<
+  Overview,
+  "running" | "pending" | "blocked" | "paused" | "later" | "oldest" | "failed" | "counted_at" | "queues"
+>;
+
 /** Counts what lives and what failed, never the whole history. */
-export async function readOverview(client: Queryable): Promise<Overview> {
+export async function readCounts(client: Queryable): Promise<Counts> {
   const { rows } = await client.query(
-    `select q.*, (select count(*)::int from legwork.tasks) as tasks, w.*, p.*
-     from (
-       select coalesce(sum(q.running), 0)::text as running, coalesce(sum(q.pending), 0)::text as pending,
-         coalesce(sum(q.blocked), 0)::text as blocked, coalesce(sum(q.paused), 0)::text as paused, coalesce(sum(q.later), 0)::text as later,
-         coalesce(sum(q.failed), 0)::text as failed, min(q.oldest) as oldest, count(*)::int as queues, min(q.counted_at) as counted_at
-       from legwork.queues q
-     ) q
-     cross join (select count(*)::int as workers, coalesce(sum(w.concurrency), 0)::int as concurrency from legwork.workers w) w
-     left join legwork.stopped() p on true`,
+    `select coalesce(sum(q.running), 0)::text as running, coalesce(sum(q.pending), 0)::text as pending,
+       coalesce(sum(q.blocked), 0)::text as blocked, coalesce(sum(q.paused), 0)::text as paused, coalesce(sum(q.later), 0)::text as later,
+       coalesce(sum(q.failed), 0)::text as failed, min(q.oldest) as oldest, count(*)::int as queues, min(q.counted_at) as counted_at
+     from legwork.queues q`,
   );
   return rows[0];
+}
+
+/** `counts`: what was counted a moment ago, where somebody has it; counted now otherwise. */
+export async function readOverview(client: Queryable, counts?: Counts): Promise<Overview> {
+  const counted = counts ?? (await readCounts(client));
+  const { rows } = await client.query(
+    `select (select count(*)::int from legwork.tasks) as tasks, w.*, p.*
+     from (select count(*)::int as workers, coalesce(sum(w.concurrency), 0)::int as concurrency from legwork.workers w) w
+     left join legwork.stopped() p on true`,
+  );
+  return { ...counted, ...rows[0] };
 }

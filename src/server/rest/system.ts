@@ -4,9 +4,10 @@ import { diagnose } from "../../db/diagnose.ts";
 import type { Queryable } from "../../db/pool.ts";
 import { emergencyStop, resumeAll } from "../../queues/pause.ts";
 import { listAuditLog } from "../../access/audit-log.ts";
-import { readOverview } from "../../queues/overview.ts";
+import { type Counts, readCounts, readOverview } from "../../queues/overview.ts";
 import { packageVersion } from "../package-version.ts";
 import { ROLES } from "../principal.ts";
+import { SharedReadings } from "../shared-readings.ts";
 import { addRoute, type RestContext } from "./route.ts";
 import { cursorOver, jobId, page, pageLimit, text, time, toPage } from "./values.ts";
 
@@ -51,6 +52,8 @@ function forgiving(client: Queryable): Queryable {
 
 /** What concerns everything: the overview, the emergency stop, the doctor. */
 export function addSystemRoutes(app: FastifyInstance, context: RestContext): void {
+  // Every open dashboard asks for them every few seconds.
+  const counts = new SharedReadings<Counts>();
   addRoute(
     app,
     context,
@@ -89,7 +92,7 @@ export function addSystemRoutes(app: FastifyInstance, context: RestContext): voi
       summary: "See how everything is, at a glance",
       answer: overviewSchema,
     },
-    async ({ client }) => await readOverview(client),
+    async ({ client, principal }) => await readOverview(client, await counts.read(principal.tenant, () => readCounts(client))),
   );
   addRoute(
     app,
