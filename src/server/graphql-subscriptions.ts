@@ -6,7 +6,7 @@ import type { LiveEvent, Topic } from "./live/topic.ts";
 import type { Principal } from "./principal.ts";
 import { DEFAULT_PAGE, refusal } from "./query-limits.ts";
 
-/** Jobs of one live list at most. Each of them is read twice a second, and sent when it has changed. */
+/** Jobs of one live list at most. Each of them is read once a second, and sent when it has changed. */
 const MAX_LIVE_PAGE = 100;
 
 /** What a subscription is given beside its arguments. */
@@ -18,7 +18,7 @@ export interface SubscriptionContext {
 const description = gql`
   extend type Subscription {
     """
-    The newest jobs that match, as they are, whenever one of them changes, one is added or one is gone: twice a second at most, however
+    The newest jobs that match, as they are, whenever one of them changes, one is added or one is gone: once a second at most, however
     many there are. Whoever is slow gets the latest state and misses those between.
     """
     jobs(

@@ -6,8 +6,8 @@ import { withPrincipal } from "../principal.ts";
 import { Rates, readTopic } from "./read-topic.ts";
 import { eventOf, type LiveEvent, type Reading, type Topic } from "./topic.ts";
 
-/** How often a topic is read at most (ms): jobs that one looks at, and counts. */
-const INTERVAL_MS = { jobs: 500, job: 500, queues: 1_000, overview: 1_000 } as const;
+/** How often a topic is read at most (ms): the one job that somebody looks at, and lists and counts, which each of many clients is sent whole. */
+const INTERVAL_MS = { jobs: 1_000, job: 500, queues: 1_000, overview: 1_000 } as const;
 
 /**
  * A topic rests for this many times as long as it took to read, so that counting takes a twentieth of a connection's time at most,
