@@ -25,7 +25,7 @@ const TASK = `
 
 /** How soon a killed worker's job runs elsewhere: two workers, each of which is killed in turn while it runs a job. */
 export async function run(options: { short: boolean }): Promise<void> {
-  const kills = options.short ? 3 : 20;
+  const kills = options.short ? 2 : 20;
   await withServer(async (serverUrl) => {
     const url = await freshDatabase(serverUrl, "legwork_bench");
     const pool = createPool(url, { log: benchLog });

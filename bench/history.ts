@@ -21,7 +21,7 @@ const ENQUEUE_LEAST = 0.95;
 const SHORT_TOLERANCE = 0.2;
 
 export async function run(options: { short: boolean }): Promise<void> {
-  const pairs = options.short ? 3 : 5;
+  const pairs = options.short ? 2 : 5;
   const jobs = options.short ? 30_000 : 100_000;
   await withServer(async (serverUrl) => {
     for (const [index, side] of SIDES.entries()) {

@@ -43,7 +43,7 @@ const SIDES = [
 const SHORT_TOLERANCE = 0.3;
 
 export async function run(options: { short: boolean }): Promise<void> {
-  const rounds = options.short ? 2 : 5;
+  const rounds = options.short ? 1 : 5;
   await withServer(async (serverUrl) => {
     const template = createPool(await freshDatabase(serverUrl, "legwork_bench_limits"), { log: benchLog });
     await migrate(template, benchLog);
