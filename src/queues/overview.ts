@@ -12,7 +12,7 @@ export interface Overview {
   oldest: Date | null;
   /** Failed jobs that can be retried. */
   failed: string;
-  /** When the jobs were counted, where so many live that they are not counted for each answer; null for now. */
+  /** When the jobs were counted, where so many live that they are not counted for each answer; null for now, or from a server within the last second. */
   counted_at: Date | null;
   queues: number;
   tasks: number;

@@ -58,7 +58,7 @@ function sideOfStates($where: PgCondition, operator: string, value: unknown, sql
   }
 }
 
-/** What waits is found by the number of its task. As `impliedByTask` says, which see. */
+/** What waits is found by the number of its task; what has ended is not asked for it. As `impliedByTask` of src/jobs/read-jobs.ts, which says why. */
 function numberOfTask($where: PgCondition, operator: string, value: unknown, sql: Sql): void {
   if (
     operator !== "equalTo" ||

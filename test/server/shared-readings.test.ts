@@ -1,28 +1,42 @@
-import { setTimeout as delay } from "node:timers/promises";
-import { expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { SharedReadings } from "../../src/server/shared-readings.ts";
-import { until } from "../support/until.ts";
 
-it("many who ask at once share one reading, and those of another key have their own", async () => {
+beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] }));
+afterEach(() => void vi.useRealTimers());
+
+/** Readings that each take so long (ms), and say which one they are. */
+function readingsOf(took: number): { read: (key: string | null) => Promise<number> } {
   const readings = new SharedReadings<number>();
   let made = 0;
   const make = async (): Promise<number> => {
-    made += 1;
-    await delay(5);
-    return made;
+    const own = (made += 1);
+    await new Promise((done) => setTimeout(done, took));
+    return own;
   };
-  const asked = await Promise.all(["a", "a", null, "a"].map((key) => readings.read(key, make)));
-  expect(made).toBe(2);
-  expect(asked).toEqual([2, 2, 2, 2]);
-  expect(await readings.read("a", make)).toBe(2);
-  expect(made).toBe(2);
+  return { read: async (key) => await readings.read(key, make) };
+}
+
+it("many who ask at once share one reading, and those of another key have their own", async () => {
+  const { read } = readingsOf(5);
+  const asked = Promise.all(["a", "a", null, "a"].map(read));
+  await vi.advanceTimersByTimeAsync(5);
+  expect(await asked).toEqual([1, 1, 2, 1]);
 });
 
-it("a reading is not shared for ever", async () => {
-  const readings = new SharedReadings<number>();
-  let made = 0;
-  await until("it is read anew", async () => ((await readings.read(null, async () => (made += 1))) > 1 ? true : undefined));
-  expect(made).toBe(2);
+it.each([
+  { took: 10, shared: 200 },
+  { took: 500, shared: 1_000 },
+])("a reading of $took ms is shared for $shared ms and made anew after that", async ({ took, shared }) => {
+  const { read } = readingsOf(took);
+  const first = read(null);
+  await vi.advanceTimersByTimeAsync(took);
+  expect(await first).toBe(1);
+  await vi.advanceTimersByTimeAsync(shared - 1);
+  expect(await read(null)).toBe(1);
+  await vi.advanceTimersByTimeAsync(1);
+  const second = read(null);
+  await vi.advanceTimersByTimeAsync(took);
+  expect(await second).toBe(2);
 });
 
 it("one that fails is made anew for the next who asks", async () => {

@@ -24,7 +24,9 @@ const overviewSchema = z
     later: count,
     oldest: at.nullable().describe("Since when the job that has waited longest could have started."),
     failed: count.describe("Failed jobs that can be retried."),
-    counted_at: at.nullable().describe("When the jobs were counted, where more than 2,000 live; null for now."),
+    counted_at: at
+      .nullable()
+      .describe("When the jobs were counted, where more than 2,000 live; null for within the last second."),
     queues: z.int(),
     tasks: z.int(),
     workers: z.int(),
