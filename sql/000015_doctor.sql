@@ -127,7 +127,7 @@ set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off as $$
     jsonb_build_object('worker', h.locked_by, 'jobs', h.jobs, 'serial_keys', h.serial_keys, 'since', h.since)
   from held h order by h.since limit 20)
   union all
-  select 'abandoned', 'ok', format('No job has been held for %s by a worker that Legwork does not know.', held_for), null, null
+  select 'abandoned', 'ok', format('No job has been held for %s by a worker that Legwork does not know.', legwork.in_words(held_for)), null, null
   where not exists (select from held)
   union all
   select 'failed', case when count(*) >= failures then 'warning' else 'ok' end,
@@ -228,7 +228,7 @@ language sql volatile as $$
     jsonb_build_object('pid', o.pid, 'application', o.application_name, 'user', o.usename, 'state', o.state, 'since', o.xact_start, 'client', o.client_addr)
   from open o order by o.xact_start limit 10)
   union all
-  select 'transactions', 'ok', format('No transaction that can be seen has been open for %s.', warning_after), null, null where not exists (select from open)
+  select 'transactions', 'ok', format('No transaction that can be seen has been open for %s.', legwork.in_words(warning_after)), null, null where not exists (select from open)
   union all
   select 'transactions', 'warning',
     format('%s session(s) of other users hide their transactions from ''%s''; the oldest snapshot is %s transactions old.', count(*), current_user, coalesce(max(age(s.backend_xmin)), 0)),
@@ -244,7 +244,7 @@ language sql volatile as $$
     jsonb_build_object('gid', p.gid, 'owner', p.owner, 'since', p.prepared)
   from prepared p
   union all
-  select 'prepared_transactions', 'ok', format('No prepared transaction has waited for %s.', warning_after), null, null where not exists (select from prepared)
+  select 'prepared_transactions', 'ok', format('No prepared transaction has waited for %s.', legwork.in_words(warning_after)), null, null where not exists (select from prepared)
   union all
   (select 'locks', case when b.waitstart < clock_timestamp() - interval '1 minute' then 'critical' else 'warning' end,
     format('''%s'' (pid %s) has waited for a lock on the job system''s tables for %s, behind %s.', w.application_name, b.pid,

@@ -50,6 +50,8 @@ it("everything that was looked at is told, and what is well has no remedy", asyn
   const all: Finding[] = (await database.pool.query("select * from legwork.doctor()")).rows;
   for (const row of all) expect(row.remedy === null).toBe(row.severity === "ok");
   for (const row of all) expect(row.finding).toMatch(/\w.*\.$/s);
+  // Durations are in words.
+  for (const row of all) expect(row.finding).not.toMatch(/\d\d:\d\d/);
 });
 
 describe("workers and jobs", () => {
