@@ -1,4 +1,5 @@
 import { type Duration, parseDuration } from "./duration.ts";
+import { DescribedError, describeThrown, hasProperty, isError, propertyOf } from "./thrown.ts";
 
 /**
  * Every error a user can meet, in one place. A code means the same on every surface: SQL raises it as SQLSTATE, the CLI
@@ -172,20 +173,37 @@ function toWhen(when: Date | Duration): When {
   });
 }
 
-/** What an error says about the next attempt: whether there is to be one, whether this one counts, and when. */
-export function verdictOf(error: Error): { discard: boolean; snooze: boolean; retryAt: When | undefined } {
+/**
+ * What a thrown value says about the next attempt: whether there is to be one, whether this one counts, and when. A verdict holds
+ * however odd the error is otherwise; never throws.
+ */
+export function verdictOf(thrown: unknown): { discard: boolean; snooze: boolean; retryAt: When | undefined } {
   return {
-    discard: POINTLESS in error,
-    snooze: SNOOZED in error,
-    retryAt: (error as { [RETRY_AT]?: When })[RETRY_AT],
+    discard: hasProperty(thrown, POINTLESS),
+    snooze: hasProperty(thrown, SNOOZED),
+    retryAt: asWhen(propertyOf(thrown, RETRY_AT)),
   };
+}
+
+/** A time that a verdict carries, whichever copy of this module made it; undefined for anything else. */
+function asWhen(value: unknown): When | undefined {
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? undefined : value;
+  const after = propertyOf(value, "after");
+  return typeof after === "number" && Number.isFinite(after) ? { after } : undefined;
 }
 
 export function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === "string" && Object.hasOwn(ERRORS, value);
 }
 
-/** Whatever was thrown, as an Error: JavaScript lets a task throw a string. */
+/**
+ * Whatever was thrown as an Error whose name, message and stack are text: itself when it is one, else one that describes it.
+ * Never throws.
+ */
 export function toError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(typeof thrown === "string" ? thrown : JSON.stringify(thrown));
+  if (isError(thrown) && typeof propertyOf(thrown, "message") === "string" && typeof propertyOf(thrown, "name") === "string") {
+    const stack = propertyOf(thrown, "stack");
+    if (stack === undefined || typeof stack === "string") return thrown;
+  }
+  return new DescribedError(describeThrown(thrown), thrown);
 }

@@ -1,3 +1,4 @@
+import { toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 
 /**
@@ -5,10 +6,15 @@ import type { Logger } from "../log.ts";
  * runs `stopNow` and ends the process with code 1.
  */
 export async function untilStopped(log: Logger, stop: () => Promise<void>, stopNow?: () => Promise<void>): Promise<never> {
-  // A promise that a task forgot must not take the process down, with every other job it runs.
+  // A promise that a task forgot, or a callback of its that throws, must not take the process down, with every other job it runs.
   process.on("unhandledRejection", (reason) =>
-    log.error({ err: reason, event: "unhandled_rejection" }, "A promise was rejected and nobody cared."),
+    log.error({ err: toError(reason), event: "unhandled_rejection" }, "A promise was rejected and not awaited."),
   );
+  process.on("uncaughtException", (error) => {
+    // The reader of our own output has gone: telling it so would end here again.
+    if ((error as NodeJS.ErrnoException).code === "EPIPE") return;
+    log.error({ err: toError(error), event: "uncaught_exception" }, "An error was thrown in a callback and not caught.");
+  });
   let signals = 0;
   return await new Promise<never>(() => {
     const end = (work: Promise<void> | undefined, code: number): void => {

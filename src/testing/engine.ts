@@ -2,6 +2,7 @@ import { EventEmitter } from "node:events";
 import { Logger as GraphileLogger, runOnce, type TaskList, type WorkerEvents } from "graphile-worker";
 import { createPool, type Pool } from "../db/pool.ts";
 import type { Logger } from "../log.ts";
+import { DescribedError } from "../thrown.ts";
 import { DatabaseClock } from "../worker/clock.ts";
 import { Control } from "../worker/control.ts";
 import { graphileLogger } from "../worker/graphile-logger.ts";
@@ -9,6 +10,9 @@ import { JobOutput } from "../worker/job-output.ts";
 import { describeTasks, type LoadedTask } from "../worker/load-tasks.ts";
 import { Outcomes } from "../worker/outcomes.ts";
 import { type RunEnvironment, toPlainTask } from "../worker/run-task.ts";
+
+/** How long a database that refuses to record an end is asked again (ms). */
+const RECORD_MS = 5_000;
 
 /** An attempt that the engine has made. */
 export interface Attempt {
@@ -52,7 +56,7 @@ export class Engine {
         try {
           return await plain(payload, helpers);
         } catch (error) {
-          thrown = error;
+          thrown = DescribedError.thrownOf(error);
           throw error;
         } finally {
           this.#attempts.push({ jobId: helpers.job.id, thrown });
@@ -84,7 +88,8 @@ export class Engine {
     // A pool for this round: what rides along on its connections names the round's worker.
     const pool = createPool(this.#databaseUrl, { log: this.#log, max: this.#concurrency + 2, name: "legwork test worker" });
     const events = new EventEmitter() as WorkerEvents;
-    outcomes.rideAlong(pool, events, Promise.resolve());
+    const ended = new AbortController();
+    const recorder = outcomes.rideAlong(pool, { events, mayFetch: Promise.resolve(), log: this.#log, signal: ended.signal });
     restrictFetching(pool, onlyJob, () => attempts.length < limit);
     try {
       await runOnce({
@@ -95,6 +100,9 @@ export class Engine {
         preset: { worker: { logger: new GraphileLogger(graphileLogger(this.#log)), concurrentJobs: this.#concurrency } },
       });
     } finally {
+      const timer = setTimeout(() => ended.abort(), RECORD_MS);
+      await recorder.settled();
+      clearTimeout(timer);
       await pool.end();
     }
     return attempts;

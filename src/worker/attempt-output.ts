@@ -4,13 +4,12 @@ import { CENSORED_PATHS } from "../log.ts";
 import type { Progress, RunningJob } from "../jobs/define-task.ts";
 import type { DatabaseClock } from "./clock.ts";
 import type { JobOutput } from "./job-output.ts";
-import { storable, storableText } from "./outcomes.ts";
+import { cut, describeThrown, isError, MESSAGE_LIMIT, storableText } from "../thrown.ts";
+import { storable } from "./outcomes.ts";
 import { type Redaction, redactPaths } from "./redaction.ts";
 
 /** Lines of one attempt that are kept. */
 export const LINE_LIMIT = 1_000;
-/** The longest message that is kept whole (characters). */
-export const MESSAGE_LIMIT = 4_000;
 /** The largest fields of a line that are kept whole (bytes of JSON). */
 export const FIELDS_LIMIT = 4 * 1024;
 /** The longest stack of an error among the fields (characters), so that the fields beside it are kept. */
@@ -91,7 +90,7 @@ export class AttemptOutput {
   }
 
   #text(text: string): string {
-    return storableText(cutText(this.#redaction?.text(text) ?? text));
+    return storableText(cut(this.#redaction?.text(text) ?? text, MESSAGE_LIMIT));
   }
 
   #fields(fields: Readonly<Record<string, unknown>> | undefined): string {
@@ -126,13 +125,12 @@ export function plainFields(
 }
 
 function describeError(value: unknown): unknown {
-  if (!(value instanceof Error)) return value;
-  const described = stdSerializers.err(value);
-  return { ...described, stack: described.stack?.slice(0, STACK_LIMIT) };
-}
-
-function cutText(text: string): string {
-  if (text.length <= MESSAGE_LIMIT) return text;
-  const mark = `… cut, ${text.length.toLocaleString("en-US")} characters`;
-  return text.slice(0, MESSAGE_LIMIT - mark.length) + mark;
+  if (!isError(value)) return value;
+  try {
+    const described = stdSerializers.err(value);
+    return { ...described, stack: described.stack === undefined ? undefined : cut(described.stack, STACK_LIMIT) };
+  } catch {
+    const { name, message, stack, code } = describeThrown(value);
+    return { type: name, message, code, stack: stack === undefined ? undefined : cut(stack, STACK_LIMIT) };
+  }
 }

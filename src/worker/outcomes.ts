@@ -1,7 +1,11 @@
 import type { WorkerEvents } from "graphile-worker";
 import type { Pool } from "../db/pool.ts";
+import type { Logger } from "../log.ts";
+import { cut, MESSAGE_LIMIT, storableText, type ThrownDescription } from "../thrown.ts";
 import { type Fetched, fetchStatement, replaced, restoreColumns, type Statement } from "./fetch-statement.ts";
+import { Completions, forMany, type Query, Recorder, type Recording } from "./recorder.ts";
 import type { Redaction } from "./redaction.ts";
+import type { Form } from "./send-batch.ts";
 
 /**
  * The largest result that is kept whole (bytes of JSON). A result is for reading beside its job; larger ones belong in a
@@ -9,16 +13,13 @@ import type { Redaction } from "./redaction.ts";
  */
 export const RESULT_LIMIT = 256 * 1024;
 
-/** The longest stack that is kept (characters): some twenty frames, enough to find the line. */
-const STACK_LIMIT = 8_000;
-
 /** How an attempt ended, as its worker saw it. Times are milliseconds on the database's clock. */
 interface Outcome {
   readonly startedAt: number;
   readonly finishedAt: number;
   /** The result as JSON text; undefined for none. */
   readonly result: string | undefined;
-  readonly error: (Error & { code?: unknown }) | undefined;
+  readonly error: ThrownDescription | undefined;
   /** Whether another attempt would be pointless, or this one does not count, or the job waits for what its steps say. */
   readonly decision?: "discard" | "put_back" | "wait" | undefined;
   /** When the task wants its next attempt. */
@@ -35,6 +36,17 @@ interface FailSpec {
   readonly payload?: unknown;
 }
 
+/** What a runner's connections need to know to send outcomes along. */
+export interface Ride {
+  /** The events of the runner that uses the pool. */
+  readonly events: WorkerEvents;
+  /** Nothing is fetched before this resolves. */
+  readonly mayFetch: Promise<void>;
+  readonly log: Logger;
+  /** Ends the waiting for a database that takes nothing; what has not been recorded by then is left to the lease. */
+  readonly signal: AbortSignal;
+}
+
 /**
  * What only the worker knows about an attempt (exact times, result, error) and how it reaches the database.
  *
@@ -43,6 +55,8 @@ interface FailSpec {
  * job table find them: a result is stored by the very statement that completes its job, without a table, a row or a round trip
  * of its own. The statements are known by the names that graphile-worker 0.18.0 prepares them under; the tests fail when
  * one of them changes.
+ *
+ * A batch that the database refuses goes through `sendBatch`: it ends no job for a fault of the system, and no job for another's row.
  */
 export class Outcomes {
   readonly #byJob = new Map<string, Outcome>();
@@ -55,7 +69,7 @@ export class Outcomes {
     jobId: string,
     startedAt: number,
     finishedAt: number,
-    error: Error,
+    error: ThrownDescription,
     next: Pick<Outcome, "decision" | "retryAt"> = {},
   ): void {
     this.#byJob.set(jobId, { startedAt, finishedAt, result: undefined, error, ...next });
@@ -63,48 +77,77 @@ export class Outcomes {
 
   /**
    * Makes every connection of the pool, which must be new, send outcomes along; and makes completing a job depend on still
-   * holding it: graphile-worker itself completes by id, even a job that was given to another worker meanwhile. `events` are
-   * those of the runner that will use the pool; it fetches nothing before `mayFetch`.
+   * holding it: graphile-worker itself completes by id, even a job that was given to another worker meanwhile.
    */
-  rideAlong(pool: Pool, events: WorkerEvents, mayFetch: Promise<void>): void {
+  rideAlong(pool: Pool, { events, mayFetch, log, signal }: Ride): Recorder {
     let isWaiting = true;
     void mayFetch.then(() => (isWaiting = false));
     let workerId = "";
     events.once("pool:create", ({ workerPool }) => (workerId = workerPool.id));
-    const completions = new Completions((statement) => this.#extend(statement, workerId));
+    const unchanged = new WeakMap<object, Query>();
+    const onPool: Query = async (statement) => {
+      const client = await pool.connect();
+      let broken = true;
+      try {
+        const result = await (unchanged.get(client) ?? client.query.bind(client))(statement as never);
+        broken = false;
+        return result;
+      } finally {
+        client.release(broken);
+      }
+    };
+    const recorder = new Recorder({ onPool, log, signal });
+    const completing = (statement: Statement): Recording<string> => ({
+      jobId: (id) => id,
+      build: (ids, form, error) =>
+        form === "failed"
+          ? this.#failInstead(ids, workerId, error)
+          : this.#complete(forMany(statement, ids), ids, workerId, form, error),
+      forget: (ids) => this.#forget(ids),
+    });
+    const failing = (statement: Statement): Recording<FailSpec> => ({
+      jobId: ({ jobId }) => jobId,
+      build: (specs, form, error) => this.#fail(statement, specs, form, error),
+      forget: (specs) => this.#forget(specs.map(({ jobId }) => jobId)),
+    });
+    const completions = new Completions((statement, ids, query) => recorder.record(completing(statement), ids, query));
     pool.on("connect", (client) => {
       // oxlint-disable-next-line typescript/no-explicit-any -- node-postgres overloads query in a dozen ways
       const query = client.query.bind(client) as (...parameters: any[]) => any;
+      unchanged.set(client, query);
       // oxlint-disable-next-line typescript/no-explicit-any
       client.query = (statement: any, ...rest: any[]) => {
         if (!isNamed(statement)) return query(statement, ...rest);
-        if (statement.name.startsWith("get_job")) {
-          const fetch = async (): Promise<Fetched> => restoreColumns(await query(fetchStatement(statement), ...rest), workerId);
-          return isWaiting ? mayFetch.then(fetch) : fetch();
+        const { values } = statement;
+        switch (statement.name.split("/", 1)[0]) {
+          case "complete_job":
+            return completions.send(statement, [String(values[0])], query);
+          case "complete_jobs":
+            return completions.send(statement, values[0] as string[], query);
+          case "complete_job_q":
+            return recorder.record(completing(statement), values[0] as string[], query);
+          case "fail_job":
+          case "fail_job_q":
+            return recorder.record(failing(statement), JSON.parse(values[1] as string) as FailSpec[], query);
+          default:
         }
-        if (/^complete_jobs?\//.test(statement.name)) return completions.send(statement, query);
-        return query(this.#extend(statement, workerId), ...rest);
+        if (!statement.name.startsWith("get_job")) return query(statement, ...rest);
+        // What would be run now could not be recorded either.
+        if (recorder.fault !== undefined) return Promise.resolve({ rows: [] } satisfies Fetched);
+        const fetch = async (): Promise<Fetched> => restoreColumns(await query(fetchStatement(statement), ...rest), workerId);
+        return isWaiting ? mayFetch.then(fetch) : fetch();
       };
     });
+    return recorder;
   }
 
-  #extend(statement: Statement, workerId: string): Statement {
-    const { values } = statement;
-    switch (statement.name.split("/", 1)[0]) {
-      case "complete_job":
-        return this.#complete(statement, [String(values[0])], workerId);
-      case "complete_jobs":
-      case "complete_job_q":
-        return this.#complete(statement, values[0] as string[], workerId);
-      case "fail_job":
-      case "fail_job_q":
-        return this.#fail(statement, JSON.parse(values[1] as string) as FailSpec[]);
-      default:
-        return statement;
-    }
-  }
-
-  #complete(statement: Statement, jobIds: readonly string[], workerId: string): Statement {
+  #complete(
+    statement: Statement,
+    jobIds: readonly string[],
+    workerId: string,
+    form: Form,
+    refusal: Error | undefined,
+  ): Statement {
     const ids: string[] = [];
     const starts: number[] = [];
     const ends: number[] = [];
@@ -112,14 +155,15 @@ export class Outcomes {
     const results: string[] = [];
     let hasResult = false;
     for (const id of jobIds) {
-      const outcome = this.#take(id);
+      const outcome = this.#byJob.get(id);
       if (outcome === undefined) continue;
       if (ids.length === 0) from = Math.round(outcome.startedAt * 1_000);
       ids.push(id);
       starts.push(Math.round(outcome.startedAt * 1_000) - from);
       ends.push(Math.round(outcome.finishedAt * 1_000) - from);
-      results.push(outcome.result === undefined || outcome.result === "null" ? "" : outcome.result);
-      hasResult ||= outcome.result !== undefined;
+      const result = form === "whole" || outcome.result === undefined ? outcome.result : refusedMark(refusal);
+      results.push(result === undefined || result === "null" ? "" : result);
+      hasResult ||= result !== undefined;
     }
     const held: Statement = {
       ...statement,
@@ -136,82 +180,58 @@ export class Outcomes {
     });
   }
 
-  #fail(statement: Statement, specs: readonly FailSpec[]): Statement {
+  #fail(statement: Statement, specs: readonly FailSpec[], form: Form, refusal: Error | undefined): Statement {
     const failures = specs.flatMap(({ jobId }) => {
-      const outcome = this.#take(jobId);
-      return outcome === undefined ? [] : [describeFailure(jobId, outcome)];
+      const outcome = this.#byJob.get(jobId);
+      return outcome === undefined ? [] : [describeFailure(jobId, outcome, form)];
     });
-    // The message of a batch job is graphile-worker's own, made of what its entries threw.
-    const cleaned = specs.map((spec) => ({ jobId: spec.jobId, message: storableText(spec.message), payload: spec.payload }));
-    const values = [statement.values[0], JSON.stringify(cleaned), ...statement.values.slice(2)];
+    const reported = specs.map(({ jobId, message, payload }) => ({
+      jobId,
+      // The message of a batch job is graphile-worker's own, made of what its entries threw.
+      message:
+        form === "whole" ? cut(storableText(message), MESSAGE_LIMIT) : `The error could not be recorded: ${messageOf(refusal)}`,
+      payload: form === "whole" ? payload : undefined,
+    }));
+    const values = [statement.values[0], storable(JSON.stringify(reported)), ...statement.values.slice(2)];
     return withSettings({ ...statement, values }, { "legwork.failures": storable(JSON.stringify(failures)) });
   }
 
-  #take(jobId: string): Outcome | undefined {
-    const outcome = this.#byJob.get(jobId);
-    this.#byJob.delete(jobId);
-    return outcome;
-  }
-}
-
-/**
- * As many completing statements become one. They have some ten jobs each; a thousand results of the largest size are what Postgres takes in
- * one value.
- */
-const STATEMENTS_AT_ONCE = 1000;
-
-interface WaitingCompletion {
-  readonly statement: Statement;
-  readonly query: (statement: Statement) => Promise<unknown>;
-  readonly resolve: (result: unknown) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-/**
- * Sends one completing statement at a time; those that come meanwhile become one. graphile-worker sends a batch every millisecond,
- * however long the last one takes, and a statement that ends thirty jobs costs the database almost what one for three hundred does. An
- * idle worker waits for nothing.
- */
-class Completions {
-  readonly #extend: (statement: Statement) => Statement;
-  #waiting: WaitingCompletion[] = [];
-  #isSending = false;
-
-  constructor(extend: (statement: Statement) => Statement) {
-    this.#extend = extend;
-  }
-
-  async send(statement: Statement, query: WaitingCompletion["query"]): Promise<unknown> {
-    return await new Promise((resolve, reject) => {
-      this.#waiting.push({ statement, query, resolve, reject });
-      if (!this.#isSending) void this.#sendAll();
+  /** A job whose task completed, and whose end the database refuses to record as completed. */
+  #failInstead(jobIds: readonly string[], workerId: string, refusal: Error | undefined): Statement {
+    const failures = jobIds.map((id) => {
+      const { startedAt, finishedAt } = this.#byJob.get(id) ?? { startedAt: undefined, finishedAt: undefined };
+      return { id, started: startedAt, finished: finishedAt, name: "NotRecorded", labels: ["NotRecorded"], decision: "discard" };
     });
+    const statement = {
+      name: "legwork_fail_job",
+      text: FAIL_STATEMENT,
+      values: [workerId, jobIds, `The task completed, but the database refused to record it: ${messageOf(refusal)}`],
+    };
+    return withSettings(statement, { "legwork.failures": storable(JSON.stringify(failures)) });
   }
 
-  async #sendAll(): Promise<void> {
-    this.#isSending = true;
-    for (let batch = this.#waiting; batch[0] !== undefined; batch = this.#waiting) {
-      this.#waiting = batch.splice(STATEMENTS_AT_ONCE);
-      const [first] = batch;
-      const ids = batch.flatMap(({ statement }) => statement.values[0] as string | string[]);
-      try {
-        const result = await first.query(this.#extend(batch.length === 1 ? first.statement : forMany(first.statement, ids)));
-        for (const { resolve } of batch) resolve(result);
-      } catch (error) {
-        for (const { reject } of batch) reject(error);
-      }
-    }
-    this.#isSending = false;
+  #forget(jobIds: readonly string[]): void {
+    for (const id of jobIds) this.#byJob.delete(id);
   }
 }
 
-/** The statement that completes one job, or some, as the one that completes these. */
-function forMany(statement: Statement, ids: readonly string[]): Statement {
-  return {
-    name: statement.name.replace("complete_job/", "complete_jobs/"),
-    text: statement.text.replace(/where id = \$1::bigint\s*$/, "where id = any($1::bigint[])"),
-    values: [ids],
-  };
+/** Fails jobs as graphile-worker does, without its batch's other values. */
+const FAIL_STATEMENT = `with j as (
+  update graphile_worker._private_jobs as jobs
+  set last_error = $3::text, run_at = greatest(now(), run_at) + interval '1 second', locked_by = null, locked_at = null
+  where id = any($2::bigint[]) and locked_by = $1::text
+  returning jobs.job_queue_id
+)
+update graphile_worker._private_job_queues as job_queues set locked_by = null, locked_at = null
+from j where job_queues.id = j.job_queue_id and job_queues.locked_by = $1::text`;
+
+/** What stands in place of a result that the database refuses. */
+function refusedMark(refusal: Error | undefined): string {
+  return storable(JSON.stringify({ "legwork:refused": messageOf(refusal) }));
+}
+
+function messageOf(refusal: Error | undefined): string {
+  return cut(storableText(refusal?.message ?? "unknown"), 500);
 }
 
 /**
@@ -240,50 +260,23 @@ function withSettings(statement: Statement, settings: Readonly<Record<string, st
 }
 
 /** As `legwork.reported_failures()` reads it. */
-function describeFailure(id: string, { startedAt, finishedAt, error, decision, retryAt }: Outcome): Record<string, unknown> {
-  const code = error?.code;
+function describeFailure(
+  id: string,
+  { startedAt, finishedAt, error, decision, retryAt }: Outcome,
+  form: Form,
+): Record<string, unknown> {
+  const times = { id, started: startedAt, finished: finishedAt };
+  if (form === "bare") return { ...times, decision };
+  if (form === "failed") return { id, decision: "discard" };
   return {
-    id,
-    started: startedAt,
-    finished: finishedAt,
+    ...times,
     name: error?.name,
-    stack: error?.stack?.slice(0, STACK_LIMIT),
-    code: typeof code === "string" || typeof code === "number" ? String(code) : undefined,
-    labels: error === undefined ? undefined : labelsOf(error),
+    stack: error?.stack,
+    code: error?.code,
+    labels: error?.labels,
     decision,
     retry: retryAt,
   };
-}
-
-/** The most labels of one error: a chain of causes may be a circle. */
-const LABELS_LIMIT = 50;
-
-/**
- * What a retry policy may name an error by: its name, its code and its classes, and those of what caused it. `fetch` throws a
- * TypeError whose cause says ECONNREFUSED.
- */
-function labelsOf(thrown: unknown): string[] {
-  const labels = new Set<string>();
-  const add = (label: unknown): void => {
-    if ((typeof label === "string" && label !== "") || typeof label === "number") labels.add(storableText(String(label)));
-  };
-  const visit = (error: unknown, depth: number): void => {
-    if (error === null || typeof error !== "object" || depth > 10 || labels.size > LABELS_LIMIT) return;
-    const { name, code, cause, errors } = error as { name?: unknown; code?: unknown; cause?: unknown; errors?: unknown };
-    add(name);
-    add(code);
-    for (
-      let type = Object.getPrototypeOf(error);
-      type !== null && type !== Object.prototype;
-      type = Object.getPrototypeOf(type)
-    ) {
-      add(type.constructor?.name);
-    }
-    visit(cause, depth + 1);
-    if (Array.isArray(errors)) for (const one of errors.slice(0, 10)) visit(one, depth + 1);
-  };
-  visit(thrown, 0);
-  return [...labels].slice(0, LABELS_LIMIT);
 }
 
 /**
@@ -299,23 +292,60 @@ export function resultToJson(result: unknown, redaction?: Redaction): string | u
   // A character has three bytes at most, so that small results need not be measured.
   const bytes = json.length * 3 <= RESULT_LIMIT ? 0 : Buffer.byteLength(json);
   if (bytes <= RESULT_LIMIT) return storable(json);
-  return storable(JSON.stringify({ "legwork:cut": { bytes, start: json.slice(0, 1_000).toWellFormed() } }));
+  return cutMark(json, bytes);
 }
 
-/** JSON knows characters that Postgres's text does not: NUL and halves of surrogate pairs become the replacement character. */
+/**
+ * What JSON can say and `jsonb` cannot hold: NUL, halves of surrogate pairs (both become the replacement character) and numbers with more digits than Postgres's
+ * numeric has, which only `JSON.rawJSON` can make (they become text). More than a thousand levels are cut like what is too large.
+ */
 export function storable(json: string): string {
-  if (!/\\u(0000|d[89a-f])/i.test(json)) return json;
-  return JSON.stringify(toStorable(JSON.parse(json)));
+  if (json.length > LEVELS_LIMIT && levelsOf(json) > LEVELS_LIMIT) return cutMark(json, Buffer.byteLength(json));
+  if (!/\\u(0000|d[89a-f])|[eE][-+]?\d{4}|\d{1000}/i.test(json)) return json;
+  return JSON.stringify(toStorable(JSON.parse(json, keepDigits)));
+}
+
+/** The deepest JSON that is kept whole (levels): Postgres reads it level by level on its stack, and so does whoever writes it out again. */
+const LEVELS_LIMIT = 1_000;
+
+function levelsOf(json: string): number {
+  let level = 0;
+  let deepest = 0;
+  let isText = false;
+  for (let place = 0; place < json.length; place++) {
+    const character = json[place];
+    if (isText) {
+      if (character === "\\") place += 1;
+      else if (character === '"') isText = false;
+    } else if (character === '"') isText = true;
+    else if (character === "[" || character === "{") deepest = Math.max(deepest, (level += 1));
+    else if (character === "]" || character === "}") level -= 1;
+  }
+  return deepest;
+}
+
+/** What Node 24 has and TypeScript's library does not know yet. */
+const { rawJSON, isRawJSON } = JSON as unknown as {
+  rawJSON: (this: void, text: string) => unknown;
+  isRawJSON: (this: void, value: unknown) => boolean;
+};
+
+/** The digits of numbers as they stand; those that Postgres's numeric cannot hold (131,072 before the point, 16,383 after it) as text. */
+function keepDigits(_key: string, value: unknown, { source }: { source?: string } = {}): unknown {
+  if (typeof value !== "number" || source === undefined) return value;
+  const [, mantissa = "", exponent = "0"] = /^-?([\d.]+)(?:e([-+]?\d+))?$/i.exec(source) ?? [];
+  const [whole = "", fraction = ""] = mantissa.split(".");
+  const isHeld = whole.length + Number(exponent) <= 100_000 && fraction.length - Number(exponent) <= 16_000;
+  return isHeld ? rawJSON(source) : source;
 }
 
 function toStorable(value: unknown): unknown {
   if (typeof value === "string") return storableText(value);
   if (Array.isArray(value)) return value.map(toStorable);
-  if (value === null || typeof value !== "object") return value;
+  if (value === null || typeof value !== "object" || isRawJSON(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([key, entry]) => [storableText(key), toStorable(entry)]));
 }
 
-/** Text that Postgres stores; see `storable`. */
-export function storableText(text: string): string {
-  return text.toWellFormed().replaceAll("\0", "\uFFFD");
+function cutMark(json: string, bytes: number): string {
+  return storable(JSON.stringify({ "legwork:cut": { bytes, start: json.slice(0, 1_000).toWellFormed() } }));
 }

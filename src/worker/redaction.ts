@@ -45,39 +45,6 @@ export class Redaction {
     return JSON.stringify(this.value(JSON.parse(json)));
   }
 
-  /** The error itself, cleaned in place: graphile-worker, the log and the history all read it. One that cannot be changed is replaced. */
-  error(error: Error): Error {
-    this.#cleanError(error, new Set());
-    if (this.text(error.message) === error.message && this.text(error.stack ?? "") === (error.stack ?? "")) return error;
-    const { code } = error as { code?: unknown };
-    const replacement = Object.assign(new Error(this.text(error.message)), code === undefined ? {} : { code });
-    replacement.name = error.name;
-    replacement.stack = this.text(error.stack ?? "");
-    return replacement;
-  }
-
-  #cleanError(error: Error, seen: Set<Error>): void {
-    if (seen.has(error)) return;
-    seen.add(error);
-    for (const key of new Set([...Object.keys(error), "message", "stack", "cause", "errors"])) {
-      const value: unknown = Reflect.get(error, key);
-      if (value instanceof Error) this.#cleanError(value, seen);
-      else if (Array.isArray(value) && value.some((entry) => entry instanceof Error)) {
-        for (const entry of value) if (entry instanceof Error) this.#cleanError(entry, seen);
-      } else if (typeof value === "string" && this.text(value) !== value) Reflect.set(error, key, this.text(value));
-      // Such as the request that an HTTP client adds: the log would write all of it.
-      else if (typeof value === "object" && value !== null) Reflect.set(error, key, this.#cleanCopy(value));
-    }
-  }
-
-  #cleanCopy(value: object): unknown {
-    try {
-      return JSON.parse(this.json(JSON.stringify(value)));
-    } catch {
-      return CENSOR;
-    }
-  }
-
   #clean(value: unknown): unknown {
     if (typeof value === "string") return this.text(value);
     if (typeof value === "number") return this.#secrets.has(String(value)) ? CENSOR : value;

@@ -3,6 +3,7 @@ import type { Pool } from "../db/pool.ts";
 import { createSql, type Sql } from "../db/sql.ts";
 import { parseDuration } from "../duration.ts";
 import { LegworkError, toError, verdictOf } from "../errors.ts";
+import { type Cleaner, DescribedError, describeThrown, isError, type ThrownDescription } from "../thrown.ts";
 import type { Logger } from "../log.ts";
 import { describeIssues, parsePayload, type RunningJob, type TaskContext, type WorkflowStep } from "../jobs/define-task.ts";
 import { enqueue } from "../jobs/enqueue.ts";
@@ -13,7 +14,7 @@ import { type Abortable, type Control, LeaseLost } from "./control.ts";
 import type { JobOutput } from "./job-output.ts";
 import type { Lease } from "./lease.ts";
 import type { LoadedTask } from "./load-tasks.ts";
-import { type Outcomes, resultToJson, storableText } from "./outcomes.ts";
+import { type Outcomes, resultToJson } from "./outcomes.ts";
 import { Redaction } from "./redaction.ts";
 import { Steps, Suspended } from "./steps.ts";
 import { taskLog } from "./task-log.ts";
@@ -57,8 +58,9 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
   const putBack = (job: Job, reason: string, wait?: number): PutBack => {
     const now = clock.now();
     const retryAt = wait === undefined ? undefined : now + wait;
-    outcomes.failed(job.id, now, now, new PutBack(reason), { decision: "put_back", retryAt });
-    return new PutBack(`Job put back: it is ${reason}.`);
+    const error = new PutBack(`Job put back: it is ${reason}.`);
+    outcomes.failed(job.id, now, now, describeThrown(error), { decision: "put_back", retryAt });
+    return error;
   };
   return async (payload, helpers) => {
     const { job } = helpers;
@@ -89,29 +91,31 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
     try {
       const returned = await (span === undefined ? run.execute(payload, timeout) : span.run(() => run.execute(payload, timeout)));
       // A graphile-worker batch job answers with a promise per entry; graphile-worker itself takes those apart.
-      const result = Array.isArray(payload) && Array.isArray(returned) ? undefined : resultToJson(returned, run.redaction);
+      const entries = Array.isArray(payload) && Array.isArray(returned) ? batchEntries(payload, returned, run) : undefined;
+      const result = entries === undefined ? resultToJson(returned, run.redaction) : undefined;
       const finishedAt = clock.now();
       outcomes.succeeded(job.id, startedAt, finishedAt, result);
       span?.end("completed");
       if (environment.log.isLevelEnabled("info")) {
         run.workerLog.info({ event: "job_completed", duration: milliseconds(startedAt, finishedAt) }, "Job completed.");
       }
-      return returned as void;
+      return entries;
     } catch (thrown) {
-      const original = run.explain(toError(thrown));
-      const error = storableError(run.redaction?.error(original) ?? original);
+      const cause = run.explain(thrown);
+      const description = run.describe(cause);
+      const error = new DescribedError(description, cause);
       if (helpers.abortSignal?.aborted && (await giveBack(environment.lease, job.id))) {
         span?.end("given_back");
-        run.workerLog.info({ event: "job_given_back", err: error.message }, "Job given back: its worker is stopping.");
+        run.workerLog.info({ event: "job_given_back", err: description.message }, "Job given back: its worker is stopping.");
         throw error;
       }
       const finishedAt = clock.now();
-      const { discard, snooze, retryAt } = verdictOf(original);
+      const { discard, snooze, retryAt } = verdictOf(cause);
       const next = retryAt === undefined ? undefined : retryAt instanceof Date ? retryAt.getTime() : finishedAt + retryAt.after;
       // Who holds the job by now is for the database to say: if it is still this worker, the attempt has not failed.
-      const waits = original instanceof Suspended;
-      const isPutBack = waits || snooze || original instanceof LeaseLost;
-      outcomes.failed(job.id, startedAt, finishedAt, error, {
+      const waits = isError(cause) && cause instanceof Suspended;
+      const isPutBack = waits || snooze || (isError(cause) && cause instanceof LeaseLost);
+      outcomes.failed(job.id, startedAt, finishedAt, description, {
         decision: discard ? "discard" : waits ? "wait" : isPutBack ? "put_back" : undefined,
         retryAt: next,
       });
@@ -119,11 +123,12 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
       // Not how many attempts there are: a retry policy, which the database knows, may say otherwise than the row that was fetched.
       const details = { duration: milliseconds(startedAt, finishedAt), attempt: job.attempts };
       if (isPutBack) {
-        run.workerLog.info({ event: "job_put_back", ...details }, `Job put back: ${error.message}`);
+        run.workerLog.info({ event: "job_put_back", ...details }, `Job put back: ${description.message}`);
       } else {
-        // A mistake in a payload is somebody else's: its message says all, and a stack of ours would mislead.
+        // A mistake in a payload is not the task's: its message says all, and a stack of ours would mislead.
         const event = { event: "job_failed", ...details };
-        run.workerLog.warn(error instanceof LegworkError ? event : { ...event, err: error }, `Job failed: ${error.message}`);
+        const isExplained = isError(cause) && cause instanceof LegworkError;
+        run.workerLog.warn(isExplained ? event : { ...event, err: error }, `Job failed: ${description.message}`);
       }
       throw error;
     } finally {
@@ -305,12 +310,24 @@ class Run implements TaskContext, Abortable {
    * Why the attempt failed: when it was told to stop, that, with what it threw thereupon as the cause. A verdict of the task itself
    * stands.
    */
-  explain(thrown: Error): Error {
+  explain(thrown: unknown): unknown {
     const reason = this.abortReason;
     const { discard, snooze, retryAt } = verdictOf(thrown);
     if (reason === undefined || reason === thrown || discard || snooze || retryAt !== undefined) return thrown;
     reason.cause ??= thrown;
     return reason;
+  }
+
+  /** What the attempt failed with, without what the task redacts. Never throws. */
+  describe(thrown: unknown): ThrownDescription {
+    let cleaner: Cleaner | undefined;
+    try {
+      cleaner = this.redaction;
+    } catch {
+      // A payload in which nothing can be looked for, such as one nested too deeply: better nothing than a secret.
+      cleaner = HIDE_ALL;
+    }
+    return describeThrown(thrown, cleaner);
   }
 
   execute(payload: unknown, timeout: number | undefined): Promise<unknown> {
@@ -437,14 +454,25 @@ function flagValue(job: Job, name: string): string | null {
 }
 
 /**
- * The error with a message that Postgres can store. graphile-worker puts the message into a statement as it is: a NUL in it
- * would make that statement fail, and graphile-worker would stop the whole worker.
+ * What a batch job answers, in a form that graphile-worker can take apart whatever its entries are: errors are described, and a payload
+ * that cannot be written as JSON again, to keep the entries that failed, fails as a whole.
  */
-function storableError(error: Error): Error {
-  const message = storableText(error.message);
-  if (message !== error.message) error.message = message;
-  return error;
+function batchEntries(payload: readonly unknown[], returned: readonly unknown[], run: Run): Promise<unknown>[] {
+  const entries = Array.from(returned, async (entry) => {
+    try {
+      return await entry;
+    } catch (thrown) {
+      throw new DescribedError(run.describe(thrown), thrown);
+    }
+  });
+  // graphile-worker awaits them only when there is one for each entry of the payload.
+  for (const entry of entries) entry.catch(() => undefined);
+  JSON.stringify(payload);
+  return entries;
 }
+
+/** For a task whose secrets cannot be found. */
+const HIDE_ALL: Cleaner = { text: () => "[redacted]", value: () => "[redacted]" };
 
 function milliseconds(from: number, to: number): number {
   return Math.round((to - from) * 100) / 100;

@@ -21,7 +21,7 @@ interface Line {
  */
 export function taskLog(log: Logger, output: AttemptOutput, redaction: Redaction | undefined, bound?: Fields): Logger {
   const write = (level: Level, parameters: readonly unknown[]): void => {
-    if (redaction === undefined) log[level](...(parameters as [string]));
+    if (redaction === undefined) writeTo(log, level, parameters);
     const kept = KEPT.has(level);
     if (!kept && redaction === undefined) return;
     const { fields, text } = readLine(parameters);
@@ -41,6 +41,16 @@ export function taskLog(log: Logger, output: AttemptOutput, redaction: Redaction
       return Reflect.get(target, property, target);
     },
   });
+}
+
+/** What the logger cannot write, such as an object whose getter throws, must not fail the task. */
+function writeTo(log: Logger, level: Level, parameters: readonly unknown[]): void {
+  try {
+    log[level](...(parameters as [string]));
+  } catch {
+    const { fields, text } = readLine(parameters);
+    log[level](plainFields(fields ?? {}, undefined), text);
+  }
 }
 
 /** What a call of pino's says: (text, …values), (fields, text, …values), (error), (error, text, …values). */

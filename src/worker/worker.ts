@@ -177,7 +177,8 @@ async function startGeneration(options: GenerationOptions): Promise<Generation> 
   const pool = createPool(options.databaseUrl, { log, max: Math.max(10, concurrency), name: "legwork worker" });
   const events = new EventEmitter() as WorkerEvents;
   const registered = Promise.withResolvers<void>();
-  environment.outcomes.rideAlong(pool, events, registered.promise);
+  const closed = new AbortController();
+  const recorder = environment.outcomes.rideAlong(pool, { events, mayFetch: registered.promise, log, signal: closed.signal });
   const workerId = new Promise<string>((resolve) => events.once("pool:create", ({ workerPool }) => resolve(workerPool.id)));
   const listening = new Promise<void>((resolve) => events.once("pool:listen:success", () => resolve()));
   let runner: Runner;
@@ -222,6 +223,9 @@ async function startGeneration(options: GenerationOptions): Promise<Generation> 
 
   let givenBack = 0;
   const release = async (): Promise<boolean> => {
+    // What has ended and can still be recorded need not run again.
+    await within(FLUSH_MS, recorder.settled());
+    closed.abort();
     closeQuietly(pool, log);
     try {
       givenBack = await lease.release();
@@ -238,7 +242,7 @@ async function startGeneration(options: GenerationOptions): Promise<Generation> 
       const graceful = runner
         .stop()
         .catch((error: unknown) => log.warn({ err: toError(error) }, "The worker did not stop cleanly."));
-      await within(timeout, graceful);
+      await within(timeout, Promise.all([graceful, recorder.settled()]));
       await release();
       return givenBack;
     },
