@@ -6,6 +6,9 @@ import { type Fault, type Form, sendBatch } from "./send-batch.ts";
 /** As many jobs may wait because their own rows are refused, before no more are fetched. */
 const REFUSED_LIMIT = 1_000;
 
+/** As many when nothing else was recorded since. */
+const SUSPICIOUS_LIMIT = 5;
+
 /** Sends a statement over one connection, or over any of a pool. */
 export type Query = (statement: Statement) => Promise<unknown>;
 
@@ -28,8 +31,10 @@ export class Recorder {
   readonly #log: Logger;
   readonly #signal: AbortSignal;
   /** What batches that wait are waiting for. */
-  readonly #waiting = new Map<object, Fault>();
+  readonly #waiting = new Map<object, { readonly fault: Fault; readonly accepted: number }>();
   readonly #handedOver = new Set<Promise<void>>();
+  /** Statements that the database has taken. */
+  #accepted = 0;
 
   constructor({ onPool, log, signal }: { onPool: Query; log: Logger; signal: AbortSignal }) {
     this.#onPool = onPool;
@@ -42,12 +47,15 @@ export class Recorder {
    * are refused.
    */
   get fault(): Error | undefined {
-    let jobs = 0;
-    for (const { isOfSystem, jobs: waiting, error } of this.#waiting.values()) {
-      jobs += waiting;
-      if (isOfSystem || jobs > REFUSED_LIMIT) return error;
-    }
-    return undefined;
+    const waiting = [...this.#waiting.values()];
+    const [first] = waiting;
+    if (first === undefined) return undefined;
+    const ofSystem = waiting.find(({ fault }) => fault.isOfSystem);
+    if (ofSystem !== undefined) return ofSystem.fault.error;
+    const jobs = waiting.reduce((sum, { fault }) => sum + fault.jobs, 0);
+    // Several refused one by one, and nothing taken since the first of them: it is not their rows.
+    const limit = first.accepted === this.#accepted ? SUSPICIOUS_LIMIT : REFUSED_LIMIT;
+    return jobs > limit ? first.fault.error : undefined;
   }
 
   /** Resolves once all that was handed over has been recorded, or given up after the signal. */
@@ -67,10 +75,12 @@ export class Recorder {
         await sendBatch({
           items,
           jobId,
+          accepted: () => this.#accepted,
           log: this.#log,
           signal: this.#signal,
           send: async (some, form, error) => {
             answer = await send(build(some, form, error));
+            this.#accepted += 1;
             forget(some);
           },
           onFault: (fault) => {
@@ -103,7 +113,8 @@ export class Recorder {
         `The database does not record the ends of jobs, which is tried again: ${fault.error.message}.`,
       );
     }
-    this.#waiting.set(key, fault);
+    const accepted = this.#waiting.get(key)?.accepted ?? this.#accepted;
+    this.#waiting.set(key, { fault, accepted });
   }
 }
 

@@ -6,14 +6,19 @@ import type { Logger } from "../log.ts";
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 10_000;
 
-/** After so many refusals in a row with the same error, and none accepted, the fault is taken to be the system's. */
+/** After so many refusals, and none accepted, a round is over: the fault may be the system's. */
 const SAMPLE = 16;
+
+/** The round in which a row is tried in its lesser forms although nothing shows that others are taken: after 0.7 s. */
+const PROBE_ROUND = 3;
+
+const FORMS = ["whole", "bare", "failed"] as const;
 
 /**
  * How much of an item is sent. `whole`: all that is known. `bare`: without what the worker adds, such as a result, and with a marker in
  * its place. `failed`: the job ends as failed, because the database refuses even that.
  */
-export type Form = "whole" | "bare" | "failed";
+export type Form = (typeof FORMS)[number];
 
 /** Why a batch waits. */
 export interface Fault {
@@ -31,6 +36,8 @@ export interface Batch<T> {
   /** Which job an item is, for the log. */
   readonly jobId: (item: T) => string;
   readonly log: Logger;
+  /** How many statements the database has taken so far, those of other batches included. */
+  readonly accepted: () => number;
   /** Called each time the batch has to wait. */
   readonly onFault: (fault: Fault) => void;
   /** Ends the waiting: `sendBatch` then rejects with the last fault. */
@@ -40,8 +47,8 @@ export interface Batch<T> {
 /**
  * Sends a batch so that no item keeps the others from being recorded, and no fault of the system ends a job.
  *
- * One statement where all goes well. When it fails with an error that a row can cause, the batch is halved until the rows that cause it are alone: such
- * a job is sent again in its bare form, and ended as failed if that is refused too. Any other error, or the same error from every
+ * One statement where all goes well. When it fails with an error that a row can cause, the batch is halved until the rows that cause it are
+ * alone: such a job is sent again in its bare form, and ended as failed if that is refused too. Any other error, or the same error from every
  * row, is the system's: what has not been recorded waits and is sent again, with growing pauses, until it is taken.
  */
 export async function sendBatch<T>(batch: Batch<T>): Promise<void> {
@@ -55,36 +62,41 @@ export async function sendBatch<T>(batch: Batch<T>): Promise<void> {
     const error = toError(thrown);
     if (!isRowError(error)) fault = { error, isOfSystem: true };
   }
-  for (let faults = 0; ; faults++) {
+  for (let round = 0; ; round++) {
     if (fault !== undefined) {
       onFault({ ...fault, jobs: remaining.size });
-      const wait = Math.min(FIRST_WAIT_MS * 2 ** Math.min(faults, 10), LONGEST_WAIT_MS);
+      const wait = Math.min(FIRST_WAIT_MS * 2 ** Math.min(round, 10), LONGEST_WAIT_MS);
       await delay(wait * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined);
       if (signal.aborted) throw fault.error;
     }
-    fault = await sendRemaining(batch, remaining, faults);
+    fault = await sendRemaining(batch, remaining, round);
     if (fault === undefined) return;
   }
 }
 
-/** Sends what remains, in parts where that is needed. Resolves to the fault that made it stop; undefined when all is recorded. */
-async function sendRemaining<T>(batch: Batch<T>, remaining: Set<T>, faults: number): Promise<Omit<Fault, "jobs"> | undefined> {
-  const { send, log, jobId } = batch;
+/**
+ * Sends what remains, in parts where that is needed. Resolves to the fault that made it stop; undefined when all is recorded.
+ *
+ * A row is only blamed when there is evidence that the database takes others: one was accepted in the meantime, here or in another batch. Without
+ * any, one row is tried in its lesser forms once, in case it is alone on the system.
+ */
+async function sendRemaining<T>(batch: Batch<T>, remaining: Set<T>, round: number): Promise<Omit<Fault, "jobs"> | undefined> {
+  const { send, log, jobId, accepted } = batch;
+  const before = accepted();
+  const hasEvidence = (): boolean => accepted() > before;
   const refused: { item: T; error: Error }[] = [];
-  let accepted = 0;
-  const record = async (items: readonly T[], form: Form, why: Error | undefined): Promise<Error | undefined> => {
+  const record = async (items: readonly T[], form: Form, why?: Error): Promise<Error | undefined> => {
     try {
       await send(items, form, why);
     } catch (thrown) {
       return toError(thrown);
     }
     for (const item of items) remaining.delete(item);
-    accepted += items.length;
     return undefined;
   };
-  /** Resolves to a fault of the system. */
+  /** Finds the rows that are refused; resolves to a fault of the system. */
   const narrow = async (items: readonly T[]): Promise<Error | undefined> => {
-    const error = await record(items, "whole", undefined);
+    const error = await record(items, "whole");
     if (error === undefined) return undefined;
     if (!isRowError(error)) return error;
     const [item] = items;
@@ -92,38 +104,54 @@ async function sendRemaining<T>(batch: Batch<T>, remaining: Set<T>, faults: numb
       const middle = Math.ceil(items.length / 2);
       return (await narrow(items.slice(0, middle))) ?? (await narrow(items.slice(middle)));
     }
-    const bare = await record([item], "bare", error);
-    if (bare === undefined) {
-      log.warn(
-        { err: error, jobId: jobId(item) },
-        "The database refused a job's result or error; the job was recorded without it.",
-      );
-      return undefined;
+    refused.push({ item, error });
+    return !hasEvidence() && refused.length >= SAMPLE ? error : undefined;
+  };
+  /** Sends one row in ever lesser forms; resolves to why even the last was refused. */
+  const reduce = async (item: T, forms: readonly Form[]): Promise<Error | undefined> => {
+    let error: Error | undefined;
+    for (const form of forms) {
+      const refusal = await record([item], form, error);
+      if (refusal === undefined) {
+        if (form === "bare")
+          log.warn(
+            { err: error, jobId: jobId(item) },
+            "The database refused a job's result or error; the job was recorded without it.",
+          );
+        if (form === "failed")
+          log.error({ err: error, jobId: jobId(item) }, "The database refused to record how a job ended; the job has failed.");
+        return undefined;
+      }
+      error = refusal;
+      if (!isRowError(refusal)) return refusal;
     }
-    if (!isRowError(bare)) return bare;
-    refused.push({ item, error: bare });
-    return accepted === 0 && refused.length >= SAMPLE && areAlike(refused) ? bare : undefined;
+    return error;
   };
   // In another order each time, so that a run of refused rows cannot hide the others for ever; and in ever smaller parts, should the whole be too much.
-  const order = faults === 0 ? [...remaining] : shuffled([...remaining]);
-  const size = Math.max(1, Math.ceil(order.length / 2 ** Math.max(0, faults - 2)));
+  const order = round === 0 ? [...remaining] : shuffled([...remaining]);
+  const size = Math.max(1, Math.ceil(order.length / 2 ** Math.max(0, round - PROBE_ROUND)));
   for (let from = 0; from < order.length; from += size) {
     const error = await narrow(order.slice(from, from + size));
-    if (error !== undefined) return { error, isOfSystem: true };
+    if (error !== undefined && !isRowError(error)) return { error, isOfSystem: true };
+    if (error !== undefined) break;
   }
-  if (accepted === 0 && refused.length > 1 && refused[0] !== undefined && areAlike(refused)) {
-    return { error: refused[0].error, isOfSystem: true };
+  const [first] = refused;
+  if (first === undefined) return undefined;
+  const isAlone = order.length === 1;
+  if (!hasEvidence() && round === PROBE_ROUND) {
+    const error = await reduce(first.item, isAlone ? FORMS : ["whole", "bare"]);
+    if (error !== undefined && !isRowError(error)) return { error, isOfSystem: true };
   }
+  if (!hasEvidence()) return { error: first.error, isOfSystem: !isAlone };
   let fault: Omit<Fault, "jobs"> | undefined;
-  for (const { item, error } of refused) {
-    const last = await record([item], "failed", error);
-    if (last === undefined) {
-      log.error({ err: error, jobId: jobId(item) }, "The database refused to record how a job ended; the job has failed.");
-    }
-    // Not even that: this job waits, and no other for it.
-    else fault ??= { error: last, isOfSystem: !isRowError(last) };
+  for (const { item } of refused) {
+    if (!remaining.has(item)) continue;
+    // Whole once more: it may have been refused before the evidence came.
+    const error = await reduce(item, FORMS);
+    // Refused in every form, it waits, and no other for it.
+    if (error !== undefined) fault ??= { error, isOfSystem: !isRowError(error) };
   }
-  return fault;
+  return fault ?? (remaining.size > 0 ? { error: first.error, isOfSystem: false } : undefined);
 }
 
 /**
@@ -135,10 +163,6 @@ export function isRowError(error: Error): boolean {
   const { code, routine } = error as { code?: unknown; routine?: unknown };
   if (typeof code !== "string") return false;
   return /^(21|22|23|54|P0|LW)/.test(code) || routine === "exec_stmt_raise";
-}
-
-function areAlike(refused: readonly { error: Error }[]): boolean {
-  return new Set(refused.map(({ error }) => (error as { code?: string }).code)).size === 1;
 }
 
 function shuffled<T>(items: T[]): T[] {
