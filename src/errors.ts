@@ -201,7 +201,12 @@ export function isErrorCode(value: unknown): value is ErrorCode {
  * Never throws.
  */
 export function toError(thrown: unknown): Error {
-  if (isError(thrown) && typeof propertyOf(thrown, "message") === "string" && typeof propertyOf(thrown, "name") === "string") {
+  if (
+    isError(thrown) &&
+    thrown instanceof Error &&
+    typeof propertyOf(thrown, "message") === "string" &&
+    typeof propertyOf(thrown, "name") === "string"
+  ) {
     const stack = propertyOf(thrown, "stack");
     if (stack === undefined || typeof stack === "string") return thrown;
   }

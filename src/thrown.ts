@@ -208,7 +208,8 @@ function propertiesOf(error: Error, cleaner: Cleaner | undefined): string | unde
       if (["name", "message", "stack", "cause", "errors"].includes(key)) continue;
       const descriptor = Object.getOwnPropertyDescriptor(error, key);
       const value: unknown = descriptor !== undefined && "value" in descriptor ? descriptor.value : "[getter]";
-      if (typeof value !== "function") rest[key] = value;
+      // A property may hold a payload: its paths count from there.
+      if (typeof value !== "function") rest[key] = cleaner === undefined ? value : withoutSecrets(value, cleaner);
     }
     return Object.keys(rest).length === 0 ? undefined : show(rest, cleaner);
   } catch {
