@@ -183,3 +183,6 @@ comment on column legwork.workers.running is E'@notNull\nThe jobs it was running
 comment on column legwork.workers.started_at is E'@notNull\nWhen it started.';
 comment on column legwork.workers.seen_at is E'@notNull\nWhen it last said that it lives.';
 comment on column legwork.workers.suspected is E'@notNull\nWhether it has been silent for too long.';
+
+create sequence legwork.worker_restarts;
+comment on sequence legwork.worker_restarts is 'Counts the restarts of all workers, for the metric legwork_worker_restarts_total. See legwork.note_worker_fault.';

@@ -691,6 +691,18 @@ create table legwork.watch_steps (
   PRIMARY KEY (step)
 );
 
+create table legwork.worker_faults (
+  id bigint not null,
+  host text not null,
+  pid integer not null,
+  kind text not null,
+  reason text not null,
+  job_id bigint,
+  at timestamp with time zone default clock_timestamp() not null,
+  CHECK ((kind = ANY (ARRAY['restart'::text, 'recording'::text]))),
+  PRIMARY KEY (id)
+);
+
 create table legwork.worker_processes (
   id text not null,
   host text not null,
@@ -888,6 +900,8 @@ CREATE INDEX waiting_jobs_due ON legwork.waiting_jobs USING btree (run_at) WHERE
 CREATE INDEX waiting_jobs_lane ON legwork.waiting_jobs USING btree (lane, priority, run_at, job_id) WHERE (held IS NULL);
 
 CREATE INDEX wakeups_unblocked ON legwork.wakeups USING btree (id) WHERE (unblocked IS NOT NULL);
+
+CREATE INDEX worker_faults_at ON legwork.worker_faults USING btree (at);
 
 CREATE INDEX worker_starts_started_at ON legwork.worker_starts USING btree (started_at);
 
@@ -4100,7 +4114,7 @@ declare
   v_theme text;
 begin
   perform legwork.assert_may('viewer', true);
-  foreach v_theme in array array['waiting', 'rules', 'schedules', 'jobs', 'history', 'transactions', 'vacuum', 'server', 'versions'] loop
+  foreach v_theme in array array['waiting', 'worker_faults', 'rules', 'schedules', 'jobs', 'history', 'transactions', 'vacuum', 'server', 'versions'] loop
     begin
       return query execute format(
         'select f."check", f.severity, f.finding, case when f.severity <> ''ok'' then f.remedy end, f.detail from legwork.%I() f', 'doctor_' || v_theme);
@@ -4612,6 +4626,40 @@ AS $function$
     jsonb_build_object('jobs', l.jobs, 'oldest', l.oldest, 'tasks', (
       select jsonb_object_agg(x.task, x.jobs) from (select d.task, d.jobs from due d order by d.jobs desc, d.task limit 10) x))
   from late l, counts c, totals t
+$function$
+
+CREATE OR REPLACE FUNCTION legwork.doctor_worker_faults(period interval DEFAULT '00:15:00'::interval)
+ RETURNS TABLE("check" text, severity text, finding text, remedy text, detail jsonb)
+ LANGUAGE sql
+AS $function$
+  with recent as materialized (
+    select f.kind, f.host, f.pid, count(*) as times, max(f.at) as last_at, (array_agg(f.reason order by f.id desc))[1] as reason,
+      (array_agg(f.job_id order by f.id desc) filter (where f.job_id is not null))[1] as job_id
+    from legwork.worker_faults f
+    -- What is noted once a minute has passed after two.
+    where f.at > clock_timestamp() - case f.kind when 'recording' then interval '2 minutes' else period end
+    group by f.kind, f.host, f.pid
+  )
+  (select case r.kind when 'restart' then 'restarts' else 'recording' end,
+    case when r.kind = 'recording' or r.times >= 3 then 'critical' else 'warning' end,
+    case r.kind
+      when 'restart' then format('The worker on %s (pid %s) has restarted %s in %s: %s', r.host, r.pid,
+        case r.times when 1 then 'once' when 2 then 'twice' else r.times || ' times' end, legwork.in_words(period), r.reason)
+      else format('The worker on %s (pid %s) cannot record how jobs end: %s', r.host, r.pid, r.reason)
+    end,
+    case
+      when r.job_id is not null then format('Look at job %s, which seems to be the cause: legwork job %s. To end it: legwork cancel %s.', r.job_id, r.job_id, r.job_id)
+      when r.kind = 'recording' then 'Correct what the database refuses (the server''s log has the statement). No job is lost: the worker keeps trying and then goes on by itself.'
+      else 'Look at the worker''s log and at the server''s.'
+    end,
+    jsonb_build_object('host', r.host, 'pid', r.pid, 'times', r.times, 'last_at', r.last_at, 'job_id', r.job_id)
+  from recent r order by r.times desc limit 20)
+  union all
+  select 'restarts', 'ok', format('No worker has restarted within %s.', legwork.in_words(period)), null, null
+  where not exists (select from recent r where r.kind = 'restart')
+  union all
+  select 'recording', 'ok', 'No worker reports that it cannot record how jobs end.', null, null
+  where not exists (select from recent r where r.kind = 'recording')
 $function$
 
 CREATE OR REPLACE FUNCTION legwork.drop_alert_rule(name text)
@@ -7272,6 +7320,22 @@ AS $function$
 $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.note_worker_fault(host text, pid integer, kind text, reason text, job_id bigint DEFAULT NULL::bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  insert into legwork.worker_faults (host, pid, kind, reason, job_id)
+  values (note_worker_fault.host, note_worker_fault.pid, note_worker_fault.kind, left(note_worker_fault.reason, 1000), note_worker_fault.job_id);
+  if kind = 'restart' then
+    perform nextval('legwork.worker_restarts');
+  end if;
+  delete from legwork.worker_faults f where f.at < clock_timestamp() - interval '7 days';
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.own_key(key text)
  RETURNS text
  LANGUAGE plpgsql
@@ -7696,6 +7760,7 @@ AS $function$
     'connections', (select d -> 'detail' from legwork.samples s, jsonb_array_elements(s.value) d where s.name = 'database' and d ->> 'check' = 'connections' limit 1),
     'workers', coalesce((select jsonb_agg(jsonb_build_object('host', w.host, 'pid', w.pid, 'concurrency', w.concurrency, 'running', cardinality(w.running), 'cpu', w.cpu, 'memory', w.memory, 'disk', w.disk, 'heap', w.heap_bytes)
       order by w.started_at) from legwork.worker_processes w where w.seen_at > clock_timestamp() - 2 * legwork.worker_grace()), '[]'),
+    'restarts', (select case when s.is_called then s.last_value else 0 end from legwork.worker_restarts s),
     'alerts', coalesce((select jsonb_object_agg(a.severity, a.number) from (
       select r.severity, count(*) as number from legwork.alert_records r where r.resolved_at is null group by 1) a), '{}'),
     'steps', coalesce((select jsonb_object_agg(w.step, extract(epoch from clock_timestamp() - w.ran_at)) from legwork.watch_steps w where w.ran_at is not null), '{}'))
@@ -8793,7 +8858,7 @@ AS $function$
       'plans_wanted', 'put_plan', 'acknowledge_alert', 'set_alert_rule', 'drop_alert_rule', 'restore_alert_rules', 'set_alert_channels', 'silence_alerts', 'end_silence']),
     ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_stopped', 'recover_jobs', 'give_back_jobs', 'tick', 'reconcile',
       'maintain_history', 'record_output', 'fire_schedules', 'plan_intervals', 'plans_wanted', 'put_plan', 'register_crontab', 'load_steps', 'record_step',
-      'await_step', 'step_results', 'due_steps', 'watch', 'worker_host', 'enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow']),
+      'await_step', 'step_results', 'due_steps', 'watch', 'worker_host', 'note_worker_fault', 'enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow']),
     ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login', 'claim_request', 'keep_response', 'activity'])
   ) as r (role, functions)
   cross join lateral unnest(r.functions) as f (function)

@@ -5,6 +5,7 @@ import { type Config, type ConfigInput, loadConfig } from "./config.ts";
 import { migrate } from "./db/migrate.ts";
 import { createPool, type Pool, type Queryable } from "./db/pool.ts";
 import { LegworkError } from "./errors.ts";
+import { Problems } from "./health/problems.ts";
 import { enqueue, type EnqueueOptions, enqueueMany, type JobSpec } from "./jobs/enqueue.ts";
 import { createLogger, type Logger } from "./log.ts";
 
@@ -84,9 +85,10 @@ export async function createLegwork(options: LegworkOptions = {}): Promise<Legwo
   stops.push(() => pool.end());
   try {
     if (migrates) await migrate(pool, log);
-    const server = await startServing(serves, { ...config, databaseUrl: config.databaseUrl, prefix, token, log });
+    const problems = new Problems();
+    const server = await startServing(serves, { ...config, databaseUrl: config.databaseUrl, prefix, token, log, problems });
     if (server !== undefined) stops.push(() => server.stop());
-    const worker = runsJobs ? await startWorking({ ...config, databaseUrl: config.databaseUrl }, log) : undefined;
+    const worker = runsJobs ? await startWorking({ ...config, databaseUrl: config.databaseUrl }, { log, problems }) : undefined;
     if (worker !== undefined) stops.push(() => worker.stop());
     return {
       pool,
@@ -146,7 +148,7 @@ interface Serving {
 
 async function startServing(
   serves: LegworkOptions["server"],
-  options: Config & { databaseUrl: string; prefix: string; token: string | undefined; log: Logger },
+  options: Config & { databaseUrl: string; prefix: string; token: string | undefined; log: Logger; problems: Problems },
 ): Promise<Serving | undefined> {
   if (serves === undefined) return undefined;
   // Loaded here and not above: whoever enqueues only does without the server and its memory.
@@ -182,7 +184,7 @@ function withoutPrefix(address: string | undefined, prefix: string): string {
   return isBelow ? url.slice(prefix.length).replace(/^(?!\/)/, "/") : url;
 }
 
-async function startWorking(config: Config & { databaseUrl: string }, log: Logger) {
+async function startWorking(config: Config & { databaseUrl: string }, beside: { log: Logger; problems: Problems }) {
   const { startWorker } = await import("./worker/worker.ts");
-  return await startWorker({ ...config, localQueueSize: config.localQueueSize ?? config.concurrency, log });
+  return await startWorker({ ...config, localQueueSize: config.localQueueSize ?? config.concurrency, ...beside });
 }

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { isErrorCode, LegworkError, toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
@@ -97,6 +98,49 @@ function connectionError(options: pg.PoolOptions, thrown: unknown): LegworkError
       return fail(`The server has no database for ${where}.`, "Create it with createdb or correct DATABASE_URL.");
     default:
       return fail(`${where} cannot be used: ${error.message || error.code}.`, "Check DATABASE_URL and the server's log.");
+  }
+}
+
+/** Whether an error says that the database cannot be reached, or has closed the connection. */
+export function isConnectionError(thrown: unknown): boolean {
+  const { code, message } = toError(thrown) as Error & { code?: unknown };
+  if (typeof code === "string") {
+    return /^(08...|57P0[1-5]|ECONN\w+|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)$/.test(code);
+  }
+  // node-postgres gives these no code.
+  return /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error)/.test(
+    message,
+  );
+}
+
+/**
+ * Whether an error is of the server's condition and passes by itself: no free connection, a full disk or memory (class 53), starting up or shutting
+ * down, read-only.
+ */
+export function isSystemFault(thrown: unknown): boolean {
+  const error = toError(thrown);
+  // Of LW503 the cause says which it is.
+  const { code } = (error instanceof LegworkError ? toError(error.cause) : error) as Error & { code?: unknown };
+  return typeof code === "string" && /^(53...|57P0[1-3]|25006)$/.test(code);
+}
+
+/** How long a database that is full, read-only or starting up is left alone before it is asked again (ms). */
+const USABLE_WAIT_MS = 1_000;
+
+/**
+ * Does `work`, again and again while the server's condition does not allow it (see `isSystemFault`); says so once. Anything else that
+ * it throws is thrown.
+ */
+export async function onceUsable<T>(log: Logger, work: () => Promise<T>): Promise<T> {
+  for (let isFirst = true; ; isFirst = false) {
+    try {
+      return await work();
+    } catch (thrown) {
+      if (!isSystemFault(thrown)) throw thrown;
+      const error = toError(thrown);
+      if (isFirst) log.warn({ event: "database_unusable", err: error }, `Waiting for the database: ${error.message}.`);
+      await delay(USABLE_WAIT_MS);
+    }
   }
 }
 

@@ -1,7 +1,8 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Pool } from "../db/pool.ts";
-import { LegworkError } from "../errors.ts";
+import { LegworkError, toError } from "../errors.ts";
+import type { Problems } from "../health/problems.ts";
 import { readHealth } from "../health/read-health.ts";
 import { Metrics } from "./metrics.ts";
 
@@ -31,27 +32,48 @@ export async function addHealthRoutes(
   });
 }
 
-/** What a load balancer asks: whether the database answers, and how many workers live. Throws LW503 when it does not answer in time. */
-export async function readReadiness(pool: Pool, timeout: number): Promise<{ status: "ready"; workers: number }> {
+/**
+ * What a load balancer asks: whether the database answers and can be written to, how many workers live, and whether the one in this process works.
+ * Throws LW503, saying why, when one of these is not so.
+ */
+export async function readReadiness(
+  pool: Pool,
+  options: { timeout: number; problems: Problems | undefined },
+): Promise<{ status: "ready"; workers: number }> {
+  const { timeout, problems } = options;
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${timeout / 1_000} s`)), timeout);
+    timer = setTimeout(() => reject(new Error(`it did not answer within ${timeout / 1_000} s`)), timeout);
   });
+  let row: { workers: number; is_read_only: boolean; faults: string[] | null };
   try {
-    const answer = pool.query(
-      "select count(*)::int as workers from legwork.workers where not suspected and seen_at > clock_timestamp() - interval '10 seconds'",
-    );
-    const { rows } = await Promise.race([answer, late]);
-    return { status: "ready", workers: rows[0]?.workers ?? 0 };
+    const { rows } = await Promise.race([pool.query(READINESS), late]);
+    row = rows[0];
   } catch (error) {
-    throw new LegworkError("LW503", "The database does not answer.", {
-      hint: "The server goes on by itself when it does.",
+    throw new LegworkError("LW503", `The database cannot be used: ${toError(error).message}.`, {
+      hint: "The server goes on by itself once it can.",
       cause: error,
     });
   } finally {
     clearTimeout(timer);
   }
+  const [problem] = problems?.list() ?? [];
+  if (problem !== undefined) throw new LegworkError("LW503", problem, { hint: "It goes on by itself once the cause is gone." });
+  if (row.is_read_only) {
+    throw new LegworkError("LW503", "The database is read-only.", { hint: "Jobs wait, and run once it can be written to." });
+  }
+  const [fault] = row.faults ?? [];
+  if (row.workers === 0 && fault !== undefined) {
+    throw new LegworkError("LW503", `No worker is alive. The last one said: ${fault}`, { hint: "`legwork doctor` says more." });
+  }
+  return { status: "ready", workers: row.workers };
 }
+
+/** A fault of the last half minute counts only while no worker is alive. */
+const READINESS = `select
+    pg_is_in_recovery() or current_setting('transaction_read_only') = 'on' as is_read_only,
+    (select count(*)::int from legwork.workers where not suspected and seen_at > clock_timestamp() - interval '10 seconds') as workers,
+    (select array_agg(f.reason order by f.id desc) from legwork.worker_faults f where f.at > clock_timestamp() - interval '30 seconds') as faults`;
 
 function isBearer(request: FastifyRequest, token: string | undefined): boolean {
   const given = /^Bearer +(.+)$/i.exec(request.headers.authorization ?? "")?.[1];

@@ -47,6 +47,7 @@ interface Reading {
   };
   readonly now: string;
   readonly findings: Readonly<Record<string, number>>;
+  readonly restarts: number;
   readonly connections: { used: number; allowed: number } | null;
   readonly workers: readonly {
     host: string;
@@ -140,6 +141,7 @@ const FAMILIES: readonly Family[] = [
     ),
   ),
   gauge("legwork_workers", "Living Legwork workers.", ({ workers }) => one(workers.length)),
+  counter("legwork_worker_restarts_total", "Times that a worker had to start its runner again.", ({ restarts }) => one(restarts)),
   gauge("legwork_worker_slots", "Jobs that they can run at a time.", ({ workers }) =>
     one(sum(workers.map((w) => w.concurrency))),
   ),

@@ -7,6 +7,7 @@ import rateLimit from "@fastify/rate-limit";
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { assertDatabase, createPool, type Pool } from "../db/pool.ts";
 import { LegworkError, toError, type ErrorCode } from "../errors.ts";
+import type { Problems } from "../health/problems.ts";
 import { Watch } from "../health/watch.ts";
 import type { Logger } from "../log.ts";
 import { type AuthConfig, type Authenticator, createAuthenticator, isAuthConfigured } from "./auth.ts";
@@ -41,6 +42,8 @@ export interface ServerOptions {
   /** What a Prometheus may send for `/metrics` in place of it. */
   metricsToken?: string | undefined;
   log: Logger;
+  /** What keeps the worker of this process from working; `/ready` says it. */
+  problems?: Problems;
   /** How JWTs are checked; without it there are none. */
   auth?: AuthConfig;
   /** Names that the server answers to beside its address and those of this machine. */
@@ -214,7 +217,7 @@ async function createApp(options: Omit<ServerOptions, "port">, pool: Pool): Prom
     };
   });
   app.get("/health", async () => ({ status: "ok" }));
-  app.get("/ready", async () => await readReadiness(pool, READY_TIMEOUT_MS));
+  app.get("/ready", async () => await readReadiness(pool, { timeout: READY_TIMEOUT_MS, problems: options.problems }));
   const ide = tellsSchema(options) ? addGraphQlIde(app, options.prefix ?? "") : undefined;
   app.get("/graphql", async (request, reply) => {
     if (ide?.wantsPage(request) === true) return await ide.sendPage(reply);

@@ -3,7 +3,7 @@ import type { Pool } from "../db/pool.ts";
 import type { Logger } from "../log.ts";
 import { cut, MESSAGE_LIMIT, storableText, type ThrownDescription } from "../thrown.ts";
 import { type Fetched, fetchStatement, replaced, restoreColumns, type Statement } from "./fetch-statement.ts";
-import { Completions, forMany, type Query, Recorder, type Recording } from "./recorder.ts";
+import { Completions, forMany, type Query, Recorder, type RecorderOptions, type Recording } from "./recorder.ts";
 import type { Redaction } from "./redaction.ts";
 import type { Form } from "./send-batch.ts";
 
@@ -45,6 +45,7 @@ export interface Ride {
   readonly log: Logger;
   /** Ends the waiting for a database that takes nothing; what has not been recorded by then is left to the lease. */
   readonly signal: AbortSignal;
+  readonly onProblem?: RecorderOptions["onProblem"];
 }
 
 /**
@@ -79,7 +80,7 @@ export class Outcomes {
    * Makes every connection of the pool, which must be new, send outcomes along; and makes completing a job depend on still
    * holding it: graphile-worker itself completes by id, even a job that was given to another worker meanwhile.
    */
-  rideAlong(pool: Pool, { events, mayFetch, log, signal }: Ride): Recorder {
+  rideAlong(pool: Pool, { events, mayFetch, log, signal, onProblem }: Ride): Recorder {
     let isWaiting = true;
     void mayFetch.then(() => (isWaiting = false));
     let workerId = "";
@@ -96,7 +97,7 @@ export class Outcomes {
         client.release(broken);
       }
     };
-    const recorder = new Recorder({ onPool, log, signal });
+    const recorder = new Recorder({ onPool, log, signal, onProblem });
     const completing = (statement: Statement): Recording<string> => ({
       jobId: (id) => id,
       build: (ids, form, error) =>

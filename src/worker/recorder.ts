@@ -6,6 +6,9 @@ import { type Fault, type Form, sendBatch } from "./send-batch.ts";
 /** As many jobs may wait because their own rows are refused, before no more are fetched. */
 const REFUSED_LIMIT = 1_000;
 
+/** How often it is said that the ends of jobs cannot be recorded (ms). */
+const TELL_INTERVAL_MS = 60_000;
+
 /** As many when nothing else was recorded since. */
 const SUSPICIOUS_LIMIT = 5;
 
@@ -21,6 +24,15 @@ export interface Recording<T> {
   readonly forget: (items: readonly T[]) => void;
 }
 
+export interface RecorderOptions {
+  readonly onPool: Query;
+  readonly log: Logger;
+  /** Ends the waiting for a database that takes nothing. */
+  readonly signal: AbortSignal;
+  /** Called when the ends of jobs cannot be recorded, and once a minute while that lasts, with a job if only its row is refused; without arguments when all is well again. */
+  readonly onProblem?: ((problem?: string, jobId?: string) => void) | undefined;
+}
+
 /**
  * Records what a worker's jobs came to. While the database takes it, each statement is one call on the connection that graphile-worker gives.
  * When it does not, the caller is told that all is well and gets its connection back, and the recorder goes on by itself: else
@@ -30,16 +42,19 @@ export class Recorder {
   readonly #onPool: Query;
   readonly #log: Logger;
   readonly #signal: AbortSignal;
+  readonly #onProblem: RecorderOptions["onProblem"];
+  #toldAt = Number.NEGATIVE_INFINITY;
   /** What batches that wait are waiting for. */
   readonly #waiting = new Map<object, { readonly fault: Fault; readonly accepted: number }>();
   readonly #handedOver = new Set<Promise<void>>();
   /** Statements that the database has taken. */
   #accepted = 0;
 
-  constructor({ onPool, log, signal }: { onPool: Query; log: Logger; signal: AbortSignal }) {
+  constructor({ onPool, log, signal, onProblem }: RecorderOptions) {
     this.#onPool = onPool;
     this.#log = log;
     this.#signal = signal;
+    this.#onProblem = onProblem;
   }
 
   /**
@@ -85,7 +100,7 @@ export class Recorder {
           },
           onFault: (fault) => {
             send = this.#onPool;
-            this.#wait(key, fault);
+            this.#wait(key, fault, items[0] === undefined ? undefined : jobId(items[0]));
             handOver.resolve();
           },
         });
@@ -97,6 +112,8 @@ export class Recorder {
       }
       this.#handedOver.delete(done);
       if (this.#waiting.delete(key) && this.#waiting.size === 0 && !this.#signal.aborted) {
+        this.#toldAt = Number.NEGATIVE_INFINITY;
+        this.#onProblem?.();
         this.#log.info({ event: "recording_resumed" }, "The database records the ends of jobs again.");
       }
     };
@@ -106,15 +123,14 @@ export class Recorder {
     return answer;
   }
 
-  #wait(key: object, fault: Fault): void {
-    if (this.#waiting.size === 0) {
-      this.#log.error(
-        { event: "recording_failed", err: fault.error, jobs: fault.jobs },
-        `The database does not record the ends of jobs, which is tried again: ${fault.error.message}.`,
-      );
-    }
+  #wait(key: object, fault: Fault, jobId: string | undefined): void {
     const accepted = this.#waiting.get(key)?.accepted ?? this.#accepted;
     this.#waiting.set(key, { fault, accepted });
+    if (performance.now() - this.#toldAt < TELL_INTERVAL_MS) return;
+    this.#toldAt = performance.now();
+    const message = `The database does not record the ends of jobs, which is tried again: ${fault.error.message}.`;
+    this.#log.error({ event: "recording_failed", err: fault.error, jobs: fault.jobs, jobId }, message);
+    this.#onProblem?.(message, fault.isOfSystem ? undefined : jobId);
   }
 }
 

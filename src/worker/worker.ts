@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { existsSync, readFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { EventEmitter } from "node:events";
 import {
   Logger as GraphileLogger,
@@ -10,8 +11,9 @@ import {
   type TaskList,
   type WorkerEvents,
 } from "graphile-worker";
-import { createPool, type Pool } from "../db/pool.ts";
+import { createPool, onceUsable, type Pool } from "../db/pool.ts";
 import { LegworkError, toError } from "../errors.ts";
+import type { Problems } from "../health/problems.ts";
 import { Watch } from "../health/watch.ts";
 import { isTracing } from "../jobs/tracing.ts";
 import type { Logger } from "../log.ts";
@@ -20,15 +22,14 @@ import { Control } from "./control.ts";
 import { graphileLogger } from "./graphile-logger.ts";
 import { JobOutput } from "./job-output.ts";
 import { Lease } from "./lease.ts";
-import { describeTasks, loadTasks } from "./load-tasks.ts";
+import { loadTasks } from "./load-tasks.ts";
 import type { CrontabEntry } from "../schedules/register-crontab.ts";
 import { Outcomes } from "./outcomes.ts";
 import { type RunEnvironment, toPlainTask } from "./run-task.ts";
+import { registerTasks } from "./register-tasks.ts";
 import { Scheduler } from "./scheduler.ts";
+import { type RunnerEnd, type Supervised, Supervisor } from "./supervisor.ts";
 import { Ticker } from "./ticker.ts";
-
-/** The longest wait before a worker that lost its database tries again (ms). */
-const MAX_RESTART_DELAY_MS = 10_000;
 
 /** How long completions that are on their way may take when a pool ends by itself (ms). */
 const FLUSH_MS = 1_000;
@@ -46,6 +47,8 @@ export interface WorkerOptions {
   localQueueSize: number;
   /** How long stopping lets running jobs finish before it gives them back (ms). */
   shutdownTimeout: number;
+  /** Where it says what keeps it from working, for a server in the same process. */
+  problems?: Problems;
 }
 
 export interface Worker {
@@ -78,8 +81,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const session = { "legwork.surface": "worker" };
   // Three pools: a task that keeps connections to itself must not keep graphile-worker from completing jobs, nor the lease from beating.
   const taskPool = createPool(options.databaseUrl, { log, max: options.concurrency + 2, name: "legwork tasks", session });
-  await clock.synchronise(taskPool);
-  await taskPool.query("select legwork.register_tasks($1)", [JSON.stringify(describeTasks(tasks))]);
+  await onceUsable(log, async () => {
+    await clock.synchronise(taskPool);
+    await registerTasks(taskPool, tasks, log);
+  });
   const leasePool = createPool(options.databaseUrl, { log, max: 6, name: "legwork lease", session });
   const ticker = new Ticker(leasePool, log);
   const watch = new Watch(leasePool, log);
@@ -107,39 +112,24 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const stopped = new AbortController();
   const untilStopped = new Promise<undefined>((resolve) => stopped.signal.addEventListener("abort", () => resolve(undefined)));
 
-  const generation = (): Promise<Generation> =>
-    startGeneration({ ...options, taskList, cronItems, environment, leasePool, untilStopped });
-  let current = await generation();
-  let stopping: Promise<number> | undefined;
-
-  const supervise = async (): Promise<void> => {
-    while (stopping === undefined) {
-      const error = await Promise.race([current.ended, untilStopped]);
-      if (stopping !== undefined) return;
-      log.error({ err: error }, "The worker lost its database and starts anew.");
-      const lost = current;
-      let handedOver = await lost.release();
-      for (let wait = 250; stopping === undefined; wait = Math.min(wait * 2, MAX_RESTART_DELAY_MS)) {
-        await delay(wait, undefined, { signal: stopped.signal }).catch(() => undefined);
-        if (stopping !== undefined) return;
-        try {
-          // Before fetching again: what the lost generation held can run at once, here or elsewhere.
-          if (!handedOver) handedOver = await lost.release();
-          if (!handedOver) continue;
-          current = await generation();
-          log.info("The worker is back.");
-          break;
-        } catch (retryError) {
-          log.warn({ err: toError(retryError) }, "The database still cannot be used.");
-        }
-      }
-    }
+  const noteFault = (kind: "restart" | "recording", reason: string, jobId: string | undefined): void => {
+    leasePool
+      .query("select legwork.note_worker_fault($1, $2, $3, $4, $5)", [hostname(), process.pid, kind, reason, jobId ?? null])
+      .catch((error: unknown) => log.debug({ err: toError(error) }, "A fault could not be noted in the database."));
   };
-  const supervisor = supervise();
+  const generation = (): Promise<Generation> =>
+    startGeneration({ ...options, noteFault, taskList, cronItems, environment, leasePool, untilStopped });
+  const supervisor = await Supervisor.start({
+    log,
+    start: () => onceUsable(log, generation),
+    onProblem: (problem) => options.problems?.set("worker", problem),
+    onRestart: (reason, jobId) => noteFault("restart", reason, jobId),
+  });
+  let stopping: Promise<number> | undefined;
 
   const stop = async (): Promise<number> => {
     stopped.abort();
-    await supervisor;
+    const current = await supervisor.stop();
     const givenBack = await current.stop(options.shutdownTimeout);
     await Promise.all([ticker.stop(), scheduler.stop(), watch.stop(), control.stop()]);
     await within(FLUSH_MS, output.stop());
@@ -159,16 +149,14 @@ interface GenerationOptions extends WorkerOptions {
   readonly cronItems: ParsedCronItem[];
   readonly environment: RunEnvironment;
   readonly leasePool: Pool;
+  /** Notes what keeps this worker from working where doctor, alerts and metrics find it. */
+  readonly noteFault: (kind: "restart" | "recording", reason: string, jobId: string | undefined) => void;
   readonly untilStopped: Promise<undefined>;
 }
 
 /** One graphile-worker runner with its pool and its lease: what has to be made anew when the database went away. */
-interface Generation {
-  /** Resolves when the runner has ended by itself, to what ended it. */
-  readonly ended: Promise<Error | undefined>;
+interface Generation extends Supervised {
   stop(timeout: number): Promise<number>;
-  /** Lets go of pool and jobs; false when the database could not be told, which may be tried again. */
-  release(): Promise<boolean>;
 }
 
 async function startGeneration(options: GenerationOptions): Promise<Generation> {
@@ -178,7 +166,16 @@ async function startGeneration(options: GenerationOptions): Promise<Generation> 
   const events = new EventEmitter() as WorkerEvents;
   const registered = Promise.withResolvers<void>();
   const closed = new AbortController();
-  const recorder = environment.outcomes.rideAlong(pool, { events, mayFetch: registered.promise, log, signal: closed.signal });
+  const recorder = environment.outcomes.rideAlong(pool, {
+    events,
+    mayFetch: registered.promise,
+    log,
+    signal: closed.signal,
+    onProblem: (problem, jobId) => {
+      options.problems?.set("recording", problem);
+      if (problem !== undefined) options.noteFault("recording", problem, jobId);
+    },
+  });
   const workerId = new Promise<string>((resolve) => events.once("pool:create", ({ workerPool }) => resolve(workerPool.id)));
   const listening = new Promise<void>((resolve) => events.once("pool:listen:success", () => resolve()));
   let runner: Runner;
@@ -254,20 +251,25 @@ async function startGeneration(options: GenerationOptions): Promise<Generation> 
  * job, lets running jobs finish, and then may wait for ever for a batch that it has given up: so its events count, and its
  * promise only if it comes.
  */
-async function endOf(runner: Runner, events: WorkerEvents, timeout: number): Promise<Error | undefined> {
-  let reason: Error | undefined;
+async function endOf(runner: Runner, events: WorkerEvents, timeout: number): Promise<RunnerEnd> {
+  let error: Error | undefined;
+  let jobId: string | undefined;
   const shuttingDown = new Promise<void>((resolve) => events.once("pool:gracefulShutdown", () => resolve()));
   const shutDown = new Promise<void>((resolve) => {
     events.once("pool:gracefulShutdown:complete", () => resolve());
     events.once("pool:gracefulShutdown:error", () => resolve());
   });
-  events.on("pool:fatalError", ({ error }) => (reason ??= toError(error)));
-  const ended = runner.promise.catch((error: unknown) => void (reason ??= toError(error)));
+  events.on("pool:fatalError", (event) => (error ??= toError(event.error)));
+  events.on("worker:fatalError", (event) => {
+    error ??= toError(event.error);
+    jobId ??= event.worker.getActiveJob()?.id;
+  });
+  const ended = runner.promise.catch((thrown: unknown) => void (error ??= toError(thrown)));
   await Promise.race([ended, shuttingDown]);
   // Jobs that still run must not be run by others: they get the time they would have at a stop.
   await within(timeout, Promise.race([ended, shutDown]));
   await within(FLUSH_MS, ended);
-  return reason;
+  return { error, jobId };
 }
 
 /** Waits for `work`, but no longer than that (ms). */

@@ -44,7 +44,7 @@ it("everything that was looked at is told, and what is well has no remedy", asyn
   const { rows } = await database.pool.query('select distinct "check" from legwork.doctor() order by 1');
   expect(rows.map((row) => row.check)).toEqual([
     "abandoned", "autovacuum", "connections", "dead_rows", "failed", "ids", "index_bloat", "locks", "notify_queue", "partitions", "pauses",
-    "prepared_transactions", "replication_slots", "schedules", "settings", "tasks", "transaction_ids", "transactions", "triggers", "unlogged",
+    "prepared_transactions", "recording", "replication_slots", "restarts", "schedules", "settings", "tasks", "transaction_ids", "transactions", "triggers", "unlogged",
     "versions", "waiting", "waiting_room", "workers",
   ]);
   const all: Finding[] = (await database.pool.query("select * from legwork.doctor()")).rows;
@@ -457,4 +457,18 @@ describe("rules", () => {
     await database.pool.query("delete from legwork.gate_alarms");
     expect(await rules()).toContainEqual(expect.objectContaining({ check: "waiting_room", severity: "ok" }));
   });
+});
+
+it("a worker that restarts, or cannot record how jobs end, is told with the job that causes it", async () => {
+  const { pool } = database;
+  await pool.query("select legwork.note_worker_fault('host', 7, 'restart', 'its runner ended.', 42) from generate_series(1, 3)");
+  await pool.query("select legwork.note_worker_fault('host', 7, 'recording', 'value overflows numeric format', 43)");
+  await pool.query("update legwork.worker_faults set at = at - interval '1 hour' where id in (select min(id) from legwork.worker_faults)");
+  const { rows } = await pool.query(`select "check", severity, finding, remedy from legwork.doctor() where "check" in ('restarts', 'recording') order by 1`);
+  expect(rows).toEqual([
+    { check: "recording", severity: "critical", finding: "The worker on host (pid 7) cannot record how jobs end: value overflows numeric format", remedy: "Look at job 43, which seems to be the cause: legwork job 43. To end it: legwork cancel 43." },
+    { check: "restarts", severity: "warning", finding: "The worker on host (pid 7) has restarted twice in 15 minutes: its runner ended.", remedy: "Look at job 42, which seems to be the cause: legwork job 42. To end it: legwork cancel 42." },
+  ]);
+  const metrics = await pool.query("select (legwork.read_metrics() ->> 'restarts')::int >= 3 as counted");
+  expect(metrics.rows).toEqual([{ counted: true }]);
 });

@@ -6,9 +6,10 @@ import { type Config, type ConfigFile, loadConfig } from "../../config.ts";
 import { lockDataDir, openDataDir } from "../../db/embedded-data-dir.ts";
 import { startEmbeddedPostgres } from "../../db/embedded.ts";
 import { migrate } from "../../db/migrate.ts";
-import { createPool } from "../../db/pool.ts";
+import { createPool, onceUsable } from "../../db/pool.ts";
 import type { Logger } from "../../log.ts";
 import { createLogger } from "../../log.ts";
+import { Problems } from "../../health/problems.ts";
 import { startWorker } from "../../worker/worker.ts";
 import { assertCrontab, withWorkerOptions, type WorkerFlags } from "../options.ts";
 import { color } from "../output.ts";
@@ -83,14 +84,16 @@ class Parts {
 async function start(config: Config, onStart: ConfigFile["onStart"], log: Logger, parts: Parts): Promise<Ready> {
   const databaseUrl = await openDatabase(config, log, parts);
   const pool = createPool(databaseUrl, { log, max: 3, name: "legwork migrate" });
-  await migrate(pool, log).finally(() => pool.end());
+  await onceUsable(log, () => migrate(pool, log)).finally(() => pool.end());
 
   const token = readToken(config.dataDir);
   // Loaded here and not above: `legwork worker` does without the server and its memory.
   const { startServer } = await import("../../server/server.ts");
-  const server = await startServer({ ...config, databaseUrl, token, log, auth: config });
+  const problems = new Problems();
+  const server = await startServer({ ...config, databaseUrl, token, log, problems, auth: config });
   parts.add(() => server.stop());
-  const worker = await startWorker({ ...config, localQueueSize: config.localQueueSize ?? config.concurrency, databaseUrl, log });
+  const localQueueSize = config.localQueueSize ?? config.concurrency;
+  const worker = await startWorker({ ...config, localQueueSize, databaseUrl, log, problems });
   parts.add(() => worker.stop());
   const { dataDir, tasks, crontab } = config;
   const stop = await onStart?.({ databaseUrl, isEmbedded: config.databaseUrl === undefined, dataDir, tasks, crontab });

@@ -1,0 +1,35 @@
+import type { Pool } from "../db/pool.ts";
+import { toError } from "../errors.ts";
+import type { Logger } from "../log.ts";
+import { describeTasks, type LoadedTask } from "./load-tasks.ts";
+import { storable } from "./outcomes.ts";
+import { isRowError } from "./send-batch.ts";
+
+/**
+ * Tells the database of the tasks that this worker runs, with their limits and retry policies. A task whose description it refuses is taken out of
+ * `tasks`, since it would run without its limits; the others are registered all the same. Rejects for any other error.
+ */
+export async function registerTasks(pool: Pool, tasks: Map<string, LoadedTask>, log: Logger): Promise<void> {
+  const register = async (some: ReadonlyMap<string, LoadedTask>): Promise<void> => {
+    await pool.query("select legwork.register_tasks($1)", [storable(JSON.stringify(describeTasks(some)))]);
+  };
+  try {
+    await register(tasks);
+    return;
+  } catch (error) {
+    if (!isRowError(toError(error)) || tasks.size === 0) throw error;
+  }
+  for (const [name, task] of tasks) {
+    try {
+      await register(new Map([[name, task]]));
+    } catch (thrown) {
+      const error = toError(thrown);
+      if (!isRowError(error)) throw error;
+      tasks.delete(name);
+      log.error(
+        { event: "task_refused", task: name, err: error },
+        `Task '${name}' is not run here, because the database refuses its definition: ${error.message}.`,
+      );
+    }
+  }
+}
