@@ -1,0 +1,262 @@
+import { execFileSync } from "node:child_process";
+import { appendFileSync, chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Writable } from "node:stream";
+import pg from "pg";
+import pino from "pino";
+import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from "vitest";
+import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/db/embedded.ts";
+import { migrate } from "../../src/db/migrate.ts";
+import { createPool, type Pool } from "../../src/db/pool.ts";
+import { Problems } from "../../src/health/problems.ts";
+import { startServer } from "../../src/server/server.ts";
+import { startWorker, type Worker } from "../../src/worker/worker.ts";
+import { databaseUrl, testLog } from "../support/database.ts";
+import { until } from "../support/until.ts";
+import { directoryOf } from "../support/worker.ts";
+
+// Faults of a whole server: it has a Postgres of its own, and one database on a small disk that can be filled.
+
+const isRoot = process.getuid?.() === 0;
+const home = mkdtempSync(join(tmpdir(), "legwork-faults-"));
+const disk = join(home, "disk");
+/** Where tasks note their runs, which must not depend on the database. */
+const notes = join(home, "runs");
+const gate = join(home, "gate");
+let postgres: EmbeddedPostgres;
+let pool: Pool;
+let url: string;
+
+beforeAll(async () => {
+  chmodSync(home, 0o755);
+  postgres = await startEmbeddedPostgres({
+    dataDir: join(home, "data"),
+    log: testLog,
+    settings: { fsync: "off", max_connections: "40", autovacuum: "off" },
+  });
+  const admin = new pg.Client({ connectionString: postgres.databaseUrl });
+  await admin.connect();
+  const name = "faults";
+  if (isRoot) {
+    // Postgres runs as another user then, to whom the disk has to belong.
+    const [owner] = execFileSync("stat", ["-c", "%U", join(home, "data", "postgres")], { encoding: "utf8" })
+      .trim()
+      .split("\n");
+    execFileSync("mkdir", ["-p", disk]);
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=64m", "none", disk]);
+    execFileSync("chown", [owner!, disk]);
+    await admin.query(`create tablespace small location '${disk}'`);
+    await admin.query(`create database ${name} tablespace small`);
+  } else await admin.query(`create database ${name}`);
+  await admin.end();
+  url = databaseUrl(postgres.databaseUrl, name);
+  pool = createPool(url, { log: testLog, max: 3 });
+  await migrate(pool, testLog);
+}, 120_000);
+
+afterAll(async () => {
+  await pool?.end();
+  await postgres?.stop();
+  if (isRoot) execFileSync("umount", [disk]);
+  rmSync(home, { recursive: true, force: true });
+});
+
+beforeEach(async () => {
+  await pool.query("delete from graphile_worker._private_jobs");
+  await pool.query("truncate legwork.finished_jobs, legwork.failed_attempts");
+  writeFileSync(notes, "");
+  rmSync(gate, { force: true });
+});
+
+/** Notes its run, waits for the gate, and returns so much that the history has to grow. */
+const TASK = `
+  import { appendFileSync, existsSync } from "node:fs";
+  import { randomBytes } from "node:crypto";
+  import { setTimeout as delay } from "node:timers/promises";
+  export default async function (payload, { job }) {
+    appendFileSync(${JSON.stringify(notes)}, job.id + "\\n");
+    while (!existsSync(${JSON.stringify(gate)})) await delay(10);
+    return undefined;
+  }`;
+const DEFINED = `
+  import { appendFileSync, existsSync } from "node:fs";
+  import { randomBytes } from "node:crypto";
+  import { setTimeout as delay } from "node:timers/promises";
+  import { defineTask } from "legwork";
+  export default defineTask({ retry: { attempts: 1 }, async run(payload, { job }) {
+    appendFileSync(${JSON.stringify(notes)}, job.id + "\\n");
+    while (!existsSync(${JSON.stringify(gate)})) await delay(10);
+    return randomBytes(60_000).toString("hex");
+  } });`;
+
+interface Running {
+  readonly worker: Promise<Worker>;
+  /** What `/ready` answers. */
+  ready(): Promise<{ status: number; text: string }>;
+  /** Whether the worker has logged this. */
+  hasLogged(event: string): boolean;
+}
+
+async function run(): Promise<Running> {
+  const problems = new Problems();
+  const lines: string[] = [];
+  const log = pino({ level: "info" }, new Writable({ write: (chunk, _encoding, done) => (lines.push(String(chunk)), done()) }));
+  const server = await startServer({
+    databaseUrl: url,
+    host: "127.0.0.1",
+    port: 0,
+    token: "t".repeat(40),
+    log: testLog,
+    problems,
+  });
+  onTestFinished(() => server.stop());
+  const tasks = [await directoryOf({ "plain.mjs": TASK, "defined.ts": DEFINED })];
+  const worker = startWorker({
+    databaseUrl: url,
+    log,
+    tasks,
+    concurrency: 8,
+    localQueueSize: 8,
+    shutdownTimeout: 2_000,
+    problems,
+  });
+  onTestFinished(async () => void (await worker.then((started) => started.stop())));
+  return {
+    worker,
+    ready: async () => {
+      const answer = await fetch(`${server.url}/ready`);
+      return { status: answer.status, text: await answer.text() };
+    },
+    hasLogged: (event) => lines.some((line) => line.includes(`"event":"${event}"`)),
+  };
+}
+
+async function enqueue(count: number): Promise<void> {
+  await pool.query(
+    "select graphile_worker.add_job(case n % 2 when 0 then 'plain' else 'defined' end, max_attempts => 1) from generate_series(1, $1) n",
+    [count],
+  );
+}
+
+const runs = (): string[] => readFileSync(notes, "utf8").trim().split("\n").filter(Boolean);
+
+async function expectAllOnce(count: number): Promise<void> {
+  await until(
+    "every job has ended",
+    async () => (await pool.query("select from legwork.jobs where finished_at is null limit 1")).rows.length === 0,
+    30_000,
+  );
+  const { rows } = await pool.query(
+    "select state, count(*)::int as jobs, max(attempts)::int as attempts from legwork.jobs group by 1",
+  );
+  expect(rows).toEqual([{ state: "completed", jobs: count, attempts: 1 }]);
+  expect(runs().toSorted()).toEqual([...new Set(runs())].toSorted());
+  expect(runs()).toHaveLength(count);
+}
+
+it.skipIf(!isRoot)(
+  "a full disk ends no job: /ready says so, and all goes on once there is room",
+  { timeout: 60_000 },
+  async () => {
+    await enqueue(40);
+    const running = await run();
+    await running.worker;
+    await until("eight jobs run", () => runs().length === 8);
+    const { bavail, bsize } = statfsSync(disk);
+    const filler = join(disk, "filler");
+    const chunk = Buffer.alloc(bsize * 64);
+    for (let left = bavail * bsize; left > 0; left -= chunk.length) {
+      try {
+        appendFileSync(filler, left >= chunk.length ? chunk : chunk.subarray(0, left));
+      } catch {
+        break; // It is full.
+      }
+    }
+    onTestFinished(() => rmSync(filler, { force: true }));
+    writeFileSync(gate, "");
+    const answer = await until("the server is not ready", async () => {
+      const { status, text } = await running.ready();
+      return status === 503 ? text : undefined;
+    });
+    expect(answer).toMatch(/No space left on device/);
+    expect(running.hasLogged("recording_failed")).toBe(true);
+    const { rows } = await pool.query("select from legwork.finished_jobs where state <> 'completed'");
+    expect(rows).toEqual([]);
+    rmSync(filler);
+    await expectAllOnce(40);
+    await until("the server is ready", async () => (await running.ready()).status === 200);
+  },
+);
+
+it("a read-only server ends no job: /ready says so, and all goes on once it can be written to", { timeout: 60_000 }, async () => {
+  await enqueue(24);
+  const running = await run();
+  await running.worker;
+  await until("eight jobs run", () => runs().length === 8);
+  const set = async (value: string): Promise<void> => {
+    await pool.query(`alter system set default_transaction_read_only = ${value}`);
+    await pool.query("select pg_reload_conf()");
+  };
+  await set("on");
+  writeFileSync(gate, "");
+  const answer = await until("the server is not ready", async () => {
+    const { status, text } = await running.ready();
+    return status === 503 && running.hasLogged("recording_failed") ? text : undefined;
+  });
+  expect(answer).toMatch(/read-only/);
+  await set("off");
+  await expectAllOnce(24);
+  await until("the server is ready", async () => (await running.ready()).status === 200);
+});
+
+it("a worker waits at its start for a free connection", { timeout: 60_000 }, async () => {
+  await enqueue(4);
+  writeFileSync(gate, "");
+  const held: pg.Client[] = [];
+  const hold = async (): Promise<boolean> => {
+    const client = new pg.Client({ connectionString: url });
+    client.on("error", () => undefined);
+    try {
+      await client.connect();
+      held.push(client);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  const lines: string[] = [];
+  const log = pino({ level: "info" }, new Writable({ write: (chunk, _encoding, done) => (lines.push(String(chunk)), done()) }));
+  while (await hold());
+  const worker = startWorker({
+    databaseUrl: url,
+    log,
+    tasks: [await directoryOf({ "plain.mjs": TASK, "defined.ts": DEFINED })],
+    concurrency: 4,
+    localQueueSize: 4,
+    shutdownTimeout: 2_000,
+  });
+  onTestFinished(async () => void (await worker.then((started) => started.stop())));
+  await until("it says that it waits", () => lines.some((line) => line.includes('"event":"database_unusable"')));
+  expect(runs()).toEqual([]);
+  await Promise.all(held.map((client) => client.end()));
+  await worker;
+  await expectAllOnce(4);
+});
+
+it(
+  "tables that a restore has not brought back yet end no job: the worker goes on when they are there",
+  { timeout: 60_000 },
+  async () => {
+    await enqueue(24);
+    const running = await run();
+    await running.worker;
+    await until("eight jobs run", () => runs().length === 8);
+    await pool.query("alter schema legwork rename to legwork_gone");
+    writeFileSync(gate, "");
+    await until("the worker has noticed", () => running.hasLogged("recording_failed"));
+    await pool.query("alter schema legwork_gone rename to legwork");
+    await expectAllOnce(24);
+    expect(existsSync(gate)).toBe(true);
+  },
+);
