@@ -1,6 +1,7 @@
 import pg from "pg";
 import { isErrorCode, LegworkError, toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import { connectionString } from "./database-url.ts";
 import { types } from "./parse-timestamp.ts";
 
 export type Pool = pg.Pool;
@@ -28,11 +29,11 @@ interface PoolOptions {
 
 /**
  * A connection pool that outlives its connections: one that the server closes is logged and replaced, and never brings
- * the process down.
+ * the process down. Throws LW514 for a connection string that cannot be read.
  */
 export function createPool(databaseUrl: string, options: PoolOptions): Pool {
   const pool = new pg.Pool({
-    connectionString: databaseUrl,
+    connectionString: connectionString(databaseUrl),
     max: options.max ?? 10,
     application_name: options.name ?? "legwork",
     connectionTimeoutMillis: 10_000,
@@ -98,6 +99,16 @@ function connectionError(options: pg.PoolOptions, thrown: unknown): LegworkError
     default:
       return fail(`${where} cannot be used: ${error.message || error.code}.`, "Check DATABASE_URL and the server's log.");
   }
+}
+
+/** Whoever administers the database has not granted what a command needs, as the LW403 that says so; undefined for any other error. */
+export function notAllowed(thrown: unknown): LegworkError | undefined {
+  const { code, message } = toError(thrown) as Error & { code?: string };
+  if (code !== "42501") return undefined;
+  return new LegworkError("LW403", `The database login may not do this: ${message}.`, {
+    hint: "Grant it a role: legwork_reader, legwork_enqueuer, legwork_operator, legwork_worker or legwork_admin. `legwork roles` makes them; docs/access.md says what each may do.",
+    cause: thrown,
+  });
 }
 
 /** An error that our SQL raised, as the LegworkError it stands for; anything else as it is. */
