@@ -29,9 +29,9 @@ insert into legwork.settings (name, value, description) values
    'How long finished jobs and failed attempts are kept: an interval, 30 days by default. History is dropped by whole partitions, so rows live up to an eighth longer.');
 
 create table legwork.task_definitions (
-  name text primary key check (length(name) between 1 and 128),
+  name text primary key check (length(name) between 1 and 128 and name not in ('.', '..')),
   description text,
-  queue text not null default 'default' check (length(queue) between 1 and 128),
+  queue text not null default 'default' check (length(queue) between 1 and 128 and queue not in ('.', '..')),
   payload_schema jsonb,
   result_schema jsonb,
   redact text[],

@@ -101,9 +101,18 @@ function connectionError(options: pg.PoolOptions, thrown: unknown): LegworkError
   }
 }
 
-/** Whoever administers the database has not granted what a command needs, as the LW403 that says so; undefined for any other error. */
-export function notAllowed(thrown: unknown): LegworkError | undefined {
+/**
+ * What the database's administrator has to put right, said so: LW403 for rights that were not granted, LW503 for a sequence that has no number left.
+ * Undefined for any other error.
+ */
+export function administrativeError(thrown: unknown): LegworkError | undefined {
   const { code, message } = toError(thrown) as Error & { code?: string };
+  if (code === "2200H") {
+    return new LegworkError("LW503", `The database has no number left for a new row: ${message}.`, {
+      hint: "`legwork doctor` says which sequence it is and what to do.",
+      cause: thrown,
+    });
+  }
   if (code !== "42501") return undefined;
   return new LegworkError("LW403", `The database login may not do this: ${message}.`, {
     hint: "Grant it a role: legwork_reader, legwork_enqueuer, legwork_operator, legwork_worker or legwork_admin. `legwork roles` makes them; docs/access.md says what each may do.",
@@ -115,6 +124,7 @@ export function notAllowed(thrown: unknown): LegworkError | undefined {
 export function fromDatabaseError(thrown: unknown): Error {
   if (thrown instanceof LegworkError) return thrown;
   const error = toError(thrown) as Error & { code?: string; hint?: string; detail?: string };
+  if (error.code === "2200H") return administrativeError(error) ?? error;
   // A number out of range, a value that is no time, a constraint of graphile-worker's table: the caller's mistake.
   if (/^(22...|23514)$/.test(error.code ?? "")) {
     return new LegworkError("LW400", `The database refuses a value: ${error.message}.`, { hint: error.hint, cause: error });

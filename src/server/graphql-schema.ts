@@ -227,7 +227,9 @@ export const exposedViewsPlugin: GraphileConfig.Plugin = {
 };
 
 /** JSON is shown with every digit of its numbers, and what is too deep to be shown as text. */
-const shownJson = new Map<unknown, PgCodec>([TYPES.json, TYPES.jsonb].map((codec) => [codec, { ...codec, fromPg: parseToShow }]));
+const shownJson = new Map<unknown, PgCodec>(
+  [TYPES.json, TYPES.jsonb].map((codec) => [codec, { ...codec, name: `shown_${codec.name}`, fromPg: parseToShow }]),
+);
 
 /** Gives the views' columns of JSON that way of being read. */
 export const exactJsonPlugin: GraphileConfig.Plugin = {
