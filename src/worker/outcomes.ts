@@ -2,6 +2,7 @@ import type { WorkerEvents } from "graphile-worker";
 import type { Pool } from "../db/pool.ts";
 import { type Fetched, fetchStatement, replaced, restoreColumns, type Statement } from "./fetch-statement.ts";
 import type { Redaction } from "./redaction.ts";
+import { stringifyResult } from "./stringify-result.ts";
 
 /**
  * The largest result that is kept whole (bytes of JSON). A result is for reading beside its job; larger ones belong in a
@@ -293,7 +294,7 @@ function labelsOf(thrown: unknown): string[] {
  */
 export function resultToJson(result: unknown, redaction?: Redaction): string | undefined {
   if (result === undefined) return undefined;
-  const whole: string | undefined = JSON.stringify(result);
+  const whole = stringifyResult(result);
   if (whole === undefined) return undefined;
   const json = redaction === undefined ? whole : redaction.json(whole);
   // A character has three bytes at most, so that small results need not be measured.

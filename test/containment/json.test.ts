@@ -191,12 +191,16 @@ describe("numbers keep their digits", () => {
   }
 
   it("from the command line, directly and by way of a server", async () => {
-    for (const environment of [{ DATABASE_URL: database.url }, { LEGWORK_URL: server.url, LEGWORK_TOKEN: restToken }]) {
-      const added = await legwork(["add", "plain", digits], environment as Record<string, string>);
+    const environments: Record<string, string>[] = [
+      { DATABASE_URL: database.url },
+      { LEGWORK_URL: server.url, LEGWORK_TOKEN: restToken },
+    ];
+    for (const environment of environments) {
+      const added = await legwork(["add", "plain", digits], environment);
       expect(added.stderr).toBe("");
       const id = added.stdout.trim();
       expect(meansTheSame(await payloadOf(id), digits)).toBe(true);
-      const shown = await legwork(["job", id], environment as Record<string, string>);
+      const shown = await legwork(["job", id], environment);
       expect(shown.stdout).toContain('"id":1970670598291982290');
     }
   });
