@@ -19,16 +19,25 @@ end;
 comment on function legwork.storable_json(json) is
   'The value with what JSON knows and text does not (NUL, halves of surrogate pairs) as the replacement character.';
 
-create function legwork.json_depth(value json) returns integer
-language sql immutable parallel safe
-return (
-  select coalesce(max(d.depth), 0)::integer
-  from (
-    select sum(case when b.bracket[1] in ('[', '{') then 1 else -1 end) over (order by b.n) as depth
-    from regexp_matches(regexp_replace(value::text, '"(?:[^"\\]|\\.)*"', '', 'g'), '[][{}]', 'g') with ordinality as b (bracket, n)
-  ) d);
-comment on function legwork.json_depth(json) is
-  'How many levels of arrays and objects a value has; 0 for a text, a number, true, false or null. Counted in its text, so that no depth is too much for it.';
+create function legwork.is_deep_json(value json, levels integer) returns boolean
+language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
+declare
+  -- Its brackets: without the texts, what else JSON has is digits, signs, the letters of true, false and null, commas, colons and space.
+  v_brackets text := translate(regexp_replace(value::text, '"(?:[^"\\]|\\.)*"', '', 'g'), E'{}0123456789+-.eEtrufalsn,: \t\n\r', '[]');
+begin
+  -- What is wide is flat: its innermost levels first, ten of them.
+  for v_level in 1..10 loop
+    exit when v_brackets = '';
+    v_brackets := replace(v_brackets, '[]', '');
+  end loop;
+  return v_brackets <> '' and (
+    select max(d.depth) from (
+      select sum(case when r.run[1] like '[%' then length(r.run[1]) else -length(r.run[1]) end) over (order by r.n) as depth
+      from regexp_matches(v_brackets, '\[+|\]+', 'g') with ordinality as r (run, n)
+    ) d) + 10 > levels;
+end $$;
+comment on function legwork.is_deep_json(json, integer) is
+  'Whether a value has more levels of arrays and objects than that, which is 10 at least. Seen in its text, so that no depth is too much for it.';
 
 create function legwork.readable_json(value json) returns json
 language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
@@ -37,7 +46,7 @@ declare
 begin
   -- Postgres reads JSON recursively. What was not too deep for the statement that brought it may be so in a trigger, with less of the stack left.
   -- Most long values have fewer brackets than would make them deep, which is seen sooner than their depth.
-  if octet_length(v_text) >= 2000 and length(v_text) - length(translate(v_text, '[{', '')) > 1000 and legwork.json_depth(value) > 1000 then
+  if octet_length(v_text) >= 2000 and length(v_text) - length(translate(v_text, '[{', '')) > 1000 and legwork.is_deep_json(value, 1000) then
     return null;
   end if;
   return case when strpos(v_text, '\u') = 0 then value else legwork.storable_json(value) end;
