@@ -29,9 +29,9 @@ insert into legwork.settings (name, value, description) values
    'How long finished jobs and failed attempts are kept: an interval, 30 days by default. History is dropped by whole partitions, so rows live up to an eighth longer.');
 
 create table legwork.task_definitions (
-  name text primary key check (length(name) between 1 and 128),
+  name text primary key check (length(name) between 1 and 128 and name not in ('.', '..')),
   description text,
-  queue text not null default 'default' check (length(queue) between 1 and 128),
+  queue text not null default 'default' check (length(queue) between 1 and 128 and queue not in ('.', '..')),
   payload_schema jsonb,
   result_schema jsonb,
   redact text[],
@@ -163,7 +163,10 @@ comment on function legwork.flag_value(jsonb, text) is
 -- Anybody may write a flag: one that is no job id must not stop the job from ending.
 create function legwork.parent_of(flags jsonb) returns bigint
 language sql immutable parallel safe
-return case when legwork.flag_value(flags, 'parent') ~ '^\d{1,18}$' then legwork.flag_value(flags, 'parent')::bigint end;
+return case
+  when legwork.flag_value(flags, 'parent') ~ '^\d{1,18}$'
+    or legwork.flag_value(flags, 'parent') ~ '^\d{19}$' and legwork.flag_value(flags, 'parent') <= '9223372036854775807'
+  then legwork.flag_value(flags, 'parent')::bigint end;
 comment on function legwork.parent_of(jsonb) is 'The job that a job''s flags name as its parent: the 7 of parent:7. Null when they name none.';
 
 create function legwork.expiry_of(flags jsonb) returns timestamptz

@@ -163,16 +163,34 @@ comment on function legwork.admission_pass() is
   'What the setting legwork.admitting is while jobs are admitted. A secret, because whoever enqueues may make settings, and a job must not pass its limits by that.';
 revoke execute on function legwork.admission_pass() from public;
 
+create function legwork.gate_value(key text[], payload json) returns text
+language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
+declare
+  v_payload json := legwork.readable_json(payload);
+  v_value text;
+begin
+  if v_payload is null then
+    return md5(payload::text);
+  end if;
+  v_value := v_payload #>> key;
+  return case when length(v_value) > 200 then md5(v_value) else coalesce(v_value, '') end;
+end $$;
+comment on function legwork.gate_value(text[], json) is
+  'What legwork.gate has of a payload that may be one that Postgres cannot read. Of one with more than 1,000 levels it is the hash of all of it.';
+
 create function legwork.gate(limit_id integer, key text[], payload json) returns text
 language sql immutable parallel safe
 -- The cast makes it immutable, so that it is inlined.
 return limit_id::text || ':' || case
   when key = '{}' then ''
+  -- Nothing here may raise, or one payload would keep its neighbours, its limit and starting workers from going on.
+  when strpos(payload::text, '\u') > 0 or octet_length(payload::text) >= 2000 then legwork.gate_value(key, payload)
   when length(payload #>> key) > 200 then md5(payload #>> key)
   else coalesce(payload #>> key, '')
 end;
 comment on function legwork.gate(integer, text[], json) is
-  'The gate of a limit that a payload has to pass: 7:acme. A value of more than 200 characters counts by its hash; a payload that has no value there, by the empty one.';
+  'The gate of a limit that a payload has to pass: 7:acme. A value of more than 200 characters counts by its hash; a payload that has no value there, by the empty one. '
+  'No payload makes it raise an error.';
 
 create function legwork.lane(gates text[], tenant text) returns uuid
 language sql immutable parallel safe

@@ -279,7 +279,17 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 declare
   v_definition jsonb;
   v_moved text[];
+  v_refused record;
 begin
+  select n.kind, n.name into v_refused
+  from jsonb_array_elements(definitions) d
+  cross join lateral (values ('task', coalesce(d ->> 'name', '')), ('queue', coalesce(d ->> 'queue', 'default'))) n (kind, name)
+  where length(n.name) not between 1 and 128 or n.name in ('.', '..')
+  limit 1;
+  if v_refused.kind is not null then
+    raise exception 'A % cannot be called ''%''.', v_refused.kind, v_refused.name using errcode = 'LW400',
+      hint = 'Its name has 1 to 128 characters and is not . or .., which cannot be addressed in a URL.';
+  end if;
   insert into graphile_worker._private_tasks (identifier)
   select d.name from jsonb_to_recordset(definitions) as d (name text)
   where not exists (select from graphile_worker._private_tasks t where t.identifier = d.name)
@@ -327,6 +337,7 @@ end $$;
 comment on function legwork.register_tasks(jsonb) is
   'Tells the database of tasks: an array of {name, description, queue, payload_schema, result_schema, redact, limits, retry}. A field that is not given '
   'stays as it is, null clears it: [{"name": "a"}] only makes a task known, so that jobs and triggers can be made for it before a '
-  'worker has it. limits: [{kind, max, per, key}], key being an array of names; retry: the parameters of set_retry_policy.';
+  'worker has it. limits: [{kind, max, per, key}], key being an array of names; retry: the parameters of set_retry_policy. '
+  'Raises LW400 for a name of a task or queue that is empty, longer than 128 characters, or . or ..';
 -- Enqueueing and telling of tasks take no other right than to call these: a login that enqueues reads no payload, a worker's writes no rule.
 revoke execute on function legwork.enqueue, legwork.enqueue_many(jsonb), legwork.register_tasks(jsonb) from public;

@@ -22,17 +22,27 @@ $$;
 comment on function legwork.enqueue_rows(jsonb, text, jsonb) is
   'Enqueues a job per changed row, as a trigger made by legwork.enqueue_on asks for.';
 
+-- to_jsonb fails for a column of type json with NUL or half a surrogate pair in it, and would keep the caller from writing the row.
+create function legwork.has_json_column(of_table oid) returns boolean
+language sql stable parallel safe
+return exists (
+  select from pg_catalog.pg_attribute a
+  where a.attrelid = of_table and not a.attisdropped and a.atttypid in ('pg_catalog.json'::regtype, 'pg_catalog.json[]'::regtype));
+comment on function legwork.has_json_column(oid) is 'Whether a table has a column of type json, or an array of them.';
+
 -- Owner's rights: whoever may write the table need not be allowed to enqueue anything else.
 create function legwork.tg_enqueue__statement() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_chunk jsonb;
+  v_has_json boolean := legwork.has_json_column(tg_relid);
 begin
   -- In chunks, because a jsonb holds 256 MB at most and a statement may change any number of rows.
   for v_chunk in
     select jsonb_agg(x.change) from (
       select (row_number() over ()) / 200 as chunk,
-        jsonb_build_object('event', lower(tg_op), 'table', format('%I.%I', tg_table_schema, tg_table_name), 'row', to_jsonb(c)) as change
+        jsonb_build_object('event', lower(tg_op), 'table', format('%I.%I', tg_table_schema, tg_table_name), 'row',
+          case when v_has_json then legwork.storable_json(to_json(c))::jsonb else to_jsonb(c) end) as change
       from changed c
     ) x group by x.chunk order by x.chunk
   loop
@@ -44,10 +54,14 @@ comment on function legwork.tg_enqueue__statement() is 'Trigger of legwork.enque
 
 create function legwork.tg_enqueue__row() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_has_json boolean := legwork.has_json_column(tg_relid);
 begin
   perform legwork.enqueue_rows(
     jsonb_build_array(jsonb_build_object(
-      'event', 'update', 'table', format('%I.%I', tg_table_schema, tg_table_name), 'row', to_jsonb(new), 'old', to_jsonb(old))),
+      'event', 'update', 'table', format('%I.%I', tg_table_schema, tg_table_name),
+      'row', case when v_has_json then legwork.storable_json(to_json(new))::jsonb else to_jsonb(new) end,
+      'old', case when v_has_json then legwork.storable_json(to_json(old))::jsonb else to_jsonb(old) end)),
     tg_argv[0], tg_argv[1]::jsonb);
   return null;
 end $$;

@@ -13,14 +13,20 @@ comment on function legwork.awaits_signal(bigint, timestamptz) is 'Whether a job
 create view legwork.jobs as
 select
   u.id, u.task, u.queue, u.state, u.priority, u.attempts, u.max_attempts,
-  case when u.redact is null then u.payload else legwork.redact(u.payload, u.redact) end as payload,
+  -- Of most payloads it is seen at once that every operator can read them.
+  case
+    when u.redact is not null then legwork.shown_json(legwork.redact(u.payload, u.redact))
+    when octet_length(u.payload::text) < 2000 and u.payload::text !~ '\\u(0000|[dD][89a-fA-F])|[0-9][eE][+-]?[0-9]{4}|[0-9]{255}' then u.payload
+    else legwork.shown_json(u.payload)
+  end as payload,
   u.result,
   case when u.redact is null then u.error else legwork.redact_text(u.error, u.payload, u.redact) end as error,
   u.run_at, u.created_at, u.started_at, u.finished_at, u.worker, u.job_key, u.serial_key, u.tenant, u.correlation_id, u.parent_id,
   -- Of the attempt that is shown: another one starts from nothing.
   (select p.percent from legwork.job_progress p where p.job_id = u.id and p.attempt = u.attempts) as progress,
   (select p.message from legwork.job_progress p where p.job_id = u.id and p.attempt = u.attempts) as progress_message,
-  u.task_number
+  u.task_number,
+  case when u.redact is null then u.payload else legwork.redact(u.payload, u.redact) end as raw_payload
 from (
   -- What waits and what runs are two branches, so that each has an index of its own, and that what follows from a condition leaves one of them out.
   select
@@ -102,7 +108,11 @@ comment on column legwork.jobs.state is E'@notNull\nWhere the job is.';
 comment on column legwork.jobs.priority is E'@notNull\nSmaller runs first.';
 comment on column legwork.jobs.attempts is E'@notNull\nAttempts used, the running one included.';
 comment on column legwork.jobs.max_attempts is E'@notNull\nAttempts allowed.';
-comment on column legwork.jobs.payload is 'What the task is given.';
+comment on column legwork.jobs.payload is
+  'What the task is given, in a form that every operator of json and jsonb can read, so that a condition on it never fails because of one job. NUL and halves of '
+  'surrogate pairs are the replacement character; what has more than 1,000 levels, or a number of more than 16,000 digits, is {"legwork:text": "…"}.';
+comment on column legwork.jobs.raw_payload is
+  'What the task is given, exactly as it was enqueued. Taking values out of it (->, ->>, ::jsonb) fails for a payload with NUL, half a surrogate pair or thousands of levels.';
 comment on column legwork.jobs.result is 'What the task returned; null until the job has completed.';
 comment on column legwork.jobs.error is 'The message of the last error; null when no attempt failed.';
 comment on column legwork.jobs.run_at is E'@notNull\nWhen it may start.';

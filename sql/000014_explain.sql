@@ -190,7 +190,10 @@ begin
   if v_job.locked_at is not null then
     select * into v_worker from legwork.worker_processes w where w.id = v_job.locked_by;
     reason := 'running';
-    detail := format('It is running: attempt %s, since %s, on %s.', v_job.attempts, to_char(v_job.locked_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+    -- graphile-worker takes the attempts that are left from a job that was replaced or removed while it ran; which attempt it is, is lost with them.
+    detail := format('It is running%s, since %s, on %s.',
+      case when v_job.attempts >= v_job.max_attempts and v_job.updated_at > v_job.locked_at
+        then ' for the last time, because its job key was used for another job, or it was removed, after it had started' else ': attempt ' || v_job.attempts end, to_char(v_job.locked_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
       case when legwork.confined_tenant() is not null then 'a worker'
         when v_worker.id is not null then format('worker %s (%s, process %s)', v_worker.id, v_worker.host, v_worker.pid)
         else format('%s, which is no Legwork worker that lives', v_job.locked_by) end);

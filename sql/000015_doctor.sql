@@ -413,10 +413,15 @@ language sql volatile as $$
     jsonb_build_object('age', w.age)
   from wraps w
   union all
-  -- graphile-worker's ids of tasks and serial keys are integers, and every new serial key takes one.
+  -- graphile-worker's ids of tasks and serial keys are integers, and every new serial key takes one; the others are bigints that only somebody's setval can use up.
   select 'ids', case when i.used >= 0.9 then 'critical' else 'warning' end,
     format('%s %% of the numbers of %s are used up; after the last one nothing that needs a new one can be enqueued.', round(100 * i.used::numeric, 1), i.name),
-    'Use fewer different serial keys. Once no job has one, empty graphile_worker._private_job_queues and restart its sequence.', jsonb_build_object('sequence', i.name, 'last', i.last_value)
+    case
+      when i.name = 'graphile_worker.job_queues_id_seq' then 'Use fewer different serial keys. Once no job has one, empty graphile_worker._private_job_queues and restart its sequence.'
+      when i.name = 'graphile_worker.tasks_id_seq' then
+        'Every attempt to make a known task known again took one. Take numbers that are free: alter sequence graphile_worker.tasks_id_seq restart, below the smallest id in graphile_worker._private_tasks.'
+      else format('Restart it where its table has no ids: alter sequence %s restart.', i.name)
+    end, jsonb_build_object('sequence', i.name, 'last', i.last_value)
   from ids i where i.used >= 0.5
   union all
   select 'ids', 'ok', 'There are ids enough for jobs, serial keys and tasks.', null, null where not exists (select from ids i where i.used >= 0.5)

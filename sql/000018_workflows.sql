@@ -475,7 +475,8 @@ begin
   values (
     v_id, start_workflow.name, v_tenant,
     coalesce(start_workflow.correlation_id, nullif(current_setting('legwork.correlation_id', true), ''), 'workflow:' || v_id),
-    case when current_setting('legwork.parent_id', true) ~ '^\d{1,18}$' then current_setting('legwork.parent_id', true)::bigint end,
+    case when current_setting('legwork.parent_id', true) ~ '^\d{1,18}$'
+      or current_setting('legwork.parent_id', true) ~ '^\d{19}$' and current_setting('legwork.parent_id', true) <= '9223372036854775807' then current_setting('legwork.parent_id', true)::bigint end,
     start_workflow.deadline, v_total);
   perform legwork.make_step_jobs(v_id, x.all_of, x.all_of, x.all_of) from (select array(select generate_series(1, v_total)) as all_of) x;
   return v_id;

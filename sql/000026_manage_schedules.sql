@@ -87,8 +87,8 @@ declare
   v_other record;
   v_own text := legwork.confined_tenant();
 begin
-  if name is null or length(name) not between 1 and 100 or name ~ '[[:cntrl:]]' then
-    raise exception 'A schedule''s name has 1 to 100 characters.' using errcode = 'LW400', hint = 'Give another one, for example cleanup-daily.';
+  if name is null or length(name) not between 1 and 100 or name ~ '[[:cntrl:]]' or name in ('.', '..') then
+    raise exception 'A schedule''s name has 1 to 100 characters, none of them a control character, and is not . or ..' using errcode = 'LW400', hint = 'Give another one, for example cleanup-daily.';
   end if;
   if num_nonnulls(cron, every, at) <> 1 then
     raise exception 'The schedule ''%'' needs exactly one of cron, every and at.', name using errcode = 'LW400',

@@ -313,8 +313,9 @@ declare
 begin
   perform legwork.assert_may('operator');
   perform legwork.assert_visible(job_id);
-  if name is null or length(name) not between 1 and 200 then
-    raise exception 'A signal''s name has 1 to 200 characters%.', case when name is null then '' else ', not ' || length(name) end using
+  if name is null or length(name) not between 1 and 200 or name in ('.', '..') then
+    raise exception 'A signal''s name has 1 to 200 characters%.',
+      case when name is null then '' when name in ('.', '..') then ' and is not . or ..' else ', not ' || length(name) end using
       errcode = 'LW400', hint = 'It is the name that the task waits for, as in step.waitFor("approval").';
   elsif octet_length(payload::text) > 262144 then
     raise exception 'A signal''s payload has at most 256 KB, not % bytes.', octet_length(payload::text) using

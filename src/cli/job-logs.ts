@@ -2,6 +2,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { LogRow } from "../jobs/read-logs.ts";
 import type { Operations } from "./local-operations.ts";
 import { color } from "./output.ts";
+import { isOutputClosed } from "./closed-output.ts";
+import { jsonText } from "./visible.ts";
 
 /** How often a job that is followed is looked at (ms); longer than its worker takes to send its last lines. */
 const LOOK_EVERY_MS = 500;
@@ -10,7 +12,7 @@ const COLORS = { info: "blue", warn: "yellow", error: "red", fatal: "red" } as c
 
 export function printLogs(lines: readonly LogRow[], indent = ""): void {
   for (const { logged_at: time, level, message, fields } of lines) {
-    const text = [message, fields === null ? "" : color("gray", JSON.stringify(fields))].filter((part) => part !== "").join("  ");
+    const text = [message, fields === null ? "" : color("gray", jsonText(fields))].filter((part) => part !== "").join("  ");
     const head = `${time.toISOString()}  ${color(COLORS[level], level.padEnd(5))}  `;
     console.log((head + text).replaceAll(/^/gm, indent));
   }
@@ -23,7 +25,7 @@ export async function followLogs(operations: Operations, id: string): Promise<vo
     const lines = await operations.logsAfter(id, last);
     printLogs(lines);
     last = lines.at(-1)?.id ?? last;
-    if (ended) return;
+    if (ended || isOutputClosed()) return;
     // The last lines come a moment after the end: one more look.
     ended = (await operations.getJob(id)).finished_at !== null;
     await delay(LOOK_EVERY_MS);

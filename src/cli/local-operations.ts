@@ -28,6 +28,7 @@ import { type BatchFilter, type BatchOptions, getBatch, listBatches } from "../w
 import { getWorkflow, listWorkflows, type WorkflowFilter } from "../workflows/read-workflows.ts";
 import { retryWorkflow } from "../workflows/retry-workflow.ts";
 import type { StartWorkflowOptions } from "../workflows/start-workflow.ts";
+import { toJson } from "../json.ts";
 
 /** What commands do, on a connection to the database. */
 export function localOperations(pool: Pool) {
@@ -79,7 +80,7 @@ export function localOperations(pool: Pool) {
     startWorkflow: async (name: string, steps: unknown, options: StartWorkflowOptions) => {
       const [row] = await callFunction(pool, "start_workflow", {
         name,
-        steps: JSON.stringify(steps),
+        steps: toJson("steps", steps),
         tenant: options.tenant,
         correlation_id: options.correlationId,
         deadline: options.deadline?.toISOString(),
@@ -96,9 +97,9 @@ export function localOperations(pool: Pool) {
       { callback, ...options }: Pick<BatchOptions, "description" | "tenant" | "correlationId"> & { callback?: unknown },
     ) => {
       const [row] = await callFunction(pool, "enqueue_batch", {
-        jobs: JSON.stringify(jobs),
+        jobs: toJson("jobs", jobs),
         description: options.description,
-        callback: callback === undefined ? undefined : JSON.stringify(callback),
+        callback: callback === undefined ? undefined : toJson("callback", callback),
         tenant: options.tenant,
         correlation_id: options.correlationId,
       });

@@ -33,6 +33,9 @@ import { batchCommand } from "./commands/batch.ts";
 import { workflowCommand } from "./commands/workflow.ts";
 import { importLegworkFromHere } from "../worker/module-hooks.ts";
 import { relativeTime } from "./output.ts";
+import { administrativeError } from "../db/pool.ts";
+import { allowClosedOutput } from "./closed-output.ts";
+import { visible } from "./visible.ts";
 
 /**
  * The command line. Exit code 0: fine; 1: what was asked for failed; 2: it was asked for in a wrong way. A user's mistake is one
@@ -41,6 +44,7 @@ import { relativeTime } from "./output.ts";
 export async function main(argv: readonly string[]): Promise<void> {
   // legwork.config.ts and what it imports mean this package, too.
   importLegworkFromHere();
+  allowClosedOutput();
   try {
     await createProgram().parseAsync(argv);
   } catch (error) {
@@ -120,14 +124,15 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
 function report(thrown: unknown): number {
   // commander has printed its message already.
   if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 2;
-  if (thrown instanceof LegworkError) {
-    console.error(`legwork: ${thrown.message} (${thrown.code})`);
-    if (thrown.hint !== undefined) console.error(`  ${thrown.hint}`);
-    if (thrown.retryAt !== undefined) console.error(`  Try again ${relativeTime(thrown.retryAt)}.`);
-    return thrown.exitCode;
+  const error = administrativeError(thrown) ?? toError(thrown);
+  if (error instanceof LegworkError) {
+    console.error(visible(`legwork: ${error.message} (${error.code})`));
+    if (error.hint !== undefined) console.error(visible(`  ${error.hint}`));
+    if (error.retryAt !== undefined) console.error(`  Try again ${relativeTime(error.retryAt)}.`);
+    return error.exitCode;
   }
   console.error("legwork: This is a bug in Legwork.");
-  console.error(toError(thrown).stack);
+  console.error(visible(error.stack ?? error.message));
   return 1;
 }
 

@@ -7,6 +7,8 @@ import { createPool, assertDatabase, type Pool } from "../db/pool.ts";
 import { LegworkError } from "../errors.ts";
 import { createLogger, LOG_LEVELS } from "../log.ts";
 import { localOperations, type Operations } from "./local-operations.ts";
+import { keepDigits } from "../db/exact-json.ts";
+import { visibleRows } from "./visible.ts";
 
 /** Where a command finds what `legwork up` has left. */
 export function withDataDir(command: Command): Command {
@@ -110,7 +112,7 @@ export async function withDatabase(config: Config, work: (pool: Pool) => Promise
     if (rows.length === 0) {
       throw new LegworkError("LW511", "The database has no schema legwork yet.", { hint: "Run `legwork migrate` first." });
     }
-    await work(pool);
+    await work(keepDigits(pool));
   } finally {
     await pool.end();
   }
@@ -126,7 +128,11 @@ export function ownFlags<Flags extends RemoteFlags>(flags: Flags): Omit<Flags, k
  * Runs `work` with the operations of the command: asked of a server when `--url` or LEGWORK_URL names one and no `--database-url` is
  * given, else done on the database. Throws LW514 for an address that is none.
  */
-export async function withOperations(flags: RemoteFlags, work: (operations: Operations) => Promise<void>): Promise<void> {
+export async function withOperations(
+  flags: RemoteFlags & { json?: boolean },
+  work: (operations: Operations) => Promise<void>,
+): Promise<void> {
+  const shown = (operations: Operations): Operations => (flags.json === true ? operations : visibleOperations(operations));
   const url = flags.url ?? (flags.databaseUrl === undefined ? process.env.LEGWORK_URL : undefined);
   if (url !== undefined && url !== "") {
     const { remoteOperations } = await import("./remote-operations.ts");
@@ -139,9 +145,18 @@ export async function withOperations(flags: RemoteFlags, work: (operations: Oper
         },
       );
     }
-    await work(remoteOperations(url, process.env.LEGWORK_TOKEN));
+    await work(shown(remoteOperations(url, process.env.LEGWORK_TOKEN)));
     return;
   }
   const { config } = await loadConfig({ databaseUrl: flags.databaseUrl, dataDir: flags.dataDir, logLevel: flags.logLevel });
-  await withDatabase(config, (pool) => work(localOperations(pool)));
+  await withDatabase(config, (pool) => work(shown(localOperations(pool))));
+}
+
+/** The same operations, with control characters in what they resolve to made visible: for commands that print for people. */
+function visibleOperations(operations: Operations): Operations {
+  const shown = Object.entries(operations).map(([name, operation]) => [
+    name,
+    async (...given: unknown[]) => visibleRows(await (operation as (...given: unknown[]) => Promise<unknown>)(...given)),
+  ]);
+  return Object.fromEntries(shown);
 }

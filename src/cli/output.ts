@@ -1,6 +1,7 @@
 import Table from "cli-table3";
 import { styleText } from "node:util";
 import type { JobState } from "../jobs/read-jobs.ts";
+import { jsonText } from "./visible.ts";
 
 const STATE_COLORS: Record<JobState, Parameters<typeof styleText>[0]> = {
   scheduled: "cyan",
@@ -92,7 +93,7 @@ export function printIds(
 }
 
 export function printJson(value: unknown): void {
-  console.log(JSON.stringify(value, null, 2));
+  console.log(jsonText(value, 2));
 }
 
 /** "12 s ago", "in 3 min": enough to judge by; exact times are in --json. */

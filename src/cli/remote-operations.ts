@@ -4,6 +4,7 @@ import type { LimitTarget } from "../queues/limits.ts";
 import { assertBatchId } from "../workflows/batches.ts";
 import { assertWorkflowId } from "../workflows/read-workflows.ts";
 import type { Operations } from "./local-operations.ts";
+import { parseExactly } from "../json.ts";
 
 /** Items of a page that is asked for. */
 const PAGE = 500;
@@ -184,7 +185,7 @@ async function request(url: string, token: string | undefined, method: string, p
       hint: "Correct LEGWORK_URL: the address alone, such as http://127.0.0.1:4400.",
     });
   }
-  const answer: Answer = withDates(JSON.parse(text));
+  const answer: Answer = withDates(parseExactly(text));
   if (response.ok) return answer;
   const code = isErrorCode(answer.code) ? answer.code : "LW500";
   throw new LegworkError(code, answer.detail ?? answer.message ?? `status ${response.status}`, {

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type Command, InvalidArgumentError } from "commander";
 import { parseDuration } from "../duration.ts";
+import { isOutputClosed } from "./closed-output.ts";
 
 /** How often a list that is watched is read, unless said otherwise (ms). */
 const WATCH_EVERY_MS = 2_000;
@@ -30,7 +31,7 @@ export async function repeatedly({ watch }: WatchFlags, print: () => Promise<voi
   for (;;) {
     if (watch !== undefined && process.stdout.isTTY) process.stdout.write("\u001b[H\u001b[2J");
     await print();
-    if (watch === undefined) return;
+    if (watch === undefined || isOutputClosed()) return;
     await delay(watch === true ? WATCH_EVERY_MS : watch);
   }
 }

@@ -1,6 +1,7 @@
 import pg from "pg";
 import { toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import { connectionString } from "./database-url.ts";
 
 /** The longest wait before a lost connection is made anew (ms). */
 const MAX_RECONNECT_MS = 5_000;
@@ -29,7 +30,7 @@ export function listen(
 
   const connect = async (): Promise<void> => {
     const current = new pg.Client({
-      connectionString: databaseUrl,
+      connectionString: connectionString(databaseUrl),
       application_name: "legwork listener",
       connectionTimeoutMillis: 10_000,
       keepAlive: true,

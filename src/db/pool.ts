@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { isErrorCode, LegworkError, toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import { connectionString } from "./database-url.ts";
 import { types } from "./parse-timestamp.ts";
 
 export type Pool = pg.Pool;
@@ -29,11 +30,11 @@ interface PoolOptions {
 
 /**
  * A connection pool that outlives its connections: one that the server closes is logged and replaced, and never brings
- * the process down.
+ * the process down. Throws LW514 for a connection string that cannot be read.
  */
 export function createPool(databaseUrl: string, options: PoolOptions): Pool {
   const pool = new pg.Pool({
-    connectionString: databaseUrl,
+    connectionString: connectionString(databaseUrl),
     max: options.max ?? 10,
     application_name: options.name ?? "legwork",
     connectionTimeoutMillis: 10_000,
@@ -144,10 +145,30 @@ export async function onceUsable<T>(log: Logger, work: () => Promise<T>): Promis
   }
 }
 
+/**
+ * What the database's administrator has to put right, said so: LW403 for rights that were not granted, LW503 for a sequence that has no number left.
+ * Undefined for any other error.
+ */
+export function administrativeError(thrown: unknown): LegworkError | undefined {
+  const { code, message } = toError(thrown) as Error & { code?: string };
+  if (code === "2200H") {
+    return new LegworkError("LW503", `The database has no number left for a new row: ${message}.`, {
+      hint: "`legwork doctor` says which sequence it is and what to do.",
+      cause: thrown,
+    });
+  }
+  if (code !== "42501") return undefined;
+  return new LegworkError("LW403", `The database login may not do this: ${message}.`, {
+    hint: "Grant it a role: legwork_reader, legwork_enqueuer, legwork_operator, legwork_worker or legwork_admin. `legwork roles` makes them; docs/access.md says what each may do.",
+    cause: thrown,
+  });
+}
+
 /** An error that our SQL raised, as the LegworkError it stands for; anything else as it is. */
 export function fromDatabaseError(thrown: unknown): Error {
   if (thrown instanceof LegworkError) return thrown;
   const error = toError(thrown) as Error & { code?: string; hint?: string; detail?: string };
+  if (error.code === "2200H") return administrativeError(error) ?? error;
   // A number out of range, a value that is no time, a constraint of graphile-worker's table: the caller's mistake.
   if (/^(22...|23514)$/.test(error.code ?? "")) {
     return new LegworkError("LW400", `The database refuses a value: ${error.message}.`, { hint: error.hint, cause: error });

@@ -140,7 +140,12 @@ const definitionSchema = z.strictObject({
   description: z.string().optional(),
   payload: z.instanceof(z.ZodType, { error: "expected a zod schema" }).optional(),
   result: z.instanceof(z.ZodType, { error: "expected a zod schema" }).optional(),
-  queue: z.string().min(1).max(128).optional(),
+  queue: z
+    .string()
+    .min(1)
+    .max(128)
+    .refine((name) => name !== "." && name !== "..", "a name of dots alone cannot be addressed in a URL")
+    .optional(),
   retry: retrySchema.optional(),
   timeout: positiveDurationSchema.optional(),
   grace: positiveDurationSchema.optional(),

@@ -4,6 +4,7 @@ import { fromDatabaseError, type Queryable } from "../db/pool.ts";
 import { LegworkError } from "../errors.ts";
 import { parsePayload } from "./define-task.ts";
 import { traceSend } from "./tracing.ts";
+import { isStorable, toJson, withPlainNumbers } from "../json.ts";
 
 export interface EnqueueOptions {
   /** When it may start; now by default. */
@@ -68,10 +69,11 @@ export async function enqueue(
   payload: unknown = {},
   options: EnqueueOptions = {},
 ): Promise<string> {
+  const json = toJson("payload", payload);
   await assertPayloads(client, [{ task, payload }]);
   const parameters = Object.entries({
     task,
-    payload: JSON.stringify(payload),
+    payload: json,
     ...toRow(options),
   }).filter(([, value]) => value !== undefined);
   const named = parameters.map(([name], index) => `${name} => $${index + 1}`).join(", ");
@@ -107,13 +109,13 @@ async function callTraced(client: Queryable, call: string, values: unknown[], tr
  * Throws as `enqueue` does.
  */
 export async function enqueueMany(client: Queryable, jobs: readonly JobSpec[]): Promise<string[]> {
+  const rows = toJson("jobs", jobs.map(jobToRow));
   await assertPayloads(client, jobs);
-  const rows = jobs.map(jobToRow);
   const names = [...new Set(jobs.map(({ task }) => task))];
   return await traceSend(names.length === 1 ? (names[0] ?? "") : "several tasks", jobs.length, async (traceparent) => {
     try {
       const call = "array(select m.id::text from legwork.enqueue_many($1::jsonb) with ordinality as m (id, n) order by m.n)";
-      const [row] = await callTraced(client, call, [JSON.stringify(rows)], traceparent);
+      const [row] = await callTraced(client, call, [rows], traceparent);
       return row?.it ?? [];
     } catch (error) {
       throw fromDatabaseError(error);
@@ -176,6 +178,11 @@ export async function enqueueOn(
 }
 
 function toRow(options: EnqueueOptions): Record<string, unknown> {
+  for (const [name, value] of Object.entries(options)) {
+    if (typeof value !== "string" || isStorable(value)) continue;
+    const message = "has a NUL character or half a surrogate pair, which the database cannot keep";
+    throw new LegworkError("LW400", `${name} ${message}.`, { hint: "Take it out.", fields: [{ path: [name], message }] });
+  }
   return {
     run_at: options.runAt?.toISOString(),
     priority: options.priority,
@@ -232,7 +239,8 @@ export async function assertPayloads<J extends { task: string; payload?: unknown
   const schemas = new Map<string, z.ZodType>(rows.map((row) => [row.name, compile(row.schema)]));
   for (const [index, job] of jobs.entries()) {
     try {
-      parsePayload(schemas.get(job.task), job.payload ?? {}, job.task);
+      const schema = schemas.get(job.task);
+      if (schema !== undefined) parsePayload(schema, withPlainNumbers(job.payload ?? {}), job.task);
     } catch (error) {
       if ((jobs.length === 1 && nameOf === undefined) || !(error instanceof LegworkError)) throw error;
       throw new LegworkError(error.code, `${nameOf?.(job) ?? `Job ${index + 1} of ${jobs.length}`}: ${error.message}`, {

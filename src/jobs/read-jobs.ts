@@ -1,7 +1,9 @@
 import { callFunction } from "../db/call-function.ts";
 import { viewsFor } from "../db/confinement.ts";
+import { readJson } from "../db/exact-json.ts";
 import type { Queryable } from "../db/pool.ts";
 import { LegworkError } from "../errors.ts";
+import { isId } from "../id.ts";
 
 /** The states of a job, in the order of its life; the values of `legwork.job_state`. */
 export const JOB_STATES = [
@@ -115,6 +117,9 @@ const COLUMNS: readonly (keyof JobRow)[] = [
   "progress_message",
 ];
 
+/** Those that are JSON. They are read as text, so that no digit is lost. */
+const JSON_COLUMNS: readonly (keyof JobRow)[] = ["payload", "result"];
+
 /** The states that a job does not leave by itself. */
 const ENDED: ReadonlySet<unknown> = new Set<JobState>(["completed", "failed", "cancelled", "expired"]);
 
@@ -167,7 +172,7 @@ export async function listJobs(client: Queryable, filter: JobFilter): Promise<Jo
      order by id ${filter.order === "oldest" ? "asc" : "desc"} limit $${values.length + 1}`,
     [...values, filter.limit],
   );
-  return rows;
+  return readJson<JobRow>(client, rows, JSON_COLUMNS);
 }
 
 /**
@@ -204,13 +209,12 @@ export async function searchPayloads(client: Queryable, filter: JobFilter, paylo
     `select ${columnsOf(filter)} from ${views}.jobs where id = any ($1::bigint[]) order by id ${direction}`,
     [ids],
   );
-  return { rows, looked_at, looked_to };
+  return { rows: readJson<JobRow>(client, rows, JSON_COLUMNS), looked_at, looked_to };
 }
 
-function columnsOf({ brief }: JobFilter): string {
-  return brief === true
-    ? COLUMNS.map((name) => (name === "payload" || name === "result" ? `null as ${name}` : name)).join(", ")
-    : COLUMNS.join(", ");
+function columnsOf({ brief }: Pick<JobFilter, "brief">): string {
+  const json = brief === true ? JSON_COLUMNS.map((name) => `null as ${name}`) : ["raw_payload::text as payload", "result::text"];
+  return [...COLUMNS.filter((name) => !JSON_COLUMNS.includes(name)), ...json].join(", ");
 }
 
 /** The filters as a where clause. */
@@ -271,7 +275,7 @@ function assertServed(filter: JobFilter): void {
 
 /** The id, if it is one. Throws LW400. */
 export function assertJobId(id: string): string {
-  if (!/^\d{1,18}$/.test(id)) throw new LegworkError("LW400", `'${id}' is not a job id.`, { hint: "Ids are whole numbers." });
+  if (!isId(id)) throw new LegworkError("LW400", `'${id}' is not a job id.`, { hint: "Ids are whole numbers below 2^63." });
   return id;
 }
 
@@ -287,9 +291,8 @@ export interface FoundJob extends JobRow {
 /** One job with its attempts, oldest first, and its schedule. Throws LW404 for an id that no job has or whose history has been dropped. */
 export async function getJob(client: Queryable, id: string): Promise<FoundJob> {
   assertJobId(id);
-  const {
-    rows: [job],
-  } = await client.query(`select ${COLUMNS.join(", ")} from ${viewsFor(client)}.jobs where id = $1`, [id]);
+  const { rows } = await client.query(`select ${columnsOf({})} from ${viewsFor(client)}.jobs where id = $1`, [id]);
+  const [job] = readJson<JobRow>(client, rows, JSON_COLUMNS);
   if (job === undefined) {
     throw new LegworkError("LW404", `There is no job ${id}.`, {
       hint: "Finished jobs are kept for the setting history_retention.",

@@ -1,3 +1,4 @@
+import { readJson } from "../db/exact-json.ts";
 import type { Queryable } from "../db/pool.ts";
 
 /** A row of `legwork.logs`, without its job. */
@@ -10,7 +11,7 @@ export interface LogRow {
   fields: Record<string, unknown> | null;
 }
 
-const COLUMNS = "id, attempt, logged_at, level, message, fields";
+const COLUMNS = "id, attempt, logged_at, level, message, fields::text";
 
 /** The last lines that a job has logged, oldest first. */
 export async function lastLogs(client: Queryable, jobId: string, limit: number): Promise<LogRow[]> {
@@ -18,7 +19,7 @@ export async function lastLogs(client: Queryable, jobId: string, limit: number):
     jobId,
     limit,
   ]);
-  return rows.toReversed();
+  return readJson<LogRow>(client, rows, ["fields"]).toReversed();
 }
 
 /** The lines that a job has logged after the line with that id, oldest first; all of them by default. */
@@ -28,5 +29,5 @@ export async function logsAfter(client: Queryable, jobId: string, after = "0", l
     after,
     limit,
   ]);
-  return rows;
+  return readJson<LogRow>(client, rows, ["fields"]);
 }

@@ -1,3 +1,4 @@
+import { readJson } from "../db/exact-json.ts";
 import type { Queryable } from "../db/pool.ts";
 
 /** A row of `legwork.steps`, without its job. */
@@ -17,9 +18,9 @@ export interface StepRow {
 /** The steps of a job, in the order in which they began. */
 export async function listSteps(client: Queryable, jobId: string): Promise<StepRow[]> {
   const { rows } = await client.query(
-    `select kind, name, state, result, attempt, started_at, finished_at, deadline
+    `select kind, name, state, result::text, attempt, started_at, finished_at, deadline
      from legwork.steps where job_id = $1 order by started_at, name`,
     [jobId],
   );
-  return rows;
+  return readJson<StepRow>(client, rows, ["result"]);
 }

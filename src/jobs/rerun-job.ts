@@ -1,6 +1,7 @@
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 import { LegworkError } from "../errors.ts";
+import { toJson } from "../json.ts";
 import { type LiveFilter, toLiveFilter } from "./cancel-job.ts";
 import { assertPayloads } from "./enqueue.ts";
 import { assertJobId, getJob } from "./read-jobs.ts";
@@ -23,13 +24,14 @@ export interface RerunOptions {
  * job, LW409 for one that has not ended and where the history has not the whole payload, LW422 for a payload that its task does not take.
  */
 export async function rerunJob(client: Queryable, id: string, options: RerunOptions = {}): Promise<string> {
+  const payload = options.payload === undefined ? undefined : toJson("payload", options.payload);
   if (options.payload !== undefined) {
     const { task } = await getJob(client, id);
     await assertPayloadBesideRedacted(client, task, options.payload);
   }
   const [row] = await callFunction(client, "rerun_job", {
     job_id: assertJobId(id),
-    payload: options.payload === undefined ? undefined : JSON.stringify(options.payload),
+    payload,
     discard: options.discard,
   });
   return String(row.rerun_job);

@@ -1,6 +1,6 @@
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
-import { LegworkError, toError } from "../errors.ts";
+import { toJson } from "../json.ts";
 import { assertJobId } from "./read-jobs.ts";
 
 /**
@@ -9,17 +9,10 @@ import { assertJobId } from "./read-jobs.ts";
  * LW404 for an unknown job, LW409 for one that has ended, LW400 for a bad name, LW413 for a payload over 256 KB.
  */
 export async function sendSignal(client: Queryable, jobId: string, name: string, payload?: unknown): Promise<boolean> {
-  const [row] = await callFunction(client, "send_signal", { job_id: assertJobId(jobId), name, payload: toJson(payload) });
+  const [row] = await callFunction(client, "send_signal", {
+    job_id: assertJobId(jobId),
+    name,
+    payload: payload === undefined ? undefined : toJson("payload", payload),
+  });
   return row.send_signal;
-}
-
-function toJson(payload: unknown): string | undefined {
-  try {
-    return JSON.stringify(payload);
-  } catch (error) {
-    throw new LegworkError("LW400", `The signal's payload is no JSON: ${toError(error).message}.`, {
-      hint: "Give texts, numbers, lists and plain objects of them.",
-      cause: error,
-    });
-  }
 }

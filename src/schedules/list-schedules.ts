@@ -1,3 +1,4 @@
+import { readJson } from "../db/exact-json.ts";
 import type { Queryable } from "../db/pool.ts";
 import { LegworkError } from "../errors.ts";
 import type { JobState } from "../jobs/read-jobs.ts";
@@ -55,7 +56,7 @@ export interface ScheduleRunRow {
   tenant: string | null;
 }
 
-const COLUMNS = `name, source, task, payload, cron, every::text, at, timezone, sentence, is_enabled, next_at, upcoming, last_due_at, last_state,
+const COLUMNS = `name, source, task, payload::text, cron, every::text, at, timezone, sentence, is_enabled, next_at, upcoming, last_due_at, last_state,
   last_job_id, last_outcome, runs, max_runs, starts_at, ends_at, jitter::text, overlap, max_instances, missed, missed_window::text, requires,
   requires_wait::text, tenant, priority, max_attempts, problem, created_at, created_by, updated_at`;
 
@@ -65,19 +66,20 @@ export async function listSchedules(client: Queryable, filter: { tenant?: string
     `select ${COLUMNS} from legwork.schedules where ($1::text is null or tenant = $1) order by name, source`,
     [filter.tenant],
   );
-  return rows;
+  return readJson<ScheduleRow>(client, rows, ["payload"]);
 }
 
 /** One schedule. Throws LW404 for an unknown one. */
 export async function getSchedule(client: Queryable, name: string): Promise<ScheduleRow> {
   const { rows } = await client.query(`select ${COLUMNS} from legwork.schedules where name = $1`, [name]);
-  if (rows[0] !== undefined) return rows[0];
+  const [found] = readJson<ScheduleRow>(client, rows, ["payload"]);
+  if (found !== undefined) return found;
   const nearest = await client.query("select legwork.nearest_name($1, array(select name from legwork.schedules)) as name", [
     name,
   ]);
-  const found = nearest.rows[0]?.name;
+  const similar = nearest.rows[0]?.name;
   throw new LegworkError("LW404", `There is no schedule '${name}'.`, {
-    hint: `${found === null ? "" : `Did you mean '${found}'? `}\`legwork schedule list\` lists them.`,
+    hint: `${similar === null ? "" : `Did you mean '${similar}'? `}\`legwork schedule list\` lists them.`,
   });
 }
 

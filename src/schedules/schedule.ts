@@ -6,6 +6,7 @@ import { assertPayloads } from "../jobs/enqueue.ts";
 import { CronTimes } from "./cron.ts";
 import { planSchedules } from "./plan-schedules.ts";
 import { spanOf } from "./span-of.ts";
+import { toJson } from "../json.ts";
 
 /** When a schedule occurs: by a cron expression, every so often, or once. */
 export type Timing =
@@ -75,6 +76,7 @@ export async function schedule(client: Queryable, name: string, task: string, op
     requires,
     asOf,
   } = options;
+  const json = toJson("payload", payload);
   await assertPayloads(client, [{ task, payload }]);
   if (cron !== undefined && endsAt !== undefined) {
     const from = Math.max((asOf ?? new Date()).getTime(), (startsAt?.getTime() ?? 0) - 1);
@@ -91,7 +93,7 @@ export async function schedule(client: Queryable, name: string, task: string, op
     every: spanOf("every", every),
     at,
     timezone,
-    payload: JSON.stringify(payload),
+    payload: json,
     starts_at: startsAt,
     ends_at: endsAt,
     max_runs: maxRuns,

@@ -1,6 +1,8 @@
+import { type PgCodec, TYPES } from "postgraphile/@dataplan/pg";
 import type { ValueNode } from "postgraphile/graphql";
 import { sql } from "postgraphile/pg-sql2";
 import { pgSmartTags } from "postgraphile/utils";
+import { parseToShow } from "../json.ts";
 import type { Role } from "./principal.ts";
 
 /** Relations that no index serves backwards. */
@@ -151,6 +153,14 @@ export const viewTagsPlugin = pgSmartTags([
   { kind: "attribute", match: "legwork.jobs.task", tags: { numbered: true } },
   { kind: "attribute", match: "legwork.jobs.task_number", tags: { behavior: "-*" } },
   { kind: "attribute", match: "legwork.tasks.number", tags: { behavior: "-*" } },
+  // Shown as it was enqueued; the other one is for conditions in SQL.
+  { kind: "attribute", match: "legwork.jobs.payload", tags: { name: "readable_payload", behavior: "-*" } },
+  {
+    kind: "attribute",
+    match: "legwork.jobs.raw_payload",
+    tags: { name: "payload" },
+    description: 'What the task is given. What has more than 1,000 levels is {"legwork:text": "…"}, with its JSON as text.',
+  },
   ...Object.entries<View>(VIEWS).flatMap(([name, view]) => tagsOf(name, view)),
 ]);
 
@@ -211,6 +221,34 @@ export const exposedViewsPlugin: GraphileConfig.Plugin = {
       },
       pgResourceUnique: {
         override: (behavior, [resource]) => (viewOf(resource.name)?.one === undefined ? [behavior, "-*"] : behavior),
+      },
+    },
+  },
+};
+
+/** JSON is shown with every digit of its numbers, and what is too deep to be shown as text. */
+const shownJson = new Map<unknown, PgCodec>(
+  [TYPES.json, TYPES.jsonb].map((codec) => [codec, { ...codec, name: `shown_${codec.name}`, fromPg: parseToShow }]),
+);
+
+/** Gives the views' columns of JSON that way of being read. */
+export const exactJsonPlugin: GraphileConfig.Plugin = {
+  name: "LegworkExactJsonPlugin",
+  version: "0.1.0",
+  before: ["PgCodecsPlugin"],
+  gather: {
+    hooks: {
+      pgCodecs_attribute(_info, { attribute }) {
+        attribute.codec = shownJson.get(attribute.codec) ?? attribute.codec;
+      },
+    },
+  },
+  schema: {
+    hooks: {
+      init(nothing, build) {
+        for (const codec of shownJson.values())
+          build.setGraphQLTypeForPgCodec(codec, ["input", "output"], build.inflection.builtin("JSON"));
+        return nothing;
       },
     },
   },

@@ -12,7 +12,7 @@ import { masked, STATEMENT_TIMEOUT_MS } from "./graphql-errors.ts";
 import { filterPlugin } from "./graphql-filters.ts";
 import { originsPlugin } from "./graphql-origins.ts";
 import { pagingPlugin } from "./graphql-pages.ts";
-import { confinedViewsPlugin, exposedViews, exposedViewsPlugin, viewTagsPlugin } from "./graphql-schema.ts";
+import { confinedViewsPlugin, exactJsonPlugin, exposedViews, exposedViewsPlugin, viewTagsPlugin } from "./graphql-schema.ts";
 import { subscriptionFieldsPlugin, subscriptionTypesPlugin } from "./graphql-subscriptions.ts";
 import { type Principal, settingsOf } from "./principal.ts";
 import { assertAffordable, type QueryLimits, refusal } from "./query-limits.ts";
@@ -117,6 +117,7 @@ function preset(pgService: GraphileConfig.PgServiceConfiguration, log: Logger, l
       viewTagsPlugin,
       exposedViewsPlugin,
       confinedViewsPlugin,
+      exactJsonPlugin,
       pagingPlugin,
       originsPlugin,
       filterPlugin,

@@ -6,8 +6,11 @@ import { LegworkError, toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { definitionOf, type TaskDefinition } from "../jobs/define-task.ts";
 import { describeLimits, describeRetry } from "../jobs/task-rules.ts";
-import { graphileLogger } from "./graphile-logger.ts";
 import { importLegworkFromHere } from "./module-hooks.ts";
+import { skippedFilesLogger } from "./skipped-files.ts";
+
+/** Characters of a task's name, as the database keeps it. */
+const MAX_NAME = 128;
 
 export interface LoadedTask {
   readonly name: string;
@@ -20,7 +23,7 @@ export interface LoadedTask {
 /**
  * Loads every task below the directories, by graphile-worker's own rules: a file's path without its extension is the
  * task's name, executables are tasks too. Throws LW515 for a directory that is not there, a file that cannot be loaded or
- * is no task, and a name that two directories have.
+ * is no task, a name of more than 128 characters, and a name that two directories have. A file that is left out because of its name is warned about.
  */
 export async function loadTasks(directories: readonly string[], log: Logger): Promise<Map<string, LoadedTask>> {
   importLegworkFromHere();
@@ -38,6 +41,12 @@ export async function loadTasks(directories: readonly string[], log: Logger): Pr
           hint: "A task has one file. Rename or remove one of them.",
         });
       }
+      const length = [...name].length;
+      if (length > MAX_NAME) {
+        throw new LegworkError("LW515", `The task file ${directory}/${name} makes a name of ${length} characters.`, {
+          hint: `A task's name, its file's path below the tasks directory, has at most ${MAX_NAME}. Rename the file or a folder.`,
+        });
+      }
       loaded.set(name, { name, function: task, definition: definitionOf(task) });
       origin.set(name, directory);
     }
@@ -52,7 +61,7 @@ export async function loadTasks(directories: readonly string[], log: Logger): Pr
 
 async function readDirectory(directory: string, log: Logger): Promise<Record<string, PlainTask>> {
   try {
-    const { tasks } = await getTasks({ logger: new GraphileLogger(graphileLogger(log)) }, directory);
+    const { tasks } = await getTasks({ logger: new GraphileLogger(skippedFilesLogger(log)) }, directory);
     return tasks as Record<string, PlainTask>;
   } catch (error) {
     // graphile-worker names the file in its message and keeps what was thrown as the cause.

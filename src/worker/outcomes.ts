@@ -1,11 +1,13 @@
 import type { WorkerEvents } from "graphile-worker";
 import type { Pool } from "../db/pool.ts";
+import { fitsNumeric, isDeep, isRawNumber, parseExactly } from "../json.ts";
 import type { Logger } from "../log.ts";
 import { cut, MESSAGE_LIMIT, storableText, type ThrownDescription } from "../thrown.ts";
 import { type Fetched, fetchStatement, replaced, restoreColumns, type Statement } from "./fetch-statement.ts";
 import { Completions, forMany, type Query, Recorder, type RecorderOptions, type Recording } from "./recorder.ts";
 import type { Redaction } from "./redaction.ts";
 import type { Form } from "./send-batch.ts";
+import { stringifyResult } from "./stringify-result.ts";
 
 /**
  * The largest result that is kept whole (bytes of JSON). A result is for reading beside its job; larger ones belong in a
@@ -287,7 +289,7 @@ function describeFailure(
  */
 export function resultToJson(result: unknown, redaction?: Redaction): string | undefined {
   if (result === undefined) return undefined;
-  const whole: string | undefined = JSON.stringify(result);
+  const whole = stringifyResult(result);
   if (whole === undefined) return undefined;
   const json = redaction === undefined ? whole : redaction.json(whole);
   // A character has three bytes at most, so that small results need not be measured.
@@ -301,49 +303,19 @@ export function resultToJson(result: unknown, redaction?: Redaction): string | u
  * numeric has, which only `JSON.rawJSON` can make (they become text). More than a thousand levels are cut like what is too large.
  */
 export function storable(json: string): string {
-  if (json.length > LEVELS_LIMIT && levelsOf(json) > LEVELS_LIMIT) return cutMark(json, Buffer.byteLength(json));
+  if (isDeep(json, LEVELS_LIMIT)) return cutMark(json, Buffer.byteLength(json));
   if (!/\\u(0000|d[89a-f])|[eE][-+]?\d{4}|\d{1000}/i.test(json)) return json;
-  return JSON.stringify(toStorable(JSON.parse(json, keepDigits)));
+  return JSON.stringify(toStorable(parseExactly(json)));
 }
 
-/** The deepest JSON that is kept whole (levels): Postgres reads it level by level on its stack, and so does whoever writes it out again. */
+/** The deepest JSON that is kept whole (levels): Postgres reads it level by level on its stack, and so does whatever writes it out again. */
 const LEVELS_LIMIT = 1_000;
-
-function levelsOf(json: string): number {
-  let level = 0;
-  let deepest = 0;
-  let isText = false;
-  for (let place = 0; place < json.length; place++) {
-    const character = json[place];
-    if (isText) {
-      if (character === "\\") place += 1;
-      else if (character === '"') isText = false;
-    } else if (character === '"') isText = true;
-    else if (character === "[" || character === "{") deepest = Math.max(deepest, (level += 1));
-    else if (character === "]" || character === "}") level -= 1;
-  }
-  return deepest;
-}
-
-/** What Node 24 has and TypeScript's library does not know yet. */
-const { rawJSON, isRawJSON } = JSON as unknown as {
-  rawJSON: (this: void, text: string) => unknown;
-  isRawJSON: (this: void, value: unknown) => boolean;
-};
-
-/** The digits of numbers as they stand; those that Postgres's numeric cannot hold (131,072 before the point, 16,383 after it) as text. */
-function keepDigits(_key: string, value: unknown, { source }: { source?: string } = {}): unknown {
-  if (typeof value !== "number" || source === undefined) return value;
-  const [, mantissa = "", exponent = "0"] = /^-?([\d.]+)(?:e([-+]?\d+))?$/i.exec(source) ?? [];
-  const [whole = "", fraction = ""] = mantissa.split(".");
-  const isHeld = whole.length + Number(exponent) <= 100_000 && fraction.length - Number(exponent) <= 16_000;
-  return isHeld ? rawJSON(source) : source;
-}
 
 function toStorable(value: unknown): unknown {
   if (typeof value === "string") return storableText(value);
+  if (isRawNumber(value)) return fitsNumeric(value.rawJSON) ? value : value.rawJSON;
   if (Array.isArray(value)) return value.map(toStorable);
-  if (value === null || typeof value !== "object" || isRawJSON(value)) return value;
+  if (value === null || typeof value !== "object") return value;
   return Object.fromEntries(Object.entries(value).map(([key, entry]) => [storableText(key), toStorable(entry)]));
 }
 

@@ -1,3 +1,5 @@
+import { isRawNumber, parseExactly } from "../json.ts";
+
 /** What stands in place of what nobody may read; as `legwork.redact` writes it. */
 const CENSOR = "[redacted]";
 
@@ -42,12 +44,14 @@ export class Redaction {
   }
 
   json(json: string): string {
-    return JSON.stringify(this.value(JSON.parse(json)));
+    return JSON.stringify(this.value(parseExactly(json)));
   }
 
   #clean(value: unknown): unknown {
     if (typeof value === "string") return this.text(value);
     if (typeof value === "number") return this.#secrets.has(String(value)) ? CENSOR : value;
+    if (isRawNumber(value))
+      return this.#secrets.has(value.rawJSON) || this.#secrets.has(String(Number(value.rawJSON))) ? CENSOR : value;
     if (value === null || typeof value !== "object") return value;
     if (Array.isArray(value)) return value.map((entry) => this.#clean(entry));
     return Object.fromEntries(Object.entries(value).map(([key, entry]) => [this.text(key), this.#clean(entry)]));
@@ -64,7 +68,7 @@ export function redactPaths(value: unknown, paths: readonly (readonly string[])[
 function redactAt(value: unknown, path: readonly string[]): unknown {
   const [key, ...rest] = path;
   if (key === undefined) return CENSOR;
-  if (value === null || typeof value !== "object") return value;
+  if (value === null || typeof value !== "object" || isRawNumber(value)) return value;
   if (Array.isArray(value)) {
     return value.map((entry, index) => (key === "*" || key === String(index) ? redactAt(entry, rest) : entry));
   }

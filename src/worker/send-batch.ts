@@ -161,7 +161,8 @@ async function sendRemaining<T>(batch: Batch<T>, remaining: Set<T>, round: numbe
 export function isRowError(error: Error): boolean {
   if (error instanceof RangeError || error instanceof TypeError) return true;
   const { code, routine } = error as { code?: unknown; routine?: unknown };
-  if (typeof code !== "string") return false;
+  // An exhausted sequence is every row's.
+  if (typeof code !== "string" || code === "2200H") return false;
   return /^(21|22|23|54|P0|LW)/.test(code) || routine === "exec_stmt_raise";
 }
 

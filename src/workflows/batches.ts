@@ -1,7 +1,9 @@
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 import { LegworkError } from "../errors.ts";
+import { toJson } from "../json.ts";
 import { assertPayloads, jobToRow, type JobSpec } from "../jobs/enqueue.ts";
+import { isId } from "../id.ts";
 
 /** A job of a batch: a new one and the batch's own, so without a key. */
 export type BatchJob = Omit<
@@ -46,11 +48,16 @@ export interface BatchRow {
  * Enqueues many jobs as one, all or none, and resolves to the batch's id. Throws as `enqueue` does, and LW400 for no job at all.
  */
 export async function enqueueBatch(client: Queryable, jobs: readonly BatchJob[], options: BatchOptions = {}): Promise<string> {
+  const json = toJson(
+    "jobs",
+    jobs.map((job) => jobToRow(job)),
+  );
+  const callback = options.callback === undefined ? undefined : toJson("callback", jobToRow(options.callback));
   await assertPayloads(client, options.callback === undefined ? jobs : [...jobs, options.callback]);
   const [row] = await callFunction(client, "enqueue_batch", {
-    jobs: JSON.stringify(jobs.map((job) => jobToRow(job))),
+    jobs: json,
     description: options.description,
-    callback: options.callback === undefined ? undefined : JSON.stringify(jobToRow(options.callback)),
+    callback,
     tenant: options.tenant,
     correlation_id: options.correlationId,
   });
@@ -79,7 +86,7 @@ export async function listBatches(client: Queryable, filter: BatchFilter = {}): 
 
 /** The id, if it is one. Throws LW400. */
 export function assertBatchId(id: string): string {
-  if (!/^\d{1,18}$/.test(id)) throw new LegworkError("LW400", `'${id}' is not a batch id.`, { hint: "Ids are whole numbers." });
+  if (!isId(id)) throw new LegworkError("LW400", `'${id}' is not a batch id.`, { hint: "Ids are whole numbers below 2^63." });
   return id;
 }
 

@@ -1,6 +1,8 @@
+import { readJson } from "../db/exact-json.ts";
 import type { Queryable } from "../db/pool.ts";
 import { LegworkError } from "../errors.ts";
 import type { JobState } from "../jobs/read-jobs.ts";
+import { isId } from "../id.ts";
 
 /** The states of a workflow, in the order of its life. */
 export const WORKFLOW_STATES = ["running", "compensating", "cancelling", "completed", "failed", "cancelled", "expired"] as const;
@@ -78,17 +80,16 @@ export async function getWorkflow(client: Queryable, id: string): Promise<Workfl
     });
   }
   const { rows: steps } = await client.query(
-    `select name, position, task, depends_on, on_failure, job_id, state, attempts, result, error, started_at, finished_at, compensation_job_id,
+    `select name, position, task, depends_on, on_failure, job_id, state, attempts, result::text, error, started_at, finished_at, compensation_job_id,
        compensation_state
      from legwork.workflow_steps where workflow_id = $1 order by position`,
     [id],
   );
-  return { ...workflow, steps };
+  return { ...workflow, steps: readJson<WorkflowStepRow>(client, steps, ["result"]) };
 }
 
 /** The id, if it is one. Throws LW400. */
 export function assertWorkflowId(id: string): string {
-  if (!/^\d{1,18}$/.test(id))
-    throw new LegworkError("LW400", `'${id}' is not a workflow id.`, { hint: "Ids are whole numbers." });
+  if (!isId(id)) throw new LegworkError("LW400", `'${id}' is not a workflow id.`, { hint: "Ids are whole numbers below 2^63." });
   return id;
 }

@@ -209,8 +209,9 @@ describe("what is here", () => {
     );
     const { rows } = await database.pool.query(`
       select array(
-          -- The number of a task is for the planner.
-          select attname::text from pg_attribute where attrelid = 'legwork.jobs'::regclass and attnum > 0 and attname <> 'task_number'
+          -- The number of a task is for the planner; the raw payload is the payload here.
+          select attname::text from pg_attribute
+          where attrelid = 'legwork.jobs'::regclass and attnum > 0 and attname <> all (array['task_number', 'raw_payload'])
         ) as columns,
         enum_range(null::legwork.job_state)::text[] as states`);
     const camel = (name: string): string => name.replaceAll(/_(.)/g, (_, letter: string) => letter.toUpperCase());

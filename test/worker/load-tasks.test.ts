@@ -1,3 +1,4 @@
+import pino from "pino";
 import { describe, expect, it } from "vitest";
 import { LegworkError } from "../../src/errors.ts";
 import { loadTasks } from "../../src/worker/load-tasks.ts";
@@ -5,6 +6,39 @@ import { testLog } from "../support/database.ts";
 import { directoryOf } from "../support/worker.ts";
 
 describe("loading tasks", () => {
+  it("warns of each file that looks like a task and is none, with the reason", async () => {
+    const task = "export default async () => {};";
+    const directory = await directoryOf({
+      "a.ts": task,
+      "a b.ts": task,
+      "emoji😀.ts": task,
+      "x.y/c.ts": task,
+      "foo.bar.ts": task,
+      "@lib/shared.ts": task,
+      "readme.md": "not a task",
+    });
+    const lines: string[] = [];
+    const log = pino({ level: "warn", base: {} }, { write: (line: string) => void lines.push(line) });
+    expect([...(await loadTasks([directory], log)).keys()]).toEqual(["a"]);
+    const said = lines.map((line) => (JSON.parse(line) as { msg: string }).msg.replaceAll(`${directory}/`, "")).toSorted();
+    expect(said).toEqual([
+      "No task is loaded from a b.ts: a task file's name has only letters, digits, _ and -, before its extension.",
+      "No task is loaded from emoji😀.ts: a task file's name has only letters, digits, _ and -, before its extension.",
+      "No task is loaded from foo.bar.ts: the only dot in a task file's name is the one before its extension (.js, .cjs, .mjs, .ts or .mts).",
+      "No task is loaded from x.y: the name of a folder of tasks has only letters, digits, _ and -.",
+    ]);
+  });
+
+  it("refuses a name that is too long for the database, and names file and limit", async () => {
+    const name = `${"d".repeat(100)}/${"f".repeat(28)}`;
+    const directory = await directoryOf({ [`${name}.ts`]: "export default async () => {};" });
+    await expect(loadTasks([directory], testLog)).rejects.toMatchObject({
+      code: "LW515",
+      message: `The task file ${directory}/${name} makes a name of 129 characters.`,
+      hint: expect.stringContaining("at most 128") as string,
+    });
+  });
+
   it("names a task by its path, in nested folders too", async () => {
     const directory = await directoryOf({
       "a.ts": "export default async () => {};",
@@ -22,6 +56,11 @@ describe("loading tasks", () => {
       "an unknown option",
       'import { defineTask } from "legwork"; export default defineTask({ desription: "x", run() {} });',
       "desription",
+    ],
+    [
+      "a queue that no URL can name",
+      'import { defineTask } from "legwork"; export default defineTask({ queue: "..", run() {} });',
+      "queue: ",
     ],
     ["a run that is no function", 'import { defineTask } from "legwork"; export default defineTask({ run: 1 });', "run: "],
     [

@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
-import { LegworkError, toError } from "../../errors.ts";
 import type { EnqueueOptions } from "../../jobs/enqueue.ts";
 import {
   collect,
@@ -13,6 +12,7 @@ import {
   withRemoteOptions,
 } from "../options.ts";
 import { printJson } from "../output.ts";
+import { parseTyped } from "../typed-json.ts";
 
 type Flags = RemoteFlags & EnqueueOptions & { json?: boolean };
 
@@ -55,22 +55,11 @@ Examples:
     )
     .action(async (task: string, payload: string, flags: Flags) => {
       const { json, ...options } = ownFlags(flags);
-      const parsed = parseJson(payload === "-" ? readFileSync(0, "utf8") : payload);
+      const parsed = parseTyped("payload", payload === "-" ? readFileSync(0, "utf8") : payload);
       await withOperations(flags, async (operations) => {
         const id = await operations.enqueue(task, parsed, options);
         if (json === true) printJson({ id });
         else console.log(id);
       });
     });
-}
-
-/** JSON that was typed. Throws LW400 for what is none. */
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new LegworkError("LW400", `The payload is not JSON: ${toError(error).message}.`, {
-      hint: 'Put it in single quotes, for example \'{"userId": "42"}\'.',
-    });
-  }
 }

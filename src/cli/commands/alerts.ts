@@ -8,6 +8,8 @@ import { type AlertRow, listAlerts } from "../../health/list-alerts.ts";
 import { silenceAlerts } from "../../health/silence-alerts.ts";
 import { type CommonFlags, withCommonOptions, withDatabase } from "../options.ts";
 import { color, printJson, printTable, relativeTime, shorten } from "../output.ts";
+import { visibleRows } from "../visible.ts";
+import { isId } from "../../id.ts";
 
 type Flags = CommonFlags & {
   all?: boolean;
@@ -52,7 +54,7 @@ Exits with 1 when an alert is critical and open, else with 0.`,
 
 async function run(pool: Queryable, flags: Flags): Promise<void> {
   if (flags.ack !== undefined) {
-    if (!/^\d{1,18}$/.test(flags.ack)) {
+    if (!isId(flags.ack)) {
       throw new LegworkError("LW400", `--ack: '${flags.ack}' is no id.`, {
         hint: "`legwork alerts` lists the alerts with their ids.",
       });
@@ -69,7 +71,7 @@ async function run(pool: Queryable, flags: Flags): Promise<void> {
     const alerts = await listAlerts(pool, { all: flags.all ?? false });
     if (flags.json === true) printJson(alerts);
     else if (alerts.length === 0) console.log("No alerts.");
-    else printAlerts(alerts);
+    else printAlerts(visibleRows(alerts));
     if (alerts.some(({ state, severity }) => state === "open" && severity === "critical")) process.exitCode = 1;
   }
 }
@@ -90,8 +92,9 @@ function printAlerts(alerts: readonly AlertRow[]): void {
 }
 
 async function printRules(pool: Queryable, json: boolean | undefined): Promise<void> {
-  const rules = await listAlertRules(pool);
-  if (json === true) return printJson(rules);
+  const found = await listAlertRules(pool);
+  if (json === true) return printJson(found);
+  const rules = visibleRows(found);
   printTable(
     ["RULE", "KIND", "TARGET", "WARNING", "CRITICAL", "PERIOD", "RAISE AFTER", "RESOLVE AFTER", "STATE"],
     rules.map((rule) => [

@@ -3,6 +3,7 @@ import { type AuditFilter, listAuditLog } from "../../access/audit-log.ts";
 import { loadConfig } from "../../config.ts";
 import { type CommonFlags, positiveInteger, time, withCommonOptions, withDatabase } from "../options.ts";
 import { printJson, printTable, relativeTime, shorten } from "../output.ts";
+import { jsonText, visibleRows } from "../visible.ts";
 
 type Flags = CommonFlags & AuditFilter & { json?: boolean };
 
@@ -25,7 +26,8 @@ export function auditCommand(): Command {
     .action(async ({ databaseUrl, dataDir, logLevel, json, ...filter }: Flags) => {
       const { config } = await loadConfig({ databaseUrl, dataDir, logLevel });
       await withDatabase(config, async (pool) => {
-        const lines = await listAuditLog(pool, filter);
+        const found = await listAuditLog(pool, filter);
+        const lines = json === true ? found : visibleRows(found);
         if (json === true) printJson(lines);
         else if (lines.length === 0) console.log("Nothing.");
         else {
@@ -42,8 +44,8 @@ export function auditCommand(): Command {
                 ? [line.target_type, line.target].filter((part) => part !== null).join(" ")
                 : `${line.count} jobs`,
               line.tenant ?? "",
-              shorten(line.before === null ? "" : JSON.stringify(line.before), 40),
-              shorten(line.after === null ? "" : JSON.stringify(line.after), 60),
+              shorten(line.before === null ? "" : jsonText(line.before), 40),
+              shorten(line.after === null ? "" : jsonText(line.after), 60),
             ]),
           );
         }

@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { type RemoteFlags, positiveInteger, withOperations, withRemoteOptions } from "../options.ts";
 import { printJson, printTable } from "../output.ts";
 import { reportEnd, type RunFlags, runToEnd, withRunOptions } from "../run-to-end.ts";
+import { visibleRows } from "../visible.ts";
 
 type Flags = RemoteFlags &
   RunFlags & { folder: string; name: string; keepFor?: string; keepAtLeast?: number; compression?: number };
@@ -42,12 +43,13 @@ Examples:
         if (flags.json === true) printJson({ id, state, result, error });
         if (state !== "completed" || result === null) return reportEnd(job);
         if (flags.json === true) return;
+        const shown = visibleRows(result);
         printTable(
           ["table", "rows", "bytes", "compressed"],
-          result.tables.map((table) => [table.table, String(table.rows), String(table.bytes), String(table.fileBytes)]),
+          shown.tables.map((table) => [table.table, String(table.rows), String(table.bytes), String(table.fileBytes)]),
         );
-        console.log(`\nBackup ${result.backup} is whole: it was read back.`);
-        if (result.removed.length > 0) console.log(`Removed: ${result.removed.join(", ")}`);
+        console.log(`\nBackup ${shown.backup} is whole: it was read back.`);
+        if (shown.removed.length > 0) console.log(`Removed: ${shown.removed.join(", ")}`);
       });
     });
 }

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
-import { LegworkError, toError } from "../../errors.ts";
 import { BATCH_STATES, type BatchFilter, type BatchRow } from "../../workflows/batches.ts";
 import { positiveInteger, type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { color, elapsed, printJson, printTable, relativeTime, shorten } from "../output.ts";
+import { parseTyped } from "../typed-json.ts";
 
 const STATE_COLORS = { running: "blue", completed: "green", failed: "red" } as const;
 
@@ -39,8 +39,8 @@ function startCommand(): Command {
         text: string,
         flags: Flags & { description?: string; callback?: string; tenant?: string; correlationId?: string },
       ) => {
-        const jobs = parse("jobs", text === "-" ? readFileSync(0, "utf8") : text);
-        const callback = flags.callback === undefined ? undefined : parse("callback", flags.callback);
+        const jobs = parseTyped("jobs", text === "-" ? readFileSync(0, "utf8") : text, '[{"task": "a"}]');
+        const callback = flags.callback === undefined ? undefined : parseTyped("callback", flags.callback, '{"task": "a"}');
         await withOperations(flags, async (operations) => {
           const { description, tenant, correlationId } = flags;
           const id = await operations.enqueueBatch(jobs, { description, callback, tenant, correlationId });
@@ -119,14 +119,4 @@ function describeParts({ total, completed, failed, cancelled, expired }: BatchRo
     .filter(([, count]) => Number(count) > 0)
     .map(([name, count]) => `${count} ${name}`)
     .join(", ");
-}
-
-function parse(what: string, text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new LegworkError("LW400", `The ${what} cannot be read as JSON: ${toError(error).message}.`, {
-      hint: `Put it in single quotes, for example '${what === "jobs" ? '[{"task": "a"}]' : '{"task": "a"}'}'.`,
-    });
-  }
 }

@@ -4,6 +4,7 @@ import { readHealth } from "../../health/read-health.ts";
 import { readTaskStatistics } from "../../health/read-statistics.ts";
 import { type CommonFlags, withCommonOptions, withDatabase } from "../options.ts";
 import { color, printJson, printTable, shorten } from "../output.ts";
+import { visibleRows } from "../visible.ts";
 
 const COLORS = { healthy: "green", degraded: "yellow", unhealthy: "red" } as const;
 
@@ -22,7 +23,7 @@ export function healthCommand(): Command {
         else {
           printTable(
             ["SCOPE", "NAME", "STATUS", "WHY"],
-            rows
+            visibleRows(rows)
               .filter(({ scope, status }) => all === true || scope === "system" || status !== "healthy")
               .map((row) => [
                 row.scope,
@@ -52,7 +53,7 @@ export function statsCommand(): Command {
         else {
           printTable(
             ["TASK", "COMPLETED", "FAILED", "RETRIED", "CANCELLED", "EXPIRED", "ERRORS", "WAIT P95", "RUN", "RUN P95"],
-            rows.map((row) => [
+            visibleRows(rows).map((row) => [
               shorten(row.task, 40),
               row.completed,
               row.failed,

@@ -4,6 +4,7 @@ import type { FoundJob, JobRow } from "../../jobs/read-jobs.ts";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { color, colorState, elapsed, printJson, relativeTime, shorten } from "../output.ts";
 import { followLogs, printLogs } from "../job-logs.ts";
+import { jsonText } from "../visible.ts";
 
 /** Log lines that are shown unless all are asked for. */
 const LAST_LINES = 10;
@@ -56,8 +57,8 @@ function print(job: FoundJob): void {
     ["parent", job.parent_id],
     ["schedule", job.schedule === null ? null : `${job.schedule}, due ${at(job.schedule_due_at)}`],
     ["progress", describeProgress(job)],
-    ["payload", JSON.stringify(job.payload)],
-    ["result", job.result === null ? null : JSON.stringify(job.result)],
+    ["payload", jsonText(job.payload)],
+    ["result", job.result === null ? null : jsonText(job.result)],
     ["error", job.error],
   ];
   for (const [name, value] of facts) if (value !== null && value !== "") console.log(`  ${name.padEnd(12)}${value}`);
@@ -83,7 +84,7 @@ function printSteps(steps: readonly StepRow[]): void {
       `attempt ${step.attempt}`,
       took === "" ? "" : `took ${took}`,
       step.state !== "waiting" ? "" : step.deadline === null ? "without a deadline" : `until ${at(step.deadline)}`,
-      step.result === null ? "" : shorten(JSON.stringify(step.result), 100),
+      step.result === null ? "" : shorten(jsonText(step.result), 100),
     ];
     const state = color(step.state === "completed" ? "green" : "yellow", step.state);
     console.log(

@@ -3,6 +3,7 @@ import { JOB_STATES, type JobFilter, MAX_LOOKED_AT } from "../../jobs/read-jobs.
 import { integer, positiveInteger, ownFlags, type RemoteFlags, time, withOperations, withRemoteOptions } from "../options.ts";
 import { repeatedly, type WatchFlags, withWatch } from "../watch.ts";
 import { colorState, elapsed, printJson, printTable, relativeTime, shorten } from "../output.ts";
+import { jsonText } from "../visible.ts";
 
 type Flags = RemoteFlags & WatchFlags & JobFilter & { json?: boolean };
 
@@ -59,10 +60,7 @@ Examples:
               relativeTime(job.created_at),
               job.state === "scheduled" || job.state === "retrying" ? relativeTime(job.run_at) : "",
               elapsed(job.started_at, job.finished_at),
-              shorten(
-                job.state === "completed" ? (job.result === null ? "" : JSON.stringify(job.result)) : (job.error ?? ""),
-                60,
-              ),
+              shorten(job.state === "completed" ? (job.result === null ? "" : jsonText(job.result)) : (job.error ?? ""), 60),
             ]),
           );
           if (jobs.length === filter.limit) console.log(`\nMore: legwork jobs --before ${jobs.at(-1)?.id}`);

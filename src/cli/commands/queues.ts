@@ -4,6 +4,7 @@ import type { Operations } from "../local-operations.ts";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { repeatedly, type WatchFlags, withWatch } from "../watch.ts";
 import { color, printJson, printTable, relativeTime, shorten } from "../output.ts";
+import { jsonText } from "../visible.ts";
 
 export function queuesCommand(): Command {
   return listing(
@@ -94,7 +95,7 @@ export function tasksCommand(): Command {
           task.name,
           task.queue,
           (task.limits ?? []).map(describeLimit).join(", "),
-          task.retry === null ? "" : `${JSON.stringify(task.retry.attempts ?? 25)} attempts`,
+          task.retry === null ? "" : `${jsonText(task.retry.attempts ?? 25)} attempts`,
           task.paused_at === null ? "" : color("yellow", shorten(`paused by ${task.paused_by}${reason(task.pause_reason)}`, 40)),
           shorten(task.description ?? "", 60),
         ]),

@@ -2,13 +2,13 @@ import { Command } from "commander";
 import type { RerunOptions } from "../../jobs/rerun-job.ts";
 import { integer, type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { forEachJob } from "../output.ts";
-import { parseJson } from "./add.ts";
+import { parseTyped } from "../typed-json.ts";
 
 export function rerunCommand(): Command {
   return withRemoteOptions(new Command("rerun"))
     .description("run jobs that have ended again: each as a new job, with the same payload or another one")
     .argument("<ids...>", "the jobs' ids")
-    .option("--payload <json>", 'another payload; "[redacted]" in it stays what it was', parseJson)
+    .option("--payload <json>", 'another payload; "[redacted]" in it stays what it was', (text) => parseTyped("payload", text))
     .option("--discard", "give up the old jobs too, which must have failed")
     .option("--json", "print an array")
     .addHelpText(

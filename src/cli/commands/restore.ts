@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError } from "commander";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { printJson, printTable } from "../output.ts";
 import { reportEnd, type RunFlags, runToEnd, withRunOptions } from "../run-to-end.ts";
+import { visibleRows } from "../visible.ts";
 
 type Flags = RemoteFlags &
   RunFlags & {
@@ -52,11 +53,12 @@ Examples:
         if (flags.json === true) printJson({ id, state, result, error });
         if (state !== "completed" || result === null) return reportEnd(job);
         if (flags.json === true) return;
+        const shown = visibleRows(result);
         printTable(
           ["table", "from", "rows"],
-          result.tables.map(({ table, from, rows }) => [table, from, String(rows)]),
+          shown.tables.map(({ table, from, rows }) => [table, from, String(rows)]),
         );
-        console.log(`\nBackup ${result.backup} of ${result.createdAt} is restored: rows and checksums are those of the backup.`);
+        console.log(`\nBackup ${shown.backup} of ${shown.createdAt} is restored: rows and checksums are those of the backup.`);
       });
     });
 }

@@ -1,5 +1,5 @@
 import { Command, Option } from "commander";
-import { LegworkError, toError } from "../../errors.ts";
+import { LegworkError } from "../../errors.ts";
 import { describeCron } from "../../schedules/cron.ts";
 import type { ScheduleRow } from "../../schedules/list-schedules.ts";
 import { formatLocal } from "../../schedules/local-time.ts";
@@ -8,6 +8,8 @@ import type { ScheduleOptions, Timing } from "../../schedules/schedule.ts";
 import type { Operations } from "../local-operations.ts";
 import { integer, ownFlags, positiveInteger, type RemoteFlags, time, withOperations, withRemoteOptions } from "../options.ts";
 import { color, colorState, printJson, printTable, relativeTime, shorten } from "../output.ts";
+import { parseTyped } from "../typed-json.ts";
+import { jsonText } from "../visible.ts";
 
 type Flags = RemoteFlags & { json?: boolean };
 type TimingFlags = { cron?: string; every?: string; at?: Date; timezone?: string; startsAt?: Date; endsAt?: Date };
@@ -69,7 +71,7 @@ Examples:
           ...options,
           ...timingOf({ cron, every, at }),
           ...(disabled === true ? { enabled: false } : {}),
-          payload: parseJson(payload),
+          payload: parseTyped("payload", payload),
         });
         if (json === true) return printJson(made);
         console.log(
@@ -125,7 +127,7 @@ function show(): Command {
           ["task", row.task],
           ["cron", row.cron],
           ["every", row.every],
-          ["payload", row.payload === null ? null : JSON.stringify(row.payload)],
+          ["payload", row.payload === null ? null : jsonText(row.payload)],
           [
             "window",
             [row.starts_at, row.ends_at].some((bound) => bound !== null) ? `${iso(row.starts_at)} to ${iso(row.ends_at)}` : null,
@@ -133,7 +135,7 @@ function show(): Command {
           ["runs", row.max_runs === null ? row.runs : `${row.runs} of ${row.max_runs}`],
           ["overlap", row.max_instances === null ? null : `${row.overlap}, at most ${row.max_instances} at a time`],
           ["missed", [row.missed, row.missed_window].filter((part) => part !== null).join(" within ")],
-          ["requires", row.requires === null ? null : JSON.stringify(row.requires)],
+          ["requires", row.requires === null ? null : jsonText(row.requires)],
           ["tenant", row.tenant],
           ["source", row.source === "crontab" ? "the crontab; edit the file to change it" : null],
           ["problem", row.problem],
@@ -264,16 +266,6 @@ function timingOf({ cron, every, at }: TimingFlags): Timing {
 function requirement(value: string, previous: Record<string, string> | undefined): Record<string, string> {
   const at = value.lastIndexOf("=");
   return { ...previous, [value.slice(0, Math.max(at, 0)) || value]: at > 0 ? value.slice(at + 1) : "24h" };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new LegworkError("LW400", `The payload is not JSON: ${toError(error).message}.`, {
-      hint: `For example '{"userId": 1}'.`,
-    });
-  }
 }
 
 /** "in 3 h, 2026-11-26 02:30:00": how soon, and what the clocks show then. */

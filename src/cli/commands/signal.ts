@@ -1,7 +1,7 @@
 import { Command } from "commander";
-import { LegworkError, toError } from "../../errors.ts";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { printJson } from "../output.ts";
+import { parseTyped } from "../typed-json.ts";
 
 export function signalCommand(): Command {
   return withRemoteOptions(new Command("signal"))
@@ -13,7 +13,7 @@ export function signalCommand(): Command {
     .addHelpText("after", `\nExamples:\n  $ legwork signal 42 approval\n  $ legwork signal 42 approval '{"by": "ada"}'`)
     .action(async (id: string, name: string, payload: string | undefined, flags: RemoteFlags & { json?: boolean }) => {
       const { json } = flags;
-      const value = payload === undefined ? undefined : parse(payload);
+      const value = payload === undefined ? undefined : parseTyped("payload", payload, '{"by": "ada"}');
       await withOperations(flags, async (operations) => {
         const counts = await operations.sendSignal(id, name, value);
         if (json === true) return printJson({ id, signal: name, counts });
@@ -24,14 +24,4 @@ export function signalCommand(): Command {
         );
       });
     });
-}
-
-function parse(payload: string): unknown {
-  try {
-    return JSON.parse(payload);
-  } catch (error) {
-    throw new LegworkError("LW400", `The payload is not JSON: ${toError(error).message}.`, {
-      hint: `In a shell it stands in single quotes: '{"by": "ada"}'.`,
-    });
-  }
 }

@@ -3,6 +3,7 @@ import { createToken, listTokens, revokeToken } from "../../access/tokens.ts";
 import { loadConfig } from "../../config.ts";
 import { type CommonFlags, withCommonOptions, withDatabase } from "../options.ts";
 import { color, printJson, printTable, relativeTime } from "../output.ts";
+import { visibleRows } from "../visible.ts";
 
 type Flags = CommonFlags & { json?: boolean };
 type CreateFlags = Flags & { name: string; role: string; tenant?: string; expiresIn: string | null };
@@ -58,7 +59,7 @@ function listCommand(): Command {
         else {
           printTable(
             ["ID", "NAME", "ROLE", "TENANT", "CREATED", "BY", "EXPIRES", "USED"],
-            tokens.map((token) => [
+            visibleRows(tokens).map((token) => [
               token.id,
               token.name,
               token.role,

@@ -8,6 +8,7 @@ import { color, colorState, elapsed, relativeTime, shorten, table } from "../out
 import { interval } from "../watch.ts";
 import { describeLimit } from "./queues.ts";
 import { describeOverview } from "./overview.ts";
+import { visible } from "../visible.ts";
 
 /** Another screen, without a cursor, and back again. */
 const ENTER = "\u001b[?1049h\u001b[?25l";
@@ -64,7 +65,7 @@ async function draw(operations: Operations, every: number, ended: AbortSignal): 
     } catch (error) {
       // What was wrong from the start will not mend itself; what goes wrong later may.
       if (isFirst) throw error;
-      problem = color("red", toError(error).message);
+      problem = color("red", visible(toError(error).message));
     }
     isFirst = false;
     const time = new Date().toLocaleTimeString("en-GB");

@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
-import { LegworkError, toError } from "../../errors.ts";
 import { WORKFLOW_STATES, type WorkflowRow, type WorkflowState, type WorkflowStepRow } from "../../workflows/read-workflows.ts";
 import { positiveInteger, type RemoteFlags, time, withOperations, withRemoteOptions } from "../options.ts";
 import { color, colorState, elapsed, printJson, printTable, relativeTime, shorten } from "../output.ts";
+import { parseTyped } from "../typed-json.ts";
+import { jsonText } from "../visible.ts";
 
 const STATE_COLORS: Record<WorkflowState, Parameters<typeof color>[0]> = {
   running: "blue",
@@ -44,7 +45,7 @@ function startCommand(): Command {
     .option("--deadline <time>", "cancel what has not ended then", time)
     .option("--json", 'print {"id": …}')
     .action(async (name: string, steps: string, flags: Flags & { tenant?: string; correlationId?: string; deadline?: Date }) => {
-      const parsed = parseSteps(steps === "-" ? readFileSync(0, "utf8") : steps);
+      const parsed = parseTyped("steps", steps === "-" ? readFileSync(0, "utf8") : steps, '[{"name": "a", "task": "import"}]');
       await withOperations(flags, async (operations) => {
         const { tenant, correlationId, deadline } = flags;
         const id = await operations.startWorkflow(name, parsed, { tenant, correlationId, deadline });
@@ -168,16 +169,6 @@ function mark({ state }: WorkflowStepRow): string {
 
 function describeEnd(step: WorkflowStepRow): string {
   const undone = step.compensation_state === null ? "" : `undone by job ${step.compensation_job_id}: ${step.compensation_state}`;
-  const end = step.state === "completed" ? (step.result === null ? "" : JSON.stringify(step.result)) : (step.error ?? "");
+  const end = step.state === "completed" ? (step.result === null ? "" : jsonText(step.result)) : (step.error ?? "");
   return shorten([end, undone].filter((part) => part !== "").join("; "), 60);
-}
-
-function parseSteps(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new LegworkError("LW400", `The steps are not JSON: ${toError(error).message}.`, {
-      hint: 'Put them in single quotes, for example \'[{"name": "a", "task": "import"}]\'.',
-    });
-  }
 }

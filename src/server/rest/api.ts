@@ -4,6 +4,7 @@ import type { FastifyError, FastifyInstance } from "fastify";
 import { createJsonSchemaTransform, createJsonSchemaTransformObject } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { LegworkError } from "../../errors.ts";
+import { withDigits } from "./body-digits.ts";
 import type { Logger } from "../../log.ts";
 import { packageVersion } from "../package-version.ts";
 import { addAlertRoutes, alertSchema } from "./alerts.ts";
@@ -141,7 +142,10 @@ function addRoutes(app: FastifyInstance, context: RestOptions): void {
   app.removeContentTypeParser("application/json");
   app.addContentTypeParser("application/json", { parseAs: "string" }, (request, body, done) => {
     if (body === "") done(null, undefined);
-    else void parse(request, body as string, done);
+    else
+      void parse(request, body as string, (error, value) =>
+        done(error, error === null ? withDigits(body as string, value) : undefined),
+      );
   });
   addJobRoutes(app, context);
   addCreateRoutes(app, context);

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from "fastify";
 import { z } from "zod";
+import { keepDigits } from "../../db/exact-json.ts";
 import type { Pool, PoolClient } from "../../db/pool.ts";
 import { ERRORS, type ErrorCode, LegworkError } from "../../errors.ts";
 import { assertRole, type Principal, type Role, withPrincipal } from "../principal.ts";
@@ -107,7 +108,7 @@ export function addRoute<P extends z.ZodType | undefined, Q extends z.ZodType | 
         request.headers["x-legwork-surface"] === "dashboard" ? "dashboard" : "rest",
         (client) =>
           work({
-            client,
+            client: keepDigits(client),
             principal,
             params: request.params as Parsed<P>,
             query: request.query as Parsed<Q>,

@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { parseDuration } from "../../duration.ts";
+import { fitsNumeric, isRawNumber, isStorable } from "../../json.ts";
+import { isId } from "../../id.ts";
 
 /** Rows of a page when none are asked for. */
 const DEFAULT_PAGE = 50;
@@ -28,7 +30,10 @@ export function text(max: number) {
   );
 }
 
-export const jobId = z.string().regex(/^\d{1,18}$/, "expected an id: a whole number, in digits");
+export const jobId = z
+  .string()
+  .regex(/^\d{1,19}$/, "expected an id: a whole number, in digits")
+  .refine(isId, "expected an id: a whole number below 2^63");
 
 export const taskName = text(128);
 export const queueName = text(128);
@@ -72,19 +77,20 @@ function faultIn(value: unknown): { path: PropertyKey[]; message: string } | und
   for (let next = left.pop(); next !== undefined; next = left.pop()) {
     const { value: it, path } = next;
     if (path.length > MAX_DEPTH) return { path: path.slice(0, 3), message: `it is nested deeper than ${MAX_DEPTH} levels` };
+    if (isRawNumber(it)) {
+      if (fitsNumeric(it.rawJSON)) continue;
+      return { path, message: "the number is too large" };
+    }
+    // JSON has no such number: it was one whose digits are not asked for.
     if (typeof it === "number" && !Number.isFinite(it)) return { path, message: "the number is too large" };
-    if (typeof it === "string" && !isKept(it)) return { path, message: "it has a NUL character or half a surrogate pair" };
+    if (typeof it === "string" && !isStorable(it)) return { path, message: "it has a NUL character or half a surrogate pair" };
     if (typeof it !== "object" || it === null) continue;
     for (const [key, inner] of Object.entries(it)) {
-      if (!isKept(key)) return { path, message: "a field's name has a NUL character or half a surrogate pair" };
+      if (!isStorable(key)) return { path, message: "a field's name has a NUL character or half a surrogate pair" };
       left.push({ value: inner, path: [...path, Array.isArray(it) ? Number(key) : key] });
     }
   }
   return undefined;
-}
-
-function isKept(value: string): boolean {
-  return !value.includes("\u0000") && value.isWellFormed();
 }
 
 /** A page's cursor: opaque, so that what it is made of may change. */

@@ -18,7 +18,7 @@ import "./job.css";
 /** All about one job: what became of it, why, where it comes from, and what can be done. */
 export default function JobPage({ parameters }: PageProps) {
   const id = parameters.id ?? "";
-  return /^\d{1,18}$/.test(id) ? <Known key={id} id={id.replace(/^0+(?=\d)/, "")} /> : <Missing id={id} />;
+  return /^\d{1,19}$/.test(id) ? <Known key={id} id={id.replace(/^0+(?=\d)/, "")} /> : <Missing id={id} />;
 }
 
 function Known({ id }: { id: string }) {
@@ -31,7 +31,7 @@ function Known({ id }: { id: string }) {
 }
 
 function Missing({ id }: { id: string }) {
-  const isId = /^\d{1,18}$/.test(id);
+  const isId = /^\d{1,19}$/.test(id);
   return (
     <Page title="No such job">
       <div className="card empty">

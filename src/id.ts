@@ -1,0 +1,7 @@
+/** The largest id: ids are Postgres's bigint. */
+const MAX_ID = 2n ** 63n - 1n;
+
+/** Whether a text is an id of a job, a workflow, a batch or an alert: a whole number, in digits. */
+export function isId(text: string): boolean {
+  return /^\d{1,19}$/.test(text) && BigInt(text) <= MAX_ID;
+}
