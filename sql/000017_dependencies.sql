@@ -270,7 +270,7 @@ set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
   v_count integer;
 begin
-  update legwork.waiting_jobs w set run_at = greatest(w.run_at, clock_timestamp() + w.delay), delay = null
+  update legwork.waiting_jobs w set run_at = greatest(w.run_at, legwork.later(clock_timestamp(), w.delay)), delay = null
   where w.job_id = any (job_ids) and w.delay is not null;
   if legwork.has_rules() then
     update legwork.waiting_jobs w set held = null

@@ -285,6 +285,7 @@ const EMPTIED = [
   "run_counts",
   "workflow_run_steps",
   "workflow_runs",
+  "kept_ends",
   "batch_runs",
 ];
 
