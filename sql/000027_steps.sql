@@ -351,7 +351,7 @@ begin
 end $$;
 comment on function legwork.send_signal(bigint, text, jsonb) is
   'Sends a job the signal that its task waits for (step.waitFor), now or later, with a payload. It counts when the transaction commits; a job that waits for it then '
-  'starts. Of each name the first one counts: returns whether this one does; false also when the wait for it has timed out. '
+  'starts. Of each name the first one counts: returns whether this one does; false also when an attempt has found that the wait for it has timed out. '
   'Raises LW404 for an unknown job, LW409 for one that has ended or has had 1,000 signals, LW400 for a bad name, LW413 for a payload over 256 KB.';
 revoke execute on function legwork.send_signal(bigint, text, jsonb) from public;
 
