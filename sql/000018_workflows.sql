@@ -778,13 +778,14 @@ comment on function legwork.cancel_workflow(bigint, text) is
   'still run. Raises LW404 for an unknown workflow and LW409 for one that has ended otherwise.';
 revoke execute on function legwork.cancel_workflow(bigint, text) from public;
 
-create function legwork.expire_workflows() returns void
+create function legwork.expire_workflows(only_workflow bigint default null) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_run legwork.workflow_runs;
 begin
   for v_run in
-    select r.* from legwork.workflow_runs r where r.ended_at is null and r.deadline <= clock_timestamp()
+    select r.* from legwork.workflow_runs r where r.ended_at is null and r.deadline <= clock_timestamp() and (r.id = only_workflow or only_workflow is null
+      and not exists (select from legwork.set_aside a where a.what = 'deadline' and a.item = r.id::text))
     order by r.deadline limit 100 for update skip locked
   loop
     if v_run.ending is null then
@@ -796,8 +797,8 @@ begin
     perform legwork.end_workflow(v_run.id);
   end loop;
 end $$;
-comment on function legwork.expire_workflows() is 'Cancels what is open of workflows whose deadline has passed. legwork.tick() calls it.';
-revoke execute on function legwork.expire_workflows() from public;
+comment on function legwork.expire_workflows(bigint) is 'Cancels what is open of workflows whose deadline has passed, or of one of them. legwork.tick() calls it.';
+revoke execute on function legwork.expire_workflows(bigint) from public;
 
 create function legwork.retry_workflow(workflow_id bigint, deadline timestamptz default null, from_step text default null) returns text
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$

@@ -255,7 +255,8 @@ declare
 begin
   for v_signal in
     select * from legwork.job_signals g
-    where not g.is_delivered and (to_job is null or g.job_id = to_job)
+    where not g.is_delivered and (g.job_id = to_job or to_job is null
+      and not exists (select from legwork.set_aside a where a.what = 'signal' and a.item = g.job_id::text))
     order by g.id limit 1000
     for update skip locked
   loop

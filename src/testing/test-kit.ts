@@ -273,6 +273,7 @@ const EMPTIED = [
   "wakeups",
   "gate_alarms",
   "rule_changes",
+  "set_aside",
   "cancellations",
   "expirations",
   "unique_requests",
