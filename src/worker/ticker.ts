@@ -56,7 +56,11 @@ export class Ticker {
   async #apart(): Promise<void> {
     try {
       const { rows } = await transaction(this.#pool, (client) => client.query("select legwork.tick_apart() as failed"));
-      if (rows[0]?.failed > 0) this.#log.error({ failed: rows[0].failed }, "Some rows could not be looked after and were set aside: see legwork doctor.");
+      if (rows[0]?.failed > 0)
+        this.#log.error(
+          { failed: rows[0].failed },
+          "Some rows could not be looked after and were set aside: see legwork doctor.",
+        );
     } catch (error) {
       this.#log.warn({ err: toError(error) }, "The waiting room could not be looked after one by one either; trying again.");
     }
@@ -65,5 +69,6 @@ export class Ticker {
 
 /** Whether a statement failed because of what a row holds, by the class of its SQLSTATE, or by an error that a trigger has raised. */
 function isCausedByRow(error: unknown): boolean {
-  return /^(?:21|22|23|54|P0)/.test(String((error as { code?: unknown }).code ?? ""));
+  const { code } = error as { code?: unknown };
+  return typeof code === "string" && /^(?:21|22|23|54|P0)/.test(code);
 }

@@ -25,7 +25,9 @@ afterAll(async () => {
   await server.stop();
 });
 beforeEach(async () => {
-  await database.pool.query("drop trigger if exists users_own on graphile_worker._private_jobs; delete from graphile_worker._private_jobs");
+  await database.pool.query(
+    "drop trigger if exists users_own on graphile_worker._private_jobs; delete from graphile_worker._private_jobs",
+  );
   await database.pool.query(
     `truncate runs, legwork.failed_attempts, legwork.finished_jobs, legwork.waiting_jobs, legwork.wakeups, legwork.dependencies, legwork.dependency_checks,
        legwork.run_counts, legwork.workflow_runs, legwork.workflow_run_steps, legwork.set_aside, legwork.batch_runs`,
@@ -74,7 +76,9 @@ const workers: Record<string, () => Promise<() => void>> = {
     return () => undefined;
   },
   "a plain graphile-worker": async () => {
-    const child = spawn(process.execPath, [`${await directoryOf({ "plain.mjs": PLAIN })}/plain.mjs`, database.url], { stdio: "ignore" });
+    const child = spawn(process.execPath, [`${await directoryOf({ "plain.mjs": PLAIN })}/plain.mjs`, database.url], {
+      stdio: "ignore",
+    });
     onTestFinished(() => void child.kill("SIGKILL"));
     return () => expect(child.exitCode).toBeNull();
   },
@@ -87,7 +91,10 @@ describe.each(Object.keys(workers))("beside hostile workflows, with %s,", (kind)
     const ended: Record<string, string> = {
       // Stored by a version that did not look at what it was given.
       [await start({ a: { task: "ok" }, b: { task: "ok", depends_on: ["a"], delay: "1s" } })]: "running",
-      [await start({ a: { task: "ok", compensate: { task: "undo" } }, b: { ...last, depends_on: ["a"], on_failure: "compensate" } })]: "failed",
+      [await start({
+        a: { task: "ok", compensate: { task: "undo" } },
+        b: { ...last, depends_on: ["a"], on_failure: "compensate" },
+      })]: "failed",
       // One bad step among many that others wait for.
       [await start({
         ...Object.fromEntries(wide.map((name) => [name, name === "n77" ? last : { task: "ok" }])),
@@ -98,7 +105,12 @@ describe.each(Object.keys(workers))("beside hostile workflows, with %s,", (kind)
       [await start([
         { name: "__proto__", task: "ok" },
         { name: "' or 1=1 --", task: "ok", depends_on: ["__proto__"], payload: JSON.parse(`${"[".repeat(90)}${"]".repeat(90)}`) },
-        { name: "\u202e\u{1f4a3}%s%1$s\\", task: "ok", depends_on: ["' or 1=1 --"], payload: { big: "x".repeat(30_000), n: 1e300, u: "\\u0000" } },
+        {
+          name: "\u202e\u{1f4a3}%s%1$s\\",
+          task: "ok",
+          depends_on: ["' or 1=1 --"],
+          payload: { big: "x".repeat(30_000), n: 1e300, u: "\\u0000" },
+        },
       ])]: "completed",
       // Undone, though what undoes it fails too.
       [await start({
@@ -109,22 +121,32 @@ describe.each(Object.keys(workers))("beside hostile workflows, with %s,", (kind)
     };
     const [delayed, undoable] = Object.keys(ended);
     await database.pool.query("update legwork.waiting_jobs set delay = '300000 years' where delay is not null");
-    await database.pool.query("update legwork.workflow_run_steps set compensate = jsonb_build_object('task', repeat('x', 200)) where workflow_id = $1 and name = 'a'", [
-      undoable,
-    ]);
+    await database.pool.query(
+      "update legwork.workflow_run_steps set compensate = jsonb_build_object('task', repeat('x', 200)) where workflow_id = $1 and name = 'a'",
+      [undoable],
+    );
     await neighbours();
     const alive = await workers[kind]!();
     await until("the workflows have ended", async () => {
       const { rows } = await database.pool.query("select id::text, state from legwork.workflows order by id");
       return rows.every(({ id, state }) => state === ended[id]);
     });
-    await until("all neighbours have run", async () => (await one("select count(*)::int from legwork.finished_jobs where tenant = 'other'")) === 40);
-    expect(await one("select state from legwork.workflow_steps where workflow_id = $1 and name = 'b'", [delayed])).toBe("scheduled");
+    await until(
+      "all neighbours have run",
+      async () => (await one("select count(*)::int from legwork.finished_jobs where tenant = 'other'")) === 40,
+    );
+    expect(await one("select state from legwork.workflow_steps where workflow_id = $1 and name = 'b'", [delayed])).toBe(
+      "scheduled",
+    );
     expect(await one("select reason from legwork.workflows where id = $1", [undoable])).toMatch(
       /^Step 'b' failed: broke Its compensation could not start: .*violates check constraint/,
     );
     expect((await database.pool.query("select job_id from runs group by job_id having count(*) > 1")).rows).toEqual([]);
-    expect(await one("select count(*)::int from legwork.finished_jobs where tenant = 'other' and state = 'completed' and attempts = 1")).toBe(40);
+    expect(
+      await one(
+        "select count(*)::int from legwork.finished_jobs where tenant = 'other' and state = 'completed' and attempts = 1",
+      ),
+    ).toBe(40);
     expect((await database.pool.query("select problem, job_id from legwork.reconcile()")).rows).toEqual([]);
     for (const id of Object.keys(ended)) expect((await acme("GET", `/workflows/${id}`)).status).toBe(200);
     expect((await acme("GET", "/workflows")).body.items).toHaveLength(Object.keys(ended).length);
@@ -157,7 +179,10 @@ it("a row that cannot be let go is set aside by the worker, and its neighbours a
 
 it.each([
   [{ delay: "300000 years" }, "Step 'b': delay is 300000 years; it must be between 0 seconds and 100 years."],
-  [{ run_at: "290000-01-01T00:00:00Z" }, expect.stringMatching(/^Step 'b': run_at is 290000-01-01.*; it must be between 1970-01-01 and 9999-12-31\.$/)],
+  [
+    { run_at: "290000-01-01T00:00:00Z" },
+    expect.stringMatching(/^Step 'b': run_at is 290000-01-01.*; it must be between 1970-01-01 and 9999-12-31\.$/),
+  ],
   [{ priority: 40_000 }, "Step 'b': priority is 40000; it must be a whole number between -32768 and 32767."],
   [{ max_attempts: 0 }, "Step 'b': max_attempts is 0; it must be a whole number between 1 and 32767."],
   [{ task: "unknown" }, "Step 'b': no task is called 'unknown'."],

@@ -239,7 +239,7 @@ describe("what a workflow has done is known as long as the workflow is", () => {
     expect(await turn()).toEqual(["charge"]);
   });
 
-  it("it ends as it would have, had the history been there", async () => {
+  it("ends as it would have, had the history been there", async () => {
     const id = await start({
       a: { task: "ok" },
       b: { task: "ok", depends_on: ["a"], delay: "5 days", on_failure: "continue" },
