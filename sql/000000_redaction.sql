@@ -181,8 +181,10 @@ return case
 comment on function legwork.earlier(timestamptz, interval) is 'As legwork.later, backwards: at - by.';
 
 create function legwork.elapsed(since timestamptz, until timestamptz) returns interval
-language sql immutable parallel safe strict
-return least(greatest(until, legwork.first_time()), legwork.last_time()) - least(greatest(since, legwork.first_time()), legwork.last_time());
+language sql immutable parallel safe
+-- Not strict, so that it becomes part of a query.
+return case when num_nulls(since, until) = 0 then
+  least(greatest(until, legwork.first_time()), legwork.last_time()) - least(greatest(since, legwork.first_time()), legwork.last_time()) end;
 comment on function legwork.elapsed(timestamptz, timestamptz) is
   'until - since for times that may have been stored without a check; never raises. A time that is infinite or out of bounds counts as the bound.';
 

@@ -300,8 +300,8 @@ begin
       end if;
     end loop;
   end loop;
-  -- A day and a weekday are alternatives, as cron has it; alone, a day must be one that a month has.
-  if replace(v_fields[v_given], '?', '*') = '*' and not exists (
+  -- A day and a weekday are alternatives, as cron has it, and */1 is a star; alone, a day must be one that a month has.
+  if v_fields[v_given] ~ '^[*?](/0*1)?$' and not exists (
     select from unnest(v_days) d, unnest(v_months) m where d <= case m when 2 then 29 when 4 then 30 when 6 then 30 when 9 then 30 when 11 then 30 else 31 end)
   then
     raise exception 'The cron expression never fires: no such month has that day: %',
@@ -318,9 +318,12 @@ begin
   begin
     perform now() at time zone assert_timezone.timezone;
     -- Postgres also takes abbreviations and POSIX rules. Neither has daylight saving that can be relied on, and listing all zones is slow:
-    -- only what could be one of them is looked up.
-    if assert_timezone.timezone ~ '^[A-Za-z_]+(/[A-Za-z_-]+)+$' or assert_timezone.timezone = 'UTC'
-      or exists (select from pg_timezone_names z where lower(z.name) = lower(assert_timezone.timezone) and z.name !~ '^posix/')
+    -- only what could be one of them is looked up. CET and its like are zones too, which Node reads, while Postgres reads the abbreviation.
+    if assert_timezone.timezone ~ '^[A-Za-z_]+(/[A-Za-z_-]+)+$' or assert_timezone.timezone in ('UTC', 'GMT')
+      or exists (
+        select from pg_timezone_names z
+        where lower(z.name) = lower(assert_timezone.timezone) and z.name !~ '^posix/|^Factory$|^localtime$|^posixrules$'
+          and not exists (select from pg_timezone_abbrevs a where lower(a.abbrev) = lower(assert_timezone.timezone)))
     then
       return;
     end if;

@@ -1,7 +1,8 @@
 import { callFunction } from "../db/call-function.ts";
 import { type Pool, type Queryable, transaction } from "../db/pool.ts";
 import { LegworkError, toError } from "../errors.ts";
-import { CronTimes, describeCron } from "./cron.ts";
+import { CronTimes } from "./cron.ts";
+import { describeCron } from "./describe-cron.ts";
 
 /** Occurrences a plan holds. Half of them are used before it is filled up again. */
 const PLANNED = 16;

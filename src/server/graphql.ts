@@ -10,6 +10,7 @@ import { LegworkError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { masked, STATEMENT_TIMEOUT_MS } from "./graphql-errors.ts";
 import { filterPlugin } from "./graphql-filters.ts";
+import "./graphql-times.ts";
 import { originsPlugin } from "./graphql-origins.ts";
 import { pagingPlugin } from "./graphql-pages.ts";
 import { confinedViewsPlugin, exposedViews, exposedViewsPlugin, viewTagsPlugin } from "./graphql-schema.ts";

@@ -83,7 +83,7 @@ export class Scheduler {
 
   async #tellCrontab(): Promise<void> {
     if (performance.now() - this.#toldAt < TELL_INTERVAL_MS) return;
-    await registerCrontab(this.#pool, this.#crontab, this.#log);
+    await registerCrontab(this.#pool, this.#crontab);
     this.#toldAt = performance.now();
   }
 }
