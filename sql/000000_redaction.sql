@@ -231,7 +231,7 @@ create function legwork.assert_number(name text, value numeric, low numeric, hig
 language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
 begin
   if value not between low and high then
-    raise exception '% is %; it must be between % and %.', name, value, low, high using errcode = 'LW400', hint = 'Nothing was changed.';
+    raise exception '% is %; it must be between % and %.', name, left(value::text, 40), low, high using errcode = 'LW400', hint = 'Nothing was changed.';
   end if;
 end $$;
 comment on function legwork.assert_number(text, numeric, numeric, numeric) is

@@ -18,9 +18,9 @@ comment on function legwork.period_in_words(interval) is 'An interval as one say
 
 create function legwork.time_ahead(at timestamptz) returns text
 language sql stable
-return to_char(time_ahead.at, case when extract(year from time_ahead.at) > 9999 then '"the year "FMYYYYYY' else 'YYYY-MM-DD HH24:MI:SS TZ' end)
-  || case when extract(year from time_ahead.at) > 9999 then ''
-    else format(' (in %s)', legwork.in_words(date_trunc('second', legwork.elapsed(clock_timestamp(), time_ahead.at)))) end;
+return case when time_ahead.at > legwork.last_time() then 'the year ' || extract(year from time_ahead.at)
+  else format('%s (in %s)', to_char(time_ahead.at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+    legwork.in_words(date_trunc('second', legwork.elapsed(clock_timestamp(), time_ahead.at)))) end;
 comment on function legwork.time_ahead(timestamptz) is 'A time that is ahead as one says it: 2027-01-01 10:00:00 UTC (in 2 hours), or the year 290000.';
 
 create function legwork.explain_pauses(queue text, task text) returns table (reason text, detail text, fix text)

@@ -34,7 +34,12 @@ export function toInterval(milliseconds: number): string {
 
 /** What to say of a value that is no duration between `low` (ms) and 100 years. */
 export function durationOutOfRange(name: string, value: unknown, low = 0): string {
-  const shown = typeof value === "string" ? `'${value.slice(0, 100)}'` : typeof value === "number" ? String(value) : `of type ${typeof value}`;
+  const shown =
+    typeof value === "string"
+      ? `'${value.slice(0, 100)}'`
+      : typeof value === "number"
+        ? String(value)
+        : `of type ${typeof value}`;
   const shortest = low === 0 ? "0" : low < 1_000 ? `${low} ms` : ms(low, { long: true });
   return `${name} is ${shown}; it must be a duration between ${shortest} and 100 years.`;
 }

@@ -36,7 +36,7 @@ it("leaves what it does not know to node-postgres", () => {
   fc.assert(
     fc.property(fc.string(), (text) => {
       const read = parseTimestamp(text);
-      if (!(read instanceof UnboundedTime)) expect(Number(read)).toEqual(Number(reference(text)));
+      expect(read instanceof UnboundedTime || Object.is(Number(read), Number(reference(text)))).toBe(true);
     }),
   );
 });

@@ -51,7 +51,8 @@ export function positiveInteger(value: string): number {
 
 export function time(value: string): Date {
   const parsed = new Date(value);
-  if (!isTime(parsed)) throw new InvalidArgumentError("It must be a time between 1970-01-01 and 9999-12-31, such as 2026-12-24T18:00:00Z.");
+  if (!isTime(parsed))
+    throw new InvalidArgumentError("It must be a time between 1970-01-01 and 9999-12-31, such as 2026-12-24T18:00:00Z.");
   return parsed;
 }
 

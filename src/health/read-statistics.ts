@@ -23,6 +23,8 @@ export interface TaskStatistics {
 
 /** What became of each task's jobs in the last so long (an hour), from the metrics. Throws LW400 for a time that is none. */
 export async function readTaskStatistics(client: Queryable, period: Duration = "1h"): Promise<TaskStatistics[]> {
-  const { rows } = await client.query("select * from legwork.task_statistics($1::interval)", [optionalInterval("period", period)]);
+  const { rows } = await client.query("select * from legwork.task_statistics($1::interval)", [
+    optionalInterval("period", period),
+  ]);
   return rows;
 }

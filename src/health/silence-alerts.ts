@@ -12,7 +12,10 @@ export async function silenceAlerts(
   duration: Duration,
   options: { rule?: string; target?: string; reason?: string } = {},
 ): Promise<string> {
-  const [row] = await callFunction(client, "silence_alerts", { duration: optionalInterval("duration", duration, 1_000), ...options });
+  const [row] = await callFunction(client, "silence_alerts", {
+    duration: optionalInterval("duration", duration, 1_000),
+    ...options,
+  });
   return String(row.silence_alerts);
 }
 

@@ -49,7 +49,11 @@ function words(fields: readonly string[]): string {
 
 /** A field as cronstrue reads it as it is meant: in capitals, without leading zeros, and without steps that do not come out even. */
 function plainField(field: string, index: number): string {
-  return field.toUpperCase().split(",").map((item) => plainItem(item, index)).join(",");
+  return field
+    .toUpperCase()
+    .split(",")
+    .map((item) => plainItem(item, index))
+    .join(",");
 }
 
 function plainItem(item: string, index: number): string {
@@ -78,13 +82,12 @@ function namesAll(field: string, index: number): boolean {
   if (/[LW#]/.test(field.replaceAll(/[A-Z]{3}/g, ""))) return false;
   const { low, high } = FIELDS[index] ?? FIELDS[0];
   const values = expand(numbered(field, index), high);
-  const size = index === WEEKDAY ? new Set([...values].map((value) => value % 7)).size : [...values].filter((value) => value >= low).length;
+  const size =
+    index === WEEKDAY ? new Set([...values].map((value) => value % 7)).size : [...values].filter((value) => value >= low).length;
   return size === (index === WEEKDAY ? 7 : high - low + 1);
 }
 
 /** With numbers in place of names; a Sunday that ends a range is a 7. */
 function numbered(field: string, index: number): string {
-  return field
-    .replaceAll(/-SUN/g, "-7")
-    .replaceAll(/[A-Z]{3}/g, (name) => String(NAMES[index]?.indexOf(name) ?? name));
+  return field.replaceAll(/-SUN/g, "-7").replaceAll(/[A-Z]{3}/g, (name) => String(NAMES[index]?.indexOf(name) ?? name));
 }

@@ -107,9 +107,9 @@ function planOf(row: Row, plans: Map<string, Plan>): Plan {
 /** A time that was stored without a check may be infinite, or beyond what a Date can hold. */
 function assertReadable(row: Row): void {
   for (const name of ["planned_to", "list_from", "ends_at"] as const) {
-    const time: unknown = row[name];
-    if (time !== null && !(time instanceof Date && Number.isFinite(time.getTime()))) {
-      throw new LegworkError("LW400", `Its times are out of bounds: ${name} is ${String(time)}.`);
+    const time = row[name];
+    if (time !== null && Number.isNaN(time.getTime())) {
+      throw new LegworkError("LW400", `Its times are out of bounds: ${name} is ${time.toISOString()}.`);
     }
   }
 }

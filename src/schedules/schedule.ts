@@ -80,7 +80,11 @@ export async function schedule(client: Queryable, name: string, task: string, op
   assertInteger("maxAttempts", maxAttempts, ATTEMPTS);
   assertInteger("maxRuns", maxRuns, COUNTS);
   assertInteger("maxInstances", maxInstances, [1, 10_000]);
-  const times = { at: toTimestamp("at", at), starts_at: toTimestamp("startsAt", startsAt), ends_at: toTimestamp("endsAt", endsAt) };
+  const times = {
+    at: toTimestamp("at", at),
+    starts_at: toTimestamp("startsAt", startsAt),
+    ends_at: toTimestamp("endsAt", endsAt),
+  };
   await assertPayloads(client, [{ task, payload }]);
   if (cron !== undefined && endsAt !== undefined) {
     const from = Math.max((asOf ?? new Date()).getTime(), (startsAt?.getTime() ?? 0) - 1);

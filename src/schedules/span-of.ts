@@ -17,7 +17,8 @@ export function spanOf(name: string, value: Duration | undefined): string | unde
   const milliseconds = parseDuration(value);
   if (milliseconds !== undefined) return toInterval(milliseconds);
   // Postgres says whether it is within bounds, and one of ours that is not says so here.
-  if (typeof value === "string" && value.length <= 100 && /\d/.test(value) && !/^-?[\d.]+\s*[a-z]{1,2}$/i.test(value)) return value;
+  if (typeof value === "string" && value.length <= 100 && /\d/.test(value) && !/^-?[\d.]+\s*[a-z]{1,2}$/i.test(value))
+    return value;
   throw new LegworkError("LW400", durationOutOfRange(name, value), {
     hint: "Durations are such as 30s, 5m, 2h, 1d, 1 month, or a number of milliseconds.",
   });

@@ -10,11 +10,11 @@ import { LegworkError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { masked, STATEMENT_TIMEOUT_MS } from "./graphql-errors.ts";
 import { filterPlugin } from "./graphql-filters.ts";
-import "./graphql-times.ts";
 import { originsPlugin } from "./graphql-origins.ts";
 import { pagingPlugin } from "./graphql-pages.ts";
 import { confinedViewsPlugin, exposedViews, exposedViewsPlugin, viewTagsPlugin } from "./graphql-schema.ts";
 import { subscriptionFieldsPlugin, subscriptionTypesPlugin } from "./graphql-subscriptions.ts";
+import { showUnboundedTimes } from "./graphql-times.ts";
 import { type Principal, settingsOf } from "./principal.ts";
 import { assertAffordable, type QueryLimits, refusal } from "./query-limits.ts";
 
@@ -39,6 +39,7 @@ interface ShownError {
  */
 export async function createGraphQl(pool: Pool, log: Logger, options: { introspection: boolean }): Promise<GraphQl> {
   await assertViews(pool);
+  showUnboundedTimes();
   const connections = new Set<string>();
   const limitsOf = (operation: QueryLimits["operation"]): QueryLimits => ({ operation, connections, ...options });
   const pgService = makePgService({

@@ -77,7 +77,11 @@ describe("SQL refuses what is out of bounds, naming the field and the range:", (
     interval("requires_wait", `legwork.schedule('s', 't', every => '1 day', requires => '{"s": "1 day"}', requires_wait => '?')`),
     interval("requires.s", `legwork.schedule('s', 't', every => '1 day', requires => '{"s": "?"}')`),
     number("max_runs", ["0", "-1"], "legwork.schedule('s', 't', every => '1 day', max_runs => ?)"),
-    number("max_instances", ["0", "10001"], "legwork.schedule('s', 't', every => '1 day', overlap => 'skip', max_instances => ?)"),
+    number(
+      "max_instances",
+      ["0", "10001"],
+      "legwork.schedule('s', 't', every => '1 day', overlap => 'skip', max_instances => ?)",
+    ),
     number("priority", priority, "legwork.schedule('s', 't', every => '1 day', priority => ?)"),
     number("max_attempts", attempts, "legwork.schedule('s', 't', every => '1 day', max_attempts => ?)"),
     time("as_of", "legwork.schedule('s', 't', every => '1 day', as_of => '?')"),
@@ -85,7 +89,11 @@ describe("SQL refuses what is out of bounds, naming the field and the range:", (
     number("attempts", attempts, "legwork.set_retry_policy(task => 't', attempts => ?)"),
     interval("delay", "legwork.set_retry_policy(task => 't', backoff => 'fixed', delay => '?')"),
     interval("max_delay", "legwork.set_retry_policy(task => 't', backoff => 'fixed', max_delay => '?')"),
-    number("factor", ["0", "'NaN'", "'infinity'", "1e300"], "legwork.set_retry_policy(task => 't', backoff => 'exponential', factor => ?)"),
+    number(
+      "factor",
+      ["0", "'NaN'", "'infinity'", "1e300"],
+      "legwork.set_retry_policy(task => 't', backoff => 'exponential', factor => ?)",
+    ),
     interval("duration", "legwork.silence_alerts('?')"),
     interval("raise_after", "legwork.set_alert_rule('backlog_age', raise_after => '?')"),
     interval("resolve_after", "legwork.set_alert_rule('backlog_age', resolve_after => '?')"),
@@ -95,7 +103,7 @@ describe("SQL refuses what is out of bounds, naming the field and the range:", (
   ];
   it.each(cases)("%s, %j in %s", async (field, values, call) => {
     for (const value of values) {
-      await expect(database.pool.query(`select ${call.replace("?", value)}`), value).rejects.toMatchObject({
+      await expect(database.pool.query(`select ${call.replace("?", value)}`)).rejects.toMatchObject({
         code: "LW400",
         message: expect.stringMatching(new RegExp(`^${field} is .*(must be|may be negative)`)),
       });

@@ -23,13 +23,15 @@ afterAll(async () => {
   await server.stop();
 });
 
+// oxlint-disable-next-line typescript/no-explicit-any -- whatever was asked for
 async function ask(query: string): Promise<{ data: any; errors?: unknown }> {
   const response = await fetch(server.graphqlUrl, {
     method: "POST",
     headers: { "content-type": "application/json", authorization: `Bearer ${restToken}` },
     body: JSON.stringify({ query }),
   });
-  return (await response.json()) as { data: any; errors?: unknown }; // oxlint-disable-line typescript/no-explicit-any
+  // oxlint-disable-next-line typescript/no-explicit-any
+  return (await response.json()) as { data: any; errors?: unknown };
 }
 
 it("GraphQL shows each time as it is, in a list and alone", async () => {
@@ -41,7 +43,9 @@ it("GraphQL shows each time as it is, in a list and alone", async () => {
   expect(shown[ids.far!]).toMatch(/^290000-01-01T00:00:00/);
   expect(shown[ids.before!]).toBe("0044-03-15T00:00:00+00:00 BC");
   expect(shown[ids.ordinary!]).toBe("2030-01-01T00:00:00.000000+00:00");
-  expect((await ask(`{ job(id: "${ids.never}") { runAt state } }`)).data).toEqual({ job: { runAt: "infinity", state: "SCHEDULED" } });
+  expect((await ask(`{ job(id: "${ids.never}") { runAt state } }`)).data).toEqual({
+    job: { runAt: "infinity", state: "scheduled" },
+  });
 });
 
 it("REST shows each time as it is, in a list and alone", async () => {
@@ -75,7 +79,10 @@ it("explain says when, and that it is never", async () => {
 });
 
 it("statistics, the doctor, alerts and metrics take them", async () => {
-  await database.pool.query("update graphile_worker._private_jobs set locked_at = now(), locked_by = 'w', attempts = 1 where id = $1", [ids.before]);
+  await database.pool.query(
+    "update graphile_worker._private_jobs set locked_at = now(), locked_by = 'w', attempts = 1 where id = $1",
+    [ids.before],
+  );
   await database.pool.query("delete from graphile_worker._private_jobs where id = $1", [ids.before]);
   await database.pool.query("update legwork.watch_steps set due_at = clock_timestamp()");
   await database.pool.query("select legwork.watch(w.step) from legwork.watch_steps w");

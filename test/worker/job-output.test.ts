@@ -273,7 +273,11 @@ describe("a database that does not take the lines", () => {
     onTestFinished(() => output.stop());
     const [bad, good] = [await add("none"), await add("none")];
     const attemptOf = (id: string): AttemptOutput =>
-      new AttemptOutput({ id, task: "none", attempts: 1, tenant: null } as unknown as AttemptOutput["job"], { output, clock: new DatabaseClock() }, undefined);
+      new AttemptOutput(
+        { id, task: "none", attempts: 1, tenant: null } as unknown as AttemptOutput["job"],
+        { output, clock: new DatabaseClock() },
+        undefined,
+      );
     const [said, others] = [attemptOf(bad), attemptOf(good)];
     for (let n = 0; n < 20; n++) others.log("info", `before ${n}`, undefined);
     said.log("info", "too large", { n: (JSON as unknown as { rawJSON: (text: string) => unknown }).rawJSON("1e200000") });
@@ -281,7 +285,10 @@ describe("a database that does not take the lines", () => {
     others.log("info", "after", undefined);
     others.progress(1e-320);
     said.progress(40);
-    expect((await lines(good, 21)).map(({ message }) => message)).toEqual([...Array.from({ length: 20 }, (_, n) => `before ${n}`), "after"]);
+    expect((await lines(good, 21)).map(({ message }) => message)).toEqual([
+      ...Array.from({ length: 20 }, (_, n) => `before ${n}`),
+      "after",
+    ]);
     said.log("info", "the next one", undefined);
     expect((await lines(bad, 3)).map(({ message }) => message)).toContain("… cut, a line that the database did not take.");
     expect((await getJob(database.pool, bad)).progress).toBeNull();

@@ -32,7 +32,7 @@ export const queueName = text(128);
 
 /** A point in time, from 1970 to 9999. */
 export const time = z.iso
-  .datetime({ offset: true, error: "expected a time such as 2026-12-24T18:00:00Z" })
+  .datetime({ offset: true, error: "expected a time such as 2026-12-24T18:00:00Z", abort: true })
   .refine((value) => isTime(new Date(value)), "expected a time between 1970-01-01 and 9999-12-31")
   .transform((value) => new Date(value))
   .meta({ examples: ["2026-12-24T18:00:00Z"] });
