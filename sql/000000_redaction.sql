@@ -171,6 +171,30 @@ comment on function legwork.later(timestamptz, interval) is
   'at + by for values that may have been stored without a check; never raises. An interval of more than 100 years counts as 100 years; a time that is '
   'infinite or out of bounds stays as it is. Null when either is null.';
 
+create function legwork.earlier(at timestamptz, by interval) returns timestamptz
+language sql immutable parallel safe
+return case
+  when at not between legwork.first_time() and legwork.last_time() then at
+  when legwork.is_bounded(by) then at - by
+  when by > interval '0' then at - interval '100 years'
+  else at + interval '100 years' end;
+comment on function legwork.earlier(timestamptz, interval) is 'As legwork.later, backwards: at - by.';
+
+create function legwork.elapsed(since timestamptz, until timestamptz) returns interval
+language sql immutable parallel safe
+-- Not strict, so that it becomes part of a query.
+return case when num_nulls(since, until) = 0 then
+  least(greatest(until, legwork.first_time()), legwork.last_time()) - least(greatest(since, legwork.first_time()), legwork.last_time()) end;
+comment on function legwork.elapsed(timestamptz, timestamptz) is
+  'until - since for times that may have been stored without a check; never raises. A time that is infinite or out of bounds counts as the bound.';
+
+create function legwork.is_systems_fault(sqlstate text) returns boolean
+language sql immutable parallel safe
+-- Connections, transactions, objects and rights, resources, locks, operators, the disk, internal errors.
+return left(is_systems_fault.sqlstate, 2) in ('08', '25', '26', '28', '2D', '3B', '3D', '3F', '40', '42', '53', '55', '57', '58', 'F0', 'HV', 'XX');
+comment on function legwork.is_systems_fault(text) is
+  'Whether an error with that SQLSTATE says something of the system and not of the rows that a statement handled. Such an error is raised again, for a retry.';
+
 create function legwork.time_from_ms(milliseconds double precision) returns timestamptz
 language sql immutable parallel safe strict
 -- NaN counts as larger than any number.
@@ -207,7 +231,7 @@ create function legwork.assert_number(name text, value numeric, low numeric, hig
 language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
 begin
   if value not between low and high then
-    raise exception '% is %; it must be between % and %.', name, value, low, high using errcode = 'LW400', hint = 'Nothing was changed.';
+    raise exception '% is %; it must be between % and %.', name, left(value::text, 40), low, high using errcode = 'LW400', hint = 'Nothing was changed.';
   end if;
 end $$;
 comment on function legwork.assert_number(text, numeric, numeric, numeric) is

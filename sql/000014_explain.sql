@@ -16,6 +16,13 @@ language sql immutable parallel safe strict
 return regexp_replace(legwork.in_words(period), '^1 (\w+)$', '\1');
 comment on function legwork.period_in_words(interval) is 'An interval as one says it after per or every: hour, 2 hours.';
 
+create function legwork.time_ahead(at timestamptz) returns text
+language sql stable
+return case when time_ahead.at > legwork.last_time() then 'the year ' || extract(year from time_ahead.at)
+  else format('%s (in %s)', to_char(time_ahead.at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+    legwork.in_words(date_trunc('second', legwork.elapsed(clock_timestamp(), time_ahead.at)))) end;
+comment on function legwork.time_ahead(timestamptz) is 'A time that is ahead as one says it: 2027-01-01 10:00:00 UTC (in 2 hours), or the year 290000.';
+
 create function legwork.explain_pauses(queue text, task text) returns table (reason text, detail text, fix text)
 language sql stable
 as $$
@@ -233,11 +240,12 @@ begin
   end loop;
   if v_seen.run_at > clock_timestamp() and not v_is_suspended then
     reason := case when v_job.attempts > 0 then 'retry_ahead' else 'run_at_ahead' end;
-    detail := format('%s %s (in %s)%s', case when v_job.attempts > 0 then format('Attempt %s failed; the next one is due at', v_job.attempts)
-        else 'It may start at' end,
-      to_char(v_seen.run_at, 'YYYY-MM-DD HH24:MI:SS TZ'), legwork.in_words(date_trunc('second', v_seen.run_at - clock_timestamp())),
-      case when v_job.attempts > 0 then ': ' || coalesce(v_seen.error, 'no message') else '.' end);
-    fix := format('Wait, or start it now: select legwork.retry_job(%s);', job_id);
+    detail := case
+        when not isfinite(v_seen.run_at) then 'Its run_at is infinity: it never starts by itself'
+        when v_job.attempts > 0 then format('Attempt %s failed; the next one is due at %s', v_job.attempts, legwork.time_ahead(v_seen.run_at))
+        else 'It may start at ' || legwork.time_ahead(v_seen.run_at) end
+      || case when v_job.attempts > 0 then ': ' || coalesce(v_seen.error, 'no message') else '.' end;
+    fix := format(case when isfinite(v_seen.run_at) then 'Wait, or start' else 'Start' end || ' it now: select legwork.retry_job(%s);', job_id);
     return next;
     "position" := "position" + 1;
   end if;

@@ -168,9 +168,9 @@ begin
   values (
     await_step.job_id, await_step.kind, await_step.name,
     case when v_signal.id is not null then 'completed'
-      when clock_timestamp() + timeout > clock_timestamp() or timeout is null then 'waiting'
+      when timeout > interval '0' or timeout is null then 'waiting'
       when await_step.kind = 'sleep' then 'completed' else 'timed_out' end,
-    v_signal.payload, await_step.attempt, clock_timestamp(), clock_timestamp() + timeout, legwork.flag_value(v_job.flags, 'tenant'))
+    v_signal.payload, await_step.attempt, clock_timestamp(), legwork.later(clock_timestamp(), timeout), legwork.flag_value(v_job.flags, 'tenant'))
   on conflict on constraint job_steps_pkey do update set
     -- How long it waits was said when it first did.
     state = case when excluded.state = 'completed' and excluded.kind = 'wait' then 'completed'

@@ -1,4 +1,4 @@
-import { type Duration, parseDuration } from "./duration.ts";
+import { type Duration, durationOutOfRange, isTime, parseDuration, timeOutOfRange } from "./duration.ts";
 
 /**
  * Every error a user can meet, in one place. A code means the same on every surface: SQL raises it as SQLSTATE, the CLI
@@ -164,10 +164,11 @@ export class SignalTimeout extends Error {
 }
 
 function toWhen(when: Date | Duration): When {
-  if (when instanceof Date && !Number.isNaN(when.getTime())) return when;
+  const isDate = when instanceof Date;
+  if (isDate && isTime(when)) return when;
   const after = parseDuration(when);
   if (after !== undefined) return { after };
-  throw new LegworkError("LW400", `${String(when)} is neither a time nor a duration.`, {
+  throw new LegworkError("LW400", isDate ? timeOutOfRange("when", when) : durationOutOfRange("when", when), {
     hint: 'Give a Date, or a duration such as "30s", "10m" or 5000 (milliseconds).',
   });
 }

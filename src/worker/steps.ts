@@ -1,6 +1,6 @@
 import type { PoolClient, Queryable } from "../db/pool.ts";
 import type { Sql, SqlTag } from "../db/sql.ts";
-import { type Duration, parseDuration, toInterval } from "../duration.ts";
+import { type Duration, durationOutOfRange, parseDuration, toInterval } from "../duration.ts";
 import { LegworkError, SignalTimeout, StepError, toError } from "../errors.ts";
 import type { StepContext, Stored } from "../jobs/step-context.ts";
 import { LeaseLost } from "./control.ts";
@@ -9,9 +9,6 @@ import type { Redaction } from "./redaction.ts";
 
 /** The longest name of a step (characters). */
 const NAME_LIMIT = 200;
-
-/** The longest time that a step can wait (ms): Postgres knows no much later times, and nobody waits for them. */
-const LONGEST_WAIT_MS = 1_000 * 365 * 86_400_000;
 
 /** How long recording a finished step is tried again while the database does not answer (ms), with growing pauses. */
 const RECORD_PAUSES_MS = [100, 200, 400, 800, 1_600, 3_200];
@@ -160,8 +157,8 @@ export class Steps implements StepContext {
   async #await(kind: Exclude<Kind, "run">, name: string, timeout: Duration | undefined): Promise<string | null> {
     const { jobId, worker, attempt, client } = this.#options;
     const milliseconds = parseDuration(timeout);
-    if (milliseconds === undefined ? kind === "sleep" || timeout !== undefined : milliseconds > LONGEST_WAIT_MS) {
-      throw new StepError("LW400", `The step '${name}' cannot wait for ${String(timeout)}.`, {
+    if (milliseconds === undefined && (kind === "sleep" || timeout !== undefined)) {
+      throw new StepError("LW400", `The step '${name}' cannot wait: ${durationOutOfRange("its duration", timeout)}`, {
         hint: 'Give a duration, such as "30s", "1d" or 5000 (milliseconds).',
       });
     }
