@@ -209,8 +209,8 @@ returns table (
 )
 language sql stable
 as $$
-  select o.id, to_timestamp(o.started / 1000.0), to_timestamp(o.finished / 1000.0), o.name, o.stack, o.code, o.labels, o.decision,
-    to_timestamp(o.retry / 1000.0)
+  select o.id, legwork.time_from_ms(o.started), legwork.time_from_ms(o.finished), o.name, o.stack, o.code, o.labels, o.decision,
+    legwork.time_from_ms(o.retry)
   from json_to_recordset(nullif(current_setting('legwork.failures', true), '')::json)
     as o (id bigint, started float8, finished float8, name text, stack text, code text, labels text[], decision text, retry float8)
 $$;
@@ -464,7 +464,7 @@ begin
       end if;
       -- A job is run until it ends: that a worker died does not use up its last attempt. How often that may happen is said below.
       if v_lost and new.attempts >= v_max_attempts then
-        v_max_attempts := new.attempts + 1;
+        v_max_attempts := least(new.attempts + 1, 32767);
       end if;
       if v_failure.retry_at is not null then
         v_retry_at := v_failure.retry_at;

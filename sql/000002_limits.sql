@@ -648,7 +648,7 @@ begin
   select array_agg(distinct e.gate) into v_freed from ended e;
   if exists (select from legwork.limits l where l.kind = 'rate') then
     with used as (
-      update legwork.slots s set free_at = coalesce(j.started_at, clock_timestamp()) + legwork.window_of(s.gate, s.per) + legwork.rate_margin()
+      update legwork.slots s set free_at = legwork.later(coalesce(j.started_at, clock_timestamp()), legwork.window_of(s.gate, s.per)) + legwork.rate_margin()
       from unnest(job_ids, starts) as j (id, started_at)
       where s.job_id = j.id and s.per is not null and s.free_at is null
       returning s.gate

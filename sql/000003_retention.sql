@@ -84,6 +84,20 @@ begin
       and not exists (select from legwork.finished_jobs f where f.id = d.id and f.finished_at >= now() - v_retention)
     for update skip locked);
 
+  -- Workflows, which come with a later migration, are kept longer than what their first steps did. Read before anything is locked.
+  if to_regprocedure('legwork.keep_ends(regclass,timestamptz)') is not null then
+    begin
+      perform legwork.keep_ends(p.partition, p.upper_bound)
+      from legwork.history_partitions() p where p.parent = 'legwork.finished_jobs'::regclass and p.upper_bound <= now() - v_retention;
+      if exists (select from only legwork.finished_jobs_default f where f.finished_at < now() - v_retention) then
+        perform legwork.keep_ends('legwork.finished_jobs_default', now() - v_retention);
+      end if;
+    exception when lock_not_available then
+      step := 'busy'; relation := 'legwork.finished_jobs'; return next;
+      return;
+    end;
+  end if;
+
   for v_parent in
     select p.name, p.by_column, coalesce(p.retention, v_retention) as retention
     from (values ('finished_jobs', 'finished_at', null), ('failed_attempts', 'failed_at', null), ('job_logs', 'logged_at', null),

@@ -81,6 +81,9 @@ begin
     rate_key := case when rate_limit is not null then legwork.own_key(coalesce(rate_key, task)) else rate_key end;
   end if;
   perform legwork.assert_task(task);
+  if not coalesce(run_at between legwork.first_time() and legwork.last_time() and priority between -32768 and 32767 and max_attempts between 1 and 32767, true) then
+    perform legwork.assert_time('run_at', run_at), legwork.assert_job_numbers(priority, max_attempts);
+  end if;
   -- Most requests have none of these and skip all of it.
   if overlap <> 'allow' or num_nonnulls(
     expires_at, unique_for, unique_key, debounce, debounce_max, throttle, rate_limit, rate_per, rate_key) > 0
@@ -179,7 +182,22 @@ comment on function legwork.enqueue(text, jsonb, timestamptz, integer, text, tex
   'depends_on: jobs that have to end before it may start; a keyed job that waits goes on waiting for those it was enqueued with before. on_dependency_failure: what '
   'happens when one of them ends otherwise than completed: cancel, the default, cancels it too; run lets it run. '
   'Raises LW404 for an unknown task or dependency, LW409 when a keyed job cannot be replaced, LW400 for options that do not go together, LW429 '
-  'over the rate limit, with the time to come back as the error''s detail.';
+  'over the rate limit, with the time to come back as the error''s detail. Times lie between 1970 and 9999, intervals between a millisecond and 100 years, priority between '
+  '-32768 and 32767, max_attempts between 1 and 32767: LW400 names the one that does not.';
+
+create function legwork.assert_job_fields(job jsonb) returns void
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  perform legwork.read_time(f.name, job ->> f.name) from unnest(array['run_at', 'expires_at']) as f (name)
+  -- No expiry is an infinite one.
+  where not (f.name = 'expires_at' and job ->> f.name = 'infinity');
+  perform legwork.read_number(f.name, job ->> f.name, f.low, f.high)
+  from (values ('priority', -32768, 32767), ('max_attempts', 1, 32767), ('rate_limit', 1, 2147483647)) as f (name, low, high);
+  perform legwork.read_interval(f.name, job ->> f.name, '1 millisecond')
+  from unnest(array['unique_for', 'debounce', 'debounce_max', 'throttle', 'rate_per']) as f (name);
+end $$;
+comment on function legwork.assert_job_fields(jsonb) is
+  'Does nothing for a job of legwork.enqueue_many whose times, intervals and numbers are within bounds. Raises LW400 with the field, the value and the range.';
 
 create function legwork.enqueue_many(jobs jsonb) returns setof bigint
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -204,6 +222,12 @@ begin
         'max_attempts, tenant, correlation_id, expires_at, unique_for, unique_key, debounce, debounce_max, throttle, rate_limit, '
         'rate_per, rate_key, overlap, depends_on and on_dependency_failure.';
   end if;
+  -- What is plainly within bounds is not looked at more closely.
+  perform legwork.assert_job_fields(element)
+  from jsonb_array_elements(jobs) as element
+  where element ->> 'run_at' !~ '^(19[7-9]|[2-9]\d\d)\d-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?Z$'
+    or element ->> 'priority' !~ '^-?\d{1,4}$' or element ->> 'max_attempts' !~ '^[1-9]\d{0,3}$'
+    or element ?| array['expires_at', 'unique_for', 'debounce', 'debounce_max', 'throttle', 'rate_limit', 'rate_per'];
   perform legwork.assert_task(t.task)
   from (select distinct coalesce(element ->> 'task', '') as task from jsonb_array_elements(jobs) as element) t;
 

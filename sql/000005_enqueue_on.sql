@@ -93,6 +93,7 @@ declare
     'tenant_column', tenant_column, 'priority', priority, 'max_attempts', max_attempts));
 begin
   perform legwork.assert_task(task);
+  perform legwork.assert_job_numbers(priority, max_attempts);
   if events is null or cardinality(events) = 0 then
     raise exception 'enqueue_on needs at least one event.' using errcode = 'LW400', hint = 'Events are insert, update and delete.';
   end if;

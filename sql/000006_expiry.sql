@@ -13,7 +13,7 @@ comment on column legwork.expirations.expires_at is 'When it is too late to star
 alter table legwork.expirations enable row level security;
 create index expirations_expires_at on legwork.expirations (expires_at);
 
-create function legwork.expire_jobs(max integer default 1000) returns integer
+create function legwork.expire_jobs(max integer default 1000, only_job bigint default null) returns integer
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_due bigint[];
@@ -23,7 +23,8 @@ begin
   select array_agg(d.job_id) into v_due
   from (
     select e.job_id from legwork.expirations e
-    where e.expires_at <= clock_timestamp()
+    where e.expires_at <= clock_timestamp() and (e.job_id = only_job or only_job is null
+        and not exists (select from legwork.set_aside a where a.what = 'expiry' and a.item = e.job_id::text))
       and not exists (select from graphile_worker._private_jobs j where j.id = e.job_id and j.locked_at is not null)
     order by e.expires_at
     limit expire_jobs.max
@@ -55,7 +56,7 @@ begin
     where j.id = e.job_id and legwork.expiry_of(j.flags) is not null and (j.locked_at is not null or j.attempts < j.max_attempts));
   return coalesce(cardinality(v_expired), 0);
 end $$;
-comment on function legwork.expire_jobs(integer) is
-  'Ends waiting jobs whose expires_at has come, max of them at most, and returns how many. Each is in the history as expired. '
+comment on function legwork.expire_jobs(integer, bigint) is
+  'Ends waiting jobs whose expires_at has come, max of them at most or only one, and returns how many. Each is in the history as expired. '
   'Running jobs are left alone. Every worker calls it every second; any number may at once.';
-revoke execute on function legwork.expire_jobs(integer) from public;
+revoke execute on function legwork.expire_jobs(integer, bigint) from public;

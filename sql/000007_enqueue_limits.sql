@@ -64,13 +64,12 @@ declare
   v_message text;
   v_hint text;
 begin
-  select format('%s must be longer than 0, not %s.', v.name, v.value) into v_message
+  perform legwork.assert_interval(v.name, v.value, '1 millisecond')
   from (values ('unique_for', unique_for), ('debounce', debounce), ('debounce_max', debounce_max), ('throttle', throttle),
-    ('rate_per', rate_per)) as v (name, value)
-  where v.value <= interval '0' or not isfinite(v.value)
-  limit 1;
-  if v_message is not null then
-    raise exception '%', v_message using errcode = 'LW400', hint = 'Give an interval such as 10 minutes.';
+    ('rate_per', rate_per)) as v (name, value);
+  perform legwork.assert_number('rate_limit', rate_limit, 1, 2147483647);
+  if isfinite(expires_at) then
+    perform legwork.assert_time('expires_at', expires_at);
   end if;
   select v.message, v.hint into v_message, v_hint
   from (values
@@ -90,7 +89,6 @@ begin
     (debounce_max < debounce, format('debounce_max (%s) is shorter than debounce (%s).', debounce_max, debounce),
       'It bounds how far debounce moves the start.'),
     (num_nonnulls(rate_limit, rate_per) = 1, 'rate_limit and rate_per need each other.', 'For example rate_limit 5 and rate_per 1 minute.'),
-    (rate_limit < 1, format('rate_limit must be at least 1, not %s.', rate_limit), 'It is how many jobs may be enqueued within rate_per.'),
     (rate_key is not null and rate_limit is null, 'rate_key needs rate_limit.', 'It says what rate_limit counts by.'),
     (length(rate_key) > 512, 'rate_key is longer than 512 characters.', 'A hash of it would do.'),
     (expires_at <= clock_timestamp(), format('expires_at %s is in the past.', expires_at), 'Nothing was enqueued.')
@@ -204,7 +202,7 @@ begin
   where p.job_key = paced_start.job_key;
   return case
     when debounce is not null then least(v_now + debounce, v_paced.first_requested_at + debounce_max)
-    else greatest(now(), v_paced.started_at + paced_start.throttle)
+    else greatest(now(), legwork.later(v_paced.started_at, paced_start.throttle))
   end;
 end $$;
 comment on function legwork.paced_start(text, interval, interval, interval) is
@@ -228,7 +226,7 @@ begin atomic
           select o.started_at
           union all select f.started_at from legwork.finished_jobs f where f.id = o.job_id
           union all select a.started_at from legwork.failed_attempts a where a.job_id = o.job_id
-        ) s where s.started_at + o.throttle > clock_timestamp()))
+        ) s where legwork.later(s.started_at, o.throttle) > clock_timestamp()))
     for update skip locked);
   delete from legwork.expirations e where e.job_id in (
     select o.job_id from legwork.expirations o

@@ -59,7 +59,7 @@ begin
     -- A rate limit counts starts: the windows of jobs that have started run from now at the latest, however long they take.
     if exists (select from legwork.limits l where l.kind = 'rate') then
       with started as (
-        update legwork.slots s set free_at = clock_timestamp() + legwork.window_of(s.gate, s.per)
+        update legwork.slots s set free_at = legwork.later(clock_timestamp(), legwork.window_of(s.gate, s.per))
         where s.job_id = any (running) and s.per is not null and s.free_at is null
         returning s.gate
       )

@@ -248,10 +248,10 @@ begin
     raise exception 'A limit must be at least 1, not %.', coalesce(max_count::text, 'null') using
       errcode = 'LW400', hint = 'To let nothing start, pause the queue or the task.';
   end if;
-  if kind = 'rate' and (per is null or per <= interval '0') then
-    raise exception 'A rate limit needs a window above zero, not %.', coalesce(per::text, 'null') using
-      errcode = 'LW400', hint = 'For example per => ''1 minute''.';
+  if kind = 'rate' and per is null then
+    raise exception 'A rate limit needs a window.' using errcode = 'LW400', hint = 'For example per => ''1 minute''.';
   end if;
+  perform legwork.assert_interval('per', per, '1 millisecond');
   if '' = any (v_key) then
     raise exception 'The key ''%'' has an empty part.', key using
       errcode = 'LW400', hint = 'A key says where in the payload to look, such as userId or user.id.';
@@ -479,7 +479,7 @@ begin
         or exists (select from legwork.waiting_jobs w where w.job_id = s.job_id))
       returning s.gate, s.job_id
     ), unstarted as (
-      update legwork.slots s set free_at = clock_timestamp() + legwork.window_of(s.gate, s.per)
+      update legwork.slots s set free_at = legwork.later(clock_timestamp(), legwork.window_of(s.gate, s.per))
       where s.per is not null and s.free_at is null and (
         not exists (select from graphile_worker._private_jobs j
           where j.id = s.job_id and (j.locked_at is not null or j.attempts < j.max_attempts))

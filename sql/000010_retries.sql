@@ -70,15 +70,10 @@ create function legwork.put_retry_policy(
 ) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  if attempts not between 1 and 32767 then
-    raise exception 'A job has at least 1 attempt and at most 32767, not %.', attempts using errcode = 'LW400', hint = 'Leave it out for 25.';
-  elsif backoff not in ('fixed', 'linear', 'exponential') then
+  perform legwork.assert_number('attempts', attempts, 1, 32767), legwork.assert_interval('delay', delay), legwork.assert_interval('max_delay', max_delay),
+    legwork.assert_number('factor', factor::numeric, 1, 1000000);
+  if backoff not in ('fixed', 'linear', 'exponential') then
     raise exception 'There is no backoff ''%''.', backoff using errcode = 'LW400', hint = 'It is fixed, linear or exponential.';
-  elsif delay < interval '0' or max_delay < interval '0' then
-    raise exception 'A delay cannot be %.', case when delay < interval '0' then delay else max_delay end using
-      errcode = 'LW400', hint = 'Delays are intervals of zero and more, such as ''10 seconds''.';
-  elsif factor < 1 or factor = 'NaN' or factor = 'infinity' then
-    raise exception 'A factor must be at least 1, not %.', factor using errcode = 'LW400', hint = '2 doubles the delay every time.';
   elsif backoff is null and (delay is not null or factor is not null or max_delay is not null) then
     raise exception 'A delay needs a backoff.' using errcode = 'LW400', hint = 'Say how it grows: fixed, linear or exponential.';
   elsif cardinality(retry_on) = 0 then

@@ -99,6 +99,11 @@ begin
     raise exception 'Job % cannot be retried: it is running.', job_id using errcode = 'LW409', hint = 'Wait for its end, or cancel it.';
   end if;
   v_state := legwork.assert_job(job_id);
+  -- What it sleeps for is over; a signal it still has to wait for.
+  if v_job.attempts < v_job.max_attempts then
+    update legwork.job_steps s set state = 'completed', recorded_at = clock_timestamp()
+    where s.job_id = retry_job.job_id and s.kind = 'sleep' and s.state = 'waiting';
+  end if;
   update graphile_worker._private_jobs j
   set attempts = case when j.attempts >= j.max_attempts then 0 else j.attempts end, run_at = now(), updated_at = now(),
     revision = j.revision + 1, flags = legwork.without_expiry(j.flags)
@@ -109,8 +114,8 @@ begin
   return legwork.assert_job(job_id);
 end $$;
 comment on function legwork.retry_job(bigint) is
-  'Lets a job start now: a failed one gets all its attempts again, one that waits for its time or its next attempt waits no more for that. Limits and '
-  'pauses still hold it back. Returns its state. Raises LW404 for an unknown job, LW409 for one that runs or has ended otherwise than failed.';
+  'Lets a job start now: a failed one gets all its attempts again, one that waits for its time or its next attempt waits no more for that, and one that sleeps in a step '
+  'goes on after it. One that waits for a signal runs what stands before the wait again, and waits on: send_signal lets it go on. Limits and pauses still hold it back. Returns its state. Raises LW404 for an unknown job, LW409 for one that runs or has ended otherwise than failed.';
 
 create function legwork.discard_job(job_id bigint) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$

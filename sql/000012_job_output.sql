@@ -51,8 +51,9 @@ create function legwork.record_output(progress jsonb, logs jsonb) returns void
 language sql volatile security definer set search_path = pg_catalog, pg_temp
 begin atomic
   insert into legwork.job_progress as p (job_id, attempt, percent, message, updated_at)
-  select r.job_id, r.attempt, r.percent, r.message, to_timestamp(r.at / 1000.0)
-  from jsonb_to_recordset(record_output.progress) as r (job_id bigint, attempt smallint, percent real, message text, at float8)
+  -- What no real holds, and what is no percentage, becomes the nearest one: what other jobs have said is in this statement too.
+  select r.job_id, least(greatest(r.attempt, 0), 32767), case when r.percent is not null then round(least(greatest(r.percent, 0), 100), 6)::real end, r.message, legwork.time_from_ms(r.at)
+  from jsonb_to_recordset(record_output.progress) as r (job_id bigint, attempt numeric, percent numeric, message text, at float8)
   -- In one order everywhere, so that two workers wait for each other and do not deadlock.
   order by r.job_id
   on conflict (job_id) do update set
@@ -60,9 +61,9 @@ begin atomic
   -- A worker that lost the job, and was slow to send, does not overwrite what the next one says.
   where p.updated_at <= excluded.updated_at;
   insert into legwork.job_logs (job_id, attempt, logged_at, level, message, fields, tenant)
-  select l.job_id, l.attempt, to_timestamp(l.at / 1000.0), l.level, l.message, l.fields, left(l.tenant, 256)
+  select l.job_id, least(greatest(l.attempt, 0), 32767), legwork.time_from_ms(l.at), coalesce(l.level, 'info'), coalesce(l.message, ''), l.fields, left(l.tenant, 256)
   from rows from (jsonb_to_recordset(record_output.logs) as (
-    job_id bigint, attempt smallint, at float8, level text, message text, fields jsonb, tenant text)) with ordinality
+    job_id bigint, attempt numeric, at float8, level text, message text, fields jsonb, tenant text)) with ordinality
     as l (job_id, attempt, at, level, message, fields, tenant, n)
   order by l.n;
 end;

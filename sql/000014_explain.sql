@@ -16,6 +16,13 @@ language sql immutable parallel safe strict
 return regexp_replace(legwork.in_words(period), '^1 (\w+)$', '\1');
 comment on function legwork.period_in_words(interval) is 'An interval as one says it after per or every: hour, 2 hours.';
 
+create function legwork.time_ahead(at timestamptz) returns text
+language sql stable
+return case when time_ahead.at > legwork.last_time() then 'the year ' || extract(year from time_ahead.at)
+  else format('%s (in %s)', to_char(time_ahead.at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+    legwork.in_words(date_trunc('second', legwork.elapsed(clock_timestamp(), time_ahead.at)))) end;
+comment on function legwork.time_ahead(timestamptz) is 'A time that is ahead as one says it: 2027-01-01 10:00:00 UTC (in 2 hours), or the year 290000.';
+
 create function legwork.explain_pauses(queue text, task text) returns table (reason text, detail text, fix text)
 language sql stable
 as $$
@@ -236,11 +243,12 @@ begin
   end loop;
   if v_seen.run_at > clock_timestamp() and not v_is_suspended then
     reason := case when v_job.attempts > 0 then 'retry_ahead' else 'run_at_ahead' end;
-    detail := format('%s %s (in %s)%s', case when v_job.attempts > 0 then format('Attempt %s failed; the next one is due at', v_job.attempts)
-        else 'It may start at' end,
-      to_char(v_seen.run_at, 'YYYY-MM-DD HH24:MI:SS TZ'), legwork.in_words(date_trunc('second', v_seen.run_at - clock_timestamp())),
-      case when v_job.attempts > 0 then ': ' || coalesce(v_seen.error, 'no message') else '.' end);
-    fix := format('Wait, or start it now: select legwork.retry_job(%s);', job_id);
+    detail := case
+        when not isfinite(v_seen.run_at) then 'Its run_at is infinity: it never starts by itself'
+        when v_job.attempts > 0 then format('Attempt %s failed; the next one is due at %s', v_job.attempts, legwork.time_ahead(v_seen.run_at))
+        else 'It may start at ' || legwork.time_ahead(v_seen.run_at) end
+      || case when v_job.attempts > 0 then ': ' || coalesce(v_seen.error, 'no message') else '.' end;
+    fix := format(case when isfinite(v_seen.run_at) then 'Wait, or start' else 'Start' end || ' it now: select legwork.retry_job(%s);', job_id);
     return next;
     "position" := "position" + 1;
   end if;
@@ -319,7 +327,7 @@ begin
 end $$;
 comment on function legwork.explain_job(bigint) is
   'Why a job does not run: every reason, in the order in which they hold it back, each in words and with what to do. reason is one of everything_stopped, queue_paused, '
-  'task_paused, waits_for_signal, sleeps, run_at_ahead, retry_ahead, expired, dependency, concurrency_limit, rate_limit, about_to_be_admitted, serial_key_taken, row_locked, no_worker, '
+  'task_paused, waits_for_signal, sleeps, run_at_ahead, retry_ahead, expired, dependency, set_aside, concurrency_limit, rate_limit, about_to_be_admitted, serial_key_taken, row_locked, no_worker, '
   'workers_busy, about_to_start; running, fetched_ahead, worker_silent or cancelling for one that runs; or the state of one that has ended, and schedule_waits or schedule_held_back for runs that '
   'wait for its schedule, or for what that requires. Raises LW404 for an unknown job.';
 revoke execute on function legwork.explain_job(bigint) from public;

@@ -51,7 +51,7 @@ set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off as $$
     case
       when c.workers > 0 then format('%s Legwork worker(s) live and run %s job(s).', c.workers, c.running)
       when t.jobs = 0 then 'No Legwork worker lives. No job waits.'
-      else format('No Legwork worker lives while %s job(s)%s wait, the first for %s.', t.jobs, t.more, legwork.in_words(date_trunc('second', now() - t.oldest)))
+      else format('No Legwork worker lives while %s job(s)%s wait, the first for %s.', t.jobs, t.more, legwork.in_words(date_trunc('second', legwork.elapsed(t.oldest, now()))))
     end,
     'Start one: legwork worker. If plain graphile-worker processes run your jobs, look at them: they do not report here.',
     jsonb_build_object('workers', c.workers, 'running', c.running, 'due', t.jobs, 'oldest', t.oldest)
@@ -66,7 +66,7 @@ set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off as $$
   union all
   (select 'tasks', case when u.oldest < now() - interval '10 minutes' then 'critical' else 'warning' end,
     format('%s job(s)%s wait for task ''%s'', the first for %s, and no live Legwork worker has it.', u.jobs,
-      case when u.more then ' or more' else '' end, u.task, legwork.in_words(date_trunc('second', now() - u.oldest))),
+      case when u.more then ' or more' else '' end, u.task, legwork.in_words(date_trunc('second', legwork.elapsed(u.oldest, now())))),
     coalesce('Did a worker miss a file, or was it meant to be ''' || legwork.nearest_name(u.task, array(select k.task from known k)) || '''? ', '')
       || 'Start a worker that has the task, or remove the jobs. Plain graphile-worker processes do not tell what they have and are not counted.',
     jsonb_build_object('task', u.task, 'jobs', u.jobs, 'oldest', u.oldest)
@@ -82,7 +82,7 @@ set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off as $$
   select 'waiting',
     case when l.oldest is null or l.oldest >= now() - patience then 'ok' when c.workers > 0 and c.running = 0 then 'critical' else 'warning' end,
     case when l.oldest is null then 'No job waits that could run.'
-      else format('%s job(s)%s wait, the first for %s%s.', l.jobs, t.more, legwork.in_words(date_trunc('second', now() - l.oldest)),
+      else format('%s job(s)%s wait, the first for %s%s.', l.jobs, t.more, legwork.in_words(date_trunc('second', legwork.elapsed(l.oldest, now()))),
         case when c.workers > 0 and c.running = 0 then ', and the workers run nothing' else '' end)
     end,
     case when c.workers > 0 and c.running = 0
@@ -478,7 +478,7 @@ as $$
   select 'waiting_room', case when o.jobs + r.gates > 0 then 'critical' else 'ok' end,
     case when o.jobs + r.gates > 0 then
       format('%s job(s) in the waiting room and %s rate limit(s) are overdue%s.', o.jobs, r.gates,
-        coalesce(', the first for ' || legwork.in_words(date_trunc('second', clock_timestamp() - o.oldest)), ''))
+        coalesce(', the first for ' || legwork.in_words(date_trunc('second', legwork.elapsed(o.oldest, clock_timestamp()))), ''))
       else 'The waiting room is looked after.' end,
     'Keep a Legwork worker running, which looks every second; or call it yourself: select legwork.tick();',
     jsonb_build_object('jobs', o.jobs, 'gates', r.gates, 'oldest', o.oldest)
@@ -496,7 +496,7 @@ declare
   v_theme text;
 begin
   perform legwork.assert_may('viewer', true);
-  foreach v_theme in array array['waiting', 'worker_faults', 'rules', 'schedules', 'jobs', 'history', 'transactions', 'vacuum', 'server', 'versions'] loop
+  foreach v_theme in array array['waiting', 'worker_faults', 'rules', 'schedules', 'jobs', 'history', 'transactions', 'vacuum', 'server', 'versions', 'set_aside'] loop
     begin
       return query execute format(
         'select f."check", f.severity, f.finding, case when f.severity <> ''ok'' then f.remedy end, f.detail from legwork.%I() f', 'doctor_' || v_theme);

@@ -40,6 +40,7 @@ create table legwork.schedule_definitions (
   backlog_from timestamptz,
   backlog_to timestamptz,
   problem text,
+  failed_at timestamptz,
   runs bigint not null default 0,
   live bigint[] not null default '{}',
   last_due_at timestamptz,
@@ -84,7 +85,9 @@ comment on column legwork.schedule_definitions.is_complete is 'Whether nothing c
 comment on column legwork.schedule_definitions.backlog_count is 'Occurrences that nobody was there for and that are too many to list.';
 comment on column legwork.schedule_definitions.backlog_from is 'The first of the backlog.';
 comment on column legwork.schedule_definitions.backlog_to is 'The last of the backlog.';
-comment on column legwork.schedule_definitions.problem is 'Why its times could not be computed; null when they could.';
+comment on column legwork.schedule_definitions.problem is 'Why its times could not be computed or its jobs not be enqueued; null when there is nothing wrong.';
+comment on column legwork.schedule_definitions.failed_at is
+  'When firing it failed last, for the reason that problem gives. It is tried again a minute later, by itself, so that it does not hold up others. Null otherwise.';
 comment on column legwork.schedule_definitions.runs is 'Occurrences that were enqueued.';
 comment on column legwork.schedule_definitions.live is 'Jobs of it that may still live; kept where overlap is not allow.';
 comment on column legwork.schedule_definitions.last_due_at is 'The last occurrence that was enqueued, by hand or by time.';
@@ -96,6 +99,7 @@ comment on column legwork.schedule_definitions.wants_plan is 'Whether upcoming r
 alter table legwork.schedule_definitions enable row level security;
 create index schedule_definitions_next_at on legwork.schedule_definitions (next_at) where next_at is not null;
 create index schedule_definitions_wants_plan on legwork.schedule_definitions (name) where wants_plan;
+create index schedule_definitions_failed_at on legwork.schedule_definitions (failed_at) where failed_at is not null;
 create index schedule_definitions_tenant on legwork.schedule_definitions (tenant, name) where tenant is not null;
 
 create table legwork.schedule_occurrences (
@@ -296,8 +300,8 @@ begin
       end if;
     end loop;
   end loop;
-  -- A day and a weekday are alternatives, as cron has it; alone, a day must be one that a month has.
-  if replace(v_fields[v_given], '?', '*') = '*' and not exists (
+  -- A day and a weekday are alternatives, as cron has it, and */1 is a star; alone, a day must be one that a month has.
+  if v_fields[v_given] ~ '^[*?](/0*1)?$' and not exists (
     select from unnest(v_days) d, unnest(v_months) m where d <= case m when 2 then 29 when 4 then 30 when 6 then 30 when 9 then 30 when 11 then 30 else 31 end)
   then
     raise exception 'The cron expression never fires: no such month has that day: %',
@@ -314,9 +318,12 @@ begin
   begin
     perform now() at time zone assert_timezone.timezone;
     -- Postgres also takes abbreviations and POSIX rules. Neither has daylight saving that can be relied on, and listing all zones is slow:
-    -- only what could be one of them is looked up.
-    if assert_timezone.timezone ~ '^[A-Za-z_]+(/[A-Za-z_-]+)+$' or assert_timezone.timezone = 'UTC'
-      or exists (select from pg_timezone_names z where lower(z.name) = lower(assert_timezone.timezone) and z.name !~ '^posix/')
+    -- only what could be one of them is looked up. CET and its like are zones too, which Node reads, while Postgres reads the abbreviation.
+    if assert_timezone.timezone ~ '^[A-Za-z_]+(/[A-Za-z_-]+)+$' or assert_timezone.timezone in ('UTC', 'GMT')
+      or exists (
+        select from pg_timezone_names z
+        where lower(z.name) = lower(assert_timezone.timezone) and z.name !~ '^posix/|^Factory$|^localtime$|^posixrules$'
+          and not exists (select from pg_timezone_abbrevs a where lower(a.abbrev) = lower(assert_timezone.timezone)))
     then
       return;
     end if;
@@ -343,11 +350,17 @@ begin
   end if;
   v_local := (anchor at time zone timezone) + every * k::double precision;
   v_time := v_local at time zone timezone;
-  -- A local time that comes twice is meant the first time; Postgres takes the second. Clocks go back by an hour, or half of one.
-  return case
-    when (v_time - interval '1 hour') at time zone timezone = v_local then v_time - interval '1 hour'
-    when (v_time - interval '30 minutes') at time zone timezone = v_local then v_time - interval '30 minutes'
-    else v_time end;
+  -- Postgres reads a local time that comes twice as its second coming; the first one is meant. Clocks go back by 30 minutes (Australia/Lord_Howe) to
+  -- 3 hours (Antarctica/Casey).
+  if (v_time - interval '3 hours') at time zone timezone = v_local - interval '3 hours' then
+    return v_time;
+  end if;
+  for v_back in 1..12 loop
+    if (v_time - v_back * interval '15 minutes') at time zone timezone = v_local then
+      return v_time - v_back * interval '15 minutes';
+    end if;
+  end loop;
+  return v_time;
 end $$;
 comment on function legwork.interval_time(timestamptz, interval, text, bigint) is
   'The k-th occurrence of an interval. Seconds, minutes and hours are elapsed time; with days or months it is a step of the calendar in the time zone.';
@@ -377,14 +390,15 @@ comment on function legwork.describe_interval(interval) is 'An interval in words
 
 create function legwork.list_from(planned_to timestamptz, missed text, missed_window interval, as_of timestamptz) returns timestamptz
 language sql immutable parallel safe
-return case when missed = 'all' then greatest(planned_to, as_of - missed_window)
+return case when missed = 'all' then greatest(planned_to, legwork.earlier(as_of, missed_window))
   else greatest(planned_to, as_of - legwork.schedule_grace()) end;
 comment on function legwork.list_from(timestamptz, text, interval, timestamptz) is
   'After which time a plan lists occurrences one by one; those before, from planned_to on, are only counted.';
 
 create function legwork.plans_wanted(as_of timestamptz default clock_timestamp(), schedule text default null, at_most integer default 100)
 returns table (
-  name text, revision integer, cron text, timezone text, missed text, planned_to timestamptz, planned_from text, ends_at timestamptz, list_from timestamptz
+  name text, revision integer, cron text, timezone text, missed text, planned_to timestamptz, planned_from text, ends_at timestamptz, list_from timestamptz,
+  is_first boolean
 )
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -393,7 +407,7 @@ begin
   perform legwork.assert_may('operator');
   return query
     select d.name, d.revision, d.cron, d.timezone, d.missed, d.planned_to, d.planned_to::text, d.ends_at,
-      legwork.list_from(d.planned_to, d.missed, d.missed_window, coalesce(plans_wanted.as_of, clock_timestamp()))
+      legwork.list_from(d.planned_to, d.missed, d.missed_window, coalesce(plans_wanted.as_of, clock_timestamp())), d.sentence is null
     from legwork.schedule_definitions d
     where d.wants_plan and d.cron is not null and (schedule is null or d.name = schedule) and (v_own is null or d.tenant = v_own)
     -- What is without a plan first, then by name, so that those that cannot be planned do not stand in the way of the others.
@@ -403,7 +417,7 @@ begin
 end $$;
 comment on function legwork.plans_wanted(timestamptz, text, integer) is
   'Schedules with a cron expression whose plans run short, or that one, locked to the end of the transaction: for whoever computes their times and gives them to legwork.put_plan. '
-  'Those that others have locked are stepped over. planned_from is planned_to to the microsecond.';
+  'Those that others have locked are stepped over. planned_from is planned_to to the microsecond. is_first: whether it has never been planned since its times were changed.';
 
 create function legwork.put_plan(
   name text, revision integer, planned_from timestamptz, times timestamptz[], is_complete boolean, planned_to timestamptz, backlog_count bigint,
@@ -413,7 +427,8 @@ language sql volatile security definer set search_path = pg_catalog, pg_temp
 begin atomic
   update legwork.schedule_definitions d
   set upcoming = d.upcoming || put_plan.times, is_complete = d.is_complete or put_plan.is_complete,
-    planned_to = greatest(d.planned_to, put_plan.planned_to), sentence = coalesce(put_plan.sentence, d.sentence), problem = put_plan.problem,
+    planned_to = greatest(d.planned_to, put_plan.planned_to), sentence = coalesce(put_plan.sentence, d.sentence),
+    problem = case when d.failed_at is null then put_plan.problem else coalesce(put_plan.problem, d.problem) end,
     backlog_count = d.backlog_count + put_plan.backlog_count, backlog_from = coalesce(d.backlog_from, put_plan.backlog_from),
     backlog_to = coalesce(put_plan.backlog_to, d.backlog_to)
   where d.name = put_plan.name and d.revision = put_plan.revision and d.planned_to = put_plan.planned_from
@@ -421,7 +436,7 @@ begin atomic
   returning true;
 end;
 comment on function legwork.put_plan(text, integer, timestamptz, timestamptz[], boolean, timestamptz, bigint, timestamptz, timestamptz, text, text) is
-  'Adds to a schedule''s plan what comes after planned_from. Nothing happens when its times were changed since revision, or somebody has planned it meanwhile; null then.';
+  'Adds to a schedule''s plan what comes after planned_from. planned_to: null when it is not known how far the plan reaches. Nothing happens when its times were changed since revision, or somebody has planned it meanwhile; null then.';
 
 create function legwork.plan_intervals(as_of timestamptz default clock_timestamp(), at_most integer default 1000, schedule text default null) returns integer
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -437,12 +452,13 @@ declare
 begin
   for v_schedule in
     select d.* from legwork.schedule_definitions d
-    where d.wants_plan and d.every is not null and (schedule is null or d.name = schedule)
+    where d.wants_plan and d.every is not null and (d.name = schedule or schedule is null and d.failed_at is null)
     order by d.name limit at_most for update skip locked
   loop
     v_k := legwork.interval_index(v_schedule.anchor, v_schedule.every, v_schedule.timezone, v_schedule.planned_to) + 1;
-    v_last := case when v_schedule.ends_at is not null
-      then legwork.interval_index(v_schedule.anchor, v_schedule.every, v_schedule.timezone, v_schedule.ends_at) end;
+    -- Near the last time that there is, a schedule without an end has a last occurrence too.
+    v_last := case when v_schedule.ends_at is not null or greatest(v_schedule.planned_to, as_of) + 500 * least(v_schedule.every, interval '100 years') > legwork.last_time()
+      then legwork.interval_index(v_schedule.anchor, v_schedule.every, v_schedule.timezone, least(v_schedule.ends_at, legwork.last_time())) end;
     v_from := legwork.list_from(v_schedule.planned_to, v_schedule.missed, v_schedule.missed_window, as_of);
     v_to := greatest(v_k, legwork.interval_index(v_schedule.anchor, v_schedule.every, v_schedule.timezone, v_from)
       -- The last one that was missed may be made up for.
@@ -463,6 +479,6 @@ begin
   return v_count;
 end $$;
 comment on function legwork.plan_intervals(timestamptz, integer, text) is
-  'Fills the plans that run short of schedules with an interval, at most_most of them, and returns how many there were.';
+  'Fills the plans that run short of schedules with an interval, at most at_most of them, and returns how many there were. Leaves out those that failed when they were fired.';
 revoke execute on function legwork.put_plan(text, integer, timestamptz, timestamptz[], boolean, timestamptz, bigint, timestamptz, timestamptz, text, text),
   legwork.plans_wanted(timestamptz, text, integer), legwork.plan_intervals(timestamptz, integer, text) from public;

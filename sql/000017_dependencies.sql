@@ -270,7 +270,7 @@ set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
   v_count integer;
 begin
-  update legwork.waiting_jobs w set run_at = greatest(w.run_at, clock_timestamp() + w.delay), delay = null
+  update legwork.waiting_jobs w set run_at = greatest(w.run_at, legwork.later(clock_timestamp(), w.delay)), delay = null
   where w.job_id = any (job_ids) and w.delay is not null;
   if legwork.has_rules() then
     update legwork.waiting_jobs w set held = null
@@ -391,6 +391,9 @@ comment on function legwork.counts_of(bigint) is 'How jobs of an open workflow o
 create function legwork.reconcile_dependencies() returns table (problem text, job_id bigint)
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 begin
+  if exists (select from legwork.set_aside a where a.set_aside_at < clock_timestamp() - interval '5 minutes') then
+    perform legwork.take_up(interval '5 minutes');
+  end if;
   -- As long as there are checks and wakeups nothing has been forgotten.
   return query
     with lost as (
@@ -426,7 +429,13 @@ begin
     ), woken as (
       insert into legwork.wakeups (unblocked, advanced, at_commit)
       select coalesce(array_agg(s.id) filter (where s.id is not null), '{}'), coalesce(array_agg(s.run) filter (where s.run is not null), '{}'), 'try'
-      from stuck s where not exists (select from legwork.wakeups) having count(*) > 0
+      from stuck s
+      where not exists (select from legwork.wakeups)
+        -- Known, and told by the doctor.
+        and not exists (
+          select from legwork.set_aside a
+          where a.what = 'job' and a.item = s.id::text or a.what in ('workflow', 'deadline') and a.item = s.run::text)
+      having count(*) > 0
       returning unblocked, advanced
     )
     select 'a job that waits for nothing'::text, x from woken k, unnest(k.unblocked) x
@@ -460,6 +469,10 @@ begin
     ) j on true
     where x.n <= 5
     order by x.n;
+  return query
+    select 'set_aside'::text, format('Its dependencies have ended, and letting it go failed: %s.', a.error),
+      'Mend what the error names. It is tried again every few minutes; at once: select legwork.take_up();'::text
+    from legwork.set_aside a where a.what = 'job' and a.item = explain_dependencies.job_id::text;
 end $$;
 comment on function legwork.explain_dependencies(bigint) is 'The jobs that a job waits for, five at most, with their states.';
 

@@ -88,6 +88,63 @@ comment on column legwork.workflow_run_steps.job_id is 'Its job; the last one, w
 comment on column legwork.workflow_run_steps.compensation_job_id is 'The job that undoes it.';
 alter table legwork.workflow_run_steps enable row level security;
 
+create table legwork.kept_ends (
+  job_id bigint primary key,
+  workflow_id bigint not null,
+  state legwork.job_state not null,
+  attempts smallint not null,
+  result jsonb,
+  error text,
+  started_at timestamptz,
+  finished_at timestamptz not null
+);
+comment on table legwork.kept_ends is
+  'How steps ended whose jobs the history does not show any more, as long as their workflow is kept. Filled just before history is deleted; read it through legwork.end_of.';
+comment on column legwork.kept_ends.job_id is 'The job of a step, or of its compensation.';
+comment on column legwork.kept_ends.workflow_id is 'The workflow, with which this row is deleted.';
+comment on column legwork.kept_ends.state is 'How it ended.';
+comment on column legwork.kept_ends.attempts is 'Attempts used.';
+comment on column legwork.kept_ends.result is 'What its task returned, redacted as in the history.';
+comment on column legwork.kept_ends.error is 'The message of the last error.';
+comment on column legwork.kept_ends.started_at is 'When its last attempt started.';
+comment on column legwork.kept_ends.finished_at is 'When it ended.';
+alter table legwork.kept_ends enable row level security;
+create index kept_ends_workflow_id on legwork.kept_ends (workflow_id);
+
+create function legwork.end_of(job_id bigint) returns table (
+  state legwork.job_state, attempts smallint, result jsonb, error text, started_at timestamptz, finished_at timestamptz
+)
+-- Without settings, so that it becomes part of the query.
+language sql stable as $$
+  select f.state, f.attempts, f.result, f.error, f.started_at, f.finished_at from legwork.finished_jobs f where f.id = end_of.job_id
+  union all
+  select k.state, k.attempts, k.result, k.error, k.started_at, k.finished_at from legwork.kept_ends k
+  where k.job_id = end_of.job_id and not exists (select from legwork.finished_jobs f where f.id = end_of.job_id)
+  limit 1
+$$;
+comment on function legwork.end_of(bigint) is
+  'How the job of a step ended, whether or not the history still shows it. No row while it has not ended.';
+
+create function legwork.keep_ends(history regclass, before timestamptz) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+begin
+  -- Workflows are deleted a whole retention after their end: those that are there and began before that time are few.
+  execute format('
+    insert into legwork.kept_ends as k (job_id, workflow_id, state, attempts, result, error, started_at, finished_at)
+    select distinct on (f.id) f.id, s.workflow_id, f.state, f.attempts, f.result, f.error, f.started_at, f.finished_at
+    from legwork.workflow_runs r
+    join legwork.workflow_run_steps s on s.workflow_id = r.id
+    cross join lateral unnest(array[s.job_id, s.compensation_job_id]) as m (job_id)
+    join only %s f on f.id = m.job_id
+    where r.created_at < $1 + interval ''1 minute'' and f.finished_at < $1
+    on conflict (job_id) do update set
+      state = excluded.state, attempts = excluded.attempts, result = excluded.result, error = excluded.error, started_at = excluded.started_at,
+      finished_at = excluded.finished_at', history)
+  using before;
+end $$;
+comment on function legwork.keep_ends(regclass, timestamptz) is
+  'Keeps how steps of workflows ended that are still kept, from a partition of the history whose rows from before that time are about to be deleted. legwork.maintain_history calls it.';
+
 create type legwork.step_entry as (name text, parent text, groups text[], step jsonb, n integer);
 comment on type legwork.step_entry is 'A step while its workflow is being read: name in full, sub-workflow, groups as in workflow_run_steps, what was given, and a number.';
 
@@ -269,6 +326,30 @@ end $$;
 comment on function legwork.read_steps(jsonb) is
   'The steps of a workflow, sub-workflows laid out. Raises LW400, LW404 or LW413 with the part that is wrong.';
 
+create function legwork.assert_step_values(steps legwork.step_entry[]) returns void
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  v_name text;
+  v_step jsonb;
+begin
+  for v_name, v_step in
+    select format('Step ''%s'': ', e.name), e.step from unnest(steps) e
+    where e.step ?| array['priority', 'max_attempts', 'run_at', 'delay', 'serial_key'] order by e.n
+  loop
+    perform legwork.read_number(v_name || 'priority', v_step ->> 'priority', -32768, 32767);
+    perform legwork.read_number(v_name || 'max_attempts', v_step ->> 'max_attempts', 1, 32767);
+    perform legwork.read_time(v_name || 'run_at', v_step ->> 'run_at');
+    perform legwork.read_interval(v_name || 'delay', v_step ->> 'delay');
+    if length(v_step ->> 'serial_key') not between 1 and 128 then
+      raise exception '%serial_key has % characters; it must have 1 to 128.', v_name, length(v_step ->> 'serial_key') using
+        errcode = 'LW400', hint = 'Nothing was started. Leave it out for a step that may run beside any other.';
+    end if;
+  end loop;
+end $$;
+comment on function legwork.assert_step_values(legwork.step_entry[]) is
+  'Does nothing for steps whose numbers, times and keys a job can have: their jobs are made and let go in the transactions of others. Raises LW400 with the step, the field, the value '
+  'and the range.';
+
 create function legwork.plan_steps(workflow_id bigint, steps jsonb) returns integer
 language plpgsql volatile set search_path = pg_catalog, pg_temp set enable_nestloop = off set jit = off as $$
 declare
@@ -280,6 +361,7 @@ declare
   v_cycle integer[];
   v_node integer;
 begin
+  perform legwork.assert_step_values(v_entries);
   -- Every job of a sub-workflow waits for what the sub-workflow waits for; what waits for it waits for all its jobs. Where it may fail without
   -- harm (continue), that wait ends however they end, so what holds it back must hold back those too.
   with recursive entries as materialized (
@@ -336,16 +418,8 @@ begin
   insert into legwork.workflow_run_steps (
     workflow_id, name, position, groups, task, payload, priority, max_attempts, run_at, delay, serial_key, depends_on, on_failure, effect,
     compensate, waits_for, waits_how, job_id)
-  select
-    plan_steps.workflow_id, e.name, o.position, e.groups, e.step ->> 'task', nullif(e.step -> 'payload', 'null'),
-    (e.step ->> 'priority')::smallint, (e.step ->> 'max_attempts')::smallint, (e.step ->> 'run_at')::timestamptz,
-    (e.step ->> 'delay')::interval, legwork.own_key(e.step ->> 'serial_key'),
-    array(select coalesce(e.parent || '/', '') || d from legwork.step_dependencies(e.step) d),
-    coalesce(e.step ->> 'on_failure', 'stop'),
-    coalesce(f.effect, 'stop'), nullif(e.step -> 'compensate', 'null'), coalesce(p.waits_for, '{}'), coalesce(p.waits_how, '{}'), o.job_id
-  from unnest(v_entries) e
-  left join (
-    -- In the order of their dependencies, so that a job is younger than those it depends on.
+  -- In the order of their dependencies, so that a job is younger than those it depends on. Materialized, so that each step draws one id, in this order.
+  with placed as materialized (
     select x.n, x.position, nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')) as job_id
     from (
       select v.n, row_number() over (order by v.i)::integer as position
@@ -353,15 +427,20 @@ begin
       join unnest(v_entries) j on j.n = v.n and not j.step ? 'steps'
       order by v.i
     ) x
-  ) o on o.n = e.n
+  )
+  select
+    plan_steps.workflow_id, e.name, o.position, e.groups, e.step ->> 'task', nullif(e.step -> 'payload', 'null'),
+    (e.step ->> 'priority')::numeric::smallint, (e.step ->> 'max_attempts')::numeric::smallint, (e.step ->> 'run_at')::timestamptz,
+    (e.step ->> 'delay')::interval, legwork.own_key(e.step ->> 'serial_key'),
+    array(select coalesce(e.parent || '/', '') || d from legwork.step_dependencies(e.step) d),
+    coalesce(e.step ->> 'on_failure', 'stop'),
+    coalesce(f.effect, 'stop'), nullif(e.step -> 'compensate', 'null'), coalesce(p.waits_for, '{}'), coalesce(p.waits_how, '{}'), o.job_id
+  from unnest(v_entries) e
+  left join placed o on o.n = e.n
   left join (
     select w.after, array_agg(b.position order by b.position) as waits_for, array_agg(w.how order by b.position) as waits_how
     from unnest(v_befores, v_afters, v_hows) as w (before, after, how)
-    join (
-      select v.n, row_number() over (order by v.i)::integer as position
-      from unnest(v_order) with ordinality as v (n, i)
-      join unnest(v_entries) j on j.n = v.n and not j.step ? 'steps'
-    ) b on b.n = w.before
+    join placed b on b.n = w.before
     group by w.after
   ) p on p.after = e.n
   left join (
@@ -371,9 +450,6 @@ begin
     group by g.n
   ) f on f.n = e.n;
   return (select count(*) from unnest(v_entries) e where not e.step ? 'steps');
-exception when data_exception then
-  raise exception 'A step has a value that cannot be read: %.', sqlerrm using errcode = 'LW400',
-    hint = 'priority and max_attempts are whole numbers, run_at is a time, delay an interval.';
 end $$;
 comment on function legwork.plan_steps(bigint, jsonb) is 'Writes down the steps of a workflow. Returns how many jobs they are. Raises LW400, LW404 or LW413 with the part that is wrong.';
 
@@ -423,7 +499,7 @@ begin
     select o.job_id, null, v_run.id, 'run' from opened o where not exists (select from edges e where e.depends_on = o.job_id)
   ), specs as materialized (
     select s.*, t.id as task_id, e.job_id is not null as is_held,
-      coalesce(s.run_at, case when e.job_id is null then now() + s.delay end, now()) as starts_at
+      coalesce(s.run_at, case when e.job_id is null then legwork.later(now(), s.delay) end, now()) as starts_at
     from steps s
     join unnest(made) m (position) using (position)
     join graphile_worker._private_tasks t on t.identifier = s.task
@@ -469,6 +545,7 @@ begin
   elsif deadline <= clock_timestamp() then
     raise exception 'The deadline % has passed.', deadline using errcode = 'LW400', hint = 'Nothing was started. Give a later deadline, or none.';
   end if;
+  perform legwork.assert_time('deadline', deadline);
   v_id := nextval('legwork.run_ids');
   v_total := legwork.plan_steps(v_id, steps);
   insert into legwork.workflow_runs (id, name, tenant, correlation_id, parent_id, deadline, total)
@@ -502,7 +579,7 @@ begin
     from (
       select o.* from legwork.workflow_run_steps o
       where o.workflow_id = compensate_workflow.workflow_id and o.compensate is not null and o.compensation_job_id is null
-        and exists (select from legwork.finished_jobs f where f.id = o.job_id and f.finished_at >= v_run.created_at - interval '1 minute' and f.state = 'completed')
+        and exists (select from legwork.end_of(o.job_id) f where f.state = 'completed')
       order by o.position desc
     ) s
   ), known as (
@@ -579,8 +656,7 @@ begin
       with steps as materialized (
         select s.name, s.position, s.effect, s.waits_for, coalesce(f.state, 'cancelled') as state, f.error, f.finished_at
         from legwork.workflow_run_steps s
-        left join lateral (
-          select o.state, o.error, o.finished_at from legwork.finished_jobs o where o.id = s.job_id limit 1) f on true
+        left join lateral legwork.end_of(s.job_id) f on true
         where s.workflow_id = v_run.id and s.position is not null
       ), bad as materialized (
         select s.* from steps s where s.state <> 'completed'
@@ -594,8 +670,15 @@ begin
          from causes c order by c.finished_at, c.position limit 1),
         exists (select from causes c where c.effect = 'compensate')
       into v_state, v_reason, v_compensates;
-      if v_compensates and legwork.compensate_workflow(v_run.id) then
-        v_state := 'compensating';
+      if v_compensates then
+        -- What the workflow was given must not fail the transaction that ends its last step, which may end jobs of others too.
+        begin
+          if legwork.compensate_workflow(v_run.id) then
+            v_state := 'compensating';
+          end if;
+        exception when data_exception or integrity_constraint_violation or program_limit_exceeded or raise_exception then
+          v_reason := concat_ws(' ', v_reason, format('Its compensation could not start: %s.', sqlerrm));
+        end;
       end if;
     end if;
   end if;
@@ -696,13 +779,14 @@ comment on function legwork.cancel_workflow(bigint, text) is
   'still run. Raises LW404 for an unknown workflow and LW409 for one that has ended otherwise.';
 revoke execute on function legwork.cancel_workflow(bigint, text) from public;
 
-create function legwork.expire_workflows() returns void
+create function legwork.expire_workflows(only_workflow bigint default null) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_run legwork.workflow_runs;
 begin
   for v_run in
-    select r.* from legwork.workflow_runs r where r.ended_at is null and r.deadline <= clock_timestamp()
+    select r.* from legwork.workflow_runs r where r.ended_at is null and r.deadline <= clock_timestamp() and (r.id = only_workflow or only_workflow is null
+      and not exists (select from legwork.set_aside a where a.what = 'deadline' and a.item = r.id::text))
     order by r.deadline limit 100 for update skip locked
   loop
     if v_run.ending is null then
@@ -714,8 +798,8 @@ begin
     perform legwork.end_workflow(v_run.id);
   end loop;
 end $$;
-comment on function legwork.expire_workflows() is 'Cancels what is open of workflows whose deadline has passed. legwork.tick() calls it.';
-revoke execute on function legwork.expire_workflows() from public;
+comment on function legwork.expire_workflows(bigint) is 'Cancels what is open of workflows whose deadline has passed, or of one of them. legwork.tick() calls it.';
+revoke execute on function legwork.expire_workflows(bigint) from public;
 
 create function legwork.retry_workflow(workflow_id bigint, deadline timestamptz default null, from_step text default null) returns text
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -747,13 +831,14 @@ begin
   elsif deadline <= clock_timestamp() then
     raise exception 'The deadline % has passed.', deadline using errcode = 'LW400', hint = 'Give a later deadline, or none.';
   end if;
+  perform legwork.assert_time('deadline', deadline);
   perform legwork.audit('retry_workflow', 'workflow', v_run.id::text, jsonb_build_object('state', v_run.state), '{"state": "running"}', v_run.tenant);
   -- In the order of dependencies. Rows of failed jobs are locked, so that nobody retries or discards them meanwhile.
   for v_step in
     select s.name, s.position, s.waits_for, s.job_id, coalesce(from_step = any (s.groups || s.name), false) as is_named,
-      exists (select from legwork.finished_jobs f where f.id = s.compensation_job_id and f.state in ('completed', 'failed')) as is_undone,
+      exists (select from legwork.end_of(s.compensation_job_id) f where f.state in ('completed', 'failed')) as is_undone,
       j.id is not null as has_row, j.id is not null and (j.locked_at is not null or j.attempts < j.max_attempts) as lives,
-      (select f.state from legwork.finished_jobs f where f.id = s.job_id limit 1) as state
+      (select f.state from legwork.end_of(s.job_id) f) as state
     from legwork.workflow_run_steps s
     left join lateral (select k.* from graphile_worker._private_jobs k where k.id = s.job_id for update) j on true
     where s.workflow_id = v_run.id and s.position is not null
@@ -780,12 +865,12 @@ begin
   using legwork.workflow_run_steps s
   where s.workflow_id = v_run.id and s.position = any (v_made) and j.id = s.job_id and j.locked_at is null and j.attempts >= j.max_attempts;
   update legwork.workflow_run_steps s set compensation_job_id = null where s.workflow_id = v_run.id and s.compensation_job_id is not null;
-  update legwork.workflow_run_steps s set job_id = n.job_id
-  from (
+  -- Materialized, because the ids have to rise with the positions: joined as a subquery, they may be drawn in any order, and more than once.
+  with numbered as materialized (
     select x.position, nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')) as job_id
     from (select unnest(v_made) as position order by 1) x
-  ) n
-  where s.workflow_id = v_run.id and s.position = n.position;
+  )
+  update legwork.workflow_run_steps s set job_id = n.job_id from numbered n where s.workflow_id = v_run.id and s.position = n.position;
   update legwork.workflow_runs r set
     state = 'running', ending = null, reason = null, ended_at = null, completed = v_kept, failed = 0, cancelled = 0, expired = 0,
     deadline = coalesce(retry_workflow.deadline, case when r.deadline > clock_timestamp() then r.deadline end)
@@ -813,12 +898,13 @@ language plpgsql stable security definer set search_path = pg_catalog, pg_temp a
 begin
   perform legwork.assert_may('viewer');
   return (
-    select coalesce(jsonb_object_agg(s.name, f.result), '{}')
+    select coalesce(jsonb_object_agg(s.name, case when f.id is not null then f.result else k.result end), '{}')
     from legwork.workflow_run_steps s
     join legwork.workflow_runs r on r.id = s.workflow_id
-    -- A minute, because a worker's clock may be behind; the time keeps old partitions out.
-    join legwork.finished_jobs f on f.id = s.job_id and f.state = 'completed' and f.finished_at >= r.created_at - interval '1 minute'
-    where s.workflow_id = step_results.workflow_id and (legwork.confined_tenant() is null or r.tenant = legwork.confined_tenant()));
+    -- As legwork.end_of, for all of them at once. A minute, because a worker's clock may be behind; the time keeps old partitions out.
+    left join legwork.finished_jobs f on f.id = s.job_id and f.finished_at >= r.created_at - interval '1 minute'
+    left join legwork.kept_ends k on k.job_id = s.job_id
+    where coalesce(f.state, k.state) = 'completed' and s.workflow_id = step_results.workflow_id and (legwork.confined_tenant() is null or r.tenant = legwork.confined_tenant()));
 end $$;
 comment on function legwork.step_results(bigint) is
   'What the steps of a workflow that have completed returned, as an object by their names: an empty one for an unknown workflow and for another tenant''s. Raises LW403.';
@@ -863,14 +949,20 @@ comment on column legwork.workflows.ended_at is 'When it ended; null before that
 
 create view legwork.workflow_steps as
 select
-  s.workflow_id, s.name, s.position, s.task, s.depends_on, s.on_failure, s.job_id, j.state, coalesce(j.attempts, 0) as attempts, j.result, j.error,
-  j.started_at, j.finished_at, s.compensation_job_id,
-  (select o.state from legwork.jobs o where o.id = s.compensation_job_id limit 1) as compensation_state, r.tenant
+  s.workflow_id, s.name, s.position, s.task, s.depends_on, s.on_failure, s.job_id, coalesce(j.state, k.state) as state,
+  coalesce(j.attempts, k.attempts, 0) as attempts,
+  case when j.state is null then k.result else j.result end as result, case when j.state is null then k.error else j.error end as error,
+  case when j.state is null then k.started_at else j.started_at end as started_at,
+  case when j.state is null then k.finished_at else j.finished_at end as finished_at, s.compensation_job_id,
+  coalesce((select o.state from legwork.jobs o where o.id = s.compensation_job_id limit 1),
+    (select e.state from legwork.kept_ends e where e.job_id = s.compensation_job_id)) as compensation_state, r.tenant
 from legwork.workflow_run_steps s
 join legwork.workflow_runs r on r.id = s.workflow_id
 left join lateral (
   select o.state, o.attempts, o.result, o.error, o.started_at, o.finished_at from legwork.jobs o where o.id = s.job_id limit 1
 ) j on true
+-- What the history does not show any more.
+left join legwork.kept_ends k on k.job_id = s.job_id
 where s.position is not null;
 comment on view legwork.workflow_steps is 'The steps of workflows with the states of their jobs. Look up by workflow_id; order by position.';
 comment on column legwork.workflow_steps.workflow_id is E'@notNull\nThe workflow.';
@@ -880,7 +972,7 @@ comment on column legwork.workflow_steps.task is E'@notNull\nThe task.';
 comment on column legwork.workflow_steps.depends_on is E'@notNull\nThe steps and sub-workflows it was said to depend on.';
 comment on column legwork.workflow_steps.on_failure is E'@notNull\nstop, continue or compensate.';
 comment on column legwork.workflow_steps.job_id is E'@notNull\nIts job.';
-comment on column legwork.workflow_steps.state is 'The job''s state; null when its history has been dropped.';
+comment on column legwork.workflow_steps.state is 'The job''s state, kept as long as the workflow is; null when its history was deleted by hand.';
 comment on column legwork.workflow_steps.attempts is E'@notNull\nThe job''s attempts.';
 comment on column legwork.workflow_steps.result is 'What its task returned; null until it has completed.';
 comment on column legwork.workflow_steps.error is 'The message of the last error.';

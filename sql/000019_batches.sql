@@ -118,6 +118,8 @@ begin
     delete from legwork.workflow_runs r
     where r.id in (select o.id from legwork.workflow_runs o where o.ended_at < now() - retention limit 1000 for update skip locked)
     returning r.id
+  ), forgotten as (
+    delete from legwork.kept_ends k using gone g where k.workflow_id = g.id
   )
   delete from legwork.workflow_run_steps s using gone g where s.workflow_id = g.id;
   delete from legwork.run_counts c using legwork.workflow_runs r where r.id = c.run_id and r.ended_at < now() - interval '1 hour';

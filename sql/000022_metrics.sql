@@ -293,7 +293,7 @@ begin
     else
       $q$ r.task, r.state::text as outcome, date_trunc('minute', r.finished_at) as minute,
         case when r.started_at is not null and isfinite(r.run_at) and r.state in ('completed', 'failed')
-          then greatest(0, date_part('epoch', r.started_at - r.run_at)) end as waited,
+          then greatest(0, date_part('epoch', legwork.elapsed(r.run_at, r.started_at))) end as waited,
         case when r.state = 'completed' and r.worker is not null and r.started_at is not null
           then greatest(0, date_part('epoch', r.finished_at - r.started_at)) end as ran, r.finished_at as at $q$
     end,

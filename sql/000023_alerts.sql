@@ -255,21 +255,21 @@ as $$
   left join legwork.task_totals t on t.task = l.task
   group by l.task
   union all
-  select 'backlog_age', q.queue, extract(epoch from measurements.at - q.oldest)::double precision, 0,
-    format('A job of queue %L has been waiting for %s.', q.queue, legwork.in_words(date_trunc('second', measurements.at - q.oldest)))
+  select 'backlog_age', q.queue, extract(epoch from legwork.elapsed(q.oldest, measurements.at))::double precision, 0,
+    format('A job of queue %L has been waiting for %s.', q.queue, legwork.in_words(date_trunc('second', legwork.elapsed(q.oldest, measurements.at))))
   from legwork.samples s
   cross join lateral jsonb_to_recordset(s.value) as q (queue text, state text, oldest timestamptz)
   where s.name = 'queues' and q.state = 'pending' and q.oldest < measurements.at
   union all
-  select 'no_worker', 'system', extract(epoch from measurements.at - min(q.oldest))::double precision, 0,
-    format('No Legwork worker lives, and a job has been waiting for %s.', legwork.in_words(date_trunc('second', measurements.at - min(q.oldest))))
+  select 'no_worker', 'system', extract(epoch from legwork.elapsed(min(q.oldest), measurements.at))::double precision, 0,
+    format('No Legwork worker lives, and a job has been waiting for %s.', legwork.in_words(date_trunc('second', legwork.elapsed(min(q.oldest), measurements.at))))
   from legwork.samples s
   cross join lateral jsonb_to_recordset(s.value) as q (queue text, state text, oldest timestamptz)
   where s.name = 'queues' and q.state = 'pending' and q.oldest < measurements.at
     and not exists (select from legwork.worker_processes w where w.seen_at > measurements.at - 2 * legwork.worker_grace())
   having count(*) > 0
   union all
-  select 'schedule_late', l.schedule, l.seconds, 0, format('Schedule %L was %s late.', l.schedule, legwork.in_words(make_interval(secs => round(l.seconds))))
+  select 'schedule_late', l.schedule, l.seconds, 0, format('Schedule %L was %s late.', l.schedule, legwork.in_words(make_interval(secs => round(least(l.seconds, 3e9)))))
   from legwork.samples s
   cross join lateral jsonb_to_recordset(s.value) as l (schedule text, seconds double precision, due_at timestamptz)
   where s.name = 'schedules' and l.due_at > measurements.at - interval '15 minutes'

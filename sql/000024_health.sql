@@ -29,6 +29,9 @@ begin
       hint = case when v_nearest is not null then format('Did you mean ''%s''? ', v_nearest) else '' end || 'Kinds are ' || array_to_string(v_kinds, ', ') || '.';
   end if;
   perform legwork.assert_alert_channels(channels);
+  perform legwork.assert_interval('period', period, '1 minute', '1 day'), legwork.assert_interval('raise_after', raise_after),
+    legwork.assert_interval('resolve_after', resolve_after), legwork.assert_number('at_least', at_least, 1, 2147483647),
+    legwork.assert_number('warning', warning::numeric, -1e15, 1e15), legwork.assert_number('critical', critical::numeric, -1e15, 1e15);
   select * into v_old from legwork.alert_rules r where r.name = set_alert_rule.name for update;
   if num_nonnulls(warning, critical) = 0 then
     warning := v_old.warning;
@@ -132,9 +135,10 @@ declare
   v_id bigint;
 begin
   perform legwork.assert_may('operator', true);
-  if duration is null or duration <= interval '0' or duration > interval '1000 years' then
-    raise exception 'Alerts cannot be silenced for %.', coalesce(duration::text, 'no time') using errcode = 'LW400', hint = 'Give a time such as ''2 hours''.';
+  if duration is null then
+    raise exception 'Silencing alerts needs a duration.' using errcode = 'LW400', hint = 'For example ''2 hours''.';
   end if;
+  perform legwork.assert_interval('duration', duration, '1 second');
   if rule is not null then
     perform legwork.assert_alert_rule(rule);
   end if;
@@ -357,7 +361,7 @@ begin
   -- How late the last occurrence of each schedule was.
   execute $q$
     insert into legwork.samples as s (name, value)
-    select 'schedules', coalesce(jsonb_agg(jsonb_build_object('schedule', d.name, 'seconds', round(greatest(0, extract(epoch from r.recorded_at - r.due_at)), 3), 'due_at', r.due_at)), '[]')
+    select 'schedules', coalesce(jsonb_agg(jsonb_build_object('schedule', d.name, 'seconds', round(greatest(0, extract(epoch from legwork.elapsed(r.due_at, r.recorded_at))), 3), 'due_at', r.due_at)), '[]')
     from legwork.schedule_definitions d
     cross join lateral (
       select x.due_at, x.recorded_at from legwork.schedule_runs x

@@ -33,7 +33,9 @@ begin
   select o.id,
     case when d.overlap in ('queue', 'cancel') then (
       select q.id from graphile_worker._private_job_queues q where q.queue_name = legwork.schedule_serial_key(d.name, d.overlap, d.max_instances)) end,
-    t.id, d.payload::json, o.due_at + coalesce(d.jitter * random(), interval '0'), coalesce(d.max_attempts, 25), coalesce(d.priority, 0),
+    -- Within bounds whatever the row says: all schedules that are due are in this statement.
+    t.id, d.payload::json, legwork.later(o.due_at, coalesce(least(greatest(d.jitter, interval '0'), interval '1 day') * random(), interval '0')),
+    least(greatest(coalesce(d.max_attempts, 25), 1), 32767), least(greatest(coalesce(d.priority, 0), -32768), 32767),
     case when d.tenant is null then jsonb_build_object('schedule:' || d.name, true)
       else jsonb_build_object('schedule:' || d.name, true, 'tenant:' || d.tenant, true) end
   from unnest(ids, names, enqueue_occurrences.due_at) as o (id, name, due_at)
@@ -60,14 +62,10 @@ begin
 end $$;
 comment on function legwork.cancel_older(bigint[], text) is 'Cancels jobs of a schedule that make room for the next one; those that have ended meanwhile are left alone.';
 
-create function legwork.fire_schedules(
-  as_of timestamptz default clock_timestamp(), at_most integer default 1000, schedule text default null,
-  out fired integer, out next_at timestamptz, out more boolean, out wants_plan boolean
-)
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+create function legwork.fire_due(as_of timestamptz, at_most integer, schedule text, out fired integer, out claimed integer)
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   v_cutoff timestamptz := as_of - legwork.schedule_grace();
-  v_claimed integer;
   v_ids bigint[];
   v_names text[];
   v_due timestamptz[];
@@ -82,13 +80,13 @@ begin
   where d.name = any (array(
     select u.name from legwork.schedule_definitions u
     where u.next_at <= v_cutoff and u.missed = 'one' and not u.is_complete and cardinality(u.upcoming) > 1
-      and u.upcoming[cardinality(u.upcoming)] <= as_of and (schedule is null or u.name = schedule)
+      and u.upcoming[cardinality(u.upcoming)] <= as_of and (u.name = schedule or schedule is null and u.failed_at is null)
     order by u.next_at limit at_most for update skip locked));
   perform legwork.plan_intervals(as_of, at_most, schedule);
 
   with claimed as materialized (
     select d.* from legwork.schedule_definitions d
-    where d.next_at <= as_of and (schedule is null or d.name = schedule)
+    where d.next_at <= as_of and (d.name = schedule or schedule is null and d.failed_at is null)
       and (d.missed <> 'one' or d.is_complete or d.next_at > v_cutoff or d.upcoming[cardinality(d.upcoming)] > as_of)
     order by d.next_at limit at_most
     for update skip locked
@@ -105,7 +103,7 @@ begin
   ), judged as (
     select p.*, l.due_at, l.is_late,
       case when not l.is_late then true
-        when p.missed = 'all' then l.due_at > as_of - p.missed_window
+        when p.missed = 'all' then l.due_at > legwork.earlier(as_of, p.missed_window)
         when p.missed = 'one' then bool_and(l.is_late) over w and l.due_at = max(l.due_at) over w
         else false end as is_candidate
     from listed l join policies p on p.name = l.name
@@ -182,7 +180,7 @@ begin
     (select array_agg(r.schedule order by r.due_at, r.job_id) from recorded r where r.state = 'enqueued'),
     (select array_agg(r.due_at order by r.due_at, r.job_id) from recorded r where r.state = 'enqueued'),
     (select jsonb_agg(jsonb_build_object('name', c.name, 'older', c.older)) from changes c where c.overlap = 'cancel' and cardinality(c.older) > 0)
-  into v_claimed, v_ids, v_names, v_due, v_cancels;
+  into claimed, v_ids, v_names, v_due, v_cancels;
 
   if v_ids is not null then
     perform legwork.enqueue_occurrences(v_ids, v_names, v_due);
@@ -191,19 +189,88 @@ begin
     perform legwork.cancel_older(v_cancel.older, v_cancel.name);
   end loop;
   if exists (select from legwork.schedule_occurrences r where r.state = 'waiting') then
-    perform legwork.release_waiting(as_of, schedule => fire_schedules.schedule);
+    perform legwork.release_waiting(as_of, schedule => fire_due.schedule);
+  end if;
+  fired := coalesce(cardinality(v_ids), 0);
+end $$;
+comment on function legwork.fire_due(timestamptz, integer, text) is
+  'What fire_schedules does, for at_most schedules or for one, without looking after those that fail. claimed: how many schedules were due.';
+revoke execute on function legwork.fire_due(timestamptz, integer, text) from public;
+
+create function legwork.fire_apart(as_of timestamptz, names text[], out fired integer)
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  v_name text;
+  v_state text;
+  v_message text;
+begin
+  fired := 0;
+  for v_name in
+    select d.name from legwork.schedule_definitions d where d.name = any (names) order by d.next_at, d.name for update skip locked
+  loop
+    begin
+      fired := fired + (select f.fired from legwork.fire_due(as_of, 1, v_name) f);
+      update legwork.schedule_definitions d set failed_at = null, problem = null where d.name = v_name and d.failed_at is not null;
+    exception when others then
+      get stacked diagnostics v_state = returned_sqlstate, v_message = message_text;
+      if legwork.is_systems_fault(v_state) then
+        raise;
+      end if;
+      update legwork.schedule_definitions d set failed_at = as_of, problem = 'It cannot be fired: ' || v_message where d.name = v_name;
+    end;
+  end loop;
+end $$;
+comment on function legwork.fire_apart(timestamptz, text[]) is
+  'Fires schedules one by one, so that those that fail do not keep the others from it: they get a problem and are left out for a minute. Returns how many jobs were enqueued. '
+  'Raises what is the system''s fault.';
+revoke execute on function legwork.fire_apart(timestamptz, text[]) from public;
+
+create function legwork.fire_schedules(
+  as_of timestamptz default clock_timestamp(), at_most integer default 1000, schedule text default null,
+  out fired integer, out next_at timestamptz, out more boolean, out wants_plan boolean
+)
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_claimed integer;
+  v_names text[];
+begin
+  -- One subtransaction for all that is due. It is what makes one bad row a matter of that row.
+  begin
+    select f.fired, f.claimed into fire_schedules.fired, v_claimed from legwork.fire_due(as_of, at_most, schedule) f;
+  exception when others then
+    if schedule is not null or legwork.is_systems_fault(sqlstate) then
+      raise;
+    end if;
+    v_claimed := null;
+  end;
+  if v_claimed is null then
+    -- Fewer than usual, because each costs as much as all of them do together.
+    v_names := array(
+      select d.name from legwork.schedule_definitions d
+      where d.failed_at is null and (d.next_at <= as_of or d.wants_plan and d.every is not null
+        or exists (select from legwork.schedule_occurrences r where r.state = 'waiting' and r.schedule = d.name))
+      order by d.next_at, d.name limit least(at_most, 200));
+    fired := legwork.fire_apart(as_of, v_names);
+    more := v_names <> '{}';
+  elsif schedule is null then
+    v_names := array(
+      select d.name from legwork.schedule_definitions d where d.failed_at <= as_of - interval '1 minute' order by d.failed_at limit 20);
+    if v_names <> '{}' then
+      fired := fired + legwork.fire_apart(as_of, v_names);
+    end if;
   end if;
 
-  fired := coalesce(cardinality(v_ids), 0);
-  more := v_claimed >= at_most or exists (select from legwork.schedule_definitions d where d.wants_plan and d.every is not null);
+  more := coalesce(more, false) or v_claimed >= at_most
+    or exists (select from legwork.schedule_definitions d where d.wants_plan and d.every is not null and d.failed_at is null);
   wants_plan := exists (select from legwork.schedule_definitions d where d.wants_plan and d.cron is not null);
-  -- What is due and was stepped over waits for its plan, or somebody else has it.
+  -- What is due and was stepped over waits for its plan, has failed, or somebody else has it.
   next_at := (select d.next_at from legwork.schedule_definitions d where d.next_at > as_of order by d.next_at limit 1);
 end $$;
 comment on function legwork.fire_schedules(timestamptz, integer, text) is
   'Enqueues what is due as of a time, for at_most schedules, or for that one schedule, in the caller''s transaction; what is not to be enqueued is accounted for in '
   'legwork.schedule_runs. Any number of workers may call it at once: each takes other schedules. fired: jobs enqueued. next_at: when something is due next. more: whether '
-  'to call again at once. wants_plan: whether times of cron expressions must be computed, which a Legwork worker does.';
+  'to call again at once. wants_plan: whether times of cron expressions must be computed, which a Legwork worker does. A schedule that fails gets a problem and is tried '
+  'again every minute, and the others fire; asked for by its name, it raises its error.';
 
 create function legwork.unmet_requirement(requires jsonb, due_at timestamptz, tenant text) returns text
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -241,7 +308,7 @@ begin
         else format('It requires %s, and its job %s has not ended.', v_other.name, v_run.job_id) end;
     elsif v_job.state <> 'completed' then
       return format('It requires %s, and its last job %s is %s.', v_other.name, v_run.job_id, v_job.state);
-    elsif v_job.finished_at < unmet_requirement.due_at - v_other.within then
+    elsif v_job.finished_at < legwork.earlier(unmet_requirement.due_at, v_other.within) then
       return format('It requires %s within %s, and its last job %s completed before that.', v_other.name, v_other.within, v_run.job_id);
     end if;
   end loop;
@@ -257,7 +324,7 @@ as $$
     case r.state when 'waiting' then 'schedule_waits' else 'schedule_held_back' end,
     format('%s schedule ''%s'', due at %s, %s: %s', case when d.name = own.name then 'The next run of its' else 'A run of the' end, d.name,
       to_char(r.due_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
-      case r.state when 'waiting' then format('waits until %s at most', to_char(greatest(r.due_at, r.recorded_at) + d.requires_wait, 'HH24:MI:SS')) else 'was held back' end, r.reason),
+      case r.state when 'waiting' then format('waits until %s at most', to_char(legwork.later(greatest(r.due_at, r.recorded_at), d.requires_wait), 'HH24:MI:SS')) else 'was held back' end, r.reason),
     case when r.state = 'waiting' then 'It starts as soon as that has completed. Or run' else 'Run' end || format(' it without: select legwork.run_schedule(%L);', d.name)
   from legwork.schedule_definitions own
   join legwork.schedule_definitions d on d.name = own.name or d.requires ? own.name
@@ -309,7 +376,7 @@ begin
   for v_waiting in
     -- Its schedule too, because jobs that live are counted there; nobody waits for either.
     select r.schedule, r.due_at, r.reason, r.recorded_at from legwork.schedule_occurrences r join legwork.schedule_definitions d on d.name = r.schedule
-    where r.state = 'waiting' and (release_waiting.schedule is null or r.schedule = release_waiting.schedule)
+    where r.state = 'waiting' and (r.schedule = release_waiting.schedule or release_waiting.schedule is null and d.failed_at is null)
     order by r.due_at limit at_most for update skip locked
   loop
     select * into v_definition from legwork.schedule_definitions d where d.name = v_waiting.schedule;
@@ -324,7 +391,7 @@ begin
         reason = case when v_id is null then 'What it requires has come; too many of its jobs lived, or it had run as often as it may.' end
       where r.schedule = v_waiting.schedule and r.due_at = v_waiting.due_at;
       v_count := v_count + 1;
-    elsif as_of >= greatest(v_waiting.due_at, v_waiting.recorded_at) + v_definition.requires_wait then
+    elsif as_of >= legwork.later(greatest(v_waiting.due_at, v_waiting.recorded_at), v_definition.requires_wait) then
       update legwork.schedule_occurrences r
       set state = 'held_back', recorded_at = clock_timestamp(), reason = format('%s It has waited for %s.', v_reason, v_definition.requires_wait)
       where r.schedule = v_waiting.schedule and r.due_at = v_waiting.due_at;

@@ -16,12 +16,14 @@ comment on function legwork.describe_schedule(legwork.schedule_definitions) is '
 create function legwork.assert_present(as_of timestamptz) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 begin
+  perform legwork.assert_time('as_of', as_of);
   -- What has been accounted for in the future of a name would be missing for whoever takes that name next.
   if legwork.confined_tenant() is not null and as_of > clock_timestamp() then
     raise exception 'You act for one tenant and cannot say that it is % already.', as_of using errcode = 'LW403', hint = 'Leave as_of out: it is for tests.';
   end if;
 end $$;
-comment on function legwork.assert_present(timestamptz) is 'Does nothing for a time that is not ahead, or for who is not confined to a tenant. Raises LW403.';
+comment on function legwork.assert_present(timestamptz) is
+  'Does nothing for a time that is not ahead, or for a session that is not confined to a tenant. Raises LW403, LW400 for a time that is out of bounds.';
 
 create function legwork.lock_schedule(name text) returns legwork.schedule_definitions
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -51,16 +53,31 @@ create function legwork.settle_schedule(name text, as_of timestamptz, why text) 
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   v_schedule legwork.schedule_definitions;
+  v_failure text;
 begin
-  -- Its row is locked: nobody fires it meanwhile. Plans of intervals come in parts.
+  -- Its row is locked: nothing else fires it meanwhile. Plans of intervals come in parts.
   for v_round in 1..1000 loop
     select d.* into v_schedule from legwork.schedule_definitions d where d.name = settle_schedule.name;
     exit when not v_schedule.is_enabled or (v_round > 1 and v_schedule.cron is not null)
       or (not coalesce(v_schedule.next_at <= as_of, false) and (v_schedule.is_complete or v_schedule.cron is not null or v_schedule.planned_to >= as_of));
-    perform legwork.fire_schedules(as_of, 1, settle_schedule.name);
+    begin
+      perform legwork.fire_schedules(as_of, 1, settle_schedule.name);
+    exception when others then
+      if legwork.is_systems_fault(sqlstate) then
+        raise;
+      end if;
+      -- One that cannot be fired can still be removed, disabled and replaced.
+      v_failure := sqlerrm;
+      exit;
+    end;
   end loop;
-  -- Times that nobody has computed: whether there were any cannot be said here, unless no minute (or second) began.
-  if v_schedule.is_enabled and v_schedule.cron is not null and not v_schedule.is_complete and v_schedule.planned_to < as_of
+  if v_failure is not null then
+    insert into legwork.schedule_occurrences (schedule, due_at, state, reason, occurrences, last_due_at, tenant)
+    values (v_schedule.name, coalesce(v_schedule.backlog_from, v_schedule.upcoming[1], v_schedule.planned_to, as_of), 'missed',
+      format('It %s while it could not be fired: %s', why, v_failure), null, as_of, v_schedule.tenant)
+    on conflict do nothing;
+  -- Times that have not been computed: whether there were any cannot be said here, unless no minute (or second) began.
+  elsif v_schedule.is_enabled and v_schedule.cron is not null and not v_schedule.is_complete and v_schedule.planned_to < as_of
     and (v_schedule.backlog_count > 0 or v_schedule.upcoming <> '{}'
       or date_trunc(case when v_schedule.cron ~ '^\s*(\S+\s+){5}\S' then 'second' else 'minute' end, as_of) > v_schedule.planned_to)
   then
@@ -76,9 +93,28 @@ end $$;
 comment on function legwork.settle_schedule(text, timestamptz, text) is
   'Accounts for what a schedule owes up to a time, before its times change: what is due fires, what waits is held back.';
 
+create function legwork.cron_end() returns timestamptz
+language sql immutable parallel safe
+return timestamptz '3000-01-01 00:00:00Z';
+comment on function legwork.cron_end() is 'Where the library ends that computes the times of cron expressions.';
+
+create function legwork.assert_every(every interval) returns void
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  perform legwork.assert_interval('every', every, '1 second');
+  if extract(year from every) < 0 or extract(month from every) < 0 or extract(day from every) < 0 or extract(hour from every) < 0 or extract(minute from every) < 0
+    or extract(second from every) < 0
+  then
+    raise exception 'every is %; no part of it may be negative.', every using errcode = 'LW400', hint = 'Nothing was changed. Intervals are written like 90 seconds, 2 hours or 1 month.';
+  end if;
+end $$;
+comment on function legwork.assert_every(interval) is
+  'Does nothing for an interval that a schedule can have, a second to 100 years, and for null. Raises LW400, with the value and the range.';
+
 create function legwork.assert_schedule(
   name text, task text, cron text, every interval, at timestamptz, timezone text, payload jsonb, starts_at timestamptz, ends_at timestamptz, max_runs integer,
-  jitter interval, overlap text, max_instances integer, missed text, missed_window interval, requires jsonb, requires_wait interval, as_of timestamptz
+  jitter interval, overlap text, max_instances integer, missed text, missed_window interval, requires jsonb, requires_wait interval, priority integer,
+  max_attempts integer, as_of timestamptz
 ) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
@@ -99,26 +135,21 @@ begin
   if cron is not null then
     perform legwork.assert_cron(cron);
   end if;
+  perform legwork.assert_every(every), legwork.assert_time('at', at), legwork.assert_time('starts_at', starts_at), legwork.assert_time('ends_at', ends_at),
+    legwork.assert_number('max_runs', max_runs, 1, 2147483647), legwork.assert_interval('jitter', jitter, '0', '1 day'),
+    legwork.assert_number('max_instances', max_instances, 1, 10000), legwork.assert_interval('missed_window', missed_window, '1 second', '1 year'),
+    legwork.assert_interval('requires_wait', requires_wait, '0', '30 days'), legwork.assert_job_numbers(priority, max_attempts);
   v_problem := case
-    when every is not null and (every < interval '1 second' or extract(year from every) < 0 or extract(month from every) < 0 or extract(day from every) < 0
-        or extract(hour from every) < 0 or extract(minute from every) < 0 or extract(second from every) < 0)
-      then format('every is %s, but at least a second', every)
-    when every > interval '100 years' then format('every is %s, but at most 100 years', every)
-    when not isfinite(at) or not isfinite(starts_at) or not isfinite(ends_at) then 'a time is infinite; leave the bound away'
     when at <= as_of then format('at is %s, which is over', at)
     when ends_at <= starts_at then format('the window ends at %s, before it starts at %s', ends_at, starts_at)
     when ends_at <= as_of then format('the window has ended at %s', ends_at)
     when at < starts_at or at > ends_at then format('at is %s, which is outside of the window', at)
-    when max_runs < 1 then format('max_runs is %s, but at least 1', max_runs)
-    when jitter < interval '0' or jitter > interval '1 day' then format('jitter is %s, but between 0 and a day', jitter)
+    when cron is not null and starts_at >= legwork.cron_end() then format('it never fires: it starts at %s, and times of cron expressions end with the year 2999', starts_at)
     when overlap is null or overlap not in ('allow', 'skip', 'queue', 'cancel') then format('overlap is %s, but allow, skip, queue or cancel', coalesce(overlap, 'null'))
     when overlap = 'allow' and max_instances is not null then 'max_instances needs an overlap of skip, queue or cancel, which says what becomes of the others'
-    when max_instances not between 1 and 10000 then format('max_instances is %s, but between 1 and 10000', max_instances)
     when missed is null or missed not in ('none', 'one', 'all') then format('missed is %s, but none, one or all', coalesce(missed, 'null'))
     when missed_window is not null and missed <> 'all' then 'missed_window needs missed to be all'
-    when missed_window not between interval '1 second' and interval '1 year' then format('missed_window is %s, but between a second and a year', missed_window)
     when requires_wait is not null and requires is null then 'requires_wait needs requires'
-    when requires_wait not between interval '0' and interval '30 days' then format('requires_wait is %s, but between 0 and 30 days', requires_wait)
     when requires is not null and jsonb_typeof(requires) <> 'object' then format('requires is of type %s, but an object of names and spans of time', jsonb_typeof(requires))
   end;
   if v_problem is not null then
@@ -135,20 +166,13 @@ begin
   -- Two that come to require each other at the same time would not see each other.
   perform pg_advisory_xact_lock(hashtext('legwork.schedule requires'));
   for v_other in select r.key, r.value from jsonb_each_text(requires) r order by r.key loop
-    begin
-      if v_other.value is null or v_other.value::interval <= interval '0' then
-        raise invalid_datetime_format;
-      end if;
-    exception when invalid_datetime_format or datetime_field_overflow or interval_field_overflow then
-      raise exception 'The schedule ''%'' is not valid: requires says ''%'' of ''%'', which is no span of time.', name, v_other.value, v_other.key
-        using errcode = 'LW400', hint = 'For example {"memory-cleanup": "24 hours"}.';
-    end;
+    perform legwork.read_interval('requires.' || v_other.key, coalesce(v_other.value, 'null'), '1 millisecond');
     if v_other.key <> name and not exists (
       select from legwork.schedule_definitions d where d.name = v_other.key and (v_own is null or d.tenant = v_own))
     then
       raise exception 'The schedule ''%'' requires ''%'', which does not exist.', name, v_other.key using errcode = 'LW404',
         hint = coalesce('Did you mean ''' || legwork.nearest_name(v_other.key,
-            array(select d.name from legwork.schedule_definitions d where v_own is null or d.tenant = v_own)) || '''? ', '')
+            array(select d.name from legwork.schedule_definitions d where (v_own is null or d.tenant = v_own) and d.name <> assert_schedule.name)) || '''? ', '')
           || 'Make that one first; entries of a crontab cannot be required.';
     end if;
   end loop;
@@ -167,7 +191,7 @@ begin
   end if;
 end $$;
 comment on function legwork.assert_schedule(text, text, text, interval, timestamptz, text, jsonb, timestamptz, timestamptz, integer, interval, text, integer,
-  text, interval, jsonb, interval, timestamptz) is 'Does nothing for a schedule that can be made. Raises LW400 or LW404 with what is wrong.';
+  text, interval, jsonb, interval, integer, integer, timestamptz) is 'Does nothing for a schedule that can be made. Raises LW400 or LW404 with what is wrong.';
 
 create function legwork.schedule(
   name text, task text, cron text default null, every interval default null, at timestamptz default null, timezone text default 'UTC',
@@ -193,7 +217,7 @@ begin
     raise exception 'A schedule is called ''%'' already.', name using errcode = 'LW409', hint = 'Take another name.';
   end if;
   perform legwork.assert_schedule(name, task, cron, every, at, timezone, payload, starts_at, ends_at, max_runs, jitter, overlap, max_instances, missed,
-    missed_window, nullif(requires, 'null'), requires_wait,
+    missed_window, nullif(requires, 'null'), requires_wait, priority, max_attempts,
     -- Saying again what is there already is no mistake, also when its time is over.
     case when v_old.name is not null and (v_old.at, v_old.ends_at) is not distinct from (at, ends_at) then '-infinity' else as_of end);
   if v_tenant is not null and exists (
@@ -236,17 +260,20 @@ begin
     v_new.backlog_count := 0; v_new.backlog_from := null; v_new.backlog_to := null; v_new.problem := null; v_new.runs := 0;
     v_new.revision := coalesce(v_old.revision, 0) + 1;
   end if;
+  if v_new.failed_at is not null then
+    v_new.failed_at := null; v_new.problem := null;
+  end if;
   -- When its times are as they were, they go on as planned: saying a schedule again at every start does not put it off.
 
   insert into legwork.schedule_definitions (
     name, task, cron, every, at, timezone, payload, starts_at, ends_at, max_runs, jitter, overlap, max_instances, missed, missed_window, requires, requires_wait,
-    tenant, priority, max_attempts, is_enabled, sentence, anchor, planned_to, upcoming, is_complete, backlog_count, backlog_from, backlog_to, problem, runs,
+    tenant, priority, max_attempts, is_enabled, sentence, anchor, planned_to, upcoming, is_complete, backlog_count, backlog_from, backlog_to, problem, failed_at, runs,
     live, revision)
   values (
     v_new.name, v_new.task, v_new.cron, v_new.every, v_new.at, v_new.timezone, v_new.payload, v_new.starts_at, v_new.ends_at, v_new.max_runs, v_new.jitter,
     v_new.overlap, v_new.max_instances, v_new.missed, v_new.missed_window, v_new.requires, v_new.requires_wait, v_new.tenant, v_new.priority,
     v_new.max_attempts, v_new.is_enabled, v_new.sentence, v_new.anchor, v_new.planned_to, v_new.upcoming, v_new.is_complete, v_new.backlog_count,
-    v_new.backlog_from, v_new.backlog_to, v_new.problem, v_new.runs, coalesce(v_new.live, '{}'), v_new.revision)
+    v_new.backlog_from, v_new.backlog_to, v_new.problem, v_new.failed_at, v_new.runs, coalesce(v_new.live, '{}'), v_new.revision)
   on conflict on constraint schedule_definitions_pkey do update set
     task = excluded.task, cron = excluded.cron, every = excluded.every, at = excluded.at, timezone = excluded.timezone, payload = excluded.payload,
     starts_at = excluded.starts_at, ends_at = excluded.ends_at, max_runs = excluded.max_runs, jitter = excluded.jitter, overlap = excluded.overlap,
@@ -254,7 +281,7 @@ begin
     requires_wait = excluded.requires_wait, tenant = excluded.tenant, priority = excluded.priority, max_attempts = excluded.max_attempts,
     is_enabled = excluded.is_enabled, updated_at = clock_timestamp(), sentence = excluded.sentence, anchor = excluded.anchor,
     planned_to = excluded.planned_to, upcoming = excluded.upcoming, is_complete = excluded.is_complete, backlog_count = excluded.backlog_count,
-    backlog_from = excluded.backlog_from, backlog_to = excluded.backlog_to, problem = excluded.problem, runs = excluded.runs, live = excluded.live,
+    backlog_from = excluded.backlog_from, backlog_to = excluded.backlog_to, problem = excluded.problem, failed_at = excluded.failed_at, runs = excluded.runs, live = excluded.live,
     revision = excluded.revision;
   perform legwork.audit('schedule', 'schedule', name, case when v_old.name is not null then legwork.describe_schedule(v_old) end,
     legwork.describe_schedule(v_new) || case when v_old.payload <> v_new.payload then '{"payload_changed": true}'::jsonb else '{}' end, v_tenant);
@@ -297,7 +324,7 @@ begin
     update legwork.schedule_definitions d
     set is_enabled = true, updated_at = clock_timestamp(), planned_to = greatest(as_of, d.starts_at - interval '1 microsecond'),
       upcoming = case when d.at > as_of and not coalesce(d.runs >= d.max_runs, false) then array[d.at] else '{}' end,
-      is_complete = d.at is not null or coalesce(d.runs >= d.max_runs, false), revision = d.revision + 1
+      is_complete = d.at is not null or coalesce(d.runs >= d.max_runs, false), failed_at = null, problem = null, revision = d.revision + 1
     where d.name = enable_schedule.name;
     perform legwork.plan_intervals(as_of, 1, enable_schedule.name);
     perform legwork.audit('enable_schedule', 'schedule', name, '{"is_enabled": false}', '{"is_enabled": true}', v_schedule.tenant);
@@ -321,7 +348,8 @@ begin
   perform legwork.settle_schedule(name, as_of, 'was disabled');
   perform legwork.audit('disable_schedule', 'schedule', name, '{"is_enabled": true}', '{"is_enabled": false}', v_schedule.tenant);
   update legwork.schedule_definitions d
-  set is_enabled = false, updated_at = clock_timestamp(), upcoming = '{}', backlog_count = 0, backlog_from = null, backlog_to = null, revision = d.revision + 1
+  set is_enabled = false, updated_at = clock_timestamp(), upcoming = '{}', backlog_count = 0, backlog_from = null, backlog_to = null, failed_at = null,
+    revision = d.revision + 1
   where d.name = disable_schedule.name;
   perform pg_notify('legwork', '{"schedules":true}');
   return true;
@@ -435,7 +463,7 @@ comment on column legwork.schedules.requires_wait is 'How long an occurrence wai
 comment on column legwork.schedules.tenant is 'Whose schedule it is.';
 comment on column legwork.schedules.priority is 'Of its jobs; null for 0.';
 comment on column legwork.schedules.max_attempts is 'Of its jobs; null for 25.';
-comment on column legwork.schedules.problem is 'Why its times could not be computed; null when they could.';
+comment on column legwork.schedules.problem is 'Why its times could not be computed or its jobs not be enqueued; null when there is nothing wrong.';
 comment on column legwork.schedules.created_at is 'When it was made, or first seen.';
 comment on column legwork.schedules.created_by is 'Who made it; null for an entry of a crontab.';
 comment on column legwork.schedules.updated_at is E'@notNull\nWhen it was changed last; of an entry of a crontab, when a worker last told of it.';
@@ -466,25 +494,27 @@ language sql stable
 as $$
   with late as materialized (
     select count(*) as schedules, min(x.next_at) as oldest from (
-      select d.next_at from legwork.schedule_definitions d where d.next_at < clock_timestamp() - late_for order by d.next_at limit 10000) x
+      select d.next_at from legwork.schedule_definitions d where d.next_at < clock_timestamp() - late_for and d.problem is null order by d.next_at limit 10000) x
   ), unplanned as materialized (
     select count(*) as schedules, min(x.name) as first from (
       select d.name from legwork.schedule_definitions d
-      where d.wants_plan and d.upcoming = '{}' and d.planned_to < clock_timestamp() - late_for order by d.name limit 10000) x
+      where d.wants_plan and d.upcoming = '{}' and d.planned_to < clock_timestamp() - late_for and d.problem is null order by d.name limit 10000) x
   ), problems as materialized (
-    select d.name, d.problem from legwork.schedule_definitions d where d.wants_plan and d.problem is not null order by d.name limit 20
+    select d.name, d.problem, d.failed_at from legwork.schedule_definitions d where d.is_enabled and d.problem is not null order by d.name limit 20
   )
   select 'schedules', case when l.schedules + u.schedules > 0 then 'critical' else 'ok' end,
-    case when l.schedules > 0 then format('%s schedule(s) are late, the first by %s.', l.schedules, legwork.in_words(date_trunc('second', clock_timestamp() - l.oldest)))
+    case when l.schedules > 0 then format('%s schedule(s) are late, the first by %s.', l.schedules, legwork.in_words(date_trunc('second', legwork.elapsed(l.oldest, clock_timestamp()))))
       when u.schedules > 0 then format('The next times of %s schedule(s) have not been computed, ''%s'' among them.', u.schedules, u.first)
       else 'No schedule is late.' end,
     'Keep a Legwork worker running: it plans and fires them. Without one nothing fires; what is missed meanwhile is accounted for afterwards.',
     jsonb_build_object('late', l.schedules, 'oldest', l.oldest, 'unplanned', u.schedules)
   from late l, unplanned u
   union all
-  select 'schedules', 'critical', format('The times of schedule ''%s'' cannot be computed: %s', p.name, p.problem),
-    'Its time zone may be newer than the worker''s Node; give another one, or another expression: select legwork.schedule(…).',
+  select 'schedules', 'critical',
+    case when p.failed_at is null then format('The times of schedule ''%s'' cannot be computed: %s', p.name, p.problem)
+      else format('The schedule ''%s'' enqueues nothing. %s', p.name, p.problem) end,
+    'Make it anew with other values: select legwork.schedule(…). Or remove it: select legwork.unschedule(' || quote_literal(p.name) || ').',
     jsonb_build_object('schedule', p.name)
   from problems p
 $$;
-comment on function legwork.doctor_schedules(interval) is 'Of legwork.doctor: schedules that are late by late_for (a minute), and those whose times nobody computes.';
+comment on function legwork.doctor_schedules(interval) is 'Of legwork.doctor: schedules that are late by late_for (a minute), those whose times have not been computed, and those that have a problem.';

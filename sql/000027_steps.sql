@@ -168,9 +168,9 @@ begin
   values (
     await_step.job_id, await_step.kind, await_step.name,
     case when v_signal.id is not null then 'completed'
-      when clock_timestamp() + timeout > clock_timestamp() or timeout is null then 'waiting'
+      when timeout > interval '0' or timeout is null then 'waiting'
       when await_step.kind = 'sleep' then 'completed' else 'timed_out' end,
-    v_signal.payload, await_step.attempt, clock_timestamp(), clock_timestamp() + timeout, legwork.flag_value(v_job.flags, 'tenant'))
+    v_signal.payload, await_step.attempt, clock_timestamp(), legwork.later(clock_timestamp(), timeout), legwork.flag_value(v_job.flags, 'tenant'))
   on conflict on constraint job_steps_pkey do update set
     -- How long it waits was said when it first did.
     state = case when excluded.state = 'completed' and excluded.kind = 'wait' then 'completed'
@@ -255,7 +255,8 @@ declare
 begin
   for v_signal in
     select * from legwork.job_signals g
-    where not g.is_delivered and (to_job is null or g.job_id = to_job)
+    where not g.is_delivered and (g.job_id = to_job or to_job is null
+      and not exists (select from legwork.set_aside a where a.what = 'signal' and a.item = g.job_id::text))
     order by g.id limit 1000
     for update skip locked
   loop
@@ -352,7 +353,7 @@ begin
 end $$;
 comment on function legwork.send_signal(bigint, text, jsonb) is
   'Sends a job the signal that its task waits for (step.waitFor), now or later, with a payload. It counts when the transaction commits; a job that waits for it then '
-  'starts. Of each name the first one counts: returns whether this one does; false also when the wait for it has timed out. '
+  'starts. Of each name the first one counts: returns whether this one does; false also when an attempt has found that the wait for it has timed out. '
   'Raises LW404 for an unknown job, LW409 for one that has ended or has had 1,000 signals, LW400 for a bad name, LW413 for a payload over 256 KB.';
 revoke execute on function legwork.send_signal(bigint, text, jsonb) from public;
 

@@ -257,10 +257,10 @@ comment on function legwork.set_priority(bigint, integer) is
 create function legwork.assert_priority(priority integer) returns void
 language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
 begin
-  if priority is null or priority not between -32768 and 32767 then
-    raise exception 'A priority is a whole number from -32768 to 32767, not %.', coalesce(priority::text, 'null') using
-      errcode = 'LW400', hint = 'Smaller runs first; 0 is the default.';
+  if priority is null then
+    raise exception 'priority is null; it must be between -32768 and 32767.' using errcode = 'LW400', hint = 'Smaller runs first; 0 is the default.';
   end if;
+  perform legwork.assert_number('priority', priority, -32768, 32767);
 end $$;
 comment on function legwork.assert_priority(integer) is 'Does nothing for a number that graphile-worker takes as a priority. Raises LW400.';
 

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { z } from "zod";
-import { parseDuration } from "./duration.ts";
+import { durationOutOfRange, parseDuration } from "./duration.ts";
 import { LegworkError, toError } from "./errors.ts";
 import { LOG_LEVELS } from "./log.ts";
 
@@ -10,7 +10,10 @@ import { LOG_LEVELS } from "./log.ts";
 const duration = z.union([z.number(), z.string()]).transform((value, context) => {
   const milliseconds = parseDuration(value);
   if (milliseconds !== undefined) return milliseconds;
-  context.addIssue({ code: "custom", message: `'${value}' is not a duration such as 500ms, 30s, 5m or 2h` });
+  context.addIssue({
+    code: "custom",
+    message: `${durationOutOfRange("it", value).replace(/\.$/, "")}, such as 500ms, 30s, 5m or 2h`,
+  });
   return z.NEVER;
 });
 

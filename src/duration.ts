@@ -3,14 +3,43 @@ import ms from "ms";
 /** A length of time: "250ms", "30s", "5m", "1h", "2d", or a number of milliseconds. */
 export type Duration = number | string;
 
-/** In milliseconds; undefined for what is no duration or is negative. */
+/** The longest duration that anything takes: 100 years (ms), as `legwork.assert_interval` has it. What is longer was not meant. */
+export const MAX_DURATION_MS = 100 * 365.25 * 86_400_000;
+
+/** The first and the last time that anything takes (ms since 1970): 1970 to the end of the year 9999, as `legwork.assert_time` has it. */
+const FIRST_TIME_MS = 0;
+const LAST_TIME_MS = 253_402_300_799_999;
+
+/** Whether a time lies between 1970 and the end of the year 9999. */
+export function isTime(time: Date): boolean {
+  return time.getTime() >= FIRST_TIME_MS && time.getTime() <= LAST_TIME_MS;
+}
+
+/** What to say of a time that does not. */
+export function timeOutOfRange(name: string, time: Date): string {
+  return `${name} is ${Number.isNaN(time.getTime()) ? "an invalid Date" : time.toISOString()}; it must be between 1970-01-01 and 9999-12-31.`;
+}
+
+/** In milliseconds; undefined for what is no duration, is negative or is longer than 100 years. */
 export function parseDuration(value: unknown): number | undefined {
   let milliseconds: unknown = value;
   if (typeof value === "string") milliseconds = value === "" || value.length > 100 ? undefined : ms(value as ms.StringValue);
-  return typeof milliseconds === "number" && Number.isFinite(milliseconds) && milliseconds >= 0 ? milliseconds : undefined;
+  return typeof milliseconds === "number" && milliseconds >= 0 && milliseconds <= MAX_DURATION_MS ? milliseconds : undefined;
 }
 
-/** As Postgres reads an interval. */
+/** As Postgres reads an interval, which knows microseconds and no exponents. */
 export function toInterval(milliseconds: number): string {
-  return `${milliseconds} milliseconds`;
+  return `${Number(milliseconds.toFixed(3))} milliseconds`;
+}
+
+/** What to say of a value that is no duration between `low` (ms) and 100 years. */
+export function durationOutOfRange(name: string, value: unknown, low = 0): string {
+  const shown =
+    typeof value === "string"
+      ? `'${value.slice(0, 100)}'`
+      : typeof value === "number"
+        ? String(value)
+        : `of type ${typeof value}`;
+  const shortest = low === 0 ? "0" : low < 1_000 ? `${low} ms` : ms(low, { long: true });
+  return `${name} is ${shown}; it must be a duration between ${shortest} and 100 years.`;
 }

@@ -1,4 +1,5 @@
-import { type Duration, parseDuration } from "./duration.ts";
+import { types } from "node:util";
+import { type Duration, durationOutOfRange, isTime, parseDuration, timeOutOfRange } from "./duration.ts";
 import { DescribedError, describeThrown, hasProperty, isError, propertyOf } from "./thrown.ts";
 
 /**
@@ -165,10 +166,11 @@ export class SignalTimeout extends Error {
 }
 
 function toWhen(when: Date | Duration): When {
-  if (when instanceof Date && !Number.isNaN(when.getTime())) return when;
+  const isDate = when instanceof Date;
+  if (isDate && isTime(when)) return when;
   const after = parseDuration(when);
   if (after !== undefined) return { after };
-  throw new LegworkError("LW400", `${String(when)} is neither a time nor a duration.`, {
+  throw new LegworkError("LW400", isDate ? timeOutOfRange("when", when) : durationOutOfRange("when", when), {
     hint: 'Give a Date, or a duration such as "30s", "10m" or 5000 (milliseconds).',
   });
 }
@@ -187,7 +189,10 @@ export function verdictOf(thrown: unknown): { discard: boolean; snooze: boolean;
 
 /** A time that a verdict carries, whichever copy of this module made it; undefined for anything else. */
 function asWhen(value: unknown): When | undefined {
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? undefined : value;
+  if (types.isDate(value)) {
+    const time = Date.prototype.getTime.call(value);
+    return Number.isNaN(time) ? undefined : new Date(time);
+  }
   const after = propertyOf(value, "after");
   return typeof after === "number" && Number.isFinite(after) ? { after } : undefined;
 }

@@ -33,7 +33,7 @@ describe("configuration", () => {
     [{}, { LEGWORK_JWT_SECRET: "short" }, "LEGWORK_JWT_SECRET: expected at least 32"],
     [{}, { LEGWORK_JWT_JWKS: "https://issuer.example/jwks", LEGWORK_JWT_ISSUER: "i" }, "jwtAudience: needed beside jwtJwks"],
     [{}, { LEGWORK_CORS_ORIGINS: "*" }, "LEGWORK_CORS_ORIGINS: expected an origin"],
-    [{ shutdownTimeout: "soon" }, {}, "--shutdown-timeout: 'soon' is not a duration"],
+    [{ shutdownTimeout: "soon" }, {}, "--shutdown-timeout: it is 'soon'; it must be a duration"],
   ])("that is wrong names its origin: %j %j", async (flags, environment, message) => {
     const directory = await directoryOf({});
     await expect(loadConfig(flags, environment, directory)).rejects.toMatchObject({

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
+import { optionalInterval } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
-import { type Duration, parseDuration, toInterval } from "../duration.ts";
-import { LegworkError } from "../errors.ts";
+import type { Duration } from "../duration.ts";
 
 /** A row of `legwork.token_list`. */
 export interface TokenRow {
@@ -36,7 +36,7 @@ export async function createToken(client: Queryable, { name, role, tenant, expir
     name,
     role,
     tenant,
-    expires_in: expiresIn === undefined || expiresIn === null ? expiresIn : interval(expiresIn),
+    expires_in: expiresIn === undefined || expiresIn === null ? expiresIn : optionalInterval("expiresIn", expiresIn, 1_000),
   });
   return row.create_token;
 }
@@ -65,10 +65,4 @@ export async function findToken(client: Queryable, token: string): Promise<Found
 export async function revokeToken(client: Queryable, id: string): Promise<boolean> {
   const [row] = await callFunction(client, "revoke_token", { id });
   return row.revoke_token;
-}
-
-function interval(value: Duration): string {
-  const milliseconds = parseDuration(value);
-  if (milliseconds !== undefined) return toInterval(milliseconds);
-  throw new LegworkError("LW400", `'${value}' is not a duration.`, { hint: 'Give one such as "12h", "90d" or "1y".' });
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Config, type ConfigInput, loadConfig } from "../config.ts";
 import { createPool, assertDatabase, type Pool } from "../db/pool.ts";
+import { isTime } from "../duration.ts";
 import { LegworkError } from "../errors.ts";
 import { createLogger, LOG_LEVELS } from "../log.ts";
 import { localOperations, type Operations } from "./local-operations.ts";
@@ -52,7 +53,8 @@ export function positiveInteger(value: string): number {
 
 export function time(value: string): Date {
   const parsed = new Date(value);
-  if (Number.isNaN(parsed.getTime())) throw new InvalidArgumentError("It must be a time such as 2026-12-24T18:00:00Z.");
+  if (!isTime(parsed))
+    throw new InvalidArgumentError("It must be a time between 1970-01-01 and 9999-12-31, such as 2026-12-24T18:00:00Z.");
   return parsed;
 }
 

@@ -1,5 +1,6 @@
 import Table from "cli-table3";
 import { styleText } from "node:util";
+import { UnboundedTime } from "../db/parse-timestamp.ts";
 import type { JobState } from "../jobs/read-jobs.ts";
 import { jsonText } from "./visible.ts";
 
@@ -99,16 +100,24 @@ export function printJson(value: unknown): void {
 /** "12 s ago", "in 3 min": enough to judge by; exact times are in --json. */
 export function relativeTime(time: Date | null, now: number = Date.now()): string {
   if (time === null) return "";
-  if (!Number.isFinite(time.getTime())) return "never";
+  if (time instanceof UnboundedTime) return describeUnbounded(time);
   const seconds = Math.round((time.getTime() - now) / 1_000);
   const size = describeSeconds(Math.abs(seconds));
   return seconds > 0 ? `in ${size}` : `${size} ago`;
+}
+
+/** "never", "always" or "in the year 290000". */
+function describeUnbounded(time: UnboundedTime): string {
+  const text = time.toISOString();
+  if (text.includes("infinity")) return text.startsWith("-") ? "always" : "never";
+  return `in the year ${text.split("-")[0]}`;
 }
 
 /** The time between two moments: "4 ms", "1.5 s", "3 min". Empty while one of them is missing. */
 export function elapsed(from: Date | null, to: Date | null): string {
   if (from === null || to === null) return "";
   const milliseconds = to.getTime() - from.getTime();
+  if (Number.isNaN(milliseconds)) return "";
   if (milliseconds < 1_000) return `${milliseconds} ms`;
   if (milliseconds < 60_000) return `${(milliseconds / 1_000).toFixed(1)} s`;
   return describeSeconds(Math.round(milliseconds / 1_000));

@@ -1,3 +1,4 @@
+import { UnboundedTime } from "../db/parse-timestamp.ts";
 import { isErrorCode, LegworkError, toError } from "../errors.ts";
 import { assertJobId } from "../jobs/read-jobs.ts";
 import type { LimitTarget } from "../queues/limits.ts";
@@ -216,7 +217,11 @@ function withDates(value: unknown, name = ""): unknown {
   if (typeof value === "object" && value !== null) {
     return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withDates(inner, key)]));
   }
-  return typeof value === "string" && TIMES.test(name) && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value) ? new Date(value) : value;
+  // A job that never starts.
+  if (name === "run_at" && value === null) return new UnboundedTime("infinity");
+  if (typeof value !== "string" || !TIMES.test(name)) return value;
+  if (/^(\d{4}|[+-]\d{6})-\d\d-\d\dT[\d:.]+Z$/.test(value)) return new Date(value);
+  return /^(-infinity|\d{5,6}-\d\d-\d\dT\S+)$/.test(value) ? new UnboundedTime(value) : value;
 }
 
 /** Options of TypeScript under the names they have in SQL and over HTTP. */

@@ -1,15 +1,48 @@
 import pg from "pg";
 
 const TIMESTAMPTZ: number = pg.types.builtins.TIMESTAMPTZ;
-const parseSlowly = pg.types.getTypeParser(TIMESTAMPTZ);
+const parseDate = pg.types.getTypeParser(TIMESTAMPTZ);
+
+/**
+ * A time that no Date can hold, because it was stored without a check: infinity, -infinity, or one beyond the year 275760. As text it is what
+ * Postgres writes ("infinity", "290000-01-01T00:00:00+00"), and as JSON too, except that infinity, which never comes, is null there. As a
+ * number it is NaN, and so neither before nor after any other.
+ */
+export class UnboundedTime extends Date {
+  readonly #text: string;
+
+  constructor(text: string) {
+    super(Number.NaN);
+    this.#text = text.replace(" ", "T");
+  }
+
+  override toISOString(): string {
+    return this.#text;
+  }
+
+  override toJSON(): string {
+    // What JSON.stringify writes may be null, whatever Date's type says.
+    return this.#text === "infinity" ? (null as unknown as string) : this.#text;
+  }
+
+  override toString(): string {
+    return this.#text;
+  }
+}
+
+function parseSlowly(text: string): Date {
+  const parsed: unknown = parseDate(text);
+  const isHeld = typeof parsed !== "number" && !(parsed instanceof Date && Number.isNaN(parsed.getTime()));
+  return isHeld ? (parsed as Date) : new UnboundedTime(text);
+}
 
 /**
  * A timestamptz as Postgres writes it ("2026-11-22 03:11:14.030021+00") as a Date, to the millisecond, rounded down. Reads
  * digits where node-postgres uses a regular expression: a fetched job has four of these, and parsing them was the largest
- * part of the worker's own work (2.7 of 16 µs a job). Whatever looks different (infinity, years before or long after Christ,
- * another DateStyle) is left to node-postgres.
+ * part of the worker's own work (2.7 of 16 µs a job). Whatever looks different (years before or long after Christ, another
+ * DateStyle) is left to node-postgres, and what no Date can hold is an `UnboundedTime`.
  */
-export function parseTimestamp(text: string): Date | number {
+export function parseTimestamp(text: string): Date {
   const length = text.length;
   let end = length - 3;
   // The zone is +hh or +hh:mm, the fraction one to six digits or none.

@@ -1,6 +1,7 @@
+import { assertInteger, COUNTS, optionalInterval } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
-import { type Duration, parseDuration, toInterval } from "../duration.ts";
+import type { Duration } from "../duration.ts";
 import { LegworkError } from "../errors.ts";
 
 /** Whom to tell of an alert. `from: "critical"` leaves warnings out; `payload` is added to the job's. */
@@ -70,16 +71,17 @@ export interface AlertRuleRow {
 
 /** Makes an alert rule or changes one. Throws LW400 for what makes no sense, LW404 for an unknown rule without a kind. */
 export async function setAlertRule(client: Queryable, name: string, rule: AlertRule): Promise<void> {
+  assertInteger("atLeast", rule.atLeast, COUNTS);
   await callFunction(client, "set_alert_rule", {
     name,
     kind: rule.kind,
     target: rule.target,
     warning: rule.warning,
     critical: rule.critical,
-    period: interval("period", rule.period),
+    period: optionalInterval("period", rule.period),
     at_least: rule.atLeast,
-    raise_after: interval("raiseAfter", rule.raiseAfter),
-    resolve_after: interval("resolveAfter", rule.resolveAfter),
+    raise_after: optionalInterval("raiseAfter", rule.raiseAfter),
+    resolve_after: optionalInterval("resolveAfter", rule.resolveAfter),
     channels: rule.channels === undefined ? undefined : JSON.stringify(rule.channels),
     enabled: rule.enabled,
   });
@@ -116,11 +118,4 @@ export async function getAlertRule(client: Queryable, name: string): Promise<Ale
 export async function restoreAlertRules(client: Queryable): Promise<number> {
   const [row] = await callFunction(client, "restore_alert_rules", {});
   return row.restore_alert_rules;
-}
-
-function interval(name: string, value: Duration | undefined): string | undefined {
-  if (value === undefined) return undefined;
-  const milliseconds = parseDuration(value);
-  if (milliseconds !== undefined) return toInterval(milliseconds);
-  throw new LegworkError("LW400", `${name}: '${value}' is not a duration.`, { hint: 'For example "90s", "15m" or "2h".' });
 }

@@ -1,6 +1,6 @@
+import { optionalInterval } from "../bounds.ts";
 import type { Queryable } from "../db/pool.ts";
-import { type Duration, parseDuration, toInterval } from "../duration.ts";
-import { LegworkError } from "../errors.ts";
+import type { Duration } from "../duration.ts";
 
 /** A row of `legwork.task_series()`: what became of jobs in one step of time. Counts are strings; times are seconds. */
 export interface SeriesStep {
@@ -33,12 +33,8 @@ export async function readSeries(
   client: Queryable,
   options: { period?: Duration; until?: Date | undefined; task?: string | undefined; queue?: string | undefined } = {},
 ): Promise<SeriesStep[]> {
-  const milliseconds = parseDuration(options.period ?? "1h");
-  if (milliseconds === undefined) {
-    throw new LegworkError("LW400", `'${options.period}' is not a duration.`, { hint: 'For example "15m", "1h" or "7d".' });
-  }
   const { rows } = await client.query("select * from legwork.task_series($1::interval, $2, $3, $4)", [
-    toInterval(milliseconds),
+    optionalInterval("period", options.period ?? "1h"),
     options.until ?? null,
     options.task ?? null,
     options.queue ?? null,

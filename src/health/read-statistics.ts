@@ -1,6 +1,6 @@
+import { optionalInterval } from "../bounds.ts";
 import type { Queryable } from "../db/pool.ts";
-import { type Duration, parseDuration, toInterval } from "../duration.ts";
-import { LegworkError } from "../errors.ts";
+import type { Duration } from "../duration.ts";
 
 /** A row of `legwork.task_statistics()`. Counts are strings: they may be larger than a number holds. Times are seconds. */
 export interface TaskStatistics {
@@ -23,10 +23,8 @@ export interface TaskStatistics {
 
 /** What became of each task's jobs in the last so long (an hour), from the metrics. Throws LW400 for a time that is none. */
 export async function readTaskStatistics(client: Queryable, period: Duration = "1h"): Promise<TaskStatistics[]> {
-  const milliseconds = parseDuration(period);
-  if (milliseconds === undefined) {
-    throw new LegworkError("LW400", `'${period}' is not a duration.`, { hint: 'For example "15m", "1h" or "7d".' });
-  }
-  const { rows } = await client.query("select * from legwork.task_statistics($1::interval)", [toInterval(milliseconds)]);
+  const { rows } = await client.query("select * from legwork.task_statistics($1::interval)", [
+    optionalInterval("period", period),
+  ]);
   return rows;
 }

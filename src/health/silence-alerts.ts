@@ -1,7 +1,7 @@
+import { optionalInterval } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
-import { type Duration, parseDuration, toInterval } from "../duration.ts";
-import { LegworkError } from "../errors.ts";
+import type { Duration } from "../duration.ts";
 
 /**
  * For so long nobody is told of alerts: of all, or of those of a rule, a target or both. They are raised and resolved all the same. Resolves to
@@ -12,11 +12,10 @@ export async function silenceAlerts(
   duration: Duration,
   options: { rule?: string; target?: string; reason?: string } = {},
 ): Promise<string> {
-  const milliseconds = parseDuration(duration);
-  if (milliseconds === undefined) {
-    throw new LegworkError("LW400", `'${duration}' is not a duration.`, { hint: 'For example "30m" or "2h".' });
-  }
-  const [row] = await callFunction(client, "silence_alerts", { duration: toInterval(milliseconds), ...options });
+  const [row] = await callFunction(client, "silence_alerts", {
+    duration: optionalInterval("duration", duration, 1_000),
+    ...options,
+  });
   return String(row.silence_alerts);
 }
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { type Duration, parseDuration } from "../duration.ts";
+import { ATTEMPTS, assertInteger, COUNTS, optionalInterval, PRIORITIES, toTimestamp } from "../bounds.ts";
+import type { Duration } from "../duration.ts";
 import { fromDatabaseError, type Queryable } from "../db/pool.ts";
 import { LegworkError } from "../errors.ts";
 import { parsePayload } from "./define-task.ts";
@@ -154,6 +155,8 @@ export async function enqueueOn(
   task: string,
   options: EnqueueOnOptions = {},
 ): Promise<void> {
+  assertInteger("priority", options.priority, PRIORITIES);
+  assertInteger("maxAttempts", options.maxAttempts, ATTEMPTS);
   try {
     await client.query(
       `select legwork.enqueue_on($1::regclass, $2::text[], $3, payload => $4::jsonb, columns => $5, job_key => $6,
@@ -183,8 +186,11 @@ function toRow(options: EnqueueOptions): Record<string, unknown> {
     const message = "has a NUL character or half a surrogate pair, which the database cannot keep";
     throw new LegworkError("LW400", `${name} ${message}.`, { hint: "Take it out.", fields: [{ path: [name], message }] });
   }
+  assertInteger("priority", options.priority, PRIORITIES);
+  assertInteger("maxAttempts", options.maxAttempts, ATTEMPTS);
+  assertInteger("rateLimit", options.rateLimit, COUNTS);
   return {
-    run_at: options.runAt?.toISOString(),
+    run_at: toTimestamp("runAt", options.runAt),
     priority: options.priority,
     job_key: options.jobKey,
     job_key_mode: options.jobKeyMode,
@@ -192,31 +198,19 @@ function toRow(options: EnqueueOptions): Record<string, unknown> {
     max_attempts: options.maxAttempts,
     tenant: options.tenant,
     correlation_id: options.correlationId,
-    expires_at: options.expiresAt?.toISOString(),
-    unique_for: toInterval("uniqueFor", options.uniqueFor),
+    expires_at: toTimestamp("expiresAt", options.expiresAt),
+    unique_for: optionalInterval("uniqueFor", options.uniqueFor, 1),
     unique_key: options.uniqueKey,
-    debounce: toInterval("debounce", options.debounce),
-    debounce_max: toInterval("debounceMax", options.debounceMax),
-    throttle: toInterval("throttle", options.throttle),
+    debounce: optionalInterval("debounce", options.debounce, 1),
+    debounce_max: optionalInterval("debounceMax", options.debounceMax, 1),
+    throttle: optionalInterval("throttle", options.throttle, 1),
     rate_limit: options.rateLimit,
-    rate_per: toInterval("ratePer", options.ratePer),
+    rate_per: optionalInterval("ratePer", options.ratePer, 1),
     rate_key: options.rateKey,
     overlap: options.overlap,
     depends_on: options.dependsOn,
     on_dependency_failure: options.onDependencyFailure,
   };
-}
-
-/** A duration as Postgres reads an interval. Throws LW400, with that name, for what is none. */
-export function toInterval(name: string, value: Duration | undefined): string | undefined {
-  if (value === undefined) return undefined;
-  const milliseconds = parseDuration(value);
-  if (milliseconds === undefined) {
-    throw new LegworkError("LW400", `${name}: '${value}' is not a duration.`, {
-      hint: "Durations are such as 500ms, 30s, 5m or 2h, or a number of milliseconds.",
-    });
-  }
-  return `${milliseconds} milliseconds`;
 }
 
 /** Schemas are compiled once per task and process; the registered text is the key, so that a new schema is seen. */

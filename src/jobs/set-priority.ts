@@ -1,3 +1,4 @@
+import { assertInteger, PRIORITIES } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 import { type LiveFilter, toLiveFilter } from "./cancel-job.ts";
@@ -5,9 +6,10 @@ import { assertJobId } from "./read-jobs.ts";
 
 /**
  * Changes when a job's turn comes: smaller runs first. Of a running job it holds for its next attempt. Resolves to what it was before.
- * Throws LW404 for an unknown job, LW409 for one that has ended, LW400 for a number that is none of -32768 to 32767.
+ * Throws LW404 for an unknown job, LW409 for one that has ended, LW400 for a number that is not between -32768 and 32767.
  */
 export async function setPriority(client: Queryable, id: string, priority: number): Promise<number> {
+  assertInteger("priority", priority, PRIORITIES);
   const [row] = await callFunction(client, "set_priority", { job_id: assertJobId(id), priority });
   return row.set_priority;
 }
@@ -22,6 +24,7 @@ export async function setPriorities(
   priority: number,
   options: { preview?: boolean; atMost?: number } = {},
 ): Promise<{ id: string; was: number }[]> {
+  assertInteger("priority", priority, PRIORITIES);
   const rows = await callFunction(client, "set_priorities", {
     filter: toLiveFilter(filter),
     priority,

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { type Duration, parseDuration, toInterval } from "../duration.ts";
+import { ATTEMPTS, COUNTS } from "../bounds.ts";
+import { type Duration, durationOutOfRange, parseDuration, toInterval } from "../duration.ts";
 
 /** Where in a payload a limit's key is: `"userId"`, `"user.id"`, or a function that does nothing but read it. */
 // oxlint-disable-next-line typescript/no-explicit-any -- the payload's type is the task's own
@@ -38,14 +39,15 @@ export interface RetryPolicy {
 }
 
 const durationSchema = z.custom<Duration>((value) => parseDuration(value) !== undefined, {
-  error: (issue) => `'${String(issue.input)}' is not a duration such as 500ms, 30s, 5m or 2h`,
+  error: (issue) => `${durationOutOfRange("it", issue.input).replace(/\.$/, "")}, such as 500ms, 30s, 5m or 2h`,
 });
 export const positiveDurationSchema = durationSchema.refine((value) => parseDuration(value) !== 0, "it must be above 0");
 
 const limitSchema = z
   .number({ error: (issue) => `expected a whole number of at least 1, not ${String(issue.input)}` })
   .int()
-  .min(1, { error: (issue) => `a limit must be at least 1, not ${String(issue.input)}` });
+  .min(1, { error: (issue) => `a limit must be at least 1, not ${String(issue.input)}` })
+  .max(COUNTS[1], { error: (issue) => `a limit must be at most ${COUNTS[1]}, not ${String(issue.input)}` });
 const keySchema = z.custom<LimitKey>().transform((key, context) => {
   const path = typeof key === "string" ? key.split(".") : typeof key === "function" ? tracePath(key) : undefined;
   if (path !== undefined && path.length > 0 && !path.includes("")) return path;
@@ -66,10 +68,10 @@ export const rateLimitSchema = oneOrMore(
 );
 export const retrySchema = z
   .strictObject({
-    attempts: z.number().int().min(1).max(32_767).optional(),
+    attempts: z.number().int().min(ATTEMPTS[0]).max(ATTEMPTS[1]).optional(),
     backoff: z.enum(["fixed", "linear", "exponential"]).optional(),
     delay: durationSchema.optional(),
-    factor: z.number().min(1).optional(),
+    factor: z.number().min(1).max(1_000_000).optional(),
     maxDelay: durationSchema.optional(),
     jitter: z.boolean().optional(),
     on: z.array(z.string().min(1)).min(1).optional(),

@@ -1,7 +1,7 @@
+import { assertInteger, COUNTS, optionalInterval } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
-import { type Duration, parseDuration, toInterval } from "../duration.ts";
-import { LegworkError } from "../errors.ts";
+import type { Duration } from "../duration.ts";
 
 /** What is limited: a queue or a task; with `key`, each value at that place of the payload (`user.id`) for itself. */
 export type LimitTarget = ({ queue: string; task?: undefined } | { task: string; queue?: undefined }) & { key?: string };
@@ -11,18 +11,14 @@ export type LimitTarget = ({ queue: string; task?: undefined } | { task: string;
  * Throws LW400 for a limit below 1, LW404 for an unknown queue or task.
  */
 export async function limitConcurrency(client: Queryable, max: number, target: LimitTarget): Promise<void> {
+  assertInteger("max", max, COUNTS);
   await callFunction(client, "limit_concurrency", { max, ...target });
 }
 
 /** At most `max` jobs start within any span of the length `per`. Throws as `limitConcurrency`, and LW400 for a window that is none. */
 export async function limitRate(client: Queryable, max: number, per: Duration, target: LimitTarget): Promise<void> {
-  const milliseconds = parseDuration(per);
-  if (milliseconds === undefined) {
-    throw new LegworkError("LW400", `'${per}' is not a duration.`, {
-      hint: 'Give a window such as "500ms", "30s", "1m" or "2h".',
-    });
-  }
-  await callFunction(client, "limit_rate", { max, per: toInterval(milliseconds), ...target });
+  assertInteger("max", max, COUNTS);
+  await callFunction(client, "limit_rate", { max, per: optionalInterval("per", per, 1), ...target });
 }
 
 /** Takes a limit away; resolves to whether there was one. One that the task's definition declares stays away until `resetLimits`. */

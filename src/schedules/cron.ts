@@ -1,12 +1,11 @@
 import { Cron as Croner } from "croner";
-import cronstrue from "cronstrue";
 import { LegworkError, toError } from "../errors.ts";
 import { assertTimezone, offsetAt } from "./local-time.ts";
 
 /** Longer ones are refused, here and in `legwork.assert_cron`. */
 const MAX_LENGTH = 200;
 
-const FIELDS = [
+export const FIELDS = [
   { name: "second", low: 0, high: 59 },
   { name: "minute", low: 0, high: 59 },
   { name: "hour", low: 0, high: 23 },
@@ -144,16 +143,6 @@ export class CronTimes {
   }
 }
 
-/** An expression as a sentence, such as "At 02:30 AM, Monday through Friday". */
-export function describeCron(expression: string): string {
-  try {
-    // Croner's weekdays count from Sunday; L and # read the same.
-    return cronstrue.toString(parseCron(expression).join(" ").replace(/^0 /, ""), { use24HourTimeFormat: true, verbose: false });
-  } catch {
-    return expression;
-  }
-}
-
 /** The six fields of an expression that can be computed. Throws LW400, with the part that is wrong between > and <. */
 export function parseCron(expression: string): string[] {
   const text = expression.trim();
@@ -188,14 +177,16 @@ export function parseCron(expression: string): string[] {
         "a name, a range (1-5), a step (*/15) or a list of them; days also take L, LW and 15W, weekdays FRI#2 and FRIL.",
     });
   }
+  // Croner takes a field for free only where it is a star: a step of one is the same, and cron has it so.
+  const meant = fields.map((field) => field.replace(/^\*\/0*1$/, "*"));
   // Croner looks 400 years ahead, which takes it some milliseconds.
-  if (croner(fields.join(" "), "UTC").nextRun(new Date(0)) === null) {
+  if (croner(meant.join(" "), "UTC").nextRun(new Date(0)) === null) {
     const shown = [...fields.slice(6 - given.length, 3), `>${fields[3]}`, `${fields[4]}<`, fields[5]];
     throw new LegworkError("LW400", `The cron expression never fires: no such month has that day: ${shown.join(" ")}`, {
       hint: "L is the last day of any month.",
     });
   }
-  return fields;
+  return meant;
 }
 
 /** What is wrong with one field alone, in croner's words; undefined when nothing is. */
@@ -220,12 +211,12 @@ function croner(pattern: string, timezone: string): Croner {
 }
 
 /** The values of a field of numbers, which croner has accepted. */
-function expand(field: string, high: number): Set<number> {
+export function expand(field: string, high: number): Set<number> {
   const values = new Set<number>();
   for (const item of field.split(",")) {
     const [range = "", step = "1"] = item.split("/");
     const [from, to = from] = range === "*" ? [0, high] : range.split("-").map(Number);
-    for (let value = from ?? 0; value <= (to ?? 0); value += Number(step)) values.add(value);
+    for (let value = from ?? 0; value <= (to ?? 0); value += Math.max(1, Number(step))) values.add(value);
   }
   return new Set([...values].toSorted((a, b) => a - b));
 }

@@ -30,9 +30,20 @@ export function localTime(instant: number, timezone: string): LocalTime {
   };
 }
 
-/** Does nothing for a time zone that this Node knows. Throws LW400 for any other. */
+/** Zones of the IANA database that have no slash in their names. Node also knows abbreviations and offsets, which `legwork.assert_timezone` refuses. */
+const PLAIN_NAMES = new Set(
+  (
+    "UTC GMT GMT0 GMT+0 GMT-0 Greenwich Universal Cuba Egypt Eire GB GB-Eire Hongkong Iceland Iran Israel Jamaica Japan Kwajalein Libya NZ NZ-CHAT " +
+    "Navajo PRC Poland Portugal ROC ROK Singapore Turkey W-SU CST6CDT EST5EDT MST7MDT PST8PDT"
+  )
+    .toLowerCase()
+    .split(" "),
+);
+
+/** Does nothing for a time zone of the IANA database that this Node knows. Throws LW400 for any other. */
 export function assertTimezone(timezone: string): void {
   try {
+    if (!timezone.includes("/") && !PLAIN_NAMES.has(timezone.toLowerCase())) throw new RangeError("No such zone.");
     formatOf(timezone);
   } catch {
     throw new LegworkError("LW400", `No time zone is called '${timezone}'.`, {
@@ -47,8 +58,9 @@ export function offsetAt(instant: number, timezone: string): number {
   return Date.UTC(year, month - 1, day, hour, minute, second) - Math.floor(instant / 1_000) * 1_000;
 }
 
-/** As `2026-03-29 03:00:00`, for people. */
+/** As `2026-03-29 03:00:00`, for people; a time that no clock can show as Postgres writes it. */
 export function formatLocal(instant: Date, timezone: string): string {
+  if (Number.isNaN(instant.getTime())) return instant.toISOString();
   const { year, month, day, hour, minute, second } = localTime(instant.getTime(), timezone);
   const two = (value: number): string => String(value).padStart(2, "0");
   return `${year}-${two(month)}-${two(day)} ${two(hour)}:${two(minute)}:${two(second)}`;

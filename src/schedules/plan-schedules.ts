@@ -1,7 +1,8 @@
 import { callFunction } from "../db/call-function.ts";
-import type { Queryable } from "../db/pool.ts";
-import { toError } from "../errors.ts";
-import { CronTimes, describeCron } from "./cron.ts";
+import { type Pool, type Queryable, transaction } from "../db/pool.ts";
+import { LegworkError, toError } from "../errors.ts";
+import { CronTimes } from "./cron.ts";
+import { describeCron } from "./describe-cron.ts";
 
 /** Occurrences a plan holds. Half of them are used before it is filled up again. */
 const PLANNED = 16;
@@ -26,6 +27,8 @@ interface Row {
   planned_from: string;
   list_from: Date;
   ends_at: Date | null;
+  /** Whether it has never been planned since its times were changed. */
+  is_first: boolean;
 }
 
 interface Plan {
@@ -34,39 +37,90 @@ interface Plan {
   backlog?: { count: number; first: Date; last: Date };
   /** Whether nothing comes after these. */
   isComplete: boolean;
+  /** Why there is no plan. */
+  problem?: string;
 }
 
 /**
  * Computes the next occurrences of schedules with a cron expression whose plans run short, at most a hundred of them, and resolves to how
- * many there were. Rows that others have locked are stepped over, and a plan that somebody else has extended meanwhile is left alone. Workers
- * do this by themselves.
+ * many there were. Rows that others have locked are stepped over, and a plan that another process has extended meanwhile is left alone. A
+ * schedule that cannot be planned gets a `problem`, and the others are planned. Workers do this by themselves.
  */
 export async function planSchedules(client: Queryable, options: { asOf?: Date; schedule?: string } = {}): Promise<number> {
-  const { rows } = await client.query("select * from legwork.plans_wanted(as_of => $1, schedule => $2, at_most => $3)", [
-    options.asOf ?? null,
-    options.schedule ?? null,
-    AT_MOST,
-  ]);
+  const rows = await wanted(client, options);
   // Many schedules say the same: what was computed for one holds for all.
   const plans = new Map<string, Plan>();
   let planned = 0;
-  for (const row of rows as Row[]) {
-    const key = JSON.stringify([row.cron, row.timezone, row.missed, row.planned_to, row.list_from, row.ends_at]);
-    let plan = plans.get(key);
-    let problem: string | undefined;
-    try {
-      plan ??= computePlan(row);
-      plans.set(key, plan);
-    } catch (error) {
-      problem = toError(error).message;
-    }
-    await put(client, row, plan ?? { times: [], isComplete: false }, problem);
-    if (problem === undefined) planned += 1;
+  for (const row of rows) {
+    const plan = planOf(row, plans);
+    await put(client, row, plan);
+    if (plan.problem === undefined) planned += 1;
   }
   return planned;
 }
 
-function computePlan({ cron, timezone, missed, planned_to: plannedTo, list_from: from, ends_at: end }: Row): Plan {
+/**
+ * The same in a transaction of its own. When the database refuses a plan, each schedule is planned in a transaction of its own, so that the one
+ * whose plan it is does not keep the others from theirs.
+ */
+export async function planAll(pool: Pool): Promise<number> {
+  try {
+    return await transaction(pool, (client) => planSchedules(client));
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+  }
+  let planned = 0;
+  for (const row of await transaction(pool, (client) => wanted(client, {}))) {
+    try {
+      planned += await transaction(pool, (client) => planSchedules(client, { schedule: row.name }));
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      await put(pool, row, { times: [], isComplete: false, problem: toError(error).message });
+    }
+  }
+  return planned;
+}
+
+/** Whether the database has refused a value: an error that says something of the row and not of the system. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof LegworkError && error.code === "LW400";
+}
+
+async function wanted(client: Queryable, { asOf, schedule }: { asOf?: Date; schedule?: string }): Promise<Row[]> {
+  const rows = await callFunction(client, "plans_wanted", { as_of: asOf, schedule, at_most: AT_MOST });
+  return rows as Row[];
+}
+
+/** The plan of a schedule, from those that were computed already when one is for the same times. Never throws. */
+function planOf(row: Row, plans: Map<string, Plan>): Plan {
+  try {
+    assertReadable(row);
+    const key = JSON.stringify([row.cron, row.timezone, row.missed, row.planned_to, row.list_from, row.ends_at, row.is_first]);
+    const plan = plans.get(key) ?? computePlan(row);
+    plans.set(key, plan);
+    return plan;
+  } catch (error) {
+    return { times: [], isComplete: false, problem: toError(error).message };
+  }
+}
+
+/** A time that was stored without a check may be infinite, or beyond what a Date can hold. */
+function assertReadable(row: Row): void {
+  for (const name of ["planned_to", "list_from", "ends_at"] as const) {
+    const time = row[name];
+    if (time !== null && Number.isNaN(time.getTime())) {
+      throw new LegworkError("LW400", `Its times are out of bounds: ${name} is ${time.toISOString()}.`);
+    }
+  }
+}
+
+function computePlan(row: Row): Plan {
+  const plan = computeTimes(row);
+  if (!row.is_first || !plan.isComplete || plan.times.length > 0 || plan.backlog !== undefined) return plan;
+  return { ...plan, problem: `It never fires: no occurrence of '${row.cron}' is in its window.` };
+}
+
+function computeTimes({ cron, timezone, missed, planned_to: plannedTo, list_from: from, ends_at: end }: Row): Plan {
   const times = new CronTimes(cron, timezone);
   const upto = end ?? undefined;
   const after = new Date(Math.max(plannedTo.getTime(), from.getTime() - MAX_BACKLOG_MS));
@@ -85,18 +139,20 @@ function computePlan({ cron, timezone, missed, planned_to: plannedTo, list_from:
   return { times: [last, ...next], backlog: { count: count - 1, first, last: penultimate }, isComplete };
 }
 
-async function put(client: Queryable, row: Row, plan: Plan, problem?: string): Promise<void> {
+async function put(client: Queryable, row: Row, plan: Plan): Promise<void> {
+  const { problem = null, backlog } = plan;
   await callFunction(client, "put_plan", {
     name: row.name,
     revision: row.revision,
     planned_from: row.planned_from,
     times: plan.times,
     is_complete: plan.isComplete,
-    planned_to: plan.times.at(-1) ?? row.ends_at ?? (problem === undefined ? row.list_from : row.planned_to),
-    backlog_count: plan.backlog?.count ?? 0,
-    backlog_from: plan.backlog?.first ?? null,
-    backlog_to: plan.backlog?.last ?? null,
+    // One that was not planned is not planned any further.
+    planned_to: plan.times.at(-1) ?? (problem === null ? (row.ends_at ?? row.list_from) : null),
+    backlog_count: backlog?.count ?? 0,
+    backlog_from: backlog?.first ?? null,
+    backlog_to: backlog?.last ?? null,
     sentence: describeCron(row.cron),
-    problem: problem ?? null,
+    problem,
   });
 }

@@ -1,3 +1,5 @@
+import { toTimestamp } from "../bounds.ts";
+import { callFunction } from "../db/call-function.ts";
 import { fromDatabaseError, type Queryable } from "../db/pool.ts";
 import { LegworkError } from "../errors.ts";
 import { CronTimes } from "./cron.ts";
@@ -37,6 +39,15 @@ export async function previewSchedule(timing: Timing, options: PreviewOptions = 
   }
   assertTimezone(timezone);
   const from = options.from ?? new Date();
+  toTimestamp("from", from);
+  toTimestamp("at", timing.at);
+  toTimestamp("startsAt", startsAt);
+  toTimestamp("endsAt", endsAt);
+  if (startsAt !== undefined && endsAt !== undefined && endsAt <= startsAt) {
+    throw new LegworkError("LW400", `The window ends at ${endsAt.toISOString()}, before it starts at ${startsAt.toISOString()}.`);
+  }
+  // Only the database knows all zones that `schedule` takes.
+  if (client !== undefined) await callFunction(client, "assert_timezone", { timezone });
   const after = startsAt !== undefined && startsAt > from ? new Date(startsAt.getTime() - 1) : from;
   let times: Date[];
   if (timing.cron !== undefined) {
@@ -52,12 +63,12 @@ export async function previewSchedule(timing: Timing, options: PreviewOptions = 
 
 async function intervalTimes(client: Queryable, values: unknown[]): Promise<Date[]> {
   try {
+    await client.query("select legwork.assert_every($1::interval)", [values[1]]);
     const { rows } = await client.query(
       `select t.at from (
          select legwork.interval_index($1, $2::interval, $3, $4) + n as k from generate_series(1, $6::int) n
-         where $2::interval >= interval '1 second'
        ) s, legwork.interval_time($1, $2::interval, $3, s.k) as t (at)
-       where $5::timestamptz is null or t.at <= $5 order by s.k`,
+       where t.at <= coalesce($5, legwork.last_time()) order by s.k`,
       values,
     );
     return rows.map((row) => row.at);

@@ -1,11 +1,15 @@
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
-import { toError } from "../errors.ts";
-import type { Logger } from "../log.ts";
-import { CronTimes, describeCron } from "./cron.ts";
+import { expand } from "./cron.ts";
+import { describeCron } from "./describe-cron.ts";
+
+const DAY_MS = 86_400_000;
 
 /** Occurrences that are told ahead. Workers tell again every five minutes. */
 const AHEAD = 10;
+
+/** How far ahead runs are looked for (days): from one February 29 to the next it may be eight years. */
+const LOOKED_AT_DAYS = 9 * 366;
 
 /** An entry of a crontab, as graphile-worker runs it. */
 export interface CrontabEntry {
@@ -14,25 +18,36 @@ export interface CrontabEntry {
   /** The five fields of its line. */
   cron: string;
   payload: unknown;
+  /** Whether graphile-worker runs it in a minute: the item's own function, because its rules are not croner's. In UTC. */
+  match: (minute: { min: number; hour: number; date: number; month: number; dow: number }) => boolean;
 }
 
 /** Tells the database of the entries of this worker's crontab, so that `legwork.schedules` shows them with their next run. */
-export async function registerCrontab(client: Queryable, entries: readonly CrontabEntry[], log: Logger): Promise<void> {
-  const now = new Date();
-  const described = entries.map((entry) => ({
+export async function registerCrontab(client: Queryable, entries: readonly CrontabEntry[], now = new Date()): Promise<void> {
+  const described = entries.map(({ match, ...entry }) => ({
     ...entry,
-    sentence: describeCron(entry.cron),
-    upcoming: nextTimes(entry, now, log),
+    sentence: describeCron(entry.cron, { isCrontab: true }),
+    upcoming: nextTimes({ match, ...entry }, now),
   }));
   await callFunction(client, "register_crontab", { entries: JSON.stringify(described) });
 }
 
-/** graphile-worker reads a crontab in UTC. What it takes and croner does not is shown without its next run. */
-function nextTimes({ identifier, cron }: CrontabEntry, after: Date, log: Logger): Date[] {
-  try {
-    return new CronTimes(cron, "UTC").next(after, AHEAD);
-  } catch (error) {
-    log.debug({ identifier, err: toError(error) }, "The next runs of a crontab's entry are not known.");
-    return [];
+/** The first minutes after a time in which an entry is run. Fewer where there are few in the time that is looked at. */
+function nextTimes({ cron, match }: CrontabEntry, after: Date): Date[] {
+  const [minutes = "", hours = ""] = cron.split(" ");
+  const clock = [...expand(hours, 23)].flatMap((hour) => [...expand(minutes, 59)].map((min) => ({ hour, min })));
+  const times: Date[] = [];
+  const today = Math.floor(after.getTime() / DAY_MS) * DAY_MS;
+  for (let day = today; day < today + LOOKED_AT_DAYS * DAY_MS; day += DAY_MS) {
+    const date = new Date(day);
+    const digest = { date: date.getUTCDate(), month: date.getUTCMonth() + 1, dow: date.getUTCDay() };
+    // On a day on which it runs at all it runs at all of its times.
+    if (clock[0] === undefined || !match({ ...digest, ...clock[0] })) continue;
+    for (const { hour, min } of clock) {
+      const time = new Date(day + (hour * 60 + min) * 60_000);
+      if (time > after) times.push(time);
+      if (times.length === AHEAD) return times;
+    }
   }
+  return times;
 }

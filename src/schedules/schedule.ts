@@ -1,3 +1,4 @@
+import { ATTEMPTS, assertInteger, COUNTS, PRIORITIES, toTimestamp } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 import type { Duration } from "../duration.ts";
@@ -77,6 +78,15 @@ export async function schedule(client: Queryable, name: string, task: string, op
     asOf,
   } = options;
   const json = toJson("payload", payload);
+  assertInteger("priority", options.priority, PRIORITIES);
+  assertInteger("maxAttempts", maxAttempts, ATTEMPTS);
+  assertInteger("maxRuns", maxRuns, COUNTS);
+  assertInteger("maxInstances", maxInstances, [1, 10_000]);
+  const times = {
+    at: toTimestamp("at", at),
+    starts_at: toTimestamp("startsAt", startsAt),
+    ends_at: toTimestamp("endsAt", endsAt),
+  };
   await assertPayloads(client, [{ task, payload }]);
   if (cron !== undefined && endsAt !== undefined) {
     const from = Math.max((asOf ?? new Date()).getTime(), (startsAt?.getTime() ?? 0) - 1);
@@ -91,11 +101,9 @@ export async function schedule(client: Queryable, name: string, task: string, op
     task,
     cron,
     every: spanOf("every", every),
-    at,
     timezone,
     payload: json,
-    starts_at: startsAt,
-    ends_at: endsAt,
+    ...times,
     max_runs: maxRuns,
     jitter: spanOf("jitter", options.jitter),
     overlap: options.overlap,

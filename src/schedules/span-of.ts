@@ -1,4 +1,4 @@
-import { type Duration, parseDuration, toInterval } from "../duration.ts";
+import { type Duration, durationOutOfRange, parseDuration, toInterval } from "../duration.ts";
 import { LegworkError } from "../errors.ts";
 
 const CALENDAR: Record<string, string> = { d: "days", w: "weeks", mo: "months", y: "years" };
@@ -16,8 +16,10 @@ export function spanOf(name: string, value: Duration | undefined): string | unde
   }
   const milliseconds = parseDuration(value);
   if (milliseconds !== undefined) return toInterval(milliseconds);
-  if (typeof value === "string" && value.length <= 100 && /\d/.test(value)) return value;
-  throw new LegworkError("LW400", `${name}: '${value}' is not a span of time.`, {
-    hint: "Spans are such as 30s, 5m, 2h, 1d, 1 month, or a number of milliseconds.",
+  // Postgres says whether it is within bounds, and one of ours that is not says so here.
+  if (typeof value === "string" && value.length <= 100 && /\d/.test(value) && !/^-?[\d.]+\s*[a-z]{1,2}$/i.test(value))
+    return value;
+  throw new LegworkError("LW400", durationOutOfRange(name, value), {
+    hint: "Durations are such as 30s, 5m, 2h, 1d, 1 month, or a number of milliseconds.",
   });
 }

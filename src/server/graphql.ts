@@ -14,6 +14,7 @@ import { originsPlugin } from "./graphql-origins.ts";
 import { pagingPlugin } from "./graphql-pages.ts";
 import { confinedViewsPlugin, exactJsonPlugin, exposedViews, exposedViewsPlugin, viewTagsPlugin } from "./graphql-schema.ts";
 import { subscriptionFieldsPlugin, subscriptionTypesPlugin } from "./graphql-subscriptions.ts";
+import { showUnboundedTimes } from "./graphql-times.ts";
 import { type Principal, settingsOf } from "./principal.ts";
 import { assertAffordable, type QueryLimits, refusal } from "./query-limits.ts";
 
@@ -38,6 +39,7 @@ interface ShownError {
  */
 export async function createGraphQl(pool: Pool, log: Logger, options: { introspection: boolean }): Promise<GraphQl> {
   await assertViews(pool);
+  showUnboundedTimes();
   const connections = new Set<string>();
   const limitsOf = (operation: QueryLimits["operation"]): QueryLimits => ({ operation, connections, ...options });
   const pgService = makePgService({

@@ -273,6 +273,7 @@ const EMPTIED = [
   "wakeups",
   "gate_alarms",
   "rule_changes",
+  "set_aside",
   "cancellations",
   "expirations",
   "unique_requests",
@@ -285,6 +286,7 @@ const EMPTIED = [
   "run_counts",
   "workflow_run_steps",
   "workflow_runs",
+  "kept_ends",
   "batch_runs",
 ];
 

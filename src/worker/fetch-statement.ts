@@ -1,3 +1,5 @@
+import { UnboundedTime } from "../db/parse-timestamp.ts";
+
 /** A statement as graphile-worker hands it to node-postgres. */
 export interface Statement {
   readonly name: string;
@@ -62,5 +64,5 @@ export function restoreColumns(fetched: Fetched, workerId: string): Fetched {
 
 /** A task may change its own job's times. */
 function copyOf(time: unknown): unknown {
-  return time instanceof Date ? new Date(time) : time;
+  return time instanceof Date && !(time instanceof UnboundedTime) ? new Date(time) : time;
 }

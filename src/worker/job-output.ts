@@ -16,8 +16,8 @@ const BATCH = 1_000;
 export const BUFFERED_LINES = 10_000;
 const BUFFERED_CHARACTERS = 16_000_000;
 
-/** SQLSTATE classes of a statement that will never succeed: what it says cannot be stored. */
-const HOPELESS = /^(21|22|23|42|54)/;
+/** SQLSTATE classes of a statement that will never succeed: what one of its lines says cannot be stored. */
+const HOPELESS = /^(21|22|23|54)/;
 
 interface Line {
   readonly attempt: AttemptOutput;
@@ -95,24 +95,45 @@ export class JobOutput {
       const losses = this.#losses;
       this.#losses = new Map();
       try {
-        const reports = [...progress.values()].map((attempt) => attempt.describeProgress());
-        const marks = [...losses].map(([attempt, count]) => attempt.describeLoss(count));
-        await this.#pool.query("select legwork.record_output($1, $2)", [
-          `[${reports.join(",")}]`,
-          `[${[...marks, ...lines.map(({ json }) => json)].join(",")}]`,
-        ]);
+        const marks = [...losses].map(([attempt, count]) => ({ attempt, json: attempt.describeLoss(count) }));
+        await this.#record([...progress.values()], [...marks, ...lines]);
         this.#retryDelay = 0;
       } catch (thrown) {
-        const error = toError(thrown) as Error & { code?: string };
-        if (HOPELESS.test(error.code ?? "")) {
-          this.#log.error({ err: error, lines: lines.length }, "The database refuses what jobs have said; it is not kept.");
-          continue;
-        }
+        const error = toError(thrown);
         if (this.#retryDelay === 0) this.#log.warn({ err: error }, "What jobs say cannot be kept now; trying again.");
         this.#retryDelay = Math.min(Math.max(this.#retryDelay * 2, FLUSH_AFTER_MS), MAX_RETRY_DELAY_MS);
         this.#putBack(lines, progress);
         for (const [attempt, count] of losses) this.#lose(attempt, count);
         return;
+      }
+    }
+  }
+
+  /**
+   * Stores progress and lines in one statement. When the database refuses it for what it says, each half is stored for itself, down to the one
+   * report or line that is at fault: that one is lost, and what other jobs have said is kept. Throws any other error.
+   */
+  async #record(reports: readonly AttemptOutput[], lines: readonly Line[]): Promise<void> {
+    if (reports.length + lines.length === 0) return;
+    try {
+      await this.#pool.query("select legwork.record_output($1, $2)", [
+        `[${reports.map((attempt) => attempt.describeProgress()).join(",")}]`,
+        `[${lines.map(({ json }) => json).join(",")}]`,
+      ]);
+    } catch (thrown) {
+      const error = toError(thrown) as Error & { code?: string };
+      if (!HOPELESS.test(error.code ?? "")) throw error;
+      if (reports.length > 0 && lines.length > 0) {
+        await this.#record(reports, []);
+        await this.#record([], lines);
+      } else if (reports.length + lines.length > 1) {
+        const [half, middle] = [Math.ceil(reports.length / 2), Math.ceil(lines.length / 2)];
+        await this.#record(reports.slice(0, half), lines.slice(0, middle));
+        await this.#record(reports.slice(half), lines.slice(middle));
+      } else {
+        const { job } = reports[0] ?? lines[0]?.attempt ?? {};
+        for (const { attempt } of lines) this.#lose(attempt, 1);
+        this.#log.error({ err: error, jobId: job?.id }, "The database refuses what a job has said; it is not kept.");
       }
     }
   }

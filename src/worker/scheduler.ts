@@ -1,7 +1,7 @@
 import { type Pool, transaction } from "../db/pool.ts";
 import { toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import { planSchedules } from "../schedules/plan-schedules.ts";
+import { planAll } from "../schedules/plan-schedules.ts";
 import { type CrontabEntry, registerCrontab } from "../schedules/register-crontab.ts";
 
 /** How often schedules are looked at when none is due earlier (ms): for those that wait for others, and where nobody tells of changes. */
@@ -74,7 +74,7 @@ export class Scheduler {
     });
     if (due.more && !this.#isStopped) return 0;
     if (due.wants_plan && !this.#isStopped) {
-      const planned = await transaction(this.#pool, (client) => planSchedules(client));
+      const planned = await planAll(this.#pool);
       // What has just been planned may be due already.
       if (planned > 0) return 0;
     }
@@ -83,7 +83,7 @@ export class Scheduler {
 
   async #tellCrontab(): Promise<void> {
     if (performance.now() - this.#toldAt < TELL_INTERVAL_MS) return;
-    await registerCrontab(this.#pool, this.#crontab, this.#log);
+    await registerCrontab(this.#pool, this.#crontab);
     this.#toldAt = performance.now();
   }
 }

@@ -1,6 +1,6 @@
 import type { PoolClient, Queryable } from "../db/pool.ts";
 import type { Sql, SqlTag } from "../db/sql.ts";
-import { type Duration, parseDuration, toInterval } from "../duration.ts";
+import { type Duration, durationOutOfRange, parseDuration, toInterval } from "../duration.ts";
 import { LegworkError, SignalTimeout, StepError, toError } from "../errors.ts";
 import type { StepContext, Stored } from "../jobs/step-context.ts";
 import { LeaseLost } from "./control.ts";
@@ -9,9 +9,6 @@ import type { Redaction } from "./redaction.ts";
 
 /** The longest name of a step (characters). */
 const NAME_LIMIT = 200;
-
-/** The longest time that a step can wait (ms): Postgres knows no much later times, and nobody waits for them. */
-const LONGEST_WAIT_MS = 1_000 * 365 * 86_400_000;
 
 /** How long recording a finished step is tried again while the database does not answer (ms), with growing pauses. */
 const RECORD_PAUSES_MS = [100, 200, 400, 800, 1_600, 3_200];
@@ -48,6 +45,10 @@ export class Steps implements StepContext {
   readonly #inFlight = new Set<Promise<unknown>>();
   #loaded: Promise<Map<string, Done>> | undefined;
   #suspended: Suspended | undefined;
+  /** How many steps this attempt has done, and how many of them were done when the first of its waits began. */
+  #done = 0;
+  #doneBeforeWait = Number.POSITIVE_INFINITY;
+  #hasReturned = false;
   #hasEnded = false;
 
   constructor(options: StepsOptions) {
@@ -81,12 +82,20 @@ export class Steps implements StepContext {
 
   /**
    * Waits for the steps that have not ended, and throws if the attempt is to be put back: because it waits, and the task has ended by returning or by
-   * letting that pass. No step begins any more.
+   * letting that pass. A task that has returned before it was told to wait has what it needs, and what it still waits for is given up. An attempt that has done
+   * a step beside the one that waits is put back to start again at once: it may go on with that, as with Promise.race. No step begins any more.
    */
   async end(thrown?: unknown): Promise<void> {
+    this.#hasReturned = thrown === undefined && this.#suspended === undefined;
     while (this.#inFlight.size > 0) await Promise.allSettled(this.#inFlight);
     this.#hasEnded = true;
-    if (this.#suspended !== undefined && (thrown === undefined || isCausedBy(thrown, this.#suspended, 0))) throw this.#suspended;
+    if (this.#suspended === undefined || (thrown !== undefined && !isCausedBy(thrown, this.#suspended, 0))) return;
+    if (this.#done > this.#doneBeforeWait) {
+      // A job none of whose steps is waiting is put back to now.
+      const { jobId, worker, attempt, client } = this.#options;
+      await client.query("select count(*) from legwork.load_steps($1, $2, $3)", [jobId, worker, attempt]);
+    }
+    throw this.#suspended;
   }
 
   /** No step begins or is recorded any more: the attempt was given up. */
@@ -125,6 +134,7 @@ export class Steps implements StepContext {
     // Asked again: another step may have begun to wait meanwhile.
     this.#assertOpen(name);
     const json = done === undefined ? await work() : done.result;
+    if (done === undefined) this.#done += 1;
     return (json === null ? (kind === "wait" ? null : undefined) : JSON.parse(json)) as R;
   }
 
@@ -147,11 +157,12 @@ export class Steps implements StepContext {
   async #await(kind: Exclude<Kind, "run">, name: string, timeout: Duration | undefined): Promise<string | null> {
     const { jobId, worker, attempt, client } = this.#options;
     const milliseconds = parseDuration(timeout);
-    if (milliseconds === undefined ? kind === "sleep" || timeout !== undefined : milliseconds > LONGEST_WAIT_MS) {
-      throw new StepError("LW400", `The step '${name}' cannot wait for ${String(timeout)}.`, {
+    if (milliseconds === undefined && (kind === "sleep" || timeout !== undefined)) {
+      throw new StepError("LW400", `The step '${name}' cannot wait: ${durationOutOfRange("its duration", timeout)}`, {
         hint: 'Give a duration, such as "30s", "1d" or 5000 (milliseconds).',
       });
     }
+    const doneBefore = this.#done;
     const { rows } = await client.query("select state, result from legwork.await_step($1, $2, $3, $4, $5, $6)", [
       jobId,
       worker,
@@ -164,8 +175,10 @@ export class Steps implements StepContext {
     if (state === "lost") throw notHeld();
     if (state === "timed_out") throw new SignalTimeout(name);
     if (state === "completed") return result;
-    this.#suspended ??= new Suspended(kind === "wait" ? `It waits for the signal '${name}'.` : `It sleeps in step '${name}'.`);
-    throw this.#suspended;
+    const suspended = new Suspended(kind === "wait" ? `It waits for the signal '${name}'.` : `It sleeps in step '${name}'.`);
+    if (this.#hasReturned) throw suspended;
+    this.#doneBeforeWait = Math.min(this.#doneBeforeWait, doneBefore);
+    throw (this.#suspended ??= suspended);
   }
 
   #toJson(name: string, result: unknown): string | null {

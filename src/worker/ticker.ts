@@ -47,7 +47,28 @@ export class Ticker {
       if (rows[0]?.wait !== null) wait = Math.min(INTERVAL_MS, Math.max(1, Math.ceil(Number(rows[0]?.wait))));
     } catch (error) {
       this.#log.warn({ err: toError(error) }, "The waiting room could not be looked after; trying again.");
+      if (isCausedByRow(error)) await this.#apart();
     }
     if (!this.#isStopped) this.#timer = setTimeout(() => this.poke(), wait);
   }
+
+  /** Does the same one thing at a time, so that one row does not keep the others from being looked after. */
+  async #apart(): Promise<void> {
+    try {
+      const { rows } = await transaction(this.#pool, (client) => client.query("select legwork.tick_apart() as failed"));
+      if (rows[0]?.failed > 0)
+        this.#log.error(
+          { failed: rows[0].failed },
+          "Some rows could not be looked after and were set aside: see legwork doctor.",
+        );
+    } catch (error) {
+      this.#log.warn({ err: toError(error) }, "The waiting room could not be looked after one by one either; trying again.");
+    }
+  }
+}
+
+/** Whether a statement failed because of what a row holds, by the class of its SQLSTATE, or by an error that a trigger has raised. */
+function isCausedByRow(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return typeof code === "string" && /^(?:21|22|23|54|P0)/.test(code);
 }

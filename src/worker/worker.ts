@@ -295,10 +295,11 @@ function readCrontab(path: string | undefined): { items: ParsedCronItem[]; entri
     const times = lines
       .filter((line) => line !== "" && !line.startsWith("#"))
       .map((line) => line.split(/\s+/).slice(0, 5).join(" "));
-    const entries = items.map(({ identifier, task, payload }, index) => ({
+    const entries = items.map(({ identifier, task, payload, match }, index) => ({
       identifier,
       task,
       payload,
+      match,
       cron: times[index] ?? "",
     }));
     return { items, entries };

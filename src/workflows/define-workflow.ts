@@ -1,5 +1,5 @@
 import type { Duration } from "../duration.ts";
-import { toInterval } from "../jobs/enqueue.ts";
+import { ATTEMPTS, assertInteger, optionalInterval, PRIORITIES, toTimestamp } from "../bounds.ts";
 
 /** What undoes a step that has completed. */
 export interface Compensation {
@@ -71,6 +71,8 @@ export function stepsToRow(steps: Steps, within = ""): Record<string, unknown> {
     Object.entries(steps).map(([name, step]) => {
       const shared = { depends_on: step.dependsOn, on_failure: step.onFailure };
       if ("steps" in step) return [name, { ...shared, steps: stepsToRow(step.steps, `${within}${name}/`) }];
+      assertInteger(`${within}${name}.priority`, step.priority, PRIORITIES);
+      assertInteger(`${within}${name}.maxAttempts`, step.maxAttempts, ATTEMPTS);
       return [
         name,
         {
@@ -80,8 +82,8 @@ export function stepsToRow(steps: Steps, within = ""): Record<string, unknown> {
           compensate: step.compensate,
           max_attempts: step.maxAttempts,
           priority: step.priority,
-          run_at: step.runAt?.toISOString(),
-          delay: toInterval(`${within}${name}.delay`, step.delay),
+          run_at: toTimestamp(`${within}${name}.runAt`, step.runAt),
+          delay: optionalInterval(`${within}${name}.delay`, step.delay),
           serial_key: step.serialKey,
         },
       ];

@@ -1,3 +1,4 @@
+import { toTimestamp } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 import { assertWorkflowId } from "./read-workflows.ts";
@@ -15,7 +16,7 @@ export async function retryWorkflow(
 ): Promise<void> {
   await callFunction(client, "retry_workflow", {
     workflow_id: assertWorkflowId(id),
-    deadline: options.deadline?.toISOString(),
+    deadline: toTimestamp("deadline", options.deadline),
     from_step: options.fromStep,
   });
 }

@@ -1,3 +1,4 @@
+import { toTimestamp } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 import { assertPayloads } from "../jobs/enqueue.ts";
@@ -30,7 +31,7 @@ export async function startWorkflow<S extends Steps>(
     steps: JSON.stringify(stepsToRow(workflow.steps)),
     tenant: options.tenant,
     correlation_id: options.correlationId,
-    deadline: options.deadline?.toISOString(),
+    deadline: toTimestamp("deadline", options.deadline),
   });
   return String(row.start_workflow);
 }

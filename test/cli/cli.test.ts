@@ -211,7 +211,13 @@ describe("a mistake", () => {
       "The tasks directory /nowhere does not exist. (LW515)",
     ],
     ["a concurrency of none", ["worker", "--concurrency", "0"], {}, 2, "--concurrency: Too small"],
-    ["a duration that is none", ["worker", "--shutdown-timeout", "soon"], {}, 2, "--shutdown-timeout: 'soon' is not a duration"],
+    [
+      "a duration that is none",
+      ["worker", "--shutdown-timeout", "soon"],
+      {},
+      2,
+      "--shutdown-timeout: it is 'soon'; it must be a duration",
+    ],
     ["dropping the history without --yes", ["migrate", "--uninstall"], {}, 2, "drops the whole history"],
   ];
   it.each(mistakes)("%s is one clear message without a stack", async (_what, parameters, environment, code, message) => {

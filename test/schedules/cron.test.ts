@@ -1,8 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { CronTimes, describeCron, parseCron } from "../../src/schedules/cron.ts";
+import { parseCrontab } from "graphile-worker";
+import { CronTimes, parseCron } from "../../src/schedules/cron.ts";
+import { describeCron } from "../../src/schedules/describe-cron.ts";
 import { formatLocal, localTime } from "../../src/schedules/local-time.ts";
 import { previewSchedule } from "../../src/schedules/preview-schedule.ts";
+import { registerCrontab } from "../../src/schedules/register-crontab.ts";
+import { schedule } from "../../src/schedules/schedule.ts";
 import { testDatabase } from "../support/database.ts";
 
 const database = testDatabase();
@@ -69,6 +73,111 @@ it("an expression has a sentence", () => {
   expect(describeCron("30 2 * * MON-FRI")).toBe("At 02:30, Monday through Friday");
   expect(describeCron("@daily")).toBe("At 00:00");
   expect(describeCron("*/10 * * * * *")).toBe("Every 10 seconds");
+});
+
+describe("the sentence says what the expression means", () => {
+  it.each([
+    ["0 0 */1 * 4", "At 00:00, only on Thursday", ["2026-12-03", "2026-12-10"]],
+    ["0 0 * * fril", "At 00:00, on the last Friday of the month", ["2026-12-25", "2027-01-29"]],
+    ["0 0 * * FRI#L", "At 00:00, on the last Friday of the month", ["2026-12-25", "2027-01-29"]],
+    [
+      "0 0 * * */2#2",
+      "At 00:00, on the second Sunday, second Tuesday, second Thursday, and second Saturday of the month",
+      ["2026-12-08", "2026-12-10"],
+    ],
+    ["0 0 13 * FRI", "At 00:00, on day 13 of the month or on Friday", ["2026-12-04", "2026-12-11", "2026-12-13"]],
+    [
+      "0 0 13 2 MON-FRI",
+      "At 00:00, on day 13 of the month or Monday through Friday, only in February",
+      ["2027-02-01", "2027-02-02"],
+    ],
+    // Every day is one of these, so the weekday changes nothing.
+    ["0 0 1-31 * 4", "At 00:00", ["2026-12-01", "2026-12-02"]],
+    ["0 0 * * SUN-SUN", "At 00:00", ["2026-12-01", "2026-12-02"]],
+    ["0 0 15w * *", "At 00:00, on the weekday nearest day 15 of the month", ["2026-12-15", "2027-01-15"]],
+    ["0 0 l * *", "At 00:00, on the last day of the month", ["2026-12-31", "2027-01-31"]],
+    ["0 0 1 */5 *", "At 00:00, on day 1 of the month, only in January, June, and November", ["2027-01-01", "2027-06-01"]],
+    ["*/00005 * * * *", "Every 5 minutes", undefined],
+    ["*/7 * * * *", "At 0, 7, 14, 21, 28, 35, 42, 49, and 56 minutes past the hour", undefined],
+  ])("%s: %s", (cron, sentence, days) => {
+    expect(describeCron(cron)).toBe(sentence);
+    if (days === undefined) return;
+    const times = new CronTimes(cron, "UTC").next(new Date("2026-11-30T12:00:00Z"), days.length);
+    expect(times.map((time) => time.toISOString().slice(0, 10))).toEqual(days);
+  });
+
+  it("a step of one is a star, in SQL too", async () => {
+    expect(() => parseCron("0 0 31 2 */1")).toThrow(">31 2<");
+    await expect(database.pool.query("select legwork.assert_cron('0 0 31 2 */1')")).rejects.toMatchObject({ code: "LW400" });
+  });
+});
+
+describe("the next runs of a crontab's line are those that graphile-worker runs", () => {
+  it.each([
+    ["0 0 1-31 * 4", ["2026-12-03T00:00", "2026-12-10T00:00", "2026-12-17T00:00"], "At 00:00, only on Thursday"],
+    ["0 0 */1 * 4", ["2026-12-03T00:00", "2026-12-10T00:00", "2026-12-17T00:00"], "At 00:00, only on Thursday"],
+    ["0 0 1 * 0-6", ["2026-12-01T00:00", "2027-01-01T00:00", "2027-02-01T00:00"], "At 00:00, on day 1 of the month"],
+    ["0 0 13 * 5", ["2026-12-04T00:00", "2026-12-11T00:00", "2026-12-13T00:00"], "At 00:00, on day 13 of the month or on Friday"],
+    [
+      "*/7 22 1-31 * 0",
+      ["2026-12-06T22:00", "2026-12-06T22:07", "2026-12-06T22:14"],
+      "At 0, 7, 14, 21, 28, 35, 42, 49, and 56 minutes past the hour, between 22:00 and 22:59, only on Sunday",
+    ],
+    ["0 0 29 2 *", ["2028-02-29T00:00", "2032-02-29T00:00"], "At 00:00, on day 29 of the month, only in February"],
+    ["0 0 30 2 *", [], "0 0 30 2 *"],
+  ])("%s", async (cron, expected, sentence) => {
+    const [item] = parseCrontab(`${cron} t`);
+    const entry = { identifier: "line", task: "t", cron, payload: null, match: item!.match };
+    await registerCrontab(database.pool, [entry], new Date("2026-11-30T12:00:00Z"));
+    const { rows } = await database.pool.query(
+      "select upcoming, sentence from legwork.crontab_entries where identifier = 'line'",
+    );
+    expect(rows[0].upcoming.slice(0, 3).map((time: Date) => time.toISOString().slice(0, 16))).toEqual(expected);
+    expect(rows[0].sentence).toBe(sentence);
+  });
+});
+
+describe("a preview refuses what a schedule refuses", () => {
+  it.each([
+    [{ cron: "0 12 * * *" }, { timezone: "BST" }, "BST"],
+    [{ cron: "0 12 * * *" }, { timezone: "CET" }, "CET"],
+    [{ cron: "0 12 * * *" }, { timezone: "wet" }, "wet"],
+    [{ cron: "0 12 * * *" }, { timezone: "+05:30" }, "+05:30"],
+    [{ cron: "0 12 * * *" }, { timezone: "Factory" }, "Factory"],
+    [{ every: "0.5s" }, {}, "between 1 second and 100 years"],
+    [{ every: "999ms" }, {}, "between 1 second and 100 years"],
+    [{ every: 0 }, {}, "between 1 second and 100 years"],
+    [{ every: "-1h" }, {}, "every is '-1h'"],
+    [{ every: "101 years" }, {}, "between 1 second and 100 years"],
+    [{ every: "1 month -1 day" }, {}, "no part of it may be negative"],
+    [{ every: "1d" }, { startsAt: new Date("2027-01-02"), endsAt: new Date("2027-01-01") }, "2027-01-01"],
+    [{ every: "1d" }, { startsAt: new Date(Date.UTC(10_000, 0)) }, "startsAt is"],
+  ])("%j %j", async (timing, options, text) => {
+    await database.pool.query(`select legwork.register_tasks('[{"name": "t"}]')`);
+    const refusal = { code: "LW400", message: expect.stringContaining(text) };
+    await expect(previewSchedule(timing as never, { ...options, client: database.pool })).rejects.toMatchObject(refusal);
+    await expect(schedule(database.pool, "refused", "t", { ...timing, ...options })).rejects.toMatchObject({
+      code: "LW400",
+    });
+  });
+
+  it.each(["BST", "IST", "CET", "MET", "EET", "wet", "EST", "+05:30", "Factory", "localtime"])(
+    "the zone %s, in SQL too",
+    async (timezone) => {
+      await expect(database.pool.query("select legwork.assert_timezone($1)", [timezone])).rejects.toMatchObject({
+        code: "LW400",
+      });
+      await expect(previewSchedule({ cron: "0 12 * * *" }, { timezone })).rejects.toMatchObject({ code: "LW400" });
+    },
+  );
+
+  it.each(["UTC", "GMT", "Europe/Berlin", "america/new_york", "Etc/GMT+5", "Japan", "EST5EDT"])(
+    "the zone %s is taken, in SQL too",
+    async (timezone) => {
+      await database.pool.query("select legwork.assert_timezone($1)", [timezone]);
+      await previewSchedule({ cron: "0 12 * * *" }, { timezone });
+    },
+  );
 });
 
 describe("what is wrong is marked, in SQL and in TypeScript", () => {

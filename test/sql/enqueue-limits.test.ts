@@ -411,9 +411,9 @@ describe("overlap serial", () => {
 
 describe("what makes no sense is refused", () => {
   it.each([
-    ["unique_for => '-5 seconds'", "unique_for must be longer than 0, not -00:00:05."],
-    ["job_key => 'k', throttle => '0'", "throttle must be longer than 0, not 00:00:00."],
-    ["job_key => 'k', debounce => '0'", "debounce must be longer than 0, not 00:00:00."],
+    ["unique_for => '-5 seconds'", "unique_for is -00:00:05; it must be between 0.001 seconds and 100 years."],
+    ["job_key => 'k', throttle => '0'", "throttle is 00:00:00; it must be between 0.001 seconds and 100 years."],
+    ["job_key => 'k', debounce => '0'", "debounce is 00:00:00; it must be between 0.001 seconds and 100 years."],
     ["debounce => '1s'", "debounce and throttle need a job_key."],
     ["throttle => '1s'", "debounce and throttle need a job_key."],
     ["job_key => 'k', debounce => '1s', throttle => '1s'", "unique_for, debounce and throttle exclude each other."],
@@ -425,7 +425,7 @@ describe("what makes no sense is refused", () => {
     ["unique_key => 'k'", "unique_key needs unique_for."],
     ["rate_limit => 1", "rate_limit and rate_per need each other."],
     ["rate_per => '1s'", "rate_limit and rate_per need each other."],
-    ["rate_limit => 0, rate_per => '1s'", "rate_limit must be at least 1, not 0."],
+    ["rate_limit => 0, rate_per => '1s'", "rate_limit is 0; it must be between 1 and 2147483647."],
     ["rate_key => 'k'", "rate_key needs rate_limit."],
     ["overlap => 'sometimes'", "There is no overlap 'sometimes'."],
     ["overlap => 'serial'", "overlap serial needs a job_key."],
@@ -439,7 +439,7 @@ describe("what makes no sense is refused", () => {
   it("a duration that is none", async () => {
     await expect(enqueue(database.pool, "any", {}, { uniqueFor: "soon" })).rejects.toMatchObject({
       code: "LW400",
-      message: "uniqueFor: 'soon' is not a duration.",
+      message: "uniqueFor is 'soon'; it must be a duration between 1 ms and 100 years.",
     });
   });
 });

@@ -53,8 +53,23 @@ it("progress is that of the latest time, and shown beside the attempt that said 
   expect(await shown()).toEqual({ progress: null, message: null });
 });
 
-it("a percentage that is none is refused", async () => {
-  await expect(record([{ job_id: 1, attempt: 1, percent: 101, message: null, at: AT }], [])).rejects.toMatchObject({ code: "23514" });
+it.each([
+  ["101", 100],
+  ["-1", 0],
+  ["1e-320", 0],
+  ["1e400", 100],
+  ["0.1", 0.1],
+])("a percentage of %s is kept as %d, with what other jobs have said beside it", async (percent, kept) => {
+  await database.pool.query("select legwork.record_output($1, $2)", [
+    `[{"job_id": 1, "attempt": 99999, "percent": ${percent}, "message": null, "at": 1e300}, {"job_id": 2, "attempt": 1, "percent": 50, "message": null, "at": ${AT}}]`,
+    JSON.stringify([line(2, "kept")]),
+  ]);
+  const { rows } = await database.pool.query("select job_id, percent::float8 from legwork.job_progress order by job_id");
+  expect(rows).toEqual([
+    { job_id: "1", percent: expect.closeTo(kept, 4) },
+    { job_id: "2", percent: 50 },
+  ]);
+  expect((await database.pool.query("select message from legwork.logs")).rows).toEqual([{ message: "kept" }]);
 });
 
 it("lines and progress go with the history, but not those of a job that lives", async () => {

@@ -351,13 +351,20 @@ describe("is refused:", () => {
     ["cron => '* * * * *', timezone => 'Europe/Berln'", "LW400", "Europe/Berln"],
     ["cron => '* * * * *', timezone => 'CEST'", "LW400", "CEST"],
     ["cron => '* * * * *', timezone => 'Mars5'", "LW400", "Mars5"],
-    ["every => '0.9 seconds'", "LW400", "at least a second"],
-    ["every => '1 month -1 day'", "LW400", "at least a second"],
+    ["every => '0.9 seconds'", "LW400", "every is 00:00:00.9; it must be between 1 second and 100 years"],
+    ["every => '1 month -1 day'", "LW400", "no part of it may be negative"],
     ["every => '1 day', starts_at => '2026-03-01Z', ends_at => '2026-02-01Z'", "LW400", "before it starts"],
     ["every => '1 day', ends_at => '2025-02-01Z'", "LW400", "has ended"],
     ["every => '1 day', ends_at => '2026-01-01 12:00Z'", "LW400", "never fires"],
     ["at => '2025-01-01Z'", "LW400", "over"],
-    ["at => 'infinity'", "LW400", "infinite"],
+    ["at => 'infinity'", "LW400", "at is infinity; it must be between 1970-01-01 and 9999-12-31"],
+    ["every => '300000 years'", "LW400", "every is 300000 years; it must be between 1 second and 100 years"],
+    ["every => '1 day', starts_at => '290000-01-01Z'", "LW400", "starts_at is 290000-01-01 00:00:00+00; it must be between 1970-01-01 and 9999-12-31"],
+    ["cron => '@daily', starts_at => '3000-01-01Z'", "LW400", "it never fires"],
+    ["every => '1 day', priority => 40000", "LW400", "priority is 40000; it must be between -32768 and 32767"],
+    ["every => '1 day', max_attempts => 0", "LW400", "max_attempts is 0; it must be between 1 and 32767"],
+    ["every => '1 day', timezone => 'CET'", "LW400", "CET"],
+    ["every => '1 day', timezone => 'Factory'", "LW400", "Factory"],
     ["every => '1 day', max_runs => 0", "LW400", "max_runs"],
     ["every => '1 day', jitter => '2 days'", "LW400", "jitter"],
     ["every => '1 day', overlap => 'some'", "LW400", "overlap"],
@@ -450,4 +457,89 @@ it("the doctor tells of schedules that nobody fires or plans", async () => {
   ]);
   await planSchedules(database.pool, { asOf: new Date(Date.now() - 300_000) });
   expect(await finding()).toEqual([{ severity: "critical", finding: expect.stringMatching(/^1 schedule\(s\) are late, the first by [34] minutes/) }]);
+});
+
+describe("a schedule whose row is wrong keeps no other from firing, and", () => {
+  /** Makes it and a neighbour, breaks it, and lets the time pass in which both are due. */
+  async function spoil(change: string, rest = "every => '2 seconds'"): Promise<void> {
+    await make("bad", rest);
+    await make("good", "every => '2 seconds'");
+    await query(`update legwork.schedule_definitions set ${change} where name = 'bad'`);
+    for (const second of ["03", "05", "07"]) await tick(`2026-01-01 00:00:${second}Z`);
+    expect(await runs("good")).toEqual(["00:00:02 enqueued", "00:00:04 enqueued", "00:00:06 enqueued"]);
+  }
+
+  it.each(["priority = 40000", "max_attempts = 40000", "max_attempts = 0", "jitter = '300000 years'", "jitter = '-1 day'"])("%s counts as the nearest value", async (change) => {
+    await spoil(change);
+    expect(await runs("bad")).toEqual(["00:00:02 enqueued", "00:00:04 enqueued", "00:00:06 enqueued"]);
+  });
+
+  it.each([
+    ["task = repeat('x', 200)"],
+    ["max_instances = -2147483648, overlap = 'cancel'"],
+    ["timezone = 'Nowhere', every = '1 day', upcoming = '{}'"],
+    ["every = '0', upcoming = '{}'"],
+    ["every = '300000 years', upcoming = '{}'"],
+    ["anchor = '290000-01-01Z', upcoming = '{}'"],
+  ])("%s gives it a problem, and it can be disabled, replaced and removed", async (change) => {
+    for (const end of ["select legwork.disable_schedule('bad', '2026-01-01 00:00:08Z')", "select legwork.schedule('bad', 'other', every => '1 day', as_of => '2026-01-01 00:00:08Z')", "select legwork.unschedule('bad', '2026-01-01 00:00:08Z')"]) {
+      await query("truncate legwork.schedule_definitions, legwork.schedule_occurrences");
+      await spoil(change);
+      expect(await query("select problem is not null as is_told from legwork.schedules where name = 'bad'")).toEqual([{ is_told: true }]);
+      expect(await query("select finding from legwork.doctor_schedules() where finding like '%''bad''%'")).toHaveLength(1);
+      await query(end);
+    }
+  });
+
+  it("requires = a span that is none gives it a problem", async () => {
+    await make("good", "every => '2 seconds'");
+    await make("bad", `every => '2 seconds', requires => '{"good": "1 hour"}'`);
+    await query(`update legwork.schedule_definitions set requires = '{"good": "a while"}' where name = 'bad'`);
+    // Its requirement is looked at once that has completed.
+    await tick("2026-01-01 00:00:03Z");
+    await query("delete from graphile_worker._private_jobs");
+    await query("update legwork.finished_jobs set state = 'completed'");
+    await tick("2026-01-01 00:00:05Z");
+    expect((await runs("good")).slice(0, 2)).toEqual(["00:00:02 enqueued", "00:00:04 enqueued"]);
+    expect(await query("select problem from legwork.schedules where name = 'bad'")).toEqual([{ problem: expect.stringContaining("a while") }]);
+  });
+
+  it("is tried again every minute, so that it goes on once its row is right", async () => {
+    await spoil("task = repeat('x', 200)");
+    await query("update legwork.schedule_definitions set task = 't' where name = 'bad'");
+    await tick("2026-01-01 00:00:40Z");
+    expect(await runs("bad")).toEqual([]);
+    await tick("2026-01-01 00:01:10Z");
+    expect(await query("select problem, runs > 0 as has_run from legwork.schedules where name = 'bad'")).toEqual([{ problem: null, has_run: true }]);
+  });
+
+  it.each(["starts_at = '290000-01-01Z', planned_to = '290000-01-01Z', upcoming = '{}'", "ends_at = 'infinity', upcoming = '{}'", "timezone = 'Nowhere', upcoming = '{}'"])(
+    "%s of a cron expression leaves the plans of the others alone",
+    async (change) => {
+      await make("bad", "cron => '* * * * * *'");
+      await query("select legwork.schedule('good', 't', cron => '*/2 * * * * *', as_of => '2026-01-01Z')");
+      await query(`update legwork.schedule_definitions set ${change} where name = 'bad'`);
+      await tick("2026-01-01 00:00:03Z");
+      expect(await runs("good")).toEqual(["00:00:02 enqueued"]);
+      expect(await query("select problem is not null as is_told from legwork.schedules where name = 'bad'")).toEqual([{ is_told: true }]);
+      await query("select legwork.unschedule('bad', '2026-01-01 00:00:04Z')");
+    },
+  );
+});
+
+it("a cron schedule made in SQL whose window has no occurrence gets a problem", async () => {
+  await make("s", "cron => '0 0 29 2 *', starts_at => '2029-01-01Z', ends_at => '2031-01-01Z'");
+  expect(await query("select next_at, problem from legwork.schedules")).toEqual([{ next_at: null, problem: "It never fires: no occurrence of '0 0 29 2 *' is in its window." }]);
+});
+
+it("a step of the calendar takes the first coming of a time where clocks go back by two hours", async () => {
+  await make("s", "every => '1 day', timezone => 'Antarctica/Troll', starts_at => '2026-10-23 01:30+02'");
+  const [{ upcoming }] = await query("select upcoming from legwork.schedules");
+  expect(upcoming.slice(0, 3).map((time: Date) => time.toISOString())).toEqual(["2026-10-22T23:30:00.000Z", "2026-10-23T23:30:00.000Z", "2026-10-24T23:30:00.000Z"]);
+});
+
+it("a schedule without an end is over at the last time that there is", async () => {
+  await make("s", "every => '100 years', starts_at => '9850-01-01Z'");
+  const [{ upcoming }] = await query("select upcoming from legwork.schedules");
+  expect(upcoming).toEqual([new Date("9850-01-01Z"), new Date("9950-01-01Z")]);
 });

@@ -173,6 +173,17 @@ describe("a job that waits for a signal", () => {
     expect(await send(id)).toBe(false);
   });
 
+  it("goes on after a sleep when it is retried by hand, and waits on for a signal", async () => {
+    const id = await start();
+    await ask(id, "go", "1 hour");
+    expect(await one("select state from legwork.await_step($1, 'w', 1, 'sleep', 'nap', '1 day')", [id])).toBe("waiting");
+    await putBack(id);
+    expect(await one("select legwork.retry_job($1)", [id])).toBe("pending");
+    await worker.fetch(database.pool);
+    expect(await load(id)).toMatchObject([{ kind: "sleep", name: "nap", state: "completed" }]);
+    expect(await ask(id, "go")).toMatchObject({ state: "waiting" });
+  });
+
   it("finds a signal that was sent before it waited; of two the first counts", async () => {
     const id = await start();
     expect([await send(id, "go", 1), await send(id, "go", 2)]).toEqual([true, false]);

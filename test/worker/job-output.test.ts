@@ -269,6 +269,34 @@ describe("a database that does not take the lines", () => {
     expect(found[2]?.message).toBe("1.1");
   });
 
+  it("that refuses one line keeps what other jobs have said, and says that one is missing", async () => {
+    const output = new JobOutput({ pool: database.pool, log: testLog });
+    onTestFinished(() => output.stop());
+    const [bad, good] = [await add("none"), await add("none")];
+    const attemptOf = (id: string): AttemptOutput =>
+      new AttemptOutput(
+        { id, task: "none", attempts: 1, tenant: null } as unknown as AttemptOutput["job"],
+        { output, clock: new DatabaseClock() },
+        undefined,
+      );
+    const [said, others] = [attemptOf(bad), attemptOf(good)];
+    for (let n = 0; n < 20; n++) others.log("info", `before ${n}`, undefined);
+    said.log("info", "too large", { n: (JSON as unknown as { rawJSON: (text: string) => unknown }).rawJSON("1e200000") });
+    output.keep(said, `{"job_id": ${bad}, "attempt": 1, "at": 1, "level": "info", "message": "x", "fields": 1e200000}`);
+    others.log("info", "after", undefined);
+    others.progress(1e-320);
+    said.progress(40);
+    expect((await lines(good, 21)).map(({ message }) => message)).toEqual([
+      ...Array.from({ length: 20 }, (_, n) => `before ${n}`),
+      "after",
+    ]);
+    said.log("info", "the next one", undefined);
+    expect((await lines(bad, 3)).map(({ message }) => message)).toContain("… cut, a line that the database did not take.");
+    expect((await getJob(database.pool, bad)).progress).toBeNull();
+    const { rows } = await database.pool.query("select percent from legwork.job_progress order by job_id");
+    expect(rows).toEqual([{ percent: 40 }, { percent: 0 }]);
+  });
+
   it("that refuses one batch for what it says still gets the next one", async () => {
     const broken = { with: Object.assign(new Error("bad text"), { code: "22P05" }) as Error | undefined };
     const { id, attempt: said } = await attempt(broken);

@@ -283,6 +283,39 @@ describe("waiting for a signal", () => {
     expect(await reaches(id, "failed")).toMatchObject({ error: "bad", attempts: 1 });
   });
 
+  it("loses a race against a step: the job goes on with what that has returned", async () => {
+    await workerOver(database.url, {
+      "t.ts": task(`
+        const first = await Promise.race([step.waitFor("go", { timeout: "2h" }), step.run("fast", async () => { await gate("fast"); return "fast"; })]);
+        await step.run("after", () => note("after " + first));
+        await step.run("last", () => note("last"));
+        return first;`),
+    });
+    const id = await add();
+    await until("it waits", async () => (await steps(id)).go?.state === "waiting");
+    await open("fast");
+    expect(await reaches(id, "completed")).toMatchObject({ result: "fast", attempts: 1 });
+    expect(await did(id)).toEqual(["after fast", "last"]);
+  });
+
+  it("may race another: the first signal to come decides", async () => {
+    await workerOver(database.url, {
+      "t.ts": task(`
+        const yes = step.waitFor("approve").then(() => "approved");
+        const no = step.waitFor("reject").then(() => "rejected");
+        const decision = await Promise.race([yes, no]);
+        await step.run("tell", () => note(decision));
+        return decision;`),
+    });
+    const [one, other] = [await add(), await add()];
+    for (const id of [one, other]) await reaches(id, "blocked");
+    await sendSignal(database.pool, one, "approve");
+    await sendSignal(database.pool, other, "reject");
+    expect(await reaches(one, "completed")).toMatchObject({ result: "approved" });
+    expect(await reaches(other, "completed")).toMatchObject({ result: "rejected" });
+    expect([await did(one), await did(other)]).toEqual([["approved"], ["rejected"]]);
+  });
+
   it("for several goes on when all have come", async () => {
     await workerOver(database.url, {
       "t.ts": task(`return await Promise.all([step.waitFor("a"), step.waitFor("b")]);`),

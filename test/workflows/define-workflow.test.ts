@@ -87,7 +87,7 @@ it("a payload that does not fit is refused with the step that has it", async () 
   });
   await expect(startWorkflow(database.pool, { name: "w", steps: { a: { task: "sum", delay: "soon" } } })).rejects.toMatchObject({
     code: "LW400",
-    message: "a.delay: 'soon' is not a duration.",
+    message: "a.delay is 'soon'; it must be a duration between 0 and 100 years.",
   });
 });
 

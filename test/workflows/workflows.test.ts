@@ -403,7 +403,7 @@ it.each([
     "a priority that is none",
     [{ name: "a", task: "import", priority: "high" }],
     "LW400",
-    'A step has a value that cannot be read: invalid input syntax for type smallint: "high".',
+    "Step 'a': priority is high; it must be a whole number between -32768 and 32767.",
   ],
 ])("%s is refused, and nothing is started", async (_, steps, code, message) => {
   await expect(start(steps)).rejects.toMatchObject({ code, message });

@@ -1,6 +1,6 @@
 import { Command, Option } from "commander";
 import { LegworkError } from "../../errors.ts";
-import { describeCron } from "../../schedules/cron.ts";
+import { describeCron } from "../../schedules/describe-cron.ts";
 import type { ScheduleRow } from "../../schedules/list-schedules.ts";
 import { formatLocal } from "../../schedules/local-time.ts";
 import { previewSchedule, type PreviewOptions } from "../../schedules/preview-schedule.ts";

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { JOB_STATES } from "../../jobs/read-jobs.ts";
 import { disableSchedule, enableSchedule } from "../../schedules/enable-schedule.ts";
 import { getSchedule, listScheduleRuns, listSchedules } from "../../schedules/list-schedules.ts";
-import { describeCron } from "../../schedules/cron.ts";
+import { describeCron } from "../../schedules/describe-cron.ts";
 import { previewSchedule } from "../../schedules/preview-schedule.ts";
 import { scheduleLoad } from "../../schedules/schedule-load.ts";
 import { runSchedule } from "../../schedules/run-schedule.ts";

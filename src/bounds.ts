@@ -1,0 +1,46 @@
+import { type Duration, durationOutOfRange, isTime, parseDuration, timeOutOfRange, toInterval } from "./duration.ts";
+import { LegworkError } from "./errors.ts";
+
+/** Priorities that a job can have; smaller runs first. */
+export const PRIORITIES = [-32_768, 32_767] as const;
+
+/** How many attempts a job can be given. */
+export const ATTEMPTS = [1, 32_767] as const;
+
+/** Whole numbers from 1 to the largest of Postgres's integer. */
+export const COUNTS = [1, 2_147_483_647] as const;
+
+/**
+ * A time as Postgres reads it; undefined when none is given. Throws LW400, with the name, the value and the range, for one that does not lie
+ * between 1970 and the end of the year 9999.
+ */
+export function toTimestamp(name: string, value: Date | undefined): string | undefined {
+  if (value === undefined) return undefined;
+  // Callers without types may give a text.
+  const time = new Date(value);
+  if (isTime(time)) return time.toISOString();
+  throw new LegworkError("LW400", timeOutOfRange(name, time));
+}
+
+/** Does nothing for a whole number between two ends, or undefined. Throws LW400, with the name, the value and the range, for any other. */
+export function assertInteger(name: string, value: number | undefined, [low, high]: readonly [number, number]): void {
+  if (value === undefined || (Number.isInteger(value) && value >= low && value <= high)) return;
+  throw new LegworkError("LW400", `${name} is ${String(value)}; it must be a whole number between ${low} and ${high}.`);
+}
+
+/**
+ * A duration in milliseconds. Throws LW400, with the name, the value and the range, for what is no duration between 0, or `low` (ms), and
+ * 100 years.
+ */
+export function toMilliseconds(name: string, value: Duration, low = 0): number {
+  const milliseconds = parseDuration(value);
+  if (milliseconds !== undefined && milliseconds >= low) return milliseconds;
+  throw new LegworkError("LW400", durationOutOfRange(name, value, low), {
+    hint: "Durations are such as 500ms, 30s, 5m, 2h or 7d, or a number of milliseconds.",
+  });
+}
+
+/** The same as Postgres reads an interval; undefined when none is given. */
+export function optionalInterval(name: string, value: Duration | undefined, low = 0): string | undefined {
+  return value === undefined ? undefined : toInterval(toMilliseconds(name, value, low));
+}

@@ -1,0 +1,93 @@
+import cronstrue from "cronstrue";
+import { expand, FIELDS, parseCron } from "./cron.ts";
+
+const DAY = 3;
+const WEEKDAY = 5;
+const NAMES: Record<number, readonly string[]> = {
+  4: ["", "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"],
+  5: ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"],
+};
+
+/**
+ * An expression as a sentence, such as "At 02:30, Monday through Friday"; the expression itself where there are no words for it. A crontab's
+ * differs from a schedule's where a day and a weekday are both given and one of them names all there are: graphile-worker goes by the other.
+ */
+export function describeCron(expression: string, { isCrontab = false }: { isCrontab?: boolean } = {}): string {
+  try {
+    const fields = parseCron(expression).map(plainField);
+    const [day = "*", weekday = "*"] = [fields[DAY], fields[WEEKDAY]];
+    const isAnyDay = namesAll(day, DAY);
+    const isAnyWeekday = namesAll(weekday, WEEKDAY);
+    if (isAnyDay) fields[DAY] = "*";
+    if (isAnyWeekday) fields[WEEKDAY] = "*";
+    if (!isCrontab && day !== "*" && weekday !== "*" && (isAnyDay || isAnyWeekday)) {
+      // Either of them is enough.
+      fields[DAY] = "*";
+      fields[WEEKDAY] = "*";
+    }
+    return fields[DAY] !== "*" && fields[WEEKDAY] !== "*" ? either(fields) : words(fields);
+  } catch {
+    return expression;
+  }
+}
+
+/** Of a day or a weekday, whichever comes: cronstrue says "and", which reads as Friday the 13th. */
+function either(fields: readonly string[]): string {
+  const without = (...indices: number[]): string => words(fields.map((field, index) => (indices.includes(index) ? "*" : field)));
+  const time = without(DAY, 4, WEEKDAY);
+  const [day, weekday, month] = [without(4, WEEKDAY), without(DAY, 4), without(DAY, WEEKDAY)].map((text) => {
+    if (!text.startsWith(time)) throw new Error("The sentence is put together in another way.");
+    return text.slice(time.length);
+  });
+  return `${time}${day} or ${(weekday ?? "").replace(/^, (only )?/, "")}${month}`;
+}
+
+function words(fields: readonly string[]): string {
+  // Croner's weekdays count from Sunday, as cronstrue's do.
+  return cronstrue.toString(fields.join(" ").replace(/^0 /, ""), { use24HourTimeFormat: true, verbose: false });
+}
+
+/** A field as cronstrue reads it as it is meant: in capitals, without leading zeros, and without steps that do not come out even. */
+function plainField(field: string, index: number): string {
+  return field
+    .toUpperCase()
+    .split(",")
+    .map((item) => plainItem(item, index))
+    .join(",");
+}
+
+function plainItem(item: string, index: number): string {
+  const [, range = "", step, nth] = /^([^/#]+)(?:\/(\d+))?(?:#(\w+))?$/.exec(item) ?? [undefined, item];
+  const trimmed = range.replaceAll(/\b0+(?=\d)/g, "");
+  const [from, to] = trimmed.split("-");
+  // From Sunday to Sunday is the whole week.
+  const plain = from === to && from !== "SUN" ? (from ?? trimmed) : trimmed;
+  if (nth === undefined) return step === undefined || Number(step) === 1 ? plain : stepped(plain, Number(step), index);
+  if (step === undefined && !/[*-]/.test(plain)) return nth === "L" ? `${plain}L` : `${plain}#${nth}`;
+  const values = [...expand(numbered(step === undefined ? plain : `${plain}/${step}`, index), 6)];
+  return [...new Set(values.map((value) => value % 7))].map((value) => (nth === "L" ? `${value}L` : `${value}#${nth}`)).join(",");
+}
+
+/** A step through the whole field, as the values that it names: "every 7 minutes" does not say that 4 minutes come after the last. */
+function stepped(range: string, step: number, index: number): string {
+  const { low, high } = FIELDS[index] ?? FIELDS[0];
+  const size = index === WEEKDAY ? 7 : high - low + 1;
+  if (range !== "*" || (index !== DAY && size % step === 0)) return `${range}/${step}`;
+  const values = Array.from({ length: Math.ceil(size / step) }, (_, nth) => low + nth * step);
+  return values.map((value) => NAMES[index]?.[value] ?? String(value)).join(",");
+}
+
+/** Whether a field names every day or every weekday. */
+function namesAll(field: string, index: number): boolean {
+  if (/[LW#]/.test(field.replaceAll(/[A-Z]{3}/g, ""))) return false;
+  const { low, high } = FIELDS[index] ?? FIELDS[0];
+  const values = expand(numbered(field, index), high);
+  const size =
+    index === WEEKDAY ? new Set([...values].map((value) => value % 7)).size : [...values].filter((value) => value >= low).length;
+  return size === (index === WEEKDAY ? 7 : high - low + 1);
+}
+
+/** With numbers in place of names; a Sunday that ends a range is a 7. */
+function numbered(field: string, index: number): string {
+  return field.replaceAll(/-SUN/g, "-7").replaceAll(/[A-Z]{3}/g, (name) => String(NAMES[index]?.indexOf(name) ?? name));
+}
