@@ -109,6 +109,9 @@ create index finished_jobs_job_key_id on legwork.finished_jobs (job_key, id) wit
 create index finished_jobs_queue_id on legwork.finished_jobs (queue, id) with (deduplicate_items = off) where queue <> 'default';
 create table legwork.finished_jobs_default partition of legwork.finished_jobs default;
 alter table legwork.finished_jobs_default enable row level security;
+-- No row has a key. Known as a whole, rows may be deleted and changed while a publication covers all tables. It costs nothing unless wal_level is logical.
+alter table legwork.finished_jobs replica identity full;
+alter table legwork.finished_jobs_default replica identity full;
 
 create table legwork.failed_attempts (
   job_id bigint not null,
@@ -146,6 +149,8 @@ create index failed_attempts_job_id on legwork.failed_attempts (job_id, attempt)
 create index failed_attempts_task on legwork.failed_attempts (task, failed_at);
 create table legwork.failed_attempts_default partition of legwork.failed_attempts default;
 alter table legwork.failed_attempts_default enable row level security;
+alter table legwork.failed_attempts replica identity full;
+alter table legwork.failed_attempts_default replica identity full;
 
 -- A job's context travels in graphile-worker's flags, as keys such as tenant:acme: no row of its own, no join, and gone
 -- with the request when a keyed job is replaced.
@@ -358,12 +363,12 @@ create function legwork.tg_jobs__record_change() returns trigger
 language plpgsql volatile security definer
 -- Planning anew for each batch would take longer than the batch. Always by index: a plan that was made while a table was empty would go on reading
 -- all of it for each of a hundred thousand jobs.
-set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off as $$
 declare
   v_attempt_ended boolean := old.locked_at is not null and new.locked_at is null and new.attempts >= old.attempts;
   v_had_failed boolean := old.locked_at is null and old.attempts >= old.max_attempts;
   v_has_failed boolean := new.locked_at is null and new.attempts >= new.max_attempts;
-  -- Releasing a stale lock moves run_at to now at most; failing always moves it ahead.
+  -- Releasing a lock leaves run_at where it is or moves it to now at most; failing always moves it ahead.
   v_lost boolean := v_attempt_ended and new.run_at <= now();
   -- A job that was removed or replaced while it ran has no attempt left on purpose (only that touches updated_at).
   v_removed boolean := v_attempt_ended and old.attempts >= old.max_attempts and old.updated_at > old.locked_at;
@@ -407,6 +412,11 @@ begin
     end if;
   end if;
   if not v_attempt_ended and (v_had_failed or not v_has_failed) then
+    if old.locked_at is not null and not v_has_failed and new.run_at >= old.run_at then
+      -- A plain graphile-worker gave it back. It keeps its place ahead of those that are due at the same time (see legwork.places_of). The change comes by here again.
+      update graphile_worker._private_jobs j set run_at = least(old.run_at, now()) - interval '1 microsecond' where j.id = new.id;
+      return null;
+    end if;
     -- Replaced, rescheduled, revived or given back: it may have to wait for something else now, or still.
     if not v_has_failed and (v_has_rules or exists (select from legwork.waiting_jobs w where w.job_id = new.id)
       or exists (select from legwork.dependencies d where d.job_id = new.id))
@@ -424,7 +434,7 @@ begin
       perform legwork.release_slots(array[new.id], array[v_failure.started_at]);
     end if;
     update graphile_worker._private_jobs j
-    set attempts = greatest(0, j.attempts - 1), last_error = old.last_error, run_at = coalesce(v_run_at, old.run_at),
+    set attempts = greatest(0, j.attempts - 1), last_error = old.last_error, run_at = coalesce(v_run_at, old.run_at - interval '1 microsecond'),
       -- It has started in time.
       flags = case when v_failure.decision = 'wait' then legwork.without_expiry(j.flags) else j.flags end
     where j.id = new.id;
@@ -463,7 +473,10 @@ begin
       if v_lost and new.attempts >= v_max_attempts then
         v_max_attempts := new.attempts + 1;
       end if;
-      if v_failure.retry_at is not null then
+      if v_lost and new.run_at > old.run_at then
+        -- graphile-worker releases a stale lock by itself and would send the job behind all that are due.
+        v_retry_at := old.run_at - interval '1 microsecond';
+      elsif v_failure.retry_at is not null then
         v_retry_at := v_failure.retry_at;
       elsif v_policy.backoff is not null and not v_lost then
         v_retry_at := now() + legwork.retry_delay(
@@ -496,7 +509,8 @@ begin
       new.id, old.attempts, v_task, v_queue,
       case when v_lost then 'WorkerLost' else v_failure.error_name end, v_error,
       v_stack, v_failure.error_code, coalesce(v_failure.started_at, old.locked_at),
-      coalesce(v_failure.finished_at, clock_timestamp()), case when not v_has_failed then v_retry_at end, old.locked_by,
+      coalesce(v_failure.finished_at, clock_timestamp()),
+      case when not v_has_failed then case when v_lost then greatest(v_retry_at, now()) else v_retry_at end end, old.locked_by,
       case when new.flags is not null then legwork.flag_value(new.flags, 'tenant') end,
       case when new.flags is not null then legwork.flag_value(new.flags, 'correlation') end
     );

@@ -106,6 +106,10 @@ begin
       begin
         execute format('create table legwork.%I (like legwork.%I including defaults including storage)', v_name, v_parent.name);
         execute format('alter table legwork.%I enable row level security', v_name);
+        -- A partition does not take this from its table. One that has a primary key is known by it.
+        if (select c.relreplident = 'f' from pg_class c where c.oid = format('legwork.%I', v_parent.name)::regclass) then
+          execute format('alter table legwork.%I replica identity full', v_name);
+        end if;
         -- Attaching is refused while the default partition holds a row of that time; nobody adds one behind this lock.
         execute format('lock table legwork.%I in access exclusive mode', v_parent.name || '_default');
         -- Metrics, which come with a later migration, count each row once.

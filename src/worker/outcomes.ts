@@ -99,6 +99,10 @@ export class Outcomes {
       case "fail_job":
       case "fail_job_q":
         return this.#fail(statement, JSON.parse(values[1] as string) as FailSpec[]);
+      case "return_job":
+      case "return_job_q":
+        // What was fetched ahead of a stop keeps its place. graphile-worker's own statement takes the same values.
+        return { ...statement, name: `${statement.name}+place`, text: "select legwork.give_back_jobs($1, $2::bigint[])" };
       default:
         return statement;
     }
