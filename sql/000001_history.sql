@@ -90,8 +90,8 @@ comment on column legwork.finished_jobs.created_at is 'When it was enqueued.';
 comment on column legwork.finished_jobs.started_at is 'When its last attempt started; null when it never ran. Exact from a Legwork worker, the time of fetching from any other.';
 comment on column legwork.finished_jobs.finished_at is 'When it ended.';
 comment on column legwork.finished_jobs.worker is 'The worker that ran the last attempt; null when no worker did.';
-comment on column legwork.finished_jobs.job_key is 'The job''s key, if it had one.';
-comment on column legwork.finished_jobs.serial_key is 'Jobs with the same serial key run one at a time (graphile-worker''s queue_name).';
+comment on column legwork.finished_jobs.job_key is 'The job''s key as it was given, if it had one.';
+comment on column legwork.finished_jobs.serial_key is 'Jobs with the same serial key run one at a time (graphile-worker''s queue_name, so with the tenant before it: see legwork.tenant_key).';
 comment on column legwork.finished_jobs.tenant is 'Whose job it was.';
 comment on column legwork.finished_jobs.correlation_id is 'Shared by everything that came from one cause.';
 comment on column legwork.finished_jobs.parent_id is 'The job that enqueued this one.';
@@ -177,6 +177,52 @@ return case when legwork.flag_value(flags, 'expires') ~ '^\d{1,15}$' then
   to_timestamp(legwork.flag_value(flags, 'expires')::float8 / 1000) end;
 comment on function legwork.expiry_of(jsonb) is
   'When a job''s flags say that it is too late to start it: expires:1767225600000, milliseconds since 1970. Null when they say nothing.';
+
+-- Each tenant has job keys, serial keys and enqueue quotas of its own. graphile-worker knows one name for all, so Legwork puts the tenant before the key:
+-- tenant~acme:import. In the tenant's name % and : are written %25 and %3A, so that no two pairs of tenant and key become one. A long name counts by its hash,
+-- which is one character longer than any name that is written out. Keys of no tenant stay as they are, unless they look like one of a tenant.
+create function legwork.key_prefix(tenant text) returns text
+language sql immutable parallel safe
+-- A tenant is known by its first 256 characters (legwork.flag_value).
+return case
+  when tenant is null then ''
+  when length(replace(replace(left(tenant, 256), '%', '%25'), ':', '%3A')) <= 32
+    then 'tenant~' || replace(replace(left(tenant, 256), '%', '%25'), ':', '%3A') || ':'
+  else 'tenant~%' || md5(left(tenant, 256)) || ':'
+end;
+comment on function legwork.key_prefix(text) is
+  'What stands before the keys of a tenant in graphile-worker''s tables: tenant~acme: for acme, 41 characters at most. Empty for no tenant.';
+
+create function legwork.tenant_key(key text, tenant text) returns text
+language sql immutable parallel safe
+return case when tenant is null and starts_with(key, 'tenant~') then 'tenant~%:' else legwork.key_prefix(tenant) end || key;
+comment on function legwork.tenant_key(text, text) is
+  'A job key or serial key as graphile-worker''s tables have it, for its own functions: select graphile_worker.remove_job(legwork.tenant_key(''import'', ''acme'')). '
+  'tenant: null for a job of no tenant.';
+
+create function legwork.given_key(key text) returns text
+-- One strict expression, as in legwork.flag_value: an index of it serves a question about the key.
+language sql immutable parallel safe strict
+return regexp_replace(key, '^tenant~[^:]*:', '');
+comment on function legwork.given_key(text) is 'A job key or serial key as it was given, from the one in graphile-worker''s tables: the reverse of legwork.tenant_key.';
+
+create function legwork.kept_key(key text, tenant text, field text default 'job_key') returns text
+language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
+declare
+  v_kept text := legwork.tenant_key(key, tenant);
+  -- What graphile-worker takes.
+  v_most integer := case field when 'serial_key' then 128 else 512 end - (length(v_kept) - length(key));
+begin
+  if length(key) > v_most then
+    raise exception '% has % characters, and % are allowed.', field, length(key), v_most using
+      errcode = 'LW400', hint = 'Use a shorter key, or a hash of it.' || case when tenant is not null then ' The name of the tenant counts too.' else '' end;
+  elsif key = '' and field = 'job_key' then
+    raise exception 'job_key is empty.' using errcode = 'LW400', hint = 'Leave it out for a job without a key.';
+  end if;
+  return v_kept;
+end $$;
+comment on function legwork.kept_key(text, text, text) is
+  'The same as legwork.tenant_key, checked first: raises LW400, naming the field (job_key or serial_key), for a key that is longer than graphile-worker takes together with the tenant.';
 
 -- What a Legwork worker says about the jobs that its statement completes or fails; see src/worker/outcomes.ts. Times are on the
 -- database's clock. Completions come as arrays, because they are many and arrays are read four times as fast as JSON objects; their times
@@ -303,7 +349,7 @@ begin
       -- The waiting room has the true time of a job that waited there.
       case when g.run_at = 'infinity' then coalesce((select w.run_at from legwork.waiting_jobs w where w.job_id = g.id), g.run_at)
         else g.run_at end,
-      g.created_at, coalesce(o.started_at, g.locked_at), coalesce(o.finished_at, clock_timestamp()), g.locked_by, g.key,
+      g.created_at, coalesce(o.started_at, g.locked_at), coalesce(o.finished_at, clock_timestamp()), g.locked_by, legwork.given_key(g.key),
       case when g.job_queue_id is not null then
         (select q.queue_name from graphile_worker._private_job_queues q where q.id = g.job_queue_id)
       end,
@@ -529,7 +575,7 @@ begin
       case when old.run_at = 'infinity' then coalesce((select w.run_at from legwork.waiting_jobs w where w.job_id = new.id), old.run_at)
         else old.run_at end,
       new.created_at, coalesce(v_failure.started_at, old.locked_at),
-      coalesce(v_failure.finished_at, clock_timestamp()), old.locked_by, new.key,
+      coalesce(v_failure.finished_at, clock_timestamp()), old.locked_by, legwork.given_key(new.key),
       (select q.queue_name from graphile_worker._private_job_queues q where q.id = new.job_queue_id),
       case when new.flags is not null then legwork.flag_value(new.flags, 'tenant') end,
       case when new.flags is not null then legwork.flag_value(new.flags, 'correlation') end,
@@ -623,6 +669,31 @@ drop index if exists graphile_worker.jobs_no_queue_index;
 create index _legwork_waiting on graphile_worker._private_jobs (task_id, id) with (deduplicate_items = off) where is_available;
 create index _legwork_taken on graphile_worker._private_jobs (id) with (deduplicate_items = off) where not is_available;
 
+-- An earlier Legwork kept the keys of tenants' tokens as acme:import, and left such jobs behind when it was removed. Only these are known to be Legwork's: any other
+-- key may be one that callers of graphile_worker.add_job go on using.
+with old as (
+  select j.id, legwork.tenant_key(substr(j.key, length(p.prefix) + 1), t.tenant) as key
+  from graphile_worker._private_jobs j
+  cross join lateral (select legwork.flag_value(j.flags, 'tenant') as tenant) t
+  cross join lateral (select replace(replace(t.tenant, '%', '%25'), ':', '%3A') || ':' as prefix) p
+  where j.key is not null and j.flags is not null and starts_with(j.key, p.prefix) and length(j.key) > length(p.prefix)
+)
+update graphile_worker._private_jobs j set key = o.key from old o
+where j.id = o.id and length(o.key) <= 512 and not exists (select from graphile_worker._private_jobs x where x.key = o.key);
+with old as (
+  select q.id, legwork.tenant_key(substr(q.queue_name, length(p.prefix) + 1), t.tenant) as name
+  from (
+    select j.job_queue_id, min(legwork.flag_value(j.flags, 'tenant')) as tenant from graphile_worker._private_jobs j where j.job_queue_id is not null
+    group by j.job_queue_id
+    having min(legwork.flag_value(j.flags, 'tenant')) = max(legwork.flag_value(j.flags, 'tenant')) and count(legwork.flag_value(j.flags, 'tenant')) = count(*)
+  ) t
+  join graphile_worker._private_job_queues q on q.id = t.job_queue_id
+  cross join lateral (select replace(replace(t.tenant, '%', '%25'), ':', '%3A') || ':' as prefix) p
+  where starts_with(q.queue_name, p.prefix) and length(q.queue_name) > length(p.prefix)
+)
+update graphile_worker._private_job_queues q set queue_name = o.name from old o
+where q.id = o.id and length(o.name) <= 128 and not exists (select from graphile_worker._private_job_queues x where x.queue_name = o.name);
+
 -- Jobs that failed before Legwork came are shown too, for a whole retention from now: when they failed nobody wrote down.
 insert into legwork.finished_jobs (
   id, task, queue, state, priority, attempts, max_attempts, payload, error, run_at, created_at, finished_at, job_key,
@@ -630,7 +701,7 @@ insert into legwork.finished_jobs (
 )
 select
   j.id, t.identifier, 'default', 'failed', j.priority, j.attempts, j.max_attempts, j.payload, j.last_error, j.run_at,
-  j.created_at, now(), j.key, q.queue_name, legwork.flag_value(j.flags, 'tenant'),
+  j.created_at, now(), legwork.given_key(j.key), q.queue_name, legwork.flag_value(j.flags, 'tenant'),
   legwork.flag_value(j.flags, 'correlation'), legwork.fingerprint(t.identifier, null, j.last_error)
 from graphile_worker._private_jobs j
 join graphile_worker._private_tasks t on t.id = j.task_id

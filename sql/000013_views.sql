@@ -48,8 +48,8 @@ from (
     j.priority, j.attempts, j.max_attempts, j.payload, null::jsonb as result, j.last_error as error,
     case when j.run_at = 'infinity' then coalesce((select w.run_at from legwork.waiting_jobs w where w.job_id = j.id), j.run_at)
       else j.run_at end as run_at,
-    j.created_at, null::timestamptz as started_at, null::timestamptz as finished_at, null::text as worker, j.key as job_key,
-    (select q.queue_name from graphile_worker._private_job_queues q where q.id = j.job_queue_id) as serial_key,
+    j.created_at, null::timestamptz as started_at, null::timestamptz as finished_at, null::text as worker, legwork.given_key(j.key) as job_key,
+    legwork.given_key((select q.queue_name from graphile_worker._private_job_queues q where q.id = j.job_queue_id)) as serial_key,
     legwork.flag_value(j.flags, 'tenant') as tenant,
     case when j.flags is not null then legwork.flag_value(j.flags, 'correlation') end as correlation_id,
     case when j.flags is not null then legwork.parent_of(j.flags) end as parent_id,
@@ -72,8 +72,8 @@ from (
       'default'),
     'running'::legwork.job_state, j.priority, j.attempts, j.max_attempts, j.payload, null::jsonb, j.last_error,
     case when j.run_at = 'infinity' then coalesce((select w.run_at from legwork.waiting_jobs w where w.job_id = j.id), j.run_at) else j.run_at end,
-    j.created_at, j.locked_at, null::timestamptz, j.locked_by, j.key,
-    (select q.queue_name from graphile_worker._private_job_queues q where q.id = j.job_queue_id),
+    j.created_at, j.locked_at, null::timestamptz, j.locked_by, legwork.given_key(j.key),
+    legwork.given_key((select q.queue_name from graphile_worker._private_job_queues q where q.id = j.job_queue_id)),
     legwork.flag_value(j.flags, 'tenant'),
     case when j.flags is not null then legwork.flag_value(j.flags, 'correlation') end,
     case when j.flags is not null then legwork.parent_of(j.flags) end,
@@ -88,7 +88,7 @@ from (
   union all
   select
     f.id, f.task, f.queue, f.state, f.priority, f.attempts, f.max_attempts, f.payload, f.result, f.error, f.run_at,
-    f.created_at, f.started_at, f.finished_at, f.worker, f.job_key, f.serial_key, f.tenant, f.correlation_id, f.parent_id,
+    f.created_at, f.started_at, f.finished_at, f.worker, f.job_key, legwork.given_key(f.serial_key), f.tenant, f.correlation_id, f.parent_id,
     true, null::text[],
     coalesce(((select jsonb_object_agg(t.identifier, t.id) from graphile_worker._private_tasks t) ->> f.task)::integer, -1)
   from legwork.finished_jobs f
@@ -110,8 +110,8 @@ comment on column legwork.jobs.created_at is E'@notNull\nWhen it was enqueued.';
 comment on column legwork.jobs.started_at is 'When its last attempt started; while it runs, when a worker fetched it. Null before that.';
 comment on column legwork.jobs.finished_at is 'When it ended; null before that.';
 comment on column legwork.jobs.worker is 'The worker that has it or had it last.';
-comment on column legwork.jobs.job_key is 'The job''s key, if it has one.';
-comment on column legwork.jobs.serial_key is 'Jobs with the same serial key run one at a time (graphile-worker''s queue_name).';
+comment on column legwork.jobs.job_key is 'The job''s key as it was given, if it has one. Each tenant has its own.';
+comment on column legwork.jobs.serial_key is 'Jobs of a tenant with the same serial key run one at a time (graphile-worker''s queue_name).';
 comment on column legwork.jobs.tenant is 'Whose job it is.';
 comment on column legwork.jobs.correlation_id is 'Shared by everything that came from one cause.';
 comment on column legwork.jobs.parent_id is 'The job that enqueued this one.';

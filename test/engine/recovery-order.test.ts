@@ -44,7 +44,9 @@ async function startOrder(): Promise<string[]> {
   return await until(
     "all jobs complete",
     async () => {
-      const { rows } = await database.pool.query("select id from legwork.finished_jobs where state = 'completed' order by started_at, id");
+      const { rows } = await database.pool.query(
+        "select id from legwork.finished_jobs where state = 'completed' order by started_at, id",
+      );
       return rows.length === 130 && rows.map(({ id }) => id);
     },
     25_000,
@@ -80,7 +82,9 @@ it("a killed worker's jobs run next, those it had fetched ahead before the backl
   expect(order.length - 1 - Math.max(...held.ids.map((id) => order.indexOf(id)))).toBeGreaterThan(30);
   const lost = held.ids.filter((id) => held.running.includes(id));
   const ahead = held.ids.filter((id) => !lost.includes(id));
-  expect(Math.max(...lost.map((id) => order.indexOf(id)))).toBeLessThanOrEqual(Math.min(...ahead.map((id) => order.indexOf(id))) + CONCURRENCY);
+  expect(Math.max(...lost.map((id) => order.indexOf(id)))).toBeLessThanOrEqual(
+    Math.min(...ahead.map((id) => order.indexOf(id))) + CONCURRENCY,
+  );
 });
 
 it("a stopped worker's jobs that it had fetched ahead run next", async () => {
