@@ -285,7 +285,7 @@ comment on function legwork.wake_workers(integer) is
 create function legwork.tg_jobs__record_finished() returns trigger
 language plpgsql volatile security definer
 -- Planning anew for each batch would take longer than the batch.
-set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $$
+set search_path = pg_catalog, pg_temp set jit = off set plan_cache_mode = force_generic_plan as $$
 declare
   v_context text;
   v_unheld bigint;

@@ -529,7 +529,7 @@ revoke execute on function legwork.admit_waiting(integer), legwork.admit_lines(t
   from public;
 
 create function legwork.note_due() returns void
-language plpgsql volatile set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $$
+language plpgsql volatile set search_path = pg_catalog, pg_temp set jit = off set plan_cache_mode = force_generic_plan as $$
 declare
   v_now timestamptz := clock_timestamp();
 begin
@@ -647,7 +647,7 @@ comment on function legwork.release_slots(bigint[], timestamptz[]) is
   'the attempt started, which counts as now where it is not known.';
 
 create function legwork.readmit(job graphile_worker._private_jobs) returns void
-language plpgsql volatile set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $$
+language plpgsql volatile set search_path = pg_catalog, pg_temp set jit = off set plan_cache_mode = force_generic_plan as $$
 declare
   v_waiting legwork.waiting_jobs;
 begin
