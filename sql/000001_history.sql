@@ -282,6 +282,20 @@ return pg_notify('jobs:insert', json_build_object('r', random()::text, 'count', 
 comment on function legwork.wake_workers(integer) is
   'Tells every worker, with the commit, that this many jobs can be fetched, as add_job does it.';
 
+create function legwork.true_attempt(job_id bigint, attempts smallint, max_attempts smallint, updated_at timestamptz, locked_at timestamptz) returns smallint
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  -- A key that is used again, or remove_job, takes all attempts from a job that runs. Only that touches updated_at.
+  if attempts >= max_attempts and updated_at > locked_at then
+    return coalesce((
+      select case when f.retry_at is null then 1 else f.attempt + 1 end from legwork.failed_attempts f
+      where f.job_id = true_attempt.job_id order by f.failed_at desc limit 1), 1);
+  end if;
+  return attempts;
+end $$;
+comment on function legwork.true_attempt(bigint, smallint, smallint, timestamptz, timestamptz) is
+  'Which attempt of a job runs, counted from 1, also when the job was replaced or removed meanwhile: graphile-worker then says that it is the last one.';
+
 create function legwork.tg_jobs__record_finished() returns trigger
 language plpgsql volatile security definer
 -- Planning anew for each batch would take longer than the batch.
@@ -337,7 +351,10 @@ begin
     select
       g.id, coalesce(t.identifier, 'task ' || g.task_id), coalesce(d.queue, 'default'),
       case when o.id is not null or g.locked_at >= now() - interval '4 hours' then 'completed' else v_end end,
-      g.priority, g.attempts, g.max_attempts,
+      g.priority,
+      case when g.attempts >= g.max_attempts and g.updated_at > g.locked_at
+        then legwork.true_attempt(g.id, g.attempts, g.max_attempts, g.updated_at, g.locked_at) else g.attempts end,
+      g.max_attempts,
       -- What must not be read never gets here. Most tasks have nothing of the kind and pay for a look at a null.
       case when d.redact is null then g.payload else legwork.redact(g.payload, d.redact) end,
       case when d.redact is null then o.result else legwork.redact(o.result, d.redact) end,
@@ -418,6 +435,7 @@ declare
   v_lost boolean := v_attempt_ended and new.run_at <= now();
   -- A job that was removed or replaced while it ran has no attempt left on purpose (only that touches updated_at).
   v_removed boolean := v_attempt_ended and old.attempts >= old.max_attempts and old.updated_at > old.locked_at;
+  v_attempt smallint := old.attempts;
   v_has_rules boolean := exists (select from legwork.limits) or exists (select from legwork.pauses);
   v_state legwork.job_state := 'failed';
   v_error text := new.last_error;
@@ -509,7 +527,9 @@ begin
   end if;
 
   if v_attempt_ended then
-    if not v_removed then
+    if v_removed then
+      v_attempt := legwork.true_attempt(old.id, old.attempts, old.max_attempts, old.updated_at, old.locked_at);
+    else
       select * into v_policy from legwork.retry_policy(v_task, v_queue);
       -- 25 is what add_job gives a job of which nobody has said how many attempts it has.
       if new.max_attempts = 25 and v_policy.attempts is not null then
@@ -552,7 +572,7 @@ begin
       job_id, attempt, task, queue, error_name, error_message, error_stack, error_code, started_at, failed_at, retry_at,
       worker, tenant, correlation_id
     ) values (
-      new.id, old.attempts, v_task, v_queue,
+      new.id, v_attempt, v_task, v_queue,
       case when v_lost then 'WorkerLost' else v_failure.error_name end, v_error,
       v_stack, v_failure.error_code, coalesce(v_failure.started_at, old.locked_at),
       coalesce(v_failure.finished_at, clock_timestamp()),
@@ -571,7 +591,7 @@ begin
       id, task, queue, state, priority, attempts, max_attempts, payload, error, run_at, created_at, started_at,
       finished_at, worker, job_key, serial_key, tenant, correlation_id, parent_id, fingerprint
     ) values (
-      new.id, v_task, v_queue, v_state, new.priority, old.attempts, v_max_attempts, v_payload, coalesce(v_cancellation, v_error),
+      new.id, v_task, v_queue, v_state, new.priority, v_attempt, v_max_attempts, v_payload, coalesce(v_cancellation, v_error),
       case when old.run_at = 'infinity' then coalesce((select w.run_at from legwork.waiting_jobs w where w.job_id = new.id), old.run_at)
         else old.run_at end,
       new.created_at, coalesce(v_failure.started_at, old.locked_at),

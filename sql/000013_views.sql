@@ -70,7 +70,12 @@ from (
        from graphile_worker._private_tasks t
        join legwork.task_definitions d on d.name = t.identifier) ->> j.task_id::text,
       'default'),
-    'running'::legwork.job_state, j.priority, j.attempts, j.max_attempts, j.payload, null::jsonb, j.last_error,
+    'running'::legwork.job_state, j.priority,
+    -- As legwork.true_attempt, whose rights would be those of whoever reads.
+    case when j.attempts >= j.max_attempts and j.updated_at > j.locked_at then coalesce((
+      select case when f.retry_at is null then 1 else f.attempt + 1 end from legwork.failed_attempts f where f.job_id = j.id order by f.failed_at desc limit 1), 1)::smallint
+      else j.attempts end,
+    j.max_attempts, j.payload, null::jsonb, j.last_error,
     case when j.run_at = 'infinity' then coalesce((select w.run_at from legwork.waiting_jobs w where w.job_id = j.id), j.run_at) else j.run_at end,
     j.created_at, j.locked_at, null::timestamptz, j.locked_by, legwork.given_key(j.key),
     legwork.given_key((select q.queue_name from graphile_worker._private_job_queues q where q.id = j.job_queue_id)),
@@ -136,7 +141,11 @@ from (
   from legwork.finished_jobs f
   union all
   select
-    j.id, j.attempts, (select t.identifier from graphile_worker._private_tasks t where t.id = j.task_id),
+    j.id,
+    case when j.attempts >= j.max_attempts and j.updated_at > j.locked_at then coalesce((
+      select case when f.retry_at is null then 1 else f.attempt + 1 end from legwork.failed_attempts f where f.job_id = j.id order by f.failed_at desc limit 1), 1)::smallint
+      else j.attempts end,
+    (select t.identifier from graphile_worker._private_tasks t where t.id = j.task_id),
     'running'::legwork.job_state, null, null, null, null, j.locked_at, null::timestamptz, null::timestamptz, j.locked_by,
     legwork.flag_value(j.flags, 'tenant'), legwork.flag_value(j.flags, 'correlation'), not j.is_available and j.locked_at is not null
   from graphile_worker._private_jobs j
