@@ -90,8 +90,8 @@ comment on column legwork.finished_jobs.created_at is 'When it was enqueued.';
 comment on column legwork.finished_jobs.started_at is 'When its last attempt started; null when it never ran. Exact from a Legwork worker, the time of fetching from any other.';
 comment on column legwork.finished_jobs.finished_at is 'When it ended.';
 comment on column legwork.finished_jobs.worker is 'The worker that ran the last attempt; null when no worker did.';
-comment on column legwork.finished_jobs.job_key is 'The job''s key, if it had one.';
-comment on column legwork.finished_jobs.serial_key is 'Jobs with the same serial key run one at a time (graphile-worker''s queue_name).';
+comment on column legwork.finished_jobs.job_key is 'The job''s key as it was given, if it had one.';
+comment on column legwork.finished_jobs.serial_key is 'Jobs with the same serial key run one at a time (graphile-worker''s queue_name, so with the tenant before it: see legwork.tenant_key).';
 comment on column legwork.finished_jobs.tenant is 'Whose job it was.';
 comment on column legwork.finished_jobs.correlation_id is 'Shared by everything that came from one cause.';
 comment on column legwork.finished_jobs.parent_id is 'The job that enqueued this one.';
@@ -109,6 +109,9 @@ create index finished_jobs_job_key_id on legwork.finished_jobs (job_key, id) wit
 create index finished_jobs_queue_id on legwork.finished_jobs (queue, id) with (deduplicate_items = off) where queue <> 'default';
 create table legwork.finished_jobs_default partition of legwork.finished_jobs default;
 alter table legwork.finished_jobs_default enable row level security;
+-- No row has a key. Known as a whole, rows may be deleted and changed while a publication covers all tables. It costs nothing unless wal_level is logical.
+alter table legwork.finished_jobs replica identity full;
+alter table legwork.finished_jobs_default replica identity full;
 
 create table legwork.failed_attempts (
   job_id bigint not null,
@@ -146,6 +149,8 @@ create index failed_attempts_job_id on legwork.failed_attempts (job_id, attempt)
 create index failed_attempts_task on legwork.failed_attempts (task, failed_at);
 create table legwork.failed_attempts_default partition of legwork.failed_attempts default;
 alter table legwork.failed_attempts_default enable row level security;
+alter table legwork.failed_attempts replica identity full;
+alter table legwork.failed_attempts_default replica identity full;
 
 -- A job's context travels in graphile-worker's flags, as keys such as tenant:acme: no row of its own, no join, and gone
 -- with the request when a keyed job is replaced.
@@ -175,6 +180,52 @@ return case when legwork.flag_value(flags, 'expires') ~ '^\d{1,15}$' then
   to_timestamp(legwork.flag_value(flags, 'expires')::float8 / 1000) end;
 comment on function legwork.expiry_of(jsonb) is
   'When a job''s flags say that it is too late to start it: expires:1767225600000, milliseconds since 1970. Null when they say nothing.';
+
+-- Each tenant has job keys, serial keys and enqueue quotas of its own. graphile-worker knows one name for all, so Legwork puts the tenant before the key:
+-- tenant~acme:import. In the tenant's name % and : are written %25 and %3A, so that no two pairs of tenant and key become one. A long name counts by its hash,
+-- which is one character longer than any name that is written out. Keys of no tenant stay as they are, unless they look like one of a tenant.
+create function legwork.key_prefix(tenant text) returns text
+language sql immutable parallel safe
+-- A tenant is known by its first 256 characters (legwork.flag_value).
+return case
+  when tenant is null then ''
+  when length(replace(replace(left(tenant, 256), '%', '%25'), ':', '%3A')) <= 32
+    then 'tenant~' || replace(replace(left(tenant, 256), '%', '%25'), ':', '%3A') || ':'
+  else 'tenant~%' || md5(left(tenant, 256)) || ':'
+end;
+comment on function legwork.key_prefix(text) is
+  'What stands before the keys of a tenant in graphile-worker''s tables: tenant~acme: for acme, 41 characters at most. Empty for no tenant.';
+
+create function legwork.tenant_key(key text, tenant text) returns text
+language sql immutable parallel safe
+return case when tenant is null and starts_with(key, 'tenant~') then 'tenant~%:' else legwork.key_prefix(tenant) end || key;
+comment on function legwork.tenant_key(text, text) is
+  'A job key or serial key as graphile-worker''s tables have it, for its own functions: select graphile_worker.remove_job(legwork.tenant_key(''import'', ''acme'')). '
+  'tenant: null for a job of no tenant.';
+
+create function legwork.given_key(key text) returns text
+-- One strict expression, as in legwork.flag_value: an index of it serves a question about the key.
+language sql immutable parallel safe strict
+return regexp_replace(key, '^tenant~[^:]*:', '');
+comment on function legwork.given_key(text) is 'A job key or serial key as it was given, from the one in graphile-worker''s tables: the reverse of legwork.tenant_key.';
+
+create function legwork.kept_key(key text, tenant text, field text default 'job_key') returns text
+language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
+declare
+  v_kept text := legwork.tenant_key(key, tenant);
+  -- What graphile-worker takes.
+  v_most integer := case field when 'serial_key' then 128 else 512 end - (length(v_kept) - length(key));
+begin
+  if length(key) > v_most then
+    raise exception '% has % characters, and % are allowed.', field, length(key), v_most using
+      errcode = 'LW400', hint = 'Use a shorter key, or a hash of it.' || case when tenant is not null then ' The name of the tenant counts too.' else '' end;
+  elsif key = '' and field = 'job_key' then
+    raise exception 'job_key is empty.' using errcode = 'LW400', hint = 'Leave it out for a job without a key.';
+  end if;
+  return v_kept;
+end $$;
+comment on function legwork.kept_key(text, text, text) is
+  'The same as legwork.tenant_key, checked first: raises LW400, naming the field (job_key or serial_key), for a key that is longer than graphile-worker takes together with the tenant.';
 
 -- What a Legwork worker says about the jobs that its statement completes or fails; see src/worker/outcomes.ts. Times are on the
 -- database's clock. Completions come as arrays, because they are many and arrays are read four times as fast as JSON objects; their times
@@ -234,10 +285,24 @@ return pg_notify('jobs:insert', json_build_object('r', random()::text, 'count', 
 comment on function legwork.wake_workers(integer) is
   'Tells every worker, with the commit, that this many jobs can be fetched, as add_job does it.';
 
+create function legwork.true_attempt(job_id bigint, attempts smallint, max_attempts smallint, updated_at timestamptz, locked_at timestamptz) returns smallint
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  -- A key that is used again, or remove_job, takes all attempts from a job that runs. Only that touches updated_at.
+  if attempts >= max_attempts and updated_at > locked_at then
+    return coalesce((
+      select case when f.retry_at is null then 1 else f.attempt + 1 end from legwork.failed_attempts f
+      where f.job_id = true_attempt.job_id order by f.failed_at desc limit 1), 1);
+  end if;
+  return attempts;
+end $$;
+comment on function legwork.true_attempt(bigint, smallint, smallint, timestamptz, timestamptz) is
+  'Which attempt of a job runs, counted from 1, also when the job was replaced or removed meanwhile: graphile-worker then says that it is the last one.';
+
 create function legwork.tg_jobs__record_finished() returns trigger
 language plpgsql volatile security definer
 -- Planning anew for each batch would take longer than the batch.
-set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $$
+set search_path = pg_catalog, pg_temp set jit = off set plan_cache_mode = force_generic_plan as $$
 declare
   v_context text;
   v_unheld bigint;
@@ -289,7 +354,10 @@ begin
     select
       g.id, coalesce(t.identifier, 'task ' || g.task_id), coalesce(d.queue, 'default'),
       case when o.id is not null or g.locked_at >= now() - interval '4 hours' then 'completed' else v_end end,
-      g.priority, g.attempts, g.max_attempts,
+      g.priority,
+      case when g.attempts >= g.max_attempts and g.updated_at > g.locked_at
+        then legwork.true_attempt(g.id, g.attempts, g.max_attempts, g.updated_at, g.locked_at) else g.attempts end,
+      g.max_attempts,
       -- What must not be read never gets here. Most tasks have nothing of the kind and pay for a look at a null.
       case when d.redact is null then g.payload else legwork.redact(g.payload, d.redact) end,
       case when d.redact is null then o.result else legwork.redact(o.result, d.redact) end,
@@ -301,7 +369,7 @@ begin
       -- The waiting room has the true time of a job that waited there.
       case when g.run_at = 'infinity' then coalesce((select w.run_at from legwork.waiting_jobs w where w.job_id = g.id), g.run_at)
         else g.run_at end,
-      g.created_at, coalesce(o.started_at, g.locked_at), coalesce(o.finished_at, clock_timestamp()), g.locked_by, g.key,
+      g.created_at, coalesce(o.started_at, g.locked_at), coalesce(o.finished_at, clock_timestamp()), g.locked_by, legwork.given_key(g.key),
       case when g.job_queue_id is not null then
         (select q.queue_name from graphile_worker._private_job_queues q where q.id = g.job_queue_id)
       end,
@@ -361,15 +429,16 @@ create function legwork.tg_jobs__record_change() returns trigger
 language plpgsql volatile security definer
 -- Planning anew for each batch would take longer than the batch. Always by index: a plan that was made while a table was empty would go on reading
 -- all of it for each of a hundred thousand jobs.
-set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off as $$
 declare
   v_attempt_ended boolean := old.locked_at is not null and new.locked_at is null and new.attempts >= old.attempts;
   v_had_failed boolean := old.locked_at is null and old.attempts >= old.max_attempts;
   v_has_failed boolean := new.locked_at is null and new.attempts >= new.max_attempts;
-  -- Releasing a stale lock moves run_at to now at most; failing always moves it ahead.
+  -- Releasing a lock leaves run_at where it is or moves it to now at most; failing always moves it ahead.
   v_lost boolean := v_attempt_ended and new.run_at <= now();
   -- A job that was removed or replaced while it ran has no attempt left on purpose (only that touches updated_at).
   v_removed boolean := v_attempt_ended and old.attempts >= old.max_attempts and old.updated_at > old.locked_at;
+  v_attempt smallint := old.attempts;
   v_has_rules boolean := exists (select from legwork.limits) or exists (select from legwork.pauses);
   v_state legwork.job_state := 'failed';
   v_error text := new.last_error;
@@ -410,6 +479,11 @@ begin
     end if;
   end if;
   if not v_attempt_ended and (v_had_failed or not v_has_failed) then
+    if old.locked_at is not null and not v_has_failed and new.run_at >= old.run_at then
+      -- A plain graphile-worker gave it back. It keeps its place ahead of those that are due at the same time (see legwork.places_of). The change comes by here again.
+      update graphile_worker._private_jobs j set run_at = least(old.run_at, now()) - interval '1 microsecond' where j.id = new.id;
+      return null;
+    end if;
     -- Replaced, rescheduled, revived or given back: it may have to wait for something else now, or still.
     if not v_has_failed and (v_has_rules or exists (select from legwork.waiting_jobs w where w.job_id = new.id)
       or exists (select from legwork.dependencies d where d.job_id = new.id))
@@ -427,7 +501,7 @@ begin
       perform legwork.release_slots(array[new.id], array[v_failure.started_at]);
     end if;
     update graphile_worker._private_jobs j
-    set attempts = greatest(0, j.attempts - 1), last_error = old.last_error, run_at = coalesce(v_run_at, old.run_at),
+    set attempts = greatest(0, j.attempts - 1), last_error = old.last_error, run_at = coalesce(v_run_at, old.run_at - interval '1 microsecond'),
       -- It has started in time.
       flags = case when v_failure.decision = 'wait' then legwork.without_expiry(j.flags) else j.flags end
     where j.id = new.id;
@@ -456,7 +530,9 @@ begin
   end if;
 
   if v_attempt_ended then
-    if not v_removed then
+    if v_removed then
+      v_attempt := legwork.true_attempt(old.id, old.attempts, old.max_attempts, old.updated_at, old.locked_at);
+    else
       select * into v_policy from legwork.retry_policy(v_task, v_queue);
       -- 25 is what add_job gives a job of which nobody has said how many attempts it has.
       if new.max_attempts = 25 and v_policy.attempts is not null then
@@ -466,7 +542,10 @@ begin
       if v_lost and new.attempts >= v_max_attempts then
         v_max_attempts := least(new.attempts + 1, 32767);
       end if;
-      if v_failure.retry_at is not null then
+      if v_lost and new.run_at > old.run_at then
+        -- graphile-worker releases a stale lock by itself and would send the job behind all that are due.
+        v_retry_at := old.run_at - interval '1 microsecond';
+      elsif v_failure.retry_at is not null then
         v_retry_at := v_failure.retry_at;
       elsif v_policy.backoff is not null and not v_lost then
         v_retry_at := now() + legwork.retry_delay(
@@ -496,10 +575,11 @@ begin
       job_id, attempt, task, queue, error_name, error_message, error_stack, error_code, started_at, failed_at, retry_at,
       worker, tenant, correlation_id
     ) values (
-      new.id, old.attempts, v_task, v_queue,
+      new.id, v_attempt, v_task, v_queue,
       case when v_lost then 'WorkerLost' else v_failure.error_name end, v_error,
       v_stack, v_failure.error_code, coalesce(v_failure.started_at, old.locked_at),
-      coalesce(v_failure.finished_at, clock_timestamp()), case when not v_has_failed then v_retry_at end, old.locked_by,
+      coalesce(v_failure.finished_at, clock_timestamp()),
+      case when not v_has_failed then case when v_lost then greatest(v_retry_at, now()) else v_retry_at end end, old.locked_by,
       case when new.flags is not null then legwork.flag_value(new.flags, 'tenant') end,
       case when new.flags is not null then legwork.flag_value(new.flags, 'correlation') end
     );
@@ -514,11 +594,11 @@ begin
       id, task, queue, state, priority, attempts, max_attempts, payload, error, run_at, created_at, started_at,
       finished_at, worker, job_key, serial_key, tenant, correlation_id, parent_id, fingerprint
     ) values (
-      new.id, v_task, v_queue, v_state, new.priority, old.attempts, v_max_attempts, v_payload, coalesce(v_cancellation, v_error),
+      new.id, v_task, v_queue, v_state, new.priority, v_attempt, v_max_attempts, v_payload, coalesce(v_cancellation, v_error),
       case when old.run_at = 'infinity' then coalesce((select w.run_at from legwork.waiting_jobs w where w.job_id = new.id), old.run_at)
         else old.run_at end,
       new.created_at, coalesce(v_failure.started_at, old.locked_at),
-      coalesce(v_failure.finished_at, clock_timestamp()), old.locked_by, new.key,
+      coalesce(v_failure.finished_at, clock_timestamp()), old.locked_by, legwork.given_key(new.key),
       (select q.queue_name from graphile_worker._private_job_queues q where q.id = new.job_queue_id),
       case when new.flags is not null then legwork.flag_value(new.flags, 'tenant') end,
       case when new.flags is not null then legwork.flag_value(new.flags, 'correlation') end,
@@ -612,6 +692,31 @@ drop index if exists graphile_worker.jobs_no_queue_index;
 create index _legwork_waiting on graphile_worker._private_jobs (task_id, id) with (deduplicate_items = off) where is_available;
 create index _legwork_taken on graphile_worker._private_jobs (id) with (deduplicate_items = off) where not is_available;
 
+-- An earlier Legwork kept the keys of tenants' tokens as acme:import, and left such jobs behind when it was removed. Only these are known to be Legwork's: any other
+-- key may be one that callers of graphile_worker.add_job go on using.
+with old as (
+  select j.id, legwork.tenant_key(substr(j.key, length(p.prefix) + 1), t.tenant) as key
+  from graphile_worker._private_jobs j
+  cross join lateral (select legwork.flag_value(j.flags, 'tenant') as tenant) t
+  cross join lateral (select replace(replace(t.tenant, '%', '%25'), ':', '%3A') || ':' as prefix) p
+  where j.key is not null and j.flags is not null and starts_with(j.key, p.prefix) and length(j.key) > length(p.prefix)
+)
+update graphile_worker._private_jobs j set key = o.key from old o
+where j.id = o.id and length(o.key) <= 512 and not exists (select from graphile_worker._private_jobs x where x.key = o.key);
+with old as (
+  select q.id, legwork.tenant_key(substr(q.queue_name, length(p.prefix) + 1), t.tenant) as name
+  from (
+    select j.job_queue_id, min(legwork.flag_value(j.flags, 'tenant')) as tenant from graphile_worker._private_jobs j where j.job_queue_id is not null
+    group by j.job_queue_id
+    having min(legwork.flag_value(j.flags, 'tenant')) = max(legwork.flag_value(j.flags, 'tenant')) and count(legwork.flag_value(j.flags, 'tenant')) = count(*)
+  ) t
+  join graphile_worker._private_job_queues q on q.id = t.job_queue_id
+  cross join lateral (select replace(replace(t.tenant, '%', '%25'), ':', '%3A') || ':' as prefix) p
+  where starts_with(q.queue_name, p.prefix) and length(q.queue_name) > length(p.prefix)
+)
+update graphile_worker._private_job_queues q set queue_name = o.name from old o
+where q.id = o.id and length(o.name) <= 128 and not exists (select from graphile_worker._private_job_queues x where x.queue_name = o.name);
+
 -- Jobs that failed before Legwork came are shown too, for a whole retention from now: when they failed nobody wrote down.
 insert into legwork.finished_jobs (
   id, task, queue, state, priority, attempts, max_attempts, payload, error, run_at, created_at, finished_at, job_key,
@@ -619,7 +724,7 @@ insert into legwork.finished_jobs (
 )
 select
   j.id, t.identifier, 'default', 'failed', j.priority, j.attempts, j.max_attempts, j.payload, j.last_error, j.run_at,
-  j.created_at, now(), j.key, q.queue_name, legwork.flag_value(j.flags, 'tenant'),
+  j.created_at, now(), legwork.given_key(j.key), q.queue_name, legwork.flag_value(j.flags, 'tenant'),
   legwork.flag_value(j.flags, 'correlation'), legwork.fingerprint(t.identifier, null, j.last_error)
 from graphile_worker._private_jobs j
 join graphile_worker._private_tasks t on t.id = j.task_id

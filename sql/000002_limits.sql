@@ -91,6 +91,7 @@ comment on column legwork.slots.job_id is 'The job.';
 comment on column legwork.slots.per is 'The window of a rate limit; null for concurrency, whose slots go when the attempt ends.';
 comment on column legwork.slots.free_at is 'When a rate limit''s slot becomes free: a window after its job is known to have started. Null until then.';
 alter table legwork.slots enable row level security;
+alter table legwork.slots replica identity full;
 create index slots_gate on legwork.slots (gate);
 create index slots_job_id on legwork.slots (job_id);
 
@@ -227,7 +228,7 @@ comment on function legwork.has_rules() is 'Whether anything at all is limited o
 create function legwork.make_wait(job_ids bigint[], at_commit text default 'try') returns integer
 language plpgsql volatile set search_path = pg_catalog, pg_temp
 -- One plan for one job and for many, which takes each by its id, whatever its caller prefers.
-set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_nestloop = on as $$
+set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off set enable_nestloop = on as $$
 declare
   v_count integer;
 begin
@@ -443,7 +444,7 @@ comment on function legwork.admit_crossing(uuid[], text[], timestamptz) is
 create function legwork.admit_waiting(at_most integer default 1000) returns integer
 language plpgsql volatile security definer
 -- The tables are small and change all the time, so that statistics say little: always by index.
-set search_path = pg_catalog, pg_temp set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off set plan_cache_mode = force_generic_plan as $$
 declare
   v_now timestamptz := clock_timestamp();
   v_freed text[];
@@ -546,7 +547,7 @@ revoke execute on function legwork.admit_waiting(integer), legwork.admit_lines(t
   from public;
 
 create function legwork.note_due() returns void
-language plpgsql volatile set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $$
+language plpgsql volatile set search_path = pg_catalog, pg_temp set jit = off set plan_cache_mode = force_generic_plan as $$
 declare
   v_now timestamptz := clock_timestamp();
 begin
@@ -637,7 +638,7 @@ comment on function legwork.window_of(text, interval) is
   'every slot, because no job with such a slot could end while a transaction that changes the window is open.';
 
 create function legwork.release_slots(job_ids bigint[], starts timestamptz[]) returns void
-language plpgsql volatile set search_path = pg_catalog, pg_temp set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+language plpgsql volatile set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off set plan_cache_mode = force_generic_plan as $$
 declare
   v_freed text[];
   v_used text[];
@@ -664,7 +665,7 @@ comment on function legwork.release_slots(bigint[], timestamptz[]) is
   'the attempt started, which counts as now where it is not known.';
 
 create function legwork.readmit(job graphile_worker._private_jobs) returns void
-language plpgsql volatile set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $$
+language plpgsql volatile set search_path = pg_catalog, pg_temp set jit = off set plan_cache_mode = force_generic_plan as $$
 declare
   v_waiting legwork.waiting_jobs;
 begin

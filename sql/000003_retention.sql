@@ -120,16 +120,20 @@ begin
       begin
         execute format('create table legwork.%I (like legwork.%I including defaults including storage)', v_name, v_parent.name);
         execute format('alter table legwork.%I enable row level security', v_name);
+        -- A partition does not take this from its table. One that has a primary key is known by it.
+        if (select c.relreplident = 'f' from pg_class c where c.oid = format('legwork.%I', v_parent.name)::regclass) then
+          execute format('alter table legwork.%I replica identity full', v_name);
+        end if;
         -- Attaching is refused while the default partition holds a row of that time; nobody adds one behind this lock.
         execute format('lock table legwork.%I in access exclusive mode', v_parent.name || '_default');
-        -- Metrics, which come with a later migration, count each row once.
-        if to_regprocedure('legwork.roll_up_before_move(regclass)') is not null and v_parent.name <> 'job_logs' then
+        -- Metrics, which come with a later migration, count each row of these once.
+        if to_regprocedure('legwork.roll_up_before_move(regclass)') is not null and v_parent.name in ('finished_jobs', 'failed_attempts') then
           perform legwork.roll_up_before_move(format('legwork.%I', v_parent.name || '_default')::regclass);
         end if;
         execute format(
           'with moved as (delete from only legwork.%1$I where %2$I >= %3$L and %2$I < %4$L returning *) insert into legwork.%5$I select * from moved',
           v_parent.name || '_default', v_parent.by_column, v_lower, v_upper, v_name);
-        if to_regprocedure('legwork.skip_roll_up(regclass)') is not null and v_parent.name <> 'job_logs' then
+        if to_regprocedure('legwork.skip_roll_up(regclass)') is not null and v_parent.name in ('finished_jobs', 'failed_attempts') then
           perform legwork.skip_roll_up(format('legwork.%I', v_name)::regclass);
         end if;
         execute format('alter table legwork.%I attach partition legwork.%I for values from (%L) to (%L)',

@@ -68,21 +68,24 @@ declare
   v_flags text[] := legwork.context_flags(tenant, correlation_id);
   v_run_at timestamptz := run_at;
   v_key_mode text := job_key_mode;
-  v_serial_key text := serial_key;
+  v_tenant text;
+  v_job_key text;
+  v_serial_key text;
 begin
   perform legwork.assert_may('enqueuer');
   if legwork.confined_tenant() is not null then
-    -- Keys are everybody's in graphile-worker: a tenant has its own.
     tenant := legwork.own_tenant(tenant);
     v_flags := legwork.context_flags(tenant, correlation_id);
-    job_key := legwork.own_key(job_key);
-    serial_key := legwork.own_key(serial_key);
-    v_serial_key := serial_key;
-    rate_key := case when rate_limit is not null then legwork.own_key(coalesce(rate_key, task)) else rate_key end;
   end if;
   perform legwork.assert_task(task);
   if not coalesce(run_at between legwork.first_time() and legwork.last_time() and priority between -32768 and 32767 and max_attempts between 1 and 32767, true) then
     perform legwork.assert_time('run_at', run_at), legwork.assert_job_numbers(priority, max_attempts);
+  end if;
+  -- Names are everybody's in graphile-worker: a tenant has its own.
+  if num_nonnulls(job_key, serial_key, rate_limit) > 0 then
+    v_tenant := coalesce(tenant, nullif(current_setting('legwork.tenant', true), ''));
+    v_job_key := legwork.kept_key(job_key, v_tenant);
+    v_serial_key := legwork.kept_key(serial_key, v_tenant, 'serial_key');
   end if;
   -- Most requests have none of these and skip all of it.
   if overlap <> 'allow' or num_nonnulls(
@@ -98,16 +101,17 @@ begin
       end if;
     end if;
     if rate_limit is not null then
-      perform legwork.count_request(coalesce(rate_key, task), rate_limit, rate_per);
+      perform legwork.count_request(legwork.tenant_key(coalesce(rate_key, task), v_tenant), rate_limit, rate_per);
     end if;
     if num_nonnulls(debounce, throttle) > 0 then
-      v_run_at := legwork.paced_start(job_key, debounce, debounce_max, throttle);
+      v_run_at := legwork.paced_start(v_job_key, debounce, debounce_max, throttle);
       -- A throttled job that waits already has its place.
       v_key_mode := case when throttle is null then 'replace' else 'preserve_run_at' end;
     end if;
     if overlap = 'serial' and serial_key is null then
       -- graphile-worker takes serial keys of 128 characters and job keys of 512.
-      v_serial_key := 'job_key:' || case when length(job_key) <= 120 then job_key else md5(job_key) end;
+      v_serial_key := legwork.tenant_key(
+        'job_key:' || case when length(job_key) <= 120 - length(legwork.key_prefix(v_tenant)) then job_key else md5(job_key) end, v_tenant);
     end if;
     if isfinite(expires_at) then
       if expires_at <= greatest(v_run_at, clock_timestamp()) then
@@ -125,7 +129,7 @@ begin
     select j.id into v_id
     from graphile_worker.add_job(
       identifier => enqueue.task, payload => enqueue.payload::json, queue_name => v_serial_key,
-      run_at => v_run_at, max_attempts => enqueue.max_attempts, job_key => enqueue.job_key,
+      run_at => v_run_at, max_attempts => enqueue.max_attempts, job_key => v_job_key,
       priority => enqueue.priority, flags => v_flags, job_key_mode => v_key_mode
     ) j;
     exit when v_id is not null;
@@ -139,7 +143,7 @@ begin
     update legwork.unique_requests u set job_id = v_id where u.key = v_identity;
   end if;
   if num_nonnulls(debounce, throttle) > 0 then
-    update legwork.paced_keys p set job_id = v_id where p.job_key = enqueue.job_key;
+    update legwork.paced_keys p set job_id = v_id where p.job_key = v_job_key;
   end if;
   if isfinite(expires_at) then
     -- From the job, because unsafe_dedupe keeps the one that is there, with its own time or none.
@@ -172,7 +176,7 @@ comment on function legwork.enqueue(text, jsonb, timestamptz, integer, text, tex
   'task: a known task. payload: what the task is given, {} by default. run_at: when it may start, now by default. '
   'priority: smaller runs first, 0 by default. job_key: while a job with this key waits, it is replaced (job_key_mode replace), '
   'replaced but for its run_at (preserve_run_at) or kept (unsafe_dedupe). serial_key: jobs that share it run one at a time. '
-  'max_attempts: 25 by default. tenant and correlation_id: kept with the job and in its history. '
+  'max_attempts: 25 by default. tenant and correlation_id: kept with the job and in its history. Each tenant has job keys, serial keys, unique keys and rate keys of its own. '
   'expires_at: a job that has not started by then ends as expired. unique_for: for that long the same request makes no other job '
   'and returns the id of this one; the same means tenant, task and payload, or unique_key in place of the payload. '
   'debounce, with job_key: each request replaces the waiting job and moves its start that far ahead, but never further than '
@@ -204,6 +208,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 declare
   v_unknown text;
   v_ids bigint[];
+  v_tenant text := nullif(current_setting('legwork.tenant', true), '');
 begin
   perform legwork.assert_may('enqueuer');
   if jobs is null or jsonb_typeof(jobs) <> 'array' then
@@ -261,17 +266,20 @@ begin
   if legwork.confined_tenant() is not null then
     jobs := (
       select coalesce(jsonb_agg(e.element || jsonb_strip_nulls(jsonb_build_object(
-        'tenant', legwork.own_tenant(e.element ->> 'tenant'), 'serial_key', legwork.own_key(e.element ->> 'serial_key'))) order by e.n), '[]')
+        'tenant', legwork.own_tenant(e.element ->> 'tenant'))) order by e.n), '[]')
       from jsonb_array_elements(jobs) with ordinality as e (element, n));
   end if;
   insert into graphile_worker._private_job_queues (queue_name)
-  select distinct element ->> 'serial_key' from jsonb_array_elements(jobs) as element
-  where element ->> 'serial_key' is not null
-    and not exists (select from graphile_worker._private_job_queues q where q.queue_name = element ->> 'serial_key')
+  select distinct k.name
+  from jsonb_array_elements(jobs) as element
+  cross join lateral (
+    select legwork.kept_key(element ->> 'serial_key', coalesce(element ->> 'tenant', v_tenant), 'serial_key') as name offset 0
+  ) k
+  where element ->> 'serial_key' is not null and not exists (select from graphile_worker._private_job_queues q where q.queue_name = k.name)
   on conflict do nothing;
 
   with specs as (
-    select j.*, nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')) as id
+    select j.*, legwork.tenant_key(j.serial_key, coalesce(j.tenant, v_tenant)) as queue_name, nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')) as id
     from rows from (jsonb_to_recordset(jobs) as (
       task text, payload jsonb, run_at timestamptz, priority integer, serial_key text, max_attempts integer, tenant text,
       correlation_id text)) with ordinality
@@ -282,7 +290,7 @@ begin
     overriding system value
     select
       s.id,
-      (select q.id from graphile_worker._private_job_queues q where q.queue_name = s.serial_key),
+      (select q.id from graphile_worker._private_job_queues q where q.queue_name = s.queue_name),
       (select t.id from graphile_worker._private_tasks t where t.identifier = s.task),
       coalesce(s.payload, '{}')::json, coalesce(s.run_at, now()), coalesce(s.max_attempts, 25), coalesce(s.priority, 0),
       (select jsonb_object_agg(flag, true) from unnest(legwork.context_flags(s.tenant, s.correlation_id)) as flag)

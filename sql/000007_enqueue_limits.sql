@@ -21,7 +21,7 @@ create table legwork.rate_keys (
   expires_at timestamptz not null
 );
 comment on table legwork.rate_keys is 'The keys of rate_limit; each row''s lock lets one request at a time count.';
-comment on column legwork.rate_keys.key is 'What is counted: rate_key, or the task''s name.';
+comment on column legwork.rate_keys.key is 'What is counted: rate_key, or the task''s name, with the tenant before it (legwork.tenant_key).';
 comment on column legwork.rate_keys.requests is 'How many requests were let in so far: the number of the last one.';
 comment on column legwork.rate_keys.expires_at is 'When the last request leaves its window and the key can be forgotten.';
 alter table legwork.rate_keys enable row level security;
@@ -47,7 +47,7 @@ create table legwork.paced_keys (
   requested_at timestamptz not null
 );
 comment on table legwork.paced_keys is 'The job keys of debounce and throttle; each row''s lock lets one request at a time decide when to start.';
-comment on column legwork.paced_keys.job_key is 'The job key.';
+comment on column legwork.paced_keys.job_key is 'The job key as graphile-worker has it (legwork.tenant_key).';
 comment on column legwork.paced_keys.job_id is 'The job that the last request made or changed. Null only within the transaction that makes it.';
 comment on column legwork.paced_keys.first_requested_at is 'When the debounced job that waits was first asked for.';
 comment on column legwork.paced_keys.started_at is 'The last start of a throttled job that a request has seen; null when none has started.';
@@ -158,7 +158,7 @@ begin
     v_free_at := date_trunc('milliseconds', v_free_at) + interval '1 millisecond';
     v_free_at_text := to_char(v_free_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"');
     raise exception '''%'' is limited to % % per %; the next one may be enqueued from % on.',
-      rate_key, rate_limit, case rate_limit when 1 then 'job' else 'jobs' end, legwork.period_in_words(rate_per), v_free_at_text using
+      legwork.given_key(rate_key), rate_limit, case rate_limit when 1 then 'job' else 'jobs' end, legwork.period_in_words(rate_per), v_free_at_text using
       errcode = 'LW429', detail = v_free_at_text, hint = 'Nothing was enqueued. Come back then; the time stands alone in the error''s detail.';
   end if;
   delete from legwork.rate_requests r where r.key = rate_key and r.number <= v_number - rate_limit;

@@ -73,19 +73,37 @@ comment on function legwork.worker_beat(text, text, integer, integer, text[], bi
   'it does not hold any more.';
 revoke execute on function legwork.worker_beat(text, text, integer, integer, text[], bigint[]) from public;
 
-create function legwork.give_back_jobs(worker text, job_ids bigint[] default null) returns integer
+create function legwork.places_of(worker text, started bigint[]) returns table (id bigint, run_at timestamptz)
+language sql stable set search_path = pg_catalog, pg_temp
+as $$
+  -- graphile-worker starts jobs by priority and run_at, and those that agree in both in the order of their rows, where a changed row comes last. So
+  -- each job goes as many microseconds ahead of its like as there are such jobs of this worker behind it, and a millisecond when it had started:
+  -- what was only fetched ahead may have been released before.
+  select j.id, least(j.run_at, now()) - row_number() over (partition by j.priority, j.run_at order by j.id desc) * interval '1 microsecond'
+    - case when j.id = any (started) then interval '1 millisecond' else interval '0' end
+  from graphile_worker._private_jobs j
+  where j.locked_by = worker and not j.is_available
+$$;
+comment on function legwork.places_of(text, bigint[]) is
+  'The run_at with which each job that a worker holds keeps its place when it is released: ahead of all that were to start at the same time, those in started first, then by id. '
+  'It is at most a few milliseconds before the job''s own.';
+
+create function legwork.give_back_jobs(worker text, job_ids bigint[] default null, started bigint[] default null) returns integer
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_count integer;
 begin
   -- The attempt is given back as well: most of these jobs were only fetched ahead, and one that has used its last attempt
   -- must still run.
-  with returned as (
+  with held as (
+    select h.id, h.run_at from legwork.places_of(worker, started) h where job_ids is null or h.id = any (job_ids)
+  ), returned as (
     update graphile_worker._private_jobs j
-    set locked_at = null, locked_by = null, run_at = greatest(j.run_at, now()),
+    set locked_at = null, locked_by = null, run_at = h.run_at,
       -- A job that was removed or replaced while it ran has no attempt left on purpose (only that touches updated_at).
       attempts = case when j.attempts >= j.max_attempts and j.updated_at > j.locked_at then j.attempts else greatest(0, j.attempts - 1) end
-    where j.locked_by = worker and (job_ids is null or j.id = any (job_ids))
+    from held h
+    where j.id = h.id and j.locked_by = worker
     returning j.id, j.job_queue_id
   ), unlocked as (
     update graphile_worker._private_job_queues q set locked_at = null, locked_by = null
@@ -97,16 +115,18 @@ begin
   end if;
   return v_count;
 end $$;
-comment on function legwork.give_back_jobs(text, bigint[]) is
-  'Gives jobs that a worker holds back to the others, without using an attempt: all of them, or only those named. Returns how many. '
-  'Only for jobs that the worker does not run any more.';
-revoke execute on function legwork.give_back_jobs(text, bigint[]) from public;
+comment on function legwork.give_back_jobs(text, bigint[], bigint[]) is
+  'Gives jobs that a worker holds back to the others, without using an attempt: all of them, or only those named. Each keeps its place ahead of '
+  'what was enqueued later; those in started, which it was running, come before those it had only fetched. Returns how many. Only for jobs that the worker does not run any more.';
+revoke execute on function legwork.give_back_jobs(text, bigint[], bigint[]) from public;
 
 create function legwork.worker_stopped(id text) returns integer
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_running bigint[];
 begin
-  delete from legwork.worker_processes w where w.id = worker_stopped.id;
-  return legwork.give_back_jobs(id);
+  delete from legwork.worker_processes w where w.id = worker_stopped.id returning w.running into v_running;
+  return legwork.give_back_jobs(id, started => v_running);
 end $$;
 comment on function legwork.worker_stopped(text) is
   'A worker says that it has stopped: its row goes and jobs it still holds are given back. Returns how many there were.';
@@ -146,10 +166,11 @@ begin
           from graphile_worker._private_jobs j where j.locked_by = v_dead.id having count(*) > 0;
         end if;
         update graphile_worker._private_jobs j
-        set locked_at = null, locked_by = null, run_at = least(j.run_at, now()),
+        set locked_at = null, locked_by = null, run_at = h.run_at,
           flags = case when exists (select from legwork.failed_attempts f where f.job_id = j.id and f.error_name = 'WorkerLost')
             then legwork.mark_lost(j.flags, 2) else j.flags end
-        where j.locked_by = v_dead.id and (
+        from legwork.places_of(v_dead.id, v_dead.running) h
+        where h.id = j.id and j.locked_by = v_dead.id and (
           j.id = any (v_dead.running)
           or not exists (select from graphile_worker._private_jobs k where k.locked_by = v_dead.id and k.id = any (v_dead.running)));
         get diagnostics jobs = row_count;
@@ -166,8 +187,8 @@ begin
   end loop;
 end $$;
 comment on function legwork.recover_jobs() is
-  'Gives the jobs of dead workers to the others. Every worker calls it every second. Returns the workers that were given up, '
-  'with the number of jobs each held.';
+  'Gives the jobs of dead workers to the others. They keep their place, so what was running runs next. Every worker calls it every second. Returns the '
+  'workers that were given up, with the number of jobs each held.';
 revoke execute on function legwork.recover_jobs() from public;
 
 create view legwork.workers as

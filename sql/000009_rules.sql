@@ -83,7 +83,7 @@ return legwork.admission_lock() + 1;
 comment on function legwork.rules_lock() is 'The key of the advisory lock under which rules are applied: one transaction at a time.';
 
 create function legwork.jobs_against_rules(task_ids integer[], since bigint, by bigint[]) returns bigint[]
-language plpgsql volatile set search_path = pg_catalog, pg_temp set plan_cache_mode = force_custom_plan as $$
+language plpgsql volatile set search_path = pg_catalog, pg_temp set jit = off set plan_cache_mode = force_custom_plan as $$
 declare
   v_age integer := age(since::text::xid8::xid);
   v_by xid[] := by::text[]::xid8[]::xid[];
@@ -121,7 +121,7 @@ create function legwork.apply_rules(task_ids integer[], since bigint default nul
 language plpgsql volatile security definer
 -- One job or a million: a plan for both would be wrong for one of them, and what the statistics do not know yet must not become a
 -- join of each with each.
-set search_path = pg_catalog, pg_temp set plan_cache_mode = force_custom_plan set enable_nestloop = off as $$
+set search_path = pg_catalog, pg_temp set jit = off set plan_cache_mode = force_custom_plan set enable_nestloop = off as $$
 declare
   v_is_settling boolean := by <> '{}';
   v_since bigint;

@@ -44,6 +44,8 @@ alter table legwork.job_logs enable row level security;
 create index job_logs_job_id on legwork.job_logs (job_id, id);
 create table legwork.job_logs_default partition of legwork.job_logs default;
 alter table legwork.job_logs_default enable row level security;
+alter table legwork.job_logs replica identity full;
+alter table legwork.job_logs_default replica identity full;
 
 select legwork.maintain_history();
 

@@ -54,8 +54,8 @@ from (
     j.priority, j.attempts, j.max_attempts, j.payload, null::jsonb as result, j.last_error as error,
     case when j.run_at = 'infinity' then coalesce((select w.run_at from legwork.waiting_jobs w where w.job_id = j.id), j.run_at)
       else j.run_at end as run_at,
-    j.created_at, null::timestamptz as started_at, null::timestamptz as finished_at, null::text as worker, j.key as job_key,
-    (select q.queue_name from graphile_worker._private_job_queues q where q.id = j.job_queue_id) as serial_key,
+    j.created_at, null::timestamptz as started_at, null::timestamptz as finished_at, null::text as worker, legwork.given_key(j.key) as job_key,
+    legwork.given_key((select q.queue_name from graphile_worker._private_job_queues q where q.id = j.job_queue_id)) as serial_key,
     legwork.flag_value(j.flags, 'tenant') as tenant,
     case when j.flags is not null then legwork.flag_value(j.flags, 'correlation') end as correlation_id,
     case when j.flags is not null then legwork.parent_of(j.flags) end as parent_id,
@@ -76,10 +76,15 @@ from (
        from graphile_worker._private_tasks t
        join legwork.task_definitions d on d.name = t.identifier) ->> j.task_id::text,
       'default'),
-    'running'::legwork.job_state, j.priority, j.attempts, j.max_attempts, j.payload, null::jsonb, j.last_error,
+    'running'::legwork.job_state, j.priority,
+    -- As legwork.true_attempt, whose rights would be those of whoever reads.
+    case when j.attempts >= j.max_attempts and j.updated_at > j.locked_at then coalesce((
+      select case when f.retry_at is null then 1 else f.attempt + 1 end from legwork.failed_attempts f where f.job_id = j.id order by f.failed_at desc limit 1), 1)::smallint
+      else j.attempts end,
+    j.max_attempts, j.payload, null::jsonb, j.last_error,
     case when j.run_at = 'infinity' then coalesce((select w.run_at from legwork.waiting_jobs w where w.job_id = j.id), j.run_at) else j.run_at end,
-    j.created_at, j.locked_at, null::timestamptz, j.locked_by, j.key,
-    (select q.queue_name from graphile_worker._private_job_queues q where q.id = j.job_queue_id),
+    j.created_at, j.locked_at, null::timestamptz, j.locked_by, legwork.given_key(j.key),
+    legwork.given_key((select q.queue_name from graphile_worker._private_job_queues q where q.id = j.job_queue_id)),
     legwork.flag_value(j.flags, 'tenant'),
     case when j.flags is not null then legwork.flag_value(j.flags, 'correlation') end,
     case when j.flags is not null then legwork.parent_of(j.flags) end,
@@ -94,7 +99,7 @@ from (
   union all
   select
     f.id, f.task, f.queue, f.state, f.priority, f.attempts, f.max_attempts, f.payload, f.result, f.error, f.run_at,
-    f.created_at, f.started_at, f.finished_at, f.worker, f.job_key, f.serial_key, f.tenant, f.correlation_id, f.parent_id,
+    f.created_at, f.started_at, f.finished_at, f.worker, f.job_key, legwork.given_key(f.serial_key), f.tenant, f.correlation_id, f.parent_id,
     true, null::text[],
     coalesce(((select jsonb_object_agg(t.identifier, t.id) from graphile_worker._private_tasks t) ->> f.task)::integer, -1)
   from legwork.finished_jobs f
@@ -120,8 +125,8 @@ comment on column legwork.jobs.created_at is E'@notNull\nWhen it was enqueued.';
 comment on column legwork.jobs.started_at is 'When its last attempt started; while it runs, when a worker fetched it. Null before that.';
 comment on column legwork.jobs.finished_at is 'When it ended; null before that.';
 comment on column legwork.jobs.worker is 'The worker that has it or had it last.';
-comment on column legwork.jobs.job_key is 'The job''s key, if it has one.';
-comment on column legwork.jobs.serial_key is 'Jobs with the same serial key run one at a time (graphile-worker''s queue_name).';
+comment on column legwork.jobs.job_key is 'The job''s key as it was given, if it has one. Each tenant has its own.';
+comment on column legwork.jobs.serial_key is 'Jobs of a tenant with the same serial key run one at a time (graphile-worker''s queue_name).';
 comment on column legwork.jobs.tenant is 'Whose job it is.';
 comment on column legwork.jobs.correlation_id is 'Shared by everything that came from one cause.';
 comment on column legwork.jobs.parent_id is 'The job that enqueued this one.';
@@ -146,7 +151,11 @@ from (
   from legwork.finished_jobs f
   union all
   select
-    j.id, j.attempts, (select t.identifier from graphile_worker._private_tasks t where t.id = j.task_id),
+    j.id,
+    case when j.attempts >= j.max_attempts and j.updated_at > j.locked_at then coalesce((
+      select case when f.retry_at is null then 1 else f.attempt + 1 end from legwork.failed_attempts f where f.job_id = j.id order by f.failed_at desc limit 1), 1)::smallint
+      else j.attempts end,
+    (select t.identifier from graphile_worker._private_tasks t where t.id = j.task_id),
     'running'::legwork.job_state, null, null, null, null, j.locked_at, null::timestamptz, null::timestamptz, j.locked_by,
     legwork.flag_value(j.flags, 'tenant'), legwork.flag_value(j.flags, 'correlation'), not j.is_available and j.locked_at is not null
   from graphile_worker._private_jobs j

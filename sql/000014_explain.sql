@@ -155,6 +155,35 @@ begin
 end $$;
 comment on function legwork.explain_waits(bigint, timestamptz) is 'The signals and the times that a job with this run_at waits for.';
 
+create function legwork.explain_replaced(job graphile_worker._private_jobs) returns table (reason text, detail text, fix text)
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  v_others bigint[];
+begin
+  -- A key that is used again, or remove_job, takes the key and all attempts from a job that runs (see legwork.true_attempt).
+  if job.id is null or job.key is not null or job.attempts < job.max_attempts or job.updated_at <= job.locked_at or job.locked_at is null and not exists (
+    select from legwork.failed_attempts f where f.job_id = job.id and f.started_at < job.updated_at and f.failed_at > job.updated_at)
+  then
+    return;
+  end if;
+  -- The other job was enqueued by the same transaction. Nothing else ties the two together.
+  select array_agg(o.id order by o.id) into v_others from (
+    select j.id from legwork.ids_created(job.updated_at, job.updated_at + interval '1 microsecond') i, legwork.all_jobs j
+    where j.id > greatest(job.id, i.above) and j.id <= coalesce(i.up_to, 9223372036854775807) and j.created_at = job.updated_at and j.job_key is not null
+      and (legwork.confined_tenant() is null or j.tenant = legwork.confined_tenant())
+    order by j.id limit 2
+  ) o;
+  reason := 'replaced';
+  detail := format('It was replaced or removed at %s while it ran, so it is not retried.%s', to_char(job.updated_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+    case cardinality(v_others) when 1 then format(' Job %s was enqueued in its place.', v_others[1])
+      when 2 then ' A job with its key was enqueued in its place.' else '' end);
+  fix := case cardinality(v_others) when 1 then format('Look at that one: select * from legwork.explain_job(%s);', v_others[1])
+    else 'Nothing to do.' end;
+  return next;
+end $$;
+comment on function legwork.explain_replaced(graphile_worker._private_jobs) is
+  'Says of a job whose key was used again while it ran that it has no retries, and which job was enqueued in its place.';
+
 create function legwork.explain_job(job_id bigint)
 returns table ("position" integer, reason text, detail text, fix text)
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -187,7 +216,11 @@ begin
       else 'Enqueue it again if it should run.'
     end;
     return next;
-    for reason, detail, fix in select s.reason, s.detail, s.fix from legwork.explain_schedules(job_id) s loop
+    for reason, detail, fix in
+      select s.reason, s.detail, s.fix from legwork.explain_replaced(v_job) s where v_seen.state = 'failed'
+      union all
+      select s.reason, s.detail, s.fix from legwork.explain_schedules(job_id) s
+    loop
       "position" := "position" + 1;
       return next;
     end loop;
@@ -197,16 +230,17 @@ begin
   if v_job.locked_at is not null then
     select * into v_worker from legwork.worker_processes w where w.id = v_job.locked_by;
     reason := 'running';
-    -- graphile-worker takes the attempts that are left from a job that was replaced or removed while it ran; which attempt it is, is lost with them.
-    detail := format('It is running%s, since %s, on %s.',
-      case when v_job.attempts >= v_job.max_attempts and v_job.updated_at > v_job.locked_at
-        then ' for the last time, because its job key was used for another job, or it was removed, after it had started' else ': attempt ' || v_job.attempts end, to_char(v_job.locked_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+    detail := format('It is running: attempt %s, since %s, on %s.', v_seen.attempts, to_char(v_job.locked_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
       case when legwork.confined_tenant() is not null then 'a worker'
         when v_worker.id is not null then format('worker %s (%s, process %s)', v_worker.id, v_worker.host, v_worker.pid)
         else format('%s, which is no Legwork worker that lives', v_job.locked_by) end);
     fix := case when v_worker.id is not null then 'Nothing to do, or stop it: ' || format('select legwork.cancel_job(%s);', job_id)
       else 'If that process is gone, its jobs are given back after four hours, or at once: ' || format('select legwork.give_back_jobs(%L);', v_job.locked_by) end;
     return next;
+    for reason, detail, fix in select s.reason, s.detail, s.fix from legwork.explain_replaced(v_job) s loop
+      "position" := "position" + 1;
+      return next;
+    end loop;
     if v_worker.id is not null and v_job.id <> all (v_worker.running) and v_job.locked_at < clock_timestamp() - interval '2 seconds' then
       "position" := "position" + 1;
       reason := 'fetched_ahead';
@@ -319,15 +353,23 @@ begin
   end loop;
 
   if "position" = 1 then
-    reason := 'about_to_start';
-    detail := 'Nothing holds it back. Workers look for jobs at once when they are told, and every second or two otherwise.';
-    fix := 'Wait a moment.';
+    if v_seen.run_at < clock_timestamp() - interval '10 seconds' then
+      reason := 'not_fetched';
+      detail := format('Nothing holds it back. Its time came %s ago, and living workers that know its task have room for it, but none has fetched it.',
+        legwork.in_words(date_trunc('second', clock_timestamp() - v_seen.run_at)));
+      fix := 'If something held it back until a moment ago, wait a moment. Otherwise look at the log of the workers, and whether they reach Postgres directly: through a '
+        'connection pooler in transaction mode they cannot fetch jobs.';
+    else
+      reason := 'about_to_start';
+      detail := 'Nothing holds it back. Workers look for jobs at once when they are told, and every second or two otherwise.';
+      fix := 'Wait a moment.';
+    end if;
     return next;
   end if;
 end $$;
 comment on function legwork.explain_job(bigint) is
   'Why a job does not run: every reason, in the order in which they hold it back, each in words and with what to do. reason is one of everything_stopped, queue_paused, '
   'task_paused, waits_for_signal, sleeps, run_at_ahead, retry_ahead, expired, dependency, set_aside, concurrency_limit, rate_limit, about_to_be_admitted, serial_key_taken, row_locked, no_worker, '
-  'workers_busy, about_to_start; running, fetched_ahead, worker_silent or cancelling for one that runs; or the state of one that has ended, and schedule_waits or schedule_held_back for runs that '
+  'workers_busy, not_fetched, about_to_start; running, replaced, fetched_ahead, worker_silent or cancelling for one that runs; or the state of one that has ended, and schedule_waits or schedule_held_back for runs that '
   'wait for its schedule, or for what that requires. Raises LW404 for an unknown job.';
 revoke execute on function legwork.explain_job(bigint) from public;

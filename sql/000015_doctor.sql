@@ -9,7 +9,7 @@ create function legwork.doctor_waiting(patience interval default '5 minutes')
 returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
 language sql volatile
 -- In the order of the index, whatever the statistics say: sorting a million jobs to look at a few takes ten times as long.
-set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off as $$
+set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_sort = off as $$
   with recursive priorities as (
     -- From one priority to the next through the index, over whatever number of jobs lies between.
     (select j.priority, 1 as nth from graphile_worker._private_jobs j where j.is_available order by j.priority limit 1)
@@ -100,7 +100,7 @@ comment on function legwork.doctor_waiting(interval) is
 create function legwork.doctor_jobs(held_for interval default '1 hour', failures integer default 100)
 returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
 language sql volatile
-set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off as $$
+set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_sort = off as $$
   with held as materialized (
     -- What has been held for long is old, so it is among the smallest ids; a serial key is released when its job is.
     select h.locked_by, count(*) filter (where h.is_job) as jobs, count(*) filter (where not h.is_job) as serial_keys, min(h.locked_at) as since

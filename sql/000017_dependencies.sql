@@ -38,6 +38,7 @@ comment on column legwork.dependencies.on_failure is
   'other was itself cancelled because of a dependency.';
 comment on column legwork.dependencies.ended_as is 'How it ended, where the waiting job is to be cancelled for it and that has not been done yet. Null while it has not ended.';
 alter table legwork.dependencies enable row level security;
+alter table legwork.dependencies replica identity full;
 create index dependencies_job_id on legwork.dependencies (job_id, depends_on) where job_id is not null;
 create index dependencies_run_id on legwork.dependencies (run_id, depends_on) where run_id is not null and ended_as is null;
 create index dependencies_ended on legwork.dependencies (job_id) where ended_as is not null;
@@ -69,12 +70,13 @@ comment on column legwork.run_counts.failed is 'Jobs that failed.';
 comment on column legwork.run_counts.cancelled is 'Jobs that were cancelled.';
 comment on column legwork.run_counts.expired is 'Jobs that expired.';
 alter table legwork.run_counts enable row level security;
+alter table legwork.run_counts replica identity full;
 create index run_counts_run_id on legwork.run_counts (run_id);
 
 create function legwork.has_dependants(first bigint, last bigint) returns boolean
 language plpgsql volatile set search_path = pg_catalog, pg_temp
 -- Always by index: after a workflow the table may be full of dead rows.
-set enable_seqscan = off set enable_bitmapscan = off as $$
+set enable_seqscan = off set jit = off set enable_bitmapscan = off as $$
 begin
   return exists (select from legwork.dependencies d where d.depends_on between first and last)
     or current_setting('transaction_isolation') <> 'read committed';
@@ -96,7 +98,7 @@ comment on function legwork.dependency_failure(bigint) is 'What the history says
 
 create function legwork.close_dependencies(job_ids bigint[], ends legwork.job_state[], cascaded boolean default false) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_mergejoin = off set enable_hashjoin = off as $$
+set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off set enable_mergejoin = off set enable_hashjoin = off as $$
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
     -- It may not see what was committed since it began.
@@ -218,7 +220,7 @@ comment on function legwork.add_dependencies(bigint, bigint[], text) is
   'Makes a job that this transaction has enqueued wait for others. Raises LW404 for a job that does not exist, LW409 for one that is not older.';
 
 create function legwork.check_dependencies(at_most integer default 1000) returns void
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
   v_checks bigint[];
   v_ids bigint[];
@@ -266,7 +268,7 @@ revoke execute on function legwork.check_dependencies(integer) from public;
 
 create function legwork.let_go(job_ids bigint[]) returns integer
 language plpgsql volatile set search_path = pg_catalog, pg_temp
-set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+set enable_seqscan = off set jit = off set plan_cache_mode = force_generic_plan as $$
 declare
   v_count integer;
 begin
@@ -291,7 +293,7 @@ comment on function legwork.let_go(bigint[]) is
 
 create function legwork.settle_dependants() returns integer
 language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off set plan_cache_mode = force_generic_plan as $$
 declare
   v_jobs bigint[];
   v_runs bigint[];

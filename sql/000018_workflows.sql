@@ -431,7 +431,7 @@ begin
   select
     plan_steps.workflow_id, e.name, o.position, e.groups, e.step ->> 'task', nullif(e.step -> 'payload', 'null'),
     (e.step ->> 'priority')::numeric::smallint, (e.step ->> 'max_attempts')::numeric::smallint, (e.step ->> 'run_at')::timestamptz,
-    (e.step ->> 'delay')::interval, legwork.own_key(e.step ->> 'serial_key'),
+    (e.step ->> 'delay')::interval, e.step ->> 'serial_key',
     array(select coalesce(e.parent || '/', '') || d from legwork.step_dependencies(e.step) d),
     coalesce(e.step ->> 'on_failure', 'stop'),
     coalesce(f.effect, 'stop'), nullif(e.step -> 'compensate', 'null'), coalesce(p.waits_for, '{}'), coalesce(p.waits_how, '{}'), o.job_id
@@ -476,9 +476,11 @@ begin
     and not exists (select from graphile_worker._private_tasks t where t.identifier = s.task)
   on conflict do nothing;
   insert into graphile_worker._private_job_queues (queue_name)
-  select distinct s.serial_key from legwork.workflow_run_steps s
+  select distinct k.name
+  from legwork.workflow_run_steps s
+  cross join lateral (select legwork.kept_key(s.serial_key, v_run.tenant, 'serial_key') as name offset 0) k
   where s.workflow_id = make_step_jobs.workflow_id and s.position = any (made) and s.serial_key is not null
-    and not exists (select from graphile_worker._private_job_queues q where q.queue_name = s.serial_key)
+    and not exists (select from graphile_worker._private_job_queues q where q.queue_name = k.name)
   on conflict do nothing;
 
   with steps as materialized (
@@ -512,7 +514,7 @@ begin
   ), inserted as (
     insert into graphile_worker._private_jobs (id, job_queue_id, task_id, payload, run_at, max_attempts, priority, flags)
     overriding system value
-    select s.job_id, case when s.serial_key is not null then (select q.id from graphile_worker._private_job_queues q where q.queue_name = s.serial_key) end,
+    select s.job_id, case when s.serial_key is not null then (select q.id from graphile_worker._private_job_queues q where q.queue_name = legwork.tenant_key(s.serial_key, v_run.tenant)) end,
       s.task_id, coalesce(s.payload, '{}')::json, case when s.is_held then 'infinity' else s.starts_at end,
       coalesce(s.max_attempts, 25), coalesce(s.priority, 0), v_flags || jsonb_build_object('step:' || s.name, true)
     from specs s order by s.position

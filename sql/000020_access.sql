@@ -4,7 +4,7 @@
 -- the server makes for whoever it acts for: whoever may set it could do without it, so it binds only who cannot write SQL, and lies in
 -- no client's hand. And the login (legwork.confined_logins), which nobody can change in his own session. Functions ask
 -- legwork.assert_may and legwork.confined_tenant; views are shaped so that no plan suffers (docs/access.md, "How it is made").
--- Locks: SHARE on graphile_worker._private_jobs while the index is made.
+-- Locks: SHARE on graphile_worker._private_jobs while the indexes are made.
 
 create function legwork.may(needed text) returns boolean
 language sql stable parallel safe
@@ -56,16 +56,6 @@ begin
 end $$;
 comment on function legwork.own_tenant(text) is
   'The tenant of what is asked for: the one that the session is confined to, else the one that is given. Raises LW403 when both are there and differ.';
-
-create function legwork.own_key(key text) returns text
-language plpgsql stable parallel safe set search_path = pg_catalog, pg_temp as $$
-begin
-  -- Of the tenant's name only what cannot be mistaken for the end of it: two tenants never have one key.
-  return coalesce(replace(replace(legwork.confined_tenant(), '%', '%25'), ':', '%3A') || ':', '') || key;
-end $$;
-comment on function legwork.own_key(text) is
-  'A job key, serial key or rate key as it is kept: acme:import for the import of a session that is confined to acme, so that no tenant replaces or holds up another''s jobs. '
-  'Unchanged for a session that is not confined.';
 
 create function legwork.assert_visible(job_id bigint) returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -127,6 +117,8 @@ end $$;
 create index _legwork_tenant on graphile_worker._private_jobs (legwork.flag_value(flags, 'tenant'), id) where flags is not null;
 create index _legwork_tenant_waiting on graphile_worker._private_jobs (legwork.flag_value(flags, 'tenant'), task_id, id)
   with (deduplicate_items = off) where is_available and flags is not null;
+-- Keys are found as they were given; the history has them so. It costs only the jobs that have one.
+create index _legwork_key on graphile_worker._private_jobs (legwork.given_key(key)) where key is not null;
 create index failed_attempts_tenant on legwork.failed_attempts (tenant, job_id, attempt) where tenant is not null;
 
 -- Few rows, or looked up by job: one view for all, confined by a condition of its own, with security_barrier. Whoever adds a view of what

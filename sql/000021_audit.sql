@@ -38,6 +38,8 @@ create index audit_entries_target on legwork.audit_entries (target_type, target,
 create index audit_entries_tenant on legwork.audit_entries (tenant, id) where tenant is not null;
 create table legwork.audit_entries_default partition of legwork.audit_entries default;
 alter table legwork.audit_entries_default enable row level security;
+alter table legwork.audit_entries replica identity full;
+alter table legwork.audit_entries_default replica identity full;
 
 insert into legwork.settings (name, value, description) values
   ('audit_retention', '1 year', 'How long the audit log is kept: an interval, 1 year by default. It is dropped by whole partitions, so rows live up to an eighth longer.');

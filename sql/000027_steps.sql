@@ -101,7 +101,7 @@ revoke execute on function legwork.hold_job(bigint, text, integer) from public;
 
 create function legwork.load_steps(job_id bigint, worker text, attempt integer)
 returns table (kind text, name text, state text, result text)
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
   v_job graphile_worker._private_jobs := legwork.hold_job(job_id, worker, attempt);
 begin
@@ -125,7 +125,7 @@ revoke execute on function legwork.load_steps(bigint, text, integer) from public
 create function legwork.record_step(
   job_id bigint, worker text, attempt integer, name text, result jsonb, secret jsonb, took interval
 ) returns boolean
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
   v_job graphile_worker._private_jobs := legwork.hold_job(job_id, worker, attempt);
 begin
@@ -151,7 +151,7 @@ revoke execute on function legwork.record_step(bigint, text, integer, text, json
 create function legwork.await_step(
   job_id bigint, worker text, attempt integer, kind text, name text, timeout interval, out state text, out result text
 )
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
   v_job graphile_worker._private_jobs := legwork.hold_job(job_id, worker, attempt);
   v_signal legwork.job_signals;
@@ -245,7 +245,7 @@ comment on function legwork.begin_anew(graphile_worker._private_jobs) is
 revoke execute on function legwork.begin_anew(graphile_worker._private_jobs) from public;
 
 create function legwork.deliver_signals(to_job bigint default null) returns boolean
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
   v_signal legwork.job_signals;
   v_job graphile_worker._private_jobs;
@@ -305,7 +305,7 @@ create constraint trigger _legwork_deliver after insert on legwork.job_signals
   deferrable initially deferred for each row execute function legwork.tg_job_signals__deliver();
 
 create function legwork.send_signal(job_id bigint, name text, payload jsonb default null) returns boolean
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
   v_job graphile_worker._private_jobs;
   v_state legwork.job_state;

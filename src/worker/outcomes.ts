@@ -132,6 +132,10 @@ export class Outcomes {
           case "fail_job":
           case "fail_job_q":
             return recorder.record(failing(statement), JSON.parse(values[1] as string) as FailSpec[], query);
+          case "return_job":
+          case "return_job_q":
+            // What was fetched ahead of a stop keeps its place. graphile-worker's own statement takes the same values.
+            return query({ ...statement, name: `${statement.name}+place`, text: GIVE_BACK_STATEMENT }, ...rest);
           default:
         }
         if (!statement.name.startsWith("get_job")) return query(statement, ...rest);
@@ -217,6 +221,8 @@ export class Outcomes {
     for (const id of jobIds) this.#byJob.delete(id);
   }
 }
+
+const GIVE_BACK_STATEMENT = "select legwork.give_back_jobs($1, $2::bigint[])";
 
 /** Fails jobs as graphile-worker does, without its batch's other values. */
 const FAIL_STATEMENT = `with j as (

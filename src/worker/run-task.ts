@@ -440,11 +440,16 @@ function describeJob(job: Job, task: LoadedTask): RunningJob {
     maxAttempts: job.max_attempts,
     runAt: job.run_at,
     createdAt: job.created_at,
-    jobKey: job.key,
+    jobKey: givenKey(job.key),
     tenant: flagValue(job, "tenant"),
     correlationId: flagValue(job, "correlation") ?? job.id,
     parentId: flagValue(job, "parent"),
   };
+}
+
+/** As legwork.given_key() does it: without the tenant, which is part of a key in graphile-worker's table. */
+function givenKey(key: string | null): string | null {
+  return key?.replace(/^tenant~[^:]*:/, "") ?? null;
 }
 
 /** As legwork.flag_value() does it. */

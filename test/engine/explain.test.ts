@@ -31,6 +31,73 @@ it("a job that nothing holds back is about to start", async () => {
   expect(await reasons(await add())).toEqual(["about_to_start"]);
 });
 
+it("a job that no worker fetches although some have room is not told to wait a moment only", async () => {
+  const id = await add({ runAt: new Date(Date.now() - 34_000) });
+  expect(await explain(id)).toEqual([
+    {
+      position: 1,
+      reason: "not_fetched",
+      detail: expect.stringMatching(
+        /^Nothing holds it back\. Its time came 3\d seconds ago, and living workers .+ none has fetched it\.$/,
+      ),
+      fix: expect.stringContaining("connection pooler in transaction mode"),
+    },
+  ]);
+});
+
+it("a job whose key is used again while it runs is in its first attempt still, and says which job was enqueued in its place", async () => {
+  const first = await add({ jobKey: "k", maxAttempts: 3 });
+  await fetchBy("w1", first);
+  const second = await add({ jobKey: "k", maxAttempts: 3 });
+  const replaced = {
+    reason: "replaced",
+    detail: expect.stringMatching(
+      new RegExp(`^It was replaced or removed at .+ is not retried\\. Job ${second} was enqueued in its place\\.$`),
+    ),
+    fix: `Look at that one: select * from legwork.explain_job(${second});`,
+  };
+  expect(await explain(first)).toMatchObject([
+    { reason: "running", detail: expect.stringContaining("attempt 1, since") },
+    replaced,
+  ]);
+  const seen = (): Promise<unknown> =>
+    query(
+      "select attempts, max_attempts, array(select attempt from legwork.attempts a where a.job_id = j.id) as each from legwork.jobs j where id = $1",
+      [first],
+    );
+  expect(await seen()).toEqual([{ attempts: 1, max_attempts: 3, each: [1] }]);
+  await query(
+    "update graphile_worker._private_jobs set locked_at = null, locked_by = null, last_error = 'no', run_at = now() + interval '1 minute' where id = $1",
+    [first],
+  );
+  expect(await seen()).toEqual([{ attempts: 1, max_attempts: 3, each: [1] }]);
+  expect(await explain(first)).toMatchObject([{ reason: "failed" }, replaced]);
+  // In its second attempt it says so, and so it does when it completes.
+  const third = await add({ maxAttempts: 3, jobKey: "other" });
+  await fetchBy("w1", third);
+  await query(
+    "update graphile_worker._private_jobs set locked_at = null, locked_by = null, last_error = 'no', run_at = now() + interval '1 minute' where id = $1",
+    [third],
+  );
+  await fetchBy("w1", third);
+  await add({ jobKey: "other" });
+  await query("delete from graphile_worker._private_jobs where id = $1", [third]);
+  expect(await query("select state, attempts from legwork.jobs where id = $1", [third])).toEqual([
+    { state: "completed", attempts: 2 },
+  ]);
+});
+
+it("a job that was failed by hand after it had run was not replaced", async () => {
+  const id = await add({ maxAttempts: 3 });
+  await fetchBy("w1", id);
+  await query(
+    "update graphile_worker._private_jobs set locked_at = null, locked_by = null, last_error = 'no', run_at = now() + interval '1 minute' where id = $1",
+    [id],
+  );
+  await query("select graphile_worker.permanently_fail_jobs(array[$1]::bigint[], 'by hand')", [id]);
+  expect(await reasons(id)).toEqual(["failed"]);
+});
+
 it("every pause is named, the widest first, with who, why and what ends it", async () => {
   const id = await add();
   await query("select legwork.pause_task('t', 'bug 7'), legwork.pause_queue('q'), legwork.emergency_stop('help')");

@@ -59,6 +59,23 @@ it("every table has row security", async () => {
   ).toEqual([]);
 });
 
+it("every function that steers its plans turns JIT off: what it forbids costs so much before Postgres 18 that each call would compile", async () => {
+  expect(
+    await names(`
+      select oid::regprocedure::text as name from pg_proc
+      where pronamespace = 'legwork'::regnamespace and array_to_string(proconfig, ' ') ~ 'enable_|plan_cache_mode' and not proconfig @> array['jit=off']`),
+  ).toEqual([]);
+});
+
+it("every table and partition has a primary key or a replica identity of its whole rows, so that a publication may cover it", async () => {
+  expect(
+    await names(`
+      select c.oid::regclass::text as name from pg_class c
+      where c.relnamespace = 'legwork'::regnamespace and c.relkind in ('r', 'p') and c.relreplident <> 'f'
+        and not (c.relreplident = 'd' and exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary))`),
+  ).toEqual([]);
+});
+
 it("every code that SQL raises is in the registry", () => {
   const raised = readMigrations().flatMap(({ sql }) => [...sql.matchAll(/errcode = '(\w+)'/g)].map((match) => match[1]));
   expect(raised.length).toBeGreaterThan(0);

@@ -48,6 +48,24 @@ describe("migrating", () => {
     ]);
   });
 
+  it("gives the jobs that an earlier Legwork made for tenants' tokens the keys of today, and leaves every other key alone", async () => {
+    await runMigrations({ pgPool: database.pool });
+    await database.pool.query(
+      `select graphile_worker.add_job('t', queue_name => v.serial_key, job_key => v.job_key, flags => v.flags)
+       from (values ('acme:import', 'acme:s', array['tenant:acme']), ('a%3Ab:c', null, array['tenant:a:b']), ('raw', 'raw', array['tenant:acme']),
+         ('acme:none', 'acme:none', null), ('acme:', null, array['tenant:acme'])) as v (job_key, serial_key, flags)`,
+    );
+    await migrate(database.pool, testLog);
+    const { rows } = await database.pool.query("select key, queue_name, job_key, serial_key from graphile_worker.jobs k join legwork.jobs j using (id) order by id");
+    expect(rows).toEqual([
+      { key: "tenant~acme:import", queue_name: "tenant~acme:s", job_key: "import", serial_key: "s" },
+      { key: "tenant~a%3Ab:c", queue_name: null, job_key: "c", serial_key: null },
+      { key: "raw", queue_name: "raw", job_key: "raw", serial_key: "raw" },
+      { key: "acme:none", queue_name: "acme:none", job_key: "acme:none", serial_key: "acme:none" },
+      { key: "acme:", queue_name: null, job_key: "acme:", serial_key: null },
+    ]);
+  });
+
   it("refuses a file that was changed after it was applied, and changes nothing", async () => {
     await migrate(database.pool, testLog);
     const [first, second, ...rest] = readMigrations() as [Migration, Migration];

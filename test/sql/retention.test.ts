@@ -42,6 +42,19 @@ it("rows that came while no partition was there move into one when it is made", 
   expect(await partition()).toMatch(/^legwork\.finished_jobs_\d{8}$/);
 });
 
+it("so do lines of the audit log and occurrences of schedules, of which nothing is counted", async () => {
+  for (const { partition } of (await database.pool.query("select partition::text from legwork.history_partitions()")).rows) {
+    await database.pool.query(`drop table ${partition}`);
+  }
+  await database.pool.query("select legwork.pause_queue('default'), legwork.resume_queue('default')");
+  await database.pool.query("insert into legwork.schedule_occurrences (schedule, due_at, last_due_at, state) values ('s', now(), now(), 'missed')");
+  expect(new Set((await maintain()).map(({ step }) => step))).toEqual(new Set(["created"]));
+  for (const table of ["audit_entries", "schedule_occurrences"]) {
+    const { rows } = await database.pool.query(`select tableoid::regclass::text as partition from legwork.${table} limit 1`);
+    expect(rows).toEqual([{ partition: expect.stringMatching(/_\d{8}$/) }]);
+  }
+});
+
 it("a partition whose time has passed is dropped, and its failed jobs can no longer be retried", async () => {
   await database.pool.query("create table legwork.finished_jobs_old partition of legwork.finished_jobs for values from ('2020-01-01Z') to ('2020-02-01Z')");
   const { rows: [old] } = await database.pool.query("select (graphile_worker.add_job('t', run_at => '2020-01-10Z', max_attempts => 1)).id");

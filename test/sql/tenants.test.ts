@@ -75,11 +75,16 @@ describe("a login that is confined to a tenant", () => {
     await acme(`select legwork.schedule('mine', ${every}), legwork.run_schedule('mine')`);
     await acme(`select legwork.start_workflow('w', '[{"name": "s", "task": "a", "serial_key": "k"}]')`);
     await acme(`select legwork.enqueue_batch('[{"task": "a", "serial_key": "k"}]', callback => '{"task": "a"}')`);
+    await run(`select legwork.enqueue('a', tenant => 'other', serial_key => 'k')`);
     expect(await run("select tenant, serial_key from legwork.jobs order by id")).toEqual([
       { tenant: "acme", serial_key: null },
-      { tenant: "acme", serial_key: "acme:k" },
-      { tenant: "acme", serial_key: "acme:k" },
+      { tenant: "acme", serial_key: "k" },
+      { tenant: "acme", serial_key: "k" },
       { tenant: "acme", serial_key: null },
+      { tenant: "other", serial_key: "k" },
+    ]);
+    expect(await run("select count(distinct job_queue_id)::int as queues from graphile_worker._private_jobs where job_queue_id is not null")).toEqual([
+      { queues: 2 },
     ]);
     expect(await run("select tenant from legwork.schedules union all select tenant from legwork.workflows union all select tenant from legwork.batches")).toEqual([
       { tenant: "acme" },

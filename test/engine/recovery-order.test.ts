@@ -1,0 +1,97 @@
+import type { ChildProcess } from "node:child_process";
+import { beforeEach, expect, it } from "vitest";
+import { testDatabase } from "../support/database.ts";
+import { until } from "../support/until.ts";
+import { directoryOf, workerProcess } from "../support/worker.ts";
+
+const database = testDatabase();
+
+/** Jobs each of the two workers runs at a time, and fetches ahead. */
+const CONCURRENCY = 4;
+const LOCAL_QUEUE = 8;
+
+const TASK = `
+  import { setTimeout as delay } from "node:timers/promises";
+  export default async function busy() { await delay(200); }`;
+
+beforeEach(async () => {
+  await database.pool.query("delete from graphile_worker._private_jobs");
+  await database.pool.query("truncate legwork.finished_jobs, legwork.failed_attempts, legwork.worker_processes");
+});
+
+/** Two workers in the middle of 130 jobs; the first one with all the jobs it can hold, some of them running. */
+async function twoBusyWorkers(fields = {}): Promise<{ first: ChildProcess; running: string[]; ahead: string[] }> {
+  const tasks = await directoryOf({ "busy.js": TASK });
+  const settings = { LEGWORK_CONCURRENCY: String(CONCURRENCY), LEGWORK_LOCAL_QUEUE_SIZE: String(LOCAL_QUEUE) };
+  const [first] = await Promise.all([workerProcess(database, tasks, settings), workerProcess(database, tasks, settings)]);
+  await database.pool.query("select legwork.enqueue_many((select jsonb_agg($1::jsonb) from generate_series(1, 130)))", [
+    { task: "busy", ...fields },
+  ]);
+  return await until("the first worker runs some jobs and has fetched others", async () => {
+    const { rows } = await database.pool.query(
+      `select j.id, j.id = any (w.running) as runs from legwork.worker_processes w join graphile_worker._private_jobs j on j.locked_by = w.id
+       where w.pid = $1 order by j.id`,
+      [first.pid],
+    );
+    const running = rows.filter(({ runs }) => runs).map(({ id }) => id);
+    const ahead = rows.filter(({ runs }) => !runs).map(({ id }) => id);
+    return running.length >= 2 && ahead.length >= 4 && { first, running, ahead };
+  });
+}
+
+/** The jobs in the order in which their last attempts started, once all have completed. */
+async function startOrder(): Promise<string[]> {
+  return await until(
+    "all jobs complete",
+    async () => {
+      const { rows } = await database.pool.query(
+        "select id from legwork.finished_jobs where state = 'completed' order by started_at, id",
+      );
+      return rows.length === 130 && rows.map(({ id }) => id);
+    },
+    25_000,
+  );
+}
+
+/** How many jobs started after the first of these and before the last, beside these. */
+function between(order: readonly string[], ids: readonly string[]): number {
+  const places = ids.map((id) => order.indexOf(id));
+  return Math.max(...places) - Math.min(...places) + 1 - ids.length;
+}
+
+/** What the living worker had in hand when the jobs came back: it runs those first. */
+const IN_HAND = LOCAL_QUEUE + CONCURRENCY;
+
+it("a killed worker's jobs run next, those it had fetched ahead before the backlog too", async () => {
+  const { first, running } = await twoBusyWorkers();
+  first.kill("SIGKILL");
+  // What it holds now is what it takes with it; in place of waiting, its silence is made old.
+  const held = await until("it is silent", async () => {
+    if (first.signalCode === null) return undefined;
+    const { rows } = await database.pool.query(
+      `update legwork.worker_processes w set seen_at = seen_at - interval '10 seconds', suspected_at = clock_timestamp() - interval '5 seconds'
+       where pid = $1 returning array(select j.id from graphile_worker._private_jobs j where j.locked_by = w.id order by j.id) as ids, w.running`,
+      [first.pid],
+    );
+    return rows[0] as { ids: string[]; running: string[] };
+  });
+  expect(held.ids.length).toBeGreaterThanOrEqual(running.length);
+  const order = await startOrder();
+  expect(between(order, held.ids)).toBeLessThanOrEqual(IN_HAND);
+  // The backlog is behind them.
+  expect(order.length - 1 - Math.max(...held.ids.map((id) => order.indexOf(id)))).toBeGreaterThan(30);
+  const lost = held.ids.filter((id) => held.running.includes(id));
+  const ahead = held.ids.filter((id) => !lost.includes(id));
+  expect(Math.max(...lost.map((id) => order.indexOf(id)))).toBeLessThanOrEqual(
+    Math.min(...ahead.map((id) => order.indexOf(id))) + CONCURRENCY,
+  );
+});
+
+it("a stopped worker's jobs that it had fetched ahead run next", async () => {
+  const { first, ahead } = await twoBusyWorkers();
+  first.kill("SIGTERM");
+  const order = await startOrder();
+  expect(first.exitCode).toBe(0);
+  expect(between(order, ahead)).toBeLessThanOrEqual(IN_HAND);
+  expect(order.length - 1 - Math.max(...ahead.map((id) => order.indexOf(id)))).toBeGreaterThan(30);
+});

@@ -1,0 +1,110 @@
+import { beforeEach, expect, it } from "vitest";
+import { testDatabase } from "../support/database.ts";
+import { HandWorker } from "../support/hand-worker.ts";
+
+const database = testDatabase();
+const dead = new HandWorker("dead");
+const next = new HandWorker("next");
+
+beforeEach(async () => {
+  await database.pool.query("select legwork.drop_limit('concurrency', task => name) from legwork.limits");
+  await database.pool.query("delete from graphile_worker._private_jobs");
+  await database.pool.query("truncate legwork.worker_processes, legwork.failed_attempts, legwork.finished_jobs, legwork.waiting_jobs, legwork.slots");
+  await database.pool.query(`select legwork.register_tasks('[{"name": "t"}]')`);
+});
+
+/** Jobs that are all to start at the same time: by one request, as a batch or a transaction makes them. */
+async function enqueue(count: number, fields = {}): Promise<string[]> {
+  const { rows } = await database.pool.query("select legwork.enqueue_many((select jsonb_agg($1::jsonb) from generate_series(1, $2))) as id", [
+    { task: "t", ...fields },
+    count,
+  ]);
+  return rows.map(({ id }) => id);
+}
+
+/** The worker says that it runs these and is not heard of again. */
+async function die(running: readonly string[]): Promise<void> {
+  await database.pool.query("select legwork.worker_beat('dead', 'host', 1, 10, array['t'], $1)", [running]);
+  await database.pool.query("update legwork.worker_processes set seen_at = seen_at - interval '10 seconds', suspected_at = seen_at - interval '5 seconds'");
+  await database.pool.query("select legwork.recover_jobs()");
+}
+
+/** What the other worker starts, one job after the other, each completed before the next. */
+async function startsNext(): Promise<string[]> {
+  const started: string[] = [];
+  for (;;) {
+    const [job] = await next.fetch(database.pool);
+    if (job === undefined) return started;
+    started.push(job.id);
+    await next.complete(database.pool, [job.id]);
+  }
+}
+
+const ids = (jobs: readonly { id: string }[]): string[] => jobs.map(({ id }) => id).toSorted((a, b) => Number(a) - Number(b));
+
+it("a dead worker's jobs start before all that were to start with them or later: first those it ran, then those it had fetched ahead", async () => {
+  const all = await enqueue(30);
+  const later = await enqueue(5);
+  // Room in the table for the rows that change: where they lie must not matter.
+  await database.pool.query("vacuum graphile_worker._private_jobs");
+  const held = ids(await dead.fetch(database.pool, 10));
+  expect(held).toEqual(all.slice(0, 10));
+  // Not the first ones: which of them it ran is said by its beat.
+  const running = held.slice(4, 7);
+  await die(running);
+  expect(await startsNext()).toEqual([...running, ...held.slice(0, 4), ...held.slice(7), ...all.slice(10), ...later]);
+});
+
+it("a job that was fetched while a more urgent one came keeps its place behind that one", async () => {
+  const [first, second] = await enqueue(2);
+  const held = ids(await dead.fetch(database.pool));
+  expect(held).toEqual([first]);
+  const [urgent] = await enqueue(1, { priority: -1 });
+  await die(held);
+  expect(await startsNext()).toEqual([urgent, first, second]);
+});
+
+it("what a stopping worker gives back keeps its place, whichever worker it is and however it says so", async () => {
+  for (const giveBack of [
+    async () => void (await database.pool.query("select legwork.worker_stopped('dead')")),
+    async (held: string[]) => void (await database.pool.query("select legwork.give_back_jobs('dead', $1)", [held])),
+    async (held: string[]) => await dead.giveBack(database.pool, held),
+    async () => void (await database.pool.query("select graphile_worker.force_unlock_workers(array['dead'])")),
+  ]) {
+    const all = await enqueue(20);
+    await database.pool.query("vacuum graphile_worker._private_jobs");
+    const held = ids(await dead.fetch(database.pool, 5));
+    await giveBack(held);
+    const started = await startsNext();
+    // A plain worker's come in any order among themselves.
+    expect(ids(started.slice(0, 5).map((id) => ({ id })))).toEqual(all.slice(0, 5));
+    expect(started.slice(5)).toEqual(all.slice(5));
+  }
+});
+
+it("the jobs of a limited task keep their place in the waiting room", async () => {
+  await database.pool.query("select legwork.limit_concurrency(6, task => 't')");
+  const all = await enqueue(20);
+  const held = ids(await dead.fetch(database.pool, 6));
+  expect(held).toEqual(all.slice(0, 6));
+  await die(held.slice(0, 2));
+  expect(ids(await next.fetch(database.pool, 20))).toEqual(held);
+});
+
+it("the job of a serial key that a dead worker ran is the next of its key", async () => {
+  const all = await enqueue(10, { serial_key: "one at a time" });
+  const held = ids(await dead.fetch(database.pool));
+  await die(held);
+  expect((await startsNext())[0]).toBe(held[0]);
+  expect(held[0]).toBe(all[0]);
+});
+
+it("the time that people see of a job that was given back is the one that was asked for, to some milliseconds", async () => {
+  const runAt = "2026-01-01T00:00:00.000Z";
+  const [id] = await enqueue(1, { run_at: runAt });
+  await dead.fetch(database.pool);
+  await die([id ?? ""]);
+  const { rows } = await database.pool.query("select run_at, state from legwork.jobs where id = $1", [id]);
+  expect(rows[0].state).toBe("pending");
+  expect(Math.abs(rows[0].run_at - Date.parse(runAt))).toBeLessThanOrEqual(3);
+});
