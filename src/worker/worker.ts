@@ -18,6 +18,7 @@ import type { Logger } from "../log.ts";
 import { DatabaseClock } from "./clock.ts";
 import { Control } from "./control.ts";
 import { graphileLogger } from "./graphile-logger.ts";
+import { DEFAULT_ISOLATE_JOBS, DEFAULT_ISOLATE_MEMORY, Isolation } from "./isolate/isolation.ts";
 import { JobOutput } from "./job-output.ts";
 import { Lease } from "./lease.ts";
 import { describeTasks, loadTasks } from "./load-tasks.ts";
@@ -46,6 +47,10 @@ export interface WorkerOptions {
   localQueueSize: number;
   /** How long stopping lets running jobs finish before it gives them back (ms). */
   shutdownTimeout: number;
+  /** What an isolated task may use: JavaScript heap in a thread, resident memory in a process (MB; 512 by default). */
+  isolateMemory?: number;
+  /** Jobs after which a thread or process for isolated tasks is replaced; 5,000 by default. */
+  isolateJobs?: number;
 }
 
 export interface Worker {
@@ -93,12 +98,20 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const taskList: TaskList = {};
   // Not by the tasks' pool: one that hoards connections must not keep the others from being heard.
   const output = new JobOutput({ pool: leasePool, log });
+  const isolation = new Isolation({
+    ...options,
+    clock,
+    output,
+    memory: options.isolateMemory ?? DEFAULT_ISOLATE_MEMORY,
+    jobs: options.isolateJobs ?? DEFAULT_ISOLATE_JOBS,
+  });
   const environment: RunEnvironment = {
     pool: taskPool,
     log,
     clock,
     outcomes,
     output,
+    isolation,
     control,
     isTraced: isTracing(),
     lease: undefined,
@@ -108,7 +121,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const untilStopped = new Promise<undefined>((resolve) => stopped.signal.addEventListener("abort", () => resolve(undefined)));
 
   const generation = (): Promise<Generation> =>
-    startGeneration({ ...options, taskList, cronItems, environment, leasePool, untilStopped });
+    startGeneration({ ...options, taskList, cronItems, environment, isolation, leasePool, untilStopped });
   let current = await generation();
   let stopping: Promise<number> | undefined;
 
@@ -158,6 +171,7 @@ interface GenerationOptions extends WorkerOptions {
   readonly taskList: TaskList;
   readonly cronItems: ParsedCronItem[];
   readonly environment: RunEnvironment;
+  readonly isolation: Isolation;
   readonly leasePool: Pool;
   readonly untilStopped: Promise<undefined>;
 }
@@ -239,6 +253,8 @@ async function startGeneration(options: GenerationOptions): Promise<Generation> 
         .stop()
         .catch((error: unknown) => log.warn({ err: toError(error) }, "The worker did not stop cleanly."));
       await within(timeout, graceful);
+      // Before their jobs are given back, so that none runs twice at a time.
+      await options.isolation.stop();
       await release();
       return givenBack;
     },

@@ -1,0 +1,237 @@
+import { MessageChannel } from "node:worker_threads";
+import { fileURLToPath } from "node:url";
+import { Tinypool } from "tinypool";
+import { toError } from "../../errors.ts";
+import type { ChildOptions, ChildOutcome, FromChild, IsolateKind, TaskSource, ToChild } from "./messages.ts";
+import { MEMORY_SIGNAL } from "./memory-signal.ts";
+import { describeThrown, reviveThrown } from "./thrown.ts";
+
+/** How long a child may take to start and to load a task (ms). */
+const START_LIMIT_MS = 60_000;
+
+/** How long a child that has nothing to do may take to end by itself (ms). */
+const END_LIMIT_MS = 1_000;
+
+/** How long it is waited for a child to be gone that was killed (ms). */
+const KILL_LIMIT_MS = 5_000;
+
+/** Why an attempt failed: the thread or process that ran it has ended before it had. */
+export class IsolateCrashed extends Error {
+  override readonly name = "IsolateCrashed";
+}
+
+/** Takes what a job says while it runs. */
+export type Hears = (message: Extract<FromChild, { type: "line" | "kept" | "progress" }>) => void;
+
+/** The worker's end of one thread or process, which runs one job at a time. It is dead for good once it has ended. */
+export class ChildHandle {
+  readonly kind: IsolateKind;
+  /** Jobs that it has run. */
+  jobs = 0;
+  /** Since when it has nothing to do. */
+  idleSince = performance.now();
+  isFull = false;
+  readonly #memory: number;
+  readonly #loaded = new Set<string>();
+  /** A pool of one: Tinypool starts, connects and terminates threads and processes alike. */
+  readonly #tinypool: Tinypool;
+  readonly #ready = Promise.withResolvers<void>();
+  readonly #died = Promise.withResolvers<Error>();
+  #isDead = false;
+  #isEnding = false;
+  #fatal: Error | undefined;
+  #postMessage: (message: ToChild) => void = () => undefined;
+  #onLoaded: ((thrown: Error | undefined) => void) | undefined;
+  #onOutcome: ((outcome: ChildOutcome) => void) | undefined;
+  #hears: Hears | undefined;
+
+  constructor(options: Omit<ChildOptions, "port" | "parentPid">) {
+    this.kind = options.kind;
+    this.#memory = options.memory;
+    const isThread = options.kind === "thread";
+    this.#tinypool = new Tinypool({
+      filename: fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "child.ts" : "child.js", import.meta.url)),
+      runtime: isThread ? "worker_threads" : "child_process",
+      minThreads: 1,
+      maxThreads: 1,
+      // A thread that waits by Atomics cannot hear of an aborted signal.
+      useAtomics: false,
+      serialization: "advanced",
+      ...(isThread
+        ? { resourceLimits: { maxOldGenerationSizeMb: options.memory } }
+        : {
+            env: { ...process.env } as Record<string, string>,
+            execArgv: process.execArgv.filter((flag) => !flag.startsWith("--inspect")),
+          }),
+    });
+    this.#tinypool.on("error", (error) => this.#die(error));
+    const [worker] = this.#tinypool.threads;
+    worker?.once("exit", (code: number | null, signal: NodeJS.Signals | null = null) => {
+      const error = this.#exitError(code, signal);
+      // What came before the end is heard first: a thread's error is told with its exit, a process's messages until its channel closes.
+      if (isThread || error === undefined) setImmediate(() => this.#die(error));
+      else {
+        const late = setTimeout(() => this.#die(error), END_LIMIT_MS);
+        worker.once("disconnect", () => setImmediate(() => (clearTimeout(late), this.#die(error))));
+      }
+    });
+    const told: ChildOptions = { ...options, parentPid: process.pid };
+    const served = isThread ? this.#serveByPort(told) : this.#serveByChannel(told);
+    served.then(
+      () => this.#terminate(),
+      (error: unknown) => {
+        // Why a process has ended is told by its exit.
+        if (isThread) this.#die(this.#threadError(toError(error)));
+        else setTimeout(() => void (this.#isDead || this.kill(toError(error))), END_LIMIT_MS).unref();
+      },
+    );
+  }
+
+  get isDead(): boolean {
+    return this.#isDead;
+  }
+
+  #serveByPort(options: ChildOptions): Promise<void> {
+    const { port1, port2 } = new MessageChannel();
+    port1.on("message", (message: FromChild) => this.#receive(message));
+    this.#postMessage = (message) => port1.postMessage(message);
+    void this.#died.promise.then(() => port1.close());
+    return this.#tinypool.run({ ...options, port: port2 }, { transferList: [port2] });
+  }
+
+  #serveByChannel(options: ChildOptions): Promise<void> {
+    const channel = {
+      onMessage: (post: (message: ToChild) => void) => void (this.#postMessage = post),
+      postMessage: (message: FromChild) => this.#receive(message),
+    };
+    return this.#tinypool.run(options, { channel });
+  }
+
+  /** Resolves when the child can run the task; throws what kept it from it. */
+  async load(task: TaskSource): Promise<void> {
+    if (this.#loaded.has(task.name)) return;
+    const { promise, resolve } = Promise.withResolvers<Error | undefined>();
+    this.#onLoaded = resolve;
+    const late = setTimeout(
+      () => this.kill(new IsolateCrashed(`The task's ${this.kind} did not start within ${START_LIMIT_MS / 1_000} s.`)),
+      START_LIMIT_MS,
+    );
+    try {
+      await Promise.race([this.#ready.promise, this.#died.promise]);
+      if (!this.#isDead) this.#postMessage({ type: "load", task });
+      const error = await Promise.race([promise, this.#died.promise]);
+      if (error !== undefined) throw error;
+      this.#loaded.add(task.name);
+    } finally {
+      clearTimeout(late);
+    }
+  }
+
+  /** Runs a job. Throws an IsolateCrashed when the child ends before the job has, and what it was killed with. */
+  async run(message: Extract<ToChild, { type: "run" }>, hears: Hears): Promise<ChildOutcome> {
+    const { promise, resolve } = Promise.withResolvers<ChildOutcome>();
+    this.jobs += 1;
+    this.#hears = (said) => {
+      if (said.run === message.run) hears(said);
+    };
+    this.#onOutcome = resolve;
+    if (!this.#isDead) this.#postMessage(message);
+    const outcome = await Promise.race([promise, this.#died.promise]);
+    this.#onOutcome = undefined;
+    this.#hears = undefined;
+    if (outcome instanceof Error) throw outcome;
+    return outcome;
+  }
+
+  abort(run: number, reason: unknown): void {
+    if (!this.#isDead) this.#postMessage({ type: "abort", run, reason: describeThrown(reason) });
+  }
+
+  /** Ends it at once, whatever it does; a job that it runs fails with the error. Resolves when it has ended. */
+  async kill(error: Error = new IsolateCrashed(`The task's ${this.kind} was ended.`)): Promise<void> {
+    this.#isEnding = true;
+    this.#fatal ??= error;
+    this.#terminate();
+    // A thread in the midst of a system call does not end before that does.
+    const late = setTimeout(() => this.#die(error), KILL_LIMIT_MS);
+    await this.#died.promise;
+    clearTimeout(late);
+  }
+
+  /** Lets it close its connections and end. Resolves when it has ended. */
+  async end(): Promise<void> {
+    if (this.#isDead) return;
+    this.#isEnding = true;
+    this.#postMessage({ type: "end" });
+    const late = setTimeout(() => this.#terminate(), END_LIMIT_MS);
+    await this.#died.promise;
+    clearTimeout(late);
+  }
+
+  #receive(message: FromChild): void {
+    switch (message.type) {
+      case "ready":
+        this.#ready.resolve();
+        break;
+      case "loaded":
+        this.#onLoaded?.(message.thrown === undefined ? undefined : reviveThrown(message.thrown));
+        break;
+      case "done":
+      case "failed":
+        this.isFull ||= message.isFull;
+        this.#onOutcome?.(message);
+        break;
+      case "fatal":
+        this.#fatal ??= uncaught(this.kind, reviveThrown(message.thrown));
+        break;
+      default:
+        this.#hears?.(message);
+    }
+  }
+
+  #terminate(): void {
+    const [worker] = this.#tinypool.threads;
+    // Tinypool asks a process politely first, which one in an endless loop does not hear.
+    if (worker !== undefined && this.kind === "process") killProcess(worker.threadId);
+    this.#tinypool.destroy().then(
+      () => this.#die(undefined),
+      () => undefined,
+    );
+  }
+
+  #die(error: Error | undefined): void {
+    if (this.#isDead) return;
+    this.#isDead = true;
+    this.#died.resolve(this.#fatal ?? error ?? new IsolateCrashed(`The task's ${this.kind} has ended.`));
+    // Of a thread that ended by itself Tinypool does not know.
+    const [worker] = this.#tinypool.threads;
+    if (worker !== undefined && !this.#isEnding) worker.emit("error", new Error("It has ended."));
+  }
+
+  #exitError(code: number | null, signal: NodeJS.Signals | null): Error | undefined {
+    if (this.#isEnding) return undefined;
+    if (signal === MEMORY_SIGNAL) return new IsolateCrashed(`The task's process used more than ${this.#memory} MB of memory.`);
+    return new IsolateCrashed(
+      `The task's ${this.kind} exited with ${signal === null ? `code ${String(code)}` : `signal ${signal}`}.`,
+    );
+  }
+
+  #threadError(error: Error & { code?: unknown }): Error {
+    if (error.code === "ERR_WORKER_OUT_OF_MEMORY") {
+      return new IsolateCrashed(`The task's thread used more than ${this.#memory} MB of JavaScript heap.`, { cause: error });
+    }
+    return uncaught(this.kind, error);
+  }
+}
+
+function uncaught(kind: IsolateKind, error: Error): IsolateCrashed {
+  return new IsolateCrashed(`The task's ${kind} ended by an error that nothing caught: ${error.message}`, { cause: error });
+}
+
+function killProcess(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended by itself.
+  }
+}
