@@ -20,8 +20,17 @@ export class IsolateCrashed extends Error {
   override readonly name = "IsolateCrashed";
 }
 
-/** Takes what a job says while it runs. */
-export type Hears = (message: Extract<FromChild, { type: "line" | "kept" | "progress" }>) => void;
+type Line = Extract<FromChild, { type: "line" }>;
+
+/** Takes what a job says that is kept with it. */
+export type Hears = (message: Extract<FromChild, { type: "kept" | "progress" }>) => void;
+
+interface RunningJob {
+  readonly run: number;
+  readonly hears: Hears;
+  readonly resolve: (outcome: ChildOutcome) => void;
+  readonly reject: (error: Error) => void;
+}
 
 /** The worker's end of one thread or process, which runs one job at a time. It is dead for good once it has ended. */
 export class ChildHandle {
@@ -37,15 +46,18 @@ export class ChildHandle {
   readonly #tinypool: Tinypool;
   readonly #ready = Promise.withResolvers<void>();
   readonly #died = Promise.withResolvers<Error>();
-  #isDead = false;
+  /** What it died of. */
+  #death: Error | undefined;
   #isEnding = false;
   #fatal: Error | undefined;
   #postMessage: (message: ToChild) => void = () => undefined;
   #onLoaded: ((thrown: Error | undefined) => void) | undefined;
-  #onOutcome: ((outcome: ChildOutcome) => void) | undefined;
-  #hears: Hears | undefined;
+  #job: RunningJob | undefined;
+  readonly #write: (line: Line) => void;
 
-  constructor(options: Omit<ChildOptions, "port" | "parentPid">) {
+  /** `write` takes its lines for the process log, also those that it logs between two jobs. */
+  constructor(options: Omit<ChildOptions, "port" | "parentPid">, write: (line: Line) => void) {
+    this.#write = write;
     this.kind = options.kind;
     this.#memory = options.memory;
     const isThread = options.kind === "thread";
@@ -82,13 +94,13 @@ export class ChildHandle {
       (error: unknown) => {
         // Why a process has ended is told by its exit.
         if (isThread) this.#die(this.#threadError(toError(error)));
-        else setTimeout(() => void (this.#isDead || this.kill(toError(error))), END_LIMIT_MS).unref();
+        else setTimeout(() => void (this.isDead || this.kill(toError(error))), END_LIMIT_MS).unref();
       },
     );
   }
 
   get isDead(): boolean {
-    return this.#isDead;
+    return this.#death !== undefined;
   }
 
   #serveByPort(options: ChildOptions): Promise<void> {
@@ -118,7 +130,7 @@ export class ChildHandle {
     );
     try {
       await Promise.race([this.#ready.promise, this.#died.promise]);
-      if (!this.#isDead) this.#postMessage({ type: "load", task });
+      if (!this.isDead) this.#postMessage({ type: "load", task });
       const error = await Promise.race([promise, this.#died.promise]);
       if (error !== undefined) throw error;
       this.#loaded.add(task.name);
@@ -129,22 +141,21 @@ export class ChildHandle {
 
   /** Runs a job. Throws an IsolateCrashed when the child ends before the job has, and what it was killed with. */
   async run(message: Extract<ToChild, { type: "run" }>, hears: Hears): Promise<ChildOutcome> {
-    const { promise, resolve } = Promise.withResolvers<ChildOutcome>();
     this.jobs += 1;
-    this.#hears = (said) => {
-      if (said.run === message.run) hears(said);
-    };
-    this.#onOutcome = resolve;
-    if (!this.#isDead) this.#postMessage(message);
-    const outcome = await Promise.race([promise, this.#died.promise]);
-    this.#onOutcome = undefined;
-    this.#hears = undefined;
-    if (outcome instanceof Error) throw outcome;
-    return outcome;
+    try {
+      // Not a race with the child's death: that promise would keep what every job has returned.
+      return await new Promise<ChildOutcome>((resolve, reject) => {
+        if (this.#death !== undefined) return reject(this.#death);
+        this.#job = { run: message.run, hears, resolve, reject };
+        this.#postMessage(message);
+      });
+    } finally {
+      this.#job = undefined;
+    }
   }
 
   abort(run: number, reason: unknown): void {
-    if (!this.#isDead) this.#postMessage({ type: "abort", run, reason: describeThrown(reason) });
+    if (!this.isDead) this.#postMessage({ type: "abort", run, reason: describeThrown(reason) });
   }
 
   /** Ends it at once, whatever it does; a job that it runs fails with the error. Resolves when it has ended. */
@@ -160,7 +171,7 @@ export class ChildHandle {
 
   /** Lets it close its connections and end. Resolves when it has ended. */
   async end(): Promise<void> {
-    if (this.#isDead) return;
+    if (this.isDead) return;
     this.#isEnding = true;
     this.#postMessage({ type: "end" });
     const late = setTimeout(() => this.#terminate(), END_LIMIT_MS);
@@ -169,6 +180,14 @@ export class ChildHandle {
   }
 
   #receive(message: FromChild): void {
+    try {
+      this.#hear(message);
+    } catch {
+      // A task may send anything over the channel of its process.
+    }
+  }
+
+  #hear(message: FromChild): void {
     switch (message.type) {
       case "ready":
         this.#ready.resolve();
@@ -176,16 +195,21 @@ export class ChildHandle {
       case "loaded":
         this.#onLoaded?.(message.thrown === undefined ? undefined : reviveThrown(message.thrown));
         break;
+      case "line":
+        this.#write(message);
+        break;
+      case "kept":
+      case "progress":
+        if (message.run === this.#job?.run) this.#job.hears(message);
+        break;
       case "done":
       case "failed":
         this.isFull ||= message.isFull;
-        this.#onOutcome?.(message);
+        if (message.run === this.#job?.run) this.#job.resolve(message);
         break;
       case "fatal":
         this.#fatal ??= uncaught(this.kind, reviveThrown(message.thrown));
         break;
-      default:
-        this.#hears?.(message);
     }
   }
 
@@ -200,12 +224,10 @@ export class ChildHandle {
   }
 
   #die(error: Error | undefined): void {
-    if (this.#isDead) return;
-    this.#isDead = true;
-    this.#died.resolve(this.#fatal ?? error ?? new IsolateCrashed(`The task's ${this.kind} has ended.`));
-    // Of a thread that ended by itself Tinypool does not know.
-    const [worker] = this.#tinypool.threads;
-    if (worker !== undefined && !this.#isEnding) worker.emit("error", new Error("It has ended."));
+    if (this.#death !== undefined) return;
+    this.#death = this.#fatal ?? error ?? new IsolateCrashed(`The task's ${this.kind} has ended.`);
+    this.#died.resolve(this.#death);
+    this.#job?.reject(this.#death);
   }
 
   #exitError(code: number | null, signal: NodeJS.Signals | null): Error | undefined {

@@ -3,8 +3,8 @@ import type { Logger } from "../../log.ts";
 import type { DatabaseClock } from "../clock.ts";
 import type { LoadedTask } from "../load-tasks.ts";
 import { DEFAULT_GRACE_MS, type Isolates, type Run, type RunEnvironment } from "../run-task.ts";
-import { ChildHandle } from "./child-handle.ts";
-import type { IsolateKind } from "./messages.ts";
+import { ChildHandle, type Hears } from "./child-handle.ts";
+import type { FromChild, IsolateKind } from "./messages.ts";
 import { IsolatedResult } from "./isolated-result.ts";
 import { reviveThrown } from "./thrown.ts";
 
@@ -45,6 +45,11 @@ export class Isolation implements Isolates {
     this.#options = options;
     const idle = options.idle ?? IDLE_LIMIT_MS;
     this.#sweep = setInterval(() => this.#endIdle(performance.now() - idle), idle / 2).unref();
+  }
+
+  /** How many children there are. */
+  get size(): number {
+    return this.#children.size;
   }
 
   /** Runs a job's task in a child of its kind. `call` is made once the child can run it, so that starting it uses up no timeout. */
@@ -90,28 +95,28 @@ export class Isolation implements Isolates {
     }
   }
 
-  #hear(attempt: Run, said: Parameters<Parameters<ChildHandle["run"]>[1]>[0]): void {
-    if (said.type === "kept") this.#options.output.keep(attempt.output, said.json);
-    else if (said.type === "progress") {
-      const { percent, message } = said;
-      attempt.output.progress({ percent: percent ?? undefined, message: message ?? undefined });
-    } else {
-      const { err, ...fields } = said.fields;
-      const error = describedError(err);
-      this.#options.log[said.level as "info"]({ ...fields, ...(error === undefined ? {} : { err: error }) }, said.text);
-    }
+  #hear(attempt: Run, said: Parameters<Hears>[0]): void {
+    if (said.type === "kept") return this.#options.output.keep(attempt.output, said.json);
+    const { percent, message } = said;
+    attempt.output.progress({ percent: percent ?? undefined, message: message ?? undefined });
+  }
+
+  #write({ level, fields, text }: Extract<FromChild, { type: "line" }>): void {
+    const { err, ...others } = fields;
+    this.#options.log[level as "info"](err === undefined ? others : { ...others, err: describedError(err) }, text);
   }
 
   #take(kind: IsolateKind): ChildHandle {
     for (let child = this.#idle[kind].pop(); child !== undefined; child = this.#idle[kind].pop()) {
       if (!child.isDead) return child;
+      this.#children.delete(child);
     }
     if (this.#children.size >= this.#options.concurrency) {
       const other = this.#idle[kind === "thread" ? "process" : "thread"].shift();
       if (other !== undefined) this.#end(other);
     }
     const { databaseUrl, log, memory } = this.#options;
-    const child = new ChildHandle({ kind, databaseUrl, memory, logLevel: log.level });
+    const child = new ChildHandle({ kind, databaseUrl, memory, logLevel: log.level }, (line) => this.#write(line));
     this.#children.add(child);
     return child;
   }
@@ -143,7 +148,8 @@ export class Isolation implements Isolates {
   async stop(): Promise<void> {
     this.#isStopped = true;
     clearInterval(this.#sweep);
-    await Promise.all([...this.#children].map((child) => child.kill()));
+    const idle = new Set(Object.values(this.#idle).flat());
+    await Promise.all([...this.#children].map((child) => (idle.has(child) ? child.end() : child.kill())));
   }
 }
 

@@ -25,7 +25,10 @@ const ERRORS_LIMIT = 50;
 /** The largest property that crosses (characters of JSON); stacks and messages are cut where they are stored. */
 const PROPERTY_LIMIT = 1_000;
 
-/** Classes that both sides have, by name: what is thrown as one of them arrives as one of them. */
+/**
+ * Classes that both sides have, by name: what is thrown as one of them arrives as one of them. DOMException is not among them: its properties can
+ * be read of real ones only.
+ */
 const SHARED = new Map<string, { readonly prototype: object }>(
   [
     Discard,
@@ -39,7 +42,6 @@ const SHARED = new Map<string, { readonly prototype: object }>(
     Suspended,
     Error,
     AggregateError,
-    DOMException,
     EvalError,
     RangeError,
     ReferenceError,
@@ -68,7 +70,7 @@ function describe(thrown: unknown, budget: { left: number }): DescribedThrown {
   budget.left -= 1;
   const own: Record<string, unknown> = {};
   const shown: string[] = [];
-  for (const key of new Set([...Object.getOwnPropertyNames(thrown), "name", "stack"])) {
+  for (const key of new Set([...Object.getOwnPropertyNames(thrown), "name", "stack", "code"])) {
     if (key === "message" || key === "cause" || key === "errors") continue;
     const value = read(thrown, key);
     const kept = typeof value === "string" && (key === "name" || key === "stack") ? value : plain(value);
