@@ -2,8 +2,9 @@ import { MessageChannel } from "node:worker_threads";
 import { fileURLToPath } from "node:url";
 import { Tinypool } from "tinypool";
 import { toError } from "../../errors.ts";
+import { exitError, IsolateCrashed, threadError, uncaught } from "./crash.ts";
 import type { ChildOptions, ChildOutcome, FromChild, IsolateKind, TaskSource, ToChild } from "./messages.ts";
-import { MEMORY_SIGNAL } from "./memory-signal.ts";
+
 import { describeThrown, reviveThrown } from "./thrown.ts";
 
 /** How long a child may take to start and to load a task (ms). */
@@ -14,11 +15,6 @@ const END_LIMIT_MS = 1_000;
 
 /** How long it is waited for a child to be gone that was killed (ms). */
 const KILL_LIMIT_MS = 5_000;
-
-/** Why an attempt failed: the thread or process that ran it has ended before it had. */
-export class IsolateCrashed extends Error {
-  override readonly name = "IsolateCrashed";
-}
 
 type Line = Extract<FromChild, { type: "line" }>;
 
@@ -40,7 +36,6 @@ export class ChildHandle {
   /** Since when it has nothing to do. */
   idleSince = performance.now();
   isFull = false;
-  readonly #memory: number;
   readonly #loaded = new Set<string>();
   /** A pool of one: Tinypool starts, connects and terminates threads and processes alike. */
   readonly #tinypool: Tinypool;
@@ -59,7 +54,6 @@ export class ChildHandle {
   constructor(options: Omit<ChildOptions, "port" | "parentPid">, write: (line: Line) => void) {
     this.#write = write;
     this.kind = options.kind;
-    this.#memory = options.memory;
     const isThread = options.kind === "thread";
     this.#tinypool = new Tinypool({
       filename: fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "child.ts" : "child.js", import.meta.url)),
@@ -79,7 +73,7 @@ export class ChildHandle {
     this.#tinypool.on("error", (error) => this.#die(error));
     const [worker] = this.#tinypool.threads;
     worker?.once("exit", (code: number | null, signal: NodeJS.Signals | null = null) => {
-      const error = this.#exitError(code, signal);
+      const error = this.#isEnding ? undefined : exitError(this.kind, options.memory, code, signal);
       // What came before the end is heard first: a thread's error is told with its exit, a process's messages until its channel closes.
       if (isThread || error === undefined) setImmediate(() => this.#die(error));
       else {
@@ -93,7 +87,7 @@ export class ChildHandle {
       () => this.#terminate(),
       (error: unknown) => {
         // Why a process has ended is told by its exit.
-        if (isThread) this.#die(this.#threadError(toError(error)));
+        if (isThread) this.#die(threadError(options.memory, toError(error)));
         else setTimeout(() => void (this.isDead || this.kill(toError(error))), END_LIMIT_MS).unref();
       },
     );
@@ -229,25 +223,6 @@ export class ChildHandle {
     this.#died.resolve(this.#death);
     this.#job?.reject(this.#death);
   }
-
-  #exitError(code: number | null, signal: NodeJS.Signals | null): Error | undefined {
-    if (this.#isEnding) return undefined;
-    if (signal === MEMORY_SIGNAL) return new IsolateCrashed(`The task's process used more than ${this.#memory} MB of memory.`);
-    return new IsolateCrashed(
-      `The task's ${this.kind} exited with ${signal === null ? `code ${String(code)}` : `signal ${signal}`}.`,
-    );
-  }
-
-  #threadError(error: Error & { code?: unknown }): Error {
-    if (error.code === "ERR_WORKER_OUT_OF_MEMORY") {
-      return new IsolateCrashed(`The task's thread used more than ${this.#memory} MB of JavaScript heap.`, { cause: error });
-    }
-    return uncaught(this.kind, error);
-  }
-}
-
-function uncaught(kind: IsolateKind, error: Error): IsolateCrashed {
-  return new IsolateCrashed(`The task's ${kind} ended by an error that nothing caught: ${error.message}`, { cause: error });
 }
 
 function killProcess(pid: number): void {

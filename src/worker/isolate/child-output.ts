@@ -1,5 +1,5 @@
 import pino from "pino";
-import type { Logger, LogLevel } from "../../log.ts";
+import type { Logger } from "../../log.ts";
 import type { AttemptOutput, OutputSink } from "../attempt-output.ts";
 import type { FromChild } from "./messages.ts";
 
@@ -12,7 +12,7 @@ export function forwardingLog(
   send: (line: { level: string; fields: Record<string, unknown>; text: string }) => void,
 ): Logger {
   return pino(
-    { level: level as LogLevel, base: null, timestamp: false, formatters: { level: (label) => ({ level: label }) } },
+    { level, base: null, timestamp: false, formatters: { level: (label) => ({ level: label }) } },
     {
       write: (line: string) => {
         const { level, msg, ...fields } = JSON.parse(line) as { level: string; msg?: string; [field: string]: unknown };

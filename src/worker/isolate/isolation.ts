@@ -1,4 +1,5 @@
 import { parseDuration } from "../../duration.ts";
+import { LegworkError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import type { DatabaseClock } from "../clock.ts";
 import type { LoadedTask } from "../load-tasks.ts";
@@ -56,9 +57,14 @@ export class Isolation implements Isolates {
   async execute(attempt: Run, task: LoadedTask, within: (call: () => Promise<unknown>) => Promise<unknown>): Promise<unknown> {
     const { name, file, definition } = task;
     if (this.#isStopped) throw new Error("The worker is stopping.");
+    if (file === undefined) {
+      throw new LegworkError("LW515", `Task '${name}' cannot be isolated: it was not loaded from a file.`, {
+        hint: "A thread or a process loads a task by its file: put it in a directory of tasks.",
+      });
+    }
     const child = this.#take(definition?.isolate ?? "thread");
     try {
-      await child.load({ name, file: file ?? "" });
+      await child.load({ name, file });
       return await within(() => this.#call(child, attempt, task));
     } finally {
       this.#release(child);

@@ -81,7 +81,7 @@ function describe(thrown: unknown, budget: { left: number }): DescribedThrown {
   const marks: Record<string, unknown> = {};
   for (const symbol of Object.getOwnPropertySymbols(thrown)) {
     const mark = Symbol.keyFor(symbol);
-    if (mark?.startsWith("legwork.") === true) marks[mark] = plain(read(thrown, symbol), true);
+    if (mark?.startsWith("legwork.") === true) marks[mark] = plain(read(thrown, symbol));
   }
   const message = read(thrown, "message");
   const cause = read(thrown, "cause");
@@ -89,7 +89,7 @@ function describe(thrown: unknown, budget: { left: number }): DescribedThrown {
   return {
     error: {
       classes: classesOf(thrown),
-      message: typeof message === "string" ? message : String(plain(message) ?? ""),
+      message: typeof message === "string" ? message : textOf(plain(message)),
       own,
       shown,
       marks,
@@ -112,6 +112,10 @@ function classesOf(error: object): string[] {
   return classes;
 }
 
+function textOf(value: unknown): string {
+  return typeof value === "bigint" ? String(value) : (JSON.stringify(value) ?? "");
+}
+
 function read(target: unknown, key: PropertyKey): unknown {
   try {
     return (target as Record<PropertyKey, unknown> | null | undefined)?.[key];
@@ -120,8 +124,8 @@ function read(target: unknown, key: PropertyKey): unknown {
   }
 }
 
-/** A value that surely can be cloned: texts, numbers and the like, and what is small as JSON. With `isDate`, a Date stays one. */
-function plain(value: unknown, isDate = false): unknown {
+/** A value that surely can be cloned: texts, numbers and the like, dates, and what is small as JSON. */
+function plain(value: unknown): unknown {
   switch (typeof value) {
     case "string":
       return value.length <= PROPERTY_LIMIT ? value : `${value.slice(0, PROPERTY_LIMIT)}…`;
@@ -130,7 +134,7 @@ function plain(value: unknown, isDate = false): unknown {
     case "bigint":
       return value;
     case "object":
-      if (value === null || (isDate && value instanceof Date)) return value;
+      if (value === null || value instanceof Date) return value;
       try {
         const json: string | undefined = JSON.stringify(value);
         return json === undefined || json.length > PROPERTY_LIMIT ? undefined : JSON.parse(json);
