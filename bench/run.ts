@@ -4,6 +4,7 @@ import { LegworkError } from "../src/errors.ts";
 const BENCHMARKS: Record<string, () => Promise<{ run(options: { short: boolean }): Promise<void> }>> = {
   history: () => import("./history.ts"),
   limits: () => import("./limits.ts"),
+  isolate: () => import("./isolate.ts"),
   workflows: () => import("./workflows.ts"),
   pages: () => import("./pages.ts"),
   clients: () => import("./clients.ts"),

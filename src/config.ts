@@ -43,6 +43,10 @@ const configSchema = z
     localQueueSize: z.coerce.number().int().min(0).max(10_000).optional(),
     /** How long a stopping worker lets running jobs finish before it gives them back. */
     shutdownTimeout: duration.default(25_000),
+    /** What an isolated task may use: JavaScript heap in a thread, all memory of a process (MB). */
+    isolateMemory: z.coerce.number().int().min(64).max(1_048_576).default(512),
+    /** Jobs after which a thread or process for isolated tasks is replaced by a new one. */
+    isolateJobs: z.coerce.number().int().min(1).max(1_000_000_000).default(5_000),
     /** What a Prometheus may send for `/metrics`, and for nothing else, in place of an API token. */
     metricsToken: z.string().min(16, { error: "expected 16 characters or more" }).optional(),
     logLevel: z.enum(LOG_LEVELS).default("info"),
@@ -119,6 +123,8 @@ const ENVIRONMENT = {
   concurrency: "LEGWORK_CONCURRENCY",
   localQueueSize: "LEGWORK_LOCAL_QUEUE_SIZE",
   shutdownTimeout: "LEGWORK_SHUTDOWN_TIMEOUT",
+  isolateMemory: "LEGWORK_ISOLATE_MEMORY",
+  isolateJobs: "LEGWORK_ISOLATE_JOBS",
   metricsToken: "LEGWORK_METRICS_TOKEN",
   logLevel: "LEGWORK_LOG_LEVEL",
   hosts: "LEGWORK_HOSTS",

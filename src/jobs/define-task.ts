@@ -108,8 +108,14 @@ export interface TaskDefinition<P extends z.ZodType, R extends z.ZodType> {
    * whether the task has ended or not; what it returns later is thrown away. No limit by default.
    */
   timeout?: Duration;
-  /** How long a task may go on after its timeout, to clean up; 5 seconds by default. */
+  /** How long a task may go on after its timeout, to clean up; 5 seconds by default. An isolated task is ended then, also one that was cancelled. */
   grace?: Duration;
+  /**
+   * Where it runs: in the worker itself by default, in a `thread` or in a `process` of its own from a pool that is there for such tasks. There its
+   * timeout really ends it, whatever it does, and it never holds up other jobs. A thread bounds its JavaScript heap; a process bounds all
+   * of its memory, and what crashes it ends one attempt and not the worker. docs/isolation.md has the differences.
+   */
+  isolate?: "thread" | "process";
   /** At most so many of its jobs at a time, over all workers. Several limits, by several keys, may be given. */
   concurrency?: ConcurrencyLimit<z.output<P>> | readonly ConcurrencyLimit<z.output<P>>[];
   /** At most so many starts in any span of time. */
@@ -149,6 +155,9 @@ const definitionSchema = z.strictObject({
   retry: retrySchema.optional(),
   timeout: positiveDurationSchema.optional(),
   grace: positiveDurationSchema.optional(),
+  isolate: z
+    .enum(["thread", "process"], { error: (issue) => `expected "thread" or "process", not ${JSON.stringify(issue.input)}` })
+    .optional(),
   concurrency: concurrencySchema.optional(),
   rateLimit: rateLimitSchema.optional(),
   redact: z
@@ -169,7 +178,7 @@ export function defineTask<P extends z.ZodType = z.ZodUnknown, R extends z.ZodTy
     const issue = parsed.error.issues[0];
     const where = issue?.path.join(".");
     throw new LegworkError("LW515", `defineTask: ${where ? `${where}: ` : ""}${issue?.message ?? "not valid"}.`, {
-      hint: "A task has description, payload, result, queue, retry, timeout, grace, concurrency, rateLimit, redact and run(payload, context).",
+      hint: "A task has description, payload, result, queue, retry, timeout, grace, isolate, concurrency, rateLimit, redact and run(payload, context).",
     });
   }
   const task = (): Promise<never> =>

@@ -30,6 +30,7 @@ export class Engine {
   readonly #log: Logger;
   readonly #concurrency: number;
   readonly #taskPool: Pool;
+  readonly #output: JobOutput;
   readonly #environment: RunEnvironment;
   readonly #taskList: TaskList = {};
   #attempts: Attempt[] = [];
@@ -39,13 +40,14 @@ export class Engine {
     this.#log = options.log;
     this.#concurrency = options.concurrency;
     this.#taskPool = taskPool;
+    this.#output = new JobOutput({ pool: options.pool, log: options.log });
     this.#environment = {
       pool: taskPool,
       log: options.log,
       clock: new DatabaseClock(),
       outcomes: new Outcomes(),
       control: new Control(options.databaseUrl, { pool: options.pool, log: options.log, onWakeups: () => undefined }),
-      output: new JobOutput({ pool: options.pool, log: options.log }),
+      output: this.#output,
       // There is nobody who could take this process for dead.
       lease: undefined,
     };
@@ -110,7 +112,7 @@ export class Engine {
 
   async stop(): Promise<void> {
     await this.#environment.control.stop();
-    await this.#environment.output.stop();
+    await this.#output.stop();
     await this.#taskPool.end();
   }
 }

@@ -3,7 +3,6 @@ import { LegworkError } from "../errors.ts";
 import { CENSORED_PATHS } from "../log.ts";
 import type { Progress, RunningJob } from "../jobs/define-task.ts";
 import type { DatabaseClock } from "./clock.ts";
-import type { JobOutput } from "./job-output.ts";
 import { cut, describeThrown, isError, MESSAGE_LIMIT, storableText } from "../thrown.ts";
 import { storable } from "./outcomes.ts";
 import { type Redaction, redactPaths } from "./redaction.ts";
@@ -17,10 +16,18 @@ const STACK_LIMIT = 2_000;
 
 const LOG_CENSOR = CENSORED_PATHS.map((path) => path.split("."));
 
+/** Where what an attempt says goes. */
+export interface OutputSink {
+  /** Takes a line of an attempt, as JSON. */
+  keep(attempt: AttemptOutput, json: string): void;
+  /** Notes that an attempt has new progress; what it is then is what is sent. */
+  report(attempt: AttemptOutput): void;
+}
+
 /** What one attempt says, brought into the form and the size in which it is kept. */
 export class AttemptOutput {
   readonly job: RunningJob;
-  readonly #sink: JobOutput;
+  readonly #sink: OutputSink;
   readonly #clock: DatabaseClock;
   readonly #redaction: Redaction | undefined;
   #lines = 0;
@@ -28,7 +35,7 @@ export class AttemptOutput {
   #message: string | null = null;
   #reportedAt = 0;
 
-  constructor(job: RunningJob, environment: { output: JobOutput; clock: DatabaseClock }, redaction: Redaction | undefined) {
+  constructor(job: RunningJob, environment: { output: OutputSink; clock: DatabaseClock }, redaction: Redaction | undefined) {
     this.job = job;
     this.#sink = environment.output;
     this.#clock = environment.clock;

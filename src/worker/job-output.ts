@@ -1,7 +1,7 @@
 import type { Pool } from "../db/pool.ts";
 import { toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import type { AttemptOutput } from "./attempt-output.ts";
+import type { AttemptOutput, OutputSink } from "./attempt-output.ts";
 
 /** How long what tasks say waits for company (ms): soon enough for who watches, and one statement for many lines. */
 const FLUSH_AFTER_MS = 250;
@@ -29,7 +29,7 @@ interface Line {
  * quarter of a second after the first one came, and none while nobody says anything. What the database does not take is
  * tried again; of more than can be kept the oldest lines go, and a line says how many. A killed worker loses the last quarter second.
  */
-export class JobOutput {
+export class JobOutput implements OutputSink {
   readonly #pool: Pool;
   readonly #log: Logger;
   #lines: Line[] = [];
@@ -48,7 +48,6 @@ export class JobOutput {
     this.#log = options.log;
   }
 
-  /** Takes a line of an attempt, as JSON. */
   keep(attempt: AttemptOutput, json: string): void {
     if (this.#stopped) return;
     this.#lines.push({ attempt, json });
@@ -57,7 +56,6 @@ export class JobOutput {
     this.#schedule();
   }
 
-  /** Notes that an attempt has new progress; what it is then is what is sent. */
   report(attempt: AttemptOutput): void {
     if (this.#stopped) return;
     this.#progress.set(attempt.job.id, attempt);

@@ -14,6 +14,8 @@ const MAX_NAME = 128;
 
 export interface LoadedTask {
   readonly name: string;
+  /** Where it was loaded from; undefined for what was given as a function. */
+  readonly file?: string | undefined;
   /** What was loaded; called as it is for a plain graphile-worker task. */
   readonly function: PlainTask;
   /** Undefined for a plain graphile-worker task. */
@@ -35,19 +37,20 @@ export async function loadTasks(directories: readonly string[], log: Logger): Pr
         hint: "Create it, or name another with --tasks or LEGWORK_TASKS.",
       });
     }
-    for (const [name, task] of Object.entries(await readDirectory(directory, log))) {
+    const { tasks, files } = await readDirectory(directory, log);
+    for (const [name, task] of Object.entries(tasks)) {
       if (loaded.has(name)) {
         throw new LegworkError("LW515", `Task '${name}' is in ${origin.get(name)} and in ${directory}.`, {
           hint: "A task has one file. Rename or remove one of them.",
         });
       }
-      const length = [...name].length;
+      const { length } = Array.from(name);
       if (length > MAX_NAME) {
         throw new LegworkError("LW515", `The task file ${directory}/${name} makes a name of ${length} characters.`, {
           hint: `A task's name, its file's path below the tasks directory, has at most ${MAX_NAME}. Rename the file or a folder.`,
         });
       }
-      loaded.set(name, { name, function: task, definition: definitionOf(task) });
+      loaded.set(name, { name, file: files.get(name) ?? directory, function: task, definition: definitionOf(task) });
       origin.set(name, directory);
     }
   }
@@ -59,10 +62,32 @@ export async function loadTasks(directories: readonly string[], log: Logger): Pr
   return loaded;
 }
 
-async function readDirectory(directory: string, log: Logger): Promise<Record<string, PlainTask>> {
+/** The extensions of a task's file; of several files with one name graphile-worker takes the first in this order. */
+const EXTENSIONS = [".js", ".cjs", ".mjs", ".ts", ".mts"];
+
+async function readDirectory(
+  directory: string,
+  log: Logger,
+): Promise<{ tasks: Record<string, PlainTask>; files: ReadonlyMap<string, string> }> {
+  const files = new Map<string, string>();
+  const noteFiles: GraphileConfig.Plugin = {
+    name: "LegworkTaskFilesPlugin",
+    version: "1.0.0",
+    worker: {
+      hooks: {
+        loadTaskFromFiles: (_context, { taskIdentifier, fileDetailsList }) => {
+          const [file] = EXTENSIONS.flatMap((extension) => fileDetailsList.filter((details) => details.extension === extension));
+          if (file !== undefined) files.set(taskIdentifier, file.fullPath);
+        },
+      },
+    },
+  };
   try {
-    const { tasks } = await getTasks({ logger: new GraphileLogger(skippedFilesLogger(log)) }, directory);
-    return tasks as Record<string, PlainTask>;
+    const { tasks } = await getTasks(
+      { logger: new GraphileLogger(skippedFilesLogger(log)), preset: { plugins: [noteFiles] } },
+      directory,
+    );
+    return { tasks: tasks as Record<string, PlainTask>, files };
   } catch (error) {
     // graphile-worker names the file in its message and keeps what was thrown as the cause.
     throw new LegworkError("LW515", toError(error).message, {

@@ -8,10 +8,10 @@ import type { Logger } from "../log.ts";
 import { describeIssues, parsePayload, type RunningJob, type TaskContext, type WorkflowStep } from "../jobs/define-task.ts";
 import { enqueue } from "../jobs/enqueue.ts";
 import { AttemptSpan } from "../jobs/tracing.ts";
-import { AttemptOutput } from "./attempt-output.ts";
+import { AttemptOutput, type OutputSink } from "./attempt-output.ts";
 import type { DatabaseClock } from "./clock.ts";
 import { type Abortable, type Control, LeaseLost } from "./control.ts";
-import type { JobOutput } from "./job-output.ts";
+import { IsolatedResult } from "./isolate/isolated-result.ts";
 import type { Lease } from "./lease.ts";
 import type { LoadedTask } from "./load-tasks.ts";
 import { type Outcomes, resultToJson } from "./outcomes.ts";
@@ -27,15 +27,26 @@ export interface RunEnvironment {
   readonly outcomes: Outcomes;
   readonly control: Control;
   /** Where what tasks say goes. */
-  readonly output: JobOutput;
+  readonly output: OutputSink;
+  /** For the tasks that ask for a thread or a process; without it they run in this thread as any other. */
+  readonly isolation?: Isolates | undefined;
   /** Whether an OpenTelemetry SDK was registered when the worker started. */
   readonly isTraced?: boolean;
   /** The lease of the runner that fetches now. */
   lease: Lease | undefined;
 }
 
+/** Runs the tasks that ask for a thread or a process of their own. */
+export interface Isolates {
+  /** `within` is given what runs the task, and resolves to what that resolves to: an IsolatedResult. */
+  execute(attempt: Run, task: LoadedTask, within: (call: () => Promise<unknown>) => Promise<unknown>): Promise<unknown>;
+}
+
+/** What an attempt needs of its surroundings. */
+type AttemptEnvironment = Pick<RunEnvironment, "pool" | "log" | "clock" | "output" | "lease" | "isolation">;
+
 /** How long a task may go on after its timeout when its definition does not say (ms). */
-const DEFAULT_GRACE_MS = 5_000;
+export const DEFAULT_GRACE_MS = 5_000;
 
 /** A job that had expired is put back for so long (ms); until then `legwork.tick()` has ended it. */
 const EXPIRED_PUT_BACK_MS = 5_000;
@@ -91,8 +102,10 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
     try {
       const returned = await (span === undefined ? run.execute(payload, timeout) : span.run(() => run.execute(payload, timeout)));
       // A graphile-worker batch job answers with a promise per entry; graphile-worker itself takes those apart.
-      const entries = Array.isArray(payload) && Array.isArray(returned) ? batchEntries(payload, returned, run) : undefined;
-      const result = entries === undefined ? resultToJson(returned, run.redaction) : undefined;
+      const isIsolated = returned instanceof IsolatedResult;
+      const answered = isIsolated ? returned.entries : returned;
+      const entries = Array.isArray(payload) && Array.isArray(answered) ? batchEntries(payload, answered, run) : undefined;
+      const result = isIsolated ? returned.json : entries === undefined ? resultToJson(returned, run.redaction) : undefined;
       const finishedAt = clock.now();
       outcomes.succeeded(job.id, startedAt, finishedAt, result);
       span?.end("completed");
@@ -158,10 +171,10 @@ function hasExpired(job: Job, clock: DatabaseClock): boolean {
  * One attempt, and the context its task is given. A small job is over in thirty microseconds, so nothing of the context is
  * made before the task asks for it.
  */
-class Run implements TaskContext, Abortable {
+export class Run implements TaskContext, Abortable {
   private readonly task: LoadedTask;
   private readonly helpers: JobHelpers;
-  private readonly environment: RunEnvironment;
+  private readonly environment: AttemptEnvironment;
   private ownJob: RunningJob | undefined = undefined;
   private ownLog: Logger | undefined = undefined;
   private ownTaskLog: Logger | undefined = undefined;
@@ -177,7 +190,7 @@ class Run implements TaskContext, Abortable {
 
   readonly deaths: number;
 
-  constructor(task: LoadedTask, helpers: JobHelpers, environment: RunEnvironment, deaths: number) {
+  constructor(task: LoadedTask, helpers: JobHelpers, environment: AttemptEnvironment, deaths: number) {
     this.deaths = deaths;
     this.task = task;
     this.helpers = helpers;
@@ -203,7 +216,7 @@ class Run implements TaskContext, Abortable {
     return (this.ownRedaction ??= new Redaction(paths, this.helpers.job.payload));
   }
 
-  private get output(): AttemptOutput {
+  get output(): AttemptOutput {
     return (this.ownOutput ??= new AttemptOutput(this.job, this.environment, this.redaction));
   }
 
@@ -331,17 +344,32 @@ class Run implements TaskContext, Abortable {
   }
 
   execute(payload: unknown, timeout: number | undefined): Promise<unknown> {
-    return timeout === undefined ? this.call(payload) : this.callInTime(payload, timeout);
+    const { isolation } = this.environment;
+    if (isolation !== undefined && this.task.definition?.isolate !== undefined) {
+      return isolation.execute(this, this.task, (call) => (timeout === undefined ? call() : this.callInTime(call, timeout)));
+    }
+    return timeout === undefined ? this.call(payload) : this.callInTime(() => this.call(payload), timeout);
+  }
+
+  /** The job's row as an isolated task gets it: what it enqueues is traced by this attempt's span. */
+  describeForChild(): Job {
+    const { job } = this.helpers;
+    const { traceparent } = this;
+    if (traceparent === undefined) return job;
+    const flags = Object.keys(job.flags ?? {}).filter((flag) => !flag.startsWith("trace:"));
+    return { ...job, flags: Object.fromEntries([...flags, `trace:${traceparent}`].map((flag) => [flag, true])) };
   }
 
   /** Calls the task. After its timeout and its grace the attempt has failed, whatever becomes of the call. */
-  async callInTime(payload: unknown, timeout: number): Promise<unknown> {
+  async callInTime(work: () => Promise<unknown>, timeout: number): Promise<unknown> {
     const grace = parseDuration(this.task.definition?.grace) ?? DEFAULT_GRACE_MS;
     const { promise: abandoned, reject: abandon } = Promise.withResolvers<never>();
     const error = new TimeoutError(`The task took longer than ${timeout} ms.`);
     let timer = setTimeout(
       () => {
         this.abort(error);
+        // What runs an isolated task ends it when it does not heed its signal.
+        if (this.task.definition?.isolate !== undefined && this.environment.isolation !== undefined) return;
         timer = setTimeout(() => {
           this.log.warn({ event: "job_abandoned" }, "The task goes on after its timeout; what it returns will be thrown away.");
           abandon(error);
@@ -350,7 +378,7 @@ class Run implements TaskContext, Abortable {
       Math.min(timeout, LONGEST_TIMER_MS),
     );
     try {
-      const call = this.call(payload);
+      const call = work();
       call.catch(() => undefined);
       return await Promise.race([call, abandoned]);
     } finally {

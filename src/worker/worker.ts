@@ -20,6 +20,7 @@ import type { Logger } from "../log.ts";
 import { DatabaseClock } from "./clock.ts";
 import { Control } from "./control.ts";
 import { graphileLogger } from "./graphile-logger.ts";
+import { DEFAULT_ISOLATE_JOBS, DEFAULT_ISOLATE_MEMORY, Isolation } from "./isolate/isolation.ts";
 import { JobOutput } from "./job-output.ts";
 import { Lease } from "./lease.ts";
 import { loadTasks } from "./load-tasks.ts";
@@ -49,6 +50,10 @@ export interface WorkerOptions {
   shutdownTimeout: number;
   /** Where it says what keeps it from working, for a server in the same process. */
   problems?: Problems;
+  /** What an isolated task may use: JavaScript heap in a thread, resident memory in a process (MB; 512 by default). */
+  isolateMemory?: number;
+  /** Jobs after which a thread or process for isolated tasks is replaced; 5,000 by default. */
+  isolateJobs?: number;
 }
 
 export interface Worker {
@@ -98,12 +103,20 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const taskList: TaskList = {};
   // Not by the tasks' pool: one that hoards connections must not keep the others from being heard.
   const output = new JobOutput({ pool: leasePool, log });
+  const isolation = new Isolation({
+    ...options,
+    clock,
+    output,
+    memory: options.isolateMemory ?? DEFAULT_ISOLATE_MEMORY,
+    jobs: options.isolateJobs ?? DEFAULT_ISOLATE_JOBS,
+  });
   const environment: RunEnvironment = {
     pool: taskPool,
     log,
     clock,
     outcomes,
     output,
+    isolation,
     control,
     isTraced: isTracing(),
     lease: undefined,
@@ -118,7 +131,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       .catch((error: unknown) => log.debug({ err: toError(error) }, "A fault could not be noted in the database."));
   };
   const generation = (): Promise<Generation> =>
-    startGeneration({ ...options, noteFault, taskList, cronItems, environment, leasePool, untilStopped });
+    startGeneration({ ...options, noteFault, taskList, cronItems, environment, isolation, leasePool, untilStopped });
   const supervisor = await Supervisor.start({
     log,
     start: () => onceUsable(log, generation),
@@ -148,6 +161,7 @@ interface GenerationOptions extends WorkerOptions {
   readonly taskList: TaskList;
   readonly cronItems: ParsedCronItem[];
   readonly environment: RunEnvironment;
+  readonly isolation: Isolation;
   readonly leasePool: Pool;
   /** Notes what keeps this worker from working where doctor, alerts and metrics find it. */
   readonly noteFault: (kind: "restart" | "recording", reason: string, jobId: string | undefined) => void;

@@ -1,0 +1,64 @@
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import Table from "cli-table3";
+import { migrate } from "../src/db/migrate.ts";
+import { createPool } from "../src/db/pool.ts";
+import { benchLog, enqueue, freshDatabase, median, withServer } from "./server.ts";
+
+const runChild = promisify(execFile);
+
+/** Where the jobs that do nothing run. */
+const SIDES = ["worker", "thread", "process"] as const;
+
+/** Isolated jobs a second that threads must manage. */
+const LEAST_BY_THREADS = 2_000;
+
+/** A short run is there to notice a cliff, on a machine that also does other things; it is not the measurement. */
+const SHORT_TOLERANCE = 0.3;
+
+/** What `isolate` costs: jobs that do nothing, in the worker itself, in threads and in processes, ten at a time, one side after the other in each round. */
+export async function run({ short }: { short: boolean }): Promise<void> {
+  const rounds = short ? 1 : 5;
+  const jobs = short ? 5_000 : 20_000;
+  const rates: Record<(typeof SIDES)[number], number[]> = { worker: [], thread: [], process: [] };
+  await withServer(async (serverUrl) => {
+    const template = createPool(await freshDatabase(serverUrl, "legwork_bench_isolate"), { log: benchLog });
+    await migrate(template, benchLog);
+    await template.end();
+    for (let round = 0; round < rounds; round++) {
+      for (let turn = 0; turn < SIDES.length; turn++) {
+        const side = SIDES[(round + turn) % SIDES.length] ?? "worker";
+        const url = await freshDatabase(serverUrl, "legwork_bench", "legwork_bench_isolate");
+        await enqueue(url, `noop-${side}`, jobs);
+        rates[side].push(await runSide(url));
+      }
+    }
+  });
+  const table = new Table({
+    head: ["a job that does nothing, in", "jobs/s (median)", "µs more for each job", "rounds", "at least"],
+  });
+  const without = 1_000_000 / median(rates.worker);
+  for (const side of SIDES) {
+    const rate = median(rates[side]);
+    table.push([
+      side === "worker" ? "the worker itself" : `a ${side}`,
+      Math.round(rate),
+      side === "worker" ? "" : Math.round(1_000_000 / rate - without),
+      rates[side].map(Math.round).join(" "),
+      side === "thread" ? LEAST_BY_THREADS : "",
+    ]);
+  }
+  console.log(table.toString());
+  if (median(rates.thread) < LEAST_BY_THREADS * (short ? 1 - SHORT_TOLERANCE : 1)) {
+    console.error("A figure is below what it must be.");
+    process.exitCode = 1;
+  }
+}
+
+/** Jobs that a worker in a process of its own has run a second, once its threads or processes are there. */
+async function runSide(url: string): Promise<number> {
+  const script = fileURLToPath(new URL("isolated-worker.ts", import.meta.url));
+  const { stdout } = await runChild(process.execPath, ["--max-semi-space-size=1", script, url]);
+  return Number(stdout.trim().split("\n").at(-1));
+}

@@ -1,0 +1,205 @@
+import { flushCompileCache } from "node:module";
+import { pathToFileURL } from "node:url";
+import { getHeapStatistics } from "node:v8";
+import { Worker } from "node:worker_threads";
+import type { z } from "zod";
+import { createPool, type Pool } from "../../db/pool.ts";
+import { LegworkError } from "../../errors.ts";
+import { definitionOf, type TaskDefinition } from "../../jobs/define-task.ts";
+import type { Logger } from "../../log.ts";
+import { DatabaseClock } from "../clock.ts";
+import { importLegworkFromHere } from "../module-hooks.ts";
+import { resultToJson } from "../outcomes.ts";
+import { Run } from "../run-task.ts";
+import { ForwardedOutput, forwardingLog } from "./child-output.ts";
+import type { ChildOptions, FromChild, TaskSource, ToChild } from "./messages.ts";
+import { describeThrown, withoutSecrets, type DescribedThrown, reviveThrown } from "./thrown.ts";
+
+/** How often a child looks how much memory it uses (ms), after a job. */
+const MEMORY_INTERVAL_MS = 1_000;
+
+/** A child that uses more than this share of its memory between two jobs is replaced, before a job fails of it. */
+const FULL_SHARE = 0.6;
+
+/**
+ * A second connection is opened only while a statement runs beside a transaction; with one alone, a task that enqueues within its own transaction
+ * would wait for itself.
+ */
+const CONNECTIONS = 2;
+
+/** How long telling of an error that ends the process may take (ms). */
+const END_LIMIT_MS = 500;
+
+/** The child's end: runs the jobs that its worker sends, one at a time. */
+export class ChildJobs {
+  readonly #options: ChildOptions;
+  readonly #ended = Promise.withResolvers<void>();
+  readonly #definitions = new Map<string, TaskDefinition<z.ZodType, z.ZodType>>();
+  readonly #clock = new DatabaseClock();
+  readonly #log: Logger;
+  #pool: Pool | undefined;
+  /** The job that runs now; 0 before the first. */
+  #run = 0;
+  #current: Run | undefined;
+  #abortReason: Error | undefined;
+  #lookedAt = performance.now();
+
+  constructor(options: ChildOptions) {
+    this.#options = options;
+    this.#log = forwardingLog(options.logLevel, (line) => this.#send({ type: "line", run: this.#run, ...line }));
+    importLegworkFromHere();
+    if (options.port !== undefined) options.port.on("message", (message: ToChild) => this.#receive(message));
+    else this.#listenToWorker();
+    this.#send({ type: "ready" });
+    process.on("unhandledRejection", (reason) =>
+      this.#log.error({ err: reason, event: "unhandled_rejection" }, "A promise was rejected and nothing handled it."),
+    );
+  }
+
+  /** Resolves when the worker has told the child to end and its connections are closed. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  #listenToWorker(): void {
+    const { parentPid, memory } = this.#options;
+    // Tinypool's own messages come by the same channel.
+    process.on("message", (message: ToChild | undefined) => {
+      if (message !== null && typeof message === "object" && "type" in message) this.#receive(message);
+    });
+    process.on("disconnect", () => process.exit(1));
+    process.on("uncaughtException", (error) => this.#endBy(error));
+    // A terminal and a service manager send them to every process; when this one ends is for the worker to say.
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
+    const file = import.meta.url.endsWith(".ts") ? "watchdog.ts" : "watchdog.js";
+    const watchdog = new Worker(new URL(file, import.meta.url), {
+      workerData: { parentPid, memory },
+      // Small: all it does is look.
+      resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 },
+    });
+    watchdog.unref();
+    watchdog.on("error", (error) => this.#endBy(error));
+  }
+
+  #send(message: FromChild): void {
+    const { port } = this.#options;
+    if (port !== undefined) port.postMessage(message);
+    else if (process.connected) process.send?.(message);
+  }
+
+  #receive(message: ToChild): void {
+    switch (message.type) {
+      case "load":
+        void this.#load(message.task).then(
+          () => this.#send({ type: "loaded" }),
+          (error: unknown) => this.#send({ type: "loaded", thrown: describeThrown(error) }),
+        );
+        break;
+      case "run":
+        void this.#execute(message);
+        break;
+      case "abort":
+        if (message.run !== this.#run || this.#current === undefined) return;
+        this.#abortReason = reviveThrown(message.reason);
+        this.#current.abort(this.#abortReason);
+        break;
+      default:
+        void this.#end();
+    }
+  }
+
+  async #load({ name, file }: TaskSource): Promise<void> {
+    if (this.#definitions.has(name)) return;
+    const module = (await import(pathToFileURL(file).href)) as Record<string, unknown>;
+    const definition = findDefinition(module, name);
+    if (definition === undefined) {
+      throw new LegworkError("LW515", `Task '${name}' was not found in ${file}.`, {
+        hint: "A task that runs in a thread or process of its own is the default export of its file, made with defineTask.",
+      });
+    }
+    this.#definitions.set(name, definition);
+    // A child is killed more often than it exits, and only then would this be written for the next one.
+    flushCompileCache();
+  }
+
+  async #execute({ run, task: name, job, now }: Extract<ToChild, { type: "run" }>): Promise<void> {
+    const { databaseUrl } = this.#options;
+    this.#run = run;
+    this.#clock.observe(new Date(now), performance.now(), performance.now());
+    const output = new ForwardedOutput(run, (message) => this.#send(message));
+    this.#pool ??= createPool(databaseUrl, {
+      log: this.#log,
+      max: CONNECTIONS,
+      name: "legwork isolated tasks",
+      session: { "legwork.surface": "worker" },
+    });
+    const definition = this.#definitions.get(name);
+    const attempt = new Run(
+      { name, function: async () => undefined, definition },
+      // What a plain graphile-worker task is given beside its job, no isolated task sees.
+      { job } as ConstructorParameters<typeof Run>[1],
+      { pool: this.#pool, log: this.#log, clock: this.#clock, output, lease: undefined },
+      0,
+    );
+    this.#abortReason = undefined;
+    this.#current = attempt;
+    try {
+      const returned = await attempt.call(job.payload);
+      const outcome =
+        Array.isArray(job.payload) && Array.isArray(returned)
+          ? { entries: await settle(returned) }
+          : { result: resultToJson(returned, attempt.redaction) };
+      output.flush();
+      this.#send({ type: "done", run, ...outcome, isFull: this.#isFull() });
+    } catch (error) {
+      output.flush();
+      const isReason = error !== undefined && error === this.#abortReason;
+      this.#send({ type: "failed", run, thrown: describeError(error, attempt), isReason, isFull: this.#isFull() });
+    } finally {
+      attempt.close();
+      this.#current = undefined;
+    }
+  }
+
+  /** Looked at once a second: reading it takes some microseconds. */
+  #isFull(): boolean {
+    if (performance.now() - this.#lookedAt < MEMORY_INTERVAL_MS) return false;
+    this.#lookedAt = performance.now();
+    const used = this.#options.kind === "thread" ? getHeapStatistics().used_heap_size : process.memoryUsage.rss();
+    return used > this.#options.memory * 1024 * 1024 * FULL_SHARE;
+  }
+
+  async #end(): Promise<void> {
+    await this.#pool?.end().catch(() => undefined);
+    this.#ended.resolve();
+  }
+
+  /** Tells the worker what no code of the task has caught, and ends the process. */
+  #endBy(error: unknown): void {
+    process.send?.({ type: "fatal", thrown: describeError(error, this.#current) } satisfies FromChild, () => process.exit(1));
+    // Whether or not that message leaves.
+    setTimeout(() => process.exit(1), END_LIMIT_MS);
+  }
+}
+
+/** The error without what its task redacts. */
+function describeError(thrown: unknown, attempt: Run | undefined): DescribedThrown {
+  const described = describeThrown(thrown);
+  const redaction = attempt?.redaction;
+  return redaction === undefined ? described : withoutSecrets(described, redaction);
+}
+
+/** The entries of a batch job: what each that has failed was rejected with. */
+async function settle(entries: readonly unknown[]): Promise<(DescribedThrown | undefined)[]> {
+  const settled = await Promise.allSettled(entries);
+  return settled.map((entry) => (entry.status === "rejected" ? describeThrown(entry.reason) : undefined));
+}
+
+/** As graphile-worker finds a task in its module: a file holds one as its default export, or several by their names. */
+function findDefinition(module: Record<string, unknown>, name: string): TaskDefinition<z.ZodType, z.ZodType> | undefined {
+  for (const found of [module.default, (module.default as Record<string, unknown> | undefined)?.default, module]) {
+    const definition = definitionOf(found) ?? definitionOf((found as Record<string, unknown> | undefined)?.[name]);
+    if (definition !== undefined) return definition;
+  }
+  return undefined;
+}
