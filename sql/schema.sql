@@ -291,6 +291,18 @@ create table legwork.job_steps (
   CHECK ((state = ANY (ARRAY['completed'::text, 'timed_out'::text, 'waiting'::text, 'open'::text])))
 );
 
+create table legwork.kept_ends (
+  job_id bigint not null,
+  workflow_id bigint not null,
+  state legwork.job_state not null,
+  attempts smallint not null,
+  result jsonb,
+  error text,
+  started_at timestamp with time zone,
+  finished_at timestamp with time zone not null,
+  PRIMARY KEY (job_id)
+);
+
 create table legwork.lanes (
   lane uuid not null,
   gates text[] not null,
@@ -509,6 +521,7 @@ create table legwork.schedule_definitions (
   backlog_from timestamp with time zone,
   backlog_to timestamp with time zone,
   problem text,
+  failed_at timestamp with time zone,
   runs bigint default 0 not null,
   live bigint[] default '{}'::bigint[] not null,
   last_due_at timestamp with time zone,
@@ -541,6 +554,15 @@ create table legwork.schedule_occurrences (
   PRIMARY KEY (schedule, due_at)
 ) partition by RANGE (due_at);
 
+create table legwork.set_aside (
+  what text not null,
+  item text not null,
+  error text not null,
+  set_aside_at timestamp with time zone default clock_timestamp() not null,
+  PRIMARY KEY (what, item),
+  CHECK ((what = ANY (ARRAY['job'::text, 'workflow'::text, 'signal'::text, 'deadline'::text, 'expiry'::text, 'gate'::text, 'line'::text, 'step'::text])))
+);
+
 create table legwork.settings (
   name text not null,
   value text not null,
@@ -572,9 +594,9 @@ create table legwork.task_definitions (
   redact text[],
   registered_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
-  CHECK (((length(name) >= 1) AND (length(name) <= 128))),
+  CHECK ((((length(name) >= 1) AND (length(name) <= 128)) AND (name <> ALL (ARRAY['.'::text, '..'::text])))),
   PRIMARY KEY (name),
-  CHECK (((length(queue) >= 1) AND (length(queue) <= 128)))
+  CHECK ((((length(queue) >= 1) AND (length(queue) <= 128)) AND (queue <> ALL (ARRAY['.'::text, '..'::text]))))
 );
 
 create table legwork.task_hours (
@@ -791,6 +813,8 @@ CASE
     ELSE NULL::text
 END IS NOT NULL);
 
+CREATE INDEX _legwork_key ON graphile_worker._private_jobs USING btree (legwork.given_key(key)) WHERE (key IS NOT NULL);
+
 CREATE INDEX _legwork_parent ON graphile_worker._private_jobs USING btree ((
 CASE
     WHEN (flags IS NOT NULL) THEN legwork.parent_of(flags)
@@ -871,6 +895,8 @@ CREATE INDEX job_signals_undelivered ON legwork.job_signals USING btree (id) WHE
 
 CREATE INDEX job_steps_recorded_at ON legwork.job_steps USING btree (recorded_at);
 
+CREATE INDEX kept_ends_workflow_id ON legwork.kept_ends USING btree (workflow_id);
+
 CREATE INDEX lanes_many ON legwork.lanes USING btree (waits_at) WHERE (cardinality(gates) > 1);
 
 CREATE INDEX lanes_waits_at ON legwork.lanes USING btree (waits_at, turn);
@@ -880,6 +906,8 @@ CREATE INDEX reruns_original_id ON legwork.reruns USING btree (original_id, requ
 CREATE INDEX rollup_segments_open ON legwork.rollup_segments USING btree (relation, from_block) WHERE (NOT is_closed);
 
 CREATE INDEX run_counts_run_id ON legwork.run_counts USING btree (run_id);
+
+CREATE INDEX schedule_definitions_failed_at ON legwork.schedule_definitions USING btree (failed_at) WHERE (failed_at IS NOT NULL);
 
 CREATE INDEX schedule_definitions_next_at ON legwork.schedule_definitions USING btree (next_at) WHERE (next_at IS NOT NULL);
 
@@ -1035,7 +1063,18 @@ create view legwork.all_attempts as
            FROM legwork.finished_jobs f
         UNION ALL
          SELECT j.id,
-            j.attempts,
+                CASE
+                    WHEN j.attempts >= j.max_attempts AND j.updated_at > j.locked_at THEN COALESCE(( SELECT
+                            CASE
+                                WHEN f.retry_at IS NULL THEN 1
+                                ELSE f.attempt + 1
+                            END AS "case"
+                       FROM legwork.failed_attempts f
+                      WHERE f.job_id = j.id
+                      ORDER BY f.failed_at DESC
+                     LIMIT 1), 1)::smallint
+                    ELSE j.attempts
+                END AS attempts,
             ( SELECT t.identifier
                    FROM graphile_worker._private_tasks t
                   WHERE t.id = j.task_id) AS identifier,
@@ -1105,8 +1144,9 @@ create view legwork.all_jobs as
     attempts,
     max_attempts,
         CASE
-            WHEN redact IS NULL THEN payload
-            ELSE legwork.redact(payload, redact)
+            WHEN redact IS NOT NULL THEN legwork.shown_json(legwork.redact(payload, redact))
+            WHEN octet_length(payload::text) < 2000 AND payload::text !~ '\\u(0000|[dD][89a-fA-F])|[0-9][eE][+-]?[0-9]{4}|[0-9]{255}'::text THEN payload
+            ELSE legwork.shown_json(payload)
         END AS payload,
     result,
         CASE
@@ -1129,7 +1169,11 @@ create view legwork.all_jobs as
     ( SELECT p.message
            FROM legwork.job_progress p
           WHERE p.job_id = u.id AND p.attempt = u.attempts) AS progress_message,
-    task_number
+    task_number,
+        CASE
+            WHEN redact IS NULL THEN payload
+            ELSE legwork.redact(payload, redact)
+        END AS raw_payload
    FROM ( SELECT j.id,
             (( SELECT jsonb_object_agg(t.id, t.identifier) AS jsonb_object_agg
                    FROM graphile_worker._private_tasks t)) ->> j.task_id::text AS task,
@@ -1174,10 +1218,10 @@ create view legwork.all_jobs as
             NULL::timestamp with time zone AS started_at,
             NULL::timestamp with time zone AS finished_at,
             NULL::text AS worker,
-            j.key AS job_key,
-            ( SELECT q.queue_name
+            legwork.given_key(j.key) AS job_key,
+            legwork.given_key(( SELECT q.queue_name
                    FROM graphile_worker._private_job_queues q
-                  WHERE q.id = j.job_queue_id) AS serial_key,
+                  WHERE q.id = j.job_queue_id)) AS serial_key,
             legwork.flag_value(j.flags, 'tenant'::text) AS tenant,
                 CASE
                     WHEN j.flags IS NOT NULL THEN legwork.flag_value(j.flags, 'correlation'::text)
@@ -1203,7 +1247,18 @@ create view legwork.all_jobs as
                      JOIN legwork.task_definitions d ON d.name = t.identifier)) ->> j.task_id::text, 'default'::text) AS "coalesce",
             'running'::legwork.job_state AS job_state,
             j.priority,
-            j.attempts,
+                CASE
+                    WHEN j.attempts >= j.max_attempts AND j.updated_at > j.locked_at THEN COALESCE(( SELECT
+                            CASE
+                                WHEN f.retry_at IS NULL THEN 1
+                                ELSE f.attempt + 1
+                            END AS "case"
+                       FROM legwork.failed_attempts f
+                      WHERE f.job_id = j.id
+                      ORDER BY f.failed_at DESC
+                     LIMIT 1), 1)::smallint
+                    ELSE j.attempts
+                END AS attempts,
             j.max_attempts,
             j.payload,
             NULL::jsonb AS jsonb,
@@ -1218,10 +1273,10 @@ create view legwork.all_jobs as
             j.locked_at,
             NULL::timestamp with time zone AS timestamptz,
             j.locked_by,
-            j.key,
-            ( SELECT q.queue_name
+            legwork.given_key(j.key) AS given_key,
+            legwork.given_key(( SELECT q.queue_name
                    FROM graphile_worker._private_job_queues q
-                  WHERE q.id = j.job_queue_id) AS queue_name,
+                  WHERE q.id = j.job_queue_id)) AS given_key,
             legwork.flag_value(j.flags, 'tenant'::text) AS flag_value,
                 CASE
                     WHEN j.flags IS NOT NULL THEN legwork.flag_value(j.flags, 'correlation'::text)
@@ -1255,7 +1310,7 @@ create view legwork.all_jobs as
             f.finished_at,
             f.worker,
             f.job_key,
-            f.serial_key,
+            legwork.given_key(f.serial_key) AS given_key,
             f.tenant,
             f.correlation_id,
             f.parent_id,
@@ -1434,17 +1489,31 @@ create view legwork.all_workflow_steps as
     s.depends_on,
     s.on_failure,
     s.job_id,
-    j.state,
-    COALESCE(j.attempts::integer, 0) AS attempts,
-    j.result,
-    j.error,
-    j.started_at,
-    j.finished_at,
+    COALESCE(j.state, k.state) AS state,
+    COALESCE(j.attempts::integer, k.attempts::integer, 0) AS attempts,
+        CASE
+            WHEN j.state IS NULL THEN k.result
+            ELSE j.result
+        END AS result,
+        CASE
+            WHEN j.state IS NULL THEN k.error
+            ELSE j.error
+        END AS error,
+        CASE
+            WHEN j.state IS NULL THEN k.started_at
+            ELSE j.started_at
+        END AS started_at,
+        CASE
+            WHEN j.state IS NULL THEN k.finished_at
+            ELSE j.finished_at
+        END AS finished_at,
     s.compensation_job_id,
-    ( SELECT o.state
+    COALESCE(( SELECT o.state
            FROM legwork.all_jobs o
           WHERE o.id = s.compensation_job_id
-         LIMIT 1) AS compensation_state,
+         LIMIT 1), ( SELECT e.state
+           FROM legwork.kept_ends e
+          WHERE e.job_id = s.compensation_job_id)) AS compensation_state,
     r.tenant
    FROM legwork.workflow_run_steps s
      JOIN legwork.workflow_runs r ON r.id = s.workflow_id
@@ -1457,6 +1526,7 @@ create view legwork.all_workflow_steps as
            FROM legwork.all_jobs o
           WHERE o.id = s.job_id
          LIMIT 1) j ON true
+     LEFT JOIN legwork.kept_ends k ON k.job_id = s.job_id
   WHERE s."position" IS NOT NULL;
 
 create view legwork.all_workflows as
@@ -1611,7 +1681,8 @@ create view legwork.jobs as
     parent_id,
     progress,
     progress_message,
-    task_number
+    task_number,
+    raw_payload
    FROM legwork.all_jobs
   WHERE ( SELECT legwork.confined_tenant() IS NULL);
 
@@ -1956,7 +2027,8 @@ create view legwork_confined.jobs as
     parent_id,
     progress,
     progress_message,
-    task_number
+    task_number,
+    raw_payload
    FROM legwork.all_jobs
   WHERE tenant = legwork.confined_to() AND ( SELECT NOT (EXISTS ( SELECT
                    FROM legwork.confined_logins c
@@ -2037,7 +2109,8 @@ create view legwork_tenant.jobs with (security_barrier=true) as
     parent_id,
     progress,
     progress_message,
-    task_number
+    task_number,
+    raw_payload
    FROM legwork.all_jobs
   WHERE tenant = (( SELECT legwork.confined_tenant() AS confined_tenant));
 
@@ -2393,6 +2466,7 @@ CREATE OR REPLACE FUNCTION legwork.admit_waiting(at_most integer DEFAULT 1000)
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
+ SET jit TO 'off'
  SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 declare
@@ -2571,6 +2645,7 @@ CREATE OR REPLACE FUNCTION legwork.apply_rules(task_ids integer[], since bigint 
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
  SET plan_cache_mode TO 'force_custom_plan'
  SET enable_nestloop TO 'off'
 AS $function$
@@ -2789,8 +2864,8 @@ begin
       end if;
     end loop;
   end loop;
-  -- A day and a weekday are alternatives, as cron has it; alone, a day must be one that a month has.
-  if replace(v_fields[v_given], '?', '*') = '*' and not exists (
+  -- A day and a weekday are alternatives, as cron has it, and */1 is a star; alone, a day must be one that a month has.
+  if v_fields[v_given] ~ '^[*?](/0*1)?$' and not exists (
     select from unnest(v_days) d, unnest(v_months) m where d <= case m when 2 then 29 when 4 then 30 when 6 then 30 when 9 then 30 when 11 then 30 else 31 end)
   then
     raise exception 'The cron expression never fires: no such month has that day: %',
@@ -2809,13 +2884,12 @@ declare
   v_message text;
   v_hint text;
 begin
-  select format('%s must be longer than 0, not %s.', v.name, v.value) into v_message
+  perform legwork.assert_interval(v.name, v.value, '1 millisecond')
   from (values ('unique_for', unique_for), ('debounce', debounce), ('debounce_max', debounce_max), ('throttle', throttle),
-    ('rate_per', rate_per)) as v (name, value)
-  where v.value <= interval '0' or not isfinite(v.value)
-  limit 1;
-  if v_message is not null then
-    raise exception '%', v_message using errcode = 'LW400', hint = 'Give an interval such as 10 minutes.';
+    ('rate_per', rate_per)) as v (name, value);
+  perform legwork.assert_number('rate_limit', rate_limit, 1, 2147483647);
+  if isfinite(expires_at) then
+    perform legwork.assert_time('expires_at', expires_at);
   end if;
   select v.message, v.hint into v_message, v_hint
   from (values
@@ -2835,7 +2909,6 @@ begin
     (debounce_max < debounce, format('debounce_max (%s) is shorter than debounce (%s).', debounce_max, debounce),
       'It bounds how far debounce moves the start.'),
     (num_nonnulls(rate_limit, rate_per) = 1, 'rate_limit and rate_per need each other.', 'For example rate_limit 5 and rate_per 1 minute.'),
-    (rate_limit < 1, format('rate_limit must be at least 1, not %s.', rate_limit), 'It is how many jobs may be enqueued within rate_per.'),
     (rate_key is not null and rate_limit is null, 'rate_key needs rate_limit.', 'It says what rate_limit counts by.'),
     (length(rate_key) > 512, 'rate_key is longer than 512 characters.', 'A hash of it would do.'),
     (expires_at <= clock_timestamp(), format('expires_at %s is in the past.', expires_at), 'Nothing was enqueued.')
@@ -2844,6 +2917,34 @@ begin
   limit 1;
   if v_message is not null then
     raise exception '%', v_message using errcode = 'LW400', hint = v_hint;
+  end if;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.assert_every(every interval)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform legwork.assert_interval('every', every, '1 second');
+  if extract(year from every) < 0 or extract(month from every) < 0 or extract(day from every) < 0 or extract(hour from every) < 0 or extract(minute from every) < 0
+    or extract(second from every) < 0
+  then
+    raise exception 'every is %; no part of it may be negative.', every using errcode = 'LW400', hint = 'Nothing was changed. Intervals are written like 90 seconds, 2 hours or 1 month.';
+  end if;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.assert_interval(name text, value interval, low interval DEFAULT '00:00:00'::interval, high interval DEFAULT '100 years'::interval)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if not legwork.is_bounded(value) or extract(epoch from value) < extract(epoch from low) or extract(epoch from value) > extract(epoch from high) then
+    raise exception '% is %; it must be between % and %.', name, value, legwork.in_words(low), legwork.in_words(high) using
+      errcode = 'LW400', hint = 'Nothing was changed. Intervals are written like 90 seconds, 2 hours or 1 month.';
   end if;
 end $function$
 
@@ -2865,6 +2966,32 @@ begin
   return v_state;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.assert_job_fields(job jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform legwork.read_time(f.name, job ->> f.name) from unnest(array['run_at', 'expires_at']) as f (name)
+  -- No expiry is an infinite one.
+  where not (f.name = 'expires_at' and job ->> f.name = 'infinity');
+  perform legwork.read_number(f.name, job ->> f.name, f.low, f.high)
+  from (values ('priority', -32768, 32767), ('max_attempts', 1, 32767), ('rate_limit', 1, 2147483647)) as f (name, low, high);
+  perform legwork.read_interval(f.name, job ->> f.name, '1 millisecond')
+  from unnest(array['unique_for', 'debounce', 'debounce_max', 'throttle', 'rate_per']) as f (name);
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.assert_job_numbers(priority numeric, max_attempts numeric)
+ RETURNS void
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform legwork.assert_number('priority', priority, -32768, 32767), legwork.assert_number('max_attempts', max_attempts, 1, 32767);
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.assert_may(needed text, everybody boolean DEFAULT false)
  RETURNS void
  LANGUAGE plpgsql
@@ -2883,12 +3010,25 @@ begin
   end if;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.assert_number(name text, value numeric, low numeric, high numeric)
+ RETURNS void
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if value not between low and high then
+    raise exception '% is %; it must be between % and %.', name, left(value::text, 40), low, high using errcode = 'LW400', hint = 'Nothing was changed.';
+  end if;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.assert_present(as_of timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
+  perform legwork.assert_time('as_of', as_of);
   -- What has been accounted for in the future of a name would be missing for whoever takes that name next.
   if legwork.confined_tenant() is not null and as_of > clock_timestamp() then
     raise exception 'You act for one tenant and cannot say that it is % already.', as_of using errcode = 'LW403', hint = 'Leave as_of out: it is for tests.';
@@ -2902,13 +3042,13 @@ CREATE OR REPLACE FUNCTION legwork.assert_priority(priority integer)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  if priority is null or priority not between -32768 and 32767 then
-    raise exception 'A priority is a whole number from -32768 to 32767, not %.', coalesce(priority::text, 'null') using
-      errcode = 'LW400', hint = 'Smaller runs first; 0 is the default.';
+  if priority is null then
+    raise exception 'priority is null; it must be between -32768 and 32767.' using errcode = 'LW400', hint = 'Smaller runs first; 0 is the default.';
   end if;
+  perform legwork.assert_number('priority', priority, -32768, 32767);
 end $function$
 
-CREATE OR REPLACE FUNCTION legwork.assert_schedule(name text, task text, cron text, every interval, at timestamp with time zone, timezone text, payload jsonb, starts_at timestamp with time zone, ends_at timestamp with time zone, max_runs integer, jitter interval, overlap text, max_instances integer, missed text, missed_window interval, requires jsonb, requires_wait interval, as_of timestamp with time zone)
+CREATE OR REPLACE FUNCTION legwork.assert_schedule(name text, task text, cron text, every interval, at timestamp with time zone, timezone text, payload jsonb, starts_at timestamp with time zone, ends_at timestamp with time zone, max_runs integer, jitter interval, overlap text, max_instances integer, missed text, missed_window interval, requires jsonb, requires_wait interval, priority integer, max_attempts integer, as_of timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2919,8 +3059,8 @@ declare
   v_other record;
   v_own text := legwork.confined_tenant();
 begin
-  if name is null or length(name) not between 1 and 100 or name ~ '[[:cntrl:]]' then
-    raise exception 'A schedule''s name has 1 to 100 characters.' using errcode = 'LW400', hint = 'Give another one, for example cleanup-daily.';
+  if name is null or length(name) not between 1 and 100 or name ~ '[[:cntrl:]]' or name in ('.', '..') then
+    raise exception 'A schedule''s name has 1 to 100 characters, none of them a control character, and is not . or ..' using errcode = 'LW400', hint = 'Give another one, for example cleanup-daily.';
   end if;
   if num_nonnulls(cron, every, at) <> 1 then
     raise exception 'The schedule ''%'' needs exactly one of cron, every and at.', name using errcode = 'LW400',
@@ -2931,26 +3071,21 @@ begin
   if cron is not null then
     perform legwork.assert_cron(cron);
   end if;
+  perform legwork.assert_every(every), legwork.assert_time('at', at), legwork.assert_time('starts_at', starts_at), legwork.assert_time('ends_at', ends_at),
+    legwork.assert_number('max_runs', max_runs, 1, 2147483647), legwork.assert_interval('jitter', jitter, '0', '1 day'),
+    legwork.assert_number('max_instances', max_instances, 1, 10000), legwork.assert_interval('missed_window', missed_window, '1 second', '1 year'),
+    legwork.assert_interval('requires_wait', requires_wait, '0', '30 days'), legwork.assert_job_numbers(priority, max_attempts);
   v_problem := case
-    when every is not null and (every < interval '1 second' or extract(year from every) < 0 or extract(month from every) < 0 or extract(day from every) < 0
-        or extract(hour from every) < 0 or extract(minute from every) < 0 or extract(second from every) < 0)
-      then format('every is %s, but at least a second', every)
-    when every > interval '100 years' then format('every is %s, but at most 100 years', every)
-    when not isfinite(at) or not isfinite(starts_at) or not isfinite(ends_at) then 'a time is infinite; leave the bound away'
     when at <= as_of then format('at is %s, which is over', at)
     when ends_at <= starts_at then format('the window ends at %s, before it starts at %s', ends_at, starts_at)
     when ends_at <= as_of then format('the window has ended at %s', ends_at)
     when at < starts_at or at > ends_at then format('at is %s, which is outside of the window', at)
-    when max_runs < 1 then format('max_runs is %s, but at least 1', max_runs)
-    when jitter < interval '0' or jitter > interval '1 day' then format('jitter is %s, but between 0 and a day', jitter)
+    when cron is not null and starts_at >= legwork.cron_end() then format('it never fires: it starts at %s, and times of cron expressions end with the year 2999', starts_at)
     when overlap is null or overlap not in ('allow', 'skip', 'queue', 'cancel') then format('overlap is %s, but allow, skip, queue or cancel', coalesce(overlap, 'null'))
     when overlap = 'allow' and max_instances is not null then 'max_instances needs an overlap of skip, queue or cancel, which says what becomes of the others'
-    when max_instances not between 1 and 10000 then format('max_instances is %s, but between 1 and 10000', max_instances)
     when missed is null or missed not in ('none', 'one', 'all') then format('missed is %s, but none, one or all', coalesce(missed, 'null'))
     when missed_window is not null and missed <> 'all' then 'missed_window needs missed to be all'
-    when missed_window not between interval '1 second' and interval '1 year' then format('missed_window is %s, but between a second and a year', missed_window)
     when requires_wait is not null and requires is null then 'requires_wait needs requires'
-    when requires_wait not between interval '0' and interval '30 days' then format('requires_wait is %s, but between 0 and 30 days', requires_wait)
     when requires is not null and jsonb_typeof(requires) <> 'object' then format('requires is of type %s, but an object of names and spans of time', jsonb_typeof(requires))
   end;
   if v_problem is not null then
@@ -2967,20 +3102,13 @@ begin
   -- Two that come to require each other at the same time would not see each other.
   perform pg_advisory_xact_lock(hashtext('legwork.schedule requires'));
   for v_other in select r.key, r.value from jsonb_each_text(requires) r order by r.key loop
-    begin
-      if v_other.value is null or v_other.value::interval <= interval '0' then
-        raise invalid_datetime_format;
-      end if;
-    exception when invalid_datetime_format or datetime_field_overflow or interval_field_overflow then
-      raise exception 'The schedule ''%'' is not valid: requires says ''%'' of ''%'', which is no span of time.', name, v_other.value, v_other.key
-        using errcode = 'LW400', hint = 'For example {"memory-cleanup": "24 hours"}.';
-    end;
+    perform legwork.read_interval('requires.' || v_other.key, coalesce(v_other.value, 'null'), '1 millisecond');
     if v_other.key <> name and not exists (
       select from legwork.schedule_definitions d where d.name = v_other.key and (v_own is null or d.tenant = v_own))
     then
       raise exception 'The schedule ''%'' requires ''%'', which does not exist.', name, v_other.key using errcode = 'LW404',
         hint = coalesce('Did you mean ''' || legwork.nearest_name(v_other.key,
-            array(select d.name from legwork.schedule_definitions d where v_own is null or d.tenant = v_own)) || '''? ', '')
+            array(select d.name from legwork.schedule_definitions d where (v_own is null or d.tenant = v_own) and d.name <> assert_schedule.name)) || '''? ', '')
           || 'Make that one first; entries of a crontab cannot be required.';
     end if;
   end loop;
@@ -2997,6 +3125,31 @@ begin
   if v_problem is not null then
     raise exception 'The schedule ''%'' would wait for itself: %.', name, v_problem using errcode = 'LW400', hint = 'Take one of these out of requires.';
   end if;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.assert_step_values(steps legwork.step_entry[])
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_name text;
+  v_step jsonb;
+begin
+  for v_name, v_step in
+    select format('Step ''%s'': ', e.name), e.step from unnest(steps) e
+    where e.step ?| array['priority', 'max_attempts', 'run_at', 'delay', 'serial_key'] order by e.n
+  loop
+    perform legwork.read_number(v_name || 'priority', v_step ->> 'priority', -32768, 32767);
+    perform legwork.read_number(v_name || 'max_attempts', v_step ->> 'max_attempts', 1, 32767);
+    perform legwork.read_time(v_name || 'run_at', v_step ->> 'run_at');
+    perform legwork.read_interval(v_name || 'delay', v_step ->> 'delay');
+    if length(v_step ->> 'serial_key') not between 1 and 128 then
+      raise exception '%serial_key has % characters; it must have 1 to 128.', v_name, length(v_step ->> 'serial_key') using
+        errcode = 'LW400', hint = 'Nothing was started. Leave it out for a step that may run beside any other.';
+    end if;
+  end loop;
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork.assert_target(scope text, name text)
@@ -3040,6 +3193,21 @@ begin
       || 'Tasks are known once a worker that has them has started; select name from legwork.tasks lists them.';
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.assert_time(name text, value timestamp with time zone, low timestamp with time zone DEFAULT legwork.first_time(), high timestamp with time zone DEFAULT legwork.last_time())
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO'
+AS $function$
+begin
+  if value not between low and high then
+    raise exception '% is %; it must be between % and %.', name, value,
+      to_char(low at time zone 'UTC', 'YYYY-MM-DD'), to_char(high at time zone 'UTC', 'YYYY-MM-DD') using
+      errcode = 'LW400', hint = 'Nothing was changed. Times are written like 2027-01-01 10:00+01.';
+  end if;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.assert_timezone(timezone text)
  RETURNS void
  LANGUAGE plpgsql
@@ -3050,9 +3218,12 @@ begin
   begin
     perform now() at time zone assert_timezone.timezone;
     -- Postgres also takes abbreviations and POSIX rules. Neither has daylight saving that can be relied on, and listing all zones is slow:
-    -- only what could be one of them is looked up.
-    if assert_timezone.timezone ~ '^[A-Za-z_]+(/[A-Za-z_-]+)+$' or assert_timezone.timezone = 'UTC'
-      or exists (select from pg_timezone_names z where lower(z.name) = lower(assert_timezone.timezone) and z.name !~ '^posix/')
+    -- only what could be one of them is looked up. CET and its like are zones too, which Node reads, while Postgres reads the abbreviation.
+    if assert_timezone.timezone ~ '^[A-Za-z_]+(/[A-Za-z_-]+)+$' or assert_timezone.timezone in ('UTC', 'GMT')
+      or exists (
+        select from pg_timezone_names z
+        where lower(z.name) = lower(assert_timezone.timezone) and z.name !~ '^posix/|^Factory$|^localtime$|^posixrules$'
+          and not exists (select from pg_timezone_abbrevs a where lower(a.abbrev) = lower(assert_timezone.timezone)))
     then
       return;
     end if;
@@ -3100,6 +3271,7 @@ CREATE OR REPLACE FUNCTION legwork.await_step(job_id bigint, worker text, attemp
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
+ SET jit TO 'off'
 AS $function$
 declare
   v_job graphile_worker._private_jobs := legwork.hold_job(job_id, worker, attempt);
@@ -3117,9 +3289,9 @@ begin
   values (
     await_step.job_id, await_step.kind, await_step.name,
     case when v_signal.id is not null then 'completed'
-      when clock_timestamp() + timeout > clock_timestamp() or timeout is null then 'waiting'
+      when timeout > interval '0' or timeout is null then 'waiting'
       when await_step.kind = 'sleep' then 'completed' else 'timed_out' end,
-    v_signal.payload, await_step.attempt, clock_timestamp(), clock_timestamp() + timeout, legwork.flag_value(v_job.flags, 'tenant'))
+    v_signal.payload, await_step.attempt, clock_timestamp(), legwork.later(clock_timestamp(), timeout), legwork.flag_value(v_job.flags, 'tenant'))
   on conflict on constraint job_steps_pkey do update set
     -- How long it waits was said when it first did.
     state = case when excluded.state = 'completed' and excluded.kind = 'wait' then 'completed'
@@ -3365,6 +3537,7 @@ CREATE OR REPLACE FUNCTION legwork.check_dependencies(at_most integer DEFAULT 10
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
+ SET jit TO 'off'
 AS $function$
 declare
   v_checks bigint[];
@@ -3471,6 +3644,7 @@ CREATE OR REPLACE FUNCTION legwork.close_dependencies(job_ids bigint[], ends leg
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET jit TO 'off'
  SET enable_mergejoin TO 'off'
  SET enable_hashjoin TO 'off'
 AS $function$
@@ -3526,7 +3700,7 @@ begin
     from (
       select o.* from legwork.workflow_run_steps o
       where o.workflow_id = compensate_workflow.workflow_id and o.compensate is not null and o.compensation_job_id is null
-        and exists (select from legwork.finished_jobs f where f.id = o.job_id and f.finished_at >= v_run.created_at - interval '1 minute' and f.state = 'completed')
+        and exists (select from legwork.end_of(o.job_id) f where f.state = 'completed')
       order by o.position desc
     ) s
   ), known as (
@@ -3673,7 +3847,7 @@ begin
     v_free_at := date_trunc('milliseconds', v_free_at) + interval '1 millisecond';
     v_free_at_text := to_char(v_free_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"');
     raise exception '''%'' is limited to % % per %; the next one may be enqueued from % on.',
-      rate_key, rate_limit, case rate_limit when 1 then 'job' else 'jobs' end, legwork.period_in_words(rate_per), v_free_at_text using
+      legwork.given_key(rate_key), rate_limit, case rate_limit when 1 then 'job' else 'jobs' end, legwork.period_in_words(rate_per), v_free_at_text using
       errcode = 'LW429', detail = v_free_at_text, hint = 'Nothing was enqueued. Come back then; the time stands alone in the error''s detail.';
   end if;
   delete from legwork.rate_requests r where r.key = rate_key and r.number <= v_number - rate_limit;
@@ -3719,7 +3893,7 @@ begin
     else
       $q$ r.task, r.state::text as outcome, date_trunc('minute', r.finished_at) as minute,
         case when r.started_at is not null and isfinite(r.run_at) and r.state in ('completed', 'failed')
-          then greatest(0, date_part('epoch', r.started_at - r.run_at)) end as waited,
+          then greatest(0, date_part('epoch', legwork.elapsed(r.run_at, r.started_at))) end as waited,
         case when r.state = 'completed' and r.worker is not null and r.started_at is not null
           then greatest(0, date_part('epoch', r.finished_at - r.started_at)) end as ran, r.finished_at as at $q$
     end,
@@ -3781,12 +3955,11 @@ declare
 begin
   perform legwork.assert_may('admin');
   perform legwork.own_tenant(create_token.tenant);
+  perform legwork.assert_interval('expires_in', expires_in, '1 second');
   if create_token.name is null or length(create_token.name) not between 1 and 128 then
     raise exception 'A token needs a name of 1 to 128 characters.' using errcode = 'LW400', hint = 'Say what it is for, such as ''grafana''.';
   elsif create_token.role is null or create_token.role not in ('viewer', 'enqueuer', 'operator', 'admin') then
     raise exception 'There is no role ''%''.', create_token.role using errcode = 'LW400', hint = 'It is viewer, enqueuer, operator or admin.';
-  elsif expires_in <= interval '0' then
-    raise exception 'A token cannot expire in %.', expires_in using errcode = 'LW400', hint = 'Give an interval above zero, or null for a token that does not expire.';
   elsif length(create_token.tenant) > 256 or create_token.tenant = '' then
     raise exception 'A tenant has 1 to 256 characters.' using errcode = 'LW400', hint = 'Leave it out for a token that sees all tenants.';
   end if;
@@ -3796,6 +3969,12 @@ begin
   return v_secret;
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.cron_end()
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN '3000-01-01 00:00:00+00'::timestamp with time zone
 
 CREATE OR REPLACE FUNCTION legwork.cron_item(field text, item text, OUT members integer[], OUT problem text)
  RETURNS record
@@ -3942,6 +4121,7 @@ CREATE OR REPLACE FUNCTION legwork.deliver_signals(to_job bigint DEFAULT NULL::b
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
+ SET jit TO 'off'
 AS $function$
 declare
   v_signal legwork.job_signals;
@@ -3952,7 +4132,8 @@ declare
 begin
   for v_signal in
     select * from legwork.job_signals g
-    where not g.is_delivered and (to_job is null or g.job_id = to_job)
+    where not g.is_delivered and (g.job_id = to_job or to_job is null
+      and not exists (select from legwork.set_aside a where a.what = 'signal' and a.item = g.job_id::text))
     order by g.id limit 1000
     for update skip locked
   loop
@@ -4043,7 +4224,8 @@ begin
   perform legwork.settle_schedule(name, as_of, 'was disabled');
   perform legwork.audit('disable_schedule', 'schedule', name, '{"is_enabled": true}', '{"is_enabled": false}', v_schedule.tenant);
   update legwork.schedule_definitions d
-  set is_enabled = false, updated_at = clock_timestamp(), upcoming = '{}', backlog_count = 0, backlog_from = null, backlog_to = null, revision = d.revision + 1
+  set is_enabled = false, updated_at = clock_timestamp(), upcoming = '{}', backlog_count = 0, backlog_from = null, backlog_to = null, failed_at = null,
+    revision = d.revision + 1
   where d.name = disable_schedule.name;
   perform pg_notify('legwork', '{"schedules":true}');
   return true;
@@ -4102,6 +4284,45 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.do_apart(what text, item text)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  case what
+    when 'job' then
+      insert into legwork.wakeups (unblocked, advanced) values (array[item::bigint], '{}');
+      perform legwork.settle_dependants();
+    when 'workflow' then
+      insert into legwork.wakeups (unblocked, advanced) values ('{}', array[item::bigint]);
+      perform legwork.settle_dependants();
+    when 'gate' then
+      insert into legwork.wakeups (freed) values (array[item]);
+      perform legwork.admit_waiting();
+    when 'line' then
+      insert into legwork.wakeups (lane, gates)
+      select w.lane, w.gates from legwork.waiting_jobs w where w.lane = item::uuid and w.held is null limit 1;
+      perform legwork.admit_waiting();
+    when 'signal' then perform legwork.deliver_signals(item::bigint);
+    when 'deadline' then perform legwork.expire_workflows(item::bigint);
+    when 'expiry' then perform legwork.expire_jobs(1, item::bigint);
+    when 'step' then
+      case item
+        when 'settle_rules' then perform legwork.settle_rules();
+        when 'note_ids' then perform legwork.note_ids();
+        when 'note_due' then perform legwork.note_due();
+        when 'check_dependencies' then perform legwork.check_dependencies();
+        when 'fold_run_counts' then perform legwork.fold_run_counts();
+      end case;
+  end case;
+  return null;
+-- What a row can cause. A lock, a connection or a missing right is no reason to leave anything out.
+exception when data_exception or integrity_constraint_violation or cardinality_violation or program_limit_exceeded or plpgsql_error then
+  return sqlstate || ': ' || sqlerrm;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.doctor()
  RETURNS TABLE("check" text, severity text, finding text, remedy text, detail jsonb)
  LANGUAGE plpgsql
@@ -4114,7 +4335,7 @@ declare
   v_theme text;
 begin
   perform legwork.assert_may('viewer', true);
-  foreach v_theme in array array['waiting', 'worker_faults', 'rules', 'schedules', 'jobs', 'history', 'transactions', 'vacuum', 'server', 'versions'] loop
+  foreach v_theme in array array['waiting', 'worker_faults', 'rules', 'schedules', 'jobs', 'history', 'transactions', 'vacuum', 'server', 'versions', 'set_aside'] loop
     begin
       return query execute format(
         'select f."check", f.severity, f.finding, case when f.severity <> ''ok'' then f.remedy end, f.detail from legwork.%I() f', 'doctor_' || v_theme);
@@ -4192,6 +4413,7 @@ CREATE OR REPLACE FUNCTION legwork.doctor_jobs(held_for interval DEFAULT '01:00:
  RETURNS TABLE("check" text, severity text, finding text, remedy text, detail jsonb)
  LANGUAGE sql
  SET enable_seqscan TO 'off'
+ SET jit TO 'off'
  SET enable_bitmapscan TO 'off'
  SET enable_sort TO 'off'
 AS $function$
@@ -4264,7 +4486,7 @@ AS $function$
   select 'waiting_room', case when o.jobs + r.gates > 0 then 'critical' else 'ok' end,
     case when o.jobs + r.gates > 0 then
       format('%s job(s) in the waiting room and %s rate limit(s) are overdue%s.', o.jobs, r.gates,
-        coalesce(', the first for ' || legwork.in_words(date_trunc('second', clock_timestamp() - o.oldest)), ''))
+        coalesce(', the first for ' || legwork.in_words(date_trunc('second', legwork.elapsed(o.oldest, clock_timestamp()))), ''))
       else 'The waiting room is looked after.' end,
     'Keep a Legwork worker running, which looks every second; or call it yourself: select legwork.tick();',
     jsonb_build_object('jobs', o.jobs, 'gates', r.gates, 'oldest', o.oldest)
@@ -4278,24 +4500,26 @@ CREATE OR REPLACE FUNCTION legwork.doctor_schedules(late_for interval DEFAULT '0
 AS $function$
   with late as materialized (
     select count(*) as schedules, min(x.next_at) as oldest from (
-      select d.next_at from legwork.schedule_definitions d where d.next_at < clock_timestamp() - late_for order by d.next_at limit 10000) x
+      select d.next_at from legwork.schedule_definitions d where d.next_at < clock_timestamp() - late_for and d.problem is null order by d.next_at limit 10000) x
   ), unplanned as materialized (
     select count(*) as schedules, min(x.name) as first from (
       select d.name from legwork.schedule_definitions d
-      where d.wants_plan and d.upcoming = '{}' and d.planned_to < clock_timestamp() - late_for order by d.name limit 10000) x
+      where d.wants_plan and d.upcoming = '{}' and d.planned_to < clock_timestamp() - late_for and d.problem is null order by d.name limit 10000) x
   ), problems as materialized (
-    select d.name, d.problem from legwork.schedule_definitions d where d.wants_plan and d.problem is not null order by d.name limit 20
+    select d.name, d.problem, d.failed_at from legwork.schedule_definitions d where d.is_enabled and d.problem is not null order by d.name limit 20
   )
   select 'schedules', case when l.schedules + u.schedules > 0 then 'critical' else 'ok' end,
-    case when l.schedules > 0 then format('%s schedule(s) are late, the first by %s.', l.schedules, legwork.in_words(date_trunc('second', clock_timestamp() - l.oldest)))
+    case when l.schedules > 0 then format('%s schedule(s) are late, the first by %s.', l.schedules, legwork.in_words(date_trunc('second', legwork.elapsed(l.oldest, clock_timestamp()))))
       when u.schedules > 0 then format('The next times of %s schedule(s) have not been computed, ''%s'' among them.', u.schedules, u.first)
       else 'No schedule is late.' end,
     'Keep a Legwork worker running: it plans and fires them. Without one nothing fires; what is missed meanwhile is accounted for afterwards.',
     jsonb_build_object('late', l.schedules, 'oldest', l.oldest, 'unplanned', u.schedules)
   from late l, unplanned u
   union all
-  select 'schedules', 'critical', format('The times of schedule ''%s'' cannot be computed: %s', p.name, p.problem),
-    'Its time zone may be newer than the worker''s Node; give another one, or another expression: select legwork.schedule(…).',
+  select 'schedules', 'critical',
+    case when p.failed_at is null then format('The times of schedule ''%s'' cannot be computed: %s', p.name, p.problem)
+      else format('The schedule ''%s'' enqueues nothing. %s', p.name, p.problem) end,
+    'Make it anew with other values: select legwork.schedule(…). Or remove it: select legwork.unschedule(' || quote_literal(p.name) || ').',
     jsonb_build_object('schedule', p.name)
   from problems p
 $function$
@@ -4380,10 +4604,15 @@ AS $function$
     jsonb_build_object('age', w.age)
   from wraps w
   union all
-  -- graphile-worker's ids of tasks and serial keys are integers, and every new serial key takes one.
+  -- graphile-worker's ids of tasks and serial keys are integers, and every new serial key takes one; the others are bigints that only somebody's setval can use up.
   select 'ids', case when i.used >= 0.9 then 'critical' else 'warning' end,
     format('%s %% of the numbers of %s are used up; after the last one nothing that needs a new one can be enqueued.', round(100 * i.used::numeric, 1), i.name),
-    'Use fewer different serial keys. Once no job has one, empty graphile_worker._private_job_queues and restart its sequence.', jsonb_build_object('sequence', i.name, 'last', i.last_value)
+    case
+      when i.name = 'graphile_worker.job_queues_id_seq' then 'Use fewer different serial keys. Once no job has one, empty graphile_worker._private_job_queues and restart its sequence.'
+      when i.name = 'graphile_worker.tasks_id_seq' then
+        'Every attempt to make a known task known again took one. Take numbers that are free: alter sequence graphile_worker.tasks_id_seq restart, below the smallest id in graphile_worker._private_tasks.'
+      else format('Restart it where its table has no ids: alter sequence %s restart.', i.name)
+    end, jsonb_build_object('sequence', i.name, 'last', i.last_value)
   from ids i where i.used >= 0.5
   union all
   select 'ids', 'ok', 'There are ids enough for jobs, serial keys and tasks.', null, null where not exists (select from ids i where i.used >= 0.5)
@@ -4395,6 +4624,27 @@ AS $function$
   from bad b
   union all
   select 'settings', 'ok', 'No setting of the server or of this user does harm.', null, null where not exists (select from bad)
+$function$
+
+CREATE OR REPLACE FUNCTION legwork.doctor_set_aside()
+ RETURNS TABLE("check" text, severity text, finding text, remedy text, detail jsonb)
+ LANGUAGE sql
+AS $function$
+  (select 'set_aside', 'critical',
+    format('%s could not be done and was set aside: %s.', case a.what
+      when 'job' then format('Letting job %s go after its dependencies', a.item)
+      when 'workflow' then format('Ending workflow or batch %s', a.item)
+      when 'signal' then format('Delivering the signals of job %s', a.item)
+      when 'deadline' then format('Ending workflow %s at its deadline', a.item)
+      when 'expiry' then format('Ending job %s, which has expired', a.item)
+      when 'gate' then format('Letting jobs pass gate %s', a.item)
+      when 'line' then format('Letting jobs of line %s go', a.item)
+      else format('The part %s of the tick', a.item) end, left(a.error, 500)),
+    'Everything else goes on. Mend what the error names, such as a trigger on graphile_worker._private_jobs, and then: select legwork.take_up(); or wait some minutes.',
+    to_jsonb(a)
+  from legwork.set_aside a order by a.set_aside_at limit 20)
+  union all
+  select 'set_aside', 'ok', 'Nothing had to be set aside.', null, null where not exists (select from legwork.set_aside)
 $function$
 
 CREATE OR REPLACE FUNCTION legwork.doctor_transactions(warning_after interval DEFAULT '00:05:00'::interval, critical_after interval DEFAULT '01:00:00'::interval)
@@ -4542,6 +4792,7 @@ CREATE OR REPLACE FUNCTION legwork.doctor_waiting(patience interval DEFAULT '00:
  RETURNS TABLE("check" text, severity text, finding text, remedy text, detail jsonb)
  LANGUAGE sql
  SET enable_seqscan TO 'off'
+ SET jit TO 'off'
  SET enable_bitmapscan TO 'off'
  SET enable_sort TO 'off'
 AS $function$
@@ -4586,7 +4837,7 @@ AS $function$
     case
       when c.workers > 0 then format('%s Legwork worker(s) live and run %s job(s).', c.workers, c.running)
       when t.jobs = 0 then 'No Legwork worker lives. No job waits.'
-      else format('No Legwork worker lives while %s job(s)%s wait, the first for %s.', t.jobs, t.more, legwork.in_words(date_trunc('second', now() - t.oldest)))
+      else format('No Legwork worker lives while %s job(s)%s wait, the first for %s.', t.jobs, t.more, legwork.in_words(date_trunc('second', legwork.elapsed(t.oldest, now()))))
     end,
     'Start one: legwork worker. If plain graphile-worker processes run your jobs, look at them: they do not report here.',
     jsonb_build_object('workers', c.workers, 'running', c.running, 'due', t.jobs, 'oldest', t.oldest)
@@ -4601,7 +4852,7 @@ AS $function$
   union all
   (select 'tasks', case when u.oldest < now() - interval '10 minutes' then 'critical' else 'warning' end,
     format('%s job(s)%s wait for task ''%s'', the first for %s, and no live Legwork worker has it.', u.jobs,
-      case when u.more then ' or more' else '' end, u.task, legwork.in_words(date_trunc('second', now() - u.oldest))),
+      case when u.more then ' or more' else '' end, u.task, legwork.in_words(date_trunc('second', legwork.elapsed(u.oldest, now())))),
     coalesce('Did a worker miss a file, or was it meant to be ''' || legwork.nearest_name(u.task, array(select k.task from known k)) || '''? ', '')
       || 'Start a worker that has the task, or remove the jobs. Plain graphile-worker processes do not tell what they have and are not counted.',
     jsonb_build_object('task', u.task, 'jobs', u.jobs, 'oldest', u.oldest)
@@ -4617,7 +4868,7 @@ AS $function$
   select 'waiting',
     case when l.oldest is null or l.oldest >= now() - patience then 'ok' when c.workers > 0 and c.running = 0 then 'critical' else 'warning' end,
     case when l.oldest is null then 'No job waits that could run.'
-      else format('%s job(s)%s wait, the first for %s%s.', l.jobs, t.more, legwork.in_words(date_trunc('second', now() - l.oldest)),
+      else format('%s job(s)%s wait, the first for %s%s.', l.jobs, t.more, legwork.in_words(date_trunc('second', legwork.elapsed(l.oldest, now()))),
         case when c.workers > 0 and c.running = 0 then ', and the workers run nothing' else '' end)
     end,
     case when c.workers > 0 and c.running = 0
@@ -4734,6 +4985,18 @@ AS $function$
 $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.earlier(at timestamp with time zone, by interval)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN ((at < legwork.first_time()) OR (at > legwork.last_time())) THEN at WHEN legwork.is_bounded(by) THEN (at - by) WHEN (by > '00:00:00'::interval) THEN (at - '100 years'::interval) ELSE (at + '100 years'::interval) END
+
+CREATE OR REPLACE FUNCTION legwork.elapsed(since timestamp with time zone, until timestamp with time zone)
+ RETURNS interval
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (num_nulls(since, until) = 0) THEN (LEAST(GREATEST(until, legwork.first_time()), legwork.last_time()) - LEAST(GREATEST(since, legwork.first_time()), legwork.last_time())) ELSE NULL::interval END
+
 CREATE OR REPLACE FUNCTION legwork.emergency_stop(reason text DEFAULT NULL::text)
  RETURNS void
  LANGUAGE sql
@@ -4753,7 +5016,7 @@ begin
     update legwork.schedule_definitions d
     set is_enabled = true, updated_at = clock_timestamp(), planned_to = greatest(as_of, d.starts_at - interval '1 microsecond'),
       upcoming = case when d.at > as_of and not coalesce(d.runs >= d.max_runs, false) then array[d.at] else '{}' end,
-      is_complete = d.at is not null or coalesce(d.runs >= d.max_runs, false), revision = d.revision + 1
+      is_complete = d.at is not null or coalesce(d.runs >= d.max_runs, false), failed_at = null, problem = null, revision = d.revision + 1
     where d.name = enable_schedule.name;
     perform legwork.plan_intervals(as_of, 1, enable_schedule.name);
     perform legwork.audit('enable_schedule', 'schedule', name, '{"is_enabled": false}', '{"is_enabled": true}', v_schedule.tenant);
@@ -4783,6 +5046,18 @@ begin
   where b.id = batch_id and b.ended_at is null;
   return true;
 end $function$
+
+CREATE OR REPLACE FUNCTION legwork.end_of(job_id bigint)
+ RETURNS TABLE(state legwork.job_state, attempts smallint, result jsonb, error text, started_at timestamp with time zone, finished_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select f.state, f.attempts, f.result, f.error, f.started_at, f.finished_at from legwork.finished_jobs f where f.id = end_of.job_id
+  union all
+  select k.state, k.attempts, k.result, k.error, k.started_at, k.finished_at from legwork.kept_ends k
+  where k.job_id = end_of.job_id and not exists (select from legwork.finished_jobs f where f.id = end_of.job_id)
+  limit 1
+$function$
 
 CREATE OR REPLACE FUNCTION legwork.end_run(run_id bigint)
  RETURNS boolean
@@ -4850,8 +5125,7 @@ begin
       with steps as materialized (
         select s.name, s.position, s.effect, s.waits_for, coalesce(f.state, 'cancelled') as state, f.error, f.finished_at
         from legwork.workflow_run_steps s
-        left join lateral (
-          select o.state, o.error, o.finished_at from legwork.finished_jobs o where o.id = s.job_id limit 1) f on true
+        left join lateral legwork.end_of(s.job_id) f on true
         where s.workflow_id = v_run.id and s.position is not null
       ), bad as materialized (
         select s.* from steps s where s.state <> 'completed'
@@ -4865,8 +5139,15 @@ begin
          from causes c order by c.finished_at, c.position limit 1),
         exists (select from causes c where c.effect = 'compensate')
       into v_state, v_reason, v_compensates;
-      if v_compensates and legwork.compensate_workflow(v_run.id) then
-        v_state := 'compensating';
+      if v_compensates then
+        -- What the workflow was given must not fail the transaction that ends its last step, which may end jobs of others too.
+        begin
+          if legwork.compensate_workflow(v_run.id) then
+            v_state := 'compensating';
+          end if;
+        exception when data_exception or integrity_constraint_violation or program_limit_exceeded or raise_exception then
+          v_reason := concat_ws(' ', v_reason, format('Its compensation could not start: %s.', sqlerrm));
+        end;
       end if;
     end if;
   end if;
@@ -4897,19 +5178,25 @@ declare
   v_flags text[] := legwork.context_flags(tenant, correlation_id);
   v_run_at timestamptz := run_at;
   v_key_mode text := job_key_mode;
-  v_serial_key text := serial_key;
+  v_tenant text;
+  v_job_key text;
+  v_serial_key text;
 begin
   perform legwork.assert_may('enqueuer');
   if legwork.confined_tenant() is not null then
-    -- Keys are everybody's in graphile-worker: a tenant has its own.
     tenant := legwork.own_tenant(tenant);
     v_flags := legwork.context_flags(tenant, correlation_id);
-    job_key := legwork.own_key(job_key);
-    serial_key := legwork.own_key(serial_key);
-    v_serial_key := serial_key;
-    rate_key := case when rate_limit is not null then legwork.own_key(coalesce(rate_key, task)) else rate_key end;
   end if;
   perform legwork.assert_task(task);
+  if not coalesce(run_at between legwork.first_time() and legwork.last_time() and priority between -32768 and 32767 and max_attempts between 1 and 32767, true) then
+    perform legwork.assert_time('run_at', run_at), legwork.assert_job_numbers(priority, max_attempts);
+  end if;
+  -- Names are everybody's in graphile-worker: a tenant has its own.
+  if num_nonnulls(job_key, serial_key, rate_limit) > 0 then
+    v_tenant := coalesce(tenant, nullif(current_setting('legwork.tenant', true), ''));
+    v_job_key := legwork.kept_key(job_key, v_tenant);
+    v_serial_key := legwork.kept_key(serial_key, v_tenant, 'serial_key');
+  end if;
   -- Most requests have none of these and skip all of it.
   if overlap <> 'allow' or num_nonnulls(
     expires_at, unique_for, unique_key, debounce, debounce_max, throttle, rate_limit, rate_per, rate_key) > 0
@@ -4924,16 +5211,17 @@ begin
       end if;
     end if;
     if rate_limit is not null then
-      perform legwork.count_request(coalesce(rate_key, task), rate_limit, rate_per);
+      perform legwork.count_request(legwork.tenant_key(coalesce(rate_key, task), v_tenant), rate_limit, rate_per);
     end if;
     if num_nonnulls(debounce, throttle) > 0 then
-      v_run_at := legwork.paced_start(job_key, debounce, debounce_max, throttle);
+      v_run_at := legwork.paced_start(v_job_key, debounce, debounce_max, throttle);
       -- A throttled job that waits already has its place.
       v_key_mode := case when throttle is null then 'replace' else 'preserve_run_at' end;
     end if;
     if overlap = 'serial' and serial_key is null then
       -- graphile-worker takes serial keys of 128 characters and job keys of 512.
-      v_serial_key := 'job_key:' || case when length(job_key) <= 120 then job_key else md5(job_key) end;
+      v_serial_key := legwork.tenant_key(
+        'job_key:' || case when length(job_key) <= 120 - length(legwork.key_prefix(v_tenant)) then job_key else md5(job_key) end, v_tenant);
     end if;
     if isfinite(expires_at) then
       if expires_at <= greatest(v_run_at, clock_timestamp()) then
@@ -4951,7 +5239,7 @@ begin
     select j.id into v_id
     from graphile_worker.add_job(
       identifier => enqueue.task, payload => enqueue.payload::json, queue_name => v_serial_key,
-      run_at => v_run_at, max_attempts => enqueue.max_attempts, job_key => enqueue.job_key,
+      run_at => v_run_at, max_attempts => enqueue.max_attempts, job_key => v_job_key,
       priority => enqueue.priority, flags => v_flags, job_key_mode => v_key_mode
     ) j;
     exit when v_id is not null;
@@ -4965,7 +5253,7 @@ begin
     update legwork.unique_requests u set job_id = v_id where u.key = v_identity;
   end if;
   if num_nonnulls(debounce, throttle) > 0 then
-    update legwork.paced_keys p set job_id = v_id where p.job_key = enqueue.job_key;
+    update legwork.paced_keys p set job_id = v_id where p.job_key = v_job_key;
   end if;
   if isfinite(expires_at) then
     -- From the job, because unsafe_dedupe keeps the one that is there, with its own time or none.
@@ -5041,6 +5329,7 @@ AS $function$
 declare
   v_unknown text;
   v_ids bigint[];
+  v_tenant text := nullif(current_setting('legwork.tenant', true), '');
 begin
   perform legwork.assert_may('enqueuer');
   if jobs is null or jsonb_typeof(jobs) <> 'array' then
@@ -5059,6 +5348,12 @@ begin
         'max_attempts, tenant, correlation_id, expires_at, unique_for, unique_key, debounce, debounce_max, throttle, rate_limit, '
         'rate_per, rate_key, overlap, depends_on and on_dependency_failure.';
   end if;
+  -- What is plainly within bounds is not looked at more closely.
+  perform legwork.assert_job_fields(element)
+  from jsonb_array_elements(jobs) as element
+  where element ->> 'run_at' !~ '^(19[7-9]|[2-9]\d\d)\d-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?Z$'
+    or element ->> 'priority' !~ '^-?\d{1,4}$' or element ->> 'max_attempts' !~ '^[1-9]\d{0,3}$'
+    or element ?| array['expires_at', 'unique_for', 'debounce', 'debounce_max', 'throttle', 'rate_limit', 'rate_per'];
   perform legwork.assert_task(t.task)
   from (select distinct coalesce(element ->> 'task', '') as task from jsonb_array_elements(jobs) as element) t;
 
@@ -5092,17 +5387,20 @@ begin
   if legwork.confined_tenant() is not null then
     jobs := (
       select coalesce(jsonb_agg(e.element || jsonb_strip_nulls(jsonb_build_object(
-        'tenant', legwork.own_tenant(e.element ->> 'tenant'), 'serial_key', legwork.own_key(e.element ->> 'serial_key'))) order by e.n), '[]')
+        'tenant', legwork.own_tenant(e.element ->> 'tenant'))) order by e.n), '[]')
       from jsonb_array_elements(jobs) with ordinality as e (element, n));
   end if;
   insert into graphile_worker._private_job_queues (queue_name)
-  select distinct element ->> 'serial_key' from jsonb_array_elements(jobs) as element
-  where element ->> 'serial_key' is not null
-    and not exists (select from graphile_worker._private_job_queues q where q.queue_name = element ->> 'serial_key')
+  select distinct k.name
+  from jsonb_array_elements(jobs) as element
+  cross join lateral (
+    select legwork.kept_key(element ->> 'serial_key', coalesce(element ->> 'tenant', v_tenant), 'serial_key') as name offset 0
+  ) k
+  where element ->> 'serial_key' is not null and not exists (select from graphile_worker._private_job_queues q where q.queue_name = k.name)
   on conflict do nothing;
 
   with specs as (
-    select j.*, nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')) as id
+    select j.*, legwork.tenant_key(j.serial_key, coalesce(j.tenant, v_tenant)) as queue_name, nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')) as id
     from rows from (jsonb_to_recordset(jobs) as (
       task text, payload jsonb, run_at timestamptz, priority integer, serial_key text, max_attempts integer, tenant text,
       correlation_id text)) with ordinality
@@ -5113,7 +5411,7 @@ begin
     overriding system value
     select
       s.id,
-      (select q.id from graphile_worker._private_job_queues q where q.queue_name = s.serial_key),
+      (select q.id from graphile_worker._private_job_queues q where q.queue_name = s.queue_name),
       (select t.id from graphile_worker._private_tasks t where t.identifier = s.task),
       coalesce(s.payload, '{}')::json, coalesce(s.run_at, now()), coalesce(s.max_attempts, 25), coalesce(s.priority, 0),
       (select jsonb_object_agg(flag, true) from unnest(legwork.context_flags(s.tenant, s.correlation_id)) as flag)
@@ -5148,7 +5446,9 @@ begin
   select o.id,
     case when d.overlap in ('queue', 'cancel') then (
       select q.id from graphile_worker._private_job_queues q where q.queue_name = legwork.schedule_serial_key(d.name, d.overlap, d.max_instances)) end,
-    t.id, d.payload::json, o.due_at + coalesce(d.jitter * random(), interval '0'), coalesce(d.max_attempts, 25), coalesce(d.priority, 0),
+    -- Within bounds whatever the row says: all schedules that are due are in this statement.
+    t.id, d.payload::json, legwork.later(o.due_at, coalesce(least(greatest(d.jitter, interval '0'), interval '1 day') * random(), interval '0')),
+    least(greatest(coalesce(d.max_attempts, 25), 1), 32767), least(greatest(coalesce(d.priority, 0), -32768), 32767),
     case when d.tenant is null then jsonb_build_object('schedule:' || d.name, true)
       else jsonb_build_object('schedule:' || d.name, true, 'tenant:' || d.tenant, true) end
   from unnest(ids, names, enqueue_occurrences.due_at) as o (id, name, due_at)
@@ -5179,6 +5479,7 @@ declare
     'tenant_column', tenant_column, 'priority', priority, 'max_attempts', max_attempts));
 begin
   perform legwork.assert_task(task);
+  perform legwork.assert_job_numbers(priority, max_attempts);
   if events is null or cardinality(events) = 0 then
     raise exception 'enqueue_on needs at least one event.' using errcode = 'LW400', hint = 'Events are insert, update and delete.';
   end if;
@@ -5352,7 +5653,7 @@ begin
 end $function$
 -- not for everybody
 
-CREATE OR REPLACE FUNCTION legwork.expire_jobs(max integer DEFAULT 1000)
+CREATE OR REPLACE FUNCTION legwork.expire_jobs(max integer DEFAULT 1000, only_job bigint DEFAULT NULL::bigint)
  RETURNS integer
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -5366,7 +5667,8 @@ begin
   select array_agg(d.job_id) into v_due
   from (
     select e.job_id from legwork.expirations e
-    where e.expires_at <= clock_timestamp()
+    where e.expires_at <= clock_timestamp() and (e.job_id = only_job or only_job is null
+        and not exists (select from legwork.set_aside a where a.what = 'expiry' and a.item = e.job_id::text))
       and not exists (select from graphile_worker._private_jobs j where j.id = e.job_id and j.locked_at is not null)
     order by e.expires_at
     limit expire_jobs.max
@@ -5400,7 +5702,7 @@ begin
 end $function$
 -- not for everybody
 
-CREATE OR REPLACE FUNCTION legwork.expire_workflows()
+CREATE OR REPLACE FUNCTION legwork.expire_workflows(only_workflow bigint DEFAULT NULL::bigint)
  RETURNS void
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -5410,7 +5712,8 @@ declare
   v_run legwork.workflow_runs;
 begin
   for v_run in
-    select r.* from legwork.workflow_runs r where r.ended_at is null and r.deadline <= clock_timestamp()
+    select r.* from legwork.workflow_runs r where r.ended_at is null and r.deadline <= clock_timestamp() and (r.id = only_workflow or only_workflow is null
+      and not exists (select from legwork.set_aside a where a.what = 'deadline' and a.item = r.id::text))
     order by r.deadline limit 100 for update skip locked
   loop
     if v_run.ending is null then
@@ -5459,6 +5762,10 @@ begin
     ) j on true
     where x.n <= 5
     order by x.n;
+  return query
+    select 'set_aside'::text, format('Its dependencies have ended, and letting it go failed: %s.', a.error),
+      'Mend what the error names. It is tried again every few minutes; at once: select legwork.take_up();'::text
+    from legwork.set_aside a where a.what = 'job' and a.item = explain_dependencies.job_id::text;
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork.explain_gates(job_id bigint)
@@ -5530,7 +5837,11 @@ begin
       else 'Enqueue it again if it should run.'
     end;
     return next;
-    for reason, detail, fix in select s.reason, s.detail, s.fix from legwork.explain_schedules(job_id) s loop
+    for reason, detail, fix in
+      select s.reason, s.detail, s.fix from legwork.explain_replaced(v_job) s where v_seen.state = 'failed'
+      union all
+      select s.reason, s.detail, s.fix from legwork.explain_schedules(job_id) s
+    loop
       "position" := "position" + 1;
       return next;
     end loop;
@@ -5540,13 +5851,17 @@ begin
   if v_job.locked_at is not null then
     select * into v_worker from legwork.worker_processes w where w.id = v_job.locked_by;
     reason := 'running';
-    detail := format('It is running: attempt %s, since %s, on %s.', v_job.attempts, to_char(v_job.locked_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+    detail := format('It is running: attempt %s, since %s, on %s.', v_seen.attempts, to_char(v_job.locked_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
       case when legwork.confined_tenant() is not null then 'a worker'
         when v_worker.id is not null then format('worker %s (%s, process %s)', v_worker.id, v_worker.host, v_worker.pid)
         else format('%s, which is no Legwork worker that lives', v_job.locked_by) end);
     fix := case when v_worker.id is not null then 'Nothing to do, or stop it: ' || format('select legwork.cancel_job(%s);', job_id)
       else 'If that process is gone, its jobs are given back after four hours, or at once: ' || format('select legwork.give_back_jobs(%L);', v_job.locked_by) end;
     return next;
+    for reason, detail, fix in select s.reason, s.detail, s.fix from legwork.explain_replaced(v_job) s loop
+      "position" := "position" + 1;
+      return next;
+    end loop;
     if v_worker.id is not null and v_job.id <> all (v_worker.running) and v_job.locked_at < clock_timestamp() - interval '2 seconds' then
       "position" := "position" + 1;
       reason := 'fetched_ahead';
@@ -5583,11 +5898,12 @@ begin
   end loop;
   if v_seen.run_at > clock_timestamp() and not v_is_suspended then
     reason := case when v_job.attempts > 0 then 'retry_ahead' else 'run_at_ahead' end;
-    detail := format('%s %s (in %s)%s', case when v_job.attempts > 0 then format('Attempt %s failed; the next one is due at', v_job.attempts)
-        else 'It may start at' end,
-      to_char(v_seen.run_at, 'YYYY-MM-DD HH24:MI:SS TZ'), legwork.in_words(date_trunc('second', v_seen.run_at - clock_timestamp())),
-      case when v_job.attempts > 0 then ': ' || coalesce(v_seen.error, 'no message') else '.' end);
-    fix := format('Wait, or start it now: select legwork.retry_job(%s);', job_id);
+    detail := case
+        when not isfinite(v_seen.run_at) then 'Its run_at is infinity: it never starts by itself'
+        when v_job.attempts > 0 then format('Attempt %s failed; the next one is due at %s', v_job.attempts, legwork.time_ahead(v_seen.run_at))
+        else 'It may start at ' || legwork.time_ahead(v_seen.run_at) end
+      || case when v_job.attempts > 0 then ': ' || coalesce(v_seen.error, 'no message') else '.' end;
+    fix := format(case when isfinite(v_seen.run_at) then 'Wait, or start' else 'Start' end || ' it now: select legwork.retry_job(%s);', job_id);
     return next;
     "position" := "position" + 1;
   end if;
@@ -5658,9 +5974,17 @@ begin
   end loop;
 
   if "position" = 1 then
-    reason := 'about_to_start';
-    detail := 'Nothing holds it back. Workers look for jobs at once when they are told, and every second or two otherwise.';
-    fix := 'Wait a moment.';
+    if v_seen.run_at < clock_timestamp() - interval '10 seconds' then
+      reason := 'not_fetched';
+      detail := format('Nothing holds it back. Its time came %s ago, and living workers that know its task have room for it, but none has fetched it.',
+        legwork.in_words(date_trunc('second', clock_timestamp() - v_seen.run_at)));
+      fix := 'If something held it back until a moment ago, wait a moment. Otherwise look at the log of the workers, and whether they reach Postgres directly: through a '
+        'connection pooler in transaction mode they cannot fetch jobs.';
+    else
+      reason := 'about_to_start';
+      detail := 'Nothing holds it back. Workers look for jobs at once when they are told, and every second or two otherwise.';
+      fix := 'Wait a moment.';
+    end if;
     return next;
   end if;
 end $function$
@@ -5684,6 +6008,37 @@ AS $function$
   order by p.scope = 'all' desc, p.scope = 'queue' desc
 $function$
 
+CREATE OR REPLACE FUNCTION legwork.explain_replaced(job graphile_worker._private_jobs)
+ RETURNS TABLE(reason text, detail text, fix text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_others bigint[];
+begin
+  -- A key that is used again, or remove_job, takes the key and all attempts from a job that runs (see legwork.true_attempt).
+  if job.id is null or job.key is not null or job.attempts < job.max_attempts or job.updated_at <= job.locked_at or job.locked_at is null and not exists (
+    select from legwork.failed_attempts f where f.job_id = job.id and f.started_at < job.updated_at and f.failed_at > job.updated_at)
+  then
+    return;
+  end if;
+  -- The other job was enqueued by the same transaction. Nothing else ties the two together.
+  select array_agg(o.id order by o.id) into v_others from (
+    select j.id from legwork.ids_created(job.updated_at, job.updated_at + interval '1 microsecond') i, legwork.all_jobs j
+    where j.id > greatest(job.id, i.above) and j.id <= coalesce(i.up_to, 9223372036854775807) and j.created_at = job.updated_at and j.job_key is not null
+      and (legwork.confined_tenant() is null or j.tenant = legwork.confined_tenant())
+    order by j.id limit 2
+  ) o;
+  reason := 'replaced';
+  detail := format('It was replaced or removed at %s while it ran, so it is not retried.%s', to_char(job.updated_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+    case cardinality(v_others) when 1 then format(' Job %s was enqueued in its place.', v_others[1])
+      when 2 then ' A job with its key was enqueued in its place.' else '' end);
+  fix := case cardinality(v_others) when 1 then format('Look at that one: select * from legwork.explain_job(%s);', v_others[1])
+    else 'Nothing to do.' end;
+  return next;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.explain_schedules(job_id bigint)
  RETURNS TABLE(reason text, detail text, fix text)
  LANGUAGE sql
@@ -5693,7 +6048,7 @@ AS $function$
     case r.state when 'waiting' then 'schedule_waits' else 'schedule_held_back' end,
     format('%s schedule ''%s'', due at %s, %s: %s', case when d.name = own.name then 'The next run of its' else 'A run of the' end, d.name,
       to_char(r.due_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
-      case r.state when 'waiting' then format('waits until %s at most', to_char(greatest(r.due_at, r.recorded_at) + d.requires_wait, 'HH24:MI:SS')) else 'was held back' end, r.reason),
+      case r.state when 'waiting' then format('waits until %s at most', to_char(legwork.later(greatest(r.due_at, r.recorded_at), d.requires_wait), 'HH24:MI:SS')) else 'was held back' end, r.reason),
     case when r.state = 'waiting' then 'It starts as soon as that has completed. Or run' else 'Run' end || format(' it without: select legwork.run_schedule(%L);', d.name)
   from legwork.schedule_definitions own
   join legwork.schedule_definitions d on d.name = own.name or d.requires ? own.name
@@ -5906,15 +6261,41 @@ begin
     order by f.id;
 end $function$
 
-CREATE OR REPLACE FUNCTION legwork.fire_schedules(as_of timestamp with time zone DEFAULT clock_timestamp(), at_most integer DEFAULT 1000, schedule text DEFAULT NULL::text, OUT fired integer, OUT next_at timestamp with time zone, OUT more boolean, OUT wants_plan boolean)
+CREATE OR REPLACE FUNCTION legwork.fire_apart(as_of timestamp with time zone, names text[], OUT fired integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_name text;
+  v_state text;
+  v_message text;
+begin
+  fired := 0;
+  for v_name in
+    select d.name from legwork.schedule_definitions d where d.name = any (names) order by d.next_at, d.name for update skip locked
+  loop
+    begin
+      fired := fired + (select f.fired from legwork.fire_due(as_of, 1, v_name) f);
+      update legwork.schedule_definitions d set failed_at = null, problem = null where d.name = v_name and d.failed_at is not null;
+    exception when others then
+      get stacked diagnostics v_state = returned_sqlstate, v_message = message_text;
+      if legwork.is_systems_fault(v_state) then
+        raise;
+      end if;
+      update legwork.schedule_definitions d set failed_at = as_of, problem = 'It cannot be fired: ' || v_message where d.name = v_name;
+    end;
+  end loop;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.fire_due(as_of timestamp with time zone, at_most integer, schedule text, OUT fired integer, OUT claimed integer)
  RETURNS record
  LANGUAGE plpgsql
- SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
   v_cutoff timestamptz := as_of - legwork.schedule_grace();
-  v_claimed integer;
   v_ids bigint[];
   v_names text[];
   v_due timestamptz[];
@@ -5929,13 +6310,13 @@ begin
   where d.name = any (array(
     select u.name from legwork.schedule_definitions u
     where u.next_at <= v_cutoff and u.missed = 'one' and not u.is_complete and cardinality(u.upcoming) > 1
-      and u.upcoming[cardinality(u.upcoming)] <= as_of and (schedule is null or u.name = schedule)
+      and u.upcoming[cardinality(u.upcoming)] <= as_of and (u.name = schedule or schedule is null and u.failed_at is null)
     order by u.next_at limit at_most for update skip locked));
   perform legwork.plan_intervals(as_of, at_most, schedule);
 
   with claimed as materialized (
     select d.* from legwork.schedule_definitions d
-    where d.next_at <= as_of and (schedule is null or d.name = schedule)
+    where d.next_at <= as_of and (d.name = schedule or schedule is null and d.failed_at is null)
       and (d.missed <> 'one' or d.is_complete or d.next_at > v_cutoff or d.upcoming[cardinality(d.upcoming)] > as_of)
     order by d.next_at limit at_most
     for update skip locked
@@ -5952,7 +6333,7 @@ begin
   ), judged as (
     select p.*, l.due_at, l.is_late,
       case when not l.is_late then true
-        when p.missed = 'all' then l.due_at > as_of - p.missed_window
+        when p.missed = 'all' then l.due_at > legwork.earlier(as_of, p.missed_window)
         when p.missed = 'one' then bool_and(l.is_late) over w and l.due_at = max(l.due_at) over w
         else false end as is_candidate
     from listed l join policies p on p.name = l.name
@@ -6029,7 +6410,7 @@ begin
     (select array_agg(r.schedule order by r.due_at, r.job_id) from recorded r where r.state = 'enqueued'),
     (select array_agg(r.due_at order by r.due_at, r.job_id) from recorded r where r.state = 'enqueued'),
     (select jsonb_agg(jsonb_build_object('name', c.name, 'older', c.older)) from changes c where c.overlap = 'cancel' and cardinality(c.older) > 0)
-  into v_claimed, v_ids, v_names, v_due, v_cancels;
+  into claimed, v_ids, v_names, v_due, v_cancels;
 
   if v_ids is not null then
     perform legwork.enqueue_occurrences(v_ids, v_names, v_due);
@@ -6038,16 +6419,61 @@ begin
     perform legwork.cancel_older(v_cancel.older, v_cancel.name);
   end loop;
   if exists (select from legwork.schedule_occurrences r where r.state = 'waiting') then
-    perform legwork.release_waiting(as_of, schedule => fire_schedules.schedule);
+    perform legwork.release_waiting(as_of, schedule => fire_due.schedule);
+  end if;
+  fired := coalesce(cardinality(v_ids), 0);
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.fire_schedules(as_of timestamp with time zone DEFAULT clock_timestamp(), at_most integer DEFAULT 1000, schedule text DEFAULT NULL::text, OUT fired integer, OUT next_at timestamp with time zone, OUT more boolean, OUT wants_plan boolean)
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_claimed integer;
+  v_names text[];
+begin
+  -- One subtransaction for all that is due. It is what makes one bad row a matter of that row.
+  begin
+    select f.fired, f.claimed into fire_schedules.fired, v_claimed from legwork.fire_due(as_of, at_most, schedule) f;
+  exception when others then
+    if schedule is not null or legwork.is_systems_fault(sqlstate) then
+      raise;
+    end if;
+    v_claimed := null;
+  end;
+  if v_claimed is null then
+    -- Fewer than usual, because each costs as much as all of them do together.
+    v_names := array(
+      select d.name from legwork.schedule_definitions d
+      where d.failed_at is null and (d.next_at <= as_of or d.wants_plan and d.every is not null
+        or exists (select from legwork.schedule_occurrences r where r.state = 'waiting' and r.schedule = d.name))
+      order by d.next_at, d.name limit least(at_most, 200));
+    fired := legwork.fire_apart(as_of, v_names);
+    more := v_names <> '{}';
+  elsif schedule is null then
+    v_names := array(
+      select d.name from legwork.schedule_definitions d where d.failed_at <= as_of - interval '1 minute' order by d.failed_at limit 20);
+    if v_names <> '{}' then
+      fired := fired + legwork.fire_apart(as_of, v_names);
+    end if;
   end if;
 
-  fired := coalesce(cardinality(v_ids), 0);
-  more := v_claimed >= at_most or exists (select from legwork.schedule_definitions d where d.wants_plan and d.every is not null);
+  more := coalesce(more, false) or v_claimed >= at_most
+    or exists (select from legwork.schedule_definitions d where d.wants_plan and d.every is not null and d.failed_at is null);
   wants_plan := exists (select from legwork.schedule_definitions d where d.wants_plan and d.cron is not null);
-  -- What is due and was stepped over waits for its plan, or somebody else has it.
+  -- What is due and was stepped over waits for its plan, has failed, or somebody else has it.
   next_at := (select d.next_at from legwork.schedule_definitions d where d.next_at > as_of order by d.next_at limit 1);
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.first_time()
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN '1970-01-01 00:00:00+00'::timestamp with time zone
 
 CREATE OR REPLACE FUNCTION legwork.flag_value(flags jsonb, name text)
  RETURNS text
@@ -6112,7 +6538,7 @@ BEGIN ATOMIC
                           SELECT a.started_at
                             FROM legwork.failed_attempts a
                            WHERE (a.job_id = o.job_id)) s
-                   WHERE ((s.started_at + o.throttle) > clock_timestamp()))))))
+                   WHERE (legwork.later(s.started_at, o.throttle) > clock_timestamp()))))))
           FOR UPDATE OF o SKIP LOCKED));
  DELETE FROM legwork.expirations e
    WHERE (e.job_id IN ( SELECT o.job_id
@@ -6175,6 +6601,8 @@ begin
     delete from legwork.workflow_runs r
     where r.id in (select o.id from legwork.workflow_runs o where o.ended_at < now() - retention limit 1000 for update skip locked)
     returning r.id
+  ), forgotten as (
+    delete from legwork.kept_ends k using gone g where k.workflow_id = g.id
   )
   delete from legwork.workflow_run_steps s using gone g where s.workflow_id = g.id;
   delete from legwork.run_counts c using legwork.workflow_runs r where r.id = c.run_id and r.ended_at < now() - interval '1 hour';
@@ -6213,9 +6641,26 @@ CREATE OR REPLACE FUNCTION legwork.gate(limit_id integer, key text[], payload js
  RETURNS text
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN (((limit_id)::text || ':'::text) || CASE WHEN (key = '{}'::text[]) THEN ''::text WHEN (length((payload #>> key)) > 200) THEN md5((payload #>> key)) ELSE COALESCE((payload #>> key), ''::text) END)
+RETURN (((limit_id)::text || ':'::text) || CASE WHEN (key = '{}'::text[]) THEN ''::text WHEN ((strpos((payload)::text, '\u'::text) > 0) OR (octet_length((payload)::text) >= 2000)) THEN legwork.gate_value(key, payload) WHEN (length((payload #>> key)) > 200) THEN md5((payload #>> key)) ELSE COALESCE((payload #>> key), ''::text) END)
 
-CREATE OR REPLACE FUNCTION legwork.give_back_jobs(worker text, job_ids bigint[] DEFAULT NULL::bigint[])
+CREATE OR REPLACE FUNCTION legwork.gate_value(key text[], payload json)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_payload json := legwork.readable_json(payload);
+  v_value text;
+begin
+  if v_payload is null then
+    return md5(payload::text);
+  end if;
+  v_value := v_payload #>> key;
+  return case when length(v_value) > 200 then md5(v_value) else coalesce(v_value, '') end;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.give_back_jobs(worker text, job_ids bigint[] DEFAULT NULL::bigint[], started bigint[] DEFAULT NULL::bigint[])
  RETURNS integer
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -6226,12 +6671,15 @@ declare
 begin
   -- The attempt is given back as well: most of these jobs were only fetched ahead, and one that has used its last attempt
   -- must still run.
-  with returned as (
+  with held as (
+    select h.id, h.run_at from legwork.places_of(worker, started) h where job_ids is null or h.id = any (job_ids)
+  ), returned as (
     update graphile_worker._private_jobs j
-    set locked_at = null, locked_by = null, run_at = greatest(j.run_at, now()),
+    set locked_at = null, locked_by = null, run_at = h.run_at,
       -- A job that was removed or replaced while it ran has no attempt left on purpose (only that touches updated_at).
       attempts = case when j.attempts >= j.max_attempts and j.updated_at > j.locked_at then j.attempts else greatest(0, j.attempts - 1) end
-    where j.locked_by = worker and (job_ids is null or j.id = any (job_ids))
+    from held h
+    where j.id = h.id and j.locked_by = worker
     returning j.id, j.job_queue_id
   ), unlocked as (
     update graphile_worker._private_job_queues q set locked_at = null, locked_by = null
@@ -6244,6 +6692,12 @@ begin
   return v_count;
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.given_key(key text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN regexp_replace(key, '^tenant~[^:]*:'::text, ''::text)
 
 CREATE OR REPLACE FUNCTION legwork.grant_roles()
  RETURNS SETOF text
@@ -6317,6 +6771,7 @@ CREATE OR REPLACE FUNCTION legwork.has_dependants(first bigint, last bigint)
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
+ SET jit TO 'off'
  SET enable_bitmapscan TO 'off'
 AS $function$
 begin
@@ -6324,11 +6779,17 @@ begin
     or current_setting('transaction_isolation') <> 'read committed';
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.has_json_column(of_table oid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN (EXISTS (SELECT FROM pg_attribute a WHERE ((a.attrelid = has_json_column.of_table) AND (NOT a.attisdropped) AND (a.atttypid = ANY (ARRAY[('json'::regtype)::oid, ('json[]'::regtype)::oid])))))
+
 CREATE OR REPLACE FUNCTION legwork.has_redacted(payload json)
  RETURNS boolean
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN ((payload IS NOT NULL) AND jsonb_path_exists((legwork.storable_json(payload))::jsonb, '$.**?(@ == "[redacted]")'::jsonpath))
+RETURN ((payload IS NOT NULL) AND ((payload)::text ~ '"\[redacted\]"(?!\s*:)'::text))
 
 CREATE OR REPLACE FUNCTION legwork.has_rules()
  RETURNS boolean
@@ -6518,11 +6979,45 @@ begin
   end if;
   v_local := (anchor at time zone timezone) + every * k::double precision;
   v_time := v_local at time zone timezone;
-  -- A local time that comes twice is meant the first time; Postgres takes the second. Clocks go back by an hour, or half of one.
-  return case
-    when (v_time - interval '1 hour') at time zone timezone = v_local then v_time - interval '1 hour'
-    when (v_time - interval '30 minutes') at time zone timezone = v_local then v_time - interval '30 minutes'
-    else v_time end;
+  -- Postgres reads a local time that comes twice as its second coming; the first one is meant. Clocks go back by 30 minutes (Australia/Lord_Howe) to
+  -- 3 hours (Antarctica/Casey).
+  if (v_time - interval '3 hours') at time zone timezone = v_local - interval '3 hours' then
+    return v_time;
+  end if;
+  for v_back in 1..12 loop
+    if (v_time - v_back * interval '15 minutes') at time zone timezone = v_local then
+      return v_time - v_back * interval '15 minutes';
+    end if;
+  end loop;
+  return v_time;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.is_bounded(value interval)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN COALESCE((isfinite(value) AND ((EXTRACT(epoch FROM value) >= ('-3155760000'::bigint)::numeric) AND (EXTRACT(epoch FROM value) <= ('3155760000'::bigint)::numeric)) AND ((EXTRACT(day FROM value) >= ('-100000'::integer)::numeric) AND (EXTRACT(day FROM value) <= (100000)::numeric)) AND ((EXTRACT(hour FROM value) >= ('-2400000'::integer)::numeric) AND (EXTRACT(hour FROM value) <= (2400000)::numeric))), (value IS NULL))
+
+CREATE OR REPLACE FUNCTION legwork.is_deep_json(value json, levels integer)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  -- Its brackets: without the texts, what else JSON has is digits, signs, the letters of true, false and null, commas, colons and space.
+  v_brackets text := translate(regexp_replace(value::text, '"(?:[^"\\]|\\.)*"', '', 'g'), E'{}0123456789+-.eEtrufalsn,: \t\n\r', '[]');
+begin
+  -- What is wide is flat: its innermost levels first, ten of them.
+  for v_level in 1..10 loop
+    exit when v_brackets = '';
+    v_brackets := replace(v_brackets, '[]', '');
+  end loop;
+  return v_brackets <> '' and (
+    select max(d.depth) from (
+      select sum(case when r.run[1] like '[%' then length(r.run[1]) else -length(r.run[1]) end) over (order by r.n) as depth
+      from regexp_matches(v_brackets, '\[+|\]+', 'g') with ordinality as r (run, n)
+    ) d) + 10 > levels;
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork.is_key_secret(scope text, name text, key text[])
@@ -6542,6 +7037,12 @@ CREATE OR REPLACE FUNCTION legwork.is_silenced(rule text, target text, at timest
  LANGUAGE sql
  STABLE
 RETURN (EXISTS (SELECT FROM legwork.alert_silences s WHERE ((s.until > is_silenced.at) AND COALESCE((s.rule = is_silenced.rule), true) AND COALESCE((s.target = is_silenced.target), true))))
+
+CREATE OR REPLACE FUNCTION legwork.is_systems_fault(sqlstate text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ("left"(sqlstate, 2) = ANY (ARRAY['08'::text, '25'::text, '26'::text, '28'::text, '2D'::text, '3B'::text, '3D'::text, '3F'::text, '40'::text, '42'::text, '53'::text, '55'::text, '57'::text, '58'::text, 'F0'::text, 'HV'::text, 'XX'::text]))
 
 CREATE OR REPLACE FUNCTION legwork.job_reruns(job_id bigint)
  RETURNS TABLE(id bigint, original_id bigint, payload_changed boolean, requested_by text, requested_at timestamp with time zone)
@@ -6565,6 +7066,7 @@ CREATE OR REPLACE FUNCTION legwork.jobs_against_rules(task_ids integer[], since 
  RETURNS bigint[]
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
  SET plan_cache_mode TO 'force_custom_plan'
 AS $function$
 declare
@@ -6597,6 +7099,27 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.keep_ends(history regclass, before timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- Workflows are deleted a whole retention after their end: those that are there and began before that time are few.
+  execute format('
+    insert into legwork.kept_ends as k (job_id, workflow_id, state, attempts, result, error, started_at, finished_at)
+    select distinct on (f.id) f.id, s.workflow_id, f.state, f.attempts, f.result, f.error, f.started_at, f.finished_at
+    from legwork.workflow_runs r
+    join legwork.workflow_run_steps s on s.workflow_id = r.id
+    cross join lateral unnest(array[s.job_id, s.compensation_job_id]) as m (job_id)
+    join only %s f on f.id = m.job_id
+    where r.created_at < $1 + interval ''1 minute'' and f.finished_at < $1
+    on conflict (job_id) do update set
+      state = excluded.state, attempts = excluded.attempts, result = excluded.result, error = excluded.error, started_at = excluded.started_at,
+      finished_at = excluded.finished_at', history)
+  using before;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.keep_response(subject text, key text, response jsonb)
  RETURNS void
  LANGUAGE sql
@@ -6607,6 +7130,32 @@ BEGIN ATOMIC
    WHERE ((r.subject = keep_response.subject) AND (r.key = keep_response.key));
 END
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.kept_key(key text, tenant text, field text DEFAULT 'job_key'::text)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_kept text := legwork.tenant_key(key, tenant);
+  -- What graphile-worker takes.
+  v_most integer := case field when 'serial_key' then 128 else 512 end - (length(v_kept) - length(key));
+begin
+  if length(key) > v_most then
+    raise exception '% has % characters, and % are allowed.', field, length(key), v_most using
+      errcode = 'LW400', hint = 'Use a shorter key, or a hash of it.' || case when tenant is not null then ' The name of the tenant counts too.' else '' end;
+  elsif key = '' and field = 'job_key' then
+    raise exception 'job_key is empty.' using errcode = 'LW400', hint = 'Leave it out for a job without a key.';
+  end if;
+  return v_kept;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.key_prefix(tenant text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (tenant IS NULL) THEN ''::text WHEN (length(replace(replace("left"(tenant, 256), '%'::text, '%25'::text), ':'::text, '%3A'::text)) <= 32) THEN (('tenant~'::text || replace(replace("left"(tenant, 256), '%'::text, '%25'::text), ':'::text, '%3A'::text)) || ':'::text) ELSE (('tenant~%'::text || md5("left"(tenant, 256))) || ':'::text) END
 
 CREATE OR REPLACE FUNCTION legwork.known_queues()
  RETURNS text[]
@@ -6622,17 +7171,30 @@ CREATE OR REPLACE FUNCTION legwork.lane(gates text[], tenant text)
  IMMUTABLE PARALLEL SAFE
 RETURN (md5(((gates)::text || COALESCE((' '::text || tenant), ''::text))))::uuid
 
+CREATE OR REPLACE FUNCTION legwork.last_time()
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN '9999-12-31 23:59:59.999+00'::timestamp with time zone
+
+CREATE OR REPLACE FUNCTION legwork.later(at timestamp with time zone, by interval)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN ((at < legwork.first_time()) OR (at > legwork.last_time())) THEN at WHEN legwork.is_bounded(by) THEN (at + by) WHEN (by > '00:00:00'::interval) THEN (at + '100 years'::interval) ELSE (at - '100 years'::interval) END
+
 CREATE OR REPLACE FUNCTION legwork.let_go(job_ids bigint[])
  RETURNS integer
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
+ SET jit TO 'off'
  SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 declare
   v_count integer;
 begin
-  update legwork.waiting_jobs w set run_at = greatest(w.run_at, clock_timestamp() + w.delay), delay = null
+  update legwork.waiting_jobs w set run_at = greatest(w.run_at, legwork.later(clock_timestamp(), w.delay)), delay = null
   where w.job_id = any (job_ids) and w.delay is not null;
   if legwork.has_rules() then
     update legwork.waiting_jobs w set held = null
@@ -6763,7 +7325,7 @@ CREATE OR REPLACE FUNCTION legwork.list_from(planned_to timestamp with time zone
  RETURNS timestamp with time zone
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN (missed = 'all'::text) THEN GREATEST(planned_to, (as_of - missed_window)) ELSE GREATEST(planned_to, (as_of - legwork.schedule_grace())) END
+RETURN CASE WHEN (missed = 'all'::text) THEN GREATEST(planned_to, legwork.earlier(as_of, missed_window)) ELSE GREATEST(planned_to, (as_of - legwork.schedule_grace())) END
 
 CREATE OR REPLACE FUNCTION legwork.live_jobs(job_ids bigint[])
  RETURNS bigint[]
@@ -6827,6 +7389,7 @@ CREATE OR REPLACE FUNCTION legwork.load_steps(job_id bigint, worker text, attemp
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
+ SET jit TO 'off'
 AS $function$
 declare
   v_job graphile_worker._private_jobs := legwork.hold_job(job_id, worker, attempt);
@@ -6929,6 +7492,20 @@ begin
       and not exists (select from legwork.finished_jobs f where f.id = d.id and f.finished_at >= now() - v_retention)
     for update skip locked);
 
+  -- Workflows, which come with a later migration, are kept longer than what their first steps did. Read before anything is locked.
+  if to_regprocedure('legwork.keep_ends(regclass,timestamptz)') is not null then
+    begin
+      perform legwork.keep_ends(p.partition, p.upper_bound)
+      from legwork.history_partitions() p where p.parent = 'legwork.finished_jobs'::regclass and p.upper_bound <= now() - v_retention;
+      if exists (select from only legwork.finished_jobs_default f where f.finished_at < now() - v_retention) then
+        perform legwork.keep_ends('legwork.finished_jobs_default', now() - v_retention);
+      end if;
+    exception when lock_not_available then
+      step := 'busy'; relation := 'legwork.finished_jobs'; return next;
+      return;
+    end;
+  end if;
+
   for v_parent in
     select p.name, p.by_column, coalesce(p.retention, v_retention) as retention
     from (values ('finished_jobs', 'finished_at', null), ('failed_attempts', 'failed_at', null), ('job_logs', 'logged_at', null),
@@ -6951,16 +7528,20 @@ begin
       begin
         execute format('create table legwork.%I (like legwork.%I including defaults including storage)', v_name, v_parent.name);
         execute format('alter table legwork.%I enable row level security', v_name);
+        -- A partition does not take this from its table. One that has a primary key is known by it.
+        if (select c.relreplident = 'f' from pg_class c where c.oid = format('legwork.%I', v_parent.name)::regclass) then
+          execute format('alter table legwork.%I replica identity full', v_name);
+        end if;
         -- Attaching is refused while the default partition holds a row of that time; nobody adds one behind this lock.
         execute format('lock table legwork.%I in access exclusive mode', v_parent.name || '_default');
-        -- Metrics, which come with a later migration, count each row once.
-        if to_regprocedure('legwork.roll_up_before_move(regclass)') is not null and v_parent.name <> 'job_logs' then
+        -- Metrics, which come with a later migration, count each row of these once.
+        if to_regprocedure('legwork.roll_up_before_move(regclass)') is not null and v_parent.name in ('finished_jobs', 'failed_attempts') then
           perform legwork.roll_up_before_move(format('legwork.%I', v_parent.name || '_default')::regclass);
         end if;
         execute format(
           'with moved as (delete from only legwork.%1$I where %2$I >= %3$L and %2$I < %4$L returning *) insert into legwork.%5$I select * from moved',
           v_parent.name || '_default', v_parent.by_column, v_lower, v_upper, v_name);
-        if to_regprocedure('legwork.skip_roll_up(regclass)') is not null and v_parent.name <> 'job_logs' then
+        if to_regprocedure('legwork.skip_roll_up(regclass)') is not null and v_parent.name in ('finished_jobs', 'failed_attempts') then
           perform legwork.skip_roll_up(format('legwork.%I', v_name)::regclass);
         end if;
         execute format('alter table legwork.%I attach partition legwork.%I for values from (%L) to (%L)',
@@ -7022,9 +7603,11 @@ begin
     and not exists (select from graphile_worker._private_tasks t where t.identifier = s.task)
   on conflict do nothing;
   insert into graphile_worker._private_job_queues (queue_name)
-  select distinct s.serial_key from legwork.workflow_run_steps s
+  select distinct k.name
+  from legwork.workflow_run_steps s
+  cross join lateral (select legwork.kept_key(s.serial_key, v_run.tenant, 'serial_key') as name offset 0) k
   where s.workflow_id = make_step_jobs.workflow_id and s.position = any (made) and s.serial_key is not null
-    and not exists (select from graphile_worker._private_job_queues q where q.queue_name = s.serial_key)
+    and not exists (select from graphile_worker._private_job_queues q where q.queue_name = k.name)
   on conflict do nothing;
 
   with steps as materialized (
@@ -7045,7 +7628,7 @@ begin
     select o.job_id, null, v_run.id, 'run' from opened o where not exists (select from edges e where e.depends_on = o.job_id)
   ), specs as materialized (
     select s.*, t.id as task_id, e.job_id is not null as is_held,
-      coalesce(s.run_at, case when e.job_id is null then now() + s.delay end, now()) as starts_at
+      coalesce(s.run_at, case when e.job_id is null then legwork.later(now(), s.delay) end, now()) as starts_at
     from steps s
     join unnest(made) m (position) using (position)
     join graphile_worker._private_tasks t on t.identifier = s.task
@@ -7058,7 +7641,7 @@ begin
   ), inserted as (
     insert into graphile_worker._private_jobs (id, job_queue_id, task_id, payload, run_at, max_attempts, priority, flags)
     overriding system value
-    select s.job_id, case when s.serial_key is not null then (select q.id from graphile_worker._private_job_queues q where q.queue_name = s.serial_key) end,
+    select s.job_id, case when s.serial_key is not null then (select q.id from graphile_worker._private_job_queues q where q.queue_name = legwork.tenant_key(s.serial_key, v_run.tenant)) end,
       s.task_id, coalesce(s.payload, '{}')::json, case when s.is_held then 'infinity' else s.starts_at end,
       coalesce(s.max_attempts, 25), coalesce(s.priority, 0), v_flags || jsonb_build_object('step:' || s.name, true)
     from specs s order by s.position
@@ -7076,6 +7659,7 @@ CREATE OR REPLACE FUNCTION legwork.make_wait(job_ids bigint[], at_commit text DE
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET jit TO 'off'
  SET enable_nestloop TO 'on'
 AS $function$
 declare
@@ -7171,21 +7755,21 @@ AS $function$
   left join legwork.task_totals t on t.task = l.task
   group by l.task
   union all
-  select 'backlog_age', q.queue, extract(epoch from measurements.at - q.oldest)::double precision, 0,
-    format('A job of queue %L has been waiting for %s.', q.queue, legwork.in_words(date_trunc('second', measurements.at - q.oldest)))
+  select 'backlog_age', q.queue, extract(epoch from legwork.elapsed(q.oldest, measurements.at))::double precision, 0,
+    format('A job of queue %L has been waiting for %s.', q.queue, legwork.in_words(date_trunc('second', legwork.elapsed(q.oldest, measurements.at))))
   from legwork.samples s
   cross join lateral jsonb_to_recordset(s.value) as q (queue text, state text, oldest timestamptz)
   where s.name = 'queues' and q.state = 'pending' and q.oldest < measurements.at
   union all
-  select 'no_worker', 'system', extract(epoch from measurements.at - min(q.oldest))::double precision, 0,
-    format('No Legwork worker lives, and a job has been waiting for %s.', legwork.in_words(date_trunc('second', measurements.at - min(q.oldest))))
+  select 'no_worker', 'system', extract(epoch from legwork.elapsed(min(q.oldest), measurements.at))::double precision, 0,
+    format('No Legwork worker lives, and a job has been waiting for %s.', legwork.in_words(date_trunc('second', legwork.elapsed(min(q.oldest), measurements.at))))
   from legwork.samples s
   cross join lateral jsonb_to_recordset(s.value) as q (queue text, state text, oldest timestamptz)
   where s.name = 'queues' and q.state = 'pending' and q.oldest < measurements.at
     and not exists (select from legwork.worker_processes w where w.seen_at > measurements.at - 2 * legwork.worker_grace())
   having count(*) > 0
   union all
-  select 'schedule_late', l.schedule, l.seconds, 0, format('Schedule %L was %s late.', l.schedule, legwork.in_words(make_interval(secs => round(l.seconds))))
+  select 'schedule_late', l.schedule, l.seconds, 0, format('Schedule %L was %s late.', l.schedule, legwork.in_words(make_interval(secs => round(least(l.seconds, 3e9)))))
   from legwork.samples s
   cross join lateral jsonb_to_recordset(s.value) as l (schedule text, seconds double precision, due_at timestamptz)
   where s.name = 'schedules' and l.due_at > measurements.at - interval '15 minutes'
@@ -7230,6 +7814,7 @@ CREATE OR REPLACE FUNCTION legwork.note_due()
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
  SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 declare
@@ -7336,17 +7921,6 @@ begin
 end $function$
 -- not for everybody
 
-CREATE OR REPLACE FUNCTION legwork.own_key(key text)
- RETURNS text
- LANGUAGE plpgsql
- STABLE PARALLEL SAFE
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-begin
-  -- Of the tenant's name only what cannot be mistaken for the end of it: two tenants never have one key.
-  return coalesce(replace(replace(legwork.confined_tenant(), '%', '%25'), ':', '%3A') || ':', '') || key;
-end $function$
-
 CREATE OR REPLACE FUNCTION legwork.own_tenant(tenant text)
  RETURNS text
  LANGUAGE plpgsql
@@ -7400,7 +7974,7 @@ begin
   where p.job_key = paced_start.job_key;
   return case
     when debounce is not null then least(v_now + debounce, v_paced.first_requested_at + debounce_max)
-    else greatest(now(), v_paced.started_at + paced_start.throttle)
+    else greatest(now(), legwork.later(v_paced.started_at, paced_start.throttle))
   end;
 end $function$
 
@@ -7408,7 +7982,7 @@ CREATE OR REPLACE FUNCTION legwork.parent_of(flags jsonb)
  RETURNS bigint
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN (legwork.flag_value(flags, 'parent'::text) ~ '^\d{1,18}$'::text) THEN (legwork.flag_value(flags, 'parent'::text))::bigint ELSE NULL::bigint END
+RETURN CASE WHEN ((legwork.flag_value(flags, 'parent'::text) ~ '^\d{1,18}$'::text) OR ((legwork.flag_value(flags, 'parent'::text) ~ '^\d{19}$'::text) AND (legwork.flag_value(flags, 'parent'::text) <= '9223372036854775807'::text))) THEN (legwork.flag_value(flags, 'parent'::text))::bigint ELSE NULL::bigint END
 
 CREATE OR REPLACE FUNCTION legwork.pause_queue(queue text, reason text DEFAULT NULL::text)
  RETURNS void
@@ -7424,7 +7998,7 @@ CREATE OR REPLACE FUNCTION legwork.payload_text(payload json, path text[])
  RETURNS text
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN (legwork.storable_json(payload) #>> path)
+RETURN (legwork.readable_json(payload) #>> path)
 
 CREATE OR REPLACE FUNCTION legwork.payload_with(key text[], value text)
  RETURNS jsonb
@@ -7447,6 +8021,21 @@ CREATE OR REPLACE FUNCTION legwork.period_in_words(period interval)
  IMMUTABLE PARALLEL SAFE STRICT
 RETURN regexp_replace(legwork.in_words(period), '^1 (\w+)$'::text, '\1'::text)
 
+CREATE OR REPLACE FUNCTION legwork.places_of(worker text, started bigint[])
+ RETURNS TABLE(id bigint, run_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  -- graphile-worker starts jobs by priority and run_at, and those that agree in both in the order of their rows, where a changed row comes last. So
+  -- each job goes as many microseconds ahead of its like as there are such jobs of this worker behind it, and a millisecond when it had started:
+  -- what was only fetched ahead may have been released before.
+  select j.id, least(j.run_at, now()) - row_number() over (partition by j.priority, j.run_at order by j.id desc) * interval '1 microsecond'
+    - case when j.id = any (started) then interval '1 millisecond' else interval '0' end
+  from graphile_worker._private_jobs j
+  where j.locked_by = worker and not j.is_available
+$function$
+
 CREATE OR REPLACE FUNCTION legwork.plan_intervals(as_of timestamp with time zone DEFAULT clock_timestamp(), at_most integer DEFAULT 1000, schedule text DEFAULT NULL::text)
  RETURNS integer
  LANGUAGE plpgsql
@@ -7465,12 +8054,13 @@ declare
 begin
   for v_schedule in
     select d.* from legwork.schedule_definitions d
-    where d.wants_plan and d.every is not null and (schedule is null or d.name = schedule)
+    where d.wants_plan and d.every is not null and (d.name = schedule or schedule is null and d.failed_at is null)
     order by d.name limit at_most for update skip locked
   loop
     v_k := legwork.interval_index(v_schedule.anchor, v_schedule.every, v_schedule.timezone, v_schedule.planned_to) + 1;
-    v_last := case when v_schedule.ends_at is not null
-      then legwork.interval_index(v_schedule.anchor, v_schedule.every, v_schedule.timezone, v_schedule.ends_at) end;
+    -- Near the last time that there is, a schedule without an end has a last occurrence too.
+    v_last := case when v_schedule.ends_at is not null or greatest(v_schedule.planned_to, as_of) + 500 * least(v_schedule.every, interval '100 years') > legwork.last_time()
+      then legwork.interval_index(v_schedule.anchor, v_schedule.every, v_schedule.timezone, least(v_schedule.ends_at, legwork.last_time())) end;
     v_from := legwork.list_from(v_schedule.planned_to, v_schedule.missed, v_schedule.missed_window, as_of);
     v_to := greatest(v_k, legwork.interval_index(v_schedule.anchor, v_schedule.every, v_schedule.timezone, v_from)
       -- The last one that was missed may be made up for.
@@ -7508,6 +8098,7 @@ declare
   v_cycle integer[];
   v_node integer;
 begin
+  perform legwork.assert_step_values(v_entries);
   -- Every job of a sub-workflow waits for what the sub-workflow waits for; what waits for it waits for all its jobs. Where it may fail without
   -- harm (continue), that wait ends however they end, so what holds it back must hold back those too.
   with recursive entries as materialized (
@@ -7564,16 +8155,8 @@ begin
   insert into legwork.workflow_run_steps (
     workflow_id, name, position, groups, task, payload, priority, max_attempts, run_at, delay, serial_key, depends_on, on_failure, effect,
     compensate, waits_for, waits_how, job_id)
-  select
-    plan_steps.workflow_id, e.name, o.position, e.groups, e.step ->> 'task', nullif(e.step -> 'payload', 'null'),
-    (e.step ->> 'priority')::smallint, (e.step ->> 'max_attempts')::smallint, (e.step ->> 'run_at')::timestamptz,
-    (e.step ->> 'delay')::interval, legwork.own_key(e.step ->> 'serial_key'),
-    array(select coalesce(e.parent || '/', '') || d from legwork.step_dependencies(e.step) d),
-    coalesce(e.step ->> 'on_failure', 'stop'),
-    coalesce(f.effect, 'stop'), nullif(e.step -> 'compensate', 'null'), coalesce(p.waits_for, '{}'), coalesce(p.waits_how, '{}'), o.job_id
-  from unnest(v_entries) e
-  left join (
-    -- In the order of their dependencies, so that a job is younger than those it depends on.
+  -- In the order of their dependencies, so that a job is younger than those it depends on. Materialized, so that each step draws one id, in this order.
+  with placed as materialized (
     select x.n, x.position, nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')) as job_id
     from (
       select v.n, row_number() over (order by v.i)::integer as position
@@ -7581,15 +8164,20 @@ begin
       join unnest(v_entries) j on j.n = v.n and not j.step ? 'steps'
       order by v.i
     ) x
-  ) o on o.n = e.n
+  )
+  select
+    plan_steps.workflow_id, e.name, o.position, e.groups, e.step ->> 'task', nullif(e.step -> 'payload', 'null'),
+    (e.step ->> 'priority')::numeric::smallint, (e.step ->> 'max_attempts')::numeric::smallint, (e.step ->> 'run_at')::timestamptz,
+    (e.step ->> 'delay')::interval, e.step ->> 'serial_key',
+    array(select coalesce(e.parent || '/', '') || d from legwork.step_dependencies(e.step) d),
+    coalesce(e.step ->> 'on_failure', 'stop'),
+    coalesce(f.effect, 'stop'), nullif(e.step -> 'compensate', 'null'), coalesce(p.waits_for, '{}'), coalesce(p.waits_how, '{}'), o.job_id
+  from unnest(v_entries) e
+  left join placed o on o.n = e.n
   left join (
     select w.after, array_agg(b.position order by b.position) as waits_for, array_agg(w.how order by b.position) as waits_how
     from unnest(v_befores, v_afters, v_hows) as w (before, after, how)
-    join (
-      select v.n, row_number() over (order by v.i)::integer as position
-      from unnest(v_order) with ordinality as v (n, i)
-      join unnest(v_entries) j on j.n = v.n and not j.step ? 'steps'
-    ) b on b.n = w.before
+    join placed b on b.n = w.before
     group by w.after
   ) p on p.after = e.n
   left join (
@@ -7599,13 +8187,10 @@ begin
     group by g.n
   ) f on f.n = e.n;
   return (select count(*) from unnest(v_entries) e where not e.step ? 'steps');
-exception when data_exception then
-  raise exception 'A step has a value that cannot be read: %.', sqlerrm using errcode = 'LW400',
-    hint = 'priority and max_attempts are whole numbers, run_at is a time, delay an interval.';
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork.plans_wanted(as_of timestamp with time zone DEFAULT clock_timestamp(), schedule text DEFAULT NULL::text, at_most integer DEFAULT 100)
- RETURNS TABLE(name text, revision integer, cron text, timezone text, missed text, planned_to timestamp with time zone, planned_from text, ends_at timestamp with time zone, list_from timestamp with time zone)
+ RETURNS TABLE(name text, revision integer, cron text, timezone text, missed text, planned_to timestamp with time zone, planned_from text, ends_at timestamp with time zone, list_from timestamp with time zone, is_first boolean)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7616,7 +8201,7 @@ begin
   perform legwork.assert_may('operator');
   return query
     select d.name, d.revision, d.cron, d.timezone, d.missed, d.planned_to, d.planned_to::text, d.ends_at,
-      legwork.list_from(d.planned_to, d.missed, d.missed_window, coalesce(plans_wanted.as_of, clock_timestamp()))
+      legwork.list_from(d.planned_to, d.missed, d.missed_window, coalesce(plans_wanted.as_of, clock_timestamp())), d.sentence is null
     from legwork.schedule_definitions d
     where d.wants_plan and d.cron is not null and (schedule is null or d.name = schedule) and (v_own is null or d.tenant = v_own)
     -- What is without a plan first, then by name, so that those that cannot be planned do not stand in the way of the others.
@@ -7643,10 +8228,10 @@ begin
     raise exception 'A limit must be at least 1, not %.', coalesce(max_count::text, 'null') using
       errcode = 'LW400', hint = 'To let nothing start, pause the queue or the task.';
   end if;
-  if kind = 'rate' and (per is null or per <= interval '0') then
-    raise exception 'A rate limit needs a window above zero, not %.', coalesce(per::text, 'null') using
-      errcode = 'LW400', hint = 'For example per => ''1 minute''.';
+  if kind = 'rate' and per is null then
+    raise exception 'A rate limit needs a window.' using errcode = 'LW400', hint = 'For example per => ''1 minute''.';
   end if;
+  perform legwork.assert_interval('per', per, '1 millisecond');
   if '' = any (v_key) then
     raise exception 'The key ''%'' has an empty part.', key using
       errcode = 'LW400', hint = 'A key says where in the payload to look, such as userId or user.id.';
@@ -7689,7 +8274,11 @@ CREATE OR REPLACE FUNCTION legwork.put_plan(name text, revision integer, planned
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 BEGIN ATOMIC
- UPDATE legwork.schedule_definitions d SET upcoming = (d.upcoming || put_plan.times), is_complete = (d.is_complete OR put_plan.is_complete), planned_to = GREATEST(d.planned_to, put_plan.planned_to), sentence = COALESCE(put_plan.sentence, d.sentence), problem = put_plan.problem, backlog_count = (d.backlog_count + put_plan.backlog_count), backlog_from = COALESCE(d.backlog_from, put_plan.backlog_from), backlog_to = COALESCE(put_plan.backlog_to, d.backlog_to)
+ UPDATE legwork.schedule_definitions d SET upcoming = (d.upcoming || put_plan.times), is_complete = (d.is_complete OR put_plan.is_complete), planned_to = GREATEST(d.planned_to, put_plan.planned_to), sentence = COALESCE(put_plan.sentence, d.sentence), problem =
+         CASE
+             WHEN (d.failed_at IS NULL) THEN put_plan.problem
+             ELSE COALESCE(put_plan.problem, d.problem)
+         END, backlog_count = (d.backlog_count + put_plan.backlog_count), backlog_from = COALESCE(d.backlog_from, put_plan.backlog_from), backlog_to = COALESCE(put_plan.backlog_to, d.backlog_to)
    WHERE ((d.name = put_plan.name) AND (d.revision = put_plan.revision) AND (d.planned_to = put_plan.planned_from) AND ((legwork.confined_tenant() IS NULL) OR (d.tenant = legwork.confined_tenant())))
    RETURNING true;
 END
@@ -7702,15 +8291,10 @@ CREATE OR REPLACE FUNCTION legwork.put_retry_policy(scope text, name text, is_de
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  if attempts not between 1 and 32767 then
-    raise exception 'A job has at least 1 attempt and at most 32767, not %.', attempts using errcode = 'LW400', hint = 'Leave it out for 25.';
-  elsif backoff not in ('fixed', 'linear', 'exponential') then
+  perform legwork.assert_number('attempts', attempts, 1, 32767), legwork.assert_interval('delay', delay), legwork.assert_interval('max_delay', max_delay),
+    legwork.assert_number('factor', factor::numeric, 1, 1000000);
+  if backoff not in ('fixed', 'linear', 'exponential') then
     raise exception 'There is no backoff ''%''.', backoff using errcode = 'LW400', hint = 'It is fixed, linear or exponential.';
-  elsif delay < interval '0' or max_delay < interval '0' then
-    raise exception 'A delay cannot be %.', case when delay < interval '0' then delay else max_delay end using
-      errcode = 'LW400', hint = 'Delays are intervals of zero and more, such as ''10 seconds''.';
-  elsif factor < 1 or factor = 'NaN' or factor = 'infinity' then
-    raise exception 'A factor must be at least 1, not %.', factor using errcode = 'LW400', hint = '2 doubles the delay every time.';
   elsif backoff is null and (delay is not null or factor is not null or max_delay is not null) then
     raise exception 'A delay needs a backoff.' using errcode = 'LW400', hint = 'Say how it grows: fixed, linear or exponential.';
   elsif cardinality(retry_on) = 0 then
@@ -7740,6 +8324,24 @@ CREATE OR REPLACE FUNCTION legwork.rate_margin()
  IMMUTABLE PARALLEL SAFE
 RETURN '00:00:00.01'::interval
 
+CREATE OR REPLACE FUNCTION legwork.read_interval(name text, value text, low interval DEFAULT '00:00:00'::interval, high interval DEFAULT '100 years'::interval)
+ RETURNS interval
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  v_interval interval;
+begin
+  begin
+    v_interval := value::interval;
+  exception when data_exception then
+    raise exception '% is %; it must be an interval between % and %.', name, left(value, 100), legwork.in_words(low), legwork.in_words(high) using
+      errcode = 'LW400', hint = 'Nothing was changed. Intervals are written like 90 seconds, 2 hours or 1 month.';
+  end;
+  perform legwork.assert_interval(name, v_interval, low, high);
+  return v_interval;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.read_metrics()
  RETURNS jsonb
  LANGUAGE sql
@@ -7766,6 +8368,20 @@ AS $function$
     'steps', coalesce((select jsonb_object_agg(w.step, extract(epoch from clock_timestamp() - w.ran_at)) from legwork.watch_steps w where w.ran_at is not null), '{}'))
 $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.read_number(name text, value text, low bigint, high bigint)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+begin
+  -- No digits before the cast that a numeric could not hold.
+  if value !~ '^-?\d{1,30}(\.0{1,30})?$' or value::numeric not between low and high then
+    raise exception '% is %; it must be a whole number between % and %.', name, left(value, 100), low, high using
+      errcode = 'LW400', hint = 'Nothing was changed.';
+  end if;
+  return value::numeric::bigint;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork.read_steps(steps jsonb)
  RETURNS legwork.step_entry[]
@@ -7886,10 +8502,47 @@ begin
   return v_entries;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.read_time(name text, value text)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  v_time timestamptz;
+begin
+  begin
+    v_time := value::timestamptz;
+  exception when data_exception then
+    raise exception '% is %; it must be a time between % and %.', name, left(value, 100),
+      to_char(legwork.first_time() at time zone 'UTC', 'YYYY-MM-DD'), to_char(legwork.last_time() at time zone 'UTC', 'YYYY-MM-DD') using
+      errcode = 'LW400', hint = 'Nothing was changed. Times are written like 2027-01-01T10:00:00Z.';
+  end;
+  perform legwork.assert_time(name, v_time);
+  return v_time;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.readable_json(value json)
+ RETURNS json
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_text text := value::text;
+begin
+  -- Postgres reads JSON recursively. What was not too deep for the statement that brought it may be so in a trigger, with less of the stack left.
+  -- Most long values have fewer brackets than would make them deep, which is seen sooner than their depth.
+  if octet_length(v_text) >= 2000 and length(v_text) - length(translate(v_text, '[{', '')) > 1000 and legwork.is_deep_json(value, 1000) then
+    return null;
+  end if;
+  return case when strpos(v_text, '\u') = 0 then value else legwork.storable_json(value) end;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.readmit(job graphile_worker._private_jobs)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
  SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 declare
@@ -7929,7 +8582,7 @@ begin
         or exists (select from legwork.waiting_jobs w where w.job_id = s.job_id))
       returning s.gate, s.job_id
     ), unstarted as (
-      update legwork.slots s set free_at = clock_timestamp() + legwork.window_of(s.gate, s.per)
+      update legwork.slots s set free_at = legwork.later(clock_timestamp(), legwork.window_of(s.gate, s.per))
       where s.per is not null and s.free_at is null and (
         not exists (select from graphile_worker._private_jobs j
           where j.id = s.job_id and (j.locked_at is not null or j.attempts < j.max_attempts))
@@ -8001,6 +8654,9 @@ CREATE OR REPLACE FUNCTION legwork.reconcile_dependencies()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
+  if exists (select from legwork.set_aside a where a.set_aside_at < clock_timestamp() - interval '5 minutes') then
+    perform legwork.take_up(interval '5 minutes');
+  end if;
   -- As long as there are checks and wakeups nothing has been forgotten.
   return query
     with lost as (
@@ -8036,7 +8692,13 @@ begin
     ), woken as (
       insert into legwork.wakeups (unblocked, advanced, at_commit)
       select coalesce(array_agg(s.id) filter (where s.id is not null), '{}'), coalesce(array_agg(s.run) filter (where s.run is not null), '{}'), 'try'
-      from stuck s where not exists (select from legwork.wakeups) having count(*) > 0
+      from stuck s
+      where not exists (select from legwork.wakeups)
+        -- Known, and told by the doctor.
+        and not exists (
+          select from legwork.set_aside a
+          where a.what = 'job' and a.item = s.id::text or a.what in ('workflow', 'deadline') and a.item = s.run::text)
+      having count(*) > 0
       returning unblocked, advanced
     )
     select 'a job that waits for nothing'::text, x from woken k, unnest(k.unblocked) x
@@ -8051,21 +8713,24 @@ CREATE OR REPLACE FUNCTION legwork.record_output(progress jsonb, logs jsonb)
  SET search_path TO 'pg_catalog', 'pg_temp'
 BEGIN ATOMIC
  INSERT INTO legwork.job_progress AS p (job_id, attempt, percent, message, updated_at)  SELECT r.job_id,
-             r.attempt,
-             r.percent,
+             LEAST(GREATEST(r.attempt, (0)::numeric), (32767)::numeric) AS "least",
+                 CASE
+                     WHEN (r.percent IS NOT NULL) THEN (round(LEAST(GREATEST(r.percent, (0)::numeric), (100)::numeric), 6))::real
+                     ELSE NULL::real
+                 END AS "case",
              r.message,
-             to_timestamp((r.at / (1000.0)::double precision)) AS to_timestamp
-            FROM jsonb_to_recordset(record_output.progress) r(job_id bigint, attempt smallint, percent real, message text, at double precision)
+             legwork.time_from_ms(r.at) AS time_from_ms
+            FROM jsonb_to_recordset(record_output.progress) r(job_id bigint, attempt numeric, percent numeric, message text, at double precision)
            ORDER BY r.job_id ON CONFLICT(job_id) DO UPDATE SET attempt = excluded.attempt, percent = excluded.percent, message = excluded.message, updated_at = excluded.updated_at
    WHERE (p.updated_at <= excluded.updated_at);
  INSERT INTO legwork.job_logs (job_id, attempt, logged_at, level, message, fields, tenant)  SELECT l.job_id,
-             l.attempt,
-             to_timestamp((l.at / (1000.0)::double precision)) AS to_timestamp,
-             l.level,
-             l.message,
+             LEAST(GREATEST(l.attempt, (0)::numeric), (32767)::numeric) AS "least",
+             legwork.time_from_ms(l.at) AS time_from_ms,
+             COALESCE(l.level, 'info'::text) AS "coalesce",
+             COALESCE(l.message, ''::text) AS "coalesce",
              l.fields,
              "left"(l.tenant, 256) AS "left"
-            FROM ROWS FROM(jsonb_to_recordset(record_output.logs) AS (job_id bigint, attempt smallint, at double precision, level text, message text, fields jsonb, tenant text)) WITH ORDINALITY l(job_id, attempt, at, level, message, fields, tenant, n)
+            FROM ROWS FROM(jsonb_to_recordset(record_output.logs) AS (job_id bigint, attempt numeric, at double precision, level text, message text, fields jsonb, tenant text)) WITH ORDINALITY l(job_id, attempt, at, level, message, fields, tenant, n)
            ORDER BY l.n;
 END
 -- not for everybody
@@ -8076,6 +8741,7 @@ CREATE OR REPLACE FUNCTION legwork.record_step(job_id bigint, worker text, attem
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
+ SET jit TO 'off'
 AS $function$
 declare
   v_job graphile_worker._private_jobs := legwork.hold_job(job_id, worker, attempt);
@@ -8126,10 +8792,11 @@ begin
           from graphile_worker._private_jobs j where j.locked_by = v_dead.id having count(*) > 0;
         end if;
         update graphile_worker._private_jobs j
-        set locked_at = null, locked_by = null, run_at = least(j.run_at, now()),
+        set locked_at = null, locked_by = null, run_at = h.run_at,
           flags = case when exists (select from legwork.failed_attempts f where f.job_id = j.id and f.error_name = 'WorkerLost')
             then legwork.mark_lost(j.flags, 2) else j.flags end
-        where j.locked_by = v_dead.id and (
+        from legwork.places_of(v_dead.id, v_dead.running) h
+        where h.id = j.id and j.locked_by = v_dead.id and (
           j.id = any (v_dead.running)
           or not exists (select from graphile_worker._private_jobs k where k.locked_by = v_dead.id and k.id = any (v_dead.running)));
         get diagnostics jobs = row_count;
@@ -8160,7 +8827,11 @@ begin
   if value is null or paths is null then
     return value;
   end if;
-  v_redacted := legwork.storable_json(value);
+  v_redacted := legwork.readable_json(value);
+  if v_redacted is null then
+    -- Where its secrets are cannot be seen.
+    return '"[redacted]"';
+  end if;
   foreach v_path in array paths loop
     v_redacted := legwork.redact_path(v_redacted, string_to_array(v_path, '.'));
   end loop;
@@ -8210,6 +8881,9 @@ begin
   if value is null or payload is null or paths is null then
     return value;
   end if;
+  if legwork.readable_json(payload) is null then
+    return '[redacted]';
+  end if;
   for v_secret in select s from legwork.redacted_values(payload, paths) as s loop
     -- As it is, and as it stands within JSON.
     v_text := replace(v_text, v_secret, '[redacted]');
@@ -8224,7 +8898,7 @@ CREATE OR REPLACE FUNCTION legwork.redacted_values(payload json, paths text[])
  IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
  WITH RECURSIVE found(value, path) AS (
-          SELECT legwork.storable_json(redacted_values.payload) AS storable_json,
+          SELECT legwork.readable_json(redacted_values.payload) AS readable_json,
              string_to_array(p.path, '.'::text) AS string_to_array
             FROM unnest(redacted_values.paths) p(path)
          UNION ALL
@@ -8290,7 +8964,17 @@ AS $function$
 declare
   v_definition jsonb;
   v_moved text[];
+  v_refused record;
 begin
+  select n.kind, n.name into v_refused
+  from jsonb_array_elements(definitions) d
+  cross join lateral (values ('task', coalesce(d ->> 'name', '')), ('queue', coalesce(d ->> 'queue', 'default'))) n (kind, name)
+  where length(n.name) not between 1 and 128 or n.name in ('.', '..')
+  limit 1;
+  if v_refused.kind is not null then
+    raise exception 'A % cannot be called ''%''.', v_refused.kind, v_refused.name using errcode = 'LW400',
+      hint = 'Its name has 1 to 128 characters and is not . or .., which cannot be addressed in a URL.';
+  end if;
   insert into graphile_worker._private_tasks (identifier)
   select d.name from jsonb_to_recordset(definitions) as d (name text)
   where not exists (select from graphile_worker._private_tasks t where t.identifier = d.name)
@@ -8342,6 +9026,7 @@ CREATE OR REPLACE FUNCTION legwork.release_slots(job_ids bigint[], starts timest
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
+ SET jit TO 'off'
  SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 declare
@@ -8354,7 +9039,7 @@ begin
   select array_agg(distinct e.gate) into v_freed from ended e;
   if exists (select from legwork.limits l where l.kind = 'rate') then
     with used as (
-      update legwork.slots s set free_at = coalesce(j.started_at, clock_timestamp()) + legwork.window_of(s.gate, s.per) + legwork.rate_margin()
+      update legwork.slots s set free_at = legwork.later(coalesce(j.started_at, clock_timestamp()), legwork.window_of(s.gate, s.per)) + legwork.rate_margin()
       from unnest(job_ids, starts) as j (id, started_at)
       where s.job_id = j.id and s.per is not null and s.free_at is null
       returning s.gate
@@ -8381,7 +9066,7 @@ begin
   for v_waiting in
     -- Its schedule too, because jobs that live are counted there; nobody waits for either.
     select r.schedule, r.due_at, r.reason, r.recorded_at from legwork.schedule_occurrences r join legwork.schedule_definitions d on d.name = r.schedule
-    where r.state = 'waiting' and (release_waiting.schedule is null or r.schedule = release_waiting.schedule)
+    where r.state = 'waiting' and (r.schedule = release_waiting.schedule or release_waiting.schedule is null and d.failed_at is null)
     order by r.due_at limit at_most for update skip locked
   loop
     select * into v_definition from legwork.schedule_definitions d where d.name = v_waiting.schedule;
@@ -8396,7 +9081,7 @@ begin
         reason = case when v_id is null then 'What it requires has come; too many of its jobs lived, or it had run as often as it may.' end
       where r.schedule = v_waiting.schedule and r.due_at = v_waiting.due_at;
       v_count := v_count + 1;
-    elsif as_of >= greatest(v_waiting.due_at, v_waiting.recorded_at) + v_definition.requires_wait then
+    elsif as_of >= legwork.later(greatest(v_waiting.due_at, v_waiting.recorded_at), v_definition.requires_wait) then
       update legwork.schedule_occurrences r
       set state = 'held_back', recorded_at = clock_timestamp(), reason = format('%s It has waited for %s.', v_reason, v_definition.requires_wait)
       where r.schedule = v_waiting.schedule and r.due_at = v_waiting.due_at;
@@ -8434,8 +9119,8 @@ CREATE OR REPLACE FUNCTION legwork.reported_failures()
  LANGUAGE sql
  STABLE
 AS $function$
-  select o.id, to_timestamp(o.started / 1000.0), to_timestamp(o.finished / 1000.0), o.name, o.stack, o.code, o.labels, o.decision,
-    to_timestamp(o.retry / 1000.0)
+  select o.id, legwork.time_from_ms(o.started), legwork.time_from_ms(o.finished), o.name, o.stack, o.code, o.labels, o.decision,
+    legwork.time_from_ms(o.retry)
   from json_to_recordset(nullif(current_setting('legwork.failures', true), '')::json)
     as o (id bigint, started float8, finished float8, name text, stack text, code text, labels text[], decision text, retry float8)
 $function$
@@ -8537,7 +9222,7 @@ declare
 begin
   -- A failed job is kept as it was enqueued; of every other one the history has what its definition does not redact.
   select j.payload into v_kept from graphile_worker._private_jobs j where j.id = rerun_payload.job_id;
-  v_payload := case when given is null then coalesce(v_kept, history, '{}') else legwork.restore_redacted(given::json, v_kept) end;
+  v_payload := case when given is null then coalesce(v_kept, history, '{}') else legwork.restore_redacted(given::json, legwork.readable_json(v_kept)) end;
   if v_kept is null and legwork.has_redacted(v_payload) or v_kept is not null and legwork.has_redacted(v_payload) and not legwork.has_redacted(v_kept) then
     raise exception 'Job % cannot be run again with this payload: parts of it are redacted, and the history does not have them.', job_id using
       errcode = 'LW409', hint = 'Give the payload whole: rerun_job(job_id, payload => …).';
@@ -8681,6 +9366,11 @@ begin
     raise exception 'Job % cannot be retried: it is running.', job_id using errcode = 'LW409', hint = 'Wait for its end, or cancel it.';
   end if;
   v_state := legwork.assert_job(job_id);
+  -- What it sleeps for is over; a signal it still has to wait for.
+  if v_job.attempts < v_job.max_attempts then
+    update legwork.job_steps s set state = 'completed', recorded_at = clock_timestamp()
+    where s.job_id = retry_job.job_id and s.kind = 'sleep' and s.state = 'waiting';
+  end if;
   update graphile_worker._private_jobs j
   set attempts = case when j.attempts >= j.max_attempts then 0 else j.attempts end, run_at = now(), updated_at = now(),
     revision = j.revision + 1, flags = legwork.without_expiry(j.flags)
@@ -8763,13 +9453,14 @@ begin
   elsif deadline <= clock_timestamp() then
     raise exception 'The deadline % has passed.', deadline using errcode = 'LW400', hint = 'Give a later deadline, or none.';
   end if;
+  perform legwork.assert_time('deadline', deadline);
   perform legwork.audit('retry_workflow', 'workflow', v_run.id::text, jsonb_build_object('state', v_run.state), '{"state": "running"}', v_run.tenant);
   -- In the order of dependencies. Rows of failed jobs are locked, so that nobody retries or discards them meanwhile.
   for v_step in
     select s.name, s.position, s.waits_for, s.job_id, coalesce(from_step = any (s.groups || s.name), false) as is_named,
-      exists (select from legwork.finished_jobs f where f.id = s.compensation_job_id and f.state in ('completed', 'failed')) as is_undone,
+      exists (select from legwork.end_of(s.compensation_job_id) f where f.state in ('completed', 'failed')) as is_undone,
       j.id is not null as has_row, j.id is not null and (j.locked_at is not null or j.attempts < j.max_attempts) as lives,
-      (select f.state from legwork.finished_jobs f where f.id = s.job_id limit 1) as state
+      (select f.state from legwork.end_of(s.job_id) f) as state
     from legwork.workflow_run_steps s
     left join lateral (select k.* from graphile_worker._private_jobs k where k.id = s.job_id for update) j on true
     where s.workflow_id = v_run.id and s.position is not null
@@ -8796,12 +9487,12 @@ begin
   using legwork.workflow_run_steps s
   where s.workflow_id = v_run.id and s.position = any (v_made) and j.id = s.job_id and j.locked_at is null and j.attempts >= j.max_attempts;
   update legwork.workflow_run_steps s set compensation_job_id = null where s.workflow_id = v_run.id and s.compensation_job_id is not null;
-  update legwork.workflow_run_steps s set job_id = n.job_id
-  from (
+  -- Materialized, because the ids have to rise with the positions: joined as a subquery, they may be drawn in any order, and more than once.
+  with numbered as materialized (
     select x.position, nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')) as job_id
     from (select unnest(v_made) as position order by 1) x
-  ) n
-  where s.workflow_id = v_run.id and s.position = n.position;
+  )
+  update legwork.workflow_run_steps s set job_id = n.job_id from numbered n where s.workflow_id = v_run.id and s.position = n.position;
   update legwork.workflow_runs r set
     state = 'running', ending = null, reason = null, ended_at = null, completed = v_kept, failed = 0, cancelled = 0, expired = 0,
     deadline = coalesce(retry_workflow.deadline, case when r.deadline > clock_timestamp() then r.deadline end)
@@ -8853,10 +9544,10 @@ AS $function$
       'health', 'read_metrics', 'task_statistics', 'job_reruns', 'task_series', 'worker_starts_between', 'silences', 'limits_in_use', 'limit_use']),
     ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow', 'describe_limits', 'describe_retry']),
     ('legwork_operator', array['cancel_job', 'cancel_jobs', 'retry_job', 'retry_jobs', 'discard_job', 'discard_jobs', 'rerun_job', 'rerun_jobs', 'set_priority', 'set_priorities', 'put_pause', 'lift_pause', 'put_limit',
-      'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'reconcile', 'doctor',
+      'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'tick_apart', 'take_up', 'reconcile', 'doctor',
       'schedule', 'unschedule', 'enable_schedule', 'disable_schedule', 'run_schedule', 'cancel_workflow', 'retry_workflow', 'send_signal',
       'plans_wanted', 'put_plan', 'acknowledge_alert', 'set_alert_rule', 'drop_alert_rule', 'restore_alert_rules', 'set_alert_channels', 'silence_alerts', 'end_silence']),
-    ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_stopped', 'recover_jobs', 'give_back_jobs', 'tick', 'reconcile',
+    ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_stopped', 'recover_jobs', 'give_back_jobs', 'tick', 'tick_apart', 'reconcile',
       'maintain_history', 'record_output', 'fire_schedules', 'plan_intervals', 'plans_wanted', 'put_plan', 'register_crontab', 'load_steps', 'record_step',
       'await_step', 'step_results', 'due_steps', 'watch', 'worker_host', 'note_worker_fault', 'enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow']),
     ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login', 'claim_request', 'keep_response', 'activity'])
@@ -9158,7 +9849,7 @@ begin
   -- How late the last occurrence of each schedule was.
   execute $q$
     insert into legwork.samples as s (name, value)
-    select 'schedules', coalesce(jsonb_agg(jsonb_build_object('schedule', d.name, 'seconds', round(greatest(0, extract(epoch from r.recorded_at - r.due_at)), 3), 'due_at', r.due_at)), '[]')
+    select 'schedules', coalesce(jsonb_agg(jsonb_build_object('schedule', d.name, 'seconds', round(greatest(0, extract(epoch from legwork.elapsed(r.due_at, r.recorded_at))), 3), 'due_at', r.due_at)), '[]')
     from legwork.schedule_definitions d
     cross join lateral (
       select x.due_at, x.recorded_at from legwork.schedule_runs x
@@ -9191,7 +9882,7 @@ begin
     raise exception 'A schedule is called ''%'' already.', name using errcode = 'LW409', hint = 'Take another name.';
   end if;
   perform legwork.assert_schedule(name, task, cron, every, at, timezone, payload, starts_at, ends_at, max_runs, jitter, overlap, max_instances, missed,
-    missed_window, nullif(requires, 'null'), requires_wait,
+    missed_window, nullif(requires, 'null'), requires_wait, priority, max_attempts,
     -- Saying again what is there already is no mistake, also when its time is over.
     case when v_old.name is not null and (v_old.at, v_old.ends_at) is not distinct from (at, ends_at) then '-infinity' else as_of end);
   if v_tenant is not null and exists (
@@ -9234,17 +9925,20 @@ begin
     v_new.backlog_count := 0; v_new.backlog_from := null; v_new.backlog_to := null; v_new.problem := null; v_new.runs := 0;
     v_new.revision := coalesce(v_old.revision, 0) + 1;
   end if;
+  if v_new.failed_at is not null then
+    v_new.failed_at := null; v_new.problem := null;
+  end if;
   -- When its times are as they were, they go on as planned: saying a schedule again at every start does not put it off.
 
   insert into legwork.schedule_definitions (
     name, task, cron, every, at, timezone, payload, starts_at, ends_at, max_runs, jitter, overlap, max_instances, missed, missed_window, requires, requires_wait,
-    tenant, priority, max_attempts, is_enabled, sentence, anchor, planned_to, upcoming, is_complete, backlog_count, backlog_from, backlog_to, problem, runs,
+    tenant, priority, max_attempts, is_enabled, sentence, anchor, planned_to, upcoming, is_complete, backlog_count, backlog_from, backlog_to, problem, failed_at, runs,
     live, revision)
   values (
     v_new.name, v_new.task, v_new.cron, v_new.every, v_new.at, v_new.timezone, v_new.payload, v_new.starts_at, v_new.ends_at, v_new.max_runs, v_new.jitter,
     v_new.overlap, v_new.max_instances, v_new.missed, v_new.missed_window, v_new.requires, v_new.requires_wait, v_new.tenant, v_new.priority,
     v_new.max_attempts, v_new.is_enabled, v_new.sentence, v_new.anchor, v_new.planned_to, v_new.upcoming, v_new.is_complete, v_new.backlog_count,
-    v_new.backlog_from, v_new.backlog_to, v_new.problem, v_new.runs, coalesce(v_new.live, '{}'), v_new.revision)
+    v_new.backlog_from, v_new.backlog_to, v_new.problem, v_new.failed_at, v_new.runs, coalesce(v_new.live, '{}'), v_new.revision)
   on conflict on constraint schedule_definitions_pkey do update set
     task = excluded.task, cron = excluded.cron, every = excluded.every, at = excluded.at, timezone = excluded.timezone, payload = excluded.payload,
     starts_at = excluded.starts_at, ends_at = excluded.ends_at, max_runs = excluded.max_runs, jitter = excluded.jitter, overlap = excluded.overlap,
@@ -9252,7 +9946,7 @@ begin
     requires_wait = excluded.requires_wait, tenant = excluded.tenant, priority = excluded.priority, max_attempts = excluded.max_attempts,
     is_enabled = excluded.is_enabled, updated_at = clock_timestamp(), sentence = excluded.sentence, anchor = excluded.anchor,
     planned_to = excluded.planned_to, upcoming = excluded.upcoming, is_complete = excluded.is_complete, backlog_count = excluded.backlog_count,
-    backlog_from = excluded.backlog_from, backlog_to = excluded.backlog_to, problem = excluded.problem, runs = excluded.runs, live = excluded.live,
+    backlog_from = excluded.backlog_from, backlog_to = excluded.backlog_to, problem = excluded.problem, failed_at = excluded.failed_at, runs = excluded.runs, live = excluded.live,
     revision = excluded.revision;
   perform legwork.audit('schedule', 'schedule', name, case when v_old.name is not null then legwork.describe_schedule(v_old) end,
     legwork.describe_schedule(v_new) || case when v_old.payload <> v_new.payload then '{"payload_changed": true}'::jsonb else '{}' end, v_tenant);
@@ -9294,6 +9988,7 @@ CREATE OR REPLACE FUNCTION legwork.send_signal(job_id bigint, name text, payload
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
+ SET jit TO 'off'
 AS $function$
 declare
   v_job graphile_worker._private_jobs;
@@ -9303,8 +9998,9 @@ declare
 begin
   perform legwork.assert_may('operator');
   perform legwork.assert_visible(job_id);
-  if name is null or length(name) not between 1 and 200 then
-    raise exception 'A signal''s name has 1 to 200 characters%.', case when name is null then '' else ', not ' || length(name) end using
+  if name is null or length(name) not between 1 and 200 or name in ('.', '..') then
+    raise exception 'A signal''s name has 1 to 200 characters%.',
+      case when name is null then '' when name in ('.', '..') then ' and is not . or ..' else ', not ' || length(name) end using
       errcode = 'LW400', hint = 'It is the name that the task waits for, as in step.waitFor("approval").';
   elsif octet_length(payload::text) > 262144 then
     raise exception 'A signal''s payload has at most 256 KB, not % bytes.', octet_length(payload::text) using
@@ -9396,6 +10092,9 @@ begin
       hint = case when v_nearest is not null then format('Did you mean ''%s''? ', v_nearest) else '' end || 'Kinds are ' || array_to_string(v_kinds, ', ') || '.';
   end if;
   perform legwork.assert_alert_channels(channels);
+  perform legwork.assert_interval('period', period, '1 minute', '1 day'), legwork.assert_interval('raise_after', raise_after),
+    legwork.assert_interval('resolve_after', resolve_after), legwork.assert_number('at_least', at_least, 1, 2147483647),
+    legwork.assert_number('warning', warning::numeric, -1e15, 1e15), legwork.assert_number('critical', critical::numeric, -1e15, 1e15);
   select * into v_old from legwork.alert_rules r where r.name = set_alert_rule.name for update;
   if num_nonnulls(warning, critical) = 0 then
     warning := v_old.warning;
@@ -9505,6 +10204,7 @@ CREATE OR REPLACE FUNCTION legwork.settle_dependants()
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
+ SET jit TO 'off'
  SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 declare
@@ -9629,16 +10329,31 @@ CREATE OR REPLACE FUNCTION legwork.settle_schedule(name text, as_of timestamp wi
 AS $function$
 declare
   v_schedule legwork.schedule_definitions;
+  v_failure text;
 begin
-  -- Its row is locked: nobody fires it meanwhile. Plans of intervals come in parts.
+  -- Its row is locked: nothing else fires it meanwhile. Plans of intervals come in parts.
   for v_round in 1..1000 loop
     select d.* into v_schedule from legwork.schedule_definitions d where d.name = settle_schedule.name;
     exit when not v_schedule.is_enabled or (v_round > 1 and v_schedule.cron is not null)
       or (not coalesce(v_schedule.next_at <= as_of, false) and (v_schedule.is_complete or v_schedule.cron is not null or v_schedule.planned_to >= as_of));
-    perform legwork.fire_schedules(as_of, 1, settle_schedule.name);
+    begin
+      perform legwork.fire_schedules(as_of, 1, settle_schedule.name);
+    exception when others then
+      if legwork.is_systems_fault(sqlstate) then
+        raise;
+      end if;
+      -- One that cannot be fired can still be removed, disabled and replaced.
+      v_failure := sqlerrm;
+      exit;
+    end;
   end loop;
-  -- Times that nobody has computed: whether there were any cannot be said here, unless no minute (or second) began.
-  if v_schedule.is_enabled and v_schedule.cron is not null and not v_schedule.is_complete and v_schedule.planned_to < as_of
+  if v_failure is not null then
+    insert into legwork.schedule_occurrences (schedule, due_at, state, reason, occurrences, last_due_at, tenant)
+    values (v_schedule.name, coalesce(v_schedule.backlog_from, v_schedule.upcoming[1], v_schedule.planned_to, as_of), 'missed',
+      format('It %s while it could not be fired: %s', why, v_failure), null, as_of, v_schedule.tenant)
+    on conflict do nothing;
+  -- Times that have not been computed: whether there were any cannot be said here, unless no minute (or second) began.
+  elsif v_schedule.is_enabled and v_schedule.cron is not null and not v_schedule.is_complete and v_schedule.planned_to < as_of
     and (v_schedule.backlog_count > 0 or v_schedule.upcoming <> '{}'
       or date_trunc(case when v_schedule.cron ~ '^\s*(\S+\s+){5}\S' then 'second' else 'minute' end, as_of) > v_schedule.planned_to)
   then
@@ -9652,6 +10367,29 @@ begin
   where r.schedule = settle_schedule.name and r.state = 'waiting';
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.shown_json(value json)
+ RETURNS json
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_text text := value::text;
+  v_readable json;
+begin
+  v_readable := legwork.readable_json(value);
+  -- What numeric does not take: exponents and digits by the ten thousand.
+  if v_readable is not null and v_text ~ '[0-9][eE][+-]?[0-9]{4}|[0-9]{255}' then
+    v_text := regexp_replace(v_text, '"(?:[^"\\]|\\.)*"', '', 'g');
+    if exists (select from regexp_matches(v_text, '[eE][+-]?0*([0-9]*)', 'g') e where length(e[1]) > 5 or ('0' || e[1])::integer > 16000)
+      or exists (select from regexp_split_to_table(v_text, '[^0-9]+') d where length(d) > 16000)
+    then
+      v_readable := null;
+    end if;
+  end if;
+  return coalesce(v_readable, json_build_object('legwork:text', value::text));
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.silence_alerts(duration interval, rule text DEFAULT NULL::text, target text DEFAULT NULL::text, reason text DEFAULT NULL::text)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -9662,9 +10400,10 @@ declare
   v_id bigint;
 begin
   perform legwork.assert_may('operator', true);
-  if duration is null or duration <= interval '0' or duration > interval '1000 years' then
-    raise exception 'Alerts cannot be silenced for %.', coalesce(duration::text, 'no time') using errcode = 'LW400', hint = 'Give a time such as ''2 hours''.';
+  if duration is null then
+    raise exception 'Silencing alerts needs a duration.' using errcode = 'LW400', hint = 'For example ''2 hours''.';
   end if;
+  perform legwork.assert_interval('duration', duration, '1 second');
   if rule is not null then
     perform legwork.assert_alert_rule(rule);
   end if;
@@ -9718,13 +10457,15 @@ begin
   elsif deadline <= clock_timestamp() then
     raise exception 'The deadline % has passed.', deadline using errcode = 'LW400', hint = 'Nothing was started. Give a later deadline, or none.';
   end if;
+  perform legwork.assert_time('deadline', deadline);
   v_id := nextval('legwork.run_ids');
   v_total := legwork.plan_steps(v_id, steps);
   insert into legwork.workflow_runs (id, name, tenant, correlation_id, parent_id, deadline, total)
   values (
     v_id, start_workflow.name, v_tenant,
     coalesce(start_workflow.correlation_id, nullif(current_setting('legwork.correlation_id', true), ''), 'workflow:' || v_id),
-    case when current_setting('legwork.parent_id', true) ~ '^\d{1,18}$' then current_setting('legwork.parent_id', true)::bigint end,
+    case when current_setting('legwork.parent_id', true) ~ '^\d{1,18}$'
+      or current_setting('legwork.parent_id', true) ~ '^\d{19}$' and current_setting('legwork.parent_id', true) <= '9223372036854775807' then current_setting('legwork.parent_id', true)::bigint end,
     start_workflow.deadline, v_total);
   perform legwork.make_step_jobs(v_id, x.all_of, x.all_of, x.all_of) from (select array(select generate_series(1, v_total)) as all_of) x;
   return v_id;
@@ -9765,12 +10506,13 @@ AS $function$
 begin
   perform legwork.assert_may('viewer');
   return (
-    select coalesce(jsonb_object_agg(s.name, f.result), '{}')
+    select coalesce(jsonb_object_agg(s.name, case when f.id is not null then f.result else k.result end), '{}')
     from legwork.workflow_run_steps s
     join legwork.workflow_runs r on r.id = s.workflow_id
-    -- A minute, because a worker's clock may be behind; the time keeps old partitions out.
-    join legwork.finished_jobs f on f.id = s.job_id and f.state = 'completed' and f.finished_at >= r.created_at - interval '1 minute'
-    where s.workflow_id = step_results.workflow_id and (legwork.confined_tenant() is null or r.tenant = legwork.confined_tenant()));
+    -- As legwork.end_of, for all of them at once. A minute, because a worker's clock may be behind; the time keeps old partitions out.
+    left join legwork.finished_jobs f on f.id = s.job_id and f.finished_at >= r.created_at - interval '1 minute'
+    left join legwork.kept_ends k on k.job_id = s.job_id
+    where coalesce(f.state, k.state) = 'completed' and s.workflow_id = step_results.workflow_id and (legwork.confined_tenant() is null or r.tenant = legwork.confined_tenant()));
 end $function$
 -- not for everybody
 
@@ -9811,7 +10553,7 @@ CREATE OR REPLACE FUNCTION legwork.storable_json(value json)
  RETURNS json
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN ((value)::text !~* '\\u(0000|d[89a-f])'::text) THEN value ELSE (regexp_replace((value)::text, '\\u0000|\\u[dD][89abAB][[:xdigit:]]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][[:xdigit:]]{2})\\u[dD][c-fC-F][[:xdigit:]]{2}'::text, '\ufffd'::text, 'g'::text))::json END
+RETURN CASE WHEN ((value)::text !~* '\\u(0000|d[89a-f])'::text) THEN value ELSE (regexp_replace(replace((value)::text, '\\'::text, '\u005c'::text), '\\u0000|\\u[dD][89abAB][[:xdigit:]]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][[:xdigit:]]{2})\\u[dD][c-fC-F][[:xdigit:]]{2}'::text, '\ufffd'::text, 'g'::text))::json END
 
 create aggregate legwork.sum_counts(bigint[]) (sfunc = legwork.add_counts, stype = bigint[]);
 
@@ -9886,6 +10628,33 @@ begin
   from legwork.job_steps s where s.job_id = suspend_job.job_id and s.state = 'waiting';
   update legwork.job_steps s set wake_at = v_wake_at where s.job_id = suspend_job.job_id and s.state = 'waiting';
   return v_wake_at;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.take_up(older_than interval DEFAULT '00:00:00'::interval)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_item record;
+  v_error text;
+  v_failed integer := 0;
+begin
+  perform pg_advisory_xact_lock(legwork.admission_lock());
+  for v_item in
+    select a.what, a.item from legwork.set_aside a where a.set_aside_at <= clock_timestamp() - older_than order by a.set_aside_at limit 1000 for update skip locked
+  loop
+    v_error := legwork.do_apart(v_item.what, v_item.item);
+    if v_error is null then
+      delete from legwork.set_aside a where a.what = v_item.what and a.item = v_item.item;
+    else
+      v_failed := v_failed + 1;
+      update legwork.set_aside a set error = v_error, set_aside_at = clock_timestamp() where a.what = v_item.what and a.item = v_item.item;
+    end if;
+  end loop;
+  return v_failed;
 end $function$
 -- not for everybody
 
@@ -10038,6 +10807,12 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.tenant_key(key text, tenant text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (CASE WHEN ((tenant IS NULL) AND starts_with(key, 'tenant~'::text)) THEN 'tenant~%:'::text ELSE legwork.key_prefix(tenant) END || key)
+
 CREATE OR REPLACE FUNCTION legwork.tg_alert_records__audit()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -10117,10 +10892,14 @@ CREATE OR REPLACE FUNCTION legwork.tg_enqueue__row()
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+declare
+  v_has_json boolean := legwork.has_json_column(tg_relid);
 begin
   perform legwork.enqueue_rows(
     jsonb_build_array(jsonb_build_object(
-      'event', 'update', 'table', format('%I.%I', tg_table_schema, tg_table_name), 'row', to_jsonb(new), 'old', to_jsonb(old))),
+      'event', 'update', 'table', format('%I.%I', tg_table_schema, tg_table_name),
+      'row', case when v_has_json then legwork.storable_json(to_json(new))::jsonb else to_jsonb(new) end,
+      'old', case when v_has_json then legwork.storable_json(to_json(old))::jsonb else to_jsonb(old) end)),
     tg_argv[0], tg_argv[1]::jsonb);
   return null;
 end $function$
@@ -10134,12 +10913,14 @@ CREATE OR REPLACE FUNCTION legwork.tg_enqueue__statement()
 AS $function$
 declare
   v_chunk jsonb;
+  v_has_json boolean := legwork.has_json_column(tg_relid);
 begin
   -- In chunks, because a jsonb holds 256 MB at most and a statement may change any number of rows.
   for v_chunk in
     select jsonb_agg(x.change) from (
       select (row_number() over ()) / 200 as chunk,
-        jsonb_build_object('event', lower(tg_op), 'table', format('%I.%I', tg_table_schema, tg_table_name), 'row', to_jsonb(c)) as change
+        jsonb_build_object('event', lower(tg_op), 'table', format('%I.%I', tg_table_schema, tg_table_name), 'row',
+          case when v_has_json then legwork.storable_json(to_json(c))::jsonb else to_jsonb(c) end) as change
       from changed c
     ) x group by x.chunk order by x.chunk
   loop
@@ -10193,15 +10974,17 @@ CREATE OR REPLACE FUNCTION legwork.tg_jobs__record_change()
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET jit TO 'off'
 AS $function$
 declare
   v_attempt_ended boolean := old.locked_at is not null and new.locked_at is null and new.attempts >= old.attempts;
   v_had_failed boolean := old.locked_at is null and old.attempts >= old.max_attempts;
   v_has_failed boolean := new.locked_at is null and new.attempts >= new.max_attempts;
-  -- Releasing a stale lock moves run_at to now at most; failing always moves it ahead.
+  -- Releasing a lock leaves run_at where it is or moves it to now at most; failing always moves it ahead.
   v_lost boolean := v_attempt_ended and new.run_at <= now();
   -- A job that was removed or replaced while it ran has no attempt left on purpose (only that touches updated_at).
   v_removed boolean := v_attempt_ended and old.attempts >= old.max_attempts and old.updated_at > old.locked_at;
+  v_attempt smallint := old.attempts;
   v_has_rules boolean := exists (select from legwork.limits) or exists (select from legwork.pauses);
   v_state legwork.job_state := 'failed';
   v_error text := new.last_error;
@@ -10242,6 +11025,11 @@ begin
     end if;
   end if;
   if not v_attempt_ended and (v_had_failed or not v_has_failed) then
+    if old.locked_at is not null and not v_has_failed and new.run_at >= old.run_at then
+      -- A plain graphile-worker gave it back. It keeps its place ahead of those that are due at the same time (see legwork.places_of). The change comes by here again.
+      update graphile_worker._private_jobs j set run_at = least(old.run_at, now()) - interval '1 microsecond' where j.id = new.id;
+      return null;
+    end if;
     -- Replaced, rescheduled, revived or given back: it may have to wait for something else now, or still.
     if not v_has_failed and (v_has_rules or exists (select from legwork.waiting_jobs w where w.job_id = new.id)
       or exists (select from legwork.dependencies d where d.job_id = new.id))
@@ -10259,7 +11047,7 @@ begin
       perform legwork.release_slots(array[new.id], array[v_failure.started_at]);
     end if;
     update graphile_worker._private_jobs j
-    set attempts = greatest(0, j.attempts - 1), last_error = old.last_error, run_at = coalesce(v_run_at, old.run_at),
+    set attempts = greatest(0, j.attempts - 1), last_error = old.last_error, run_at = coalesce(v_run_at, old.run_at - interval '1 microsecond'),
       -- It has started in time.
       flags = case when v_failure.decision = 'wait' then legwork.without_expiry(j.flags) else j.flags end
     where j.id = new.id;
@@ -10288,7 +11076,9 @@ begin
   end if;
 
   if v_attempt_ended then
-    if not v_removed then
+    if v_removed then
+      v_attempt := legwork.true_attempt(old.id, old.attempts, old.max_attempts, old.updated_at, old.locked_at);
+    else
       select * into v_policy from legwork.retry_policy(v_task, v_queue);
       -- 25 is what add_job gives a job of which nobody has said how many attempts it has.
       if new.max_attempts = 25 and v_policy.attempts is not null then
@@ -10296,9 +11086,12 @@ begin
       end if;
       -- A job is run until it ends: that a worker died does not use up its last attempt. How often that may happen is said below.
       if v_lost and new.attempts >= v_max_attempts then
-        v_max_attempts := new.attempts + 1;
+        v_max_attempts := least(new.attempts + 1, 32767);
       end if;
-      if v_failure.retry_at is not null then
+      if v_lost and new.run_at > old.run_at then
+        -- graphile-worker releases a stale lock by itself and would send the job behind all that are due.
+        v_retry_at := old.run_at - interval '1 microsecond';
+      elsif v_failure.retry_at is not null then
         v_retry_at := v_failure.retry_at;
       elsif v_policy.backoff is not null and not v_lost then
         v_retry_at := now() + legwork.retry_delay(
@@ -10328,10 +11121,11 @@ begin
       job_id, attempt, task, queue, error_name, error_message, error_stack, error_code, started_at, failed_at, retry_at,
       worker, tenant, correlation_id
     ) values (
-      new.id, old.attempts, v_task, v_queue,
+      new.id, v_attempt, v_task, v_queue,
       case when v_lost then 'WorkerLost' else v_failure.error_name end, v_error,
       v_stack, v_failure.error_code, coalesce(v_failure.started_at, old.locked_at),
-      coalesce(v_failure.finished_at, clock_timestamp()), case when not v_has_failed then v_retry_at end, old.locked_by,
+      coalesce(v_failure.finished_at, clock_timestamp()),
+      case when not v_has_failed then case when v_lost then greatest(v_retry_at, now()) else v_retry_at end end, old.locked_by,
       case when new.flags is not null then legwork.flag_value(new.flags, 'tenant') end,
       case when new.flags is not null then legwork.flag_value(new.flags, 'correlation') end
     );
@@ -10346,11 +11140,11 @@ begin
       id, task, queue, state, priority, attempts, max_attempts, payload, error, run_at, created_at, started_at,
       finished_at, worker, job_key, serial_key, tenant, correlation_id, parent_id, fingerprint
     ) values (
-      new.id, v_task, v_queue, v_state, new.priority, old.attempts, v_max_attempts, v_payload, coalesce(v_cancellation, v_error),
+      new.id, v_task, v_queue, v_state, new.priority, v_attempt, v_max_attempts, v_payload, coalesce(v_cancellation, v_error),
       case when old.run_at = 'infinity' then coalesce((select w.run_at from legwork.waiting_jobs w where w.job_id = new.id), old.run_at)
         else old.run_at end,
       new.created_at, coalesce(v_failure.started_at, old.locked_at),
-      coalesce(v_failure.finished_at, clock_timestamp()), old.locked_by, new.key,
+      coalesce(v_failure.finished_at, clock_timestamp()), old.locked_by, legwork.given_key(new.key),
       (select q.queue_name from graphile_worker._private_job_queues q where q.id = new.job_queue_id),
       case when new.flags is not null then legwork.flag_value(new.flags, 'tenant') end,
       case when new.flags is not null then legwork.flag_value(new.flags, 'correlation') end,
@@ -10402,6 +11196,7 @@ CREATE OR REPLACE FUNCTION legwork.tg_jobs__record_finished()
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
  SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 declare
@@ -10455,7 +11250,10 @@ begin
     select
       g.id, coalesce(t.identifier, 'task ' || g.task_id), coalesce(d.queue, 'default'),
       case when o.id is not null or g.locked_at >= now() - interval '4 hours' then 'completed' else v_end end,
-      g.priority, g.attempts, g.max_attempts,
+      g.priority,
+      case when g.attempts >= g.max_attempts and g.updated_at > g.locked_at
+        then legwork.true_attempt(g.id, g.attempts, g.max_attempts, g.updated_at, g.locked_at) else g.attempts end,
+      g.max_attempts,
       -- What must not be read never gets here. Most tasks have nothing of the kind and pay for a look at a null.
       case when d.redact is null then g.payload else legwork.redact(g.payload, d.redact) end,
       case when d.redact is null then o.result else legwork.redact(o.result, d.redact) end,
@@ -10467,7 +11265,7 @@ begin
       -- The waiting room has the true time of a job that waited there.
       case when g.run_at = 'infinity' then coalesce((select w.run_at from legwork.waiting_jobs w where w.job_id = g.id), g.run_at)
         else g.run_at end,
-      g.created_at, coalesce(o.started_at, g.locked_at), coalesce(o.finished_at, clock_timestamp()), g.locked_by, g.key,
+      g.created_at, coalesce(o.started_at, g.locked_at), coalesce(o.finished_at, clock_timestamp()), g.locked_by, legwork.given_key(g.key),
       case when g.job_queue_id is not null then
         (select q.queue_name from graphile_worker._private_job_queues q where q.id = g.job_queue_id)
       end,
@@ -10658,6 +11456,81 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.tick_apart()
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_wakeups legwork.wakeups[];
+  v_todo record;
+  v_error text;
+  v_failed integer := 0;
+begin
+  perform pg_advisory_xact_lock(legwork.admission_lock());
+  -- What leaves wakeups, and then the wakeups.
+  for v_round in 1..2 loop
+    if v_round = 2 then
+      -- All of them, because letting one go looks at whatever is there. Those that are too many for now come back at the end.
+      with taken as (
+        delete from legwork.wakeups w returning w.*
+      )
+      select array_agg(row(t.id, t.freed, t.lane, t.gates, null, t.unblocked, t.advanced)::legwork.wakeups order by t.id) into v_wakeups from taken t;
+    end if;
+    for v_todo in
+      select d.what, d.item
+      from (
+        select 1 as n, 'step' as what, s as item from unnest(array['settle_rules', 'note_ids', 'note_due', 'check_dependencies']) s
+        union all
+        select 1, 'expiry', e.job_id::text
+        from (select x.job_id from legwork.expirations x where x.expires_at <= clock_timestamp() order by x.expires_at limit 1000) e
+        union all
+        select 1, 'signal', g.job_id::text from (select distinct x.job_id from legwork.job_signals x where not x.is_delivered limit 1000) g
+        union all
+        select 1, 'deadline', r.id::text
+        from (select x.id from legwork.workflow_runs x where x.ended_at is null and x.deadline <= clock_timestamp() order by x.deadline limit 100) r
+        union all
+        select 2, 'job', x::text from (select distinct unnest(w.unblocked) as x from unnest(v_wakeups[:500]) w) w
+        union all
+        select 2, 'workflow', x::text from (select distinct unnest(w.advanced) as x from unnest(v_wakeups[:500]) w) w
+        union all
+        select 2, 'gate', x from (select distinct unnest(w.freed) as x from unnest(v_wakeups[:500]) w) w
+        union all
+        select 2, 'line', w.lane::text from (select distinct w.lane from unnest(v_wakeups[:500]) w where w.lane is not null) w
+        union all
+        select 2, 'step', 'fold_run_counts'
+      ) d
+      where d.n = v_round and (d.what = 'step' or not exists (select from legwork.set_aside a where a.what = d.what and a.item = d.item))
+    loop
+      v_error := legwork.do_apart(v_todo.what, v_todo.item);
+      if v_error is null then
+        delete from legwork.set_aside a where a.what = v_todo.what and a.item = v_todo.item;
+      else
+        v_failed := v_failed + 1;
+        insert into legwork.set_aside as a (what, item, error) values (v_todo.what, v_todo.item, v_error)
+        on conflict on constraint set_aside_pkey do update set error = excluded.error, set_aside_at = excluded.set_aside_at;
+      end if;
+    end loop;
+  end loop;
+  insert into legwork.wakeups (freed, lane, gates, unblocked, advanced)
+  select w.freed, w.lane, w.gates, w.unblocked, w.advanced from unnest(v_wakeups[501:]) w;
+  return v_failed;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.time_ahead(at timestamp with time zone)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+RETURN CASE WHEN (at > legwork.last_time()) THEN ('the year '::text || EXTRACT(year FROM at)) ELSE format('%s (in %s)'::text, to_char(at, 'YYYY-MM-DD HH24:MI:SS TZ'::text), legwork.in_words(date_trunc('second'::text, legwork.elapsed(clock_timestamp(), at)))) END
+
+CREATE OR REPLACE FUNCTION legwork.time_from_ms(milliseconds double precision)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN to_timestamp((LEAST(GREATEST(milliseconds, (0)::double precision), ('253402300799000'::bigint)::double precision) / (1000.0)::double precision))
+
 CREATE OR REPLACE FUNCTION legwork.topological_order(nodes integer, befores integer[], afters integer[])
  RETURNS integer[]
  LANGUAGE plpgsql
@@ -10697,6 +11570,22 @@ begin
     end loop;
   end loop;
   return v_order;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork.true_attempt(job_id bigint, attempts smallint, max_attempts smallint, updated_at timestamp with time zone, locked_at timestamp with time zone)
+ RETURNS smallint
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- A key that is used again, or remove_job, takes all attempts from a job that runs. Only that touches updated_at.
+  if attempts >= max_attempts and updated_at > locked_at then
+    return coalesce((
+      select case when f.retry_at is null then 1 else f.attempt + 1 end from legwork.failed_attempts f
+      where f.job_id = true_attempt.job_id order by f.failed_at desc limit 1), 1);
+  end if;
+  return attempts;
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork.unique_identity(task text, payload jsonb, tenant text, unique_key text)
@@ -10745,7 +11634,7 @@ begin
         else format('It requires %s, and its job %s has not ended.', v_other.name, v_run.job_id) end;
     elsif v_job.state <> 'completed' then
       return format('It requires %s, and its last job %s is %s.', v_other.name, v_run.job_id, v_job.state);
-    elsif v_job.finished_at < unmet_requirement.due_at - v_other.within then
+    elsif v_job.finished_at < legwork.earlier(unmet_requirement.due_at, v_other.within) then
       return format('It requires %s within %s, and its last job %s completed before that.', v_other.name, v_other.within, v_run.job_id);
     end if;
   end loop;
@@ -10850,7 +11739,7 @@ begin
     -- A rate limit counts starts: the windows of jobs that have started run from now at the latest, however long they take.
     if exists (select from legwork.limits l where l.kind = 'rate') then
       with started as (
-        update legwork.slots s set free_at = clock_timestamp() + legwork.window_of(s.gate, s.per)
+        update legwork.slots s set free_at = legwork.later(clock_timestamp(), legwork.window_of(s.gate, s.per))
         where s.job_id = any (running) and s.per is not null and s.free_at is null
         returning s.gate
       )
@@ -10900,9 +11789,11 @@ CREATE OR REPLACE FUNCTION legwork.worker_stopped(id text)
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+declare
+  v_running bigint[];
 begin
-  delete from legwork.worker_processes w where w.id = worker_stopped.id;
-  return legwork.give_back_jobs(id);
+  delete from legwork.worker_processes w where w.id = worker_stopped.id returning w.running into v_running;
+  return legwork.give_back_jobs(id, started => v_running);
 end $function$
 -- not for everybody
 
