@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { ERRORS } from "../src/errors.ts";
 import { legwork } from "./support/cli.ts";
@@ -36,6 +36,38 @@ it("docs/configuration.md names every variable and its flag", async () => {
   const { stdout } = await legwork(["up", "--help"]);
   for (const [flag] of page.matchAll(/--[a-z][a-z-]+/g)) expect(stdout).toContain(flag);
 });
+
+it("links of the README and the documentation lead to files and headings that exist", async () => {
+  const root = new URL("..", import.meta.url);
+  const pages = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    ...(await readdir(new URL("docs", root))).filter(isPage).map((name) => `docs/${name}`),
+  ];
+  const broken: string[] = [];
+  for (const page of pages) {
+    for (const [, target = ""] of (await read(page)).matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
+      const { pathname, hash } = new URL(target, new URL(page, root));
+      const linked = await readFile(pathname, "utf8").catch(() => undefined);
+      if (linked === undefined || (hash !== "" && !anchorsOf(linked).includes(hash))) broken.push(`${page}: ${target}`);
+    }
+  }
+  expect(broken).toEqual([]);
+});
+
+const isPage = (name: string): boolean => name.endsWith(".md");
+
+/** The headings of a page as links name them: in lower case, without punctuation, with hyphens. */
+function anchorsOf(page: string): string[] {
+  return [...page.matchAll(/^#+ (.+)$/gm)].map(
+    ([, heading = ""]) =>
+      `#${heading
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N} _-]/gu, "")
+        .replaceAll(" ", "-")}`,
+  );
+}
 
 describe("the SQL of the documentation runs", () => {
   const documents = [

@@ -96,7 +96,7 @@ export function readMigrations(directory: string = migrationsDirectory()): Migra
  */
 export async function migrate(pool: Pool, log: Logger, migrations: Migration[] = readMigrations()): Promise<MigrationResult> {
   await assertDatabase(pool);
-  return await transaction(pool, async (client) => {
+  const result = await transaction(pool, async (client): Promise<MigrationResult> => {
     // Held until the transaction ends, by whichever process comes first.
     await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
     await assertGraphileWorker(pool, client);
@@ -112,7 +112,7 @@ export async function migrate(pool: Pool, log: Logger, migrations: Migration[] =
         migration.name,
         migration.checksum,
       ]);
-      log.info({ migration: migration.name }, "Migrated.");
+      log.debug({ migration: migration.name }, "Migrating.");
     }
     // Roles that have been granted something here get what has come since. In other databases of the server they mean nothing here.
     await client.query(
@@ -121,6 +121,9 @@ export async function migrate(pool: Pool, log: Logger, migrations: Migration[] =
     );
     return { applied: pending.map((migration) => migration.name) };
   });
+  if (result.applied.length > 0)
+    log.info({ applied: result.applied.length, latest: result.applied.at(-1) }, "The database is migrated.");
+  return result;
 }
 
 /**

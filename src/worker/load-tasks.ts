@@ -22,6 +22,9 @@ export interface LoadedTask {
   readonly definition: TaskDefinition<z.ZodType, z.ZodType> | undefined;
 }
 
+/** graphile-worker's own list, and .cts. Of two files for one task, the first in this order is taken. */
+const FILE_EXTENSIONS = [".js", ".cjs", ".mjs", ".ts", ".mts", ".cts"];
+
 /**
  * Loads every task below the directories, by graphile-worker's own rules: a file's path without its extension is the
  * task's name, executables are tasks too. Throws LW515 for a directory that is not there, a file that cannot be loaded or
@@ -62,9 +65,6 @@ export async function loadTasks(directories: readonly string[], log: Logger): Pr
   return loaded;
 }
 
-/** The extensions of a task's file; of several files with one name graphile-worker takes the first in this order. */
-const EXTENSIONS = [".js", ".cjs", ".mjs", ".ts", ".mts"];
-
 async function readDirectory(
   directory: string,
   log: Logger,
@@ -76,7 +76,9 @@ async function readDirectory(
     worker: {
       hooks: {
         loadTaskFromFiles: (_context, { taskIdentifier, fileDetailsList }) => {
-          const [file] = EXTENSIONS.flatMap((extension) => fileDetailsList.filter((details) => details.extension === extension));
+          const [file] = FILE_EXTENSIONS.flatMap((extension) =>
+            fileDetailsList.filter((details) => details.extension === extension),
+          );
           if (file !== undefined) files.set(taskIdentifier, file.fullPath);
         },
       },
@@ -84,17 +86,41 @@ async function readDirectory(
   };
   try {
     const { tasks } = await getTasks(
-      { logger: new GraphileLogger(skippedFilesLogger(log)), preset: { plugins: [noteFiles] } },
+      {
+        logger: new GraphileLogger(skippedFilesLogger(log)),
+        preset: { plugins: [noteFiles], worker: { fileExtensions: FILE_EXTENSIONS } },
+      },
       directory,
     );
     return { tasks: tasks as Record<string, PlainTask>, files };
   } catch (error) {
     // graphile-worker names the file in its message and keeps what was thrown as the cause.
     throw new LegworkError("LW515", toError(error).message, {
-      hint: "A task file default-exports what defineTask returns, or a plain graphile-worker task function.",
+      hint: hintFor(toError(error).cause),
       cause: error,
     });
   }
+}
+
+const WHAT_A_TASK_IS = "A task file default-exports what defineTask returns, or a plain graphile-worker task function.";
+
+function hintFor(thrown: unknown): string {
+  const error: Error & { code?: unknown } = toError(thrown);
+  if (error.code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX") {
+    return (
+      "Node removes types and compiles nothing: use a union or an object in place of an enum, and a module in place of a namespace. " +
+      "Or compile the tasks and pass the output to --tasks."
+    );
+  }
+  if (error.code === "ERR_MODULE_NOT_FOUND" || error.code === "MODULE_NOT_FOUND") {
+    return "Install the package that it names, or correct the path of the import.";
+  }
+  if (error.name === "SyntaxError") return "Correct this file, or the file that it imports.";
+  // graphile-worker's own words for a file that exports something else.
+  if (error.message.startsWith("Invalid task")) {
+    return `${WHAT_A_TASK_IS} Keep modules that tasks share in another directory, or in one whose name begins with @.`;
+  }
+  return error instanceof LegworkError ? WHAT_A_TASK_IS : "The file, or one that it imports, threw this while it was loaded.";
 }
 
 /** What `legwork.register_tasks` is told. Plain tasks are known by name only; null takes away what an earlier version said. */

@@ -1,5 +1,6 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import pino from "pino";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { LegworkError } from "../../src/errors.ts";
 import { loadTasks } from "../../src/worker/load-tasks.ts";
 import { testLog } from "../support/database.ts";
@@ -87,6 +88,66 @@ describe("loading tasks", () => {
     expect(error).toBeInstanceOf(LegworkError);
     expect(error).toMatchObject({ code: "LW515", message: expect.stringContaining(named) });
     expect((error as LegworkError).message).toContain("bad.ts");
+  });
+
+  it.each(["commonjs", "module", undefined])("loads every kind of file where package.json has the type %s", async (type) => {
+    const esm =
+      'import { defineTask } from "legwork"; import { z } from "zod"; export default defineTask({ payload: z.object({}), run() {} });';
+    const cjs =
+      'const { defineTask } = require("legwork"); const { z } = require("zod"); module.exports = defineTask({ payload: z.object({}), run() {} });';
+    const compiled =
+      'Object.defineProperty(exports, "__esModule", { value: true }); exports.default = require("legwork").defineTask({ run() {} });';
+    const files = {
+      ...Object.fromEntries(["ts", "js", "mts", "mjs", "cts"].map((extension) => [`esm_${extension}.${extension}`, esm])),
+      ...Object.fromEntries(["cts", "cjs"].map((extension) => [`cjs_${extension}.${extension}`, cjs])),
+      "compiled.cjs": compiled,
+      ...(type === "module" ? {} : { "cjs_ts.ts": cjs, "cjs_js.js": cjs, "compiled_js.js": compiled }),
+    };
+    const directory = await directoryOf({
+      "package.json": JSON.stringify({ type }),
+      ...Object.fromEntries(Object.entries(files).map(([name, content]) => [`tasks/${name}`, content])),
+    });
+    const tasks = await loadTasks([`${directory}/tasks`], testLog);
+    expect(new Set(tasks.keys())).toEqual(new Set(Object.keys(files).map((name) => name.split(".")[0])));
+    expect([...tasks.values()].filter(({ definition }) => definition === undefined)).toEqual([]);
+  });
+
+  it("loads what a task file imports by the spellings of a CommonJS project", async () => {
+    const directory = await directoryOf({
+      "package.json": '{ "type": "commonjs" }',
+      "tasks/sum.ts": `import { a } from "../lib/a.js"; import { b } from "../lib/b"; import { c } from "../lib";
+        import type { Nothing } from "../lib/nothing"; export default async (_payload: Nothing): Promise<number> => a + b + c;`,
+      "tasks/required.cjs": 'const { a } = require("../lib/a"); module.exports = async () => a;',
+      "lib/a.ts": "export const a: number = 1;",
+      "lib/b.js": "const one = await Promise.resolve(1); export const b = one + 1;",
+      "lib/index.ts": "exports.c = 3 as number;",
+    });
+    expect([...(await loadTasks([`${directory}/tasks`], testLog)).keys()].toSorted()).toEqual(["required", "sum"]);
+  });
+
+  it("warns of nothing where package.json has no type", async () => {
+    const directory = await directoryOf({
+      "package.json": "{}",
+      "tasks/a.ts": 'import { defineTask } from "legwork"; export default defineTask({ run() {} });',
+      "tasks/b.js": 'import { defineTask } from "legwork"; export default defineTask({ run() {} });',
+    });
+    const warned: Error[] = [];
+    const listener = (warning: Error): void => void warned.push(warning);
+    process.on("warning", listener);
+    onTestFinished(() => void process.off("warning", listener));
+    await loadTasks([`${directory}/tasks`], testLog);
+    await nextTurn();
+    expect(warned).toEqual([]);
+  });
+
+  it.each([
+    ["an enum", "enum Color { Red } export default async () => Color.Red;", "use a union"],
+    ["a missing package", 'import "not-installed-anywhere"; export default async () => {};', "Install the package"],
+    ["a helper module", "export const help = 1;", "whose name begins with @"],
+    ["a failing start", 'throw new Error("no key"); export default async () => {};', "threw this while it was loaded"],
+  ])("says what to do about %s", async (_what, content, hint) => {
+    const directory = await directoryOf({ "bad.ts": content });
+    await expect(loadTasks([directory], testLog)).rejects.toMatchObject({ code: "LW515", hint: expect.stringContaining(hint) });
   });
 
   it("refuses a directory that is not there, or has no task", async () => {

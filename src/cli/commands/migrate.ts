@@ -33,9 +33,15 @@ export function migrateCommand(): Command {
         }
         const { applied } = await migrate(pool, log);
         if (json === true) printJson({ applied });
-        else console.log(applied.length === 0 ? "The database is up to date." : `Applied ${applied.join(", ")}.`);
+        else console.log(describe(applied));
       } finally {
         await pool.end();
       }
     });
+}
+
+function describe(applied: readonly string[]): string {
+  if (applied.length === 0) return "The database is up to date.";
+  if (applied.length <= 3) return `Applied ${applied.join(", ")}.`;
+  return `Applied ${applied.length} migrations, ${applied[0]} to ${applied.at(-1)}.`;
 }

@@ -36,8 +36,8 @@ When everything answers, <data dir>/ready.json says where: {"databaseUrl", "http
       const log = createLogger({ level: config.logLevel });
       const parts = new Parts();
       try {
-        const ready = await start(config, onStart, log, parts);
-        announce(ready, config);
+        const { ready, tasks } = await start(config, onStart, log, parts);
+        announce(ready, config, tasks);
       } catch (error) {
         await parts.stop();
         throw error;
@@ -81,7 +81,13 @@ class Parts {
   }
 }
 
-async function start(config: Config, onStart: ConfigFile["onStart"], log: Logger, parts: Parts): Promise<Ready> {
+interface Started {
+  ready: Ready;
+  /** The names of the tasks that the worker runs. */
+  tasks: readonly string[];
+}
+
+async function start(config: Config, onStart: ConfigFile["onStart"], log: Logger, parts: Parts): Promise<Started> {
   const databaseUrl = await openDatabase(config, log, parts);
   const pool = createPool(databaseUrl, { log, max: 3, name: "legwork migrate" });
   await onceUsable(log, () => migrate(pool, log)).finally(() => pool.end());
@@ -103,7 +109,7 @@ async function start(config: Config, onStart: ConfigFile["onStart"], log: Logger
   const path = join(config.dataDir, "ready.json");
   parts.add(async () => rmSync(path, { force: true }), { urgent: true });
   writePrivate(path, `${JSON.stringify(ready, null, 2)}\n`);
-  return ready;
+  return { ready, tasks: worker.tasks };
 }
 
 async function openDatabase(config: Config, log: Logger, parts: Parts): Promise<string> {
@@ -152,17 +158,21 @@ function writePrivate(path: string, content: string): void {
 }
 
 /** On a terminal with the address that signs in; what is kept as a log has no token. */
-function announce(ready: Ready, config: Config): void {
+function announce(ready: Ready, config: Config, tasks: readonly string[]): void {
   const database = new URL(ready.databaseUrl);
   const where = config.databaseUrl === undefined ? `Postgres 18 in ${config.dataDir}` : `${database.host}${database.pathname}`;
+  // One that needs no payload, where there is one.
+  const task = tasks.includes("health/probe") ? "health/probe" : tasks[0];
   console.log(`${color("bold", "Legwork is running.")}
   database   ${where}
-  dashboard  ${process.stdout.isTTY ? dashboardUrl(ready) : `${ready.httpUrl}  (\`npx legwork dashboard\` signs you in)`}
+  dashboard  ${process.stdout.isTTY ? dashboardUrl(ready) : `${ready.httpUrl}  (\`npx legwork dashboard\` prints an address that signs you in)`}
   GraphQL    ${ready.graphqlUrl}
-  token      in ${join(config.dataDir, "ready.json")}, with the database's address
+  token      in ${join(config.dataDir, "ready.json")}, with the address of the database
 
-  npx legwork jobs                          what is going on
-  npx legwork add health/probe              enqueue a job
+In another terminal:
+  npx legwork add ${task}
+  npx legwork jobs
+  npx legwork doctor
   psql "$(node -p "require('${resolve(config.dataDir, "ready.json")}').databaseUrl")"
 
 Ctrl-C stops it; running jobs may finish.`);
