@@ -211,6 +211,23 @@ begin
       fix := 'Any living Legwork worker gives its jobs to others within seconds.';
       return next;
     end if;
+    if v_worker.blocked_since is not null then
+      "position" := "position" + 1;
+      reason := 'worker_blocked';
+      detail := format('That worker has been busy in synchronous code for %s seconds, %s. Its other jobs stand still until that is over.',
+        round(extract(epoch from clock_timestamp() - v_worker.blocked_since)),
+        case when v_worker.blocked_jobs = array[explain_job.job_id] then 'this job''s'
+          when cardinality(v_worker.blocked_jobs) = 0 then 'which belongs to no job'
+          when legwork.confined_tenant() is not null then 'that of a job'
+          when cardinality(v_worker.blocked_jobs) = 1 then (
+            select format('that of job %s (task %s)', b.id, k.identifier)
+            from (select v_worker.blocked_jobs[1] as id) b
+            left join graphile_worker._private_jobs j on j.id = b.id
+            left join graphile_worker._private_tasks k on k.id = j.task_id)
+          else 'that of one of the jobs ' || array_to_string(v_worker.blocked_jobs[:10], ', ') end);
+      fix := 'Wait, or give that task a thread or a process of its own (isolate), or let it compute in smaller pieces. A signal, a timeout or a cancellation cannot interrupt it.';
+      return next;
+    end if;
     if exists (select from legwork.cancellations c where c.job_id = explain_job.job_id) then
       "position" := "position" + 1;
       reason := 'cancelling';

@@ -40,6 +40,11 @@ const configSchema = z
     localQueueSize: z.coerce.number().int().min(0).max(10_000).optional(),
     /** How long a stopping worker lets running jobs finish before it gives them back. */
     shutdownTimeout: duration.default(25_000),
+    /**
+     * How long a task may hold up the worker's event loop with synchronous code before the process is killed; 0 for any time. 5 minutes for `legwork worker` and
+     * `legwork up`; under `createLegwork`, which runs in a process of yours, any time unless it is set. Only the job that held it up loses an attempt.
+     */
+    maxBlocked: duration.optional(),
     /** What a Prometheus may send for `/metrics`, and for nothing else, in place of an API token. */
     metricsToken: z.string().min(16, { error: "expected 16 characters or more" }).optional(),
     logLevel: z.enum(LOG_LEVELS).default("info"),
@@ -116,6 +121,7 @@ const ENVIRONMENT = {
   concurrency: "LEGWORK_CONCURRENCY",
   localQueueSize: "LEGWORK_LOCAL_QUEUE_SIZE",
   shutdownTimeout: "LEGWORK_SHUTDOWN_TIMEOUT",
+  maxBlocked: "LEGWORK_MAX_BLOCKED",
   metricsToken: "LEGWORK_METRICS_TOKEN",
   logLevel: "LEGWORK_LOG_LEVEL",
   hosts: "LEGWORK_HOSTS",

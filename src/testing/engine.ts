@@ -101,7 +101,7 @@ export class Engine {
   }
 
   async stop(): Promise<void> {
-    await this.#environment.control.stop();
+    this.#environment.control.stop();
     await this.#environment.output.stop();
     await this.#taskPool.end();
   }

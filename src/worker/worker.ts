@@ -10,14 +10,16 @@ import {
   type TaskList,
   type WorkerEvents,
 } from "graphile-worker";
-import { createPool, type Pool } from "../db/pool.ts";
+import { createPool, lastReply, type Pool } from "../db/pool.ts";
 import { LegworkError, toError } from "../errors.ts";
 import { Watch } from "../health/watch.ts";
 import { isTracing } from "../jobs/tracing.ts";
 import type { Logger } from "../log.ts";
+import { within } from "../within.ts";
 import { DatabaseClock } from "./clock.ts";
 import { Control } from "./control.ts";
 import { graphileLogger } from "./graphile-logger.ts";
+import { Heartbeat } from "./heartbeat/heartbeat.ts";
 import { JobOutput } from "./job-output.ts";
 import { Lease } from "./lease.ts";
 import { describeTasks, loadTasks } from "./load-tasks.ts";
@@ -33,6 +35,21 @@ const MAX_RESTART_DELAY_MS = 10_000;
 /** How long completions that are on their way may take when a pool ends by itself (ms). */
 const FLUSH_MS = 1_000;
 
+/** How long a stopping worker may take beyond its shutdown timeout to hand over what it holds (ms), when the database does not answer. */
+const HAND_OVER_MS = 800;
+
+/** How long handing over may take when the worker goes on (ms); it is tried again. */
+const RELEASE_TIMEOUT_MS = 5_000;
+
+/**
+ * The longest that a statement of the worker itself may take (ms), such as admitting a backlog. Not those of graphile-worker and of tasks; none of all waits for ever
+ * on a connection that has died.
+ */
+const STATEMENT_TIMEOUT_MS = 120_000;
+
+/** How often graphile-worker's listening connection is asked for a sign of life (ms). */
+const PROVE_INTERVAL_MS = 5_000;
+
 export interface WorkerOptions {
   databaseUrl: string;
   log: Logger;
@@ -46,6 +63,8 @@ export interface WorkerOptions {
   localQueueSize: number;
   /** How long stopping lets running jobs finish before it gives them back (ms). */
   shutdownTimeout: number;
+  /** How long a task may hold up the event loop before this process is killed (ms). Without it, and with 0, for any time. */
+  maxBlocked?: number | undefined;
 }
 
 export interface Worker {
@@ -80,7 +99,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const taskPool = createPool(options.databaseUrl, { log, max: options.concurrency + 2, name: "legwork tasks", session });
   await clock.synchronise(taskPool);
   await taskPool.query("select legwork.register_tasks($1)", [JSON.stringify(describeTasks(tasks))]);
-  const leasePool = createPool(options.databaseUrl, { log, max: 6, name: "legwork lease", session });
+  const leasePool = createPool(options.databaseUrl, {
+    log,
+    max: 6,
+    name: "legwork lease",
+    session,
+    queryTimeout: STATEMENT_TIMEOUT_MS,
+  });
   const ticker = new Ticker(leasePool, log);
   const watch = new Watch(leasePool, log);
   const scheduler = new Scheduler(leasePool, { log, crontab });
@@ -89,6 +114,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     log,
     onWakeups: () => ticker.poke(),
     onSchedules: () => scheduler.poke(),
+  });
+  const heartbeat = new Heartbeat({
+    databaseUrl: options.databaseUrl,
+    log,
+    running: control.running,
+    lastReply: () => lastReply(leasePool),
+    maxBlocked: options.maxBlocked === 0 ? undefined : options.maxBlocked,
   });
   const taskList: TaskList = {};
   // Not by the tasks' pool: one that hoards connections must not keep the others from being heard.
@@ -108,7 +140,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const untilStopped = new Promise<undefined>((resolve) => stopped.signal.addEventListener("abort", () => resolve(undefined)));
 
   const generation = (): Promise<Generation> =>
-    startGeneration({ ...options, taskList, cronItems, environment, leasePool, untilStopped });
+    startGeneration({ ...options, taskList, cronItems, environment, heartbeat, leasePool, untilStopped });
   let current = await generation();
   let stopping: Promise<number> | undefined;
 
@@ -139,10 +171,15 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
 
   const stop = async (): Promise<number> => {
     stopped.abort();
-    await supervisor;
-    const givenBack = await current.stop(options.shutdownTimeout);
-    await Promise.all([ticker.stop(), scheduler.stop(), watch.stop(), control.stop()]);
-    await within(FLUSH_MS, output.stop());
+    const deadline = performance.now() + options.shutdownTimeout;
+    await within(options.shutdownTimeout, supervisor);
+    const givenBack = await current.stop(Math.max(0, deadline - performance.now()));
+    control.stop();
+    await within(
+      Math.max(HAND_OVER_MS / 2, deadline - performance.now()),
+      Promise.all([ticker.stop(), scheduler.stop(), watch.stop(), output.stop()]),
+    );
+    await heartbeat.end();
     // Not awaited: a task that does not end may hold a connection for as long as it likes.
     closeQuietly(taskPool, log);
     closeQuietly(leasePool, log);
@@ -158,6 +195,7 @@ interface GenerationOptions extends WorkerOptions {
   readonly taskList: TaskList;
   readonly cronItems: ParsedCronItem[];
   readonly environment: RunEnvironment;
+  readonly heartbeat: Heartbeat;
   readonly leasePool: Pool;
   readonly untilStopped: Promise<undefined>;
 }
@@ -180,6 +218,7 @@ async function startGeneration(options: GenerationOptions): Promise<Generation> 
   environment.outcomes.rideAlong(pool, events, registered.promise);
   const workerId = new Promise<string>((resolve) => events.once("pool:create", ({ workerPool }) => resolve(workerPool.id)));
   const listening = new Promise<void>((resolve) => events.once("pool:listen:success", () => resolve()));
+  proveListening(events);
   let runner: Runner;
   try {
     runner = await run({
@@ -209,6 +248,7 @@ async function startGeneration(options: GenerationOptions): Promise<Generation> 
     pool: options.leasePool,
     log,
     clock: environment.clock,
+    heartbeat: options.heartbeat,
     workerId: await workerId,
     concurrency,
     tasks: Object.keys(options.taskList),
@@ -218,13 +258,13 @@ async function startGeneration(options: GenerationOptions): Promise<Generation> 
   // One that was killed with jobs and without its row would not be missed.
   void lease.registered.then(registered.resolve);
   const ended = endOf(runner, events, options.shutdownTimeout);
-  await Promise.race([listening, ended, options.untilStopped]);
+  await Promise.race([Promise.all([listening, lease.registered]), ended, options.untilStopped]);
 
   let givenBack = 0;
-  const release = async (): Promise<boolean> => {
+  const release = async (timeout = RELEASE_TIMEOUT_MS): Promise<boolean> => {
     closeQuietly(pool, log);
     try {
-      givenBack = await lease.release();
+      givenBack = await lease.release(timeout);
       return true;
     } catch (error) {
       log.warn({ err: toError(error) }, "Jobs could not be given back now.");
@@ -238,8 +278,9 @@ async function startGeneration(options: GenerationOptions): Promise<Generation> 
       const graceful = runner
         .stop()
         .catch((error: unknown) => log.warn({ err: toError(error) }, "The worker did not stop cleanly."));
+      const deadline = performance.now() + timeout;
       await within(timeout, graceful);
-      await release();
+      await release(Math.max(HAND_OVER_MS / 2, deadline - performance.now()));
       return givenBack;
     },
   };
@@ -266,11 +307,25 @@ async function endOf(runner: Runner, events: WorkerEvents, timeout: number): Pro
   return reason;
 }
 
-/** Waits for `work`, but no longer than that (ms). */
-async function within(timeout: number, work: Promise<unknown>): Promise<void> {
-  const timer = new AbortController();
-  await Promise.race([work, delay(timeout, undefined, { signal: timer.signal }).catch(() => undefined)]);
-  timer.abort();
+/**
+ * Asks graphile-worker's listening connection for a sign of life every few seconds: it sends nothing by itself, and one that has died without a word is
+ * found by a statement that has no answer.
+ */
+function proveListening(events: WorkerEvents): void {
+  let timer: NodeJS.Timeout | undefined;
+  events.on("pool:listen:success", ({ client }) => {
+    let isAsking = false;
+    clearInterval(timer);
+    timer = setInterval(() => {
+      if (isAsking) return;
+      isAsking = true;
+      client.query("select 1").then(
+        () => (isAsking = false),
+        () => undefined,
+      );
+    }, PROVE_INTERVAL_MS).unref();
+  });
+  for (const event of ["pool:listen:error", "pool:listen:release", "pool:release"] as const) events.on(event, () => clearInterval(timer));
 }
 
 /** Lets go of a pool without waiting for connections that are still in use; nothing can be asked of it any more. */

@@ -10,7 +10,7 @@ import { createPool } from "../../db/pool.ts";
 import type { Logger } from "../../log.ts";
 import { createLogger } from "../../log.ts";
 import { startWorker } from "../../worker/worker.ts";
-import { assertCrontab, withWorkerOptions, type WorkerFlags } from "../options.ts";
+import { assertCrontab, withWorkerOptions, type WorkerFlags, workerSettings } from "../options.ts";
 import { color } from "../output.ts";
 import { untilStopped } from "../signals.ts";
 import { dashboardUrl } from "./dashboard.ts";
@@ -90,7 +90,7 @@ async function start(config: Config, onStart: ConfigFile["onStart"], log: Logger
   const { startServer } = await import("../../server/server.ts");
   const server = await startServer({ ...config, databaseUrl, token, log, auth: config });
   parts.add(() => server.stop());
-  const worker = await startWorker({ ...config, localQueueSize: config.localQueueSize ?? config.concurrency, databaseUrl, log });
+  const worker = await startWorker({ ...workerSettings(config), databaseUrl, log });
   parts.add(() => worker.stop());
   const { dataDir, tasks, crontab } = config;
   const stop = await onStart?.({ databaseUrl, isEmbedded: config.databaseUrl === undefined, dataDir, tasks, crontab });
