@@ -196,7 +196,7 @@ async function kill(blockedFor: number): Promise<void> {
       await beating?.catch(() => undefined);
       const { id } = identity;
       identity = undefined;
-      await pool.query("select legwork.worker_blocked($1, $2, $3::float8 * interval '1 second', $4)", [
+      await pool.query("select legwork.worker_blocked($1, $2, $3, $4)", [
         id,
         culprit ?? null,
         blockedFor / 1_000,
