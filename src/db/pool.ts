@@ -33,7 +33,7 @@ interface PoolOptions {
   session?: Readonly<Record<string, string>>;
   /** The longest that a statement may take (ms). Without it a statement may take as long as it likes while the server works on it. */
   queryTimeout?: number;
-  /** How long a statement has had no answer before the server is asked whether it works on it (ms); 3,000 by default. */
+  /** How long a statement has had no answer before the server is asked whether it works on it (ms); 2,500 by default. */
   silentAfter?: number;
 }
 
@@ -72,6 +72,8 @@ export function createPool(databaseUrl: string, options: PoolOptions): Pool {
     client.on("error", onError);
     watch.add(client);
   });
+  pool.on("acquire", (client) => watch.setFree(client, false));
+  pool.on("release", (_error, client) => watch.setFree(client, true));
   pool.on("remove", (client) => watch.remove(client));
   return pool;
 }

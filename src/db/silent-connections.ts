@@ -4,7 +4,7 @@ import { toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 
 /** How long a statement has had no answer before the server is asked about it (ms). */
-const SILENT_AFTER_MS = 3_000;
+const SILENT_AFTER_MS = 2_500;
 
 /** The time between the two looks that find a connection dead (ms). */
 const SECOND_LOOK_MS = 1_000;
@@ -29,6 +29,10 @@ interface Watched {
   readonly client: pg.ClientBase;
   readonly wire: Wire;
   bytes: number;
+  /** When the server last answered on it, as far as was looked. */
+  repliedAt: number;
+  /** Whether it lies in its pool and nothing is done with it. */
+  isFree: boolean;
   /** Whether a statement waits for its answer, as of the last look. */
   isWaiting: boolean;
   /** When to ask the server about it. */
@@ -40,7 +44,7 @@ interface Watched {
 export interface WatchOptions {
   readonly databaseUrl: string;
   readonly log: Logger;
-  /** How long a statement has had no answer before the server is asked about it (ms); 3,000 by default. */
+  /** How long a statement has had no answer before the server is asked about it (ms); 2,500 by default. */
   readonly silentAfter?: number;
   /** The time between the two looks that find a connection dead (ms); 1,000 by default. */
   readonly secondLook?: number;
@@ -60,6 +64,8 @@ export class ConnectionWatch {
   readonly #silentAfter: number;
   readonly #secondLook: number;
   readonly #watched = new Map<pg.ClientBase, Watched>();
+  /** All that watch something. What silences one connection mostly silences the others, too. */
+  static readonly #all = new Set<ConnectionWatch>();
   #timer: NodeJS.Timeout | undefined;
   #isAsking = false;
   #lastReply = performance.now();
@@ -74,9 +80,11 @@ export class ConnectionWatch {
   add(client: pg.ClientBase): void {
     const wire = client as unknown as Wire;
     const bytes = wire.connection.stream.bytesRead;
-    this.#watched.set(client, { client, wire, bytes, isWaiting: false, askAt: Infinity, idleAnswers: 0 });
-    this.#lastReply = performance.now();
-    this.#timer ??= setInterval(() => this.#look(), this.#silentAfter / 3).unref();
+    const now = performance.now();
+    this.#watched.set(client, { client, wire, bytes, repliedAt: now, isFree: false, isWaiting: false, askAt: Infinity, idleAnswers: 0 });
+    this.#lastReply = now;
+    this.#timer ??= setInterval(() => this.#look(), this.#silentAfter / 5).unref();
+    ConnectionWatch.#all.add(this);
     limitGoodbye(client as pg.Client);
   }
 
@@ -85,6 +93,13 @@ export class ConnectionWatch {
     if (this.#watched.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
+    ConnectionWatch.#all.delete(this);
+  }
+
+  /** Says whether a client lies in its pool and nothing is done with it. */
+  setFree(client: pg.ClientBase, isFree: boolean): void {
+    const watched = this.#watched.get(client);
+    if (watched !== undefined) watched.isFree = isFree;
   }
 
   /** When the server last answered on any of the connections, by `performance.now()`. */
@@ -98,7 +113,7 @@ export class ConnectionWatch {
     if (bytesRead === watched.bytes) return;
     watched.bytes = bytesRead;
     watched.isWaiting = false;
-    this.#lastReply = performance.now();
+    this.#lastReply = watched.repliedAt = performance.now();
   }
 
   #look(): void {
@@ -141,11 +156,17 @@ export class ConnectionWatch {
         watched.askAt = now + this.#secondLook;
       } else {
         watched.askAt = Infinity;
-        destroySocket(
-          watched.client,
-          new Error("it had gone silent, and the server was not working on the statement that had no answer"),
-        );
+        destroySocket(watched.client, new Error("it had gone silent: the server was not working on a statement without an answer"));
+        for (const watch of ConnectionWatch.#all) watch.#closeFree(watched.repliedAt + this.#silentAfter);
       }
+    }
+  }
+
+  /** Closes what lies in the pool and has not been heard of since then: its next statement would have to find out in its turn. */
+  #closeFree(since: number): void {
+    for (const watched of this.#watched.values()) {
+      this.#noteReplies(watched);
+      if (watched.isFree && watched.repliedAt < since) destroySocket(watched.client);
     }
   }
 

@@ -66,7 +66,7 @@ function logOf(worker: ChildProcess): Record<string, unknown>[] {
 }
 
 describe("a task that holds up the event loop for longer than the lease", () => {
-  it.for(["compute", "at-once"])("%s runs once and completes, its neighbours too, and no worker is declared dead", async (task) => {
+  it.for(["compute", "at-once"] as const)("%s runs once and completes, its neighbours too, and no worker is declared dead", { timeout: 60_000 }, async (task) => {
     const tasks = await directoryOf(TASKS);
     const workers = [
       await workerProcess(database, tasks, {}, { stderr: "pipe" }),
@@ -93,7 +93,7 @@ describe("a task that holds up the event loop for longer than the lease", () => 
     const said = logs.flat().filter(({ event }) => event === "event_loop_blocked");
     expect(said[0]).toMatchObject({ level: "warn", jobId: id, task, msg: expect.stringContaining(`Busy in synchronous code of task ${task}`) });
     await until("the end is said", () => logs.flat().some(({ event, jobId }) => event === "event_loop_turns_again" && jobId === id));
-  }, 60_000);
+  });
 
   it("is given up after maxBlocked: it loses an attempt, its neighbours lose none", async () => {
     const tasks = await directoryOf(TASKS);
@@ -117,7 +117,7 @@ describe("a task that holds up the event loop for longer than the lease", () => 
 });
 
 describe("a worker that computes and is then", () => {
-  it.for(["SIGKILL", "SIGSTOP"] as const)("ended by %s has its job running elsewhere within 10 s", async (signal) => {
+  it.for(["SIGKILL", "SIGSTOP"] as const)("ended by %s has its job running elsewhere within 10 s", { timeout: 60_000 }, async (signal) => {
     const tasks = await directoryOf(TASKS);
     const victim = await workerProcess(database, tasks);
     const id = await add("compute", 120_000);
@@ -131,5 +131,5 @@ describe("a worker that computes and is then", () => {
     await workerProcess(database, tasks);
     victim.kill(signal);
     await until("the other runs it", async () => (await timesRun(id)) === 2, 10_000);
-  }, 60_000);
+  });
 });

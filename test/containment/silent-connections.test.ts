@@ -128,9 +128,9 @@ it("a pause holds for jobs that were fetched ahead when only the listening conne
     LEGWORK_LOCAL_QUEUE_SIZE: "8",
   });
   await addShort(10, 1_500);
-  await until("all are fetched", async () => {
+  await until("more are fetched than run", async () => {
     const { rows } = await database.pool.query("select from graphile_worker._private_jobs where locked_at is not null");
-    return rows.length === 10;
+    return rows.length > 5;
   });
   await until("two run", async () => (await database.pool.query("select from runs")).rows.length === 2);
   expect(proxy.silence("legwork listener")).toBe(1);
