@@ -334,6 +334,6 @@ end $$;
 comment on function legwork.explain_job(bigint) is
   'Why a job does not run: every reason, in the order in which they hold it back, each in words and with what to do. reason is one of everything_stopped, queue_paused, '
   'task_paused, waits_for_signal, sleeps, run_at_ahead, retry_ahead, expired, dependency, concurrency_limit, rate_limit, about_to_be_admitted, serial_key_taken, row_locked, no_worker, '
-  'workers_busy, about_to_start; running, fetched_ahead, worker_silent or cancelling for one that runs; or the state of one that has ended, and schedule_waits or schedule_held_back for runs that '
+  'workers_busy, about_to_start; running, fetched_ahead, worker_silent, worker_blocked or cancelling for one that runs; or the state of one that has ended, and schedule_waits or schedule_held_back for runs that '
   'wait for its schedule, or for what that requires. Raises LW404 for an unknown job.';
 revoke execute on function legwork.explain_job(bigint) from public;

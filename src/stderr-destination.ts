@@ -135,7 +135,7 @@ export class StderrDestination {
 
 function writeAll(fd: number, bytes: Buffer): void {
   let waited = 0;
-  for (let from = 0; from < bytes.length; ) {
+  for (let from = 0; from < bytes.length;) {
     try {
       from += writeSync(fd, bytes, from);
       waited = 0;

@@ -83,7 +83,8 @@ export function assertCrontab(flags: WorkerFlags): void {
 
 export type CommonFlags = Pick<Partial<ConfigInput>, "databaseUrl" | "dataDir" | "logLevel">;
 export type RemoteFlags = CommonFlags & { url?: string };
-export type WorkerFlags = CommonFlags & Pick<Partial<ConfigInput>, "tasks" | "crontab" | "concurrency" | "shutdownTimeout" | "maxBlocked">;
+export type WorkerFlags = CommonFlags &
+  Pick<Partial<ConfigInput>, "tasks" | "crontab" | "concurrency" | "shutdownTimeout" | "maxBlocked">;
 
 /**
  * The database a command talks to: the configured one, else the one that `legwork up` runs in the data directory. Throws

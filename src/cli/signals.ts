@@ -12,7 +12,7 @@ export async function untilStopped(log: Logger, stop: () => Promise<void>, stopN
   let signals = 0;
   return await new Promise<never>(() => {
     const end = (work: Promise<void> | undefined, code: number): void => {
-      Promise.resolve(work)
+      void Promise.resolve(work)
         .then(
           () => code,
           (error: unknown) => {

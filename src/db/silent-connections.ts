@@ -81,7 +81,16 @@ export class ConnectionWatch {
     const wire = client as unknown as Wire;
     const bytes = wire.connection.stream.bytesRead;
     const now = performance.now();
-    this.#watched.set(client, { client, wire, bytes, repliedAt: now, isFree: false, isWaiting: false, askAt: Infinity, idleAnswers: 0 });
+    this.#watched.set(client, {
+      client,
+      wire,
+      bytes,
+      repliedAt: now,
+      isFree: false,
+      isWaiting: false,
+      askAt: Infinity,
+      idleAnswers: 0,
+    });
     this.#lastReply = now;
     this.#timer ??= setInterval(() => this.#look(), this.#silentAfter / 5).unref();
     ConnectionWatch.#all.add(this);
@@ -156,7 +165,10 @@ export class ConnectionWatch {
         watched.askAt = now + this.#secondLook;
       } else {
         watched.askAt = Infinity;
-        destroySocket(watched.client, new Error("it had gone silent: the server was not working on a statement without an answer"));
+        destroySocket(
+          watched.client,
+          new Error("it had gone silent: the server was not working on a statement without an answer"),
+        );
         for (const watch of ConnectionWatch.#all) watch.#closeFree(watched.repliedAt + this.#silentAfter);
       }
     }
@@ -207,10 +219,10 @@ export function endSoon(client: pg.Client): void {
 }
 
 function limitGoodbye(client: pg.Client): void {
-  const end = client.end.bind(client) as (...parameters: unknown[]) => Promise<void>;
-  client.end = (...parameters: unknown[]): Promise<void> => {
+  const end = client.end.bind(client) as (callback?: unknown) => Promise<void>;
+  client.end = (callback?: unknown): Promise<void> => {
     const timer = setTimeout(() => destroySocket(client), GOODBYE_MS).unref();
     client.once("end", () => clearTimeout(timer));
-    return end(...parameters);
+    return end(callback);
   };
 }

@@ -65,7 +65,8 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
   return async (payload, helpers) => {
     const { job } = helpers;
     const fetchedAgo = job.locked_at === null ? Infinity : clock.now() - job.locked_at.getTime();
-    const reason = control.isFree(task.name, fetchedAgo) && !hasExpired(job, clock) ? undefined : await whyNotNow(task, job, environment);
+    const reason =
+      control.isFree(task.name, fetchedAgo) && !hasExpired(job, clock) ? undefined : await whyNotNow(task, job, environment);
     if (reason !== undefined) throw putBack(job, reason, reason === "expired" ? EXPIRED_PUT_BACK_MS : undefined);
     // Lost while this process was asleep, come back, and its old attempt has not ended.
     if (control.running.has(job.id)) throw putBack(job, "still running here", WAIT_PUT_BACK_MS);

@@ -325,7 +325,8 @@ function proveListening(events: WorkerEvents): void {
       );
     }, PROVE_INTERVAL_MS).unref();
   });
-  for (const event of ["pool:listen:error", "pool:listen:release", "pool:release"] as const) events.on(event, () => clearInterval(timer));
+  for (const event of ["pool:listen:error", "pool:listen:release", "pool:release"] as const)
+    events.on(event, () => clearInterval(timer));
 }
 
 /** Lets go of a pool without waiting for connections that are still in use; nothing can be asked of it any more. */

@@ -66,34 +66,51 @@ function logOf(worker: ChildProcess): Record<string, unknown>[] {
 }
 
 describe("a task that holds up the event loop for longer than the lease", () => {
-  it.for(["compute", "at-once"] as const)("%s runs once and completes, its neighbours too, and no worker is declared dead", { timeout: 60_000 }, async (task) => {
-    const tasks = await directoryOf(TASKS);
-    const workers = [
-      await workerProcess(database, tasks, {}, { stderr: "pipe" }),
-      await workerProcess(database, tasks, {}, { stderr: "pipe" }),
-      await workerProcess(database, tasks, {}, { stderr: "pipe" }),
-    ];
-    const logs = workers.map((worker) => logOf(worker));
-    const before = (await database.pool.query("select id from legwork.workers order by id")).rows;
-    const neighbours = await Promise.all(Array.from({ length: 6 }, () => add("neighbour", 3_000)));
-    await until("the neighbours run", async () => (await database.pool.query("select from runs")).rows.length === 6);
-    const id = await add(task, 10_000);
-    const { rows } = await until("the worker says that it computes", async () => {
-      const found = await database.pool.query("select pid, blocked_jobs, running from legwork.workers where blocked_since is not null");
-      return found.rows.length > 0 && found;
-    });
-    expect(rows[0].blocked_jobs).toEqual([id]);
-    expect(rows[0].running).toContain(id);
-    const reasons = await database.pool.query("select reason, detail from legwork.explain_job($1)", [id]);
-    expect(reasons.rows).toMatchObject([{ reason: "running" }, { reason: "worker_blocked", detail: expect.stringContaining("this job's") }]);
-    for (const each of [id, ...neighbours]) await until("the job has completed", async () => (await state(each)) === "completed", 25_000);
-    for (const each of [id, ...neighbours]) expect(await timesRun(each)).toBe(1);
-    expect((await database.pool.query("select error_name from legwork.failed_attempts")).rows).toEqual([]);
-    expect((await database.pool.query("select id from legwork.workers order by id")).rows).toEqual(before);
-    const said = logs.flat().filter(({ event }) => event === "event_loop_blocked");
-    expect(said[0]).toMatchObject({ level: "warn", jobId: id, task, msg: expect.stringContaining(`Busy in synchronous code of task ${task}`) });
-    await until("the end is said", () => logs.flat().some(({ event, jobId }) => event === "event_loop_turns_again" && jobId === id));
-  });
+  it.for(["compute", "at-once"] as const)(
+    "%s runs once and completes, its neighbours too, and no worker is declared dead",
+    { timeout: 60_000 },
+    async (task) => {
+      const tasks = await directoryOf(TASKS);
+      const workers = [
+        await workerProcess(database, tasks, {}, { stderr: "pipe" }),
+        await workerProcess(database, tasks, {}, { stderr: "pipe" }),
+        await workerProcess(database, tasks, {}, { stderr: "pipe" }),
+      ];
+      const logs = workers.map((worker) => logOf(worker));
+      const before = (await database.pool.query("select id from legwork.workers order by id")).rows;
+      const neighbours = await Promise.all(Array.from({ length: 6 }, () => add("neighbour", 3_000)));
+      await until("the neighbours run", async () => (await database.pool.query("select from runs")).rows.length === 6);
+      const id = await add(task, 10_000);
+      const { rows } = await until("the worker says that it computes", async () => {
+        const found = await database.pool.query(
+          "select pid, blocked_jobs, running from legwork.workers where blocked_since is not null",
+        );
+        return found.rows.length > 0 && found;
+      });
+      expect(rows[0].blocked_jobs).toEqual([id]);
+      expect(rows[0].running).toContain(id);
+      const reasons = await database.pool.query("select reason, detail from legwork.explain_job($1)", [id]);
+      expect(reasons.rows).toMatchObject([
+        { reason: "running" },
+        { reason: "worker_blocked", detail: expect.stringContaining("this job's") },
+      ]);
+      for (const each of [id, ...neighbours])
+        await until("the job has completed", async () => (await state(each)) === "completed", 25_000);
+      for (const each of [id, ...neighbours]) expect(await timesRun(each)).toBe(1);
+      expect((await database.pool.query("select error_name from legwork.failed_attempts")).rows).toEqual([]);
+      expect((await database.pool.query("select id from legwork.workers order by id")).rows).toEqual(before);
+      const said = logs.flat().find(({ event }) => event === "event_loop_blocked");
+      expect(said).toMatchObject({
+        level: "warn",
+        jobId: id,
+        task,
+        msg: expect.stringContaining(`Busy in synchronous code of task ${task}`),
+      });
+      await until("the end is said", () =>
+        logs.flat().some(({ event, jobId }) => event === "event_loop_turns_again" && jobId === id),
+      );
+    },
+  );
 
   it("is given up after maxBlocked: it loses an attempt, its neighbours lose none", async () => {
     const tasks = await directoryOf(TASKS);
@@ -104,10 +121,16 @@ describe("a task that holds up the event loop for longer than the lease", () => 
     const id = await add("compute", 60_000);
     await until("the process is gone", () => victim.signalCode === "SIGKILL", 20_000);
     expect((await getJob(database.pool, id)).attempt_list).toMatchObject([
-      { state: "failed", error_name: "Blocked", error_message: expect.stringContaining("held up its worker's event loop for 3 seconds") },
+      {
+        state: "failed",
+        error_name: "Blocked",
+        error_message: expect.stringContaining("held up its worker's event loop for 3 seconds"),
+      },
     ]);
     expect(await state(id)).toBe("retrying");
-    await until("its last word is said", () => log.some(({ event, jobId }) => event === "event_loop_blocked_for_too_long" && jobId === id));
+    await until("its last word is said", () =>
+      log.some(({ event, jobId }) => event === "event_loop_blocked_for_too_long" && jobId === id),
+    );
     await workerProcess(database, tasks);
     for (const each of neighbours) {
       await until("the neighbour has completed", async () => (await state(each)) === "completed");
@@ -117,19 +140,23 @@ describe("a task that holds up the event loop for longer than the lease", () => 
 });
 
 describe("a worker that computes and is then", () => {
-  it.for(["SIGKILL", "SIGSTOP"] as const)("ended by %s has its job running elsewhere within 10 s", { timeout: 60_000 }, async (signal) => {
-    const tasks = await directoryOf(TASKS);
-    const victim = await workerProcess(database, tasks);
-    const id = await add("compute", 120_000);
-    await until("the job is known to run", async () => {
-      const { rows } = await database.pool.query("select from legwork.workers where pid = $1 and running = array[$2::bigint]", [
-        victim.pid,
-        id,
-      ]);
-      return rows.length > 0;
-    });
-    await workerProcess(database, tasks);
-    victim.kill(signal);
-    await until("the other runs it", async () => (await timesRun(id)) === 2, 10_000);
-  });
+  it.for(["SIGKILL", "SIGSTOP"] as const)(
+    "ended by %s has its job running elsewhere within 10 s",
+    { timeout: 60_000 },
+    async (signal) => {
+      const tasks = await directoryOf(TASKS);
+      const victim = await workerProcess(database, tasks);
+      const id = await add("compute", 120_000);
+      await until("the job is known to run", async () => {
+        const { rows } = await database.pool.query("select from legwork.workers where pid = $1 and running = array[$2::bigint]", [
+          victim.pid,
+          id,
+        ]);
+        return rows.length > 0;
+      });
+      await workerProcess(database, tasks);
+      victim.kill(signal);
+      await until("the other runs it", async () => (await timesRun(id)) === 2, 10_000);
+    },
+  );
 });

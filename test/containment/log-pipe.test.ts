@@ -30,25 +30,29 @@ function residentMegabytes(pid: number | undefined): number {
   return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
 }
 
-it("a worker whose log nobody reads runs its jobs, speaks, keeps its size, and tells how much is missing", { timeout: 90_000 }, async () => {
-  const worker = await workerProcess(database, await directoryOf({ "talkative.ts": TALKATIVE }), {}, { stderr: "pipe" });
-  await addTalkative(100);
-  await until("the jobs have run", async () => (await completed()) === 100, 40_000);
-  const before = residentMegabytes(worker.pid);
-  await addTalkative(100);
-  await until("more jobs have run", async () => (await completed()) === 200, 40_000);
-  expect(residentMegabytes(worker.pid) - before).toBeLessThan(60);
-  const { rows } = await database.pool.query(
-    "select suspected, blocked_since, seen_at > clock_timestamp() - interval '4 seconds' as speaks from legwork.workers",
-  );
-  expect(rows).toEqual([{ suspected: false, blocked_since: null, speaks: true }]);
-  let text = "";
-  worker.stderr?.on("data", (data) => (text += data));
-  await until("what is missing is told", () => text.includes("log_lines_dropped"));
-  worker.kill("SIGTERM");
-  await until("its last words are there", () => text.includes("The worker has stopped."));
-  for (const line of text.trimEnd().split("\n")) expect(() => JSON.parse(line)).not.toThrow();
-});
+it(
+  "a worker whose log nobody reads runs its jobs, speaks, keeps its size, and tells how much is missing",
+  { timeout: 90_000 },
+  async () => {
+    const worker = await workerProcess(database, await directoryOf({ "talkative.ts": TALKATIVE }), {}, { stderr: "pipe" });
+    await addTalkative(100);
+    await until("the jobs have run", async () => (await completed()) === 100, 40_000);
+    const before = residentMegabytes(worker.pid);
+    await addTalkative(100);
+    await until("more jobs have run", async () => (await completed()) === 200, 40_000);
+    expect(residentMegabytes(worker.pid) - before).toBeLessThan(60);
+    const { rows } = await database.pool.query(
+      "select suspected, blocked_since, seen_at > clock_timestamp() - interval '4 seconds' as speaks from legwork.workers",
+    );
+    expect(rows).toEqual([{ suspected: false, blocked_since: null, speaks: true }]);
+    let text = "";
+    worker.stderr?.on("data", (data) => (text += data));
+    await until("what is missing is told", () => text.includes("log_lines_dropped"));
+    worker.kill("SIGTERM");
+    await until("its last words are there", () => text.includes("The worker has stopped."));
+    for (const line of text.trimEnd().split("\n")) expect(() => JSON.parse(line)).not.toThrow();
+  },
+);
 
 it("a worker whose log nobody reads ends at SIGTERM", async () => {
   const worker = await workerProcess(database, await directoryOf({ "talkative.ts": TALKATIVE }), {}, { stderr: "pipe" });

@@ -31,7 +31,10 @@ const TASKS = {
 };
 
 async function addShort(jobs: number, ms = 0): Promise<void> {
-  await database.pool.query("select graphile_worker.add_job('short', json_build_object('ms', $2::int)) from generate_series(1, $1)", [jobs, ms]);
+  await database.pool.query(
+    "select graphile_worker.add_job('short', json_build_object('ms', $2::int)) from generate_series(1, $1)",
+    [jobs, ms],
+  );
 }
 
 async function completed(): Promise<number> {
@@ -93,7 +96,9 @@ describe("a worker whose connections all died without a word", () => {
 
   it("ends within its shutdown timeout and a second, with a job that runs", async () => {
     const proxy = await tcpProxy(database.url);
-    const worker = await workerProcess({ ...database, url: proxy.url }, await directoryOf(TASKS), { LEGWORK_SHUTDOWN_TIMEOUT: "1s" });
+    const worker = await workerProcess({ ...database, url: proxy.url }, await directoryOf(TASKS), {
+      LEGWORK_SHUTDOWN_TIMEOUT: "1s",
+    });
     await addShort(1, 60_000);
     await until("it runs", async () => (await database.pool.query("select from runs")).rows.length === 1);
     proxy.silence();
@@ -110,12 +115,16 @@ describe("a worker whose connections all died without a word", () => {
     await database.pool.query("select graphile_worker.add_job('slow-statement', '{}')");
     await until("it runs", async () => (await database.pool.query("select from runs")).rows.length === 1);
     await until("its statement is under way", async () => {
-      const { rows } = await database.pool.query("select pid from pg_stat_activity where query like '%pg_sleep(300)%' and state = 'active' and pid <> pg_backend_pid()");
+      const { rows } = await database.pool.query(
+        "select pid from pg_stat_activity where query like '%pg_sleep(300)%' and state = 'active' and pid <> pg_backend_pid()",
+      );
       return rows.length === 1;
     });
     expect(proxy.silence("legwork tasks")).toBeGreaterThan(0);
     // The server ends the statement, of which the worker hears nothing.
-    await database.pool.query("select pg_cancel_backend(pid) from pg_stat_activity where query like '%pg_sleep(300)%' and pid <> pg_backend_pid()");
+    await database.pool.query(
+      "select pg_cancel_backend(pid) from pg_stat_activity where query like '%pg_sleep(300)%' and pid <> pg_backend_pid()",
+    );
     await until("the job has completed", async () => (await completed()) === 1, 20_000);
     expect((await database.pool.query("select from legwork.failed_attempts")).rows).toHaveLength(1);
   }, 60_000);

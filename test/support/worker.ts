@@ -61,9 +61,13 @@ export async function workerProcess(
           : "inherit",
   });
   onTestFinished(() => void child.kill("SIGKILL"));
-  await until("the worker is there", async () => {
-    const { rows } = await database.pool.query("select from legwork.workers where pid = $1", [child.pid]);
-    return rows.length > 0;
-  });
+  await until(
+    "the worker is there",
+    async () => {
+      const { rows } = await database.pool.query("select from legwork.workers where pid = $1", [child.pid]);
+      return rows.length > 0;
+    },
+    20_000,
+  );
   return child;
 }

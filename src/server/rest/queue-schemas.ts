@@ -65,7 +65,10 @@ export const workerSchema = z
     started_at: at,
     seen_at: at,
     suspected: z.boolean().describe("Whether it has been silent for too long."),
-    blocked_since: at.nullable().optional().describe("Since when synchronous code has held up its event loop; null while that turns."),
+    blocked_since: at
+      .nullable()
+      .optional()
+      .describe("Since when synchronous code has held up its event loop; null while that turns."),
     blocked_jobs: z
       .array(z.string())
       .nullable()

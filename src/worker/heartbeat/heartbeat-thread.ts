@@ -103,8 +103,8 @@ async function say({ id, concurrency, tasks }: Identity): Promise<void> {
       concurrency,
       tasks,
       running,
-      blocked === undefined ? null : (performance.now() - blocked.since) / 1_000,
-      blocked?.suspects.map((suspect) => suspect.id) ?? null,
+      blocked?.isAsked ? (performance.now() - blocked.since) / 1_000 : null,
+      blocked?.isAsked ? blocked.suspects.map((suspect) => suspect.id) : null,
     ]);
     const { now, cancelled, lost } = rows[0];
     const after = machineClock();
@@ -118,6 +118,11 @@ async function say({ id, concurrency, tasks }: Identity): Promise<void> {
   }
 }
 
+/** Makes the next look speak. */
+function sayAtOnce(): void {
+  triedAt = Number.NEGATIVE_INFINITY;
+}
+
 function lookAtLoop(now: number): void {
   const since = blockedLoop.look();
   if (since === undefined) {
@@ -126,7 +131,10 @@ function lookAtLoop(now: number): void {
   }
   if (blocked === undefined) {
     blocked = { since, suspects: [], isCertain: false, toldAt: 0, isAsked: false };
-    void findSuspects(blocked).then(tellBlocked);
+    void findSuspects(blocked).then(() => {
+      sayAtOnce();
+      tellBlocked();
+    });
     return;
   }
   const blockedFor = now - blocked.since;
@@ -176,6 +184,7 @@ function endBlocked(now: number): void {
   const current = blocked!;
   blocked = undefined;
   excusedAt = now;
+  sayAtOnce();
   const blockedFor = now - current.since;
   log("warn", `The event loop turns again after ${formatSeconds(blockedFor)}.`, {
     event: "event_loop_turns_again",
@@ -196,18 +205,18 @@ async function kill(blockedFor: number): Promise<void> {
       await beating?.catch(() => undefined);
       const { id } = identity;
       identity = undefined;
-      await pool.query("select legwork.worker_blocked($1, $2, $3, $4)", [
-        id,
-        culprit ?? null,
-        blockedFor / 1_000,
-        runningJobs(),
-      ]);
+      await pool.query("select legwork.worker_blocked($1, $2, $3, $4)", [id, culprit ?? null, blockedFor / 1_000, runningJobs()]);
     }
   } catch (error) {
     log("error", `The jobs of a worker that is held up could not be given back: ${toError(error).message}.`);
   }
   const message = `${describeBlocked(suspects, isCertain, blockedFor)} That is longer than maxBlocked allows: this process is killed.`;
-  writeLine(options.stderr ?? "json", "fatal", { event: "event_loop_blocked_for_too_long", ...blockedFields(blocked!, blockedFor) }, message);
+  writeLine(
+    options.stderr ?? "json",
+    "fatal",
+    { event: "event_loop_blocked_for_too_long", ...blockedFields(blocked!, blockedFor) },
+    message,
+  );
   process.kill(process.pid, "SIGKILL");
 }
 
@@ -222,7 +231,7 @@ async function answer(request: Request): Promise<void> {
       excusedAt = performance.now();
       told = new Set();
       state.note("beatAt");
-      triedAt = Number.NEGATIVE_INFINITY;
+      sayAtOnce();
       return;
     case "beat":
       // One that is under way may have begun too early.
