@@ -3,6 +3,9 @@
 -- A worker says every second that it lives. One that has been silent for legwork.worker_grace() is suspected, and if it is
 -- still silent at a later look, its jobs are given back. Two looks, because a database that stalls makes every
 -- worker look silent at once: after the stall they all speak again before anybody looks a second time.
+--
+-- A worker speaks from a thread of its own: a task that computes for a minute holds up its worker's event loop, and the worker says so
+-- (blocked_since), but it is not silent.
 
 create table legwork.worker_processes (
   id text primary key,
@@ -13,7 +16,9 @@ create table legwork.worker_processes (
   running bigint[] not null default '{}',
   started_at timestamptz not null default clock_timestamp(),
   seen_at timestamptz not null default clock_timestamp(),
-  suspected_at timestamptz
+  suspected_at timestamptz,
+  blocked_since timestamptz,
+  blocked_jobs bigint[]
 );
 comment on table legwork.worker_processes is 'One row per running Legwork worker; it goes when the worker stops or is given up.';
 comment on column legwork.worker_processes.id is 'graphile-worker''s name for the worker pool, as in a job''s locked_by.';
@@ -25,6 +30,9 @@ comment on column legwork.worker_processes.running is 'The jobs it was running w
 comment on column legwork.worker_processes.started_at is 'When it started.';
 comment on column legwork.worker_processes.seen_at is 'When it last said that it lives.';
 comment on column legwork.worker_processes.suspected_at is 'When another worker first found it silent; null while it speaks.';
+comment on column legwork.worker_processes.blocked_since is 'Since when synchronous code has held up its event loop; null while that turns.';
+comment on column legwork.worker_processes.blocked_jobs is
+  'The job whose code that is. Several when it is one of them and not known which; none when it belongs to no job; null while the event loop turns.';
 alter table legwork.worker_processes enable row level security;
 
 create function legwork.worker_grace() returns interval
@@ -36,14 +44,17 @@ comment on function legwork.worker_grace() is
 
 create function legwork.worker_beat(
   id text, host text, pid integer, concurrency integer, tasks text[], running bigint[],
+  blocked_seconds double precision default null, blocked_jobs bigint[] default null,
   out now timestamptz, out cancelled bigint[], out lost bigint[]
 )
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  insert into legwork.worker_processes as w (id, host, pid, concurrency, tasks, running)
-  values (worker_beat.id, worker_beat.host, worker_beat.pid, worker_beat.concurrency, worker_beat.tasks, worker_beat.running)
+  insert into legwork.worker_processes as w (id, host, pid, concurrency, tasks, running, blocked_since, blocked_jobs)
+  values (worker_beat.id, worker_beat.host, worker_beat.pid, worker_beat.concurrency, worker_beat.tasks, worker_beat.running,
+    clock_timestamp() - blocked_seconds * interval '1 second', worker_beat.blocked_jobs)
   on conflict on constraint worker_processes_pkey do update set
-    running = excluded.running, seen_at = clock_timestamp(), suspected_at = null;
+    running = excluded.running, seen_at = clock_timestamp(), suspected_at = null,
+    blocked_since = excluded.blocked_since, blocked_jobs = excluded.blocked_jobs;
   cancelled := '{}';
   lost := '{}';
   if running <> '{}' then
@@ -68,10 +79,10 @@ begin
   end if;
   now := clock_timestamp();
 end $$;
-comment on function legwork.worker_beat(text, text, integer, integer, text[], bigint[]) is
-  'A worker says that it lives, what it is and which jobs it runs. Returns the database''s clock, which of the jobs were cancelled and which '
-  'it does not hold any more.';
-revoke execute on function legwork.worker_beat(text, text, integer, integer, text[], bigint[]) from public;
+comment on function legwork.worker_beat(text, text, integer, integer, text[], bigint[], double precision, bigint[]) is
+  'A worker says that it lives, what it is and which jobs it runs; and, while synchronous code holds up its event loop, for how many seconds and '
+  'for which job. Returns the database''s clock, which of the jobs were cancelled and which it does not hold any more.';
+revoke execute on function legwork.worker_beat(text, text, integer, integer, text[], bigint[], double precision, bigint[]) from public;
 
 create function legwork.places_of(worker text, started bigint[]) returns table (id bigint, run_at timestamptz)
 language sql stable set search_path = pg_catalog, pg_temp
@@ -131,6 +142,42 @@ end $$;
 comment on function legwork.worker_stopped(text) is
   'A worker says that it has stopped: its row goes and jobs it still holds are given back. Returns how many there were.';
 revoke execute on function legwork.worker_stopped(text) from public;
+
+create function legwork.worker_blocked(id text, culprit bigint, blocked_seconds double precision, running bigint[]) returns integer
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_started timestamptz;
+  v_count integer;
+begin
+  if culprit is null then
+    -- Each of those that run may be the one: they stay with the worker, and are treated as those of one that died.
+    update legwork.worker_processes w set running = worker_blocked.running where w.id = worker_blocked.id;
+    return legwork.give_back_jobs(id, array(
+      select j.id from graphile_worker._private_jobs j where j.locked_by = worker_blocked.id and j.id <> all (worker_blocked.running)));
+  end if;
+  select j.locked_at into v_started from graphile_worker._private_jobs j
+  where j.id = culprit and j.locked_by = worker_blocked.id for update;
+  if found then
+    -- As a worker fails a job, and graphile-worker puts it off.
+    perform set_config('legwork.failures', json_build_array(json_build_object(
+      'id', culprit, 'started', extract(epoch from v_started) * 1000, 'finished', extract(epoch from clock_timestamp()) * 1000,
+      'name', 'Blocked', 'labels', json_build_array('Blocked')))::text, true);
+    update graphile_worker._private_jobs j
+    set locked_at = null, locked_by = null, run_at = greatest(now(), j.run_at) + exp(least(j.attempts, 10)) * interval '1 second',
+      last_error = format('The task held up its worker''s event loop for %s seconds. The worker was killed.', round(blocked_seconds))
+    where j.id = culprit;
+    perform set_config('legwork.failures', '', true);
+    update graphile_worker._private_job_queues q set locked_at = null, locked_by = null
+    where q.locked_by = worker_blocked.id and q.id = (select j.job_queue_id from graphile_worker._private_jobs j where j.id = culprit);
+  end if;
+  v_count := legwork.worker_stopped(id);
+  return v_count;
+end $$;
+comment on function legwork.worker_blocked(text, bigint, double precision, bigint[]) is
+  'A worker whose event loop a task has held up for too long says that its process is about to be killed. The attempt of that job, the culprit, '
+  'fails with the error Blocked; the worker''s other jobs are given back without using an attempt. Without a culprit only what was fetched ahead is '
+  'given back, and what runs is treated as the jobs of a worker that died. Returns how many jobs were given back.';
+revoke execute on function legwork.worker_blocked(text, bigint, double precision, bigint[]) from public;
 
 create function legwork.mark_lost(flags jsonb, at_least integer) returns jsonb
 language sql immutable parallel safe

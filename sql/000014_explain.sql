@@ -255,6 +255,23 @@ begin
       fix := 'Any living Legwork worker gives its jobs to others within seconds.';
       return next;
     end if;
+    if v_worker.blocked_since is not null then
+      "position" := "position" + 1;
+      reason := 'worker_blocked';
+      detail := format('That worker has been busy in synchronous code for %s seconds, %s. Its other jobs stand still until that is over.',
+        round(extract(epoch from clock_timestamp() - v_worker.blocked_since)),
+        case when v_worker.blocked_jobs = array[explain_job.job_id] then 'this job''s'
+          when cardinality(v_worker.blocked_jobs) = 0 then 'which belongs to no job'
+          when legwork.confined_tenant() is not null then 'that of a job'
+          when cardinality(v_worker.blocked_jobs) = 1 then (
+            select format('that of job %s (task %s)', b.id, k.identifier)
+            from (select v_worker.blocked_jobs[1] as id) b
+            left join graphile_worker._private_jobs j on j.id = b.id
+            left join graphile_worker._private_tasks k on k.id = j.task_id)
+          else 'that of one of the jobs ' || array_to_string(v_worker.blocked_jobs[:10], ', ') end);
+      fix := 'Wait, or give that task a thread or a process of its own (isolate), or let it compute in smaller pieces. A signal, a timeout or a cancellation cannot interrupt it.';
+      return next;
+    end if;
     if exists (select from legwork.cancellations c where c.job_id = explain_job.job_id) then
       "position" := "position" + 1;
       reason := 'cancelling';
@@ -370,6 +387,6 @@ end $$;
 comment on function legwork.explain_job(bigint) is
   'Why a job does not run: every reason, in the order in which they hold it back, each in words and with what to do. reason is one of everything_stopped, queue_paused, '
   'task_paused, waits_for_signal, sleeps, run_at_ahead, retry_ahead, expired, dependency, set_aside, concurrency_limit, rate_limit, about_to_be_admitted, serial_key_taken, row_locked, no_worker, '
-  'workers_busy, not_fetched, about_to_start; running, replaced, fetched_ahead, worker_silent or cancelling for one that runs; or the state of one that has ended, and schedule_waits or schedule_held_back for runs that '
+  'workers_busy, not_fetched, about_to_start; running, replaced, fetched_ahead, worker_silent, worker_blocked or cancelling for one that runs; or the state of one that has ended, and schedule_waits or schedule_held_back for runs that '
   'wait for its schedule, or for what that requires. Raises LW404 for an unknown job.';
 revoke execute on function legwork.explain_job(bigint) from public;

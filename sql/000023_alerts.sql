@@ -31,7 +31,7 @@ revoke execute on function legwork.worker_host(text, real, real, bigint, real, b
 
 create or replace view legwork.workers with (security_barrier) as
 select w.id, w.host, w.pid, w.concurrency, w.tasks, w.running, w.started_at, w.seen_at, w.suspected_at is not null as suspected,
-  w.cpu, w.memory, w.memory_total, w.disk, w.disk_total, w.heap_bytes, w.host_seen_at
+  w.cpu, w.memory, w.memory_total, w.disk, w.disk_total, w.heap_bytes, w.host_seen_at, w.blocked_since, w.blocked_jobs
 from legwork.worker_processes w where (select legwork.confined_tenant() is null);
 comment on column legwork.workers.cpu is 'The share of its machine''s processors in use, 0 to 1; null before it has told.';
 comment on column legwork.workers.memory is 'The share of its machine''s memory in use, 0 to 1.';
@@ -40,6 +40,9 @@ comment on column legwork.workers.disk is 'The share of the disk of its working 
 comment on column legwork.workers.disk_total is 'The size of that disk (bytes).';
 comment on column legwork.workers.heap_bytes is 'What the process''s own objects take (bytes).';
 comment on column legwork.workers.host_seen_at is 'When it told of these.';
+comment on column legwork.workers.blocked_since is 'Since when synchronous code has held up its event loop; null while that turns.';
+comment on column legwork.workers.blocked_jobs is
+  'The job whose code that is. Several when it is one of them and not known which; none when it belongs to no job; null while the event loop turns.';
 
 create table legwork.alert_rules (
   name text primary key check (name ~ '^[a-z0-9][a-z0-9_./-]{0,99}$'),

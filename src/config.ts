@@ -47,6 +47,11 @@ const configSchema = z
     isolateMemory: z.coerce.number().int().min(64).max(1_048_576).default(512),
     /** Jobs after which a thread or process for isolated tasks is replaced by a new one. */
     isolateJobs: z.coerce.number().int().min(1).max(1_000_000_000).default(5_000),
+    /**
+     * How long a task may hold up the worker's event loop with synchronous code before the process is killed; 0 for any time. 5 minutes for `legwork worker` and
+     * `legwork up`; under `createLegwork`, which runs in a process of yours, any time unless it is set. Only the job that held it up loses an attempt.
+     */
+    maxBlocked: duration.optional(),
     /** What a Prometheus may send for `/metrics`, and for nothing else, in place of an API token. */
     metricsToken: z.string().min(16, { error: "expected 16 characters or more" }).optional(),
     logLevel: z.enum(LOG_LEVELS).default("info"),
@@ -125,6 +130,7 @@ const ENVIRONMENT = {
   shutdownTimeout: "LEGWORK_SHUTDOWN_TIMEOUT",
   isolateMemory: "LEGWORK_ISOLATE_MEMORY",
   isolateJobs: "LEGWORK_ISOLATE_JOBS",
+  maxBlocked: "LEGWORK_MAX_BLOCKED",
   metricsToken: "LEGWORK_METRICS_TOKEN",
   logLevel: "LEGWORK_LOG_LEVEL",
   hosts: "LEGWORK_HOSTS",

@@ -1,5 +1,6 @@
 import pino from "pino";
-import pretty from "pino-pretty";
+import { prettyFactory } from "pino-pretty";
+import { StderrDestination } from "./stderr-destination.ts";
 
 export type Logger = pino.Logger;
 
@@ -9,28 +10,44 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 /** Connection strings and tokens reach the log through error objects; their places are known. */
 export const CENSORED_PATHS = ["databaseUrl", "token", "err.connectionString", "*.password"];
 
+const destination = new StderrDestination();
+const forms = new WeakMap<Logger, "json" | "text">();
+
 /**
  * The process's log: lines for people on a terminal, JSON lines (ISO timestamps, level names) everywhere else.
- * It goes to stderr, so that stdout carries only what a command was asked for.
+ * It goes to stderr, so that stdout carries only what a command was asked for. Writing never holds up the process, whoever reads stderr and how slowly.
  */
 export function createLogger(options: { level: LogLevel; json?: boolean }): Logger {
   const asJson = options.json ?? !process.stderr.isTTY;
-  const stream = asJson
-    ? pino.destination({ dest: 2, sync: true })
-    : pretty({
-        destination: 2,
-        sync: true,
-        ignore: "pid,hostname",
-        translateTime: "HH:MM:ss.l",
-        singleLine: true,
-      });
-  return pino(
+  const log = pino(
     {
       level: options.level,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: CENSORED_PATHS, censor: "[redacted]" },
     },
-    stream,
+    asJson ? destination : prettyTo(destination),
   );
+  forms.set(log, asJson ? "json" : "text");
+  return log;
+}
+
+/** The form in which a logger of `createLogger` writes to stderr; undefined for any other logger. */
+export function stderrForm(log: Logger): "json" | "text" | undefined {
+  return forms.get(log);
+}
+
+/** Writes what waits of the log, now; see `StderrDestination`. For the last moments of a process. */
+export function flushLog(): Promise<void> {
+  return destination.drained();
+}
+
+function prettyTo(target: StderrDestination): pino.DestinationStream & { flushSync(): void } {
+  const prettify = prettyFactory({
+    colorize: true,
+    ignore: "pid,hostname",
+    translateTime: "HH:MM:ss.l",
+    singleLine: true,
+  });
+  return { write: (line) => target.write(prettify(line)), flushSync: () => target.flushSync() };
 }

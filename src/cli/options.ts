@@ -37,7 +37,20 @@ export function withWorkerOptions(command: Command): Command {
     .option("--tasks <directory>", "a directory of task files, in place of the configured ones; may be given again", collect)
     .option("--crontab <file>", "graphile-worker's crontab, in place of the configured one")
     .option("--concurrency <number>", "jobs run at a time (LEGWORK_CONCURRENCY, 10)")
-    .option("--shutdown-timeout <duration>", "how long stopping waits for running jobs (LEGWORK_SHUTDOWN_TIMEOUT, 25s)");
+    .option("--shutdown-timeout <duration>", "how long stopping waits for running jobs (LEGWORK_SHUTDOWN_TIMEOUT, 25s)")
+    .option(
+      "--max-blocked <duration>",
+      "how long a task may hold up the event loop before the process is killed, 0 for any time (LEGWORK_MAX_BLOCKED, 5m)",
+    );
+}
+
+/** How long a task may hold up the event loop of a process that is Legwork's own, when nothing else is set (ms). */
+const MAX_BLOCKED_MS = 5 * 60_000;
+
+/** The settings of a worker that has its process to itself. */
+export function workerSettings(config: Config): Config & { localQueueSize: number; maxBlocked: number } {
+  const { localQueueSize = config.concurrency, maxBlocked = MAX_BLOCKED_MS } = config;
+  return { ...config, localQueueSize, maxBlocked };
 }
 
 /** For an option that may be given again. */
@@ -74,7 +87,8 @@ export function assertCrontab(flags: WorkerFlags): void {
 
 export type CommonFlags = Pick<Partial<ConfigInput>, "databaseUrl" | "dataDir" | "logLevel">;
 export type RemoteFlags = CommonFlags & { url?: string };
-export type WorkerFlags = CommonFlags & Pick<Partial<ConfigInput>, "tasks" | "crontab" | "concurrency" | "shutdownTimeout">;
+export type WorkerFlags = CommonFlags &
+  Pick<Partial<ConfigInput>, "tasks" | "crontab" | "concurrency" | "shutdownTimeout" | "maxBlocked">;
 
 /**
  * The database a command talks to: the configured one, else the one that `legwork up` runs in the data directory. Throws

@@ -1,5 +1,5 @@
 import { toError } from "../errors.ts";
-import type { Logger } from "../log.ts";
+import { flushLog, type Logger } from "../log.ts";
 
 /**
  * Waits for SIGTERM or SIGINT, then runs `stop` and ends the process with code 0. A second signal does not wait any longer: it
@@ -18,13 +18,18 @@ export async function untilStopped(log: Logger, stop: () => Promise<void>, stopN
   let signals = 0;
   return await new Promise<never>(() => {
     const end = (work: Promise<void> | undefined, code: number): void => {
-      Promise.resolve(work).then(
-        () => process.exit(code),
-        (error: unknown) => {
-          log.error({ err: error }, "Stopping failed.");
-          process.exit(1);
-        },
-      );
+      void Promise.resolve(work)
+        .then(
+          () => code,
+          (error: unknown) => {
+            log.error({ err: error }, "Stopping failed.");
+            return 1;
+          },
+        )
+        .then(async (exitCode) => {
+          await flushLog();
+          process.exit(exitCode);
+        });
     };
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
       process.on(signal, () => {

@@ -4,6 +4,7 @@ import { isErrorCode, LegworkError, toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { connectionString } from "./database-url.ts";
 import { types } from "./parse-timestamp.ts";
+import { ConnectionWatch } from "./silent-connections.ts";
 
 export type Pool = pg.Pool;
 export type PoolClient = pg.PoolClient;
@@ -20,17 +21,34 @@ export interface Queryable {
 /** Postgres 15 is the oldest that is tested; `security_invoker` and `unique nulls not distinct` came with it. */
 const MIN_SERVER_VERSION = 150_000;
 
+/** How long the first statement on a new connection may take (ms). */
+const SETTINGS_TIMEOUT_MS = 10_000;
+
+/** When the kernel starts to ask whether the other side of an idle connection is still there (ms). */
+const KEEP_ALIVE_MS = 10_000;
+
 interface PoolOptions {
   log: Logger;
   max?: number;
   name?: string;
   /** Settings that every connection has, such as `legwork.surface`. */
   session?: Readonly<Record<string, string>>;
+  /** The longest that a statement may take (ms). Without it a statement may take as long as it likes while the server works on it. */
+  queryTimeout?: number;
+  /** How long a statement has had no answer before the server is asked whether it works on it (ms); 2,500 by default. */
+  silentAfter?: number;
+}
+
+const watches = new WeakMap<Pool, ConnectionWatch>();
+
+/** When the server last answered on any connection of a pool that `createPool` made, by `performance.now()`. */
+export function lastReply(pool: Pool): number {
+  return watches.get(pool)?.lastReply ?? Number.NEGATIVE_INFINITY;
 }
 
 /**
- * A connection pool that outlives its connections: one that the server closes is logged and replaced, and never brings
- * the process down. Throws LW514 for a connection string that cannot be read.
+ * A connection pool that outlives its connections: one that the server closes, or that dies without a word, is logged and
+ * replaced, and never brings the process down. Throws LW514 for a connection string that cannot be read.
  */
 export function createPool(databaseUrl: string, options: PoolOptions): Pool {
   const pool = new pg.Pool({
@@ -38,6 +56,9 @@ export function createPool(databaseUrl: string, options: PoolOptions): Pool {
     max: options.max ?? 10,
     application_name: options.name ?? "legwork",
     connectionTimeoutMillis: 10_000,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
+    ...(options.queryTimeout === undefined ? {} : { query_timeout: options.queryTimeout }),
     types,
     // Awaited before anything else is asked of the connection.
     ...(options.session === undefined ? {} : { onConnect: (client: pg.ClientBase) => setSession(client, options.session ?? {}) }),
@@ -45,16 +66,27 @@ export function createPool(databaseUrl: string, options: PoolOptions): Pool {
   // The error holds the whole client, its secrets included: only what it says is logged.
   const onError = (error: Error & { code?: string }): void =>
     options.log.warn({ code: error.code }, `A database connection was lost: ${error.message}.`);
+  const { log, silentAfter } = options;
+  const watch = new ConnectionWatch({ databaseUrl, log, silentAfter, secondLook: silentAfter && silentAfter / 3 });
+  watches.set(pool, watch);
   pool.on("error", onError);
-  pool.on("connect", (client) => client.on("error", onError));
+  pool.on("connect", (client) => {
+    client.on("error", onError);
+    watch.add(client);
+  });
+  pool.on("acquire", (client) => watch.setFree(client, false));
+  pool.on("release", (_error, client) => watch.setFree(client, true));
+  pool.on("remove", (client) => watch.remove(client));
   return pool;
 }
 
 async function setSession(client: pg.ClientBase, session: Readonly<Record<string, string>>): Promise<void> {
-  await client.query("select set_config(name, value, false) from unnest($1::text[], $2::text[]) as s (name, value)", [
-    Object.keys(session),
-    Object.values(session),
-  ]);
+  await client.query({
+    text: "select set_config(name, value, false) from unnest($1::text[], $2::text[]) as s (name, value)",
+    values: [Object.keys(session), Object.values(session)],
+    // The connection is not watched before this.
+    query_timeout: SETTINGS_TIMEOUT_MS,
+  } as pg.QueryConfig);
 }
 
 /**

@@ -57,7 +57,8 @@ export function createSql(pool: Pool, context: Readonly<Record<string, string>> 
           await client.query("commit");
           return result;
         } catch (error) {
-          await client.query("rollback");
+          // On a connection that is lost this fails too, and says less.
+          await client.query("rollback").catch(() => undefined);
           throw error;
         }
       }),

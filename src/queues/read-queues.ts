@@ -45,6 +45,9 @@ export interface WorkerRow {
   disk_total: string | null;
   heap_bytes: string | null;
   host_seen_at: Date | null;
+  /** Since when synchronous code has held up its event loop, and of which job: one, or several when it is one of them. Null while the event loop turns. */
+  blocked_since: Date | null;
+  blocked_jobs: string[] | null;
 }
 
 /** A row of `legwork.tasks`. */

@@ -18,6 +18,7 @@ import { Live } from "./live/live.ts";
 import { assertRole, type Principal } from "./principal.ts";
 import { addRest } from "./rest/api.ts";
 import { sendProblem } from "./rest/problem.ts";
+import { within } from "../within.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -30,6 +31,12 @@ declare module "fastify" {
 const BODY_LIMIT = 100_000;
 /** How long the database may take to answer before the server is not ready (ms). */
 const READY_TIMEOUT_MS = 3_000;
+/** The longest that a statement may take (ms), such as retrying a hundred thousand jobs. */
+const QUERY_TIMEOUT_MS = 5 * 60_000;
+/** How long requests that are under way may take when the server stops and nothing else is set (ms). */
+const SHUTDOWN_TIMEOUT_MS = 25_000;
+/** How long each other part of the server may take to stop (ms): one that waits for a database that does not answer is left. */
+const PART_STOP_MS = 300;
 
 export interface ServerOptions {
   databaseUrl: string;
@@ -46,6 +53,8 @@ export interface ServerOptions {
   problems?: Problems;
   /** How JWTs are checked; without it there are none. */
   auth?: AuthConfig;
+  /** How long a stopping server lets requests finish that are under way (ms); 25 s by default. */
+  shutdownTimeout?: number;
   /** Names that the server answers to beside its address and those of this machine. */
   hosts?: readonly string[];
   /** Origins whose pages may read answers; none by default. */
@@ -81,21 +90,23 @@ export interface MountedServer {
  */
 export async function createServer(options: Omit<ServerOptions, "port">): Promise<MountedServer> {
   const { databaseUrl, host, token, metricsToken, log } = options;
-  const pool = createPool(databaseUrl, { log, name: "legwork server" });
+  const pool = createPool(databaseUrl, { log, name: "legwork server", queryTimeout: QUERY_TIMEOUT_MS });
   // What was started last is stopped first.
-  const stops: (() => Promise<unknown>)[] = [() => pool.end()];
+  const stops: (() => Promise<unknown>)[] = [() => within(PART_STOP_MS, pool.end())];
+  let stopBy = 0;
   const stop = async (): Promise<void> => {
+    stopBy = performance.now() + (options.shutdownTimeout ?? SHUTDOWN_TIMEOUT_MS);
     for (const end of stops.splice(0).toReversed()) await end();
   };
   try {
     await assertDatabase(pool);
     const config: AuthConfig = { ...options.auth, token };
     const { graphql, GraphQlSocket } = await loadGraphQl(pool, log, tellsSchema(options));
-    stops.push(() => graphql.release());
+    stops.push(() => within(PART_STOP_MS, graphql.release()));
     if (host !== undefined) await assertMayListen(pool, host, config);
     const authenticator = createAuthenticator({ pool, config, log });
     const app = await createApp(options, pool);
-    stops.push(() => app.close());
+    stops.push(() => closeApp(app, Math.max(PART_STOP_MS, stopBy - performance.now())));
     await app.register(async (protectedApp) => {
       requireToken(protectedApp, authenticator, options.rateLimit ?? 0);
       await protectedApp.register(async (graphqlApp) => {
@@ -108,7 +119,7 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
     );
     // That no worker lives must be noticed, too.
     const watch = new Watch(pool, log);
-    stops.push(() => watch.stop());
+    stops.push(() => within(PART_STOP_MS, watch.stop()));
     await addRest(app, {
       pool,
       log,
@@ -116,7 +127,7 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
       protect: (api) => requireToken(api, authenticator, options.rateLimit ?? 0),
     });
     const live = new Live(pool, log);
-    stops.push(() => live.stop());
+    stops.push(() => within(PART_STOP_MS, live.stop()));
     const socket = new GraphQlSocket({
       schema: graphql.schema,
       live,
@@ -342,6 +353,14 @@ function sendError(reply: FastifyReply, error: LegworkError, status: number = er
   }
   const { code, message, hint }: { code: ErrorCode; message: string; hint: string | undefined } = error;
   return reply.code(status).send({ code, message, hint });
+}
+
+/** Lets requests finish that are under way; after that time their connections are closed. */
+async function closeApp(app: FastifyInstance, timeout: number): Promise<void> {
+  const closed = app.close();
+  if (await within(timeout, closed)) return;
+  app.server.closeAllConnections();
+  await within(PART_STOP_MS, closed);
 }
 
 async function listen(app: FastifyInstance, host: string, port: number): Promise<string> {

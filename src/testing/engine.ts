@@ -111,7 +111,7 @@ export class Engine {
   }
 
   async stop(): Promise<void> {
-    await this.#environment.control.stop();
+    this.#environment.control.stop();
     await this.#output.stop();
     await this.#taskPool.end();
   }

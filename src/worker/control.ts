@@ -2,22 +2,13 @@ import type { Pool } from "../db/pool.ts";
 import { toError } from "../errors.ts";
 import { type Listener, listen } from "../db/listen.ts";
 import type { Logger } from "../log.ts";
+import { RunningJobs } from "./running-jobs.ts";
 
 /**
  * How old this worker's knowledge of what is paused may be when it starts a job (ms). Together with the time a query takes it stays
  * below the 300 ms after which nothing may start.
  */
 const MAX_AGE_MS = 200;
-
-/** How often the event loop shows that it turns (ms). */
-const TURN_MS = 50;
-
-/** An attempt that runs in this process. */
-export interface Abortable {
-  /** How many workers may have died of its job: 0 for nearly every job. */
-  readonly deaths: number;
-  abort(reason: Error): void;
-}
 
 /** Why a job's signal aborted: somebody cancelled the job. */
 class JobCancelled extends Error {
@@ -36,15 +27,13 @@ export class LeaseLost extends Error {
  */
 export class Control {
   /** The attempts that run in this process, by job. */
-  readonly running = new Map<string, Abortable>();
+  readonly running = new RunningJobs();
   readonly #pool: Pool;
   readonly #log: Logger;
   readonly #listener: Listener;
-  readonly #turns: NodeJS.Timeout;
   /** The tasks that are paused, with their queues. */
   #paused: ReadonlyMap<string, string> = new Map();
   #knownAt = Number.NEGATIVE_INFINITY;
-  #lastTurn = performance.now();
   /** Whether something may have changed since the last reading began. */
   #isDirty = true;
   #reading: Promise<void> | undefined;
@@ -53,9 +42,6 @@ export class Control {
   constructor(databaseUrl: string, options: { pool: Pool; log: Logger; onWakeups: () => void; onSchedules?: () => void }) {
     this.#pool = options.pool;
     this.#log = options.log;
-    // Notifications are read between timers and immediates: once an immediate runs, all that had arrived has been heard.
-    this.#turns = setInterval(() => setImmediate(() => (this.#lastTurn = performance.now())), TURN_MS);
-    this.#turns.unref();
     this.#listener = listen(databaseUrl, "legwork", {
       log: options.log,
       onConnect: () => {
@@ -77,9 +63,13 @@ export class Control {
     });
   }
 
-  /** Whether it can be said without asking that a task is not paused. The way of nearly every job. */
-  isFree(task: string): boolean {
-    return !this.#paused.has(task) && this.#isFresh();
+  /**
+   * Whether it can be said without asking that a task is not paused. The way of nearly every job. One that was fetched `fetchedAgo` ms ago was not paused
+   * then: a pause takes the jobs that wait out of reach in its own transaction.
+   */
+  isFree(task: string, fetchedAgo = Infinity): boolean {
+    if (this.#paused.has(task) || this.#isDirty) return false;
+    return (fetchedAgo > -MAX_AGE_MS && fetchedAgo < MAX_AGE_MS) || this.#isFresh();
   }
 
   /** Whether a task is paused, with certainty as of 200 ms ago. Rejects when the database does not answer. */
@@ -110,15 +100,16 @@ export class Control {
     }
   }
 
-  async stop(): Promise<void> {
-    clearInterval(this.#turns);
-    await this.#listener.stop();
+  stop(): void {
+    this.#listener.stop();
   }
 
+  /** By what was read, or by an answer on the listening connection: all notifications sent before the question came before it. */
   #isFresh(): boolean {
     if (this.#isDirty) return false;
     const now = performance.now();
-    return now - this.#knownAt < MAX_AGE_MS || (this.#listener.isConnected && now - this.#lastTurn < MAX_AGE_MS);
+    if (now - this.#listener.provenAt > MAX_AGE_MS / 2) this.#listener.prove();
+    return now - Math.max(this.#knownAt, this.#listener.provenAt) < MAX_AGE_MS;
   }
 
   /** Reads what is paused; whoever comes while it is being read waits for the same answer. */

@@ -1,13 +1,14 @@
-import { hostname } from "node:os";
 import type { Pool } from "../db/pool.ts";
 import { toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import { within } from "../within.ts";
 import type { DatabaseClock } from "./clock.ts";
 import type { Control } from "./control.ts";
+import type { Beat, Heartbeat } from "./heartbeat/heartbeat.ts";
 import { HostMeter } from "./host-stats.ts";
 
-/** How often a worker says that it lives, and looks after the others (ms). Five of these make `legwork.worker_grace()`. */
-const BEAT_INTERVAL_MS = 1_000;
+/** How often a worker looks after the others (ms). */
+const RECOVER_INTERVAL_MS = 1_000;
 
 /** How often the history's partitions are looked after (ms). They are made days ahead; this is for retention's sake. */
 const MAINTENANCE_INTERVAL_MS = 5 * 60_000;
@@ -27,14 +28,12 @@ const RECONCILE_INTERVAL_MS = 5 * 60_000;
 /** How often the others are told how this machine is (ms). */
 const HOST_INTERVAL_MS = 10_000;
 
-/** How long a job runs before the others are told of it ahead of the next beat (ms). Most are over by then. */
-const NOTE_AFTER_MS = 50;
-
 export interface LeaseOptions {
-  /** For the lease alone: a task that uses up a pool must not keep the worker from telling that it lives. */
+  /** For what a worker does beside running jobs: a task that uses up a pool must not keep it from that. */
   readonly pool: Pool;
   readonly log: Logger;
   readonly clock: DatabaseClock;
+  readonly heartbeat: Heartbeat;
   readonly workerId: string;
   readonly concurrency: number;
   readonly tasks: readonly string[];
@@ -42,33 +41,30 @@ export interface LeaseOptions {
 }
 
 /**
- * Tells the database every second that this worker lives, gives the jobs of dead workers to the living and looks after the
+ * This worker's claim on its jobs, which its heartbeat renews every second. Also gives the jobs of dead workers to the living and looks after the
  * history, each on its own, so that none waits for another. What fails is logged and tried again; nothing here ends the worker.
  */
 export class Lease {
   readonly #options: LeaseOptions;
   readonly #loops: { stop(): Promise<void> }[];
-  #lastBeat = performance.now();
-  /** The end of the last silence, by the database's clock: what was fetched before may have gone to others. */
-  #doubtUntil: Date | undefined;
   readonly #registered = Promise.withResolvers<void>();
   readonly #host = new HostMeter();
   readonly #watch: NodeJS.Timeout;
-  #soon: NodeJS.Timeout | undefined;
 
   constructor(options: LeaseOptions) {
     this.#options = options;
     const { pool, log } = options;
     this.#loops = [
-      every(BEAT_INTERVAL_MS, () => this.#beat(), log),
-      every(BEAT_INTERVAL_MS, () => this.#recover(), log),
+      every(RECOVER_INTERVAL_MS, () => this.#recover(), log),
       every(MAINTENANCE_INTERVAL_MS, async () => void (await pool.query("select legwork.maintain_history()")), log),
       every(RECONCILE_INTERVAL_MS, () => this.#reconcile(), log),
       every(HOST_INTERVAL_MS, () => this.#tellHost(), log),
     ];
-    // A timer, because it is also the first thing to happen when a stopped process goes on.
+    const { heartbeat, workerId: id, concurrency, tasks } = options;
+    heartbeat.speakFor({ id, concurrency, tasks }, (beat) => this.#hear(beat));
+    // A timer, because it is also the first thing to happen when a stopped process goes on. After a held-up event loop the thread has spoken all the while.
     this.#watch = setInterval(() => {
-      if (performance.now() - this.#lastBeat >= ABANDON_AFTER_MS) options.control.abandon();
+      if (heartbeat.silentFor >= ABANDON_AFTER_MS) options.control.abandon();
     }, 250);
   }
 
@@ -82,8 +78,10 @@ export class Lease {
    * goes on, or there was one since.
    */
   mayHaveLost(fetchedAt: Date | null): boolean {
-    if (performance.now() - this.#lastBeat >= DOUBT_AFTER_MS) return true;
-    return this.#doubtUntil !== undefined && fetchedAt !== null && fetchedAt <= this.#doubtUntil;
+    const { heartbeat } = this.#options;
+    if (heartbeat.silentFor >= DOUBT_AFTER_MS) return true;
+    const { doubtUntil } = heartbeat;
+    return doubtUntil !== undefined && fetchedAt !== null && fetchedAt.getTime() <= doubtUntil;
   }
 
   /** Whether this worker still holds a job that it fetched. */
@@ -95,20 +93,9 @@ export class Lease {
     return rows.length > 0;
   }
 
-  /**
-   * Tells the others soon that this job runs, if it still does: should it kill the process, it is known which one did.
-   */
-  noteStart(jobId: string): void {
-    this.#soon ??= setTimeout(() => {
-      this.#soon = undefined;
-      if (!this.#options.control.running.has(jobId)) return;
-      this.#beat().catch((error: unknown) => this.#options.log.debug({ err: toError(error) }, "A beat failed."));
-    }, NOTE_AFTER_MS);
-  }
-
   /** Tells the others now what this worker runs. */
   async tell(): Promise<void> {
-    await this.#beat();
+    await this.#options.heartbeat.beat();
   }
 
   /** Gives one job back that this worker does not run any more, without using an attempt. False when it was not held. */
@@ -122,33 +109,22 @@ export class Lease {
 
   /**
    * Stops beating and hands over what the worker still holds. Resolves to the number of jobs that were given back; may be tried
-   * again when it throws because the database does not answer.
+   * again when it throws because the database has not answered within that time (ms).
    */
-  async release(): Promise<number> {
+  async release(timeout: number): Promise<number> {
     this.#registered.resolve();
-    clearTimeout(this.#soon);
     clearInterval(this.#watch);
-    await Promise.all(this.#loops.map((loop) => loop.stop()));
-    const { rows } = await this.#options.pool.query("select legwork.worker_stopped($1) as jobs", [this.#options.workerId]);
-    return rows[0]?.jobs;
+    const stopping = Promise.all(this.#loops.map((loop) => loop.stop()));
+    const { heartbeat, workerId } = this.#options;
+    const released = heartbeat.stop(workerId);
+    await within(timeout, Promise.all([stopping, released]));
+    return await Promise.race([released, notInTime(timeout)]);
   }
 
-  async #beat(): Promise<void> {
-    const { pool, clock, workerId, concurrency, tasks, control } = this.#options;
-    const before = performance.now();
-    const { rows } = await pool.query("select now, cancelled, lost from legwork.worker_beat($1, $2, $3, $4, $5, $6)", [
-      workerId,
-      hostname(),
-      process.pid,
-      concurrency,
-      tasks,
-      [...control.running.keys()],
-    ]);
-    const { now, cancelled, lost } = rows[0];
-    if (before - this.#lastBeat >= DOUBT_AFTER_MS || performance.now() - before >= DOUBT_AFTER_MS) this.#doubtUntil = now;
-    this.#lastBeat = before;
+  #hear({ now, before, after, cancelled, lost }: Beat): void {
+    const { clock, control } = this.#options;
     this.#registered.resolve();
-    clock.observe(now, before, performance.now());
+    clock.observe(now, before, after);
     control.cancel(cancelled);
     control.abandon(lost);
   }
@@ -181,6 +157,12 @@ export class Lease {
       log.warn({ event: "worker_lost", worker, jobs }, "A worker is gone; its jobs were given back.");
     }
   }
+}
+
+async function notInTime(timeout: number): Promise<never> {
+  // After what is already there has been taken.
+  await new Promise((resolve) => setImmediate(resolve));
+  throw new Error(`the database did not answer within ${timeout} ms`);
 }
 
 /** Does `work` now and again `interval` ms after each time it has ended. */

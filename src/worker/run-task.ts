@@ -10,12 +10,13 @@ import { enqueue } from "../jobs/enqueue.ts";
 import { AttemptSpan } from "../jobs/tracing.ts";
 import { AttemptOutput, type OutputSink } from "./attempt-output.ts";
 import type { DatabaseClock } from "./clock.ts";
-import { type Abortable, type Control, LeaseLost } from "./control.ts";
+import { type Control, LeaseLost } from "./control.ts";
 import { IsolatedResult } from "./isolate/isolated-result.ts";
 import type { Lease } from "./lease.ts";
 import type { LoadedTask } from "./load-tasks.ts";
 import { type Outcomes, resultToJson } from "./outcomes.ts";
 import { Redaction } from "./redaction.ts";
+import { type Abortable, TaskPace } from "./running-jobs.ts";
 import { Steps, Suspended } from "./steps.ts";
 import { taskLog } from "./task-log.ts";
 
@@ -66,6 +67,7 @@ class PutBack extends Error {
 export function toPlainTask(task: LoadedTask, environment: RunEnvironment): PlainTask {
   const { clock, outcomes, control } = environment;
   const timeout = parseDuration(task.definition?.timeout);
+  const pace = new TaskPace();
   const putBack = (job: Job, reason: string, wait?: number): PutBack => {
     const now = clock.now();
     const retryAt = wait === undefined ? undefined : now + wait;
@@ -75,7 +77,9 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
   };
   return async (payload, helpers) => {
     const { job } = helpers;
-    const reason = control.isFree(task.name) && !hasExpired(job, clock) ? undefined : await whyNotNow(task, job, environment);
+    const fetchedAgo = job.locked_at === null ? Infinity : clock.now() - job.locked_at.getTime();
+    const reason =
+      control.isFree(task.name, fetchedAgo) && !hasExpired(job, clock) ? undefined : await whyNotNow(task, job, environment);
     if (reason !== undefined) throw putBack(job, reason, reason === "expired" ? EXPIRED_PUT_BACK_MS : undefined);
     // Lost while this process was asleep, come back, and its old attempt has not ended.
     if (control.running.has(job.id)) throw putBack(job, "still running here", WAIT_PUT_BACK_MS);
@@ -90,7 +94,6 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
         throw new LeaseLost("This worker was taken for dead and the job was given to another.");
       }
       if (deaths > 0) await environment.lease?.tell();
-      else environment.lease?.noteStart(job.id);
     } catch (error) {
       control.running.delete(job.id);
       throw putBack(job, `not known to be still this worker's (${toError(error).message})`);
@@ -100,13 +103,16 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
       run.workerLog.debug({ event: "job_started", attempt: job.attempts }, "Job started.");
     const span = environment.isTraced === true ? run.beginSpan() : undefined;
     try {
-      const returned = await (span === undefined ? run.execute(payload, timeout) : span.run(() => run.execute(payload, timeout)));
+      const returned = await control.running.call(job.id, run, pace, () =>
+        span === undefined ? run.execute(payload, timeout) : span.run(() => run.execute(payload, timeout)),
+      );
       // A graphile-worker batch job answers with a promise per entry; graphile-worker itself takes those apart.
       const isIsolated = returned instanceof IsolatedResult;
       const answered = isIsolated ? returned.entries : returned;
       const entries = Array.isArray(payload) && Array.isArray(answered) ? batchEntries(payload, answered, run) : undefined;
       const result = isIsolated ? returned.json : entries === undefined ? resultToJson(returned, run.redaction) : undefined;
       const finishedAt = clock.now();
+      pace.note(finishedAt - startedAt);
       outcomes.succeeded(job.id, startedAt, finishedAt, result);
       span?.end("completed");
       if (environment.log.isLevelEnabled("info")) {
@@ -189,6 +195,7 @@ export class Run implements TaskContext, Abortable {
   private abortReason: Error | undefined = undefined;
 
   readonly deaths: number;
+  slot = -1;
 
   constructor(task: LoadedTask, helpers: JobHelpers, environment: AttemptEnvironment, deaths: number) {
     this.deaths = deaths;

@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { isConnectionError } from "../db/pool.ts";
 import { toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import { within } from "../within.ts";
 
 /** The wait before a runner that ended is started again (ms); doubled for each time it ends soon, up to the longest. */
 const FIRST_WAIT_MS = 250;
@@ -55,10 +56,10 @@ export class Supervisor<T extends Supervised> {
     return new Supervisor(options, await options.start());
   }
 
-  /** Stops supervising, and resolves to the runner there is now. */
-  async stop(): Promise<T> {
+  /** Stops supervising, and resolves to the runner there is now: within that time (ms), whatever a restart that is under way waits for. */
+  async stop(timeout: number): Promise<T> {
     this.#stopped.abort();
-    await this.#work;
+    await within(timeout, this.#work);
     return this.#current;
   }
 

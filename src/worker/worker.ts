@@ -11,15 +11,17 @@ import {
   type TaskList,
   type WorkerEvents,
 } from "graphile-worker";
-import { createPool, onceUsable, type Pool } from "../db/pool.ts";
+import { createPool, lastReply, onceUsable, type Pool } from "../db/pool.ts";
 import { LegworkError, toError } from "../errors.ts";
 import type { Problems } from "../health/problems.ts";
 import { Watch } from "../health/watch.ts";
 import { isTracing } from "../jobs/tracing.ts";
 import type { Logger } from "../log.ts";
+import { within } from "../within.ts";
 import { DatabaseClock } from "./clock.ts";
 import { Control } from "./control.ts";
 import { graphileLogger } from "./graphile-logger.ts";
+import { Heartbeat } from "./heartbeat/heartbeat.ts";
 import { DEFAULT_ISOLATE_JOBS, DEFAULT_ISOLATE_MEMORY, Isolation } from "./isolate/isolation.ts";
 import { JobOutput } from "./job-output.ts";
 import { Lease } from "./lease.ts";
@@ -34,6 +36,21 @@ import { Ticker } from "./ticker.ts";
 
 /** How long completions that are on their way may take when a pool ends by itself (ms). */
 const FLUSH_MS = 1_000;
+
+/** How long a stopping worker may take beyond its shutdown timeout to hand over what it holds (ms), when the database does not answer. */
+const HAND_OVER_MS = 800;
+
+/** How long handing over may take when the worker goes on (ms); it is tried again. */
+const RELEASE_TIMEOUT_MS = 5_000;
+
+/**
+ * The longest that a statement of the worker itself may take (ms), such as admitting a backlog. Not those of graphile-worker and of tasks; none of all waits for ever
+ * on a connection that has died.
+ */
+const STATEMENT_TIMEOUT_MS = 120_000;
+
+/** How often graphile-worker's listening connection is asked for a sign of life (ms). */
+const PROVE_INTERVAL_MS = 5_000;
 
 export interface WorkerOptions {
   databaseUrl: string;
@@ -54,6 +71,8 @@ export interface WorkerOptions {
   isolateMemory?: number;
   /** Jobs after which a thread or process for isolated tasks is replaced; 5,000 by default. */
   isolateJobs?: number;
+  /** How long a task may hold up the event loop before this process is killed (ms). Without it, and with 0, for any time. */
+  maxBlocked?: number | undefined;
 }
 
 export interface Worker {
@@ -90,7 +109,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     await clock.synchronise(taskPool);
     await registerTasks(taskPool, tasks, log);
   });
-  const leasePool = createPool(options.databaseUrl, { log, max: 6, name: "legwork lease", session });
+  const leasePool = createPool(options.databaseUrl, {
+    log,
+    max: 6,
+    name: "legwork lease",
+    session,
+    queryTimeout: STATEMENT_TIMEOUT_MS,
+  });
   const ticker = new Ticker(leasePool, log);
   const watch = new Watch(leasePool, log);
   const scheduler = new Scheduler(leasePool, { log, crontab });
@@ -99,6 +124,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     log,
     onWakeups: () => ticker.poke(),
     onSchedules: () => scheduler.poke(),
+  });
+  const heartbeat = new Heartbeat({
+    databaseUrl: options.databaseUrl,
+    log,
+    running: control.running,
+    lastReply: () => lastReply(leasePool),
+    maxBlocked: options.maxBlocked === 0 ? undefined : options.maxBlocked,
   });
   const taskList: TaskList = {};
   // Not by the tasks' pool: one that hoards connections must not keep the others from being heard.
@@ -131,7 +163,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       .catch((error: unknown) => log.debug({ err: toError(error) }, "A fault could not be noted in the database."));
   };
   const generation = (): Promise<Generation> =>
-    startGeneration({ ...options, noteFault, taskList, cronItems, environment, isolation, leasePool, untilStopped });
+    startGeneration({ ...options, noteFault, taskList, cronItems, environment, heartbeat, isolation, leasePool, untilStopped });
   const supervisor = await Supervisor.start({
     log,
     start: () => onceUsable(log, generation),
@@ -142,10 +174,15 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
 
   const stop = async (): Promise<number> => {
     stopped.abort();
-    const current = await supervisor.stop();
-    const givenBack = await current.stop(options.shutdownTimeout);
-    await Promise.all([ticker.stop(), scheduler.stop(), watch.stop(), control.stop()]);
-    await within(FLUSH_MS, output.stop());
+    const deadline = performance.now() + options.shutdownTimeout;
+    const current = await supervisor.stop(options.shutdownTimeout);
+    const givenBack = await current.stop(Math.max(0, deadline - performance.now()));
+    control.stop();
+    await within(
+      Math.max(HAND_OVER_MS / 2, deadline - performance.now()),
+      Promise.all([ticker.stop(), scheduler.stop(), watch.stop(), output.stop()]),
+    );
+    await heartbeat.end();
     // Not awaited: a task that does not end may hold a connection for as long as it likes.
     closeQuietly(taskPool, log);
     closeQuietly(leasePool, log);
@@ -162,6 +199,7 @@ interface GenerationOptions extends WorkerOptions {
   readonly cronItems: ParsedCronItem[];
   readonly environment: RunEnvironment;
   readonly isolation: Isolation;
+  readonly heartbeat: Heartbeat;
   readonly leasePool: Pool;
   /** Notes what keeps this worker from working where doctor, alerts and metrics find it. */
   readonly noteFault: (kind: "restart" | "recording", reason: string, jobId: string | undefined) => void;
@@ -192,6 +230,7 @@ async function startGeneration(options: GenerationOptions): Promise<Generation> 
   });
   const workerId = new Promise<string>((resolve) => events.once("pool:create", ({ workerPool }) => resolve(workerPool.id)));
   const listening = new Promise<void>((resolve) => events.once("pool:listen:success", () => resolve()));
+  proveListening(events);
   let runner: Runner;
   try {
     runner = await run({
@@ -221,6 +260,7 @@ async function startGeneration(options: GenerationOptions): Promise<Generation> 
     pool: options.leasePool,
     log,
     clock: environment.clock,
+    heartbeat: options.heartbeat,
     workerId: await workerId,
     concurrency,
     tasks: Object.keys(options.taskList),
@@ -230,16 +270,16 @@ async function startGeneration(options: GenerationOptions): Promise<Generation> 
   // One that was killed with jobs and without its row would not be missed.
   void lease.registered.then(registered.resolve);
   const ended = endOf(runner, events, options.shutdownTimeout);
-  await Promise.race([listening, ended, options.untilStopped]);
+  await Promise.race([Promise.all([listening, lease.registered]), ended, options.untilStopped]);
 
   let givenBack = 0;
-  const release = async (): Promise<boolean> => {
+  const release = async (timeout = RELEASE_TIMEOUT_MS): Promise<boolean> => {
     // What has ended and can still be recorded need not run again.
-    await within(FLUSH_MS, recorder.settled());
+    await within(Math.min(FLUSH_MS, timeout / 2), recorder.settled());
     closed.abort();
     closeQuietly(pool, log);
     try {
-      givenBack = await lease.release();
+      givenBack = await lease.release(timeout);
       return true;
     } catch (error) {
       log.warn({ err: toError(error) }, "Jobs could not be given back now.");
@@ -253,8 +293,9 @@ async function startGeneration(options: GenerationOptions): Promise<Generation> 
       const graceful = runner
         .stop()
         .catch((error: unknown) => log.warn({ err: toError(error) }, "The worker did not stop cleanly."));
+      const deadline = performance.now() + timeout;
       await within(timeout, Promise.all([graceful, recorder.settled()]));
-      await release();
+      await release(Math.max(HAND_OVER_MS / 2, deadline - performance.now()));
       return givenBack;
     },
   };
@@ -286,11 +327,26 @@ async function endOf(runner: Runner, events: WorkerEvents, timeout: number): Pro
   return { error, jobId };
 }
 
-/** Waits for `work`, but no longer than that (ms). */
-async function within(timeout: number, work: Promise<unknown>): Promise<void> {
-  const timer = new AbortController();
-  await Promise.race([work, delay(timeout, undefined, { signal: timer.signal }).catch(() => undefined)]);
-  timer.abort();
+/**
+ * Asks graphile-worker's listening connection for a sign of life every few seconds: it sends nothing by itself, and one that has died without a word is
+ * found by a statement that has no answer.
+ */
+function proveListening(events: WorkerEvents): void {
+  let timer: NodeJS.Timeout | undefined;
+  events.on("pool:listen:success", ({ client }) => {
+    let isAsking = false;
+    clearInterval(timer);
+    timer = setInterval(() => {
+      if (isAsking) return;
+      isAsking = true;
+      client.query("select 1").then(
+        () => (isAsking = false),
+        () => undefined,
+      );
+    }, PROVE_INTERVAL_MS).unref();
+  });
+  for (const event of ["pool:listen:error", "pool:listen:release", "pool:release"] as const)
+    events.on(event, () => clearInterval(timer));
 }
 
 /** Lets go of a pool without waiting for connections that are still in use; nothing can be asked of it any more. */

@@ -149,3 +149,37 @@ it("a job whose row somebody holds does not keep a worker from looking after the
   holder.release();
   expect(await recover()).toEqual([{ worker: "w1", jobs: 1 }]);
 });
+
+it("a worker that is killed for a job which held it up loses that attempt, and gives back the others without one", async () => {
+  const culprit = await heldBy("w1", { serialKey: "s" });
+  const other = await heldBy("w1", { maxAttempts: 1 });
+  await beat("w1", [culprit, other]);
+  const { rows } = await database.pool.query("select legwork.worker_blocked('w1', $1, 300, $2) as jobs", [culprit, [culprit, other]]);
+  expect(rows).toEqual([{ jobs: 1 }]);
+  const jobs = await database.pool.query("select id, attempts, locked_by, run_at > now() as later, last_error from graphile_worker._private_jobs order by id");
+  expect(jobs.rows).toEqual([
+    { id: culprit, attempts: 1, locked_by: null, later: true, last_error: "The task held up its worker's event loop for 300 seconds. The worker was killed." },
+    { id: other, attempts: 0, locked_by: null, later: false, last_error: null },
+  ]);
+  expect((await database.pool.query("select job_id, error_name from legwork.failed_attempts")).rows).toEqual([{ job_id: culprit, error_name: "Blocked" }]);
+  expect((await database.pool.query("select locked_by from graphile_worker._private_job_queues")).rows).toEqual([{ locked_by: null }]);
+  expect((await database.pool.query("select from legwork.workers")).rows).toEqual([]);
+});
+
+it("when it is not known which job held up a worker, those that ran stay with it until it is given up", async () => {
+  const ids = [await heldBy("w1"), await heldBy("w1")];
+  const ahead = await heldBy("w1");
+  await beat("w1", ids);
+  const { rows } = await database.pool.query("select legwork.worker_blocked('w1', null, 300, $1) as jobs", [ids]);
+  expect(rows).toEqual([{ jobs: 1 }]);
+  expect((await database.pool.query("select id from graphile_worker._private_jobs where locked_by is null")).rows).toEqual([{ id: ahead }]);
+});
+
+it("a worker says since when its event loop is held up, and by which job", async () => {
+  await database.pool.query("select legwork.worker_beat('w1', 'host', 1, 4, array['t'], array[7], 12, array[7])");
+  expect(
+    (await database.pool.query("select clock_timestamp() - blocked_since between '12 s' and '20 s' as since, blocked_jobs from legwork.workers")).rows,
+  ).toEqual([{ since: true, blocked_jobs: ["7"] }]);
+  await beat("w1");
+  expect((await database.pool.query("select blocked_since, blocked_jobs from legwork.workers")).rows).toEqual([{ blocked_since: null, blocked_jobs: null }]);
+});

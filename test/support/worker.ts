@@ -41,23 +41,33 @@ export async function workerOver(
 
 /**
  * A worker in a process of its own, through the command line, once it has said that it lives; killed when the test has finished.
- * What `environment` sets comes on top of this process's.
+ * What `environment` sets comes on top of this process's. With `stderr: "pipe"` its log is there to be read.
  */
 export async function workerProcess(
   database: TestDatabase,
   tasks: string | readonly string[],
   environment: Record<string, string> = {},
+  options: { stderr?: "pipe" } = {},
 ): Promise<ChildProcess> {
   const script = fileURLToPath(new URL("../../bin/legwork.js", import.meta.url));
   const folders = [tasks].flat().flatMap((folder) => ["--tasks", folder]);
   const child = spawn(process.execPath, [script, "worker", ...folders, "--crontab", "/dev/null"], {
     env: { ...process.env, DATABASE_URL: database.url, ...environment },
-    stdio: process.env.LEGWORK_TEST_LOG === undefined ? "ignore" : "inherit",
+    stdio:
+      options.stderr === "pipe"
+        ? ["ignore", "ignore", "pipe"]
+        : process.env.LEGWORK_TEST_LOG === undefined
+          ? "ignore"
+          : "inherit",
   });
   onTestFinished(() => void child.kill("SIGKILL"));
-  await until("the worker is there", async () => {
-    const { rows } = await database.pool.query("select from legwork.workers where pid = $1", [child.pid]);
-    return rows.length > 0;
-  });
+  await until(
+    "the worker is there",
+    async () => {
+      const { rows } = await database.pool.query("select from legwork.workers where pid = $1", [child.pid]);
+      return rows.length > 0;
+    },
+    20_000,
+  );
   return child;
 }

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import type { LimitRow } from "../../queues/read-queues.ts";
+import type { LimitRow, WorkerRow } from "../../queues/read-queues.ts";
 import type { Operations } from "../local-operations.ts";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { repeatedly, type WatchFlags, withWatch } from "../watch.ts";
@@ -51,11 +51,20 @@ export function workersCommand(): Command {
           `${worker.running.length}/${worker.concurrency}`,
           String(worker.tasks.length),
           relativeTime(worker.started_at),
-          worker.suspected ? color("red", `silent, ${relativeTime(worker.seen_at)}`) : relativeTime(worker.seen_at),
+          describeSeen(worker),
           shorten(worker.running.join(", "), 40),
         ]),
       ),
   );
+}
+
+/** When it was last seen, and what keeps it from working. */
+function describeSeen(worker: WorkerRow): string {
+  if (worker.suspected) return color("red", `silent, ${relativeTime(worker.seen_at)}`);
+  if (worker.blocked_since === null || worker.blocked_since === undefined) return relativeTime(worker.seen_at);
+  const jobs = worker.blocked_jobs ?? [];
+  const whose = jobs.length === 0 ? "" : jobs.length === 1 ? ` in job ${jobs[0]}` : ` in one of ${shorten(jobs.join(", "), 40)}`;
+  return color("yellow", `computing${whose} since ${relativeTime(worker.blocked_since)}`);
 }
 
 export function failedCommand(): Command {

@@ -11,7 +11,7 @@ import type { Logger } from "../../log.ts";
 import { createLogger } from "../../log.ts";
 import { Problems } from "../../health/problems.ts";
 import { startWorker } from "../../worker/worker.ts";
-import { assertCrontab, withWorkerOptions, type WorkerFlags } from "../options.ts";
+import { assertCrontab, withWorkerOptions, type WorkerFlags, workerSettings } from "../options.ts";
 import { color } from "../output.ts";
 import { untilStopped } from "../signals.ts";
 import { dashboardUrl } from "./dashboard.ts";
@@ -98,8 +98,7 @@ async function start(config: Config, onStart: ConfigFile["onStart"], log: Logger
   const problems = new Problems();
   const server = await startServer({ ...config, databaseUrl, token, log, problems, auth: config });
   parts.add(() => server.stop());
-  const localQueueSize = config.localQueueSize ?? config.concurrency;
-  const worker = await startWorker({ ...config, localQueueSize, databaseUrl, log, problems });
+  const worker = await startWorker({ ...workerSettings(config), databaseUrl, log, problems });
   parts.add(() => worker.stop());
   const { dataDir, tasks, crontab } = config;
   const stop = await onStart?.({ databaseUrl, isEmbedded: config.databaseUrl === undefined, dataDir, tasks, crontab });

@@ -4,7 +4,7 @@ import { migrate } from "../../db/migrate.ts";
 import { createPool } from "../../db/pool.ts";
 import { createLogger } from "../../log.ts";
 import { startWorker } from "../../worker/worker.ts";
-import { assertCrontab, findDatabase, withWorkerOptions, type WorkerFlags } from "../options.ts";
+import { assertCrontab, findDatabase, withWorkerOptions, type WorkerFlags, workerSettings } from "../options.ts";
 import { untilStopped } from "../signals.ts";
 
 export function workerCommand(): Command {
@@ -27,12 +27,7 @@ run elsewhere.`,
       const databaseUrl = findDatabase(config);
       const pool = createPool(databaseUrl, { log, max: 3, name: "legwork migrate" });
       await migrate(pool, log).finally(() => pool.end());
-      const worker = await startWorker({
-        ...config,
-        localQueueSize: config.localQueueSize ?? config.concurrency,
-        databaseUrl,
-        log,
-      });
+      const worker = await startWorker({ ...workerSettings(config), databaseUrl, log });
       log.info({ tasks: worker.tasks, concurrency: config.concurrency }, "The worker is ready.");
       await untilStopped(log, async () => {
         const givenBack = await worker.stop();

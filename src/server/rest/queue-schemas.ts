@@ -65,6 +65,15 @@ export const workerSchema = z
     started_at: at,
     seen_at: at,
     suspected: z.boolean().describe("Whether it has been silent for too long."),
+    blocked_since: at
+      .nullable()
+      .optional()
+      .describe("Since when synchronous code has held up its event loop; null while that turns."),
+    blocked_jobs: z
+      .array(z.string())
+      .nullable()
+      .optional()
+      .describe("The job whose code that is; several when it is one of them and not known which."),
   })
   .loose()
   .meta({ description: "A Legwork worker." });

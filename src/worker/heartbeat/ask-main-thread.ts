@@ -1,0 +1,53 @@
+import { type Debugger, Session, url } from "node:inspector";
+import { CURRENT_JOB } from "./current-job.ts";
+
+/** How long the main thread may take to stop for the question (ms). Inside native code, such as execSync, it does not stop at all. */
+const ANSWER_TIMEOUT_MS = 2_000;
+
+/** Whether a person debugs this process: a breakpoint holds up the event loop, too. */
+export function isBeingDebugged(): boolean {
+  return url() !== undefined;
+}
+
+/**
+ * Asks the main thread, in the middle of whatever code keeps its event loop from turning, for which job that code runs. Stops it for a few milliseconds.
+ * Undefined when it is for no job that is known, and when it cannot be asked.
+ */
+export async function askForCurrentJob(): Promise<string | undefined> {
+  if (isBeingDebugged()) return undefined;
+  const session = new Session();
+  const { promise, resolve } = Promise.withResolvers<string | undefined>();
+  // A session alone does not keep the thread's own loop going.
+  const timer = setTimeout(() => resolve(undefined), ANSWER_TIMEOUT_MS);
+  try {
+    session.connectToMainThread();
+    session.on("Debugger.paused", ({ params }) => {
+      const frame = params.callFrames[0];
+      if (frame === undefined) return resolve(undefined);
+      evaluate(session, frame.callFrameId, resolve);
+    });
+    session.post("Debugger.enable", (error) => {
+      if (error === null) session.post("Debugger.pause");
+      else resolve(undefined);
+    });
+    return await promise;
+  } catch {
+    return undefined;
+  } finally {
+    clearTimeout(timer);
+    // Disconnecting lets it go on.
+    session.disconnect();
+  }
+}
+
+function evaluate(session: Session, callFrameId: string, resolve: (id: string | undefined) => void): void {
+  const expression = `globalThis[Symbol.for(${JSON.stringify(CURRENT_JOB)})]?.()`;
+  session.post(
+    "Debugger.evaluateOnCallFrame",
+    { callFrameId, expression, silent: true, returnByValue: true },
+    (error: Error | null, answer?: Debugger.EvaluateOnCallFrameReturnType) => {
+      const value: unknown = error === null ? answer?.result.value : undefined;
+      resolve(typeof value === "string" && value !== "" ? value : undefined);
+    },
+  );
+}

@@ -1,0 +1,256 @@
+import { hostname } from "node:os";
+import { parentPort, workerData } from "node:worker_threads";
+import { createPool } from "../../db/pool.ts";
+import { toError } from "../../errors.ts";
+import type { Logger } from "../../log.ts";
+import { askForCurrentJob, isBeingDebugged } from "./ask-main-thread.ts";
+import { BlockedLoop, describeBlocked, formatSeconds, type Suspect } from "./blocked-loop.ts";
+import type { Identity, Report, Request, ThreadOptions } from "./messages.ts";
+import { machineClock, makeSlots, SharedState } from "./shared-state.ts";
+import { writeLine } from "./write-line.ts";
+
+// The heartbeat thread of a worker: says every second that the worker lives, on a connection of its own, whatever the main thread does. It vouches for the
+// main thread only while that computes, or reaches the database.
+
+/** How often the worker says that it lives (ms). Five of these make `legwork.worker_grace()`. */
+const BEAT_INTERVAL_MS = 1_000;
+
+/** How often the thread looks at what the main thread does (ms). A job that runs for longer than that is told to the others ahead of the next beat. */
+const LOOK_INTERVAL_MS = 50;
+
+/** How long the main thread, while its event loop turns, may go without an answer from the database before the thread falls silent (ms). */
+const VOUCH_MS = 6_000;
+
+/** Without a beat for so long (ms), others may be about to take this worker's jobs: one before it is suspected. */
+const DOUBT_AFTER_MS = 4_000;
+
+/** A beat without an answer for so long (ms) is asked about on another connection. */
+const SILENT_AFTER_MS = 1_500;
+
+/** When a held-up event loop is told of again: after so long (ms), and after each time that again. */
+const TELL_AGAIN_MS = [10_000, 60_000];
+
+const port = parentPort!;
+const options = workerData as ThreadOptions;
+const state = new SharedState(options.state);
+const pieces = options.slots.map((buffer) => makeSlots(buffer as SharedArrayBuffer));
+const blockedLoop = new BlockedLoop(state);
+
+const report = (message: Report): void => port.postMessage(message);
+const log = (level: "debug" | "info" | "warn" | "error", message: string, fields: Record<string, unknown> = {}): void =>
+  report({ kind: "log", level, fields, message });
+
+const pool = createPool(options.databaseUrl, {
+  // What a pool says, on its way to the main thread's log.
+  log: Object.fromEntries(
+    (["debug", "info", "warn", "error"] as const).map((level) => [
+      level,
+      ({ err, ...fields }: { err?: Error }, message: string) => log(level, message, { ...fields, reason: err?.message }),
+    ]),
+  ) as unknown as Logger,
+  max: 1,
+  name: "legwork heartbeat",
+  session: { "legwork.surface": "worker" },
+  silentAfter: SILENT_AFTER_MS,
+});
+
+let identity: Identity | undefined;
+let beating: Promise<void> | undefined;
+/** When the last beat began, whether or not it was answered. */
+let triedAt = Number.NEGATIVE_INFINITY;
+/** Since when it is known that the main thread could not reach the database because it computed. */
+let excusedAt = performance.now();
+let told: ReadonlySet<number> = new Set();
+let seen: readonly number[] = [];
+/** What is known about the event loop while it is held up. */
+let blocked: { since: number; suspects: Suspect[]; isCertain: boolean; toldAt: number; isAsked: boolean } | undefined;
+
+function runningJobs(): number[] {
+  const ids: number[] = [];
+  for (const piece of pieces) for (const id of piece) if (id !== 0) ids.push(id);
+  return ids;
+}
+
+function mayVouch(now: number): boolean {
+  if (blocked !== undefined) excusedAt = now;
+  return now - excusedAt < VOUCH_MS || state.since("repliedAt") < VOUCH_MS;
+}
+
+function look(): void {
+  const now = performance.now();
+  lookAtLoop(now);
+  if (identity === undefined || beating !== undefined || !mayVouch(now)) return;
+  const running = runningJobs();
+  const hasNews = running.some((id) => !told.has(id) && seen.includes(id));
+  seen = running;
+  if (hasNews || now - triedAt >= BEAT_INTERVAL_MS) void beat().catch(() => undefined);
+}
+
+function beat(): Promise<void> {
+  triedAt = performance.now();
+  beating = say(identity!).finally(() => (beating = undefined));
+  return beating;
+}
+
+async function say({ id, concurrency, tasks }: Identity): Promise<void> {
+  const before = machineClock();
+  const running = runningJobs();
+  try {
+    const { rows } = await pool.query("select now, cancelled, lost from legwork.worker_beat($1, $2, $3, $4, $5, $6, $7, $8)", [
+      id,
+      hostname(),
+      process.pid,
+      concurrency,
+      tasks,
+      running,
+      blocked?.isAsked ? (performance.now() - blocked.since) / 1_000 : null,
+      blocked?.isAsked ? blocked.suspects.map((suspect) => suspect.id) : null,
+    ]);
+    const { now, cancelled, lost } = rows[0];
+    const after = machineClock();
+    if (state.since("beatAt") >= DOUBT_AFTER_MS) state.noteSilence(now.getTime());
+    state.note("beatAt", before);
+    told = new Set(running);
+    report({ kind: "beat", id, now, before, after, cancelled, lost });
+  } catch (error) {
+    log("warn", `A heartbeat did not reach the database: ${toError(error).message}; trying again.`);
+    throw error;
+  }
+}
+
+/** Makes the next look speak. */
+function sayAtOnce(): void {
+  triedAt = Number.NEGATIVE_INFINITY;
+}
+
+function lookAtLoop(now: number): void {
+  const since = blockedLoop.look();
+  if (since === undefined) {
+    if (blocked !== undefined) endBlocked(now);
+    return;
+  }
+  if (blocked === undefined) {
+    blocked = { since, suspects: [], isCertain: false, toldAt: 0, isAsked: false };
+    void findSuspects(blocked).then(() => {
+      sayAtOnce();
+      tellBlocked();
+    });
+    return;
+  }
+  const blockedFor = now - blocked.since;
+  const [first = 0, again = 0] = TELL_AGAIN_MS;
+  if (blocked.isAsked && blockedFor >= (blocked.toldAt < first ? first : blocked.toldAt + again)) tellBlocked();
+  if (options.maxBlocked !== undefined && blockedFor >= options.maxBlocked && blocked.isAsked) void kill(blockedFor);
+}
+
+/** Finds out which job's code it is. */
+async function findSuspects(current: NonNullable<typeof blocked>): Promise<void> {
+  const { calling } = state;
+  const slots = pieces.flatMap((piece) => [...piece]);
+  const called = calling === undefined ? undefined : slots[calling];
+  const known = called === undefined || called === 0 ? await askForCurrentJob() : String(called);
+  const ids = known === undefined ? runningJobs().map(String) : [known];
+  current.isCertain = known !== undefined;
+  current.suspects = ids.map((id) => ({ id, task: "?" }));
+  try {
+    const { rows } = await pool.query(
+      `select j.id, k.identifier as task from graphile_worker._private_jobs j
+       join graphile_worker._private_tasks k on k.id = j.task_id where j.id = any ($1) order by j.id`,
+      [ids],
+    );
+    current.suspects = rows;
+  } catch (error) {
+    log("debug", `The tasks of these jobs could not be read: ${toError(error).message}.`);
+  }
+  current.isAsked = true;
+}
+
+function blockedFields(current: NonNullable<typeof blocked>, blockedFor: number): Record<string, unknown> {
+  const [first, second] = current.suspects;
+  const job = first !== undefined && second === undefined ? { jobId: first.id, task: first.task } : {};
+  return { ...job, jobs: current.suspects.map(({ id }) => id), blockedFor: Math.round(blockedFor) };
+}
+
+function tellBlocked(): void {
+  if (blocked === undefined) return;
+  blocked.toldAt = performance.now() - blocked.since;
+  const fields = { event: "event_loop_blocked", ...blockedFields(blocked, blocked.toldAt) };
+  const message = describeBlocked(blocked.suspects, blocked.isCertain, blocked.toldAt);
+  if (options.stderr === undefined) log("warn", message, fields);
+  else writeLine(options.stderr, "warn", fields, message);
+}
+
+function endBlocked(now: number): void {
+  const current = blocked!;
+  blocked = undefined;
+  excusedAt = now;
+  sayAtOnce();
+  const blockedFor = now - current.since;
+  log("warn", `The event loop turns again after ${formatSeconds(blockedFor)}.`, {
+    event: "event_loop_turns_again",
+    ...blockedFields(current, blockedFor),
+  });
+}
+
+let isKilling = false;
+
+/** Gives up the process: its other jobs go back to the others unharmed, the one that holds it up has failed. */
+async function kill(blockedFor: number): Promise<void> {
+  if (isKilling || isBeingDebugged()) return;
+  isKilling = true;
+  const { suspects, isCertain } = blocked!;
+  const culprit = suspects.length === 1 && (isCertain || runningJobs().length === 1) ? suspects[0]?.id : undefined;
+  try {
+    if (identity !== undefined) {
+      await beating?.catch(() => undefined);
+      const { id } = identity;
+      identity = undefined;
+      await pool.query("select legwork.worker_blocked($1, $2, $3, $4)", [id, culprit ?? null, blockedFor / 1_000, runningJobs()]);
+    }
+  } catch (error) {
+    log("error", `The jobs of a worker that is held up could not be given back: ${toError(error).message}.`);
+  }
+  const message = `${describeBlocked(suspects, isCertain, blockedFor)} That is longer than maxBlocked allows: this process is killed.`;
+  writeLine(
+    options.stderr ?? "json",
+    "fatal",
+    { event: "event_loop_blocked_for_too_long", ...blockedFields(blocked!, blockedFor) },
+    message,
+  );
+  process.kill(process.pid, "SIGKILL");
+}
+
+async function answer(request: Request): Promise<void> {
+  switch (request.kind) {
+    case "slots":
+      pieces.push(makeSlots(request.buffer as SharedArrayBuffer));
+      return;
+    case "start":
+      await beating?.catch(() => undefined);
+      ({ identity } = request);
+      excusedAt = performance.now();
+      told = new Set();
+      state.note("beatAt");
+      sayAtOnce();
+      return;
+    case "beat":
+      // One that is under way may have begun too early.
+      await beating?.catch(() => undefined);
+      if (identity !== undefined) await beat();
+      report({ kind: "answer", call: request.call });
+      return;
+    case "stop": {
+      if (identity?.id === request.id) identity = undefined;
+      await beating?.catch(() => undefined);
+      const { rows } = await pool.query("select legwork.worker_stopped($1) as jobs", [request.id]);
+      report({ kind: "answer", call: request.call, jobs: rows[0].jobs });
+    }
+  }
+}
+
+port.on("message", (request: Request) => {
+  answer(request).catch((error: unknown) => {
+    if ("call" in request) report({ kind: "answer", call: request.call, error: toError(error).message });
+  });
+});
+setInterval(look, LOOK_INTERVAL_MS);

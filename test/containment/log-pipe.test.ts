@@ -1,0 +1,82 @@
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { expect, it } from "vitest";
+import { testDatabase } from "../support/database.ts";
+import { until } from "../support/until.ts";
+import { directoryOf, workerProcess } from "../support/worker.ts";
+
+const database = testDatabase();
+
+/** Says a lot: some 40 MB in a hundred jobs. */
+const TALKATIVE = `
+  import { defineTask } from "legwork";
+  export default defineTask({ run: async (_payload, { log }) => {
+    for (let line = 0; line < 100; line++) {
+      log.info({ text: "x".repeat(4_000) }, "line " + line);
+      if (line % 20 === 0) await new Promise((wake) => setTimeout(wake, 1));
+    }
+  } });`;
+
+async function completed(): Promise<number> {
+  const { rows } = await database.pool.query("select count(*)::int as jobs from legwork.finished_jobs where state = 'completed'");
+  return rows[0].jobs;
+}
+
+async function addTalkative(jobs: number): Promise<void> {
+  await database.pool.query("select graphile_worker.add_job('talkative') from generate_series(1, $1)", [jobs]);
+}
+
+function residentMegabytes(pid: number | undefined): number {
+  return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
+}
+
+it(
+  "a worker whose log nobody reads runs its jobs, speaks, keeps its size, and tells how much is missing",
+  { timeout: 90_000 },
+  async () => {
+    const worker = await workerProcess(database, await directoryOf({ "talkative.ts": TALKATIVE }), {}, { stderr: "pipe" });
+    await addTalkative(100);
+    await until("the jobs have run", async () => (await completed()) === 100, 40_000);
+    const before = residentMegabytes(worker.pid);
+    await addTalkative(100);
+    await until("more jobs have run", async () => (await completed()) === 200, 40_000);
+    expect(residentMegabytes(worker.pid) - before).toBeLessThan(60);
+    const { rows } = await database.pool.query(
+      "select suspected, blocked_since, seen_at > clock_timestamp() - interval '4 seconds' as speaks from legwork.workers",
+    );
+    expect(rows).toEqual([{ suspected: false, blocked_since: null, speaks: true }]);
+    let text = "";
+    worker.stderr?.on("data", (data) => (text += data));
+    await until("what is missing is told", () => text.includes("log_lines_dropped"));
+    worker.kill("SIGTERM");
+    await until("its last words are there", () => text.includes("The worker has stopped."));
+    for (const line of text.trimEnd().split("\n")) expect(() => JSON.parse(line)).not.toThrow();
+  },
+);
+
+it("a worker whose log nobody reads ends at SIGTERM", async () => {
+  const worker = await workerProcess(database, await directoryOf({ "talkative.ts": TALKATIVE }), {}, { stderr: "pipe" });
+  const before = await completed();
+  await addTalkative(20);
+  await until("the jobs have run", async () => (await completed()) === before + 20, 20_000);
+  worker.kill("SIGTERM");
+  await until("it has ended", () => worker.exitCode === 0);
+}, 60_000);
+
+it.for(["fatal", "error"])("every line is there when the process ends right after one of level %s", async (level) => {
+  const script = `
+    const { createLogger } = await import(${JSON.stringify(new URL("../../src/log.ts", import.meta.url).href)});
+    const log = createLogger({ level: "info" });
+    for (let line = 0; line < 5_000; line++) log.info({ line }, "A line.");
+    log.${level}("The last line.");
+    process.exit(1);`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: ["ignore", "ignore", "pipe"] });
+  let text = "";
+  for await (const data of child.stderr) text += String(data);
+  const lines = text
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  expect(lines.map(({ line }) => line)).toEqual([...Array.from({ length: 5_000 }, (_, line) => line), undefined]);
+  expect(lines.at(-1)).toMatchObject({ level, msg: "The last line." });
+});

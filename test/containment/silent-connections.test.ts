@@ -1,0 +1,157 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { createPool } from "../../src/db/pool.ts";
+import { testDatabase, testLog } from "../support/database.ts";
+import { tcpProxy } from "../support/tcp-proxy.ts";
+import { until } from "../support/until.ts";
+import { directoryOf, workerProcess } from "../support/worker.ts";
+
+const database = testDatabase();
+
+beforeEach(async () => {
+  await database.pool.query("delete from graphile_worker._private_jobs");
+  await database.pool.query("truncate legwork.finished_jobs, legwork.failed_attempts, legwork.worker_processes");
+  await database.pool.query("create table if not exists runs (job_id bigint, at timestamptz default clock_timestamp())");
+  await database.pool.query("truncate runs");
+});
+
+const TASKS = {
+  "short.ts": `
+    import { defineTask } from "legwork";
+    export default defineTask({ run: async ({ ms }, { job, sql }) => {
+      await sql\`insert into runs (job_id) values (\${job.id})\`;
+      await new Promise((wake) => setTimeout(wake, ms ?? 0));
+    } });`,
+  "slow-statement.ts": `
+    import { defineTask } from "legwork";
+    export default defineTask({ retry: { attempts: 3, backoff: "fixed", delay: "100ms" }, run: async (_payload, { job, sql }) => {
+      await sql\`insert into runs (job_id) values (\${job.id})\`;
+      const [{ n }] = await sql\`select count(*)::int as n from runs where job_id = \${job.id}\`;
+      if (n === 1) await sql\`select pg_sleep(300)\`;
+    } });`,
+};
+
+async function addShort(jobs: number, ms = 0): Promise<void> {
+  await database.pool.query(
+    "select graphile_worker.add_job('short', json_build_object('ms', $2::int)) from generate_series(1, $1)",
+    [jobs, ms],
+  );
+}
+
+async function completed(): Promise<number> {
+  const { rows } = await database.pool.query("select count(*)::int as jobs from legwork.finished_jobs where state = 'completed'");
+  return rows[0].jobs;
+}
+
+describe("a pool whose connections have died without a word", () => {
+  it("rejects their statements within seconds and goes on with new connections", async () => {
+    const proxy = await tcpProxy(database.url);
+    const pool = createPool(proxy.url, { log: testLog, max: 2, silentAfter: 300 });
+    const client = await pool.connect();
+    await client.query("begin");
+    expect(proxy.silence()).toBe(1);
+    await expect(client.query("select 1")).rejects.toThrow(/silent/);
+    client.release(true);
+    expect((await pool.query("select 1 as one")).rows).toEqual([{ one: 1 }]);
+    await pool.end();
+  });
+
+  it("leaves alone a statement that the server works on, however long it takes", async () => {
+    const proxy = await tcpProxy(database.url);
+    const pool = createPool(proxy.url, { log: testLog, max: 2, silentAfter: 100 });
+    const long = pool.query("select pg_sleep(3)");
+    await until("the server was asked about it", () => proxy.opened >= 2);
+    expect((await long).rows).toHaveLength(1);
+    await pool.end();
+  });
+
+  it("ends, although a connection does not say goodbye", async () => {
+    const proxy = await tcpProxy(database.url);
+    const pool = createPool(proxy.url, { log: testLog, max: 1 });
+    await pool.query("select 1");
+    proxy.silence();
+    await pool.end();
+  });
+});
+
+describe("a worker whose connections all died without a word", () => {
+  it("says so, runs jobs again within 12 s, and ends at SIGTERM", async () => {
+    const proxy = await tcpProxy(database.url);
+    const worker = await workerProcess({ ...database, url: proxy.url }, await directoryOf(TASKS), {}, { stderr: "pipe" });
+    let log = "";
+    worker.stderr?.on("data", (data) => (log += data));
+    await addShort(5);
+    await until("jobs run", async () => (await completed()) === 5);
+    expect(proxy.silence()).toBeGreaterThan(3);
+    await addShort(5);
+    await until("jobs run again", async () => (await completed()) === 10, 12_000);
+    expect(log).toMatch(/gone silent/);
+    // A second time, and this time it is stopped meanwhile.
+    proxy.silence();
+    const stopped = performance.now();
+    worker.kill("SIGTERM");
+    await until("it has ended", () => worker.exitCode !== null || worker.signalCode !== null, 26_000);
+    expect(performance.now() - stopped).toBeLessThan(26_000);
+    expect(worker.exitCode).toBe(0);
+  }, 60_000);
+
+  it("ends within its shutdown timeout and a second, with a job that runs", async () => {
+    const proxy = await tcpProxy(database.url);
+    const worker = await workerProcess({ ...database, url: proxy.url }, await directoryOf(TASKS), {
+      LEGWORK_SHUTDOWN_TIMEOUT: "1s",
+    });
+    await addShort(1, 60_000);
+    await until("it runs", async () => (await database.pool.query("select from runs")).rows.length === 1);
+    proxy.silence();
+    const stopped = performance.now();
+    worker.kill("SIGTERM");
+    await until("it has ended", () => worker.exitCode !== null || worker.signalCode !== null);
+    // What the processor was given to others meanwhile comes on top.
+    expect(performance.now() - stopped).toBeLessThan(3_000);
+  }, 40_000);
+
+  it("fails the attempt of a task whose statement has no answer, and makes another", async () => {
+    const proxy = await tcpProxy(database.url);
+    await workerProcess({ ...database, url: proxy.url }, await directoryOf(TASKS));
+    await database.pool.query("select graphile_worker.add_job('slow-statement', '{}')");
+    await until("it runs", async () => (await database.pool.query("select from runs")).rows.length === 1);
+    await until("its statement is under way", async () => {
+      const { rows } = await database.pool.query(
+        "select pid from pg_stat_activity where query like '%pg_sleep(300)%' and state = 'active' and pid <> pg_backend_pid()",
+      );
+      return rows.length === 1;
+    });
+    expect(proxy.silence("legwork tasks")).toBeGreaterThan(0);
+    // The server ends the statement, of which the worker hears nothing.
+    await database.pool.query(
+      "select pg_cancel_backend(pid) from pg_stat_activity where query like '%pg_sleep(300)%' and pid <> pg_backend_pid()",
+    );
+    await until("the job has completed", async () => (await completed()) === 1, 20_000);
+    expect((await database.pool.query("select from legwork.failed_attempts")).rows).toHaveLength(1);
+  }, 60_000);
+});
+
+it("a pause holds for jobs that were fetched ahead when only the listening connection has died", async () => {
+  const proxy = await tcpProxy(database.url);
+  await workerProcess({ ...database, url: proxy.url }, await directoryOf(TASKS), {
+    LEGWORK_CONCURRENCY: "2",
+    LEGWORK_LOCAL_QUEUE_SIZE: "8",
+  });
+  await addShort(10, 1_500);
+  await until("more are fetched than run", async () => {
+    const { rows } = await database.pool.query("select from graphile_worker._private_jobs where locked_at is not null");
+    return rows.length > 5;
+  });
+  await until("two run", async () => (await database.pool.query("select from runs")).rows.length === 2);
+  expect(proxy.silence("legwork listener")).toBe(1);
+  await database.pool.query("select legwork.pause_task('short')");
+  const { rows } = await database.pool.query("select clock_timestamp() as at");
+  await until("those that ran have ended", async () => (await completed()) === 2);
+  await until("the others were put back", async () => {
+    const left = await database.pool.query("select from graphile_worker._private_jobs where locked_at is not null");
+    return left.rows.length === 0;
+  });
+  const late = await database.pool.query("select from runs where at > $1::timestamptz + interval '300 ms'", [rows[0].at]);
+  expect(late.rows).toEqual([]);
+  await database.pool.query("select legwork.resume_task('short')");
+  await until("the others have run", async () => (await completed()) === 10, 15_000);
+}, 40_000);

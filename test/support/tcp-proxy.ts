@@ -1,0 +1,61 @@
+import { connect, createServer, type Socket } from "node:net";
+import { onTestFinished } from "vitest";
+
+export interface TcpProxy {
+  /** The database's address through the proxy. */
+  readonly url: string;
+  /**
+   * Silences the connections there are, or those of which the client's first bytes contain a text: nothing comes through any more in either direction, and neither side is
+   * told. New connections pass.
+   */
+  silence(containing?: string): number;
+  /** How many connections were opened through it so far. */
+  readonly opened: number;
+}
+
+/** A proxy before a database, whose connections can be made to die without a word; it is gone when the test has finished. */
+export async function tcpProxy(databaseUrl: string): Promise<TcpProxy> {
+  const target = new URL(databaseUrl);
+  const pairs = new Set<{ client: Socket; server: Socket; hello: string; isSilent: boolean }>();
+  let opened = 0;
+  const proxy = createServer({ allowHalfOpen: true }, (client) => {
+    opened += 1;
+    const server = connect({ host: target.hostname, port: Number(target.port), allowHalfOpen: true });
+    const pair = { client, server, hello: "", isSilent: false };
+    pairs.add(pair);
+    client.on("data", (data) => {
+      if (pair.hello === "") pair.hello = data.toString("latin1");
+      if (!pair.isSilent) server.write(data);
+    });
+    server.on("data", (data) => void (pair.isSilent || client.write(data)));
+    client.on("end", () => void (pair.isSilent || server.end()));
+    server.on("end", () => void (pair.isSilent || client.end()));
+    client.on("close", () => void (pair.isSilent || server.destroy()));
+    server.on("close", () => void (pair.isSilent || client.destroy()));
+    client.on("error", () => undefined);
+    server.on("error", () => undefined);
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => {
+    proxy.close();
+    for (const { client, server } of pairs) {
+      client.destroy();
+      server.destroy();
+    }
+  });
+  const address = proxy.address();
+  const url = new URL(databaseUrl);
+  url.hostname = "127.0.0.1";
+  url.port = String(typeof address === "object" ? address?.port : "");
+  return {
+    url: url.href,
+    get opened() {
+      return opened;
+    },
+    silence(containing = "") {
+      const chosen = [...pairs].filter((pair) => !pair.isSilent && !pair.client.destroyed && pair.hello.includes(containing));
+      for (const pair of chosen) pair.isSilent = true;
+      return chosen.length;
+    },
+  };
+}
