@@ -26,7 +26,7 @@ it("limited jobs run, and limits change, while a publication covers all tables",
   }
   await run("select legwork.drop_limit('concurrency', task => 'limited'), legwork.drop_limit('rate', task => 'limited')");
   await run("select legwork.tick()");
-  expect(await run("select state from legwork.jobs where task = 'limited'")).toEqual(Array(2).fill({ state: "completed" }));
+  expect(await run("select state from legwork.jobs where task = 'limited'")).toEqual([1, 2].map(() => ({ state: "completed" })));
 });
 
 it("failed jobs are retried, and workflows and batches end", async () => {
@@ -41,7 +41,7 @@ it("failed jobs are retried, and workflows and batches end", async () => {
   for (let jobs = await worker.fetch(database.pool, 10); jobs.length > 0; jobs = await worker.fetch(database.pool, 10)) {
     await worker.complete(database.pool, jobs.map((job) => job.id));
   }
-  expect(await run("select state from legwork.workflows union all select state from legwork.batches")).toEqual(Array(2).fill({ state: "completed" }));
+  expect(await run("select state from legwork.workflows union all select state from legwork.batches")).toEqual([1, 2].map(() => ({ state: "completed" })));
 });
 
 it("partitions are made, filled from the default one and dropped, and the audit log and log lines with them", async () => {
