@@ -161,7 +161,7 @@ function announce(ready: Ready, config: Config, tasks: readonly string[]): void 
   const database = new URL(ready.databaseUrl);
   const where = config.databaseUrl === undefined ? `Postgres 18 in ${config.dataDir}` : `${database.host}${database.pathname}`;
   // One that needs no payload, where there is one.
-  const task = tasks.includes("health/probe") ? "health/probe" : tasks[0];
+  const request = tasks.includes("health/probe") ? "health/probe" : `${tasks[0]} '{…}'`;
   console.log(`${color("bold", "Legwork is running.")}
   database   ${where}
   dashboard  ${process.stdout.isTTY ? dashboardUrl(ready) : `${ready.httpUrl}  (\`npx legwork dashboard\` prints an address that signs you in)`}
@@ -169,7 +169,7 @@ function announce(ready: Ready, config: Config, tasks: readonly string[]): void 
   token      in ${join(config.dataDir, "ready.json")}, with the address of the database
 
 In another terminal:
-  npx legwork add ${task}
+  npx legwork add ${request}
   npx legwork jobs
   npx legwork doctor
   psql "$(node -p "require('${resolve(config.dataDir, "ready.json")}').databaseUrl")"
