@@ -1,6 +1,7 @@
 import type { WorkerEvents } from "graphile-worker";
 import type { Pool } from "../db/pool.ts";
 import { fitsNumeric, isDeep, isRawNumber, parseExactly } from "../json.ts";
+import { toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { cut, MESSAGE_LIMIT, storableText, type ThrownDescription } from "../thrown.ts";
 import { type Fetched, fetchStatement, replaced, restoreColumns, type Statement } from "./fetch-statement.ts";
@@ -26,6 +27,15 @@ interface Outcome {
   readonly decision?: "discard" | "put_back" | "wait" | undefined;
   /** When the task wants its next attempt. */
   readonly retryAt?: number | undefined;
+  readonly attempt?: CompletedAttempt | undefined;
+}
+
+/** An attempt that has completed its task, and not yet its job. */
+export interface CompletedAttempt {
+  /** Its job has completed by it. */
+  recorded(): void;
+  /** The worker did not hold the job any more: it was given to another, and what this attempt came to counts for nothing. */
+  refused(): void;
 }
 
 /** What each of those statements chooses its jobs by. */
@@ -64,8 +74,9 @@ export interface Ride {
 export class Outcomes {
   readonly #byJob = new Map<string, Outcome>();
 
-  succeeded(jobId: string, startedAt: number, finishedAt: number, result: string | undefined): void {
-    this.#byJob.set(jobId, { startedAt, finishedAt, result, error: undefined });
+  /** `attempt` hears what became of it once the database has answered. */
+  succeeded(jobId: string, startedAt: number, finishedAt: number, result: string | undefined, attempt?: CompletedAttempt): void {
+    this.#byJob.set(jobId, { startedAt, finishedAt, result, error: undefined, attempt });
   }
 
   failed(
@@ -106,12 +117,23 @@ export class Outcomes {
         form === "failed"
           ? this.#failInstead(ids, workerId, error)
           : this.#complete(forMany(statement, ids), ids, workerId, form, error),
-      forget: (ids) => this.#forget(ids),
+      recorded: (ids, answer) => {
+        if (answer === undefined) return this.#forget(ids);
+        if (answer.rowCount === ids.length) return this.#recorded(ids, new Set());
+        // Fewer jobs have gone than were to: some were given to another worker while they ran here.
+        onPool({ name: "legwork_refused", text: REFUSED_STATEMENT, values: [ids, workerId] }).then(
+          (found) => this.#recorded(ids, new Set((found as Fetched).rows.map(({ id }) => String(id)))),
+          (failure: unknown) => {
+            log.debug({ err: toError(failure) }, "Which completions were refused is not known.");
+            this.#recorded(ids, new Set());
+          },
+        );
+      },
     });
     const failing = (statement: Statement): Recording<FailSpec> => ({
       jobId: ({ jobId }) => jobId,
       build: (specs, form, error) => this.#fail(statement, specs, form, error),
-      forget: (specs) => this.#forget(specs.map(({ jobId }) => jobId)),
+      recorded: (specs) => this.#forget(specs.map(({ jobId }) => jobId)),
     });
     const completions = new Completions((statement, ids, query) => recorder.record(completing(statement), ids, query));
     pool.on("connect", (client) => {
@@ -220,7 +242,20 @@ export class Outcomes {
   #forget(jobIds: readonly string[]): void {
     for (const id of jobIds) this.#byJob.delete(id);
   }
+
+  #recorded(jobIds: readonly string[], refused: ReadonlySet<string>): void {
+    for (const id of jobIds) {
+      const attempt = this.#byJob.get(id)?.attempt;
+      this.#byJob.delete(id);
+      if (refused.has(id)) attempt?.refused();
+      else attempt?.recorded();
+    }
+  }
 }
+
+/** Which of these jobs a worker has not completed. */
+const REFUSED_STATEMENT = `select i.id from unnest($1::bigint[]) as i (id)
+  where not exists (select from legwork.finished_jobs f where f.id = i.id and f.worker = $2)`;
 
 const GIVE_BACK_STATEMENT = "select legwork.give_back_jobs($1, $2::bigint[])";
 

@@ -20,8 +20,8 @@ export interface Recording<T> {
   readonly jobId: (item: T) => string;
   /** The statement that records these; `error` is why they do not go in their whole form. */
   readonly build: (items: readonly T[], form: Form, error: Error | undefined) => Statement;
-  /** These have been recorded: what is known of them need not be kept. */
-  readonly forget: (items: readonly T[]) => void;
+  /** These have been recorded, with that answer (undefined in their last form): what is known of them need not be kept. */
+  readonly recorded: (items: readonly T[], answer: { readonly rowCount?: number | null } | undefined) => void;
 }
 
 export interface RecorderOptions {
@@ -80,7 +80,7 @@ export class Recorder {
 
   /** Resolves when the items are recorded, or when they have been handed over; to the answer of the last statement, which nothing reads. */
   async record<T>(recording: Recording<T>, items: readonly T[], query: Query): Promise<unknown> {
-    const { build, forget, jobId } = recording;
+    const { build, recorded, jobId } = recording;
     const key = {};
     let send = query;
     let answer: unknown = { rows: [], rowCount: items.length };
@@ -96,7 +96,7 @@ export class Recorder {
           send: async (some, form, error) => {
             answer = await send(build(some, form, error));
             this.#accepted += 1;
-            forget(some);
+            recorded(some, form === "failed" ? undefined : (answer as { rowCount?: number }));
           },
           onFault: (fault) => {
             send = this.#onPool;

@@ -14,7 +14,7 @@ import { type Control, LeaseLost } from "./control.ts";
 import { IsolatedResult } from "./isolate/isolated-result.ts";
 import type { Lease } from "./lease.ts";
 import type { LoadedTask } from "./load-tasks.ts";
-import { type Outcomes, resultToJson } from "./outcomes.ts";
+import { type CompletedAttempt, type Outcomes, resultToJson } from "./outcomes.ts";
 import { Redaction } from "./redaction.ts";
 import { type Abortable, TaskPace } from "./running-jobs.ts";
 import { Steps, Suspended } from "./steps.ts";
@@ -113,11 +113,9 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
       const result = isIsolated ? returned.json : entries === undefined ? resultToJson(returned, run.redaction) : undefined;
       const finishedAt = clock.now();
       pace.note(finishedAt - startedAt);
-      outcomes.succeeded(job.id, startedAt, finishedAt, result);
+      run.duration = milliseconds(startedAt, finishedAt);
+      outcomes.succeeded(job.id, startedAt, finishedAt, result, run);
       span?.end("completed");
-      if (environment.log.isLevelEnabled("info")) {
-        run.workerLog.info({ event: "job_completed", duration: milliseconds(startedAt, finishedAt) }, "Job completed.");
-      }
       return entries;
     } catch (thrown) {
       const cause = run.explain(thrown);
@@ -177,7 +175,7 @@ function hasExpired(job: Job, clock: DatabaseClock): boolean {
  * One attempt, and the context its task is given. A small job is over in thirty microseconds, so nothing of the context is
  * made before the task asks for it.
  */
-export class Run implements TaskContext, Abortable {
+export class Run implements TaskContext, Abortable, CompletedAttempt {
   private readonly task: LoadedTask;
   private readonly helpers: JobHelpers;
   private readonly environment: AttemptEnvironment;
@@ -196,6 +194,8 @@ export class Run implements TaskContext, Abortable {
 
   readonly deaths: number;
   slot = -1;
+  /** How long it took (ms), once its task has completed. */
+  duration = 0;
 
   constructor(task: LoadedTask, helpers: JobHelpers, environment: AttemptEnvironment, deaths: number) {
     this.deaths = deaths;
@@ -291,6 +291,18 @@ export class Run implements TaskContext, Abortable {
       });
     }
     return this.ownSteps;
+  }
+
+  recorded(): void {
+    if (!this.environment.log.isLevelEnabled("info")) return;
+    this.workerLog.info({ event: "job_completed", duration: this.duration }, "Job completed.");
+  }
+
+  refused(): void {
+    this.workerLog.warn(
+      { event: "completion_refused", duration: this.duration },
+      "The task completed, but its job had been given to another worker: what it returned does not count.",
+    );
   }
 
   /** The attempt is over: what the task still does is not recorded. */
