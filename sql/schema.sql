@@ -735,6 +735,8 @@ create table legwork.worker_processes (
   started_at timestamp with time zone default clock_timestamp() not null,
   seen_at timestamp with time zone default clock_timestamp() not null,
   suspected_at timestamp with time zone,
+  blocked_since timestamp with time zone,
+  blocked_jobs bigint[],
   cpu real,
   memory real,
   memory_total bigint,
@@ -1903,7 +1905,9 @@ create view legwork.workers with (security_barrier=true) as
     disk,
     disk_total,
     heap_bytes,
-    host_seen_at
+    host_seen_at,
+    blocked_since,
+    blocked_jobs
    FROM legwork.worker_processes w
   WHERE ( SELECT legwork.confined_tenant() IS NULL);
 
@@ -5876,6 +5880,23 @@ begin
       fix := 'Any living Legwork worker gives its jobs to others within seconds.';
       return next;
     end if;
+    if v_worker.blocked_since is not null then
+      "position" := "position" + 1;
+      reason := 'worker_blocked';
+      detail := format('That worker has been busy in synchronous code for %s seconds, %s. Its other jobs stand still until that is over.',
+        round(extract(epoch from clock_timestamp() - v_worker.blocked_since)),
+        case when v_worker.blocked_jobs = array[explain_job.job_id] then 'this job''s'
+          when cardinality(v_worker.blocked_jobs) = 0 then 'which belongs to no job'
+          when legwork.confined_tenant() is not null then 'that of a job'
+          when cardinality(v_worker.blocked_jobs) = 1 then (
+            select format('that of job %s (task %s)', b.id, k.identifier)
+            from (select v_worker.blocked_jobs[1] as id) b
+            left join graphile_worker._private_jobs j on j.id = b.id
+            left join graphile_worker._private_tasks k on k.id = j.task_id)
+          else 'that of one of the jobs ' || array_to_string(v_worker.blocked_jobs[:10], ', ') end);
+      fix := 'Wait, or give that task a thread or a process of its own (isolate), or let it compute in smaller pieces. A signal, a timeout or a cancellation cannot interrupt it.';
+      return next;
+    end if;
     if exists (select from legwork.cancellations c where c.job_id = explain_job.job_id) then
       "position" := "position" + 1;
       reason := 'cancelling';
@@ -9547,7 +9568,7 @@ AS $function$
       'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'tick_apart', 'take_up', 'reconcile', 'doctor',
       'schedule', 'unschedule', 'enable_schedule', 'disable_schedule', 'run_schedule', 'cancel_workflow', 'retry_workflow', 'send_signal',
       'plans_wanted', 'put_plan', 'acknowledge_alert', 'set_alert_rule', 'drop_alert_rule', 'restore_alert_rules', 'set_alert_channels', 'silence_alerts', 'end_silence']),
-    ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_stopped', 'recover_jobs', 'give_back_jobs', 'tick', 'tick_apart', 'reconcile',
+    ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_blocked', 'worker_stopped', 'recover_jobs', 'give_back_jobs', 'tick', 'tick_apart', 'reconcile',
       'maintain_history', 'record_output', 'fire_schedules', 'plan_intervals', 'plans_wanted', 'put_plan', 'register_crontab', 'load_steps', 'record_step',
       'await_step', 'step_results', 'due_steps', 'watch', 'worker_host', 'note_worker_fault', 'enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow']),
     ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login', 'claim_request', 'keep_response', 'activity'])
@@ -11713,17 +11734,19 @@ CREATE OR REPLACE FUNCTION legwork.without_expiry(flags jsonb)
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN (legwork.flag_value(flags, 'expires'::text) IS NULL) THEN flags ELSE NULLIF((flags - ARRAY(SELECT f.f FROM jsonb_object_keys(without_expiry.flags) f(f) WHERE (f.f ~~ 'expires:%'::text))), '{}'::jsonb) END
 
-CREATE OR REPLACE FUNCTION legwork.worker_beat(id text, host text, pid integer, concurrency integer, tasks text[], running bigint[], OUT now timestamp with time zone, OUT cancelled bigint[], OUT lost bigint[])
+CREATE OR REPLACE FUNCTION legwork.worker_beat(id text, host text, pid integer, concurrency integer, tasks text[], running bigint[], blocked_seconds double precision DEFAULT NULL::double precision, blocked_jobs bigint[] DEFAULT NULL::bigint[], OUT now timestamp with time zone, OUT cancelled bigint[], OUT lost bigint[])
  RETURNS record
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  insert into legwork.worker_processes as w (id, host, pid, concurrency, tasks, running)
-  values (worker_beat.id, worker_beat.host, worker_beat.pid, worker_beat.concurrency, worker_beat.tasks, worker_beat.running)
+  insert into legwork.worker_processes as w (id, host, pid, concurrency, tasks, running, blocked_since, blocked_jobs)
+  values (worker_beat.id, worker_beat.host, worker_beat.pid, worker_beat.concurrency, worker_beat.tasks, worker_beat.running,
+    clock_timestamp() - blocked_seconds * interval '1 second', worker_beat.blocked_jobs)
   on conflict on constraint worker_processes_pkey do update set
-    running = excluded.running, seen_at = clock_timestamp(), suspected_at = null;
+    running = excluded.running, seen_at = clock_timestamp(), suspected_at = null,
+    blocked_since = excluded.blocked_since, blocked_jobs = excluded.blocked_jobs;
   cancelled := '{}';
   lost := '{}';
   if running <> '{}' then
@@ -11747,6 +11770,42 @@ begin
     end if;
   end if;
   now := clock_timestamp();
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.worker_blocked(id text, culprit bigint, blocked_seconds double precision, running bigint[])
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_started timestamptz;
+  v_count integer;
+begin
+  if culprit is null then
+    -- Each of those that run may be the one: they stay with the worker, and are treated as those of one that died.
+    update legwork.worker_processes w set running = worker_blocked.running where w.id = worker_blocked.id;
+    return legwork.give_back_jobs(id, array(
+      select j.id from graphile_worker._private_jobs j where j.locked_by = worker_blocked.id and j.id <> all (worker_blocked.running)));
+  end if;
+  select j.locked_at into v_started from graphile_worker._private_jobs j
+  where j.id = culprit and j.locked_by = worker_blocked.id for update;
+  if found then
+    -- As a worker fails a job, and graphile-worker puts it off.
+    perform set_config('legwork.failures', json_build_array(json_build_object(
+      'id', culprit, 'started', extract(epoch from v_started) * 1000, 'finished', extract(epoch from clock_timestamp()) * 1000,
+      'name', 'Blocked', 'labels', json_build_array('Blocked')))::text, true);
+    update graphile_worker._private_jobs j
+    set locked_at = null, locked_by = null, run_at = greatest(now(), j.run_at) + exp(least(j.attempts, 10)) * interval '1 second',
+      last_error = format('The task held up its worker''s event loop for %s seconds. The worker was killed.', round(blocked_seconds))
+    where j.id = culprit;
+    perform set_config('legwork.failures', '', true);
+    update graphile_worker._private_job_queues q set locked_at = null, locked_by = null
+    where q.locked_by = worker_blocked.id and q.id = (select j.job_queue_id from graphile_worker._private_jobs j where j.id = culprit);
+  end if;
+  v_count := legwork.worker_stopped(id);
+  return v_count;
 end $function$
 -- not for everybody
 
