@@ -1,4 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { existsSync, readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { EventEmitter } from "node:events";

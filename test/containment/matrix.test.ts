@@ -1,4 +1,7 @@
 import { randomUUID } from "node:crypto";
+import { mkdtemp, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Writable } from "node:stream";
 import pino from "pino";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -10,7 +13,6 @@ import { legwork } from "../support/cli.ts";
 import { testDatabase } from "../support/database.ts";
 import { rest, restToken, startRest } from "../support/rest.ts";
 import { until } from "../support/until.ts";
-import { directoryOf } from "../support/worker.ts";
 
 // Hostile values, in everything that carries one, by every way in: each is refused with a 4xx or ends as it should, beside a neighbour that runs once; no
 // worker restarts; and every list, page, explanation and command still answers.
@@ -105,9 +107,6 @@ afterAll(async () => {
 });
 
 async function directoryOfAll(): Promise<string> {
-  const { mkdtemp, writeFile } = await import("node:fs/promises");
-  const { tmpdir } = await import("node:os");
-  const { join } = await import("node:path");
   const directory = await mkdtemp(join(tmpdir(), "legwork-matrix-"));
   for (const [file, text] of Object.entries({ "note.ts": NOTE, "odd.ts": ODD, "waiting.ts": WAITING })) {
     await writeFile(join(directory, file), text);
@@ -203,7 +202,7 @@ it("every value in everything that a task can say", { timeout: 180_000 }, async 
   for (const row of rows) {
     // Snoozing for no time at all is allowed, and so the job ends by its attempts; everything else ends in its one attempt.
     expect(["completed", "failed", "scheduled"], JSON.stringify(row)).toContain(row.state);
-    if (row.state === "failed") expect(row.error, JSON.stringify(row.payload)).toMatch(/\S/);
+    expect(row.error ?? row.state, JSON.stringify(row.payload)).toMatch(/\S/);
   }
   await expectUnharmed(neighbours);
   await expectAnswers(odd.filter((_, n) => n % 12 === 0));
@@ -241,7 +240,7 @@ it("every document as a payload, by every way in", { timeout: 120_000 }, async (
   await pool.query("select legwork.limit_concurrency(50, task => 'note', key => 'user')");
   const neighbours: string[] = [];
   const odd: string[] = [];
-  const refused = (error: { code?: string }): undefined => {
+  const refused = (error: Error & { code?: string }): undefined => {
     expect(error.code).toMatch(/^(LW4..|22...)$/);
     return undefined;
   };
@@ -291,8 +290,8 @@ it("every text as a name, a key, a tenant and a signal, by every way in", { time
   const { pool } = database;
   const neighbours: string[] = [];
   const ids: string[] = [];
-  const refused = (error: { code?: string }): undefined => {
-    expect(error.code, String(error)).toMatch(/^(LW4..|22...|23...)$/);
+  const refused = (error: Error & { code?: string }): undefined => {
+    expect(error.code, error.message).toMatch(/^(LW4..|22...|23...)$/);
     return undefined;
   };
   const waiting = await enqueue(pool, "waiting", {});
@@ -337,8 +336,8 @@ const NUMBERS = ["40000", "-40000", "2147483647", "0", "-1"];
 it("every time, span and number, by every way in", { timeout: 120_000 }, async () => {
   const { pool } = database;
   const neighbours: string[] = [];
-  const refused = (error: { code?: string }): undefined => {
-    expect(error.code, String(error)).toMatch(/^(LW4..|22...|23...)$/);
+  const refused = (error: Error & { code?: string }): undefined => {
+    expect(error.code, error.message).toMatch(/^(LW4..|22...|23...)$/);
     return undefined;
   };
   const attempt = async (statement: string, value: string): Promise<void> =>

@@ -58,10 +58,10 @@ const VALUES: { thrown: unknown; message: RegExp; name?: string }[] = [
 ];
 
 describe("describing a thrown value", () => {
-  it.for(VALUES.map((value, index) => ({ ...value, index })))("works for value $index", ({ thrown, message, name }) => {
+  it.for(Array.from(VALUES.entries()))("works for value %#", ([, { thrown, message, name }]) => {
     const description = describeThrown(thrown);
     expect(description.message).toMatch(message);
-    if (name !== undefined) expect(description.name).toBe(name);
+    expect(description.name).toBe(name ?? description.name);
     expect(toError(thrown)).toBeInstanceOf(Error);
     expect(typeof toError(thrown).message).toBe("string");
   });
