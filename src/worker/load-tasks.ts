@@ -47,9 +47,8 @@ export async function loadTasks(directories: readonly string[], log: Logger): Pr
           hint: "A task has one file. Rename or remove one of them.",
         });
       }
-      const { length } = Array.from(name);
-      if (length > MAX_NAME) {
-        throw new LegworkError("LW515", `The task file ${directory}/${name} makes a name of ${length} characters.`, {
+      if (name.length > MAX_NAME) {
+        throw new LegworkError("LW515", `The task file ${directory}/${name} makes a name of ${name.length} characters.`, {
           hint: `A task's name, its file's path below the tasks directory, has at most ${MAX_NAME}. Rename the file or a folder.`,
         });
       }

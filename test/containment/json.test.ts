@@ -42,6 +42,8 @@ async function sql(text: string, values: unknown[] = []): Promise<any[]> {
   return (await database.pool.query(text, values)).rows;
 }
 
+const { rawJSON } = JSON as unknown as { rawJSON: (text: string) => unknown };
+
 interface Shown {
   id: string;
   task: string;
@@ -54,34 +56,37 @@ function exactly(text: string): unknown {
     text: string,
     reviver: (key: string, value: unknown, context: { source?: string }) => unknown,
   ) => unknown;
-  const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
   return parse(text, (_key, value, { source }) => (typeof value === "number" ? rawJSON(source as string) : value));
 }
 
-/** What is shown means what was enqueued, or is its text with the mark; what is redacted shows nothing of it. */
+/** How a payload is shown: as what it means, as its text with the mark, redacted, or in a way that is wrong. */
+function wayShown({ id, payload }: Shown): string {
+  const given = payloads.get(id) ?? "";
+  const shown = JSON.stringify(payload);
+  if ((payload as Record<string, unknown> | null)?.["legwork:text"] === given) return "text";
+  if (shown === '"[redacted]"') return "hidden";
+  if (shown.includes('"[redacted]"')) return "redacted";
+  return meansTheSame(shown, given) ? "same" : `${given.slice(0, 80)} is shown as ${shown.slice(0, 80)}`;
+}
+
+/** What is shown means what was enqueued, or is its text with the mark where it is too deep; of what is redacted nothing is shown. */
 function expectShown(rows: readonly Shown[], ids: readonly string[]): void {
-  expect(rows.map(({ id }) => id).toSorted()).toEqual(ids.toSorted());
-  for (const { id, task, payload } of rows) {
-    const given = payloads.get(id) ?? "";
-    const shown = JSON.stringify(payload);
+  expect(rows.map(({ id }) => id).toSorted((a, b) => Number(a) - Number(b))).toEqual(
+    ids.toSorted((a, b) => Number(a) - Number(b)),
+  );
+  const wrong = rows.filter((row) => {
+    const given = payloads.get(row.id) ?? "";
     const isDeep = given.length > 9_000 && /^[[{](?:"user":)?[[{]/.test(given);
-    if (task === "secret" && isDeep) {
-      expect(payload, given.slice(0, 80)).toBe("[redacted]");
-      continue;
-    }
-    if (task === "secret" && given.includes("user") && given !== '"user"') {
-      expect(shown, given.slice(0, 80)).toContain("[redacted]");
-      continue;
-    }
-    const text = (payload as Record<string, unknown> | null)?.["legwork:text"];
-    if (isDeep) expect(text, given.slice(0, 80)).toBe(given);
-    else expect(meansTheSame(shown, given), `${given.slice(0, 80)} is shown as ${shown.slice(0, 80)}`).toBe(true);
-  }
+    const hasUser = given.includes("user") && given !== '"user"';
+    if (row.task === "secret" && (isDeep || hasUser)) return wayShown(row) !== (isDeep ? "hidden" : "redacted");
+    return wayShown(row) !== (isDeep ? "text" : "same");
+  });
+  expect(wrong.map((row) => `${row.task}: ${wayShown(row)}`)).toEqual([]);
 }
 
 async function restRows(path: string): Promise<Shown[]> {
   const { status, text } = await rest(server, "GET", path);
-  expect(status, text.slice(0, 200)).toBe(200);
+  expect(status).toBe(200);
   return (exactly(text) as { items: Shown[] }).items;
 }
 
@@ -115,7 +120,7 @@ describe("any JSON that Postgres takes", () => {
     for (const [id, payload] of payloads) {
       if (payload.includes("neighbour")) continue;
       const { status, text } = await rest(server, "GET", `/jobs/${id}`);
-      expect(status, text.slice(0, 200)).toBe(200);
+      expect(status).toBe(200);
       expectShown([exactly(text) as Shown], [id]);
     }
   });
@@ -182,8 +187,6 @@ function idOf(name: string): string {
 
 describe("numbers keep their digits", () => {
   const digits = '{"n":1e400,"id":1970670598291982290,"price":0.10,"list":[-0.0,12345678901234567890.5]}';
-  const stored =
-    '{"id": 1970670598291982290, "n": 1' + "0".repeat(400) + ', "list": [0.0, 12345678901234567890.5], "price": 0.10}';
 
   async function payloadOf(id: string): Promise<string> {
     const [row] = await sql("select payload::text as text from graphile_worker._private_jobs where id = $1", [id]);
@@ -216,15 +219,15 @@ describe("numbers keep their digits", () => {
     ],
     ["POST /batches", "/batches", (payload: string) => `{"jobs":[{"task":"plain","payload":${payload}}]}`],
   ])("through %s", async (_name, path, bodyOf) => {
-    const { status, text } = await rest(server, "POST", path, bodyOf(digits));
-    expect(status, text).toBe(201);
+    const { status } = await rest(server, "POST", path, bodyOf(digits));
+    expect(status).toBe(201);
     const [row] = await sql("select max(id)::text as id from graphile_worker._private_jobs");
     expect(meansTheSame(await payloadOf(row.id), digits)).toBe(true);
   });
 
   it("through schedules and signals", async () => {
     const put = await rest(server, "PUT", "/schedules/exact", `{"task":"plain","every":"1h","payload":${digits}}`);
-    expect(put.status, put.text).toBe(200);
+    expect(put.status).toBe(200);
     expect(put.text).toContain('"id":1970670598291982290');
     const [{ id }] = await sql("select legwork.enqueue('plain') as id");
     await rest(server, "POST", `/jobs/${id}/signals/go`, `{"payload":${digits}}`);
@@ -233,7 +236,6 @@ describe("numbers keep their digits", () => {
   });
 
   it("through TypeScript, as JSON.rawJSON; what JSON does not have is refused and named", async () => {
-    const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
     const id = await enqueue(database.pool, "plain", { n: rawJSON("1970670598291982290") });
     expect(await payloadOf(id)).toBe('{"n": 1970670598291982290}');
     const circle: Record<string, unknown> = {};
@@ -272,10 +274,9 @@ describe("numbers keep their digits", () => {
           `${whole}${fraction === null ? "" : `.${fraction}`}${exponent === null ? "" : `e${exponent}`}`,
       );
     const text = fc
-      .array(
-        fc.oneof(fc.string(), fc.constantFrom(...["\\u0000", "\\ud800", "\\udc00", "\\\\", "\\n", "\\ud83d\\ude00", '\\"'])),
-        { maxLength: 5 },
-      )
+      .array(fc.oneof(fc.string(), fc.constantFrom("\\u0000", "\\ud800", "\\udc00", "\\\\", "\\n", "\\ud83d\\ude00", '\\"')), {
+        maxLength: 5,
+      })
       .map((parts) => `"${parts.map((part) => (part.startsWith("\\") ? part : JSON.stringify(part).slice(1, -1))).join("")}"`)
       .filter((json) => {
         try {
@@ -310,14 +311,7 @@ describe("numbers keep their digits", () => {
         }
         await sql("select payload ->> 'a', payload::jsonb from legwork.jobs");
         for (const rows of [await restRows("/jobs?limit=500"), await graphqlRows()]) {
-          for (const { id, payload } of rows) {
-            const given = payloads.get(id) ?? "";
-            const mark = (payload as Record<string, unknown> | null)?.["legwork:text"];
-            expect(
-              mark === given || meansTheSame(JSON.stringify(payload), given),
-              `${given} is shown as ${JSON.stringify(payload)}`,
-            ).toBe(true);
-          }
+          expect(rows.map(wayShown).filter((way) => way !== "same" && way !== "text")).toEqual([]);
         }
       }),
       { numRuns: 8, endOnFailure: true },
