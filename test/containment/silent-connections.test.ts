@@ -197,6 +197,9 @@ it("a live view whose connections died without a word is read again", async () =
   await watcher.next();
   proxy.silence();
   await addShort(1);
-  const next = await Promise.race([watcher.next(), new Promise<undefined>((resolve) => setTimeout(resolve, 15_000))]);
+  const next = await Promise.race([
+    watcher.next(),
+    new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 15_000)),
+  ]);
   expect(next).toMatchObject({ done: false });
 }, 40_000);
