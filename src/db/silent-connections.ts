@@ -219,10 +219,11 @@ export function endSoon(client: pg.Client): void {
 }
 
 function limitGoodbye(client: pg.Client): void {
-  const end = client.end.bind(client) as (callback?: unknown) => Promise<void>;
-  client.end = (callback?: unknown): Promise<void> => {
+  const end = client.end.bind(client);
+  client.end = (callback?: (error: Error) => void): Promise<void> => {
     const timer = setTimeout(() => destroySocket(client), GOODBYE_MS).unref();
     client.once("end", () => clearTimeout(timer));
-    return end(callback);
+    // With a callback it returns nothing.
+    return end(callback as never) as unknown as Promise<void>;
   };
 }

@@ -1,5 +1,7 @@
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { createPool } from "../../src/db/pool.ts";
+import { Live } from "../../src/server/live/live.ts";
+import { startServer } from "../../src/server/server.ts";
 import { testDatabase, testLog } from "../support/database.ts";
 import { tcpProxy } from "../support/tcp-proxy.ts";
 import { until } from "../support/until.ts";
@@ -154,4 +156,50 @@ it("a pause holds for jobs that were fetched ahead when only the listening conne
   expect(late.rows).toEqual([]);
   await database.pool.query("select legwork.resume_task('short')");
   await until("the others have run", async () => (await completed()) === 10, 15_000);
+}, 40_000);
+
+it("a server whose connections all died without a word answers again within seconds, and stops in time", async () => {
+  const proxy = await tcpProxy(database.url);
+  const server = await startServer({
+    databaseUrl: proxy.url,
+    host: "127.0.0.1",
+    port: 0,
+    token: "a token of this test",
+    log: testLog,
+    shutdownTimeout: 1_000,
+  });
+  const ask = async (): Promise<number> => {
+    const answer = await fetch(`${server.url}/api/v1/jobs`, { headers: { authorization: "Bearer a token of this test" } });
+    await answer.body?.cancel();
+    return answer.status;
+  };
+  expect(await ask()).toBe(200);
+  proxy.silence();
+  await until("it answers again", async () => (await ask()) === 200, 12_000);
+  proxy.silence();
+  const hanging = ask().catch(() => undefined);
+  const before = performance.now();
+  await server.stop();
+  // What the processor was given to others meanwhile comes on top.
+  expect(performance.now() - before).toBeLessThan(4_000);
+  await hanging;
+}, 40_000);
+
+it("a live view whose connections died without a word is read again", async () => {
+  const proxy = await tcpProxy(database.url);
+  const pool = createPool(proxy.url, { log: testLog, max: 2 });
+  const live = new Live(pool, testLog);
+  onTestFinished(async () => {
+    await live.stop();
+    await pool.end();
+  });
+  const watcher = live.watch({ kind: "overview" }, null);
+  await watcher.next();
+  proxy.silence();
+  await addShort(1);
+  const next = await Promise.race([
+    watcher.next(),
+    new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 15_000)),
+  ]);
+  expect(next).toMatchObject({ done: false });
 }, 40_000);

@@ -6,7 +6,8 @@ import { testDatabase } from "../support/database.ts";
 import { until } from "../support/until.ts";
 import { directoryOf, workerProcess } from "../support/worker.ts";
 
-// Three worker processes are killed, stopped and started while jobs are added, paused, cancelled and limited at random. Then peace
+// Three worker processes are killed, stopped and started while jobs are added, paused, cancelled and limited at random, and while some hold up
+// the event loop. Then peace
 // is made, everything must end, and what the tasks wrote down must be what was promised. Set LEGWORK_CHAOS_SECONDS for a longer
 // war and LEGWORK_CHAOS_SEED for the same sequence again.
 
@@ -15,6 +16,9 @@ const SEED = Number(process.env.LEGWORK_CHAOS_SEED ?? Date.now() % 2 ** 31);
 
 /** Longer than the lease: others have taken over by then. */
 const LONG_STOP_MS = 9_000;
+
+/** How long a job holds up the event loop of its worker at most (ms): longer than the lease in a long war. */
+const LONG_BLOCK_MS = SECONDS > 60 ? 20_000 : 7_000;
 
 /** How long a job that was let go under a limit may take to start (ms), for the check of limits that were changed. */
 const LATE_MS = 15_000;
@@ -34,7 +38,8 @@ const task = (options: string): string => `
     const runs = Number((await sql\`select count(*) from runs where job_id = \${job.id}\`)[0].count);
     let ended;
     try {
-      await delay(ms, undefined, { signal });
+      if (end === "block") for (const until = Date.now() + ms; Date.now() < until; );
+      else await delay(ms, undefined, { signal });
       if (end === "hang") await delay(60_000, undefined, { signal });
       if (end === "fail" || (end === "fail once" && runs === 1)) throw new Error("at random");
       if (end === "discard") throw new Discard("not worth it");
@@ -63,6 +68,7 @@ type Action =
   | { do: "pause" | "resume"; queue: boolean }
   | { do: "cancel"; nth: number }
   | { do: "limit"; max: number }
+  | { do: "block"; ms: number }
   | { do: "kill" | "stop"; worker: number; long: boolean };
 
 const job = fc.record({
@@ -83,6 +89,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     arbitrary: fc.record({ do: fc.constantFrom("pause" as const, "resume" as const, "resume" as const), queue: fc.boolean() }),
   },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("cancel" as const), nth: fc.nat(1_000) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("block" as const), ms: fc.integer({ min: 1_000, max: LONG_BLOCK_MS }) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("limit" as const), max: fc.integer({ min: 1, max: 4 }) }) },
   {
     weight: 2,
@@ -126,6 +133,7 @@ it(
     const limits: { at: number; max: number }[] = [{ at: 0, max: 3 }];
     const asleep = new Set<ChildProcess>();
     const pending: Promise<unknown>[] = [];
+    let blockedUntil = 0;
     const start = async (): Promise<ChildProcess> =>
       await workerProcess(database, tasks, { LEGWORK_CONCURRENCY: "6", LEGWORK_LOCAL_QUEUE_SIZE: "6" });
     const workers = await Promise.all([start(), start(), start()]);
@@ -172,6 +180,16 @@ it(
           limits.push({ at: Date.now(), max: next.max });
           await pool.query("select legwork.limit_concurrency($1, task => 'changing')", [next.max]);
           return;
+        case "block": {
+          // So that there is a loop that turns, most of the time.
+          if (Date.now() < blockedUntil) return;
+          blockedUntil = Date.now() + next.ms;
+          const { rows } = await pool.query("select id from graphile_worker.add_job('free', $1)", [
+            JSON.stringify({ ms: next.ms, key: "a", end: "block" }),
+          ]);
+          ids.push(rows[0].id);
+          return;
+        }
         case "kill":
         case "stop": {
           const victim = workers[next.worker]!;

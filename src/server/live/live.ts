@@ -122,7 +122,8 @@ export class Live {
         continue;
       }
       await this.#read(next);
-      const took = performance.now() - now;
+      // A reading that failed has its own wait, and what it took says nothing of the database's work: its connection may have died without a word.
+      const took = next.retry > 0 ? 0 : performance.now() - now;
       const { factor, most } = REST[next.topic.kind];
       next.dueAt = performance.now() + Math.max(next.retry, INTERVAL_MS[next.topic.kind], Math.min(most, took * factor));
       await delay(took * DUTY_FACTOR, undefined, { signal }).catch(() => undefined);

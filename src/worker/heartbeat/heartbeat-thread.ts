@@ -131,10 +131,7 @@ function lookAtLoop(now: number): void {
   }
   if (blocked === undefined) {
     blocked = { since, suspects: [], isCertain: false, toldAt: 0, isAsked: false };
-    void findSuspects(blocked).then(() => {
-      sayAtOnce();
-      tellBlocked();
-    });
+    void findSuspects(blocked).then(tellBlocked);
     return;
   }
   const blockedFor = now - blocked.since;
@@ -163,6 +160,7 @@ async function findSuspects(current: NonNullable<typeof blocked>): Promise<void>
     log("debug", `The tasks of these jobs could not be read: ${toError(error).message}.`);
   }
   current.isAsked = true;
+  sayAtOnce();
 }
 
 function blockedFields(current: NonNullable<typeof blocked>, blockedFor: number): Record<string, unknown> {
