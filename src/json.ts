@@ -38,7 +38,7 @@ export function parseToShow(text: string): unknown {
 }
 
 /** Whether JSON has more levels of arrays and objects than that. */
-function isDeep(text: string, levels: number): boolean {
+export function isDeep(text: string, levels: number): boolean {
   if (text.length < 2 * levels) return false;
   let depth = 0;
   for (let index = 0, inText = false; index < text.length; index++) {
