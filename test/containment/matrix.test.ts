@@ -163,7 +163,7 @@ async function expectAnswers(ids: readonly string[]): Promise<void> {
   ]) {
     expect((await rest(server, "GET", path)).status, path).toBe(200);
   }
-  const query = `{ jobs(first: 100) { nodes { id state payload result error runAt createdAt startedAt finishedAt jobKey serialKey tenant attemptList: attempts } } }`;
+  const query = `{ jobs(first: 100) { nodes { id state payload result error runAt createdAt startedAt finishedAt jobKey tenant attempts } } }`;
   const answer = await fetch(server.graphqlUrl, {
     method: "POST",
     headers: { authorization: `Bearer ${restToken}`, "content-type": "application/json" },
@@ -397,7 +397,7 @@ it("every time, span and number, by every way in", { timeout: 120_000 }, async (
   await allEnded();
   await expectUnharmed(neighbours);
   const fired = async (): Promise<number> =>
-    (await pool.query("select count(*)::int as n from legwork.schedule_occurrences where schedule = 'good' and state = 'fired'"))
+    (await pool.query("select count(*)::int as n from legwork.schedule_occurrences where schedule = 'good' and state = 'enqueued'"))
       .rows[0].n;
   const before = await fired();
   await until("the good schedule goes on firing", async () => (await fired()) >= before + 2);
