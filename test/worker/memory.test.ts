@@ -9,7 +9,7 @@ import { directoryOf } from "../support/worker.ts";
 
 const database = testDatabase();
 
-it("a worker process stays under 150 MB while it runs 20,000 jobs", async () => {
+it("a worker process stays under 200 MB while it runs 20,000 jobs", async () => {
   const tasks = await directoryOf({ "noop.mjs": "export default async () => {};" });
   // By its own first line, as a shell runs it: that is where its memory is limited.
   const child = spawn(
@@ -40,5 +40,6 @@ it("a worker process stays under 150 MB while it runs 20,000 jobs", async () => 
   );
   const peak = Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1]) / 1024;
   expect(peak).toBeGreaterThan(20);
-  expect(peak).toBeLessThan(150);
+  // The heartbeat thread takes 42 MB of it in a checkout, where it strips types, and 22 MB when installed.
+  expect(peak).toBeLessThan(200);
 }, 90_000);
