@@ -24,6 +24,8 @@ export interface Supervised {
   readonly ended: Promise<RunnerEnd>;
   /** Lets go of its jobs; false when the database could not be told, which may be tried again. */
   release(): Promise<boolean>;
+  /** Lets running jobs finish within that time (ms), and then lets go of the others. Resolves to how many those were. */
+  stop(timeout: number): Promise<number>;
 }
 
 export interface SupervisorOptions<T extends Supervised> {
@@ -84,7 +86,13 @@ export class Supervisor<T extends Supervised> {
           // Before fetching again: what the lost runner held can run at once, here or elsewhere.
           if (!isReleased) isReleased = await lost.release();
           if (!isReleased) continue;
-          this.#current = await start();
+          const next = await start();
+          if (signal.aborted) {
+            // Stopped meanwhile: nothing waits for this one.
+            await next.stop(0);
+            return;
+          }
+          this.#current = next;
           this.#startedAt = performance.now();
           onProblem(undefined);
           log.info({ event: "worker_restarted" }, "The worker is running again.");

@@ -161,13 +161,16 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       .query("select legwork.note_worker_fault($1, $2, $3, $4, $5)", [hostname(), process.pid, kind, reason, jobId ?? null])
       .catch((error: unknown) => log.debug({ err: toError(error) }, "A fault could not be noted in the database."));
   };
-  const generation = (): Promise<Generation> =>
+  const generation = (): Promise<Supervised> =>
     startGeneration({ ...options, noteFault, taskList, cronItems, environment, heartbeat, isolation, leasePool, untilStopped });
   const supervisor = await Supervisor.start({
     log,
     start: () => onceUsable(log, generation),
     onProblem: (problem) => options.problems?.set("worker", problem),
     onRestart: (reason, jobId) => noteFault("restart", reason, jobId),
+  }).catch(async (error: unknown) => {
+    await heartbeat.end();
+    throw error;
   });
   let stopping: Promise<number> | undefined;
 
@@ -206,11 +209,8 @@ interface GenerationOptions extends WorkerOptions {
 }
 
 /** One graphile-worker runner with its pool and its lease: what has to be made anew when the database went away. */
-interface Generation extends Supervised {
-  stop(timeout: number): Promise<number>;
-}
 
-async function startGeneration(options: GenerationOptions): Promise<Generation> {
+async function startGeneration(options: GenerationOptions): Promise<Supervised> {
   const { log, concurrency, environment } = options;
   // Listening, cron, fetching and completing; a handful are ever open, but graphile-worker warns below the concurrency.
   const pool = createPool(options.databaseUrl, { log, max: Math.max(10, concurrency), name: "legwork worker" });
