@@ -144,8 +144,16 @@ describe("a step", () => {
       `await step.run("a", () => 1n);`,
       "What the step 'a' has returned is no JSON: Do not know how to serialize a BigInt.",
     ],
-    ["that waits for no duration", `await step.waitFor("a", { timeout: "soon" });`, "The step 'a' cannot wait for soon."],
-    ["that sleeps for ever", `await step.sleep("a");`, "The step 'a' cannot wait for undefined."],
+    [
+      "that waits for no duration",
+      `await step.waitFor("a", { timeout: "soon" });`,
+      "The step 'a' cannot wait: its duration is 'soon'; it must be a duration between 0 and 100 years.",
+    ],
+    [
+      "that sleeps for ever",
+      `await step.sleep("a");`,
+      "The step 'a' cannot wait: its duration is undefined; it must be a duration between 0 and 100 years.",
+    ],
   ])("%s fails its job at once", async (_what, body, message) => {
     await workerOver(database.url, { "t.ts": task(body) });
     const id = await add();
