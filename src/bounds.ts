@@ -23,16 +23,25 @@ export function toTimestamp(name: string, value: Date | undefined): string | und
 }
 
 /** Does nothing for a whole number between two ends, or undefined. Throws LW400, with the name, the value and the range, for any other. */
-export function assertInteger(name: string, value: number | undefined, [low, high]: readonly [number, number]): void {
+export function assertInteger(
+  name: string,
+  value: number | undefined,
+  [low, high]: readonly [number, number],
+  hint?: string,
+): void {
   if (value === undefined || (Number.isInteger(value) && value >= low && value <= high)) return;
-  throw new LegworkError("LW400", `${name} is ${String(value)}; it must be a whole number between ${low} and ${high}.`);
+  throw new LegworkError(
+    "LW400",
+    `${name} is ${String(value)}; it must be a whole number between ${low} and ${high}.`,
+    hint === undefined ? {} : { hint },
+  );
 }
 
 /**
  * A duration in milliseconds. Throws LW400, with the name, the value and the range, for what is no duration between 0, or `low` (ms), and
  * 100 years.
  */
-export function toMilliseconds(name: string, value: Duration, low = 0): number {
+function toMilliseconds(name: string, value: Duration, low = 0): number {
   const milliseconds = parseDuration(value);
   if (milliseconds !== undefined && milliseconds >= low) return milliseconds;
   throw new LegworkError("LW400", durationOutOfRange(name, value, low), {

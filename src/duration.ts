@@ -4,7 +4,7 @@ import ms from "ms";
 export type Duration = number | string;
 
 /** The longest duration that anything takes: 100 years (ms), as `legwork.assert_interval` has it. What is longer was not meant. */
-export const MAX_DURATION_MS = 100 * 365.25 * 86_400_000;
+const MAX_DURATION_MS = 100 * 365.25 * 86_400_000;
 
 /** The first and the last time that anything takes (ms since 1970): 1970 to the end of the year 9999, as `legwork.assert_time` has it. */
 const FIRST_TIME_MS = 0;
@@ -34,12 +34,8 @@ export function toInterval(milliseconds: number): string {
 
 /** What to say of a value that is no duration between `low` (ms) and 100 years. */
 export function durationOutOfRange(name: string, value: unknown, low = 0): string {
-  const shown =
-    typeof value === "string"
-      ? `'${value.slice(0, 100)}'`
-      : typeof value === "number"
-        ? String(value)
-        : `of type ${typeof value}`;
+  const isShort = value === undefined || value === null || typeof value === "number";
+  const shown = typeof value === "string" ? `'${value.slice(0, 100)}'` : isShort ? String(value) : `of type ${typeof value}`;
   const shortest = low === 0 ? "0" : low < 1_000 ? `${low} ms` : ms(low, { long: true });
   return `${name} is ${shown}; it must be a duration between ${shortest} and 100 years.`;
 }

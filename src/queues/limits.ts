@@ -11,13 +11,13 @@ export type LimitTarget = ({ queue: string; task?: undefined } | { task: string;
  * Throws LW400 for a limit below 1, LW404 for an unknown queue or task.
  */
 export async function limitConcurrency(client: Queryable, max: number, target: LimitTarget): Promise<void> {
-  assertInteger("max", max, COUNTS);
+  assertInteger("max", max, COUNTS, "To let nothing start, pause the queue or the task.");
   await callFunction(client, "limit_concurrency", { max, ...target });
 }
 
 /** At most `max` jobs start within any span of the length `per`. Throws as `limitConcurrency`, and LW400 for a window that is none. */
 export async function limitRate(client: Queryable, max: number, per: Duration, target: LimitTarget): Promise<void> {
-  assertInteger("max", max, COUNTS);
+  assertInteger("max", max, COUNTS, "To let nothing start, pause the queue or the task.");
   await callFunction(client, "limit_rate", { max, per: optionalInterval("per", per, 1), ...target });
 }
 

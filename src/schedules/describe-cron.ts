@@ -14,7 +14,7 @@ const NAMES: Record<number, readonly string[]> = {
  */
 export function describeCron(expression: string, { isCrontab = false }: { isCrontab?: boolean } = {}): string {
   try {
-    const fields = parseCron(expression).map(plainField);
+    const fields = parseCron(expression).map((field, index, all) => plainField(field, index, all.slice(index + 1, DAY)));
     const [day = "*", weekday = "*"] = [fields[DAY], fields[WEEKDAY]];
     const isAnyDay = namesAll(day, DAY);
     const isAnyWeekday = namesAll(weekday, WEEKDAY);
@@ -48,21 +48,26 @@ function words(fields: readonly string[]): string {
 }
 
 /** A field as cronstrue reads it as it is meant: in capitals, without leading zeros, and without steps that do not come out even. */
-function plainField(field: string, index: number): string {
+function plainField(field: string, index: number, above: readonly string[]): string {
+  // Minutes of certain hours stay a step, because cronstrue says a list of them as if they were no minutes of these.
+  const isListed = above.every((larger) => larger === "*");
   return field
     .toUpperCase()
     .split(",")
-    .map((item) => plainItem(item, index))
+    .map((item) => plainItem(item, index, isListed))
     .join(",");
 }
 
-function plainItem(item: string, index: number): string {
+function plainItem(item: string, index: number, isListed: boolean): string {
   const [, range = "", step, nth] = /^([^/#]+)(?:\/(\d+))?(?:#(\w+))?$/.exec(item) ?? [undefined, item];
   const trimmed = range.replaceAll(/\b0+(?=\d)/g, "");
   const [from, to] = trimmed.split("-");
   // From Sunday to Sunday is the whole week.
   const plain = from === to && from !== "SUN" ? (from ?? trimmed) : trimmed;
-  if (nth === undefined) return step === undefined || Number(step) === 1 ? plain : stepped(plain, Number(step), index);
+  if (nth === undefined) {
+    if (step === undefined || Number(step) === 1) return plain;
+    return isListed ? stepped(plain, Number(step), index) : `${plain}/${Number(step)}`;
+  }
   if (step === undefined && !/[*-]/.test(plain)) return nth === "L" ? `${plain}L` : `${plain}#${nth}`;
   const values = [...expand(numbered(step === undefined ? plain : `${plain}/${step}`, index), 6)];
   return [...new Set(values.map((value) => value % 7))].map((value) => (nth === "L" ? `${value}L` : `${value}#${nth}`)).join(",");

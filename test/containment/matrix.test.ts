@@ -397,8 +397,11 @@ it("every time, span and number, by every way in", { timeout: 120_000 }, async (
   await allEnded();
   await expectUnharmed(neighbours);
   const fired = async (): Promise<number> =>
-    (await pool.query("select count(*)::int as n from legwork.schedule_occurrences where schedule = 'good' and state = 'enqueued'"))
-      .rows[0].n;
+    (
+      await pool.query(
+        "select count(*)::int as n from legwork.schedule_occurrences where schedule = 'good' and state = 'enqueued'",
+      )
+    ).rows[0].n;
   const before = await fired();
   await until("the good schedule goes on firing", async () => (await fired()) >= before + 2);
   await expectAnswers([]);

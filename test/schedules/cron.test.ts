@@ -121,7 +121,7 @@ describe("the next runs of a crontab's line are those that graphile-worker runs"
     [
       "*/7 22 1-31 * 0",
       ["2026-12-06T22:00", "2026-12-06T22:07", "2026-12-06T22:14"],
-      "At 0, 7, 14, 21, 28, 35, 42, 49, and 56 minutes past the hour, between 22:00 and 22:59, only on Sunday",
+      "Every 7 minutes, between 22:00 and 22:59, only on Sunday",
     ],
     ["0 0 29 2 *", ["2028-02-29T00:00", "2032-02-29T00:00"], "At 00:00, on day 29 of the month, only in February"],
     ["0 0 30 2 *", [], "0 0 30 2 *"],
