@@ -170,7 +170,7 @@ async function expectAnswers(ids: readonly string[]): Promise<void> {
     body: JSON.stringify({ query }),
   });
   const { data, errors } = (await answer.json()) as { data: unknown; errors?: unknown };
-  expect(errors).toBeUndefined();
+  expect(errors ?? []).toEqual([]);
   expect(data).toBeTruthy();
   for (const id of ids) {
     expect((await rest(server, "GET", `/jobs/${id}`)).status, `job ${id}`).toBe(200);

@@ -152,11 +152,7 @@ describe("a step", () => {
     [
       "that sleeps for ever",
       `await step.sleep("a");`,
-<<<<<<< HEAD
-      "The step 'a' cannot wait: its duration is of type undefined; it must be a duration between 0 and 100 years.",
-=======
       "The step 'a' cannot wait: its duration is undefined; it must be a duration between 0 and 100 years.",
->>>>>>> time
     ],
   ])("%s fails its job at once", async (_what, body, message) => {
     await workerOver(database.url, { "t.ts": task(body) });
