@@ -163,7 +163,7 @@ async function expectAnswers(ids: readonly string[]): Promise<void> {
   ]) {
     expect((await rest(server, "GET", path)).status, path).toBe(200);
   }
-  const query = `{ jobs(first: 100) { nodes { id state payload result error runAt createdAt startedAt finishedAt jobKey tenant attempts } } }`;
+  const query = `{ jobs(first: 100) { nodes { id state payload result error runAt createdAt startedAt finishedAt jobKey tenant attempts(first: 5) { nodes { attempt errorMessage } } } } }`;
   const answer = await fetch(server.graphqlUrl, {
     method: "POST",
     headers: { authorization: `Bearer ${restToken}`, "content-type": "application/json" },
@@ -175,7 +175,7 @@ async function expectAnswers(ids: readonly string[]): Promise<void> {
   for (const id of ids) {
     expect((await rest(server, "GET", `/jobs/${id}`)).status, `job ${id}`).toBe(200);
     expect((await rest(server, "GET", `/jobs/${id}/logs`)).status, `logs of ${id}`).toBe(200);
-    expect((await rest(server, "GET", `/jobs/${id}/explanation`)).status, `explanation of ${id}`).toBe(200);
+    expect((await rest(server, "GET", `/jobs/${id}/explain`)).status, `explanation of ${id}`).toBe(200);
     await pool.query("select * from legwork.explain_job($1)", [id]);
   }
   for (const view of ["jobs", "attempts", "logs", "queues", "tasks", "schedules", "workers", "workflows", "alerts"]) {
