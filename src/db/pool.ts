@@ -150,7 +150,7 @@ export function isConnectionError(thrown: unknown): boolean {
  * Whether an error is of the server's condition and passes by itself: no free connection, a full disk or memory (class 53), starting up or shutting
  * down, read-only.
  */
-export function isSystemFault(thrown: unknown): boolean {
+function isSystemFault(thrown: unknown): boolean {
   const error = toError(thrown);
   // Of LW503 the cause says which it is.
   const { code } = (error instanceof LegworkError ? toError(error.cause) : error) as Error & { code?: unknown };
