@@ -1,8 +1,15 @@
 import { LegworkError } from "../src/errors.ts";
 
+interface Options {
+  readonly short: boolean;
+  /** What stands after the name and is no flag. */
+  readonly parameters: readonly string[];
+}
+
 /** The benchmarks by name; `npm run bench -- <name> [--short]`. */
-const BENCHMARKS: Record<string, () => Promise<{ run(options: { short: boolean }): Promise<void> }>> = {
+const BENCHMARKS: Record<string, () => Promise<{ run(options: Options): Promise<void> }>> = {
   history: () => import("./history.ts"),
+  compare: () => import("./compare.ts"),
   limits: () => import("./limits.ts"),
   isolate: () => import("./isolate.ts"),
   workflows: () => import("./workflows.ts"),
@@ -23,4 +30,4 @@ if (load === undefined) {
   });
 }
 const benchmark = await load();
-await benchmark.run({ short: flags.includes("--short") });
+await benchmark.run({ short: flags.includes("--short"), parameters: flags.filter((flag) => !flag.startsWith("-")) });

@@ -35,6 +35,8 @@ interface PoolOptions {
   session?: Readonly<Record<string, string>>;
   /** The longest that a statement may take (ms). Without it a statement may take as long as it likes while the server works on it. */
   queryTimeout?: number;
+  /** Whether who wants a connection waits while the server has none to give, or is starting up; else that is an error. */
+  waitsForConnection?: boolean;
   /** How long a statement has had no answer before the server is asked whether it works on it (ms); 2,500 by default. */
   silentAfter?: number;
 }
@@ -77,7 +79,24 @@ export function createPool(databaseUrl: string, options: PoolOptions): Pool {
   pool.on("acquire", (client) => watch.setFree(client, false));
   pool.on("release", (_error, client) => watch.setFree(client, true));
   pool.on("remove", (client) => watch.remove(client));
+  if (options.waitsForConnection === true) waitForConnections(pool, log);
   return pool;
+}
+
+/** Nothing has been sent before there is a connection, so trying again repeats nothing. */
+function waitForConnections(pool: Pool, log: Logger): void {
+  type Callback = Parameters<Pool["connect"]>[0];
+  const connect = pool.connect.bind(pool) as () => Promise<PoolClient>;
+  const waiting = (callback?: Callback): Promise<PoolClient> | undefined => {
+    const client = onceUsable(log, connect);
+    if (callback === undefined) return client;
+    client.then(
+      (connected) => callback(undefined, connected, (release) => connected.release(release)),
+      (error: unknown) => callback(toError(error), undefined, () => undefined),
+    );
+    return undefined;
+  };
+  pool.connect = waiting as Pool["connect"];
 }
 
 async function setSession(client: pg.ClientBase, session: Readonly<Record<string, string>>): Promise<void> {

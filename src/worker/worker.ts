@@ -103,7 +103,14 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   // For the audit log.
   const session = { "legwork.surface": "worker" };
   // Three pools: a task that keeps connections to itself must not keep graphile-worker from completing jobs, nor the lease from beating.
-  const taskPool = createPool(options.databaseUrl, { log, max: options.concurrency + 2, name: "legwork tasks", session });
+  const taskPool = createPool(options.databaseUrl, {
+    log,
+    max: options.concurrency + 2,
+    name: "legwork tasks",
+    session,
+    // A server without a free connection must not fail the attempts that want one.
+    waitsForConnection: true,
+  });
   await onceUsable(log, async () => {
     await clock.synchronise(taskPool);
     await registerTasks(taskPool, tasks, log);

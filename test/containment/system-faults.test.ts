@@ -79,6 +79,16 @@ const TASK = `
     while (!existsSync(${JSON.stringify(gate)})) await delay(10);
     return undefined;
   }`;
+/** Asks the database for something once the gate is open. */
+const ASKING = `
+  import { appendFileSync, existsSync } from "node:fs";
+  import { setTimeout as delay } from "node:timers/promises";
+  import { defineTask } from "legwork";
+  export default defineTask({ retry: { attempts: 1 }, async run(payload, { job, sql }) {
+    appendFileSync(${JSON.stringify(notes)}, job.id + "\\n");
+    while (!existsSync(${JSON.stringify(gate)})) await delay(10);
+    await Promise.all([sql\`select 1\`, sql\`select 2\`, sql\`select 3\`]);
+  } });`;
 const DEFINED = `
   import { appendFileSync, existsSync } from "node:fs";
   import { randomBytes } from "node:crypto";
@@ -98,20 +108,15 @@ interface Running {
   hasLogged(event: string): boolean;
 }
 
-async function run(): Promise<Running> {
+async function run({ withServer = true }: { withServer?: boolean } = {}): Promise<Running> {
   const problems = new Problems();
   const lines: string[] = [];
   const log = pino({ level: "info" }, new Writable({ write: (chunk, _encoding, done) => (lines.push(String(chunk)), done()) }));
-  const server = await startServer({
-    databaseUrl: url,
-    host: "127.0.0.1",
-    port: 0,
-    token: "t".repeat(40),
-    log: testLog,
-    problems,
-  });
-  onTestFinished(() => server.stop());
-  const tasks = [await directoryOf({ "plain.mjs": TASK, "defined.ts": DEFINED })];
+  const server = withServer
+    ? await startServer({ databaseUrl: url, host: "127.0.0.1", port: 0, token: "t".repeat(40), log: testLog, problems })
+    : undefined;
+  onTestFinished(async () => await server?.stop());
+  const tasks = [await directoryOf({ "plain.mjs": TASK, "defined.ts": DEFINED, "asking.ts": ASKING })];
   const worker = startWorker({
     databaseUrl: url,
     log,
@@ -125,7 +130,7 @@ async function run(): Promise<Running> {
   return {
     worker,
     ready: async () => {
-      const answer = await fetch(`${server.url}/ready`);
+      const answer = await fetch(`${server?.url}/ready`);
       return { status: answer.status, text: await answer.text() };
     },
     hasLogged: (event) => lines.some((line) => line.includes(`"event":"${event}"`)),
@@ -210,38 +215,43 @@ it("a read-only server ends no job: /ready says so, and all goes on once it can 
   await until("the server is ready", async () => (await running.ready()).status === 200);
 });
 
-it("a worker waits at its start for a free connection", { timeout: 60_000 }, async () => {
-  await enqueue(4);
-  writeFileSync(gate, "");
+/** Takes every connection that the server has to give; resolves to what gives them back. */
+async function takeAllConnections(): Promise<() => Promise<void>> {
   const held: pg.Client[] = [];
-  const hold = async (): Promise<boolean> => {
+  for (;;) {
     const client = new pg.Client({ connectionString: url });
     client.on("error", () => undefined);
     try {
       await client.connect();
-      held.push(client);
-      return true;
     } catch {
-      return false;
+      return async () => void (await Promise.all(held.map((one) => one.end())));
     }
-  };
-  const lines: string[] = [];
-  const log = pino({ level: "info" }, new Writable({ write: (chunk, _encoding, done) => (lines.push(String(chunk)), done()) }));
-  while (await hold());
-  const worker = startWorker({
-    databaseUrl: url,
-    log,
-    tasks: [await directoryOf({ "plain.mjs": TASK, "defined.ts": DEFINED })],
-    concurrency: 4,
-    localQueueSize: 4,
-    shutdownTimeout: 2_000,
-  });
-  onTestFinished(async () => void (await worker.then((started) => started.stop())));
-  await until("it says that it waits", () => lines.some((line) => line.includes('"event":"database_unusable"')));
+    held.push(client);
+  }
+}
+
+it("a worker waits at its start for a free connection", { timeout: 60_000 }, async () => {
+  await enqueue(4);
+  writeFileSync(gate, "");
+  const giveBack = await takeAllConnections();
+  const running = await run({ withServer: false });
+  await until("it says that it waits", () => running.hasLogged("database_unusable"));
   expect(runs()).toEqual([]);
-  await Promise.all(held.map((client) => client.end()));
-  await worker;
+  await giveBack();
+  await running.worker;
   await expectAllOnce(4);
+});
+
+it("an attempt that wants a connection when there is none waits for one", { timeout: 60_000 }, async () => {
+  const running = await run({ withServer: false });
+  await running.worker;
+  await pool.query("select legwork.enqueue('asking', '{}')");
+  await until("the job runs", () => runs().length === 1);
+  const giveBack = await takeAllConnections();
+  writeFileSync(gate, "");
+  await until("it says that it waits", () => running.hasLogged("database_unusable"));
+  await giveBack();
+  await expectAllOnce(1);
 });
 
 it(
