@@ -479,9 +479,9 @@ begin
     end if;
   end if;
   if not v_attempt_ended and (v_had_failed or not v_has_failed) then
-    if old.locked_at is not null and not v_has_failed and new.run_at >= old.run_at then
+    if old.locked_at is not null and not v_has_failed and new.run_at = old.run_at then
       -- A plain graphile-worker gave it back. It keeps its place ahead of those that are due at the same time (see legwork.places_of). The change comes by here again.
-      update graphile_worker._private_jobs j set run_at = least(old.run_at, now()) - interval '1 microsecond' where j.id = new.id;
+      update graphile_worker._private_jobs j set run_at = legwork.earlier(least(old.run_at, now()), interval '1 microsecond') where j.id = new.id;
       return null;
     end if;
     -- Replaced, rescheduled, revived or given back: it may have to wait for something else now, or still.

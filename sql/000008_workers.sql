@@ -90,8 +90,8 @@ as $$
   -- graphile-worker starts jobs by priority and run_at, and those that agree in both in the order of their rows, where a changed row comes last. So
   -- each job goes as many microseconds ahead of its like as there are such jobs of this worker behind it, and a millisecond when it had started:
   -- what was only fetched ahead may have been released before.
-  select j.id, least(j.run_at, now()) - row_number() over (partition by j.priority, j.run_at order by j.id desc) * interval '1 microsecond'
-    - case when j.id = any (started) then interval '1 millisecond' else interval '0' end
+  select j.id, legwork.earlier(least(j.run_at, now()), row_number() over (partition by j.priority, j.run_at order by j.id desc) * interval '1 microsecond'
+    + case when j.id = any (started) then interval '1 millisecond' else interval '0' end)
   from graphile_worker._private_jobs j
   where j.locked_by = worker and not j.is_available
 $$;

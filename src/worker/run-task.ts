@@ -77,7 +77,8 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
   };
   return async (payload, helpers) => {
     const { job } = helpers;
-    const fetchedAgo = job.locked_at === null ? Infinity : clock.now() - job.locked_at.getTime();
+    const fetchedAt: Date | null | undefined = job.locked_at;
+    const fetchedAgo = fetchedAt instanceof Date ? clock.now() - fetchedAt.getTime() : Infinity;
     const reason =
       control.isFree(task.name, fetchedAgo) && !hasExpired(job, clock) ? undefined : await whyNotNow(task, job, environment);
     if (reason !== undefined) throw putBack(job, reason, reason === "expired" ? EXPIRED_PUT_BACK_MS : undefined);

@@ -49,7 +49,7 @@ async function send(
   { path, query, headers, body }: Request,
 ): Promise<{ status: number; type: string; text: string }> {
   const url = new URL(
-    server.url + operation.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(asText(path[name]))),
+    server.url + operation.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(segment(path[name]))),
   );
   for (const [name, value] of Object.entries(query))
     if (value !== undefined) url.searchParams.append(name.toWellFormed(), asText(value));
@@ -196,6 +196,12 @@ function placesOf(operation: Operation): Place[] {
     make: (value: unknown) => ({ ...base, body: { ...(base.body as object), [name]: value } }),
   }));
   return [...parameters, ...fields];
+}
+
+/** A value as a part of a path. What every URL parser folds away cannot be sent. */
+function segment(value: unknown): string {
+  const text = asText(value);
+  return text === "." || text === ".." ? `${text} ` : text;
 }
 
 /** Whether a hostile value is one that the place's schema refuses. */
