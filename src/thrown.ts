@@ -54,7 +54,8 @@ export interface Cleaner {
  * try { await work(); } catch (thrown) { const { name, message } = describeThrown(thrown); }
  * ```
  */
-export function describeThrown(thrown: unknown, cleaner?: Cleaner): ThrownDescription {
+export function describeThrown(value: unknown, cleaner?: Cleaner): ThrownDescription {
+  const thrown = DescribedError.thrownOf(value);
   const clean = (text: string): string => storableText(cleaner?.text(text) ?? text);
   const labels = labelsOf(thrown).map((label) => cut(clean(label), NAME_LIMIT));
   if (!isError(thrown)) {
@@ -137,7 +138,7 @@ export class DescribedError extends Error {
     // The log takes an error's type from its constructor, and from its name only where it has none.
     set("constructor", undefined);
     set("name", description.name);
-    set("stack", description.stack ?? `${description.name}: ${description.message}`);
+    set("stack", description.stack);
     if (description.code !== undefined) Object.assign(this, { code: description.code });
   }
 
@@ -219,7 +220,8 @@ function propertiesOf(error: Error, cleaner: Cleaner | undefined): string | unde
 
 function codeOf(thrown: unknown, clean: Clean): string | undefined {
   const code = propertyOf(thrown, "code");
-  return typeof code === "string" || typeof code === "number" ? cut(clean(String(code)), NAME_LIMIT) : undefined;
+  if (typeof code !== "string" && typeof code !== "number") return undefined;
+  return cut(clean(String(code)), NAME_LIMIT) || undefined;
 }
 
 /**

@@ -301,6 +301,8 @@ async function startGeneration(options: GenerationOptions): Promise<Supervised> 
         .catch((error: unknown) => log.warn({ err: toError(error) }, "The worker did not stop cleanly."));
       const deadline = performance.now() + timeout;
       await within(timeout, Promise.all([graceful, recorder.settled()]));
+      // Before its jobs are given back: what still runs in a thread or process of its own must not run beside its next attempt.
+      await within(HAND_OVER_MS, options.isolation.stop());
       await release(Math.max(HAND_OVER_MS / 2, deadline - performance.now()));
       return givenBack;
     },

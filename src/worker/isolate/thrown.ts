@@ -171,6 +171,8 @@ function revive(described: DescribedThrown): unknown {
   Object.setPrototypeOf(error, prototypeOf(classes));
   const define = (key: PropertyKey, value: unknown, enumerable: boolean): void =>
     void Object.defineProperty(error, key, { value, enumerable, configurable: true, writable: true });
+  // Not where it was revived.
+  define("stack", undefined, false);
   for (const [key, value] of Object.entries(own)) define(key, value, shown.includes(key));
   for (const [key, value] of Object.entries(marks)) define(Symbol.for(key), value, true);
   if (cause !== undefined) define("cause", revive(cause), false);
