@@ -26,10 +26,10 @@ const HERE = fileURLToPath(new URL("..", import.meta.url));
 
 /**
  * This checkout beside another one, in turn on one server: `npm run bench -- compare ../other`. In each of ten rounds graphile-worker alone and each
- * kind of both checkouts run the same jobs, each on a database of its own; a round's rates are divided by graphile-worker's of that round.
+ * kind of both checkouts run the same jobs, each on a database of its own; a round's rates are divided by graphile-worker's of that round. Kinds may be named after the checkout, to run only those.
  */
 export async function run({ short, parameters }: { short: boolean; parameters: readonly string[] }): Promise<void> {
-  const [other] = parameters;
+  const [other, ...only] = parameters;
   if (other === undefined) {
     throw new LegworkError("LW400", "There is nothing to compare with.", {
       hint: "Name another checkout after `npm ci` in it: npm run bench -- compare ../legwork-before",
@@ -37,7 +37,7 @@ export async function run({ short, parameters }: { short: boolean; parameters: r
   }
   const checkouts = [resolve(other), HERE];
   const rounds = short ? 2 : 10;
-  const jobs = short ? 30_000 : 80_000;
+  const jobs = short ? 30_000 : 60_000;
   const directory = await mkdtemp(join(tmpdir(), "legwork-compare-"));
   await writeFile(
     join(directory, "noop.ts"),
@@ -59,7 +59,7 @@ export async function run({ short, parameters }: { short: boolean; parameters: r
     for (let round = 0; round <= rounds; round++) {
       const turns = [
         { key: "bare", work: () => engine(serverUrl, HERE, "legwork_compare_bare", "graphile", "noop", jobs) },
-        ...KINDS.flatMap((kind) =>
+        ...KINDS.filter((kind) => only.length === 0 || only.includes(kind)).flatMap((kind) =>
           checkouts.map((checkout, index) => ({
             key: `${kind} ${index}`,
             work: () =>
@@ -87,7 +87,9 @@ function report(bare: readonly number[], ratios: ReadonlyMap<string, readonly nu
   const table = new Table({ head: ["", "the other", "this one", "this / other", "at least", "this one's rounds"] });
   for (const kind of KINDS) {
     const [before = [], now = []] = [ratios.get(`${kind} 0`), ratios.get(`${kind} 1`)];
-    const change = median(now) / median(before);
+    if (now.length === 0) continue;
+    // Within each round, where both met the same machine.
+    const change = median(now.map((value, round) => value / (before[round] ?? Number.NaN)));
     table.push([
       kind,
       median(before).toFixed(3),
