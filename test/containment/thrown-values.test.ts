@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { Discard, RetryAfter, Snooze, toError, verdictOf } from "../../src/errors.ts";
 import { getJob } from "../../src/jobs/read-jobs.ts";
 import { DescribedError, describeThrown, MESSAGE_LIMIT, STACK_LIMIT } from "../../src/thrown.ts";
+import { resultToJson } from "../../src/worker/outcomes.ts";
 import { Redaction } from "../../src/worker/redaction.ts";
 import { testDatabase } from "../support/database.ts";
 import { until } from "../support/until.ts";
@@ -157,6 +158,35 @@ describe("describing a thrown value", () => {
 });
 
 const database = testDatabase();
+
+it("whatever a task returns is nothing, is refused as no JSON, or is JSON that the database stores", async () => {
+  const anything = fc.anything({
+    withBigInt: true,
+    withDate: true,
+    withMap: true,
+    withNullPrototype: true,
+    withSparseArray: true,
+  });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.oneof(
+        anything,
+        fc.json().map((json) => JSON.parse(json) as unknown),
+      ),
+      async (returned) => {
+        let json: string | undefined;
+        try {
+          json = resultToJson(returned);
+        } catch (error) {
+          expect(verdictOf(error)).toMatchObject({ discard: true });
+        }
+        const { rows } = await database.pool.query("select ($1::text)::jsonb is null as is_null", [json ?? null]);
+        expect(rows).toEqual([{ is_null: json === undefined }]);
+        expect(json ?? "").not.toContain("\n");
+      },
+    ),
+  );
+});
 
 it("a task may throw anything: its attempt fails with what was thrown, its neighbours run once, the worker goes on", async () => {
   const { pool } = database;
