@@ -159,6 +159,16 @@ describe("describing a thrown value", () => {
 
 const database = testDatabase();
 
+/** A result as it is stored; undefined for none, and for what JSON does not have, which must discard the job. */
+function resultOrDiscard(returned: unknown): string | undefined {
+  try {
+    return resultToJson(returned);
+  } catch (error) {
+    if (!verdictOf(error).discard) throw error;
+    return undefined;
+  }
+}
+
 it("whatever a task returns is nothing, is refused as no JSON, or is JSON that the database stores", async () => {
   const anything = fc.anything({
     withBigInt: true,
