@@ -184,12 +184,7 @@ it("whatever a task returns is nothing, is refused as no JSON, or is JSON that t
         fc.json().map((json) => JSON.parse(json) as unknown),
       ),
       async (returned) => {
-        let json: string | undefined;
-        try {
-          json = resultToJson(returned);
-        } catch (error) {
-          expect(verdictOf(error)).toMatchObject({ discard: true });
-        }
+        const json = resultOrDiscard(returned);
         const { rows } = await database.pool.query("select ($1::text)::jsonb is null as is_null", [json ?? null]);
         expect(rows).toEqual([{ is_null: json === undefined }]);
         expect(json ?? "").not.toContain("\n");
