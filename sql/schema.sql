@@ -8051,8 +8051,8 @@ AS $function$
   -- graphile-worker starts jobs by priority and run_at, and those that agree in both in the order of their rows, where a changed row comes last. So
   -- each job goes as many microseconds ahead of its like as there are such jobs of this worker behind it, and a millisecond when it had started:
   -- what was only fetched ahead may have been released before.
-  select j.id, least(j.run_at, now()) - row_number() over (partition by j.priority, j.run_at order by j.id desc) * interval '1 microsecond'
-    - case when j.id = any (started) then interval '1 millisecond' else interval '0' end
+  select j.id, legwork.earlier(least(j.run_at, now()), row_number() over (partition by j.priority, j.run_at order by j.id desc) * interval '1 microsecond'
+    + case when j.id = any (started) then interval '1 millisecond' else interval '0' end)
   from graphile_worker._private_jobs j
   where j.locked_by = worker and not j.is_available
 $function$
@@ -11046,9 +11046,9 @@ begin
     end if;
   end if;
   if not v_attempt_ended and (v_had_failed or not v_has_failed) then
-    if old.locked_at is not null and not v_has_failed and new.run_at >= old.run_at then
+    if old.locked_at is not null and not v_has_failed and new.run_at = old.run_at then
       -- A plain graphile-worker gave it back. It keeps its place ahead of those that are due at the same time (see legwork.places_of). The change comes by here again.
-      update graphile_worker._private_jobs j set run_at = least(old.run_at, now()) - interval '1 microsecond' where j.id = new.id;
+      update graphile_worker._private_jobs j set run_at = legwork.earlier(least(old.run_at, now()), interval '1 microsecond') where j.id = new.id;
       return null;
     end if;
     -- Replaced, rescheduled, revived or given back: it may have to wait for something else now, or still.
