@@ -2,7 +2,7 @@ import { LegworkError } from "../src/errors.ts";
 
 interface Options {
   readonly short: boolean;
-  /** What stands after the name and is no flag. */
+  /** The arguments after the name that are not flags. */
   readonly parameters: readonly string[];
 }
 
