@@ -1,10 +1,11 @@
-import type { WorkerEvents } from "graphile-worker";
+import type { Job, WorkerEvents } from "graphile-worker";
 import type { Pool } from "../db/pool.ts";
 import { fitsNumeric, isDeep, isRawNumber, parseExactly } from "../json.ts";
 import { toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { cut, MESSAGE_LIMIT, storableText, type ThrownDescription } from "../thrown.ts";
 import { type Fetched, fetchStatement, replaced, restoreColumns, type Statement } from "./fetch-statement.ts";
+import { flagValue } from "./job-flags.ts";
 import { Completions, forMany, type Query, Recorder, type RecorderOptions, type Recording } from "./recorder.ts";
 import type { Redaction } from "./redaction.ts";
 import type { Form } from "./send-batch.ts";
@@ -27,15 +28,8 @@ interface Outcome {
   readonly decision?: "discard" | "put_back" | "wait" | undefined;
   /** When the task wants its next attempt. */
   readonly retryAt?: number | undefined;
-  readonly attempt?: CompletedAttempt | undefined;
-}
-
-/** An attempt that has completed its task, and not yet its job. */
-export interface CompletedAttempt {
-  /** Its job has completed by it. */
-  recorded(): void;
-  /** The worker did not hold the job any more: it was given to another, and what this attempt came to counts for nothing. */
-  refused(): void;
+  /** The job whose task has completed: only this of the attempt is kept until the database has answered. */
+  readonly job?: Job | undefined;
 }
 
 /** What each of those statements chooses its jobs by. */
@@ -74,9 +68,8 @@ export interface Ride {
 export class Outcomes {
   readonly #byJob = new Map<string, Outcome>();
 
-  /** `attempt` hears what became of it once the database has answered. */
-  succeeded(jobId: string, startedAt: number, finishedAt: number, result: string | undefined, attempt?: CompletedAttempt): void {
-    this.#byJob.set(jobId, { startedAt, finishedAt, result, error: undefined, attempt });
+  succeeded(job: Job, startedAt: number, finishedAt: number, result: string | undefined): void {
+    this.#byJob.set(job.id, { startedAt, finishedAt, result, error: undefined, job });
   }
 
   failed(
@@ -119,13 +112,13 @@ export class Outcomes {
           : this.#complete(forMany(statement, ids), ids, workerId, form, error),
       recorded: (ids, answer) => {
         if (answer === undefined) return this.#forget(ids);
-        if (answer.rowCount === ids.length) return this.#recorded(ids, new Set());
+        if (answer.rowCount === ids.length) return this.#recorded(ids, log);
         // Fewer jobs have gone than were to: some were given to another worker while they ran here.
         onPool({ name: "legwork_refused", text: REFUSED_STATEMENT, values: [ids, workerId] }).then(
-          (found) => this.#recorded(ids, new Set((found as Fetched).rows.map(({ id }) => String(id)))),
+          (found) => this.#recorded(ids, log, new Set((found as Fetched).rows.map(({ id }) => String(id)))),
           (failure: unknown) => {
             log.debug({ err: toError(failure) }, "Which completions were refused is not known.");
-            this.#recorded(ids, new Set());
+            this.#recorded(ids, log);
           },
         );
       },
@@ -243,14 +236,35 @@ export class Outcomes {
     for (const id of jobIds) this.#byJob.delete(id);
   }
 
-  #recorded(jobIds: readonly string[], refused: ReadonlySet<string>): void {
+  /** Logs what became of jobs whose tasks completed. `refused` had been given to another worker meanwhile. */
+  #recorded(jobIds: readonly string[], log: Logger, refused?: ReadonlySet<string>): void {
+    const isTold = log.isLevelEnabled("info");
     for (const id of jobIds) {
-      const attempt = this.#byJob.get(id)?.attempt;
+      const outcome = this.#byJob.get(id);
       this.#byJob.delete(id);
-      if (refused.has(id)) attempt?.refused();
-      else attempt?.recorded();
+      if (outcome?.job === undefined) continue;
+      if (refused?.has(id)) {
+        log.warn(
+          { ...completion(outcome.job, outcome), event: "completion_refused" },
+          "The task completed, but its job had been given to another worker: its result is discarded.",
+        );
+      } else if (isTold) log.info({ ...completion(outcome.job, outcome), event: "job_completed" }, "Job completed.");
     }
   }
+}
+
+function completion(job: Job, { startedAt, finishedAt }: Outcome): Record<string, unknown> {
+  return {
+    jobId: job.id,
+    task: job.task_identifier,
+    correlationId: flagValue(job, "correlation") ?? job.id,
+    duration: milliseconds(startedAt, finishedAt),
+  };
+}
+
+/** A duration as the log has it (ms, two decimals). */
+export function milliseconds(from: number, to: number): number {
+  return Math.round((to - from) * 100) / 100;
 }
 
 /** Which of these jobs a worker has not completed. */

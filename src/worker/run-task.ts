@@ -12,9 +12,10 @@ import { AttemptOutput, type OutputSink } from "./attempt-output.ts";
 import type { DatabaseClock } from "./clock.ts";
 import { type Control, LeaseLost } from "./control.ts";
 import { IsolatedResult } from "./isolate/isolated-result.ts";
+import { flagValue } from "./job-flags.ts";
 import type { Lease } from "./lease.ts";
 import type { LoadedTask } from "./load-tasks.ts";
-import { type CompletedAttempt, type Outcomes, resultToJson } from "./outcomes.ts";
+import { milliseconds, type Outcomes, resultToJson } from "./outcomes.ts";
 import { Redaction } from "./redaction.ts";
 import { type Abortable, TaskPace } from "./running-jobs.ts";
 import { Steps, Suspended } from "./steps.ts";
@@ -114,8 +115,7 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
       const result = isIsolated ? returned.json : entries === undefined ? resultToJson(returned, run.redaction) : undefined;
       const finishedAt = clock.now();
       pace.note(finishedAt - startedAt);
-      run.duration = milliseconds(startedAt, finishedAt);
-      outcomes.succeeded(job.id, startedAt, finishedAt, result, run);
+      outcomes.succeeded(job, startedAt, finishedAt, result);
       span?.end("completed");
       return entries;
     } catch (thrown) {
@@ -176,7 +176,7 @@ function hasExpired(job: Job, clock: DatabaseClock): boolean {
  * One attempt, and the context its task is given. A small job is over in thirty microseconds, so nothing of the context is
  * made before the task asks for it.
  */
-export class Run implements TaskContext, Abortable, CompletedAttempt {
+export class Run implements TaskContext, Abortable {
   private readonly task: LoadedTask;
   private readonly helpers: JobHelpers;
   private readonly environment: AttemptEnvironment;
@@ -195,8 +195,6 @@ export class Run implements TaskContext, Abortable, CompletedAttempt {
 
   readonly deaths: number;
   slot = -1;
-  /** How long it took (ms), once its task has completed. */
-  duration = 0;
 
   constructor(task: LoadedTask, helpers: JobHelpers, environment: AttemptEnvironment, deaths: number) {
     this.deaths = deaths;
@@ -292,18 +290,6 @@ export class Run implements TaskContext, Abortable, CompletedAttempt {
       });
     }
     return this.ownSteps;
-  }
-
-  recorded(): void {
-    if (!this.environment.log.isLevelEnabled("info")) return;
-    this.workerLog.info({ event: "job_completed", duration: this.duration }, "Job completed.");
-  }
-
-  refused(): void {
-    this.workerLog.warn(
-      { event: "completion_refused", duration: this.duration },
-      "The task completed, but its job had been given to another worker: what it returned does not count.",
-    );
   }
 
   /** The attempt is over: what the task still does is not recorded. */
@@ -500,12 +486,6 @@ function givenKey(key: string | null): string | null {
   return key?.replace(/^tenant~[^:]*:/, "") ?? null;
 }
 
-/** As legwork.flag_value() does it. */
-function flagValue(job: Job, name: string): string | null {
-  const flag = Object.keys(job.flags ?? {}).find((key) => key.startsWith(`${name}:`));
-  return flag === undefined ? null : flag.slice(name.length + 1);
-}
-
 /**
  * What a batch job answers, in a form that graphile-worker can take apart whatever its entries are: errors are described, and a payload
  * that cannot be written as JSON again, to keep the entries that failed, fails as a whole.
@@ -526,7 +506,3 @@ function batchEntries(payload: readonly unknown[], returned: readonly unknown[],
 
 /** For a task whose secrets cannot be found. */
 const HIDE_ALL: Cleaner = { text: () => "[redacted]", value: () => "[redacted]" };
-
-function milliseconds(from: number, to: number): number {
-  return Math.round((to - from) * 100) / 100;
-}
