@@ -141,29 +141,61 @@ comment on function legwork.discard_job(bigint) is
   'Gives up a failed job: it cannot be retried any more and stays in the history as failed. Raises LW404 for an unknown job, LW409 for one that has not failed.';
 revoke execute on function legwork.cancel_job(bigint, text), legwork.retry_job(bigint), legwork.discard_job(bigint) from public;
 
-create function legwork.failed_jobs_like(filter jsonb) returns setof bigint
+create function legwork.is_job_id(value jsonb) returns boolean
+language sql immutable parallel safe
+return case when (value #>> '{}') ~ '^\d{1,19}$' then (value #>> '{}')::numeric <= 9223372036854775807 else false end;
+comment on function legwork.is_job_id(jsonb) is 'Whether a JSON number or text can be the id of a job.';
+revoke execute on function legwork.is_job_id(jsonb) from public;
+
+create function legwork.assert_job_filter(filter jsonb, fields text[], example text) returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
-  v_unknown text;
-  v_tenant text := legwork.confined_tenant();
+  v_field text;
 begin
-  perform legwork.assert_may('operator');
   if filter is null or jsonb_typeof(filter) <> 'object' then
-    raise exception 'A filter is an object, not %.', coalesce(jsonb_typeof(filter), 'null') using
-      errcode = 'LW400', hint = 'For example {"task": "notify/email"}; {} is every failed job.';
+    raise exception 'A filter is an object, not %.', coalesce(jsonb_typeof(filter), 'null') using errcode = 'LW400', hint = format('For example %s.', example);
   end if;
-  select k into v_unknown from jsonb_object_keys(filter) k
-  where k <> all (array['ids', 'task', 'queue', 'tenant', 'fingerprint', 'error', 'failed_after', 'failed_before']) limit 1;
-  if v_unknown is not null then
-    raise exception 'A filter has no field ''%''.', v_unknown using errcode = 'LW400',
-      hint = 'Fields are ids, task, queue, tenant, fingerprint, error, failed_after and failed_before.';
+  select k into v_field from jsonb_object_keys(filter) k where k <> all (fields) limit 1;
+  if v_field is not null then
+    raise exception 'A filter has no field ''%''.', left(v_field, 100) using errcode = 'LW400',
+      hint = format('The fields are %s and %s.', array_to_string(fields[:cardinality(fields) - 1], ', '), fields[cardinality(fields)]);
   end if;
+  select f.key into v_field from jsonb_each(filter) f where jsonb_typeof(f.value) not in ('string', 'null') and f.key not in ('ids', 'parent_id') limit 1;
+  if v_field is not null then
+    raise exception '% is of type %; it must be text.', v_field, jsonb_typeof(filter -> v_field) using errcode = 'LW400', hint = format('For example %s.', example);
+  end if;
+  if filter -> 'ids' is not null and (jsonb_typeof(filter -> 'ids') <> 'array' or exists (
+    select from jsonb_array_elements(case when jsonb_typeof(filter -> 'ids') = 'array' then filter -> 'ids' end) x where not legwork.is_job_id(x)))
+  then
+    raise exception 'ids is %; it must be a list of job ids.', left((filter -> 'ids')::text, 100) using errcode = 'LW400', hint = 'For example {"ids": [17, 18]}.';
+  end if;
+  if filter ->> 'parent_id' is not null and not legwork.is_job_id(filter -> 'parent_id') then
+    raise exception 'parent_id is %; it must be a job id.', left(filter ->> 'parent_id', 100) using errcode = 'LW400', hint = 'For example {"parent_id": 17}.';
+  end if;
+  if filter ->> 'state' is not null and filter ->> 'state' <> all (enum_range(null::legwork.job_state)::text[]) then
+    raise exception 'There is no state ''%''.', left(filter ->> 'state', 100) using errcode = 'LW400',
+      hint = format('The states are %s.', array_to_string(enum_range(null::legwork.job_state)::text[], ', '));
+  end if;
+  perform legwork.read_time(f.key, f.value) from jsonb_each_text(filter) f where f.key in ('created_after', 'created_before', 'failed_after', 'failed_before');
   if filter ->> 'task' is not null then
     perform legwork.assert_task(filter ->> 'task');
   end if;
   if filter ->> 'queue' is not null then
     perform legwork.assert_target('queue', filter ->> 'queue');
   end if;
+end $$;
+comment on function legwork.assert_job_filter(jsonb, text[], text) is
+  'Does nothing for an object of these fields whose values can be compared with jobs. Raises LW400, naming the field and its value, for any other; LW404 for an unknown task or queue.';
+revoke execute on function legwork.assert_job_filter(jsonb, text[], text) from public;
+
+create function legwork.failed_jobs_like(filter jsonb) returns setof bigint
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  v_tenant text := legwork.confined_tenant();
+begin
+  perform legwork.assert_may('operator');
+  perform legwork.assert_job_filter(filter, array['ids', 'task', 'queue', 'tenant', 'fingerprint', 'error', 'failed_after', 'failed_before'],
+    '{"task": "notify/email"}; {} is every failed job');
   return query
     select f.id
     from legwork.finished_jobs f

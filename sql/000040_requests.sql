@@ -126,29 +126,14 @@ revoke execute on function legwork.forget_requests() from public;
 create function legwork.live_jobs_like(filter jsonb) returns setof bigint
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
-  v_unknown text;
   v_tenant text := legwork.confined_tenant();
 begin
   perform legwork.assert_may('operator');
-  if filter is null or jsonb_typeof(filter) <> 'object' then
-    raise exception 'A filter is an object, not %.', coalesce(jsonb_typeof(filter), 'null') using
-      errcode = 'LW400', hint = 'For example {"task": "notify/email"}; {} is every job that has not ended.';
-  end if;
-  select k into v_unknown from jsonb_object_keys(filter) k
-  where k <> all (array['ids', 'state', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'created_after', 'created_before']) limit 1;
-  if v_unknown is not null then
-    raise exception 'A filter has no field ''%''.', v_unknown using errcode = 'LW400',
-      hint = 'Fields are ids, state, task, queue, tenant, correlation_id, parent_id, created_after and created_before.';
-  end if;
+  perform legwork.assert_job_filter(filter, array['ids', 'state', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'created_after', 'created_before'],
+    '{"task": "notify/email"}; {} is every job that has not ended');
   if filter ->> 'state' in ('completed', 'failed', 'cancelled', 'expired') then
     raise exception 'Jobs that are % have ended.', filter ->> 'state' using errcode = 'LW400',
       hint = 'Name a state of jobs that have not: scheduled, pending, blocked, paused, running or retrying.';
-  end if;
-  if filter ->> 'task' is not null then
-    perform legwork.assert_task(filter ->> 'task');
-  end if;
-  if filter ->> 'queue' is not null then
-    perform legwork.assert_target('queue', filter ->> 'queue');
   end if;
   return query
     select j.id

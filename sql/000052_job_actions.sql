@@ -138,37 +138,22 @@ comment on function legwork.rerun_job(bigint, jsonb, boolean) is
 create function legwork.finished_jobs_like(filter jsonb, as_of timestamptz) returns setof bigint
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
-  v_unknown text;
   v_tenant text := legwork.confined_tenant();
   v_bounds record;
 begin
   perform legwork.assert_may('operator');
-  if filter is null or jsonb_typeof(filter) <> 'object' then
-    raise exception 'A filter is an object, not %.', coalesce(jsonb_typeof(filter), 'null') using
-      errcode = 'LW400', hint = 'For example {"task": "notify/email", "state": "completed"}.';
-  end if;
-  select k into v_unknown from jsonb_object_keys(filter) k
-  where k <> all (array['ids', 'state', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'error', 'created_after', 'created_before']) limit 1;
-  if v_unknown is not null then
-    raise exception 'A filter has no field ''%''.', v_unknown using errcode = 'LW400',
-      hint = 'Fields are ids, state, task, queue, tenant, correlation_id, parent_id, error, created_after and created_before.';
-  end if;
+  perform legwork.assert_job_filter(filter, array['ids', 'state', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'error', 'created_after', 'created_before'],
+    '{"task": "notify/email", "state": "completed"}');
   if filter ->> 'state' not in ('completed', 'failed', 'cancelled', 'expired') then
     raise exception 'Jobs that are % have not ended.', filter ->> 'state' using errcode = 'LW400',
       hint = 'Name a state of jobs that have: completed, failed, cancelled or expired.';
   end if;
-  -- What would have to be looked for in the whole history is not looked for.
+  -- A search of the whole history is refused.
   if not filter ?| array['ids', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'created_after']
     and coalesce(filter ->> 'state', 'completed') = 'completed'
   then
-    raise exception 'The filter fits too much of the history.' using errcode = 'LW400',
+    raise exception 'The filter matches too much of the history.' using errcode = 'LW400',
       hint = 'Add a task, a queue, a tenant, a correlation id, a parent, created_after, or a state other than completed.';
-  end if;
-  if filter ->> 'task' is not null then
-    perform legwork.assert_task(filter ->> 'task');
-  end if;
-  if filter ->> 'queue' is not null then
-    perform legwork.assert_target('queue', filter ->> 'queue');
   end if;
   select * into v_bounds from legwork.ids_created((filter ->> 'created_after')::timestamptz,
     least((filter ->> 'created_before')::timestamptz, finished_jobs_like.as_of));
