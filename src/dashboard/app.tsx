@@ -1,6 +1,7 @@
-import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { QueryClient, QueryClientProvider, replaceEqualDeep } from "@tanstack/react-query";
 import { Suspense, useEffect, useState } from "react";
 import { Route, Switch, useLocation } from "wouter";
+import { holdsRawNumber } from "./api/exact-json.ts";
 import { disconnect } from "./api/live.ts";
 import { isPassing } from "./api/problem.ts";
 import { useToken } from "./api/session.ts";
@@ -42,6 +43,8 @@ function createClient(): QueryClient {
         retryDelay: (attempt) => Math.min(8_000, 500 * 2 ** attempt),
         staleTime: 2_000,
         refetchOnWindowFocus: true,
+        // What is equal to the last answer keeps its identity, so that little is drawn again.
+        structuralSharing: (before, after) => (holdsRawNumber(after) ? after : replaceEqualDeep(before, after)),
       },
     },
   });

@@ -140,6 +140,29 @@ describe("the page of a job", () => {
     expect(await page.getByRole("button", { name: "Retry", exact: true }).count()).toBe(0);
   });
 
+  it("shows every digit of a payload, and sends it on in a job that is run again", async () => {
+    const { id } = await one(
+      `select legwork.enqueue('plain', '{"order": 12345678901234567890, "huge": 1e400, "half": 0.5}') as id`,
+    );
+    await database.pool.query("select legwork.cancel_job($1)", [id]);
+    const page = await open(`/jobs/${id}`);
+    await card(page, "Payload").getByText("12345678901234567890").waitFor();
+    await card(page, "Payload")
+      .getByText(/10{400}/)
+      .waitFor();
+    await page.getByRole("button", { name: "Re-run with another payload" }).click();
+    const editor = page.getByLabel("Payload as JSON");
+    await editor.fill((await editor.inputValue()).replace("12345678901234567890", "12345678901234567891"));
+    await page.getByRole("button", { name: "Run it" }).click();
+    const made = await until(
+      "the new job is there",
+      async () => await one("select id from legwork.jobs where parent_id = $1", [id]),
+    );
+    expect(await one("select payload::text from legwork.jobs where id = $1", [made.id])).toEqual({
+      payload: expect.stringMatching(/"half": ?0\.5,.*"huge": ?10{400},.*"order": ?12345678901234567891}/),
+    });
+  });
+
   it("cancels a job with a reason, changes a priority and takes that back", async () => {
     const id = await enqueue("plain", {}, ", run_at => now() + interval '1 hour'");
     const page = await open(`/jobs/${id}`);

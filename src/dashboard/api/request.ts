@@ -1,3 +1,4 @@
+import { parseExactly } from "./exact-json.ts";
 import { Problem } from "./problem.ts";
 import { currentToken, signOut } from "./session.ts";
 
@@ -34,7 +35,7 @@ async function request(
       cause: error,
     });
   }
-  const answer: unknown = await response.json().catch(() => undefined);
+  const answer = await read(response);
   if (response.ok) return answer;
   const { code = "", detail, message, hint, errors } = (answer ?? {}) as Record<string, never>;
   if (response.status === 401 && token !== null && token === currentToken()) signOut();
@@ -44,6 +45,14 @@ async function request(
     hint,
     fields: errors,
   });
+}
+
+async function read(response: Response): Promise<unknown> {
+  try {
+    return parseExactly(await response.text());
+  } catch {
+    return undefined;
+  }
 }
 
 /** A REST route below /api/v1; with the token that is signed in, or another one that is to be tried. */

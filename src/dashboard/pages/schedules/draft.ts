@@ -1,3 +1,4 @@
+import { parseExactly } from "../../api/exact-json.ts";
 import { toDurationText } from "../../format/intervals.ts";
 import { instantOf, ownZone, wallAt } from "../../format/zones.ts";
 import type { Schedule, Timing } from "./schedules-api.ts";
@@ -132,7 +133,7 @@ export function toBody(draft: Draft, schedule: Schedule | undefined): Record<str
   return {
     ...toTiming(draft),
     task: draft.task.trim(),
-    ...(draft.payload.trim() === "" ? {} : { payload: JSON.parse(draft.payload) as unknown }),
+    ...(draft.payload.trim() === "" ? {} : { payload: parseExactly(draft.payload) }),
     ...number("max_runs", draft.maxRuns),
     ...text("jitter", draft.jitter),
     overlap: draft.overlap,

@@ -1,5 +1,6 @@
 import { Plus, Trash2 } from "lucide-react";
 import { useState } from "react";
+import { isRawNumber, parseExactly } from "../../../api/exact-json.ts";
 import { Button } from "../../../ui/button.tsx";
 import { Field } from "../../../ui/field.tsx";
 import { initialValue, isOfKind, kindOf, type Schema, variantsOf, withoutNull } from "./schema.ts";
@@ -220,7 +221,7 @@ function NumberField({
   none,
   isWhole,
 }: Part & { field: Described; none: null | undefined; isWhole: boolean }) {
-  const [text, setText] = useState(typeof value === "number" ? String(value) : "");
+  const [text, setText] = useState(isRawNumber(value) ? value.rawJSON : typeof value === "number" ? String(value) : "");
   const number = Number(text);
   const problem =
     text.trim() === ""
@@ -276,7 +277,7 @@ function JsonField({ value, onChange, field, none }: Part & { field: Described; 
 export function parseJson(text: string): { value?: unknown; problem?: string } {
   if (text.trim() === "") return {};
   try {
-    return { value: JSON.parse(text) as unknown };
+    return { value: parseExactly(text) };
   } catch (error) {
     return { problem: `This is not JSON: ${(error as Error).message}` };
   }
