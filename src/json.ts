@@ -1,4 +1,4 @@
-import { LegworkError } from "./errors.ts";
+import { LegworkError, toError } from "./errors.ts";
 
 /** Levels of arrays and objects that are shown as JSON. What is nested deeper would overflow the stack of whatever writes or draws it. */
 const MAX_SHOWN_DEPTH = 1_000;
@@ -88,13 +88,14 @@ export function toJson(name: string, value: unknown): string {
   };
   try {
     return JSON.stringify(value, replacer);
-  } catch (error) {
+  } catch (thrown) {
+    const error = toError(thrown);
     if (error instanceof LegworkError) throw error;
     path.length = 0;
     if (error instanceof RangeError) return withoutLooking(value) ?? refuse("is nested too deeply", "Give a flatter value.");
     const isCircular = error instanceof TypeError && /circular/i.test(error.message);
     return refuse(
-      isCircular ? "refers to itself" : `cannot be read: ${String((error as Error | undefined)?.message)}`,
+      isCircular ? "refers to itself" : `cannot be read: ${error.message}`,
       JSON_HINT,
     );
   }

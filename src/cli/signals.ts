@@ -1,5 +1,6 @@
 import { toError } from "../errors.ts";
 import { flushLog, type Logger } from "../log.ts";
+import { propertyOf } from "../thrown.ts";
 
 /**
  * Waits for SIGTERM or SIGINT, then runs `stop` and ends the process with code 0. A second signal does not wait any longer: it
@@ -10,9 +11,9 @@ export async function untilStopped(log: Logger, stop: () => Promise<void>, stopN
   process.on("unhandledRejection", (reason) =>
     log.error({ err: toError(reason), event: "unhandled_rejection" }, "A promise was rejected and not awaited."),
   );
-  process.on("uncaughtException", (error) => {
+  process.on("uncaughtException", (error: unknown) => {
     // The reader of our own output has gone: telling it so would end here again.
-    if ((error as NodeJS.ErrnoException).code === "EPIPE") return;
+    if (propertyOf(error, "code") === "EPIPE") return;
     log.error({ err: toError(error), event: "uncaught_exception" }, "An error was thrown in a callback and not caught.");
   });
   let signals = 0;
