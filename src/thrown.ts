@@ -12,6 +12,9 @@ const OWN_STACK_LIMIT = 8_000;
 /** What is shown of a value that was thrown in place of an error, and of an error's own properties (characters). */
 const VALUE_LIMIT = 1_000;
 
+/** Levels of a value that are shown. */
+const SHOWN_DEPTH = 4;
+
 /** The longest name, code or label (characters). */
 const NAME_LIMIT = 200;
 
@@ -56,13 +59,14 @@ export interface Cleaner {
  */
 export function describeThrown(value: unknown, cleaner?: Cleaner): ThrownDescription {
   const thrown = DescribedError.thrownOf(value);
-  const clean = (text: string): string => storableText(cleaner?.text(text) ?? text);
-  const labels = labelsOf(thrown).map((label) => cut(clean(label), NAME_LIMIT));
+  const clean: Clean = (text, limit) =>
+    cleaner === undefined ? storableText(cut(text, limit)) : cut(storableText(cleaner.text(text)), limit);
+  const labels = labelsOf(thrown).map((label) => clean(label, NAME_LIMIT));
   if (!isError(thrown)) {
     const message = typeof thrown === "string" ? thrown : `Not an error, but this was thrown: ${show(thrown, cleaner)}`;
     return {
       name: "NonError",
-      message: cut(clean(message), MESSAGE_LIMIT) || "An empty string was thrown.",
+      message: clean(message, MESSAGE_LIMIT) || "An empty string was thrown.",
       stack: undefined,
       code: codeOf(thrown, clean),
       labels,
@@ -148,7 +152,8 @@ export class DescribedError extends Error {
   }
 }
 
-type Clean = (text: string) => string;
+/** Text without secrets that Postgres stores, of at most so many characters. */
+type Clean = (text: string, limit: number) => string;
 
 /** Name, message, and the stack trace with the properties of one error, without its causes. */
 function ownDescription(
@@ -158,19 +163,19 @@ function ownDescription(
 ): { name: string; message: string; stack: string } {
   const ownName = propertyOf(error, "name");
   const name =
-    cut(clean(typeof ownName === "string" && ownName !== "" ? ownName : (classOf(error) ?? "Error")), NAME_LIMIT) || "Error";
+    clean(typeof ownName === "string" && ownName !== "" ? ownName : (classOf(error) ?? "Error"), NAME_LIMIT) || "Error";
   const ownMessage = propertyOf(error, "message");
   const text = typeof ownMessage === "string" ? ownMessage : ownMessage === undefined ? "" : show(ownMessage, cleaner);
-  const message = cut(clean(text), MESSAGE_LIMIT) || name;
+  const message = clean(text, MESSAGE_LIMIT) || name;
   const ownStack = propertyOf(error, "stack");
   let stack = "";
   if (typeof ownStack === "string") {
     // A long message stands in the stack as well, before the frames, which are what it is read for.
     const short = text.length > VALUE_LIMIT ? ownStack.replace(text, () => cut(text, VALUE_LIMIT)) : ownStack;
-    stack = cut(clean(short), OWN_STACK_LIMIT);
-  } else if (ownStack !== undefined) stack = cut(clean(show(ownStack, cleaner)), OWN_STACK_LIMIT);
+    stack = clean(short, OWN_STACK_LIMIT);
+  } else if (ownStack !== undefined) stack = clean(show(ownStack, cleaner), OWN_STACK_LIMIT);
   const properties = propertiesOf(error, cleaner);
-  if (properties !== undefined) stack = `${stack}${stack === "" ? "" : "\n"}    with ${cut(clean(properties), VALUE_LIMIT)}`;
+  if (properties !== undefined) stack = `${stack}${stack === "" ? "" : "\n"}    with ${clean(properties, VALUE_LIMIT)}`;
   return { name, message, stack };
 }
 
@@ -186,7 +191,7 @@ function causesOf(error: unknown, clean: Clean, cleaner: Cleaner | undefined, se
     }
     if (typeof value === "object") seen.add(value);
     if (!isError(value)) {
-      parts.push(`${label}: ${cut(clean(show(value, cleaner)), VALUE_LIMIT)}`);
+      parts.push(`${label}: ${clean(show(value, cleaner), VALUE_LIMIT)}`);
       return;
     }
     const { name, message, stack } = ownDescription(value, clean, cleaner);
@@ -221,7 +226,7 @@ function propertiesOf(error: Error, cleaner: Cleaner | undefined): string | unde
 function codeOf(thrown: unknown, clean: Clean): string | undefined {
   const code = propertyOf(thrown, "code");
   if (typeof code !== "string" && typeof code !== "number") return undefined;
-  return cut(clean(String(code)), NAME_LIMIT) || undefined;
+  return clean(String(code), NAME_LIMIT) || undefined;
 }
 
 /**
@@ -277,8 +282,8 @@ function arrayOf(value: unknown): readonly unknown[] {
 function show(value: unknown, cleaner: Cleaner | undefined): string {
   try {
     const shown = cleaner === undefined ? value : withoutSecrets(value, cleaner);
-    const text = inspect(shown, {
-      depth: 4,
+    const text = inspect(bounded(shown), {
+      depth: SHOWN_DEPTH,
       breakLength: 120,
       customInspect: false,
       getters: false,
@@ -290,6 +295,54 @@ function show(value: unknown, cleaner: Cleaner | undefined): string {
   } catch {
     return `a value of type ${typeof value} that cannot be shown`;
   }
+}
+
+/** Values within a value that are shown; what has more is shown in part, because `inspect` would go through all of it. */
+const SHOWN_VALUES = 500;
+
+/** The value itself when it is small, else a copy of its beginning, of the same classes. */
+function bounded(value: unknown): unknown {
+  return countValues(value, SHOWN_VALUES, 0) > 0 ? value : beginningOf(value, { left: SHOWN_VALUES }, 0);
+}
+
+/** How much of a budget is left after the value and those within it. */
+function countValues(value: unknown, budget: number, depth: number): number {
+  let left = budget - 1;
+  if (typeof value !== "object" || value === null || types.isProxy(value) || depth > SHOWN_DEPTH || left <= 0) return left;
+  const entries = entriesOf(value);
+  left -= entries.length;
+  for (const [, inner] of entries) {
+    if (left <= 0) return left;
+    left = countValues(inner, left + 1, depth + 1);
+  }
+  return left;
+}
+
+function beginningOf(value: unknown, budget: { left: number }, depth: number): unknown {
+  budget.left -= 1;
+  if (typeof value !== "object" || value === null || types.isProxy(value) || depth > SHOWN_DEPTH || !isCopyable(value))
+    return value;
+  const entries = entriesOf(value);
+  const copy: object = Array.isArray(value) ? [] : (Object.create(Object.getPrototypeOf(value) as object | null) as object);
+  for (const [key, inner] of entries) {
+    if (budget.left <= 0) break;
+    Object.defineProperty(copy, key, { value: beginningOf(inner, budget, depth + 1), enumerable: true, configurable: true });
+  }
+  return copy;
+}
+
+/** Own properties that are shown, without running a getter. */
+function entriesOf(value: object): [string, unknown][] {
+  const keys = ArrayBuffer.isView(value) ? [] : Object.keys(value);
+  return keys.slice(0, SHOWN_VALUES).flatMap((key): [string, unknown][] => {
+    const descriptor = Object.getOwnPropertyDescriptor(value, key);
+    return descriptor !== undefined && "value" in descriptor ? [[key, descriptor.value]] : [];
+  });
+}
+
+/** What has no content but its properties. */
+function isCopyable(value: object): boolean {
+  return Array.isArray(value) || Object.prototype.toString.call(value) === "[object Object]";
 }
 
 /** A value of JSON without what a task redacts; anything else is searched for secrets as text only. */

@@ -67,6 +67,21 @@ describe("describing a thrown value", () => {
     expect(typeof toError(thrown).message).toBe("string");
   });
 
+  it("shows a part of what is wide or deep, and its class, without going through all of it", () => {
+    class Answer {
+      readonly status = 502;
+      readonly headers = Object.fromEntries(Array.from({ length: 50_000 }, (_, index) => [`header-${index}`, "x".repeat(50)]));
+    }
+    let getters = 0;
+    const body = Object.defineProperty({}, "read", { enumerable: true, get: () => (getters += 1) });
+    const { stack, message } = describeThrown(Object.assign(new Error("m".repeat(5_000_000)), { answer: new Answer(), body }));
+    expect(stack).toContain("answer: Answer {");
+    expect(stack).toContain("header-0");
+    expect(stack?.length).toBeLessThanOrEqual(STACK_LIMIT);
+    expect(message).toMatch(/^m+… cut, 5,000,000 characters$/);
+    expect(getters).toBe(0);
+  });
+
   it("never throws, and gives text of the stated sizes that Postgres stores, whatever is thrown", () => {
     const anything = fc.anything({
       withBigInt: true,
