@@ -1,5 +1,5 @@
+import { createRequire } from "node:module";
 import pino from "pino";
-import { prettyFactory } from "pino-pretty";
 import { StderrDestination } from "./stderr-destination.ts";
 
 export type Logger = pino.Logger;
@@ -43,6 +43,8 @@ export function flushLog(): Promise<void> {
 }
 
 function prettyTo(target: StderrDestination): pino.DestinationStream & { flushSync(): void } {
+  // Loaded for a terminal only: a worker elsewhere saves its memory.
+  const { prettyFactory } = createRequire(import.meta.url)("pino-pretty") as typeof import("pino-pretty");
   const prettify = prettyFactory({
     colorize: true,
     ignore: "pid,hostname",

@@ -24,7 +24,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
 import { Client } from "pg";
-import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { startEmbeddedPostgres, type EmbeddedOptions, type EmbeddedPostgres } from "../src/db/embedded.ts";
 import { LegworkError } from "../src/errors.ts";
 import { createLogger } from "../src/log.ts";
@@ -61,6 +61,18 @@ afterAll(() => {
     if (isOurs) rmSync(path, { recursive: true, force: true });
   }
 });
+
+/** A data directory whose cluster was made once and stopped. Tests that are not about making one take a copy, which saves them most of their time. */
+let made: string;
+beforeAll(async () => {
+  made = realpathSync(mkdtempSync(join(tmpdir(), "legwork-embedded-")));
+  chmodSync(made, 0o755);
+  const postgres = await startEmbeddedPostgres({ log, dataDir: made });
+  await postgres.stop();
+  // A copy has no port yet, as a new one has none.
+  writeFileSync(join(made, "legwork.json"), '{"dataDirFormat":1}\n');
+});
+afterAll(() => rmSync(made, { recursive: true, force: true }));
 
 describe("a first start", () => {
   it("makes a cluster that listens on 127.0.0.1 only and wants a password", async () => {
@@ -136,7 +148,7 @@ describe("a first start", () => {
 
 describe("a later start", () => {
   it("finds the rows and takes the same port again", async () => {
-    const dataDir = temporaryDirectory();
+    const dataDir = dataDirectory();
     const first = await start(dataDir);
     await query(first.databaseUrl, "create table kept as select 7 as n");
     await first.stop();
@@ -147,7 +159,7 @@ describe("a later start", () => {
   });
 
   it("is ready in less than a second", async () => {
-    const dataDir = temporaryDirectory();
+    const dataDir = dataDirectory();
     await (await start(dataDir)).stop();
     const times: number[] = [];
     for (let round = 0; round < 3; round += 1) {
@@ -160,7 +172,7 @@ describe("a later start", () => {
   });
 
   it("can ask for another database and for other settings of Postgres", async () => {
-    const dataDir = temporaryDirectory();
+    const dataDir = dataDirectory();
     await (await start(dataDir)).stop();
     const postgres = await start(dataDir, { database: 'the "other" one', settings: { max_connections: "17" } });
     const sql = "select current_database() as name, current_setting('max_connections') as max";
@@ -168,7 +180,7 @@ describe("a later start", () => {
   });
 
   it("goes on after stop() was called twice", async () => {
-    const dataDir = temporaryDirectory();
+    const dataDir = dataDirectory();
     const postgres = await start(dataDir);
     await Promise.all([postgres.stop(), postgres.stop()]);
     await postgres.ended;
@@ -178,7 +190,7 @@ describe("a later start", () => {
 
 describe("after a crash", () => {
   it("a cluster whose process was killed with -9 is found again with its rows, and its server is replaced", async () => {
-    const dataDir = temporaryDirectory();
+    const dataDir = dataDirectory();
     const child = startChild(dataDir);
     const { databaseUrl } = await child.ready;
     await query(databaseUrl, "create table kept as select 7 as n");
@@ -193,7 +205,7 @@ describe("after a crash", () => {
   });
 
   it("a server that was killed with -9 is noticed, and its committed rows are there again", async () => {
-    const dataDir = temporaryDirectory();
+    const dataDir = dataDirectory();
     const first = await start(dataDir);
     await query(first.databaseUrl, "create table kept as select 7 as n");
     process.kill(serverPid(dataDir), "SIGKILL");
@@ -205,7 +217,7 @@ describe("after a crash", () => {
   });
 
   it("both killed with -9 at once lose nothing that was committed", async () => {
-    const dataDir = temporaryDirectory();
+    const dataDir = dataDirectory();
     const child = startChild(dataDir);
     const { databaseUrl } = await child.ready;
     await query(databaseUrl, "create table kept as select 7 as n");
@@ -216,7 +228,7 @@ describe("after a crash", () => {
   });
 
   it("a process that has been given the server's old id is left alone and does not prevent the start", async () => {
-    const dataDir = temporaryDirectory();
+    const dataDir = dataDirectory();
     const pidFile = await crash(dataDir);
     const owner = statSync(join(dataDir, "postgres"));
     const stranger = spawn("sleep", ["600"], isRoot ? { uid: owner.uid, gid: owner.gid } : {});
@@ -227,7 +239,7 @@ describe("after a crash", () => {
   });
 
   it("another cluster's server that has been given the old id is left alone and does not prevent the start", async () => {
-    const [dataDir, otherDir] = [temporaryDirectory(), temporaryDirectory()];
+    const [dataDir, otherDir] = [dataDirectory(), dataDirectory()];
     const pidFile = await crash(dataDir);
     const other = await start(otherDir);
     writeFileSync(pidFile, readFileSync(pidFile, "utf8").replace(/^\d+/, String(serverPid(otherDir))));
@@ -236,7 +248,7 @@ describe("after a crash", () => {
   });
 
   it("a postmaster.pid that lost its content does not prevent the start", async () => {
-    const dataDir = temporaryDirectory();
+    const dataDir = dataDirectory();
     writeFileSync(await crash(dataDir), "");
     await start(dataDir);
   });
@@ -245,6 +257,7 @@ describe("after a crash", () => {
     "a moved data directory whose server was left running keeps one server (root needs CAP_SYS_PTRACE)",
     async () => {
       const parent = temporaryDirectory();
+      copyDataDirectory(join(parent, "before"));
       const child = startChild(join(parent, "before"));
       await child.ready;
       const orphan = serverPid(join(parent, "before"));
@@ -258,7 +271,7 @@ describe("after a crash", () => {
 
 describe("a data directory in use", () => {
   it("is refused with the pid of its owner, and the owner goes on", async () => {
-    const dataDir = temporaryDirectory();
+    const dataDir = dataDirectory();
     const child = startChild(dataDir);
     const { databaseUrl } = await child.ready;
     const error = await refusal(dataDir);
@@ -268,7 +281,7 @@ describe("a data directory in use", () => {
   });
 
   it("is refused to the same process too, until stop()", async () => {
-    const dataDir = temporaryDirectory();
+    const dataDir = dataDirectory();
     const first = await start(dataDir);
     expect((await refusal(dataDir)).code).toBe("LW409");
     await first.stop();
@@ -276,7 +289,7 @@ describe("a data directory in use", () => {
   });
 
   it("is given to exactly one of several that come at once to a stale lock", async () => {
-    const dataDir = temporaryDirectory();
+    const dataDir = dataDirectory();
     await (await start(dataDir)).stop();
     const lock = { pid: process.pid, started: "another boot/1", inode: statSync(dataDir).ino };
     writeFileSync(join(dataDir, "owner.json"), JSON.stringify(lock));
@@ -288,7 +301,7 @@ describe("a data directory in use", () => {
   });
 
   it("is free when its owner's pid belongs to another process by now", async () => {
-    const dataDir = temporaryDirectory();
+    const dataDir = dataDirectory();
     await (await start(dataDir)).stop();
     const stranger = spawn("sleep", ["600"]);
     cleanups.push(() => kill(stranger));
@@ -301,7 +314,7 @@ describe("a data directory in use", () => {
 
 describe("the port", () => {
   it("is a free one when the preferred one is taken, and is kept from then on", async () => {
-    const dataDir = temporaryDirectory();
+    const dataDir = dataDirectory();
     const blocker = await listen("127.0.0.1");
     const first = await start(dataDir, { preferredPort: blocker.port });
     expect(first.port).not.toBe(blocker.port);
@@ -312,7 +325,7 @@ describe("the port", () => {
   });
 
   it("that Postgres cannot bind although it looked free is exchanged for another", async () => {
-    const dataDir = temporaryDirectory();
+    const dataDir = dataDirectory();
     // Our look at 127.0.0.1 cannot see this listener; Postgres, told to take every address, collides with it.
     const blocker = await listen("127.0.0.2");
     const postgres = await start(dataDir, { preferredPort: blocker.port, settings: { listen_addresses: "0.0.0.0" } });
@@ -323,7 +336,7 @@ describe("the port", () => {
 
 describe("stopping", () => {
   it("Ctrl-C in the terminal leaves Postgres running until the process itself stops it", async () => {
-    const dataDir = temporaryDirectory();
+    const dataDir = dataDirectory();
     const child = startChild(dataDir, { detached: true });
     await child.ready;
     const server = serverPid(dataDir);
@@ -334,7 +347,7 @@ describe("stopping", () => {
   });
 
   it("ends open transactions and does not wait for idle clients", async () => {
-    const dataDir = temporaryDirectory();
+    const dataDir = dataDirectory();
     const postgres = await start(dataDir);
     await query(postgres.databaseUrl, "create table kept (n int)");
     const client = new Client({ connectionString: postgres.databaseUrl });
@@ -348,7 +361,7 @@ describe("stopping", () => {
   });
 
   it("a process that forgets stop() is not kept alive by Postgres", async () => {
-    const dataDir = temporaryDirectory();
+    const dataDir = dataDirectory();
     const child = startChild(dataDir, { epilogue: "keepAlive.close();" });
     await child.ready;
     await until("the child has ended", () => child.process.exitCode !== null);
@@ -401,7 +414,7 @@ describe("an unusable data directory is refused with LW512 and left unchanged:",
   });
 
   it("a cluster of another major version", async () => {
-    const dataDir = temporaryDirectory();
+    const dataDir = dataDirectory();
     await (await start(dataDir)).stop();
     const versionFile = join(dataDir, "postgres", "PG_VERSION");
     writeFileSync(versionFile, "15\n");
@@ -413,7 +426,7 @@ describe("an unusable data directory is refused with LW512 and left unchanged:",
   });
 
   it("a 'postgres' that is no cluster", async () => {
-    const dataDir = temporaryDirectory();
+    const dataDir = dataDirectory();
     await (await start(dataDir)).stop();
     rmSync(join(dataDir, "postgres"), { recursive: true });
     mkdirSync(join(dataDir, "postgres"));
@@ -424,7 +437,7 @@ describe("an unusable data directory is refused with LW512 and left unchanged:",
   });
 
   it("a cluster without its password", async () => {
-    const dataDir = temporaryDirectory();
+    const dataDir = dataDirectory();
     await (await start(dataDir)).stop();
     const path = join(dataDir, "postgres-password");
     linkSync(path, `${path}.kept`);
@@ -439,7 +452,7 @@ describe("an unusable data directory is refused with LW512 and left unchanged:",
 
 describe("a start that fails", () => {
   it("says the last line of Postgres's log and gives the data directory free", async () => {
-    const dataDir = temporaryDirectory();
+    const dataDir = dataDirectory();
     const error = await refusal(dataDir, { settings: { shared_buffers: "plenty" } });
     expect(error.code).toBe("LW503");
     expect(error.message).toContain('invalid value for parameter "shared_buffers": "plenty"');
@@ -620,6 +633,18 @@ function temporaryDirectory(mode = 0o755): string {
     rmSync(path, { recursive: true, force: true, maxRetries: 5 });
   });
   return path;
+}
+
+/** A copy of the data directory that was made for the whole file. */
+function dataDirectory(): string {
+  const path = temporaryDirectory();
+  copyDataDirectory(path);
+  return path;
+}
+
+/** The cluster belongs to the user that serves it, and its copy does, too. */
+function copyDataDirectory(path: string): void {
+  expect(spawnSync("cp", ["-a", "--no-target-directory", made, path]).status).toBe(0);
 }
 
 async function start(dataDir: string, options: Partial<EmbeddedOptions> = {}): Promise<EmbeddedPostgres> {

@@ -17,6 +17,8 @@ import type { StandIns } from "./stand-ins.ts";
 
 const TENANTS = ["acme", "globex", "initech"] as const;
 const USERS = 12;
+/** The user whose mailbox is gone: the mail server at gone.example refuses each mail for good. */
+const GONE = 7;
 
 const any = (from: readonly string[]): string => from[Math.floor(Math.random() * from.length)] ?? "";
 const anyUser = (): number => 1 + Math.floor(Math.random() * USERS);
@@ -35,9 +37,9 @@ export const start = (databaseUrl: string): Promise<void> => startChat(databaseU
 export async function first(client: Queryable): Promise<void> {
   await client.query(
     `insert into chat.users (name, email, phone)
-     select 'User ' || n, 'user' || n || '@' || case when n = 7 then 'gone.example' else 'example.com' end, '+43660' || 1000000 + n
+     select 'User ' || n, 'user' || n || '@' || case when n = $2 then 'gone.example' else 'example.com' end, '+43660' || 1000000 + n
      from generate_series(1, $1) n where not exists (select from chat.users)`,
-    [USERS],
+    [USERS, GONE],
   );
   await setAlertChannels(client, [{ task: "demo/tell-operators" }]);
   await schedule(client, "demo/forget-messages", "retention/expire", {
@@ -93,6 +95,22 @@ export const work: readonly Work[] = [
     run: (client) => {
       const payload = { type: any(["email", "email", "sms"]), userId: anyUser(), message: "You have a new message." };
       return enqueue(client, "chat/notification", payload, { tenant: any(TENANTS), maxAttempts: 3 });
+    },
+  },
+  // Failures that look alike are in one group. They come at the start, so that nobody waits to see some.
+  {
+    every: 240,
+    begins: 2,
+    needs: ["LEGWORK_SMTP_URL"],
+    run: async (client) => {
+      for (const message of ["You have a new message.", "You were mentioned."]) {
+        await enqueue(
+          client,
+          "chat/notification",
+          { type: "email", userId: GONE, message },
+          { tenant: "globex", maxAttempts: 3 },
+        );
+      }
     },
   },
   // The partner's server is away for two minutes of every six: attempts fail one after the other, and are made again.

@@ -3,8 +3,10 @@ import type { StandIns } from "./stand-ins.ts";
 
 /** Something that happens in an example every so often, as its users would make it happen. */
 export interface Work {
-  /** How often (s). The first time comes a fraction of it after the start. */
+  /** How often (s). */
   every: number;
+  /** When it happens for the first time (s after the start); by default after a fraction of `every`. */
+  begins?: number;
   /** Settings that must be the demonstration's own: what goes to a server of yours is not for it to send. */
   needs?: readonly string[];
   run(client: Queryable): Promise<unknown>;

@@ -76,7 +76,7 @@ async function repeat(pool: Pool, name: string, work: Work, pace: number, signal
   // Keeps no process alive.
   const pause = (seconds: number): Promise<void> =>
     delay((seconds * 1_000) / pace, undefined, { signal, ref: false }).catch(() => undefined);
-  await pause(1 + work.every * 0.2 * Math.random());
+  await pause(work.begins ?? 1 + work.every * 0.2 * Math.random());
   while (!signal.aborted) {
     try {
       const { rows } = await pool.query(

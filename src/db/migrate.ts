@@ -2,7 +2,6 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Logger as GraphileLogger, runMigrations } from "graphile-worker";
 import { LegworkError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { assertDatabase, type Pool, type PoolClient, transaction } from "./pool.ts";
@@ -41,9 +40,6 @@ const GRAPHILE_WORKER_COLUMNS = {
   _private_tasks: ["id", "identifier"],
   _private_known_crontabs: ["identifier", "known_since", "last_execution"],
 } as const;
-
-/** graphile-worker reports each of its twenty migrations; ours says in one line what was done. */
-const quietLogger = new GraphileLogger(() => () => {});
 
 export interface Migration {
   readonly id: number;
@@ -203,8 +199,10 @@ async function assertGraphileWorker(pool: Pool, client: PoolClient): Promise<voi
     return latest.id;
   };
   if ((await installed()) === null) {
-    // On another connection and committed by itself; our transaction waits and sees it.
-    await runMigrations({ pgPool: pool, logger: quietLogger });
+    // Loaded here, because most commands never need it.
+    const { Logger: GraphileLogger, runMigrations } = await import("graphile-worker");
+    // On another connection and committed by itself; our transaction waits and sees it. graphile-worker reports each of its twenty migrations; ours says in one line what was done.
+    await runMigrations({ pgPool: pool, logger: new GraphileLogger(() => () => {}) });
   }
   const schema = await installed();
   if (schema !== GRAPHILE_WORKER_SCHEMA) {

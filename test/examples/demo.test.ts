@@ -127,12 +127,16 @@ describe("the demonstration of npm start", () => {
     );
     const stop = await startDemo({ databaseUrl: database.url, dataDir: await directoryOf({}), pace: 1_000 });
     try {
-      await until("the rest goes on until much waits", async () => {
-        const [{ n }] = await select(
-          "select count(*)::int as n from graphile_worker._private_jobs where attempts < max_attempts",
-        );
-        return n >= 300;
-      });
+      await until(
+        "the rest goes on until much waits",
+        async () => {
+          const [{ n }] = await select(
+            "select count(*)::int as n from graphile_worker._private_jobs where attempts < max_attempts",
+          );
+          return n >= 300;
+        },
+        40_000,
+      );
       expect(process.env.LEGWORK_SMTP_URL).toBe("smtp://mail.example.com");
       const mails = await select(
         "select from legwork.jobs where finished_at is null and (task = 'notify/email' or payload ->> 'type' = 'email')",
@@ -144,5 +148,5 @@ describe("the demonstration of npm start", () => {
     const [{ n }] = await select("select count(*)::int as n from graphile_worker._private_jobs where attempts < max_attempts");
     // What was on its way when the limit was reached comes on top.
     expect(n).toBeLessThan(320);
-  });
+  }, 60_000);
 });

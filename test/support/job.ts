@@ -1,11 +1,35 @@
 import { resolve } from "node:path";
-import { onTestFinished } from "vitest";
-import type { TestDatabase } from "./database.ts";
+import { afterAll, beforeAll, onTestFinished } from "vitest";
+import { startWorker, type Worker } from "../../src/worker/worker.ts";
+import { type TestDatabase, testLog } from "./database.ts";
 import { until } from "./until.ts";
 import { workerOver } from "./worker.ts";
 
 /** The standard library of tasks. */
 export const TASKS = resolve(import.meta.dirname, "../../tasks");
+
+/** Databases that have a worker for all tests of their file. */
+const served = new Set<TestDatabase>();
+
+/** One worker with the standard library for the tests of a file or a group, whose start they would wait for otherwise. No other test beside them has one. */
+export function oneWorker(database: TestDatabase): void {
+  let worker: Worker;
+  beforeAll(async () => {
+    worker = await startWorker({
+      databaseUrl: database.url,
+      log: testLog,
+      tasks: [TASKS],
+      concurrency: 2,
+      localQueueSize: 2,
+      shutdownTimeout: 2_000,
+    });
+    served.add(database);
+  });
+  afterAll(async () => {
+    served.delete(database);
+    await worker.stop();
+  });
+}
 
 export interface EndedJob {
   id: string;
@@ -17,8 +41,8 @@ export interface EndedJob {
 }
 
 /**
- * Runs a job of the standard library in a worker that lives for the test, and resolves to its row once it has ended. Enqueued in SQL,
- * past the check that a TypeScript client makes.
+ * Runs a job of the standard library, and resolves to its row once it has ended. Where the file has not one worker for all, one is started for this job.
+ * Enqueued in SQL, past the check that a TypeScript client makes.
  */
 export async function runJob(
   database: TestDatabase,
@@ -26,7 +50,7 @@ export async function runJob(
   payload: Record<string, unknown>,
   options: { tenant?: string; maxAttempts?: number } = {},
 ): Promise<EndedJob> {
-  const worker = await workerOver(database.url, [TASKS], { concurrency: 2 });
+  const worker = served.has(database) ? undefined : await workerOver(database.url, [TASKS], { concurrency: 2 });
   try {
     const { rows } = await database.pool.query(
       "select legwork.enqueue($1, $2, tenant => $3, max_attempts => coalesce($4, 1)) as id",
@@ -34,7 +58,7 @@ export async function runJob(
     );
     return await until(`the job of ${task} ends`, () => endedJob(database, rows[0].id), 25_000);
   } finally {
-    await worker.stop();
+    await worker?.stop();
   }
 }
 

@@ -1,15 +1,13 @@
 import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import { createServer as createTcpServer, type AddressInfo } from "node:net";
-import { resolve } from "node:path";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { enqueue } from "../../src/jobs/enqueue.ts";
 import { testDatabase } from "../support/database.ts";
-import { configure } from "../support/job.ts";
+import { configure, oneWorker, TASKS } from "../support/job.ts";
 import { until } from "../support/until.ts";
 import { workerOver } from "../support/worker.ts";
 
-const TASKS = resolve(import.meta.dirname, "../../tasks");
 const database = testDatabase();
 
 // The addresses of the tests are this machine's.
@@ -32,7 +30,6 @@ interface JobRow {
 }
 
 async function probe(payload: Record<string, unknown>): Promise<JobRow> {
-  await workerOver(database.url, [TASKS]);
   const { rows } = await database.pool.query("select legwork.enqueue('health/probe', $1) as id", [JSON.stringify(payload)]);
   return await until("the job ends", () => ended(rows[0].id));
 }
@@ -68,6 +65,8 @@ async function closedPort(): Promise<number> {
 }
 
 describe("health/probe", () => {
+  oneWorker(database);
+
   it("probes the database and nothing else by default", async () => {
     const job = await probe({});
     const name = new URL(database.url).pathname.slice(1);
@@ -248,7 +247,9 @@ describe("health/probe", () => {
       expect(job.error).toContain(said);
     }
   });
+});
 
+describe("a worker that runs health/probe", () => {
   it("takes from TypeScript the payload that it takes from SQL", async () => {
     const { url } = await serverOf((_request, response) => response.end());
     await workerOver(database.url, [TASKS]);

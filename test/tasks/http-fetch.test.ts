@@ -5,10 +5,11 @@ import { gzipSync } from "node:zlib";
 import { beforeEach, describe, expect, it } from "vitest";
 import { testDatabase } from "../support/database.ts";
 import { httpServer } from "../support/http-server.ts";
-import { configure, type EndedJob, runJob } from "../support/job.ts";
+import { configure, type EndedJob, oneWorker, runJob } from "../support/job.ts";
 import { directoryOf } from "../support/worker.ts";
 
 const database = testDatabase();
+oneWorker(database);
 
 beforeEach(() => configure({ LEGWORK_ALLOWED_ADDRESSES: "127.0.0.0/8" }));
 

@@ -6,10 +6,11 @@ import { beforeEach, describe, expect, it } from "vitest";
 import webPush from "web-push";
 import { testDatabase } from "../support/database.ts";
 import { httpServer } from "../support/http-server.ts";
-import { configure, type EndedJob, runJob } from "../support/job.ts";
+import { configure, type EndedJob, oneWorker, runJob } from "../support/job.ts";
 import { smtpServer } from "../support/smtp-server.ts";
 
 const database = testDatabase();
+oneWorker(database);
 
 beforeEach(() => configure({ LEGWORK_ALLOWED_ADDRESSES: "127.0.0.1" }));
 

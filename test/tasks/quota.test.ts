@@ -3,10 +3,11 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { judge } from "../../tasks/@lib/judge-quotas.ts";
 import { connection } from "../support/connections.ts";
 import { testDatabase } from "../support/database.ts";
-import { type EndedJob, runJob } from "../support/job.ts";
+import { type EndedJob, oneWorker, runJob } from "../support/job.ts";
 import { until } from "../support/until.ts";
 
 const database = testDatabase();
+oneWorker(database);
 
 async function select(text: string): Promise<Record<string, unknown>[]> {
   return (await database.pool.query(text)).rows;

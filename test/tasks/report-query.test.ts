@@ -2,10 +2,11 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { testDatabase } from "../support/database.ts";
-import { configure, type EndedJob, runJob } from "../support/job.ts";
+import { configure, type EndedJob, oneWorker, runJob } from "../support/job.ts";
 import { directoryOf } from "../support/worker.ts";
 
 const database = testDatabase();
+oneWorker(database);
 
 beforeEach(() => configure({ LEGWORK_REPORT_SQL_FROM_PAYLOAD: "true" }));
 

@@ -1,11 +1,10 @@
-import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { enqueue } from "../../src/jobs/enqueue.ts";
 import { testDatabase } from "../support/database.ts";
+import { oneWorker, TASKS } from "../support/job.ts";
 import { until } from "../support/until.ts";
 import { workerOver } from "../support/worker.ts";
 
-const TASKS = resolve(import.meta.dirname, "../../tasks");
 const database = testDatabase();
 
 interface JobRow {
@@ -15,9 +14,8 @@ interface JobRow {
   error: string | null;
 }
 
-/** Runs the task and resolves to its job's row once it has ended. */
+/** Enqueues the task and resolves to its job's row once it has ended. */
 async function expire(payload: Record<string, unknown>): Promise<JobRow> {
-  await workerOver(database.url, [TASKS]);
   const id = await enqueueRaw(payload);
   return await until("the job ends", () => ended(id));
 }
@@ -51,6 +49,8 @@ async function tableOf(name: string, rows: number, type = "timestamptz"): Promis
 }
 
 describe("retention/expire", () => {
+  oneWorker(database);
+
   it("deletes what is older than the age, batch by batch, and nothing else", async () => {
     const table = await tableOf("events", 100);
     await database.pool.query("create index on events (created_at)");
@@ -169,7 +169,9 @@ describe("retention/expire", () => {
     const { rows } = await database.pool.query("select id from held order by id");
     expect(rows).toEqual([{ id: 0 }, { id: 9 }]);
   });
+});
 
+describe("a worker that runs retention/expire", () => {
   it("fails its attempt when a row is still referred to, and keeps what was deleted before", async () => {
     await database.pool.query(`
       create table authors (id int primary key, created_at timestamptz);

@@ -2,10 +2,11 @@ import { mkdir, readdir, readFile, symlink, utimes, writeFile } from "node:fs/pr
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { testDatabase } from "../support/database.ts";
-import { configure, type EndedJob, runJob } from "../support/job.ts";
+import { configure, type EndedJob, oneWorker, runJob } from "../support/job.ts";
 import { directoryOf } from "../support/worker.ts";
 
 const database = testDatabase();
+oneWorker(database);
 
 /** A folder with files of so many days, each of ten bytes. */
 async function folderOf(files: Record<string, number>): Promise<string> {

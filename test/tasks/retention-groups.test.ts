@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { testDatabase } from "../support/database.ts";
-import { configure, runJob } from "../support/job.ts";
+import { configure, oneWorker, runJob } from "../support/job.ts";
 
 const database = testDatabase();
+oneWorker(database);
 
 async function select(text: string): Promise<Record<string, unknown>[]> {
   return (await database.pool.query(text)).rows;

@@ -1,4 +1,5 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,9 +10,8 @@ import { directoryOf } from "../support/worker.ts";
 
 const database = testDatabase();
 
-it("a worker process stays under 200 MB while it runs 20,000 jobs", async () => {
-  const tasks = await directoryOf({ "noop.mjs": "export default async () => {};" });
-  // By its own first line, as a shell runs it: that is where its memory is limited.
+/** Starts a worker by the first line of its own file, as a shell does: that is where its memory is limited. */
+function startWorker(tasks: string, cache: string, stderr: "pipe" | "ignore"): ChildProcess {
   const child = spawn(
     fileURLToPath(new URL("../../bin/legwork.js", import.meta.url)),
     ["worker", "--tasks", tasks, "--crontab", "/dev/null"],
@@ -21,11 +21,28 @@ it("a worker process stays under 200 MB while it runs 20,000 jobs", async () => 
         PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
         DATABASE_URL: database.url,
         LEGWORK_LOCAL_QUEUE_SIZE: "100",
+        // Of its own: what a Node with other flags has left is of no use to it.
+        NODE_COMPILE_CACHE: cache,
       },
-      stdio: "ignore",
+      stdio: ["ignore", "ignore", stderr],
     },
   );
   onTestFinished(() => void child.kill("SIGKILL"));
+  return child;
+}
+
+it("a worker process stays under 160 MB while it runs 20,000 jobs", async () => {
+  const tasks = await directoryOf({ "noop.mjs": "export default async () => {};" });
+  // The first start in a checkout strips types, which takes 40 MB; those that follow find them stripped.
+  const cache = await directoryOf({});
+  const first = startWorker(tasks, cache, "pipe");
+  let log = "";
+  first.stderr?.on("data", (data) => (log += data));
+  await until("the first worker is ready", () => log.includes("The worker is ready"), 20_000);
+  const ended = once(first, "exit");
+  first.kill("SIGTERM");
+  expect(await ended).toEqual([0, null]);
+  const child = startWorker(tasks, cache, "ignore");
   await database.pool.query(
     "select count(*) from graphile_worker.add_jobs(array(select row('noop', '{}', null, null, null, null, null, null)::graphile_worker.job_spec from generate_series(1, 20000)))",
   );
@@ -40,6 +57,6 @@ it("a worker process stays under 200 MB while it runs 20,000 jobs", async () => 
   );
   const peak = Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1]) / 1024;
   expect(peak).toBeGreaterThan(20);
-  // The heartbeat thread takes 42 MB of it in a checkout, where it strips types, and 22 MB when installed.
-  expect(peak).toBeLessThan(200);
+  // It takes 134 MB on an idle machine; where others compute as well, garbage is collected later.
+  expect(peak).toBeLessThan(160);
 }, 90_000);

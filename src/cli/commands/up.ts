@@ -10,7 +10,6 @@ import { createPool, onceUsable } from "../../db/pool.ts";
 import type { Logger } from "../../log.ts";
 import { createLogger } from "../../log.ts";
 import { Problems } from "../../health/problems.ts";
-import { startWorker } from "../../worker/worker.ts";
 import { assertCrontab, withWorkerOptions, type WorkerFlags, workerSettings } from "../options.ts";
 import { color } from "../output.ts";
 import { untilStopped } from "../signals.ts";
@@ -93,8 +92,9 @@ async function start(config: Config, onStart: ConfigFile["onStart"], log: Logger
   await onceUsable(log, () => migrate(pool, log)).finally(() => pool.end());
 
   const token = readToken(config.dataDir);
-  // Loaded here and not above: `legwork worker` does without the server and its memory.
+  // Loaded here and not above: the other commands do without them, their memory and the time they take.
   const { startServer } = await import("../../server/server.ts");
+  const { startWorker } = await import("../../worker/worker.ts");
   const problems = new Problems();
   const server = await startServer({ ...config, databaseUrl, token, log, problems, auth: config });
   parts.add(() => server.stop());

@@ -3,7 +3,6 @@ import { loadConfig } from "../../config.ts";
 import { migrate } from "../../db/migrate.ts";
 import { createPool } from "../../db/pool.ts";
 import { createLogger } from "../../log.ts";
-import { startWorker } from "../../worker/worker.ts";
 import { assertCrontab, findDatabase, withWorkerOptions, type WorkerFlags, workerSettings } from "../options.ts";
 import { untilStopped } from "../signals.ts";
 
@@ -23,6 +22,8 @@ run elsewhere.`,
     .action(async (flags: WorkerFlags) => {
       const { config } = await loadConfig(flags);
       assertCrontab(flags);
+      // Loaded here: the other commands start sooner without it.
+      const { startWorker } = await import("../../worker/worker.ts");
       const log = createLogger({ level: config.logLevel });
       const databaseUrl = findDatabase(config);
       const pool = createPool(databaseUrl, { log, max: 3, name: "legwork migrate" });

@@ -16,6 +16,12 @@ const END_LIMIT_MS = 1_000;
 /** How long it is waited for a child to be gone that was killed (ms). */
 const KILL_LIMIT_MS = 5_000;
 
+/**
+ * How large the part of a thread's heap may be where objects begin (MB). At its limit, V8 leaves a heap 16 MB to end the thread in and ends the whole process
+ * when that does not do. Survivors of a larger part overtake it.
+ */
+const YOUNG_GENERATION_MB = 8;
+
 type Line = Extract<FromChild, { type: "line" }>;
 
 /** Takes what a job says that is kept with it. */
@@ -64,7 +70,7 @@ export class ChildHandle {
       useAtomics: false,
       serialization: "advanced",
       ...(isThread
-        ? { resourceLimits: { maxOldGenerationSizeMb: options.memory } }
+        ? { resourceLimits: { maxOldGenerationSizeMb: options.memory, maxYoungGenerationSizeMb: YOUNG_GENERATION_MB } }
         : {
             env: { ...process.env } as Record<string, string>,
             execArgv: process.execArgv.filter((flag) => !flag.startsWith("--inspect")),

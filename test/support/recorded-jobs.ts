@@ -1,0 +1,50 @@
+import { beforeEach } from "vitest";
+import { getJob } from "../../src/jobs/read-jobs.ts";
+import type { TestDatabase } from "./database.ts";
+
+/** The beginning of a task that notes which process runs it. */
+const RECORDED = `
+  import { defineTask } from "legwork";
+  export default defineTask({ run: async (payload, { job, sql, signal }) => {
+    await sql\`insert into runs (job_id, pid) values (\${job.id}, \${process.pid})\`;`;
+
+/** Runs until its gate is opened, whatever its signal says; notes why that aborted. */
+export const GATED = `${RECORDED}
+    signal.addEventListener("abort", () => void sql\`update runs set aborted = \${signal.reason.name} where job_id = \${job.id} and pid = \${process.pid}\`.catch(() => {}));
+    while ((await sql\`select from gates where name = \${payload.gate}\`).length === 0) await new Promise((wake) => setTimeout(wake, 20));
+    return process.pid;
+  } });`;
+
+/** Ends soon. */
+export const SHORT = `${RECORDED}
+    await new Promise((wake) => setTimeout(wake, 100));
+  } });`;
+
+/** What tests of workers in processes of their own ask of the database. It has no jobs when a test begins. */
+export function recordedJobs(database: TestDatabase) {
+  beforeEach(async () => {
+    await database.pool.query("delete from graphile_worker._private_jobs");
+    // Not truncate: a worker of the test before may still be at it, which would be a deadlock.
+    for (const table of ["finished_jobs", "failed_attempts", "worker_processes"])
+      await database.pool.query(`delete from legwork.${table}`);
+    await database.pool.query("create table if not exists runs (job_id bigint, pid integer, aborted text)");
+    await database.pool.query("create table if not exists gates (name text primary key)");
+    await database.pool.query("truncate runs, gates");
+  });
+
+  const add = async (task: string, payload: unknown = {}): Promise<string> => {
+    const { rows } = await database.pool.query("select id from graphile_worker.add_job($1, $2)", [task, JSON.stringify(payload)]);
+    return rows[0].id;
+  };
+  const state = async (id: string): Promise<string> => (await getJob(database.pool, id)).state;
+  /** Whether the worker of a process has said of these jobs that it runs them. */
+  const saysThatItRuns = async (pid: number | undefined, ids: readonly string[]): Promise<boolean> => {
+    const { rows } = await database.pool.query("select from legwork.workers where pid = $1 and running @> $2::bigint[]", [
+      pid,
+      ids,
+    ]);
+    return rows.length > 0;
+  };
+  const open = (gate: string): Promise<unknown> => database.pool.query("insert into gates values ($1)", [gate]);
+  return { add, state, saysThatItRuns, open };
+}
