@@ -65,10 +65,11 @@ as $$
     nullif(left(current_setting('legwork.actor', true), 256), ''),
     case when current_setting('legwork.surface', true) in ('cli', 'rest', 'graphql', 'dashboard', 'worker')
       then current_setting('legwork.surface', true) else 'sql' end,
-    audit.operation, audit.target_type, audit.target, coalesce(audit.tenant, legwork.confined_tenant()), audit.count, audit.before, audit.after)
+    audit.operation, audit.target_type, audit.target, coalesce(legwork.confined_tenant(), audit.tenant), audit.count, audit.before, audit.after)
 $$;
 comment on function legwork.audit(text, text, text, jsonb, jsonb, text, bigint) is
-  'Adds a line to the audit log, for functions of this schema: what was done, to what kind of thing, which one, what it was before and afterwards, whose it is, and to how many.';
+  'Adds a line to the audit log, for functions of this schema: what was done, to what kind of thing, which one, what it was before and afterwards, whose it is, and to how many. '
+  'The line of a session that acts for a tenant is that tenant''s, whatever else is said.';
 revoke execute on function legwork.audit(text, text, text, jsonb, jsonb, text, bigint) from public;
 
 create function legwork.tg_audit__change() returns trigger

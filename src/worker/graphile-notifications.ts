@@ -38,18 +38,17 @@ export interface GuardOptions {
 export function guardNotifications(events: WorkerEvents, { pool, log, concurrency, signal }: GuardOptions): void {
   let tell: (channel: string, payload: object) => void = () => undefined;
   const nudges = new Nudges(events, concurrency, (count) => tell("jobs:insert", { count }));
-  const migration = new Hint(MIGRATION_INTERVAL_MS, () => {
-    // What was notified before this is committed, so that this reads it.
-    pool.query("select max(id) as id from graphile_worker.migrations where breaking").then(
-      ({ rows }) => {
-        if (rows[0].id > GRAPHILE_WORKER_SCHEMA) tell("worker:migrate", { migrationNumber: rows[0].id, breaking: true });
-      },
-      (error: unknown) => {
-        log.debug({ err: toError(error) }, "The version of graphile-worker's schema could not be read; trying again.");
-        migration.take();
-      },
-    );
-  });
+  const readMigrations = async (): Promise<void> => {
+    try {
+      // What was notified before this is committed, so that this reads it.
+      const { rows } = await pool.query("select max(id) as id from graphile_worker.migrations where breaking");
+      if (rows[0].id > GRAPHILE_WORKER_SCHEMA) tell("worker:migrate", { migrationNumber: rows[0].id, breaking: true });
+    } catch (error) {
+      log.debug({ err: toError(error) }, "The version of graphile-worker's schema could not be read; trying again.");
+      migration.take();
+    }
+  };
+  const migration = new Hint(MIGRATION_INTERVAL_MS, () => void readMigrations());
   const stop = (): void => {
     tell = () => undefined;
     migration.stop();
@@ -61,7 +60,7 @@ export function guardNotifications(events: WorkerEvents, { pool, log, concurrenc
   events.on("pool:listen:success", ({ client }) => {
     const emit = client.emit.bind(client) as (event: string, ...values: unknown[]) => boolean;
     tell = (channel, payload) => void emit("notification", { channel, payload: JSON.stringify(payload) });
-    (client as Emitting).emit = (event, ...values) => {
+    client.emit = (event: string, ...values: unknown[]) => {
       if (event !== "notification") return emit(event, ...values);
       const { channel, payload } = values[0] as Notification;
       if (channel === "jobs:insert") nudges.take(countOf(payload));
