@@ -28,7 +28,7 @@ comment on column legwork.audit_entries.surface is 'By which way: sql, cli, rest
 comment on column legwork.audit_entries.operation is 'What was done: cancel_job, pause, limit, create_token …';
 comment on column legwork.audit_entries.target_type is 'To what: job, jobs, queue, task, all, schedule, workflow, alert_rule, silence, alert, token, login or setting.';
 comment on column legwork.audit_entries.target is 'Which one: its id or name; null for many.';
-comment on column legwork.audit_entries.tenant is 'Whose it was; null for nobody''s in particular.';
+comment on column legwork.audit_entries.tenant is 'The tenant that acted; when the login acted for none, whose it was. Null for nobody''s in particular.';
 comment on column legwork.audit_entries.count is 'To how many, for what is done to many; null for one.';
 comment on column legwork.audit_entries.before is 'What it was before; null when it was not there.';
 comment on column legwork.audit_entries.after is 'What it was afterwards; null when it was not there any more.';
@@ -135,7 +135,7 @@ comment on column legwork.audit_log.surface is E'@notNull\nBy which way: sql, cl
 comment on column legwork.audit_log.operation is E'@notNull\nWhat was done: cancel_job, pause, limit, create_token …';
 comment on column legwork.audit_log.target_type is E'@notNull\nTo what: job, jobs, queue, task, all, schedule, workflow, alert_rule, silence, alert, token, login or setting.';
 comment on column legwork.audit_log.target is 'Which one: its id or name; null for many.';
-comment on column legwork.audit_log.tenant is 'Whose it was; null for nobody''s in particular.';
+comment on column legwork.audit_log.tenant is 'The tenant that acted; when the login acted for none, whose it was. Null for nobody''s in particular.';
 comment on column legwork.audit_log.count is 'To how many, for what is done to many; null for one.';
 comment on column legwork.audit_log.before is 'What it was before; null when it was not there.';
 comment on column legwork.audit_log.after is 'What it was afterwards; null when it was not there any more.';

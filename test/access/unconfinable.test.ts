@@ -112,14 +112,14 @@ it("whatever a login has become, it can be freed", async () => {
   expect(await run("select from legwork.confined_logins")).toEqual([]);
 });
 
-it("who acts for a tenant and names another is told what to say instead", async () => {
+it("who acts for a tenant and names another is told to leave it out", async () => {
   const client = await database.pool.connect();
   try {
     await client.query("set legwork.confined_to = 'acme'");
     for (const call of ["create_token('t', 'viewer', 'globex')", "enqueue('t', tenant => 'globex')"]) {
       await expect(client.query(`select legwork.${call}`)).rejects.toMatchObject({
         code: "LW403",
-        hint: "Leave tenant out, or say 'acme'.",
+        hint: "Leave tenant out: what you make belongs to your tenant.",
       });
     }
   } finally {
