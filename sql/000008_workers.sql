@@ -104,6 +104,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 declare
   v_count integer;
 begin
+  perform legwork.assert_may('operator', true);
   -- The attempt is given back as well: most of these jobs were only fetched ahead, and one that has used its last attempt
   -- must still run.
   with held as (

@@ -468,6 +468,7 @@ revoke execute on function legwork.settle_rules() from public;
 create function legwork.reconcile() returns table (problem text, job_id bigint, gate text)
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  perform legwork.assert_may('operator', true);
   -- Each statement sees one moment, and whoever moves a job changes its rows in one transaction: what contradicts itself in a
   -- statement's eyes is wrong, and is not just being changed.
   return query
@@ -551,6 +552,7 @@ revoke execute on function legwork.reconcile() from public;
 create function legwork.tick() returns timestamptz
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  perform legwork.assert_may('operator', true);
   if exists (select from legwork.rule_changes) then
     perform legwork.settle_rules();
   end if;

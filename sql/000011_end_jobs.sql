@@ -13,6 +13,15 @@ comment on column legwork.cancellations.cancelled_by is 'Who cancelled it: the d
 comment on column legwork.cancellations.cancelled_at is 'When.';
 alter table legwork.cancellations enable row level security;
 
+create function legwork.cancelled_jobs(job_ids bigint[]) returns setof bigint
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select c.job_id from legwork.cancellations c where c.job_id = any (cancelled_jobs.job_ids);
+end;
+comment on function legwork.cancelled_jobs(bigint[]) is
+  'Which of these jobs were cancelled while they ran. A worker asks when a notification says that there is something to hear: notifications themselves can come from any login.';
+revoke execute on function legwork.cancelled_jobs(bigint[]) from public;
+
 create function legwork.assert_job(job_id bigint) returns legwork.job_state
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
@@ -38,7 +47,7 @@ begin
     return 'cancelled';
   end if;
   insert into legwork.cancellations (job_id, reason) values (job.id, cancel_locked.reason) on conflict do nothing;
-  -- Its worker aborts the job's signal. A worker that does not hear this reads it with its next beat.
+  -- Its worker reads the row and aborts the job's signal. One that does not hear this reads it with its next beat.
   perform pg_notify('legwork', json_build_object('cancelled', job.id::text)::text);
   return 'running';
 end $$;

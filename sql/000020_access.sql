@@ -50,7 +50,7 @@ declare
 begin
   if v_own is not null and tenant is not null and tenant <> v_own then
     raise exception 'You act for the tenant ''%'', not for ''%''.', v_own, tenant using
-      errcode = 'LW403', hint = 'Leave tenant out: what you enqueue is your tenant''s.';
+      errcode = 'LW403', hint = 'Leave tenant out: what you make belongs to your tenant.';
   end if;
   return coalesce(v_own, tenant);
 end $$;
@@ -224,7 +224,8 @@ declare
 begin
   select t.id, t.name, t.role, t.tenant, t.expires_at, t.last_used_at into id, name, role, tenant, expires_at, v_used_at
   from legwork.tokens t
-  where t.hash = find_token.hash and t.revoked_at is null and coalesce(t.expires_at > clock_timestamp(), true);
+  where t.hash = find_token.hash and t.revoked_at is null and coalesce(t.expires_at > clock_timestamp(), true)
+    and (legwork.confined_tenant() is null or t.tenant = legwork.confined_tenant());
   if not found then
     return;
   end if;
@@ -256,24 +257,31 @@ comment on function legwork.change_setting(text, text) is 'Changes a setting of 
 
 create function legwork.confine_login(login text, tenant text) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_fault record;
 begin
   perform legwork.assert_may('admin', true);
-  if not exists (select from pg_roles r where r.rolname = confine_login.login) then
-    raise exception 'There is no database role ''%''.', login using errcode = 'LW404', hint = 'Create it first: create role … login.';
-  elsif exists (select from pg_roles r where r.rolname = confine_login.login and (r.rolsuper or r.rolbypassrls)) then
-    raise exception 'The role ''%'' is a superuser or bypasses row security, which nothing confines.', login using
-      errcode = 'LW409', hint = 'Use a login without such attributes.';
-  elsif tenant = '' then
-    raise exception 'A tenant has 1 to 256 characters.' using errcode = 'LW400', hint = 'Null frees the login.';
-  end if;
   if tenant is null then
     delete from legwork.confined_logins c where c.login = confine_login.login;
-  else
-    insert into legwork.confined_logins as c (login, tenant) values (confine_login.login, confine_login.tenant)
-    on conflict on constraint confined_logins_pkey do update set tenant = excluded.tenant;
+    if found then
+      return;
+    end if;
   end if;
+  if not exists (select from pg_roles r where r.rolname = confine_login.login) then
+    raise exception 'There is no database role ''%''.', login using errcode = 'LW404', hint = 'Create it first: create role … login.';
+  elsif tenant is null then
+    return;
+  elsif length(tenant) not between 1 and 256 then
+    raise exception 'A tenant has 1 to 256 characters.' using errcode = 'LW400', hint = 'Null frees the login.';
+  end if;
+  select * into v_fault from legwork.unconfinable(confine_login.login);
+  if v_fault.reason is not null then
+    raise exception 'The login ''%'' cannot be confined: it %.', login, v_fault.reason using errcode = 'LW409', hint = v_fault.remedy;
+  end if;
+  insert into legwork.confined_logins as c (login, tenant) values (confine_login.login, confine_login.tenant)
+  on conflict on constraint confined_logins_pkey do update set tenant = excluded.tenant;
 end $$;
 comment on function legwork.confine_login(text, text) is
   'Confines a database login to a tenant, in all its sessions and from its next statement on; null frees it. It reads jobs and attempts in schema legwork_tenant, and its '
-  'operations touch that tenant''s jobs only. Raises LW404 for an unknown role, LW409 for one that cannot be confined.';
+  'operations touch that tenant''s jobs only. Raises LW404 for an unknown role, LW409 for one that cannot be confined (legwork.unconfinable says why).';
 revoke execute on function legwork.change_setting(text, text), legwork.confine_login(text, text) from public;

@@ -28,7 +28,7 @@ comment on column legwork.audit_entries.surface is 'By which way: sql, cli, rest
 comment on column legwork.audit_entries.operation is 'What was done: cancel_job, pause, limit, create_token …';
 comment on column legwork.audit_entries.target_type is 'To what: job, jobs, queue, task, all, schedule, workflow, alert_rule, silence, alert, token, login or setting.';
 comment on column legwork.audit_entries.target is 'Which one: its id or name; null for many.';
-comment on column legwork.audit_entries.tenant is 'Whose it was; null for nobody''s in particular.';
+comment on column legwork.audit_entries.tenant is 'The tenant that acted; when the login acted for none, whose it was. Null for nobody''s in particular.';
 comment on column legwork.audit_entries.count is 'To how many, for what is done to many; null for one.';
 comment on column legwork.audit_entries.before is 'What it was before; null when it was not there.';
 comment on column legwork.audit_entries.after is 'What it was afterwards; null when it was not there any more.';
@@ -65,10 +65,11 @@ as $$
     nullif(left(current_setting('legwork.actor', true), 256), ''),
     case when current_setting('legwork.surface', true) in ('cli', 'rest', 'graphql', 'dashboard', 'worker')
       then current_setting('legwork.surface', true) else 'sql' end,
-    audit.operation, audit.target_type, audit.target, coalesce(audit.tenant, legwork.confined_tenant()), audit.count, audit.before, audit.after)
+    audit.operation, audit.target_type, audit.target, coalesce(legwork.confined_tenant(), audit.tenant), audit.count, audit.before, audit.after)
 $$;
 comment on function legwork.audit(text, text, text, jsonb, jsonb, text, bigint) is
-  'Adds a line to the audit log, for functions of this schema: what was done, to what kind of thing, which one, what it was before and afterwards, whose it is, and to how many.';
+  'Adds a line to the audit log, for functions of this schema: what was done, to what kind of thing, which one, what it was before and afterwards, whose it is, and to how many. '
+  'The line of a session that acts for a tenant is that tenant''s, whatever else is said.';
 revoke execute on function legwork.audit(text, text, text, jsonb, jsonb, text, bigint) from public;
 
 create function legwork.tg_audit__change() returns trigger
@@ -134,7 +135,7 @@ comment on column legwork.audit_log.surface is E'@notNull\nBy which way: sql, cl
 comment on column legwork.audit_log.operation is E'@notNull\nWhat was done: cancel_job, pause, limit, create_token …';
 comment on column legwork.audit_log.target_type is E'@notNull\nTo what: job, jobs, queue, task, all, schedule, workflow, alert_rule, silence, alert, token, login or setting.';
 comment on column legwork.audit_log.target is 'Which one: its id or name; null for many.';
-comment on column legwork.audit_log.tenant is 'Whose it was; null for nobody''s in particular.';
+comment on column legwork.audit_log.tenant is 'The tenant that acted; when the login acted for none, whose it was. Null for nobody''s in particular.';
 comment on column legwork.audit_log.count is 'To how many, for what is done to many; null for one.';
 comment on column legwork.audit_log.before is 'What it was before; null when it was not there.';
 comment on column legwork.audit_log.after is 'What it was afterwards; null when it was not there any more.';

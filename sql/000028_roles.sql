@@ -17,7 +17,7 @@ as $$
       'plans_wanted', 'put_plan', 'acknowledge_alert', 'set_alert_rule', 'drop_alert_rule', 'restore_alert_rules', 'set_alert_channels', 'silence_alerts', 'end_silence']),
     ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_blocked', 'worker_stopped', 'recover_jobs', 'give_back_jobs', 'tick', 'tick_apart', 'reconcile',
       'maintain_history', 'record_output', 'fire_schedules', 'plan_intervals', 'plans_wanted', 'put_plan', 'register_crontab', 'load_steps', 'record_step',
-      'await_step', 'step_results', 'due_steps', 'watch', 'worker_host', 'note_worker_fault', 'enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow']),
+      'await_step', 'step_results', 'due_steps', 'watch', 'worker_host', 'note_worker_fault', 'cancelled_jobs', 'enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow']),
     ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login', 'claim_request', 'keep_response', 'activity'])
   ) as r (role, functions)
   cross join lateral unnest(r.functions) as f (function)

@@ -79,7 +79,9 @@ declare
 begin
   foreach v_name in array array['workflows', 'schedule_runs', 'audit_log'] loop
     execute format('create view legwork.%1$I as select * from legwork.%2$I where (select legwork.confined_tenant() is null)', v_name || '_page', 'all_' || v_name);
-    execute format('create view legwork_confined.%1$I as select * from legwork.%2$I where tenant = legwork.confined_to()', v_name || '_page', 'all_' || v_name);
+    -- Nothing for a login that is confined by itself, whatever it was granted and sets.
+    execute format('create view legwork_confined.%1$I as select * from legwork.%2$I where tenant = legwork.confined_to()
+      and (select not exists (select from legwork.confined_logins c where c.login = session_user))', v_name || '_page', 'all_' || v_name);
     perform legwork.copy_comments(format('legwork.%I', v_name)::regclass, format('legwork.%I', v_name || '_page')::regclass);
     perform legwork.copy_comments(format('legwork.%I', v_name)::regclass, format('legwork_confined.%I', v_name || '_page')::regclass);
   end loop;

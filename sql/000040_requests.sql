@@ -19,11 +19,23 @@ comment on column legwork.idempotent_requests.requested_at is 'When.';
 alter table legwork.idempotent_requests enable row level security;
 create index idempotent_requests_requested_at on legwork.idempotent_requests (requested_at);
 
+create function legwork.assert_server() returns void
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  if exists (select from legwork.confined_logins c where c.login = session_user) then
+    raise exception 'This is for the server, and the login % is confined to a tenant.', session_user using
+      errcode = 'LW403', hint = 'Run `legwork server` as a login that is not confined: its tokens and JWTs say for which tenant each request is.';
+  end if;
+end $$;
+comment on function legwork.assert_server() is
+  'Does nothing for a login that may act for any tenant. Raises LW403 for one that is confined (legwork.confine_login): it would answer for others.';
+
 create function legwork.claim_request(subject text, key text, request_hash text) returns jsonb
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_known legwork.idempotent_requests;
 begin
+  perform legwork.assert_server();
   loop
     -- A second request with the key waits here for the transaction of the first one, by the primary key. When that is rolled back, this
     -- one is the first.
@@ -48,14 +60,15 @@ begin
 end $$;
 comment on function legwork.claim_request(text, text, text) is
   'Asks whether a request with this key was answered within 24 hours: returns what was answered, or null when this is the first one; it is then done in the '
-  'same transaction and its answer kept with keep_response. Raises LW409 when the key came with another request.';
+  'same transaction and its answer kept with keep_response. Raises LW409 when the key came with another request, LW403 for a login that is confined to a tenant.';
 
 create function legwork.keep_response(subject text, key text, response jsonb) returns void
-language sql volatile security definer set search_path = pg_catalog, pg_temp
-begin atomic
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform legwork.assert_server();
   update legwork.idempotent_requests r set response = keep_response.response
   where r.subject = keep_response.subject and r.key = keep_response.key;
-end;
+end $$;
 comment on function legwork.keep_response(text, text, jsonb) is 'Keeps the answer to a request that claim_request has let in, in the same transaction.';
 revoke execute on function legwork.claim_request(text, text, text), legwork.keep_response(text, text, jsonb) from public;
 

@@ -67,6 +67,7 @@ declare
   v_error text;
   v_failed integer := 0;
 begin
+  perform legwork.assert_may('operator', true);
   perform pg_advisory_xact_lock(legwork.admission_lock());
   -- What leaves wakeups, and then the wakeups.
   for v_round in 1..2 loop
@@ -126,6 +127,7 @@ declare
   v_error text;
   v_failed integer := 0;
 begin
+  perform legwork.assert_may('operator', true);
   perform pg_advisory_xact_lock(legwork.admission_lock());
   for v_item in
     select a.what, a.item from legwork.set_aside a where a.set_aside_at <= clock_timestamp() - older_than order by a.set_aside_at limit 1000 for update skip locked

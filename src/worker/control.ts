@@ -2,6 +2,7 @@ import type { Pool } from "../db/pool.ts";
 import { toError } from "../errors.ts";
 import { type Listener, listen } from "../db/listen.ts";
 import type { Logger } from "../log.ts";
+import { Hint, parseHint } from "./hint.ts";
 import { RunningJobs } from "./running-jobs.ts";
 
 /**
@@ -9,6 +10,18 @@ import { RunningJobs } from "./running-jobs.ts";
  * below the 300 ms after which nothing may start.
  */
 const MAX_AGE_MS = 200;
+
+/** How often notifications make this worker read what is paused at most (ms). */
+const PAUSES_INTERVAL_MS = 50;
+
+/** How often they make it read which of its jobs were cancelled at most (ms): cancelling takes a second at most. */
+const CANCELLED_INTERVAL_MS = 100;
+
+/** How often they make it look at the waiting room at most (ms): as soon as `legwork.tick` wants to be called again when it has more to do. */
+const WAKEUPS_INTERVAL_MS = 50;
+
+/** How often they make it look at schedules at most (ms). */
+const SCHEDULES_INTERVAL_MS = 100;
 
 /** Why a job's signal aborted: somebody cancelled the job. */
 class JobCancelled extends Error {
@@ -21,9 +34,9 @@ export class LeaseLost extends Error {
 }
 
 /**
- * What people decide while jobs run, as this worker knows it: what is paused and what was cancelled. It hears of both by
- * notification; cancellations also come with every beat, and pauses are read again before a job starts whenever a notification may
- * have been missed.
+ * What people decide while jobs run, as this worker knows it: what is paused and what was cancelled. Notifications say when to read that from the tables, and
+ * nothing more: any login of the database can send them. Cancellations also come with every beat, and pauses are read again before a job starts
+ * whenever a notification may have been missed.
  */
 export class Control {
   /** The attempts that run in this process, by job. */
@@ -37,30 +50,41 @@ export class Control {
   /** Whether something may have changed since the last reading began. */
   #isDirty = true;
   #reading: Promise<void> | undefined;
+  readonly #hints: Readonly<Record<"pauses" | "cancelled" | "wakeups" | "schedules", Hint>>;
 
   /** `onWakeups` is called when jobs may be let go from the waiting room, `onSchedules` when schedules were made or changed. */
   constructor(databaseUrl: string, options: { pool: Pool; log: Logger; onWakeups: () => void; onSchedules?: () => void }) {
     this.#pool = options.pool;
     this.#log = options.log;
+    const { onWakeups, onSchedules } = options;
+    this.#hints = {
+      pauses: new Hint(PAUSES_INTERVAL_MS, () => this.#readSoon()),
+      cancelled: new Hint(CANCELLED_INTERVAL_MS, () => void this.#readCancelled()),
+      wakeups: new Hint(WAKEUPS_INTERVAL_MS, onWakeups),
+      schedules: new Hint(SCHEDULES_INTERVAL_MS, () => onSchedules?.()),
+    };
     this.#listener = listen(databaseUrl, "legwork", {
       log: options.log,
       onConnect: () => {
         this.#isDirty = true;
-        this.#readSoon();
-        options.onWakeups();
-        options.onSchedules?.();
+        this.#hints.pauses.take();
+        this.#hints.cancelled.take();
+        this.#hints.wakeups.take();
+        this.#hints.schedules.take();
       },
-      onNotification: (payload) => {
-        const { rules, wakeups, schedules, cancelled } = parse(payload);
-        if (rules === true) {
-          this.#isDirty = true;
-          this.#readSoon();
-        }
-        if (rules === true || wakeups === true) options.onWakeups();
-        if (schedules === true) options.onSchedules?.();
-        if (cancelled !== undefined) this.cancel([cancelled]);
-      },
+      onNotification: (payload) => this.#hear(payload),
     });
+  }
+
+  #hear(payload: string): void {
+    const { rules, wakeups, schedules, cancelled } = parseHint(payload);
+    if (rules === true) {
+      this.#isDirty = true;
+      this.#hints.pauses.take();
+    }
+    if (rules === true || wakeups === true) this.#hints.wakeups.take();
+    if (schedules === true) this.#hints.schedules.take();
+    if (typeof cancelled === "string" && this.running.has(cancelled)) this.#hints.cancelled.take();
   }
 
   /**
@@ -68,13 +92,14 @@ export class Control {
    * then: a pause takes the jobs that wait out of reach in its own transaction.
    */
   isFree(task: string, fetchedAgo = Infinity): boolean {
-    if (this.#paused.has(task) || this.#isDirty) return false;
-    return (fetchedAgo > -MAX_AGE_MS && fetchedAgo < MAX_AGE_MS) || this.#isFresh();
+    if (this.#paused.has(task)) return false;
+    return (!this.#isDirty && fetchedAgo > -MAX_AGE_MS && fetchedAgo < MAX_AGE_MS) || this.#isFresh(performance.now());
   }
 
   /** Whether a task is paused, with certainty as of 200 ms ago. Rejects when the database does not answer. */
   async isPaused(task: string): Promise<boolean> {
-    while (!this.#isFresh()) await this.#read();
+    const asked = performance.now();
+    while (!this.#isFresh(asked)) await this.#read();
     return this.#paused.has(task);
   }
 
@@ -102,12 +127,16 @@ export class Control {
 
   stop(): void {
     this.#listener.stop();
+    for (const hint of Object.values(this.#hints)) hint.stop();
   }
 
-  /** By what was read, or by an answer on the listening connection: all notifications sent before the question came before it. */
-  #isFresh(): boolean {
-    if (this.#isDirty) return false;
+  /**
+   * By what was read, or by an answer on the listening connection: all notifications sent before the question came before it. While they say that
+   * something may have changed, only what was read just before it was asked, or later: so they make jobs wait for one reading, however many come meanwhile.
+   */
+  #isFresh(asked: number): boolean {
     const now = performance.now();
+    if (this.#isDirty) return this.#knownAt >= asked - PAUSES_INTERVAL_MS && now - this.#knownAt < MAX_AGE_MS;
     if (now - this.#listener.provenAt > MAX_AGE_MS / 2) this.#listener.prove();
     return now - Math.max(this.#knownAt, this.#listener.provenAt) < MAX_AGE_MS;
   }
@@ -148,18 +177,19 @@ export class Control {
     await this.#read();
   }
 
+  async #readCancelled(): Promise<void> {
+    if (this.running.size === 0) return;
+    try {
+      const { rows } = await this.#pool.query("select legwork.cancelled_jobs($1)::text as id", [[...this.running.keys()]]);
+      this.cancel(rows.map(({ id }) => id));
+    } catch (error) {
+      this.#log.debug({ err: toError(error) }, "Which jobs were cancelled could not be read; the next heartbeat brings it.");
+    }
+  }
+
   #readSoon(): void {
     this.#read().catch((error: unknown) => {
       this.#log.debug({ err: toError(error) }, "What is paused could not be read; it is read before the next job starts.");
     });
-  }
-}
-
-function parse(payload: string): { rules?: boolean; wakeups?: boolean; schedules?: boolean; cancelled?: string } {
-  try {
-    return JSON.parse(payload);
-  } catch {
-    // Anybody may notify.
-    return {};
   }
 }

@@ -20,6 +20,7 @@ import { within } from "../within.ts";
 import { DatabaseClock } from "./clock.ts";
 import { Control } from "./control.ts";
 import { graphileLogger } from "./graphile-logger.ts";
+import { guardNotifications } from "./graphile-notifications.ts";
 import { Heartbeat } from "./heartbeat/heartbeat.ts";
 import { DEFAULT_ISOLATE_JOBS, DEFAULT_ISOLATE_MEMORY, Isolation } from "./isolate/isolation.ts";
 import { JobOutput } from "./job-output.ts";
@@ -234,6 +235,7 @@ async function startGeneration(options: GenerationOptions): Promise<Supervised> 
       if (problem !== undefined) options.noteFault("recording", problem, jobId);
     },
   });
+  guardNotifications(events, { pool: options.leasePool, log, concurrency, signal: closed.signal });
   const workerId = new Promise<string>((resolve) => events.once("pool:create", ({ workerPool }) => resolve(workerPool.id)));
   const listening = new Promise<void>((resolve) => events.once("pool:listen:success", () => resolve()));
   proveListening(events);

@@ -220,5 +220,5 @@ export const SQL_OPERATIONS: Record<OperationName, (jobs: AccessJobs) => AccessO
     others: `select legwork.revoke_token('${otherToken}')`,
   }),
   change_setting: () => ({ own: "select legwork.change_setting('history_retention', '20 days')" }),
-  confine_login: () => ({ own: "select legwork.confine_login('legwork_reader', 'acme')" }),
+  confine_login: () => ({ own: "select legwork.confine_login('legwork_reader', null)" }),
 };

@@ -1,0 +1,190 @@
+import pg from "pg";
+import pino from "pino";
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
+import { Problems } from "../../src/health/problems.ts";
+import { testDatabase } from "../support/database.ts";
+import { until } from "../support/until.ts";
+import { workerOver } from "../support/worker.ts";
+
+const database = testDatabase();
+const stranger = `legwork_test_stranger_${Math.random().toString(36).slice(2, 8)}`;
+const run = async (text: string, values: unknown[] = []): Promise<pg.QueryResult["rows"]> =>
+  (await database.pool.query(text, values)).rows;
+
+beforeAll(async () => {
+  await run(`create role ${stranger} login password 'of the test'`);
+});
+afterAll(async () => {
+  await run(`drop role ${stranger}`);
+});
+
+/** A connection of a login without any grant. */
+async function strangersConnection(): Promise<pg.Client> {
+  const url = new URL(database.url);
+  url.username = stranger;
+  url.password = "of the test";
+  const client = new pg.Client({ connectionString: url.href });
+  await client.connect();
+  onTestFinished(() => client.end());
+  return client;
+}
+
+/** Counts the statements of this process. To be asked for before connections are made, because a worker keeps their methods. */
+function countStatements(): { mock: { calls: unknown[][] }; mockClear(): unknown } {
+  const statements = vi.spyOn(pg.Client.prototype, "query");
+  onTestFinished(() => statements.mockRestore());
+  return statements as never;
+}
+
+/** What such a login sends, each in a transaction of its own: so none is swallowed as a repetition. */
+async function flood(
+  client: pg.Client,
+  notifications: number,
+  payloads: readonly (readonly [channel: string, payload: string])[],
+): Promise<void> {
+  const calls = payloads.map(
+    ([channel, payload]) => `perform pg_notify(${pg.escapeLiteral(channel)}, ${pg.escapeLiteral(payload)}); commit;`,
+  );
+  await client.query(`do $$ begin for i in 1..${notifications / payloads.length} loop ${calls.join(" ")} end loop; end $$`);
+}
+
+/** What asks for something that its sender may not have, and what could make its reader stumble. */
+const forged = (id: string): (readonly [channel: string, payload: string])[] => [
+  ["legwork", `{"cancelled":"${id}"}`],
+  ["legwork", '{"rules":true,"wakeups":true,"schedules":true}'],
+  ["legwork", "null"],
+  ["legwork", '{"cancelled":{"toString":1},"rules":"x"}'],
+  ["legwork", `{"cancelled":"${"9".repeat(7_000)}`],
+  ["jobs:insert", '{"r":1,"count":1}'],
+  ["jobs:insert", '{"count":1e300}'],
+  ["jobs:insert", "[null"],
+  ["worker:migrate", '{"migrationNumber":999999,"breaking":true}'],
+  ["worker:migrate", "\u0001"],
+];
+
+const TASKS = {
+  "hold.ts": `export default async (payload, { abortSignal, job }) => {
+    await new Promise((resolve, reject) => {
+      (globalThis.holding ??= new Map()).set(job.id, resolve);
+      abortSignal.addEventListener("abort", () => reject(new Error("aborted")));
+    });
+  };`,
+  "quick.ts": "export default async () => {};",
+  "slow.ts": "export default async () => { await new Promise((resolve) => setTimeout(resolve, 5)); };",
+};
+const release = (id: string): void => (globalThis as unknown as { holding: Map<string, () => void> }).holding.get(id)?.();
+
+test("a flood of notifications by a login without grants ends no job, delays no pause and no cancelling, and costs a bounded number of statements", async () => {
+  const problems = new Problems();
+  const lines: string[] = [];
+  const log = pino({ level: "info" }, { write: (line: string) => void lines.push(JSON.parse(line).msg) });
+  const statements = countStatements();
+  await workerOver(database.url, TASKS, { problems, log });
+  const [{ kept, cancelled }] = await run("select legwork.enqueue('hold') as kept, legwork.enqueue('hold') as cancelled");
+  await until("both run", async () => (await run("select from legwork.jobs where state = 'running'")).length === 2);
+  const worker = await run("select id from legwork.workers");
+  const audited = (await run("select from legwork.audit_log")).length;
+  const clients = await Promise.all([1, 2].map(() => strangersConnection()));
+  lines.length = 0;
+
+  statements.mockClear();
+  const began = performance.now();
+  const flooding = Promise.all(clients.map((client) => flood(client, 10_000, forged(kept))));
+  await run("select legwork.enqueue('quick') from generate_series(1, 50)");
+  await until(
+    "they have run",
+    async () => (await run("select from legwork.jobs where task = 'quick' and state = 'completed'")).length === 50,
+  );
+  const asked = performance.now();
+  await run("select legwork.cancel_job($1)", [cancelled]);
+  await until(
+    "it is cancelled",
+    async () => (await run("select from legwork.jobs where id = $1 and state = 'cancelled'", [cancelled])).length === 1,
+  );
+  const cancelledAfter = performance.now() - asked;
+  await run("select legwork.enqueue('slow') from generate_series(1, 600)");
+  await until(
+    "some have run",
+    async () => (await run("select from legwork.jobs where task = 'slow' and state = 'completed'")).length > 0,
+  );
+  const [{ paused_at: pausedAt }] = await run("select legwork.pause_task('slow'), clock_timestamp() as paused_at");
+  await flooding;
+  const seconds = (performance.now() - began) / 1_000;
+
+  // Measured: 100 a second. Followed one by one, so many notifications make thousands.
+  expect(statements.mock.calls.length).toBeLessThan(100 + 250 * seconds);
+  expect(cancelledAfter).toBeLessThan(1_000);
+  const late = "select from legwork.jobs where task = 'slow' and started_at > $1::timestamptz + interval '300 ms'";
+  expect(await run(late, [pausedAt])).toEqual([]);
+  expect((await run("select from legwork.jobs where task = 'slow' and state = 'paused'")).length).toBeGreaterThan(0);
+  expect(await run("select state, attempts from legwork.jobs where id = $1", [kept])).toEqual([
+    { state: "running", attempts: 1 },
+  ]);
+  release(kept);
+  await until(
+    "it has completed",
+    async () => (await run("select from legwork.jobs where id = $1 and state = 'completed'", [kept])).length === 1,
+  );
+  expect(await run("select max(attempts) as attempts from legwork.jobs")).toEqual([{ attempts: 1 }]);
+  expect(
+    await run("select operation, database_role = session_user as is_mine from legwork.audit_log order by id offset $1", [
+      audited,
+    ]),
+  ).toEqual([
+    { operation: "cancel_job", is_mine: true },
+    { operation: "pause", is_mine: true },
+  ]);
+  // By the same runner.
+  await run("select legwork.enqueue('quick')");
+  await until(
+    "it has run",
+    async () => (await run("select from legwork.jobs where task = 'quick' and state = 'completed'")).length === 51,
+  );
+  expect(await run("select id from legwork.workers")).toEqual(worker);
+  expect(lines.filter((line) => line !== "Job completed.").length).toBeLessThan(10);
+  expect(problems.list()).toEqual([]);
+});
+
+test("an idle worker fetches a bounded number of times, however many notifications of new jobs are forged, and starts a new job at once", async () => {
+  const statements = countStatements();
+  await workerOver(database.url, TASKS);
+  const client = await strangersConnection();
+  statements.mockClear();
+  const began = performance.now();
+  await flood(client, 10_000, [["jobs:insert", '{"r":1,"count":1}']]);
+  const seconds = (performance.now() - began) / 1_000;
+  const fetches = statements.mock.calls.filter(([statement]) =>
+    String((statement as { name?: string }).name).startsWith("get_job"),
+  );
+  // Three in a row, then one every 25 ms, and the regular poll.
+  expect(fetches.length).toBeLessThan(10 + 45 * seconds);
+  const [{ id }] = await run("select legwork.enqueue('quick') as id");
+  const ended =
+    "select extract(epoch from started_at - created_at) as waited from legwork.jobs where id = $1 and state = 'completed'";
+  const [{ waited }] = await until("it has run", async () => {
+    const rows = await run(ended, [id]);
+    return rows.length > 0 && rows;
+  });
+  expect(Number(waited)).toBeLessThan(0.5);
+});
+
+test("a worker stops when graphile-worker's schema has moved on, and works again once it is back", async () => {
+  const problems = new Problems();
+  await workerOver(database.url, TASKS, { problems });
+  const client = await strangersConnection();
+  await run("insert into graphile_worker.migrations (id, breaking) values (999999, true)");
+  try {
+    await client.query('notify "worker:migrate"');
+    await until("it has stopped", () => problems.list().length > 0);
+  } finally {
+    await run("delete from graphile_worker.migrations where id = 999999");
+    // graphile-worker's way to say it.
+    process.exitCode = undefined;
+  }
+  await until("it is back", () => problems.list().length === 0);
+  const [{ id }] = await run("select legwork.enqueue('quick') as id");
+  await until(
+    "it has run",
+    async () => (await run("select from legwork.jobs where id = $1 and state = 'completed'", [id])).length === 1,
+  );
+});
