@@ -50,7 +50,7 @@ declare
 begin
   if v_own is not null and tenant is not null and tenant <> v_own then
     raise exception 'You act for the tenant ''%'', not for ''%''.', v_own, tenant using
-      errcode = 'LW403', hint = 'Leave tenant out: what you enqueue is your tenant''s.';
+      errcode = 'LW403', hint = 'Leave tenant out: what you make belongs to your tenant.';
   end if;
   return coalesce(v_own, tenant);
 end $$;
