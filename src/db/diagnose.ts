@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { toError } from "../errors.ts";
 import { GRAPHILE_WORKER_SCHEMA, GRAPHILE_WORKER_VERSION, type Migration, readMigrations } from "./migrate.ts";
 import { roleHint } from "./needed-role.ts";
-import type { Queryable } from "./pool.ts";
+import { fromDatabaseError, type Queryable } from "./pool.ts";
 
 /** The newest Postgres that is tested. */
 const MAX_SERVER_MAJOR = 18;
@@ -86,7 +86,7 @@ async function attempt(check: string, what: string, look: () => Promise<Finding[
           "Raise statement_timeout for this user and try again.",
         );
       default:
-        throw error;
+        throw fromDatabaseError(error);
     }
   }
 }

@@ -12,7 +12,6 @@ export function walkedCommands({ acme, alert, silence }: Named): WalkedCommand[]
   const steps = JSON.stringify([{ name: "s", task: "free" }]);
   const commands: [name: string, ...run: string[]][] = [
     ["jobs", "jobs", "--limit", "200"],
-    ["jobs --state", "jobs", "--state", "blocked"],
     ["job", "job", jobs.completed],
     ["explain", "explain", jobs.blocked],
     ["failed", "failed"],
@@ -37,7 +36,7 @@ export function walkedCommands({ acme, alert, silence }: Named): WalkedCommand[]
     ["add", "add", "free", "{}"],
     ["workflow start", "workflow", "start", "w", steps],
     ["batch start", "batch", "start", JSON.stringify([{ task: "free" }])],
-    ["backup", "backup", "people"],
+    ["backup", "backup", "people", "--folder", "people"],
     ["cancel", "cancel", jobs.pending],
     ["retry", "retry", jobs.failed],
     ["discard", "discard", jobs.failed],
