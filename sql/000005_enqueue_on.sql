@@ -92,6 +92,10 @@ declare
     'payload', payload, 'job_key', job_key, 'serial_key', serial_key, 'key_column', key_column,
     'tenant_column', tenant_column, 'priority', priority, 'max_attempts', max_attempts));
 begin
+  if not has_function_privilege('legwork.tg_enqueue__statement()', 'execute') then
+    raise exception '% may not make triggers that enqueue.', current_user using errcode = 'LW403',
+      hint = 'Call enqueue_on as the owner of the schema legwork. The trigger then enqueues for every login that may write to the table.';
+  end if;
   perform legwork.assert_task(task);
   perform legwork.assert_job_numbers(priority, max_attempts);
   if events is null or cardinality(events) = 0 then
@@ -137,7 +141,8 @@ comment on function legwork.enqueue_on(regclass, text[], text, jsonb, text[], te
   'payload: which column fills which field, such as {"projectId": "id"}; without it the job gets {event, table, row} and on '
   'update the old row as well. columns: an update counts only if it names one of these. job_key, serial_key: a prefix, to which '
   'the row''s key_column (id) is added. tenant_column: the column that says whose job it is. Calling again for the same table, '
-  'event and task replaces the trigger. Raises LW404 for an unknown task, LW400 for an unknown event or column.';
+  'event and task replaces the trigger. Only the owner of the schema legwork may call it. Raises LW403 for any other login, LW404 for an unknown task, '
+  'LW400 for an unknown event or column.';
 
 create function legwork.enqueue_on(
   "table" regclass,

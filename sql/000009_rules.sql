@@ -286,6 +286,7 @@ comment on function legwork.limit_rate(integer, interval, text, text, text) is
   'At most max jobs of a queue or of a task start within any span of the length per; with key, for each value at that place of the '
   'payload. Calling again changes it. Returns the limit''s id. Raises LW400 for a max below 1 or a window that is none, LW404 for '
   'an unknown queue or task.';
+revoke execute on function legwork.limit_concurrency(integer, text, text, text), legwork.limit_rate(integer, interval, text, text, text) from public;
 
 create function legwork.drop_limit(kind text, queue text default null, task text default null, key text default null) returns boolean
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -423,6 +424,8 @@ create function legwork.resume_all() returns boolean
 language sql volatile return legwork.lift_pause('all', '');
 comment on function legwork.resume_all() is
   'Ends an emergency stop. Queues and tasks that were paused for themselves stay paused, for the reasons they were paused for. Returns whether there was a stop.';
+revoke execute on function legwork.pause_queue(text, text), legwork.resume_queue(text), legwork.pause_task(text, text), legwork.resume_task(text),
+  legwork.emergency_stop(text), legwork.resume_all() from public;
 
 create function legwork.settle_rules() returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$

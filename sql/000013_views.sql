@@ -1,14 +1,18 @@
 -- The reading side. Each view is shaped for its plan: a branch of a union is merged in order only if it is one table
 -- without joins and without a where, so look-ups are scalar subqueries and the one condition stands outside the union.
 
+-- A function that a view calls has the rights of the role that reads, not those of the view's owner. So one that reads a table has its owner's rights and is
+-- granted to legwork_reader. Written out in the view it would be a subquery for every row, at a cost that makes Postgres compile the first page.
 create function legwork.awaits_signal(job_id bigint, run_at timestamptz) returns boolean
-language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 begin
   return exists (
     select from legwork.job_steps s
-    where s.job_id = awaits_signal.job_id and s.kind = 'wait' and s.state = 'waiting' and s.wake_at = awaits_signal.run_at);
+    where s.job_id = awaits_signal.job_id and s.kind = 'wait' and s.state = 'waiting' and s.wake_at = awaits_signal.run_at
+      and (legwork.confined_tenant() is null or s.tenant = legwork.confined_tenant()));
 end $$;
-comment on function legwork.awaits_signal(bigint, timestamptz) is 'Whether a job with this run_at ahead has it because it waits for a signal.';
+comment on function legwork.awaits_signal(bigint, timestamptz) is 'Whether a job with this run_at ahead has it because it waits for a signal. For the views that say so.';
+revoke execute on function legwork.awaits_signal(bigint, timestamptz) from public;
 
 create view legwork.jobs as
 select

@@ -436,7 +436,8 @@ language sql stable
 return exists (
   select from legwork.alert_silences s
   where s.until > is_silenced.at and coalesce(s.rule = is_silenced.rule, true) and coalesce(s.target = is_silenced.target, true));
-comment on function legwork.is_silenced(text, text, timestamptz) is 'Whether nobody is to be told of the alerts of this rule and target.';
+comment on function legwork.is_silenced(text, text, timestamptz) is 'Whether a silence keeps the alerts of this rule and target from being sent.';
+revoke execute on function legwork.is_silenced(text, text, timestamptz) from public;
 
 create function legwork.evaluate_alerts(at timestamptz default clock_timestamp()) returns table (id bigint, event text, rule text, target text)
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$

@@ -9,21 +9,34 @@ as $$
   select r.role, f.function
   from (values
     ('legwork_reader', array['explain_job', 'describe_limits', 'describe_retry', 'known_queues', 'ids_created', 'stopped', 'step_results',
-      'health', 'read_metrics', 'task_statistics', 'job_reruns', 'task_series', 'worker_starts_between', 'silences', 'limits_in_use', 'limit_use']),
-    ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow', 'describe_limits', 'describe_retry']),
-    ('legwork_operator', array['cancel_job', 'cancel_jobs', 'retry_job', 'retry_jobs', 'discard_job', 'discard_jobs', 'rerun_job', 'rerun_jobs', 'set_priority', 'set_priorities', 'put_pause', 'lift_pause', 'put_limit',
-      'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'tick_apart', 'take_up', 'reconcile', 'doctor',
+      'health', 'read_metrics', 'task_statistics', 'job_reruns', 'task_series', 'worker_starts_between', 'silences', 'limits_in_use', 'limit_use',
+      'awaits_signal', 'doctor', 'applied_migrations']),
+    ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow', 'describe_limits', 'describe_retry', 'applied_migrations']),
+    ('legwork_operator', array['cancel_job', 'cancel_jobs', 'retry_job', 'retry_jobs', 'discard_job', 'discard_jobs', 'rerun_job', 'rerun_jobs', 'set_priority', 'set_priorities', 'put_pause', 'lift_pause',
+      'pause_queue', 'resume_queue', 'pause_task', 'resume_task', 'emergency_stop', 'resume_all', 'put_limit', 'limit_concurrency', 'limit_rate', 'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'tick_apart', 'take_up', 'reconcile',
       'schedule', 'unschedule', 'enable_schedule', 'disable_schedule', 'run_schedule', 'cancel_workflow', 'retry_workflow', 'send_signal',
       'plans_wanted', 'put_plan', 'acknowledge_alert', 'set_alert_rule', 'drop_alert_rule', 'restore_alert_rules', 'set_alert_channels', 'silence_alerts', 'end_silence']),
     ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_blocked', 'worker_stopped', 'recover_jobs', 'give_back_jobs', 'tick', 'tick_apart', 'reconcile',
       'maintain_history', 'record_output', 'fire_schedules', 'plan_intervals', 'plans_wanted', 'put_plan', 'register_crontab', 'load_steps', 'record_step',
-      'await_step', 'step_results', 'due_steps', 'watch', 'worker_host', 'note_worker_fault', 'cancelled_jobs', 'enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow']),
-    ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login', 'claim_request', 'keep_response', 'activity'])
+      'await_step', 'step_results', 'due_steps', 'watch', 'worker_host', 'note_worker_fault', 'cancelled_jobs', 'enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow',
+      'applied_migrations']),
+    ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login', 'claim_request', 'keep_response', 'activity', 'last_worker_faults', 'due_steps', 'watch'])
   ) as r (role, functions)
   cross join lateral unnest(r.functions) as f (function)
 $$;
 comment on function legwork.role_functions() is
   'Which functions each database role may call, beside those that are everybody''s. Whoever adds a function with the owner''s rights names it here.';
+
+create function legwork.applied_migrations(out graphile_worker integer, out legwork jsonb)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  select (select max(m.id) from graphile_worker.migrations m),
+    (select jsonb_agg(to_jsonb(m) - 'applied_at' order by m.id) from legwork.migrations m)
+$$;
+comment on function legwork.applied_migrations() is
+  'The number of graphile-worker''s newest migration, and the migrations of this schema as [{"id", "name", "checksum"}]. A process asks it at its start whether the database '
+  'is of its version, with a login that may not migrate.';
+revoke execute on function legwork.applied_migrations() from public;
 
 create function legwork.grant_roles() returns setof text
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$

@@ -37,6 +37,15 @@ comment on function legwork.note_worker_fault(text, integer, text, text, bigint)
   'A worker says that it restarts, or that the database does not record how its jobs end. kind: restart or recording.';
 revoke execute on function legwork.note_worker_fault(text, integer, text, text, bigint) from public;
 
+create function legwork.last_worker_faults(period interval) returns text[]
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  select array_agg(f.reason order by f.id desc) from legwork.worker_faults f where f.at > clock_timestamp() - period and legwork.confined_tenant() is null
+$$;
+comment on function legwork.last_worker_faults(interval) is
+  'What has kept workers from working within a period, newest first; for the server''s readiness. Null for nothing, and for a session that is confined to a tenant.';
+revoke execute on function legwork.last_worker_faults(interval) from public;
+
 create function legwork.doctor_worker_faults(period interval default '15 minutes')
 returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
 language sql volatile as $$

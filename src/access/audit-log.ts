@@ -1,4 +1,5 @@
 import type { Queryable } from "../db/pool.ts";
+import { selectRows } from "../db/select-rows.ts";
 
 /** A row of `legwork.audit_log`. */
 export interface AuditRow {
@@ -33,7 +34,8 @@ export interface AuditFilter {
 
 /** Lines of the audit log that match, newest first. */
 export async function listAuditLog(client: Queryable, filter: AuditFilter): Promise<AuditRow[]> {
-  const { rows } = await client.query(
+  const rows = await selectRows(
+    client,
     `select * from legwork.audit_log
      where ($1::text is null or operation = $1) and ($2::text is null or $2 in (actor, database_role))
        and ($3::text is null or target_type = $3) and ($4::text is null or target = $4) and ($5::text is null or tenant = $5)

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { optionalInterval } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
+import { selectRows } from "../db/select-rows.ts";
 import type { Duration } from "../duration.ts";
 
 /** A row of `legwork.token_list`. */
@@ -43,7 +44,7 @@ export async function createToken(client: Queryable, { name, role, tenant, expir
 
 /** Every token, valid or not, the newest first; without anything that could be used in its place. */
 export async function listTokens(client: Queryable): Promise<TokenRow[]> {
-  const { rows } = await client.query("select * from legwork.token_list order by created_at desc");
+  const rows = await selectRows(client, "select * from legwork.token_list order by created_at desc");
   return rows;
 }
 
@@ -55,7 +56,7 @@ export type FoundToken = Pick<TokenRow, "id" | "name" | "role" | "tenant" | "exp
  * has it, and each time, so that revoking one holds at once.
  */
 export async function findToken(client: Queryable, token: string): Promise<FoundToken | undefined> {
-  const { rows } = await client.query("select id, name, role, tenant, expires_at from legwork.find_token($1)", [
+  const rows = await selectRows(client, "select id, name, role, tenant, expires_at from legwork.find_token($1)", [
     createHash("sha256").update(token).digest(),
   ]);
   return rows[0];

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
-import { LegworkError, toError } from "../errors.ts";
+import { LegworkError } from "../errors.ts";
 import { addCommand } from "./commands/add.ts";
 import { auditCommand } from "./commands/audit.ts";
 import { alertsCommand } from "./commands/alerts.ts";
@@ -33,7 +33,7 @@ import { batchCommand } from "./commands/batch.ts";
 import { workflowCommand } from "./commands/workflow.ts";
 import { importLegworkFromHere } from "../worker/module-hooks.ts";
 import { relativeTime } from "./output.ts";
-import { administrativeError } from "../db/pool.ts";
+import { fromDatabaseError } from "../db/pool.ts";
 import { allowClosedOutput } from "./closed-output.ts";
 import { visible } from "./visible.ts";
 
@@ -124,7 +124,7 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
 function report(thrown: unknown): number {
   // commander has printed its message already.
   if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 2;
-  const error = administrativeError(thrown) ?? toError(thrown);
+  const error = fromDatabaseError(thrown);
   if (error instanceof LegworkError) {
     console.error(visible(`legwork: ${error.message} (${error.code})`));
     if (error.hint !== undefined) console.error(visible(`  ${error.hint}`));

@@ -3,6 +3,7 @@ import { hostname, userInfo } from "node:os";
 import { join } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Config, type ConfigInput, loadConfig } from "../config.ts";
+import { findViews } from "../db/confinement.ts";
 import { createPool, assertDatabase, type Pool } from "../db/pool.ts";
 import { isTime } from "../duration.ts";
 import { LegworkError } from "../errors.ts";
@@ -128,6 +129,7 @@ export async function withDatabase(config: Config, work: (pool: Pool) => Promise
     if (rows.length === 0) {
       throw new LegworkError("LW511", "The database has no schema legwork yet.", { hint: "Run `legwork migrate` first." });
     }
+    await findViews(pool);
     await work(keepDigits(pool));
   } finally {
     await pool.end();

@@ -1,4 +1,5 @@
-import { fromDatabaseError, type Queryable } from "./pool.ts";
+import type { Queryable } from "./pool.ts";
+import { selectRows } from "./select-rows.ts";
 
 /**
  * Calls one of our SQL functions with named arguments, on the caller's connection and so in its transaction, and resolves to its
@@ -12,13 +13,9 @@ export async function callFunction(
 ): Promise<any[]> {
   const given = Object.entries(parameters).filter(([, value]) => value !== undefined);
   const named = given.map(([parameter], index) => `${parameter} => $${index + 1}`).join(", ");
-  try {
-    const { rows } = await client.query(
-      `select * from legwork.${name}(${named})`,
-      given.map(([, value]) => value),
-    );
-    return rows;
-  } catch (error) {
-    throw fromDatabaseError(error);
-  }
+  return await selectRows(
+    client,
+    `select * from legwork.${name}(${named})`,
+    given.map(([, value]) => value),
+  );
 }

@@ -3,7 +3,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { toError } from "../errors.ts";
 import { GRAPHILE_WORKER_SCHEMA, GRAPHILE_WORKER_VERSION, type Migration, readMigrations } from "./migrate.ts";
-import type { Queryable } from "./pool.ts";
+import { roleHint } from "./needed-role.ts";
+import { fromDatabaseError, type Queryable } from "./pool.ts";
 
 /** The newest Postgres that is tested. */
 const MAX_SERVER_MAJOR = 18;
@@ -44,7 +45,7 @@ export async function diagnose(
   );
   const findings = [
     ...seen.filter(({ check }) => check !== "versions"),
-    ...(await attempt("versions", "legwork.migrations", async () => versions(await applied(client, seen), migrations))),
+    ...(await attempt("versions", "legwork.applied_migrations()", async () => versions(await applied(client, seen), migrations))),
     await server(client),
     await clock(client, now),
   ];
@@ -57,13 +58,12 @@ interface Applied {
   legwork: readonly Pick<Migration, "id" | "name" | "checksum">[];
 }
 
-/** From what legwork.doctor() tells, which any user may be allowed to call; before its migration, from the tables. */
+/** From what legwork.doctor() tells, or by itself for a login that may not call that. */
 async function applied(client: Queryable, seen: readonly Finding[]): Promise<Applied> {
   const told = seen.find(({ check, severity }) => check === "versions" && severity === "ok");
   if (told !== undefined) return told.detail as Applied;
-  const { rows: legwork } = await client.query("select id, name, checksum from legwork.migrations order by id");
-  const { rows } = await client.query("select max(id) as id from graphile_worker.migrations");
-  return { graphile_worker: rows[0]?.id, legwork };
+  const { rows } = await client.query("select * from legwork.applied_migrations()");
+  return rows[0];
 }
 
 /** What this user may not see, or what an older schema has not got, is told in place of the check's findings. */
@@ -75,13 +75,9 @@ async function attempt(check: string, what: string, look: () => Promise<Finding[
     const finding = (text: string, remedy: string): Finding[] => [
       { check, severity: "warning", finding: text, remedy, detail: { sqlstate: error.code, message: error.message } },
     ];
-    const schema = what.split(".", 1)[0];
     switch (error.code) {
       case "42501":
-        return finding(
-          `This user may not look at ${what}: ${error.message}.`,
-          `grant usage on schema ${schema} to this user, and ${what.endsWith("()") ? `execute on function ${what}` : `select on ${what}`}.`,
-        );
+        return finding(`This login may not call ${what}: ${error.message}.`, roleHint(error.message));
       case "42883":
         return finding(`The database has no function ${what} yet.`, "legwork migrate");
       case "57014":
@@ -90,7 +86,7 @@ async function attempt(check: string, what: string, look: () => Promise<Finding[
           "Raise statement_timeout for this user and try again.",
         );
       default:
-        throw error;
+        throw fromDatabaseError(error);
     }
   }
 }

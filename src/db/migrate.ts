@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { LegworkError } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import { assertDatabase, type Pool, type PoolClient, transaction } from "./pool.ts";
+import { administrativeError, assertDatabase, type Pool, type PoolClient, transaction } from "./pool.ts";
 
 /** Any number that nobody else uses; "legwork" in ASCII, cut to 31 bits. */
 const MIGRATION_LOCK = 0x6c_65_67;
@@ -87,20 +87,26 @@ export function readMigrations(directory: string = migrationsDirectory()): Migra
  * migration that is missing, all in one transaction, so that a failure leaves nothing behind. Any number of processes
  * may call it at once; one migrates and the others wait for it. A graphile-worker schema that is there is never changed.
  *
+ * A login that may not migrate only learns whether there is anything to do.
+ *
  * Throws LW503 when the database cannot be reached, LW510 when Postgres or graphile-worker's schema is not a supported
- * version, and LW511 when a migration was changed after it was applied or the database is newer than this version.
+ * version, LW511 when a migration was changed after it was applied, the database is newer than this version, or something is
+ * to be done that this login may not do, and LW403 for a login without any role of Legwork.
  */
 export async function migrate(pool: Pool, log: Logger, migrations: Migration[] = readMigrations()): Promise<MigrationResult> {
   await assertDatabase(pool);
-  const result = await transaction(pool, async (client): Promise<MigrationResult> => {
+  const work = async (client: PoolClient): Promise<MigrationResult> => {
     // Held until the transaction ends, by whichever process comes first.
     await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
+    if (!(await mayMigrate(client))) {
+      await assertMigrated(client, migrations);
+      return { applied: [] };
+    }
     await assertGraphileWorker(pool, client);
     const pending = await pendingMigrations(client, migrations);
     if (pending.length === 0) return { applied: [] };
     // An open transaction elsewhere that has written a job would make us, and everyone behind us, wait for as long as it likes.
     await client.query("set local lock_timeout = '10s'");
-    await assertOwner(client, pending);
     for (const migration of pending) {
       await client.query(migration.sql);
       await client.query("insert into legwork.migrations (id, name, checksum) values ($1, $2, $3)", [
@@ -116,6 +122,9 @@ export async function migrate(pool: Pool, log: Logger, migrations: Migration[] =
          select from pg_roles where rolname like 'legwork\\_%' and has_schema_privilege(oid, 'legwork', 'usage') and not rolsuper and not rolcanlogin)`,
     );
     return { applied: pending.map((migration) => migration.name) };
+  };
+  const result = await transaction(pool, work).catch((error: unknown) => {
+    throw administrativeError(error) ?? error;
   });
   if (result.applied.length > 0)
     log.info({ applied: result.applied.length, latest: result.applied.at(-1) }, "The database is migrated.");
@@ -145,19 +154,42 @@ export async function uninstall(pool: Pool): Promise<boolean> {
   });
 }
 
-/** Throws LW511 for a login that may run jobs but not migrate. */
-async function assertOwner(client: PoolClient, [first]: Migration[]): Promise<void> {
-  const { rows } = await client.query(
-    "select from pg_namespace where nspname = 'legwork' and pg_has_role(current_user, nspowner, 'usage')",
+/** Whether this login owns the schema legwork, or may make it. Throws LW511 where it is missing and the login may not. */
+async function mayMigrate(client: PoolClient): Promise<boolean> {
+  const { rows } = await client.query<{ installed: boolean; may: boolean; login: string }>(
+    `select l.oid is not null as installed, current_user as login,
+       coalesce(pg_has_role(l.nspowner, 'usage'), has_database_privilege(current_database(), 'create')) as may
+     from (values (1)) x left join pg_namespace l on l.nspname = 'legwork'`,
   );
-  if (rows.length > 0) return;
-  throw new LegworkError(
-    "LW511",
-    `The database lacks the migration ${first?.name}, and this user does not own the schema legwork.`,
-    {
-      hint: "Run `legwork migrate` as its owner first.",
-    },
+  const [found] = rows;
+  if (found?.installed === false && !found.may) {
+    throw new LegworkError("LW511", `The database has no schema legwork yet, and ${found.login} may not create it.`, {
+      hint: "Run `legwork migrate` as the owner of the database first.",
+    });
+  }
+  return found?.may === true;
+}
+
+/** For a login that may not migrate. Throws LW511 when it would have to, and LW510 for another version of graphile-worker. */
+async function assertMigrated(client: PoolClient, migrations: readonly Migration[]): Promise<void> {
+  // From the catalog, which every login may read: an older version has no such function.
+  const { rows: known } = await client.query(
+    "select from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname = 'legwork' and p.proname = 'applied_migrations'",
   );
+  let missing = migrations;
+  if (known.length > 0) {
+    const { rows } = await client.query<{ graphile_worker: number; legwork: AppliedMigration[] }>(
+      "select * from legwork.applied_migrations()",
+    );
+    assertGraphileWorkerVersion(rows[0]?.graphile_worker ?? null);
+    missing = missingMigrations(rows[0]?.legwork ?? [], migrations);
+  }
+  const [first] = missing;
+  if (first === undefined) return;
+  const lacks = known.length > 0 ? `the migration ${first.name}` : "migrations of this version";
+  throw new LegworkError("LW511", `The database lacks ${lacks}, and this login does not own the schema legwork.`, {
+    hint: "Run `legwork migrate` as its owner first.",
+  });
 }
 
 /** Jobs in the waiting room get their times back: once we are gone nobody else would let them go. */
@@ -204,19 +236,7 @@ async function assertGraphileWorker(pool: Pool, client: PoolClient): Promise<voi
     // On another connection and committed by itself; our transaction waits and sees it. graphile-worker reports each of its twenty migrations; ours says in one line what was done.
     await runMigrations({ pgPool: pool, logger: new GraphileLogger(() => () => {}) });
   }
-  const schema = await installed();
-  if (schema !== GRAPHILE_WORKER_SCHEMA) {
-    throw new LegworkError(
-      "LW510",
-      `The schema graphile_worker is at migration ${schema}; Legwork is made for graphile-worker 0.18.0 with migration ${GRAPHILE_WORKER_SCHEMA}.`,
-      {
-        hint:
-          (schema ?? 0) < GRAPHILE_WORKER_SCHEMA
-            ? "Upgrade your workers to graphile-worker 0.18.0, run `npx graphile-worker@0.18.0 --schema-only`, then try again."
-            : "Install a version of Legwork that is made for your graphile-worker.",
-      },
-    );
-  }
+  assertGraphileWorkerVersion(await installed());
   const { rows: hidden } = await client.query(
     // Unless it is a login of legwork.create_roles(), whose policy shows them.
     `select from pg_class where oid = 'graphile_worker._private_tasks'::regclass and row_security_active(oid)
@@ -241,8 +261,22 @@ async function assertGraphileWorker(pool: Pool, client: PoolClient): Promise<voi
   }
 }
 
+function assertGraphileWorkerVersion(schema: number | null): void {
+  if (schema === GRAPHILE_WORKER_SCHEMA) return;
+  throw new LegworkError(
+    "LW510",
+    `The schema graphile_worker is at migration ${schema}; Legwork is made for graphile-worker 0.18.0 with migration ${GRAPHILE_WORKER_SCHEMA}.`,
+    {
+      hint:
+        (schema ?? 0) < GRAPHILE_WORKER_SCHEMA
+          ? "Upgrade your workers to graphile-worker 0.18.0, run `npx graphile-worker@0.18.0 --schema-only`, then try again."
+          : "Install a version of Legwork that is made for your graphile-worker.",
+    },
+  );
+}
+
 async function makeMigrationsTable(client: PoolClient): Promise<void> {
-  // Whoever only runs jobs may make nothing, and need not.
+  // Where it is there, each start would lock it.
   const { rows } = await client.query(
     "select from pg_catalog.pg_tables where schemaname = 'legwork' and tablename = 'migrations'",
   );
@@ -267,10 +301,15 @@ async function makeMigrationsTable(client: PoolClient): Promise<void> {
 
 async function pendingMigrations(client: PoolClient, migrations: Migration[]): Promise<Migration[]> {
   await makeMigrationsTable(client);
-  const { rows } = await client.query<{ id: number; name: string; checksum: string }>(
-    "select id, name, checksum from legwork.migrations order by id",
-  );
-  for (const applied of rows) {
+  const { rows } = await client.query<AppliedMigration>("select id, name, checksum from legwork.migrations order by id");
+  return missingMigrations(rows, migrations);
+}
+
+type AppliedMigration = Pick<Migration, "id" | "name" | "checksum">;
+
+/** Those that have not been applied. Throws LW511 when one was changed since, or is not known here. */
+function missingMigrations(found: readonly AppliedMigration[], migrations: readonly Migration[]): Migration[] {
+  for (const applied of found) {
     const known = migrations.find((migration) => migration.id === applied.id);
     if (known === undefined) {
       throw new LegworkError(
@@ -287,5 +326,5 @@ async function pendingMigrations(client: PoolClient, migrations: Migration[]): P
       });
     }
   }
-  return migrations.filter((migration) => !rows.some((applied) => applied.id === migration.id));
+  return migrations.filter((migration) => !found.some((applied) => applied.id === migration.id));
 }

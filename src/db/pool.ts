@@ -3,6 +3,7 @@ import pg from "pg";
 import { isErrorCode, LegworkError, toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { connectionString } from "./database-url.ts";
+import { roleHint } from "./needed-role.ts";
 import { types } from "./parse-timestamp.ts";
 import { ConnectionWatch } from "./silent-connections.ts";
 
@@ -212,17 +213,15 @@ export function administrativeError(thrown: unknown): LegworkError | undefined {
     });
   }
   if (code !== "42501") return undefined;
-  return new LegworkError("LW403", `The database login may not do this: ${message}.`, {
-    hint: "Grant it a role: legwork_reader, legwork_enqueuer, legwork_operator, legwork_worker or legwork_admin. `legwork roles` makes them; docs/access.md says what each may do.",
-    cause: thrown,
-  });
+  return new LegworkError("LW403", `The database login may not do this: ${message}.`, { hint: roleHint(message), cause: thrown });
 }
 
 /** An error that our SQL raised, as the LegworkError it stands for; anything else as it is. */
 export function fromDatabaseError(thrown: unknown): Error {
   if (thrown instanceof LegworkError) return thrown;
   const error = toError(thrown) as Error & { code?: string; hint?: string; detail?: string };
-  if (error.code === "2200H") return administrativeError(error) ?? error;
+  const administrative = administrativeError(error);
+  if (administrative !== undefined) return administrative;
   // A number out of range, a value that is no time, a constraint of graphile-worker's table: the caller's mistake.
   if (/^(22...|23514)$/.test(error.code ?? "")) {
     return new LegworkError("LW400", `The database refuses a value: ${error.message}.`, { hint: error.hint, cause: error });

@@ -1,6 +1,7 @@
 import { assertInteger, COUNTS, optionalInterval } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
+import { selectRows } from "../db/select-rows.ts";
 import type { Duration } from "../duration.ts";
 import { LegworkError } from "../errors.ts";
 
@@ -101,13 +102,13 @@ const COLUMNS = `name, kind, target, warning, critical, period::text, at_least, 
 
 /** Every rule, in the order of their names. */
 export async function listAlertRules(client: Queryable): Promise<AlertRuleRow[]> {
-  const { rows } = await client.query(`select ${COLUMNS} from legwork.alert_rule_list order by name`);
+  const rows = await selectRows(client, `select ${COLUMNS} from legwork.alert_rule_list order by name`);
   return rows;
 }
 
 /** One rule. Throws LW404 for an unknown one. */
 export async function getAlertRule(client: Queryable, name: string): Promise<AlertRuleRow> {
-  const { rows } = await client.query(`select ${COLUMNS} from legwork.alert_rule_list where name = $1`, [name]);
+  const rows = await selectRows(client, `select ${COLUMNS} from legwork.alert_rule_list where name = $1`, [name]);
   if (rows[0] !== undefined) return rows[0];
   throw new LegworkError("LW404", `There is no rule '${name}'.`, {
     hint: "select name from legwork.alert_rule_list lists them.",

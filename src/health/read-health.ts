@@ -1,4 +1,5 @@
 import type { Queryable } from "../db/pool.ts";
+import { selectRows } from "../db/select-rows.ts";
 
 export type HealthStatus = "healthy" | "degraded" | "unhealthy";
 
@@ -13,7 +14,8 @@ export interface HealthRow {
 
 /** How the system and each task, queue, schedule and host are: the system first, then what is worst. */
 export async function readHealth(client: Queryable): Promise<HealthRow[]> {
-  const { rows } = await client.query(
+  const rows = await selectRows(
+    client,
     `select * from legwork.health()
      order by scope <> 'system', array_position(array['unhealthy', 'degraded', 'healthy'], status), scope, name`,
   );

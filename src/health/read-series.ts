@@ -1,5 +1,6 @@
 import { optionalInterval } from "../bounds.ts";
 import type { Queryable } from "../db/pool.ts";
+import { selectRows } from "../db/select-rows.ts";
 import type { Duration } from "../duration.ts";
 
 /** A row of `legwork.task_series()`: what became of jobs in one step of time. Counts are strings; times are seconds. */
@@ -33,7 +34,7 @@ export async function readSeries(
   client: Queryable,
   options: { period?: Duration; until?: Date | undefined; task?: string | undefined; queue?: string | undefined } = {},
 ): Promise<SeriesStep[]> {
-  const { rows } = await client.query("select * from legwork.task_series($1::interval, $2, $3, $4)", [
+  const rows = await selectRows(client, "select * from legwork.task_series($1::interval, $2, $3, $4)", [
     optionalInterval("period", options.period ?? "1h"),
     options.until ?? null,
     options.task ?? null,
@@ -51,6 +52,6 @@ export interface WorkerStart {
 
 /** When workers started in a time, the newest first, 500 at most. Which version they are of, they do not say. */
 export async function listWorkerStarts(client: Queryable, from: Date, to: Date): Promise<WorkerStart[]> {
-  const { rows } = await client.query("select * from legwork.worker_starts_between($1, $2)", [from, to]);
+  const rows = await selectRows(client, "select * from legwork.worker_starts_between($1, $2)", [from, to]);
   return rows;
 }

@@ -1,5 +1,6 @@
 import { optionalInterval } from "../bounds.ts";
 import type { Queryable } from "../db/pool.ts";
+import { selectRows } from "../db/select-rows.ts";
 import type { Duration } from "../duration.ts";
 
 /** A row of `legwork.task_statistics()`. Counts are strings: they may be larger than a number holds. Times are seconds. */
@@ -23,7 +24,7 @@ export interface TaskStatistics {
 
 /** What became of each task's jobs in the last so long (an hour), from the metrics. Throws LW400 for a time that is none. */
 export async function readTaskStatistics(client: Queryable, period: Duration = "1h"): Promise<TaskStatistics[]> {
-  const { rows } = await client.query("select * from legwork.task_statistics($1::interval)", [
+  const rows = await selectRows(client, "select * from legwork.task_statistics($1::interval)", [
     optionalInterval("period", period),
   ]);
   return rows;

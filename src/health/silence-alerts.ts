@@ -1,6 +1,7 @@
 import { optionalInterval } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
+import { selectRows } from "../db/select-rows.ts";
 import type { Duration } from "../duration.ts";
 
 /**
@@ -40,6 +41,6 @@ export interface SilenceRow {
 
 /** The silences that hold now, the one that ends first first. */
 export async function listSilences(client: Queryable): Promise<SilenceRow[]> {
-  const { rows } = await client.query("select * from legwork.silences()");
+  const rows = await selectRows(client, "select * from legwork.silences()");
   return rows;
 }

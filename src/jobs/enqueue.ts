@@ -2,6 +2,7 @@ import { z } from "zod";
 import { ATTEMPTS, assertInteger, COUNTS, optionalInterval, PRIORITIES, toTimestamp } from "../bounds.ts";
 import type { Duration } from "../duration.ts";
 import { fromDatabaseError, type Queryable } from "../db/pool.ts";
+import { selectRows } from "../db/select-rows.ts";
 import { LegworkError } from "../errors.ts";
 import { parsePayload } from "./define-task.ts";
 import { traceSend } from "./tracing.ts";
@@ -226,7 +227,8 @@ export async function assertPayloads<J extends { task: string; payload?: unknown
   nameOf?: (job: J) => string,
 ): Promise<void> {
   const names = [...new Set(jobs.map((job) => job.task))];
-  const { rows } = await client.query(
+  const rows = await selectRows(
+    client,
     "select name, payload_schema::text as schema from legwork.tasks where name = any ($1) and payload_schema is not null",
     [names],
   );

@@ -1,4 +1,5 @@
 import type { Queryable } from "../db/pool.ts";
+import { selectRows } from "../db/select-rows.ts";
 
 /** Which failed jobs; all that is given must fit. An empty filter is every failed job. */
 export interface FailedFilter {
@@ -28,7 +29,7 @@ export interface FailedGroup {
 
 /** The failed jobs that can be retried, grouped by what went wrong, the largest group first. */
 export async function listFailedGroups(client: Queryable): Promise<FailedGroup[]> {
-  const { rows } = await client.query("select * from legwork.failed_groups order by jobs desc, last_at desc");
+  const rows = await selectRows(client, "select * from legwork.failed_groups order by jobs desc, last_at desc");
   return rows;
 }
 

@@ -2,6 +2,7 @@ import { callFunction } from "../db/call-function.ts";
 import { viewsFor } from "../db/confinement.ts";
 import { readJson } from "../db/exact-json.ts";
 import type { Queryable } from "../db/pool.ts";
+import { selectRows } from "../db/select-rows.ts";
 import { LegworkError } from "../errors.ts";
 import { isId } from "../id.ts";
 
@@ -167,7 +168,8 @@ export async function listJobs(client: Queryable, filter: JobFilter): Promise<Jo
   if (filter.payload !== undefined) return (await searchPayloads(client, filter, filter.payload)).rows;
   assertServed(filter);
   const { where, values } = await conditionsOf(client, filter);
-  const { rows } = await client.query(
+  const rows = await selectRows(
+    client,
     `select ${columnsOf(filter)} from ${viewsFor(client)}.jobs ${where}
      order by id ${filter.order === "oldest" ? "asc" : "desc"} limit $${values.length + 1}`,
     [...values, filter.limit],
@@ -194,7 +196,8 @@ export async function searchPayloads(client: Queryable, filter: JobFilter, paylo
   const direction = filter.order === "oldest" ? "asc" : "desc";
   const parameter = (index: number): string => `$${values.length + index}`;
   const views = viewsFor(client);
-  const { rows: found } = await client.query(
+  const found = await selectRows(
+    client,
     `with looked as materialized (
        select id, legwork.payload_text(payload, ${parameter(1)}) = ${parameter(2)} as hit
        from ${views}.jobs ${where} order by id ${direction} limit ${MAX_LOOKED_AT}
@@ -205,7 +208,8 @@ export async function searchPayloads(client: Queryable, filter: JobFilter, paylo
     [...values, path.split("."), value, filter.limit],
   );
   const { ids, looked_at, looked_to } = found[0];
-  const { rows } = await client.query(
+  const rows = await selectRows(
+    client,
     `select ${columnsOf(filter)} from ${views}.jobs where id = any ($1::bigint[]) order by id ${direction}`,
     [ids],
   );
@@ -291,22 +295,24 @@ export interface FoundJob extends JobRow {
 /** One job with its attempts, oldest first, and its schedule. Throws LW404 for an id that no job has or whose history has been dropped. */
 export async function getJob(client: Queryable, id: string): Promise<FoundJob> {
   assertJobId(id);
-  const { rows } = await client.query(`select ${columnsOf({})} from ${viewsFor(client)}.jobs where id = $1`, [id]);
+  const rows = await selectRows(client, `select ${columnsOf({})} from ${viewsFor(client)}.jobs where id = $1`, [id]);
   const [job] = readJson<JobRow>(client, rows, JSON_COLUMNS);
   if (job === undefined) {
     throw new LegworkError("LW404", `There is no job ${id}.`, {
       hint: "Finished jobs are kept for the setting history_retention.",
     });
   }
-  const attempts = await client.query(
+  const attempts = await selectRows(
+    client,
     `select attempt, state, error_name, error_message, error_stack, error_code, started_at, finished_at, retry_at, worker
      from ${viewsFor(client)}.attempts where job_id = $1 order by started_at nulls last, attempt`,
     [id],
   );
-  const origin = await client.query(
+  const origin = await selectRows(
+    client,
     "select schedule, due_at from legwork.schedule_runs where job_id = $1 order by due_at limit 1",
     [id],
   );
-  const { schedule = null, due_at = null } = origin.rows[0] ?? {};
-  return { ...job, schedule, schedule_due_at: due_at, attempt_list: attempts.rows };
+  const { schedule = null, due_at = null } = origin[0] ?? {};
+  return { ...job, schedule, schedule_due_at: due_at, attempt_list: attempts };
 }

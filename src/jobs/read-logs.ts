@@ -1,5 +1,6 @@
 import { readJson } from "../db/exact-json.ts";
 import type { Queryable } from "../db/pool.ts";
+import { selectRows } from "../db/select-rows.ts";
 
 /** A row of `legwork.logs`, without its job. */
 export interface LogRow {
@@ -15,7 +16,7 @@ const COLUMNS = "id, attempt, logged_at, level, message, fields::text";
 
 /** The last lines that a job has logged, oldest first. */
 export async function lastLogs(client: Queryable, jobId: string, limit: number): Promise<LogRow[]> {
-  const { rows } = await client.query(`select ${COLUMNS} from legwork.logs where job_id = $1 order by id desc limit $2`, [
+  const rows = await selectRows(client, `select ${COLUMNS} from legwork.logs where job_id = $1 order by id desc limit $2`, [
     jobId,
     limit,
   ]);
@@ -24,7 +25,7 @@ export async function lastLogs(client: Queryable, jobId: string, limit: number):
 
 /** The lines that a job has logged after the line with that id, oldest first; all of them by default. */
 export async function logsAfter(client: Queryable, jobId: string, after = "0", limit?: number): Promise<LogRow[]> {
-  const { rows } = await client.query(`select ${COLUMNS} from legwork.logs where job_id = $1 and id > $2 order by id limit $3`, [
+  const rows = await selectRows(client, `select ${COLUMNS} from legwork.logs where job_id = $1 and id > $2 order by id limit $3`, [
     jobId,
     after,
     limit,

@@ -1,5 +1,6 @@
 import { readJson } from "../db/exact-json.ts";
 import type { Queryable } from "../db/pool.ts";
+import { selectRows } from "../db/select-rows.ts";
 
 /** A row of `legwork.steps`, without its job. */
 export interface StepRow {
@@ -17,7 +18,8 @@ export interface StepRow {
 
 /** The steps of a job, in the order in which they began. */
 export async function listSteps(client: Queryable, jobId: string): Promise<StepRow[]> {
-  const { rows } = await client.query(
+  const rows = await selectRows(
+    client,
     `select kind, name, state, result::text, attempt, started_at, finished_at, deadline
      from legwork.steps where job_id = $1 order by started_at, name`,
     [jobId],

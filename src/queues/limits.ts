@@ -1,6 +1,7 @@
 import { assertInteger, COUNTS, optionalInterval } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
+import { selectRows } from "../db/select-rows.ts";
 import type { Duration } from "../duration.ts";
 
 /** What is limited: a queue or a task; with `key`, each value at that place of the payload (`user.id`) for itself. */
@@ -50,6 +51,6 @@ export interface LimitUse {
 
 /** How much of each limit was in use at the last look, some seconds ago. */
 export async function listLimitUse(client: Queryable): Promise<LimitUse[]> {
-  const { rows } = await client.query("select * from legwork.limits_in_use()");
+  const rows = await selectRows(client, "select * from legwork.limits_in_use()");
   return rows;
 }

@@ -1,4 +1,5 @@
 import type { Queryable } from "../db/pool.ts";
+import { selectRows } from "../db/select-rows.ts";
 
 /** How the whole system is, at a glance. Counts are strings: they may be larger than a number holds. */
 export interface Overview {
@@ -33,7 +34,8 @@ export type Counts = Pick<
 
 /** Counts what lives and what failed, never the whole history. */
 export async function readCounts(client: Queryable): Promise<Counts> {
-  const { rows } = await client.query(
+  const rows = await selectRows(
+    client,
     `select coalesce(sum(q.running), 0)::text as running, coalesce(sum(q.pending), 0)::text as pending,
        coalesce(sum(q.blocked), 0)::text as blocked, coalesce(sum(q.paused), 0)::text as paused, coalesce(sum(q.later), 0)::text as later,
        coalesce(sum(q.failed), 0)::text as failed, min(q.oldest) as oldest, count(*)::int as queues, min(q.counted_at) as counted_at
@@ -45,7 +47,8 @@ export async function readCounts(client: Queryable): Promise<Counts> {
 /** `counts`: what was counted a moment ago, where somebody has it; counted now otherwise. */
 export async function readOverview(client: Queryable, counts?: Counts): Promise<Overview> {
   const counted = counts ?? (await readCounts(client));
-  const { rows } = await client.query(
+  const rows = await selectRows(
+    client,
     `select (select count(*)::int from legwork.tasks) as tasks, w.*, p.*
      from (select count(*)::int as workers, coalesce(sum(w.concurrency), 0)::int as concurrency from legwork.workers w) w
      left join legwork.stopped() p on true`,

@@ -1,5 +1,6 @@
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
+import { selectRows } from "../db/select-rows.ts";
 import { LegworkError } from "../errors.ts";
 
 /** A limit as the views show it; `per` is an interval as Postgres writes it. */
@@ -72,14 +73,14 @@ const TASK_COLUMNS =
 
 /** Every queue with what waits and runs in it now. */
 export async function listQueues(client: Queryable): Promise<QueueRow[]> {
-  const { rows } = await client.query("select * from legwork.queues order by name");
+  const rows = await selectRows(client, "select * from legwork.queues order by name");
   return rows;
 }
 
 /** One queue. Throws LW404 with the nearest name for an unknown one. */
 export async function getQueue(client: Queryable, name: string): Promise<QueueRow> {
   await callFunction(client, "assert_target", { scope: "queue", name });
-  const { rows } = await client.query("select * from legwork.queues where name = $1", [name]);
+  const rows = await selectRows(client, "select * from legwork.queues where name = $1", [name]);
   return rows[0];
 }
 
@@ -88,7 +89,8 @@ export async function listTasks(
   client: Queryable,
   page: { after?: string; queue?: string; limit?: number } = {},
 ): Promise<TaskRow[]> {
-  const { rows } = await client.query(
+  const rows = await selectRows(
+    client,
     `select ${TASK_COLUMNS} from legwork.tasks where ($1::text is null or name > $1) and ($2::text is null or queue = $2) order by name limit $3`,
     [page.after, page.queue, page.limit],
   );
@@ -97,11 +99,13 @@ export async function listTasks(
 
 /** One task. Throws LW404 with the nearest name for an unknown one. */
 export async function getTask(client: Queryable, name: string): Promise<TaskRow> {
-  const { rows } = await client.query(`select ${TASK_COLUMNS} from legwork.tasks where name = $1`, [name]);
+  const rows = await selectRows(client, `select ${TASK_COLUMNS} from legwork.tasks where name = $1`, [name]);
   if (rows[0] !== undefined) return rows[0];
   // As legwork.assert_task says it, which reads tables that a reader may not.
-  const nearest = await client.query("select legwork.nearest_name($1, array(select name from legwork.tasks)) as name", [name]);
-  const guess: string | null = nearest.rows[0].name;
+  const nearest = await selectRows(client, "select legwork.nearest_name($1, array(select name from legwork.tasks)) as name", [
+    name,
+  ]);
+  const guess: string | null = nearest[0].name;
   throw new LegworkError("LW404", `No task is called '${name}'.`, {
     hint: `${guess === null ? "" : `Did you mean '${guess}'? `}Tasks are known once a worker that has them has started; select name from legwork.tasks lists them.`,
   });
@@ -109,6 +113,6 @@ export async function getTask(client: Queryable, name: string): Promise<TaskRow>
 
 /** The Legwork workers that are alive or were a moment ago, the oldest first. */
 export async function listWorkers(client: Queryable): Promise<WorkerRow[]> {
-  const { rows } = await client.query("select * from legwork.workers order by started_at");
+  const rows = await selectRows(client, "select * from legwork.workers order by started_at");
   return rows;
 }

@@ -1,5 +1,6 @@
 import { readJson } from "../db/exact-json.ts";
 import type { Queryable } from "../db/pool.ts";
+import { selectRows } from "../db/select-rows.ts";
 import { LegworkError } from "../errors.ts";
 import type { JobState } from "../jobs/read-jobs.ts";
 
@@ -62,7 +63,8 @@ const COLUMNS = `name, source, task, payload::text, cron, every::text, at, timez
 
 /** All schedules, those of crontabs included, by name. */
 export async function listSchedules(client: Queryable, filter: { tenant?: string } = {}): Promise<ScheduleRow[]> {
-  const { rows } = await client.query(
+  const rows = await selectRows(
+    client,
     `select ${COLUMNS} from legwork.schedules where ($1::text is null or tenant = $1) order by name, source`,
     [filter.tenant],
   );
@@ -71,13 +73,13 @@ export async function listSchedules(client: Queryable, filter: { tenant?: string
 
 /** One schedule. Throws LW404 for an unknown one. */
 export async function getSchedule(client: Queryable, name: string): Promise<ScheduleRow> {
-  const { rows } = await client.query(`select ${COLUMNS} from legwork.schedules where name = $1`, [name]);
+  const rows = await selectRows(client, `select ${COLUMNS} from legwork.schedules where name = $1`, [name]);
   const [found] = readJson<ScheduleRow>(client, rows, ["payload"]);
   if (found !== undefined) return found;
-  const nearest = await client.query("select legwork.nearest_name($1, array(select name from legwork.schedules)) as name", [
+  const nearest = await selectRows(client, "select legwork.nearest_name($1, array(select name from legwork.schedules)) as name", [
     name,
   ]);
-  const similar = nearest.rows[0]?.name;
+  const similar = nearest[0]?.name;
   throw new LegworkError("LW404", `There is no schedule '${name}'.`, {
     hint: `${similar === null ? "" : `Did you mean '${similar}'? `}\`legwork schedule list\` lists them.`,
   });
@@ -89,7 +91,8 @@ export async function listScheduleRuns(
   name: string,
   options: { limit?: number; before?: Date } = {},
 ): Promise<ScheduleRunRow[]> {
-  const { rows } = await client.query(
+  const rows = await selectRows(
+    client,
     `select * from legwork.schedule_runs where schedule = $1 and ($2::timestamptz is null or due_at < $2)
      order by due_at desc limit $3`,
     [name, options.before, options.limit ?? 20],

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Queryable } from "../db/pool.ts";
+import { selectRows } from "../db/select-rows.ts";
 import { toError } from "../errors.ts";
 import { CronTimes } from "./cron.ts";
 import { listSchedules, type ScheduleRow } from "./list-schedules.ts";
@@ -103,7 +104,8 @@ async function countIntervals(
   const every = schedules.filter((schedule) => schedule.every !== null);
   if (every.length === 0) return new Map();
   // How many have passed by each bound. Where there is no anchor among its columns, the next occurrence is one.
-  const { rows } = await client.query(
+  const rows = await selectRows(
+    client,
     `select s.name, array_agg(
        case when b.at < s.anchor then 0 else legwork.interval_index(s.anchor, s.every, s.timezone, least(b.at, s.ends_at)) + 1 end order by b.n) as passed
      from unnest($1::text[], $2::timestamptz[], $3::interval[], $4::text[], $5::timestamptz[]) as s (name, anchor, every, timezone, ends_at)

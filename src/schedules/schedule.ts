@@ -1,6 +1,7 @@
 import { ATTEMPTS, assertInteger, COUNTS, PRIORITIES, toTimestamp } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
+import { selectRows } from "../db/select-rows.ts";
 import type { Duration } from "../duration.ts";
 import { LegworkError } from "../errors.ts";
 import { assertPayloads } from "../jobs/enqueue.ts";
@@ -127,6 +128,6 @@ export async function schedule(client: Queryable, name: string, task: string, op
 /** Plans a schedule at once, so that nobody has to wait for a worker, and resolves to its next occurrence. */
 export async function planned(client: Queryable, name: string, asOf: Date | undefined): Promise<Date | null> {
   await planSchedules(client, { schedule: name, ...(asOf === undefined ? {} : { asOf }) });
-  const { rows } = await client.query("select next_at from legwork.schedules where name = $1 and source = 'database'", [name]);
+  const rows = await selectRows(client, "select next_at from legwork.schedules where name = $1 and source = 'database'", [name]);
   return rows[0]?.next_at ?? null;
 }

@@ -1,5 +1,6 @@
 import { SafeError } from "postgraphile/grafast";
 import { GraphQLError } from "postgraphile/graphql";
+import { administrativeError } from "../db/pool.ts";
 import { isErrorCode } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { refusal } from "./query-limits.ts";
@@ -13,7 +14,8 @@ export function masked(error: GraphQLError, log: Logger): GraphQLError {
   // GraphQL's own: an unknown field, a variable of the wrong type.
   if (cause === null || cause === undefined || cause instanceof GraphQLError) return error;
   const known = cause instanceof SafeError ? cause : explained(cause);
-  if (known === undefined) log.error({ err: cause, path: error.path }, "A GraphQL query failed.");
+  // A right that the server's own login lacks is for its administrator to see, too.
+  if (known === undefined || cause.code === "42501") log.error({ err: cause, path: error.path }, "A GraphQL query failed.");
   const { message, extensions } = known ?? refusal("LW500", "Internal error.", "The server's log says more.");
   const { nodes, source, positions, path } = error;
   const { code = "LW400", hint } = (extensions ?? {}) as { code?: string; hint?: string };
@@ -30,6 +32,8 @@ function explained(error: Error & { code?: string }): SafeError | undefined {
       "Filter by id, state or task, which have an index, or ask for a smaller page.",
     );
   }
+  const administrative = administrativeError(error);
+  if (administrative !== undefined) return refusal(administrative.code, administrative.message, administrative.hint ?? "");
   // A value that Postgres cannot read: an id with letters, a date of month 13. Its message quotes only that value.
   if (/^22...$/.test(code))
     return refusal("LW400", `A value is not valid: ${error.message}.`, "Correct the argument or the filter.");

@@ -151,6 +151,8 @@ function preset(pgService: GraphileConfig.PgServiceConfiguration, log: Logger, l
       "PgOrderCustomFieldsPlugin",
       // Counting reads the whole history.
       "PgConnectionTotalCountPlugin",
+      // The schema is the same for every login; what a login may not read is LW403.
+      "PgRBACPlugin",
       // No functions, and no filters that no index serves.
       "PgProceduresPlugin",
       "PgCustomTypeFieldPlugin",

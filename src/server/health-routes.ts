@@ -73,7 +73,7 @@ export async function readReadiness(
 const READINESS = `select
     pg_is_in_recovery() or current_setting('transaction_read_only') = 'on' as is_read_only,
     (select count(*)::int from legwork.workers where not suspected and seen_at > clock_timestamp() - interval '10 seconds') as workers,
-    (select array_agg(f.reason order by f.id desc) from legwork.worker_faults f where f.at > clock_timestamp() - interval '30 seconds') as faults`;
+    legwork.last_worker_faults('30 seconds') as faults`;
 
 function isBearer(request: FastifyRequest, token: string | undefined): boolean {
   const given = /^Bearer +(.+)$/i.exec(request.headers.authorization ?? "")?.[1];

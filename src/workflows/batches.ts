@@ -1,5 +1,6 @@
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
+import { selectRows } from "../db/select-rows.ts";
 import { LegworkError } from "../errors.ts";
 import { toJson } from "../json.ts";
 import { assertPayloads, jobToRow, type JobSpec } from "../jobs/enqueue.ts";
@@ -75,7 +76,8 @@ export interface BatchFilter {
 
 /** Batches that match, newest first, each with its progress. */
 export async function listBatches(client: Queryable, filter: BatchFilter = {}): Promise<BatchRow[]> {
-  const { rows } = await client.query(
+  const rows = await selectRows(
+    client,
     `select * from legwork.batches
      where ($1::text is null or state = $1) and ($2::text is null or tenant = $2) and ($3::bigint is null or id < $3)
      order by id desc limit $4`,
@@ -92,7 +94,7 @@ export function assertBatchId(id: string): string {
 
 /** A batch with its progress. Throws LW404 for an unknown one. */
 export async function getBatch(client: Queryable, id: string): Promise<BatchRow> {
-  const { rows } = await client.query("select * from legwork.batches where id = $1", [assertBatchId(id)]);
+  const rows = await selectRows(client, "select * from legwork.batches where id = $1", [assertBatchId(id)]);
   if (rows[0] !== undefined) return rows[0];
   throw new LegworkError("LW404", `There is no batch ${id}.`, {
     hint: "Ended batches are kept for the setting history_retention.",

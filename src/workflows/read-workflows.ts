@@ -1,5 +1,6 @@
 import { readJson } from "../db/exact-json.ts";
 import type { Queryable } from "../db/pool.ts";
+import { selectRows } from "../db/select-rows.ts";
 import { LegworkError } from "../errors.ts";
 import type { JobState } from "../jobs/read-jobs.ts";
 import { isId } from "../id.ts";
@@ -60,7 +61,8 @@ export interface WorkflowFilter {
 
 /** Workflows that match, newest first. */
 export async function listWorkflows(client: Queryable, filter: WorkflowFilter = {}): Promise<WorkflowRow[]> {
-  const { rows } = await client.query(
+  const rows = await selectRows(
+    client,
     `select * from legwork.workflows
      where ($1::text is null or state = $1) and ($2::text is null or name = $2) and ($3::text is null or tenant = $3) and ($4::bigint is null or id < $4)
      order by id desc limit $5`,
@@ -71,15 +73,14 @@ export async function listWorkflows(client: Queryable, filter: WorkflowFilter = 
 
 /** One workflow with its steps, each behind those it depends on. Throws LW404 for an unknown one. */
 export async function getWorkflow(client: Queryable, id: string): Promise<WorkflowRow & { steps: WorkflowStepRow[] }> {
-  const {
-    rows: [workflow],
-  } = await client.query("select * from legwork.workflows where id = $1", [assertWorkflowId(id)]);
+  const [workflow] = await selectRows(client, "select * from legwork.workflows where id = $1", [assertWorkflowId(id)]);
   if (workflow === undefined) {
     throw new LegworkError("LW404", `There is no workflow ${id}.`, {
       hint: "Ended workflows are kept for the setting history_retention.",
     });
   }
-  const { rows: steps } = await client.query(
+  const steps = await selectRows(
+    client,
     `select name, position, task, depends_on, on_failure, job_id, state, attempts, result::text, error, started_at, finished_at, compensation_job_id,
        compensation_state
      from legwork.workflow_steps where workflow_id = $1 order by position`,

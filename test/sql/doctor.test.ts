@@ -378,7 +378,7 @@ describe("a user without rights", () => {
     onTestFinished(() => pool.end());
     const denied = await diagnose(pool);
     expect(denied.filter(({ severity }) => severity === "critical")).toEqual([]);
-    expect(denied).toContainEqual(expect.objectContaining({ check: "database", severity: "warning", remedy: expect.stringContaining("execute on function legwork.doctor()") }));
+    expect(denied).toContainEqual(expect.objectContaining({ check: "database", severity: "warning", remedy: expect.stringContaining("Grant this login a role of Legwork") }));
     await run(`grant usage on schema legwork to ${name}`, `grant execute on function legwork.doctor() to ${name}`);
     const allowed = await diagnose(pool);
     expect(allowed).toContainEqual(expect.objectContaining({ check: "migrations", severity: "ok" }));

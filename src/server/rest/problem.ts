@@ -3,6 +3,7 @@ import { z } from "zod";
 import { fromDatabaseError } from "../../db/pool.ts";
 import { ERRORS, type ErrorCode, type FieldError, LegworkError, toError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
+import { propertyOf } from "../../thrown.ts";
 
 /** What is answered in place of a result: RFC 9457. */
 export const problemSchema = z
@@ -125,7 +126,12 @@ function httpStatus(error: { statusCode?: unknown }): number | undefined {
 
 function explain(thrown: Error & { code?: unknown }, request: FastifyRequest, log: Logger): LegworkError {
   const error = fromDatabaseError(thrown);
-  if (error instanceof LegworkError) return error;
+  if (error instanceof LegworkError) {
+    // A right that the server's own login lacks is for its administrator to see, too.
+    if (propertyOf(error.cause, "code") === "42501")
+      log.error({ err: error, method: request.method, url: request.url }, "A request failed.");
+    return error;
+  }
   const known = explainDatabase(thrown) ?? explainHttp(thrown);
   if (known !== undefined) return known;
   log.error({ err: toError(thrown), method: request.method, url: request.url }, "A request failed.");

@@ -1,0 +1,43 @@
+/** What each database role may do that none of those before it may. `legwork.role_functions()` grants the functions. */
+const GRANTED: Readonly<Record<string, readonly string[]>> = {
+  legwork_reader:
+    `jobs attempts logs queues tasks schedules schedule_runs schedule_runs_page workers workflows workflows_page workflow_steps batches steps failed_groups alerts
+    alert_rule_list explain_job describe_limits describe_retry known_queues ids_created stopped step_results health read_metrics
+    task_statistics job_reruns task_series worker_starts_between silences limits_in_use limit_use awaits_signal doctor
+    applied_migrations`.split(/\s+/),
+  legwork_enqueuer: "enqueue enqueue_many enqueue_batch start_workflow".split(" "),
+  legwork_operator:
+    `cancel_job cancel_jobs retry_job retry_jobs discard_job discard_jobs rerun_job rerun_jobs set_priority set_priorities
+    put_pause lift_pause pause_queue resume_queue pause_task resume_task emergency_stop resume_all put_limit limit_concurrency
+    limit_rate drop_limit reset_limits set_retry_policy drop_retry_policy give_back_jobs tick tick_apart take_up reconcile
+    schedule unschedule enable_schedule disable_schedule run_schedule cancel_workflow retry_workflow send_signal plans_wanted
+    put_plan acknowledge_alert set_alert_rule drop_alert_rule restore_alert_rules set_alert_channels silence_alerts
+    end_silence`.split(/\s+/),
+  legwork_worker:
+    `graphile_worker task_rules register_tasks worker_beat worker_blocked worker_stopped recover_jobs maintain_history record_output
+    fire_schedules plan_intervals register_crontab load_steps record_step await_step due_steps watch worker_host
+    note_worker_fault`.split(/\s+/),
+  legwork_admin:
+    `token_list audit_log audit_log_page settings migrations legwork_confined create_token revoke_token find_token change_setting
+    confine_login claim_request keep_response activity last_worker_faults`.split(/\s+/),
+};
+
+const NEEDED = new Map(Object.entries(GRANTED).flatMap(([role, names]) => names.map((name) => [name, role] as const)));
+
+/** The least database role that may use this function, view or schema; undefined for anything else. */
+export function neededRole(name: string): string | undefined {
+  return NEEDED.get(name);
+}
+
+/** What to do about a right that is missing. The role is named where Postgres's message, in English, names something of Legwork's. */
+export function roleHint(message: string): string {
+  const name = /^permission denied for \w+ (\S+)$/.exec(message)?.[1] ?? "";
+  if (name === "legwork") {
+    return "Grant this login a role of Legwork; `legwork roles create` makes them, and docs/access.md says what each may do.";
+  }
+  if (/^(create|grant)_roles$/.test(name)) return "Do it as the owner of the schemas legwork and graphile_worker.";
+  const role = neededRole(name);
+  if (role === undefined)
+    return "docs/access.md says what each database role may do. Rights on tables of your own are yours to grant.";
+  return `This needs the role ${role}: grant ${role} to this login. docs/access.md says what it may do.`;
+}
