@@ -11,6 +11,7 @@ import { masked } from "./graphql-errors.ts";
 import type { SubscriptionContext } from "./graphql-subscriptions.ts";
 import { Live } from "./live/live.ts";
 import { assertRole, type Principal } from "./principal.ts";
+import { cut } from "../thrown.ts";
 import { assertAffordable, type QueryLimits, refusal } from "./query-limits.ts";
 
 /** Connections at a time, in all. */
@@ -33,6 +34,9 @@ const RECHECK_MS = 30_000;
 const KEEP_ALIVE_MS = 12_000;
 /** What may wait to be sent to a client that does not read (bytes); beyond that the connection ends. */
 const MAX_UNSENT = 4_000_000;
+
+/** The longest message of an error (characters): it may quote what was sent. */
+const MAX_ERROR_TEXT = 1_000;
 
 /** "Try again later": a client connects again by itself. */
 const TRY_AGAIN = 1_013;
@@ -263,7 +267,13 @@ export class GraphQlSocket {
   #shown(error: GraphQLError): GraphQLError {
     const { message, nodes, source, positions, path, extensions } = masked(error, this.#options.log);
     const code = path === undefined ? "LW400" : "LW500";
-    return new GraphQLError(message, { nodes, source, positions, path, extensions: { code, ...extensions } });
+    return new GraphQLError(cut(message, MAX_ERROR_TEXT), {
+      nodes,
+      source,
+      positions,
+      path,
+      extensions: { code, ...extensions },
+    });
   }
 }
 
@@ -280,7 +290,7 @@ function count(counts: Map<string, number>, key: string, change: 1 | -1): void {
 /** With which code and words a connection is ended: clients connect again by themselves unless that is of no use. */
 function farewell(error: Error): [code: number, reason: string] {
   const code = error instanceof LegworkError ? error.code : "LW500";
-  const reason = `${code} ${error instanceof LegworkError ? error.message : "Internal error."}`.slice(0, 120);
+  const reason = fitting(`${code} ${error instanceof LegworkError ? error.message : "Internal error."}`);
   switch (code) {
     case "LW401":
       return [CloseCode.Unauthorized, reason];
@@ -292,6 +302,13 @@ function farewell(error: Error): [code: number, reason: string] {
     default:
       return [CloseCode.InternalServerError, reason];
   }
+}
+
+/** As much of a text as fits into a closing frame: 123 bytes. */
+function fitting(reason: string): string {
+  const bytes = Buffer.from(reason);
+  // A character that is cut ends as a mark of three bytes.
+  return bytes.length <= 123 ? reason : bytes.subarray(0, 120).toString();
 }
 
 /** Answers a request that will not become a WebSocket, and hangs up. */
