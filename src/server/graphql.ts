@@ -71,13 +71,14 @@ export async function createGraphQl(pool: Pool, log: Logger, options: { introspe
     async addTo(app) {
       // What is refused before it runs is the client's doing.
       app.addHook("preSerialization", async (_request, _reply, payload) => {
-        const { errors } = (payload ?? {}) as { errors?: ShownError[] };
+        const answer = (payload ?? {}) as { errors?: ShownError[] };
+        const { errors } = answer;
         if (errors === undefined) return payload;
         for (const error of errors) {
           const { statusCode: _, ...extensions } = error.extensions ?? {};
           error.extensions = { code: error.path === undefined ? "LW400" : "LW500", ...extensions };
         }
-        return { ...payload, errors: theFirst(errors) };
+        return { ...answer, errors: theFirst(errors) };
       });
       await server.addTo(app);
       await server.ready();

@@ -61,7 +61,7 @@ describe("a body that would cost much", () => {
 });
 
 it("names the first 20 fields at fault, each shortened, and says how many more there are", async () => {
-  const query = new URLSearchParams(Array.from({ length: 1_000 }, (_, index) => [`f${index}`, ""])).toString();
+  const query = Array.from({ length: 1_000 }, (_, index) => `f${index}=1`).join("&");
   const faults = [
     await rest(server, "POST", "/jobs", `{"task": "any", ${fields(1_000).slice(1)}`),
     await rest(server, "POST", "/jobs", `{"task": "numbers", "payload": ${list(1_000)}}`),
