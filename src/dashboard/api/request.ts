@@ -1,5 +1,5 @@
 import { Problem } from "./problem.ts";
-import { currentToken, signOut } from "./session.ts";
+import { currentToken, refuseSession } from "./session.ts";
 
 /** Where the server is: where the page says that its addresses start. */
 export function serverUrl(path: string): URL {
@@ -37,7 +37,7 @@ async function request(
   const answer: unknown = await response.json().catch(() => undefined);
   if (response.ok) return answer;
   const { code = "", detail, message, hint, errors } = (answer ?? {}) as Record<string, never>;
-  if (response.status === 401 && token !== null && token === currentToken()) signOut();
+  if (response.status === 401 && token !== null && token === currentToken()) refuseSession();
   throw new Problem(detail ?? message ?? `The server answered ${response.status}.`, {
     code,
     status: response.status,
