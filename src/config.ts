@@ -1,6 +1,8 @@
 import { existsSync } from "node:fs";
+import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import ipaddr from "ipaddr.js";
 import { z } from "zod";
 import { durationOutOfRange, parseDuration } from "./duration.ts";
 import { LegworkError, toError } from "./errors.ts";
@@ -63,6 +65,19 @@ const configSchema = z
       .default([]),
     /** Requests a minute that each token may make; 0 for any number. */
     rateLimit: z.coerce.number().int().min(0).default(6_000),
+    /**
+     * Which proxies are believed when they say whom they ask for (X-Forwarded-For), so that addresses are counted and not proxies: how many stand
+     * before the server, or their addresses and ranges. By default none, because a client can send that header as well.
+     */
+    trustProxy: z
+      .union(
+        [
+          z.coerce.number().int().min(0).max(16),
+          z.array(z.string().refine((entry) => isIP(entry) !== 0 || ipaddr.isValidCIDR(entry))),
+        ],
+        { error: "expected how many proxies stand before the server, such as 1, or their addresses, such as 10.0.0.0/8" },
+      )
+      .default(0),
     /** Whether GraphQL tells its schema. By default only while the server listens on a loopback address. */
     graphqlIntrospection: z.union([z.boolean(), z.stringbool({ error: "expected true or false" })]).optional(),
     /** Who must have issued a JWT (its claim iss). */
@@ -136,6 +151,7 @@ const ENVIRONMENT = {
   hosts: "LEGWORK_HOSTS",
   corsOrigins: "LEGWORK_CORS_ORIGINS",
   rateLimit: "LEGWORK_RATE_LIMIT",
+  trustProxy: "LEGWORK_TRUST_PROXY",
   graphqlIntrospection: "LEGWORK_GRAPHQL_INTROSPECTION",
   jwtIssuer: "LEGWORK_JWT_ISSUER",
   jwtAudience: "LEGWORK_JWT_AUDIENCE",
@@ -146,7 +162,7 @@ const ENVIRONMENT = {
 } as const satisfies Record<keyof Config, string>;
 
 /** Settings that are lists: with commas in a variable. */
-const LISTS: ReadonlySet<string> = new Set(["tasks", "hosts", "corsOrigins"] satisfies (keyof Config)[]);
+const LISTS: ReadonlySet<string> = new Set(["tasks", "hosts", "corsOrigins", "trustProxy"] satisfies (keyof Config)[]);
 
 export interface LoadedConfig {
   readonly config: Config;

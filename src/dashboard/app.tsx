@@ -7,6 +7,7 @@ import { isPassing } from "./api/problem.ts";
 import { useToken } from "./api/session.ts";
 import { PAGES } from "./pages.ts";
 import { Guard } from "./shell/guard.tsx";
+import { Permitted } from "./shell/permitted.tsx";
 import { Shell } from "./shell/shell.tsx";
 import { SignIn } from "./shell/sign-in.tsx";
 import { Loading } from "./ui/notice.tsx";
@@ -62,9 +63,13 @@ function Pages() {
       <Guard key={path}>
         <Suspense fallback={<Loading />}>
           <Switch>
-            {PAGES.map(({ path, Component }) => (
-              <Route key={path} path={path}>
-                {(parameters: Record<string, string | undefined>) => <Component parameters={parameters} />}
+            {PAGES.map((page) => (
+              <Route key={page.path} path={page.path}>
+                {(parameters: Record<string, string | undefined>) => (
+                  <Permitted page={page}>
+                    <page.Component parameters={parameters} />
+                  </Permitted>
+                )}
               </Route>
             ))}
             <Route>

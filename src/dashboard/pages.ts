@@ -21,7 +21,7 @@ export interface PageProps {
   parameters: Readonly<Record<string, string | undefined>>;
 }
 
-interface PageEntry {
+export interface PageEntry {
   path: string;
   Component: LazyPage<PageProps>;
   /** How the menu names it; what has none is reached from other pages. */

@@ -4,6 +4,7 @@ import { createRemoteJWKSet, errors as joseErrors, jwtVerify, type JWTPayload, t
 import { findToken } from "../access/tokens.ts";
 import type { Config } from "../config.ts";
 import type { Pool } from "../db/pool.ts";
+import { isTime } from "../duration.ts";
 import { LegworkError, toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { type Principal, ROLES, type Role } from "./principal.ts";
@@ -42,6 +43,9 @@ const CLOCK_TOLERANCE_S = 5;
 
 /** The longest token that is looked at (characters). */
 const MAX_TOKEN_LENGTH = 8_192;
+
+/** The longest subject and tenant of a JWT (characters). */
+const MAX_NAME_LENGTH = 200;
 
 const HINT =
   "Send Authorization: Bearer <token>; `legwork up` writes its own to ready.json, `legwork token create` makes others.";
@@ -136,22 +140,40 @@ function jwtVerifier(config: AuthConfig, log: Logger): ((token: string) => Promi
   };
 }
 
-/** What a checked JWT says. Every claim must be there: a missing one gives no role, and not the rows of all tenants. */
-function principalOf(payload: JWTPayload, config: AuthConfig, log: Logger): Principal | undefined {
-  const role = payload[config.jwtRoleClaim ?? "role"];
+/**
+ * What a checked JWT says. Every claim must be there: a missing one gives no role, and not the rows of all tenants. Throws LW401 naming the claim
+ * that is not as it should be.
+ */
+function principalOf(payload: JWTPayload, config: AuthConfig, log: Logger): Principal {
+  const roleClaim = config.jwtRoleClaim ?? "role";
   const tenantClaim = config.jwtTenantClaim ?? "tenant";
+  const { sub, exp, [roleClaim]: role } = payload;
   // "*" is how an issuer says: all of them.
   const tenant = tenantClaim === "none" ? "*" : payload[tenantClaim];
-  if (!isRole(role) || typeof tenant !== "string" || tenant === "" || tenant.length > 256 || payload.sub === "") {
-    log.info({ subject: payload.sub }, "A valid JWT was refused: it has no known role, no tenant or no subject.");
-    return undefined;
-  }
-  return {
-    subject: `jwt:${payload.sub}`,
-    role,
-    tenant: tenant === "*" ? null : tenant,
-    expiresAt: new Date((payload.exp ?? 0) * 1_000),
+  const refuse = (claim: string, expected: string): LegworkError => {
+    log.info({ claim }, "A valid JWT was refused for one of its claims.");
+    return new LegworkError("LW401", `The token's claim '${claim}' must be ${expected}.`, {
+      hint: "Its issuer makes the claims; docs/access.md lists them.",
+    });
   };
+  const aName = `a text of 1 to ${MAX_NAME_LENGTH} characters without control characters`;
+  if (!isName(sub)) throw refuse("sub", aName);
+  if (!isRole(role)) throw refuse(roleClaim, ROLES.join(", "));
+  if (!isName(tenant)) throw refuse(tenantClaim, `${aName}, or *`);
+  const end = new Date((exp ?? Number.NaN) * 1_000);
+  if (!isTime(end)) throw refuse("exp", "a time before the year 10000, in seconds");
+  return { subject: `jwt:${sub}`, role, tenant: tenant === "*" ? null : tenant, expiresAt: end };
+}
+
+/** Whether it can stand in a log, a database and an address bar without being something else there. */
+function isName(value: unknown): value is string {
+  return (
+    typeof value === "string" &&
+    value !== "" &&
+    value.length <= MAX_NAME_LENGTH &&
+    value.isWellFormed() &&
+    !/[\p{Cc}\p{Zl}\p{Zp}]/u.test(value)
+  );
 }
 
 function isRole(value: unknown): value is Role {

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import fastifyStatic from "@fastify/static";
-import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { clientStatus } from "./plain-errors.ts";
 
 /** Everything is the server's own: no other origin is loaded, asked or may frame it. Styles are files, too. */
 const CSP =
@@ -30,15 +31,22 @@ export async function addDashboard(app: FastifyInstance, prefix: string): Promis
       ? NOT_BUILT
       : readFileSync(`${folder}/index.html`, "utf8").replace('<base href="/"', `<base href="${prefix}/"`);
   if (folder !== undefined) {
-    await app.register(fastifyStatic, {
-      root: `${folder}/assets`,
-      prefix: "/assets/",
-      // Their names change with what is in them.
-      immutable: true,
-      maxAge: "365d",
-      preCompressed: true,
-      index: false,
-      decorateReply: false,
+    await app.register(async (files) => {
+      // What may not be read, such as what is outside of the folder, is as little there as anything else.
+      files.setErrorHandler((error: FastifyError, request, reply) => {
+        if (clientStatus(error) === undefined) throw error;
+        reply.callNotFound();
+      });
+      await files.register(fastifyStatic, {
+        root: `${folder}/assets`,
+        prefix: "/assets/",
+        // Their names change with what is in them.
+        immutable: true,
+        maxAge: "365d",
+        preCompressed: true,
+        index: false,
+        decorateReply: false,
+      });
     });
   }
   return {

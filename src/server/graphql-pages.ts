@@ -4,7 +4,7 @@ import type { ConnectionStep, FieldArgs, Step } from "postgraphile/grafast";
 import { LegworkError } from "../errors.ts";
 import { orderOf, roleFor } from "./graphql-schema.ts";
 import { assertRole, type Principal, type Role } from "./principal.ts";
-import { DEFAULT_PAGE, MAX_PAGE, refusal } from "./query-limits.ts";
+import { assertPageSize, DEFAULT_PAGE, MAX_PAGE, refusal } from "./query-limits.ts";
 
 declare global {
   namespace Grafast {
@@ -94,12 +94,9 @@ function assertMayRead(principal: Principal, needed: Role): void {
   }
 }
 
+/** What `assertAffordable` has looked at before; here it holds whichever way the value came. */
 function pageSize(name: "first" | "last", value: unknown): number | null {
   if (value === null || value === undefined) return null;
-  if (typeof value === "number" && value >= 0 && value <= MAX_PAGE) return value;
-  throw refusal(
-    "LW400",
-    `'${name}' is ${JSON.stringify(value)}; a page has 0 to ${MAX_PAGE} rows.`,
-    "Go on with 'after' and the page's endCursor.",
-  );
+  assertPageSize(name, value as number);
+  return value as number;
 }

@@ -10,7 +10,10 @@ import type { Authenticator } from "./auth.ts";
 import { masked } from "./graphql-errors.ts";
 import type { SubscriptionContext } from "./graphql-subscriptions.ts";
 import { Live } from "./live/live.ts";
-import { assertRole, type Principal } from "./principal.ts";
+import { hangUp } from "./plain-errors.ts";
+import { assertRole, type Principal, principalKey } from "./principal.ts";
+import { cut } from "../thrown.ts";
+import type { RateLimits } from "./rate-limits.ts";
 import { assertAffordable, type QueryLimits, refusal } from "./query-limits.ts";
 
 /** Connections at a time, in all. */
@@ -34,6 +37,9 @@ const KEEP_ALIVE_MS = 12_000;
 /** What may wait to be sent to a client that does not read (bytes); beyond that the connection ends. */
 const MAX_UNSENT = 4_000_000;
 
+/** The longest message of an error (characters): it may quote what was sent. */
+const MAX_ERROR_TEXT = 1_000;
+
 /** "Try again later": a client connects again by itself. */
 const TRY_AGAIN = 1_013;
 /** "Going away". */
@@ -44,6 +50,7 @@ export interface SocketOptions {
   live: Live;
   limits: QueryLimits;
   authenticator: Authenticator;
+  rates: RateLimits;
   /** Throws for a request that names another host. */
   assertHost: (request: IncomingMessage) => void;
   /** Origins whose pages may connect, beside the server's own. */
@@ -109,9 +116,16 @@ export class GraphQlSocket {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     // Node leaves the socket to whoever listens here: without this, a client that hangs up would end the process.
     socket.on("error", () => socket.destroy());
-    const refused = this.#refused(request);
-    if (refused !== undefined) return refuse(socket, refused);
-    const address = request.socket.remoteAddress ?? "";
+    this.#admit(request).then(
+      (address) => this.#open(request, socket, head, address),
+      (error: unknown) => {
+        const known = error instanceof LegworkError ? error : new LegworkError("LW400", "The request cannot be read.");
+        hangUp(socket, known);
+      },
+    );
+  }
+
+  #open(request: IncomingMessage, socket: Duplex, head: Buffer, address: string): void {
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       count(this.#strangers, address, 1);
       webSocket.once("close", () => this.#introduced(webSocket, address));
@@ -137,25 +151,24 @@ export class GraphQlSocket {
     this.#server.close();
   }
 
-  #refused(request: IncomingMessage): LegworkError | undefined {
-    try {
-      if (request.url?.split("?")[0] !== "/graphql") {
-        throw new LegworkError("LW404", "There is no WebSocket here.", { hint: "Subscriptions are at /graphql." });
-      }
-      this.#options.assertHost(request);
-      const { origin, host } = request.headers;
-      // A browser lets any page open a WebSocket and says which one it was.
-      if (origin !== undefined && !this.#options.origins.includes(origin) && hostOf(origin) !== host) {
-        throw new LegworkError("LW403", "Pages of another origin may not connect.", { hint: "Name it in LEGWORK_CORS_ORIGINS." });
-      }
-      const strangers = this.#strangers.get(request.socket.remoteAddress ?? "") ?? 0;
-      if (this.#isStopped || this.#server.clients.size >= MAX_CONNECTIONS || strangers >= MAX_STRANGERS_EACH) {
-        throw new LegworkError("LW503", "There are too many connections.", { hint: "Try again in a moment." });
-      }
-      return undefined;
-    } catch (error) {
-      return error instanceof LegworkError ? error : new LegworkError("LW400", "The request cannot be read.");
+  /** Resolves to the address that the request is counted as. Throws what it is refused with. */
+  async #admit(request: IncomingMessage): Promise<string> {
+    if (request.url?.split("?")[0] !== "/graphql") {
+      throw new LegworkError("LW404", "There is no WebSocket here.", { hint: "Subscriptions are at /graphql." });
     }
+    this.#options.assertHost(request);
+    await this.#options.rates.countAddress(request);
+    const { origin, host } = request.headers;
+    // A browser lets any page open a WebSocket and says which one it was.
+    if (origin !== undefined && !this.#options.origins.includes(origin) && hostOf(origin) !== host) {
+      throw new LegworkError("LW403", "Pages of another origin may not connect.", { hint: "Name it in LEGWORK_CORS_ORIGINS." });
+    }
+    const address = this.#options.rates.addressOf(request);
+    const strangers = this.#strangers.get(address) ?? 0;
+    if (this.#isStopped || this.#server.clients.size >= MAX_CONNECTIONS || strangers >= MAX_STRANGERS_EACH) {
+      throw new LegworkError("LW503", "There are too many connections.", { hint: "Try again in a moment." });
+    }
+    return address;
   }
 
   /** Ends a connection that sends too much, or reads too little. */
@@ -191,14 +204,15 @@ export class GraphQlSocket {
     try {
       const principal = await this.#options.authenticator.authenticate({ headers });
       assertRole(principal, "viewer");
-      const key = principal.tokenId ?? principal.subject;
+      await this.#options.rates.countPrincipal(principal);
+      const key = principalKey(principal);
       if ((this.#principals.get(key) ?? 0) >= MAX_CONNECTIONS_EACH) {
         throw new LegworkError("LW429", `${principal.subject} has ${MAX_CONNECTIONS_EACH} connections.`);
       }
       // It may have gone while its token was looked at.
       if (socket.readyState !== socket.OPEN) return false;
       count(this.#principals, key, 1);
-      this.#introduced(socket, request.socket.remoteAddress ?? "");
+      this.#introduced(socket, this.#options.rates.addressOf(request));
       extra.principal = principal;
       const timers = this.#watchOver(extra, principal, headers);
       socket.once("close", () => {
@@ -263,7 +277,13 @@ export class GraphQlSocket {
   #shown(error: GraphQLError): GraphQLError {
     const { message, nodes, source, positions, path, extensions } = masked(error, this.#options.log);
     const code = path === undefined ? "LW400" : "LW500";
-    return new GraphQLError(message, { nodes, source, positions, path, extensions: { code, ...extensions } });
+    return new GraphQLError(cut(message, MAX_ERROR_TEXT), {
+      nodes,
+      source,
+      positions,
+      path,
+      extensions: { code, ...extensions },
+    });
   }
 }
 
@@ -280,7 +300,7 @@ function count(counts: Map<string, number>, key: string, change: 1 | -1): void {
 /** With which code and words a connection is ended: clients connect again by themselves unless that is of no use. */
 function farewell(error: Error): [code: number, reason: string] {
   const code = error instanceof LegworkError ? error.code : "LW500";
-  const reason = `${code} ${error instanceof LegworkError ? error.message : "Internal error."}`.slice(0, 120);
+  const reason = fitting(`${code} ${error instanceof LegworkError ? error.message : "Internal error."}`);
   switch (code) {
     case "LW401":
       return [CloseCode.Unauthorized, reason];
@@ -294,11 +314,9 @@ function farewell(error: Error): [code: number, reason: string] {
   }
 }
 
-/** Answers a request that will not become a WebSocket, and hangs up. */
-function refuse(socket: Duplex, { status, code, message, hint }: LegworkError): void {
-  const body = JSON.stringify({ code, message, hint });
-  socket.end(
-    `HTTP/1.1 ${status} ${code}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-    () => socket.destroy(),
-  );
+/** As much of a text as fits into a closing frame: 123 bytes. */
+function fitting(reason: string): string {
+  const bytes = Buffer.from(reason);
+  // A character that is cut ends as a mark of three bytes.
+  return bytes.length <= 123 ? reason : bytes.subarray(0, 120).toString();
 }

@@ -8,6 +8,7 @@ import { PostGraphileConnectionFilterPreset } from "postgraphile-plugin-connecti
 import type { Pool } from "../db/pool.ts";
 import { LegworkError } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import { cut } from "../thrown.ts";
 import { masked, STATEMENT_TIMEOUT_MS } from "./graphql-errors.ts";
 import { filterPlugin } from "./graphql-filters.ts";
 import { originsPlugin } from "./graphql-origins.ts";
@@ -28,7 +29,12 @@ export interface GraphQl {
   release(): Promise<void>;
 }
 
+/** Errors that an answer tells, and how long each may be (characters): they quote the query. */
+const MAX_ERRORS = 20;
+const MAX_MESSAGE = 1_000;
+
 interface ShownError {
+  message: string;
   path?: unknown;
   extensions?: Record<string, unknown>;
 }
@@ -65,11 +71,14 @@ export async function createGraphQl(pool: Pool, log: Logger, options: { introspe
     async addTo(app) {
       // What is refused before it runs is the client's doing.
       app.addHook("preSerialization", async (_request, _reply, payload) => {
-        for (const error of (payload as { errors?: ShownError[] } | null)?.errors ?? []) {
+        const answer = (payload ?? {}) as { errors?: ShownError[] };
+        const { errors } = answer;
+        if (errors === undefined) return payload;
+        for (const error of errors) {
           const { statusCode: _, ...extensions } = error.extensions ?? {};
           error.extensions = { code: error.path === undefined ? "LW400" : "LW500", ...extensions };
         }
-        return payload;
+        return { ...answer, errors: theFirst(errors) };
       });
       await server.addTo(app);
       await server.ready();
@@ -79,6 +88,13 @@ export async function createGraphQl(pool: Pool, log: Logger, options: { introspe
       await pgService.release?.();
     },
   };
+}
+
+/** So many errors as somebody would read, each so long; the last one says how many more there are. */
+function theFirst(errors: readonly ShownError[]): ShownError[] {
+  const shown = errors.slice(0, MAX_ERRORS).map((error) => Object.assign(error, { message: cut(error.message, MAX_MESSAGE) }));
+  const more = errors.length - shown.length;
+  return more > 0 ? [...shown, { message: `${more} more errors.`, extensions: { code: shown[0]?.extensions?.code } }] : shown;
 }
 
 /** What a query sees: its principal's tenant, by settings and by the schema in which it finds jobs and attempts. */

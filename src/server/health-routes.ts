@@ -4,28 +4,24 @@ import type { Pool } from "../db/pool.ts";
 import { LegworkError, toError } from "../errors.ts";
 import type { Problems } from "../health/problems.ts";
 import { readHealth } from "../health/read-health.ts";
+import type { Authenticator } from "./auth.ts";
 import { Metrics } from "./metrics.ts";
+import type { Principal } from "./principal.ts";
 
-/**
- * Adds `GET /metrics` and `GET /health/details`. Both tell of all tenants, so `assertAccess` must let in only who may see all of them; with
- * `metricsToken`, a Prometheus may use that token for `/metrics` and for nothing else.
- */
+/** Adds `GET /metrics` and `GET /health/details`. Both tell of all tenants, so `assertAccess` must let in only who may see all of them. */
 export async function addHealthRoutes(
   app: FastifyInstance,
-  options: { pool: Pool; metricsToken: string | undefined; assertAccess: (request: FastifyRequest) => void | Promise<void> },
+  options: { pool: Pool; assertAccess: (request: FastifyRequest) => void },
 ): Promise<void> {
-  const { pool, metricsToken, assertAccess } = options;
+  const { pool, assertAccess } = options;
   const metrics = new Metrics(pool);
   app.addHook("onClose", async () => metrics.stop());
-  app.get(
-    "/metrics",
-    { onRequest: async (request) => (isBearer(request, metricsToken) ? undefined : await assertAccess(request)) },
-    async (_request, reply) => {
-      const text = await metrics.read();
-      return reply.type(metrics.contentType).send(text);
-    },
-  );
-  app.get("/health/details", { onRequest: async (request) => await assertAccess(request) }, async (_request, reply) => {
+  app.addHook("onRequest", async (request) => assertAccess(request));
+  app.get("/metrics", async (_request, reply) => {
+    const text = await metrics.read();
+    return reply.type(metrics.contentType).send(text);
+  });
+  app.get("/health/details", async (_request, reply) => {
     const rows = await readHealth(pool);
     const status = rows.find(({ scope }) => scope === "system")?.status ?? "healthy";
     return reply.status(status === "unhealthy" ? 503 : 200).send({ status, parts: rows });
@@ -75,9 +71,22 @@ const READINESS = `select
     (select count(*)::int from legwork.workers where not suspected and seen_at > clock_timestamp() - interval '10 seconds') as workers,
     legwork.last_worker_faults('30 seconds') as faults`;
 
-function isBearer(request: FastifyRequest, token: string | undefined): boolean {
-  const given = /^Bearer +(.+)$/i.exec(request.headers.authorization ?? "")?.[1];
-  return given !== undefined && token !== undefined && timingSafeEqual(digest(given), digest(token));
+/** Also takes the token that a Prometheus may use for `/metrics`, and for nothing else. */
+export function withMetricsToken(authenticator: Authenticator, token: string | undefined): Authenticator {
+  if (token === undefined) return authenticator;
+  return {
+    async authenticate(request) {
+      const isMetrics = (request as Partial<FastifyRequest>).routeOptions?.url === "/metrics";
+      return isMetrics && isBearer(request, token) ? PROMETHEUS : await authenticator.authenticate(request);
+    },
+  };
+}
+
+const PROMETHEUS: Principal = { subject: "metrics token", role: "viewer", tenant: null };
+
+function isBearer({ headers }: Pick<FastifyRequest, "headers">, token: string): boolean {
+  const given = /^Bearer +(.+)$/i.exec(headers.authorization ?? "")?.[1];
+  return given !== undefined && timingSafeEqual(digest(given), digest(token));
 }
 
 /** Digests have one length, which timingSafeEqual needs and which tells nothing of the token's. */

@@ -26,6 +26,14 @@ export interface Principal {
   readonly expiresAt?: Date;
 }
 
+/**
+ * What a principal is counted and remembered by, where names are not enough: tokens may have one name, and a name may look like that of a tenant
+ * with another. No two tokens have one key, and JWTs only those of one subject for one tenant.
+ */
+export function principalKey({ tokenId, tenant, subject }: Principal): string {
+  return tokenId === undefined ? JSON.stringify([tenant, subject]) : `token ${tokenId}`;
+}
+
 /** What each role may do that is asked for by the name of another. */
 const INCLUDES: Readonly<Record<Role, ReadonlySet<Role>>> = {
   viewer: new Set(["viewer"]),

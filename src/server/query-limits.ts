@@ -25,6 +25,10 @@ const MAX_ALIASES = 30;
 const MAX_ROWS = 50_000;
 /** Names, values and punctuation of a document. Bounds the parser, which recurses. */
 const MAX_TOKENS = 2_000;
+/** Values in the variables: a filter `in` with a thousand ids has as many. */
+const MAX_VARIABLE_VALUES = 2_000;
+/** Lists and objects in each other in the variables; a filter is three. */
+const MAX_VARIABLE_DEPTH = 10;
 /** What tools send to learn the schema goes deeper and wider than a question about jobs. */
 const MAX_INTROSPECTION_DEPTH = 20;
 const MAX_INTROSPECTION_FIELDS = 500;
@@ -57,11 +61,12 @@ export interface QueryLimits {
  * Refuses a query that would cost too much, before it is validated and planned: both block the process, and neither has a
  * limit of its own (400 aliases in 43 KB took 2.5 s). Says nothing about queries that are otherwise wrong.
  *
- * Throws LW413 with the limit and what was asked for, LW400 for an operation that is not for this way, and LW403 for introspection
- * where that is switched off.
+ * Throws LW413 with the limit and what was asked for, LW400 for an operation that is not for this way and for a page that has no such size, and
+ * LW403 for introspection where that is switched off.
  */
 export function assertAffordable(query: string, variables: Variables, limits: QueryLimits): void {
   const document = parseWithin(query, MAX_TOKENS);
+  assertVariables(variables);
   if (document === undefined) return;
   for (const operation of document.definitions) {
     if (operation.kind !== Kind.OPERATION_DEFINITION) continue;
@@ -200,13 +205,42 @@ function nothing(): Cost {
   return { depth: 0, fields: 0, aliases: 0, rows: 0 };
 }
 
-/** The rows that a page may have at most; values that are no page size are refused later, with a better message. */
+/** The rows that a page may have at most. What is not even a number is refused by validation, with a better message. */
 function pageSize(field: FieldNode, variables: Variables): number {
-  for (const { name, value } of field.arguments ?? []) {
-    if (name.value !== "first" && name.value !== "last") continue;
-    const size =
-      value.kind === Kind.VARIABLE ? variables[value.name.value] : value.kind === Kind.INT ? Number(value.value) : undefined;
-    if (typeof size === "number") return size;
+  const sizes = (field.arguments ?? [])
+    .filter(({ name }) => name.value === "first" || name.value === "last")
+    .map(({ name, value }) => {
+      const size =
+        value.kind === Kind.VARIABLE ? variables[value.name.value] : value.kind === Kind.INT ? Number(value.value) : undefined;
+      if (typeof size === "number") assertPageSize(name.value, size);
+      return typeof size === "number" ? size : 0;
+    });
+  return sizes.length === 0 ? DEFAULT_PAGE : Math.max(...sizes);
+}
+
+/** Throws LW400 unless a page can have so many rows. A negative one would count against the other pages of its query. */
+export function assertPageSize(name: string, size: number): void {
+  if (Number.isInteger(size) && size >= 0 && size <= MAX_PAGE) return;
+  throw refusal(
+    "LW400",
+    `'${name}' is ${size}; a page has 0 to ${MAX_PAGE} rows.`,
+    "Go on with 'after' and the page's endCursor.",
+  );
+}
+
+/** Throws LW413 for variables that are too many or nested too deeply: reading them recurses, and each value is one to check. */
+function assertVariables(variables: Variables): void {
+  let count = 0;
+  let level: unknown[] = [variables];
+  for (let depth = 0; level.length > 0; depth++) {
+    assertWithin("levels of variables", depth, MAX_VARIABLE_DEPTH);
+    const below: unknown[] = [];
+    for (const value of level) {
+      if (typeof value !== "object" || value === null) continue;
+      for (const inner of Object.values(value)) below.push(inner);
+    }
+    count += below.length;
+    assertWithin("values in variables", count, MAX_VARIABLE_VALUES);
+    level = below;
   }
-  return DEFAULT_PAGE;
 }

@@ -6,16 +6,20 @@ import helmet from "@fastify/helmet";
 import rateLimit from "@fastify/rate-limit";
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { assertDatabase, createPool, type Pool } from "../db/pool.ts";
-import { LegworkError, toError, type ErrorCode } from "../errors.ts";
+import { LegworkError, toError } from "../errors.ts";
 import type { Problems } from "../health/problems.ts";
 import { Watch } from "../health/watch.ts";
 import type { Logger } from "../log.ts";
 import { type AuthConfig, type Authenticator, createAuthenticator, isAuthConfigured } from "./auth.ts";
+import type { TrustedProxies } from "./client-address.ts";
 import { addDashboard } from "./dashboard.ts";
 import { addGraphQlIde } from "./graphql-ide.ts";
-import { addHealthRoutes, readReadiness } from "./health-routes.ts";
+import { addHealthRoutes, readReadiness, withMetricsToken } from "./health-routes.ts";
+import { assertHost } from "./known-hosts.ts";
 import { Live } from "./live/live.ts";
+import { asLegworkError, BODY_LIMIT, clientStatus, refuseUnreadable, sendError } from "./plain-errors.ts";
 import { assertRole, type Principal } from "./principal.ts";
+import { RateLimits } from "./rate-limits.ts";
 import { addRest } from "./rest/api.ts";
 import { sendProblem } from "./rest/problem.ts";
 import { within } from "../within.ts";
@@ -27,8 +31,10 @@ declare module "fastify" {
   }
 }
 
-/** The longest request body (bytes). */
-const BODY_LIMIT = 100_000;
+/** How long a request may take to arrive, to its last byte (ms). */
+const REQUEST_TIMEOUT_MS = 30_000;
+/** How often it is looked whether one has taken too long (ms). Node's own half minute would be added to the time. */
+const TIMEOUT_CHECK_MS = 1_000;
 /** How long the database may take to answer before the server is not ready (ms). */
 const READY_TIMEOUT_MS = 3_000;
 /** The longest that a statement may take (ms), such as retrying a hundred thousand jobs. */
@@ -61,6 +67,10 @@ export interface ServerOptions {
   corsOrigins?: readonly string[];
   /** Requests a minute for each token, and failed ones for each address; 0 for any number. */
   rateLimit?: number;
+  /** Which proxies say truly whom they ask for (X-Forwarded-For): how many, or their addresses; none by default. */
+  trustProxy?: TrustedProxies;
+  /** How long a request may take to arrive, to its last byte (ms); 30 s by default. */
+  requestTimeout?: number;
   /** Where it is mounted in another server, such as /legwork; the documentation refers to it. */
   prefix?: string;
   /** Whether GraphQL tells its schema and has an IDE at `GET /graphql`; by default only where nobody but this machine can ask. */
@@ -105,18 +115,19 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
     stops.push(() => within(PART_STOP_MS, graphql.release()));
     if (host !== undefined) await assertMayListen(pool, host, config);
     const authenticator = createAuthenticator({ pool, config, log });
-    const app = await createApp(options, pool);
+    const { app, rates } = await createApp(options, pool);
     stops.push(() => closeApp(app, Math.max(PART_STOP_MS, stopBy - performance.now())));
     await app.register(async (protectedApp) => {
-      requireToken(protectedApp, authenticator, options.rateLimit ?? 0);
+      requireToken(protectedApp, authenticator, rates);
       await protectedApp.register(async (graphqlApp) => {
         graphqlApp.addHook("onRequest", async (request) => assertRole(request.principal!, "viewer"));
         await graphql.addTo(graphqlApp);
       });
     });
-    await app.register(async (healthApp) =>
-      addHealthRoutes(healthApp, { pool, metricsToken, assertAccess: (request) => assertSeesAll(request, authenticator) }),
-    );
+    await app.register(async (healthApp) => {
+      requireToken(healthApp, withMetricsToken(authenticator, metricsToken), rates);
+      await addHealthRoutes(healthApp, { pool, assertAccess: ({ principal }) => assertSeesAll(principal!) });
+    });
     // That no worker lives must be noticed, too.
     const watch = new Watch(pool, log);
     stops.push(() => within(PART_STOP_MS, watch.stop()));
@@ -124,7 +135,7 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
       pool,
       log,
       prefix: options.prefix ?? "",
-      protect: (api) => requireToken(api, authenticator, options.rateLimit ?? 0),
+      protect: (api) => requireToken(api, authenticator, rates),
     });
     const live = new Live(pool, log);
     stops.push(() => within(PART_STOP_MS, live.stop()));
@@ -133,8 +144,9 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
       live,
       limits: graphql.limitsOf("subscription"),
       authenticator,
+      rates,
       assertHost(request) {
-        if (host !== undefined) assertHostname(hostnameOf(request), request.headers.host, [host, ...(options.hosts ?? [])]);
+        if (host !== undefined) assertHost(request, [host, ...(options.hosts ?? [])]);
       },
       origins: options.corsOrigins ?? [],
       log,
@@ -173,11 +185,13 @@ async function loadGraphQl(pool: Pool, log: Logger, introspection: boolean) {
   return { graphql: await createGraphQl(pool, log, { introspection }), GraphQlSocket };
 }
 
-async function createApp(options: Omit<ServerOptions, "port">, pool: Pool): Promise<FastifyInstance> {
-  const { host, log, hosts = [], corsOrigins = [] } = options;
+async function createApp(options: Omit<ServerOptions, "port">, pool: Pool): Promise<{ app: FastifyInstance; rates: RateLimits }> {
+  const { host, log, hosts = [], corsOrigins = [], requestTimeout = REQUEST_TIMEOUT_MS } = options;
   const app = fastify({
     bodyLimit: BODY_LIMIT,
-    requestTimeout: 30_000,
+    requestTimeout,
+    http: { headersTimeout: requestTimeout, connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MS, requestTimeout) },
+    clientErrorHandler: refuseUnreadable,
     forceCloseConnections: "idle",
     // What is too long is said to be so by the route that it is for; Node reads no longer request.
     routerOptions: { maxParamLength: 20_000 },
@@ -188,16 +202,21 @@ async function createApp(options: Omit<ServerOptions, "port">, pool: Pool): Prom
         : sendError(reply as FastifyReply, asLegworkError(error, request as FastifyRequest, log), clientStatus(error)),
   });
   app.decorateRequest("principal", null);
-  if (host !== undefined) app.addHook("onRequest", async (request) => assertHost(request, [host, ...hosts]));
-  // Answers are data: nothing in them is run, framed or guessed at.
+  if (host !== undefined) app.addHook("onRequest", async (request) => assertHost(request.raw, [host, ...hosts]));
+  // Answers are data: nothing in them is run, loaded, framed or guessed at. Pages say what they need.
   await app.register(helmet, {
-    contentSecurityPolicy: { directives: { defaultSrc: ["'self'"], frameAncestors: ["'none'"], objectSrc: ["'none'"] } },
+    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+    frameguard: { action: "deny" },
+  });
+  await app.register(rateLimit, { global: false });
+  const rates = new RateLimits(app, options.rateLimit ?? 0, options.trustProxy ?? 0);
+  app.addHook("onRequest", async ({ raw, routeOptions: { config } }) => {
+    if (config?.countsPrincipals !== true && config?.isUncounted !== true) await rates.countAddress(raw);
   });
   if (corsOrigins.length > 0) {
     // Tokens are sent by hand, never by the browser: no credentials.
     await app.register(cors, { origin: [...corsOrigins], methods: ["GET", "POST", "PUT", "PATCH", "DELETE"], maxAge: 600 });
   }
-  await app.register(rateLimit, { global: false });
   app.setErrorHandler((error: FastifyError, request, reply) =>
     sendError(reply, asLegworkError(error, request, log), clientStatus(error)),
   );
@@ -227,8 +246,10 @@ async function createApp(options: Omit<ServerOptions, "port">, pool: Pool): Prom
       metrics: "/metrics",
     };
   });
-  app.get("/health", async () => ({ status: "ok" }));
-  app.get("/ready", async () => await readReadiness(pool, { timeout: READY_TIMEOUT_MS, problems: options.problems }));
+  // Of probes, which must not find a server that lives too busy.
+  const ofProbes = { config: { isUncounted: true } };
+  app.get("/health", ofProbes, async () => ({ status: "ok" }));
+  app.get("/ready", ofProbes, async () => await readReadiness(pool, { timeout: READY_TIMEOUT_MS, problems: options.problems }));
   const ide = tellsSchema(options) ? addGraphQlIde(app, options.prefix ?? "") : undefined;
   app.get("/graphql", async (request, reply) => {
     if (ide?.wantsPage(request) === true) return await ide.sendPage(reply);
@@ -240,30 +261,7 @@ async function createApp(options: Omit<ServerOptions, "port">, pool: Pool): Prom
       405,
     );
   });
-  return app;
-}
-
-/**
- * Refuses a page of another site that has made its own host name point here (DNS rebinding): its requests come from the
- * user's own machine, but they name that host.
- */
-function assertHost(request: FastifyRequest, hosts: readonly string[]): void {
-  assertHostname(request.hostname, request.headers.host, hosts);
-}
-
-function assertHostname(name: string, host: string | undefined, hosts: readonly string[]): void {
-  const hostname = name.replace(/^\[(.*)\]$/, "$1").toLowerCase();
-  const isWildcard = hosts[0] === "0.0.0.0" || hosts[0] === "::";
-  if (["localhost", "127.0.0.1", "::1"].includes(hostname) || hosts.some((host) => host.toLowerCase() === hostname)) return;
-  if (isWildcard && isIP(hostname) !== 0) return;
-  throw new LegworkError("LW400", `This server is not '${host ?? ""}'.`, {
-    hint: "Ask localhost, 127.0.0.1 or the configured host (LEGWORK_HOST), or name it in LEGWORK_HOSTS.",
-  });
-}
-
-/** The name in a request's host, as Fastify reads it. */
-function hostnameOf({ headers: { host = "" } }: IncomingMessage): string {
-  return URL.canParse(`http://${host}`) ? new URL(`http://${host}`).hostname : host;
+  return { app, rates };
 }
 
 /** Whether GraphQL tells its schema, and has a page to try queries on. */
@@ -283,76 +281,34 @@ async function assertMayListen(pool: Pool, host: string, config: AuthConfig): Pr
   });
 }
 
-/** Answers only who has a token, and nobody more often than `perMinute` times a minute (0: as often as they like). */
-function requireToken(app: FastifyInstance, authenticator: Authenticator, perMinute: number): void {
-  const window = { max: perMinute, timeWindow: 60_000 };
-  const ofPrincipal = app.createRateLimit({
-    ...window,
-    keyGenerator: ({ principal }) => `principal ${principal?.tokenId ?? principal?.subject}`,
-  });
-  // Who guesses tokens has none to be counted by.
-  const ofAddress = app.createRateLimit({ ...window, keyGenerator: ({ ip }) => `address ${ip}` });
+/** Answers only who has a token; counts requests by it, and by their address where it is not valid. */
+function requireToken(app: FastifyInstance, authenticator: Authenticator, rates: RateLimits): void {
+  app.addHook("onRoute", (route) => void (route.config = { ...route.config, countsPrincipals: true }));
   app.addHook("onRequest", async (request) => {
-    try {
-      request.principal = await authenticator.authenticate(request);
-    } catch (error) {
-      if (perMinute > 0)
-        assertWithinRate(await ofAddress(request), "This address sends too many requests without a valid token.");
-      throw error;
-    }
-    if (perMinute > 0) assertWithinRate(await ofPrincipal(request), `${request.principal.subject} sends too many requests.`);
+    request.principal = await authenticated(request, authenticator, rates);
   });
 }
 
+async function authenticated(request: FastifyRequest, authenticator: Authenticator, rates: RateLimits): Promise<Principal> {
+  let principal: Principal;
+  try {
+    principal = await authenticator.authenticate(request);
+  } catch (error) {
+    // Who guesses tokens has none to be counted by.
+    await rates.countAddress(request.raw);
+    throw error;
+  }
+  await rates.countPrincipal(principal);
+  return principal;
+}
+
 /** What tells of all tenants is for viewers who may see all of them. */
-async function assertSeesAll(request: FastifyRequest, authenticator: Authenticator): Promise<void> {
-  const principal = await authenticator.authenticate(request);
+function assertSeesAll(principal: Principal): void {
   assertRole(principal, "viewer");
   if (principal.tenant === null) return;
   throw new LegworkError("LW403", `This tells of every tenant; ${principal.subject} sees one.`, {
     hint: "Ask with a token that is not confined to a tenant.",
   });
-}
-
-type RateState = Awaited<ReturnType<ReturnType<FastifyInstance["createRateLimit"]>>>;
-
-function assertWithinRate(state: RateState, message: string): void {
-  if (state.isAllowed || !state.isExceeded) return;
-  throw new LegworkError("LW429", message, {
-    hint: `A minute has ${state.max} (LEGWORK_RATE_LIMIT). Wait as long as Retry-After says.`,
-    retryAt: new Date(Date.now() + state.ttl),
-  });
-}
-
-/** What the client did wrong, in our words; anything else is a bug, of which the client learns only that there is one. */
-function asLegworkError(error: FastifyError, request: FastifyRequest, log: Logger): LegworkError {
-  if (error instanceof LegworkError) return error;
-  if (error.statusCode === 413) {
-    return new LegworkError("LW413", `A request may have ${BODY_LIMIT.toLocaleString("en")} bytes.`, {
-      hint: "Ask in several requests.",
-    });
-  }
-  if (clientStatus(error) !== undefined) {
-    return new LegworkError("LW400", `${error.message.replace(/\.?$/, "")}.`, {
-      hint: `Send {"query": "…"} as application/json.`,
-    });
-  }
-  log.error({ err: error, method: request.method, url: request.url }, "A request failed.");
-  return new LegworkError("LW500", "Internal error.", { hint: "The server's log says more." });
-}
-
-/** The status that Fastify gives a client's mistake, such as 415; undefined for anything else. */
-function clientStatus({ statusCode }: { statusCode?: number }): number | undefined {
-  return statusCode !== undefined && statusCode >= 400 && statusCode < 500 ? statusCode : undefined;
-}
-
-function sendError(reply: FastifyReply, error: LegworkError, status: number = error.status): FastifyReply {
-  if (error.code === "LW401") reply.header("www-authenticate", 'Bearer realm="legwork"');
-  if (error.retryAt !== undefined) {
-    reply.header("retry-after", String(Math.max(1, Math.ceil((error.retryAt.getTime() - Date.now()) / 1_000))));
-  }
-  const { code, message, hint }: { code: ErrorCode; message: string; hint: string | undefined } = error;
-  return reply.code(status).send({ code, message, hint });
 }
 
 /** Lets requests finish that are under way; after that time their connections are closed. */

@@ -63,6 +63,53 @@ describe("the dashboard", () => {
     await page.getByLabel("Token").waitFor();
   });
 
+  it("keeps a link's token in its tab, and who is signed in there when others sign in elsewhere", async () => {
+    const viewer = await makeToken(database, "viewer", "acme");
+    const tab = await browser.open(server.url, "/jobs", viewer);
+    await tab.getByText("viewer of acme").waitFor();
+    expect(await tab.evaluate(() => Object.values(localStorage).join())).not.toContain(viewer);
+    // Somebody else, in another tab of the same browser, whose token the browser keeps.
+    const other = await tab.context().newPage();
+    await other.goto(server.url);
+    await other.getByLabel("Token").fill(restToken);
+    await other.getByLabel("Keep it").check();
+    await other.getByRole("button", { name: "Sign in" }).click();
+    await other.getByText("admin", { exact: true }).waitFor();
+    await tab.reload();
+    await tab.getByText("viewer of acme").waitFor();
+    const third = await tab.context().newPage();
+    await third.goto(server.url);
+    await third.getByText("admin", { exact: true }).waitFor();
+    // Signing out is for all tabs with that token, and for no other.
+    await third.getByRole("button", { name: "Sign out" }).click();
+    await other.getByLabel("Token").waitFor();
+    expect(await tab.getByText("viewer of acme").count()).toBe(1);
+    await tab.getByRole("button", { name: "Sign out" }).click();
+    await tab.reload();
+    await tab.getByLabel("Token").waitFor();
+    expect(await tab.evaluate(() => Object.values(localStorage).join())).not.toContain(restToken);
+  });
+
+  it("says why it asks for a token again", async () => {
+    const viewer = await makeToken(database, "viewer", "acme");
+    const page = await browser.open(server.url, "/jobs", viewer, { mayLog: /401/ });
+    await page.getByText("viewer of acme").waitFor();
+    await database.pool.query("select legwork.revoke_token(id) from legwork.token_list");
+    await page.getByRole("link", { name: "Queues" }).click();
+    await page.getByRole("alert").getByText("expired, was revoked").waitFor();
+  });
+
+  it("tells who may not read a page so, and does not let them wait", async () => {
+    const page = await browser.open(server.url, "/workers", await makeToken(database, "viewer", "acme"));
+    for (const path of ["workers", "alerts"]) {
+      if (path !== "workers") await page.goto(`${server.url}/${path}`);
+      await page.getByRole("alert").getByText("This page is about every tenant").waitFor();
+      await page.getByText("LW403").waitFor();
+    }
+    await page.goto(`${server.url}/audit`);
+    await page.getByRole("alert").getByText("This needs the role admin").waitFor();
+  });
+
   it("shows a tenant's viewer no more pages and buttons than the token has rights", async () => {
     const page = await browser.open(server.url, "/", await makeToken(database, "viewer", "acme"));
     await page.getByText("viewer of acme").waitFor();

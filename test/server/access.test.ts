@@ -229,6 +229,8 @@ describe("the server", () => {
     expect(tenants((await ask(await jwt({ role: "viewer", tenant: "acme" }))).text)).toEqual(['"acme"']);
     expect(tenants((await ask(await jwt({ role: "operator", tenant: "*" }))).text)).toHaveLength(3);
     expect((await ask(await jwt({ role: "enqueuer", tenant: "*" }))).status).toBe(403);
+    const bounds = { sub: "é".repeat(200), role: "viewer", tenant: "日本", exp: 253_402_300_799 };
+    expect((await ask(await jwt(bounds, { exp: null }))).status).toBe(200);
   });
 
   test("refuses a JWT that lacks anything, or says it of somebody else", async () => {
@@ -250,6 +252,17 @@ describe("the server", () => {
       ["an unknown role", await jwt({ role: "root", tenant: "*" })],
       ["a role of the prototype", await jwt({ role: "constructor", tenant: "*" })],
       ["no subject", await jwt({ ...good, sub: "" })],
+      ["a subject that is no text", await jwt({ ...good, sub: ["alice"] })],
+      ["a subject with a new line", await jwt({ ...good, sub: "alice\r\nbob" })],
+      ["a subject with a terminal's codes", await jwt({ ...good, sub: "\u001b[31malice" })],
+      ["a long subject", await jwt({ ...good, sub: "x".repeat(201) })],
+      ["a tenant with NUL", await jwt({ role: "admin", tenant: "ac\u0000me" })],
+      ["a tenant with half a surrogate pair", await jwt({ role: "admin", tenant: "ac\ud800me" })],
+      ["a long tenant", await jwt({ role: "admin", tenant: "x".repeat(201) })],
+      ["a tenant that is a number", await jwt({ role: "admin", tenant: 7 })],
+      ["an expiry after all times", await jwt({ ...good, exp: 1e300 }, { exp: null })],
+      ["an expiry in the year 10000", await jwt({ ...good, exp: 253_402_300_800 }, { exp: null })],
+      ["an expiry that is no number", await jwt({ ...good, exp: "9999999999" }, { exp: null })],
       ["another secret", await jwt(good, { key: "another secret of thirty-two characters" })],
       ["another issuer", await jwt(good, { iss: "https://evil.example" })],
       ["another audience", await jwt(good, { aud: "another" })],

@@ -285,6 +285,12 @@ describe("what a connection may cost", () => {
       message: expect.stringContaining("first"),
       extensions: { code: "LW400" },
     });
+    expect(await refusal("subscription { jobs(first: -1) { readAt } }")).toMatchObject({ extensions: { code: "LW400" } });
+    let deep: unknown = 1;
+    for (let level = 0; level < 500; level++) deep = [deep];
+    expect(await refusal("subscription ($s: [JobState!]) { jobs(state: $s) { readAt } }", { s: deep })).toMatchObject({
+      extensions: { code: "LW413" },
+    });
     expect(
       await refusal(`subscription { jobs { jobs { ${Array.from({ length: 31 }, (_, index) => `a${index}: id`).join(" ")} } } }`),
     ).toMatchObject({ extensions: { code: "LW413" } });

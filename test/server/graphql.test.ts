@@ -33,10 +33,14 @@ interface Answer {
 }
 
 async function ask(query: string, variables: Record<string, unknown> = {}, to = server): Promise<Answer> {
+  return await send(JSON.stringify({ query, variables }), to);
+}
+
+async function send(body: string, to = server): Promise<Answer> {
   const response = await fetch(to.graphqlUrl, {
     method: "POST",
     headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
-    body: JSON.stringify({ query, variables }),
+    body,
   });
   const text = await response.text();
   return { status: response.status, text, errors: [], ...JSON.parse(text) };
@@ -412,11 +416,30 @@ describe("jobs", () => {
   });
 
   test("a page has 500 rows at most", async () => {
-    for (const size of ["first: 501", "last: 501", "first: -1"]) {
-      const { data, errors } = await ask(`{ jobs(${size}) { nodes { id } } }`);
-      expect(data).toEqual({ jobs: null });
+    const large =
+      "{ jobs(first: 500) { nodes { children(first: 500) { nodes { attempts(first: 500) { nodes { attempt } } } } } } }";
+    for (const [query, variables] of [
+      ["{ jobs(first: 501) { nodes { id } } }", {}],
+      ["{ jobs(last: 501) { nodes { id } } }", {}],
+      ["{ jobs(first: -1) { nodes { id } } }", {}],
+      ["{ jobs(first: 10, last: -1) { nodes { id } } }", {}],
+      ["{ jobs(first: 99999999999999999999) { nodes { id } } }", {}],
+      ["query ($n: Int) { jobs(first: $n) { nodes { id } } }", { n: -2_147_483_648 }],
+      ["query ($n: Int = -5) { jobs(last: $n) { nodes { id } } }", {}],
+      ["{ jobs { nodes { attempts(first: -1) { nodes { attempt } } } } }", {}],
+      [
+        "{ ...f } fragment f on Query { jobs { ... on JobConnection { nodes { ...g } } } } fragment g on Job { children(last: -1) { nodes { id } } }",
+        {},
+      ],
+      // It does not make room for another page.
+      [`{ a: jobs(first: -2147483648) { nodes { id } } b: ${large.slice(1)}`, {}],
+    ] as const) {
+      const { status, data, errors } = await ask(query, variables);
+      expect({ query, status, data }).toEqual({ query, status: 400, data: undefined });
+      expect(errors).toHaveLength(1);
       expect(errors[0]).toMatchObject({ message: expect.stringContaining("500 rows"), extensions: { code: "LW400" } });
     }
+    expect((await ask(large)).status).toBe(413);
     expect((await ask(`{ jobs(first: 500) { nodes { id } } }`)).errors).toEqual([]);
     expect((await ask(`{ jobs(offset: 1) { nodes { id } } }`)).errors[0]?.message).toContain(`Unknown argument "offset"`);
   });
@@ -579,6 +602,30 @@ describe("queries that cost too much", () => {
       expect(Math.min(...times)).toBeLessThan(100);
     });
   }
+
+  test("variables that are many or deep are refused, and so is any number of faults", async () => {
+    const query = "query ($f: JobFilter) { jobs(filter: $f) { nodes { id } } }";
+    const nested = (levels: number): string => `${'{"not":'.repeat(levels)}1${"}".repeat(levels)}`;
+    for (const f of [
+      nested(10_000),
+      nested(11),
+      JSON.stringify({ id: { in: Array.from({ length: 2_000 }, (_, index) => index) } }),
+    ]) {
+      const { status, errors, text } = await send(`{"query": ${JSON.stringify(query)}, "variables": {"f": ${f}}}`);
+      expect([status, errors[0]?.extensions.code]).toEqual([413, "LW413"]);
+      expect(text).not.toContain("call stack");
+    }
+    expect((await ask(query, { f: { id: { in: Array.from({ length: 1_000 }, (_, index) => String(index)) } } })).errors).toEqual(
+      [],
+    );
+    const { errors, text } = await ask(
+      `{ ${Array.from({ length: 60 }, (_, index) => `x${index} `.repeat(3)).join("")} ${"y".repeat(50_000)} }`,
+    );
+    expect(errors).toHaveLength(21);
+    expect(errors.at(-1)?.message).toMatch(/^\d+ more/);
+    expect(text.length).toBeLessThan(20_000);
+    expect((await ask(`{ ${"y".repeat(50_000)} }`)).text.length).toBeLessThan(2_000);
+  });
 
   test("others are answered meanwhile", async () => {
     const slowest: number[] = [];

@@ -1,7 +1,7 @@
 import { type Client, createClient } from "graphql-ws";
 import { useEffect, useState, useSyncExternalStore } from "react";
 import { serverUrl } from "./request.ts";
-import { currentToken, signOut } from "./session.ts";
+import { currentToken, refuseSession } from "./session.ts";
 
 /** Whether live views arrive: `connecting` at first, `lost` after a connection broke, until the next one stands. */
 export type Connection = "idle" | "connecting" | "open" | "lost";
@@ -33,7 +33,7 @@ function theClient(): Client {
       connected: () => become("open"),
       closed: (event) => {
         const { code, wasClean } = event as CloseEvent;
-        if (code === 4401 || code === 4403) signOut();
+        if (code === 4401 || code === 4403) refuseSession();
         become(wasClean && code === 1000 ? "idle" : "lost");
       },
     },

@@ -31,5 +31,9 @@ export function useMe(): Me | undefined {
  */
 export function useMay(role: Role, options: { everybody?: boolean } = {}): boolean {
   const me = useMe();
-  return me !== undefined && INCLUDES[me.role].includes(role) && !(options.everybody === true && me.tenant !== null);
+  return me !== undefined && may(me, role, options.everybody === true);
+}
+
+export function may(me: Me, role: Role, everybody: boolean): boolean {
+  return INCLUDES[me.role].includes(role) && !(everybody && me.tenant !== null);
 }

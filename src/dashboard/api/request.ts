@@ -1,6 +1,6 @@
 import { parseExactly } from "./exact-json.ts";
 import { Problem } from "./problem.ts";
-import { currentToken, signOut } from "./session.ts";
+import { currentToken, refuseSession } from "./session.ts";
 
 /** Where the server is: where the page says that its addresses start. */
 export function serverUrl(path: string): URL {
@@ -38,7 +38,7 @@ async function request(
   const answer = await read(response);
   if (response.ok) return answer;
   const { code = "", detail, message, hint, errors } = (answer ?? {}) as Record<string, never>;
-  if (response.status === 401 && token !== null && token === currentToken()) signOut();
+  if (response.status === 401 && token !== null && token === currentToken()) refuseSession();
   throw new Problem(detail ?? message ?? `The server answered ${response.status}.`, {
     code,
     status: response.status,

@@ -2,17 +2,39 @@ import { useSyncExternalStore } from "react";
 
 const KEY = "legwork.token";
 
-let token: string | null = takeFromAddress() ?? localStorage.getItem(KEY) ?? sessionStorage.getItem(KEY);
+/** Tells the other tabs that a token was signed out. */
+const signedOut = new BroadcastChannel("legwork.signed-out");
+
+let token: string | null = takeFromAddress() ?? kept();
+/** Whether the server ended the session, and not its user. */
+let wasRefused = false;
 const listeners = new Set<() => void>();
 
-/** `#token=…`, as `legwork up` prints it. What follows # is never sent to a server; it also leaves the address bar at once. */
+signedOut.addEventListener("message", ({ data }) => {
+  if (token !== null && data === token) leave(false);
+});
+
+/**
+ * `#token=…`, as `legwork dashboard` prints it. What follows # is never sent to a server; it also leaves the address bar at once. The token is kept in
+ * this tab only.
+ */
 function takeFromAddress(): string | undefined {
   const match = /^#token=(.+)$/.exec(location.hash);
   if (match?.[1] === undefined) return undefined;
   history.replaceState(null, "", location.pathname + location.search);
   const given = decodeURIComponent(match[1]);
-  localStorage.setItem(KEY, given);
+  sessionStorage.setItem(KEY, given);
   return given;
+}
+
+/**
+ * The tab's own token before the browser's, so that a reload never changes who is signed in; a tab that was signed out has an empty one. A new tab
+ * takes the browser's.
+ */
+function kept(): string | null {
+  const found = sessionStorage.getItem(KEY) ?? localStorage.getItem(KEY);
+  if (found !== null) sessionStorage.setItem(KEY, found);
+  return found === "" ? null : found;
 }
 
 export function currentToken(): string | null {
@@ -21,22 +43,53 @@ export function currentToken(): string | null {
 
 /** Kept for this tab only unless `remember` is true. */
 export function signIn(given: string, remember: boolean): void {
-  (remember ? localStorage : sessionStorage).setItem(KEY, given);
+  sessionStorage.setItem(KEY, given);
+  if (remember) localStorage.setItem(KEY, given);
   token = given;
+  wasRefused = false;
+  tell();
+}
+
+/** Signs this tab and every other one that has the same token out. */
+export function signOut(): void {
+  end(false);
+}
+
+/** The same, when the server says that the token is not valid any more. */
+export function refuseSession(): void {
+  end(true);
+}
+
+function end(refused: boolean): void {
+  if (token !== null) {
+    signedOut.postMessage(token);
+    // Another token that the browser keeps is somebody else's.
+    if (localStorage.getItem(KEY) === token) localStorage.removeItem(KEY);
+  }
+  leave(refused);
+}
+
+function leave(refused: boolean): void {
+  sessionStorage.setItem(KEY, "");
+  token = null;
+  wasRefused = refused;
+  tell();
+}
+
+function tell(): void {
   for (const listener of listeners) listener();
 }
 
-/** Also when the server says that the token is not valid any more. */
-export function signOut(): void {
-  localStorage.removeItem(KEY);
-  sessionStorage.removeItem(KEY);
-  token = null;
-  for (const listener of listeners) listener();
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
 }
 
 export function useToken(): string | null {
-  return useSyncExternalStore((listener) => {
-    listeners.add(listener);
-    return () => listeners.delete(listener);
-  }, currentToken);
+  return useSyncExternalStore(subscribe, currentToken);
+}
+
+/** Whether the server ended the last session of this tab: its token has expired or was revoked. */
+export function useWasRefused(): boolean {
+  return useSyncExternalStore(subscribe, () => wasRefused);
 }

@@ -1,6 +1,7 @@
 import { type FormEvent, useState } from "react";
+import { Problem } from "../api/problem.ts";
 import { rest } from "../api/request.ts";
-import { signIn, signOut } from "../api/session.ts";
+import { signIn, useWasRefused } from "../api/session.ts";
 import { Button } from "../ui/button.tsx";
 import { Field } from "../ui/field.tsx";
 import { Failure } from "../ui/notice.tsx";
@@ -11,6 +12,7 @@ export function SignIn() {
   const [remember, setRemember] = useState(false);
   const [error, setError] = useState<unknown>();
   const [busy, setBusy] = useState(false);
+  const wasRefused = useWasRefused();
 
   async function submit(event: FormEvent): Promise<void> {
     event.preventDefault();
@@ -20,8 +22,7 @@ export function SignIn() {
       await tryToken(token.trim());
       signIn(token.trim(), remember);
     } catch (thrown) {
-      signOut();
-      setError(thrown);
+      setError(inWordsOfSignIn(thrown));
     } finally {
       setBusy(false);
     }
@@ -35,6 +36,13 @@ export function SignIn() {
           Sign in with a token. <code>legwork dashboard</code> prints an address that does it for you;{" "}
           <code>legwork token create</code> makes tokens for others.
         </p>
+        {wasRefused && error === undefined && (
+          <Failure
+            error={
+              new Error("You were signed out: your token has expired, was revoked, or may not read. Sign in with another one.")
+            }
+          />
+        )}
         <Field label="Token">
           <input
             type="password"
@@ -61,4 +69,15 @@ export function SignIn() {
 
 async function tryToken(token: string): Promise<void> {
   await rest("GET", "/me", undefined, undefined, token);
+}
+
+/** What the server says of a token is for programs; who signs in has typed one. */
+function inWordsOfSignIn(error: unknown): unknown {
+  if (!(error instanceof Problem) || error.status !== 401) return error;
+  return new Problem("This token is not valid.", {
+    code: error.code,
+    status: error.status,
+    hint: "Check that all of it was copied. It may also have expired or been revoked.",
+    cause: error,
+  });
 }

@@ -3,8 +3,8 @@ import fastifySwaggerUi from "@fastify/swagger-ui";
 import type { FastifyError, FastifyInstance } from "fastify";
 import { createJsonSchemaTransform, createJsonSchemaTransformObject } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { LegworkError } from "../../errors.ts";
-import { withDigits } from "./body-digits.ts";
+import { LegworkError, toError } from "../../errors.ts";
+import { assertCountable, withDigits } from "./body.ts";
 import type { Logger } from "../../log.ts";
 import { packageVersion } from "../package-version.ts";
 import { addAlertRoutes, alertSchema } from "./alerts.ts";
@@ -140,12 +140,22 @@ function addRoutes(app: FastifyInstance, context: RestOptions): void {
   // A request without a body may say that it is JSON all the same.
   const parse = app.getDefaultJsonParser("error", "error");
   app.removeContentTypeParser("application/json");
-  app.addContentTypeParser("application/json", { parseAs: "string" }, (request, body, done) => {
-    if (body === "") done(null, undefined);
-    else
-      void parse(request, body as string, (error, value) =>
-        done(error, error === null ? withDigits(body as string, value) : undefined),
-      );
+  app.addContentTypeParser("application/json", { parseAs: "string" }, (request, given, done) => {
+    const body = given as string;
+    if (body === "") return done(null, undefined);
+    try {
+      assertCountable(body);
+    } catch (error) {
+      return done(toError(error));
+    }
+    void parse(request, body, (error, value) => {
+      if (error !== null) return done(error);
+      try {
+        done(null, withDigits(body, value));
+      } catch (thrown) {
+        done(toError(thrown));
+      }
+    });
   });
   addJobRoutes(app, context);
   addCreateRoutes(app, context);

@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { callFunction } from "../../db/call-function.ts";
 import type { PoolClient } from "../../db/pool.ts";
-import type { Principal } from "../principal.ts";
+import { type Principal, principalKey } from "../principal.ts";
 
 /** The header of requests that may be repeated. */
 export const idempotencyHeaders = z.object({
@@ -32,7 +32,7 @@ export async function once(
 ): Promise<unknown> {
   const key = (request.headers as z.output<typeof idempotencyHeaders>)["idempotency-key"];
   if (key === undefined) return await work();
-  const subject = `${principal.tenant ?? ""} ${principal.subject}`;
+  const subject = principalKey(principal);
   const hash = createHash("sha256");
   for (const part of [request.method, request.url, JSON.stringify(request.body)]) hash.update(`${part}\n`);
   const [claimed] = await callFunction(client, "claim_request", { subject, key, request_hash: hash.digest("base64url") });

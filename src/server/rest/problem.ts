@@ -3,7 +3,13 @@ import { z } from "zod";
 import { fromDatabaseError } from "../../db/pool.ts";
 import { ERRORS, type ErrorCode, type FieldError, LegworkError, toError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
-import { propertyOf } from "../../thrown.ts";
+import { cut, propertyOf } from "../../thrown.ts";
+
+/** Faults that are told of one request. Somebody who reads them mends one and tries again. */
+const MAX_FAULTS = 20;
+/** The longest detail and hint of a problem, and the longest message and name of a field (characters): they may quote what was sent. */
+const MAX_TEXT = 1_000;
+const MAX_FIELD_TEXT = 300;
 
 /** What is answered in place of a result: RFC 9457. */
 export const problemSchema = z
@@ -24,7 +30,8 @@ export const problemSchema = z
         }),
       )
       .optional()
-      .describe("The fields that are at fault."),
+      .describe(`The fields that are at fault: the first ${MAX_FAULTS}.`),
+    more_errors: z.int().optional().describe("How many more fields are at fault."),
   })
   .describe("A problem, as RFC 9457 has it.");
 
@@ -38,13 +45,19 @@ type Part = (typeof PARTS)[keyof typeof PARTS];
 class InvalidRequest extends LegworkError {
   readonly part: Part;
 
-  constructor(part: Part, fields: readonly FieldError[]) {
+  constructor(part: Part, issues: readonly z.core.$ZodIssue[]) {
+    const fields = issues.flatMap(fieldsOf);
     const [first] = fields;
     const field = first === undefined ? "" : fieldName(first.path);
-    super("LW400", `${field === "" ? `The ${part}` : `'${field}' (${part})`}: ${first?.message ?? "not valid"}.`, {
-      hint: "GET /docs describes what each route takes.",
-      fields,
-    });
+    const isTooLarge = issues.some((issue) => issue.code === "custom" && issue.params?.code === "LW413");
+    super(
+      isTooLarge ? "LW413" : "LW400",
+      `${field === "" ? `The ${part}` : `'${field}' (${part})`}: ${first?.message ?? "not valid"}.`,
+      {
+        hint: "GET /docs describes what each route takes.",
+        fields,
+      },
+    );
     this.part = part;
   }
 }
@@ -55,7 +68,7 @@ export function validatorCompiler({ schema, httpPart }: { schema: z.ZodType; htt
   return (data: unknown): { value: unknown } | { error: Error } => {
     // No body at all comes as null.
     const parsed = schema.safeParse(data ?? undefined);
-    return parsed.success ? { value: parsed.data } : { error: new InvalidRequest(part, parsed.error.issues.flatMap(fieldsOf)) };
+    return parsed.success ? { value: parsed.data } : { error: new InvalidRequest(part, parsed.error.issues) };
   };
 }
 
@@ -84,19 +97,22 @@ export function sendProblem(
 ): FastifyReply {
   const error = explain(thrown, request, log);
   const status = httpStatus(thrown as { statusCode?: unknown }) ?? error.status;
+  const faults = error.fields?.slice(0, MAX_FAULTS);
+  const more = (error.fields?.length ?? 0) - MAX_FAULTS;
   const problem: Problem = {
     type: `urn:legwork:error:${error.code}`,
     title: ERRORS[error.code].title,
     status,
-    detail: error.message,
+    detail: cut(error.message, MAX_TEXT),
     code: error.code,
-    hint: error.hint === undefined ? undefined : inWordsOfRest(error.hint),
+    hint: error.hint === undefined ? undefined : cut(inWordsOfRest(error.hint), MAX_TEXT),
     retry_at: error.retryAt?.toISOString(),
-    errors: error.fields?.map(({ path, message }) =>
-      error instanceof InvalidRequest
-        ? { in: error.part, field: fieldName(path), message }
-        : { in: request.method === "GET" ? "query" : "body", field: requestName(path), message },
-    ),
+    errors: faults?.map(({ path, message }) => ({
+      in: error instanceof InvalidRequest ? error.part : request.method === "GET" ? "query" : "body",
+      field: cut(error instanceof InvalidRequest ? fieldName(path) : requestName(path), MAX_FIELD_TEXT),
+      message: cut(message, MAX_FIELD_TEXT),
+    })),
+    ...(more > 0 ? { more_errors: more } : {}),
   };
   if (error.code === "LW401") reply.header("www-authenticate", 'Bearer realm="legwork"');
   if (error.retryAt !== undefined) {

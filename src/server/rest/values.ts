@@ -14,6 +14,9 @@ export const MAX_INTEGER = 2_147_483_647;
 /** Levels of arrays and objects in a value that is kept as JSON. */
 const MAX_DEPTH = 100;
 
+/** The size of a value that is kept as JSON (bytes, escapes not counted). */
+const MAX_PAYLOAD = 1_000_000;
+
 /** Text that Postgres can keep: some characters, none of which is NUL. */
 export function text(max: number) {
   return (
@@ -68,26 +71,58 @@ export const json = z
   })
   .meta({ description: "Any JSON." });
 
+/** A value and where it stands: as links to what holds it, because a path for each of many thousand values is far more than they are. */
+interface Place {
+  readonly value: unknown;
+  readonly key: PropertyKey;
+  readonly holder: Place | undefined;
+  readonly depth: number;
+}
+
 /** The first place in a value that cannot be kept as it is. Without recursion: what came in may be nested deeper than our stack. */
-function faultIn(value: unknown): { path: PropertyKey[]; message: string } | undefined {
-  const left: { value: unknown; path: PropertyKey[] }[] = [{ value, path: [] }];
+function faultIn(root: unknown): { path: PropertyKey[]; message: string; params?: { code: "LW413" } } | undefined {
+  const left: Place[] = [{ value: root, key: "", holder: undefined, depth: 0 }];
+  let size = 0;
   for (let next = left.pop(); next !== undefined; next = left.pop()) {
-    const { value: it, path } = next;
-    if (path.length > MAX_DEPTH) return { path: path.slice(0, 3), message: `it is nested deeper than ${MAX_DEPTH} levels` };
-    if (isRawNumber(it)) {
-      if (fitsNumeric(it.rawJSON)) continue;
-      return { path, message: "the number is too large" };
+    const { value, depth } = next;
+    const message = faultOf(value);
+    if (message !== undefined) return { path: pathTo(next), message };
+    size += sizeOf(value);
+    if (size > MAX_PAYLOAD) {
+      return { path: [], message: `it has more than ${MAX_PAYLOAD.toLocaleString("en")} bytes`, params: { code: "LW413" } };
     }
-    // JSON has no such number: it was one whose digits are not asked for.
-    if (typeof it === "number" && !Number.isFinite(it)) return { path, message: "the number is too large" };
-    if (typeof it === "string" && !isStorable(it)) return { path, message: "it has a NUL character or half a surrogate pair" };
-    if (typeof it !== "object" || it === null) continue;
-    for (const [key, inner] of Object.entries(it)) {
-      if (!isStorable(key)) return { path, message: "a field's name has a NUL character or half a surrogate pair" };
-      left.push({ value: inner, path: [...path, Array.isArray(it) ? Number(key) : key] });
+    if (typeof value !== "object" || value === null || isRawNumber(value)) continue;
+    if (depth === MAX_DEPTH) return { path: pathTo(next).slice(0, 3), message: `it is nested deeper than ${MAX_DEPTH} levels` };
+    if (Array.isArray(value)) {
+      for (const [index, inner] of value.entries()) left.push({ value: inner, key: index, holder: next, depth: depth + 1 });
+      continue;
+    }
+    for (const key of Object.keys(value)) {
+      if (!isStorable(key)) return { path: pathTo(next), message: "a field's name has a NUL character or half a surrogate pair" };
+      size += sizeOf(key) + 1;
+      left.push({ value: (value as Record<string, unknown>)[key], key, holder: next, depth: depth + 1 });
     }
   }
   return undefined;
+}
+
+function faultOf(value: unknown): string | undefined {
+  if (typeof value === "string") return isStorable(value) ? undefined : "it has a NUL character or half a surrogate pair";
+  // JSON has no infinite number: it was one whose digits are not asked for.
+  const isTooLarge = isRawNumber(value) ? !fitsNumeric(value.rawJSON) : typeof value === "number" && !Number.isFinite(value);
+  return isTooLarge ? "the number is too large" : undefined;
+}
+
+/** Bytes of a value as JSON, without what it holds and without escapes; what stands between values is counted with them. */
+function sizeOf(value: unknown): number {
+  if (typeof value === "string") return Buffer.byteLength(value) + 3;
+  return isRawNumber(value) ? value.rawJSON.length + 1 : 2;
+}
+
+function pathTo(place: Place): PropertyKey[] {
+  const path: PropertyKey[] = [];
+  for (let at: Place | undefined = place; at.holder !== undefined; at = at.holder) path.push(at.key);
+  return path.toReversed();
 }
 
 /** A page's cursor: opaque, so that what it is made of may change. */

@@ -1,0 +1,49 @@
+import type { IncomingMessage } from "node:http";
+import ipaddr from "ipaddr.js";
+
+/** Which proxies are believed when they say whom they ask for: how many stand before the server, or their addresses and ranges of them. */
+export type TrustedProxies = number | readonly string[];
+
+/**
+ * The address of who sends a request: that of the connection, unless it is a trusted proxy's. Each proxy adds to the header X-Forwarded-For whom it
+ * asks for, at its end; what stands before the first that is not trusted may be made up.
+ */
+export function clientAddress({ socket, headers }: Pick<IncomingMessage, "socket" | "headers">, trusted: TrustedProxies): string {
+  let address = socket.remoteAddress ?? "";
+  if (trusted === 0) return address;
+  const forwarded = String(headers["x-forwarded-for"] ?? "").split(",");
+  for (let hop = 0; isTrusted(address, hop, trusted); hop++) {
+    const before = forwarded.pop()?.trim() ?? "";
+    if (before === "") break;
+    address = before;
+  }
+  return address;
+}
+
+function isTrusted(address: string, hop: number, trusted: TrustedProxies): boolean {
+  if (typeof trusted === "number") return hop < trusted;
+  const parsed = parse(address);
+  return parsed !== undefined && trusted.some((range) => includes(range, parsed));
+}
+
+function includes(range: string, address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
+  const [base, bits] = ipaddr.isValidCIDR(range) ? ipaddr.parseCIDR(range) : [ipaddr.process(range), undefined];
+  return base.kind() === address.kind() && address.match(base, bits ?? (base.kind() === "ipv4" ? 32 : 128));
+}
+
+/**
+ * What an address is counted as. Of IPv6 that is its /64, which is what one machine is given, and in which it may choose any address; an IPv4 address
+ * that is written as IPv6, or with a port as some proxies do, is the IPv4 address.
+ */
+export function countedAs(address: string): string {
+  const parsed = parse(address);
+  if (parsed === undefined) return address.slice(0, 64);
+  if (parsed.kind() === "ipv4") return parsed.toString();
+  return `${new ipaddr.IPv6([...parsed.toByteArray().slice(0, 8), 0, 0, 0, 0, 0, 0, 0, 0]).toString()}/64`;
+}
+
+function parse(address: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
+  const [, bracketed, dotted] = /^\[(.*)\](?::\d+)?$|^(\d+\.\d+\.\d+\.\d+):\d+$/.exec(address) ?? [];
+  const bare = bracketed ?? dotted ?? address;
+  return ipaddr.isValid(bare) ? ipaddr.process(bare) : undefined;
+}

@@ -1,0 +1,195 @@
+import { once } from "node:events";
+import { request } from "node:http";
+import { connect, type Socket } from "node:net";
+import { SignJWT } from "jose";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { WebSocket } from "ws";
+import { clientAddress, countedAs } from "../../src/server/client-address.ts";
+import type { Server } from "../../src/server/server.ts";
+import { testDatabase } from "../support/database.ts";
+import { makeToken, rest, startRest } from "../support/rest.ts";
+
+const database = testDatabase();
+const secret = "a secret of thirty-two characters or more";
+/** One that hears addresses from a proxy, so that each test can come from one of its own. */
+let server: Server;
+
+beforeAll(async () => {
+  server = await startRest(database, {
+    auth: { jwtSecret: secret },
+    metricsToken: "the token of Prometheus",
+    rateLimit: 3,
+    trustProxy: 1,
+    requestTimeout: 500,
+  });
+  await database.pool.query(`select legwork.register_tasks('[{"name": "a"}]')`);
+});
+afterAll(async () => {
+  await server.stop();
+});
+
+let addresses = 0;
+
+/** Headers of a client at an address that has not asked yet. */
+function fromElsewhere(headers: Record<string, string> = {}): Record<string, string> {
+  return { "x-forwarded-for": `192.0.2.${++addresses}`, ...headers };
+}
+
+/** The statuses of five requests, one after the other. */
+async function five(path: string, headers: Record<string, string>): Promise<number[]> {
+  const statuses: number[] = [];
+  for (let index = 0; index < 5; index++) {
+    const response = await fetch(server.url + path, { headers });
+    await response.arrayBuffer();
+    statuses.push(response.status);
+  }
+  return statuses;
+}
+
+describe("three requests a minute", () => {
+  test.each([
+    ["/metrics", 401],
+    ["/health/details", 401],
+    ["/api/v1/me", 401],
+    ["/docs/json", 200],
+    ["/", 200],
+    ["/graphql", 405],
+    ["/nothing", 404],
+    ["/assets/none.js", 404],
+    ["/api/v1/nothing", 401],
+  ])("are answered without a valid token, and probes always: %s", async (path, status) => {
+    const headers = fromElsewhere({ authorization: "Bearer a guess" });
+    expect(await five(path, headers)).toEqual([status, status, status, 429, 429]);
+    expect((await five("/", headers))[0]).toBe(429);
+    expect(new Set([...(await five("/health", headers)), ...(await five("/ready", headers))])).toEqual(new Set([200]));
+  });
+
+  test("are answered with a token, on whichever route", async () => {
+    const ofViewer = fromElsewhere({ authorization: `Bearer ${await makeToken(database, "viewer")}` });
+    expect(await five("/metrics", ofViewer)).toEqual([200, 200, 200, 429, 429]);
+    for (const path of ["/health/details", "/api/v1/me"]) expect((await five(path, ofViewer))[0]).toBe(429);
+    const ofPrometheus = fromElsewhere({ authorization: "Bearer the token of Prometheus" });
+    expect(await five("/metrics", ofPrometheus)).toEqual([200, 200, 200, 429, 429]);
+    expect((await five("/health/details", ofPrometheus))[0]).toBe(401);
+  });
+
+  test("are answered of one token, and not of all that have its name", async () => {
+    for (let index = 0; index < 2; index++) {
+      const headers = fromElsewhere({ authorization: `Bearer ${await makeToken(database, "viewer", "acme")}` });
+      expect(await five("/api/v1/me", headers)).toEqual([200, 200, 200, 429, 429]);
+    }
+  });
+
+  test("are those of a client and not of its proxy, whatever the client says of itself", async () => {
+    expect(await five("/", { "x-forwarded-for": "198.51.100.1" })).toEqual([200, 200, 200, 429, 429]);
+    expect((await five("/", { "x-forwarded-for": "198.51.100.2" }))[0]).toBe(200);
+    expect((await five("/", { "x-forwarded-for": "198.51.100.9, 198.51.100.1" }))[0]).toBe(429);
+  });
+
+  test("may ask for a WebSocket, from one address and with one token", async () => {
+    const opened = (headers: Record<string, string>, token: string): Promise<number> => {
+      const socket = new WebSocket(server.graphqlUrl.replace("http", "ws"), "graphql-transport-ws", { headers });
+      onTestFinished(() => socket.terminate());
+      return new Promise((resolve) => {
+        socket.on("error", () => undefined);
+        socket.on("unexpected-response", (_request, response) => resolve(response.statusCode ?? 0));
+        socket.on("open", () => socket.send(`{"type": "connection_init", "payload": {"authorization": "Bearer ${token}"}}`));
+        socket.on("message", () => resolve(101));
+        socket.on("close", resolve);
+      });
+    };
+    const several = async (headers: () => Record<string, string>, token: string): Promise<number[]> => {
+      const answers: number[] = [];
+      for (let index = 0; index < 4; index++) answers.push(await opened(headers(), token));
+      return answers;
+    };
+    const token = await makeToken(database, "viewer");
+    expect(await several(fromElsewhere, token)).toEqual([101, 101, 101, 1013]);
+    const headers = fromElsewhere();
+    expect(await several(() => headers, "a guess")).toEqual([4401, 4401, 4401, 429]);
+    expect((await five("/", headers))[0]).toBe(429);
+  });
+});
+
+test("the address of a client is that before the first proxy that is not trusted", () => {
+  const at = (forwarded: string, trusted: number | string[]): string =>
+    clientAddress({ socket: { remoteAddress: "::ffff:10.0.0.1" } as Socket, headers: { "x-forwarded-for": forwarded } }, trusted);
+  expect(at("198.51.100.7, 203.0.113.5, 10.0.0.2", 0)).toBe("::ffff:10.0.0.1");
+  expect(at("198.51.100.7, 203.0.113.5, 10.0.0.2", 1)).toBe("10.0.0.2");
+  expect(at("198.51.100.7, 203.0.113.5, 10.0.0.2", 2)).toBe("203.0.113.5");
+  expect(at("198.51.100.7, 203.0.113.5, 10.0.0.2", ["10.0.0.0/8"])).toBe("203.0.113.5");
+  expect(at("198.51.100.7", ["10.0.0.1"])).toBe("198.51.100.7");
+  expect(at("198.51.100.7", ["10.0.0.3", "2001:db8::/32"])).toBe("::ffff:10.0.0.1");
+  expect(at("", 1)).toBe("::ffff:10.0.0.1");
+  expect(at("10.0.0.2, 10.0.0.3", ["10.0.0.0/8"])).toBe("10.0.0.2");
+  const counted = ["::ffff:192.0.2.1", "192.0.2.1:4711", "2001:db8:1:2:3:4:5:6", "[2001:db8:1:2::9]:80", "unknown"].map(
+    countedAs,
+  );
+  expect(counted).toEqual(["192.0.2.1", "192.0.2.1", "2001:db8:1:2::/64", "2001:db8:1:2::/64", "unknown"]);
+});
+
+test.each([
+  ["its headers", "GET / HTTP/1.1\r\n"],
+  ["its body", "POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n"],
+])("a request that sends %s byte by byte is cut", async (_what, begin) => {
+  const socket = connect(Number(new URL(server.url).port), "127.0.0.1");
+  socket.on("error", () => undefined);
+  const start = performance.now();
+  socket.write(begin);
+  const drip = setInterval(() => socket.write("a"), 20);
+  onTestFinished(() => clearInterval(drip));
+  let answer = "";
+  socket.on("data", (data) => (answer += data));
+  await once(socket, "close");
+  expect(performance.now() - start).toBeLessThan(5_000);
+  if (answer !== "") expect(answer).toMatch(/^HTTP\/1\.1 4\d\d/);
+});
+
+test("headers that are too long are answered with a code", async () => {
+  const response = await fetch(`${server.url}/health`, { headers: fromElsewhere({ "x-long": "x".repeat(20_000) }) });
+  expect([response.status, await response.json()]).toMatchObject([431, { code: "LW413" }]);
+});
+
+test("keys of requests belong to one token, whatever its name", async () => {
+  const key = { "idempotency-key": "one" };
+  const enqueue = async (token: string): Promise<string> =>
+    (await rest(server, "POST", "/jobs", { task: "a" }, { ...key, authorization: `Bearer ${token}` })).body.id;
+  const create = async (name: string, tenant: string): Promise<string> =>
+    (await database.pool.query("select legwork.create_token($1, 'enqueuer', $2) as token", [name, tenant])).rows[0].token;
+  const jwt = async (sub: string, tenant: string): Promise<string> =>
+    await new SignJWT({ sub, role: "enqueuer", tenant })
+      .setProtectedHeader({ alg: "HS256" })
+      .setExpirationTime("5 minutes")
+      .sign(new TextEncoder().encode(secret));
+  const tokens = [
+    await create("deploy", "acme"),
+    await create("deploy", "acme"),
+    await create("b", "t token:a"),
+    await create("a token:b", "t"),
+    await jwt("alice", "acme"),
+    await jwt("alice", "other"),
+    await jwt("b", "t jwt:a"),
+    await jwt("a jwt:b", "t"),
+  ];
+  const ids = [];
+  for (const token of tokens) ids.push(await enqueue(token));
+  expect(new Set(ids).size).toBe(tokens.length);
+  expect(await enqueue(tokens[0] ?? "")).toBe(ids[0]);
+  expect(await enqueue(await jwt("alice", "other"))).toBe(ids[5]);
+});
+
+test("what is outside of the folder of the dashboard's files is not there", async () => {
+  for (const path of ["/assets/../x", "/assets/..%2f..%2fpackage.json", "/assets/%2e%2e/x", "/assets/.hidden", "/assets/"]) {
+    const sent = request(server.url, { path, headers: fromElsewhere() }).end();
+    const [response] = await once(sent, "response");
+    let text = "";
+    for await (const part of response) text += part;
+    expect([path, response.statusCode, JSON.parse(text).code]).toEqual([path, 404, "LW404"]);
+  }
+});
+
+test("data says that nothing may be loaded for it, and that nothing may frame it", async () => {
+  const { headers } = await fetch(`${server.url}/health`);
+  expect(headers.get("content-security-policy")).toBe("default-src 'none';frame-ancestors 'none'");
+  expect(headers.get("x-frame-options")).toBe("DENY");
+});
