@@ -6,6 +6,7 @@ import { LegworkError, toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { definitionOf, type TaskDefinition } from "../jobs/define-task.ts";
 import { describeLimits, describeRetry } from "../jobs/task-rules.ts";
+import { executablesPlugin, GRAPHILE_EXECUTABLES } from "./executable-tasks.ts";
 import { importLegworkFromHere } from "./module-hooks.ts";
 import { skippedFilesLogger } from "./skipped-files.ts";
 
@@ -87,7 +88,11 @@ async function readDirectory(
     const { tasks } = await getTasks(
       {
         logger: new GraphileLogger(skippedFilesLogger(log)),
-        preset: { plugins: [noteFiles], worker: { fileExtensions: FILE_EXTENSIONS } },
+        preset: {
+          plugins: [executablesPlugin, noteFiles],
+          disablePlugins: [GRAPHILE_EXECUTABLES],
+          worker: { fileExtensions: FILE_EXTENSIONS },
+        },
       },
       directory,
     );

@@ -188,6 +188,7 @@ export class Run implements TaskContext, Abortable, CompletedAttempt {
   private ownSql: Sql | undefined = undefined;
   private ownSteps: Steps | undefined = undefined;
   private ownSignal: AbortSignal | undefined = undefined;
+  private ownAbortPromise: Promise<never> | undefined = undefined;
   private ownResults: Promise<Readonly<Record<string, unknown>>> | undefined = undefined;
   private ownSpan: AttemptSpan | undefined = undefined;
   private aborting: AbortController | undefined = undefined;
@@ -261,6 +262,21 @@ export class Run implements TaskContext, Abortable, CompletedAttempt {
       this.ownSignal = abortSignal === undefined ? this.aborting.signal : AbortSignal.any([abortSignal, this.aborting.signal]);
     }
     return this.ownSignal;
+  }
+
+  /** Rejects when the signal aborts, with its reason: what graphile-worker gives a plain task beside it. */
+  get abortPromise(): Promise<never> {
+    if (this.ownAbortPromise === undefined) {
+      const { promise, reject } = Promise.withResolvers<never>();
+      const { signal } = this;
+      const onAbort = (): void => reject(toError(signal.reason));
+      if (signal.aborted) onAbort();
+      else signal.addEventListener("abort", onAbort, { once: true });
+      // A task need not wait for it.
+      promise.catch(() => undefined);
+      this.ownAbortPromise = promise;
+    }
+    return this.ownAbortPromise;
   }
 
   /** A function of its own, so that a task may take it out of its context. */
@@ -454,7 +470,7 @@ function withoutCron(payload: unknown): unknown {
   return rest;
 }
 
-/** The helpers of a plain graphile-worker task: its jobs carry the correlation id as well, and its signal aborts as any other. */
+/** The helpers of a plain graphile-worker task: its jobs carry the correlation id as well, and its signal and promise abort as those of any other. */
 function ownHelpers(helpers: JobHelpers, run: Run): JobHelpers {
   const { job } = run;
   const context = [
@@ -467,6 +483,9 @@ function ownHelpers(helpers: JobHelpers, run: Run): JobHelpers {
     ...helpers,
     get abortSignal() {
       return run.signal;
+    },
+    get abortPromise() {
+      return run.abortPromise;
     },
     addJob: (identifier, payload, spec = {}) =>
       helpers.addJob(identifier, payload, { ...spec, flags: [...(spec.flags ?? []), ...context] }),
