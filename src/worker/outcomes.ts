@@ -27,6 +27,8 @@ interface Outcome {
   readonly decision?: "discard" | "put_back" | "wait" | undefined;
   /** When the task wants its next attempt. */
   readonly retryAt?: number | undefined;
+  /** Of a batch job: which of its entries failed, and what the others came to. */
+  readonly batch?: { readonly failed: readonly number[]; readonly results: string | undefined } | undefined;
   readonly attempt?: CompletedAttempt | undefined;
 }
 
@@ -84,7 +86,7 @@ export class Outcomes {
     startedAt: number,
     finishedAt: number,
     error: ThrownDescription,
-    next: Pick<Outcome, "decision" | "retryAt"> = {},
+    next: Pick<Outcome, "decision" | "retryAt" | "batch"> = {},
   ): void {
     this.#byJob.set(jobId, { startedAt, finishedAt, result: undefined, error, ...next });
   }
@@ -306,7 +308,7 @@ function withSettings(statement: Statement, settings: Readonly<Record<string, st
 /** As `legwork.reported_failures()` reads it. */
 function describeFailure(
   id: string,
-  { startedAt, finishedAt, error, decision, retryAt }: Outcome,
+  { startedAt, finishedAt, error, decision, retryAt, batch }: Outcome,
   form: Form,
 ): Record<string, unknown> {
   const times = { id, started: startedAt, finished: finishedAt };
@@ -320,6 +322,8 @@ function describeFailure(
     labels: error?.labels,
     decision,
     retry: retryAt,
+    failed_entries: batch?.failed,
+    entry_results: batch?.results,
   };
 }
 

@@ -1,12 +1,16 @@
 import { chmod } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
+import { Logger, runOnce } from "graphile-worker";
 import { getJob, type JobRow } from "../../src/jobs/read-jobs.ts";
 import { testDatabase } from "../support/database.ts";
 import { until } from "../support/until.ts";
 import { directoryOf, workerOver } from "../support/worker.ts";
 
 const database = testDatabase();
+
+/** graphile-worker's log, without a word. */
+const quiet = new Logger(() => () => {});
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
@@ -104,5 +108,120 @@ describe("an executable", () => {
     await chmod(join(directory, "read.sh"), 0o755);
     await workerOver(database.url, [directory]);
     expect(await ended(await add("read", { n: 1 }, ", max_attempts => 1"))).toMatchObject({ state: "completed" });
+  });
+});
+
+describe("a batch job", () => {
+  const HALVES = `export default async (entries) => entries.map(async ({ n, fails }) => {
+    if (fails > 0) throw Object.assign(new TypeError("not yet " + n), { code: "EHALF" });
+    return n / 2;
+  });`;
+
+  it("that completes has the results of its entries, and the times of all of them", async () => {
+    await workerOver(database.url, {
+      "halves.mjs": `export default async (entries) => entries.map(async (n) => {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        return n / 2;
+      });`,
+      "nothing.mjs": "export default async (entries) => entries.map(async () => undefined);",
+      "other.mjs": "export default async (entries) => [entries.length];",
+    });
+    const job = await ended(await add("halves", [2, 4]));
+    expect(job).toMatchObject({ state: "completed", payload: [2, 4], result: [1, 2] });
+    expect(job.finished_at!.getTime() - job.started_at!.getTime()).toBeGreaterThanOrEqual(45);
+    expect(await ended(await add("nothing", [1]))).toMatchObject({ state: "completed", result: null });
+    expect(await ended(await add("other", [1, 2]))).toMatchObject({ state: "completed", result: [2] });
+  });
+
+  it("whose entries fail runs them again alone, and keeps its first payload and the results of all attempts", async () => {
+    await workerOver(database.url, {
+      "halves.mjs": HALVES.replace("fails > 0", "fails >= attempts").replace("(entries)", "(entries, { job: { attempts } })"),
+    });
+    const entries = [
+      { n: 2, fails: 0 },
+      { n: 4, fails: 1 },
+      { n: 6, fails: 0 },
+      { n: 8, fails: 2 },
+    ];
+    const id = await add("halves", entries, ", max_attempts => 3");
+    const left = async (attempts: number): Promise<unknown> =>
+      await until(`attempt ${attempts} has failed`, async () => {
+        const { rows } = await database.pool.query(
+          `update graphile_worker._private_jobs set run_at = now() where id = $1 and attempts = $2 and locked_at is null returning payload`,
+          [id, attempts],
+        );
+        return rows[0]?.payload;
+      });
+    expect(await left(1)).toEqual([entries[1], entries[3]]);
+    expect(await left(2)).toEqual([entries[3]]);
+    expect(await ended(id)).toMatchObject({ state: "completed", payload: entries, result: [1, 2, 3, 4], attempts: 3 });
+    expect((await getJob(database.pool, id)).attempt_list).toMatchObject([
+      { error_name: "BatchFailure", error_code: null, error_message: "Batch failures:\nnot yet 4\nnot yet 8" },
+      { error_name: "BatchFailure", error_message: "Batch failures:\nnot yet 8" },
+      { state: "completed" },
+    ]);
+    const { rows } = await database.pool.query("select from legwork.job_entries");
+    expect(rows).toEqual([]);
+  });
+
+  it("that fails for good has its first payload and what its other entries came to, and a retry runs what is left", async () => {
+    await workerOver(database.url, { "halves.mjs": HALVES });
+    const entries = [{ n: 2, fails: 1 }, { n: 4 }];
+    const id = await add("halves", entries, ", max_attempts => 1");
+    expect(await ended(id)).toMatchObject({ state: "failed", payload: entries, result: [null, 2] });
+    await database.pool.query(`update graphile_worker._private_jobs set payload = '[{"n": 2, "fails": 0}]' where id = $1`, [id]);
+    await database.pool.query("select legwork.retry_job($1)", [id]);
+    await until("it is completed", async () => (await getJob(database.pool, id)).state === "completed");
+    expect(await getJob(database.pool, id)).toMatchObject({ payload: entries, result: [1, 2] });
+  });
+
+  it("tells a retry policy of the errors of its entries", async () => {
+    await workerOver(database.url, {
+      "policy.ts": `
+        import { defineTask } from "legwork";
+        export default defineTask({
+          retry: { attempts: 5, on: ["EHALF"] },
+          run: async (payload: unknown) => (payload as string[]).map(async (code) => { throw Object.assign(new Error(code), { code }); }),
+        });`,
+    });
+    expect(await ended(await add("policy", ["OTHER"]))).toMatchObject({ state: "failed", attempts: 1 });
+    const id = await add("policy", ["EHALF"]);
+    await until("it waits for its next attempt", async () => (await getJob(database.pool, id)).state === "retrying");
+  });
+
+  it("run by a plain graphile-worker keeps its first payload", async () => {
+    const id = await add("plain", [1, 2], ", max_attempts => 1");
+    await runOnce({
+      pgPool: database.pool,
+      noHandleSignals: true,
+      logger: quiet,
+      taskList: {
+        plain: async (payload) =>
+          (payload as number[]).map(async (n) => {
+            if (n > 1) throw new Error("too many");
+          }),
+      },
+    });
+    expect(await ended(id)).toMatchObject({ state: "failed", payload: [1, 2], result: null });
+  });
+
+  it.each(["thread", "process"])("in a %s of its own is told of in the same way", async (isolate) => {
+    await workerOver(database.url, {
+      "isolated.ts": `
+        import { defineTask } from "legwork";
+        export default defineTask({
+          isolate: "${isolate}",
+          run: async (payload: unknown) => (payload as number[]).map(async (n) => { if (n > 1) throw new RangeError("too many"); return n; }),
+        });`,
+    });
+    expect(await ended(await add("isolated", [1]))).toMatchObject({ state: "completed", result: [1] });
+    const id = await add("isolated", [1, 2], ", max_attempts => 1");
+    expect(await ended(id)).toMatchObject({
+      state: "failed",
+      payload: [1, 2],
+      result: [1, null],
+      error: "Batch failures:\ntoo many",
+    });
+    expect((await getJob(database.pool, id)).attempt_list).toMatchObject([{ error_name: "BatchFailure" }]);
   });
 });
