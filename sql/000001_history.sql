@@ -80,11 +80,11 @@ comment on column legwork.finished_jobs.task is 'The task that was to run.';
 comment on column legwork.finished_jobs.queue is 'The queue the task belonged to when the job ended.';
 comment on column legwork.finished_jobs.state is 'How it ended: completed, failed, cancelled or expired.';
 comment on column legwork.finished_jobs.priority is 'Smaller runs first.';
-comment on column legwork.finished_jobs.attempts is 'Attempts used.';
+comment on column legwork.finished_jobs.attempts is 'Attempts used; all of them for a job that graphile-worker''s permanently_fail_jobs has failed.';
 comment on column legwork.finished_jobs.max_attempts is 'Attempts allowed.';
 comment on column legwork.finished_jobs.payload is 'What the task was given.';
 comment on column legwork.finished_jobs.result is 'What the task returned; null when it returned nothing or a worker without Legwork ran it.';
-comment on column legwork.finished_jobs.error is 'The message of the last error; null when no attempt failed.';
+comment on column legwork.finished_jobs.error is 'Why it did not complete; null for one that did, whose failed attempts are in legwork.failed_attempts.';
 comment on column legwork.finished_jobs.run_at is 'When it was allowed to start.';
 comment on column legwork.finished_jobs.created_at is 'When it was enqueued.';
 comment on column legwork.finished_jobs.started_at is 'When its last attempt started; null when it never ran. Exact from a Legwork worker, the time of fetching from any other.';
@@ -366,7 +366,9 @@ begin
         when d.redact is null then g.payload else legwork.redact(g.payload, d.redact) end,
       case when v_has_entries and g.last_error is not null then legwork.redact(legwork.all_results(g.id, o.result), d.redact)
         when d.redact is null then o.result else legwork.redact(o.result, d.redact) end,
-      case when v_end = 'expired' and g.locked_at is null then
+      -- What failed before it completed is among its attempts.
+      case when o.id is not null or g.locked_at >= now() - interval '4 hours' or v_end = 'completed' then null
+        when v_end = 'expired' and g.locked_at is null then
           'Expired: it had not started by ' || to_char(legwork.expiry_of(g.flags) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '.'
         when v_ended_as = 'dependency' then legwork.dependency_failure(g.id)
         when v_ended_as is not null and current_setting('legwork.end_reason', true) <> '' then current_setting('legwork.end_reason', true)
@@ -609,7 +611,7 @@ begin
       id, task, queue, state, priority, attempts, max_attempts, payload, result, error, run_at, created_at, started_at,
       finished_at, worker, job_key, serial_key, tenant, correlation_id, parent_id, fingerprint
     ) values (
-      new.id, v_task, v_queue, v_state, new.priority, v_attempt, v_max_attempts, v_payload,
+      new.id, v_task, v_queue, v_state, new.priority, case when v_attempt_ended then v_attempt else new.attempts end, v_max_attempts, v_payload,
       legwork.redact(legwork.all_results(new.id, null), v_redact), coalesce(v_cancellation, v_error),
       case when old.run_at = 'infinity' then coalesce((select w.run_at from legwork.waiting_jobs w where w.job_id = new.id), old.run_at)
         else old.run_at end,

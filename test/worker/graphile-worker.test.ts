@@ -1,7 +1,7 @@
 import { chmod } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
-import { Logger, runOnce } from "graphile-worker";
+import { Logger, makeWorkerUtils, runOnce } from "graphile-worker";
 import { getJob, type JobRow } from "../../src/jobs/read-jobs.ts";
 import { testDatabase } from "../support/database.ts";
 import { until } from "../support/until.ts";
@@ -224,4 +224,53 @@ describe("a batch job", () => {
     });
     expect((await getJob(database.pool, id)).attempt_list).toMatchObject([{ error_name: "BatchFailure" }]);
   });
+});
+
+describe("graphile-worker's clean-up GC_TASK_IDENTIFIERS", () => {
+  it("leaves the tasks of living Legwork workers, whose next jobs run, and takes others", async () => {
+    await workerOver(database.url, { "kept.mjs": "export default async () => 1;" });
+    const gone = await add("nobody");
+    await database.pool.query("select graphile_worker.complete_jobs(array[$1::bigint])", [gone]);
+    const utils = await makeWorkerUtils({ pgPool: database.pool, logger: quiet });
+    await utils.cleanup({ tasks: ["GC_TASK_IDENTIFIERS"] });
+    const { rows } = await database.pool.query("select name from legwork.tasks");
+    expect(rows).toEqual([{ name: "kept" }]);
+    expect(await ended(await add("kept"))).toMatchObject({ state: "completed", result: 1 });
+  });
+
+  it("does not keep what a worker has told of from being enqueued", async () => {
+    await database.pool.query(`select legwork.register_tasks('[{"name": "told"}]')`);
+    await database.pool.query("delete from graphile_worker._private_tasks where identifier = 'told'");
+    const { rows: many } = await database.pool.query(`select legwork.enqueue_many('[{"task": "told"}]') as id`);
+    await database.pool.query("delete from graphile_worker._private_jobs");
+    await database.pool.query("delete from graphile_worker._private_tasks where identifier = 'told'");
+    const { rows } = await database.pool.query("select legwork.enqueue('told') as id");
+    expect(await getJob(database.pool, String(many[0]?.id))).toMatchObject({ task: "told" });
+    expect(await getJob(database.pool, String(rows[0]?.id))).toMatchObject({ task: "told" });
+  });
+});
+
+it("a limit on a queue_name of graphile-worker says what that is", async () => {
+  await add("mail/send", {}, ", queue_name => 'mail'");
+  await expect(database.pool.query("select legwork.limit_concurrency(1, queue => 'mail')")).rejects.toMatchObject({
+    code: "LW404",
+    hint: expect.stringContaining("'mail' is a serial key, graphile-worker's queue_name: its jobs run one at a time already."),
+  });
+});
+
+it("a job that completes at its second attempt has no error, and its attempts have", async () => {
+  await workerOver(database.url, {
+    "second.mjs": `export default async (_payload, { job, query }) => { if (job.attempts === 1) throw new Error("not yet"); };`,
+  });
+  const id = await add("second");
+  await until("it waits for its next attempt", async () => {
+    const { rows } = await database.pool.query(
+      "update graphile_worker._private_jobs set run_at = now() where id = $1 and attempts = 1 and locked_at is null returning 1",
+      [id],
+    );
+    return rows.length > 0;
+  });
+  const job = await ended(id);
+  expect(job).toMatchObject({ state: "completed", error: null });
+  expect((await getJob(database.pool, id)).attempt_list).toMatchObject([{ error_message: "not yet" }, { state: "completed" }]);
 });
