@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { Logger as GraphileLogger, runMigrations } from "graphile-worker";
 import { LegworkError } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import { describeLack, repair } from "./repair.ts";
 import { assertDatabase, type Pool, type PoolClient, transaction } from "./pool.ts";
 
 /** Any number that nobody else uses; "legwork" in ASCII, cut to 31 bits. */
@@ -56,6 +57,8 @@ export interface Migration {
 export interface MigrationResult {
   /** Names of the migrations that this call applied, in order. */
   readonly applied: readonly string[];
+  /** What was gone of what earlier ones had made, and has been made again: none, unless objects were dropped by hand. */
+  readonly repaired: readonly string[];
 }
 
 /**
@@ -101,7 +104,14 @@ export async function migrate(pool: Pool, log: Logger, migrations: Migration[] =
     await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
     await assertGraphileWorker(pool, client);
     const pending = await pendingMigrations(client, migrations);
-    if (pending.length === 0) return { applied: [] };
+    const repaired = await repair(
+      client,
+      migrations.filter((migration) => !pending.includes(migration)).map(({ sql }) => sql),
+    );
+    if (pending.length === 0) {
+      if (repaired.length > 0) await grantRoles(client);
+      return { applied: [], repaired };
+    }
     // An open transaction elsewhere that has written a job would make us, and everyone behind us, wait for as long as it likes.
     await client.query("set local lock_timeout = '10s'");
     await assertOwner(client, pending);
@@ -114,16 +124,24 @@ export async function migrate(pool: Pool, log: Logger, migrations: Migration[] =
       ]);
       log.debug({ migration: migration.name }, "Migrating.");
     }
-    // Roles that have been granted something here get what has come since. In other databases of the server they mean nothing here.
-    await client.query(
-      `select legwork.grant_roles() where exists (
-         select from pg_roles where rolname like 'legwork\\_%' and has_schema_privilege(oid, 'legwork', 'usage') and not rolsuper and not rolcanlogin)`,
-    );
-    return { applied: pending.map((migration) => migration.name) };
+    await grantRoles(client);
+    return { applied: pending.map((migration) => migration.name), repaired };
   });
+  if (result.repaired.length > 0) {
+    const event = { event: "schema_repaired", objects: result.repaired };
+    log.warn(event, `${describeLack(result.repaired)} They have been made again; jobs that waited in a dropped table are gone.`);
+  }
   if (result.applied.length > 0)
     log.info({ applied: result.applied.length, latest: result.applied.at(-1) }, "The database is migrated.");
   return result;
+}
+
+/** Roles that have been granted something here get what has come since. In other databases of the server they mean nothing here. */
+async function grantRoles(client: PoolClient): Promise<void> {
+  await client.query(
+    `select legwork.grant_roles() where exists (
+       select from pg_roles where rolname like 'legwork\\_%' and has_schema_privilege(oid, 'legwork', 'usage') and not rolsuper and not rolcanlogin)`,
+  );
 }
 
 /**
