@@ -13,34 +13,48 @@ const MADE: readonly [kind: string, statement: RegExp][] = [
   ["index", /^create (?:unique )?index (?:if not exists )?(\w+) on ([\w.]+)/i],
 ];
 
-const DROPPED = /^drop (function|aggregate|procedure|view|table|trigger|index) (?:if exists )?([\w.]+)(?:\s+on ([\w.]+))?/i;
-const RENAMED = /^alter (view|table) ([\w.]+) rename to (\w+)/i;
+const DROPPED = /^drop (function|aggregate|procedure|view|table|trigger|index) (?:if exists )?([\s\S]+)/i;
+const RENAMED = /^alter (view|table|function|index) ([\w.]+)(?:\s*\([^)]*\))? rename to (\w+)/i;
 
 /** The objects that these files of SQL make, in words such as `view legwork.jobs`. */
 export function objectsOf(files: readonly string[]): Set<string> {
-  const objects = new Set<string>();
+  /** Each with its table, where it goes with one. */
+  const objects = new Map<string, string | undefined>();
   for (const statement of files.flatMap(splitSql)) {
     const renamed = RENAMED.exec(statement);
     if (renamed !== null) {
       const [, kind = "", name = "", to = ""] = renamed;
-      objects.delete(`${kind.toLowerCase()} ${name}`);
-      objects.add(`${kind.toLowerCase()} ${name.split(".")[0]}.${to}`);
+      const old = describe(kind.toLowerCase(), name);
+      objects.set(describe(kind.toLowerCase(), `${name.split(".")[0]}.${to}`), objects.get(old));
+      objects.delete(old);
     }
-    const dropped = DROPPED.exec(statement);
-    if (dropped !== null) {
-      const [, kind = "", name = "", table] = dropped;
-      objects.delete(describe(kind.toLowerCase(), name, table));
+    for (const dropped of droppedBy(statement)) {
+      objects.delete(dropped);
+      for (const [object, table] of objects) if (dropped === `table ${table}`) objects.delete(object);
     }
     for (const [kind, pattern] of MADE) {
       const [, name, table] = pattern.exec(statement) ?? [];
-      if (name !== undefined) objects.add(describe(kind, name, table));
+      if (name !== undefined) objects.set(describe(kind, name, table), table);
     }
   }
-  return objects;
+  return new Set(objects.keys());
+}
+
+function droppedBy(statement: string): string[] {
+  const [, kind = "", names = ""] = DROPPED.exec(statement) ?? [];
+  if (kind === "") return [];
+  // Without the parameters of functions.
+  return names
+    .replaceAll(/\([^)]*\)/g, "")
+    .split(",")
+    .map((name) => {
+      const [first = "", on, table] = name.trim().split(/\s+/);
+      return describe(kind.toLowerCase(), first, on?.toLowerCase() === "on" ? table : undefined);
+    });
 }
 
 /** An index is in the schema of its table; a trigger is on it. */
-function describe(kind: string, name: string, table: string | undefined): string {
+function describe(kind: string, name: string, table?: string): string {
   if (kind === "trigger") return `trigger ${name} on ${table}`;
   if (kind === "index") return `index ${table === undefined ? name : `${table.split(".")[0]}.${name}`}`;
   return `${kind === "aggregate" || kind === "procedure" ? "function" : kind} ${name}`;

@@ -25,6 +25,24 @@ describe("splitSql", () => {
   });
 });
 
+describe("objectsOf", () => {
+  it("is what is left after drops and renames", () => {
+    const made = `create table a.t (id int); create index t_id on a.t (id); create trigger g after insert on a.t execute function a.f();
+      create function a.f(x int) returns int return 1; create or replace view a.v as select 1; create unique index other on b.u (id);`;
+    expect([...objectsOf([made])]).toEqual([
+      "table a.t",
+      "index a.t_id",
+      "trigger g on a.t",
+      "function a.f",
+      "view a.v",
+      "index b.other",
+    ]);
+    const changed = "drop function if exists a.f(int, text), a.h(); alter view a.v rename to w; drop trigger g on a.t; drop index b.other;";
+    expect([...objectsOf([made, changed])]).toEqual(["table a.t", "index a.t_id", "view a.w"]);
+    expect([...objectsOf([made, "drop table a.t cascade"])]).toEqual(["function a.f", "view a.v", "index b.other"]);
+  });
+});
+
 describe("after `drop schema graphile_worker cascade`", () => {
   it("the command line says what is missing and what to do, and `legwork migrate` does it", async () => {
     await query("create table orders (id integer)");
@@ -41,8 +59,8 @@ describe("after `drop schema graphile_worker cascade`", () => {
     await query("drop schema graphile_worker cascade");
 
     const environment = { DATABASE_URL: database.url };
-    for (const command of [["jobs"], ["doctor"], ["explain", "1"]]) {
-      const { code, stderr } = await legwork(command, environment);
+    const refusals = await Promise.all([["jobs"], ["doctor"]].map(async (command) => await legwork(command, environment)));
+    for (const { code, stderr } of refusals) {
       expect(stderr).toContain("lacks objects that Legwork made");
       expect(stderr).toContain("legwork migrate");
       expect(code).toBe(1);
