@@ -80,11 +80,11 @@ comment on column legwork.finished_jobs.task is 'The task that was to run.';
 comment on column legwork.finished_jobs.queue is 'The queue the task belonged to when the job ended.';
 comment on column legwork.finished_jobs.state is 'How it ended: completed, failed, cancelled or expired.';
 comment on column legwork.finished_jobs.priority is 'Smaller runs first.';
-comment on column legwork.finished_jobs.attempts is 'Attempts used.';
+comment on column legwork.finished_jobs.attempts is 'Attempts used; all of them for a job that graphile-worker''s permanently_fail_jobs has failed.';
 comment on column legwork.finished_jobs.max_attempts is 'Attempts allowed.';
 comment on column legwork.finished_jobs.payload is 'What the task was given.';
 comment on column legwork.finished_jobs.result is 'What the task returned; null when it returned nothing or a worker without Legwork ran it.';
-comment on column legwork.finished_jobs.error is 'The message of the last error; null when no attempt failed.';
+comment on column legwork.finished_jobs.error is 'Why it did not complete; null for one that did, whose failed attempts are in legwork.failed_attempts.';
 comment on column legwork.finished_jobs.run_at is 'When it was allowed to start.';
 comment on column legwork.finished_jobs.created_at is 'When it was enqueued.';
 comment on column legwork.finished_jobs.started_at is 'When its last attempt started; null when it never ran. Exact from a Legwork worker, the time of fetching from any other.';
@@ -256,19 +256,20 @@ comment on function legwork.reported_completions() is
 create function legwork.reported_failures()
 returns table (
   id bigint, started_at timestamptz, finished_at timestamptz, error_name text, error_stack text, error_code text, labels text[],
-  decision text, retry_at timestamptz
+  decision text, retry_at timestamptz, failed_entries integer[], entry_results text
 )
 language sql stable
 as $$
   select o.id, legwork.time_from_ms(o.started), legwork.time_from_ms(o.finished), o.name, o.stack, o.code, o.labels, o.decision,
-    legwork.time_from_ms(o.retry)
+    legwork.time_from_ms(o.retry), o.failed_entries, o.entry_results
   from json_to_recordset(nullif(current_setting('legwork.failures', true), '')::json)
-    as o (id bigint, started float8, finished float8, name text, stack text, code text, labels text[], decision text, retry float8)
+    as o (id bigint, started float8, finished float8, name text, stack text, code text, labels text[], decision text, retry float8,
+      failed_entries integer[], entry_results text)
 $$;
 comment on function legwork.reported_failures() is
   'What the worker on this connection tells of the attempts it is failing. labels: names, codes and classes of the error and of what caused it. '
   'decision: discard, when another attempt is pointless; put_back, when this was none; wait, when it waits for what its steps say; null otherwise. retry_at: when the task wants the '
-  'next one. No rows on any other connection.';
+  'next one. failed_entries and entry_results: of a batch job, as legwork.keep_entries takes them. No rows on any other connection.';
 
 create function legwork.fingerprint(task text, error_name text, error_message text) returns text
 language sql immutable parallel safe
@@ -311,6 +312,7 @@ declare
   v_waiting bigint;
   v_first bigint;
   v_last bigint;
+  v_has_entries boolean;
   -- How a job ended that no worker held: removed, unless somebody called it complete or says otherwise.
   v_end legwork.job_state := 'cancelled';
   v_ended_as text := nullif(current_setting('legwork.ended_as', true), '');
@@ -322,6 +324,7 @@ begin
   if v_first is null then
     return null;
   end if;
+  v_has_entries := exists (select from legwork.job_entries);
   -- graphile-worker's own functions touch a job only when nobody holds it or its lock is older than four hours.
   if v_ended_as in ('cancelled', 'expired') then
     v_end := v_ended_as::legwork.job_state;
@@ -359,9 +362,13 @@ begin
         then legwork.true_attempt(g.id, g.attempts, g.max_attempts, g.updated_at, g.locked_at) else g.attempts end,
       g.max_attempts,
       -- What must not be read never gets here. Most tasks have nothing of the kind and pay for a look at a null.
-      case when d.redact is null then g.payload else legwork.redact(g.payload, d.redact) end,
-      case when d.redact is null then o.result else legwork.redact(o.result, d.redact) end,
-      case when v_end = 'expired' and g.locked_at is null then
+      case when v_has_entries and g.last_error is not null then legwork.redact(legwork.first_payload(g.id, g.payload), d.redact)
+        when d.redact is null then g.payload else legwork.redact(g.payload, d.redact) end,
+      case when v_has_entries and g.last_error is not null then legwork.redact(legwork.all_results(g.id, o.result), d.redact)
+        when d.redact is null then o.result else legwork.redact(o.result, d.redact) end,
+      -- What failed before it completed is among its attempts.
+      case when o.id is not null or g.locked_at >= now() - interval '4 hours' or v_end = 'completed' then null
+        when v_end = 'expired' and g.locked_at is null then
           'Expired: it had not started by ' || to_char(legwork.expiry_of(g.flags) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '.'
         when v_ended_as = 'dependency' then legwork.dependency_failure(g.id)
         when v_ended_as is not null and current_setting('legwork.end_reason', true) <> '' then current_setting('legwork.end_reason', true)
@@ -389,6 +396,9 @@ begin
 
   if v_waiting > 0 then
     delete from legwork.waiting_jobs w using gone g where w.job_id = g.id;
+  end if;
+  if v_has_entries then
+    delete from legwork.job_entries e using gone g where e.job_id = g.id;
   end if;
   if exists (select from legwork.step_secrets) then
     delete from legwork.step_secrets x using gone g where x.job_id = g.id;
@@ -451,7 +461,7 @@ declare
   v_failure record;
   v_policy record;
   v_cancellation text;
-  v_payload json := new.payload;
+  v_payload json;
   v_stack text;
 begin
   -- Anybody may make the setting; only the definers know what to make it.
@@ -465,8 +475,11 @@ begin
       delete from legwork.job_steps s where s.job_id = new.id and s.state = 'timed_out';
     end if;
   end if;
-  if new.revision <> old.revision and new.key is not null and legwork.begin_anew(new) then
-    return null;
+  if new.revision <> old.revision and new.key is not null then
+    delete from legwork.job_entries e where e.job_id = new.id;
+    if legwork.begin_anew(new) then
+      return null;
+    end if;
   end if;
   if old.locked_at is not null and not v_attempt_ended then
     select c.reason into v_cancellation from legwork.cancellations c where c.job_id = new.id;
@@ -522,6 +535,10 @@ begin
   v_task := coalesce(v_task, 'task ' || new.task_id);
   v_queue := coalesce(v_queue, 'default');
   v_stack := v_failure.error_stack;
+  if v_attempt_ended and json_typeof(old.payload) = 'array' and (v_failure.failed_entries is not null or new.payload::text <> old.payload::text) then
+    perform legwork.keep_entries(new.id, old.payload, v_failure.failed_entries, v_failure.entry_results::jsonb);
+  end if;
+  v_payload := legwork.first_payload(new.id, new.payload);
   if v_redact is not null then
     -- What ran is what the job had before: of a batch that failed, only the entries that did are kept.
     v_error := legwork.redact_text(v_error, old.payload, v_redact);
@@ -591,10 +608,11 @@ begin
   -- An attempt that ended for good has written this row before it makes the update below, which comes by here again.
   if v_has_failed and not v_had_failed and not exists (select from legwork.finished_jobs f where f.id = new.id) then
     insert into legwork.finished_jobs (
-      id, task, queue, state, priority, attempts, max_attempts, payload, error, run_at, created_at, started_at,
+      id, task, queue, state, priority, attempts, max_attempts, payload, result, error, run_at, created_at, started_at,
       finished_at, worker, job_key, serial_key, tenant, correlation_id, parent_id, fingerprint
     ) values (
-      new.id, v_task, v_queue, v_state, new.priority, v_attempt, v_max_attempts, v_payload, coalesce(v_cancellation, v_error),
+      new.id, v_task, v_queue, v_state, new.priority, case when v_attempt_ended then v_attempt else new.attempts end, v_max_attempts, v_payload,
+      legwork.redact(legwork.all_results(new.id, null), v_redact), coalesce(v_cancellation, v_error),
       case when old.run_at = 'infinity' then coalesce((select w.run_at from legwork.waiting_jobs w where w.job_id = new.id), old.run_at)
         else old.run_at end,
       new.created_at, coalesce(v_failure.started_at, old.locked_at),

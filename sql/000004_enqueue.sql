@@ -26,10 +26,14 @@ language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   v_nearest text;
 begin
-  if exists (select from graphile_worker._private_tasks t where t.identifier = assert_task.task) then
+  -- graphile-worker's clean-up of unused tasks takes a name that no job has; the next job brings it back.
+  if exists (select from graphile_worker._private_tasks t where t.identifier = assert_task.task)
+    or exists (select from legwork.task_definitions d where d.name = assert_task.task)
+  then
     return;
   end if;
-  v_nearest := legwork.nearest_name(assert_task.task, array(select t.identifier from graphile_worker._private_tasks t));
+  v_nearest := legwork.nearest_name(assert_task.task,
+    array(select t.identifier from graphile_worker._private_tasks t union select d.name from legwork.task_definitions d));
   raise exception 'No task is called ''%''.', assert_task.task using
     errcode = 'LW404',
     hint = case when v_nearest is not null then format('Did you mean ''%s''? ', v_nearest) else '' end
@@ -269,6 +273,11 @@ begin
         'tenant', legwork.own_tenant(e.element ->> 'tenant'))) order by e.n), '[]')
       from jsonb_array_elements(jobs) with ordinality as e (element, n));
   end if;
+  -- graphile-worker's clean-up of unused tasks may have taken the names.
+  insert into graphile_worker._private_tasks (identifier)
+  select distinct element ->> 'task' from jsonb_array_elements(jobs) as element
+  where not exists (select from graphile_worker._private_tasks t where t.identifier = element ->> 'task')
+  on conflict do nothing;
   insert into graphile_worker._private_job_queues (queue_name)
   select distinct k.name
   from jsonb_array_elements(jobs) as element

@@ -42,6 +42,20 @@ comment on function legwork.worker_grace() is
   'How long a worker may be silent before it is suspected: five missed beats. With the second look two seconds later its jobs '
   'run elsewhere within 10 seconds.';
 
+-- graphile-worker's workers read the ids of their tasks once, when they start. Its clean-up GC_TASK_IDENTIFIERS deletes those that no job has; the next job would get
+-- an id that such a worker never looks for.
+create function legwork.tg_tasks__keep() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if exists (select from legwork.worker_processes w where old.identifier = any (w.tasks) and w.seen_at > clock_timestamp() - interval '1 minute') then
+    return null;
+  end if;
+  return old;
+end $$;
+comment on function legwork.tg_tasks__keep() is 'Keeps graphile-worker''s row of a task as long as a living Legwork worker runs the task, so that its next job is found.';
+revoke execute on function legwork.tg_tasks__keep() from public;
+create trigger _legwork_keep before delete on graphile_worker._private_tasks for each row execute function legwork.tg_tasks__keep();
+
 create function legwork.worker_beat(
   id text, host text, pid integer, concurrency integer, tasks text[], running bigint[],
   blocked_seconds double precision default null, blocked_jobs bigint[] default null,

@@ -44,6 +44,9 @@ begin
     raise exception 'No queue is called ''%''.', name using
       errcode = 'LW404',
       hint = coalesce('Did you mean ''' || legwork.nearest_name(name, v_queues) || '''? ', '')
+        || case when legwork.confined_tenant() is null and exists (select from graphile_worker._private_job_queues q where q.queue_name = assert_target.name)
+          then format('%L is a serial key, graphile-worker''s queue_name: its jobs run one at a time already. A queue of Legwork is a group of tasks; a limit of one '
+            'task is given as task => ''…''. ', assert_target.name) else '' end
         || 'A queue is known once a task belongs to it; select name from legwork.queues lists them.';
   end if;
 end $$;

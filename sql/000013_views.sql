@@ -123,7 +123,7 @@ comment on column legwork.jobs.payload is
 comment on column legwork.jobs.raw_payload is
   'What the task is given, exactly as it was enqueued. Taking values out of it (->, ->>, ::jsonb) fails for a payload with NUL, half a surrogate pair or thousands of levels.';
 comment on column legwork.jobs.result is 'What the task returned; null until the job has completed.';
-comment on column legwork.jobs.error is 'The message of the last error; null when no attempt failed.';
+comment on column legwork.jobs.error is 'The message of the last error, or why it was cancelled or has expired; null when no attempt failed, and for a completed job.';
 comment on column legwork.jobs.run_at is E'@notNull\nWhen it may start.';
 comment on column legwork.jobs.created_at is E'@notNull\nWhen it was enqueued.';
 comment on column legwork.jobs.started_at is 'When its last attempt started; while it runs, when a worker fetched it. Null before that.';

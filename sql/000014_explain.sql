@@ -375,7 +375,8 @@ begin
       detail := format('Nothing holds it back. Its time came %s ago, and living workers that know its task have room for it, but none has fetched it.',
         legwork.in_words(date_trunc('second', clock_timestamp() - v_seen.run_at)));
       fix := 'If something held it back until a moment ago, wait a moment. Otherwise look at the log of the workers, and whether they reach Postgres directly: through a '
-        'connection pooler in transaction mode they cannot fetch jobs.';
+        'connection pooler in transaction mode they cannot fetch jobs. Workers that ran while the schema graphile_worker was dropped, and plain ones that ran while its task '
+        'identifiers were cleaned up, have to be restarted.';
     else
       reason := 'about_to_start';
       detail := 'Nothing holds it back. Workers look for jobs at once when they are told, and every second or two otherwise.';

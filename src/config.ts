@@ -170,18 +170,22 @@ export interface LoadedConfig {
 }
 
 /**
- * Resolves the configuration once: flags, then the environment, then `legwork.config.ts` of the working directory, then
- * the defaults. An empty variable counts as not set. Throws LW514 naming the setting, where it came from and what it
+ * Resolves the configuration once: flags, then the environment, then `legwork.config.ts` of the working directory, then what a
+ * preset of graphile-worker says, then the defaults. An empty variable counts as not set. Throws LW514 naming the setting, where it came from and what it
  * should be.
  */
 export async function loadConfig(
   flags: Partial<ConfigInput> = {},
   environment: NodeJS.ProcessEnv = process.env,
   directory: string = process.cwd(),
+  preset: Partial<ConfigInput> = {},
 ): Promise<LoadedConfig> {
   const { onStart, ...file } = await readConfigFile(directory);
-  const merged: Record<string, unknown> = { ...file };
-  const origin = new Map<string, string>(Object.keys(file).map((key) => [key, "legwork.config.ts"]));
+  const merged: Record<string, unknown> = { ...preset, ...file };
+  const origin = new Map<string, string>([
+    ...Object.keys(preset).map((key): [string, string] => [key, "graphile.config"]),
+    ...Object.keys(file).map((key): [string, string] => [key, "legwork.config.ts"]),
+  ]);
   for (const [key, variable] of Object.entries(ENVIRONMENT)) {
     const value = environment[variable];
     if (value === undefined || value === "") continue;

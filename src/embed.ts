@@ -8,10 +8,14 @@ import { LegworkError } from "./errors.ts";
 import { Problems } from "./health/problems.ts";
 import { enqueue, type EnqueueOptions, enqueueMany, type JobSpec } from "./jobs/enqueue.ts";
 import { createLogger, type Logger } from "./log.ts";
+import type { ForbiddenFlags, Preset, WorkerConfig } from "./worker/preset.ts";
 
 export interface LegworkOptions extends Partial<ConfigInput> {
-  /** Whether jobs run in this process. Not by default. */
-  worker?: boolean;
+  /**
+   * Whether jobs run in this process. Not by default. With a preset of graphile-worker, its plugins, events, logger and settings are used too, as far as they are
+   * not among these options; a `graphile.config.ts` is read by the command line only. `forbiddenFlags`: jobs with one of them are not fetched.
+   */
+  worker?: boolean | { preset?: Preset; forbiddenFlags?: ForbiddenFlags };
   /**
    * Whether REST and GraphQL are served: `listen` on `host` and `port`, or `mount` in a server of yours, which passes requests on by
    * `handler` or `fastify`. Not at all by default.
@@ -69,7 +73,11 @@ export async function createLegwork(options: LegworkOptions = {}): Promise<Legwo
     log: given,
     ...settings
   } = options;
-  const { config } = await loadConfig(settings);
+  const { preset: ownPreset, forbiddenFlags } = typeof runsJobs === "object" ? runsJobs : {};
+  // Loaded here and not above, as the worker and the server are.
+  const preset =
+    ownPreset === undefined ? undefined : new (await import("./worker/preset.ts")).WorkerConfig(ownPreset, "worker.preset");
+  const { config } = await loadConfig(settings, process.env, process.cwd(), preset?.settings);
   if (config.databaseUrl === undefined) {
     throw new LegworkError("LW514", "createLegwork needs a database.", { hint: "Give databaseUrl, or set DATABASE_URL." });
   }
@@ -88,7 +96,10 @@ export async function createLegwork(options: LegworkOptions = {}): Promise<Legwo
     const problems = new Problems();
     const server = await startServing(serves, { ...config, databaseUrl: config.databaseUrl, prefix, token, log, problems });
     if (server !== undefined) stops.push(() => server.stop());
-    const worker = runsJobs ? await startWorking({ ...config, databaseUrl: config.databaseUrl }, { log, problems }) : undefined;
+    const worker =
+      runsJobs === false
+        ? undefined
+        : await startWorking({ ...config, databaseUrl: config.databaseUrl }, { log, problems, preset, forbiddenFlags });
     if (worker !== undefined) stops.push(() => worker.stop());
     return {
       pool,
@@ -184,7 +195,10 @@ function withoutPrefix(address: string | undefined, prefix: string): string {
   return isBelow ? url.slice(prefix.length).replace(/^(?!\/)/, "/") : url;
 }
 
-async function startWorking(config: Config & { databaseUrl: string }, beside: { log: Logger; problems: Problems }) {
+async function startWorking(
+  config: Config & { databaseUrl: string },
+  beside: { log: Logger; problems: Problems; preset: WorkerConfig | undefined; forbiddenFlags: ForbiddenFlags | undefined },
+) {
   const { startWorker } = await import("./worker/worker.ts");
   return await startWorker({ ...config, localQueueSize: config.localQueueSize ?? config.concurrency, ...beside });
 }

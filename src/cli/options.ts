@@ -2,12 +2,15 @@ import { existsSync, readFileSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
 import { join } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { type Config, type ConfigInput, loadConfig } from "../config.ts";
+import { type Config, type ConfigInput, type LoadedConfig, loadConfig } from "../config.ts";
 import { findViews } from "../db/confinement.ts";
+import { readMigrations } from "../db/migrate.ts";
 import { createPool, assertDatabase, type Pool } from "../db/pool.ts";
+import { assertWhole } from "../db/repair.ts";
 import { isTime } from "../duration.ts";
 import { LegworkError } from "../errors.ts";
 import { createLogger, LOG_LEVELS } from "../log.ts";
+import { loadWorkerConfig, type WorkerConfig } from "../worker/preset.ts";
 import { localOperations, type Operations } from "./local-operations.ts";
 import { keepDigits } from "../db/exact-json.ts";
 import { visibleRows } from "./visible.ts";
@@ -37,6 +40,7 @@ export function withWorkerOptions(command: Command): Command {
   return withCommonOptions(command)
     .option("--tasks <directory>", "a directory of task files, in place of the configured ones; may be given again", collect)
     .option("--crontab <file>", "graphile-worker's crontab, in place of the configured one")
+    .option("-C, --config <file>", "a preset of graphile-worker, in place of the graphile.config.* of the working directory")
     .option("--concurrency <number>", "jobs run at a time (LEGWORK_CONCURRENCY, 10)")
     .option("--shutdown-timeout <duration>", "how long stopping waits for running jobs (LEGWORK_SHUTDOWN_TIMEOUT, 25s)")
     .option(
@@ -89,7 +93,17 @@ export function assertCrontab(flags: WorkerFlags): void {
 export type CommonFlags = Pick<Partial<ConfigInput>, "databaseUrl" | "dataDir" | "logLevel">;
 export type RemoteFlags = CommonFlags & { url?: string };
 export type WorkerFlags = CommonFlags &
-  Pick<Partial<ConfigInput>, "tasks" | "crontab" | "concurrency" | "shutdownTimeout" | "maxBlocked">;
+  Pick<Partial<ConfigInput>, "tasks" | "crontab" | "concurrency" | "shutdownTimeout" | "maxBlocked"> & { config?: string };
+
+export interface WorkerSettings extends LoadedConfig {
+  readonly preset: WorkerConfig | undefined;
+}
+
+/** The configuration of a command that runs jobs: the preset of graphile-worker included, where there is one. */
+export async function loadWorkerSettings({ config: file, ...flags }: WorkerFlags): Promise<WorkerSettings> {
+  const preset = await loadWorkerConfig(file);
+  return { ...(await loadConfig(flags, process.env, process.cwd(), preset?.settings)), preset };
+}
 
 /**
  * The database a command talks to: the configured one, else the one that `legwork up` runs in the data directory. Throws
@@ -127,6 +141,14 @@ export async function withDatabase(config: Config, work: (pool: Pool) => Promise
     // From the catalog's view: to_regclass fails for a user without rights on the schema.
     const { rows } = await pool.query("select from pg_catalog.pg_views where schemaname = 'legwork' and viewname = 'jobs'");
     if (rows.length === 0) {
+      const { rows: migrated } = await pool.query(
+        "select from pg_catalog.pg_tables where schemaname = 'legwork' and tablename = 'migrations'",
+      );
+      if (migrated.length > 0)
+        await assertWhole(
+          pool,
+          readMigrations().map(({ sql }) => sql),
+        );
       throw new LegworkError("LW511", "The database has no schema legwork yet.", { hint: "Run `legwork migrate` first." });
     }
     await findViews(pool);

@@ -5,6 +5,7 @@ import { toError } from "../errors.ts";
 import { GRAPHILE_WORKER_SCHEMA, GRAPHILE_WORKER_VERSION, type Migration, readMigrations } from "./migrate.ts";
 import { roleHint } from "./needed-role.ts";
 import { fromDatabaseError, type Queryable } from "./pool.ts";
+import { describeLack, lackingObjects } from "./repair.ts";
 
 /** The newest Postgres that is tested. */
 const MAX_SERVER_MAJOR = 18;
@@ -38,6 +39,9 @@ export async function diagnose(
   client: Queryable,
   { now = Date.now, migrations = readMigrations() }: { now?: () => number; migrations?: readonly Migration[] } = {},
 ): Promise<Finding[]> {
+  const dropped = await schemaObjects(client, migrations);
+  // What the database finds, it finds by these.
+  if (dropped.severity !== "ok") return [dropped];
   const seen = await attempt(
     "database",
     "legwork.doctor()",
@@ -50,6 +54,17 @@ export async function diagnose(
     await clock(client, now),
   ];
   return findings.toSorted((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
+}
+
+async function schemaObjects(client: Queryable, migrations: readonly Migration[]): Promise<Finding> {
+  const { rows } = await client.query("select name from legwork.migrations").catch(() => ({ rows: [] }));
+  const applied = migrations.filter(({ name }) => rows.some((row) => row.name === name));
+  const missing = await lackingObjects(
+    client,
+    applied.map(({ sql }) => sql),
+  );
+  if (missing.length === 0) return ok("schema", "The database has all that Legwork's migrations made.");
+  return { check: "schema", severity: "critical", finding: describeLack(missing), remedy: "legwork migrate", detail: missing };
 }
 
 /** The migrations that have been applied. */
@@ -121,7 +136,7 @@ function graphileWorker(schema: number): Finding {
 }
 
 /** Its package exports nothing but its code, so its version is read from the file beside it. */
-function installedGraphileWorker(): string {
+export function installedGraphileWorker(): string {
   let directory = dirname(fileURLToPath(import.meta.resolve("graphile-worker")));
   while (!existsSync(join(directory, "package.json"))) directory = dirname(directory);
   return JSON.parse(readFileSync(join(directory, "package.json"), "utf8")).version;

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { LegworkError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { administrativeError, assertDatabase, type Pool, type PoolClient, transaction } from "./pool.ts";
+import { describeLack, repair } from "./repair.ts";
 
 /** Any number that nobody else uses; "legwork" in ASCII, cut to 31 bits. */
 const MIGRATION_LOCK = 0x6c_65_67;
@@ -52,6 +53,8 @@ export interface Migration {
 export interface MigrationResult {
   /** Names of the migrations that this call applied, in order. */
   readonly applied: readonly string[];
+  /** What was gone of what earlier ones had made, and has been made again: none, unless objects were dropped by hand. */
+  readonly repaired: readonly string[];
 }
 
 /**
@@ -100,11 +103,18 @@ export async function migrate(pool: Pool, log: Logger, migrations: Migration[] =
     await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
     if (!(await mayMigrate(client))) {
       await assertMigrated(client, migrations);
-      return { applied: [] };
+      return { applied: [], repaired: [] };
     }
     await assertGraphileWorker(pool, client);
     const pending = await pendingMigrations(client, migrations);
-    if (pending.length === 0) return { applied: [] };
+    const repaired = await repair(
+      client,
+      migrations.filter((migration) => !pending.includes(migration)).map(({ sql }) => sql),
+    );
+    if (pending.length === 0) {
+      if (repaired.length > 0) await grantRoles(client);
+      return { applied: [], repaired };
+    }
     // An open transaction elsewhere that has written a job would make us, and everyone behind us, wait for as long as it likes.
     await client.query("set local lock_timeout = '10s'");
     for (const migration of pending) {
@@ -116,19 +126,27 @@ export async function migrate(pool: Pool, log: Logger, migrations: Migration[] =
       ]);
       log.debug({ migration: migration.name }, "Migrating.");
     }
-    // Roles that have been granted something here get what has come since. In other databases of the server they mean nothing here.
-    await client.query(
-      `select legwork.grant_roles() where exists (
-         select from pg_roles where rolname like 'legwork\\_%' and has_schema_privilege(oid, 'legwork', 'usage') and not rolsuper and not rolcanlogin)`,
-    );
-    return { applied: pending.map((migration) => migration.name) };
+    await grantRoles(client);
+    return { applied: pending.map((migration) => migration.name), repaired };
   };
   const result = await transaction(pool, work).catch((error: unknown) => {
     throw administrativeError(error) ?? error;
   });
+  if (result.repaired.length > 0) {
+    const event = { event: "schema_repaired", objects: result.repaired };
+    log.warn(event, `${describeLack(result.repaired)} They have been made again; jobs that waited in a dropped table are gone.`);
+  }
   if (result.applied.length > 0)
     log.info({ applied: result.applied.length, latest: result.applied.at(-1) }, "The database is migrated.");
   return result;
+}
+
+/** Roles that have been granted something here get what has come since. In other databases of the server they mean nothing here. */
+async function grantRoles(client: PoolClient): Promise<void> {
+  await client.query(
+    `select legwork.grant_roles() where exists (
+       select from pg_roles where rolname like 'legwork\\_%' and has_schema_privilege(oid, 'legwork', 'usage') and not rolsuper and not rolcanlogin)`,
+  );
 }
 
 /**

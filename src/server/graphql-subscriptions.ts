@@ -67,7 +67,7 @@ const description = gql`
     attemptCount: Int!
     "Attempts allowed."
     maxAttempts: Int!
-    "The message of the last error, 1,000 characters at most; null when no attempt failed."
+    "The message of the last error, 1,000 characters at most; null when no attempt failed, and for a completed job."
     error: String
     "When it may start."
     runAt: Datetime!

@@ -115,7 +115,7 @@ async function assertViews(pool: Pool): Promise<void> {
   ]);
   if (rows.length === 0) return;
   throw new LegworkError("LW511", `The database has no view legwork.${rows[0].missing}.`, {
-    hint: "Run `legwork migrate` first.",
+    hint: "Run `legwork migrate`: it makes what is missing.",
   });
 }
 

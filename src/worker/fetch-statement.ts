@@ -31,7 +31,9 @@ const COLUMNS = `jobs.id, jobs.job_queue_id, jobs.task_id, jobs.payload, jobs.pr
  * Such entries go with the next vacuum instead.
  */
 export function fetchStatement(statement: Statement): Statement {
-  const withKey = replaced(statement, "attempts = jobs.attempts + 1,", "attempts = jobs.attempts + 1, key = jobs.key,");
+  // With useNodeTime a worker's clock says what is due. When a job was fetched is for the database's to say, which everything else here goes by.
+  const timed = { ...statement, text: statement.text.replaceAll(/locked_at = \$\d+::timestamptz/g, "locked_at = now()") };
+  const withKey = replaced(timed, "attempts = jobs.attempts + 1,", "attempts = jobs.attempts + 1, key = jobs.key,");
   const text = replaced(withKey, /\breturning \*\s*$/, `returning ${COLUMNS}`).text.replace(
     /select distinct on \(job_queue_id, case when job_queue_id is null then id end\)\s+job_queue_id, priority, run_at, id\s+from j_raw\s+order by job_queue_id, case when job_queue_id is null then id end, priority asc, run_at asc/,
     `select job_queue_id, priority, run_at, id from j_raw where job_queue_id is null

@@ -73,6 +73,11 @@ export class Lease {
     return this.#registered.promise;
   }
 
+  /** The worker's name for graphile-worker: what holds its jobs. */
+  get workerId(): string {
+    return this.#options.workerId;
+  }
+
   /**
    * Whether a job that was fetched then may have gone to others: there is a silence, such as that of a stopped process that
    * goes on, or there was one since.

@@ -6,7 +6,9 @@ import { LegworkError, toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { definitionOf, type TaskDefinition } from "../jobs/define-task.ts";
 import { describeLimits, describeRetry } from "../jobs/task-rules.ts";
+import { executablesPlugin, GRAPHILE_EXECUTABLES } from "./executable-tasks.ts";
 import { importLegworkFromHere } from "./module-hooks.ts";
+import type { WorkerConfig } from "./preset.ts";
 import { skippedFilesLogger } from "./skipped-files.ts";
 
 /** Characters of a task's name, as the database keeps it. */
@@ -28,9 +30,13 @@ const FILE_EXTENSIONS = [".js", ".cjs", ".mjs", ".ts", ".mts", ".cts"];
 /**
  * Loads every task below the directories, by graphile-worker's own rules: a file's path without its extension is the
  * task's name, executables are tasks too. Throws LW515 for a directory that is not there, a file that cannot be loaded or
- * is no task, a name of more than 128 characters, and a name that two directories have. A file that is left out because of its name is warned about.
+ * is no task, a name of more than 128 characters, and a name that two directories have. The plugins of `config` load tasks too. A file that is left out because of its name is warned about.
  */
-export async function loadTasks(directories: readonly string[], log: Logger): Promise<Map<string, LoadedTask>> {
+export async function loadTasks(
+  directories: readonly string[],
+  log: Logger,
+  config?: WorkerConfig,
+): Promise<Map<string, LoadedTask>> {
   importLegworkFromHere();
   const loaded = new Map<string, LoadedTask>();
   const origin = new Map<string, string>();
@@ -40,7 +46,7 @@ export async function loadTasks(directories: readonly string[], log: Logger): Pr
         hint: "Create it, or name another with --tasks or LEGWORK_TASKS.",
       });
     }
-    const { tasks, files } = await readDirectory(directory, log);
+    const { tasks, files } = await readDirectory(directory, log, config);
     for (const [name, task] of Object.entries(tasks)) {
       if (loaded.has(name)) {
         throw new LegworkError("LW515", `Task '${name}' is in ${origin.get(name)} and in ${directory}.`, {
@@ -67,6 +73,7 @@ export async function loadTasks(directories: readonly string[], log: Logger): Pr
 async function readDirectory(
   directory: string,
   log: Logger,
+  config: WorkerConfig | undefined,
 ): Promise<{ tasks: Record<string, PlainTask>; files: ReadonlyMap<string, string> }> {
   const files = new Map<string, string>();
   const noteFiles: GraphileConfig.Plugin = {
@@ -87,7 +94,12 @@ async function readDirectory(
     const { tasks } = await getTasks(
       {
         logger: new GraphileLogger(skippedFilesLogger(log)),
-        preset: { plugins: [noteFiles], worker: { fileExtensions: FILE_EXTENSIONS } },
+        preset: {
+          extends: config === undefined ? [] : [config.preset()],
+          plugins: config?.isDisabled(GRAPHILE_EXECUTABLES) === true ? [noteFiles] : [executablesPlugin, noteFiles],
+          disablePlugins: [GRAPHILE_EXECUTABLES],
+          worker: { fileExtensions: [...new Set([...FILE_EXTENSIONS, ...(config?.options.fileExtensions ?? [])])] },
+        },
       },
       directory,
     );

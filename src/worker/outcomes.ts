@@ -28,6 +28,8 @@ interface Outcome {
   readonly decision?: "discard" | "put_back" | "wait" | undefined;
   /** When the task wants its next attempt. */
   readonly retryAt?: number | undefined;
+  /** Of a batch job: which of its entries failed, and what the others came to. */
+  readonly batch?: { readonly failed: readonly number[]; readonly results: string | undefined } | undefined;
   /** The job whose task has completed: only this of the attempt is kept until the database has answered. */
   readonly job?: Job | undefined;
 }
@@ -77,7 +79,7 @@ export class Outcomes {
     startedAt: number,
     finishedAt: number,
     error: ThrownDescription,
-    next: Pick<Outcome, "decision" | "retryAt"> = {},
+    next: Pick<Outcome, "decision" | "retryAt" | "batch"> = {},
   ): void {
     this.#byJob.set(jobId, { startedAt, finishedAt, result: undefined, error, ...next });
   }
@@ -320,7 +322,7 @@ function withSettings(statement: Statement, settings: Readonly<Record<string, st
 /** As `legwork.reported_failures()` reads it. */
 function describeFailure(
   id: string,
-  { startedAt, finishedAt, error, decision, retryAt }: Outcome,
+  { startedAt, finishedAt, error, decision, retryAt, batch }: Outcome,
   form: Form,
 ): Record<string, unknown> {
   const times = { id, started: startedAt, finished: finishedAt };
@@ -334,6 +336,8 @@ function describeFailure(
     labels: error?.labels,
     decision,
     retry: retryAt,
+    failed_entries: batch?.failed,
+    entry_results: batch?.results,
   };
 }
 

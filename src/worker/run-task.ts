@@ -9,6 +9,7 @@ import { describeIssues, parsePayload, type RunningJob, type TaskContext, type W
 import { enqueue } from "../jobs/enqueue.ts";
 import { AttemptSpan } from "../jobs/tracing.ts";
 import { AttemptOutput, type OutputSink } from "./attempt-output.ts";
+import { BatchFailure, settleEntries } from "./batch-entries.ts";
 import type { DatabaseClock } from "./clock.ts";
 import { type Control, LeaseLost } from "./control.ts";
 import { IsolatedResult } from "./isolate/isolated-result.ts";
@@ -108,21 +109,20 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
       const returned = await control.running.call(job.id, run, pace, () =>
         span === undefined ? run.execute(payload, timeout) : span.run(() => run.execute(payload, timeout)),
       );
-      // A graphile-worker batch job answers with a promise per entry; graphile-worker itself takes those apart.
-      const isIsolated = returned instanceof IsolatedResult;
-      const answered = isIsolated ? returned.entries : returned;
-      const entries = Array.isArray(payload) && Array.isArray(answered) ? batchEntries(payload, answered, run) : undefined;
-      const result = isIsolated ? returned.json : entries === undefined ? resultToJson(returned, run.redaction) : undefined;
+      const result = returned instanceof IsolatedResult ? returned.json : resultToJson(returned, run.redaction);
       const finishedAt = clock.now();
       pace.note(finishedAt - startedAt);
       outcomes.succeeded(job, startedAt, finishedAt, result);
       span?.end("completed");
-      return entries;
+      return undefined;
     } catch (thrown) {
       const cause = run.explain(thrown);
       const description = run.describe(cause);
       const error = new DescribedError(description, cause);
-      if (helpers.abortSignal?.aborted && (await giveBack(environment.lease, job.id))) {
+      const batch = isError(cause) && cause instanceof BatchFailure ? cause : undefined;
+      // The entries of a batch that are done must not be done again.
+      const hasDone = batch !== undefined && Array.isArray(payload) && batch.failed.length < payload.length;
+      if (helpers.abortSignal?.aborted && !hasDone && (await giveBack(environment.lease, job.id))) {
         span?.end("given_back");
         run.workerLog.info({ event: "job_given_back", err: description.message }, "Job given back: its worker is stopping.");
         throw error;
@@ -136,6 +136,7 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
       outcomes.failed(job.id, startedAt, finishedAt, description, {
         decision: discard ? "discard" : waits ? "wait" : isPutBack ? "put_back" : undefined,
         retryAt: next,
+        batch,
       });
       span?.end(isPutBack ? "put_back" : "failed", error);
       // Not how many attempts there are: a retry policy, which the database knows, may say otherwise than the row that was fetched.
@@ -147,6 +148,9 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
         const event = { event: "job_failed", ...details };
         const isExplained = isError(cause) && cause instanceof LegworkError;
         run.workerLog.warn(isExplained ? event : { ...event, err: error }, `Job failed: ${description.message}`);
+      }
+      if (batch !== undefined && Array.isArray(payload)) {
+        return batch.entries(payload, (entry) => new DescribedError(run.describe(entry), entry));
       }
       throw error;
     } finally {
@@ -188,6 +192,7 @@ export class Run implements TaskContext, Abortable {
   private ownSql: Sql | undefined = undefined;
   private ownSteps: Steps | undefined = undefined;
   private ownSignal: AbortSignal | undefined = undefined;
+  private ownAbortPromise: Promise<never> | undefined = undefined;
   private ownResults: Promise<Readonly<Record<string, unknown>>> | undefined = undefined;
   private ownSpan: AttemptSpan | undefined = undefined;
   private aborting: AbortController | undefined = undefined;
@@ -259,6 +264,21 @@ export class Run implements TaskContext, Abortable {
       this.ownSignal = abortSignal === undefined ? this.aborting.signal : AbortSignal.any([abortSignal, this.aborting.signal]);
     }
     return this.ownSignal;
+  }
+
+  /** Rejects when the signal aborts, with its reason: what graphile-worker gives a plain task beside it. */
+  get abortPromise(): Promise<never> {
+    if (this.ownAbortPromise === undefined) {
+      const { promise, reject } = Promise.withResolvers<never>();
+      const { signal } = this;
+      const onAbort = (): void => reject(toError(signal.reason));
+      if (signal.aborted) onAbort();
+      else signal.addEventListener("abort", onAbort, { once: true });
+      // A task need not wait for it.
+      promise.catch(() => undefined);
+      this.ownAbortPromise = promise;
+    }
+    return this.ownAbortPromise;
   }
 
   /** A function of its own, so that a task may take it out of its context. */
@@ -333,6 +353,8 @@ export class Run implements TaskContext, Abortable {
     const reason = this.abortReason;
     const { discard, snooze, retryAt } = verdictOf(thrown);
     if (reason === undefined || reason === thrown || discard || snooze || retryAt !== undefined) return thrown;
+    // Its entries say what they threw thereupon.
+    if (reason instanceof TimeoutError && isError(thrown) && thrown instanceof BatchFailure) return thrown;
     reason.cause ??= thrown;
     return reason;
   }
@@ -392,16 +414,25 @@ export class Run implements TaskContext, Abortable {
     }
   }
 
+  /** What the task of a batch job answers is a promise for each entry. */
+  private async settle(payload: unknown, answered: unknown): Promise<unknown> {
+    if (!Array.isArray(payload) || !Array.isArray(answered)) return answered;
+    return await settleEntries(payload, answered, this.redaction);
+  }
+
   /** Calls the task; a defined one with its payload checked before and its result after. */
   async call(payload: unknown): Promise<unknown> {
     const { definition, name } = this.task;
-    if (definition === undefined) return await this.task.function(payload, ownHelpers(this.helpers, this));
+    if (definition === undefined) {
+      const answered: unknown = await this.task.function(payload, ownHelpers(this.helpers, this));
+      return await this.settle(payload, answered);
+    }
     const input = parsePayload(definition.payload, withoutCron(payload), name);
     this.redaction?.learn(input);
     let result: unknown;
     // An attempt ends when its steps have; one that waits is put back, whatever the task made of that.
     try {
-      result = await definition.run(input, this);
+      result = await this.settle(payload, await definition.run(input, this));
     } catch (error) {
       if (this.ownSteps !== undefined) await this.ownSteps.end(error);
       throw error;
@@ -440,7 +471,7 @@ function withoutCron(payload: unknown): unknown {
   return rest;
 }
 
-/** The helpers of a plain graphile-worker task: its jobs carry the correlation id as well, and its signal aborts as any other. */
+/** The helpers of a plain graphile-worker task: its jobs carry the correlation id as well, and its signal and promise abort as those of any other. */
 function ownHelpers(helpers: JobHelpers, run: Run): JobHelpers {
   const { job } = run;
   const context = [
@@ -453,6 +484,9 @@ function ownHelpers(helpers: JobHelpers, run: Run): JobHelpers {
     ...helpers,
     get abortSignal() {
       return run.signal;
+    },
+    get abortPromise() {
+      return run.abortPromise;
     },
     addJob: (identifier, payload, spec = {}) =>
       helpers.addJob(identifier, payload, { ...spec, flags: [...(spec.flags ?? []), ...context] }),
@@ -484,24 +518,6 @@ function describeJob(job: Job, task: LoadedTask): RunningJob {
 /** As legwork.given_key() does it: without the tenant, which is part of a key in graphile-worker's table. */
 function givenKey(key: string | null): string | null {
   return key?.replace(/^tenant~[^:]*:/, "") ?? null;
-}
-
-/**
- * What a batch job answers, in a form that graphile-worker can take apart whatever its entries are: errors are described, and a payload
- * that cannot be written as JSON again, to keep the entries that failed, fails as a whole.
- */
-function batchEntries(payload: readonly unknown[], returned: readonly unknown[], run: Run): Promise<unknown>[] {
-  const entries = Array.from(returned, async (entry) => {
-    try {
-      return await entry;
-    } catch (thrown) {
-      throw new DescribedError(run.describe(thrown), thrown);
-    }
-  });
-  // graphile-worker awaits them only when there is one for each entry of the payload.
-  for (const entry of entries) entry.catch(() => undefined);
-  JSON.stringify(payload);
-  return entries;
 }
 
 /** For a task whose secrets cannot be found. */

@@ -11,6 +11,8 @@ import {
   type WorkerEvents,
 } from "graphile-worker";
 import { createPool, lastReply, onceUsable, type Pool } from "../db/pool.ts";
+import { readMigrations } from "../db/migrate.ts";
+import { assertWhole } from "../db/repair.ts";
 import { LegworkError, toError } from "../errors.ts";
 import type { Problems } from "../health/problems.ts";
 import { Watch } from "../health/watch.ts";
@@ -24,10 +26,12 @@ import { guardNotifications } from "./graphile-notifications.ts";
 import { Heartbeat } from "./heartbeat/heartbeat.ts";
 import { DEFAULT_ISOLATE_JOBS, DEFAULT_ISOLATE_MEMORY, Isolation } from "./isolate/isolation.ts";
 import { JobOutput } from "./job-output.ts";
+import { assertKnownStatements } from "./known-statements.ts";
 import { Lease } from "./lease.ts";
 import { loadTasks } from "./load-tasks.ts";
 import type { CrontabEntry } from "../schedules/register-crontab.ts";
 import { Outcomes } from "./outcomes.ts";
+import { assertSchema, type ForbiddenFlags, type WorkerConfig } from "./preset.ts";
 import { type RunEnvironment, toPlainTask } from "./run-task.ts";
 import { registerTasks } from "./register-tasks.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -73,11 +77,19 @@ export interface WorkerOptions {
   isolateJobs?: number;
   /** How long a task may hold up the event loop before this process is killed (ms). Without it, and with 0, for any time. */
   maxBlocked?: number | undefined;
+  /** A preset of graphile-worker: its plugins, events, logger and times. What it says that is among these options as well is not read again. */
+  preset?: WorkerConfig | undefined;
+  /** Jobs with one of these flags are not fetched. */
+  forbiddenFlags?: ForbiddenFlags | undefined;
 }
 
 export interface Worker {
   /** The names of the tasks it runs. */
   readonly tasks: readonly string[];
+  /** graphile-worker's name for it, as in the column locked_by of its jobs; another one after each restart. */
+  readonly id: string | undefined;
+  /** The flags of jobs that it does not fetch. */
+  forbiddenFlags(): Promise<readonly string[]>;
   /**
    * Stops fetching, lets running jobs finish, and gives back what has not finished within the shutdown timeout: those jobs
    * run elsewhere without having used an attempt. Their signal aborts when four fifths of the time are over. Resolves when
@@ -90,11 +102,15 @@ export interface Worker {
  * Starts a worker on a migrated database and resolves once it listens for jobs. It survives restarts of the database: it
  * starts anew as soon as it can connect again.
  *
- * Throws LW515 for tasks that cannot be loaded and LW514 for a crontab that cannot be read.
+ * Throws LW515 for tasks that cannot be loaded, LW514 for a crontab that cannot be read, LW510 for another graphile-worker than the one that Legwork is made for, and
+ * LW511 for a database that lacks what the migrations made.
  */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
-  const { log } = options;
-  const tasks = await loadTasks(options.tasks, log);
+  const { log, forbiddenFlags = options.preset?.options.forbiddenFlags } = options;
+  // graphile-worker would go by it.
+  assertSchema(process.env.GRAPHILE_WORKER_SCHEMA || "graphile_worker", "GRAPHILE_WORKER_SCHEMA");
+  await assertKnownStatements();
+  const tasks = await loadTasks(options.tasks, log, options.preset);
   const { items: cronItems, entries: crontab } = readCrontab(options.crontab);
   for (const { task } of cronItems) {
     if (!tasks.has(task)) log.warn({ task }, "The crontab names a task that this worker does not have.");
@@ -106,13 +122,17 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   // Three pools: a task that keeps connections to itself must not keep graphile-worker from completing jobs, nor the lease from beating.
   const taskPool = createPool(options.databaseUrl, {
     log,
-    max: options.concurrency + 2,
+    max: Math.min(options.concurrency + 2, options.preset?.options.maxPoolSize ?? Infinity),
     name: "legwork tasks",
     session,
     // A server without a free connection must not fail the attempts that want one.
     waitsForConnection: true,
   });
   await onceUsable(log, async () => {
+    await assertWhole(
+      taskPool,
+      readMigrations().map(({ sql }) => sql),
+    );
     await clock.synchronise(taskPool);
     await registerTasks(taskPool, tasks, log);
   });
@@ -170,7 +190,18 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       .catch((error: unknown) => log.debug({ err: toError(error) }, "A fault could not be noted in the database."));
   };
   const generation = (): Promise<Supervised> =>
-    startGeneration({ ...options, noteFault, taskList, cronItems, environment, heartbeat, isolation, leasePool, untilStopped });
+    startGeneration({
+      ...options,
+      forbiddenFlags,
+      noteFault,
+      taskList,
+      cronItems,
+      environment,
+      heartbeat,
+      isolation,
+      leasePool,
+      untilStopped,
+    });
   const supervisor = await Supervisor.start({
     log,
     start: () => onceUsable(log, generation),
@@ -200,6 +231,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   };
   return {
     tasks: [...tasks.keys()],
+    get id() {
+      return environment.lease?.workerId;
+    },
+    forbiddenFlags: async () => (typeof forbiddenFlags === "function" ? await forbiddenFlags() : forbiddenFlags) ?? [],
     stop: () => (stopping ??= stop()),
   };
 }
@@ -220,9 +255,22 @@ interface GenerationOptions extends WorkerOptions {
 
 async function startGeneration(options: GenerationOptions): Promise<Supervised> {
   const { log, concurrency, environment } = options;
+  const {
+    maxPoolSize,
+    pollInterval,
+    gracefulShutdownAbortTimeout,
+    completeJobBatchDelay,
+    failJobBatchDelay,
+    localQueue,
+    logger,
+  } = options.preset?.options ?? {};
   // Listening, cron, fetching and completing; a handful are ever open, but graphile-worker warns below the concurrency.
-  const pool = createPool(options.databaseUrl, { log, max: Math.max(10, concurrency), name: "legwork worker" });
-  const events = new EventEmitter() as WorkerEvents;
+  const pool = createPool(options.databaseUrl, {
+    log,
+    max: maxPoolSize === undefined ? Math.max(10, concurrency) : Math.max(2, maxPoolSize),
+    name: "legwork worker",
+  });
+  const events = (options.preset?.events() ?? new EventEmitter()) as WorkerEvents;
   const registered = Promise.withResolvers<void>();
   const closed = new AbortController();
   const recorder = environment.outcomes.rideAlong(pool, {
@@ -247,16 +295,23 @@ async function startGeneration(options: GenerationOptions): Promise<Supervised> 
       parsedCronItems: options.cronItems,
       noHandleSignals: true,
       events,
+      forbiddenFlags: options.forbiddenFlags ?? null,
       preset: {
+        extends: options.preset === undefined ? [] : [options.preset.preset()],
         worker: {
-          logger: new GraphileLogger(graphileLogger(log)),
+          logger: logger ?? new GraphileLogger(graphileLogger(log)),
           concurrentJobs: concurrency,
-          gracefulShutdownAbortTimeout: options.shutdownTimeout * 0.8,
+          gracefulShutdownAbortTimeout: Math.min(gracefulShutdownAbortTimeout ?? Infinity, options.shutdownTimeout * 0.8),
           // How late a job may start whose time or retry has come: nobody tells of it.
-          pollInterval: 1_000,
-          completeJobBatchDelay: 0,
-          failJobBatchDelay: 0,
-          localQueue: { size: options.localQueueSize > 0 ? options.localQueueSize : -1 },
+          pollInterval: pollInterval ?? 1_000,
+          // Each of its own without them, which graphile-worker's defaults are.
+          completeJobBatchDelay: Math.max(0, completeJobBatchDelay ?? 0),
+          failJobBatchDelay: Math.max(0, failJobBatchDelay ?? 0),
+          // A local queue fetches whatever flags its jobs have, and then never hands them out.
+          localQueue: {
+            ...localQueue,
+            size: options.localQueueSize > 0 && options.forbiddenFlags === undefined ? options.localQueueSize : -1,
+          },
         },
       },
     });

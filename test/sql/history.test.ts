@@ -164,10 +164,10 @@ describe("how a job ends", () => {
     expect(await attempts(id)).toEqual([]);
   });
 
-  it("permanently_fail_jobs fails, keeps the job and uses no attempt", async () => {
+  it("permanently_fail_jobs fails and keeps the job, with the attempts of graphile-worker's table", async () => {
     const id = await addJob();
     await database.pool.query("select graphile_worker.permanently_fail_jobs(array[$1::bigint], 'by hand')", [id]);
-    expect(await job(id)).toMatchObject({ state: "failed", error: "by hand", attempts: 0 });
+    expect(await job(id)).toMatchObject({ state: "failed", error: "by hand", attempts: 25 });
     expect(await attempts(id)).toEqual([]);
     expect((await database.pool.query("select from graphile_worker._private_jobs where id = $1", [id])).rows).toHaveLength(1);
   });

@@ -14,9 +14,13 @@ export async function legwork(
   parameters: readonly string[],
   environment: Record<string, string> = {},
   input = "",
+  cwd?: string,
 ): Promise<CliResult> {
   const { PATH = "" } = process.env;
-  const child = spawn(process.execPath, [SCRIPT, ...parameters], { env: { PATH, LEGWORK_LOG_LEVEL: "warn", ...environment } });
+  const child = spawn(process.execPath, [SCRIPT, ...parameters], {
+    env: { PATH, LEGWORK_LOG_LEVEL: "warn", ...environment },
+    cwd,
+  });
   const collect = async (stream: NodeJS.ReadableStream): Promise<string> => {
     let text = "";
     for await (const chunk of stream) text += String(chunk);

@@ -239,14 +239,6 @@ describe("a plain graphile-worker task", () => {
       error: "Batch failures:\nbad \uFFFD byte",
     });
   });
-
-  it("that handles a batch payload keeps only the entries that failed", async () => {
-    await workerOver(database.url, {
-      "batch.mjs": `export default async (payload) => payload.map((n) => (n % 2 ? Promise.reject(new Error("odd " + n)) : null));`,
-    });
-    const id = await add("batch", [1, 2, 3], ", max_attempts => 1");
-    expect(await ended(id)).toMatchObject({ state: "failed", payload: [1, 3], error: "Batch failures:\nodd 1\nodd 3" });
-  });
 });
 
 it("everything a job enqueues carries its correlation id, through the context, SQL, triggers and plain helpers", async () => {

@@ -14,7 +14,7 @@ export function migrateCommand(): Command {
     .description("bring the database to the schema of this version")
     .option("--uninstall", "remove everything of Legwork, the history included; graphile-worker and its jobs stay")
     .option("--yes", "needed with --uninstall")
-    .option("--json", 'print {"applied": […]}')
+    .option("--json", 'print {"applied": […], "repaired": […]}')
     .addHelpText("after", "\nExamples:\n  $ DATABASE_URL=postgres://… legwork migrate\n  $ legwork migrate --uninstall --yes")
     .action(async (flags: Flags) => {
       const { uninstall: remove, yes, json, ...common } = flags;
@@ -31,9 +31,10 @@ export function migrateCommand(): Command {
           else console.log(removed ? "Legwork is removed; graphile-worker works as before." : "There was nothing to remove.");
           return;
         }
-        const { applied } = await migrate(pool, log);
-        if (json === true) printJson({ applied });
-        else console.log(describe(applied));
+        const { applied, repaired } = await migrate(pool, log);
+        if (json === true) printJson({ applied, repaired });
+        else if (repaired.length > 0) console.log(`Made ${repaired.length} objects again that had been dropped.`);
+        if (json !== true && (applied.length > 0 || repaired.length === 0)) console.log(describe(applied));
       } finally {
         await pool.end();
       }

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
-import { type Config, type ConfigFile, loadConfig } from "../../config.ts";
+import type { Config } from "../../config.ts";
 import { lockDataDir, openDataDir } from "../../db/embedded-data-dir.ts";
 import { startEmbeddedPostgres } from "../../db/embedded.ts";
 import { migrate } from "../../db/migrate.ts";
@@ -10,7 +10,14 @@ import { createPool, onceUsable } from "../../db/pool.ts";
 import type { Logger } from "../../log.ts";
 import { createLogger } from "../../log.ts";
 import { Problems } from "../../health/problems.ts";
-import { assertCrontab, withWorkerOptions, type WorkerFlags, workerSettings } from "../options.ts";
+import {
+  assertCrontab,
+  loadWorkerSettings,
+  type WorkerFlags,
+  type WorkerSettings,
+  withWorkerOptions,
+  workerSettings,
+} from "../options.ts";
 import { color } from "../output.ts";
 import { untilStopped } from "../signals.ts";
 import { dashboardUrl } from "./dashboard.ts";
@@ -30,12 +37,12 @@ Examples:
 When everything answers, <data dir>/ready.json says where: {"databaseUrl", "httpUrl", "graphqlUrl", "token", "pid"}.`,
     )
     .action(async (flags: WorkerFlags & { port?: string; host?: string }) => {
-      const { config, onStart } = await loadConfig(flags);
+      const { config, onStart, preset } = await loadWorkerSettings(flags);
       assertCrontab(flags);
       const log = createLogger({ level: config.logLevel });
       const parts = new Parts();
       try {
-        const { ready, tasks } = await start(config, onStart, log, parts);
+        const { ready, tasks } = await start({ config, onStart, preset }, log, parts);
         announce(ready, config, tasks);
       } catch (error) {
         await parts.stop();
@@ -86,7 +93,7 @@ interface Started {
   tasks: readonly string[];
 }
 
-async function start(config: Config, onStart: ConfigFile["onStart"], log: Logger, parts: Parts): Promise<Started> {
+async function start({ config, onStart, preset }: WorkerSettings, log: Logger, parts: Parts): Promise<Started> {
   const databaseUrl = await openDatabase(config, log, parts);
   const pool = createPool(databaseUrl, { log, max: 3, name: "legwork migrate" });
   await onceUsable(log, () => migrate(pool, log)).finally(() => pool.end());
@@ -98,7 +105,7 @@ async function start(config: Config, onStart: ConfigFile["onStart"], log: Logger
   const problems = new Problems();
   const server = await startServer({ ...config, databaseUrl, token, log, problems, auth: config });
   parts.add(() => server.stop());
-  const worker = await startWorker({ ...workerSettings(config), databaseUrl, log, problems });
+  const worker = await startWorker({ ...workerSettings(config), databaseUrl, log, problems, preset });
   parts.add(() => worker.stop());
   const { dataDir, tasks, crontab } = config;
   const stop = await onStart?.({ databaseUrl, isEmbedded: config.databaseUrl === undefined, dataDir, tasks, crontab });

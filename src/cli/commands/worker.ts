@@ -1,9 +1,15 @@
 import { Command } from "commander";
-import { loadConfig } from "../../config.ts";
 import { migrate } from "../../db/migrate.ts";
 import { createPool } from "../../db/pool.ts";
 import { createLogger } from "../../log.ts";
-import { assertCrontab, findDatabase, withWorkerOptions, type WorkerFlags, workerSettings } from "../options.ts";
+import {
+  assertCrontab,
+  findDatabase,
+  loadWorkerSettings,
+  withWorkerOptions,
+  type WorkerFlags,
+  workerSettings,
+} from "../options.ts";
 import { untilStopped } from "../signals.ts";
 
 export function workerCommand(): Command {
@@ -15,21 +21,34 @@ export function workerCommand(): Command {
 Examples:
   $ DATABASE_URL=postgres://… legwork worker
   $ legwork worker --tasks tasks --tasks more/tasks --concurrency 50
+  $ legwork worker --once                   in a test, or from the system's own cron
 
 SIGTERM and SIGINT let running jobs finish, for the shutdown timeout; a second one stops at once. Jobs that did not finish
 run elsewhere.`,
     )
-    .action(async (flags: WorkerFlags) => {
-      const { config } = await loadConfig(flags);
+    .option("--once", "run the jobs that are ready, and those that they enqueue, and end")
+    .action(async ({ once, ...flags }: WorkerFlags & { once?: boolean }) => {
+      const { config, preset } = await loadWorkerSettings(flags);
       assertCrontab(flags);
       // Loaded here: the other commands start sooner without it.
       const { startWorker } = await import("../../worker/worker.ts");
       const log = createLogger({ level: config.logLevel });
       const databaseUrl = findDatabase(config);
       const pool = createPool(databaseUrl, { log, max: 3, name: "legwork migrate" });
-      await migrate(pool, log).finally(() => pool.end());
-      const worker = await startWorker({ ...workerSettings(config), databaseUrl, log });
+      await migrate(pool, log).catch(async (error: unknown) => {
+        await pool.end();
+        throw error;
+      });
+      if (once !== true) await pool.end();
+      const worker = await startWorker({ ...workerSettings(config), databaseUrl, log, preset });
       log.info({ tasks: worker.tasks, concurrency: config.concurrency }, "The worker is ready.");
+      if (once === true) {
+        const { untilNothingIsReady } = await import("../../worker/run-once.ts");
+        await untilNothingIsReady(pool, worker);
+        await worker.stop();
+        await pool.end();
+        return;
+      }
       await untilStopped(log, async () => {
         const givenBack = await worker.stop();
         log.info({ givenBack }, "The worker has stopped.");

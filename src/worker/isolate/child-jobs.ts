@@ -7,12 +7,13 @@ import { createPool, type Pool } from "../../db/pool.ts";
 import { LegworkError } from "../../errors.ts";
 import { definitionOf, type TaskDefinition } from "../../jobs/define-task.ts";
 import type { Logger } from "../../log.ts";
+import { BatchFailure } from "../batch-entries.ts";
 import { DatabaseClock } from "../clock.ts";
 import { importLegworkFromHere } from "../module-hooks.ts";
 import { resultToJson } from "../outcomes.ts";
 import { Run } from "../run-task.ts";
 import { ForwardedOutput, forwardingLog } from "./child-output.ts";
-import type { ChildOptions, FromChild, TaskSource, ToChild } from "./messages.ts";
+import type { ChildBatch, ChildOptions, FromChild, TaskSource, ToChild } from "./messages.ts";
 import { describeThrown, withoutSecrets, type DescribedThrown, reviveThrown } from "./thrown.ts";
 
 /** How often a child looks how much memory it uses (ms), after a job. */
@@ -145,16 +146,14 @@ export class ChildJobs {
     this.#current = attempt;
     try {
       const returned = await attempt.call(job.payload);
-      const outcome =
-        Array.isArray(job.payload) && Array.isArray(returned)
-          ? { entries: await settle(returned) }
-          : { result: resultToJson(returned, attempt.redaction) };
+      const result = resultToJson(returned, attempt.redaction);
       output.flush();
-      this.#send({ type: "done", run, ...outcome, isFull: this.#isFull() });
+      this.#send({ type: "done", run, result, isFull: this.#isFull() });
     } catch (error) {
       output.flush();
       const isReason = error !== undefined && error === this.#abortReason;
-      this.#send({ type: "failed", run, thrown: describeError(error, attempt), isReason, isFull: this.#isFull() });
+      const batch = error instanceof BatchFailure ? describeBatch(error, attempt) : undefined;
+      this.#send({ type: "failed", run, thrown: describeError(error, attempt), isReason, batch, isFull: this.#isFull() });
     } finally {
       attempt.close();
       this.#current = undefined;
@@ -189,10 +188,8 @@ function describeError(thrown: unknown, attempt: Run | undefined): DescribedThro
   return redaction === undefined ? described : withoutSecrets(described, redaction);
 }
 
-/** The entries of a batch job: what each that has failed was rejected with. */
-async function settle(entries: readonly unknown[]): Promise<(DescribedThrown | undefined)[]> {
-  const settled = await Promise.allSettled(entries);
-  return settled.map((entry) => (entry.status === "rejected" ? describeThrown(entry.reason) : undefined));
+function describeBatch({ errors, failed, results }: BatchFailure, attempt: Run): ChildBatch {
+  return { errors: errors.map((error) => describeError(error, attempt)), failed, results };
 }
 
 /** As graphile-worker finds a task in its module: a file holds one as its default export, or several by their names. */

@@ -1,6 +1,7 @@
 import { parseDuration } from "../../duration.ts";
 import { LegworkError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
+import { BatchFailure } from "../batch-entries.ts";
 import type { DatabaseClock } from "../clock.ts";
 import type { LoadedTask } from "../load-tasks.ts";
 import { DEFAULT_GRACE_MS, type Isolates, type Run, type RunEnvironment } from "../run-task.ts";
@@ -93,7 +94,11 @@ export class Isolation implements Isolates {
         { type: "run", run, task: name, job: attempt.describeForChild(), now: this.#options.clock.now() },
         (said) => this.#hear(attempt, said),
       );
-      if (outcome.type === "done") return new IsolatedResult(outcome.result, outcome.entries);
+      if (outcome.type === "done") return new IsolatedResult(outcome.result);
+      if (outcome.batch !== undefined) {
+        const { errors, failed, results } = outcome.batch;
+        throw new BatchFailure(errors.map(reviveThrown), failed, results);
+      }
       throw outcome.isReason && signal.aborted ? signal.reason : reviveThrown(outcome.thrown);
     } finally {
       clearTimeout(timer);

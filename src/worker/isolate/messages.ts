@@ -32,17 +32,25 @@ export type ToChild =
   | { readonly type: "abort"; readonly run: number; readonly reason: DescribedThrown }
   | { readonly type: "end" };
 
+/** A BatchFailure. */
+export interface ChildBatch {
+  readonly errors: readonly DescribedThrown[];
+  readonly failed: readonly number[];
+  readonly results: string | undefined;
+}
+
 /** What a task made of its job. */
 export type ChildOutcome =
-  /** `result` is JSON text as it is stored, undefined for none; `entries` are those of a batch job, undefined for what went well. */
+  /** `result` is JSON text as it is stored, undefined for none. */
+  | { readonly type: "done"; readonly run: number; readonly result?: string | undefined }
+  /** `isReason`: the task threw what its signal aborted with. `batch`: it was a BatchFailure, of these. */
   | {
-      readonly type: "done";
+      readonly type: "failed";
       readonly run: number;
-      readonly result?: string;
-      readonly entries?: readonly (DescribedThrown | undefined)[];
-    }
-  /** `isReason`: the task threw what its signal aborted with. */
-  | { readonly type: "failed"; readonly run: number; readonly thrown: DescribedThrown; readonly isReason: boolean };
+      readonly thrown: DescribedThrown;
+      readonly isReason: boolean;
+      readonly batch?: ChildBatch | undefined;
+    };
 
 /** From a child to the worker. */
 export type FromChild =

@@ -1,0 +1,119 @@
+import { describe, expect, it } from "vitest";
+import { describeSchema } from "../../scripts/describe-schema.ts";
+import { diagnose } from "../../src/db/diagnose.ts";
+import { migrate, readMigrations } from "../../src/db/migrate.ts";
+import { missingObjects, objectsOf } from "../../src/db/schema-objects.ts";
+import { splitSql } from "../../src/db/split-sql.ts";
+import { legwork } from "../support/cli.ts";
+import { testDatabase, testLog } from "../support/database.ts";
+
+const database = testDatabase();
+
+async function query(text: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
+  return (await database.pool.query(text, values)).rows;
+}
+
+describe("splitSql", () => {
+  it("leaves bodies, strings, names and comments whole", () => {
+    const statements = [
+      "create function a() returns text language sql begin atomic select case when true then 'x;' end; select 1; end",
+      "do $x$ begin perform $$;$$; end $x$",
+      "select E'\\\';', \"a;b\", 'it''s;' -- no; end\n  as x",
+      "select case when a then b end",
+    ];
+    expect(splitSql(`-- first; one\n\n/* ; */ ${statements.join(";\n-- next\n")};\n`)).toEqual(statements);
+  });
+});
+
+describe("objectsOf", () => {
+  it("is what is left after drops and renames", () => {
+    const made = `create table a.t (id int); create index t_id on a.t (id); create trigger g after insert on a.t execute function a.f();
+      create function a.f(x int) returns int return 1; create or replace view a.v as select 1; create unique index other on b.u (id);`;
+    expect([...objectsOf([made])]).toEqual([
+      "table a.t",
+      "index a.t_id",
+      "trigger g on a.t",
+      "function a.f",
+      "view a.v",
+      "index b.other",
+    ]);
+    const changed = "drop function if exists a.f(int, text), a.h(); alter view a.v rename to w; drop trigger g on a.t; drop index b.other;";
+    expect([...objectsOf([made, changed])]).toEqual(["table a.t", "index a.t_id", "view a.w"]);
+    expect([...objectsOf([made, "drop table a.t cascade"])]).toEqual(["function a.f", "view a.v", "index b.other"]);
+  });
+});
+
+describe("after `drop schema graphile_worker cascade`", () => {
+  it("the command line says what is missing and what to do, and `legwork migrate` does it", async () => {
+    await query("create table orders (id integer)");
+    await query(`select legwork.register_tasks('[{"name": "known"}]')`);
+    await query("select graphile_worker.add_job('known')");
+    await query("select legwork.enqueue_on('orders', 'insert', 'known', payload => '{\"order\": \"id\"}')");
+    await query("select legwork.limit_concurrency(2, task => 'known')");
+    for (const { id } of await query("select id from graphile_worker.add_job('known'), generate_series(1, 3)")) {
+      await query("select graphile_worker.complete_jobs(array[$1::bigint])", [id]);
+    }
+    const kept = await query("select id, task, state, payload from legwork.finished_jobs order by id");
+    expect(kept).toHaveLength(1);
+    const before = await describeSchema(database.pool);
+    await query("drop schema graphile_worker cascade");
+
+    const environment = { DATABASE_URL: database.url };
+    const refusals = await Promise.all([["jobs"], ["doctor"]].map(async (command) => await legwork(command, environment)));
+    for (const { code, stderr } of refusals) {
+      expect(stderr).toContain("lacks objects that Legwork made");
+      expect(stderr).toContain("legwork migrate");
+      expect(code).toBe(1);
+    }
+    expect(await diagnose(database.pool)).toMatchObject([{ check: "schema", severity: "critical", remedy: "legwork migrate" }]);
+
+    const { repaired, applied } = await migrate(database.pool, testLog);
+    expect(applied).toEqual([]);
+    expect(repaired).toContain("view legwork.jobs");
+    expect(repaired).toContain("trigger _legwork_record_finished on graphile_worker._private_jobs");
+    expect(await migrate(database.pool, testLog)).toEqual({ applied: [], repaired: [] });
+    expect(await describeSchema(database.pool)).toBe(before);
+    expect(await query("select id, task, state, payload from legwork.finished_jobs order by id")).toEqual(kept);
+
+    // Ids go on, jobs of users' tables are enqueued, limits hold, and history is written.
+    await query("insert into orders values (1), (2), (3)");
+    const jobs = await query("select id, state from legwork.jobs where finished_at is null order by id");
+    expect(jobs.map(({ state }) => state)).toEqual(["pending", "pending", "blocked"]);
+    expect(Number(jobs[0]?.id)).toBeGreaterThan(Number(kept[0]?.id));
+    await query("select graphile_worker.complete_jobs(array[$1::bigint])", [jobs[0]?.id]);
+    expect(await query("select state from legwork.jobs where id = $1", [jobs[0]?.id])).toEqual([{ state: "completed" }]);
+    expect(await query("select * from legwork.reconcile()")).toEqual([]);
+  });
+
+  it("jobs that were enqueued before the repair under an id of the history get another one", async () => {
+    const [old] = await query("select id from legwork.finished_jobs order by id limit 1");
+    await query("drop trigger _legwork_admit on graphile_worker._private_jobs");
+    await query(
+      `insert into graphile_worker._private_jobs (id, task_id, payload) overriding system value
+       select $1, id, '{"n": 1}' from graphile_worker._private_tasks limit 1`,
+      [old?.id],
+    );
+    const { repaired } = await migrate(database.pool, testLog);
+    expect(repaired).toEqual(["trigger _legwork_admit on graphile_worker._private_jobs"]);
+    const [moved] = await query(`select id from graphile_worker._private_jobs where payload::text = '{"n": 1}'`);
+    expect(Number(moved?.id)).toBeGreaterThan(Number(old?.id));
+  });
+
+  it("views of others on Legwork's are not dropped for it", async () => {
+    await query("create view failures as select id from legwork.jobs where state = 'failed'");
+    await query("drop trigger _legwork_admit on graphile_worker._private_jobs");
+    await expect(migrate(database.pool, testLog)).rejects.toMatchObject({
+      code: "LW511",
+      message: expect.stringContaining("while failures reads Legwork's views"),
+      hint: expect.stringContaining("drop view failures"),
+    });
+    await query("drop view failures");
+    expect((await migrate(database.pool, testLog)).repaired).toHaveLength(1);
+  });
+});
+
+it("every object that is looked for is there after a migration", async () => {
+  const objects = objectsOf(readMigrations().map(({ sql }) => sql));
+  expect(objects.size).toBeGreaterThan(500);
+  expect(await missingObjects(database.pool, objects)).toEqual([]);
+});
