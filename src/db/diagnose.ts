@@ -3,7 +3,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { toError } from "../errors.ts";
 import { GRAPHILE_WORKER_SCHEMA, GRAPHILE_WORKER_VERSION, type Migration, readMigrations } from "./migrate.ts";
-import type { Queryable } from "./pool.ts";
+import type { Pool, Queryable } from "./pool.ts";
+import { describePooling, findPooling, type Pooling } from "./pooler.ts";
 
 /** The newest Postgres that is tested. */
 const MAX_SERVER_MAJOR = 18;
@@ -29,13 +30,22 @@ export interface Finding {
   detail: unknown;
 }
 
+interface DiagnoseOptions {
+  /** Two of its connections, which must be free, tell whether a connection pooler is in the way. Without a pool that is not looked at. */
+  pool?: Pool;
+  /** For tests. */
+  now?: () => number;
+  /** For tests. */
+  migrations?: readonly Migration[];
+}
+
 /**
- * What is wrong with the job system, the worst first: what the database finds, and what only a client can know (versions, clocks).
- * A right that is missing is a finding and no error. `now` and `migrations` are there for tests.
+ * What is wrong with the job system, the worst first: what the database finds, and what only a client can know (versions, clocks, poolers).
+ * A right that is missing is a finding and no error.
  */
 export async function diagnose(
   client: Queryable,
-  { now = Date.now, migrations = readMigrations() }: { now?: () => number; migrations?: readonly Migration[] } = {},
+  { pool, now = Date.now, migrations = readMigrations() }: DiagnoseOptions = {},
 ): Promise<Finding[]> {
   const seen = await attempt(
     "database",
@@ -47,6 +57,7 @@ export async function diagnose(
     ...(await attempt("versions", "legwork.migrations", async () => versions(await applied(client, seen), migrations))),
     await server(client),
     await clock(client, now),
+    ...(pool === undefined ? [] : [connection(await findPooling(pool, { listens: false }), seen)]),
   ];
   return findings.toSorted((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
 }
@@ -179,6 +190,23 @@ async function server(client: Queryable): Promise<Finding> {
     finding: `Postgres ${version} is newer than any that this version of Legwork was tested with.`,
     remedy: "See whether there is a newer version of Legwork.",
     detail: { version },
+  };
+}
+
+/** How this very client reaches Postgres. That a pooler is in the way matters to workers, and is a warning while none is alive. */
+function connection(pooling: Pooling | undefined, seen: readonly Finding[]): Finding {
+  const check = "connection";
+  if (pooling === undefined) return ok(check, "This client has its connections to Postgres for itself.");
+  const finding = `This client reaches Postgres ${describePooling(pooling)}.`;
+  const workers = seen.find((row) => row.check === "workers" && row.severity === "ok");
+  if (workers !== undefined) return ok(check, `${finding} Workers are alive, so they reach it in another way.`, { pooling });
+  return {
+    check,
+    severity: "warning",
+    finding: `${finding} A worker would not start here.`,
+    remedy:
+      "Give workers a DATABASE_URL that leads to Postgres itself, or to a pool in session mode with enough connections (docs/poolers.md).",
+    detail: { pooling },
   };
 }
 

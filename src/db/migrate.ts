@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Logger as GraphileLogger, runMigrations } from "graphile-worker";
 import { LegworkError } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import { assertDatabase, type Pool, type PoolClient, transaction } from "./pool.ts";
+import { assertDatabase, type Pool, type PoolClient, type Queryable, transaction } from "./pool.ts";
 
 /** Any number that nobody else uses; "legwork" in ASCII, cut to 31 bits. */
 const MIGRATION_LOCK = 0x6c_65_67;
@@ -96,10 +97,11 @@ export function readMigrations(directory: string = migrationsDirectory()): Migra
  */
 export async function migrate(pool: Pool, log: Logger, migrations: Migration[] = readMigrations()): Promise<MigrationResult> {
   await assertDatabase(pool);
+  await installGraphileWorker(pool);
   const result = await transaction(pool, async (client): Promise<MigrationResult> => {
     // Held until the transaction ends, by whichever process comes first.
     await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
-    await assertGraphileWorker(pool, client);
+    await assertGraphileWorker(client);
     const pending = await pendingMigrations(client, migrations);
     if (pending.length === 0) return { applied: [] };
     // An open transaction elsewhere that has written a job would make us, and everyone behind us, wait for as long as it likes.
@@ -190,23 +192,33 @@ async function assertNoWorker(client: PoolClient): Promise<void> {
   );
 }
 
-async function assertGraphileWorker(pool: Pool, client: PoolClient): Promise<void> {
-  const installed = async (): Promise<number | null> => {
-    // Read from the catalog's tables: to_regclass would answer from what this transaction saw before (Postgres 15).
-    const { rows: found } = await client.query(
-      "select from pg_catalog.pg_tables where schemaname = 'graphile_worker' and tablename = 'migrations'",
-    );
-    if (found.length === 0) return null;
-    const {
-      rows: [latest],
-    } = await client.query("select coalesce(max(id), 0) as id from graphile_worker.migrations");
-    return latest.id;
-  };
-  if ((await installed()) === null) {
-    // On another connection and committed by itself; our transaction waits and sees it.
-    await runMigrations({ pgPool: pool, logger: quietLogger });
+/** What there is of graphile-worker's schema: its newest migration, and whether that came within the last five seconds. */
+async function graphileWorkerSchema(client: Queryable): Promise<{ id: number; isNew: boolean } | undefined> {
+  const { rows: found } = await client.query(
+    "select from pg_catalog.pg_tables where schemaname = 'graphile_worker' and tablename = 'migrations'",
+  );
+  if (found.length === 0) return undefined;
+  const { rows } = await client.query(
+    `select coalesce(max(id), 0) as id, coalesce(max(ts) > clock_timestamp() - interval '5 seconds', true) as "isNew" from graphile_worker.migrations`,
+  );
+  return rows[0];
+}
+
+/**
+ * Installs graphile-worker's schema where there is none. Not within our transaction: it takes a connection of its own, which a pooler may not have beside ours.
+ * Several processes may do it at once, because graphile-worker allows for that; a process that finds it half done waits while it goes on.
+ */
+async function installGraphileWorker(pool: Pool): Promise<void> {
+  if ((await graphileWorkerSchema(pool)) === undefined) await runMigrations({ pgPool: pool, logger: quietLogger });
+  for (;;) {
+    const schema = await graphileWorkerSchema(pool);
+    if (schema === undefined || schema.id >= GRAPHILE_WORKER_SCHEMA || !schema.isNew) return;
+    await delay(100);
   }
-  const schema = await installed();
+}
+
+async function assertGraphileWorker(client: PoolClient): Promise<void> {
+  const schema = (await graphileWorkerSchema(client))?.id ?? null;
   if (schema !== GRAPHILE_WORKER_SCHEMA) {
     throw new LegworkError(
       "LW510",

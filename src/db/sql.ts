@@ -1,4 +1,4 @@
-import type { Pool, PoolClient, Queryable } from "./pool.ts";
+import { type Pool, type PoolClient, type Queryable, setLocally } from "./pool.ts";
 
 /**
  * Runs a statement; the values between the strings become parameters, never part of the text.
@@ -34,6 +34,7 @@ function sqlTag(target: Queryable): SqlTag {
  * whatever a statement sets off in the database (a trigger that enqueues) knows where it came from.
  */
 export function createSql(pool: Pool, context: Readonly<Record<string, string>> = {}): Sql {
+  /** Outside a transaction, which vacuum and its like do not take, the context can only be the session's. */
   const withClient = async <T>(work: (client: PoolClient) => Promise<T>): Promise<T> => {
     const client = await pool.connect();
     let broken = false;
@@ -49,19 +50,23 @@ export function createSql(pool: Pool, context: Readonly<Record<string, string>> 
   const tag: SqlTag = (strings, ...values) => withClient((client) => sqlTag(client)(strings, ...values));
   return Object.assign(tag, {
     query: (text: string, values: unknown[] = []) => withClient(async (client) => (await client.query(text, values)).rows),
-    transaction: <T>(work: (sql: SqlTag, client: PoolClient) => Promise<T>): Promise<T> =>
-      withClient(async (client) => {
+    transaction: async <T>(work: (sql: SqlTag, client: PoolClient) => Promise<T>): Promise<T> => {
+      const client = await pool.connect();
+      let broken = false;
+      try {
         await client.query("begin");
-        try {
-          const result = await work(sqlTag(client), client);
-          await client.query("commit");
-          return result;
-        } catch (error) {
-          // On a connection that is lost this fails too, and says less.
-          await client.query("rollback").catch(() => undefined);
-          throw error;
-        }
-      }),
+        await setLocally(client, context);
+        const result = await work(sqlTag(client), client);
+        await client.query("commit");
+        return result;
+      } catch (error) {
+        // A connection that cannot even roll back is thrown away.
+        await client.query("rollback").catch(() => (broken = true));
+        throw error;
+      } finally {
+        client.release(broken);
+      }
+    },
   });
 }
 

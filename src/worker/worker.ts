@@ -1,5 +1,4 @@
 import { existsSync, readFileSync } from "node:fs";
-import { hostname } from "node:os";
 import { EventEmitter } from "node:events";
 import {
   Logger as GraphileLogger,
@@ -11,6 +10,7 @@ import {
   type WorkerEvents,
 } from "graphile-worker";
 import { createPool, lastReply, onceUsable, type Pool } from "../db/pool.ts";
+import { assertSessions } from "../db/pooler.ts";
 import { LegworkError, toError } from "../errors.ts";
 import type { Problems } from "../health/problems.ts";
 import { Watch } from "../health/watch.ts";
@@ -32,6 +32,7 @@ import { registerTasks } from "./register-tasks.ts";
 import { Scheduler } from "./scheduler.ts";
 import { type RunnerEnd, type Supervised, Supervisor } from "./supervisor.ts";
 import { Ticker } from "./ticker.ts";
+import { type FaultKind, noteFault } from "./worker-faults.ts";
 
 /** How long completions that are on their way may take when a pool ends by itself (ms). */
 const FLUSH_MS = 1_000;
@@ -89,7 +90,8 @@ export interface Worker {
  * Starts a worker on a migrated database and resolves once it listens for jobs. It survives restarts of the database: it
  * starts anew as soon as it can connect again.
  *
- * Throws LW515 for tasks that cannot be loaded and LW514 for a crontab that cannot be read.
+ * Throws LW515 for tasks that cannot be loaded, LW514 for a crontab that cannot be read, and LW516 when a connection pooler in the way shares connections
+ * between clients.
  */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { log } = options;
@@ -100,26 +102,30 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   }
   const clock = new DatabaseClock();
   const outcomes = new Outcomes();
-  // For the audit log.
-  const session = { "legwork.surface": "worker" };
   // Three pools: a task that keeps connections to itself must not keep graphile-worker from completing jobs, nor the lease from beating.
   const taskPool = createPool(options.databaseUrl, {
     log,
     max: options.concurrency + 2,
     name: "legwork tasks",
-    session,
     // A server without a free connection must not fail the attempts that want one.
     waitsForConnection: true,
   });
-  await onceUsable(log, async () => {
-    await clock.synchronise(taskPool);
-    await registerTasks(taskPool, tasks, log);
-  });
+  try {
+    await onceUsable(log, async () => {
+      await assertSessions(taskPool);
+      await clock.synchronise(taskPool);
+      await registerTasks(taskPool, tasks, log);
+    });
+  } catch (thrown) {
+    const error = toError(thrown);
+    if (error instanceof LegworkError && error.code === "LW516") await noteFault(taskPool, log, "pooler", error.message);
+    closeQuietly(taskPool, log);
+    throw error;
+  }
   const leasePool = createPool(options.databaseUrl, {
     log,
     max: 6,
     name: "legwork lease",
-    session,
     queryTimeout: STATEMENT_TIMEOUT_MS,
   });
   const ticker = new Ticker(leasePool, log);
@@ -163,18 +169,25 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const stopped = new AbortController();
   const untilStopped = new Promise<undefined>((resolve) => stopped.signal.addEventListener("abort", () => resolve(undefined)));
 
-  const noteFault = (kind: "restart" | "recording", reason: string, jobId: string | undefined): void => {
-    leasePool
-      .query("select legwork.note_worker_fault($1, $2, $3, $4, $5)", [hostname(), process.pid, kind, reason, jobId ?? null])
-      .catch((error: unknown) => log.debug({ err: toError(error) }, "A fault could not be noted in the database."));
-  };
+  const note = (kind: FaultKind, reason: string, jobId: string | undefined): void =>
+    void noteFault(leasePool, log, kind, reason, jobId);
   const generation = (): Promise<Supervised> =>
-    startGeneration({ ...options, noteFault, taskList, cronItems, environment, heartbeat, isolation, leasePool, untilStopped });
+    startGeneration({
+      ...options,
+      noteFault: note,
+      taskList,
+      cronItems,
+      environment,
+      heartbeat,
+      isolation,
+      leasePool,
+      untilStopped,
+    });
   const supervisor = await Supervisor.start({
     log,
     start: () => onceUsable(log, generation),
     onProblem: (problem) => options.problems?.set("worker", problem),
-    onRestart: (reason, jobId) => noteFault("restart", reason, jobId),
+    onRestart: (reason, jobId) => note("restart", reason, jobId),
   }).catch(async (error: unknown) => {
     await heartbeat.end();
     throw error;
@@ -211,7 +224,7 @@ interface GenerationOptions extends WorkerOptions {
   readonly heartbeat: Heartbeat;
   readonly leasePool: Pool;
   /** Notes what keeps this worker from working where doctor, alerts and metrics find it. */
-  readonly noteFault: (kind: "restart" | "recording", reason: string, jobId: string | undefined) => void;
+  readonly noteFault: (kind: FaultKind, reason: string, jobId: string | undefined) => void;
   readonly untilStopped: Promise<undefined>;
 }
 

@@ -131,7 +131,6 @@ export class ChildJobs {
       log: this.#log,
       max: CONNECTIONS,
       name: "legwork isolated tasks",
-      session: { "legwork.surface": "worker" },
     });
     const definition = this.#definitions.get(name);
     const attempt = new Run(
