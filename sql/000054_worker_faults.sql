@@ -27,6 +27,10 @@ create index worker_faults_at on legwork.worker_faults (at);
 create function legwork.note_worker_fault(host text, pid integer, kind text, reason text, job_id bigint default null) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  if kind = 'pooler' then
+    -- What starts it again and again would fill the table.
+    delete from legwork.worker_faults f where f.kind = 'pooler' and f.host = note_worker_fault.host;
+  end if;
   insert into legwork.worker_faults (host, pid, kind, reason, job_id)
   values (note_worker_fault.host, note_worker_fault.pid, note_worker_fault.kind, left(note_worker_fault.reason, 1000), note_worker_fault.job_id);
   if kind = 'restart' then

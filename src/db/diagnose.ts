@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { toError } from "../errors.ts";
 import { GRAPHILE_WORKER_SCHEMA, GRAPHILE_WORKER_VERSION, type Migration, readMigrations } from "./migrate.ts";
 import type { Pool, Queryable } from "./pool.ts";
-import { describePooling, findPooling, type Pooling } from "./pooler.ts";
+import { describePooling, findPoolingBefore, type Pooling } from "./pooler.ts";
 
 /** The newest Postgres that is tested. */
 const MAX_SERVER_MAJOR = 18;
@@ -31,7 +31,7 @@ export interface Finding {
 }
 
 interface DiagnoseOptions {
-  /** Two of its connections, which must be free, tell whether a connection pooler is in the way. Without a pool that is not looked at. */
+  /** Two more connections to where it leads tell whether a connection pooler is in the way. Without a pool that is not looked at. */
   pool?: Pool;
   /** For tests. */
   now?: () => number;
@@ -57,7 +57,7 @@ export async function diagnose(
     ...(await attempt("versions", "legwork.migrations", async () => versions(await applied(client, seen), migrations))),
     await server(client),
     await clock(client, now),
-    ...(pool === undefined ? [] : [connection(await findPooling(pool, { listens: false }), seen)]),
+    ...(pool === undefined ? [] : [await connection(pool, seen)]),
   ];
   return findings.toSorted((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
 }
@@ -193,11 +193,23 @@ async function server(client: Queryable): Promise<Finding> {
   };
 }
 
-/** How this very client reaches Postgres. That a pooler is in the way matters to workers, and is a warning while none is alive. */
-function connection(pooling: Pooling | undefined, seen: readonly Finding[]): Finding {
+/** How this very process reaches Postgres. That a pooler is in the way matters to workers, and is a warning while none is alive. */
+async function connection(pool: Pool, seen: readonly Finding[]): Promise<Finding> {
   const check = "connection";
-  if (pooling === undefined) return ok(check, "This client has its connections to Postgres for itself.");
-  const finding = `This client reaches Postgres ${describePooling(pooling)}.`;
+  let pooling: Pooling | undefined;
+  try {
+    pooling = await findPoolingBefore(pool);
+  } catch (thrown) {
+    return {
+      check,
+      severity: "warning",
+      finding: `Two more connections to Postgres could not be compared: ${toError(thrown).message}.`,
+      remedy: "See how many connections Postgres and a pooler before it allow.",
+      detail: null,
+    };
+  }
+  if (pooling === undefined) return ok(check, "The doctor has its connections to Postgres for itself.");
+  const finding = `The doctor reaches Postgres ${describePooling(pooling)}.`;
   const workers = seen.find((row) => row.check === "workers" && row.severity === "ok");
   if (workers !== undefined) return ok(check, `${finding} Workers are alive, so they reach it in another way.`, { pooling });
   return {

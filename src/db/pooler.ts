@@ -1,3 +1,4 @@
+import pg from "pg";
 import { LegworkError, toError } from "../errors.ts";
 import type { Pool, PoolClient } from "./pool.ts";
 
@@ -40,6 +41,22 @@ export async function findPooling(pool: Pool, { listens }: { listens: boolean })
     // What a pooler has thought of them is of no use to anything else.
     second?.release(!isDone);
     first.release(!isDone);
+  }
+}
+
+/** The same of where a pool leads, over two connections of their own. */
+export async function findPoolingBefore({ options }: Pool): Promise<Pooling | undefined> {
+  const pool = new pg.Pool({
+    connectionString: options.connectionString,
+    application_name: options.application_name,
+    connectionTimeoutMillis: ANSWER_TIMEOUT_MS,
+    max: 2,
+  });
+  pool.on("error", () => undefined);
+  try {
+    return await findPooling(pool, { listens: false });
+  } finally {
+    await pool.end();
   }
 }
 

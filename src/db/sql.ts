@@ -1,4 +1,4 @@
-import { type Pool, type PoolClient, type Queryable, setLocally } from "./pool.ts";
+import type { Pool, PoolClient, Queryable } from "./pool.ts";
 
 /**
  * Runs a statement; the values between the strings become parameters, never part of the text.
@@ -34,7 +34,7 @@ function sqlTag(target: Queryable): SqlTag {
  * whatever a statement sets off in the database (a trigger that enqueues) knows where it came from.
  */
 export function createSql(pool: Pool, context: Readonly<Record<string, string>> = {}): Sql {
-  /** Outside a transaction, which vacuum and its like do not take, the context can only be the session's. */
+  // Set for the session: vacuum takes no transaction, and `set transaction` must come first in one. The pool is a worker's, which has its sessions to itself.
   const withClient = async <T>(work: (client: PoolClient) => Promise<T>): Promise<T> => {
     const client = await pool.connect();
     let broken = false;
@@ -50,23 +50,19 @@ export function createSql(pool: Pool, context: Readonly<Record<string, string>> 
   const tag: SqlTag = (strings, ...values) => withClient((client) => sqlTag(client)(strings, ...values));
   return Object.assign(tag, {
     query: (text: string, values: unknown[] = []) => withClient(async (client) => (await client.query(text, values)).rows),
-    transaction: async <T>(work: (sql: SqlTag, client: PoolClient) => Promise<T>): Promise<T> => {
-      const client = await pool.connect();
-      let broken = false;
-      try {
+    transaction: <T>(work: (sql: SqlTag, client: PoolClient) => Promise<T>): Promise<T> =>
+      withClient(async (client) => {
         await client.query("begin");
-        await setLocally(client, context);
-        const result = await work(sqlTag(client), client);
-        await client.query("commit");
-        return result;
-      } catch (error) {
-        // A connection that cannot even roll back is thrown away.
-        await client.query("rollback").catch(() => (broken = true));
-        throw error;
-      } finally {
-        client.release(broken);
-      }
-    },
+        try {
+          const result = await work(sqlTag(client), client);
+          await client.query("commit");
+          return result;
+        } catch (error) {
+          // On a connection that is lost this fails too, and says less.
+          await client.query("rollback").catch(() => undefined);
+          throw error;
+        }
+      }),
   });
 }
 

@@ -111,7 +111,7 @@ describe("a worker", () => {
       expect.objectContaining({
         check: "connection",
         severity: "warning",
-        finding: "This client reaches Postgres through a connection pooler in transaction mode. A worker would not start here.",
+        finding: "The doctor reaches Postgres through a connection pooler in transaction mode. A worker would not start here.",
       }),
     );
     const pool = createPool(three.url, { log: testLog, max: 2 });
