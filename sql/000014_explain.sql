@@ -103,6 +103,7 @@ declare
   v_able integer;
   v_free integer;
   v_ahead bigint;
+  v_refused record;
 begin
   select count(*), count(*) filter (where explain_workers.task = any (w.tasks)),
     coalesce(sum(greatest(0, w.concurrency - cardinality(w.running))) filter (where explain_workers.task = any (w.tasks)), 0)
@@ -110,6 +111,14 @@ begin
   from legwork.worker_processes w
   where w.seen_at > clock_timestamp() - legwork.worker_grace();
   if v_able = 0 then
+    select r.host, r.at, r.reason into v_refused from legwork.refused_workers() r order by r.at desc limit 1;
+    if v_refused.at is not null then
+      return query select 'worker_refused'::text,
+        format('The worker%s did not start, at %s: %s',
+          -- Where it runs is not for tenants.
+          case when legwork.confined_tenant() is null then ' on ' || v_refused.host else '' end, to_char(v_refused.at, 'YYYY-MM-DD HH24:MI:SS TZ'), v_refused.reason),
+        'Give that worker a DATABASE_URL that leads to Postgres itself, or to a pool in session mode with enough connections (docs/poolers.md).';
+    end if;
     return query select 'no_worker'::text,
       case when v_alive = 0 then 'No Legwork worker is alive.'
         else format('None of the %s living Legwork workers knows the task ''%s''.', v_alive, task) end
@@ -387,7 +396,7 @@ begin
 end $$;
 comment on function legwork.explain_job(bigint) is
   'Why a job does not run: every reason, in the order in which they hold it back, each in words and with what to do. reason is one of everything_stopped, queue_paused, '
-  'task_paused, waits_for_signal, sleeps, run_at_ahead, retry_ahead, expired, dependency, set_aside, concurrency_limit, rate_limit, about_to_be_admitted, serial_key_taken, row_locked, no_worker, '
+  'task_paused, waits_for_signal, sleeps, run_at_ahead, retry_ahead, expired, dependency, set_aside, concurrency_limit, rate_limit, about_to_be_admitted, serial_key_taken, row_locked, worker_refused, no_worker, '
   'workers_busy, not_fetched, about_to_start; running, replaced, fetched_ahead, worker_silent, worker_blocked or cancelling for one that runs; or the state of one that has ended, and schedule_waits or schedule_held_back for runs that '
   'wait for its schedule, or for what that requires. Raises LW404 for an unknown job.';
 revoke execute on function legwork.explain_job(bigint) from public;

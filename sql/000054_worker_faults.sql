@@ -1,4 +1,4 @@
--- What keeps workers from working: restarts of a runner, and jobs whose end the database does not record. Noted by the worker itself, so that the
+-- What keeps workers from working: restarts of a runner, jobs whose end the database does not record, and a connection pooler that shares connections. Noted by the worker itself, so that the
 -- doctor, alerts and metrics can say it, with the job that causes it.
 -- Locks: none while migrating.
 
@@ -6,7 +6,7 @@ create table legwork.worker_faults (
   id bigint generated always as identity primary key,
   host text not null,
   pid integer not null,
-  kind text not null check (kind in ('restart', 'recording')),
+  kind text not null check (kind in ('restart', 'recording', 'pooler')),
   reason text not null,
   job_id bigint,
   at timestamptz not null default clock_timestamp()
@@ -16,7 +16,8 @@ comment on column legwork.worker_faults.id is 'In the order they came.';
 comment on column legwork.worker_faults.host is 'The worker''s machine.';
 comment on column legwork.worker_faults.pid is 'Its process there.';
 comment on column legwork.worker_faults.kind is
-  'restart: its runner ended and was started again. recording: the database refuses to record how jobs end; noted once a minute while that lasts.';
+  'restart: its runner ended and was started again. recording: the database refuses to record how jobs end; noted once a minute while that lasts. '
+  'pooler: it did not start, because it reaches Postgres through a connection pooler that shares connections between clients.';
 comment on column legwork.worker_faults.reason is 'Why, in the error''s words.';
 comment on column legwork.worker_faults.job_id is 'The job that seems to cause it; null when none does.';
 comment on column legwork.worker_faults.at is 'When.';
@@ -26,6 +27,10 @@ create index worker_faults_at on legwork.worker_faults (at);
 create function legwork.note_worker_fault(host text, pid integer, kind text, reason text, job_id bigint default null) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  if kind = 'pooler' then
+    -- What starts it again and again would fill the table.
+    delete from legwork.worker_faults f where f.kind = 'pooler' and f.host = note_worker_fault.host;
+  end if;
   insert into legwork.worker_faults (host, pid, kind, reason, job_id)
   values (note_worker_fault.host, note_worker_fault.pid, note_worker_fault.kind, left(note_worker_fault.reason, 1000), note_worker_fault.job_id);
   if kind = 'restart' then
@@ -34,7 +39,7 @@ begin
   delete from legwork.worker_faults f where f.at < clock_timestamp() - interval '7 days';
 end $$;
 comment on function legwork.note_worker_fault(text, integer, text, text, bigint) is
-  'A worker says that it restarts, or that the database does not record how its jobs end. kind: restart or recording.';
+  'A worker says that it restarts, that the database does not record how its jobs end, or that a connection pooler keeps it from starting. kind: restart, recording or pooler.';
 revoke execute on function legwork.note_worker_fault(text, integer, text, text, bigint) from public;
 
 create function legwork.last_worker_faults(period interval) returns text[]
@@ -46,6 +51,18 @@ comment on function legwork.last_worker_faults(interval) is
   'What has kept workers from working within a period, newest first; for the server''s readiness. Null for nothing, and for a session that is confined to a tenant.';
 revoke execute on function legwork.last_worker_faults(interval) from public;
 
+create function legwork.refused_workers(period interval default '15 minutes') returns setof legwork.worker_faults
+language sql volatile as $$
+  select distinct on (f.host) f.*
+  from legwork.worker_faults f
+  where f.kind = 'pooler' and f.at > clock_timestamp() - period
+    and not exists (select from legwork.worker_processes w where w.host = f.host and w.started_at > f.at)
+  order by f.host, f.id desc
+$$;
+comment on function legwork.refused_workers(interval) is
+  'The last time within the period (15 minutes) that a worker on each host did not start because of a connection pooler, unless one has started there since.';
+revoke execute on function legwork.refused_workers(interval) from public;
+
 create function legwork.doctor_worker_faults(period interval default '15 minutes')
 returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
 language sql volatile as $$
@@ -54,7 +71,7 @@ language sql volatile as $$
       (array_agg(f.job_id order by f.id desc) filter (where f.job_id is not null))[1] as job_id
     from legwork.worker_faults f
     -- What is noted once a minute has passed after two.
-    where f.at > clock_timestamp() - case f.kind when 'recording' then interval '2 minutes' else period end
+    where f.kind <> 'pooler' and f.at > clock_timestamp() - case f.kind when 'recording' then interval '2 minutes' else period end
     group by f.kind, f.host, f.pid
   )
   (select case r.kind when 'restart' then 'restarts' else 'recording' end,
@@ -72,6 +89,17 @@ language sql volatile as $$
     jsonb_build_object('host', r.host, 'pid', r.pid, 'times', r.times, 'last_at', r.last_at, 'job_id', r.job_id)
   from recent r order by r.times desc limit 20)
   union all
+  (select 'pooler',
+    case when exists (select from legwork.worker_processes w where w.suspected_at is null and w.seen_at > clock_timestamp() - legwork.worker_grace())
+      then 'warning' else 'critical' end,
+    format('The worker on %s (pid %s) did not start, at %s: %s', f.host, f.pid, to_char(f.at, 'YYYY-MM-DD HH24:MI:SS TZ'), f.reason),
+    'Give that worker a DATABASE_URL that leads to Postgres itself, or to a pool in session mode with enough connections (docs/poolers.md).',
+    jsonb_build_object('host', f.host, 'pid', f.pid, 'at', f.at)
+  from legwork.refused_workers(period) f order by f.at desc limit 20)
+  union all
+  select 'pooler', 'ok', 'No worker reports a connection pooler that keeps it from starting.', null, null
+  where not exists (select from legwork.refused_workers(period))
+  union all
   select 'restarts', 'ok', format('No worker has restarted within %s.', legwork.in_words(period)), null, null
   where not exists (select from recent r where r.kind = 'restart')
   union all
@@ -79,4 +107,5 @@ language sql volatile as $$
   where not exists (select from recent r where r.kind = 'recording')
 $$;
 comment on function legwork.doctor_worker_faults(interval) is
-  'Of legwork.doctor: workers that have restarted within the period (15 minutes), from three times on critical, and workers that cannot record how jobs end.';
+  'Of legwork.doctor: workers that have restarted within the period (15 minutes), from three times on critical, workers that cannot record how jobs end, and those that a connection pooler '
+  'keeps from starting.';

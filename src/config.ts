@@ -85,7 +85,10 @@ const configSchema = z
     /** Whom a JWT must be for (its claim aud). */
     jwtAudience: z.string().min(1).optional(),
     /** Where the issuer's public keys are. Either this or a secret. */
-    jwtJwks: z.url({ protocol: /^https?$/, error: "expected the URL of a JWKS" }).optional(),
+    jwtJwks: z
+      .url({ protocol: /^https?$/, error: "expected the URL of a JWKS" })
+      .refine((url) => !url.includes("@"), { error: "expected the URL of a JWKS without a user or a password" })
+      .optional(),
     /** The secret that JWTs are signed with (HS256 and its like). */
     jwtSecret: z.string().min(32, { error: "expected at least 32 characters; a shorter one can be guessed" }).optional(),
     /** The claim that says viewer, enqueuer, operator or admin. */

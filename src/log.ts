@@ -7,8 +7,8 @@ export type Logger = pino.Logger;
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** Connection strings and tokens reach the log through error objects; their places are known. */
-export const CENSORED_PATHS = ["databaseUrl", "token", "err.connectionString", "*.password"];
+/** Connection strings and tokens reach the log through error objects; their places are known. `input` is what `new URL` could not read. */
+export const CENSORED_PATHS = ["databaseUrl", "token", "err.connectionString", "err.input", "*.password"];
 
 const destination = new StderrDestination();
 const forms = new WeakMap<Logger, "json" | "text">();

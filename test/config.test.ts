@@ -32,6 +32,11 @@ describe("configuration", () => {
     [{ logLevel: "loud" as "info" }, {}, "--log-level: Invalid option"],
     [{}, { LEGWORK_JWT_SECRET: "short" }, "LEGWORK_JWT_SECRET: expected at least 32"],
     [{}, { LEGWORK_JWT_JWKS: "https://issuer.example/jwks", LEGWORK_JWT_ISSUER: "i" }, "jwtAudience: needed beside jwtJwks"],
+    [
+      {},
+      { LEGWORK_JWT_JWKS: "https://u:p@issuer.example/jwks" },
+      "LEGWORK_JWT_JWKS: expected the URL of a JWKS without a user or a password",
+    ],
     [{}, { LEGWORK_CORS_ORIGINS: "*" }, "LEGWORK_CORS_ORIGINS: expected an origin"],
     [{ shutdownTimeout: "soon" }, {}, "--shutdown-timeout: it is 'soon'; it must be a duration"],
   ])("that is wrong names its origin: %j %j", async (flags, environment, message) => {

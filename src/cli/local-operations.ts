@@ -108,7 +108,7 @@ export function localOperations(pool: Pool) {
     listBatches: (filter: BatchFilter) => listBatches(pool, filter),
     getBatch: (id: string) => getBatch(pool, id),
     readOverview: () => readOverview(pool),
-    diagnose: () => diagnose(pool),
+    diagnose: () => diagnose(pool, { pool }),
   };
 }
 

@@ -23,7 +23,10 @@ export function withDataDir(command: Command): Command {
 /** Options that every command has. */
 export function withCommonOptions(command: Command): Command {
   return withDataDir(
-    command.option("--database-url <url>", "the database (DATABASE_URL); without one, the database that `legwork up` runs"),
+    command.option(
+      "--database-url <url>",
+      "the database (DATABASE_URL, which unlike a flag is in no list of processes); without one, the database that `legwork up` runs",
+    ),
   ).addOption(new Option("--log-level <level>", "(LEGWORK_LOG_LEVEL, info)").choices(LOG_LEVELS));
 }
 
@@ -134,7 +137,7 @@ export async function withDatabase(config: Config, work: (pool: Pool) => Promise
     max: 2,
     name: "legwork cli",
     // For the audit log.
-    session: { "legwork.surface": "cli", "legwork.actor": whoami() },
+    settings: { "legwork.surface": "cli", "legwork.actor": whoami() },
   });
   try {
     await assertDatabase(pool);
@@ -176,14 +179,12 @@ export async function withOperations(
   const url = flags.url ?? (flags.databaseUrl === undefined ? process.env.LEGWORK_URL : undefined);
   if (url !== undefined && url !== "") {
     const { remoteOperations } = await import("./remote-operations.ts");
-    if (!/^https?:\/\/./.test(url) || !URL.canParse(url)) {
-      throw new LegworkError(
-        "LW514",
-        `${flags.url === undefined ? "LEGWORK_URL" : "--url"}: '${url}' is no address of a server.`,
-        {
-          hint: "Give it as http://127.0.0.1:4400.",
-        },
-      );
+    const parsed = /^https?:\/\/./.test(url) ? URL.parse(url) : null;
+    if (parsed === null || parsed.username !== "" || parsed.password !== "" || parsed.search !== "" || parsed.hash !== "") {
+      // Not shown: it may hold a secret.
+      throw new LegworkError("LW514", `${flags.url === undefined ? "LEGWORK_URL" : "--url"} is not the address of a server.`, {
+        hint: "Give it as http://127.0.0.1:4400, without a user, a password or parameters; the token goes into LEGWORK_TOKEN.",
+      });
     }
     await work(shown(remoteOperations(url, process.env.LEGWORK_TOKEN)));
     return;

@@ -4,7 +4,8 @@ import { fileURLToPath } from "node:url";
 import { toError } from "../errors.ts";
 import { GRAPHILE_WORKER_SCHEMA, GRAPHILE_WORKER_VERSION, type Migration, readMigrations } from "./migrate.ts";
 import { roleHint } from "./needed-role.ts";
-import { fromDatabaseError, type Queryable } from "./pool.ts";
+import { fromDatabaseError, type Pool, type Queryable } from "./pool.ts";
+import { describePooling, findPoolingBefore, type Pooling } from "./pooler.ts";
 import { describeLack, lackingObjects } from "./repair.ts";
 
 /** The newest Postgres that is tested. */
@@ -31,13 +32,22 @@ export interface Finding {
   detail: unknown;
 }
 
+interface DiagnoseOptions {
+  /** Two more connections to where it leads tell whether a connection pooler is in the way. Without a pool that is not looked at. */
+  pool?: Pool;
+  /** For tests. */
+  now?: () => number;
+  /** For tests. */
+  migrations?: readonly Migration[];
+}
+
 /**
- * What is wrong with the job system, the worst first: what the database finds, and what only a client can know (versions, clocks).
- * A right that is missing is a finding and no error. `now` and `migrations` are there for tests.
+ * What is wrong with the job system, the worst first: what the database finds, and what only a client can know (versions, clocks, poolers).
+ * A right that is missing is a finding and no error.
  */
 export async function diagnose(
   client: Queryable,
-  { now = Date.now, migrations = readMigrations() }: { now?: () => number; migrations?: readonly Migration[] } = {},
+  { pool, now = Date.now, migrations = readMigrations() }: DiagnoseOptions = {},
 ): Promise<Finding[]> {
   const dropped = await schemaObjects(client, migrations);
   // What the database finds, it finds by these.
@@ -52,6 +62,7 @@ export async function diagnose(
     ...(await attempt("versions", "legwork.applied_migrations()", async () => versions(await applied(client, seen), migrations))),
     await server(client),
     await clock(client, now),
+    ...(pool === undefined ? [] : [await connection(pool, seen)]),
   ];
   return findings.toSorted((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
 }
@@ -190,6 +201,35 @@ async function server(client: Queryable): Promise<Finding> {
     finding: `Postgres ${version} is newer than any that this version of Legwork was tested with.`,
     remedy: "See whether there is a newer version of Legwork.",
     detail: { version },
+  };
+}
+
+/** How this very process reaches Postgres. That a pooler is in the way matters to workers, and is a warning while none is alive. */
+async function connection(pool: Pool, seen: readonly Finding[]): Promise<Finding> {
+  const check = "connection";
+  let pooling: Pooling | undefined;
+  try {
+    pooling = await findPoolingBefore(pool);
+  } catch (thrown) {
+    return {
+      check,
+      severity: "warning",
+      finding: `Two more connections to Postgres could not be compared: ${toError(thrown).message}.`,
+      remedy: "See how many connections Postgres and a pooler before it allow.",
+      detail: null,
+    };
+  }
+  if (pooling === undefined) return ok(check, "The doctor has its connections to Postgres for itself.");
+  const finding = `The doctor reaches Postgres ${describePooling(pooling)}.`;
+  const workers = seen.find((row) => row.check === "workers" && row.severity === "ok");
+  if (workers !== undefined) return ok(check, `${finding} Workers are alive, so they reach it in another way.`, { pooling });
+  return {
+    check,
+    severity: "warning",
+    finding: `${finding} A worker would not start here.`,
+    remedy:
+      "Give workers a DATABASE_URL that leads to Postgres itself, or to a pool in session mode with enough connections (docs/poolers.md).",
+    detail: { pooling },
   };
 }
 

@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { LegworkError } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import { administrativeError, assertDatabase, type Pool, type PoolClient, transaction } from "./pool.ts";
+import { administrativeError, assertDatabase, type Pool, type PoolClient, type Queryable, transaction } from "./pool.ts";
 import { describeLack, repair } from "./repair.ts";
 
 /** Any number that nobody else uses; "legwork" in ASCII, cut to 31 bits. */
@@ -98,6 +99,7 @@ export function readMigrations(directory: string = migrationsDirectory()): Migra
  */
 export async function migrate(pool: Pool, log: Logger, migrations: Migration[] = readMigrations()): Promise<MigrationResult> {
   await assertDatabase(pool);
+  if (await mayMigrate(pool)) await installGraphileWorker(pool);
   const work = async (client: PoolClient): Promise<MigrationResult> => {
     // Held until the transaction ends, by whichever process comes first.
     await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
@@ -105,7 +107,7 @@ export async function migrate(pool: Pool, log: Logger, migrations: Migration[] =
       await assertMigrated(client, migrations);
       return { applied: [], repaired: [] };
     }
-    await assertGraphileWorker(pool, client);
+    await assertGraphileWorker(client);
     const pending = await pendingMigrations(client, migrations);
     const repaired = await repair(
       client,
@@ -173,8 +175,8 @@ export async function uninstall(pool: Pool): Promise<boolean> {
 }
 
 /** Whether this login owns the schema legwork, or may make it. Throws LW511 where it is missing and the login may not. */
-async function mayMigrate(client: PoolClient): Promise<boolean> {
-  const { rows } = await client.query<{ installed: boolean; may: boolean; login: string }>(
+async function mayMigrate(client: Queryable): Promise<boolean> {
+  const { rows } = await client.query(
     `select l.oid is not null as installed, current_user as login,
        coalesce(pg_has_role(l.nspowner, 'usage'), has_database_privilege(current_database(), 'create')) as may
      from (values (1)) x left join pg_namespace l on l.nspname = 'legwork'`,
@@ -236,25 +238,38 @@ async function assertNoWorker(client: PoolClient): Promise<void> {
   );
 }
 
-async function assertGraphileWorker(pool: Pool, client: PoolClient): Promise<void> {
-  const installed = async (): Promise<number | null> => {
-    // Read from the catalog's tables: to_regclass would answer from what this transaction saw before (Postgres 15).
-    const { rows: found } = await client.query(
-      "select from pg_catalog.pg_tables where schemaname = 'graphile_worker' and tablename = 'migrations'",
-    );
-    if (found.length === 0) return null;
-    const {
-      rows: [latest],
-    } = await client.query("select coalesce(max(id), 0) as id from graphile_worker.migrations");
-    return latest.id;
-  };
-  if ((await installed()) === null) {
+/** What there is of graphile-worker's schema: its newest migration, and whether that came within the last five seconds. */
+async function graphileWorkerSchema(client: Queryable): Promise<{ id: number; isNew: boolean } | undefined> {
+  const { rows: found } = await client.query(
+    "select from pg_catalog.pg_tables where schemaname = 'graphile_worker' and tablename = 'migrations'",
+  );
+  if (found.length === 0) return undefined;
+  const { rows } = await client.query(
+    `select coalesce(max(id), 0) as id, coalesce(max(ts) > clock_timestamp() - interval '5 seconds', true) as "isNew" from graphile_worker.migrations`,
+  );
+  return rows[0];
+}
+
+/**
+ * Installs graphile-worker's schema where there is none. Not within our transaction: it takes a connection of its own, which a pooler may not have beside ours.
+ * Several processes may do it at once, because graphile-worker allows for that; a process that finds it half done waits while it goes on.
+ */
+async function installGraphileWorker(pool: Pool): Promise<void> {
+  if ((await graphileWorkerSchema(pool)) === undefined) {
     // Loaded here, because most commands never need it.
     const { Logger: GraphileLogger, runMigrations } = await import("graphile-worker");
-    // On another connection and committed by itself; our transaction waits and sees it. graphile-worker reports each of its twenty migrations; ours says in one line what was done.
+    // It reports each of its twenty migrations; ours says in one line what was done.
     await runMigrations({ pgPool: pool, logger: new GraphileLogger(() => () => {}) });
   }
-  assertGraphileWorkerVersion(await installed());
+  for (;;) {
+    const schema = await graphileWorkerSchema(pool);
+    if (schema === undefined || schema.id >= GRAPHILE_WORKER_SCHEMA || !schema.isNew) return;
+    await delay(100);
+  }
+}
+
+async function assertGraphileWorker(client: PoolClient): Promise<void> {
+  assertGraphileWorkerVersion((await graphileWorkerSchema(client))?.id ?? null);
   const { rows: hidden } = await client.query(
     // Unless it is a login of legwork.create_roles(), whose policy shows them.
     `select from pg_class where oid = 'graphile_worker._private_tasks'::regclass and row_security_active(oid)

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { isErrorCode, LegworkError, toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import { connectionString } from "./database-url.ts";
+import { connectionString, withoutSecrets } from "./database-url.ts";
 import { roleHint } from "./needed-role.ts";
 import { types } from "./parse-timestamp.ts";
 import { ConnectionWatch } from "./silent-connections.ts";
@@ -22,9 +22,6 @@ export interface Queryable {
 /** Postgres 15 is the oldest that is tested; `security_invoker` and `unique nulls not distinct` came with it. */
 const MIN_SERVER_VERSION = 150_000;
 
-/** How long the first statement on a new connection may take (ms). */
-const SETTINGS_TIMEOUT_MS = 10_000;
-
 /** When the kernel starts to ask whether the other side of an idle connection is still there (ms). */
 const KEEP_ALIVE_MS = 10_000;
 
@@ -32,8 +29,11 @@ interface PoolOptions {
   log: Logger;
   max?: number;
   name?: string;
-  /** Settings that every connection has, such as `legwork.surface`. */
-  session?: Readonly<Record<string, string>>;
+  /**
+   * Settings that each statement of the pool and each `transaction` on it has, such as `legwork.actor`: of the transaction and never of the session, which behind a
+   * pooler the next client inherits. What takes a connection with `connect` does without them.
+   */
+  settings?: Readonly<Record<string, string>>;
   /** The longest that a statement may take (ms). Without it a statement may take as long as it likes while the server works on it. */
   queryTimeout?: number;
   /** Whether who wants a connection waits while the server has none to give, or is starting up; else that is an error. */
@@ -43,6 +43,7 @@ interface PoolOptions {
 }
 
 const watches = new WeakMap<Pool, ConnectionWatch>();
+const settingsOfPools = new WeakMap<Pool, Readonly<Record<string, string>>>();
 
 /** When the server last answered on any connection of a pool that `createPool` made, by `performance.now()`. */
 export function lastReply(pool: Pool): number {
@@ -63,12 +64,10 @@ export function createPool(databaseUrl: string, options: PoolOptions): Pool {
     keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
     ...(options.queryTimeout === undefined ? {} : { query_timeout: options.queryTimeout }),
     types,
-    // Awaited before anything else is asked of the connection.
-    ...(options.session === undefined ? {} : { onConnect: (client: pg.ClientBase) => setSession(client, options.session ?? {}) }),
   });
   // The error holds the whole client, its secrets included: only what it says is logged.
   const onError = (error: Error & { code?: string }): void =>
-    options.log.warn({ code: error.code }, `A database connection was lost: ${error.message}.`);
+    options.log.warn({ code: error.code }, `A database connection was lost: ${withoutSecrets(error.message, databaseUrl)}.`);
   const { log, silentAfter } = options;
   const watch = new ConnectionWatch({ databaseUrl, log, silentAfter, secondLook: silentAfter && silentAfter / 3 });
   watches.set(pool, watch);
@@ -81,6 +80,11 @@ export function createPool(databaseUrl: string, options: PoolOptions): Pool {
   pool.on("release", (_error, client) => watch.setFree(client, true));
   pool.on("remove", (client) => watch.remove(client));
   if (options.waitsForConnection === true) waitForConnections(pool, log);
+  if (options.settings !== undefined) {
+    settingsOfPools.set(pool, options.settings);
+    pool.query = ((text: string, values?: unknown[]) =>
+      transaction(pool, (client) => client.query(text, values))) as Pool["query"];
+  }
   return pool;
 }
 
@@ -103,13 +107,12 @@ function waitForConnections(pool: Pool, log: Logger): void {
   pool.connect = waiting as Pool["connect"];
 }
 
-async function setSession(client: pg.ClientBase, session: Readonly<Record<string, string>>): Promise<void> {
-  await client.query({
-    text: "select set_config(name, value, false) from unnest($1::text[], $2::text[]) as s (name, value)",
-    values: [Object.keys(session), Object.values(session)],
-    // The connection is not watched before this.
-    query_timeout: SETTINGS_TIMEOUT_MS,
-  } as pg.QueryConfig);
+/** Settings of the transaction that has begun: its end takes them away, whoever uses the connection next. */
+export async function setLocally(client: Queryable, settings: Readonly<Record<string, string>>): Promise<void> {
+  await client.query("select set_config(name, value, true) from unnest($1::text[], $2::text[]) as s (name, value)", [
+    Object.keys(settings),
+    Object.values(settings),
+  ]);
 }
 
 /**
@@ -150,11 +153,25 @@ function connectionError(options: pg.PoolOptions, thrown: unknown): LegworkError
     case "28P01":
     case "28000":
       return fail(`${where} refuses user '${user}'.`, "Correct the user or the password in DATABASE_URL.");
+    case "08P01":
+      if (!/statement pooling mode/.test(error.message)) break;
+      return new LegworkError("LW516", `${where} is a connection pooler in statement mode, which has no transactions.`, {
+        hint: "Set DATABASE_URL to the address of Postgres itself, or of a pool in transaction or session mode; see docs/poolers.md.",
+        cause: error,
+      });
     case "3D000":
       return fail(`The server has no database for ${where}.`, "Create it with createdb or correct DATABASE_URL.");
-    default:
-      return fail(`${where} cannot be used: ${error.message || error.code}.`, "Check DATABASE_URL and the server's log.");
+    case "SELF_SIGNED_CERT_IN_CHAIN":
+    case "DEPTH_ZERO_SELF_SIGNED_CERT":
+    case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":
+    case "UNABLE_TO_GET_ISSUER_CERT_LOCALLY":
+      return fail(
+        `The certificate of ${where} is not signed by an authority that is known here.`,
+        "Add sslrootcert=/path/to/ca.pem to DATABASE_URL, or set NODE_EXTRA_CA_CERTS to that file; sslmode=no-verify encrypts and checks nothing.",
+      );
   }
+  const message = withoutSecrets(error.message || String(error.code), options.connectionString);
+  return fail(`${where} cannot be used: ${message}.`, "Check DATABASE_URL and the server's log.");
 }
 
 /** Whether an error says that the database cannot be reached, or has closed the connection. */
@@ -238,6 +255,8 @@ export async function transaction<T>(pool: Pool, work: (client: PoolClient) => P
   try {
     // Whatever the database's default: migrating waits for others and must then see what they did.
     await client.query("begin isolation level read committed");
+    const settings = settingsOfPools.get(pool);
+    if (settings !== undefined) await setLocally(client, settings);
     const result = await work(client);
     await client.query("commit");
     return result;

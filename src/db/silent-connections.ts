@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import pg from "pg";
 import { toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import { connectionString } from "./database-url.ts";
 
 /** How long a statement has had no answer before the server is asked about it (ms). */
 const SILENT_AFTER_MS = 2_500;
@@ -185,7 +186,7 @@ export class ConnectionWatch {
   /** Which of these backends work on a statement. All of them when a pooler in between makes that unknown. */
   async #workingBackends(pids: readonly number[]): Promise<ReadonlySet<number>> {
     const asker = new pg.Client({
-      connectionString: this.#options.databaseUrl,
+      connectionString: connectionString(this.#options.databaseUrl),
       application_name: "legwork watch",
       connectionTimeoutMillis: ASK_TIMEOUT_MS,
       query_timeout: ASK_TIMEOUT_MS,

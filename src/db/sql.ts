@@ -34,6 +34,7 @@ function sqlTag(target: Queryable): SqlTag {
  * whatever a statement sets off in the database (a trigger that enqueues) knows where it came from.
  */
 export function createSql(pool: Pool, context: Readonly<Record<string, string>> = {}): Sql {
+  // Set for the session: vacuum takes no transaction, and `set transaction` must come first in one. The pool is a worker's, which has its sessions to itself.
   const withClient = async <T>(work: (client: PoolClient) => Promise<T>): Promise<T> => {
     const client = await pool.connect();
     let broken = false;

@@ -18,6 +18,7 @@ import { subscriptionFieldsPlugin, subscriptionTypesPlugin } from "./graphql-sub
 import { showUnboundedTimes } from "./graphql-times.ts";
 import { type Principal, settingsOf } from "./principal.ts";
 import { assertAffordable, type QueryLimits, refusal } from "./query-limits.ts";
+import { sessionlessPool } from "./sessionless-pool.ts";
 
 export interface GraphQl {
   readonly schema: GraphQLSchema;
@@ -49,7 +50,7 @@ export async function createGraphQl(pool: Pool, log: Logger, options: { introspe
   const connections = new Set<string>();
   const limitsOf = (operation: QueryLimits["operation"]): QueryLimits => ({ operation, connections, ...options });
   const pgService = makePgService({
-    pool,
+    pool: sessionlessPool(pool),
     schemas: ["legwork"],
     pubsub: false,
     pgSettings: ({ fastifyv5 }) => ({

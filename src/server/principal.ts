@@ -1,5 +1,5 @@
 import { whileConfined } from "../db/confinement.ts";
-import { type Pool, type PoolClient, fromDatabaseError, transaction } from "../db/pool.ts";
+import { type Pool, type PoolClient, fromDatabaseError, setLocally, transaction } from "../db/pool.ts";
 import { LegworkError } from "../errors.ts";
 
 /**
@@ -86,11 +86,7 @@ export async function withPrincipal<T>(
   };
   try {
     return await transaction(pool, async (client) => {
-      // Until the end of the transaction, so that the connection's next user starts from nothing.
-      await client.query("select set_config(name, value, true) from unnest($1::text[], $2::text[]) as s (name, value)", [
-        Object.keys(settings),
-        Object.values(settings),
-      ]);
+      await setLocally(client, settings);
       return principal.tenant === null ? await work(client) : await whileConfined(client, () => work(client));
     });
   } catch (error) {

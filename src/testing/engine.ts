@@ -1,6 +1,7 @@
 import { EventEmitter } from "node:events";
 import { Logger as GraphileLogger, runOnce, type TaskList, type WorkerEvents } from "graphile-worker";
 import { createPool, type Pool } from "../db/pool.ts";
+import { assertSessions } from "../db/pooler.ts";
 import type { Logger } from "../log.ts";
 import { DescribedError } from "../thrown.ts";
 import { DatabaseClock } from "../worker/clock.ts";
@@ -68,6 +69,7 @@ export class Engine {
   }
 
   static async start(options: EngineOptions): Promise<Engine> {
+    await assertSessions(options.pool);
     const taskPool = createPool(options.databaseUrl, {
       log: options.log,
       max: options.concurrency + 2,

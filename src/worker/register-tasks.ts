@@ -1,4 +1,4 @@
-import type { Pool } from "../db/pool.ts";
+import { type Pool, setLocally, transaction } from "../db/pool.ts";
 import { toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { describeTasks, type LoadedTask } from "./load-tasks.ts";
@@ -11,7 +11,11 @@ import { isRowError } from "./send-batch.ts";
  */
 export async function registerTasks(pool: Pool, tasks: Map<string, LoadedTask>, log: Logger): Promise<void> {
   const register = async (some: ReadonlyMap<string, LoadedTask>): Promise<void> => {
-    await pool.query("select legwork.register_tasks($1)", [storable(JSON.stringify(describeTasks(some)))]);
+    await transaction(pool, async (client) => {
+      // For the audit log, which has the limits that tasks declare.
+      await setLocally(client, { "legwork.surface": "worker" });
+      await client.query("select legwork.register_tasks($1)", [storable(JSON.stringify(describeTasks(some)))]);
+    });
   };
   try {
     await register(tasks);

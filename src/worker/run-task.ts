@@ -239,6 +239,8 @@ export class Run implements TaskContext, Abortable {
 
   get sql(): Sql {
     return (this.ownSql ??= createSql(this.environment.pool, {
+      // For the audit log.
+      "legwork.surface": "worker",
       "legwork.correlation_id": this.job.correlationId,
       "legwork.parent_id": this.job.id,
       "legwork.tenant": this.job.tenant ?? "",

@@ -1,5 +1,4 @@
 import { existsSync, readFileSync } from "node:fs";
-import { hostname } from "node:os";
 import { EventEmitter } from "node:events";
 import {
   Logger as GraphileLogger,
@@ -12,6 +11,7 @@ import {
 } from "graphile-worker";
 import { createPool, lastReply, onceUsable, type Pool } from "../db/pool.ts";
 import { readMigrations } from "../db/migrate.ts";
+import { assertSessions } from "../db/pooler.ts";
 import { assertWhole } from "../db/repair.ts";
 import { LegworkError, toError } from "../errors.ts";
 import type { Problems } from "../health/problems.ts";
@@ -37,6 +37,7 @@ import { registerTasks } from "./register-tasks.ts";
 import { Scheduler } from "./scheduler.ts";
 import { type RunnerEnd, type Supervised, Supervisor } from "./supervisor.ts";
 import { Ticker } from "./ticker.ts";
+import { type FaultKind, noteFault } from "./worker-faults.ts";
 
 /** How long completions that are on their way may take when a pool ends by itself (ms). */
 const FLUSH_MS = 1_000;
@@ -102,8 +103,8 @@ export interface Worker {
  * Starts a worker on a migrated database and resolves once it listens for jobs. It survives restarts of the database: it
  * starts anew as soon as it can connect again.
  *
- * Throws LW515 for tasks that cannot be loaded, LW514 for a crontab that cannot be read, LW510 for another graphile-worker than the one that Legwork is made for, and
- * LW511 for a database that lacks what the migrations made.
+ * Throws LW515 for tasks that cannot be loaded, LW514 for a crontab that cannot be read, LW510 for another graphile-worker than the one that Legwork is made for,
+ * LW511 for a database that lacks what the migrations made, and LW516 when a connection pooler in the way shares connections between clients.
  */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { log, forbiddenFlags = options.preset?.options.forbiddenFlags } = options;
@@ -117,30 +118,34 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   }
   const clock = new DatabaseClock();
   const outcomes = new Outcomes();
-  // For the audit log.
-  const session = { "legwork.surface": "worker" };
   // Three pools: a task that keeps connections to itself must not keep graphile-worker from completing jobs, nor the lease from beating.
   const taskPool = createPool(options.databaseUrl, {
     log,
     max: Math.min(options.concurrency + 2, options.preset?.options.maxPoolSize ?? Infinity),
     name: "legwork tasks",
-    session,
     // A server without a free connection must not fail the attempts that want one.
     waitsForConnection: true,
   });
-  await onceUsable(log, async () => {
-    await assertWhole(
-      taskPool,
-      readMigrations().map(({ sql }) => sql),
-    );
-    await clock.synchronise(taskPool);
-    await registerTasks(taskPool, tasks, log);
-  });
+  try {
+    await onceUsable(log, async () => {
+      await assertSessions(taskPool);
+      await assertWhole(
+        taskPool,
+        readMigrations().map(({ sql }) => sql),
+      );
+      await clock.synchronise(taskPool);
+      await registerTasks(taskPool, tasks, log);
+    });
+  } catch (thrown) {
+    const error = toError(thrown);
+    if (error instanceof LegworkError && error.code === "LW516") await noteFault(taskPool, log, "pooler", error.message);
+    closeQuietly(taskPool, log);
+    throw error;
+  }
   const leasePool = createPool(options.databaseUrl, {
     log,
     max: 6,
     name: "legwork lease",
-    session,
     queryTimeout: STATEMENT_TIMEOUT_MS,
   });
   const ticker = new Ticker(leasePool, log);
@@ -184,16 +189,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const stopped = new AbortController();
   const untilStopped = new Promise<undefined>((resolve) => stopped.signal.addEventListener("abort", () => resolve(undefined)));
 
-  const noteFault = (kind: "restart" | "recording", reason: string, jobId: string | undefined): void => {
-    leasePool
-      .query("select legwork.note_worker_fault($1, $2, $3, $4, $5)", [hostname(), process.pid, kind, reason, jobId ?? null])
-      .catch((error: unknown) => log.debug({ err: toError(error) }, "A fault could not be noted in the database."));
-  };
+  const note = (kind: FaultKind, reason: string, jobId: string | undefined): void =>
+    void noteFault(leasePool, log, kind, reason, jobId);
   const generation = (): Promise<Supervised> =>
     startGeneration({
       ...options,
       forbiddenFlags,
-      noteFault,
+      noteFault: note,
       taskList,
       cronItems,
       environment,
@@ -206,7 +208,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     log,
     start: () => onceUsable(log, generation),
     onProblem: (problem) => options.problems?.set("worker", problem),
-    onRestart: (reason, jobId) => noteFault("restart", reason, jobId),
+    onRestart: (reason, jobId) => note("restart", reason, jobId),
   }).catch(async (error: unknown) => {
     await heartbeat.end();
     throw error;
@@ -247,7 +249,7 @@ interface GenerationOptions extends WorkerOptions {
   readonly heartbeat: Heartbeat;
   readonly leasePool: Pool;
   /** Notes what keeps this worker from working where doctor, alerts and metrics find it. */
-  readonly noteFault: (kind: "restart" | "recording", reason: string, jobId: string | undefined) => void;
+  readonly noteFault: (kind: FaultKind, reason: string, jobId: string | undefined) => void;
   readonly untilStopped: Promise<undefined>;
 }
 

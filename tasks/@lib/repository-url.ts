@@ -23,12 +23,13 @@ const SCP_LIKE = /^(?!-)[\w.-]+@(?!-)[\w.-]+:(?!\/\/)[^\s\p{Cc}]+$/u;
 /**
  * Reads the address of a repository, which is data from outside. Throws a PayloadError for whatever is not https, http,
  * ssh, user@host:path, file or an absolute path: git has transports that run commands (ext::) and would take an address
- * that starts with a dash for an option.
+ * that starts with a dash for an option. So it does for an address of which it is not certain where its password ends, and for parameters, which git shows in the list of processes.
  */
 export function parseRepositoryUrl(address: string): Repository {
   if (isAbsolute(address)) return local(address);
   if (SCP_LIKE.test(address)) return { url: address, protocol: "ssh", shown: address, path: undefined, credentials: undefined };
-  const url = URL.canParse(address) ? new URL(address) : undefined;
+  const url = URL.parse(address) ?? undefined;
+  if (url !== undefined && url.protocol !== "file:" && (/[?#]/.test(address) || isCutShort(address))) throw refused(address);
   // The URL parser trims and forgives; git is given what the parser made of it.
   switch (/^[a-z]+:\/\//i.test(address) ? url?.protocol : undefined) {
     case "https:":
@@ -43,6 +44,11 @@ export function parseRepositoryUrl(address: string): Repository {
     default:
       throw refused(address);
   }
+}
+
+/** Whether an @ comes after what the URL parser takes for the host: then a password with a / may have ended there. */
+function isCutShort(address: string): boolean {
+  return /^[a-z]+:\/\/[^/@]*\/.*@/is.test(address);
 }
 
 function remote(url: URL, protocol: "https" | "http"): Repository {
@@ -74,10 +80,10 @@ export function shownOf(url: URL): string {
 }
 
 function refused(address: string): PayloadError {
-  // What cannot be parsed may still hold a password.
-  const shown = address.replaceAll(/\/\/[^/@]*@/g, "//").replace(/[?#].*$/s, "");
-  return new PayloadError(`'${shown}' is not an address that a repository is cloned from.`, {
-    hint: "Give https://, http://, ssh://, user@host:path, file:// or an absolute path.",
+  // What cannot be parsed may still hold a password, or end with a token.
+  const shown = /[@?#]/.test(address) ? "This" : `'${address}'`;
+  return new PayloadError(`${shown} is not an address that a repository is cloned from.`, {
+    hint: "Give https://, http://, ssh://, user@host:path, file:// or an absolute path, without parameters, and with @ : / ? # % in a password percent-encoded.",
   });
 }
 

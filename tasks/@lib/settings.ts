@@ -14,6 +14,14 @@ const list = text.transform((value) =>
 
 const flag = z.enum(["true", "false"], "expected true or false").transform((value) => value === "true");
 
+/** The address of a server, with its password in it. One that can be read in two ways would have a part of that taken for the host, and told. */
+function serverAddress(schemes: RegExp, expected: string): z.ZodType<string> {
+  return text.refine(
+    (value) => schemes.test(URL.parse(value)?.protocol ?? "") && !value.includes("#") && !/^[^/]*\/\/[^/?]*[/?].*@/s.test(value),
+    `expected ${expected}, with @ : / ? # % in the user and the password percent-encoded`,
+  );
+}
+
 /** An address, a range in CIDR notation, or a host's name. */
 const addressEntry = text.refine(
   (entry) => ipaddr.isValid(entry) || ipaddr.isValidCIDR(entry) || /^(?!-)[a-z0-9._-]+$/i.test(entry),
@@ -43,12 +51,12 @@ const SETTINGS = {
     z.array(text.refine(isAbsolute, "expected absolute paths of folders, with commas between them")),
   ),
   LEGWORK_ALLOWED_ADDRESSES: list.pipe(z.array(addressEntry)),
-  LEGWORK_SMTP_URL: text.regex(/^smtps?:\/\/./, "expected smtp://user:password@host:port or smtps://…"),
+  LEGWORK_SMTP_URL: serverAddress(/^smtps?:$/, "smtp://user:password@host:port or smtps://…"),
   LEGWORK_MAIL_FROM: text.regex(/^[^\r\n]*[^\s@]+@[^\s@]+[^\r\n]*$/, "expected an address such as App <app@example.org>"),
   LEGWORK_WEB_PUSH_PUBLIC_KEY: text.regex(/^[\w-]{80,}$/, "expected a VAPID key in URL-safe base64"),
   LEGWORK_WEB_PUSH_PRIVATE_KEY: text.regex(/^[\w-]{40,}$/, "expected a VAPID key in URL-safe base64"),
   LEGWORK_WEB_PUSH_SUBJECT: text.regex(/^(mailto:|https:\/\/)./, "expected mailto:… or https://…"),
-  LEGWORK_SMS_URL: z.url({ protocol: /^https?$/, error: "expected an http:// or https:// address" }),
+  LEGWORK_SMS_URL: serverAddress(/^https?:$/, "an http:// or https:// address"),
   LEGWORK_SMS_TOKEN: text,
   LEGWORK_SMS_FROM: text.max(20, "expected a sender of at most 20 characters"),
   LEGWORK_WEBHOOK_SECRET: list.pipe(

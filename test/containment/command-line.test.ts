@@ -108,6 +108,13 @@ describe("DATABASE_URL", () => {
     "postgres://ann:sec/ret@host/db",
     "postgres://ann:12?secret@host/db",
     "postgres://ann:12#secret@host/db",
+    "postgres://ann:1234?x=secret@host/db",
+    "postgres://ann:is@secret?x=y@host/db",
+    "postgres://ann:is@secret#@host/db",
+    "postgres://ann:sec\nret@host/db",
+    "postgres://ann:5432#secret",
+    "postgres:ann:secret@host/db",
+    "host=localhost password=secret",
     "postgres://ann:secret@one,two:5432/db",
     "postgres://ann:secret@host:port/db",
     "mysql://ann:secret@host/db",
@@ -134,7 +141,8 @@ describe("DATABASE_URL", () => {
 
   it.each([
     ["postgres://u:p@h:5432/db", "postgres://u:p@h:5432/db"],
-    ["postgres://u:p%40ss@h/db?application_name=a@b", "postgres://u:p%40ss@h/db?application_name=a@b"],
+    ["postgres://u:p%40ss@h/db?application_name=a%40b", "postgres://u:p%40ss@h/db?application_name=a%40b"],
+    ["postgres://u:p@s,s w@h/db", "postgres://u:p@s,s w@h/db"],
     ["/var/run/postgresql db", "/var/run/postgresql db"],
     ["postgres://%2Fvar%2Frun/db", "postgres://%2Fvar%2Frun/db"],
     ["postgres://h/db?sslmode=require&x=1", "postgres://h/db?sslmode=verify-full&x=1"],

@@ -43,7 +43,7 @@ it("everything that was looked at is told, and what is well has no remedy", asyn
   await beat("t");
   const { rows } = await database.pool.query('select distinct "check" from legwork.doctor() order by 1');
   expect(rows.map((row) => row.check)).toEqual([
-    "abandoned", "autovacuum", "confined_logins", "connections", "dead_rows", "failed", "ids", "index_bloat", "locks", "notify_queue", "partitions", "pauses",
+    "abandoned", "autovacuum", "confined_logins", "connections", "dead_rows", "failed", "ids", "index_bloat", "locks", "notify_queue", "partitions", "pauses", "pooler",
     "prepared_transactions", "recording", "replication_slots", "restarts", "schedules", "set_aside", "settings", "tasks", "transaction_ids", "transactions", "triggers", "unlogged",
     "versions", "waiting", "waiting_room", "workers",
   ]);

@@ -90,6 +90,18 @@ describe("git/clone-and-scan", () => {
     expect((await scan({ url: `file://${repository}` })).error).toContain("the protocol file is not allowed");
     expect((await scan({ url: "http://127.0.0.1:8089/x" })).error).toContain("the protocol http is not allowed");
     expect((await scan({ url: "ext::sh -c 'touch pwned'" })).error).toContain("is not an address");
+    for (const url of [
+      "https://ann:hunter/22secret@host/x.git",
+      "https://ann:80/hunter22secret@host/x.git",
+      "https://hunter22/secret@host/x.git",
+      "https://ann:hunter#22secret@host/x.git",
+      "https://host/x.git?private_token=hunter22secret",
+      "ext::https://ann:hunter/22secret@host",
+    ]) {
+      const { error } = await scan({ url });
+      expect(error).toMatch(/^This is not an address/);
+      expect(error).not.toMatch(/hunter|22secret|ann\b/);
+    }
     configure({ LEGWORK_GIT_PROTOCOLS: "https,file" });
     expect((await scan({ url: `file://${repository}` })).error).toContain("No folder is allowed");
     configure({ LEGWORK_ALLOWED_FOLDERS: await directoryOf({}) });

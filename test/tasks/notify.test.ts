@@ -84,6 +84,19 @@ describe("notify/email", () => {
 });
 
 it.each([
+  ["smtp://ann:hunter/22secret@mail.example", "notify/email", MAIL, "LEGWORK_SMTP_URL"],
+  ["smtp://ann:25?hunter22secret@mail.example", "notify/email", MAIL, "LEGWORK_SMTP_URL"],
+  ["smtp://ann:25/hunter22secret@mail.example", "notify/email", MAIL, "LEGWORK_SMTP_URL"],
+  ["smtp://ann:25#hunter22secret@mail.example", "notify/email", MAIL, "LEGWORK_SMTP_URL"],
+  ["https://ann:80/hunter22secret@sms.example", "notify/sms", { to: "+4366012345678", text: "Hi" }, "LEGWORK_SMS_URL"],
+])("%s is refused in words that have no part of the password", async (url, task, payload, variable) => {
+  configure({ [variable]: url, LEGWORK_MAIL_FROM: "app@example.com" });
+  const job = await runJob(database, task, payload);
+  expect(job.error).toContain(`${variable}, where the worker runs, is not valid: expected`);
+  expect(JSON.stringify(job)).not.toMatch(/hunter|22secret|ann\b/);
+});
+
+it.each([
   ["notify/email", MAIL, "LEGWORK_SMTP_URL"],
   ["notify/sms", { to: "+4366012345678", text: "Hi" }, "LEGWORK_SMS_URL"],
   ["notify/webhook", { url: "http://127.0.0.1:9/", body: {} }, "LEGWORK_WEBHOOK_SECRET"],

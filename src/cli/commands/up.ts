@@ -113,7 +113,8 @@ async function start({ config, onStart, preset }: WorkerSettings, log: Logger, p
 
   const ready: Ready = { databaseUrl, httpUrl: server.url, graphqlUrl: server.graphqlUrl, token, pid: process.pid };
   const path = join(config.dataDir, "ready.json");
-  parts.add(async () => rmSync(path, { force: true }), { urgent: true });
+  parts.add(async () => removeReady(config.dataDir), { urgent: true });
+  if (config.databaseUrl === undefined) writePrivate(join(config.dataDir, "pg_service.conf"), serviceFile(databaseUrl));
   writePrivate(path, `${JSON.stringify(ready, null, 2)}\n`);
   return { ready, tasks: worker.tasks };
 }
@@ -147,6 +148,16 @@ async function openDatabase(config: Config, log: Logger, parts: Parts): Promise<
 /** A ready.json that a killed process left behind would send people to an address where nobody is. */
 function removeReady(dataDir: string): void {
   rmSync(join(dataDir, "ready.json"), { force: true });
+  rmSync(join(dataDir, "pg_service.conf"), { force: true });
+}
+
+/** For psql and other programs on libpq, which would show a password among their parameters to everyone on this machine. */
+function serviceFile(databaseUrl: string): string {
+  const { hostname, port, username, password, pathname } = new URL(databaseUrl);
+  const entries = { host: hostname, port, user: username, password: decodeURIComponent(password), dbname: pathname.slice(1) };
+  return `[legwork]\n${Object.entries(entries)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join("")}`;
 }
 
 /** The token of the API: made once, kept in the data directory, readable by its owner alone. */
@@ -178,8 +189,7 @@ function announce(ready: Ready, config: Config, tasks: readonly string[]): void 
 In another terminal:
   npx legwork add ${request}
   npx legwork jobs
-  npx legwork doctor
-  psql "$(node -p "require('${resolve(config.dataDir, "ready.json")}').databaseUrl")"
+  npx legwork doctor${config.databaseUrl === undefined ? `\n  PGSERVICEFILE=${resolve(config.dataDir, "pg_service.conf")} psql service=legwork` : ""}
 
 Ctrl-C stops it; running jobs may finish.`);
 }

@@ -213,7 +213,7 @@ export function addSystemRoutes(app: FastifyInstance, context: RestContext): voi
     async ({ client }) => {
       // The doctor looks at the settings of this login, and would find ours.
       await client.query("set local statement_timeout to default");
-      return { items: await diagnose(forgiving(client)), next_cursor: null };
+      return { items: await diagnose(forgiving(client), { pool: context.pool }), next_cursor: null };
     },
   );
 }

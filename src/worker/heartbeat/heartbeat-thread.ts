@@ -50,7 +50,6 @@ const pool = createPool(options.databaseUrl, {
   ) as unknown as Logger,
   max: 1,
   name: "legwork heartbeat",
-  session: { "legwork.surface": "worker" },
   silentAfter: SILENT_AFTER_MS,
 });
 

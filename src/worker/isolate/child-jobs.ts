@@ -132,7 +132,6 @@ export class ChildJobs {
       log: this.#log,
       max: CONNECTIONS,
       name: "legwork isolated tasks",
-      session: { "legwork.surface": "worker" },
     });
     const definition = this.#definitions.get(name);
     const attempt = new Run(
