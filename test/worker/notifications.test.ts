@@ -29,6 +29,13 @@ async function strangersConnection(): Promise<pg.Client> {
   return client;
 }
 
+/** Counts the statements of this process. To be asked for before connections are made, because a worker keeps their methods. */
+function countStatements(): { mock: { calls: unknown[][] }; mockClear(): unknown } {
+  const statements = vi.spyOn(pg.Client.prototype, "query");
+  onTestFinished(() => statements.mockRestore());
+  return statements;
+}
+
 /** What such a login sends, each in a transaction of its own: so none is swallowed as a repetition. */
 async function flood(
   client: pg.Client,
@@ -71,15 +78,16 @@ test("a flood of notifications by a login without grants ends no job, delays no 
   const problems = new Problems();
   const lines: string[] = [];
   const log = pino({ level: "info" }, { write: (line: string) => void lines.push(JSON.parse(line).msg) });
+  const statements = countStatements();
   await workerOver(database.url, TASKS, { problems, log });
   const [{ kept, cancelled }] = await run("select legwork.enqueue('hold') as kept, legwork.enqueue('hold') as cancelled");
   await until("both run", async () => (await run("select from legwork.jobs where state = 'running'")).length === 2);
+  const worker = await run("select id from legwork.workers");
   const audited = (await run("select from legwork.audit_log")).length;
   const clients = await Promise.all([1, 2].map(() => strangersConnection()));
   lines.length = 0;
 
-  const statements = vi.spyOn(pg.Client.prototype, "query");
-  onTestFinished(() => statements.mockRestore());
+  statements.mockClear();
   const began = performance.now();
   const flooding = Promise.all(clients.map((client) => flood(client, 10_000, forged(kept))));
   await run("select legwork.enqueue('quick') from generate_series(1, 50)");
@@ -94,7 +102,7 @@ test("a flood of notifications by a login without grants ends no job, delays no 
     async () => (await run("select from legwork.jobs where id = $1 and state = 'cancelled'", [cancelled])).length === 1,
   );
   const cancelledAfter = performance.now() - asked;
-  await run("select legwork.enqueue('slow') from generate_series(1, 300)");
+  await run("select legwork.enqueue('slow') from generate_series(1, 600)");
   await until(
     "some have run",
     async () => (await run("select from legwork.jobs where task = 'slow' and state = 'completed'")).length > 0,
@@ -126,8 +134,38 @@ test("a flood of notifications by a login without grants ends no job, delays no 
     { operation: "cancel_job", is_mine: true },
     { operation: "pause", is_mine: true },
   ]);
+  // By the same runner.
+  await run("select legwork.enqueue('quick')");
+  await until(
+    "it has run",
+    async () => (await run("select from legwork.jobs where task = 'quick' and state = 'completed'")).length === 51,
+  );
+  expect(await run("select id from legwork.workers")).toEqual(worker);
   expect(lines.filter((line) => line !== "Job completed.").length).toBeLessThan(10);
   expect(problems.list()).toEqual([]);
+});
+
+test("an idle worker fetches a bounded number of times, however many notifications of new jobs are forged, and starts a new job at once", async () => {
+  const statements = countStatements();
+  await workerOver(database.url, TASKS);
+  const client = await strangersConnection();
+  statements.mockClear();
+  const began = performance.now();
+  await flood(client, 10_000, [["jobs:insert", '{"r":1,"count":1}']]);
+  const seconds = (performance.now() - began) / 1_000;
+  const fetches = statements.mock.calls.filter(([statement]) =>
+    String((statement as { name?: string }).name).startsWith("get_job"),
+  );
+  // Three in a row, then one every 25 ms, and the regular poll.
+  expect(fetches.length).toBeLessThan(10 + 45 * seconds);
+  const [{ id }] = await run("select legwork.enqueue('quick') as id");
+  const ended =
+    "select extract(epoch from started_at - created_at) as waited from legwork.jobs where id = $1 and state = 'completed'";
+  const [{ waited }] = await until("it has run", async () => {
+    const rows = await run(ended, [id]);
+    return rows.length > 0 && rows;
+  });
+  expect(Number(waited)).toBeLessThan(0.5);
 });
 
 test("a worker stops when graphile-worker's schema has moved on, and works again once it is back", async () => {
