@@ -16,7 +16,7 @@ const GRANTED: Readonly<Record<string, readonly string[]>> = {
   legwork_worker:
     `graphile_worker task_rules register_tasks worker_beat worker_blocked worker_stopped recover_jobs maintain_history record_output
     fire_schedules plan_intervals register_crontab load_steps record_step await_step due_steps watch worker_host
-    note_worker_fault`.split(/\s+/),
+    note_worker_fault cancelled_jobs`.split(/\s+/),
   legwork_admin:
     `token_list audit_log audit_log_page settings migrations legwork_confined create_token revoke_token find_token change_setting
     confine_login claim_request keep_response activity last_worker_faults`.split(/\s+/),

@@ -59,6 +59,7 @@ export function functionCalls({ acme, alert, silence }: Named): Record<string, s
     limits_in_use: "legwork.limits_in_use()",
     load_steps: "legwork.load_steps($job, 'w', 1)",
     maintain_history: "legwork.maintain_history()",
+    cancelled_jobs: "legwork.cancelled_jobs(array[$job]::bigint[])",
     note_worker_fault: "legwork.note_worker_fault('host', 1, 'recording', 'why', $job)",
     pause_queue: "legwork.pause_queue('mail', 'why')",
     pause_task: "legwork.pause_task('free', 'why')",

@@ -33,7 +33,7 @@ async function strangersConnection(): Promise<pg.Client> {
 function countStatements(): { mock: { calls: unknown[][] }; mockClear(): unknown } {
   const statements = vi.spyOn(pg.Client.prototype, "query");
   onTestFinished(() => statements.mockRestore());
-  return statements as never;
+  return statements;
 }
 
 /** What such a login sends, each in a transaction of its own: so none is swallowed as a repetition. */
