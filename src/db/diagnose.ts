@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { toError } from "../errors.ts";
 import { GRAPHILE_WORKER_SCHEMA, GRAPHILE_WORKER_VERSION, type Migration, readMigrations } from "./migrate.ts";
 import type { Queryable } from "./pool.ts";
-import { describeLack, lackingObjects } from "./repair.ts";
+import { describeLack, lackingNow } from "./repair.ts";
 
 /** The newest Postgres that is tested. */
 const MAX_SERVER_MAJOR = 18;
@@ -56,12 +56,7 @@ export async function diagnose(
 }
 
 async function schemaObjects(client: Queryable, migrations: readonly Migration[]): Promise<Finding> {
-  const { rows } = await client.query("select name from legwork.migrations").catch(() => ({ rows: [] }));
-  const applied = migrations.filter(({ name }) => rows.some((row) => row.name === name));
-  const missing = await lackingObjects(
-    client,
-    applied.map(({ sql }) => sql),
-  );
+  const missing = await lackingNow(client, migrations);
   if (missing.length === 0) return ok("schema", "The database has all that Legwork's migrations made.");
   return { check: "schema", severity: "critical", finding: describeLack(missing), remedy: "legwork migrate", detail: missing };
 }

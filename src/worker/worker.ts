@@ -128,10 +128,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     waitsForConnection: true,
   });
   await onceUsable(log, async () => {
-    await assertWhole(
-      taskPool,
-      readMigrations().map(({ sql }) => sql),
-    );
+    await assertWhole(taskPool, readMigrations());
     await clock.synchronise(taskPool);
     await registerTasks(taskPool, tasks, log);
   });
