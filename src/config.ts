@@ -19,6 +19,19 @@ const duration = z.union([z.number(), z.string()]).transform((value, context) =>
   return z.NEVER;
 });
 
+/** How many proxies stand before the server, 16 at most, or their addresses; from the environment, a count is text in a list. */
+const trustedProxies = z.union([z.number(), z.array(z.string())]).transform((value, context) => {
+  const count =
+    typeof value === "number" ? value : value.length === 1 && /^\d+$/.test(value[0] ?? "") ? Number(value[0]) : undefined;
+  if (count !== undefined && Number.isInteger(count) && count >= 0 && count <= 16) return count;
+  if (Array.isArray(value) && value.every((entry) => isIP(entry) !== 0 || ipaddr.isValidCIDR(entry))) return value;
+  context.addIssue({
+    code: "custom",
+    message: "expected how many proxies stand before the server, such as 1, or their addresses, such as 10.0.0.0/8",
+  });
+  return z.NEVER;
+});
+
 const configSchema = z
   .strictObject({
     /** The database to use. Without one, `up` starts a Postgres of its own in the data directory. */
@@ -69,15 +82,7 @@ const configSchema = z
      * Which proxies are believed when they say whom they ask for (X-Forwarded-For), so that addresses are counted and not proxies: how many stand
      * before the server, or their addresses and ranges. By default none, because a client can send that header as well.
      */
-    trustProxy: z
-      .union(
-        [
-          z.coerce.number().int().min(0).max(16),
-          z.array(z.string().refine((entry) => isIP(entry) !== 0 || ipaddr.isValidCIDR(entry))),
-        ],
-        { error: "expected how many proxies stand before the server, such as 1, or their addresses, such as 10.0.0.0/8" },
-      )
-      .default(0),
+    trustProxy: trustedProxies.default(0),
     /** Whether GraphQL tells its schema. By default only while the server listens on a loopback address. */
     graphqlIntrospection: z.union([z.boolean(), z.stringbool({ error: "expected true or false" })]).optional(),
     /** Who must have issued a JWT (its claim iss). */

@@ -27,6 +27,16 @@ describe("configuration", () => {
   });
 
   it.each([
+    ["", 0],
+    ["2", 2],
+    ["10.0.0.0/8", ["10.0.0.0/8"]],
+    ["192.0.2.7,2001:db8::/32", ["192.0.2.7", "2001:db8::/32"]],
+  ])("trusts so many proxies, or those at addresses: %j", async (variable, trustProxy) => {
+    const { config } = await loadConfig({}, { LEGWORK_TRUST_PROXY: variable }, await directoryOf({}));
+    expect(config.trustProxy).toEqual(trustProxy);
+  });
+
+  it.each([
     [{}, { LEGWORK_PORT: "99999" }, "LEGWORK_PORT: Too big"],
     [{}, { DATABASE_URL: "localhost" }, "DATABASE_URL: expected postgres://"],
     [{ logLevel: "loud" as "info" }, {}, "--log-level: Invalid option"],
@@ -38,6 +48,9 @@ describe("configuration", () => {
       "LEGWORK_JWT_JWKS: expected the URL of a JWKS without a user or a password",
     ],
     [{}, { LEGWORK_CORS_ORIGINS: "*" }, "LEGWORK_CORS_ORIGINS: expected an origin"],
+    [{}, { LEGWORK_TRUST_PROXY: "true" }, "LEGWORK_TRUST_PROXY: expected how many proxies"],
+    [{}, { LEGWORK_TRUST_PROXY: "17" }, "LEGWORK_TRUST_PROXY: expected how many proxies"],
+    [{}, { LEGWORK_TRUST_PROXY: "10.0.0.0/8,10.0.0.0/33" }, "LEGWORK_TRUST_PROXY: expected how many proxies"],
     [{ shutdownTimeout: "soon" }, {}, "--shutdown-timeout: it is 'soon'; it must be a duration"],
   ])("that is wrong names its origin: %j %j", async (flags, environment, message) => {
     const directory = await directoryOf({});

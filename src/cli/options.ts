@@ -147,11 +147,7 @@ export async function withDatabase(config: Config, work: (pool: Pool) => Promise
       const { rows: migrated } = await pool.query(
         "select from pg_catalog.pg_tables where schemaname = 'legwork' and tablename = 'migrations'",
       );
-      if (migrated.length > 0)
-        await assertWhole(
-          pool,
-          readMigrations().map(({ sql }) => sql),
-        );
+      if (migrated.length > 0) await assertWhole(pool, readMigrations());
       throw new LegworkError("LW511", "The database has no schema legwork yet.", { hint: "Run `legwork migrate` first." });
     }
     await findViews(pool);

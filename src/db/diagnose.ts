@@ -6,7 +6,7 @@ import { GRAPHILE_WORKER_SCHEMA, GRAPHILE_WORKER_VERSION, type Migration, readMi
 import { roleHint } from "./needed-role.ts";
 import { fromDatabaseError, type Pool, type Queryable } from "./pool.ts";
 import { describePooling, findPoolingBefore, type Pooling } from "./pooler.ts";
-import { describeLack, lackingObjects } from "./repair.ts";
+import { describeLack, lackingNow } from "./repair.ts";
 
 /** The newest Postgres that is tested. */
 const MAX_SERVER_MAJOR = 18;
@@ -68,12 +68,7 @@ export async function diagnose(
 }
 
 async function schemaObjects(client: Queryable, migrations: readonly Migration[]): Promise<Finding> {
-  const { rows } = await client.query("select name from legwork.migrations").catch(() => ({ rows: [] }));
-  const applied = migrations.filter(({ name }) => rows.some((row) => row.name === name));
-  const missing = await lackingObjects(
-    client,
-    applied.map(({ sql }) => sql),
-  );
+  const missing = await lackingNow(client, migrations);
   if (missing.length === 0) return ok("schema", "The database has all that Legwork's migrations made.");
   return { check: "schema", severity: "critical", finding: describeLack(missing), remedy: "legwork migrate", detail: missing };
 }

@@ -2,6 +2,13 @@ import { LegworkError } from "../errors.ts";
 import type { PoolClient, Queryable } from "./pool.ts";
 import { makeObjectsAgain, missingObjects, objectsOf } from "./schema-objects.ts";
 
+/** A migration, as far as it matters here. */
+interface MigrationFile {
+  readonly name: string;
+  readonly checksum: string;
+  readonly sql: string;
+}
+
 /** The last answer, because reading what the files make takes longer than asking the database. */
 let known: { readonly files: string; readonly objects: ReadonlySet<string> } | undefined;
 
@@ -12,7 +19,7 @@ function objectsMadeBy(files: readonly string[]): ReadonlySet<string> {
 }
 
 /** What Legwork's schema lacks of what these applied files have made: none, unless it was dropped by hand or with graphile-worker's schema. */
-export async function lackingObjects(client: Queryable, files: readonly string[]): Promise<string[]> {
+async function lackingObjects(client: Queryable, files: readonly string[]): Promise<string[]> {
   return await missingObjects(client, objectsMadeBy(files));
 }
 
@@ -23,9 +30,23 @@ export function describeLack(missing: readonly string[]): string {
   return `The database lacks objects that Legwork made: ${shown}${others}. Were they dropped together with the schema graphile_worker?`;
 }
 
+/**
+ * The same for a database as it is: of the files that have been applied to it. None where that cannot be told: of another version, which may have taken objects away
+ * again, or for a login that may not read what was applied.
+ */
+export async function lackingNow(client: Queryable, migrations: readonly MigrationFile[]): Promise<string[]> {
+  const { rows } = await client.query("select name, checksum from legwork.migrations").catch(() => ({ rows: [] }));
+  const applied = migrations.filter(({ name, checksum }) => rows.some((row) => row.name === name && row.checksum === checksum));
+  if (applied.length < rows.length) return [];
+  return await lackingObjects(
+    client,
+    applied.map(({ sql }) => sql),
+  );
+}
+
 /** Throws LW511 for a database that lacks some. */
-export async function assertWhole(client: Queryable, files: readonly string[]): Promise<void> {
-  const missing = await lackingObjects(client, files);
+export async function assertWhole(client: Queryable, migrations: readonly MigrationFile[]): Promise<void> {
+  const missing = await lackingNow(client, migrations);
   if (missing.length === 0) return;
   throw new LegworkError("LW511", describeLack(missing), {
     hint: "Run `legwork migrate`: it makes them again and keeps the history.",

@@ -249,7 +249,14 @@ async function createApp(options: Omit<ServerOptions, "port">, pool: Pool): Prom
   // Of probes, which must not find a server that lives too busy.
   const ofProbes = { config: { isUncounted: true } };
   app.get("/health", ofProbes, async () => ({ status: "ok" }));
-  app.get("/ready", ofProbes, async () => await readReadiness(pool, { timeout: READY_TIMEOUT_MS, problems: options.problems }));
+  // Asked without a token, so that one statement at a time is all that it may cost.
+  let readiness: ReturnType<typeof readReadiness> | undefined;
+  app.get("/ready", ofProbes, async () => {
+    readiness ??= readReadiness(pool, { timeout: READY_TIMEOUT_MS, problems: options.problems }).finally(() => {
+      readiness = undefined;
+    });
+    return await readiness;
+  });
   const ide = tellsSchema(options) ? addGraphQlIde(app, options.prefix ?? "") : undefined;
   app.get("/graphql", async (request, reply) => {
     if (ide?.wantsPage(request) === true) return await ide.sendPage(reply);

@@ -267,6 +267,7 @@ const EMPTIED = [
   "job_steps",
   "job_signals",
   "step_secrets",
+  "job_entries",
   "waiting_jobs",
   "slots",
   "lanes",

@@ -1,5 +1,4 @@
 import { EventEmitter } from "node:events";
-import { resolvePreset } from "graphile-config";
 import { loadConfig } from "graphile-config/load";
 import type { SharedOptions } from "graphile-worker";
 import type { ConfigInput } from "../config.ts";
@@ -76,8 +75,12 @@ export class WorkerConfig {
 
   /** Whether the preset does without a plugin. */
   isDisabled(plugin: string): boolean {
-    return resolvePreset({ extends: [this.#preset] }).disablePlugins?.includes(plugin) === true;
+    return disables(this.#preset, plugin);
   }
+}
+
+function disables({ disablePlugins = [], extends: others = [] }: Preset, plugin: string): boolean {
+  return disablePlugins.includes(plugin) || others.some((preset) => disables(preset, plugin));
 }
 
 class ForwardingEvents extends EventEmitter {

@@ -129,10 +129,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   try {
     await onceUsable(log, async () => {
       await assertSessions(taskPool);
-      await assertWhole(
-        taskPool,
-        readMigrations().map(({ sql }) => sql),
-      );
+      await assertWhole(taskPool, readMigrations());
       await clock.synchronise(taskPool);
       await registerTasks(taskPool, tasks, log);
     });

@@ -1,20 +1,97 @@
-import { chmod } from "node:fs/promises";
-import { join } from "node:path";
-import { beforeEach, describe, expect, it } from "vitest";
+import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { Logger, makeWorkerUtils, runOnce } from "graphile-worker";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { getJob, type JobRow } from "../../src/jobs/read-jobs.ts";
-import { testDatabase } from "../support/database.ts";
+import { startWorker, type Worker } from "../../src/worker/worker.ts";
+import { testDatabase, testLog } from "../support/database.ts";
 import { until } from "../support/until.ts";
-import { directoryOf, workerOver } from "../support/worker.ts";
 
 const database = testDatabase();
 
 /** graphile-worker's log, without a word. */
 const quiet = new Logger(() => () => {});
 
+const ISOLATED = (isolate: string): string => `
+  import { defineTask } from "legwork";
+  export default defineTask({
+    isolate: "${isolate}",
+    run: async (payload: unknown) => (payload as number[]).map(async (n) => { if (n > 1) throw new RangeError("too many"); return n; }),
+  });`;
+
+const HALVES = (
+  condition: string,
+): string => `export default async (entries, { job: { attempts } }) => entries.map(async ({ n, fails = 0 }) => {
+  if (${condition}) throw Object.assign(new TypeError("not yet " + n), { code: "EHALF" });
+  return n / 2;
+});`;
+
+const FILES: Record<string, string> = {
+  "wait.mjs": `export default async (_payload, { abortPromise, query }) => {
+    await query("notify waiting");
+    await abortPromise;
+  };`,
+  "ignore.mjs": `export default async (_payload, helpers) => {
+    void helpers.abortPromise;
+    const ended = new Promise((resolve) => helpers.abortSignal.addEventListener("abort", resolve));
+    await helpers.query("select legwork.cancel_job($1)", [helpers.job.id]);
+    await ended;
+    // The promise and what it would do to the process come first.
+    await new Promise(setImmediate);
+  };`,
+  "fine.sh": "#!/bin/sh\nexec 0<&-\nexit 0\n",
+  "wrong.sh": "#!/bin/sh\nexec 0<&-\nexit 3\n",
+  "killed.sh": "#!/bin/sh\nkill -9 $$\n",
+  "broken.sh": "#!/no/such/interpreter\n",
+  "read.sh":
+    '#!/bin/sh\ntest "$(cat)" = \'{"payload":{"n":1}}\' && test "$GRAPHILE_WORKER_TASK_IDENTIFIER" = read && test -n "$GRAPHILE_WORKER_JOB_ID"\n',
+  "slowly.mjs": `export default async (entries) => entries.map(async (n) => {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    return n / 2;
+  });`,
+  "nothing.mjs": "export default async (entries) => entries.map(async () => undefined);",
+  "other.mjs": "export default async (entries) => [entries.length];",
+  "later.mjs": HALVES("fails >= attempts"),
+  "halves.mjs": HALVES("fails > 0"),
+  "policy.ts": `
+    import { defineTask } from "legwork";
+    export default defineTask({
+      retry: { attempts: 5, on: ["EHALF"] },
+      run: async (payload: unknown) => (payload as string[]).map(async (code) => { throw Object.assign(new Error(code), { code }); }),
+    });`,
+  "thread.ts": ISOLATED("thread"),
+  "process.ts": ISOLATED("process"),
+  "second.mjs": `export default async (_payload, { job, query }) => { if (job.attempts === 1) throw new Error("not yet"); };`,
+};
+
+let directory: string;
+let worker: Worker;
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "legwork-files-"));
+  for (const [path, content] of Object.entries(FILES)) {
+    await mkdir(dirname(join(directory, path)), { recursive: true });
+    await writeFile(join(directory, path), content);
+    if (path.endsWith(".sh")) await chmod(join(directory, path), 0o755);
+  }
+  worker = await startWorker({
+    databaseUrl: database.url,
+    log: testLog,
+    tasks: [directory],
+    concurrency: 4,
+    localQueueSize: 4,
+    shutdownTimeout: 2_000,
+  });
+});
+
+afterAll(async () => {
+  await worker.stop();
+  await rm(directory, { recursive: true, force: true });
+});
+
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork.finished_jobs, legwork.failed_attempts");
 });
 
 async function add(task: string, payload: unknown = {}, options = ""): Promise<string> {
@@ -32,14 +109,19 @@ async function ended(id: string): Promise<JobRow> {
   });
 }
 
+/** Lets a job begin its next attempt once an attempt has failed; resolves to its payload. */
+async function hasFailed(id: string, attempt: number): Promise<unknown> {
+  return await until(`attempt ${attempt} has failed`, async () => {
+    const { rows } = await database.pool.query(
+      "update graphile_worker._private_jobs set run_at = now() where id = $1 and attempts = $2 and locked_at is null returning payload",
+      [id, attempt],
+    );
+    return rows[0]?.payload;
+  });
+}
+
 describe("helpers.abortPromise", () => {
   it("rejects with the reason when the job is cancelled", async () => {
-    await workerOver(database.url, {
-      "wait.mjs": `export default async (_payload, { abortPromise, query }) => {
-        await query("notify waiting");
-        await abortPromise;
-      };`,
-    });
     const client = await database.pool.connect();
     try {
       await client.query("listen waiting");
@@ -60,16 +142,6 @@ describe("helpers.abortPromise", () => {
     const note = (reason: unknown): void => void rejections.push(reason);
     process.on("unhandledRejection", note);
     try {
-      await workerOver(database.url, {
-        "ignore.mjs": `export default async (_payload, helpers) => {
-          void helpers.abortPromise;
-          const ended = new Promise((resolve) => helpers.abortSignal.addEventListener("abort", resolve));
-          await helpers.query("select legwork.cancel_job($1)", [helpers.job.id]);
-          await ended;
-          // The promise and what it would do to the process come first.
-          await new Promise(setImmediate);
-        };`,
-      });
       expect(await ended(await add("ignore"))).toMatchObject({ state: "completed" });
       expect(rejections).toEqual([]);
     } finally {
@@ -80,19 +152,10 @@ describe("helpers.abortPromise", () => {
 
 describe("an executable", () => {
   it("that does not read its input completes or fails by its exit code", async () => {
-    const directory = await directoryOf({
-      "fine.sh": "#!/bin/sh\nexec 0<&-\nexit 0\n",
-      "wrong.sh": "#!/bin/sh\nexec 0<&-\nexit 3\n",
-      "killed.sh": "#!/bin/sh\nkill -9 $$\n",
-      "broken.sh": "#!/no/such/interpreter\n",
-    });
-    for (const name of ["fine", "wrong", "killed", "broken"]) await chmod(join(directory, `${name}.sh`), 0o755);
-    await workerOver(database.url, [directory]);
     // More than a pipe holds, so that it cannot all be written before the executable ends.
     const payload = { text: "x".repeat(200_000) };
-    const once = ", max_attempts => 1";
     const [fine, wrong, killed, broken] = await Promise.all(
-      ["fine", "wrong", "killed", "broken"].map(async (name) => await ended(await add(name, payload, once))),
+      ["fine", "wrong", "killed", "broken"].map(async (name) => await ended(await add(name, payload, ", max_attempts => 1"))),
     );
     expect(fine).toMatchObject({ state: "completed" });
     expect(wrong).toMatchObject({ state: "failed", error: "Process exited with code 3" });
@@ -101,32 +164,13 @@ describe("an executable", () => {
   });
 
   it("gets the payload on its input and its job in its environment", async () => {
-    const directory = await directoryOf({
-      "read.sh":
-        '#!/bin/sh\ntest "$(cat)" = \'{"payload":{"n":1}}\' && test "$GRAPHILE_WORKER_TASK_IDENTIFIER" = read && test -n "$GRAPHILE_WORKER_JOB_ID"\n',
-    });
-    await chmod(join(directory, "read.sh"), 0o755);
-    await workerOver(database.url, [directory]);
     expect(await ended(await add("read", { n: 1 }, ", max_attempts => 1"))).toMatchObject({ state: "completed" });
   });
 });
 
 describe("a batch job", () => {
-  const HALVES = `export default async (entries) => entries.map(async ({ n, fails }) => {
-    if (fails > 0) throw Object.assign(new TypeError("not yet " + n), { code: "EHALF" });
-    return n / 2;
-  });`;
-
   it("that completes has the results of its entries, and the times of all of them", async () => {
-    await workerOver(database.url, {
-      "halves.mjs": `export default async (entries) => entries.map(async (n) => {
-        await new Promise((resolve) => setTimeout(resolve, 50));
-        return n / 2;
-      });`,
-      "nothing.mjs": "export default async (entries) => entries.map(async () => undefined);",
-      "other.mjs": "export default async (entries) => [entries.length];",
-    });
-    const job = await ended(await add("halves", [2, 4]));
+    const job = await ended(await add("slowly", [2, 4]));
     expect(job).toMatchObject({ state: "completed", payload: [2, 4], result: [1, 2] });
     expect(job.finished_at!.getTime() - job.started_at!.getTime()).toBeGreaterThanOrEqual(45);
     expect(await ended(await add("nothing", [1]))).toMatchObject({ state: "completed", result: null });
@@ -134,26 +178,10 @@ describe("a batch job", () => {
   });
 
   it("whose entries fail runs them again alone, and keeps its first payload and the results of all attempts", async () => {
-    await workerOver(database.url, {
-      "halves.mjs": HALVES.replace("fails > 0", "fails >= attempts").replace("(entries)", "(entries, { job: { attempts } })"),
-    });
-    const entries = [
-      { n: 2, fails: 0 },
-      { n: 4, fails: 1 },
-      { n: 6, fails: 0 },
-      { n: 8, fails: 2 },
-    ];
-    const id = await add("halves", entries, ", max_attempts => 3");
-    const left = async (attempts: number): Promise<unknown> =>
-      await until(`attempt ${attempts} has failed`, async () => {
-        const { rows } = await database.pool.query(
-          `update graphile_worker._private_jobs set run_at = now() where id = $1 and attempts = $2 and locked_at is null returning payload`,
-          [id, attempts],
-        );
-        return rows[0]?.payload;
-      });
-    expect(await left(1)).toEqual([entries[1], entries[3]]);
-    expect(await left(2)).toEqual([entries[3]]);
+    const entries = [{ n: 2 }, { n: 4, fails: 1 }, { n: 6 }, { n: 8, fails: 2 }];
+    const id = await add("later", entries, ", max_attempts => 3");
+    expect(await hasFailed(id, 1)).toEqual([entries[1], entries[3]]);
+    expect(await hasFailed(id, 2)).toEqual([entries[3]]);
     expect(await ended(id)).toMatchObject({ state: "completed", payload: entries, result: [1, 2, 3, 4], attempts: 3 });
     expect((await getJob(database.pool, id)).attempt_list).toMatchObject([
       { error_name: "BatchFailure", error_code: null, error_message: "Batch failures:\nnot yet 4\nnot yet 8" },
@@ -165,7 +193,6 @@ describe("a batch job", () => {
   });
 
   it("that fails for good has its first payload and what its other entries came to, and a retry runs what is left", async () => {
-    await workerOver(database.url, { "halves.mjs": HALVES });
     const entries = [{ n: 2, fails: 1 }, { n: 4 }];
     const id = await add("halves", entries, ", max_attempts => 1");
     expect(await ended(id)).toMatchObject({ state: "failed", payload: entries, result: [null, 2] });
@@ -176,14 +203,6 @@ describe("a batch job", () => {
   });
 
   it("tells a retry policy of the errors of its entries", async () => {
-    await workerOver(database.url, {
-      "policy.ts": `
-        import { defineTask } from "legwork";
-        export default defineTask({
-          retry: { attempts: 5, on: ["EHALF"] },
-          run: async (payload: unknown) => (payload as string[]).map(async (code) => { throw Object.assign(new Error(code), { code }); }),
-        });`,
-    });
     expect(await ended(await add("policy", ["OTHER"]))).toMatchObject({ state: "failed", attempts: 1 });
     const id = await add("policy", ["EHALF"]);
     await until("it waits for its next attempt", async () => (await getJob(database.pool, id)).state === "retrying");
@@ -205,17 +224,9 @@ describe("a batch job", () => {
     expect(await ended(id)).toMatchObject({ state: "failed", payload: [1, 2], result: null });
   });
 
-  it.each(["thread", "process"])("in a %s of its own is told of in the same way", async (isolate) => {
-    await workerOver(database.url, {
-      "isolated.ts": `
-        import { defineTask } from "legwork";
-        export default defineTask({
-          isolate: "${isolate}",
-          run: async (payload: unknown) => (payload as number[]).map(async (n) => { if (n > 1) throw new RangeError("too many"); return n; }),
-        });`,
-    });
-    expect(await ended(await add("isolated", [1]))).toMatchObject({ state: "completed", result: [1] });
-    const id = await add("isolated", [1, 2], ", max_attempts => 1");
+  it.each(["thread", "process"])("in a %s of its own is told of in the same way", async (task) => {
+    expect(await ended(await add(task, [1]))).toMatchObject({ state: "completed", result: [1] });
+    const id = await add(task, [1, 2], ", max_attempts => 1");
     expect(await ended(id)).toMatchObject({
       state: "failed",
       payload: [1, 2],
@@ -228,14 +239,13 @@ describe("a batch job", () => {
 
 describe("graphile-worker's clean-up GC_TASK_IDENTIFIERS", () => {
   it("leaves the tasks of living Legwork workers, whose next jobs run, and takes others", async () => {
-    await workerOver(database.url, { "kept.mjs": "export default async () => 1;" });
     const gone = await add("nobody");
     await database.pool.query("select graphile_worker.complete_jobs(array[$1::bigint])", [gone]);
     const utils = await makeWorkerUtils({ pgPool: database.pool, logger: quiet });
     await utils.cleanup({ tasks: ["GC_TASK_IDENTIFIERS"] });
-    const { rows } = await database.pool.query("select name from legwork.tasks");
-    expect(rows).toEqual([{ name: "kept" }]);
-    expect(await ended(await add("kept"))).toMatchObject({ state: "completed", result: 1 });
+    const { rows } = await database.pool.query("select name from legwork.tasks where name in ('nobody', 'other') order by 1");
+    expect(rows).toEqual([{ name: "other" }]);
+    expect(await ended(await add("other", [1]))).toMatchObject({ state: "completed" });
   });
 
   it("does not keep what a worker has told of from being enqueued", async () => {
@@ -259,18 +269,8 @@ it("a limit on a queue_name of graphile-worker says what that is", async () => {
 });
 
 it("a job that completes at its second attempt has no error, and its attempts have", async () => {
-  await workerOver(database.url, {
-    "second.mjs": `export default async (_payload, { job, query }) => { if (job.attempts === 1) throw new Error("not yet"); };`,
-  });
   const id = await add("second");
-  await until("it waits for its next attempt", async () => {
-    const { rows } = await database.pool.query(
-      "update graphile_worker._private_jobs set run_at = now() where id = $1 and attempts = 1 and locked_at is null returning 1",
-      [id],
-    );
-    return rows.length > 0;
-  });
-  const job = await ended(id);
-  expect(job).toMatchObject({ state: "completed", error: null });
+  await hasFailed(id, 1);
+  expect(await ended(id)).toMatchObject({ state: "completed", error: null });
   expect((await getJob(database.pool, id)).attempt_list).toMatchObject([{ error_message: "not yet" }, { state: "completed" }]);
 });

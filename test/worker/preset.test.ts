@@ -121,7 +121,7 @@ describe("a preset", () => {
     };
     const preset: GraphileConfig.Preset = {
       extends: [WorkerPreset, { plugins: [plugin] }],
-      worker: { events: events as never, logger: new Logger(() => (_level, message) => void lines.push(message)) },
+      worker: { events, logger: new Logger(() => (_level, message) => void lines.push(message)) },
     };
     const directories = [await directoryOf({ "strange.odd": "", ...ONE }), await directoryOf({ "two.mjs": ONE["one.mjs"] })];
     const app = await createLegwork({
