@@ -99,10 +99,7 @@ export function toJson(name: string, value: unknown): string {
     path.length = 0;
     if (error instanceof RangeError) return withoutLooking(value) ?? refuse("is nested too deeply", "Give a flatter value.");
     const isCircular = error instanceof TypeError && /circular/i.test(error.message);
-    return refuse(
-      isCircular ? "refers to itself" : `cannot be read: ${error.message}`,
-      JSON_HINT,
-    );
+    return refuse(isCircular ? "refers to itself" : `cannot be read: ${error.message}`, JSON_HINT);
   }
 }
 
