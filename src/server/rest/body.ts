@@ -22,10 +22,10 @@ export function assertCountable(body: string): void {
 
 /** Where a text ends that begins there; the end of all where it does not end. */
 function endOfText(json: string, start: number): number {
-  for (let end = json.indexOf('"', start + 1); end !== -1; end = json.indexOf('"', end + 1)) {
-    let escapes = 0;
-    while (json.charCodeAt(end - 1 - escapes) === 92 /* \ */) escapes++;
-    if (escapes % 2 === 0) return end;
+  for (let end = start + 1; end < json.length; end++) {
+    const character = json.charCodeAt(end);
+    if (character === 92 /* \ */) end++;
+    else if (character === 34) return end;
   }
   return json.length;
 }
