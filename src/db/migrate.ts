@@ -2,13 +2,14 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Logger as GraphileLogger, runMigrations } from "graphile-worker";
 import { LegworkError } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import { assertDatabase, type Pool, type PoolClient, transaction } from "./pool.ts";
+import { SET_LOCK_TIMEOUT, withinLockTimeout } from "./lock-timeout.ts";
+import { assertDatabase, type Pool, type PoolClient } from "./pool.ts";
+import { isUnused, runGraphileWorkerMigrations } from "./upgrade-graphile-worker.ts";
 
-/** Any number that nobody else uses; "legwork" in ASCII, cut to 31 bits. */
-const MIGRATION_LOCK = 0x6c_65_67;
+/** Any number that nobody else uses; "legwork" in ASCII, cut to 31 bits. Held by whoever migrates or uninstalls. */
+export const MIGRATION_LOCK = 0x6c_65_67;
 
 /** What Legwork is made for. Its private tables may differ in any other version. */
 export const GRAPHILE_WORKER_VERSION = "0.18.0";
@@ -42,15 +43,20 @@ const GRAPHILE_WORKER_COLUMNS = {
   _private_known_crontabs: ["identifier", "known_since", "last_execution"],
 } as const;
 
-/** graphile-worker reports each of its twenty migrations; ours says in one line what was done. */
-const quietLogger = new GraphileLogger(() => () => {});
-
 export interface Migration {
   readonly id: number;
   readonly name: string;
   readonly sql: string;
   /** SHA-256 of the file. */
   readonly checksum: string;
+}
+
+export interface MigrationOptions {
+  /**
+   * Runs graphile-worker's own migrations on a schema that an older version of it made. Workers of graphile-worker 0.16 and
+   * older stop by themselves then; jobs wait until newer ones run.
+   */
+  readonly upgradeGraphileWorker?: boolean;
 }
 
 export interface MigrationResult {
@@ -94,16 +100,21 @@ export function readMigrations(directory: string = migrationsDirectory()): Migra
  * Throws LW503 when the database cannot be reached, LW510 when Postgres or graphile-worker's schema is not a supported
  * version, and LW511 when a migration was changed after it was applied or the database is newer than this version.
  */
-export async function migrate(pool: Pool, log: Logger, migrations: Migration[] = readMigrations()): Promise<MigrationResult> {
+export async function migrate(
+  pool: Pool,
+  log: Logger,
+  migrations: Migration[] = readMigrations(),
+  options: MigrationOptions = {},
+): Promise<MigrationResult> {
   await assertDatabase(pool);
-  const result = await transaction(pool, async (client): Promise<MigrationResult> => {
+  const result = await withinLockTimeout(pool, async (client): Promise<MigrationResult> => {
     // Held until the transaction ends, by whichever process comes first.
     await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
-    await assertGraphileWorker(pool, client);
+    await installGraphileWorker(pool, client, options);
+    await assertGraphileWorker(client);
     const pending = await pendingMigrations(client, migrations);
     if (pending.length === 0) return { applied: [] };
-    // An open transaction elsewhere that has written a job would make us, and everyone behind us, wait for as long as it likes.
-    await client.query("set local lock_timeout = '10s'");
+    await client.query(SET_LOCK_TIMEOUT);
     await assertOwner(client, pending);
     for (const migration of pending) {
       await client.query(migration.sql);
@@ -126,29 +137,6 @@ export async function migrate(pool: Pool, log: Logger, migrations: Migration[] =
   return result;
 }
 
-/**
- * Removes everything of Legwork from the database. graphile-worker and the jobs that wait in it stay and run as before;
- * the history is gone. Returns false when there was nothing to remove.
- */
-export async function uninstall(pool: Pool): Promise<boolean> {
-  await assertDatabase(pool);
-  return await transaction(pool, async (client) => {
-    await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
-    const { rows } = await client.query("select to_regnamespace('legwork') is not null as installed");
-    await client.query("set local lock_timeout = '10s'");
-    if (rows[0]?.installed === true) await assertNoWorker(client);
-    await emptyWaitingRoom(client);
-    // Our triggers on graphile-worker's table and on users' tables hang on our functions and go with them.
-    await client.query("drop schema if exists legwork, legwork_confined, legwork_tenant cascade");
-    // What the roles of legwork.create_roles() may do with graphile-worker's tables; the roles are the server's and stay.
-    const { rows: policies } = await client.query(
-      "select polrelid::regclass as name from pg_policy where polname = '_legwork_worker'",
-    );
-    for (const { name } of policies) await client.query(`drop policy _legwork_worker on ${name}`);
-    return rows[0]?.installed === true;
-  });
-}
-
 /** Throws LW511 for a login that may run jobs but not migrate. */
 async function assertOwner(client: PoolClient, [first]: Migration[]): Promise<void> {
   const { rows } = await client.query(
@@ -164,57 +152,41 @@ async function assertOwner(client: PoolClient, [first]: Migration[]): Promise<vo
   );
 }
 
-/** Jobs in the waiting room get their times back: once we are gone nobody else would let them go. */
-async function emptyWaitingRoom(client: PoolClient): Promise<void> {
-  const { rows } = await client.query("select to_regclass('legwork.waiting_jobs') is not null as known");
-  if (rows[0]?.known !== true) return;
-  await client.query("select set_config('legwork.admitting', legwork.admission_pass(), true)");
-  await client.query(
-    "update graphile_worker._private_jobs j set run_at = w.run_at from legwork.waiting_jobs w where w.job_id = j.id and j.run_at = 'infinity'",
+/** Null where there is none, or none yet. */
+async function graphileWorkerSchema(client: PoolClient): Promise<number | null> {
+  // Read from the catalog's tables: to_regclass would answer from what this transaction saw before (Postgres 15).
+  const { rows: found } = await client.query(
+    "select from pg_catalog.pg_tables where schemaname = 'graphile_worker' and tablename = 'migrations'",
   );
+  if (found.length === 0) return null;
+  const {
+    rows: [latest],
+  } = await client.query("select coalesce(max(id), 0) as id from graphile_worker.migrations");
+  return latest.id;
 }
 
-async function assertNoWorker(client: PoolClient): Promise<void> {
-  const { rows } = await client.query("select to_regclass('legwork.worker_processes') is not null as known");
-  if (rows[0]?.known !== true) return;
-  const workers = await client.query(
-    "select host, pid from legwork.worker_processes where seen_at > clock_timestamp() - interval '10 seconds'",
-  );
-  if (workers.rows.length === 0) return;
-  throw new LegworkError(
-    "LW409",
-    `${workers.rows.length} Legwork worker(s) still run, one on ${workers.rows[0].host} with pid ${workers.rows[0].pid}.`,
-    {
-      hint: "Stop them first; the jobs stay.",
-    },
-  );
+/** Makes graphile-worker's schema, completes one that was left unfinished, and upgrades an older one when that was asked for. */
+async function installGraphileWorker(pool: Pool, client: PoolClient, options: MigrationOptions): Promise<void> {
+  // What was looked at is not locked any more afterwards: graphile-worker migrates over another connection, and this transaction waits for it.
+  await client.query("savepoint look");
+  const schema = await graphileWorkerSchema(client);
+  const isWanted =
+    schema === null || (schema < GRAPHILE_WORKER_SCHEMA && (options.upgradeGraphileWorker === true || (await isUnused(client))));
+  await client.query("rollback to savepoint look");
+  await client.query("release savepoint look");
+  if (isWanted) await runGraphileWorkerMigrations(pool);
 }
 
-async function assertGraphileWorker(pool: Pool, client: PoolClient): Promise<void> {
-  const installed = async (): Promise<number | null> => {
-    // Read from the catalog's tables: to_regclass would answer from what this transaction saw before (Postgres 15).
-    const { rows: found } = await client.query(
-      "select from pg_catalog.pg_tables where schemaname = 'graphile_worker' and tablename = 'migrations'",
-    );
-    if (found.length === 0) return null;
-    const {
-      rows: [latest],
-    } = await client.query("select coalesce(max(id), 0) as id from graphile_worker.migrations");
-    return latest.id;
-  };
-  if ((await installed()) === null) {
-    // On another connection and committed by itself; our transaction waits and sees it.
-    await runMigrations({ pgPool: pool, logger: quietLogger });
-  }
-  const schema = await installed();
+async function assertGraphileWorker(client: PoolClient): Promise<void> {
+  const schema = await graphileWorkerSchema(client);
   if (schema !== GRAPHILE_WORKER_SCHEMA) {
     throw new LegworkError(
       "LW510",
-      `The schema graphile_worker is at migration ${schema}; Legwork is made for graphile-worker 0.18.0 with migration ${GRAPHILE_WORKER_SCHEMA}.`,
+      `The schema graphile_worker is at migration ${schema}; Legwork is made for graphile-worker ${GRAPHILE_WORKER_VERSION} with migration ${GRAPHILE_WORKER_SCHEMA}.`,
       {
         hint:
           (schema ?? 0) < GRAPHILE_WORKER_SCHEMA
-            ? "Upgrade your workers to graphile-worker 0.18.0, run `npx graphile-worker@0.18.0 --schema-only`, then try again."
+            ? `Run \`legwork migrate --upgrade-graphile-worker\`. It runs graphile-worker's own migrations; workers of graphile-worker 0.16 and older then stop by themselves, so upgrade them to ${GRAPHILE_WORKER_VERSION}.`
             : "Install a version of Legwork that is made for your graphile-worker.",
       },
     );
