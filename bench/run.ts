@@ -20,6 +20,7 @@ const BENCHMARKS: Record<string, () => Promise<{ run(options: Options): Promise<
   retention: () => import("./retention.ts"),
   backup: () => import("./backup.ts"),
   dashboard: () => import("./dashboard.ts"),
+  footprint: () => import("./footprint.ts"),
 };
 
 const [name = "history", ...flags] = process.argv.slice(2);

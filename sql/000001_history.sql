@@ -694,18 +694,43 @@ create trigger _legwork_record_change after update on graphile_worker._private_j
     )
   ) execute function legwork.tg_jobs__record_change();
 
+-- What is changed of graphile-worker's own objects, and not only added to them, is written down with the statement that changes it back: uninstalling runs these,
+-- the last one first. Whoever adds such a change adds its statement. What is only added has a name that begins with _legwork.
+create table legwork.undo_statements (
+  id integer generated always as identity primary key,
+  statement text not null
+);
+comment on table legwork.undo_statements is 'The statements with which uninstalling gives graphile-worker''s own objects the form back that they had before Legwork.';
+comment on column legwork.undo_statements.id is 'The last one is run first.';
+comment on column legwork.undo_statements.statement is 'One statement; it does nothing where its object is gone.';
+alter table legwork.undo_statements enable row level security;
+
 -- Fetching makes a second version of a job's row and of its entry in the primary key, beside the first one. Where the index's page is full, Postgres looks
 -- through it for entries to drop, finds none, since what is replaced is of this very transaction, and splits it: 5 % of a worker's throughput. Half
 -- empty, it takes the second versions too.
 do $$
+declare
+  v_index text;
+  v_options text;
 begin
-  execute format('alter index %s set (fillfactor = 50, deduplicate_items = off)',
-    (select i.indexrelid::regclass from pg_index i where i.indrelid = 'graphile_worker._private_jobs'::regclass and i.indisprimary));
+  select format('%I.%I', c.relnamespace::regnamespace::name, c.relname),
+    (select string_agg(format('%I = %L', o.option_name, o.option_value), ', ') from pg_options_to_table(c.reloptions) o
+      where o.option_name in ('fillfactor', 'deduplicate_items'))
+  into strict v_index, v_options
+  from pg_index i join pg_class c on c.oid = i.indexrelid where i.indrelid = 'graphile_worker._private_jobs'::regclass and i.indisprimary;
+  if v_options is not null then
+    insert into legwork.undo_statements (statement) values (format('alter index if exists %s set (%s)', v_index, v_options));
+  end if;
+  insert into legwork.undo_statements (statement) values (format('alter index if exists %s reset (fillfactor, deduplicate_items)', v_index));
+  execute format('alter index %s set (fillfactor = 50, deduplicate_items = off)', v_index);
 end $$;
 
 -- What waits, by task, and what runs or has failed: so that neither is looked for among a hundred thousand jobs that wait. A job gets an entry in the
 -- first when it is enqueued and in the second when it is fetched. The first takes the place of an index that no statement of graphile-worker 0.18 can
 -- use, since all of them also take jobs that have a serial key: enqueueing costs no more than before.
+insert into legwork.undo_statements (statement)
+select regexp_replace(i.indexdef, '^CREATE INDEX ', 'create index if not exists ') from pg_indexes i
+where i.schemaname = 'graphile_worker' and i.indexname = 'jobs_no_queue_index';
 drop index if exists graphile_worker.jobs_no_queue_index;
 create index _legwork_waiting on graphile_worker._private_jobs (task_id, id) with (deduplicate_items = off) where is_available;
 create index _legwork_taken on graphile_worker._private_jobs (id) with (deduplicate_items = off) where not is_available;

@@ -125,7 +125,10 @@ function graphileWorker(schema: number): Finding {
       check,
       severity: "critical",
       finding: `The schema graphile_worker is at migration ${schema}; Legwork is made for ${GRAPHILE_WORKER_SCHEMA}, and no worker of it starts.`,
-      remedy: `Bring every worker to graphile-worker ${GRAPHILE_WORKER_VERSION}, or install a version of Legwork that is made for yours.`,
+      remedy:
+        schema < GRAPHILE_WORKER_SCHEMA
+          ? `Bring every worker to graphile-worker ${GRAPHILE_WORKER_VERSION} and run legwork migrate --upgrade-graphile-worker.`
+          : "Install a version of Legwork that is made for your graphile-worker.",
       detail,
     };
   }

@@ -5,11 +5,13 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { LegworkError } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import { administrativeError, assertDatabase, type Pool, type PoolClient, type Queryable, transaction } from "./pool.ts";
+import { SET_LOCK_TIMEOUT, withinLockTimeout } from "./lock-timeout.ts";
+import { administrativeError, assertDatabase, type Pool, type PoolClient, type Queryable } from "./pool.ts";
 import { describeLack, repair } from "./repair.ts";
+import { isUnused, runGraphileWorkerMigrations } from "./upgrade-graphile-worker.ts";
 
-/** Any number that nobody else uses; "legwork" in ASCII, cut to 31 bits. */
-const MIGRATION_LOCK = 0x6c_65_67;
+/** Any number that nobody else uses; "legwork" in ASCII, cut to 31 bits. Held by whoever migrates or uninstalls. */
+export const MIGRATION_LOCK = 0x6c_65_67;
 
 /** What Legwork is made for. Its private tables may differ in any other version. */
 export const GRAPHILE_WORKER_VERSION = "0.18.0";
@@ -49,6 +51,14 @@ export interface Migration {
   readonly sql: string;
   /** SHA-256 of the file. */
   readonly checksum: string;
+}
+
+export interface MigrationOptions {
+  /**
+   * Runs graphile-worker's own migrations on a schema that an older version of it made. Workers of graphile-worker 0.16 and
+   * older stop by themselves then; jobs wait until newer ones run.
+   */
+  readonly upgradeGraphileWorker?: boolean;
 }
 
 export interface MigrationResult {
@@ -97,9 +107,14 @@ export function readMigrations(directory: string = migrationsDirectory()): Migra
  * version, LW511 when a migration was changed after it was applied, the database is newer than this version, or something is
  * to be done that this login may not do, and LW403 for a login without any role of Legwork.
  */
-export async function migrate(pool: Pool, log: Logger, migrations: Migration[] = readMigrations()): Promise<MigrationResult> {
+export async function migrate(
+  pool: Pool,
+  log: Logger,
+  migrations: Migration[] = readMigrations(),
+  options: MigrationOptions = {},
+): Promise<MigrationResult> {
   await assertDatabase(pool);
-  if (await mayMigrate(pool)) await installGraphileWorker(pool);
+  if (await mayMigrate(pool)) await installGraphileWorker(pool, options);
   const work = async (client: PoolClient): Promise<MigrationResult> => {
     // Held until the transaction ends, by whichever process comes first.
     await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
@@ -118,7 +133,7 @@ export async function migrate(pool: Pool, log: Logger, migrations: Migration[] =
       return { applied: [], repaired };
     }
     // An open transaction elsewhere that has written a job would make us, and everyone behind us, wait for as long as it likes.
-    await client.query("set local lock_timeout = '10s'");
+    await client.query(SET_LOCK_TIMEOUT);
     for (const migration of pending) {
       await client.query(migration.sql);
       await client.query("insert into legwork.migrations (id, name, checksum) values ($1, $2, $3)", [
@@ -131,7 +146,7 @@ export async function migrate(pool: Pool, log: Logger, migrations: Migration[] =
     await grantRoles(client);
     return { applied: pending.map((migration) => migration.name), repaired };
   };
-  const result = await transaction(pool, work).catch((error: unknown) => {
+  const result = await withinLockTimeout(pool, work).catch((error: unknown) => {
     throw administrativeError(error) ?? error;
   });
   if (result.repaired.length > 0) {
@@ -149,29 +164,6 @@ async function grantRoles(client: PoolClient): Promise<void> {
     `select legwork.grant_roles() where exists (
        select from pg_roles where rolname like 'legwork\\_%' and has_schema_privilege(oid, 'legwork', 'usage') and not rolsuper and not rolcanlogin)`,
   );
-}
-
-/**
- * Removes everything of Legwork from the database. graphile-worker and the jobs that wait in it stay and run as before;
- * the history is gone. Returns false when there was nothing to remove.
- */
-export async function uninstall(pool: Pool): Promise<boolean> {
-  await assertDatabase(pool);
-  return await transaction(pool, async (client) => {
-    await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
-    const { rows } = await client.query("select to_regnamespace('legwork') is not null as installed");
-    await client.query("set local lock_timeout = '10s'");
-    if (rows[0]?.installed === true) await assertNoWorker(client);
-    await emptyWaitingRoom(client);
-    // Our triggers on graphile-worker's table and on users' tables hang on our functions and go with them.
-    await client.query("drop schema if exists legwork, legwork_confined, legwork_tenant cascade");
-    // What the roles of legwork.create_roles() may do with graphile-worker's tables; the roles are the server's and stay.
-    const { rows: policies } = await client.query(
-      "select polrelid::regclass as name from pg_policy where polname = '_legwork_worker'",
-    );
-    for (const { name } of policies) await client.query(`drop policy _legwork_worker on ${name}`);
-    return rows[0]?.installed === true;
-  });
 }
 
 /** Whether this login owns the schema legwork, or may make it. Throws LW511 where it is missing and the login may not. */
@@ -212,32 +204,6 @@ async function assertMigrated(client: PoolClient, migrations: readonly Migration
   });
 }
 
-/** Jobs in the waiting room get their times back: once we are gone nobody else would let them go. */
-async function emptyWaitingRoom(client: PoolClient): Promise<void> {
-  const { rows } = await client.query("select to_regclass('legwork.waiting_jobs') is not null as known");
-  if (rows[0]?.known !== true) return;
-  await client.query("select set_config('legwork.admitting', legwork.admission_pass(), true)");
-  await client.query(
-    "update graphile_worker._private_jobs j set run_at = w.run_at from legwork.waiting_jobs w where w.job_id = j.id and j.run_at = 'infinity'",
-  );
-}
-
-async function assertNoWorker(client: PoolClient): Promise<void> {
-  const { rows } = await client.query("select to_regclass('legwork.worker_processes') is not null as known");
-  if (rows[0]?.known !== true) return;
-  const workers = await client.query(
-    "select host, pid from legwork.worker_processes where seen_at > clock_timestamp() - interval '10 seconds'",
-  );
-  if (workers.rows.length === 0) return;
-  throw new LegworkError(
-    "LW409",
-    `${workers.rows.length} Legwork worker(s) still run, one on ${workers.rows[0].host} with pid ${workers.rows[0].pid}.`,
-    {
-      hint: "Stop them first; the jobs stay.",
-    },
-  );
-}
-
 /** What there is of graphile-worker's schema: its newest migration, and whether that came within the last five seconds. */
 async function graphileWorkerSchema(client: Queryable): Promise<{ id: number; isNew: boolean } | undefined> {
   const { rows: found } = await client.query(
@@ -251,19 +217,18 @@ async function graphileWorkerSchema(client: Queryable): Promise<{ id: number; is
 }
 
 /**
- * Installs graphile-worker's schema where there is none. Not within our transaction: it takes a connection of its own, which a pooler may not have beside ours.
- * Several processes may do it at once, because graphile-worker allows for that; a process that finds it half done waits while it goes on.
+ * Makes graphile-worker's schema, completes one that was left unfinished, and upgrades an older one when that was asked for. Not within our transaction: it takes
+ * a connection of its own, which a pooler may not have beside ours. A process that finds it half done waits while another one goes on with it.
  */
-async function installGraphileWorker(pool: Pool): Promise<void> {
-  if ((await graphileWorkerSchema(pool)) === undefined) {
-    // Loaded here, because most commands never need it.
-    const { Logger: GraphileLogger, runMigrations } = await import("graphile-worker");
-    // It reports each of its twenty migrations; ours says in one line what was done.
-    await runMigrations({ pgPool: pool, logger: new GraphileLogger(() => () => {}) });
-  }
+async function installGraphileWorker(pool: Pool, { upgradeGraphileWorker }: MigrationOptions): Promise<void> {
   for (;;) {
     const schema = await graphileWorkerSchema(pool);
-    if (schema === undefined || schema.id >= GRAPHILE_WORKER_SCHEMA || !schema.isNew) return;
+    if (schema !== undefined && schema.id >= GRAPHILE_WORKER_SCHEMA) return;
+    if (schema === undefined || upgradeGraphileWorker === true || (!schema.isNew && (await isUnused(pool)))) {
+      await runGraphileWorkerMigrations(pool);
+      return;
+    }
+    if (!schema.isNew) return;
     await delay(100);
   }
 }
@@ -302,7 +267,7 @@ function assertGraphileWorkerVersion(schema: number | null): void {
     {
       hint:
         (schema ?? 0) < GRAPHILE_WORKER_SCHEMA
-          ? "Upgrade your workers to graphile-worker 0.18.0, run `npx graphile-worker@0.18.0 --schema-only`, then try again."
+          ? `Run \`legwork migrate --upgrade-graphile-worker\`. It runs graphile-worker's own migrations; workers of graphile-worker 0.16 and older then stop by themselves, so upgrade them to ${GRAPHILE_WORKER_VERSION}.`
           : "Install a version of Legwork that is made for your graphile-worker.",
     },
   );

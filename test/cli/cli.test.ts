@@ -219,6 +219,13 @@ describe("a mistake", () => {
       "--shutdown-timeout: it is 'soon'; it must be a duration",
     ],
     ["dropping the history without --yes", ["migrate", "--uninstall"], {}, 2, "drops the whole history"],
+    [
+      "upgrading what is to be removed",
+      ["migrate", "--uninstall", "--yes", "--upgrade-graphile-worker"],
+      {},
+      2,
+      "exclude each other",
+    ],
   ];
   it.each(mistakes)("%s is one clear message without a stack", async (_what, parameters, environment, code, message) => {
     const result = await legwork(parameters, { DATABASE_URL: database.url, ...environment });

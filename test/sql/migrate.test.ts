@@ -2,10 +2,11 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { runMigrations } from "graphile-worker";
-import { afterEach, beforeEach, describe, expect, inject, it } from "vitest";
-import { migrate, type Migration, readMigrations, uninstall } from "../../src/db/migrate.ts";
+import { beforeEach, describe, expect, inject, it } from "vitest";
+import { migrate, type Migration, readMigrations } from "../../src/db/migrate.ts";
 import { createPool } from "../../src/db/pool.ts";
 import { testDatabase, testLog } from "../support/database.ts";
+import { quietLogger } from "../support/plain-worker.ts";
 
 const database = testDatabase({ empty: true });
 
@@ -91,17 +92,45 @@ describe("migrating", () => {
     expect((await tables()).filter((name) => name.startsWith("legwork."))).toEqual([]);
   });
 
-  it("refuses graphile-worker's schema of another version, and changes nothing", async () => {
-    await runMigrations({ pgPool: database.pool });
+  it("refuses graphile-worker's schema of an older version that is in use, changes nothing, and upgrades it when asked to", async () => {
+    await runMigrations({ pgPool: database.pool, logger: quietLogger });
+    await database.pool.query("select graphile_worker.add_job('old')");
+    // As graphile-worker 0.13 and older leave it; the column comes with the upgrade, which locks the table.
     await database.pool.query("delete from graphile_worker.migrations where id = 20");
+    await database.pool.query("alter table graphile_worker.migrations drop column breaking");
     // One that is being installed would be waited for.
     await database.pool.query("update graphile_worker.migrations set ts = ts - interval '1 minute'");
     const before = await tables();
     await expect(migrate(database.pool, testLog)).rejects.toMatchObject({
       code: "LW510",
       message: expect.stringContaining("is at migration 19"),
+      hint: expect.stringContaining("legwork migrate --upgrade-graphile-worker"),
     });
     expect(await tables()).toEqual(before);
+    const { applied } = await migrate(database.pool, testLog, readMigrations(), { upgradeGraphileWorker: true });
+    expect(applied.length).toBeGreaterThan(0);
+    expect((await database.pool.query("select max(id) as id from graphile_worker.migrations")).rows).toEqual([{ id: 20 }]);
+    expect((await database.pool.query("select task from legwork.jobs")).rows).toEqual([{ task: "old" }]);
+  });
+
+  it("that failed within graphile-worker's own migrations says why, and continues there when it is repeated", async () => {
+    await database.pool.query(`
+      create function public.forbid() returns event_trigger language plpgsql as $$ begin
+        if exists (select from pg_event_trigger_ddl_commands() where object_identity = 'graphile_worker._private_tasks') then
+          raise exception 'Table names must not begin with an underscore';
+        end if;
+      end $$;
+      create event trigger legwork_test_forbid on ddl_command_end execute function public.forbid()`);
+    try {
+      await expect(migrate(database.pool, testLog)).rejects.toMatchObject({
+        code: "LW510",
+        message: "graphile-worker's own migrations failed: Table names must not begin with an underscore.",
+      });
+    } finally {
+      await database.pool.query("drop event trigger legwork_test_forbid; drop function public.forbid()");
+    }
+    expect(await tables()).toContain("graphile_worker.migrations");
+    expect((await migrate(database.pool, testLog)).applied.length).toBeGreaterThan(0);
   });
 
   it("refuses a job table that lacks a column", async () => {
@@ -111,40 +140,6 @@ describe("migrating", () => {
       code: "LW510",
       message: "graphile_worker._private_jobs lacks the columns flags.",
     });
-  });
-});
-
-describe("uninstalling", () => {
-  it("leaves graphile-worker and its jobs as they were", async () => {
-    await runMigrations({ pgPool: database.pool });
-    const before = await tables();
-    await migrate(database.pool, testLog);
-    await database.pool.query("create table if not exists people (id int)");
-    await database.pool.query("select graphile_worker.add_job('a'), graphile_worker.add_job('b')");
-    await database.pool.query("select legwork.enqueue_on('people', 'insert', 'a')");
-    expect(await uninstall(database.pool)).toBe(true);
-    expect(await tables()).toEqual(before);
-    const { rows: triggers } = await database.pool.query("select tgname from pg_trigger where tgname like '\\_legwork%'");
-    expect(triggers).toEqual([]);
-    await database.pool.query("insert into people values (1)");
-    await database.pool.query("select graphile_worker.complete_jobs(array(select id from graphile_worker.jobs where task_identifier = 'a'))");
-    const { rows } = await database.pool.query("select task_identifier from graphile_worker.jobs");
-    expect(rows).toEqual([{ task_identifier: "b" }]);
-    expect(await uninstall(database.pool)).toBe(false);
-  });
-
-  it("gives jobs that wait in the waiting room their times back", async () => {
-    await migrate(database.pool, testLog);
-    await database.pool.query("select graphile_worker.add_job('a'), graphile_worker.add_job('b', run_at => '2099-01-01Z')");
-    await database.pool.query("select legwork.pause_task('a')");
-    await database.pool.query("select legwork.enqueue('c', depends_on => array(select id from graphile_worker.jobs where task_identifier = 'b')) from (select legwork.register_tasks('[{\"name\": \"c\"}]')) x");
-    await uninstall(database.pool);
-    const { rows } = await database.pool.query("select task_identifier as task, run_at <= now() as due from graphile_worker.jobs order by 1");
-    expect(rows).toEqual([
-      { task: "a", due: true },
-      { task: "b", due: false },
-      { task: "c", due: true },
-    ]);
   });
 });
 
@@ -164,8 +159,4 @@ describe("a database that cannot be used", () => {
       await pool.end();
     }
   });
-});
-
-afterEach(async () => {
-  if (inject("serverUrl") !== "") await database.pool.query("drop table if exists people");
 });

@@ -1,37 +1,50 @@
 import { Command } from "commander";
 import { loadConfig } from "../../config.ts";
-import { migrate, uninstall } from "../../db/migrate.ts";
+import { migrate, readMigrations } from "../../db/migrate.ts";
 import { createPool } from "../../db/pool.ts";
+import { type Uninstallation, uninstall } from "../../db/uninstall.ts";
 import { LegworkError } from "../../errors.ts";
 import { createLogger } from "../../log.ts";
 import { type CommonFlags, findDatabase, withCommonOptions } from "../options.ts";
 import { printJson } from "../output.ts";
 
-type Flags = CommonFlags & { uninstall?: boolean; yes?: boolean; json?: boolean };
+type Flags = CommonFlags & { upgradeGraphileWorker?: boolean; uninstall?: boolean; yes?: boolean; json?: boolean };
 
 export function migrateCommand(): Command {
   return withCommonOptions(new Command("migrate"))
     .description("bring the database to the schema of this version")
+    .option("--upgrade-graphile-worker", "run graphile-worker's own migrations first, if its schema is of an older version")
     .option("--uninstall", "remove everything of Legwork, the history included; graphile-worker and its jobs stay")
     .option("--yes", "needed with --uninstall")
-    .option("--json", 'print {"applied": […], "repaired": […]}')
-    .addHelpText("after", "\nExamples:\n  $ DATABASE_URL=postgres://… legwork migrate\n  $ legwork migrate --uninstall --yes")
+    .option("--json", 'print {"applied": […], "repaired": […]}, or {"removed", "releasedJobs", "expiredJobs", "roles"}')
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ DATABASE_URL=postgres://… legwork migrate\n  $ legwork migrate --upgrade-graphile-worker\n  $ legwork migrate --uninstall --yes",
+    )
     .action(async (flags: Flags) => {
-      const { uninstall: remove, yes, json, ...common } = flags;
+      const { upgradeGraphileWorker, uninstall: remove, yes, json, ...common } = flags;
       if (remove === true && yes !== true) {
         throw new LegworkError("LW400", "--uninstall drops the whole history.", { hint: "Add --yes if that is what you want." });
       }
+      if (remove === true && upgradeGraphileWorker === true) {
+        throw new LegworkError("LW400", "--uninstall and --upgrade-graphile-worker exclude each other.", {
+          hint: "Give one of them.",
+        });
+      }
       const { config } = await loadConfig(common);
-      const log = createLogger({ level: config.logLevel });
+      // What was done is this command's output; the log has it for those that also do something else.
+      const log = createLogger({ level: config.logLevel === "info" ? "warn" : config.logLevel });
       const pool = createPool(findDatabase(config), { log, max: 3, name: "legwork migrate" });
       try {
         if (remove === true) {
-          const removed = await uninstall(pool);
-          if (json === true) printJson({ removed });
-          else console.log(removed ? "Legwork is removed; graphile-worker works as before." : "There was nothing to remove.");
+          const uninstallation = await uninstall(pool);
+          if (json === true) printJson(uninstallation);
+          else console.log(describeUninstallation(uninstallation));
           return;
         }
-        const { applied, repaired } = await migrate(pool, log);
+        const { applied, repaired } = await migrate(pool, log, readMigrations(), {
+          upgradeGraphileWorker: upgradeGraphileWorker === true,
+        });
         if (json === true) printJson({ applied, repaired });
         else if (repaired.length > 0) console.log(`Made ${repaired.length} objects again that had been dropped.`);
         if (json !== true && (applied.length > 0 || repaired.length === 0)) console.log(describe(applied));
@@ -45,4 +58,22 @@ function describe(applied: readonly string[]): string {
   if (applied.length === 0) return "The database is up to date.";
   if (applied.length <= 3) return `Applied ${applied.join(", ")}.`;
   return `Applied ${applied.length} migrations, ${applied[0]} to ${applied.at(-1)}.`;
+}
+
+function describeUninstallation({ removed, releasedJobs, expiredJobs, roles }: Uninstallation): string {
+  if (!removed) return "There was nothing to remove.";
+  const lines = ["Legwork is removed. The schema graphile_worker is as it was before."];
+  if (releasedJobs > 0)
+    lines.push(`Jobs that were paused, limited or waiting for other jobs, and now start when they are due: ${releasedJobs}.`);
+  if (expiredJobs > 0) lines.push(`Jobs that had expired and were deleted: ${expiredJobs}.`);
+  if (roles.length > 0) {
+    const names = roles.join(", ");
+    lines.push(
+      `The roles ${names} stay, because other databases of this server may use them. To drop them:`,
+      `  drop role ${names};`,
+      "If Postgres says that objects depend on one of them, it names the database. Uninstall Legwork there first, or revoke there what they were granted:",
+      `  drop owned by ${names};`,
+    );
+  }
+  return lines.join("\n");
 }

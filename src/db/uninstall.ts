@@ -1,0 +1,196 @@
+import { LegworkError } from "../errors.ts";
+import { MIGRATION_LOCK } from "./migrate.ts";
+import { assertDatabase, type Pool, type PoolClient } from "./pool.ts";
+import { SET_LOCK_TIMEOUT, withinLockTimeout } from "./lock-timeout.ts";
+
+/** The schemas of Legwork. */
+const SCHEMAS = ["legwork", "legwork_confined", "legwork_tenant"];
+
+/** So many of the objects that stand in the way are named. */
+const NAMED_OBJECTS = 10;
+
+export interface Uninstallation {
+  /** False when there was nothing to remove. */
+  readonly removed: boolean;
+  /** How many jobs Legwork held back (paused, limited, waiting for other jobs) that now start when they are due. */
+  readonly releasedJobs: number;
+  /** How many waiting jobs were deleted because the time they expire at had passed. */
+  readonly expiredJobs: number;
+  /** The roles of `legwork.create_roles()` that are on the server. They stay. */
+  readonly roles: readonly string[];
+}
+
+/**
+ * Removes everything of Legwork from the database, in one transaction. graphile-worker's schema is as it was before: its indexes and
+ * their settings, its grants, no trigger, index or policy of ours. The history is gone. The jobs that wait in graphile-worker stay and run as
+ * their own row says: a job that was held back gets its time back, a dead worker's job is unlocked, and the flags that mean
+ * something to Legwork only (`expires:`, `lost:`, `workflow:`, `step:`, `compensates:`, `batch:`) are taken off. The server's roles stay.
+ *
+ * Throws LW409 while a Legwork worker runs, and when objects of the user depend on Legwork's: they would go with it.
+ */
+export async function uninstall(pool: Pool): Promise<Uninstallation> {
+  await assertDatabase(pool);
+  return await withinLockTimeout(pool, async (client): Promise<Uninstallation> => {
+    await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
+    const { rows } = await client.query(
+      `select to_regclass('legwork.undo_statements') is not null as installed,
+         to_regclass('graphile_worker._private_jobs') is not null as has_jobs`,
+    );
+    if (rows[0]?.installed !== true) return { removed: await removeRemains(client), releasedJobs: 0, expiredJobs: 0, roles: [] };
+    await client.query(SET_LOCK_TIMEOUT);
+    await assertNoWorker(client);
+    await assertNoDependants(client);
+    const roles = await ourRoles(client);
+    const hasJobs = rows[0].has_jobs === true;
+    if (hasJobs) await dropTriggers(client);
+    const jobs = hasJobs ? await freeJobs(client) : { releasedJobs: 0, expiredJobs: 0 };
+    const { rows: undo } = await client.query<{ statement: string }>(
+      "select statement from legwork.undo_statements order by id desc",
+    );
+    // Our indexes on graphile-worker's table and our triggers on users' tables hang on our functions and go with them.
+    await client.query(`drop schema if exists ${SCHEMAS.join(", ")} cascade`);
+    if (hasJobs) {
+      await restoreGraphileWorker(client, roles);
+      for (const { statement } of undo) await client.query(statement);
+    }
+    return { removed: true, ...jobs, roles };
+  });
+}
+
+/** Of a schema that somebody has dropped by hand, or never finished. */
+async function removeRemains(client: PoolClient): Promise<boolean> {
+  const { rows } = await client.query("select from pg_namespace where nspname = any ($1)", [SCHEMAS]);
+  await client.query(`drop schema if exists ${SCHEMAS.join(", ")} cascade`);
+  return rows.length > 0;
+}
+
+async function assertNoWorker(client: PoolClient): Promise<void> {
+  const { rows } = await client.query(
+    "select host, pid from legwork.worker_processes where seen_at > clock_timestamp() - interval '10 seconds'",
+  );
+  if (rows.length === 0) return;
+  throw new LegworkError("LW409", `${rows.length} Legwork worker(s) still run, one on ${rows[0].host} with pid ${rows[0].pid}.`, {
+    hint: "Stop them first; the jobs stay.",
+  });
+}
+
+/** Dropping our schemas would take a user's view, column or default with it that uses something in them. */
+async function assertNoDependants(client: PoolClient): Promise<void> {
+  const { rows } = await client.query<{ name: string }>(
+    `with ours as (
+       select oid from pg_namespace where nspname = any ($1)
+     ), of_ours as (
+       select 'pg_class'::regclass as classid, c.oid from pg_class c where c.relnamespace in (select oid from ours)
+       union all select 'pg_proc'::regclass, p.oid from pg_proc p where p.pronamespace in (select oid from ours)
+       union all select 'pg_type'::regclass, t.oid from pg_type t where t.typnamespace in (select oid from ours)
+     ), dependants as (
+       select distinct d.classid, d.objid, d.objsubid from pg_depend d
+       join of_ours o on o.classid = d.refclassid and o.oid = d.refobjid
+       where d.deptype in ('n', 'a')
+     ), outside as (
+       select d.*, coalesce(c.oid, r.ev_class, a.adrelid, k.conrelid, t.tgrelid, l.polrelid) as relation, p.pronamespace, y.typnamespace,
+         t.tgname, c.relkind
+       from dependants d
+       left join pg_class c on d.classid = 'pg_class'::regclass and c.oid = d.objid
+       left join pg_rewrite r on d.classid = 'pg_rewrite'::regclass and r.oid = d.objid
+       left join pg_attrdef a on d.classid = 'pg_attrdef'::regclass and a.oid = d.objid
+       left join pg_constraint k on d.classid = 'pg_constraint'::regclass and k.oid = d.objid
+       left join pg_trigger t on d.classid = 'pg_trigger'::regclass and t.oid = d.objid
+       left join pg_policy l on d.classid = 'pg_policy'::regclass and l.oid = d.objid
+       left join pg_proc p on d.classid = 'pg_proc'::regclass and p.oid = d.objid
+       left join pg_type y on d.classid = 'pg_type'::regclass and y.oid = d.objid
+     )
+     select distinct case when o.classid = 'pg_rewrite'::regclass then pg_describe_object('pg_class'::regclass, o.relation, 0)
+       else pg_describe_object(o.classid, o.objid, o.objsubid) end as name
+     from outside o left join pg_class c on c.oid = o.relation
+     where coalesce(c.relnamespace, o.pronamespace, o.typnamespace) not in (select oid from ours)
+       -- Ours: on graphile-worker's table, and the triggers that legwork.enqueue_on made.
+       and not coalesce(c.relname like '\\_legwork\\_%' and c.relkind = 'i', false) and not coalesce(o.tgname like '\\_legwork\\_%', false)
+     order by 1`,
+    [SCHEMAS],
+  );
+  if (rows.length === 0) return;
+  const names = rows.slice(0, NAMED_OBJECTS).map(({ name }) => name);
+  const more = rows.length > NAMED_OBJECTS ? ` and ${rows.length - NAMED_OBJECTS} more` : "";
+  throw new LegworkError("LW409", `These depend on Legwork and would be dropped with it: ${names.join(", ")}${more}.`, {
+    hint: "Drop them, or change them so that they do not use Legwork, then run the command again.",
+  });
+}
+
+async function ourRoles(client: PoolClient): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `select r.rolname as name from pg_roles r
+     where r.rolname in (select f.role from legwork.role_functions() f) order by 1`,
+  );
+  return rows.map(({ name }) => name);
+}
+
+/** From here on the jobs' rows can be changed without anything being recorded or held back. */
+async function dropTriggers(client: PoolClient): Promise<void> {
+  const { rows } = await client.query<{ statement: string }>(
+    `select format('drop trigger %I on %s', t.tgname, t.tgrelid::regclass) as statement
+     from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_proc p on p.oid = t.tgfoid
+     where c.relnamespace = 'graphile_worker'::regnamespace and p.pronamespace = 'legwork'::regnamespace`,
+  );
+  for (const { statement } of rows) await client.query(statement);
+}
+
+/** Once Legwork is gone nothing else would let these jobs go, or understand what it has noted on them. */
+async function freeJobs(client: PoolClient): Promise<{ releasedJobs: number; expiredJobs: number }> {
+  const released = await client.query(
+    "update graphile_worker._private_jobs j set run_at = w.run_at from legwork.waiting_jobs w where w.job_id = j.id and j.run_at = 'infinity'",
+  );
+  // The workers are dead. What they were running has used an attempt, unless it was the last one; what they had only fetched has not.
+  await client.query(
+    `update graphile_worker._private_jobs j set locked_at = null, locked_by = null,
+       attempts = case
+         -- Removed or replaced while it ran: it has no attempt left on purpose.
+         when j.attempts >= j.max_attempts and j.updated_at > j.locked_at then j.attempts
+         when j.id = any (w.running) then least(j.attempts, j.max_attempts - 1)
+         else greatest(0, j.attempts - 1) end
+     from legwork.worker_processes w where w.id = j.locked_by`,
+  );
+  await client.query(
+    "update graphile_worker._private_job_queues q set locked_at = null, locked_by = null from legwork.worker_processes w where w.id = q.locked_by",
+  );
+  const expired = await client.query(
+    `delete from graphile_worker._private_jobs j using legwork.expirations e
+     where e.job_id = j.id and j.locked_at is null and j.attempts < j.max_attempts and legwork.expiry_of(j.flags) <= clock_timestamp()`,
+  );
+  // Of the jobs that Legwork has set them on: others may have flags of such a name from elsewhere.
+  await client.query(
+    `update graphile_worker._private_jobs j set flags = nullif(j.flags - n.noted, '{}')
+     from (
+       select k.id, array(
+         select f from jsonb_object_keys(k.flags) f
+         where f ~ '^lost:[12]$'
+           or f like 'expires:%' and k.id in (select e.job_id from legwork.expirations e)
+           or f ~ '^(workflow|step|compensates):' and legwork.flag_value(k.flags, 'workflow') in (select w.id::text from legwork.workflow_runs w)
+           or f ~ '^batch:' and legwork.flag_value(k.flags, 'batch') in (select b.id::text from legwork.batch_runs b)
+       ) as noted
+       from graphile_worker._private_jobs k where k.flags is not null
+     ) n
+     where n.id = j.id and n.noted <> '{}'`,
+  );
+  return { releasedJobs: released.rowCount ?? 0, expiredJobs: expired.rowCount ?? 0 };
+}
+
+/** What is only added to graphile-worker's schema: indexes that need none of our functions, the policies and the grants of our roles. */
+async function restoreGraphileWorker(client: PoolClient, roles: readonly string[]): Promise<void> {
+  const { rows } = await client.query<{ statement: string }>(
+    `select format('drop index %s', c.oid::regclass) as statement from pg_class c
+     where c.relnamespace = 'graphile_worker'::regnamespace and c.relkind = 'i' and c.relname like '\\_legwork\\_%'
+     union all
+     select format('drop policy %I on %s', p.polname, p.polrelid::regclass) from pg_policy p join pg_class c on c.oid = p.polrelid
+     where c.relnamespace = 'graphile_worker'::regnamespace and p.polname like '\\_legwork\\_%'`,
+  );
+  for (const { statement } of rows) await client.query(statement);
+  if (roles.length === 0) return;
+  const grantees = roles.map((role) => client.escapeIdentifier(role)).join(", ");
+  await client.query(`
+    revoke all on all tables in schema graphile_worker from ${grantees};
+    revoke all on all sequences in schema graphile_worker from ${grantees};
+    revoke all on all routines in schema graphile_worker from ${grantees};
+    revoke all on schema graphile_worker from ${grantees};
+  `);
+}

@@ -1,0 +1,33 @@
+import { expect, it } from "vitest";
+import { readMigrations } from "../../src/db/migrate.ts";
+import { legwork } from "../support/cli.ts";
+import { testDatabase } from "../support/database.ts";
+
+const database = testDatabase({ empty: true });
+
+const run = (...parameters: string[]): ReturnType<typeof legwork> =>
+  legwork(["migrate", ...parameters], { DATABASE_URL: database.url, LEGWORK_LOG_LEVEL: "info" });
+
+it("legwork migrate prints one summary, and --uninstall says what it did and how to drop the roles that stay", async () => {
+  const names = readMigrations().map(({ name }) => name);
+  expect(await run()).toEqual({
+    code: 0,
+    stdout: `Applied ${names.length} migrations, ${names[0]} to ${names.at(-1)}.\n`,
+    stderr: "",
+  });
+  await database.pool.query("select legwork.create_roles()");
+  await database.pool.query(
+    "select graphile_worker.add_job('a'), legwork.pause_task('a') from legwork.register_tasks('[{\"name\": \"a\"}]')",
+  );
+  expect(await run("--uninstall", "--yes")).toEqual({
+    code: 0,
+    stdout: `Legwork is removed. The schema graphile_worker is as it was before.
+Jobs that were paused, limited or waiting for other jobs, and now start when they are due: 1.
+The roles legwork_admin, legwork_enqueuer, legwork_operator, legwork_reader, legwork_worker stay, because other databases of this server may use them. To drop them:
+  drop role legwork_admin, legwork_enqueuer, legwork_operator, legwork_reader, legwork_worker;
+If Postgres says that objects depend on one of them, it names the database. Uninstall Legwork there first, or revoke there what they were granted:
+  drop owned by legwork_admin, legwork_enqueuer, legwork_operator, legwork_reader, legwork_worker;
+`,
+    stderr: "",
+  });
+});

@@ -1,0 +1,105 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { runMigrations } from "graphile-worker";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startWorker, type Worker } from "../../src/worker/worker.ts";
+import { type TestDatabase, testDatabase, testLog } from "../support/database.ts";
+import { quietLogger, runDueJobs } from "../support/plain-worker.ts";
+import { until } from "../support/until.ts";
+import { ADMINISTERING } from "./administering.ts";
+import { type Behaviour, type Place, type Side, SUPPORT, TASKS } from "./behaviour.ts";
+import { ENQUEUEING } from "./enqueueing.ts";
+import { LIBRARY } from "./library.ts";
+import { RUNNING } from "./running.ts";
+
+/** What users of graphile-worker rely on, in words of our own; nothing of its test suite. */
+const BEHAVIOURS: readonly Behaviour[] = [...ENQUEUEING, ...ADMINISTERING, ...RUNNING, ...LIBRARY];
+
+const databases: Record<Place, TestDatabase> = {
+  "without Legwork": testDatabase({ empty: true }),
+  "with Legwork": testDatabase(),
+  "with a limit": testDatabase(),
+  "Legwork's worker": testDatabase(),
+};
+const places = Object.keys(databases) as Place[];
+let tasks: string;
+let worker: Worker;
+
+beforeAll(async () => {
+  tasks = await mkdtemp(join(tmpdir(), "legwork-conformance-"));
+  for (const [name, source] of Object.entries(TASKS)) await writeFile(join(tasks, name), source);
+  await runMigrations({ pgPool: databases["without Legwork"].pool, logger: quietLogger });
+  for (const place of places) await databases[place].pool.query(SUPPORT);
+  // As it is with the limit of a queue: every task that has no queue of its own is in this one.
+  await databases["with a limit"].pool.query("select legwork.limit_concurrency(100, queue => 'default')");
+  worker = await startWorker({
+    databaseUrl: databases["Legwork's worker"].url,
+    log: testLog,
+    tasks: [tasks],
+    concurrency: 4,
+    localQueueSize: 4,
+    shutdownTimeout: 2_000,
+  });
+});
+
+afterAll(async () => {
+  await worker.stop();
+  await rm(tasks, { recursive: true, force: true });
+});
+
+function sideAt(place: Place): Side {
+  const database = databases[place];
+  return {
+    place,
+    database,
+    tasks,
+    rows: async (sql, values) => (await database.pool.query(sql, values)).rows,
+    run: async (options = {}) => {
+      if (place !== "Legwork's worker") {
+        const { preset } = options;
+        const own = { ...options, preset: { ...preset, worker: { taskDirectory: tasks, ...preset?.worker } } };
+        return await runDueJobs(database, undefined, own);
+      }
+      await until("Legwork's worker has run what is due", async () => {
+        const { rows } = await database.pool.query(
+          "select from graphile_worker.jobs where locked_at is not null or run_at <= now() and attempts < max_attempts and task_identifier <> 'unknown'",
+        );
+        return rows.length === 0;
+      });
+    },
+  };
+}
+
+async function clean({ database, place }: Side): Promise<void> {
+  await database.pool.query("delete from graphile_worker._private_jobs");
+  await database.pool.query("truncate public.seen; delete from graphile_worker._private_known_crontabs");
+  // Once all users of a queue are gone, its lock is too.
+  if (place !== "Legwork's worker") await database.pool.query("delete from graphile_worker._private_job_queues");
+}
+
+describe.each(places)("graphile-worker %s", (place) => {
+  const relevant = BEHAVIOURS.filter(({ anyWorker }) => place !== "Legwork's worker" || anyWorker === true);
+  it.each(relevant)("$name", async ({ see, is, except }) => {
+    const side = sideAt(place);
+    await clean(side);
+    expect(await see(side)).toEqual(except?.[place]?.is ?? is);
+  });
+});
+
+it("the differences are those that docs/database-footprint.md lists, and each is a real one", async () => {
+  const page = await readFile(new URL("../../docs/database-footprint.md", import.meta.url), "utf8");
+  const list = page.slice(
+    page.indexOf("## What users of graphile-worker see differently"),
+    page.indexOf("## An older graphile-worker"),
+  );
+  const found = new Set<string>();
+  for (const { is: usual, except = {} } of BEHAVIOURS) {
+    for (const { is, documented } of Object.values(except)) {
+      expect(is).not.toEqual(usual);
+      found.add(documented);
+    }
+  }
+  const documented = [...list.matchAll(/^- \*\*(.+?)\*\*/gm)].map((match) => match[1]);
+  expect(found).toEqual(new Set(documented));
+});
