@@ -28,9 +28,10 @@ export interface AlertRow {
 
 /** Alerts, the newest first: those that are not resolved, or with `all` the last `limit` (100) whatever became of them. */
 export async function listAlerts(client: Queryable, options: { all?: boolean; limit?: number } = {}): Promise<AlertRow[]> {
-  const rows = await selectRows(client, "select * from legwork.alerts where $1 or state <> 'resolved' order by id desc limit $2", [
-    options.all ?? false,
-    options.limit ?? 100,
-  ]);
+  const rows = await selectRows(
+    client,
+    "select * from legwork.alerts where $1 or state <> 'resolved' order by id desc limit $2",
+    [options.all ?? false, options.limit ?? 100],
+  );
   return rows;
 }

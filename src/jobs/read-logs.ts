@@ -25,10 +25,10 @@ export async function lastLogs(client: Queryable, jobId: string, limit: number):
 
 /** The lines that a job has logged after the line with that id, oldest first; all of them by default. */
 export async function logsAfter(client: Queryable, jobId: string, after = "0", limit?: number): Promise<LogRow[]> {
-  const rows = await selectRows(client, `select ${COLUMNS} from legwork.logs where job_id = $1 and id > $2 order by id limit $3`, [
-    jobId,
-    after,
-    limit,
-  ]);
+  const rows = await selectRows(
+    client,
+    `select ${COLUMNS} from legwork.logs where job_id = $1 and id > $2 order by id limit $3`,
+    [jobId, after, limit],
+  );
   return readJson<LogRow>(client, rows, ["fields"]);
 }
