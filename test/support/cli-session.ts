@@ -11,12 +11,12 @@ process.stderr.setMaxListeners(0);
 for (const parameters of JSON.parse(process.argv[2] ?? "[]") as string[][]) {
   const written = { stdout: "", stderr: "" };
   for (const name of ["stdout", "stderr"] as const) {
-    process[name].write = ((chunk: string | Uint8Array, ...rest: unknown[]) => {
+    process[name].write = (chunk: string | Uint8Array, ...rest: unknown[]) => {
       written[name] += typeof chunk === "string" ? chunk : Buffer.from(chunk).toString();
       const done = rest.findLast((one) => typeof one === "function") as (() => void) | undefined;
       done?.();
       return true;
-    }) as typeof process.stdout.write;
+    };
   }
   process.exitCode = 0;
   await main(["node", "legwork", ...parameters]);
