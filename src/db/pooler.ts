@@ -52,7 +52,9 @@ export async function findPoolingBefore({ options }: Pool): Promise<Pooling | un
     connectionTimeoutMillis: ANSWER_TIMEOUT_MS,
     max: 2,
   });
+  // A pooler in statement mode closes a connection that begins a transaction.
   pool.on("error", () => undefined);
+  pool.on("connect", (client) => client.on("error", () => undefined));
   try {
     return await findPooling(pool, { listens: false });
   } finally {
