@@ -6,6 +6,7 @@ import { sendSignal } from "../../src/jobs/send-signal.ts";
 import { testDatabase } from "../support/database.ts";
 import { add, end, KINDS, task, workerForAll } from "../support/isolated.ts";
 import { until } from "../support/until.ts";
+import { directoryOf, workerProcess } from "../support/worker.ts";
 
 const database = testDatabase();
 
@@ -170,3 +171,19 @@ it("is one of two kinds", () => {
     expect.objectContaining({ code: "LW515", message: 'defineTask: isolate: expected "thread" or "process", not "fork".' }),
   );
 });
+
+it("a thread that runs out of memory in native code does not take its worker with it", async () => {
+  const tasks = await directoryOf({
+    "parses.ts": task(
+      "thread",
+      "const text = JSON.stringify(Array.from({ length: 200_000 }, (_, n) => ({ n }))); const kept = []; for (;;) kept.push(JSON.parse(text));",
+    ),
+  });
+  const worker = await workerProcess(database, tasks, { LEGWORK_ISOLATE_MEMORY: String(MEMORY.thread) });
+  const job = await end(database, await add(database, "parses"), 40_000);
+  expect(job).toMatchObject({
+    state: "failed",
+    error: `The task's thread used more than ${MEMORY.thread} MB of JavaScript heap.`,
+  });
+  expect([worker.exitCode, worker.signalCode]).toEqual([null, null]);
+}, 60_000);

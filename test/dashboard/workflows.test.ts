@@ -124,13 +124,13 @@ describe("a workflow's page", () => {
       30_000,
     );
     await page.goto(url);
-    await page.getByRole("link", { name: "s0 pending" }).waitFor();
+    await page.getByRole("link", { name: "s0 pending" }).waitFor({ timeout: 30_000 });
     expect(await page.locator(".step-box").count()).toBeLessThan(200);
     const widthOfStep = async (): Promise<number> => (await page.locator(".step-box").first().boundingBox())?.width ?? 0;
     const before = await widthOfStep();
     await page.getByRole("button", { name: "Zoom Out" }).click();
     await until("the steps are smaller", async () => (await widthOfStep()) < before);
-  }, 90_000);
+  }, 150_000);
 });
 
 /** How long a workflow of ten steps takes to open on an idle machine (ms). */
@@ -149,7 +149,8 @@ async function opening(page: Page, size: number): Promise<{ time: number; url: s
   await link.waitFor();
   const began = performance.now();
   await link.click();
-  await page.getByRole("link", { name: "s0 pending" }).waitFor();
+  // However slow the machine is, how long it took decides.
+  await page.getByRole("link", { name: "s0 pending" }).waitFor({ timeout: 30_000 });
   const time = performance.now() - began;
   expect(page.url()).toContain(`/workflows/${id}`);
   return { time, url: page.url() };

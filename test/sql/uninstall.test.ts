@@ -18,6 +18,7 @@ const runIn = async ({ pool }: TestDatabase, sql: string): Promise<Row[]> => (aw
 const run = (sql: string): Promise<Row[]> => runIn(database, sql);
 
 const APP_ROLE = `legwork_test_app_${process.pid}`;
+const CONFINED_LOGIN = `legwork_test_confined_${process.pid}`;
 
 /** What a user may have made before Legwork came. */
 async function useGraphileWorker(): Promise<void> {
@@ -39,7 +40,8 @@ async function useGraphileWorker(): Promise<void> {
 /** Everything of Legwork that leaves something in the database. */
 async function useLegwork(): Promise<void> {
   await run("select legwork.create_roles()");
-  await run(`select legwork.confine_login('${APP_ROLE}', 'acme')`);
+  await run(`do $$ begin create role ${CONFINED_LOGIN} login; exception when duplicate_object then null; end $$`);
+  await run(`select legwork.confine_login('${CONFINED_LOGIN}', 'acme')`);
   await run(`select legwork.register_tasks('[{"name": "a"}, {"name": "b"}, {"name": "limited", "queue": "q"}, {"name": "paused"}]')`);
   await run(`select legwork.limit_concurrency(1, queue => 'q'), legwork.limit_rate(1, '1 minute', task => 'limited'), legwork.pause_task('paused')`);
   await run("select legwork.enqueue_on('shop.orders', 'insert', 'a'), legwork.enqueue_on('shop.orders', 'update', 'b')");
