@@ -239,6 +239,14 @@ create table legwork.idempotent_requests (
   PRIMARY KEY (subject, key)
 );
 
+create table legwork.job_entries (
+  job_id bigint not null,
+  payload json not null,
+  results jsonb,
+  places integer[],
+  PRIMARY KEY (job_id)
+);
+
 create table legwork.job_logs (
   id bigint not null,
   job_id bigint not null,
@@ -671,6 +679,12 @@ create table legwork.tokens (
   CHECK (((length(tenant) >= 1) AND (length(tenant) <= 256)))
 );
 
+create table legwork.undo_statements (
+  id integer not null,
+  statement text not null,
+  PRIMARY KEY (id)
+);
+
 create table legwork.unique_requests (
   key text not null,
   job_id bigint,
@@ -721,7 +735,7 @@ create table legwork.worker_faults (
   reason text not null,
   job_id bigint,
   at timestamp with time zone default clock_timestamp() not null,
-  CHECK ((kind = ANY (ARRAY['restart'::text, 'recording'::text]))),
+  CHECK ((kind = ANY (ARRAY['restart'::text, 'recording'::text, 'pooler'::text]))),
   PRIMARY KEY (id)
 );
 
@@ -1011,7 +1025,9 @@ create view legwork.all_alerts as
     acknowledged_at,
     acknowledged_by,
     note,
-    resolved_at IS NULL AND legwork.is_silenced(rule, target, now()) AS silenced,
+    resolved_at IS NULL AND (EXISTS ( SELECT
+           FROM legwork.alert_silences s
+          WHERE s.until > now() AND COALESCE(s.rule = a.rule, true) AND COALESCE(s.target = a.target, true))) AS silenced,
     jobs
    FROM legwork.alert_records a;
 
@@ -2006,7 +2022,9 @@ create view legwork_confined.audit_log_page as
     before,
     after
    FROM legwork.all_audit_log
-  WHERE tenant = legwork.confined_to();
+  WHERE tenant = legwork.confined_to() AND ( SELECT NOT (EXISTS ( SELECT
+                   FROM legwork.confined_logins c
+                  WHERE c.login = SESSION_USER)));
 
 create view legwork_confined.jobs as
  SELECT id,
@@ -2050,7 +2068,9 @@ create view legwork_confined.schedule_runs_page as
     recorded_at,
     tenant
    FROM legwork.all_schedule_runs
-  WHERE tenant = legwork.confined_to();
+  WHERE tenant = legwork.confined_to() AND ( SELECT NOT (EXISTS ( SELECT
+                   FROM legwork.confined_logins c
+                  WHERE c.login = SESSION_USER)));
 
 create view legwork_confined.workflows_page as
  SELECT id,
@@ -2070,7 +2090,9 @@ create view legwork_confined.workflows_page as
     created_at,
     ended_at
    FROM legwork.all_workflows
-  WHERE tenant = legwork.confined_to();
+  WHERE tenant = legwork.confined_to() AND ( SELECT NOT (EXISTS ( SELECT
+                   FROM legwork.confined_logins c
+                  WHERE c.login = SESSION_USER)));
 
 create view legwork_tenant.attempts with (security_barrier=true) as
  SELECT job_id,
@@ -2644,6 +2666,38 @@ AS $function$
 $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.all_results(job_id bigint, result jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_kept legwork.job_entries;
+begin
+  select * into v_kept from legwork.job_entries e where e.job_id = all_results.job_id;
+  if v_kept.results is null and result is null or v_kept.places is null then
+    return result;
+  end if;
+  -- A result that was too large to be kept, or is not one for each entry, stands for itself.
+  if result is not null and (jsonb_typeof(result) <> 'array' or jsonb_array_length(result) <> cardinality(v_kept.places)) then
+    return result;
+  end if;
+  return legwork.put_results(v_kept, coalesce(result, '[]'));
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.applied_migrations(OUT graphile_worker integer, OUT legwork jsonb)
+ RETURNS record
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select (select max(m.id) from graphile_worker.migrations m),
+    (select jsonb_agg(to_jsonb(m) - 'applied_at' order by m.id) from legwork.migrations m)
+$function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.apply_rules(task_ids integer[], since bigint DEFAULT NULL::bigint, by bigint[] DEFAULT '{}'::bigint[])
  RETURNS boolean
  LANGUAGE plpgsql
@@ -2986,6 +3040,49 @@ begin
   from unnest(array['unique_for', 'debounce', 'debounce_max', 'throttle', 'rate_per']) as f (name);
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.assert_job_filter(filter jsonb, fields text[], example text)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_field text;
+begin
+  if filter is null or jsonb_typeof(filter) <> 'object' then
+    raise exception 'A filter is an object, not %.', coalesce(jsonb_typeof(filter), 'null') using errcode = 'LW400', hint = format('For example %s.', example);
+  end if;
+  select k into v_field from jsonb_object_keys(filter) k where k <> all (fields) limit 1;
+  if v_field is not null then
+    raise exception 'A filter has no field ''%''.', left(v_field, 100) using errcode = 'LW400',
+      hint = format('The fields are %s and %s.', array_to_string(fields[:cardinality(fields) - 1], ', '), fields[cardinality(fields)]);
+  end if;
+  select f.key into v_field from jsonb_each(filter) f where jsonb_typeof(f.value) not in ('string', 'null') and f.key not in ('ids', 'parent_id') limit 1;
+  if v_field is not null then
+    raise exception '% is of type %; it must be text.', v_field, jsonb_typeof(filter -> v_field) using errcode = 'LW400', hint = format('For example %s.', example);
+  end if;
+  if filter -> 'ids' is not null and (jsonb_typeof(filter -> 'ids') <> 'array' or exists (
+    select from jsonb_array_elements(case when jsonb_typeof(filter -> 'ids') = 'array' then filter -> 'ids' end) x where not legwork.is_job_id(x)))
+  then
+    raise exception 'ids is %; it must be a list of job ids.', left((filter -> 'ids')::text, 100) using errcode = 'LW400', hint = 'For example {"ids": [17, 18]}.';
+  end if;
+  if filter ->> 'parent_id' is not null and not legwork.is_job_id(filter -> 'parent_id') then
+    raise exception 'parent_id is %; it must be a job id.', left(filter ->> 'parent_id', 100) using errcode = 'LW400', hint = 'For example {"parent_id": 17}.';
+  end if;
+  if filter ->> 'state' is not null and filter ->> 'state' <> all (enum_range(null::legwork.job_state)::text[]) then
+    raise exception 'There is no state ''%''.', left(filter ->> 'state', 100) using errcode = 'LW400',
+      hint = format('The states are %s.', array_to_string(enum_range(null::legwork.job_state)::text[], ', '));
+  end if;
+  perform legwork.read_time(f.key, f.value) from jsonb_each_text(filter) f where f.key in ('created_after', 'created_before', 'failed_after', 'failed_before');
+  if filter ->> 'task' is not null then
+    perform legwork.assert_task(filter ->> 'task');
+  end if;
+  if filter ->> 'queue' is not null then
+    perform legwork.assert_target('queue', filter ->> 'queue');
+  end if;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.assert_job_numbers(priority numeric, max_attempts numeric)
  RETURNS void
  LANGUAGE plpgsql
@@ -3131,6 +3228,19 @@ begin
   end if;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.assert_server()
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if exists (select from legwork.confined_logins c where c.login = session_user) then
+    raise exception 'This is for the server, and the login % is confined to a tenant.', session_user using
+      errcode = 'LW403', hint = 'Run `legwork server` as a login that is not confined: its tokens and JWTs say for which tenant each request is.';
+  end if;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork.assert_step_values(steps legwork.step_entry[])
  RETURNS void
  LANGUAGE plpgsql
@@ -3174,6 +3284,9 @@ begin
     raise exception 'No queue is called ''%''.', name using
       errcode = 'LW404',
       hint = coalesce('Did you mean ''' || legwork.nearest_name(name, v_queues) || '''? ', '')
+        || case when legwork.confined_tenant() is null and exists (select from graphile_worker._private_job_queues q where q.queue_name = assert_target.name)
+          then format('%L is a serial key, graphile-worker''s queue_name: its jobs run one at a time already. A queue of Legwork is a group of tasks; a limit of one '
+            'task is given as task => ''…''. ', assert_target.name) else '' end
         || 'A queue is known once a task belongs to it; select name from legwork.queues lists them.';
   end if;
 end $function$
@@ -3187,10 +3300,14 @@ AS $function$
 declare
   v_nearest text;
 begin
-  if exists (select from graphile_worker._private_tasks t where t.identifier = assert_task.task) then
+  -- graphile-worker's clean-up of unused tasks takes a name that no job has; the next job brings it back.
+  if exists (select from graphile_worker._private_tasks t where t.identifier = assert_task.task)
+    or exists (select from legwork.task_definitions d where d.name = assert_task.task)
+  then
     return;
   end if;
-  v_nearest := legwork.nearest_name(assert_task.task, array(select t.identifier from graphile_worker._private_tasks t));
+  v_nearest := legwork.nearest_name(assert_task.task,
+    array(select t.identifier from graphile_worker._private_tasks t union select d.name from legwork.task_definitions d));
   raise exception 'No task is called ''%''.', assert_task.task using
     errcode = 'LW404',
     hint = case when v_nearest is not null then format('Did you mean ''%s''? ', v_nearest) else '' end
@@ -3265,7 +3382,7 @@ AS $function$
     nullif(left(current_setting('legwork.actor', true), 256), ''),
     case when current_setting('legwork.surface', true) in ('cli', 'rest', 'graphql', 'dashboard', 'worker')
       then current_setting('legwork.surface', true) else 'sql' end,
-    audit.operation, audit.target_type, audit.target, coalesce(audit.tenant, legwork.confined_tenant()), audit.count, audit.before, audit.after)
+    audit.operation, audit.target_type, audit.target, coalesce(legwork.confined_tenant(), audit.tenant), audit.count, audit.before, audit.after)
 $function$
 -- not for everybody
 
@@ -3317,14 +3434,16 @@ end $function$
 CREATE OR REPLACE FUNCTION legwork.awaits_signal(job_id bigint, run_at timestamp with time zone)
  RETURNS boolean
  LANGUAGE plpgsql
- STABLE
+ STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
   return exists (
     select from legwork.job_steps s
-    where s.job_id = awaits_signal.job_id and s.kind = 'wait' and s.state = 'waiting' and s.wake_at = awaits_signal.run_at);
+    where s.job_id = awaits_signal.job_id and s.kind = 'wait' and s.state = 'waiting' and s.wake_at = awaits_signal.run_at
+      and (legwork.confined_tenant() is null or s.tenant = legwork.confined_tenant()));
 end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.begin_anew(job graphile_worker._private_jobs)
  RETURNS boolean
@@ -3438,7 +3557,7 @@ begin
     return 'cancelled';
   end if;
   insert into legwork.cancellations (job_id, reason) values (job.id, cancel_locked.reason) on conflict do nothing;
-  -- Its worker aborts the job's signal. A worker that does not hear this reads it with its next beat.
+  -- Its worker reads the row and aborts the job's signal. One that does not hear this reads it with its next beat.
   perform pg_notify('legwork', json_build_object('cancelled', job.id::text)::text);
   return 'running';
 end $function$
@@ -3514,6 +3633,18 @@ begin
   perform legwork.end_workflow(v_run.id);
   return (select r.state from legwork.workflow_runs r where r.id = v_run.id);
 end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.cancelled_jobs(job_ids bigint[])
+ RETURNS SETOF bigint
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT c.job_id
+    FROM legwork.cancellations c
+   WHERE (c.job_id = ANY (cancelled_jobs.job_ids));
+END
 -- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.change_setting(name text, value text)
@@ -3594,6 +3725,7 @@ AS $function$
 declare
   v_known legwork.idempotent_requests;
 begin
+  perform legwork.assert_server();
   loop
     -- A second request with the key waits here for the transaction of the first one, by the primary key. When that is rolled back, this
     -- one is the first.
@@ -3749,22 +3881,29 @@ CREATE OR REPLACE FUNCTION legwork.confine_login(login text, tenant text)
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+declare
+  v_fault record;
 begin
   perform legwork.assert_may('admin', true);
-  if not exists (select from pg_roles r where r.rolname = confine_login.login) then
-    raise exception 'There is no database role ''%''.', login using errcode = 'LW404', hint = 'Create it first: create role … login.';
-  elsif exists (select from pg_roles r where r.rolname = confine_login.login and (r.rolsuper or r.rolbypassrls)) then
-    raise exception 'The role ''%'' is a superuser or bypasses row security, which nothing confines.', login using
-      errcode = 'LW409', hint = 'Use a login without such attributes.';
-  elsif tenant = '' then
-    raise exception 'A tenant has 1 to 256 characters.' using errcode = 'LW400', hint = 'Null frees the login.';
-  end if;
   if tenant is null then
     delete from legwork.confined_logins c where c.login = confine_login.login;
-  else
-    insert into legwork.confined_logins as c (login, tenant) values (confine_login.login, confine_login.tenant)
-    on conflict on constraint confined_logins_pkey do update set tenant = excluded.tenant;
+    if found then
+      return;
+    end if;
   end if;
+  if not exists (select from pg_roles r where r.rolname = confine_login.login) then
+    raise exception 'There is no database role ''%''.', login using errcode = 'LW404', hint = 'Create it first: create role … login.';
+  elsif tenant is null then
+    return;
+  elsif length(tenant) not between 1 and 256 then
+    raise exception 'A tenant has 1 to 256 characters.' using errcode = 'LW400', hint = 'Null frees the login.';
+  end if;
+  select * into v_fault from legwork.unconfinable(confine_login.login);
+  if v_fault.reason is not null then
+    raise exception 'The login ''%'' cannot be confined: it %.', login, v_fault.reason using errcode = 'LW409', hint = v_fault.remedy;
+  end if;
+  insert into legwork.confined_logins as c (login, tenant) values (confine_login.login, confine_login.tenant)
+  on conflict on constraint confined_logins_pkey do update set tenant = excluded.tenant;
 end $function$
 -- not for everybody
 
@@ -4339,7 +4478,7 @@ declare
   v_theme text;
 begin
   perform legwork.assert_may('viewer', true);
-  foreach v_theme in array array['waiting', 'worker_faults', 'rules', 'schedules', 'jobs', 'history', 'transactions', 'vacuum', 'server', 'versions', 'set_aside'] loop
+  foreach v_theme in array array['waiting', 'worker_faults', 'rules', 'schedules', 'jobs', 'history', 'transactions', 'vacuum', 'server', 'versions', 'set_aside', 'confined_logins'] loop
     begin
       return query execute format(
         'select f."check", f.severity, f.finding, case when f.severity <> ''ok'' then f.remedy end, f.detail from legwork.%I() f', 'doctor_' || v_theme);
@@ -4358,6 +4497,26 @@ begin
   end loop;
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork.doctor_confined_logins()
+ RETURNS TABLE("check" text, severity text, finding text, remedy text, detail jsonb)
+ LANGUAGE sql
+AS $function$
+  with found as (
+    select c.login, c.tenant, r.rolname is not null as is_there, u.reason, u.remedy
+    from legwork.confined_logins c
+    left join pg_roles r on r.rolname = c.login
+    left join lateral legwork.unconfinable(c.login) u on r.rolname is not null
+    where r.rolname is null or u.reason is not null
+  )
+  select 'confined_logins', case when f.is_there then 'critical' else 'warning' end,
+    case when f.is_there then format('Nothing confines the login %s to the tenant %s any more: it %s.', f.login, f.tenant, f.reason)
+      else format('The login %s, which is confined to the tenant %s, does not exist. If it was renamed, it is not confined any more.', f.login, f.tenant) end,
+    coalesce(f.remedy, format('Confine it by its new name, and free the old one: select legwork.confine_login(%L, null);', f.login)), to_jsonb(f)
+  from (select * from found order by login limit 20) f
+  union all
+  select 'confined_logins', 'ok', 'Every login that is confined to a tenant can be.', null, null where not exists (select from found)
+$function$
 
 CREATE OR REPLACE FUNCTION legwork.doctor_history()
  RETURNS TABLE("check" text, severity text, finding text, remedy text, detail jsonb)
@@ -4892,7 +5051,7 @@ AS $function$
       (array_agg(f.job_id order by f.id desc) filter (where f.job_id is not null))[1] as job_id
     from legwork.worker_faults f
     -- What is noted once a minute has passed after two.
-    where f.at > clock_timestamp() - case f.kind when 'recording' then interval '2 minutes' else period end
+    where f.kind <> 'pooler' and f.at > clock_timestamp() - case f.kind when 'recording' then interval '2 minutes' else period end
     group by f.kind, f.host, f.pid
   )
   (select case r.kind when 'restart' then 'restarts' else 'recording' end,
@@ -4909,6 +5068,17 @@ AS $function$
     end,
     jsonb_build_object('host', r.host, 'pid', r.pid, 'times', r.times, 'last_at', r.last_at, 'job_id', r.job_id)
   from recent r order by r.times desc limit 20)
+  union all
+  (select 'pooler',
+    case when exists (select from legwork.worker_processes w where w.suspected_at is null and w.seen_at > clock_timestamp() - legwork.worker_grace())
+      then 'warning' else 'critical' end,
+    format('The worker on %s (pid %s) did not start, at %s: %s', f.host, f.pid, to_char(f.at, 'YYYY-MM-DD HH24:MI:SS TZ'), f.reason),
+    'Give that worker a DATABASE_URL that leads to Postgres itself, or to a pool in session mode with enough connections (docs/poolers.md).',
+    jsonb_build_object('host', f.host, 'pid', f.pid, 'at', f.at)
+  from legwork.refused_workers(period) f order by f.at desc limit 20)
+  union all
+  select 'pooler', 'ok', 'No worker reports a connection pooler that keeps it from starting.', null, null
+  where not exists (select from legwork.refused_workers(period))
   union all
   select 'restarts', 'ok', format('No worker has restarted within %s.', legwork.in_words(period)), null, null
   where not exists (select from recent r where r.kind = 'restart')
@@ -5005,6 +5175,7 @@ CREATE OR REPLACE FUNCTION legwork.emergency_stop(reason text DEFAULT NULL::text
  RETURNS void
  LANGUAGE sql
 RETURN legwork.put_pause('all'::text, ''::text, reason)
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.enable_schedule(name text, as_of timestamp with time zone DEFAULT clock_timestamp())
  RETURNS timestamp with time zone
@@ -5394,6 +5565,11 @@ begin
         'tenant', legwork.own_tenant(e.element ->> 'tenant'))) order by e.n), '[]')
       from jsonb_array_elements(jobs) with ordinality as e (element, n));
   end if;
+  -- graphile-worker's clean-up of unused tasks may have taken the names.
+  insert into graphile_worker._private_tasks (identifier)
+  select distinct element ->> 'task' from jsonb_array_elements(jobs) as element
+  where not exists (select from graphile_worker._private_tasks t where t.identifier = element ->> 'task')
+  on conflict do nothing;
   insert into graphile_worker._private_job_queues (queue_name)
   select distinct k.name
   from jsonb_array_elements(jobs) as element
@@ -5482,6 +5658,10 @@ declare
     'payload', payload, 'job_key', job_key, 'serial_key', serial_key, 'key_column', key_column,
     'tenant_column', tenant_column, 'priority', priority, 'max_attempts', max_attempts));
 begin
+  if not has_function_privilege('legwork.tg_enqueue__statement()', 'execute') then
+    raise exception '% may not make triggers that enqueue.', current_user using errcode = 'LW403',
+      hint = 'Call enqueue_on as the owner of the schema legwork. The trigger then enqueues for every login that may write to the table.';
+  end if;
   perform legwork.assert_task(task);
   perform legwork.assert_job_numbers(priority, max_attempts);
   if events is null or cardinality(events) = 0 then
@@ -6000,7 +6180,8 @@ begin
       detail := format('Nothing holds it back. Its time came %s ago, and living workers that know its task have room for it, but none has fetched it.',
         legwork.in_words(date_trunc('second', clock_timestamp() - v_seen.run_at)));
       fix := 'If something held it back until a moment ago, wait a moment. Otherwise look at the log of the workers, and whether they reach Postgres directly: through a '
-        'connection pooler in transaction mode they cannot fetch jobs.';
+        'connection pooler in transaction mode they cannot fetch jobs. Workers that ran while the schema graphile_worker was dropped, and plain ones that ran while its task '
+        'identifiers were cleaned up, have to be restarted.';
     else
       reason := 'about_to_start';
       detail := 'Nothing holds it back. Workers look for jobs at once when they are told, and every second or two otherwise.';
@@ -6112,6 +6293,7 @@ declare
   v_able integer;
   v_free integer;
   v_ahead bigint;
+  v_refused record;
 begin
   select count(*), count(*) filter (where explain_workers.task = any (w.tasks)),
     coalesce(sum(greatest(0, w.concurrency - cardinality(w.running))) filter (where explain_workers.task = any (w.tasks)), 0)
@@ -6119,6 +6301,14 @@ begin
   from legwork.worker_processes w
   where w.seen_at > clock_timestamp() - legwork.worker_grace();
   if v_able = 0 then
+    select r.host, r.at, r.reason into v_refused from legwork.refused_workers() r order by r.at desc limit 1;
+    if v_refused.at is not null then
+      return query select 'worker_refused'::text,
+        format('The worker%s did not start, at %s: %s',
+          -- Where it runs is not for tenants.
+          case when legwork.confined_tenant() is null then ' on ' || v_refused.host else '' end, to_char(v_refused.at, 'YYYY-MM-DD HH24:MI:SS TZ'), v_refused.reason),
+        'Give that worker a DATABASE_URL that leads to Postgres itself, or to a pool in session mode with enough connections (docs/poolers.md).';
+    end if;
     return query select 'no_worker'::text,
       case when v_alive = 0 then 'No Legwork worker is alive.'
         else format('None of the %s living Legwork workers knows the task ''%s''.', v_alive, task) end
@@ -6153,26 +6343,11 @@ CREATE OR REPLACE FUNCTION legwork.failed_jobs_like(filter jsonb)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_unknown text;
   v_tenant text := legwork.confined_tenant();
 begin
   perform legwork.assert_may('operator');
-  if filter is null or jsonb_typeof(filter) <> 'object' then
-    raise exception 'A filter is an object, not %.', coalesce(jsonb_typeof(filter), 'null') using
-      errcode = 'LW400', hint = 'For example {"task": "notify/email"}; {} is every failed job.';
-  end if;
-  select k into v_unknown from jsonb_object_keys(filter) k
-  where k <> all (array['ids', 'task', 'queue', 'tenant', 'fingerprint', 'error', 'failed_after', 'failed_before']) limit 1;
-  if v_unknown is not null then
-    raise exception 'A filter has no field ''%''.', v_unknown using errcode = 'LW400',
-      hint = 'Fields are ids, task, queue, tenant, fingerprint, error, failed_after and failed_before.';
-  end if;
-  if filter ->> 'task' is not null then
-    perform legwork.assert_task(filter ->> 'task');
-  end if;
-  if filter ->> 'queue' is not null then
-    perform legwork.assert_target('queue', filter ->> 'queue');
-  end if;
+  perform legwork.assert_job_filter(filter, array['ids', 'task', 'queue', 'tenant', 'fingerprint', 'error', 'failed_after', 'failed_before'],
+    '{"task": "notify/email"}; {} is every failed job');
   return query
     select f.id
     from legwork.finished_jobs f
@@ -6202,7 +6377,8 @@ declare
 begin
   select t.id, t.name, t.role, t.tenant, t.expires_at, t.last_used_at into id, name, role, tenant, expires_at, v_used_at
   from legwork.tokens t
-  where t.hash = find_token.hash and t.revoked_at is null and coalesce(t.expires_at > clock_timestamp(), true);
+  where t.hash = find_token.hash and t.revoked_at is null and coalesce(t.expires_at > clock_timestamp(), true)
+    and (legwork.confined_tenant() is null or t.tenant = legwork.confined_tenant());
   if not found then
     return;
   end if;
@@ -6228,37 +6404,22 @@ CREATE OR REPLACE FUNCTION legwork.finished_jobs_like(filter jsonb, as_of timest
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_unknown text;
   v_tenant text := legwork.confined_tenant();
   v_bounds record;
 begin
   perform legwork.assert_may('operator');
-  if filter is null or jsonb_typeof(filter) <> 'object' then
-    raise exception 'A filter is an object, not %.', coalesce(jsonb_typeof(filter), 'null') using
-      errcode = 'LW400', hint = 'For example {"task": "notify/email", "state": "completed"}.';
-  end if;
-  select k into v_unknown from jsonb_object_keys(filter) k
-  where k <> all (array['ids', 'state', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'error', 'created_after', 'created_before']) limit 1;
-  if v_unknown is not null then
-    raise exception 'A filter has no field ''%''.', v_unknown using errcode = 'LW400',
-      hint = 'Fields are ids, state, task, queue, tenant, correlation_id, parent_id, error, created_after and created_before.';
-  end if;
+  perform legwork.assert_job_filter(filter, array['ids', 'state', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'error', 'created_after', 'created_before'],
+    '{"task": "notify/email", "state": "completed"}');
   if filter ->> 'state' not in ('completed', 'failed', 'cancelled', 'expired') then
     raise exception 'Jobs that are % have not ended.', filter ->> 'state' using errcode = 'LW400',
       hint = 'Name a state of jobs that have: completed, failed, cancelled or expired.';
   end if;
-  -- What would have to be looked for in the whole history is not looked for.
+  -- A search of the whole history is refused.
   if not filter ?| array['ids', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'created_after']
     and coalesce(filter ->> 'state', 'completed') = 'completed'
   then
-    raise exception 'The filter fits too much of the history.' using errcode = 'LW400',
+    raise exception 'The filter matches too much of the history.' using errcode = 'LW400',
       hint = 'Add a task, a queue, a tenant, a correlation id, a parent, created_after, or a state other than completed.';
-  end if;
-  if filter ->> 'task' is not null then
-    perform legwork.assert_task(filter ->> 'task');
-  end if;
-  if filter ->> 'queue' is not null then
-    perform legwork.assert_target('queue', filter ->> 'queue');
   end if;
   select * into v_bounds from legwork.ids_created((filter ->> 'created_after')::timestamptz,
     least((filter ->> 'created_before')::timestamptz, finished_jobs_like.as_of));
@@ -6490,6 +6651,16 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.first_payload(job_id bigint, payload json)
+ RETURNS json
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select coalesce((select e.payload from legwork.job_entries e where e.job_id = first_payload.job_id), payload)
+$function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.first_time()
  RETURNS timestamp with time zone
  LANGUAGE sql
@@ -6690,6 +6861,7 @@ AS $function$
 declare
   v_count integer;
 begin
+  perform legwork.assert_may('operator', true);
   -- The attempt is given back as well: most of these jobs were only fetched ahead, and one that has used its last attempt
   -- must still run.
   with held as (
@@ -7041,6 +7213,13 @@ begin
     ) d) + 10 > levels;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.is_job_id(value jsonb)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN ((value #>> '{}'::text[]) ~ '^\d{1,19}$'::text) THEN (((value #>> '{}'::text[]))::numeric <= ('9223372036854775807'::bigint)::numeric) ELSE false END
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.is_key_secret(scope text, name text, key text[])
  RETURNS boolean
  LANGUAGE sql
@@ -7058,6 +7237,7 @@ CREATE OR REPLACE FUNCTION legwork.is_silenced(rule text, target text, at timest
  LANGUAGE sql
  STABLE
 RETURN (EXISTS (SELECT FROM legwork.alert_silences s WHERE ((s.until > is_silenced.at) AND COALESCE((s.rule = is_silenced.rule), true) AND COALESCE((s.target = is_silenced.target), true))))
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.is_systems_fault(sqlstate text)
  RETURNS boolean
@@ -7141,15 +7321,42 @@ begin
   using before;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.keep_entries(job_id bigint, payload json, failed_entries integer[], entry_results jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_kept legwork.job_entries;
+  v_entries integer := json_array_length(payload);
+begin
+  insert into legwork.job_entries as e (job_id, payload, places)
+  values (keep_entries.job_id, keep_entries.payload, array(select generate_series(1, v_entries)))
+  on conflict on constraint job_entries_pkey do update set places = e.places
+  returning * into v_kept;
+  if failed_entries is null or cardinality(v_kept.places) <> v_entries then
+    v_kept.places := null;
+  elsif v_kept.places is not null then
+    if jsonb_typeof(entry_results) = 'array' then
+      v_kept.results := legwork.put_results(v_kept, entry_results);
+    end if;
+    v_kept.places := array(select v_kept.places[f.place + 1] from unnest(failed_entries) as f (place));
+  end if;
+  update legwork.job_entries e set results = v_kept.results, places = v_kept.places where e.job_id = keep_entries.job_id;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.keep_response(subject text, key text, response jsonb)
  RETURNS void
- LANGUAGE sql
+ LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
-BEGIN ATOMIC
- UPDATE legwork.idempotent_requests r SET response = keep_response.response
-   WHERE ((r.subject = keep_response.subject) AND (r.key = keep_response.key));
-END
+AS $function$
+begin
+  perform legwork.assert_server();
+  update legwork.idempotent_requests r set response = keep_response.response
+  where r.subject = keep_response.subject and r.key = keep_response.key;
+end $function$
 -- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.kept_key(key text, tenant text, field text DEFAULT 'job_key'::text)
@@ -7197,6 +7404,16 @@ CREATE OR REPLACE FUNCTION legwork.last_time()
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN '9999-12-31 23:59:59.999+00'::timestamp with time zone
+
+CREATE OR REPLACE FUNCTION legwork.last_worker_faults(period interval)
+ RETURNS text[]
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select array_agg(f.reason order by f.id desc) from legwork.worker_faults f where f.at > clock_timestamp() - period and legwork.confined_tenant() is null
+$function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.later(at timestamp with time zone, by interval)
  RETURNS timestamp with time zone
@@ -7256,11 +7473,13 @@ CREATE OR REPLACE FUNCTION legwork.limit_concurrency(max integer, queue text DEF
  RETURNS integer
  LANGUAGE sql
 RETURN legwork.put_limit(legwork.scope_of(queue, task), COALESCE(queue, task), 'concurrency'::text, key, max, NULL::interval)
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.limit_rate(max integer, per interval, queue text DEFAULT NULL::text, task text DEFAULT NULL::text, key text DEFAULT NULL::text)
  RETURNS integer
  LANGUAGE sql
 RETURN legwork.put_limit(legwork.scope_of(queue, task), COALESCE(queue, task), 'rate'::text, key, max, per)
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.limit_use(scope text, name text, at_most integer DEFAULT 20, OUT kind text, OUT key text, OUT value text, OUT in_use bigint, OUT waiting bigint, OUT frees_at timestamp with time zone, OUT key_values bigint, OUT is_partial boolean)
  RETURNS SETOF record
@@ -7361,29 +7580,14 @@ CREATE OR REPLACE FUNCTION legwork.live_jobs_like(filter jsonb)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_unknown text;
   v_tenant text := legwork.confined_tenant();
 begin
   perform legwork.assert_may('operator');
-  if filter is null or jsonb_typeof(filter) <> 'object' then
-    raise exception 'A filter is an object, not %.', coalesce(jsonb_typeof(filter), 'null') using
-      errcode = 'LW400', hint = 'For example {"task": "notify/email"}; {} is every job that has not ended.';
-  end if;
-  select k into v_unknown from jsonb_object_keys(filter) k
-  where k <> all (array['ids', 'state', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'created_after', 'created_before']) limit 1;
-  if v_unknown is not null then
-    raise exception 'A filter has no field ''%''.', v_unknown using errcode = 'LW400',
-      hint = 'Fields are ids, state, task, queue, tenant, correlation_id, parent_id, created_after and created_before.';
-  end if;
+  perform legwork.assert_job_filter(filter, array['ids', 'state', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'created_after', 'created_before'],
+    '{"task": "notify/email"}; {} is every job that has not ended');
   if filter ->> 'state' in ('completed', 'failed', 'cancelled', 'expired') then
     raise exception 'Jobs that are % have ended.', filter ->> 'state' using errcode = 'LW400',
       hint = 'Name a state of jobs that have not: scheduled, pending, blocked, paused, running or retrying.';
-  end if;
-  if filter ->> 'task' is not null then
-    perform legwork.assert_task(filter ->> 'task');
-  end if;
-  if filter ->> 'queue' is not null then
-    perform legwork.assert_target('queue', filter ->> 'queue');
   end if;
   return query
     select j.id
@@ -7933,6 +8137,10 @@ CREATE OR REPLACE FUNCTION legwork.note_worker_fault(host text, pid integer, kin
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
+  if kind = 'pooler' then
+    -- What starts it again and again would fill the table.
+    delete from legwork.worker_faults f where f.kind = 'pooler' and f.host = note_worker_fault.host;
+  end if;
   insert into legwork.worker_faults (host, pid, kind, reason, job_id)
   values (note_worker_fault.host, note_worker_fault.pid, note_worker_fault.kind, left(note_worker_fault.reason, 1000), note_worker_fault.job_id);
   if kind = 'restart' then
@@ -7953,7 +8161,7 @@ declare
 begin
   if v_own is not null and tenant is not null and tenant <> v_own then
     raise exception 'You act for the tenant ''%'', not for ''%''.', v_own, tenant using
-      errcode = 'LW403', hint = 'Leave tenant out: what you enqueue is your tenant''s.';
+      errcode = 'LW403', hint = 'Leave tenant out: what you make belongs to your tenant.';
   end if;
   return coalesce(v_own, tenant);
 end $function$
@@ -8009,11 +8217,13 @@ CREATE OR REPLACE FUNCTION legwork.pause_queue(queue text, reason text DEFAULT N
  RETURNS void
  LANGUAGE sql
 RETURN legwork.put_pause('queue'::text, queue, reason)
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.pause_task(task text, reason text DEFAULT NULL::text)
  RETURNS void
  LANGUAGE sql
 RETURN legwork.put_pause('task'::text, task, reason)
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.payload_text(payload json, path text[])
  RETURNS text
@@ -8305,6 +8515,17 @@ BEGIN ATOMIC
 END
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.put_results(kept legwork.job_entries, results jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select jsonb_agg(coalesce(nullif(results -> (array_position(kept.places, i) - 1), 'null'), kept.results -> (i - 1), 'null') order by i)
+  from generate_series(1, json_array_length(kept.payload)) as i
+$function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.put_retry_policy(scope text, name text, is_declared boolean, attempts integer, backoff text, delay interval, factor double precision, max_delay interval, jitter boolean, retry_on text[])
  RETURNS void
  LANGUAGE plpgsql
@@ -8592,6 +8813,7 @@ CREATE OR REPLACE FUNCTION legwork.reconcile()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
+  perform legwork.assert_may('operator', true);
   -- Each statement sees one moment, and whoever moves a job changes its rows in one transaction: what contradicts itself in a
   -- statement's eyes is wrong, and is not just being changed.
   return query
@@ -8953,6 +9175,18 @@ BEGIN ATOMIC
    ORDER BY (length(s.secret)) DESC, s.secret;
 END
 
+CREATE OR REPLACE FUNCTION legwork.refused_workers(period interval DEFAULT '00:15:00'::interval)
+ RETURNS SETOF legwork.worker_faults
+ LANGUAGE sql
+AS $function$
+  select distinct on (f.host) f.*
+  from legwork.worker_faults f
+  where f.kind = 'pooler' and f.at > clock_timestamp() - period
+    and not exists (select from legwork.worker_processes w where w.host = f.host and w.started_at > f.at)
+  order by f.host, f.id desc
+$function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.register_crontab(entries jsonb, as_of timestamp with time zone DEFAULT clock_timestamp())
  RETURNS void
  LANGUAGE sql
@@ -9136,14 +9370,15 @@ AS $function$
 $function$
 
 CREATE OR REPLACE FUNCTION legwork.reported_failures()
- RETURNS TABLE(id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, error_name text, error_stack text, error_code text, labels text[], decision text, retry_at timestamp with time zone)
+ RETURNS TABLE(id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, error_name text, error_stack text, error_code text, labels text[], decision text, retry_at timestamp with time zone, failed_entries integer[], entry_results text)
  LANGUAGE sql
  STABLE
 AS $function$
   select o.id, legwork.time_from_ms(o.started), legwork.time_from_ms(o.finished), o.name, o.stack, o.code, o.labels, o.decision,
-    legwork.time_from_ms(o.retry)
+    legwork.time_from_ms(o.retry), o.failed_entries, o.entry_results
   from json_to_recordset(nullif(current_setting('legwork.failures', true), '')::json)
-    as o (id bigint, started float8, finished float8, name text, stack text, code text, labels text[], decision text, retry float8)
+    as o (id bigint, started float8, finished float8, name text, stack text, code text, labels text[], decision text, retry float8,
+      failed_entries integer[], entry_results text)
 $function$
 
 CREATE OR REPLACE FUNCTION legwork.rerun_finished(original legwork.finished_jobs, payload json, payload_changed boolean)
@@ -9327,16 +9562,19 @@ CREATE OR REPLACE FUNCTION legwork.resume_all()
  RETURNS boolean
  LANGUAGE sql
 RETURN legwork.lift_pause('all'::text, ''::text)
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.resume_queue(queue text)
  RETURNS boolean
  LANGUAGE sql
 RETURN legwork.lift_pause('queue'::text, queue)
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.resume_task(task text)
  RETURNS boolean
  LANGUAGE sql
 RETURN legwork.lift_pause('task'::text, task)
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.retention(setting text, fallback interval)
  RETURNS interval
@@ -9562,16 +9800,18 @@ AS $function$
   select r.role, f.function
   from (values
     ('legwork_reader', array['explain_job', 'describe_limits', 'describe_retry', 'known_queues', 'ids_created', 'stopped', 'step_results',
-      'health', 'read_metrics', 'task_statistics', 'job_reruns', 'task_series', 'worker_starts_between', 'silences', 'limits_in_use', 'limit_use']),
-    ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow', 'describe_limits', 'describe_retry']),
-    ('legwork_operator', array['cancel_job', 'cancel_jobs', 'retry_job', 'retry_jobs', 'discard_job', 'discard_jobs', 'rerun_job', 'rerun_jobs', 'set_priority', 'set_priorities', 'put_pause', 'lift_pause', 'put_limit',
-      'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'tick_apart', 'take_up', 'reconcile', 'doctor',
+      'health', 'read_metrics', 'task_statistics', 'job_reruns', 'task_series', 'worker_starts_between', 'silences', 'limits_in_use', 'limit_use',
+      'awaits_signal', 'doctor', 'applied_migrations']),
+    ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow', 'describe_limits', 'describe_retry', 'applied_migrations']),
+    ('legwork_operator', array['cancel_job', 'cancel_jobs', 'retry_job', 'retry_jobs', 'discard_job', 'discard_jobs', 'rerun_job', 'rerun_jobs', 'set_priority', 'set_priorities', 'put_pause', 'lift_pause',
+      'pause_queue', 'resume_queue', 'pause_task', 'resume_task', 'emergency_stop', 'resume_all', 'put_limit', 'limit_concurrency', 'limit_rate', 'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'tick_apart', 'take_up', 'reconcile',
       'schedule', 'unschedule', 'enable_schedule', 'disable_schedule', 'run_schedule', 'cancel_workflow', 'retry_workflow', 'send_signal',
       'plans_wanted', 'put_plan', 'acknowledge_alert', 'set_alert_rule', 'drop_alert_rule', 'restore_alert_rules', 'set_alert_channels', 'silence_alerts', 'end_silence']),
     ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_blocked', 'worker_stopped', 'recover_jobs', 'give_back_jobs', 'tick', 'tick_apart', 'reconcile',
       'maintain_history', 'record_output', 'fire_schedules', 'plan_intervals', 'plans_wanted', 'put_plan', 'register_crontab', 'load_steps', 'record_step',
-      'await_step', 'step_results', 'due_steps', 'watch', 'worker_host', 'note_worker_fault', 'enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow']),
-    ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login', 'claim_request', 'keep_response', 'activity'])
+      'await_step', 'step_results', 'due_steps', 'watch', 'worker_host', 'note_worker_fault', 'cancelled_jobs', 'enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow',
+      'applied_migrations']),
+    ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login', 'claim_request', 'keep_response', 'activity', 'last_worker_faults', 'due_steps', 'watch'])
   ) as r (role, functions)
   cross join lateral unnest(r.functions) as f (function)
 $function$
@@ -10663,6 +10903,7 @@ declare
   v_error text;
   v_failed integer := 0;
 begin
+  perform legwork.assert_may('operator', true);
   perform pg_advisory_xact_lock(legwork.admission_lock());
   for v_item in
     select a.what, a.item from legwork.set_aside a where a.set_aside_at <= clock_timestamp() - older_than order by a.set_aside_at limit 1000 for update skip locked
@@ -11018,7 +11259,7 @@ declare
   v_failure record;
   v_policy record;
   v_cancellation text;
-  v_payload json := new.payload;
+  v_payload json;
   v_stack text;
 begin
   -- Anybody may make the setting; only the definers know what to make it.
@@ -11032,8 +11273,11 @@ begin
       delete from legwork.job_steps s where s.job_id = new.id and s.state = 'timed_out';
     end if;
   end if;
-  if new.revision <> old.revision and new.key is not null and legwork.begin_anew(new) then
-    return null;
+  if new.revision <> old.revision and new.key is not null then
+    delete from legwork.job_entries e where e.job_id = new.id;
+    if legwork.begin_anew(new) then
+      return null;
+    end if;
   end if;
   if old.locked_at is not null and not v_attempt_ended then
     select c.reason into v_cancellation from legwork.cancellations c where c.job_id = new.id;
@@ -11089,6 +11333,10 @@ begin
   v_task := coalesce(v_task, 'task ' || new.task_id);
   v_queue := coalesce(v_queue, 'default');
   v_stack := v_failure.error_stack;
+  if v_attempt_ended and json_typeof(old.payload) = 'array' and (v_failure.failed_entries is not null or new.payload::text <> old.payload::text) then
+    perform legwork.keep_entries(new.id, old.payload, v_failure.failed_entries, v_failure.entry_results::jsonb);
+  end if;
+  v_payload := legwork.first_payload(new.id, new.payload);
   if v_redact is not null then
     -- What ran is what the job had before: of a batch that failed, only the entries that did are kept.
     v_error := legwork.redact_text(v_error, old.payload, v_redact);
@@ -11158,10 +11406,11 @@ begin
   -- An attempt that ended for good has written this row before it makes the update below, which comes by here again.
   if v_has_failed and not v_had_failed and not exists (select from legwork.finished_jobs f where f.id = new.id) then
     insert into legwork.finished_jobs (
-      id, task, queue, state, priority, attempts, max_attempts, payload, error, run_at, created_at, started_at,
+      id, task, queue, state, priority, attempts, max_attempts, payload, result, error, run_at, created_at, started_at,
       finished_at, worker, job_key, serial_key, tenant, correlation_id, parent_id, fingerprint
     ) values (
-      new.id, v_task, v_queue, v_state, new.priority, v_attempt, v_max_attempts, v_payload, coalesce(v_cancellation, v_error),
+      new.id, v_task, v_queue, v_state, new.priority, case when v_attempt_ended then v_attempt else new.attempts end, v_max_attempts, v_payload,
+      legwork.redact(legwork.all_results(new.id, null), v_redact), coalesce(v_cancellation, v_error),
       case when old.run_at = 'infinity' then coalesce((select w.run_at from legwork.waiting_jobs w where w.job_id = new.id), old.run_at)
         else old.run_at end,
       new.created_at, coalesce(v_failure.started_at, old.locked_at),
@@ -11228,6 +11477,7 @@ declare
   v_waiting bigint;
   v_first bigint;
   v_last bigint;
+  v_has_entries boolean;
   -- How a job ended that no worker held: removed, unless somebody called it complete or says otherwise.
   v_end legwork.job_state := 'cancelled';
   v_ended_as text := nullif(current_setting('legwork.ended_as', true), '');
@@ -11239,6 +11489,7 @@ begin
   if v_first is null then
     return null;
   end if;
+  v_has_entries := exists (select from legwork.job_entries);
   -- graphile-worker's own functions touch a job only when nobody holds it or its lock is older than four hours.
   if v_ended_as in ('cancelled', 'expired') then
     v_end := v_ended_as::legwork.job_state;
@@ -11276,9 +11527,13 @@ begin
         then legwork.true_attempt(g.id, g.attempts, g.max_attempts, g.updated_at, g.locked_at) else g.attempts end,
       g.max_attempts,
       -- What must not be read never gets here. Most tasks have nothing of the kind and pay for a look at a null.
-      case when d.redact is null then g.payload else legwork.redact(g.payload, d.redact) end,
-      case when d.redact is null then o.result else legwork.redact(o.result, d.redact) end,
-      case when v_end = 'expired' and g.locked_at is null then
+      case when v_has_entries and g.last_error is not null then legwork.redact(legwork.first_payload(g.id, g.payload), d.redact)
+        when d.redact is null then g.payload else legwork.redact(g.payload, d.redact) end,
+      case when v_has_entries and g.last_error is not null then legwork.redact(legwork.all_results(g.id, o.result), d.redact)
+        when d.redact is null then o.result else legwork.redact(o.result, d.redact) end,
+      -- What failed before it completed is among its attempts.
+      case when o.id is not null or g.locked_at >= now() - interval '4 hours' or v_end = 'completed' then null
+        when v_end = 'expired' and g.locked_at is null then
           'Expired: it had not started by ' || to_char(legwork.expiry_of(g.flags) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '.'
         when v_ended_as = 'dependency' then legwork.dependency_failure(g.id)
         when v_ended_as is not null and current_setting('legwork.end_reason', true) <> '' then current_setting('legwork.end_reason', true)
@@ -11306,6 +11561,9 @@ begin
 
   if v_waiting > 0 then
     delete from legwork.waiting_jobs w using gone g where w.job_id = g.id;
+  end if;
+  if v_has_entries then
+    delete from legwork.job_entries e using gone g where e.job_id = g.id;
   end if;
   if exists (select from legwork.step_secrets) then
     delete from legwork.step_secrets x using gone g where x.job_id = g.id;
@@ -11387,6 +11645,20 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork.tg_tasks__keep()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if exists (select from legwork.worker_processes w where old.identifier = any (w.tasks) and w.seen_at > clock_timestamp() - interval '1 minute') then
+    return null;
+  end if;
+  return old;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork.tg_wakeups__look()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -11448,6 +11720,7 @@ CREATE OR REPLACE FUNCTION legwork.tick()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
+  perform legwork.assert_may('operator', true);
   if exists (select from legwork.rule_changes) then
     perform legwork.settle_rules();
   end if;
@@ -11489,6 +11762,7 @@ declare
   v_error text;
   v_failed integer := 0;
 begin
+  perform legwork.assert_may('operator', true);
   perform pg_advisory_xact_lock(legwork.admission_lock());
   -- What leaves wakeups, and then the wakeups.
   for v_round in 1..2 loop
@@ -11608,6 +11882,62 @@ begin
   end if;
   return attempts;
 end $function$
+
+CREATE OR REPLACE FUNCTION legwork.unconfinable(login text)
+ RETURNS TABLE(reason text, remedy text)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with me as (
+    select r.oid, r.rolname, r.rolcanlogin from pg_roles r where r.rolname = login
+  ), reach as (
+    -- Also what it inherits nothing of: `set role` is enough.
+    select r.*, r.oid = me.oid as is_self, case when r.oid <> me.oid then format('may act as %I, which ', r.rolname) else '' end as prefix
+    from me join pg_roles r on pg_has_role(me.oid, r.oid, 'member')
+  ), owned as (
+    select n.nspowner as owner, format('schema %I', n.nspname) as what from pg_namespace n
+    where n.nspname in ('legwork', 'legwork_tenant', 'legwork_confined', 'graphile_worker')
+    union all
+    select c.relowner, format('%s', c.oid::regclass) from pg_class c
+    where c.relnamespace::regnamespace::text in ('legwork', 'legwork_tenant', 'legwork_confined', 'graphile_worker')
+    union all
+    select p.proowner, format('%s', p.oid::regprocedure) from pg_proc p where p.pronamespace::regnamespace::text in ('legwork', 'graphile_worker')
+    union all
+    select d.datdba, 'this database' from pg_database d where d.datname = current_database()
+  ), faults as (
+    select 1 as n, true as is_self, 'cannot log in, and confinement goes by login' as reason, 'Confine each login that is a member of it.' as remedy
+    from me where not me.rolcanlogin
+    union all
+    select 2, r.is_self, r.prefix || 'is a superuser', null from reach r where r.rolsuper
+    union all
+    select 3, r.is_self, r.prefix || 'bypasses row security', null from reach r where r.rolbypassrls
+    union all
+    select 4, r.is_self, r.prefix || 'may replicate, which reads every table', null from reach r where r.rolreplication
+    union all
+    select 5, r.is_self, r.prefix || 'may create roles and grant them', null from reach r where r.rolcreaterole
+    union all
+    select 6, r.is_self, format('may act as %I, which ', r.rolname) || case r.rolname
+        when 'legwork_worker' then 'runs every tenant''s jobs' when 'pg_read_all_stats' then 'reads the statements of every session'
+        else 'reads or writes more than its own tables' end, null
+    from reach r
+    where r.rolname in ('legwork_worker', 'pg_read_all_data', 'pg_write_all_data', 'pg_read_server_files', 'pg_write_server_files',
+      'pg_execute_server_program', 'pg_read_all_stats')
+    union all
+    (select 7, r.is_self, r.prefix || 'owns ' || o.what, null from reach r join owned o on o.owner = r.oid order by r.is_self desc, o.what limit 1)
+    union all
+    (select 8, r.is_self, format('%smay read or change %s, which has every tenant''s rows', r.prefix, c.oid::regclass),
+      format('Revoke it first: revoke all on %s from %I; or from public, or from a group that it is in.', c.oid::regclass, r.rolname)
+    from reach r
+    join pg_class c on c.relkind in ('r', 'p', 'v') and has_table_privilege(r.oid, c.oid, 'select, insert, update, delete, truncate, trigger')
+    where c.relnamespace::regnamespace::text = 'graphile_worker' or (c.relnamespace::regnamespace::text = 'legwork' and c.relname like 'all\_%')
+    order by r.is_self desc, c.relname limit 1)
+  )
+  select f.reason, coalesce(f.remedy, case when f.is_self then 'Use a login without it.'
+    else 'Take it out of that role first, and out of the groups by which it is a member.' end)
+  from faults f order by f.n, f.is_self desc limit 1
+$function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.unique_identity(task text, payload jsonb, tenant text, unique_key text)
  RETURNS text
@@ -11897,6 +12227,8 @@ CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork.settings FOR EACH R
 CREATE TRIGGER _legwork_audit_change AFTER UPDATE OF name, role, tenant, hash, expires_at, revoked_at ON legwork.tokens FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
 
 CREATE CONSTRAINT TRIGGER _legwork_deliver AFTER INSERT ON legwork.job_signals DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION legwork.tg_job_signals__deliver();
+
+CREATE TRIGGER _legwork_keep BEFORE DELETE ON graphile_worker._private_tasks FOR EACH ROW EXECUTE FUNCTION legwork.tg_tasks__keep();
 
 CREATE CONSTRAINT TRIGGER _legwork_look AFTER INSERT ON legwork.wakeups DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.at_commit IS NOT NULL) EXECUTE FUNCTION legwork.tg_wakeups__look();
 
