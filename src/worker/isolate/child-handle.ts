@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { MessageChannel } from "node:worker_threads";
 import { fileURLToPath } from "node:url";
 import { Tinypool } from "tinypool";
@@ -21,6 +24,19 @@ const KILL_LIMIT_MS = 5_000;
  * when that does not do. Survivors of a larger part overtake it.
  */
 const YOUNG_GENERATION_MB = 8;
+
+let ownCompileCache: string | undefined;
+
+/** This process's own directory, since what another user of the machine can write to must not be run. Removed when the process exits. */
+function compileCache(): string {
+  if (process.env.NODE_COMPILE_CACHE) return process.env.NODE_COMPILE_CACHE;
+  if (ownCompileCache === undefined) {
+    const directory = mkdtempSync(join(tmpdir(), "legwork-compiled-"));
+    process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
+    ownCompileCache = directory;
+  }
+  return ownCompileCache;
+}
 
 type Line = Extract<FromChild, { type: "line" }>;
 
@@ -57,7 +73,7 @@ export class ChildHandle {
   readonly #write: (line: Line) => void;
 
   /** `write` takes its lines for the process log, also those that it logs between two jobs. */
-  constructor(options: Omit<ChildOptions, "port" | "parentPid">, write: (line: Line) => void) {
+  constructor(options: Omit<ChildOptions, "port" | "parentPid" | "compileCache">, write: (line: Line) => void) {
     this.#write = write;
     this.kind = options.kind;
     const isThread = options.kind === "thread";
@@ -87,7 +103,7 @@ export class ChildHandle {
         worker.once("disconnect", () => setImmediate(() => (clearTimeout(late), this.#die(error))));
       }
     });
-    const told: ChildOptions = { ...options, parentPid: process.pid };
+    const told: ChildOptions = { ...options, parentPid: process.pid, compileCache: compileCache() };
     const served = isThread ? this.#serveByPort(told) : this.#serveByChannel(told);
     served.then(
       () => this.#terminate(),

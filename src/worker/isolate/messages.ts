@@ -14,6 +14,8 @@ export interface ChildOptions {
   /** What a thread may use of JavaScript heap, and a process of resident memory (MB). */
   readonly memory: number;
   readonly parentPid: number;
+  /** Where children of one worker leave compiled modules for each other. */
+  readonly compileCache: string;
   /** How a thread and its worker talk; a process does so over its IPC channel. */
   readonly port?: MessagePort;
 }
