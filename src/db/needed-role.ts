@@ -33,7 +33,7 @@ export function neededRole(name: string): string | undefined {
 export function roleHint(message: string): string {
   const name = /^permission denied for \w+ (\S+)$/.exec(message)?.[1] ?? "";
   if (name === "legwork") {
-    return "Grant this login a role of Legwork; `legwork roles create` makes them, and docs/access.md says what each may do.";
+    return "Grant this login a role of Legwork, such as legwork_reader for reading; `legwork roles create` makes them, and docs/access.md says what each may do.";
   }
   if (/^(create|grant)_roles$/.test(name)) return "Do it as the owner of the schemas legwork and graphile_worker.";
   const role = neededRole(name);

@@ -147,9 +147,9 @@ describe("a fault of the system", () => {
       mend: accept,
     },
     {
-      fault: "a table that is not there",
-      break: () => database.pool.query("alter table legwork.finished_jobs rename to finished_jobs_gone"),
-      mend: () => database.pool.query("alter table legwork.finished_jobs_gone rename to finished_jobs"),
+      fault: "a column that is not there",
+      break: () => database.pool.query("alter table legwork.finished_jobs rename column serial_key to serial_key_gone"),
+      mend: () => database.pool.query("alter table legwork.finished_jobs rename column serial_key_gone to serial_key"),
     },
   ])("($fault) ends no job: nothing more is fetched, and all goes on by itself", async ({ break: breakIt, mend }) => {
     const ids = await add(neighbours(60));
