@@ -22,7 +22,7 @@ interface Outcome {
   readonly startedAt: number;
   readonly finishedAt: number;
   /** The result as JSON text; undefined for none. */
-  readonly result: string | undefined;
+  result: string | undefined;
   readonly error: ThrownDescription | undefined;
   /** Whether another attempt would be pointless, or this one does not count, or the job waits for what its steps say. */
   readonly decision?: "discard" | "put_back" | "wait" | undefined;
@@ -31,7 +31,7 @@ interface Outcome {
   /** Of a batch job: which of its entries failed, and what the others came to. */
   readonly batch?: { readonly failed: readonly number[]; readonly results: string | undefined } | undefined;
   /** The job whose task has completed: only this of the attempt is kept until the database has answered. */
-  readonly job?: Job | undefined;
+  job?: Job | undefined;
 }
 
 /** What each of those statements chooses its jobs by. */
@@ -235,33 +235,47 @@ export class Outcomes {
   }
 
   #forget(jobIds: readonly string[]): void {
-    for (const id of jobIds) this.#byJob.delete(id);
+    for (const id of jobIds) this.#take(id);
   }
 
   /** Logs what became of jobs whose tasks completed. `refused` had been given to another worker meanwhile. */
   #recorded(jobIds: readonly string[], log: Logger, refused?: ReadonlySet<string>): void {
     const isTold = log.isLevelEnabled("info");
     for (const id of jobIds) {
-      const outcome = this.#byJob.get(id);
-      this.#byJob.delete(id);
-      if (outcome?.job === undefined) continue;
-      if (refused?.has(id)) {
+      const isRefused = refused?.has(id) === true;
+      const told = isTold || isRefused ? this.#describe(id) : undefined;
+      this.#take(id);
+      if (isRefused) {
         log.warn(
-          { ...completion(outcome.job, outcome), event: "completion_refused" },
+          { ...told, event: "completion_refused" },
           "The task completed, but its job had been given to another worker: its result is discarded.",
         );
-      } else if (isTold) log.info({ ...completion(outcome.job, outcome), event: "job_completed" }, "Job completed.");
+      } else if (told !== undefined) log.info({ ...told, event: "job_completed" }, "Job completed.");
     }
   }
-}
 
-function completion(job: Job, { startedAt, finishedAt }: Outcome): Record<string, unknown> {
-  return {
-    jobId: job.id,
-    task: job.task_identifier,
-    correlationId: flagValue(job, "correlation") ?? job.id,
-    duration: milliseconds(startedAt, finishedAt),
-  };
+  /**
+   * Emptied as well, because what a map has dropped may stay with an old table of it, which keeps it alive for a while: without this, collecting garbage
+   * takes twice the time.
+   */
+  #take(id: string): void {
+    const outcome = this.#byJob.get(id);
+    if (outcome === undefined) return;
+    this.#byJob.delete(id);
+    outcome.job = undefined;
+    outcome.result = undefined;
+  }
+
+  #describe(id: string): Record<string, unknown> | undefined {
+    const { job, startedAt, finishedAt } = this.#byJob.get(id) ?? {};
+    if (job === undefined || startedAt === undefined || finishedAt === undefined) return undefined;
+    return {
+      jobId: job.id,
+      task: job.task_identifier,
+      correlationId: flagValue(job, "correlation") ?? job.id,
+      duration: milliseconds(startedAt, finishedAt),
+    };
+  }
 }
 
 /** A duration as the log has it (ms, two decimals). */

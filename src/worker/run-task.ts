@@ -416,25 +416,23 @@ export class Run implements TaskContext, Abortable {
     }
   }
 
-  /** What the task of a batch job answers is a promise for each entry. */
-  private async settle(payload: unknown, answered: unknown): Promise<unknown> {
-    if (!Array.isArray(payload) || !Array.isArray(answered)) return answered;
-    return await settleEntries(payload, answered, this.redaction);
-  }
-
   /** Calls the task; a defined one with its payload checked before and its result after. */
   async call(payload: unknown): Promise<unknown> {
     const { definition, name } = this.task;
     if (definition === undefined) {
       const answered: unknown = await this.task.function(payload, ownHelpers(this.helpers, this));
-      return await this.settle(payload, answered);
+      return Array.isArray(payload) && Array.isArray(answered)
+        ? await settleEntries(payload, answered, this.redaction)
+        : answered;
     }
     const input = parsePayload(definition.payload, withoutCron(payload), name);
     this.redaction?.learn(input);
     let result: unknown;
     // An attempt ends when its steps have; one that waits is put back, whatever the task made of that.
     try {
-      result = await this.settle(payload, await definition.run(input, this));
+      result = await definition.run(input, this);
+      // A batch job, whose task answers with a promise for each entry.
+      if (Array.isArray(payload) && Array.isArray(result)) result = await settleEntries(payload, result, this.redaction);
     } catch (error) {
       if (this.ownSteps !== undefined) await this.ownSteps.end(error);
       throw error;
