@@ -127,11 +127,12 @@ describe("legwork job", () => {
   it("followed, shows the lines to come until the job has ended", async () => {
     const id = await add();
     const followed = run("job", id, "--follow");
-    // It reads the job after the lines, at last what enqueued it, and then rests: twice seen at that, it has come round.
+    // It reads the lines and the job, and then rests: twice seen at rest, it has come round.
     const looks = new Set<number>();
     await until("it is looked at", async () => {
       const { rows } = await database.pool.query(
-        "select query_start from pg_stat_activity where application_name = 'legwork cli' and query ~ 'legwork.schedule_runs'",
+        `select query_start from pg_stat_activity where application_name = 'legwork cli' and datname = current_database()
+           and state = 'idle' and query_start < clock_timestamp() - interval '150 milliseconds'`,
       );
       for (const { query_start: start } of rows) looks.add(start.getTime());
       return looks.size > 1;

@@ -75,7 +75,7 @@ async function breakTable(table: string, isBroken = true): Promise<void> {
 }
 
 describe("assistant, its schedules", () => {
-  it("B1 a month of schedules happens in order, each job at its own times", { timeout: 60_000 }, async () => {
+  it("B1 a month of schedules happens in order, each job at its own times", { timeout: 180_000 }, async () => {
     await database.pool.query(
       `insert into assistant.study_chat_memory (profile_id, content, created_at)
        select 1, 'Asks about decimals.', d from generate_series($1::timestamptz, $2::timestamptz - interval '1 day', interval '1 day') d`,
