@@ -97,7 +97,7 @@ export const work: readonly Work[] = [
       return enqueue(client, "chat/notification", payload, { tenant: any(TENANTS), maxAttempts: 3 });
     },
   },
-  // Failures that look alike are in one group. They come at the start, so that nobody waits to see some.
+  // Failures that look alike are in one group. They come at the start, so that the first visit already shows some.
   {
     every: 240,
     begins: 2,
