@@ -78,7 +78,7 @@ export function localOperations(pool: Pool) {
     unschedule: (name: string) => unschedule(pool, name),
     /** The steps are what `legwork.start_workflow` takes. */
     startWorkflow: async (name: string, steps: unknown, options: StartWorkflowOptions) => {
-      const [row] = await callFunction(pool, "start_workflow", {
+      const [row] = await callFunction(pool, "legwork.start_workflow", {
         name,
         steps: toJson("steps", steps),
         tenant: options.tenant,
@@ -96,7 +96,7 @@ export function localOperations(pool: Pool) {
       jobs: unknown,
       { callback, ...options }: Pick<BatchOptions, "description" | "tenant" | "correlationId"> & { callback?: unknown },
     ) => {
-      const [row] = await callFunction(pool, "enqueue_batch", {
+      const [row] = await callFunction(pool, "legwork.enqueue_batch", {
         jobs: toJson("jobs", jobs),
         description: options.description,
         callback: callback === undefined ? undefined : toJson("callback", callback),

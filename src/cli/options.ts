@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Config, type ConfigInput, type LoadedConfig, loadConfig } from "../config.ts";
 import { findViews } from "../db/confinement.ts";
-import { readMigrations } from "../db/migrate.ts";
+import { schemaFiles } from "../db/schema-files.ts";
 import { createPool, assertDatabase, type Pool } from "../db/pool.ts";
 import { assertWhole } from "../db/repair.ts";
 import { isTime } from "../duration.ts";
@@ -147,7 +147,7 @@ export async function withDatabase(config: Config, work: (pool: Pool) => Promise
       const { rows: migrated } = await pool.query(
         "select from pg_catalog.pg_tables where schemaname = 'legwork' and tablename = 'migrations'",
       );
-      if (migrated.length > 0) await assertWhole(pool, readMigrations());
+      if (migrated.length > 0) await assertWhole(pool, schemaFiles());
       throw new LegworkError("LW511", "The database has no schema legwork yet.", { hint: "Run `legwork migrate` first." });
     }
     await findViews(pool);

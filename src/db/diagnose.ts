@@ -2,11 +2,15 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { toError } from "../errors.ts";
-import { GRAPHILE_WORKER_SCHEMA, GRAPHILE_WORKER_VERSION, type Migration, readMigrations } from "./migrate.ts";
+import { changedByHand } from "./definitions.ts";
+import { GRAPHILE_WORKER_SCHEMA, GRAPHILE_WORKER_VERSION } from "./migrate.ts";
 import { roleHint } from "./needed-role.ts";
 import { fromDatabaseError, type Pool, type Queryable } from "./pool.ts";
 import { describePooling, findPoolingBefore, type Pooling } from "./pooler.ts";
 import { describeLack, lackingNow } from "./repair.ts";
+import { type Migration, type SchemaFiles, schemaFiles } from "./schema-files.ts";
+import { splitSql } from "./split-sql.ts";
+import { compareVersions } from "../version.ts";
 
 /** The newest Postgres that is tested. */
 const MAX_SERVER_MAJOR = 18;
@@ -38,7 +42,7 @@ interface DiagnoseOptions {
   /** For tests. */
   now?: () => number;
   /** For tests. */
-  migrations?: readonly Migration[];
+  files?: SchemaFiles;
 }
 
 /**
@@ -47,9 +51,9 @@ interface DiagnoseOptions {
  */
 export async function diagnose(
   client: Queryable,
-  { pool, now = Date.now, migrations = readMigrations() }: DiagnoseOptions = {},
+  { pool, now = Date.now, files = schemaFiles() }: DiagnoseOptions = {},
 ): Promise<Finding[]> {
-  const dropped = await schemaObjects(client, migrations);
+  const dropped = await schemaObjects(client, files);
   // What the database finds, it finds by these.
   if (dropped.severity !== "ok") return [dropped];
   const seen = await attempt(
@@ -59,7 +63,8 @@ export async function diagnose(
   );
   const findings = [
     ...seen.filter(({ check }) => check !== "versions"),
-    ...(await attempt("versions", "legwork.applied_migrations()", async () => versions(await applied(client, seen), migrations))),
+    ...(await attempt("versions", "legwork_private.installed_schema()", async () => versions(await applied(client), files))),
+    ...(await attempt("definitions", "legwork_private.changed_definitions()", () => changedDefinitions(client, files))),
     await server(client),
     await clock(client, now),
     ...(pool === undefined ? [] : [await connection(pool, seen)]),
@@ -67,23 +72,22 @@ export async function diagnose(
   return findings.toSorted((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
 }
 
-async function schemaObjects(client: Queryable, migrations: readonly Migration[]): Promise<Finding> {
-  const missing = await lackingNow(client, migrations);
+async function schemaObjects(client: Queryable, files: SchemaFiles): Promise<Finding> {
+  const missing = await lackingNow(client, files);
   if (missing.length === 0) return ok("schema", "The database has all that Legwork's migrations made.");
   return { check: "schema", severity: "critical", finding: describeLack(missing), remedy: "legwork migrate", detail: missing };
 }
 
-/** The migrations that have been applied. */
+/** The schema as `legwork_private.installed_schema()` describes it. */
 interface Applied {
+  version: string;
+  minimum_version: string;
   graphile_worker: number;
-  legwork: readonly Pick<Migration, "id" | "name" | "checksum">[];
+  migrations: readonly Pick<Migration, "id" | "name" | "checksum">[];
 }
 
-/** From what legwork.doctor() tells, or by itself for a login that may not call that. */
-async function applied(client: Queryable, seen: readonly Finding[]): Promise<Applied> {
-  const told = seen.find(({ check, severity }) => check === "versions" && severity === "ok");
-  if (told !== undefined) return told.detail as Applied;
-  const { rows } = await client.query("select * from legwork.applied_migrations()");
+async function applied(client: Queryable): Promise<Applied> {
+  const { rows } = await client.query("select * from legwork_private.installed_schema()");
   return rows[0];
 }
 
@@ -112,8 +116,56 @@ async function attempt(check: string, what: string, look: () => Promise<Finding[
   }
 }
 
-function versions(found: Applied, known: readonly Migration[]): Finding[] {
-  return [graphileWorker(found.graphile_worker), ...legworkMigrations(found.legwork, known)];
+function versions(found: Applied, files: SchemaFiles): Finding[] {
+  const newer = compareVersions(found.version, files.version) > 0;
+  return [graphileWorker(found.graphile_worker), ...(newer ? [newerSchema(found, files)] : legworkMigrations(found.migrations, files.migrations))];
+}
+
+function newerSchema({ version, minimum_version: minimum }: Applied, files: SchemaFiles): Finding {
+  const check = "migrations";
+  const detail = { version, minimumVersion: minimum, thisVersion: files.version };
+  if (compareVersions(files.version, minimum) >= 0) {
+    return ok(check, `The schema is that of Legwork ${version}, which this version (${files.version}) may use.`, detail);
+  }
+  return {
+    check,
+    severity: "critical",
+    finding: `The schema is that of Legwork ${version}, which needs version ${minimum} or newer; this is ${files.version}.`,
+    remedy: `npm install legwork@${version}`,
+    detail,
+  };
+}
+
+/** Definitions and indexes that somebody changed by hand, each with the statement that puts it back. */
+async function changedDefinitions(client: Queryable, files: SchemaFiles): Promise<Finding[]> {
+  const changed = await changedByHand(client);
+  const check = "definitions";
+  if (changed.length === 0) return [ok(check, "Functions, views, triggers, policies and indexes are as Legwork made them.")];
+  const shown = changed.slice(0, 3).join(", ");
+  const others = changed.length > 3 ? ` and ${changed.length - 3} more` : "";
+  const indexes = changed.filter((object) => object.startsWith("index "));
+  return [
+    {
+      check,
+      severity: "warning",
+      finding: `Changed by hand since Legwork made them: ${shown}${others}.`,
+      remedy:
+        indexes.length === changed.length
+          ? "Drop the index and run the statement in the detail; `create index concurrently` does it beside running workers."
+          : "legwork migrate puts them back.",
+      detail: changed.map((object) => ({ object, statement: statementOf(object, files) })),
+    },
+  ];
+}
+
+/** What makes this object, as a statement for psql. */
+function statementOf(object: string, files: SchemaFiles): string | null {
+  const definition = files.definitions.find((candidate) => candidate.object === object);
+  if (definition !== undefined) return `${definition.statements.join(";\n")};`;
+  const [, name = ""] = /^index \w+\.(\w+)$/.exec(object) ?? [];
+  const statements = files.migrations.flatMap(({ sql }) => splitSql(sql));
+  const made = statements.find((statement) => new RegExp(`^create (?:unique )?index ${name} `, "i").test(statement));
+  return made === undefined ? null : `${made};`;
 }
 
 function graphileWorker(schema: number): Finding {
@@ -151,7 +203,7 @@ export function installedGraphileWorker(): string {
   return JSON.parse(readFileSync(join(directory, "package.json"), "utf8")).version;
 }
 
-function legworkMigrations(applied: Applied["legwork"], known: readonly Migration[]): Finding[] {
+function legworkMigrations(applied: Applied["migrations"], known: readonly Migration[]): Finding[] {
   const names = (migrations: readonly { name: string }[]): string => migrations.map(({ name }) => name).join(", ");
   const missing = known.filter(({ id }) => !applied.some((row) => row.id === id));
   const unknown = applied.filter(({ id }) => !known.some((migration) => migration.id === id));

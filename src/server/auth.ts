@@ -51,7 +51,7 @@ const HINT =
   "Send Authorization: Bearer <token>; `legwork up` writes its own to ready.json, `legwork token create` makes others.";
 
 /**
- * Finds out who sends a request by its bearer token: the generated one (an admin), one of `legwork.tokens`, or a JWT of the
+ * Finds out who sends a request by its bearer token: the generated one (an admin), one of `legwork_private.tokens`, or a JWT of the
  * configured issuer. Nothing but the token counts, so there is nothing that a browser sends by itself.
  */
 export function createAuthenticator({ pool, config, log }: { pool: Pool; config: AuthConfig; log: Logger }): Authenticator {

@@ -67,7 +67,7 @@ function numberOfTask($where: PgCondition, operator: string, value: unknown, sql
     attributeOf($where)?.attribute?.extensions?.tags?.numbered === undefined
   )
     return;
-  $where.where(sql`${$where.alias}.task_number = (select legwork.task_number(${sql.value(value)}::text))`);
+  $where.where(sql`${$where.alias}.task_number = (select legwork_private.task_number(${sql.value(value)}::text))`);
 }
 
 /** A job does not end before it is created: said of finished_at, this leaves out whole partitions of the history. */

@@ -106,7 +106,7 @@ function principalSettings(principal: Principal | null | undefined): Record<stri
   return {
     ...settingsOf(principal, "graphql"),
     // pg_temp last, where it hides nothing.
-    search_path: principal.tenant === null ? "legwork, pg_temp" : "legwork_confined, legwork, pg_temp",
+    search_path: principal.tenant === null ? "legwork, legwork_private, pg_temp" : "legwork_confined, legwork, pg_temp",
   };
 }
 

@@ -69,7 +69,7 @@ export async function readReadiness(
 const READINESS = `select
     pg_is_in_recovery() or current_setting('transaction_read_only') = 'on' as is_read_only,
     (select count(*)::int from legwork.workers where not suspected and seen_at > clock_timestamp() - interval '10 seconds') as workers,
-    legwork.last_worker_faults('30 seconds') as faults`;
+    legwork_private.last_worker_faults('30 seconds') as faults`;
 
 /** Also takes the token that a Prometheus may use for `/metrics`, and for nothing else. */
 export function withMetricsToken(authenticator: Authenticator, token: string | undefined): Authenticator {

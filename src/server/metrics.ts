@@ -12,7 +12,7 @@ interface Sample {
 
 type Kind = "counter" | "gauge" | "histogram";
 
-/** Counts of one task as `legwork.task_totals` has them. */
+/** Counts of one task as `legwork_private.task_totals` has them. */
 interface TaskTotals {
   readonly task: string;
   readonly completed: number;
@@ -27,7 +27,7 @@ interface TaskTotals {
   readonly runs: readonly number[];
 }
 
-/** What `legwork.read_metrics()` returns. */
+/** What `legwork_private.read_metrics()` returns. */
 interface Reading {
   readonly bounds: readonly number[];
   readonly tasks: readonly TaskTotals[];
@@ -218,7 +218,7 @@ export class Metrics {
   readonly contentType = Registry.PROMETHEUS_CONTENT_TYPE;
 
   async read(): Promise<string> {
-    const { rows } = await this.#client.query("select legwork.read_metrics() as reading");
+    const { rows } = await this.#client.query("select legwork_private.read_metrics() as reading");
     const reading = capped(rows[0]?.reading);
     const registry = new Registry();
     for (const { name, help, type, read } of FAMILIES) {

@@ -20,7 +20,7 @@ export interface Principal {
   readonly role: Role;
   /** The only tenant whose rows it sees and touches; null sees all. */
   readonly tenant: string | null;
-  /** The row of `legwork.tokens`; absent for anything else. */
+  /** The row of `legwork_private.tokens`; absent for anything else. */
   readonly tokenId?: string;
   /** When it is over; whatever lasts longer (a subscription) must end then. */
   readonly expiresAt?: Date;

@@ -75,7 +75,7 @@ export class Engine {
       max: options.concurrency + 2,
       name: "legwork test tasks",
     });
-    await taskPool.query("select legwork.register_tasks($1)", [JSON.stringify(describeTasks(options.tasks))]);
+    await taskPool.query("select legwork_private.register_tasks($1)", [JSON.stringify(describeTasks(options.tasks))]);
     return new Engine(options, taskPool);
   }
 

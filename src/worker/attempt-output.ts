@@ -61,7 +61,7 @@ export class AttemptOutput {
     this.#sink.report(this);
   }
 
-  /** As `legwork.record_output` takes it. */
+  /** As `legwork_private.record_output` takes it. */
   describeProgress(): string {
     const { id, attempts } = this.job;
     return JSON.stringify({
@@ -89,7 +89,7 @@ export class AttemptOutput {
     return this.#describe("warn", `… cut, ${count} that the database did not take.`, "null");
   }
 
-  /** As `legwork.record_output` takes it. */
+  /** As `legwork_private.record_output` takes it. */
   #describe(level: string, message: string, fields: string): string {
     const { id, attempts, tenant } = this.job;
     const line = { job_id: id, attempt: attempts, at: this.#clock.now(), level, message, tenant };

@@ -147,7 +147,7 @@ export class Control {
       const before = performance.now();
       this.#isDirty = false;
       try {
-        const { rows } = await this.#pool.query("select task, queue from legwork.task_rules where is_paused");
+        const { rows } = await this.#pool.query("select task, queue from legwork_private.task_rules where is_paused");
         const paused = new Map<string, string>(rows.map((row) => [row.task, row.queue]));
         this.#tell("queue_paused", "Paused.", paused, this.#paused);
         this.#tell("queue_resumed", "Resumed.", this.#paused, paused);
@@ -180,7 +180,7 @@ export class Control {
   async #readCancelled(): Promise<void> {
     if (this.running.size === 0) return;
     try {
-      const { rows } = await this.#pool.query("select legwork.cancelled_jobs($1)::text as id", [[...this.running.keys()]]);
+      const { rows } = await this.#pool.query("select legwork_private.cancelled_jobs($1)::text as id", [[...this.running.keys()]]);
       this.cancel(rows.map(({ id }) => id));
     } catch (error) {
       this.#log.debug({ err: toError(error) }, "Which jobs were cancelled could not be read; the next heartbeat brings it.");

@@ -114,7 +114,7 @@ export class JobOutput implements OutputSink {
   async #record(reports: readonly AttemptOutput[], lines: readonly Line[]): Promise<void> {
     if (reports.length + lines.length === 0) return;
     try {
-      await this.#pool.query("select legwork.record_output($1, $2)", [
+      await this.#pool.query("select legwork_private.record_output($1, $2)", [
         `[${reports.map((attempt) => attempt.describeProgress()).join(",")}]`,
         `[${lines.map(({ json }) => json).join(",")}]`,
       ]);

@@ -134,7 +134,7 @@ function hintFor(thrown: unknown): string {
   return error instanceof LegworkError ? WHAT_A_TASK_IS : "The file, or one that it imports, threw this while it was loaded.";
 }
 
-/** What `legwork.register_tasks` is told. Plain tasks are known by name only; null takes away what an earlier version said. */
+/** What `legwork_private.register_tasks` is told. Plain tasks are known by name only; null takes away what an earlier version said. */
 export function describeTasks(tasks: ReadonlyMap<string, LoadedTask>): Record<string, unknown>[] {
   return [...tasks.values()].map(({ name, definition }) => ({
     name,

@@ -285,9 +285,9 @@ export function milliseconds(from: number, to: number): number {
 
 /** Which of these jobs a worker has not completed. */
 const REFUSED_STATEMENT = `select i.id from unnest($1::bigint[]) as i (id)
-  where not exists (select from legwork.finished_jobs f where f.id = i.id and f.worker = $2)`;
+  where not exists (select from legwork_private.finished_jobs f where f.id = i.id and f.worker = $2)`;
 
-const GIVE_BACK_STATEMENT = "select legwork.give_back_jobs($1, $2::bigint[])";
+const GIVE_BACK_STATEMENT = "select legwork_private.give_back_jobs($1, $2::bigint[])";
 
 /** Fails jobs as graphile-worker does, without its batch's other values. */
 const FAIL_STATEMENT = `with j as (
@@ -333,7 +333,7 @@ function withSettings(statement: Statement, settings: Readonly<Record<string, st
   return { ...statement, name: `${statement.name}+outcomes`, text, values: [...statement.values, ...Object.values(settings)] };
 }
 
-/** As `legwork.reported_failures()` reads it. */
+/** As `legwork_private.reported_failures()` reads it. */
 function describeFailure(
   id: string,
   { startedAt, finishedAt, error, decision, retryAt, batch }: Outcome,

@@ -14,7 +14,7 @@ export async function registerTasks(pool: Pool, tasks: Map<string, LoadedTask>, 
     await transaction(pool, async (client) => {
       // For the audit log, which has the limits that tasks declare.
       await setLocally(client, { "legwork.surface": "worker" });
-      await client.query("select legwork.register_tasks($1)", [storable(JSON.stringify(describeTasks(some)))]);
+      await client.query("select legwork_private.register_tasks($1)", [storable(JSON.stringify(describeTasks(some)))]);
     });
   };
   try {

@@ -68,7 +68,7 @@ export class Scheduler {
     const due = await transaction(this.#pool, async (client) => {
       const { rows } = await client.query(
         `select more, wants_plan, extract(epoch from next_at - clock_timestamp()) * 1000 as wait
-         from legwork.fire_schedules(at_most => ${BATCH})`,
+         from legwork_private.fire_schedules(at_most => ${BATCH})`,
       );
       return rows[0] as { more: boolean; wants_plan: boolean; wait: string | null };
     });

@@ -93,7 +93,7 @@ export class Steps implements StepContext {
     if (this.#done > this.#doneBeforeWait) {
       // A job none of whose steps is waiting is put back to now.
       const { jobId, worker, attempt, client } = this.#options;
-      await client.query("select count(*) from legwork.load_steps($1, $2, $3)", [jobId, worker, attempt]);
+      await client.query("select count(*) from legwork_private.load_steps($1, $2, $3)", [jobId, worker, attempt]);
     }
     throw this.#suspended;
   }
@@ -145,7 +145,7 @@ export class Steps implements StepContext {
 
   async #load(): Promise<Map<string, Done>> {
     const { jobId, worker, attempt, client } = this.#options;
-    const { rows } = await client.query("select kind, name, state, result from legwork.load_steps($1, $2, $3)", [
+    const { rows } = await client.query("select kind, name, state, result from legwork_private.load_steps($1, $2, $3)", [
       jobId,
       worker,
       attempt,
@@ -163,7 +163,7 @@ export class Steps implements StepContext {
       });
     }
     const doneBefore = this.#done;
-    const { rows } = await client.query("select state, result from legwork.await_step($1, $2, $3, $4, $5, $6)", [
+    const { rows } = await client.query("select state, result from legwork_private.await_step($1, $2, $3, $4, $5, $6)", [
       jobId,
       worker,
       attempt,
@@ -217,7 +217,7 @@ export class Steps implements StepContext {
     if (this.#hasEnded) throw new Error(`The step '${name}' ended after its attempt.`);
     const { jobId, worker, attempt, redaction } = this.#options;
     const shown = json === null || redaction === undefined ? json : storable(redaction.json(json));
-    const { rows } = await client.query("select legwork.record_step($1, $2, $3, $4, $5, $6, $7) as is_held", [
+    const { rows } = await client.query("select legwork_private.record_step($1, $2, $3, $4, $5, $6, $7) as is_held", [
       jobId,
       worker,
       attempt,

@@ -10,7 +10,7 @@ import {
   type WorkerEvents,
 } from "graphile-worker";
 import { createPool, lastReply, onceUsable, type Pool } from "../db/pool.ts";
-import { readMigrations } from "../db/migrate.ts";
+import { schemaFiles } from "../db/schema-files.ts";
 import { assertSessions } from "../db/pooler.ts";
 import { assertWhole } from "../db/repair.ts";
 import { LegworkError, toError } from "../errors.ts";
@@ -129,7 +129,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   try {
     await onceUsable(log, async () => {
       await assertSessions(taskPool);
-      await assertWhole(taskPool, readMigrations());
+      await assertWhole(taskPool, schemaFiles());
       await clock.synchronise(taskPool);
       await registerTasks(taskPool, tasks, log);
     });

@@ -228,7 +228,7 @@ it(
     );
 
     // None lost, one end each.
-    const { rows: ends } = await pool.query("select id, state, result, error from legwork.finished_jobs order by id");
+    const { rows: ends } = await pool.query("select id, state, result, error from legwork_private.finished_jobs order by id");
     expect(ends.map((row) => row.id)).toEqual(ids.toSorted((a, b) => Number(a) - Number(b)));
     for (const end of ends) expect(["completed", "failed", "cancelled"]).toContain(end.state);
     for (const table of ["waiting_jobs", "slots where per is null", "worker_processes where suspected_at is not null"]) {

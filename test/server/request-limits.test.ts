@@ -22,7 +22,7 @@ beforeAll(async () => {
     trustProxy: 1,
     requestTimeout: 500,
   });
-  await database.pool.query(`select legwork.register_tasks('[{"name": "a"}]')`);
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "a"}]')`);
 });
 afterAll(async () => {
   await server.stop();

@@ -9,7 +9,7 @@ const database = testDatabase();
 let server: Server;
 
 beforeAll(async () => {
-  await database.pool.query(`select legwork.register_tasks('[{"name": "a", "queue": "mail"}]')`);
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "a", "queue": "mail"}]')`);
   server = await startRest(database);
 });
 afterAll(async () => {

@@ -161,7 +161,7 @@ export const SQL_OPERATIONS: Record<OperationName, (jobs: AccessJobs) => AccessO
     others: "select legwork.disable_schedule('other')",
   }),
   run_schedule: () => ({ own: "select legwork.run_schedule('acme')", others: "select legwork.run_schedule('other')" }),
-  plans_wanted: () => ({ own: "select * from legwork.plans_wanted()" }),
+  plans_wanted: () => ({ own: "select * from legwork_private.plans_wanted()" }),
   cancel_job: ({ acme, other }) => ({ own: `select legwork.cancel_job(${acme})`, others: `select legwork.cancel_job(${other})` }),
   retry_job: ({ acmeFailed, otherFailed }) => ({
     own: `select legwork.retry_job(${acmeFailed})`,

@@ -30,7 +30,7 @@ it("a worker survives a restart of Postgres: every job ends once, those that wer
   );
   for (let round = 1; round <= 2; round++) {
     await until("some jobs have ended", async () => {
-      const { rows } = await pool.query("select count(*)::int as jobs from legwork.finished_jobs");
+      const { rows } = await pool.query("select count(*)::int as jobs from legwork_private.finished_jobs");
       return rows[0].jobs >= round * 30;
     });
     await postgres?.stop();
@@ -39,7 +39,7 @@ it("a worker survives a restart of Postgres: every job ends once, those that wer
   await until(
     "all jobs have ended",
     async () => {
-      const { rows } = await pool.query("select count(*)::int as jobs from legwork.finished_jobs");
+      const { rows } = await pool.query("select count(*)::int as jobs from legwork_private.finished_jobs");
       return rows[0].jobs === 200;
     },
     25_000,

@@ -12,7 +12,7 @@ const database = testDatabase();
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork.finished_jobs, legwork.failed_attempts");
+  await database.pool.query("truncate legwork_private.finished_jobs, legwork_private.failed_attempts");
 });
 
 async function add(task: string, payload: unknown = {}, options = ""): Promise<string> {
@@ -158,7 +158,7 @@ describe("a result", () => {
          null, null, null, null, null)::graphile_worker.job_spec from generate_series(1, 300) n))`,
     );
     await until("all have completed", async () => {
-      const { rows } = await database.pool.query("select count(*)::int as jobs from legwork.finished_jobs");
+      const { rows } = await database.pool.query("select count(*)::int as jobs from legwork_private.finished_jobs");
       return rows[0].jobs === 300;
     });
     const { rows } = await database.pool.query(

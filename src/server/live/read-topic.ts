@@ -68,7 +68,7 @@ async function readOverview(client: Queryable, rates: Rates): Promise<Reading> {
         min(q.oldest) as oldest, count(*) filter (where q.paused_at is not null) as paused_queues
       from legwork.queues q
     ) c
-    cross join legwork.activity() a`);
+    cross join legwork_private.activity() a`);
   const row = rows[0];
   const counters = row.enqueued === null && row.ended === null ? undefined : row;
   const overview = {

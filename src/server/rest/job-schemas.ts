@@ -159,7 +159,7 @@ export const createdSchema = z
   .object({ id })
   .meta({ description: "The job; with a job key or unique_for it may have been there already.", examples: [{ id: "42" }] });
 
-/** What names failed jobs: the fields of legwork.failed_jobs_like. */
+/** What names failed jobs: the fields of legwork_private.failed_jobs_like. */
 export const failedFilterSchema = z.strictObject({
   ids: z.array(jobId).min(1).max(10_000).optional(),
   task: taskName.optional(),
@@ -171,7 +171,7 @@ export const failedFilterSchema = z.strictObject({
   failed_before: time.optional(),
 });
 
-/** What names jobs that have not ended: the fields of legwork.live_jobs_like. */
+/** What names jobs that have not ended: the fields of legwork_private.live_jobs_like. */
 export const liveFilterSchema = z.strictObject({
   ids: z.array(jobId).min(1).max(10_000).optional(),
   state: z.enum(["scheduled", "pending", "blocked", "paused", "running", "retrying"]).optional(),
@@ -184,7 +184,7 @@ export const liveFilterSchema = z.strictObject({
   created_before: time.optional(),
 });
 
-/** What names jobs that have ended: the fields of legwork.finished_jobs_like. */
+/** What names jobs that have ended: the fields of legwork_private.finished_jobs_like. */
 export const finishedFilterSchema = liveFilterSchema.extend({
   state: z.enum(["completed", "failed", "cancelled", "expired"]).optional(),
   error: text(1_000).optional().describe("A part of the error's message, in upper or lower case."),

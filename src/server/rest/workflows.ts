@@ -161,7 +161,7 @@ export function addWorkflowRoutes(app: FastifyInstance, context: RestContext): v
     async (call) =>
       await once(call, async () => {
         const { name, steps, tenant, correlation_id, deadline } = call.body;
-        const [row] = await callFunction(call.client, "start_workflow", {
+        const [row] = await callFunction(call.client, "legwork.start_workflow", {
           name,
           steps: JSON.stringify(steps ?? null),
           tenant,
