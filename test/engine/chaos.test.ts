@@ -232,7 +232,7 @@ it(
     expect(ends.map((row) => row.id)).toEqual(ids.toSorted((a, b) => Number(a) - Number(b)));
     for (const end of ends) expect(["completed", "failed", "cancelled"]).toContain(end.state);
     for (const table of ["waiting_jobs", "slots where per is null", "worker_processes where suspected_at is not null"]) {
-      expect({ table, rows: (await pool.query(`select * from legwork.${table}`)).rows }).toEqual({ table, rows: [] });
+      expect({ table, rows: (await pool.query(`select * from legwork_private.${table}`)).rows }).toEqual({ table, rows: [] });
     }
 
     const { rows } = await pool.query("select id::int, job_id, task, key, pid, began, ended from runs order by id");

@@ -16,7 +16,7 @@ beforeEach(async () => {
 
 /** What the doctor, or one theme of it with other thresholds, says about one check. */
 async function findings(check: string, call = "doctor()", client: PoolClient | typeof database.pool = database.pool): Promise<Finding[]> {
-  return (await client.query(`select * from legwork.${call} d where d."check" = $1`, [check])).rows;
+  return (await client.query(`select * from legwork_private.${call} d where d."check" = $1`, [check])).rows;
 }
 
 /** Some tests need a connection of their own that goes when they have finished. */
@@ -146,8 +146,8 @@ describe("the history", () => {
     await run("delete from graphile_worker._private_jobs");
     const texts = (await findings("partitions")).map(({ severity, finding }) => `${severity}: ${finding}`);
     expect(texts).toEqual([
-      expect.stringMatching(/^warning: legwork\.finished_jobs has no partition for 20/),
-      expect.stringMatching(/^warning: legwork\.finished_jobs has no partition for 20/),
+      expect.stringMatching(/^warning: legwork_private\.finished_jobs has no partition for 20/),
+      expect.stringMatching(/^warning: legwork_private\.finished_jobs has no partition for 20/),
       "warning: 1 row(s) lie in the default partition legwork_private.finished_jobs_default.",
     ]);
     await run("select legwork.maintain_history()");

@@ -347,7 +347,7 @@ it("nobody can write history through a trigger of his own", async () => {
   await client.query("create table forge.gone (like graphile_worker._private_jobs)").catch(() => client.query("create table forge.gone (id int)"));
   for (const name of ["tg_jobs__record_finished", "tg_jobs__record_change", "tg_enqueue__statement", "tg_enqueue__row"]) {
     await expect(
-      client.query(`create trigger forged after delete on forge.gone referencing old table as gone for each statement execute function legwork.${name}()`),
+      client.query(`create trigger forged after delete on forge.gone referencing old table as gone for each statement execute function legwork_private.${name}()`),
     ).rejects.toMatchObject({ code: "42501" });
   }
   client.release(true);

@@ -105,5 +105,5 @@ it("lines that came while no partition was there move into one when it is made",
   const { rows } = await database.pool.query("select message, tableoid::regclass::text as partition from legwork_private.job_logs order by id");
   expect(rows.map(({ message }) => message)).toEqual(["first", "second", "third"]);
   expect(new Set(rows.map(({ partition }) => partition)).size).toBe(1);
-  expect(rows[0].partition).toMatch(/^legwork\.job_logs_\d{8}$/);
+  expect(rows[0].partition).toMatch(/^legwork_private\.job_logs_\d{8}$/);
 });

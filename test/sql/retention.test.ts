@@ -25,8 +25,8 @@ async function partitionAt(time: string): Promise<string> {
 }
 
 it("partitions for today and the days ahead are there", async () => {
-  expect(await partitionAt("now()")).toMatch(/^legwork\.finished_jobs_\d{8}$/);
-  expect(await partitionAt("now() + interval '3 days'")).toMatch(/^legwork\.finished_jobs_\d{8}$/);
+  expect(await partitionAt("now()")).toMatch(/^legwork_private\.finished_jobs_\d{8}$/);
+  expect(await partitionAt("now() + interval '3 days'")).toMatch(/^legwork_private\.finished_jobs_\d{8}$/);
   expect(await maintain()).toEqual([]);
 });
 
@@ -39,7 +39,7 @@ it("rows that came while no partition was there move into one when it is made", 
     (await database.pool.query("select tableoid::regclass::text as name from legwork_private.finished_jobs")).rows[0].name;
   expect(await partition()).toBe("legwork_private.finished_jobs_default");
   expect((await maintain()).map((row) => row.step)).toEqual(made.map(() => "created"));
-  expect(await partition()).toMatch(/^legwork\.finished_jobs_\d{8}$/);
+  expect(await partition()).toMatch(/^legwork_private\.finished_jobs_\d{8}$/);
 });
 
 it("so do lines of the audit log and occurrences of schedules, of which nothing is counted", async () => {
@@ -50,7 +50,7 @@ it("so do lines of the audit log and occurrences of schedules, of which nothing 
   await database.pool.query("insert into legwork_private.schedule_occurrences (schedule, due_at, last_due_at, state) values ('s', now(), now(), 'missed')");
   expect(new Set((await maintain()).map(({ step }) => step))).toEqual(new Set(["created"]));
   for (const table of ["audit_entries", "schedule_occurrences"]) {
-    const { rows } = await database.pool.query(`select tableoid::regclass::text as partition from legwork.${table} limit 1`);
+    const { rows } = await database.pool.query(`select tableoid::regclass::text as partition from legwork_private.${table} limit 1`);
     expect(rows).toEqual([{ partition: expect.stringMatching(/_\d{8}$/) }]);
   }
 });

@@ -123,7 +123,7 @@ async function judge(ids: readonly string[]): Promise<void> {
   ).toEqual([]);
   expect(await rows("select problem, job_id from legwork.reconcile()")).toEqual([]);
   for (const table of ["dependencies", "waiting_jobs", "run_counts"])
-    expect(await rows(`select from legwork.${table}`)).toEqual([]);
+    expect(await rows(`select from legwork_private.${table}`)).toEqual([]);
 }
 
 async function wage(

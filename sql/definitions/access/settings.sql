@@ -28,5 +28,11 @@ comment on function legwork_private.installed_schema() is
   'applied migrations as [{"id", "name", "checksum"}]. A process asks it when it starts, with a login that may not migrate.';
 revoke execute on function legwork_private.installed_schema() from public;
 
+comment on table legwork.migrations is 'The migrations that have been applied to this schema.';
+comment on column legwork.migrations.id is 'The number its file name begins with.';
+comment on column legwork.migrations.name is 'Its file, without the extension.';
+comment on column legwork.migrations.checksum is 'SHA-256 of the file as it was applied.';
+comment on column legwork.migrations.applied_at is 'When it was applied.';
+
 drop policy if exists read on legwork.migrations;
 create policy read on legwork.migrations for select to public using (true);
