@@ -7,7 +7,7 @@ import type { Pool } from "../db/pool.ts";
 import { isTime } from "../duration.ts";
 import { LegworkError, toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import { type Principal, ROLES, type Role } from "./principal.ts";
+import { type Principal, ROLES, type Role } from "../access/principal.ts";
 
 /** What says who may come in. Without any of it nobody does. */
 export type AuthConfig = Partial<

@@ -3,7 +3,7 @@ import { access, context, lambda } from "postgraphile/grafast";
 import type { ConnectionStep, FieldArgs, Step } from "postgraphile/grafast";
 import { LegworkError } from "../errors.ts";
 import { orderOf, roleFor } from "./graphql-schema.ts";
-import { assertRole, type Principal, type Role } from "./principal.ts";
+import { assertRole, type Principal, type Role } from "../access/principal.ts";
 import { assertPageSize, DEFAULT_PAGE, MAX_PAGE, refusal } from "./query-limits.ts";
 
 declare global {

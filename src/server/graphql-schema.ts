@@ -3,7 +3,7 @@ import type { ValueNode } from "postgraphile/graphql";
 import { sql } from "postgraphile/pg-sql2";
 import { pgSmartTags } from "postgraphile/utils";
 import { parseToShow } from "../json.ts";
-import type { Role } from "./principal.ts";
+import type { Role } from "../access/principal.ts";
 
 /** Relations that no index serves backwards. */
 const ONE_WAY = "|@behavior -list -connection";

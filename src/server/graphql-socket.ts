@@ -11,7 +11,7 @@ import { masked } from "./graphql-errors.ts";
 import type { SubscriptionContext } from "./graphql-subscriptions.ts";
 import { Live } from "./live/live.ts";
 import { hangUp } from "./plain-errors.ts";
-import { assertRole, type Principal, principalKey } from "./principal.ts";
+import { assertRole, type Principal, principalKey } from "../access/principal.ts";
 import { cut } from "../thrown.ts";
 import type { RateLimits } from "./rate-limits.ts";
 import { assertAffordable, type QueryLimits, refusal } from "./query-limits.ts";

@@ -3,7 +3,7 @@ import { extendSchema, gql } from "postgraphile/utils";
 import { JOB_STATES } from "../jobs/read-jobs.ts";
 import type { Live } from "./live/live.ts";
 import type { LiveEvent, Topic } from "./live/topic.ts";
-import type { Principal } from "./principal.ts";
+import type { Principal } from "../access/principal.ts";
 import { DEFAULT_PAGE, refusal } from "./query-limits.ts";
 
 /** Jobs of one live list at most. Each of them is read once a second, and sent when it has changed. */

@@ -16,7 +16,7 @@ import { pagingPlugin } from "./graphql-pages.ts";
 import { confinedViewsPlugin, exactJsonPlugin, exposedViews, exposedViewsPlugin, viewTagsPlugin } from "./graphql-schema.ts";
 import { subscriptionFieldsPlugin, subscriptionTypesPlugin } from "./graphql-subscriptions.ts";
 import { showUnboundedTimes } from "./graphql-times.ts";
-import { type Principal, settingsOf } from "./principal.ts";
+import { type Principal, settingsOf } from "../access/principal.ts";
 import { assertAffordable, type QueryLimits, refusal } from "./query-limits.ts";
 import { sessionlessPool } from "./sessionless-pool.ts";
 

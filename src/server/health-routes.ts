@@ -6,7 +6,7 @@ import type { Problems } from "../health/problems.ts";
 import { readHealth } from "../health/read-health.ts";
 import type { Authenticator } from "./auth.ts";
 import { Metrics } from "./metrics.ts";
-import type { Principal } from "./principal.ts";
+import type { Principal } from "../access/principal.ts";
 
 /** Adds `GET /metrics` and `GET /health/details`. Both tell of all tenants, so `assertAccess` must let in only who may see all of them. */
 export async function addHealthRoutes(

@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { LegworkError } from "../errors.ts";
 import { clientAddress, countedAs, type TrustedProxies } from "./client-address.ts";
-import { type Principal, principalKey } from "./principal.ts";
+import { type Principal, principalKey } from "../access/principal.ts";
 
 /** Who is counted at a time, of tokens and of addresses each: beyond that, whoever has not asked for longest is forgotten. */
 const COUNTED = 50_000;

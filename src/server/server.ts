@@ -18,7 +18,7 @@ import { addHealthRoutes, readReadiness, withMetricsToken } from "./health-route
 import { assertHost } from "./known-hosts.ts";
 import { Live } from "./live/live.ts";
 import { asLegworkError, BODY_LIMIT, clientStatus, refuseUnreadable, sendError } from "./plain-errors.ts";
-import { assertRole, type Principal } from "./principal.ts";
+import { assertRole, type Principal } from "../access/principal.ts";
 import { RateLimits } from "./rate-limits.ts";
 import { addRest } from "./rest/api.ts";
 import { sendProblem } from "./rest/problem.ts";

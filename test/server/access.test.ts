@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import { createPool, type Pool } from "../../src/db/pool.ts";
 import { LegworkError } from "../../src/errors.ts";
 import { createAuthenticator } from "../../src/server/auth.ts";
-import { assertRole, type Principal, type Role, ROLES, withPrincipal } from "../../src/server/principal.ts";
+import { assertRole, type Principal, type Role, ROLES, withPrincipal } from "../../src/access/principal.ts";
 import { type Server, startServer } from "../../src/server/server.ts";
 import { legwork } from "../support/cli.ts";
 import { testDatabase, testLog } from "../support/database.ts";

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Pool } from "../../db/pool.ts";
 import { LegworkError, toError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
-import { withPrincipal } from "../principal.ts";
+import { withPrincipal } from "../../access/principal.ts";
 import { Rates, readTopic } from "./read-topic.ts";
 import { eventOf, type LiveEvent, type Reading, type Topic } from "./topic.ts";
 

@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { callFunction } from "../../db/call-function.ts";
 import type { PoolClient } from "../../db/pool.ts";
-import { type Principal, principalKey } from "../principal.ts";
+import { type Principal, principalKey } from "../../access/principal.ts";
 
 /** The header of requests that may be repeated. */
 export const idempotencyHeaders = z.object({

@@ -3,6 +3,7 @@ import { RotateCw, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { Link, useSearchParams } from "wouter";
 import { useMay } from "../../api/me.ts";
+import type { FailedGroup } from "../../api/monitoring.ts";
 import { rest } from "../../api/request.ts";
 import { formatCount } from "../../format/numbers.ts";
 import { Time } from "../../format/time.tsx";
@@ -14,17 +15,6 @@ import { BULK_ACTIONS, type BulkAction, type BulkTarget, failedJobs } from "../j
 import { BulkDialog } from "../jobs/bulk/bulk-dialog.tsx";
 import { GroupJobs } from "./group-jobs.tsx";
 import "./failed.css";
-
-export interface FailedGroup {
-  fingerprint: string | null;
-  task: string;
-  queue: string;
-  jobs: string;
-  first_at: string;
-  last_at: string;
-  last_id: string;
-  last_error: string | null;
-}
 
 const RETRY = BULK_ACTIONS.find(({ name }) => name === "retry") as BulkAction;
 const DISCARD = BULK_ACTIONS.find(({ name }) => name === "discard") as BulkAction;

@@ -2,13 +2,13 @@ import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link } from "wouter";
 import { useMay } from "../../api/me.ts";
+import type { FailedGroup } from "../../api/monitoring.ts";
 import { graphql, rest } from "../../api/request.ts";
 import { formatCount } from "../../format/numbers.ts";
 import { Time } from "../../format/time.tsx";
 import { Button } from "../../ui/button.tsx";
 import { Failure, Loading } from "../../ui/notice.tsx";
 import { tell } from "../../ui/toasts.tsx";
-import type { FailedGroup } from "./failed.tsx";
 
 /** Jobs of a group that are shown at a time. */
 const PAGE = 20;

@@ -62,12 +62,14 @@ function AlertLine({ alert }: { alert: Alert }) {
 
 function GroupLine({ group }: { group: FailedGroup }) {
   const error = group.last_error?.split("\n", 1)[0] ?? "without a message";
+  // Jobs that failed before there were fingerprints are named by their task.
+  const which: Record<string, string> = group.fingerprint === null ? { task: group.task } : { fingerprint: group.fingerprint };
   return (
     <li>
       <strong className="number attention-count">{formatCount(group.jobs)}</strong>
       <div>
         <p className="attention-error">
-          <Link href={`/failed?fingerprint=${encodeURIComponent(group.fingerprint)}`}>{error}</Link>
+          <Link href={`/failed?${new URLSearchParams(which)}`}>{error}</Link>
         </p>
         <p className="muted">
           <code>{group.task}</code> · last <Time at={group.last_at} /> ·{" "}
