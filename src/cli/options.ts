@@ -10,7 +10,7 @@ import { assertWhole } from "../db/repair.ts";
 import { isTime } from "../duration.ts";
 import { LegworkError } from "../errors.ts";
 import { createLogger, LOG_LEVELS } from "../log.ts";
-import { loadWorkerConfig, type WorkerConfig } from "../worker/preset.ts";
+import { loadWorkerConfig, type WorkerConfig } from "../worker/graphile/preset.ts";
 import { localOperations, type Operations } from "./local-operations.ts";
 import { keepDigits } from "../db/exact-json.ts";
 import { visibleRows } from "./visible.ts";

@@ -1,6 +1,6 @@
-import type { Pool } from "../db/pool.ts";
-import { toError } from "../errors.ts";
-import type { Logger } from "../log.ts";
+import type { Pool } from "../../db/pool.ts";
+import { toError } from "../../errors.ts";
+import type { Logger } from "../../log.ts";
 import type { AttemptOutput, OutputSink } from "./attempt-output.ts";
 
 /** How long what tasks say waits for company (ms): soon enough for who watches, and one statement for many lines. */

@@ -1,4 +1,4 @@
-import { Discard, toError } from "../errors.ts";
+import { Discard, toError } from "../../errors.ts";
 
 /**
  * What a task has returned, as JSON; undefined for nothing. Throws a Discard with JSON's own words for what JSON does not have (a bigint, a circle):

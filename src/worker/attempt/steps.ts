@@ -1,10 +1,10 @@
-import type { PoolClient, Queryable } from "../db/pool.ts";
-import type { Sql, SqlTag } from "../db/sql.ts";
-import { type Duration, durationOutOfRange, parseDuration, toInterval } from "../duration.ts";
-import { LegworkError, SignalTimeout, StepError, toError } from "../errors.ts";
-import type { StepContext, Stored } from "../jobs/step-context.ts";
-import { LeaseLost } from "./control.ts";
-import { RESULT_LIMIT, storable } from "./outcomes.ts";
+import type { PoolClient, Queryable } from "../../db/pool.ts";
+import type { Sql, SqlTag } from "../../db/sql.ts";
+import { type Duration, durationOutOfRange, parseDuration, toInterval } from "../../duration.ts";
+import { LegworkError, SignalTimeout, StepError, toError } from "../../errors.ts";
+import type { StepContext, Stored } from "../../jobs/step-context.ts";
+import { LeaseLost } from "../remote-commands.ts";
+import { RESULT_LIMIT, storable } from "../graphile/outcomes.ts";
 import type { Redaction } from "./redaction.ts";
 
 /** The longest name of a step (characters). */

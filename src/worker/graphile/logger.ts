@@ -1,9 +1,9 @@
 import type { LogFunctionFactory } from "graphile-worker";
-import type { Logger } from "../log.ts";
+import type { Logger } from "../../log.ts";
 
 /**
  * graphile-worker's log in ours. What a plain task says through its helpers keeps its level and gets the job's id and task; how
- * single jobs ended is left out, because run-task.ts says it with the job's context; graphile-worker's own comings and goings
+ * single jobs ended is left out, because attempt/run.ts says it with the job's context; graphile-worker's own comings and goings
  * are for debugging.
  */
 export function graphileLogger(log: Logger): LogFunctionFactory {

@@ -1,8 +1,8 @@
-import { type Pool, transaction } from "../db/pool.ts";
-import { toError } from "../errors.ts";
-import type { Logger } from "../log.ts";
-import { planAll } from "../schedules/plan-schedules.ts";
-import { type CrontabEntry, registerCrontab } from "../schedules/register-crontab.ts";
+import { type Pool, transaction } from "../../db/pool.ts";
+import { toError } from "../../errors.ts";
+import type { Logger } from "../../log.ts";
+import { planAll } from "../../schedules/plan-schedules.ts";
+import { type CrontabEntry, registerCrontab } from "../../schedules/register-crontab.ts";
 
 /** How often schedules are looked at when none is due earlier (ms): for those that wait for others, and where nobody tells of changes. */
 const INTERVAL_MS = 1_000;

@@ -1,4 +1,4 @@
-import { isRawNumber, parseExactly } from "../json.ts";
+import { isRawNumber, parseExactly } from "../../json.ts";
 
 /** What stands in place of what nobody may read; as `legwork.redact` writes it. */
 const CENSOR = "[redacted]";

@@ -1,5 +1,5 @@
-import { currentJob } from "./heartbeat/current-job.ts";
-import { makeSlots, SharedState, SLOTS_AT_ONCE } from "./heartbeat/shared-state.ts";
+import { currentJob } from "../heartbeat/current-job.ts";
+import { makeSlots, SharedState, SLOTS_AT_ONCE } from "../heartbeat/shared-state.ts";
 
 /** An attempt that runs in this process. */
 export interface Abortable {

@@ -1,10 +1,10 @@
 import { stdSerializers } from "pino";
-import { LegworkError } from "../errors.ts";
-import { CENSORED_PATHS } from "../log.ts";
-import type { Progress, RunningJob } from "../jobs/define-task.ts";
-import type { DatabaseClock } from "./clock.ts";
-import { cut, describeThrown, isError, MESSAGE_LIMIT, storableText } from "../thrown.ts";
-import { storable } from "./outcomes.ts";
+import { LegworkError } from "../../errors.ts";
+import { CENSORED_PATHS } from "../../log.ts";
+import type { Progress, RunningJob } from "../../jobs/define-task.ts";
+import type { DatabaseClock } from "../clock.ts";
+import { cut, describeThrown, isError, MESSAGE_LIMIT, storableText } from "../../thrown.ts";
+import { storable } from "../graphile/outcomes.ts";
 import { type Redaction, redactPaths } from "./redaction.ts";
 
 /** Lines of one attempt that are kept. */

@@ -3,7 +3,7 @@ import { toError } from "../errors.ts";
 import { type Listener, listen } from "../db/listen.ts";
 import type { Logger } from "../log.ts";
 import { Hint, parseHint } from "./hint.ts";
-import { RunningJobs } from "./running-jobs.ts";
+import { RunningJobs } from "./attempt/running-jobs.ts";
 
 /**
  * How old this worker's knowledge of what is paused may be when it starts a job (ms). Together with the time a query takes it stays

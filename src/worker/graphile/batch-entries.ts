@@ -1,6 +1,6 @@
-import { toError } from "../errors.ts";
+import { toError } from "../../errors.ts";
 import { resultToJson } from "./outcomes.ts";
-import type { Redaction } from "./redaction.ts";
+import type { Redaction } from "../attempt/redaction.ts";
 
 /**
  * Why the attempt of a batch job failed: graphile-worker's own name for a job whose payload is an array and whose task answers with a promise for each

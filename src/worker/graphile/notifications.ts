@@ -1,10 +1,10 @@
 import type { Notification, PoolClient } from "pg";
 import type { WorkerEvents } from "graphile-worker";
-import { GRAPHILE_WORKER_SCHEMA } from "../db/migrate.ts";
-import type { Pool } from "../db/pool.ts";
-import { toError } from "../errors.ts";
-import type { Logger } from "../log.ts";
-import { Hint } from "./hint.ts";
+import { GRAPHILE_WORKER_SCHEMA } from "../../db/migrate.ts";
+import type { Pool } from "../../db/pool.ts";
+import { toError } from "../../errors.ts";
+import type { Logger } from "../../log.ts";
+import { Hint } from "../hint.ts";
 
 /** Fetches that found no job in a row before notifications of new jobs have to wait for each other. */
 const FREE_MISSES = 3;

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Job, Logger as GraphileLogger, runTaskListOnce, type WorkerPool } from "graphile-worker";
-import { installedGraphileWorker } from "../db/diagnose.ts";
-import { GRAPHILE_WORKER_VERSION } from "../db/migrate.ts";
-import { LegworkError } from "../errors.ts";
-import { within } from "../within.ts";
+import { installedGraphileWorker } from "../../db/diagnose.ts";
+import { GRAPHILE_WORKER_VERSION } from "../../db/migrate.ts";
+import { LegworkError } from "../../errors.ts";
+import { within } from "../../within.ts";
 
 /** How long graphile-worker may take to run eight jobs without a database (ms); it takes 40. */
 const LIMIT_MS = 5_000;

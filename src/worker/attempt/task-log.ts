@@ -1,5 +1,5 @@
 import { format } from "node:util";
-import type { Logger } from "../log.ts";
+import type { Logger } from "../../log.ts";
 import { type AttemptOutput, plainFields } from "./attempt-output.ts";
 import type { Redaction } from "./redaction.ts";
 

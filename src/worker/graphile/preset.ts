@@ -1,8 +1,8 @@
 import { EventEmitter } from "node:events";
 import { loadConfig } from "graphile-config/load";
 import type { SharedOptions } from "graphile-worker";
-import type { ConfigInput } from "../config.ts";
-import { LegworkError, toError } from "../errors.ts";
+import type { ConfigInput } from "../../config.ts";
+import { LegworkError, toError } from "../../errors.ts";
 
 /** What graphile-worker takes as its preset. */
 export type Preset = NonNullable<SharedOptions["preset"]>;

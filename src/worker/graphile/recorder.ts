@@ -1,5 +1,5 @@
-import { toError } from "../errors.ts";
-import type { Logger } from "../log.ts";
+import { toError } from "../../errors.ts";
+import type { Logger } from "../../log.ts";
 import type { Statement } from "./fetch-statement.ts";
 import { type Fault, type Form, sendBatch } from "./send-batch.ts";
 

@@ -1,6 +1,6 @@
-import { type Pool, transaction } from "../db/pool.ts";
-import { toError } from "../errors.ts";
-import type { Logger } from "../log.ts";
+import { type Pool, transaction } from "../../db/pool.ts";
+import { toError } from "../../errors.ts";
+import type { Logger } from "../../log.ts";
 
 /** How often the waiting room is looked at when nothing is known to become due earlier (ms). */
 const INTERVAL_MS = 1_000;

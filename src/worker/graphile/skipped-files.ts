@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import type { LogFunctionFactory } from "graphile-worker";
-import type { Logger } from "../log.ts";
-import { graphileLogger } from "./graphile-logger.ts";
+import type { Logger } from "../../log.ts";
+import { graphileLogger } from "./logger.ts";
 
 /** Files that were meant to be tasks. Others, such as a README, may lie beside tasks without a word. */
 const IS_CODE = /\.[cm]?[jt]sx?$/;

@@ -1,15 +1,15 @@
 import type { Job, WorkerEvents } from "graphile-worker";
-import type { Pool } from "../db/pool.ts";
-import { fitsNumeric, isDeep, isRawNumber, parseExactly } from "../json.ts";
-import { toError } from "../errors.ts";
-import type { Logger } from "../log.ts";
-import { cut, MESSAGE_LIMIT, storableText, type ThrownDescription } from "../thrown.ts";
+import type { Pool } from "../../db/pool.ts";
+import { fitsNumeric, isDeep, isRawNumber, parseExactly } from "../../json.ts";
+import { toError } from "../../errors.ts";
+import type { Logger } from "../../log.ts";
+import { cut, MESSAGE_LIMIT, storableText, type ThrownDescription } from "../../thrown.ts";
 import { type Fetched, fetchStatement, replaced, restoreColumns, type Statement } from "./fetch-statement.ts";
 import { flagValue } from "./job-flags.ts";
 import { Completions, forMany, type Query, Recorder, type RecorderOptions, type Recording } from "./recorder.ts";
-import type { Redaction } from "./redaction.ts";
+import type { Redaction } from "../attempt/redaction.ts";
 import type { Form } from "./send-batch.ts";
-import { stringifyResult } from "./stringify-result.ts";
+import { stringifyResult } from "../attempt/stringify-result.ts";
 
 /**
  * The largest result that is kept whole (bytes of JSON). A result is for reading beside its job; larger ones belong in a

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { toError } from "../errors.ts";
-import type { Logger } from "../log.ts";
+import { toError } from "../../errors.ts";
+import type { Logger } from "../../log.ts";
 
 /** How long a batch waits after a fault of the system before it is sent again (ms); doubled each time. */
 const FIRST_WAIT_MS = 100;

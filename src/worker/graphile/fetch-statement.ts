@@ -1,4 +1,4 @@
-import { UnboundedTime } from "../db/parse-timestamp.ts";
+import { UnboundedTime } from "../../db/parse-timestamp.ts";
 
 /** A statement as graphile-worker hands it to node-postgres. */
 export interface Statement {
