@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { createPool } from "../../src/db/pool.ts";
-import { Live } from "../../src/server/live/live.ts";
+import { Live } from "../../src/server/graphql/live/topics.ts";
 import { startServer } from "../../src/server/server.ts";
 import { testDatabase, testLog } from "../support/database.ts";
 import { tcpProxy } from "../support/tcp-proxy.ts";

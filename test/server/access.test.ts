@@ -5,7 +5,7 @@ import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { createPool, type Pool } from "../../src/db/pool.ts";
 import { LegworkError } from "../../src/errors.ts";
-import { createAuthenticator } from "../../src/server/auth.ts";
+import { createAuthenticator } from "../../src/server/auth/authenticate.ts";
 import { assertRole, type Principal, type Role, ROLES, withPrincipal } from "../../src/access/principal.ts";
 import { type Server, startServer } from "../../src/server/server.ts";
 import { legwork } from "../support/cli.ts";

@@ -7,7 +7,7 @@ import { listAuditLog } from "../../access/audit-log.ts";
 import { type Counts, readCounts, readOverview } from "../../queues/overview.ts";
 import { packageVersion } from "../package-version.ts";
 import { ROLES } from "../../access/principal.ts";
-import { SharedReadings } from "../shared-readings.ts";
+import { SharedReadings } from "./shared-readings.ts";
 import { addRoute, type RestContext } from "./route.ts";
 import { cursorOver, jobId, page, pageLimit, text, time, toPage } from "./values.ts";
 
