@@ -1,5 +1,5 @@
 import { callFunction } from "../db/call-function.ts";
-import { diagnose } from "../db/diagnose.ts";
+import { diagnose } from "../health/doctor.ts";
 import type { Pool } from "../db/pool.ts";
 import { cancelJob, cancelJobs, type LiveFilter } from "../jobs/cancel-job.ts";
 import { discardJob, discardJobs } from "../jobs/discard-job.ts";

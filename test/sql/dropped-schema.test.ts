@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { describeSchema } from "../../scripts/describe-schema.ts";
-import { diagnose } from "../../src/db/diagnose.ts";
+import { diagnose } from "../../src/health/doctor.ts";
 import { migrate, readMigrations } from "../../src/db/migrate.ts";
 import { missingObjects, objectsOf } from "../../src/db/schema-objects.ts";
 import { splitSql } from "../../src/db/split-sql.ts";

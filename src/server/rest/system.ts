@@ -1,6 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
-import { diagnose } from "../../db/diagnose.ts";
+import { diagnose } from "../../health/doctor.ts";
 import type { Queryable } from "../../db/pool.ts";
 import { emergencyStop, resumeAll } from "../../queues/pause.ts";
 import { listAuditLog } from "../../access/audit-log.ts";

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Job, Logger as GraphileLogger, runTaskListOnce, type WorkerPool } from "graphile-worker";
-import { installedGraphileWorker } from "../../db/diagnose.ts";
+import { installedGraphileWorker } from "../../health/doctor.ts";
 import { GRAPHILE_WORKER_VERSION } from "../../db/migrate.ts";
 import { LegworkError } from "../../errors.ts";
 import { within } from "../../within.ts";

@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { LegworkError, toError } from "../errors.ts";
-import { hasCode, processStart, readIfThere } from "./embedded-process.ts";
+import { hasCode, processStart, readIfThere } from "./process.ts";
 
 /** The file that makes a directory ours. It also remembers the port of the last start. */
 const MARKER = "legwork.json";

@@ -6,10 +6,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Client, escapeIdentifier } from "pg";
 import { LegworkError, toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import { openCluster, type Cluster } from "./embedded-cluster.ts";
-import { lockDataDir, openDataDir, rememberPort, rememberedPort } from "./embedded-data-dir.ts";
-import { findInstall } from "./embedded-install.ts";
-import { endProcess, hasCode, isolated, readIfThere, stopOrphan } from "./embedded-process.ts";
+import { openCluster, type Cluster } from "./cluster.ts";
+import { lockDataDir, openDataDir, rememberPort, rememberedPort } from "./data-dir.ts";
+import { findInstall } from "./install.ts";
+import { endProcess, hasCode, isolated, readIfThere, stopOrphan } from "./process.ts";
 
 /** A running Postgres of our own, for those who have none. */
 export interface EmbeddedPostgres {

@@ -20,10 +20,10 @@ import {
 import { basename, dirname, join, resolve } from "node:path";
 import { LegworkError, toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import { unusable, writeFileAtomically } from "./embedded-data-dir.ts";
-import { SYSTEM_DIR, canEnter, makeSystemDirectory, postgresUser, reachableInstall } from "./embedded-install.ts";
-import type { PostgresInstall } from "./embedded-install.ts";
-import { hasCode, isolated, readIfThere, type SystemUser } from "./embedded-process.ts";
+import { unusable, writeFileAtomically } from "./data-dir.ts";
+import { SYSTEM_DIR, canEnter, makeSystemDirectory, postgresUser, reachableInstall } from "./install.ts";
+import type { PostgresInstall } from "./install.ts";
+import { hasCode, isolated, readIfThere, type SystemUser } from "./process.ts";
 
 /** What a cluster's name is followed by until it is whole. */
 const DRAFT = "-draft-";

@@ -17,7 +17,7 @@ import { dirname, join, relative } from "node:path";
 import { randomUUID } from "node:crypto";
 import { pathToFileURL } from "node:url";
 import { LegworkError, toError } from "../errors.ts";
-import { hasCode, isolated, type SystemUser } from "./embedded-process.ts";
+import { hasCode, isolated, type SystemUser } from "./process.ts";
 
 /**
  * Where root keeps what the system user of Postgres must reach and cannot reach where it lies: a clone in /root or in

@@ -2,11 +2,11 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { toError } from "../errors.ts";
-import { GRAPHILE_WORKER_SCHEMA, GRAPHILE_WORKER_VERSION, type Migration, readMigrations } from "./migrate.ts";
-import { roleHint } from "./needed-role.ts";
-import { fromDatabaseError, type Pool, type Queryable } from "./pool.ts";
-import { describePooling, findPoolingBefore, type Pooling } from "./pooler.ts";
-import { describeLack, lackingNow } from "./repair.ts";
+import { GRAPHILE_WORKER_SCHEMA, GRAPHILE_WORKER_VERSION, type Migration, readMigrations } from "../db/migrate.ts";
+import { roleHint } from "../db/needed-role.ts";
+import { fromDatabaseError, type Pool, type Queryable } from "../db/pool.ts";
+import { describePooling, findPoolingBefore, type Pooling } from "../db/pooler.ts";
+import { describeLack, lackingNow } from "../db/repair.ts";
 
 /** The newest Postgres that is tested. */
 const MAX_SERVER_MAJOR = 18;
