@@ -1,8 +1,9 @@
 import { execFile, spawn } from "node:child_process";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { localOperations, type Operations } from "../../src/cli/local-operations.ts";
-import { remoteOperations } from "../../src/cli/remote-operations.ts";
+import { localOperations } from "../../src/cli/operations/local.ts";
+import type { Operations } from "../../src/cli/operations/operations.ts";
+import { remoteOperations } from "../../src/cli/operations/remote.ts";
 import type { Server } from "../../src/server/server.ts";
 import { type CliResult, legwork } from "../support/cli.ts";
 import { testDatabase } from "../support/database.ts";

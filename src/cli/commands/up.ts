@@ -19,7 +19,7 @@ import {
   workerSettings,
 } from "../options.ts";
 import { color } from "../output.ts";
-import { untilStopped } from "../signals.ts";
+import { untilStopped } from "../process-signals.ts";
 import { dashboardUrl } from "./dashboard.ts";
 
 export function upCommand(): Command {

@@ -1,11 +1,11 @@
-import { UnboundedTime } from "../db/parse-timestamp.ts";
-import { isErrorCode, LegworkError, toError } from "../errors.ts";
-import { assertJobId } from "../jobs/read-jobs.ts";
-import type { LimitTarget } from "../queues/limits.ts";
-import { assertBatchId } from "../workflows/batches.ts";
-import { assertWorkflowId } from "../workflows/read-workflows.ts";
-import type { Operations } from "./local-operations.ts";
-import { parseExactly } from "../json.ts";
+import { UnboundedTime } from "../../db/parse-timestamp.ts";
+import { isErrorCode, LegworkError, toError } from "../../errors.ts";
+import { assertJobId } from "../../jobs/read-jobs.ts";
+import type { LimitTarget } from "../../queues/limits.ts";
+import { assertBatchId } from "../../workflows/batches.ts";
+import { assertWorkflowId } from "../../workflows/read-workflows.ts";
+import type { Operations } from "./operations.ts";
+import { parseExactly } from "../../json.ts";
 
 /** Items of a page that is asked for. */
 const PAGE = 500;
