@@ -1,6 +1,6 @@
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { judge } from "../../src/dashboard/pages/overview/verdict.ts";
+import { judge } from "../../src/dashboard/features/overview/verdict.ts";
 import type { Server } from "../../src/server/server.ts";
 import { expectAccessible } from "../support/axe.ts";
 import { testBrowser } from "../support/browser.ts";
