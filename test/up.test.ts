@@ -178,9 +178,11 @@ describe("legwork up with a Postgres of its own", () => {
       },
       30_000,
     );
-    const after = await sql(ready, "select id, state, result from legwork_private.finished_jobs where id = any ($1) order by id", [
-      before.map((row) => row.id),
-    ]);
+    const after = await sql(
+      ready,
+      "select id, state, result from legwork_private.finished_jobs where id = any ($1) order by id",
+      [before.map((row) => row.id)],
+    );
     expect(after).toEqual(before);
     expect(await sql(ready, "select state from legwork.jobs where id = $1", [waiting?.id])).toEqual([{ state: "scheduled" }]);
   });

@@ -10,8 +10,9 @@ import { assertWhole } from "../db/repair.ts";
 import { isTime } from "../duration.ts";
 import { LegworkError } from "../errors.ts";
 import { createLogger, LOG_LEVELS } from "../log.ts";
-import { loadWorkerConfig, type WorkerConfig } from "../worker/preset.ts";
-import { localOperations, type Operations } from "./local-operations.ts";
+import { loadWorkerConfig, type WorkerConfig } from "../worker/graphile/preset.ts";
+import { localOperations } from "./operations/local.ts";
+import type { Operations } from "./operations/operations.ts";
 import { keepDigits } from "../db/exact-json.ts";
 import { visibleRows } from "./visible.ts";
 
@@ -174,7 +175,7 @@ export async function withOperations(
   const shown = (operations: Operations): Operations => (flags.json === true ? operations : visibleOperations(operations));
   const url = flags.url ?? (flags.databaseUrl === undefined ? process.env.LEGWORK_URL : undefined);
   if (url !== undefined && url !== "") {
-    const { remoteOperations } = await import("./remote-operations.ts");
+    const { remoteOperations } = await import("./operations/remote.ts");
     const parsed = /^https?:\/\/./.test(url) ? URL.parse(url) : null;
     if (parsed === null || parsed.username !== "" || parsed.password !== "" || parsed.search !== "" || parsed.hash !== "") {
       // Not shown: it may hold a secret.

@@ -37,7 +37,9 @@ async function recordedDefinitions(client: Queryable): Promise<Map<string, strin
 
 /** Definitions and indexes that were changed or dropped by hand since they were made. Empty where the schema is incomplete, and after an upgrade of Postgres until they are recorded again. */
 export async function changedByHand(client: Queryable): Promise<string[]> {
-  const { rows: known } = await client.query("select to_regprocedure('legwork_private.changed_definitions()') is not null as known");
+  const { rows: known } = await client.query(
+    "select to_regprocedure('legwork_private.changed_definitions()') is not null as known",
+  );
   if (known[0]?.known !== true) return [];
   const { rows } = await client.query("select object from legwork_private.changed_definitions() as object");
   return rows.map(({ object }) => String(object));
@@ -72,7 +74,9 @@ export async function applyDefinitions(
       )
       .map(({ object }) => object),
   );
-  const putBack = definitions.filter(({ object, hash }) => wanted.has(object) && recorded.get(object) === hash).map(({ object }) => object);
+  const putBack = definitions
+    .filter(({ object, hash }) => wanted.has(object) && recorded.get(object) === hash)
+    .map(({ object }) => object);
   const obsolete = [...recorded.keys()].filter((object) => !byObject.has(object));
   if (wanted.size === 0 && obsolete.length === 0) return { applied: [], dropped: [], putBack: [] };
 
@@ -98,7 +102,7 @@ export async function applyDefinitions(
     await run(`delete from legwork_private.definitions where object = ${literal(object)}`);
   }
   // What is dropped on the way is made again, and may come earlier in the manifest.
-  for (let again = true; again; ) {
+  for (let again = true; again;) {
     again = false;
     for (const definition of definitions) {
       if (!wanted.has(definition.object) || applied.has(definition.object)) continue;
@@ -120,12 +124,19 @@ export async function applyDefinitions(
     }
     again &&= [...wanted].some((object) => !applied.has(object));
   }
-  await record(definitions.filter(({ object }) => applied.has(object)), run);
+  await record(
+    definitions.filter(({ object }) => applied.has(object)),
+    run,
+  );
   return { applied: [...applied], dropped, putBack };
 }
 
 /** Whether Postgres refuses to replace it: the columns of the view or the result of the function have changed, or it is a kind that cannot be replaced. */
-async function mustBeDropped(client: PoolClient, { object, kind, statements }: Definition, catalog: ReadonlySet<string>): Promise<boolean> {
+async function mustBeDropped(
+  client: PoolClient,
+  { object, kind, statements }: Definition,
+  catalog: ReadonlySet<string>,
+): Promise<boolean> {
   if (!catalog.has(object) || kind === "comments" || kind === "policy") return false;
   const statement = statements.find((candidate) => /^create /i.test(candidate)) ?? "";
   if (!/^create or replace /i.test(statement)) return true;
@@ -183,7 +194,9 @@ async function dependantsOf(client: Queryable, object: string): Promise<string[]
 }
 
 function inTheWay(object: string, dependant: string): LegworkError {
-  const drop = /^(view|function|trigger|policy) /.test(dependant) ? ` Run \`drop ${dependant}\`, then \`legwork migrate\`, and create it again.` : "";
+  const drop = /^(view|function|trigger|policy) /.test(dependant)
+    ? ` Run \`drop ${dependant}\`, then \`legwork migrate\`, and create it again.`
+    : "";
   return new LegworkError("LW511", `The ${dependant} depends on the ${object}, which this version of Legwork changes.`, {
     hint: `Nothing was changed.${drop === "" ? " Drop it, run `legwork migrate`, and create it again." : drop}`,
   });

@@ -91,9 +91,11 @@ export async function migrate(
 ): Promise<MigrationResult> {
   await assertDatabase(pool);
   if (await mayMigrate(pool)) await installGraphileWorker(pool, options);
-  const result = await withinLockTimeout(pool, (client) => migrateWith(client, files, client.query.bind(client))).catch((error: unknown) => {
-    throw administrativeError(error) ?? error;
-  });
+  const result = await withinLockTimeout(pool, (client) => migrateWith(client, files, client.query.bind(client))).catch(
+    (error: unknown) => {
+      throw administrativeError(error) ?? error;
+    },
+  );
   if (result.repaired.length > 0) {
     const event = { event: "schema_repaired", objects: result.repaired };
     log.warn(event, `${describeLack(result.repaired)} They have been made again; jobs that waited in a dropped table are gone.`);
@@ -112,9 +114,13 @@ export async function migrate(
 export async function migrationScript(pool: Pool, files: SchemaFiles = schemaFiles()): Promise<string> {
   await assertDatabase(pool);
   if ((await graphileWorkerSchema(pool)) === undefined) {
-    throw new LegworkError("LW510", "The database has no schema graphile_worker yet, which graphile-worker's own migrations make.", {
-      hint: "Run `npx graphile-worker --schema-only` first.",
-    });
+    throw new LegworkError(
+      "LW510",
+      "The database has no schema graphile_worker yet, which graphile-worker's own migrations make.",
+      {
+        hint: "Run `npx graphile-worker --schema-only` first.",
+      },
+    );
   }
   const statements: string[] = [];
   try {
@@ -134,7 +140,11 @@ export async function migrationScript(pool: Pool, files: SchemaFiles = schemaFil
 }
 
 /** In the caller's transaction. `run` gets the statements that change something. */
-async function migrateWith(client: PoolClient, files: SchemaFiles, run: (statement: string) => Promise<unknown>): Promise<MigrationResult> {
+async function migrateWith(
+  client: PoolClient,
+  files: SchemaFiles,
+  run: (statement: string) => Promise<unknown>,
+): Promise<MigrationResult> {
   const none = { applied: [], definitions: [], repaired: [] };
   // Held until the transaction ends, by whichever process comes first.
   await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
@@ -153,7 +163,11 @@ async function migrateWith(client: PoolClient, files: SchemaFiles, run: (stateme
     await run(statement);
   };
   const pending = missingMigrations(installed?.migrations ?? [], files.migrations);
-  const missing = await repairMigrations(client, files.migrations.filter((migration) => !pending.includes(migration)), begin);
+  const missing = await repairMigrations(
+    client,
+    files.migrations.filter((migration) => !pending.includes(migration)),
+    begin,
+  );
   for (const migration of pending) {
     await begin(migration.sql);
     const values = [String(migration.id), literal(migration.name), literal(migration.checksum)];
@@ -209,9 +223,13 @@ async function installedSchema(client: Queryable): Promise<InstalledSchema | und
 }
 
 function tooOld(): LegworkError {
-  return new LegworkError("LW511", "The database was set up by a version of Legwork from before 0.1.0, which cannot be upgraded.", {
-    hint: "Run `legwork migrate --uninstall --yes`, then `legwork migrate`: waiting jobs stay, the history is deleted. Data of `npm start` is in .legwork: stop it, move the directory away and start again.",
-  });
+  return new LegworkError(
+    "LW511",
+    "The database was set up by a version of Legwork from before 0.1.0, which cannot be upgraded.",
+    {
+      hint: "Run `legwork migrate --uninstall --yes`, then `legwork migrate`: waiting jobs stay, the history is deleted. Data of `npm start` is in .legwork: stop it, move the directory away and start again.",
+    },
+  );
 }
 
 /** Whether the schema is of a newer version. Throws LW511 when that version does not let this one use it. */
@@ -250,9 +268,13 @@ async function assertMigrated(client: PoolClient, files: SchemaFiles): Promise<v
     "select from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname = 'legwork_private' and p.proname = 'installed_schema'",
   );
   if (known.length === 0) {
-    throw new LegworkError("LW511", `The database does not have the schema of Legwork ${files.version}, and this login does not own the schema legwork.`, {
-      hint: "Run `legwork migrate` as its owner first.",
-    });
+    throw new LegworkError(
+      "LW511",
+      `The database does not have the schema of Legwork ${files.version}, and this login does not own the schema legwork.`,
+      {
+        hint: "Run `legwork migrate` as its owner first.",
+      },
+    );
   }
   const { rows } = await client.query<InstalledSchema & { graphileWorker: number }>(
     `select version, minimum_version as "minimumVersion", definitions_hash as "definitionsHash", graphile_worker as "graphileWorker", migrations

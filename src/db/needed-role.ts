@@ -32,7 +32,7 @@ export function neededRole(name: string): string | undefined {
 /** What to do about a right that is missing. The role is named where Postgres's message, in English, names something of Legwork's. */
 export function roleHint(message: string): string {
   const name = /^permission denied for \w+ (\S+)$/.exec(message)?.[1] ?? "";
-  if (name === "legwork") {
+  if (name === "legwork" || name === "legwork_private") {
     return "Grant this login a role of Legwork, such as legwork_reader for reading; `legwork roles create` makes them, and docs/access.md says what each may do.";
   }
   if (/^(create|grant)_roles$/.test(name)) return "Do it as the owner of the schemas legwork and graphile_worker.";

@@ -68,7 +68,11 @@ export async function repairMigrations(client: PoolClient, migrations: readonly 
   const objects = objectsMadeBy(migrations);
   const missing = await missingObjects(client, objects);
   if (missing.length === 0) return [];
-  await makeObjectsAgain(client, migrations.map(({ sql }) => sql), run);
+  await makeObjectsAgain(
+    client,
+    migrations.map(({ sql }) => sql),
+    run,
+  );
   const left = await missingObjects(client, objects);
   if (left.length > 0) {
     throw new LegworkError("LW511", `${describeLack(left)} They could not be made again.`, {

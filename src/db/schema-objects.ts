@@ -61,7 +61,11 @@ function describe(kind: string, name: string, table?: string): string {
 const ABOUT_ROWS = /^(?:insert|update|delete|with|select)\b/i;
 
 /** Makes the objects again that a database lacks, such as after `drop schema graphile_worker cascade`, by the statements that made them; what is there stays, rows included. */
-export async function makeObjectsAgain(client: PoolClient, files: readonly string[], run: (statement: string) => Promise<void>): Promise<void> {
+export async function makeObjectsAgain(
+  client: PoolClient,
+  files: readonly string[],
+  run: (statement: string) => Promise<void>,
+): Promise<void> {
   for (const statement of files.flatMap(splitSql)) {
     if (ABOUT_ROWS.test(statement)) continue;
     await client.query("savepoint again");

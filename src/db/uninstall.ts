@@ -34,11 +34,12 @@ export async function uninstall(pool: Pool): Promise<Uninstallation> {
     let client = connection;
     await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
     const { rows } = await client.query(
-      `select to_regclass('legwork_private.undo_statements') is not null as installed, to_regclass('legwork.undo_statements') is not null as is_old,
+      `select to_regclass('legwork_private.undo_statements') is not null as installed, to_regclass('legwork_private.undo_statements') is not null as is_old,
          to_regclass('graphile_worker._private_jobs') is not null as has_jobs`,
     );
     if (rows[0]?.is_old === true) client = beforePrivateSchema(client);
-    else if (rows[0]?.installed !== true) return { removed: await removeRemains(client), releasedJobs: 0, expiredJobs: 0, roles: [] };
+    else if (rows[0]?.installed !== true)
+      return { removed: await removeRemains(client), releasedJobs: 0, expiredJobs: 0, roles: [] };
     await client.query(SET_LOCK_TIMEOUT);
     await assertNoWorker(client);
     await assertNoDependants(client);
@@ -62,7 +63,8 @@ export async function uninstall(pool: Pool): Promise<Uninstallation> {
 /** Before 0.1.0, what is private now was in schema legwork. */
 function beforePrivateSchema(client: PoolClient): PoolClient {
   const old = Object.create(client) as PoolClient;
-  old.query = ((text: string, values?: unknown[]) => client.query(text.replaceAll("legwork_private.", "legwork."), values)) as PoolClient["query"];
+  old.query = ((text: string, values?: unknown[]) =>
+    client.query(text.replaceAll("legwork_private.", "legwork."), values)) as PoolClient["query"];
   return old;
 }
 

@@ -102,9 +102,11 @@ export async function getTask(client: Queryable, name: string): Promise<TaskRow>
   const rows = await selectRows(client, `select ${TASK_COLUMNS} from legwork.tasks where name = $1`, [name]);
   if (rows[0] !== undefined) return rows[0];
   // As legwork_private.assert_task says it, which reads tables that a reader may not.
-  const nearest = await selectRows(client, "select legwork_private.nearest_name($1, array(select name from legwork.tasks)) as name", [
-    name,
-  ]);
+  const nearest = await selectRows(
+    client,
+    "select legwork_private.nearest_name($1, array(select name from legwork.tasks)) as name",
+    [name],
+  );
   const guess: string | null = nearest[0].name;
   throw new LegworkError("LW404", `No task is called '${name}'.`, {
     hint: `${guess === null ? "" : `Did you mean '${guess}'? `}Tasks are known once a worker that has them has started; select name from legwork.tasks lists them.`,

@@ -3,7 +3,7 @@ import { toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { within } from "../within.ts";
 import type { DatabaseClock } from "./clock.ts";
-import type { Control } from "./control.ts";
+import type { Control } from "./remote-commands.ts";
 import type { Beat, Heartbeat } from "./heartbeat/heartbeat.ts";
 import { HostMeter } from "./host-stats.ts";
 

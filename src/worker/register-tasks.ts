@@ -2,8 +2,8 @@ import { type Pool, setLocally, transaction } from "../db/pool.ts";
 import { toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { describeTasks, type LoadedTask } from "./load-tasks.ts";
-import { storable } from "./outcomes.ts";
-import { isRowError } from "./send-batch.ts";
+import { storable } from "./graphile/outcomes.ts";
+import { isRowError } from "./graphile/send-batch.ts";
 
 /**
  * Tells the database of the tasks that this worker runs, with their limits and retry policies. A task whose description it refuses is taken out of

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { Finding } from "../../src/db/diagnose.ts";
+import type { Finding } from "../../src/health/doctor.ts";
 import { legwork } from "../support/cli.ts";
 import { testDatabase } from "../support/database.ts";
 

@@ -1,8 +1,9 @@
 import { execFile, spawn } from "node:child_process";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { localOperations, type Operations } from "../../src/cli/local-operations.ts";
-import { remoteOperations } from "../../src/cli/remote-operations.ts";
+import { localOperations } from "../../src/cli/operations/local.ts";
+import type { Operations } from "../../src/cli/operations/operations.ts";
+import { remoteOperations } from "../../src/cli/operations/remote.ts";
 import type { Server } from "../../src/server/server.ts";
 import { type CliResult, legwork } from "../support/cli.ts";
 import { testDatabase } from "../support/database.ts";
@@ -14,7 +15,9 @@ let server: Server;
 let jobs: string[];
 
 beforeAll(async () => {
-  await database.pool.query(`select legwork_private.register_tasks('[{"name": "notify/email", "queue": "mail"}, {"name": "other"}]')`);
+  await database.pool.query(
+    `select legwork_private.register_tasks('[{"name": "notify/email", "queue": "mail"}, {"name": "other"}]')`,
+  );
   const { rows } = await database.pool.query(
     `select legwork.enqueue('notify/email', '{"sent_at": "yesterday"}', correlation_id => 'c')::text as id from generate_series(1, 6)`,
   );

@@ -9,7 +9,9 @@ const database = testDatabase();
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.worker_processes");
+  await database.pool.query(
+    "truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.worker_processes",
+  );
   await database.pool.query("create table if not exists runs (job_id bigint, pid integer)");
   await database.pool.query("truncate runs");
 });

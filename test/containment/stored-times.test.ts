@@ -88,5 +88,7 @@ it("statistics, the doctor, alerts and metrics take them", async () => {
   await database.pool.query("select legwork_private.watch(w.step) from legwork_private.watch_steps w");
   await database.pool.query("select legwork_private.roll_up()");
   await database.pool.query("select * from legwork.doctor()");
-  expect((await database.pool.query("select sum(completed)::int as jobs from legwork_private.task_minutes")).rows).toEqual([{ jobs: 1 }]);
+  expect((await database.pool.query("select sum(completed)::int as jobs from legwork_private.task_minutes")).rows).toEqual([
+    { jobs: 1 },
+  ]);
 });

@@ -174,7 +174,9 @@ it("a row that cannot be let go is set aside by the worker, and its neighbours a
   client.release();
   await workers["Legwork's worker"]!();
   await until("the neighbours have run", async () => (await one("select count(*)::int from runs")) === 5);
-  expect((await database.pool.query("select what, item from legwork_private.set_aside")).rows).toEqual([{ what: "job", item: bad }]);
+  expect((await database.pool.query("select what, item from legwork_private.set_aside")).rows).toEqual([
+    { what: "job", item: bad },
+  ]);
 });
 
 it.each([

@@ -21,7 +21,9 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate signs, legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.pauses, legwork_private.limits");
+  await database.pool.query(
+    "truncate signs, legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.pauses, legwork_private.limits",
+  );
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "plain", "queue": "mail"}]')`);
 });
 
@@ -86,7 +88,10 @@ describe("the page of a job", () => {
     await why.getByText("It may start at").waitFor();
     await expectAccessible(page);
     await why.getByRole("button", { name: "Resume the queue" }).click();
-    await until("the queue is resumed", async () => (await database.pool.query("select from legwork_private.pauses")).rowCount === 0);
+    await until(
+      "the queue is resumed",
+      async () => (await database.pool.query("select from legwork_private.pauses")).rowCount === 0,
+    );
     await why.getByRole("button", { name: "Start it now" }).click();
     await page.locator(".job-lead").getByText("pending").waitFor();
     await why.getByText("No Legwork worker is alive").waitFor();

@@ -1,6 +1,6 @@
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { judge } from "../../src/dashboard/pages/overview/verdict.ts";
+import { judge } from "../../src/dashboard/features/overview/verdict.ts";
 import type { Server } from "../../src/server/server.ts";
 import { expectAccessible } from "../support/axe.ts";
 import { testBrowser } from "../support/browser.ts";
@@ -132,7 +132,10 @@ describe("the overview", () => {
     await database.pool.query(
       "update legwork_private.watch_steps set every = '200 ms', due_at = now() where step in ('roll_up', 'alerts')",
     );
-    await until("the alert is raised", async () => (await database.pool.query("select from legwork_private.alert_records")).rowCount);
+    await until(
+      "the alert is raised",
+      async () => (await database.pool.query("select from legwork_private.alert_records")).rowCount,
+    );
     await page.reload();
     await page.getByRole("region", { name: "Failed, by error" }).getByText("connect ECONNREFUSED").waitFor();
     await verdict(page).getByText("Task 'broken' has failed 5 time(s) in a row").waitFor();

@@ -28,7 +28,9 @@ beforeEach(async () => {
   await database.pool.query(
     "truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.limits, legwork_private.pauses, legwork_private.rule_changes, legwork_private.wakeups, legwork_private.slots, legwork_private.lanes, legwork_private.job_signals, legwork_private.waiting_jobs, legwork_private.dependencies, legwork_private.dependency_checks, legwork_private.run_counts, legwork_private.workflow_runs, legwork_private.workflow_run_steps, legwork_private.schedule_definitions, legwork_private.schedule_occurrences",
   );
-  await database.pool.query(`select legwork_private.register_tasks('[{"name": "notify/email", "queue": "mail"}, {"name": "other"}]')`);
+  await database.pool.query(
+    `select legwork_private.register_tasks('[{"name": "notify/email", "queue": "mail"}, {"name": "other"}]')`,
+  );
 });
 
 /** Jobs of notify/email: one that waits, one that has failed, one that another failure like it. */
@@ -68,7 +70,8 @@ interface Operation {
 const state = (which: keyof Jobs) => (jobs: Jobs) => `select state as it from legwork.jobs where id = ${jobs[which]}`;
 const limits = (): string => "select jsonb_agg(limits) as it from legwork.queues where limits is not null";
 const live = (): string => "select count(*)::int as it from graphile_worker._private_jobs";
-const pauses = (): string => "select string_agg(concat_ws(' ', scope, nullif(name, ''), reason), ',') as it from legwork_private.pauses";
+const pauses = (): string =>
+  "select string_agg(concat_ws(' ', scope, nullif(name, ''), reason), ',') as it from legwork_private.pauses";
 
 const SCHEDULE = "select legwork.schedule('s', 'other', every => '1 day')";
 const schedules = (): string =>

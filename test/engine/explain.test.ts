@@ -244,7 +244,10 @@ it("a job that has ended says how, and what can be done", async () => {
 it("durations are told in words, and what is not known is not told as nothing", async () => {
   const say = async (interval: string | null): Promise<unknown> =>
     (
-      await query("select legwork_private.in_words($1::interval) as words, legwork_private.period_in_words($1::interval) as period", [interval])
+      await query(
+        "select legwork_private.in_words($1::interval) as words, legwork_private.period_in_words($1::interval) as period",
+        [interval],
+      )
     )[0];
   expect(await say("3 days 01:00:02.5")).toEqual({ words: "3 days 1 hour 2.5 seconds", period: "3 days 1 hour 2.5 seconds" });
   expect(await say("14 months")).toEqual({ words: "1 year 2 months", period: "1 year 2 months" });

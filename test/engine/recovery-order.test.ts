@@ -16,7 +16,9 @@ const TASK = `
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.worker_processes");
+  await database.pool.query(
+    "truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.worker_processes",
+  );
 });
 
 /** Two workers in the middle of 130 jobs; the first one with all the jobs it can hold, some of them running. */

@@ -29,7 +29,9 @@ describe("the jobs of documents", () => {
     await select("select legwork_private.fire_schedules(now() + interval '1 day', 100, 'documents/mine')");
     expect((await ask("GET", "/jobs/mine")).body.executions).toHaveLength(1);
     expect(await ask("POST", "/jobs/mine/enable")).toMatchObject({ body: { enabled: true, next_run_at: expect.any(String) } });
-    await select("select legwork_private.fire_schedules(next_at, 100, name) from legwork.schedules where name = 'documents/mine'");
+    await select(
+      "select legwork_private.fire_schedules(next_at, 100, name) from legwork.schedules where name = 'documents/mine'",
+    );
     expect((await ask("GET", "/jobs/mine")).body.executions).toHaveLength(2);
     expect((await ask("DELETE", "/jobs/mine")).status).toBe(204);
     expect((await ask("GET", "/jobs/mine")).status).toBe(404);

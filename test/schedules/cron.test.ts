@@ -108,7 +108,9 @@ describe("the sentence says what the expression means", () => {
 
   it("a step of one is a star, in SQL too", async () => {
     expect(() => parseCron("0 0 31 2 */1")).toThrow(">31 2<");
-    await expect(database.pool.query("select legwork_private.assert_cron('0 0 31 2 */1')")).rejects.toMatchObject({ code: "LW400" });
+    await expect(database.pool.query("select legwork_private.assert_cron('0 0 31 2 */1')")).rejects.toMatchObject({
+      code: "LW400",
+    });
   });
 });
 

@@ -13,7 +13,9 @@ const database = testDatabase();
 const TASKS = { "t.js": "export default async () => {};" };
 
 beforeEach(async () => {
-  await database.pool.query("truncate legwork_private.schedule_definitions, legwork_private.schedule_occurrences, legwork_private.crontab_entries");
+  await database.pool.query(
+    "truncate legwork_private.schedule_definitions, legwork_private.schedule_occurrences, legwork_private.crontab_entries",
+  );
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "t"}]')`);
 });
 

@@ -5,8 +5,8 @@ import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { createPool, type Pool } from "../../src/db/pool.ts";
 import { LegworkError } from "../../src/errors.ts";
-import { createAuthenticator } from "../../src/server/auth.ts";
-import { assertRole, type Principal, type Role, ROLES, withPrincipal } from "../../src/server/principal.ts";
+import { createAuthenticator } from "../../src/server/auth/authenticate.ts";
+import { assertRole, type Principal, type Role, ROLES, withPrincipal } from "../../src/access/principal.ts";
 import { type Server, startServer } from "../../src/server/server.ts";
 import { legwork } from "../support/cli.ts";
 import { testDatabase, testLog } from "../support/database.ts";
@@ -188,7 +188,9 @@ describe("the server", () => {
   test("refuses a token that is unknown, expired, revoked, or cut", async () => {
     const [expired, revoked, valid] = [await token("viewer"), await token("viewer"), await token("viewer")];
     const hash = "sha256(convert_to($1, 'UTF8'))";
-    await admin.query(`update legwork_private.tokens set expires_at = now() - interval '1 second' where hash = ${hash}`, [expired]);
+    await admin.query(`update legwork_private.tokens set expires_at = now() - interval '1 second' where hash = ${hash}`, [
+      expired,
+    ]);
     expect((await ask(revoked)).status).toBe(200);
     await admin.query(`select legwork.revoke_token((select id from legwork_private.tokens where hash = ${hash}))`, [revoked]);
     for (const bearer of [

@@ -7,7 +7,9 @@ const token = "a token of the test";
 
 let server: Server;
 beforeAll(async () => {
-  await database.pool.query(`select legwork_private.register_tasks('[{"name": "a", "queue": "q"}, {"name": "b"}, {"name": "c"}]')`);
+  await database.pool.query(
+    `select legwork_private.register_tasks('[{"name": "a", "queue": "q"}, {"name": "b"}, {"name": "c"}]')`,
+  );
   server = await startServer({ databaseUrl: database.url, host: "127.0.0.1", port: 0, token, log: testLog });
 });
 afterAll(async () => {

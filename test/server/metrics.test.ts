@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { beforeEach, expect, it, onTestFinished } from "vitest";
-import { LABEL_LIMIT, metricNames } from "../../src/server/metrics.ts";
+import { LABEL_LIMIT, metricNames } from "../../src/server/http/metrics.ts";
 import { type Server, type ServerOptions, startServer } from "../../src/server/server.ts";
 import { testDatabase, testLog } from "../support/database.ts";
 import { until } from "../support/until.ts";

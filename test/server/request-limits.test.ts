@@ -4,7 +4,7 @@ import { connect, type Socket } from "node:net";
 import { SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
-import { clientAddress, countedAs } from "../../src/server/client-address.ts";
+import { clientAddress, countedAs } from "../../src/server/auth/client-address.ts";
 import type { Server } from "../../src/server/server.ts";
 import { testDatabase } from "../support/database.ts";
 import { makeToken, rest, restToken, startRest } from "../support/rest.ts";

@@ -218,7 +218,9 @@ describe("what concerns every tenant", () => {
       const answer = await rest(server, method, path, body, { authorization: `Bearer ${admin}` });
       expect([path, answer.status, answer.body.code]).toEqual([path, 403, "LW403"]);
     }
-    const { rows } = await database.pool.query("select warning, is_enabled from legwork_private.alert_rules where name = 'error_rate'");
+    const { rows } = await database.pool.query(
+      "select warning, is_enabled from legwork_private.alert_rules where name = 'error_rate'",
+    );
     expect(rows).toEqual([{ warning: 0.25, is_enabled: true }]);
   });
 });

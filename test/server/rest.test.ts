@@ -78,7 +78,9 @@ describe("POST /jobs", () => {
       correlation_id: "c",
       attempt_list: [],
     });
-    const { rows } = await database.pool.query("select expires_at from legwork_private.expirations where job_id = $1", [answer.body.id]);
+    const { rows } = await database.pool.query("select expires_at from legwork_private.expirations where job_id = $1", [
+      answer.body.id,
+    ]);
     expect(rows).toEqual([{ expires_at: new Date("2031-01-01Z") }]);
   });
 
@@ -401,7 +403,9 @@ describe("bulk actions", () => {
     const { body } = await post("/jobs/cancel", { filter: { task: "other" }, dry_run: false });
     expect(body).toMatchObject({ changed: 2, left: 0, ids });
     expect((await post("/jobs/cancel", { filter: {}, dry_run: false })).body).toMatchObject({ changed: 0, left: 0 });
-    expect((await database.pool.query("select job_id::text as id from legwork_private.cancellations")).rows).toEqual([{ id: ids[0] }]);
+    expect((await database.pool.query("select job_id::text as id from legwork_private.cancellations")).rows).toEqual([
+      { id: ids[0] },
+    ]);
   });
 
   it("pass over a job that somebody is just taking, and find it the next time", async () => {

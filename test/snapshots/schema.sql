@@ -8499,7 +8499,7 @@ CREATE OR REPLACE FUNCTION legwork_private.installed_schema(OUT version text, OU
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select v.version, v.minimum_version, v.definitions_hash, (select max(m.id) from graphile_worker.migrations m),
-    (select jsonb_agg(to_jsonb(m) - 'applied_at' order by m.id) from legwork.migrations m)
+    (select coalesce(jsonb_agg(to_jsonb(m) - 'applied_at' order by m.id), '[]') from legwork.migrations m)
   from legwork_private.schema_version v
 $function$
 -- not for everybody

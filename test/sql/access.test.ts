@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from "vitest";
 import pg from "pg";
 import { createPool, type Pool } from "../../src/db/pool.ts";
-import { ROLES } from "../../src/server/principal.ts";
+import { ROLES } from "../../src/access/principal.ts";
 import { ACCESS_RULES, type AccessJobs, expectedOutcomes, type OperationName, SQL_OPERATIONS } from "../support/access-table.ts";
 import { databaseUrl, onServer, testDatabase, testLog } from "../support/database.ts";
 

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, inject, it, onTestFinished } from "vitest";
-import { diagnose, type Finding } from "../../src/db/diagnose.ts";
+import { diagnose, type Finding } from "../../src/health/doctor.ts";
 import { migrate } from "../../src/db/migrate.ts";
 import { schemaFiles } from "../../src/db/schema-files.ts";
 import { createPool, type PoolClient } from "../../src/db/pool.ts";

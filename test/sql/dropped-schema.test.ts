@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { describeSchema } from "../../scripts/describe-schema.ts";
-import { diagnose } from "../../src/db/diagnose.ts";
+import { diagnose } from "../../src/health/doctor.ts";
 import { readCatalog } from "../../src/db/definitions.ts";
 import { migrate } from "../../src/db/migrate.ts";
 import { schemaFiles } from "../../src/db/schema-files.ts";

@@ -1,4 +1,4 @@
-import type { Principal, Role } from "../../src/server/principal.ts";
+import type { Principal, Role } from "../../src/access/principal.ts";
 
 /**
  * What the operations are tried on, of the tenant acme and of another one: a job that waits and one that has failed, a workflow that runs and

@@ -89,7 +89,9 @@ async function fillTenant(pool: Pool, tenant: string): Promise<TenantRows> {
   ];
   const running = await add("secret");
   await worker.fetch(pool, 100);
-  await pool.query("select legwork_private.record_step($1, 'w', 1, 'charge', '7', '{\"card\": \"4111\"}', '1 second')", [running]);
+  await pool.query("select legwork_private.record_step($1, 'w', 1, 'charge', '7', '{\"card\": \"4111\"}', '1 second')", [
+    running,
+  ]);
   await pool.query("select legwork.send_signal($1, 'later', '{\"card\": \"4111\"}')", [running]);
   // Each of these waits for something else.
   const blocked = await add("free", `, depends_on => array[${running}]::bigint[]`);

@@ -3,9 +3,9 @@ import pino from "pino";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { getJob, type JobRow } from "../../src/jobs/read-jobs.ts";
 import { MESSAGE_LIMIT } from "../../src/thrown.ts";
-import { AttemptOutput, FIELDS_LIMIT, LINE_LIMIT } from "../../src/worker/attempt-output.ts";
+import { AttemptOutput, FIELDS_LIMIT, LINE_LIMIT } from "../../src/worker/attempt/attempt-output.ts";
 import { DatabaseClock } from "../../src/worker/clock.ts";
-import { BUFFERED_LINES, JobOutput } from "../../src/worker/job-output.ts";
+import { BUFFERED_LINES, JobOutput } from "../../src/worker/attempt/job-output.ts";
 import { startServer } from "../../src/server/server.ts";
 import { testDatabase, testLog } from "../support/database.ts";
 import { until } from "../support/until.ts";
@@ -15,7 +15,9 @@ const database = testDatabase();
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.job_logs, legwork_private.job_progress");
+  await database.pool.query(
+    "truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.job_logs, legwork_private.job_progress",
+  );
 });
 
 async function add(task: string, payload: unknown = {}, options = ""): Promise<string> {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { enqueue } from "../../src/jobs/enqueue.ts";
 import { getJob, type JobRow } from "../../src/jobs/read-jobs.ts";
-import { RESULT_LIMIT } from "../../src/worker/outcomes.ts";
+import { RESULT_LIMIT } from "../../src/worker/graphile/outcomes.ts";
 import { testDatabase } from "../support/database.ts";
 import { until } from "../support/until.ts";
 import { directoryOf, workerOver } from "../support/worker.ts";

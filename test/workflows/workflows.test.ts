@@ -11,7 +11,9 @@ beforeEach(async () => {
     `truncate legwork_private.failed_attempts, legwork_private.finished_jobs, legwork_private.waiting_jobs, legwork_private.wakeups, legwork_private.cancellations, legwork_private.dependencies,
        legwork_private.dependency_checks, legwork_private.run_counts, legwork_private.workflow_runs, legwork_private.workflow_run_steps, legwork_private.batch_runs, legwork_private.limits, legwork_private.pauses`,
   );
-  await database.pool.query(`select legwork_private.register_tasks('[{"name": "import"}, {"name": "report"}, {"name": "undo"}]')`);
+  await database.pool.query(
+    `select legwork_private.register_tasks('[{"name": "import"}, {"name": "report"}, {"name": "undo"}]')`,
+  );
 });
 
 async function one(sql: string, parameters: unknown[] = []): Promise<unknown> {

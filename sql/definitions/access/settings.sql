@@ -20,7 +20,7 @@ create or replace function legwork_private.installed_schema(
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
   select v.version, v.minimum_version, v.definitions_hash, (select max(m.id) from graphile_worker.migrations m),
-    (select jsonb_agg(to_jsonb(m) - 'applied_at' order by m.id) from legwork.migrations m)
+    (select coalesce(jsonb_agg(to_jsonb(m) - 'applied_at' order by m.id), '[]') from legwork.migrations m)
   from legwork_private.schema_version v
 $$;
 comment on function legwork_private.installed_schema() is

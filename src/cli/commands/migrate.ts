@@ -9,7 +9,13 @@ import { createLogger } from "../../log.ts";
 import { type CommonFlags, findDatabase, withCommonOptions } from "../options.ts";
 import { printJson } from "../output.ts";
 
-type Flags = CommonFlags & { upgradeGraphileWorker?: boolean; dryRun?: boolean; uninstall?: boolean; yes?: boolean; json?: boolean };
+type Flags = CommonFlags & {
+  upgradeGraphileWorker?: boolean;
+  dryRun?: boolean;
+  uninstall?: boolean;
+  yes?: boolean;
+  json?: boolean;
+};
 
 export function migrateCommand(): Command {
   return withCommonOptions(new Command("migrate"))
@@ -18,7 +24,10 @@ export function migrateCommand(): Command {
     .option("--dry-run", "print the SQL that would run, for a review or for psql, and change nothing")
     .option("--uninstall", "remove everything of Legwork, the history included; graphile-worker and its jobs stay")
     .option("--yes", "needed with --uninstall")
-    .option("--json", 'print {"applied": […], "definitions": […], "repaired": […]}, or {"removed", "releasedJobs", "expiredJobs", "roles"}')
+    .option(
+      "--json",
+      'print {"applied": […], "definitions": […], "repaired": […]}, or {"removed", "releasedJobs", "expiredJobs", "roles"}',
+    )
     .addHelpText(
       "after",
       "\nExamples:\n  $ DATABASE_URL=postgres://… legwork migrate\n  $ legwork migrate --dry-run > upgrade.sql\n  $ legwork migrate --upgrade-graphile-worker\n  $ legwork migrate --uninstall --yes",
@@ -34,9 +43,13 @@ export function migrateCommand(): Command {
         });
       }
       if (dryRun === true && (remove === true || upgradeGraphileWorker === true || json === true)) {
-        throw new LegworkError("LW400", "--dry-run prints SQL and cannot be combined with --uninstall, --upgrade-graphile-worker or --json.", {
-          hint: "Give it alone.",
-        });
+        throw new LegworkError(
+          "LW400",
+          "--dry-run prints SQL and cannot be combined with --uninstall, --upgrade-graphile-worker or --json.",
+          {
+            hint: "Give it alone.",
+          },
+        );
       }
       const { config } = await loadConfig(common);
       // What was done is this command's output; the log has it for those that also do something else.

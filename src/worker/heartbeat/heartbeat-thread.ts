@@ -95,16 +95,19 @@ async function say({ id, concurrency, tasks }: Identity): Promise<void> {
   const before = machineClock();
   const running = runningJobs();
   try {
-    const { rows } = await pool.query("select now, cancelled, lost from legwork_private.worker_beat($1, $2, $3, $4, $5, $6, $7, $8)", [
-      id,
-      hostname(),
-      process.pid,
-      concurrency,
-      tasks,
-      running,
-      blocked?.isAsked ? (performance.now() - blocked.since) / 1_000 : null,
-      blocked?.isAsked ? blocked.suspects.map((suspect) => suspect.id) : null,
-    ]);
+    const { rows } = await pool.query(
+      "select now, cancelled, lost from legwork_private.worker_beat($1, $2, $3, $4, $5, $6, $7, $8)",
+      [
+        id,
+        hostname(),
+        process.pid,
+        concurrency,
+        tasks,
+        running,
+        blocked?.isAsked ? (performance.now() - blocked.since) / 1_000 : null,
+        blocked?.isAsked ? blocked.suspects.map((suspect) => suspect.id) : null,
+      ],
+    );
     const { now, cancelled, lost } = rows[0];
     const after = machineClock();
     if (state.since("beatAt") >= DOUBT_AFTER_MS) state.noteSilence(now.getTime());
@@ -202,7 +205,12 @@ async function kill(blockedFor: number): Promise<void> {
       await beating?.catch(() => undefined);
       const { id } = identity;
       identity = undefined;
-      await pool.query("select legwork_private.worker_blocked($1, $2, $3, $4)", [id, culprit ?? null, blockedFor / 1_000, runningJobs()]);
+      await pool.query("select legwork_private.worker_blocked($1, $2, $3, $4)", [
+        id,
+        culprit ?? null,
+        blockedFor / 1_000,
+        runningJobs(),
+      ]);
     }
   } catch (error) {
     log("error", `The jobs of a worker that is held up could not be given back: ${toError(error).message}.`);
