@@ -21,6 +21,7 @@ const FOUNDATION = [
   "id",
   "json",
   "log",
+  "snake-case",
   "stderr-destination",
   "thrown",
   "version",
@@ -33,6 +34,7 @@ const SERVICES = ["embedded", "server", "worker"];
 const MAY_IMPORT: Record<string, readonly string[]> = {
   duration: [],
   id: [],
+  "snake-case": [],
   "stderr-destination": [],
   thrown: [],
   version: [],

@@ -1,6 +1,7 @@
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
-import { type FailedFilter, toFilter } from "./failed-jobs.ts";
+import type { FailedFilter } from "./failed-jobs.ts";
+import { toFilter } from "./job-filter.ts";
 import { assertJobId } from "./read-jobs.ts";
 
 /**

@@ -1,7 +1,8 @@
 import { assertInteger, PRIORITIES } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
-import { type LiveFilter, toLiveFilter } from "./cancel-job.ts";
+import type { LiveFilter } from "./cancel-job.ts";
+import { toFilter } from "./job-filter.ts";
 import { assertJobId } from "./read-jobs.ts";
 
 /**
@@ -26,7 +27,7 @@ export async function setPriorities(
 ): Promise<{ id: string; was: number }[]> {
   assertInteger("priority", priority, PRIORITIES);
   const rows = await callFunction(client, "legwork.set_priorities", {
-    filter: toLiveFilter(filter),
+    filter: toFilter(filter),
     priority,
     preview: options.preview,
     at_most: options.atMost,
