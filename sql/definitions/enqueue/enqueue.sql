@@ -42,7 +42,7 @@ begin
       end if;
     end if;
     if spec.rate_limit is not null then
-      perform legwork_private.count_request(legwork.tenant_key(coalesce(spec.rate_key, spec.task), v_tenant), spec.rate_limit::integer, spec.rate_per);
+      perform legwork_private.count_against_quota(legwork.tenant_key(coalesce(spec.rate_key, spec.task), v_tenant), spec.rate_limit::integer, spec.rate_per);
     end if;
     if num_nonnulls(spec.debounce, spec.throttle) > 0 then
       v_run_at := legwork_private.paced_start(v_job_key, spec.debounce, spec.debounce_max, spec.throttle);
@@ -125,7 +125,7 @@ create or replace function legwork.enqueue(
 ) returns bigint
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  perform legwork_private.assert_may('enqueuer');
+  perform legwork_private.assert_role('enqueuer');
   return legwork_private.enqueue_job(row(
     task, payload, run_at, priority, job_key, job_key_mode, serial_key, max_attempts, tenant, correlation_id, expires_at, unique_for, unique_key,
     debounce, debounce_max, throttle, rate_limit, rate_per, rate_key, overlap, depends_on, on_dependency_failure)::legwork_private.job_spec);
@@ -195,7 +195,7 @@ declare
   v_sequence constant regclass := pg_get_serial_sequence('graphile_worker._private_jobs', 'id');
   v_tenant text := nullif(current_setting('legwork.tenant', true), '');
 begin
-  perform legwork_private.assert_may('enqueuer');
+  perform legwork_private.assert_role('enqueuer');
   if jobs is null or jsonb_typeof(jobs) <> 'array' then
     raise exception 'enqueue_many takes a JSON array of jobs, not %.', coalesce(jsonb_typeof(jobs), 'null') using
       errcode = 'LW400', hint = 'For example: [{"task": "notify/email", "payload": {"to": "a@b.c"}}].';

@@ -10,7 +10,7 @@ language plpgsql stable security definer set search_path = pg_catalog, pg_temp s
 declare
   v_tenant text := legwork_private.confined_tenant();
 begin
-  perform legwork_private.assert_may('viewer');
+  perform legwork_private.assert_role('viewer');
   if scope is null or scope not in ('queue', 'task') then
     raise exception 'Limits are of a queue or a task, not of ''%''.', scope using errcode = 'LW400', hint = 'scope is queue or task.';
   elsif at_most is null or at_most not between 1 and 1000 then
@@ -25,7 +25,7 @@ begin
   ), taken as materialized (
     select l.id, s.gate, s.free_at
     from legwork_private.slots s
-    join limits l on l.id = split_part(s.gate, ':', 1)::integer
+    join limits l on l.id = legwork_private.gate_limit(s.gate)
     where (s.free_at is null or s.free_at > clock_timestamp())
       -- A rate limit's places outlive their jobs.
       and (v_tenant is null
@@ -47,7 +47,7 @@ begin
       select l.id, g.gate, 0, 1, null
       from in_line i
       cross join lateral unnest(i.gates) as g (gate)
-      join limits l on l.id = split_part(g.gate, ':', 1)::integer
+      join limits l on l.id = legwork_private.gate_limit(g.gate)
     ) x
     group by x.id, x.gate
   ), ranked as (
@@ -55,7 +55,7 @@ begin
     from used u
   )
   select l.kind, nullif(array_to_string(l.key, '.'), ''),
-    case when l.key <> '{}' then case when l.is_secret then '[redacted]' else substr(r.gate, strpos(r.gate, ':') + 1) end end,
+    case when l.key <> '{}' then case when l.is_secret then '[redacted]' else legwork_private.gate_key(r.gate) end end,
     r.in_use, r.waiting, r.free_at, r.gates,
     (select count(*) from taken) = 100000 or (select count(*) from in_line) = 100000
   from ranked r
