@@ -48,9 +48,11 @@ export interface WorkerStart {
   started_at: Date;
   host: string;
   workers: string;
+  /** Versions of Legwork; null where they did not say. */
+  versions: string[] | null;
 }
 
-/** When workers started in a time, the newest first, 500 at most. Which version they are of, they do not say. */
+/** When workers started in a time, the newest first, 500 at most, and of which versions of Legwork. */
 export async function listWorkerStarts(client: Queryable, from: Date, to: Date): Promise<WorkerStart[]> {
   const rows = await selectRows(client, "select * from legwork.worker_starts_between($1, $2)", [from, to]);
   return rows;

@@ -348,7 +348,7 @@ describe("the server", () => {
 describe("a user without rights", () => {
   it("who owns the doctor sees what it may, and hidden sessions are a finding", async () => {
     const { rows: [{ owner }] } = await database.pool.query("select 'legwork_doctor_' || substr(md5(current_database()), 1, 8) as owner");
-    await run(`create role ${owner} login`, `grant usage on schema legwork to ${owner}`, `grant select on legwork_private.worker_processes to ${owner}`);
+    await run(`create role ${owner} login`, `grant usage on schema legwork, legwork_private to ${owner}`, `grant select on legwork_private.worker_processes to ${owner}`);
     undo(`drop owned by ${owner} cascade`, `drop role ${owner}`);
     const hidden = await connection();
     await hidden.query("begin isolation level repeatable read; select 1");
