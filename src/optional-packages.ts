@@ -102,10 +102,11 @@ export function installCommand(
   // A checkout has them among its devDependencies.
   if (existsSync(join(root, "src"))) return "npm ci";
   const wanted = packages.map((name) => `${name}@${wantedVersion(name)}`);
-  if (isGlobal()) return `npm install --global ${wanted.join(" ")}`;
+  const isOurs = isOf(directory);
+  if (!isOurs && isGlobal()) return `npm install --global ${wanted.join(" ")}`;
   const add = ADD[packageManager(directory, userAgent)] ?? ADD["npm"];
   // `npx legwork` runs a copy of its own where the project has none.
-  const own = isOf(directory) ? [] : [`${manifest.name}@${manifest.version}`];
+  const own = isOurs ? [] : [`${manifest.name}@${manifest.version}`];
   return [add, ...own, ...wanted].join(" ");
 }
 
@@ -138,8 +139,8 @@ function isOf(directory: string): boolean {
 
 /** Whether it was installed with --global: its node_modules belongs to no project. */
 function isGlobal(): boolean {
-  const above = root.slice(0, root.lastIndexOf("node_modules"));
-  return root.includes("node_modules") && !existsSync(join(above, "package.json"));
+  const [above = "", ...rest] = root.split("node_modules");
+  return rest.length > 0 && !existsSync(join(above, "package.json"));
 }
 
 interface Manifest {
