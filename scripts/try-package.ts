@@ -18,9 +18,11 @@ const TSC = join(CHECKOUT, "node_modules/.bin/tsc");
 const project = await mkdtemp(join(tmpdir(), "legwork-package-"));
 const LEGWORK = join(project, "node_modules/legwork/bin/legwork.js");
 
-/** Without what npm tells the scripts that it runs, such as this one: the project is another. */
-const { PATH, HOME } = process.env;
-const environment = { PATH, HOME, NO_COLOR: "1", LEGWORK_PORT: "0" };
+/** Without the settings of Legwork, and what npm tells the scripts that it runs, such as this one: the project is another. */
+const inherited = Object.entries(process.env).filter(
+  ([name]) => !/^(DATABASE_URL$|LEGWORK_|npm_(lifecycle|package|config_local_prefix))/.test(name),
+);
+const environment = { ...Object.fromEntries(inherited), NO_COLOR: "1", LEGWORK_PORT: "0" };
 
 interface Result {
   code: number;
@@ -34,7 +36,7 @@ function run(program: string, parameters: readonly string[], more: Record<string
     execFile(
       program,
       parameters,
-      { cwd: project, env: { ...environment, ...more }, maxBuffer: 1e8, timeout: 300_000 },
+      { cwd: project, env: { ...environment, ...more }, maxBuffer: 1e8, timeout: 120_000 },
       (error, stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr }),
     );
   });
@@ -128,6 +130,8 @@ await legwork.stop();
   const task = `export default defineTask({ description: "Greets.", run: async ({ name }) => ({ greeted: name }) });\n`;
   await run("mkdir", ["tasks"]);
   await write("tasks/hello.ts", `import { defineTask } from "legwork";\n${task}`);
+  // Migrates, and makes the task known.
+  assert.equal((await legwork("worker", "--once")).code, 0);
   assert.equal(await succeed(process.execPath, ["enqueue.mts"], env), "1 function\n");
   assert.equal((await legwork("worker", "--once")).code, 0);
   assert.match((await legwork("job", "1", "--json")).stdout, /"greeted": ?"Ada"/);
