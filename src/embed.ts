@@ -8,7 +8,7 @@ import { LegworkError } from "./errors.ts";
 import { Problems } from "./health/problems.ts";
 import { enqueue, type EnqueueOptions, enqueueMany, type JobSpec } from "./jobs/enqueue.ts";
 import { createLogger, type Logger } from "./log.ts";
-import type { ForbiddenFlags, Preset, WorkerConfig } from "./worker/preset.ts";
+import type { ForbiddenFlags, Preset, WorkerConfig } from "./worker/graphile/preset.ts";
 
 export interface LegworkOptions extends Partial<ConfigInput> {
   /**
@@ -82,7 +82,9 @@ export async function createLegwork(options: LegworkOptions = {}): Promise<Legwo
   const { preset: ownPreset, forbiddenFlags } = typeof runsJobs === "object" ? runsJobs : {};
   // Loaded here and not above, as the worker and the server are.
   const preset =
-    ownPreset === undefined ? undefined : new (await import("./worker/preset.ts")).WorkerConfig(ownPreset, "worker.preset");
+    ownPreset === undefined
+      ? undefined
+      : new (await import("./worker/graphile/preset.ts")).WorkerConfig(ownPreset, "worker.preset");
   const { config } = await loadConfig(settings, process.env, process.cwd(), preset?.settings);
   if (config.databaseUrl === undefined) {
     throw new LegworkError("LW514", "createLegwork needs a database.", { hint: "Give databaseUrl, or set DATABASE_URL." });

@@ -3,6 +3,7 @@ import { createRequire, findPackageJSON } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { LegworkError } from "./errors.ts";
+import { compareVersions, VERSION } from "./version.ts";
 
 /**
  * Packages that `npm install legwork` leaves out, because enqueueing, running jobs and the command line do without them. Each is an optional peer dependency
@@ -64,13 +65,12 @@ function notInstalled(what: string, packages: readonly string[]): LegworkError {
 
 /** Whether a package can be loaded from here, in the wanted major version and no older than wanted. */
 function isInstalled(name: string): boolean {
-  const [found, wanted] = [installedVersion(name), wantedVersion(name)].map((version) =>
-    version?.split("-")[0]?.split(".").map(Number),
-  );
-  if (found === undefined || wanted === undefined) return false;
-  const [major = 0, minor = 0, patch = 0] = found;
-  const [wantedMajor = 0, wantedMinor = 0, wantedPatch = 0] = wanted;
-  return major === wantedMajor && (minor > wantedMinor || (minor === wantedMinor && patch >= wantedPatch));
+  const [found, wanted] = [installedVersion(name), wantedVersion(name)];
+  return found !== undefined && majorOf(found) === majorOf(wanted) && compareVersions(found, wanted) >= 0;
+}
+
+function majorOf(version: string): string | undefined {
+  return version.split(".")[0];
 }
 
 function installedVersion(name: string): string | undefined {
@@ -110,7 +110,7 @@ export function installCommand(packages: readonly string[], surroundings: Surrou
   if (!isProjects && isGlobal(root)) return `npm install --global ${wanted.join(" ")}`;
   const add = ADD[packageManager(directory, userAgent)] ?? ADD["npm"];
   // `npx legwork` runs a copy of its own where the project has none.
-  return [add, ...(isProjects ? [] : [`legwork@${own.manifest.version}`]), ...wanted].join(" ");
+  return [add, ...(isProjects ? [] : [`legwork@${VERSION}`]), ...wanted].join(" ");
 }
 
 const LOCK_FILES = {
@@ -145,7 +145,7 @@ function isGlobal(root: string): boolean {
   return rest.length > 0 && !existsSync(join(above, "package.json"));
 }
 
-function findOwnPackage(): { root: string; manifest: { version: string; devDependencies: Record<string, string | undefined> } } {
+function findOwnPackage(): { root: string; manifest: { devDependencies: Record<string, string | undefined> } } {
   const path = findPackageJSON(import.meta.url);
   if (path === undefined) throw new Error(`${fileURLToPath(import.meta.url)} belongs to no package.`);
   return { root: dirname(path), manifest: JSON.parse(readFileSync(path, "utf8")) };

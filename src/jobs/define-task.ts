@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Queryable } from "../db/pool.ts";
 import type { Sql } from "../db/sql.ts";
-import { LegworkError, PayloadError } from "../errors.ts";
+import { LegworkError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Duration } from "../duration.ts";
 import type { EnqueueOptions } from "./enqueue.ts";
@@ -193,21 +193,4 @@ export function defineTask<P extends z.ZodType = z.ZodUnknown, R extends z.ZodTy
 /** The definition behind a task, or undefined for a plain graphile-worker task function. */
 export function definitionOf(task: unknown): TaskDefinition<z.ZodType, z.ZodType> | undefined {
   return typeof task === "function" ? (task as Partial<AnyTask>)[DEFINITION] : undefined;
-}
-
-/** The payload as its task reads it. Throws a PayloadError (LW422) that names every field that does not fit. */
-export function parsePayload(schema: z.ZodType | undefined, payload: unknown, task: string): unknown {
-  if (schema === undefined) return payload;
-  const parsed = schema.safeParse(payload);
-  if (parsed.success) return parsed.data;
-  throw new PayloadError(`The payload does not fit task '${task}': ${describeIssues(parsed.error)}.`, {
-    hint: `select payload_schema from legwork.tasks where name = '${task}' shows what it takes.`,
-    fields: parsed.error.issues.map(({ path, message }) => ({ path: ["payload", ...path], message })),
-  });
-}
-
-export function describeIssues(error: z.ZodError): string {
-  return error.issues
-    .map((issue) => (issue.path.length > 0 ? `${issue.path.join(".")}: ${issue.message}` : issue.message))
-    .join("; ");
 }

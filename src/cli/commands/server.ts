@@ -5,7 +5,7 @@ import { createPool } from "../../db/pool.ts";
 import { createLogger } from "../../log.ts";
 import { assertInstalled, GRAPHQL_PACKAGES, SERVER_PACKAGES } from "../../optional-packages.ts";
 import { type CommonFlags, findDatabase, withCommonOptions } from "../options.ts";
-import { untilStopped } from "../signals.ts";
+import { untilStopped } from "../process-signals.ts";
 import { readToken } from "./up.ts";
 
 export function serverCommand(): Command {
