@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import type { FastifyPluginAsync } from "fastify";
+import type { FastifyInstance } from "fastify";
 import { type Config, type ConfigInput, loadConfig } from "./config.ts";
 import { migrate } from "./db/migrate.ts";
 import { createPool, type Pool, type Queryable } from "./db/pool.ts";
@@ -51,9 +51,15 @@ export interface Legwork {
    */
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
   /** Both as a Fastify plugin, registered with the `prefix`. */
-  readonly fastify: FastifyPluginAsync;
+  readonly fastify: (app: FastifyServer) => Promise<void>;
   /** Answers what has been asked, lets running jobs finish as a stopping worker does, and closes every connection. */
   stop(): Promise<void>;
+}
+
+/** What makes out a Fastify instance. Its own type is not used here: projects that serve nothing do not have it. */
+interface FastifyServer {
+  readonly prefix: string;
+  removeAllContentTypeParsers(): unknown;
 }
 
 /**
@@ -117,7 +123,8 @@ export async function createLegwork(options: LegworkOptions = {}): Promise<Legwo
         if (server?.upgrade === undefined) throw notMounted();
         return server.upgrade(request, socket, head);
       },
-      fastify: async (app) => {
+      fastify: async (instance) => {
+        const app = instance as FastifyInstance;
         const { handle, upgrade } = server ?? {};
         if (handle === undefined || upgrade === undefined) throw notMounted();
         if (app.prefix !== prefix) {
@@ -164,6 +171,8 @@ async function startServing(
   options: Config & { databaseUrl: string; prefix: string; token: string | undefined; log: Logger; problems: Problems },
 ): Promise<Serving | undefined> {
   if (serves === undefined) return undefined;
+  const { assertInstalled, GRAPHQL_PACKAGES, SERVER_PACKAGES } = await import("./optional-packages.ts");
+  assertInstalled("The server", SERVER_PACKAGES, GRAPHQL_PACKAGES);
   // Loaded here and not above: whoever enqueues only does without the server and its memory.
   const { createServer, startServer } = await import("./server/server.ts");
   if (serves === "listen") {
