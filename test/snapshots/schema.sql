@@ -776,6 +776,7 @@ create table legwork_private.worker_processes (
   disk_total bigint,
   heap_bytes bigint,
   host_seen_at timestamp with time zone,
+  version text,
   PRIMARY KEY (id)
 );
 
@@ -785,6 +786,7 @@ create table legwork_private.worker_starts (
   pid integer not null,
   tasks integer not null,
   started_at timestamp with time zone not null,
+  version text,
   PRIMARY KEY (id)
 );
 
@@ -1309,7 +1311,8 @@ create view legwork.workers with (security_barrier=true) as
     heap_bytes,
     host_seen_at,
     blocked_since,
-    blocked_jobs
+    blocked_jobs,
+    version
    FROM legwork_private.worker_processes w
   WHERE ( SELECT legwork_private.confined_tenant() IS NULL);
 
@@ -5163,14 +5166,14 @@ end $function$
 -- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.worker_starts_between(from_at timestamp with time zone, to_at timestamp with time zone, at_most integer DEFAULT 500)
- RETURNS TABLE(started_at timestamp with time zone, host text, workers bigint)
+ RETURNS TABLE(started_at timestamp with time zone, host text, workers bigint, versions text[])
  LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select legwork_private.assert_may('viewer', true);
   -- Those of one machine that started in the same minute are one start.
-  select min(w.started_at), w.host, count(*) from legwork_private.worker_starts w
+  select min(w.started_at), w.host, count(*), array_agg(distinct w.version order by w.version) filter (where w.version is not null) from legwork_private.worker_starts w
   where w.started_at >= from_at and w.started_at < to_at
   group by w.host, date_trunc('minute', w.started_at) order by 1 desc limit at_most
 $function$
@@ -11834,7 +11837,8 @@ CREATE OR REPLACE FUNCTION legwork_private.tg_worker_processes__start()
 AS $function$
 begin
   -- A worker that was given up and speaks again is not a new one.
-  insert into legwork_private.worker_starts (id, host, pid, tasks, started_at) values (new.id, new.host, new.pid, cardinality(new.tasks), new.started_at)
+  insert into legwork_private.worker_starts (id, host, pid, tasks, started_at, version)
+  values (new.id, new.host, new.pid, cardinality(new.tasks), new.started_at, new.version)
   on conflict do nothing;
   delete from legwork_private.worker_starts w where w.id in (
     select o.id from legwork_private.worker_starts o
@@ -12140,16 +12144,16 @@ CREATE OR REPLACE FUNCTION legwork_private.without_expiry(flags jsonb)
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN (legwork_private.flag_value(flags, 'expires'::text) IS NULL) THEN flags ELSE NULLIF((flags - ARRAY(SELECT f.f FROM jsonb_object_keys(without_expiry.flags) f(f) WHERE (f.f ~~ 'expires:%'::text))), '{}'::jsonb) END
 
-CREATE OR REPLACE FUNCTION legwork_private.worker_beat(id text, host text, pid integer, concurrency integer, tasks text[], running bigint[], blocked_seconds double precision DEFAULT NULL::double precision, blocked_jobs bigint[] DEFAULT NULL::bigint[], OUT now timestamp with time zone, OUT cancelled bigint[], OUT lost bigint[])
+CREATE OR REPLACE FUNCTION legwork_private.worker_beat(id text, host text, pid integer, concurrency integer, tasks text[], running bigint[], blocked_seconds double precision DEFAULT NULL::double precision, blocked_jobs bigint[] DEFAULT NULL::bigint[], version text DEFAULT NULL::text, OUT now timestamp with time zone, OUT cancelled bigint[], OUT lost bigint[])
  RETURNS record
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  insert into legwork_private.worker_processes as w (id, host, pid, concurrency, tasks, running, blocked_since, blocked_jobs)
+  insert into legwork_private.worker_processes as w (id, host, pid, concurrency, tasks, running, blocked_since, blocked_jobs, version)
   values (worker_beat.id, worker_beat.host, worker_beat.pid, worker_beat.concurrency, worker_beat.tasks, worker_beat.running,
-    clock_timestamp() - blocked_seconds * interval '1 second', worker_beat.blocked_jobs)
+    clock_timestamp() - blocked_seconds * interval '1 second', worker_beat.blocked_jobs, worker_beat.version)
   on conflict on constraint worker_processes_pkey do update set
     running = excluded.running, seen_at = clock_timestamp(), suspected_at = null,
     blocked_since = excluded.blocked_since, blocked_jobs = excluded.blocked_jobs;
