@@ -63,11 +63,11 @@ language sql immutable parallel safe strict
 return regexp_replace(key, '^tenant~[^:]*:', '');
 comment on function legwork.given_key(text) is 'A job key or serial key as it was given, from the one in graphile-worker''s tables: the reverse of legwork.tenant_key.';
 
-create function legwork_private.who() returns text
+create function legwork_private.current_actor() returns text
 language sql stable parallel safe
 return case when current_setting('legwork.surface', true) in ('rest', 'graphql', 'dashboard')
   then coalesce(nullif(left(current_setting('legwork.actor', true), 256), ''), session_user) else session_user end;
-comment on function legwork_private.who() is 'Whom to name as the one who did something: the database role, or for whom the server says that it acts.';
+comment on function legwork_private.current_actor() is 'Whom to name as the one who did something: the database role, or for whom the server says that it acts.';
 
 -- Who asks: the tenant that a session is confined to, which views and functions of every later file go by (sql/definitions/access/roles.sql has the rest).
 create table legwork_private.confined_logins (
@@ -228,7 +228,7 @@ create table legwork_private.pauses (
   scope text not null check (scope in ('all', 'queue', 'task')),
   name text not null,
   reason text,
-  paused_by text not null default legwork_private.who(),
+  paused_by text not null default legwork_private.current_actor(),
   paused_at timestamptz not null default clock_timestamp(),
   primary key (scope, name)
 );
@@ -237,7 +237,7 @@ alter table legwork_private.pauses enable row level security;
 create table legwork_private.waiting_jobs (
   job_id bigint primary key,
   task_id integer not null,
-  lane uuid not null,
+  line uuid not null,
   gates text[] not null,
   priority smallint not null,
   run_at timestamptz not null,
@@ -245,7 +245,7 @@ create table legwork_private.waiting_jobs (
   delay interval
 );
 alter table legwork_private.waiting_jobs enable row level security;
-create index waiting_jobs_lane on legwork_private.waiting_jobs (lane, priority, run_at, job_id) where held is null;
+create index waiting_jobs_line on legwork_private.waiting_jobs (line, priority, run_at, job_id) where held is null;
 create index waiting_jobs_due on legwork_private.waiting_jobs (run_at) where held = 'run_at';
 
 create table legwork_private.slots (
@@ -259,24 +259,24 @@ alter table legwork_private.slots replica identity full;
 create index slots_gate on legwork_private.slots (gate);
 create index slots_job_id on legwork_private.slots (job_id);
 
-create table legwork_private.lanes (
-  lane uuid primary key,
+create table legwork_private.lines (
+  line uuid primary key,
   gates text[] not null,
   waits_at text not null,
   turn bigint not null
 );
-alter table legwork_private.lanes enable row level security;
-create index lanes_waits_at on legwork_private.lanes (waits_at, turn);
+alter table legwork_private.lines enable row level security;
+create index lines_waits_at on legwork_private.lines (waits_at, turn);
 
 -- Whether there are any: where every job has one gate, letting them go is simpler.
-create index lanes_many on legwork_private.lanes (waits_at) where cardinality(gates) > 1;
+create index lines_many on legwork_private.lines (waits_at) where cardinality(gates) > 1;
 
-create sequence legwork_private.lane_turns;
+create sequence legwork_private.line_turns;
 
 create table legwork_private.wakeups (
   id bigint generated always as identity primary key,
   freed text[],
-  lane uuid,
+  line uuid,
   gates text[],
   at_commit text check (at_commit in ('wait', 'try')),
   unblocked bigint[],
@@ -313,20 +313,20 @@ create table legwork_private.unique_requests (
 );
 alter table legwork_private.unique_requests enable row level security;
 
-create table legwork_private.rate_keys (
+create table legwork_private.quota_keys (
   key text primary key,
   requests bigint not null,
   expires_at timestamptz not null
 );
-alter table legwork_private.rate_keys enable row level security;
+alter table legwork_private.quota_keys enable row level security;
 
-create table legwork_private.rate_requests (
-  key text not null references legwork_private.rate_keys on delete cascade,
+create table legwork_private.quota_requests (
+  key text not null references legwork_private.quota_keys on delete cascade,
   number bigint not null,
   requested_at timestamptz not null,
   primary key (key, number)
 );
-alter table legwork_private.rate_requests enable row level security;
+alter table legwork_private.quota_requests enable row level security;
 
 create table legwork_private.paced_keys (
   job_key text primary key,
@@ -363,7 +363,7 @@ alter table legwork_private.worker_processes enable row level security;
 
 create sequence legwork_private.worker_restarts;
 
-create table legwork_private.rule_changes (
+create table legwork_private.limit_changes (
   id bigint generated always as identity primary key,
   task_ids integer[] not null,
   xid bigint not null default pg_current_xact_id()::text::bigint,
@@ -371,7 +371,7 @@ create table legwork_private.rule_changes (
   changed_at timestamptz not null default clock_timestamp(),
   looked_at timestamptz not null default clock_timestamp()
 );
-alter table legwork_private.rule_changes enable row level security;
+alter table legwork_private.limit_changes enable row level security;
 
 create table legwork_private.retry_policies (
   scope text not null check (scope in ('queue', 'task')),
@@ -391,7 +391,7 @@ alter table legwork_private.retry_policies enable row level security;
 create table legwork_private.cancellations (
   job_id bigint primary key,
   reason text not null,
-  cancelled_by text not null default legwork_private.who(),
+  cancelled_by text not null default legwork_private.current_actor(),
   cancelled_at timestamptz not null default clock_timestamp()
 );
 alter table legwork_private.cancellations enable row level security;
@@ -466,7 +466,7 @@ create table legwork_private.schedule_definitions (
   max_attempts integer,
   is_enabled boolean not null,
   created_at timestamptz not null default clock_timestamp(),
-  created_by text not null default legwork_private.who(),
+  created_by text not null default legwork_private.current_actor(),
   updated_at timestamptz not null default clock_timestamp(),
   sentence text,
   anchor timestamptz not null,
@@ -608,7 +608,7 @@ create table legwork_private.workflow_run_steps (
 );
 alter table legwork_private.workflow_run_steps enable row level security;
 
-create table legwork_private.kept_ends (
+create table legwork_private.workflow_step_ends (
   job_id bigint primary key,
   workflow_id bigint not null,
   state legwork.job_state not null,
@@ -618,10 +618,10 @@ create table legwork_private.kept_ends (
   started_at timestamptz,
   finished_at timestamptz not null
 );
-alter table legwork_private.kept_ends enable row level security;
-create index kept_ends_workflow_id on legwork_private.kept_ends (workflow_id);
+alter table legwork_private.workflow_step_ends enable row level security;
+create index workflow_step_ends_workflow_id on legwork_private.workflow_step_ends (workflow_id);
 
-create type legwork_private.step_entry as (name text, parent text, groups text[], step jsonb, n integer);
+create type legwork_private.parsed_workflow_step as (name text, parent text, groups text[], step jsonb, n integer);
 
 create table legwork_private.batch_runs (
   id bigint primary key default nextval('legwork_private.run_ids'),
@@ -819,7 +819,7 @@ create table legwork_private.alert_silences (
   target text,
   until timestamptz not null,
   reason text,
-  silenced_by text not null default legwork_private.who(),
+  silenced_by text not null default legwork_private.current_actor(),
   silenced_at timestamptz not null default clock_timestamp()
 );
 alter table legwork_private.alert_silences enable row level security;
@@ -870,17 +870,17 @@ create type legwork_private.alert_condition as (
   rule text, kind text, target text, severity text, value double precision, threshold double precision, message text
 );
 
-create table legwork_private.watch_steps (
-  step text primary key,
+create table legwork_private.duties (
+  duty text primary key,
   every interval not null,
   share double precision not null,
   due_at timestamptz not null default clock_timestamp(),
   ran_at timestamptz,
   took interval
 );
-alter table legwork_private.watch_steps enable row level security;
+alter table legwork_private.duties enable row level security;
 
-insert into legwork_private.watch_steps (step, every, share) values
+insert into legwork_private.duties (duty, every, share) values
   ('roll_up', '5 seconds', 0.2), ('queues', '10 seconds', 0.02), ('database', '1 minute', 0.01), ('alerts', '5 seconds', 0.02), ('forget', '10 minutes', 0.01);
 
 create table legwork_private.job_steps (
@@ -905,7 +905,7 @@ create table legwork_private.job_signals (
   job_id bigint not null,
   name text not null check (length(name) between 1 and 200),
   payload jsonb,
-  sent_by text not null default legwork_private.who(),
+  sent_by text not null default legwork_private.current_actor(),
   sent_at timestamptz not null default clock_timestamp(),
   is_delivered boolean not null default false,
   unique (job_id, name)
@@ -1011,7 +1011,7 @@ create table legwork_private.reruns (
   job_id bigint primary key,
   original_id bigint not null,
   payload_changed boolean not null,
-  requested_by text not null default legwork_private.who(),
+  requested_by text not null default legwork_private.current_actor(),
   requested_at timestamptz not null default clock_timestamp()
 );
 alter table legwork_private.reruns enable row level security;
@@ -1030,7 +1030,7 @@ alter table legwork_private.worker_faults enable row level security;
 create index worker_faults_at on legwork_private.worker_faults (at);
 
 create table legwork_private.set_aside (
-  what text not null check (what in ('job', 'workflow', 'signal', 'deadline', 'expiry', 'gate', 'line', 'step')),
+  what text not null check (what in ('job', 'workflow', 'signal', 'deadline', 'expiry', 'gate', 'line', 'part')),
   item text not null,
   error text not null,
   set_aside_at timestamptz not null default clock_timestamp(),
@@ -1042,6 +1042,6 @@ create table legwork_private.job_entries (
   job_id bigint primary key,
   payload json not null,
   results jsonb,
-  places integer[]
+  open_positions integer[]
 );
 alter table legwork_private.job_entries enable row level security;

@@ -6,7 +6,7 @@ import type { Logger } from "../log.ts";
 const INTERVAL_MS = 2_000;
 
 /**
- * Keeps the metrics and looks after the alert rules, by turns with every other process that does: `legwork_private.watch()`, step by step, each in
+ * Keeps the metrics and looks after the alert rules, by turns with every other process that does: `legwork_private.run_duty()`, duty by duty, each in
  * a transaction of its own. What fails is logged and tried again; nothing here ends the process.
  */
 export class Watch {
@@ -22,7 +22,7 @@ export class Watch {
     this.#running = this.#turn();
   }
 
-  /** Ends after the step that it is at. */
+  /** Ends after the duty that it is at. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     clearTimeout(this.#timer);
@@ -31,10 +31,10 @@ export class Watch {
 
   async #turn(): Promise<void> {
     try {
-      const { rows } = await this.#pool.query("select legwork_private.due_steps() as steps");
-      for (const step of rows[0]?.steps ?? []) {
+      const { rows } = await this.#pool.query("select legwork_private.due_duties() as duties");
+      for (const duty of rows[0]?.duties ?? []) {
         if (this.#isStopped) return;
-        await this.#step(step);
+        await this.#runDuty(duty);
       }
     } catch (error) {
       this.#log.debug({ err: toError(error) }, "What is due could not be asked for; trying again.");
@@ -44,12 +44,12 @@ export class Watch {
   }
 
   /** One that fails must not keep the others from being done. */
-  async #step(step: string): Promise<void> {
+  async #runDuty(duty: string): Promise<void> {
     try {
-      await transaction(this.#pool, (client) => client.query("select legwork_private.watch($1)", [step]));
+      await transaction(this.#pool, (client) => client.query("select legwork_private.run_duty($1)", [duty]));
     } catch (error) {
       this.#log.warn(
-        { event: "watch_failed", step, err: toError(error) },
+        { event: "watch_failed", duty, err: toError(error) },
         "Metrics or alerts could not be looked after; trying again.",
       );
     }

@@ -122,7 +122,7 @@ describe("the jobs of documents", () => {
 
   it("A3 configuration, executions and metrics are tables, and old executions go by policy", async () => {
     await worker();
-    await select("update legwork_private.watch_steps set every = '200 ms', due_at = now()");
+    await select("update legwork_private.duties set every = '200 ms', due_at = now()");
     const execution = await execute("daily-ttl-cleanup");
     await ended(execution);
     const [config] = await select("select * from documents.background_job_configs where job_id = 'daily-ttl-cleanup'");
@@ -162,7 +162,7 @@ describe("the jobs of documents", () => {
     const { url } = await httpServer((response) => void setTimeout(() => response.writeHead(answer.code).end("x"), answer.after));
     await restart({ BG_JOBS_MAX_RETRIES: "0" });
     // Nobody else counts or judges meanwhile, and what other tests did does not count.
-    await select("update legwork_private.watch_steps set due_at = 'infinity'");
+    await select("update legwork_private.duties set due_at = 'infinity'");
     const count = (): Promise<unknown> =>
       until("the metrics know", async () => (await select("select legwork_private.roll_up() as counted"))[0].counted !== null);
     await count();
@@ -228,7 +228,7 @@ describe("the jobs of documents", () => {
     expect(Math.min(host.memory, host.disk)).toBeGreaterThan(0.001);
     const server = await startRest(database);
     onTestFinished(() => server.stop());
-    await select("update legwork_private.watch_steps set every = '200 ms', due_at = now()");
+    await select("update legwork_private.duties set every = '200 ms', due_at = now()");
     const text = await until("it is in the metrics", async () => {
       const answer = await fetch(`${server.url}/metrics`, { headers: { authorization: `Bearer ${restToken}` } });
       const found = await answer.text();

@@ -242,7 +242,7 @@ describe("GET /jobs", () => {
     // One more than the one that is made every minute.
     const mark = async (): Promise<void> => {
       const { rows } = await database.pool.query("delete from legwork_private.id_marks returning to_jsonb(id_marks) as mark");
-      await database.pool.query("select legwork_private.note_ids()");
+      await database.pool.query("select legwork_private.record_id_mark()");
       await database.pool.query(
         "insert into legwork_private.id_marks select m.* from jsonb_populate_recordset(null::legwork_private.id_marks, $1) m",
         [JSON.stringify(rows.map((row) => row.mark))],

@@ -381,7 +381,7 @@ it("every definer function is for somebody: a role, or the triggers", async () =
   expect(rows.map((row) => row.name)).toEqual([
     "admit_waiting",
     "alert_conditions",
-    "apply_rules",
+    "apply_limits_and_pauses",
     "check_dependencies",
     "declare_limits",
     "declare_retry",
@@ -393,15 +393,15 @@ it("every definer function is for somebody: a role, or the triggers", async () =
     "forget_metrics",
     "forget_requests",
     "forget_steps",
-    "note_ids",
     "note_usual_runs",
     "put_retry_policy",
+    "record_id_mark",
     "roll_up",
     "sample_database",
     "sample_queues",
     "sample_schedules",
     "settle_dependants",
-    "settle_rules",
+    "settle_limit_changes",
   ]);
 });
 

@@ -413,24 +413,24 @@ describe("what only a client knows", () => {
   });
 
   it("functions, views and indexes that were changed by hand are named, with the statement that puts them back", async () => {
-    await run("create or replace function legwork_private.never() returns timestamptz language sql as $$ select now() $$");
+    await run("create or replace function legwork_private.far_future() returns timestamptz language sql as $$ select now() $$");
     await run("drop index legwork_private.slots_gate");
     await run("create index slots_gate on legwork_private.slots (gate, job_id)");
     const find = async () => (await diagnose(database.pool)).find(({ check }) => check === "definitions");
     try {
       expect(await find()).toMatchObject({
         severity: "warning",
-        finding: "Changed by hand since Legwork made them: function legwork_private.never(), index legwork_private.slots_gate.",
+        finding: "Changed by hand since Legwork made them: function legwork_private.far_future(), index legwork_private.slots_gate.",
         remedy: expect.stringContaining("legwork migrate puts back all but indexes."),
         detail: [
-          { object: "function legwork_private.never()", statement: expect.stringContaining("create or replace function legwork_private.never()") },
+          { object: "function legwork_private.far_future()", statement: expect.stringContaining("create or replace function legwork_private.far_future()") },
           { object: "index legwork_private.slots_gate", statement: "create index slots_gate on legwork_private.slots (gate);" },
         ],
       });
       await run("drop index legwork_private.slots_gate");
       await run("create index slots_gate on legwork_private.slots (gate)");
     } finally {
-      expect((await migrate(database.pool, testLog)).repaired).toEqual(["function legwork_private.never()"]);
+      expect((await migrate(database.pool, testLog)).repaired).toEqual(["function legwork_private.far_future()"]);
     }
     expect(await find()).toMatchObject({ severity: "ok" });
   });

@@ -73,7 +73,7 @@ describe("cancel_jobs", () => {
 describe("marks of ids", () => {
   it("are made once a minute, and go with the history", async () => {
     await database.pool.query("select legwork.enqueue('a')");
-    await database.pool.query("select legwork_private.note_ids()");
+    await database.pool.query("select legwork_private.record_id_mark()");
     await database.pool.query("select legwork.tick()");
     const { rows } = await database.pool.query("select last_id, (select max(id) from legwork.jobs) as newest from legwork_private.id_marks");
     expect(rows).toEqual([{ last_id: rows[0].newest, newest: rows[0].newest }]);

@@ -51,9 +51,9 @@ async function flood(
 /** What asks for something that its sender may not have, and what could make its reader stumble. */
 const forged = (id: string): (readonly [channel: string, payload: string])[] => [
   ["legwork", `{"cancelled":"${id}"}`],
-  ["legwork", '{"rules":true,"wakeups":true,"schedules":true}'],
+  ["legwork", '{"limits":true,"wakeups":true,"schedules":true}'],
   ["legwork", "null"],
-  ["legwork", '{"cancelled":{"toString":1},"rules":"x"}'],
+  ["legwork", '{"cancelled":{"toString":1},"limits":"x"}'],
   ["legwork", `{"cancelled":"${"9".repeat(7_000)}`],
   ["jobs:insert", '{"r":1,"count":1}'],
   ["jobs:insert", '{"count":1e300}'],

@@ -6,7 +6,7 @@ set search_path = pg_catalog, pg_temp set lock_timeout = '500ms' set jit = off a
 declare
   v_theme text;
 begin
-  perform legwork_private.assert_may('viewer', true);
+  perform legwork_private.assert_role('viewer', true);
   foreach v_theme in array array['waiting', 'worker_faults', 'rules', 'schedules', 'jobs', 'history', 'transactions', 'vacuum', 'server', 'versions', 'set_aside', 'confined_logins'] loop
     begin
       return query execute format(

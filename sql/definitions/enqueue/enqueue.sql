@@ -33,7 +33,7 @@ declare
   v_job_key text;
   v_serial_key text;
 begin
-  perform legwork_private.assert_may('enqueuer');
+  perform legwork_private.assert_role('enqueuer');
   if legwork_private.confined_tenant() is not null then
     tenant := legwork_private.own_tenant(tenant);
     v_flags := legwork_private.context_flags(tenant, correlation_id);
@@ -62,7 +62,7 @@ begin
       end if;
     end if;
     if rate_limit is not null then
-      perform legwork_private.count_request(legwork.tenant_key(coalesce(rate_key, task), v_tenant), rate_limit, rate_per);
+      perform legwork_private.count_against_quota(legwork.tenant_key(coalesce(rate_key, task), v_tenant), rate_limit, rate_per);
     end if;
     if num_nonnulls(debounce, throttle) > 0 then
       v_run_at := legwork_private.paced_start(v_job_key, debounce, debounce_max, throttle);
@@ -161,7 +161,7 @@ declare
   v_ids bigint[];
   v_tenant text := nullif(current_setting('legwork.tenant', true), '');
 begin
-  perform legwork_private.assert_may('enqueuer');
+  perform legwork_private.assert_role('enqueuer');
   if jobs is null or jsonb_typeof(jobs) <> 'array' then
     raise exception 'enqueue_many takes a JSON array of jobs, not %.', coalesce(jsonb_typeof(jobs), 'null') using
       errcode = 'LW400', hint = 'For example: [{"task": "notify/email", "payload": {"to": "a@b.c"}}].';

@@ -8,14 +8,14 @@ comment on table legwork_private.unique_requests is 'The jobs that were enqueued
 comment on column legwork_private.unique_requests.key is 'A hash of what makes the request the same: tenant, task, and unique_key or payload.';
 comment on column legwork_private.unique_requests.job_id is 'The job that was made. Null only within the transaction that makes it.';
 comment on column legwork_private.unique_requests.expires_at is 'When the window ends and the same request makes a job again.';
-comment on table legwork_private.rate_keys is 'The keys of rate_limit; each row''s lock lets one request at a time count.';
-comment on column legwork_private.rate_keys.key is 'What is counted: rate_key, or the task''s name, with the tenant before it (legwork.tenant_key).';
-comment on column legwork_private.rate_keys.requests is 'How many requests were let in so far: the number of the last one.';
-comment on column legwork_private.rate_keys.expires_at is 'When the last request leaves its window and the key can be forgotten.';
-comment on table legwork_private.rate_requests is 'The requests that rate_limit let in and that are still within a window.';
-comment on column legwork_private.rate_requests.key is 'What is counted.';
-comment on column legwork_private.rate_requests.number is 'The how-manieth request of its key it was, without gaps.';
-comment on column legwork_private.rate_requests.requested_at is 'When it was let in.';
+comment on table legwork_private.quota_keys is 'The keys of rate_limit; each row''s lock lets one request at a time count.';
+comment on column legwork_private.quota_keys.key is 'What is counted: rate_key, or the task''s name, with the tenant before it (legwork.tenant_key).';
+comment on column legwork_private.quota_keys.requests is 'How many requests were let in so far: the number of the last one.';
+comment on column legwork_private.quota_keys.expires_at is 'When the last request leaves its window and the key can be forgotten.';
+comment on table legwork_private.quota_requests is 'The requests that rate_limit let in and that are still within a window.';
+comment on column legwork_private.quota_requests.key is 'What is counted.';
+comment on column legwork_private.quota_requests.number is 'The how-manieth request of its key it was, without gaps.';
+comment on column legwork_private.quota_requests.requested_at is 'When it was let in.';
 comment on table legwork_private.paced_keys is 'The job keys of debounce and throttle; each row''s lock lets one request at a time decide when to start.';
 comment on column legwork_private.paced_keys.job_key is 'The job key as graphile-worker has it (legwork.tenant_key).';
 comment on column legwork_private.paced_keys.job_id is 'The job that the last request made or changed. Null only within the transaction that makes it.';
@@ -105,7 +105,7 @@ comment on function legwork_private.claim_unique(text, interval) is
   'The job that a request with this identity made within its window; null when there is none, and then the caller is the one to '
   'make it and to write its id into legwork_private.unique_requests.';
 
-create or replace function legwork_private.count_request(rate_key text, rate_limit integer, rate_per interval) returns void
+create or replace function legwork_private.count_against_quota(rate_key text, rate_limit integer, rate_per interval) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   v_number bigint;
@@ -113,15 +113,15 @@ declare
   v_free_at timestamptz;
   v_free_at_text text;
 begin
-  insert into legwork_private.rate_keys as k (key, requests, expires_at) values (rate_key, 1, clock_timestamp() + rate_per)
-  on conflict on constraint rate_keys_pkey do update
+  insert into legwork_private.quota_keys as k (key, requests, expires_at) values (rate_key, 1, clock_timestamp() + rate_per)
+  on conflict on constraint quota_keys_pkey do update
     set requests = k.requests + 1, expires_at = greatest(k.expires_at, clock_timestamp() + rate_per)
   returning k.requests into v_number;
   -- Behind the lock, so that times come in the order of the numbers.
   v_now := clock_timestamp();
   -- Any window is kept when it is kept for every request and the one rate_limit before it.
   select r.requested_at + rate_per into v_free_at
-  from legwork_private.rate_requests r where r.key = rate_key and r.number = v_number - rate_limit;
+  from legwork_private.quota_requests r where r.key = rate_key and r.number = v_number - rate_limit;
   if v_free_at > v_now then
     -- Up to the next millisecond: whoever comes back then, on a clock that knows no smaller ones, is let in.
     v_free_at := date_trunc('milliseconds', v_free_at) + interval '1 millisecond';
@@ -130,10 +130,10 @@ begin
       legwork.given_key(rate_key), rate_limit, case rate_limit when 1 then 'job' else 'jobs' end, legwork_private.period_in_words(rate_per), v_free_at_text using
       errcode = 'LW429', detail = v_free_at_text, hint = 'Nothing was enqueued. Come back then; the time stands alone in the error''s detail.';
   end if;
-  delete from legwork_private.rate_requests r where r.key = rate_key and r.number <= v_number - rate_limit;
-  insert into legwork_private.rate_requests (key, number, requested_at) values (rate_key, v_number, v_now);
+  delete from legwork_private.quota_requests r where r.key = rate_key and r.number <= v_number - rate_limit;
+  insert into legwork_private.quota_requests (key, number, requested_at) values (rate_key, v_number, v_now);
 end $$;
-comment on function legwork_private.count_request(text, integer, interval) is
+comment on function legwork_private.count_against_quota(text, integer, interval) is
   'Counts a request, or raises LW429 with the time to come back when rate_limit of them came within rate_per. Requests of one key '
   'wait for each other''s transactions.';
 
@@ -183,8 +183,8 @@ begin atomic
   -- skip locked: what somebody is using is not to be forgotten, and nobody waits.
   delete from legwork_private.unique_requests u where u.key in (
     select o.key from legwork_private.unique_requests o where o.expires_at <= clock_timestamp() for update skip locked);
-  delete from legwork_private.rate_keys k where k.key in (
-    select o.key from legwork_private.rate_keys o where o.expires_at <= clock_timestamp() for update skip locked);
+  delete from legwork_private.quota_keys k where k.key in (
+    select o.key from legwork_private.quota_keys o where o.expires_at <= clock_timestamp() for update skip locked);
   delete from legwork_private.paced_keys p where p.job_key in (
     select o.job_key from legwork_private.paced_keys o
     -- A minute, because a request that has just ended may have made a job that this statement does not see.

@@ -124,9 +124,9 @@ declare
       select t.task from legwork_private.task_totals t left join legwork_private.task_definitions d on d.name = t.task where coalesce(d.queue, 'default') = task_series.queue)
     end;
   v_known timestamptz;
-  v_counted timestamptz := (select w.ran_at from legwork_private.watch_steps w where w.step = 'roll_up');
+  v_counted timestamptz := (select w.ran_at from legwork_private.duties w where w.duty = 'roll_up');
 begin
-  perform legwork_private.assert_may('viewer', true);
+  perform legwork_private.assert_role('viewer', true);
   -- Before anything was counted nothing is known, which is not the same as none.
   if v_is_fine then
     select min(m.minute) into v_known from legwork_private.minute_totals m;
@@ -200,7 +200,7 @@ create or replace function legwork.worker_starts_between(from_at timestamptz, to
 returns table (started_at timestamptz, host text, workers bigint, versions text[])
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
-  select legwork_private.assert_may('viewer', true);
+  select legwork_private.assert_role('viewer', true);
   -- Those of one machine that started in the same minute are one start.
   select min(w.started_at), w.host, count(*), array_agg(distinct w.version order by w.version) filter (where w.version is not null) from legwork_private.worker_starts w
   where w.started_at >= from_at and w.started_at < to_at
@@ -214,7 +214,7 @@ create or replace function legwork.limits_in_use()
 returns table (scope text, name text, kind text, key text, max integer, used bigint, keys bigint, full_keys bigint, sampled_at timestamptz)
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
-  select legwork_private.assert_may('viewer', true);
+  select legwork_private.assert_role('viewer', true);
   select l.value ->> 'scope', l.value ->> 'name', l.value ->> 'kind', nullif(l.value ->> 'key', ''), (l.value ->> 'max')::integer, (l.value ->> 'used')::bigint,
     (l.value ->> 'keys')::bigint, (l.value ->> 'full')::bigint, s.sampled_at
   from legwork_private.samples s cross join lateral jsonb_array_elements(s.value) l

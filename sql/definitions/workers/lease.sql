@@ -57,7 +57,7 @@ begin
     -- A rate limit counts starts: the windows of jobs that have started run from now at the latest, however long they take.
     if exists (select from legwork_private.limits l where l.kind = 'rate') then
       with started as (
-        update legwork_private.slots s set free_at = legwork_private.later(clock_timestamp(), legwork_private.window_of(s.gate, s.per))
+        update legwork_private.slots s set free_at = legwork_private.later(clock_timestamp(), legwork_private.rate_window(s.gate, s.per))
         where s.job_id = any (running) and s.per is not null and s.free_at is null
         returning s.gate
       )
@@ -71,7 +71,7 @@ comment on function legwork_private.worker_beat(text, text, integer, integer, te
   'for which job; version is the version of Legwork that it runs. Returns the database''s clock, which of the jobs were cancelled and which it does not hold any more.';
 revoke execute on function legwork_private.worker_beat(text, text, integer, integer, text[], bigint[], double precision, bigint[], text) from public;
 
-create or replace function legwork_private.places_of(worker text, started bigint[]) returns table (id bigint, run_at timestamptz)
+create or replace function legwork_private.give_back_times(worker text, started bigint[]) returns table (id bigint, run_at timestamptz)
 language sql stable set search_path = pg_catalog, pg_temp
 as $$
   -- graphile-worker starts jobs by priority and run_at, and those that agree in both in the order of their rows, where a changed row comes last. So
@@ -82,7 +82,7 @@ as $$
   from graphile_worker._private_jobs j
   where j.locked_by = worker and not j.is_available
 $$;
-comment on function legwork_private.places_of(text, bigint[]) is
+comment on function legwork_private.give_back_times(text, bigint[]) is
   'The run_at with which each job that a worker holds keeps its place when it is released: ahead of all that were to start at the same time, those in started first, then by id. '
   'It is at most a few milliseconds before the job''s own.';
 
@@ -91,11 +91,11 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 declare
   v_count integer;
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   -- The attempt is given back as well: most of these jobs were only fetched ahead, and one that has used its last attempt
   -- must still run.
   with held as (
-    select h.id, h.run_at from legwork_private.places_of(worker, started) h where job_ids is null or h.id = any (job_ids)
+    select h.id, h.run_at from legwork_private.give_back_times(worker, started) h where job_ids is null or h.id = any (job_ids)
   ), returned as (
     update graphile_worker._private_jobs j
     set locked_at = null, locked_by = null, run_at = h.run_at,
@@ -204,7 +204,7 @@ begin
         set locked_at = null, locked_by = null, run_at = h.run_at,
           flags = case when exists (select from legwork_private.failed_attempts f where f.job_id = j.id and f.error_name = 'WorkerLost')
             then legwork_private.mark_lost(j.flags, 2) else j.flags end
-        from legwork_private.places_of(v_dead.id, v_dead.running) h
+        from legwork_private.give_back_times(v_dead.id, v_dead.running) h
         where h.id = j.id and j.locked_by = v_dead.id and (
           j.id = any (v_dead.running)
           or not exists (select from graphile_worker._private_jobs k where k.locked_by = v_dead.id and k.id = any (v_dead.running)));

@@ -55,7 +55,9 @@ export class Ticker {
   /** Does the same one thing at a time, so that one row does not keep the others from being looked after. */
   async #apart(): Promise<void> {
     try {
-      const { rows } = await transaction(this.#pool, (client) => client.query("select legwork_private.tick_apart() as failed"));
+      const { rows } = await transaction(this.#pool, (client) =>
+        client.query("select legwork_private.tick_one_by_one() as failed"),
+      );
       if (rows[0]?.failed > 0)
         this.#log.error(
           { failed: rows[0].failed },
