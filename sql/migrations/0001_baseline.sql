@@ -306,6 +306,32 @@ create table legwork_private.expirations (
 alter table legwork_private.expirations enable row level security;
 create index expirations_expires_at on legwork_private.expirations (expires_at);
 
+-- A job that is to be enqueued. Numbers are numeric because 5.0, which is a whole number in JSON, is none to integer.
+create type legwork_private.job_spec as (
+  task text,
+  payload jsonb,
+  run_at timestamptz,
+  priority numeric,
+  job_key text,
+  job_key_mode text,
+  serial_key text,
+  max_attempts numeric,
+  tenant text,
+  correlation_id text,
+  expires_at timestamptz,
+  unique_for interval,
+  unique_key text,
+  debounce interval,
+  debounce_max interval,
+  throttle interval,
+  rate_limit numeric,
+  rate_per interval,
+  rate_key text,
+  overlap text,
+  depends_on bigint[],
+  on_dependency_failure text
+);
+
 create table legwork_private.unique_requests (
   key text primary key,
   job_id bigint,
