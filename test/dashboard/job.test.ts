@@ -4,6 +4,7 @@ import type { Server } from "../../src/server/server.ts";
 import { expectAccessible } from "../support/axe.ts";
 import { testBrowser } from "../support/browser.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { makeToken, restToken, startRest } from "../support/rest.ts";
 import { until } from "../support/until.ts";
 import { workerOver } from "../support/worker.ts";
@@ -21,7 +22,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate signs, legwork.finished_jobs, legwork.failed_attempts, legwork.pauses, legwork.limits");
+  await empty(database.pool, "signs, legwork.finished_jobs, legwork.failed_attempts, legwork.pauses, legwork.limits");
   await database.pool.query(`select legwork.register_tasks('[{"name": "plain", "queue": "mail"}]')`);
 });
 

@@ -5,6 +5,7 @@ import type { Server } from "../../src/server/server.ts";
 import { expectAccessible } from "../support/axe.ts";
 import { testBrowser } from "../support/browser.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { makeToken, restToken, startRest } from "../support/rest.ts";
 import { until } from "../support/until.ts";
 import { workerOver } from "../support/worker.ts";
@@ -30,10 +31,11 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query(
-    "truncate legwork.alert_records, legwork.task_minutes, legwork.task_hours, legwork.task_totals, legwork.pauses",
+  await empty(
+    database.pool,
+    "legwork.alert_records, legwork.task_minutes, legwork.task_hours, legwork.task_totals, legwork.pauses",
   );
-  await database.pool.query("truncate legwork.finished_jobs, legwork.failed_attempts");
+  await empty(database.pool, "legwork.finished_jobs, legwork.failed_attempts");
 });
 
 async function ended(count: number): Promise<void> {

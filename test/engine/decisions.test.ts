@@ -3,6 +3,7 @@ import { cancelJob } from "../../src/jobs/cancel-job.ts";
 import { getJob, type JobRow } from "../../src/jobs/read-jobs.ts";
 import { pauseQueue, resumeQueue } from "../../src/queues/pause.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { until } from "../support/until.ts";
 import { workerOver } from "../support/worker.ts";
 
@@ -10,7 +11,7 @@ const database = testDatabase();
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork.finished_jobs, legwork.failed_attempts, legwork.task_definitions cascade");
+  await empty(database.pool, "legwork.finished_jobs, legwork.failed_attempts, legwork.task_definitions");
 });
 
 async function add(task: string, payload: unknown = {}, options = ""): Promise<string> {

@@ -2,6 +2,7 @@ import { beforeEach, expect, it } from "vitest";
 import { enqueue } from "../../src/jobs/enqueue.ts";
 import { explainJob, type Reason } from "../../src/jobs/explain-job.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 
 const database = testDatabase();
 
@@ -10,8 +11,9 @@ const query = async (text: string, values: unknown[] = []): Promise<Record<strin
 
 beforeEach(async () => {
   await query("delete from graphile_worker._private_jobs");
-  await query(
-    "truncate legwork.finished_jobs, legwork.failed_attempts, legwork.limits, legwork.pauses, legwork.worker_processes, legwork.slots, legwork.lanes",
+  await empty(
+    database.pool,
+    "legwork.finished_jobs, legwork.failed_attempts, legwork.limits, legwork.pauses, legwork.worker_processes, legwork.slots, legwork.lanes",
   );
   await query(`select legwork.register_tasks('[{"name": "t", "queue": "q"}, {"name": "other"}]')`);
   // A living worker with a free place.

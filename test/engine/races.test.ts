@@ -1,6 +1,7 @@
 import { beforeEach, expect, it, inject } from "vitest";
 import { connection, untilBlocked } from "../support/connections.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { HandWorker } from "../support/hand-worker.ts";
 
 const database = testDatabase();
@@ -8,8 +9,9 @@ const worker = new HandWorker("w");
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query(
-    "truncate legwork.failed_attempts, legwork.finished_jobs, legwork.limits, legwork.pauses, legwork.waiting_jobs, legwork.slots, legwork.lanes, legwork.wakeups, legwork.gate_alarms, legwork.rule_changes, legwork.cancellations, legwork.worker_processes, legwork.retry_policies",
+  await empty(
+    database.pool,
+    "legwork.failed_attempts, legwork.finished_jobs, legwork.limits, legwork.pauses, legwork.waiting_jobs, legwork.slots, legwork.lanes, legwork.wakeups, legwork.gate_alarms, legwork.rule_changes, legwork.cancellations, legwork.worker_processes, legwork.retry_policies",
   );
   await database.pool.query('select legwork.register_tasks(\'[{"name": "t"}, {"name": "u"}]\')');
 });

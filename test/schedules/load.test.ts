@@ -4,13 +4,14 @@ import { previewSchedule } from "../../src/schedules/preview-schedule.ts";
 import { scheduleLoad } from "../../src/schedules/schedule-load.ts";
 import { schedule, type Timing } from "../../src/schedules/schedule.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 
 const database = testDatabase();
 const HOUR_MS = 3_600_000;
 const HOURS = 48;
 
 beforeEach(async () => {
-  await database.pool.query("truncate legwork.schedule_definitions, legwork.schedule_occurrences, legwork.crontab_entries");
+  await empty(database.pool, "legwork.schedule_definitions, legwork.schedule_occurrences, legwork.crontab_entries");
   await database.pool.query(`select legwork.register_tasks('[{"name": "t"}]')`);
 });
 

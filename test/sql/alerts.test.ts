@@ -7,16 +7,15 @@ import { readHealth } from "../../src/health/read-health.ts";
 import { endSilence, silenceAlerts } from "../../src/health/silence-alerts.ts";
 import { connection, untilBlocked } from "../support/connections.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 
 const database = testDatabase();
 const START = Date.parse("2026-01-05T12:00:00Z");
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query(
-    `truncate legwork.finished_jobs, legwork.failed_attempts, legwork.task_minutes, legwork.task_hours, legwork.task_totals, legwork.samples, legwork.alert_records,
-       legwork.alert_pending, legwork.alert_silences, legwork.alert_rules, legwork.long_runs, legwork.worker_processes`,
-  );
+  await empty(database.pool, `legwork.finished_jobs, legwork.failed_attempts, legwork.task_minutes, legwork.minute_totals, legwork.task_hours, legwork.hour_totals, legwork.task_totals, legwork.samples, legwork.alert_records,
+       legwork.alert_pending, legwork.alert_silences, legwork.alert_rules, legwork.long_runs, legwork.worker_processes`);
   await database.pool.query("select legwork.restore_alert_rules()");
   await setAlertChannels(database.pool, []);
 });
@@ -336,7 +335,7 @@ it("whatever the values do, an alert is raised when it must be, told of once and
   const looks = fc.array(fc.record({ after: fc.integer({ min: 1, max: 25 }), age: fc.constantFrom(0, 50, 100, 500, 1_000, 5_000) }), { maxLength: 25 });
   await fc.assert(
     fc.asyncProperty(looks, async (steps) => {
-      await database.pool.query("truncate legwork.alert_records, legwork.alert_pending");
+      await empty(database.pool, "legwork.alert_records, legwork.alert_pending");
       await database.pool.query("delete from graphile_worker._private_jobs");
       // The same by a few lines that know nothing of tables.
       let [now, since, clear, isOpen, isCritical]: [number, number, number, boolean, boolean] = [0, -1, -1, false, false];

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 
 const database = testDatabase();
 const run = async (text: string, values: unknown[] = []) => (await database.pool.query(text, values)).rows;
@@ -16,7 +17,7 @@ let waiting: string;
 let failed: string;
 beforeEach(async () => {
   await run("delete from graphile_worker._private_jobs");
-  await run("truncate legwork.finished_jobs, legwork.failed_attempts, legwork.limits, legwork.pauses, legwork.retry_policies, legwork.waiting_jobs");
+  await empty(database.pool, "legwork.finished_jobs, legwork.failed_attempts, legwork.limits, legwork.pauses, legwork.retry_policies, legwork.waiting_jobs");
   await run(`select legwork.register_tasks('[{"name": "a", "queue": "q"}]')`);
   [{ id: waiting }] = await run("select legwork.enqueue('a', tenant => 'acme') as id");
   [{ id: failed }] = await run("select legwork.enqueue('a', tenant => 'acme') as id");
@@ -147,7 +148,7 @@ describe("the audit log has", () => {
     await run("select legwork.fire_schedules(now() + interval '61 minutes'), legwork.fire_schedules(now() + interval '121 minutes')");
     expect(await run("select from legwork.jobs where state = 'cancelled' and error like '%due again%'")).toHaveLength(1);
     expect((await log()).map((line) => line.operation)).toEqual(["schedule"]);
-    await run("truncate legwork.schedule_definitions");
+    await empty(database.pool, "legwork.schedule_definitions");
   });
 
   it("workflows that were cancelled and retried; not that they start, nor each of their jobs", async () => {

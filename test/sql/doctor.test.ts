@@ -3,6 +3,7 @@ import { diagnose, type Finding } from "../../src/db/diagnose.ts";
 import { readMigrations } from "../../src/db/migrate.ts";
 import { createPool, type PoolClient } from "../../src/db/pool.ts";
 import { testDatabase, testLog } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { until } from "../support/until.ts";
 
 const database = testDatabase();
@@ -10,7 +11,7 @@ const database = testDatabase();
 beforeEach(async () => {
   if (inject("serverUrl") === "") return;
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork.worker_processes, legwork.failed_attempts, legwork.finished_jobs");
+  await empty(database.pool, "legwork.worker_processes, legwork.failed_attempts, legwork.finished_jobs");
 });
 
 /** What the doctor, or one theme of it with other thresholds, says about one check. */

@@ -1,5 +1,6 @@
 import { beforeEach, expect, it } from "vitest";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { HandWorker } from "../support/hand-worker.ts";
 
 // A tick that fails because of a row: here a trigger of the user's own refuses to let some jobs go, or to cancel them.
@@ -9,10 +10,8 @@ const worker = new HandWorker("w");
 
 beforeEach(async () => {
   await database.pool.query("drop trigger if exists users_own on graphile_worker._private_jobs; delete from graphile_worker._private_jobs");
-  await database.pool.query(
-    `truncate legwork.failed_attempts, legwork.finished_jobs, legwork.waiting_jobs, legwork.wakeups, legwork.dependencies, legwork.dependency_checks,
-       legwork.run_counts, legwork.workflow_runs, legwork.workflow_run_steps, legwork.set_aside, legwork.job_signals, legwork.job_steps, legwork.expirations`,
-  );
+  await empty(database.pool, `legwork.failed_attempts, legwork.finished_jobs, legwork.waiting_jobs, legwork.wakeups, legwork.dependencies, legwork.dependency_checks,
+       legwork.run_counts, legwork.workflow_runs, legwork.workflow_run_steps, legwork.set_aside, legwork.job_signals, legwork.job_steps, legwork.expirations`);
   await database.pool.query(`select legwork.register_tasks('[{"name": "ok"}]')`);
 });
 

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { connection, untilBlocked } from "../support/connections.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { HandWorker } from "../support/hand-worker.ts";
 
 const database = testDatabase();
@@ -10,9 +11,7 @@ type Client = Pick<Awaited<ReturnType<typeof connection>>, "query">;
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query(
-    "truncate legwork.failed_attempts, legwork.finished_jobs, legwork.limits, legwork.pauses, legwork.waiting_jobs, legwork.slots, legwork.lanes, legwork.wakeups, legwork.rule_changes, legwork.cancellations, legwork.job_steps, legwork.job_signals, legwork.step_secrets",
-  );
+  await empty(database.pool, "legwork.failed_attempts, legwork.finished_jobs, legwork.limits, legwork.pauses, legwork.waiting_jobs, legwork.slots, legwork.lanes, legwork.wakeups, legwork.rule_changes, legwork.cancellations, legwork.job_steps, legwork.job_signals, legwork.step_secrets");
   await database.pool.query(
     `select legwork.register_tasks('[{"name": "t", "redact": null}, {"name": "u"}, {"name": "secret", "redact": ["card"]}]')`,
   );

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { beforeEach, describe, expect, it } from "vitest";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { HandWorker } from "../support/hand-worker.ts";
 
 const database = testDatabase();
@@ -10,8 +11,8 @@ const run = async (text: string, values: unknown[] = []): Promise<any[]> => (awa
 beforeEach(async () => {
   await run("delete from graphile_worker._private_jobs");
   await run("delete from graphile_worker._private_job_queues");
-  await run("truncate legwork.finished_jobs, legwork.failed_attempts, legwork.unique_requests, legwork.rate_keys cascade");
-  await run("truncate legwork.paced_keys, legwork.waiting_jobs, legwork.dependencies, legwork.workflow_runs, legwork.workflow_run_steps, legwork.batch_runs");
+  await empty(database.pool, "legwork.finished_jobs, legwork.failed_attempts, legwork.unique_requests, legwork.rate_keys, legwork.rate_requests");
+  await empty(database.pool, "legwork.paced_keys, legwork.waiting_jobs, legwork.dependencies, legwork.workflow_runs, legwork.workflow_run_steps, legwork.batch_runs");
   await run(`select legwork.register_tasks('[{"name": "a"}]')`);
 });
 

@@ -4,6 +4,7 @@ import { createPool, type Pool } from "../../src/db/pool.ts";
 import { enableSchedule } from "../../src/schedules/enable-schedule.ts";
 import { schedule } from "../../src/schedules/schedule.ts";
 import { testDatabase, testLog } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 
 const database = testDatabase();
 const run = async (text: string, values: unknown[] = []): Promise<pg.QueryResult["rows"]> =>
@@ -32,10 +33,8 @@ afterAll(async () => {
 
 beforeEach(async () => {
   await run("delete from graphile_worker._private_jobs");
-  await run(
-    `truncate legwork.finished_jobs, legwork.failed_attempts, legwork.waiting_jobs, legwork.dependencies, legwork.workflow_runs, legwork.workflow_run_steps,
-       legwork.batch_runs, legwork.schedule_definitions, legwork.schedule_occurrences, legwork.crontab_entries, legwork.job_steps`,
-  );
+  await empty(database.pool, `legwork.finished_jobs, legwork.failed_attempts, legwork.waiting_jobs, legwork.dependencies, legwork.workflow_runs, legwork.workflow_run_steps,
+       legwork.batch_runs, legwork.schedule_definitions, legwork.schedule_occurrences, legwork.crontab_entries, legwork.job_steps`);
   await run(`select legwork.register_tasks('[{"name": "a"}]')`);
 });
 

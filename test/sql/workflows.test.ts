@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { moveClock } from "../../src/testing/move-clock.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { HandWorker } from "../support/hand-worker.ts";
 
 // What is stored in workflows is input like any other: no step harms the jobs that end in the same statement as its dependencies, and what
@@ -13,10 +14,8 @@ const DAY = 86_400_000;
 beforeEach(async () => {
   await database.pool.query("update legwork.settings set value = '1 day' where name = 'history_retention'");
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query(
-    `truncate legwork.failed_attempts, legwork.finished_jobs, legwork.waiting_jobs, legwork.wakeups, legwork.cancellations, legwork.dependencies,
-       legwork.dependency_checks, legwork.run_counts, legwork.workflow_runs, legwork.workflow_run_steps, legwork.kept_ends, legwork.batch_runs`,
-  );
+  await empty(database.pool, `legwork.failed_attempts, legwork.finished_jobs, legwork.waiting_jobs, legwork.wakeups, legwork.cancellations, legwork.dependencies,
+       legwork.dependency_checks, legwork.run_counts, legwork.workflow_runs, legwork.workflow_run_steps, legwork.kept_ends, legwork.batch_runs`);
   await database.pool.query(`select legwork.register_tasks('[{"name": "ok"}, {"name": "undo"}]')`);
 });
 

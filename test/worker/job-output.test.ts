@@ -8,6 +8,7 @@ import { DatabaseClock } from "../../src/worker/clock.ts";
 import { BUFFERED_LINES, JobOutput } from "../../src/worker/job-output.ts";
 import { startServer } from "../../src/server/server.ts";
 import { testDatabase, testLog } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { until } from "../support/until.ts";
 import { workerOver } from "../support/worker.ts";
 
@@ -15,7 +16,7 @@ const database = testDatabase();
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork.finished_jobs, legwork.failed_attempts, legwork.job_logs, legwork.job_progress");
+  await empty(database.pool, "legwork.finished_jobs, legwork.failed_attempts, legwork.job_logs, legwork.job_progress");
 });
 
 async function add(task: string, payload: unknown = {}, options = ""): Promise<string> {

@@ -5,6 +5,7 @@ import { enqueue } from "../../src/jobs/enqueue.ts";
 import { getJob, type JobRow } from "../../src/jobs/read-jobs.ts";
 import { RESULT_LIMIT } from "../../src/worker/outcomes.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { until } from "../support/until.ts";
 import { directoryOf, workerOver } from "../support/worker.ts";
 
@@ -12,7 +13,7 @@ const database = testDatabase();
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork.finished_jobs, legwork.failed_attempts");
+  await empty(database.pool, "legwork.finished_jobs, legwork.failed_attempts");
 });
 
 async function add(task: string, payload: unknown = {}, options = ""): Promise<string> {

@@ -1,5 +1,6 @@
 import { beforeEach, expect, it } from "vitest";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { HandWorker } from "../support/hand-worker.ts";
 
 const database = testDatabase();
@@ -7,8 +8,9 @@ const worker = new HandWorker("w");
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query(
-    `truncate legwork.failed_attempts, legwork.finished_jobs, legwork.waiting_jobs, legwork.wakeups, legwork.cancellations, legwork.dependencies,
+  await empty(
+    database.pool,
+    `legwork.failed_attempts, legwork.finished_jobs, legwork.waiting_jobs, legwork.wakeups, legwork.cancellations, legwork.dependencies,
        legwork.dependency_checks, legwork.run_counts, legwork.workflow_runs, legwork.workflow_run_steps, legwork.batch_runs, legwork.limits, legwork.pauses`,
   );
   await database.pool.query(`select legwork.register_tasks('[{"name": "import"}, {"name": "report"}, {"name": "undo"}]')`);
