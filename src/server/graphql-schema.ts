@@ -182,6 +182,16 @@ function tagsOf(name: string, { key, references, filterBy = [], orderBy = [], ro
 export const exposedViewsPlugin: GraphileConfig.Plugin = {
   name: "LegworkExposedViewsPlugin",
   version: "0.1.0",
+  gather: {
+    hooks: {
+      // What else the schema holds is not even looked at: that is most of the time which making the schema takes.
+      pgIntrospection_introspection(_info, { introspection: { classes, namespaces } }) {
+        const legwork = namespaces.find(({ nspname }) => nspname === "legwork")?._id;
+        const shown = classes.filter(({ relnamespace, relname }) => relnamespace !== legwork || viewOf(relname) !== undefined);
+        classes.splice(0, classes.length, ...shown);
+      },
+    },
+  },
   inflection: {
     replace: {
       _allRows: (_previous, _options, resource) =>
