@@ -184,7 +184,7 @@ export const exposedViewsPlugin: GraphileConfig.Plugin = {
   version: "0.1.0",
   gather: {
     hooks: {
-      // What else the schema holds is not even looked at: that is most of the time which making the schema takes.
+      // PostGraphile would examine every other table and view of the schema too, which takes longer than all the rest of building.
       pgIntrospection_introspection(_info, { introspection: { classes, namespaces } }) {
         const legwork = namespaces.find(({ nspname }) => nspname === "legwork")?._id;
         const shown = classes.filter(({ relnamespace, relname }) => relnamespace !== legwork || viewOf(relname) !== undefined);
