@@ -66,7 +66,7 @@ function startSession(): ChildProcess {
 }
 
 /** Runs a command in its own process. */
-export async function legworkProcess(
+async function legworkProcess(
   parameters: readonly string[],
   environment: Record<string, string> = {},
   input = "",
