@@ -83,7 +83,7 @@ describe("a task", () => {
     expect(delays).toHaveLength(4);
     for (const [n, wanted] of [100, 300, 500].entries()) {
       expect(delays[n]).toBeGreaterThan(wanted - 30);
-      expect(delays[n]).toBeLessThan(wanted + 200);
+      expect(delays[n]).toBeLessThan(wanted + scaled(200));
     }
     expect(delays[3]).toBeNull();
   });
@@ -116,7 +116,7 @@ describe("a task", () => {
     await workerOver(database.url, {
       "t.ts": task(
         `timeout: "100ms", grace: "200ms", retry: { attempts: 1 },`,
-        `await new Promise((resolve) => setTimeout(resolve, 900)); await sql\`select pg_notify('late', 'done')\`; return "late";`,
+        `await new Promise((resolve) => setTimeout(resolve, ${scaled(900)})); await sql\`select pg_notify('late', 'done')\`; return "late";`,
       ),
     });
     const listener = await database.pool.connect();
@@ -128,7 +128,7 @@ describe("a task", () => {
     const took = job.finished_at!.getTime() - job.started_at!.getTime();
     // Both times are the worker's idea of the database's clock, which a beat may set right in between.
     expect(took).toBeGreaterThan(250);
-    expect(took).toBeLessThan(700);
+    expect(took).toBeLessThan(scaled(700));
     await late;
     listener.release(true);
     expect(await getJob(database.pool, id)).toMatchObject({ state: "failed", result: null });
