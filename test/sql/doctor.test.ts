@@ -4,6 +4,7 @@ import { migrate } from "../../src/db/migrate.ts";
 import { schemaFiles } from "../../src/db/schema-files.ts";
 import { createPool, type PoolClient } from "../../src/db/pool.ts";
 import { testDatabase, testLog } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { until } from "../support/until.ts";
 
 const database = testDatabase();
@@ -11,7 +12,7 @@ const database = testDatabase();
 beforeEach(async () => {
   if (inject("serverUrl") === "") return;
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork_private.worker_processes, legwork_private.failed_attempts, legwork_private.finished_jobs");
+  await empty(database.pool, "legwork_private.worker_processes, legwork_private.failed_attempts, legwork_private.finished_jobs");
 });
 
 /** What the doctor, or one theme of it with other thresholds, says about one check. */
