@@ -39,7 +39,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   within: [],
   errors: ["duration", "thrown"],
   log: ["stderr-destination"],
-  bounds: ["duration", "errors"],
+  bounds: ["duration", "errors", "id"],
   json: ["errors"],
   config: ["duration", "errors", "log"],
   // The browser takes it in: nothing of Node's, nothing that reads or writes.

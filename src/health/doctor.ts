@@ -268,8 +268,7 @@ async function connection(pool: Pool, seen: readonly Finding[]): Promise<Finding
     check,
     severity: "warning",
     finding: `${finding} A worker would not start here.`,
-    fix:
-      "Give workers a DATABASE_URL that leads to Postgres itself, or to a pool in session mode with enough connections (docs/poolers.md).",
+    fix: "Give workers a DATABASE_URL that leads to Postgres itself, or to a pool in session mode with enough connections (docs/poolers.md).",
     detail: { pooling },
   };
 }
@@ -298,8 +297,7 @@ async function clock(client: Queryable, now: () => number): Promise<Finding> {
     check: "clock",
     severity: certain < SKEW_CRITICAL_MS ? "warning" : "critical",
     finding: `This machine's clock is ${seconds} ${best.skew > 0 ? "ahead of" : "behind"} the database's.`,
-    fix:
-      "Let both keep time by NTP (chronyc tracking, timedatectl). A worker here runs its crontab by the wrong clock, and times given from here are off.",
+    fix: "Let both keep time by NTP (chronyc tracking, timedatectl). A worker here runs its crontab by the wrong clock, and times given from here are off.",
     detail,
   };
 }
