@@ -21,6 +21,7 @@ const FOUNDATION = [
   "id",
   "json",
   "log",
+  "loop",
   "stderr-destination",
   "thrown",
   "version",
@@ -33,6 +34,7 @@ const SERVICES = ["embedded", "server", "worker"];
 const MAY_IMPORT: Record<string, readonly string[]> = {
   duration: [],
   id: [],
+  loop: [],
   "stderr-destination": [],
   thrown: [],
   version: [],
