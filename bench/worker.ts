@@ -38,7 +38,7 @@ if (runner === "graphile") {
   taskList[taskName] = async () => void (await task());
 } else {
   const outcomes = new Outcomes();
-  outcomes.rideAlong(pool, { events, mayFetch: Promise.resolve(), log: benchLog, signal: new AbortController().signal });
+  outcomes.attachTo(pool, { events, mayFetch: Promise.resolve(), log: benchLog, signal: new AbortController().signal });
   const clock = new DatabaseClock();
   taskPool = createPool(url, { log: benchLog, max: 2 });
   await clock.synchronise(taskPool);

@@ -272,7 +272,7 @@ async function startGeneration(options: GenerationOptions): Promise<Supervised> 
   const events = (options.preset?.events() ?? new EventEmitter()) as WorkerEvents;
   const registered = Promise.withResolvers<void>();
   const closed = new AbortController();
-  const recorder = environment.outcomes.rideAlong(pool, {
+  const recorder = environment.outcomes.attachTo(pool, {
     events,
     mayFetch: registered.promise,
     log,
