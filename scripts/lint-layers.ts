@@ -21,6 +21,7 @@ const FOUNDATION = [
   "id",
   "json",
   "log",
+  "loop",
   "stderr-destination",
   "thrown",
   "optional-packages",
@@ -34,6 +35,7 @@ const SERVICES = ["embedded", "server", "worker"];
 const MAY_IMPORT: Record<string, readonly string[]> = {
   duration: [],
   id: [],
+  loop: [],
   "stderr-destination": [],
   thrown: [],
   version: [],
@@ -41,7 +43,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   within: [],
   errors: ["duration", "thrown"],
   log: ["stderr-destination"],
-  bounds: ["duration", "errors"],
+  bounds: ["duration", "errors", "id"],
   json: ["errors"],
   config: ["duration", "errors", "log"],
   // The browser takes it in: nothing of Node's, nothing that reads or writes.

@@ -3,6 +3,7 @@ export { defineConfig } from "./config.ts";
 export type { ConfigFile, StartContext } from "./config.ts";
 export type { Queryable } from "./db/pool.ts";
 export type { Sql, SqlTag } from "./db/sql.ts";
+export { parseDuration } from "./duration.ts";
 export type { Duration } from "./duration.ts";
 export { createLegwork } from "./embed.ts";
 export type { Legwork, LegworkOptions } from "./embed.ts";

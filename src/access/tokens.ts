@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { optionalInterval } from "../bounds.ts";
+import { durationToInterval } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
@@ -37,7 +37,7 @@ export async function createToken(client: Queryable, { name, role, tenant, expir
     name,
     role,
     tenant,
-    expires_in: expiresIn === undefined || expiresIn === null ? expiresIn : optionalInterval("expiresIn", expiresIn, 1_000),
+    expires_in: expiresIn === undefined || expiresIn === null ? expiresIn : durationToInterval("expiresIn", expiresIn, 1_000),
   });
   return row.create_token;
 }

@@ -1,4 +1,4 @@
-import { assertInteger, COUNTS, optionalInterval } from "../bounds.ts";
+import { assertInteger, COUNTS, durationToInterval } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
@@ -79,10 +79,10 @@ export async function setAlertRule(client: Queryable, name: string, rule: AlertR
     target: rule.target,
     warning: rule.warning,
     critical: rule.critical,
-    period: optionalInterval("period", rule.period),
+    period: durationToInterval("period", rule.period),
     at_least: rule.atLeast,
-    raise_after: optionalInterval("raiseAfter", rule.raiseAfter),
-    resolve_after: optionalInterval("resolveAfter", rule.resolveAfter),
+    raise_after: durationToInterval("raiseAfter", rule.raiseAfter),
+    resolve_after: durationToInterval("resolveAfter", rule.resolveAfter),
     channels: rule.channels === undefined ? undefined : JSON.stringify(rule.channels),
     enabled: rule.enabled,
   });

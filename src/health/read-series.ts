@@ -1,4 +1,4 @@
-import { optionalInterval } from "../bounds.ts";
+import { durationToInterval } from "../bounds.ts";
 import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
 import type { Duration } from "../duration.ts";
@@ -35,7 +35,7 @@ export async function readSeries(
   options: { period?: Duration; until?: Date | undefined; task?: string | undefined; queue?: string | undefined } = {},
 ): Promise<SeriesStep[]> {
   const rows = await selectRows(client, "select * from legwork.task_series($1::interval, $2, $3, $4)", [
-    optionalInterval("period", options.period ?? "1h"),
+    durationToInterval("period", options.period ?? "1h"),
     options.until ?? null,
     options.task ?? null,
     options.queue ?? null,

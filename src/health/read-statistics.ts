@@ -1,4 +1,4 @@
-import { optionalInterval } from "../bounds.ts";
+import { durationToInterval } from "../bounds.ts";
 import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
 import type { Duration } from "../duration.ts";
@@ -25,7 +25,7 @@ export interface TaskStatistics {
 /** What became of each task's jobs in the last so long (an hour), from the metrics. Throws LW400 for a time that is none. */
 export async function readTaskStatistics(client: Queryable, period: Duration = "1h"): Promise<TaskStatistics[]> {
   const rows = await selectRows(client, "select * from legwork.task_statistics($1::interval)", [
-    optionalInterval("period", period),
+    durationToInterval("period", period),
   ]);
   return rows;
 }

@@ -1,4 +1,4 @@
-import { optionalInterval } from "../bounds.ts";
+import { durationToInterval } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
@@ -14,7 +14,7 @@ export async function silenceAlerts(
   options: { rule?: string; target?: string; reason?: string } = {},
 ): Promise<string> {
   const [row] = await callFunction(client, "legwork.silence_alerts", {
-    duration: optionalInterval("duration", duration, 1_000),
+    duration: durationToInterval("duration", duration, 1_000),
     ...options,
   });
   return String(row.silence_alerts);

@@ -1,6 +1,7 @@
+import { assertId } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
-import { assertJobId, type JobState } from "./read-jobs.ts";
+import type { JobState } from "./read-jobs.ts";
 
 /**
  * Cancels a job. One that waits never starts; one that runs is told to stop by its signal within a second and is not retried.
@@ -8,7 +9,7 @@ import { assertJobId, type JobState } from "./read-jobs.ts";
  * has ended.
  */
 export async function cancelJob(client: Queryable, id: string, reason?: string): Promise<JobState> {
-  const [row] = await callFunction(client, "legwork.cancel_job", { job_id: assertJobId(id), reason });
+  const [row] = await callFunction(client, "legwork.cancel_job", { job_id: assertId("job", id), reason });
   return row.cancel_job;
 }
 

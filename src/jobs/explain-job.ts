@@ -1,6 +1,6 @@
+import { assertId } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
-import { assertJobId } from "./read-jobs.ts";
 
 /** One reason why a job does not run. */
 export interface Reason {
@@ -14,5 +14,5 @@ export interface Reason {
 
 /** Why a job does not run: every reason, in the order in which they hold it back. Throws LW404 for an unknown job. */
 export async function explainJob(client: Queryable, id: string): Promise<Reason[]> {
-  return await callFunction(client, "legwork.explain_job", { job_id: assertJobId(id) });
+  return await callFunction(client, "legwork.explain_job", { job_id: assertId("job", id) });
 }

@@ -1,10 +1,10 @@
+import { assertId } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import { viewsFor } from "../db/confinement.ts";
 import { readJson } from "../db/exact-json.ts";
 import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
 import { LegworkError } from "../errors.ts";
-import { isId } from "../id.ts";
 
 /** The states of a job, in the order of its life; the values of `legwork.job_state`. */
 export const JOB_STATES = [
@@ -277,12 +277,6 @@ function assertServed(filter: JobFilter): void {
   }
 }
 
-/** The id, if it is one. Throws LW400. */
-export function assertJobId(id: string): string {
-  if (!isId(id)) throw new LegworkError("LW400", `'${id}' is not a job id.`, { hint: "Ids are whole numbers below 2^63." });
-  return id;
-}
-
 /** What is found of one job. */
 export interface FoundJob extends JobRow {
   attempt_list: AttemptRow[];
@@ -294,7 +288,7 @@ export interface FoundJob extends JobRow {
 
 /** One job with its attempts, oldest first, and its schedule. Throws LW404 for an id that no job has or whose history has been dropped. */
 export async function getJob(client: Queryable, id: string): Promise<FoundJob> {
-  assertJobId(id);
+  assertId("job", id);
   const rows = await selectRows(client, `select ${columnsOf({})} from ${viewsFor(client)}.jobs where id = $1`, [id]);
   const [job] = readJson<JobRow>(client, rows, JSON_COLUMNS);
   if (job === undefined) {

@@ -1,10 +1,11 @@
+import { assertId } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 import { LegworkError } from "../errors.ts";
 import { toJson } from "../json.ts";
 import { type LiveFilter, toLiveFilter } from "./cancel-job.ts";
 import { assertPayloads } from "./enqueue.ts";
-import { assertJobId, getJob } from "./read-jobs.ts";
+import { getJob } from "./read-jobs.ts";
 
 /** What stands in place of what nobody may read. */
 const REDACTED = "[redacted]";
@@ -30,7 +31,7 @@ export async function rerunJob(client: Queryable, id: string, options: RerunOpti
     await assertPayloadBesideRedacted(client, task, options.payload);
   }
   const [row] = await callFunction(client, "legwork.rerun_job", {
-    job_id: assertJobId(id),
+    job_id: assertId("job", id),
     payload,
     discard: options.discard,
   });
@@ -87,5 +88,5 @@ export interface RerunRow {
 
 /** What a job is a re-run of, and the re-runs of it, 100 at most. Throws LW404 for an unknown job. */
 export async function listReruns(client: Queryable, id: string): Promise<RerunRow[]> {
-  return await callFunction(client, "legwork.job_reruns", { job_id: assertJobId(id) });
+  return await callFunction(client, "legwork.job_reruns", { job_id: assertId("job", id) });
 }

@@ -1,7 +1,8 @@
+import { assertId } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 import { type FailedFilter, toFilter } from "./failed-jobs.ts";
-import { assertJobId, type JobState } from "./read-jobs.ts";
+import type { JobState } from "./read-jobs.ts";
 
 /**
  * Lets a job start now: a failed one gets all its attempts again, one that waits for its time or its next attempt waits no more for
@@ -9,7 +10,7 @@ import { assertJobId, type JobState } from "./read-jobs.ts";
  * has ended otherwise than failed.
  */
 export async function retryJob(client: Queryable, id: string): Promise<JobState> {
-  const [row] = await callFunction(client, "legwork.retry_job", { job_id: assertJobId(id) });
+  const [row] = await callFunction(client, "legwork.retry_job", { job_id: assertId("job", id) });
   return row.retry_job;
 }
 

@@ -1,7 +1,7 @@
+import { assertId } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 import { toJson } from "../json.ts";
-import { assertJobId } from "./read-jobs.ts";
 
 /**
  * Sends a job the signal that its task waits for (`step.waitFor`), now or later, with a payload. Within a transaction it counts when that commits. Of
@@ -10,7 +10,7 @@ import { assertJobId } from "./read-jobs.ts";
  */
 export async function sendSignal(client: Queryable, jobId: string, name: string, payload?: unknown): Promise<boolean> {
   const [row] = await callFunction(client, "legwork.send_signal", {
-    job_id: assertJobId(jobId),
+    job_id: assertId("job", jobId),
     name,
     payload: payload === undefined ? undefined : toJson("payload", payload),
   });

@@ -1,8 +1,7 @@
-import { assertInteger, PRIORITIES } from "../bounds.ts";
+import { PRIORITIES, assertId, assertInteger } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 import { type LiveFilter, toLiveFilter } from "./cancel-job.ts";
-import { assertJobId } from "./read-jobs.ts";
 
 /**
  * Changes when a job's turn comes: smaller runs first. Of a running job it holds for its next attempt. Resolves to what it was before.
@@ -10,7 +9,7 @@ import { assertJobId } from "./read-jobs.ts";
  */
 export async function setPriority(client: Queryable, id: string, priority: number): Promise<number> {
   assertInteger("priority", priority, PRIORITIES);
-  const [row] = await callFunction(client, "legwork.set_priority", { job_id: assertJobId(id), priority });
+  const [row] = await callFunction(client, "legwork.set_priority", { job_id: assertId("job", id), priority });
   return row.set_priority;
 }
 

@@ -1,4 +1,4 @@
-import { assertInteger, COUNTS, optionalInterval } from "../bounds.ts";
+import { assertInteger, COUNTS, durationToInterval } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
@@ -19,7 +19,7 @@ export async function limitConcurrency(client: Queryable, max: number, target: L
 /** At most `max` jobs start within any span of the length `per`. Throws as `limitConcurrency`, and LW400 for a window that is none. */
 export async function limitRate(client: Queryable, max: number, per: Duration, target: LimitTarget): Promise<void> {
   assertInteger("max", max, COUNTS, "To let nothing start, pause the queue or the task.");
-  await callFunction(client, "legwork.limit_rate", { max, per: optionalInterval("per", per, 1), ...target });
+  await callFunction(client, "legwork.limit_rate", { max, per: durationToInterval("per", per, 1), ...target });
 }
 
 /** Takes a limit away; resolves to whether there was one. One that the task's definition declares stays away until `resetLimits`. */

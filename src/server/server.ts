@@ -8,7 +8,7 @@ import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, ty
 import { assertDatabase, createPool, type Pool } from "../db/pool.ts";
 import { LegworkError, toError } from "../errors.ts";
 import type { Problems } from "../health/problems.ts";
-import { Watch } from "../health/watch.ts";
+import { startWatch } from "../health/watch.ts";
 import type { Logger } from "../log.ts";
 import { GRAPHQL_PACKAGES, missingPackages } from "../optional-packages.ts";
 import { type AuthConfig, type Authenticator, createAuthenticator, isAuthConfigured } from "./auth/authenticate.ts";
@@ -134,7 +134,7 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
       await addHealthRoutes(healthApp, { pool, assertAccess: ({ principal }) => assertSeesAll(principal!) });
     });
     // That no worker lives must be noticed, too.
-    const watch = new Watch(pool, log);
+    const watch = startWatch(pool, log);
     stops.push(() => within(PART_STOP_MS, watch.stop()));
     await addRest(app, {
       pool,

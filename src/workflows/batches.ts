@@ -1,10 +1,10 @@
+import { assertId } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
 import { LegworkError } from "../errors.ts";
 import { toJson } from "../json.ts";
 import { assertPayloads, jobToRow, type JobSpec } from "../jobs/enqueue.ts";
-import { isId } from "../id.ts";
 
 /** A job of a batch: a new one and the batch's own, so without a key. */
 export type BatchJob = Omit<
@@ -86,15 +86,9 @@ export async function listBatches(client: Queryable, filter: BatchFilter = {}): 
   return rows;
 }
 
-/** The id, if it is one. Throws LW400. */
-export function assertBatchId(id: string): string {
-  if (!isId(id)) throw new LegworkError("LW400", `'${id}' is not a batch id.`, { hint: "Ids are whole numbers below 2^63." });
-  return id;
-}
-
 /** A batch with its progress. Throws LW404 for an unknown one. */
 export async function getBatch(client: Queryable, id: string): Promise<BatchRow> {
-  const rows = await selectRows(client, "select * from legwork.batches where id = $1", [assertBatchId(id)]);
+  const rows = await selectRows(client, "select * from legwork.batches where id = $1", [assertId("batch", id)]);
   if (rows[0] !== undefined) return rows[0];
   throw new LegworkError("LW404", `There is no batch ${id}.`, {
     hint: "Ended batches are kept for the setting history_retention.",

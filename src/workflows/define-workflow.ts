@@ -1,5 +1,5 @@
 import type { Duration } from "../duration.ts";
-import { ATTEMPTS, assertInteger, optionalInterval, PRIORITIES, toTimestamp } from "../bounds.ts";
+import { ATTEMPTS, assertInteger, durationToInterval, PRIORITIES, toTimestamp } from "../bounds.ts";
 
 /** What undoes a step that has completed. */
 export interface Compensation {
@@ -83,7 +83,7 @@ export function stepsToRow(steps: Steps, within = ""): Record<string, unknown> {
           max_attempts: step.maxAttempts,
           priority: step.priority,
           run_at: toTimestamp(`${within}${name}.runAt`, step.runAt),
-          delay: optionalInterval(`${within}${name}.delay`, step.delay),
+          delay: durationToInterval(`${within}${name}.delay`, step.delay),
           serial_key: step.serialKey,
         },
       ];

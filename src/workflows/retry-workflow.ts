@@ -1,7 +1,6 @@
-import { toTimestamp } from "../bounds.ts";
+import { assertId, toTimestamp } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
-import { assertWorkflowId } from "./read-workflows.ts";
 
 /**
  * Goes on with a workflow that failed, expired or was cancelled: failed steps are retried, cancelled ones are made again, completed ones are kept
@@ -15,7 +14,7 @@ export async function retryWorkflow(
   options: { deadline?: Date | undefined; fromStep?: string | undefined } = {},
 ): Promise<void> {
   await callFunction(client, "legwork.retry_workflow", {
-    workflow_id: assertWorkflowId(id),
+    workflow_id: assertId("workflow", id),
     deadline: toTimestamp("deadline", options.deadline),
     from_step: options.fromStep,
   });

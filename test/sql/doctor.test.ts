@@ -41,7 +41,7 @@ const beat = (task: string, running = "{}"): Promise<unknown> =>
 const job = (task: string, age = "0 s"): Promise<unknown> =>
   database.pool.query("select graphile_worker.add_job($1, run_at => now() - $2::interval)", [task, age]);
 
-it("everything that was looked at is told, and what is well has no remedy", async () => {
+it("everything that was looked at is told, and what is well has no fix", async () => {
   await beat("t");
   const { rows } = await database.pool.query('select distinct "check" from legwork.doctor() order by 1');
   expect(rows.map((row) => row.check)).toEqual([
@@ -50,7 +50,7 @@ it("everything that was looked at is told, and what is well has no remedy", asyn
     "versions", "waiting", "waiting_room", "workers",
   ]);
   const all: Finding[] = (await database.pool.query("select * from legwork.doctor()")).rows;
-  for (const row of all) expect(row.remedy === null).toBe(row.severity === "ok");
+  for (const row of all) expect(row.fix === null).toBe(row.severity === "ok");
   for (const row of all) expect(row.finding).toMatch(/\w.*\.$/s);
   // Durations are in words.
   for (const row of all) expect(row.finding).not.toMatch(/\d\d:\d\d/);
@@ -82,7 +82,7 @@ describe("workers and jobs", () => {
       {
         severity: "warning",
         finding: expect.stringContaining("1 job(s) wait for task 'notify/emial', the first for 2 minutes"),
-        remedy: expect.stringContaining("was it meant to be 'notify/email'?"),
+        fix: expect.stringContaining("was it meant to be 'notify/email'?"),
         detail: { task: "notify/emial", jobs: 1 },
       },
     ]);
@@ -123,7 +123,7 @@ describe("workers and jobs", () => {
     );
     const [found] = await findings("abandoned");
     expect(found).toMatchObject({ severity: "warning", detail: { worker: "old'one", jobs: 1, serial_keys: 1 } });
-    await run(/select [^.]+\.[^.]+\)/.exec(found?.remedy ?? "")?.[0] ?? "");
+    await run(/select [^.]+\.[^.]+\)/.exec(found?.fix ?? "")?.[0] ?? "");
     expect(await findings("abandoned")).toMatchObject([{ severity: "ok" }]);
   });
 
@@ -166,7 +166,7 @@ describe("the history", () => {
     undo("alter table graphile_worker._private_jobs enable trigger _legwork_record_finished");
     const [found] = await findings("triggers");
     expect(found).toMatchObject({ severity: "critical", detail: { trigger: "_legwork_record_finished" } });
-    await run(/alter table \S+ enable trigger \w+/.exec(found?.remedy ?? "")?.[0] ?? "");
+    await run(/alter table \S+ enable trigger \w+/.exec(found?.fix ?? "")?.[0] ?? "");
     expect(await findings("triggers")).toMatchObject([{ severity: "ok" }]);
   });
 });
@@ -179,7 +179,7 @@ describe("transactions and locks", () => {
     const found = await until("it is idle", async () =>
       (await findings("transactions", "legwork.doctor_transactions('0 s')")).find((row) => (row.detail as { state?: string })?.state === "idle in transaction"),
     );
-    expect(found).toMatchObject({ severity: "warning", detail: { pid, application: "forgetful" }, remedy: expect.stringContaining(`pg_terminate_backend(${pid})`) });
+    expect(found).toMatchObject({ severity: "warning", detail: { pid, application: "forgetful" }, fix: expect.stringContaining(`pg_terminate_backend(${pid})`) });
     expect(await findings("transactions", "legwork.doctor_transactions('0 s', '0 s')")).toMatchObject([{ severity: "critical" }]);
     expect(await findings("transactions")).toMatchObject([{ severity: "ok" }]);
   });
@@ -215,7 +215,7 @@ describe("transactions and locks", () => {
     await run("begin; update legwork.settings set value = value; prepare transaction 'legwork_test'");
     undo("rollback prepared 'legwork_test'");
     expect(await findings("prepared_transactions", "legwork.doctor_transactions('0 s')")).toMatchObject([
-      { severity: "warning", remedy: expect.stringContaining("rollback prepared 'legwork_test'") },
+      { severity: "warning", fix: expect.stringContaining("rollback prepared 'legwork_test'") },
     ]);
   });
 });
@@ -235,7 +235,7 @@ describe("vacuum", () => {
     expect(await dead(1_000)).toMatchObject({
       severity: "warning",
       finding: "legwork.hot has 1000 dead rows beside 0 live ones; last vacuumed: never.",
-      remedy: expect.stringContaining("vacuum (analyze) legwork.hot"),
+      fix: expect.stringContaining("vacuum (analyze) legwork.hot"),
     });
     expect(await dead(50)).toMatchObject({ severity: "critical" });
     expect(await dead(1_001)).toBeUndefined();
@@ -248,7 +248,7 @@ describe("vacuum", () => {
   it("a table without autovacuum is told, and for the job table it is critical", async () => {
     await run("alter table graphile_worker._private_jobs set (autovacuum_enabled = off)");
     undo("alter table graphile_worker._private_jobs reset (autovacuum_enabled)");
-    expect(await findings("autovacuum")).toMatchObject([{ severity: "critical", remedy: "alter table graphile_worker._private_jobs reset (autovacuum_enabled)" }]);
+    expect(await findings("autovacuum")).toMatchObject([{ severity: "critical", fix: "alter table graphile_worker._private_jobs reset (autovacuum_enabled)" }]);
     await run("alter table graphile_worker._private_jobs reset (autovacuum_enabled)", "alter table legwork_private.worker_processes set (autovacuum_enabled = 0)");
     undo("alter table legwork_private.worker_processes reset (autovacuum_enabled)");
     expect(await findings("autovacuum")).toMatchObject([{ severity: "warning", detail: { table: "legwork_private.worker_processes" } }]);
@@ -264,7 +264,7 @@ describe("vacuum", () => {
     await client.query("select pg_stat_force_next_flush()");
     expect(await bloat()).toContain("graphile_worker.jobs_main_index");
     expect(await findings("index_bloat", "legwork.doctor_vacuum(bloat_bytes => 100000)", client)).toContainEqual(
-      expect.objectContaining({ severity: "warning", remedy: expect.stringContaining("reindex index concurrently graphile_worker.jobs_main_index") }),
+      expect.objectContaining({ severity: "warning", fix: expect.stringContaining("reindex index concurrently graphile_worker.jobs_main_index") }),
     );
     await client.query("vacuum graphile_worker._private_jobs");
     await client.query("reindex index concurrently graphile_worker.jobs_main_index");
@@ -291,7 +291,7 @@ describe("vacuum", () => {
   it("an unlogged table is critical", async () => {
     await run("alter table legwork_private.worker_processes set unlogged");
     undo("alter table legwork_private.worker_processes set logged");
-    expect(await findings("unlogged")).toMatchObject([{ severity: "critical", remedy: "alter table legwork_private.worker_processes set logged" }]);
+    expect(await findings("unlogged")).toMatchObject([{ severity: "critical", fix: "alter table legwork_private.worker_processes set logged" }]);
   });
 });
 
@@ -318,7 +318,7 @@ describe("the server", () => {
     await run("select pg_create_physical_replication_slot('legwork_test_' || current_database(), true)".replace("'legwork_test_' || current_database()", "'legwork_doctor'"));
     undo("select pg_drop_replication_slot('legwork_doctor')");
     const slots = await findings("replication_slots", "legwork.doctor_server(slot_bytes => 0)");
-    expect(slots).toContainEqual(expect.objectContaining({ severity: "warning", remedy: expect.stringContaining("pg_drop_replication_slot('legwork_doctor')") }));
+    expect(slots).toContainEqual(expect.objectContaining({ severity: "warning", fix: expect.stringContaining("pg_drop_replication_slot('legwork_doctor')") }));
   });
 
   it("transaction ids that run out are told", async () => {
@@ -356,7 +356,7 @@ describe("a user without rights", () => {
     const client = await connection();
     await client.query(`set role ${owner}`);
     expect(await findings("transactions", "legwork.doctor_transactions()", client)).toContainEqual(
-      expect.objectContaining({ severity: "warning", remedy: `grant pg_read_all_stats to ${owner}, as a superuser or its like.` }),
+      expect.objectContaining({ severity: "warning", fix: `grant pg_read_all_stats to ${owner}, as a superuser or its like.` }),
     );
     await expect(client.query("select * from legwork.doctor()")).rejects.toMatchObject({ code: "42501" });
     await hidden.query("rollback");
@@ -365,7 +365,7 @@ describe("a user without rights", () => {
     const { rows: [{ user }] } = await database.pool.query("select current_user as user");
     undo(`alter function legwork.doctor() owner to ${user}`);
     const { rows } = await client.query("select * from legwork.doctor()");
-    expect(rows).toContainEqual(expect.objectContaining({ check: "waiting", severity: "warning", finding: expect.stringContaining("permission denied"), remedy: expect.stringContaining(owner) }));
+    expect(rows).toContainEqual(expect.objectContaining({ check: "waiting", severity: "warning", finding: expect.stringContaining("permission denied"), fix: expect.stringContaining(owner) }));
     expect(rows).toContainEqual(expect.objectContaining({ check: "connections", severity: "ok" }));
   });
 
@@ -380,7 +380,7 @@ describe("a user without rights", () => {
     onTestFinished(() => pool.end());
     const denied = await diagnose(pool);
     expect(denied.filter(({ severity }) => severity === "critical")).toEqual([]);
-    expect(denied).toContainEqual(expect.objectContaining({ check: "database", severity: "warning", remedy: expect.stringContaining("Grant this login a role of Legwork") }));
+    expect(denied).toContainEqual(expect.objectContaining({ check: "database", severity: "warning", fix: expect.stringContaining("Grant this login a role of Legwork") }));
     await run(`grant usage on schema legwork to ${name}`, `grant execute on function legwork.doctor() to ${name}`);
     const allowed = await diagnose(pool);
     expect(allowed).toContainEqual(expect.objectContaining({ check: "migrations", severity: "ok" }));
@@ -422,7 +422,7 @@ describe("what only a client knows", () => {
       expect(await find()).toMatchObject({
         severity: "warning",
         finding: "Changed by hand since Legwork made them: function legwork_private.far_future(), index legwork_private.slots_gate.",
-        remedy: expect.stringContaining("legwork migrate puts back all but indexes."),
+        fix: expect.stringContaining("legwork migrate puts back all but indexes."),
         detail: [
           { object: "function legwork_private.far_future()", statement: expect.stringContaining("create or replace function legwork_private.far_future()") },
           { object: "index legwork_private.slots_gate", statement: "create index slots_gate on legwork_private.slots (gate);" },
@@ -459,7 +459,7 @@ describe("what only a client knows", () => {
 });
 
 describe("rules", () => {
-  const rules = async (): Promise<{ check: string; severity: string; finding: string; remedy: string }[]> =>
+  const rules = async (): Promise<{ check: string; severity: string; finding: string; fix: string }[]> =>
     (await database.pool.query(`select * from legwork.doctor_rules() order by "check", severity`)).rows;
 
   it("a stop of everything is critical and says how it ends", async () => {
@@ -469,7 +469,7 @@ describe("rules", () => {
         check: "pauses",
         severity: "critical",
         finding: expect.stringMatching(/^Everything has been stopped for .* by postgres: wrong mails\.$/),
-        remedy: "When the reason is gone: select legwork.resume_all();",
+        fix: "When the reason is gone: select legwork.resume_all();",
       }),
     );
     await database.pool.query("select legwork.resume_all()");
@@ -480,7 +480,7 @@ describe("rules", () => {
     await database.pool.query("select legwork.pause_queue('default')");
     expect((await rules())[0]).toMatchObject({ severity: "ok" });
     await database.pool.query("update legwork_private.pauses set paused_at = paused_at - interval '2 hours'");
-    expect((await rules())[0]).toMatchObject({ severity: "warning", remedy: expect.stringContaining("resume_queue('default')") });
+    expect((await rules())[0]).toMatchObject({ severity: "warning", fix: expect.stringContaining("resume_queue('default')") });
     await database.pool.query("select legwork.resume_queue('default')");
   });
 
@@ -497,10 +497,10 @@ it("a worker that restarts, or cannot record how jobs end, is told with the job 
   await pool.query("select legwork_private.note_worker_fault('host', 7, 'restart', 'its runner ended.', 42) from generate_series(1, 3)");
   await pool.query("select legwork_private.note_worker_fault('host', 7, 'recording', 'value overflows numeric format', 43)");
   await pool.query("update legwork_private.worker_faults set at = at - interval '1 hour' where id in (select min(id) from legwork_private.worker_faults)");
-  const { rows } = await pool.query(`select "check", severity, finding, remedy from legwork.doctor() where "check" in ('restarts', 'recording') order by 1`);
+  const { rows } = await pool.query(`select "check", severity, finding, fix from legwork.doctor() where "check" in ('restarts', 'recording') order by 1`);
   expect(rows).toEqual([
-    { check: "recording", severity: "critical", finding: "The worker on host (pid 7) cannot record how jobs end: value overflows numeric format", remedy: "Look at job 43, which seems to be the cause: legwork job 43. To end it: legwork cancel 43." },
-    { check: "restarts", severity: "warning", finding: "The worker on host (pid 7) has restarted twice in 15 minutes: its runner ended.", remedy: "Look at job 42, which seems to be the cause: legwork job 42. To end it: legwork cancel 42." },
+    { check: "recording", severity: "critical", finding: "The worker on host (pid 7) cannot record how jobs end: value overflows numeric format", fix: "Look at job 43, which seems to be the cause: legwork job 43. To end it: legwork cancel 43." },
+    { check: "restarts", severity: "warning", finding: "The worker on host (pid 7) has restarted twice in 15 minutes: its runner ended.", fix: "Look at job 42, which seems to be the cause: legwork job 42. To end it: legwork cancel 42." },
   ]);
   const metrics = await pool.query("select (legwork_private.read_metrics() ->> 'restarts')::int >= 3 as counted");
   expect(metrics.rows).toEqual([{ counted: true }]);

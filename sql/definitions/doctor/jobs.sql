@@ -1,11 +1,11 @@
--- The doctor: what a person on call looks at first, each finding with its remedy.
+-- The doctor: what a person on call looks at first, each finding with its fix.
 --
 -- One function per theme; legwork.doctor() runs them one by one, so that what one role may not see, or a lock somebody holds, costs one
 -- theme and not the answer. Everything comes from statistics, the catalog and probes of a bounded number of rows, so it answers as fast
 -- with ten million jobs as with ten. Thresholds are parameters with defaults, so that another limit can be asked for.
 -- Locks: none while migrating.
 create or replace function legwork.doctor_waiting(patience interval default '5 minutes')
-returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
+returns table ("check" text, severity text, finding text, fix text, detail jsonb)
 language sql volatile
 -- In the order of the index, whatever the statistics say: sorting a million jobs to look at a few takes ten times as long.
 set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_sort = off as $$
@@ -97,7 +97,7 @@ comment on function legwork.doctor_waiting(interval) is
 
 -- An hour: graphile-worker frees a dead worker's jobs after four, and by then somebody has asked already.
 create or replace function legwork.doctor_jobs(held_for interval default '1 hour', failures integer default 100)
-returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
+returns table ("check" text, severity text, finding text, fix text, detail jsonb)
 language sql volatile
 set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_sort = off as $$
   with held as materialized (
@@ -143,7 +143,7 @@ comment on function legwork.doctor_jobs(interval, integer) is
   'have failed for good within the hour. Looks at the 20,000 oldest jobs and keys and the 10,000 newest failures.';
 
 create or replace function legwork.doctor_rules(paused_for interval default '1 hour', stuck_for interval default '1 minute')
-returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
+returns table ("check" text, severity text, finding text, fix text, detail jsonb)
 language sql stable
 as $$
   with overdue as materialized (
@@ -181,7 +181,7 @@ comment on function legwork.doctor_rules(interval, interval) is
   'Findings of legwork.doctor() about pauses and the waiting room. A pause of more than paused_for is a warning; what should have been let go for stuck_for is critical.';
 
 create or replace function legwork.doctor_schedules(late_for interval default '1 minute')
-returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
+returns table ("check" text, severity text, finding text, fix text, detail jsonb)
 language sql stable
 as $$
   with late as materialized (
@@ -212,7 +212,7 @@ $$;
 comment on function legwork.doctor_schedules(interval) is 'Of legwork.doctor: schedules that are late by late_for (a minute), those whose times have not been computed, and those that have a problem.';
 
 create or replace function legwork.doctor_worker_faults(period interval default '15 minutes')
-returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
+returns table ("check" text, severity text, finding text, fix text, detail jsonb)
 language sql volatile as $$
   with recent as materialized (
     select f.kind, f.host, f.pid, count(*) as times, max(f.at) as last_at, (array_agg(f.reason order by f.id desc))[1] as reason,
@@ -259,7 +259,7 @@ comment on function legwork.doctor_worker_faults(interval) is
   'keeps from starting.';
 
 create or replace function legwork.doctor_set_aside()
-returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
+returns table ("check" text, severity text, finding text, fix text, detail jsonb)
 language sql volatile as $$
   (select 'set_aside', 'critical',
     format('%s could not be done and was set aside: %s.', case a.what

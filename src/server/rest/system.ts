@@ -204,7 +204,7 @@ export function addSystemRoutes(app: FastifyInstance, context: RestContext): voi
           check: z.string(),
           severity: z.enum(["critical", "warning", "ok"]),
           finding: z.string(),
-          remedy: z.string().nullable(),
+          fix: z.string().nullable(),
           detail: z.unknown(),
         }),
         "What was looked at, the worst first.",
