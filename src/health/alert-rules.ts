@@ -1,4 +1,5 @@
 import { assertInteger, COUNTS, durationToInterval } from "../bounds.ts";
+import type { AlertKind } from "../contract/states.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
@@ -13,23 +14,7 @@ export type AlertChannel = { from?: "warning" | "critical"; payload?: Readonly<R
   | { task: string }
 );
 
-/** What a rule may look at; docs/alerts.md says what each is. */
-export const ALERT_KINDS = [
-  "consecutive_failures",
-  "error_rate",
-  "failed_jobs",
-  "slow_runs",
-  "stuck_jobs",
-  "backlog_age",
-  "schedule_late",
-  "no_worker",
-  "database",
-  "host_cpu",
-  "host_memory",
-  "host_disk",
-  "worker_memory",
-] as const;
-export type AlertKind = (typeof ALERT_KINDS)[number];
+export type { AlertKind };
 
 /** What is not given stays as it is; thresholds are given together. */
 export interface AlertRule {

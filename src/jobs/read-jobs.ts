@@ -1,4 +1,6 @@
 import { assertId } from "../bounds.ts";
+import { MAX_LOOKED_AT } from "../contract/jobs.ts";
+import { JOB_STATES, type JobState } from "../contract/states.ts";
 import { callFunction } from "../db/call-function.ts";
 import { viewsFor } from "../db/confinement.ts";
 import { readJson } from "../db/exact-json.ts";
@@ -6,20 +8,7 @@ import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
 import { LegworkError } from "../errors.ts";
 
-/** The states of a job, in the order of its life; the values of `legwork.job_state`. */
-export const JOB_STATES = [
-  "scheduled",
-  "pending",
-  "blocked",
-  "paused",
-  "running",
-  "retrying",
-  "completed",
-  "failed",
-  "cancelled",
-  "expired",
-] as const;
-export type JobState = (typeof JOB_STATES)[number];
+export { JOB_STATES, type JobState };
 
 /** A row of `legwork.jobs`. */
 export interface JobRow {
@@ -150,9 +139,6 @@ export function impliedByStates(states: readonly unknown[]): string[] {
   if (states.every((state) => state === "running")) return ["finished_at is null", "started_at is not null"];
   return states.includes("running") ? ["finished_at is null"] : ["finished_at is null", "started_at is null"];
 }
-
-/** Jobs that one search for a payload looks at, at most. */
-export const MAX_LOOKED_AT = 10_000;
 
 /** What a search in payloads found, and how far it has looked. */
 export interface PayloadSearch {

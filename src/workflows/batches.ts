@@ -1,4 +1,5 @@
 import { assertId } from "../bounds.ts";
+import type { BATCH_STATES } from "../contract/states.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
@@ -21,9 +22,6 @@ export interface BatchOptions {
   /** Of its jobs; `batch:` and its id by default. */
   correlationId?: string;
 }
-
-/** The states of a batch, in the order of its life. */
-export const BATCH_STATES = ["running", "completed", "failed"] as const;
 
 /** A row of `legwork.batches`. Ids and counts are strings: they may be larger than a number holds. */
 export interface BatchRow {

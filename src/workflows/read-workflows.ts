@@ -1,13 +1,12 @@
 import { assertId } from "../bounds.ts";
+import type { WorkflowState } from "../contract/states.ts";
 import { readJson } from "../db/exact-json.ts";
 import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
 import { LegworkError } from "../errors.ts";
 import type { JobState } from "../jobs/read-jobs.ts";
 
-/** The states of a workflow, in the order of its life. */
-export const WORKFLOW_STATES = ["running", "compensating", "cancelling", "completed", "failed", "cancelled", "expired"] as const;
-export type WorkflowState = (typeof WORKFLOW_STATES)[number];
+export type { WorkflowState };
 
 /** A row of `legwork.workflows`. Ids and counts are strings: they may be larger than a number holds. */
 export interface WorkflowRow {
