@@ -283,6 +283,16 @@ export function assertJobId(id: string): string {
   return id;
 }
 
+/** The attempts of a job, oldest first. */
+export async function listAttempts(client: Queryable, id: string): Promise<AttemptRow[]> {
+  return await selectRows(
+    client,
+    `select attempt, state, error_name, error_message, error_stack, error_code, started_at, finished_at, retry_at, worker
+     from ${viewsFor(client)}.attempts where job_id = $1 order by started_at nulls last, attempt`,
+    [assertJobId(id)],
+  );
+}
+
 /** What is found of one job. */
 export interface FoundJob extends JobRow {
   attempt_list: AttemptRow[];
@@ -302,12 +312,7 @@ export async function getJob(client: Queryable, id: string): Promise<FoundJob> {
       hint: "Finished jobs are kept for the setting history_retention.",
     });
   }
-  const attempts = await selectRows(
-    client,
-    `select attempt, state, error_name, error_message, error_stack, error_code, started_at, finished_at, retry_at, worker
-     from ${viewsFor(client)}.attempts where job_id = $1 order by started_at nulls last, attempt`,
-    [id],
-  );
+  const attempts = await listAttempts(client, id);
   const origin = await selectRows(
     client,
     "select schedule, due_at from legwork.schedule_runs where job_id = $1 order by due_at limit 1",

@@ -57,6 +57,19 @@ export interface Workflow<S extends Steps = Steps> {
 /**
  * Describes a workflow; the compiler knows the names of its steps. Nothing happens until `startWorkflow` is called with it, any number of times.
  * Where payloads depend on what it is started for, let a function return it.
+ *
+ * @example
+ * import { defineWorkflow } from "legwork";
+ *
+ * const signUp = (userId: number) =>
+ *   defineWorkflow({
+ *     name: "sign-up",
+ *     steps: {
+ *       sync: { task: "crm/sync", payload: { userId } },
+ *       welcome: { task: "notify/welcome", payload: { userId }, dependsOn: ["sync"] },
+ *     },
+ *   });
+ * await legwork.workflows.start(signUp(3));
  */
 export function defineWorkflow<const S extends Steps>(workflow: {
   readonly name: string;

@@ -1,0 +1,99 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { operationsOn } from "../../src/api/operations.ts";
+import { createPool } from "../../src/db/pool.ts";
+import { testDatabase, testLog } from "../support/database.ts";
+import { type Documented, documentedIn, runExample } from "../support/documented-examples.ts";
+
+const database = testDatabase();
+
+/** The interfaces of the tree and what else has methods that users call, by file. */
+const MEMBERS: Readonly<Record<string, readonly string[]>> = {
+  "api/jobs.ts": ["Jobs"],
+  "api/queues.ts": ["Pausable", "Queues", "Tasks", "Workers"],
+  "api/limits.ts": ["Limits"],
+  "api/schedules.ts": ["Schedules"],
+  "api/workflows.ts": ["Workflows", "Batches"],
+  "api/alerts.ts": ["Alerts", "AlertRules"],
+  "api/access.ts": ["Tokens", "Audit"],
+  "api/statistics.ts": ["Statistics"],
+  "api/operations.ts": ["Operations"],
+  "embed.ts": ["Legwork"],
+  "jobs/define-task.ts": ["NamedTask"],
+};
+
+/** The functions that the main entry point exports, by file. */
+const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
+  "config.ts": ["defineConfig"],
+  "embed.ts": ["createLegwork"],
+  "jobs/define-task.ts": ["defineTask"],
+  "jobs/typed-enqueue.ts": ["enqueueTyped", "enqueueManyTyped", "enqueueOnTyped"],
+  "workflows/define-workflow.ts": ["defineWorkflow"],
+  "errors.ts": ["LegworkError", "PayloadError", "Discard", "RetryAfter", "Snooze", "StepError", "SignalTimeout"],
+};
+
+const documented: Documented[] = [];
+for (const [path, interfaces] of Object.entries(MEMBERS)) {
+  const members = await documentedIn(path, interfaces);
+  const functions = FUNCTIONS[path] ?? [];
+  documented.push(...members.filter(({ name }) => functions.includes(name) || !/^[a-z]+On$|^jobOf$|^defin/.test(name)));
+}
+for (const [path, functions] of Object.entries(FUNCTIONS)) {
+  if (path in MEMBERS) continue;
+  documented.push(...(await documentedIn(path)).filter(({ name }) => functions.includes(name)));
+}
+
+beforeAll(async () => {
+  const { pool, url } = database;
+  process.env.DATABASE_URL = url;
+  await pool.query("create table users (id int, email text)");
+  await pool.query("insert into users values (3, 'ann@example.com')");
+  await pool.query(
+    `select legwork.register_tasks('[{"name": "notify/email", "queue": "notification"}, {"name": "notify/welcome", "queue": "mail"},
+       {"name": "crm/sync"}, {"name": "report/daily"}]')`,
+  );
+  // The jobs that the examples name: 42 waits, 43 has failed.
+  await pool.query(
+    `insert into graphile_worker._private_jobs (id, task_id, attempts) overriding system value
+     select n, t.id, 0 from graphile_worker._private_tasks t, unnest(array[42, 43]) n where t.identifier = 'notify/email'`,
+  );
+  await pool.query("select graphile_worker.permanently_fail_jobs(array[43])");
+  await pool.query("select setval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id'), 1000)");
+  await operationsOn(pool).schedules.set("daily-report", "report/daily", { cron: "0 6 * * *" });
+});
+
+it("every function and method that users call has an example", () => {
+  expect(documented.length).toBeGreaterThan(80);
+  expect(documented.filter(({ example }) => example === undefined).map(({ where, name }) => `${where} ${name}`)).toEqual([]);
+  const names = new Set(documented.map(({ name }) => name));
+  for (const name of Object.values(FUNCTIONS).flat()) expect(names).toContain(name);
+  const tree = Object.entries(operationsOn(database.pool)).flatMap(([name, value]) =>
+    typeof value === "function" ? [name] : Object.keys(value),
+  );
+  for (const name of tree) if (name !== "rules") expect(names).toContain(name);
+});
+
+/** Each begins with the same rows, because what the one before it did is rolled back. */
+describe("the example runs:", () => {
+  it.each(documented.map(({ where, name, example = "" }) => [`${name} (${where})`, example]))("%s", async (_name, example) => {
+    const pool = createPool(database.url, { log: testLog, max: 1 });
+    const client = await pool.connect();
+    try {
+      if (!example.includes('query("begin")')) await client.query("begin");
+      // What an example commits would stay: a savepoint of its own stands in for its transaction.
+      const query = client.query.bind(client) as (text: string, values?: unknown[]) => Promise<{ rows: unknown[] }>;
+      const within = {
+        query: async (text: string, values?: unknown[]) => (text === "commit" ? { rows: [] } : await query(text, values)),
+      };
+      const legwork = {
+        ...operationsOn(within),
+        with: operationsOn,
+        migrate: async () => ({ applied: [], repaired: [] }),
+      };
+      await runExample(example, { legwork, client: within, pool: database.pool });
+      await client.query("rollback");
+    } finally {
+      client.release(true);
+      await pool.end();
+    }
+  });
+});
