@@ -1,15 +1,16 @@
 import type { Duration } from "../duration.ts";
+import type { TaskName } from "../jobs/task-registry.ts";
 import { ATTEMPTS, assertInteger, optionalInterval, PRIORITIES, toTimestamp } from "../bounds.ts";
 
 /** What undoes a step that has completed. */
 export interface Compensation {
-  task: string;
+  task: TaskName;
   payload?: unknown;
 }
 
 /** A step that is a job. */
 export interface JobStep<Names extends string = string> {
-  task: string;
+  task: TaskName;
   payload?: unknown;
   /** The steps beside it that have to end before. */
   dependsOn?: readonly Names[];

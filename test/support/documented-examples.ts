@@ -25,10 +25,8 @@ export interface Documented {
   example: string | undefined;
 }
 
-/**
- * The docstrings of a source file with what they are of: exported functions, classes and constants, and the members of exported interfaces whose names `members` has.
- */
-export async function documentedIn(path: string, members: readonly string[] = []): Promise<Documented[]> {
+/** The docstrings of what a source file exports under these names: functions, classes, and the members of interfaces. */
+export async function documentedIn(path: string, exported: readonly string[]): Promise<Documented[]> {
   const source = await readFile(new URL(`../../src/${path}`, import.meta.url), "utf8");
   const found: Documented[] = [];
   const docstrings = /^( *)\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\n((?: *\/\/.*\n)*)(.*)$/gm;
@@ -37,8 +35,7 @@ export async function documentedIn(path: string, members: readonly string[] = []
       indent === ""
         ? /^export (?:async )?(?:function|const|class) (\w+)/.exec(line)?.[1]
         : /^ *(?:readonly )?(\w+)(?:<[^>]*>)?(?:\(|: (?:BoundEnqueue|FastifyPluginAsync|\())/.exec(line)?.[1];
-    if (name === undefined) continue;
-    if (indent !== "" && !members.includes(interfaceAround(source, index))) continue;
+    if (name === undefined || !exported.includes(indent === "" ? name : interfaceAround(source, index))) continue;
     const [, code] = /@example\n([\s\S]*)$/.exec(text.replaceAll(/^ *\* ?/gm, "")) ?? [];
     const lineNumber = source.slice(0, index).split("\n").length;
     found.push({ where: `src/${path}:${lineNumber}`, name, example: code?.trimEnd() });
