@@ -2,8 +2,9 @@ type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ?
 
 /** Compiles when the type of the value is exactly this one: `expectType<string>()(value)`. */
 export function expectType<Expected>() {
-  return <Actual>(..._value: Equal<Expected, Actual> extends true ? [value: Actual] : [value: Actual, butExpected: Expected]): void =>
-    undefined;
+  return <Actual>(
+    ..._value: Equal<Expected, Actual> extends true ? [value: Actual] : [value: Actual, butExpected: Expected]
+  ): void => undefined;
 }
 
 /** Compiles when the types are the same. */
