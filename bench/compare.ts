@@ -142,7 +142,7 @@ async function command(serverUrl: string, checkout: string, template: string, ta
       await delay(100);
     }
     const { rows } = await client.query(
-      "select count(*) / extract(epoch from max(finished_at) - min(started_at))::float8 as rate from legwork.finished_jobs",
+      "select count(*) / extract(epoch from max(finished_at) - min(started_at))::float8 as rate from legwork_private.finished_jobs",
     );
     return rows[0].rate;
   } finally {

@@ -138,7 +138,7 @@ async function measureCpu(browser: Browser, address: string, pool: Pool, seconds
 }
 
 async function countEnded(pool: Pool): Promise<number> {
-  return Number((await pool.query("select ended from legwork.activity()")).rows[0].ended);
+  return Number((await pool.query("select ended from legwork_private.activity()")).rows[0].ended);
 }
 
 function report(what: string, value: string, isGood: boolean, wanted: string): void {

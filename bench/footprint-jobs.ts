@@ -105,7 +105,9 @@ async function runAll(place: Place): Promise<void> {
 export async function measureJobs(place: Place & { jobs: number }): Promise<Record<string, number | string>> {
   const { pool, side, jobs } = place;
   if (side.limited === true)
-    await pool.query(`select legwork.register_tasks('[{"name": "noop"}]'), legwork.limit_concurrency(1000000, task => 'noop')`);
+    await pool.query(
+      `select legwork_private.register_tasks('[{"name": "noop"}]'), legwork.limit_concurrency(1000000, task => 'noop')`,
+    );
   // Pages that are written for the first time after a checkpoint go to the log whole. How often that is, is the server's setting and not ours.
   await addEach(pool, jobs);
   await runAll(place);

@@ -84,11 +84,11 @@ async function printObjects({ pool }: { pool: Pool }): Promise<void> {
   );
   print("On graphile-worker's tables", objects);
   const { rows: counts } = await pool.query(
-    `select (select count(*) from pg_class where relnamespace = 'legwork'::regnamespace and relkind in ('r', 'p') and not relispartition)::int as tables,
-       (select count(*) from pg_class where relnamespace in ('legwork'::regnamespace, 'legwork_tenant'::regnamespace, 'legwork_confined'::regnamespace) and relkind = 'v')::int as views,
-       (select count(*) from pg_proc where pronamespace = 'legwork'::regnamespace)::int as functions,
+    `select (select count(*) from pg_class where relnamespace in ('legwork'::regnamespace, 'legwork_private'::regnamespace) and relkind in ('r', 'p') and not relispartition)::int as tables,
+       (select count(*) from pg_class where relnamespace in ('legwork'::regnamespace, 'legwork_private'::regnamespace, 'legwork_tenant'::regnamespace, 'legwork_confined'::regnamespace) and relkind = 'v')::int as views,
+       (select count(*) from pg_proc where pronamespace in ('legwork'::regnamespace, 'legwork_private'::regnamespace))::int as functions,
        pg_size_pretty(sum(pg_total_relation_size(oid))) as size
-     from pg_class where relnamespace = 'legwork'::regnamespace and relkind in ('r', 'm')`,
+     from pg_class where relnamespace in ('legwork'::regnamespace, 'legwork_private'::regnamespace) and relkind in ('r', 'm')`,
   );
   print("In schemas of its own", counts);
   await pool.end();

@@ -91,7 +91,7 @@ export async function run(options: { short: boolean }): Promise<void> {
 async function prepare(url: string, { jobs, rules, paused }: Side): Promise<void> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
-  await client.query(`select legwork.register_tasks('[{"name": "noop"}, {"name": "held", "queue": "paused"}]')`);
+  await client.query(`select legwork_private.register_tasks('[{"name": "noop"}, {"name": "held", "queue": "paused"}]')`);
   if (paused !== undefined) {
     await client.query(
       "select count(*) from legwork.enqueue_many((select jsonb_agg(jsonb_build_object('task', 'held')) from generate_series(1, $1::int)))",

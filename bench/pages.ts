@@ -73,10 +73,10 @@ async function ask({ server, tokens, questions }: Subject, tenant: string, label
 /** A history in which one tenant has a half but nothing of every other task, one has a job in two thousand, and every tenth job has a parent. */
 async function fill(pool: Pool, jobs: number, live: number): Promise<void> {
   await pool.query(
-    `select legwork.register_tasks((select jsonb_agg(jsonb_build_object('name', 't' || i, 'queue', 'q' || i % 3)) from generate_series(0, 9) i))`,
+    `select legwork_private.register_tasks((select jsonb_agg(jsonb_build_object('name', 't' || i, 'queue', 'q' || i % 3)) from generate_series(0, 9) i))`,
   );
   await pool.query(
-    `insert into legwork.finished_jobs (id, task, queue, state, priority, attempts, max_attempts, payload, run_at, created_at, started_at, finished_at, worker, tenant,
+    `insert into legwork_private.finished_jobs (id, task, queue, state, priority, attempts, max_attempts, payload, run_at, created_at, started_at, finished_at, worker, tenant,
       correlation_id, parent_id)
     select i, 't' || i % 10, 'q' || i % 10 % 3, case when i % 50 = 0 then 'failed' else 'completed' end::legwork.job_state, 0, 1, 25, '{"a": 1}', x.at, x.at, x.at, x.at, 'w',
       case when i % 2000 = 7 then 'small' when i % 2 = 0 then 'big' end, case when i % 7 = 0 then 'c' || i / 70 end, case when i % 10 = 0 then i - 5 end
@@ -84,17 +84,17 @@ async function fill(pool: Pool, jobs: number, live: number): Promise<void> {
     [jobs],
   );
   await pool.query(
-    `insert into legwork.failed_attempts (job_id, attempt, task, queue, error_message, failed_at, tenant)
+    `insert into legwork_private.failed_attempts (job_id, attempt, task, queue, error_message, failed_at, tenant)
     select i, 1, 't' || i % 10, 'q0', 'no', now() - make_interval(secs => ($1 - i) * 0.5), case when i % 2 = 0 then 'big' end from generate_series(50, $1, 50) i`,
     [jobs],
   );
   await pool.query(
-    `insert into legwork.job_logs (job_id, attempt, logged_at, level, message, tenant)
+    `insert into legwork_private.job_logs (job_id, attempt, logged_at, level, message, tenant)
     select i, 1, now() - make_interval(secs => ($1 - i) * 0.5), 'info', 'line', case when i % 2 = 0 then 'big' end from generate_series(1, $1, 5) i`,
     [jobs],
   );
   await pool.query(
-    `insert into legwork.audit_entries (surface, operation, target_type, target, tenant)
+    `insert into legwork_private.audit_entries (surface, operation, target_type, target, tenant)
     select 'sql', 'cancel_job', 'job', i::text, case when i % 2000 = 7 then 'small' when i % 2 = 0 then 'big' end from generate_series(1, $1 / 5) i`,
     [jobs],
   );
@@ -106,12 +106,12 @@ async function fill(pool: Pool, jobs: number, live: number): Promise<void> {
   );
   // What a worker would have noted every minute.
   await pool.query(
-    `insert into legwork.id_marks (at, last_id, settled_before)
-    select f.created_at, f.id, f.created_at from legwork.finished_jobs f where f.id % 100 = 0`,
+    `insert into legwork_private.id_marks (at, last_id, settled_before)
+    select f.created_at, f.id, f.created_at from legwork_private.finished_jobs f where f.id % 100 = 0`,
   );
   await pool.query("vacuum analyze");
-  await pool.query("select legwork.sample_queues()");
-  await pool.query("update legwork.queue_counts set valid_until = 'infinity'");
+  await pool.query("select legwork_private.sample_queues()");
+  await pool.query("update legwork_private.queue_counts set valid_until = 'infinity'");
 }
 
 async function open(serverUrl: string, name: string, finished: number, live: number): Promise<Subject> {
@@ -127,7 +127,7 @@ async function open(serverUrl: string, name: string, finished: number, live: num
   }
   const server = await startServer({ databaseUrl: url, host: "127.0.0.1", port: 0, token, log, rateLimit: 0 });
   // What is looked after meanwhile is not what is measured.
-  await pool.query("update legwork.watch_steps set due_at = 'infinity'");
+  await pool.query("update legwork_private.watch_steps set due_at = 'infinity'");
   return {
     server,
     tokens,

@@ -55,7 +55,7 @@ export async function run(options: { short: boolean }): Promise<void> {
 }
 
 async function prepare(pool: Pool): Promise<void> {
-  await pool.query(`select legwork.register_tasks('[{"name": "noop"}]')`);
+  await pool.query(`select legwork_private.register_tasks('[{"name": "noop"}]')`);
   await pool.query(
     `select count(legwork.schedule('s' || n, 'noop', cron => '0 * * * *', as_of => '2029-12-31 23:30Z')) from generate_series(1, $1::int) n`,
     [SCHEDULES],
@@ -70,7 +70,7 @@ async function fireAll(pool: Pool, due: Date): Promise<number[]> {
   const begun = performance.now();
   for (let more = true; more;) {
     const { rows } = await transaction(pool, (client) =>
-      client.query("select fired, more from legwork.fire_schedules($1, 1000)", [due]),
+      client.query("select fired, more from legwork_private.fire_schedules($1, 1000)", [due]),
     );
     more = rows[0].more;
     const late = performance.now() - begun;
@@ -84,7 +84,7 @@ async function fireAll(pool: Pool, due: Date): Promise<number[]> {
 async function idleShare(pool: Pool, looks: number): Promise<number> {
   const begun = performance.now();
   for (let look = 0; look < looks; look++) {
-    await transaction(pool, (client) => client.query("select * from legwork.fire_schedules('2029-12-31 23:31Z')"));
+    await transaction(pool, (client) => client.query("select * from legwork_private.fire_schedules('2029-12-31 23:31Z')"));
   }
   return (performance.now() - begun) / looks / 1_000;
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import pg from "pg";
-import { startEmbeddedPostgres } from "../src/db/embedded.ts";
+import { startEmbeddedPostgres } from "../src/embedded/start-embedded.ts";
 import { createLogger } from "../src/log.ts";
 
 export const benchLog = createLogger({ level: "warn" });

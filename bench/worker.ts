@@ -2,11 +2,11 @@ import { EventEmitter } from "node:events";
 import pg from "pg";
 import { createPool, type Pool } from "../src/db/pool.ts";
 import { DatabaseClock } from "../src/worker/clock.ts";
-import { Control } from "../src/worker/control.ts";
-import { JobOutput } from "../src/worker/job-output.ts";
-import { Outcomes } from "../src/worker/outcomes.ts";
-import { toPlainTask } from "../src/worker/run-task.ts";
-import { Ticker } from "../src/worker/ticker.ts";
+import { Control } from "../src/worker/remote-commands.ts";
+import { JobOutput } from "../src/worker/attempt/job-output.ts";
+import { Outcomes } from "../src/worker/graphile/outcomes.ts";
+import { toPlainTask } from "../src/worker/attempt/run.ts";
+import { Ticker } from "../src/worker/loops/ticker.ts";
 import { run, type TaskList, type WorkerEvents } from "graphile-worker";
 import { benchLog } from "./server.ts";
 

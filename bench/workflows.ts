@@ -102,7 +102,7 @@ export async function run(options: { short: boolean }): Promise<void> {
 async function prepare(url: string, { sql }: Side): Promise<number> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
-  await client.query(`select legwork.register_tasks('[{"name": "noop"}]')`);
+  await client.query(`select legwork_private.register_tasks('[{"name": "noop"}]')`);
   const before = performance.now();
   await client.query(`select count(*) from (${sql}) x`);
   const making = performance.now() - before;

@@ -10,7 +10,7 @@ await withServer(async (serverUrl) => {
   const pool = createPool(await freshDatabase(serverUrl, "legwork_schema"), { log });
   try {
     await migrate(pool, log);
-    await writeFile(new URL("../sql/schema.sql", import.meta.url), await describeSchema(pool));
+    await writeFile(new URL("../test/snapshots/schema.sql", import.meta.url), await describeSchema(pool));
   } finally {
     await pool.end();
   }

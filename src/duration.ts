@@ -3,10 +3,10 @@ import ms from "ms";
 /** A length of time: "250ms", "30s", "5m", "1h", "2d", or a number of milliseconds. */
 export type Duration = number | string;
 
-/** The longest duration that anything takes: 100 years (ms), as `legwork.assert_interval` has it. What is longer was not meant. */
+/** The longest duration that anything takes: 100 years (ms), as `legwork_private.assert_interval` has it. What is longer was not meant. */
 const MAX_DURATION_MS = 100 * 365.25 * 86_400_000;
 
-/** The first and the last time that anything takes (ms since 1970): 1970 to the end of the year 9999, as `legwork.assert_time` has it. */
+/** The first and the last time that anything takes (ms since 1970): 1970 to the end of the year 9999, as `legwork_private.assert_time` has it. */
 const FIRST_TIME_MS = 0;
 const LAST_TIME_MS = 253_402_300_799_999;
 

@@ -4,12 +4,12 @@ import type { FastifyPluginAsync } from "fastify";
 import { type Operations, operationsOn } from "./api/operations.ts";
 import { type Config, type ConfigInput, loadConfig } from "./config.ts";
 import { findViews, sameViews } from "./db/confinement.ts";
-import { migrate, type MigrationOptions, type MigrationResult, readMigrations } from "./db/migrate.ts";
+import { migrate, type MigrationOptions, type MigrationResult } from "./db/migrate.ts";
 import { assertDatabase, createPool, type Pool, type Queryable } from "./db/pool.ts";
 import { LegworkError } from "./errors.ts";
 import { Problems } from "./health/problems.ts";
 import { createLogger, type Logger } from "./log.ts";
-import type { ForbiddenFlags, Preset, WorkerConfig } from "./worker/preset.ts";
+import type { ForbiddenFlags, Preset, WorkerConfig } from "./worker/graphile/preset.ts";
 
 export interface LegworkOptions extends Partial<ConfigInput> {
   /**
@@ -47,10 +47,10 @@ export interface Legwork extends Operations {
   with(client: Queryable): Operations;
   /**
    * Brings the database to the schema of this version, in a transaction of its own. `createLegwork` has done so unless it was told `migrate: false`. Any number of
-   * processes may call it at once. Resolves to the migrations that were applied and the objects that were made again.
+   * processes may call it at once. Resolves to what it applied, replaced and put back.
    *
-   * Throws LW510 when Postgres or graphile-worker's schema is not a supported version, LW511 when the database is newer than this version or this login may not
-   * migrate it.
+   * Throws LW409 when a table could not be locked in time, LW510 when Postgres or graphile-worker's schema is not a supported version, LW511 when the schema is too new
+   * for this version or this login may not migrate it.
    *
    * @example
    * const { applied } = await legwork.migrate();
@@ -145,7 +145,9 @@ export async function createLegwork(options: LegworkOptions = {}): Promise<Legwo
   const { preset: ownPreset, forbiddenFlags } = typeof runsJobs === "object" ? runsJobs : {};
   // Loaded here and not above, as the worker and the server are.
   const preset =
-    ownPreset === undefined ? undefined : new (await import("./worker/preset.ts")).WorkerConfig(ownPreset, "worker.preset");
+    ownPreset === undefined
+      ? undefined
+      : new (await import("./worker/graphile/preset.ts")).WorkerConfig(ownPreset, "worker.preset");
   const { config } = await loadConfig(settings, process.env, process.cwd(), preset?.settings);
   if (config.databaseUrl === undefined) {
     throw new LegworkError("LW514", "createLegwork needs a database.", { hint: "Give databaseUrl, or set DATABASE_URL." });
@@ -174,7 +176,7 @@ export async function createLegwork(options: LegworkOptions = {}): Promise<Legwo
     return {
       ...operationsOn(pool, pool),
       with: (client) => operationsOn(sameViews(pool, client)),
-      migrate: (migrationOptions) => migrate(pool, log, readMigrations(), migrationOptions),
+      migrate: (migrationOptions) => migrate(pool, log, undefined, migrationOptions),
       pool,
       url: server?.url,
       taskNames: worker?.tasks ?? [],

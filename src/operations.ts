@@ -5,8 +5,8 @@ export { listAuditLog } from "./access/audit-log.ts";
 export type { AuditFilter, AuditRow } from "./access/audit-log.ts";
 export { createToken, findToken, listTokens, revokeToken } from "./access/tokens.ts";
 export type { FoundToken, TokenOptions, TokenRow } from "./access/tokens.ts";
-export { diagnose } from "./db/diagnose.ts";
-export type { Finding } from "./db/diagnose.ts";
+export { diagnose } from "./health/doctor.ts";
+export type { Finding } from "./health/doctor.ts";
 export { acknowledgeAlert } from "./health/acknowledge-alert.ts";
 export {
   dropAlertRule,
@@ -69,8 +69,8 @@ export type { ScheduleLoad } from "./schedules/schedule-load.ts";
 export { schedule } from "./schedules/schedule.ts";
 export type { ScheduleOptions, Timing } from "./schedules/schedule.ts";
 export { unschedule } from "./schedules/unschedule.ts";
-export { withPrincipal } from "./server/principal.ts";
-export type { Principal, Role, Surface } from "./server/principal.ts";
+export { withPrincipal } from "./access/principal.ts";
+export type { Principal, Role, Surface } from "./access/principal.ts";
 export { enqueueBatch, getBatch, listBatches } from "./workflows/batches.ts";
 export type { BatchFilter, BatchJob, BatchOptions, BatchRow } from "./workflows/batches.ts";
 export { cancelWorkflow } from "./workflows/cancel-workflow.ts";

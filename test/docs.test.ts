@@ -85,7 +85,7 @@ describe("the SQL of the documentation runs", () => {
     await database.pool.query("drop table if exists users");
     await database.pool.query("create table users (id int, email text)");
     await database.pool.query(
-      `select legwork.register_tasks('[{"name": "a"}, {"name": "b"}, {"name": "notify/email", "queue": "notification"}, {"name": "notify/welcome", "queue": "mail"}, {"name": "crm/sync"}, {"name": "health/probe"}, {"name": "retention/expire"}, {"name": "maintenance/backup"}]')`,
+      `select legwork_private.register_tasks('[{"name": "a"}, {"name": "b"}, {"name": "notify/email", "queue": "notification"}, {"name": "notify/welcome", "queue": "mail"}, {"name": "crm/sync"}, {"name": "health/probe"}, {"name": "retention/expire"}, {"name": "maintenance/backup"}]')`,
     );
     // The jobs that the pages name: 42 waits, 43 has failed.
     await database.pool.query(`delete from graphile_worker._private_jobs`);
@@ -104,7 +104,7 @@ describe("the SQL of the documentation runs", () => {
 
 it("the requests of docs/rest.md are answered", async () => {
   await restDatabase.pool.query(
-    `select legwork.register_tasks('[{"name": "notify/email", "queue": "notification"}, {"name": "report/daily"}, {"name": "a"}]')`,
+    `select legwork_private.register_tasks('[{"name": "notify/email", "queue": "notification"}, {"name": "report/daily"}, {"name": "a"}]')`,
   );
   // Job 42 is made by hand; no other one is to have its id.
   await restDatabase.pool.query("select setval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id'), 1000)");

@@ -15,7 +15,7 @@ const empty = testDatabase({ empty: true });
 const token = "a token of the test";
 
 beforeAll(async () => {
-  await database.pool.query(`select legwork.register_tasks('[{"name": "a"}]')`);
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "a"}]')`);
 });
 
 async function start(options: LegworkOptions = {}): Promise<Legwork> {

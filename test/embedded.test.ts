@@ -25,7 +25,7 @@ import { dirname, join, resolve } from "node:path";
 import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
 import { Client } from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { startEmbeddedPostgres, type EmbeddedOptions, type EmbeddedPostgres } from "../src/db/embedded.ts";
+import { startEmbeddedPostgres, type EmbeddedOptions, type EmbeddedPostgres } from "../src/embedded/start-embedded.ts";
 import { LegworkError } from "../src/errors.ts";
 import { createLogger } from "../src/log.ts";
 
@@ -683,7 +683,7 @@ function startChild(dataDir: string, options: ChildOptions = {}): Child {
     ${options.prelude ?? ""}
     import { createServer } from "node:net";
     import pg from "pg";
-    import { startEmbeddedPostgres } from "${project}/src/db/embedded.ts";
+    import { startEmbeddedPostgres } from "${project}/src/embedded/start-embedded.ts";
     import { createLogger } from "${project}/src/log.ts";
     const keepAlive = createServer().listen(0, "127.0.0.1");
     try {

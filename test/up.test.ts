@@ -164,7 +164,7 @@ describe("legwork up with a Postgres of its own", () => {
 
   it("loses nothing when it is killed with -9 and started again", async () => {
     const [waiting] = await sql(ready, "select legwork.enqueue('health/probe', run_at => now() + interval '1 hour') as id");
-    const before = await sql(ready, "select id, state, result from legwork.finished_jobs order by id");
+    const before = await sql(ready, "select id, state, result from legwork_private.finished_jobs order by id");
     const exit = exitOf(child);
     child.kill("SIGKILL");
     await exit;
@@ -178,9 +178,11 @@ describe("legwork up with a Postgres of its own", () => {
       },
       30_000,
     );
-    const after = await sql(ready, "select id, state, result from legwork.finished_jobs where id = any ($1) order by id", [
-      before.map((row) => row.id),
-    ]);
+    const after = await sql(
+      ready,
+      "select id, state, result from legwork_private.finished_jobs where id = any ($1) order by id",
+      [before.map((row) => row.id)],
+    );
     expect(after).toEqual(before);
     expect(await sql(ready, "select state from legwork.jobs where id = $1", [waiting?.id])).toEqual([{ state: "scheduled" }]);
   });

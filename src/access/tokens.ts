@@ -33,7 +33,7 @@ export interface TokenOptions {
 
 /** Makes a token for the server and resolves to it: the only time that it can be seen. Throws LW400 for what makes no sense. */
 export async function createToken(client: Queryable, { name, role, tenant, expiresIn }: TokenOptions): Promise<string> {
-  const [row] = await callFunction(client, "create_token", {
+  const [row] = await callFunction(client, "legwork.create_token", {
     name,
     role,
     tenant,
@@ -56,7 +56,7 @@ export type FoundToken = Pick<TokenRow, "id" | "name" | "role" | "tenant" | "exp
  * has it, and each time, so that revoking one holds at once.
  */
 export async function findToken(client: Queryable, token: string): Promise<FoundToken | undefined> {
-  const rows = await selectRows(client, "select id, name, role, tenant, expires_at from legwork.find_token($1)", [
+  const rows = await selectRows(client, "select id, name, role, tenant, expires_at from legwork_private.find_token($1)", [
     createHash("sha256").update(token).digest(),
   ]);
   return rows[0];
@@ -64,6 +64,6 @@ export async function findToken(client: Queryable, token: string): Promise<Found
 
 /** From now on the token is refused. Resolves to whether it was valid before. Throws LW404 for an unknown id. */
 export async function revokeToken(client: Queryable, id: string): Promise<boolean> {
-  const [row] = await callFunction(client, "revoke_token", { id });
+  const [row] = await callFunction(client, "legwork.revoke_token", { id });
   return row.revoke_token;
 }

@@ -1,4 +1,4 @@
-import { diagnose, type Finding } from "../db/diagnose.ts";
+import { diagnose, type Finding } from "../health/doctor.ts";
 import type { Pool, Queryable } from "../db/pool.ts";
 import { type HealthRow, readHealth } from "../health/read-health.ts";
 import { readOverview } from "../queues/overview.ts";

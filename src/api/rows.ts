@@ -9,5 +9,5 @@ export type { HealthRow as Health } from "../health/read-health.ts";
 export type { Reason } from "../jobs/explain-job.ts";
 export type { ScheduleLoad } from "../schedules/schedule-load.ts";
 export type { Preview as Occurrence } from "../schedules/preview-schedule.ts";
-export type { Finding } from "../db/diagnose.ts";
+export type { Finding } from "../health/doctor.ts";
 export type { LimitRow as Limit } from "../queues/read-queues.ts";

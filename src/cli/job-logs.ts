@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { LogRow } from "../jobs/read-logs.ts";
-import type { Operations } from "./local-operations.ts";
+import type { Operations } from "./operations/operations.ts";
 import { color } from "./output.ts";
 import { isOutputClosed } from "./closed-output.ts";
 import { jsonText } from "./visible.ts";

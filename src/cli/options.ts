@@ -4,14 +4,15 @@ import { join } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Config, type ConfigInput, type LoadedConfig, loadConfig } from "../config.ts";
 import { findViews } from "../db/confinement.ts";
-import { readMigrations } from "../db/migrate.ts";
+import { schemaFiles } from "../db/schema-files.ts";
 import { createPool, assertDatabase, type Pool } from "../db/pool.ts";
 import { assertWhole } from "../db/repair.ts";
 import { isTime } from "../duration.ts";
 import { LegworkError } from "../errors.ts";
 import { createLogger, LOG_LEVELS } from "../log.ts";
-import { loadWorkerConfig, type WorkerConfig } from "../worker/preset.ts";
-import { localOperations, type Operations } from "./local-operations.ts";
+import { loadWorkerConfig, type WorkerConfig } from "../worker/graphile/preset.ts";
+import { localOperations } from "./operations/local.ts";
+import type { Operations } from "./operations/operations.ts";
 import { keepDigits } from "../db/exact-json.ts";
 import { visibleRows } from "./visible.ts";
 
@@ -147,7 +148,7 @@ export async function withDatabase(config: Config, work: (pool: Pool) => Promise
       const { rows: migrated } = await pool.query(
         "select from pg_catalog.pg_tables where schemaname = 'legwork' and tablename = 'migrations'",
       );
-      if (migrated.length > 0) await assertWhole(pool, readMigrations());
+      if (migrated.length > 0) await assertWhole(pool, schemaFiles());
       throw new LegworkError("LW511", "The database has no schema legwork yet.", { hint: "Run `legwork migrate` first." });
     }
     await findViews(pool);
@@ -174,7 +175,7 @@ export async function withOperations(
   const shown = (operations: Operations): Operations => (flags.json === true ? operations : visibleOperations(operations));
   const url = flags.url ?? (flags.databaseUrl === undefined ? process.env.LEGWORK_URL : undefined);
   if (url !== undefined && url !== "") {
-    const { remoteOperations } = await import("./remote-operations.ts");
+    const { remoteOperations } = await import("./operations/remote.ts");
     const parsed = /^https?:\/\/./.test(url) ? URL.parse(url) : null;
     if (parsed === null || parsed.username !== "" || parsed.password !== "" || parsed.search !== "" || parsed.hash !== "") {
       // Not shown: it may hold a secret.

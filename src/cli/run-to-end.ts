@@ -4,7 +4,7 @@ import { parseDuration } from "../duration.ts";
 import { LegworkError } from "../errors.ts";
 import type { Reason } from "../jobs/explain-job.ts";
 import type { JobRow } from "../jobs/read-jobs.ts";
-import type { Operations } from "./local-operations.ts";
+import type { Operations } from "./operations/operations.ts";
 import { ProgressBar } from "./progress-bar.ts";
 
 /** How often the job is looked at, once it has taken a while (ms): a server limits requests. */

@@ -2,17 +2,17 @@ import { QueryClient, QueryClientProvider, replaceEqualDeep } from "@tanstack/re
 import { Suspense, useEffect, useState } from "react";
 import { Route, Switch, useLocation } from "wouter";
 import { holdsRawNumber } from "./api/exact-json.ts";
-import { disconnect } from "./api/live.ts";
+import { disconnect } from "./api/subscribe.ts";
 import { isPassing } from "./api/problem.ts";
 import { useToken } from "./api/session.ts";
-import { PAGES } from "./pages.ts";
+import { PAGES } from "./router/pages.ts";
 import { Guard } from "./shell/guard.tsx";
 import { Permitted } from "./shell/permitted.tsx";
 import { Shell } from "./shell/shell.tsx";
 import { SignIn } from "./shell/sign-in.tsx";
-import { Loading } from "./ui/notice.tsx";
-import { Page } from "./ui/page.tsx";
-import { Toasts } from "./ui/toasts.tsx";
+import { Loading } from "./components/notice.tsx";
+import { Page } from "./components/page.tsx";
+import { Toasts } from "./components/toasts.tsx";
 
 export function App() {
   const token = useToken();

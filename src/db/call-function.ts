@@ -2,7 +2,7 @@ import type { Queryable } from "./pool.ts";
 import { selectRows } from "./select-rows.ts";
 
 /**
- * Calls one of our SQL functions with named arguments, on the caller's connection and so in its transaction, and resolves to its
+ * Calls one of our SQL functions, such as `legwork.enqueue`, with named arguments, on the caller's connection and so in its transaction, and resolves to its
  * rows. An argument that is undefined is left to the function's default. Throws what the function raises as a LegworkError.
  */
 export async function callFunction(
@@ -15,7 +15,7 @@ export async function callFunction(
   const named = given.map(([parameter], index) => `${parameter} => $${index + 1}`).join(", ");
   return await selectRows(
     client,
-    `select * from legwork.${name}(${named})`,
+    `select * from ${name}(${named})`,
     given.map(([, value]) => value),
   );
 }

@@ -32,7 +32,7 @@ export async function findViews(pool: Queryable): Promise<void> {
     "select from pg_namespace where nspname = 'legwork' and has_schema_privilege(oid, 'usage')",
   );
   if (may.length === 0) return;
-  const { rows } = await pool.query("select from legwork.confined_logins where login = session_user");
+  const { rows } = await pool.query("select from legwork_private.confined_logins where login = session_user");
   if (rows.length > 0) views.set(pool, "legwork_tenant");
 }
 

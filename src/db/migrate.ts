@@ -1,13 +1,12 @@
-import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { LegworkError } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import { compareVersions } from "../version.ts";
+import { applyDefinitions, changedByHand, literal, type Run } from "./definitions.ts";
 import { SET_LOCK_TIMEOUT, withinLockTimeout } from "./lock-timeout.ts";
 import { administrativeError, assertDatabase, type Pool, type PoolClient, type Queryable } from "./pool.ts";
-import { describeLack, repair } from "./repair.ts";
+import { afterRepair, describeLack, repairMigrations } from "./repair.ts";
+import { type Migration, type SchemaFiles, schemaFiles } from "./schema-files.ts";
 import { isUnused, runGraphileWorkerMigrations } from "./upgrade-graphile-worker.ts";
 
 /** Any number that nobody else uses; "legwork" in ASCII, cut to 31 bits. Held by whoever migrates or uninstalls. */
@@ -45,14 +44,6 @@ const GRAPHILE_WORKER_COLUMNS = {
   _private_known_crontabs: ["identifier", "known_since", "last_execution"],
 } as const;
 
-export interface Migration {
-  readonly id: number;
-  readonly name: string;
-  readonly sql: string;
-  /** SHA-256 of the file. */
-  readonly checksum: string;
-}
-
 export interface MigrationOptions {
   /**
    * Runs graphile-worker's own migrations on a schema that an older version of it made. Workers of graphile-worker 0.16 and
@@ -64,106 +55,194 @@ export interface MigrationOptions {
 export interface MigrationResult {
   /** Names of the migrations that this call applied, in order. */
   readonly applied: readonly string[];
-  /** What was gone of what earlier ones had made, and has been made again: none, unless objects were dropped by hand. */
+  /** Functions, views, triggers, policies and comments that it made or replaced. */
+  readonly definitions: readonly string[];
+  /** Objects that had been dropped or changed by hand and were put back: none, as a rule. */
   readonly repaired: readonly string[];
 }
 
-/**
- * The directory of the numbered migrations: beside `src/` in a checkout, beside `dist/` in the published package.
- */
-function migrationsDirectory(): string {
-  let directory = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(directory, "sql", "000001_history.sql"))) {
-    const parent = dirname(directory);
-    if (parent === directory) throw new Error("The sql directory of Legwork is missing.");
-    directory = parent;
+/** Rolls a dry run back. */
+class DryRun extends Error {
+  readonly script: string;
+  constructor(script: string) {
+    super("dry run");
+    this.script = script;
   }
-  return join(directory, "sql");
-}
-
-export function readMigrations(directory: string = migrationsDirectory()): Migration[] {
-  return readdirSync(directory)
-    .filter((file) => /^\d{6}_.+\.sql$/.test(file))
-    .toSorted()
-    .map((file) => {
-      const sql = readFileSync(join(directory, file), "utf8");
-      return {
-        id: Number(file.slice(0, 6)),
-        name: file.slice(0, -".sql".length),
-        sql,
-        checksum: createHash("sha256").update(sql).digest("hex"),
-      };
-    });
 }
 
 /**
- * Brings the database to the schema of this version: installs graphile-worker's schema where there is none, then every
- * migration that is missing, all in one transaction, so that a failure leaves nothing behind. Any number of processes
- * may call it at once; one migrates and the others wait for it. A graphile-worker schema that is there is never changed.
+ * Brings the database to the schema of this version, all in one transaction, so that a failure leaves nothing behind: installs graphile-worker's schema where
+ * there is none, applies the migrations that are missing, then the definitions that have changed. Any number of processes may call it at once; one
+ * migrates and the others wait for it. A graphile-worker schema that is there is never changed. Nothing happens to the schema of a newer version that
+ * this one may use.
  *
  * A login that may not migrate only learns whether there is anything to do.
  *
- * Throws LW503 when the database cannot be reached, LW510 when Postgres or graphile-worker's schema is not a supported
- * version, LW511 when a migration was changed after it was applied, the database is newer than this version, or something is
- * to be done that this login may not do, and LW403 for a login without any role of Legwork.
+ * Throws LW409 when a table could not be locked in time, LW503 when the database cannot be reached, LW510 when Postgres or graphile-worker's schema is not a
+ * supported version, and LW403 for a login without any role of Legwork. Throws LW511 when a migration was changed after it was applied, when the schema is
+ * too new for this version or was made before 0.1.0, when an object of the user's depends on one that has to be replaced, and when something is to be done that this
+ * login may not do.
  */
 export async function migrate(
   pool: Pool,
   log: Logger,
-  migrations: Migration[] = readMigrations(),
+  files: SchemaFiles = schemaFiles(),
   options: MigrationOptions = {},
 ): Promise<MigrationResult> {
   await assertDatabase(pool);
   if (await mayMigrate(pool)) await installGraphileWorker(pool, options);
-  const work = async (client: PoolClient): Promise<MigrationResult> => {
-    // Held until the transaction ends, by whichever process comes first.
-    await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
-    if (!(await mayMigrate(client))) {
-      await assertMigrated(client, migrations);
-      return { applied: [], repaired: [] };
-    }
-    await assertGraphileWorker(client);
-    const pending = await pendingMigrations(client, migrations);
-    const repaired = await repair(
-      client,
-      migrations.filter((migration) => !pending.includes(migration)).map(({ sql }) => sql),
-    );
-    if (pending.length === 0) {
-      if (repaired.length > 0) await grantRoles(client);
-      return { applied: [], repaired };
-    }
-    // An open transaction elsewhere that has written a job would make us, and everyone behind us, wait for as long as it likes.
-    await client.query(SET_LOCK_TIMEOUT);
-    for (const migration of pending) {
-      await client.query(migration.sql);
-      await client.query("insert into legwork.migrations (id, name, checksum) values ($1, $2, $3)", [
-        migration.id,
-        migration.name,
-        migration.checksum,
-      ]);
-      log.debug({ migration: migration.name }, "Migrating.");
-    }
-    await grantRoles(client);
-    return { applied: pending.map((migration) => migration.name), repaired };
-  };
-  const result = await withinLockTimeout(pool, work).catch((error: unknown) => {
-    throw administrativeError(error) ?? error;
-  });
+  const result = await withinLockTimeout(pool, (client) => migrateWith(client, files, client.query.bind(client))).catch(
+    (error: unknown) => {
+      throw administrativeError(error) ?? error;
+    },
+  );
   if (result.repaired.length > 0) {
     const event = { event: "schema_repaired", objects: result.repaired };
     log.warn(event, `${describeLack(result.repaired)} They have been made again; jobs that waited in a dropped table are gone.`);
   }
-  if (result.applied.length > 0)
-    log.info({ applied: result.applied.length, latest: result.applied.at(-1) }, "The database is migrated.");
+  if (result.applied.length > 0 || result.definitions.length > 0) {
+    const event = { version: files.version, migrations: result.applied.length, definitions: result.definitions.length };
+    log.info(event, `The database is at version ${files.version}.`);
+  }
   return result;
 }
 
-/** Roles that have been granted something here get what has come since. In other databases of the server they mean nothing here. */
-async function grantRoles(client: PoolClient): Promise<void> {
-  await client.query(
-    `select legwork.grant_roles() where exists (
-       select from pg_roles where rolname like 'legwork\\_%' and has_schema_privilege(oid, 'legwork', 'usage') and not rolsuper and not rolcanlogin)`,
+/**
+ * The SQL that `migrate` would run now, as a script for psql; empty when there is nothing to do. Runs it in a transaction that is rolled back, with the same
+ * short lock timeout. Throws LW510 when graphile-worker's schema is missing, which its own migrations make.
+ */
+export async function migrationScript(pool: Pool, files: SchemaFiles = schemaFiles()): Promise<string> {
+  await assertDatabase(pool);
+  if ((await graphileWorkerSchema(pool)) === undefined) {
+    throw new LegworkError(
+      "LW510",
+      "The database has no schema graphile_worker yet, which graphile-worker's own migrations make.",
+      {
+        hint: "Run `npx graphile-worker --schema-only` first.",
+      },
+    );
+  }
+  const statements: string[] = [];
+  try {
+    await withinLockTimeout(pool, async (client) => {
+      statements.length = 0;
+      await migrateWith(client, files, async (statement) => {
+        statements.push(statement.trim().replace(/;$/, ""));
+        await client.query(statement);
+      });
+      throw new DryRun(statements.length === 0 ? "" : `begin;\n\n${statements.join(";\n\n")};\n\ncommit;\n`);
+    });
+  } catch (thrown) {
+    if (thrown instanceof DryRun) return thrown.script;
+    throw administrativeError(thrown) ?? thrown;
+  }
+  return "";
+}
+
+/** In the caller's transaction. `run` gets the statements that change something. */
+async function migrateWith(
+  client: PoolClient,
+  files: SchemaFiles,
+  run: (statement: string) => Promise<unknown>,
+): Promise<MigrationResult> {
+  const none = { applied: [], definitions: [], repaired: [] };
+  // Held until the transaction ends, by whichever process comes first.
+  await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
+  if (!(await mayMigrate(client))) {
+    await assertMigrated(client, files);
+    return none;
+  }
+  await assertGraphileWorker(client);
+  const installed = await installedSchema(client);
+  if (installed !== undefined && isNewer(installed, files)) return none;
+  let hasBegun = false;
+  const begin: Run = async (statement) => {
+    // An open transaction elsewhere that has written a job would make us, and everyone behind us, wait for as long as it likes.
+    if (!hasBegun) await run(SET_LOCK_TIMEOUT);
+    hasBegun = true;
+    await run(statement);
+  };
+  const pending = missingMigrations(installed?.migrations ?? [], files.migrations);
+  const missing = await repairMigrations(
+    client,
+    files.migrations.filter((migration) => !pending.includes(migration)),
+    begin,
   );
+  for (const migration of pending) {
+    await begin(migration.sql);
+    const values = [String(migration.id), literal(migration.name), literal(migration.checksum)];
+    await begin(`insert into legwork.migrations (id, name, checksum) values (${values.join(", ")})`);
+  }
+  const changed = installed === undefined ? [] : await changedByHand(client);
+  const { applied, dropped, putBack } = await applyDefinitions(client, files.definitions, changed, begin);
+  for (const { after } of pending) if (after !== "") await begin(after);
+  const repaired = [...missing, ...putBack];
+  if (repaired.length > 0) await afterRepair(begin);
+  if (hasBegun || installed?.version !== files.version) {
+    await begin("select legwork_private.record_definitions()");
+    await begin(
+      `insert into legwork_private.schema_version (version, minimum_version, definitions_hash)
+values (${literal(files.version)}, ${literal(files.minimumVersion)}, ${literal(files.definitionsHash)})
+on conflict (only_row) do update
+set version = excluded.version, minimum_version = excluded.minimum_version, definitions_hash = excluded.definitions_hash, migrated_at = clock_timestamp()`,
+    );
+    await begin(GRANT_ROLES);
+  }
+  return {
+    applied: pending.map(({ name }) => name),
+    definitions: [...applied, ...dropped].filter((object) => !object.startsWith("comments ") && !putBack.includes(object)),
+    repaired,
+  };
+}
+
+/** Roles that have been granted something here get what has come since. In other databases of the server they mean nothing here. */
+const GRANT_ROLES = `select legwork_private.grant_roles() where exists (
+  select from pg_roles where rolname like 'legwork\\_%' and has_schema_privilege(oid, 'legwork', 'usage') and not rolsuper and not rolcanlogin)`;
+
+/** What the database has of Legwork. */
+interface InstalledSchema {
+  readonly version: string;
+  readonly minimumVersion: string;
+  readonly definitionsHash: string;
+  readonly migrations: readonly AppliedMigration[];
+}
+
+/** Undefined where Legwork is not installed. Throws LW511 for a schema that was made before 0.1.0. */
+async function installedSchema(client: Queryable): Promise<InstalledSchema | undefined> {
+  const { rows } = await client.query(
+    `select to_regclass('legwork.migrations') is not null as "isInstalled", to_regclass('legwork_private.schema_version') is not null as "hasVersion"`,
+  );
+  if (rows[0]?.isInstalled !== true) return undefined;
+  if (rows[0].hasVersion !== true) throw tooOld();
+  const { rows: found } = await client.query(
+    `select v.version, v.minimum_version as "minimumVersion", v.definitions_hash as "definitionsHash",
+       coalesce((select jsonb_agg(jsonb_build_object('id', m.id, 'name', m.name, 'checksum', m.checksum) order by m.id) from legwork.migrations m), '[]') as migrations
+     from legwork_private.schema_version v`,
+  );
+  return found[0];
+}
+
+function tooOld(): LegworkError {
+  return new LegworkError(
+    "LW511",
+    "The database was set up by a version of Legwork from before 0.1.0, which cannot be upgraded.",
+    {
+      hint: "Run `legwork migrate --uninstall --yes`, then `legwork migrate`: waiting jobs stay, the history is deleted. Data of `npm start` is in .legwork: stop it, move the directory away and start again.",
+    },
+  );
+}
+
+/** Whether the schema is of a newer version. Throws LW511 when that version does not let this one use it. */
+function isNewer(installed: InstalledSchema, files: SchemaFiles): boolean {
+  if (compareVersions(installed.version, files.version) <= 0) return false;
+  if (compareVersions(files.version, installed.minimumVersion) < 0) {
+    throw new LegworkError(
+      "LW511",
+      `The database has the schema of Legwork ${installed.version}, which needs version ${installed.minimumVersion} or newer; this is ${files.version}.`,
+      { hint: `Install legwork@${installed.version}.` },
+    );
+  }
+  return true;
 }
 
 /** Whether this login owns the schema legwork, or may make it. Throws LW511 where it is missing and the login may not. */
@@ -183,23 +262,32 @@ async function mayMigrate(client: Queryable): Promise<boolean> {
 }
 
 /** For a login that may not migrate. Throws LW511 when it would have to, and LW510 for another version of graphile-worker. */
-async function assertMigrated(client: PoolClient, migrations: readonly Migration[]): Promise<void> {
-  // From the catalog, which every login may read: an older version has no such function.
+async function assertMigrated(client: PoolClient, files: SchemaFiles): Promise<void> {
+  // From the catalog, which every login may read.
   const { rows: known } = await client.query(
-    "select from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname = 'legwork' and p.proname = 'applied_migrations'",
+    "select from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname = 'legwork_private' and p.proname = 'installed_schema'",
   );
-  let missing = migrations;
-  if (known.length > 0) {
-    const { rows } = await client.query<{ graphile_worker: number; legwork: AppliedMigration[] }>(
-      "select * from legwork.applied_migrations()",
+  if (known.length === 0) {
+    throw new LegworkError(
+      "LW511",
+      `The database does not have the schema of Legwork ${files.version}, and this login does not own the schema legwork.`,
+      {
+        hint: "Run `legwork migrate` as its owner first.",
+      },
     );
-    assertGraphileWorkerVersion(rows[0]?.graphile_worker ?? null);
-    missing = missingMigrations(rows[0]?.legwork ?? [], migrations);
   }
-  const [first] = missing;
-  if (first === undefined) return;
-  const lacks = known.length > 0 ? `the migration ${first.name}` : "migrations of this version";
-  throw new LegworkError("LW511", `The database lacks ${lacks}, and this login does not own the schema legwork.`, {
+  const { rows } = await client.query<InstalledSchema & { graphileWorker: number }>(
+    `select version, minimum_version as "minimumVersion", definitions_hash as "definitionsHash", graphile_worker as "graphileWorker", migrations
+     from legwork_private.installed_schema()`,
+  );
+  const [installed] = rows;
+  if (installed === undefined) return;
+  assertGraphileWorkerVersion(installed.graphileWorker);
+  if (isNewer(installed, files)) return;
+  const [first] = missingMigrations(installed.migrations, files.migrations);
+  if (first === undefined && installed.definitionsHash === files.definitionsHash) return;
+  const lack = first === undefined ? `has the definitions of Legwork ${installed.version}` : `lacks the migration ${first.name}`;
+  throw new LegworkError("LW511", `The database ${lack}, and this login does not own the schema legwork.`, {
     hint: "Run `legwork migrate` as its owner first.",
   });
 }
@@ -273,36 +361,6 @@ function assertGraphileWorkerVersion(schema: number | null): void {
   );
 }
 
-async function makeMigrationsTable(client: PoolClient): Promise<void> {
-  // Where it is there, each start would lock it.
-  const { rows } = await client.query(
-    "select from pg_catalog.pg_tables where schemaname = 'legwork' and tablename = 'migrations'",
-  );
-  if (rows.length > 0) return;
-  await client.query(`
-    create schema if not exists legwork;
-    create table if not exists legwork.migrations (
-      id integer primary key,
-      name text not null,
-      checksum text not null,
-      applied_at timestamptz not null default now()
-    );
-    comment on schema legwork is 'Legwork: history, explanations and operations for the jobs of graphile_worker.';
-    comment on table legwork.migrations is 'The migrations of this schema that have been applied.';
-    comment on column legwork.migrations.id is 'The number of the migration.';
-    comment on column legwork.migrations.name is 'Its file, without the extension.';
-    comment on column legwork.migrations.checksum is 'SHA-256 of the file as it was applied.';
-    comment on column legwork.migrations.applied_at is 'When it was applied.';
-    alter table legwork.migrations enable row level security;
-  `);
-}
-
-async function pendingMigrations(client: PoolClient, migrations: Migration[]): Promise<Migration[]> {
-  await makeMigrationsTable(client);
-  const { rows } = await client.query<AppliedMigration>("select id, name, checksum from legwork.migrations order by id");
-  return missingMigrations(rows, migrations);
-}
-
 type AppliedMigration = Pick<Migration, "id" | "name" | "checksum">;
 
 /** Those that have not been applied. Throws LW511 when one was changed since, or is not known here. */
@@ -320,7 +378,7 @@ function missingMigrations(found: readonly AppliedMigration[], migrations: reado
     }
     if (known.checksum !== applied.checksum) {
       throw new LegworkError("LW511", `Migration ${applied.name} is not the one that was applied to the database.`, {
-        hint: `sql/${known.name}.sql was changed afterwards. Restore the file; a change belongs in a new migration.`,
+        hint: `sql/migrations/${known.name}.sql was changed afterwards. Restore the file; a change belongs in a new migration.`,
       });
     }
   }

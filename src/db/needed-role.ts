@@ -1,10 +1,10 @@
-/** What each database role may do that none of those before it may. `legwork.role_functions()` grants the functions. */
+/** What each database role may do that none of those before it may. `legwork_private.role_functions()` grants the functions. */
 const GRANTED: Readonly<Record<string, readonly string[]>> = {
   legwork_reader:
     `jobs attempts logs queues tasks schedules schedule_runs schedule_runs_page workers workflows workflows_page workflow_steps batches steps failed_groups alerts
     alert_rule_list explain_job describe_limits describe_retry known_queues ids_created stopped step_results health read_metrics
     task_statistics job_reruns task_series worker_starts_between silences limits_in_use limit_use awaits_signal doctor
-    applied_migrations`.split(/\s+/),
+    changed_definitions installed_schema`.split(/\s+/),
   legwork_enqueuer: "enqueue enqueue_many enqueue_batch start_workflow".split(" "),
   legwork_operator:
     `cancel_job cancel_jobs retry_job retry_jobs discard_job discard_jobs rerun_job rerun_jobs set_priority set_priorities
@@ -32,7 +32,7 @@ export function neededRole(name: string): string | undefined {
 /** What to do about a right that is missing. The role is named where Postgres's message, in English, names something of Legwork's. */
 export function roleHint(message: string): string {
   const name = /^permission denied for \w+ (\S+)$/.exec(message)?.[1] ?? "";
-  if (name === "legwork") {
+  if (name === "legwork" || name === "legwork_private") {
     return "Grant this login a role of Legwork, such as legwork_reader for reading; `legwork roles create` makes them, and docs/access.md says what each may do.";
   }
   if (/^(create|grant)_roles$/.test(name)) return "Do it as the owner of the schemas legwork and graphile_worker.";

@@ -4,7 +4,7 @@ import { assertDatabase, type Pool, type PoolClient } from "./pool.ts";
 import { SET_LOCK_TIMEOUT, withinLockTimeout } from "./lock-timeout.ts";
 
 /** The schemas of Legwork. */
-const SCHEMAS = ["legwork", "legwork_confined", "legwork_tenant"];
+const SCHEMAS = ["legwork", "legwork_private", "legwork_confined", "legwork_tenant"];
 
 /** So many of the objects that stand in the way are named. */
 const NAMED_OBJECTS = 10;
@@ -30,13 +30,16 @@ export interface Uninstallation {
  */
 export async function uninstall(pool: Pool): Promise<Uninstallation> {
   await assertDatabase(pool);
-  return await withinLockTimeout(pool, async (client): Promise<Uninstallation> => {
+  return await withinLockTimeout(pool, async (connection): Promise<Uninstallation> => {
+    let client = connection;
     await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
     const { rows } = await client.query(
-      `select to_regclass('legwork.undo_statements') is not null as installed,
+      `select to_regclass('legwork_private.undo_statements') is not null as installed, to_regclass('legwork_private.undo_statements') is not null as is_old,
          to_regclass('graphile_worker._private_jobs') is not null as has_jobs`,
     );
-    if (rows[0]?.installed !== true) return { removed: await removeRemains(client), releasedJobs: 0, expiredJobs: 0, roles: [] };
+    if (rows[0]?.is_old === true) client = beforePrivateSchema(client);
+    else if (rows[0]?.installed !== true)
+      return { removed: await removeRemains(client), releasedJobs: 0, expiredJobs: 0, roles: [] };
     await client.query(SET_LOCK_TIMEOUT);
     await assertNoWorker(client);
     await assertNoDependants(client);
@@ -45,7 +48,7 @@ export async function uninstall(pool: Pool): Promise<Uninstallation> {
     if (hasJobs) await dropTriggers(client);
     const jobs = hasJobs ? await freeJobs(client) : { releasedJobs: 0, expiredJobs: 0 };
     const { rows: undo } = await client.query<{ statement: string }>(
-      "select statement from legwork.undo_statements order by id desc",
+      "select statement from legwork_private.undo_statements order by id desc",
     );
     // Our indexes on graphile-worker's table and our triggers on users' tables hang on our functions and go with them.
     await client.query(`drop schema if exists ${SCHEMAS.join(", ")} cascade`);
@@ -57,6 +60,14 @@ export async function uninstall(pool: Pool): Promise<Uninstallation> {
   });
 }
 
+/** Before 0.1.0, what is private now was in schema legwork. */
+function beforePrivateSchema(client: PoolClient): PoolClient {
+  const old = Object.create(client) as PoolClient;
+  old.query = ((text: string, values?: unknown[]) =>
+    client.query(text.replaceAll("legwork_private.", "legwork."), values)) as PoolClient["query"];
+  return old;
+}
+
 /** Of a schema that somebody has dropped by hand, or never finished. */
 async function removeRemains(client: PoolClient): Promise<boolean> {
   const { rows } = await client.query("select from pg_namespace where nspname = any ($1)", [SCHEMAS]);
@@ -66,7 +77,7 @@ async function removeRemains(client: PoolClient): Promise<boolean> {
 
 async function assertNoWorker(client: PoolClient): Promise<void> {
   const { rows } = await client.query(
-    "select host, pid from legwork.worker_processes where seen_at > clock_timestamp() - interval '10 seconds'",
+    "select host, pid from legwork_private.worker_processes where seen_at > clock_timestamp() - interval '10 seconds'",
   );
   if (rows.length === 0) return;
   throw new LegworkError("LW409", `${rows.length} Legwork worker(s) still run, one on ${rows[0].host} with pid ${rows[0].pid}.`, {
@@ -120,7 +131,7 @@ async function assertNoDependants(client: PoolClient): Promise<void> {
 async function ourRoles(client: PoolClient): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
     `select r.rolname as name from pg_roles r
-     where r.rolname in (select f.role from legwork.role_functions() f) order by 1`,
+     where r.rolname in (select f.role from legwork_private.role_functions() f) order by 1`,
   );
   return rows.map(({ name }) => name);
 }
@@ -130,7 +141,7 @@ async function dropTriggers(client: PoolClient): Promise<void> {
   const { rows } = await client.query<{ statement: string }>(
     `select format('drop trigger %I on %s', t.tgname, t.tgrelid::regclass) as statement
      from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_proc p on p.oid = t.tgfoid
-     where c.relnamespace = 'graphile_worker'::regnamespace and p.pronamespace = 'legwork'::regnamespace`,
+     where c.relnamespace = 'graphile_worker'::regnamespace and p.pronamespace in (select n.oid from pg_namespace n where n.nspname in ('legwork', 'legwork_private'))`,
   );
   for (const { statement } of rows) await client.query(statement);
 }
@@ -138,7 +149,7 @@ async function dropTriggers(client: PoolClient): Promise<void> {
 /** Once Legwork is gone nothing else would let these jobs go, or understand what it has noted on them. */
 async function freeJobs(client: PoolClient): Promise<{ releasedJobs: number; expiredJobs: number }> {
   const released = await client.query(
-    "update graphile_worker._private_jobs j set run_at = w.run_at from legwork.waiting_jobs w where w.job_id = j.id and j.run_at = 'infinity'",
+    "update graphile_worker._private_jobs j set run_at = w.run_at from legwork_private.waiting_jobs w where w.job_id = j.id and j.run_at = 'infinity'",
   );
   // The workers are dead. What they were running has used an attempt, unless it was the last one; what they had only fetched has not.
   await client.query(
@@ -148,14 +159,14 @@ async function freeJobs(client: PoolClient): Promise<{ releasedJobs: number; exp
          when j.attempts >= j.max_attempts and j.updated_at > j.locked_at then j.attempts
          when j.id = any (w.running) then least(j.attempts, j.max_attempts - 1)
          else greatest(0, j.attempts - 1) end
-     from legwork.worker_processes w where w.id = j.locked_by`,
+     from legwork_private.worker_processes w where w.id = j.locked_by`,
   );
   await client.query(
-    "update graphile_worker._private_job_queues q set locked_at = null, locked_by = null from legwork.worker_processes w where w.id = q.locked_by",
+    "update graphile_worker._private_job_queues q set locked_at = null, locked_by = null from legwork_private.worker_processes w where w.id = q.locked_by",
   );
   const expired = await client.query(
-    `delete from graphile_worker._private_jobs j using legwork.expirations e
-     where e.job_id = j.id and j.locked_at is null and j.attempts < j.max_attempts and legwork.expiry_of(j.flags) <= clock_timestamp()`,
+    `delete from graphile_worker._private_jobs j using legwork_private.expirations e
+     where e.job_id = j.id and j.locked_at is null and j.attempts < j.max_attempts and legwork_private.expiry_of(j.flags) <= clock_timestamp()`,
   );
   // Of the jobs that Legwork has set them on: others may have flags of such a name from elsewhere.
   await client.query(
@@ -164,9 +175,9 @@ async function freeJobs(client: PoolClient): Promise<{ releasedJobs: number; exp
        select k.id, array(
          select f from jsonb_object_keys(k.flags) f
          where f ~ '^lost:[12]$'
-           or f like 'expires:%' and k.id in (select e.job_id from legwork.expirations e)
-           or f ~ '^(workflow|step|compensates):' and legwork.flag_value(k.flags, 'workflow') in (select w.id::text from legwork.workflow_runs w)
-           or f ~ '^batch:' and legwork.flag_value(k.flags, 'batch') in (select b.id::text from legwork.batch_runs b)
+           or f like 'expires:%' and k.id in (select e.job_id from legwork_private.expirations e)
+           or f ~ '^(workflow|step|compensates):' and legwork_private.flag_value(k.flags, 'workflow') in (select w.id::text from legwork_private.workflow_runs w)
+           or f ~ '^batch:' and legwork_private.flag_value(k.flags, 'batch') in (select b.id::text from legwork_private.batch_runs b)
        ) as noted
        from graphile_worker._private_jobs k where k.flags is not null
      ) n

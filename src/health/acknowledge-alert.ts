@@ -10,5 +10,5 @@ export async function acknowledgeAlert(
   id: string,
   options: { note?: string; by?: string } = {},
 ): Promise<void> {
-  await callFunction(client, "acknowledge_alert", { id, note: options.note, by: options.by });
+  await callFunction(client, "legwork.acknowledge_alert", { id, note: options.note, by: options.by });
 }

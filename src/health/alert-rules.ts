@@ -54,7 +54,7 @@ export interface AlertRule {
   enabled?: boolean;
 }
 
-/** A row of `legwork.alert_rules`; intervals as Postgres writes them. */
+/** A row of `legwork_private.alert_rules`; intervals as Postgres writes them. */
 export interface AlertRuleRow {
   name: string;
   kind: AlertKind;
@@ -73,7 +73,7 @@ export interface AlertRuleRow {
 /** Makes an alert rule or changes one. Throws LW400 for what makes no sense, LW404 for an unknown rule without a kind. */
 export async function setAlertRule(client: Queryable, name: string, rule: AlertRule): Promise<void> {
   assertInteger("atLeast", rule.atLeast, COUNTS);
-  await callFunction(client, "set_alert_rule", {
+  await callFunction(client, "legwork.set_alert_rule", {
     name,
     kind: rule.kind,
     target: rule.target,
@@ -90,12 +90,12 @@ export async function setAlertRule(client: Queryable, name: string, rule: AlertR
 
 /** Takes a rule away; its open alerts are resolved. Throws LW404 for an unknown rule. */
 export async function dropAlertRule(client: Queryable, name: string): Promise<void> {
-  await callFunction(client, "drop_alert_rule", { name });
+  await callFunction(client, "legwork.drop_alert_rule", { name });
 }
 
 /** Whom the rules without channels of their own tell. Throws LW400 for what is no channel. */
 export async function setAlertChannels(client: Queryable, channels: readonly AlertChannel[]): Promise<void> {
-  await callFunction(client, "set_alert_channels", { channels: JSON.stringify(channels) });
+  await callFunction(client, "legwork.set_alert_channels", { channels: JSON.stringify(channels) });
 }
 
 const COLUMNS = `name, kind, target, warning, critical, period::text, at_least, raise_after::text, resolve_after::text, channels, is_enabled`;
@@ -117,6 +117,6 @@ export async function getAlertRule(client: Queryable, name: string): Promise<Ale
 
 /** Brings back the rules that Legwork comes with, where there is none of that name; resolves to how many. */
 export async function restoreAlertRules(client: Queryable): Promise<number> {
-  const [row] = await callFunction(client, "restore_alert_rules", {});
+  const [row] = await callFunction(client, "legwork.restore_alert_rules", {});
   return row.restore_alert_rules;
 }

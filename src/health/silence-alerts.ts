@@ -13,7 +13,7 @@ export async function silenceAlerts(
   duration: Duration,
   options: { rule?: string; target?: string; reason?: string } = {},
 ): Promise<string> {
-  const [row] = await callFunction(client, "silence_alerts", {
+  const [row] = await callFunction(client, "legwork.silence_alerts", {
     duration: optionalInterval("duration", duration, 1_000),
     ...options,
   });
@@ -22,7 +22,7 @@ export async function silenceAlerts(
 
 /** Ends a silence before its time; resolves to whether there was one. */
 export async function endSilence(client: Queryable, id: string): Promise<boolean> {
-  const [row] = await callFunction(client, "end_silence", { id });
+  const [row] = await callFunction(client, "legwork.end_silence", { id });
   return row.end_silence;
 }
 

@@ -6,7 +6,7 @@ import type { Logger } from "../log.ts";
 const INTERVAL_MS = 2_000;
 
 /**
- * Keeps the metrics and looks after the alert rules, by turns with every other process that does: `legwork.watch()`, step by step, each in
+ * Keeps the metrics and looks after the alert rules, by turns with every other process that does: `legwork_private.watch()`, step by step, each in
  * a transaction of its own. What fails is logged and tried again; nothing here ends the process.
  */
 export class Watch {
@@ -31,7 +31,7 @@ export class Watch {
 
   async #turn(): Promise<void> {
     try {
-      const { rows } = await this.#pool.query("select legwork.due_steps() as steps");
+      const { rows } = await this.#pool.query("select legwork_private.due_steps() as steps");
       for (const step of rows[0]?.steps ?? []) {
         if (this.#isStopped) return;
         await this.#step(step);
@@ -46,7 +46,7 @@ export class Watch {
   /** One that fails must not keep the others from being done. */
   async #step(step: string): Promise<void> {
     try {
-      await transaction(this.#pool, (client) => client.query("select legwork.watch($1)", [step]));
+      await transaction(this.#pool, (client) => client.query("select legwork_private.watch($1)", [step]));
     } catch (error) {
       this.#log.warn(
         { event: "watch_failed", step, err: toError(error) },

@@ -8,7 +8,7 @@ import { assertJobId, type JobState } from "./read-jobs.ts";
  * has ended.
  */
 export async function cancelJob(client: Queryable, id: string, reason?: string): Promise<JobState> {
-  const [row] = await callFunction(client, "cancel_job", { job_id: assertJobId(id), reason });
+  const [row] = await callFunction(client, "legwork.cancel_job", { job_id: assertJobId(id), reason });
   return row.cancel_job;
 }
 
@@ -35,7 +35,7 @@ export async function cancelJobs(
   filter: LiveFilter,
   options: { reason?: string; preview?: boolean; atMost?: number } = {},
 ): Promise<string[]> {
-  const rows = await callFunction(client, "cancel_jobs", {
+  const rows = await callFunction(client, "legwork.cancel_jobs", {
     filter: toLiveFilter(filter),
     reason: options.reason,
     preview: options.preview,
@@ -44,7 +44,7 @@ export async function cancelJobs(
   return rows.map((row) => String(row.cancel_jobs));
 }
 
-/** As `legwork.live_jobs_like` takes it. */
+/** As `legwork_private.live_jobs_like` takes it. */
 export function toLiveFilter({ correlationId, parentId, createdAfter, createdBefore, ...plain }: LiveFilter): string {
   return JSON.stringify({
     ...plain,

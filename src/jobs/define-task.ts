@@ -6,7 +6,7 @@ import { toJson } from "../json.ts";
 import type { Logger } from "../log.ts";
 import type { Duration } from "../duration.ts";
 import { enqueue, type EnqueueOptions } from "./enqueue.ts";
-import { parsePayload } from "./parse-payload.ts";
+import { parsePayload } from "./payload.ts";
 import type { StepContext } from "./step-context.ts";
 import {
   type ConcurrencyLimit,

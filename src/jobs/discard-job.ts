@@ -8,7 +8,7 @@ import { assertJobId } from "./read-jobs.ts";
  * for one that has not failed.
  */
 export async function discardJob(client: Queryable, id: string): Promise<void> {
-  await callFunction(client, "discard_job", { job_id: assertJobId(id) });
+  await callFunction(client, "legwork.discard_job", { job_id: assertJobId(id) });
 }
 
 /** Gives up the failed jobs that fit; otherwise as `retryJobs`. */
@@ -17,7 +17,7 @@ export async function discardJobs(
   filter: FailedFilter,
   options: { preview?: boolean; atMost?: number } = {},
 ): Promise<string[]> {
-  const rows = await callFunction(client, "discard_jobs", {
+  const rows = await callFunction(client, "legwork.discard_jobs", {
     filter: toFilter(filter),
     preview: options.preview,
     at_most: options.atMost,

@@ -4,7 +4,7 @@ import type { Duration } from "../duration.ts";
 import { fromDatabaseError, type Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
 import { LegworkError } from "../errors.ts";
-import { parsePayload } from "./parse-payload.ts";
+import { parsePayload } from "./payload.ts";
 import { traceSend } from "./tracing.ts";
 import { isStorable, toJson, withPlainNumbers } from "../json.ts";
 

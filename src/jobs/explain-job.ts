@@ -14,5 +14,5 @@ export interface Reason {
 
 /** Why a job does not run: every reason, in the order in which they hold it back. Throws LW404 for an unknown job. */
 export async function explainJob(client: Queryable, id: string): Promise<Reason[]> {
-  return await callFunction(client, "explain_job", { job_id: assertJobId(id) });
+  return await callFunction(client, "legwork.explain_job", { job_id: assertJobId(id) });
 }

@@ -33,7 +33,7 @@ export async function listFailedGroups(client: Queryable): Promise<FailedGroup[]
   return rows;
 }
 
-/** As `legwork.failed_jobs_like` takes it. */
+/** As `legwork_private.failed_jobs_like` takes it. */
 export function toFilter({ failedAfter, failedBefore, ...filter }: FailedFilter): string {
   return JSON.stringify({ ...filter, failed_after: failedAfter, failed_before: failedBefore });
 }

@@ -135,7 +135,7 @@ export function haveEnded(states: readonly unknown[]): boolean {
  * then, for less than a page of them, read them all.
  */
 export function impliedByTask(states: readonly unknown[]): string[] {
-  return haveEnded(states) ? [] : ["task_number = (select legwork.task_number(?))"];
+  return haveEnded(states) ? [] : ["task_number = (select legwork_private.task_number(?))"];
 }
 
 /**
@@ -247,7 +247,7 @@ async function conditionsOf(client: Queryable, filter: JobFilter): Promise<{ whe
   where("id < ?", filter.before);
   where("id > ?", filter.after);
   if (filter.createdAfter !== undefined || filter.createdBefore !== undefined) {
-    const [bounds] = await callFunction(client, "ids_created", {
+    const [bounds] = await callFunction(client, "legwork_private.ids_created", {
       after: filter.createdAfter ?? null,
       before: filter.createdBefore ?? null,
     });

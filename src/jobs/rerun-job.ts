@@ -29,7 +29,7 @@ export async function rerunJob(client: Queryable, id: string, options: RerunOpti
     const { task } = await getJob(client, id);
     await assertPayloadBesideRedacted(client, task, options.payload);
   }
-  const [row] = await callFunction(client, "rerun_job", {
+  const [row] = await callFunction(client, "legwork.rerun_job", {
     job_id: assertJobId(id),
     payload,
     discard: options.discard,
@@ -65,7 +65,7 @@ export async function rerunJobs(
   filter: FinishedFilter,
   options: { asOf?: Date; preview?: boolean; atMost?: number } = {},
 ): Promise<string[]> {
-  const rows = await callFunction(client, "rerun_jobs", {
+  const rows = await callFunction(client, "legwork.rerun_jobs", {
     filter: toLiveFilter(filter),
     as_of: options.asOf?.toISOString(),
     preview: options.preview,
@@ -87,5 +87,5 @@ export interface RerunRow {
 
 /** What a job is a re-run of, and the re-runs of it, 100 at most. Throws LW404 for an unknown job. */
 export async function listReruns(client: Queryable, id: string): Promise<RerunRow[]> {
-  return await callFunction(client, "job_reruns", { job_id: assertJobId(id) });
+  return await callFunction(client, "legwork.job_reruns", { job_id: assertJobId(id) });
 }

@@ -9,7 +9,7 @@ import { assertJobId, type JobState } from "./read-jobs.ts";
  * has ended otherwise than failed.
  */
 export async function retryJob(client: Queryable, id: string): Promise<JobState> {
-  const [row] = await callFunction(client, "retry_job", { job_id: assertJobId(id) });
+  const [row] = await callFunction(client, "legwork.retry_job", { job_id: assertJobId(id) });
   return row.retry_job;
 }
 
@@ -22,7 +22,7 @@ export async function retryJobs(
   filter: FailedFilter,
   options: { preview?: boolean; atMost?: number } = {},
 ): Promise<string[]> {
-  const rows = await callFunction(client, "retry_jobs", {
+  const rows = await callFunction(client, "legwork.retry_jobs", {
     filter: toFilter(filter),
     preview: options.preview,
     at_most: options.atMost,

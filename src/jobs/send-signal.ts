@@ -9,7 +9,7 @@ import { assertJobId } from "./read-jobs.ts";
  * LW404 for an unknown job, LW409 for one that has ended, LW400 for a bad name, LW413 for a payload over 256 KB.
  */
 export async function sendSignal(client: Queryable, jobId: string, name: string, payload?: unknown): Promise<boolean> {
-  const [row] = await callFunction(client, "send_signal", {
+  const [row] = await callFunction(client, "legwork.send_signal", {
     job_id: assertJobId(jobId),
     name,
     payload: payload === undefined ? undefined : toJson("payload", payload),

@@ -10,7 +10,7 @@ import { assertJobId } from "./read-jobs.ts";
  */
 export async function setPriority(client: Queryable, id: string, priority: number): Promise<number> {
   assertInteger("priority", priority, PRIORITIES);
-  const [row] = await callFunction(client, "set_priority", { job_id: assertJobId(id), priority });
+  const [row] = await callFunction(client, "legwork.set_priority", { job_id: assertJobId(id), priority });
   return row.set_priority;
 }
 
@@ -25,7 +25,7 @@ export async function setPriorities(
   options: { preview?: boolean; atMost?: number } = {},
 ): Promise<{ id: string; was: number }[]> {
   assertInteger("priority", priority, PRIORITIES);
-  const rows = await callFunction(client, "set_priorities", {
+  const rows = await callFunction(client, "legwork.set_priorities", {
     filter: toLiveFilter(filter),
     priority,
     preview: options.preview,

@@ -10,6 +10,7 @@ declare global {
 }
 
 /** The name of a task: one of the registry, or any string while the registry is empty. */
+// oxlint-disable-next-line typescript/no-redundant-type-constituents -- it is empty here only
 export type TaskName = [keyof GraphileWorker.Tasks] extends [never] ? string : keyof GraphileWorker.Tasks & string;
 
 /** What the registry says that a task takes; `unknown` for a task that it does not have. */

@@ -80,7 +80,7 @@ export const retrySchema = z
     error: "a delay needs a backoff: fixed, linear or exponential",
   });
 
-/** As `legwork.declare_limits` takes them. Not given: no limits. */
+/** As `legwork_private.declare_limits` takes them. Not given: no limits. */
 export function describeLimits(definition: { concurrency?: unknown; rateLimit?: unknown }): Record<string, unknown>[] {
   const concurrency = definition.concurrency === undefined ? [] : concurrencySchema.parse(definition.concurrency);
   const rate = definition.rateLimit === undefined ? [] : rateLimitSchema.parse(definition.rateLimit);
@@ -95,7 +95,7 @@ export function describeLimits(definition: { concurrency?: unknown; rateLimit?: 
   ];
 }
 
-/** As `legwork.declare_retry` takes it; null for none. */
+/** As `legwork_private.declare_retry` takes it; null for none. */
 export function describeRetry(policy: RetryPolicy | undefined): Record<string, unknown> | null {
   if (policy === undefined) return null;
   const interval = (value: Duration | undefined): string | undefined =>

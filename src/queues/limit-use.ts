@@ -30,7 +30,7 @@ export async function limitUse(
   atMost?: number,
 ): Promise<LimitUseRow[]> {
   const { queue, task } = target;
-  return (await callFunction(client, "limit_use", {
+  return (await callFunction(client, "legwork.limit_use", {
     scope: queue === undefined ? "task" : "queue",
     name: queue ?? task,
     at_most: atMost,

@@ -13,24 +13,24 @@ export type LimitTarget = ({ queue: string; task?: undefined } | { task: string;
  */
 export async function limitConcurrency(client: Queryable, max: number, target: LimitTarget): Promise<void> {
   assertInteger("max", max, COUNTS, "To let nothing start, pause the queue or the task.");
-  await callFunction(client, "limit_concurrency", { max, ...target });
+  await callFunction(client, "legwork.limit_concurrency", { max, ...target });
 }
 
 /** At most `max` jobs start within any span of the length `per`. Throws as `limitConcurrency`, and LW400 for a window that is none. */
 export async function limitRate(client: Queryable, max: number, per: Duration, target: LimitTarget): Promise<void> {
   assertInteger("max", max, COUNTS, "To let nothing start, pause the queue or the task.");
-  await callFunction(client, "limit_rate", { max, per: optionalInterval("per", per, 1), ...target });
+  await callFunction(client, "legwork.limit_rate", { max, per: optionalInterval("per", per, 1), ...target });
 }
 
 /** Takes a limit away; resolves to whether there was one. One that the task's definition declares stays away until `resetLimits`. */
 export async function dropLimit(client: Queryable, kind: "concurrency" | "rate", target: LimitTarget): Promise<boolean> {
-  const [row] = await callFunction(client, "drop_limit", { kind, ...target });
+  const [row] = await callFunction(client, "legwork.drop_limit", { kind, ...target });
   return row.drop_limit;
 }
 
 /** Gives a task the limits that its definition declares, and no others. Throws LW404 for an unknown task. */
 export async function resetLimits(client: Queryable, task: string): Promise<void> {
-  await callFunction(client, "reset_limits", { task });
+  await callFunction(client, "legwork.reset_limits", { task });
 }
 
 /** How much of a limit is in use, as `legwork.limits_in_use()` tells it. Counts are strings. */

@@ -51,7 +51,7 @@ export async function readOverview(client: Queryable, counts?: Counts): Promise<
     client,
     `select (select count(*)::int from legwork.tasks) as tasks, w.*, p.*
      from (select count(*)::int as workers, coalesce(sum(w.concurrency), 0)::int as concurrency from legwork.workers w) w
-     left join legwork.stopped() p on true`,
+     left join legwork_private.stopped() p on true`,
   );
   return { ...counted, ...rows[0] };
 }

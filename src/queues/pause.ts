@@ -6,35 +6,35 @@ import type { Queryable } from "../db/pool.ts";
  * LW404 for an unknown queue.
  */
 export async function pauseQueue(client: Queryable, queue: string, reason?: string): Promise<void> {
-  await callFunction(client, "pause_queue", { queue, reason });
+  await callFunction(client, "legwork.pause_queue", { queue, reason });
 }
 
 /** Ends a queue's pause; resolves to whether there was one. Throws LW404 for an unknown queue. */
 export async function resumeQueue(client: Queryable, queue: string): Promise<boolean> {
-  const [row] = await callFunction(client, "resume_queue", { queue });
+  const [row] = await callFunction(client, "legwork.resume_queue", { queue });
   return row.resume_queue;
 }
 
 /** As `pauseQueue`, for one task. */
 export async function pauseTask(client: Queryable, task: string, reason?: string): Promise<void> {
-  await callFunction(client, "pause_task", { task, reason });
+  await callFunction(client, "legwork.pause_task", { task, reason });
 }
 
 /** Ends a task's pause; resolves to whether there was one. Throws LW404 for an unknown task. */
 export async function resumeTask(client: Queryable, task: string): Promise<boolean> {
-  const [row] = await callFunction(client, "resume_task", { task });
+  const [row] = await callFunction(client, "legwork.resume_task", { task });
   return row.resume_task;
 }
 
 /** Pauses everything; jobs that run finish. */
 export async function emergencyStop(client: Queryable, reason?: string): Promise<void> {
-  await callFunction(client, "emergency_stop", { reason });
+  await callFunction(client, "legwork.emergency_stop", { reason });
 }
 
 /**
  * Ends an emergency stop; resolves to whether there was one. Queues and tasks that were paused for themselves stay paused.
  */
 export async function resumeAll(client: Queryable): Promise<boolean> {
-  const [row] = await callFunction(client, "resume_all", {});
+  const [row] = await callFunction(client, "legwork.resume_all", {});
   return row.resume_all;
 }

@@ -83,7 +83,7 @@ export async function listQueues(client: Queryable): Promise<QueueRow[]> {
 
 /** One queue. Throws LW404 with the nearest name for an unknown one. */
 export async function getQueue(client: Queryable, name: string): Promise<QueueRow> {
-  await callFunction(client, "assert_target", { scope: "queue", name });
+  await callFunction(client, "legwork_private.assert_target", { scope: "queue", name });
   const rows = await selectRows(client, "select * from legwork.queues where name = $1", [name]);
   return rows[0];
 }
@@ -105,10 +105,12 @@ export async function listTasks(
 export async function getTask(client: Queryable, name: string): Promise<TaskRow> {
   const rows = await selectRows(client, `select ${TASK_COLUMNS} from legwork.tasks where name = $1`, [name]);
   if (rows[0] !== undefined) return rows[0];
-  // As legwork.assert_task says it, which reads tables that a reader may not.
-  const nearest = await selectRows(client, "select legwork.nearest_name($1, array(select name from legwork.tasks)) as name", [
-    name,
-  ]);
+  // As legwork_private.assert_task says it, which reads tables that a reader may not.
+  const nearest = await selectRows(
+    client,
+    "select legwork_private.nearest_name($1, array(select name from legwork.tasks)) as name",
+    [name],
+  );
   const guess: string | null = nearest[0].name;
   throw new LegworkError("LW404", `No task is called '${name}'.`, {
     hint: `${guess === null ? "" : `Did you mean '${guess}'? `}Tasks are known once a worker that has them has started; select name from legwork.tasks lists them.`,

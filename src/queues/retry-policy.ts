@@ -17,11 +17,11 @@ export async function setRetryPolicy(client: Queryable, policy: RetryPolicy, tar
       hint: 'For example { attempts: 5, backoff: "exponential", delay: "10s", maxDelay: "1h" }.',
     });
   }
-  await callFunction(client, "set_retry_policy", { ...describeRetry(policy), ...target });
+  await callFunction(client, "legwork.set_retry_policy", { ...describeRetry(policy), ...target });
 }
 
 /** Takes away what `setRetryPolicy` has said; resolves to whether there was something. Throws LW404 for an unknown queue or task. */
 export async function dropRetryPolicy(client: Queryable, target: RetryTarget): Promise<boolean> {
-  const [row] = await callFunction(client, "drop_retry_policy", { ...target });
+  const [row] = await callFunction(client, "legwork.drop_retry_policy", { ...target });
   return row.drop_retry_policy;
 }

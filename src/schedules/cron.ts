@@ -2,7 +2,7 @@ import { Cron as Croner } from "croner";
 import { LegworkError, toError } from "../errors.ts";
 import { assertTimezone, offsetAt } from "./local-time.ts";
 
-/** Longer ones are refused, here and in `legwork.assert_cron`. */
+/** Longer ones are refused, here and in `legwork_private.assert_cron`. */
 const MAX_LENGTH = 200;
 
 export const FIELDS = [

@@ -7,7 +7,7 @@ import { planned } from "./schedule.ts";
  * one, LW409 for an entry of a crontab.
  */
 export async function enableSchedule(client: Queryable, name: string, options: { asOf?: Date } = {}): Promise<Date | null> {
-  await callFunction(client, "enable_schedule", { name, as_of: options.asOf });
+  await callFunction(client, "legwork.enable_schedule", { name, as_of: options.asOf });
   return await planned(client, name, options.asOf);
 }
 
@@ -16,6 +16,6 @@ export async function enableSchedule(client: Queryable, name: string, options: {
  * `enableSchedule`.
  */
 export async function disableSchedule(client: Queryable, name: string, options: { asOf?: Date } = {}): Promise<boolean> {
-  const [row] = await callFunction(client, "disable_schedule", { name, as_of: options.asOf });
+  const [row] = await callFunction(client, "legwork.disable_schedule", { name, as_of: options.asOf });
   return row.disable_schedule;
 }

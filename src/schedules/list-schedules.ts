@@ -76,9 +76,11 @@ export async function getSchedule(client: Queryable, name: string): Promise<Sche
   const rows = await selectRows(client, `select ${COLUMNS} from legwork.schedules where name = $1`, [name]);
   const [found] = readJson<ScheduleRow>(client, rows, ["payload"]);
   if (found !== undefined) return found;
-  const nearest = await selectRows(client, "select legwork.nearest_name($1, array(select name from legwork.schedules)) as name", [
-    name,
-  ]);
+  const nearest = await selectRows(
+    client,
+    "select legwork_private.nearest_name($1, array(select name from legwork.schedules)) as name",
+    [name],
+  );
   const similar = nearest[0]?.name;
   throw new LegworkError("LW404", `There is no schedule '${name}'.`, {
     hint: `${similar === null ? "" : `Did you mean '${similar}'? `}\`legwork schedule list\` lists them.`,

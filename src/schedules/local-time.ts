@@ -30,7 +30,7 @@ export function localTime(instant: number, timezone: string): LocalTime {
   };
 }
 
-/** Zones of the IANA database that have no slash in their names. Node also knows abbreviations and offsets, which `legwork.assert_timezone` refuses. */
+/** Zones of the IANA database that have no slash in their names. Node also knows abbreviations and offsets, which `legwork_private.assert_timezone` refuses. */
 const PLAIN_NAMES = new Set(
   (
     "UTC GMT GMT0 GMT+0 GMT-0 Greenwich Universal Cuba Egypt Eire GB GB-Eire Hongkong Iceland Iran Israel Jamaica Japan Kwajalein Libya NZ NZ-CHAT " +

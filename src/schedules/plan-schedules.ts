@@ -87,7 +87,7 @@ function isRefusal(error: unknown): boolean {
 }
 
 async function wanted(client: Queryable, { asOf, schedule }: { asOf?: Date; schedule?: string }): Promise<Row[]> {
-  const rows = await callFunction(client, "plans_wanted", { as_of: asOf, schedule, at_most: AT_MOST });
+  const rows = await callFunction(client, "legwork_private.plans_wanted", { as_of: asOf, schedule, at_most: AT_MOST });
   return rows as Row[];
 }
 
@@ -141,7 +141,7 @@ function computeTimes({ cron, timezone, missed, planned_to: plannedTo, list_from
 
 async function put(client: Queryable, row: Row, plan: Plan): Promise<void> {
   const { problem = null, backlog } = plan;
-  await callFunction(client, "put_plan", {
+  await callFunction(client, "legwork_private.put_plan", {
     name: row.name,
     revision: row.revision,
     planned_from: row.planned_from,

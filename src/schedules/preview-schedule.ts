@@ -47,7 +47,7 @@ export async function previewSchedule(timing: Timing, options: PreviewOptions = 
     throw new LegworkError("LW400", `The window ends at ${endsAt.toISOString()}, before it starts at ${startsAt.toISOString()}.`);
   }
   // Only the database knows all zones that `schedule` takes.
-  if (client !== undefined) await callFunction(client, "assert_timezone", { timezone });
+  if (client !== undefined) await callFunction(client, "legwork_private.assert_timezone", { timezone });
   const after = startsAt !== undefined && startsAt > from ? new Date(startsAt.getTime() - 1) : from;
   let times: Date[];
   if (timing.cron !== undefined) {
@@ -63,12 +63,12 @@ export async function previewSchedule(timing: Timing, options: PreviewOptions = 
 
 async function intervalTimes(client: Queryable, values: unknown[]): Promise<Date[]> {
   try {
-    await client.query("select legwork.assert_every($1::interval)", [values[1]]);
+    await client.query("select legwork_private.assert_every($1::interval)", [values[1]]);
     const { rows } = await client.query(
       `select t.at from (
-         select legwork.interval_index($1, $2::interval, $3, $4) + n as k from generate_series(1, $6::int) n
-       ) s, legwork.interval_time($1, $2::interval, $3, s.k) as t (at)
-       where t.at <= coalesce($5, legwork.last_time()) order by s.k`,
+         select legwork_private.interval_index($1, $2::interval, $3, $4) + n as k from generate_series(1, $6::int) n
+       ) s, legwork_private.interval_time($1, $2::interval, $3, s.k) as t (at)
+       where t.at <= coalesce($5, legwork_private.last_time()) order by s.k`,
       values,
     );
     return rows.map((row) => row.at);

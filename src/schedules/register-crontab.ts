@@ -29,7 +29,7 @@ export async function registerCrontab(client: Queryable, entries: readonly Cront
     sentence: describeCron(entry.cron, { isCrontab: true }),
     upcoming: nextTimes({ match, ...entry }, now),
   }));
-  await callFunction(client, "register_crontab", { entries: JSON.stringify(described) });
+  await callFunction(client, "legwork_private.register_crontab", { entries: JSON.stringify(described) });
 }
 
 /** The first minutes after a time in which an entry is run. Fewer where there are few in the time that is looked at. */

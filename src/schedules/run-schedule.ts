@@ -6,6 +6,6 @@ import type { Queryable } from "../db/pool.ts";
  * the schedule requires. Throws LW404 for an unknown one, LW409 for an entry of a crontab and while `maxInstances` of its jobs live.
  */
 export async function runSchedule(client: Queryable, name: string, options: { asOf?: Date } = {}): Promise<string> {
-  const [row] = await callFunction(client, "run_schedule", { name, as_of: options.asOf });
+  const [row] = await callFunction(client, "legwork.run_schedule", { name, as_of: options.asOf });
   return String(row.run_schedule);
 }

@@ -107,7 +107,7 @@ async function countIntervals(
   const rows = await selectRows(
     client,
     `select s.name, array_agg(
-       case when b.at < s.anchor then 0 else legwork.interval_index(s.anchor, s.every, s.timezone, least(b.at, s.ends_at)) + 1 end order by b.n) as passed
+       case when b.at < s.anchor then 0 else legwork_private.interval_index(s.anchor, s.every, s.timezone, least(b.at, s.ends_at)) + 1 end order by b.n) as passed
      from unnest($1::text[], $2::timestamptz[], $3::interval[], $4::text[], $5::timestamptz[]) as s (name, anchor, every, timezone, ends_at)
      cross join unnest($6::timestamptz[]) with ordinality as b (at, n)
      where s.anchor is not null

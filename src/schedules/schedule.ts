@@ -97,7 +97,7 @@ export async function schedule(client: Queryable, name: string, task: string, op
       });
     }
   }
-  await callFunction(client, "schedule", {
+  await callFunction(client, "legwork.schedule", {
     name,
     task,
     cron,

@@ -6,5 +6,5 @@ import type { Queryable } from "../db/pool.ts";
  * crontab.
  */
 export async function unschedule(client: Queryable, name: string, options: { asOf?: Date } = {}): Promise<void> {
-  await callFunction(client, "unschedule", { name, as_of: options.asOf });
+  await callFunction(client, "legwork.unschedule", { name, as_of: options.asOf });
 }

@@ -10,16 +10,16 @@ import { LegworkError, toError } from "../errors.ts";
 import type { Problems } from "../health/problems.ts";
 import { Watch } from "../health/watch.ts";
 import type { Logger } from "../log.ts";
-import { type AuthConfig, type Authenticator, createAuthenticator, isAuthConfigured } from "./auth.ts";
-import type { TrustedProxies } from "./client-address.ts";
-import { addDashboard } from "./dashboard.ts";
-import { addGraphQlIde } from "./graphql-ide.ts";
-import { addHealthRoutes, readReadiness, withMetricsToken } from "./health-routes.ts";
-import { assertHost } from "./known-hosts.ts";
-import { Live } from "./live/live.ts";
+import { type AuthConfig, type Authenticator, createAuthenticator, isAuthConfigured } from "./auth/authenticate.ts";
+import type { TrustedProxies } from "./auth/client-address.ts";
+import { addDashboard } from "./http/dashboard.ts";
+import { addGraphQlIde } from "./graphql/ide.ts";
+import { addHealthRoutes, readReadiness, withMetricsToken } from "./http/health.ts";
+import { assertHost } from "./auth/known-hosts.ts";
+import { Live } from "./graphql/live/topics.ts";
 import { asLegworkError, BODY_LIMIT, clientStatus, refuseUnreadable, sendError } from "./plain-errors.ts";
-import { assertRole, type Principal } from "./principal.ts";
-import { RateLimits } from "./rate-limits.ts";
+import { assertRole, type Principal } from "../access/principal.ts";
+import { RateLimits } from "./auth/rate-limits.ts";
 import { addRest } from "./rest/api.ts";
 import { sendProblem } from "./rest/problem.ts";
 import { within } from "../within.ts";
@@ -181,7 +181,10 @@ async function loadGraphQl(pool: Pool, log: Logger, introspection: boolean) {
   // Read when PostGraphile is loaded. A named statement without parameters keeps the plan made for whoever asked first.
   process.env.DATAPLAN_PG_PREPARED_STATEMENT_CACHE_SIZE = "0";
   process.env.GRAPHILE_ENV ??= "production";
-  const [{ createGraphQl }, { GraphQlSocket }] = await Promise.all([import("./graphql.ts"), import("./graphql-socket.ts")]);
+  const [{ createGraphQl }, { GraphQlSocket }] = await Promise.all([
+    import("./graphql/create-graphql.ts"),
+    import("./graphql/live/socket.ts"),
+  ]);
   return { graphql: await createGraphQl(pool, log, { introspection }), GraphQlSocket };
 }
 

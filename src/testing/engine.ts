@@ -5,12 +5,12 @@ import { assertSessions } from "../db/pooler.ts";
 import type { Logger } from "../log.ts";
 import { DescribedError } from "../thrown.ts";
 import { DatabaseClock } from "../worker/clock.ts";
-import { Control } from "../worker/control.ts";
-import { graphileLogger } from "../worker/graphile-logger.ts";
-import { JobOutput } from "../worker/job-output.ts";
+import { Control } from "../worker/remote-commands.ts";
+import { graphileLogger } from "../worker/graphile/logger.ts";
+import { JobOutput } from "../worker/attempt/job-output.ts";
 import { describeTasks, type LoadedTask } from "../worker/load-tasks.ts";
-import { Outcomes } from "../worker/outcomes.ts";
-import { type RunEnvironment, toPlainTask } from "../worker/run-task.ts";
+import { Outcomes } from "../worker/graphile/outcomes.ts";
+import { type RunEnvironment, toPlainTask } from "../worker/attempt/run.ts";
 
 /** How long a database that refuses to record an end is asked again (ms). */
 const RECORD_MS = 5_000;
@@ -75,7 +75,7 @@ export class Engine {
       max: options.concurrency + 2,
       name: "legwork test tasks",
     });
-    await taskPool.query("select legwork.register_tasks($1)", [JSON.stringify(describeTasks(options.tasks))]);
+    await taskPool.query("select legwork_private.register_tasks($1)", [JSON.stringify(describeTasks(options.tasks))]);
     return new Engine(options, taskPool);
   }
 

@@ -42,27 +42,27 @@ const UNMOVED = [
 export async function moveClock(pool: Pool, by: number): Promise<void> {
   await transaction(pool, async (client) => {
     // The trigger on changed jobs lets these changes pass, as it does when jobs are admitted.
-    await client.query("select set_config('legwork.admitting', legwork.admission_pass(), true)");
+    await client.query("select set_config('legwork.admitting', legwork_private.admission_pass(), true)");
     const { rows: tables } = await client.query<{ name: string; columns: string[] }>(
-      `select c.relname as name, array_agg(a.attname::text order by a.attnum) as columns
+      `select c.oid::regclass::text as name, array_agg(a.attname::text order by a.attnum) as columns
        from pg_class c
        join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-       where c.relnamespace = 'legwork'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
+       where c.relnamespace in ('legwork'::regnamespace, 'legwork_private'::regnamespace) and c.relkind in ('r', 'p') and not c.relispartition
          and a.atttypid = 'timestamptz'::regtype and a.attgenerated = '' and c.relname <> all ($1)
-       group by c.relname
+       group by c.oid
        order by c.relname`,
       [UNMOVED],
     );
     for (const { name, columns } of tables) {
       const sets = columns.map((column) => `${escapeIdentifier(column)} = ${escapeIdentifier(column)} - $1::interval`);
-      await client.query(`update legwork.${escapeIdentifier(name)} set ${sets.join(", ")}`, [toInterval(by)]);
+      await client.query(`update ${name} set ${sets.join(", ")}`, [toInterval(by)]);
     }
     await client.query(
       `update graphile_worker._private_jobs j
        set run_at = j.run_at - $1::interval, created_at = j.created_at - $1::interval,
-         flags = case when legwork.expiry_of(j.flags) is null then j.flags
-           else coalesce(legwork.without_expiry(j.flags), '{}') || jsonb_build_object(
-             'expires:' || ceil(extract(epoch from legwork.expiry_of(j.flags) - $1::interval) * 1000)::bigint, true) end
+         flags = case when legwork_private.expiry_of(j.flags) is null then j.flags
+           else coalesce(legwork_private.without_expiry(j.flags), '{}') || jsonb_build_object(
+             'expires:' || ceil(extract(epoch from legwork_private.expiry_of(j.flags) - $1::interval) * 1000)::bigint, true) end
        where j.locked_at is null`,
       [toInterval(by)],
     );

@@ -207,7 +207,7 @@ class Kit implements TestKit {
     }
     const ids = new Set<string>();
     for (;;) {
-      const { rows } = await this.pool.query("select more, wants_plan from legwork.fire_schedules($1)", [asOf]);
+      const { rows } = await this.pool.query("select more, wants_plan from legwork_private.fire_schedules($1)", [asOf]);
       const planned = rows[0].wants_plan ? await planSchedules(this.pool, { asOf }) : 0;
       if (rows[0].more || planned > 0) continue;
       const { rowCount } = await this.pool.query(

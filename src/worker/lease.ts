@@ -3,7 +3,7 @@ import { toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { within } from "../within.ts";
 import type { DatabaseClock } from "./clock.ts";
-import type { Control } from "./control.ts";
+import type { Control } from "./remote-commands.ts";
 import type { Beat, Heartbeat } from "./heartbeat/heartbeat.ts";
 import { HostMeter } from "./host-stats.ts";
 
@@ -18,7 +18,7 @@ const DOUBT_AFTER_MS = 4_000;
 
 /**
  * Without a beat for so long (ms) this worker aborts what it runs: one second before others may take its jobs, who look twice,
- * `legwork.worker_grace()` after its last beat and two seconds later.
+ * `legwork_private.worker_grace()` after its last beat and two seconds later.
  */
 const ABANDON_AFTER_MS = 6_000;
 
@@ -105,7 +105,7 @@ export class Lease {
 
   /** Gives one job back that this worker does not run any more, without using an attempt. False when it was not held. */
   async giveBack(jobId: string): Promise<boolean> {
-    const { rows } = await this.#options.pool.query("select legwork.give_back_jobs($1, array[$2::bigint]) as jobs", [
+    const { rows } = await this.#options.pool.query("select legwork_private.give_back_jobs($1, array[$2::bigint]) as jobs", [
       this.#options.workerId,
       jobId,
     ]);
@@ -144,7 +144,7 @@ export class Lease {
   async #tellHost(): Promise<void> {
     await this.registered;
     const { cpu, memory, memoryTotal, disk, diskTotal, heapBytes } = await this.#host.read();
-    await this.#options.pool.query("select legwork.worker_host($1, $2, $3, $4, $5, $6, $7)", [
+    await this.#options.pool.query("select legwork_private.worker_host($1, $2, $3, $4, $5, $6, $7)", [
       this.#options.workerId,
       cpu,
       memory,
@@ -157,7 +157,7 @@ export class Lease {
 
   async #recover(): Promise<void> {
     const { pool, log } = this.#options;
-    const { rows } = await pool.query("select worker, jobs from legwork.recover_jobs()");
+    const { rows } = await pool.query("select worker, jobs from legwork_private.recover_jobs()");
     for (const { worker, jobs } of rows) {
       log.warn({ event: "worker_lost", worker, jobs }, "A worker is gone; its jobs were given back.");
     }

@@ -6,10 +6,10 @@ import { LegworkError, toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { definitionOf, type TaskDefinition } from "../jobs/define-task.ts";
 import { describeLimits, describeRetry } from "../jobs/task-rules.ts";
-import { executablesPlugin, GRAPHILE_EXECUTABLES } from "./executable-tasks.ts";
+import { executablesPlugin, GRAPHILE_EXECUTABLES } from "./graphile/executable-tasks.ts";
 import { importLegworkFromHere } from "./module-hooks.ts";
-import type { WorkerConfig } from "./preset.ts";
-import { skippedFilesLogger } from "./skipped-files.ts";
+import type { WorkerConfig } from "./graphile/preset.ts";
+import { skippedFilesLogger } from "./graphile/skipped-files.ts";
 
 /** Characters of a task's name, as the database keeps it. */
 const MAX_NAME = 128;
@@ -145,7 +145,7 @@ function hintFor(thrown: unknown): string {
   return error instanceof LegworkError ? WHAT_A_TASK_IS : "The file, or one that it imports, threw this while it was loaded.";
 }
 
-/** What `legwork.register_tasks` is told. Plain tasks are known by name only; null takes away what an earlier version said. */
+/** What `legwork_private.register_tasks` is told. Plain tasks are known by name only; null takes away what an earlier version said. */
 export function describeTasks(tasks: ReadonlyMap<string, LoadedTask>): Record<string, unknown>[] {
   return [...tasks.values()].map(({ name, definition }) => ({
     name,

@@ -2,8 +2,8 @@ import { type Pool, setLocally, transaction } from "../db/pool.ts";
 import { toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { describeTasks, type LoadedTask } from "./load-tasks.ts";
-import { storable } from "./outcomes.ts";
-import { isRowError } from "./send-batch.ts";
+import { storable } from "./graphile/outcomes.ts";
+import { isRowError } from "./graphile/send-batch.ts";
 
 /**
  * Tells the database of the tasks that this worker runs, with their limits and retry policies. A task whose description it refuses is taken out of
@@ -14,7 +14,7 @@ export async function registerTasks(pool: Pool, tasks: Map<string, LoadedTask>, 
     await transaction(pool, async (client) => {
       // For the audit log, which has the limits that tasks declare.
       await setLocally(client, { "legwork.surface": "worker" });
-      await client.query("select legwork.register_tasks($1)", [storable(JSON.stringify(describeTasks(some)))]);
+      await client.query("select legwork_private.register_tasks($1)", [storable(JSON.stringify(describeTasks(some)))]);
     });
   };
   try {

@@ -12,7 +12,7 @@ export type FaultKind = "restart" | "recording" | "pooler";
 /** Tells the database what keeps this worker from working, where doctor, explain, alerts and metrics find it. Never rejects. */
 export async function noteFault(pool: Pool, log: Logger, kind: FaultKind, reason: string, jobId?: string): Promise<void> {
   try {
-    await pool.query("select legwork.note_worker_fault($1, $2, $3, $4, $5)", [
+    await pool.query("select legwork_private.note_worker_fault($1, $2, $3, $4, $5)", [
       hostname(),
       process.pid,
       kind,

@@ -10,7 +10,7 @@ import {
   type WorkerEvents,
 } from "graphile-worker";
 import { createPool, lastReply, onceUsable, type Pool } from "../db/pool.ts";
-import { readMigrations } from "../db/migrate.ts";
+import { schemaFiles } from "../db/schema-files.ts";
 import { assertSessions } from "../db/pooler.ts";
 import { assertWhole } from "../db/repair.ts";
 import { LegworkError, toError } from "../errors.ts";
@@ -20,23 +20,23 @@ import { isTracing } from "../jobs/tracing.ts";
 import type { Logger } from "../log.ts";
 import { within } from "../within.ts";
 import { DatabaseClock } from "./clock.ts";
-import { Control } from "./control.ts";
-import { graphileLogger } from "./graphile-logger.ts";
-import { guardNotifications } from "./graphile-notifications.ts";
+import { Control } from "./remote-commands.ts";
+import { graphileLogger } from "./graphile/logger.ts";
+import { guardNotifications } from "./graphile/notifications.ts";
 import { Heartbeat } from "./heartbeat/heartbeat.ts";
 import { DEFAULT_ISOLATE_JOBS, DEFAULT_ISOLATE_MEMORY, Isolation } from "./isolate/isolation.ts";
-import { JobOutput } from "./job-output.ts";
-import { assertKnownStatements } from "./known-statements.ts";
+import { JobOutput } from "./attempt/job-output.ts";
+import { assertKnownStatements } from "./graphile/known-statements.ts";
 import { Lease } from "./lease.ts";
 import { loadTasks } from "./load-tasks.ts";
 import type { CrontabEntry } from "../schedules/register-crontab.ts";
-import { Outcomes } from "./outcomes.ts";
-import { assertSchema, type ForbiddenFlags, type WorkerConfig } from "./preset.ts";
-import { type RunEnvironment, toPlainTask } from "./run-task.ts";
+import { Outcomes } from "./graphile/outcomes.ts";
+import { assertSchema, type ForbiddenFlags, type WorkerConfig } from "./graphile/preset.ts";
+import { type RunEnvironment, toPlainTask } from "./attempt/run.ts";
 import { registerTasks } from "./register-tasks.ts";
-import { Scheduler } from "./scheduler.ts";
+import { Scheduler } from "./loops/scheduler.ts";
 import { type RunnerEnd, type Supervised, Supervisor } from "./supervisor.ts";
-import { Ticker } from "./ticker.ts";
+import { Ticker } from "./loops/ticker.ts";
 import { type FaultKind, noteFault } from "./worker-faults.ts";
 
 /** How long completions that are on their way may take when a pool ends by itself (ms). */
@@ -129,7 +129,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   try {
     await onceUsable(log, async () => {
       await assertSessions(taskPool);
-      await assertWhole(taskPool, readMigrations());
+      await assertWhole(taskPool, schemaFiles());
       await clock.synchronise(taskPool);
       await registerTasks(taskPool, tasks, log);
     });

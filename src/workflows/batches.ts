@@ -55,7 +55,7 @@ export async function enqueueBatch(client: Queryable, jobs: readonly BatchJob[],
   );
   const callback = options.callback === undefined ? undefined : toJson("callback", jobToRow(options.callback));
   await assertPayloads(client, options.callback === undefined ? jobs : [...jobs, options.callback]);
-  const [row] = await callFunction(client, "enqueue_batch", {
+  const [row] = await callFunction(client, "legwork.enqueue_batch", {
     jobs: json,
     description: options.description,
     callback,

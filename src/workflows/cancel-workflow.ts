@@ -7,6 +7,6 @@ import { assertWorkflowId } from "./read-workflows.ts";
  * `cancelling` while steps still run. Throws LW404 for an unknown workflow, LW409 for one that has ended.
  */
 export async function cancelWorkflow(client: Queryable, id: string, reason?: string): Promise<"cancelled" | "cancelling"> {
-  const [row] = await callFunction(client, "cancel_workflow", { workflow_id: assertWorkflowId(id), reason });
+  const [row] = await callFunction(client, "legwork.cancel_workflow", { workflow_id: assertWorkflowId(id), reason });
   return row.cancel_workflow;
 }

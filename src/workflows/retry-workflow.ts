@@ -14,7 +14,7 @@ export async function retryWorkflow(
   id: string,
   options: { deadline?: Date | undefined; fromStep?: string | undefined } = {},
 ): Promise<void> {
-  await callFunction(client, "retry_workflow", {
+  await callFunction(client, "legwork.retry_workflow", {
     workflow_id: assertWorkflowId(id),
     deadline: toTimestamp("deadline", options.deadline),
     from_step: options.fromStep,

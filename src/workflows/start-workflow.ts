@@ -26,7 +26,7 @@ export async function startWorkflow<S extends Steps>(
   options: StartWorkflowOptions = {},
 ): Promise<string> {
   await assertPayloads(client, jobsOfSteps(workflow.steps), (job) => `Step '${job.step}'`);
-  const [row] = await callFunction(client, "start_workflow", {
+  const [row] = await callFunction(client, "legwork.start_workflow", {
     name: workflow.name,
     steps: JSON.stringify(stepsToRow(workflow.steps)),
     tenant: options.tenant,

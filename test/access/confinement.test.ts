@@ -34,7 +34,7 @@ beforeAll(async () => {
   if (inject("serverUrl") === "") return;
   await run("select legwork.create_roles()");
   await run(
-    `select legwork.register_tasks('[{"name": "t", "queue": "q"}, {"name": "limited"}]'), legwork.limit_concurrency(1, task => 'limited')`,
+    `select legwork_private.register_tasks('[{"name": "t", "queue": "q"}, {"name": "limited"}]'), legwork.limit_concurrency(1, task => 'limited')`,
   );
   await subjectsOf("acme", "public");
   await startIdsAt(FIRST_ID);
@@ -60,7 +60,7 @@ afterAll(async () => {
 async function startIdsAt(first: number): Promise<void> {
   await run(
     `select setval(c.oid::regclass, $1) from pg_class c
-     where c.relkind = 'S' and c.relnamespace::regnamespace::text in ('legwork', 'graphile_worker') and c.relname !~ 'tasks|limits'`,
+     where c.relkind = 'S' and c.relnamespace::regnamespace::text in ('legwork', 'legwork_private', 'graphile_worker') and c.relname !~ 'tasks|limits'`,
     [first],
   );
 }
@@ -78,16 +78,16 @@ async function subjectsOf(tenant: string, marker: string): Promise<Subjects> {
     running,
     `${tenant}-worker`,
   ]);
-  await run("select legwork.worker_beat($1, 'host', 1, 1, '{t}', array[$2::bigint])", [`${tenant}-worker`, running]);
+  await run("select legwork_private.worker_beat($1, 'host', 1, 1, '{t}', array[$2::bigint])", [`${tenant}-worker`, running]);
   await run("select graphile_worker.permanently_fail_jobs(array[$1]::bigint[], $2)", [failed, marker]);
   await run("select graphile_worker.complete_jobs(array[$1]::bigint[])", [completed]);
-  await run("select legwork.record_output($1, 1, now(), 50, $2, null)", [running, marker]).catch(() => undefined);
+  await run("select legwork_private.record_output($1, 1, now(), 50, $2, null)", [running, marker]).catch(() => undefined);
   await run(
-    "insert into legwork.job_logs (job_id, attempt, logged_at, level, message, tenant) values ($1, 1, now(), 'info', $2, $3)",
+    "insert into legwork_private.job_logs (job_id, attempt, logged_at, level, message, tenant) values ($1, 1, now(), 'info', $2, $3)",
     [running, marker, tenant],
   );
   await run(
-    `insert into legwork.job_steps (job_id, kind, name, state, attempt, started_at, tenant) values ($1, 'run', $2, 'completed', 1, now(), $3)`,
+    `insert into legwork_private.job_steps (job_id, kind, name, state, attempt, started_at, tenant) values ($1, 'run', $2, 'completed', 1, now(), $3)`,
     [running, marker, tenant],
   );
   await run("select legwork.send_signal($1, $2)", [later, marker]);
@@ -113,8 +113,8 @@ async function subjectsOf(tenant: string, marker: string): Promise<Subjects> {
     tenant,
   ]);
   const [{ secret }] = await run("select legwork.create_token($1, 'admin', $2) as secret", [`${marker} token`, tenant]);
-  const [{ id: token }] = await run("select id from legwork.tokens where tenant = $1", [tenant]);
-  await run("select legwork.claim_request($1, 'key', 'hash'), legwork.keep_response($1, 'key', $2::jsonb)", [
+  const [{ id: token }] = await run("select id from legwork_private.tokens where tenant = $1", [tenant]);
+  await run("select legwork_private.claim_request($1, 'key', 'hash'), legwork_private.keep_response($1, 'key', $2::jsonb)", [
     `${tenant} token`,
     payload,
   ]);
@@ -158,7 +158,7 @@ async function rowsOfGlobex(): Promise<string[]> {
     selectRows === undefined
       ? await run(`
     select c.oid::regclass::text as name from pg_class c
-    where c.relkind = 'r' and c.relnamespace::regnamespace::text in ('legwork', 'graphile_worker') order by 1`)
+    where c.relkind = 'r' and c.relnamespace::regnamespace::text in ('legwork', 'legwork_private', 'graphile_worker') order by 1`)
       : [];
   selectRows ??= `select * from (${tables
     .map(
@@ -354,7 +354,7 @@ async function tryOut(client: pg.Client, callable: Callable): Promise<{ asked: s
 
 it("what confined logins do is in the audit log of their own tenant", async () => {
   const rows = await run(
-    "select distinct tenant, operation from legwork.audit_entries where starts_with(database_role, $1) order by 2",
+    "select distinct tenant, operation from legwork_private.audit_entries where starts_with(database_role, $1) order by 2",
     ["legwork_test_confined_"],
   );
   expect(new Set(rows.map(({ tenant }) => tenant))).toEqual(new Set(["acme"]));

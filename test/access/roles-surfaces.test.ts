@@ -127,7 +127,7 @@ it("what the login of a server or a program may not do is LW403 in TypeScript, R
   const refusal = await listTokens(loginOf("legwork_enqueuer").client).catch((error: unknown) => error);
   expect(refusal).toBeInstanceOf(LegworkError);
   expect(refusal).toMatchObject({ code: "LW403", hint });
-  await database.pool.query("revoke select on legwork.audit_log, legwork.audit_log_page from legwork_admin");
+  await database.pool.query("revoke select on legwork.audit_log, legwork_private.audit_log_page from legwork_admin");
   try {
     const page = await fetch(`${server.url}/api/v1/audit-log`, { headers });
     expect([page.status, await page.json()]).toEqual([403, expect.objectContaining({ code: "LW403", hint })]);
@@ -135,7 +135,7 @@ it("what the login of a server or a program may not do is LW403 in TypeScript, R
       errors: [{ extensions: { code: "LW403", hint } }],
     });
   } finally {
-    await database.pool.query("select legwork.grant_roles()");
+    await database.pool.query("select legwork_private.grant_roles()");
   }
 });
 

@@ -61,7 +61,7 @@ it("a view that a role may read shows it every row in every state, and shows a c
     `select n.nspname || '.' || c.relname as name, array(
        select l from unnest($1::text[]) l where has_schema_privilege(l, n.oid, 'usage') and has_table_privilege(l, c.oid, 'select')) as readers
      from pg_class c join pg_namespace n on n.oid = c.relnamespace
-     where n.nspname in ('legwork', 'legwork_tenant', 'legwork_confined', 'graphile_worker') and c.relkind in ('r', 'p', 'v')
+     where n.nspname in ('legwork', 'legwork_private', 'legwork_tenant', 'legwork_confined', 'graphile_worker') and c.relkind in ('r', 'p', 'v')
        and not c.relispartition
      order by 1`,
     [logins.map(({ name }) => name)],
@@ -93,8 +93,8 @@ function viewCell(seen: Map<RoleLogin, Outcome>, role: DatabaseRole): string {
 it("a function that a role may call meets no right that is missing, and any other is refused by its name", async () => {
   const { rows: functions } = await database.pool.query<{ name: string; callers: string[] }>(
     `select f.function as name, array(select l from unnest($1::text[]) l where has_function_privilege(l, p.oid, 'execute')) as callers
-     from (select distinct function from legwork.role_functions()) f
-     join pg_proc p on p.pronamespace = 'legwork'::regnamespace and p.proname = f.function order by 1`,
+     from (select distinct function from legwork_private.role_functions()) f
+     join pg_proc p on p.pronamespace in ('legwork'::regnamespace, 'legwork_private'::regnamespace) and p.proname = f.function order by 1`,
     [logins.map(({ name }) => name)],
   );
   const calls = functionCalls(filled);
@@ -165,10 +165,10 @@ it("what an operation says of a job depends on the job's state and not on the ro
 
 it("the role that a hint names is the least one that may do it", async () => {
   const { rows } = await database.pool.query<{ name: string; roles: string[] }>(
-    `select function as name, array_agg(role) as roles from legwork.role_functions() group by 1
+    `select function as name, array_agg(role) as roles from legwork_private.role_functions() group by 1
      union all
      select c.relname, array_agg(r) from unnest($1::text[]) r
-     join pg_class c on c.relnamespace = 'legwork'::regnamespace and c.relkind = 'v' and has_table_privilege(r, c.oid, 'select') group by 1`,
+     join pg_class c on c.relnamespace in ('legwork'::regnamespace, 'legwork_private'::regnamespace) and c.relkind = 'v' and has_table_privilege(r, c.oid, 'select') group by 1`,
     [DATABASE_ROLES],
   );
   const least = (roles: readonly string[]): string | undefined => DATABASE_ROLES.find((role) => roles.includes(role));

@@ -16,7 +16,7 @@ beforeAll(async () => {
   await run(`select legwork.create_roles(); create role ${group}`);
 });
 beforeEach(async () => {
-  await run("delete from legwork.confined_logins");
+  await run("delete from legwork_private.confined_logins");
   await run(`drop role if exists ${login}; create role ${login} login in role legwork_admin`);
 });
 afterAll(async () => {
@@ -56,9 +56,9 @@ it.each<[why: string, first: string, undo: string]>([
     `revoke pg_monitor from ${login}`,
   ],
   [
-    `may act as ${group}, which owns legwork.limits`,
-    `grant ${group} to ${login}; alter table legwork.limits owner to ${group}`,
-    "alter table legwork.limits owner to session_user",
+    `may act as ${group}, which owns legwork_private.limits`,
+    `grant ${group} to ${login}; alter table legwork_private.limits owner to ${group}`,
+    "alter table legwork_private.limits owner to session_user",
   ],
   [
     "may read or change graphile_worker.jobs, which has every tenant's rows",
@@ -78,12 +78,12 @@ it.each<[why: string, first: string, undo: string]>([
       message: expect.stringContaining(why),
       hint: expect.stringMatching(/^(Use a login|Take it out|Confine each|Revoke it first: revoke all on)/),
     });
-    expect(await run("select from legwork.confined_logins")).toEqual([]);
+    expect(await run("select from legwork_private.confined_logins")).toEqual([]);
   } finally {
     await run(undo);
   }
   await confine("acme");
-  expect(await run("select login, tenant from legwork.confined_logins")).toEqual([{ login, tenant: "acme" }]);
+  expect(await run("select login, tenant from legwork_private.confined_logins")).toEqual([{ login, tenant: "acme" }]);
 });
 
 it("the doctor finds a confined login that was granted more afterwards, and one that was renamed", async () => {
@@ -109,7 +109,7 @@ it("whatever a login has become, it can be freed", async () => {
   await confine("acme");
   await run(`alter role ${login} superuser`);
   await confine(null);
-  expect(await run("select from legwork.confined_logins")).toEqual([]);
+  expect(await run("select from legwork_private.confined_logins")).toEqual([]);
 });
 
 it("who acts for a tenant and names another is told to leave it out", async () => {

@@ -7,12 +7,12 @@ let environment: Record<string, string>;
 
 beforeAll(async () => {
   environment = { DATABASE_URL: database.url };
-  await database.pool.query(`select legwork.register_tasks('[{"name": "mail"}]')`);
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "mail"}]')`);
   await database.pool.query(
-    'insert into legwork.samples (name, value) values (\'database\', \'[{"check": "triggers", "severity": "critical", "finding": "A trigger is missing."}]\')',
+    'insert into legwork_private.samples (name, value) values (\'database\', \'[{"check": "triggers", "severity": "critical", "finding": "A trigger is missing."}]\')',
   );
   await database.pool.query(
-    `insert into legwork.task_minutes (minute, task, completed, failed_attempts, run_seconds, waits, runs)
+    `insert into legwork_private.task_minutes (minute, task, completed, failed_attempts, run_seconds, waits, runs)
      values (date_trunc('minute', now()), 'mail', 3, 1, 2, array[4], array[0, 0, 0, 0, 0, 0, 0, 4])`,
   );
   await database.pool.query("select legwork.evaluate_alerts()");

@@ -8,7 +8,7 @@ const database = testDatabase();
 
 beforeAll(async () => {
   await database.pool.query(
-    `select legwork.register_tasks('[{"name": "notify/email", "payload_schema": {"type": "object", "properties": {"to": {"type": "string"}}, "required": ["to"]}}]')`,
+    `select legwork_private.register_tasks('[{"name": "notify/email", "payload_schema": {"type": "object", "properties": {"to": {"type": "string"}}, "required": ["to"]}}]')`,
   );
 });
 
@@ -82,7 +82,7 @@ describe("limits of legwork add", () => {
       "2099-01-01T00:00:00Z",
     );
     const { rows } = await database.pool.query(
-      "select state, serial_key, (select expires_at from legwork.expirations e where e.job_id = j.id) from legwork.jobs j where id = $1",
+      "select state, serial_key, (select expires_at from legwork_private.expirations e where e.job_id = j.id) from legwork.jobs j where id = $1",
       [added.stdout.trim()],
     );
     expect(rows).toEqual([{ state: "scheduled", serial_key: "job_key:cli", expires_at: new Date("2099-01-01Z") }]);
@@ -102,7 +102,7 @@ describe("legwork job", () => {
   const add = async (): Promise<string> => {
     const { stdout } = await run("add", "notify/email", '{"to": "a@b.c"}');
     const id = stdout.trim();
-    await database.pool.query("select legwork.record_output($1, $2)", [
+    await database.pool.query("select legwork_private.record_output($1, $2)", [
       JSON.stringify([{ job_id: id, attempt: 0, percent: 40, message: "Reading", at: Date.now() }]),
       JSON.stringify(lines(id)),
     ]);
@@ -137,7 +137,7 @@ describe("legwork job", () => {
       for (const { query_start: start } of rows) looks.add(start.getTime());
       return looks.size > 1;
     });
-    await database.pool.query("select legwork.record_output('[]', $1)", [
+    await database.pool.query("select legwork_private.record_output('[]', $1)", [
       JSON.stringify([{ job_id: id, attempt: 1, at: Date.now(), level: "warn", message: "a later one" }]),
     ]);
     await database.pool.query("select graphile_worker.complete_jobs(array[$1::bigint])", [id]);

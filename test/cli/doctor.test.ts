@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { Finding } from "../../src/db/diagnose.ts";
+import type { Finding } from "../../src/health/doctor.ts";
 import { legwork } from "../support/cli.ts";
 import { testDatabase } from "../support/database.ts";
 
@@ -11,9 +11,9 @@ const doctor = (...flags: string[]) => legwork(["doctor", ...flags], { DATABASE_
 const ofTheJobSystem = (findings: Finding[]): Finding[] => findings.filter(({ check }) => check !== "settings");
 
 it("prints what is wrong with its remedy, the worst first, and exits with 1 for what is critical", async () => {
-  await database.pool.query("select legwork.worker_beat('w', 'host', 1, 4, array['known'], '{}')");
+  await database.pool.query("select legwork_private.worker_beat('w', 'host', 1, 4, array['known'], '{}')");
   await database.pool.query("select graphile_worker.add_job('unknown', run_at => now() - interval '1 day')");
-  await database.pool.query("update legwork.worker_processes set seen_at = now() + interval '1 hour'");
+  await database.pool.query("update legwork_private.worker_processes set seen_at = now() + interval '1 hour'");
   const result = await doctor();
   expect(result).toMatchObject({ code: 1, stderr: "" });
   expect(result.stdout).toMatch(

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { readMigrations } from "../../src/db/migrate.ts";
+import { schemaFiles } from "../../src/db/schema-files.ts";
 import { legwork } from "../support/cli.ts";
 import { testDatabase } from "../support/database.ts";
 
@@ -9,15 +9,16 @@ const run = (...parameters: string[]): ReturnType<typeof legwork> =>
   legwork(["migrate", ...parameters], { DATABASE_URL: database.url, LEGWORK_LOG_LEVEL: "info" });
 
 it("legwork migrate prints one summary, and --uninstall says what it did and how to drop the roles that stay", async () => {
-  const names = readMigrations().map(({ name }) => name);
+  const { migrations, definitions, version } = schemaFiles();
+  const made = definitions.filter(({ kind }) => kind !== "comments").length;
   expect(await run()).toEqual({
     code: 0,
-    stdout: `Applied ${names.length} migrations, ${names[0]} to ${names.at(-1)}.\n`,
+    stdout: `Migrated the database to Legwork ${version}: ${migrations.length} migration and ${made} definitions.\n`,
     stderr: "",
   });
   await database.pool.query("select legwork.create_roles()");
   await database.pool.query(
-    "select graphile_worker.add_job('a'), legwork.pause_task('a') from legwork.register_tasks('[{\"name\": \"a\"}]')",
+    "select graphile_worker.add_job('a'), legwork.pause_task('a') from legwork_private.register_tasks('[{\"name\": \"a\"}]')",
   );
   expect(await run("--uninstall", "--yes")).toEqual({
     code: 0,

@@ -1,8 +1,9 @@
 import { execFile, spawn } from "node:child_process";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { localOperations, type Operations } from "../../src/cli/local-operations.ts";
-import { remoteOperations } from "../../src/cli/remote-operations.ts";
+import { localOperations } from "../../src/cli/operations/local.ts";
+import type { Operations } from "../../src/cli/operations/operations.ts";
+import { remoteOperations } from "../../src/cli/operations/remote.ts";
 import type { Server } from "../../src/server/server.ts";
 import { type CliResult, legwork } from "../support/cli.ts";
 import { testDatabase } from "../support/database.ts";
@@ -14,14 +15,16 @@ let server: Server;
 let jobs: string[];
 
 beforeAll(async () => {
-  await database.pool.query(`select legwork.register_tasks('[{"name": "notify/email", "queue": "mail"}, {"name": "other"}]')`);
+  await database.pool.query(
+    `select legwork_private.register_tasks('[{"name": "notify/email", "queue": "mail"}, {"name": "other"}]')`,
+  );
   const { rows } = await database.pool.query(
     `select legwork.enqueue('notify/email', '{"sent_at": "yesterday"}', correlation_id => 'c')::text as id from generate_series(1, 6)`,
   );
   jobs = rows.map(({ id }) => id);
   await database.pool.query("select graphile_worker.permanently_fail_jobs($1::bigint[], 'refused')", [jobs.slice(0, 2)]);
   await database.pool.query("select graphile_worker.complete_jobs($1::bigint[])", [jobs.slice(2, 3)]);
-  await database.pool.query("select legwork.record_output('[]', $1)", [
+  await database.pool.query("select legwork_private.record_output('[]', $1)", [
     JSON.stringify([{ job_id: jobs[5], attempt: 1, at: Date.now(), level: "info", message: "hello", fields: { a: 1 } }]),
   ]);
   server = await startRest(database);

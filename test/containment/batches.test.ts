@@ -21,14 +21,14 @@ const TASKS = { "good.ts": NOTE, "bad.ts": NOTE };
 beforeAll(async () => {
   await accept();
   await database.pool.query(`create table runs (job_id bigint);
-    create trigger odd before insert on legwork.finished_jobs for each row execute function refuse_ends();
-    create trigger odd before insert on legwork.failed_attempts for each row execute function refuse_failures()`);
+    create trigger odd before insert on legwork_private.finished_jobs for each row execute function refuse_ends();
+    create trigger odd before insert on legwork_private.failed_attempts for each row execute function refuse_failures()`);
 });
 
 beforeEach(async () => {
   await accept();
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate runs, legwork.finished_jobs, legwork.failed_attempts");
+  await database.pool.query("truncate runs, legwork_private.finished_jobs, legwork_private.failed_attempts");
 });
 
 /** Makes the history refuse some rows, as a trigger or a constraint of a user's may. */
@@ -148,8 +148,8 @@ describe("a fault of the system", () => {
     },
     {
       fault: "a column that is not there",
-      break: () => database.pool.query("alter table legwork.finished_jobs rename column serial_key to serial_key_gone"),
-      mend: () => database.pool.query("alter table legwork.finished_jobs rename column serial_key_gone to serial_key"),
+      break: () => database.pool.query("alter table legwork_private.finished_jobs rename column serial_key to serial_key_gone"),
+      mend: () => database.pool.query("alter table legwork_private.finished_jobs rename column serial_key_gone to serial_key"),
     },
   ])("($fault) ends no job: nothing more is fetched, and all goes on by itself", async ({ break: breakIt, mend }) => {
     const ids = await add(neighbours(60));

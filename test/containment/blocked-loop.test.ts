@@ -9,7 +9,9 @@ const database = testDatabase();
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork.finished_jobs, legwork.failed_attempts, legwork.worker_processes");
+  await database.pool.query(
+    "truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.worker_processes",
+  );
   await database.pool.query("create table if not exists runs (job_id bigint, pid integer)");
   await database.pool.query("truncate runs");
 });
@@ -97,7 +99,7 @@ describe("a task that holds up the event loop for longer than the lease", () => 
       for (const each of [id, ...neighbours])
         await until("the job has completed", async () => (await state(each)) === "completed", 25_000);
       for (const each of [id, ...neighbours]) expect(await timesRun(each)).toBe(1);
-      expect((await database.pool.query("select error_name from legwork.failed_attempts")).rows).toEqual([]);
+      expect((await database.pool.query("select error_name from legwork_private.failed_attempts")).rows).toEqual([]);
       expect((await database.pool.query("select id from legwork.workers order by id")).rows).toEqual(before);
       const said = logs.flat().find(({ event }) => event === "event_loop_blocked");
       expect(said).toMatchObject({

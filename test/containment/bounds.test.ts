@@ -25,14 +25,14 @@ afterAll(async () => {
   await server.stop();
 });
 beforeEach(async () => {
-  await database.pool.query(`select legwork.register_tasks('[{"name": "t"}]')`);
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "t"}]')`);
 });
 
 /** Nothing was enqueued, scheduled or set by what was refused. */
 async function expectNothing(): Promise<void> {
   const { rows } = await database.pool.query(
-    `select (select count(*) from graphile_worker._private_jobs) + (select count(*) from legwork.schedule_definitions)
-       + (select count(*) from legwork.limits) + (select count(*) from legwork.retry_policies) as left`,
+    `select (select count(*) from graphile_worker._private_jobs) + (select count(*) from legwork_private.schedule_definitions)
+       + (select count(*) from legwork_private.limits) + (select count(*) from legwork_private.retry_policies) as left`,
   );
   expect(rows).toEqual([{ left: "0" }]);
 }

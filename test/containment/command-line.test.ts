@@ -24,7 +24,7 @@ async function unread(parameters: readonly string[], closed: "stdout" | "stderr"
 
 describe("the command line", () => {
   beforeAll(async () => {
-    await database.pool.query("select legwork.register_tasks($1)", [
+    await database.pool.query("select legwork_private.register_tasks($1)", [
       JSON.stringify([{ name: "plain" }, { name: `task ${ESCAPES}` }]),
     ]);
   });
@@ -49,7 +49,7 @@ describe("the command line", () => {
     const { rows } = await database.pool.query(
       `with job as (select id from graphile_worker.add_job($1, '{}', job_key => $2, queue_name => $2, max_attempts => 1)),
          failed as (select f.id from job, graphile_worker.permanently_fail_jobs(array[job.id], $2) f),
-         logged as (insert into legwork.job_logs (job_id, attempt, logged_at, level, message, fields)
+         logged as (insert into legwork_private.job_logs (job_id, attempt, logged_at, level, message, fields)
            select id, 1, now(), 'info', $2, jsonb_build_object('field', $2::text) from job)
        select id from failed`,
       [`task ${ESCAPES}`, ESCAPES],
@@ -154,8 +154,8 @@ describe("DATABASE_URL", () => {
 
 describe("a name that no URL can have", () => {
   it.each([
-    ["a queue", 'select legwork.register_tasks(\'[{"name": "t", "queue": ".."}]\')'],
-    ["a task", 'select legwork.register_tasks(\'[{"name": "."}]\')'],
+    ["a queue", 'select legwork_private.register_tasks(\'[{"name": "t", "queue": ".."}]\')'],
+    ["a task", 'select legwork_private.register_tasks(\'[{"name": "."}]\')'],
     ["a schedule", "select legwork.schedule('..', 'plain', every => '1 hour')"],
     ["a signal", "select legwork.send_signal((select min(id) from legwork.jobs), '..')"],
   ])("is refused for %s", async (_what, statement) => {

@@ -34,7 +34,7 @@ it("a worker outlives whatever a task throws in a callback or in a promise that 
     [THROWN.length - 1],
   );
   const jobs = await until("every job has ended", async () => {
-    const { rows } = await database.pool.query("select state, attempts from legwork.finished_jobs");
+    const { rows } = await database.pool.query("select state, attempts from legwork_private.finished_jobs");
     return rows.length === THROWN.length && rows;
   });
   expect(jobs).toEqual(THROWN.map(() => ({ state: "completed", attempts: 1 })));

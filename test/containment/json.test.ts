@@ -17,7 +17,7 @@ const payloads = new Map<string, string>();
 
 beforeAll(async () => {
   server = await startRest(database);
-  await sql("select legwork.register_tasks($1)", [
+  await sql("select legwork_private.register_tasks($1)", [
     JSON.stringify([
       { name: "plain" },
       { name: "keyed", limits: [{ kind: "concurrency", key: ["user"], max: 1 }] },
@@ -126,13 +126,13 @@ describe("any JSON that Postgres takes", () => {
   });
 
   it("stands at a gate of its own and lets limits be made and taken away", async () => {
-    const gates = await sql("select distinct w.gates from legwork.waiting_jobs w");
+    const gates = await sql("select distinct w.gates from legwork_private.waiting_jobs w");
     expect(gates.length).toBeLessThan(Object.keys(HOSTILE_JSON).length);
     await sql("select legwork.limit_rate(100, '1 hour', task => 'plain', key => 'user')");
     await sql("select legwork.drop_limit('rate', task => 'plain', key => 'user')");
-    await sql("select legwork.register_tasks($1)", [JSON.stringify([{ name: "plain", redact: ["user.0"] }])]);
+    await sql("select legwork_private.register_tasks($1)", [JSON.stringify([{ name: "plain", redact: ["user.0"] }])]);
     await restRows("/jobs?limit=500");
-    await sql("select legwork.register_tasks($1)", [JSON.stringify([{ name: "plain", redact: null }])]);
+    await sql("select legwork_private.register_tasks($1)", [JSON.stringify([{ name: "plain", redact: null }])]);
   });
 
   it("is printed by the command line, and nothing of it commands the terminal", async () => {
@@ -174,7 +174,7 @@ describe("any JSON that Postgres takes", () => {
       const [kept] = await sql("select payload::text as text from graphile_worker._private_jobs where id = $1", [row.id]);
       expect(kept.text).toBe(given);
       await sql("select legwork.cancel_job($1)", [row.id]);
-      await sql("delete from legwork.finished_jobs where id = $1", [row.id]);
+      await sql("delete from legwork_private.finished_jobs where id = $1", [row.id]);
     }
   });
 });
@@ -231,7 +231,7 @@ describe("numbers keep their digits", () => {
     expect(put.text).toContain('"id":1970670598291982290');
     const [{ id }] = await sql("select legwork.enqueue('plain') as id");
     await rest(server, "POST", `/jobs/${id}/signals/go`, `{"payload":${digits}}`);
-    const [signal] = await sql("select payload::text as text from legwork.job_signals where job_id = $1", [id]);
+    const [signal] = await sql("select payload::text as text from legwork_private.job_signals where job_id = $1", [id]);
     expect(meansTheSame(signal.text, digits)).toBe(true);
   });
 
@@ -303,7 +303,7 @@ describe("numbers keep their digits", () => {
     await fc.assert(
       fc.asyncProperty(fc.array(json, { minLength: 20, maxLength: 40 }), async (texts) => {
         await sql("delete from graphile_worker._private_jobs");
-        await sql("truncate legwork.finished_jobs");
+        await sql("truncate legwork_private.finished_jobs");
         payloads.clear();
         for (const payload of texts) {
           const [row] = await sql("select id from graphile_worker.add_job('plain', $1::json)", [payload]);

@@ -18,7 +18,9 @@ const TALKATIVE = `
   } });`;
 
 async function completed(): Promise<number> {
-  const { rows } = await database.pool.query("select count(*)::int as jobs from legwork.finished_jobs where state = 'completed'");
+  const { rows } = await database.pool.query(
+    "select count(*)::int as jobs from legwork_private.finished_jobs where state = 'completed'",
+  );
   return rows[0].jobs;
 }
 

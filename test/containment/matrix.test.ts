@@ -140,7 +140,7 @@ async function expectUnharmed(neighbours: readonly string[]): Promise<void> {
   );
   expect(rows).toHaveLength(neighbours.length);
   for (const row of rows) expect(row).toMatchObject({ state: "completed", attempts: 1, runs: 1 });
-  const { rows: restarts } = await database.pool.query("select is_called from legwork.worker_restarts");
+  const { rows: restarts } = await database.pool.query("select is_called from legwork_private.worker_restarts");
   expect(restarts).toEqual([{ is_called: false }]);
   expect(
     logged.filter((line) => /worker_restarting|recording_failed|worker_lost|could not be kept|is not kept/.test(line)),
@@ -399,7 +399,7 @@ it("every time, span and number, by every way in", { timeout: 120_000 }, async (
   const fired = async (): Promise<number> =>
     (
       await pool.query(
-        "select count(*)::int as n from legwork.schedule_occurrences where schedule = 'good' and state = 'enqueued'",
+        "select count(*)::int as n from legwork_private.schedule_occurrences where schedule = 'good' and state = 'enqueued'",
       )
     ).rows[0].n;
   const before = await fired();

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { createPool } from "../../src/db/pool.ts";
-import { Live } from "../../src/server/live/live.ts";
+import { Live } from "../../src/server/graphql/live/topics.ts";
 import { startServer } from "../../src/server/server.ts";
 import { testDatabase, testLog } from "../support/database.ts";
 import { tcpProxy } from "../support/tcp-proxy.ts";
@@ -11,7 +11,9 @@ const database = testDatabase();
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork.finished_jobs, legwork.failed_attempts, legwork.worker_processes");
+  await database.pool.query(
+    "truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.worker_processes",
+  );
   await database.pool.query("create table if not exists runs (job_id bigint, at timestamptz default clock_timestamp())");
   await database.pool.query("truncate runs");
 });
@@ -40,7 +42,9 @@ async function addShort(jobs: number, ms = 0): Promise<void> {
 }
 
 async function completed(): Promise<number> {
-  const { rows } = await database.pool.query("select count(*)::int as jobs from legwork.finished_jobs where state = 'completed'");
+  const { rows } = await database.pool.query(
+    "select count(*)::int as jobs from legwork_private.finished_jobs where state = 'completed'",
+  );
   return rows[0].jobs;
 }
 
@@ -128,7 +132,7 @@ describe("a worker whose connections all died without a word", () => {
       "select pg_cancel_backend(pid) from pg_stat_activity where query like '%pg_sleep(300)%' and pid <> pg_backend_pid()",
     );
     await until("the job has completed", async () => (await completed()) === 1, 20_000);
-    expect((await database.pool.query("select from legwork.failed_attempts")).rows).toHaveLength(1);
+    expect((await database.pool.query("select from legwork_private.failed_attempts")).rows).toHaveLength(1);
   }, 60_000);
 });
 

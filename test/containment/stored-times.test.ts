@@ -13,7 +13,7 @@ const TIMES = { never: "infinity", always: "-infinity", far: "290000-01-01Z", be
 
 beforeAll(async () => {
   server = await startRest(database);
-  await database.pool.query(`select legwork.register_tasks('[{"name": "t"}]')`);
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "t"}]')`);
   for (const [name, time] of Object.entries(TIMES)) {
     const { rows } = await database.pool.query("select id from graphile_worker.add_job('t', run_at => $1)", [time]);
     ids[name] = rows[0].id;
@@ -84,9 +84,11 @@ it("statistics, the doctor, alerts and metrics take them", async () => {
     [ids.before],
   );
   await database.pool.query("delete from graphile_worker._private_jobs where id = $1", [ids.before]);
-  await database.pool.query("update legwork.watch_steps set due_at = clock_timestamp()");
-  await database.pool.query("select legwork.watch(w.step) from legwork.watch_steps w");
-  await database.pool.query("select legwork.roll_up()");
+  await database.pool.query("update legwork_private.watch_steps set due_at = clock_timestamp()");
+  await database.pool.query("select legwork_private.watch(w.step) from legwork_private.watch_steps w");
+  await database.pool.query("select legwork_private.roll_up()");
   await database.pool.query("select * from legwork.doctor()");
-  expect((await database.pool.query("select sum(completed)::int as jobs from legwork.task_minutes")).rows).toEqual([{ jobs: 1 }]);
+  expect((await database.pool.query("select sum(completed)::int as jobs from legwork_private.task_minutes")).rows).toEqual([
+    { jobs: 1 },
+  ]);
 });

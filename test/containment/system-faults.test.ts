@@ -6,7 +6,7 @@ import { Writable } from "node:stream";
 import pg from "pg";
 import pino from "pino";
 import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from "vitest";
-import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/db/embedded.ts";
+import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/embedded/start-embedded.ts";
 import { migrate } from "../../src/db/migrate.ts";
 import { createPool, type Pool } from "../../src/db/pool.ts";
 import { Problems } from "../../src/health/problems.ts";
@@ -64,7 +64,7 @@ afterAll(async () => {
 
 beforeEach(async () => {
   await pool.query("delete from graphile_worker._private_jobs");
-  await pool.query("truncate legwork.finished_jobs, legwork.failed_attempts");
+  await pool.query("truncate legwork_private.finished_jobs, legwork_private.failed_attempts");
   writeFileSync(notes, "");
   rmSync(gate, { force: true });
 });
@@ -186,7 +186,7 @@ it.skipIf(!isRoot)(
     });
     expect(answer).toMatch(/No space left on device/);
     expect(running.hasLogged("recording_failed")).toBe(true);
-    const { rows } = await pool.query("select from legwork.finished_jobs where state <> 'completed'");
+    const { rows } = await pool.query("select from legwork_private.finished_jobs where state <> 'completed'");
     expect(rows).toEqual([]);
     rmSync(filler);
     await expectAllOnce(40);

@@ -17,7 +17,7 @@ let token: string;
 
 beforeAll(async () => {
   await database.pool.query("create table runs (job_id bigint)");
-  await database.pool.query(`select legwork.register_tasks('[{"name": "ok"}, {"name": "bad"}, {"name": "undo"}]')`);
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "ok"}, {"name": "bad"}, {"name": "undo"}]')`);
   server = await startRest(database);
   token = await makeToken(database, "operator", "acme");
 });
@@ -29,8 +29,8 @@ beforeEach(async () => {
     "drop trigger if exists users_own on graphile_worker._private_jobs; delete from graphile_worker._private_jobs",
   );
   await database.pool.query(
-    `truncate runs, legwork.failed_attempts, legwork.finished_jobs, legwork.waiting_jobs, legwork.wakeups, legwork.dependencies, legwork.dependency_checks,
-       legwork.run_counts, legwork.workflow_runs, legwork.workflow_run_steps, legwork.set_aside, legwork.batch_runs`,
+    `truncate runs, legwork_private.failed_attempts, legwork_private.finished_jobs, legwork_private.waiting_jobs, legwork_private.wakeups, legwork_private.dependencies, legwork_private.dependency_checks,
+       legwork_private.run_counts, legwork_private.workflow_runs, legwork_private.workflow_run_steps, legwork_private.set_aside, legwork_private.batch_runs`,
   );
 });
 
@@ -120,9 +120,9 @@ describe.each(Object.keys(workers))("beside hostile workflows, with %s,", (kind)
       [await start({ a: { ...last, on_failure: "continue" }, b: { task: "ok", depends_on: ["a"] } })]: "completed",
     };
     const [delayed, undoable] = Object.keys(ended);
-    await database.pool.query("update legwork.waiting_jobs set delay = '300000 years' where delay is not null");
+    await database.pool.query("update legwork_private.waiting_jobs set delay = '300000 years' where delay is not null");
     await database.pool.query(
-      "update legwork.workflow_run_steps set compensate = jsonb_build_object('task', repeat('x', 200)) where workflow_id = $1 and name = 'a'",
+      "update legwork_private.workflow_run_steps set compensate = jsonb_build_object('task', repeat('x', 200)) where workflow_id = $1 and name = 'a'",
       [undoable],
     );
     await neighbours();
@@ -133,7 +133,7 @@ describe.each(Object.keys(workers))("beside hostile workflows, with %s,", (kind)
     });
     await until(
       "all neighbours have run",
-      async () => (await one("select count(*)::int from legwork.finished_jobs where tenant = 'other'")) === 40,
+      async () => (await one("select count(*)::int from legwork_private.finished_jobs where tenant = 'other'")) === 40,
     );
     expect(await one("select state from legwork.workflow_steps where workflow_id = $1 and name = 'b'", [delayed])).toBe(
       "scheduled",
@@ -144,7 +144,7 @@ describe.each(Object.keys(workers))("beside hostile workflows, with %s,", (kind)
     expect((await database.pool.query("select job_id from runs group by job_id having count(*) > 1")).rows).toEqual([]);
     expect(
       await one(
-        "select count(*)::int from legwork.finished_jobs where tenant = 'other' and state = 'completed' and attempts = 1",
+        "select count(*)::int from legwork_private.finished_jobs where tenant = 'other' and state = 'completed' and attempts = 1",
       ),
     ).toBe(40);
     expect((await database.pool.query("select problem, job_id from legwork.reconcile()")).rows).toEqual([]);
@@ -174,7 +174,9 @@ it("a row that cannot be let go is set aside by the worker, and its neighbours a
   client.release();
   await workers["Legwork's worker"]!();
   await until("the neighbours have run", async () => (await one("select count(*)::int from runs")) === 5);
-  expect((await database.pool.query("select what, item from legwork.set_aside")).rows).toEqual([{ what: "job", item: bad }]);
+  expect((await database.pool.query("select what, item from legwork_private.set_aside")).rows).toEqual([
+    { what: "job", item: bad },
+  ]);
 });
 
 it.each([

@@ -16,7 +16,9 @@ const paths: string[] = [];
 beforeAll(async () => {
   server = await startRest(database);
   const one = async (text: string): Promise<string> => (await database.pool.query(text)).rows[0].id;
-  await database.pool.query(`select legwork.register_tasks('[{"name": "mail/send", "queue": "mail"}, {"name": "report"}]')`);
+  await database.pool.query(
+    `select legwork_private.register_tasks('[{"name": "mail/send", "queue": "mail"}, {"name": "report"}]')`,
+  );
   await database.pool.query(
     "select legwork.limit_rate(5, '1 minute', task => 'mail/send'), legwork.pause_queue('default', 'moving')",
   );
@@ -34,7 +36,7 @@ beforeAll(async () => {
     database.pool,
     jobs.map(({ id }) => id),
   );
-  await database.pool.query("select legwork.roll_up()");
+  await database.pool.query("select legwork_private.roll_up()");
   paths.push(
     "/",
     "/jobs",

@@ -34,8 +34,8 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork.finished_jobs, legwork.failed_attempts, legwork.reruns");
-  await database.pool.query("select legwork.register_tasks($1)", [
+  await database.pool.query("truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.reruns");
+  await database.pool.query("select legwork_private.register_tasks($1)", [
     JSON.stringify([{ name: "mail/send", queue: "mail", payload_schema: SCHEMA }, { name: "report" }]),
   ]);
 });

@@ -21,8 +21,10 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate signs, legwork.finished_jobs, legwork.failed_attempts, legwork.pauses, legwork.limits");
-  await database.pool.query(`select legwork.register_tasks('[{"name": "plain", "queue": "mail"}]')`);
+  await database.pool.query(
+    "truncate signs, legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.pauses, legwork_private.limits",
+  );
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "plain", "queue": "mail"}]')`);
 });
 
 const one = async (text: string, values: unknown[] = []) => (await database.pool.query(text, values)).rows[0];
@@ -86,7 +88,10 @@ describe("the page of a job", () => {
     await why.getByText("It may start at").waitFor();
     await expectAccessible(page);
     await why.getByRole("button", { name: "Resume the queue" }).click();
-    await until("the queue is resumed", async () => (await database.pool.query("select from legwork.pauses")).rowCount === 0);
+    await until(
+      "the queue is resumed",
+      async () => (await database.pool.query("select from legwork_private.pauses")).rowCount === 0,
+    );
     await why.getByRole("button", { name: "Start it now" }).click();
     await page.locator(".job-lead").getByText("pending").waitFor();
     await why.getByText("No Legwork worker is alive").waitFor();
@@ -183,7 +188,7 @@ describe("the page of a job", () => {
   });
 
   it("refuses to copy what the history does not have, and asks for it", async () => {
-    await database.pool.query(`select legwork.register_tasks('[{"name": "secret", "redact": ["password"]}]')`);
+    await database.pool.query(`select legwork_private.register_tasks('[{"name": "secret", "redact": ["password"]}]')`);
     const id = await enqueue("secret", { password: "hunter22" });
     await database.pool.query("select graphile_worker.complete_jobs(array[$1]::bigint[])", [id]);
     const page = await open(`/jobs/${id}`, restToken, { mayLog: /409/ });

@@ -20,13 +20,13 @@ afterAll(async () => {
 
 /** Raises alerts of failures: five of a task in a row. */
 async function raise(): Promise<void> {
-  await database.pool.query("truncate legwork.alert_records, legwork.alert_silences");
+  await database.pool.query("truncate legwork_private.alert_records, legwork_private.alert_silences");
   await database.pool.query(
-    `insert into legwork.alert_records (rule, kind, target, severity, value, threshold, message, raised_at)
+    `insert into legwork_private.alert_records (rule, kind, target, severity, value, threshold, message, raised_at)
      values ('consecutive_failures', 'consecutive_failures', 'mail', 'warning', 5, 3, 'Task ''mail'' has failed 5 time(s) in a row: no', now())`,
   );
   await database.pool.query(
-    `insert into legwork.alert_records (rule, kind, target, severity, value, threshold, message, raised_at, resolved_at)
+    `insert into legwork_private.alert_records (rule, kind, target, severity, value, threshold, message, raised_at, resolved_at)
      values ('backlog_age', 'backlog_age', 'slow', 'critical', 2000, 1800, 'A job of queue ''slow'' has been due for long.', now() - interval '1 hour', now())`,
   );
 }
@@ -108,7 +108,7 @@ describe("the page of alerts", () => {
     await page.getByRole("button", { name: "Drop mail_failures" }).click();
     await dialog.getByRole("button", { name: "Drop the rule" }).click();
     await until("the rule is gone", async () => {
-      const { rowCount } = await database.pool.query("select from legwork.alert_rules where name = 'mail_failures'");
+      const { rowCount } = await database.pool.query("select from legwork_private.alert_rules where name = 'mail_failures'");
       return rowCount === 0;
     });
   });
@@ -132,7 +132,7 @@ describe("the page of the database", () => {
 
 describe("the audit log", () => {
   it("shows who did what, and what it was before and after", async () => {
-    await database.pool.query(`select legwork.register_tasks('[{"name": "mail", "queue": "mail"}]')`);
+    await database.pool.query(`select legwork_private.register_tasks('[{"name": "mail", "queue": "mail"}]')`);
     await rest(server, "PUT", "/queues/mail/limits", { kind: "concurrency", max: 5 });
     await rest(server, "PUT", "/queues/mail/limits", { kind: "concurrency", max: 7 });
     const page = await browser.open(server.url, "/audit?target_type=queue&target=mail", restToken);
@@ -143,7 +143,7 @@ describe("the audit log", () => {
   });
 
   it("is filtered by what is in its address, and read a page at a time", async () => {
-    await database.pool.query("select legwork.audit('many', 'job', n::text) from generate_series(1, 120) n");
+    await database.pool.query("select legwork_private.audit('many', 'job', n::text) from generate_series(1, 120) n");
     const page = await browser.open(server.url, "/audit", restToken);
     await page.getByLabel("Operation").fill("many");
     await page.keyboard.press("Enter");

@@ -1,6 +1,6 @@
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { judge } from "../../src/dashboard/pages/overview/verdict.ts";
+import { judge } from "../../src/dashboard/features/overview/verdict.ts";
 import type { Server } from "../../src/server/server.ts";
 import { expectAccessible } from "../support/axe.ts";
 import { testBrowser } from "../support/browser.ts";
@@ -21,7 +21,7 @@ const TASKS = {
 beforeAll(async () => {
   // How this machine and the process of the test are is no matter of it.
   await database.pool.query(
-    "update legwork.alert_rules set is_enabled = false where kind like 'host%' or kind = 'worker_memory'",
+    "update legwork_private.alert_rules set is_enabled = false where kind like 'host%' or kind = 'worker_memory'",
   );
   server = await startRest(database);
 });
@@ -31,14 +31,14 @@ afterAll(async () => {
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
   await database.pool.query(
-    "truncate legwork.alert_records, legwork.task_minutes, legwork.task_hours, legwork.task_totals, legwork.pauses",
+    "truncate legwork_private.alert_records, legwork_private.task_minutes, legwork_private.task_hours, legwork_private.task_totals, legwork_private.pauses",
   );
-  await database.pool.query("truncate legwork.finished_jobs, legwork.failed_attempts");
+  await database.pool.query("truncate legwork_private.finished_jobs, legwork_private.failed_attempts");
 });
 
 async function ended(count: number): Promise<void> {
   await until("the jobs have ended", async () => {
-    const { rows } = await database.pool.query("select count(*)::int as n from legwork.finished_jobs");
+    const { rows } = await database.pool.query("select count(*)::int as n from legwork_private.finished_jobs");
     return rows[0].n >= count;
   });
 }
@@ -46,11 +46,11 @@ async function ended(count: number): Promise<void> {
 /** An hour of a task that completes ten jobs a minute, counted by now. */
 async function counted(): Promise<void> {
   await database.pool.query(
-    `select legwork.add_metrics(array(
-       select row('fine', 'completed', m, 2, 8, 10, 0.2, 12, m)::legwork.counted_rows
+    `select legwork_private.add_metrics(array(
+       select row('fine', 'completed', m, 2, 8, 10, 0.2, 12, m)::legwork_private.counted_rows
        from generate_series(date_trunc('minute', now()) - interval '59 minutes', date_trunc('minute', now()), interval '1 minute') m))`,
   );
-  await database.pool.query("update legwork.watch_steps set ran_at = clock_timestamp() where step = 'roll_up'");
+  await database.pool.query("update legwork_private.watch_steps set ran_at = clock_timestamp() where step = 'roll_up'");
 }
 
 function verdict(page: Page) {
@@ -130,15 +130,18 @@ describe("the overview", () => {
     await database.pool.query("select legwork.enqueue('broken', max_attempts => 1) from generate_series(1, 5)");
     await ended(5);
     await database.pool.query(
-      "update legwork.watch_steps set every = '200 ms', due_at = now() where step in ('roll_up', 'alerts')",
+      "update legwork_private.watch_steps set every = '200 ms', due_at = now() where step in ('roll_up', 'alerts')",
     );
-    await until("the alert is raised", async () => (await database.pool.query("select from legwork.alert_records")).rowCount);
+    await until(
+      "the alert is raised",
+      async () => (await database.pool.query("select from legwork_private.alert_records")).rowCount,
+    );
     await page.reload();
     await page.getByRole("region", { name: "Failed, by error" }).getByText("connect ECONNREFUSED").waitFor();
     await verdict(page).getByText("Task 'broken' has failed 5 time(s) in a row").waitFor();
     await until("the alert is shown", async () => (await page.getByRole("region", { name: "Open alerts" }).count()) === 1);
     await expectAccessible(page);
-    await database.pool.query("update legwork.watch_steps set due_at = 'infinity'");
+    await database.pool.query("update legwork_private.watch_steps set due_at = 'infinity'");
   });
 
   it("draws an hour, chooses a part of it by dragging, keeps that in its address and goes back", async () => {
@@ -188,7 +191,7 @@ describe("the overview", () => {
     await page.getByRole("region", { name: "Queues, table" }).getByText("provider is down").waitFor();
     await page.getByRole("button", { name: "Undo" }).click();
     await page.getByRole("button", { name: "Pause default" }).waitFor();
-    expect((await database.pool.query("select from legwork.pauses")).rowCount).toBe(0);
+    expect((await database.pool.query("select from legwork_private.pauses")).rowCount).toBe(0);
   });
 
   it("says of when its numbers are while the server is away", async () => {

@@ -16,7 +16,7 @@ beforeAll(async () => {
   await database.pool.query("select graphile_worker.add_job('mail/send')");
   await database.pool.query("delete from graphile_worker._private_jobs");
   await database.pool.query(
-    "insert into legwork.task_definitions (name, queue, description) values ('mail/send', 'mail', 'Sends one mail.')",
+    "insert into legwork_private.task_definitions (name, queue, description) values ('mail/send', 'mail', 'Sends one mail.')",
   );
 });
 afterAll(async () => {
@@ -53,7 +53,7 @@ describe("the page of queues", () => {
     await page.getByText("No reason was given.").waitFor();
     await page.getByRole("button", { name: "Undo" }).click();
     await page.getByRole("button", { name: "Pause mail" }).waitFor();
-    expect((await database.pool.query("select from legwork.pauses")).rowCount).toBe(0);
+    expect((await database.pool.query("select from legwork_private.pauses")).rowCount).toBe(0);
   });
 });
 

@@ -12,7 +12,9 @@ let server: Server;
 
 beforeAll(async () => {
   server = await startRest(database);
-  await database.pool.query(`select legwork.register_tasks('[{"name": "report/daily", "description": "Reports a day."}]')`);
+  await database.pool.query(
+    `select legwork_private.register_tasks('[{"name": "report/daily", "description": "Reports a day."}]')`,
+  );
 });
 afterAll(async () => {
   await server.stop();

@@ -13,7 +13,7 @@ let server: Server;
 beforeAll(async () => {
   server = await startRest(database);
   await database.pool.query(
-    `select legwork.register_tasks('[{"name": "mail/send", "queue": "mail", "description": "Sends one mail.", "payload_schema": {"type": "object"}}, {"name": "report"}]')`,
+    `select legwork_private.register_tasks('[{"name": "mail/send", "queue": "mail", "description": "Sends one mail.", "payload_schema": {"type": "object"}}, {"name": "report"}]')`,
   );
   await database.pool.query(
     "select legwork.enqueue_many((select jsonb_agg(jsonb_build_object('task', 'mail/send', 'payload', '{}'::jsonb)) from generate_series(1, 7)))",
@@ -24,7 +24,7 @@ beforeAll(async () => {
     database.pool,
     jobs.map(({ id }) => id),
   );
-  await database.pool.query("select legwork.roll_up()");
+  await database.pool.query("select legwork_private.roll_up()");
 });
 afterAll(async () => {
   await server.stop();

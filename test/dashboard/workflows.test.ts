@@ -16,7 +16,7 @@ let server: Server;
 
 beforeAll(async () => {
   server = await startRest(database);
-  await database.pool.query(`select legwork.register_tasks('[{"name": "load"}, {"name": "report"}, {"name": "send"}]')`);
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "load"}, {"name": "report"}, {"name": "send"}]')`);
 });
 afterAll(async () => {
   await server.stop();

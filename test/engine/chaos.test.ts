@@ -228,11 +228,11 @@ it(
     );
 
     // None lost, one end each.
-    const { rows: ends } = await pool.query("select id, state, result, error from legwork.finished_jobs order by id");
+    const { rows: ends } = await pool.query("select id, state, result, error from legwork_private.finished_jobs order by id");
     expect(ends.map((row) => row.id)).toEqual(ids.toSorted((a, b) => Number(a) - Number(b)));
     for (const end of ends) expect(["completed", "failed", "cancelled"]).toContain(end.state);
     for (const table of ["waiting_jobs", "slots where per is null", "worker_processes where suspected_at is not null"]) {
-      expect({ table, rows: (await pool.query(`select * from legwork.${table}`)).rows }).toEqual({ table, rows: [] });
+      expect({ table, rows: (await pool.query(`select * from legwork_private.${table}`)).rows }).toEqual({ table, rows: [] });
     }
 
     const { rows } = await pool.query("select id::int, job_id, task, key, pid, began, ended from runs order by id");

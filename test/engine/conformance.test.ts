@@ -26,9 +26,11 @@ const database = testDatabase();
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
   await database.pool.query(
-    "truncate legwork.finished_jobs, legwork.failed_attempts, legwork.limits, legwork.pauses, legwork.rule_changes, legwork.wakeups, legwork.slots, legwork.lanes, legwork.job_signals, legwork.waiting_jobs, legwork.dependencies, legwork.dependency_checks, legwork.run_counts, legwork.workflow_runs, legwork.workflow_run_steps, legwork.schedule_definitions, legwork.schedule_occurrences",
+    "truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.limits, legwork_private.pauses, legwork_private.rule_changes, legwork_private.wakeups, legwork_private.slots, legwork_private.lanes, legwork_private.job_signals, legwork_private.waiting_jobs, legwork_private.dependencies, legwork_private.dependency_checks, legwork_private.run_counts, legwork_private.workflow_runs, legwork_private.workflow_run_steps, legwork_private.schedule_definitions, legwork_private.schedule_occurrences",
   );
-  await database.pool.query(`select legwork.register_tasks('[{"name": "notify/email", "queue": "mail"}, {"name": "other"}]')`);
+  await database.pool.query(
+    `select legwork_private.register_tasks('[{"name": "notify/email", "queue": "mail"}, {"name": "other"}]')`,
+  );
 });
 
 /** Jobs of notify/email: one that waits, one that has failed, one that another failure like it. */
@@ -68,7 +70,8 @@ interface Operation {
 const state = (which: keyof Jobs) => (jobs: Jobs) => `select state as it from legwork.jobs where id = ${jobs[which]}`;
 const limits = (): string => "select jsonb_agg(limits) as it from legwork.queues where limits is not null";
 const live = (): string => "select count(*)::int as it from graphile_worker._private_jobs";
-const pauses = (): string => "select string_agg(concat_ws(' ', scope, nullif(name, ''), reason), ',') as it from legwork.pauses";
+const pauses = (): string =>
+  "select string_agg(concat_ws(' ', scope, nullif(name, ''), reason), ',') as it from legwork_private.pauses";
 
 const SCHEDULE = "select legwork.schedule('s', 'other', every => '1 day')";
 const schedules = (): string =>
@@ -82,7 +85,7 @@ const db = (): typeof database.pool => database.pool;
 /** One step of notify/email and one of other behind it; the workflow is number 1 where it was started before. */
 const STEPS = { a: { task: "notify/email" }, b: { task: "other", dependsOn: ["a"] } };
 const STEPS_IN_SQL = '{"a": {"task": "notify/email"}, "b": {"task": "other", "depends_on": ["a"]}}';
-const STARTED = `alter sequence legwork.run_ids restart; select legwork.start_workflow('w', '${STEPS_IN_SQL}')`;
+const STARTED = `alter sequence legwork_private.run_ids restart; select legwork.start_workflow('w', '${STEPS_IN_SQL}')`;
 const workflow = (): string =>
   "select w.state || ' ' || string_agg(s.name || ' ' || s.state, ', ' order by s.position) as it from legwork.workflows w join legwork.workflow_steps s on s.workflow_id = w.id group by w.id, w.state";
 
@@ -94,7 +97,7 @@ const OPERATIONS: Operation[] = [
     cli: ({ waiting }) => ["add", "other", "--depends-on", waiting, "--on-dependency-failure", "run"],
     rest: ({ waiting }) => ["POST", "/jobs", { task: "other", depends_on: [waiting], on_dependency_failure: "run" }],
     read: () =>
-      "select string_agg(state || ' ' || (select on_failure from legwork.dependencies), ',') as it from legwork.jobs where task = 'other'",
+      "select string_agg(state || ' ' || (select on_failure from legwork_private.dependencies), ',') as it from legwork.jobs where task = 'other'",
     says: "blocked run",
   },
   {
@@ -301,7 +304,7 @@ const OPERATIONS: Operation[] = [
     ],
     cli: ({ waiting }) => ["signal", waiting, "approval", '{"by": "ada"}'],
     rest: ({ waiting }) => ["POST", `/jobs/${waiting}/signals/approval`, { payload: { by: "ada" } }],
-    read: () => "select jsonb_agg(jsonb_build_array(name, payload)) as it from legwork.job_signals",
+    read: () => "select jsonb_agg(jsonb_build_array(name, payload)) as it from legwork_private.job_signals",
     says: [["approval", { by: "ada" }]],
   },
   {
@@ -403,7 +406,7 @@ const OPERATIONS: Operation[] = [
     cli: () => ["limit", "--queue", "mail", "--drop", "rate"],
     rest: () => ["DELETE", "/queues/mail/limits/rate"],
     read: ({ waiting }) =>
-      `select state || ' ' || (select count(*) from legwork.limits) as it from legwork.jobs where id = ${waiting}`,
+      `select state || ' ' || (select count(*) from legwork_private.limits) as it from legwork.jobs where id = ${waiting}`,
     says: "pending 0",
   },
   {

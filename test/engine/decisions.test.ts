@@ -10,7 +10,9 @@ const database = testDatabase();
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork.finished_jobs, legwork.failed_attempts, legwork.task_definitions cascade");
+  await database.pool.query(
+    "truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.task_definitions cascade",
+  );
 });
 
 async function add(task: string, payload: unknown = {}, options = ""): Promise<string> {
@@ -31,7 +33,10 @@ async function reaches(id: string, state: JobRow["state"]): Promise<JobRow> {
 async function attempts(
   id: string,
 ): Promise<{ attempt: number; error_name: string; error_message: string; retry_at: Date | null; failed_at: Date }[]> {
-  const { rows } = await database.pool.query("select * from legwork.failed_attempts where job_id = $1 order by failed_at", [id]);
+  const { rows } = await database.pool.query(
+    "select * from legwork_private.failed_attempts where job_id = $1 order by failed_at",
+    [id],
+  );
   return rows;
 }
 
@@ -155,7 +160,7 @@ describe("cancelling a running job", () => {
     });
     const id = await add("t");
     await reaches(id, "running");
-    await database.pool.query("insert into legwork.cancellations (job_id, reason) values ($1, 'quietly')", [id]);
+    await database.pool.query("insert into legwork_private.cancellations (job_id, reason) values ($1, 'quietly')", [id]);
     expect(await reaches(id, "cancelled")).toMatchObject({ error: "quietly" });
   });
 
@@ -187,11 +192,11 @@ describe("pausing", () => {
       );
       return states.join() === "paused,completed";
     });
-    const { rows: started } = await database.pool.query("select max(started_at) as last from legwork.finished_jobs");
+    const { rows: started } = await database.pool.query("select max(started_at) as last from legwork_private.finished_jobs");
     expect(started[0].last.getTime() - paused).toBeLessThan(300);
     await resumeQueue(database.pool, "q");
     for (const { id } of rows) expect(await reaches(id, "completed")).toMatchObject({ attempts: 1 });
-    expect((await database.pool.query("select from legwork.failed_attempts")).rows).toEqual([]);
+    expect((await database.pool.query("select from legwork_private.failed_attempts")).rows).toEqual([]);
   });
 });
 
@@ -210,7 +215,10 @@ it("a declared limit holds over two workers and by key, and a change by hand sur
   await database.pool.query(
     "select graphile_worker.add_job('t', json_build_object('user', json_build_object('id', n % 3))) from generate_series(1, 60) n",
   );
-  await until("all have run", async () => (await database.pool.query("select from legwork.finished_jobs")).rows.length === 60);
+  await until(
+    "all have run",
+    async () => (await database.pool.query("select from legwork_private.finished_jobs")).rows.length === 60,
+  );
   const { rows } = await database.pool.query(
     `select max(n)::int as most from (
        select (select count(*) from spans b where b.key = a.key and b.started_at <= a.started_at and b.ended_at > a.started_at) as n from spans a) x`,

@@ -11,11 +11,11 @@ const query = async (text: string, values: unknown[] = []): Promise<Record<strin
 beforeEach(async () => {
   await query("delete from graphile_worker._private_jobs");
   await query(
-    "truncate legwork.finished_jobs, legwork.failed_attempts, legwork.limits, legwork.pauses, legwork.worker_processes, legwork.slots, legwork.lanes",
+    "truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.limits, legwork_private.pauses, legwork_private.worker_processes, legwork_private.slots, legwork_private.lanes",
   );
-  await query(`select legwork.register_tasks('[{"name": "t", "queue": "q"}, {"name": "other"}]')`);
+  await query(`select legwork_private.register_tasks('[{"name": "t", "queue": "q"}, {"name": "other"}]')`);
   // A living worker with a free place.
-  await query("select legwork.worker_beat('w1', 'host', 1, 4, array['t', 'other'], '{}')");
+  await query("select legwork_private.worker_beat('w1', 'host', 1, 4, array['t', 'other'], '{}')");
 });
 
 const add = (options = {}, payload: unknown = {}): Promise<string> => enqueue(database.pool, "t", payload, options);
@@ -135,11 +135,11 @@ it("a full limit is named with the jobs that fill it and the place in line", asy
 
 it("a limit's key that a task redacts is not told", async () => {
   await query("select legwork.limit_concurrency(1, task => 't', key => 'user')");
-  await query("update legwork.task_definitions set redact = array['user'] where name = 't'");
+  await query("update legwork_private.task_definitions set redact = array['user'] where name = 't'");
   const [, second] = [await add({}, { user: "ann" }), await add({}, { user: "ann" })];
   expect(await explain(second)).toMatchObject([{ detail: expect.stringContaining("for user = [redacted] is 1") }]);
   expect(JSON.stringify(await explain(second))).not.toContain("ann");
-  await query("update legwork.task_definitions set redact = null where name = 't'");
+  await query("update legwork_private.task_definitions set redact = null where name = 't'");
 });
 
 it("a used up rate is named with the next possible start", async () => {
@@ -202,25 +202,25 @@ it("a row that a transaction holds is told", async () => {
 
 it("no worker, none that knows the task, and busy ones are three reasons", async () => {
   const id = await add();
-  await query("update legwork.worker_processes set concurrency = 1, running = array[99]");
+  await query("update legwork_private.worker_processes set concurrency = 1, running = array[99]");
   expect(await explain(id)).toMatchObject([
     { reason: "workers_busy", detail: expect.stringContaining("the one worker that knows the task is busy") },
   ]);
-  await query("update legwork.worker_processes set tasks = array['tt', 'x']");
+  await query("update legwork_private.worker_processes set tasks = array['tt', 'x']");
   expect(await explain(id)).toMatchObject([{ reason: "no_worker", detail: expect.stringContaining("'tt' looks most like it") }]);
-  await query("delete from legwork.worker_processes");
+  await query("delete from legwork_private.worker_processes");
   expect(await explain(id)).toMatchObject([{ reason: "no_worker", detail: "No Legwork worker is alive." }]);
 });
 
 it("a running job says where, since when, and whether its worker is silent or it was cancelled", async () => {
   const id = await add();
   await fetchBy("w1", id);
-  await query("select legwork.worker_beat('w1', 'host', 1, 4, array['t'], array[$1::bigint])", [id]);
+  await query("select legwork_private.worker_beat('w1', 'host', 1, 4, array['t'], array[$1::bigint])", [id]);
   expect(await explain(id)).toMatchObject([
     { reason: "running", detail: expect.stringMatching(/attempt 1, .* worker w1 \(host, process 1\)/) },
   ]);
   await query("select legwork.cancel_job($1, 'wrong')", [id]);
-  await query("update legwork.worker_processes set seen_at = seen_at - interval '1 minute'");
+  await query("update legwork_private.worker_processes set seen_at = seen_at - interval '1 minute'");
   expect(await reasons(id)).toEqual(["running", "worker_silent", "cancelling"]);
   await fetchBy("plain", id);
   expect((await explain(id))[0]!.detail).toContain("plain, which is no Legwork worker that lives");
@@ -244,7 +244,10 @@ it("a job that has ended says how, and what can be done", async () => {
 it("durations are told in words, and what is not known is not told as nothing", async () => {
   const say = async (interval: string | null): Promise<unknown> =>
     (
-      await query("select legwork.in_words($1::interval) as words, legwork.period_in_words($1::interval) as period", [interval])
+      await query(
+        "select legwork_private.in_words($1::interval) as words, legwork_private.period_in_words($1::interval) as period",
+        [interval],
+      )
     )[0];
   expect(await say("3 days 01:00:02.5")).toEqual({ words: "3 days 1 hour 2.5 seconds", period: "3 days 1 hour 2.5 seconds" });
   expect(await say("14 months")).toEqual({ words: "1 year 2 months", period: "1 year 2 months" });

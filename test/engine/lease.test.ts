@@ -99,7 +99,7 @@ describe("a worker that was stopped for longer than its lease", () => {
     await open("b");
     await until(
       "a later job has completed",
-      async () => (await database.pool.query("select from legwork.finished_jobs")).rows.length === 1,
+      async () => (await database.pool.query("select from legwork_private.finished_jobs")).rows.length === 1,
     );
     expect(await runsOf(id)).toEqual([sleeper.pid]);
     await open("a");
@@ -116,7 +116,7 @@ it("a database that stalls for longer than the lease costs nobody a job", async 
   const before = await database.pool.query("select id from legwork.workers order by id");
   const holder = await database.pool.connect();
   await holder.query("begin");
-  await holder.query("lock table legwork.worker_processes in access exclusive mode");
+  await holder.query("lock table legwork_private.worker_processes in access exclusive mode");
   await holder.query("select pg_sleep(8)");
   await holder.query("commit");
   holder.release();
@@ -135,6 +135,6 @@ it("a database that stalls for longer than the lease costs nobody a job", async 
     await until("it has completed", async () => (await state(id)) === "completed");
     expect(await runsOf(id)).toHaveLength(1);
   }
-  expect((await database.pool.query("select from legwork.failed_attempts")).rows).toEqual([]);
+  expect((await database.pool.query("select from legwork_private.failed_attempts")).rows).toEqual([]);
   for (const worker of workers) expect(worker.exitCode).toBe(null);
 }, 60_000);

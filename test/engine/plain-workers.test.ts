@@ -47,7 +47,7 @@ it("limits hold where only plain graphile-workers run, and every job ends", asyn
     async () => {
       // Due times need somebody who looks at the clock; here it is not a worker.
       await pool.query("select legwork.tick()");
-      return (await pool.query("select from legwork.finished_jobs where state = 'completed'")).rows.length === 122;
+      return (await pool.query("select from legwork_private.finished_jobs where state = 'completed'")).rows.length === 122;
     },
     40_000,
   );
@@ -62,5 +62,5 @@ it("limits hold where only plain graphile-workers run, and every job ends", asyn
     { task: "two", most: 2 },
   ]);
   expect((await pool.query("select from legwork.workers")).rows).toEqual([]);
-  expect((await pool.query("select from legwork.slots")).rows).toEqual([]);
+  expect((await pool.query("select from legwork_private.slots")).rows).toEqual([]);
 }, 60_000);

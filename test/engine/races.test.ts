@@ -9,9 +9,9 @@ const worker = new HandWorker("w");
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
   await database.pool.query(
-    "truncate legwork.failed_attempts, legwork.finished_jobs, legwork.limits, legwork.pauses, legwork.waiting_jobs, legwork.slots, legwork.lanes, legwork.wakeups, legwork.gate_alarms, legwork.rule_changes, legwork.cancellations, legwork.worker_processes, legwork.retry_policies",
+    "truncate legwork_private.failed_attempts, legwork_private.finished_jobs, legwork_private.limits, legwork_private.pauses, legwork_private.waiting_jobs, legwork_private.slots, legwork_private.lanes, legwork_private.wakeups, legwork_private.gate_alarms, legwork_private.rule_changes, legwork_private.cancellations, legwork_private.worker_processes, legwork_private.retry_policies",
   );
-  await database.pool.query('select legwork.register_tasks(\'[{"name": "t"}, {"name": "u"}]\')');
+  await database.pool.query('select legwork_private.register_tasks(\'[{"name": "t"}, {"name": "u"}]\')');
 });
 
 async function enqueue(key: string | null = null, task = "t"): Promise<string> {
@@ -43,7 +43,7 @@ it("a job that is fetched while a limit is being made counts for the limit", asy
   await untilBlocked(database, limiter.backend);
   await fetcher.query("commit");
   await limited;
-  expect(await one("select count(*)::int from legwork.waiting_jobs")).toBe(1);
+  expect(await one("select count(*)::int from legwork_private.waiting_jobs")).toBe(1);
   expect(await contradictions()).toEqual([]);
   await database.pool.query("select legwork.tick()");
   expect(await worker.fetch(database.pool, 5)).toEqual([]);
@@ -68,7 +68,7 @@ it("resuming and replacing a job that waits do not deadlock", async () => {
 
 it("an open transaction that has replaced a waiting job does not keep the others from being looked after", async () => {
   await database.pool.query("select legwork.limit_concurrency(1, task => 't', key => 'k')");
-  await database.pool.query("delete from legwork.rule_changes");
+  await database.pool.query("delete from legwork_private.rule_changes");
   await database.pool.query("select legwork.pause_task('t')");
   await enqueue("a");
   await database.pool.query("select graphile_worker.add_job('u', run_at => now())");
@@ -91,7 +91,7 @@ it("an open transaction that has dropped a limit keeps no job from ending", asyn
   await worker.complete(finisher, [job!.id]);
   await dropper.query("commit");
   await database.pool.query("select legwork.tick()");
-  expect(await one("select count(*)::int from legwork.slots")).toBe(0);
+  expect(await one("select count(*)::int from legwork_private.slots")).toBe(0);
 });
 
 it("an open transaction that has changed a rate limit's window keeps no job from ending", async () => {
@@ -128,7 +128,7 @@ it("an open transaction that has dropped a rate limit keeps no other job from st
 it("a limit made after a repeatable read transaction began holds for the jobs it enqueues", async () => {
   const enqueuer = await connection(database);
   await enqueuer.query("begin isolation level repeatable read");
-  await enqueuer.query("select 1 from legwork.limits");
+  await enqueuer.query("select 1 from legwork_private.limits");
   await database.pool.query("select legwork.limit_concurrency(1, task => 't')");
   await database.pool.query("select legwork.tick()");
   await enqueuer.query("select graphile_worker.add_job('t'), graphile_worker.add_job('t')");
@@ -178,14 +178,14 @@ it("what a dead worker may have started counts for its rate", async () => {
   await enqueue();
   await enqueue();
   await database.pool.query("select graphile_worker.add_job('u')");
-  await database.pool.query("select legwork.worker_beat('w', 'host', 1, 1, '{t}', '{}')");
+  await database.pool.query("select legwork_private.worker_beat('w', 'host', 1, 1, '{t}', '{}')");
   const fetched = await worker.fetch(database.pool, 2);
   const told = fetched.find((job) => job.task === "u")!;
-  await database.pool.query("select legwork.worker_beat('w', 'host', 1, 2, '{t,u}', array[$1::bigint])", [told.id]);
+  await database.pool.query("select legwork_private.worker_beat('w', 'host', 1, 2, '{t,u}', array[$1::bigint])", [told.id]);
   await database.pool.query(
-    "update legwork.worker_processes set seen_at = now() - interval '1 minute', suspected_at = now() - interval '1 minute'",
+    "update legwork_private.worker_processes set seen_at = now() - interval '1 minute', suspected_at = now() - interval '1 minute'",
   );
-  await database.pool.query("select legwork.recover_jobs()");
+  await database.pool.query("select legwork_private.recover_jobs()");
   await database.pool.query("select legwork.tick()");
   expect((await worker.fetch(database.pool, 2)).map((job) => job.task)).not.toContain("t");
 });
@@ -195,7 +195,7 @@ it("a job that is enqueued while others are being admitted is not forgotten", as
   const holder = await connection(database);
   const enqueuer = await connection(database);
   await holder.query("begin");
-  await holder.query("select pg_advisory_xact_lock(legwork.admission_lock())");
+  await holder.query("select pg_advisory_xact_lock(legwork_private.admission_lock())");
   const enqueued = enqueuer.query("select graphile_worker.add_job('t')");
   await Promise.race([enqueued, untilBlocked(database, enqueuer.backend)]);
   await holder.query("commit");

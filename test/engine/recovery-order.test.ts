@@ -16,7 +16,9 @@ const TASK = `
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork.finished_jobs, legwork.failed_attempts, legwork.worker_processes");
+  await database.pool.query(
+    "truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.worker_processes",
+  );
 });
 
 /** Two workers in the middle of 130 jobs; the first one with all the jobs it can hold, some of them running. */
@@ -29,7 +31,7 @@ async function twoBusyWorkers(fields = {}): Promise<{ first: ChildProcess; runni
   ]);
   return await until("the first worker runs some jobs and has fetched others", async () => {
     const { rows } = await database.pool.query(
-      `select j.id, j.id = any (w.running) as runs from legwork.worker_processes w join graphile_worker._private_jobs j on j.locked_by = w.id
+      `select j.id, j.id = any (w.running) as runs from legwork_private.worker_processes w join graphile_worker._private_jobs j on j.locked_by = w.id
        where w.pid = $1 order by j.id`,
       [first.pid],
     );
@@ -45,7 +47,7 @@ async function startOrder(): Promise<string[]> {
     "all jobs complete",
     async () => {
       const { rows } = await database.pool.query(
-        "select id from legwork.finished_jobs where state = 'completed' order by started_at, id",
+        "select id from legwork_private.finished_jobs where state = 'completed' order by started_at, id",
       );
       return rows.length === 130 && rows.map(({ id }) => id);
     },
@@ -69,7 +71,7 @@ it("a killed worker's jobs run next, those it had fetched ahead before the backl
   const held = await until("it is silent", async () => {
     if (first.signalCode === null) return undefined;
     const { rows } = await database.pool.query(
-      `update legwork.worker_processes w set seen_at = seen_at - interval '10 seconds', suspected_at = clock_timestamp() - interval '5 seconds'
+      `update legwork_private.worker_processes w set seen_at = seen_at - interval '10 seconds', suspected_at = clock_timestamp() - interval '5 seconds'
        where pid = $1 returning array(select j.id from graphile_worker._private_jobs j where j.locked_by = w.id order by j.id) as ids, w.running`,
       [first.pid],
     );

@@ -13,7 +13,7 @@ let server: Server;
 const tokens: Record<string, string> = {};
 
 beforeAll(async () => {
-  await database.pool.query(`select legwork.register_tasks('[{"name": "noop"}, {"name": "fan"}]')`);
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "noop"}, {"name": "fan"}]')`);
   server = await startRest(database);
   for (const tenant of TENANTS) tokens[tenant] = await makeToken(database, "operator", tenant);
 });

@@ -40,7 +40,7 @@ beforeEach(async () => {
   await database.pool.query(`
     drop schema if exists assistant cascade;
     select legwork.unschedule(s.name) from legwork.schedules s where s.source = 'database';
-    delete from legwork.schedule_occurrences`);
+    delete from legwork_private.schedule_occurrences`);
   await startAssistant(database.url, world.environment, { asOf: new Date(MONTH.getTime() - 60_000) });
 });
 

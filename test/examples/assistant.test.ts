@@ -342,7 +342,7 @@ describe("assistant", () => {
 
   it("B9 the thresholds are those that are listed, and three failures in a row are told", async () => {
     const rules = await select(
-      "select kind, warning, critical from legwork.alert_rules where kind in ('consecutive_failures', 'slow_runs', 'worker_memory', 'host_disk') order by 1",
+      "select kind, warning, critical from legwork_private.alert_rules where kind in ('consecutive_failures', 'slow_runs', 'worker_memory', 'host_disk') order by 1",
     );
     expect(rules).toMatchObject([
       { kind: "consecutive_failures", warning: 3 },
@@ -350,7 +350,7 @@ describe("assistant", () => {
       { kind: "slow_runs", warning: 60, critical: 300 },
       { kind: "worker_memory", warning: 100 * 1024 * 1024, critical: 500 * 1024 * 1024 },
     ]);
-    await database.pool.query("update legwork.watch_steps set every = '200 ms', due_at = now()");
+    await database.pool.query("update legwork_private.watch_steps set every = '200 ms', due_at = now()");
     await database.pool.query("alter table assistant.ai_usage rename to elsewhere");
     for (let n = 0; n < 3; n++) expect((await run("usage-analysis")).state).toBe("failed");
     await database.pool.query("alter table assistant.elsewhere rename to ai_usage");

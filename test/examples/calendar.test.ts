@@ -376,7 +376,7 @@ describe("calendar", () => {
       "update calendar.archive_configurations set archived_through = (now() at time zone 'Europe/Vienna')::date - 4 where id = 1",
     );
     await select(
-      "select legwork.fire_schedules(next_at + interval '3 days', 100, name) from legwork.schedules where name = 'calendar-user-1-daily'",
+      "select legwork_private.fire_schedules(next_at + interval '3 days', 100, name) from legwork.schedules where name = 'calendar-user-1-daily'",
     );
     const jobs = await select("select id from legwork.jobs where task = 'calendar/archive' and finished_at is null");
     expect(jobs).toHaveLength(1);
@@ -423,7 +423,7 @@ describe("calendar", () => {
     const { url, mails } = await smtpServer();
     configure({ LEGWORK_SMTP_URL: url, LEGWORK_MAIL_FROM: "calendar@example.org" });
     await select("update calendar.archive_configurations set notify = true where id = 1");
-    await select("update legwork.watch_steps set every = '200 ms', due_at = now()");
+    await select("update legwork_private.watch_steps set every = '200 ms', due_at = now()");
     await addEvent(1, "noon", "2024-12-18 11:00Z", "2024-12-18 12:00Z");
     const first = await workerOver(database.url, [TASKS, OWN]);
     await ask("POST", "/jobs/schedule", ann, { hour: 3, minute: 0 });

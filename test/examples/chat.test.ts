@@ -250,7 +250,7 @@ describe("chat", () => {
       "select next_at, (next_at at time zone 'Europe/Berlin')::time::text as local from legwork.schedules where name = 'chat-cleanup'",
     );
     expect(next?.local).toBe("00:00:00");
-    await database.pool.query("select legwork.fire_schedules($1, 100, 'chat-cleanup')", [next?.next_at]);
+    await database.pool.query("select legwork_private.fire_schedules($1, 100, 'chat-cleanup')", [next?.next_at]);
     expect(
       await select(
         "select task, payload ->> 'type' as type from legwork.jobs where task = 'chat/cleanup' and finished_at is null",
@@ -329,7 +329,7 @@ describe("chat", () => {
     await workerOver(database.url, [TASKS, OWN]);
     const server = await startRest(database);
     onTestFinished(() => server.stop());
-    await database.pool.query("update legwork.watch_steps set every = '200 ms', due_at = now()");
+    await database.pool.query("update legwork_private.watch_steps set every = '200 ms', due_at = now()");
     const ended = await handedOver(await addJob(database.pool, "maintenance", { type: "cache" }));
     expect(ended.state).toBe("completed");
     await addJob(database.pool, "notification", { type: "sms", userId: 404, message: "x" });

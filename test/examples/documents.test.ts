@@ -26,10 +26,12 @@ describe("the jobs of documents", () => {
     expect(await ask("PUT", "/jobs/mine", mine)).toMatchObject({ status: 201, body: { task: "health/probe", enabled: true } });
     expect(await ended(await execute("mine"))).toMatchObject({ state: "completed", result: { healthy: true } });
     expect(await ask("POST", "/jobs/mine/disable")).toMatchObject({ status: 200, body: { enabled: false, next_run_at: null } });
-    await select("select legwork.fire_schedules(now() + interval '1 day', 100, 'documents/mine')");
+    await select("select legwork_private.fire_schedules(now() + interval '1 day', 100, 'documents/mine')");
     expect((await ask("GET", "/jobs/mine")).body.executions).toHaveLength(1);
     expect(await ask("POST", "/jobs/mine/enable")).toMatchObject({ body: { enabled: true, next_run_at: expect.any(String) } });
-    await select("select legwork.fire_schedules(next_at, 100, name) from legwork.schedules where name = 'documents/mine'");
+    await select(
+      "select legwork_private.fire_schedules(next_at, 100, name) from legwork.schedules where name = 'documents/mine'",
+    );
     expect((await ask("GET", "/jobs/mine")).body.executions).toHaveLength(2);
     expect((await ask("DELETE", "/jobs/mine")).status).toBe(204);
     expect((await ask("GET", "/jobs/mine")).status).toBe(404);
@@ -83,7 +85,7 @@ describe("the jobs of documents", () => {
     }
     const at = new Date(Date.now() + 3_600_000).toISOString();
     expect((await register("t-once", { at })).body.next_run_at).toBe(at);
-    await select("select legwork.fire_schedules($1, 100, 'documents/t-once')", at);
+    await select("select legwork_private.fire_schedules($1, 100, 'documents/t-once')", at);
     expect((await ask("GET", "/jobs/t-once")).body).toMatchObject({ next_run_at: null, runs: "1" });
     // Bounds: the first is not before the start, none is after the end, and the second of two is the last.
     const day = 86_400_000;
@@ -99,7 +101,7 @@ describe("the jobs of documents", () => {
     const twice = await register("t-twice", { every: "1h", max_runs: 2 });
     for (let hour = 0; hour < 4; hour++) {
       const due = new Date(Date.parse(twice.body.next_run_at) + hour * 3_600_000);
-      await select("select legwork.fire_schedules($1, 100, 'documents/t-twice')", due);
+      await select("select legwork_private.fire_schedules($1, 100, 'documents/t-twice')", due);
       await clear();
     }
     expect((await ask("GET", "/jobs/t-twice")).body).toMatchObject({ runs: "2", next_run_at: null, executions: [{}, {}] });
@@ -120,7 +122,7 @@ describe("the jobs of documents", () => {
 
   it("A3 configuration, executions and metrics are tables, and old executions go by policy", async () => {
     await worker();
-    await select("update legwork.watch_steps set every = '200 ms', due_at = now()");
+    await select("update legwork_private.watch_steps set every = '200 ms', due_at = now()");
     const execution = await execute("daily-ttl-cleanup");
     await ended(execution);
     const [config] = await select("select * from documents.background_job_configs where job_id = 'daily-ttl-cleanup'");
@@ -148,7 +150,7 @@ describe("the jobs of documents", () => {
     // The policy is a setting; what is older than it is dropped with its partition.
     await select("select legwork.change_setting('history_retention', '8 days')");
     onTestFinished(async () => void (await select("select legwork.change_setting('history_retention', '30 days')")));
-    await select("update legwork.finished_jobs set finished_at = now() - interval '100 days' where id = $1", execution);
+    await select("update legwork_private.finished_jobs set finished_at = now() - interval '100 days' where id = $1", execution);
     await until("it is dropped", async () => {
       await select("select legwork.maintain_history()");
       return (await select("select from documents.background_job_executions where execution_id = $1", execution)).length === 0;
@@ -160,11 +162,11 @@ describe("the jobs of documents", () => {
     const { url } = await httpServer((response) => void setTimeout(() => response.writeHead(answer.code).end("x"), answer.after));
     await restart({ BG_JOBS_MAX_RETRIES: "0" });
     // Nobody else counts or judges meanwhile, and what other tests did does not count.
-    await select("update legwork.watch_steps set due_at = 'infinity'");
+    await select("update legwork_private.watch_steps set due_at = 'infinity'");
     const count = (): Promise<unknown> =>
-      until("the metrics know", async () => (await select("select legwork.roll_up() as counted"))[0].counted !== null);
+      until("the metrics know", async () => (await select("select legwork_private.roll_up() as counted"))[0].counted !== null);
     await count();
-    await select("delete from legwork.task_minutes where task = 'documents/refresh_document'");
+    await select("delete from legwork_private.task_minutes where task = 'documents/refresh_document'");
     const target = "target => 'documents/refresh_document', resolve_after => '0'";
     for (const rule of [
       `'t_row', 'consecutive_failures', ${target}, warning => 2, critical => 4`,
@@ -226,7 +228,7 @@ describe("the jobs of documents", () => {
     expect(Math.min(host.memory, host.disk)).toBeGreaterThan(0.001);
     const server = await startRest(database);
     onTestFinished(() => server.stop());
-    await select("update legwork.watch_steps set every = '200 ms', due_at = now()");
+    await select("update legwork_private.watch_steps set every = '200 ms', due_at = now()");
     const text = await until("it is in the metrics", async () => {
       const answer = await fetch(`${server.url}/metrics`, { headers: { authorization: `Bearer ${restToken}` } });
       const found = await answer.text();
@@ -404,7 +406,7 @@ describe("the jobs of documents", () => {
     const name = "documents/weekly-document-refresh";
     const [{ next_at: due }] = await select("select next_at from legwork.schedules where name = $1", name);
     const fire = (minutes: number): Promise<unknown> =>
-      select("select legwork.fire_schedules($1, 100, $2)", new Date(due.getTime() + minutes * 60_000), name);
+      select("select legwork_private.fire_schedules($1, 100, $2)", new Date(due.getTime() + minutes * 60_000), name);
     const run = async () =>
       (
         await select(

@@ -25,7 +25,7 @@ let three: PgBouncer;
 beforeAll(async () => {
   one = await pgBouncer(database.url, { mode: "transaction", size: 1 });
   three = await pgBouncer(database.url, { mode: "transaction", size: 3 });
-  await database.pool.query(`select legwork.register_tasks('[{"name": "note"}]')`);
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "note"}]')`);
 });
 afterAll(() => Promise.all([one.stop(), three.stop()]));
 
@@ -83,7 +83,7 @@ describe("a connection pooler is found", () => {
 });
 
 describe("a worker", () => {
-  afterEach(() => database.pool.query("truncate legwork.worker_faults"));
+  afterEach(() => database.pool.query("truncate legwork_private.worker_faults"));
 
   it("refuses to start behind a pooler in transaction mode, and so says doctor and explain", async () => {
     const tasks = await directoryOf(TASKS);

@@ -108,7 +108,9 @@ describe("the sentence says what the expression means", () => {
 
   it("a step of one is a star, in SQL too", async () => {
     expect(() => parseCron("0 0 31 2 */1")).toThrow(">31 2<");
-    await expect(database.pool.query("select legwork.assert_cron('0 0 31 2 */1')")).rejects.toMatchObject({ code: "LW400" });
+    await expect(database.pool.query("select legwork_private.assert_cron('0 0 31 2 */1')")).rejects.toMatchObject({
+      code: "LW400",
+    });
   });
 });
 
@@ -130,7 +132,7 @@ describe("the next runs of a crontab's line are those that graphile-worker runs"
     const entry = { identifier: "line", task: "t", cron, payload: null, match: item!.match };
     await registerCrontab(database.pool, [entry], new Date("2026-11-30T12:00:00Z"));
     const { rows } = await database.pool.query(
-      "select upcoming, sentence from legwork.crontab_entries where identifier = 'line'",
+      "select upcoming, sentence from legwork_private.crontab_entries where identifier = 'line'",
     );
     expect(rows[0].upcoming.slice(0, 3).map((time: Date) => time.toISOString().slice(0, 16))).toEqual(expected);
     expect(rows[0].sentence).toBe(sentence);
@@ -153,7 +155,7 @@ describe("a preview refuses what a schedule refuses", () => {
     [{ every: "1d" }, { startsAt: new Date("2027-01-02"), endsAt: new Date("2027-01-01") }, "2027-01-01"],
     [{ every: "1d" }, { startsAt: new Date(Date.UTC(10_000, 0)) }, "startsAt is"],
   ])("%j %j", async (timing, options, text) => {
-    await database.pool.query(`select legwork.register_tasks('[{"name": "t"}]')`);
+    await database.pool.query(`select legwork_private.register_tasks('[{"name": "t"}]')`);
     const refusal = { code: "LW400", message: expect.stringContaining(text) };
     await expect(previewSchedule(timing as never, { ...options, client: database.pool })).rejects.toMatchObject(refusal);
     await expect(schedule(database.pool, "refused", "t", { ...timing, ...options })).rejects.toMatchObject({
@@ -164,7 +166,7 @@ describe("a preview refuses what a schedule refuses", () => {
   it.each(["BST", "IST", "CET", "MET", "EET", "wet", "EST", "+05:30", "Factory", "localtime"])(
     "the zone %s, in SQL too",
     async (timezone) => {
-      await expect(database.pool.query("select legwork.assert_timezone($1)", [timezone])).rejects.toMatchObject({
+      await expect(database.pool.query("select legwork_private.assert_timezone($1)", [timezone])).rejects.toMatchObject({
         code: "LW400",
       });
       await expect(previewSchedule({ cron: "0 12 * * *" }, { timezone })).rejects.toMatchObject({ code: "LW400" });
@@ -174,7 +176,7 @@ describe("a preview refuses what a schedule refuses", () => {
   it.each(["UTC", "GMT", "Europe/Berlin", "america/new_york", "Etc/GMT+5", "Japan", "EST5EDT"])(
     "the zone %s is taken, in SQL too",
     async (timezone) => {
-      await database.pool.query("select legwork.assert_timezone($1)", [timezone]);
+      await database.pool.query("select legwork_private.assert_timezone($1)", [timezone]);
       await previewSchedule({ cron: "0 12 * * *" }, { timezone });
     },
   );
@@ -198,7 +200,7 @@ describe("what is wrong is marked, in SQL and in TypeScript", () => {
     ["0 0 * * +1", ">+1<"],
   ])("%s", async (cron, marked) => {
     expect(() => parseCron(cron)).toThrow(marked);
-    await expect(database.pool.query("select legwork.assert_cron($1)", [cron])).rejects.toMatchObject({
+    await expect(database.pool.query("select legwork_private.assert_cron($1)", [cron])).rejects.toMatchObject({
       code: "LW400",
       message: expect.stringContaining(marked),
     });
@@ -279,7 +281,7 @@ const field = fc.oneof(
 
 it("what SQL accepts, croner accepts, and the reverse", async () => {
   await database.pool.query(`create function accepts(cron text) returns boolean language plpgsql as $$
-    begin perform legwork.assert_cron(cron); return true; exception when sqlstate 'LW400' then return false; end $$`);
+    begin perform legwork_private.assert_cron(cron); return true; exception when sqlstate 'LW400' then return false; end $$`);
   const accepts = (cron: string): boolean => {
     try {
       return parseCron(cron).length === 6;

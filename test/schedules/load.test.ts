@@ -10,8 +10,10 @@ const HOUR_MS = 3_600_000;
 const HOURS = 48;
 
 beforeEach(async () => {
-  await database.pool.query("truncate legwork.schedule_definitions, legwork.schedule_occurrences, legwork.crontab_entries");
-  await database.pool.query(`select legwork.register_tasks('[{"name": "t"}]')`);
+  await database.pool.query(
+    "truncate legwork_private.schedule_definitions, legwork_private.schedule_occurrences, legwork_private.crontab_entries",
+  );
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "t"}]')`);
 });
 
 const from = new Date();

@@ -13,8 +13,10 @@ const database = testDatabase();
 const TASKS = { "t.js": "export default async () => {};" };
 
 beforeEach(async () => {
-  await database.pool.query("truncate legwork.schedule_definitions, legwork.schedule_occurrences, legwork.crontab_entries");
-  await database.pool.query(`select legwork.register_tasks('[{"name": "t"}]')`);
+  await database.pool.query(
+    "truncate legwork_private.schedule_definitions, legwork_private.schedule_occurrences, legwork_private.crontab_entries",
+  );
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "t"}]')`);
 });
 
 it("a schedule made in SQL is planned and fires without anybody asking for it", async () => {
@@ -41,7 +43,7 @@ it("three workers and a kill during a tick fire nothing twice and lose nothing",
   );
   // A transaction of the first worker's scheduler that is under way when it is killed.
   const fired = async (): Promise<number> => {
-    const { rows } = await database.pool.query("select count(*)::int as n from legwork.schedule_occurrences");
+    const { rows } = await database.pool.query("select count(*)::int as n from legwork_private.schedule_occurrences");
     return rows[0].n;
   };
   await until("schedules fire", async () => (await fired()) > schedules);
@@ -62,11 +64,11 @@ it("three workers and a kill during a tick fire nothing twice and lose nothing",
   await until("the others go on", async () => (await fired()) > before + 3 * schedules, 15_000);
   // Every occurrence that all schedules have behind them: each in one row, with one job.
   const { rows } = await database.pool.query(
-    `with behind as (select min(next_at) as upto from legwork.schedule_definitions)
+    `with behind as (select min(next_at) as upto from legwork_private.schedule_definitions)
      select b.upto, count(*)::int as occurrences, count(distinct (o.schedule, o.due_at))::int as different, count(distinct o.job_id)::int as jobs,
        count(*) filter (where o.state <> 'enqueued')::int as others,
-       (select sum(legwork.interval_index(d.anchor, d.every, d.timezone, b.upto - interval '1 microsecond'))::int from legwork.schedule_definitions d) as due
-     from legwork.schedule_occurrences o, behind b where o.due_at < b.upto group by b.upto`,
+       (select sum(legwork_private.interval_index(d.anchor, d.every, d.timezone, b.upto - interval '1 microsecond'))::int from legwork_private.schedule_definitions d) as due
+     from legwork_private.schedule_occurrences o, behind b where o.due_at < b.upto group by b.upto`,
   );
   const { upto, due, ...found } = rows[0];
   expect(upto).toBeInstanceOf(Date);
@@ -74,10 +76,10 @@ it("three workers and a kill during a tick fire nothing twice and lose nothing",
   expect(found).toEqual({ occurrences: due, different: due, jobs: due, others: 0 });
   // And no job that belongs to none of them. Those of the test before may still be ending.
   const { rows: made } = await database.pool.query(
-    `with first as (select min(o.job_id) as id from legwork.schedule_occurrences o), jobs as (
-       select j.id from graphile_worker._private_jobs j union select f.id from legwork.finished_jobs f where f.task = 't'
+    `with first as (select min(o.job_id) as id from legwork_private.schedule_occurrences o), jobs as (
+       select j.id from graphile_worker._private_jobs j union select f.id from legwork_private.finished_jobs f where f.task = 't'
      )
-     select count(*)::int as jobs, (select count(*)::int from legwork.schedule_occurrences) as occurrences
+     select count(*)::int as jobs, (select count(*)::int from legwork_private.schedule_occurrences) as occurrences
      from jobs j, first where j.id >= first.id`,
   );
   expect(made[0].jobs).toBe(made[0].occurrences);
@@ -140,7 +142,7 @@ it("a schedule whose window has no occurrence is refused, and so is a payload th
     message: expect.stringContaining("never fires"),
   });
   await database.pool.query(
-    `select legwork.register_tasks('[{"name": "strict", "payload_schema": {"type": "object", "properties": {"n": {"type": "number"}}, "required": ["n"]}}]')`,
+    `select legwork_private.register_tasks('[{"name": "strict", "payload_schema": {"type": "object", "properties": {"n": {"type": "number"}}, "required": ["n"]}}]')`,
   );
   await expect(schedule(database.pool, "s", "strict", { every: "1h" })).rejects.toMatchObject({ code: "LW422" });
 });

@@ -5,8 +5,8 @@ import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { createPool, type Pool } from "../../src/db/pool.ts";
 import { LegworkError } from "../../src/errors.ts";
-import { createAuthenticator } from "../../src/server/auth.ts";
-import { assertRole, type Principal, type Role, ROLES, withPrincipal } from "../../src/server/principal.ts";
+import { createAuthenticator } from "../../src/server/auth/authenticate.ts";
+import { assertRole, type Principal, type Role, ROLES, withPrincipal } from "../../src/access/principal.ts";
 import { type Server, startServer } from "../../src/server/server.ts";
 import { legwork } from "../support/cli.ts";
 import { testDatabase, testLog } from "../support/database.ts";
@@ -57,7 +57,7 @@ describe("a principal", () => {
   });
 
   test("whose work throws has changed nothing", async () => {
-    await database.pool.query(`select legwork.register_tasks('[{"name": "a"}]')`);
+    await database.pool.query(`select legwork_private.register_tasks('[{"name": "a"}]')`);
     const work = withPrincipal(database.pool, principal("enqueuer"), "rest", async (client) => {
       await client.query("select legwork.enqueue('a')");
       await client.query("select legwork.enqueue('b')");
@@ -90,7 +90,7 @@ describe("the server", () => {
     url.password = "of the test";
     server = await startServer({ databaseUrl: url.href, host: "127.0.0.1", port: 0, token: own, log: testLog, auth });
     admin = database.pool;
-    await admin.query(`select legwork.register_tasks('[{"name": "a"}]')`);
+    await admin.query(`select legwork_private.register_tasks('[{"name": "a"}]')`);
     for (const tenant of ["acme", "other", null]) {
       await admin.query("select legwork.enqueue('a', '{\"n\": 1}', tenant => $1)", [tenant]);
       const { rows } = await admin.query("select legwork.enqueue('a', tenant => $1, max_attempts => 1) as id", [tenant]);
@@ -188,9 +188,11 @@ describe("the server", () => {
   test("refuses a token that is unknown, expired, revoked, or cut", async () => {
     const [expired, revoked, valid] = [await token("viewer"), await token("viewer"), await token("viewer")];
     const hash = "sha256(convert_to($1, 'UTF8'))";
-    await admin.query(`update legwork.tokens set expires_at = now() - interval '1 second' where hash = ${hash}`, [expired]);
+    await admin.query(`update legwork_private.tokens set expires_at = now() - interval '1 second' where hash = ${hash}`, [
+      expired,
+    ]);
     expect((await ask(revoked)).status).toBe(200);
-    await admin.query(`select legwork.revoke_token((select id from legwork.tokens where hash = ${hash}))`, [revoked]);
+    await admin.query(`select legwork.revoke_token((select id from legwork_private.tokens where hash = ${hash}))`, [revoked]);
     for (const bearer of [
       expired,
       revoked,
@@ -207,7 +209,7 @@ describe("the server", () => {
     }
     expect((await ask(valid)).status).toBe(200);
     const { rows } = await admin.query(
-      `select last_used_at > now() - interval '1 minute' as used from legwork.tokens where hash = ${hash}`,
+      `select last_used_at > now() - interval '1 minute' as used from legwork_private.tokens where hash = ${hash}`,
       [valid],
     );
     expect(rows).toEqual([{ used: true }]);

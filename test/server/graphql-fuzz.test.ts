@@ -26,7 +26,7 @@ beforeAll(async () => {
   await database.pool.query(`
     select legwork.enqueue('a', tenant => 'acme'), legwork.schedule('s', 'a', every => '1 hour'),
       legwork.start_workflow('w', '[{"name": "one", "task": "a"}]')
-    from legwork.register_tasks('[{"name": "a"}]')`);
+    from legwork_private.register_tasks('[{"name": "a"}]')`);
   const { body } = await post(getIntrospectionQuery());
   schema = buildClientSchema(JSON.parse(body).data);
 });

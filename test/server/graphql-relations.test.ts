@@ -7,7 +7,9 @@ const token = "a token of the test";
 
 let server: Server;
 beforeAll(async () => {
-  await database.pool.query(`select legwork.register_tasks('[{"name": "a", "queue": "q"}, {"name": "b"}, {"name": "c"}]')`);
+  await database.pool.query(
+    `select legwork_private.register_tasks('[{"name": "a", "queue": "q"}, {"name": "b"}, {"name": "c"}]')`,
+  );
   server = await startServer({ databaseUrl: database.url, host: "127.0.0.1", port: 0, token, log: testLog });
 });
 afterAll(async () => {
@@ -68,10 +70,10 @@ describe("from one thing to the next", () => {
     const [job] = await sql("select id from graphile_worker.add_job('a')");
     const [live] = await sql("select id from graphile_worker.add_job('a')");
     await sql(
-      `insert into legwork.job_logs (job_id, attempt, logged_at, level, message) select $1, 1, now(), 'info', 'line ' || i from generate_series(1, 3) i`,
+      `insert into legwork_private.job_logs (job_id, attempt, logged_at, level, message) select $1, 1, now(), 'info', 'line ' || i from generate_series(1, 3) i`,
       [job?.id],
     );
-    await sql("select legwork.worker_beat('w1', 'host', 1, 4, '{a}', '{}')");
+    await sql("select legwork_private.worker_beat('w1', 'host', 1, 4, '{a}', '{}')");
     await sql("update graphile_worker._private_jobs set locked_at = now(), locked_by = 'w1', attempts = 1 where id = $1", [
       job?.id,
     ]);
@@ -95,7 +97,7 @@ describe("from one thing to the next", () => {
       queueDetails: { name: "q", running: "1", pending: expect.any(String) },
       workerDetails: { id: "w1", host: "host" },
     });
-    await sql("select legwork.worker_stopped('w1')");
+    await sql("select legwork_private.worker_stopped('w1')");
     expect((await ask(`query ($id: BigInt!) { job(id: $id) { workerDetails { id } } }`, { id: job?.id })).data.job).toEqual({
       workerDetails: null,
     });
@@ -145,7 +147,7 @@ describe("from one thing to the next", () => {
   test("a job leads to the steps of its task", async () => {
     const [job] = await sql("select id from graphile_worker.add_job('a')");
     await sql(
-      `insert into legwork.job_steps (job_id, kind, name, state, result, attempt, started_at)
+      `insert into legwork_private.job_steps (job_id, kind, name, state, result, attempt, started_at)
       select $1, 'run', name, 'completed', '{"n": 1}', 1, now() + n * interval '1 s' from (values (2, 'ship'), (1, 'charge')) s (n, name)`,
       [job?.id],
     );
@@ -159,8 +161,8 @@ describe("from one thing to the next", () => {
 
 describe("the audit log", () => {
   test("is for admins only, each of whom sees its own tenant's", async () => {
-    await sql("begin; set local legwork.confined_to = 'acme'; select legwork.audit('test', 'job', '1'); commit");
-    await sql("begin; select legwork.audit('test', 'job', '2'); commit");
+    await sql("begin; set local legwork.confined_to = 'acme'; select legwork_private.audit('test', 'job', '1'); commit");
+    await sql("begin; select legwork_private.audit('test', 'job', '2'); commit");
     const query = `{ auditLog(filter: { targetType: { equalTo: "job" } }) { nodes { operation target tenant } } }`;
     const targets = async (as: string): Promise<unknown> =>
       (await ask(query, {}, as)).data.auditLog?.nodes.map(({ target }: { target: string }) => target);
@@ -177,7 +179,7 @@ describe("the audit log", () => {
 describe("alerts", () => {
   test("are for those who see everything", async () => {
     await sql(`
-      insert into legwork.alert_records (rule, kind, target, severity, value, threshold, message, raised_at)
+      insert into legwork_private.alert_records (rule, kind, target, severity, value, threshold, message, raised_at)
       values ('r', 'failed_jobs', 'a', 'warning', 2, 1, 'too many', now())`);
     const query = "{ alerts(filter: { resolvedAt: { isNull: true } }) { nodes { rule severity state message } } }";
     // The server itself raises one about the test's Postgres.

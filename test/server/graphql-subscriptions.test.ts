@@ -84,7 +84,7 @@ async function enqueue(task: string, tenant: string | null = null): Promise<stri
 
 describe("a live list of jobs", () => {
   test("shows a job as it comes, changes and goes", async () => {
-    await database.pool.query(`select legwork.register_tasks('[{"name": "seen"}]')`);
+    await database.pool.query(`select legwork_private.register_tasks('[{"name": "seen"}]')`);
     const watching = watch(
       connect(),
       `subscription { jobs(task: "seen", state: [pending, running]) { jobs { id state } changed { id task } gone } }`,
@@ -100,7 +100,7 @@ describe("a live list of jobs", () => {
   });
 
   test("of one job tells its progress", async () => {
-    await database.pool.query(`select legwork.register_tasks('[{"name": "slowly"}]')`);
+    await database.pool.query(`select legwork_private.register_tasks('[{"name": "slowly"}]')`);
     const id = await enqueue("slowly");
     const watching = watch(
       connect(),
@@ -135,7 +135,7 @@ describe("a live list of jobs", () => {
 
 describe("10,000 jobs", () => {
   test("that come and go while they are watched make a few messages, and the last one is right", async () => {
-    await database.pool.query(`select legwork.register_tasks('[{"name": "burst", "queue": "bursts"}]')`);
+    await database.pool.query(`select legwork_private.register_tasks('[{"name": "burst", "queue": "bursts"}]')`);
     const client = connect();
     const list = watch(client, `subscription { jobs(task: "burst", first: 20) { jobs { id state } changed { id } } }`);
     const queues = watch(client, `subscription { queues { queues { name pending running } } }`);
@@ -193,7 +193,7 @@ describe("10,000 jobs", () => {
 
 describe("who may watch", () => {
   test("one tenant sees nothing of another's, nor how much there is", async () => {
-    await database.pool.query(`select legwork.register_tasks('[{"name": "owned", "queue": "owned"}]')`);
+    await database.pool.query(`select legwork_private.register_tasks('[{"name": "owned", "queue": "owned"}]')`);
     const [red, blue] = [await createToken("viewer", "red"), await createToken("viewer", "blue")];
     const seen = [red, blue].map((as) => {
       const client = connect(`Bearer ${as}`);
@@ -329,7 +329,7 @@ describe("what a connection may cost", () => {
   });
 
   test("whoever does not read is sent the latest state, and no more than one message lies in wait", async () => {
-    await database.pool.query(`select legwork.register_tasks('[{"name": "unread"}]')`);
+    await database.pool.query(`select legwork_private.register_tasks('[{"name": "unread"}]')`);
     await database.pool.query(
       "select graphile_worker.add_job('unread', flags => array['correlation:' || repeat('x', 250)]) from generate_series(1, 100)",
     );
@@ -370,7 +370,7 @@ describe("what a connection may cost", () => {
 
 describe("a database in trouble", () => {
   test("a lost connection is survived: the next message has what came meanwhile", async () => {
-    await database.pool.query(`select legwork.register_tasks('[{"name": "survivor"}]')`);
+    await database.pool.query(`select legwork_private.register_tasks('[{"name": "survivor"}]')`);
     const watching = watch(connect(), `subscription { jobs(task: "survivor") { jobs { id } } }`);
     await until("the first message", () => watching.messages.length === 1);
     await database.pool.query(

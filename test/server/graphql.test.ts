@@ -500,7 +500,7 @@ describe("a job and its attempts", () => {
     const ids = await Promise.all([addJob("tried"), addJob("tried"), addJob("tried")]);
     ids.sort((a, b) => Number(a) - Number(b));
     await database.pool.query(
-      `insert into legwork.failed_attempts (job_id, attempt, task, queue, error_message, failed_at)
+      `insert into legwork_private.failed_attempts (job_id, attempt, task, queue, error_message, failed_at)
       select id, attempt, 'tried', 'default', 'no', now() from unnest($1::bigint[]) id, generate_series(1, 3) attempt`,
       [ids],
     );
@@ -530,7 +530,7 @@ describe("tasks", () => {
   test("are listed by name and found by name", async () => {
     await addJob("a-task");
     await database.pool.query(
-      "insert into legwork.task_definitions (name, description, queue) values ('a-task', 'Does a thing.', 'things')",
+      "insert into legwork_private.task_definitions (name, description, queue) values ('a-task', 'Does a thing.', 'things')",
     );
     const { data } = await ask(
       `{ task(name: "a-task") { name description queue } tasks(filter: { queue: { equalTo: "things" } }) { nodes { name } } }`,
@@ -654,7 +654,7 @@ describe("a database in trouble", () => {
     const client = await database.pool.connect();
     try {
       await client.query("begin");
-      await client.query("lock table legwork.finished_jobs in access exclusive mode");
+      await client.query("lock table legwork_private.finished_jobs in access exclusive mode");
       const start = performance.now();
       const { data, errors, text } = await ask("{ jobs { nodes { id } } }");
       expect(performance.now() - start).toBeGreaterThan(4_500);

@@ -14,8 +14,8 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork.finished_jobs, legwork.reruns");
-  await database.pool.query(`select legwork.register_tasks('[{"name": "a", "queue": "mail"}, {"name": "b"}]')`);
+  await database.pool.query("truncate legwork_private.finished_jobs, legwork_private.reruns");
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "a", "queue": "mail"}, {"name": "b"}]')`);
 });
 
 async function make(task: string, payload: unknown = {}, options = ""): Promise<string> {
@@ -45,7 +45,7 @@ describe("GET /jobs?payload=", () => {
 
   it("looks at 10,000 jobs and goes on from there, whether it found any or not", async () => {
     await database.pool.query(
-      `insert into legwork.finished_jobs (id, task, queue, state, priority, attempts, max_attempts, payload, run_at, created_at, finished_at)
+      `insert into legwork_private.finished_jobs (id, task, queue, state, priority, attempts, max_attempts, payload, run_at, created_at, finished_at)
        select n, 'a', 'mail', 'completed', 0, 1, 1, json_build_object('n', n), now(), now(), now() from generate_series(1000001, 1012000) n`,
     );
     const first = (await rest(server, "GET", "/jobs?payload=n:1000001&task=a")).body;

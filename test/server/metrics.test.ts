@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { beforeEach, expect, it, onTestFinished } from "vitest";
-import { LABEL_LIMIT, metricNames } from "../../src/server/metrics.ts";
+import { LABEL_LIMIT, metricNames } from "../../src/server/http/metrics.ts";
 import { type Server, type ServerOptions, startServer } from "../../src/server/server.ts";
 import { testDatabase, testLog } from "../support/database.ts";
 import { until } from "../support/until.ts";
@@ -13,7 +13,7 @@ const metricsToken = "for the prometheus of the test";
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
   await database.pool.query(
-    "truncate legwork.task_totals, legwork.task_minutes, legwork.samples, legwork.alert_records, legwork.worker_processes",
+    "truncate legwork_private.task_totals, legwork_private.task_minutes, legwork_private.samples, legwork_private.alert_records, legwork_private.worker_processes",
   );
 });
 
@@ -54,7 +54,7 @@ function parse(text: string): Map<string, number> {
 }
 
 it("shows what jobs did, from a real worker to the scrape", async () => {
-  await database.pool.query("update legwork.watch_steps set every = '200 ms', due_at = now()");
+  await database.pool.query("update legwork_private.watch_steps set every = '200 ms', due_at = now()");
   const server = await start();
   await workerOver(database.url, {
     "fine.ts": "export default async () => {};",
@@ -93,7 +93,7 @@ it("shows what jobs did, from a real worker to the scrape", async () => {
 it("a histogram's buckets only grow, end with all and have their sum beside them", async () => {
   const server = await start();
   await database.pool.query(
-    "insert into legwork.task_totals (task, completed, waits, runs, wait_seconds, run_seconds) select 'a', 6, waits, waits, 1.5, 2.5 from (select array[1,2,0,0,0,0,0,0,0,0,0,0,0,0,0,0,3]::bigint[] as waits) w",
+    "insert into legwork_private.task_totals (task, completed, waits, runs, wait_seconds, run_seconds) select 'a', 6, waits, waits, 1.5, 2.5 from (select array[1,2,0,0,0,0,0,0,0,0,0,0,0,0,0,0,3]::bigint[] as waits) w",
   );
   const { text } = await get(server, "/metrics", token);
   const buckets = [...text.matchAll(/^legwork_job_wait_seconds_bucket\{task="a",le="(.+?)"\} (\d+)$/gm)].map(([, le, n]) => [
@@ -116,14 +116,14 @@ it("a histogram's buckets only grow, end with all and have their sum beside them
 it("names as many tasks and queues as a Prometheus bears, and sums up the rest", async () => {
   const server = await start();
   await database.pool.query(
-    `insert into legwork.task_totals (task, first_seen, completed, waits, runs)
+    `insert into legwork_private.task_totals (task, first_seen, completed, waits, runs)
      select 'task ' || n, now() + n * interval '1 second', 1, array[n], array[1] from generate_series(1, $1::int) n`,
     [LABEL_LIMIT + 50],
   );
   // Nobody takes samples meanwhile: this waits for whoever does.
-  await database.pool.query("update legwork.watch_steps set due_at = 'infinity'");
+  await database.pool.query("update legwork_private.watch_steps set due_at = 'infinity'");
   await database.pool.query(
-    "insert into legwork.samples (name, value) values ('queues', $1) on conflict (name) do update set value = excluded.value",
+    "insert into legwork_private.samples (name, value) values ('queues', $1) on conflict (name) do update set value = excluded.value",
     [
       JSON.stringify(
         Array.from({ length: LABEL_LIMIT + 5 }, (_, n) => ({ queue: `q${n}`, state: "pending", jobs: 2, oldest: null })),
@@ -140,7 +140,7 @@ it("names as many tasks and queues as a Prometheus bears, and sums up the rest",
 
 it("a task's name cannot break the format", async () => {
   const server = await start();
-  await database.pool.query("insert into legwork.task_totals (task, completed, waits, runs) values ($1, 3, '{}', '{}')", [
+  await database.pool.query("insert into legwork_private.task_totals (task, completed, waits, runs) values ($1, 3, '{}', '{}')", [
     'a"b\\c\nd',
   ]);
   expect((await get(server, "/metrics", token)).text).toContain('legwork_jobs_completed_total{task="a\\"b\\\\c\\nd"} 3\n');
@@ -182,9 +182,9 @@ it("/ready counts the living workers, /health asks nobody, /health/details says 
   await workerOver(database.url, { "a.ts": "export default async () => {};" });
   await until("the worker is counted", async () => JSON.parse((await get(server, "/ready")).text).workers === 1);
   expect(await get(server, "/health")).toMatchObject({ status: 200, text: '{"status":"ok"}' });
-  await database.pool.query("update legwork.watch_steps set due_at = 'infinity' where step = 'database'");
+  await database.pool.query("update legwork_private.watch_steps set due_at = 'infinity' where step = 'database'");
   await database.pool.query(
-    "insert into legwork.samples (name, value) values ('database', $1) on conflict (name) do update set value = excluded.value",
+    "insert into legwork_private.samples (name, value) values ('database', $1) on conflict (name) do update set value = excluded.value",
     [JSON.stringify([{ check: "triggers", severity: "critical", finding: "A trigger is missing." }])],
   );
   const { status, text } = await get(server, "/health/details", token);

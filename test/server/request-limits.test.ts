@@ -4,7 +4,7 @@ import { connect, type Socket } from "node:net";
 import { SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
-import { clientAddress, countedAs } from "../../src/server/client-address.ts";
+import { clientAddress, countedAs } from "../../src/server/auth/client-address.ts";
 import type { Server } from "../../src/server/server.ts";
 import { testDatabase } from "../support/database.ts";
 import { makeToken, rest, restToken, startRest } from "../support/rest.ts";
@@ -22,7 +22,7 @@ beforeAll(async () => {
     trustProxy: 1,
     requestTimeout: 500,
   });
-  await database.pool.query(`select legwork.register_tasks('[{"name": "a"}]')`);
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "a"}]')`);
 });
 afterAll(async () => {
   await server.stop();

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ROLES, type Role } from "../../src/server/principal.ts";
+import { ROLES, type Role } from "../../src/access/principal.ts";
 import type { Server } from "../../src/server/server.ts";
 import { testDatabase } from "../support/database.ts";
 import { type OpenApi, operationsOf } from "../support/openapi.ts";
@@ -9,7 +9,7 @@ const database = testDatabase();
 let server: Server;
 
 beforeAll(async () => {
-  await database.pool.query(`select legwork.register_tasks('[{"name": "a", "queue": "mail"}]')`);
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "a", "queue": "mail"}]')`);
   server = await startRest(database);
 });
 afterAll(async () => {

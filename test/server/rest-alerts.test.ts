@@ -8,13 +8,13 @@ const database = testDatabase();
 let server: Server;
 
 beforeAll(async () => {
-  await database.pool.query(`select legwork.register_tasks('[{"name": "notify/email", "queue": "mail"}]')`);
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "notify/email", "queue": "mail"}]')`);
   server = await startRest(database);
 });
 afterAll(() => server.stop());
 beforeEach(async () => {
   await database.pool.query(
-    "delete from legwork.alert_rules; select legwork.restore_alert_rules(); delete from legwork.alert_records; delete from legwork.alert_silences",
+    "delete from legwork_private.alert_rules; select legwork.restore_alert_rules(); delete from legwork_private.alert_records; delete from legwork_private.alert_silences",
   );
 });
 
@@ -161,7 +161,7 @@ describe("alert rules over REST", () => {
 
   it("changed over REST raise and resolve at the next look", async () => {
     await database.pool.query("select graphile_worker.add_job('notify/email', '{}', run_at => now() - interval '2 minutes')");
-    await database.pool.query("update legwork.watch_steps set every = '200 ms', due_at = now()");
+    await database.pool.query("update legwork_private.watch_steps set every = '200 ms', due_at = now()");
     await rest(server, "PUT", "/alert-rules/mail_waits", { kind: "backlog_age", target: "mail", warning: 30, resolve_after: 0 });
     const alert = await until("the alert is raised", async () => {
       const { body } = await rest(server, "GET", "/alerts");
@@ -192,7 +192,7 @@ describe("alert rules over REST", () => {
       const { body } = await rest(server, "GET", "/alerts?all=true");
       return body.items.some((one: { id: string; state: string }) => one.id === alert.id && one.state === "resolved");
     });
-    await database.pool.query("update legwork.watch_steps set due_at = 'infinity'");
+    await database.pool.query("update legwork_private.watch_steps set due_at = 'infinity'");
   });
 });
 
@@ -218,14 +218,16 @@ describe("what concerns every tenant", () => {
       const answer = await rest(server, method, path, body, { authorization: `Bearer ${admin}` });
       expect([path, answer.status, answer.body.code]).toEqual([path, 403, "LW403"]);
     }
-    const { rows } = await database.pool.query("select warning, is_enabled from legwork.alert_rules where name = 'error_rate'");
+    const { rows } = await database.pool.query(
+      "select warning, is_enabled from legwork_private.alert_rules where name = 'error_rate'",
+    );
     expect(rows).toEqual([{ warning: 0.25, is_enabled: true }]);
   });
 });
 
 describe("tokens of two tenants", () => {
   it("are made, seen and revoked by each tenant's own admin", async () => {
-    await database.pool.query("delete from legwork.tokens");
+    await database.pool.query("delete from legwork_private.tokens");
     const admins = { acme: await makeToken(database, "admin", "acme"), other: await makeToken(database, "admin", "other") };
     const as = (tenant: keyof typeof admins, method: string, path: string, body?: unknown): Promise<RestAnswer> =>
       rest(server, method, path, body, { authorization: `Bearer ${admins[tenant]}` });

@@ -8,7 +8,7 @@ let server: Server;
 
 beforeAll(async () => {
   server = await startRest(database);
-  await database.pool.query(`select legwork.register_tasks('[
+  await database.pool.query(`select legwork_private.register_tasks('[
     {"name": "any"},
     {"name": "strict", "payload_schema": {"type": "object", "properties": {"to": {"type": "string"}}, "additionalProperties": false}},
     {"name": "numbers", "payload_schema": {"type": "array", "items": {"type": "string"}}}]')`);

@@ -13,7 +13,7 @@ let operations: Operation[];
 let jobs: string[];
 
 beforeAll(async () => {
-  await database.pool.query(`select legwork.register_tasks('[
+  await database.pool.query(`select legwork_private.register_tasks('[
     {"name": "notify/email", "queue": "notification"}, {"name": "report/daily"}, {"name": "mail/send", "queue": "mail"}]')`);
   const { rows } = await database.pool.query(
     "select legwork.enqueue('notify/email', jsonb_build_object('n', n), correlation_id => 'c')::text as id from generate_series(1, 30) n",

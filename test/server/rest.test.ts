@@ -17,9 +17,9 @@ afterAll(async () => {
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
   await database.pool.query(
-    "truncate legwork.finished_jobs, legwork.failed_attempts, legwork.job_logs, legwork.pauses, legwork.limits, legwork.cancellations, legwork.id_marks",
+    "truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.job_logs, legwork_private.pauses, legwork_private.limits, legwork_private.cancellations, legwork_private.id_marks",
   );
-  await database.pool.query(`select legwork.register_tasks('[
+  await database.pool.query(`select legwork_private.register_tasks('[
     {"name": "notify/email", "queue": "mail", "payload_schema": {"type": "object", "properties": {"to": {"type": "string"}}, "required": ["to"]}},
     {"name": "other"}]')`);
 });
@@ -78,7 +78,9 @@ describe("POST /jobs", () => {
       correlation_id: "c",
       attempt_list: [],
     });
-    const { rows } = await database.pool.query("select expires_at from legwork.expirations where job_id = $1", [answer.body.id]);
+    const { rows } = await database.pool.query("select expires_at from legwork_private.expirations where job_id = $1", [
+      answer.body.id,
+    ]);
     expect(rows).toEqual([{ expires_at: new Date("2031-01-01Z") }]);
   });
 
@@ -161,11 +163,11 @@ describe("Idempotency-Key", () => {
   it("is forgotten after a day", async () => {
     const header = key();
     const first = await post("/jobs", { task: "other" }, header);
-    await database.pool.query("update legwork.idempotent_requests set requested_at = now() - interval '25 hours'");
+    await database.pool.query("update legwork_private.idempotent_requests set requested_at = now() - interval '25 hours'");
     expect((await post("/jobs", { task: "other" }, header)).body.id).not.toBe(first.body.id);
-    await database.pool.query("update legwork.idempotent_requests set requested_at = now() - interval '25 hours'");
+    await database.pool.query("update legwork_private.idempotent_requests set requested_at = now() - interval '25 hours'");
     await database.pool.query("select legwork.maintain_history()");
-    expect((await database.pool.query("select from legwork.idempotent_requests")).rows).toEqual([]);
+    expect((await database.pool.query("select from legwork_private.idempotent_requests")).rows).toEqual([]);
   });
 });
 
@@ -239,10 +241,10 @@ describe("GET /jobs", () => {
       encodeURIComponent(((await database.pool.query("select clock_timestamp() as t")).rows[0].t as Date).toISOString());
     // One more than the one that is made every minute.
     const mark = async (): Promise<void> => {
-      const { rows } = await database.pool.query("delete from legwork.id_marks returning to_jsonb(id_marks) as mark");
-      await database.pool.query("select legwork.note_ids()");
+      const { rows } = await database.pool.query("delete from legwork_private.id_marks returning to_jsonb(id_marks) as mark");
+      await database.pool.query("select legwork_private.note_ids()");
       await database.pool.query(
-        "insert into legwork.id_marks select m.* from jsonb_populate_recordset(null::legwork.id_marks, $1) m",
+        "insert into legwork_private.id_marks select m.* from jsonb_populate_recordset(null::legwork_private.id_marks, $1) m",
         [JSON.stringify(rows.map((row) => row.mark))],
       );
     };
@@ -265,7 +267,7 @@ describe("GET /jobs", () => {
     const [last = ""] = await enqueue(1);
     await database.pool.query("select pg_sleep(1.1)");
     await mark();
-    const bounds = await database.pool.query("select * from legwork.ids_created($1, $2)", [
+    const bounds = await database.pool.query("select * from legwork_private.ids_created($1, $2)", [
       decodeURIComponent(after),
       decodeURIComponent(middle),
     ]);
@@ -280,7 +282,7 @@ describe("GET /jobs", () => {
       if (round === "ended") await complete([early, rows[0].id, last]);
       for (const [query, ids] of spans) expect([round, query, idsOf(await get(`/jobs?${query}`))]).toEqual([round, query, ids]);
     }
-    await database.pool.query("truncate legwork.id_marks");
+    await database.pool.query("truncate legwork_private.id_marks");
     for (const [query, ids] of spans) expect([query, idsOf(await get(`/jobs?${query}`))]).toEqual([query, ids]);
   });
 
@@ -329,7 +331,7 @@ describe("one job", () => {
       level: "info",
       message: `line ${n}`,
     }));
-    await database.pool.query("select legwork.record_output('[]', $1)", [JSON.stringify(lines)]);
+    await database.pool.query("select legwork_private.record_output('[]', $1)", [JSON.stringify(lines)]);
     const first = await get(`/jobs/${id}/logs?limit=5`);
     const second = await get(`/jobs/${id}/logs?limit=5&cursor=${first.body.next_cursor}`);
     const messages = [...first.body.items, ...second.body.items].map(({ message }: { message: string }) => message);
@@ -401,7 +403,9 @@ describe("bulk actions", () => {
     const { body } = await post("/jobs/cancel", { filter: { task: "other" }, dry_run: false });
     expect(body).toMatchObject({ changed: 2, left: 0, ids });
     expect((await post("/jobs/cancel", { filter: {}, dry_run: false })).body).toMatchObject({ changed: 0, left: 0 });
-    expect((await database.pool.query("select job_id::text as id from legwork.cancellations")).rows).toEqual([{ id: ids[0] }]);
+    expect((await database.pool.query("select job_id::text as id from legwork_private.cancellations")).rows).toEqual([
+      { id: ids[0] },
+    ]);
   });
 
   it("pass over a job that somebody is just taking, and find it the next time", async () => {
@@ -529,7 +533,7 @@ describe("problems", () => {
   it("a database that takes too long is LW504, and one that cannot be reached LW503", async () => {
     const holder = await connection(database);
     await holder.query("begin");
-    await holder.query("lock table legwork.job_logs in access exclusive mode");
+    await holder.query("lock table legwork_private.job_logs in access exclusive mode");
     const [id] = await enqueue(1);
     expect(await get(`/jobs/${id}/logs`)).toMatchObject({ status: 504, body: { code: "LW504" } });
     await holder.query("rollback");

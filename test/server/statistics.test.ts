@@ -15,9 +15,9 @@ afterAll(async () => {
 
 it("tells over time what became of jobs, of all or of one task", async () => {
   await database.pool.query(
-    `select legwork.add_metrics(array[
-       row('a', 'completed', date_trunc('minute', now()) - interval '5 minutes', 2, 8, 3, 0.1, 6, now())::legwork.counted_rows,
-       row('b', 'failed', date_trunc('minute', now()) - interval '5 minutes', 2, 8, 2, 0.1, 6, now())::legwork.counted_rows])`,
+    `select legwork_private.add_metrics(array[
+       row('a', 'completed', date_trunc('minute', now()) - interval '5 minutes', 2, 8, 3, 0.1, 6, now())::legwork_private.counted_rows,
+       row('b', 'failed', date_trunc('minute', now()) - interval '5 minutes', 2, 8, 2, 0.1, 6, now())::legwork_private.counted_rows])`,
   );
   const { body } = await rest(server, "GET", "/statistics/series?period=1h");
   expect(body.items[0]).toMatchObject({ seconds: 60, completed: "3", failed: "2", is_whole: false });
@@ -43,10 +43,10 @@ it("tells nothing of it to who acts for one tenant", async () => {
 });
 
 it("tells how much of a limit is in use, as it was at the last look", async () => {
-  await database.pool.query(`select legwork.register_tasks('[{"name": "mail", "queue": "mail"}]')`);
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "mail", "queue": "mail"}]')`);
   await database.pool.query("select legwork.limit_concurrency(2, queue => 'mail')");
   await database.pool.query("select legwork.enqueue('mail') from generate_series(1, 3)");
-  await database.pool.query("select legwork.sample_queues()");
+  await database.pool.query("select legwork_private.sample_queues()");
   expect((await rest(server, "GET", "/statistics/limits")).body.items).toMatchObject([
     { scope: "queue", name: "mail", kind: "concurrency", key: null, max: 2, used: "2", full_keys: "1" },
   ]);

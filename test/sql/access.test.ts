@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from "vitest";
 import pg from "pg";
 import { createPool, type Pool } from "../../src/db/pool.ts";
-import { ROLES } from "../../src/server/principal.ts";
+import { ROLES } from "../../src/access/principal.ts";
 import { ACCESS_RULES, type AccessJobs, expectedOutcomes, type OperationName, SQL_OPERATIONS } from "../support/access-table.ts";
 import { databaseUrl, onServer, testDatabase, testLog } from "../support/database.ts";
 
@@ -40,8 +40,8 @@ afterAll(async () => {
 let jobs: Pick<AccessJobs, "acme" | "other" | "acmeFailed" | "otherFailed">;
 beforeEach(async () => {
   await run("delete from graphile_worker._private_jobs");
-  await run("truncate legwork.finished_jobs, legwork.failed_attempts, legwork.limits, legwork.pauses, legwork.retry_policies, legwork.waiting_jobs");
-  await run(`select legwork.register_tasks('[{"name": "a", "queue": "q"}, {"name": "limited"}, {"name": "paused"}]')`);
+  await run("truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.limits, legwork_private.pauses, legwork_private.retry_policies, legwork_private.waiting_jobs");
+  await run(`select legwork_private.register_tasks('[{"name": "a", "queue": "q"}, {"name": "limited"}, {"name": "paused"}]')`);
   const add = async (tenant: string): Promise<string> =>
     (await run("select legwork.enqueue('a', '{\"secret\": 1}', tenant => $1) as id", [tenant]))[0].id;
   jobs = { acme: await add("acme"), other: await add("other"), acmeFailed: await add("acme"), otherFailed: await add("other") };
@@ -50,19 +50,19 @@ beforeEach(async () => {
 
 /** The jobs, and beside them workflows and schedules of both tenants. */
 async function subjects(): Promise<AccessJobs> {
-  await run("truncate legwork.workflow_runs, legwork.workflow_run_steps, legwork.dependencies, legwork.schedule_definitions");
+  await run("truncate legwork_private.workflow_runs, legwork_private.workflow_run_steps, legwork_private.dependencies, legwork_private.schedule_definitions");
   const flow = async (tenant: string): Promise<string> =>
     (await run(`select legwork.start_workflow('w', '[{"name": "s", "task": "a"}]', tenant => $1) as id`, [tenant]))[0].id;
   const made = { acmeFlow: await flow("acme"), otherFlow: await flow("other"), acmeEnded: await flow("acme"), otherEnded: await flow("other") };
   await run("select legwork.cancel_workflow($1), legwork.cancel_workflow($2)", [made.acmeEnded, made.otherEnded]);
   await run("select legwork.schedule(name, 'a', cron => '0 3 * * *', tenant => name) from unnest(array['acme', 'other']) as name");
-  await run("delete from legwork.tokens; delete from legwork.alert_records");
+  await run("delete from legwork_private.tokens; delete from legwork_private.alert_records");
   await run("select legwork.create_token(tenant, 'viewer', tenant) from unnest(array['acme', 'other']) as tenant");
   const [tokens] = await run(
-    `select min(id::text) filter (where tenant = 'acme') as "acmeToken", min(id::text) filter (where tenant = 'other') as "otherToken" from legwork.tokens`,
+    `select min(id::text) filter (where tenant = 'acme') as "acmeToken", min(id::text) filter (where tenant = 'other') as "otherToken" from legwork_private.tokens`,
   );
   const [{ alert }] = await run(
-    `insert into legwork.alert_records (rule, kind, target, severity, value, threshold, message, raised_at)
+    `insert into legwork_private.alert_records (rule, kind, target, severity, value, threshold, message, raised_at)
      values ('error_rate', 'error_rate', 'a', 'warning', 1, 0.5, 'failing', now()) returning id as alert`,
   );
   const [{ silence }] = await run("select legwork.silence_alerts('1 hour') as silence");
@@ -128,9 +128,9 @@ describe("a principal of the server", () => {
 
   it("of a tenant sees that tenant's rows in every view, and nothing of the workers", async () => {
     const settings = { "legwork.role": "viewer", "legwork.confined_to": "acme" };
-    await run("insert into legwork.worker_processes (id, host, pid, concurrency, tasks) values ('w', 'h', 1, 1, '{}') on conflict do nothing");
+    await run("insert into legwork_private.worker_processes (id, host, pid, concurrency, tasks) values ('w', 'h', 1, 1, '{}') on conflict do nothing");
     await run(
-      `insert into legwork.job_logs (job_id, attempt, logged_at, level, message, tenant)
+      `insert into legwork_private.job_logs (job_id, attempt, logged_at, level, message, tenant)
        select id, 1, now(), 'info', 'x', tenant from legwork.jobs`,
     );
     const see = async (text: string): Promise<unknown> => (await as(settings, text)).rows;
@@ -146,7 +146,7 @@ describe("a principal of the server", () => {
     const unconfined = await as({}, "select count(*)::int as jobs from legwork.jobs");
     expect(unconfined.rows).toEqual([{ jobs: 4 }]);
     expect((await as({}, "select from legwork_confined.jobs")).rows).toEqual([]);
-    await run("delete from legwork.worker_processes");
+    await run("delete from legwork_private.worker_processes");
   });
 
   it("of a tenant enqueues for that tenant, with keys of its own", async () => {
@@ -185,9 +185,9 @@ describe("a login with the role", () => {
   it("legwork_reader reads everything that has views and changes nothing", async () => {
     // With rows: what a view calls is called with the rights of whoever reads.
     await subjects();
-    await run("update legwork.task_definitions set redact = '{secret}' where name = 'a'");
+    await run("update legwork_private.task_definitions set redact = '{secret}' where name = 'a'");
     await run(`select legwork.run_schedule('acme'), legwork.enqueue_batch('[{"task": "a"}]')`);
-    await run("insert into legwork.job_steps (job_id, kind, name, state, attempt, started_at) values (1, 'run', 's', 'completed', 1, now()) on conflict do nothing");
+    await run("insert into legwork_private.job_steps (job_id, kind, name, state, attempt, started_at) values (1, 'run', 's', 'completed', 1, now()) on conflict do nothing");
     const views = ["jobs", "attempts", "logs", "tasks", "queues", "workers", "failed_groups"];
     views.push("schedules", "schedule_runs", "workflows", "workflow_steps", "batches", "steps");
     for (const view of views) {
@@ -198,19 +198,19 @@ describe("a login with the role", () => {
       "select legwork.enqueue('a')",
       `select legwork.cancel_job(${jobs.acme})`,
       "select legwork.pause_queue('q')",
-      "select * from legwork.finished_jobs",
-      "select * from legwork.all_jobs",
-      "select * from legwork.all_schedules",
-      "select * from legwork.schedule_definitions",
+      "select * from legwork_private.finished_jobs",
+      "select * from legwork_private.all_jobs",
+      "select * from legwork_private.all_schedules",
+      "select * from legwork_private.schedule_definitions",
       "select legwork.schedule('s', 'a', every => '1 hour')",
       "select legwork.start_workflow('w', '[]')",
       `select legwork.send_signal(${jobs.acme}, 'go')`,
-      "select legwork.fire_schedules()",
-      "select * from legwork.tokens",
+      "select legwork_private.fire_schedules()",
+      "select * from legwork_private.tokens",
       "select * from legwork.audit_log",
       "select * from graphile_worker._private_jobs",
-      "delete from legwork.limits",
-      "select legwork.audit('x', 'job', '1')",
+      "delete from legwork_private.limits",
+      "select legwork_private.audit('x', 'job', '1')",
     ]) {
       expect([text, await attempt("reader", text)]).toEqual([text, "42501"]);
     }
@@ -284,7 +284,7 @@ describe("a login with the role", () => {
       "select legwork.change_setting('history_retention', '1 day')",
       "update legwork.settings set value = '1 day'",
       "delete from graphile_worker._private_jobs",
-      "select legwork.worker_stopped('w')",
+      "select legwork_private.worker_stopped('w')",
     ]) {
       expect([text, await attempt("operator", text)]).toEqual([text, "42501"]);
     }
@@ -300,7 +300,7 @@ describe("a login with the role", () => {
     ]) {
       expect([text, await attempt("admin", text)]).toEqual([text, "ok"]);
     }
-    for (const text of ["select hash from legwork.tokens", "delete from legwork.audit_entries", "select * from legwork.audit_entries"]) {
+    for (const text of ["select hash from legwork_private.tokens", "delete from legwork_private.audit_entries", "select * from legwork_private.audit_entries"]) {
       expect([text, await attempt("admin", text)]).toEqual([text, "42501"]);
     }
   });
@@ -325,7 +325,7 @@ describe("a login with the role", () => {
       expect(await outcome(client, "select legwork.enqueue('a', tenant => 'other')")).toBe("LW403");
       expect(await outcome(client, "select legwork.pause_queue('q')")).toBe("LW403");
       expect(await outcome(client, "select legwork.confine_login(session_user, null)")).toBe("42501");
-      expect(await outcome(client, "delete from legwork.confined_logins")).toBe("42501");
+      expect(await outcome(client, "delete from legwork_private.confined_logins")).toBe("42501");
       expect(await outcome(client, `select legwork.cancel_job(${jobs.acme})`)).toBe("ok");
       expect((await client.query("select tenant from legwork_tenant.jobs where id = (select legwork.enqueue('a'))")).rows).toEqual([]);
       const [made] = await run("select tenant from legwork.jobs order by id desc limit 1");
@@ -374,8 +374,8 @@ it("nobody but the owner can be confined out of the way: superusers are refused"
 it("every definer function is for somebody: a role, or the triggers", async () => {
   const rows = await run(`
     select p.proname as name from pg_proc p
-    where p.pronamespace = 'legwork'::regnamespace and p.prosecdef and p.prorettype <> 'trigger'::regtype
-      and p.proname not in (select f.function from legwork.role_functions() f)
+    where p.pronamespace in ('legwork'::regnamespace, 'legwork_private'::regnamespace) and p.prosecdef and p.prorettype <> 'trigger'::regtype
+      and p.proname not in (select f.function from legwork_private.role_functions() f)
     order by 1`);
   // Called by other functions, with the owner's rights.
   expect(rows.map((row) => row.name)).toEqual([
@@ -408,9 +408,9 @@ it("every definer function is for somebody: a role, or the triggers", async () =
 it("every view of what belongs to tenants is confined, and says nothing through errors", async () => {
   const rows = await run(`
     select c.relname as name from pg_class c
-    where c.relnamespace = 'legwork'::regnamespace and c.relkind = 'v'
+    where c.relnamespace in ('legwork'::regnamespace, 'legwork_private'::regnamespace) and c.relkind = 'v'
       and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant')
-      and (pg_get_viewdef(c.oid) not like '%legwork.confined_tenant()%' or not coalesce(c.reloptions @> array['security_barrier=true'], false))
+      and (pg_get_viewdef(c.oid) not like '%legwork_private.confined_tenant()%' or not coalesce(c.reloptions @> array['security_barrier=true'], false))
     order by 1`);
   // Those named all_ are granted to nobody; the others show nothing at all to who is confined.
   const names: string[] = rows.map((row) => row.name);

@@ -14,8 +14,8 @@ const START = Date.parse("2026-01-05T12:00:00Z");
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
   await database.pool.query(
-    `truncate legwork.finished_jobs, legwork.failed_attempts, legwork.task_minutes, legwork.task_hours, legwork.task_totals, legwork.samples, legwork.alert_records,
-       legwork.alert_pending, legwork.alert_silences, legwork.alert_rules, legwork.long_runs, legwork.worker_processes`,
+    `truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.task_minutes, legwork_private.task_hours, legwork_private.task_totals, legwork_private.samples, legwork_private.alert_records,
+       legwork_private.alert_pending, legwork_private.alert_silences, legwork_private.alert_rules, legwork_private.long_runs, legwork_private.worker_processes`,
   );
   await database.pool.query("select legwork.restore_alert_rules()");
   await setAlertChannels(database.pool, []);
@@ -34,11 +34,11 @@ async function evaluate(seconds: number, client: { query: typeof database.pool.q
 async function backlog(dueAt: number | undefined): Promise<void> {
   const oldest = dueAt === undefined ? null : new Date(START + dueAt * 1_000).toISOString();
   await database.pool.query(
-    "insert into legwork.samples (name, value) values ('queues', $1) on conflict (name) do update set value = excluded.value",
+    "insert into legwork_private.samples (name, value) values ('queues', $1) on conflict (name) do update set value = excluded.value",
     [JSON.stringify([{ queue: "q", state: "pending", jobs: 1, oldest }])],
   );
   await database.pool.query(
-    "insert into legwork.worker_processes (id, host, pid, concurrency, tasks, seen_at) values ('w', 'h', 1, 1, '{}', 'infinity') on conflict do nothing",
+    "insert into legwork_private.worker_processes (id, host, pid, concurrency, tasks, seen_at) values ('w', 'h', 1, 1, '{}', 'infinity') on conflict do nothing",
   );
 }
 
@@ -47,18 +47,18 @@ async function attempts(task: string, outcomes: string, from: number): Promise<v
     const at = new Date(START + (from + index) * 1_000);
     if (outcome === "x") {
       await database.pool.query(
-        "insert into legwork.failed_attempts (job_id, attempt, task, queue, error_name, error_message, started_at, failed_at, retry_at) values ($1, 1, $2, 'default', 'Error', 'refused', $3, $3, $3)",
+        "insert into legwork_private.failed_attempts (job_id, attempt, task, queue, error_name, error_message, started_at, failed_at, retry_at) values ($1, 1, $2, 'default', 'Error', 'refused', $3, $3, $3)",
         [from + index, task, at],
       );
     } else {
       await database.pool.query(
-        `insert into legwork.finished_jobs (id, task, queue, state, priority, attempts, max_attempts, run_at, created_at, started_at, finished_at, worker)
+        `insert into legwork_private.finished_jobs (id, task, queue, state, priority, attempts, max_attempts, run_at, created_at, started_at, finished_at, worker)
          values ($1, $2, 'default', 'completed', 0, 1, 1, $3, $3, $3, $3, 'w')`,
         [from + index, task, at],
       );
     }
   }
-  await database.pool.query("select legwork.roll_up()");
+  await database.pool.query("select legwork_private.roll_up()");
 }
 
 const open = async (): Promise<string[]> => (await listAlerts(database.pool)).map(({ rule, severity }) => `${rule} ${severity}`);
@@ -116,16 +116,16 @@ it("sees error rates, failed jobs and slow runs over the rule's period", async (
   const minute = new Date(START);
   const zeros = Array.from({ length: 17 }, () => 0);
   await database.pool.query(
-    "insert into legwork.task_minutes (minute, task, completed, failed, failed_attempts, waits, runs) values ($1, 'rate', 30, 0, 10, $2, $2), ($1, 'dead', 900, 100, 100, $2, $2), ($1, 'few', 3, 0, 3, $2, $2)",
+    "insert into legwork_private.task_minutes (minute, task, completed, failed, failed_attempts, waits, runs) values ($1, 'rate', 30, 0, 10, $2, $2), ($1, 'dead', 900, 100, 100, $2, $2), ($1, 'few', 3, 0, 3, $2, $2)",
     [minute, zeros],
   );
   // Usual runs of a minute are slow only for a task that usually takes less.
   await database.pool.query(
-    "insert into legwork.task_minutes (minute, task, completed, waits, runs) values ($1, 'slow', 10, $2, $3), ($1, 'backup', 10, $2, $3)",
+    "insert into legwork_private.task_minutes (minute, task, completed, waits, runs) values ($1, 'slow', 10, $2, $3), ($1, 'backup', 10, $2, $3)",
     [minute, zeros, zeros.with(13, 10)],
   );
   await database.pool.query(
-    "insert into legwork.task_totals (task, waits, runs, usual_run, usual_runs) values ('slow', '{}', '{}', 2, 500), ('backup', '{}', '{}', 400, 500)",
+    "insert into legwork_private.task_totals (task, waits, runs, usual_run, usual_runs) values ('slow', '{}', '{}', 2, 500), ('backup', '{}', '{}', 400, 500)",
   );
   expect(await evaluate(60)).toEqual(["raised error_rate", "raised failed_jobs", "raised slow_runs"]);
   expect((await listAlerts(database.pool)).map(({ rule, target }) => `${rule} ${target}`).toSorted()).toEqual([
@@ -144,7 +144,7 @@ it("sees jobs that run for too long, longer than the lock says", async () => {
     [new Date(START)],
   );
   await database.pool.query(
-    "insert into legwork.worker_processes (id, host, pid, concurrency, tasks, running, seen_at) values ('w', 'h', 1, 1, '{}', $1, 'infinity')",
+    "insert into legwork_private.worker_processes (id, host, pid, concurrency, tasks, running, seen_at) values ('w', 'h', 1, 1, '{}', $1, 'infinity')",
     [[rows[0].id]],
   );
   expect(await evaluate(100)).toEqual([]);
@@ -157,13 +157,13 @@ it("sees jobs that run for too long, longer than the lock says", async () => {
 
 it("sees that no worker lives, what the doctor finds and hosts that run full", async () => {
   await backlog(0);
-  await database.pool.query("delete from legwork.worker_processes");
+  await database.pool.query("delete from legwork_private.worker_processes");
   expect(await evaluate(61)).toEqual(["raised no_worker"]);
   await database.pool.query(
-    "insert into legwork.worker_processes (id, host, pid, concurrency, tasks, seen_at, cpu, memory, disk, heap_bytes, host_seen_at) values ('w', 'h', 1, 1, '{}', 'infinity', 0.5, 0.5, 0.96, 1e6, $1)",
+    "insert into legwork_private.worker_processes (id, host, pid, concurrency, tasks, seen_at, cpu, memory, disk, heap_bytes, host_seen_at) values ('w', 'h', 1, 1, '{}', 'infinity', 0.5, 0.5, 0.96, 1e6, $1)",
     [new Date(START + 62_000)],
   );
-  await database.pool.query("insert into legwork.samples (name, value) values ('database', $1)", [
+  await database.pool.query("insert into legwork_private.samples (name, value) values ('database', $1)", [
     JSON.stringify([
       { check: "locks", severity: "warning", finding: "Somebody waits." },
       { check: "triggers", severity: "critical", finding: "A trigger is missing." },
@@ -202,7 +202,7 @@ it("any number of evaluators raise and resolve an alert once", async () => {
 });
 
 it("one alert is open per rule and target even if two evaluators ran at the same time", async () => {
-  const insert = `insert into legwork.alert_records (rule, kind, target, severity, value, threshold, message, raised_at)
+  const insert = `insert into legwork_private.alert_records (rule, kind, target, severity, value, threshold, message, raised_at)
     values ('r', 'database', 't', 'warning', 1, 1, 'm', now()) on conflict (rule, target) where resolved_at is null do nothing returning id`;
   const [first, second] = [await connection(database), await connection(database)];
   await first.query("begin");
@@ -270,7 +270,7 @@ it("a silence keeps quiet and forgets nothing: what is still open afterwards is 
   expect(await events()).toEqual([]);
   expect(await endSilence(database.pool, silence)).toBe(true);
   expect(await endSilence(database.pool, silence)).toBe(false);
-  await database.pool.query("update legwork.alert_silences set until = $1", [new Date(START + 901_000)]);
+  await database.pool.query("update legwork_private.alert_silences set until = $1", [new Date(START + 901_000)]);
   expect(await evaluate(905)).toEqual([]);
   expect(await events()).toEqual(["raised"]);
 });
@@ -313,8 +313,8 @@ it("refuses rules and channels that make no sense, and says what would", async (
 });
 
 it("health is what the rules say at this moment", async () => {
-  await database.pool.query(`select legwork.register_tasks('[{"name": "a"}, {"name": "b"}]')`);
-  await database.pool.query("delete from legwork.alert_rules where kind not in ('consecutive_failures', 'no_worker')");
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "a"}, {"name": "b"}]')`);
+  await database.pool.query("delete from legwork_private.alert_rules where kind not in ('consecutive_failures', 'no_worker')");
   const health = async (): Promise<Record<string, string>> =>
     Object.fromEntries((await readHealth(database.pool)).filter(({ scope }) => scope !== "queue").map(({ scope, name, status }) => [`${scope} ${name}`, status]));
   expect(await health()).toMatchObject({ "system system": "healthy", "task a": "healthy", "task b": "healthy" });
@@ -324,7 +324,7 @@ it("health is what the rules say at this moment", async () => {
   await attempts("a", "xxxxxxx", ago + 10);
   expect(await health()).toMatchObject({ "system system": "degraded", "task a": "unhealthy" });
   await backlog(ago - 600);
-  await database.pool.query("delete from legwork.worker_processes");
+  await database.pool.query("delete from legwork_private.worker_processes");
   const [system] = await readHealth(database.pool);
   expect(system).toMatchObject({ scope: "system", status: "unhealthy" });
   expect(system?.reasons).toHaveLength(2);
@@ -336,7 +336,7 @@ it("whatever the values do, an alert is raised when it must be, told of once and
   const looks = fc.array(fc.record({ after: fc.integer({ min: 1, max: 25 }), age: fc.constantFrom(0, 50, 100, 500, 1_000, 5_000) }), { maxLength: 25 });
   await fc.assert(
     fc.asyncProperty(looks, async (steps) => {
-      await database.pool.query("truncate legwork.alert_records, legwork.alert_pending");
+      await database.pool.query("truncate legwork_private.alert_records, legwork_private.alert_pending");
       await database.pool.query("delete from graphile_worker._private_jobs");
       // The same by a few lines that know nothing of tables.
       let [now, since, clear, isOpen, isCritical]: [number, number, number, boolean, boolean] = [0, -1, -1, false, false];

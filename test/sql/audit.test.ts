@@ -16,14 +16,14 @@ let waiting: string;
 let failed: string;
 beforeEach(async () => {
   await run("delete from graphile_worker._private_jobs");
-  await run("truncate legwork.finished_jobs, legwork.failed_attempts, legwork.limits, legwork.pauses, legwork.retry_policies, legwork.waiting_jobs");
-  await run(`select legwork.register_tasks('[{"name": "a", "queue": "q"}]')`);
+  await run("truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.limits, legwork_private.pauses, legwork_private.retry_policies, legwork_private.waiting_jobs");
+  await run(`select legwork_private.register_tasks('[{"name": "a", "queue": "q"}]')`);
   [{ id: waiting }] = await run("select legwork.enqueue('a', tenant => 'acme') as id");
   [{ id: failed }] = await run("select legwork.enqueue('a', tenant => 'acme') as id");
   await run("select graphile_worker.permanently_fail_jobs(array[$1::bigint], 'refused')", [failed]);
   // The trigger stands on the table of all partitions, for whoever does it by mistake.
   await run(`do $$ declare p regclass; begin
-    for p in select inhrelid from pg_inherits where inhparent = 'legwork.audit_entries'::regclass loop execute format('delete from %s', p); end loop; end $$`);
+    for p in select inhrelid from pg_inherits where inhparent = 'legwork_private.audit_entries'::regclass loop execute format('delete from %s', p); end loop; end $$`);
 });
 
 describe("the audit log has", () => {
@@ -60,7 +60,7 @@ describe("the audit log has", () => {
     await client.query("select set_config('legwork.actor', 'token:deploy', true), set_config('legwork.surface', 'rest', true)");
     await client.query(`select legwork.retry_job(${failed})`);
     await client.query("select legwork.pause_task('a')");
-    expect((await client.query("select paused_by from legwork.pauses")).rows).toEqual([{ paused_by: "token:deploy" }]);
+    expect((await client.query("select paused_by from legwork_private.pauses")).rows).toEqual([{ paused_by: "token:deploy" }]);
     await client.query("select legwork.resume_task('a')");
     await client.query("commit");
     await client.query("begin");
@@ -126,7 +126,7 @@ describe("the audit log has", () => {
     await run("select legwork.disable_schedule('s'), legwork.disable_schedule('s')");
     await run("select legwork.enable_schedule('s'), legwork.enable_schedule('s')");
     const [{ job }] = await run("select legwork.run_schedule('s') as job");
-    await run("select legwork.fire_schedules(now() + interval '3 hours')");
+    await run("select legwork_private.fire_schedules(now() + interval '3 hours')");
     await run("select legwork.unschedule('s')");
     const lines = await log();
     expect(lines).toMatchObject([
@@ -144,10 +144,10 @@ describe("the audit log has", () => {
 
   it("nothing of jobs that a schedule cancels because it is due again", async () => {
     await run("select legwork.schedule('c', 'a', every => '1 hour', overlap => 'cancel')");
-    await run("select legwork.fire_schedules(now() + interval '61 minutes'), legwork.fire_schedules(now() + interval '121 minutes')");
+    await run("select legwork_private.fire_schedules(now() + interval '61 minutes'), legwork_private.fire_schedules(now() + interval '121 minutes')");
     expect(await run("select from legwork.jobs where state = 'cancelled' and error like '%due again%'")).toHaveLength(1);
     expect((await log()).map((line) => line.operation)).toEqual(["schedule"]);
-    await run("truncate legwork.schedule_definitions");
+    await run("truncate legwork_private.schedule_definitions");
   });
 
   it("workflows that were cancelled and retried; not that they start, nor each of their jobs", async () => {
@@ -193,7 +193,7 @@ describe("the audit log has", () => {
   it("tokens without anything that could be used in their place", async () => {
     const [{ token }] = await run("select legwork.create_token('t', 'operator', 'acme') as token");
     const [{ id }] = await run("select id from legwork.token_list");
-    await run("select * from legwork.find_token(sha256(convert_to($1, 'UTF8')))", [token]);
+    await run("select * from legwork_private.find_token(sha256(convert_to($1, 'UTF8')))", [token]);
     await run("select legwork.revoke_token($1), legwork.revoke_token($1)", [id]);
     const lines = await log();
     expect(lines).toMatchObject([
@@ -214,9 +214,9 @@ describe("the audit log has", () => {
 it("no line is changed, deleted or truncated, by the owner's mistake neither", async () => {
   await run("select legwork.pause_queue('q')");
   for (const text of [
-    "update legwork.audit_entries set actor = 'nobody'",
-    "delete from legwork.audit_entries",
-    "truncate legwork.audit_entries",
+    "update legwork_private.audit_entries set actor = 'nobody'",
+    "delete from legwork_private.audit_entries",
+    "truncate legwork_private.audit_entries",
     "update legwork.audit_log set actor = 'nobody'",
     "delete from legwork.audit_log",
   ]) {
@@ -226,10 +226,10 @@ it("no line is changed, deleted or truncated, by the owner's mistake neither", a
 });
 
 it("the audit log is kept for the setting audit_retention, and not for the history's", async () => {
-  await run("create table legwork.audit_entries_old partition of legwork.audit_entries for values from ('2020-01-01Z') to ('2020-02-01Z')");
+  await run("create table legwork.audit_entries_old partition of legwork_private.audit_entries for values from ('2020-01-01Z') to ('2020-02-01Z')");
   await run("update legwork.settings set value = '1 hour' where name = 'history_retention'");
   await run("update legwork.settings set value = '100 years' where name = 'audit_retention'");
-  await run("insert into legwork.audit_entries (occurred_at, surface, operation, target_type) values ('2020-01-10Z', 'sql', 'x', 'job')");
+  await run("insert into legwork_private.audit_entries (occurred_at, surface, operation, target_type) values ('2020-01-10Z', 'sql', 'x', 'job')");
   await run("select * from legwork.maintain_history()");
   expect(await run("select 1 from legwork.audit_log where operation = 'x'")).toHaveLength(1);
   await run("update legwork.settings set value = '1 year' where name = 'audit_retention'");

@@ -9,11 +9,11 @@ const worker = new HandWorker("w");
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
   await database.pool.query(
-    `truncate legwork.failed_attempts, legwork.finished_jobs, legwork.limits, legwork.pauses, legwork.waiting_jobs, legwork.slots, legwork.lanes,
-       legwork.wakeups, legwork.rule_changes, legwork.cancellations, legwork.dependencies, legwork.dependency_checks, legwork.run_counts,
-       legwork.workflow_runs, legwork.workflow_run_steps, legwork.batch_runs, legwork.retry_policies`,
+    `truncate legwork_private.failed_attempts, legwork_private.finished_jobs, legwork_private.limits, legwork_private.pauses, legwork_private.waiting_jobs, legwork_private.slots, legwork_private.lanes,
+       legwork_private.wakeups, legwork_private.rule_changes, legwork_private.cancellations, legwork_private.dependencies, legwork_private.dependency_checks, legwork_private.run_counts,
+       legwork_private.workflow_runs, legwork_private.workflow_run_steps, legwork_private.batch_runs, legwork_private.retry_policies`,
   );
-  await database.pool.query('select legwork.register_tasks(\'[{"name": "t"}, {"name": "u"}]\')');
+  await database.pool.query('select legwork_private.register_tasks(\'[{"name": "t"}, {"name": "u"}]\')');
 });
 
 async function one(sql: string, parameters: unknown[] = []): Promise<unknown> {
@@ -57,8 +57,8 @@ it("a job waits until all its dependencies have completed, and starts in the tra
   expect(await state(c)).toBe("blocked");
   await run(b);
   expect(await state(c)).toBe("pending");
-  expect(await one("select count(*)::int from legwork.dependencies")).toBe(0);
-  expect(await one("select count(*)::int from legwork.waiting_jobs")).toBe(0);
+  expect(await one("select count(*)::int from legwork_private.dependencies")).toBe(0);
+  expect(await one("select count(*)::int from legwork_private.waiting_jobs")).toBe(0);
   expect(await contradictions()).toEqual([]);
   await run(c);
   expect(await state(c)).toBe("completed");
@@ -74,7 +74,7 @@ it("a failed dependency cancels what waits for it and all that waits for that, w
   expect([await state(b), await state(c), await state(d), await state(e)]).toEqual(["cancelled", "cancelled", "pending", "pending"]);
   expect(await error(b)).toBe(`Cancelled because job ${a}, which it depends on, failed.`);
   expect(await error(c)).toBe(`Cancelled because job ${b}, which it depends on, was cancelled.`);
-  expect(await one("select count(*)::int from legwork.dependencies")).toBe(0);
+  expect(await one("select count(*)::int from legwork_private.dependencies")).toBe(0);
   expect(await contradictions()).toEqual([]);
 });
 
@@ -131,7 +131,7 @@ it("an unknown dependency, one that is younger and an unknown policy are refused
   await expect(enqueue([a], ", job_key => 'k'")).rejects.toMatchObject({ code: "LW409" });
   await expect(enqueue([keyed], ", job_key => 'k'")).rejects.toMatchObject({ code: "LW409" });
   await expect(enqueue([a], ", on_dependency_failure => 'wait'")).rejects.toMatchObject({ code: "LW400" });
-  expect(await one("select count(*)::int from legwork.dependencies")).toBe(0);
+  expect(await one("select count(*)::int from legwork_private.dependencies")).toBe(0);
 });
 
 it("enqueue_many takes dependencies too", async () => {
@@ -205,13 +205,13 @@ it("when its last dependency has ended, a job still waits for pauses, limits and
   const e = String(await one("select legwork.enqueue('u', depends_on => $1)", [[d]]));
   await one("select legwork.drop_limit('concurrency', task => 'u')");
   await one("select legwork.limit_concurrency(2, task => 'u')");
-  expect(await one("select held from legwork.waiting_jobs where job_id = $1", [e])).toBe("dependency");
-  expect(await one("select count(*)::int from legwork.slots")).toBe(2);
+  expect(await one("select held from legwork_private.waiting_jobs where job_id = $1", [e])).toBe("dependency");
+  expect(await one("select count(*)::int from legwork_private.slots")).toBe(2);
   const taken = (await worker.fetch(database.pool, 5)).map((job) => job.id);
   expect(taken.toSorted()).toEqual([b, c, d].toSorted());
   await worker.complete(database.pool, [d]);
   expect(await state(e)).toBe("blocked");
-  expect(await one("select held from legwork.waiting_jobs where job_id = $1", [e])).toBe(null);
+  expect(await one("select held from legwork_private.waiting_jobs where job_id = $1", [e])).toBe(null);
   await worker.complete(database.pool, [b]);
   expect(await state(e)).toBe("pending");
 
@@ -235,7 +235,7 @@ it("rules that change leave blocked jobs alone", async () => {
   expect(await contradictions()).toEqual([]);
   await run(a);
   expect(await state(b)).toBe("blocked");
-  expect(await one("select held from legwork.waiting_jobs where job_id = $1", [b])).toBe(null);
+  expect(await one("select held from legwork_private.waiting_jobs where job_id = $1", [b])).toBe(null);
   await one("select legwork.drop_limit('rate', task => 't')");
   expect(await state(b)).toBe("pending");
 });
@@ -245,12 +245,12 @@ it("reconcile finds and mends what somebody broke by hand", async () => {
   const b = await enqueue([a]);
   const c = await enqueue([a]);
   await tick();
-  await database.pool.query("delete from legwork.dependencies where job_id = $1", [b]);
+  await database.pool.query("delete from legwork_private.dependencies where job_id = $1", [b]);
   // Without the triggers that would put it right at once.
   const vandal = await connection(database);
   await vandal.query("set session_replication_role = replica");
   await vandal.query("update graphile_worker._private_jobs set run_at = now() where id = $1", [c]);
-  await vandal.query("delete from legwork.waiting_jobs where job_id = $1", [c]);
+  await vandal.query("delete from legwork_private.waiting_jobs where job_id = $1", [c]);
   expect((await contradictions()).length).toBeGreaterThan(0);
   await tick();
   expect([await state(b), await state(c)]).toEqual(["pending", "blocked"]);
@@ -331,7 +331,7 @@ it("a dependency that ends while what waits for it is being enqueued is seen", a
   await worker.complete(finisher, [c]);
   const d = await enqueue([c]);
   await tick();
-  expect(await one("select count(*)::int from legwork.dependency_checks")).toBe(1);
+  expect(await one("select count(*)::int from legwork_private.dependency_checks")).toBe(1);
   expect(await state(d)).toBe("blocked");
   await finisher.query("commit");
   await tick();
@@ -345,7 +345,7 @@ it("a dependency that ends while what waits for it is being enqueued is seen", a
   await worker.fail(finisher, [e]);
   const f = await enqueue([e]);
   await tick();
-  expect(await one("select count(*)::int from legwork.dependency_checks")).toBe(1);
+  expect(await one("select count(*)::int from legwork_private.dependency_checks")).toBe(1);
   await finisher.query("commit");
   await tick();
   expect(await state(f)).toBe("cancelled");
@@ -364,5 +364,5 @@ it("a job that ends just after the check has looked at it sees what waits for it
   await checker.query("commit");
   await completed;
   expect(await state(b)).toBe("pending");
-  expect(await one("select count(*)::int from legwork.dependency_checks")).toBe(0);
+  expect(await one("select count(*)::int from legwork_private.dependency_checks")).toBe(0);
 });

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, inject, it, onTestFinished } from "vitest";
-import { diagnose, type Finding } from "../../src/db/diagnose.ts";
-import { readMigrations } from "../../src/db/migrate.ts";
+import { diagnose, type Finding } from "../../src/health/doctor.ts";
+import { migrate } from "../../src/db/migrate.ts";
+import { schemaFiles } from "../../src/db/schema-files.ts";
 import { createPool, type PoolClient } from "../../src/db/pool.ts";
 import { testDatabase, testLog } from "../support/database.ts";
 import { until } from "../support/until.ts";
@@ -10,12 +11,12 @@ const database = testDatabase();
 beforeEach(async () => {
   if (inject("serverUrl") === "") return;
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork.worker_processes, legwork.failed_attempts, legwork.finished_jobs");
+  await database.pool.query("truncate legwork_private.worker_processes, legwork_private.failed_attempts, legwork_private.finished_jobs");
 });
 
 /** What the doctor, or one theme of it with other thresholds, says about one check. */
 async function findings(check: string, call = "doctor()", client: PoolClient | typeof database.pool = database.pool): Promise<Finding[]> {
-  return (await client.query(`select * from legwork.${call} d where d."check" = $1`, [check])).rows;
+  return (await client.query(`select * from legwork_private.${call} d where d."check" = $1`, [check])).rows;
 }
 
 /** Some tests need a connection of their own that goes when they have finished. */
@@ -35,7 +36,7 @@ function undo(...statements: string[]): void {
 }
 
 const beat = (task: string, running = "{}"): Promise<unknown> =>
-  database.pool.query("select legwork.worker_beat('w1', 'host', 7, 4, array[$1], $2)", [task, running]);
+  database.pool.query("select legwork_private.worker_beat('w1', 'host', 7, 4, array[$1], $2)", [task, running]);
 const job = (task: string, age = "0 s"): Promise<unknown> =>
   database.pool.query("select graphile_worker.add_job($1, run_at => now() - $2::interval)", [task, age]);
 
@@ -65,7 +66,7 @@ describe("workers and jobs", () => {
 
   it("a silent worker is named", async () => {
     await beat("t");
-    await run("update legwork.worker_processes set seen_at = seen_at - interval '30 seconds'");
+    await run("update legwork_private.worker_processes set seen_at = seen_at - interval '30 seconds'");
     expect(await findings("workers")).toMatchObject([
       { severity: "warning", finding: "No Legwork worker lives. No job waits." },
       { severity: "warning", finding: expect.stringMatching(/^Worker w1 \(host, pid 7\) has been silent for 3\d seconds\.$/) },
@@ -132,29 +133,29 @@ describe("workers and jobs", () => {
     expect(await findings("failed", "doctor_jobs(failures => 3)")).toMatchObject([
       { severity: "warning", finding: "3 job(s) have failed for good within the hour, most of them of task 't': no such host" },
     ]);
-    await run("update legwork.finished_jobs set finished_at = now() - interval '2 hours'");
+    await run("update legwork_private.finished_jobs set finished_at = now() - interval '2 hours'");
     expect(await findings("failed")).toMatchObject([{ severity: "ok", detail: { jobs: 0 } }]);
   });
 });
 
 describe("the history", () => {
   it("a missing partition and the rows that went astray are told, and maintenance mends both", async () => {
-    const { rows } = await database.pool.query("select partition::text from legwork.history_partitions() where parent = 'legwork.finished_jobs'::regclass");
+    const { rows } = await database.pool.query("select partition::text from legwork_private.history_partitions() where parent = 'legwork_private.finished_jobs'::regclass");
     await run(...rows.map(({ partition }) => `drop table ${partition}`));
     await job("t");
     await run("delete from graphile_worker._private_jobs");
     const texts = (await findings("partitions")).map(({ severity, finding }) => `${severity}: ${finding}`);
     expect(texts).toEqual([
-      expect.stringMatching(/^warning: legwork\.finished_jobs has no partition for 20/),
-      expect.stringMatching(/^warning: legwork\.finished_jobs has no partition for 20/),
-      "warning: 1 row(s) lie in the default partition legwork.finished_jobs_default.",
+      expect.stringMatching(/^warning: legwork_private\.finished_jobs has no partition for 20/),
+      expect.stringMatching(/^warning: legwork_private\.finished_jobs has no partition for 20/),
+      "warning: 1 row(s) lie in the default partition legwork_private.finished_jobs_default.",
     ]);
     await run("select legwork.maintain_history()");
     expect(await findings("partitions")).toMatchObject([{ severity: "ok" }]);
   });
 
   it("a partition that retention could not drop is told", async () => {
-    await run("create table legwork.finished_jobs_old partition of legwork.finished_jobs for values from ('2020-01-01Z') to ('2020-02-01Z')");
+    await run("create table legwork.finished_jobs_old partition of legwork_private.finished_jobs for values from ('2020-01-01Z') to ('2020-02-01Z')");
     undo("drop table if exists legwork.finished_jobs_old");
     expect(await findings("partitions")).toMatchObject([{ severity: "warning", finding: expect.stringContaining("legwork.finished_jobs_old should have been dropped") }]);
   });
@@ -247,9 +248,9 @@ describe("vacuum", () => {
     await run("alter table graphile_worker._private_jobs set (autovacuum_enabled = off)");
     undo("alter table graphile_worker._private_jobs reset (autovacuum_enabled)");
     expect(await findings("autovacuum")).toMatchObject([{ severity: "critical", remedy: "alter table graphile_worker._private_jobs reset (autovacuum_enabled)" }]);
-    await run("alter table graphile_worker._private_jobs reset (autovacuum_enabled)", "alter table legwork.worker_processes set (autovacuum_enabled = 0)");
-    undo("alter table legwork.worker_processes reset (autovacuum_enabled)");
-    expect(await findings("autovacuum")).toMatchObject([{ severity: "warning", detail: { table: "legwork.worker_processes" } }]);
+    await run("alter table graphile_worker._private_jobs reset (autovacuum_enabled)", "alter table legwork_private.worker_processes set (autovacuum_enabled = 0)");
+    undo("alter table legwork_private.worker_processes reset (autovacuum_enabled)");
+    expect(await findings("autovacuum")).toMatchObject([{ severity: "warning", detail: { table: "legwork_private.worker_processes" } }]);
   });
 
   it("an index that is much larger than its entries is told until it is rebuilt", async () => {
@@ -274,7 +275,7 @@ describe("vacuum", () => {
     const client = await connection();
     await fill(client);
     await client.query("reindex table graphile_worker._private_jobs");
-    const { rows } = await client.query("select * from legwork.doctor_vacuum(bloat_bytes => 0) where \"check\" = 'index_bloat' and detail ->> 'index' like 'graphile_worker.jobs\\_%'");
+    const { rows } = await client.query("select * from legwork_private.doctor_vacuum(bloat_bytes => 0) where \"check\" = 'index_bloat' and detail ->> 'index' like 'graphile_worker.jobs\\_%'");
     expect(rows).toEqual([]);
   });
 
@@ -287,9 +288,9 @@ describe("vacuum", () => {
   }
 
   it("an unlogged table is critical", async () => {
-    await run("alter table legwork.worker_processes set unlogged");
-    undo("alter table legwork.worker_processes set logged");
-    expect(await findings("unlogged")).toMatchObject([{ severity: "critical", remedy: "alter table legwork.worker_processes set logged" }]);
+    await run("alter table legwork_private.worker_processes set unlogged");
+    undo("alter table legwork_private.worker_processes set logged");
+    expect(await findings("unlogged")).toMatchObject([{ severity: "critical", remedy: "alter table legwork_private.worker_processes set logged" }]);
   });
 });
 
@@ -347,7 +348,7 @@ describe("the server", () => {
 describe("a user without rights", () => {
   it("who owns the doctor sees what it may, and hidden sessions are a finding", async () => {
     const { rows: [{ owner }] } = await database.pool.query("select 'legwork_doctor_' || substr(md5(current_database()), 1, 8) as owner");
-    await run(`create role ${owner} login`, `grant usage on schema legwork to ${owner}`, `grant select on legwork.worker_processes to ${owner}`);
+    await run(`create role ${owner} login`, `grant usage on schema legwork to ${owner}`, `grant select on legwork_private.worker_processes to ${owner}`);
     undo(`drop owned by ${owner} cascade`, `drop role ${owner}`);
     const hidden = await connection();
     await hidden.query("begin isolation level repeatable read; select 1");
@@ -395,16 +396,43 @@ describe("what only a client knows", () => {
   });
 
   it("migrations that this version does not have, or the database has not, or that were changed, are critical", async () => {
-    const [first, second, ...rest] = readMigrations();
-    if (first === undefined || second === undefined) throw new Error("There are migrations.");
-    const told = async (migrations: typeof rest) =>
-      (await diagnose(database.pool, { migrations })).filter(({ check }) => check === "migrations").map(({ severity, finding }) => `${severity}: ${finding}`);
-    expect(await told([first, second, ...rest])).toEqual([`ok: The database has all ${rest.length + 2} migrations of this version.`]);
-    expect(await told([first, { ...second, checksum: "other" }, ...rest, { id: 999, name: "000999_new", sql: "", checksum: "" }])).toEqual([
-      "critical: The database lacks 000999_new.",
-      `critical: Not what was applied to the database: ${second?.name}.`,
+    const files = schemaFiles();
+    const [first, ...rest] = files.migrations;
+    if (first === undefined) throw new Error("There are migrations.");
+    const next = { id: 999, name: "0999_new", sql: "", after: "", checksum: "" };
+    const told = async (migrations: readonly (typeof first)[]) =>
+      (await diagnose(database.pool, { files: { ...files, migrations } }))
+        .filter(({ check }) => check === "migrations")
+        .map(({ severity, finding }) => `${severity}: ${finding}`);
+    expect(await told(files.migrations)).toEqual([`ok: The database has all ${files.migrations.length} migrations of this version.`]);
+    expect(await told([{ ...first, checksum: "other" }, ...rest, next])).toEqual([
+      "critical: The database lacks 0999_new.",
+      `critical: Not what was applied to the database: ${first.name}.`,
     ]);
-    expect(await told([second, ...rest])).toEqual([`critical: The database has ${first?.name}, which this version of Legwork does not know.`]);
+    expect(await told([...rest, next])).toContain(`critical: The database has ${first.name}, which this version of Legwork does not know.`);
+  });
+
+  it("functions, views and indexes that were changed by hand are named, with the statement that puts them back", async () => {
+    await run("create or replace function legwork_private.never() returns timestamptz language sql as $$ select now() $$");
+    await run("drop index legwork_private.slots_gate");
+    await run("create index slots_gate on legwork_private.slots (gate, job_id)");
+    const find = async () => (await diagnose(database.pool)).find(({ check }) => check === "definitions");
+    try {
+      expect(await find()).toMatchObject({
+        severity: "warning",
+        finding: "Changed by hand since Legwork made them: function legwork_private.never(), index legwork_private.slots_gate.",
+        remedy: "legwork migrate puts them back.",
+        detail: [
+          { object: "function legwork_private.never()", statement: expect.stringContaining("create or replace function legwork_private.never()") },
+          { object: "index legwork_private.slots_gate", statement: "create index slots_gate on legwork_private.slots (gate);" },
+        ],
+      });
+      await run("drop index legwork_private.slots_gate");
+      await run("create index slots_gate on legwork_private.slots (gate)");
+    } finally {
+      expect((await migrate(database.pool, testLog)).repaired).toEqual(["function legwork_private.never()"]);
+    }
+    expect(await find()).toMatchObject({ severity: "ok" });
   });
 
   it("a schema of another graphile-worker is critical", async () => {
@@ -418,19 +446,20 @@ describe("what only a client knows", () => {
   it("a database from before the doctor is told to migrate, the worst first", async () => {
     await run("alter function legwork.doctor() rename to doctor_gone");
     undo("alter function legwork.doctor_gone() rename to doctor");
-    const { id, name, checksum } = readMigrations().find((migration) => migration.name.endsWith("_doctor"))!;
-    await run(`delete from legwork.migrations where id = ${id}`);
-    undo(`insert into legwork.migrations (id, name, checksum) values (${id}, '${name}', '${checksum}')`);
-    const found = await diagnose(database.pool, { migrations: [...readMigrations(), { id: 999, name: "000999_new", sql: "", checksum: "" }] });
+    const files = schemaFiles();
+    const next = { id: 999, name: "0999_new", sql: "", after: "", checksum: "" };
+    const found = await diagnose(database.pool, {
+      files: { ...files, migrations: [...files.migrations, next], definitions: files.definitions.filter(({ object }) => object !== "function legwork.doctor()") },
+    });
     expect(found.map(({ check, severity }) => [check, severity])).toEqual([
-      ["migrations", "critical"], ["database", "warning"], ["graphile_worker", "ok"], ["postgres", "ok"], ["clock", "ok"],
+      ["migrations", "critical"], ["database", "warning"], ["definitions", "warning"], ["graphile_worker", "ok"], ["postgres", "ok"], ["clock", "ok"],
     ]);
   });
 });
 
 describe("rules", () => {
   const rules = async (): Promise<{ check: string; severity: string; finding: string; remedy: string }[]> =>
-    (await database.pool.query(`select * from legwork.doctor_rules() order by "check", severity`)).rows;
+    (await database.pool.query(`select * from legwork_private.doctor_rules() order by "check", severity`)).rows;
 
   it("a stop of everything is critical and says how it ends", async () => {
     await database.pool.query("select legwork.emergency_stop('wrong mails')");
@@ -449,29 +478,29 @@ describe("rules", () => {
   it("a pause becomes a warning after an hour", async () => {
     await database.pool.query("select legwork.pause_queue('default')");
     expect((await rules())[0]).toMatchObject({ severity: "ok" });
-    await database.pool.query("update legwork.pauses set paused_at = paused_at - interval '2 hours'");
+    await database.pool.query("update legwork_private.pauses set paused_at = paused_at - interval '2 hours'");
     expect((await rules())[0]).toMatchObject({ severity: "warning", remedy: expect.stringContaining("resume_queue('default')") });
     await database.pool.query("select legwork.resume_queue('default')");
   });
 
   it("a waiting room that nobody looks after is critical", async () => {
-    await database.pool.query("insert into legwork.gate_alarms values ('1:', clock_timestamp() - interval '2 minutes')");
+    await database.pool.query("insert into legwork_private.gate_alarms values ('1:', clock_timestamp() - interval '2 minutes')");
     expect(await rules()).toContainEqual(expect.objectContaining({ check: "waiting_room", severity: "critical" }));
-    await database.pool.query("delete from legwork.gate_alarms");
+    await database.pool.query("delete from legwork_private.gate_alarms");
     expect(await rules()).toContainEqual(expect.objectContaining({ check: "waiting_room", severity: "ok" }));
   });
 });
 
 it("a worker that restarts, or cannot record how jobs end, is told with the job that causes it", async () => {
   const { pool } = database;
-  await pool.query("select legwork.note_worker_fault('host', 7, 'restart', 'its runner ended.', 42) from generate_series(1, 3)");
-  await pool.query("select legwork.note_worker_fault('host', 7, 'recording', 'value overflows numeric format', 43)");
-  await pool.query("update legwork.worker_faults set at = at - interval '1 hour' where id in (select min(id) from legwork.worker_faults)");
+  await pool.query("select legwork_private.note_worker_fault('host', 7, 'restart', 'its runner ended.', 42) from generate_series(1, 3)");
+  await pool.query("select legwork_private.note_worker_fault('host', 7, 'recording', 'value overflows numeric format', 43)");
+  await pool.query("update legwork_private.worker_faults set at = at - interval '1 hour' where id in (select min(id) from legwork_private.worker_faults)");
   const { rows } = await pool.query(`select "check", severity, finding, remedy from legwork.doctor() where "check" in ('restarts', 'recording') order by 1`);
   expect(rows).toEqual([
     { check: "recording", severity: "critical", finding: "The worker on host (pid 7) cannot record how jobs end: value overflows numeric format", remedy: "Look at job 43, which seems to be the cause: legwork job 43. To end it: legwork cancel 43." },
     { check: "restarts", severity: "warning", finding: "The worker on host (pid 7) has restarted twice in 15 minutes: its runner ended.", remedy: "Look at job 42, which seems to be the cause: legwork job 42. To end it: legwork cancel 42." },
   ]);
-  const metrics = await pool.query("select (legwork.read_metrics() ->> 'restarts')::int >= 3 as counted");
+  const metrics = await pool.query("select (legwork_private.read_metrics() ->> 'restarts')::int >= 3 as counted");
   expect(metrics.rows).toEqual([{ counted: true }]);
 });

@@ -8,13 +8,13 @@ const database = testDatabase();
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("delete from legwork.finished_jobs");
-  await database.pool.query("delete from legwork.failed_attempts");
-  await database.pool.query("delete from legwork.unique_requests");
-  await database.pool.query("delete from legwork.rate_keys");
-  await database.pool.query("delete from legwork.paced_keys");
-  await database.pool.query("delete from legwork.expirations");
-  await database.pool.query(`select legwork.register_tasks('[{"name": "any"}, {"name": "other"}]')`);
+  await database.pool.query("delete from legwork_private.finished_jobs");
+  await database.pool.query("delete from legwork_private.failed_attempts");
+  await database.pool.query("delete from legwork_private.unique_requests");
+  await database.pool.query("delete from legwork_private.rate_keys");
+  await database.pool.query("delete from legwork_private.paced_keys");
+  await database.pool.query("delete from legwork_private.expirations");
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "any"}, {"name": "other"}]')`);
 });
 
 // oxlint-disable-next-line typescript/no-explicit-any -- rows of every shape
@@ -75,7 +75,7 @@ describe("unique_for", () => {
     await complete(first);
     expect(await enqueue(database.pool, "any", {}, { uniqueFor: "1h" })).toBe(first);
     expect(await live()).toEqual([]);
-    await query("update legwork.unique_requests set expires_at = clock_timestamp()");
+    await query("update legwork_private.unique_requests set expires_at = clock_timestamp()");
     const second = await enqueue(database.pool, "any", {}, { uniqueFor: "1h" });
     expect(second).not.toBe(first);
     expect(await enqueue(database.pool, "any", {}, { uniqueFor: "1h" })).toBe(second);
@@ -121,7 +121,7 @@ describe("rate_limit", () => {
 
   it("says when to come back, and lets in who comes back then", async () => {
     for (const n of [1, 2]) await enqueue(database.pool, "any", { n }, { rateLimit: 2, ratePer: "1m" });
-    await query("update legwork.rate_requests set requested_at = requested_at - interval '50 seconds' where number = 1");
+    await query("update legwork_private.rate_requests set requested_at = requested_at - interval '50 seconds' where number = 1");
     const error = await enqueue(database.pool, "any", {}, { rateLimit: 2, ratePer: "1m" }).catch((error: unknown) => error);
     expect(error).toMatchObject({
       code: "LW429",
@@ -129,10 +129,10 @@ describe("rate_limit", () => {
       message: expect.stringMatching(/^'any' is limited to 2 jobs per minute; the next one may be enqueued from 2\S+Z on\.$/),
     });
     const { retryAt } = error as { retryAt: Date };
-    const [oldest] = await query("select min(requested_at) + interval '1 minute' as free from legwork.rate_requests");
+    const [oldest] = await query("select min(requested_at) + interval '1 minute' as free from legwork_private.rate_requests");
     expect(retryAt.getTime() - oldest?.free.getTime()).toBeGreaterThanOrEqual(0);
     expect(retryAt.getTime() - oldest?.free.getTime()).toBeLessThan(3);
-    await query("update legwork.rate_requests set requested_at = requested_at - interval '10 seconds'");
+    await query("update legwork_private.rate_requests set requested_at = requested_at - interval '10 seconds'");
     await enqueue(database.pool, "any", { n: 3 }, { rateLimit: 2, ratePer: "1m" });
     await expect(enqueue(database.pool, "any", {}, { rateLimit: 2, ratePer: "1m" })).rejects.toMatchObject({ code: "LW429" });
   });
@@ -158,12 +158,12 @@ describe("rate_limit", () => {
         fc.integer({ min: 1, max: 4 }),
         fc.array(fc.integer({ min: 0, max: 40 }), { minLength: 1, maxLength: 15 }),
         async (rateLimit, pauses) => {
-          await query("delete from legwork.rate_keys");
+          await query("delete from legwork_private.rate_keys");
           const letIn: number[] = [];
           let now = 0;
           for (const pause of pauses) {
             now += pause;
-            await query("update legwork.rate_requests set requested_at = requested_at - make_interval(secs => $1)", [pause]);
+            await query("update legwork_private.rate_requests set requested_at = requested_at - make_interval(secs => $1)", [pause]);
             // 50.5 s, so that a few milliseconds of the test itself never decide.
             const expected = letIn.filter((at) => at > now - 50.5).length < rateLimit;
             const answer = await enqueue(database.pool, "any", {}, { rateLimit, ratePer: 50_500 }).then(
@@ -194,7 +194,7 @@ describe("debounce", () => {
   it("never moves the start further than debounce_max after the first request", async () => {
     const bounded = { ...debounce, debounceMax: "30s" };
     const id = await enqueue(database.pool, "any", {}, bounded);
-    await query("update legwork.paced_keys set first_requested_at = first_requested_at - interval '25 seconds'");
+    await query("update legwork_private.paced_keys set first_requested_at = first_requested_at - interval '25 seconds'");
     await enqueue(database.pool, "any", {}, bounded);
     expect(await startsIn(id)).toBeLessThanOrEqual(5);
     expect(await startsIn(id)).toBeGreaterThan(3);
@@ -206,7 +206,7 @@ describe("debounce", () => {
 
   it("begins anew when the job has run", async () => {
     const id = await enqueue(database.pool, "any", {}, { ...debounce, debounceMax: "20s" });
-    await query("update legwork.paced_keys set first_requested_at = first_requested_at - interval '1 day'");
+    await query("update legwork_private.paced_keys set first_requested_at = first_requested_at - interval '1 day'");
     await take(id);
     await fail(id);
     await enqueue(database.pool, "any", {}, { ...debounce, debounceMax: "20s" });
@@ -259,8 +259,8 @@ describe("throttle", () => {
     expect(await startsIn(first)).toBeGreaterThan(8);
     expect(await startsIn(first)).toBeLessThanOrEqual(10);
     await query("delete from graphile_worker._private_jobs");
-    await query("update legwork.paced_keys set started_at = started_at - interval '10 seconds'");
-    await query("update legwork.failed_attempts set started_at = started_at - interval '10 seconds'");
+    await query("update legwork_private.paced_keys set started_at = started_at - interval '10 seconds'");
+    await query("update legwork_private.failed_attempts set started_at = started_at - interval '10 seconds'");
     expect(await startsIn(await throttled(3))).toBeLessThanOrEqual(0);
   });
 
@@ -313,9 +313,9 @@ describe("expires_at", () => {
        where id = $1`,
       [id],
     );
-    await query("update legwork.expirations set expires_at = to_timestamp(1) where job_id = $1", [id]);
+    await query("update legwork_private.expirations set expires_at = to_timestamp(1) where job_id = $1", [id]);
   };
-  const expire = async (): Promise<number> => (await query("select legwork.expire_jobs() as n"))[0]?.n;
+  const expire = async (): Promise<number> => (await query("select legwork_private.expire_jobs() as n"))[0]?.n;
 
   it("ends a job that has waited too long, and no other", async () => {
     const late = await enqueue(database.pool, "any", {}, { expiresAt: soon(), tenant: "acme" });
@@ -323,11 +323,11 @@ describe("expires_at", () => {
     await elapse(late);
     expect(await expire()).toBe(1);
     expect(await expire()).toBe(0);
-    expect(await query("select id, state, error, started_at, tenant from legwork.finished_jobs")).toEqual([
+    expect(await query("select id, state, error, started_at, tenant from legwork_private.finished_jobs")).toEqual([
       { id: late, state: "expired", error: "Expired: it had not started by 1970-01-01T00:00:01.000Z.", started_at: null, tenant: "acme" },
     ]);
     expect(await live()).toMatchObject([{ id: other }]);
-    expect(await query("select job_id from legwork.expirations")).toEqual([{ job_id: other }]);
+    expect(await query("select job_id from legwork_private.expirations")).toEqual([{ job_id: other }]);
   });
 
   it("leaves a running job alone, and ends it when it is to be retried", async () => {
@@ -337,7 +337,7 @@ describe("expires_at", () => {
     expect(await expire()).toBe(0);
     await fail(id);
     expect(await expire()).toBe(1);
-    expect(await query("select state, attempts from legwork.finished_jobs")).toEqual([{ state: "expired", attempts: 1 }]);
+    expect(await query("select state, attempts from legwork_private.finished_jobs")).toEqual([{ state: "expired", attempts: 1 }]);
   });
 
   it("leaves a failed job as failed", async () => {
@@ -346,8 +346,8 @@ describe("expires_at", () => {
     await take(id);
     await fail(id);
     expect(await expire()).toBe(0);
-    expect(await query("select state from legwork.finished_jobs")).toEqual([{ state: "failed" }]);
-    expect(await query("select from legwork.expirations")).toEqual([]);
+    expect(await query("select state from legwork_private.finished_jobs")).toEqual([{ state: "failed" }]);
+    expect(await query("select from legwork_private.expirations")).toEqual([]);
   });
 
   it("goes when the job is replaced by a request without one, and moves with one that has", async () => {
@@ -355,11 +355,11 @@ describe("expires_at", () => {
     await elapse(id);
     await enqueue(database.pool, "any", {}, { jobKey: "k", expiresAt: soon() });
     expect(await expire()).toBe(0);
-    await query("update legwork.expirations set expires_at = to_timestamp(1)");
+    await query("update legwork_private.expirations set expires_at = to_timestamp(1)");
     await enqueue(database.pool, "any", {}, { jobKey: "k" });
     expect(await expire()).toBe(0);
     expect(await live()).toMatchObject([{ id }]);
-    expect(await query("select from legwork.expirations")).toEqual([]);
+    expect(await query("select from legwork_private.expirations")).toEqual([]);
   });
 
   it("stays as it was when the request keeps the waiting job", async () => {
@@ -369,25 +369,25 @@ describe("expires_at", () => {
     await enqueue(database.pool, "any", {}, { jobKey: "k", ...dedupe });
     await enqueue(database.pool, "any", {}, { jobKey: "none" });
     await enqueue(database.pool, "any", {}, { jobKey: "none", ...dedupe });
-    expect(await query("select expires_at from legwork.expirations")).toEqual([{ expires_at: early }]);
+    expect(await query("select expires_at from legwork_private.expirations")).toEqual([{ expires_at: early }]);
   });
 
   it("says of a job that is removed later in the same transaction that it was cancelled", async () => {
     const late = await enqueue(database.pool, "any", {}, { expiresAt: soon() });
     await enqueue(database.pool, "any", {}, { jobKey: "k" });
     await elapse(late);
-    await query("do $$ begin perform legwork.expire_jobs(); perform graphile_worker.remove_job('k'); end $$");
-    expect(await query("select state from legwork.finished_jobs order by id")).toEqual([{ state: "expired" }, { state: "cancelled" }]);
+    await query("do $$ begin perform legwork_private.expire_jobs(); perform graphile_worker.remove_job('k'); end $$");
+    expect(await query("select state from legwork_private.finished_jobs order by id")).toEqual([{ state: "expired" }, { state: "cancelled" }]);
   });
 
   it("ends each of many jobs once, however many look", async () => {
     await query("select legwork.enqueue('any', jsonb_build_object('n', n), expires_at => now() + interval '1 hour') from generate_series(1, 200) n");
     await query(`update graphile_worker._private_jobs set flags = '{"expires:1000": true}'`);
-    await query("update legwork.expirations set expires_at = to_timestamp(1)");
-    const counts = await Promise.all(Array.from({ length: 10 }, async () => (await query("select legwork.expire_jobs(30) as n"))[0]?.n));
+    await query("update legwork_private.expirations set expires_at = to_timestamp(1)");
+    const counts = await Promise.all(Array.from({ length: 10 }, async () => (await query("select legwork_private.expire_jobs(30) as n"))[0]?.n));
     const rest = await expire();
     expect(counts.reduce((sum, n) => sum + n, rest)).toBe(200);
-    expect(await query("select count(*)::int as n from legwork.finished_jobs where state = 'expired'")).toEqual([{ n: 200 }]);
+    expect(await query("select count(*)::int as n from legwork_private.finished_jobs where state = 'expired'")).toEqual([{ n: 200 }]);
   });
 });
 
@@ -453,10 +453,10 @@ it("what the limits remember is forgotten when nothing needs it, and not before"
     { task: "any", jobKey: "d", debounce: "1m", ...options },
   ]);
   const remembered = (): Promise<Record<string, number>[]> =>
-    query(`select (select count(*)::int from legwork.unique_requests) as u, (select count(*)::int from legwork.rate_keys) as k,
-      (select count(*)::int from legwork.rate_requests) as r, (select count(*)::int from legwork.paced_keys) as p,
-      (select count(*)::int from legwork.expirations) as e`);
-  await query("update legwork.paced_keys set requested_at = requested_at - interval '1 hour'");
+    query(`select (select count(*)::int from legwork_private.unique_requests) as u, (select count(*)::int from legwork_private.rate_keys) as k,
+      (select count(*)::int from legwork_private.rate_requests) as r, (select count(*)::int from legwork_private.paced_keys) as p,
+      (select count(*)::int from legwork_private.expirations) as e`);
+  await query("update legwork_private.paced_keys set requested_at = requested_at - interval '1 hour'");
   await query("select legwork.maintain_history()");
   expect(await remembered()).toEqual([{ u: 1, k: 1, r: 1, p: 2, e: 4 }]);
 
@@ -466,9 +466,9 @@ it("what the limits remember is forgotten when nothing needs it, and not before"
   // The throttled key's last start is still needed.
   expect(await remembered()).toEqual([{ u: 1, k: 1, r: 1, p: 1, e: 0 }]);
 
-  await query("update legwork.unique_requests set expires_at = now()");
-  await query("update legwork.rate_keys set expires_at = now()");
-  await query("update legwork.finished_jobs set started_at = started_at - interval '1 hour'");
+  await query("update legwork_private.unique_requests set expires_at = now()");
+  await query("update legwork_private.rate_keys set expires_at = now()");
+  await query("update legwork_private.finished_jobs set started_at = started_at - interval '1 hour'");
   await query("select legwork.maintain_history()");
   expect(await remembered()).toEqual([{ u: 0, k: 0, r: 0, p: 0, e: 0 }]);
 });

@@ -8,7 +8,7 @@ const database = testDatabase();
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
   await database.pool.query(
-    `select legwork.register_tasks('[{"name": "notify/email", "payload_schema": {"type": "object",
+    `select legwork_private.register_tasks('[{"name": "notify/email", "payload_schema": {"type": "object",
        "properties": {"to": {"type": "string"}, "user": {"type": "object", "properties": {"id": {"type": "integer"}}}}, "required": ["to"]}},
        {"name": "any"}]')`,
   );
@@ -135,11 +135,11 @@ describe("legwork.enqueue", () => {
 });
 
 it("registering a task by its name alone leaves what is known of it", async () => {
-  await database.pool.query(`select legwork.register_tasks('[{"name": "kept", "description": "d", "queue": "q", "payload_schema": {}}]')`);
-  await database.pool.query(`select legwork.register_tasks('[{"name": "kept"}]')`);
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "kept", "description": "d", "queue": "q", "payload_schema": {}}]')`);
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "kept"}]')`);
   const kept = "select description, queue, payload_schema from legwork.tasks where name = 'kept'";
   expect((await database.pool.query(kept)).rows).toEqual([{ description: "d", queue: "q", payload_schema: {} }]);
-  await database.pool.query(`select legwork.register_tasks('[{"name": "kept", "description": null, "queue": null, "payload_schema": null}]')`);
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "kept", "description": null, "queue": null, "payload_schema": null}]')`);
   expect((await database.pool.query(kept)).rows).toEqual([{ description: null, queue: "default", payload_schema: null }]);
 });
 
@@ -255,7 +255,7 @@ describe("legwork.enqueue_on", () => {
     const client = await database.pool.connect();
     await client.query("set role legwork_test_writer");
     await client.query("insert into people values (1, 'A')");
-    await expect(client.query("select * from legwork.finished_jobs")).rejects.toMatchObject({ code: "42501" });
+    await expect(client.query("select * from legwork_private.finished_jobs")).rejects.toMatchObject({ code: "42501" });
     client.release(true);
     await database.pool.query("drop owned by legwork_test_writer");
     await database.pool.query("drop role legwork_test_writer");

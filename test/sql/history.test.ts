@@ -5,7 +5,7 @@ const database = testDatabase();
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork.finished_jobs, legwork.failed_attempts");
+  await database.pool.query("truncate legwork_private.finished_jobs, legwork_private.failed_attempts");
 });
 
 async function addJob(options: { maxAttempts?: number; key?: string; flags?: string[] } = {}): Promise<string> {
@@ -41,7 +41,7 @@ async function job(id: string): Promise<Record<string, unknown> | undefined> {
 }
 
 async function finished(id: string): Promise<Record<string, unknown>[]> {
-  return (await database.pool.query("select * from legwork.finished_jobs where id = $1", [id])).rows;
+  return (await database.pool.query("select * from legwork_private.finished_jobs where id = $1", [id])).rows;
 }
 
 async function attempts(id: string): Promise<Record<string, unknown>[]> {
@@ -137,7 +137,7 @@ describe("how a job ends", () => {
       // Going through all that was reported for each job, or copying it, would take some eight times as long.
       expect(large / small).toBeLessThan(3);
       const { rows } = await database.pool.query(
-        `select count(*)::int as jobs, count(distinct id)::int as ids from legwork.finished_jobs
+        `select count(*)::int as jobs, count(distinct id)::int as ids from legwork_private.finished_jobs
          where task = $1 and started_at = to_timestamp(1700000000) and result::bigint = id`,
         [`many/${first}`],
       );
@@ -313,7 +313,7 @@ it("a batch of completions is one insert and loses none", async () => {
     "select graphile_worker.add_jobs(array(select row('demo', '{}', null, null, null, null, null, null)::graphile_worker.job_spec from generate_series(1, 1000)))",
   );
   await database.pool.query("delete from graphile_worker._private_jobs");
-  const { rows } = await database.pool.query("select count(*)::int as jobs, count(distinct id)::int as ids from legwork.finished_jobs");
+  const { rows } = await database.pool.query("select count(*)::int as jobs, count(distinct id)::int as ids from legwork_private.finished_jobs");
   expect(rows).toEqual([{ jobs: 1000, ids: 1000 }]);
 });
 
@@ -347,7 +347,7 @@ it("nobody can write history through a trigger of his own", async () => {
   await client.query("create table forge.gone (like graphile_worker._private_jobs)").catch(() => client.query("create table forge.gone (id int)"));
   for (const name of ["tg_jobs__record_finished", "tg_jobs__record_change", "tg_enqueue__statement", "tg_enqueue__row"]) {
     await expect(
-      client.query(`create trigger forged after delete on forge.gone referencing old table as gone for each statement execute function legwork.${name}()`),
+      client.query(`create trigger forged after delete on forge.gone referencing old table as gone for each statement execute function legwork_private.${name}()`),
     ).rejects.toMatchObject({ code: "42501" });
   }
   client.release(true);

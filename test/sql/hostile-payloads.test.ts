@@ -10,7 +10,7 @@ async function sql(text: string, values: unknown[] = []): Promise<any[]> {
 }
 
 beforeAll(async () => {
-  await sql("select legwork.register_tasks($1)", [
+  await sql("select legwork_private.register_tasks($1)", [
     JSON.stringify([{ name: "free" }, { name: "keyed", limits: [{ kind: "concurrency", key: ["user"], max: 1 }] }]),
   ]);
 });
@@ -29,10 +29,10 @@ it("every payload that Postgres takes goes through limits, history and retries",
   await sql(
     "select legwork.drop_limit('concurrency', task => 'free', key => 'user'), legwork.drop_limit('rate', task => 'free', key => 'user.0')",
   );
-  await sql("select legwork.register_tasks($1)", [JSON.stringify([{ name: "free", redact: ["user", "*.x"] }])]);
+  await sql("select legwork_private.register_tasks($1)", [JSON.stringify([{ name: "free", redact: ["user", "*.x"] }])]);
   await sql("select payload, error, raw_payload from legwork.jobs");
   await sql("select graphile_worker.permanently_fail_jobs($1::bigint[], 'It said user.')", [ids]);
-  await sql("select legwork.register_tasks($1)", [JSON.stringify([{ name: "free", redact: null }])]);
+  await sql("select legwork_private.register_tasks($1)", [JSON.stringify([{ name: "free", redact: null }])]);
   await sql("select e.* from unnest($1::bigint[]) id, legwork.explain_job(id) e", [ids]);
   await sql("select legwork.retry_job(id) from unnest($1::bigint[]) id", [ids]);
   expect(await sql("select problem from legwork.reconcile()")).toEqual([]);
@@ -48,7 +48,7 @@ it("one such payload does not make a condition fail for the others", async () =>
 
 it("payloads that Postgres can read keep their gates, however long they are and whatever escapes they have", async () => {
   const gates = await sql(
-    `select legwork.gate(7, '{user}', p::json) as gate from unnest($1::text[]) with ordinality as u (p, n) order by n`,
+    `select legwork_private.gate(7, '{user}', p::json) as gate from unnest($1::text[]) with ordinality as u (p, n) order by n`,
     [
       [
         '{"user": "ann"}',

@@ -11,8 +11,8 @@ const one = async (text: string, values: unknown[] = []) => (await run(text, val
 
 beforeEach(async () => {
   await run("delete from graphile_worker._private_jobs");
-  await run("truncate legwork.finished_jobs, legwork.reruns, legwork.limits, legwork.waiting_jobs, legwork.cancellations");
-  await run(`select legwork.register_tasks('[{"name": "a", "queue": "mail"}, {"name": "secret", "redact": ["password", "cards.*.number"]}]')`);
+  await run("truncate legwork_private.finished_jobs, legwork_private.reruns, legwork_private.limits, legwork_private.waiting_jobs, legwork_private.cancellations");
+  await run(`select legwork_private.register_tasks('[{"name": "a", "queue": "mail"}, {"name": "secret", "redact": ["password", "cards.*.number"]}]')`);
 });
 
 async function make(task: string, payload: object, options = ""): Promise<string> {
@@ -81,7 +81,7 @@ describe("rerun_job", () => {
 
   it("checks another payload against the task, but for what is redacted", async () => {
     const schema = { type: "object", properties: { to: { type: "string" }, password: { type: "string", minLength: 20 } }, required: ["to"] };
-    await run("select legwork.register_tasks($1)", [JSON.stringify([{ name: "secret", payload_schema: schema, redact: ["password"] }])]);
+    await run("select legwork_private.register_tasks($1)", [JSON.stringify([{ name: "secret", payload_schema: schema, redact: ["password"] }])]);
     const failed = await ended("failed", "secret", { to: "x", password: "a".repeat(20) });
     await expect(rerunJob(database.pool, failed, { payload: { to: 1, password: "[redacted]" } })).rejects.toMatchObject({ code: "LW422" });
     const id = await rerunJob(database.pool, failed, { payload: { to: "y", password: "[redacted]" } });
@@ -95,7 +95,7 @@ describe("rerun_job", () => {
     const path = fc.array(fc.constantFrom("a", "b", "c", "*", "0", "1"), { minLength: 1, maxLength: 3 }).map((steps) => steps.join("."));
     await fc.assert(
       fc.asyncProperty(value, fc.array(path, { minLength: 1, maxLength: 3 }), async (json, paths) => {
-        const { back } = await one("select legwork.restore_redacted(legwork.redact($1::json, $2::text[]), $1::json) as back", [JSON.stringify(json), paths]);
+        const { back } = await one("select legwork_private.restore_redacted(legwork.redact($1::json, $2::text[]), $1::json) as back", [JSON.stringify(json), paths]);
         expect(back).toEqual(json);
       }),
       { numRuns: 60 },
@@ -111,7 +111,7 @@ describe("rerun_jobs", () => {
     expect([await rerun(), await rerun(), await rerun(), await rerun()]).toEqual([2, 2, 1, 0]);
     await run("select graphile_worker.complete_jobs((select array_agg(id) from graphile_worker._private_jobs))");
     expect(await rerun()).toBe(0);
-    expect((await one("select count(*)::int as jobs from legwork.finished_jobs")).jobs).toBe(10);
+    expect((await one("select count(*)::int as jobs from legwork_private.finished_jobs")).jobs).toBe(10);
   });
 
   it("by two at once runs each job once", async () => {
@@ -202,7 +202,7 @@ describe("a search in payloads", () => {
   it("survives what JSON holds and text does not, and says how far it has looked", async () => {
     await run(`select graphile_worker.add_job('a', '{"x": "\\u0000y"}'::json)`);
     await run(
-      `insert into legwork.finished_jobs (id, task, queue, state, priority, attempts, max_attempts, payload, run_at, created_at, finished_at)
+      `insert into legwork_private.finished_jobs (id, task, queue, state, priority, attempts, max_attempts, payload, run_at, created_at, finished_at)
        select n, 'a', 'mail', 'completed', 0, 1, 1, json_build_object('n', n), now(), now(), now() from generate_series(1000001, 1012000) n`,
     );
     const first = await searchPayloads(database.pool, { task: "a", limit: 5 }, "n:1000005");

@@ -6,11 +6,11 @@ const database = testDatabase();
 beforeEach(async () => {
   await database.pool.query("update legwork.settings set value = '30 days' where name = 'history_retention'");
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork.finished_jobs, legwork.failed_attempts, legwork.job_logs, legwork.job_progress");
+  await database.pool.query("truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.job_logs, legwork_private.job_progress");
 });
 
 async function record(progress: object[], logs: object[]): Promise<void> {
-  await database.pool.query("select legwork.record_output($1, $2)", [JSON.stringify(progress), JSON.stringify(logs)]);
+  await database.pool.query("select legwork_private.record_output($1, $2)", [JSON.stringify(progress), JSON.stringify(logs)]);
 }
 
 const AT = Date.parse("2026-03-01T12:00:00Z");
@@ -60,11 +60,11 @@ it.each([
   ["1e400", 100],
   ["0.1", 0.1],
 ])("a percentage of %s is kept as %d, with what other jobs have said beside it", async (percent, kept) => {
-  await database.pool.query("select legwork.record_output($1, $2)", [
+  await database.pool.query("select legwork_private.record_output($1, $2)", [
     `[{"job_id": 1, "attempt": 99999, "percent": ${percent}, "message": null, "at": 1e300}, {"job_id": 2, "attempt": 1, "percent": 50, "message": null, "at": ${AT}}]`,
     JSON.stringify([line(2, "kept")]),
   ]);
-  const { rows } = await database.pool.query("select job_id, percent::float8 from legwork.job_progress order by job_id");
+  const { rows } = await database.pool.query("select job_id, percent::float8 from legwork_private.job_progress order by job_id");
   expect(rows).toEqual([
     { job_id: "1", percent: expect.closeTo(kept, 4) },
     { job_id: "2", percent: 50 },
@@ -84,26 +84,26 @@ it("lines and progress go with the history, but not those of a job that lives", 
     ],
     [line(900_001, "old", old), line(900_002, "young", Date.now())],
   );
-  await database.pool.query("create table legwork.job_logs_old partition of legwork.job_logs for values from ('2020-01-01Z') to ('2020-02-01Z')");
+  await database.pool.query("create table legwork.job_logs_old partition of legwork_private.job_logs for values from ('2020-01-01Z') to ('2020-02-01Z')");
   await record([], [line(900_001, "older", Date.parse("2020-01-10T00:00:00Z"))]);
   const { rows: steps } = await database.pool.query("select * from legwork.maintain_history()");
   expect(steps).toEqual([{ step: "dropped", relation: "legwork.job_logs_old" }]);
   expect((await database.pool.query("select message from legwork.logs")).rows).toEqual([{ message: "young" }]);
-  const { rows: kept } = await database.pool.query("select job_id from legwork.job_progress order by job_id");
+  const { rows: kept } = await database.pool.query("select job_id from legwork_private.job_progress order by job_id");
   expect(kept).toEqual([{ job_id: rows[0].id }, { job_id: "900002" }]);
 });
 
 it("lines that came while no partition was there move into one when it is made", async () => {
   const { rows: made } = await database.pool.query(
-    "select partition::text from legwork.history_partitions() where parent = 'legwork.job_logs'::regclass",
+    "select partition::text from legwork_private.history_partitions() where parent = 'legwork_private.job_logs'::regclass",
   );
   expect(made.length).toBeGreaterThan(0);
   for (const { partition } of made) await database.pool.query(`drop table ${partition}`);
   await record([], [line(1, "first", Date.now()), line(1, "second", Date.now())]);
   await database.pool.query("select legwork.maintain_history()");
   await record([], [line(1, "third", Date.now())]);
-  const { rows } = await database.pool.query("select message, tableoid::regclass::text as partition from legwork.job_logs order by id");
+  const { rows } = await database.pool.query("select message, tableoid::regclass::text as partition from legwork_private.job_logs order by id");
   expect(rows.map(({ message }) => message)).toEqual(["first", "second", "third"]);
   expect(new Set(rows.map(({ partition }) => partition)).size).toBe(1);
-  expect(rows[0].partition).toMatch(/^legwork\.job_logs_\d{8}$/);
+  expect(rows[0].partition).toMatch(/^legwork_private\.job_logs_\d{8}$/);
 });

@@ -32,7 +32,7 @@ it("retrying many limited jobs reads each of their wakeups a few times, not once
 
 it("failing many jobs while statistics say that the history is empty does not read all of it for each", async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork.finished_jobs");
+  await database.pool.query("truncate legwork_private.finished_jobs");
   const client = await connection(database);
   await client.query("vacuum analyze");
   await client.query(addJobs("u"));

@@ -31,13 +31,13 @@ async function enqueue(task: string, payload: unknown, tenant: string | null = n
 beforeAll(async () => {
   await database.pool.query(`select graphile_worker.add_job('mail'), graphile_worker.add_job('open')`);
   await database.pool.query(
-    `insert into legwork.task_definitions (name, queue, redact) values ('mail', 'post', '{user.phone}'), ('open', 'post', null)`,
+    `insert into legwork_private.task_definitions (name, queue, redact) values ('mail', 'post', '{user.phone}'), ('open', 'post', null)`,
   );
 });
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("delete from legwork.limits; delete from legwork.slots");
+  await database.pool.query("delete from legwork_private.limits; delete from legwork_private.slots");
 });
 
 describe("legwork.limit_use", () => {
@@ -54,7 +54,7 @@ describe("legwork.limit_use", () => {
     await database.pool.query("select legwork.limit_rate(2, '1 hour', queue => 'post')");
     for (const task of ["mail", "open", "open"]) await enqueue(task, {});
     expect(await useOf("queue", "post")).toMatchObject([{ kind: "rate", key: null, value: null, in_use: "2", waiting: "1" }]);
-    await database.pool.query("update legwork.slots set free_at = now() - interval '1 second'");
+    await database.pool.query("update legwork_private.slots set free_at = now() - interval '1 second'");
     expect(await useOf("queue", "post")).toMatchObject([{ in_use: "0", waiting: "1" }]);
   });
 
@@ -70,7 +70,7 @@ describe("legwork.limit_use", () => {
     await database.pool.query("select legwork.limit_rate(3, '1 hour', task => 'mail', key => 'to')");
     const ended = await enqueue("mail", { to: "x" }, "acme");
     await database.pool.query("select graphile_worker.complete_jobs($1)", [[ended]]);
-    await database.pool.query("update legwork.slots set free_at = now() + interval '1 hour'");
+    await database.pool.query("update legwork_private.slots set free_at = now() + interval '1 hour'");
     for (const tenant of ["acme", "other", "acme", "other"]) await enqueue("mail", { to: "x" }, tenant);
     await enqueue("mail", { to: "secret" }, "other");
     const uses = await transaction(database.pool, async (client) => {

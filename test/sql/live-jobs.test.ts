@@ -108,6 +108,6 @@ test.each([
   ["tenant:acme", "tenant", null],
   [null, "tenant", null],
 ])("flags %j say of %s: %j", async (flags, name, value) => {
-  const { rows } = await database.pool.query("select legwork.flag_value($1::jsonb, $2) as value", [JSON.stringify(flags), name]);
+  const { rows } = await database.pool.query("select legwork_private.flag_value($1::jsonb, $2) as value", [JSON.stringify(flags), name]);
   expect(rows[0].value).toBe(value);
 });

@@ -10,13 +10,13 @@ const worker = new HandWorker("w1");
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork.finished_jobs, legwork.failed_attempts");
+  await database.pool.query("truncate legwork_private.finished_jobs, legwork_private.failed_attempts");
   await rollUp();
-  await database.pool.query("truncate legwork.task_minutes, legwork.task_hours, legwork.task_totals, legwork.samples");
+  await database.pool.query("truncate legwork_private.task_minutes, legwork_private.task_hours, legwork_private.task_totals, legwork_private.samples");
 });
 
 async function rollUp(): Promise<number> {
-  return Number((await database.pool.query("select legwork.roll_up('1 minute') as rows")).rows[0].rows);
+  return Number((await database.pool.query("select legwork_private.roll_up('1 minute') as rows")).rows[0].rows);
 }
 
 async function add(task: string, count = 1): Promise<void> {
@@ -38,20 +38,20 @@ async function run(count: number, client: Parameters<HandWorker["fetch"]>[0] = d
 
 async function totals(): Promise<Record<string, unknown>> {
   const { rows } = await database.pool.query(
-    "select task, completed::int, failed::int, cancelled::int, failed_attempts::int, retried::int from legwork.task_totals order by task",
+    "select task, completed::int, failed::int, cancelled::int, failed_attempts::int, retried::int from legwork_private.task_totals order by task",
   );
   return Object.fromEntries(rows.map(({ task, ...counts }) => [task, counts]));
 }
 
 async function completed(): Promise<number> {
-  return Number((await database.pool.query("select coalesce(sum(completed), 0) as n from legwork.task_totals")).rows[0].n);
+  return Number((await database.pool.query("select coalesce(sum(completed), 0) as n from legwork_private.task_totals")).rows[0].n);
 }
 
 /** Pages of a partition that are too full for more rows, so that the rows of now come into other segments. */
 async function fillUp(megabytes: number): Promise<void> {
   const client = await database.pool.connect();
   await client.query(
-    `insert into legwork.finished_jobs (id, task, queue, state, priority, attempts, max_attempts, payload, run_at, created_at, started_at, finished_at, worker)
+    `insert into legwork_private.finished_jobs (id, task, queue, state, priority, attempts, max_attempts, payload, run_at, created_at, started_at, finished_at, worker)
      select -n, 'filler', 'default', 'completed', 0, 1, 1, json_build_object('t', repeat('x', 900)), now(), now(), now(), now(), 'w'
      from generate_series(1, $1::int * 1000) n`,
     [megabytes],
@@ -82,13 +82,13 @@ it("counts what completed, failed, was retried and was cancelled", async () => {
 
 it("keeps how long jobs waited and ran, by minute", async () => {
   await database.pool.query(
-    `insert into legwork.finished_jobs (id, task, queue, state, priority, attempts, max_attempts, run_at, created_at, started_at, finished_at, worker)
+    `insert into legwork_private.finished_jobs (id, task, queue, state, priority, attempts, max_attempts, run_at, created_at, started_at, finished_at, worker)
      select n, 'a', 'default', 'completed', 0, 1, 1, t, t, t + interval '20 ms', t + interval '20 ms' + n * interval '1 second', 'w'
      from generate_series(1, 100) n, lateral (select date_trunc('minute', now()) - interval '2 hours' as t) x`,
   );
   await rollUp();
   const { rows } = await database.pool.query(
-    `select count(*)::int as minutes, sum(completed)::int as jobs, sum(run_seconds) as ran, legwork.sum_counts(waits) as waits from legwork.task_minutes`,
+    `select count(*)::int as minutes, sum(completed)::int as jobs, sum(run_seconds) as ran, legwork_private.sum_counts(waits) as waits from legwork_private.task_minutes`,
   );
   expect(rows[0]).toMatchObject({ minutes: 2, jobs: 100, ran: 5050 });
   expect(rows[0].waits.map(Number)).toEqual([0, 0, 100, ...Array.from({ length: 14 }, () => 0)]);
@@ -133,7 +133,7 @@ it("counts a late transaction's rows also when the end of the table has left the
   await fillUp(20);
   await rollUp();
   const { rows: before } = await database.pool.query(
-    "select count(*) filter (where full_at is not null and not is_closed)::int as open from legwork.rollup_segments",
+    "select count(*) filter (where full_at is not null and not is_closed)::int as open from legwork_private.rollup_segments",
   );
   expect(before[0].open).toBeGreaterThan(1);
   expect(await completed()).toBeLessThanOrEqual(41_002);
@@ -148,7 +148,7 @@ it("counts a late transaction's rows also when the end of the table has left the
   await until("all that is full is closed", async () => {
     await rollUp();
     const { rows: after } = await database.pool.query(
-      "select count(*) filter (where full_at is not null and not is_closed)::int as open, count(*) filter (where is_closed)::int as closed from legwork.rollup_segments",
+      "select count(*) filter (where full_at is not null and not is_closed)::int as open, count(*) filter (where is_closed)::int as closed from legwork_private.rollup_segments",
     );
     return after[0].open === 0 && after[0].closed > 1;
   }, 20_000);
@@ -159,13 +159,13 @@ it("counts a row that came into room that vacuum had found in old blocks", async
   await fillUp(40);
   await rollUp();
   await rollUp();
-  await database.pool.query("delete from legwork.finished_jobs where id between -3000 and -2000");
-  const { rows } = await database.pool.query("select tableoid::regclass as name from legwork.finished_jobs where id = -1");
+  await database.pool.query("delete from legwork_private.finished_jobs where id between -3000 and -2000");
+  const { rows } = await database.pool.query("select tableoid::regclass as name from legwork_private.finished_jobs where id = -1");
   await database.pool.query(`vacuum ${rows[0].name}`);
   await add("a", 40);
   await run(40);
   const { rows: places } = await database.pool.query(
-    "select min((ctid::text::point)[0])::int as block from legwork.finished_jobs where task = 'a'",
+    "select min((ctid::text::point)[0])::int as block from legwork_private.finished_jobs where task = 'a'",
   );
   expect(places[0].block).toBeLessThan(1_000);
   for (let turn = 0; turn < 100 && (await completed()) < 40_040; turn++) {
@@ -180,14 +180,14 @@ it("neither forgets nor repeats rows that are written anew, or moved to a partit
   await add("a", 10);
   await run(4);
   await rollUp();
-  const { rows } = await database.pool.query("select tableoid::regclass as name from legwork.finished_jobs limit 1");
+  const { rows } = await database.pool.query("select tableoid::regclass as name from legwork_private.finished_jobs limit 1");
   await database.pool.query(`vacuum full ${rows[0].name}`);
   await run(3);
   expect(await rollUp()).toBe(3);
   // A start: everything lies in the default partition.
-  await database.pool.query(`alter table legwork.finished_jobs detach partition ${rows[0].name}`);
+  await database.pool.query(`alter table legwork_private.finished_jobs detach partition ${rows[0].name}`);
   await database.pool.query(`drop table ${rows[0].name}`);
-  const { rows: others } = await database.pool.query("select partition from legwork.history_partitions() where parent = 'legwork.finished_jobs'::regclass");
+  const { rows: others } = await database.pool.query("select partition from legwork_private.history_partitions() where parent = 'legwork_private.finished_jobs'::regclass");
   for (const { partition } of others) await database.pool.query(`drop table ${partition}`);
   await run(1);
   expect(await rollUp()).toBe(1);
@@ -210,9 +210,9 @@ it("counts everything once, however transactions, looks and rollbacks follow eac
     fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
       for (const client of clients) await client.query("rollback");
       await database.pool.query("delete from graphile_worker._private_jobs");
-      await database.pool.query("truncate legwork.finished_jobs");
+      await database.pool.query("truncate legwork_private.finished_jobs");
       await rollUp();
-      await database.pool.query("truncate legwork.task_totals");
+      await database.pool.query("truncate legwork_private.task_totals");
       await add("p", 250);
       for (const client of clients) await client.query("begin");
       for (const { kind, on, jobs } of steps) {
@@ -232,7 +232,7 @@ it("counts everything once, however transactions, looks and rollbacks follow eac
       }
       for (let turn = 0, quiet = 0; turn < 20 && quiet < 3; turn++) quiet = (await rollUp()) === 0 ? quiet + 1 : 0;
       const { rows } = await database.pool.query(
-        "select (select count(*) from legwork.finished_jobs where task = 'p')::int as there, (select coalesce(sum(completed + cancelled), 0) from legwork.task_totals where task = 'p')::int as counted",
+        "select (select count(*) from legwork_private.finished_jobs where task = 'p')::int as there, (select coalesce(sum(completed + cancelled), 0) from legwork_private.task_totals where task = 'p')::int as counted",
       );
       expect(rows[0].counted).toBe(rows[0].there);
     }),
@@ -245,8 +245,8 @@ it("two sessions do not count at the same time", async () => {
   await run(2);
   const other = await connection(database);
   await other.query("begin");
-  expect(Number((await other.query("select legwork.roll_up() as rows")).rows[0].rows)).toBe(2);
-  expect((await database.pool.query("select legwork.roll_up() as rows")).rows[0].rows).toBe(null);
+  expect(Number((await other.query("select legwork_private.roll_up() as rows")).rows[0].rows)).toBe(2);
+  expect((await database.pool.query("select legwork_private.roll_up() as rows")).rows[0].rows).toBe(null);
   await other.query("rollback");
   // What was counted is rolled back with the notes that it was.
   expect(await rollUp()).toBe(2);
@@ -257,16 +257,16 @@ it("keeps the same by the hour, and for ever, and forgets minutes and hours in t
   await run(3);
   await rollUp();
   await database.pool.query(
-    `insert into legwork.task_minutes (minute, task, completed, waits, runs)
+    `insert into legwork_private.task_minutes (minute, task, completed, waits, runs)
      select now() - interval '3 days' + n * interval '1 minute', 'old', 1, '{}', '{}' from generate_series(0, 119) n`,
   );
-  await database.pool.query("insert into legwork.task_hours (hour, task, completed, waits, runs) values (now() - interval '500 days', 'old', 1, '{}', '{}')");
+  await database.pool.query("insert into legwork_private.task_hours (hour, task, completed, waits, runs) values (now() - interval '500 days', 'old', 1, '{}', '{}')");
   for (const expected of [50, 50, 20, 0]) {
-    expect((await database.pool.query("select legwork.forget_metrics(50) as n")).rows[0].n).toBe(expected);
+    expect((await database.pool.query("select legwork_private.forget_metrics(50) as n")).rows[0].n).toBe(expected);
   }
   const { rows } = await database.pool.query(
-    `select (select sum(completed)::int from legwork.task_minutes) as minutes, (select sum(completed)::int from legwork.task_hours) as hours,
-       (select sum(completed)::int from legwork.task_statistics('2 days')) as days, (select legwork.sum_counts(waits)::int[] from legwork.task_hours) as waits`,
+    `select (select sum(completed)::int from legwork_private.task_minutes) as minutes, (select sum(completed)::int from legwork_private.task_hours) as hours,
+       (select sum(completed)::int from legwork.task_statistics('2 days')) as days, (select legwork_private.sum_counts(waits)::int[] from legwork_private.task_hours) as waits`,
   );
   expect(rows[0]).toMatchObject({ minutes: 3, hours: 3, days: 3 });
   expect(rows[0].waits.reduce((sum: number, n: number) => sum + n, 0)).toBe(3);
@@ -274,22 +274,22 @@ it("keeps the same by the hour, and for ever, and forgets minutes and hours in t
 
 it("notes how long attempts usually take, of which half is forgotten every day", async () => {
   const zeros = Array.from({ length: 17 }, () => 0);
-  await database.pool.query("insert into legwork.task_totals (task, waits, runs) values ('a', $1, $2)", [zeros, zeros.with(8, 100)]);
-  await database.pool.query("select legwork.note_usual_runs()");
+  await database.pool.query("insert into legwork_private.task_totals (task, waits, runs) values ('a', $1, $2)", [zeros, zeros.with(8, 100)]);
+  await database.pool.query("select legwork_private.note_usual_runs()");
   const usual = async (): Promise<{ usual_run: number; usual_runs: number }> =>
-    (await database.pool.query("select usual_run, usual_runs from legwork.task_totals")).rows[0];
+    (await database.pool.query("select usual_run, usual_runs from legwork_private.task_totals")).rows[0];
   expect(await usual()).toMatchObject({ usual_runs: 100, usual_run: 2.425 });
-  await database.pool.query("do $$ begin for i in 1..144 loop perform legwork.note_usual_runs(); end loop; end $$");
+  await database.pool.query("do $$ begin for i in 1..144 loop perform legwork_private.note_usual_runs(); end loop; end $$");
   expect((await usual()).usual_runs).toBeCloseTo(50, 0);
-  await database.pool.query("update legwork.task_totals set runs = $1", [zeros.with(8, 100).with(13, 1_000)]);
-  await database.pool.query("select legwork.note_usual_runs()");
+  await database.pool.query("update legwork_private.task_totals set runs = $1", [zeros.with(8, 100).with(13, 1_000)]);
+  await database.pool.query("select legwork_private.note_usual_runs()");
   expect((await usual()).usual_run).toBeGreaterThan(60);
 });
 
 it("estimates quantiles within the bounds of their bucket", () =>
   fc.assert(
     fc.asyncProperty(fc.array(fc.integer({ min: 0, max: 1000 }), { minLength: 17, maxLength: 17 }), fc.double({ min: 0.01, max: 1, noNaN: true }), async (counts, q) => {
-      const { rows } = await database.pool.query("select legwork.quantile($1, $2::float8[]) as value, legwork.histogram_bounds() as bounds", [q, counts]);
+      const { rows } = await database.pool.query("select legwork_private.quantile($1, $2::float8[]) as value, legwork_private.histogram_bounds() as bounds", [q, counts]);
       const total = counts.reduce((sum, n) => sum + n, 0);
       let before = 0;
       const bucket = counts.findIndex((n) => n > 0 && (before += n) >= q * total - 1e-9);
@@ -302,14 +302,14 @@ it("estimates quantiles within the bounds of their bucket", () =>
   ));
 
 it("samples the queues and what limits are in use", async () => {
-  await database.pool.query(`select legwork.register_tasks('[{"name": "mail", "queue": "q"}, {"name": "other"}]')`);
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "mail", "queue": "q"}, {"name": "other"}]')`);
   await database.pool.query("select legwork.limit_concurrency(2, queue => 'q')");
   await add("mail", 5);
   await add("other", 2);
   await database.pool.query("select graphile_worker.add_job('other', run_at => now() + interval '1 hour')");
-  await database.pool.query("select legwork.sample_queues()");
+  await database.pool.query("select legwork_private.sample_queues()");
   const { rows } = await database.pool.query(
-    "select q ->> 'queue' as queue, q ->> 'state' as state, (q ->> 'jobs')::int as jobs from legwork.samples, jsonb_array_elements(value) q where name = 'queues' order by 1, 2",
+    "select q ->> 'queue' as queue, q ->> 'state' as state, (q ->> 'jobs')::int as jobs from legwork_private.samples, jsonb_array_elements(value) q where name = 'queues' order by 1, 2",
   );
   expect(rows).toEqual([
     { queue: "default", state: "pending", jobs: 2 },
@@ -317,7 +317,7 @@ it("samples the queues and what limits are in use", async () => {
     { queue: "q", state: "blocked", jobs: 3 },
     { queue: "q", state: "pending", jobs: 2 },
   ]);
-  const { rows: limits } = await database.pool.query("select value from legwork.samples where name = 'limits'");
+  const { rows: limits } = await database.pool.query("select value from legwork_private.samples where name = 'limits'");
   expect(limits[0].value).toEqual([{ scope: "queue", name: "q", kind: "concurrency", key: "", max: 2, used: 2, keys: 1, full: 1 }]);
   await database.pool.query("select legwork.drop_limit('concurrency', queue => 'q')");
 });

@@ -3,20 +3,22 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { runMigrations } from "graphile-worker";
 import { beforeEach, describe, expect, inject, it } from "vitest";
-import { migrate, type Migration, readMigrations } from "../../src/db/migrate.ts";
+import { migrate } from "../../src/db/migrate.ts";
 import { createPool } from "../../src/db/pool.ts";
+import { type Migration, schemaFiles } from "../../src/db/schema-files.ts";
 import { testDatabase, testLog } from "../support/database.ts";
 import { quietLogger } from "../support/plain-worker.ts";
 
 const database = testDatabase({ empty: true });
+const files = schemaFiles();
 
 beforeEach(async () => {
-  if (inject("serverUrl") !== "") await database.pool.query("drop schema if exists legwork, graphile_worker cascade");
+  if (inject("serverUrl") !== "") await database.pool.query("drop schema if exists legwork, legwork_private, legwork_tenant, legwork_confined, graphile_worker cascade");
 });
 
 async function tables(): Promise<string[]> {
   const { rows } = await database.pool.query(
-    "select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname in ('legwork', 'graphile_worker') order by 1",
+    "select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname in ('legwork', 'legwork_private', 'graphile_worker') order by 1",
   );
   return rows.map((row) => row.name);
 }
@@ -24,8 +26,8 @@ async function tables(): Promise<string[]> {
 describe("migrating", () => {
   it("an empty database installs graphile-worker's schema and ours, once", async () => {
     const { applied } = await migrate(database.pool, testLog);
-    expect(applied).toEqual(readMigrations().map((migration) => migration.name));
-    expect(await migrate(database.pool, testLog)).toEqual({ applied: [], repaired: [] });
+    expect(applied).toEqual(files.migrations.map(({ name }) => name));
+    expect(await migrate(database.pool, testLog)).toEqual({ applied: [], definitions: [], repaired: [] });
   });
 
   it("from ten processes at once happens once", async () => {
@@ -34,7 +36,7 @@ describe("migrating", () => {
       Array.from({ length: 10 }, () => promisify(execFile)(process.execPath, [script, database.url])),
     );
     const counts = results.map(({ stdout }) => Number(stdout)).toSorted((a, b) => a - b);
-    expect(counts).toEqual([...Array(9).fill(0), readMigrations().length]);
+    expect(counts).toEqual([...Array(9).fill(0), files.migrations.length]);
   });
 
   it("beside jobs that are there keeps them, and shows those that have failed", async () => {
@@ -69,11 +71,11 @@ describe("migrating", () => {
 
   it("refuses a file that was changed after it was applied, and changes nothing", async () => {
     await migrate(database.pool, testLog);
-    const [first, second, ...rest] = readMigrations() as [Migration, Migration];
-    const changed = [first, { ...second, checksum: "other" }, ...rest];
-    await expect(migrate(database.pool, testLog, changed)).rejects.toMatchObject({
+    const [first, ...rest] = files.migrations as [Migration];
+    const changed = [{ ...first, checksum: "other" }, ...rest];
+    await expect(migrate(database.pool, testLog, { ...files, migrations: changed })).rejects.toMatchObject({
       code: "LW511",
-      message: `Migration ${second.name} is not the one that was applied to the database.`,
+      message: `Migration ${first.name} is not the one that was applied to the database.`,
     });
   });
 
@@ -87,9 +89,9 @@ describe("migrating", () => {
   });
 
   it("that fails half-way leaves nothing of ours behind", async () => {
-    const broken = [...readMigrations(), { id: 999_999, name: "999999_broken", sql: "select 1 / 0", checksum: "x" }];
+    const broken = { ...files, migrations: [...files.migrations, { id: 9999, name: "9999_broken", sql: "select 1 / 0", after: "", checksum: "x" }] };
     await expect(migrate(database.pool, testLog, broken)).rejects.toMatchObject({ code: "22012" });
-    expect((await tables()).filter((name) => name.startsWith("legwork."))).toEqual([]);
+    expect((await tables()).filter((name) => name.startsWith("legwork"))).toEqual([]);
   });
 
   it("refuses graphile-worker's schema of an older version that is in use, changes nothing, and upgrades it when asked to", async () => {
@@ -107,7 +109,7 @@ describe("migrating", () => {
       hint: expect.stringContaining("legwork migrate --upgrade-graphile-worker"),
     });
     expect(await tables()).toEqual(before);
-    const { applied } = await migrate(database.pool, testLog, readMigrations(), { upgradeGraphileWorker: true });
+    const { applied } = await migrate(database.pool, testLog, files, { upgradeGraphileWorker: true });
     expect(applied.length).toBeGreaterThan(0);
     expect((await database.pool.query("select max(id) as id from graphile_worker.migrations")).rows).toEqual([{ id: 20 }]);
     expect((await database.pool.query("select task from legwork.jobs")).rows).toEqual([{ task: "old" }]);

@@ -10,16 +10,16 @@ const worker = new HandWorker("w");
 /** What is asked about all jobs, by workers, servers and people. */
 const QUESTIONS = [
   "select * from legwork.doctor()",
-  "select legwork.roll_up()",
-  "select legwork.note_usual_runs()",
-  "select legwork.note_long_runs(clock_timestamp())",
-  "select legwork.sample_queues()",
-  "select legwork.sample_schedules()",
-  "select legwork.sample_database()",
+  "select legwork_private.roll_up()",
+  "select legwork_private.note_usual_runs()",
+  "select legwork_private.note_long_runs(clock_timestamp())",
+  "select legwork_private.sample_queues()",
+  "select legwork_private.sample_schedules()",
+  "select legwork_private.sample_database()",
   "select * from legwork.evaluate_alerts()",
   "select legwork.tick()",
   "select * from legwork.reconcile()",
-  "select legwork.read_metrics()",
+  "select legwork_private.read_metrics()",
   "select * from legwork.health()",
   "select * from legwork.task_statistics()",
   "select * from legwork.task_statistics('30 days')",
@@ -70,7 +70,7 @@ it("what is asked about all jobs is answered whatever times, names and payloads 
   await answerAll();
   await worker.complete(database.pool, ids.slice(0, 6));
   await worker.fail(database.pool, ids.slice(6), "\u{1f4a3}'\"%s".repeat(2_000));
-  await database.pool.query("update legwork.finished_jobs set started_at = null where id = $1", [ids[0]]);
+  await database.pool.query("update legwork_private.finished_jobs set started_at = null where id = $1", [ids[0]]);
   await answerAll();
   await addAll();
   await database.pool.query("select legwork.limit_concurrency(1, task => 'odd'), legwork.limit_rate(1, '1 hour', task => '%s%n')");

@@ -5,11 +5,11 @@ import { testDatabase } from "../support/database.ts";
 const database = testDatabase();
 
 beforeAll(async () => {
-  await database.pool.query(`select legwork.register_tasks('[{"name": "mail", "queue": "q"}, {"name": "other"}]')`);
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "mail", "queue": "q"}, {"name": "other"}]')`);
 });
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("delete from legwork.queue_counts");
+  await database.pool.query("delete from legwork_private.queue_counts");
 });
 
 /** So many jobs that may start, of a tenant or of none. */
@@ -36,7 +36,7 @@ async function see(tenant = ""): Promise<{ pending: number; failed: number; coun
 it("few jobs are counted for each answer, the failed ones too", async () => {
   await add("mail", 3);
   await database.pool.query("update graphile_worker._private_jobs set attempts = max_attempts where id = (select min(id) from graphile_worker._private_jobs)");
-  await database.pool.query("select legwork.sample_queues()");
+  await database.pool.query("select legwork_private.sample_queues()");
   expect(await see()).toEqual({ pending: 2, failed: 1, counted: false });
   await add("mail", 1);
   expect(await see()).toEqual({ pending: 3, failed: 1, counted: false });
@@ -46,7 +46,7 @@ it("more than 2,000 are counted by whoever watches, and shown as of then", async
   await add("mail", 2_001);
   await add("other", 2);
   expect(await see()).toEqual({ pending: 2_001, failed: 0, counted: false });
-  await database.pool.query("select legwork.sample_queues()");
+  await database.pool.query("select legwork_private.sample_queues()");
   await add("mail", 1);
   expect(await see()).toEqual({ pending: 2_001, failed: 0, counted: true });
   const { rows } = await database.pool.query("select name, pending::int, oldest is not null as waits from legwork.queues order by 1");
@@ -58,8 +58,8 @@ it("more than 2,000 are counted by whoever watches, and shown as of then", async
 
 it("what nobody has counted for too long is counted for each answer", async () => {
   await add("mail", 2_001);
-  await database.pool.query("select legwork.sample_queues()");
-  await database.pool.query("update legwork.queue_counts set valid_until = now() - interval '1 second'");
+  await database.pool.query("select legwork_private.sample_queues()");
+  await database.pool.query("update legwork_private.queue_counts set valid_until = now() - interval '1 second'");
   await add("mail", 1);
   expect(await see()).toEqual({ pending: 2_002, failed: 0, counted: false });
 });
@@ -67,7 +67,7 @@ it("what nobody has counted for too long is counted for each answer", async () =
 it("a tenant with few jobs gets its own counted, one with many as of then, and neither the other's", async () => {
   await add("mail", 2_001, "big");
   await add("mail", 2, "small");
-  await database.pool.query("select legwork.sample_queues()");
+  await database.pool.query("select legwork_private.sample_queues()");
   await add("mail", 1, "big");
   await add("mail", 1, "small");
   expect(await see("big")).toEqual({ pending: 2_001, failed: 0, counted: true });

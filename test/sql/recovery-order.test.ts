@@ -7,10 +7,10 @@ const dead = new HandWorker("dead");
 const next = new HandWorker("next");
 
 beforeEach(async () => {
-  await database.pool.query("select legwork.drop_limit('concurrency', task => name) from legwork.limits");
+  await database.pool.query("select legwork.drop_limit('concurrency', task => name) from legwork_private.limits");
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork.worker_processes, legwork.failed_attempts, legwork.finished_jobs, legwork.waiting_jobs, legwork.slots");
-  await database.pool.query(`select legwork.register_tasks('[{"name": "t"}]')`);
+  await database.pool.query("truncate legwork_private.worker_processes, legwork_private.failed_attempts, legwork_private.finished_jobs, legwork_private.waiting_jobs, legwork_private.slots");
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "t"}]')`);
 });
 
 /** Jobs that are all to start at the same time: by one request, as a batch or a transaction makes them. */
@@ -24,9 +24,9 @@ async function enqueue(count: number, fields = {}): Promise<string[]> {
 
 /** The worker says that it runs these and is not heard of again. */
 async function die(running: readonly string[]): Promise<void> {
-  await database.pool.query("select legwork.worker_beat('dead', 'host', 1, 10, array['t'], $1)", [running]);
-  await database.pool.query("update legwork.worker_processes set seen_at = seen_at - interval '10 seconds', suspected_at = seen_at - interval '5 seconds'");
-  await database.pool.query("select legwork.recover_jobs()");
+  await database.pool.query("select legwork_private.worker_beat('dead', 'host', 1, 10, array['t'], $1)", [running]);
+  await database.pool.query("update legwork_private.worker_processes set seen_at = seen_at - interval '10 seconds', suspected_at = seen_at - interval '5 seconds'");
+  await database.pool.query("select legwork_private.recover_jobs()");
 }
 
 /** What the other worker starts, one job after the other, each completed before the next. */
@@ -66,8 +66,8 @@ it("a job that was fetched while a more urgent one came keeps its place behind t
 
 it("what a stopping worker gives back keeps its place, whichever worker it is and however it says so", async () => {
   for (const giveBack of [
-    async () => void (await database.pool.query("select legwork.worker_stopped('dead')")),
-    async (held: string[]) => void (await database.pool.query("select legwork.give_back_jobs('dead', $1)", [held])),
+    async () => void (await database.pool.query("select legwork_private.worker_stopped('dead')")),
+    async (held: string[]) => void (await database.pool.query("select legwork_private.give_back_jobs('dead', $1)", [held])),
     async (held: string[]) => await dead.giveBack(database.pool, held),
     async () => void (await database.pool.query("select graphile_worker.force_unlock_workers(array['dead'])")),
   ]) {

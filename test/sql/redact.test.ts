@@ -83,7 +83,7 @@ describe("legwork.redact_text", () => {
 
 describe("a task that redacts", () => {
   beforeAll(async () => {
-    await database.pool.query(`select legwork.register_tasks('[{"name": "mail", "redact": ["email", "cards.*.number"]}]')`);
+    await database.pool.query(`select legwork_private.register_tasks('[{"name": "mail", "redact": ["email", "cards.*.number"]}]')`);
   });
 
   const SECRET = { email: "secret@example.com", cards: [{ number: "4111-secret" }], to: "kept" };
@@ -137,8 +137,8 @@ describe("a task that redacts", () => {
       error: "no mail to [redacted] with [redacted]",
     });
     const { rows: kept } = await database.pool.query(
-      `select (select count(*)::int from legwork.finished_jobs f where f::text ~ 'secret') as jobs,
-         (select count(*)::int from legwork.failed_attempts f where f::text ~ 'secret') as attempts,
+      `select (select count(*)::int from legwork_private.finished_jobs f where f::text ~ 'secret') as jobs,
+         (select count(*)::int from legwork_private.failed_attempts f where f::text ~ 'secret') as attempts,
          (select count(*)::int from legwork.jobs j where j::text ~ 'secret') as shown`,
     );
     expect(kept).toEqual([{ jobs: 0, attempts: 0, shown: 0 }]);
@@ -158,9 +158,9 @@ describe("a task that redacts", () => {
   it("keeps its paths when nothing is said of them, and loses them to null", async () => {
     const paths = async (): Promise<unknown> =>
       (await database.pool.query("select redact from legwork.tasks where name = 'mail'")).rows[0].redact;
-    await database.pool.query(`select legwork.register_tasks('[{"name": "mail", "description": "x"}]')`);
+    await database.pool.query(`select legwork_private.register_tasks('[{"name": "mail", "description": "x"}]')`);
     expect(await paths()).toEqual(["email", "cards.*.number"]);
-    await database.pool.query(`select legwork.register_tasks('[{"name": "mail", "redact": null}]')`);
+    await database.pool.query(`select legwork_private.register_tasks('[{"name": "mail", "redact": null}]')`);
     expect(await paths()).toBeNull();
   });
 });

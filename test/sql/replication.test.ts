@@ -10,7 +10,7 @@ const worker = new HandWorker("w");
 beforeAll(async () => {
   if (inject("serverUrl") === "") return;
   await run("set client_min_messages = error; create publication everything for all tables");
-  await run(`select legwork.register_tasks('[{"name": "a"}, {"name": "limited"}]')`);
+  await run(`select legwork_private.register_tasks('[{"name": "a"}, {"name": "limited"}]')`);
 });
 afterAll(async () => {
   if (inject("serverUrl") !== "") await run("drop publication everything");
@@ -45,16 +45,16 @@ it("failed jobs are retried, and workflows and batches end", async () => {
 });
 
 it("partitions are made, filled from the default one and dropped, and the audit log and log lines with them", async () => {
-  await run(`select legwork.record_output('[]', '[{"job_id": 1, "attempt": 1, "at": ${Date.now()}, "level": "info", "message": "x"}]')`);
-  for (const { partition } of await run("select partition::text from legwork.history_partitions()")) await run(`drop table ${partition}`);
-  await run(`select legwork.record_output('[]', '[{"job_id": 1, "attempt": 1, "at": ${Date.now()}, "level": "info", "message": "x"}]')`);
+  await run(`select legwork_private.record_output('[]', '[{"job_id": 1, "attempt": 1, "at": ${Date.now()}, "level": "info", "message": "x"}]')`);
+  for (const { partition } of await run("select partition::text from legwork_private.history_partitions()")) await run(`drop table ${partition}`);
+  await run(`select legwork_private.record_output('[]', '[{"job_id": 1, "attempt": 1, "at": ${Date.now()}, "level": "info", "message": "x"}]')`);
   await run("select legwork.enqueue('a'), legwork.enqueue('a'), legwork.pause_task('a')");
   await run("delete from graphile_worker._private_jobs");
   await run("update legwork.settings set value = '1 hour' where name like '%_retention'");
-  await run("update legwork.finished_jobs_default set finished_at = now() - interval '1 year' where id = (select min(id) from legwork.finished_jobs_default)");
+  await run("update legwork_private.finished_jobs_default set finished_at = now() - interval '1 year' where id = (select min(id) from legwork_private.finished_jobs_default)");
   const steps = await run("select step from legwork.maintain_history()");
   expect(new Set(steps.map(({ step }) => step))).toEqual(new Set(["created"]));
   // A new partition may be changed as the default one was.
-  expect(await run("delete from legwork.finished_jobs returning tableoid::regclass::text ~ '_[0-9]{8}$' as is_new")).toContainEqual({ is_new: true });
-  expect(await run("delete from legwork.job_logs returning message")).toEqual([{ message: "x" }]);
+  expect(await run("delete from legwork_private.finished_jobs returning tableoid::regclass::text ~ '_[0-9]{8}$' as is_new")).toContainEqual({ is_new: true });
+  expect(await run("delete from legwork_private.job_logs returning message")).toEqual([{ message: "x" }]);
 });

@@ -5,12 +5,12 @@ import { testDatabase } from "../support/database.ts";
 const database = testDatabase();
 
 beforeEach(async () => {
-  await database.pool.query(`select legwork.register_tasks('[{"name": "a", "queue": "mail"}, {"name": "b"}]')`);
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "a", "queue": "mail"}, {"name": "b"}]')`);
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork.finished_jobs, legwork.cancellations, legwork.id_marks, legwork.idempotent_requests");
+  await database.pool.query("truncate legwork_private.finished_jobs, legwork_private.cancellations, legwork_private.id_marks, legwork_private.idempotent_requests");
 });
 
-const claim = "select legwork.claim_request('me', 'k', $1) as answer";
+const claim = "select legwork_private.claim_request('me', 'k', $1) as answer";
 
 describe("claim_request", () => {
   it("lets the first request in and gives the others its answer, once that has committed", async () => {
@@ -19,7 +19,7 @@ describe("claim_request", () => {
     expect((await first.query(claim, ["h"])).rows).toEqual([{ answer: null }]);
     const waiting = second.query(claim, ["h"]);
     await untilBlocked(database, second.backend);
-    await first.query(`select legwork.keep_response('me', 'k', '{"id": "1"}')`);
+    await first.query(`select legwork_private.keep_response('me', 'k', '{"id": "1"}')`);
     await first.query("commit");
     expect((await waiting).rows).toEqual([{ answer: { id: "1" } }]);
   });
@@ -37,7 +37,7 @@ describe("claim_request", () => {
   it("refuses another request with the key, and not that of somebody else", async () => {
     await database.pool.query(claim, ["h"]);
     await expect(database.pool.query(claim, ["other"])).rejects.toMatchObject({ code: "LW409", hint: expect.stringContaining("new key") });
-    expect((await database.pool.query("select legwork.claim_request('you', 'k', 'other') as answer")).rows).toEqual([{ answer: null }]);
+    expect((await database.pool.query("select legwork_private.claim_request('you', 'k', 'other') as answer")).rows).toEqual([{ answer: null }]);
   });
 });
 
@@ -73,12 +73,12 @@ describe("cancel_jobs", () => {
 describe("marks of ids", () => {
   it("are made once a minute, and go with the history", async () => {
     await database.pool.query("select legwork.enqueue('a')");
-    await database.pool.query("select legwork.note_ids()");
+    await database.pool.query("select legwork_private.note_ids()");
     await database.pool.query("select legwork.tick()");
-    const { rows } = await database.pool.query("select last_id, (select max(id) from legwork.jobs) as newest from legwork.id_marks");
+    const { rows } = await database.pool.query("select last_id, (select max(id) from legwork.jobs) as newest from legwork_private.id_marks");
     expect(rows).toEqual([{ last_id: rows[0].newest, newest: rows[0].newest }]);
-    await database.pool.query("update legwork.id_marks set at = now() - interval '40 days'");
+    await database.pool.query("update legwork_private.id_marks set at = now() - interval '40 days'");
     await database.pool.query("select legwork.maintain_history()");
-    expect((await database.pool.query("select from legwork.id_marks")).rows).toEqual([]);
+    expect((await database.pool.query("select from legwork_private.id_marks")).rows).toEqual([]);
   });
 });

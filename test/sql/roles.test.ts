@@ -10,7 +10,7 @@ const ROLE = `legwork_test_enqueuer_${process.pid}_${Date.now()}`;
 let client: pg.Client;
 
 beforeAll(async () => {
-  await database.pool.query("select legwork.register_tasks('[{\"name\": \"t\"}]')");
+  await database.pool.query("select legwork_private.register_tasks('[{\"name\": \"t\"}]')");
   await database.pool.query(`
     create role ${ROLE} login password 'enqueuer';
     create function public.ask(n integer, key text default null) returns bigint language sql volatile security definer set search_path = pg_catalog, pg_temp
@@ -47,7 +47,7 @@ it("a role that may only enqueue reads and changes nothing else", async () => {
   for (const statement of [
     "select * from legwork.jobs",
     "select * from legwork.steps",
-    "select * from legwork.step_secrets",
+    "select * from legwork_private.step_secrets",
     "select * from graphile_worker._private_jobs",
     "select legwork.limit_concurrency(100, task => 't')",
     "select legwork.send_signal(1, 'go')",

@@ -11,9 +11,9 @@ beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
   await database.pool.query("delete from graphile_worker._private_job_queues");
   await database.pool.query(
-    "truncate legwork.schedule_definitions, legwork.schedule_occurrences, legwork.crontab_entries, legwork.finished_jobs, legwork.failed_attempts",
+    "truncate legwork_private.schedule_definitions, legwork_private.schedule_occurrences, legwork_private.crontab_entries, legwork_private.finished_jobs, legwork_private.failed_attempts",
   );
-  await database.pool.query(`select legwork.register_tasks('[{"name": "t"}, {"name": "other"}]')`);
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "t"}, {"name": "other"}]')`);
 });
 
 const query = async (sql: string, values: unknown[] = []): Promise<any[]> => (await database.pool.query(sql, values)).rows; // oxlint-disable-line typescript/no-explicit-any
@@ -29,7 +29,7 @@ async function make(name: string, rest: string, asOf = "2026-01-01Z"): Promise<s
 async function tick(asOf: string | Date): Promise<number> {
   let fired = 0;
   for (let round = 0; round < 2_000; round++) {
-    const [row] = await query("select * from legwork.fire_schedules($1)", [asOf]);
+    const [row] = await query("select * from legwork_private.fire_schedules($1)", [asOf]);
     fired += row.fired;
     const planned = row.wants_plan ? await planSchedules(database.pool, { asOf: new Date(asOf) }) : 0;
     if (!row.more && planned === 0) return fired;
@@ -58,7 +58,7 @@ it("a schedule enqueues a job at each of its times, once, with its name and its 
   expect(await query("select task, payload, tenant, priority, max_attempts from legwork.jobs order by id limit 1")).toEqual([
     { task: "t", payload: { a: 1 }, tenant: "acme", priority: -3, max_attempts: 2 },
   ]);
-  expect(await query("select legwork.flag_value(flags, 'schedule') as schedule, run_at from graphile_worker._private_jobs order by id limit 1")).toEqual([
+  expect(await query("select legwork_private.flag_value(flags, 'schedule') as schedule, run_at from graphile_worker._private_jobs order by id limit 1")).toEqual([
     { schedule: "s", run_at: new Date("2026-01-01T00:05:00Z") },
   ]);
   expect(await runs()).toEqual(["00:05:00 enqueued", "00:10:00 enqueued"]);
@@ -150,7 +150,7 @@ describe("while its job lives, an occurrence", () => {
     ]);
     const [running] = await worker.fetch(database.pool);
     await tick("2026-01-01 00:03Z");
-    expect(await query("select job_id from legwork.cancellations")).toEqual([{ job_id: running?.id }]);
+    expect(await query("select job_id from legwork_private.cancellations")).toEqual([{ job_id: running?.id }]);
     expect(await worker.fetch(database.pool)).toEqual([]);
     await worker.fail(database.pool, [running?.id ?? ""]);
     expect(await worker.fetch(database.pool)).toHaveLength(1);
@@ -211,7 +211,7 @@ describe("a schedule that requires another", () => {
     const [job] = await query("select max(job_id) as id from legwork.schedule_runs where schedule = 'first'");
     if (fails) await query("select graphile_worker.permanently_fail_jobs(array[$1::bigint])", [job.id]);
     else await query("delete from graphile_worker._private_jobs where id = $1", [job.id]);
-    await query("update legwork.finished_jobs set finished_at = $2, state = case when state = 'cancelled' then 'completed' else state end where id = $1", [job.id, at]);
+    await query("update legwork_private.finished_jobs set finished_at = $2, state = case when state = 'cancelled' then 'completed' else state end where id = $1", [job.id, at]);
   };
 
   it("waits for it with the reason, and runs when it has completed", async () => {
@@ -242,7 +242,7 @@ describe("a schedule that requires another", () => {
 
   it("is explained by the job that did not succeed, and by its own last one", async () => {
     const own = (await query("select legwork.run_schedule('s', '2026-01-01 00:30Z') as id"))[0].id;
-    await query("update legwork.schedule_definitions set requires_wait = '3 hours' where name = 's'");
+    await query("update legwork_private.schedule_definitions set requires_wait = '3 hours' where name = 's'");
     await tick("2026-01-01 01:00Z");
     await finish("2026-01-01 01:20Z", true);
     await tick("2026-01-01 01:21Z");
@@ -268,7 +268,7 @@ describe("a schedule that requires another", () => {
     // Who is confined to a tenant is told of that tenant's only.
     const client = await database.pool.connect();
     await client.query("begin; set local legwork.confined_to = 'acme'");
-    expect((await client.query("select * from legwork.explain_schedules($1)", [id])).rows).toEqual([]);
+    expect((await client.query("select * from legwork_private.explain_schedules($1)", [id])).rows).toEqual([]);
     await client.query("rollback");
     client.release();
   });
@@ -383,7 +383,7 @@ describe("is refused:", () => {
   });
 
   it("whatever is said of a crontab's entry", async () => {
-    await query(`select legwork.register_crontab('[{"identifier": "nightly", "task": "t", "cron": "0 2 * * *", "upcoming": ["2099-01-01T02:00:00Z"]}]')`);
+    await query(`select legwork_private.register_crontab('[{"identifier": "nightly", "task": "t", "cron": "0 2 * * *", "upcoming": ["2099-01-01T02:00:00Z"]}]')`);
     expect(await query("select name, source, next_at, is_enabled from legwork.schedules")).toEqual([
       { name: "nightly", source: "crontab", next_at: new Date("2099-01-01T02:00:00Z"), is_enabled: true },
     ]);
@@ -440,7 +440,7 @@ it("each occurrence is enqueued or accounted for exactly once, whoever is there 
           );
           expect(overlapping).toBe(0);
         }
-        await query("delete from legwork.schedule_definitions");
+        await query("delete from legwork_private.schedule_definitions");
         await query("delete from graphile_worker._private_jobs");
       },
     ),
@@ -449,7 +449,7 @@ it("each occurrence is enqueued or accounted for exactly once, whoever is there 
 });
 
 it("the doctor tells of schedules that nobody fires or plans", async () => {
-  const finding = (): Promise<unknown[]> => query("select severity, finding from legwork.doctor_schedules()");
+  const finding = (): Promise<unknown[]> => query("select severity, finding from legwork_private.doctor_schedules()");
   expect(await finding()).toEqual([{ severity: "ok", finding: "No schedule is late." }]);
   await query("select legwork.schedule('s', 't', cron => '* * * * *', as_of => now() - interval '5 minutes')");
   expect(await finding()).toEqual([
@@ -464,7 +464,7 @@ describe("a schedule whose row is wrong keeps no other from firing, and", () => 
   async function spoil(change: string, rest = "every => '2 seconds'"): Promise<void> {
     await make("bad", rest);
     await make("good", "every => '2 seconds'");
-    await query(`update legwork.schedule_definitions set ${change} where name = 'bad'`);
+    await query(`update legwork_private.schedule_definitions set ${change} where name = 'bad'`);
     for (const second of ["03", "05", "07"]) await tick(`2026-01-01 00:00:${second}Z`);
     expect(await runs("good")).toEqual(["00:00:02 enqueued", "00:00:04 enqueued", "00:00:06 enqueued"]);
   }
@@ -483,10 +483,10 @@ describe("a schedule whose row is wrong keeps no other from firing, and", () => 
     ["anchor = 'infinity', upcoming = '{}'"],
   ])("%s gives it a problem, and it can be disabled, replaced and removed", async (change) => {
     for (const end of ["select legwork.disable_schedule('bad', '2026-01-01 00:00:08Z')", "select legwork.schedule('bad', 'other', every => '1 day', as_of => '2026-01-01 00:00:08Z')", "select legwork.unschedule('bad', '2026-01-01 00:00:08Z')"]) {
-      await query("truncate legwork.schedule_definitions, legwork.schedule_occurrences");
+      await query("truncate legwork_private.schedule_definitions, legwork_private.schedule_occurrences");
       await spoil(change);
       expect(await query("select problem is not null as is_told from legwork.schedules where name = 'bad'")).toEqual([{ is_told: true }]);
-      expect(await query("select finding from legwork.doctor_schedules() where finding like '%''bad''%'")).toHaveLength(1);
+      expect(await query("select finding from legwork_private.doctor_schedules() where finding like '%''bad''%'")).toHaveLength(1);
       await query(end);
     }
   });
@@ -494,11 +494,11 @@ describe("a schedule whose row is wrong keeps no other from firing, and", () => 
   it("requires = a span that is none gives it a problem", async () => {
     await make("good", "every => '2 seconds'");
     await make("bad", `every => '2 seconds', requires => '{"good": "1 hour"}'`);
-    await query(`update legwork.schedule_definitions set requires = '{"good": "a while"}' where name = 'bad'`);
+    await query(`update legwork_private.schedule_definitions set requires = '{"good": "a while"}' where name = 'bad'`);
     // Its requirement is looked at once that has completed.
     await tick("2026-01-01 00:00:03Z");
     await query("delete from graphile_worker._private_jobs");
-    await query("update legwork.finished_jobs set state = 'completed'");
+    await query("update legwork_private.finished_jobs set state = 'completed'");
     await tick("2026-01-01 00:00:05Z");
     expect((await runs("good")).slice(0, 2)).toEqual(["00:00:02 enqueued", "00:00:04 enqueued"]);
     expect(await query("select problem from legwork.schedules where name = 'bad'")).toEqual([{ problem: expect.stringContaining("a while") }]);
@@ -506,7 +506,7 @@ describe("a schedule whose row is wrong keeps no other from firing, and", () => 
 
   it("is tried again every minute, so that it goes on once its row is right", async () => {
     await spoil("task = repeat('x', 200)");
-    await query("update legwork.schedule_definitions set task = 't' where name = 'bad'");
+    await query("update legwork_private.schedule_definitions set task = 't' where name = 'bad'");
     await tick("2026-01-01 00:00:40Z");
     expect(await runs("bad")).toEqual([]);
     await tick("2026-01-01 00:01:10Z");
@@ -518,7 +518,7 @@ describe("a schedule whose row is wrong keeps no other from firing, and", () => 
     async (change) => {
       await make("bad", "cron => '* * * * * *'");
       await query("select legwork.schedule('good', 't', cron => '*/2 * * * * *', as_of => '2026-01-01Z')");
-      await query(`update legwork.schedule_definitions set ${change} where name = 'bad'`);
+      await query(`update legwork_private.schedule_definitions set ${change} where name = 'bad'`);
       await tick("2026-01-01 00:00:03Z");
       expect(await runs("good")).toEqual(["00:00:02 enqueued"]);
       expect(await query("select problem is not null as is_told from legwork.schedules where name = 'bad'")).toEqual([{ is_told: true }]);

@@ -6,9 +6,9 @@ const database = testDatabase();
 /** Counts so many completed jobs of a task, each of which waited 0.02 s and ran 2 s, at a time. */
 async function count(task: string, at: string, completed: number, failed = 0): Promise<void> {
   await database.pool.query(
-    `select legwork.add_metrics(array[
-       row($1, 'completed', date_trunc('minute', $2::timestamptz), 2, 8, $3::bigint, $3 * 0.02, $3 * 2.0, $2::timestamptz)::legwork.counted_rows,
-       row($1, 'failed', date_trunc('minute', $2::timestamptz), null, null, $4::bigint, 0, 0, $2::timestamptz)::legwork.counted_rows])`,
+    `select legwork_private.add_metrics(array[
+       row($1, 'completed', date_trunc('minute', $2::timestamptz), 2, 8, $3::bigint, $3 * 0.02, $3 * 2.0, $2::timestamptz)::legwork_private.counted_rows,
+       row($1, 'failed', date_trunc('minute', $2::timestamptz), null, null, $4::bigint, 0, 0, $2::timestamptz)::legwork_private.counted_rows])`,
     [task, at, completed, failed],
   );
 }
@@ -22,8 +22,8 @@ async function at(expression: string): Promise<string> {
 }
 
 beforeEach(async () => {
-  await database.pool.query("truncate legwork.task_minutes, legwork.task_hours, legwork.task_totals");
-  await database.pool.query("update legwork.watch_steps set ran_at = clock_timestamp() where step = 'roll_up'");
+  await database.pool.query("truncate legwork_private.task_minutes, legwork_private.task_hours, legwork_private.task_totals");
+  await database.pool.query("update legwork_private.watch_steps set ran_at = clock_timestamp() where step = 'roll_up'");
 });
 
 describe("legwork.task_series", () => {
@@ -45,7 +45,7 @@ describe("legwork.task_series", () => {
   });
 
   it("tells of one task or of one queue's", async () => {
-    await database.pool.query("insert into legwork.task_definitions (name, queue) values ('a', 'mail')");
+    await database.pool.query("insert into legwork_private.task_definitions (name, queue) values ('a', 'mail')");
     const then = await at("date_trunc('minute', now()) - interval '3 minutes'");
     await count("a", then, 4);
     await count("b", then, 6);
@@ -72,7 +72,7 @@ describe("legwork.task_series", () => {
       const steps = await series("$1::interval", [period]);
       expect(steps.length).toBeLessThanOrEqual(402);
       expect(new Set(steps.map(({ seconds }) => seconds)).size).toBe(1);
-      const { rows } = await database.pool.query("select coalesce(sum(completed), 0)::text as n from legwork.task_hours where hour >= $1", [
+      const { rows } = await database.pool.query("select coalesce(sum(completed), 0)::text as n from legwork_private.task_hours where hour >= $1", [
         steps[0]!.at,
       ]);
       const sum = steps.reduce((total, { completed }) => total + Number(completed), 0);
@@ -114,28 +114,28 @@ describe("the sums", () => {
     await count("b", "2026-01-01 10:05+00", 4);
     await count("a", "2026-01-01 10:05+00", 3);
     const sums = async () =>
-      (await database.pool.query("select minute, completed::int, runs[9]::int as runs from legwork.minute_totals order by minute")).rows;
+      (await database.pool.query("select minute, completed::int, runs[9]::int as runs from legwork_private.minute_totals order by minute")).rows;
     expect(await sums()).toEqual([{ minute: new Date("2026-01-01T10:05:00Z"), completed: 10, runs: 10 }]);
-    await database.pool.query("update legwork.task_minutes set minute = minute + interval '1 minute' where task = 'a'");
+    await database.pool.query("update legwork_private.task_minutes set minute = minute + interval '1 minute' where task = 'a'");
     expect((await sums()).map(({ completed }) => completed)).toEqual([4, 6]);
-    await database.pool.query("delete from legwork.task_minutes where task = 'b'");
+    await database.pool.query("delete from legwork_private.task_minutes where task = 'b'");
     expect((await sums()).map(({ completed }) => completed)).toEqual([6]);
-    expect((await database.pool.query("select completed::int from legwork.hour_totals")).rows).toEqual([{ completed: 10 }]);
-    await database.pool.query("delete from legwork.task_hours");
-    expect((await database.pool.query("select from legwork.hour_totals")).rowCount).toBe(0);
+    expect((await database.pool.query("select completed::int from legwork_private.hour_totals")).rows).toEqual([{ completed: 10 }]);
+    await database.pool.query("delete from legwork_private.task_hours");
+    expect((await database.pool.query("select from legwork_private.hour_totals")).rowCount).toBe(0);
   });
 });
 
 describe("starts of workers", () => {
   it("are kept when the worker has gone, once for each, and those of a minute together", async () => {
-    const beat = (id: string) => database.pool.query("select legwork.worker_beat($1, 'one', 1, 10, array['a', 'b'], '{}')", [id]);
+    const beat = (id: string) => database.pool.query("select legwork_private.worker_beat($1, 'one', 1, 10, array['a', 'b'], '{}')", [id]);
     await beat("w1");
     await beat("w1");
     await beat("w2");
-    await database.pool.query("select legwork.worker_stopped('w1')");
+    await database.pool.query("select legwork_private.worker_stopped('w1')");
     await beat("w1");
     // In one minute, whenever the test runs.
-    await database.pool.query("update legwork.worker_starts set started_at = date_trunc('minute', now())");
+    await database.pool.query("update legwork_private.worker_starts set started_at = date_trunc('minute', now())");
     const { rows } = await database.pool.query(
       "select host, workers from legwork.worker_starts_between(now() - interval '1 hour', now() + interval '1 minute')",
     );

@@ -10,10 +10,10 @@ const worker = new HandWorker("w");
 beforeEach(async () => {
   await database.pool.query("drop trigger if exists users_own on graphile_worker._private_jobs; delete from graphile_worker._private_jobs");
   await database.pool.query(
-    `truncate legwork.failed_attempts, legwork.finished_jobs, legwork.waiting_jobs, legwork.wakeups, legwork.dependencies, legwork.dependency_checks,
-       legwork.run_counts, legwork.workflow_runs, legwork.workflow_run_steps, legwork.set_aside, legwork.job_signals, legwork.job_steps, legwork.expirations`,
+    `truncate legwork_private.failed_attempts, legwork_private.finished_jobs, legwork_private.waiting_jobs, legwork_private.wakeups, legwork_private.dependencies, legwork_private.dependency_checks,
+       legwork_private.run_counts, legwork_private.workflow_runs, legwork_private.workflow_run_steps, legwork_private.set_aside, legwork_private.job_signals, legwork_private.job_steps, legwork_private.expirations`,
   );
-  await database.pool.query(`select legwork.register_tasks('[{"name": "ok"}]')`);
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "ok"}]')`);
 });
 
 async function one(sql: string, parameters: unknown[] = []): Promise<unknown> {
@@ -31,7 +31,7 @@ async function breakBadJobs(): Promise<void> {
     create trigger users_own before update or delete on graphile_worker._private_jobs for each row execute function public.refuse()`);
 }
 
-const setAside = async (): Promise<unknown[]> => (await database.pool.query("select what, item, error from legwork.set_aside order by what, item")).rows;
+const setAside = async (): Promise<unknown[]> => (await database.pool.query("select what, item, error from legwork_private.set_aside order by what, item")).rows;
 const states = async (ids: readonly unknown[]): Promise<unknown> =>
   one("select array_agg(state::text order by id) from legwork.jobs where id = any ($1)", [ids]);
 
@@ -54,7 +54,7 @@ it("one job that cannot be let go keeps no other from being let go, and is let g
   await breakBadJobs();
   await expect(one("select legwork.tick()")).rejects.toMatchObject({ code: "P0001", message: "job 1 is bad" });
   expect(await states([bad, good])).toEqual(["blocked", "blocked"]);
-  expect(await one("select legwork.tick_apart()")).toBe(1);
+  expect(await one("select legwork_private.tick_apart()")).toBe(1);
   expect(await states([bad, good])).toEqual(["blocked", "pending"]);
   const error = "P0001: job 1 is bad";
   expect(await setAside()).toEqual([{ what: "job", item: bad, error }]);
@@ -71,7 +71,7 @@ it("one job that cannot be let go keeps no other from being let go, and is let g
   expect(await one("select legwork.take_up()")).toBe(1);
   expect(await setAside()).toHaveLength(1);
   await database.pool.query("drop trigger users_own on graphile_worker._private_jobs");
-  await database.pool.query("update legwork.set_aside set set_aside_at = now() - interval '10 minutes'");
+  await database.pool.query("update legwork_private.set_aside set set_aside_at = now() - interval '10 minutes'");
   await database.pool.query("select * from legwork.reconcile()");
   expect(await states([bad])).toEqual(["pending"]);
   expect(await setAside()).toEqual([]);
@@ -81,9 +81,9 @@ it("neither do one signal, one expiry and one deadline", async () => {
   const waiting = async (payload: string): Promise<string> => {
     const id = String(await one("select id from graphile_worker.add_job('ok', $1::json)", [payload]));
     await worker.fetch(database.pool);
-    await one("select legwork.await_step($1, 'w', 1, 'wait', 'go', null)", [id]);
+    await one("select legwork_private.await_step($1, 'w', 1, 'wait', 'go', null)", [id]);
     await database.pool.query(
-      "update graphile_worker._private_jobs set locked_by = null, locked_at = null, attempts = 0, run_at = legwork.suspend_job(id) where id = $1",
+      "update graphile_worker._private_jobs set locked_by = null, locked_at = null, attempts = 0, run_at = legwork_private.suspend_job(id) where id = $1",
       [id],
     );
     return id;
@@ -104,10 +104,10 @@ it("neither do one signal, one expiry and one deadline", async () => {
   );
   await database.pool.query(`alter table graphile_worker._private_jobs disable trigger users_own`);
   await database.pool.query("update graphile_worker._private_jobs set flags = '{\"expires:1000\": true}' where id = any ($1)", [[badDue, goodDue]]);
-  await database.pool.query("alter table graphile_worker._private_jobs enable trigger users_own; update legwork.expirations set expires_at = now() - interval '1 hour'");
-  await database.pool.query("update legwork.workflow_runs set deadline = now() - interval '1 hour'");
+  await database.pool.query("alter table graphile_worker._private_jobs enable trigger users_own; update legwork_private.expirations set expires_at = now() - interval '1 hour'");
+  await database.pool.query("update legwork_private.workflow_runs set deadline = now() - interval '1 hour'");
   await expect(one("select legwork.tick()")).rejects.toMatchObject({ code: "P0001" });
-  expect(await one("select legwork.tick_apart()")).toBe(3);
+  expect(await one("select legwork_private.tick_apart()")).toBe(3);
   expect(await setAside()).toEqual([
     { what: "deadline", item: badFlow, error: "P0001: job 4 is bad" },
     { what: "expiry", item: badDue, error: "P0001: job 3 is bad" },
@@ -132,6 +132,6 @@ it("nothing is set aside because of a lock or a missing right", async () => {
   await database.pool.query(
     "create or replace function public.refuse() returns trigger language plpgsql as $$ begin raise exception 'busy' using errcode = '55P03'; end $$",
   );
-  await expect(one("select legwork.tick_apart()")).rejects.toMatchObject({ code: "55P03" });
+  await expect(one("select legwork_private.tick_apart()")).rejects.toMatchObject({ code: "55P03" });
   expect(await setAside()).toEqual([]);
 });

@@ -11,10 +11,10 @@ type Client = Pick<Awaited<ReturnType<typeof connection>>, "query">;
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
   await database.pool.query(
-    "truncate legwork.failed_attempts, legwork.finished_jobs, legwork.limits, legwork.pauses, legwork.waiting_jobs, legwork.slots, legwork.lanes, legwork.wakeups, legwork.rule_changes, legwork.cancellations, legwork.job_steps, legwork.job_signals, legwork.step_secrets",
+    "truncate legwork_private.failed_attempts, legwork_private.finished_jobs, legwork_private.limits, legwork_private.pauses, legwork_private.waiting_jobs, legwork_private.slots, legwork_private.lanes, legwork_private.wakeups, legwork_private.rule_changes, legwork_private.cancellations, legwork_private.job_steps, legwork_private.job_signals, legwork_private.step_secrets",
   );
   await database.pool.query(
-    `select legwork.register_tasks('[{"name": "t", "redact": null}, {"name": "u"}, {"name": "secret", "redact": ["card"]}]')`,
+    `select legwork_private.register_tasks('[{"name": "t", "redact": null}, {"name": "u"}, {"name": "secret", "redact": ["card"]}]')`,
   );
 });
 
@@ -31,18 +31,18 @@ async function start(task = "t", options = ""): Promise<string> {
 }
 
 async function load(id: string, attempt = 1, client: Client = database.pool): Promise<unknown[]> {
-  return (await client.query("select * from legwork.load_steps($1, 'w', $2)", [id, attempt])).rows;
+  return (await client.query("select * from legwork_private.load_steps($1, 'w', $2)", [id, attempt])).rows;
 }
 
 async function ask(id: string, name = "go", timeout: string | null = null, kind = "wait"): Promise<unknown> {
-  return (await database.pool.query("select * from legwork.await_step($1, 'w', 1, $2, $3, $4)", [id, kind, name, timeout]))
+  return (await database.pool.query("select * from legwork_private.await_step($1, 'w', 1, $2, $3, $4)", [id, kind, name, timeout]))
     .rows[0];
 }
 
 async function record(id: string, name: string, options: { worker?: string; attempt?: number; client?: Client } = {}) {
   const { worker: by = "w", attempt = 1, client = database.pool } = options;
   return await one(
-    "select legwork.record_step($1, $2, $3, $4, '7', null, '1 second')",
+    "select legwork_private.record_step($1, $2, $3, $4, '7', null, '1 second')",
     [id, by, attempt, name],
     client,
   );
@@ -85,7 +85,7 @@ describe("recording a step", () => {
     expect(await record(id, "b")).toBe(false);
     expect(await load(id)).toEqual([{ kind: null, name: null, state: "lost", result: null }]);
     expect(await ask(id)).toEqual({ state: "lost", result: null });
-    expect(await one("select array_agg(name) from legwork.job_steps")).toEqual(["a"]);
+    expect(await one("select array_agg(name) from legwork_private.job_steps")).toEqual(["a"]);
   });
 
   it("waits for a transaction that takes the job away, and is refused when that commits", async () => {
@@ -117,7 +117,7 @@ describe("recording a step", () => {
   it("twice changes nothing", async () => {
     const id = await start();
     expect([await record(id, "a"), await record(id, "a")]).toEqual([true, true]);
-    expect(await one("select count(*)::int from legwork.job_steps")).toBe(1);
+    expect(await one("select count(*)::int from legwork_private.job_steps")).toBe(1);
   });
 });
 
@@ -130,7 +130,7 @@ describe("a job that waits for a signal", () => {
       { state: "blocked", attempts: 0, error: null, worker: null },
     ]);
     expect(await one("select blocked || ' ' || later from legwork.queues")).toBe("1 0");
-    expect((await database.pool.query("select * from legwork.failed_attempts")).rows).toEqual([]);
+    expect((await database.pool.query("select * from legwork_private.failed_attempts")).rows).toEqual([]);
     const { rows } = await database.pool.query("select reason, detail, fix from legwork.explain_job($1)", [id]);
     expect(rows[0]).toMatchObject({ reason: "waits_for_signal", fix: `Send it: select legwork.send_signal(${id}, 'approval');` });
     expect(rows[0].detail).toMatch(/^Its task waits for the signal 'approval', since .+, until .+ \(in 59 minutes 5\d seconds\)\.$/);
@@ -165,7 +165,7 @@ describe("a job that waits for a signal", () => {
     expect(await ask(id, "go", "2 hours")).toMatchObject({ state: "waiting" });
     await putBack(id);
     expect(await one("select run_at from legwork.jobs where id = $1", [id])).toEqual(first);
-    await database.pool.query("update legwork.job_steps set deadline = now() - interval '1 second'");
+    await database.pool.query("update legwork_private.job_steps set deadline = now() - interval '1 second'");
     await database.pool.query("select legwork.retry_job($1)", [id]);
     await worker.fetch(database.pool);
     await load(id);
@@ -176,7 +176,7 @@ describe("a job that waits for a signal", () => {
   it("goes on after a sleep when it is retried by hand, and waits on for a signal", async () => {
     const id = await start();
     await ask(id, "go", "1 hour");
-    expect(await one("select state from legwork.await_step($1, 'w', 1, 'sleep', 'nap', '1 day')", [id])).toBe("waiting");
+    expect(await one("select state from legwork_private.await_step($1, 'w', 1, 'sleep', 'nap', '1 day')", [id])).toBe("waiting");
     await putBack(id);
     expect(await one("select legwork.retry_job($1)", [id])).toBe("pending");
     await worker.fetch(database.pool);
@@ -231,7 +231,7 @@ describe("a job that waits for a signal", () => {
     expect(await send(id)).toBe(true);
     await back.query("commit");
     expect(await state(id)).toBe("blocked");
-    expect(await one("select count(*)::int from legwork.job_signals where not is_delivered")).toBe(1);
+    expect(await one("select count(*)::int from legwork_private.job_signals where not is_delivered")).toBe(1);
     await database.pool.query("select legwork.tick()");
     expect(await state(id)).toBe("pending");
   });
@@ -273,7 +273,7 @@ describe("a job that waits for a signal", () => {
     await untilBlocked(database, second.backend);
     await first.query("commit");
     expect(await late).toBe(false);
-    expect(await one("select payload from legwork.job_signals")).toBe(1);
+    expect(await one("select payload from legwork_private.job_signals")).toBe(1);
   });
 
   it("is not taken out of its retry by a signal it waited for before", async () => {
@@ -308,7 +308,7 @@ describe("a job that waits for a signal", () => {
   it("waits in the order of its limits, pauses and serial key when the signal has come", async () => {
     await database.pool.query("select legwork.limit_concurrency(1, task => 't')");
     const id = await wait("t", ", queue_name => 's'");
-    expect(await one("select count(*)::int from legwork.slots")).toBe(0);
+    expect(await one("select count(*)::int from legwork_private.slots")).toBe(0);
     const other = await start("t");
     await send(id);
     expect(await state(id)).toBe("blocked");
@@ -322,7 +322,7 @@ describe("a job that waits for a signal", () => {
     expect(await worker.fetch(database.pool)).toEqual([]);
     await worker.complete(database.pool, [serial]);
     expect(await worker.fetch(database.pool)).toEqual([{ id, task: "t" }]);
-    expect(await one("select count(*)::int from legwork.slots")).toBe(1);
+    expect(await one("select count(*)::int from legwork_private.slots")).toBe(1);
     expect((await database.pool.query("select * from legwork.reconcile()")).rows).toEqual([]);
   });
 
@@ -360,7 +360,7 @@ describe("a job that waits for a signal", () => {
     await load(id);
     await ask(id, "a");
     await putBack(id);
-    expect(await one("select run_at = legwork.never() from legwork.jobs where id = $1", [id])).toBe(true);
+    expect(await one("select run_at = legwork_private.never() from legwork.jobs where id = $1", [id])).toBe(true);
   });
 });
 
@@ -369,11 +369,11 @@ describe("a job whose steps are there", () => {
     const id = await wait("t", ", job_key => 'k'");
     await send(id, "other");
     await database.pool.query("select legwork.retry_job($1)", [id]);
-    expect(await one("select count(*)::int from legwork.job_steps")).toBe(1);
+    expect(await one("select count(*)::int from legwork_private.job_steps")).toBe(1);
     expect(await one("select id from graphile_worker.add_job('t', job_key => 'k', job_key_mode => 'unsafe_dedupe')")).toBe(id);
-    expect(await one("select count(*)::int from legwork.job_signals")).toBe(1);
+    expect(await one("select count(*)::int from legwork_private.job_signals")).toBe(1);
     expect(await one("select id from graphile_worker.add_job('t', job_key => 'k')")).toBe(id);
-    expect(await one("select count(*)::int from (select 1 from legwork.job_steps union all select 1 from legwork.job_signals) x")).toBe(0);
+    expect(await one("select count(*)::int from (select 1 from legwork_private.job_steps union all select 1 from legwork_private.job_signals) x")).toBe(0);
   });
 
   it.each(["select 1", "select legwork.limit_concurrency(1, task => 't')"])(
@@ -394,7 +394,7 @@ describe("a job whose steps are there", () => {
     await ask(id, "later");
     await putBack(id);
     // That was no failure.
-    expect(await one("select count(*)::int from legwork.job_steps where state = 'timed_out'")).toBe(1);
+    expect(await one("select count(*)::int from legwork_private.job_steps where state = 'timed_out'")).toBe(1);
     await database.pool.query("select legwork.retry_job($1)", [id]);
     await worker.fetch(database.pool);
     await worker.fail(database.pool, [id]);
@@ -413,18 +413,18 @@ describe("a job whose steps are there", () => {
       await send(id);
     }
     await worker.complete(database.pool, [gone]);
-    await database.pool.query("delete from legwork.finished_jobs");
-    await database.pool.query("update legwork.job_steps set recorded_at = now() - interval '1 year'");
-    await database.pool.query("update legwork.job_signals set sent_at = now() - interval '1 year'");
+    await database.pool.query("delete from legwork_private.finished_jobs");
+    await database.pool.query("update legwork_private.job_steps set recorded_at = now() - interval '1 year'");
+    await database.pool.query("update legwork_private.job_signals set sent_at = now() - interval '1 year'");
     await database.pool.query("select legwork.maintain_history()");
-    expect(await one("select array_agg(job_id) from legwork.job_steps")).toEqual([kept]);
-    expect(await one("select array_agg(job_id) from legwork.job_signals")).toEqual([kept]);
+    expect(await one("select array_agg(job_id) from legwork_private.job_steps")).toEqual([kept]);
+    expect(await one("select array_agg(job_id) from legwork_private.job_signals")).toEqual([kept]);
   });
 
   it("and whose task redacts shows them redacted, gets them whole, and leaves nothing whole behind", async () => {
     const id = await start("secret");
     await database.pool.query(
-      `select legwork.record_step($1, 'w', 1, 'a', '{"card": "[redacted]"}', '{"card": "4111"}', '1 second')`,
+      `select legwork_private.record_step($1, 'w', 1, 'a', '{"card": "[redacted]"}', '{"card": "4111"}', '1 second')`,
       [id],
     );
     await ask(id);
@@ -435,10 +435,10 @@ describe("a job whose steps are there", () => {
     expect(await ask(id)).toEqual({ state: "completed", result: '{"by": "ada", "card": "4222"}' });
     const shown = "select array_agg(result::text order by name) from legwork.steps";
     expect(await one(shown)).toEqual(['{"card": "[redacted]"}', '{"by": "ada", "card": "[redacted]"}']);
-    expect(await one("select payload::text from legwork.job_signals")).toBe('{"by": "ada", "card": "[redacted]"}');
-    expect(await one("select count(*)::int from legwork.step_secrets")).toBe(3);
+    expect(await one("select payload::text from legwork_private.job_signals")).toBe('{"by": "ada", "card": "[redacted]"}');
+    expect(await one("select count(*)::int from legwork_private.step_secrets")).toBe(3);
     await worker.complete(database.pool, [id]);
-    expect(await one("select count(*)::int from legwork.step_secrets")).toBe(0);
+    expect(await one("select count(*)::int from legwork_private.step_secrets")).toBe(0);
     expect(await one(shown)).toHaveLength(2);
   });
 });

@@ -10,9 +10,9 @@ const run = async (text: string, values: unknown[] = []): Promise<any[]> => (awa
 beforeEach(async () => {
   await run("delete from graphile_worker._private_jobs");
   await run("delete from graphile_worker._private_job_queues");
-  await run("truncate legwork.finished_jobs, legwork.failed_attempts, legwork.unique_requests, legwork.rate_keys cascade");
-  await run("truncate legwork.paced_keys, legwork.waiting_jobs, legwork.dependencies, legwork.workflow_runs, legwork.workflow_run_steps, legwork.batch_runs");
-  await run(`select legwork.register_tasks('[{"name": "a"}]')`);
+  await run("truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.unique_requests, legwork_private.rate_keys cascade");
+  await run("truncate legwork_private.paced_keys, legwork_private.waiting_jobs, legwork_private.dependencies, legwork_private.workflow_runs, legwork_private.workflow_run_steps, legwork_private.batch_runs");
+  await run(`select legwork_private.register_tasks('[{"name": "a"}]')`);
 });
 
 const refusal = async (text: string, values: unknown[] = []): Promise<unknown> =>
@@ -106,7 +106,7 @@ it("no two pairs of tenant and key are kept as one, and each key can be read bac
     { numRuns: 20 },
   );
   const long = "t".repeat(255);
-  expect(await run("select legwork.tenant_key('k', $1) = legwork.tenant_key('k', $2) as same, length(legwork.key_prefix($1)) as length", [`${long}1`, `${long}2`])).toEqual([
+  expect(await run("select legwork.tenant_key('k', $1) = legwork.tenant_key('k', $2) as same, length(legwork_private.key_prefix($1)) as length", [`${long}1`, `${long}2`])).toEqual([
     { same: false, length: 41 },
   ]);
 });

@@ -33,10 +33,10 @@ afterAll(async () => {
 beforeEach(async () => {
   await run("delete from graphile_worker._private_jobs");
   await run(
-    `truncate legwork.finished_jobs, legwork.failed_attempts, legwork.waiting_jobs, legwork.dependencies, legwork.workflow_runs, legwork.workflow_run_steps,
-       legwork.batch_runs, legwork.schedule_definitions, legwork.schedule_occurrences, legwork.crontab_entries, legwork.job_steps`,
+    `truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.waiting_jobs, legwork_private.dependencies, legwork_private.workflow_runs, legwork_private.workflow_run_steps,
+       legwork_private.batch_runs, legwork_private.schedule_definitions, legwork_private.schedule_occurrences, legwork_private.crontab_entries, legwork_private.job_steps`,
   );
-  await run(`select legwork.register_tasks('[{"name": "a"}]')`);
+  await run(`select legwork_private.register_tasks('[{"name": "a"}]')`);
 });
 
 const acme = async (text: string): Promise<pg.QueryResult["rows"]> => (await pools.tenant.query(text)).rows;
@@ -49,13 +49,13 @@ const every = "'a', every => '1 hour'";
 
 describe("a login that is confined to a tenant", () => {
   it("sees that tenant's schedules, workflows, batches and steps only, and says nothing of others through errors", async () => {
-    await run(`select legwork.register_crontab('[{"identifier": "line", "task": "a", "cron": "0 0 * * *", "upcoming": []}]')`);
+    await run(`select legwork_private.register_crontab('[{"identifier": "line", "task": "a", "cron": "0 0 * * *", "upcoming": []}]')`);
     for (const tenant of ["acme", "other"]) {
       await run(`select legwork.schedule($1, ${every}, tenant => $1), legwork.run_schedule($1)`, [tenant]);
       await run(`select legwork.start_workflow('w', '[{"name": "s", "task": "a"}]', tenant => $1)`, [tenant]);
       await run(`select legwork.enqueue_batch('[{"task": "a"}]', tenant => $1)`, [tenant]);
       await run(
-        "insert into legwork.job_steps (job_id, kind, name, state, attempt, started_at, tenant) values ($2, 'run', 's', 'completed', 1, now(), $1)",
+        "insert into legwork_private.job_steps (job_id, kind, name, state, attempt, started_at, tenant) values ($2, 'run', 's', 'completed', 1, now(), $1)",
         [tenant, tenant.length],
       );
     }
@@ -95,7 +95,7 @@ describe("a login that is confined to a tenant", () => {
 
   it("learns of a schedule's name that it is taken, and by whom or what never", async () => {
     await run(`select legwork.schedule('taken', ${every}, tenant => 'other'), legwork.schedule('free', ${every})`);
-    await run(`select legwork.register_crontab('[{"identifier": "line", "task": "a", "cron": "0 0 * * *", "upcoming": []}]')`);
+    await run(`select legwork_private.register_crontab('[{"identifier": "line", "task": "a", "cron": "0 0 * * *", "upcoming": []}]')`);
     for (const name of ["taken", "free", "line"]) {
       expect(await refusal(`select legwork.schedule('${name}', ${every})`)).toEqual({
         code: "LW409",
@@ -125,9 +125,9 @@ describe("a login that is confined to a tenant", () => {
   it("gives no times to another tenant's schedule", async () => {
     await run("select legwork.schedule(name, 'a', cron => '0 0 * * *', tenant => name) from unnest(array['acme', 'other']) name");
     const put = (name: string): string =>
-      `select legwork.put_plan(name, revision, planned_from::timestamptz, array[now() + interval '1 hour'], true, now() + interval '1 hour', 0, null, null, null)
-       from (values ('${name}', 1, (select planned_to from legwork.schedule_definitions where name = '${name}'))) as v (name, revision, planned_from)`;
-    expect((await acme("select name from legwork.plans_wanted()")).map(({ name }) => name)).toEqual(["acme"]);
+      `select legwork_private.put_plan(name, revision, planned_from::timestamptz, array[now() + interval '1 hour'], true, now() + interval '1 hour', 0, null, null, null)
+       from (values ('${name}', 1, (select planned_to from legwork_private.schedule_definitions where name = '${name}'))) as v (name, revision, planned_from)`;
+    expect((await acme("select name from legwork_private.plans_wanted()")).map(({ name }) => name)).toEqual(["acme"]);
     const asTenant = async (name: string): Promise<unknown> => {
       const client = await database.pool.connect();
       try {
@@ -210,7 +210,7 @@ describe("a tenant's schedule", () => {
     await acme("select legwork.unschedule('first')");
     await run(`select legwork.schedule('first', ${other}), legwork.run_schedule('first')`);
     await run("select graphile_worker.complete_jobs(array(select last_job_id from legwork.schedules where name = 'first'))");
-    await run("select legwork.fire_schedules(now() + interval '61 minutes')");
+    await run("select legwork_private.fire_schedules(now() + interval '61 minutes')");
     expect(await acme("select state, reason from legwork.schedule_runs where schedule = 'second'")).toEqual([
       { state: "waiting", reason: "It requires first, which is no schedule of its tenant any more." },
     ]);
@@ -220,12 +220,12 @@ describe("a tenant's schedule", () => {
     await run(`select legwork.schedule('first', ${other})`);
     await run(`select legwork.schedule('second', ${other}, requires => '{"first": "1 minute"}', requires_wait => '1 minute')`);
     await run(`select legwork.schedule('mine', ${every}, tenant => 'acme')`);
-    await run("select legwork.fire_schedules(now() + interval '60 minutes 1 second', schedule => 'second')");
+    await run("select legwork_private.fire_schedules(now() + interval '60 minutes 1 second', schedule => 'second')");
     const waits = async (): Promise<unknown> => (await run("select state from legwork.schedule_runs where schedule = 'second' order by due_at"))[0]?.state;
     expect(await waits()).toBe("waiting");
     await run("select legwork.unschedule('mine', now() + interval '1 day')");
     expect(await waits()).toBe("waiting");
-    await run("select legwork.fire_schedules(now() + interval '1 day')");
+    await run("select legwork_private.fire_schedules(now() + interval '1 day')");
     expect(await waits()).toBe("held_back");
   });
 });
@@ -253,7 +253,7 @@ it("whom the server acts for is named where a schedule is made or run, a workflo
     expect(await ask("select reason from legwork.workflows")).toBe("Cancelled by token:deploy.");
     const job = await ask("select legwork.enqueue('a')");
     await client.query("select legwork.send_signal($1, 'go')", [job]);
-    expect(await ask("select sent_by from legwork.job_signals")).toBe("token:deploy");
+    expect(await ask("select sent_by from legwork_private.job_signals")).toBe("token:deploy");
   } finally {
     await client.query("rollback");
     client.release();

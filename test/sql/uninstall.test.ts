@@ -42,7 +42,7 @@ async function useLegwork(): Promise<void> {
   await run("select legwork.create_roles()");
   await run(`do $$ begin create role ${CONFINED_LOGIN} login; exception when duplicate_object then null; end $$`);
   await run(`select legwork.confine_login('${CONFINED_LOGIN}', 'acme')`);
-  await run(`select legwork.register_tasks('[{"name": "a"}, {"name": "b"}, {"name": "limited", "queue": "q"}, {"name": "paused"}]')`);
+  await run(`select legwork_private.register_tasks('[{"name": "a"}, {"name": "b"}, {"name": "limited", "queue": "q"}, {"name": "paused"}]')`);
   await run(`select legwork.limit_concurrency(1, queue => 'q'), legwork.limit_rate(1, '1 minute', task => 'limited'), legwork.pause_task('paused')`);
   await run("select legwork.enqueue_on('shop.orders', 'insert', 'a'), legwork.enqueue_on('shop.orders', 'update', 'b')");
   await run("select legwork.schedule('nightly', 'a', cron => '0 3 * * *')");
@@ -108,15 +108,15 @@ describe("uninstalling", () => {
       message: "These depend on Legwork and would be dropped with it: column state of table shop.states, view shop.failed.",
     });
     await runIn(held, "drop schema shop cascade");
-    await runIn(held, "insert into legwork.worker_processes (id, host, pid, concurrency, tasks) values ('w', 'h', 7, 1, '{}')");
+    await runIn(held, "insert into legwork_private.worker_processes (id, host, pid, concurrency, tasks) values ('w', 'h', 7, 1, '{}')");
     await expect(uninstall(held.pool)).rejects.toMatchObject({ code: "LW409", message: expect.stringContaining("pid 7") });
     expect(await runIn(held, "select from legwork.migrations limit 1")).toHaveLength(1);
-    await runIn(held, "delete from legwork.worker_processes");
+    await runIn(held, "delete from legwork_private.worker_processes");
   });
 
   it("gives jobs that are held back their times, and leaves every other job as it is", async () => {
     await runIn(held, "select graphile_worker.add_job('mine', run_at => 'infinity', flags => array['expires:1', 'step:x', 'mine'])");
-    await runIn(held, "select legwork.register_tasks('[{\"name\": \"c\"}]')");
+    await runIn(held, "select legwork_private.register_tasks('[{\"name\": \"c\"}]')");
     await runIn(held, "select graphile_worker.add_job('a', run_at => '2099-05-05Z'), graphile_worker.add_job('b', run_at => '2099-01-01Z')");
     await runIn(held, "select legwork.pause_task('a')");
     await runIn(held, "select legwork.enqueue('c', run_at => '2098-01-01Z', depends_on => array(select id from graphile_worker.jobs where task_identifier = 'b'))");
@@ -130,7 +130,7 @@ describe("uninstalling", () => {
   });
 
   it("deletes waiting jobs that have expired, and takes off the flags that only Legwork understands", async () => {
-    await runIn(expired, `select legwork.register_tasks('[{"name": "a"}, {"name": "b"}]')`);
+    await runIn(expired, `select legwork_private.register_tasks('[{"name": "a"}, {"name": "b"}]')`);
     const [first] = await runIn(expired, "select legwork.enqueue('a', expires_at => clock_timestamp() + interval '50 milliseconds') as id");
     await runIn(expired, "select pg_sleep(0.06)");
     await runIn(expired, "select legwork.enqueue('b', expires_at => now() + interval '1 hour', tenant => 'acme', correlation_id => 'c')");
@@ -151,7 +151,7 @@ describe("uninstalling", () => {
     await dead.fetch(crashed.pool, 2);
     await new HandWorker("plain").fetch(crashed.pool, 1);
     await runIn(crashed, 
-      `insert into legwork.worker_processes (id, host, pid, concurrency, tasks, running, seen_at)
+      `insert into legwork_private.worker_processes (id, host, pid, concurrency, tasks, running, seen_at)
        values ('dead', 'h', 1, 1, '{a}', array(select id from graphile_worker.jobs where key = 'ran'), now() - interval '1 minute')`,
     );
     await uninstall(crashed.pool);

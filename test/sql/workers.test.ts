@@ -5,11 +5,11 @@ const database = testDatabase();
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork.worker_processes, legwork.failed_attempts, legwork.finished_jobs");
+  await database.pool.query("truncate legwork_private.worker_processes, legwork_private.failed_attempts, legwork_private.finished_jobs");
 });
 
 async function beat(id: string, running: string[] = []): Promise<void> {
-  await database.pool.query("select legwork.worker_beat($1, 'host', 1, 4, array['t'], $2)", [id, running]);
+  await database.pool.query("select legwork_private.worker_beat($1, 'host', 1, 4, array['t'], $2)", [id, running]);
 }
 
 /** A job that a worker has fetched. */
@@ -29,16 +29,16 @@ async function heldBy(worker: string, options: { maxAttempts?: number; serialKey
 }
 
 async function silentFor(id: string, seconds: number): Promise<void> {
-  await database.pool.query("update legwork.worker_processes set seen_at = clock_timestamp() - make_interval(secs => $2) where id = $1", [id, seconds]);
+  await database.pool.query("update legwork_private.worker_processes set seen_at = clock_timestamp() - make_interval(secs => $2) where id = $1", [id, seconds]);
 }
 
 async function recover(): Promise<{ worker: string; jobs: number }[]> {
-  return (await database.pool.query("select * from legwork.recover_jobs()")).rows;
+  return (await database.pool.query("select * from legwork_private.recover_jobs()")).rows;
 }
 
 /** Moves the suspicion back, in place of waiting for it to become old. */
 async function laterLook(): Promise<{ worker: string; jobs: number }[]> {
-  await database.pool.query("update legwork.worker_processes set suspected_at = suspected_at - interval '3 seconds'");
+  await database.pool.query("update legwork_private.worker_processes set suspected_at = suspected_at - interval '3 seconds'");
   return await recover();
 }
 
@@ -91,10 +91,10 @@ it("a worker that is just speaking is not given up by one that looks", async () 
   await beat("w1");
   await silentFor("w1", 6);
   await recover();
-  await database.pool.query("update legwork.worker_processes set suspected_at = suspected_at - interval '3 seconds'");
+  await database.pool.query("update legwork_private.worker_processes set suspected_at = suspected_at - interval '3 seconds'");
   const speaking = await database.pool.connect();
   await speaking.query("begin");
-  await speaking.query("select legwork.worker_beat('w1', 'host', 1, 4, array['t'], '{}')");
+  await speaking.query("select legwork_private.worker_beat('w1', 'host', 1, 4, array['t'], '{}')");
   expect(await recover()).toEqual([]);
   await speaking.query("commit");
   speaking.release();
@@ -104,7 +104,7 @@ it("a worker that is just speaking is not given up by one that looks", async () 
 it("a worker that stops gives back what it holds", async () => {
   await beat("w1");
   await heldBy("w1");
-  expect((await database.pool.query("select legwork.worker_stopped('w1') as jobs")).rows).toEqual([{ jobs: 1 }]);
+  expect((await database.pool.query("select legwork_private.worker_stopped('w1') as jobs")).rows).toEqual([{ jobs: 1 }]);
   expect((await database.pool.query("select state from legwork.jobs")).rows).toEqual([{ state: "pending" }]);
 });
 
@@ -129,7 +129,7 @@ it("a job that was removed while it ran does not come back with its dead worker'
   await database.pool.query("select graphile_worker.add_job('t', job_key => 'k')");
   await database.pool.query("update graphile_worker._private_jobs set locked_by = 'w1', locked_at = now(), attempts = 1");
   await database.pool.query("select graphile_worker.remove_job('k')");
-  await database.pool.query("select legwork.worker_stopped('w1')");
+  await database.pool.query("select legwork_private.worker_stopped('w1')");
   expect((await database.pool.query("select state from legwork.jobs")).rows).toEqual([{ state: "failed" }]);
 });
 
@@ -154,14 +154,14 @@ it("a worker that is killed for a job which held it up loses that attempt, and g
   const culprit = await heldBy("w1", { serialKey: "s" });
   const other = await heldBy("w1", { maxAttempts: 1 });
   await beat("w1", [culprit, other]);
-  const { rows } = await database.pool.query("select legwork.worker_blocked('w1', $1, 300, $2) as jobs", [culprit, [culprit, other]]);
+  const { rows } = await database.pool.query("select legwork_private.worker_blocked('w1', $1, 300, $2) as jobs", [culprit, [culprit, other]]);
   expect(rows).toEqual([{ jobs: 1 }]);
   const jobs = await database.pool.query("select id, attempts, locked_by, run_at > now() as later, last_error from graphile_worker._private_jobs order by id");
   expect(jobs.rows).toEqual([
     { id: culprit, attempts: 1, locked_by: null, later: true, last_error: "The task held up its worker's event loop for 300 seconds. The worker was killed." },
     { id: other, attempts: 0, locked_by: null, later: false, last_error: null },
   ]);
-  expect((await database.pool.query("select job_id, error_name from legwork.failed_attempts")).rows).toEqual([{ job_id: culprit, error_name: "Blocked" }]);
+  expect((await database.pool.query("select job_id, error_name from legwork_private.failed_attempts")).rows).toEqual([{ job_id: culprit, error_name: "Blocked" }]);
   expect((await database.pool.query("select locked_by from graphile_worker._private_job_queues")).rows).toEqual([{ locked_by: null }]);
   expect((await database.pool.query("select from legwork.workers")).rows).toEqual([]);
 });
@@ -170,13 +170,13 @@ it("when it is not known which job held up a worker, those that ran stay with it
   const ids = [await heldBy("w1"), await heldBy("w1")];
   const ahead = await heldBy("w1");
   await beat("w1", ids);
-  const { rows } = await database.pool.query("select legwork.worker_blocked('w1', null, 300, $1) as jobs", [ids]);
+  const { rows } = await database.pool.query("select legwork_private.worker_blocked('w1', null, 300, $1) as jobs", [ids]);
   expect(rows).toEqual([{ jobs: 1 }]);
   expect((await database.pool.query("select id from graphile_worker._private_jobs where locked_by is null")).rows).toEqual([{ id: ahead }]);
 });
 
 it("a worker says since when its event loop is held up, and by which job", async () => {
-  await database.pool.query("select legwork.worker_beat('w1', 'host', 1, 4, array['t'], array[7], 12, array[7])");
+  await database.pool.query("select legwork_private.worker_beat('w1', 'host', 1, 4, array['t'], array[7], 12, array[7])");
   expect(
     (await database.pool.query("select clock_timestamp() - blocked_since between '12 s' and '20 s' as since, blocked_jobs from legwork.workers")).rows,
   ).toEqual([{ since: true, blocked_jobs: ["7"] }]);

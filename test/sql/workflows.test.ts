@@ -14,10 +14,10 @@ beforeEach(async () => {
   await database.pool.query("update legwork.settings set value = '1 day' where name = 'history_retention'");
   await database.pool.query("delete from graphile_worker._private_jobs");
   await database.pool.query(
-    `truncate legwork.failed_attempts, legwork.finished_jobs, legwork.waiting_jobs, legwork.wakeups, legwork.cancellations, legwork.dependencies,
-       legwork.dependency_checks, legwork.run_counts, legwork.workflow_runs, legwork.workflow_run_steps, legwork.kept_ends, legwork.batch_runs`,
+    `truncate legwork_private.failed_attempts, legwork_private.finished_jobs, legwork_private.waiting_jobs, legwork_private.wakeups, legwork_private.cancellations, legwork_private.dependencies,
+       legwork_private.dependency_checks, legwork_private.run_counts, legwork_private.workflow_runs, legwork_private.workflow_run_steps, legwork_private.kept_ends, legwork_private.batch_runs`,
   );
-  await database.pool.query(`select legwork.register_tasks('[{"name": "ok"}, {"name": "undo"}]')`);
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "ok"}, {"name": "undo"}]')`);
 });
 
 async function one(sql: string, parameters: unknown[] = []): Promise<unknown> {
@@ -33,7 +33,7 @@ async function start(steps: unknown, more = ""): Promise<string> {
 async function turn(failing: readonly string[] = []): Promise<string[]> {
   const ids = (await worker.fetch(database.pool, 100)).map(({ id }) => id);
   const { rows } = await database.pool.query<{ id: string; name: string }>(
-    `select j.id, coalesce(legwork.flag_value(j.flags, 'step') || case when legwork.flag_value(j.flags, 'compensates') is not null then ' undone' else '' end,
+    `select j.id, coalesce(legwork_private.flag_value(j.flags, 'step') || case when legwork_private.flag_value(j.flags, 'compensates') is not null then ' undone' else '' end,
        'neighbour') as name
      from graphile_worker._private_jobs j where j.id = any ($1)`,
     [ids],
@@ -123,8 +123,8 @@ describe("a step's time or number that no job can have", () => {
     async (delay) => {
       const knows = Number(await one("select current_setting('server_version_num')::int")) >= 170_000 || !delay.includes("infinity");
       const id = await start({ a: { task: "ok" }, b: { task: "ok", depends_on: ["a"], delay: "1 hour" } });
-      if (knows) await database.pool.query("update legwork.waiting_jobs set delay = $1::interval", [delay]);
-      if (knows) await database.pool.query("update legwork.workflow_run_steps set delay = $1::interval where name = 'b'", [delay]);
+      if (knows) await database.pool.query("update legwork_private.waiting_jobs set delay = $1::interval", [delay]);
+      if (knows) await database.pool.query("update legwork_private.workflow_run_steps set delay = $1::interval where name = 'b'", [delay]);
       await neighbour();
       expect(await turn()).toEqual(["a", "neighbour"]);
       expect(await states(id)).toEqual({ a: "completed", b: delay.includes("-") && knows ? "pending" : "scheduled" });
@@ -153,10 +153,10 @@ describe("a workflow is retried whatever its steps are called", () => {
   ])("%s", async (_, names) => {
     // With statistics by which a workflow has one step, Postgres takes the steps in the order of their names, and asks for each of them anew.
     await database.pool.query(
-      `insert into legwork.workflow_run_steps (workflow_id, name, position, groups, task, depends_on, on_failure, effect, waits_for, waits_how)
+      `insert into legwork_private.workflow_run_steps (workflow_id, name, position, groups, task, depends_on, on_failure, effect, waits_for, waits_how)
        select -n, 'a', 1, '{}', 'ok', '{}', 'stop', 'stop', '{}', '{}' from generate_series(1, 300) n`,
     );
-    await database.pool.query("analyze legwork.workflow_run_steps");
+    await database.pool.query("analyze legwork_private.workflow_run_steps");
 
     const cancelled = await start(chain(names));
     const drawn = Number(await one("select max(id) from graphile_worker._private_jobs"));
@@ -188,7 +188,7 @@ describe("what a workflow has done is known as long as the workflow is", () => {
     });
     expect(await turn()).toEqual(["charge"]);
     await pass(41);
-    expect(await one("select count(*)::int from legwork.finished_jobs")).toBe(0);
+    expect(await one("select count(*)::int from legwork_private.finished_jobs")).toBe(0);
     expect(await states(id)).toEqual({ charge: "completed", ship: "pending" });
     expect(await turn(["ship"])).toEqual(["ship"]);
     expect(await workflow(id)).toMatchObject({ state: "compensating" });
@@ -200,11 +200,11 @@ describe("what a workflow has done is known as long as the workflow is", () => {
   it("its result is there for later steps and for those who look", async () => {
     const id = await start({ a: { task: "ok" }, b: { task: "ok", depends_on: ["a"], delay: "5 days" } });
     await turn();
-    await database.pool.query("update legwork.finished_jobs set result = '42', attempts = 3, error = 'once'");
+    await database.pool.query("update legwork_private.finished_jobs set result = '42', attempts = 3, error = 'once'");
     await pass(6);
     expect(await one("select legwork.step_results($1)", [id])).toEqual({ a: 42 });
     await turn();
-    await database.pool.query("update legwork.finished_jobs set result = '1'");
+    await database.pool.query("update legwork_private.finished_jobs set result = '1'");
     expect(await one("select legwork.step_results($1)", [id])).toEqual({ a: 42, b: 1 });
     const { rows } = await database.pool.query(
       "select name, state, result, attempts, error, started_at < finished_at as times from legwork.workflow_steps where workflow_id = $1 order by position",
@@ -230,7 +230,7 @@ describe("what a workflow has done is known as long as the workflow is", () => {
     await turn();
     await turn(["b"]);
     await turn();
-    await database.pool.query("update legwork.workflow_runs set ended_at = now() + interval '2 years' where id = $1", [other]);
+    await database.pool.query("update legwork_private.workflow_runs set ended_at = now() + interval '2 years' where id = $1", [other]);
     await pass(6);
     expect(
       await one("select compensation_state from legwork.workflow_steps where workflow_id = $1 and name = 'charge'", [other]),
@@ -257,15 +257,15 @@ describe("what a workflow has done is known as long as the workflow is", () => {
   it("rows without a partition of their own are no exception, and what is kept goes with the workflow", async () => {
     const id = await start({ a: { task: "ok" }, b: { task: "ok", depends_on: ["a"], delay: "40 days" } });
     await turn();
-    await database.pool.query("update legwork.finished_jobs set finished_at = now() - interval '2 years', result = '7'");
-    await database.pool.query("update legwork.workflow_runs set created_at = now() - interval '3 years'");
+    await database.pool.query("update legwork_private.finished_jobs set finished_at = now() - interval '2 years', result = '7'");
+    await database.pool.query("update legwork_private.workflow_runs set created_at = now() - interval '3 years'");
     await pass(0);
     expect(await one("select legwork.step_results($1)", [id])).toEqual({ a: 7 });
-    expect(await one("select count(*)::int from legwork.kept_ends")).toBe(1);
+    expect(await one("select count(*)::int from legwork_private.kept_ends")).toBe(1);
     await one("select legwork.cancel_workflow($1)", [id]);
     await pass(2);
-    expect(await one("select count(*)::int from legwork.workflow_run_steps")).toBe(0);
-    expect(await one("select count(*)::int from legwork.kept_ends")).toBe(0);
+    expect(await one("select count(*)::int from legwork_private.workflow_run_steps")).toBe(0);
+    expect(await one("select count(*)::int from legwork_private.kept_ends")).toBe(0);
   });
 
   it("only steps are kept that history is deleted of, and nothing of jobs without a workflow", async () => {
@@ -273,9 +273,9 @@ describe("what a workflow has done is known as long as the workflow is", () => {
     await neighbour();
     await turn();
     await pass(0);
-    expect(await one("select count(*)::int from legwork.kept_ends")).toBe(0);
+    expect(await one("select count(*)::int from legwork_private.kept_ends")).toBe(0);
     await pass(5);
-    expect(await one("select array_agg(state::text) from legwork.kept_ends")).toEqual(["completed"]);
+    expect(await one("select array_agg(state::text) from legwork_private.kept_ends")).toEqual(["completed"]);
   });
 
   it("a batch counts on, and calls back, when its first jobs have left the history", async () => {

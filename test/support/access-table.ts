@@ -1,4 +1,4 @@
-import type { Principal, Role } from "../../src/server/principal.ts";
+import type { Principal, Role } from "../../src/access/principal.ts";
 
 /**
  * What the operations are tried on, of the tenant acme and of another one: a job that waits and one that has failed, a workflow that runs and
@@ -161,7 +161,7 @@ export const SQL_OPERATIONS: Record<OperationName, (jobs: AccessJobs) => AccessO
     others: "select legwork.disable_schedule('other')",
   }),
   run_schedule: () => ({ own: "select legwork.run_schedule('acme')", others: "select legwork.run_schedule('other')" }),
-  plans_wanted: () => ({ own: "select * from legwork.plans_wanted()" }),
+  plans_wanted: () => ({ own: "select * from legwork_private.plans_wanted()" }),
   cancel_job: ({ acme, other }) => ({ own: `select legwork.cancel_job(${acme})`, others: `select legwork.cancel_job(${other})` }),
   retry_job: ({ acmeFailed, otherFailed }) => ({
     own: `select legwork.retry_job(${acmeFailed})`,

@@ -22,7 +22,7 @@ export interface TenantRows {
 export async function fillEveryState(
   pool: Pool,
 ): Promise<{ acme: TenantRows; other: TenantRows; alert: string; silence: string }> {
-  await pool.query(`select legwork.register_tasks('[{"name": "free", "queue": "mail"}, {"name": "secret", "queue": "mail", "redact": ["card"]},
+  await pool.query(`select legwork_private.register_tasks('[{"name": "free", "queue": "mail"}, {"name": "secret", "queue": "mail", "redact": ["card"]},
     {"name": "limited", "queue": "reports"}, {"name": "narrow"}, {"name": "keyed"}, {"name": "paused"}, {"name": "idle", "queue": "idle"}]')`);
   await pool.query(`select legwork.limit_concurrency(1, task => 'limited'), legwork.limit_concurrency(1, task => 'narrow'),
     legwork.limit_concurrency(1, task => 'keyed', key => 'user'), legwork.limit_rate(1000, '1 minute', queue => 'mail'),
@@ -34,21 +34,21 @@ export async function fillEveryState(
   for (const [tenant, { jobs }] of Object.entries({ acme, other })) {
     jobs.pending = (await pool.query("select legwork.enqueue('free', tenant => $1) as id", [tenant])).rows[0].id;
   }
-  await pool.query("select * from legwork.worker_beat('w', 'host', 1, 4, '{free}', '{}')");
-  await pool.query("select legwork.note_worker_fault('host', 1, 'restart', 'for the test')");
-  await pool.query("select legwork.worker_host('host', 0.5, 0.5, 1000, 0.5, 1000, 1000)");
+  await pool.query("select * from legwork_private.worker_beat('w', 'host', 1, 4, '{free}', '{}')");
+  await pool.query("select legwork_private.note_worker_fault('host', 1, 'restart', 'for the test')");
+  await pool.query("select legwork_private.worker_host('host', 0.5, 0.5, 1000, 0.5, 1000, 1000)");
   const { rows: alerts } = await pool.query(`
-    insert into legwork.alert_records (rule, kind, target, severity, value, threshold, message, raised_at, resolved_at, acknowledged_at)
+    insert into legwork_private.alert_records (rule, kind, target, severity, value, threshold, message, raised_at, resolved_at, acknowledged_at)
     select 'error_rate', 'error_rate', target, 'warning', 1, 0.5, 'failing', now(), resolved_at, acknowledged_at
     from (values ('free', null::timestamptz, null::timestamptz), ('secret', null, now()), ('limited', now(), null)) a (target, resolved_at, acknowledged_at)
     returning id`);
   const { rows: silences } = await pool.query(
     "select legwork.silence_alerts('1 hour', 'error_rate', 'free', 'for the test') as id, legwork.silence_alerts('1 hour') as all",
   );
-  await pool.query("select legwork.claim_request('acme', 'order-1', 'hash')");
+  await pool.query("select legwork_private.claim_request('acme', 'order-1', 'hash')");
   for (const step of ["roll_up", "queues", "database", "forget"]) {
-    await pool.query("update legwork.watch_steps set due_at = now() where step = $1", [step]);
-    await pool.query("select legwork.watch($1)", [step]);
+    await pool.query("update legwork_private.watch_steps set due_at = now() where step = $1", [step]);
+    await pool.query("select legwork_private.watch($1)", [step]);
   }
   return { acme, other, alert: alerts[0].id, silence: silences[0].id };
 }
@@ -62,7 +62,7 @@ async function fillTenant(pool: Pool, tenant: string): Promise<TenantRows> {
   };
   const done = await add("secret", ", job_key => 'done', serial_key => 's'");
   await worker.fetch(pool, 100);
-  await pool.query("select legwork.record_output($1, $2)", [
+  await pool.query("select legwork_private.record_output($1, $2)", [
     JSON.stringify([{ job_id: done, attempt: 1, percent: 50, message: "half", at: Date.now() }]),
     JSON.stringify([{ job_id: done, attempt: 1, at: Date.now(), level: "info", message: "here", fields: {}, tenant }]),
   ]);
@@ -80,8 +80,8 @@ async function fillTenant(pool: Pool, tenant: string): Promise<TenantRows> {
        select jsonb_object_agg(regexp_replace(flag, '^expires:.*', 'expires:1000'), true) from jsonb_object_keys(flags) flag) where id = $1`,
     [expired],
   );
-  await pool.query("update legwork.expirations set expires_at = to_timestamp(1) where job_id = $1", [expired]);
-  await pool.query("select legwork.expire_jobs()");
+  await pool.query("update legwork_private.expirations set expires_at = to_timestamp(1) where job_id = $1", [expired]);
+  await pool.query("select legwork_private.expire_jobs()");
 
   const awaiting = [
     await waitForSignal(pool, worker, await add("secret")),
@@ -89,7 +89,9 @@ async function fillTenant(pool: Pool, tenant: string): Promise<TenantRows> {
   ];
   const running = await add("secret");
   await worker.fetch(pool, 100);
-  await pool.query("select legwork.record_step($1, 'w', 1, 'charge', '7', '{\"card\": \"4111\"}', '1 second')", [running]);
+  await pool.query("select legwork_private.record_step($1, 'w', 1, 'charge', '7', '{\"card\": \"4111\"}', '1 second')", [
+    running,
+  ]);
   await pool.query("select legwork.send_signal($1, 'later', '{\"card\": \"4111\"}')", [running]);
   // Each of these waits for something else.
   const blocked = await add("free", `, depends_on => array[${running}]::bigint[]`);
@@ -110,7 +112,7 @@ async function fillTenant(pool: Pool, tenant: string): Promise<TenantRows> {
   const runningFlow = await flow("runs");
   const failedFlow = await flow("fails");
   await pool.query(
-    "select graphile_worker.permanently_fail_jobs(array_agg(job_id), 'refused') from legwork.workflow_run_steps where workflow_id = $1 and name = 'a'",
+    "select graphile_worker.permanently_fail_jobs(array_agg(job_id), 'refused') from legwork_private.workflow_run_steps where workflow_id = $1 and name = 'a'",
     [failedFlow],
   );
   const { rows: batches } = await pool.query(
@@ -126,7 +128,7 @@ async function fillTenant(pool: Pool, tenant: string): Promise<TenantRows> {
     [tenant],
   );
   await pool.query("select legwork.create_token($1, 'viewer', $1)", [tenant]);
-  const { rows: tokens } = await pool.query("select id from legwork.tokens where tenant = $1", [tenant]);
+  const { rows: tokens } = await pool.query("select id from legwork_private.tokens where tenant = $1", [tenant]);
   await pool.query("select legwork.rerun_job($1)", [cancelled]);
   return {
     jobs: { scheduled, pending: "", blocked, paused, running, retrying, completed: done, failed, cancelled, expired },
@@ -142,7 +144,7 @@ async function fillTenant(pool: Pool, tenant: string): Promise<TenantRows> {
 /** Runs a job until it waits for a signal and is put back, as a worker does. */
 async function waitForSignal(pool: Pool, worker: HandWorker, id: string): Promise<string> {
   await worker.fetch(pool, 100);
-  await pool.query("select * from legwork.await_step($1, $2, 1, 'wait', 'go', '1 hour')", [id, worker.id]);
+  await pool.query("select * from legwork_private.await_step($1, $2, 1, 'wait', 'go', '1 hour')", [id, worker.id]);
   const failures = JSON.stringify([{ id: Number(id), started: Date.now(), finished: Date.now(), decision: "wait" }]);
   await pool.query(
     `with told as materialized (select set_config('legwork.failures', $1, true))

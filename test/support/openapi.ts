@@ -88,7 +88,7 @@ export const HOSTILE: readonly unknown[] = [
   "a\u0000b",
   "\ud800",
   "x".repeat(20_000),
-  "'; drop table legwork.finished_jobs; --",
+  "'; drop table legwork_private.finished_jobs; --",
   "$1",
   "%s%n",
   "../../etc/passwd",

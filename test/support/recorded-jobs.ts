@@ -26,7 +26,7 @@ export function recordedJobs(database: TestDatabase) {
     await database.pool.query("delete from graphile_worker._private_jobs");
     // Not truncate: a worker of the test before may still be at it, which would be a deadlock.
     for (const table of ["finished_jobs", "failed_attempts", "worker_processes"])
-      await database.pool.query(`delete from legwork.${table}`);
+      await database.pool.query(`delete from legwork_private.${table}`);
     await database.pool.query("create table if not exists runs (job_id bigint, pid integer, aborted text)");
     await database.pool.query("create table if not exists gates (name text primary key)");
     await database.pool.query("truncate runs, gates");

@@ -136,7 +136,11 @@ describe("retention/expire", () => {
     ["a system column", { table: "wrong", column: "xmin" }, "column: table 'public.wrong' has no column 'xmin'."],
     ["a view", { table: "wrong_view" }, "table: 'public.wrong_view' is not a table."],
     ["the catalog", { table: "pg_class" }, "table: 'pg_catalog.pg_class' belongs to the system"],
-    ["Legwork's history", { table: "legwork.finished_jobs", column: "finished_at" }, "table: 'legwork.finished_jobs' belongs"],
+    [
+      "Legwork's history",
+      { table: "legwork_private.finished_jobs", column: "finished_at" },
+      "table: 'legwork_private.finished_jobs' belongs",
+    ],
     ["graphile-worker's jobs", { table: "graphile_worker._private_jobs" }, "table: 'graphile_worker._private_jobs' belongs"],
     ["an age that is none", { table: "wrong", olderThan: "a while" }, "olderThan: 'a while' cannot be read as an age"],
     ["no age at all", { table: "wrong", olderThan: "0 days" }, "olderThan: '0 days' is not a time ago."],

@@ -247,7 +247,7 @@ it("clear leaves no job, no history, no pause", async () => {
   await pauseTask(kit.pool, "plain");
   await kit.clear();
   const { rows } = await kit.pool.query(
-    "select (select count(*) from legwork.jobs) + (select count(*) from legwork.logs) + (select count(*) from legwork.pauses) as left",
+    "select (select count(*) from legwork.jobs) + (select count(*) from legwork.logs) + (select count(*) from legwork_private.pauses) as left",
   );
   expect(rows).toEqual([{ left: "0" }]);
 });

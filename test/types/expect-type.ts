@@ -1,3 +1,4 @@
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the one way to ask whether two types are the same
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 
 /** Compiles when the type of the value is exactly this one: `expectType<string>()(value)`. */

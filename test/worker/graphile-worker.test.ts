@@ -188,7 +188,7 @@ describe("a batch job", () => {
       { error_name: "BatchFailure", error_message: "Batch failures:\nnot yet 8" },
       { state: "completed" },
     ]);
-    const { rows } = await database.pool.query("select from legwork.job_entries");
+    const { rows } = await database.pool.query("select from legwork_private.job_entries");
     expect(rows).toEqual([]);
   });
 
@@ -249,7 +249,7 @@ describe("graphile-worker's clean-up GC_TASK_IDENTIFIERS", () => {
   });
 
   it("does not keep what a worker has told of from being enqueued", async () => {
-    await database.pool.query(`select legwork.register_tasks('[{"name": "told"}]')`);
+    await database.pool.query(`select legwork_private.register_tasks('[{"name": "told"}]')`);
     await database.pool.query("delete from graphile_worker._private_tasks where identifier = 'told'");
     const { rows: many } = await database.pool.query(`select legwork.enqueue_many('[{"task": "told"}]') as id`);
     await database.pool.query("delete from graphile_worker._private_jobs");

@@ -3,9 +3,9 @@ import pino from "pino";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { getJob, type JobRow } from "../../src/jobs/read-jobs.ts";
 import { MESSAGE_LIMIT } from "../../src/thrown.ts";
-import { AttemptOutput, FIELDS_LIMIT, LINE_LIMIT } from "../../src/worker/attempt-output.ts";
+import { AttemptOutput, FIELDS_LIMIT, LINE_LIMIT } from "../../src/worker/attempt/attempt-output.ts";
 import { DatabaseClock } from "../../src/worker/clock.ts";
-import { BUFFERED_LINES, JobOutput } from "../../src/worker/job-output.ts";
+import { BUFFERED_LINES, JobOutput } from "../../src/worker/attempt/job-output.ts";
 import { startServer } from "../../src/server/server.ts";
 import { testDatabase, testLog } from "../support/database.ts";
 import { until } from "../support/until.ts";
@@ -15,7 +15,9 @@ const database = testDatabase();
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork.finished_jobs, legwork.failed_attempts, legwork.job_logs, legwork.job_progress");
+  await database.pool.query(
+    "truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.job_logs, legwork_private.job_progress",
+  );
 });
 
 async function add(task: string, payload: unknown = {}, options = ""): Promise<string> {
@@ -85,7 +87,7 @@ describe("progress", () => {
     const id = await add("steps");
     await until("it has said so", async () => (await getJob(database.pool, id)).progress === 40);
     expect(await getJob(database.pool, id)).toMatchObject({ state: "running", progress: 40, progress_message: "Reading" });
-    await database.pool.query(`select legwork.register_tasks('[{"name": "go"}]')`);
+    await database.pool.query(`select legwork_private.register_tasks('[{"name": "go"}]')`);
     await ended(id);
     await until("the last one is there", async () => (await getJob(database.pool, id)).progress === 100);
     expect(await progress(id)).toEqual([100, "Writing"]);
@@ -217,7 +219,7 @@ describe("a task's log lines", () => {
     await ended(await add("fails", {}, ", max_attempts => 1"));
     await worker.stop();
     expect((await database.pool.query("select * from legwork.logs")).rows).toEqual([]);
-    expect((await database.pool.query("select * from legwork.job_progress")).rows).toEqual([]);
+    expect((await database.pool.query("select * from legwork_private.job_progress")).rows).toEqual([]);
   });
 });
 
@@ -293,7 +295,7 @@ describe("a database that does not take the lines", () => {
     said.log("info", "the next one", undefined);
     expect((await lines(bad, 3)).map(({ message }) => message)).toContain("… cut, a line that the database did not take.");
     expect((await getJob(database.pool, bad)).progress).toBeNull();
-    const { rows } = await database.pool.query("select percent from legwork.job_progress order by job_id");
+    const { rows } = await database.pool.query("select percent from legwork_private.job_progress order by job_id");
     expect(rows).toEqual([{ percent: 40 }, { percent: 0 }]);
   });
 
@@ -369,7 +371,7 @@ describe("a task that redacts", () => {
 
     const { rows: relations } = await database.pool.query(
       `select oid::regclass::text as name from pg_class
-       where relnamespace = 'legwork'::regnamespace and relkind in ('r', 'p', 'v') and not relispartition`,
+       where relnamespace in ('legwork'::regnamespace, 'legwork_private'::regnamespace) and relkind in ('r', 'p', 'v') and not relispartition`,
     );
     expect(relations.length).toBeGreaterThan(8);
     for (const { name } of relations) {

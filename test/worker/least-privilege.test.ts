@@ -31,7 +31,7 @@ test("a worker that is granted legwork_worker and nothing else runs, retries, lo
         async run(_payload, { log, progress, enqueue, sql }) {
           log.info("here"); progress(50, "half");
           await enqueue("three", {});
-          return { tables: (await sql\`select count(*)::int as n from legwork.limits\`.catch((error) => [{ n: error.code }]))[0].n };
+          return { tables: (await sql\`select count(*)::int as n from legwork_private.limits\`.catch((error) => [{ n: error.code }]))[0].n };
         },
       });`,
     "three.ts": "export default async () => {};",

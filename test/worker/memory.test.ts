@@ -50,7 +50,7 @@ it("a worker process stays under 160 MB while it runs 20,000 jobs", async () => 
   await until(
     "all jobs have completed",
     async () => {
-      const { rows } = await database.pool.query("select count(*)::int as jobs from legwork.finished_jobs");
+      const { rows } = await database.pool.query("select count(*)::int as jobs from legwork_private.finished_jobs");
       return rows[0].jobs === 20_000;
     },
     60_000,

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import type { Statement } from "../../src/worker/fetch-statement.ts";
-import { type Query, Recorder, type Recording } from "../../src/worker/recorder.ts";
+import type { Statement } from "../../src/worker/graphile/fetch-statement.ts";
+import { type Query, Recorder, type Recording } from "../../src/worker/graphile/recorder.ts";
 import { testLog } from "../support/database.ts";
 import { until } from "../support/until.ts";
 

@@ -2,7 +2,7 @@ import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
-import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/db/embedded.ts";
+import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/embedded/start-embedded.ts";
 import { migrate } from "../../src/db/migrate.ts";
 import { createPool } from "../../src/db/pool.ts";
 import { testLog } from "../support/database.ts";
@@ -30,7 +30,7 @@ it("a worker survives a restart of Postgres: every job ends once, those that wer
   );
   for (let round = 1; round <= 2; round++) {
     await until("some jobs have ended", async () => {
-      const { rows } = await pool.query("select count(*)::int as jobs from legwork.finished_jobs");
+      const { rows } = await pool.query("select count(*)::int as jobs from legwork_private.finished_jobs");
       return rows[0].jobs >= round * 30;
     });
     await postgres?.stop();
@@ -39,7 +39,7 @@ it("a worker survives a restart of Postgres: every job ends once, those that wer
   await until(
     "all jobs have ended",
     async () => {
-      const { rows } = await pool.query("select count(*)::int as jobs from legwork.finished_jobs");
+      const { rows } = await pool.query("select count(*)::int as jobs from legwork_private.finished_jobs");
       return rows[0].jobs === 200;
     },
     25_000,

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { enqueue } from "../../src/jobs/enqueue.ts";
 import { getJob, type JobRow } from "../../src/jobs/read-jobs.ts";
-import { RESULT_LIMIT } from "../../src/worker/outcomes.ts";
+import { RESULT_LIMIT } from "../../src/worker/graphile/outcomes.ts";
 import { testDatabase } from "../support/database.ts";
 import { until } from "../support/until.ts";
 import { directoryOf, workerOver } from "../support/worker.ts";
@@ -12,7 +12,7 @@ const database = testDatabase();
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork.finished_jobs, legwork.failed_attempts");
+  await database.pool.query("truncate legwork_private.finished_jobs, legwork_private.failed_attempts");
 });
 
 async function add(task: string, payload: unknown = {}, options = ""): Promise<string> {
@@ -158,7 +158,7 @@ describe("a result", () => {
          null, null, null, null, null)::graphile_worker.job_spec from generate_series(1, 300) n))`,
     );
     await until("all have completed", async () => {
-      const { rows } = await database.pool.query("select count(*)::int as jobs from legwork.finished_jobs");
+      const { rows } = await database.pool.query("select count(*)::int as jobs from legwork_private.finished_jobs");
       return rows[0].jobs === 300;
     });
     const { rows } = await database.pool.query(

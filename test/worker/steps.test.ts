@@ -12,7 +12,7 @@ const database = testDatabase();
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
   await database.pool.query(
-    "truncate legwork.finished_jobs, legwork.failed_attempts, legwork.task_definitions, legwork.job_steps cascade",
+    "truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.task_definitions, legwork_private.job_steps cascade",
   );
   await database.pool.query("create table if not exists did (job_id bigint, what text, pid integer)");
   await database.pool.query("create table if not exists gates (name text primary key)");
@@ -196,8 +196,8 @@ describe("a step", () => {
       pin: { result: { pin: "[redacted]" } },
     });
     const { rows } = await database.pool.query(
-      `select concat((select json_agg(s) from legwork.job_steps s), (select json_agg(s) from legwork.step_secrets s),
-        (select json_agg(s) from legwork.job_signals s), (select json_agg(s) from legwork.finished_jobs s)) as everything`,
+      `select concat((select json_agg(s) from legwork_private.job_steps s), (select json_agg(s) from legwork_private.step_secrets s),
+        (select json_agg(s) from legwork_private.job_signals s), (select json_agg(s) from legwork_private.finished_jobs s)) as everything`,
     );
     expect(rows[0].everything).not.toMatch(/4111|0815/);
   });
@@ -231,7 +231,7 @@ describe("waiting for a signal", () => {
     expect(job).toMatchObject({ attempts: 1, error: null, result: { approval: { by: "ada" }, attempts: 1 } });
     expect(job.started_at!.getTime() - sent).toBeLessThan(800);
     expect(await did(id)).toEqual(["before", "after"]);
-    expect((await database.pool.query("select from legwork.failed_attempts")).rows).toEqual([]);
+    expect((await database.pool.query("select from legwork_private.failed_attempts")).rows).toEqual([]);
   });
 
   it("throws a SignalTimeout when none has come, in that attempt and every later one", async () => {
@@ -347,7 +347,7 @@ describe("waiting for a signal", () => {
     }
     await until("all have completed", async () => {
       const done = await database.pool.query(
-        "select from legwork.finished_jobs where state = 'completed' and result = to_jsonb(id)",
+        "select from legwork_private.finished_jobs where state = 'completed' and result = to_jsonb(id)",
       );
       return done.rows.length === 1000;
     });

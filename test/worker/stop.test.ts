@@ -9,7 +9,9 @@ const database = testDatabase();
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork.finished_jobs, legwork.failed_attempts, legwork.worker_processes");
+  await database.pool.query(
+    "truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.worker_processes",
+  );
   await database.pool.query("create table if not exists gates (name text primary key)");
   await database.pool.query("truncate gates");
 });
@@ -120,7 +122,7 @@ it("a promise that a task forgot does not take the worker down", async () => {
   await add("careless", {});
   await until(
     "the careless job has ended",
-    async () => (await database.pool.query("select from legwork.finished_jobs")).rows.length === 1,
+    async () => (await database.pool.query("select from legwork_private.finished_jobs")).rows.length === 1,
   );
   const fine = await add("fine", {});
   await until("another job has completed", async () => (await state(fine)) === "completed");

@@ -30,7 +30,7 @@ function register(): void {
 beforeEach(async () => {
   exporter.reset();
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork.finished_jobs, legwork.failed_attempts");
+  await database.pool.query("truncate legwork_private.finished_jobs, legwork_private.failed_attempts");
 });
 afterEach(() => {
   trace.disable();
@@ -70,7 +70,7 @@ const TASKS = {
 
 it("without an SDK nothing is traced, and nothing is written", async () => {
   expect(isTracing()).toBe(false);
-  await database.pool.query(`select legwork.register_tasks('[{"name": "a"}]')`);
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "a"}]')`);
   await enqueue(database.pool, "a");
   expect(await flagsOf("a")).toEqual([]);
 });
@@ -126,7 +126,7 @@ it("each attempt is a span of its own; one that failed says why", async () => {
 });
 
 it("SQL passes a trace on by a setting, which takes no other value", async () => {
-  await database.pool.query(`select legwork.register_tasks('[{"name": "a"}]')`);
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "a"}]')`);
   const traceparent = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;
   const client = await database.pool.connect();
   try {
@@ -155,7 +155,7 @@ it("SQL passes a trace on by a setting, which takes no other value", async () =>
 });
 
 it("what the caller's transaction has set is there again after enqueueing, and a refusal is an error of its span", async () => {
-  await database.pool.query(`select legwork.register_tasks('[{"name": "a"}]')`);
+  await database.pool.query(`select legwork_private.register_tasks('[{"name": "a"}]')`);
   register();
   const client = await database.pool.connect();
   const setting = async (): Promise<string> =>

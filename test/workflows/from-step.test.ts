@@ -7,7 +7,9 @@ const worker = new HandWorker("by-hand");
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query(`select legwork.register_tasks('[{"name": "load"}, {"name": "secret", "redact": ["card"]}]')`);
+  await database.pool.query(
+    `select legwork_private.register_tasks('[{"name": "load"}, {"name": "secret", "redact": ["card"]}]')`,
+  );
 });
 
 const CHAIN = { a: { task: "load" }, b: { task: "load", depends_on: ["a"] }, c: { task: "load", depends_on: ["b"] } };

@@ -27,9 +27,9 @@ const TASK = `
       insert into runs (job_id, step, workflow_id, compensates, open, forbidden)
       select \${job.id}, \${workflow.step}, \${workflow.id}, \${workflow.compensates}, count(*) filter (where d.finished_at is null),
         count(*) filter (where d.state <> 'completed' and w.how = 'cancel')
-      from legwork.workflow_run_steps s
+      from legwork_private.workflow_run_steps s
       cross join lateral unnest(s.waits_for, s.waits_how) as w (position, how)
-      join legwork.workflow_run_steps b on b.workflow_id = s.workflow_id and b.position = w.position
+      join legwork_private.workflow_run_steps b on b.workflow_id = s.workflow_id and b.position = w.position
       left join legwork.jobs d on d.id = b.job_id
       where s.workflow_id = \${workflow.id} and s.name = \${workflow.step}\`;
     await delay(ms, undefined, { signal });
@@ -95,7 +95,7 @@ async function allEnded(ids: readonly string[], timeout: number): Promise<void> 
 /** What must be so once everything has ended. */
 async function judge(ids: readonly string[]): Promise<void> {
   expect(await rows("select job_id, step from runs where open > 0 or (forbidden > 0 and not compensates)")).toEqual([]);
-  expect(await rows("select id from legwork.finished_jobs group by id having count(*) > 1")).toEqual([]);
+  expect(await rows("select id from legwork_private.finished_jobs group by id having count(*) > 1")).toEqual([]);
   // The steps say the same as the workflow.
   expect(
     await rows(
@@ -103,7 +103,7 @@ async function judge(ids: readonly string[]): Promise<void> {
        join (
          select s.workflow_id, count(*) as steps, count(j.finished_at) as ended, bool_or(s.effect <> 'continue' and j.state <> 'completed') as is_bad,
            count(*) filter (where j.state = 'completed') as completed, count(*) filter (where j.state = 'failed') as failed
-         from legwork.workflow_run_steps s left join legwork.jobs j on j.id = s.job_id
+         from legwork_private.workflow_run_steps s left join legwork.jobs j on j.id = s.job_id
          where s.position is not null group by s.workflow_id
        ) s on s.workflow_id = w.id
        where w.id = any ($1) and (s.ended <> s.steps or w.total <> s.steps or w.completed <> s.completed or w.failed <> s.failed
@@ -116,14 +116,14 @@ async function judge(ids: readonly string[]): Promise<void> {
     await rows(
       `select a.workflow_id from runs a
        join runs b on b.workflow_id = a.workflow_id and b.compensates and b.id > a.id and b.job_id <> a.job_id and b.job_id > a.job_id
-       join legwork.workflow_run_steps x on x.workflow_id = a.workflow_id and x.compensation_job_id = a.job_id
-       join legwork.workflow_run_steps y on y.workflow_id = b.workflow_id and y.compensation_job_id = b.job_id
+       join legwork_private.workflow_run_steps x on x.workflow_id = a.workflow_id and x.compensation_job_id = a.job_id
+       join legwork_private.workflow_run_steps y on y.workflow_id = b.workflow_id and y.compensation_job_id = b.job_id
        where a.compensates and y.position > x.position`,
     ),
   ).toEqual([]);
   expect(await rows("select problem, job_id from legwork.reconcile()")).toEqual([]);
   for (const table of ["dependencies", "waiting_jobs", "run_counts"])
-    expect(await rows(`select from legwork.${table}`)).toEqual([]);
+    expect(await rows(`select from legwork_private.${table}`)).toEqual([]);
 }
 
 async function wage(

@@ -8,10 +8,12 @@ const worker = new HandWorker("w");
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
   await database.pool.query(
-    `truncate legwork.failed_attempts, legwork.finished_jobs, legwork.waiting_jobs, legwork.wakeups, legwork.cancellations, legwork.dependencies,
-       legwork.dependency_checks, legwork.run_counts, legwork.workflow_runs, legwork.workflow_run_steps, legwork.batch_runs, legwork.limits, legwork.pauses`,
+    `truncate legwork_private.failed_attempts, legwork_private.finished_jobs, legwork_private.waiting_jobs, legwork_private.wakeups, legwork_private.cancellations, legwork_private.dependencies,
+       legwork_private.dependency_checks, legwork_private.run_counts, legwork_private.workflow_runs, legwork_private.workflow_run_steps, legwork_private.batch_runs, legwork_private.limits, legwork_private.pauses`,
   );
-  await database.pool.query(`select legwork.register_tasks('[{"name": "import"}, {"name": "report"}, {"name": "undo"}]')`);
+  await database.pool.query(
+    `select legwork_private.register_tasks('[{"name": "import"}, {"name": "report"}, {"name": "undo"}]')`,
+  );
 });
 
 async function one(sql: string, parameters: unknown[] = []): Promise<unknown> {
@@ -89,8 +91,8 @@ it("steps run after those they depend on, and the workflow completes with the la
   expect(await contradictions()).toEqual([]);
   expect(await turn()).toEqual(["d"]);
   expect(await workflow(id)).toMatchObject({ state: "completed", completed: "4", progress: 100, reason: null, took: true });
-  expect(await one("select count(*)::int from legwork.dependencies")).toBe(0);
-  expect(await one("select count(*)::int from legwork.run_counts")).toBe(0);
+  expect(await one("select count(*)::int from legwork_private.dependencies")).toBe(0);
+  expect(await one("select count(*)::int from legwork_private.run_counts")).toBe(0);
   expect(await contradictions()).toEqual([]);
 });
 
@@ -456,6 +458,6 @@ it("many counts of a batch are folded into one", async () => {
   const jobs = await worker.fetch(database.pool, 600);
   for (const job of jobs.slice(0, 520)) await worker.complete(database.pool, [job.id]);
   await one("select legwork.tick()");
-  expect(await one("select count(*)::int from legwork.run_counts")).toBe(1);
+  expect(await one("select count(*)::int from legwork_private.run_counts")).toBe(1);
   expect(await one("select completed::int from legwork.batches where id = $1", [id])).toBe(520);
 });

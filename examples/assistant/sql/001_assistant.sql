@@ -158,7 +158,7 @@ where r.state in ('enqueued', 'manual')
 group by r.schedule;
 comment on view assistant.job_statistics is 'How the runs of each job have ended and how long they took, as long as the history is kept.';
 
-select legwork.register_tasks(jsonb_agg(jsonb_build_object('name', needed.name, 'queue', needed.queue)))
+select legwork_private.register_tasks(jsonb_agg(jsonb_build_object('name', needed.name, 'queue', needed.queue)))
 from (values
   ('assistant/health-check', 'assistant'), ('assistant/profile-refresh', 'assistant'), ('assistant/weekly-summaries', 'assistant'),
   ('quota/watch', 'default'), ('quota/reset', 'default'), ('retention/expire', 'cleanup'), ('retention/archive', 'cleanup'), ('report/query', 'report'),

@@ -81,5 +81,5 @@ comment on function calendar.archive(integer, date, date) is
   'already is left as it is, also when two runs meet: the unique constraint decides. What is not over is counted and left for later.';
 
 -- Schedules can be made before a worker has started.
-select legwork.register_tasks('[{"name": "calendar/archive", "queue": "calendar"}]')
+select legwork_private.register_tasks('[{"name": "calendar/archive", "queue": "calendar"}]')
 where not exists (select from legwork.tasks t where t.name = 'calendar/archive');

@@ -43,7 +43,7 @@ create table if not exists chat.cache (
 );
 comment on table chat.cache is 'What need not be computed again before it expires.';
 
-select legwork.register_tasks(jsonb_agg(jsonb_build_object('name', needed.name, 'queue', needed.queue)))
+select legwork_private.register_tasks(jsonb_agg(jsonb_build_object('name', needed.name, 'queue', needed.queue)))
 from (values ('chat/cleanup', 'cleanup'), ('chat/maintenance', 'maintenance'), ('chat/notification', 'notification'),
   ('chat/report', 'report')) as needed (name, queue)
 where not exists (select from legwork.tasks t where t.name = needed.name)

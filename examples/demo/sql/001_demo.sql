@@ -9,5 +9,5 @@ create table if not exists demo.examples (
 );
 comment on table demo.examples is 'The examples that have been started on this database, so that what is made once is made once.';
 
-select legwork.register_tasks('[{"name": "demo/newsletter", "queue": "newsletter"}]')
+select legwork_private.register_tasks('[{"name": "demo/newsletter", "queue": "newsletter"}]')
 where not exists (select from legwork.tasks t where t.name = 'demo/newsletter');

@@ -80,11 +80,11 @@ comment on view documents.background_job_executions is 'What they ran and how it
 
 create or replace view documents.background_job_metrics as
 select c.job_id, h.hour, h.completed, h.failed, h.failed_attempts, h.retried, h.run_seconds
-from documents.background_job_configs c join legwork.task_hours h on h.task = c.task;
+from documents.background_job_configs c join legwork_private.task_hours h on h.task = c.task;
 comment on view documents.background_job_metrics is 'Sums by hour of the task of each job; kept for the setting metrics_hours.';
 
 -- Schedules and limits can be made before a worker has started.
-select legwork.register_tasks(jsonb_agg(jsonb_build_object('name', needed.name, 'queue', needed.queue)))
+select legwork_private.register_tasks(jsonb_agg(jsonb_build_object('name', needed.name, 'queue', needed.queue)))
 from (values ('documents/refresh', 'documents'), ('documents/refresh_document', 'documents'), ('documents/index', 'documents-index'),
   ('retention/expire', 'cleanup'), ('health/probe', 'default')) as needed (name, queue)
 where not exists (select from legwork.tasks t where t.name = needed.name)

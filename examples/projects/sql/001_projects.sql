@@ -127,7 +127,7 @@ comment on column projects.jobs.progress_message is 'What it is doing.';
 
 -- A trigger is made for tasks that are known. They are once a worker that has them has started; what a worker has told of
 -- them stays as it is.
-select legwork.register_tasks(jsonb_agg(jsonb_build_object('name', needed.name)))
+select legwork_private.register_tasks(jsonb_agg(jsonb_build_object('name', needed.name)))
 from unnest(array['project_processing', 'skills_extraction', 'retention/expire']) as needed (name)
 where not exists (select from legwork.tasks t where t.name = needed.name)
 having count(*) > 0;

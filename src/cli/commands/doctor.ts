@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import type { Finding } from "../../db/diagnose.ts";
+import type { Finding } from "../../health/doctor.ts";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { color, printJson } from "../output.ts";
 

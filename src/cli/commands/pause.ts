@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { LegworkError } from "../../errors.ts";
-import type { Operations } from "../local-operations.ts";
+import type { Operations } from "../operations/operations.ts";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 
 type Flags = RemoteFlags & { task?: string; reason?: string; all?: boolean };

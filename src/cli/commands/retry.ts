@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import type { FailedFilter } from "../../jobs/failed-jobs.ts";
 import { LegworkError } from "../../errors.ts";
-import type { Operations } from "../local-operations.ts";
+import type { Operations } from "../operations/operations.ts";
 import { ownFlags, type RemoteFlags, time, withOperations, withRemoteOptions } from "../options.ts";
 import { forEachJob, printIds } from "../output.ts";
 

@@ -5,7 +5,7 @@ import type { ScheduleRow } from "../../schedules/list-schedules.ts";
 import { formatLocal } from "../../schedules/local-time.ts";
 import { previewSchedule, type PreviewOptions } from "../../schedules/preview-schedule.ts";
 import type { ScheduleOptions, Timing } from "../../schedules/schedule.ts";
-import type { Operations } from "../local-operations.ts";
+import type { Operations } from "../operations/operations.ts";
 import { integer, ownFlags, positiveInteger, type RemoteFlags, time, withOperations, withRemoteOptions } from "../options.ts";
 import { color, colorState, printJson, printTable, relativeTime, shorten } from "../output.ts";
 import { parseTyped } from "../typed-json.ts";

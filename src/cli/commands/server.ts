@@ -4,7 +4,7 @@ import { migrate } from "../../db/migrate.ts";
 import { createPool } from "../../db/pool.ts";
 import { createLogger } from "../../log.ts";
 import { type CommonFlags, findDatabase, withCommonOptions } from "../options.ts";
-import { untilStopped } from "../signals.ts";
+import { untilStopped } from "../process-signals.ts";
 import { readToken } from "./up.ts";
 
 export function serverCommand(): Command {

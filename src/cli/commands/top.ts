@@ -2,11 +2,11 @@ import { setTimeout as delay } from "node:timers/promises";
 import { stripVTControlCharacters } from "node:util";
 import { Command } from "commander";
 import { LegworkError, toError } from "../../errors.ts";
-import type { Operations } from "../local-operations.ts";
+import type { Operations } from "../operations/operations.ts";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { color, colorState, elapsed, relativeTime, shorten, table } from "../output.ts";
 import { interval } from "../watch.ts";
-import { describeLimit } from "./queues.ts";
+import { describeLimit } from "../limits-and-pauses.ts";
 import { describeOverview } from "./overview.ts";
 import { visible } from "../visible.ts";
 

@@ -3,8 +3,8 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { join, resolve } from "node:path";
 import { Command } from "commander";
 import type { Config } from "../../config.ts";
-import { lockDataDir, openDataDir } from "../../db/embedded-data-dir.ts";
-import { startEmbeddedPostgres } from "../../db/embedded.ts";
+import { lockDataDir, openDataDir } from "../../embedded/data-dir.ts";
+import { startEmbeddedPostgres } from "../../embedded/start-embedded.ts";
 import { migrate } from "../../db/migrate.ts";
 import { createPool, onceUsable } from "../../db/pool.ts";
 import type { Logger } from "../../log.ts";
@@ -19,7 +19,7 @@ import {
   workerSettings,
 } from "../options.ts";
 import { color } from "../output.ts";
-import { untilStopped } from "../signals.ts";
+import { untilStopped } from "../process-signals.ts";
 import { dashboardUrl } from "./dashboard.ts";
 
 export function upCommand(): Command {

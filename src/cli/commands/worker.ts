@@ -10,7 +10,7 @@ import {
   type WorkerFlags,
   workerSettings,
 } from "../options.ts";
-import { untilStopped } from "../signals.ts";
+import { untilStopped } from "../process-signals.ts";
 
 export function workerCommand(): Command {
   return withWorkerOptions(new Command("worker"))

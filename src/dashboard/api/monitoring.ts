@@ -44,7 +44,7 @@ export interface Worker {
 
 /** A row of GET /failed-groups. */
 export interface FailedGroup {
-  fingerprint: string;
+  fingerprint: string | null;
   task: string;
   queue: string;
   jobs: string;

@@ -3,12 +3,12 @@ import { OctagonPause } from "lucide-react";
 import { useState } from "react";
 import { useMay } from "../api/me.ts";
 import { rest } from "../api/request.ts";
-import { Time } from "../format/time.tsx";
-import { Button } from "../ui/button.tsx";
-import { FormDialog } from "../ui/dialog.tsx";
-import { Field } from "../ui/field.tsx";
-import { tell } from "../ui/toasts.tsx";
-import { useStats } from "./stats.ts";
+import { Time } from "../components/time/time.tsx";
+import { Button } from "../components/button.tsx";
+import { FormDialog } from "../components/dialog.tsx";
+import { Field } from "../components/field.tsx";
+import { tell } from "../components/toasts.tsx";
+import { useStats } from "../api/overview.ts";
 
 /** What has to be typed, so that it cannot be hit by accident. */
 const WORD = "stop";

@@ -1,5 +1,5 @@
 import { Component, type ReactNode } from "react";
-import { Failure } from "../ui/notice.tsx";
+import { Failure } from "../components/notice.tsx";
 
 /** Keeps a page that breaks from taking the menu with it. */
 export class Guard extends Component<{ children: ReactNode }, { error: Error | undefined }> {

@@ -1,9 +1,9 @@
 import type { ReactNode } from "react";
 import { may, useMe } from "../api/me.ts";
 import { Problem } from "../api/problem.ts";
-import type { PageEntry } from "../pages.ts";
-import { Failure, Loading } from "../ui/notice.tsx";
-import { Page } from "../ui/page.tsx";
+import type { PageEntry } from "../router/pages.ts";
+import { Failure, Loading } from "../components/notice.tsx";
+import { Page } from "../components/page.tsx";
 
 /** A page for who may read it; for anybody else what the server would say, in place of a page that waits for answers it never gets. */
 export function Permitted({ page, children }: { page: PageEntry; children: ReactNode }) {

@@ -1,13 +1,13 @@
 import { LogOut, Menu, Monitor, Moon, Search, Sun, X } from "lucide-react";
 import { type FormEvent, type ReactNode, useEffect, useState } from "react";
 import { Link, useLocation } from "wouter";
-import { useConnection } from "../api/live.ts";
+import { useConnection } from "../api/subscribe.ts";
 import { useMay, useMe } from "../api/me.ts";
 import { signOut } from "../api/session.ts";
 import icon from "../icon.svg";
-import { choose, usePreferences } from "../format/preferences.ts";
-import { PAGES } from "../pages.ts";
-import { Button } from "../ui/button.tsx";
+import { choose, usePreferences } from "../components/preferences.ts";
+import { PAGES } from "../router/pages.ts";
+import { Button } from "../components/button.tsx";
 import { EmergencyStop, StoppedBanner } from "./emergency-stop.tsx";
 import { useShortcuts } from "./shortcuts.tsx";
 

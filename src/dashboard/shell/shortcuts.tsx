@@ -1,6 +1,6 @@
 import { type ReactNode, useEffect, useState } from "react";
 import { useLocation } from "wouter";
-import { Dialog } from "../ui/dialog.tsx";
+import { Dialog } from "../components/dialog.tsx";
 
 /** g and then one of these opens a page. */
 const PLACES: Readonly<Record<string, { path: string; name: string }>> = {

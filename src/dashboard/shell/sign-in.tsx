@@ -2,9 +2,9 @@ import { type FormEvent, useState } from "react";
 import { Problem } from "../api/problem.ts";
 import { rest } from "../api/request.ts";
 import { signIn, useWasRefused } from "../api/session.ts";
-import { Button } from "../ui/button.tsx";
-import { Field } from "../ui/field.tsx";
-import { Failure } from "../ui/notice.tsx";
+import { Button } from "../components/button.tsx";
+import { Field } from "../components/field.tsx";
+import { Failure } from "../components/notice.tsx";
 
 /** Asks for a token, and tries it before it is kept. */
 export function SignIn() {

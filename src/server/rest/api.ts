@@ -6,21 +6,21 @@ import { z } from "zod";
 import { LegworkError, toError } from "../../errors.ts";
 import { assertCountable, withDigits } from "./body.ts";
 import type { Logger } from "../../log.ts";
-import { packageVersion } from "../package-version.ts";
-import { addAlertRoutes, alertSchema } from "./alerts.ts";
-import { addBulkRoutes } from "./bulk.ts";
-import { addCreateRoutes } from "./create-jobs.ts";
-import { attemptSchema, jobSchema, logLineSchema, newJobSchema, reasonSchema } from "./job-schemas.ts";
-import { addJobRoutes } from "./jobs.ts";
+import { VERSION } from "../../version.ts";
+import { addAlertRoutes, alertSchema } from "./alerts/alerts.ts";
+import { addBulkRoutes } from "./jobs/bulk.ts";
+import { addCreateRoutes } from "./jobs/create.ts";
+import { attemptSchema, jobSchema, logLineSchema, newJobSchema, reasonSchema } from "./jobs/job-schemas.ts";
+import { addJobRoutes } from "./jobs/read.ts";
 import { problemSchema, sendProblem, validatorCompiler } from "./problem.ts";
-import { queueSchema, taskSchema, workerSchema } from "./queue-schemas.ts";
-import { addQueueRoutes } from "./queues.ts";
+import { queueSchema, taskSchema, workerSchema } from "./queues/queue-schemas.ts";
+import { addQueueRoutes } from "./queues/read.ts";
 import type { RestContext } from "./route.ts";
-import { addScheduleRoutes, scheduleSchema } from "./schedules.ts";
+import { addScheduleRoutes, scheduleSchema } from "./schedules/schedules.ts";
 import { addStatisticsRoutes } from "./statistics.ts";
 import { addSystemRoutes } from "./system.ts";
 import { addTokenRoutes } from "./tokens.ts";
-import { addWorkflowRoutes, workflowSchema } from "./workflows.ts";
+import { addWorkflowRoutes, workflowSchema } from "./workflows/workflows.ts";
 
 /** Schemas that the description names and refers to. A registry of ours: a task's own schemas may have the same names. */
 const components = z.registry<{ id: string }>();
@@ -97,7 +97,7 @@ export async function addRest(app: FastifyInstance, context: RestOptions): Promi
     await scope.register(fastifySwagger, {
       openapi: {
         openapi: "3.1.0",
-        info: { title: "Legwork", version: packageVersion(), description, license: { name: "MIT", identifier: "MIT" } },
+        info: { title: "Legwork", version: VERSION, description, license: { name: "MIT", identifier: "MIT" } },
         servers: [{ url: context.prefix === "" ? "/" : context.prefix, description: "This server." }],
         tags: [
           { name: "jobs", description: "Jobs that wait, run or have ended." },

@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { callFunction } from "../../db/call-function.ts";
 import type { PoolClient } from "../../db/pool.ts";
-import { type Principal, principalKey } from "../principal.ts";
+import { type Principal, principalKey } from "../../access/principal.ts";
 
 /** The header of requests that may be repeated. */
 export const idempotencyHeaders = z.object({
@@ -35,12 +35,16 @@ export async function once(
   const subject = principalKey(principal);
   const hash = createHash("sha256");
   for (const part of [request.method, request.url, JSON.stringify(request.body)]) hash.update(`${part}\n`);
-  const [claimed] = await callFunction(client, "claim_request", { subject, key, request_hash: hash.digest("base64url") });
+  const [claimed] = await callFunction(client, "legwork_private.claim_request", {
+    subject,
+    key,
+    request_hash: hash.digest("base64url"),
+  });
   if (claimed.claim_request !== null) {
     reply.header("idempotency-replayed", "true");
     return claimed.claim_request;
   }
   const answer = await work();
-  await callFunction(client, "keep_response", { subject, key, response: JSON.stringify(answer) });
+  await callFunction(client, "legwork_private.keep_response", { subject, key, response: JSON.stringify(answer) });
   return answer;
 }

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { keepDigits } from "../../db/exact-json.ts";
 import type { Pool, PoolClient } from "../../db/pool.ts";
 import { ERRORS, type ErrorCode, LegworkError } from "../../errors.ts";
-import { assertRole, type Principal, type Role, withPrincipal } from "../principal.ts";
+import { assertRole, type Principal, type Role, withPrincipal } from "../../access/principal.ts";
 import { problemSchema } from "./problem.ts";
 
 /** The longest that one statement of a reading route may take (ms). */

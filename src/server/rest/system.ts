@@ -1,13 +1,13 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
-import { diagnose } from "../../db/diagnose.ts";
+import { diagnose } from "../../health/doctor.ts";
 import type { Queryable } from "../../db/pool.ts";
 import { emergencyStop, resumeAll } from "../../queues/pause.ts";
 import { listAuditLog } from "../../access/audit-log.ts";
 import { type Counts, readCounts, readOverview } from "../../queues/overview.ts";
-import { packageVersion } from "../package-version.ts";
-import { ROLES } from "../principal.ts";
-import { SharedReadings } from "../shared-readings.ts";
+import { VERSION } from "../../version.ts";
+import { ROLES } from "../../access/principal.ts";
+import { SharedReadings } from "./shared-readings.ts";
 import { addRoute, type RestContext } from "./route.ts";
 import { cursorOver, jobId, page, pageLimit, text, time, toPage } from "./values.ts";
 
@@ -80,7 +80,7 @@ export function addSystemRoutes(app: FastifyInstance, context: RestContext): voi
       role,
       tenant,
       expires_at: expiresAt ?? null,
-      version: packageVersion(),
+      version: VERSION,
     }),
   );
   addRoute(

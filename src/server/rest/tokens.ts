@@ -1,7 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import { createToken, listTokens, revokeToken } from "../../access/tokens.ts";
-import { ROLES } from "../principal.ts";
+import { ROLES } from "../../access/principal.ts";
 import { addRoute, type RestContext } from "./route.ts";
 import { duration, page, text } from "./values.ts";
 

@@ -12,7 +12,7 @@ import { writeLine } from "./write-line.ts";
 // The heartbeat thread of a worker: says every second that the worker lives, on a connection of its own, whatever the main thread does. It vouches for the
 // main thread only while that computes, or reaches the database.
 
-/** How often the worker says that it lives (ms). Five of these make `legwork.worker_grace()`. */
+/** How often the worker says that it lives (ms). Five of these make `legwork_private.worker_grace()`. */
 const BEAT_INTERVAL_MS = 1_000;
 
 /** How often the thread looks at what the main thread does (ms). A job that runs for longer than that is told to the others ahead of the next beat. */
@@ -95,16 +95,19 @@ async function say({ id, concurrency, tasks }: Identity): Promise<void> {
   const before = machineClock();
   const running = runningJobs();
   try {
-    const { rows } = await pool.query("select now, cancelled, lost from legwork.worker_beat($1, $2, $3, $4, $5, $6, $7, $8)", [
-      id,
-      hostname(),
-      process.pid,
-      concurrency,
-      tasks,
-      running,
-      blocked?.isAsked ? (performance.now() - blocked.since) / 1_000 : null,
-      blocked?.isAsked ? blocked.suspects.map((suspect) => suspect.id) : null,
-    ]);
+    const { rows } = await pool.query(
+      "select now, cancelled, lost from legwork_private.worker_beat($1, $2, $3, $4, $5, $6, $7, $8)",
+      [
+        id,
+        hostname(),
+        process.pid,
+        concurrency,
+        tasks,
+        running,
+        blocked?.isAsked ? (performance.now() - blocked.since) / 1_000 : null,
+        blocked?.isAsked ? blocked.suspects.map((suspect) => suspect.id) : null,
+      ],
+    );
     const { now, cancelled, lost } = rows[0];
     const after = machineClock();
     if (state.since("beatAt") >= DOUBT_AFTER_MS) state.noteSilence(now.getTime());
@@ -202,7 +205,12 @@ async function kill(blockedFor: number): Promise<void> {
       await beating?.catch(() => undefined);
       const { id } = identity;
       identity = undefined;
-      await pool.query("select legwork.worker_blocked($1, $2, $3, $4)", [id, culprit ?? null, blockedFor / 1_000, runningJobs()]);
+      await pool.query("select legwork_private.worker_blocked($1, $2, $3, $4)", [
+        id,
+        culprit ?? null,
+        blockedFor / 1_000,
+        runningJobs(),
+      ]);
     }
   } catch (error) {
     log("error", `The jobs of a worker that is held up could not be given back: ${toError(error).message}.`);
@@ -239,7 +247,7 @@ async function answer(request: Request): Promise<void> {
     case "stop": {
       if (identity?.id === request.id) identity = undefined;
       await beating?.catch(() => undefined);
-      const { rows } = await pool.query("select legwork.worker_stopped($1) as jobs", [request.id]);
+      const { rows } = await pool.query("select legwork_private.worker_stopped($1) as jobs", [request.id]);
       report({ kind: "answer", call: request.call, jobs: rows[0].jobs });
     }
   }

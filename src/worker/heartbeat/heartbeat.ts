@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import type { Logger } from "../../log.ts";
 import { stderrForm } from "../../log.ts";
-import type { RunningJobs } from "../running-jobs.ts";
+import type { RunningJobs } from "../attempt/running-jobs.ts";
 import type { Identity, Report, Request, ThreadOptions } from "./messages.ts";
 import { fromMachineClock, toMachineClock } from "./shared-state.ts";
 

@@ -1,6 +1,6 @@
 import pino from "pino";
 import type { Logger } from "../../log.ts";
-import type { AttemptOutput, OutputSink } from "../attempt-output.ts";
+import type { AttemptOutput, OutputSink } from "../attempt/attempt-output.ts";
 import type { FromChild } from "./messages.ts";
 
 /** How often the progress of a job is sent (ms), however often its task reports it. */

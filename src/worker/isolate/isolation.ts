@@ -1,10 +1,10 @@
 import { parseDuration } from "../../duration.ts";
 import { LegworkError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
-import { BatchFailure } from "../batch-entries.ts";
+import { BatchFailure } from "../graphile/batch-entries.ts";
 import type { DatabaseClock } from "../clock.ts";
 import type { LoadedTask } from "../load-tasks.ts";
-import { DEFAULT_GRACE_MS, type Isolates, type Run, type RunEnvironment } from "../run-task.ts";
+import { DEFAULT_GRACE_MS, type Isolates, type Run, type RunEnvironment } from "../attempt/run.ts";
 import { ChildHandle, type Hears } from "./child-handle.ts";
 import type { FromChild, IsolateKind } from "./messages.ts";
 import { IsolatedResult } from "./isolated-result.ts";

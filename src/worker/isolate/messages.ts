@@ -67,7 +67,7 @@ export type FromChild =
       readonly fields: Record<string, unknown>;
       readonly text: string;
     }
-  /** A line to keep with the job, as `legwork.record_output` takes it. */
+  /** A line to keep with the job, as `legwork_private.record_output` takes it. */
   | { readonly type: "kept"; readonly run: number; readonly json: string }
   | { readonly type: "progress"; readonly run: number; readonly percent: number | null; readonly message: string | null }
   | (ChildOutcome & { /** Whether the child has grown so much that it should be replaced. */ readonly isFull: boolean })

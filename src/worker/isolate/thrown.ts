@@ -1,7 +1,7 @@
 import { Discard, LegworkError, PayloadError, RetryAfter, SignalTimeout, Snooze, StepError, toError } from "../../errors.ts";
 import type { Cleaner } from "../../thrown.ts";
-import { LeaseLost } from "../control.ts";
-import { Suspended } from "../steps.ts";
+import { LeaseLost } from "../remote-commands.ts";
+import { Suspended } from "../attempt/steps.ts";
 
 /** An error as it crosses between a worker and a child: what structured cloning would lose of it is spelled out. */
 interface DescribedError {

@@ -1,0 +1,124 @@
+-- Database roles that need no more rights than they use: groups without a login, which whoever runs the database grants to logins.
+--
+-- Nothing of it happens by itself: roles belong to the whole server and not to this database. legwork.create_roles() makes them and grants;
+-- migrating grants anew what has been granted before, for what has come since.
+create or replace function legwork_private.role_functions() returns table (role text, function text)
+language sql immutable parallel safe
+as $$
+  select r.role, f.function
+  from (values
+    ('legwork_reader', array['explain_job', 'describe_limits', 'describe_retry', 'known_queues', 'ids_created', 'stopped', 'step_results',
+      'health', 'read_metrics', 'task_statistics', 'job_reruns', 'task_series', 'worker_starts_between', 'silences', 'limits_in_use', 'limit_use',
+      'awaits_signal', 'doctor', 'changed_definitions', 'installed_schema']),
+    ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow', 'describe_limits', 'describe_retry', 'installed_schema']),
+    ('legwork_operator', array['cancel_job', 'cancel_jobs', 'retry_job', 'retry_jobs', 'discard_job', 'discard_jobs', 'rerun_job', 'rerun_jobs', 'set_priority', 'set_priorities', 'put_pause', 'lift_pause',
+      'pause_queue', 'resume_queue', 'pause_task', 'resume_task', 'emergency_stop', 'resume_all', 'put_limit', 'limit_concurrency', 'limit_rate', 'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'tick_apart', 'take_up', 'reconcile',
+      'schedule', 'unschedule', 'enable_schedule', 'disable_schedule', 'run_schedule', 'cancel_workflow', 'retry_workflow', 'send_signal',
+      'plans_wanted', 'put_plan', 'acknowledge_alert', 'set_alert_rule', 'drop_alert_rule', 'restore_alert_rules', 'set_alert_channels', 'silence_alerts', 'end_silence']),
+    ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_blocked', 'worker_stopped', 'recover_jobs', 'give_back_jobs', 'tick', 'tick_apart', 'reconcile',
+      'maintain_history', 'record_output', 'fire_schedules', 'plan_intervals', 'plans_wanted', 'put_plan', 'register_crontab', 'load_steps', 'record_step',
+      'await_step', 'step_results', 'due_steps', 'watch', 'worker_host', 'note_worker_fault', 'cancelled_jobs', 'enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow',
+      'installed_schema']),
+    ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login', 'claim_request', 'keep_response', 'activity', 'last_worker_faults', 'due_steps', 'watch'])
+  ) as r (role, functions)
+  cross join lateral unnest(r.functions) as f (function)
+$$;
+comment on function legwork_private.role_functions() is
+  'Which functions each database role may call, beside those that are everybody''s. Whoever adds a function with the owner''s rights names it here.';
+
+create or replace function legwork_private.grant_roles() returns setof text
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  v_role text;
+  v_function regprocedure;
+  v_relation regclass;
+begin
+  for v_role in
+    select r.rolname from pg_roles r
+    where r.rolname in ('legwork_reader', 'legwork_enqueuer', 'legwork_operator', 'legwork_worker', 'legwork_admin') order by 1
+  loop
+    -- Exactly this, whatever was granted before.
+    execute format('revoke all on all tables in schema legwork, legwork_private, legwork_tenant, legwork_confined from %I', v_role);
+    execute format('revoke all on all functions in schema legwork, legwork_private from %I', v_role);
+    execute format('grant usage on schema legwork, legwork_private to %I', v_role);
+    for v_function in
+      select p.oid::regprocedure from pg_proc p
+      join legwork_private.role_functions() f on f.function = p.proname
+      where p.pronamespace in ('legwork'::regnamespace, 'legwork_private'::regnamespace) and f.role = v_role
+    loop
+      execute format('grant execute on function %s to %I', v_function, v_role);
+    end loop;
+    return next v_role;
+  end loop;
+
+  if to_regrole('legwork_reader') is not null then
+    grant usage on schema legwork_tenant to legwork_reader;
+    for v_relation in
+      select c.oid::regclass from pg_class c
+      where c.relkind = 'v' and (c.relnamespace = 'legwork_tenant'::regnamespace
+        or c.relnamespace = 'legwork'::regnamespace and c.relname not in ('token_list', 'audit_log')
+        or c.oid in ('legwork_private.workflows_page'::regclass, 'legwork_private.schedule_runs_page'::regclass))
+    loop
+      execute format('grant select on %s to legwork_reader', v_relation);
+    end loop;
+  end if;
+  if to_regrole('legwork_enqueuer') is not null then
+    grant select on legwork.tasks to legwork_enqueuer;
+  end if;
+  if to_regrole('legwork_admin') is not null then
+    grant usage on schema legwork_confined to legwork_admin;
+    grant select on all tables in schema legwork_confined to legwork_admin;
+    grant select on legwork.token_list, legwork.audit_log, legwork_private.audit_log_page, legwork.settings, legwork.migrations to legwork_admin;
+  end if;
+  if to_regrole('legwork_worker') is not null then
+    grant select on legwork_private.task_rules, legwork.tasks, legwork.migrations to legwork_worker;
+    grant usage on schema graphile_worker to legwork_worker;
+    grant usage on all sequences in schema graphile_worker to legwork_worker;
+    grant execute on all functions in schema graphile_worker to legwork_worker;
+    for v_relation in
+      select c.oid::regclass from pg_class c where c.relnamespace = 'graphile_worker'::regnamespace and c.relkind in ('r', 'v')
+    loop
+      execute format('grant %s on %s to legwork_worker',
+        case when v_relation::text like '%.\_private\_%' then 'select, insert, update, delete' else 'select' end, v_relation);
+      -- Its tables have row security and no policy, which shows nothing to anybody but their owner.
+      if (select c.relrowsecurity from pg_class c where c.oid = v_relation)
+        and not exists (select from pg_policy p where p.polrelid = v_relation and p.polname = '_legwork_worker')
+      then
+        execute format('create policy _legwork_worker on %s to legwork_worker using (true) with check (true)', v_relation);
+      end if;
+    end loop;
+  end if;
+end $$;
+comment on function legwork_private.grant_roles() is
+  'Grants the roles of legwork.create_roles(), as far as they are there, exactly what they need in this database; returns them. Only the owner of the schemas can.';
+revoke execute on function legwork_private.grant_roles() from public;
+
+create or replace function legwork.create_roles() returns setof text
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  v_role text;
+  v_member record;
+begin
+  foreach v_role in array array['legwork_reader', 'legwork_enqueuer', 'legwork_operator', 'legwork_worker', 'legwork_admin'] loop
+    begin
+      if to_regrole(v_role) is null then
+        execute format('create role %I nologin', v_role);
+      end if;
+    exception when duplicate_object or unique_violation then
+      -- From another database of this server, at the same moment.
+      null;
+    end;
+  end loop;
+  for v_member in
+    select * from (values ('legwork_reader', 'legwork_operator'), ('legwork_enqueuer', 'legwork_operator'), ('legwork_operator', 'legwork_admin'),
+      ('legwork_enqueuer', 'legwork_worker')) as m (role, member)
+    where not exists (select from pg_auth_members a where a.roleid = to_regrole(m.role) and a.member = to_regrole(m.member))
+  loop
+    execute format('grant %I to %I', v_member.role, v_member.member);
+  end loop;
+  return query select legwork_private.grant_roles();
+end $$;
+comment on function legwork.create_roles() is
+  'Makes the roles legwork_reader, legwork_enqueuer, legwork_operator, legwork_worker and legwork_admin, as far as they are not there, and grants them what they need in this '
+  'database. They are groups: grant legwork_worker to some_login. Needs createrole and the ownership of the schemas. docs/access.md says what each may do.';
+revoke execute on function legwork.create_roles() from public;

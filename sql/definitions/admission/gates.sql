@@ -1,0 +1,114 @@
+comment on table legwork_private.slots is 'Who has passed which gate: a row per job and gate, from when it may start until another may in its place.';
+comment on column legwork_private.slots.gate is 'The gate.';
+comment on column legwork_private.slots.job_id is 'The job.';
+comment on column legwork_private.slots.per is 'The window of a rate limit; null for concurrency, whose slots go when the attempt ends.';
+comment on column legwork_private.slots.free_at is 'When a rate limit''s slot becomes free: a window after its job is known to have started. Null until then.';
+comment on table legwork_private.lanes is 'Lines of waiting jobs, each noted at one gate that was full when it was looked at last.';
+comment on column legwork_private.lanes.lane is 'As in legwork_private.waiting_jobs.';
+comment on column legwork_private.lanes.gates is 'The gates its jobs have to pass.';
+comment on column legwork_private.lanes.waits_at is 'The gate whose next free slot lets it move.';
+comment on column legwork_private.lanes.turn is 'Lines at a gate take turns, smallest first.';
+comment on sequence legwork_private.lane_turns is 'The turns of legwork_private.lanes.';
+comment on table legwork_private.gate_alarms is 'When to look at a gate again because a rate limit''s slot becomes free by itself.';
+comment on column legwork_private.gate_alarms.gate is 'The gate.';
+comment on column legwork_private.gate_alarms.ring_at is 'When.';
+
+create or replace function legwork_private.admission_lock() returns bigint
+language sql immutable parallel safe
+-- The bytes of "legwork", so that nobody else hits it by chance.
+return x'6c6567776f726b'::bigint;
+comment on function legwork_private.admission_lock() is 'The key of the advisory lock under which slots are given.';
+
+create or replace function legwork_private.admission_pass() returns text
+language sql stable
+return (select p.pass from legwork_private.admission_passes p limit 1);
+comment on function legwork_private.admission_pass() is
+  'What the setting legwork.admitting is while jobs are admitted. A secret, because whoever enqueues may make settings, and a job must not pass its limits by that.';
+revoke execute on function legwork_private.admission_pass() from public;
+
+create or replace function legwork_private.gate_value(key text[], payload json) returns text
+language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
+declare
+  v_payload json := legwork_private.readable_json(payload);
+  v_value text;
+begin
+  if v_payload is null then
+    return md5(payload::text);
+  end if;
+  v_value := v_payload #>> key;
+  return case when length(v_value) > 200 then md5(v_value) else coalesce(v_value, '') end;
+end $$;
+comment on function legwork_private.gate_value(text[], json) is
+  'What legwork_private.gate has of a payload that may be one that Postgres cannot read. Of one with more than 1,000 levels it is the hash of all of it.';
+
+create or replace function legwork_private.gate(limit_id integer, key text[], payload json) returns text
+language sql immutable parallel safe
+-- The cast makes it immutable, so that it is inlined.
+return limit_id::text || ':' || case
+  when key = '{}' then ''
+  -- Nothing here may raise, or one payload would keep its neighbours, its limit and starting workers from going on.
+  when strpos(payload::text, '\u') > 0 or octet_length(payload::text) >= 2000 then legwork_private.gate_value(key, payload)
+  when length(payload #>> key) > 200 then md5(payload #>> key)
+  else coalesce(payload #>> key, '')
+end;
+comment on function legwork_private.gate(integer, text[], json) is
+  'The gate of a limit that a payload has to pass: 7:acme. A value of more than 200 characters counts by its hash; a payload that has no value there, by the empty one. '
+  'No payload makes it raise an error.';
+
+create or replace function legwork_private.lane(gates text[], tenant text) returns uuid
+language sql immutable parallel safe
+return md5(gates::text || coalesce(' ' || tenant, ''))::uuid;
+comment on function legwork_private.lane(text[], text) is 'The line in which jobs of these gates and this tenant stand.';
+
+create or replace function legwork_private.has_rules() returns boolean
+language sql stable
+return exists (select from legwork_private.limits) or exists (select from legwork_private.pauses);
+comment on function legwork_private.has_rules() is 'Whether anything at all is limited or paused. Where nothing is, nothing of this costs anything.';
+
+create or replace function legwork_private.rooms(gates text[], at timestamptz) returns table (gate text, room integer)
+language sql stable
+as $$
+  select g.gate, coalesce((select l.max_count from legwork_private.limits l where l.id = split_part(g.gate, ':', 1)::integer), 1000000) - (
+    select count(*)::integer from legwork_private.slots s where s.gate = g.gate and (s.free_at is null or s.free_at > at))
+  from unnest(gates) as g (gate)
+$$;
+comment on function legwork_private.rooms(text[], timestamptz) is 'How many more jobs may pass each gate now; below zero after a limit was lowered.';
+
+create or replace function legwork_private.rate_margin() returns interval
+language sql immutable parallel safe
+return interval '10 milliseconds';
+comment on function legwork_private.rate_margin() is 'Added to every window of a rate limit, because a worker knows the database''s clock only to some milliseconds.';
+
+create or replace function legwork_private.window_of(gate text, per interval) returns interval
+language sql stable
+return coalesce((select l.per from legwork_private.limits l where l.id = split_part(window_of.gate, ':', 1)::integer), window_of.per);
+comment on function legwork_private.window_of(text, interval) is
+  'The window of a rate limit''s slot as it is now; the one it was given with when the limit is gone. Looked up and not written to '
+  'every slot, because no job with such a slot could end while a transaction that changes the window is open.';
+
+create or replace function legwork_private.release_slots(job_ids bigint[], starts timestamptz[]) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off set plan_cache_mode = force_generic_plan as $$
+declare
+  v_freed text[];
+  v_used text[];
+begin
+  with ended as (
+    delete from legwork_private.slots s where s.job_id = any (job_ids) and s.per is null returning s.gate
+  )
+  select array_agg(distinct e.gate) into v_freed from ended e;
+  if exists (select from legwork_private.limits l where l.kind = 'rate') then
+    with used as (
+      update legwork_private.slots s set free_at = legwork_private.later(coalesce(j.started_at, clock_timestamp()), legwork_private.window_of(s.gate, s.per)) + legwork_private.rate_margin()
+      from unnest(job_ids, starts) as j (id, started_at)
+      where s.job_id = j.id and s.per is not null and s.free_at is null
+      returning s.gate
+    )
+    select array_agg(distinct u.gate) into v_used from used u;
+  end if;
+  if v_freed is not null or v_used is not null then
+    insert into legwork_private.wakeups (freed, at_commit) values (coalesce(v_freed, '{}') || coalesce(v_used, '{}'), 'wait');
+  end if;
+end $$;
+comment on function legwork_private.release_slots(bigint[], timestamptz[]) is
+  'Gives back what jobs whose attempt has ended were given: at once for concurrency; for a rate when a window has passed since '
+  'the attempt started, which counts as now where it is not known.';

@@ -1,0 +1,64 @@
+create or replace function legwork_private.expiry_of(flags jsonb) returns timestamptz
+language sql immutable parallel safe
+return case when legwork_private.flag_value(flags, 'expires') ~ '^\d{1,15}$' then
+  to_timestamp(legwork_private.flag_value(flags, 'expires')::float8 / 1000) end;
+comment on function legwork_private.expiry_of(jsonb) is
+  'When a job''s flags say that it is too late to start it: expires:1767225600000, milliseconds since 1970. Null when they say nothing.';
+
+-- Each tenant has job keys, serial keys and enqueue quotas of its own. graphile-worker knows one name for all, so Legwork puts the tenant before the key:
+-- tenant~acme:import. In the tenant's name % and : are written %25 and %3A, so that no two pairs of tenant and key become one. A long name counts by its hash,
+-- which is one character longer than any name that is written out. Keys of no tenant stay as they are, unless they look like one of a tenant.
+create or replace function legwork_private.key_prefix(tenant text) returns text
+language sql immutable parallel safe
+-- A tenant is known by its first 256 characters (legwork_private.flag_value).
+return case
+  when tenant is null then ''
+  when length(replace(replace(left(tenant, 256), '%', '%25'), ':', '%3A')) <= 32
+    then 'tenant~' || replace(replace(left(tenant, 256), '%', '%25'), ':', '%3A') || ':'
+  else 'tenant~%' || md5(left(tenant, 256)) || ':'
+end;
+comment on function legwork_private.key_prefix(text) is
+  'What stands before the keys of a tenant in graphile-worker''s tables: tenant~acme: for acme, 41 characters at most. Empty for no tenant.';
+
+create or replace function legwork.tenant_key(key text, tenant text) returns text
+language sql immutable parallel safe
+return case when tenant is null and starts_with(key, 'tenant~') then 'tenant~%:' else legwork_private.key_prefix(tenant) end || key;
+comment on function legwork.tenant_key(text, text) is
+  'A job key or serial key as graphile-worker''s tables have it, for its own functions: select graphile_worker.remove_job(legwork.tenant_key(''import'', ''acme'')). '
+  'tenant: null for a job of no tenant.';
+
+create or replace function legwork_private.kept_key(key text, tenant text, field text default 'job_key') returns text
+language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
+declare
+  v_kept text := legwork.tenant_key(key, tenant);
+  -- What graphile-worker takes.
+  v_most integer := case field when 'serial_key' then 128 else 512 end - (length(v_kept) - length(key));
+begin
+  if length(key) > v_most then
+    raise exception '% has % characters, and % are allowed.', field, length(key), v_most using
+      errcode = 'LW400', hint = 'Use a shorter key, or a hash of it.' || case when tenant is not null then ' The name of the tenant counts too.' else '' end;
+  elsif key = '' and field = 'job_key' then
+    raise exception 'job_key is empty.' using errcode = 'LW400', hint = 'Leave it out for a job without a key.';
+  end if;
+  return v_kept;
+end $$;
+comment on function legwork_private.kept_key(text, text, text) is
+  'The same as legwork.tenant_key, checked first: raises LW400, naming the field (job_key or serial_key), for a key that is longer than graphile-worker takes together with the tenant.';
+
+create or replace function legwork_private.context_flags(tenant text, correlation_id text) returns text[]
+language sql stable
+return nullif(array_remove(array[
+  'tenant:' || coalesce(tenant, nullif(current_setting('legwork.tenant', true), '')),
+  'correlation:' || coalesce(correlation_id, nullif(current_setting('legwork.correlation_id', true), '')),
+  'parent:' || nullif(current_setting('legwork.parent_id', true), ''),
+  'trace:' || substring(current_setting('legwork.traceparent', true) from '^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$')
+], null), '{}');
+comment on function legwork_private.context_flags(text, text) is
+  'The flags that carry a job''s context. What is not given comes from the settings legwork.tenant, legwork.correlation_id, '
+  'legwork.parent_id and legwork.traceparent (W3C Trace Context), which a running task has on its connection and which anyone may set for a transaction. Null when there is no context.';
+
+create or replace function legwork_private.without_expiry(flags jsonb) returns jsonb
+language sql immutable parallel safe
+return case when legwork_private.flag_value(flags, 'expires') is null then flags
+  else nullif(flags - array(select f from jsonb_object_keys(flags) f where f like 'expires:%'), '{}') end;
+comment on function legwork_private.without_expiry(jsonb) is 'A job''s flags without the time it expires at: who retries a job wants it to run.';

@@ -1,0 +1,167 @@
+-- Retention: history is partitioned by time; partitions are made ahead and dropped when their time has passed.
+--
+-- Every Legwork process calls legwork.maintain_history() at its start and every few minutes, so nobody has to schedule it.
+-- Locks: ACCESS EXCLUSIVE on a default partition or on a history table, for milliseconds and only when one is made or
+-- dropped. Whoever holds a table longer (a dump) is left in peace: the step gives up after 200 ms and is tried again.
+create or replace function legwork_private.history_partitions()
+returns table (parent regclass, partition regclass, lower_bound timestamptz, upper_bound timestamptz)
+language sql stable set search_path = pg_catalog, pg_temp set timezone = 'UTC' set datestyle = 'ISO'
+as $$
+  select i.inhparent::regclass, c.oid::regclass, b.bounds[1]::timestamptz, b.bounds[2]::timestamptz
+  from pg_inherits i
+  join pg_class c on c.oid = i.inhrelid
+  cross join lateral (
+    select regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \(''([^'']+)''\) TO \(''([^'']+)''\)') as bounds
+  ) b
+  where i.inhparent in ('legwork_private.finished_jobs'::regclass, 'legwork_private.failed_attempts'::regclass, 'legwork_private.job_logs'::regclass,
+      'legwork_private.schedule_occurrences'::regclass, 'legwork_private.audit_entries'::regclass)
+    and b.bounds is not null
+$$;
+comment on function legwork_private.history_partitions() is 'The partitions of the history with the time each covers; the default partitions are not among them.';
+
+create or replace function legwork_private.retention(setting text, fallback interval) returns interval
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  return (
+    select case
+      -- Postgres knows infinite intervals from 17 on.
+      when lower(trim(s.value)) = 'infinity' then interval '1000 years'
+      when s.value::interval between interval '1 hour' and interval '1000 years' then s.value::interval
+      -- Keep for ever, or not at all, as nearly as it goes; less than nothing is a mistake.
+      when s.value::interval > interval '1000 years' then interval '1000 years'
+      when s.value::interval >= interval '0' then interval '1 hour'
+      else fallback
+    end
+    from legwork.settings s where s.name = retention.setting);
+exception when others then
+  return fallback;
+end $$;
+comment on function legwork_private.retention(text, interval) is
+  'How long something is kept as a setting says it: between an hour and a thousand years; the fallback when it cannot be read as an interval. Null for a setting that is not there.';
+
+create or replace function legwork_private.history_retention() returns interval
+language sql stable
+return legwork_private.retention('history_retention', interval '30 days');
+comment on function legwork_private.history_retention() is
+  'How long history is kept: the setting history_retention, between an hour and a thousand years; 30 days when it cannot be read as an interval.';
+
+create or replace function legwork.maintain_history()
+returns table (step text, relation text)
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp set timezone = 'UTC' set datestyle = 'ISO' set lock_timeout = '200ms'
+as $$
+declare
+  v_retention interval := coalesce(legwork_private.history_retention(), interval '30 days');
+  v_width interval;
+  v_parent record;
+  v_old record;
+  v_lower timestamptz;
+  v_upper timestamptz;
+  v_name text;
+begin
+  -- One at a time; whoever comes second has nothing to do.
+  if not pg_try_advisory_xact_lock(hashtext('legwork.maintain_history')) then
+    return;
+  end if;
+
+  perform legwork_private.forget_enqueue_limits();
+  perform legwork_private.forget_requests();
+  perform legwork_private.forget_runs(v_retention);
+  -- Jobs that were told to stop and have ended since.
+  delete from legwork_private.cancellations c where not exists (select from graphile_worker._private_jobs j where j.id = c.job_id);
+
+  -- A failed job can be retried as long as the history shows it, and no longer. First, because dropping holds locks to the end.
+  delete from graphile_worker._private_jobs j
+  where j.id in (
+    select d.id from graphile_worker._private_jobs d
+    where d.locked_at is null and d.attempts >= d.max_attempts and d.run_at < now() - v_retention
+      and not exists (select from legwork_private.finished_jobs f where f.id = d.id and f.finished_at >= now() - v_retention)
+    for update skip locked);
+
+  -- Workflows are kept longer than what their first steps did. Read before anything is locked.
+  begin
+    perform legwork_private.keep_ends(p.partition, p.upper_bound)
+    from legwork_private.history_partitions() p where p.parent = 'legwork_private.finished_jobs'::regclass and p.upper_bound <= now() - v_retention;
+    if exists (select from only legwork_private.finished_jobs_default f where f.finished_at < now() - v_retention) then
+      perform legwork_private.keep_ends('legwork_private.finished_jobs_default', now() - v_retention);
+    end if;
+  exception when lock_not_available then
+    step := 'busy'; relation := 'legwork_private.finished_jobs'; return next;
+    return;
+  end;
+
+  for v_parent in
+    select p.name, p.by_column, coalesce(p.retention, v_retention) as retention
+    from (values ('finished_jobs', 'finished_at', null), ('failed_attempts', 'failed_at', null), ('job_logs', 'logged_at', null),
+      ('schedule_occurrences', 'due_at', null),
+      ('audit_entries', 'occurred_at', coalesce(legwork_private.retention('audit_retention', interval '1 year'), interval '1 year')))
+      as p (name, by_column, retention)
+  loop
+    -- An eighth of the retention, in whole days: about ten partitions in all, because planning slows with their number
+    -- (0.5 ms at 12, 11 ms at 365).
+    v_width := make_interval(days => greatest(1, least(31, ceil(extract(epoch from v_parent.retention) / 86400 / 8)))::int);
+    loop
+      select coalesce(max(p.upper_bound), date_trunc('day', now())) into v_lower
+      from legwork_private.history_partitions() p where p.parent = format('legwork_private.%I', v_parent.name)::regclass;
+      exit when v_lower > now() + v_width;
+      -- After a pause longer than what was made ahead, the rows of the gap stay in the default partition.
+      v_lower := greatest(v_lower, date_trunc('day', now()));
+      v_upper := v_lower + v_width;
+      v_name := format('%s_%s', v_parent.name, to_char(v_lower, 'YYYYMMDD'));
+      begin
+        execute format('create table legwork_private.%I (like legwork_private.%I including defaults including storage)', v_name, v_parent.name);
+        execute format('alter table legwork_private.%I enable row level security', v_name);
+        -- A partition does not take this from its table. One that has a primary key is known by it.
+        if (select c.relreplident = 'f' from pg_class c where c.oid = format('legwork_private.%I', v_parent.name)::regclass) then
+          execute format('alter table legwork_private.%I replica identity full', v_name);
+        end if;
+        -- Attaching is refused while the default partition holds a row of that time; nobody adds one behind this lock.
+        execute format('lock table legwork_private.%I in access exclusive mode', v_parent.name || '_default');
+        -- Metrics count each row of these once.
+        if v_parent.name in ('finished_jobs', 'failed_attempts') then
+          perform legwork_private.roll_up_before_move(format('legwork_private.%I', v_parent.name || '_default')::regclass);
+        end if;
+        execute format(
+          'with moved as (delete from only legwork_private.%1$I where %2$I >= %3$L and %2$I < %4$L returning *) insert into legwork_private.%5$I select * from moved',
+          v_parent.name || '_default', v_parent.by_column, v_lower, v_upper, v_name);
+        if v_parent.name in ('finished_jobs', 'failed_attempts') then
+          perform legwork_private.skip_roll_up(format('legwork_private.%I', v_name)::regclass);
+        end if;
+        execute format('alter table legwork_private.%I attach partition legwork_private.%I for values from (%L) to (%L)',
+          v_parent.name, v_name, v_lower, v_upper);
+        step := 'created'; relation := 'legwork_private.' || v_name; return next;
+      exception when others then
+        step := case sqlstate when '55P03' then 'busy' else sqlerrm end; relation := 'legwork_private.' || v_parent.name; return next;
+        exit;
+      end;
+    end loop;
+    for v_old in
+      select p.partition::text as name from legwork_private.history_partitions() p
+      where p.parent = format('legwork_private.%I', v_parent.name)::regclass and p.upper_bound <= now() - v_parent.retention
+    loop
+      begin
+        execute format('drop table %s', v_old.name);
+        step := 'dropped'; relation := v_old.name; return next;
+      exception when others then
+        step := case sqlstate when '55P03' then 'busy' else sqlerrm end; relation := v_old.name; return next;
+      end;
+    end loop;
+    execute format('delete from only legwork_private.%I where %I < $1', v_parent.name || '_default', v_parent.by_column)
+      using now() - v_parent.retention;
+  end loop;
+
+  perform legwork_private.forget_steps();
+  -- Some at a time: the call is made again in a few minutes. A job that still lives keeps what it said.
+  delete from legwork_private.job_progress p
+  where p.job_id in (
+    select o.job_id from legwork_private.job_progress o
+    where o.updated_at < now() - v_retention
+      and not exists (select from graphile_worker._private_jobs j where j.id = o.job_id)
+      and not exists (select from legwork_private.finished_jobs f where f.id = o.job_id)
+    limit 10000);
+end $$;
+comment on function legwork.maintain_history() is
+  'Makes the partitions that will be needed and drops those older than the setting history_retention. Safe to call at any '
+  'time and from any number of processes. Returns what it did: created, dropped, busy for a step that was given up because '
+  'somebody held the table, or the error of a step that failed; the next call tries again.';
+revoke execute on function legwork.maintain_history() from public;

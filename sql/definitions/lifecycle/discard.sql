@@ -1,0 +1,47 @@
+create or replace function legwork.discard_job(job_id bigint) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_state legwork.job_state;
+  v_flags jsonb;
+begin
+  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_visible(job_id);
+  delete from graphile_worker._private_jobs j
+  where j.id = discard_job.job_id and j.locked_at is null and j.attempts >= j.max_attempts
+  returning j.flags into v_flags;
+  if not found then
+    v_state := legwork_private.assert_job(job_id);
+    if v_state = 'failed' then
+      return;
+    end if;
+    raise exception 'Job % has not failed: it is %.', job_id, v_state using errcode = 'LW409', hint = 'legwork.cancel_job ends a job that has not ended.';
+  end if;
+  perform legwork_private.audit('discard_job', 'job', job_id::text, '{"state": "failed"}', '{"state": "failed"}', legwork_private.flag_value(v_flags, 'tenant'));
+end $$;
+comment on function legwork.discard_job(bigint) is
+  'Gives up a failed job: it cannot be retried any more and stays in the history as failed. Raises LW404 for an unknown job, LW409 for one that has not failed.';
+revoke execute on function legwork.discard_job(bigint) from public;
+
+create or replace function legwork.discard_jobs(filter jsonb, preview boolean default false, at_most integer default 10000) returns setof bigint
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_ids bigint[] := array(select x from legwork_private.failed_jobs_like(filter) x limit at_most);
+begin
+  if preview then
+    return query select unnest(v_ids);
+    return;
+  end if;
+  with gone as (
+    delete from graphile_worker._private_jobs j
+    where j.id = any (array(
+      select k.id from graphile_worker._private_jobs k
+      where k.id = any (v_ids) and k.locked_at is null and k.attempts >= k.max_attempts order by k.id for update skip locked))
+    returning j.id
+  )
+  select coalesce(array_agg(g.id order by g.id), '{}') into v_ids from gone g;
+  perform legwork_private.audit('discard_jobs', 'jobs', null, '{"state": "failed"}', jsonb_build_object('filter', filter), filter ->> 'tenant', cardinality(v_ids));
+  return query select unnest(v_ids);
+end $$;
+comment on function legwork.discard_jobs(jsonb, boolean, integer) is
+  'Gives up the failed jobs that a filter names, as discard_job does; otherwise as retry_jobs.';
+revoke execute on function legwork.discard_jobs(jsonb, boolean, integer) from public;

@@ -1,0 +1,61 @@
+create or replace function legwork.retry_job(job_id bigint) returns legwork.job_state
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_job graphile_worker._private_jobs;
+  v_state legwork.job_state;
+begin
+  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_visible(job_id);
+  select * into v_job from graphile_worker._private_jobs j where j.id = retry_job.job_id for update;
+  if v_job.id is null then
+    v_state := legwork_private.assert_job(job_id);
+    raise exception 'Job % cannot be retried: it is %.', job_id, v_state using
+      errcode = 'LW409', hint = 'Only failed jobs are kept for a retry. Enqueue it again.';
+  end if;
+  if v_job.locked_at is not null then
+    raise exception 'Job % cannot be retried: it is running.', job_id using errcode = 'LW409', hint = 'Wait for its end, or cancel it.';
+  end if;
+  v_state := legwork_private.assert_job(job_id);
+  -- What it sleeps for is over; a signal it still has to wait for.
+  if v_job.attempts < v_job.max_attempts then
+    update legwork_private.job_steps s set state = 'completed', recorded_at = clock_timestamp()
+    where s.job_id = retry_job.job_id and s.kind = 'sleep' and s.state = 'waiting';
+  end if;
+  update graphile_worker._private_jobs j
+  set attempts = case when j.attempts >= j.max_attempts then 0 else j.attempts end, run_at = now(), updated_at = now(),
+    revision = j.revision + 1, flags = legwork_private.without_expiry(j.flags)
+  where j.id = retry_job.job_id;
+  perform legwork_private.wake_workers(1);
+  perform legwork_private.audit('retry_job', 'job', job_id::text, jsonb_build_object('state', v_state, 'attempts', v_job.attempts),
+    jsonb_build_object('state', legwork_private.assert_job(job_id)), legwork_private.flag_value(v_job.flags, 'tenant'));
+  return legwork_private.assert_job(job_id);
+end $$;
+comment on function legwork.retry_job(bigint) is
+  'Lets a job start now: a failed one gets all its attempts again, one that waits for its time or its next attempt waits no more for that, and one that sleeps in a step '
+  'goes on after it. One that waits for a signal runs what stands before the wait again, and waits on: send_signal lets it go on. Limits and pauses still hold it back. Returns its state. Raises LW404 for an unknown job, LW409 for one that runs or has ended otherwise than failed.';
+revoke execute on function legwork.retry_job(bigint) from public;
+
+create or replace function legwork.retry_jobs(filter jsonb, preview boolean default false, at_most integer default 10000) returns setof bigint
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_ids bigint[] := array(select x from legwork_private.failed_jobs_like(filter) x limit at_most);
+begin
+  if preview then
+    return query select unnest(v_ids);
+    return;
+  end if;
+  -- Whoever retries one of them at the same moment has its row; it is passed over.
+  v_ids := array(
+    select j.id from graphile_worker._private_jobs j
+    where j.id = any (v_ids) and j.locked_at is null and j.attempts >= j.max_attempts order by j.id for update skip locked);
+  update graphile_worker._private_jobs j 
+  set attempts = 0, run_at = now(), updated_at = now(), revision = j.revision + 1, flags = legwork_private.without_expiry(j.flags)
+  where j.id = any (v_ids);
+  perform legwork_private.wake_workers(cardinality(v_ids));
+  perform legwork_private.audit('retry_jobs', 'jobs', null, '{"state": "failed"}', jsonb_build_object('filter', filter), filter ->> 'tenant', cardinality(v_ids));
+  return query select unnest(v_ids);
+end $$;
+comment on function legwork.retry_jobs(jsonb, boolean, integer) is
+  'Retries the failed jobs that a filter names, as retry_job does, at most 10,000 at a time, and returns their ids. With preview => true it only returns which ones it would retry. '
+  'The filter and its errors are those of failed_jobs_like.';
+revoke execute on function legwork.retry_jobs(jsonb, boolean, integer) from public;

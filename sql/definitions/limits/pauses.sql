@@ -1,0 +1,81 @@
+comment on table legwork_private.pauses is 'What is paused: queues, tasks, or everything. Change it with pause_queue, resume_queue and their like.';
+comment on column legwork_private.pauses.scope is 'all, queue or task.';
+comment on column legwork_private.pauses.name is 'The queue or the task; empty for all.';
+comment on column legwork_private.pauses.reason is 'Why, in the words of who paused it.';
+comment on column legwork_private.pauses.paused_by is 'Who paused it: the database role, or whom the server acted for.';
+comment on column legwork_private.pauses.paused_at is 'Since when.';
+
+create or replace function legwork_private.put_pause(scope text, name text, reason text) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform legwork_private.assert_may('operator', true);
+  if scope <> 'all' then
+    perform legwork_private.assert_target(scope, name);
+  end if;
+  insert into legwork_private.pauses as p (scope, name, reason) values (put_pause.scope, put_pause.name, put_pause.reason)
+  on conflict on constraint pauses_pkey do update set
+    reason = coalesce(excluded.reason, p.reason);
+  perform legwork_private.apply_rules(legwork_private.tasks_in(scope, name));
+end $$;
+comment on function legwork_private.put_pause(text, text, text) is 'What pause_queue, pause_task and emergency_stop do.';
+revoke execute on function legwork_private.put_pause(text, text, text) from public;
+
+create or replace function legwork_private.lift_pause(scope text, name text) returns boolean
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform legwork_private.assert_may('operator', true);
+  if scope <> 'all' then
+    perform legwork_private.assert_target(scope, name);
+  end if;
+  delete from legwork_private.pauses p where p.scope = lift_pause.scope and p.name = lift_pause.name;
+  if not found then
+    return false;
+  end if;
+  perform legwork_private.apply_rules(legwork_private.tasks_in(scope, name));
+  return true;
+end $$;
+comment on function legwork_private.lift_pause(text, text) is 'What resume_queue, resume_task and resume_all do.';
+revoke execute on function legwork_private.lift_pause(text, text) from public;
+
+create or replace function legwork.pause_queue(queue text, reason text default null) returns void
+language sql volatile return legwork_private.put_pause('queue', queue, reason);
+comment on function legwork.pause_queue(text, text) is
+  'From 300 ms after this has committed no job of the queue starts, on any worker. Jobs that run finish; nothing is lost; enqueueing goes on. '
+  'Calling again changes the reason. Raises LW404 for an unknown queue.';
+revoke execute on function legwork.pause_queue(text, text) from public;
+
+create or replace function legwork.resume_queue(queue text) returns boolean
+language sql volatile return legwork_private.lift_pause('queue', queue);
+comment on function legwork.resume_queue(text) is
+  'Lets the queue''s jobs start again, except those whose task or everything is paused too. Returns whether it was paused. Raises LW404 for an unknown queue.';
+revoke execute on function legwork.resume_queue(text) from public;
+
+create or replace function legwork.pause_task(task text, reason text default null) returns void
+language sql volatile return legwork_private.put_pause('task', task, reason);
+comment on function legwork.pause_task(text, text) is 'As pause_queue, for one task. Raises LW404 for an unknown task.';
+revoke execute on function legwork.pause_task(text, text) from public;
+
+create or replace function legwork.resume_task(task text) returns boolean
+language sql volatile return legwork_private.lift_pause('task', task);
+comment on function legwork.resume_task(text) is
+  'Lets the task''s jobs start again, except when its queue or everything is paused too. Returns whether it was paused. Raises LW404 for an unknown task.';
+revoke execute on function legwork.resume_task(text) from public;
+
+create or replace function legwork.emergency_stop(reason text default null) returns void
+language sql volatile return legwork_private.put_pause('all', '', reason);
+comment on function legwork.emergency_stop(text) is 'Pauses everything, as pause_queue does a queue. Jobs that run finish. resume_all() ends it.';
+revoke execute on function legwork.emergency_stop(text) from public;
+
+create or replace function legwork.resume_all() returns boolean
+language sql volatile return legwork_private.lift_pause('all', '');
+comment on function legwork.resume_all() is
+  'Ends an emergency stop. Queues and tasks that were paused for themselves stay paused, for the reasons they were paused for. Returns whether there was a stop.';
+revoke execute on function legwork.resume_all() from public;
+
+create or replace function legwork_private.stopped() returns table (stopped_at timestamptz, stopped_by text, stop_reason text)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select p.paused_at, p.paused_by, p.reason from legwork_private.pauses p where p.scope = 'all';
+end;
+comment on function legwork_private.stopped() is 'The emergency stop, with who asked for it and why; no row when there is none.';
+revoke execute on function legwork_private.stopped() from public;

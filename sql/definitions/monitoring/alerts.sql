@@ -1,0 +1,382 @@
+-- Health and alerts: rules say what is too many, too slow or too late; a worker looks every few seconds; what is found is an alert, raised
+-- once and resolved once, whoever looks and how many do.
+--
+-- Why once: an open alert is a row, and a unique index allows one per rule and target. Raising inserts it, resolving closes it, and the
+-- jobs that tell somebody are enqueued in the same transaction. Evaluators take turns by an advisory lock; the index holds without it.
+-- What a rule looks at comes from the metrics (legwork_private.task_minutes), from legwork_private.samples and from the workers' beats: nothing here reads
+-- more of the history than the last failures of tasks that fail.
+-- Locks: ACCESS EXCLUSIVE on legwork_private.worker_processes while its columns are added, for milliseconds.
+
+comment on column legwork_private.worker_processes.cpu is 'The share of its machine''s processors in use, 0 to 1, since the last time it told; null before it has.';
+comment on column legwork_private.worker_processes.memory is 'The share of its machine''s memory in use, 0 to 1.';
+comment on column legwork_private.worker_processes.memory_total is 'That memory (bytes).';
+comment on column legwork_private.worker_processes.disk is 'The share of the disk of its working directory in use, 0 to 1.';
+comment on column legwork_private.worker_processes.disk_total is 'The size of that disk (bytes).';
+comment on column legwork_private.worker_processes.heap_bytes is 'What the process''s own objects take (bytes).';
+comment on column legwork_private.worker_processes.host_seen_at is 'When it told of these.';
+
+create or replace function legwork_private.worker_host(id text, cpu real, memory real, memory_total bigint, disk real, disk_total bigint, heap_bytes bigint) returns void
+language sql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+  update legwork_private.worker_processes w set
+    cpu = worker_host.cpu, memory = worker_host.memory, memory_total = worker_host.memory_total, disk = worker_host.disk,
+    disk_total = worker_host.disk_total, heap_bytes = worker_host.heap_bytes, host_seen_at = clock_timestamp()
+  where w.id = worker_host.id
+$$;
+comment on function legwork_private.worker_host(text, real, real, bigint, real, bigint, bigint) is 'A worker tells how its machine is, every ten seconds.';
+revoke execute on function legwork_private.worker_host(text, real, real, bigint, real, bigint, bigint) from public;
+comment on table legwork_private.alert_records is 'Every alert that was raised. Written by legwork.evaluate_alerts.';
+comment on column legwork_private.alert_records.id is 'Names the alert.';
+comment on column legwork_private.alert_records.rule is 'The rule.';
+comment on column legwork_private.alert_records.kind is 'What it looks at.';
+comment on column legwork_private.alert_records.target is 'What it is about: a task, a queue, a host; system for the whole.';
+comment on column legwork_private.alert_records.severity is 'The worst it has been: warning or critical.';
+comment on column legwork_private.alert_records.value is 'The value that was too large, when it was last looked at and was.';
+comment on column legwork_private.alert_records.threshold is 'From which value on it counts.';
+comment on column legwork_private.alert_records.message is 'What is wrong, in a sentence.';
+comment on column legwork_private.alert_records.raised_at is 'When it was raised.';
+comment on column legwork_private.alert_records.critical_at is 'When it became critical; null when it never was.';
+comment on column legwork_private.alert_records.clear_since is 'Since when it has been well again; null while it is not. It is resolved when that has lasted.';
+comment on column legwork_private.alert_records.resolved_at is 'When it was resolved; null while it is open.';
+comment on column legwork_private.alert_records.acknowledged_at is 'When somebody said that he has seen it.';
+comment on column legwork_private.alert_records.acknowledged_by is 'Who: the database role, or whom he named.';
+comment on column legwork_private.alert_records.note is 'What he said.';
+comment on column legwork_private.alert_records.told is 'The severity of which somebody was told; null while nobody was.';
+comment on column legwork_private.alert_records.jobs is 'The jobs that told somebody.';
+comment on table legwork_private.alert_pending is 'What would be an alert if it lasted: rules with raise_after.';
+comment on column legwork_private.alert_pending.rule is 'The rule.';
+comment on column legwork_private.alert_pending.target is 'What it is about.';
+comment on column legwork_private.alert_pending.since is 'Since when the value has been too large.';
+comment on table legwork_private.long_runs is 'Attempts that have run for more than a minute. graphile-worker''s own row forgets it: the lock of a long job is renewed.';
+comment on column legwork_private.long_runs.job_id is 'The job.';
+comment on column legwork_private.long_runs.attempt is 'Which attempt.';
+comment on column legwork_private.long_runs.task is 'Its task.';
+comment on column legwork_private.long_runs.started_at is 'When a worker took it.';
+comment on column legwork_private.task_totals.usual is 'How long attempts ran lately: how many in each bucket, of which half are forgotten every day.';
+comment on column legwork_private.task_totals.usual_from is 'The runs that have gone into usual.';
+comment on column legwork_private.task_totals.usual_run is 'What 95 of 100 of those took at most (seconds), by an estimate; made anew every ten minutes.';
+comment on column legwork_private.task_totals.usual_runs is 'How many those are.';
+
+create or replace function legwork_private.note_usual_runs() returns void
+language sql volatile security definer set search_path = pg_catalog, pg_temp set jit = off
+as $$
+  with usual as (
+    -- 0.5 to the power of a 144th: a day has so many times ten minutes.
+    select t.task, array(
+      select coalesce(u.usual, 0) * 0.995198 + (u.runs - coalesce(u.gone, 0)) from unnest(t.runs, t.usual, t.usual_from) with ordinality as u (runs, usual, gone, n) order by u.n
+    ) as counts
+    from legwork_private.task_totals t
+  )
+  update legwork_private.task_totals t set usual = u.counts, usual_from = t.runs, usual_run = legwork_private.quantile(0.95, u.counts),
+    usual_runs = (select coalesce(sum(n), 0) from unnest(u.counts) n)
+  from usual u
+  where u.task = t.task
+$$;
+comment on function legwork_private.note_usual_runs() is 'Notes how long the attempts of each task usually take, so that a slow one is known. A worker calls it every ten minutes.';
+revoke execute on function legwork_private.note_usual_runs() from public;
+comment on type legwork_private.alert_condition is 'Something that a rule finds too many, too slow or too late.';
+
+create or replace function legwork_private.measurements(at timestamptz)
+returns table (kind text, target text, value double precision, floor double precision, message text)
+language sql stable set search_path = pg_catalog, pg_temp set jit = off
+as $$
+  -- Of a task with failures after its last success: how many there are. The metrics may be a moment late, so both are looked up.
+  select 'consecutive_failures', t.task, f.number, 0::double precision,
+    format('Task %L has failed %s time(s) in a row%s', t.task, f.number, coalesce(': ' || left(f.error, 200), '.'))
+  from legwork_private.task_totals t
+  cross join lateral (
+    select coalesce(max(r.finished_at), '-infinity') as at
+    from (select x.finished_at, x.state from legwork_private.finished_jobs x where x.task = t.task order by x.id desc limit 20) r
+    where r.state = 'completed'
+  ) s
+  cross join lateral (
+    select count(*)::double precision as number, (array_agg(l.error_message order by l.failed_at desc))[1] as error
+    from (
+      select a.error_message, a.failed_at from legwork_private.failed_attempts a
+      where a.task = t.task and a.failed_at > greatest(s.at, t.last_completed_at, measurements.at - interval '7 days')
+        and a.error_name is distinct from 'JobCancelled'
+      order by a.failed_at desc limit 1000
+    ) l
+  ) f
+  where t.last_failed_at > measurements.at - interval '7 days' and t.last_failed_at > coalesce(t.last_completed_at, '-infinity')
+  union all
+  select 'stuck_jobs', l.task, max(extract(epoch from measurements.at - l.started_at))::double precision, 3 * coalesce(max(t.usual_run) filter (where t.usual_runs >= 20), 0),
+    format('Job %s of task %L has run for %s.', (array_agg(l.job_id order by l.started_at))[1], l.task, legwork_private.in_words(date_trunc('second', measurements.at - min(l.started_at))))
+  from legwork_private.long_runs l
+  left join legwork_private.task_totals t on t.task = l.task
+  group by l.task
+  union all
+  select 'backlog_age', q.queue, extract(epoch from legwork_private.elapsed(q.oldest, measurements.at))::double precision, 0,
+    format('A job of queue %L has been waiting for %s.', q.queue, legwork_private.in_words(date_trunc('second', legwork_private.elapsed(q.oldest, measurements.at))))
+  from legwork_private.samples s
+  cross join lateral jsonb_to_recordset(s.value) as q (queue text, state text, oldest timestamptz)
+  where s.name = 'queues' and q.state = 'pending' and q.oldest < measurements.at
+  union all
+  select 'no_worker', 'system', extract(epoch from legwork_private.elapsed(min(q.oldest), measurements.at))::double precision, 0,
+    format('No Legwork worker lives, and a job has been waiting for %s.', legwork_private.in_words(date_trunc('second', legwork_private.elapsed(min(q.oldest), measurements.at))))
+  from legwork_private.samples s
+  cross join lateral jsonb_to_recordset(s.value) as q (queue text, state text, oldest timestamptz)
+  where s.name = 'queues' and q.state = 'pending' and q.oldest < measurements.at
+    and not exists (select from legwork_private.worker_processes w where w.seen_at > measurements.at - 2 * legwork_private.worker_grace())
+  having count(*) > 0
+  union all
+  select 'schedule_late', l.schedule, l.seconds, 0, format('Schedule %L was %s late.', l.schedule, legwork_private.in_words(make_interval(secs => round(least(l.seconds, 3e9)))))
+  from legwork_private.samples s
+  cross join lateral jsonb_to_recordset(s.value) as l (schedule text, seconds double precision, due_at timestamptz)
+  where s.name = 'schedules' and l.due_at > measurements.at - interval '15 minutes'
+  union all
+  -- What other rules look at is not looked at twice. A finding counts 1 as a warning and 2 when it is critical.
+  select 'database', f."check", max(case f.severity when 'critical' then 2 else 1 end), 0, (array_agg(f.finding order by f.severity))[1]
+  from legwork_private.samples s
+  cross join lateral jsonb_to_recordset(s.value) as f ("check" text, severity text, finding text)
+  where s.name = 'database' and f.severity <> 'ok' and f."check" not in ('workers', 'waiting', 'failed')
+  group by f."check"
+  union all
+  select h.kind, h.target, h.value, 0,
+    case h.kind when 'worker_memory' then format('The objects of worker %s take %s.', h.target, pg_size_pretty(h.value::bigint))
+      else format('%s %% of the %s of host %s in use.', round(100 * h.value::numeric), case h.kind when 'host_cpu' then 'processors'
+        when 'host_memory' then 'memory' else 'disk' end, h.target) end
+  from (
+    select k.kind, k.target, max(k.value) as value
+    from legwork_private.worker_processes w
+    cross join lateral (values
+      ('host_cpu', w.host, w.cpu::double precision), ('host_memory', w.host, w.memory), ('host_disk', w.host, w.disk),
+      ('worker_memory', format('%s (%s)', w.host, w.pid), w.heap_bytes)
+    ) as k (kind, target, value)
+    where k.value is not null and w.host_seen_at > measurements.at - interval '1 minute'
+    group by k.kind, k.target
+  ) h
+$$;
+comment on function legwork_private.measurements(timestamptz) is
+  'What the rules compare with their thresholds, but for what depends on the rule''s period. floor: a threshold below it counts as it, such as three times what a task usually takes.';
+revoke execute on function legwork_private.measurements(timestamptz) from public;
+
+create or replace function legwork_private.alert_conditions(at timestamptz default clock_timestamp()) returns setof legwork_private.alert_condition
+language sql stable security definer set search_path = pg_catalog, pg_temp set jit = off
+as $$
+  with rules as materialized (
+    select r.* from legwork_private.alert_rules r where r.is_enabled
+  ), periods as materialized (
+    select p.period, m.task, sum(m.completed) as completed, sum(m.failed) as failed, sum(m.failed_attempts) as failed_attempts,
+      legwork_private.sum_counts(m.runs) filter (where p.has_runs) as runs
+    from (
+      select r.period, bool_or(r.kind = 'slow_runs') as has_runs from rules r where r.kind in ('error_rate', 'failed_jobs', 'slow_runs') group by r.period
+    ) p
+    join legwork_private.task_minutes m on m.minute > alert_conditions.at - p.period and m.minute <= alert_conditions.at
+    group by p.period, m.task
+  ), measured as (
+    select r.name as rule, r.kind, m.target, m.value, r.warning, r.critical, m.floor, m.message
+    from legwork_private.measurements(at) m
+    join rules r on r.kind = m.kind and (r.target = m.target or r.target is null and not exists (
+      select from rules o where o.kind = r.kind and o.target = m.target))
+    union all
+    select r.name, r.kind, p.task, v.value, r.warning, r.critical, v.floor, v.message
+    from rules r
+    join periods p on p.period = r.period and (r.target = p.task or r.target is null and not exists (
+      select from rules o where o.kind = r.kind and o.target = p.task))
+    left join legwork_private.task_totals t on t.task = p.task
+    cross join lateral (
+      select p.failed_attempts / nullif(p.failed_attempts + p.completed, 0)::double precision as value, 0::double precision as floor,
+        format('%s of %s attempts of task %L have failed within %s.', p.failed_attempts, p.failed_attempts + p.completed, p.task, r.period) as message
+      where r.kind = 'error_rate' and p.failed_attempts + p.completed >= r.at_least
+      union all
+      select p.failed, 0, format('%s job(s) of task %L have failed for good within %s.', p.failed, p.task, r.period)
+      where r.kind = 'failed_jobs'
+      union all
+      select q.took, 3 * case when t.usual_runs >= 20 then coalesce(t.usual_run, 0) else 0 end,
+        format('One of twenty attempts of task %L takes %s s or more within %s%s.', p.task, round(q.took::numeric, 1), r.period,
+          case when t.usual_runs >= 20 then format('; usually it is %s s', round(t.usual_run::numeric, 3)) else '' end)
+      from (select legwork_private.quantile(0.95, p.runs) as took, (select sum(n) from unnest(p.runs) n) as number) q
+      where r.kind = 'slow_runs' and q.number >= r.at_least
+    ) v
+  ), found as (
+    -- A threshold that is not there stays so: greatest passes over nulls.
+    select m.rule, m.kind, m.target, m.value, m.message, case when m.warning is not null then greatest(m.warning, m.floor) end as warning,
+      case when m.critical is not null then greatest(m.critical, m.floor) end as critical
+    from measured m
+  )
+  select f.rule, f.kind, f.target, case when f.value >= f.critical then 'critical' else 'warning' end, f.value,
+    case when f.value >= f.critical then f.critical else f.warning end, f.message
+  from found f
+  where f.value >= f.warning or f.value >= f.critical
+$$;
+comment on function legwork_private.alert_conditions(timestamptz) is
+  'What the rules find wrong at this moment, whether or not it is an alert already. Reads metrics and samples.';
+revoke execute on function legwork_private.alert_conditions(timestamptz) from public;
+
+create or replace function legwork_private.note_long_runs(at timestamptz) returns void
+language sql volatile set search_path = pg_catalog, pg_temp
+as $$
+  insert into legwork_private.long_runs (job_id, attempt, task, started_at)
+  select j.id, j.attempts, t.identifier, j.locked_at
+  from legwork_private.worker_processes w
+  cross join lateral unnest(w.running) as r (id)
+  join graphile_worker._private_jobs j on j.id = r.id and j.locked_by = w.id and j.locked_at < note_long_runs.at - interval '1 minute'
+  join graphile_worker._private_tasks t on t.id = j.task_id
+  where not exists (select from legwork_private.long_runs l where l.job_id = j.id and l.attempt = j.attempts)
+  on conflict do nothing;
+  delete from legwork_private.long_runs l
+  where not exists (select from graphile_worker._private_jobs j where j.id = l.job_id and j.attempts = l.attempt and j.locked_at is not null);
+$$;
+comment on function legwork_private.note_long_runs(timestamptz) is 'Keeps legwork_private.long_runs as it is.';
+revoke execute on function legwork_private.note_long_runs(timestamptz) from public;
+
+create or replace function legwork_private.tell(alert legwork_private.alert_records, event text) returns bigint[]
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  v_channel jsonb;
+  v_body jsonb := jsonb_build_object(
+    'event', event, 'id', alert.id, 'rule', alert.rule, 'kind', alert.kind, 'target', alert.target, 'severity', alert.severity, 'value', alert.value,
+    'threshold', alert.threshold, 'message', alert.message, 'raisedAt', alert.raised_at, 'resolvedAt', alert.resolved_at, 'database', current_database());
+  -- One line, whatever a task is called.
+  v_title text := left(regexp_replace(format('[%s] %s: %s', case when event = 'resolved' then 'resolved' else alert.severity end, alert.rule, alert.target), '\s+', ' ', 'g'), 200);
+  v_text text := v_title || E'\n' || alert.message || case when event = 'resolved' then E'\nIt is well again.' else '' end;
+  v_task text;
+  v_payload jsonb;
+  v_jobs bigint[] := '{}';
+begin
+  for v_channel in select c from jsonb_array_elements(legwork_private.alert_channels(alert.rule)) c loop
+    continue when jsonb_typeof(v_channel) <> 'object' or (v_channel ->> 'from' = 'critical' and alert.severity <> 'critical');
+    v_payload := case when jsonb_typeof(v_channel -> 'payload') = 'object' then v_channel -> 'payload' else '{}' end;
+    if v_channel ? 'webhook' then
+      v_task := 'notify/webhook';
+      v_payload := v_payload || jsonb_build_object(case when v_channel ->> 'webhook' ~ '^https?://' then 'url' else 'endpoint' end, v_channel -> 'webhook', 'body', v_body);
+    elsif v_channel ? 'slack' then
+      v_task := 'notify/webhook';
+      v_payload := v_payload || jsonb_build_object(case when v_channel ->> 'slack' ~ '^https?://' then 'url' else 'endpoint' end, v_channel -> 'slack', 'slack', v_text);
+    elsif v_channel ? 'email' then
+      v_task := 'notify/email';
+      v_payload := v_payload || jsonb_build_object('to', v_channel -> 'email', 'subject', v_title, 'text', v_text);
+    else
+      v_task := v_channel ->> 'task';
+      v_payload := v_payload || jsonb_build_object('alert', v_body);
+    end if;
+    continue when coalesce(length(v_task), 0) not between 1 and 128;
+    -- By add_job, which takes a task that no worker has told of yet: the alert must not wait for that.
+    v_jobs := v_jobs || (
+      select j.id from graphile_worker.add_job(
+        identifier => v_task, payload => v_payload::json, priority => -100, flags => array['correlation:alert:' || alert.id]) j);
+  end loop;
+  return v_jobs;
+end $$;
+comment on function legwork_private.tell(legwork_private.alert_records, text) is
+  'Enqueues the jobs that tell of an alert, in the caller''s transaction, and returns their ids. event: raised, escalated or resolved.';
+revoke execute on function legwork_private.tell(legwork_private.alert_records, text) from public;
+
+create or replace function legwork.evaluate_alerts(at timestamptz default clock_timestamp()) returns table (id bigint, event text, rule text, target text)
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+  v_found legwork_private.alert_condition[];
+  v_alert legwork_private.alert_records;
+  v_event text;
+begin
+  -- Somebody is at it.
+  if not pg_try_advisory_xact_lock(hashtext('legwork.evaluate_alerts')) then
+    return;
+  end if;
+  perform legwork_private.note_long_runs(at);
+  v_found := array(select c from legwork_private.alert_conditions(at) c);
+
+  delete from legwork_private.alert_pending p where not exists (select from unnest(v_found) f where f.rule = p.rule and f.target = p.target);
+  insert into legwork_private.alert_pending (rule, target, since)
+  select f.rule, f.target, at from unnest(v_found) f
+  join legwork_private.alert_rules r on r.name = f.rule
+  where r.raise_after > interval '0' and not exists (
+    select from legwork_private.alert_records a where a.rule = f.rule and a.target = f.target and a.resolved_at is null)
+  on conflict do nothing;
+
+  for v_alert in
+    insert into legwork_private.alert_records (rule, kind, target, severity, value, threshold, message, raised_at, critical_at)
+    select f.rule, f.kind, f.target, f.severity, f.value, f.threshold, f.message, at, case when f.severity = 'critical' then at end
+    from unnest(v_found) f
+    join legwork_private.alert_rules r on r.name = f.rule
+    where r.raise_after = interval '0' or exists (
+      select from legwork_private.alert_pending p where p.rule = f.rule and p.target = f.target and p.since <= at - r.raise_after)
+    on conflict (rule, target) where resolved_at is null do nothing
+    returning *
+  loop
+    id := v_alert.id; event := 'raised'; rule := v_alert.rule; target := v_alert.target; return next;
+  end loop;
+  delete from legwork_private.alert_pending p where exists (
+    select from legwork_private.alert_records a where a.rule = p.rule and a.target = p.target and a.resolved_at is null);
+
+  -- What is still so, and what has become worse: an alert never becomes milder, it is resolved.
+  update legwork_private.alert_records a set
+    severity = case when f.severity = 'critical' then 'critical' else a.severity end,
+    critical_at = coalesce(a.critical_at, case when f.severity = 'critical' then at end),
+    value = f.value, threshold = f.threshold, message = f.message, clear_since = null
+  from unnest(v_found) f
+  where a.rule = f.rule and a.target = f.target and a.resolved_at is null
+    and (a.clear_since is not null or a.message <> f.message or (f.severity = 'critical' and a.severity <> 'critical'));
+  update legwork_private.alert_records a set clear_since = at
+  where a.resolved_at is null and a.clear_since is null
+    and not exists (select from unnest(v_found) f where f.rule = a.rule and f.target = a.target);
+  -- Once it has been well for long enough; at once when its rule is gone.
+  for v_alert in
+    update legwork_private.alert_records a set resolved_at = at
+    where a.resolved_at is null and a.clear_since <= at - coalesce(
+      (select r.resolve_after from legwork_private.alert_rules r where r.name = a.rule and r.is_enabled), interval '0')
+    returning *
+  loop
+    id := v_alert.id; event := 'resolved'; rule := v_alert.rule; target := v_alert.target; return next;
+    -- Who was not told that it was raised is not told that it is over.
+    if v_alert.told is not null and not legwork_private.is_silenced(v_alert.rule, v_alert.target, at) then
+      update legwork_private.alert_records a set jobs = a.jobs || legwork_private.tell(v_alert, 'resolved') where a.id = v_alert.id;
+    end if;
+  end loop;
+  -- Those that were silenced are told of when the silence is over and they are still open.
+  for v_alert in
+    select * from legwork_private.alert_records a
+    where a.resolved_at is null and a.clear_since is null and a.acknowledged_at is null
+      and (a.told is null or (a.told = 'warning' and a.severity = 'critical'))
+      and not legwork_private.is_silenced(a.rule, a.target, at)
+    order by a.id
+  loop
+    v_event := case when v_alert.told is null then 'raised' else 'escalated' end;
+    if v_event = 'escalated' then
+      id := v_alert.id; event := v_event; rule := v_alert.rule; target := v_alert.target; return next;
+    end if;
+    update legwork_private.alert_records a set told = v_alert.severity, jobs = a.jobs || legwork_private.tell(v_alert, v_event) where a.id = v_alert.id;
+  end loop;
+
+  delete from legwork_private.alert_records a where a.resolved_at < now() - interval '400 days';
+  delete from legwork_private.alert_silences s where s.until < now() - interval '30 days';
+end $$;
+comment on function legwork.evaluate_alerts(timestamptz) is
+  'Compares the rules with what is: raises alerts, makes them critical, resolves them, and enqueues the jobs that tell of it, all in one transaction. A worker calls it every five seconds; '
+  'any number may at once. Returns what it did: raised, escalated, resolved. at is there for tests.';
+revoke execute on function legwork.evaluate_alerts(timestamptz) from public;
+
+create or replace function legwork.acknowledge_alert(id bigint, note text default null, by text default session_user) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_resolved_at timestamptz;
+begin
+  perform legwork_private.assert_may('operator', true);
+  select a.resolved_at into v_resolved_at from legwork_private.alert_records a where a.id = acknowledge_alert.id for update;
+  if not found then
+    raise exception 'There is no alert %.', id using errcode = 'LW404', hint = 'select id, message from legwork.alerts where state <> ''resolved'' lists the open ones.';
+  elsif v_resolved_at is not null then
+    raise exception 'Alert % was resolved %.', id, v_resolved_at using errcode = 'LW409', hint = 'There is nothing left to acknowledge.';
+  end if;
+  update legwork_private.alert_records a set acknowledged_at = clock_timestamp(), acknowledged_by = by, note = coalesce(acknowledge_alert.note, a.note)
+  where a.id = acknowledge_alert.id;
+end $$;
+comment on function legwork.acknowledge_alert(bigint, text, text) is
+  'Says that somebody has seen an open alert and looks after it: nobody is told of it again before it is resolved. Raises LW404 for an unknown alert, LW409 for one that is resolved.';
+revoke execute on function legwork.acknowledge_alert(bigint, text, text) from public;
+
+create or replace function legwork_private.tg_alert_records__audit() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform legwork_private.audit('acknowledge_alert', 'alert', new.id::text, null,
+    jsonb_strip_nulls(jsonb_build_object('rule', new.rule, 'target', new.target, 'acknowledged_by', new.acknowledged_by, 'note', new.note)));
+  return null;
+end $$;
+comment on function legwork_private.tg_alert_records__audit() is 'Trigger that adds a line to the audit log when somebody looks after an alert.';
+revoke execute on function legwork_private.tg_alert_records__audit() from public;
+
+-- What the steps of legwork_private.watch() change is nobody's doing.
+create or replace trigger _legwork_audit after update of acknowledged_at on legwork_private.alert_records
+  for each row when (new.acknowledged_at is distinct from old.acknowledged_at) execute function legwork_private.tg_alert_records__audit();

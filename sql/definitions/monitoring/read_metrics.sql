@@ -1,0 +1,166 @@
+comment on table legwork_private.samples is 'What is counted now and then because counting it takes time: the queues, the limits, the doctor''s findings, schedules.';
+comment on column legwork_private.samples.name is 'What.';
+comment on column legwork_private.samples.value is 'What was found.';
+comment on column legwork_private.samples.sampled_at is 'When.';
+
+create or replace function legwork_private.sample_queues() returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set jit = off as $$
+declare
+  -- From so many live jobs on, of everybody or of a tenant, legwork.queues shows what was counted here.
+  c_many constant integer := 2000;
+  v_began timestamptz := clock_timestamp();
+  v_counted jsonb;
+begin
+  select coalesce(jsonb_agg(to_jsonb(c)), '[]') into v_counted
+  from (
+    select l.tenant, l.queue, l.place, count(*) as jobs, min(l.due_at) as oldest
+    from legwork_private.all_live_places l
+    group by 1, 2, 3
+  ) c;
+
+  insert into legwork_private.samples as s (name, value)
+  select 'queues', coalesce(jsonb_agg(to_jsonb(q)), '[]')
+  from (
+    select c.queue, c.place as state, sum(c.jobs) as jobs, min(c.oldest) as oldest
+    from jsonb_to_recordset(v_counted) as c (queue text, place text, jobs bigint, oldest timestamptz)
+    where c.place <> 'failed'
+    group by 1, 2
+  ) q
+  on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp();
+
+  delete from legwork_private.queue_counts;
+  insert into legwork_private.queue_counts (tenant, queue, running, pending, blocked, paused, later, failed, oldest, counted_at, valid_until)
+  select
+    x.tenant, c.queue, coalesce(sum(c.jobs) filter (where c.place = 'running'), 0), coalesce(sum(c.jobs) filter (where c.place = 'pending'), 0),
+    coalesce(sum(c.jobs) filter (where c.place = 'blocked'), 0), coalesce(sum(c.jobs) filter (where c.place = 'paused'), 0),
+    coalesce(sum(c.jobs) filter (where c.place in ('scheduled', 'retrying')), 0), coalesce(sum(c.jobs) filter (where c.place = 'failed'), 0),
+    min(c.oldest), v_began,
+    -- Twice as long as until the next time, which the step's share of the time says.
+    clock_timestamp() + greatest(interval '30 seconds', (clock_timestamp() - v_began) * 100)
+  from jsonb_to_recordset(v_counted) as c (tenant text, queue text, place text, jobs bigint, oldest timestamptz)
+  cross join lateral (select '' as tenant union all select c.tenant where c.tenant is not null) x
+  where x.tenant in (
+    select y.tenant
+    from jsonb_to_recordset(v_counted) as a (tenant text, jobs bigint)
+    cross join lateral (select '' as tenant union all select a.tenant where a.tenant is not null) y
+    group by 1
+    having sum(a.jobs) > c_many)
+  group by 1, 2;
+
+  insert into legwork_private.samples as s (name, value)
+  select 'limits', coalesce(jsonb_agg(to_jsonb(u)), '[]')
+  from (
+    select l.scope, l.name, l.kind, array_to_string(l.key, '.') as key, l.max_count as max, coalesce(sum(g.used), 0) as used, count(g.gate) as keys,
+      count(g.gate) filter (where g.used >= l.max_count) as full
+    from legwork_private.limits l
+    left join (
+      select x.gate, split_part(x.gate, ':', 1)::integer as limit_id, count(*) as used
+      from legwork_private.slots x where x.free_at is null or x.free_at > now() group by x.gate
+    ) g on g.limit_id = l.id
+    where l.max_count is not null
+    group by l.id
+  ) u
+  on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp();
+end $$;
+comment on function legwork_private.sample_queues() is
+  'Counts the live jobs by queue and state, and what limits are in use, into legwork_private.samples. Takes as long as there are many live jobs; a worker calls it every ten seconds, or less often when it takes long.';
+revoke execute on function legwork_private.sample_queues() from public;
+
+create or replace function legwork_private.sample_database() returns void
+language sql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+  insert into legwork_private.samples as s (name, value)
+  select 'database', coalesce(jsonb_agg(jsonb_build_object('check', d."check", 'severity', d.severity, 'finding', d.finding, 'remedy', d.remedy, 'detail', d.detail)), '[]')
+  from legwork.doctor() d
+  on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp();
+$$;
+comment on function legwork_private.sample_database() is 'Keeps what legwork.doctor() finds in legwork_private.samples. A worker calls it every minute.';
+revoke execute on function legwork_private.sample_database() from public;
+
+create or replace function legwork.task_statistics(
+  period interval default '1 hour',
+  out task text, out completed bigint, out failed bigint, out cancelled bigint, out expired bigint, out failed_attempts bigint, out retried bigint,
+  out error_rate double precision, out wait_average double precision, out wait_p95 double precision, out run_average double precision,
+  out run_p50 double precision, out run_p95 double precision, out run_p99 double precision
+) returns setof record
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  select legwork_private.assert_may('viewer', true);
+  select s.task, s.completed, s.failed, s.cancelled, s.expired, s.failed_attempts, s.retried,
+    s.failed_attempts / nullif(s.failed_attempts + s.completed, 0)::double precision,
+    s.wait_seconds / nullif((select sum(n) from unnest(s.waits) n), 0), legwork_private.quantile(0.95, s.waits), s.run_seconds / nullif((select sum(n) from unnest(s.runs) n), 0),
+    legwork_private.quantile(0.5, s.runs), legwork_private.quantile(0.95, s.runs), legwork_private.quantile(0.99, s.runs)
+  from (
+    select m.task, sum(m.completed)::bigint as completed, sum(m.failed)::bigint as failed, sum(m.cancelled)::bigint as cancelled, sum(m.expired)::bigint as expired,
+      sum(m.failed_attempts)::bigint as failed_attempts, sum(m.retried)::bigint as retried, sum(m.wait_seconds) as wait_seconds, sum(m.run_seconds) as run_seconds,
+      legwork_private.sum_counts(m.waits) as waits, legwork_private.sum_counts(m.runs) as runs
+    from (
+      select m.minute as at, m.* from legwork_private.task_minutes m where period <= interval '3 hours'
+      union all
+      select h.hour, h.* from legwork_private.task_hours h where period > interval '3 hours'
+    ) m
+    where m.at >= now() - period
+    group by m.task
+  ) s
+  order by s.task
+$$;
+comment on function legwork.task_statistics(interval) is
+  'What became of each task''s jobs in the last so long (an hour): counts, the share of attempts that failed, and how long jobs were due before they started and attempts ran '
+  '(seconds; quantiles are estimates). By whole minutes, and by whole hours for a period of more than three.';
+revoke execute on function legwork.task_statistics(interval) from public;
+
+create or replace function legwork_private.sample_schedules() returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  -- How late the last occurrence of each schedule was.
+  insert into legwork_private.samples as s (name, value)
+  select 'schedules', coalesce(jsonb_agg(jsonb_build_object('schedule', d.name, 'seconds', round(greatest(0, extract(epoch from legwork_private.elapsed(r.due_at, r.recorded_at))), 3), 'due_at', r.due_at)), '[]')
+  from legwork_private.schedule_definitions d
+  cross join lateral (
+    select x.due_at, x.recorded_at from legwork.schedule_runs x
+    where x.schedule = d.name and x.state = 'enqueued' and x.due_at > now() - interval '7 days' and x.due_at <= now()
+    order by x.due_at desc limit 1
+  ) r
+  on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp();
+end $$;
+comment on function legwork_private.sample_schedules() is 'Keeps in legwork_private.samples how late schedules were.';
+revoke execute on function legwork_private.sample_schedules() from public;
+
+create or replace function legwork_private.read_metrics() returns jsonb
+language sql stable security definer set search_path = pg_catalog, pg_temp set jit = off
+as $$
+  select legwork_private.assert_may('viewer', true);
+  select jsonb_build_object(
+    'bounds', legwork_private.histogram_bounds(),
+    -- Those that came first keep their place, so that what is summed up as the others only grows.
+    'tasks', coalesce((select jsonb_agg(to_jsonb(t) - array['first_seen', 'last_completed_at', 'last_failed_at', 'usual', 'usual_from', 'usual_run', 'usual_runs'] order by t.first_seen, t.task) from legwork_private.task_totals t), '[]'),
+    'samples', coalesce((select jsonb_object_agg(s.name, s.value) from legwork_private.samples s where s.name <> 'database'), '{}'),
+    'sampledAt', coalesce((select jsonb_object_agg(s.name, s.sampled_at) from legwork_private.samples s), '{}'),
+    'now', clock_timestamp(),
+    'findings', coalesce((select jsonb_object_agg(f.severity, f.number) from (
+      select d ->> 'severity' as severity, count(*) as number from legwork_private.samples s, jsonb_array_elements(s.value) d where s.name = 'database' group by 1) f), '{}'),
+    'connections', (select d -> 'detail' from legwork_private.samples s, jsonb_array_elements(s.value) d where s.name = 'database' and d ->> 'check' = 'connections' limit 1),
+    'workers', coalesce((select jsonb_agg(jsonb_build_object('host', w.host, 'pid', w.pid, 'concurrency', w.concurrency, 'running', cardinality(w.running), 'cpu', w.cpu, 'memory', w.memory, 'disk', w.disk, 'heap', w.heap_bytes)
+      order by w.started_at) from legwork_private.worker_processes w where w.seen_at > clock_timestamp() - 2 * legwork_private.worker_grace()), '[]'),
+    'restarts', (select case when s.is_called then s.last_value else 0 end from legwork_private.worker_restarts s),
+    'alerts', coalesce((select jsonb_object_agg(a.severity, a.number) from (
+      select r.severity, count(*) as number from legwork_private.alert_records r where r.resolved_at is null group by 1) a), '{}'),
+    'steps', coalesce((select jsonb_object_agg(w.step, extract(epoch from clock_timestamp() - w.ran_at)) from legwork_private.watch_steps w where w.ran_at is not null), '{}'))
+$$;
+comment on function legwork_private.read_metrics() is 'Everything that /metrics shows, from what has been counted already. Tells of all tenants.';
+revoke execute on function legwork_private.read_metrics() from public;
+
+create or replace function legwork_private.activity(out enqueued bigint, out ended bigint, out failed_attempts bigint)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  -- What Postgres counts anyway: the last id given, and the rows that the history has been given.
+  select
+    pg_sequence_last_value(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')::regclass),
+    (select coalesce(sum(pg_stat_get_tuples_inserted(i.inhrelid)), 0)::bigint from pg_inherits i where i.inhparent = 'legwork_private.finished_jobs'::regclass),
+    (select coalesce(sum(pg_stat_get_tuples_inserted(i.inhrelid)), 0)::bigint from pg_inherits i where i.inhparent = 'legwork_private.failed_attempts'::regclass)
+  where legwork_private.confined_tenant() is null
+$$;
+comment on function legwork_private.activity() is
+  'Counters to make rates of: jobs asked for, jobs that have ended, attempts that have failed. They cost nothing, lag by a second, start anew with Postgres''s statistics, go back '
+  'when history is dropped, and count what was rolled back too. Nulls for a session that is confined to a tenant.';
+revoke execute on function legwork_private.activity() from public;

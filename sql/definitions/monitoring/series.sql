@@ -1,0 +1,224 @@
+-- Metrics over time, for charts: what ended, failed and took how long, in at most a few hundred steps, of one task, of one queue or of everything.
+--
+-- Only roll-ups are read, so a chart costs the same however long the history is. Of one task its own minutes or hours are looked up one by one, by
+-- the primary key. What concerns everything is kept summed up: adding two hundred tasks together for each minute of a day would be a quarter of
+-- a million rows a look. The sums are made anew, from the tasks, for those minutes that a roll-up has changed, in its transaction; roll-ups come
+-- one at a time (their advisory lock), so no two write the same minute.
+-- Beside them, what is marked on a chart: when workers started; what alerts go by; and the audit of what is done to both.
+-- Locks: SHARE ROW EXCLUSIVE on legwork_private.task_minutes, task_hours and worker_processes while their triggers are made.
+
+select legwork_private.copy_comments('legwork_private.task_minutes', 'legwork_private.minute_totals');
+select legwork_private.copy_comments('legwork_private.task_hours', 'legwork_private.hour_totals');
+comment on table legwork_private.minute_totals is 'The sums of legwork_private.task_minutes, by the minute. Written by its triggers.';
+comment on table legwork_private.hour_totals is 'The sums of legwork_private.task_hours, by the hour. Written by its triggers.';
+
+create or replace function legwork_private.sum_minutes(at timestamptz[]) returns void
+language sql volatile set search_path = pg_catalog, pg_temp
+begin atomic
+  delete from legwork_private.minute_totals t where t.minute = any (at) and not exists (select from legwork_private.task_minutes m where m.minute = t.minute);
+  insert into legwork_private.minute_totals (minute, completed, failed, cancelled, expired, failed_attempts, retried, wait_seconds, run_seconds, waits, runs)
+  select m.minute, sum(m.completed), sum(m.failed), sum(m.cancelled), sum(m.expired), sum(m.failed_attempts), sum(m.retried), sum(m.wait_seconds), sum(m.run_seconds),
+    legwork_private.sum_counts(m.waits), legwork_private.sum_counts(m.runs)
+  from legwork_private.task_minutes m where m.minute = any (at) group by m.minute
+  on conflict (minute) do update set
+    completed = excluded.completed, failed = excluded.failed, cancelled = excluded.cancelled, expired = excluded.expired,
+    failed_attempts = excluded.failed_attempts, retried = excluded.retried, wait_seconds = excluded.wait_seconds, run_seconds = excluded.run_seconds,
+    waits = excluded.waits, runs = excluded.runs;
+end;
+comment on function legwork_private.sum_minutes(timestamptz[]) is 'Makes the sums of these minutes anew.';
+revoke execute on function legwork_private.sum_minutes(timestamptz[]) from public;
+
+create or replace function legwork_private.sum_hours(at timestamptz[]) returns void
+language sql volatile set search_path = pg_catalog, pg_temp
+begin atomic
+  delete from legwork_private.hour_totals t where t.hour = any (at) and not exists (select from legwork_private.task_hours m where m.hour = t.hour);
+  insert into legwork_private.hour_totals (hour, completed, failed, cancelled, expired, failed_attempts, retried, wait_seconds, run_seconds, waits, runs)
+  select m.hour, sum(m.completed), sum(m.failed), sum(m.cancelled), sum(m.expired), sum(m.failed_attempts), sum(m.retried), sum(m.wait_seconds), sum(m.run_seconds),
+    legwork_private.sum_counts(m.waits), legwork_private.sum_counts(m.runs)
+  from legwork_private.task_hours m where m.hour = any (at) group by m.hour
+  on conflict (hour) do update set
+    completed = excluded.completed, failed = excluded.failed, cancelled = excluded.cancelled, expired = excluded.expired,
+    failed_attempts = excluded.failed_attempts, retried = excluded.retried, wait_seconds = excluded.wait_seconds, run_seconds = excluded.run_seconds,
+    waits = excluded.waits, runs = excluded.runs;
+end;
+comment on function legwork_private.sum_hours(timestamptz[]) is 'Makes the sums of these hours anew.';
+revoke execute on function legwork_private.sum_hours(timestamptz[]) from public;
+
+create or replace function legwork_private.tg_task_minutes__sum() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  -- The transition tables of each event have their own names.
+  case tg_op
+    when 'INSERT' then perform legwork_private.sum_minutes(array(select distinct n.minute from new_rows n));
+    when 'UPDATE' then perform legwork_private.sum_minutes(array(select n.minute from new_rows n union select o.minute from old_rows o));
+    when 'DELETE' then perform legwork_private.sum_minutes(array(select distinct o.minute from old_rows o));
+    else truncate legwork_private.minute_totals;
+  end case;
+  return null;
+end $$;
+comment on function legwork_private.tg_task_minutes__sum() is 'Keeps legwork_private.minute_totals equal to the sums of legwork_private.task_minutes.';
+revoke execute on function legwork_private.tg_task_minutes__sum() from public;
+
+create or replace trigger sum_inserted after insert on legwork_private.task_minutes referencing new table as new_rows for each statement execute function legwork_private.tg_task_minutes__sum();
+
+create or replace trigger sum_updated after update on legwork_private.task_minutes referencing old table as old_rows new table as new_rows for each statement execute function legwork_private.tg_task_minutes__sum();
+
+create or replace trigger sum_deleted after delete on legwork_private.task_minutes referencing old table as old_rows for each statement execute function legwork_private.tg_task_minutes__sum();
+
+create or replace trigger sum_truncated after truncate on legwork_private.task_minutes for each statement execute function legwork_private.tg_task_minutes__sum();
+
+create or replace function legwork_private.tg_task_hours__sum() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  case tg_op
+    when 'INSERT' then perform legwork_private.sum_hours(array(select distinct n.hour from new_rows n));
+    when 'UPDATE' then perform legwork_private.sum_hours(array(select n.hour from new_rows n union select o.hour from old_rows o));
+    when 'DELETE' then perform legwork_private.sum_hours(array(select distinct o.hour from old_rows o));
+    else truncate legwork_private.hour_totals;
+  end case;
+  return null;
+end $$;
+comment on function legwork_private.tg_task_hours__sum() is 'Keeps legwork_private.hour_totals equal to the sums of legwork_private.task_hours.';
+revoke execute on function legwork_private.tg_task_hours__sum() from public;
+
+create or replace trigger sum_inserted after insert on legwork_private.task_hours referencing new table as new_rows for each statement execute function legwork_private.tg_task_hours__sum();
+
+create or replace trigger sum_updated after update on legwork_private.task_hours referencing old table as old_rows new table as new_rows for each statement execute function legwork_private.tg_task_hours__sum();
+
+create or replace trigger sum_deleted after delete on legwork_private.task_hours referencing old table as old_rows for each statement execute function legwork_private.tg_task_hours__sum();
+
+create or replace trigger sum_truncated after truncate on legwork_private.task_hours for each statement execute function legwork_private.tg_task_hours__sum();
+
+create or replace function legwork_private.series_step(period interval, from_at timestamptz) returns interval
+language sql stable set search_path = pg_catalog, pg_temp
+as $$
+  -- The finest that makes two hundred steps at most; below an hour only where minutes are kept.
+  select coalesce(
+    (select min(s.step) from unnest(array['1 minute', '5 minutes', '10 minutes', '30 minutes', '1 hour', '6 hours', '1 day']::interval[]) as s (step)
+      where extract(epoch from period) <= 200 * extract(epoch from s.step)
+        and (s.step >= interval '1 hour' or from_at >= now() - legwork_private.interval_setting('metrics_minutes', '2 days') - interval '1 minute')),
+    interval '1 day')
+$$;
+comment on function legwork_private.series_step(interval, timestamptz) is 'How long one step of legwork.task_series is, for so long a time that begins then.';
+
+create or replace function legwork.task_series(
+  period interval default '1 hour', until timestamptz default null, task text default null, queue text default null,
+  out at timestamptz, out seconds integer, out is_whole boolean,
+  out completed bigint, out failed bigint, out cancelled bigint, out expired bigint, out failed_attempts bigint, out retried bigint,
+  out wait_p50 double precision, out wait_p95 double precision, out wait_p99 double precision,
+  out run_p50 double precision, out run_p95 double precision, out run_p99 double precision
+) returns setof record
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' set jit = off as $$
+declare
+  v_until timestamptz := least(coalesce(until, now()), now());
+  v_period interval := least(greatest(period, interval '1 minute'), interval '400 days');
+  v_step interval := legwork_private.series_step(v_period, v_until - v_period);
+  -- Days are UTC's, and so is whatever is shorter.
+  v_origin constant timestamptz := '2000-01-01 00:00:00+00';
+  v_from timestamptz := date_bin(v_step, v_until - v_period, v_origin);
+  v_is_fine boolean := v_step < interval '1 hour';
+  v_tasks text[] := case
+    when task is not null then array[task]
+    -- Every task that has been counted; whose queue nobody has said is in 'default'.
+    when queue is not null then array(
+      select t.task from legwork_private.task_totals t left join legwork_private.task_definitions d on d.name = t.task where coalesce(d.queue, 'default') = task_series.queue)
+    end;
+  v_known timestamptz;
+  v_counted timestamptz := (select w.ran_at from legwork_private.watch_steps w where w.step = 'roll_up');
+begin
+  perform legwork_private.assert_may('viewer', true);
+  -- Before anything was counted nothing is known, which is not the same as none.
+  if v_is_fine then
+    select min(m.minute) into v_known from legwork_private.minute_totals m;
+  else
+    select min(h.hour) into v_known from legwork_private.hour_totals h;
+  end if;
+  v_from := greatest(v_from, date_bin(v_step, v_known, v_origin));
+  return query
+  with counted as (
+    select m.minute as c_at, m.completed, m.failed, m.cancelled, m.expired, m.failed_attempts, m.retried, m.waits, m.runs
+    from legwork_private.minute_totals m where v_is_fine and v_tasks is null and m.minute >= v_from and m.minute < v_until
+    union all
+    select h.hour, h.completed, h.failed, h.cancelled, h.expired, h.failed_attempts, h.retried, h.waits, h.runs
+    from legwork_private.hour_totals h where not v_is_fine and v_tasks is null and h.hour >= v_from and h.hour < v_until
+    union all
+    select m.minute, m.completed, m.failed, m.cancelled, m.expired, m.failed_attempts, m.retried, m.waits, m.runs
+    from legwork_private.task_minutes m
+    where v_is_fine and v_tasks is not null and m.task = any (v_tasks)
+      and m.minute = any (array(select g from generate_series(date_trunc('minute', v_from), v_until, interval '1 minute') g))
+    union all
+    select h.hour, h.completed, h.failed, h.cancelled, h.expired, h.failed_attempts, h.retried, h.waits, h.runs
+    from legwork_private.task_hours h
+    where not v_is_fine and v_tasks is not null and h.task = any (v_tasks)
+      and h.hour = any (array(select g from generate_series(date_trunc('hour', v_from), v_until, interval '1 hour') g))
+  ), summed as (
+    select date_bin(v_step, c.c_at, v_origin) as s_at, sum(c.completed)::bigint as completed, sum(c.failed)::bigint as failed, sum(c.cancelled)::bigint as cancelled,
+      sum(c.expired)::bigint as expired, sum(c.failed_attempts)::bigint as failed_attempts, sum(c.retried)::bigint as retried,
+      legwork_private.sum_counts(c.waits)::double precision[] as waits, legwork_private.sum_counts(c.runs)::double precision[] as runs
+    from counted c group by 1
+  )
+  select g.g_at, extract(epoch from v_step)::integer, coalesce(g.g_at + v_step <= v_counted, false),
+    coalesce(s.completed, 0), coalesce(s.failed, 0), coalesce(s.cancelled, 0), coalesce(s.expired, 0), coalesce(s.failed_attempts, 0), coalesce(s.retried, 0),
+    legwork_private.quantile(0.5, s.waits), legwork_private.quantile(0.95, s.waits), legwork_private.quantile(0.99, s.waits),
+    legwork_private.quantile(0.5, s.runs), legwork_private.quantile(0.95, s.runs), legwork_private.quantile(0.99, s.runs)
+  from generate_series(v_from, v_until - interval '1 microsecond', v_step) as g (g_at)
+  left join summed s on s.s_at = g.g_at
+  where v_known is not null
+  order by g.g_at;
+end $$;
+comment on function legwork.task_series(interval, timestamptz, text, text) is
+  'What became of jobs over so long (an hour; 400 days at most) before until (now), in some 200 steps of equal length at most, oldest first: of one task, of the tasks of one queue, or of all. Each step has its beginning, '
+  'its length in seconds, whether everything in it has been counted, counts, and quantiles in seconds (estimates; null where there was nothing). Nothing is said of times before '
+  'anything was counted. By minutes where they are kept, by hours before that. Not for a session that is confined to a tenant.';
+revoke execute on function legwork.task_series(interval, timestamptz, text, text) from public;
+comment on table legwork_private.worker_starts is 'When Legwork workers started, for the setting metrics_hours. Written by a trigger on legwork_private.worker_processes.';
+comment on column legwork_private.worker_starts.id is 'The worker.';
+comment on column legwork_private.worker_starts.host is 'The host name of its machine.';
+comment on column legwork_private.worker_starts.pid is 'Its process id there.';
+comment on column legwork_private.worker_starts.tasks is 'How many tasks it could run.';
+comment on column legwork_private.worker_starts.started_at is 'When it started.';
+
+create or replace function legwork_private.tg_worker_processes__start() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  -- A worker that was given up and speaks again is not a new one.
+  insert into legwork_private.worker_starts (id, host, pid, tasks, started_at) values (new.id, new.host, new.pid, cardinality(new.tasks), new.started_at)
+  on conflict do nothing;
+  delete from legwork_private.worker_starts w where w.id in (
+    select o.id from legwork_private.worker_starts o
+    where o.started_at < now() - legwork_private.interval_setting('metrics_hours', '400 days') order by o.started_at limit 100 for update skip locked);
+  return null;
+end $$;
+comment on function legwork_private.tg_worker_processes__start() is 'Keeps when a worker started.';
+revoke execute on function legwork_private.tg_worker_processes__start() from public;
+
+create or replace trigger keep_start after insert on legwork_private.worker_processes for each row execute function legwork_private.tg_worker_processes__start();
+
+create or replace function legwork.worker_starts_between(from_at timestamptz, to_at timestamptz, at_most integer default 500)
+returns table (started_at timestamptz, host text, workers bigint)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  select legwork_private.assert_may('viewer', true);
+  -- Those of one machine that started in the same minute are one start.
+  select min(w.started_at), w.host, count(*) from legwork_private.worker_starts w
+  where w.started_at >= from_at and w.started_at < to_at
+  group by w.host, date_trunc('minute', w.started_at) order by 1 desc limit at_most
+$$;
+comment on function legwork.worker_starts_between(timestamptz, timestamptz, integer) is
+  'When workers started in that time, the newest first and so many at most (500): those of one machine within a minute together. Not for a session that is confined to a tenant.';
+revoke execute on function legwork.worker_starts_between(timestamptz, timestamptz, integer) from public;
+
+create or replace function legwork.limits_in_use()
+returns table (scope text, name text, kind text, key text, max integer, used bigint, keys bigint, full_keys bigint, sampled_at timestamptz)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  select legwork_private.assert_may('viewer', true);
+  select l.value ->> 'scope', l.value ->> 'name', l.value ->> 'kind', nullif(l.value ->> 'key', ''), (l.value ->> 'max')::integer, (l.value ->> 'used')::bigint,
+    (l.value ->> 'keys')::bigint, (l.value ->> 'full')::bigint, s.sampled_at
+  from legwork_private.samples s cross join lateral jsonb_array_elements(s.value) l
+  where s.name = 'limits'
+  order by 1, 2, 3, 4
+$$;
+comment on function legwork.limits_in_use() is
+  'How much of each limit was in use at the last look, which is every ten seconds or, where very many jobs live, less often: allowed (for each key), in use (by all keys), keys that use it, and keys without room.';
+revoke execute on function legwork.limits_in_use() from public;

@@ -1,0 +1,133 @@
+-- Retries: when a failed attempt is followed by another, and what becomes of jobs that have failed.
+
+comment on table legwork_private.retry_policies is
+  'How the jobs of a queue or a task are retried. For a job counts the first there is: of its task as set by hand, of its task as declared by its definition, of its queue.';
+comment on column legwork_private.retry_policies.scope is 'queue or task.';
+comment on column legwork_private.retry_policies.name is 'The queue or the task.';
+comment on column legwork_private.retry_policies.is_declared is 'Whether the task''s definition says so; otherwise it was set with set_retry_policy.';
+comment on column legwork_private.retry_policies.attempts is 'Attempts in all, for jobs that were enqueued without saying how many. Null: 25.';
+comment on column legwork_private.retry_policies.backoff is 'How delays grow: fixed, linear or exponential. Null: graphile-worker''s own, e to the power of the attempt in seconds.';
+comment on column legwork_private.retry_policies.delay is 'The delay after the first attempt.';
+comment on column legwork_private.retry_policies.factor is 'What each exponential delay is multiplied with to get the next.';
+comment on column legwork_private.retry_policies.max_delay is 'No delay is longer. Null: no such limit.';
+comment on column legwork_private.retry_policies.jitter is 'Whether a random part of a delay, up to half of it, is taken away, so that jobs which failed together come back apart.';
+comment on column legwork_private.retry_policies.retry_on is 'Only errors with one of these names, codes or classes are worth a retry. Null: all are. Lost workers always are.';
+
+create or replace function legwork_private.retry_policy(task text, queue text) returns setof legwork_private.retry_policies
+language sql stable
+as $$
+  select p.* from legwork_private.retry_policies p
+  where (p.scope = 'task' and p.name = retry_policy.task) or (p.scope = 'queue' and p.name = retry_policy.queue)
+  order by p.scope = 'task' desc, p.is_declared
+  limit 1
+$$;
+comment on function legwork_private.retry_policy(text, text) is 'The policy that counts for a task of a queue. No row where graphile-worker''s own does.';
+
+create or replace function legwork_private.describe_retry(task text, queue text) returns jsonb
+language sql stable security definer set search_path = pg_catalog, pg_temp
+return (select to_jsonb(r) - array['scope', 'name', 'is_declared'] from legwork_private.retry_policy(describe_retry.task, describe_retry.queue) r);
+comment on function legwork_private.describe_retry(text, text) is 'The same as the view legwork.tasks shows it; null where graphile-worker''s own counts.';
+revoke execute on function legwork_private.describe_retry(text, text) from public;
+
+create or replace function legwork_private.retry_delay(
+  backoff text, delay interval, factor double precision, max_delay interval, jitter boolean, attempt integer
+) returns interval
+language sql volatile
+return (
+  -- In seconds, and no further than a century, which an interval and a timestamp can hold. Half of a delay stays, half is left to
+  -- chance ("equal jitter" in AWS's Exponential Backoff And Jitter).
+  select make_interval(secs => least(s.seconds, 3e9) * case when retry_delay.jitter then 0.5 + random() / 2 else 1 end)
+  from (
+    select least(
+      extract(epoch from retry_delay.delay)::double precision * case retry_delay.backoff
+        when 'fixed' then 1
+        when 'linear' then retry_delay.attempt
+        else exp(least((retry_delay.attempt - 1) * ln(coalesce(retry_delay.factor, 2)), 500))
+      end,
+      extract(epoch from retry_delay.max_delay)::double precision) as seconds
+  ) s
+);
+comment on function legwork_private.retry_delay(text, interval, double precision, interval, boolean, integer) is
+  'How long to wait after that attempt, counted from 1: delay, delay × attempt, or delay × factor to the power of attempt − 1; at most max_delay.';
+
+create or replace function legwork_private.put_retry_policy(
+  scope text, name text, is_declared boolean, attempts integer, backoff text, delay interval, factor double precision,
+  max_delay interval, jitter boolean, retry_on text[]
+) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform legwork_private.assert_number('attempts', attempts, 1, 32767), legwork_private.assert_interval('delay', delay), legwork_private.assert_interval('max_delay', max_delay),
+    legwork_private.assert_number('factor', factor::numeric, 1, 1000000);
+  if backoff not in ('fixed', 'linear', 'exponential') then
+    raise exception 'There is no backoff ''%''.', backoff using errcode = 'LW400', hint = 'It is fixed, linear or exponential.';
+  elsif backoff is null and (delay is not null or factor is not null or max_delay is not null) then
+    raise exception 'A delay needs a backoff.' using errcode = 'LW400', hint = 'Say how it grows: fixed, linear or exponential.';
+  elsif cardinality(retry_on) = 0 then
+    raise exception 'A list of errors that are worth a retry names at least one.' using
+      errcode = 'LW400', hint = 'For no retry at all: attempts => 1. For all errors leave it out.';
+  end if;
+  insert into legwork_private.retry_policies as p (scope, name, is_declared, attempts, backoff, delay, factor, max_delay, jitter, retry_on)
+  values (
+    put_retry_policy.scope, put_retry_policy.name, put_retry_policy.is_declared, put_retry_policy.attempts, put_retry_policy.backoff,
+    case when put_retry_policy.backoff is not null then coalesce(put_retry_policy.delay, interval '1 second') end,
+    put_retry_policy.factor, put_retry_policy.max_delay, coalesce(put_retry_policy.jitter, false), put_retry_policy.retry_on)
+  on conflict on constraint retry_policies_pkey do update set
+    attempts = excluded.attempts, backoff = excluded.backoff, delay = excluded.delay, factor = excluded.factor,
+    max_delay = excluded.max_delay, jitter = excluded.jitter, retry_on = excluded.retry_on;
+end $$;
+comment on function legwork_private.put_retry_policy(text, text, boolean, integer, text, interval, double precision, interval, boolean, text[]) is
+  'What set_retry_policy and the definitions of tasks do.';
+revoke execute on function legwork_private.put_retry_policy(text, text, boolean, integer, text, interval, double precision, interval, boolean, text[]) from public;
+
+create or replace function legwork.set_retry_policy(
+  queue text default null,
+  task text default null,
+  attempts integer default null,
+  backoff text default null,
+  delay interval default null,
+  factor double precision default null,
+  max_delay interval default null,
+  jitter boolean default false,
+  retry_on text[] default null
+) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_target(legwork_private.scope_of(queue, task), coalesce(queue, task));
+  perform legwork_private.put_retry_policy(legwork_private.scope_of(queue, task), coalesce(queue, task), false, attempts, backoff, delay, factor,
+    max_delay, jitter, retry_on);
+end $$;
+comment on function legwork.set_retry_policy(text, text, integer, text, interval, double precision, interval, boolean, text[]) is
+  'Says how the jobs of a queue or of a task are retried, from their next failure on and however they were enqueued. attempts: in all, for '
+  'jobs enqueued without a number. backoff: fixed, linear or exponential; delay: after the first attempt, 1 second by default; factor: of exponential, 2 by default; '
+  'max_delay; jitter: take away up to half of a delay at random. retry_on: names, codes or classes of the errors that are worth a retry. What is left out is '
+  'graphile-worker''s default. Replaces what was set before. Raises LW400 for what makes no sense, LW404 for an unknown queue or task.';
+revoke execute on function legwork.set_retry_policy(text, text, integer, text, interval, double precision, interval, boolean, text[]) from public;
+
+create or replace function legwork.drop_retry_policy(queue text default null, task text default null) returns boolean
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_target(legwork_private.scope_of(queue, task), coalesce(queue, task));
+  delete from legwork_private.retry_policies p
+  where p.scope = legwork_private.scope_of(queue, task) and p.name = coalesce(queue, task) and not p.is_declared;
+  return found;
+end $$;
+comment on function legwork.drop_retry_policy(text, text) is
+  'Takes away what set_retry_policy has said; what a task''s definition declares counts again. Returns whether there was something. Raises LW404 for an unknown queue or task.';
+revoke execute on function legwork.drop_retry_policy(text, text) from public;
+
+create or replace function legwork_private.declare_retry(task text, policy jsonb) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if policy is null or policy = 'null' then
+    delete from legwork_private.retry_policies p where p.scope = 'task' and p.name = task and p.is_declared;
+  else
+    perform legwork_private.put_retry_policy('task', task, true, (policy ->> 'attempts')::integer, policy ->> 'backoff',
+      (policy ->> 'delay')::interval, (policy ->> 'factor')::double precision, (policy ->> 'max_delay')::interval,
+      (policy ->> 'jitter')::boolean,
+      case when jsonb_typeof(policy -> 'retry_on') = 'array' then array(select jsonb_array_elements_text(policy -> 'retry_on')) end);
+  end if;
+end $$;
+comment on function legwork_private.declare_retry(text, jsonb) is 'The retry policy that a task''s definition says, as an object of set_retry_policy''s parameters; null for none.';
+revoke execute on function legwork_private.declare_retry(text, jsonb) from public;

@@ -1,0 +1,374 @@
+-- What people do with schedules, and what they read of them. See 000016_schedules.sql.
+-- Locks: none on tables that exist.
+create or replace function legwork_private.describe_schedule(definition legwork_private.schedule_definitions) returns jsonb
+language sql stable
+-- Without the payload, which may hold what nobody may read.
+return jsonb_strip_nulls(jsonb_build_object(
+  'task', definition.task, 'cron', definition.cron, 'every', definition.every::text, 'at', definition.at, 'timezone', definition.timezone,
+  'starts_at', definition.starts_at, 'ends_at', definition.ends_at, 'max_runs', definition.max_runs, 'jitter', definition.jitter::text,
+  'overlap', definition.overlap, 'max_instances', definition.max_instances, 'missed', definition.missed, 'requires', definition.requires,
+  'missed_window', case definition.missed when 'all' then definition.missed_window end::text,
+  'requires_wait', case when definition.requires is not null then definition.requires_wait end::text, 'tenant', definition.tenant,
+  'priority', definition.priority, 'max_attempts', definition.max_attempts, 'is_enabled', definition.is_enabled));
+comment on function legwork_private.describe_schedule(legwork_private.schedule_definitions) is 'A schedule as the audit log tells of it.';
+
+create or replace function legwork_private.assert_present(as_of timestamptz) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+begin
+  perform legwork_private.assert_time('as_of', as_of);
+  -- What has been accounted for in the future of a name would be missing for whoever takes that name next.
+  if legwork_private.confined_tenant() is not null and as_of > clock_timestamp() then
+    raise exception 'You act for one tenant and cannot say that it is % already.', as_of using errcode = 'LW403', hint = 'Leave as_of out: it is for tests.';
+  end if;
+end $$;
+comment on function legwork_private.assert_present(timestamptz) is
+  'Does nothing for a time that is not ahead, or for a session that is not confined to a tenant. Raises LW403, LW400 for a time that is out of bounds.';
+
+create or replace function legwork_private.lock_schedule(name text) returns legwork_private.schedule_definitions
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  v_definition legwork_private.schedule_definitions;
+  v_own text := legwork_private.confined_tenant();
+begin
+  perform legwork_private.assert_may('operator');
+  -- Another tenant's is not there, for whoever is confined to one.
+  select * into v_definition from legwork_private.schedule_definitions d
+  where d.name = lock_schedule.name and (v_own is null or d.tenant = v_own) for update;
+  if v_definition.name is not null then
+    return v_definition;
+  end if;
+  if v_own is null and exists (select from legwork_private.crontab_entries c where c.identifier = lock_schedule.name) then
+    raise exception 'The schedule ''%'' is an entry of a crontab.', name using errcode = 'LW409',
+      hint = 'Edit the crontab file and restart the workers, or remove the line there and make a schedule of it.';
+  end if;
+  raise exception 'There is no schedule ''%''.', coalesce(name, 'null') using errcode = 'LW404',
+    hint = coalesce('Did you mean ''' || legwork_private.nearest_name(name, array(select d.name from legwork_private.schedule_definitions d where v_own is null or d.tenant = v_own)) || '''? ', '')
+      || 'select name from legwork.schedules lists them.';
+end $$;
+comment on function legwork_private.lock_schedule(text) is
+  'A schedule, locked to the end of the transaction, for whoever may change it. Raises LW404 for an unknown one and for another tenant''s, LW409 for an entry of a crontab, LW403.';
+
+create or replace function legwork_private.settle_schedule(name text, as_of timestamptz, why text) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  v_schedule legwork_private.schedule_definitions;
+  v_failure text;
+begin
+  -- Its row is locked: nothing else fires it meanwhile. Plans of intervals come in parts.
+  for v_round in 1..1000 loop
+    select d.* into v_schedule from legwork_private.schedule_definitions d where d.name = settle_schedule.name;
+    exit when not v_schedule.is_enabled or (v_round > 1 and v_schedule.cron is not null)
+      or (not coalesce(v_schedule.next_at <= as_of, false) and (v_schedule.is_complete or v_schedule.cron is not null or v_schedule.planned_to >= as_of));
+    begin
+      perform legwork_private.fire_schedules(as_of, 1, settle_schedule.name);
+    exception when others then
+      if legwork_private.is_systems_fault(sqlstate) then
+        raise;
+      end if;
+      -- One that cannot be fired can still be removed, disabled and replaced.
+      v_failure := sqlerrm;
+      exit;
+    end;
+  end loop;
+  if v_failure is not null then
+    insert into legwork_private.schedule_occurrences (schedule, due_at, state, reason, occurrences, last_due_at, tenant)
+    values (v_schedule.name, coalesce(v_schedule.backlog_from, v_schedule.upcoming[1], v_schedule.planned_to, as_of), 'missed',
+      format('It %s while it could not be fired: %s', why, v_failure), null, as_of, v_schedule.tenant)
+    on conflict do nothing;
+  -- Times that have not been computed: whether there were any cannot be said here, unless no minute (or second) began.
+  elsif v_schedule.is_enabled and v_schedule.cron is not null and not v_schedule.is_complete and v_schedule.planned_to < as_of
+    and (v_schedule.backlog_count > 0 or v_schedule.upcoming <> '{}'
+      or date_trunc(case when v_schedule.cron ~ '^\s*(\S+\s+){5}\S' then 'second' else 'minute' end, as_of) > v_schedule.planned_to)
+  then
+    insert into legwork_private.schedule_occurrences (schedule, due_at, state, reason, occurrences, last_due_at, tenant)
+    values (v_schedule.name, coalesce(v_schedule.backlog_from, v_schedule.upcoming[1], v_schedule.planned_to), 'missed',
+      format('It %s before its times of this span had been computed.', why), null, as_of, v_schedule.tenant)
+    on conflict do nothing;
+  end if;
+  update legwork_private.schedule_occurrences r
+  set state = 'held_back', reason = format('It %s while this waited. %s', why, r.reason), recorded_at = clock_timestamp()
+  where r.schedule = settle_schedule.name and r.state = 'waiting';
+end $$;
+comment on function legwork_private.settle_schedule(text, timestamptz, text) is
+  'Accounts for what a schedule owes up to a time, before its times change: what is due fires, what waits is held back.';
+
+create or replace function legwork_private.assert_schedule(
+  name text, task text, cron text, every interval, at timestamptz, timezone text, payload jsonb, starts_at timestamptz, ends_at timestamptz, max_runs integer,
+  jitter interval, overlap text, max_instances integer, missed text, missed_window interval, requires jsonb, requires_wait interval, priority integer,
+  max_attempts integer, as_of timestamptz
+) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  v_problem text;
+  v_hint text := 'Nothing was changed.';
+  v_other record;
+  v_own text := legwork_private.confined_tenant();
+begin
+  if name is null or length(name) not between 1 and 100 or name ~ '[[:cntrl:]]' or name in ('.', '..') then
+    raise exception 'A schedule''s name has 1 to 100 characters, none of them a control character, and is not . or ..' using errcode = 'LW400', hint = 'Give another one, for example cleanup-daily.';
+  end if;
+  if num_nonnulls(cron, every, at) <> 1 then
+    raise exception 'The schedule ''%'' needs exactly one of cron, every and at.', name using errcode = 'LW400',
+      hint = 'For example cron => ''30 2 * * *'', every => ''5 minutes'' or at => ''2027-01-01 10:00+01''.';
+  end if;
+  perform legwork_private.assert_task(coalesce(task, ''));
+  perform legwork_private.assert_timezone(coalesce(timezone, ''));
+  if cron is not null then
+    perform legwork_private.assert_cron(cron);
+  end if;
+  perform legwork_private.assert_every(every), legwork_private.assert_time('at', at), legwork_private.assert_time('starts_at', starts_at), legwork_private.assert_time('ends_at', ends_at),
+    legwork_private.assert_number('max_runs', max_runs, 1, 2147483647), legwork_private.assert_interval('jitter', jitter, '0', '1 day'),
+    legwork_private.assert_number('max_instances', max_instances, 1, 10000), legwork_private.assert_interval('missed_window', missed_window, '1 second', '1 year'),
+    legwork_private.assert_interval('requires_wait', requires_wait, '0', '30 days'), legwork_private.assert_job_numbers(priority, max_attempts);
+  v_problem := case
+    when at <= as_of then format('at is %s, which is over', at)
+    when ends_at <= starts_at then format('the window ends at %s, before it starts at %s', ends_at, starts_at)
+    when ends_at <= as_of then format('the window has ended at %s', ends_at)
+    when at < starts_at or at > ends_at then format('at is %s, which is outside of the window', at)
+    when cron is not null and starts_at >= legwork_private.cron_end() then format('it never fires: it starts at %s, and times of cron expressions end with the year 2999', starts_at)
+    when overlap is null or overlap not in ('allow', 'skip', 'queue', 'cancel') then format('overlap is %s, but allow, skip, queue or cancel', coalesce(overlap, 'null'))
+    when overlap = 'allow' and max_instances is not null then 'max_instances needs an overlap of skip, queue or cancel, which says what becomes of the others'
+    when missed is null or missed not in ('none', 'one', 'all') then format('missed is %s, but none, one or all', coalesce(missed, 'null'))
+    when missed_window is not null and missed <> 'all' then 'missed_window needs missed to be all'
+    when requires_wait is not null and requires is null then 'requires_wait needs requires'
+    when requires is not null and jsonb_typeof(requires) <> 'object' then format('requires is of type %s, but an object of names and spans of time', jsonb_typeof(requires))
+  end;
+  if v_problem is not null then
+    raise exception 'The schedule ''%'' is not valid: %.', name, v_problem using errcode = 'LW400', hint = v_hint;
+  end if;
+  if every is not null and ends_at is not null
+    and legwork_private.interval_time(coalesce(starts_at, as_of), every, timezone, case when starts_at > as_of then 0 else 1 end) > ends_at
+  then
+    raise exception 'The schedule ''%'' never fires: its window ends at % before its first occurrence.', name, ends_at using errcode = 'LW400', hint = v_hint;
+  end if;
+  if requires is null or requires = '{}' then
+    return;
+  end if;
+  -- Two that come to require each other at the same time would not see each other.
+  perform pg_advisory_xact_lock(hashtext('legwork.schedule requires'));
+  for v_other in select r.key, r.value from jsonb_each_text(requires) r order by r.key loop
+    perform legwork_private.read_interval('requires.' || v_other.key, coalesce(v_other.value, 'null'), '1 millisecond');
+    if v_other.key <> name and not exists (
+      select from legwork_private.schedule_definitions d where d.name = v_other.key and (v_own is null or d.tenant = v_own))
+    then
+      raise exception 'The schedule ''%'' requires ''%'', which does not exist.', name, v_other.key using errcode = 'LW404',
+        hint = coalesce('Did you mean ''' || legwork_private.nearest_name(v_other.key,
+            array(select d.name from legwork_private.schedule_definitions d where (v_own is null or d.tenant = v_own) and d.name <> assert_schedule.name)) || '''? ', '')
+          || 'Make that one first; entries of a crontab cannot be required.';
+    end if;
+  end loop;
+  with recursive chain as (
+    select k.key as name, array[assert_schedule.name, k.key] as path from jsonb_object_keys(requires) as k (key)
+    union all
+    select k.key, c.path || k.key
+    from chain c
+    join legwork_private.schedule_definitions d on d.name = c.name and jsonb_typeof(d.requires) = 'object'
+    cross join lateral jsonb_object_keys(d.requires) as k (key)
+    where c.name <> assert_schedule.name
+  ) cycle name set is_cycle using visited
+  select array_to_string(c.path, ' -> ') into v_problem from chain c where c.name = assert_schedule.name limit 1;
+  if v_problem is not null then
+    raise exception 'The schedule ''%'' would wait for itself: %.', name, v_problem using errcode = 'LW400', hint = 'Take one of these out of requires.';
+  end if;
+end $$;
+comment on function legwork_private.assert_schedule(text, text, text, interval, timestamptz, text, jsonb, timestamptz, timestamptz, integer, interval, text, integer,
+  text, interval, jsonb, interval, integer, integer, timestamptz) is 'Does nothing for a schedule that can be made. Raises LW400 or LW404 with what is wrong.';
+
+create or replace function legwork.schedule(
+  name text, task text, cron text default null, every interval default null, at timestamptz default null, timezone text default 'UTC',
+  payload jsonb default '{}', starts_at timestamptz default null, ends_at timestamptz default null, max_runs integer default null,
+  jitter interval default null, overlap text default 'allow', max_instances integer default null, missed text default 'one',
+  missed_window interval default null, requires jsonb default null, requires_wait interval default null, tenant text default null,
+  priority integer default null, max_attempts integer default null, enabled boolean default null, as_of timestamptz default clock_timestamp()
+) returns timestamptz
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_old legwork_private.schedule_definitions;
+  v_new legwork_private.schedule_definitions;
+  v_is_enabled boolean;
+  v_tenant text := legwork_private.own_tenant(coalesce(tenant, nullif(current_setting('legwork.tenant', true), '')));
+begin
+  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_present(as_of);
+  -- Whoever makes the same one at the same time comes second.
+  perform pg_advisory_xact_lock(hashtext('legwork.schedule'), hashtext(schedule.name));
+  select * into v_old from legwork_private.schedule_definitions d where d.name = schedule.name for update;
+  if v_old.tenant is distinct from v_tenant and v_old.name is not null and legwork_private.confined_tenant() is not null then
+    -- Names are the database's; that one is taken is all that another tenant learns.
+    raise exception 'A schedule is called ''%'' already.', name using errcode = 'LW409', hint = 'Take another name.';
+  end if;
+  perform legwork_private.assert_schedule(name, task, cron, every, at, timezone, payload, starts_at, ends_at, max_runs, jitter, overlap, max_instances, missed,
+    missed_window, nullif(requires, 'null'), requires_wait, priority, max_attempts,
+    -- Saying again what is there already is no mistake, also when its time is over.
+    case when v_old.name is not null and (v_old.at, v_old.ends_at) is not distinct from (at, ends_at) then '-infinity' else as_of end);
+  if v_tenant is not null and exists (
+    select from jsonb_object_keys(nullif(requires, 'null')) as k (key) join legwork_private.schedule_definitions d on d.name = k.key where d.tenant <> v_tenant)
+  then
+    raise exception 'The schedule ''%'' of the tenant ''%'' cannot require what is another tenant''s.', name, v_tenant using errcode = 'LW400',
+      hint = 'It may require schedules of its tenant, and those of nobody in particular.';
+  end if;
+  if exists (select from legwork_private.crontab_entries c where c.identifier = schedule.name) then
+    raise exception '%', format(case when legwork_private.confined_tenant() is null then 'An entry of a crontab' else 'A schedule' end || ' is called ''%s'' already.', name) using errcode = 'LW409', hint = 'Take another name.';
+  end if;
+  v_is_enabled := coalesce(enabled, v_old.is_enabled, true);
+
+  v_new := v_old;
+  v_new.name := name; v_new.task := task; v_new.cron := cron; v_new.every := every; v_new.at := at; v_new.timezone := timezone;
+  v_new.payload := coalesce(payload, '{}'); v_new.starts_at := starts_at; v_new.ends_at := ends_at; v_new.max_runs := max_runs;
+  v_new.jitter := nullif(jitter, interval '0'); v_new.overlap := overlap; v_new.missed := missed;
+  v_new.max_instances := case when overlap <> 'allow' then coalesce(max_instances, case overlap when 'queue' then 100 else 1 end) end;
+  v_new.missed_window := coalesce(missed_window, interval '1 day'); v_new.requires := nullif(nullif(requires, 'null'), '{}');
+  v_new.requires_wait := coalesce(requires_wait, interval '1 hour'); v_new.tenant := v_tenant;
+  v_new.priority := priority; v_new.max_attempts := max_attempts; v_new.is_enabled := v_is_enabled;
+
+  -- As texts, because 24 hours and a day are equal and do not occur at the same times.
+  if v_old.name is not null and v_old::text = v_new::text then
+    return v_old.next_at;
+  end if;
+  v_new.updated_at := clock_timestamp();
+  if v_old.name is null or (v_old.cron, v_old.every::text, v_old.at, v_old.timezone, v_old.starts_at, v_old.ends_at, v_old.max_runs, v_old.is_enabled)
+    is distinct from (cron, every::text, at, timezone, starts_at, ends_at, max_runs, v_is_enabled)
+  then
+    if v_old.name is not null then
+      perform legwork_private.settle_schedule(name, as_of, 'was replaced');
+      select d.live into v_new.live from legwork_private.schedule_definitions d where d.name = schedule.name;
+    end if;
+    v_new.anchor := coalesce(starts_at, as_of);
+    v_new.planned_to := greatest(as_of, starts_at - interval '1 microsecond');
+    v_new.upcoming := case when at > as_of then array[at] else '{}' end;
+    v_new.is_complete := at is not null;
+    v_new.sentence := case when at is not null then 'Once' when every is not null then legwork_private.describe_interval(every) end;
+    v_new.backlog_count := 0; v_new.backlog_from := null; v_new.backlog_to := null; v_new.problem := null; v_new.runs := 0;
+    v_new.revision := coalesce(v_old.revision, 0) + 1;
+  end if;
+  if v_new.failed_at is not null then
+    v_new.failed_at := null; v_new.problem := null;
+  end if;
+  -- When its times are as they were, they go on as planned: saying a schedule again at every start does not put it off.
+
+  insert into legwork_private.schedule_definitions (
+    name, task, cron, every, at, timezone, payload, starts_at, ends_at, max_runs, jitter, overlap, max_instances, missed, missed_window, requires, requires_wait,
+    tenant, priority, max_attempts, is_enabled, sentence, anchor, planned_to, upcoming, is_complete, backlog_count, backlog_from, backlog_to, problem, failed_at, runs,
+    live, revision)
+  values (
+    v_new.name, v_new.task, v_new.cron, v_new.every, v_new.at, v_new.timezone, v_new.payload, v_new.starts_at, v_new.ends_at, v_new.max_runs, v_new.jitter,
+    v_new.overlap, v_new.max_instances, v_new.missed, v_new.missed_window, v_new.requires, v_new.requires_wait, v_new.tenant, v_new.priority,
+    v_new.max_attempts, v_new.is_enabled, v_new.sentence, v_new.anchor, v_new.planned_to, v_new.upcoming, v_new.is_complete, v_new.backlog_count,
+    v_new.backlog_from, v_new.backlog_to, v_new.problem, v_new.failed_at, v_new.runs, coalesce(v_new.live, '{}'), v_new.revision)
+  on conflict on constraint schedule_definitions_pkey do update set
+    task = excluded.task, cron = excluded.cron, every = excluded.every, at = excluded.at, timezone = excluded.timezone, payload = excluded.payload,
+    starts_at = excluded.starts_at, ends_at = excluded.ends_at, max_runs = excluded.max_runs, jitter = excluded.jitter, overlap = excluded.overlap,
+    max_instances = excluded.max_instances, missed = excluded.missed, missed_window = excluded.missed_window, requires = excluded.requires,
+    requires_wait = excluded.requires_wait, tenant = excluded.tenant, priority = excluded.priority, max_attempts = excluded.max_attempts,
+    is_enabled = excluded.is_enabled, updated_at = clock_timestamp(), sentence = excluded.sentence, anchor = excluded.anchor,
+    planned_to = excluded.planned_to, upcoming = excluded.upcoming, is_complete = excluded.is_complete, backlog_count = excluded.backlog_count,
+    backlog_from = excluded.backlog_from, backlog_to = excluded.backlog_to, problem = excluded.problem, failed_at = excluded.failed_at, runs = excluded.runs, live = excluded.live,
+    revision = excluded.revision;
+  perform legwork_private.audit('schedule', 'schedule', name, case when v_old.name is not null then legwork_private.describe_schedule(v_old) end,
+    legwork_private.describe_schedule(v_new) || case when v_old.payload <> v_new.payload then '{"payload_changed": true}'::jsonb else '{}' end, v_tenant);
+  perform legwork_private.plan_intervals(as_of, 1, schedule.name);
+  perform pg_notify('legwork', '{"schedules":true}');
+  return (select d.next_at from legwork_private.schedule_definitions d where d.name = schedule.name);
+end $$;
+comment on function legwork.schedule(text, text, text, interval, timestamptz, text, jsonb, timestamptz, timestamptz, integer, interval, text, integer, text,
+  interval, jsonb, interval, text, integer, integer, boolean, timestamptz) is
+  'Makes a schedule, or replaces the one of that name, and returns its next occurrence: null for a cron expression that no worker has planned yet, which takes a moment. '
+  'cron: five or six fields or a nickname. every: a second or more; seconds to hours are elapsed time, days and months steps of the calendar. at: once. '
+  'timezone: of the IANA database, UTC by default; a local time that does not exist or comes twice occurs once. starts_at, ends_at: no occurrence outside of them. '
+  'max_runs: over after so many jobs. jitter: a job starts up to so much later. overlap: allow; skip an occurrence while max_instances (1) of its jobs live; queue it '
+  'behind them, up to max_instances (100); cancel the oldest ones. missed: after a time when nobody was there, none is made up for, one job stands for all (the default), '
+  'or all within missed_window (a day). requires: schedules whose last run must have completed, each with a span, {"cleanup": "24 hours"}; an occurrence waits for that '
+  'up to requires_wait (an hour) and is then held back. enabled: null leaves it as it is. What is replaced keeps its runs; one whose times are the same goes on as planned. '
+  'as_of: the present, for tests. Raises LW400, LW404 for an unknown task, LW409 for the name of an entry of a crontab.';
+revoke execute on function legwork.schedule(text, text, text, interval, timestamptz, text, jsonb, timestamptz, timestamptz, integer, interval, text, integer, text,
+    interval, jsonb, interval, text, integer, integer, boolean, timestamptz) from public;
+
+create or replace function legwork.unschedule(name text, as_of timestamptz default clock_timestamp()) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_schedule legwork_private.schedule_definitions := legwork_private.lock_schedule(name);
+begin
+  perform legwork_private.assert_present(as_of);
+  perform legwork_private.audit('unschedule', 'schedule', name, legwork_private.describe_schedule(v_schedule), null, v_schedule.tenant);
+  perform legwork_private.settle_schedule(name, as_of, 'was removed');
+  delete from legwork_private.schedule_definitions d where d.name = unschedule.name;
+  perform pg_notify('legwork', '{"schedules":true}');
+end $$;
+comment on function legwork.unschedule(text, timestamptz) is
+  'Removes a schedule. Its jobs and what became of its occurrences stay. Raises LW404 for an unknown one, LW409 for an entry of a crontab.';
+revoke execute on function legwork.unschedule(text, timestamptz) from public;
+
+create or replace function legwork.enable_schedule(name text, as_of timestamptz default clock_timestamp()) returns timestamptz
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_schedule legwork_private.schedule_definitions := legwork_private.lock_schedule(name);
+begin
+  perform legwork_private.assert_present(as_of);
+  if not v_schedule.is_enabled then
+    update legwork_private.schedule_definitions d
+    set is_enabled = true, updated_at = clock_timestamp(), planned_to = greatest(as_of, d.starts_at - interval '1 microsecond'),
+      upcoming = case when d.at > as_of and not coalesce(d.runs >= d.max_runs, false) then array[d.at] else '{}' end,
+      is_complete = d.at is not null or coalesce(d.runs >= d.max_runs, false), failed_at = null, problem = null, revision = d.revision + 1
+    where d.name = enable_schedule.name;
+    perform legwork_private.plan_intervals(as_of, 1, enable_schedule.name);
+    perform legwork_private.audit('enable_schedule', 'schedule', name, '{"is_enabled": false}', '{"is_enabled": true}', v_schedule.tenant);
+    perform pg_notify('legwork', '{"schedules":true}');
+  end if;
+  return (select d.next_at from legwork_private.schedule_definitions d where d.name = enable_schedule.name);
+end $$;
+comment on function legwork.enable_schedule(text, timestamptz) is
+  'Lets a schedule occur again from now on; what was due meanwhile is no occurrence. Returns the next one, null until a worker has planned it. Raises LW404 for an unknown one, '
+  'LW409 for an entry of a crontab.';
+revoke execute on function legwork.enable_schedule(text, timestamptz) from public;
+
+create or replace function legwork.disable_schedule(name text, as_of timestamptz default clock_timestamp()) returns boolean
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_schedule legwork_private.schedule_definitions := legwork_private.lock_schedule(name);
+begin
+  perform legwork_private.assert_present(as_of);
+  if not v_schedule.is_enabled then
+    return false;
+  end if;
+  perform legwork_private.settle_schedule(name, as_of, 'was disabled');
+  perform legwork_private.audit('disable_schedule', 'schedule', name, '{"is_enabled": true}', '{"is_enabled": false}', v_schedule.tenant);
+  update legwork_private.schedule_definitions d
+  set is_enabled = false, updated_at = clock_timestamp(), upcoming = '{}', backlog_count = 0, backlog_from = null, backlog_to = null, failed_at = null,
+    revision = d.revision + 1
+  where d.name = disable_schedule.name;
+  perform pg_notify('legwork', '{"schedules":true}');
+  return true;
+end $$;
+comment on function legwork.disable_schedule(text, timestamptz) is
+  'Nothing of a schedule is due until it is enabled again; jobs that it has enqueued stay. Returns whether it was enabled. Raises LW404 for an unknown one, LW409 for an entry '
+  'of a crontab.';
+revoke execute on function legwork.disable_schedule(text, timestamptz) from public;
+
+create or replace function legwork.run_schedule(name text, as_of timestamptz default clock_timestamp()) returns bigint
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_schedule legwork_private.schedule_definitions := legwork_private.lock_schedule(name);
+  v_due_at timestamptz := as_of;
+  v_id bigint;
+begin
+  perform legwork_private.assert_present(as_of);
+  v_id := legwork_private.enqueue_one(v_schedule, as_of, 'manual');
+  if v_id is null then
+    raise exception 'The schedule ''%'' lets % of its jobs live at a time, and so many do.', name, v_schedule.max_instances using errcode = 'LW409',
+      hint = 'Wait for one to end, or cancel one: ' || array_to_string((legwork_private.live_jobs(v_schedule.live))[:5], ', ') || '.';
+  end if;
+  loop
+    -- An occurrence may be due in this very microsecond.
+    insert into legwork_private.schedule_occurrences (schedule, due_at, state, reason, job_id, last_due_at, tenant)
+    values (v_schedule.name, v_due_at, 'manual', 'Run by ' || legwork_private.who() || '.', v_id, v_due_at, v_schedule.tenant)
+    on conflict do nothing;
+    exit when found;
+    v_due_at := v_due_at + interval '1 microsecond';
+  end loop;
+  perform legwork_private.audit('run_schedule', 'schedule', name, null, jsonb_build_object('job', v_id), v_schedule.tenant);
+  return v_id;
+end $$;
+comment on function legwork.run_schedule(text, timestamptz) is
+  'Runs a schedule now, also a disabled one, and returns the job''s id. It counts not against max_runs and waits not for what the schedule requires; overlap holds. '
+  'Raises LW404 for an unknown one, LW409 for an entry of a crontab and while max_instances of its jobs live.';
+revoke execute on function legwork.run_schedule(text, timestamptz) from public;

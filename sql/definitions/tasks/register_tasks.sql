@@ -1,0 +1,133 @@
+comment on table legwork_private.task_definitions is 'What workers have told about the tasks they can run. Written by legwork_private.register_tasks.';
+comment on column legwork_private.task_definitions.name is 'The task''s name: its file''s path below the tasks directory, without the extension.';
+comment on column legwork_private.task_definitions.description is 'What the task does, in its author''s words.';
+comment on column legwork_private.task_definitions.queue is 'The queue the task belongs to.';
+comment on column legwork_private.task_definitions.payload_schema is 'JSON Schema of the payload; null when the task takes anything.';
+comment on column legwork_private.task_definitions.result_schema is 'JSON Schema of the result; null when it is not described.';
+comment on column legwork_private.task_definitions.redact is 'The paths in its payloads and results that nobody may read, such as cards.*.number; null for none. See legwork.redact.';
+comment on column legwork_private.task_definitions.registered_at is 'When a worker first told of the task.';
+comment on column legwork_private.task_definitions.updated_at is 'When a worker last told something new of the task.';
+
+-- Enqueueing: thin over graphile_worker.add_job, in the caller's transaction, and never losing a request.
+create or replace function legwork_private.nearest_name(name text, candidates text[]) returns text
+language sql immutable parallel safe
+return (
+  -- Dice's coefficient over pairs of neighbouring letters, the ends counting as letters; 0.4 is where suggestions stop looking
+  -- like typing errors.
+  select c.candidate
+  from unnest(candidates) as c (candidate)
+  cross join lateral (
+    select 2.0 * count(*) filter (where a.pair is not null and b.pair is not null)
+      / nullif(count(a.pair) + count(b.pair), 0) as likeness
+    from (select distinct substr('^' || lower(name) || '$', i, 2) as pair from generate_series(1, length(name) + 1) i) a
+    full join (
+      select distinct substr('^' || lower(c.candidate) || '$', i, 2) as pair from generate_series(1, length(c.candidate) + 1) i
+    ) b using (pair)
+  ) l
+  where l.likeness >= 0.4
+  order by l.likeness desc, c.candidate
+  limit 1
+);
+comment on function legwork_private.nearest_name(text, text[]) is 'The candidate that looks most like a mistyped name; null when none does.';
+
+create or replace function legwork_private.assert_task(task text) returns void
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  v_nearest text;
+begin
+  -- graphile-worker's clean-up of unused tasks takes a name that no job has; the next job brings it back.
+  if exists (select from graphile_worker._private_tasks t where t.identifier = assert_task.task)
+    or exists (select from legwork_private.task_definitions d where d.name = assert_task.task)
+  then
+    return;
+  end if;
+  v_nearest := legwork_private.nearest_name(assert_task.task,
+    array(select t.identifier from graphile_worker._private_tasks t union select d.name from legwork_private.task_definitions d));
+  raise exception 'No task is called ''%''.', assert_task.task using
+    errcode = 'LW404',
+    hint = case when v_nearest is not null then format('Did you mean ''%s''? ', v_nearest) else '' end
+      || 'Tasks are known once a worker that has them has started; select name from legwork.tasks lists them.';
+end $$;
+comment on function legwork_private.assert_task(text) is 'Does nothing for a known task. Raises LW404 with the nearest name for an unknown one.';
+
+create or replace function legwork_private.register_tasks(definitions jsonb) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_definition jsonb;
+  v_moved text[];
+  v_refused record;
+begin
+  select n.kind, n.name into v_refused
+  from jsonb_array_elements(definitions) d
+  cross join lateral (values ('task', coalesce(d ->> 'name', '')), ('queue', coalesce(d ->> 'queue', 'default'))) n (kind, name)
+  where length(n.name) not between 1 and 128 or n.name in ('.', '..')
+  limit 1;
+  if v_refused.kind is not null then
+    raise exception 'A % cannot be called ''%''.', v_refused.kind, v_refused.name using errcode = 'LW400',
+      hint = 'Its name has 1 to 128 characters and is not . or .., which cannot be addressed in a URL.';
+  end if;
+  insert into graphile_worker._private_tasks (identifier)
+  select d.name from jsonb_to_recordset(definitions) as d (name text)
+  where not exists (select from graphile_worker._private_tasks t where t.identifier = d.name)
+  on conflict do nothing;
+  with before as materialized (
+    select k.name, k.queue from legwork_private.task_definitions k
+  ), put as (
+    insert into legwork_private.task_definitions as t (name, description, queue, payload_schema, result_schema, redact)
+    select
+      d ->> 'name',
+      case when d ? 'description' then d ->> 'description' else k.description end,
+      case when d ? 'queue' then coalesce(d ->> 'queue', 'default') else coalesce(k.queue, 'default') end,
+      case when d ? 'payload_schema' then nullif(d -> 'payload_schema', 'null') else k.payload_schema end,
+      case when d ? 'result_schema' then nullif(d -> 'result_schema', 'null') else k.result_schema end,
+      case when d ? 'redact' then (
+        select array_agg(r.path) from jsonb_array_elements_text(case when jsonb_typeof(d -> 'redact') = 'array' then d -> 'redact' end) as r (path)
+        where r.path <> ''
+      ) else k.redact end
+    from jsonb_array_elements(definitions) as d
+    left join legwork_private.task_definitions k on k.name = d ->> 'name'
+    -- In one order everywhere, so that workers starting together wait for each other and do not deadlock.
+    order by d ->> 'name'
+    on conflict (name) do update set
+      description = excluded.description, queue = excluded.queue, payload_schema = excluded.payload_schema,
+      result_schema = excluded.result_schema, redact = excluded.redact, updated_at = now()
+    where (t.description, t.queue, t.payload_schema, t.result_schema, t.redact)
+      is distinct from (excluded.description, excluded.queue, excluded.payload_schema, excluded.result_schema, excluded.redact)
+    returning t.name, t.queue
+  )
+  select array_agg(p.name) into v_moved from put p left join before b using (name) where p.queue <> coalesce(b.queue, 'default');
+  if v_moved is not null and legwork_private.has_rules() then
+    perform legwork_private.apply_rules(array(select t.id from graphile_worker._private_tasks t where t.identifier = any (v_moved)));
+  end if;
+  for v_definition in
+    select d from jsonb_array_elements(definitions) as d where d ?| array['limits', 'retry'] order by d ->> 'name'
+  loop
+    if v_definition ? 'limits' then
+      perform legwork_private.declare_limits(v_definition ->> 'name', coalesce(nullif(v_definition -> 'limits', 'null'), '[]'));
+    end if;
+    if v_definition ? 'retry' then
+      perform legwork_private.declare_retry(v_definition ->> 'name', v_definition -> 'retry');
+    end if;
+  end loop;
+end $$;
+comment on function legwork_private.register_tasks(jsonb) is
+  'Tells the database of tasks: an array of {name, description, queue, payload_schema, result_schema, redact, limits, retry}. A field that is not given '
+  'stays as it is, null clears it: [{"name": "a"}] only makes a task known, so that jobs and triggers can be made for it before a '
+  'worker has it. limits: [{kind, max, per, key}], key being an array of names; retry: the parameters of set_retry_policy. '
+  'Raises LW400 for a name of a task or queue that is empty, longer than 128 characters, or . or ..';
+revoke execute on function legwork_private.register_tasks(jsonb) from public;
+
+-- graphile-worker's workers read the ids of their tasks once, when they start. Its clean-up GC_TASK_IDENTIFIERS deletes those that no job has; the next job would get
+-- an id that such a worker never looks for.
+create or replace function legwork_private.tg_tasks__keep() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if exists (select from legwork_private.worker_processes w where old.identifier = any (w.tasks) and w.seen_at > clock_timestamp() - interval '1 minute') then
+    return null;
+  end if;
+  return old;
+end $$;
+comment on function legwork_private.tg_tasks__keep() is 'Keeps graphile-worker''s row of a task as long as a living Legwork worker runs the task, so that its next job is found.';
+revoke execute on function legwork_private.tg_tasks__keep() from public;
+
+create or replace trigger _legwork_keep before delete on graphile_worker._private_tasks for each row execute function legwork_private.tg_tasks__keep();

@@ -1,0 +1,143 @@
+create or replace view legwork_private.all_jobs as
+select
+  u.id, u.task, u.queue, u.state, u.priority, u.attempts, u.max_attempts,
+  -- Of most payloads it is seen at once that every operator can read them.
+  case
+    when u.redact is not null then legwork_private.shown_json(legwork.redact(u.payload, u.redact))
+    when octet_length(u.payload::text) < 2000 and u.payload::text !~ '\\u(0000|[dD][89a-fA-F])|[0-9][eE][+-]?[0-9]{4}|[0-9]{255}' then u.payload
+    else legwork_private.shown_json(u.payload)
+  end as payload,
+  u.result,
+  case when u.redact is null then u.error else legwork.redact_text(u.error, u.payload, u.redact) end as error,
+  u.run_at, u.created_at, u.started_at, u.finished_at, u.worker, u.job_key, u.serial_key, u.tenant, u.correlation_id, u.parent_id,
+  -- Of the attempt that is shown: another one starts from nothing.
+  (select p.percent from legwork_private.job_progress p where p.job_id = u.id and p.attempt = u.attempts) as progress,
+  (select p.message from legwork_private.job_progress p where p.job_id = u.id and p.attempt = u.attempts) as progress_message,
+  u.task_number,
+  case when u.redact is null then u.payload else legwork.redact(u.payload, u.redact) end as raw_payload
+from (
+  -- What waits and what runs are two branches, so that each has an index of its own, and that what follows from a condition leaves one of them out.
+  select
+    j.id,
+    -- Names are looked up in an object made once a query: a subquery for every row made a filter on task six times slower.
+    (select jsonb_object_agg(t.id, t.identifier) from graphile_worker._private_tasks t) ->> j.task_id::text as task,
+    coalesce(
+      (select jsonb_object_agg(t.id, d.queue)
+       from graphile_worker._private_tasks t
+       join legwork_private.task_definitions d on d.name = t.identifier) ->> j.task_id::text,
+      'default') as queue,
+    case
+      -- In the waiting room, unless somebody asked for infinity.
+      when j.run_at = 'infinity' then coalesce(
+        (select case w.held
+            when 'paused' then 'paused'::legwork.job_state
+            when 'run_at' then case when legwork_private.awaits_signal(j.id, w.run_at) then 'blocked'::legwork.job_state when j.attempts > 0 then 'retrying'::legwork.job_state else 'scheduled'::legwork.job_state end
+            else 'blocked'::legwork.job_state
+          end
+         from legwork_private.waiting_jobs w where w.job_id = j.id),
+        'scheduled'::legwork.job_state)
+      when j.run_at > now() then case when legwork_private.awaits_signal(j.id, j.run_at) then 'blocked'::legwork.job_state when j.attempts > 0 then 'retrying'::legwork.job_state else 'scheduled'::legwork.job_state end
+      else 'pending'::legwork.job_state
+    end as state,
+    j.priority, j.attempts, j.max_attempts, j.payload, null::jsonb as result, j.last_error as error,
+    case when j.run_at = 'infinity' then coalesce((select w.run_at from legwork_private.waiting_jobs w where w.job_id = j.id), j.run_at)
+      else j.run_at end as run_at,
+    j.created_at, null::timestamptz as started_at, null::timestamptz as finished_at, null::text as worker, legwork.given_key(j.key) as job_key,
+    legwork.given_key((select q.queue_name from graphile_worker._private_job_queues q where q.id = j.job_queue_id)) as serial_key,
+    legwork_private.flag_value(j.flags, 'tenant') as tenant,
+    case when j.flags is not null then legwork_private.flag_value(j.flags, 'correlation') end as correlation_id,
+    case when j.flags is not null then legwork_private.parent_of(j.flags) end as parent_id,
+    j.is_available as shown,
+    -- The history was redacted when it was written.
+    ((select jsonb_object_agg(t.id, d.redact::text)
+      from graphile_worker._private_tasks t
+      join legwork_private.task_definitions d on d.name = t.identifier
+      where d.redact is not null) ->> j.task_id::text)::text[] as redact,
+    j.task_id as task_number
+  from graphile_worker._private_jobs j
+  union all
+  select
+    j.id,
+    (select jsonb_object_agg(t.id, t.identifier) from graphile_worker._private_tasks t) ->> j.task_id::text,
+    coalesce(
+      (select jsonb_object_agg(t.id, d.queue)
+       from graphile_worker._private_tasks t
+       join legwork_private.task_definitions d on d.name = t.identifier) ->> j.task_id::text,
+      'default'),
+    'running'::legwork.job_state, j.priority,
+    -- As legwork_private.true_attempt, whose rights would be those of whoever reads.
+    case when j.attempts >= j.max_attempts and j.updated_at > j.locked_at then coalesce((
+      select case when f.retry_at is null then 1 else f.attempt + 1 end from legwork_private.failed_attempts f where f.job_id = j.id order by f.failed_at desc limit 1), 1)::smallint
+      else j.attempts end,
+    j.max_attempts, j.payload, null::jsonb, j.last_error,
+    case when j.run_at = 'infinity' then coalesce((select w.run_at from legwork_private.waiting_jobs w where w.job_id = j.id), j.run_at) else j.run_at end,
+    j.created_at, j.locked_at, null::timestamptz, j.locked_by, legwork.given_key(j.key),
+    legwork.given_key((select q.queue_name from graphile_worker._private_job_queues q where q.id = j.job_queue_id)),
+    legwork_private.flag_value(j.flags, 'tenant'),
+    case when j.flags is not null then legwork_private.flag_value(j.flags, 'correlation') end,
+    case when j.flags is not null then legwork_private.parent_of(j.flags) end,
+    -- A failed job is kept in graphile-worker's table too; the history is what shows it.
+    not j.is_available and j.locked_at is not null,
+    ((select jsonb_object_agg(t.id, d.redact::text)
+      from graphile_worker._private_tasks t
+      join legwork_private.task_definitions d on d.name = t.identifier
+      where d.redact is not null) ->> j.task_id::text)::text[],
+    j.task_id
+  from graphile_worker._private_jobs j
+  union all
+  select
+    f.id, f.task, f.queue, f.state, f.priority, f.attempts, f.max_attempts, f.payload, f.result, f.error, f.run_at,
+    f.created_at, f.started_at, f.finished_at, f.worker, f.job_key, legwork.given_key(f.serial_key), f.tenant, f.correlation_id, f.parent_id,
+    true, null::text[],
+    coalesce(((select jsonb_object_agg(t.identifier, t.id) from graphile_worker._private_tasks t) ->> f.task)::integer, -1)
+  from legwork_private.finished_jobs f
+) u
+where u.shown;
+comment on view legwork_private.all_jobs is 'The rows of every tenant, for the functions and views of Legwork. Read legwork.jobs.';
+comment on column legwork_private.all_jobs.id is E'@notNull\nThe job''s id, as given by add_job.';
+comment on column legwork_private.all_jobs.task is E'@notNull\nThe task to run.';
+comment on column legwork_private.all_jobs.queue is E'@notNull\nThe queue the task belongs to.';
+comment on column legwork_private.all_jobs.state is E'@notNull\nWhere the job is.';
+comment on column legwork_private.all_jobs.priority is E'@notNull\nSmaller runs first.';
+comment on column legwork_private.all_jobs.attempts is E'@notNull\nAttempts used, the running one included.';
+comment on column legwork_private.all_jobs.max_attempts is E'@notNull\nAttempts allowed.';
+comment on column legwork_private.all_jobs.payload is
+  'What the task is given, in a form that every operator of json and jsonb can read, so that a condition on it never fails because of one job. NUL and halves of '
+  'surrogate pairs are the replacement character; what has more than 1,000 levels, or a number of more than 16,000 digits, is {"legwork:text": "…"}.';
+comment on column legwork_private.all_jobs.raw_payload is
+  'What the task is given, exactly as it was enqueued. Taking values out of it (->, ->>, ::jsonb) fails for a payload with NUL, half a surrogate pair or thousands of levels.';
+comment on column legwork_private.all_jobs.result is 'What the task returned; null until the job has completed.';
+comment on column legwork_private.all_jobs.error is 'The message of the last error, or why it was cancelled or has expired; null when no attempt failed, and for a completed job.';
+comment on column legwork_private.all_jobs.run_at is E'@notNull\nWhen it may start.';
+comment on column legwork_private.all_jobs.created_at is E'@notNull\nWhen it was enqueued.';
+comment on column legwork_private.all_jobs.started_at is 'When its last attempt started; while it runs, when a worker fetched it. Null before that.';
+comment on column legwork_private.all_jobs.finished_at is 'When it ended; null before that.';
+comment on column legwork_private.all_jobs.worker is 'The worker that has it or had it last.';
+comment on column legwork_private.all_jobs.job_key is 'The job''s key as it was given, if it has one. Each tenant has its own.';
+comment on column legwork_private.all_jobs.serial_key is 'Jobs of a tenant with the same serial key run one at a time (graphile-worker''s queue_name).';
+comment on column legwork_private.all_jobs.tenant is 'Whose job it is.';
+comment on column legwork_private.all_jobs.correlation_id is 'Shared by everything that came from one cause.';
+comment on column legwork_private.all_jobs.parent_id is 'The job that enqueued this one.';
+comment on column legwork_private.all_jobs.progress is 'How much is done, 0 to 100, by its task''s own account; null when the task has not said.';
+comment on column legwork_private.all_jobs.task_number is
+  'legwork_private.task_number(task). Where very many jobs wait, task = ''x'' and task_number = legwork_private.task_number(''x'') finds those of a task by an index.';
+comment on column legwork_private.all_jobs.progress_message is 'What the task said it is doing; null when it has not said.';
+
+-- Jobs and attempts are many, so each has two views with one predicate each: an OR of both would read the whole history for a
+-- small tenant, and a union of both takes a millisecond more to plan. An unconfined session pays for one call of a function; a
+-- confined one reads an index that begins with the tenant. A session that reads the wrong view sees nothing.
+create or replace view legwork.jobs as
+select * from legwork_private.all_jobs where (select legwork_private.confined_tenant() is null);
+select legwork_private.copy_comments('legwork_private.all_jobs', 'legwork.jobs');
+comment on view legwork.jobs is 'Every job, waiting, running and finished, one row each. Order by id: newest last.';
+
+-- A login that is confined itself sees nothing here, whatever it was granted and whatever it sets.
+create or replace view legwork_confined.jobs as
+select * from legwork_private.all_jobs
+where tenant = legwork_private.confined_to()
+  and (select not exists (select from legwork_private.confined_logins c where c.login = session_user));
+select legwork_private.copy_comments('legwork.jobs', 'legwork_confined.jobs');
+
+create or replace view legwork_tenant.jobs with (security_barrier) as
+select * from legwork_private.all_jobs where tenant = (select legwork_private.confined_tenant());
+select legwork_private.copy_comments('legwork.jobs', 'legwork_tenant.jobs');

@@ -1,0 +1,88 @@
+create or replace view legwork_private.all_live_places as
+select
+  coalesce(d.queue, 'default') as queue, legwork_private.flag_value(j.flags, 'tenant') as tenant,
+  case
+    when j.locked_at is not null then 'running'
+    when j.attempts >= j.max_attempts then 'failed'
+    when w.job_id is null and j.run_at <= now() then 'pending'
+    when w.held = 'paused' then 'paused'
+    when w.job_id is not null and (w.held is null or w.held = 'dependency') then 'blocked'
+    when legwork_private.awaits_signal(j.id, coalesce(w.run_at, j.run_at)) then 'blocked'
+    when j.attempts > 0 then 'retrying'
+    else 'scheduled'
+  end as place,
+  case when j.locked_at is null and j.attempts < j.max_attempts and coalesce(w.run_at, j.run_at) <= now() then coalesce(w.run_at, j.run_at) end as due_at
+from graphile_worker._private_jobs j
+left join graphile_worker._private_tasks t on t.id = j.task_id
+left join legwork_private.task_definitions d on d.name = t.identifier
+left join legwork_private.waiting_jobs w on w.job_id = j.id and j.run_at = 'infinity';
+comment on view legwork_private.all_live_places is 'Of each job that has not ended, or has failed and can be retried: its queue, what it does, and since when it could have started. For what counts them.';
+comment on column legwork_private.all_live_places.queue is 'Its queue.';
+comment on column legwork_private.all_live_places.tenant is 'Its tenant.';
+comment on column legwork_private.all_live_places.place is 'Its state, where being paused and blocked are told from what the waiting room says.';
+comment on column legwork_private.all_live_places.due_at is 'Since when it could have started; null for what runs, has failed, or is not due.';
+comment on table legwork_private.queue_counts is
+  'What waits and runs in each queue, of everybody and of each tenant, where that is more than 2,000 jobs. Written by legwork_private.sample_queues, shown by legwork.queues.';
+comment on column legwork_private.queue_counts.tenant is 'Of whom; empty for everybody.';
+comment on column legwork_private.queue_counts.queue is 'The queue.';
+comment on column legwork_private.queue_counts.running is 'Jobs that run.';
+comment on column legwork_private.queue_counts.pending is 'Jobs that may start.';
+comment on column legwork_private.queue_counts.blocked is 'Jobs that wait for a limit, a signal or other jobs.';
+comment on column legwork_private.queue_counts.paused is 'Jobs that wait for the end of a pause.';
+comment on column legwork_private.queue_counts.later is 'Jobs whose time, or next attempt, is ahead.';
+comment on column legwork_private.queue_counts.failed is 'Failed jobs that can be retried.';
+comment on column legwork_private.queue_counts.oldest is 'Since when the job that has waited longest could have started.';
+comment on column legwork_private.queue_counts.counted_at is 'When they were counted.';
+comment on column legwork_private.queue_counts.valid_until is 'Until when that is shown, should nobody count again.';
+
+create or replace view legwork.queues with (security_barrier) as
+select
+  q.name, p.paused_at, p.paused_by, p.reason as pause_reason, legwork_private.describe_limits('queue', q.name) as limits,
+  coalesce(c.running, 0) as running, coalesce(c.pending, 0) as pending, coalesce(c.blocked, 0) as blocked,
+  coalesce(c.paused, 0) as paused, coalesce(c.later, 0) as later, c.oldest,
+  (select to_jsonb(r) - array['scope', 'name', 'is_declared'] from legwork_private.retry_policies r where r.scope = 'queue' and r.name = q.name) as retry,
+  coalesce(c.failed, 0) as failed, c.counted_at
+from unnest(legwork_private.known_queues()) as q (name)
+left join legwork_private.pauses p on p.scope = 'queue' and p.name = q.name
+left join (
+  -- Of everybody, of one tenant, or as of a few seconds ago: conditions about none of the rows are asked before any is read, so two of the three do nothing.
+  select
+    l.queue, count(*) filter (where l.place = 'running') as running, count(*) filter (where l.place = 'pending') as pending,
+    count(*) filter (where l.place = 'blocked') as blocked, count(*) filter (where l.place = 'paused') as paused,
+    count(*) filter (where l.place in ('scheduled', 'retrying')) as later, count(*) filter (where l.place = 'failed') as failed,
+    min(l.due_at) as oldest, null::timestamptz as counted_at
+  from legwork_private.all_live_places l
+  where not (select exists (select from legwork_private.queue_counts k where k.tenant = coalesce(legwork_private.confined_tenant(), '') and k.valid_until > now()))
+    and (select legwork_private.confined_tenant()) is null
+  group by 1
+  union all
+  select
+    l.queue, count(*) filter (where l.place = 'running') as running, count(*) filter (where l.place = 'pending') as pending,
+    count(*) filter (where l.place = 'blocked') as blocked, count(*) filter (where l.place = 'paused') as paused,
+    count(*) filter (where l.place in ('scheduled', 'retrying')) as later, count(*) filter (where l.place = 'failed') as failed,
+    min(l.due_at) as oldest, null::timestamptz as counted_at
+  from legwork_private.all_live_places l
+  where not (select exists (select from legwork_private.queue_counts k where k.tenant = coalesce(legwork_private.confined_tenant(), '') and k.valid_until > now()))
+    and l.tenant = (select legwork_private.confined_tenant())
+  group by 1
+  union all
+  select k.queue, k.running, k.pending, k.blocked, k.paused, k.later, k.failed, k.oldest, k.counted_at
+  from legwork_private.queue_counts k
+  where k.tenant = coalesce((select legwork_private.confined_tenant()), '') and k.valid_until > now()
+) c on c.queue = q.name;
+comment on view legwork.queues is
+  'Every queue, with what waits and runs in it: of one tenant for whoever is confined to it. Counted now; where more than 2,000 jobs live, a few seconds ago (counted_at).';
+comment on column legwork.queues.name is E'@notNull\nThe queue''s name.';
+comment on column legwork.queues.paused_at is 'Since when it is paused; null when it is not. Everything may be stopped all the same.';
+comment on column legwork.queues.paused_by is 'Who paused it.';
+comment on column legwork.queues.pause_reason is 'Why.';
+comment on column legwork.queues.limits is 'Its limits, as an array of {kind, max, per, key}. Null for none.';
+comment on column legwork.queues.running is E'@notNull\nJobs that run.';
+comment on column legwork.queues.pending is E'@notNull\nJobs that may start now.';
+comment on column legwork.queues.blocked is E'@notNull\nJobs that wait for a limit, a signal or other jobs.';
+comment on column legwork.queues.paused is E'@notNull\nJobs that wait for the end of a pause.';
+comment on column legwork.queues.later is E'@notNull\nJobs whose time, or next attempt, is ahead.';
+comment on column legwork.queues.oldest is 'Since when the job that has waited longest could have started, but for limits and pauses. Null when none waits.';
+comment on column legwork.queues.retry is 'How its jobs are retried, unless their task says otherwise; null for graphile-worker''s default.';
+comment on column legwork.queues.failed is E'@notNull\nFailed jobs that can be retried.';
+comment on column legwork.queues.counted_at is 'When the jobs were counted, where so many live that they are not counted for each answer. Null for now.';

@@ -1,0 +1,182 @@
+create or replace function legwork.reconcile() returns table (problem text, job_id bigint, gate text)
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform legwork_private.assert_may('operator', true);
+  -- Each statement sees one moment, and whoever moves a job changes its rows in one transaction: what contradicts itself in a
+  -- statement's eyes is wrong, and is not just being changed.
+  return query
+    with leaked as (
+      delete from legwork_private.slots s
+      where s.per is null and (
+        not exists (select from graphile_worker._private_jobs j
+          where j.id = s.job_id and (j.locked_at is not null or j.attempts < j.max_attempts))
+        or exists (select from legwork_private.waiting_jobs w where w.job_id = s.job_id))
+      returning s.gate, s.job_id
+    ), unstarted as (
+      update legwork_private.slots s set free_at = legwork_private.later(clock_timestamp(), legwork_private.window_of(s.gate, s.per))
+      where s.per is not null and s.free_at is null and (
+        not exists (select from graphile_worker._private_jobs j
+          where j.id = s.job_id and (j.locked_at is not null or j.attempts < j.max_attempts))
+        or exists (select from legwork_private.waiting_jobs w where w.job_id = s.job_id))
+      returning s.gate, s.job_id
+    ), wrong as (
+      select l.gate, l.job_id from leaked l union all select u.gate, u.job_id from unstarted u
+    ), woken as (
+      insert into legwork_private.wakeups (freed, at_commit) select array_agg(distinct x.gate), 'try' from wrong x having count(*) > 0
+    )
+    select 'a slot whose job does not run'::text, w.job_id, w.gate from wrong w;
+  return query
+    delete from legwork_private.waiting_jobs w
+    where not exists (select from graphile_worker._private_jobs j where j.id = w.job_id and j.locked_at is null and j.attempts < j.max_attempts)
+    returning 'a job in the waiting room that does not wait'::text, w.job_id, null::text;
+  return query
+    with rules as materialized (
+      select r.task_id, r.is_paused, r.limits from legwork_private.task_rules r where r.is_paused or r.limits <> '{}'
+    ), free as materialized (
+      select j.id from graphile_worker._private_jobs j
+      join rules r on r.task_id = j.task_id
+      where j.locked_at is null and j.attempts < j.max_attempts and j.run_at <> 'infinity'
+        and (r.is_paused or cardinality(r.limits) > (
+          select count(*) from legwork_private.slots s
+          where s.job_id = j.id and s.free_at is null and split_part(s.gate, ':', 1)::integer = any (r.limits)))
+      -- One that is just being fetched runs then.
+      for update of j skip locked
+    ), sent as (
+      select legwork_private.make_wait(array(select f.id from free f)) as jobs
+    )
+    select 'a job that was free to start without a slot'::text, f.id, null::text from free f, sent where sent.jobs > 0;
+  return query
+    with lost as (
+      select w.lane, min(w.gates) as gates from legwork_private.waiting_jobs w
+      where w.held is null and w.gates <> '{}' and not exists (select from legwork_private.lanes l where l.lane = w.lane)
+        -- As long as there are wakeups nothing has been forgotten: they may be what calls it.
+        and not exists (select from legwork_private.wakeups)
+      group by w.lane
+    ), ready as (
+      select l.lane, l.gates from legwork_private.lanes l
+      where exists (select from legwork_private.waiting_jobs w where w.lane = l.lane and w.held is null)
+        and not exists (select from legwork_private.rooms(l.gates, clock_timestamp()) r where r.room <= 0)
+        and not exists (select from legwork_private.wakeups)
+    ), woken as (
+      insert into legwork_private.wakeups (lane, gates, at_commit)
+      select x.lane, x.gates, case when row_number() over () = 1 then 'try' end
+      from (select * from lost union select * from ready) x
+      returning gates
+    )
+    select 'a line that was not called'::text, null::bigint, w.gates[1] from woken w;
+  return query select d.problem, d.job_id, null::text from legwork_private.reconcile_dependencies() d;
+  -- Nothing wrong: slots of limits that are gone count for nothing. Not in the transaction that drops the limit: while that is
+  -- open, the jobs that have them could not end.
+  delete from legwork_private.slots s
+  where s.ctid = any (array(
+    select x.ctid from legwork_private.slots x
+    where not exists (select from legwork_private.limits l where l.id = split_part(x.gate, ':', 1)::integer and l.max_count is not null)
+    for update skip locked));
+  -- Nor is this: a line whose last job was let go is kept until somebody looks at it.
+  if pg_try_advisory_xact_lock(legwork_private.admission_lock()) then
+    delete from legwork_private.lanes l where not exists (select from legwork_private.waiting_jobs w where w.lane = l.lane and w.held is null);
+  end if;
+end $$;
+comment on function legwork.reconcile() is
+  'Proves the books of the waiting room and repairs them: returns a row for each contradiction it found, and so none when all is well. '
+  'Workers call it after a rule has changed and every few minutes.';
+revoke execute on function legwork.reconcile() from public;
+
+create or replace function legwork.tick() returns timestamptz
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform legwork_private.assert_may('operator', true);
+  if exists (select from legwork_private.rule_changes) then
+    perform legwork_private.settle_rules();
+  end if;
+  perform legwork_private.note_ids();
+  perform legwork_private.expire_jobs();
+  perform legwork_private.deliver_signals();
+  perform legwork_private.expire_workflows();
+  -- Somebody is at it; come again.
+  if not pg_try_advisory_xact_lock(legwork_private.admission_lock()) then
+    return clock_timestamp() + interval '50 milliseconds';
+  end if;
+  perform legwork_private.note_due();
+  if exists (select from legwork_private.dependency_checks) then
+    perform legwork_private.check_dependencies();
+  end if;
+  perform legwork_private.admit_waiting(2000);
+  if exists (select from legwork_private.run_counts) then
+    perform legwork_private.fold_run_counts();
+  end if;
+  if exists (select from legwork_private.wakeups) or exists (select from legwork_private.dependency_checks) then
+    return clock_timestamp() + interval '50 milliseconds';
+  end if;
+  return least(
+    (select w.run_at from legwork_private.waiting_jobs w where w.held = 'run_at' order by w.run_at limit 1),
+    (select a.ring_at from legwork_private.gate_alarms a order by a.ring_at limit 1),
+    (select r.deadline from legwork_private.workflow_runs r where r.ended_at is null and r.deadline > clock_timestamp() order by r.deadline limit 1));
+end $$;
+comment on function legwork.tick() is
+  'Lets jobs start whose time has come or whose rate limit allows it now, whatever a wakeup was left for, and those that wait for a signal which has come; ends those that have expired. Workers call it every second, '
+  'when they are told of wakeups, and at the time that it returns: when it will have something to do next, null when it cannot know. '
+  'Needs a transaction that reads committed rows.';
+revoke execute on function legwork.tick() from public;
+
+create or replace function legwork_private.tick_apart() returns integer
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_wakeups legwork_private.wakeups[];
+  v_todo record;
+  v_error text;
+  v_failed integer := 0;
+begin
+  perform legwork_private.assert_may('operator', true);
+  perform pg_advisory_xact_lock(legwork_private.admission_lock());
+  -- What leaves wakeups, and then the wakeups.
+  for v_round in 1..2 loop
+    if v_round = 2 then
+      -- All of them, because letting one go looks at whatever is there. Those that are too many for now come back at the end.
+      with taken as (
+        delete from legwork_private.wakeups w returning w.*
+      )
+      select array_agg(row(t.id, t.freed, t.lane, t.gates, null, t.unblocked, t.advanced)::legwork_private.wakeups order by t.id) into v_wakeups from taken t;
+    end if;
+    for v_todo in
+      select d.what, d.item
+      from (
+        select 1 as n, 'step' as what, s as item from unnest(array['settle_rules', 'note_ids', 'note_due', 'check_dependencies']) s
+        union all
+        select 1, 'expiry', e.job_id::text
+        from (select x.job_id from legwork_private.expirations x where x.expires_at <= clock_timestamp() order by x.expires_at limit 1000) e
+        union all
+        select 1, 'signal', g.job_id::text from (select distinct x.job_id from legwork_private.job_signals x where not x.is_delivered limit 1000) g
+        union all
+        select 1, 'deadline', r.id::text
+        from (select x.id from legwork_private.workflow_runs x where x.ended_at is null and x.deadline <= clock_timestamp() order by x.deadline limit 100) r
+        union all
+        select 2, 'job', x::text from (select distinct unnest(w.unblocked) as x from unnest(v_wakeups[:500]) w) w
+        union all
+        select 2, 'workflow', x::text from (select distinct unnest(w.advanced) as x from unnest(v_wakeups[:500]) w) w
+        union all
+        select 2, 'gate', x from (select distinct unnest(w.freed) as x from unnest(v_wakeups[:500]) w) w
+        union all
+        select 2, 'line', w.lane::text from (select distinct w.lane from unnest(v_wakeups[:500]) w where w.lane is not null) w
+        union all
+        select 2, 'step', 'fold_run_counts'
+      ) d
+      where d.n = v_round and (d.what = 'step' or not exists (select from legwork_private.set_aside a where a.what = d.what and a.item = d.item))
+    loop
+      v_error := legwork_private.do_apart(v_todo.what, v_todo.item);
+      if v_error is null then
+        delete from legwork_private.set_aside a where a.what = v_todo.what and a.item = v_todo.item;
+      else
+        v_failed := v_failed + 1;
+        insert into legwork_private.set_aside as a (what, item, error) values (v_todo.what, v_todo.item, v_error)
+        on conflict on constraint set_aside_pkey do update set error = excluded.error, set_aside_at = excluded.set_aside_at;
+      end if;
+    end loop;
+  end loop;
+  insert into legwork_private.wakeups (freed, lane, gates, unblocked, advanced)
+  select w.freed, w.lane, w.gates, w.unblocked, w.advanced from unnest(v_wakeups[501:]) w;
+  return v_failed;
+end $$;
+comment on function legwork_private.tick_apart() is
+  'Does what legwork.tick() does, one thing at a time, and sets aside what fails because of a row (legwork_private.set_aside). For a worker whose tick has failed. Returns how much failed.';
+revoke execute on function legwork_private.tick_apart() from public;

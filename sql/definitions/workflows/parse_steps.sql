@@ -1,0 +1,381 @@
+comment on type legwork_private.step_entry is 'A step while its workflow is being read: name in full, sub-workflow, groups as in workflow_run_steps, what was given, and a number.';
+
+create or replace function legwork_private.step_entries(steps jsonb) returns table (name text, step jsonb, n bigint)
+language sql immutable parallel safe
+as $$
+  select e.step ->> 'name', e.step, e.n from jsonb_array_elements(case when jsonb_typeof(steps) = 'array' then steps end) with ordinality as e (step, n)
+  union all
+  select o.key, o.value, o.n from jsonb_each(case when jsonb_typeof(steps) = 'object' then steps end) with ordinality as o (key, value, n)
+$$;
+comment on function legwork_private.step_entries(jsonb) is 'The steps of an array of {name, …} or of an object of steps by name.';
+
+create or replace function legwork_private.step_dependencies(step jsonb) returns setof text
+language sql immutable parallel safe
+as $$
+  select d from jsonb_array_elements_text(case jsonb_typeof(step -> 'depends_on')
+    when 'array' then step -> 'depends_on' when 'string' then jsonb_build_array(step -> 'depends_on') end) as d
+$$;
+comment on function legwork_private.step_dependencies(jsonb) is 'The names in a step''s depends_on: an array or one name.';
+
+create or replace function legwork_private.topological_order(nodes integer, befores integer[], afters integer[]) returns integer[]
+language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
+declare
+  v_open integer[] := array_fill(0, array[nodes]);
+  v_first integer[] := array_fill(0, array[nodes + 1]);
+  v_order integer[] := '{}';
+  v_read integer := 1;
+  v_node integer;
+  v_edge integer;
+begin
+  -- Kahn's algorithm; the pairs come ordered by befores.
+  for v_edge in 1..cardinality(befores) loop
+    v_open[afters[v_edge]] := v_open[afters[v_edge]] + 1;
+    if v_first[befores[v_edge]] = 0 then
+      v_first[befores[v_edge]] := v_edge;
+    end if;
+  end loop;
+  for v_node in 1..nodes loop
+    if v_open[v_node] = 0 then
+      v_order := v_order || v_node;
+    end if;
+  end loop;
+  while v_read <= cardinality(v_order) loop
+    v_node := v_order[v_read];
+    v_read := v_read + 1;
+    v_edge := v_first[v_node];
+    while v_edge > 0 and v_edge <= cardinality(befores) and befores[v_edge] = v_node loop
+      v_open[afters[v_edge]] := v_open[afters[v_edge]] - 1;
+      if v_open[afters[v_edge]] = 0 then
+        v_order := v_order || afters[v_edge];
+      end if;
+      v_edge := v_edge + 1;
+    end loop;
+  end loop;
+  return v_order;
+end $$;
+comment on function legwork_private.topological_order(integer, integer[], integer[]) is
+  'The numbers from 1 in an order in which befores[i] comes before afters[i], for all i; the pairs ordered by befores. Those on a cycle, or behind one, are missing.';
+
+create or replace function legwork_private.step_fields() returns text[]
+language sql immutable parallel safe
+return array['name', 'task', 'payload', 'depends_on', 'on_failure', 'compensate', 'max_attempts', 'priority', 'run_at', 'delay', 'serial_key', 'steps'];
+comment on function legwork_private.step_fields() is 'What a step of a workflow can have.';
+
+create or replace function legwork_private.read_steps(steps jsonb) returns legwork_private.step_entry[]
+language plpgsql stable
+-- How many there are the planner cannot know; comparing each with each would take seconds.
+set search_path = pg_catalog, pg_temp set enable_nestloop = off set jit = off as $$
+declare
+  v_entries legwork_private.step_entry[];
+  v_message text;
+  v_hint text;
+  v_code text;
+  v_wrong integer;
+  v_problem text;
+  v_name text;
+  v_step jsonb;
+begin
+  if steps is null or jsonb_typeof(steps) not in ('array', 'object') then
+    raise exception 'The steps of a workflow are an array or an object, not %.', coalesce(jsonb_typeof(steps), 'null') using errcode = 'LW400',
+      hint = 'For example [{"name": "a", "task": "import"}, {"name": "b", "task": "report", "depends_on": ["a"]}].';
+  end if;
+  with recursive flat as (
+    select e.name, null::text as parent, array[e.name] as groups, e.step, array[e.n] as place from legwork_private.step_entries(steps) e
+    union all
+    select f.name || '/' || e.name, f.name, f.groups || (f.name || '/' || e.name), e.step, f.place || e.n
+    from flat f
+    cross join lateral legwork_private.step_entries(f.step -> 'steps') e
+    where jsonb_typeof(f.step) = 'object' and f.step ? 'steps' and cardinality(f.groups) < 10
+  )
+  select array_agg(row(f.name, f.parent, f.groups, f.step, row_number)::legwork_private.step_entry order by f.row_number) into v_entries
+  from (select *, row_number() over (order by place)::integer from flat) f;
+  if v_entries is null then
+    raise exception 'A workflow needs a step.' using errcode = 'LW400', hint = 'Nothing was started.';
+  elsif cardinality(v_entries) > 20000 then
+    raise exception 'A workflow has at most 20000 steps, not %.', cardinality(v_entries) using errcode = 'LW413',
+      hint = 'legwork.enqueue_batch takes more jobs; or let a step start another workflow.';
+  end if;
+  -- Which is wrong first and with what; what to say of it is put together for that one only.
+  select e.n, x.problem into v_wrong, v_problem
+  from unnest(v_entries) e
+  cross join lateral (
+    select case
+      when jsonb_typeof(e.step) <> 'object' then 'object'
+      when e.name is null or e.name ~ '(^|/)$' then 'name'
+      when length(e.name) > 200 or length(e.name) - coalesce(length(e.parent) + 1, 0) > 64 then 'long'
+      when strpos(substr(e.name, coalesce(length(e.parent) + 2, 1)), '/') > 0 then 'slash'
+      when e.step - legwork_private.step_fields() <> '{}' then 'field'
+      when (e.step ->> 'task' is null) = (e.step -> 'steps' is null) then 'neither'
+      when e.step ? 'steps' and not exists (select from legwork_private.step_entries(e.step -> 'steps')) then 'empty'
+      when e.step ? 'steps' and cardinality(e.groups) = 10 then 'deep'
+      when e.step ? 'steps' and e.step ?| array['payload', 'compensate', 'max_attempts', 'priority', 'run_at', 'delay', 'serial_key'] then 'group'
+      when e.step ? 'on_failure' and coalesce(e.step ->> 'on_failure' not in ('stop', 'continue', 'compensate'), true) then 'on_failure'
+      when e.step ? 'depends_on' and (jsonb_typeof(e.step -> 'depends_on') not in ('array', 'string', 'null')
+        or jsonb_typeof(e.step -> 'depends_on') = 'array'
+          and jsonb_path_exists(e.step -> 'depends_on', '$[*] ? (@.type() != "string")')) then 'depends_on'
+      when jsonb_typeof(e.step -> 'compensate') <> 'null' and (jsonb_typeof(e.step -> 'compensate') <> 'object'
+        or e.step #>> '{compensate,task}' is null or (e.step -> 'compensate') - array['task', 'payload'] <> '{}') then 'compensate'
+    end as problem
+  ) x
+  where x.problem is not null
+  order by e.n limit 1;
+  if v_problem is not null then
+    select format('Step ''%s''', coalesce(e.name, coalesce(e.parent || '/', '') || 'number ' || e.n)), e.step into v_name, v_step
+    from unnest(v_entries) e where e.n = v_wrong;
+    v_code := 'LW400';
+    select v_name || m.message, m.hint into v_message, v_hint
+    from (values
+      ('object', ' is not an object.', 'For example {"name": "a", "task": "import"}.'),
+      ('name', ' has no name.', 'Names are texts; other steps name them in depends_on.'),
+      ('long', ' has a name of more than 64 characters, or 200 with its sub-workflows.', 'Choose a shorter one.'),
+      ('slash', ' has a slash in its name.', 'A slash stands between a sub-workflow and its step.'),
+      ('field', ' has a field that no step has: ' || (
+          select string_agg(k, ', ') from jsonb_object_keys(case when v_problem = 'field' then v_step - legwork_private.step_fields() end) k) || '.',
+        'Fields are ' || array_to_string(legwork_private.step_fields(), ', ') || '.'),
+      ('neither', ' needs either a task or steps of its own.', 'A step is a job of a task, or a sub-workflow.'),
+      ('empty', ' is a sub-workflow without a step.', 'Give it steps, or leave it out.'),
+      ('deep', ' is too deep.', 'Sub-workflows nest to ten levels.'),
+      ('group', ' is a sub-workflow; payload, compensate and the like belong to its steps.', 'A sub-workflow has name, steps, depends_on and on_failure.'),
+      ('on_failure', format(' has the on_failure ''%s''.', v_step ->> 'on_failure'), 'It is stop, continue or compensate.'),
+      ('depends_on', ' has a depends_on that does not name steps.', 'It is an array of names.'),
+      ('compensate', ' has a compensate that is not {task, payload}.', 'For example {"task": "payment/refund", "payload": {"order": 7}}.')
+    ) as m (problem, message, hint)
+    where m.problem = v_problem;
+  end if;
+  if v_message is null then
+    select 'LW400', format('There are two steps ''%s''.', e.name), 'Names are unique within a workflow and within a sub-workflow.' into v_code, v_message, v_hint
+    from unnest(v_entries) e group by e.name having count(*) > 1 order by min(e.n) limit 1;
+  end if;
+  if v_message is null then
+    select 'LW404', format('Step ''%s'' depends on ''%s'', which is no step beside it.', e.name, d.name),
+      coalesce('Did you mean ''' || legwork_private.nearest_name(d.name, array(
+        select regexp_replace(o.name, '^.*/', '') from unnest(v_entries) o where o.parent is not distinct from e.parent and o.name <> e.name)) || '''? ', '')
+        || 'A step depends on steps of the same workflow or sub-workflow.'
+    into v_code, v_message, v_hint
+    from unnest(v_entries) e
+    cross join lateral legwork_private.step_dependencies(e.step) as d (name)
+    where not exists (select from unnest(v_entries) o where o.name = coalesce(e.parent || '/', '') || d.name)
+    order by e.n limit 1;
+  end if;
+  if v_message is null then
+    select 'LW404', format('Step ''%s'': no task is called ''%s''.', t.step, t.task),
+      coalesce('Did you mean ''' || legwork_private.nearest_name(t.task, array(select k.identifier from graphile_worker._private_tasks k)) || '''? ', '')
+        || 'Tasks are known once a worker that has them has started; select name from legwork.tasks lists them.'
+    into v_code, v_message, v_hint
+    from (
+      select e.n, e.name as step, e.step ->> 'task' as task from unnest(v_entries) e
+      union all
+      select e.n, e.name, e.step #>> '{compensate,task}' from unnest(v_entries) e
+    ) t
+    where t.task is not null and t.task not in (select k.identifier from graphile_worker._private_tasks k)
+    order by t.n limit 1;
+  end if;
+  if v_message is not null then
+    raise exception '%', v_message using errcode = v_code, hint = v_hint;
+  end if;
+  return v_entries;
+end $$;
+comment on function legwork_private.read_steps(jsonb) is
+  'The steps of a workflow, sub-workflows laid out. Raises LW400, LW404 or LW413 with the part that is wrong.';
+
+create or replace function legwork_private.assert_step_values(steps legwork_private.step_entry[]) returns void
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  v_name text;
+  v_step jsonb;
+begin
+  for v_name, v_step in
+    select format('Step ''%s'': ', e.name), e.step from unnest(steps) e
+    where e.step ?| array['priority', 'max_attempts', 'run_at', 'delay', 'serial_key'] order by e.n
+  loop
+    perform legwork_private.read_number(v_name || 'priority', v_step ->> 'priority', -32768, 32767);
+    perform legwork_private.read_number(v_name || 'max_attempts', v_step ->> 'max_attempts', 1, 32767);
+    perform legwork_private.read_time(v_name || 'run_at', v_step ->> 'run_at');
+    perform legwork_private.read_interval(v_name || 'delay', v_step ->> 'delay');
+    if length(v_step ->> 'serial_key') not between 1 and 128 then
+      raise exception '%serial_key has % characters; it must have 1 to 128.', v_name, length(v_step ->> 'serial_key') using
+        errcode = 'LW400', hint = 'Nothing was started. Leave it out for a step that may run beside any other.';
+    end if;
+  end loop;
+end $$;
+comment on function legwork_private.assert_step_values(legwork_private.step_entry[]) is
+  'Does nothing for steps whose numbers, times and keys a job can have: their jobs are made and let go in the transactions of others. Raises LW400 with the step, the field, the value '
+  'and the range.';
+
+create or replace function legwork_private.plan_steps(workflow_id bigint, steps jsonb) returns integer
+language plpgsql volatile set search_path = pg_catalog, pg_temp set enable_nestloop = off set jit = off as $$
+declare
+  v_entries legwork_private.step_entry[] := legwork_private.read_steps(steps);
+  v_befores integer[];
+  v_afters integer[];
+  v_hows text[];
+  v_order integer[];
+  v_cycle integer[];
+  v_node integer;
+begin
+  perform legwork_private.assert_step_values(v_entries);
+  -- Every job of a sub-workflow waits for what the sub-workflow waits for; what waits for it waits for all its jobs. Where it may fail without
+  -- harm (continue), that wait ends however they end, so what holds it back must hold back those too.
+  with recursive entries as materialized (
+    select e.n, e.name, e.groups, e.step ? 'steps' as is_group, coalesce(e.step ->> 'on_failure', 'stop') as on_failure,
+      array(select coalesce(e.parent || '/', '') || d from legwork_private.step_dependencies(e.step) d) as depends_on
+    from unnest(v_entries) e
+  ), asked as (
+    select e.name, d.name as target from entries e cross join lateral unnest(e.depends_on) as d (name)
+  ), wanted as (
+    select a.name, a.target from asked a
+    union
+    select w.name, a.target
+    from wanted w
+    join entries g on g.name = w.target and g.is_group and g.on_failure = 'continue'
+    join asked a on a.name = g.name
+  ), within as materialized (
+    select e.n, e.on_failure, g.name as of from entries e cross join lateral unnest(e.groups) as g (name) where not e.is_group
+  ), pairs as (
+    select before.n as before, after.n as after,
+      -- The strictest of several: cancel before continue before run.
+      min(case when t.is_group and t.on_failure = 'continue' then 'run' when before.on_failure = 'continue' then 'continue' else 'cancel' end) as how
+    from wanted w
+    join entries t on t.name = w.target
+    join within before on before.of = w.target
+    join within after on after.of = w.name
+    group by before.n, after.n
+  )
+  select coalesce(array_agg(p.before order by p.before, p.after), '{}'), coalesce(array_agg(p.after order by p.before, p.after), '{}'),
+    coalesce(array_agg(p.how order by p.before, p.after), '{}')
+  into v_befores, v_afters, v_hows
+  from pairs p;
+  if cardinality(v_befores) > 200000 then
+    raise exception 'A workflow has at most 200000 dependencies, not %.', cardinality(v_befores) using errcode = 'LW413',
+      hint = 'Where many steps depend on many, put one between them that they all depend on.';
+  end if;
+  v_order := legwork_private.topological_order(cardinality(v_entries), v_befores, v_afters);
+  if cardinality(v_order) < cardinality(v_entries) then
+    -- From any that is left, one of those before it is left too: going on, one comes by twice.
+    select min(x) into v_node from generate_series(1, cardinality(v_entries)) x where x <> all (v_order);
+    v_cycle := array[v_node];
+    loop
+      select p.before into v_node
+      from unnest(v_befores, v_afters) as p (before, after)
+      where p.after = v_node and p.before <> all (v_order) order by p.before limit 1;
+      v_cycle := v_node || v_cycle;
+      exit when v_node = any (v_cycle[2:]);
+    end loop;
+    v_cycle := v_cycle[1:1 + array_position(v_cycle[2:], v_node)];
+    raise exception 'The steps depend on each other: %.', (
+      select string_agg(e.name, ' → ' order by c.i) from unnest(v_cycle) with ordinality as c (n, i) join unnest(v_entries) e on e.n = c.n)
+    using errcode = 'LW400', hint = 'Nothing was started. Take one of these dependencies away.';
+  end if;
+
+  insert into legwork_private.workflow_run_steps (
+    workflow_id, name, position, groups, task, payload, priority, max_attempts, run_at, delay, serial_key, depends_on, on_failure, effect,
+    compensate, waits_for, waits_how, job_id)
+  -- In the order of their dependencies, so that a job is younger than those it depends on. Materialized, so that each step draws one id, in this order.
+  with placed as materialized (
+    select x.n, x.position, nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')) as job_id
+    from (
+      select v.n, row_number() over (order by v.i)::integer as position
+      from unnest(v_order) with ordinality as v (n, i)
+      join unnest(v_entries) j on j.n = v.n and not j.step ? 'steps'
+      order by v.i
+    ) x
+  )
+  select
+    plan_steps.workflow_id, e.name, o.position, e.groups, e.step ->> 'task', nullif(e.step -> 'payload', 'null'),
+    (e.step ->> 'priority')::numeric::smallint, (e.step ->> 'max_attempts')::numeric::smallint, (e.step ->> 'run_at')::timestamptz,
+    (e.step ->> 'delay')::interval, e.step ->> 'serial_key',
+    array(select coalesce(e.parent || '/', '') || d from legwork_private.step_dependencies(e.step) d),
+    coalesce(e.step ->> 'on_failure', 'stop'),
+    coalesce(f.effect, 'stop'), nullif(e.step -> 'compensate', 'null'), coalesce(p.waits_for, '{}'), coalesce(p.waits_how, '{}'), o.job_id
+  from unnest(v_entries) e
+  left join placed o on o.n = e.n
+  left join (
+    select w.after, array_agg(b.position order by b.position) as waits_for, array_agg(w.how order by b.position) as waits_how
+    from unnest(v_befores, v_afters, v_hows) as w (before, after, how)
+    join placed b on b.n = w.before
+    group by w.after
+  ) p on p.after = e.n
+  left join (
+    select g.n, case when bool_or(a.step ->> 'on_failure' = 'continue') then 'continue' when bool_or(a.step ->> 'on_failure' = 'compensate') then 'compensate' end as effect
+    from (select k.n, unnest(k.groups) as name from unnest(v_entries) k) g
+    join unnest(v_entries) a on a.name = g.name
+    group by g.n
+  ) f on f.n = e.n;
+  return (select count(*) from unnest(v_entries) e where not e.step ? 'steps');
+end $$;
+comment on function legwork_private.plan_steps(bigint, jsonb) is 'Writes down the steps of a workflow. Returns how many jobs they are. Raises LW400, LW404 or LW413 with the part that is wrong.';
+
+create or replace function legwork_private.workflow_flags(run legwork_private.workflow_runs) returns jsonb
+language sql immutable parallel safe
+return (
+  select jsonb_object_agg(f, true)
+  from unnest(array['workflow:' || run.id, 'correlation:' || run.correlation_id, 'tenant:' || run.tenant, 'parent:' || run.parent_id]) f
+  where f is not null);
+comment on function legwork_private.workflow_flags(legwork_private.workflow_runs) is 'The flags of all jobs of a workflow.';
+
+create or replace function legwork_private.make_step_jobs(workflow_id bigint, made integer[], waiting integer[], open integer[]) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp set enable_nestloop = off set jit = off as $$
+declare
+  v_run legwork_private.workflow_runs;
+  v_flags jsonb;
+  v_free integer;
+begin
+  select * into v_run from legwork_private.workflow_runs r where r.id = make_step_jobs.workflow_id;
+  v_flags := legwork_private.workflow_flags(v_run);
+  insert into graphile_worker._private_tasks (identifier)
+  select distinct s.task from legwork_private.workflow_run_steps s
+  where s.workflow_id = make_step_jobs.workflow_id and s.position = any (made)
+    and not exists (select from graphile_worker._private_tasks t where t.identifier = s.task)
+  on conflict do nothing;
+  insert into graphile_worker._private_job_queues (queue_name)
+  select distinct k.name
+  from legwork_private.workflow_run_steps s
+  cross join lateral (select legwork_private.kept_key(s.serial_key, v_run.tenant, 'serial_key') as name offset 0) k
+  where s.workflow_id = make_step_jobs.workflow_id and s.position = any (made) and s.serial_key is not null
+    and not exists (select from graphile_worker._private_job_queues q where q.queue_name = k.name)
+  on conflict do nothing;
+
+  with steps as materialized (
+    select s.* from legwork_private.workflow_run_steps s where s.workflow_id = make_step_jobs.workflow_id and s.position is not null
+  ), opened as materialized (
+    select s.position, s.job_id from steps s join unnest(make_step_jobs.open) o (position) using (position)
+  ), edges as materialized (
+    select o.job_id as depends_on, s.job_id, w.how, row_number() over (partition by o.job_id) as n
+    from steps s
+    join unnest(make_step_jobs.waiting) a (position) using (position)
+    cross join lateral unnest(s.waits_for, s.waits_how) as w (position, how)
+    join opened o on o.position = w.position
+  ), closing as (
+    -- The workflow waits for all of them; where something else waits for one too, one row says both.
+    insert into legwork_private.dependencies (depends_on, job_id, run_id, on_failure)
+    select e.depends_on, e.job_id, case when e.n = 1 then v_run.id end, e.how from edges e
+    union all
+    select o.job_id, null, v_run.id, 'run' from opened o where not exists (select from edges e where e.depends_on = o.job_id)
+  ), specs as materialized (
+    select s.*, t.id as task_id, e.job_id is not null as is_held,
+      coalesce(s.run_at, case when e.job_id is null then legwork_private.later(now(), s.delay) end, now()) as starts_at
+    from steps s
+    join unnest(made) m (position) using (position)
+    join graphile_worker._private_tasks t on t.identifier = s.task
+    left join (select distinct e.job_id from edges e) e on e.job_id = s.job_id
+  ), held as (
+    -- Before the jobs, so that the trigger that looks at limits and pauses finds them here.
+    insert into legwork_private.waiting_jobs (job_id, task_id, lane, gates, priority, run_at, held, delay)
+    select s.job_id, s.task_id, legwork_private.lane('{}', null), '{}', coalesce(s.priority, 0), s.starts_at, 'dependency', s.delay
+    from specs s where s.is_held
+  ), inserted as (
+    insert into graphile_worker._private_jobs (id, job_queue_id, task_id, payload, run_at, max_attempts, priority, flags)
+    overriding system value
+    select s.job_id, case when s.serial_key is not null then (select q.id from graphile_worker._private_job_queues q where q.queue_name = legwork.tenant_key(s.serial_key, v_run.tenant)) end,
+      s.task_id, coalesce(s.payload, '{}')::json, case when s.is_held then 'infinity' else s.starts_at end,
+      coalesce(s.max_attempts, 25), coalesce(s.priority, 0), v_flags || jsonb_build_object('step:' || s.name, true)
+    from specs s order by s.position
+    returning 1
+  )
+  select count(*) filter (where not s.is_held) into v_free from specs s, (select count(*) from inserted) i;
+  if v_free > 0 then
+    perform legwork_private.wake_workers(v_free);
+  end if;
+end $$;
+comment on function legwork_private.make_step_jobs(bigint, integer[], integer[], integer[]) is
+  'Makes the jobs of steps, by position, with what they wait for. waiting: those that may wait, the made ones and those that are retried. open: all that have not ended.';

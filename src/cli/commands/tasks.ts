@@ -1,0 +1,28 @@
+import type { Command } from "commander";
+import { listingCommand } from "../listing.ts";
+import { describeLimit, describeReason } from "../limits-and-pauses.ts";
+import { color, printTable, shorten } from "../output.ts";
+import { jsonText } from "../visible.ts";
+
+export function tasksCommand(): Command {
+  return listingCommand(
+    "tasks",
+    "list the tasks that a worker has announced or that a job was made for",
+    ({ listTasks }) => listTasks(),
+    "No task is known yet: start a worker.",
+    (tasks) =>
+      printTable(
+        ["TASK", "QUEUE", "LIMITS", "RETRY", "STATE", "DESCRIPTION"],
+        tasks.map((task) => [
+          task.name,
+          task.queue,
+          (task.limits ?? []).map(describeLimit).join(", "),
+          task.retry === null ? "" : `${jsonText(task.retry.attempts ?? 25)} attempts`,
+          task.paused_at === null
+            ? ""
+            : color("yellow", shorten(`paused by ${task.paused_by}${describeReason(task.pause_reason)}`, 40)),
+          shorten(task.description ?? "", 60),
+        ]),
+      ),
+  );
+}

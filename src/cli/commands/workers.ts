@@ -1,0 +1,36 @@
+import type { Command } from "commander";
+import type { WorkerRow } from "../../queues/read-queues.ts";
+import { listingCommand } from "../listing.ts";
+import { color, printTable, relativeTime, shorten } from "../output.ts";
+
+export function workersCommand(): Command {
+  return listingCommand(
+    "workers",
+    "list the living workers with what they run",
+    ({ listWorkers }) => listWorkers(),
+    "No Legwork worker is alive.",
+    (workers) =>
+      printTable(
+        ["WORKER", "HOST", "PID", "BUSY", "TASKS", "STARTED", "SEEN", "RUNNING"],
+        workers.map((worker) => [
+          worker.id,
+          worker.host,
+          String(worker.pid),
+          `${worker.running.length}/${worker.concurrency}`,
+          String(worker.tasks.length),
+          relativeTime(worker.started_at),
+          describeSeen(worker),
+          shorten(worker.running.join(", "), 40),
+        ]),
+      ),
+  );
+}
+
+/** When it was last seen, and what keeps it from working. */
+function describeSeen(worker: WorkerRow): string {
+  if (worker.suspected) return color("red", `silent, ${relativeTime(worker.seen_at)}`);
+  if (worker.blocked_since === null || worker.blocked_since === undefined) return relativeTime(worker.seen_at);
+  const jobs = worker.blocked_jobs ?? [];
+  const whose = jobs.length === 0 ? "" : jobs.length === 1 ? ` in job ${jobs[0]}` : ` in one of ${shorten(jobs.join(", "), 40)}`;
+  return color("yellow", `computing${whose} since ${relativeTime(worker.blocked_since)}`);
+}

@@ -1,0 +1,11 @@
+import type { LimitRow } from "../queues/read-queues.ts";
+
+/** `5 at a time`, `100 per minute per tenant`. */
+export function describeLimit({ kind, max, per, key }: LimitRow): string {
+  return `${max} ${kind === "rate" ? `per ${per}` : "at a time"}${key === undefined ? "" : ` per ${key}`}`;
+}
+
+/** What follows who paused it: `: the reason`, or nothing. */
+export function describeReason(text: string | null): string {
+  return text === null ? "" : `: ${text}`;
+}

@@ -1,0 +1,103 @@
+import type { LiveFilter } from "../../jobs/cancel-job.ts";
+import type { EnqueueOptions } from "../../jobs/enqueue.ts";
+import type { Reason } from "../../jobs/explain-job.ts";
+import type { FailedFilter, FailedGroup } from "../../jobs/failed-jobs.ts";
+import type { FoundJob, JobFilter, JobRow, JobState } from "../../jobs/read-jobs.ts";
+import type { LogRow } from "../../jobs/read-logs.ts";
+import type { StepRow } from "../../jobs/read-steps.ts";
+import type { RerunOptions } from "../../jobs/rerun-job.ts";
+import type { Finding } from "../../health/doctor.ts";
+import type { LimitTarget } from "../../queues/limits.ts";
+import type { Overview } from "../../queues/overview.ts";
+import type { QueueRow, TaskRow, WorkerRow } from "../../queues/read-queues.ts";
+import type { ScheduleRow, ScheduleRunRow } from "../../schedules/list-schedules.ts";
+import type { Preview, PreviewOptions } from "../../schedules/preview-schedule.ts";
+import type { ScheduleOptions, Timing } from "../../schedules/schedule.ts";
+import type { BatchFilter, BatchOptions, BatchRow } from "../../workflows/batches.ts";
+import type { WorkflowFilter, WorkflowRow, WorkflowStepRow } from "../../workflows/read-workflows.ts";
+import type { StartWorkflowOptions } from "../../workflows/start-workflow.ts";
+
+/**
+ * What commands do, wherever that is done: on the database (`local.ts`), or by asking a server (`remote.ts`). Both throw the same errors, with the
+ * same codes. Whatever changes many jobs returns their ids; with `preview` it changes nothing and returns those it would change.
+ */
+export interface Operations {
+  /** Returns the job's id. */
+  enqueue: (task: string, payload: unknown, options: EnqueueOptions) => Promise<string>;
+  listJobs: (filter: JobFilter) => Promise<JobRow[]>;
+  getJob: (id: string) => Promise<FoundJob>;
+  listSteps: (id: string) => Promise<StepRow[]>;
+  /** The last lines that a job logged, oldest first. */
+  lastLogs: (id: string, limit: number) => Promise<LogRow[]>;
+  /** The lines after the one with the id `after`; without it, the first ones. */
+  logsAfter: (id: string, after?: string) => Promise<LogRow[]>;
+  /** Why a job does not run: every reason, in the order in which they hold it back. */
+  explainJob: (id: string) => Promise<Reason[]>;
+  /** Returns the state that the job is in then: `running` for one that is told to stop. */
+  cancelJob: (id: string, reason?: string) => Promise<JobState>;
+  cancelJobs: (filter: LiveFilter, options: { reason?: string; preview: boolean }) => Promise<string[]>;
+  retryJob: (id: string) => Promise<JobState>;
+  retryJobs: (filter: FailedFilter, options: { preview: boolean }) => Promise<string[]>;
+  discardJob: (id: string) => Promise<void>;
+  discardJobs: (filter: FailedFilter, options: { preview: boolean }) => Promise<string[]>;
+  /** Returns the new job's id. */
+  rerunJob: (id: string, options: RerunOptions) => Promise<string>;
+  /** Returns the priority that the job had before. */
+  setPriority: (id: string, priority: number) => Promise<number>;
+  listFailedGroups: () => Promise<FailedGroup[]>;
+  /** Returns whether this signal counts: of each name the first one does. */
+  sendSignal: (id: string, name: string, payload: unknown) => Promise<boolean>;
+
+  listQueues: () => Promise<QueueRow[]>;
+  listTasks: () => Promise<TaskRow[]>;
+  listWorkers: () => Promise<WorkerRow[]>;
+  limitConcurrency: (max: number, target: LimitTarget) => Promise<void>;
+  limitRate: (max: number, per: string, target: LimitTarget) => Promise<void>;
+  /** Returns whether there was such a limit. */
+  dropLimit: (kind: "concurrency" | "rate", target: LimitTarget) => Promise<boolean>;
+  /** Gives a task the limits that its definition declares, and no others. */
+  resetLimits: (task: string) => Promise<void>;
+  pauseQueue: (queue: string, reason?: string) => Promise<void>;
+  /** Returns whether it was paused. */
+  resumeQueue: (queue: string) => Promise<boolean>;
+  pauseTask: (task: string, reason?: string) => Promise<void>;
+  /** Returns whether it was paused. */
+  resumeTask: (task: string) => Promise<boolean>;
+  emergencyStop: (reason?: string) => Promise<void>;
+  /** Ends an emergency stop; returns whether there was one. */
+  resumeAll: () => Promise<boolean>;
+
+  /** Makes a schedule, or replaces the one of that name. */
+  schedule: (name: string, task: string, options: ScheduleOptions) => Promise<ScheduleRow>;
+  getSchedule: (name: string) => Promise<ScheduleRow>;
+  listSchedules: (filter: { tenant?: string }) => Promise<ScheduleRow[]>;
+  /** What became of the last occurrences, newest first. */
+  listScheduleRuns: (name: string, options: { limit: number }) => Promise<ScheduleRunRow[]>;
+  previewSchedule: (timing: Timing, options: Omit<PreviewOptions, "client">) => Promise<Preview[]>;
+  /** Returns the next occurrence; null when there is none. */
+  enableSchedule: (name: string) => Promise<Date | null>;
+  /** Returns whether it was enabled. */
+  disableSchedule: (name: string) => Promise<boolean>;
+  /** Returns the job's id. */
+  runSchedule: (name: string) => Promise<string>;
+  unschedule: (name: string) => Promise<void>;
+
+  /** The steps are what `legwork.start_workflow` takes. Returns the workflow's id. */
+  startWorkflow: (name: string, steps: unknown, options: StartWorkflowOptions) => Promise<string>;
+  listWorkflows: (filter: WorkflowFilter) => Promise<WorkflowRow[]>;
+  getWorkflow: (id: string) => Promise<WorkflowRow & { steps: WorkflowStepRow[] }>;
+  /** Returns `cancelling` while steps still run. */
+  cancelWorkflow: (id: string, reason?: string) => Promise<"cancelled" | "cancelling">;
+  retryWorkflow: (id: string, options: { deadline?: Date; fromStep?: string }) => Promise<void>;
+  /** The jobs and the callback are what `legwork.enqueue_batch` takes. Returns the batch's id. */
+  enqueueBatch: (
+    jobs: unknown,
+    options: Pick<BatchOptions, "description" | "tenant" | "correlationId"> & { callback?: unknown },
+  ) => Promise<string>;
+  listBatches: (filter: BatchFilter) => Promise<BatchRow[]>;
+  getBatch: (id: string) => Promise<BatchRow>;
+
+  readOverview: () => Promise<Overview>;
+  /** What is wrong with the job system, and what to do about it. */
+  diagnose: () => Promise<Finding[]>;
+}

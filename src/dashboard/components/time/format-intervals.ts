@@ -1,0 +1,37 @@
+import { formatDuration } from "./format-times.ts";
+
+const UNITS: Readonly<Record<string, number>> = { year: 31_557_600, mon: 2_629_800, day: 86_400 };
+
+/** Seconds of an interval as Postgres writes it (`1 day 02:00:00.5`); undefined for what is none. */
+function intervalSeconds(interval: string): number | undefined {
+  let seconds = 0;
+  let rest = interval.trim();
+  for (const [all, count, unit = ""] of rest.matchAll(/(-?\d+) (year|mon|day)s?\s*/g)) {
+    seconds += Number(count) * (UNITS[unit] ?? 0);
+    rest = rest.replace(all, "");
+  }
+  if (rest === "") return interval === "" ? undefined : seconds;
+  const [, sign, hours, minutes, whole] = /^(-?)(\d+):(\d\d):(\d\d(?:\.\d+)?)$/.exec(rest) ?? [];
+  if (whole === undefined) return undefined;
+  const time = Number(hours) * 3_600 + Number(minutes) * 60 + Number(whole);
+  return seconds + (sign === "-" ? -time : time);
+}
+
+/** An interval in words: 1 min, 2 h 30 min. */
+export function formatInterval(interval: string | null | undefined): string {
+  if (interval === null || interval === undefined) return "–";
+  if (/(year|mon|day)/.test(interval)) return interval.replace(/ 00:00:00$/, "").replace(/mon(s?)/, "month$1");
+  const seconds = intervalSeconds(interval);
+  return seconds === undefined ? interval : formatDuration(seconds).replace(".0 s", " s");
+}
+
+/** As forms take it: 500ms, 30s, 5m, 2h; what has days or months in it as Postgres writes it. */
+export function toDurationText(interval: string | null | undefined): string {
+  if (interval === null || interval === undefined) return "";
+  const seconds = intervalSeconds(interval);
+  if (seconds === undefined || /(year|mon)/.test(interval)) return interval;
+  if (/day/.test(interval)) return seconds % 86_400 === 0 ? `${seconds / 86_400}d` : interval;
+  if (seconds % 3_600 === 0 && seconds > 0) return `${seconds / 3_600}h`;
+  if (seconds % 60 === 0 && seconds > 0) return `${seconds / 60}m`;
+  return Number.isInteger(seconds) ? `${seconds}s` : `${Math.round(seconds * 1_000)}ms`;
+}

@@ -1,0 +1,37 @@
+import { useNow } from "./clock.ts";
+import { usePreferences } from "../preferences.ts";
+import { formatDuration, formatExact, formatRelative, isFinite, secondsBetween } from "./format-times.ts";
+
+/** A time in words from now, which says exactly when on hover; `absent` where there is none. */
+export function Time({ at, absent = "–" }: { at: string | null | undefined; absent?: string }) {
+  const minute = useNow(30_000);
+  const isNear = isFinite(at) && Math.abs(Date.parse(at) - minute) < 120_000;
+  const now = useNow(isNear ? 1_000 : 30_000);
+  const { zone } = usePreferences();
+  if (!isFinite(at)) return <span className="muted">{absent}</span>;
+  return (
+    <time dateTime={at} title={formatExact(at, zone)}>
+      {formatRelative(at, now)}
+    </time>
+  );
+}
+
+/** The exact time, in the zone that the viewer chose. */
+export function ExactTime({ at, absent = "–" }: { at: string | null | undefined; absent?: string }) {
+  const now = useNow(30_000);
+  const { zone } = usePreferences();
+  if (!isFinite(at)) return <span className="muted">{absent}</span>;
+  return (
+    <time dateTime={at} title={formatRelative(at, now)}>
+      {formatExact(at, zone)}
+    </time>
+  );
+}
+
+/** How long something took, or has taken so far while it has no end. */
+export function Duration({ from, to }: { from: string | null | undefined; to?: string | null | undefined }) {
+  const now = useNow(1_000);
+  if (!isFinite(from)) return <span className="muted">–</span>;
+  const seconds = Math.max(0, secondsBetween(from, isFinite(to) ? to : now));
+  return <span className="number">{formatDuration(isFinite(to) ? seconds : Math.floor(seconds))}</span>;
+}

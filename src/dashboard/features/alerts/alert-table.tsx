@@ -1,0 +1,135 @@
+import { BellOff, Check } from "lucide-react";
+import { useState } from "react";
+import { Link } from "wouter";
+import { useMay } from "../../api/me.ts";
+import type { Alert } from "../../api/monitoring.ts";
+import { rest } from "../../api/request.ts";
+import { Duration, Time } from "../../components/time/time.tsx";
+import { Button } from "../../components/button.tsx";
+import { FormDialog } from "../../components/dialog.tsx";
+import { Field } from "../../components/field.tsx";
+import { Status } from "../../components/state-badge.tsx";
+import { useAlertAction } from "./alerts-api.ts";
+import { formatValue, KINDS } from "./kinds.ts";
+import { SilenceDialog } from "./silences.tsx";
+
+/** Alerts with what can be done about those that are open. */
+export function AlertTable({ alerts }: { alerts: readonly Alert[] }) {
+  const may = useMay("operator", { everybody: true });
+  const [acting, setActing] = useState<{ on: Alert; how: "acknowledge" | "silence" }>();
+  return (
+    <>
+      <div className="table-scroll" tabIndex={0} role="region" aria-label="Alerts, table">
+        <table className="table alerts-table">
+          <thead>
+            <tr>
+              <th scope="col">Severity</th>
+              <th scope="col">What is wrong</th>
+              <th scope="col">State</th>
+              <th scope="col">Since</th>
+              <th scope="col" className="end">
+                For
+              </th>
+              {may && <th scope="col">Do</th>}
+            </tr>
+          </thead>
+          <tbody>
+            {alerts.map((alert) => (
+              <tr key={alert.id}>
+                <td>
+                  <Status status={alert.severity} />
+                </td>
+                <td className="alerts-message">
+                  <p>{alert.message}</p>
+                  <p className="muted">
+                    {alert.rule} · <Target alert={alert} /> · {formatValue(alert.kind, alert.value)} where{" "}
+                    {formatValue(alert.kind, alert.threshold)} counts
+                  </p>
+                </td>
+                <td>
+                  <Status status={alert.state} />
+                  {alert.state === "acknowledged" && (
+                    <p className="muted">
+                      {alert.acknowledged_by}
+                      {alert.note !== null && `: ${alert.note}`}
+                    </p>
+                  )}
+                  {alert.silenced && <p className="muted">silenced</p>}
+                </td>
+                <td data-label="Since">
+                  <Time at={alert.raised_at} />
+                </td>
+                <td className="end" data-label="For">
+                  <Duration from={alert.raised_at} to={alert.resolved_at} />
+                </td>
+                {may && (
+                  <td>
+                    <div className="alerts-do">
+                      {alert.state === "open" && (
+                        <Button
+                          kind="quiet"
+                          icon={<Check aria-hidden="true" />}
+                          aria-label={`Acknowledge: ${alert.message}`}
+                          onClick={() => setActing({ on: alert, how: "acknowledge" })}
+                        >
+                          Acknowledge
+                        </Button>
+                      )}
+                      {alert.state !== "resolved" && !alert.silenced && (
+                        <Button
+                          kind="quiet"
+                          icon={<BellOff aria-hidden="true" />}
+                          aria-label={`Silence: ${alert.message}`}
+                          onClick={() => setActing({ on: alert, how: "silence" })}
+                        >
+                          Silence
+                        </Button>
+                      )}
+                    </div>
+                  </td>
+                )}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {acting?.how === "acknowledge" && <AcknowledgeDialog alert={acting.on} onClose={() => setActing(undefined)} />}
+      {acting?.how === "silence" && (
+        <SilenceDialog rule={acting.on.rule} target={acting.on.target} onClose={() => setActing(undefined)} />
+      )}
+    </>
+  );
+}
+
+const PAGES: Readonly<Record<string, string>> = { task: "tasks", queue: "queues", schedule: "schedules" };
+
+function Target({ alert: { kind, target } }: { alert: Alert }) {
+  const page = PAGES[KINDS[kind]?.of ?? ""];
+  if (page !== undefined) return <Link href={`/${page}/${encodeURIComponent(target)}`}>{target}</Link>;
+  return KINDS[kind]?.of === "check" ? <Link href="/database">{target}</Link> : target;
+}
+
+function AcknowledgeDialog({ alert, onClose }: { alert: Alert; onClose: () => void }) {
+  const [note, setNote] = useState("");
+  const acknowledge = useAlertAction(
+    () => rest("POST", `/alerts/${alert.id}/acknowledge`, note.trim() === "" ? {} : { note: note.trim() }),
+    () => "You look after this alert.",
+    onClose,
+  );
+  return (
+    <FormDialog
+      title="Look after this alert?"
+      submit="Acknowledge"
+      onClose={onClose}
+      onSubmit={() => acknowledge.mutate(undefined)}
+      busy={acknowledge.isPending}
+      error={acknowledge.error}
+    >
+      <p>{alert.message}</p>
+      <p className="muted">Everybody sees that you do; nobody is told of it again before it is resolved.</p>
+      <Field label="Note" hint="What you know, or do about it.">
+        <input value={note} maxLength={1_000} onChange={(event) => setNote(event.target.value)} />
+      </Field>
+    </FormDialog>
+  );
+}

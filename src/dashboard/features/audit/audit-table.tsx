@@ -1,0 +1,190 @@
+import { ChevronDown, ChevronRight } from "lucide-react";
+import { Fragment, type ReactNode, useState } from "react";
+import { Link } from "wouter";
+import { formatCount } from "../../components/numbers.ts";
+import { ExactTime } from "../../components/time/time.tsx";
+import { Button } from "../../components/button.tsx";
+import { Json } from "../../components/json.tsx";
+
+/** A row of GET /audit-log. */
+export interface AuditLine {
+  id: string;
+  occurred_at: string;
+  actor: string | null;
+  database_role: string;
+  surface: string;
+  operation: string;
+  target_type: string;
+  target: string | null;
+  tenant: string | null;
+  count: string | null;
+  before: unknown;
+  after: unknown;
+}
+
+/** The columns, for a row that goes over all of them. */
+const COLUMNS = 6;
+
+/** Lines of the audit log; each opens to what it changed. */
+export function AuditTable({ lines }: { lines: readonly AuditLine[] }) {
+  const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
+  function toggle(id: string): void {
+    setOpen((old) => (old.has(id) ? new Set([...old].filter((each) => each !== id)) : new Set([...old, id])));
+  }
+  return (
+    <div className="table-scroll" tabIndex={0} role="region" aria-label="Audit log, table">
+      <table className="table">
+        <thead>
+          <tr>
+            <th scope="col">Time</th>
+            <th scope="col">Who</th>
+            <th scope="col">By</th>
+            <th scope="col">Did</th>
+            <th scope="col">To</th>
+            <th scope="col">Change</th>
+          </tr>
+        </thead>
+        <tbody>
+          {lines.map((line) => {
+            const isOpen = open.has(line.id);
+            const hasChange = line.before !== null || line.after !== null;
+            return (
+              <Fragment key={line.id}>
+                <tr>
+                  <td className="audit-time">
+                    <ExactTime at={line.occurred_at} />
+                  </td>
+                  <td>
+                    {line.actor ?? line.database_role}
+                    {line.actor !== null && line.actor !== line.database_role && (
+                      <span className="muted audit-login" title="The database login">
+                        {line.database_role}
+                      </span>
+                    )}
+                  </td>
+                  <td>{line.surface}</td>
+                  <td>
+                    <code>{line.operation}</code>
+                  </td>
+                  <td>
+                    <Target line={line} />
+                    {line.tenant !== null && <span className="muted"> of {line.tenant}</span>}
+                  </td>
+                  <td>
+                    {hasChange ? (
+                      <Button
+                        kind="quiet"
+                        aria-expanded={isOpen}
+                        aria-label={`${summary(line)}: what line ${line.id} changed`}
+                        icon={isOpen ? <ChevronDown aria-hidden="true" /> : <ChevronRight aria-hidden="true" />}
+                        onClick={() => toggle(line.id)}
+                      >
+                        {summary(line)}
+                      </Button>
+                    ) : (
+                      <span className="muted">–</span>
+                    )}
+                  </td>
+                </tr>
+                {isOpen && (
+                  <tr className="audit-change">
+                    <td colSpan={COLUMNS}>
+                      <Change line={line} />
+                    </td>
+                  </tr>
+                )}
+              </Fragment>
+            );
+          })}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+const PAGES: Readonly<Record<string, string>> = {
+  job: "jobs",
+  queue: "queues",
+  task: "tasks",
+  schedule: "schedules",
+  workflow: "workflows",
+};
+
+function Target({ line: { target_type: type, target, count, before, after } }: { line: AuditLine }) {
+  const page = PAGES[type];
+  if (type === "all") return <>everything</>;
+  if (target === null) return count === null ? <>{type}</> : `${formatCount(count)} ${type}`;
+  return (
+    <>
+      <span className="muted">{type}</span>{" "}
+      {page === undefined ? (
+        <span title={target}>{named(type, after) ?? named(type, before) ?? target}</span>
+      ) : (
+        <Link href={`/${page}/${encodeURIComponent(target)}`}>{target}</Link>
+      )}
+    </>
+  );
+}
+
+/** A token is known by its name, not by its id. */
+function named(type: string, row: unknown): string | undefined {
+  return type === "token" && isRecord(row) && typeof row.name === "string" ? row.name : undefined;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** The fields that are not what they were; of something that was made or removed, all of it. */
+function changes({ before, after }: AuditLine): [name: string, before: unknown, after: unknown][] {
+  const [old, now] = [isRecord(before) ? before : {}, isRecord(after) ? after : {}];
+  return [...new Set([...Object.keys(old), ...Object.keys(now)])]
+    .filter((name) => JSON.stringify(old[name]) !== JSON.stringify(now[name]))
+    .map((name) => [name, old[name], now[name]]);
+}
+
+function summary(line: AuditLine): string {
+  if (line.before === null) return "made";
+  if (line.after === null) return "removed";
+  const names = changes(line).map(([name]) => name);
+  if (names.length === 0) return "nothing";
+  return names.length <= 2 ? names.join(", ") : `${names.slice(0, 2).join(", ")} and ${names.length - 2} more`;
+}
+
+function Change({ line }: { line: AuditLine }) {
+  const changed = changes(line);
+  return (
+    <div className="audit-detail">
+      {changed.length > 0 && (
+        <table className="table">
+          <caption className="visually-hidden">What line {line.id} changed</caption>
+          <thead>
+            <tr>
+              <th scope="col">Field</th>
+              <th scope="col">Before</th>
+              <th scope="col">After</th>
+            </tr>
+          </thead>
+          <tbody>
+            {changed.map(([name, before, after]) => (
+              <tr key={name}>
+                <th scope="row">{name}</th>
+                <td className="audit-before">{shown(before)}</td>
+                <td className="audit-after">{shown(after)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+      <details>
+        <summary>The whole line</summary>
+        <Json value={line} label={`Line ${line.id}`} />
+      </details>
+    </div>
+  );
+}
+
+function shown(value: unknown): ReactNode {
+  if (value === undefined) return <span className="muted">not there</span>;
+  return <code>{typeof value === "string" ? value : JSON.stringify(value)}</code>;
+}

@@ -1,0 +1,121 @@
+import { useCallback, useEffect, useRef, useState } from "react";
+import { rest } from "../../../api/request.ts";
+import type { BulkAction, BulkTarget } from "./bulk-actions.ts";
+
+/** Jobs that one request changes: so few that it can be stopped soon, so many that ten thousand take seconds. */
+const CHUNK = 1_000;
+
+interface Chunk {
+  changed: number;
+  left: number;
+  left_is_capped: boolean;
+  as_of?: string;
+  before?: { priority: number; ids: string[] }[];
+}
+
+export interface Preview {
+  count: number;
+  isCapped: boolean;
+  /** Whether more jobs match than could be looked up. */
+  isPartial: boolean;
+}
+
+export interface BulkState {
+  phase: "previewing" | "ready" | "running" | "done" | "stopped";
+  preview: Preview | undefined;
+  changed: number;
+  left: number;
+  /** What the priorities were, to take it back. */
+  before: { priority: number; ids: string[] }[];
+  error: unknown;
+}
+
+const START: BulkState = { phase: "previewing", preview: undefined, changed: 0, left: 0, before: [], error: undefined };
+
+/** A dry run, and the thing itself: a request a chunk, until nothing is left or somebody stops it. */
+export function useBulk(action: BulkAction, target: BulkTarget, options: Readonly<Record<string, unknown>>) {
+  const [state, setState] = useState<BulkState>(START);
+  const controller = useRef<AbortController>(undefined);
+  const key = action.name === "priority" ? JSON.stringify(options) : "";
+
+  useEffect(() => {
+    const asking = new AbortController();
+    setState(START);
+    preview(action, target, JSON.parse(key === "" ? "{}" : key) as object, asking.signal)
+      .then((found) => setState((last) => ({ ...last, phase: "ready", preview: found })))
+      .catch((error: unknown) => {
+        if (!asking.signal.aborted) setState((last) => ({ ...last, phase: "stopped", error }));
+      });
+    return () => asking.abort();
+  }, [action, target, key]);
+  useEffect(() => () => controller.current?.abort(), []);
+
+  const start = useCallback(
+    async (total: number): Promise<BulkState> => {
+      const running = new AbortController();
+      controller.current = running;
+      let now: BulkState = { phase: "running", preview: undefined, changed: 0, left: total, before: [], error: undefined };
+      const tell = (change: Partial<BulkState>): void => {
+        now = { ...now, ...change };
+        setState(({ preview }) => ({ ...now, preview }));
+      };
+      tell({});
+      try {
+        const { filters } = await target.resolve(action, running.signal);
+        let stuck = 0;
+        for (const filter of filters) {
+          const sent: Record<string, unknown> = { ...options, filter, dry_run: false, at_most: CHUNK };
+          while (!running.signal.aborted) {
+            // A request that was sent is waited for: what it has done is known.
+            const chunk = await rest<Chunk>("POST", action.path, sent);
+            if (chunk.as_of !== undefined) sent.as_of = chunk.as_of;
+            tell({
+              changed: now.changed + chunk.changed,
+              before: merge(now.before, chunk.before ?? []),
+              left: Math.max(chunk.left_is_capped ? chunk.left : 0, total - now.changed - chunk.changed, 0),
+            });
+            if (chunk.changed === 0 || chunk.left === 0) {
+              stuck += chunk.left;
+              break;
+            }
+          }
+        }
+        tell(running.signal.aborted ? { phase: "stopped" } : { phase: "done", left: stuck });
+      } catch (error) {
+        tell({ phase: "stopped", error: running.signal.aborted ? undefined : error });
+      }
+      return now;
+    },
+    [action, target, options],
+  );
+  return { state, start, stop: () => controller.current?.abort() };
+}
+
+async function preview(action: BulkAction, target: BulkTarget, options: object, signal: AbortSignal): Promise<Preview> {
+  const { filters, isCapped } = await target.resolve(action, signal);
+  const found: Preview = { count: 0, isCapped: false, isPartial: isCapped };
+  for (const filter of filters) {
+    const chunk = await rest<Chunk>("POST", action.path, { ...options, filter, dry_run: true, at_most: 1 }, signal);
+    found.count += chunk.left;
+    found.isCapped ||= chunk.left_is_capped;
+  }
+  return found;
+}
+
+function merge(one: BulkState["before"], other: BulkState["before"]): BulkState["before"] {
+  const all = new Map(one.map(({ priority, ids }) => [priority, ids]));
+  for (const { priority, ids } of other) all.set(priority, [...(all.get(priority) ?? []), ...ids]);
+  return [...all].map(([priority, ids]) => ({ priority, ids }));
+}
+
+/** Gives jobs the priorities back that they had; those that have started or ended meanwhile are passed over. Resolves to how many got it. */
+export async function restorePriorities(before: BulkState["before"]): Promise<number> {
+  let restored = 0;
+  for (const { priority, ids } of before) {
+    for (let from = 0; from < ids.length; from += 3_000) {
+      const body = { filter: { ids: ids.slice(from, from + 3_000) }, priority, dry_run: false, at_most: 10_000 };
+      restored += (await rest<Chunk>("POST", "/jobs/priority", body)).changed;
+    }
+  }
+  return restored;
+}

@@ -1,0 +1,148 @@
+import { useEffect, useRef, useState } from "react";
+import { rest, withQuery } from "../../../api/request.ts";
+import { usePreferences } from "../../../components/preferences.ts";
+import { formatCount } from "../../../components/numbers.ts";
+import { formatExact } from "../../../components/time/format-times.ts";
+import { Failure } from "../../../components/notice.tsx";
+import { Card } from "../../../components/page.tsx";
+
+interface LogLine {
+  id: string;
+  attempt: number;
+  logged_at: string;
+  level: string;
+  message: string;
+  fields: Record<string, unknown> | null;
+}
+
+/** Lines that are kept in the page; of more only the last. */
+const MAX_LINES = 5_000;
+/** How often a job that runs is asked for what it has logged since (ms). */
+const FOLLOW_MS = 1_000;
+/** How close to its end the list counts as being at it (px). */
+const NEAR_END = 24;
+
+/** What a job has logged, read to its end and followed while the job lives. */
+function useLogs(id: string, isLive: boolean): { lines: readonly LogLine[]; dropped: number; isRead: boolean; error: unknown } {
+  const [state, setState] = useState<{ lines: readonly LogLine[]; dropped: number }>({ lines: [], dropped: 0 });
+  const [isRead, setRead] = useState(false);
+  const [error, setError] = useState<unknown>();
+  const last = useRef<string>(undefined);
+  useEffect(() => {
+    const asking = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    async function read(): Promise<void> {
+      try {
+        for (let isMore = true; isMore;) {
+          const cursor = last.current === undefined ? undefined : btoa(`logs:${last.current}`).replace(/=+$/, "");
+          const page = await rest<{ items: LogLine[]; next_cursor: string | null }>(
+            "GET",
+            withQuery(`/jobs/${id}/logs`, { limit: 500, cursor }),
+            undefined,
+            asking.signal,
+          );
+          last.current = page.items.at(-1)?.id ?? last.current;
+          if (page.items.length > 0) {
+            setState(({ lines, dropped }) => {
+              const all = [...lines, ...page.items];
+              const over = Math.max(0, all.length - MAX_LINES);
+              return { lines: over > 0 ? all.slice(over) : all, dropped: dropped + over };
+            });
+          }
+          isMore = page.next_cursor !== null;
+        }
+        setError(undefined);
+        setRead(true);
+      } catch (thrown) {
+        if (asking.signal.aborted) return;
+        setError(thrown);
+      }
+      if (isLive) timer = setTimeout(() => void read(), FOLLOW_MS);
+    }
+    void read();
+    return () => {
+      asking.abort();
+      clearTimeout(timer);
+    };
+  }, [id, isLive]);
+  return { ...state, isRead, error };
+}
+
+export function Logs({ id, isLive }: { id: string; isLive: boolean }) {
+  const { lines, dropped, isRead, error } = useLogs(id, isLive);
+  const { zone } = usePreferences();
+  const [level, setLevel] = useState("info");
+  const [isFollowing, setFollowing] = useState(true);
+  const list = useRef<HTMLOListElement>(null);
+  const shown = lines.filter((line) => LEVELS.indexOf(line.level) >= LEVELS.indexOf(level));
+  useEffect(() => {
+    if (isFollowing) list.current?.scrollTo(0, list.current.scrollHeight);
+  }, [shown.length, isFollowing]);
+  return (
+    <Card
+      title="Logs"
+      actions={
+        lines.length > 0 && (
+          <div className="tool-bar">
+            {isLive && <span className="muted">{isFollowing ? "Following" : "Scroll to the end to follow"}</span>}
+            <select aria-label="Lines shown" value={level} onChange={({ target }) => setLevel(target.value)}>
+              <option value="info">All lines</option>
+              <option value="warn">Warnings and worse</option>
+              <option value="error">Errors</option>
+            </select>
+          </div>
+        )
+      }
+    >
+      {error !== undefined && <Failure error={error} />}
+      {shown.length === 0 ? (
+        <p className="card-body muted" role="status">
+          {!isRead
+            ? "Reading…"
+            : lines.length > 0
+              ? "No line of that kind."
+              : isLive
+                ? "Nothing has been logged yet."
+                : "Nothing was logged."}
+        </p>
+      ) : (
+        <>
+          {dropped > 0 && <p className="card-body muted">{formatCount(dropped)} earlier lines are not shown.</p>}
+          <ol
+            ref={list}
+            className="log"
+            tabIndex={0}
+            aria-label="Log lines"
+            onScroll={({ currentTarget: at }) => setFollowing(at.scrollHeight - at.scrollTop - at.clientHeight < NEAR_END)}
+          >
+            {shown.map((line, index) => (
+              <li key={line.id} data-level={line.level}>
+                {line.attempt !== shown[index - 1]?.attempt && <span className="log-attempt">Attempt {line.attempt}</span>}
+                <time dateTime={line.logged_at} title={formatExact(line.logged_at, zone)}>
+                  {clockTime(line.logged_at, zone)}
+                </time>
+                <span className="log-level">{line.level}</span>
+                <span className="log-message">
+                  {line.message}
+                  {line.fields !== null && <code>{JSON.stringify(line.fields)}</code>}
+                </span>
+              </li>
+            ))}
+          </ol>
+        </>
+      )}
+    </Card>
+  );
+}
+
+const LEVELS = ["info", "warn", "error", "fatal"];
+
+function clockTime(at: string, zone: "local" | "utc"): string {
+  return new Date(at).toLocaleTimeString("en-GB", {
+    ...(zone === "utc" ? { timeZone: "UTC" } : {}),
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    fractionalSecondDigits: 3,
+  });
+}

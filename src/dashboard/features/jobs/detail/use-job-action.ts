@@ -1,0 +1,25 @@
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { rest } from "../../../api/request.ts";
+import { tell } from "../../../components/toasts.tsx";
+
+export interface JobAction {
+  path: string;
+  method?: "POST" | "PUT";
+  body?: unknown;
+  /** What is told once it is done. */
+  done: string | ((answer: never) => string);
+  undo?: (answer: never) => void;
+}
+
+/** Does something by REST, tells of it, and asks anew for what may have changed. */
+export function useJobAction() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: async (action: JobAction) => await rest<never>(action.method ?? "POST", action.path, action.body),
+    onSuccess: async (answer, { done, undo }) => {
+      tell(typeof done === "string" ? done : done(answer), undo === undefined ? {} : { undo: () => undo(answer) });
+      await client.invalidateQueries();
+    },
+    onError: (error) => tell(error.message, { kind: "error" }),
+  });
+}

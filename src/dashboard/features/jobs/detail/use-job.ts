@@ -1,0 +1,188 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect } from "react";
+import { useLive } from "../../../api/subscribe.ts";
+import { useMay } from "../../../api/me.ts";
+import { Problem } from "../../../api/problem.ts";
+import { graphql, rest } from "../../../api/request.ts";
+import { isFinished } from "../../../components/state-badge.tsx";
+import type { RestJob } from "../job-line.ts";
+
+export interface Attempt {
+  attempt: number;
+  state: "running" | "completed" | "failed";
+  error_name: string | null;
+  error_message: string | null;
+  error_stack: string | null;
+  error_code: string | null;
+  started_at: string | null;
+  finished_at: string | null;
+  retry_at: string | null;
+  worker: string | null;
+}
+
+export interface Job extends RestJob {
+  attempt_list: Attempt[];
+}
+
+interface LiveJob {
+  state: string;
+  attempts: number;
+  priority: number;
+  error: string | null;
+  runAt: string | null;
+  startedAt: string | null;
+  finishedAt: string | null;
+  progress: number | null;
+  progressMessage: string | null;
+}
+
+const LIVE_JOB = /* GraphQL */ `
+  subscription ($id: BigInt!) {
+    job(id: $id) {
+      state
+      attempts: attemptCount
+      priority
+      error
+      runAt
+      startedAt
+      finishedAt
+      progress
+      progressMessage
+    }
+  }
+`;
+
+/** How often a job is asked for where its changes are not pushed (ms). */
+const POLL_MS = 3_000;
+
+/** A job with its attempts, as it is now: changes are pushed, and what they do not carry is asked for when they come. */
+export function useJob(id: string) {
+  const client = useQueryClient();
+  const live = useLive<{ job: LiveJob | null }>(LIVE_JOB, { id });
+  const now = live.data?.job;
+  const job = useQuery({
+    queryKey: ["job", id],
+    queryFn: async ({ signal }) => await rest<Job>("GET", `/jobs/${id}`, undefined, signal),
+    refetchInterval: ({ state }) =>
+      live.error !== undefined && state.status !== "error" && !isFinished(state.data?.state ?? "") ? POLL_MS : false,
+  });
+  // Everything but progress: what else is shown may have changed with it.
+  const version =
+    now === undefined || now === null ? undefined : `${now.state} ${now.attempts} ${now.priority} ${now.runAt} ${now.finishedAt}`;
+  useEffect(() => {
+    if (version === undefined) return;
+    for (const name of ["job", "job explain", "job relations", "job steps", "job reruns"])
+      void client.invalidateQueries({ queryKey: [name, id] });
+  }, [version, client, id]);
+  const data =
+    job.data === undefined || now === undefined || now === null
+      ? job.data
+      : {
+          ...job.data,
+          state: now.state,
+          attempts: now.attempts,
+          priority: now.priority,
+          started_at: now.startedAt,
+          finished_at: now.finishedAt,
+          progress: now.progress,
+          progress_message: now.progressMessage,
+        };
+  return { query: job, job: data, isMissing: job.error instanceof Problem && job.error.code === "LW404" };
+}
+
+export interface Relation {
+  id: string;
+  task: string;
+  state: string;
+}
+
+export interface Relations {
+  parent: Relation | null;
+  children: { nodes: (Relation & { createdAt: string })[]; pageInfo: { hasNextPage: boolean } };
+  workflow: { id: string; name: string; state: string } | null;
+  workflowStep: { name: string } | null;
+  schedule: { name: string; sentence: string } | null;
+  scheduleRun: { dueAt: string } | null;
+}
+
+const RELATIONS = /* GraphQL */ `
+  query ($id: BigInt!) {
+    job(id: $id) {
+      parent {
+        id
+        task
+        state
+      }
+      children(first: 20) {
+        nodes {
+          id
+          task
+          state
+          createdAt
+        }
+        pageInfo {
+          hasNextPage
+        }
+      }
+      workflow {
+        id
+        name
+        state
+      }
+      workflowStep {
+        name
+      }
+      schedule {
+        name
+        sentence
+      }
+      scheduleRun {
+        dueAt
+      }
+    }
+  }
+`;
+
+export function useRelations(id: string, isLive: boolean) {
+  return useQuery({
+    queryKey: ["job relations", id],
+    queryFn: async ({ signal }) => (await graphql<{ job: Relations | null }>(RELATIONS, { id }, signal)).job,
+    refetchInterval: isLive ? POLL_MS : false,
+  });
+}
+
+export interface Rerun {
+  id: string;
+  original_id: string;
+  payload_changed: boolean;
+  requested_by: string;
+  requested_at: string;
+}
+
+export function useReruns(id: string) {
+  return useQuery({
+    queryKey: ["job reruns", id],
+    queryFn: async ({ signal }) => (await rest<{ items: Rerun[] }>("GET", `/jobs/${id}/reruns`, undefined, signal)).items,
+  });
+}
+
+/** What is usual for a task (seconds), over the last day. */
+export interface Usual {
+  wait_p95: number | null;
+  run_p50: number | null;
+  run_p95: number | null;
+}
+
+/** Undefined while it is asked for and where the token may not know it, which is about every tenant; null where the task has not run. */
+export function useUsual(task: string): Usual | null | undefined {
+  const may = useMay("viewer", { everybody: true });
+  const { data } = useQuery({
+    queryKey: ["task-statistics", "24h"],
+    enabled: may,
+    staleTime: 60_000,
+    retry: false,
+    queryFn: async ({ signal }) =>
+      (await rest<{ items: (Usual & { task: string })[] }>("GET", "/task-statistics?period=24h", undefined, signal)).items,
+  });
+  return data === undefined ? undefined : (data.find((row) => row.task === task) ?? null);
+}

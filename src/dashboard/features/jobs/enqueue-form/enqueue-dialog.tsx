@@ -1,0 +1,179 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { useLocation } from "wouter";
+import { useMe } from "../../../api/me.ts";
+import { Problem } from "../../../api/problem.ts";
+import { rest } from "../../../api/request.ts";
+import { usePreferences } from "../../../components/preferences.ts";
+import { FormDialog } from "../../../components/dialog.tsx";
+import { Field } from "../../../components/field.tsx";
+import { Loading } from "../../../components/notice.tsx";
+import { tell } from "../../../components/toasts.tsx";
+import { useNames } from "../list/filter-bar.tsx";
+import { fromControl } from "../time-dialog.tsx";
+import { PayloadEditor } from "./payload-editor.tsx";
+import { initialValue, isFormable } from "./schema.ts";
+
+export interface TaskDetails {
+  name: string;
+  description: string | null;
+  queue: string;
+  payload_schema: unknown;
+  redact: string[] | null;
+}
+
+export function useTask(name: string) {
+  return useQuery({
+    queryKey: ["task", name],
+    enabled: name !== "",
+    queryFn: async ({ signal }) => await rest<TaskDetails>("GET", `/tasks/${encodeURIComponent(name)}`, undefined, signal),
+  });
+}
+
+/** Enqueues a job: of which task, with what, and when. */
+export function EnqueueDialog({ task, onTask, onClose }: { task: string; onTask: (task: string) => void; onClose: () => void }) {
+  const names = useNames();
+  const details = useTask(task);
+  return details.data === undefined ? (
+    <FormDialog
+      title="Enqueue a job"
+      submit="Enqueue"
+      onClose={onClose}
+      onSubmit={() => undefined}
+      busy={false}
+      disabled
+      error={details.error ?? undefined}
+      size="wide"
+    >
+      <TaskChoice task={task} names={names?.tasks} onTask={onTask} />
+      {details.isFetching && <Loading rows={4} />}
+    </FormDialog>
+  ) : (
+    <Form key={task} details={details.data} names={names?.tasks} onTask={onTask} onClose={onClose} />
+  );
+}
+
+function TaskChoice({
+  task,
+  names,
+  onTask,
+}: {
+  task: string;
+  names: readonly string[] | undefined;
+  onTask: (task: string) => void;
+}) {
+  return (
+    <Field label="Task">
+      <select value={task} onChange={({ target }) => onTask(target.value)}>
+        {task === "" && <option value="">Choose a task</option>}
+        {task !== "" && names?.includes(task) !== true && <option value={task}>{task}</option>}
+        {(names ?? []).map((name) => (
+          <option key={name} value={name}>
+            {name}
+          </option>
+        ))}
+      </select>
+    </Field>
+  );
+}
+
+/** The options of a job, as they are asked for; what is empty is not sent. */
+const TEXTS = {
+  job_key: { label: "Job key", hint: "Replaces the job with this key that still waits." },
+  serial_key: { label: "Serial key", hint: "Jobs that share it run one at a time." },
+  correlation_id: { label: "Correlation id", hint: "Shared by everything that comes from one cause." },
+  unique_for: { label: "Unique for", hint: "Such as 10m: for that long the same request makes no other job." },
+} as const;
+
+function Form({
+  details,
+  names,
+  onTask,
+  onClose,
+}: {
+  details: TaskDetails;
+  names: readonly string[] | undefined;
+  onTask: (task: string) => void;
+  onClose: () => void;
+}) {
+  const me = useMe();
+  const client = useQueryClient();
+  const [, navigate] = useLocation();
+  const isUtc = usePreferences().zone === "utc";
+  const [payload, setPayload] = useState<unknown>(() =>
+    isFormable(details.payload_schema) ? initialValue(details.payload_schema) : {},
+  );
+  const [isValid, setValid] = useState(true);
+  const [options, setOptions] = useState<Record<string, string>>({});
+  const enqueue = useMutation({
+    mutationFn: async () =>
+      await rest<{ id: string }>("POST", "/jobs", { ...toBody(options, isUtc), task: details.name, payload }),
+    onSuccess: async ({ id }) => {
+      tell(`Job ${id} is enqueued.`);
+      onClose();
+      navigate(`/jobs/${id}`);
+      await client.invalidateQueries({ queryKey: ["jobs"] });
+    },
+  });
+  const fields = enqueue.error instanceof Problem ? enqueue.error.fields : undefined;
+  const option = (name: string, label: string, hint: string | undefined, control: "text" | "number" | "time" = "text") => (
+    <Field key={name} label={label} hint={hint} problem={fields?.find(({ field }) => field === name)?.message}>
+      <input
+        {...(control === "time" ? { type: "datetime-local" } : control === "number" ? { inputMode: "numeric" as const } : {})}
+        value={options[name] ?? ""}
+        onChange={({ target }) => setOptions({ ...options, [name]: target.value })}
+      />
+    </Field>
+  );
+  const zone = isUtc ? "In UTC." : "In your zone.";
+  return (
+    <FormDialog
+      title="Enqueue a job"
+      submit="Enqueue"
+      onClose={onClose}
+      onSubmit={() => enqueue.mutate()}
+      busy={enqueue.isPending}
+      disabled={!isValid}
+      error={enqueue.error ?? undefined}
+      size="wide"
+    >
+      <TaskChoice task={details.name} names={names} onTask={onTask} />
+      {details.description !== null && (
+        <p className="muted">
+          {details.description} Its queue is {details.queue}.
+        </p>
+      )}
+      <PayloadEditor
+        schema={details.payload_schema}
+        value={payload}
+        fields={fields}
+        onChange={(next, valid) => {
+          setPayload(next);
+          setValid(valid);
+        }}
+      />
+      <details className="enqueue-options">
+        <summary>Options</summary>
+        <div>
+          {option("run_at", "Not before", `Now by default. ${zone}`, "time")}
+          {option("expires_at", "Not after", `Then it ends as expired. ${zone}`, "time")}
+          {option("priority", "Priority", "Smaller runs first; 0 by default.", "number")}
+          {option("max_attempts", "Attempts", "Those of the task by default.", "number")}
+          {Object.entries(TEXTS).map(([name, { label, hint }]) => option(name, label, hint))}
+          {me?.tenant === null && option("tenant", "Tenant", "Whose job it is.")}
+        </div>
+      </details>
+    </FormDialog>
+  );
+}
+
+function toBody(options: Readonly<Record<string, string>>, isUtc: boolean): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(options).flatMap(([name, value]): [string, unknown][] => {
+      if (value.trim() === "") return [];
+      if (name.endsWith("_at")) return [[name, fromControl(value, isUtc)]];
+      if (name === "priority" || name === "max_attempts") return [[name, Number.isNaN(Number(value)) ? value : Number(value)]];
+      return [[name, value.trim()]];
+    }),
+  );
+}

@@ -1,0 +1,182 @@
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useCallback, useEffect, useMemo, useState } from "react";
+import { useLive } from "../../../api/subscribe.ts";
+import { graphql, rest, withQuery } from "../../../api/request.ts";
+import { type JobFilter, toLive, toQuery, writeFilter } from "../filter.ts";
+import { fromRest, isNewer, type JobLine, type JobPage, JOBS_BY_ID, LIVE_JOBS } from "../job-line.ts";
+
+/** Jobs of the newest page: as many as a live list has. */
+const NEWEST = 100;
+/** Jobs of each page further back. */
+const PAGE = 200;
+/** How often the newest page is asked for where no live list serves the filter, and jobs on the screen further down (ms). */
+const POLL_MS = 5_000;
+/** Pages of a search that are asked for at once while they are empty. */
+const SEARCH_ROUNDS = 10;
+
+export interface JobList {
+  /** Newest first; undefined until the first answer. */
+  lines: readonly JobLine[] | undefined;
+  /** Jobs that are newer than the first line and not in the list, because somebody reads it. */
+  newer: number;
+  /** Whether there are more of them than `newer` says. */
+  newerIsCapped: boolean;
+  /** Shows the newest jobs and goes on following them. */
+  follow: () => void;
+  /** Loads the next page, if there is one and none is on its way. */
+  loadMore: () => void;
+  hasMore: boolean;
+  isLoadingMore: boolean;
+  error: unknown;
+  retry: () => void;
+  /** Of a search in payloads: how many were read, and where that ended. */
+  looked: { at: number; to: string | null } | undefined;
+}
+
+function cursorAt(id: string): string {
+  return btoa(`jobs:${id}`).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+}
+
+/**
+ * The jobs that fit a filter, for a component that is another one for each filter (`key`). While `isReading` is false the newest are followed as they come; while it is true no job is added above
+ * those that are shown, which are only kept up to date. `visible` are those jobs on the screen that may still change.
+ */
+export function useJobList(filter: JobFilter, isReading: boolean, visible: readonly string[]): JobList {
+  const key = writeFilter(filter).toString();
+  const newest = useNewest(filter, key);
+  const [base, setBase] = useState<{ lines: readonly JobLine[]; next: string | null }>();
+  const { lines: fresh, next } = newest;
+  const last = base?.next ?? null;
+  const older = useInfiniteQuery({
+    queryKey: ["jobs", "older", key, last],
+    enabled: false,
+    initialPageParam: last ?? "",
+    queryFn: async ({ pageParam, signal }) => await nextPage(filter, pageParam, signal),
+    getNextPageParam: ({ next_cursor }) => next_cursor ?? undefined,
+    staleTime: Infinity,
+    gcTime: 10_000,
+  });
+
+  // What was loaded below would not fit under another top.
+  const isFrozen = isReading || older.data !== undefined || older.isFetching;
+  if (fresh !== undefined && base?.lines !== fresh && (base === undefined || !isFrozen)) setBase({ lines: fresh, next });
+  const follow = (): void => {
+    if (fresh !== undefined) setBase({ lines: fresh, next });
+  };
+
+  const olderLines = useMemo(() => older.data?.pages.flatMap((page) => page.items.map(fromRest)) ?? [], [older.data]);
+  const refreshed = useRefreshed(visible, newest.lines);
+  const lines = useMemo(() => {
+    if (base === undefined) return undefined;
+    const now = new Map([...refreshed, ...(newest.lines ?? [])].map((line) => [line.id, line]));
+    return [...base.lines, ...olderLines].map((line) => now.get(line.id) ?? line);
+  }, [base, newest.lines, olderLines, refreshed]);
+
+  const first = lines?.[0]?.id;
+  const newer =
+    isFrozen && newest.lines !== undefined
+      ? newest.lines.filter(({ id }) => first === undefined || isNewer(id, first)).length
+      : 0;
+  const hasOlder = older.data === undefined ? last !== null : older.hasNextPage;
+  const { fetchNextPage, refetch, isFetching } = older;
+  const isFirst = older.data === undefined;
+  const loadMore = useCallback(() => {
+    if (!hasOlder || isFetching) return;
+    void (isFirst ? refetch() : fetchNextPage());
+  }, [hasOlder, isFetching, isFirst, refetch, fetchNextPage]);
+
+  const pages = older.data?.pages ?? [];
+  const lookedAt = pages.reduce((sum, page) => sum + (page.looked_at ?? 0), newest.lookedAt ?? 0);
+  return {
+    lines,
+    newer,
+    newerIsCapped: newer >= NEWEST,
+    follow,
+    loadMore,
+    hasMore: hasOlder,
+    isLoadingMore: isFetching,
+    error: newest.error ?? older.error,
+    retry: () => {
+      newest.retry();
+      if (older.isError) void older.refetch();
+    },
+    looked: newest.lookedAt === undefined ? undefined : { at: lookedAt, to: pages.at(-1)?.looked_to ?? newest.lookedTo ?? null },
+  };
+}
+
+/** The next page; of a search in payloads that finds nothing, what comes of looking ten times as far. */
+async function nextPage(filter: JobFilter, cursor: string, signal: AbortSignal): Promise<JobPage> {
+  let lookedAt = 0;
+  for (let round = 1; ; round += 1) {
+    const query = withQuery("/jobs", { ...toQuery(filter), brief: true, limit: PAGE, cursor });
+    const page = await rest<JobPage>("GET", query, undefined, signal);
+    lookedAt += page.looked_at ?? 0;
+    if (page.items.length > 0 || page.next_cursor === null || round === SEARCH_ROUNDS) return { ...page, looked_at: lookedAt };
+    cursor = page.next_cursor;
+  }
+}
+
+/** Jobs on the screen that the newest page does not tell of, as they are now. */
+function useRefreshed(visible: readonly string[], newest: readonly JobLine[] | undefined): readonly JobLine[] {
+  const told = new Set(newest?.map(({ id }) => id));
+  const ids = visible.filter((id) => !told.has(id));
+  const { data } = useQuery<readonly JobLine[]>({
+    queryKey: ["jobs", "visible", ids],
+    enabled: ids.length > 0,
+    refetchInterval: POLL_MS,
+    gcTime: 10_000,
+    placeholderData: (before) => before,
+    queryFn: async ({ signal }) =>
+      (await graphql<{ jobs: { nodes: JobLine[] } }>(JOBS_BY_ID, { ids, first: ids.length }, signal)).jobs.nodes,
+  });
+  return data ?? NONE;
+}
+
+const NONE: readonly JobLine[] = [];
+
+interface Newest {
+  lines: readonly JobLine[] | undefined;
+  /** Where the next page begins; null when there is none. */
+  next: string | null;
+  error: unknown;
+  retry: () => void;
+  lookedAt?: number | undefined;
+  lookedTo?: string | null | undefined;
+}
+
+/** The newest page: pushed where a live list serves the filter, else asked for every few seconds. */
+function useNewest(filter: JobFilter, key: string): Newest {
+  const variables = useMemo(() => toLive(filter), [filter]);
+  const [hasFailed, setFailed] = useState(false);
+  const isLive = variables !== undefined && !hasFailed;
+  const live = useLive<{ jobs: { jobs: JobLine[] } }>(isLive ? LIVE_JOBS : null, variables);
+  useEffect(() => {
+    // Whatever keeps the live list away, the list itself is still to be had.
+    if (live.error !== undefined) setFailed(true);
+  }, [live.error]);
+  const polled = useQuery<JobPage>({
+    queryKey: ["jobs", "newest", key],
+    enabled: !isLive,
+    refetchInterval: (query) => (query.state.status === "error" ? false : POLL_MS),
+    queryFn: async ({ signal }) =>
+      await rest<JobPage>("GET", withQuery("/jobs", { ...toQuery(filter), brief: true, limit: NEWEST }), undefined, signal),
+  });
+  const livePage = live.data?.jobs.jobs;
+  const polledPage = useMemo(() => polled.data?.items.map(fromRest), [polled.data]);
+  if (isLive) {
+    return {
+      lines: livePage,
+      next: livePage?.length === NEWEST ? cursorAt(livePage.at(-1)?.id ?? "") : null,
+      error: undefined,
+      retry: () => undefined,
+    };
+  }
+  return {
+    lines: polledPage,
+    next: polled.data?.next_cursor ?? null,
+    error: polled.error ?? undefined,
+    retry: () => void polled.refetch(),
+    lookedAt: polled.data?.looked_at,
+    lookedTo: polled.data?.looked_to,
+  };
+}

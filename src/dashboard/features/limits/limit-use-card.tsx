@@ -1,0 +1,112 @@
+import { useQuery } from "@tanstack/react-query";
+import { rest } from "../../api/request.ts";
+import { formatCount } from "../../components/numbers.ts";
+import { Time } from "../../components/time/time.tsx";
+import { Card } from "../../components/page.tsx";
+import { Answer } from "../../components/query-result.tsx";
+import { describeLimit, type Limit, routeOf, type Target } from "./limits.ts";
+
+interface Use {
+  kind: Limit["kind"];
+  key: string | null;
+  value: string | null;
+  in_use: string;
+  waiting: string;
+  frees_at: string | null;
+  key_values: string;
+  is_partial: boolean;
+}
+
+/** How full each limit is, by the values of its key, those with the longest lines first. */
+export function LimitUseCard({ target, limits }: { target: Target; limits: readonly Limit[] }) {
+  const query = useQuery({
+    queryKey: ["limit-use", target.scope, target.name],
+    queryFn: ({ signal }) => rest<{ items: Use[] }>("GET", routeOf(target, "/limits/use"), undefined, signal),
+    enabled: limits.length > 0,
+    refetchInterval: 3_000,
+  });
+  if (limits.length === 0) return null;
+  return (
+    <Card title="Limits in use">
+      <Answer query={query} rows={3}>
+        {({ items }) => (
+          <>
+            {limits.map((limit) => (
+              <OneLimit
+                key={`${limit.kind} ${limit.key ?? ""}`}
+                limit={limit}
+                use={items.filter(({ kind, key }) => kind === limit.kind && key === (limit.key ?? null))}
+              />
+            ))}
+            {items.some(({ is_partial }) => is_partial) && (
+              <p className="limits-note muted">There is more than is counted here: 100,000 places or jobs.</p>
+            )}
+          </>
+        )}
+      </Answer>
+    </Card>
+  );
+}
+
+function OneLimit({ limit, use }: { limit: Limit; use: readonly Use[] }) {
+  const total = Number(use[0]?.key_values ?? 0);
+  return (
+    <section className="limit-use" aria-label={describeLimit(limit)}>
+      <h3>{describeLimit(limit)}</h3>
+      {use.length === 0 ? (
+        <p className="muted">Nothing of it is in use, and no job waits for it.</p>
+      ) : (
+        <div className="table-scroll" tabIndex={0} role="region" aria-label={`Use of ${describeLimit(limit)}`}>
+          <table className="table">
+            <thead>
+              <tr>
+                <th scope="col">{limit.key ?? "All jobs"}</th>
+                <th scope="col">In use</th>
+                <th scope="col" className="end">
+                  In line
+                </th>
+                {limit.kind === "rate" && <th scope="col">Next place</th>}
+              </tr>
+            </thead>
+            <tbody>
+              {use.map((row, index) => (
+                <tr key={row.value === "[redacted]" ? index : (row.value ?? "")}>
+                  <th scope="row" className="use-key">
+                    {row.value === null ? "together" : row.value === "" ? <em>without a value</em> : row.value}
+                  </th>
+                  <td>
+                    <Fill used={Number(row.in_use)} of={limit.max} />
+                  </td>
+                  <td className="end">{formatCount(row.waiting)}</td>
+                  {limit.kind === "rate" && (
+                    <td>{Number(row.in_use) >= limit.max ? <Time at={row.frees_at} absent="when it has started" /> : "now"}</td>
+                  )}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {total > use.length && (
+        <p className="muted">
+          {formatCount(use.length)} of {formatCount(total)} values, those with the longest lines first.
+        </p>
+      )}
+    </section>
+  );
+}
+
+/** A number of a maximum, as a bar and in figures. */
+function Fill({ used, of }: { used: number; of: number }) {
+  const share = Math.min(1, used / of);
+  return (
+    <span className="fill" data-full={used >= of ? "yes" : "no"}>
+      <span className="progress" aria-hidden="true">
+        <span style={{ width: `${share * 100}%` }} />
+      </span>
+      <span className="number">
+        {formatCount(used)} of {formatCount(of)}
+      </span>
+    </span>
+  );
+}

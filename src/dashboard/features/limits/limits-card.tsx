@@ -1,0 +1,243 @@
+import { Pencil, Plus, RotateCcw, Trash2 } from "lucide-react";
+import { type FormEvent, type KeyboardEvent, type ReactNode, useState } from "react";
+import { withQuery } from "../../api/request.ts";
+import { formatInterval, toDurationText } from "../../components/time/format-intervals.ts";
+import { formatCount } from "../../components/numbers.ts";
+import { Button } from "../../components/button.tsx";
+import { Empty, Failure } from "../../components/notice.tsx";
+import { Card } from "../../components/page.tsx";
+import { describeLimit, DURATION_HINT, type Limit, type Target } from "./limits.ts";
+import { useMayRule, useRuleChange } from "./use-limit-change.ts";
+
+const keyOf = ({ kind, key = "" }: Limit): string => `${kind} ${key}`;
+
+/** The limits of a queue or a task, changed where they stand. */
+export function LimitsCard({ target, limits, note }: { target: Target; limits: readonly Limit[]; note?: ReactNode }) {
+  const may = useMayRule();
+  const [editing, setEditing] = useState<string>();
+  const reset = useRuleChange(target);
+  return (
+    <Card
+      title="Limits"
+      actions={
+        may && (
+          <div className="tool-bar">
+            {target.scope === "task" && (
+              <Button
+                kind="quiet"
+                icon={<RotateCcw aria-hidden="true" />}
+                busy={reset.isPending}
+                title="Those that the task's definition declares, and no others"
+                onClick={() =>
+                  reset.mutate({
+                    method: "POST",
+                    path: "/limits/reset",
+                    done: `${target.name} has the limits of its definition.`,
+                  })
+                }
+              >
+                As defined
+              </Button>
+            )}
+            <Button
+              kind="quiet"
+              icon={<Plus aria-hidden="true" />}
+              disabled={editing === "new"}
+              onClick={() => setEditing("new")}
+            >
+              Add a limit
+            </Button>
+          </div>
+        )
+      }
+    >
+      {reset.isError && <Failure error={reset.error} />}
+      {limits.length === 0 && editing !== "new" && (
+        <Empty title="No limit.">As many of its jobs run at a time as workers have room for.</Empty>
+      )}
+      {(limits.length > 0 || editing === "new") && (
+        <div className="limits" role="list">
+          {limits.map((limit) =>
+            editing === keyOf(limit) ? (
+              <LimitForm key={keyOf(limit)} target={target} limit={limit} onDone={() => setEditing(undefined)} />
+            ) : (
+              <LimitLine
+                key={keyOf(limit)}
+                target={target}
+                limit={limit}
+                onEdit={may ? () => setEditing(keyOf(limit)) : undefined}
+              />
+            ),
+          )}
+          {editing === "new" && <LimitForm target={target} limit={undefined} onDone={() => setEditing(undefined)} />}
+        </div>
+      )}
+      {note !== undefined && <p className="limits-note muted">{note}</p>}
+    </Card>
+  );
+}
+
+function LimitLine({ target, limit, onEdit }: { target: Target; limit: Limit; onEdit: (() => void) | undefined }) {
+  const drop = useRuleChange(target);
+  const put = useRuleChange(target);
+  const { kind, max, per, key } = limit;
+  return (
+    <div className="limit" role="listitem">
+      <p>
+        <strong className="number">{formatCount(max)}</strong>{" "}
+        {kind === "concurrency" ? "at a time" : `within any ${formatInterval(per)}`}
+        {key !== undefined && (
+          <>
+            {" "}
+            for each <code>{key}</code>
+          </>
+        )}
+      </p>
+      {onEdit !== undefined && (
+        <div className="tool-bar">
+          <Button
+            kind="quiet"
+            icon={<Pencil aria-hidden="true" />}
+            aria-label={`Change the limit ${describeLimit(limit)}`}
+            onClick={onEdit}
+          />
+          <Button
+            kind="quiet"
+            icon={<Trash2 aria-hidden="true" />}
+            aria-label={`Take away the limit ${describeLimit(limit)}`}
+            busy={drop.isPending}
+            onClick={() =>
+              drop.mutate({
+                method: "DELETE",
+                path: withQuery(`/limits/${kind}`, { key }),
+                done: `The limit ${describeLimit(limit)} is gone.`,
+                undo: () =>
+                  put.mutate({
+                    method: "PUT",
+                    path: "/limits",
+                    body: toBody(limit),
+                    done: `The limit ${describeLimit(limit)} is back.`,
+                  }),
+              })
+            }
+          />
+        </div>
+      )}
+      {drop.isError && <Failure error={drop.error} />}
+    </div>
+  );
+}
+
+function toBody({ kind, max, per, key }: Limit): Record<string, unknown> {
+  return {
+    kind,
+    max,
+    ...(kind === "rate" ? { per: toDurationText(per) } : {}),
+    ...(key === undefined || key === "" ? {} : { key }),
+  };
+}
+
+/** Where a limit stood, or below the others for a new one. Enter keeps it, Escape does not. */
+function LimitForm({ target, limit, onDone }: { target: Target; limit: Limit | undefined; onDone: () => void }) {
+  const [kind, setKind] = useState<Limit["kind"]>(limit?.kind ?? "concurrency");
+  const [max, setMax] = useState(String(limit?.max ?? ""));
+  const [per, setPer] = useState(toDurationText(limit?.per) || "1m");
+  const [key, setKey] = useState(limit?.key ?? "");
+  const put = useRuleChange(target, onDone);
+  const back = useRuleChange(target);
+  const path = limit?.key ?? key.trim();
+  function leave(event: KeyboardEvent): void {
+    if (event.key === "Escape") onDone();
+  }
+  function submit(event: FormEvent): void {
+    event.preventDefault();
+    const body = {
+      kind,
+      max: Number(max),
+      ...(kind === "rate" ? { per: per.trim() } : {}),
+      ...(path === "" ? {} : { key: path }),
+    };
+    put.mutate({
+      method: "PUT",
+      path: "/limits",
+      body,
+      done: `The ${target.scope} ${target.name} has the limit ${max} ${kind === "rate" ? `within any ${per.trim()}` : "at a time"}.`,
+      ...(limit === undefined
+        ? {}
+        : {
+            undo: () =>
+              back.mutate({
+                method: "PUT",
+                path: "/limits",
+                body: toBody(limit),
+                done: `The limit is ${describeLimit(limit)} again.`,
+              }),
+          }),
+    });
+  }
+  return (
+    <form className="limit limit-form" role="listitem" onSubmit={submit}>
+      {limit === undefined && (
+        <label>
+          Kind
+          <select value={kind} onChange={(event) => setKind(event.target.value as Limit["kind"])}>
+            <option value="concurrency">at a time</option>
+            <option value="rate">per time</option>
+          </select>
+        </label>
+      )}
+      <label>
+        {kind === "rate" ? "Starts" : "At a time"}
+        <input
+          type="number"
+          min={1}
+          max={2_147_483_647}
+          step={1}
+          required
+          autoFocus
+          value={max}
+          onKeyDown={leave}
+          onChange={(event) => setMax(event.target.value)}
+        />
+      </label>
+      {kind === "rate" && (
+        <label>
+          Within any
+          <input
+            required
+            value={per}
+            title={DURATION_HINT}
+            placeholder="1m"
+            onKeyDown={leave}
+            onChange={(event) => setPer(event.target.value)}
+          />
+        </label>
+      )}
+      {limit === undefined ? (
+        <label>
+          For each (optional)
+          <input
+            value={key}
+            placeholder="userId"
+            title="Where in the payload: each value there has the limit for itself."
+            onKeyDown={leave}
+            onChange={(event) => setKey(event.target.value)}
+          />
+        </label>
+      ) : (
+        limit.key !== undefined && (
+          <p>
+            for each <code>{limit.key}</code>
+          </p>
+        )
+      )}
+      <div className="tool-bar">
+        <Button onClick={onDone}>Cancel</Button>
+        <Button type="submit" kind="primary" busy={put.isPending}>
+          Save
+        </Button>
+      </div>
+      {put.isError && <Failure error={put.error} />}
+    </form>
+  );
+}

@@ -1,0 +1,35 @@
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useMay } from "../../api/me.ts";
+import { rest } from "../../api/request.ts";
+import { tell } from "../../components/toasts.tsx";
+import { type Ruled, routeOf, type Target } from "./limits.ts";
+
+interface Change {
+  method: "POST" | "PUT" | "DELETE";
+  /** Below the queue's or the task's route. */
+  path: string;
+  body?: unknown;
+  /** What to say when it is done. */
+  done: string;
+  undo?: () => unknown;
+}
+
+/** Changes a rule of a queue or a task; the answer, which is the queue or the task as it is then, is what pages show at once. */
+export function useRuleChange(target: Target, onDone?: () => void) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: ({ method, path, body }: Change) => rest<Ruled>(method, routeOf(target, path), body),
+    onSuccess: (row, { done, undo }) => {
+      client.setQueryData([target.scope, target.name], row);
+      void client.invalidateQueries({ queryKey: [`${target.scope}s`] });
+      void client.invalidateQueries({ queryKey: ["limit-use", target.scope, target.name] });
+      tell(done, undo === undefined ? {} : { undo });
+      onDone?.();
+    },
+  });
+}
+
+/** Whether rules may be changed: they concern every tenant. */
+export function useMayRule(): boolean {
+  return useMay("operator", { everybody: true });
+}

@@ -1,0 +1,172 @@
+import { useQuery } from "@tanstack/react-query";
+import { Pause, Play } from "lucide-react";
+import { useState } from "react";
+import { Link } from "wouter";
+import { useMay } from "../../api/me.ts";
+import { rest } from "../../api/request.ts";
+import { formatCount } from "../../components/numbers.ts";
+import { Duration, Time } from "../../components/time/time.tsx";
+import { Button } from "../../components/button.tsx";
+import { Empty, Failure, Loading } from "../../components/notice.tsx";
+import { Card } from "../../components/page.tsx";
+import { type LiveQueue, useLiveQueues } from "./queue-counts.ts";
+import { PauseQueue, useResumeQueue } from "./pause-queue.tsx";
+
+/** Queues that are shown here; the page of queues has all. */
+const SHOWN = 15;
+
+/** A row of GET /statistics/limits. */
+interface LimitUse {
+  scope: string;
+  name: string;
+  kind: "concurrency" | "rate";
+  key: string | null;
+  max: number;
+  used: string;
+  keys: string;
+  full_keys: string;
+}
+
+/** The queues as they are: what runs and waits, the oldest, limits in use, and their pause. */
+export function Queues() {
+  const { data: queues, error } = useLiveQueues();
+  const everybody = useMay("viewer", { everybody: true });
+  const limits = useQuery({
+    queryKey: ["limits-in-use"],
+    queryFn: async ({ signal }) => (await rest<{ items: LimitUse[] }>("GET", "/statistics/limits", undefined, signal)).items,
+    enabled: everybody,
+    refetchInterval: 10_000,
+  });
+  return (
+    <Card title="Queues" actions={<Link href="/queues">All queues</Link>}>
+      {error !== undefined && <Failure error={error} />}
+      {queues === undefined && error === undefined && <Loading rows={4} />}
+      {queues?.length === 0 && <Empty title="There is no queue yet.">They come with the first task that a worker knows.</Empty>}
+      {queues !== undefined && queues.length > 0 && (
+        <Table queues={queues.slice(0, SHOWN)} limits={everybody ? (limits.data ?? []) : undefined} />
+      )}
+      {queues !== undefined && queues.length > SHOWN && (
+        <p className="attention-rest">
+          <Link href="/queues">{formatCount(queues.length - SHOWN)} more queues</Link>
+        </p>
+      )}
+    </Card>
+  );
+}
+
+function Table({ queues, limits }: { queues: readonly LiveQueue[]; limits: readonly LimitUse[] | undefined }) {
+  const may = useMay("operator", { everybody: true });
+  const [pausing, setPausing] = useState<string>();
+  const resume = useResumeQueue();
+  return (
+    <div className="table-scroll" tabIndex={0} role="region" aria-label="Queues, table">
+      <table className="table">
+        <thead>
+          <tr>
+            <th scope="col">Queue</th>
+            <th scope="col" className="end">
+              Running
+            </th>
+            <th scope="col" className="end">
+              Waiting
+            </th>
+            <th scope="col" className="end">
+              Oldest
+            </th>
+            <th scope="col" className="end">
+              Held back
+            </th>
+            <th scope="col" className="end">
+              Later
+            </th>
+            {limits !== undefined && <th scope="col">Limits in use</th>}
+            <th scope="col">Pause</th>
+          </tr>
+        </thead>
+        <tbody>
+          {queues.map((queue) => (
+            <tr key={queue.name}>
+              <th scope="row">
+                <Link href={`/queues/${encodeURIComponent(queue.name)}`} className="plain">
+                  {queue.name}
+                </Link>
+              </th>
+              <td className="end">{formatCount(queue.running)}</td>
+              <td className="end">{formatCount(queue.pending)}</td>
+              <td className="end">{queue.pending > 0 ? <Duration from={queue.oldest} /> : <span className="muted">–</span>}</td>
+              <td className="end">{formatCount(queue.blocked + queue.paused)}</td>
+              <td className="end">{formatCount(queue.later)}</td>
+              {limits !== undefined && (
+                <td>
+                  <Limits limits={limits.filter(({ scope, name }) => scope === "queue" && name === queue.name)} />
+                </td>
+              )}
+              <td>
+                <div className="queue-pause">
+                  {queue.pausedAt !== null && (
+                    <span className="queue-paused" title={queue.pauseReason ?? undefined}>
+                      <Pause aria-hidden="true" /> <Time at={queue.pausedAt} />
+                      {queue.pausedBy !== null && ` by ${queue.pausedBy}`}
+                      {queue.pauseReason !== null && `: ${queue.pauseReason}`}
+                    </span>
+                  )}
+                  {may &&
+                    (queue.pausedAt === null ? (
+                      <Button
+                        kind="quiet"
+                        icon={<Pause aria-hidden="true" />}
+                        aria-label={`Pause ${queue.name}`}
+                        onClick={() => setPausing(queue.name)}
+                      >
+                        Pause
+                      </Button>
+                    ) : (
+                      <Button
+                        kind="quiet"
+                        icon={<Play aria-hidden="true" />}
+                        aria-label={`Resume ${queue.name}`}
+                        busy={resume.isPending && resume.variables === queue.name}
+                        onClick={() => resume.mutate(queue.name)}
+                      >
+                        Resume
+                      </Button>
+                    ))}
+                  {!may && queue.pausedAt === null && <span className="muted">–</span>}
+                </div>
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {pausing !== undefined && <PauseQueue name={pausing} onClose={() => setPausing(undefined)} />}
+    </div>
+  );
+}
+
+function Limits({ limits }: { limits: readonly LimitUse[] }) {
+  if (limits.length === 0) return <span className="muted">none</span>;
+  return (
+    <ul className="limits">
+      {limits.map(({ kind, key, max, used, keys, full_keys: full }) => {
+        const isKeyed = key !== null;
+        const isFull = isKeyed ? full !== "0" : Number(used) >= max;
+        return (
+          <li key={`${kind} ${key}`} data-full={isFull}>
+            {isKeyed ? (
+              <>
+                {formatCount(keys)} {keys === "1" ? "key" : "keys"} of <code>{key}</code>, {formatCount(full)} full at{" "}
+                {formatCount(max)}
+              </>
+            ) : (
+              <>
+                {formatCount(used)} of {formatCount(max)}
+              </>
+            )}{" "}
+            <span className="muted">{kind === "rate" ? "rate" : "at a time"}</span>
+            {isFull && <strong> full</strong>}
+          </li>
+        );
+      })}
+    </ul>
+  );
+}

@@ -1,0 +1,145 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "wouter";
+import { rest, withQuery } from "../../api/request.ts";
+import { jobsPath, nameFrom, pathTo } from "../../router/links.ts";
+import { formatCount } from "../../components/numbers.ts";
+import { Time } from "../../components/time/time.tsx";
+import type { PageProps } from "../../router/page-props.ts";
+import { Empty } from "../../components/notice.tsx";
+import { Card, Figure, Page } from "../../components/page.tsx";
+import { Answer } from "../../components/query-result.tsx";
+import { LiveJobs } from "../limits/live-jobs.tsx";
+import { HealthNotice, useHealthOf } from "../limits/health-notice.tsx";
+import { LimitUseCard } from "../limits/limit-use-card.tsx";
+import { LimitsCard } from "../limits/limits-card.tsx";
+import { PauseButton, PausedNotice } from "../limits/pause.tsx";
+import { RetryCard } from "../limits/retry-card.tsx";
+import { describeLimit, type Queue, routeOf, type Target, type Task } from "../limits/limits.ts";
+import "../limits/limits.css";
+import { useLiveQueues } from "./use-queues.ts";
+
+export default function QueuePage({ parameters }: PageProps) {
+  const name = nameFrom(parameters.name);
+  const target: Target = { scope: "queue", name };
+  const query = useQuery({
+    queryKey: ["queue", name],
+    queryFn: ({ signal }) => rest<Queue>("GET", routeOf(target), undefined, signal),
+    refetchInterval: 30_000,
+  });
+  const live = useLiveQueues().counts?.get(name);
+  const queue = query.data && { ...query.data, ...live };
+  const health = useHealthOf("queue")(name);
+  return (
+    <Page
+      title={name}
+      lead={<Link href="/queues">Queues</Link>}
+      actions={queue !== undefined && <PauseButton target={target} isPaused={queue.paused_at !== null} />}
+    >
+      <Answer query={query}>
+        {() =>
+          queue !== undefined && (
+            <>
+              <PausedNotice
+                target={target}
+                row={queue}
+                waiting={`${formatCount(queue.paused)} of its jobs wait for it to be resumed.`}
+              />
+              <HealthNotice health={health} />
+              <dl className="figures">
+                <Figure label="Running" value={<Count queue={name} state="running" count={queue.running} />} />
+                <Figure
+                  label="Pending"
+                  value={<Count queue={name} state="pending" count={queue.pending} />}
+                  detail="may start now"
+                />
+                <Figure
+                  label="Blocked"
+                  value={<Count queue={name} state="blocked" count={queue.blocked} />}
+                  detail="by a limit or a job"
+                />
+                <Figure label="Paused" value={<Count queue={name} state="paused" count={queue.paused} />} />
+                <Figure
+                  label="Later"
+                  value={<Count queue={name} state="scheduled" count={queue.later} />}
+                  detail="their time is ahead"
+                />
+                <Figure label="Longest wait since" value={<Time at={queue.oldest} />} detail="it could have started" />
+              </dl>
+              <div className="grid">
+                <LimitsCard
+                  target={target}
+                  limits={queue.limits ?? []}
+                  note="For all tasks of the queue together; a task may have limits of its own on top."
+                />
+                <RetryCard target={target} policy={queue.retry} />
+              </div>
+              <LimitUseCard target={target} limits={queue.limits ?? []} />
+              <Tasks queue={name} />
+              <LiveJobs of={{ queue: name }} />
+            </>
+          )
+        }
+      </Answer>
+    </Page>
+  );
+}
+
+function Count({ queue, state, count }: { queue: string; state: string; count: string }) {
+  return (
+    <Link className="plain" href={jobsPath({ state, queue })}>
+      {formatCount(count)}
+    </Link>
+  );
+}
+
+function Tasks({ queue }: { queue: string }) {
+  const query = useQuery({
+    queryKey: ["tasks", { queue }],
+    queryFn: ({ signal }) =>
+      rest<{ items: Task[]; next_cursor: string | null }>("GET", withQuery("/tasks", { queue, limit: 100 }), undefined, signal),
+  });
+  return (
+    <Card title="Tasks">
+      <Answer query={query} rows={3}>
+        {({ items, next_cursor }) =>
+          items.length === 0 ? (
+            <Empty title="No task belongs to it.">Tasks say in their definition to which queue they belong.</Empty>
+          ) : (
+            <>
+              <div className="table-scroll" tabIndex={0} role="region" aria-label="Tasks of the queue">
+                <table className="table">
+                  <thead>
+                    <tr>
+                      <th scope="col">Task</th>
+                      <th scope="col">State</th>
+                      <th scope="col">Limits of its own</th>
+                    </tr>
+                  </thead>
+                  <tbody>
+                    {items.map((task) => (
+                      <tr key={task.name}>
+                        <th scope="row">
+                          <Link href={pathTo("/tasks", task.name)}>{task.name}</Link>
+                          {task.description !== null && <span className="cell-detail">{task.description}</span>}
+                        </th>
+                        <td>{task.paused_at === null ? <span className="muted">runs</span> : <span>paused</span>}</td>
+                        <td>
+                          {task.limits === null ? <span className="muted">none</span> : task.limits.map(describeLimit).join("; ")}
+                        </td>
+                      </tr>
+                    ))}
+                  </tbody>
+                </table>
+              </div>
+              {next_cursor !== null && (
+                <p className="limits-note muted">
+                  The first 100. <Link href={`/tasks?queue=${encodeURIComponent(queue)}`}>All tasks of the queue</Link>
+                </p>
+              )}
+            </>
+          )
+        }
+      </Answer>
+    </Card>
+  );
+}

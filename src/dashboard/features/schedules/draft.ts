@@ -1,0 +1,149 @@
+import { parseExactly } from "../../api/exact-json.ts";
+import { toDurationText } from "../../components/time/format-intervals.ts";
+import { instantOf, ownZone, wallAt } from "../../components/time/zones.ts";
+import type { Schedule, Timing } from "../../api/schedules.ts";
+
+/** What is typed into the form of a schedule: all of it text, as the controls have it. */
+export interface Draft {
+  name: string;
+  task: string;
+  payload: string;
+  kind: "cron" | "every" | "at";
+  cron: string;
+  every: string;
+  /** Readings of the clocks of the time zone, as <input type="datetime-local"> writes them; so are startsAt and endsAt. */
+  at: string;
+  timezone: string;
+  startsAt: string;
+  endsAt: string;
+  maxRuns: string;
+  jitter: string;
+  overlap: Schedule["overlap"];
+  maxInstances: string;
+  missed: Schedule["missed"];
+  missedWindow: string;
+  requires: string;
+  requiresWait: string;
+  priority: string;
+  maxAttempts: string;
+  tenant: string;
+  enabled: boolean;
+  /** Instants by how the form shows them: a reading that comes twice, or has parts of a second, is sent as it was unless it is changed. */
+  kept: Readonly<Record<string, string>>;
+}
+
+/** What the server puts in place of what nobody may read. */
+const REDACTED = "[redacted]";
+
+export function isRedacted(schedule: Schedule | undefined): boolean {
+  return schedule !== undefined && JSON.stringify(schedule.payload ?? null).includes(REDACTED);
+}
+
+export function toDraft(schedule: Schedule | undefined): Draft {
+  const timezone = schedule?.timezone ?? ownZone();
+  return {
+    name: schedule?.name ?? "",
+    task: schedule?.task ?? "",
+    payload:
+      schedule?.payload === null || schedule === undefined || isRedacted(schedule)
+        ? ""
+        : JSON.stringify(schedule.payload, null, 2),
+    kind: schedule === undefined || schedule.cron !== null ? "cron" : schedule.every === null ? "at" : "every",
+    cron: schedule?.cron ?? (schedule === undefined ? "0 7 * * MON-FRI" : ""),
+    every: toDurationText(schedule?.every) || "5m",
+    at: toWall(schedule?.at, timezone),
+    timezone,
+    startsAt: toWall(schedule?.starts_at, timezone),
+    endsAt: toWall(schedule?.ends_at, timezone),
+    maxRuns: textOf(schedule?.max_runs),
+    jitter: toDurationText(schedule?.jitter),
+    overlap: schedule?.overlap ?? "allow",
+    maxInstances: textOf(schedule?.max_instances),
+    missed: schedule?.missed ?? "one",
+    missedWindow: toDurationText(schedule?.missed_window),
+    requires: Object.entries(schedule?.requires ?? {})
+      .map(([name, window]) => `${name}: ${toDurationText(window)}`)
+      .join("\n"),
+    requiresWait: toDurationText(schedule?.requires_wait),
+    priority: textOf(schedule?.priority),
+    maxAttempts: textOf(schedule?.max_attempts),
+    tenant: schedule?.tenant ?? "",
+    enabled: schedule?.is_enabled ?? true,
+    kept: Object.fromEntries(
+      [schedule?.at, schedule?.starts_at, schedule?.ends_at]
+        .filter((at) => at !== null && at !== undefined)
+        .map((at) => [`${timezone} ${toWall(at, timezone)}`, at]),
+    ),
+  };
+}
+
+function textOf(value: number | null | undefined): string {
+  return value === null || value === undefined ? "" : String(value);
+}
+
+function toWall(at: string | null | undefined, timezone: string): string {
+  if (at === null || at === undefined) return "";
+  return new Date(wallAt(Date.parse(at), timezone)).toISOString().slice(0, 19);
+}
+
+/** The instant that a reading means in a zone; undefined for none. */
+function fromWall(reading: string, timezone: string, kept: Draft["kept"]): string | undefined {
+  const asItWas = kept[`${timezone} ${reading}`];
+  if (asItWas !== undefined) return asItWas;
+  const wall = Date.parse(`${reading}Z`);
+  return Number.isNaN(wall) ? undefined : new Date(instantOf(wall, timezone)).toISOString();
+}
+
+export function isZone(name: string): boolean {
+  try {
+    return name !== "" && new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== "";
+  } catch {
+    return false;
+  }
+}
+
+/** When it occurs, as far as it has been typed: undefined while that cannot be asked for. */
+export function toTiming(draft: Draft): Timing | undefined {
+  const { kind, timezone, kept } = draft;
+  if (!isZone(timezone)) return undefined;
+  const given = kind === "at" ? fromWall(draft.at, timezone, kept) : draft[kind].trim();
+  if (given === undefined || given === "") return undefined;
+  const [starts, ends] = [fromWall(draft.startsAt, timezone, kept), fromWall(draft.endsAt, timezone, kept)];
+  return {
+    [kind]: given,
+    timezone,
+    ...(starts === undefined ? {} : { starts_at: starts }),
+    ...(ends === undefined ? {} : { ends_at: ends }),
+  };
+}
+
+/** What PUT takes. Throws a SyntaxError for a payload that is no JSON. */
+export function toBody(draft: Draft, schedule: Schedule | undefined): Record<string, unknown> {
+  const text = (name: string, value: string): Record<string, string> => (value.trim() === "" ? {} : { [name]: value.trim() });
+  const number = (name: string, value: string): Record<string, number> => (value === "" ? {} : { [name]: Number(value) });
+  const requires = Object.fromEntries(
+    draft.requires
+      .split("\n")
+      .filter((line) => line.trim() !== "")
+      .map((line) => {
+        const colon = line.lastIndexOf(":");
+        return colon === -1 ? [line.trim(), "24h"] : [line.slice(0, colon).trim(), line.slice(colon + 1).trim()];
+      }),
+  );
+  return {
+    ...toTiming(draft),
+    task: draft.task.trim(),
+    ...(draft.payload.trim() === "" ? {} : { payload: parseExactly(draft.payload) }),
+    ...number("max_runs", draft.maxRuns),
+    ...text("jitter", draft.jitter),
+    overlap: draft.overlap,
+    ...(draft.overlap === "allow" ? {} : number("max_instances", draft.maxInstances)),
+    missed: draft.missed,
+    ...(draft.missed === "all" ? text("missed_window", draft.missedWindow) : {}),
+    ...(Object.keys(requires).length === 0 ? {} : { requires, ...text("requires_wait", draft.requiresWait) }),
+    ...number("priority", draft.priority),
+    ...number("max_attempts", draft.maxAttempts),
+    ...text("tenant", draft.tenant),
+    ...(draft.enabled === (schedule?.is_enabled ?? true) ? {} : { enabled: draft.enabled }),
+  };
+}

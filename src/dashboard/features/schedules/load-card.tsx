@@ -1,0 +1,100 @@
+import { useQuery } from "@tanstack/react-query";
+import { rest } from "../../api/request.ts";
+import { formatCount, formatShort } from "../../components/numbers.ts";
+import { usePreferences } from "../../components/preferences.ts";
+import { formatExact } from "../../components/time/format-times.ts";
+import { Card } from "../../components/page.tsx";
+import { Answer } from "../../components/query-result.tsx";
+
+interface Load {
+  items: { at: string; jobs: string; schedules: { name: string; jobs: string }[] }[];
+  uncounted: { name: string; reason: string }[];
+}
+
+/** How many jobs the schedules will enqueue in each of the next 24 hours. */
+export function LoadCard() {
+  const { zone } = usePreferences();
+  const query = useQuery({
+    queryKey: ["schedule-load"],
+    queryFn: ({ signal }) => rest<Load>("GET", "/schedule-load", undefined, signal),
+    refetchInterval: 60_000,
+  });
+  return (
+    <Card title="The coming day">
+      <div className="card-body">
+        <Answer query={query} rows={3}>
+          {({ items, uncounted }) => {
+            const total = items.reduce((sum, { jobs }) => sum + BigInt(jobs), 0n);
+            const most = Math.max(1, ...items.map(({ jobs }) => Number(jobs)));
+            return (
+              <>
+                <p className="muted">
+                  {formatCount(total)} {total === 1n ? "job" : "jobs"} will be enqueued by schedules within 24 hours
+                  {total === 0n ? "." : `, ${formatCount(most)} in the busiest.`}
+                </p>
+                <div className="load" aria-hidden="true">
+                  {items.map(({ at, jobs, schedules }) => (
+                    <span
+                      key={at}
+                      className="load-hour"
+                      title={[
+                        `${clock(at, zone)}: ${formatCount(jobs)}`,
+                        ...schedules.map((one) => `${one.name}: ${formatCount(one.jobs)}`),
+                      ].join("\n")}
+                    >
+                      <span className="load-count">{jobs === "0" ? "" : formatShort(jobs)}</span>
+                      <span
+                        className="load-bar"
+                        style={{ height: `${Math.max(jobs === "0" ? 0 : 2, (Number(jobs) / most) * 100)}%` }}
+                      />
+                      <span className="load-label">{clock(at, zone)}</span>
+                    </span>
+                  ))}
+                </div>
+                <details>
+                  <summary>As a table</summary>
+                  <table className="table">
+                    <thead>
+                      <tr>
+                        <th scope="col">Hour</th>
+                        <th scope="col" className="end">
+                          Jobs
+                        </th>
+                        <th scope="col">Most of them by</th>
+                      </tr>
+                    </thead>
+                    <tbody>
+                      {items.map(({ at, jobs, schedules }) => (
+                        <tr key={at}>
+                          <th scope="row">{formatExact(at, zone, { seconds: false })}</th>
+                          <td className="end">{formatCount(jobs)}</td>
+                          <td>
+                            {schedules
+                              .slice(0, 3)
+                              .map((one) => `${one.name} (${formatCount(one.jobs)})`)
+                              .join(", ")}
+                          </td>
+                        </tr>
+                      ))}
+                    </tbody>
+                  </table>
+                </details>
+                {uncounted.length > 0 && (
+                  <p className="muted">Not counted: {uncounted.map(({ name, reason }) => `${name} (${reason})`).join("; ")}</p>
+                )}
+              </>
+            );
+          }}
+        </Answer>
+      </div>
+    </Card>
+  );
+}
+
+function clock(at: string, zone: "local" | "utc"): string {
+  return new Intl.DateTimeFormat("en-GB", {
+    hour: "2-digit",
+    minute: "2-digit",
+    ...(zone === "utc" ? { timeZone: "UTC" } : {}),
+  }).format(new Date(at));
+}

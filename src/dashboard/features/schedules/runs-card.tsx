@@ -1,0 +1,98 @@
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { Link } from "wouter";
+import { rest, withQuery } from "../../api/request.ts";
+import { formatCount } from "../../components/numbers.ts";
+import { ExactTime } from "../../components/time/time.tsx";
+import { Button } from "../../components/button.tsx";
+import { Empty, Failure, Loading } from "../../components/notice.tsx";
+import { Card } from "../../components/page.tsx";
+import { State } from "../../components/state-badge.tsx";
+import { scheduleRoute } from "../../api/schedules.ts";
+
+interface Run {
+  due_at: string;
+  state: string;
+  reason: string | null;
+  job_id: string | null;
+  outcome: string | null;
+  occurrences: string | null;
+}
+
+/** What became of an occurrence, in words. */
+const WORDS: Readonly<Record<string, string>> = {
+  enqueued: "on time",
+  manual: "by hand",
+  waiting: "waits for what it requires",
+  skipped: "left out",
+  missed: "missed",
+  coalesced: "missed, made up for once",
+  held_back: "held back",
+};
+
+/** What became of the last occurrences, the newest first. */
+export function RunsCard({ name }: { name: string }) {
+  const query = useInfiniteQuery({
+    queryKey: ["schedule-runs", name],
+    queryFn: ({ pageParam, signal }) =>
+      rest<{ items: Run[]; next_cursor: string | null }>(
+        "GET",
+        withQuery(scheduleRoute(name, "/runs"), { limit: 20, cursor: pageParam }),
+        undefined,
+        signal,
+      ),
+    initialPageParam: null as string | null,
+    getNextPageParam: ({ next_cursor }) => next_cursor,
+    refetchInterval: 5_000,
+  });
+  const runs = query.data?.pages.flatMap(({ items }) => items);
+  return (
+    <Card title="Last outcomes">
+      {query.isError && <Failure error={query.error} retry={query.refetch} />}
+      {runs === undefined && !query.isError && <Loading />}
+      {runs?.length === 0 && <Empty title="It has not occurred yet." />}
+      {runs !== undefined && runs.length > 0 && (
+        <div className="table-scroll" tabIndex={0} role="region" aria-label="Last outcomes">
+          <table className="table">
+            <thead>
+              <tr>
+                <th scope="col">Due</th>
+                <th scope="col">Occurrence</th>
+                <th scope="col">Job</th>
+                <th scope="col">Outcome</th>
+              </tr>
+            </thead>
+            <tbody>
+              {runs.map((run) => (
+                <tr key={`${run.due_at} ${run.state} ${run.job_id}`}>
+                  <th scope="row">
+                    <ExactTime at={run.due_at} />
+                  </th>
+                  <td>
+                    {WORDS[run.state] ?? run.state}
+                    {run.occurrences !== null && run.occurrences !== "1" && ` (${formatCount(run.occurrences)} times)`}
+                    {run.reason !== null && <span className="cell-detail">{run.reason}</span>}
+                  </td>
+                  <td>
+                    {run.job_id === null ? (
+                      <span className="muted">–</span>
+                    ) : (
+                      <Link href={`/jobs/${run.job_id}`}>{run.job_id}</Link>
+                    )}
+                  </td>
+                  <td>{run.outcome === null ? <span className="muted">–</span> : <State state={run.outcome} />}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {query.hasNextPage && (
+        <div className="card-body">
+          <Button busy={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
+            Show older ones
+          </Button>
+        </div>
+      )}
+    </Card>
+  );
+}

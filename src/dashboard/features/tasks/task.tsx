@@ -1,0 +1,138 @@
+import { useQuery } from "@tanstack/react-query";
+import { Plus } from "lucide-react";
+import { Link, useLocation } from "wouter";
+import { useMay } from "../../api/me.ts";
+import { rest } from "../../api/request.ts";
+import { jobsPath, nameFrom, pathTo } from "../../router/links.ts";
+import { formatCount, formatShare } from "../../components/numbers.ts";
+import { ExactTime } from "../../components/time/time.tsx";
+import { formatDuration } from "../../components/time/format-times.ts";
+import type { PageProps } from "../../router/page-props.ts";
+import { Button } from "../../components/button.tsx";
+import { Json } from "../../components/json.tsx";
+import { Card, Figure, Page } from "../../components/page.tsx";
+import { Answer } from "../../components/query-result.tsx";
+import { Charts } from "../overview/charts.tsx";
+import "../overview/overview.css";
+import { HealthNotice, useHealthOf } from "../limits/health-notice.tsx";
+import { LimitUseCard } from "../limits/limit-use-card.tsx";
+import { LimitsCard } from "../limits/limits-card.tsx";
+import { LiveJobs } from "../limits/live-jobs.tsx";
+import { PauseButton, PausedNotice } from "../limits/pause.tsx";
+import { RetryCard } from "../limits/retry-card.tsx";
+import { routeOf, type Target, type Task } from "../limits/limits.ts";
+import "../limits/limits.css";
+import { useStatistics } from "../../api/statistics.ts";
+
+export default function TaskPage({ parameters }: PageProps) {
+  const name = nameFrom(parameters.name);
+  const target: Target = { scope: "task", name };
+  const query = useQuery({
+    queryKey: ["task", name],
+    queryFn: ({ signal }) => rest<Task>("GET", routeOf(target), undefined, signal),
+    refetchInterval: 15_000,
+  });
+  const health = useHealthOf("task")(name);
+  const counted = useMay("viewer", { everybody: true });
+  const [, navigate] = useLocation();
+  const may = useMay("enqueuer");
+  const task = query.data;
+  return (
+    <Page
+      title={name}
+      lead={task?.description ?? <Link href="/tasks">Tasks</Link>}
+      actions={
+        task !== undefined && (
+          <>
+            {may && (
+              <Button icon={<Plus aria-hidden="true" />} onClick={() => navigate(`/jobs?new=${encodeURIComponent(name)}`)}>
+                Enqueue a job
+              </Button>
+            )}
+            <PauseButton target={target} isPaused={task.paused_at !== null} />
+          </>
+        )
+      }
+    >
+      <Answer query={query}>
+        {(row) => (
+          <>
+            <PausedNotice target={target} row={row} waiting="Its jobs wait for it to be resumed." />
+            <HealthNotice health={health} />
+            {counted && <Figures task={name} />}
+            {counted && <Charts task={name} />}
+            <div className="grid">
+              <LimitsCard
+                target={target}
+                limits={row.limits ?? []}
+                note={
+                  <>
+                    Those of its queue <Link href={pathTo("/queues", row.queue)}>{row.queue}</Link> come on top.
+                  </>
+                }
+              />
+              <RetryCard target={target} policy={row.retry} />
+            </div>
+            <LimitUseCard target={target} limits={row.limits ?? []} />
+            <LiveJobs of={{ task: name }} />
+            <Definition task={row} />
+          </>
+        )}
+      </Answer>
+    </Page>
+  );
+}
+
+/** What became of its jobs within a day. */
+function Figures({ task }: { task: string }) {
+  const query = useStatistics("1d");
+  const of = query.data?.get(task);
+  if (query.data === undefined) return null;
+  return (
+    <dl className="figures" aria-label="Within a day">
+      <Figure label="Completed" value={formatCount(of?.completed ?? 0)} detail="within a day" />
+      <Figure
+        label="Failed"
+        value={
+          <Link className="plain" href={jobsPath({ state: "failed", task })}>
+            {formatCount(of?.failed ?? 0)}
+          </Link>
+        }
+        detail="for good"
+        tone={of === undefined || of.failed === "0" ? undefined : "bad"}
+      />
+      <Figure label="Attempts that fail" value={formatShare(of?.error_rate)} />
+      <Figure label="Half run up to" value={formatDuration(of?.run_p50)} />
+      <Figure label="95 % run up to" value={formatDuration(of?.run_p95)} />
+      <Figure label="95 % wait up to" value={formatDuration(of?.wait_p95)} detail="once they are due" />
+    </dl>
+  );
+}
+
+function Definition({ task }: { task: Task }) {
+  return (
+    <Card title="Definition">
+      <dl className="facts card-body">
+        <dt>Queue</dt>
+        <dd>
+          <Link href={pathTo("/queues", task.queue)}>{task.queue}</Link>
+        </dd>
+        <dt>Told of</dt>
+        <dd>
+          <ExactTime at={task.registered_at} absent="by no Legwork worker" />
+        </dd>
+        <dt>Redacted</dt>
+        <dd>{task.redact === null ? "nothing" : task.redact.map((path) => <code key={path}>{path} </code>)}</dd>
+      </dl>
+      {(["payload_schema", "result_schema"] as const).map(
+        (which) =>
+          task[which] !== null && (
+            <details key={which} className="card-body">
+              <summary>{which === "payload_schema" ? "Schema of the payload" : "Schema of the result"}</summary>
+              <Json value={task[which]} label={which === "payload_schema" ? "schema of the payload" : "schema of the result"} />
+            </details>
+          ),
+      )}
+    </Card>
+  );
+}

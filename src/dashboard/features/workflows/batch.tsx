@@ -1,0 +1,72 @@
+import { Link } from "wouter";
+import { formatCount } from "../../components/numbers.ts";
+import { Duration, ExactTime } from "../../components/time/time.tsx";
+import { jobsPath } from "../../router/links.ts";
+import type { PageProps } from "../../router/page-props.ts";
+import { Card, Figure, Page } from "../../components/page.tsx";
+import { Answer } from "../../components/query-result.tsx";
+import { State } from "../../components/state-badge.tsx";
+import { Progress } from "./progress.tsx";
+import { useBatch } from "../../api/workflows.ts";
+import "./workflows.css";
+
+export default function BatchPage({ parameters }: PageProps) {
+  const id = parameters.id ?? "";
+  const query = useBatch(id);
+  return (
+    <Page title={query.data?.description ?? `Batch ${id}`} lead={<Link href="/workflows?show=batches">Batches</Link>}>
+      <Answer query={query}>
+        {(batch) => (
+          <>
+            <Card>
+              <div className="card-body run-head">
+                <State state={batch.state} />
+                <Progress percent={batch.progress} label="Progress" />
+              </div>
+            </Card>
+            <dl className="figures">
+              <Figure label="Jobs" value={formatCount(batch.total)} />
+              <Figure label="Completed" value={formatCount(batch.completed)} />
+              <Figure label="Failed" value={formatCount(batch.failed)} tone={batch.failed === "0" ? undefined : "bad"} />
+              <Figure label="Cancelled" value={formatCount(batch.cancelled)} />
+              <Figure label="Expired" value={formatCount(batch.expired)} />
+              <Figure label="Takes" value={<Duration from={batch.created_at} to={batch.ended_at} />} />
+            </dl>
+            <Card title="Facts">
+              <dl className="facts card-body">
+                <dt>Id</dt>
+                <dd>{batch.id}</dd>
+                <dt>Jobs</dt>
+                <dd>
+                  <Link href={jobsPath({ correlation: batch.correlation_id })}>those of correlation {batch.correlation_id}</Link>
+                </dd>
+                <dt>When all have ended</dt>
+                <dd>
+                  {batch.callback_job_id === null ? (
+                    "Nothing follows."
+                  ) : (
+                    <Link href={`/jobs/${batch.callback_job_id}`}>job {batch.callback_job_id}</Link>
+                  )}
+                </dd>
+                {batch.tenant !== null && (
+                  <>
+                    <dt>Tenant</dt>
+                    <dd>{batch.tenant}</dd>
+                  </>
+                )}
+                <dt>Enqueued</dt>
+                <dd>
+                  <ExactTime at={batch.created_at} />
+                </dd>
+                <dt>Ended</dt>
+                <dd>
+                  <ExactTime at={batch.ended_at} absent="not yet" />
+                </dd>
+              </dl>
+            </Card>
+          </>
+        )}
+      </Answer>
+    </Page>
+  );
+}

@@ -1,0 +1,216 @@
+import { LegworkError } from "../errors.ts";
+import type { PoolClient, Queryable } from "./pool.ts";
+import type { Definition } from "./schema-files.ts";
+
+/** Where Legwork's objects are: its own schemas, and graphile-worker's, on whose tables it has triggers and indexes. */
+export const SCHEMAS = ["legwork", "legwork_private", "legwork_tenant", "legwork_confined", "graphile_worker"];
+
+/** Runs a statement that changes the schema. A dry run notes it too. */
+export type Run = (statement: string) => Promise<void>;
+
+/** What the catalog has of functions, views, triggers, policies, tables and indexes. */
+const CATALOG = `
+  with schemas as (select oid, nspname from pg_catalog.pg_namespace where nspname = any ($1::text[]))
+  select 'function ' || s.nspname || '.' || p.proname || '(' || oidvectortypes(p.proargtypes) || ')' as object
+  from pg_catalog.pg_proc p join schemas s on s.oid = p.pronamespace where s.nspname <> 'graphile_worker'
+  union all
+  select case c.relkind when 'v' then 'view ' when 'i' then 'index ' when 'I' then 'index ' else 'table ' end || s.nspname || '.' || c.relname
+  from pg_catalog.pg_class c join schemas s on s.oid = c.relnamespace where c.relkind in ('r', 'p', 'v', 'i', 'I')
+  union all
+  select 'trigger ' || t.tgname || ' on ' || s.nspname || '.' || c.relname
+  from pg_catalog.pg_trigger t join pg_catalog.pg_class c on c.oid = t.tgrelid join schemas s on s.oid = c.relnamespace where not t.tgisinternal
+  union all
+  select 'policy ' || l.polname || ' on ' || s.nspname || '.' || c.relname
+  from pg_catalog.pg_policy l join pg_catalog.pg_class c on c.oid = l.polrelid join schemas s on s.oid = c.relnamespace`;
+
+/** The objects of Legwork and the tables of graphile-worker that the database has, in the words of a `Definition`. Every login may read them. */
+export async function readCatalog(client: Queryable): Promise<Set<string>> {
+  const { rows } = await client.query(CATALOG, [SCHEMAS]);
+  return new Set(rows.map(({ object }) => String(object)));
+}
+
+/** The hash of each definition that was applied here. */
+async function recordedDefinitions(client: Queryable): Promise<Map<string, string>> {
+  const { rows } = await client.query("select object, hash from legwork_private.definitions where object not like 'index %'");
+  return new Map(rows.map((row) => [row.object, row.hash]));
+}
+
+/** Definitions and indexes that were changed or dropped by hand since they were made. Empty where the schema is incomplete, and after an upgrade of Postgres until they are recorded again. */
+export async function changedByHand(client: Queryable): Promise<string[]> {
+  const { rows: known } = await client.query(
+    "select to_regprocedure('legwork_private.changed_definitions()') is not null as known",
+  );
+  if (known[0]?.known !== true) return [];
+  const { rows } = await client.query("select object from legwork_private.changed_definitions() as object");
+  return rows.map(({ object }) => String(object));
+}
+
+export interface AppliedDefinitions {
+  /** Made or replaced, because the file has changed or something they depend on has. */
+  readonly applied: readonly string[];
+  readonly dropped: readonly string[];
+  /** Those of the applied whose file had not changed: they had been dropped or changed by hand. */
+  readonly putBack: readonly string[];
+}
+
+/**
+ * Brings functions, views, triggers, policies and comments to what the files say: those that have changed or are missing, what depends on a view or signature that
+ * had to be dropped for it, and `changed`, which differ from the files by hand; what the files no longer have is dropped. Throws LW511 before it drops anything that an object of the user's depends on.
+ */
+export async function applyDefinitions(
+  client: PoolClient,
+  definitions: readonly Definition[],
+  changed: readonly string[],
+  run: Run,
+): Promise<AppliedDefinitions> {
+  const recorded = await recordedDefinitions(client);
+  const catalog = await readCatalog(client);
+  const byObject = new Map(definitions.map((definition) => [definition.object, definition]));
+  const wanted = new Set(
+    definitions
+      .filter(
+        ({ object, kind, hash }) =>
+          recorded.get(object) !== hash || (kind !== "comments" && !catalog.has(object)) || changed.includes(object),
+      )
+      .map(({ object }) => object),
+  );
+  const putBack = definitions
+    .filter(({ object, hash }) => wanted.has(object) && recorded.get(object) === hash)
+    .map(({ object }) => object);
+  const obsolete = [...recorded.keys()].filter((object) => !byObject.has(object));
+  if (wanted.size === 0 && obsolete.length === 0) return { applied: [], dropped: [], putBack: [] };
+
+  // Bodies are checked when they run: functions name each other in circles.
+  await run("set local check_function_bodies = off");
+  const dropped: string[] = [];
+  const applied = new Set<string>();
+  const remove = async (object: string): Promise<void> => {
+    if (!catalog.has(object)) return;
+    for (const dependant of await dependantsOf(client, object)) {
+      if (!byObject.has(dependant) && !recorded.has(dependant)) throw inTheWay(object, dependant);
+      catalog.delete(dependant);
+      applied.delete(dependant);
+      if (byObject.has(dependant)) wanted.add(dependant);
+    }
+    catalog.delete(object);
+    await run(`drop ${object.replace(/^function/, "routine")} cascade`);
+  };
+
+  for (const object of obsolete) {
+    if (!object.startsWith("comments ")) await remove(object);
+    dropped.push(object);
+    await run(`delete from legwork_private.definitions where object = ${literal(object)}`);
+  }
+  // What is dropped on the way is made again, and may come earlier in the manifest.
+  for (let again = true; again;) {
+    again = false;
+    for (const definition of definitions) {
+      if (!wanted.has(definition.object) || applied.has(definition.object)) continue;
+      if (await mustBeDropped(client, definition, catalog)) {
+        await remove(definition.object);
+        again = true;
+      }
+      if (definition.kind === "view" && catalog.has(definition.object)) {
+        // `select *` was written out when the view was made.
+        for (const dependant of await dependantsOf(client, definition.object)) {
+          if (byObject.get(dependant)?.kind !== "view" || wanted.has(dependant)) continue;
+          wanted.add(dependant);
+          again = true;
+        }
+      }
+      for (const statement of definition.statements) await run(statement);
+      applied.add(definition.object);
+      catalog.add(definition.object);
+    }
+    again &&= [...wanted].some((object) => !applied.has(object));
+  }
+  await record(
+    definitions.filter(({ object }) => applied.has(object)),
+    run,
+  );
+  return { applied: [...applied], dropped, putBack };
+}
+
+/** Whether Postgres refuses to replace it: the columns of the view or the result of the function have changed, or it is a kind that cannot be replaced. */
+async function mustBeDropped(
+  client: PoolClient,
+  { object, kind, statements }: Definition,
+  catalog: ReadonlySet<string>,
+): Promise<boolean> {
+  if (!catalog.has(object) || kind === "comments" || kind === "policy") return false;
+  const statement = statements.find((candidate) => /^create /i.test(candidate)) ?? "";
+  if (!/^create or replace /i.test(statement)) return true;
+  await client.query("savepoint replaced");
+  try {
+    await client.query(statement);
+    await client.query("release savepoint replaced");
+    return false;
+  } catch (error) {
+    await client.query("rollback to savepoint replaced");
+    // invalid_function_definition and invalid_table_definition: "cannot change return type", "cannot drop columns from view".
+    const { code } = error as { code?: string };
+    if (code === "42P13" || code === "42P16") return true;
+    throw error;
+  }
+}
+
+/** Every object that would go with this one: ours in the words of a `Definition`, others as Postgres describes them. */
+async function dependantsOf(client: Queryable, object: string): Promise<string[]> {
+  const [, kind = "", name = "", table] = /^(\w+) (.+?)(?: on ([\w.]+))?$/.exec(object) ?? [];
+  const root =
+    kind === "function"
+      ? "select 'pg_proc'::regclass, $1::text::regprocedure::oid"
+      : kind === "view"
+        ? "select 'pg_class'::regclass, $1::text::regclass::oid"
+        : kind === "trigger"
+          ? "select 'pg_trigger'::regclass, t.oid from pg_trigger t where t.tgname = $1::text and t.tgrelid = $2::text::regclass"
+          : "select 'pg_policy'::regclass, l.oid from pg_policy l where l.polname = $1::text and l.polrelid = $2::text::regclass";
+  const { rows } = await client.query(
+    `with recursive dependants (classid, objid) as (
+       select r.classid::oid, r.objid from (${root}) as r (classid, objid)
+       union
+       select case when w.oid is not null then 'pg_class'::regclass::oid else d.classid end, coalesce(w.ev_class, d.objid)
+       from dependants o
+       join pg_depend d on d.refclassid = o.classid and d.refobjid = o.objid and d.deptype in ('n', 'a', 'i')
+       left join pg_rewrite w on d.classid = 'pg_rewrite'::regclass and w.oid = d.objid
+     )
+     select distinct case
+         when p.oid is not null then 'function ' || p.pronamespace::regnamespace || '.' || p.proname || '(' || oidvectortypes(p.proargtypes) || ')'
+         when c.relkind = 'v' then 'view ' || c.relnamespace::regnamespace || '.' || c.relname
+         when t.oid is not null then 'trigger ' || t.tgname || ' on ' || (select k.relnamespace::regnamespace || '.' || k.relname from pg_class k where k.oid = t.tgrelid)
+         when l.oid is not null then 'policy ' || l.polname || ' on ' || (select k.relnamespace::regnamespace || '.' || k.relname from pg_class k where k.oid = l.polrelid)
+         else pg_describe_object(d.classid, d.objid, 0)
+       end as object
+     from dependants d
+     left join pg_proc p on d.classid = 'pg_proc'::regclass and p.oid = d.objid
+     left join pg_class c on d.classid = 'pg_class'::regclass and c.oid = d.objid
+     left join pg_trigger t on d.classid = 'pg_trigger'::regclass and t.oid = d.objid
+     left join pg_policy l on d.classid = 'pg_policy'::regclass and l.oid = d.objid
+     -- The row types of views, and what they consist of, go with them.
+     where d.classid not in ('pg_type'::regclass, 'pg_rewrite'::regclass)`,
+    table === undefined ? [name] : [name, table],
+  );
+  return rows.map((row) => String(row.object)).filter((dependant) => dependant !== object);
+}
+
+function inTheWay(object: string, dependant: string): LegworkError {
+  const drop = /^(view|function|trigger|policy) /.test(dependant)
+    ? ` Run \`drop ${dependant}\`, then \`legwork migrate\`, and create it again.`
+    : "";
+  return new LegworkError("LW511", `The ${dependant} depends on the ${object}, which this version of Legwork changes.`, {
+    hint: `Nothing was changed.${drop === "" ? " Drop it, run `legwork migrate`, and create it again." : drop}`,
+  });
+}
+
+/** Notes what has been applied, and how the catalog describes it. */
+async function record(definitions: readonly Definition[], run: Run): Promise<void> {
+  const rows = definitions.map(({ object, hash }) => `(${literal(object)}, ${literal(hash)})`);
+  await run(
+    `insert into legwork_private.definitions (object, hash) values\n  ${rows.join(",\n  ")}\non conflict (object) do update set hash = excluded.hash`,
+  );
+}
+
+/** A string as SQL. */
+export function literal(value: string): string {
+  return `'${value.replaceAll("'", "''")}'`;
+}

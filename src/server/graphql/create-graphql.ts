@@ -1,0 +1,231 @@
+import type { FastifyInstance } from "fastify";
+import { makeSchema } from "postgraphile";
+import { makePgService } from "postgraphile/adaptors/pg";
+import { grafserv } from "postgraphile/grafserv/fastify/v5";
+import { getNamedType, GraphQLObjectType, type GraphQLSchema } from "postgraphile/graphql";
+import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
+import { PostGraphileConnectionFilterPreset } from "postgraphile-plugin-connection-filter";
+import type { Pool } from "../../db/pool.ts";
+import { LegworkError } from "../../errors.ts";
+import type { Logger } from "../../log.ts";
+import { cut } from "../../thrown.ts";
+import { masked, STATEMENT_TIMEOUT_MS } from "./masked-errors.ts";
+import { filterPlugin } from "./filters.ts";
+import { originsPlugin } from "./origins.ts";
+import { pagingPlugin } from "./paging.ts";
+import { confinedViewsPlugin, exactJsonPlugin, exposedViews, exposedViewsPlugin, viewTagsPlugin } from "./schema.ts";
+import { subscriptionFieldsPlugin, subscriptionTypesPlugin } from "./live/subscriptions.ts";
+import { showUnboundedTimes } from "./times.ts";
+import { type Principal, settingsOf } from "../../access/principal.ts";
+import { assertAffordable, type QueryLimits, refusal } from "./limits.ts";
+import { sessionlessPool } from "./sessionless-pool.ts";
+
+export interface GraphQl {
+  readonly schema: GraphQLSchema;
+  /** What limits a query, and a subscription. */
+  limitsOf(operation: QueryLimits["operation"]): QueryLimits;
+  /** Adds `POST /graphql` to the server. */
+  addTo(app: FastifyInstance): Promise<void>;
+  /** Ends what PostGraphile holds; the pool is its owner's to end. */
+  release(): Promise<void>;
+}
+
+/** Errors that an answer tells, and how long each may be (characters): they quote the query. */
+const MAX_ERRORS = 20;
+const MAX_MESSAGE = 1_000;
+
+interface ShownError {
+  message: string;
+  path?: unknown;
+  extensions?: Record<string, unknown>;
+}
+
+/**
+ * Builds the GraphQL schema from the views of schema legwork. Reads only: there is no mutation type, and
+ * every transaction is read-only. Throws LW511 when the views are not there.
+ */
+export async function createGraphQl(pool: Pool, log: Logger, options: { introspection: boolean }): Promise<GraphQl> {
+  await assertViews(pool);
+  showUnboundedTimes();
+  const connections = new Set<string>();
+  const limitsOf = (operation: QueryLimits["operation"]): QueryLimits => ({ operation, connections, ...options });
+  const pgService = makePgService({
+    pool: sessionlessPool(pool),
+    schemas: ["legwork"],
+    pubsub: false,
+    pgSettings: ({ fastifyv5 }) => ({
+      ...principalSettings(fastifyv5?.request.principal),
+      statement_timeout: String(STATEMENT_TIMEOUT_MS),
+      // Not default_transaction_read_only: the transaction has begun when this is set.
+      transaction_read_only: "on",
+      TimeZone: "UTC",
+      // The costs of a query are those of reading everything; a page never repays compiling it.
+      jit: "off",
+    }),
+  });
+  const { schema, resolvedPreset } = await makeSchema(preset(pgService, log, limitsOf("query")));
+  for (const name of connectionFields(schema)) connections.add(name);
+  const server = grafserv({ schema, preset: resolvedPreset });
+  return {
+    schema,
+    limitsOf,
+    async addTo(app) {
+      // What is refused before it runs is the client's doing.
+      app.addHook("preSerialization", async (_request, _reply, payload) => {
+        const answer = (payload ?? {}) as { errors?: ShownError[] };
+        const { errors } = answer;
+        if (errors === undefined) return payload;
+        for (const error of errors) {
+          const { statusCode: _, ...extensions } = error.extensions ?? {};
+          error.extensions = { code: error.path === undefined ? "LW400" : "LW500", ...extensions };
+        }
+        return { ...answer, errors: theFirst(errors) };
+      });
+      await server.addTo(app);
+      await server.ready();
+    },
+    async release() {
+      await server.release();
+      await pgService.release?.();
+    },
+  };
+}
+
+/** So many errors as somebody would read, each so long; the last one says how many more there are. */
+function theFirst(errors: readonly ShownError[]): ShownError[] {
+  const shown = errors.slice(0, MAX_ERRORS).map((error) => Object.assign(error, { message: cut(error.message, MAX_MESSAGE) }));
+  const more = errors.length - shown.length;
+  return more > 0 ? [...shown, { message: `${more} more errors.`, extensions: { code: shown[0]?.extensions?.code } }] : shown;
+}
+
+/** What a query sees: its principal's tenant, by settings and by the schema in which it finds jobs and attempts. */
+function principalSettings(principal: Principal | null | undefined): Record<string, string> {
+  // Thrown while the context is made, it would not be masked; but whoever comes here has been authenticated.
+  if (principal === null || principal === undefined)
+    throw refusal("LW401", "A token is needed.", "Send Authorization: Bearer <token>.", 401);
+  return {
+    ...settingsOf(principal, "graphql"),
+    // pg_temp last, where it hides nothing.
+    search_path: principal.tenant === null ? "legwork, legwork_private, pg_temp" : "legwork_confined, legwork, pg_temp",
+  };
+}
+
+async function assertViews(pool: Pool): Promise<void> {
+  const { rows } = await pool.query("select v as missing from unnest($1::text[]) v where to_regclass('legwork.' || v) is null", [
+    exposedViews,
+  ]);
+  if (rows.length === 0) return;
+  throw new LegworkError("LW511", `The database has no view legwork.${rows[0].missing}.`, {
+    hint: "Run `legwork migrate`: it makes what is missing.",
+  });
+}
+
+/** The names of the fields that are pages of rows. */
+function connectionFields(schema: GraphQLSchema): string[] {
+  return Object.values(schema.getTypeMap())
+    .filter((type) => type instanceof GraphQLObjectType)
+    .flatMap((type) => Object.values(type.getFields()))
+    .filter((field) => getNamedType(field.type).name.endsWith("Connection"))
+    .map((field) => field.name);
+}
+
+function preset(pgService: GraphileConfig.PgServiceConfiguration, log: Logger, limits: QueryLimits): GraphileConfig.Preset {
+  return {
+    extends: [PostGraphileAmberPreset, PostGraphileConnectionFilterPreset],
+    plugins: [
+      viewTagsPlugin,
+      exposedViewsPlugin,
+      confinedViewsPlugin,
+      exactJsonPlugin,
+      pagingPlugin,
+      originsPlugin,
+      filterPlugin,
+      subscriptionTypesPlugin,
+      subscriptionFieldsPlugin,
+      limitsPlugin(limits),
+    ],
+    disablePlugins: [
+      // Nothing writes.
+      "MutationPlugin",
+      "MutationPayloadQueryPlugin",
+      "PgMutationCreatePlugin",
+      "PgMutationUpdateDeletePlugin",
+      "PgMutationPayloadEdgePlugin",
+      "ClientMutationIdDescriptionPlugin",
+      // No second way to the same thing: node(id), query { query }, conditions beside filters.
+      "QueryQueryPlugin",
+      "NodePlugin",
+      "NodeAccessorPlugin",
+      "AddNodeInterfaceToSuitableTypesPlugin",
+      "PgTableNodePlugin",
+      "PgNodeIdAttributesPlugin",
+      "RegisterQueryNodePlugin",
+      "NodeIdCodecBase64JSONPlugin",
+      "NodeIdCodecPipeStringPlugin",
+      "PgConditionArgumentPlugin",
+      "PgConditionCustomFieldsPlugin",
+      "PgOrderByPrimaryKeyPlugin",
+      "PgOrderCustomFieldsPlugin",
+      // Counting reads the whole history.
+      "PgConnectionTotalCountPlugin",
+      // The schema is the same for every login; what a login may not read is LW403.
+      "PgRBACPlugin",
+      // No functions, and no filters that no index serves.
+      "PgProceduresPlugin",
+      "PgCustomTypeFieldPlugin",
+      "PgConnectionArgFilterBackwardRelationsPlugin",
+      "PgConnectionArgFilterForwardRelationsPlugin",
+      "PgConnectionArgFilterComputedAttributesPlugin",
+      "PgConnectionArgFilterRecordFunctionsPlugin",
+      "PgConnectionArgFilterLogicalOperatorsPlugin",
+    ],
+    pgServices: [pgService],
+    schema: {
+      defaultBehavior: "-insert -update -delete -mutationField -list -attribute:filterBy -attribute:orderBy",
+      connectionFilterRelations: false,
+      connectionFilterComputedColumns: false,
+      connectionFilterSetofFunctions: false,
+      connectionFilterArrays: false,
+      connectionFilterAllowedOperators: [
+        "isNull",
+        "equalTo",
+        "in",
+        "lessThan",
+        "lessThanOrEqualTo",
+        "greaterThan",
+        "greaterThanOrEqualTo",
+      ],
+    },
+    grafast: {
+      timeouts: { planning: 1_000, execution: 15_000 },
+      context: ({ fastifyv5 }) => ({ principal: fastifyv5?.request.principal ?? undefined }),
+    },
+    grafserv: {
+      graphqlPath: "/graphql",
+      graphqlOverGET: false,
+      graphiql: false,
+      graphiqlOnGraphQLGET: false,
+      websockets: false,
+      watch: false,
+      // A document may have 100 KB and is kept parsed.
+      parseAndValidateCacheSize: 100,
+      maskError: (error) => masked(error, log),
+    },
+  };
+}
+
+function limitsPlugin(limits: QueryLimits): GraphileConfig.Plugin {
+  return {
+    name: "LegworkQueryLimitsPlugin",
+    version: "0.1.0",
+    grafserv: {
+      middleware: {
+        processGraphQLRequestBody(next, { body }) {
+          const variables = body.variableValues as Record<string, unknown> | null | undefined;
+          if (typeof body.query === "string") assertAffordable(body.query, variables ?? {}, limits);
+          return next();
+        },
+      },
+    },
+  };
+}

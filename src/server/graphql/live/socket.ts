@@ -1,0 +1,322 @@
+import type { IncomingMessage, Server as HttpServer } from "node:http";
+import type { Duplex } from "node:stream";
+import { CloseCode } from "graphql-ws";
+import { useServer } from "graphql-ws/use/ws";
+import { GraphQLError, type GraphQLSchema, parse, subscribe, validate } from "postgraphile/graphql";
+import { type WebSocket, WebSocketServer } from "ws";
+import { LegworkError, toError } from "../../../errors.ts";
+import type { Logger } from "../../../log.ts";
+import type { Authenticator } from "../../auth/authenticate.ts";
+import { masked } from "../masked-errors.ts";
+import type { SubscriptionContext } from "./subscriptions.ts";
+import { Live } from "./topics.ts";
+import { hangUp } from "../../plain-errors.ts";
+import { assertRole, type Principal, principalKey } from "../../../access/principal.ts";
+import { cut } from "../../../thrown.ts";
+import type { RateLimits } from "../../auth/rate-limits.ts";
+import { assertAffordable, type QueryLimits, refusal } from "../limits.ts";
+
+/** Connections at a time, in all. */
+const MAX_CONNECTIONS = 500;
+/** Connections of one principal: a token that has leaked, or a page that forgets to close, must not take them all. */
+const MAX_CONNECTIONS_EACH = 100;
+/** Connections from one address that have not said yet who they are. */
+const MAX_STRANGERS_EACH = 20;
+/** Subscriptions of one connection. */
+const MAX_SUBSCRIPTIONS = 20;
+/** The longest message that a client may send (bytes); what it asks for is shorter still. */
+const MAX_MESSAGE = 65_536;
+/** Messages that a connection may send in a minute. */
+const MAX_MESSAGES_A_MINUTE = 300;
+/** How long a client may take to say who it is (ms). */
+const INIT_TIMEOUT_MS = 5_000;
+/** How often a token is looked at again (ms): a revoked one is out by then. */
+const RECHECK_MS = 30_000;
+/** How long a connection may be silent before it is asked whether it lives, and again before it is given up (ms). */
+const KEEP_ALIVE_MS = 12_000;
+/** What may wait to be sent to a client that does not read (bytes); beyond that the connection ends. */
+const MAX_UNSENT = 4_000_000;
+
+/** The longest message of an error (characters): it may quote what was sent. */
+const MAX_ERROR_TEXT = 1_000;
+
+/** "Try again later": a client connects again by itself. */
+const TRY_AGAIN = 1_013;
+/** "Going away". */
+const GOING_AWAY = 1_001;
+
+export interface SocketOptions {
+  schema: GraphQLSchema;
+  live: Live;
+  limits: QueryLimits;
+  authenticator: Authenticator;
+  rates: RateLimits;
+  /** Throws for a request that names another host. */
+  assertHost: (request: IncomingMessage) => void;
+  /** Origins whose pages may connect, beside the server's own. */
+  origins: readonly string[];
+  log: Logger;
+  /** Default: 12 s. */
+  keepAlive?: number;
+}
+
+/** What is known of a connection. */
+interface Extra extends Record<PropertyKey, unknown> {
+  socket: WebSocket;
+  request: IncomingMessage;
+  principal?: Principal;
+}
+
+/**
+ * Answers subscriptions at `/graphql` over WebSockets (graphql-transport-ws). A connection has to say who it is within five seconds, ends with
+ * its token, and is bounded in everything that it may send, hold and be sent.
+ */
+export class GraphQlSocket {
+  readonly #options: SocketOptions;
+  readonly #server: WebSocketServer;
+  readonly #strangers = new Map<string, number>();
+  readonly #principals = new Map<string, number>();
+  #isStopped = false;
+
+  constructor(options: SocketOptions) {
+    this.#options = options;
+    this.#server = new WebSocketServer({
+      noServer: true,
+      maxPayload: MAX_MESSAGE,
+      perMessageDeflate: false,
+      clientTracking: true,
+    });
+    useServer<Record<string, unknown>, Extra>(
+      {
+        connectionInitWaitTimeout: INIT_TIMEOUT_MS,
+        onConnect: (connection) => this.#connected(connection.extra, connection.connectionParams ?? {}),
+        onSubscribe: (connection, _id, payload) =>
+          this.#asked(connection.extra, Object.keys(connection.subscriptions).length, payload),
+        subscribe: (args) => subscribe(args),
+        onNext: (_connection, _id, _payload, _args, result) =>
+          result.errors === undefined ? result : { ...result, errors: result.errors.map((error) => this.#shown(error)) },
+        onError: (_connection, _id, _payload, errors) => errors.map((error) => this.#shown(error).toJSON()),
+      },
+      this.#server,
+      options.keepAlive ?? KEEP_ALIVE_MS,
+    );
+  }
+
+  /** Connections at this moment. */
+  get connections(): number {
+    return this.#server.clients.size;
+  }
+
+  /** Takes the WebSocket requests of an HTTP server. */
+  attachTo(http: HttpServer): void {
+    http.on("upgrade", (request, socket, head) => this.upgrade(request, socket, head));
+  }
+
+  /** Takes one such request, whose address is `/graphql`, or refuses it. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    // Node leaves the socket to whoever listens here: without this, a client that hangs up would end the process.
+    socket.on("error", () => socket.destroy());
+    this.#admit(request).then(
+      (address) => this.#open(request, socket, head, address),
+      (error: unknown) => {
+        const known = error instanceof LegworkError ? error : new LegworkError("LW400", "The request cannot be read.");
+        hangUp(socket, known);
+      },
+    );
+  }
+
+  #open(request: IncomingMessage, socket: Duplex, head: Buffer, address: string): void {
+    this.#server.handleUpgrade(request, socket, head, (webSocket) => {
+      count(this.#strangers, address, 1);
+      webSocket.once("close", () => this.#introduced(webSocket, address));
+      this.#guard(webSocket);
+      this.#server.emit("connection", webSocket, request);
+      // In place of graphql-ws's own, which writes to the console; ws closes the connection by itself, with the right code.
+      webSocket.removeAllListeners("error");
+      webSocket.on("error", (error) => this.#options.log.debug({ err: error }, "A WebSocket was ended for what it sent."));
+    });
+  }
+
+  /** Tells every client that the server goes away, and waits until they have gone, a second at most. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    const { clients } = this.#server;
+    const gone = [...clients].map((client) => new Promise<void>((resolve) => client.once("close", () => resolve())));
+    for (const client of clients) client.close(GOING_AWAY, "The server stops.");
+    const timer = setTimeout(() => {
+      for (const client of clients) client.terminate();
+    }, 1_000);
+    await Promise.all(gone);
+    clearTimeout(timer);
+    this.#server.close();
+  }
+
+  /** Resolves to the address that the request is counted as. Throws what it is refused with. */
+  async #admit(request: IncomingMessage): Promise<string> {
+    if (request.url?.split("?")[0] !== "/graphql") {
+      throw new LegworkError("LW404", "There is no WebSocket here.", { hint: "Subscriptions are at /graphql." });
+    }
+    this.#options.assertHost(request);
+    await this.#options.rates.countAddress(request);
+    const { origin, host } = request.headers;
+    // A browser lets any page open a WebSocket and says which one it was.
+    if (origin !== undefined && !this.#options.origins.includes(origin) && hostOf(origin) !== host) {
+      throw new LegworkError("LW403", "Pages of another origin may not connect.", { hint: "Name it in LEGWORK_CORS_ORIGINS." });
+    }
+    const address = this.#options.rates.addressOf(request);
+    const strangers = this.#strangers.get(address) ?? 0;
+    if (this.#isStopped || this.#server.clients.size >= MAX_CONNECTIONS || strangers >= MAX_STRANGERS_EACH) {
+      throw new LegworkError("LW503", "There are too many connections.", { hint: "Try again in a moment." });
+    }
+    return address;
+  }
+
+  /** Ends a connection that sends too much, or reads too little. */
+  #guard(socket: WebSocket): void {
+    let messages = 0;
+    let minute = performance.now();
+    socket.on("message", () => {
+      const now = performance.now();
+      if (now - minute > 60_000) {
+        minute = now;
+        messages = 0;
+      }
+      messages++;
+      if (messages > MAX_MESSAGES_A_MINUTE) socket.close(CloseCode.TooManyInitialisationRequests, "Too many messages.");
+      if (socket.bufferedAmount > MAX_UNSENT) socket.terminate();
+    });
+  }
+
+  readonly #met = new WeakSet<WebSocket>();
+
+  /** A connection has said who it is, or has gone without. */
+  #introduced(socket: WebSocket, address: string): void {
+    if (this.#met.has(socket)) return;
+    this.#met.add(socket);
+    count(this.#strangers, address, -1);
+  }
+
+  async #connected(extra: Extra, parameters: Record<string, unknown>): Promise<boolean> {
+    const { socket, request } = extra;
+    const said = parameters.authorization ?? parameters.Authorization ?? request.headers.authorization;
+    const authorization = typeof said === "string" ? said : undefined;
+    const headers = { authorization };
+    try {
+      const principal = await this.#options.authenticator.authenticate({ headers });
+      assertRole(principal, "viewer");
+      await this.#options.rates.countPrincipal(principal);
+      const key = principalKey(principal);
+      if ((this.#principals.get(key) ?? 0) >= MAX_CONNECTIONS_EACH) {
+        throw new LegworkError("LW429", `${principal.subject} has ${MAX_CONNECTIONS_EACH} connections.`);
+      }
+      // It may have gone while its token was looked at.
+      if (socket.readyState !== socket.OPEN) return false;
+      count(this.#principals, key, 1);
+      this.#introduced(socket, this.#options.rates.addressOf(request));
+      extra.principal = principal;
+      const timers = this.#watchOver(extra, principal, headers);
+      socket.once("close", () => {
+        count(this.#principals, key, -1);
+        for (const timer of timers) clearInterval(timer);
+      });
+      return true;
+    } catch (thrown) {
+      const error = toError(thrown);
+      if (!(error instanceof LegworkError)) this.#options.log.error({ err: error }, "A WebSocket could not be opened.");
+      socket.close(...farewell(error));
+      return false;
+    }
+  }
+
+  /** The connection ends when its token does, or is revoked, or says something else. */
+  #watchOver({ socket }: Extra, principal: Principal, headers: { authorization: string | undefined }): NodeJS.Timeout[] {
+    const end = (reason: string): void => socket.close(CloseCode.Forbidden, reason);
+    const recheck = async (): Promise<void> => {
+      try {
+        const now = await this.#options.authenticator.authenticate({ headers });
+        assertRole(now, "viewer");
+        if (now.tenant !== principal.tenant) end("The token has changed.");
+      } catch (error) {
+        // While the database is away nobody knows; it is asked again.
+        if (error instanceof LegworkError && error.code !== "LW503") end("The token is not valid any more.");
+      }
+    };
+    const timers = [setInterval(() => void recheck(), RECHECK_MS)];
+    if (principal.expiresAt !== undefined) {
+      const left = principal.expiresAt.getTime() - Date.now();
+      // A timer cannot be set for longer; the look every half minute finds what is later.
+      if (left < 2 ** 31) timers.push(setTimeout(() => end("The token has expired."), Math.max(0, left)));
+    }
+    return timers;
+  }
+
+  #asked(
+    { principal, socket }: Extra,
+    subscriptions: number,
+    payload: { query: string; operationName?: string | null | undefined; variables?: Record<string, unknown> | null | undefined },
+  ) {
+    const { schema, live, limits } = this.#options;
+    try {
+      if (principal === undefined || socket.readyState !== socket.OPEN) throw refusal("LW401", "A token is needed.", "", 401);
+      if (subscriptions > MAX_SUBSCRIPTIONS) {
+        throw refusal("LW429", `A connection may have ${MAX_SUBSCRIPTIONS} subscriptions.`, "End one first.", 429);
+      }
+      assertAffordable(payload.query, payload.variables ?? {}, limits);
+      const document = parse(payload.query, { noLocation: false });
+      const errors = validate(schema, document, undefined, { maxErrors: 10 });
+      if (errors.length > 0) return errors;
+      const contextValue: SubscriptionContext = { principal, live };
+      return { schema, document, contextValue, operationName: payload.operationName, variableValues: payload.variables };
+    } catch (thrown) {
+      if (thrown instanceof GraphQLError) return [thrown];
+      const error = toError(thrown);
+      return [new GraphQLError(error.message, { originalError: error })];
+    }
+  }
+
+  #shown(error: GraphQLError): GraphQLError {
+    const { message, nodes, source, positions, path, extensions } = masked(error, this.#options.log);
+    const code = path === undefined ? "LW400" : "LW500";
+    return new GraphQLError(cut(message, MAX_ERROR_TEXT), {
+      nodes,
+      source,
+      positions,
+      path,
+      extensions: { code, ...extensions },
+    });
+  }
+}
+
+function hostOf(origin: string): string | undefined {
+  return URL.canParse(origin) ? new URL(origin).host : undefined;
+}
+
+function count(counts: Map<string, number>, key: string, change: 1 | -1): void {
+  const value = (counts.get(key) ?? 0) + change;
+  if (value > 0) counts.set(key, value);
+  else counts.delete(key);
+}
+
+/** With which code and words a connection is ended: clients connect again by themselves unless that is of no use. */
+function farewell(error: Error): [code: number, reason: string] {
+  const code = error instanceof LegworkError ? error.code : "LW500";
+  const reason = fitting(`${code} ${error instanceof LegworkError ? error.message : "Internal error."}`);
+  switch (code) {
+    case "LW401":
+      return [CloseCode.Unauthorized, reason];
+    case "LW403":
+      return [CloseCode.Forbidden, reason];
+    case "LW429":
+    case "LW503":
+      return [TRY_AGAIN, reason];
+    default:
+      return [CloseCode.InternalServerError, reason];
+  }
+}
+
+/** As much of a text as fits into a closing frame: 123 bytes. */
+function fitting(reason: string): string {
+  const bytes = Buffer.from(reason);
+  // A character that is cut ends as a mark of three bytes.
+  return bytes.length <= 123 ? reason : bytes.subarray(0, 120).toString();
+}

@@ -1,0 +1,270 @@
+import { type PgCodec, TYPES } from "postgraphile/@dataplan/pg";
+import type { ValueNode } from "postgraphile/graphql";
+import { sql } from "postgraphile/pg-sql2";
+import { pgSmartTags } from "postgraphile/utils";
+import { parseToShow } from "../../json.ts";
+import type { Role } from "../../access/principal.ts";
+
+/** Relations that no index serves backwards. */
+const ONE_WAY = "|@behavior -list -connection";
+
+/** The views that GraphQL shows, what one row of each is called by, what it leads to, and what it can be filtered by. */
+const VIEWS = {
+  jobs: {
+    one: "job",
+    key: "id",
+    references: [
+      "(parent_id) references legwork.jobs (id)|@fieldName parent|@foreignFieldName children",
+      `(task) references legwork.tasks (name)|@fieldName taskDetails${ONE_WAY}`,
+      // With the number, by which jobs that wait are found.
+      "(task, task_number) references legwork.tasks (name, number)|@fieldName numberedTask|@foreignFieldName jobs|@behavior -single",
+      `(queue) references legwork.queues (name)|@fieldName queueDetails|@foreignFieldName jobs${ONE_WAY}`,
+      `(worker) references legwork.workers (id)|@fieldName workerDetails|@foreignFieldName jobs${ONE_WAY}`,
+    ],
+    filterBy: "id task queue state priority tenant correlation_id parent_id job_key serial_key created_at finished_at".split(" "),
+    orderBy: ["id"],
+  },
+  attempts: {
+    key: "job_id,attempt",
+    references: ["(job_id) references legwork.jobs (id)|@fieldName job|@foreignFieldName attempts"],
+    filterBy: ["job_id", "task", "state", "tenant", "correlation_id"],
+    order: { by: ["job_id", "attempt"], direction: "DESC", rootOnly: true },
+  },
+  logs: {
+    // Those of all jobs have no order that an index serves.
+    root: false,
+    key: "job_id,id",
+    references: ["(job_id) references legwork.jobs (id)|@fieldName job|@foreignFieldName logs"],
+  },
+  queues: { one: "queue", key: "name", filterBy: ["name"] },
+  tasks: {
+    one: "task",
+    key: "name",
+    unique: "name,number|@behavior -*",
+    references: ["(queue) references legwork.queues (name)|@fieldName queueDetails|@foreignFieldName tasks"],
+    filterBy: ["name", "queue"],
+  },
+  workers: { one: "worker", key: "id", filterBy: ["id", "host"] },
+  steps: {
+    root: false,
+    key: "job_id,kind,name",
+    references: ["(job_id) references legwork.jobs (id)|@fieldName job|@foreignFieldName steps"],
+    order: { by: ["started_at", "kind", "name"], direction: "ASC" },
+  },
+  workflows: {
+    one: "workflow",
+    key: "id",
+    references: [`(parent_id) references legwork.jobs (id)|@fieldName parent|@foreignFieldName workflows${ONE_WAY}`],
+    filterBy: ["id", "tenant"],
+    orderBy: ["id"],
+  },
+  workflow_steps: {
+    root: false,
+    key: "workflow_id,name",
+    unique: "job_id",
+    references: [
+      "(workflow_id) references legwork.workflows (id)|@fieldName workflow|@foreignFieldName steps",
+      "(job_id) references legwork.jobs (id)|@fieldName job|@foreignSingleFieldName workflowStep",
+      `(compensation_job_id) references legwork.jobs (id)|@fieldName compensationJob|@foreignFieldName compensates${ONE_WAY}`,
+    ],
+    order: { by: ["position", "name"], direction: "ASC" },
+  },
+  schedules: {
+    one: "schedule",
+    key: "name",
+    references: [
+      `(last_job_id) references legwork.jobs (id)|@fieldName lastJob|@foreignFieldName schedules${ONE_WAY}`,
+      `(task) references legwork.tasks (name)|@fieldName taskDetails|@foreignFieldName schedules${ONE_WAY}`,
+    ],
+    filterBy: ["name", "tenant"],
+  },
+  schedule_runs: {
+    root: false,
+    key: "schedule,due_at",
+    unique: "job_id",
+    references: [
+      "(schedule) references legwork.schedules (name)|@fieldName scheduleDetails|@foreignFieldName runs",
+      "(job_id) references legwork.jobs (id)|@fieldName job|@foreignSingleFieldName scheduleRun",
+    ],
+    order: { by: ["due_at", "schedule"], direction: "DESC" },
+  },
+  alerts: { one: "alert", key: "id", filterBy: ["id", "resolved_at"], orderBy: ["id"] },
+  audit_log: {
+    key: "id",
+    filterBy: ["id", "target_type", "target", "tenant", "occurred_at"],
+    orderBy: ["id"],
+    role: "admin",
+  },
+} satisfies Record<string, View>;
+
+/**
+ * The views that are there twice, in schema legwork for those who see everything and in legwork_confined for those who act for one
+ * tenant, and under which name; where that is another one, it is the view's shape for pages.
+ */
+const CONFINED_VIEWS: Readonly<Record<string, string>> = {
+  jobs: "jobs",
+  attempts: "attempts",
+  audit_log: "audit_log_page",
+  workflows: "workflows_page",
+  schedule_runs: "schedule_runs_page",
+};
+
+interface View {
+  /** The root field of one row; none if undefined. */
+  one?: string;
+  /** Whether there is a root field for its rows. Default: there is. */
+  root?: boolean;
+  /** The columns that name a row. */
+  key: string;
+  references?: readonly string[];
+  filterBy?: readonly string[];
+  orderBy?: readonly string[];
+  /** A column that names a row as well, where it is not null. */
+  unique?: string;
+  /** The order of its pages, where it is not by the key; with rootOnly not of those that belong to another row. */
+  order?: { by: readonly string[]; direction: "ASC" | "DESC"; rootOnly?: boolean };
+  /** The role that it takes to read it. Default: viewer. */
+  role?: Role;
+}
+
+export const exposedViews: readonly string[] = Object.keys(VIEWS);
+
+function viewOf(name: string): View | undefined {
+  return Object.hasOwn(VIEWS, name) ? VIEWS[name as keyof typeof VIEWS] : undefined;
+}
+
+/** The order of a view's pages, in a root field or in a field of another row; undefined where it is by the key. */
+export function orderOf(name: string, isRoot: boolean): View["order"] {
+  const order = viewOf(name)?.order;
+  return order?.rootOnly === true && !isRoot ? undefined : order;
+}
+
+/** The role that it takes to read a view. */
+export function roleFor(name: string): Role {
+  return viewOf(name)?.role ?? "viewer";
+}
+
+/** Views have no keys; these tags say what would be their keys, and which columns may be filtered and ordered by. */
+export const viewTagsPlugin = pgSmartTags([
+  // These names are taken by the attempts and the runs themselves.
+  { kind: "attribute", match: "legwork.jobs.attempts", tags: { name: "attempt_count" } },
+  { kind: "attribute", match: "legwork.schedules.runs", tags: { name: "run_count" } },
+  // Numbers are for the planner: what filters by a job's task says its number as well.
+  { kind: "attribute", match: "legwork.jobs.task", tags: { numbered: true } },
+  { kind: "attribute", match: "legwork.jobs.task_number", tags: { behavior: "-*" } },
+  { kind: "attribute", match: "legwork.tasks.number", tags: { behavior: "-*" } },
+  // Shown as it was enqueued; the other one is for conditions in SQL.
+  { kind: "attribute", match: "legwork.jobs.payload", tags: { name: "readable_payload", behavior: "-*" } },
+  {
+    kind: "attribute",
+    match: "legwork.jobs.raw_payload",
+    tags: { name: "payload" },
+    description: 'What the task is given. What has more than 1,000 levels is {"legwork:text": "…"}, with its JSON as text.',
+  },
+  ...Object.entries<View>(VIEWS).flatMap(([name, view]) => tagsOf(name, view)),
+]);
+
+function tagsOf(name: string, { key, references, filterBy = [], orderBy = [], root, unique }: View) {
+  const tags = {
+    primaryKey: key,
+    ...(unique === undefined ? {} : { unique }),
+    ...(references === undefined ? {} : { foreignKey: [...references] }),
+    ...(root === false ? { behavior: "-query:resource:connection" } : {}),
+  };
+  const columns = filterBy.map((column) => {
+    const behavior = `+attribute:filterBy ${orderBy.includes(column) ? "+" : "-"}attribute:orderBy`;
+    return { kind: "attribute" as const, match: `legwork.${name}.${column}`, tags: { behavior } };
+  });
+  return [{ kind: "class" as const, match: `legwork.${name}`, tags }, ...columns];
+}
+
+/** Shows the views above and nothing else of the schema, under their own names and with the states' own names. */
+export const exposedViewsPlugin: GraphileConfig.Plugin = {
+  name: "LegworkExposedViewsPlugin",
+  version: "0.1.0",
+  inflection: {
+    replace: {
+      _allRows: (_previous, _options, resource) =>
+        resource.name.replaceAll(/_(.)/g, (_match: string, letter: string) => letter.toUpperCase()),
+      rowByUnique: (previous, _options, details) => viewOf(details.resource.name)?.one ?? previous!(details),
+      connectionField: (_previous, _options, name) => name,
+      enumValue: (_previous, _options, value) => value,
+      // PostGraphile would keep the name id for its own global ids, which are not here.
+      _attributeName: (previous, _options, details) => previous!({ ...details, skipRowId: true }),
+    },
+  },
+  schema: {
+    hooks: {
+      GraphQLScalarType(scalar, { graphql: { GraphQLError, Kind } }) {
+        if (scalar.name !== "BigInt") return scalar;
+        const integer = (value: unknown, nodes?: ValueNode): string => {
+          if (/^-?\d{1,19}$/.test(String(value))) return String(value);
+          throw new GraphQLError(`'${String(value).slice(0, 40)}' is not an id: it is a whole number, as a number or a string.`, {
+            nodes,
+            extensions: { code: "LW400" },
+          });
+        };
+        return {
+          ...scalar,
+          parseValue: (value) => integer(value),
+          parseLiteral: (node) => integer(node.kind === Kind.INT || node.kind === Kind.STRING ? node.value : "This", node),
+        };
+      },
+    },
+    entityBehavior: {
+      pgResource: {
+        override(behavior, resource) {
+          const view = viewOf(resource.name);
+          if (view === undefined) return [behavior, "-*"];
+          return view.orderBy === undefined ? [behavior, "-order"] : behavior;
+        },
+      },
+      pgResourceUnique: {
+        override: (behavior, [resource]) => (viewOf(resource.name)?.one === undefined ? [behavior, "-*"] : behavior),
+      },
+    },
+  },
+};
+
+/** JSON is shown with every digit of its numbers, and what is too deep to be shown as text. */
+const shownJson = new Map<unknown, PgCodec>(
+  [TYPES.json, TYPES.jsonb].map((codec) => [codec, { ...codec, name: `shown_${codec.name}`, fromPg: parseToShow }]),
+);
+
+/** Gives the views' columns of JSON that way of being read. */
+export const exactJsonPlugin: GraphileConfig.Plugin = {
+  name: "LegworkExactJsonPlugin",
+  version: "0.1.0",
+  before: ["PgCodecsPlugin"],
+  gather: {
+    hooks: {
+      pgCodecs_attribute(_info, { attribute }) {
+        attribute.codec = shownJson.get(attribute.codec) ?? attribute.codec;
+      },
+    },
+  },
+  schema: {
+    hooks: {
+      init(nothing, build) {
+        for (const codec of shownJson.values())
+          build.setGraphQLTypeForPgCodec(codec, ["input", "output"], build.inflection.builtin("JSON"));
+        return nothing;
+      },
+    },
+  },
+};
+
+/** Leaves it to the transaction's search path whose rows a query reads, so that one GraphQL schema serves everybody. */
+export const confinedViewsPlugin: GraphileConfig.Plugin = {
+  name: "LegworkConfinedViewsPlugin",
+  version: "0.1.0",
+  gather: {
+    hooks: {
+      pgTables_PgResourceOptions(_info, { pgClass, resourceOptions }) {
+        const name = CONFINED_VIEWS[pgClass.relname];
+        if (name === undefined) return;
+        (resourceOptions as { from: unknown }).from = sql.identifier(name);
+      },
+    },
+  },
+};

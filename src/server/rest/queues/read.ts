@@ -1,0 +1,111 @@
+import type { FastifyInstance } from "fastify";
+import { z } from "zod";
+import { LegworkError } from "../../../errors.ts";
+import { getQueue, getTask, listQueues, listTasks, listWorkers } from "../../../queues/read-queues.ts";
+import { queueSchema, taskSchema, workerSchema } from "./queue-schemas.ts";
+import { addRoute, type RestContext } from "../route.ts";
+import { addQueueChangeRoutes } from "./change.ts";
+import { cursorOver, page, pageLimit, queueName, taskName, text, toPage } from "../values.ts";
+
+const taskCursor = cursorOver("tasks", taskName);
+
+/** Queues, tasks and workers, and the rules of the first two. */
+export function addQueueRoutes(app: FastifyInstance, context: RestContext): void {
+  addRoute(
+    app,
+    context,
+    {
+      method: "GET",
+      url: "/queues",
+      tag: "queues",
+      role: "viewer",
+      summary: "List every queue with what waits and runs in it",
+      answer: page(queueSchema, "The queues, by name."),
+    },
+    async ({ client }) => ({ items: await listQueues(client), next_cursor: null }),
+  );
+  addRoute(
+    app,
+    context,
+    {
+      method: "GET",
+      url: "/queues/:name",
+      tag: "queues",
+      role: "viewer",
+      summary: "Get one queue",
+      params: z.object({ name: queueName }),
+      answer: queueSchema,
+      problems: ["LW404"],
+      etag: true,
+    },
+    async ({ client, params }) => await getQueue(client, params.name),
+  );
+  addQueueChangeRoutes(app, context, "queue");
+
+  addRoute(
+    app,
+    context,
+    {
+      method: "GET",
+      url: "/tasks",
+      tag: "tasks",
+      role: "viewer",
+      summary: "List the tasks that a worker has announced or that a job was made for",
+      query: z.strictObject({ queue: queueName.optional(), cursor: taskCursor.schema.optional(), limit: pageLimit }),
+      answer: page(taskSchema, "A page of tasks, by name."),
+    },
+    async ({ client, query: { queue, cursor, limit } }) =>
+      toPage(await listTasks(client, { queue, after: cursor, limit: limit + 1 }), limit, ({ name }) => taskCursor.make(name)),
+  );
+  addRoute(
+    app,
+    context,
+    {
+      method: "GET",
+      url: "/tasks/:name",
+      tag: "tasks",
+      role: "viewer",
+      summary: "Get one task",
+      description: "A slash in its name is written %2F: /tasks/notify%2Femail.",
+      params: z.object({ name: taskName }),
+      answer: taskSchema,
+      problems: ["LW404"],
+      etag: true,
+    },
+    async ({ client, params }) => await getTask(client, params.name),
+  );
+  addQueueChangeRoutes(app, context, "task");
+
+  addRoute(
+    app,
+    context,
+    {
+      method: "GET",
+      url: "/workers",
+      tag: "workers",
+      role: "viewer",
+      summary: "List the Legwork workers that are alive, with what they run",
+      answer: page(workerSchema, "The workers, the oldest first."),
+    },
+    async ({ client }) => ({ items: await listWorkers(client), next_cursor: null }),
+  );
+  addRoute(
+    app,
+    context,
+    {
+      method: "GET",
+      url: "/workers/:id",
+      tag: "workers",
+      role: "viewer",
+      summary: "Get one worker",
+      params: z.object({ id: text(200) }),
+      answer: workerSchema,
+      problems: ["LW404"],
+    },
+    async ({ client, params }) => {
+      const worker = (await listWorkers(client)).find(({ id }) => id === params.id);
+      if (worker !== undefined) return worker;
+      throw new LegworkError("LW404", `There is no worker '${params.id}'.`, { hint: "GET /workers lists those that are alive." });
+    },
+  );
+}

@@ -1,0 +1,143 @@
+import { stdSerializers } from "pino";
+import { LegworkError } from "../../errors.ts";
+import { CENSORED_PATHS } from "../../log.ts";
+import type { Progress, RunningJob } from "../../jobs/define-task.ts";
+import type { DatabaseClock } from "../clock.ts";
+import { cut, describeThrown, isError, MESSAGE_LIMIT, storableText } from "../../thrown.ts";
+import { storable } from "../graphile/outcomes.ts";
+import { type Redaction, redactPaths } from "./redaction.ts";
+
+/** Lines of one attempt that are kept. */
+export const LINE_LIMIT = 1_000;
+/** The largest fields of a line that are kept whole (bytes of JSON). */
+export const FIELDS_LIMIT = 4 * 1024;
+/** The longest stack of an error among the fields (characters), so that the fields beside it are kept. */
+const STACK_LIMIT = 2_000;
+
+const LOG_CENSOR = CENSORED_PATHS.map((path) => path.split("."));
+
+/** Where what an attempt says goes. */
+export interface OutputSink {
+  /** Takes a line of an attempt, as JSON. */
+  keep(attempt: AttemptOutput, json: string): void;
+  /** Notes that an attempt has new progress; what it is then is what is sent. */
+  report(attempt: AttemptOutput): void;
+}
+
+/** What one attempt says, brought into the form and the size in which it is kept. */
+export class AttemptOutput {
+  readonly job: RunningJob;
+  readonly #sink: OutputSink;
+  readonly #clock: DatabaseClock;
+  readonly #redaction: Redaction | undefined;
+  #lines = 0;
+  #percent: number | null = null;
+  #message: string | null = null;
+  #reportedAt = 0;
+
+  constructor(job: RunningJob, environment: { output: OutputSink; clock: DatabaseClock }, redaction: Redaction | undefined) {
+    this.job = job;
+    this.#sink = environment.output;
+    this.#clock = environment.clock;
+    this.#redaction = redaction;
+  }
+
+  /** Throws LW400 for a percentage that is none and a message that is no text. */
+  progress(percent: number | Progress, message?: string): void {
+    const given = typeof percent === "object" && percent !== null ? percent : { percent, message };
+    if (given.percent !== undefined && !(typeof given.percent === "number" && given.percent >= 0 && given.percent <= 100)) {
+      throw new LegworkError("LW400", `progress: ${String(given.percent)} is no percentage.`, {
+        hint: "It is a number from 0 to 100, as in progress(40, 'Reading') or progress({ message: 'Reading' }).",
+      });
+    }
+    if (given.message !== undefined && typeof given.message !== "string") {
+      throw new LegworkError("LW400", `progress: the message is a ${typeof given.message}, not a text.`, {
+        hint: "For example: progress(40, 'Reading').",
+      });
+    }
+    if (given.percent !== undefined) this.#percent = given.percent;
+    if (given.message !== undefined) this.#message = this.#text(given.message);
+    this.#reportedAt = this.#clock.now();
+    this.#sink.report(this);
+  }
+
+  /** As `legwork_private.record_output` takes it. */
+  describeProgress(): string {
+    const { id, attempts } = this.job;
+    return JSON.stringify({
+      job_id: id,
+      attempt: attempts,
+      percent: this.#percent,
+      message: this.#message,
+      at: this.#reportedAt,
+    });
+  }
+
+  log(level: string, message: string, fields: Readonly<Record<string, unknown>> | undefined): void {
+    if (this.#lines > LINE_LIMIT) return;
+    this.#lines += 1;
+    const line =
+      this.#lines > LINE_LIMIT
+        ? this.#describe("warn", "Further log lines of this attempt are not kept.", "null")
+        : this.#describe(level, this.#text(message), this.#fields(fields));
+    this.#sink.keep(this, line);
+  }
+
+  /** The line that stands for lines that the database did not take in time. */
+  describeLoss(lines: number): string {
+    const count = lines === 1 ? "a line" : `${lines.toLocaleString("en-US")} lines`;
+    return this.#describe("warn", `… cut, ${count} that the database did not take.`, "null");
+  }
+
+  /** As `legwork_private.record_output` takes it. */
+  #describe(level: string, message: string, fields: string): string {
+    const { id, attempts, tenant } = this.job;
+    const line = { job_id: id, attempt: attempts, at: this.#clock.now(), level, message, tenant };
+    return `${JSON.stringify(line).slice(0, -1)},"fields":${fields}}`;
+  }
+
+  #text(text: string): string {
+    return storableText(cut(this.#redaction?.text(text) ?? text, MESSAGE_LIMIT));
+  }
+
+  #fields(fields: Readonly<Record<string, unknown>> | undefined): string {
+    if (fields === undefined) return "null";
+    const plain = plainFields(fields, this.#redaction);
+    if (Object.keys(plain).length === 0) return "null";
+    const json = JSON.stringify(plain);
+    const bytes = Buffer.byteLength(json);
+    if (bytes <= FIELDS_LIMIT) return storable(json);
+    return storable(JSON.stringify({ "legwork:cut": { bytes, start: json.slice(0, 1_000).toWellFormed() } }));
+  }
+}
+
+/**
+ * The fields of a log line as JSON knows them: errors with what they say, nothing of what the process's log censors or the task
+ * redacts. Never throws.
+ */
+export function plainFields(
+  fields: Readonly<Record<string, unknown>>,
+  redaction: Redaction | undefined,
+): Readonly<Record<string, unknown>> {
+  try {
+    const described = Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, describeError(value)]));
+    const censored = redactPaths(described, LOG_CENSOR);
+    const plain: unknown = JSON.parse(
+      JSON.stringify(censored, (_key, value) => (typeof value === "bigint" ? String(value) : value)),
+    );
+    return (redaction?.value(plain) ?? plain) as Record<string, unknown>;
+  } catch {
+    return { "legwork:cut": "These fields cannot be written as JSON." };
+  }
+}
+
+function describeError(value: unknown): unknown {
+  if (!isError(value)) return value;
+  try {
+    const described = stdSerializers.err(value);
+    return { ...described, stack: described.stack === undefined ? undefined : cut(described.stack, STACK_LIMIT) };
+  } catch {
+    const { name, message, stack, code } = describeThrown(value);
+    return { type: name, message, code, stack: stack === undefined ? undefined : cut(stack, STACK_LIMIT) };
+  }
+}

@@ -1,0 +1,157 @@
+import type { Pool } from "../../db/pool.ts";
+import { toError } from "../../errors.ts";
+import type { Logger } from "../../log.ts";
+import type { AttemptOutput, OutputSink } from "./attempt-output.ts";
+
+/** How long what tasks say waits for company (ms): soon enough for who watches, and one statement for many lines. */
+const FLUSH_AFTER_MS = 250;
+
+/** The longest wait before a database that does not take the lines is tried again (ms). */
+const MAX_RETRY_DELAY_MS = 10_000;
+
+/** Lines sent in one statement. */
+const BATCH = 1_000;
+
+/** What may wait for the database at most: so many lines, and so many characters of them. */
+export const BUFFERED_LINES = 10_000;
+const BUFFERED_CHARACTERS = 16_000_000;
+
+/** SQLSTATE classes of a statement that will never succeed: what one of its lines says cannot be stored. */
+const HOPELESS = /^(21|22|23|54)/;
+
+interface Line {
+  readonly attempt: AttemptOutput;
+  readonly json: string;
+}
+
+/**
+ * The progress and the log lines of all jobs that a worker runs, on their way to the database: one statement for all of them, a
+ * quarter of a second after the first one came, and none while nobody says anything. What the database does not take is
+ * tried again; of more than can be kept the oldest lines go, and a line says how many. A killed worker loses the last quarter second.
+ */
+export class JobOutput implements OutputSink {
+  readonly #pool: Pool;
+  readonly #log: Logger;
+  #lines: Line[] = [];
+  #characters = 0;
+  /** By job, since an attempt may follow another within one statement. */
+  #progress = new Map<string, AttemptOutput>();
+  /** Lines that were dropped, by the attempt that said them. */
+  #losses = new Map<AttemptOutput, number>();
+  #timer: NodeJS.Timeout | undefined;
+  #sending: Promise<void> | undefined;
+  #retryDelay = 0;
+  #stopped = false;
+
+  constructor(options: { pool: Pool; log: Logger }) {
+    this.#pool = options.pool;
+    this.#log = options.log;
+  }
+
+  keep(attempt: AttemptOutput, json: string): void {
+    if (this.#stopped) return;
+    this.#lines.push({ attempt, json });
+    this.#characters += json.length;
+    if (this.#lines.length > BUFFERED_LINES || this.#characters > BUFFERED_CHARACTERS) this.#dropOldest();
+    this.#schedule();
+  }
+
+  report(attempt: AttemptOutput): void {
+    if (this.#stopped) return;
+    this.#progress.set(attempt.job.id, attempt);
+    this.#schedule();
+  }
+
+  /** Sends what is there, once, and takes no more. Resolves whether or not the database takes it. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await this.#sending;
+    await this.#send();
+    if (this.#lines.length > 0) this.#log.error({ lines: this.#lines.length }, "The last log lines of jobs could not be kept.");
+  }
+
+  #schedule(): void {
+    if (this.#timer !== undefined || this.#sending !== undefined || this.#stopped) return;
+    const delay = Math.max(FLUSH_AFTER_MS, this.#retryDelay);
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#sending = this.#send().finally(() => {
+        this.#sending = undefined;
+        if (this.#lines.length > 0 || this.#progress.size > 0) this.#schedule();
+      });
+    }, delay).unref();
+  }
+
+  /** Sends batches until nothing is left or one fails; never rejects. */
+  async #send(): Promise<void> {
+    while (this.#lines.length > 0 || this.#progress.size > 0) {
+      const lines = this.#lines.splice(0, BATCH);
+      for (const { json } of lines) this.#characters -= json.length;
+      const progress = this.#progress;
+      this.#progress = new Map();
+      const losses = this.#losses;
+      this.#losses = new Map();
+      try {
+        const marks = [...losses].map(([attempt, count]) => ({ attempt, json: attempt.describeLoss(count) }));
+        await this.#record([...progress.values()], [...marks, ...lines]);
+        this.#retryDelay = 0;
+      } catch (thrown) {
+        const error = toError(thrown);
+        if (this.#retryDelay === 0) this.#log.warn({ err: error }, "What jobs say cannot be kept now; trying again.");
+        this.#retryDelay = Math.min(Math.max(this.#retryDelay * 2, FLUSH_AFTER_MS), MAX_RETRY_DELAY_MS);
+        this.#putBack(lines, progress);
+        for (const [attempt, count] of losses) this.#lose(attempt, count);
+        return;
+      }
+    }
+  }
+
+  /**
+   * Stores progress and lines in one statement. When the database refuses it for what it says, each half is stored for itself, down to the one
+   * report or line that is at fault: that one is lost, and what other jobs have said is kept. Throws any other error.
+   */
+  async #record(reports: readonly AttemptOutput[], lines: readonly Line[]): Promise<void> {
+    if (reports.length + lines.length === 0) return;
+    try {
+      await this.#pool.query("select legwork_private.record_output($1, $2)", [
+        `[${reports.map((attempt) => attempt.describeProgress()).join(",")}]`,
+        `[${lines.map(({ json }) => json).join(",")}]`,
+      ]);
+    } catch (thrown) {
+      const error = toError(thrown) as Error & { code?: string };
+      if (!HOPELESS.test(error.code ?? "")) throw error;
+      if (reports.length > 0 && lines.length > 0) {
+        await this.#record(reports, []);
+        await this.#record([], lines);
+      } else if (reports.length + lines.length > 1) {
+        const [half, middle] = [Math.ceil(reports.length / 2), Math.ceil(lines.length / 2)];
+        await this.#record(reports.slice(0, half), lines.slice(0, middle));
+        await this.#record(reports.slice(half), lines.slice(middle));
+      } else {
+        const { job } = reports[0] ?? lines[0]?.attempt ?? {};
+        for (const { attempt } of lines) this.#lose(attempt, 1);
+        this.#log.error({ err: error, jobId: job?.id }, "The database refuses what a job has said; it is not kept.");
+      }
+    }
+  }
+
+  #putBack(lines: Line[], progress: Map<string, AttemptOutput>): void {
+    this.#lines = [...lines, ...this.#lines];
+    for (const { json } of lines) this.#characters += json.length;
+    this.#progress = new Map([...progress, ...this.#progress]);
+  }
+
+  /** A tenth at a time, because moving the others costs the same however many go. */
+  #dropOldest(): void {
+    const dropped = this.#lines.splice(0, Math.ceil(this.#lines.length / 10));
+    for (const { attempt, json } of dropped) {
+      this.#characters -= json.length;
+      this.#lose(attempt, 1);
+    }
+  }
+
+  #lose(attempt: AttemptOutput, count: number): void {
+    this.#losses.set(attempt, (this.#losses.get(attempt) ?? 0) + count);
+  }
+}

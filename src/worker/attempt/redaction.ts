@@ -1,0 +1,95 @@
+import { isRawNumber, parseExactly } from "../../json.ts";
+
+/** What stands in place of what nobody may read; as `legwork.redact` writes it. */
+const CENSOR = "[redacted]";
+
+/** Values shorter than this (characters) are found in any text, and are left in it. */
+const SHORTEST_SECRET = 4;
+
+/**
+ * What the worker itself takes out of what a task with `redact` says: whatever is at the paths, and every occurrence, in any text,
+ * of what the job's payload has there. The database does the same when it writes the history (sql/000000_redaction.sql);
+ * here it is for what does not pass by there: log lines, progress, results that are cut.
+ */
+export class Redaction {
+  readonly #paths: readonly (readonly string[])[];
+  readonly #secrets = new Set<string>();
+  #pattern: RegExp | undefined;
+
+  constructor(paths: readonly string[], payload: unknown) {
+    this.#paths = paths.map((path) => path.split("."));
+    this.learn(payload);
+  }
+
+  /** Looks for secrets in another form of the payload, such as what its schema made of it. */
+  learn(payload: unknown): void {
+    for (const path of this.#paths) collect(payload, path, this.#secrets);
+    // The longest first, since one may be a part of another; each also as it stands within JSON and within a URL.
+    const forms = [...this.#secrets].flatMap((secret) => [
+      secret,
+      JSON.stringify(secret).slice(1, -1),
+      encodeURIComponent(secret.toWellFormed()),
+    ]);
+    const longestFirst = [...new Set(forms)].toSorted((a, b) => b.length - a.length);
+    this.#pattern = longestFirst.length === 0 ? undefined : new RegExp(longestFirst.map(escapePattern).join("|"), "g");
+  }
+
+  text(text: string): string {
+    return this.#pattern === undefined ? text : text.replace(this.#pattern, CENSOR);
+  }
+
+  /** A value of JSON, without what is at the paths and without secrets in its texts. */
+  value(value: unknown): unknown {
+    return this.#clean(redactPaths(value, this.#paths));
+  }
+
+  json(json: string): string {
+    return JSON.stringify(this.value(parseExactly(json)));
+  }
+
+  #clean(value: unknown): unknown {
+    if (typeof value === "string") return this.text(value);
+    if (typeof value === "number") return this.#secrets.has(String(value)) ? CENSOR : value;
+    if (isRawNumber(value))
+      return this.#secrets.has(value.rawJSON) || this.#secrets.has(String(Number(value.rawJSON))) ? CENSOR : value;
+    if (value === null || typeof value !== "object") return value;
+    if (Array.isArray(value)) return value.map((entry) => this.#clean(entry));
+    return Object.fromEntries(Object.entries(value).map(([key, entry]) => [this.text(key), this.#clean(entry)]));
+  }
+}
+
+/** The value with what is at the paths replaced; itself when nothing is there. */
+export function redactPaths(value: unknown, paths: readonly (readonly string[])[]): unknown {
+  let redacted = value;
+  for (const path of paths) redacted = redactAt(redacted, path);
+  return redacted;
+}
+
+function redactAt(value: unknown, path: readonly string[]): unknown {
+  const [key, ...rest] = path;
+  if (key === undefined) return CENSOR;
+  if (value === null || typeof value !== "object" || isRawNumber(value)) return value;
+  if (Array.isArray(value)) {
+    return value.map((entry, index) => (key === "*" || key === String(index) ? redactAt(entry, rest) : entry));
+  }
+  if (key !== "*" && !Object.hasOwn(value, key)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, entry]) => [name, key === "*" || key === name ? redactAt(entry, rest) : entry]),
+  );
+}
+
+/** Adds the texts and numbers at and below a path, as text. */
+function collect(value: unknown, path: readonly string[], into: Set<string>): void {
+  if (value !== null && typeof value === "object") {
+    const [key, ...rest] = path;
+    for (const [name, entry] of Object.entries(value)) {
+      if (key === undefined || key === "*" || key === name) collect(entry, rest, into);
+    }
+  } else if (path.length === 0 && (typeof value === "string" || typeof value === "number")) {
+    if (String(value).length >= SHORTEST_SECRET) into.add(String(value));
+  }
+}
+
+function escapePattern(text: string): string {
+  return text.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
+}

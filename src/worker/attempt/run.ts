@@ -1,0 +1,526 @@
+import type { Job, JobHelpers, Task as PlainTask } from "graphile-worker";
+import type { Pool, Queryable } from "../../db/pool.ts";
+import { createSql, type Sql } from "../../db/sql.ts";
+import { parseDuration } from "../../duration.ts";
+import { LegworkError, toError, verdictOf } from "../../errors.ts";
+import { type Cleaner, DescribedError, describeThrown, isError, type ThrownDescription } from "../../thrown.ts";
+import type { Logger } from "../../log.ts";
+import { jobOf, type RunningJob, type Task, type TaskContext, type WorkflowStep } from "../../jobs/define-task.ts";
+import { describeIssues, parsePayload } from "../../jobs/payload.ts";
+import { enqueue, type EnqueueOptions } from "../../jobs/enqueue.ts";
+import { AttemptSpan } from "../../jobs/tracing.ts";
+import { AttemptOutput, type OutputSink } from "./attempt-output.ts";
+import { BatchFailure, settleEntries } from "../graphile/batch-entries.ts";
+import type { DatabaseClock } from "../clock.ts";
+import { type Control, LeaseLost } from "../remote-commands.ts";
+import { IsolatedResult } from "../isolate/isolated-result.ts";
+import { flagValue } from "../graphile/job-flags.ts";
+import type { Lease } from "../lease.ts";
+import type { LoadedTask } from "../load-tasks.ts";
+import { milliseconds, type Outcomes, resultToJson } from "../graphile/outcomes.ts";
+import { Redaction } from "./redaction.ts";
+import { type Abortable, TaskPace } from "./running-jobs.ts";
+import { Steps, Suspended } from "./steps.ts";
+import { taskLog } from "./task-log.ts";
+
+export interface RunEnvironment {
+  /** For the tasks' own statements; not the pool that graphile-worker fetches and completes with. */
+  readonly pool: Pool;
+  readonly log: Logger;
+  readonly clock: DatabaseClock;
+  readonly outcomes: Outcomes;
+  readonly control: Control;
+  /** Where what tasks say goes. */
+  readonly output: OutputSink;
+  /** For the tasks that ask for a thread or a process; without it they run in this thread as any other. */
+  readonly isolation?: Isolates | undefined;
+  /** Whether an OpenTelemetry SDK was registered when the worker started. */
+  readonly isTraced?: boolean;
+  /** The lease of the runner that fetches now. */
+  lease: Lease | undefined;
+}
+
+/** Runs the tasks that ask for a thread or a process of their own. */
+export interface Isolates {
+  /** `within` is given what runs the task, and resolves to what that resolves to: an IsolatedResult. */
+  execute(attempt: Run, task: LoadedTask, within: (call: () => Promise<unknown>) => Promise<unknown>): Promise<unknown>;
+}
+
+/** What an attempt needs of its surroundings. */
+type AttemptEnvironment = Pick<RunEnvironment, "pool" | "log" | "clock" | "output" | "lease" | "isolation">;
+
+/** How long a task may go on after its timeout when its definition does not say (ms). */
+export const DEFAULT_GRACE_MS = 5_000;
+
+/** A job that had expired is put back for so long (ms); until then `legwork.tick()` has ended it. */
+const EXPIRED_PUT_BACK_MS = 5_000;
+
+/** A job that must not start beside what runs here is put back for so long (ms), and up to as long again. */
+const WAIT_PUT_BACK_MS = 1_000;
+
+/** The longest that a timer of Node can wait (ms). */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** Says to graphile-worker that the job did not complete; what really happened is told by the outcome. */
+class PutBack extends Error {
+  override readonly name = "PutBack";
+}
+
+/** A loaded task as the function that graphile-worker calls for each job. */
+export function toPlainTask(task: LoadedTask, environment: RunEnvironment): PlainTask {
+  const { clock, outcomes, control } = environment;
+  const timeout = parseDuration(task.definition?.timeout);
+  const pace = new TaskPace();
+  const putBack = (job: Job, reason: string, wait?: number): PutBack => {
+    const now = clock.now();
+    const retryAt = wait === undefined ? undefined : now + wait;
+    const error = new PutBack(`Job put back: it is ${reason}.`);
+    outcomes.failed(job.id, now, now, describeThrown(error), { decision: "put_back", retryAt });
+    return error;
+  };
+  return async (payload, helpers) => {
+    const { job } = helpers;
+    const fetchedAt: Date | null | undefined = job.locked_at;
+    const fetchedAgo = fetchedAt instanceof Date ? clock.now() - fetchedAt.getTime() : Infinity;
+    const reason =
+      control.isFree(task.name, fetchedAgo) && !hasExpired(job, clock) ? undefined : await whyNotNow(task, job, environment);
+    if (reason !== undefined) throw putBack(job, reason, reason === "expired" ? EXPIRED_PUT_BACK_MS : undefined);
+    // Lost while this process was asleep, come back, and its old attempt has not ended.
+    if (control.running.has(job.id)) throw putBack(job, "still running here", WAIT_PUT_BACK_MS);
+    const deaths = job.flags === null ? 0 : Number(flagValue(job, "lost") ?? 0);
+    if (deaths > 0 && control.mustWait(deaths)) {
+      throw putBack(job, "to run beside no other whose workers died", WAIT_PUT_BACK_MS * (1 + Math.random()));
+    }
+    const run = new Run(task, helpers, environment, deaths);
+    control.running.set(job.id, run);
+    try {
+      if (environment.lease?.mayHaveLost(job.locked_at) && !(await environment.lease.holds(job.id))) {
+        throw new LeaseLost("This worker was taken for dead and the job was given to another.");
+      }
+      if (deaths > 0) await environment.lease?.tell();
+    } catch (error) {
+      control.running.delete(job.id);
+      throw putBack(job, `not known to be still this worker's (${toError(error).message})`);
+    }
+    const startedAt = clock.now();
+    if (environment.log.isLevelEnabled("debug"))
+      run.workerLog.debug({ event: "job_started", attempt: job.attempts }, "Job started.");
+    const span = environment.isTraced === true ? run.beginSpan() : undefined;
+    try {
+      const returned = await control.running.call(job.id, run, pace, () =>
+        span === undefined ? run.execute(payload, timeout) : span.run(() => run.execute(payload, timeout)),
+      );
+      const result = returned instanceof IsolatedResult ? returned.json : resultToJson(returned, run.redaction);
+      const finishedAt = clock.now();
+      pace.note(finishedAt - startedAt);
+      outcomes.succeeded(job, startedAt, finishedAt, result);
+      span?.end("completed");
+      return undefined;
+    } catch (thrown) {
+      const cause = run.explain(thrown);
+      const description = run.describe(cause);
+      const error = new DescribedError(description, cause);
+      const batch = isError(cause) && cause instanceof BatchFailure ? cause : undefined;
+      // The entries of a batch that are done must not be done again.
+      const hasDone = batch !== undefined && Array.isArray(payload) && batch.failed.length < payload.length;
+      if (helpers.abortSignal?.aborted && !hasDone && (await giveBack(environment.lease, job.id))) {
+        span?.end("given_back");
+        run.workerLog.info({ event: "job_given_back", err: description.message }, "Job given back: its worker is stopping.");
+        throw error;
+      }
+      const finishedAt = clock.now();
+      const { discard, snooze, retryAt } = verdictOf(cause);
+      const next = retryAt === undefined ? undefined : retryAt instanceof Date ? retryAt.getTime() : finishedAt + retryAt.after;
+      // Who holds the job by now is for the database to say: if it is still this worker, the attempt has not failed.
+      const waits = isError(cause) && cause instanceof Suspended;
+      const isPutBack = waits || snooze || (isError(cause) && cause instanceof LeaseLost);
+      outcomes.failed(job.id, startedAt, finishedAt, description, {
+        decision: discard ? "discard" : waits ? "wait" : isPutBack ? "put_back" : undefined,
+        retryAt: next,
+        batch,
+      });
+      span?.end(isPutBack ? "put_back" : "failed", error);
+      // Not how many attempts there are: a retry policy, which the database knows, may say otherwise than the row that was fetched.
+      const details = { duration: milliseconds(startedAt, finishedAt), attempt: job.attempts };
+      if (isPutBack) {
+        run.workerLog.info({ event: "job_put_back", ...details }, `Job put back: ${description.message}`);
+      } else {
+        // A mistake in a payload is not the task's: its message says all, and a stack of ours would mislead.
+        const event = { event: "job_failed", ...details };
+        const isExplained = isError(cause) && cause instanceof LegworkError;
+        run.workerLog.warn(isExplained ? event : { ...event, err: error }, `Job failed: ${description.message}`);
+      }
+      if (batch !== undefined && Array.isArray(payload)) {
+        return batch.entries(payload, (entry) => new DescribedError(run.describe(entry), entry));
+      }
+      throw error;
+    } finally {
+      control.running.delete(job.id);
+      run.close();
+    }
+  };
+}
+
+/** Why a job that was fetched must not start now: undefined when it may. */
+async function whyNotNow(task: LoadedTask, job: Job, { control, clock }: RunEnvironment): Promise<string | undefined> {
+  if (hasExpired(job, clock)) return "expired";
+  try {
+    return (await control.isPaused(task.name)) ? "paused" : undefined;
+  } catch (error) {
+    return `not known to be free to start (${toError(error).message})`;
+  }
+}
+
+function hasExpired(job: Job, clock: DatabaseClock): boolean {
+  if (job.flags === null) return false;
+  const expiresAt = flagValue(job, "expires");
+  return expiresAt !== null && Number(expiresAt) <= clock.now();
+}
+
+/**
+ * One attempt, and the context its task is given. A small job is over in thirty microseconds, so nothing of the context is
+ * made before the task asks for it.
+ */
+export class Run implements TaskContext, Abortable {
+  private readonly task: LoadedTask;
+  private readonly helpers: JobHelpers;
+  private readonly environment: AttemptEnvironment;
+  private ownJob: RunningJob | undefined = undefined;
+  private ownLog: Logger | undefined = undefined;
+  private ownTaskLog: Logger | undefined = undefined;
+  private ownOutput: AttemptOutput | undefined = undefined;
+  private ownRedaction: Redaction | undefined = undefined;
+  private ownSql: Sql | undefined = undefined;
+  private ownSteps: Steps | undefined = undefined;
+  private ownSignal: AbortSignal | undefined = undefined;
+  private ownAbortPromise: Promise<never> | undefined = undefined;
+  private ownResults: Promise<Readonly<Record<string, unknown>>> | undefined = undefined;
+  private ownSpan: AttemptSpan | undefined = undefined;
+  private aborting: AbortController | undefined = undefined;
+  private abortReason: Error | undefined = undefined;
+
+  readonly deaths: number;
+  slot = -1;
+
+  constructor(task: LoadedTask, helpers: JobHelpers, environment: AttemptEnvironment, deaths: number) {
+    this.deaths = deaths;
+    this.task = task;
+    this.helpers = helpers;
+    this.environment = environment;
+  }
+
+  get job(): RunningJob {
+    return (this.ownJob ??= describeJob(this.helpers.job, this.task));
+  }
+
+  get log(): Logger {
+    return (this.ownTaskLog ??= taskLog(this.workerLog, this.output, this.redaction));
+  }
+
+  get progress(): TaskContext["progress"] {
+    return (percent, message?: string) => this.output.progress(percent, message);
+  }
+
+  /** What the task may not show; undefined for a task that does not redact. */
+  get redaction(): Redaction | undefined {
+    const paths = this.task.definition?.redact;
+    if (paths === undefined) return undefined;
+    return (this.ownRedaction ??= new Redaction(paths, this.helpers.job.payload));
+  }
+
+  get output(): AttemptOutput {
+    return (this.ownOutput ??= new AttemptOutput(this.job, this.environment, this.redaction));
+  }
+
+  /** For what the worker says of the job: it is not the task's, and not kept with it. */
+  get workerLog(): Logger {
+    const { id, task, correlationId } = this.job;
+    return (this.ownLog ??= this.environment.log.child({ jobId: id, task, correlationId }));
+  }
+
+  get sql(): Sql {
+    return (this.ownSql ??= createSql(this.environment.pool, {
+      // For the audit log.
+      "legwork.surface": "worker",
+      "legwork.correlation_id": this.job.correlationId,
+      "legwork.parent_id": this.job.id,
+      "legwork.tenant": this.job.tenant ?? "",
+      ...(this.traceparent === undefined ? {} : { "legwork.traceparent": this.traceparent }),
+    }));
+  }
+
+  beginSpan(): AttemptSpan {
+    return (this.ownSpan = new AttemptSpan(this.job, flagValue(this.helpers.job, "trace")));
+  }
+
+  /** What the job's own jobs are traced by: its span, or where nobody traces here, what it came with. */
+  get traceparent(): string | undefined {
+    if (this.ownSpan === undefined && this.helpers.job.flags === null) return undefined;
+    return this.ownSpan?.traceparent ?? flagValue(this.helpers.job, "trace") ?? undefined;
+  }
+
+  get signal(): AbortSignal {
+    if (this.ownSignal === undefined) {
+      this.aborting = new AbortController();
+      if (this.abortReason !== undefined) this.aborting.abort(this.abortReason);
+      const { abortSignal } = this.helpers;
+      this.ownSignal = abortSignal === undefined ? this.aborting.signal : AbortSignal.any([abortSignal, this.aborting.signal]);
+    }
+    return this.ownSignal;
+  }
+
+  /** Rejects when the signal aborts, with its reason: what graphile-worker gives a plain task beside it. */
+  get abortPromise(): Promise<never> {
+    if (this.ownAbortPromise === undefined) {
+      const { promise, reject } = Promise.withResolvers<never>();
+      const { signal } = this;
+      const onAbort = (): void => reject(toError(signal.reason));
+      if (signal.aborted) onAbort();
+      else signal.addEventListener("abort", onAbort, { once: true });
+      // A task need not wait for it.
+      promise.catch(() => undefined);
+      this.ownAbortPromise = promise;
+    }
+    return this.ownAbortPromise;
+  }
+
+  /** A function of its own, so that a task may take it out of its context. */
+  get enqueue(): TaskContext["enqueue"] {
+    return async (target: string | Task, given?: unknown, options: EnqueueOptions = {}, client?: Queryable) => {
+      const { task, payload } = jobOf(target, given);
+      if (client === undefined) return await this.sql.transaction((_sql, own) => enqueue(own, task, payload, options));
+      const { correlationId, tenant } = this.job;
+      return await enqueue(client, task, payload, { correlationId, tenant: tenant ?? undefined, ...options });
+    };
+  }
+
+  get step(): Steps {
+    if (this.ownSteps === undefined) {
+      const { job } = this.helpers;
+      const { pool, lease } = this.environment;
+      this.ownSteps = new Steps({
+        jobId: job.id,
+        worker: job.locked_by ?? "",
+        attempt: job.attempts,
+        sql: this.sql,
+        client: pool,
+        redaction: this.redaction,
+        assertMayBegin: async () => {
+          if (this.signal.aborted) throw toError(this.signal.reason);
+          if (lease?.mayHaveLost(job.locked_at) && !(await lease.holds(job.id))) {
+            throw new LeaseLost("This worker was taken for dead and the job was given to another.");
+          }
+        },
+      });
+    }
+    return this.ownSteps;
+  }
+
+  /** The attempt is over: what the task still does is not recorded. */
+  close(): void {
+    this.ownSteps?.close();
+  }
+
+  get workflow(): WorkflowStep | undefined {
+    const { job } = this.helpers;
+    const id = flagValue(job, "workflow");
+    if (id === null) return undefined;
+    return {
+      id,
+      step: flagValue(job, "step") ?? "",
+      compensates: flagValue(job, "compensates") !== null,
+      results: async () => await (this.ownResults ??= this.readResults(id)),
+    };
+  }
+
+  private async readResults(workflowId: string): Promise<Readonly<Record<string, unknown>>> {
+    const { rows } = await this.environment.pool.query("select legwork.step_results($1) as results", [workflowId]);
+    return rows[0]?.results ?? {};
+  }
+
+  get batchId(): string | undefined {
+    return flagValue(this.helpers.job, "batch") ?? undefined;
+  }
+
+  /** Tells the task to stop; the first reason counts. */
+  abort(reason: Error): void {
+    if (this.abortReason !== undefined) return;
+    this.abortReason = reason;
+    this.aborting?.abort(reason);
+  }
+
+  /**
+   * Why the attempt failed: when it was told to stop, that, with what it threw thereupon as the cause. A verdict of the task itself
+   * stands.
+   */
+  explain(thrown: unknown): unknown {
+    const reason = this.abortReason;
+    const { discard, snooze, retryAt } = verdictOf(thrown);
+    if (reason === undefined || reason === thrown || discard || snooze || retryAt !== undefined) return thrown;
+    // Its entries say what they threw thereupon.
+    if (reason instanceof TimeoutError && isError(thrown) && thrown instanceof BatchFailure) return thrown;
+    reason.cause ??= thrown;
+    return reason;
+  }
+
+  /** What the attempt failed with, without what the task redacts. Never throws. */
+  describe(thrown: unknown): ThrownDescription {
+    let cleaner: Cleaner | undefined;
+    try {
+      cleaner = this.redaction;
+    } catch {
+      // A payload in which nothing can be looked for, such as one nested too deeply: better nothing than a secret.
+      cleaner = HIDE_ALL;
+    }
+    return describeThrown(thrown, cleaner);
+  }
+
+  execute(payload: unknown, timeout: number | undefined): Promise<unknown> {
+    const { isolation } = this.environment;
+    if (isolation !== undefined && this.task.definition?.isolate !== undefined) {
+      return isolation.execute(this, this.task, (call) => (timeout === undefined ? call() : this.callInTime(call, timeout)));
+    }
+    return timeout === undefined ? this.call(payload) : this.callInTime(() => this.call(payload), timeout);
+  }
+
+  /** The job's row as an isolated task gets it: what it enqueues is traced by this attempt's span. */
+  describeForChild(): Job {
+    const { job } = this.helpers;
+    const { traceparent } = this;
+    if (traceparent === undefined) return job;
+    const flags = Object.keys(job.flags ?? {}).filter((flag) => !flag.startsWith("trace:"));
+    return { ...job, flags: Object.fromEntries([...flags, `trace:${traceparent}`].map((flag) => [flag, true])) };
+  }
+
+  /** Calls the task. After its timeout and its grace the attempt has failed, whatever becomes of the call. */
+  async callInTime(work: () => Promise<unknown>, timeout: number): Promise<unknown> {
+    const grace = parseDuration(this.task.definition?.grace) ?? DEFAULT_GRACE_MS;
+    const { promise: abandoned, reject: abandon } = Promise.withResolvers<never>();
+    const error = new TimeoutError(`The task took longer than ${timeout} ms.`);
+    let timer = setTimeout(
+      () => {
+        this.abort(error);
+        // What runs an isolated task ends it when it does not heed its signal.
+        if (this.task.definition?.isolate !== undefined && this.environment.isolation !== undefined) return;
+        timer = setTimeout(() => {
+          this.log.warn({ event: "job_abandoned" }, "The task goes on after its timeout; what it returns will be thrown away.");
+          abandon(error);
+        }, grace);
+      },
+      Math.min(timeout, LONGEST_TIMER_MS),
+    );
+    try {
+      const call = work();
+      call.catch(() => undefined);
+      return await Promise.race([call, abandoned]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Calls the task; a defined one with its payload checked before and its result after. */
+  async call(payload: unknown): Promise<unknown> {
+    const { definition, name } = this.task;
+    if (definition === undefined) {
+      const answered: unknown = await this.task.function(payload, ownHelpers(this.helpers, this));
+      return Array.isArray(payload) && Array.isArray(answered)
+        ? await settleEntries(payload, answered, this.redaction)
+        : answered;
+    }
+    const input = parsePayload(definition.payload, withoutCron(payload), name);
+    this.redaction?.learn(input);
+    let result: unknown;
+    // An attempt ends when its steps have; one that waits is put back, whatever the task made of that.
+    try {
+      result = await definition.run(input, this);
+      // A batch job, whose task answers with a promise for each entry.
+      if (Array.isArray(payload) && Array.isArray(result)) result = await settleEntries(payload, result, this.redaction);
+    } catch (error) {
+      if (this.ownSteps !== undefined) await this.ownSteps.end(error);
+      throw error;
+    }
+    if (this.ownSteps !== undefined) await this.ownSteps.end();
+    if (definition.result === undefined) return result;
+    const parsed = definition.result.safeParse(result);
+    if (parsed.success) return parsed.data;
+    throw new LegworkError("LW422", `The result does not fit task '${name}': ${describeIssues(parsed.error)}.`, {
+      hint: "Correct what the task returns, or its result schema.",
+    });
+  }
+}
+
+/** What an attempt fails with that took too long. */
+class TimeoutError extends Error {
+  override readonly name = "TimeoutError";
+}
+
+/**
+ * Gives a job back that heeded the signal of a stopping worker: it has not failed. graphile-worker then finds it unlocked and
+ * leaves it alone. False when the database does not answer; then the attempt counts.
+ */
+async function giveBack(lease: Lease | undefined, jobId: string): Promise<boolean> {
+  try {
+    return (await lease?.giveBack(jobId)) ?? false;
+  } catch {
+    return false;
+  }
+}
+
+/** graphile-worker adds `_cron` to the payload of what its crontab enqueues; no schema of a task knows of it. */
+function withoutCron(payload: unknown): unknown {
+  if (payload === null || typeof payload !== "object" || !("_cron" in payload)) return payload;
+  const { _cron, ...rest } = payload;
+  return rest;
+}
+
+/** The helpers of a plain graphile-worker task: its jobs carry the correlation id as well, and its signal and promise abort as those of any other. */
+function ownHelpers(helpers: JobHelpers, run: Run): JobHelpers {
+  const { job } = run;
+  const context = [
+    `correlation:${job.correlationId}`,
+    `parent:${job.id}`,
+    ...(job.tenant === null ? [] : [`tenant:${job.tenant}`]),
+    ...(run.traceparent === undefined ? [] : [`trace:${run.traceparent}`]),
+  ];
+  return {
+    ...helpers,
+    get abortSignal() {
+      return run.signal;
+    },
+    get abortPromise() {
+      return run.abortPromise;
+    },
+    addJob: (identifier, payload, spec = {}) =>
+      helpers.addJob(identifier, payload, { ...spec, flags: [...(spec.flags ?? []), ...context] }),
+    addJobs: (specs, preserveRunAt) =>
+      helpers.addJobs(
+        specs.map((spec) => ({ ...spec, flags: [...(spec.flags ?? []), ...context] })),
+        preserveRunAt,
+      ),
+  };
+}
+
+function describeJob(job: Job, task: LoadedTask): RunningJob {
+  return {
+    id: job.id,
+    task: task.name,
+    queue: task.definition?.queue ?? "default",
+    priority: job.priority,
+    attempts: job.attempts,
+    maxAttempts: job.max_attempts,
+    runAt: job.run_at,
+    createdAt: job.created_at,
+    jobKey: givenKey(job.key),
+    tenant: flagValue(job, "tenant"),
+    correlationId: flagValue(job, "correlation") ?? job.id,
+    parentId: flagValue(job, "parent"),
+  };
+}
+
+/** As legwork.given_key() does it: without the tenant, which is part of a key in graphile-worker's table. */
+function givenKey(key: string | null): string | null {
+  return key?.replace(/^tenant~[^:]*:/, "") ?? null;
+}
+
+/** For a task whose secrets cannot be found. */
+const HIDE_ALL: Cleaner = { text: () => "[redacted]", value: () => "[redacted]" };

@@ -1,0 +1,69 @@
+import { format } from "node:util";
+import type { Logger } from "../../log.ts";
+import { type AttemptOutput, plainFields } from "./attempt-output.ts";
+import type { Redaction } from "./redaction.ts";
+
+/** Levels whose lines are kept with the job, whatever the process's own log shows. */
+const KEPT: ReadonlySet<string> = new Set(["info", "warn", "error", "fatal"]);
+const LEVELS: ReadonlySet<unknown> = new Set([...KEPT, "debug", "trace"]);
+
+type Level = "trace" | "debug" | "info" | "warn" | "error" | "fatal";
+type Fields = Readonly<Record<string, unknown>>;
+
+interface Line {
+  fields: Fields | undefined;
+  text: string;
+}
+
+/**
+ * The log that a task is given: the worker's, whose lines are also kept with the job and, for a task that redacts, cleaned on both
+ * ways. `bound` is what its parents' `child` calls have said.
+ */
+export function taskLog(log: Logger, output: AttemptOutput, redaction: Redaction | undefined, bound?: Fields): Logger {
+  const write = (level: Level, parameters: readonly unknown[]): void => {
+    if (redaction === undefined) writeTo(log, level, parameters);
+    const kept = KEPT.has(level);
+    if (!kept && redaction === undefined) return;
+    const { fields, text } = readLine(parameters);
+    // What is bound is in the process's log already.
+    if (redaction !== undefined) log[level](plainFields(fields ?? {}, redaction), redaction.text(text));
+    if (kept) output.log(level, (log.msgPrefix ?? "") + text, bound === undefined ? fields : { ...bound, ...fields });
+  };
+  const clean = (bindings: Fields): Fields => (redaction === undefined ? bindings : plainFields(bindings, redaction));
+  return new Proxy(log, {
+    get(target, property) {
+      if (LEVELS.has(property)) return (...parameters: unknown[]) => write(property as Level, parameters);
+      if (property === "child") {
+        return (bindings: Fields, options?: object) =>
+          taskLog(target.child(clean(bindings), options), output, redaction, { ...bound, ...bindings });
+      }
+      if (property === "setBindings") return (bindings: Fields) => target.setBindings(clean(bindings));
+      return Reflect.get(target, property, target);
+    },
+  });
+}
+
+/** What the logger cannot write, such as an object whose getter throws, must not fail the task. */
+function writeTo(log: Logger, level: Level, parameters: readonly unknown[]): void {
+  try {
+    log[level](...(parameters as [string]));
+  } catch {
+    const { fields, text } = readLine(parameters);
+    log[level](plainFields(fields ?? {}, undefined), text);
+  }
+}
+
+/** What a call of pino's says: (text, …values), (fields, text, …values), (error), (error, text, …values). */
+function readLine([first, ...rest]: readonly unknown[]): Line {
+  try {
+    if (first instanceof Error) return { fields: { err: first }, text: rest[0] === undefined ? first.message : format(...rest) };
+    if (typeof first !== "object" || first === null) {
+      return { fields: undefined, text: first === undefined || first === null ? format(...rest) : format(first, ...rest) };
+    }
+    const fields = first as Fields;
+    if (rest[0] !== undefined) return { fields, text: format(...rest) };
+    return { fields, text: fields.err instanceof Error ? fields.err.message : "" };
+  } catch {
+    return { fields: undefined, text: "This line cannot be read." };
+  }
+}

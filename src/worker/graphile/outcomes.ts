@@ -1,0 +1,399 @@
+import type { Job, WorkerEvents } from "graphile-worker";
+import type { Pool } from "../../db/pool.ts";
+import { fitsNumeric, isDeep, isRawNumber, parseExactly } from "../../json.ts";
+import { toError } from "../../errors.ts";
+import type { Logger } from "../../log.ts";
+import { cut, MESSAGE_LIMIT, storableText, type ThrownDescription } from "../../thrown.ts";
+import { type Fetched, fetchStatement, replaced, restoreColumns, type Statement } from "./fetch-statement.ts";
+import { flagValue } from "./job-flags.ts";
+import { Completions, forMany, type Query, Recorder, type RecorderOptions, type Recording } from "./recorder.ts";
+import type { Redaction } from "../attempt/redaction.ts";
+import type { Form } from "./send-batch.ts";
+import { stringifyResult } from "../attempt/stringify-result.ts";
+
+/**
+ * The largest result that is kept whole (bytes of JSON). A result is for reading beside its job; larger ones belong in a
+ * table of the task's own, and would make every batch of completions wait.
+ */
+export const RESULT_LIMIT = 256 * 1024;
+
+/** How an attempt ended, as its worker saw it. Times are milliseconds on the database's clock. */
+interface Outcome {
+  readonly startedAt: number;
+  readonly finishedAt: number;
+  /** The result as JSON text; undefined for none. */
+  result: string | undefined;
+  readonly error: ThrownDescription | undefined;
+  /** Whether another attempt would be pointless, or this one does not count, or the job waits for what its steps say. */
+  readonly decision?: "discard" | "put_back" | "wait" | undefined;
+  /** When the task wants its next attempt. */
+  readonly retryAt?: number | undefined;
+  /** Of a batch job: which of its entries failed, and what the others came to. */
+  readonly batch?: { readonly failed: readonly number[]; readonly results: string | undefined } | undefined;
+  /** The job whose task has completed: only this of the attempt is kept until the database has answered. */
+  job?: Job | undefined;
+}
+
+/** What each of those statements chooses its jobs by. */
+const WHERE = /\bwhere (?=(?:locked_by = \$\d+ and not is_available and )?id = )/;
+
+/** An entry of the second value of graphile-worker's failing statements. */
+interface FailSpec {
+  readonly jobId: string;
+  readonly message: string;
+  readonly payload?: unknown;
+}
+
+/** What a runner's connections need to know to send outcomes along. */
+export interface Ride {
+  /** The events of the runner that uses the pool. */
+  readonly events: WorkerEvents;
+  /** Nothing is fetched before this resolves. */
+  readonly mayFetch: Promise<void>;
+  readonly log: Logger;
+  /** Ends the waiting for a database that takes nothing; what has not been recorded by then is left to the lease. */
+  readonly signal: AbortSignal;
+  readonly onProblem?: RecorderOptions["onProblem"];
+}
+
+/**
+ * What only the worker knows about an attempt (exact times, result, error) and how it reaches the database.
+ *
+ * graphile-worker completes and fails jobs in batches, with statements that carry nothing but ids and messages. Each is given a
+ * condition that is always true and puts the batch's outcomes into settings of the transaction, where the triggers on the
+ * job table find them: a result is stored by the very statement that completes its job, without a table, a row or a round trip
+ * of its own. The statements are known by the names that graphile-worker 0.18.0 prepares them under; the tests fail when
+ * one of them changes.
+ *
+ * A batch that the database refuses goes through `sendBatch`: it ends no job for a fault of the system, and no job for another's row.
+ */
+export class Outcomes {
+  readonly #byJob = new Map<string, Outcome>();
+
+  succeeded(job: Job, startedAt: number, finishedAt: number, result: string | undefined): void {
+    this.#byJob.set(job.id, { startedAt, finishedAt, result, error: undefined, job });
+  }
+
+  failed(
+    jobId: string,
+    startedAt: number,
+    finishedAt: number,
+    error: ThrownDescription,
+    next: Pick<Outcome, "decision" | "retryAt" | "batch"> = {},
+  ): void {
+    this.#byJob.set(jobId, { startedAt, finishedAt, result: undefined, error, ...next });
+  }
+
+  /**
+   * Makes every connection of the pool, which must be new, send outcomes along; and makes completing a job depend on still
+   * holding it: graphile-worker itself completes by id, even a job that was given to another worker meanwhile.
+   */
+  rideAlong(pool: Pool, { events, mayFetch, log, signal, onProblem }: Ride): Recorder {
+    let isWaiting = true;
+    void mayFetch.then(() => (isWaiting = false));
+    let workerId = "";
+    events.once("pool:create", ({ workerPool }) => (workerId = workerPool.id));
+    const unchanged = new WeakMap<object, Query>();
+    const onPool: Query = async (statement) => {
+      const client = await pool.connect();
+      let broken = true;
+      try {
+        const result = await (unchanged.get(client) ?? client.query.bind(client))(statement as never);
+        broken = false;
+        return result;
+      } finally {
+        client.release(broken);
+      }
+    };
+    const recorder = new Recorder({ onPool, log, signal, onProblem });
+    const completing = (statement: Statement): Recording<string> => ({
+      jobId: (id) => id,
+      build: (ids, form, error) =>
+        form === "failed"
+          ? this.#failInstead(ids, workerId, error)
+          : this.#complete(forMany(statement, ids), ids, workerId, form, error),
+      recorded: (ids, answer) => {
+        if (answer === undefined) return this.#forget(ids);
+        if (answer.rowCount === ids.length) return this.#recorded(ids, log);
+        // Fewer jobs have gone than were to: some were given to another worker while they ran here.
+        onPool({ name: "legwork_refused", text: REFUSED_STATEMENT, values: [ids, workerId] }).then(
+          (found) => this.#recorded(ids, log, new Set((found as Fetched).rows.map(({ id }) => String(id)))),
+          (failure: unknown) => {
+            log.debug({ err: toError(failure) }, "Which completions were refused is not known.");
+            this.#recorded(ids, log);
+          },
+        );
+      },
+    });
+    const failing = (statement: Statement): Recording<FailSpec> => ({
+      jobId: ({ jobId }) => jobId,
+      build: (specs, form, error) => this.#fail(statement, specs, form, error),
+      recorded: (specs) => this.#forget(specs.map(({ jobId }) => jobId)),
+    });
+    const completions = new Completions((statement, ids, query) => recorder.record(completing(statement), ids, query));
+    pool.on("connect", (client) => {
+      // oxlint-disable-next-line typescript/no-explicit-any -- node-postgres overloads query in a dozen ways
+      const query = client.query.bind(client) as (...parameters: any[]) => any;
+      unchanged.set(client, query);
+      // oxlint-disable-next-line typescript/no-explicit-any
+      client.query = (statement: any, ...rest: any[]) => {
+        if (!isNamed(statement)) return query(statement, ...rest);
+        const { values } = statement;
+        switch (statement.name.split("/", 1)[0]) {
+          case "complete_job":
+            return completions.send(statement, [String(values[0])], query);
+          case "complete_jobs":
+            return completions.send(statement, values[0] as string[], query);
+          case "complete_job_q":
+            return recorder.record(completing(statement), values[0] as string[], query);
+          case "fail_job":
+          case "fail_job_q":
+            return recorder.record(failing(statement), JSON.parse(values[1] as string) as FailSpec[], query);
+          case "return_job":
+          case "return_job_q":
+            // What was fetched ahead of a stop keeps its place. graphile-worker's own statement takes the same values.
+            return query({ ...statement, name: `${statement.name}+place`, text: GIVE_BACK_STATEMENT }, ...rest);
+          default:
+        }
+        if (!statement.name.startsWith("get_job")) return query(statement, ...rest);
+        // What would be run now could not be recorded either.
+        if (recorder.fault !== undefined) return Promise.resolve({ rows: [] } satisfies Fetched);
+        const fetch = async (): Promise<Fetched> => restoreColumns(await query(fetchStatement(statement), ...rest), workerId);
+        return isWaiting ? mayFetch.then(fetch) : fetch();
+      };
+    });
+    return recorder;
+  }
+
+  #complete(
+    statement: Statement,
+    jobIds: readonly string[],
+    workerId: string,
+    form: Form,
+    refusal: Error | undefined,
+  ): Statement {
+    const ids: string[] = [];
+    const starts: number[] = [];
+    const ends: number[] = [];
+    let from = 0;
+    const results: string[] = [];
+    let hasResult = false;
+    for (const id of jobIds) {
+      const outcome = this.#byJob.get(id);
+      if (outcome === undefined) continue;
+      if (ids.length === 0) from = Math.round(outcome.startedAt * 1_000);
+      ids.push(id);
+      starts.push(Math.round(outcome.startedAt * 1_000) - from);
+      ends.push(Math.round(outcome.finishedAt * 1_000) - from);
+      const result = form === "whole" || outcome.result === undefined ? outcome.result : refusedMark(refusal);
+      results.push(result === undefined || result === "null" ? "" : result);
+      hasResult ||= result !== undefined;
+    }
+    const held: Statement = {
+      ...statement,
+      // What is held is not available, and has an index that the versions which waited are not in.
+      text: byArray(statement.text).replace(WHERE, `where locked_by = $${statement.values.length + 1} and not is_available and `),
+      values: [...statement.values, workerId],
+    };
+    return withSettings(held, {
+      "legwork.completed_ids": `{${ids.join(",")}}`,
+      "legwork.completed_from": String(from),
+      "legwork.completed_starts": `{${starts.join(",")}}`,
+      "legwork.completed_ends": `{${ends.join(",")}}`,
+      "legwork.completed_results": hasResult ? results.join("\n") : "",
+    });
+  }
+
+  #fail(statement: Statement, specs: readonly FailSpec[], form: Form, refusal: Error | undefined): Statement {
+    const failures = specs.flatMap(({ jobId }) => {
+      const outcome = this.#byJob.get(jobId);
+      return outcome === undefined ? [] : [describeFailure(jobId, outcome, form)];
+    });
+    const reported = specs.map(({ jobId, message, payload }) => ({
+      jobId,
+      // The message of a batch job is graphile-worker's own, made of what its entries threw.
+      message:
+        form === "whole" ? cut(storableText(message), MESSAGE_LIMIT) : `The error could not be recorded: ${messageOf(refusal)}`,
+      payload: form === "whole" ? payload : undefined,
+    }));
+    const values = [statement.values[0], storable(JSON.stringify(reported)), ...statement.values.slice(2)];
+    return withSettings({ ...statement, values }, { "legwork.failures": storable(JSON.stringify(failures)) });
+  }
+
+  /** A job whose task completed, and whose end the database refuses to record as completed. */
+  #failInstead(jobIds: readonly string[], workerId: string, refusal: Error | undefined): Statement {
+    const failures = jobIds.map((id) => {
+      const { startedAt, finishedAt } = this.#byJob.get(id) ?? { startedAt: undefined, finishedAt: undefined };
+      return { id, started: startedAt, finished: finishedAt, name: "NotRecorded", labels: ["NotRecorded"], decision: "discard" };
+    });
+    const statement = {
+      name: "legwork_fail_job",
+      text: FAIL_STATEMENT,
+      values: [workerId, jobIds, `The task completed, but the database refused to record it: ${messageOf(refusal)}`],
+    };
+    return withSettings(statement, { "legwork.failures": storable(JSON.stringify(failures)) });
+  }
+
+  #forget(jobIds: readonly string[]): void {
+    for (const id of jobIds) this.#take(id);
+  }
+
+  /** Logs what became of jobs whose tasks completed. `refused` had been given to another worker meanwhile. */
+  #recorded(jobIds: readonly string[], log: Logger, refused?: ReadonlySet<string>): void {
+    const isTold = log.isLevelEnabled("info");
+    for (const id of jobIds) {
+      const isRefused = refused?.has(id) === true;
+      const told = isTold || isRefused ? this.#describe(id) : undefined;
+      this.#take(id);
+      if (isRefused) {
+        log.warn(
+          { ...told, event: "completion_refused" },
+          "The task completed, but its job had been given to another worker: its result is discarded.",
+        );
+      } else if (told !== undefined) log.info({ ...told, event: "job_completed" }, "Job completed.");
+    }
+  }
+
+  /**
+   * Emptied as well, because what a map has dropped may stay with an old table of it, which keeps it alive for a while: without this, collecting garbage
+   * takes twice the time.
+   */
+  #take(id: string): void {
+    const outcome = this.#byJob.get(id);
+    if (outcome === undefined) return;
+    this.#byJob.delete(id);
+    outcome.job = undefined;
+    outcome.result = undefined;
+  }
+
+  #describe(id: string): Record<string, unknown> | undefined {
+    const { job, startedAt, finishedAt } = this.#byJob.get(id) ?? {};
+    if (job === undefined || startedAt === undefined || finishedAt === undefined) return undefined;
+    return {
+      jobId: job.id,
+      task: job.task_identifier,
+      correlationId: flagValue(job, "correlation") ?? job.id,
+      duration: milliseconds(startedAt, finishedAt),
+    };
+  }
+}
+
+/** A duration as the log has it (ms, two decimals). */
+export function milliseconds(from: number, to: number): number {
+  return Math.round((to - from) * 100) / 100;
+}
+
+/** Which of these jobs a worker has not completed. */
+const REFUSED_STATEMENT = `select i.id from unnest($1::bigint[]) as i (id)
+  where not exists (select from legwork_private.finished_jobs f where f.id = i.id and f.worker = $2)`;
+
+const GIVE_BACK_STATEMENT = "select legwork_private.give_back_jobs($1, $2::bigint[])";
+
+/** Fails jobs as graphile-worker does, without its batch's other values. */
+const FAIL_STATEMENT = `with j as (
+  update graphile_worker._private_jobs as jobs
+  set last_error = $3::text, run_at = greatest(now(), run_at) + interval '1 second', locked_by = null, locked_at = null
+  where id = any($2::bigint[]) and locked_by = $1::text
+  returning jobs.job_queue_id
+)
+update graphile_worker._private_job_queues as job_queues set locked_by = null, locked_at = null
+from j where job_queues.id = j.job_queue_id and job_queues.locked_by = $1::text`;
+
+/** What stands in place of a result that the database refuses. */
+function refusedMark(refusal: Error | undefined): string {
+  return storable(JSON.stringify({ "legwork:refused": messageOf(refusal) }));
+}
+
+function messageOf(refusal: Error | undefined): string {
+  return cut(storableText(refusal?.message ?? "unknown"), 500);
+}
+
+/**
+ * Takes the jobs by their ids in place of a join with them: told that a worker holds the jobs, Postgres expects one row, and then joins
+ * thousands of rows with thousands of ids one by one.
+ */
+function byArray(text: string): string {
+  return text.replace(/using unnest\(\$1::bigint\[\]\) n\(n\)\s+where id = n\b/, "where id = any($1::bigint[])");
+}
+
+function isNamed(query: unknown): query is Statement {
+  return query !== null && typeof query === "object" && "name" in query && typeof query.name === "string";
+}
+
+/**
+ * The same statement with the settings made, for its transaction only, before its first row is touched. A scalar sub-select
+ * without outer references runs once.
+ */
+function withSettings(statement: Statement, settings: Readonly<Record<string, string>>): Statement {
+  const names = Object.keys(settings);
+  const first = statement.values.length + 1;
+  const calls = names.map((name, index) => `set_config('${name}', $${first + index}, true)`).join(", ");
+  const { text } = replaced(statement, WHERE, `where (select concat(${calls})) is not null and `);
+  // A statement of its own to the server, and so to node-postgres, which prepares by name.
+  return { ...statement, name: `${statement.name}+outcomes`, text, values: [...statement.values, ...Object.values(settings)] };
+}
+
+/** As `legwork_private.reported_failures()` reads it. */
+function describeFailure(
+  id: string,
+  { startedAt, finishedAt, error, decision, retryAt, batch }: Outcome,
+  form: Form,
+): Record<string, unknown> {
+  const times = { id, started: startedAt, finished: finishedAt };
+  if (form === "bare") return { ...times, decision };
+  if (form === "failed") return { id, decision: "discard" };
+  return {
+    ...times,
+    name: error?.name,
+    stack: error?.stack,
+    code: error?.code,
+    labels: error?.labels,
+    decision,
+    retry: retryAt,
+    failed_entries: batch?.failed,
+    entry_results: batch?.results,
+  };
+}
+
+/**
+ * A result as JSON that Postgres stores. Undefined for none. One that is too large is replaced by
+ * `{"legwork:cut": {"bytes", "start"}}` with its size and its first thousand characters. Throws a TypeError for what JSON
+ * cannot hold (a bigint, a circle). A task's redaction comes first, because nothing is found in what is cut.
+ */
+export function resultToJson(result: unknown, redaction?: Redaction): string | undefined {
+  if (result === undefined) return undefined;
+  const whole = stringifyResult(result);
+  if (whole === undefined) return undefined;
+  const json = redaction === undefined ? whole : redaction.json(whole);
+  // A character has three bytes at most, so that small results need not be measured.
+  const bytes = json.length * 3 <= RESULT_LIMIT ? 0 : Buffer.byteLength(json);
+  if (bytes <= RESULT_LIMIT) return storable(json);
+  return cutMark(json, bytes);
+}
+
+/**
+ * What JSON can say and `jsonb` cannot hold: NUL, halves of surrogate pairs (both become the replacement character) and numbers with more digits than Postgres's
+ * numeric has, which only `JSON.rawJSON` can make (they become text). More than a thousand levels are cut like what is too large.
+ */
+export function storable(json: string): string {
+  if (isDeep(json, LEVELS_LIMIT)) return cutMark(json, Buffer.byteLength(json));
+  // One question at a time, which is a third of the time of all at once.
+  const isOdd = /\\u(?:0000|d[89a-f])/i.test(json) || /e[-+]?\d{4}/i.test(json) || (json.length > 1_000 && /\d{1000}/.test(json));
+  if (!isOdd) return json;
+  return JSON.stringify(toStorable(parseExactly(json)));
+}
+
+/** The deepest JSON that is kept whole (levels): Postgres reads it level by level on its stack, and so does whatever writes it out again. */
+const LEVELS_LIMIT = 1_000;
+
+function toStorable(value: unknown): unknown {
+  if (typeof value === "string") return storableText(value);
+  if (isRawNumber(value)) return fitsNumeric(value.rawJSON) ? value : value.rawJSON;
+  if (Array.isArray(value)) return value.map(toStorable);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [storableText(key), toStorable(entry)]));
+}
+
+function cutMark(json: string, bytes: number): string {
+  return storable(JSON.stringify({ "legwork:cut": { bytes, start: json.slice(0, 1_000).toWellFormed() } }));
+}
