@@ -101,7 +101,7 @@ it("legwork types writes a file with which a wrong name or payload does not comp
 
 it("legwork types --from-database writes what workers have registered", async () => {
   const schema = z.toJSONSchema(z.object({ to: z.string(), tags: z.array(z.string()).optional() }), { io: "input" });
-  await database.pool.query("select legwork.register_tasks($1)", [
+  await database.pool.query("select legwork_private.register_tasks($1)", [
     JSON.stringify([{ name: "notify/email", payload_schema: schema }, { name: "plain" }]),
   ]);
   expect(await legwork(["types", "--from-database", "--out", "-"], { DATABASE_URL: database.url })).toMatchObject({
