@@ -33,7 +33,10 @@ describe("rows", () => {
     await legwork.jobs.enqueue("a");
     const failed = await legwork.jobs.enqueue("a");
     await database.pool.query("select graphile_worker.permanently_fail_jobs(array[$1::bigint])", [failed]);
-    await database.pool.query("insert into legwork.logs (job_id, attempt, level, message) values ($1, 1, 'info', 'x')", [failed]);
+    await database.pool.query(
+      "insert into legwork_private.job_logs (job_id, attempt, level, message) values ($1, 1, 'info', 'x')",
+      [failed],
+    );
     await legwork.jobs.rerun(failed);
     await legwork.queues.setRetryPolicy("q", { attempts: 5, maxDelay: "1h", on: ["ECONNREFUSED"] });
     await legwork.limits.setConcurrency(2, { task: "a" });
