@@ -16,7 +16,7 @@ import { endSilence, listSilences, silenceAlerts } from "../health/silence-alert
 import { type Alert, type AlertRule, type Silence, toAlert, toAlertRule, toSilence } from "./health-rows.ts";
 
 /** `legwork.alerts.rules`: what raises alerts. */
-export interface AlertRules {
+interface AlertRules {
   /**
    * Every rule, by name.
    *

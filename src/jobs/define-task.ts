@@ -99,7 +99,7 @@ export interface TaskContext {
  * The registry checks names here and not payloads: the compiler would need the types of all tasks to find that of one, which is a circle. With a task in place
  * of the name, it checks the payload too.
  */
-export interface EnqueueInTask {
+interface EnqueueInTask {
   <P extends z.ZodType, R extends z.ZodType>(
     task: NamedTask<P, R>,
     ...rest: WithPayload<z.input<P>, [options?: EnqueueOptions, client?: Queryable]>

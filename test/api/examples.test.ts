@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { beforeAll, describe, expect, it } from "vitest";
 import { operationsOn } from "../../src/api/operations.ts";
 import { createPool } from "../../src/db/pool.ts";
+import { compile, projectOf } from "../support/compile.ts";
 import { testDatabase, testLog } from "../support/database.ts";
 import { type Documented, documentedIn, runExample } from "../support/documented-examples.ts";
 
@@ -64,6 +65,18 @@ it("every function and method that users call has an example", () => {
     typeof value === "function" ? [name] : Object.keys(value).filter((key) => key !== "rules"),
   );
   expect(names).toEqual(expect.arrayContaining([...[...exported.values()].flat(), ...tree]));
+});
+
+it("the examples compile", async () => {
+  const files = documented.map(({ example = "" }, index) => [`example-${index}.ts`, `${example}\nexport {};\n`]);
+  const directory = await projectOf({
+    ...Object.fromEntries(files),
+    "given.d.ts": `declare const legwork: import("legwork").Legwork;
+      declare const client: import("pg").PoolClient;
+      declare const pool: import("pg").Pool;`,
+  });
+  const where = (error: string): string => documented[Number(/^example-(\d+)/.exec(error)?.[1])]?.where ?? "";
+  expect((await compile(directory)).map((error) => `${where(error)} ${error}`)).toEqual([]);
 });
 
 /** Each begins with the same rows, because what the one before it did is rolled back. */

@@ -34,11 +34,11 @@ describe("rows", () => {
     const failed = await legwork.jobs.enqueue("a");
     await database.pool.query("select graphile_worker.permanently_fail_jobs(array[$1::bigint])", [failed]);
     await database.pool.query(
-      "insert into legwork_private.job_logs (job_id, attempt, level, message) values ($1, 1, 'info', 'x')",
+      "insert into legwork_private.job_logs (job_id, attempt, logged_at, level, message) values ($1, 1, now(), 'info', 'x')",
       [failed],
     );
     await legwork.jobs.rerun(failed);
-    await legwork.queues.setRetryPolicy("q", { attempts: 5, maxDelay: "1h", on: ["ECONNREFUSED"] });
+    await legwork.queues.setRetryPolicy("q", { attempts: 5, backoff: "fixed", maxDelay: "1h", on: ["ECONNREFUSED"] });
     await legwork.limits.setConcurrency(2, { task: "a" });
     await legwork.schedules.set("s", "a", { cron: "0 6 * * *", payload: { first_name: "Ann" } });
     await legwork.schedules.run("s");
