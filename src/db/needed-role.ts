@@ -4,7 +4,7 @@ const GRANTED: Readonly<Record<string, readonly string[]>> = {
     `jobs attempts logs queues tasks schedules schedule_runs schedule_runs_page workers workflows workflows_page workflow_steps batches steps failed_groups alerts
     alert_rule_list explain_job describe_limits describe_retry known_queues ids_created stopped step_results health read_metrics
     task_statistics job_reruns task_series worker_starts_between silences limits_in_use limit_use awaits_signal doctor
-    changed_definitions installed_schema`.split(/\s+/),
+    installed_schema`.split(/\s+/),
   legwork_enqueuer: "enqueue enqueue_many enqueue_batch start_workflow".split(" "),
   legwork_operator:
     `cancel_job cancel_jobs retry_job retry_jobs discard_job discard_jobs rerun_job rerun_jobs set_priority set_priorities

@@ -118,7 +118,7 @@ export function parseDefinitions(file: string, sql: string): Definition[] {
     else if (groups.length === 0) groups.push({ object: `comments ${file}`, kind: "comments", statements: [] });
     groups.at(-1)?.statements.push(statement);
   }
-  return groups.map((group) => ({ ...group, hash: hash(group.statements.join(";\n")), file }));
+  return groups.map(({ object, kind, statements }) => ({ object, kind, statements, hash: hash(statements.join(";\n")), file }));
 }
 
 function madeBy(statement: string): Pick<Definition, "object" | "kind"> | undefined {

@@ -2,7 +2,6 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { toError } from "../errors.ts";
-import { changedByHand } from "../db/definitions.ts";
 import { GRAPHILE_WORKER_SCHEMA, GRAPHILE_WORKER_VERSION } from "../db/migrate.ts";
 import { roleHint } from "../db/needed-role.ts";
 import { fromDatabaseError, type Pool, type Queryable } from "../db/pool.ts";
@@ -67,9 +66,10 @@ export async function diagnose(
     async () => (await client.query("select * from legwork.doctor()")).rows,
   );
   const findings = [
-    ...seen.filter(({ check }) => check !== "versions"),
-    ...(await attempt("versions", "legwork_private.installed_schema()", async () => versions(await applied(client), files))),
-    ...(await attempt("definitions", "legwork_private.changed_definitions()", () => changedDefinitions(client, files))),
+    ...seen.filter(({ check }) => check !== "versions").map((finding) => withStatements(finding, files)),
+    ...(await attempt("versions", "legwork_private.installed_schema()", async () =>
+      versions(await installedSchema(client, seen), files),
+    )),
     await server(client),
     await clock(client, now),
     ...(pool === undefined ? [] : [await connection(pool, seen)]),
@@ -84,14 +84,17 @@ async function schemaObjects(client: Queryable, files: SchemaFiles): Promise<Fin
 }
 
 /** The schema as `legwork_private.installed_schema()` describes it. */
-interface Applied {
+interface InstalledSchema {
   version: string;
   minimum_version: string;
   graphile_worker: number;
   migrations: readonly Pick<Migration, "id" | "name" | "checksum">[];
 }
 
-async function applied(client: Queryable): Promise<Applied> {
+/** From what `legwork.doctor()` says, or by itself for a login that may not call that. */
+async function installedSchema(client: Queryable, seen: readonly Finding[]): Promise<InstalledSchema> {
+  const found = seen.find(({ check, severity }) => check === "versions" && severity === "ok");
+  if (found !== undefined) return found.detail as InstalledSchema;
   const { rows } = await client.query("select * from legwork_private.installed_schema()");
   return rows[0];
 }
@@ -121,7 +124,7 @@ async function attempt(check: string, what: string, look: () => Promise<Finding[
   }
 }
 
-function versions(found: Applied, files: SchemaFiles): Finding[] {
+function versions(found: InstalledSchema, files: SchemaFiles): Finding[] {
   const newer = compareVersions(found.version, files.version) > 0;
   return [
     graphileWorker(found.graphile_worker),
@@ -129,7 +132,7 @@ function versions(found: Applied, files: SchemaFiles): Finding[] {
   ];
 }
 
-function newerSchema({ version, minimum_version: minimum }: Applied, files: SchemaFiles): Finding {
+function newerSchema({ version, minimum_version: minimum }: InstalledSchema, files: SchemaFiles): Finding {
   const check = "migrations";
   const detail = { version, minimumVersion: minimum, thisVersion: files.version };
   if (compareVersions(files.version, minimum) >= 0) {
@@ -144,26 +147,11 @@ function newerSchema({ version, minimum_version: minimum }: Applied, files: Sche
   };
 }
 
-/** Definitions and indexes that somebody changed by hand, each with the statement that puts it back. */
-async function changedDefinitions(client: Queryable, files: SchemaFiles): Promise<Finding[]> {
-  const changed = await changedByHand(client);
-  const check = "definitions";
-  if (changed.length === 0) return [ok(check, "Functions, views, triggers, policies and indexes are as Legwork made them.")];
-  const shown = changed.slice(0, 3).join(", ");
-  const others = changed.length > 3 ? ` and ${changed.length - 3} more` : "";
-  const indexes = changed.filter((object) => object.startsWith("index "));
-  return [
-    {
-      check,
-      severity: "warning",
-      finding: `Changed by hand since Legwork made them: ${shown}${others}.`,
-      remedy:
-        indexes.length === changed.length
-          ? "Drop the index and run the statement in the detail; `create index concurrently` does it beside running workers."
-          : "legwork migrate puts them back.",
-      detail: changed.map((object) => ({ object, statement: statementOf(object, files) })),
-    },
-  ];
+/** What was changed by hand gets the statements that put it back, for those who work in psql. */
+function withStatements(finding: Finding, files: SchemaFiles): Finding {
+  if (finding.check !== "definitions" || finding.severity === "ok") return finding;
+  const objects = finding.detail as string[];
+  return { ...finding, detail: objects.map((object) => ({ object, statement: statementOf(object, files) })) };
 }
 
 /** What makes this object, as a statement for psql. */
@@ -211,7 +199,7 @@ export function installedGraphileWorker(): string {
   return JSON.parse(readFileSync(join(directory, "package.json"), "utf8")).version;
 }
 
-function legworkMigrations(applied: Applied["migrations"], known: readonly Migration[]): Finding[] {
+function legworkMigrations(applied: InstalledSchema["migrations"], known: readonly Migration[]): Finding[] {
   const names = (migrations: readonly { name: string }[]): string => migrations.map(({ name }) => name).join(", ");
   const missing = known.filter(({ id }) => !applied.some((row) => row.id === id));
   const unknown = applied.filter(({ id }) => !known.some((migration) => migration.id === id));

@@ -5992,7 +5992,7 @@ $function$
 CREATE OR REPLACE FUNCTION legwork_private.changed_definitions()
  RETURNS SETOF text
  LANGUAGE sql
- STABLE SECURITY DEFINER
+ STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select d.object from legwork_private.definitions d
@@ -7083,10 +7083,15 @@ CREATE OR REPLACE FUNCTION legwork_private.doctor_versions()
  LANGUAGE sql
 AS $function$
   -- Only a client knows which versions it was made for: the command line compares them with this.
-  select 'versions', 'ok', format('The schema graphile_worker is at migration %s, legwork at %s.', g.id, l.names ->> -1), null,
-    jsonb_build_object('graphile_worker', g.id, 'legwork', l.migrations)
-  from (select max(m.id) as id from graphile_worker.migrations m) g,
-    (select jsonb_agg(to_jsonb(m) - 'applied_at' order by m.id) as migrations, jsonb_agg(m.name order by m.id) as names from legwork.migrations m) l
+  select 'versions', 'ok', format('The schema graphile_worker is at migration %s, legwork at %s of version %s.', i.graphile_worker, i.migrations -> -1 ->> 'name', i.version), null, to_jsonb(i)
+  from legwork_private.installed_schema() i
+  union all
+  select 'definitions', case when d.objects = '{}' then 'ok' else 'warning' end,
+    case when d.objects = '{}' then 'Functions, views, triggers, policies and indexes are as Legwork made them.'
+      else format('Changed by hand since Legwork made them: %s%s.', array_to_string(d.objects[:3], ', '),
+        case when cardinality(d.objects) > 3 then format(' and %s more', cardinality(d.objects) - 3) else '' end) end,
+    'legwork migrate puts back all but indexes. Drop a changed index and create it again as legwork doctor --json shows.', to_jsonb(d.objects)
+  from (select array(select legwork_private.changed_definitions()) as objects) d
 $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.doctor_waiting(patience interval DEFAULT '00:05:00'::interval)
@@ -10490,7 +10495,7 @@ AS $function$
   from (values
     ('legwork_reader', array['explain_job', 'describe_limits', 'describe_retry', 'known_queues', 'ids_created', 'stopped', 'step_results',
       'health', 'read_metrics', 'task_statistics', 'job_reruns', 'task_series', 'worker_starts_between', 'silences', 'limits_in_use', 'limit_use',
-      'awaits_signal', 'doctor', 'changed_definitions', 'installed_schema']),
+      'awaits_signal', 'doctor', 'installed_schema']),
     ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow', 'describe_limits', 'describe_retry', 'installed_schema']),
     ('legwork_operator', array['cancel_job', 'cancel_jobs', 'retry_job', 'retry_jobs', 'discard_job', 'discard_jobs', 'rerun_job', 'rerun_jobs', 'set_priority', 'set_priorities', 'put_pause', 'lift_pause',
       'pause_queue', 'resume_queue', 'pause_task', 'resume_task', 'emergency_stop', 'resume_all', 'put_limit', 'limit_concurrency', 'limit_rate', 'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'tick_apart', 'take_up', 'reconcile',

@@ -297,12 +297,17 @@ create or replace function legwork_private.doctor_versions()
 returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
 language sql volatile as $$
   -- Only a client knows which versions it was made for: the command line compares them with this.
-  select 'versions', 'ok', format('The schema graphile_worker is at migration %s, legwork at %s.', g.id, l.names ->> -1), null,
-    jsonb_build_object('graphile_worker', g.id, 'legwork', l.migrations)
-  from (select max(m.id) as id from graphile_worker.migrations m) g,
-    (select jsonb_agg(to_jsonb(m) - 'applied_at' order by m.id) as migrations, jsonb_agg(m.name order by m.id) as names from legwork.migrations m) l
+  select 'versions', 'ok', format('The schema graphile_worker is at migration %s, legwork at %s of version %s.', i.graphile_worker, i.migrations -> -1 ->> 'name', i.version), null, to_jsonb(i)
+  from legwork_private.installed_schema() i
+  union all
+  select 'definitions', case when d.objects = '{}' then 'ok' else 'warning' end,
+    case when d.objects = '{}' then 'Functions, views, triggers, policies and indexes are as Legwork made them.'
+      else format('Changed by hand since Legwork made them: %s%s.', array_to_string(d.objects[:3], ', '),
+        case when cardinality(d.objects) > 3 then format(' and %s more', cardinality(d.objects) - 3) else '' end) end,
+    'legwork migrate puts back all but indexes. Drop a changed index and create it again as legwork doctor --json shows.', to_jsonb(d.objects)
+  from (select array(select legwork_private.changed_definitions()) as objects) d
 $$;
-comment on function legwork_private.doctor_versions() is 'Of legwork.doctor: the migrations that have been applied.';
+comment on function legwork_private.doctor_versions() is 'Of legwork.doctor: the version of the schema, and what was changed by hand since it was made.';
 
 create or replace function legwork_private.doctor_confined_logins()
 returns table ("check" text, severity text, finding text, remedy text, detail jsonb)

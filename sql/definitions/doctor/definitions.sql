@@ -53,7 +53,7 @@ comment on function legwork_private.record_definitions() is 'Notes how the catal
 revoke execute on function legwork_private.record_definitions() from public;
 
 create or replace function legwork_private.changed_definitions() returns setof text
-language sql stable security definer set search_path = pg_catalog, pg_temp
+language sql stable set search_path = pg_catalog, pg_temp
 as $$
   select d.object from legwork_private.definitions d
   left join legwork_private.catalog_definitions() c on c.object = d.object
