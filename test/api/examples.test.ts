@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
-import { beforeAll, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { operationsOn } from "../../src/api/operations.ts";
-import { createPool } from "../../src/db/pool.ts";
+import { migrate } from "../../src/db/migrate.ts";
+import type { PoolClient } from "../../src/db/pool.ts";
 import { compile, projectOf } from "../support/compile.ts";
 import { testDatabase, testLog } from "../support/database.ts";
 import { type Documented, documentedIn, runExample } from "../support/documented-examples.ts";
@@ -67,40 +68,46 @@ it("every function and method that users call has an example", () => {
   expect(names).toEqual(expect.arrayContaining([...[...exported.values()].flat(), ...tree]));
 });
 
-it("the examples compile", async () => {
-  const files = documented.map(({ example = "" }, index) => [`example-${index}.ts`, `${example}\nexport {};\n`]);
-  const directory = await projectOf({
-    ...Object.fromEntries(files),
-    "given.d.ts": `declare const legwork: import("legwork").Legwork;
+/** The compiler reads all of Legwork, and a mounted server its whole schema: seconds on a machine that does little else. */
+const COMPILING_MS = 120_000;
+
+it(
+  "the examples compile",
+  async () => {
+    const files = documented.map(({ example = "" }, index) => [`example-${index}.ts`, `${example}\nexport {};\n`]);
+    const directory = await projectOf({
+      ...Object.fromEntries(files),
+      "given.d.ts": `declare const legwork: import("legwork").Legwork;
       declare const client: import("pg").PoolClient;
       declare const pool: import("pg").Pool;`,
-  });
-  const where = (error: string): string => documented[Number(/^example-(\d+)/.exec(error)?.[1])]?.where ?? "";
-  expect((await compile(directory)).map((error) => `${where(error)} ${error}`)).toEqual([]);
-});
+    });
+    const where = (error: string): string => documented[Number(/^example-(\d+)/.exec(error)?.[1])]?.where ?? "";
+    expect((await compile(directory)).map((error) => `${where(error)} ${error}`)).toEqual([]);
+  },
+  COMPILING_MS,
+);
 
 /** Each begins with the same rows, because what the one before it did is rolled back. */
 describe("the example runs:", () => {
-  it.each(documented.map(({ where, name, example = "" }) => [`${name} (${where})`, example]))("%s", async (_name, example) => {
-    const pool = createPool(database.url, { log: testLog, max: 1 });
-    const client = await pool.connect();
-    try {
-      if (!example.includes('query("begin")')) await client.query("begin");
-      // What an example commits would stay: a savepoint of its own stands in for its transaction.
+  let client: PoolClient;
+  beforeAll(async () => {
+    client = await database.pool.connect();
+    return () => client.release();
+  });
+  afterEach(() => client.query("rollback"));
+
+  it.each(documented.map(({ where, name, example = "" }) => [`${name} (${where})`, example]))(
+    "%s",
+    async (_name, example) => {
+      // An example that has a transaction of its own does not get to commit it.
       const query = client.query.bind(client) as (text: string, values?: unknown[]) => Promise<{ rows: unknown[] }>;
-      const within = {
+      const own = {
         query: async (text: string, values?: unknown[]) => (text === "commit" ? { rows: [] } : await query(text, values)),
       };
-      const legwork = {
-        ...operationsOn(within),
-        with: operationsOn,
-        migrate: async () => ({ applied: [], definitions: [], repaired: [] }),
-      };
-      await runExample(example, { legwork, client: within, pool: database.pool });
-      await client.query("rollback");
-    } finally {
-      client.release(true);
-      await pool.end();
-    }
-  });
+      if (!example.includes('query("begin")')) await client.query("begin");
+      const legwork = { ...operationsOn(own), with: operationsOn, migrate: () => migrate(database.pool, testLog) };
+      await runExample(example, { legwork, client: own, pool: database.pool });
+    },
+    COMPILING_MS,
+  );
 });

@@ -63,7 +63,6 @@ describe("rows", () => {
       silences: await legwork.alerts.silences(),
       tokens: await legwork.tokens.list(),
       audit: await legwork.audit.list(),
-      series: await legwork.statistics.series(),
       overview: [await legwork.overview()],
     };
     for (const [name, rows] of Object.entries(listings)) {
