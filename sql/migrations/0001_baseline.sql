@@ -356,7 +356,8 @@ create table legwork_private.worker_processes (
   disk real,
   disk_total bigint,
   heap_bytes bigint,
-  host_seen_at timestamptz
+  host_seen_at timestamptz,
+  version text
 );
 alter table legwork_private.worker_processes enable row level security;
 
@@ -994,13 +995,14 @@ create table legwork_private.hour_totals (
 );
 alter table legwork_private.hour_totals enable row level security;
 
--- When workers started: what a deployment looks like from here, and a crash that is followed by a start. Of which version they are, they do not say.
+-- When workers started: what a deployment looks like from here, and a crash that is followed by a start.
 create table legwork_private.worker_starts (
   id text primary key,
   host text not null,
   pid integer not null,
   tasks integer not null,
-  started_at timestamptz not null
+  started_at timestamptz not null,
+  version text
 );
 alter table legwork_private.worker_starts enable row level security;
 create index worker_starts_started_at on legwork_private.worker_starts (started_at);

@@ -117,7 +117,7 @@ export interface Workers {
    */
   list(): Promise<Worker[]>;
   /**
-   * When workers started in a period of time, the newest first, 500 at most.
+   * When workers started in a period of time, the newest first, 500 at most, and of which versions of Legwork.
    *
    * @example
    * const starts = await legwork.workers.starts(new Date(Date.now() - 3_600_000), new Date());

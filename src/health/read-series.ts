@@ -53,10 +53,12 @@ export interface WorkerStart {
   started_at: Date;
   host: string;
   workers: string;
+  /** Versions of Legwork; null where they did not say. */
+  versions: string[] | null;
 }
 
 /**
- * When workers started in a time, the newest first, 500 at most. Which version they are of, they do not say.
+ * When workers started in a time, the newest first, 500 at most, and of which versions of Legwork.
  *
  * @example
  * import { listWorkerStarts } from "legwork/operations";

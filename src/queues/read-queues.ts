@@ -53,6 +53,8 @@ export interface WorkerRow {
   /** Since when synchronous code has held up its event loop, and of which job: one, or several when it is one of them. Null while the event loop turns. */
   blocked_since: Date | null;
   blocked_jobs: string[] | null;
+  /** The version of Legwork that it runs. */
+  version: string | null;
 }
 
 /** A row of `legwork.tasks`. */

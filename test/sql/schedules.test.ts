@@ -449,7 +449,7 @@ it("each occurrence is enqueued or accounted for exactly once, whoever is there 
 });
 
 it("the doctor tells of schedules that nobody fires or plans", async () => {
-  const finding = (): Promise<unknown[]> => query("select severity, finding from legwork_private.doctor_schedules()");
+  const finding = (): Promise<unknown[]> => query("select severity, finding from legwork.doctor_schedules()");
   expect(await finding()).toEqual([{ severity: "ok", finding: "No schedule is late." }]);
   await query("select legwork.schedule('s', 't', cron => '* * * * *', as_of => now() - interval '5 minutes')");
   expect(await finding()).toEqual([
@@ -486,7 +486,7 @@ describe("a schedule whose row is wrong keeps no other from firing, and", () => 
       await query("truncate legwork_private.schedule_definitions, legwork_private.schedule_occurrences");
       await spoil(change);
       expect(await query("select problem is not null as is_told from legwork.schedules where name = 'bad'")).toEqual([{ is_told: true }]);
-      expect(await query("select finding from legwork_private.doctor_schedules() where finding like '%''bad''%'")).toHaveLength(1);
+      expect(await query("select finding from legwork.doctor_schedules() where finding like '%''bad''%'")).toHaveLength(1);
       await query(end);
     }
   });

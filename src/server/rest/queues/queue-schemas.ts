@@ -74,6 +74,7 @@ export const workerSchema = z
       .nullable()
       .optional()
       .describe("The job whose code that is; several when it is one of them and not known which."),
+    version: z.string().nullable().optional().describe("The version of Legwork that it runs."),
   })
   .loose()
   .meta({ description: "A Legwork worker." });
