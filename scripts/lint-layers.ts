@@ -23,6 +23,7 @@ const FOUNDATION = [
   "log",
   "stderr-destination",
   "thrown",
+  "optional-packages",
   "version",
   "within",
 ];
@@ -36,6 +37,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "stderr-destination": [],
   thrown: [],
   version: [],
+  "optional-packages": ["errors", "version"],
   within: [],
   errors: ["duration", "thrown"],
   log: ["stderr-destination"],

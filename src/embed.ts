@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import type { FastifyPluginAsync } from "fastify";
+import type { FastifyInstance } from "fastify";
 import { type Operations, operationsOn } from "./api/operations.ts";
 import { type Config, type ConfigInput, loadConfig } from "./config.ts";
 import { findViews, sameViews } from "./db/confinement.ts";
@@ -103,7 +103,7 @@ export interface Legwork extends Operations {
    * await app.close();
    * await legwork.stop();
    */
-  readonly fastify: FastifyPluginAsync;
+  readonly fastify: (app: FastifyServer) => Promise<void>;
   /**
    * Answers what has been asked, lets running jobs finish as a stopping worker does, and closes every connection.
    *
@@ -115,6 +115,12 @@ export interface Legwork extends Operations {
    * await legwork.stop();
    */
   stop(): Promise<void>;
+}
+
+/** What makes out a Fastify instance. Its own type is not used here: projects that serve nothing do not have it. */
+interface FastifyServer {
+  readonly prefix: string;
+  removeAllContentTypeParsers(): unknown;
 }
 
 /**
@@ -188,7 +194,8 @@ export async function createLegwork(options: LegworkOptions = {}): Promise<Legwo
         if (server?.upgrade === undefined) throw notMounted();
         return server.upgrade(request, socket, head);
       },
-      fastify: async (app) => {
+      fastify: async (instance) => {
+        const app = instance as FastifyInstance;
         const { handle, upgrade } = server ?? {};
         if (handle === undefined || upgrade === undefined) throw notMounted();
         if (app.prefix !== prefix) {
@@ -235,6 +242,8 @@ async function startServing(
   options: Config & { databaseUrl: string; prefix: string; token: string | undefined; log: Logger; problems: Problems },
 ): Promise<Serving | undefined> {
   if (serves === undefined) return undefined;
+  const { assertInstalled, GRAPHQL_PACKAGES, SERVER_PACKAGES } = await import("./optional-packages.ts");
+  assertInstalled("The server", SERVER_PACKAGES, GRAPHQL_PACKAGES);
   // Loaded here and not above: whoever enqueues only does without the server and its memory.
   const { createServer, startServer } = await import("./server/server.ts");
   if (serves === "listen") {

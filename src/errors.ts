@@ -25,7 +25,8 @@ export const ERRORS = {
   LW514: { status: 500, exitCode: 2, title: "Invalid configuration" },
   LW515: { status: 500, exitCode: 1, title: "Invalid task file" },
   LW516: { status: 500, exitCode: 1, title: "Unsuitable connection pooler" },
-  LW517: { status: 500, exitCode: 1, title: "Incompatible versions" },
+  LW517: { status: 501, exitCode: 1, title: "Optional packages not installed" },
+  LW518: { status: 500, exitCode: 1, title: "Incompatible versions" },
 } as const satisfies Record<string, { status: number; exitCode: 1 | 2; title: string }>;
 
 export type ErrorCode = keyof typeof ERRORS;

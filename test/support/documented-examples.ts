@@ -34,7 +34,7 @@ export async function documentedIn(path: string, exported: readonly string[]): P
     const name =
       indent === ""
         ? /^export (?:async )?(?:function|const|class) (\w+)/.exec(line)?.[1]
-        : /^ *(?:readonly )?(\w+)(?:<[^>]*>)?(?:\(|: (?:BoundEnqueue|FastifyPluginAsync|\())/.exec(line)?.[1];
+        : /^ *(?:readonly )?(\w+)(?:<[^>]*>)?(?:\(|: (?:BoundEnqueue|\())/.exec(line)?.[1];
     if (name === undefined || !exported.includes(indent === "" ? name : interfaceAround(source, index))) continue;
     const [, code] = /@example\n([\s\S]*)$/.exec(text.replaceAll(/^ *\* ?/gm, "")) ?? [];
     const lineNumber = source.slice(0, index).split("\n").length;

@@ -197,10 +197,10 @@ async function request(url: string, token: string | undefined, method: string, p
   });
 }
 
-/** Throws LW517 for a server whose answers this version may not understand. One that says nothing is asked all the same. */
+/** Throws LW518 for a server whose answers this version may not understand. One that says nothing is asked all the same. */
 function assertVersion(url: string, version: string | null): void {
   if (version === null || understandEachOther(VERSION, version)) return;
-  throw new LegworkError("LW517", `The server at ${url} is Legwork ${version}; this command is ${VERSION}.`, {
+  throw new LegworkError("LW518", `The server at ${url} is Legwork ${version}; this command is ${VERSION}.`, {
     hint: `Use the same version: npx legwork@${version}.`,
   });
 }
