@@ -19,7 +19,10 @@ const shared = {
 };
 
 // Parts of the tasks that are tested on their own import "legwork", as the tasks do.
-const resolve = { alias: { legwork: fileURLToPath(new URL("src/index.ts", import.meta.url)) } };
+const entry = (file: string): string => fileURLToPath(new URL(`src/${file}.ts`, import.meta.url));
+const resolve = {
+  alias: { "legwork/operations": entry("operations"), "legwork/testing": entry("testing"), legwork: entry("index") },
+};
 
 export default defineConfig({
   test: {

@@ -27,10 +27,14 @@ export async function withinLockTimeout<T>(
     } catch (thrown) {
       if ((toError(thrown) as Error & { code?: string }).code !== "55P03") throw thrown;
       if (Date.now() >= deadline) {
-        throw new LegworkError("LW409", `Another transaction has held a table for ${Math.round(patience / 1_000)} seconds. Nothing was changed.`, {
-          hint: "Run the command again when it has ended. `select pid, xact_start, query from pg_stat_activity where xact_start is not null order by xact_start` lists the open ones.",
-          cause: thrown,
-        });
+        throw new LegworkError(
+          "LW409",
+          `Another transaction has held a table for ${Math.round(patience / 1_000)} seconds. Nothing was changed.`,
+          {
+            hint: "Run the command again when it has ended. `select pid, xact_start, query from pg_stat_activity where xact_start is not null order by xact_start` lists the open ones.",
+            cause: thrown,
+          },
+        );
       }
     }
     await delay(1_000 + Math.random() * 2_000);

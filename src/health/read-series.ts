@@ -29,6 +29,11 @@ export interface SeriesStep {
 /**
  * What became of jobs over the last so long (an hour) before `until` (now), in some 200 steps at most, oldest first: of one task, of the tasks
  * of a queue, or of all. Throws LW400 for a time that is none.
+ *
+ * @example
+ * import { readSeries } from "legwork/operations";
+ *
+ * const steps = await readSeries(client, { period: "6h", queue: "notification" });
  */
 export async function readSeries(
   client: Queryable,
@@ -52,7 +57,14 @@ export interface WorkerStart {
   versions: string[] | null;
 }
 
-/** When workers started in a time, the newest first, 500 at most, and of which versions of Legwork. */
+/**
+ * When workers started in a time, the newest first, 500 at most, and of which versions of Legwork.
+ *
+ * @example
+ * import { listWorkerStarts } from "legwork/operations";
+ *
+ * const starts = await listWorkerStarts(client, new Date(Date.now() - 3_600_000), new Date());
+ */
 export async function listWorkerStarts(client: Queryable, from: Date, to: Date): Promise<WorkerStart[]> {
   const rows = await selectRows(client, "select * from legwork.worker_starts_between($1, $2)", [from, to]);
   return rows;

@@ -117,11 +117,11 @@ it("GraphQL as legwork_admin answers in every state", async () => {
 
 it("createLegwork with its defaults enqueues as legwork_enqueuer, and works as legwork_worker", async () => {
   const enqueuer = await start(loginOf("legwork_enqueuer"));
-  await expect(enqueuer.enqueue("walked", { n: 1 })).rejects.toMatchObject({ code: "LW404" });
+  await expect(enqueuer.jobs.enqueue("walked", { n: 1 })).rejects.toMatchObject({ code: "LW404" });
   const tasks = await directoryOf({ "walked.ts": "export default async () => {};" });
   const worker = await start(loginOf("legwork_worker"), { worker: true, tasks: [tasks] });
-  expect(worker.tasks).toEqual(["walked"]);
-  expect(await enqueuer.enqueue("walked", { n: 1 })).toMatch(/^\d+$/);
+  expect(worker.taskNames).toEqual(["walked"]);
+  expect(await enqueuer.jobs.enqueue("walked", { n: 1 })).toMatch(/^\d+$/);
 });
 
 it("what the login of a server or a program may not do is LW403 in TypeScript, REST and GraphQL", async () => {

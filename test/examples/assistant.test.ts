@@ -7,7 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { assistantConfig } from "../../examples/assistant/config.ts";
 import { startAssistant } from "../../examples/assistant/start.ts";
 import { startStubProvider } from "../../examples/assistant/stub-provider.ts";
-import { emergencyStop, resumeAll, retryJob, runSchedule } from "../../src/index.ts";
+import { emergencyStop, resumeAll, retryJob, runSchedule } from "../../src/operations.ts";
 import type { Server } from "../../src/server/server.ts";
 import { ASSISTANT, type AssistantWorld, assistantWorld } from "../support/assistant.ts";
 import { legwork } from "../support/cli.ts";

@@ -15,11 +15,27 @@ const EDITS: readonly [file: string, from: string, to: string][] = [
     "legwork_private.describe_retry(task text, queue text)",
     "legwork_private.describe_retry(task text, queue text, short boolean default false)",
   ],
-  ["definitions/retries/retry_policy.sql", "comment on function legwork_private.describe_retry(text, text)", "comment on function legwork_private.describe_retry(text, text, boolean)"],
-  ["definitions/retries/retry_policy.sql", "function legwork_private.describe_retry(text, text) from public", "function legwork_private.describe_retry(text, text, boolean) from public"],
+  [
+    "definitions/retries/retry_policy.sql",
+    "comment on function legwork_private.describe_retry(text, text)",
+    "comment on function legwork_private.describe_retry(text, text, boolean)",
+  ],
+  [
+    "definitions/retries/retry_policy.sql",
+    "function legwork_private.describe_retry(text, text) from public",
+    "function legwork_private.describe_retry(text, text, boolean) from public",
+  ],
   // A column in the middle of the view of jobs, which Postgres cannot replace.
-  ["definitions/views/jobs.sql", "  u.id, u.task, u.queue, u.state,", "  u.id, u.task, upper(u.task) as loud_task, u.queue, u.state,"],
-  ["definitions/views/jobs.sql", "comment on column legwork_private.all_jobs.queue is", "comment on column legwork_private.all_jobs.loud_task is 'Its task, louder.';\ncomment on column legwork_private.all_jobs.queue is"],
+  [
+    "definitions/views/jobs.sql",
+    "  u.id, u.task, u.queue, u.state,",
+    "  u.id, u.task, upper(u.task) as loud_task, u.queue, u.state,",
+  ],
+  [
+    "definitions/views/jobs.sql",
+    "comment on column legwork_private.all_jobs.queue is",
+    "comment on column legwork_private.all_jobs.loud_task is 'Its task, louder.';\ncomment on column legwork_private.all_jobs.queue is",
+  ],
 ];
 
 /** The SQL of that version. `minimum` is the oldest version that may use its schema. */

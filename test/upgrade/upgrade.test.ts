@@ -46,10 +46,12 @@ describe("an upgrade", () => {
   afterEach(reset);
 
   it("makes what a fresh installation of the new version makes, once, and keeps what there was", async () => {
-    await query("select legwork_private.register_tasks('[{\"name\": \"a\", \"queue\": \"mail\"}]')");
-    await query("select legwork.enqueue('a', '{\"n\": 1}', serial_key => 's'), legwork.limit_concurrency(2, queue => 'mail'), legwork.pause_task('a')");
+    await query('select legwork_private.register_tasks(\'[{"name": "a", "queue": "mail"}]\')');
+    await query(
+      "select legwork.enqueue('a', '{\"n\": 1}', serial_key => 's'), legwork.limit_concurrency(2, queue => 'mail'), legwork.pause_task('a')",
+    );
     await query("select legwork.schedule('nightly', 'a', cron => '0 3 * * *')");
-    await query("select legwork.start_workflow('w', '{\"one\": {\"task\": \"a\"}, \"two\": {\"task\": \"a\", \"depends_on\": [\"one\"]}}')");
+    await query('select legwork.start_workflow(\'w\', \'{"one": {"task": "a"}, "two": {"task": "a", "depends_on": ["one"]}}\')');
     const kept = async () => ({
       jobs: await query("select id, task, state, serial_key from legwork.jobs order by id"),
       schedules: await query("select name, cron, next_at from legwork.schedules"),
@@ -79,46 +81,61 @@ describe("an upgrade", () => {
     expect(await describeSchema(database.pool)).toBe(await freshSchema(next));
   });
 
-  it("beside a worker of the version before, which goes on and may be restarted, loses no job and runs none twice", { timeout: 90_000 }, async () => {
-    await query("create table if not exists ran (job_id bigint, at timestamptz default clock_timestamp())");
-    const tasks = await directoryOf({
-      "note.js": "export default async (payload, { job, query }) => void (await query('insert into ran (job_id) values ($1)', [job.id]));",
-    });
-    const ran = async () => Number((await query("select count(*) as n from ran"))[0]?.n);
-    const first = await workerProcess(database, tasks);
-    let enqueued = 0;
-    let stop = false;
-    const load = (async () => {
-      while (!stop && enqueued < 2_000) {
-        await query("select legwork.enqueue('note', jsonb_build_object('n', n)) from generate_series(1, 20) n");
-        enqueued += 20;
-        await delay(50);
-      }
-    })();
-    await until("jobs run", async () => (await ran()) > 20, 30_000);
-    await migrate(database.pool, testLog, next);
-    const atUpgrade = await ran();
-    await until("jobs run on the new schema", async () => (await ran()) > atUpgrade + 40, 30_000);
-    first.kill("SIGTERM");
-    await new Promise((resolve) => first.once("exit", resolve));
-    // This version again, on the schema of the next one: also the way back.
-    await workerProcess(database, tasks);
-    const atRestart = await ran();
-    await until("jobs run after the restart", async () => (await ran()) > atRestart + 40, 30_000);
-    stop = true;
-    await load;
-    await until("every job has ended", async () => (await query("select from legwork.jobs where task = 'note' and finished_at is null limit 1")).length === 0, 30_000);
-    expect(await query("select count(*)::int as ran, count(distinct job_id)::int as jobs from ran")).toEqual([{ ran: enqueued, jobs: enqueued }]);
-    expect(await query("select state::text, count(*)::int from legwork.jobs where task = 'note' group by 1")).toEqual([{ state: "completed", count: enqueued }]);
-    expect(await query("select distinct version from legwork.workers")).toEqual([{ version: VERSION }]);
-  });
+  it(
+    "beside a worker of the version before, which goes on and may be restarted, loses no job and runs none twice",
+    { timeout: 90_000 },
+    async () => {
+      await query("create table if not exists ran (job_id bigint, at timestamptz default clock_timestamp())");
+      const tasks = await directoryOf({
+        "note.js":
+          "export default async (payload, { job, query }) => void (await query('insert into ran (job_id) values ($1)', [job.id]));",
+      });
+      const ran = async () => Number((await query("select count(*) as n from ran"))[0]?.n);
+      const first = await workerProcess(database, tasks);
+      let enqueued = 0;
+      let stop = false;
+      const load = (async () => {
+        while (!stop && enqueued < 2_000) {
+          await query("select legwork.enqueue('note', jsonb_build_object('n', n)) from generate_series(1, 20) n");
+          enqueued += 20;
+          await delay(50);
+        }
+      })();
+      await until("jobs run", async () => (await ran()) > 20, 30_000);
+      await migrate(database.pool, testLog, next);
+      const atUpgrade = await ran();
+      await until("jobs run on the new schema", async () => (await ran()) > atUpgrade + 40, 30_000);
+      first.kill("SIGTERM");
+      await new Promise((resolve) => first.once("exit", resolve));
+      // This version again, on the schema of the next one: also the way back.
+      await workerProcess(database, tasks);
+      const atRestart = await ran();
+      await until("jobs run after the restart", async () => (await ran()) > atRestart + 40, 30_000);
+      stop = true;
+      await load;
+      await until(
+        "every job has ended",
+        async () => (await query("select from legwork.jobs where task = 'note' and finished_at is null limit 1")).length === 0,
+        30_000,
+      );
+      expect(await query("select count(*)::int as ran, count(distinct job_id)::int as jobs from ran")).toEqual([
+        { ran: enqueued, jobs: enqueued },
+      ]);
+      expect(await query("select state::text, count(*)::int from legwork.jobs where task = 'note' group by 1")).toEqual([
+        { state: "completed", count: enqueued },
+      ]);
+      expect(await query("select distinct version from legwork.workers")).toEqual([{ version: VERSION }]);
+    },
+  );
 
   it("stops before it changes anything when a user's view depends on one that must be made again, and names it", async () => {
     await query("create view public.failures as select id, task from legwork.jobs where state = 'failed'");
     const before = await describeSchema(database.pool);
     await expect(migrate(database.pool, testLog, next)).rejects.toMatchObject({
       code: "LW511",
-      message: expect.stringMatching(/^The view public\.failures depends on the view \S+, which this version of Legwork changes\.$/),
+      message: expect.stringMatching(
+        /^The view public\.failures depends on the view \S+, which this version of Legwork changes\.$/,
+      ),
       hint: expect.stringContaining("drop view public.failures"),
     });
     expect(await describeSchema(database.pool)).toBe(before);
@@ -140,14 +157,19 @@ describe("an upgrade", () => {
   it("waits for a table in short tries, so that workers are served in between, and gives up with nothing changed", async () => {
     const holder = await database.pool.connect();
     try {
-      await holder.query("begin; select from legwork.jobs limit 1; lock table legwork_private.task_definitions in access share mode");
+      await holder.query(
+        "begin; select from legwork.jobs limit 1; lock table legwork_private.task_definitions in access share mode",
+      );
       const before = await describeSchema(database.pool);
       const migrating = migrate(database.pool, testLog, next, { patience: 1_000 });
-      const refused = expect(migrating).rejects.toMatchObject({ code: "LW409", message: expect.stringContaining("Nothing was changed.") });
+      const refused = expect(migrating).rejects.toMatchObject({
+        code: "LW409",
+        message: expect.stringContaining("Nothing was changed."),
+      });
       // Behind the waiting migration for two seconds at most.
       const begun = Date.now();
       await delay(300);
-      await query("select legwork_private.register_tasks('[{\"name\": \"late\"}]')");
+      await query('select legwork_private.register_tasks(\'[{"name": "late"}]\')');
       expect(Date.now() - begun).toBeLessThan(6_000);
       await refused;
       expect(await describeSchema(database.pool)).toBe(before);
