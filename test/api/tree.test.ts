@@ -39,13 +39,13 @@ describe("rows", () => {
     );
     await legwork.jobs.rerun(failed);
     await legwork.queues.setRetryPolicy("q", { attempts: 5, backoff: "fixed", maxDelay: "1h", on: ["ECONNREFUSED"] });
-    await legwork_private.limits.setConcurrency(2, { task: "a" });
+    await legwork.limits.setConcurrency(2, { task: "a" });
     await legwork.schedules.set("s", "a", { cron: "0 6 * * *", payload: { first_name: "Ann" } });
     await legwork.schedules.run("s");
     const workflow = await legwork.workflows.start(defineWorkflow({ name: "w", steps: { one: { task: "a" } } }));
     await legwork.batches.enqueue([{ task: "a" }]);
     await legwork.alerts.silence("1h");
-    await legwork_private.tokens.create({ name: "t" });
+    await legwork.tokens.create({ name: "t" });
     const listings: Record<string, object[]> = {
       jobs: await legwork.jobs.list(),
       logs: await legwork.jobs.logs(failed),
@@ -53,7 +53,7 @@ describe("rows", () => {
       failedGroups: await legwork.jobs.failedGroups(),
       queues: await legwork.queues.list(),
       tasks: await legwork.tasks.list(),
-      limits: await legwork_private.limits.usage({ task: "a" }),
+      limits: await legwork.limits.usage({ task: "a" }),
       schedules: await legwork.schedules.list(),
       scheduleRuns: await legwork.schedules.runs("s"),
       workflows: await legwork.workflows.list(),
@@ -61,8 +61,8 @@ describe("rows", () => {
       batches: await legwork.batches.list(),
       rules: await legwork.alerts.rules.list(),
       silences: await legwork.alerts.silences(),
-      tokens: await legwork_private.tokens.list(),
-      audit: await legwork_private.audit.list(),
+      tokens: await legwork.tokens.list(),
+      audit: await legwork.audit.list(),
       overview: [await legwork.overview()],
     };
     for (const [name, rows] of Object.entries(listings)) {
