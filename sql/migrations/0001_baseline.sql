@@ -69,7 +69,7 @@ return case when current_setting('legwork.surface', true) in ('rest', 'graphql',
   then coalesce(nullif(left(current_setting('legwork.actor', true), 256), ''), session_user) else session_user end;
 comment on function legwork_private.current_actor() is 'Whom to name as the one who did something: the database role, or for whom the server says that it acts.';
 
--- Who asks: the tenant that a session is confined to, which views and functions of every later file go by (sql/000020_access.sql has the rest).
+-- Who asks: the tenant that a session is confined to, which views and functions of every later file go by (definitions/access/ has the rest).
 create table legwork_private.confined_logins (
   login name primary key,
   tenant text not null check (tenant <> '')
@@ -249,7 +249,8 @@ create index waiting_jobs_line on legwork_private.waiting_jobs (line, priority, 
 create index waiting_jobs_due on legwork_private.waiting_jobs (run_at) where held = 'run_at';
 
 create table legwork_private.slots (
-  gate text not null,
+  -- Compared byte by byte, so that the index below also finds the gates of a limit: from 7: to 7;.
+  gate text collate "C" not null,
   job_id bigint not null,
   per interval,
   free_at timestamptz
