@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { ATTEMPTS, assertInteger, COUNTS, optionalInterval, PRIORITIES, toTimestamp } from "../bounds.ts";
+import { ATTEMPTS, assertInteger, COUNTS, durationToInterval, PRIORITIES, toTimestamp } from "../bounds.ts";
 import type { Duration } from "../duration.ts";
 import { fromDatabaseError, type Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
@@ -200,13 +200,13 @@ function toRow(options: EnqueueOptions): Record<string, unknown> {
     tenant: options.tenant,
     correlation_id: options.correlationId,
     expires_at: toTimestamp("expiresAt", options.expiresAt),
-    unique_for: optionalInterval("uniqueFor", options.uniqueFor, 1),
+    unique_for: durationToInterval("uniqueFor", options.uniqueFor, 1),
     unique_key: options.uniqueKey,
-    debounce: optionalInterval("debounce", options.debounce, 1),
-    debounce_max: optionalInterval("debounceMax", options.debounceMax, 1),
-    throttle: optionalInterval("throttle", options.throttle, 1),
+    debounce: durationToInterval("debounce", options.debounce, 1),
+    debounce_max: durationToInterval("debounceMax", options.debounceMax, 1),
+    throttle: durationToInterval("throttle", options.throttle, 1),
     rate_limit: options.rateLimit,
-    rate_per: optionalInterval("ratePer", options.ratePer, 1),
+    rate_per: durationToInterval("ratePer", options.ratePer, 1),
     rate_key: options.rateKey,
     overlap: options.overlap,
     depends_on: options.dependsOn,

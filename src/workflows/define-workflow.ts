@@ -1,15 +1,16 @@
 import type { Duration } from "../duration.ts";
-import { ATTEMPTS, assertInteger, optionalInterval, PRIORITIES, toTimestamp } from "../bounds.ts";
+import { ATTEMPTS, assertInteger, durationToInterval, PRIORITIES, toTimestamp } from "../bounds.ts";
+import type { TaskName } from "../jobs/task-registry.ts";
 
 /** What undoes a step that has completed. */
 export interface Compensation {
-  task: string;
+  task: TaskName;
   payload?: unknown;
 }
 
 /** A step that is a job. */
 export interface JobStep<Names extends string = string> {
-  task: string;
+  task: TaskName;
   payload?: unknown;
   /** The steps beside it that have to end before. */
   dependsOn?: readonly Names[];
@@ -57,6 +58,19 @@ export interface Workflow<S extends Steps = Steps> {
 /**
  * Describes a workflow; the compiler knows the names of its steps. Nothing happens until `startWorkflow` is called with it, any number of times.
  * Where payloads depend on what it is started for, let a function return it.
+ *
+ * @example
+ * import { defineWorkflow } from "legwork";
+ *
+ * const signUp = (userId: number) =>
+ *   defineWorkflow({
+ *     name: "sign-up",
+ *     steps: {
+ *       sync: { task: "crm/sync", payload: { userId } },
+ *       welcome: { task: "notify/welcome", payload: { userId }, dependsOn: ["sync"] },
+ *     },
+ *   });
+ * await legwork.workflows.start(signUp(3));
  */
 export function defineWorkflow<const S extends Steps>(workflow: {
   readonly name: string;
@@ -83,7 +97,7 @@ export function stepsToRow(steps: Steps, within = ""): Record<string, unknown> {
           max_attempts: step.maxAttempts,
           priority: step.priority,
           run_at: toTimestamp(`${within}${name}.runAt`, step.runAt),
-          delay: optionalInterval(`${within}${name}.delay`, step.delay),
+          delay: durationToInterval(`${within}${name}.delay`, step.delay),
           serial_key: step.serialKey,
         },
       ];

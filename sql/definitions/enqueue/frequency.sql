@@ -24,43 +24,40 @@ comment on column legwork_private.paced_keys.started_at is 'The last start of a 
 comment on column legwork_private.paced_keys.throttle is 'The time between two starts, as last asked for; null for debounce.';
 comment on column legwork_private.paced_keys.requested_at is 'When the last request came.';
 
-create or replace function legwork_private.assert_enqueue_limits(
-  run_at timestamptz, job_key text, job_key_mode text, expires_at timestamptz, unique_for interval, unique_key text,
-  debounce interval, debounce_max interval, throttle interval, rate_limit integer, rate_per interval, rate_key text, overlap text
-) returns void
+create or replace function legwork_private.assert_enqueue_limits(spec legwork_private.job_spec) returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   v_message text;
   v_hint text;
 begin
   perform legwork_private.assert_interval(v.name, v.value, '1 millisecond')
-  from (values ('unique_for', unique_for), ('debounce', debounce), ('debounce_max', debounce_max), ('throttle', throttle),
-    ('rate_per', rate_per)) as v (name, value);
-  perform legwork_private.assert_number('rate_limit', rate_limit, 1, 2147483647);
-  if isfinite(expires_at) then
-    perform legwork_private.assert_time('expires_at', expires_at);
+  from (values ('unique_for', spec.unique_for), ('debounce', spec.debounce), ('debounce_max', spec.debounce_max), ('throttle', spec.throttle),
+    ('rate_per', spec.rate_per)) as v (name, value);
+  perform legwork_private.assert_number('rate_limit', spec.rate_limit, 1, 2147483647);
+  if isfinite(spec.expires_at) then
+    perform legwork_private.assert_time('expires_at', spec.expires_at);
   end if;
   select v.message, v.hint into v_message, v_hint
   from (values
-    (overlap not in ('allow', 'serial'), format('There is no overlap ''%s''.', overlap), 'It is allow or serial.'),
-    (num_nonnulls(unique_for, debounce, throttle) > 1, 'unique_for, debounce and throttle exclude each other.',
+    (spec.overlap not in ('allow', 'serial'), format('There is no overlap ''%s''.', spec.overlap), 'It is allow or serial.'),
+    (num_nonnulls(spec.unique_for, spec.debounce, spec.throttle) > 1, 'unique_for, debounce and throttle exclude each other.',
       'unique_for drops a repeated request, debounce waits for the last one, throttle spreads them.'),
-    (num_nonnulls(debounce, throttle) > 0 and job_key is null, 'debounce and throttle need a job_key.',
+    (num_nonnulls(spec.debounce, spec.throttle) > 0 and spec.job_key is null, 'debounce and throttle need a job_key.',
       'Requests with the same job_key are merged, such as search-index:7.'),
-    (num_nonnulls(debounce, throttle) > 0 and run_at is not null, 'run_at goes with neither debounce nor throttle.',
+    (num_nonnulls(spec.debounce, spec.throttle) > 0 and spec.run_at is not null, 'run_at goes with neither debounce nor throttle.',
       'They decide when the job starts.'),
-    (num_nonnulls(debounce, throttle) > 0 and job_key_mode <> 'replace', 'job_key_mode goes with neither debounce nor throttle.',
+    (num_nonnulls(spec.debounce, spec.throttle) > 0 and spec.job_key_mode <> 'replace', 'job_key_mode goes with neither debounce nor throttle.',
       'They decide what becomes of the waiting job.'),
-    (overlap = 'serial' and job_key is null, 'overlap serial needs a job_key.',
+    (spec.overlap = 'serial' and spec.job_key is null, 'overlap serial needs a job_key.',
       'It keeps a job from running beside another one with its job_key; for jobs without one use serial_key.'),
-    (unique_key is not null and unique_for is null, 'unique_key needs unique_for.', 'Say for how long it is unique.'),
-    (debounce_max is not null and debounce is null, 'debounce_max needs debounce.', 'It bounds how far debounce moves the start.'),
-    (debounce_max < debounce, format('debounce_max (%s) is shorter than debounce (%s).', debounce_max, debounce),
+    (spec.unique_key is not null and spec.unique_for is null, 'unique_key needs unique_for.', 'Say for how long it is unique.'),
+    (spec.debounce_max is not null and spec.debounce is null, 'debounce_max needs debounce.', 'It bounds how far debounce moves the start.'),
+    (spec.debounce_max < spec.debounce, format('debounce_max (%s) is shorter than debounce (%s).', spec.debounce_max, spec.debounce),
       'It bounds how far debounce moves the start.'),
-    (num_nonnulls(rate_limit, rate_per) = 1, 'rate_limit and rate_per need each other.', 'For example rate_limit 5 and rate_per 1 minute.'),
-    (rate_key is not null and rate_limit is null, 'rate_key needs rate_limit.', 'It says what rate_limit counts by.'),
-    (length(rate_key) > 512, 'rate_key is longer than 512 characters.', 'A hash of it would do.'),
-    (expires_at <= clock_timestamp(), format('expires_at %s is in the past.', expires_at), 'Nothing was enqueued.')
+    (num_nonnulls(spec.rate_limit, spec.rate_per) = 1, 'rate_limit and rate_per need each other.', 'For example rate_limit 5 and rate_per 1 minute.'),
+    (spec.rate_key is not null and spec.rate_limit is null, 'rate_key needs rate_limit.', 'It says what rate_limit counts by.'),
+    (length(spec.rate_key) > 512, 'rate_key is longer than 512 characters.', 'A hash of it would do.'),
+    (spec.expires_at <= clock_timestamp(), format('expires_at %s is in the past.', spec.expires_at), 'Nothing was enqueued.')
   ) as v (holds, message, hint)
   where v.holds
   limit 1;
@@ -68,8 +65,7 @@ begin
     raise exception '%', v_message using errcode = 'LW400', hint = v_hint;
   end if;
 end $$;
-comment on function legwork_private.assert_enqueue_limits(
-  timestamptz, text, text, timestamptz, interval, text, interval, interval, interval, integer, interval, text, text) is
+comment on function legwork_private.assert_enqueue_limits(legwork_private.job_spec) is
   'Does nothing for options of legwork.enqueue that go together. Raises LW400, naming the one that does not.';
 
 create or replace function legwork_private.unique_identity(task text, payload jsonb, tenant text, unique_key text) returns text

@@ -14,7 +14,7 @@ interface Finding {
   check: string;
   severity: "critical" | "warning" | "ok";
   finding: string;
-  remedy: string | null;
+  fix: string | null;
   detail: unknown;
 }
 
@@ -87,10 +87,10 @@ function Findings({ title, findings }: { title: string; findings: readonly Findi
             </div>
             <div className="doctor-body">
               <p>{finding.finding}</p>
-              {finding.severity !== "ok" && finding.remedy !== null && (
-                <div className="doctor-remedy">
-                  <p>{finding.remedy}</p>
-                  <CopyButton text={finding.remedy} label={`Copy what to do about ${finding.check}`} />
+              {finding.severity !== "ok" && finding.fix !== null && (
+                <div className="doctor-fix">
+                  <p>{finding.fix}</p>
+                  <CopyButton text={finding.fix} label={`Copy what to do about ${finding.check}`} />
                 </div>
               )}
               {finding.detail !== null && finding.detail !== undefined && (

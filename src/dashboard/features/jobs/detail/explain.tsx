@@ -92,7 +92,7 @@ function Advice({ job, reason }: { job: Job; reason: Reason }) {
   const mayAll = useMay("operator", { everybody: true });
   const act = useJobAction();
   const [isSending, setSending] = useState(false);
-  const found = remedyOf(job, reason.reason);
+  const found = actionFor(job, reason.reason);
   const isPossible = found !== undefined && (found.needsAll ? mayAll : may);
   const isSignal = reason.reason === "waits_for_signal" && may;
   const isLimit = reason.reason === "concurrency_limit" || reason.reason === "rate_limit";
@@ -124,7 +124,7 @@ function Advice({ job, reason }: { job: Job; reason: Reason }) {
   );
 }
 
-function remedyOf(job: Job, reason: string): { label: string; needsAll: boolean; action: JobAction } | undefined {
+function actionFor(job: Job, reason: string): { label: string; needsAll: boolean; action: JobAction } | undefined {
   const queue = `/queues/${encodeURIComponent(job.queue)}`;
   const task = `/tasks/${encodeURIComponent(job.task)}`;
   const retry = { path: `/jobs/${job.id}/retry`, done: `Job ${job.id} may start now.` };
