@@ -69,7 +69,7 @@ begin
     insert into legwork_private.slots (gate, job_id, per)
     select g.gate, g.job_id, l.per
     from granted g
-    left join legwork_private.limits l on l.id = split_part(g.gate, ':', 1)::integer
+    left join legwork_private.limits l on l.id = legwork_private.gate_limit(g.gate)
   ), started as (
     update graphile_worker._private_jobs j set run_at = g.run_at from granted g where j.id = g.job_id
   ), turned as (
@@ -145,7 +145,7 @@ begin
     select x.gate, g.job_id, l.per
     from granted g
     cross join lateral unnest(g.gates) as x (gate)
-    left join legwork_private.limits l on l.id = split_part(x.gate, ':', 1)::integer
+    left join legwork_private.limits l on l.id = legwork_private.gate_limit(x.gate)
   ), started as (
     update graphile_worker._private_jobs j set run_at = g.run_at from granted g where j.id = g.job_id
   )
@@ -271,7 +271,7 @@ begin
     insert into legwork_private.gate_alarms as a (gate, ring_at)
     select g.gate, min(s.free_at)
     from (select distinct unnest(v_freed) as gate) g
-    join legwork_private.limits l on l.id = split_part(g.gate, ':', 1)::integer and l.kind = 'rate'
+    join legwork_private.limits l on l.id = legwork_private.gate_limit(g.gate) and l.kind = 'rate'
     join legwork_private.slots s on s.gate = g.gate and s.free_at is not null
     where exists (select from legwork_private.lines x where x.waits_at = g.gate)
     group by g.gate

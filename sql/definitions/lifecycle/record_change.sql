@@ -34,10 +34,13 @@ declare
   v_payload json;
   v_stack text;
 begin
+  -- 1. What Legwork changes itself.
   -- Anybody may make the setting; only the definers know what to make it.
   if current_setting('legwork.admitting', true) <> '' and current_setting('legwork.admitting', true) = legwork_private.admission_pass() then
     return null;
   end if;
+
+  -- 2. It was given another chance, or replaced by a request with its key.
   if v_had_failed and not v_has_failed then
     delete from legwork_private.finished_jobs where id = new.id;
     if found then
@@ -51,13 +54,13 @@ begin
       return null;
     end if;
   end if;
+
+  -- 3. It was given back unfinished, replaced or rescheduled: no attempt has ended.
   if old.locked_at is not null and not v_attempt_ended then
     select c.reason into v_cancellation from legwork_private.cancellations c where c.job_id = new.id;
     if found then
       -- It was cancelled while a worker had it, and is given back unfinished.
-      perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', v_cancellation, true);
-      delete from graphile_worker._private_jobs j where j.id = new.id;
-      perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
+      perform legwork_private.delete_jobs_as('cancelled', array[new.id], v_cancellation);
       return null;
     end if;
   end if;
@@ -75,6 +78,8 @@ begin
     end if;
     return null;
   end if;
+
+  -- 4. An attempt ended, and the worker says that it does not count.
   select * into v_failure from legwork_private.reported_failures() f where f.id = new.id and v_attempt_ended;
 
   if v_failure.decision in ('put_back', 'wait') and not v_removed and not exists (select from legwork_private.cancellations c where c.job_id = new.id) then
@@ -97,6 +102,7 @@ begin
     return null;
   end if;
 
+  -- 5. What is recorded of it, without what must not be read.
   select t.identifier, d.queue, d.redact into v_task, v_queue, v_redact
   from graphile_worker._private_tasks t
   left join legwork_private.task_definitions d on d.name = t.identifier
@@ -116,6 +122,7 @@ begin
     v_payload := legwork.redact(v_payload, v_redact);
   end if;
 
+  -- 6. An attempt failed: whether there is another one, and when. Recorded as a failed attempt.
   if v_attempt_ended then
     if v_removed then
       v_attempt := legwork_private.true_attempt(old.id, old.attempts, old.max_attempts, old.updated_at, old.locked_at);
@@ -175,6 +182,7 @@ begin
     end if;
   end if;
 
+  -- 7. It has failed, or was cancelled, for good: recorded as a finished job.
   -- An attempt that ended for good has written this row before it makes the update below, which comes by here again.
   if v_has_failed and not v_had_failed and not exists (select from legwork_private.finished_jobs f where f.id = new.id) then
     insert into legwork_private.finished_jobs (
@@ -200,6 +208,7 @@ begin
     end if;
   end if;
 
+  -- 8. Its slots, and its place in the waiting room.
   if v_has_limits and v_attempt_ended then
     perform legwork_private.release_slots(array[new.id], array[v_failure.started_at]);
   end if;
@@ -210,11 +219,11 @@ begin
       update graphile_worker._private_jobs j set run_at = v_run_at where j.id = new.id;
     end if;
   end if;
+
+  -- 9. What was decided is written to its row; the update comes by here again.
   if v_attempt_ended then
     if v_state = 'cancelled' then
-      perform set_config('legwork.ended_as', 'recorded', true);
-      delete from graphile_worker._private_jobs j where j.id = new.id;
-      perform set_config('legwork.ended_as', '', true);
+      perform legwork_private.delete_jobs_as('recorded', array[new.id]);
     elsif v_has_failed then
       -- As permanently_fail_jobs does it: the job is kept, is not fetched again, and all its attempts are there for a retry. Not in
       -- a trigger before the update: that would lock every row that is fetched a second time.

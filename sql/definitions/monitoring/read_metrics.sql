@@ -54,7 +54,7 @@ begin
       count(g.gate) filter (where g.used >= l.max_count) as full
     from legwork_private.limits l
     left join (
-      select x.gate, split_part(x.gate, ':', 1)::integer as limit_id, count(*) as used
+      select x.gate, legwork_private.gate_limit(x.gate) as limit_id, count(*) as used
       from legwork_private.slots x where x.free_at is null or x.free_at > now() group by x.gate
     ) g on g.limit_id = l.id
     where l.max_count is not null

@@ -38,7 +38,7 @@ begin
       where j.locked_at is null and j.attempts < j.max_attempts and j.run_at <> 'infinity'
         and (r.is_paused or cardinality(r.limits) > (
           select count(*) from legwork_private.slots s
-          where s.job_id = j.id and s.free_at is null and split_part(s.gate, ':', 1)::integer = any (r.limits)))
+          where s.job_id = j.id and s.free_at is null and legwork_private.gate_limit(s.gate) = any (r.limits)))
       -- One that is just being fetched runs then.
       for update of j skip locked
     ), sent as (
@@ -70,7 +70,7 @@ begin
   delete from legwork_private.slots s
   where s.ctid = any (array(
     select x.ctid from legwork_private.slots x
-    where not exists (select from legwork_private.limits l where l.id = split_part(x.gate, ':', 1)::integer and l.max_count is not null)
+    where not exists (select from legwork_private.limits l where l.id = legwork_private.gate_limit(x.gate) and l.max_count is not null)
     for update skip locked));
   -- Nor is this: a line whose last job was let go is kept until somebody looks at it.
   if pg_try_advisory_xact_lock(legwork_private.admission_lock()) then

@@ -301,9 +301,7 @@ begin
       v_free := array(
         select x from unnest(v_locked) x where not exists (select from legwork_private.dependencies d where d.job_id = x));
       if v_doomed <> '{}' then
-        perform set_config('legwork.ended_as', 'dependency', true);
-        delete from graphile_worker._private_jobs j where j.id = any (v_doomed);
-        perform set_config('legwork.ended_as', '', true);
+        perform legwork_private.delete_jobs_as('dependency', v_doomed);
       end if;
       if v_free <> '{}' then
         v_total := v_total + legwork_private.release_dependants(v_free);

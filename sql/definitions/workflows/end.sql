@@ -202,9 +202,8 @@ begin
     v_waiting := array(
       select j.id from graphile_worker._private_jobs j where j.id = any (v_ids) order by j.id for update skip locked);
   end if;
-  perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', reason, true);
-  delete from graphile_worker._private_jobs j where j.id = any (v_waiting) and j.locked_at is null and j.attempts < j.max_attempts;
-  perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
+  perform legwork_private.delete_jobs_as('cancelled', array(
+    select j.id from graphile_worker._private_jobs j where j.id = any (v_waiting) and j.locked_at is null and j.attempts < j.max_attempts), reason);
   with told as (
     insert into legwork_private.cancellations (job_id, reason)
     select j.id, cancel_workflow_steps.reason from graphile_worker._private_jobs j where j.id = any (v_waiting) and j.locked_at is not null
