@@ -59,7 +59,7 @@ begin
         errcode = 'LW400', hint = 'Nothing was enqueued. Give a later expires_at.';
     end if;
   end if;
-  v_flags := legwork_private.job_flags(spec);
+  v_flags := legwork_private.context_flags(spec.tenant, spec.correlation_id) || legwork_private.option_flags(spec);
 
   -- A keyed add_job finds the old job free, a worker takes that job, and the request is neither merged nor inserted:
   -- add_job returns null. Every round is a statement of its own and sees that the job is now running, so the next one inserts.
@@ -151,19 +151,20 @@ comment on function legwork.enqueue is
 -- Enqueueing and telling of tasks take no other right than to call these: a login that enqueues reads no payload, a worker's writes no rule.
 revoke execute on function legwork.enqueue from public;
 
-create or replace function legwork_private.assert_job_fields(job jsonb) returns void
+create or replace function legwork_private.assert_job_fields(job jsonb, of_job text default '') returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
-  perform legwork_private.read_time(f.name, job ->> f.name) from unnest(array['run_at', 'expires_at']) as f (name)
+  perform legwork_private.read_time(of_job || f.name, job ->> f.name) from unnest(array['run_at', 'expires_at']) as f (name)
   -- No expiry is an infinite one.
   where not (f.name = 'expires_at' and job ->> f.name = 'infinity');
-  perform legwork_private.read_number(f.name, job ->> f.name, f.low, f.high)
+  perform legwork_private.read_number(of_job || f.name, job ->> f.name, f.low, f.high)
   from (values ('priority', -32768, 32767), ('max_attempts', 1, 32767), ('rate_limit', 1, 2147483647)) as f (name, low, high);
-  perform legwork_private.read_interval(f.name, job ->> f.name, '1 millisecond')
+  perform legwork_private.read_interval(of_job || f.name, job ->> f.name, '1 millisecond')
   from unnest(array['unique_for', 'debounce', 'debounce_max', 'throttle', 'rate_per']) as f (name);
 end $$;
-comment on function legwork_private.assert_job_fields(jsonb) is
-  'Does nothing for a job of legwork.enqueue_many whose times, intervals and numbers are within bounds. Raises LW400 with the field, the value and the range.';
+comment on function legwork_private.assert_job_fields(jsonb, text) is
+  'Does nothing for a job of legwork.enqueue_many, or a step of a workflow, whose times, intervals and numbers are within bounds. Raises LW400 with of_job and the field, the value '
+  'and the range.';
 
 create or replace function legwork_private.assert_known_fields(jobs jsonb) returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -247,7 +248,7 @@ begin
   end if;
 
   with specs as (
-    select e.n, nextval(v_sequence) as id, j.task, j.payload, j.run_at, j.max_attempts, j.priority, legwork_private.job_flags(j) as flags,
+    select e.n, nextval(v_sequence) as id, j.task, j.payload, j.run_at, j.max_attempts, j.priority, legwork_private.context_flags(j.tenant, j.correlation_id) || legwork_private.option_flags(j) as flags,
       legwork.tenant_key(j.serial_key, coalesce(j.tenant, v_tenant)) as queue_name
     from jsonb_array_elements(jobs) with ordinality as e (element, n)
     cross join lateral jsonb_populate_record(null::legwork_private.job_spec, e.element) as j
@@ -260,7 +261,7 @@ begin
       (select q.id from graphile_worker._private_job_queues q where q.queue_name = s.queue_name),
       (select t.id from graphile_worker._private_tasks t where t.identifier = s.task),
       coalesce(s.payload, '{}')::json, coalesce(s.run_at, now()), coalesce(s.max_attempts, 25), coalesce(s.priority, 0),
-      (select jsonb_object_agg(flag, true) from unnest(s.flags) as flag)
+      legwork_private.flags_of(s.flags)
     from specs s
     returning id
   )

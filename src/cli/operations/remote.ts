@@ -5,6 +5,7 @@ import type { LimitTarget } from "../../queues/limits.ts";
 import type { Operations } from "./operations.ts";
 import { parseExactly } from "../../json.ts";
 import { understandEachOther, VERSION } from "../../version.ts";
+import { toSnakeCase } from "../../snake-case.ts";
 
 /** Items of a page that is asked for. */
 const PAGE = 500;
@@ -56,11 +57,11 @@ export function remoteOperations(url: string, token: string | undefined): Operat
   };
 
   return {
-    enqueue: async (task, payload, options) => (await post("/jobs", { ...snakeCase(options), task, payload })).id,
+    enqueue: async (task, payload, options) => (await post("/jobs", { ...toSnakeCase(options), task, payload })).id,
     listJobs: async ({ before, after, ...filter }) => {
       const last = before ?? after;
       const cursor = last === undefined ? undefined : Buffer.from(`jobs:${last}`).toString("base64url");
-      return (await get(`/jobs?${queryOf({ ...snakeCase(filter), cursor })}`)).items;
+      return (await get(`/jobs?${queryOf({ ...toSnakeCase(filter), cursor })}`)).items;
     },
     getJob: async (id) => await get(job(id)),
     listSteps: async (id) => (await get(`${job(id)}/steps`)).items,
@@ -71,11 +72,11 @@ export function remoteOperations(url: string, token: string | undefined): Operat
     },
     explainJob: async (id) => (await get(`${job(id)}/explain`)).items,
     cancelJob: async (id, reason) => (await post(`${job(id)}/cancel`, { reason })).state,
-    cancelJobs: (filter, { reason, preview }) => many("/jobs/cancel", { filter: snakeCase(filter), reason }, preview),
+    cancelJobs: (filter, { reason, preview }) => many("/jobs/cancel", { filter: toSnakeCase(filter), reason }, preview),
     retryJob: async (id) => (await post(`${job(id)}/retry`)).state,
-    retryJobs: (filter, { preview }) => many("/jobs/retry", { filter: snakeCase(filter) }, preview),
+    retryJobs: (filter, { preview }) => many("/jobs/retry", { filter: toSnakeCase(filter) }, preview),
     discardJob: async (id) => void (await post(`${job(id)}/discard`)),
-    discardJobs: (filter, { preview }) => many("/jobs/discard", { filter: snakeCase(filter) }, preview),
+    discardJobs: (filter, { preview }) => many("/jobs/discard", { filter: toSnakeCase(filter) }, preview),
     rerunJob: async (id, options) => (await post(`${job(id)}/rerun`, options)).id,
     setPriority: async (id, priority) => (await ask("PUT", `${job(id)}/priority`, { priority })).was,
     listFailedGroups: () => all("/failed-groups"),
@@ -104,11 +105,11 @@ export function remoteOperations(url: string, token: string | undefined): Operat
       return stopped_at !== null;
     },
     sendSignal: async (id, name, payload) => (await post(`${job(id)}/signals/${encodeURIComponent(name)}`, { payload })).counts,
-    schedule: (name, task, options) => ask("PUT", scheduleOf(name), { ...snakeCase(options), task }),
+    schedule: (name, task, options) => ask("PUT", scheduleOf(name), { ...toSnakeCase(options), task }),
     getSchedule: (name) => get(scheduleOf(name)),
     listSchedules: async ({ tenant }) => (await all("/schedules")).filter((row) => tenant === undefined || row.tenant === tenant),
     listScheduleRuns: async (name, { limit }) => (await get(`${scheduleOf(name)}/runs?limit=${Math.min(limit, PAGE)}`)).items,
-    previewSchedule: async (timing, options) => (await post("/schedules/preview", snakeCase({ ...timing, ...options }))).items,
+    previewSchedule: async (timing, options) => (await post("/schedules/preview", toSnakeCase({ ...timing, ...options }))).items,
     enableSchedule: async (name) => (await post(`${scheduleOf(name)}/enable`)).next_at,
     disableSchedule: async (name) => {
       const { is_enabled } = await get(scheduleOf(name));
@@ -117,7 +118,7 @@ export function remoteOperations(url: string, token: string | undefined): Operat
     },
     runSchedule: async (name) => (await post(`${scheduleOf(name)}/run`)).id,
     unschedule: async (name) => void (await ask("DELETE", scheduleOf(name))),
-    startWorkflow: async (name, steps, options) => (await post("/workflows", { ...snakeCase(options), name, steps })).id,
+    startWorkflow: async (name, steps, options) => (await post("/workflows", { ...toSnakeCase(options), name, steps })).id,
     listWorkflows: async ({ before, ...filter }) => {
       const cursor = before === undefined ? undefined : Buffer.from(`workflows:${before}`).toString("base64url");
       return (await get(`/workflows?${queryOf({ ...filter, cursor })}`)).items;
@@ -127,7 +128,7 @@ export function remoteOperations(url: string, token: string | undefined): Operat
     retryWorkflow: async (id, { deadline, fromStep }) =>
       void (await post(`/workflows/${assertId("workflow", id)}/retry`, { deadline, from_step: fromStep })),
     enqueueBatch: async (jobs, options) =>
-      (await post("/batches", { ...snakeCase(options), callback: options.callback, jobs })).id,
+      (await post("/batches", { ...toSnakeCase(options), callback: options.callback, jobs })).id,
     listBatches: async ({ before, ...filter }) => {
       const cursor = before === undefined ? undefined : Buffer.from(`batches:${before}`).toString("base64url");
       return (await get(`/batches?${queryOf({ ...filter, cursor })}`)).items;
@@ -230,11 +231,4 @@ function withDates(value: unknown, name = ""): unknown {
   if (typeof value !== "string" || !TIMES.test(name)) return value;
   if (/^(\d{4}|[+-]\d{6})-\d\d-\d\dT[\d:.]+Z$/.test(value)) return new Date(value);
   return /^(-infinity|\d{5,6}-\d\d-\d\dT\S+)$/.test(value) ? new UnboundedTime(value) : value;
-}
-
-/** Options of TypeScript under the names they have in SQL and over HTTP. */
-function snakeCase(options: object): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(options).map(([name, value]) => [name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), value]),
-  );
 }

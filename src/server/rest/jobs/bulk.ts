@@ -14,10 +14,11 @@ import {
 import type { failedFilterSchema, finishedFilterSchema, liveFilterSchema } from "../../../contract/jobs.ts";
 import { cancelJobs } from "../../../jobs/cancel-job.ts";
 import { discardJobs } from "../../../jobs/discard-job.ts";
-import { type FailedFilter, listFailedGroups } from "../../../jobs/failed-jobs.ts";
+import { listFailedGroups } from "../../../jobs/failed-jobs.ts";
 import { rerunJobs } from "../../../jobs/rerun-job.ts";
 import { retryJobs } from "../../../jobs/retry-job.ts";
 import { setPriorities } from "../../../jobs/set-priority.ts";
+import { toCamelCase } from "../../../snake-case.ts";
 import { addRoute, type RestContext } from "../route.ts";
 
 interface Chunk {
@@ -41,22 +42,6 @@ async function inChunk(
   };
 }
 
-/** Filters of jobs under the names that they have in TypeScript. */
-function toJobFilter<F extends z.output<typeof liveFilterSchema> | z.output<typeof finishedFilterSchema>>(filter: F) {
-  const { correlation_id, parent_id, created_after, created_before, ...plain } = filter;
-  return {
-    ...plain,
-    correlationId: correlation_id,
-    parentId: parent_id,
-    createdAfter: created_after,
-    createdBefore: created_before,
-  };
-}
-
-function toFailedFilter({ failed_after, failed_before, ...filter }: z.output<typeof failedFilterSchema>): FailedFilter {
-  return { ...filter, failedAfter: failed_after, failedBefore: failed_before };
-}
-
 /** What is done with every job that fits a filter, and the groups that failed jobs fall into. */
 export function addBulkRoutes(app: FastifyInstance, context: RestContext): void {
   const description =
@@ -76,7 +61,7 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
       answer: bulkSchema,
       problems: ["LW404"],
     },
-    async ({ client, body }) => await inChunk(body, (options) => retryJobs(client, toFailedFilter(body.filter), options)),
+    async ({ client, body }) => await inChunk(body, (options) => retryJobs(client, toCamelCase(body.filter), options)),
   );
 
   addRoute(
@@ -93,7 +78,7 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
       answer: bulkSchema,
       problems: ["LW404"],
     },
-    async ({ client, body }) => await inChunk(body, (options) => discardJobs(client, toFailedFilter(body.filter), options)),
+    async ({ client, body }) => await inChunk(body, (options) => discardJobs(client, toCamelCase(body.filter), options)),
   );
 
   addRoute(
@@ -111,7 +96,7 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
       problems: ["LW404"],
     },
     async ({ client, body }) => {
-      return await inChunk(body, (options) => cancelJobs(client, toJobFilter(body.filter), { ...options, reason: body.reason }));
+      return await inChunk(body, (options) => cancelJobs(client, toCamelCase(body.filter), { ...options, reason: body.reason }));
     },
   );
 
@@ -133,7 +118,7 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
     },
     async ({ client, body }) => {
       const asOf = body.as_of ?? new Date((await client.query("select clock_timestamp() as now")).rows[0].now);
-      const chunk = await inChunk(body, (options) => rerunJobs(client, toJobFilter(body.filter), { ...options, asOf }));
+      const chunk = await inChunk(body, (options) => rerunJobs(client, toCamelCase(body.filter), { ...options, asOf }));
       return { ...chunk, as_of: asOf.toISOString() };
     },
   );
@@ -155,7 +140,7 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
     async ({ client, body }) => {
       const before = new Map<number, string[]>();
       const chunk = await inChunk(body, async (options) => {
-        const changed = await setPriorities(client, toJobFilter(body.filter), body.priority, options);
+        const changed = await setPriorities(client, toCamelCase(body.filter), body.priority, options);
         if (!options.preview) {
           for (const { id, was } of changed) {
             const ids = before.get(was);

@@ -21,10 +21,11 @@ import {
 } from "../../../contract/workflows.ts";
 import { callFunction } from "../../../db/call-function.ts";
 import { enqueueBatch, getBatch, listBatches } from "../../../workflows/batches.ts";
+import { toCamelCase } from "../../../snake-case.ts";
 import { cancelWorkflow } from "../../../workflows/cancel-workflow.ts";
 import { getWorkflow, listWorkflows } from "../../../workflows/read-workflows.ts";
 import { retryWorkflow } from "../../../workflows/retry-workflow.ts";
-import { inField, toSpec } from "../jobs/create.ts";
+import { inField } from "../jobs/create.ts";
 import { idempotencyHeaders, once } from "../idempotency.ts";
 import { addRoute, type RestContext } from "../route.ts";
 
@@ -149,12 +150,16 @@ export function addWorkflowRoutes(app: FastifyInstance, context: RestContext): v
       await once(call, async () => {
         const { jobs, callback, description, tenant, correlation_id } = call.body;
         const id = await inField("jobs", () =>
-          enqueueBatch(call.client, jobs.map(toSpec), {
-            ...(callback === undefined ? {} : { callback: toSpec(callback) }),
-            description,
-            tenant,
-            correlationId: correlation_id,
-          }),
+          enqueueBatch(
+            call.client,
+            jobs.map((job) => toCamelCase(job)),
+            {
+              ...(callback === undefined ? {} : { callback: toCamelCase(callback) }),
+              description,
+              tenant,
+              correlationId: correlation_id,
+            },
+          ),
         );
         return { id };
       }),
