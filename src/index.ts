@@ -11,7 +11,7 @@ export { Discard, LegworkError, PayloadError, RetryAfter, SignalTimeout, Snooze,
 export type { ErrorCode } from "./errors.ts";
 export type { Logger } from "./log.ts";
 export { defineTask } from "./jobs/define-task.ts";
-export type { Progress, RunningJob, Task, TaskContext, TaskDefinition, WorkflowStep } from "./jobs/define-task.ts";
+export type { Progress, RunningJob, Task, TaskContext, TaskDefinition, WorkflowContext } from "./jobs/define-task.ts";
 export { enqueue, enqueueMany, enqueueOn } from "./jobs/enqueue.ts";
 export type { EnqueueOnOptions, EnqueueOptions, JobSpec } from "./jobs/enqueue.ts";
 export { cancelJob, cancelJobs } from "./jobs/cancel-job.ts";
@@ -29,7 +29,7 @@ export { setPriorities, setPriority } from "./jobs/set-priority.ts";
 export { retryJob, retryJobs } from "./jobs/retry-job.ts";
 export { sendSignal } from "./jobs/send-signal.ts";
 export type { StepContext, Stored } from "./jobs/step-context.ts";
-export type { ConcurrencyLimit, RateLimit, RetryPolicy } from "./jobs/task-rules.ts";
+export type { ConcurrencyLimit, RateLimit, RetryPolicy } from "./jobs/task-policy.ts";
 export { createToken, findToken, listTokens, revokeToken } from "./access/tokens.ts";
 export type { FoundToken, TokenOptions, TokenRow } from "./access/tokens.ts";
 export { withPrincipal } from "./access/principal.ts";
@@ -47,7 +47,14 @@ export { enqueueBatch, getBatch, listBatches } from "./workflows/batches.ts";
 export type { BatchFilter, BatchJob, BatchOptions, BatchRow } from "./workflows/batches.ts";
 export { cancelWorkflow } from "./workflows/cancel-workflow.ts";
 export { defineWorkflow } from "./workflows/define-workflow.ts";
-export type { CheckedSteps, Compensation, JobStep, Steps, SubWorkflow, Workflow } from "./workflows/define-workflow.ts";
+export type {
+  CheckedWorkflowSteps,
+  Compensation,
+  SubWorkflow,
+  Workflow,
+  WorkflowJob,
+  WorkflowSteps,
+} from "./workflows/define-workflow.ts";
 export { getWorkflow, listWorkflows } from "./workflows/read-workflows.ts";
 export type { WorkflowFilter, WorkflowRow, WorkflowState, WorkflowStepRow } from "./workflows/read-workflows.ts";
 export { retryWorkflow } from "./workflows/retry-workflow.ts";
@@ -80,7 +87,7 @@ export type { AlertRow, AlertSeverity, AlertState } from "./health/list-alerts.t
 export { readHealth } from "./health/read-health.ts";
 export type { HealthRow, HealthStatus } from "./health/read-health.ts";
 export { listWorkerStarts, readSeries } from "./health/read-series.ts";
-export type { SeriesStep, WorkerStart } from "./health/read-series.ts";
+export type { SeriesBucket, WorkerStart } from "./health/read-series.ts";
 export { readTaskStatistics } from "./health/read-statistics.ts";
 export type { TaskStatistics } from "./health/read-statistics.ts";
 export { endSilence, listSilences, silenceAlerts } from "./health/silence-alerts.ts";

@@ -2,7 +2,7 @@ import { toTimestamp } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 import { assertPayloads } from "../jobs/enqueue.ts";
-import { jobsOfSteps, type Steps, stepsToRow, type Workflow } from "./define-workflow.ts";
+import { jobsOfSteps, type WorkflowSteps, stepsToRow, type Workflow } from "./define-workflow.ts";
 
 export interface StartWorkflowOptions {
   /** Whose it is, and its jobs. */
@@ -20,7 +20,7 @@ export interface StartWorkflowOptions {
  * Throws LW422 for a payload that does not fit its task, LW404 for an unknown step or task, LW400 for steps that make no sense, such as a cycle,
  * naming it.
  */
-export async function startWorkflow<S extends Steps>(
+export async function startWorkflow<S extends WorkflowSteps>(
   client: Queryable,
   workflow: Workflow<S>,
   options: StartWorkflowOptions = {},

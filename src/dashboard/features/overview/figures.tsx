@@ -4,10 +4,10 @@ import { formatCount } from "../../components/numbers.ts";
 import { isFinite } from "../../components/time/format-times.ts";
 import { useStats } from "../../api/overview.ts";
 import { Figure } from "../../components/page.tsx";
-import type { LiveOverview } from "./live-overview.ts";
+import type { QueueTotals } from "./queue-totals.ts";
 
 /** What runs, waits, comes and goes at this moment. */
-export function Figures({ live }: { live: LiveOverview | undefined }) {
+export function Figures({ live }: { live: QueueTotals | undefined }) {
   const { data: stats } = useStats();
   const rate = (count: number | null | undefined): string =>
     count === null || count === undefined ? "–" : `${formatCount(count)}/s`;

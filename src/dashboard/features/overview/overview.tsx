@@ -10,7 +10,7 @@ import { Attention } from "./attention.tsx";
 import { Charts } from "./charts.tsx";
 import { Figures } from "./figures.tsx";
 import { useLiveOverview } from "./queue-counts.ts";
-import type { LiveOverview } from "./live-overview.ts";
+import type { QueueTotals } from "./queue-totals.ts";
 import { Queues } from "./queue-summary.tsx";
 import { judge } from "./verdict.ts";
 import { WorkerSummary } from "./worker-summary.tsx";
@@ -37,7 +37,7 @@ function Overview() {
   const { data: live } = useLiveOverview();
   return (
     <Page title="Overview">
-      <Answer live={live} />
+      <VerdictBanner live={live} />
       <Figures live={live} />
       <Attention />
       {everybody && <Charts />}
@@ -48,7 +48,7 @@ function Overview() {
 }
 
 /** The sentence, with a shape and a word beside its colour. */
-function Answer({ live }: { live: LiveOverview | undefined }) {
+function VerdictBanner({ live }: { live: QueueTotals | undefined }) {
   const now = useNow(1_000);
   const me = useMe();
   const connection = useConnection();
