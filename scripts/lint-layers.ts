@@ -24,6 +24,7 @@ const FOUNDATION = [
   "loop",
   "stderr-destination",
   "thrown",
+  "optional-packages",
   "version",
   "within",
 ];
@@ -38,6 +39,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "stderr-destination": [],
   thrown: [],
   version: [],
+  "optional-packages": ["errors", "version"],
   within: [],
   errors: ["duration", "thrown"],
   log: ["stderr-destination"],
@@ -50,10 +52,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ...Object.fromEntries(OPERATIONS.map((folder) => [folder, BELOW_SERVICES])),
   // Server and worker know nothing of each other.
   ...Object.fromEntries(SERVICES.map((folder) => [folder, BELOW_SERVICES])),
-  embed: [...SERVICES, ...BELOW_SERVICES],
+  // The same operations as a tree, and as functions.
+  api: BELOW_SERVICES,
+  operations: BELOW_SERVICES,
+  embed: ["api", ...SERVICES, ...BELOW_SERVICES],
   testing: [...SERVICES, ...BELOW_SERVICES],
   cli: [...SERVICES, ...BELOW_SERVICES],
-  index: ["embed", ...BELOW_SERVICES],
+  index: ["api", "embed", ...BELOW_SERVICES],
   dashboard: ["contract"],
 };
 

@@ -132,7 +132,14 @@ export interface StartContext {
   readonly crontab: string;
 }
 
-/** Gives a `legwork.config.ts` its types; returns what it was given. */
+/**
+ * Gives a `legwork.config.ts` its types; returns what it was given.
+ *
+ * @example
+ * import { defineConfig } from "legwork";
+ *
+ * export default defineConfig({ tasks: ["src/tasks"], concurrency: 20, corsOrigins: ["https://app.example.com"] });
+ */
 export function defineConfig(config: ConfigFile): ConfigFile {
   return config;
 }

@@ -29,6 +29,7 @@ import { scheduleCommand } from "./commands/schedule.ts";
 import { priorityCommand, rerunCommand } from "./commands/rerun.ts";
 import { rolesCommand } from "./commands/roles.ts";
 import { tokenCommand } from "./commands/token.ts";
+import { typesCommand } from "./commands/types.ts";
 import { upCommand } from "./commands/up.ts";
 import { workerCommand } from "./commands/worker.ts";
 import { batchCommand } from "./commands/batch.ts";
@@ -83,6 +84,7 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
   const commands = [
     upCommand,
     migrateCommand,
+    typesCommand,
     workerCommand,
     serverCommand,
     dashboardCommand,

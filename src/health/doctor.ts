@@ -47,6 +47,11 @@ interface DiagnoseOptions {
 /**
  * What is wrong with the job system, the worst first: what the database finds, and what only a client can know (versions, clocks, poolers).
  * A right that is missing is a finding and no error.
+ *
+ * @example
+ * import { diagnose } from "legwork/operations";
+ *
+ * const wrong = (await diagnose(client)).filter(({ severity }) => severity !== "ok");
  */
 export async function diagnose(
   client: Queryable,

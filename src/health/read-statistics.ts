@@ -22,7 +22,14 @@ export interface TaskStatistics {
   run_p99: number | null;
 }
 
-/** What became of each task's jobs in the last so long (an hour), from the metrics. Throws LW400 for a time that is none. */
+/**
+ * What became of each task's jobs in the last so long (an hour), from the metrics. Throws LW400 for a time that is none.
+ *
+ * @example
+ * import { readTaskStatistics } from "legwork/operations";
+ *
+ * for (const { task, failed, run_p95 } of await readTaskStatistics(client, "24h")) console.log(task, failed, run_p95);
+ */
 export async function readTaskStatistics(client: Queryable, period: Duration = "1h"): Promise<TaskStatistics[]> {
   const rows = await selectRows(client, "select * from legwork.task_statistics($1::interval)", [
     durationToInterval("period", period),

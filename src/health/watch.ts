@@ -7,16 +7,16 @@ import { Loop } from "../loop.ts";
 const INTERVAL_MS = 2_000;
 
 /**
- * Keeps the metrics and looks after the alert rules, by turns with every other process that does: `legwork_private.watch()`, step by step, each in
- * a transaction of its own. What fails is logged and tried again; nothing here ends the process. Stopping waits for the step that it is at.
+ * Keeps the metrics and looks after the alert rules, by turns with every other process that does: `legwork_private.run_duty()`, duty by duty, each in
+ * a transaction of its own. What fails is logged and tried again; nothing here ends the process. Stopping waits for the duty that it is at.
  */
 export function startWatch(pool: Pool, log: Logger): Loop {
   return new Loop(
     async (stopped) => {
-      const { rows } = await pool.query("select legwork_private.due_steps() as steps");
-      for (const step of rows[0]?.steps ?? []) {
+      const { rows } = await pool.query("select legwork_private.due_duties() as duties");
+      for (const duty of rows[0]?.duties ?? []) {
         if (stopped.aborted) return;
-        await runStep(pool, log, step);
+        await runDuty(pool, log, duty);
       }
     },
     {
@@ -27,10 +27,10 @@ export function startWatch(pool: Pool, log: Logger): Loop {
 }
 
 /** One that fails must not keep the others from being done. */
-async function runStep(pool: Pool, log: Logger, step: string): Promise<void> {
+async function runDuty(pool: Pool, log: Logger, duty: string): Promise<void> {
   try {
-    await transaction(pool, (client) => client.query("select legwork_private.watch($1)", [step]));
+    await transaction(pool, (client) => client.query("select legwork_private.run_duty($1)", [duty]));
   } catch (error) {
-    log.warn({ event: "watch_failed", step, err: toError(error) }, "Metrics or alerts could not be looked after; trying again.");
+    log.warn({ event: "watch_failed", duty, err: toError(error) }, "Metrics or alerts could not be looked after; trying again.");
   }
 }

@@ -31,6 +31,11 @@ export interface PreviewOptions {
 /**
  * The next occurrences that a schedule would have. Throws LW400 for what `schedule` refuses: an expression that is not valid or never
  * fires, an unknown zone.
+ *
+ * @example
+ * import { previewSchedule } from "legwork/operations";
+ *
+ * for (const { at, local } of await previewSchedule({ cron: "0 9 * * 1-5" }, { timezone: "Europe/Berlin", count: 3 })) console.log(at, local);
  */
 export async function previewSchedule(timing: Timing, options: PreviewOptions = {}): Promise<Preview[]> {
   const { count = 10, timezone = "UTC", startsAt, endsAt, client } = options;

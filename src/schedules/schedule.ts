@@ -62,6 +62,11 @@ export type ScheduleOptions = Timing & {
  *
  * Throws LW400 for what is not valid or never fires, with the part of a cron expression that is wrong between > and <; LW404 for an
  * unknown task or required schedule; LW409 for the name of a crontab's entry; LW422 for a payload that its task cannot work with.
+ *
+ * @example
+ * import { schedule } from "legwork/operations";
+ *
+ * const next = await schedule(client, "morning-report", "report/daily", { cron: "0 6 * * *", timezone: "Europe/Berlin" });
  */
 export async function schedule(client: Queryable, name: string, task: string, options: ScheduleOptions): Promise<Date | null> {
   const {

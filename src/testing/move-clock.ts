@@ -24,7 +24,7 @@ const UNMOVED = [
   "hour_totals",
   "worker_starts",
   "samples",
-  "watch_steps",
+  "duties",
   "alert_rules",
   "alert_silences",
   "alert_records",

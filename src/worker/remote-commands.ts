@@ -77,12 +77,12 @@ export class RemoteCommands {
   }
 
   #hear(payload: string): void {
-    const { rules, wakeups, schedules, cancelled } = parseHint(payload);
-    if (rules === true) {
+    const { limits, wakeups, schedules, cancelled } = parseHint(payload);
+    if (limits === true) {
       this.#isDirty = true;
       this.#hints.pauses.take();
     }
-    if (rules === true || wakeups === true) this.#hints.wakeups.take();
+    if (limits === true || wakeups === true) this.#hints.wakeups.take();
     if (schedules === true) this.#hints.schedules.take();
     if (typeof cancelled === "string" && this.running.has(cancelled)) this.#hints.cancelled.take();
   }
@@ -147,7 +147,7 @@ export class RemoteCommands {
       const before = performance.now();
       this.#isDirty = false;
       try {
-        const { rows } = await this.#pool.query("select task, queue from legwork_private.task_rules where is_paused");
+        const { rows } = await this.#pool.query("select task, queue from legwork_private.task_limits where is_paused");
         const paused = new Map<string, string>(rows.map((row) => [row.task, row.queue]));
         this.#tell("queue_paused", "Paused.", paused, this.#paused);
         this.#tell("queue_resumed", "Resumed.", this.#paused, paused);

@@ -10,9 +10,8 @@ import {
   type WorkerEvents,
 } from "graphile-worker";
 import { createPool, lastReply, onceUsable, type Pool } from "../db/pool.ts";
-import { schemaFiles } from "../db/schema-files.ts";
+import { assertUsable } from "../db/migrate.ts";
 import { assertSessions } from "../db/pooler.ts";
-import { assertWhole } from "../db/repair.ts";
 import { LegworkError, toError } from "../errors.ts";
 import type { Problems } from "../health/problems.ts";
 import { startWatch } from "../health/watch.ts";
@@ -129,7 +128,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   try {
     await onceUsable(log, async () => {
       await assertSessions(taskPool);
-      await assertWhole(taskPool, schemaFiles());
+      await assertUsable(taskPool);
       await clock.synchronise(taskPool);
       await registerTasks(taskPool, tasks, log);
     });

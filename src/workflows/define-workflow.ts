@@ -1,15 +1,16 @@
 import type { Duration } from "../duration.ts";
 import { ATTEMPTS, assertInteger, durationToInterval, PRIORITIES, toTimestamp } from "../bounds.ts";
+import type { TaskName } from "../jobs/task-registry.ts";
 
 /** What undoes a step that has completed. */
 export interface Compensation {
-  task: string;
+  task: TaskName;
   payload?: unknown;
 }
 
 /** A step that is a job. */
 export interface WorkflowJob<Names extends string = string> {
-  task: string;
+  task: TaskName;
   payload?: unknown;
   /** The steps beside it that have to end before. */
   dependsOn?: readonly Names[];
@@ -57,6 +58,19 @@ export interface Workflow<S extends WorkflowSteps = WorkflowSteps> {
 /**
  * Describes a workflow; the compiler knows the names of its steps. Nothing happens until `startWorkflow` is called with it, any number of times.
  * Where payloads depend on what it is started for, let a function return it.
+ *
+ * @example
+ * import { defineWorkflow } from "legwork";
+ *
+ * const signUp = (userId: number) =>
+ *   defineWorkflow({
+ *     name: "sign-up",
+ *     steps: {
+ *       sync: { task: "crm/sync", payload: { userId } },
+ *       welcome: { task: "notify/welcome", payload: { userId }, dependsOn: ["sync"] },
+ *     },
+ *   });
+ * await legwork.workflows.start(signUp(3));
  */
 export function defineWorkflow<const S extends WorkflowSteps>(workflow: {
   readonly name: string;

@@ -7,6 +7,11 @@ import type { Queryable } from "../db/pool.ts";
  * unless they were undone. With `fromStep` that step, or the steps of that sub-workflow, and all behind it are run again, also when they, or the
  * workflow, have completed. A deadline that has passed is dropped unless a new one is given. Throws LW404 for an unknown workflow or step, LW409
  * for a workflow that runs, that has completed and of which no step is named, or whose payloads were forgotten.
+ *
+ * @example
+ * import { listWorkflows, retryWorkflow } from "legwork/operations";
+ *
+ * for (const { id } of await listWorkflows(client, { state: "failed" })) await retryWorkflow(client, id);
  */
 export async function retryWorkflow(
   client: Queryable,

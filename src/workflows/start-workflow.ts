@@ -19,6 +19,12 @@ export interface StartWorkflowOptions {
  *
  * Throws LW422 for a payload that does not fit its task, LW404 for an unknown step or task, LW400 for steps that make no sense, such as a cycle,
  * naming it.
+ *
+ * @example
+ * import { defineWorkflow } from "legwork";
+ * import { startWorkflow } from "legwork/operations";
+ *
+ * const id = await startWorkflow(client, defineWorkflow({ name: "sign-up", steps: { sync: { task: "crm/sync" } } }));
  */
 export async function startWorkflow<S extends WorkflowSteps>(
   client: Queryable,

@@ -8,6 +8,9 @@ import type { WorkflowJob, WorkflowSteps, SubWorkflow } from "../../src/workflow
 import { retryWorkflow } from "../../src/workflows/retry-workflow.ts";
 import { startWorkflow } from "../../src/workflows/start-workflow.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
+import { sized } from "../support/long.ts";
+import { scaled } from "../support/slowness.ts";
 import { until } from "../support/until.ts";
 import { directoryOf, workerProcess } from "../support/worker.ts";
 
@@ -131,7 +134,7 @@ async function wage(
   timeout: number,
   meanwhile?: () => Promise<void>,
 ): Promise<void> {
-  await database.pool.query("truncate runs");
+  await empty(database.pool, "runs");
   const ids = await Promise.all(
     battles.map(async ({ steps, cancels, at }) => {
       const id = await startWorkflow(database.pool, { name: "random", steps });
@@ -158,19 +161,26 @@ async function wage(
   await judge(ids);
 }
 
-it("steps run after those they depend on, every workflow ends in one state, and nothing is left behind", async () => {
-  await database.pool.query(
-    `create table runs (id bigint generated always as identity, job_id bigint, step text, workflow_id bigint, compensates boolean, open bigint,
+it(
+  "steps run after those they depend on, every workflow ends in one state, and nothing is left behind",
+  async () => {
+    await database.pool.query(
+      `create table runs (id bigint generated always as identity, job_id bigint, step text, workflow_id bigint, compensates boolean, open bigint,
        forbidden bigint)`,
-  );
-  const tasks = await directoryOf({ "step.ts": TASK });
-  const environment = { LEGWORK_CONCURRENCY: "4", LEGWORK_LOCAL_QUEUE_SIZE: "8" };
-  const [doomed] = await Promise.all([workerProcess(database, tasks, environment), workerProcess(database, tasks, environment)]);
-  await fc.assert(
-    fc.asyncProperty(war, (battles) => wage(battles, 10_000)),
-    { numRuns: 4, seed: SEED, endOnFailure: true },
-  );
-  // And once with a worker that is killed in the middle of it.
-  const [last] = fc.sample(war, { numRuns: 1, seed: SEED });
-  await wage(last!, 20_000, async () => void doomed.kill("SIGKILL"));
-}, 60_000);
+    );
+    const tasks = await directoryOf({ "step.ts": TASK });
+    const environment = { LEGWORK_CONCURRENCY: "4", LEGWORK_LOCAL_QUEUE_SIZE: "8" };
+    const [doomed] = await Promise.all([
+      workerProcess(database, tasks, environment),
+      workerProcess(database, tasks, environment),
+    ]);
+    await fc.assert(
+      fc.asyncProperty(war, (battles) => wage(battles, 10_000)),
+      { numRuns: sized(2, 10), seed: SEED, endOnFailure: true },
+    );
+    // And once with a worker that is killed in the middle of it.
+    const [last] = fc.sample(war, { numRuns: 1, seed: SEED });
+    await wage(last!, 20_000, async () => void doomed.kill("SIGKILL"));
+  },
+  scaled(60_000),
+);

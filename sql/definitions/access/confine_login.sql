@@ -3,7 +3,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 declare
   v_fault record;
 begin
-  perform legwork_private.assert_may('admin', true);
+  perform legwork_private.assert_role('admin', true);
   if tenant is null then
     delete from legwork_private.confined_logins c where c.login = confine_login.login;
     if found then

@@ -6,11 +6,11 @@ set search_path = pg_catalog, pg_temp set lock_timeout = '500ms' set jit = off a
 declare
   v_theme text;
 begin
-  perform legwork_private.assert_may('viewer', true);
+  perform legwork_private.assert_role('viewer', true);
   foreach v_theme in array array['waiting', 'worker_faults', 'rules', 'schedules', 'jobs', 'history', 'transactions', 'vacuum', 'server', 'versions', 'set_aside', 'confined_logins'] loop
     begin
       return query execute format(
-        'select f."check", f.severity, f.finding, case when f.severity <> ''ok'' then f.fix end, f.detail from legwork_private.%I() f', 'doctor_' || v_theme);
+        'select f."check", f.severity, f.finding, case when f.severity <> ''ok'' then f.fix end, f.detail from legwork.%I() f', 'doctor_' || v_theme);
     exception
       when lock_not_available then
         "check" := v_theme; severity := 'critical'; detail := null;

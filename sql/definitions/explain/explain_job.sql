@@ -11,7 +11,7 @@ declare
   v_is_suspended boolean := false;
 begin
   "position" := 1;
-  perform legwork_private.assert_may('viewer');
+  perform legwork_private.assert_role('viewer');
   perform legwork_private.assert_visible(job_id);
   select j.* into v_seen from legwork_private.all_jobs j where j.id = explain_job.job_id;
   if v_seen.id is null then

@@ -80,10 +80,10 @@ begin
 
   -- Workflows are kept longer than what their first steps did. Read before anything is locked.
   begin
-    perform legwork_private.keep_ends(p.partition, p.upper_bound)
+    perform legwork_private.keep_workflow_step_ends(p.partition, p.upper_bound)
     from legwork_private.history_partitions() p where p.parent = 'legwork_private.finished_jobs'::regclass and p.upper_bound <= now() - v_retention;
     if exists (select from only legwork_private.finished_jobs_default f where f.finished_at < now() - v_retention) then
-      perform legwork_private.keep_ends('legwork_private.finished_jobs_default', now() - v_retention);
+      perform legwork_private.keep_workflow_step_ends('legwork_private.finished_jobs_default', now() - v_retention);
     end if;
   exception when lock_not_available then
     step := 'busy'; relation := 'legwork_private.finished_jobs'; return next;

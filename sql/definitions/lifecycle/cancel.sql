@@ -52,9 +52,9 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 declare
   v_job graphile_worker._private_jobs;
   v_state legwork.job_state;
-  v_reason text := 'Cancelled by ' || legwork_private.who() || coalesce(': ' || nullif(reason, ''), '.');
+  v_reason text := 'Cancelled by ' || legwork_private.current_actor() || coalesce(': ' || nullif(reason, ''), '.');
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
   -- The row's lock decides between this and a worker that is just fetching it.
   select * into v_job from graphile_worker._private_jobs j where j.id = cancel_job.job_id for update;
@@ -85,7 +85,7 @@ declare
   v_ids bigint[] := array(select x from legwork_private.live_jobs_like(filter) x limit at_most);
   v_waiting bigint[];
   v_running bigint[];
-  v_reason text := 'Cancelled by ' || legwork_private.who() || coalesce(': ' || nullif(reason, ''), '.');
+  v_reason text := 'Cancelled by ' || legwork_private.current_actor() || coalesce(': ' || nullif(reason, ''), '.');
 begin
   if preview then
     return query select unnest(v_ids);

@@ -19,7 +19,7 @@ declare
   -- A job that was removed or replaced while it ran has no attempt left on purpose (only that touches updated_at).
   v_removed boolean := v_attempt_ended and old.attempts >= old.max_attempts and old.updated_at > old.locked_at;
   v_attempt smallint := old.attempts;
-  v_has_rules boolean := exists (select from legwork_private.limits) or exists (select from legwork_private.pauses);
+  v_has_limits boolean := exists (select from legwork_private.limits) or exists (select from legwork_private.pauses);
   v_state legwork.job_state := 'failed';
   v_error text := new.last_error;
   v_max_attempts smallint := new.max_attempts;
@@ -47,7 +47,7 @@ begin
   end if;
   if new.revision <> old.revision and new.key is not null then
     delete from legwork_private.job_entries e where e.job_id = new.id;
-    if legwork_private.begin_anew(new) then
+    if legwork_private.restart_steps(new) then
       return null;
     end if;
   end if;
@@ -63,15 +63,15 @@ begin
   end if;
   if not v_attempt_ended and (v_had_failed or not v_has_failed) then
     if old.locked_at is not null and not v_has_failed and new.run_at = old.run_at then
-      -- A plain graphile-worker gave it back. It keeps its place ahead of those that are due at the same time (see legwork_private.places_of). The change comes by here again.
+      -- A plain graphile-worker gave it back. It keeps its place ahead of those that are due at the same time (see legwork_private.give_back_times). The change comes by here again.
       update graphile_worker._private_jobs j set run_at = legwork_private.earlier(least(old.run_at, now()), interval '1 microsecond') where j.id = new.id;
       return null;
     end if;
     -- Replaced, rescheduled, revived or given back: it may have to wait for something else now, or still.
-    if not v_has_failed and (v_has_rules or exists (select from legwork_private.waiting_jobs w where w.job_id = new.id)
+    if not v_has_failed and (v_has_limits or exists (select from legwork_private.waiting_jobs w where w.job_id = new.id)
       or exists (select from legwork_private.dependencies d where d.job_id = new.id))
     then
-      perform legwork_private.readmit(new);
+      perform legwork_private.return_to_waiting_room(new);
     end if;
     return null;
   end if;
@@ -80,7 +80,7 @@ begin
   if v_failure.decision in ('put_back', 'wait') and not v_removed and not exists (select from legwork_private.cancellations c where c.job_id = new.id) then
     -- It has not failed, and the attempt does not count: it was put off by its task, must not run now, or waits for a signal.
     v_run_at := case when v_failure.decision = 'wait' then legwork_private.suspend_job(new.id) else v_failure.retry_at end;
-    if v_has_rules and v_run_at is not null then
+    if v_has_limits and v_run_at is not null then
       perform legwork_private.release_slots(array[new.id], array[v_failure.started_at]);
     end if;
     update graphile_worker._private_jobs j
@@ -200,10 +200,10 @@ begin
     end if;
   end if;
 
-  if v_has_rules and v_attempt_ended then
+  if v_has_limits and v_attempt_ended then
     perform legwork_private.release_slots(array[new.id], array[v_failure.started_at]);
   end if;
-  if v_has_failed and (v_has_rules or old.run_at = 'infinity') then
+  if v_has_failed and (v_has_limits or old.run_at = 'infinity') then
     delete from legwork_private.waiting_jobs w where w.job_id = new.id returning w.run_at into v_run_at;
     -- Whoever gives it another chance may not say when.
     if found and not v_attempt_ended and new.run_at = 'infinity' then
@@ -225,8 +225,8 @@ begin
     elsif v_retry_at <> new.run_at or v_max_attempts <> new.max_attempts then
       update graphile_worker._private_jobs j set max_attempts = v_max_attempts, run_at = v_retry_at where j.id = new.id;
     end if;
-    if v_has_rules and not v_has_failed then
-      perform legwork_private.make_wait(array[new.id]);
+    if v_has_limits and not v_has_failed then
+      perform legwork_private.send_to_waiting_room(array[new.id]);
     end if;
   end if;
   return null;
@@ -237,7 +237,7 @@ comment on function legwork_private.tg_jobs__record_change() is
 revoke execute on function legwork_private.tg_jobs__record_change() from public;
 
 -- One trigger for all that a change of a row may mean, because each costs every job that is fetched. Fetching falls out at the
--- first condition. What admit_waiting and apply_rules do themselves, who say so in a setting, is let pass by the function; make_wait sets infinity.
+-- first condition. What admit_waiting and apply_limits_and_pauses do themselves, who say so in a setting, is let pass by the function; send_to_waiting_room sets infinity.
 create or replace trigger _legwork_record_change after update on graphile_worker._private_jobs
   for each row when (
     new.locked_at is null and (

@@ -10,7 +10,7 @@ language plpgsql stable security definer set search_path = pg_catalog, pg_temp s
 declare
   v_tenant text := legwork_private.confined_tenant();
 begin
-  perform legwork_private.assert_may('viewer');
+  perform legwork_private.assert_role('viewer');
   if scope is null or scope not in ('queue', 'task') then
     raise exception 'Limits are of a queue or a task, not of ''%''.', scope using errcode = 'LW400', hint = 'scope is queue or task.';
   elsif at_most is null or at_most not between 1 and 1000 then

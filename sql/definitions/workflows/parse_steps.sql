@@ -1,21 +1,21 @@
-comment on type legwork_private.step_entry is 'A step while its workflow is being read: name in full, sub-workflow, groups as in workflow_run_steps, what was given, and a number.';
+comment on type legwork_private.parsed_workflow_step is 'A step while its workflow is being read: name in full, sub-workflow, groups as in workflow_run_steps, what was given, and a number.';
 
-create or replace function legwork_private.step_entries(steps jsonb) returns table (name text, step jsonb, n bigint)
+create or replace function legwork_private.list_workflow_steps(steps jsonb) returns table (name text, step jsonb, n bigint)
 language sql immutable parallel safe
 as $$
   select e.step ->> 'name', e.step, e.n from jsonb_array_elements(case when jsonb_typeof(steps) = 'array' then steps end) with ordinality as e (step, n)
   union all
   select o.key, o.value, o.n from jsonb_each(case when jsonb_typeof(steps) = 'object' then steps end) with ordinality as o (key, value, n)
 $$;
-comment on function legwork_private.step_entries(jsonb) is 'The steps of an array of {name, …} or of an object of steps by name.';
+comment on function legwork_private.list_workflow_steps(jsonb) is 'The steps of an array of {name, …} or of an object of steps by name.';
 
-create or replace function legwork_private.step_dependencies(step jsonb) returns setof text
+create or replace function legwork_private.workflow_step_dependencies(step jsonb) returns setof text
 language sql immutable parallel safe
 as $$
   select d from jsonb_array_elements_text(case jsonb_typeof(step -> 'depends_on')
     when 'array' then step -> 'depends_on' when 'string' then jsonb_build_array(step -> 'depends_on') end) as d
 $$;
-comment on function legwork_private.step_dependencies(jsonb) is 'The names in a step''s depends_on: an array or one name.';
+comment on function legwork_private.workflow_step_dependencies(jsonb) is 'The names in a step''s depends_on: an array or one name.';
 
 create or replace function legwork_private.topological_order(nodes integer, befores integer[], afters integer[]) returns integer[]
 language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
@@ -56,17 +56,17 @@ end $$;
 comment on function legwork_private.topological_order(integer, integer[], integer[]) is
   'The numbers from 1 in an order in which befores[i] comes before afters[i], for all i; the pairs ordered by befores. Those on a cycle, or behind one, are missing.';
 
-create or replace function legwork_private.step_fields() returns text[]
+create or replace function legwork_private.workflow_step_fields() returns text[]
 language sql immutable parallel safe
 return array['name', 'task', 'payload', 'depends_on', 'on_failure', 'compensate', 'max_attempts', 'priority', 'run_at', 'delay', 'serial_key', 'steps'];
-comment on function legwork_private.step_fields() is 'What a step of a workflow can have.';
+comment on function legwork_private.workflow_step_fields() is 'What a step of a workflow can have.';
 
-create or replace function legwork_private.read_steps(steps jsonb) returns legwork_private.step_entry[]
+create or replace function legwork_private.parse_workflow_steps(steps jsonb) returns legwork_private.parsed_workflow_step[]
 language plpgsql stable
 -- How many there are the planner cannot know; comparing each with each would take seconds.
 set search_path = pg_catalog, pg_temp set enable_nestloop = off set jit = off as $$
 declare
-  v_entries legwork_private.step_entry[];
+  v_entries legwork_private.parsed_workflow_step[];
   v_message text;
   v_hint text;
   v_code text;
@@ -80,14 +80,14 @@ begin
       hint = 'For example [{"name": "a", "task": "import"}, {"name": "b", "task": "report", "depends_on": ["a"]}].';
   end if;
   with recursive flat as (
-    select e.name, null::text as parent, array[e.name] as groups, e.step, array[e.n] as place from legwork_private.step_entries(steps) e
+    select e.name, null::text as parent, array[e.name] as groups, e.step, array[e.n] as place from legwork_private.list_workflow_steps(steps) e
     union all
     select f.name || '/' || e.name, f.name, f.groups || (f.name || '/' || e.name), e.step, f.place || e.n
     from flat f
-    cross join lateral legwork_private.step_entries(f.step -> 'steps') e
+    cross join lateral legwork_private.list_workflow_steps(f.step -> 'steps') e
     where jsonb_typeof(f.step) = 'object' and f.step ? 'steps' and cardinality(f.groups) < 10
   )
-  select array_agg(row(f.name, f.parent, f.groups, f.step, row_number)::legwork_private.step_entry order by f.row_number) into v_entries
+  select array_agg(row(f.name, f.parent, f.groups, f.step, row_number)::legwork_private.parsed_workflow_step order by f.row_number) into v_entries
   from (select *, row_number() over (order by place)::integer from flat) f;
   if v_entries is null then
     raise exception 'A workflow needs a step.' using errcode = 'LW400', hint = 'Nothing was started.';
@@ -104,9 +104,9 @@ begin
       when e.name is null or e.name ~ '(^|/)$' then 'name'
       when length(e.name) > 200 or length(e.name) - coalesce(length(e.parent) + 1, 0) > 64 then 'long'
       when strpos(substr(e.name, coalesce(length(e.parent) + 2, 1)), '/') > 0 then 'slash'
-      when e.step - legwork_private.step_fields() <> '{}' then 'field'
+      when e.step - legwork_private.workflow_step_fields() <> '{}' then 'field'
       when (e.step ->> 'task' is null) = (e.step -> 'steps' is null) then 'neither'
-      when e.step ? 'steps' and not exists (select from legwork_private.step_entries(e.step -> 'steps')) then 'empty'
+      when e.step ? 'steps' and not exists (select from legwork_private.list_workflow_steps(e.step -> 'steps')) then 'empty'
       when e.step ? 'steps' and cardinality(e.groups) = 10 then 'deep'
       when e.step ? 'steps' and e.step ?| array['payload', 'compensate', 'max_attempts', 'priority', 'run_at', 'delay', 'serial_key'] then 'group'
       when e.step ? 'on_failure' and coalesce(e.step ->> 'on_failure' not in ('stop', 'continue', 'compensate'), true) then 'on_failure'
@@ -130,8 +130,8 @@ begin
       ('long', ' has a name of more than 64 characters, or 200 with its sub-workflows.', 'Choose a shorter one.'),
       ('slash', ' has a slash in its name.', 'A slash stands between a sub-workflow and its step.'),
       ('field', ' has a field that no step has: ' || (
-          select string_agg(k, ', ') from jsonb_object_keys(case when v_problem = 'field' then v_step - legwork_private.step_fields() end) k) || '.',
-        'Fields are ' || array_to_string(legwork_private.step_fields(), ', ') || '.'),
+          select string_agg(k, ', ') from jsonb_object_keys(case when v_problem = 'field' then v_step - legwork_private.workflow_step_fields() end) k) || '.',
+        'Fields are ' || array_to_string(legwork_private.workflow_step_fields(), ', ') || '.'),
       ('neither', ' needs either a task or steps of its own.', 'A step is a job of a task, or a sub-workflow.'),
       ('empty', ' is a sub-workflow without a step.', 'Give it steps, or leave it out.'),
       ('deep', ' is too deep.', 'Sub-workflows nest to ten levels.'),
@@ -153,7 +153,7 @@ begin
         || 'A step depends on steps of the same workflow or sub-workflow.'
     into v_code, v_message, v_hint
     from unnest(v_entries) e
-    cross join lateral legwork_private.step_dependencies(e.step) as d (name)
+    cross join lateral legwork_private.workflow_step_dependencies(e.step) as d (name)
     where not exists (select from unnest(v_entries) o where o.name = coalesce(e.parent || '/', '') || d.name)
     order by e.n limit 1;
   end if;
@@ -175,10 +175,10 @@ begin
   end if;
   return v_entries;
 end $$;
-comment on function legwork_private.read_steps(jsonb) is
+comment on function legwork_private.parse_workflow_steps(jsonb) is
   'The steps of a workflow, sub-workflows laid out. Raises LW400, LW404 or LW413 with the part that is wrong.';
 
-create or replace function legwork_private.assert_step_values(steps legwork_private.step_entry[]) returns void
+create or replace function legwork_private.assert_workflow_step_values(steps legwork_private.parsed_workflow_step[]) returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   v_name text;
@@ -198,14 +198,14 @@ begin
     end if;
   end loop;
 end $$;
-comment on function legwork_private.assert_step_values(legwork_private.step_entry[]) is
+comment on function legwork_private.assert_workflow_step_values(legwork_private.parsed_workflow_step[]) is
   'Does nothing for steps whose numbers, times and keys a job can have: their jobs are made and let go in the transactions of others. Raises LW400 with the step, the field, the value '
   'and the range.';
 
-create or replace function legwork_private.plan_steps(workflow_id bigint, steps jsonb) returns integer
+create or replace function legwork_private.plan_workflow_steps(workflow_id bigint, steps jsonb) returns integer
 language plpgsql volatile set search_path = pg_catalog, pg_temp set enable_nestloop = off set jit = off as $$
 declare
-  v_entries legwork_private.step_entry[] := legwork_private.read_steps(steps);
+  v_entries legwork_private.parsed_workflow_step[] := legwork_private.parse_workflow_steps(steps);
   v_befores integer[];
   v_afters integer[];
   v_hows text[];
@@ -213,12 +213,12 @@ declare
   v_cycle integer[];
   v_node integer;
 begin
-  perform legwork_private.assert_step_values(v_entries);
+  perform legwork_private.assert_workflow_step_values(v_entries);
   -- Every job of a sub-workflow waits for what the sub-workflow waits for; what waits for it waits for all its jobs. Where it may fail without
   -- harm (continue), that wait ends however they end, so what holds it back must hold back those too.
   with recursive entries as materialized (
     select e.n, e.name, e.groups, e.step ? 'steps' as is_group, coalesce(e.step ->> 'on_failure', 'stop') as on_failure,
-      array(select coalesce(e.parent || '/', '') || d from legwork_private.step_dependencies(e.step) d) as depends_on
+      array(select coalesce(e.parent || '/', '') || d from legwork_private.workflow_step_dependencies(e.step) d) as depends_on
     from unnest(v_entries) e
   ), asked as (
     select e.name, d.name as target from entries e cross join lateral unnest(e.depends_on) as d (name)
@@ -281,10 +281,10 @@ begin
     ) x
   )
   select
-    plan_steps.workflow_id, e.name, o.position, e.groups, e.step ->> 'task', nullif(e.step -> 'payload', 'null'),
+    plan_workflow_steps.workflow_id, e.name, o.position, e.groups, e.step ->> 'task', nullif(e.step -> 'payload', 'null'),
     (e.step ->> 'priority')::numeric::smallint, (e.step ->> 'max_attempts')::numeric::smallint, (e.step ->> 'run_at')::timestamptz,
     (e.step ->> 'delay')::interval, e.step ->> 'serial_key',
-    array(select coalesce(e.parent || '/', '') || d from legwork_private.step_dependencies(e.step) d),
+    array(select coalesce(e.parent || '/', '') || d from legwork_private.workflow_step_dependencies(e.step) d),
     coalesce(e.step ->> 'on_failure', 'stop'),
     coalesce(f.effect, 'stop'), nullif(e.step -> 'compensate', 'null'), coalesce(p.waits_for, '{}'), coalesce(p.waits_how, '{}'), o.job_id
   from unnest(v_entries) e
@@ -303,7 +303,7 @@ begin
   ) f on f.n = e.n;
   return (select count(*) from unnest(v_entries) e where not e.step ? 'steps');
 end $$;
-comment on function legwork_private.plan_steps(bigint, jsonb) is 'Writes down the steps of a workflow. Returns how many jobs they are. Raises LW400, LW404 or LW413 with the part that is wrong.';
+comment on function legwork_private.plan_workflow_steps(bigint, jsonb) is 'Writes down the steps of a workflow. Returns how many jobs they are. Raises LW400, LW404 or LW413 with the part that is wrong.';
 
 create or replace function legwork_private.workflow_flags(run legwork_private.workflow_runs) returns jsonb
 language sql immutable parallel safe
@@ -313,36 +313,36 @@ return (
   where f is not null);
 comment on function legwork_private.workflow_flags(legwork_private.workflow_runs) is 'The flags of all jobs of a workflow.';
 
-create or replace function legwork_private.make_step_jobs(workflow_id bigint, made integer[], waiting integer[], open integer[]) returns void
+create or replace function legwork_private.create_workflow_step_jobs(workflow_id bigint, made integer[], waiting integer[], open integer[]) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp set enable_nestloop = off set jit = off as $$
 declare
   v_run legwork_private.workflow_runs;
   v_flags jsonb;
   v_free integer;
 begin
-  select * into v_run from legwork_private.workflow_runs r where r.id = make_step_jobs.workflow_id;
+  select * into v_run from legwork_private.workflow_runs r where r.id = create_workflow_step_jobs.workflow_id;
   v_flags := legwork_private.workflow_flags(v_run);
   insert into graphile_worker._private_tasks (identifier)
   select distinct s.task from legwork_private.workflow_run_steps s
-  where s.workflow_id = make_step_jobs.workflow_id and s.position = any (made)
+  where s.workflow_id = create_workflow_step_jobs.workflow_id and s.position = any (made)
     and not exists (select from graphile_worker._private_tasks t where t.identifier = s.task)
   on conflict do nothing;
   insert into graphile_worker._private_job_queues (queue_name)
   select distinct k.name
   from legwork_private.workflow_run_steps s
   cross join lateral (select legwork_private.kept_key(s.serial_key, v_run.tenant, 'serial_key') as name offset 0) k
-  where s.workflow_id = make_step_jobs.workflow_id and s.position = any (made) and s.serial_key is not null
+  where s.workflow_id = create_workflow_step_jobs.workflow_id and s.position = any (made) and s.serial_key is not null
     and not exists (select from graphile_worker._private_job_queues q where q.queue_name = k.name)
   on conflict do nothing;
 
   with steps as materialized (
-    select s.* from legwork_private.workflow_run_steps s where s.workflow_id = make_step_jobs.workflow_id and s.position is not null
+    select s.* from legwork_private.workflow_run_steps s where s.workflow_id = create_workflow_step_jobs.workflow_id and s.position is not null
   ), opened as materialized (
-    select s.position, s.job_id from steps s join unnest(make_step_jobs.open) o (position) using (position)
+    select s.position, s.job_id from steps s join unnest(create_workflow_step_jobs.open) o (position) using (position)
   ), edges as materialized (
     select o.job_id as depends_on, s.job_id, w.how, row_number() over (partition by o.job_id) as n
     from steps s
-    join unnest(make_step_jobs.waiting) a (position) using (position)
+    join unnest(create_workflow_step_jobs.waiting) a (position) using (position)
     cross join lateral unnest(s.waits_for, s.waits_how) as w (position, how)
     join opened o on o.position = w.position
   ), closing as (
@@ -360,8 +360,8 @@ begin
     left join (select distinct e.job_id from edges e) e on e.job_id = s.job_id
   ), held as (
     -- Before the jobs, so that the trigger that looks at limits and pauses finds them here.
-    insert into legwork_private.waiting_jobs (job_id, task_id, lane, gates, priority, run_at, held, delay)
-    select s.job_id, s.task_id, legwork_private.lane('{}', null), '{}', coalesce(s.priority, 0), s.starts_at, 'dependency', s.delay
+    insert into legwork_private.waiting_jobs (job_id, task_id, line, gates, priority, run_at, held, delay)
+    select s.job_id, s.task_id, legwork_private.line_of('{}', null), '{}', coalesce(s.priority, 0), s.starts_at, 'dependency', s.delay
     from specs s where s.is_held
   ), inserted as (
     insert into graphile_worker._private_jobs (id, job_queue_id, task_id, payload, run_at, max_attempts, priority, flags)
@@ -377,5 +377,5 @@ begin
     perform legwork_private.wake_workers(v_free);
   end if;
 end $$;
-comment on function legwork_private.make_step_jobs(bigint, integer[], integer[], integer[]) is
+comment on function legwork_private.create_workflow_step_jobs(bigint, integer[], integer[], integer[]) is
   'Makes the jobs of steps, by position, with what they wait for. waiting: those that may wait, the made ones and those that are retried. open: all that have not ended.';

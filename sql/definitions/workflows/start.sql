@@ -55,7 +55,7 @@ declare
   v_total integer;
   v_tenant text := legwork_private.own_tenant(coalesce(tenant, nullif(current_setting('legwork.tenant', true), '')));
 begin
-  perform legwork_private.assert_may('enqueuer');
+  perform legwork_private.assert_role('enqueuer');
   if name is null or length(name) not between 1 and 128 then
     raise exception 'A workflow needs a name of 1 to 128 characters.' using errcode = 'LW400', hint = 'It says what kind of workflow it is; many may have the same.';
   elsif deadline <= clock_timestamp() then
@@ -63,7 +63,7 @@ begin
   end if;
   perform legwork_private.assert_time('deadline', deadline);
   v_id := nextval('legwork_private.run_ids');
-  v_total := legwork_private.plan_steps(v_id, steps);
+  v_total := legwork_private.plan_workflow_steps(v_id, steps);
   insert into legwork_private.workflow_runs (id, name, tenant, correlation_id, parent_id, deadline, total)
   values (
     v_id, start_workflow.name, v_tenant,
@@ -71,7 +71,7 @@ begin
     case when current_setting('legwork.parent_id', true) ~ '^\d{1,18}$'
       or current_setting('legwork.parent_id', true) ~ '^\d{19}$' and current_setting('legwork.parent_id', true) <= '9223372036854775807' then current_setting('legwork.parent_id', true)::bigint end,
     start_workflow.deadline, v_total);
-  perform legwork_private.make_step_jobs(v_id, x.all_of, x.all_of, x.all_of) from (select array(select generate_series(1, v_total)) as all_of) x;
+  perform legwork_private.create_workflow_step_jobs(v_id, x.all_of, x.all_of, x.all_of) from (select array(select generate_series(1, v_total)) as all_of) x;
   return v_id;
 end $$;
 comment on function legwork.start_workflow(text, jsonb, text, text, timestamptz) is

@@ -4,6 +4,7 @@ import { isErrorCode, LegworkError, toError } from "../../errors.ts";
 import type { LimitTarget } from "../../queues/limits.ts";
 import type { Operations } from "./operations.ts";
 import { parseExactly } from "../../json.ts";
+import { understandEachOther, VERSION } from "../../version.ts";
 
 /** Items of a page that is asked for. */
 const PAGE = 500;
@@ -184,12 +185,21 @@ async function request(url: string, token: string | undefined, method: string, p
       hint: "Correct LEGWORK_URL: the address alone, such as http://127.0.0.1:4400.",
     });
   }
+  assertVersion(url, response.headers.get("legwork-version"));
   const answer: Answer = withDates(parseExactly(text));
   if (response.ok) return answer;
   const code = isErrorCode(answer.code) ? answer.code : "LW500";
   throw new LegworkError(code, answer.detail ?? answer.message ?? `status ${response.status}`, {
     hint: answer.hint,
     retryAt: answer.retry_at,
+  });
+}
+
+/** Throws LW518 for a server whose answers this version may not understand. One that says nothing is asked all the same. */
+function assertVersion(url: string, version: string | null): void {
+  if (version === null || understandEachOther(VERSION, version)) return;
+  throw new LegworkError("LW518", `The server at ${url} is Legwork ${version}; this command is ${VERSION}.`, {
+    hint: `Use the same version: npx legwork@${version}.`,
   });
 }
 

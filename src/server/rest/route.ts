@@ -5,7 +5,7 @@ import { keepDigits } from "../../db/exact-json.ts";
 import type { Pool, PoolClient } from "../../db/pool.ts";
 import { ERRORS, type ErrorCode, LegworkError } from "../../errors.ts";
 import { assertRole, type Principal, type Role, withPrincipal } from "../../access/principal.ts";
-import { problemSchema } from "./problem.ts";
+import { problemSchema } from "../../contract/problem.ts";
 
 /** The longest that one statement of a reading route may take (ms). */
 const READ_TIMEOUT_MS = 5_000;

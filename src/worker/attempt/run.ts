@@ -1,13 +1,13 @@
 import type { Job, JobHelpers, Task as PlainTask } from "graphile-worker";
-import type { Pool } from "../../db/pool.ts";
+import type { Pool, Queryable } from "../../db/pool.ts";
 import { createSql, type Sql } from "../../db/sql.ts";
 import { parseDuration } from "../../duration.ts";
 import { LegworkError, toError, verdictOf } from "../../errors.ts";
 import { type Cleaner, DescribedError, describeThrown, isError, type ThrownDescription } from "../../thrown.ts";
 import type { Logger } from "../../log.ts";
-import type { RunningJob, TaskContext, WorkflowContext } from "../../jobs/define-task.ts";
+import { jobOf, type RunningJob, type Task, type TaskContext, type WorkflowContext } from "../../jobs/define-task.ts";
 import { describeIssues, parsePayload } from "../../jobs/payload.ts";
-import { enqueue } from "../../jobs/enqueue.ts";
+import { enqueue, type EnqueueOptions } from "../../jobs/enqueue.ts";
 import { AttemptSpan } from "../../jobs/tracing.ts";
 import { AttemptOutput, type OutputSink } from "./attempt-output.ts";
 import { BatchFailure, settleEntries } from "../graphile/batch-entries.ts";
@@ -286,7 +286,8 @@ export class Run implements TaskContext, Abortable {
 
   /** A function of its own, so that a task may take it out of its context. */
   get enqueue(): TaskContext["enqueue"] {
-    return async (task, payload, options = {}, client) => {
+    return async (target: string | Task, given?: unknown, options: EnqueueOptions = {}, client?: Queryable) => {
+      const { task, payload } = jobOf(target, given);
       if (client === undefined) return await this.sql.transaction((_sql, own) => enqueue(own, task, payload, options));
       const { correlationId, tenant } = this.job;
       return await enqueue(client, task, payload, { correlationId, tenant: tenant ?? undefined, ...options });

@@ -29,7 +29,7 @@ async function tick(pool: Pool): Promise<number> {
 /** Does the same one thing at a time, so that one row does not keep the others from being looked after. */
 async function tickApart(pool: Pool, log: Logger): Promise<void> {
   try {
-    const { rows } = await transaction(pool, (client) => client.query("select legwork_private.tick_apart() as failed"));
+    const { rows } = await transaction(pool, (client) => client.query("select legwork_private.tick_one_by_one() as failed"));
     if (rows[0]?.failed > 0)
       log.error({ failed: rows[0].failed }, "Some rows could not be looked after and were set aside: see legwork doctor.");
   } catch (error) {

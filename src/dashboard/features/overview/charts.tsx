@@ -2,7 +2,7 @@ import { ZoomOut } from "lucide-react";
 import { memo, useMemo } from "react";
 import { useSearchParams } from "wouter";
 import { useAlerts, useWorkerStarts } from "../../api/monitoring.ts";
-import { type SeriesBucket, useSeries } from "../../api/series.ts";
+import { type SeriesInterval, useSeries } from "../../api/series.ts";
 import { formatShort } from "../../components/numbers.ts";
 import { usePreferences } from "../../components/preferences.ts";
 import { ExactTime } from "../../components/time/time.tsx";
@@ -107,11 +107,11 @@ export const Charts = memo(function Charts({ task }: { task?: string }) {
       }
     >
       <QueryResult query={query} rows={8}>
-        {(buckets) =>
-          buckets.length === 0 || range === undefined ? (
+        {(intervals) =>
+          intervals.length === 0 || range === undefined ? (
             <Empty title="Nothing was counted in this time.">Jobs are counted within some seconds of their end.</Empty>
           ) : (
-            <Plots buckets={buckets} range={range} onRange={onRange} />
+            <Plots intervals={intervals} range={range} onRange={onRange} />
           )
         }
       </QueryResult>
@@ -120,14 +120,14 @@ export const Charts = memo(function Charts({ task }: { task?: string }) {
 });
 
 interface Shown {
-  buckets: readonly SeriesBucket[];
+  intervals: readonly SeriesInterval[];
   range: TimeRange;
   onRange: (range: TimeRange | undefined) => void;
 }
 
-function Plots({ buckets, range, onRange }: Shown) {
+function Plots({ intervals, range, onRange }: Shown) {
   const marks = useMarks(range);
-  const drawn = useMemo(() => toSeries(buckets), [buckets]);
+  const drawn = useMemo(() => toSeries(intervals), [intervals]);
   const common = { times: drawn.times, range, onRange, marks, sync: "overview" };
   return (
     <>
@@ -145,32 +145,37 @@ function Plots({ buckets, range, onRange }: Shown) {
           <TimeChart {...common} label="How long attempts ran" series={drawn.runs} format={formatDuration} height={150} />
         </section>
       </div>
-      <Marks marks={marks} step={buckets[0]?.seconds} />
+      <Marks marks={marks} step={intervals[0]?.seconds} />
     </>
   );
 }
 
 /** What is not whole yet is left out: it would look like a fall. */
-function toSeries(buckets: readonly SeriesBucket[]): {
+function toSeries(intervals: readonly SeriesInterval[]): {
   times: number[];
   throughput: ChartSeries[];
   waits: ChartSeries[];
   runs: ChartSeries[];
 } {
-  const whole = buckets.filter(({ is_whole: isWhole }) => isWhole);
-  const rate = (count: (bucket: SeriesBucket) => string): number[] =>
-    whole.map((bucket) => (Number(count(bucket)) * 60) / bucket.seconds);
+  const whole = intervals.filter(({ is_whole: isWhole }) => isWhole);
+  const rate = (count: (interval: SeriesInterval) => string): number[] =>
+    whole.map((interval) => (Number(count(interval)) * 60) / interval.seconds);
   const quantiles = (kind: "wait" | "run"): ChartSeries[] => [
-    { label: "p50", color: "--accent", values: whole.map((bucket) => bucket[`${kind}_p50`]) },
-    { label: "p95", color: "--state-scheduled", values: whole.map((bucket) => bucket[`${kind}_p95`]) },
-    { label: "p99", color: "--state-retrying", values: whole.map((bucket) => bucket[`${kind}_p99`]), dash: true },
+    { label: "p50", color: "--accent", values: whole.map((interval) => interval[`${kind}_p50`]) },
+    { label: "p95", color: "--state-scheduled", values: whole.map((interval) => interval[`${kind}_p95`]) },
+    { label: "p99", color: "--state-retrying", values: whole.map((interval) => interval[`${kind}_p99`]), dash: true },
   ];
   return {
     times: whole.map(({ at }) => Date.parse(at)),
     throughput: [
       { label: "completed", color: "--good", values: rate(({ completed }) => completed), fill: true },
       { label: "failed", color: "--bad", values: rate(({ failed }) => failed) },
-      { label: "attempts that failed", color: "--state-retrying", values: rate((bucket) => bucket.failed_attempts), dash: true },
+      {
+        label: "attempts that failed",
+        color: "--state-retrying",
+        values: rate((interval) => interval.failed_attempts),
+        dash: true,
+      },
     ],
     waits: quantiles("wait"),
     runs: quantiles("run"),
