@@ -13,7 +13,7 @@ export interface Compensation {
 type StepOptions = Pick<EnqueueOptions, "maxAttempts" | "priority" | "runAt" | "serialKey">;
 
 /** A step that is a job. */
-export interface JobStep<Names extends string = string> extends StepOptions {
+export interface WorkflowJob<Names extends string = string> extends StepOptions {
   task: TaskName;
   payload?: unknown;
   /** The steps beside it that have to end before. */
@@ -30,22 +30,22 @@ export interface JobStep<Names extends string = string> extends StepOptions {
 
 /** A step that is a workflow of its own: it waits as one, and what depends on it waits for all of its steps. */
 export interface SubWorkflow<Names extends string = string> {
-  steps: Readonly<Record<string, JobStep | SubWorkflow>>;
+  steps: Readonly<Record<string, WorkflowJob | SubWorkflow>>;
   dependsOn?: readonly Names[];
   onFailure?: "stop" | "continue" | "compensate";
 }
 
 /** Steps by name. */
-export type Steps = Readonly<Record<string, JobStep | SubWorkflow>>;
+export type WorkflowSteps = Readonly<Record<string, WorkflowJob | SubWorkflow>>;
 
 /** The same steps, in which `dependsOn` can only name the others. */
-export type CheckedSteps<S> = {
+export type CheckedWorkflowSteps<S> = {
   readonly [Name in keyof S]: S[Name] extends { steps: infer Inner }
-    ? Omit<SubWorkflow<Exclude<keyof S & string, Name>>, "steps"> & { steps: CheckedSteps<Inner> }
-    : JobStep<Exclude<keyof S & string, Name>>;
+    ? Omit<SubWorkflow<Exclude<keyof S & string, Name>>, "steps"> & { steps: CheckedWorkflowSteps<Inner> }
+    : WorkflowJob<Exclude<keyof S & string, Name>>;
 };
 
-export interface Workflow<S extends Steps = Steps> {
+export interface Workflow<S extends WorkflowSteps = WorkflowSteps> {
   /** What kind of workflow it is; many may have the same name. 1 to 128 characters. */
   readonly name: string;
   readonly steps: S;
@@ -68,15 +68,15 @@ export interface Workflow<S extends Steps = Steps> {
  *   });
  * await legwork.workflows.start(signUp(3));
  */
-export function defineWorkflow<const S extends Steps>(workflow: {
+export function defineWorkflow<const S extends WorkflowSteps>(workflow: {
   readonly name: string;
-  readonly steps: S & CheckedSteps<S>;
+  readonly steps: S & CheckedWorkflowSteps<S>;
 }): Workflow<S> {
   return workflow;
 }
 
 /** The steps as `legwork.start_workflow` takes them. Throws LW400 for a delay that is none. */
-export function stepsToRow(steps: Steps, within = ""): Record<string, unknown> {
+export function stepsToRow(steps: WorkflowSteps, within = ""): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(steps).map(([name, step]) => {
       const path = `${within}${name}`;
@@ -90,7 +90,7 @@ export function stepsToRow(steps: Steps, within = ""): Record<string, unknown> {
 }
 
 /** All jobs of the steps and what would undo them, with where they stand. */
-export function jobsOfSteps(steps: Steps, within = ""): { step: string; task: string; payload?: unknown }[] {
+export function jobsOfSteps(steps: WorkflowSteps, within = ""): { step: string; task: string; payload?: unknown }[] {
   return Object.entries(steps).flatMap(([name, step]) => {
     if ("steps" in step) return jobsOfSteps(step.steps, `${within}${name}/`);
     const job = { step: `${within}${name}`, task: step.task, payload: step.payload };

@@ -484,7 +484,8 @@ describe("queues and tasks", () => {
     expect((await post("/emergency-stop", { reason: "help" })).body).toMatchObject({ stop_reason: "help", paused: "1" });
     expect((await get(`/jobs/${id}/explain`)).body.items[0]).toMatchObject({ reason: "everything_stopped" });
     expect((await post("/resume-all")).body).toMatchObject({ stopped_at: null, pending: "1" });
-    expect((await get("/stats")).body).toMatchObject({ pending: "1", queues: 2, tasks: 2, workers: 0 });
+    expect((await get("/stats")).body, "the old address").toEqual((await get("/overview")).body);
+    expect((await get("/overview")).body).toMatchObject({ pending: "1", queues: 2, tasks: 2, workers: 0 });
   });
 });
 

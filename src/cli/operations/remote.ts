@@ -100,7 +100,7 @@ export function remoteOperations(url: string, token: string | undefined): Operat
     resumeTask: async (task) => await resume(`/tasks/${encodeURIComponent(task)}`),
     emergencyStop: async (reason) => void (await post("/emergency-stop", { reason })),
     resumeAll: async () => {
-      const { stopped_at } = await get("/stats");
+      const { stopped_at } = await get("/overview");
       await post("/resume-all");
       return stopped_at !== null;
     },
@@ -134,7 +134,7 @@ export function remoteOperations(url: string, token: string | undefined): Operat
       return (await get(`/batches?${queryOf({ ...filter, cursor })}`)).items;
     },
     getBatch: async (id) => await get(`/batches/${assertId("batch", id)}`),
-    readOverview: () => get("/stats"),
+    readOverview: () => get("/overview"),
     diagnose: () => all("/doctor"),
   };
 

@@ -5,7 +5,7 @@ import { Time } from "../../components/time/time.tsx";
 import { Button } from "../../components/button.tsx";
 import { CopyButton, Json } from "../../components/json.tsx";
 import { Card, Page } from "../../components/page.tsx";
-import { Answer } from "../../components/query-result.tsx";
+import { QueryResult } from "../../components/query-result.tsx";
 import { Status } from "../../components/state-badge.tsx";
 import "./database.css";
 
@@ -44,7 +44,7 @@ export default function DatabasePage() {
         </Button>
       }
     >
-      <Answer query={query}>
+      <QueryResult query={query}>
         {(findings) => {
           const ill = findings.filter(({ severity }) => severity !== "ok");
           const well = findings.filter(({ severity }) => severity === "ok");
@@ -58,7 +58,7 @@ export default function DatabasePage() {
             </>
           );
         }}
-      </Answer>
+      </QueryResult>
     </Page>
   );
 }
