@@ -785,11 +785,8 @@ create table legwork_private.workflow_run_steps (
   groups text[] not null,
   task text,
   payload jsonb,
-  priority smallint,
-  max_attempts smallint,
-  run_at timestamp with time zone,
+  options legwork_private.job_spec,
   delay interval,
-  serial_key text,
   depends_on text[] not null,
   on_failure text not null,
   effect text not null,
@@ -2241,9 +2238,7 @@ begin
     where j.id = any (v_ids) and (j.locked_at is not null or j.attempts < j.max_attempts)
     order by j.id for update skip locked
   ) l;
-  perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', v_reason, true);
-  delete from graphile_worker._private_jobs j where j.id = any (v_waiting);
-  perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
+  perform legwork_private.delete_jobs_as('cancelled', v_waiting, v_reason);
   insert into legwork_private.cancellations (job_id, reason) select r.id, v_reason from unnest(v_running) as r (id) on conflict do nothing;
   perform pg_notify('legwork', json_build_object('cancelled', r.id::text)::text) from unnest(v_running) as r (id);
   perform legwork_private.audit('cancel_jobs', 'jobs', null, null, jsonb_build_object('filter', filter, 'reason', v_reason), filter ->> 'tenant',
@@ -3326,7 +3321,7 @@ begin
   end if;
 
   with specs as (
-    select e.n, nextval(v_sequence) as id, j.task, j.payload, j.run_at, j.max_attempts, j.priority, legwork_private.job_flags(j) as flags,
+    select e.n, nextval(v_sequence) as id, j.task, j.payload, j.run_at, j.max_attempts, j.priority, legwork_private.context_flags(j.tenant, j.correlation_id) || legwork_private.option_flags(j) as flags,
       legwork.tenant_key(j.serial_key, coalesce(j.tenant, v_tenant)) as queue_name
     from jsonb_array_elements(jobs) with ordinality as e (element, n)
     cross join lateral jsonb_populate_record(null::legwork_private.job_spec, e.element) as j
@@ -3339,7 +3334,7 @@ begin
       (select q.id from graphile_worker._private_job_queues q where q.queue_name = s.queue_name),
       (select t.id from graphile_worker._private_tasks t where t.identifier = s.task),
       coalesce(s.payload, '{}')::json, coalesce(s.run_at, now()), coalesce(s.max_attempts, 25), coalesce(s.priority, 0),
-      (select jsonb_object_agg(flag, true) from unnest(s.flags) as flag)
+      legwork_private.flags_of(s.flags)
     from specs s
     returning id
   )
@@ -3510,13 +3505,8 @@ AS $function$
 declare
   v_job graphile_worker._private_jobs;
   v_seen record;
-  v_worker legwork_private.worker_processes;
-  v_waiting legwork_private.waiting_jobs;
-  v_holder bigint;
-  v_is_taken boolean;
-  v_is_suspended boolean := false;
 begin
-  "position" := 1;
+  "position" := 0;
   perform legwork_private.assert_role('viewer');
   perform legwork_private.assert_visible(job_id);
   select j.* into v_seen from legwork_private.all_jobs j where j.id = explain_job.job_id;
@@ -3526,182 +3516,69 @@ begin
   select * into v_job from graphile_worker._private_jobs j where j.id = explain_job.job_id;
 
   if v_seen.finished_at is not null then
-    reason := v_seen.state;
-    detail := format('It has ended: %s at %s%s', v_seen.state, to_char(v_seen.finished_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
-      coalesce(': ' || v_seen.error, '.'));
-    fix := case
-      when v_seen.state = 'failed' and v_job.id is not null then format('select legwork.retry_job(%s);', job_id)
-      when v_seen.state = 'failed' then 'It was discarded. Enqueue it again.'
-      when v_seen.state = 'completed' then 'Nothing is wrong.'
-      else 'Enqueue it again if it should run.'
-    end;
-    return next;
-    for reason, detail, fix in
-      select s.reason, s.detail, s.fix from legwork_private.explain_replaced(v_job) s where v_seen.state = 'failed'
-      union all
-      select s.reason, s.detail, s.fix from legwork_private.explain_schedules(job_id) s
-    loop
-      "position" := "position" + 1;
-      return next;
-    end loop;
+    return query
+      select e.n::integer, e.reason, e.detail, e.fix
+      from legwork_private.explain_ended(v_job, job_id, v_seen.state, v_seen.finished_at, v_seen.error) with ordinality as e (reason, detail, fix, n);
     return;
   end if;
-
   if v_job.locked_at is not null then
-    select * into v_worker from legwork_private.worker_processes w where w.id = v_job.locked_by;
-    reason := 'running';
-    detail := format('It is running: attempt %s, since %s, on %s.', v_seen.attempts, to_char(v_job.locked_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
-      case when legwork_private.confined_tenant() is not null then 'a worker'
-        when v_worker.id is not null then format('worker %s (%s, process %s)', v_worker.id, v_worker.host, v_worker.pid)
-        else format('%s, which is no Legwork worker that lives', v_job.locked_by) end);
-    fix := case when v_worker.id is not null then 'Nothing to do, or stop it: ' || format('select legwork.cancel_job(%s);', job_id)
-      else 'If that process is gone, its jobs are given back after four hours, or at once: ' || format('select legwork_private.give_back_jobs(%L);', v_job.locked_by) end;
-    return next;
-    for reason, detail, fix in select s.reason, s.detail, s.fix from legwork_private.explain_replaced(v_job) s loop
-      "position" := "position" + 1;
-      return next;
-    end loop;
-    if v_worker.id is not null and v_job.id <> all (v_worker.running) and v_job.locked_at < clock_timestamp() - interval '2 seconds' then
-      "position" := "position" + 1;
-      reason := 'fetched_ahead';
-      detail := format('The worker has fetched it ahead and is busy with %s others.', cardinality(v_worker.running));
-      fix := 'Wait, or make workers fetch fewer jobs ahead (LEGWORK_LOCAL_QUEUE_SIZE).';
-      return next;
-    end if;
-    if v_worker.seen_at < clock_timestamp() - legwork_private.worker_grace() then
-      "position" := "position" + 1;
-      reason := 'worker_silent';
-      detail := format('That worker has been silent since %s.', to_char(v_worker.seen_at, 'HH24:MI:SS'));
-      fix := 'Any living Legwork worker gives its jobs to others within seconds.';
-      return next;
-    end if;
-    if v_worker.blocked_since is not null then
-      "position" := "position" + 1;
-      reason := 'worker_blocked';
-      detail := format('That worker has been busy in synchronous code for %s seconds, %s. Its other jobs stand still until that is over.',
-        round(extract(epoch from clock_timestamp() - v_worker.blocked_since)),
-        case when v_worker.blocked_jobs = array[explain_job.job_id] then 'this job''s'
-          when cardinality(v_worker.blocked_jobs) = 0 then 'which belongs to no job'
-          when legwork_private.confined_tenant() is not null then 'that of a job'
-          when cardinality(v_worker.blocked_jobs) = 1 then (
-            select format('that of job %s (task %s)', b.id, k.identifier)
-            from (select v_worker.blocked_jobs[1] as id) b
-            left join graphile_worker._private_jobs j on j.id = b.id
-            left join graphile_worker._private_tasks k on k.id = j.task_id)
-          else 'that of one of the jobs ' || array_to_string(v_worker.blocked_jobs[:10], ', ') end);
-      fix := 'Wait, or give that task a thread or a process of its own (isolate), or let it compute in smaller pieces. A signal, a timeout or a cancellation cannot interrupt it.';
-      return next;
-    end if;
-    if exists (select from legwork_private.cancellations c where c.job_id = explain_job.job_id) then
-      "position" := "position" + 1;
-      reason := 'cancelling';
-      detail := (select c.reason from legwork_private.cancellations c where c.job_id = explain_job.job_id) || ' Its task was told to stop.';
-      fix := 'Wait for the task to heed its signal; its timeout, if it has one, ends it otherwise.';
-      return next;
-    end if;
+    return query
+      select r.n::integer, r.reason, r.detail, r.fix
+      from legwork_private.explain_running(v_job, v_seen.attempts) with ordinality as r (reason, detail, fix, n);
     return;
   end if;
 
-  for reason, detail, fix in select p.reason, p.detail, p.fix from legwork_private.explain_pauses(v_seen.queue, v_seen.task) p loop
-    return next;
+  -- In the order in which they hold it back.
+  for reason, detail, fix in
+    select p.* from legwork_private.explain_pauses(v_seen.queue, v_seen.task) p
+    union all
+    select * from (
+      with waits as materialized (
+        select w.* from legwork_private.explain_waits(job_id, v_seen.run_at) w
+      )
+      select w.* from waits w
+      union all
+      select r.* from legwork_private.explain_run_at(v_job, v_seen.run_at, v_seen.error) r
+      where v_seen.run_at > clock_timestamp() and not exists (select from waits)
+    ) s
+    union all
+    select e.* from legwork_private.explain_expiry(v_job) e
+    union all
+    select d.* from legwork_private.explain_dependencies(job_id) d
+    union all
+    select g.* from legwork_private.explain_gates(job_id) g
+  loop
     "position" := "position" + 1;
+    return next;
   end loop;
-
-  for reason, detail, fix in select w.reason, w.detail, w.fix from legwork_private.explain_waits(job_id, v_seen.run_at) w loop
-    return next;
+  if "position" = 0 and exists (select from legwork_private.waiting_jobs w where w.job_id = explain_job.job_id and w.held is null) then
     "position" := "position" + 1;
-    v_is_suspended := true;
-  end loop;
-  if v_seen.run_at > clock_timestamp() and not v_is_suspended then
-    reason := case when v_job.attempts > 0 then 'retry_ahead' else 'run_at_ahead' end;
-    detail := case
-        when not isfinite(v_seen.run_at) then 'Its run_at is infinity: it never starts by itself'
-        when v_job.attempts > 0 then format('Attempt %s failed; the next one is due at %s', v_job.attempts, legwork_private.time_ahead(v_seen.run_at))
-        else 'It may start at ' || legwork_private.time_ahead(v_seen.run_at) end
-      || case when v_job.attempts > 0 then ': ' || coalesce(v_seen.error, 'no message') else '.' end;
-    fix := format(case when isfinite(v_seen.run_at) then 'Wait, or start' else 'Start' end || ' it now: select legwork.retry_job(%s);', job_id);
-    return next;
-    "position" := "position" + 1;
-  end if;
-
-  if legwork_private.flag_value(v_job.flags, 'expires') ~ '^\d{1,15}$' then
-    if to_timestamp(legwork_private.flag_value(v_job.flags, 'expires')::double precision / 1000) <= clock_timestamp() then
-      reason := 'expired';
-      detail := format('It was not to start after %s.', to_char(to_timestamp(legwork_private.flag_value(v_job.flags, 'expires')::double precision / 1000), 'YYYY-MM-DD HH24:MI:SS TZ'));
-      fix := 'A living worker is about to end it as expired. Enqueue it again if it should run.';
-      return next;
-      "position" := "position" + 1;
-    end if;
-  end if;
-
-  for reason, detail, fix in select d.reason, d.detail, d.fix from legwork_private.explain_dependencies(job_id) d loop
-    return next;
-    "position" := "position" + 1;
-  end loop;
-  for reason, detail, fix in select g.reason, g.detail, g.fix from legwork_private.explain_gates(job_id) g loop
-    return next;
-    "position" := "position" + 1;
-  end loop;
-  select * into v_waiting from legwork_private.waiting_jobs w where w.job_id = explain_job.job_id;
-  if v_waiting.held is null and v_waiting.job_id is not null and "position" = 1 then
     reason := 'about_to_be_admitted';
     detail := 'There is room for it, and it is the turn of its line or of another one.';
     fix := 'A living Legwork worker lets it go within a second; or: select legwork.tick();';
     return next;
+  end if;
+  for reason, detail, fix in select k.* from legwork_private.explain_serial_key(v_job, v_seen.serial_key) k loop
     "position" := "position" + 1;
-  end if;
-
-  if v_job.job_queue_id is not null then
-    select h.id into v_holder
-    from graphile_worker._private_job_queues q
-    left join graphile_worker._private_jobs h on h.job_queue_id = q.id and h.locked_at is not null
-    where q.id = v_job.job_queue_id and q.locked_at is not null
-    order by h.id limit 1;
-    v_is_taken := found;
-    if v_is_taken and legwork_private.confined_tenant() is not null and not exists (
-      select from graphile_worker._private_jobs h where h.id = v_holder and legwork_private.flag_value(h.flags, 'tenant') = legwork_private.confined_tenant())
-    then
-      v_holder := null;
-    end if;
-    if v_is_taken then
-      reason := 'serial_key_taken';
-      detail := format('Jobs with its serial key ''%s'' run one at a time, and %s.', v_seen.serial_key,
-        coalesce('job ' || v_holder || ' runs now', 'a worker holds the key'));
-      fix := 'Wait for that job, or cancel it' || coalesce(': select legwork.cancel_job(' || v_holder || ');', '.');
-      return next;
-      "position" := "position" + 1;
-    end if;
-  end if;
-
+    return next;
+  end loop;
   if not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off' then
     perform from graphile_worker._private_jobs j where j.id = explain_job.job_id for share skip locked;
     if not found then
+      "position" := "position" + 1;
       reason := 'row_locked';
       detail := 'A transaction that is open has changed or locked the job''s row; workers pass it over until it ends.';
       fix := 'Find it: select pid, state, xact_start, query from pg_stat_activity where xact_start is not null order by xact_start; then pg_terminate_backend(pid).';
       return next;
-      "position" := "position" + 1;
     end if;
   end if;
-
-  for reason, detail, fix in select w.reason, w.detail, w.fix from legwork_private.explain_workers(v_job, v_seen.task) w loop
-    return next;
+  for reason, detail, fix in select w.* from legwork_private.explain_workers(v_job, v_seen.task) w loop
     "position" := "position" + 1;
+    return next;
   end loop;
-
-  if "position" = 1 then
-    if v_seen.run_at < clock_timestamp() - interval '10 seconds' then
-      reason := 'not_fetched';
-      detail := format('Nothing holds it back. Its time came %s ago, and living workers that know its task have room for it, but none has fetched it.',
-        legwork_private.in_words(date_trunc('second', clock_timestamp() - v_seen.run_at)));
-      fix := 'If something held it back until a moment ago, wait a moment. Otherwise look at the log of the workers, and whether they reach Postgres directly: through a '
-        'connection pooler in transaction mode they cannot fetch jobs. Workers that ran while the schema graphile_worker was dropped, and plain ones that ran while its task '
-        'identifiers were cleaned up, have to be restarted.';
-    else
-      reason := 'about_to_start';
-      detail := 'Nothing holds it back. Workers look for jobs at once when they are told, and every second or two otherwise.';
-      fix := 'Wait a moment.';
-    end if;
+  if "position" = 0 then
+    "position" := 1;
+    select u.* into reason, detail, fix from legwork_private.explain_unheld(v_seen.run_at) u;
     return next;
   end if;
 end $function$
@@ -3805,10 +3682,10 @@ begin
     where l.scope = limit_use.scope and l.name = limit_use.name and l.max_count is not null
   ), taken as materialized (
     select l.id, s.gate, s.free_at
-    from legwork_private.slots s
-    join limits l on l.id = split_part(s.gate, ':', 1)::integer
+    from limits l
+    join legwork_private.slots s on s.gate >= l.id || ':' and s.gate < l.id || ';'
     where (s.free_at is null or s.free_at > clock_timestamp())
-      -- A rate limit's places outlive their jobs.
+      -- A rate limit's slots outlive their jobs.
       and (v_tenant is null
         or exists (select from graphile_worker._private_jobs j where j.id = s.job_id and legwork_private.flag_value(j.flags, 'tenant') = v_tenant)
         or exists (select from legwork_private.finished_jobs f where f.id = s.job_id and f.tenant = v_tenant))
@@ -3828,7 +3705,7 @@ begin
       select l.id, g.gate, 0, 1, null
       from in_line i
       cross join lateral unnest(i.gates) as g (gate)
-      join limits l on l.id = split_part(g.gate, ':', 1)::integer
+      join limits l on l.id = legwork_private.gate_limit(g.gate)
     ) x
     group by x.id, x.gate
   ), ranked as (
@@ -3836,7 +3713,7 @@ begin
     from used u
   )
   select l.kind, nullif(array_to_string(l.key, '.'), ''),
-    case when l.key <> '{}' then case when l.is_secret then '[redacted]' else substr(r.gate, strpos(r.gate, ':') + 1) end end,
+    case when l.key <> '{}' then case when l.is_secret then '[redacted]' else legwork_private.gate_key(r.gate) end end,
     r.in_use, r.waiting, r.free_at, r.gates,
     (select count(*) from taken) = 100000 or (select count(*) from in_line) = 100000
   from ranked r
@@ -3874,10 +3751,6 @@ declare
   v_retention interval := coalesce(legwork_private.history_retention(), interval '30 days');
   v_width interval;
   v_parent record;
-  v_old record;
-  v_lower timestamptz;
-  v_upper timestamptz;
-  v_name text;
 begin
   -- One at a time; whoever comes second has nothing to do.
   if not pg_try_advisory_xact_lock(hashtext('legwork.maintain_history')) then
@@ -3920,52 +3793,8 @@ begin
     -- An eighth of the retention, in whole days: about ten partitions in all, because planning slows with their number
     -- (0.5 ms at 12, 11 ms at 365).
     v_width := make_interval(days => greatest(1, least(31, ceil(extract(epoch from v_parent.retention) / 86400 / 8)))::int);
-    loop
-      select coalesce(max(p.upper_bound), date_trunc('day', now())) into v_lower
-      from legwork_private.history_partitions() p where p.parent = format('legwork_private.%I', v_parent.name)::regclass;
-      exit when v_lower > now() + v_width;
-      -- After a pause longer than what was made ahead, the rows of the gap stay in the default partition.
-      v_lower := greatest(v_lower, date_trunc('day', now()));
-      v_upper := v_lower + v_width;
-      v_name := format('%s_%s', v_parent.name, to_char(v_lower, 'YYYYMMDD'));
-      begin
-        execute format('create table legwork_private.%I (like legwork_private.%I including defaults including storage)', v_name, v_parent.name);
-        execute format('alter table legwork_private.%I enable row level security', v_name);
-        -- A partition does not take this from its table. One that has a primary key is known by it.
-        if (select c.relreplident = 'f' from pg_class c where c.oid = format('legwork_private.%I', v_parent.name)::regclass) then
-          execute format('alter table legwork_private.%I replica identity full', v_name);
-        end if;
-        -- Attaching is refused while the default partition holds a row of that time; nobody adds one behind this lock.
-        execute format('lock table legwork_private.%I in access exclusive mode', v_parent.name || '_default');
-        -- Metrics count each row of these once.
-        if v_parent.name in ('finished_jobs', 'failed_attempts') then
-          perform legwork_private.roll_up_before_move(format('legwork_private.%I', v_parent.name || '_default')::regclass);
-        end if;
-        execute format(
-          'with moved as (delete from only legwork_private.%1$I where %2$I >= %3$L and %2$I < %4$L returning *) insert into legwork_private.%5$I select * from moved',
-          v_parent.name || '_default', v_parent.by_column, v_lower, v_upper, v_name);
-        if v_parent.name in ('finished_jobs', 'failed_attempts') then
-          perform legwork_private.skip_roll_up(format('legwork_private.%I', v_name)::regclass);
-        end if;
-        execute format('alter table legwork_private.%I attach partition legwork_private.%I for values from (%L) to (%L)',
-          v_parent.name, v_name, v_lower, v_upper);
-        step := 'created'; relation := 'legwork_private.' || v_name; return next;
-      exception when others then
-        step := case sqlstate when '55P03' then 'busy' else sqlerrm end; relation := 'legwork_private.' || v_parent.name; return next;
-        exit;
-      end;
-    end loop;
-    for v_old in
-      select p.partition::text as name from legwork_private.history_partitions() p
-      where p.parent = format('legwork_private.%I', v_parent.name)::regclass and p.upper_bound <= now() - v_parent.retention
-    loop
-      begin
-        execute format('drop table %s', v_old.name);
-        step := 'dropped'; relation := v_old.name; return next;
-      exception when others then
-        step := case sqlstate when '55P03' then 'busy' else sqlerrm end; relation := v_old.name; return next;
-      end;
-    end loop;
+    return query select c.step, c.relation from legwork_private.create_history_partitions(v_parent.name, v_parent.by_column, v_width) c;
+    return query select d.step, d.relation from legwork_private.drop_history_partitions(v_parent.name, v_parent.retention) d;
     execute format('delete from only legwork_private.%I where %I < $1', v_parent.name || '_default', v_parent.by_column)
       using now() - v_parent.retention;
   end loop;
@@ -4044,7 +3873,7 @@ begin
       where j.locked_at is null and j.attempts < j.max_attempts and j.run_at <> 'infinity'
         and (r.is_paused or cardinality(r.limits) > (
           select count(*) from legwork_private.slots s
-          where s.job_id = j.id and s.free_at is null and split_part(s.gate, ':', 1)::integer = any (r.limits)))
+          where s.job_id = j.id and s.free_at is null and legwork_private.gate_limit(s.gate) = any (r.limits)))
       -- One that is just being fetched runs then.
       for update of j skip locked
     ), sent as (
@@ -4076,7 +3905,7 @@ begin
   delete from legwork_private.slots s
   where s.ctid = any (array(
     select x.ctid from legwork_private.slots x
-    where not exists (select from legwork_private.limits l where l.id = split_part(x.gate, ':', 1)::integer and l.max_count is not null)
+    where not exists (select from legwork_private.limits l where l.id = legwork_private.gate_limit(x.gate) and l.max_count is not null)
     for update skip locked));
   -- Nor is this: a line whose last job was let go is kept until somebody looks at it.
   if pg_try_advisory_xact_lock(legwork_private.admission_lock()) then
@@ -4916,11 +4745,11 @@ AS $function$
 declare
   v_until timestamptz := least(coalesce(until, now()), now());
   v_period interval := least(greatest(period, interval '1 minute'), interval '400 days');
-  v_step interval := legwork_private.series_step(v_period, v_until - v_period);
+  v_bucket interval := legwork_private.series_bucket(v_period, v_until - v_period);
   -- Days are UTC's, and so is whatever is shorter.
   v_origin constant timestamptz := '2000-01-01 00:00:00+00';
-  v_from timestamptz := date_bin(v_step, v_until - v_period, v_origin);
-  v_is_fine boolean := v_step < interval '1 hour';
+  v_from timestamptz := date_bin(v_bucket, v_until - v_period, v_origin);
+  v_is_fine boolean := v_bucket < interval '1 hour';
   v_tasks text[] := case
     when task is not null then array[task]
     -- Every task that has been counted; whose queue nobody has said is in 'default'.
@@ -4937,7 +4766,7 @@ begin
   else
     select min(h.hour) into v_known from legwork_private.hour_totals h;
   end if;
-  v_from := greatest(v_from, date_bin(v_step, v_known, v_origin));
+  v_from := greatest(v_from, date_bin(v_bucket, v_known, v_origin));
   return query
   with counted as (
     select m.minute as c_at, m.completed, m.failed, m.cancelled, m.expired, m.failed_attempts, m.retried, m.waits, m.runs
@@ -4956,16 +4785,16 @@ begin
     where not v_is_fine and v_tasks is not null and h.task = any (v_tasks)
       and h.hour = any (array(select g from generate_series(date_trunc('hour', v_from), v_until, interval '1 hour') g))
   ), summed as (
-    select date_bin(v_step, c.c_at, v_origin) as s_at, sum(c.completed)::bigint as completed, sum(c.failed)::bigint as failed, sum(c.cancelled)::bigint as cancelled,
+    select date_bin(v_bucket, c.c_at, v_origin) as s_at, sum(c.completed)::bigint as completed, sum(c.failed)::bigint as failed, sum(c.cancelled)::bigint as cancelled,
       sum(c.expired)::bigint as expired, sum(c.failed_attempts)::bigint as failed_attempts, sum(c.retried)::bigint as retried,
       legwork_private.sum_counts(c.waits)::double precision[] as waits, legwork_private.sum_counts(c.runs)::double precision[] as runs
     from counted c group by 1
   )
-  select g.g_at, extract(epoch from v_step)::integer, coalesce(g.g_at + v_step <= v_counted, false),
+  select g.g_at, extract(epoch from v_bucket)::integer, coalesce(g.g_at + v_bucket <= v_counted, false),
     coalesce(s.completed, 0), coalesce(s.failed, 0), coalesce(s.cancelled, 0), coalesce(s.expired, 0), coalesce(s.failed_attempts, 0), coalesce(s.retried, 0),
     legwork_private.quantile(0.5, s.waits), legwork_private.quantile(0.95, s.waits), legwork_private.quantile(0.99, s.waits),
     legwork_private.quantile(0.5, s.runs), legwork_private.quantile(0.95, s.runs), legwork_private.quantile(0.99, s.runs)
-  from generate_series(v_from, v_until - interval '1 microsecond', v_step) as g (g_at)
+  from generate_series(v_from, v_until - interval '1 microsecond', v_bucket) as g (g_at)
   left join summed s on s.s_at = g.g_at
   where v_known is not null
   order by g.g_at;
@@ -5297,7 +5126,7 @@ begin
     select x.gate, g.job_id, l.per
     from granted g
     cross join lateral unnest(g.gates) as x (gate)
-    left join legwork_private.limits l on l.id = split_part(x.gate, ':', 1)::integer
+    left join legwork_private.limits l on l.id = legwork_private.gate_limit(x.gate)
   ), started as (
     update graphile_worker._private_jobs j set run_at = g.run_at from granted g where j.id = g.job_id
   )
@@ -5376,7 +5205,7 @@ begin
     insert into legwork_private.slots (gate, job_id, per)
     select g.gate, g.job_id, l.per
     from granted g
-    left join legwork_private.limits l on l.id = split_part(g.gate, ':', 1)::integer
+    left join legwork_private.limits l on l.id = legwork_private.gate_limit(g.gate)
   ), started as (
     update graphile_worker._private_jobs j set run_at = g.run_at from granted g where j.id = g.job_id
   ), turned as (
@@ -5489,7 +5318,7 @@ begin
     insert into legwork_private.gate_alarms as a (gate, ring_at)
     select g.gate, min(s.free_at)
     from (select distinct unnest(v_freed) as gate) g
-    join legwork_private.limits l on l.id = split_part(g.gate, ':', 1)::integer and l.kind = 'rate'
+    join legwork_private.limits l on l.id = legwork_private.gate_limit(g.gate) and l.kind = 'rate'
     join legwork_private.slots s on s.gate = g.gate and s.free_at is not null
     where exists (select from legwork_private.lines x where x.waits_at = g.gate)
     group by g.gate
@@ -5611,7 +5440,6 @@ declare
   v_since bigint;
   v_concerned bigint[];
   v_ids bigint[];
-  v_released integer;
 begin
   if not v_is_settling then
     -- Two that change limits at once would each find nothing to do for a job that both limits together concern.
@@ -5637,42 +5465,7 @@ begin
   end if;
 
   if v_ids <> '{}' then
-    perform set_config('legwork.admitting', legwork_private.admission_pass(), true);
-    with limited_tasks as materialized (
-      select r.* from legwork_private.task_limits r where r.task_id = any (task_ids)
-    ), waiting as materialized (
-      select w.job_id, r.is_paused, w.run_at,
-        array(select legwork_private.gate(l.id, l.key, j.payload) from legwork_private.limits l where l.id = any (r.limits) order by l.id) as gates,
-        case when j.flags is not null then legwork_private.flag_value(j.flags, 'tenant') end as tenant
-      from legwork_private.waiting_jobs w
-      join limited_tasks r on r.task_id = w.task_id
-      join graphile_worker._private_jobs j on j.id = w.job_id
-      where w.job_id = any (v_ids) and w.held is distinct from 'dependency'
-    ), free as (
-      delete from legwork_private.waiting_jobs w using waiting c
-      where w.job_id = c.job_id and not c.is_paused and c.gates = '{}'
-      returning w.job_id, w.run_at
-    ), release_dependants as (
-      update graphile_worker._private_jobs j set run_at = f.run_at
-      from free f where j.id = f.job_id
-      returning j.id
-    ), kept as (
-      update legwork_private.waiting_jobs w set gates = c.gates, line = legwork_private.line_of(c.gates, c.tenant),
-        held = case when c.is_paused then 'paused' when c.run_at > clock_timestamp() then 'run_at' end
-      from waiting c
-      where w.job_id = c.job_id and (c.is_paused or c.gates <> '{}')
-      returning w.line, w.gates, w.held
-    ), lines as (
-      insert into legwork_private.wakeups (line, gates, at_commit)
-      select k.line, k.gates, case when row_number() over () = 1 then 'wait' end
-      from kept k where k.held is null group by k.line, k.gates
-    )
-    select count(*) into v_released from release_dependants;
-    perform set_config('legwork.admitting', '', true);
-    if v_released > 0 then
-      perform legwork_private.wake_workers(v_released);
-    end if;
-
+    perform legwork_private.update_waiting_jobs(task_ids, v_ids);
     perform legwork_private.send_to_waiting_room(
       array(
         with limited_tasks as materialized (
@@ -5684,26 +5477,16 @@ begin
         where j.id = any (v_ids) and not exists (select from legwork_private.waiting_jobs w where w.job_id = j.id)
           and (r.is_paused or cardinality(r.limits) > (
             select count(*) from legwork_private.slots s
-            where s.job_id = j.id and s.free_at is null and split_part(s.gate, ':', 1)::integer = any (r.limits)))),
+            where s.job_id = j.id and s.free_at is null and legwork_private.gate_limit(s.gate) = any (r.limits)))),
       'wait');
   end if;
 
-  -- Jobs that run count for a limit that is new.
-  with limited_tasks as materialized (
-    select r.task_id, r.limits from legwork_private.task_limits r where r.task_id = any (task_ids) and r.limits <> '{}'
-  )
-  insert into legwork_private.slots (gate, job_id, per)
-  select legwork_private.gate(l.id, l.key, j.payload), j.id, l.per
-  from graphile_worker._private_jobs j
-  join limited_tasks r on r.task_id = j.task_id
-  join legwork_private.limits l on l.id = any (r.limits)
-  where j.locked_at is not null
-    and not exists (select from legwork_private.slots s where s.job_id = j.id and s.gate = legwork_private.gate(l.id, l.key, j.payload));
+  perform legwork_private.give_slots_to_running_jobs(task_ids);
   if v_is_settling then
     -- Slots of limits that are gone count for nothing. Not in the transaction that drops the limit: while that is open, the jobs that
     -- have them could not end.
     delete from legwork_private.slots s
-    where not exists (select from legwork_private.limits l where l.id = split_part(s.gate, ':', 1)::integer and l.max_count is not null);
+    where not exists (select from legwork_private.limits l where l.id = legwork_private.gate_limit(s.gate) and l.max_count is not null);
   else
     insert into legwork_private.limit_changes (task_ids, since) values (apply_limits_and_pauses.task_ids, v_since);
     -- Workers read anew what is paused.
@@ -5923,19 +5706,19 @@ begin
   return v_state;
 end $function$
 
-CREATE OR REPLACE FUNCTION legwork_private.assert_job_fields(job jsonb)
+CREATE OR REPLACE FUNCTION legwork_private.assert_job_fields(job jsonb, of_job text DEFAULT ''::text)
  RETURNS void
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  perform legwork_private.read_time(f.name, job ->> f.name) from unnest(array['run_at', 'expires_at']) as f (name)
+  perform legwork_private.read_time(of_job || f.name, job ->> f.name) from unnest(array['run_at', 'expires_at']) as f (name)
   -- No expiry is an infinite one.
   where not (f.name = 'expires_at' and job ->> f.name = 'infinity');
-  perform legwork_private.read_number(f.name, job ->> f.name, f.low, f.high)
+  perform legwork_private.read_number(of_job || f.name, job ->> f.name, f.low, f.high)
   from (values ('priority', -32768, 32767), ('max_attempts', 1, 32767), ('rate_limit', 1, 2147483647)) as f (name, low, high);
-  perform legwork_private.read_interval(f.name, job ->> f.name, '1 millisecond')
+  perform legwork_private.read_interval(of_job || f.name, job ->> f.name, '1 millisecond')
   from unnest(array['unique_for', 'debounce', 'debounce_max', 'throttle', 'rate_per']) as f (name);
 end $function$
 
@@ -6267,6 +6050,113 @@ begin
   end if;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork_private.assert_workflow_step_fields(entries legwork_private.parsed_workflow_step[])
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_message text;
+  v_hint text;
+  v_wrong integer;
+  v_problem text;
+  v_name text;
+  v_step jsonb;
+begin
+  -- Which is wrong first and with what; what to say of it is put together for that one only.
+  select e.n, x.problem into v_wrong, v_problem
+  from unnest(entries) e
+  cross join lateral (
+    select case
+      when jsonb_typeof(e.step) <> 'object' then 'object'
+      when e.name is null or e.name ~ '(^|/)$' then 'name'
+      when length(e.name) > 200 or length(e.name) - coalesce(length(e.parent) + 1, 0) > 64 then 'long'
+      when strpos(substr(e.name, coalesce(length(e.parent) + 2, 1)), '/') > 0 then 'slash'
+      when e.step - legwork_private.workflow_step_fields() <> '{}' then 'field'
+      when (e.step ->> 'task' is null) = (e.step -> 'steps' is null) then 'neither'
+      when e.step ? 'steps' and not exists (select from legwork_private.list_workflow_steps(e.step -> 'steps')) then 'empty'
+      when e.step ? 'steps' and cardinality(e.groups) = 10 then 'deep'
+      when e.step ? 'steps' and e.step ?| (array['payload', 'compensate', 'delay'] || legwork_private.workflow_step_options()) then 'group'
+      when e.step ? 'on_failure' and coalesce(e.step ->> 'on_failure' not in ('stop', 'continue', 'compensate'), true) then 'on_failure'
+      when e.step ? 'depends_on' and (jsonb_typeof(e.step -> 'depends_on') not in ('array', 'string', 'null')
+        or jsonb_typeof(e.step -> 'depends_on') = 'array'
+          and jsonb_path_exists(e.step -> 'depends_on', '$[*] ? (@.type() != "string")')) then 'depends_on'
+      when jsonb_typeof(e.step -> 'compensate') <> 'null' and (jsonb_typeof(e.step -> 'compensate') <> 'object'
+        or e.step #>> '{compensate,task}' is null or (e.step -> 'compensate') - array['task', 'payload'] <> '{}') then 'compensate'
+    end as problem
+  ) x
+  where x.problem is not null
+  order by e.n limit 1;
+  if v_problem is not null then
+    select format('Step ''%s''', coalesce(e.name, coalesce(e.parent || '/', '') || 'number ' || e.n)), e.step into v_name, v_step
+    from unnest(entries) e where e.n = v_wrong;
+    select v_name || m.message, m.hint into v_message, v_hint
+    from (values
+      ('object', ' is not an object.', 'For example {"name": "a", "task": "import"}.'),
+      ('name', ' has no name.', 'Names are texts; other steps name them in depends_on.'),
+      ('long', ' has a name of more than 64 characters, or 200 with its sub-workflows.', 'Choose a shorter one.'),
+      ('slash', ' has a slash in its name.', 'A slash stands between a sub-workflow and its step.'),
+      ('field', ' has a field that no step has: ' || (
+          select string_agg(k, ', ') from jsonb_object_keys(case when v_problem = 'field' then v_step - legwork_private.workflow_step_fields() end) k) || '.',
+        'Fields are ' || array_to_string(legwork_private.workflow_step_fields(), ', ') || '.'),
+      ('neither', ' needs either a task or steps of its own.', 'A step is a job of a task, or a sub-workflow.'),
+      ('empty', ' is a sub-workflow without a step.', 'Give it steps, or leave it out.'),
+      ('deep', ' is too deep.', 'Sub-workflows nest to ten levels.'),
+      ('group', ' is a sub-workflow; payload, compensate and the like belong to its steps.', 'A sub-workflow has name, steps, depends_on and on_failure.'),
+      ('on_failure', format(' has the on_failure ''%s''.', v_step ->> 'on_failure'), 'It is stop, continue or compensate.'),
+      ('depends_on', ' has a depends_on that does not name steps.', 'It is an array of names.'),
+      ('compensate', ' has a compensate that is not {task, payload}.', 'For example {"task": "payment/refund", "payload": {"order": 7}}.')
+    ) as m (problem, message, hint)
+    where m.problem = v_problem;
+    raise exception '%', v_message using errcode = 'LW400', hint = v_hint;
+  end if;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.assert_workflow_step_references(entries legwork_private.parsed_workflow_step[])
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_nestloop TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_message text;
+  v_hint text;
+  v_code text;
+begin
+  select 'LW400', format('There are two steps ''%s''.', e.name), 'Names are unique within a workflow and within a sub-workflow.' into v_code, v_message, v_hint
+  from unnest(entries) e group by e.name having count(*) > 1 order by min(e.n) limit 1;
+  if v_message is null then
+    select 'LW404', format('Step ''%s'' depends on ''%s'', which is no step beside it.', e.name, d.name),
+      coalesce('Did you mean ''' || legwork_private.nearest_name(d.name, array(
+        select regexp_replace(o.name, '^.*/', '') from unnest(entries) o where o.parent is not distinct from e.parent and o.name <> e.name)) || '''? ', '')
+        || 'A step depends on steps of the same workflow or sub-workflow.'
+    into v_code, v_message, v_hint
+    from unnest(entries) e
+    cross join lateral legwork_private.workflow_step_dependencies(e.step) as d (name)
+    where not exists (select from unnest(entries) o where o.name = coalesce(e.parent || '/', '') || d.name)
+    order by e.n limit 1;
+  end if;
+  if v_message is null then
+    select 'LW404', format('Step ''%s'': no task is called ''%s''.', t.step, t.task),
+      coalesce('Did you mean ''' || legwork_private.nearest_name(t.task, array(select k.identifier from graphile_worker._private_tasks k)) || '''? ', '')
+        || 'Tasks are known once a worker that has them has started; select name from legwork.tasks lists them.'
+    into v_code, v_message, v_hint
+    from (
+      select e.n, e.name as step, e.step ->> 'task' as task from unnest(entries) e
+      union all
+      select e.n, e.name, e.step #>> '{compensate,task}' from unnest(entries) e
+    ) t
+    where t.task is not null and t.task not in (select k.identifier from graphile_worker._private_tasks k)
+    order by t.n limit 1;
+  end if;
+  if v_message is not null then
+    raise exception '%', v_message using errcode = v_code, hint = v_hint;
+  end if;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork_private.assert_workflow_step_values(steps legwork_private.parsed_workflow_step[])
  RETURNS void
  LANGUAGE plpgsql
@@ -6279,11 +6169,9 @@ declare
 begin
   for v_name, v_step in
     select format('Step ''%s'': ', e.name), e.step from unnest(steps) e
-    where e.step ?| array['priority', 'max_attempts', 'run_at', 'delay', 'serial_key'] order by e.n
+    where e.step ?| (legwork_private.workflow_step_options() || 'delay'::text) order by e.n
   loop
-    perform legwork_private.read_number(v_name || 'priority', v_step ->> 'priority', -32768, 32767);
-    perform legwork_private.read_number(v_name || 'max_attempts', v_step ->> 'max_attempts', 1, 32767);
-    perform legwork_private.read_time(v_name || 'run_at', v_step ->> 'run_at');
+    perform legwork_private.assert_job_fields(v_step, v_name);
     perform legwork_private.read_interval(v_name || 'delay', v_step ->> 'delay');
     if length(v_step ->> 'serial_key') not between 1 and 128 then
       raise exception '%serial_key has % characters; it must have 1 to 128.', v_name, length(v_step ->> 'serial_key') using
@@ -6371,9 +6259,7 @@ CREATE OR REPLACE FUNCTION legwork_private.cancel_locked(job graphile_worker._pr
 AS $function$
 begin
   if job.locked_at is null then
-    perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', reason, true);
-    delete from graphile_worker._private_jobs j where j.id = job.id;
-    perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
+    perform legwork_private.delete_jobs_as('cancelled', array[job.id], reason);
     return 'cancelled';
   end if;
   insert into legwork_private.cancellations (job_id, reason) values (job.id, cancel_locked.reason) on conflict do nothing;
@@ -6418,9 +6304,8 @@ begin
     v_waiting := array(
       select j.id from graphile_worker._private_jobs j where j.id = any (v_ids) order by j.id for update skip locked);
   end if;
-  perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', reason, true);
-  delete from graphile_worker._private_jobs j where j.id = any (v_waiting) and j.locked_at is null and j.attempts < j.max_attempts;
-  perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
+  perform legwork_private.delete_jobs_as('cancelled', array(
+    select j.id from graphile_worker._private_jobs j where j.id = any (v_waiting) and j.locked_at is null and j.attempts < j.max_attempts), reason);
   with told as (
     insert into legwork_private.cancellations (job_id, reason)
     select j.id, cancel_workflow_steps.reason from graphile_worker._private_jobs j where j.id = any (v_waiting) and j.locked_at is not null
@@ -6833,6 +6718,55 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork_private.create_history_partitions(history text, by_column text, width interval)
+ RETURNS TABLE(step text, relation text)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
+AS $function$
+declare
+  v_lower timestamptz;
+  v_upper timestamptz;
+  v_name text;
+begin
+  loop
+    select coalesce(max(p.upper_bound), date_trunc('day', now())) into v_lower
+    from legwork_private.history_partitions() p where p.parent = format('legwork_private.%I', history)::regclass;
+    exit when v_lower > now() + width;
+    -- After a pause longer than what was made ahead, the rows of the gap stay in the default partition.
+    v_lower := greatest(v_lower, date_trunc('day', now()));
+    v_upper := v_lower + width;
+    v_name := format('%s_%s', history, to_char(v_lower, 'YYYYMMDD'));
+    begin
+      execute format('create table legwork_private.%I (like legwork_private.%I including defaults including storage)', v_name, history);
+      execute format('alter table legwork_private.%I enable row level security', v_name);
+      -- A partition does not take this from its table. One that has a primary key is known by it.
+      if (select c.relreplident = 'f' from pg_class c where c.oid = format('legwork_private.%I', history)::regclass) then
+        execute format('alter table legwork_private.%I replica identity full', v_name);
+      end if;
+      -- Attaching is refused while the default partition holds a row of that time; nobody adds one behind this lock.
+      execute format('lock table legwork_private.%I in access exclusive mode', history || '_default');
+      -- Metrics count each row of these once.
+      if history in ('finished_jobs', 'failed_attempts') then
+        perform legwork_private.roll_up_before_move(format('legwork_private.%I', history || '_default')::regclass);
+      end if;
+      execute format(
+        'with moved as (delete from only legwork_private.%1$I where %2$I >= %3$L and %2$I < %4$L returning *) insert into legwork_private.%5$I select * from moved',
+        history || '_default', by_column, v_lower, v_upper, v_name);
+      if history in ('finished_jobs', 'failed_attempts') then
+        perform legwork_private.skip_roll_up(format('legwork_private.%I', v_name)::regclass);
+      end if;
+      execute format('alter table legwork_private.%I attach partition legwork_private.%I for values from (%L) to (%L)',
+        history, v_name, v_lower, v_upper);
+      step := 'created'; relation := 'legwork_private.' || v_name; return next;
+    exception when others then
+      step := case sqlstate when '55P03' then 'busy' else sqlerrm end; relation := 'legwork_private.' || history; return next;
+      exit;
+    end;
+  end loop;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork_private.create_workflow_step_jobs(workflow_id bigint, made integer[], waiting integer[], open integer[])
  RETURNS void
  LANGUAGE plpgsql
@@ -6855,8 +6789,8 @@ begin
   insert into graphile_worker._private_job_queues (queue_name)
   select distinct k.name
   from legwork_private.workflow_run_steps s
-  cross join lateral (select legwork_private.kept_key(s.serial_key, v_run.tenant, 'serial_key') as name offset 0) k
-  where s.workflow_id = create_workflow_step_jobs.workflow_id and s.position = any (made) and s.serial_key is not null
+  cross join lateral (select legwork_private.kept_key((s.options).serial_key, v_run.tenant, 'serial_key') as name offset 0) k
+  where s.workflow_id = create_workflow_step_jobs.workflow_id and s.position = any (made) and (s.options).serial_key is not null
     and not exists (select from graphile_worker._private_job_queues q where q.queue_name = k.name)
   on conflict do nothing;
 
@@ -6878,7 +6812,7 @@ begin
     select o.job_id, null, v_run.id, 'run' from opened o where not exists (select from edges e where e.depends_on = o.job_id)
   ), specs as materialized (
     select s.*, t.id as task_id, e.job_id is not null as is_held,
-      coalesce(s.run_at, case when e.job_id is null then legwork_private.later(now(), s.delay) end, now()) as starts_at
+      coalesce((s.options).run_at, case when e.job_id is null then legwork_private.later(now(), s.delay) end, now()) as starts_at
     from steps s
     join unnest(made) m (position) using (position)
     join graphile_worker._private_tasks t on t.identifier = s.task
@@ -6886,14 +6820,16 @@ begin
   ), held as (
     -- Before the jobs, so that the trigger that looks at limits and pauses finds them here.
     insert into legwork_private.waiting_jobs (job_id, task_id, line, gates, priority, run_at, held, delay)
-    select s.job_id, s.task_id, legwork_private.line_of('{}', null), '{}', coalesce(s.priority, 0), s.starts_at, 'dependency', s.delay
+    select s.job_id, s.task_id, legwork_private.line_of('{}', null), '{}', coalesce((s.options).priority, 0), s.starts_at, 'dependency', s.delay
     from specs s where s.is_held
   ), inserted as (
     insert into graphile_worker._private_jobs (id, job_queue_id, task_id, payload, run_at, max_attempts, priority, flags)
     overriding system value
-    select s.job_id, case when s.serial_key is not null then (select q.id from graphile_worker._private_job_queues q where q.queue_name = legwork.tenant_key(s.serial_key, v_run.tenant)) end,
+    select s.job_id, case when (s.options).serial_key is not null then (
+        select q.id from graphile_worker._private_job_queues q where q.queue_name = legwork.tenant_key((s.options).serial_key, v_run.tenant)) end,
       s.task_id, coalesce(s.payload, '{}')::json, case when s.is_held then 'infinity' else s.starts_at end,
-      coalesce(s.max_attempts, 25), coalesce(s.priority, 0), v_flags || jsonb_build_object('step:' || s.name, true)
+      coalesce((s.options).max_attempts, 25), coalesce((s.options).priority, 0),
+      v_flags || legwork_private.flags_of(array['step:' || s.name] || legwork_private.option_flags(s.options))
     from specs s order by s.position
     returning 1
   )
@@ -7054,6 +6990,21 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork_private.delete_jobs_as(how text, job_ids bigint[], reason text DEFAULT NULL::text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  -- For the trigger that writes the history, and only for this statement.
+  perform set_config('legwork.ended_as', how, true), set_config('legwork.end_reason', coalesce(reason, ''), true);
+  delete from graphile_worker._private_jobs j where j.id = any (job_ids);
+  perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork_private.deliver_signals(to_job bigint DEFAULT NULL::bigint)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -7185,6 +7136,27 @@ exception when data_exception or integrity_constraint_violation or cardinality_v
   return sqlstate || ': ' || sqlerrm;
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork_private.drop_history_partitions(history text, retention interval)
+ RETURNS TABLE(step text, relation text)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_old record;
+begin
+  for v_old in
+    select p.partition::text as name from legwork_private.history_partitions() p
+    where p.parent = format('legwork_private.%I', history)::regclass and p.upper_bound <= now() - retention
+  loop
+    begin
+      execute format('drop table %s', v_old.name);
+      step := 'dropped'; relation := v_old.name; return next;
+    exception when others then
+      step := case sqlstate when '55P03' then 'busy' else sqlerrm end; relation := v_old.name; return next;
+    end;
+  end loop;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.due_duties()
  RETURNS text[]
@@ -7399,7 +7371,7 @@ begin
         errcode = 'LW400', hint = 'Nothing was enqueued. Give a later expires_at.';
     end if;
   end if;
-  v_flags := legwork_private.job_flags(spec);
+  v_flags := legwork_private.context_flags(spec.tenant, spec.correlation_id) || legwork_private.option_flags(spec);
 
   -- A keyed add_job finds the old job free, a worker takes that job, and the request is neither merged nor inserted:
   -- add_job returns null. Every round is a statement of its own and sees that the job is now running, so the next one inserts.
@@ -7543,27 +7515,19 @@ begin
     return 0;
   end if;
 
-  -- For the trigger that writes the history, and only for this statement.
-  perform set_config('legwork.ended_as', 'expired', true);
-  with expired as (
-    delete from graphile_worker._private_jobs j
-    where j.id in (
-      -- Whoever has the row is fetching or replacing the job; the next call looks again.
-      select k.id from graphile_worker._private_jobs k
-      where k.id = any (v_due) and k.locked_at is null and k.attempts < k.max_attempts
-        and legwork_private.expiry_of(k.flags) <= clock_timestamp()
-      for update skip locked)
-    returning j.id
-  )
-  select array_agg(x.id) into v_expired from expired x;
-  perform set_config('legwork.ended_as', '', true);
+  v_expired := array(
+    -- Whoever has the row is fetching or replacing the job; the next call looks again.
+    select j.id from graphile_worker._private_jobs j
+    where j.id = any (v_due) and j.locked_at is null and j.attempts < j.max_attempts and legwork_private.expiry_of(j.flags) <= clock_timestamp()
+    for update skip locked);
+  perform legwork_private.delete_jobs_as('expired', v_expired);
 
   -- What is left of these jobs does not expire any more: ended, failed, or replaced by a request without expires_at.
   delete from legwork_private.expirations e
   where e.job_id = any (v_due) and not exists (
     select from graphile_worker._private_jobs j
     where j.id = e.job_id and legwork_private.expiry_of(j.flags) is not null and (j.locked_at is not null or j.attempts < j.max_attempts));
-  return coalesce(cardinality(v_expired), 0);
+  return cardinality(v_expired);
 end $function$
 -- not for everybody
 
@@ -7633,6 +7597,46 @@ begin
     from legwork_private.set_aside a where a.what = 'job' and a.item = explain_dependencies.job_id::text;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork_private.explain_ended(job graphile_worker._private_jobs, job_id bigint, state legwork.job_state, finished_at timestamp with time zone, error text)
+ RETURNS TABLE(reason text, detail text, fix text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  reason := explain_ended.state;
+  detail := format('It has ended: %s at %s%s', explain_ended.state, to_char(explain_ended.finished_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+    coalesce(': ' || explain_ended.error, '.'));
+  fix := case
+    when explain_ended.state = 'failed' and job.id is not null then format('select legwork.retry_job(%s);', explain_ended.job_id)
+    when explain_ended.state = 'failed' then 'It was discarded. Enqueue it again.'
+    when explain_ended.state = 'completed' then 'Nothing is wrong.'
+    else 'Enqueue it again if it should run.'
+  end;
+  return next;
+  if explain_ended.state = 'failed' then
+    return query select s.reason, s.detail, s.fix from legwork_private.explain_replaced(job) s;
+  end if;
+  return query select s.reason, s.detail, s.fix from legwork_private.explain_schedules(explain_ended.job_id) s;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.explain_expiry(job graphile_worker._private_jobs)
+ RETURNS TABLE(reason text, detail text, fix text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if legwork_private.flag_value(job.flags, 'expires') ~ '^\d{1,15}$' then
+    if to_timestamp(legwork_private.flag_value(job.flags, 'expires')::double precision / 1000) <= clock_timestamp() then
+      reason := 'expired';
+      detail := format('It was not to start after %s.', to_char(to_timestamp(legwork_private.flag_value(job.flags, 'expires')::double precision / 1000), 'YYYY-MM-DD HH24:MI:SS TZ'));
+      fix := 'A living worker is about to end it as expired. Enqueue it again if it should run.';
+      return next;
+    end if;
+  end if;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork_private.explain_gates(job_id bigint)
  RETURNS TABLE(reason text, detail text, fix text)
  LANGUAGE sql
@@ -7643,7 +7647,7 @@ AS $function$
     format('%s of %s ''%s''%s is %s: %s.%s%s',
       case l.kind when 'rate' then 'The rate limit' else 'The concurrency limit' end, l.scope, l.name,
       case when l.key <> '{}' then format(' for %s = %s', array_to_string(l.key, '.'), case when legwork_private.is_key_secret(l.scope, l.name, l.key) then '[redacted]'
-        else coalesce(nullif(substr(g.gate, strpos(g.gate, ':') + 1), ''), 'nothing') end) else '' end,
+        else coalesce(nullif(legwork_private.gate_key(g.gate), ''), 'nothing') end) else '' end,
       l.max_count || case when l.kind = 'rate' then ' per ' || legwork_private.period_in_words(l.per) else '' end,
       case l.kind when 'rate' then 'used up' else 'taken by ' || coalesce(case when s.jobs = 1 then 'job ' else 'jobs ' end || s.some
         || case when s.jobs > 5 then format(' and %s more', s.jobs - 5) else '' end, s.jobs || case when s.jobs = 1 then ' job' else ' jobs' end) end,
@@ -7656,7 +7660,7 @@ AS $function$
       case when l.key <> '{}' then format(', key => %L', array_to_string(l.key, '.')) else '' end)
   from legwork_private.waiting_jobs w
   cross join lateral unnest(w.gates) with ordinality as g (gate, n)
-  join legwork_private.limits l on l.id = split_part(g.gate, ':', 1)::integer
+  join legwork_private.limits l on l.id = legwork_private.gate_limit(g.gate)
   cross join lateral (
     select count(*) as jobs, min(x.free_at) as next_at,
       -- Whoever is confined to a tenant learns how many there are, and not which.
@@ -7716,6 +7720,78 @@ begin
   return next;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork_private.explain_run_at(job graphile_worker._private_jobs, run_at timestamp with time zone, error text)
+ RETURNS TABLE(reason text, detail text, fix text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  reason := case when job.attempts > 0 then 'retry_ahead' else 'run_at_ahead' end;
+  detail := case
+      when not isfinite(explain_run_at.run_at) then 'Its run_at is infinity: it never starts by itself'
+      when job.attempts > 0 then format('Attempt %s failed; the next one is due at %s', job.attempts, legwork_private.time_ahead(explain_run_at.run_at))
+      else 'It may start at ' || legwork_private.time_ahead(explain_run_at.run_at) end
+    || case when job.attempts > 0 then ': ' || coalesce(explain_run_at.error, 'no message') else '.' end;
+  fix := format(case when isfinite(explain_run_at.run_at) then 'Wait, or start' else 'Start' end || ' it now: select legwork.retry_job(%s);', job.id);
+  return next;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.explain_running(job graphile_worker._private_jobs, attempts integer)
+ RETURNS TABLE(reason text, detail text, fix text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_worker legwork_private.worker_processes;
+begin
+  select * into v_worker from legwork_private.worker_processes w where w.id = job.locked_by;
+  reason := 'running';
+  detail := format('It is running: attempt %s, since %s, on %s.', explain_running.attempts, to_char(job.locked_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+    case when legwork_private.confined_tenant() is not null then 'a worker'
+      when v_worker.id is not null then format('worker %s (%s, process %s)', v_worker.id, v_worker.host, v_worker.pid)
+      else format('%s, which is no Legwork worker that lives', job.locked_by) end);
+  fix := case when v_worker.id is not null then 'Nothing to do, or stop it: ' || format('select legwork.cancel_job(%s);', job.id)
+    else 'If that process is gone, its jobs are given back after four hours, or at once: ' || format('select legwork_private.give_back_jobs(%L);', job.locked_by) end;
+  return next;
+  return query select s.reason, s.detail, s.fix from legwork_private.explain_replaced(job) s;
+  if v_worker.id is not null and job.id <> all (v_worker.running) and job.locked_at < clock_timestamp() - interval '2 seconds' then
+    reason := 'fetched_ahead';
+    detail := format('The worker has fetched it ahead and is busy with %s others.', cardinality(v_worker.running));
+    fix := 'Wait, or make workers fetch fewer jobs ahead (LEGWORK_LOCAL_QUEUE_SIZE).';
+    return next;
+  end if;
+  if v_worker.seen_at < clock_timestamp() - legwork_private.worker_grace() then
+    reason := 'worker_silent';
+    detail := format('That worker has been silent since %s.', to_char(v_worker.seen_at, 'HH24:MI:SS'));
+    fix := 'Any living Legwork worker gives its jobs to others within seconds.';
+    return next;
+  end if;
+  if v_worker.blocked_since is not null then
+    reason := 'worker_blocked';
+    detail := format('That worker has been busy in synchronous code for %s seconds, %s. Its other jobs stand still until that is over.',
+      round(extract(epoch from clock_timestamp() - v_worker.blocked_since)),
+      case when v_worker.blocked_jobs = array[job.id] then 'this job''s'
+        when cardinality(v_worker.blocked_jobs) = 0 then 'which belongs to no job'
+        when legwork_private.confined_tenant() is not null then 'that of a job'
+        when cardinality(v_worker.blocked_jobs) = 1 then (
+          select format('that of job %s (task %s)', b.id, k.identifier)
+          from (select v_worker.blocked_jobs[1] as id) b
+          left join graphile_worker._private_jobs j on j.id = b.id
+          left join graphile_worker._private_tasks k on k.id = j.task_id)
+        else 'that of one of the jobs ' || array_to_string(v_worker.blocked_jobs[:10], ', ') end);
+    fix := 'Wait, or give that task a thread or a process of its own (isolate), or let it compute in smaller pieces. A signal, a timeout or a cancellation cannot interrupt it.';
+    return next;
+  end if;
+  if exists (select from legwork_private.cancellations c where c.job_id = job.id) then
+    reason := 'cancelling';
+    detail := (select c.reason from legwork_private.cancellations c where c.job_id = job.id) || ' Its task was told to stop.';
+    fix := 'Wait for the task to heed its signal; its timeout, if it has one, ends it otherwise.';
+    return next;
+  end if;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork_private.explain_schedules(job_id bigint)
  RETURNS TABLE(reason text, detail text, fix text)
  LANGUAGE sql
@@ -7736,6 +7812,58 @@ AS $function$
     and (legwork_private.confined_tenant() is null or d.tenant = legwork_private.confined_tenant())
   order by d.name <> own.name, d.name
 $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.explain_serial_key(job graphile_worker._private_jobs, serial_key text)
+ RETURNS TABLE(reason text, detail text, fix text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_holder bigint;
+  v_is_taken boolean;
+begin
+  select h.id into v_holder
+  from graphile_worker._private_job_queues q
+  left join graphile_worker._private_jobs h on h.job_queue_id = q.id and h.locked_at is not null
+  where q.id = job.job_queue_id and q.locked_at is not null
+  order by h.id limit 1;
+  v_is_taken := found;
+  if v_is_taken and legwork_private.confined_tenant() is not null and not exists (
+    select from graphile_worker._private_jobs h where h.id = v_holder and legwork_private.flag_value(h.flags, 'tenant') = legwork_private.confined_tenant())
+  then
+    v_holder := null;
+  end if;
+  if v_is_taken then
+    reason := 'serial_key_taken';
+    detail := format('Jobs with its serial key ''%s'' run one at a time, and %s.', explain_serial_key.serial_key,
+      coalesce('job ' || v_holder || ' runs now', 'a worker holds the key'));
+    fix := 'Wait for that job, or cancel it' || coalesce(': select legwork.cancel_job(' || v_holder || ');', '.');
+    return next;
+  end if;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.explain_unheld(run_at timestamp with time zone)
+ RETURNS TABLE(reason text, detail text, fix text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if explain_unheld.run_at < clock_timestamp() - interval '10 seconds' then
+    reason := 'not_fetched';
+    detail := format('Nothing holds it back. Its time came %s ago, and living workers that know its task have room for it, but none has fetched it.',
+      legwork_private.in_words(date_trunc('second', clock_timestamp() - explain_unheld.run_at)));
+    fix := 'If something held it back until a moment ago, wait a moment. Otherwise look at the log of the workers, and whether they reach Postgres directly: through a '
+      'connection pooler in transaction mode they cannot fetch jobs. Workers that ran while the schema graphile_worker was dropped, and plain ones that ran while its task '
+      'identifiers were cleaned up, have to be restarted.';
+  else
+    reason := 'about_to_start';
+    detail := 'Nothing holds it back. Workers look for jobs at once when they are told, and every second or two otherwise.';
+    fix := 'Wait a moment.';
+  end if;
+  return next;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.explain_waits(job_id bigint, run_at timestamp with time zone)
  RETURNS TABLE(reason text, detail text, fix text)
@@ -8154,6 +8282,44 @@ CREATE OR REPLACE FUNCTION legwork_private.flag_value(flags jsonb, name text)
  IMMUTABLE PARALLEL SAFE STRICT
 RETURN "left"(substr((jsonb_path_query_first(flags, '$.keyvalue()."key"?(@ starts with $"start")'::jsonpath, ((('{"start": "'::text || name) || ':"}'::text))::jsonb, true) #>> '{}'::text[]), (length(name) + 2)), 256)
 
+CREATE OR REPLACE FUNCTION legwork_private.flags_of(flags text[])
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (SELECT jsonb_object_agg(flag.flag, true) AS jsonb_object_agg FROM unnest(flags_of.flags) flag(flag))
+
+CREATE OR REPLACE FUNCTION legwork_private.flatten_workflow_steps(steps jsonb)
+ RETURNS legwork_private.parsed_workflow_step[]
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_entries legwork_private.parsed_workflow_step[];
+begin
+  if steps is null or jsonb_typeof(steps) not in ('array', 'object') then
+    raise exception 'The steps of a workflow are an array or an object, not %.', coalesce(jsonb_typeof(steps), 'null') using errcode = 'LW400',
+      hint = 'For example [{"name": "a", "task": "import"}, {"name": "b", "task": "report", "depends_on": ["a"]}].';
+  end if;
+  with recursive flat as (
+    select e.name, null::text as parent, array[e.name] as groups, e.step, array[e.n] as place from legwork_private.list_workflow_steps(steps) e
+    union all
+    select f.name || '/' || e.name, f.name, f.groups || (f.name || '/' || e.name), e.step, f.place || e.n
+    from flat f
+    cross join lateral legwork_private.list_workflow_steps(f.step -> 'steps') e
+    where jsonb_typeof(f.step) = 'object' and f.step ? 'steps' and cardinality(f.groups) < 10
+  )
+  select array_agg(row(f.name, f.parent, f.groups, f.step, row_number)::legwork_private.parsed_workflow_step order by f.row_number) into v_entries
+  from (select *, row_number() over (order by place)::integer from flat) f;
+  if v_entries is null then
+    raise exception 'A workflow needs a step.' using errcode = 'LW400', hint = 'Nothing was started.';
+  elsif cardinality(v_entries) > 20000 then
+    raise exception 'A workflow has at most 20000 steps, not %.', cardinality(v_entries) using errcode = 'LW413',
+      hint = 'legwork.enqueue_batch takes more jobs; or let a step start another workflow.';
+  end if;
+  return v_entries;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork_private.fold_run_counts()
  RETURNS void
  LANGUAGE sql
@@ -8315,7 +8481,7 @@ CREATE OR REPLACE FUNCTION legwork_private.free_slots(gates text[], at timestamp
  LANGUAGE sql
  STABLE
 AS $function$
-  select g.gate, coalesce((select l.max_count from legwork_private.limits l where l.id = split_part(g.gate, ':', 1)::integer), 1000000) - (
+  select g.gate, coalesce((select l.max_count from legwork_private.limits l where l.id = legwork_private.gate_limit(g.gate)), 1000000) - (
     select count(*)::integer from legwork_private.slots s where s.gate = g.gate and (s.free_at is null or s.free_at > at))
   from unnest(gates) as g (gate)
 $function$
@@ -8325,6 +8491,18 @@ CREATE OR REPLACE FUNCTION legwork_private.gate(limit_id integer, key text[], pa
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN (((limit_id)::text || ':'::text) || CASE WHEN (key = '{}'::text[]) THEN ''::text WHEN ((strpos((payload)::text, '\u'::text) > 0) OR (octet_length((payload)::text) >= 2000)) THEN legwork_private.gate_value(key, payload) WHEN (length((payload #>> key)) > 200) THEN md5((payload #>> key)) ELSE COALESCE((payload #>> key), ''::text) END)
+
+CREATE OR REPLACE FUNCTION legwork_private.gate_key(gate text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN substr(gate, (strpos(gate, ':'::text) + 1))
+
+CREATE OR REPLACE FUNCTION legwork_private.gate_limit(gate text)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (split_part(gate, ':'::text, 1))::integer
 
 CREATE OR REPLACE FUNCTION legwork_private.gate_value(key text[], payload json)
  RETURNS text
@@ -8391,6 +8569,25 @@ AS $function$
   from graphile_worker._private_jobs j
   where j.locked_by = worker and not j.is_available
 $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.give_slots_to_running_jobs(task_ids integer[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- Jobs that run count for a limit that is new.
+  with limited_tasks as materialized (
+    select r.task_id, r.limits from legwork_private.task_limits r where r.task_id = any (task_ids) and r.limits <> '{}'
+  )
+  insert into legwork_private.slots (gate, job_id, per)
+  select legwork_private.gate(l.id, l.key, j.payload), j.id, l.per
+  from graphile_worker._private_jobs j
+  join limited_tasks r on r.task_id = j.task_id
+  join legwork_private.limits l on l.id = any (r.limits)
+  where j.locked_at is not null
+    and not exists (select from legwork_private.slots s where s.job_id = j.id and s.gate = legwork_private.gate(l.id, l.key, j.payload));
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.grant_roles()
  RETURNS SETOF text
@@ -8731,12 +8928,6 @@ CREATE OR REPLACE FUNCTION legwork_private.job_fields()
  IMMUTABLE PARALLEL SAFE
 RETURN ARRAY(SELECT json_object_keys(to_json(jsonb_populate_record(NULL::legwork_private.job_spec, '{}'::jsonb))) AS json_object_keys)
 
-CREATE OR REPLACE FUNCTION legwork_private.job_flags(spec legwork_private.job_spec)
- RETURNS text[]
- LANGUAGE sql
- STABLE
-RETURN (legwork_private.context_flags((spec).tenant, (spec).correlation_id) || CASE WHEN isfinite((spec).expires_at) THEN ARRAY[('expires:'::text || (ceil((EXTRACT(epoch FROM (spec).expires_at) * (1000)::numeric)))::bigint)] ELSE NULL::text[] END)
-
 CREATE OR REPLACE FUNCTION legwork_private.jobs_against_limits(task_ids integer[], since bigint, by bigint[])
  RETURNS bigint[]
  LANGUAGE plpgsql
@@ -8769,7 +8960,7 @@ begin
             and w.gates <> array(select legwork_private.gate(l.id, l.key, j.payload) from legwork_private.limits l where l.id = any (r.limits) order by l.id)))
         else r.is_paused or cardinality(r.limits) > (
           select count(*) from legwork_private.slots s
-          where s.job_id = j.id and s.free_at is null and split_part(s.gate, ':', 1)::integer = any (r.limits))
+          where s.job_id = j.id and s.free_at is null and legwork_private.gate_limit(s.gate) = any (r.limits))
       end);
 end $function$
 -- not for everybody
@@ -9193,6 +9384,12 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork_private.option_flags(spec legwork_private.job_spec)
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN isfinite((spec).expires_at) THEN ARRAY[('expires:'::text || (ceil((EXTRACT(epoch FROM (spec).expires_at) * (1000)::numeric)))::bigint)] ELSE NULL::text[] END
+
 CREATE OR REPLACE FUNCTION legwork_private.own_tenant(tenant text)
  RETURNS text
  LANGUAGE plpgsql
@@ -9261,117 +9458,13 @@ CREATE OR REPLACE FUNCTION legwork_private.parse_workflow_steps(steps jsonb)
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
- SET enable_nestloop TO 'off'
- SET jit TO 'off'
 AS $function$
 declare
-  v_entries legwork_private.parsed_workflow_step[];
-  v_message text;
-  v_hint text;
-  v_code text;
-  v_wrong integer;
-  v_problem text;
-  v_name text;
-  v_step jsonb;
+  v_entries legwork_private.parsed_workflow_step[] := legwork_private.flatten_workflow_steps(steps);
 begin
-  if steps is null or jsonb_typeof(steps) not in ('array', 'object') then
-    raise exception 'The steps of a workflow are an array or an object, not %.', coalesce(jsonb_typeof(steps), 'null') using errcode = 'LW400',
-      hint = 'For example [{"name": "a", "task": "import"}, {"name": "b", "task": "report", "depends_on": ["a"]}].';
-  end if;
-  with recursive flat as (
-    select e.name, null::text as parent, array[e.name] as groups, e.step, array[e.n] as place from legwork_private.list_workflow_steps(steps) e
-    union all
-    select f.name || '/' || e.name, f.name, f.groups || (f.name || '/' || e.name), e.step, f.place || e.n
-    from flat f
-    cross join lateral legwork_private.list_workflow_steps(f.step -> 'steps') e
-    where jsonb_typeof(f.step) = 'object' and f.step ? 'steps' and cardinality(f.groups) < 10
-  )
-  select array_agg(row(f.name, f.parent, f.groups, f.step, row_number)::legwork_private.parsed_workflow_step order by f.row_number) into v_entries
-  from (select *, row_number() over (order by place)::integer from flat) f;
-  if v_entries is null then
-    raise exception 'A workflow needs a step.' using errcode = 'LW400', hint = 'Nothing was started.';
-  elsif cardinality(v_entries) > 20000 then
-    raise exception 'A workflow has at most 20000 steps, not %.', cardinality(v_entries) using errcode = 'LW413',
-      hint = 'legwork.enqueue_batch takes more jobs; or let a step start another workflow.';
-  end if;
-  -- Which is wrong first and with what; what to say of it is put together for that one only.
-  select e.n, x.problem into v_wrong, v_problem
-  from unnest(v_entries) e
-  cross join lateral (
-    select case
-      when jsonb_typeof(e.step) <> 'object' then 'object'
-      when e.name is null or e.name ~ '(^|/)$' then 'name'
-      when length(e.name) > 200 or length(e.name) - coalesce(length(e.parent) + 1, 0) > 64 then 'long'
-      when strpos(substr(e.name, coalesce(length(e.parent) + 2, 1)), '/') > 0 then 'slash'
-      when e.step - legwork_private.workflow_step_fields() <> '{}' then 'field'
-      when (e.step ->> 'task' is null) = (e.step -> 'steps' is null) then 'neither'
-      when e.step ? 'steps' and not exists (select from legwork_private.list_workflow_steps(e.step -> 'steps')) then 'empty'
-      when e.step ? 'steps' and cardinality(e.groups) = 10 then 'deep'
-      when e.step ? 'steps' and e.step ?| array['payload', 'compensate', 'max_attempts', 'priority', 'run_at', 'delay', 'serial_key'] then 'group'
-      when e.step ? 'on_failure' and coalesce(e.step ->> 'on_failure' not in ('stop', 'continue', 'compensate'), true) then 'on_failure'
-      when e.step ? 'depends_on' and (jsonb_typeof(e.step -> 'depends_on') not in ('array', 'string', 'null')
-        or jsonb_typeof(e.step -> 'depends_on') = 'array'
-          and jsonb_path_exists(e.step -> 'depends_on', '$[*] ? (@.type() != "string")')) then 'depends_on'
-      when jsonb_typeof(e.step -> 'compensate') <> 'null' and (jsonb_typeof(e.step -> 'compensate') <> 'object'
-        or e.step #>> '{compensate,task}' is null or (e.step -> 'compensate') - array['task', 'payload'] <> '{}') then 'compensate'
-    end as problem
-  ) x
-  where x.problem is not null
-  order by e.n limit 1;
-  if v_problem is not null then
-    select format('Step ''%s''', coalesce(e.name, coalesce(e.parent || '/', '') || 'number ' || e.n)), e.step into v_name, v_step
-    from unnest(v_entries) e where e.n = v_wrong;
-    v_code := 'LW400';
-    select v_name || m.message, m.hint into v_message, v_hint
-    from (values
-      ('object', ' is not an object.', 'For example {"name": "a", "task": "import"}.'),
-      ('name', ' has no name.', 'Names are texts; other steps name them in depends_on.'),
-      ('long', ' has a name of more than 64 characters, or 200 with its sub-workflows.', 'Choose a shorter one.'),
-      ('slash', ' has a slash in its name.', 'A slash stands between a sub-workflow and its step.'),
-      ('field', ' has a field that no step has: ' || (
-          select string_agg(k, ', ') from jsonb_object_keys(case when v_problem = 'field' then v_step - legwork_private.workflow_step_fields() end) k) || '.',
-        'Fields are ' || array_to_string(legwork_private.workflow_step_fields(), ', ') || '.'),
-      ('neither', ' needs either a task or steps of its own.', 'A step is a job of a task, or a sub-workflow.'),
-      ('empty', ' is a sub-workflow without a step.', 'Give it steps, or leave it out.'),
-      ('deep', ' is too deep.', 'Sub-workflows nest to ten levels.'),
-      ('group', ' is a sub-workflow; payload, compensate and the like belong to its steps.', 'A sub-workflow has name, steps, depends_on and on_failure.'),
-      ('on_failure', format(' has the on_failure ''%s''.', v_step ->> 'on_failure'), 'It is stop, continue or compensate.'),
-      ('depends_on', ' has a depends_on that does not name steps.', 'It is an array of names.'),
-      ('compensate', ' has a compensate that is not {task, payload}.', 'For example {"task": "payment/refund", "payload": {"order": 7}}.')
-    ) as m (problem, message, hint)
-    where m.problem = v_problem;
-  end if;
-  if v_message is null then
-    select 'LW400', format('There are two steps ''%s''.', e.name), 'Names are unique within a workflow and within a sub-workflow.' into v_code, v_message, v_hint
-    from unnest(v_entries) e group by e.name having count(*) > 1 order by min(e.n) limit 1;
-  end if;
-  if v_message is null then
-    select 'LW404', format('Step ''%s'' depends on ''%s'', which is no step beside it.', e.name, d.name),
-      coalesce('Did you mean ''' || legwork_private.nearest_name(d.name, array(
-        select regexp_replace(o.name, '^.*/', '') from unnest(v_entries) o where o.parent is not distinct from e.parent and o.name <> e.name)) || '''? ', '')
-        || 'A step depends on steps of the same workflow or sub-workflow.'
-    into v_code, v_message, v_hint
-    from unnest(v_entries) e
-    cross join lateral legwork_private.workflow_step_dependencies(e.step) as d (name)
-    where not exists (select from unnest(v_entries) o where o.name = coalesce(e.parent || '/', '') || d.name)
-    order by e.n limit 1;
-  end if;
-  if v_message is null then
-    select 'LW404', format('Step ''%s'': no task is called ''%s''.', t.step, t.task),
-      coalesce('Did you mean ''' || legwork_private.nearest_name(t.task, array(select k.identifier from graphile_worker._private_tasks k)) || '''? ', '')
-        || 'Tasks are known once a worker that has them has started; select name from legwork.tasks lists them.'
-    into v_code, v_message, v_hint
-    from (
-      select e.n, e.name as step, e.step ->> 'task' as task from unnest(v_entries) e
-      union all
-      select e.n, e.name, e.step #>> '{compensate,task}' from unnest(v_entries) e
-    ) t
-    where t.task is not null and t.task not in (select k.identifier from graphile_worker._private_tasks k)
-    order by t.n limit 1;
-  end if;
-  if v_message is not null then
-    raise exception '%', v_message using errcode = v_code, hint = v_hint;
-  end if;
+  perform legwork_private.assert_workflow_step_fields(v_entries);
+  perform legwork_private.assert_workflow_step_references(v_entries);
+  perform legwork_private.assert_workflow_step_values(v_entries);
   return v_entries;
 end $function$
 
@@ -9455,65 +9548,19 @@ declare
   v_afters integer[];
   v_hows text[];
   v_order integer[];
-  v_cycle integer[];
-  v_node integer;
 begin
-  perform legwork_private.assert_workflow_step_values(v_entries);
-  -- Every job of a sub-workflow waits for what the sub-workflow waits for; what waits for it waits for all its jobs. Where it may fail without
-  -- harm (continue), that wait ends however they end, so what holds it back must hold back those too.
-  with recursive entries as materialized (
-    select e.n, e.name, e.groups, e.step ? 'steps' as is_group, coalesce(e.step ->> 'on_failure', 'stop') as on_failure,
-      array(select coalesce(e.parent || '/', '') || d from legwork_private.workflow_step_dependencies(e.step) d) as depends_on
-    from unnest(v_entries) e
-  ), asked as (
-    select e.name, d.name as target from entries e cross join lateral unnest(e.depends_on) as d (name)
-  ), wanted as (
-    select a.name, a.target from asked a
-    union
-    select w.name, a.target
-    from wanted w
-    join entries g on g.name = w.target and g.is_group and g.on_failure = 'continue'
-    join asked a on a.name = g.name
-  ), within as materialized (
-    select e.n, e.on_failure, g.name as of from entries e cross join lateral unnest(e.groups) as g (name) where not e.is_group
-  ), pairs as (
-    select before.n as before, after.n as after,
-      -- The strictest of several: cancel before continue before run.
-      min(case when t.is_group and t.on_failure = 'continue' then 'run' when before.on_failure = 'continue' then 'continue' else 'cancel' end) as how
-    from wanted w
-    join entries t on t.name = w.target
-    join within before on before.of = w.target
-    join within after on after.of = w.name
-    group by before.n, after.n
-  )
-  select coalesce(array_agg(p.before order by p.before, p.after), '{}'), coalesce(array_agg(p.after order by p.before, p.after), '{}'),
-    coalesce(array_agg(p.how order by p.before, p.after), '{}')
-  into v_befores, v_afters, v_hows
-  from pairs p;
+  select p.befores, p.afters, p.hows into v_befores, v_afters, v_hows from legwork_private.workflow_step_pairs(v_entries) p;
   if cardinality(v_befores) > 200000 then
     raise exception 'A workflow has at most 200000 dependencies, not %.', cardinality(v_befores) using errcode = 'LW413',
       hint = 'Where many steps depend on many, put one between them that they all depend on.';
   end if;
   v_order := legwork_private.topological_order(cardinality(v_entries), v_befores, v_afters);
   if cardinality(v_order) < cardinality(v_entries) then
-    -- From any that is left, one of those before it is left too: going on, one comes by twice.
-    select min(x) into v_node from generate_series(1, cardinality(v_entries)) x where x <> all (v_order);
-    v_cycle := array[v_node];
-    loop
-      select p.before into v_node
-      from unnest(v_befores, v_afters) as p (before, after)
-      where p.after = v_node and p.before <> all (v_order) order by p.before limit 1;
-      v_cycle := v_node || v_cycle;
-      exit when v_node = any (v_cycle[2:]);
-    end loop;
-    v_cycle := v_cycle[1:1 + array_position(v_cycle[2:], v_node)];
-    raise exception 'The steps depend on each other: %.', (
-      select string_agg(e.name, ' → ' order by c.i) from unnest(v_cycle) with ordinality as c (n, i) join unnest(v_entries) e on e.n = c.n)
-    using errcode = 'LW400', hint = 'Nothing was started. Take one of these dependencies away.';
+    perform legwork_private.raise_workflow_cycle(v_entries, v_befores, v_afters, v_order);
   end if;
 
   insert into legwork_private.workflow_run_steps (
-    workflow_id, name, position, groups, task, payload, priority, max_attempts, run_at, delay, serial_key, depends_on, on_failure, effect,
+    workflow_id, name, position, groups, task, payload, options, delay, depends_on, on_failure, effect,
     compensate, waits_for, waits_how, job_id)
   -- In the order of their dependencies, so that a job is younger than those it depends on. Materialized, so that each step draws one id, in this order.
   with placed as materialized (
@@ -9527,8 +9574,10 @@ begin
   )
   select
     plan_workflow_steps.workflow_id, e.name, o.position, e.groups, e.step ->> 'task', nullif(e.step -> 'payload', 'null'),
-    (e.step ->> 'priority')::numeric::smallint, (e.step ->> 'max_attempts')::numeric::smallint, (e.step ->> 'run_at')::timestamptz,
-    (e.step ->> 'delay')::interval, e.step ->> 'serial_key',
+    -- Not what a step and a job both have and which a step means otherwise.
+    case when e.step ?| legwork_private.workflow_step_options() then
+      jsonb_populate_record(null::legwork_private.job_spec, e.step - array['task', 'payload', 'depends_on']) end,
+    (e.step ->> 'delay')::interval,
     array(select coalesce(e.parent || '/', '') || d from legwork_private.workflow_step_dependencies(e.step) d),
     coalesce(e.step ->> 'on_failure', 'stop'),
     coalesce(f.effect, 'stop'), nullif(e.step -> 'compensate', 'null'), coalesce(p.waits_for, '{}'), coalesce(p.waits_how, '{}'), o.job_id
@@ -9689,6 +9738,32 @@ CREATE OR REPLACE FUNCTION legwork_private.quantile(q double precision, counts d
  IMMUTABLE PARALLEL SAFE
 RETURN (SELECT CASE WHEN (c.n > cardinality(legwork_private.histogram_bounds())) THEN c.low ELSE (c.low + (((c.high - c.low) * (c.wanted - c.before)) / c.here)) END AS "case" FROM (SELECT x.n, x.here, (x.total - x.here) AS before, x.total, (quantile.q * sum(x.here) OVER ()) AS wanted, COALESCE((legwork_private.histogram_bounds())[(x.n - 1)], (0)::double precision) AS low, (legwork_private.histogram_bounds())[x.n] AS high FROM (SELECT b.n, b.here, sum(b.here) OVER (ORDER BY b.n) AS total FROM unnest(quantile.counts) WITH ORDINALITY b(here, n)) x) c WHERE ((c.here > (0)::double precision) AND (c.total >= c.wanted)) ORDER BY c.n LIMIT 1)
 
+CREATE OR REPLACE FUNCTION legwork_private.raise_workflow_cycle(entries legwork_private.parsed_workflow_step[], befores integer[], afters integer[], ordered integer[])
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_cycle integer[];
+  v_node integer;
+begin
+  -- From any that is left, one of those before it is left too: going on, one comes by twice.
+  select min(x) into v_node from generate_series(1, cardinality(entries)) x where x <> all (ordered);
+  v_cycle := array[v_node];
+  loop
+    select p.before into v_node
+    from unnest(befores, afters) as p (before, after)
+    where p.after = v_node and p.before <> all (ordered) order by p.before limit 1;
+    v_cycle := v_node || v_cycle;
+    exit when v_node = any (v_cycle[2:]);
+  end loop;
+  v_cycle := v_cycle[1:1 + array_position(v_cycle[2:], v_node)];
+  raise exception 'The steps depend on each other: %.', (
+    select string_agg(e.name, ' → ' order by c.i) from unnest(v_cycle) with ordinality as c (n, i) join unnest(entries) e on e.n = c.n)
+  using errcode = 'LW400', hint = 'Nothing was started. Take one of these dependencies away.';
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork_private.rate_margin()
  RETURNS interval
  LANGUAGE sql
@@ -9699,7 +9774,7 @@ CREATE OR REPLACE FUNCTION legwork_private.rate_window(gate text, per interval)
  RETURNS interval
  LANGUAGE sql
  STABLE
-RETURN COALESCE((SELECT l.per FROM legwork_private.limits l WHERE (l.id = (split_part(rate_window.gate, ':'::text, 1))::integer)), per)
+RETURN COALESCE((SELECT l.per FROM legwork_private.limits l WHERE (l.id = legwork_private.gate_limit(rate_window.gate))), per)
 
 CREATE OR REPLACE FUNCTION legwork_private.read_interval(name text, value text, low interval DEFAULT '00:00:00'::interval, high interval DEFAULT '100 years'::interval)
  RETURNS interval
@@ -10752,7 +10827,7 @@ begin
       count(g.gate) filter (where g.used >= l.max_count) as full
     from legwork_private.limits l
     left join (
-      select x.gate, split_part(x.gate, ':', 1)::integer as limit_id, count(*) as used
+      select x.gate, legwork_private.gate_limit(x.gate) as limit_id, count(*) as used
       from legwork_private.slots x where x.free_at is null or x.free_at > now() group by x.gate
     ) g on g.limit_id = l.id
     where l.max_count is not null
@@ -10908,17 +10983,17 @@ begin
   return v_count;
 end $function$
 
-CREATE OR REPLACE FUNCTION legwork_private.series_step(period interval, from_at timestamp with time zone)
+CREATE OR REPLACE FUNCTION legwork_private.series_bucket(period interval, from_at timestamp with time zone)
  RETURNS interval
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  -- The finest that makes two hundred steps at most; below an hour only where minutes are kept.
+  -- The finest that makes two hundred buckets at most; below an hour only where minutes are kept.
   select coalesce(
-    (select min(s.step) from unnest(array['1 minute', '5 minutes', '10 minutes', '30 minutes', '1 hour', '6 hours', '1 day']::interval[]) as s (step)
-      where extract(epoch from period) <= 200 * extract(epoch from s.step)
-        and (s.step >= interval '1 hour' or from_at >= now() - legwork_private.interval_setting('metrics_minutes', '2 days') - interval '1 minute')),
+    (select min(s.length) from unnest(array['1 minute', '5 minutes', '10 minutes', '30 minutes', '1 hour', '6 hours', '1 day']::interval[]) as s (length)
+      where extract(epoch from period) <= 200 * extract(epoch from s.length)
+        and (s.length >= interval '1 hour' or from_at >= now() - legwork_private.interval_setting('metrics_minutes', '2 days') - interval '1 minute')),
     interval '1 day')
 $function$
 
@@ -10972,9 +11047,7 @@ begin
       v_free := array(
         select x from unnest(v_locked) x where not exists (select from legwork_private.dependencies d where d.job_id = x));
       if v_doomed <> '{}' then
-        perform set_config('legwork.ended_as', 'dependency', true);
-        delete from graphile_worker._private_jobs j where j.id = any (v_doomed);
-        perform set_config('legwork.ended_as', '', true);
+        perform legwork_private.delete_jobs_as('dependency', v_doomed);
       end if;
       if v_free <> '{}' then
         v_total := v_total + legwork_private.release_dependants(v_free);
@@ -11411,10 +11484,13 @@ declare
   v_payload json;
   v_stack text;
 begin
+  -- 1. What Legwork changes itself.
   -- Anybody may make the setting; only the definers know what to make it.
   if current_setting('legwork.admitting', true) <> '' and current_setting('legwork.admitting', true) = legwork_private.admission_pass() then
     return null;
   end if;
+
+  -- 2. It was given another chance, or replaced by a request with its key.
   if v_had_failed and not v_has_failed then
     delete from legwork_private.finished_jobs where id = new.id;
     if found then
@@ -11428,13 +11504,13 @@ begin
       return null;
     end if;
   end if;
+
+  -- 3. It was given back unfinished, replaced or rescheduled: no attempt has ended.
   if old.locked_at is not null and not v_attempt_ended then
     select c.reason into v_cancellation from legwork_private.cancellations c where c.job_id = new.id;
     if found then
       -- It was cancelled while a worker had it, and is given back unfinished.
-      perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', v_cancellation, true);
-      delete from graphile_worker._private_jobs j where j.id = new.id;
-      perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
+      perform legwork_private.delete_jobs_as('cancelled', array[new.id], v_cancellation);
       return null;
     end if;
   end if;
@@ -11452,6 +11528,8 @@ begin
     end if;
     return null;
   end if;
+
+  -- 4. An attempt ended, and the worker says that it does not count.
   select * into v_failure from legwork_private.reported_failures() f where f.id = new.id and v_attempt_ended;
 
   if v_failure.decision in ('put_back', 'wait') and not v_removed and not exists (select from legwork_private.cancellations c where c.job_id = new.id) then
@@ -11474,6 +11552,7 @@ begin
     return null;
   end if;
 
+  -- 5. What is recorded of it, without what must not be read.
   select t.identifier, d.queue, d.redact into v_task, v_queue, v_redact
   from graphile_worker._private_tasks t
   left join legwork_private.task_definitions d on d.name = t.identifier
@@ -11493,6 +11572,7 @@ begin
     v_payload := legwork.redact(v_payload, v_redact);
   end if;
 
+  -- 6. An attempt failed: whether there is another one, and when. Recorded as a failed attempt.
   if v_attempt_ended then
     if v_removed then
       v_attempt := legwork_private.true_attempt(old.id, old.attempts, old.max_attempts, old.updated_at, old.locked_at);
@@ -11552,6 +11632,7 @@ begin
     end if;
   end if;
 
+  -- 7. It has failed, or was cancelled, for good: recorded as a finished job.
   -- An attempt that ended for good has written this row before it makes the update below, which comes by here again.
   if v_has_failed and not v_had_failed and not exists (select from legwork_private.finished_jobs f where f.id = new.id) then
     insert into legwork_private.finished_jobs (
@@ -11577,6 +11658,7 @@ begin
     end if;
   end if;
 
+  -- 8. Its slots, and its place in the waiting room.
   if v_has_limits and v_attempt_ended then
     perform legwork_private.release_slots(array[new.id], array[v_failure.started_at]);
   end if;
@@ -11587,11 +11669,11 @@ begin
       update graphile_worker._private_jobs j set run_at = v_run_at where j.id = new.id;
     end if;
   end if;
+
+  -- 9. What was decided is written to its row; the update comes by here again.
   if v_attempt_ended then
     if v_state = 'cancelled' then
-      perform set_config('legwork.ended_as', 'recorded', true);
-      delete from graphile_worker._private_jobs j where j.id = new.id;
-      perform set_config('legwork.ended_as', '', true);
+      perform legwork_private.delete_jobs_as('recorded', array[new.id]);
     elsif v_has_failed then
       -- As permanently_fail_jobs does it: the job is kept, is not fetched again, and all its attempts are there for a retry. Not in
       -- a trigger before the update: that would lock every row that is fetched a second time.
@@ -12105,6 +12187,51 @@ begin
   return null;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork_private.update_waiting_jobs(task_ids integer[], job_ids bigint[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_released integer;
+begin
+  perform set_config('legwork.admitting', legwork_private.admission_pass(), true);
+  with limited_tasks as materialized (
+    select r.* from legwork_private.task_limits r where r.task_id = any (task_ids)
+  ), waiting as materialized (
+    select w.job_id, r.is_paused, w.run_at,
+      array(select legwork_private.gate(l.id, l.key, j.payload) from legwork_private.limits l where l.id = any (r.limits) order by l.id) as gates,
+      case when j.flags is not null then legwork_private.flag_value(j.flags, 'tenant') end as tenant
+    from legwork_private.waiting_jobs w
+    join limited_tasks r on r.task_id = w.task_id
+    join graphile_worker._private_jobs j on j.id = w.job_id
+    where w.job_id = any (job_ids) and w.held is distinct from 'dependency'
+  ), free as (
+    delete from legwork_private.waiting_jobs w using waiting c
+    where w.job_id = c.job_id and not c.is_paused and c.gates = '{}'
+    returning w.job_id, w.run_at
+  ), released as (
+    update graphile_worker._private_jobs j set run_at = f.run_at
+    from free f where j.id = f.job_id
+    returning j.id
+  ), kept as (
+    update legwork_private.waiting_jobs w set gates = c.gates, line = legwork_private.line_of(c.gates, c.tenant),
+      held = case when c.is_paused then 'paused' when c.run_at > clock_timestamp() then 'run_at' end
+    from waiting c
+    where w.job_id = c.job_id and (c.is_paused or c.gates <> '{}')
+    returning w.line, w.gates, w.held
+  ), woken as (
+    insert into legwork_private.wakeups (line, gates, at_commit)
+    select k.line, k.gates, case when row_number() over () = 1 then 'wait' end
+    from kept k where k.held is null group by k.line, k.gates
+  )
+  select count(*) into v_released from released;
+  perform set_config('legwork.admitting', '', true);
+  if v_released > 0 then
+    perform legwork_private.wake_workers(v_released);
+  end if;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork_private.wake_due_jobs()
  RETURNS void
  LANGUAGE plpgsql
@@ -12282,7 +12409,55 @@ CREATE OR REPLACE FUNCTION legwork_private.workflow_step_fields()
  RETURNS text[]
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN ARRAY['name'::text, 'task'::text, 'payload'::text, 'depends_on'::text, 'on_failure'::text, 'compensate'::text, 'max_attempts'::text, 'priority'::text, 'run_at'::text, 'delay'::text, 'serial_key'::text, 'steps'::text]
+RETURN ((ARRAY['name'::text, 'task'::text, 'payload'::text, 'depends_on'::text, 'on_failure'::text, 'compensate'::text] || legwork_private.workflow_step_options()) || ARRAY['delay'::text, 'steps'::text])
+
+CREATE OR REPLACE FUNCTION legwork_private.workflow_step_options()
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ARRAY['max_attempts'::text, 'priority'::text, 'run_at'::text, 'serial_key'::text]
+
+CREATE OR REPLACE FUNCTION legwork_private.workflow_step_pairs(entries legwork_private.parsed_workflow_step[], OUT befores integer[], OUT afters integer[], OUT hows text[])
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_nestloop TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  -- Every job of a sub-workflow waits for what the sub-workflow waits for; what waits for it waits for all its jobs. Where it may fail without
+  -- harm (continue), that wait ends however they end, so what holds it back must hold back those too.
+  with recursive steps as materialized (
+    select e.n, e.name, e.groups, e.step ? 'steps' as is_group, coalesce(e.step ->> 'on_failure', 'stop') as on_failure,
+      array(select coalesce(e.parent || '/', '') || d from legwork_private.workflow_step_dependencies(e.step) d) as depends_on
+    from unnest(entries) e
+  ), asked as (
+    select e.name, d.name as target from steps e cross join lateral unnest(e.depends_on) as d (name)
+  ), wanted as (
+    select a.name, a.target from asked a
+    union
+    select w.name, a.target
+    from wanted w
+    join steps g on g.name = w.target and g.is_group and g.on_failure = 'continue'
+    join asked a on a.name = g.name
+  ), within as materialized (
+    select e.n, e.on_failure, g.name as of from steps e cross join lateral unnest(e.groups) as g (name) where not e.is_group
+  ), pairs as (
+    select before.n as before, after.n as after,
+      -- The strictest of several: cancel before continue before run.
+      min(case when t.is_group and t.on_failure = 'continue' then 'run' when before.on_failure = 'continue' then 'continue' else 'cancel' end) as how
+    from wanted w
+    join steps t on t.name = w.target
+    join within before on before.of = w.target
+    join within after on after.of = w.name
+    group by before.n, after.n
+  )
+  select coalesce(array_agg(p.before order by p.before, p.after), '{}'), coalesce(array_agg(p.after order by p.before, p.after), '{}'),
+    coalesce(array_agg(p.how order by p.before, p.after), '{}')
+  into befores, afters, hows
+  from pairs p;
+end $function$
 
 -- triggers
 
