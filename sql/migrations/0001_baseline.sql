@@ -69,7 +69,7 @@ return case when current_setting('legwork.surface', true) in ('rest', 'graphql',
   then coalesce(nullif(left(current_setting('legwork.actor', true), 256), ''), session_user) else session_user end;
 comment on function legwork_private.current_actor() is 'Whom to name as the one who did something: the database role, or for whom the server says that it acts.';
 
--- Who asks: the tenant that a session is confined to, which views and functions of every later file go by (sql/000020_access.sql has the rest).
+-- Who asks: the tenant that a session is confined to, which views and functions of every later file go by (sql/definitions/access/roles.sql has the rest).
 create table legwork_private.confined_logins (
   login name primary key,
   tenant text not null check (tenant <> '')
@@ -206,8 +206,8 @@ select regexp_replace(i.indexdef, '^CREATE INDEX ', 'create index if not exists 
 where i.schemaname = 'graphile_worker' and i.indexname = 'jobs_no_queue_index';
 
 drop index if exists graphile_worker.jobs_no_queue_index;
-create index _legwork_waiting on graphile_worker._private_jobs (task_id, id) with (deduplicate_items = off) where is_available;
-create index _legwork_taken on graphile_worker._private_jobs (id) with (deduplicate_items = off) where not is_available;
+create index if not exists _legwork_waiting on graphile_worker._private_jobs (task_id, id) with (deduplicate_items = off) where is_available;
+create index if not exists _legwork_taken on graphile_worker._private_jobs (id) with (deduplicate_items = off) where not is_available;
 
 create table legwork_private.limits (
   id integer generated always as identity primary key,
@@ -249,7 +249,8 @@ create index waiting_jobs_line on legwork_private.waiting_jobs (line, priority, 
 create index waiting_jobs_due on legwork_private.waiting_jobs (run_at) where held = 'run_at';
 
 create table legwork_private.slots (
-  gate text not null,
+  -- Compared byte by byte, so that the index below also finds the gates of a limit: from 7: to 7;.
+  gate text collate "C" not null,
   job_id bigint not null,
   per interval,
   free_at timestamptz
@@ -382,7 +383,8 @@ create table legwork_private.worker_processes (
   disk real,
   disk_total bigint,
   heap_bytes bigint,
-  host_seen_at timestamptz
+  host_seen_at timestamptz,
+  version text
 );
 alter table legwork_private.worker_processes enable row level security;
 
@@ -666,12 +668,12 @@ create index batch_runs_tenant_id on legwork_private.batch_runs (tenant, id) whe
 
 -- The live side of (tenant, id); the history has its own. And what waits for a tenant, by task: of a task of which others have thousands, the
 -- tenant may have none. They cost only the jobs that have flags.
-create index _legwork_tenant on graphile_worker._private_jobs (legwork_private.flag_value(flags, 'tenant'), id) where flags is not null;
-create index _legwork_tenant_waiting on graphile_worker._private_jobs (legwork_private.flag_value(flags, 'tenant'), task_id, id)
+create index if not exists _legwork_tenant on graphile_worker._private_jobs (legwork_private.flag_value(flags, 'tenant'), id) where flags is not null;
+create index if not exists _legwork_tenant_waiting on graphile_worker._private_jobs (legwork_private.flag_value(flags, 'tenant'), task_id, id)
   with (deduplicate_items = off) where is_available and flags is not null;
 
 -- Keys are found as they were given; the history has them so. It costs only the jobs that have one.
-create index _legwork_key on graphile_worker._private_jobs (legwork.given_key(key)) where key is not null;
+create index if not exists _legwork_key on graphile_worker._private_jobs (legwork.given_key(key)) where key is not null;
 create index failed_attempts_tenant on legwork_private.failed_attempts (tenant, job_id, attempt) where tenant is not null;
 
 create table legwork_private.tokens (
@@ -951,9 +953,9 @@ alter table legwork_private.step_secrets enable row level security;
 
 -- The children of a job. Costs only the jobs that have flags, and only those of them that have a parent take room.
 create index finished_jobs_parent_id on legwork_private.finished_jobs (parent_id, id) where parent_id is not null;
-create index _legwork_parent on graphile_worker._private_jobs ((case when flags is not null then legwork_private.parent_of(flags) end), id)
+create index if not exists _legwork_parent on graphile_worker._private_jobs ((case when flags is not null then legwork_private.parent_of(flags) end), id)
   where (case when flags is not null then legwork_private.parent_of(flags) end) is not null;
-create index _legwork_correlation on graphile_worker._private_jobs ((case when flags is not null then legwork_private.flag_value(flags, 'correlation') end), id)
+create index if not exists _legwork_correlation on graphile_worker._private_jobs ((case when flags is not null then legwork_private.flag_value(flags, 'correlation') end), id)
   where (case when flags is not null then legwork_private.flag_value(flags, 'correlation') end) is not null;
 
 -- A task that has never failed, among many failures. Costs only those.
@@ -1017,13 +1019,14 @@ create table legwork_private.hour_totals (
 );
 alter table legwork_private.hour_totals enable row level security;
 
--- When workers started: what a deployment looks like from here, and a crash that is followed by a start. Of which version they are, they do not say.
+-- When workers started: what a deployment looks like from here, and a crash that is followed by a start.
 create table legwork_private.worker_starts (
   id text primary key,
   host text not null,
   pid integer not null,
   tasks integer not null,
-  started_at timestamptz not null
+  started_at timestamptz not null,
+  version text
 );
 alter table legwork_private.worker_starts enable row level security;
 create index worker_starts_started_at on legwork_private.worker_starts (started_at);

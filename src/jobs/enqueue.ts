@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { ATTEMPTS, assertInteger, COUNTS, optionalInterval, PRIORITIES, toTimestamp } from "../bounds.ts";
+import { ATTEMPTS, assertInteger, COUNTS, durationToInterval, PRIORITIES, toTimestamp } from "../bounds.ts";
 import type { Duration } from "../duration.ts";
 import { fromDatabaseError, type Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
@@ -183,7 +183,7 @@ export async function enqueueOn(
 type Reader = (name: string, value: never) => unknown;
 
 const asGiven: Reader = (_name, value) => value;
-const duration: Reader = (name, value) => optionalInterval(name, value, 1);
+const duration: Reader = (name, value) => durationToInterval(name, value, 1);
 const integer =
   (range: readonly [number, number]): Reader =>
   (name, value) => {

@@ -44,7 +44,14 @@ export async function readCounts(client: Queryable): Promise<Counts> {
   return rows[0];
 }
 
-/** `counts`: what was counted a moment ago, where somebody has it; counted now otherwise. */
+/**
+ * `counts`: what was counted a moment ago, where somebody has it; counted now otherwise.
+ *
+ * @example
+ * import { readOverview } from "legwork/operations";
+ *
+ * const { pending, running, failed, stopped_at } = await readOverview(client);
+ */
 export async function readOverview(client: Queryable, counts?: Counts): Promise<Overview> {
   const counted = counts ?? (await readCounts(client));
   const rows = await selectRows(

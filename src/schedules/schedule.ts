@@ -7,7 +7,7 @@ import { LegworkError } from "../errors.ts";
 import { assertPayloads, type EnqueueOptions } from "../jobs/enqueue.ts";
 import { CronTimes } from "./cron.ts";
 import { planSchedules } from "./plan-schedules.ts";
-import { spanOf } from "./span-of.ts";
+import { calendarSpan } from "./calendar-span.ts";
 import { toJson } from "../json.ts";
 
 /** When a schedule occurs: by a cron expression, every so often, or once. */
@@ -64,6 +64,11 @@ interface ScheduleRules {
  *
  * Throws LW400 for what is not valid or never fires, with the part of a cron expression that is wrong between > and <; LW404 for an
  * unknown task or required schedule; LW409 for the name of a crontab's entry; LW422 for a payload that its task cannot work with.
+ *
+ * @example
+ * import { schedule } from "legwork/operations";
+ *
+ * const next = await schedule(client, "morning-report", "report/daily", { cron: "0 6 * * *", timezone: "Europe/Berlin" });
  */
 export async function schedule(client: Queryable, name: string, task: string, options: ScheduleOptions): Promise<Date | null> {
   const {
@@ -103,21 +108,23 @@ export async function schedule(client: Queryable, name: string, task: string, op
     name,
     task,
     cron,
-    every: spanOf("every", every),
+    every: calendarSpan("every", every),
     timezone,
     payload: json,
     ...times,
     max_runs: maxRuns,
-    jitter: spanOf("jitter", options.jitter),
+    jitter: calendarSpan("jitter", options.jitter),
     overlap: options.overlap,
     max_instances: maxInstances,
     missed: options.missed,
-    missed_window: spanOf("missedWindow", options.missedWindow),
+    missed_window: calendarSpan("missedWindow", options.missedWindow),
     requires:
       requires === undefined
         ? undefined
-        : JSON.stringify(Object.fromEntries(Object.entries(requires).map(([other, within]) => [other, spanOf(other, within)]))),
-    requires_wait: spanOf("requiresWait", options.requiresWait),
+        : JSON.stringify(
+            Object.fromEntries(Object.entries(requires).map(([other, within]) => [other, calendarSpan(other, within)])),
+          ),
+    requires_wait: calendarSpan("requiresWait", options.requiresWait),
     tenant: options.tenant,
     priority: options.priority,
     max_attempts: maxAttempts,

@@ -3,6 +3,7 @@ import { beforeEach, expect, it, onTestFinished } from "vitest";
 import { LABEL_LIMIT, metricNames } from "../../src/server/http/metrics.ts";
 import { type Server, type ServerOptions, startServer } from "../../src/server/server.ts";
 import { testDatabase, testLog } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { until } from "../support/until.ts";
 import { workerOver } from "../support/worker.ts";
 
@@ -12,8 +13,9 @@ const metricsToken = "for the prometheus of the test";
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query(
-    "truncate legwork_private.task_totals, legwork_private.task_minutes, legwork_private.samples, legwork_private.alert_records, legwork_private.worker_processes",
+  await empty(
+    database.pool,
+    "legwork_private.task_totals, legwork_private.task_minutes, legwork_private.minute_totals, legwork_private.samples, legwork_private.alert_records, legwork_private.worker_processes",
   );
 });
 

@@ -1,13 +1,14 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { connection, untilBlocked } from "../support/connections.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 
 const database = testDatabase();
 
 beforeEach(async () => {
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "a", "queue": "mail"}, {"name": "b"}]')`);
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork_private.finished_jobs, legwork_private.cancellations, legwork_private.id_marks, legwork_private.idempotent_requests");
+  await empty(database.pool, "legwork_private.finished_jobs, legwork_private.cancellations, legwork_private.id_marks, legwork_private.idempotent_requests");
 });
 
 const claim = "select legwork_private.claim_request('me', 'k', $1) as answer";

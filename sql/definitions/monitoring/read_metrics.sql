@@ -70,7 +70,7 @@ create or replace function legwork_private.sample_database() returns void
 language sql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
   insert into legwork_private.samples as s (name, value)
-  select 'database', coalesce(jsonb_agg(jsonb_build_object('check', d."check", 'severity', d.severity, 'finding', d.finding, 'remedy', d.remedy, 'detail', d.detail)), '[]')
+  select 'database', coalesce(jsonb_agg(jsonb_build_object('check', d."check", 'severity', d.severity, 'finding', d.finding, 'fix', d.fix, 'detail', d.detail)), '[]')
   from legwork.doctor() d
   on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp();
 $$;

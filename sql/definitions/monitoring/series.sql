@@ -177,12 +177,14 @@ comment on column legwork_private.worker_starts.host is 'The host name of its ma
 comment on column legwork_private.worker_starts.pid is 'Its process id there.';
 comment on column legwork_private.worker_starts.tasks is 'How many tasks it could run.';
 comment on column legwork_private.worker_starts.started_at is 'When it started.';
+comment on column legwork_private.worker_starts.version is 'The version of Legwork that it ran.';
 
 create or replace function legwork_private.tg_worker_processes__start() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
   -- A worker that was given up and speaks again is not a new one.
-  insert into legwork_private.worker_starts (id, host, pid, tasks, started_at) values (new.id, new.host, new.pid, cardinality(new.tasks), new.started_at)
+  insert into legwork_private.worker_starts (id, host, pid, tasks, started_at, version)
+  values (new.id, new.host, new.pid, cardinality(new.tasks), new.started_at, new.version)
   on conflict do nothing;
   delete from legwork_private.worker_starts w where w.id in (
     select o.id from legwork_private.worker_starts o
@@ -195,17 +197,17 @@ revoke execute on function legwork_private.tg_worker_processes__start() from pub
 create or replace trigger keep_start after insert on legwork_private.worker_processes for each row execute function legwork_private.tg_worker_processes__start();
 
 create or replace function legwork.worker_starts_between(from_at timestamptz, to_at timestamptz, at_most integer default 500)
-returns table (started_at timestamptz, host text, workers bigint)
+returns table (started_at timestamptz, host text, workers bigint, versions text[])
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
   select legwork_private.assert_role('viewer', true);
   -- Those of one machine that started in the same minute are one start.
-  select min(w.started_at), w.host, count(*) from legwork_private.worker_starts w
+  select min(w.started_at), w.host, count(*), array_agg(distinct w.version order by w.version) filter (where w.version is not null) from legwork_private.worker_starts w
   where w.started_at >= from_at and w.started_at < to_at
   group by w.host, date_trunc('minute', w.started_at) order by 1 desc limit at_most
 $$;
 comment on function legwork.worker_starts_between(timestamptz, timestamptz, integer) is
-  'When workers started in that time, the newest first and so many at most (500): those of one machine within a minute together. Not for a session that is confined to a tenant.';
+  'When workers started in that time, of which versions, the newest first and at most so many (500): those of one machine within a minute together. Not for a session that is confined to a tenant.';
 revoke execute on function legwork.worker_starts_between(timestamptz, timestamptz, integer) from public;
 
 create or replace function legwork.limits_in_use()

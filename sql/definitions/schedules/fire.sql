@@ -1,4 +1,4 @@
--- Firing schedules: what is due is enqueued, held back or accounted for. What people do with them is in manage.sql.
+-- Firing schedules: what is due is enqueued, held back or accounted for. See plan.sql.
 -- Locks: none on tables that exist.
 create or replace function legwork_private.schedule_serial_key(name text, overlap text, max_instances integer) returns text
 language sql immutable parallel safe

@@ -1,4 +1,4 @@
--- What people do with schedules, and what they read of them. What fires them is in fire.sql.
+-- What people do with schedules, and what they read of them. See plan.sql.
 -- Locks: none on tables that exist.
 create or replace function legwork_private.describe_schedule(definition legwork_private.schedule_definitions) returns jsonb
 language sql stable

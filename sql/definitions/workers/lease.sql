@@ -17,6 +17,7 @@ comment on column legwork_private.worker_processes.running is 'The jobs it was r
 comment on column legwork_private.worker_processes.started_at is 'When it started.';
 comment on column legwork_private.worker_processes.seen_at is 'When it last said that it lives.';
 comment on column legwork_private.worker_processes.suspected_at is 'When another worker first found it silent; null while it speaks.';
+comment on column legwork_private.worker_processes.version is 'The version of Legwork that it runs.';
 comment on column legwork_private.worker_processes.blocked_since is 'Since when synchronous code has held up its event loop; null while that turns.';
 comment on column legwork_private.worker_processes.blocked_jobs is
   'The job whose code that is. Several when it is one of them and not known which; none when it belongs to no job; null while the event loop turns.';
@@ -30,14 +31,14 @@ comment on function legwork_private.worker_grace() is
 
 create or replace function legwork_private.worker_beat(
   id text, host text, pid integer, concurrency integer, tasks text[], running bigint[],
-  blocked_seconds double precision default null, blocked_jobs bigint[] default null,
+  blocked_seconds double precision default null, blocked_jobs bigint[] default null, version text default null,
   out now timestamptz, out cancelled bigint[], out lost bigint[]
 )
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  insert into legwork_private.worker_processes as w (id, host, pid, concurrency, tasks, running, blocked_since, blocked_jobs)
+  insert into legwork_private.worker_processes as w (id, host, pid, concurrency, tasks, running, blocked_since, blocked_jobs, version)
   values (worker_beat.id, worker_beat.host, worker_beat.pid, worker_beat.concurrency, worker_beat.tasks, worker_beat.running,
-    clock_timestamp() - blocked_seconds * interval '1 second', worker_beat.blocked_jobs)
+    clock_timestamp() - blocked_seconds * interval '1 second', worker_beat.blocked_jobs, worker_beat.version)
   on conflict on constraint worker_processes_pkey do update set
     running = excluded.running, seen_at = clock_timestamp(), suspected_at = null,
     blocked_since = excluded.blocked_since, blocked_jobs = excluded.blocked_jobs;
@@ -65,10 +66,10 @@ begin
   end if;
   now := clock_timestamp();
 end $$;
-comment on function legwork_private.worker_beat(text, text, integer, integer, text[], bigint[], double precision, bigint[]) is
+comment on function legwork_private.worker_beat(text, text, integer, integer, text[], bigint[], double precision, bigint[], text) is
   'A worker says that it lives, what it is and which jobs it runs; and, while synchronous code holds up its event loop, for how many seconds and '
-  'for which job. Returns the database''s clock, which of the jobs were cancelled and which it does not hold any more.';
-revoke execute on function legwork_private.worker_beat(text, text, integer, integer, text[], bigint[], double precision, bigint[]) from public;
+  'for which job; version is the version of Legwork that it runs. Returns the database''s clock, which of the jobs were cancelled and which it does not hold any more.';
+revoke execute on function legwork_private.worker_beat(text, text, integer, integer, text[], bigint[], double precision, bigint[], text) from public;
 
 create or replace function legwork_private.give_back_times(worker text, started bigint[]) returns table (id bigint, run_at timestamptz)
 language sql stable set search_path = pg_catalog, pg_temp

@@ -1,6 +1,6 @@
 -- Dependencies: jobs that start only when other jobs have ended. Workflows and batches are made of them.
 --
--- A job with an open dependency stands in the waiting room (admission/waiting_room.sql) with held = 'dependency'. When a job ends, the transaction that ends
+-- A job with an open dependency stands in the waiting room (../admission/waiting_room.sql) with held = 'dependency'. When a job ends, the transaction that ends
 -- it closes what waits for it and, as it commits, lets those go that wait for nothing else, under the lock under which everything
 -- is let go.
 --

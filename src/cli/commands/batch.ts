@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
-import { BATCH_STATES, type BatchFilter, type BatchRow } from "../../workflows/batches.ts";
+import { BATCH_STATES } from "../../contract/states.ts";
+import type { BatchFilter, BatchRow } from "../../workflows/batches.ts";
 import { positiveInteger, type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { color, elapsed, printJson, printTable, relativeTime, shorten } from "../output.ts";
 import { parseTyped } from "../typed-json.ts";

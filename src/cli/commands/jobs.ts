@@ -1,5 +1,7 @@
 import { Command, Option } from "commander";
-import { JOB_STATES, type JobFilter, MAX_LOOKED_AT } from "../../jobs/read-jobs.ts";
+import { MAX_LOOKED_AT } from "../../contract/jobs.ts";
+import { JOB_STATES } from "../../contract/states.ts";
+import type { JobFilter } from "../../jobs/read-jobs.ts";
 import { integer, positiveInteger, ownFlags, type RemoteFlags, time, withOperations, withRemoteOptions } from "../options.ts";
 import { repeatedly, type WatchFlags, withWatch } from "../watch.ts";
 import { colorState, elapsed, printJson, printTable, relativeTime, shorten } from "../output.ts";

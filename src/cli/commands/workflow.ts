@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
-import { WORKFLOW_STATES, type WorkflowRow, type WorkflowState, type WorkflowStepRow } from "../../workflows/read-workflows.ts";
+import { WORKFLOW_STATES, type WorkflowState } from "../../contract/states.ts";
+import type { WorkflowRow, WorkflowStepRow } from "../../workflows/read-workflows.ts";
 import { positiveInteger, type RemoteFlags, time, withOperations, withRemoteOptions } from "../options.ts";
 import { color, colorState, elapsed, printJson, printTable, relativeTime, shorten } from "../output.ts";
 import { parseTyped } from "../typed-json.ts";

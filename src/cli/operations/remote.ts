@@ -1,11 +1,10 @@
+import { assertId } from "../../bounds.ts";
 import { UnboundedTime } from "../../db/parse-timestamp.ts";
 import { isErrorCode, LegworkError, toError } from "../../errors.ts";
-import { assertJobId } from "../../jobs/read-jobs.ts";
 import type { LimitTarget } from "../../queues/limits.ts";
-import { assertBatchId } from "../../workflows/batches.ts";
-import { assertWorkflowId } from "../../workflows/read-workflows.ts";
 import type { Operations } from "./operations.ts";
 import { parseExactly } from "../../json.ts";
+import { understandEachOther, VERSION } from "../../version.ts";
 import { toSnakeCase } from "../../snake-case.ts";
 
 /** Items of a page that is asked for. */
@@ -42,7 +41,7 @@ export function remoteOperations(url: string, token: string | undefined): Operat
       cursor = `${path.includes("?") ? "&" : "?"}cursor=${page.next_cursor}`;
     }
   };
-  const job = (id: string): string => `/jobs/${assertJobId(id)}`;
+  const job = (id: string): string => `/jobs/${assertId("job", id)}`;
   const scheduleOf = (name: string): string => `/schedules/${encodeURIComponent(name)}`;
   const where = (target: LimitTarget): string =>
     target.queue === undefined ? `/tasks/${encodeURIComponent(target.task)}` : `/queues/${encodeURIComponent(target.queue)}`;
@@ -101,7 +100,7 @@ export function remoteOperations(url: string, token: string | undefined): Operat
     resumeTask: async (task) => await resume(`/tasks/${encodeURIComponent(task)}`),
     emergencyStop: async (reason) => void (await post("/emergency-stop", { reason })),
     resumeAll: async () => {
-      const { stopped_at } = await get("/stats");
+      const { stopped_at } = await get("/overview");
       await post("/resume-all");
       return stopped_at !== null;
     },
@@ -124,18 +123,18 @@ export function remoteOperations(url: string, token: string | undefined): Operat
       const cursor = before === undefined ? undefined : Buffer.from(`workflows:${before}`).toString("base64url");
       return (await get(`/workflows?${queryOf({ ...filter, cursor })}`)).items;
     },
-    getWorkflow: (id) => get(`/workflows/${assertWorkflowId(id)}`),
-    cancelWorkflow: async (id, reason) => (await post(`/workflows/${assertWorkflowId(id)}/cancel`, { reason })).state,
+    getWorkflow: (id) => get(`/workflows/${assertId("workflow", id)}`),
+    cancelWorkflow: async (id, reason) => (await post(`/workflows/${assertId("workflow", id)}/cancel`, { reason })).state,
     retryWorkflow: async (id, { deadline, fromStep }) =>
-      void (await post(`/workflows/${assertWorkflowId(id)}/retry`, { deadline, from_step: fromStep })),
+      void (await post(`/workflows/${assertId("workflow", id)}/retry`, { deadline, from_step: fromStep })),
     enqueueBatch: async (jobs, options) =>
       (await post("/batches", { ...toSnakeCase(options), callback: options.callback, jobs })).id,
     listBatches: async ({ before, ...filter }) => {
       const cursor = before === undefined ? undefined : Buffer.from(`batches:${before}`).toString("base64url");
       return (await get(`/batches?${queryOf({ ...filter, cursor })}`)).items;
     },
-    getBatch: async (id) => await get(`/batches/${assertBatchId(id)}`),
-    readOverview: () => get("/stats"),
+    getBatch: async (id) => await get(`/batches/${assertId("batch", id)}`),
+    readOverview: () => get("/overview"),
     diagnose: () => all("/doctor"),
   };
 
@@ -187,12 +186,21 @@ async function request(url: string, token: string | undefined, method: string, p
       hint: "Correct LEGWORK_URL: the address alone, such as http://127.0.0.1:4400.",
     });
   }
+  assertVersion(url, response.headers.get("legwork-version"));
   const answer: Answer = withDates(parseExactly(text));
   if (response.ok) return answer;
   const code = isErrorCode(answer.code) ? answer.code : "LW500";
   throw new LegworkError(code, answer.detail ?? answer.message ?? `status ${response.status}`, {
     hint: answer.hint,
     retryAt: answer.retry_at,
+  });
+}
+
+/** Throws LW518 for a server whose answers this version may not understand. One that says nothing is asked all the same. */
+function assertVersion(url: string, version: string | null): void {
+  if (version === null || understandEachOther(VERSION, version)) return;
+  throw new LegworkError("LW518", `The server at ${url} is Legwork ${version}; this command is ${VERSION}.`, {
+    hint: `Use the same version: npx legwork@${version}.`,
   });
 }
 

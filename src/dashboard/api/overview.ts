@@ -1,8 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { rest } from "./request.ts";
 
-/** GET /stats: how the whole system is. Counts are text. */
-export interface Stats {
+/** GET /overview: how the whole system is. Counts are text. */
+export interface Overview {
   running: string;
   pending: string;
   blocked: string;
@@ -19,10 +19,10 @@ export interface Stats {
   stop_reason: string | null;
 }
 
-export function useStats() {
+export function useOverview() {
   return useQuery({
-    queryKey: ["stats"],
-    queryFn: ({ signal }) => rest<Stats>("GET", "/stats", undefined, signal),
+    queryKey: ["overview"],
+    queryFn: ({ signal }) => rest<Overview>("GET", "/overview", undefined, signal),
     refetchInterval: 5_000,
   });
 }

@@ -3,7 +3,7 @@ import { useMay } from "./me.ts";
 import { rest, withQuery } from "./request.ts";
 
 /** A step of GET /statistics/series. Counts are text; times are seconds. */
-export interface SeriesStep {
+export interface SeriesInterval {
   at: string;
   seconds: number;
   is_whole: boolean;
@@ -35,7 +35,7 @@ export function useSeries(of: {
   return useQuery({
     queryKey: ["series", of],
     queryFn: async ({ signal }) =>
-      (await rest<{ items: SeriesStep[] }>("GET", withQuery("/statistics/series", { ...of }), undefined, signal)).items,
+      (await rest<{ items: SeriesInterval[] }>("GET", withQuery("/statistics/series", { ...of }), undefined, signal)).items,
     enabled: may,
     // What is over does not change; what goes on is counted every five seconds.
     refetchInterval: of.until === undefined ? 10_000 : false,

@@ -3,24 +3,28 @@ import fastifySwaggerUi from "@fastify/swagger-ui";
 import type { FastifyError, FastifyInstance } from "fastify";
 import { createJsonSchemaTransform, createJsonSchemaTransformObject } from "fastify-type-provider-zod";
 import { z } from "zod";
+import { alertSchema } from "../../contract/alerts.ts";
+import { attemptSchema, jobSchema, logLineSchema, newJobSchema, reasonSchema } from "../../contract/jobs.ts";
+import { problemSchema } from "../../contract/problem.ts";
+import { queueSchema, taskSchema, workerSchema } from "../../contract/queues.ts";
+import { scheduleSchema } from "../../contract/schedules.ts";
+import { workflowSchema } from "../../contract/workflows.ts";
 import { LegworkError, toError } from "../../errors.ts";
 import { assertCountable, withDigits } from "./body.ts";
 import type { Logger } from "../../log.ts";
 import { VERSION } from "../../version.ts";
-import { addAlertRoutes, alertSchema } from "./alerts/alerts.ts";
+import { addAlertRoutes } from "./alerts/alerts.ts";
 import { addBulkRoutes } from "./jobs/bulk.ts";
 import { addCreateRoutes } from "./jobs/create.ts";
-import { attemptSchema, jobSchema, logLineSchema, newJobSchema, reasonSchema } from "./jobs/job-schemas.ts";
 import { addJobRoutes } from "./jobs/read.ts";
-import { problemSchema, sendProblem, validatorCompiler } from "./problem.ts";
-import { queueSchema, taskSchema, workerSchema } from "./queues/queue-schemas.ts";
+import { sendProblem, validatorCompiler } from "./problem.ts";
 import { addQueueRoutes } from "./queues/read.ts";
 import type { RestContext } from "./route.ts";
-import { addScheduleRoutes, scheduleSchema } from "./schedules/schedules.ts";
+import { addScheduleRoutes } from "./schedules/schedules.ts";
 import { addStatisticsRoutes } from "./statistics.ts";
 import { addSystemRoutes } from "./system.ts";
 import { addTokenRoutes } from "./tokens.ts";
-import { addWorkflowRoutes, workflowSchema } from "./workflows/workflows.ts";
+import { addWorkflowRoutes } from "./workflows/workflows.ts";
 
 /** Schemas that the description names and refers to. A registry of ours: a task's own schemas may have the same names. */
 const components = z.registry<{ id: string }>();
@@ -129,6 +133,10 @@ export async function addRest(app: FastifyInstance, context: RestOptions): Promi
 }
 
 function addRoutes(app: FastifyInstance, context: RestOptions): void {
+  // Only those who have a token learn it. The command line compares it with its own.
+  app.addHook("onSend", async ({ principal }, reply) => {
+    if (principal !== null) reply.header("legwork-version", VERSION);
+  });
   app.setErrorHandler((error: FastifyError, request, reply) => sendProblem(error, request, reply, context.log));
   app.setNotFoundHandler((request, reply) => {
     const error = new LegworkError("LW404", `There is no ${request.method} ${request.url.split("?")[0]}.`, {

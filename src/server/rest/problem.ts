@@ -1,41 +1,14 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
-import { z } from "zod";
+import type { z } from "zod";
+import { MAX_FAULTS, type Problem } from "../../contract/problem.ts";
 import { fromDatabaseError } from "../../db/pool.ts";
-import { ERRORS, type ErrorCode, type FieldError, LegworkError, toError } from "../../errors.ts";
+import { ERRORS, type FieldError, LegworkError, toError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import { cut, propertyOf } from "../../thrown.ts";
 
-/** Faults that are told of one request. Somebody who reads them mends one and tries again. */
-const MAX_FAULTS = 20;
 /** The longest detail and hint of a problem, and the longest message and name of a field (characters): they may quote what was sent. */
 const MAX_TEXT = 1_000;
 const MAX_FIELD_TEXT = 300;
-
-/** What is answered in place of a result: RFC 9457. */
-export const problemSchema = z
-  .object({
-    type: z.string().describe("Names the kind of problem: urn:legwork:error: and the code."),
-    title: z.string().describe("The kind of problem, in words; the same for each of its code."),
-    status: z.int().describe("The HTTP status."),
-    detail: z.string().describe("What is wrong with this request."),
-    code: z.enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]]).describe("Means the same in SQL and on the command line."),
-    hint: z.string().optional().describe("What to do next."),
-    retry_at: z.iso.datetime().optional().describe("From when on the same request may succeed; of LW429."),
-    errors: z
-      .array(
-        z.object({
-          in: z.enum(["body", "query", "path", "header"]).describe("The part of the request."),
-          field: z.string().describe("Where in it, as a path with dots; empty for the whole part."),
-          message: z.string().describe("What is wrong with it."),
-        }),
-      )
-      .optional()
-      .describe(`The fields that are at fault: the first ${MAX_FAULTS}.`),
-    more_errors: z.int().optional().describe("How many more fields are at fault."),
-  })
-  .describe("A problem, as RFC 9457 has it.");
-
-type Problem = z.output<typeof problemSchema>;
 
 /** Where Fastify finds what is validated, and what we call it. */
 const PARTS = { body: "body", querystring: "query", params: "path", headers: "header" } as const;

@@ -1,5 +1,5 @@
 import { useLive } from "../../api/subscribe.ts";
-import type { LiveOverview } from "./live-overview.ts";
+import type { QueueTotals } from "./queue-totals.ts";
 
 export interface LiveQueue {
   name: string;
@@ -19,7 +19,7 @@ const OVERVIEW = `subscription { overview { readAt running pending blocked pause
 const QUEUES = `subscription { queues { readAt queues { name pausedAt pausedBy pauseReason running pending blocked paused later oldest } } }`;
 
 export function useLiveOverview() {
-  const { data, error } = useLive<{ overview: LiveOverview }>(OVERVIEW);
+  const { data, error } = useLive<{ overview: QueueTotals }>(OVERVIEW);
   return { data: data?.overview, error };
 }
 

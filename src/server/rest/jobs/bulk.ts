@@ -1,40 +1,25 @@
 import type { FastifyInstance } from "fastify";
-import { z } from "zod";
+import type { z } from "zod";
+import {
+  bulkSchema,
+  cancelBody,
+  failedBody,
+  failedGroupPage,
+  MAX_CHUNK,
+  priorityManyBody,
+  priorityManySchema,
+  rerunManyBody,
+  rerunManySchema,
+} from "../../../contract/bulk.ts";
+import type { failedFilterSchema, finishedFilterSchema, liveFilterSchema } from "../../../contract/jobs.ts";
 import { cancelJobs } from "../../../jobs/cancel-job.ts";
 import { discardJobs } from "../../../jobs/discard-job.ts";
 import { listFailedGroups } from "../../../jobs/failed-jobs.ts";
 import { rerunJobs } from "../../../jobs/rerun-job.ts";
 import { retryJobs } from "../../../jobs/retry-job.ts";
 import { setPriorities } from "../../../jobs/set-priority.ts";
-import { failedFilterSchema, finishedFilterSchema, liveFilterSchema } from "./job-schemas.ts";
 import { toCamelCase } from "../../../snake-case.ts";
 import { addRoute, type RestContext } from "../route.ts";
-import { page, text, time } from "../values.ts";
-
-/** Jobs that one request changes at most. */
-const MAX_CHUNK = 10_000;
-
-const howMany = {
-  dry_run: z.boolean().default(true).describe("Only say what would be done. True unless given: look first, then send false."),
-  at_most: z.int().min(1).max(MAX_CHUNK).default(1_000).describe("Jobs changed by this request."),
-};
-
-const bulkSchema = z
-  .object({
-    dry_run: z.boolean(),
-    changed: z.int().describe("Jobs that were changed: 0 of a dry run."),
-    left: z
-      .int()
-      .describe(
-        `Jobs that still fit, counted up to ${MAX_CHUNK.toLocaleString("en")}. While there are any, send the request again.`,
-      ),
-    left_is_capped: z.boolean().describe("Whether there are more than `left` says."),
-    ids: z.array(z.string()).describe("Which were changed; of a dry run, the first `at_most` that would be."),
-  })
-  .meta({
-    description: "What was done, and what is left to do.",
-    examples: [{ dry_run: false, changed: 1000, left: 234, left_is_capped: false, ids: ["42", "43"] }],
-  });
 
 interface Chunk {
   dry_run: boolean;
@@ -62,10 +47,6 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
   const description =
     "A dry run says how many jobs fit. Otherwise each request changes `at_most` of them, oldest first, and says how many are left: send it again " +
     "until `left` is 0. A request that is cut off has done nothing, or all that it would have answered.";
-  const failedBody = z
-    .strictObject({ filter: failedFilterSchema.describe("Which failed jobs; {} is all of them."), ...howMany })
-    .meta({ examples: [{ filter: { task: "notify/email", error: "ECONNREFUSED" }, dry_run: false }] });
-
   addRoute(
     app,
     context,
@@ -110,13 +91,7 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
       role: "operator",
       summary: "Cancel every job that fits and has not ended",
       description,
-      body: z
-        .strictObject({
-          filter: liveFilterSchema.describe("Which jobs that have not ended; {} is all of them."),
-          reason: text(1_000).optional(),
-          ...howMany,
-        })
-        .meta({ examples: [{ filter: { queue: "mail", state: "pending" }, reason: "wrong recipients", dry_run: false }] }),
+      body: cancelBody,
       answer: bulkSchema,
       problems: ["LW404"],
     },
@@ -137,16 +112,8 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
       description:
         `${description} The old jobs stay as they are, so each request after the first says since when it goes: \`as_of\`, from the answer before. Jobs made later are left ` +
         "alone. LW409, with nothing done, when the history has not the whole payload of one of them; POST /jobs/:id/rerun takes one.",
-      body: z
-        .strictObject({
-          filter: finishedFilterSchema.describe("Which jobs that have ended; it must leave out most of the history."),
-          as_of: time.optional().describe("When this began: the one of the answer before. Now by default."),
-          ...howMany,
-        })
-        .meta({ examples: [{ filter: { task: "report/daily", created_after: "2026-11-01T00:00:00Z" }, dry_run: true }] }),
-      answer: bulkSchema
-        .extend({ as_of: z.iso.datetime().describe("To send with the next request.") })
-        .meta({ description: "What was done, and what is left to do; `ids` are those of the old jobs." }),
+      body: rerunManyBody,
+      answer: rerunManySchema,
       problems: ["LW404", "LW409"],
     },
     async ({ client, body }) => {
@@ -166,20 +133,8 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
       role: "operator",
       summary: "Change the priority of every job that fits and has not ended",
       description: `${description} Jobs that have this priority already are not counted.`,
-      body: z
-        .strictObject({
-          filter: liveFilterSchema.describe("Which jobs that have not ended; {} is all of them."),
-          priority: z.int().min(-32_768).max(32_767).describe("Smaller runs first."),
-          ...howMany,
-        })
-        .meta({ examples: [{ filter: { queue: "mail", state: "pending" }, priority: -10, dry_run: false }] }),
-      answer: bulkSchema
-        .extend({
-          before: z
-            .array(z.object({ priority: z.int(), ids: z.array(z.string()) }))
-            .describe("What the priorities of the changed jobs were, to take it back."),
-        })
-        .meta({ description: "What was done, and what is left to do." }),
+      body: priorityManyBody,
+      answer: priorityManySchema,
       problems: ["LW404"],
     },
     async ({ client, body }) => {
@@ -208,19 +163,7 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
       tag: "bulk",
       role: "viewer",
       summary: "Group the failed jobs that can be retried by what went wrong, the largest group first",
-      answer: page(
-        z.object({
-          fingerprint: z.string().nullable().describe("Names the group; POST /jobs/retry and /jobs/discard take it."),
-          task: z.string(),
-          queue: z.string(),
-          jobs: z.string().describe("How many, as text."),
-          first_at: z.iso.datetime(),
-          last_at: z.iso.datetime(),
-          last_id: z.string(),
-          last_error: z.string().nullable(),
-        }),
-        "The groups.",
-      ),
+      answer: failedGroupPage,
     },
     async ({ client }) => ({ items: await listFailedGroups(client), next_cursor: null }),
   );

@@ -1,17 +1,15 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
+import { createdSchema, newJobSchema, newJobsBody, newJobsSchema, runTaskBody } from "../../../contract/jobs.ts";
+import { taskName } from "../../../contract/values.ts";
 import { LegworkError } from "../../../errors.ts";
 import { enqueue, enqueueMany } from "../../../jobs/enqueue.ts";
 import { toCamelCase } from "../../../snake-case.ts";
 import { idempotencyHeaders, once } from "../idempotency.ts";
-import { createdSchema, enqueueOptionsSchema, newJobSchema } from "./job-schemas.ts";
 import { addRoute, type RestContext } from "../route.ts";
-import { json, taskName } from "../values.ts";
 
 /** The longest body that brings several jobs (bytes). */
 const BATCH_BODY_LIMIT = 5_000_000;
-/** Jobs of a batch at most. */
-const MAX_BATCH = 1_000;
 
 /** Enqueueing: one job, several at once, and a task by its name. */
 export function addCreateRoutes(app: FastifyInstance, context: RestContext): void {
@@ -48,13 +46,9 @@ export function addCreateRoutes(app: FastifyInstance, context: RestContext): voi
       summary: "Enqueue several jobs, all or none",
       headers: idempotencyHeaders,
       bodyLimit: BATCH_BODY_LIMIT,
-      body: z
-        .strictObject({ jobs: z.array(newJobSchema).min(1).max(MAX_BATCH) })
-        .meta({ examples: [{ jobs: [{ task: "notify/email", payload: { to: "ann@example.com" } }, { task: "report/daily" }] }] }),
+      body: newJobsBody,
       status: 201,
-      answer: z
-        .object({ ids: z.array(z.string()) })
-        .meta({ description: "The jobs' ids, in the order they were given.", examples: [{ ids: ["42", "43"] }] }),
+      answer: newJobsSchema,
       problems: ["LW404", "LW409", "LW422"],
     },
     async (call) =>
@@ -79,10 +73,7 @@ export function addCreateRoutes(app: FastifyInstance, context: RestContext): voi
       summary: "Run a task now: enqueue a job for it",
       params: z.object({ name: taskName }),
       headers: idempotencyHeaders,
-      body: enqueueOptionsSchema
-        .extend({ payload: json.optional().describe("What the task is given; {} by default.") })
-        .optional()
-        .meta({ examples: [{ payload: { to: "ann@example.com" } }] }),
+      body: runTaskBody,
       status: 201,
       answer: createdSchema,
       problems: ["LW404", "LW409", "LW422"],

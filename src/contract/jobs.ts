@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { JOB_STATES } from "../../../jobs/read-jobs.ts";
-import { duration, jobId, json, MAX_INTEGER, queueName, taskName, text, time } from "../values.ts";
+import { cursorOver, page, pageLimit } from "./page.ts";
+import { JOB_STATES } from "./states.ts";
+import { at, duration, jobId, json, MAX_INTEGER, queueName, taskName, text, time, wholeNumber } from "./values.ts";
 
-const at = z.iso.datetime();
 const id = z.string().describe("The job's id: a whole number, as text because it may be larger than a JSON number holds.");
 
 /** A row of `legwork.jobs`, as JSON. */
@@ -189,3 +189,129 @@ export const finishedFilterSchema = liveFilterSchema.extend({
   state: z.enum(["completed", "failed", "cancelled", "expired"]).optional(),
   error: text(1_000).optional().describe("A part of the error's message, in upper or lower case."),
 });
+
+/** Jobs that one search for a payload looks at, at most. */
+export const MAX_LOOKED_AT = 10_000;
+
+export const jobCursor = cursorOver("jobs", jobId);
+export const logCursor = cursorOver("logs", jobId);
+
+export const jobQuery = z.strictObject({
+  state: z.enum(JOB_STATES).optional(),
+  task: taskName.optional(),
+  queue: queueName.optional(),
+  tenant: text(256).optional(),
+  correlation_id: text(256).optional(),
+  parent_id: jobId.optional().describe("Only what that job has enqueued."),
+  job_key: text(512).optional(),
+  priority: wholeNumber(-32_768, 32_767).optional(),
+  error: text(1_000).optional().describe("A part of the error's message, in upper or lower case."),
+  payload: text(1_000)
+    .regex(/^[^:]+:/, "expected a path and a value, such as user.id:42")
+    .optional()
+    .describe(
+      `A path in the payload and what stands there, such as user.id:42. Reads the payloads of ${MAX_LOOKED_AT.toLocaleString("en")} jobs that the other ` +
+        "filters leave, at most; `looked_at` says of how many. A page may be empty and have a next one, which looks further.",
+    ),
+  brief: z.stringbool().optional().describe("Without payload and result, which are null then and may be large."),
+  created_after: time.optional().describe("Created then or later."),
+  created_before: time.optional(),
+  order: z.enum(["newest", "oldest"]).default("newest").describe("Which come first."),
+  cursor: jobCursor.schema.optional(),
+  limit: pageLimit,
+});
+
+export const jobPage = page(jobSchema, "A page of jobs.")
+  .extend({
+    looked_at: z.int().optional().describe("Of a search in payloads: how many were read for this page."),
+    looked_to: z.string().nullable().optional().describe("Of a search in payloads: the last job whose payload was read."),
+  })
+  .describe("A page of jobs.");
+
+export const progressSchema = z
+  .object({
+    id: z.string(),
+    state: z.enum(JOB_STATES),
+    attempts: z.int(),
+    progress: z.number().nullable(),
+    progress_message: z.string().nullable(),
+  })
+  .describe("How far the job is, by its task's own account.");
+
+export const logQuery = z.strictObject({ cursor: logCursor.schema.optional(), limit: pageLimit });
+export const logPage = page(logLineSchema, "A page of log lines.");
+
+export const stepSchema = z
+  .object({
+    kind: z.enum(["run", "wait", "sleep"]),
+    name: z.string(),
+    state: z.enum(["completed", "timed_out", "waiting"]),
+    result: z.unknown(),
+    attempt: z.int(),
+    started_at: at,
+    finished_at: at.nullable(),
+    deadline: at.nullable().describe("Until when it waits; null for ever, and for what does not wait."),
+  })
+  .loose();
+export const stepPage = page(stepSchema, "The steps.");
+
+export const reasonPage = page(reasonSchema, "Every reason, in the order in which they hold the job back.");
+
+export const reasonBody = z
+  .strictObject({ reason: text(1_000).optional().describe("Why; the job's history says it.") })
+  .optional()
+  .meta({ examples: [{ reason: "wrong recipients" }] });
+
+export const signalBody = z
+  .strictObject({ payload: json.optional() })
+  .optional()
+  .meta({ examples: [{ payload: { approved: true } }] });
+export const signalSchema = z
+  .object({ counts: z.boolean().describe("Whether this one does.") })
+  .describe("What became of the signal.");
+
+export const rerunBody = z
+  .strictObject({
+    payload: json.optional().describe("Another payload; the old one by default."),
+    discard: z.boolean().optional().describe("Give up the old job too, which must have failed."),
+  })
+  .optional()
+  .meta({ examples: [{ payload: { to: "ann@example.com" }, discard: true }] });
+export const rerunSchema = z
+  .object({ id: z.string().describe("The new job's id.") })
+  .meta({ description: "The new job.", examples: [{ id: "43" }] });
+
+export const rerunPage = page(
+  z
+    .object({
+      id: z.string().describe("The new job."),
+      original_id: z.string().describe("The job that it repeats."),
+      payload_changed: z.boolean(),
+      requested_by: z.string(),
+      requested_at: at,
+    })
+    .describe("A re-run."),
+  "The re-runs, 100 at most; the one whose id is the job's says what it repeats.",
+);
+
+export const priorityBody = z
+  .strictObject({ priority: z.int().min(-32_768).max(32_767) })
+  .meta({ description: "The priority.", examples: [{ priority: -10 }] });
+export const prioritySchema = z
+  .object({ id: z.string(), priority: z.int(), was: z.int().describe("What it was before, to take it back.") })
+  .describe("What was changed.");
+
+/** Jobs of one request at most. */
+const MAX_JOBS = 1_000;
+
+export const newJobsBody = z
+  .strictObject({ jobs: z.array(newJobSchema).min(1).max(MAX_JOBS) })
+  .meta({ examples: [{ jobs: [{ task: "notify/email", payload: { to: "ann@example.com" } }, { task: "report/daily" }] }] });
+export const newJobsSchema = z
+  .object({ ids: z.array(z.string()) })
+  .meta({ description: "The jobs' ids, in the order they were given.", examples: [{ ids: ["42", "43"] }] });
+
+export const runTaskBody = enqueueOptionsSchema
+  .extend({ payload: json.optional().describe("What the task is given; {} by default.") })
+  .optional()
+  .meta({ examples: [{ payload: { to: "ann@example.com" } }] });

@@ -1,12 +1,7 @@
 import { z } from "zod";
-import { isTime, parseDuration } from "../../duration.ts";
-import { fitsNumeric, isRawNumber, isStorable } from "../../json.ts";
-import { isId } from "../../id.ts";
-
-/** Rows of a page when none are asked for. */
-const DEFAULT_PAGE = 50;
-/** Rows of a page at most. */
-const MAX_PAGE = 500;
+import { isTime, parseDuration } from "../duration.ts";
+import { fitsNumeric, isRawNumber, isStorable } from "../json.ts";
+import { isId } from "../id.ts";
 
 /** The largest number of Postgres's integer. */
 export const MAX_INTEGER = 2_147_483_647;
@@ -16,6 +11,12 @@ const MAX_DEPTH = 100;
 
 /** The size of a value that is kept as JSON (bytes, escapes not counted). */
 const MAX_PAYLOAD = 1_000_000;
+
+/** A point in time of an answer. */
+export const at = z.iso.datetime();
+
+/** A number that may be larger than a JSON number holds. */
+export const count = z.string().describe("A number, as text.");
 
 /** Text that Postgres can keep: some characters, none of which is NUL. */
 export function text(max: number) {
@@ -57,10 +58,6 @@ export const duration = z
 export function wholeNumber(min: number, max: number) {
   return z.coerce.number({ error: "expected a whole number" }).int().min(min).max(max);
 }
-
-export const pageLimit = wholeNumber(1, MAX_PAGE)
-  .default(DEFAULT_PAGE)
-  .describe(`Rows of the page: ${DEFAULT_PAGE} unless given, ${MAX_PAGE} at most.`);
 
 /** Any JSON that Postgres can keep. */
 export const json = z
@@ -115,7 +112,7 @@ function faultOf(value: unknown): string | undefined {
 
 /** Bytes of a value as JSON, without what it holds and without escapes; what stands between values is counted with them. */
 function sizeOf(value: unknown): number {
-  if (typeof value === "string") return Buffer.byteLength(value) + 3;
+  if (typeof value === "string") return bytesOf(value) + 3;
   return isRawNumber(value) ? value.rawJSON.length + 1 : 2;
 }
 
@@ -125,41 +122,13 @@ function pathTo(place: Place): PropertyKey[] {
   return path.toReversed();
 }
 
-/** A page's cursor: opaque, so that what it is made of may change. */
-export function cursorOver(kind: string, last: z.ZodType<string>) {
-  return {
-    make: (value: string): string => Buffer.from(`${kind}:${value}`).toString("base64url"),
-    schema: z
-      .string()
-      .max(1_000)
-      .transform((cursor, context) => {
-        const content = Buffer.from(cursor, "base64url").toString("utf8");
-        const parsed = last.safeParse(content.startsWith(`${kind}:`) ? content.slice(kind.length + 1) : undefined);
-        if (parsed.success) return parsed.data;
-        context.addIssue({ code: "custom", message: "expected the next_cursor of a page of this list" });
-        return z.NEVER;
-      })
-      .meta({ description: "Where the page begins: the `next_cursor` of the one before." }),
-  };
-}
-
-/** A page of rows. */
-export function page<T extends z.ZodType>(item: T, what: string) {
-  return z
-    .object({
-      items: z.array(item),
-      next_cursor: z.string().nullable().describe("Where the next page begins; null when this is the last one."),
-    })
-    .describe(what);
-}
-
-/** A page from one row more than it may have, which tells whether there is another. */
-export function toPage<T>(
-  rows: readonly T[],
-  limit: number,
-  cursor: (last: T) => string,
-): { items: T[]; next_cursor: string | null } {
-  const items = rows.slice(0, limit);
-  const last = items.at(-1);
-  return { items, next_cursor: rows.length > limit && last !== undefined ? cursor(last) : null };
+/** Bytes of a text as UTF-8. */
+function bytesOf(value: string): number {
+  let bytes = value.length;
+  for (let index = 0; index < value.length; index++) {
+    const unit = value.charCodeAt(index);
+    // Each half of a surrogate pair is two of its four bytes.
+    if (unit > 0x7f) bytes += unit <= 0x7ff || (unit >= 0xd800 && unit <= 0xdfff) ? 1 : 2;
+  }
+  return bytes;
 }
