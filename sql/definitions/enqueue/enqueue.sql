@@ -231,21 +231,9 @@ begin
         'tenant', legwork_private.own_tenant(e.element ->> 'tenant'))) order by e.n), '[]')
       from jsonb_array_elements(jobs) with ordinality as e (element, n));
   end if;
-  -- graphile-worker's clean-up of unused tasks may have taken the names.
-  insert into legwork_private.graphile_tasks (identifier)
-  select t.task from unnest(v_tasks) as t (task)
-  where not exists (select from legwork_private.graphile_tasks k where k.identifier = t.task)
-  on conflict do nothing;
-  if v_have_serial_keys then
-    insert into legwork_private.graphile_job_queues (queue_name)
-    select distinct k.name
-    from jsonb_array_elements(jobs) as element
-    cross join lateral (
-      select legwork_private.kept_key(element ->> 'serial_key', coalesce(element ->> 'tenant', v_tenant), 'serial_key') as name offset 0
-    ) k
-    where element ->> 'serial_key' is not null and not exists (select from legwork_private.graphile_job_queues q where q.queue_name = k.name)
-    on conflict do nothing;
-  end if;
+  perform legwork_private.restore_names(v_tasks, case when v_have_serial_keys then array(
+    select legwork_private.kept_key(element ->> 'serial_key', coalesce(element ->> 'tenant', v_tenant), 'serial_key') from jsonb_array_elements(jobs) as element
+    where element ->> 'serial_key' is not null) end);
 
   with specs as (
     select e.n, nextval(v_sequence) as id, j.task, j.payload, j.run_at, j.max_attempts, j.priority, legwork_private.context_flags(j.tenant, j.correlation_id) || legwork_private.option_flags(j) as flags,

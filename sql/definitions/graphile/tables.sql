@@ -54,3 +54,20 @@ create or replace function legwork_private.last_job_id() returns bigint
 language sql volatile
 return pg_sequence_last_value(legwork_private.job_id_sequence());
 comment on function legwork_private.last_job_id() is 'The last job id that was drawn; null for none.';
+
+create or replace function legwork_private.restore_names(tasks text[], serial_keys text[] default '{}') returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+begin
+  insert into legwork_private.graphile_tasks (identifier)
+  select distinct n.name from unnest(tasks) as n (name)
+  where not exists (select from legwork_private.graphile_tasks t where t.identifier = n.name)
+  on conflict do nothing;
+  if serial_keys <> '{}' then
+    insert into legwork_private.graphile_job_queues (queue_name)
+    select distinct n.name from unnest(serial_keys) as n (name)
+    where n.name is not null and not exists (select from legwork_private.graphile_job_queues q where q.queue_name = n.name)
+    on conflict do nothing;
+  end if;
+end $$;
+comment on function legwork_private.restore_names(text[], text[]) is
+  'Makes rows for tasks and serial keys that have none, before jobs that need them are inserted: graphile-worker''s clean-up of unused names may have taken them.';

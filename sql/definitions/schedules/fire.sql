@@ -16,17 +16,8 @@ comment on function legwork_private.live_jobs(bigint[]) is 'Those of the jobs th
 create or replace function legwork_private.enqueue_occurrences(ids bigint[], names text[], due_at timestamptz[]) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 begin
-  -- graphile-worker's clean-up of unused tasks and queues may have taken the names.
-  insert into legwork_private.graphile_tasks (identifier)
-  select distinct d.task from legwork_private.schedule_definitions d
-  where d.name = any (names) and not exists (select from legwork_private.graphile_tasks t where t.identifier = d.task)
-  on conflict do nothing;
-  insert into legwork_private.graphile_job_queues (queue_name)
-  select legwork_private.schedule_serial_key(d.name, d.overlap, d.max_instances) from legwork_private.schedule_definitions d
-  where d.name = any (names) and d.overlap in ('queue', 'cancel') and legwork_private.schedule_serial_key(d.name, d.overlap, d.max_instances) is not null
-    and not exists (
-      select from legwork_private.graphile_job_queues q where q.queue_name = legwork_private.schedule_serial_key(d.name, d.overlap, d.max_instances))
-  on conflict do nothing;
+  perform legwork_private.restore_names(array_agg(d.task), array_agg(legwork_private.schedule_serial_key(d.name, d.overlap, d.max_instances)))
+  from legwork_private.schedule_definitions d where d.name = any (names);
   insert into legwork_private.graphile_jobs (id, job_queue_id, task_id, payload, run_at, max_attempts, priority, flags)
   overriding system value
   select o.id,

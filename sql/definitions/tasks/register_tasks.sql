@@ -66,10 +66,7 @@ begin
     raise exception 'A % cannot be called ''%''.', v_refused.kind, v_refused.name using errcode = 'LW400',
       hint = 'Its name has 1 to 128 characters and is not . or .., which cannot be addressed in a URL.';
   end if;
-  insert into legwork_private.graphile_tasks (identifier)
-  select d.name from jsonb_to_recordset(definitions) as d (name text)
-  where not exists (select from legwork_private.graphile_tasks t where t.identifier = d.name)
-  on conflict do nothing;
+  perform legwork_private.restore_names(array(select d.name from jsonb_to_recordset(definitions) as d (name text)));
   with before as materialized (
     select k.name, k.queue from legwork_private.task_definitions k
   ), put as (

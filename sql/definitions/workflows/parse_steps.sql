@@ -376,18 +376,8 @@ declare
 begin
   select * into v_run from legwork_private.workflow_runs r where r.id = create_workflow_step_jobs.workflow_id;
   v_flags := legwork_private.workflow_flags(v_run);
-  insert into legwork_private.graphile_tasks (identifier)
-  select distinct s.task from legwork_private.workflow_run_steps s
-  where s.workflow_id = create_workflow_step_jobs.workflow_id and s.position = any (made)
-    and not exists (select from legwork_private.graphile_tasks t where t.identifier = s.task)
-  on conflict do nothing;
-  insert into legwork_private.graphile_job_queues (queue_name)
-  select distinct k.name
-  from legwork_private.workflow_run_steps s
-  cross join lateral (select legwork_private.kept_key((s.options).serial_key, v_run.tenant, 'serial_key') as name offset 0) k
-  where s.workflow_id = create_workflow_step_jobs.workflow_id and s.position = any (made) and (s.options).serial_key is not null
-    and not exists (select from legwork_private.graphile_job_queues q where q.queue_name = k.name)
-  on conflict do nothing;
+  perform legwork_private.restore_names(array_agg(distinct s.task), array_agg(distinct legwork_private.kept_key((s.options).serial_key, v_run.tenant, 'serial_key')))
+  from legwork_private.workflow_run_steps s where s.workflow_id = create_workflow_step_jobs.workflow_id and s.position = any (made);
 
   with steps as materialized (
     select s.* from legwork_private.workflow_run_steps s where s.workflow_id = create_workflow_step_jobs.workflow_id and s.position is not null
