@@ -13,6 +13,7 @@ interface Context {
 // What each folder and file directly in `src` may import of ours, besides itself. What is not named here is an error, so that a new folder gets its
 // place when it is made.
 const FOUNDATION = [
+  "action",
   "bounds",
   "config",
   "contract",
@@ -23,6 +24,7 @@ const FOUNDATION = [
   "log",
   "stderr-destination",
   "thrown",
+  "validate",
   "version",
   "within",
 ];
@@ -31,19 +33,21 @@ const BELOW_SERVICES = [...OPERATIONS, "db", ...FOUNDATION];
 const SERVICES = ["embedded", "server", "worker"];
 
 const MAY_IMPORT: Record<string, readonly string[]> = {
+  action: [],
   duration: [],
   id: [],
   "stderr-destination": [],
   thrown: [],
+  validate: [],
   version: [],
   within: [],
-  errors: ["duration", "thrown"],
+  errors: ["action", "duration", "thrown"],
   log: ["stderr-destination"],
   bounds: ["duration", "errors"],
   json: ["errors"],
   config: ["duration", "errors", "log"],
   // The browser takes it in: nothing of Node's, nothing that reads or writes.
-  contract: ["bounds", "duration", "errors", "id", "json"],
+  contract: ["action", "bounds", "duration", "errors", "id", "json", "validate"],
   db: FOUNDATION,
   ...Object.fromEntries(OPERATIONS.map((folder) => [folder, BELOW_SERVICES])),
   // Server and worker know nothing of each other.

@@ -1,5 +1,6 @@
-import { LegworkError, toError } from "../errors.ts";
+import { LegworkError } from "../errors.ts";
 import { type Pool, type PoolClient, transaction } from "./pool.ts";
+import { sqlStateOf } from "./translate-error.ts";
 
 /** A transaction elsewhere that has written a job would make a change of the schema, and every statement behind it, wait for as long as it likes. */
 export const SET_LOCK_TIMEOUT = "set local lock_timeout = '10s'";
@@ -9,7 +10,7 @@ export async function withinLockTimeout<T>(pool: Pool, work: (client: PoolClient
   try {
     return await transaction(pool, work);
   } catch (thrown) {
-    if ((toError(thrown) as Error & { code?: string }).code !== "55P03") throw thrown;
+    if (sqlStateOf(thrown) !== "55P03") throw thrown;
     throw new LegworkError("LW409", "Another transaction has held a table for more than 10 seconds. Nothing was changed.", {
       hint: "Run the command again when it has ended. `select pid, xact_start, query from pg_stat_activity where xact_start is not null order by xact_start` lists what is open.",
       cause: thrown,

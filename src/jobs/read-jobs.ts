@@ -3,6 +3,7 @@ import { viewsFor } from "../db/confinement.ts";
 import { readJson } from "../db/exact-json.ts";
 import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
+import { selectWithin } from "../db/select-within.ts";
 import { LegworkError } from "../errors.ts";
 import { isId } from "../id.ts";
 
@@ -157,6 +158,8 @@ export const MAX_LOOKED_AT = 10_000;
 /** What a search in payloads found, and how far it has looked. */
 export interface PayloadSearch {
   rows: JobRow[];
+  /** Whether there may be more than these, because they have `maxBytes` already. */
+  isMore: boolean;
   /** Jobs whose payloads were read. */
   looked_at: number;
   /** The last job whose payload was read; null when there was none. */
@@ -168,21 +171,40 @@ export async function listJobs(client: Queryable, filter: JobFilter): Promise<Jo
   if (filter.payload !== undefined) return (await searchPayloads(client, filter, filter.payload)).rows;
   assertServed(filter);
   const { where, values } = await conditionsOf(client, filter);
-  const rows = await selectRows(
-    client,
-    `select ${columnsOf(filter)} from ${viewsFor(client)}.jobs ${where}
-     order by id ${filter.order === "oldest" ? "asc" : "desc"} limit $${values.length + 1}`,
-    [...values, filter.limit],
-  );
+  const text = pageOf(client, filter, where, `$${values.length + 1}`);
+  const rows = await selectRows(client, text, [...values, filter.limit]);
   return readJson<JobRow>(client, rows, JSON_COLUMNS);
+}
+
+/** As `listJobs`, in the caller's transaction and up to the job that brings the page to `maxBytes`; also says whether there may be more. */
+export async function listJobsWithin(
+  client: Queryable,
+  filter: JobFilter,
+  maxBytes: number,
+): Promise<{ rows: JobRow[]; isMore: boolean }> {
+  assertServed(filter);
+  const { where, values } = await conditionsOf(client, filter);
+  const text = pageOf(client, filter, where, `$${values.length + 1}`);
+  const { rows, isMore } = await selectWithin(client, text, [...values, filter.limit], maxBytes);
+  return { rows: readJson<JobRow>(client, rows, JSON_COLUMNS), isMore };
+}
+
+function pageOf(client: Queryable, filter: JobFilter, where: string, limit: string): string {
+  const direction = filter.order === "oldest" ? "asc" : "desc";
+  return `select ${columnsOf(filter)} from ${viewsFor(client)}.jobs ${where} order by id ${direction} limit ${limit}`;
 }
 
 /**
  * Jobs that match and whose payload has a value at a path, such as `user.id:42`; text, numbers and booleans are compared as text. No index has
  * it, so the payloads of the first 10,000 jobs that the other filters leave are read and no more: the next search begins (`before`, `after`) where
- * this one has stopped looking. What a task's definition redacts is not found.
+ * this one has stopped looking. What a task's definition redacts is not found. `maxBytes` is as of `listJobsWithin`.
  */
-export async function searchPayloads(client: Queryable, filter: JobFilter, payload: string): Promise<PayloadSearch> {
+export async function searchPayloads(
+  client: Queryable,
+  filter: JobFilter,
+  payload: string,
+  maxBytes?: number,
+): Promise<PayloadSearch> {
   assertServed(filter);
   const [, path = "", value = ""] = /^([^:]+):(.*)$/s.exec(payload) ?? [];
   if (path === "") {
@@ -208,12 +230,12 @@ export async function searchPayloads(client: Queryable, filter: JobFilter, paylo
     [...values, path.split("."), value, filter.limit],
   );
   const { ids, looked_at, looked_to } = found[0];
-  const rows = await selectRows(
-    client,
-    `select ${columnsOf(filter)} from ${views}.jobs where id = any ($1::bigint[]) order by id ${direction}`,
-    [ids],
-  );
-  return { rows: readJson<JobRow>(client, rows, JSON_COLUMNS), looked_at, looked_to };
+  const text = `select ${columnsOf(filter)} from ${views}.jobs where id = any ($1::bigint[]) order by id ${direction}`;
+  const { rows, isMore } =
+    maxBytes === undefined
+      ? { rows: await selectRows(client, text, [ids]), isMore: false }
+      : await selectWithin(client, text, [ids], maxBytes);
+  return { rows: readJson<JobRow>(client, rows, JSON_COLUMNS), isMore, looked_at, looked_to };
 }
 
 function columnsOf({ brief }: Pick<JobFilter, "brief">): string {
@@ -285,6 +307,7 @@ export function assertJobId(id: string): string {
 
 /** What is found of one job. */
 export interface FoundJob extends JobRow {
+  /** The last hundred; `listAttempts` has them all. */
   attempt_list: AttemptRow[];
   /** The schedule that enqueued it; null for none. */
   schedule: string | null;
@@ -292,7 +315,26 @@ export interface FoundJob extends JobRow {
   schedule_due_at: Date | null;
 }
 
-/** One job with its attempts, oldest first, and its schedule. Throws LW404 for an id that no job has or whose history has been dropped. */
+/** Attempts that come with a job. */
+const LAST_ATTEMPTS = 100;
+
+const ATTEMPT_COLUMNS =
+  "attempt, state, error_name, error_message, error_stack, error_code, started_at, finished_at, retry_at, worker";
+
+/** Attempts of a job, oldest first, after as many as are left out. Of a job that is not there, there are none. */
+export async function listAttempts(
+  client: Queryable,
+  id: string,
+  { after = 0, limit }: { after?: number; limit: number },
+): Promise<AttemptRow[]> {
+  return await selectRows(
+    client,
+    `select ${ATTEMPT_COLUMNS} from ${viewsFor(client)}.attempts where job_id = $1 order by started_at nulls last, attempt offset $2 limit $3`,
+    [assertJobId(id), after, limit],
+  );
+}
+
+/** One job with its last attempts, oldest first, and its schedule. Throws LW404 for an id that no job has or whose history has been dropped. */
 export async function getJob(client: Queryable, id: string): Promise<FoundJob> {
   assertJobId(id);
   const rows = await selectRows(client, `select ${columnsOf({})} from ${viewsFor(client)}.jobs where id = $1`, [id]);
@@ -304,8 +346,9 @@ export async function getJob(client: Queryable, id: string): Promise<FoundJob> {
   }
   const attempts = await selectRows(
     client,
-    `select attempt, state, error_name, error_message, error_stack, error_code, started_at, finished_at, retry_at, worker
-     from ${viewsFor(client)}.attempts where job_id = $1 order by started_at nulls last, attempt`,
+    `select * from (
+       select ${ATTEMPT_COLUMNS} from ${viewsFor(client)}.attempts where job_id = $1 order by started_at desc nulls first, attempt desc limit ${LAST_ATTEMPTS}
+     ) a order by started_at nulls last, attempt`,
     [id],
   );
   const origin = await selectRows(

@@ -70,6 +70,7 @@ describe("two tenants", () => {
       ["GET", "/logs"],
       ["GET", "/explain"],
       ["GET", "/progress"],
+      ["GET", "/attempts"],
       ["POST", "/cancel"],
       ["POST", "/retry"],
       ["POST", "/discard"],

@@ -174,7 +174,7 @@ begin
   limit 1;
   if v_unknown is not null then
     raise exception 'A job has no field ''%''.', v_unknown using errcode = 'LW400',
-      hint = 'Fields are the parameters of legwork.enqueue: task, payload, run_at, priority, job_key, job_key_mode, serial_key, '
+      hint = 'Fields are task, payload, run_at, priority, job_key, job_key_mode, serial_key, '
         'max_attempts, tenant, correlation_id, expires_at, unique_for, unique_key, debounce, debounce_max, throttle, rate_limit, '
         'rate_per, rate_key, overlap, depends_on and on_dependency_failure.';
   end if;

@@ -69,6 +69,7 @@ declare
   v_entries legwork_private.step_entry[];
   v_message text;
   v_hint text;
+  v_detail text;
   v_code text;
   v_wrong integer;
   v_problem text;
@@ -93,7 +94,8 @@ begin
     raise exception 'A workflow needs a step.' using errcode = 'LW400', hint = 'Nothing was started.';
   elsif cardinality(v_entries) > 20000 then
     raise exception 'A workflow has at most 20000 steps, not %.', cardinality(v_entries) using errcode = 'LW413',
-      hint = 'legwork.enqueue_batch takes more jobs; or let a step start another workflow.';
+      detail = '{"do": "enqueue_batch"}',
+      hint = '`select legwork.enqueue_batch(…)` takes more jobs; or let a step start another workflow.';
   end if;
   -- Which is wrong first and with what; what to say of it is put together for that one only.
   select e.n, x.problem into v_wrong, v_problem
@@ -160,8 +162,9 @@ begin
   if v_message is null then
     select 'LW404', format('Step ''%s'': no task is called ''%s''.', t.step, t.task),
       coalesce('Did you mean ''' || legwork_private.nearest_name(t.task, array(select k.identifier from graphile_worker._private_tasks k)) || '''? ', '')
-        || 'Tasks are known once a worker that has them has started; select name from legwork.tasks lists them.'
-    into v_code, v_message, v_hint
+        || 'Tasks are known once a worker that has them has started; `select name from legwork.tasks` lists them.',
+      '{"do": "list_tasks"}'
+    into v_code, v_message, v_hint, v_detail
     from (
       select e.n, e.name as step, e.step ->> 'task' as task from unnest(v_entries) e
       union all
@@ -170,7 +173,9 @@ begin
     where t.task is not null and t.task not in (select k.identifier from graphile_worker._private_tasks k)
     order by t.n limit 1;
   end if;
-  if v_message is not null then
+  if v_detail is not null then
+    raise exception '%', v_message using errcode = v_code, detail = v_detail, hint = v_hint;
+  elsif v_message is not null then
     raise exception '%', v_message using errcode = v_code, hint = v_hint;
   end if;
   return v_entries;

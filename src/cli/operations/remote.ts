@@ -1,3 +1,4 @@
+import { readAction } from "../../action.ts";
 import { UnboundedTime } from "../../db/parse-timestamp.ts";
 import { isErrorCode, LegworkError, toError } from "../../errors.ts";
 import { assertJobId } from "../../jobs/read-jobs.ts";
@@ -58,10 +59,16 @@ export function remoteOperations(url: string, token: string | undefined): Operat
 
   return {
     enqueue: async (task, payload, options) => (await post("/jobs", { ...snakeCase(options), task, payload })).id,
-    listJobs: async ({ before, after, ...filter }) => {
+    listJobs: async ({ before, after, limit, ...filter }) => {
       const last = before ?? after;
-      const cursor = last === undefined ? undefined : Buffer.from(`jobs:${last}`).toString("base64url");
-      return (await get(`/jobs?${queryOf({ ...snakeCase(filter), cursor })}`)).items;
+      const jobs: Answer[] = [];
+      for (let cursor = last === undefined ? undefined : Buffer.from(`jobs:${last}`).toString("base64url"); ;) {
+        const page = await get(`/jobs?${queryOf({ ...snakeCase(filter), limit: limit - jobs.length, cursor })}`);
+        jobs.push(...page.items);
+        // A page of large jobs is shorter than it was asked to be; a search in payloads has an end of its own.
+        if (page.next_cursor === null || jobs.length >= limit || filter.payload !== undefined) return jobs;
+        cursor = page.next_cursor;
+      }
     },
     getJob: async (id) => await get(job(id)),
     listSteps: async (id) => (await get(`${job(id)}/steps`)).items,
@@ -191,6 +198,8 @@ async function request(url: string, token: string | undefined, method: string, p
   const code = isErrorCode(answer.code) ? answer.code : "LW500";
   throw new LegworkError(code, answer.detail ?? answer.message ?? `status ${response.status}`, {
     hint: answer.hint,
+    // What stands between backticks is a request, in place of which there is a command.
+    action: answer.hint?.includes("`") === true ? readAction(answer.action) : undefined,
     retryAt: answer.retry_at,
   });
 }

@@ -8,6 +8,9 @@ const DEFAULT_PAGE = 50;
 /** Rows of a page at most. */
 const MAX_PAGE = 500;
 
+/** The size of a page (bytes of its rows as JSON): it ends after the row that exceeds it, and its cursor goes on from there. */
+export const MAX_PAGE_BYTES = 5_000_000;
+
 /** The largest number of Postgres's integer. */
 export const MAX_INTEGER = 2_147_483_647;
 
@@ -60,7 +63,9 @@ export function wholeNumber(min: number, max: number) {
 
 export const pageLimit = wholeNumber(1, MAX_PAGE)
   .default(DEFAULT_PAGE)
-  .describe(`Rows of the page: ${DEFAULT_PAGE} unless given, ${MAX_PAGE} at most.`);
+  .describe(
+    `Rows of the page: ${DEFAULT_PAGE} unless given, ${MAX_PAGE} at most. It has fewer where they exceed ${MAX_PAGE_BYTES / 1_000_000} MB; its cursor goes on from there.`,
+  );
 
 /** Any JSON that Postgres can keep. */
 export const json = z
@@ -143,6 +148,15 @@ export function cursorOver(kind: string, last: z.ZodType<string>) {
   };
 }
 
+/** What is sent as a list: one that is too long is refused before its elements are looked at. */
+export function list<T extends z.ZodType>(element: T, max: number) {
+  return z.preprocess((value, context) => {
+    if (!Array.isArray(value) || value.length <= max) return value;
+    context.addIssue({ code: "too_big", origin: "array", maximum: max, inclusive: true, input: value });
+    return z.NEVER;
+  }, z.array(element).min(1).max(max));
+}
+
 /** A page of rows. */
 export function page<T extends z.ZodType>(item: T, what: string) {
   return z
@@ -153,13 +167,23 @@ export function page<T extends z.ZodType>(item: T, what: string) {
     .describe(what);
 }
 
-/** A page from one row more than it may have, which tells whether there is another. */
+/**
+ * A page from one row more than it may have, which tells whether there is another; `isMore` says that there are more than were read. Rows that are large
+ * make it shorter.
+ */
 export function toPage<T>(
   rows: readonly T[],
   limit: number,
   cursor: (last: T) => string,
+  isMore = false,
 ): { items: T[]; next_cursor: string | null } {
-  const items = rows.slice(0, limit);
+  const items: T[] = [];
+  let bytes = 0;
+  for (const row of rows.slice(0, limit)) {
+    items.push(row);
+    bytes += Buffer.byteLength(JSON.stringify(row));
+    if (bytes >= MAX_PAGE_BYTES) break;
+  }
   const last = items.at(-1);
-  return { items, next_cursor: rows.length > limit && last !== undefined ? cursor(last) : null };
+  return { items, next_cursor: (isMore || rows.length > items.length) && last !== undefined ? cursor(last) : null };
 }

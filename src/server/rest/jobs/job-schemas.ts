@@ -83,7 +83,7 @@ export const jobWithAttemptsSchema = jobSchema
   .extend({
     schedule: z.string().nullable().describe("The schedule that enqueued it; null for none."),
     schedule_due_at: at.nullable().describe("For which of its times."),
-    attempt_list: z.array(attemptSchema).describe("Oldest first."),
+    attempt_list: z.array(attemptSchema).describe("The last 100, oldest first. GET /jobs/{id}/attempts has them all."),
   })
   .loose()
   .describe("A job with its attempts and its schedule.");

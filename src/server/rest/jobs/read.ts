@@ -1,16 +1,29 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import { explainJob } from "../../../jobs/explain-job.ts";
-import { getJob, JOB_STATES, listJobs, MAX_LOOKED_AT, searchPayloads } from "../../../jobs/read-jobs.ts";
+import { getJob, JOB_STATES, listAttempts, listJobsWithin, MAX_LOOKED_AT, searchPayloads } from "../../../jobs/read-jobs.ts";
 import { logsAfter } from "../../../jobs/read-logs.ts";
 import { listSteps } from "../../../jobs/read-steps.ts";
-import { jobSchema, jobWithAttemptsSchema, logLineSchema, reasonSchema } from "./job-schemas.ts";
+import { attemptSchema, jobSchema, jobWithAttemptsSchema, logLineSchema, reasonSchema } from "./job-schemas.ts";
 import { addJobActionRoutes } from "./actions.ts";
 import { addRoute, type RestContext } from "../route.ts";
-import { cursorOver, jobId, page, pageLimit, queueName, taskName, text, time, toPage, wholeNumber } from "../values.ts";
+import {
+  cursorOver,
+  jobId,
+  MAX_PAGE_BYTES,
+  page,
+  pageLimit,
+  queueName,
+  taskName,
+  text,
+  time,
+  toPage,
+  wholeNumber,
+} from "../values.ts";
 
 const jobCursor = cursorOver("jobs", jobId);
 const logCursor = cursorOver("logs", jobId);
+const attemptCursor = cursorOver("attempts", z.string().regex(/^\d{1,9}$/));
 const oneJob = z.object({ id: jobId });
 
 /** Reading jobs, and what can be done with one. */
@@ -72,9 +85,13 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
         [filter.order === "oldest" ? "after" : "before"]: cursor,
         limit: limit + 1,
       };
-      if (filter.payload === undefined) return toPage(await listJobs(client, asked), limit, ({ id }) => jobCursor.make(id));
-      const { rows, looked_at, looked_to } = await searchPayloads(client, asked, filter.payload);
-      const found = toPage(rows, limit, ({ id }) => jobCursor.make(id));
+      const cursorOf = ({ id }: { id: string }): string => jobCursor.make(id);
+      if (filter.payload === undefined) {
+        const { rows, isMore } = await listJobsWithin(client, asked, MAX_PAGE_BYTES);
+        return toPage(rows, limit, cursorOf, isMore);
+      }
+      const { rows, isMore, looked_at, looked_to } = await searchPayloads(client, asked, filter.payload, MAX_PAGE_BYTES);
+      const found = toPage(rows, limit, cursorOf, isMore);
       if (found.next_cursor === null && looked_to !== null && looked_at === MAX_LOOKED_AT)
         found.next_cursor = jobCursor.make(looked_to);
       return { ...found, looked_at, looked_to };
@@ -96,6 +113,29 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
       etag: true,
     },
     async ({ client, params }) => await getJob(client, params.id),
+  );
+
+  addRoute(
+    app,
+    context,
+    {
+      method: "GET",
+      url: "/jobs/:id/attempts",
+      tag: "jobs",
+      role: "viewer",
+      summary: "List a job's attempts, oldest first",
+      params: oneJob,
+      query: z.strictObject({ cursor: attemptCursor.schema.optional(), limit: pageLimit }),
+      answer: page(attemptSchema, "A page of attempts."),
+      problems: ["LW404"],
+    },
+    async ({ client, params, query: { cursor, limit } }) => {
+      // Also says when there is no such job, or it is another tenant's.
+      await getJob(client, params.id);
+      const after = Number(cursor ?? 0);
+      const rows = await listAttempts(client, params.id, { after, limit: limit + 1 });
+      return toPage(rows, limit, (last) => attemptCursor.make(String(after + rows.indexOf(last) + 1)));
+    },
   );
 
   addRoute(
