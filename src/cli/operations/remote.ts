@@ -71,7 +71,7 @@ export function remoteOperations(url: string, token: string | undefined): Operat
       }
     },
     getJob: async (id) => await get(job(id)),
-    listSteps: async (id) => (await get(`${job(id)}/steps`)).items,
+    listSteps: (id) => all(`${job(id)}/steps`),
     lastLogs: async (id, limit) => (await all(`${job(id)}/logs?limit=${PAGE}`)).slice(-limit),
     logsAfter: async (id, after) => {
       const cursor = after === undefined ? "" : `&cursor=${Buffer.from(`logs:${after}`).toString("base64url")}`;

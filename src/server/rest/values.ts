@@ -148,15 +148,6 @@ export function cursorOver(kind: string, last: z.ZodType<string>) {
   };
 }
 
-/** What is sent as a list: one that is too long is refused before its elements are looked at. */
-export function list<T extends z.ZodType>(element: T, max: number) {
-  return z.preprocess((value, context) => {
-    if (!Array.isArray(value) || value.length <= max) return value;
-    context.addIssue({ code: "too_big", origin: "array", maximum: max, inclusive: true, input: value });
-    return z.NEVER;
-  }, z.array(element).min(1).max(max));
-}
-
 /** A page of rows. */
 export function page<T extends z.ZodType>(item: T, what: string) {
   return z

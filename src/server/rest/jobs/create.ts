@@ -5,7 +5,7 @@ import { enqueue, enqueueMany, type JobSpec } from "../../../jobs/enqueue.ts";
 import { idempotencyHeaders, once } from "../idempotency.ts";
 import { createdSchema, enqueueOptionsSchema, newJobSchema } from "./job-schemas.ts";
 import { addRoute, type RestContext } from "../route.ts";
-import { json, list, taskName } from "../values.ts";
+import { json, taskName } from "../values.ts";
 
 /** The longest body that brings several jobs (bytes). */
 const BATCH_BODY_LIMIT = 5_000_000;
@@ -48,7 +48,7 @@ export function addCreateRoutes(app: FastifyInstance, context: RestContext): voi
       headers: idempotencyHeaders,
       bodyLimit: BATCH_BODY_LIMIT,
       body: z
-        .strictObject({ jobs: list(newJobSchema, MAX_BATCH) })
+        .strictObject({ jobs: z.array(newJobSchema).min(1).max(MAX_BATCH) })
         .meta({ examples: [{ jobs: [{ task: "notify/email", payload: { to: "ann@example.com" } }, { task: "report/daily" }] }] }),
       status: 201,
       answer: z

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { explainJob } from "../../../jobs/explain-job.ts";
 import { getJob, JOB_STATES, listAttempts, listJobsWithin, MAX_LOOKED_AT, searchPayloads } from "../../../jobs/read-jobs.ts";
 import { logsAfter } from "../../../jobs/read-logs.ts";
-import { listSteps } from "../../../jobs/read-steps.ts";
+import { listStepsWithin } from "../../../jobs/read-steps.ts";
 import { attemptSchema, jobSchema, jobWithAttemptsSchema, logLineSchema, reasonSchema } from "./job-schemas.ts";
 import { addJobActionRoutes } from "./actions.ts";
 import { addRoute, type RestContext } from "../route.ts";
@@ -23,7 +23,9 @@ import {
 
 const jobCursor = cursorOver("jobs", jobId);
 const logCursor = cursorOver("logs", jobId);
-const attemptCursor = cursorOver("attempts", z.string().regex(/^\d{1,9}$/));
+const position = z.string().regex(/^\d{1,9}$/);
+const attemptCursor = cursorOver("attempts", position);
+const stepCursor = cursorOver("steps", position);
 const oneJob = z.object({ id: jobId });
 
 /** Reading jobs, and what can be done with one. */
@@ -200,6 +202,10 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
       role: "viewer",
       summary: "See the steps of a job, in the order in which they began",
       params: oneJob,
+      query: z.strictObject({
+        cursor: stepCursor.schema.optional(),
+        limit: pageLimit.default(500).describe("Steps of the page."),
+      }),
       answer: page(
         z
           .object({
@@ -217,10 +223,12 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
       ),
       problems: ["LW404"],
     },
-    async ({ client, params }) => {
+    async ({ client, params, query: { cursor, limit } }) => {
       // Also says when there is no such job, or it is another tenant's.
       await getJob(client, params.id);
-      return { items: await listSteps(client, params.id), next_cursor: null };
+      const after = Number(cursor ?? 0);
+      const { rows, isMore } = await listStepsWithin(client, params.id, { after, limit: limit + 1, maxBytes: MAX_PAGE_BYTES });
+      return toPage(rows, limit, (last) => stepCursor.make(String(after + rows.indexOf(last) + 1)), isMore);
     },
   );
 

@@ -10,7 +10,7 @@ import { inField, toSpec } from "../jobs/create.ts";
 import { idempotencyHeaders, once } from "../idempotency.ts";
 import { newJobSchema } from "../jobs/job-schemas.ts";
 import { addRoute, type RestContext } from "../route.ts";
-import { cursorOver, jobId, json, list, page, pageLimit, text, time, toPage } from "../values.ts";
+import { cursorOver, jobId, json, page, pageLimit, text, time, toPage } from "../values.ts";
 
 const at = z.iso.datetime();
 const workflowCursor = cursorOver("workflows", jobId);
@@ -245,7 +245,7 @@ export function addWorkflowRoutes(app: FastifyInstance, context: RestContext): v
       bodyLimit: 5_000_000,
       body: z
         .strictObject({
-          jobs: list(batchJob, 1_000),
+          jobs: z.array(batchJob).min(1).max(1_000),
           description: text(1_000).optional(),
           callback: batchJob.optional().describe("Runs when all jobs have ended, however they ended."),
           tenant: text(200).optional(),
