@@ -1,6 +1,6 @@
 import { fastify, type FastifyInstance } from "fastify";
 import { pino } from "pino";
-import { GraphQLError } from "postgraphile/graphql";
+import { buildSchema, graphql as runQuery, GraphQLError } from "postgraphile/graphql";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { z } from "zod";
 import { reportError } from "../../src/cli/report-error.ts";
@@ -169,6 +169,15 @@ it("a value of SQL that is wrong names its field", async () => {
     code: "LW400",
     errors: [{ field: "max_attempts", message: "max_attempts is 0; it must be between 1 and 32767." }],
   });
+});
+
+it("a variable or an argument of GraphQL that is wrong names its field", async () => {
+  const schema = buildSchema("type Query { job(id: Int): Int }");
+  const told = async (source: string, variableValues = {}): Promise<unknown[]> =>
+    ((await runQuery({ schema, source, variableValues })).errors ?? []).map((error) => masked(error, log).extensions);
+  expect(await told("query ($from: Int) { job(id: $from) }", { from: "x" })).toEqual([{ code: "LW400", field: "from" }]);
+  expect(await told('{ job(id: "x") }')).toMatchObject([{ code: "LW400" }]);
+  expect(await told("{ jop }")).toMatchObject([{ code: "LW400" }]);
 });
 
 it("the time to wait is at least a second, on every surface that tells it", async () => {
