@@ -181,7 +181,7 @@ begin
   end if;
   if v_message is null then
     select 'LW404', format('Step ''%s'': no task is called ''%s''.', t.step, t.task),
-      coalesce('Did you mean ''' || legwork_private.nearest_name(t.task, array(select k.identifier from graphile_worker._private_tasks k)) || '''? ', '')
+      coalesce('Did you mean ''' || legwork_private.nearest_name(t.task, array(select k.identifier from legwork_private.graphile_tasks k)) || '''? ', '')
         || 'Tasks are known once a worker that has them has started; select name from legwork.tasks lists them.'
     into v_code, v_message, v_hint
     from (
@@ -189,7 +189,7 @@ begin
       union all
       select e.n, e.name, e.step #>> '{compensate,task}' from unnest(entries) e
     ) t
-    where t.task is not null and t.task not in (select k.identifier from graphile_worker._private_tasks k)
+    where t.task is not null and t.task not in (select k.identifier from legwork_private.graphile_tasks k)
     order by t.n limit 1;
   end if;
   if v_message is not null then
@@ -324,7 +324,7 @@ begin
     compensate, waits_for, waits_how, job_id)
   -- In the order of their dependencies, so that a job is younger than those it depends on. Materialized, so that each step draws one id, in this order.
   with placed as materialized (
-    select x.n, x.position, nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')) as job_id
+    select x.n, x.position, legwork_private.next_job_id() as job_id
     from (
       select v.n, row_number() over (order by v.i)::integer as position
       from unnest(v_order) with ordinality as v (n, i)
@@ -376,18 +376,8 @@ declare
 begin
   select * into v_run from legwork_private.workflow_runs r where r.id = create_workflow_step_jobs.workflow_id;
   v_flags := legwork_private.workflow_flags(v_run);
-  insert into graphile_worker._private_tasks (identifier)
-  select distinct s.task from legwork_private.workflow_run_steps s
-  where s.workflow_id = create_workflow_step_jobs.workflow_id and s.position = any (made)
-    and not exists (select from graphile_worker._private_tasks t where t.identifier = s.task)
-  on conflict do nothing;
-  insert into graphile_worker._private_job_queues (queue_name)
-  select distinct k.name
-  from legwork_private.workflow_run_steps s
-  cross join lateral (select legwork_private.kept_key((s.options).serial_key, v_run.tenant, 'serial_key') as name offset 0) k
-  where s.workflow_id = create_workflow_step_jobs.workflow_id and s.position = any (made) and (s.options).serial_key is not null
-    and not exists (select from graphile_worker._private_job_queues q where q.queue_name = k.name)
-  on conflict do nothing;
+  perform legwork_private.restore_names(array_agg(distinct s.task), array_agg(distinct legwork_private.kept_key((s.options).serial_key, v_run.tenant, 'serial_key')))
+  from legwork_private.workflow_run_steps s where s.workflow_id = create_workflow_step_jobs.workflow_id and s.position = any (made);
 
   with steps as materialized (
     select s.* from legwork_private.workflow_run_steps s where s.workflow_id = create_workflow_step_jobs.workflow_id and s.position is not null
@@ -410,7 +400,7 @@ begin
       coalesce((s.options).run_at, case when e.job_id is null then legwork_private.later(now(), s.delay) end, now()) as starts_at
     from steps s
     join unnest(made) m (position) using (position)
-    join graphile_worker._private_tasks t on t.identifier = s.task
+    join legwork_private.graphile_tasks t on t.identifier = s.task
     left join (select distinct e.job_id from edges e) e on e.job_id = s.job_id
   ), held as (
     -- Before the jobs, so that the trigger that looks at limits and pauses finds them here.
@@ -418,13 +408,13 @@ begin
     select s.job_id, s.task_id, legwork_private.line_of('{}', null), '{}', coalesce((s.options).priority, 0), s.starts_at, 'dependency', s.delay
     from specs s where s.is_held
   ), inserted as (
-    insert into graphile_worker._private_jobs (id, job_queue_id, task_id, payload, run_at, max_attempts, priority, flags)
+    insert into legwork_private.graphile_jobs (id, job_queue_id, task_id, payload, run_at, max_attempts, priority, flags)
     overriding system value
     select s.job_id, case when (s.options).serial_key is not null then (
-        select q.id from graphile_worker._private_job_queues q where q.queue_name = legwork.tenant_key((s.options).serial_key, v_run.tenant)) end,
+        select q.id from legwork_private.graphile_job_queues q where q.queue_name = legwork.tenant_key((s.options).serial_key, v_run.tenant)) end,
       s.task_id, coalesce(s.payload, '{}')::json, case when s.is_held then 'infinity' else s.starts_at end,
       coalesce((s.options).max_attempts, 25), coalesce((s.options).priority, 0),
-      v_flags || legwork_private.flags_of(array['step:' || s.name] || legwork_private.option_flags(s.options))
+      v_flags || (select jsonb_object_agg(flag, true) from unnest(array['step:' || s.name] || legwork_private.option_flags(s.options)) as flag)
     from specs s order by s.position
     returning 1
   )
