@@ -53,3 +53,6 @@ function toMilliseconds(name: string, value: Duration, low = 0): number {
 export function optionalInterval(name: string, value: Duration | undefined, low = 0): string | undefined {
   return value === undefined ? undefined : toInterval(toMilliseconds(name, value, low));
 }
+
+/** Jobs that one search for a payload looks at, at most. */
+export const MAX_LOOKED_AT = 10_000;

@@ -1,4 +1,4 @@
-import { MAX_LOOKED_AT } from "../contract/jobs.ts";
+import { MAX_LOOKED_AT } from "../bounds.ts";
 import { JOB_STATES, type JobState } from "../contract/states.ts";
 import { callFunction } from "../db/call-function.ts";
 import { viewsFor } from "../db/confinement.ts";

@@ -25,6 +25,10 @@ export interface QueueRow {
   later: string;
   oldest: Date | null;
   retry: Record<string, unknown> | null;
+  /** Failed jobs that can be retried. */
+  failed: string;
+  /** When the jobs were counted, where so many live that they are not counted for each answer; null for now. */
+  counted_at: Date | null;
 }
 
 /** A row of `legwork.workers`. */

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import type { Overview } from "../../queues/overview.ts";
+import type { Overview } from "../../contract/system.ts";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { color, printJson, relativeTime } from "../output.ts";
 import { repeatedly, type WatchFlags, withWatch } from "../watch.ts";
@@ -26,12 +26,12 @@ export function describeOverview(overview: Overview): string[] {
   const noticed = (count: string, name: string): string =>
     count === "0" ? `${count} ${name}` : color("yellow", `${count} ${name}`);
   const stop =
-    overview.stopped_at === null
+    overview.stoppedAt === null
       ? []
       : [
           color(
             "red",
-            `Everything is stopped by ${overview.stopped_by} ${relativeTime(overview.stopped_at)}${overview.stop_reason === null ? "" : `: ${overview.stop_reason}`}. \`legwork resume --all\` ends it.`,
+            `Everything is stopped by ${overview.stoppedBy} ${relativeTime(overview.stoppedAt)}${overview.stopReason === null ? "" : `: ${overview.stopReason}`}. \`legwork resume --all\` ends it.`,
           ),
         ];
   return [

@@ -157,19 +157,19 @@ function toSeries(steps: readonly SeriesStep[]): {
   waits: ChartSeries[];
   runs: ChartSeries[];
 } {
-  const whole = steps.filter(({ is_whole: isWhole }) => isWhole);
+  const whole = steps.filter(({ isWhole }) => isWhole);
   const rate = (count: (step: SeriesStep) => string): number[] => whole.map((step) => (Number(count(step)) * 60) / step.seconds);
   const quantiles = (kind: "wait" | "run"): ChartSeries[] => [
-    { label: "p50", color: "--accent", values: whole.map((step) => step[`${kind}_p50`]) },
-    { label: "p95", color: "--state-scheduled", values: whole.map((step) => step[`${kind}_p95`]) },
-    { label: "p99", color: "--state-retrying", values: whole.map((step) => step[`${kind}_p99`]), dash: true },
+    { label: "p50", color: "--accent", values: whole.map((step) => step[`${kind}P50`]) },
+    { label: "p95", color: "--state-scheduled", values: whole.map((step) => step[`${kind}P95`]) },
+    { label: "p99", color: "--state-retrying", values: whole.map((step) => step[`${kind}P99`]), dash: true },
   ];
   return {
     times: whole.map(({ at }) => Date.parse(at)),
     throughput: [
       { label: "completed", color: "--good", values: rate(({ completed }) => completed), fill: true },
       { label: "failed", color: "--bad", values: rate(({ failed }) => failed) },
-      { label: "attempts that failed", color: "--state-retrying", values: rate((step) => step.failed_attempts), dash: true },
+      { label: "attempts that failed", color: "--state-retrying", values: rate((step) => step.failedAttempts), dash: true },
     ],
     waits: quantiles("wait"),
     runs: quantiles("run"),
@@ -189,12 +189,12 @@ function useMarks({ from, to }: TimeRange): ChartMark[] {
   return useMemo(
     () =>
       [
-        ...(alerts.data ?? []).map(({ raised_at: at, severity, message }) => ({
+        ...(alerts.data ?? []).map(({ raisedAt: at, severity, message }) => ({
           at: Date.parse(at),
           label: `Alert: ${message}`,
           color: severity === "critical" ? "--bad" : "--warn",
         })),
-        ...(starts.data ?? []).map(({ started_at: at, host, workers }) => ({
+        ...(starts.data ?? []).map(({ startedAt: at, host, workers }) => ({
           at: Date.parse(at),
           label: workers === "1" ? `A worker started on ${host}` : `${workers} workers started on ${host}`,
           color: "--state-running",

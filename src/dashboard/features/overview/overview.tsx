@@ -59,7 +59,7 @@ function Answer({ live }: { live: LiveOverview | undefined }) {
   const verdict = judge({
     live,
     health: health.data,
-    isStopped: stats.data === undefined ? undefined : stats.data.stopped_at !== null,
+    isStopped: stats.data === undefined ? undefined : stats.data.stoppedAt !== null,
     failed: groups.data?.reduce((sum, { jobs }) => sum + BigInt(jobs), 0n),
     tenant: me?.tenant ?? null,
     now: live === undefined ? now : Date.parse(live.readAt),
