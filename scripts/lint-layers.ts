@@ -21,8 +21,11 @@ const FOUNDATION = [
   "id",
   "json",
   "log",
+  "loop",
+  "snake-case",
   "stderr-destination",
   "thrown",
+  "optional-packages",
   "version",
   "within",
 ];
@@ -33,25 +36,31 @@ const SERVICES = ["embedded", "server", "worker"];
 const MAY_IMPORT: Record<string, readonly string[]> = {
   duration: [],
   id: [],
+  loop: [],
+  "snake-case": [],
   "stderr-destination": [],
   thrown: [],
   version: [],
+  "optional-packages": ["errors", "version"],
   within: [],
   errors: ["duration", "thrown"],
   log: ["stderr-destination"],
-  bounds: ["duration", "errors"],
+  bounds: ["duration", "errors", "id"],
   json: ["errors"],
   config: ["duration", "errors", "log"],
   // The browser takes it in: nothing of Node's, nothing that reads or writes.
-  contract: ["bounds", "duration", "errors", "id", "json"],
+  contract: ["bounds", "duration", "errors", "id", "json", "snake-case"],
   db: FOUNDATION,
   ...Object.fromEntries(OPERATIONS.map((folder) => [folder, BELOW_SERVICES])),
   // Server and worker know nothing of each other.
   ...Object.fromEntries(SERVICES.map((folder) => [folder, BELOW_SERVICES])),
-  embed: [...SERVICES, ...BELOW_SERVICES],
+  // The same operations as a tree, and as functions.
+  api: BELOW_SERVICES,
+  operations: BELOW_SERVICES,
+  embed: ["api", ...SERVICES, ...BELOW_SERVICES],
   testing: [...SERVICES, ...BELOW_SERVICES],
   cli: [...SERVICES, ...BELOW_SERVICES],
-  index: ["embed", ...BELOW_SERVICES],
+  index: ["api", "embed", ...BELOW_SERVICES],
   dashboard: ["contract"],
 };
 

@@ -58,6 +58,12 @@ export function settingsOf(principal: Principal, surface: Surface): Record<strin
  * refused if the role does not allow it, and what it changes is in the audit log under its name. Commits when `work` returns,
  * rolls back when it throws. Errors that our SQL raises come out as `LegworkError`. SQL of your own reads jobs and attempts from the
  * schema that `viewsFor(client)` names.
+ *
+ * @example
+ * import { listJobs, withPrincipal } from "legwork/operations";
+ *
+ * const ann = { subject: "ann", role: "operator", tenant: "acme" } as const;
+ * const jobs = await withPrincipal(pool, ann, "rest", (confined) => listJobs(confined, { limit: 20 }));
  */
 export async function withPrincipal<T>(
   pool: Pool,

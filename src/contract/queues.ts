@@ -87,6 +87,7 @@ export const workerSchema = row({
     .array(z.string())
     .nullable()
     .describe("The job whose code that is; several when it is one of them and not known which."),
+  version: z.string().nullable().describe("The version of Legwork that it runs."),
 }).meta({ description: "A Legwork worker." });
 
 export const queuePage = page(queueSchema, "The queues, by name.");

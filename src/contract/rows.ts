@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { LegworkError } from "../errors.ts";
+import { snakeCase } from "../snake-case.ts";
 
 /** An answer as JSON: times are text. */
 export type Json<Schema extends z.ZodType> = z.input<Schema>;
@@ -26,11 +27,6 @@ export function row<Shape extends z.ZodRawShape>(shape: Shape): z.ZodObject<Shap
 
 /** Columns that do not have the name of their field in snake_case. */
 const columns = z.registry<{ column: string }>();
-
-/** The column of a field: `runAt` is `run_at`, `waitP95` is `wait_p95`. */
-function snakeCase(field: string): string {
-  return field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
 
 /** A field that is read from the column of that name. */
 export function fromColumn<Schema extends z.ZodType>(column: string, schema: Schema): Schema {

@@ -18,7 +18,7 @@ export const seriesQuery = z
     error: "a task has one queue: give either",
     path: ["queue"],
   });
-export const seriesStepSchema = row({
+export const seriesIntervalSchema = row({
   at: at.describe("When the step begins."),
   seconds: z.int().describe("How long it is."),
   isWhole: z.boolean().describe("Whether everything that ended in it has been counted."),
@@ -36,7 +36,7 @@ export const seriesStepSchema = row({
   runP99: seconds,
 });
 export const seriesPage = page(
-  seriesStepSchema,
+  seriesIntervalSchema,
   "The steps. Counts are text; times are seconds, by an estimate, and null where there was nothing.",
 );
 

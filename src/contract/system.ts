@@ -80,7 +80,7 @@ export const findingSchema = z.object({
   check: z.string(),
   severity: z.enum(["critical", "warning", "ok"]),
   finding: z.string(),
-  remedy: z.string().nullable(),
+  fix: z.string().nullable(),
   detail: z.unknown(),
 });
 export const findingPage = page(findingSchema, "What was looked at, the worst first.");

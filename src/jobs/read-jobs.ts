@@ -1,4 +1,4 @@
-import { MAX_LOOKED_AT } from "../bounds.ts";
+import { assertId, MAX_LOOKED_AT } from "../bounds.ts";
 import { JOB_STATES, type JobState } from "../contract/states.ts";
 import { callFunction } from "../db/call-function.ts";
 import { viewsFor } from "../db/confinement.ts";
@@ -6,7 +6,6 @@ import { readJson } from "../db/exact-json.ts";
 import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
 import { LegworkError } from "../errors.ts";
-import { isId } from "../id.ts";
 
 export { JOB_STATES, type JobState };
 
@@ -149,7 +148,14 @@ export interface PayloadSearch {
   looked_to: string | null;
 }
 
-/** Jobs that match, newest first. Throws LW400 for a combination of filters that no index serves. */
+/**
+ * Jobs that match, newest first. Throws LW400 for a combination of filters that no index serves.
+ *
+ * @example
+ * import { listJobs } from "legwork/operations";
+ *
+ * const failed = await listJobs(client, { state: "failed", task: "notify/email", limit: 20 });
+ */
 export async function listJobs(client: Queryable, filter: JobFilter): Promise<JobRow[]> {
   if (filter.payload !== undefined) return (await searchPayloads(client, filter, filter.payload)).rows;
   assertServed(filter);
@@ -167,6 +173,11 @@ export async function listJobs(client: Queryable, filter: JobFilter): Promise<Jo
  * Jobs that match and whose payload has a value at a path, such as `user.id:42`; text, numbers and booleans are compared as text. No index has
  * it, so the payloads of the first 10,000 jobs that the other filters leave are read and no more: the next search begins (`before`, `after`) where
  * this one has stopped looking. What a task's definition redacts is not found.
+ *
+ * @example
+ * import { searchPayloads } from "legwork/operations";
+ *
+ * const { rows, looked_to } = await searchPayloads(client, { task: "notify/email", limit: 20 }, "to:ann@example.com");
  */
 export async function searchPayloads(client: Queryable, filter: JobFilter, payload: string): Promise<PayloadSearch> {
   assertServed(filter);
@@ -263,10 +274,21 @@ function assertServed(filter: JobFilter): void {
   }
 }
 
-/** The id, if it is one. Throws LW400. */
-export function assertJobId(id: string): string {
-  if (!isId(id)) throw new LegworkError("LW400", `'${id}' is not a job id.`, { hint: "Ids are whole numbers below 2^63." });
-  return id;
+/**
+ * The attempts of a job, oldest first.
+ *
+ * @example
+ * import { listAttempts } from "legwork/operations";
+ *
+ * const attempts = await listAttempts(client, "43");
+ */
+export async function listAttempts(client: Queryable, id: string): Promise<AttemptRow[]> {
+  return await selectRows(
+    client,
+    `select attempt, state, error_name, error_message, error_stack, error_code, started_at, finished_at, retry_at, worker
+     from ${viewsFor(client)}.attempts where job_id = $1 order by started_at nulls last, attempt`,
+    [assertId("job", id)],
+  );
 }
 
 /** What is found of one job. */
@@ -278,9 +300,16 @@ export interface FoundJob extends JobRow {
   schedule_due_at: Date | null;
 }
 
-/** One job with its attempts, oldest first, and its schedule. Throws LW404 for an id that no job has or whose history has been dropped. */
+/**
+ * One job with its attempts, oldest first, and its schedule. Throws LW404 for an id that no job has or whose history has been dropped.
+ *
+ * @example
+ * import { getJob } from "legwork/operations";
+ *
+ * const { state, error, attempt_list } = await getJob(client, "43");
+ */
 export async function getJob(client: Queryable, id: string): Promise<FoundJob> {
-  assertJobId(id);
+  assertId("job", id);
   const rows = await selectRows(client, `select ${columnsOf({})} from ${viewsFor(client)}.jobs where id = $1`, [id]);
   const [job] = readJson<JobRow>(client, rows, JSON_COLUMNS);
   if (job === undefined) {
@@ -288,12 +317,7 @@ export async function getJob(client: Queryable, id: string): Promise<FoundJob> {
       hint: "Finished jobs are kept for the setting history_retention.",
     });
   }
-  const attempts = await selectRows(
-    client,
-    `select attempt, state, error_name, error_message, error_stack, error_code, started_at, finished_at, retry_at, worker
-     from ${viewsFor(client)}.attempts where job_id = $1 order by started_at nulls last, attempt`,
-    [id],
-  );
+  const attempts = await listAttempts(client, id);
   const origin = await selectRows(
     client,
     "select schedule, due_at from legwork.schedule_runs where job_id = $1 order by due_at limit 1",

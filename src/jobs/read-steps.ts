@@ -16,7 +16,14 @@ export interface StepRow {
   deadline: Date | null;
 }
 
-/** The steps of a job, in the order in which they began. */
+/**
+ * The steps of a job, in the order in which they began.
+ *
+ * @example
+ * import { listSteps } from "legwork/operations";
+ *
+ * const waiting = (await listSteps(client, "42")).filter(({ state }) => state === "waiting");
+ */
 export async function listSteps(client: Queryable, jobId: string): Promise<StepRow[]> {
   const rows = await selectRows(
     client,

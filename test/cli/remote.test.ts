@@ -301,6 +301,13 @@ describe("legwork completion", () => {
   });
 });
 
+it("the old name of a command says the new one", async () => {
+  const { code, stderr } = await legwork(["top", "--every", "5s"], { DATABASE_URL: database.url });
+  expect(code).toBe(2);
+  expect(stderr).toContain("`top` is now `overview --watch 5s`. The old name will be removed in 0.2.0.");
+  expect(stderr).toContain("`legwork overview --json` is for programs.");
+});
+
 it("a list that is watched is printed again and again", async () => {
   const child = spawn(process.execPath, ["bin/legwork.js", "overview", "--json", "--watch", "100ms"], {
     env: { PATH: process.env.PATH ?? "", DATABASE_URL: database.url },

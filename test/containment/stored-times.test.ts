@@ -84,8 +84,8 @@ it("statistics, the doctor, alerts and metrics take them", async () => {
     [ids.before],
   );
   await database.pool.query("delete from graphile_worker._private_jobs where id = $1", [ids.before]);
-  await database.pool.query("update legwork_private.watch_steps set due_at = clock_timestamp()");
-  await database.pool.query("select legwork_private.watch(w.step) from legwork_private.watch_steps w");
+  await database.pool.query("update legwork_private.duties set due_at = clock_timestamp()");
+  await database.pool.query("select legwork_private.run_duty(w.duty) from legwork_private.duties w");
   await database.pool.query("select legwork_private.roll_up()");
   await database.pool.query("select * from legwork.doctor()");
   expect((await database.pool.query("select sum(completed)::int as jobs from legwork_private.task_minutes")).rows).toEqual([

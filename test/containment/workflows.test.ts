@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished }
 import type { Server } from "../../src/server/server.ts";
 import { makeToken, rest, type RestAnswer, startRest } from "../support/rest.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { until } from "../support/until.ts";
 import { directoryOf, workerOver } from "../support/worker.ts";
 
@@ -28,8 +29,9 @@ beforeEach(async () => {
   await database.pool.query(
     "drop trigger if exists users_own on graphile_worker._private_jobs; delete from graphile_worker._private_jobs",
   );
-  await database.pool.query(
-    `truncate runs, legwork_private.failed_attempts, legwork_private.finished_jobs, legwork_private.waiting_jobs, legwork_private.wakeups, legwork_private.dependencies, legwork_private.dependency_checks,
+  await empty(
+    database.pool,
+    `runs, legwork_private.failed_attempts, legwork_private.finished_jobs, legwork_private.waiting_jobs, legwork_private.wakeups, legwork_private.dependencies, legwork_private.dependency_checks,
        legwork_private.run_counts, legwork_private.workflow_runs, legwork_private.workflow_run_steps, legwork_private.set_aside, legwork_private.batch_runs`,
   );
 });

@@ -3,6 +3,7 @@ import type { Server } from "../../src/server/server.ts";
 import { expectAccessible } from "../support/axe.ts";
 import { testBrowser } from "../support/browser.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { makeToken, rest, restToken, startRest } from "../support/rest.ts";
 import { until } from "../support/until.ts";
 import { workerOver } from "../support/worker.ts";
@@ -20,7 +21,7 @@ afterAll(async () => {
 
 /** Raises alerts of failures: five of a task in a row. */
 async function raise(): Promise<void> {
-  await database.pool.query("truncate legwork_private.alert_records, legwork_private.alert_silences");
+  await empty(database.pool, "legwork_private.alert_records, legwork_private.alert_silences");
   await database.pool.query(
     `insert into legwork_private.alert_records (rule, kind, target, severity, value, threshold, message, raised_at)
      values ('consecutive_failures', 'consecutive_failures', 'mail', 'warning', 5, 3, 'Task ''mail'' has failed 5 time(s) in a row: no', now())`,

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Server } from "../../src/server/server.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { makeToken, rest, startRest } from "../support/rest.ts";
 
 const database = testDatabase();
@@ -14,7 +15,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork_private.finished_jobs, legwork_private.reruns");
+  await empty(database.pool, "legwork_private.finished_jobs, legwork_private.reruns");
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "a", "queue": "mail"}, {"name": "b"}]')`);
 });
 

@@ -85,7 +85,7 @@ describe("two tenants", () => {
     });
     expect((await as("acme", "GET", `/jobs/${mine}`)).body).toMatchObject({ state: "pending", tenant: "acme" });
     expect((await as("acme", "POST", "/emergency-stop")).body).toMatchObject({ code: "LW403" });
-    expect((await as("acme", "GET", "/stats")).body).toMatchObject({ pending: "1" });
+    expect((await as("acme", "GET", "/overview")).body).toMatchObject({ pending: "1" });
   });
 
   it("what is done over REST is in the audit log under the token's name", async () => {

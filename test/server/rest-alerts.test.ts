@@ -161,7 +161,7 @@ describe("alert rules over REST", () => {
 
   it("changed over REST raise and resolve at the next look", async () => {
     await database.pool.query("select graphile_worker.add_job('notify/email', '{}', run_at => now() - interval '2 minutes')");
-    await database.pool.query("update legwork_private.watch_steps set every = '200 ms', due_at = now()");
+    await database.pool.query("update legwork_private.duties set every = '200 ms', due_at = now()");
     await rest(server, "PUT", "/alert-rules/mail_waits", { kind: "backlog_age", target: "mail", warning: 30, resolveAfter: 0 });
     const alert = await until("the alert is raised", async () => {
       const { body } = await rest(server, "GET", "/alerts");
@@ -192,7 +192,7 @@ describe("alert rules over REST", () => {
       const { body } = await rest(server, "GET", "/alerts?all=true");
       return body.items.some((one: { id: string; state: string }) => one.id === alert.id && one.state === "resolved");
     });
-    await database.pool.query("update legwork_private.watch_steps set due_at = 'infinity'");
+    await database.pool.query("update legwork_private.duties set due_at = 'infinity'");
   });
 });
 

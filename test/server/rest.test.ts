@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from "v
 import type { Server } from "../../src/server/server.ts";
 import { connection } from "../support/connections.ts";
 import { onServer, testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { rest, type RestAnswer, startRest } from "../support/rest.ts";
 
 const database = testDatabase();
@@ -16,8 +17,9 @@ afterAll(async () => {
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query(
-    "truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.job_logs, legwork_private.pauses, legwork_private.limits, legwork_private.cancellations, legwork_private.id_marks",
+  await empty(
+    database.pool,
+    "legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.job_logs, legwork_private.pauses, legwork_private.limits, legwork_private.cancellations, legwork_private.id_marks",
   );
   await database.pool.query(`select legwork_private.register_tasks('[
     {"name": "notify/email", "queue": "mail", "payload_schema": {"type": "object", "properties": {"to": {"type": "string"}}, "required": ["to"]}},
@@ -242,7 +244,7 @@ describe("GET /jobs", () => {
     // One more than the one that is made every minute.
     const mark = async (): Promise<void> => {
       const { rows } = await database.pool.query("delete from legwork_private.id_marks returning to_jsonb(id_marks) as mark");
-      await database.pool.query("select legwork_private.note_ids()");
+      await database.pool.query("select legwork_private.record_id_mark()");
       await database.pool.query(
         "insert into legwork_private.id_marks select m.* from jsonb_populate_recordset(null::legwork_private.id_marks, $1) m",
         [JSON.stringify(rows.map((row) => row.mark))],
@@ -282,7 +284,7 @@ describe("GET /jobs", () => {
       if (round === "ended") await complete([early, rows[0].id, last]);
       for (const [query, ids] of spans) expect([round, query, idsOf(await get(`/jobs?${query}`))]).toEqual([round, query, ids]);
     }
-    await database.pool.query("truncate legwork_private.id_marks");
+    await empty(database.pool, "legwork_private.id_marks");
     for (const [query, ids] of spans) expect([query, idsOf(await get(`/jobs?${query}`))]).toEqual([query, ids]);
   });
 
@@ -482,7 +484,8 @@ describe("queues and tasks", () => {
     expect((await post("/emergency-stop", { reason: "help" })).body).toMatchObject({ stopReason: "help", paused: "1" });
     expect((await get(`/jobs/${id}/explain`)).body.items[0]).toMatchObject({ reason: "everything_stopped" });
     expect((await post("/resume-all")).body).toMatchObject({ stoppedAt: null, pending: "1" });
-    expect((await get("/stats")).body).toMatchObject({ pending: "1", queues: 2, tasks: 2, workers: 0 });
+    expect((await get("/stats")).body, "the old address").toEqual((await get("/overview")).body);
+    expect((await get("/overview")).body).toMatchObject({ pending: "1", queues: 2, tasks: 2, workers: 0 });
   });
 });
 

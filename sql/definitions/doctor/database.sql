@@ -1,5 +1,5 @@
-create or replace function legwork_private.doctor_history()
-returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
+create or replace function legwork.doctor_history()
+returns table ("check" text, severity text, finding text, fix text, detail jsonb)
 language sql volatile as $$
   with missing as materialized (
     select p.parent, d.day
@@ -50,11 +50,11 @@ language sql volatile as $$
   select 'triggers', 'ok', 'Legwork''s triggers on the job table are enabled.', null, null
   where not exists (select from triggers)
 $$;
-comment on function legwork_private.doctor_history() is
+comment on function legwork.doctor_history() is
   'Of legwork.doctor: whether the history has the partitions it needs and no others, and whether the triggers that write it are enabled.';
 
-create or replace function legwork_private.doctor_transactions(warning_after interval default '5 minutes', critical_after interval default '1 hour')
-returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
+create or replace function legwork.doctor_transactions(warning_after interval default '5 minutes', critical_after interval default '1 hour')
+returns table ("check" text, severity text, finding text, fix text, detail jsonb)
 language sql volatile as $$
   with sessions as materialized (
     select a.* from pg_stat_activity a where a.datname = current_database() and a.pid <> pg_backend_pid()
@@ -111,12 +111,12 @@ language sql volatile as $$
   union all
   select 'locks', 'ok', 'Nobody waits for a lock on the job system''s tables.', null, null where not exists (select from blocked)
 $$;
-comment on function legwork_private.doctor_transactions(interval, interval) is
+comment on function legwork.doctor_transactions(interval, interval) is
   'Of legwork.doctor: transactions, prepared ones and locks that have lasted for longer than warning_after (5 minutes; 5 seconds for a lock), critical after '
   'critical_after (1 hour; 1 minute for a lock).';
 
-create or replace function legwork_private.doctor_vacuum(dead_rows bigint default 50000, bloat_bytes bigint default 100 * 1024 * 1024)
-returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
+create or replace function legwork.doctor_vacuum(dead_rows bigint default 50000, bloat_bytes bigint default 100 * 1024 * 1024)
+returns table ("check" text, severity text, finding text, fix text, detail jsonb)
 language sql volatile as $$
   with tables as materialized (
     select c.oid::regclass as name, c.relpersistence, s.n_live_tup as live, s.n_dead_tup as dead, greatest(s.last_vacuum, s.last_autovacuum) as vacuumed,
@@ -183,14 +183,14 @@ language sql volatile as $$
   select 'unlogged', 'ok', 'Every table of the job system survives a crash of the server.', null, null
   where not exists (select from tables t where t.relpersistence = 'u')
 $$;
-comment on function legwork_private.doctor_vacuum(bigint, bigint) is
+comment on function legwork.doctor_vacuum(bigint, bigint) is
   'Of legwork.doctor: tables with dead_rows or more (50,000) dead rows that nobody vacuums, critical from twenty times as many, tables without autovacuum, indexes '
   'of bloat_bytes or more (100 MB) that are much larger than they need be, and unlogged tables.';
 
-create or replace function legwork_private.doctor_server(
+create or replace function legwork.doctor_server(
   connections_used double precision default 0.8, notify_used double precision default 0.1, slot_bytes bigint default 10::bigint * 1024 * 1024 * 1024,
   transaction_age bigint default 1000000000
-) returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
+) returns table ("check" text, severity text, finding text, fix text, detail jsonb)
 language sql volatile as $$
   with connections as materialized (
     select x.* from (
@@ -289,12 +289,12 @@ language sql volatile as $$
   union all
   select 'settings', 'ok', 'No setting of the server or of this user does harm.', null, null where not exists (select from bad)
 $$;
-comment on function legwork_private.doctor_server(double precision, double precision, bigint, bigint) is
+comment on function legwork.doctor_server(double precision, double precision, bigint, bigint) is
   'Of legwork.doctor: how much is used of the connections (warning at connections_used, 0.8), of the notification queue (notify_used, 0.1), of transaction ids '
   '(transaction_age, 1,000 million) and of serial numbers; replication slots that nobody uses and that keep slot_bytes (10 GB) or hold back vacuum; and settings that do harm.';
 
-create or replace function legwork_private.doctor_versions()
-returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
+create or replace function legwork.doctor_versions()
+returns table ("check" text, severity text, finding text, fix text, detail jsonb)
 language sql volatile as $$
   -- Only a client knows which versions it was made for: the command line compares them with this.
   select 'versions', 'ok', format('The schema graphile_worker is at migration %s, legwork at %s of version %s.', i.graphile_worker, i.migrations -> -1 ->> 'name', i.version), null, to_jsonb(i)
@@ -307,13 +307,13 @@ language sql volatile as $$
     'legwork migrate puts back all but indexes. Drop a changed index and create it again as legwork doctor --json shows.', to_jsonb(d.objects)
   from (select array(select legwork_private.changed_definitions()) as objects) d
 $$;
-comment on function legwork_private.doctor_versions() is 'Of legwork.doctor: the version of the schema, and what was changed by hand since it was made.';
+comment on function legwork.doctor_versions() is 'Of legwork.doctor: the version of the schema, and what was changed by hand since it was made.';
 
-create or replace function legwork_private.doctor_confined_logins()
-returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
+create or replace function legwork.doctor_confined_logins()
+returns table ("check" text, severity text, finding text, fix text, detail jsonb)
 language sql volatile as $$
   with found as (
-    select c.login, c.tenant, r.rolname is not null as is_there, u.reason, u.remedy
+    select c.login, c.tenant, r.rolname is not null as is_there, u.reason, u.fix
     from legwork_private.confined_logins c
     left join pg_roles r on r.rolname = c.login
     left join lateral legwork_private.unconfinable(c.login) u on r.rolname is not null
@@ -322,9 +322,9 @@ language sql volatile as $$
   select 'confined_logins', case when f.is_there then 'critical' else 'warning' end,
     case when f.is_there then format('Nothing confines the login %s to the tenant %s any more: it %s.', f.login, f.tenant, f.reason)
       else format('The login %s, which is confined to the tenant %s, does not exist. If it was renamed, it is not confined any more.', f.login, f.tenant) end,
-    coalesce(f.remedy, format('Confine it by its new name, and free the old one: select legwork.confine_login(%L, null);', f.login)), to_jsonb(f)
+    coalesce(f.fix, format('Confine it by its new name, and free the old one: select legwork.confine_login(%L, null);', f.login)), to_jsonb(f)
   from (select * from found order by login limit 20) f
   union all
   select 'confined_logins', 'ok', 'Every login that is confined to a tenant can be.', null, null where not exists (select from found)
 $$;
-comment on function legwork_private.doctor_confined_logins() is 'Of legwork.doctor: logins that were confined to a tenant and have since been granted what nothing confines, or renamed.';
+comment on function legwork.doctor_confined_logins() is 'Of legwork.doctor: logins that were confined to a tenant and have since been granted what nothing confines, or renamed.';

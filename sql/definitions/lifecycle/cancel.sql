@@ -34,9 +34,7 @@ create or replace function legwork_private.cancel_locked(job graphile_worker._pr
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 begin
   if job.locked_at is null then
-    perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', reason, true);
-    delete from graphile_worker._private_jobs j where j.id = job.id;
-    perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
+    perform legwork_private.delete_jobs_as('cancelled', array[job.id], reason);
     return 'cancelled';
   end if;
   insert into legwork_private.cancellations (job_id, reason) values (job.id, cancel_locked.reason) on conflict do nothing;
@@ -52,9 +50,9 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 declare
   v_job graphile_worker._private_jobs;
   v_state legwork.job_state;
-  v_reason text := 'Cancelled by ' || legwork_private.who() || coalesce(': ' || nullif(reason, ''), '.');
+  v_reason text := 'Cancelled by ' || legwork_private.current_actor() || coalesce(': ' || nullif(reason, ''), '.');
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
   -- The row's lock decides between this and a worker that is just fetching it.
   select * into v_job from graphile_worker._private_jobs j where j.id = cancel_job.job_id for update;
@@ -85,7 +83,7 @@ declare
   v_ids bigint[] := array(select x from legwork_private.live_jobs_like(filter) x limit at_most);
   v_waiting bigint[];
   v_running bigint[];
-  v_reason text := 'Cancelled by ' || legwork_private.who() || coalesce(': ' || nullif(reason, ''), '.');
+  v_reason text := 'Cancelled by ' || legwork_private.current_actor() || coalesce(': ' || nullif(reason, ''), '.');
 begin
   if preview then
     return query select unnest(v_ids);
@@ -101,9 +99,7 @@ begin
     where j.id = any (v_ids) and (j.locked_at is not null or j.attempts < j.max_attempts)
     order by j.id for update skip locked
   ) l;
-  perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', v_reason, true);
-  delete from graphile_worker._private_jobs j where j.id = any (v_waiting);
-  perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
+  perform legwork_private.delete_jobs_as('cancelled', v_waiting, v_reason);
   insert into legwork_private.cancellations (job_id, reason) select r.id, v_reason from unnest(v_running) as r (id) on conflict do nothing;
   perform pg_notify('legwork', json_build_object('cancelled', r.id::text)::text) from unnest(v_running) as r (id);
   perform legwork_private.audit('cancel_jobs', 'jobs', null, null, jsonb_build_object('filter', filter, 'reason', v_reason), filter ->> 'tenant',

@@ -4,7 +4,7 @@ declare
   v_state legwork.job_state;
   v_flags jsonb;
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
   delete from graphile_worker._private_jobs j
   where j.id = discard_job.job_id and j.locked_at is null and j.attempts >= j.max_attempts

@@ -4,7 +4,7 @@ declare
   v_job graphile_worker._private_jobs;
   v_state legwork.job_state;
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
   perform legwork_private.assert_priority(priority);
   -- The row's lock: a job that a worker is just fetching has the priority either before or after.
@@ -43,7 +43,7 @@ declare
   v_ids bigint[];
   v_count integer;
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   perform legwork_private.assert_priority(priority);
   v_ids := array(
     select j.id from legwork_private.live_jobs_like(filter) x join graphile_worker._private_jobs j on j.id = x

@@ -118,7 +118,7 @@ begin
     perform legwork_private.release_slots(array_agg(g.id), array_agg(o.started_at))
     from gone g
     full join legwork_private.reported_completions() o on o.id = g.id
-    where coalesce(g.id, 0) <> 0 and g.task_id in (select r.task_id from legwork_private.task_rules r where r.limits <> '{}')
+    where coalesce(g.id, 0) <> 0 and g.task_id in (select r.task_id from legwork_private.task_limits r where r.limits <> '{}')
     having count(*) > 0;
   end if;
 

@@ -4,7 +4,7 @@ declare
   v_job graphile_worker._private_jobs;
   v_state legwork.job_state;
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
   select * into v_job from graphile_worker._private_jobs j where j.id = retry_job.job_id for update;
   if v_job.id is null then

@@ -2,7 +2,7 @@ create or replace function legwork.health()
 returns table (scope text, name text, status text, reasons text[])
 language sql stable security definer set search_path = pg_catalog, pg_temp set jit = off
 as $$
-  select legwork_private.assert_may('viewer', true);
+  select legwork_private.assert_role('viewer', true);
   with found as materialized (
     select c.*, case
       when c.kind in ('consecutive_failures', 'error_rate', 'failed_jobs', 'slow_runs', 'stuck_jobs') then 'task'

@@ -1,4 +1,4 @@
--- Firing schedules: what is due is enqueued, held back or accounted for. See 000016_schedules.sql.
+-- Firing schedules: what is due is enqueued, held back or accounted for. See plan.sql.
 -- Locks: none on tables that exist.
 create or replace function legwork_private.schedule_serial_key(name text, overlap text, max_instances integer) returns text
 language sql immutable parallel safe
@@ -56,7 +56,7 @@ begin
     select * from graphile_worker._private_jobs j
     where j.id = any (job_ids) and (j.locked_at is not null or j.attempts < j.max_attempts) order by j.id for update
   loop
-    perform legwork_private.cancel_locked(v_job, format('Cancelled by %s: schedule %s was due again.', legwork_private.who(), cancel_older.schedule));
+    perform legwork_private.cancel_locked(v_job, format('Cancelled by %s: schedule %s was due again.', legwork_private.current_actor(), cancel_older.schedule));
   end loop;
 end $$;
 comment on function legwork_private.cancel_older(bigint[], text) is 'Cancels jobs of a schedule that make room for the next one; those that have ended meanwhile are left alone.';
@@ -196,7 +196,7 @@ comment on function legwork_private.fire_due(timestamptz, integer, text) is
   'What fire_schedules does, for at_most schedules or for one, without looking after those that fail. claimed: how many schedules were due.';
 revoke execute on function legwork_private.fire_due(timestamptz, integer, text) from public;
 
-create or replace function legwork_private.fire_apart(as_of timestamptz, names text[], out fired integer)
+create or replace function legwork_private.fire_one_by_one(as_of timestamptz, names text[], out fired integer)
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   v_name text;
@@ -219,10 +219,10 @@ begin
     end;
   end loop;
 end $$;
-comment on function legwork_private.fire_apart(timestamptz, text[]) is
+comment on function legwork_private.fire_one_by_one(timestamptz, text[]) is
   'Fires schedules one by one, so that those that fail do not keep the others from it: they get a problem and are left out for a minute. Returns how many jobs were enqueued. '
   'Raises what is the system''s fault.';
-revoke execute on function legwork_private.fire_apart(timestamptz, text[]) from public;
+revoke execute on function legwork_private.fire_one_by_one(timestamptz, text[]) from public;
 
 create or replace function legwork_private.fire_schedules(
   as_of timestamptz default clock_timestamp(), at_most integer default 1000, schedule text default null,
@@ -249,13 +249,13 @@ begin
       where d.failed_at is null and (d.next_at <= as_of or d.wants_plan and d.every is not null
         or exists (select from legwork_private.schedule_occurrences r where r.state = 'waiting' and r.schedule = d.name))
       order by d.next_at, d.name limit least(at_most, 200));
-    fired := legwork_private.fire_apart(as_of, v_names);
+    fired := legwork_private.fire_one_by_one(as_of, v_names);
     more := v_names <> '{}';
   elsif schedule is null then
     v_names := array(
       select d.name from legwork_private.schedule_definitions d where d.failed_at <= as_of - interval '1 minute' order by d.failed_at limit 20);
     if v_names <> '{}' then
-      fired := fired + legwork_private.fire_apart(as_of, v_names);
+      fired := fired + legwork_private.fire_one_by_one(as_of, v_names);
     end if;
   end if;
 

@@ -91,7 +91,7 @@ declare
   v_redact text[];
   v_shown jsonb := payload;
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
   if name is null or length(name) not between 1 and 200 or name in ('.', '..') then
     raise exception 'A signal''s name has 1 to 200 characters%.',

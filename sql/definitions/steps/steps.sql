@@ -150,7 +150,7 @@ begin
       then clock_timestamp()
     -- Where every transaction sees only what was there when it began, a signal may have come since: look again.
     when current_setting('transaction_isolation') <> 'read committed' then least(min(s.deadline), clock_timestamp() + interval '5 seconds')
-    else coalesce(min(s.deadline), legwork_private.never())
+    else coalesce(min(s.deadline), legwork_private.far_future())
   end into v_wake_at
   from legwork_private.job_steps s where s.job_id = suspend_job.job_id and s.state = 'waiting';
   update legwork_private.job_steps s set wake_at = v_wake_at where s.job_id = suspend_job.job_id and s.state = 'waiting';
@@ -160,7 +160,7 @@ comment on function legwork_private.suspend_job(bigint) is
   'When a job that is being put back because it waits is to start again: at the first of its deadlines, or at once when what it waits for has come meanwhile.';
 revoke execute on function legwork_private.suspend_job(bigint) from public;
 
-create or replace function legwork_private.begin_anew(job graphile_worker._private_jobs) returns boolean
+create or replace function legwork_private.restart_steps(job graphile_worker._private_jobs) returns boolean
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   v_context text;
@@ -186,10 +186,10 @@ begin
   end if;
   return false;
 end $$;
-comment on function legwork_private.begin_anew(graphile_worker._private_jobs) is
+comment on function legwork_private.restart_steps(graphile_worker._private_jobs) is
   'Forgets the steps and signals of a job whose key was used for another request: its steps are not done for that one. Returns whether it changed the job itself. '
   'For the trigger that sees the change.';
-revoke execute on function legwork_private.begin_anew(graphile_worker._private_jobs) from public;
+revoke execute on function legwork_private.restart_steps(graphile_worker._private_jobs) from public;
 
 create or replace function legwork_private.forget_steps() returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$

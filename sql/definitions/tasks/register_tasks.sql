@@ -96,8 +96,8 @@ begin
     returning t.name, t.queue
   )
   select array_agg(p.name) into v_moved from put p left join before b using (name) where p.queue <> coalesce(b.queue, 'default');
-  if v_moved is not null and legwork_private.has_rules() then
-    perform legwork_private.apply_rules(array(select t.id from graphile_worker._private_tasks t where t.identifier = any (v_moved)));
+  if v_moved is not null and legwork_private.has_limits_or_pauses() then
+    perform legwork_private.apply_limits_and_pauses(array(select t.id from graphile_worker._private_tasks t where t.identifier = any (v_moved)));
   end if;
   for v_definition in
     select d from jsonb_array_elements(definitions) as d where d ?| array['limits', 'retry'] order by d ->> 'name'

@@ -1,6 +1,6 @@
 -- Dependencies: jobs that start only when other jobs have ended. Workflows and batches are made of them.
 --
--- A job with an open dependency stands in the waiting room (000002) with held = 'dependency'. When a job ends, the transaction that ends
+-- A job with an open dependency stands in the waiting room (../admission/waiting_room.sql) with held = 'dependency'. When a job ends, the transaction that ends
 -- it closes what waits for it and, as it commits, lets those go that wait for nothing else, under the lock under which everything
 -- is let go.
 --
@@ -107,8 +107,8 @@ create or replace function legwork_private.hold_for_dependencies(job_ids bigint[
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 begin
   with held as (
-    insert into legwork_private.waiting_jobs as w (job_id, task_id, lane, gates, priority, run_at, held)
-    select j.id, j.task_id, legwork_private.lane('{}', null), '{}', j.priority, j.run_at, 'dependency'
+    insert into legwork_private.waiting_jobs as w (job_id, task_id, line, gates, priority, run_at, held)
+    select j.id, j.task_id, legwork_private.line_of('{}', null), '{}', j.priority, j.run_at, 'dependency'
     from graphile_worker._private_jobs j
     where j.id = any (job_ids) and j.locked_at is null and j.attempts < j.max_attempts
     on conflict (job_id) do update set
@@ -118,8 +118,8 @@ begin
   )
   update graphile_worker._private_jobs j set run_at = 'infinity' from held h where j.id = h.job_id and j.run_at <> 'infinity';
   -- What it had been given before it came to depend on something is given back.
-  if legwork_private.has_rules() then
-    perform legwork_private.make_wait(job_ids);
+  if legwork_private.has_limits_or_pauses() then
+    perform legwork_private.send_to_waiting_room(job_ids);
   end if;
 end $$;
 comment on function legwork_private.hold_for_dependencies(bigint[]) is 'Sends these jobs to the waiting room until their dependencies have ended.';
@@ -232,7 +232,7 @@ comment on function legwork_private.check_dependencies(integer) is
   'transaction that reads committed rows.';
 revoke execute on function legwork_private.check_dependencies(integer) from public;
 
-create or replace function legwork_private.let_go(job_ids bigint[]) returns integer
+create or replace function legwork_private.release_dependants(job_ids bigint[]) returns integer
 language plpgsql volatile set search_path = pg_catalog, pg_temp
 set enable_seqscan = off set jit = off set plan_cache_mode = force_generic_plan as $$
 declare
@@ -240,11 +240,11 @@ declare
 begin
   update legwork_private.waiting_jobs w set run_at = greatest(w.run_at, legwork_private.later(clock_timestamp(), w.delay)), delay = null
   where w.job_id = any (job_ids) and w.delay is not null;
-  if legwork_private.has_rules() then
+  if legwork_private.has_limits_or_pauses() then
     update legwork_private.waiting_jobs w set held = null
     where w.job_id = any (job_ids)
-      and w.task_id in (select r.task_id from legwork_private.task_rules r where r.is_paused or r.limits <> '{}');
-    perform legwork_private.make_wait(job_ids, null);
+      and w.task_id in (select r.task_id from legwork_private.task_limits r where r.is_paused or r.limits <> '{}');
+    perform legwork_private.send_to_waiting_room(job_ids, null);
   end if;
   with gone as (
     delete from legwork_private.waiting_jobs w where w.job_id = any (job_ids) and w.held = 'dependency' returning w.job_id, w.run_at
@@ -254,7 +254,7 @@ begin
   select count(*) into v_count from started;
   return v_count;
 end $$;
-comment on function legwork_private.let_go(bigint[]) is
+comment on function legwork_private.release_dependants(bigint[]) is
   'Takes jobs without dependencies from the waiting room, or into its lines where a limit or a pause concerns them. Returns how many it took out.';
 
 create or replace function legwork_private.settle_dependants() returns integer
@@ -301,12 +301,10 @@ begin
       v_free := array(
         select x from unnest(v_locked) x where not exists (select from legwork_private.dependencies d where d.job_id = x));
       if v_doomed <> '{}' then
-        perform set_config('legwork.ended_as', 'dependency', true);
-        delete from graphile_worker._private_jobs j where j.id = any (v_doomed);
-        perform set_config('legwork.ended_as', '', true);
+        perform legwork_private.delete_jobs_as('dependency', v_doomed);
       end if;
       if v_free <> '{}' then
-        v_total := v_total + legwork_private.let_go(v_free);
+        v_total := v_total + legwork_private.release_dependants(v_free);
       end if;
       delete from legwork_private.dependencies d where d.job_id = any (v_jobs) and d.ended_as is not null and d.job_id <> all (v_passed);
     end if;
@@ -348,13 +346,13 @@ end;
 comment on function legwork_private.fold_run_counts() is
   'Makes one row of many in legwork_private.run_counts. Its caller must hold the advisory lock legwork_private.admission_lock(), so that nothing is counted twice.';
 
-create or replace function legwork_private.counts_of(run_id bigint, out completed bigint, out failed bigint, out cancelled bigint, out expired bigint)
+create or replace function legwork_private.run_counts_so_far(run_id bigint, out completed bigint, out failed bigint, out cancelled bigint, out expired bigint)
 language sql stable
 return (
   select row(coalesce(sum(c.completed), 0)::bigint, coalesce(sum(c.failed), 0)::bigint, coalesce(sum(c.cancelled), 0)::bigint,
     coalesce(sum(c.expired), 0)::bigint)
-  from legwork_private.run_counts c where c.run_id = counts_of.run_id);
-comment on function legwork_private.counts_of(bigint) is 'How jobs of an open workflow or batch have ended so far.';
+  from legwork_private.run_counts c where c.run_id = run_counts_so_far.run_id);
+comment on function legwork_private.run_counts_so_far(bigint) is 'How jobs of an open workflow or batch have ended so far.';
 
 create or replace function legwork_private.reconcile_dependencies() returns table (problem text, job_id bigint)
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$

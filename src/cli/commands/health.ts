@@ -12,7 +12,7 @@ const COLORS = { healthy: "green", degraded: "yellow", unhealthy: "red" } as con
 
 export function healthCommand(): Command {
   return withCommonOptions(new Command("health"))
-    .description("say how the system and each task, queue and host are, and why")
+    .description("show whether the system and each task, queue, schedule and host is healthy, and why not")
     .option("--all", "list what is healthy as well")
     .option("--json", "print an array of everything, what is healthy included")
     .addHelpText("after", "\nExits with 1 when the system is unhealthy, else with 0. What it judges by: legwork alerts --rules.")
@@ -42,7 +42,7 @@ export function healthCommand(): Command {
 
 export function statsCommand(): Command {
   return withCommonOptions(new Command("stats"))
-    .description("what became of each task's jobs lately, and how long they waited and ran")
+    .description("show statistics of each task: how its jobs ended, and how long they waited and ran")
     .option("--period <duration>", "how far back, such as 15m or 7d", "1h")
     .option("--json", "print an array of whole rows")
     .action(async (flags: CommonFlags & { period: string; json?: boolean }) => {

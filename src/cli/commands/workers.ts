@@ -11,11 +11,12 @@ export function workersCommand(): Command {
     "No Legwork worker is alive.",
     (workers) =>
       printTable(
-        ["WORKER", "HOST", "PID", "BUSY", "TASKS", "STARTED", "SEEN", "RUNNING"],
+        ["WORKER", "HOST", "PID", "VERSION", "BUSY", "TASKS", "STARTED", "SEEN", "RUNNING"],
         workers.map((worker) => [
           worker.id,
           worker.host,
           String(worker.pid),
+          worker.version ?? "",
           `${worker.running.length}/${worker.concurrency}`,
           String(worker.tasks.length),
           relativeTime(worker.startedAt),

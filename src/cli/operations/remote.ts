@@ -25,13 +25,12 @@ import {
   workflowPage,
   workflowWithStepsSchema,
 } from "../../contract/workflows.ts";
+import { assertId } from "../../bounds.ts";
 import { isErrorCode, LegworkError, toError } from "../../errors.ts";
-import { assertJobId } from "../../jobs/read-jobs.ts";
 import type { LimitTarget } from "../../queues/limits.ts";
-import { assertBatchId } from "../../workflows/batches.ts";
-import { assertWorkflowId } from "../../workflows/read-workflows.ts";
 import type { Operations } from "./operations.ts";
 import { parseExactly } from "../../json.ts";
+import { understandEachOther, VERSION } from "../../version.ts";
 
 /** Items of a page that is asked for. */
 const PAGE = 500;
@@ -65,7 +64,7 @@ export function remoteOperations(url: string, token: string | undefined): Operat
       cursor = `${path.includes("?") ? "&" : "?"}cursor=${nextCursor}`;
     }
   };
-  const job = (id: string): string => `/jobs/${assertJobId(id)}`;
+  const job = (id: string): string => `/jobs/${assertId("job", id)}`;
   const scheduleOf = (name: string): string => `/schedules/${encodeURIComponent(name)}`;
   const where = (target: LimitTarget): string =>
     target.queue === undefined ? `/tasks/${encodeURIComponent(target.task)}` : `/queues/${encodeURIComponent(target.queue)}`;
@@ -128,7 +127,7 @@ export function remoteOperations(url: string, token: string | undefined): Operat
     },
     emergencyStop: async (reason) => void (await post(overviewSchema, "/emergency-stop", { reason })),
     resumeAll: async () => {
-      const { stoppedAt } = await get(overviewSchema, "/stats");
+      const { stoppedAt } = await get(overviewSchema, "/overview");
       await post(overviewSchema, "/resume-all");
       return stoppedAt !== null;
     },
@@ -152,17 +151,17 @@ export function remoteOperations(url: string, token: string | undefined): Operat
     startWorkflow: async (name, steps, options) =>
       (await post(startedWorkflowSchema, "/workflows", { ...options, name, steps })).id,
     listWorkflows: async (filter) => (await get(workflowPage, `/workflows?${queryOf(filter)}`)).items,
-    getWorkflow: (id) => get(workflowWithStepsSchema, `/workflows/${assertWorkflowId(id)}`),
+    getWorkflow: (id) => get(workflowWithStepsSchema, `/workflows/${assertId("workflow", id)}`),
     cancelWorkflow: async (id, reason) =>
-      (await post(workflowWithStepsSchema, `/workflows/${assertWorkflowId(id)}/cancel`, { reason })).state === "cancelled"
+      (await post(workflowWithStepsSchema, `/workflows/${assertId("workflow", id)}/cancel`, { reason })).state === "cancelled"
         ? "cancelled"
         : "cancelling",
     retryWorkflow: async (id, options) =>
-      void (await post(workflowWithStepsSchema, `/workflows/${assertWorkflowId(id)}/retry`, options)),
+      void (await post(workflowWithStepsSchema, `/workflows/${assertId("workflow", id)}/retry`, options)),
     enqueueBatch: async (jobs, options) => (await post(startedBatchSchema, "/batches", { ...options, jobs })).id,
     listBatches: async (filter) => (await get(batchPage, `/batches?${queryOf(filter)}`)).items,
-    getBatch: async (id) => await get(batchSchema, `/batches/${assertBatchId(id)}`),
-    readOverview: () => get(overviewSchema, "/stats"),
+    getBatch: async (id) => await get(batchSchema, `/batches/${assertId("batch", id)}`),
+    readOverview: () => get(overviewSchema, "/overview"),
     diagnose: () => all(findingPage, "/doctor"),
   };
 }
@@ -208,6 +207,7 @@ async function request(url: string, token: string | undefined, method: string, p
       hint: "Correct LEGWORK_URL: the address alone, such as http://127.0.0.1:4400.",
     });
   }
+  assertVersion(url, response.headers.get("legwork-version"));
   const answer = parseExactly(text);
   if (response.ok) return answer;
   const problem = parseAnswer(problemSchema, answer) as Partial<Answer<typeof problemSchema>> & { message?: string };
@@ -219,4 +219,12 @@ async function request(url: string, token: string | undefined, method: string, p
       retryAt: problem.retryAt,
     },
   );
+}
+
+/** Throws LW518 for a server whose answers this version may not understand. One that says nothing is asked all the same. */
+function assertVersion(url: string, version: string | null): void {
+  if (version === null || understandEachOther(VERSION, version)) return;
+  throw new LegworkError("LW518", `The server at ${url} is Legwork ${version}; this command is ${VERSION}.`, {
+    hint: `Use the same version: npx legwork@${version}.`,
+  });
 }

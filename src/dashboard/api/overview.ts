@@ -3,13 +3,13 @@ import type { overviewSchema } from "../../contract/system.ts";
 import { useQuery } from "@tanstack/react-query";
 import { rest } from "./request.ts";
 
-/** GET /stats: how the whole system is. Counts are text. */
-export type Stats = Json<typeof overviewSchema>;
+/** GET /overview: how the whole system is. Counts are text. */
+export type Overview = Json<typeof overviewSchema>;
 
-export function useStats() {
+export function useOverview() {
   return useQuery({
-    queryKey: ["stats"],
-    queryFn: ({ signal }) => rest<Stats>("GET", "/stats", undefined, signal),
+    queryKey: ["overview"],
+    queryFn: ({ signal }) => rest<Overview>("GET", "/overview", undefined, signal),
     refetchInterval: 5_000,
   });
 }

@@ -8,7 +8,7 @@ import { Button } from "../components/button.tsx";
 import { FormDialog } from "../components/dialog.tsx";
 import { Field } from "../components/field.tsx";
 import { tell } from "../components/toasts.tsx";
-import { useStats } from "../api/overview.ts";
+import { useOverview } from "../api/overview.ts";
 
 /** What has to be typed, so that it cannot be hit by accident. */
 const WORD = "stop";
@@ -16,7 +16,7 @@ const WORD = "stop";
 /** The button, for those who may. While everything is stopped the banner has the way back. */
 export function EmergencyStop() {
   const may = useMay("operator", { everybody: true });
-  const { data } = useStats();
+  const { data } = useOverview();
   const [isOpen, setOpen] = useState(false);
   if (!may || data === undefined || data.stoppedAt !== null) return null;
   return (
@@ -69,7 +69,7 @@ function StopDialog({ onClose }: { onClose: () => void }) {
 /** On every page while everything is stopped: since when, by whom, why, and the way back. */
 export function StoppedBanner() {
   const may = useMay("operator", { everybody: true });
-  const { data } = useStats();
+  const { data } = useOverview();
   const client = useQueryClient();
   const resume = useMutation({
     mutationFn: () => rest("POST", "/resume-all"),

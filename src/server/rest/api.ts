@@ -135,6 +135,10 @@ export async function addRest(app: FastifyInstance, context: RestOptions): Promi
 }
 
 function addRoutes(app: FastifyInstance, context: RestOptions): void {
+  // Only those who have a token learn it. The command line compares it with its own.
+  app.addHook("onSend", async ({ principal }, reply) => {
+    if (principal !== null) reply.header("legwork-version", VERSION);
+  });
   app.setErrorHandler((error: FastifyError, request, reply) => sendProblem(error, request, reply, context.log));
   app.setNotFoundHandler((request, reply) => {
     const error = new LegworkError("LW404", `There is no ${request.method} ${request.url.split("?")[0]}.`, {

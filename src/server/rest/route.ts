@@ -57,6 +57,8 @@ export interface Route<P, Q, B> {
   status?: 200 | 201;
   /** What else may be wrong. */
   problems?: readonly ErrorCode[];
+  /** An old address of another route: it still works, and the documentation says not to use it. */
+  deprecated?: boolean;
   /** Answers carry an ETag, and 304 when the client has that one. */
   etag?: boolean;
 }
@@ -82,6 +84,7 @@ export function addRoute<P extends z.ZodType | undefined, Q extends z.ZodType | 
       summary: route.summary,
       ...(route.description === undefined ? {} : { description: route.description }),
       operationId: operationId(route.method, route.url),
+      ...(route.deprecated === true ? { deprecated: true } : {}),
       security: [{ token: [] }],
       // For people and for tests: what the token must have, and whether one of a tenant will not do.
       "x-role": route.role,

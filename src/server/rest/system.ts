@@ -48,19 +48,22 @@ export function addSystemRoutes(app: FastifyInstance, context: RestContext): voi
       version: VERSION,
     }),
   );
-  addRoute(
-    app,
-    context,
-    {
-      method: "GET",
-      url: "/stats",
-      tag: "system",
-      role: "viewer",
-      summary: "See how everything is, at a glance",
-      answer: overviewSchema,
-    },
-    async ({ client, principal }) => await readOverview(client, await counts.read(principal.tenant, () => readCounts(client))),
-  );
+  for (const url of ["/overview", "/stats"]) {
+    addRoute(
+      app,
+      context,
+      {
+        method: "GET",
+        url,
+        tag: "system",
+        role: "viewer",
+        summary: "See what waits, runs and has failed, at a glance",
+        ...(url === "/stats" ? { deprecated: true, description: "The old address of `/overview`, until 0.2.0." } : {}),
+        answer: overviewSchema,
+      },
+      async ({ client, principal }) => await readOverview(client, await counts.read(principal.tenant, () => readCounts(client))),
+    );
+  }
   addRoute(
     app,
     context,

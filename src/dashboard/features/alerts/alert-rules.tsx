@@ -7,7 +7,7 @@ import { Button } from "../../components/button.tsx";
 import { FormDialog } from "../../components/dialog.tsx";
 import { Failure } from "../../components/notice.tsx";
 import { Card } from "../../components/page.tsx";
-import { Answer } from "../../components/query-result.tsx";
+import { QueryResult } from "../../components/query-result.tsx";
 import { type AlertRule, useAlertAction, useRules } from "./alerts-api.ts";
 import { formatValue, intervalSeconds, KINDS } from "./kinds.ts";
 import { RuleDialog } from "./rule-dialog.tsx";
@@ -25,7 +25,7 @@ export function Rules() {
   return (
     <Card>
       {enable.isError && <Failure error={enable.error} />}
-      <Answer query={query}>
+      <QueryResult query={query}>
         {(rules) => (
           <div className="table-scroll" tabIndex={0} role="region" aria-label="Rules, table">
             <table className="table alerts-table">
@@ -105,7 +105,7 @@ export function Rules() {
             </table>
           </div>
         )}
-      </Answer>
+      </QueryResult>
       {editing !== undefined && <RuleDialog rule={editing} onClose={() => setEditing(undefined)} />}
       {dropping !== undefined && <DropDialog rule={dropping} onClose={() => setDropping(undefined)} />}
     </Card>

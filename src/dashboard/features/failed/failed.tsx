@@ -8,7 +8,7 @@ import { Time } from "../../components/time/time.tsx";
 import { Button } from "../../components/button.tsx";
 import { Empty } from "../../components/notice.tsx";
 import { Page } from "../../components/page.tsx";
-import { Answer } from "../../components/query-result.tsx";
+import { QueryResult } from "../../components/query-result.tsx";
 import { BULK_ACTIONS, type BulkAction, type BulkTarget, failedJobs } from "../jobs/bulk/bulk-actions.ts";
 import { BulkDialog } from "../jobs/bulk/bulk-dialog.tsx";
 import { GroupJobs } from "./group-jobs.tsx";
@@ -26,9 +26,9 @@ export default function Failed() {
       title="Failed"
       lead="Jobs whose attempts are used up, or whose error is not worth a retry. They are kept here until somebody retries them or gives them up."
     >
-      <Answer query={query}>
+      <QueryResult query={query}>
         {(groups) => <Groups groups={groups} search={search} onSearch={(next) => setSearch(next, { replace: true })} />}
-      </Answer>
+      </QueryResult>
     </Page>
   );
 }

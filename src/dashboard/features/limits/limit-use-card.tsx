@@ -5,7 +5,7 @@ import { rest } from "../../api/request.ts";
 import { formatCount } from "../../components/numbers.ts";
 import { Time } from "../../components/time/time.tsx";
 import { Card } from "../../components/page.tsx";
-import { Answer } from "../../components/query-result.tsx";
+import { QueryResult } from "../../components/query-result.tsx";
 import { describeLimit, type Limit, routeOf, type Target } from "./limits.ts";
 
 type Use = Json<typeof limitUseSchema>;
@@ -21,7 +21,7 @@ export function LimitUseCard({ target, limits }: { target: Target; limits: reado
   if (limits.length === 0) return null;
   return (
     <Card title="Limits in use">
-      <Answer query={query} rows={3}>
+      <QueryResult query={query} rows={3}>
         {({ items }) => (
           <>
             {limits.map((limit) => (
@@ -36,7 +36,7 @@ export function LimitUseCard({ target, limits }: { target: Target; limits: reado
             )}
           </>
         )}
-      </Answer>
+      </QueryResult>
     </Card>
   );
 }

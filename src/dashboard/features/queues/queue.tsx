@@ -7,7 +7,7 @@ import { Time } from "../../components/time/time.tsx";
 import type { PageProps } from "../../router/page-props.ts";
 import { Empty } from "../../components/notice.tsx";
 import { Card, Figure, Page } from "../../components/page.tsx";
-import { Answer } from "../../components/query-result.tsx";
+import { QueryResult } from "../../components/query-result.tsx";
 import { LiveJobs } from "../limits/live-jobs.tsx";
 import { HealthNotice, useHealthOf } from "../limits/health-notice.tsx";
 import { LimitUseCard } from "../limits/limit-use-card.tsx";
@@ -35,7 +35,7 @@ export default function QueuePage({ parameters }: PageProps) {
       lead={<Link href="/queues">Queues</Link>}
       actions={queue !== undefined && <PauseButton target={target} isPaused={queue.pausedAt !== null} />}
     >
-      <Answer query={query}>
+      <QueryResult query={query}>
         {() =>
           queue !== undefined && (
             <>
@@ -79,7 +79,7 @@ export default function QueuePage({ parameters }: PageProps) {
             </>
           )
         }
-      </Answer>
+      </QueryResult>
     </Page>
   );
 }
@@ -100,7 +100,7 @@ function Tasks({ queue }: { queue: string }) {
   });
   return (
     <Card title="Tasks">
-      <Answer query={query} rows={3}>
+      <QueryResult query={query} rows={3}>
         {({ items, nextCursor }) =>
           items.length === 0 ? (
             <Empty title="No task belongs to it.">Tasks say in their definition to which queue they belong.</Empty>
@@ -139,7 +139,7 @@ function Tasks({ queue }: { queue: string }) {
             </>
           )
         }
-      </Answer>
+      </QueryResult>
     </Card>
   );
 }

@@ -4,7 +4,7 @@ import { formatCount } from "../../components/numbers.ts";
 import { Time } from "../../components/time/time.tsx";
 import { Empty } from "../../components/notice.tsx";
 import { Card, Page } from "../../components/page.tsx";
-import { Answer } from "../../components/query-result.tsx";
+import { QueryResult } from "../../components/query-result.tsx";
 import { State } from "../../components/state-badge.tsx";
 import { HealthStatus, useHealthOf } from "../limits/health-notice.tsx";
 import { PauseButton } from "../limits/pause.tsx";
@@ -40,7 +40,7 @@ export default function QueuesPage() {
         </div>
       )}
       <Card>
-        <Answer query={query}>
+        <QueryResult query={query}>
           {(queues) => {
             // What is told live is newer; a queue that has come since is in the next answer.
             const rows = queues
@@ -48,7 +48,7 @@ export default function QueuesPage() {
               .map((queue) => withCounts(queue, counts?.get(queue.name)));
             return rows.length === 0 ? <Empty title={`No queue has '${wanted}' in its name.`} /> : <Table queues={rows} />;
           }}
-        </Answer>
+        </QueryResult>
       </Card>
     </Page>
   );

@@ -6,7 +6,7 @@ import { formatCount, formatShort } from "../../components/numbers.ts";
 import { usePreferences } from "../../components/preferences.ts";
 import { formatExact } from "../../components/time/format-times.ts";
 import { Card } from "../../components/page.tsx";
-import { Answer } from "../../components/query-result.tsx";
+import { QueryResult } from "../../components/query-result.tsx";
 
 type Load = Json<typeof loadPage>;
 
@@ -21,7 +21,7 @@ export function LoadCard() {
   return (
     <Card title="The coming day">
       <div className="card-body">
-        <Answer query={query} rows={3}>
+        <QueryResult query={query} rows={3}>
           {({ items, uncounted }) => {
             const total = items.reduce((sum, { jobs }) => sum + BigInt(jobs), 0n);
             const most = Math.max(1, ...items.map(({ jobs }) => Number(jobs)));
@@ -84,7 +84,7 @@ export function LoadCard() {
               </>
             );
           }}
-        </Answer>
+        </QueryResult>
       </div>
     </Card>
   );

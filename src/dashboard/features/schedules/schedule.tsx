@@ -11,7 +11,7 @@ import type { PageProps } from "../../router/page-props.ts";
 import { Button } from "../../components/button.tsx";
 import { Json } from "../../components/json.tsx";
 import { Card, Page } from "../../components/page.tsx";
-import { Answer } from "../../components/query-result.tsx";
+import { QueryResult } from "../../components/query-result.tsx";
 import { Calendar } from "./calendar.tsx";
 import { ClockChanges } from "./clock-changes.tsx";
 import { RunsCard } from "./runs-card.tsx";
@@ -29,7 +29,7 @@ export default function SchedulePage({ parameters }: PageProps) {
   });
   return (
     <Page title={name} lead={<Link href="/schedules">Schedules</Link>} actions={query.data && <Actions schedule={query.data} />}>
-      <Answer query={query}>
+      <QueryResult query={query}>
         {(schedule) => (
           <>
             {schedule.problem !== null && (
@@ -55,7 +55,7 @@ export default function SchedulePage({ parameters }: PageProps) {
             <RunsCard name={name} />
           </>
         )}
-      </Answer>
+      </QueryResult>
     </Page>
   );
 }

@@ -7,7 +7,7 @@ import { formatExact } from "../../components/time/format-times.ts";
 import { Button } from "../../components/button.tsx";
 import { Empty } from "../../components/notice.tsx";
 import { Card, Page } from "../../components/page.tsx";
-import { Answer } from "../../components/query-result.tsx";
+import { QueryResult } from "../../components/query-result.tsx";
 import { State } from "../../components/state-badge.tsx";
 import { LoadCard } from "./load-card.tsx";
 import { ScheduleButtons } from "./schedule-actions.tsx";
@@ -68,7 +68,7 @@ export default function SchedulesPage() {
         </select>
       </div>
       <Card>
-        <Answer query={query}>
+        <QueryResult query={query}>
           {(all) => {
             const schedules = all.filter(
               ({ name, task, isEnabled }) =>
@@ -79,7 +79,7 @@ export default function SchedulesPage() {
             if (schedules.length === 0) return <Empty title="No schedule is like that." />;
             return <Table schedules={schedules} />;
           }}
-        </Answer>
+        </QueryResult>
       </Card>
       {may && search.get("new") !== null && <ScheduleDialog schedule={undefined} onClose={() => set("new", undefined)} />}
     </Page>

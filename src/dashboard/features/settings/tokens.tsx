@@ -9,7 +9,7 @@ import { Button } from "../../components/button.tsx";
 import { FormDialog } from "../../components/dialog.tsx";
 import { Empty } from "../../components/notice.tsx";
 import { Card } from "../../components/page.tsx";
-import { Answer } from "../../components/query-result.tsx";
+import { QueryResult } from "../../components/query-result.tsx";
 import { tell } from "../../components/toasts.tsx";
 import { CreateToken } from "./create-token.tsx";
 
@@ -33,7 +33,7 @@ export function Tokens() {
         </Button>
       }
     >
-      <Answer query={query}>
+      <QueryResult query={query}>
         {(tokens) =>
           tokens.length === 0 ? (
             <Empty title="No token was made yet.">The one of the server&apos;s own configuration is not in this list.</Empty>
@@ -87,7 +87,7 @@ export function Tokens() {
             </div>
           )
         }
-      </Answer>
+      </QueryResult>
       {isCreating && <CreateToken onClose={() => setCreating(false)} />}
       {revoking !== undefined && <RevokeToken token={revoking} onClose={() => setRevoking(undefined)} />}
     </Card>

@@ -11,7 +11,7 @@ import type { PageProps } from "../../router/page-props.ts";
 import { Button } from "../../components/button.tsx";
 import { Json } from "../../components/json.tsx";
 import { Card, Figure, Page } from "../../components/page.tsx";
-import { Answer } from "../../components/query-result.tsx";
+import { QueryResult } from "../../components/query-result.tsx";
 import { Charts } from "../overview/charts.tsx";
 import "../overview/overview.css";
 import { HealthNotice, useHealthOf } from "../limits/health-notice.tsx";
@@ -54,7 +54,7 @@ export default function TaskPage({ parameters }: PageProps) {
         )
       }
     >
-      <Answer query={query}>
+      <QueryResult query={query}>
         {(row) => (
           <>
             <PausedNotice target={target} row={row} waiting="Its jobs wait for it to be resumed." />
@@ -78,7 +78,7 @@ export default function TaskPage({ parameters }: PageProps) {
             <Definition task={row} />
           </>
         )}
-      </Answer>
+      </QueryResult>
     </Page>
   );
 }

@@ -7,7 +7,7 @@ import { formatCount, formatShare } from "../../components/numbers.ts";
 import { formatDuration } from "../../components/time/format-times.ts";
 import { Empty } from "../../components/notice.tsx";
 import { Card, Page } from "../../components/page.tsx";
-import { Answer } from "../../components/query-result.tsx";
+import { QueryResult } from "../../components/query-result.tsx";
 import { State } from "../../components/state-badge.tsx";
 import { HealthStatus, useHealthOf } from "../limits/health-notice.tsx";
 import { describeLimit, type Task } from "../limits/limits.ts";
@@ -88,7 +88,7 @@ export default function TasksPage() {
         )}
       </div>
       <Card>
-        <Answer query={query}>
+        <QueryResult query={query}>
           {({ items, nextCursor }) => {
             const tasks = items
               .filter(({ name }) => name.toLowerCase().includes(wanted.toLowerCase()))
@@ -105,7 +105,7 @@ export default function TasksPage() {
               </>
             );
           }}
-        </Answer>
+        </QueryResult>
       </Card>
     </Page>
   );

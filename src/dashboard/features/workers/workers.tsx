@@ -8,7 +8,7 @@ import { Duration, ExactTime, Time } from "../../components/time/time.tsx";
 import { Button } from "../../components/button.tsx";
 import { Empty, Failure } from "../../components/notice.tsx";
 import { Card, Figure, Page } from "../../components/page.tsx";
-import { Answer } from "../../components/query-result.tsx";
+import { QueryResult } from "../../components/query-result.tsx";
 import { State } from "../../components/state-badge.tsx";
 import { WorkerStarts } from "./worker-starts.tsx";
 import { WorkerTable } from "./worker-table.tsx";
@@ -20,7 +20,7 @@ export default function WorkersPage() {
   const chosen = search.get("worker");
   return (
     <Page title="Workers" lead="Legwork workers that live. Plain graphile-worker processes run jobs too, and do not report here.">
-      <Answer query={query}>
+      <QueryResult query={query}>
         {(workers) => (
           <>
             <Sums workers={workers} />
@@ -49,7 +49,7 @@ export default function WorkersPage() {
             <WorkerStarts />
           </>
         )}
-      </Answer>
+      </QueryResult>
     </Page>
   );
 }

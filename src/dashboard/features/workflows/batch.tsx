@@ -4,7 +4,7 @@ import { Duration, ExactTime } from "../../components/time/time.tsx";
 import { jobsPath } from "../../router/links.ts";
 import type { PageProps } from "../../router/page-props.ts";
 import { Card, Figure, Page } from "../../components/page.tsx";
-import { Answer } from "../../components/query-result.tsx";
+import { QueryResult } from "../../components/query-result.tsx";
 import { State } from "../../components/state-badge.tsx";
 import { Progress } from "./progress.tsx";
 import { useBatch } from "../../api/workflows.ts";
@@ -15,7 +15,7 @@ export default function BatchPage({ parameters }: PageProps) {
   const query = useBatch(id);
   return (
     <Page title={query.data?.description ?? `Batch ${id}`} lead={<Link href="/workflows?show=batches">Batches</Link>}>
-      <Answer query={query}>
+      <QueryResult query={query}>
         {(batch) => (
           <>
             <Card>
@@ -66,7 +66,7 @@ export default function BatchPage({ parameters }: PageProps) {
             </Card>
           </>
         )}
-      </Answer>
+      </QueryResult>
     </Page>
   );
 }

@@ -12,7 +12,7 @@ import { FormDialog } from "../../components/dialog.tsx";
 import { Field } from "../../components/field.tsx";
 import { Loading } from "../../components/notice.tsx";
 import { Card, Page } from "../../components/page.tsx";
-import { Answer } from "../../components/query-result.tsx";
+import { QueryResult } from "../../components/query-result.tsx";
 import { State } from "../../components/state-badge.tsx";
 import { tell } from "../../components/toasts.tsx";
 import { Progress } from "./progress.tsx";
@@ -33,7 +33,7 @@ export default function WorkflowPage({ parameters }: PageProps) {
       lead={<Link href="/workflows">Workflows</Link>}
       actions={workflow !== undefined && <Actions workflow={workflow} />}
     >
-      <Answer query={query}>
+      <QueryResult query={query}>
         {(found) => (
           <>
             <Card>
@@ -53,7 +53,7 @@ export default function WorkflowPage({ parameters }: PageProps) {
             <Facts workflow={found} />
           </>
         )}
-      </Answer>
+      </QueryResult>
     </Page>
   );
 }

@@ -108,7 +108,7 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
       role: "operator",
       summary: "Run every job that fits and has ended again, each as a new job",
       description:
-        `${description} The old jobs stay as they are, so each request after the first says since when it goes: \`as_of\`, from the answer before. Jobs made later are left ` +
+        `${description} The old jobs stay as they are, so each request after the first says since when it goes: \`asOf\`, from the answer before. Jobs made later are left ` +
         "alone. LW409, with nothing done, when the history has not the whole payload of one of them; POST /jobs/:id/rerun takes one.",
       body: rerunManyBody,
       answer: rerunManySchema,

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { ATTEMPTS, COUNTS } from "../bounds.ts";
-import { type Duration, durationOutOfRange, parseDuration, toInterval } from "../duration.ts";
+import { ATTEMPTS, COUNTS, durationToInterval } from "../bounds.ts";
+import { type Duration, durationExpected, parseDuration } from "../duration.ts";
 
 /** Where in a payload a limit's key is: `"userId"`, `"user.id"`, or a function that does nothing but read it. */
 // oxlint-disable-next-line typescript/no-explicit-any -- the payload's type is the task's own
@@ -39,7 +39,7 @@ export interface RetryPolicy {
 }
 
 const durationSchema = z.custom<Duration>((value) => parseDuration(value) !== undefined, {
-  error: (issue) => `${durationOutOfRange("it", issue.input).replace(/\.$/, "")}, such as 500ms, 30s, 5m or 2h`,
+  error: (issue) => durationExpected(issue.input),
 });
 export const positiveDurationSchema = durationSchema.refine((value) => parseDuration(value) !== 0, "it must be above 0");
 
@@ -89,7 +89,7 @@ export function describeLimits(definition: { concurrency?: unknown; rateLimit?: 
     ...rate.map(({ limit, per, key }) => ({
       kind: "rate",
       max: limit,
-      per: toInterval(parseDuration(per) ?? 0),
+      per: durationToInterval("per", per),
       key: key ?? [],
     })),
   ];
@@ -98,14 +98,12 @@ export function describeLimits(definition: { concurrency?: unknown; rateLimit?: 
 /** As `legwork_private.declare_retry` takes it; null for none. */
 export function describeRetry(policy: RetryPolicy | undefined): Record<string, unknown> | null {
   if (policy === undefined) return null;
-  const interval = (value: Duration | undefined): string | undefined =>
-    value === undefined ? undefined : toInterval(parseDuration(value) ?? 0);
   return {
     attempts: policy.attempts,
     backoff: policy.backoff,
-    delay: interval(policy.delay),
+    delay: durationToInterval("delay", policy.delay),
     factor: policy.factor,
-    max_delay: interval(policy.maxDelay),
+    max_delay: durationToInterval("maxDelay", policy.maxDelay),
     jitter: policy.jitter,
     retry_on: policy.on,
   };
