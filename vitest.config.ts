@@ -1,26 +1,34 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
+import { scratchInMemory } from "./test/support/scratch.ts";
+import { measureSlowness, scaled } from "./test/support/slowness.ts";
 import { SlowFirst } from "./test/support/slow-first.ts";
+
+scratchInMemory();
+process.env.LEGWORK_TEST_SLOWNESS ??= String(measureSlowness());
 
 // Where `bin/legwork.js` keeps compiled modules, for the processes that run the tests and those that tests start by themselves.
 process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL("node_modules/.cache/legwork", import.meta.url));
 
 const shared = {
-  testTimeout: 30_000,
-  hookTimeout: 60_000,
+  testTimeout: scaled(30_000),
+  hookTimeout: scaled(60_000),
   setupFiles: ["test/support/setup.ts"],
-  // A machine that CI shares with others may stand still for seconds, which no time limit of a test allows for. What fails twice is wrong, and
-  // what is tried again is told in the report. On your own machine nothing is.
-  retry: process.env.CI === undefined ? 0 : 1,
+  // A worker process runs many files and keeps the modules that they import: nothing that a file sets outlives it.
+  isolate: false,
 };
 
 // Parts of the tasks that are tested on their own import "legwork", as the tasks do.
-const resolve = { alias: { legwork: fileURLToPath(new URL("src/index.ts", import.meta.url)) } };
+const entry = (file: string): string => fileURLToPath(new URL(`src/${file}.ts`, import.meta.url));
+const resolve = {
+  alias: { "legwork/operations": entry("operations"), "legwork/testing": entry("testing"), legwork: entry("index") },
+};
 
 export default defineConfig({
   test: {
-    // Each file has a database of its own. Files wait for half of their time: three of them keep two cores busy.
-    maxWorkers: 3,
+    // Each file has a database of its own. Files wait for half of their time: four of them keep two cores busy.
+    maxWorkers: 4,
+    isolate: false,
     sequence: { sequencer: SlowFirst },
     projects: [
       {

@@ -127,7 +127,7 @@ async function open(serverUrl: string, name: string, finished: number, live: num
   }
   const server = await startServer({ databaseUrl: url, host: "127.0.0.1", port: 0, token, log, rateLimit: 0 });
   // What is looked after meanwhile is not what is measured.
-  await pool.query("update legwork_private.watch_steps set due_at = 'infinity'");
+  await pool.query("update legwork_private.duties set due_at = 'infinity'");
   return {
     server,
     tokens,

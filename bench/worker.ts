@@ -2,11 +2,12 @@ import { EventEmitter } from "node:events";
 import pg from "pg";
 import { createPool, type Pool } from "../src/db/pool.ts";
 import { DatabaseClock } from "../src/worker/clock.ts";
-import { Control } from "../src/worker/remote-commands.ts";
+import { RemoteCommands } from "../src/worker/remote-commands.ts";
 import { JobOutput } from "../src/worker/attempt/job-output.ts";
 import { Outcomes } from "../src/worker/graphile/outcomes.ts";
 import { toPlainTask } from "../src/worker/attempt/run.ts";
-import { Ticker } from "../src/worker/loops/ticker.ts";
+import type { Loop } from "../src/loop.ts";
+import { startTicker } from "../src/worker/loops/ticker.ts";
 import { run, type TaskList, type WorkerEvents } from "graphile-worker";
 import { benchLog } from "./server.ts";
 
@@ -28,21 +29,21 @@ const task = async (): Promise<{ ok: boolean; n: number } | undefined> => {
   return taskName === "result" ? { ok: true, n: done } : undefined;
 };
 
-let control: Control | undefined;
+let control: RemoteCommands | undefined;
 let taskPool: Pool | undefined;
-let ticker: Ticker | undefined;
+let ticker: Loop | undefined;
 const events = new EventEmitter() as WorkerEvents;
 const taskList: TaskList = {};
 if (runner === "graphile") {
   taskList[taskName] = async () => void (await task());
 } else {
   const outcomes = new Outcomes();
-  outcomes.rideAlong(pool, { events, mayFetch: Promise.resolve(), log: benchLog, signal: new AbortController().signal });
+  outcomes.attachTo(pool, { events, mayFetch: Promise.resolve(), log: benchLog, signal: new AbortController().signal });
   const clock = new DatabaseClock();
   taskPool = createPool(url, { log: benchLog, max: 2 });
   await clock.synchronise(taskPool);
-  control = new Control(url, { pool: taskPool, log: benchLog, onWakeups: () => ticker?.poke() });
-  ticker = new Ticker(taskPool, benchLog);
+  control = new RemoteCommands(url, { pool: taskPool, log: benchLog, onWakeups: () => ticker?.wake() });
+  ticker = startTicker(taskPool, benchLog);
   const output = new JobOutput({ pool, log: benchLog });
   const definition = { run: task };
   taskList[taskName] = toPlainTask(

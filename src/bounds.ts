@@ -1,5 +1,6 @@
-import { type Duration, durationOutOfRange, isTime, parseDuration, timeOutOfRange, toInterval } from "./duration.ts";
+import { type Duration, durationOutOfRange, isTime, millisecondsToInterval, parseDuration, timeOutOfRange } from "./duration.ts";
 import { LegworkError } from "./errors.ts";
+import { isId } from "./id.ts";
 
 /** Priorities that a job can have; smaller runs first. */
 export const PRIORITIES = [-32_768, 32_767] as const;
@@ -49,7 +50,16 @@ function toMilliseconds(name: string, value: Duration, low = 0): number {
   });
 }
 
-/** The same as Postgres reads an interval; undefined when none is given. */
-export function optionalInterval(name: string, value: Duration | undefined, low = 0): string | undefined {
-  return value === undefined ? undefined : toInterval(toMilliseconds(name, value, low));
+/** A duration as Postgres reads an interval; undefined when none is given. "1d" is 24 hours: for days of the calendar, see `calendarSpan`. */
+export function durationToInterval(name: string, value: Duration | undefined, low = 0): string | undefined {
+  return value === undefined ? undefined : millisecondsToInterval(toMilliseconds(name, value, low));
 }
+
+/** The id, if it is one. Throws LW400. */
+export function assertId(what: "batch" | "job" | "workflow", id: string): string {
+  if (!isId(id)) throw new LegworkError("LW400", `'${id}' is not a ${what} id.`, { hint: "Ids are whole numbers below 2^63." });
+  return id;
+}
+
+/** Jobs that one search for a payload looks at, at most. */
+export const MAX_LOOKED_AT = 10_000;

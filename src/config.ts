@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import ipaddr from "ipaddr.js";
 import { z } from "zod";
-import { durationOutOfRange, parseDuration } from "./duration.ts";
+import { durationExpected, parseDuration } from "./duration.ts";
 import { LegworkError, toError } from "./errors.ts";
 import { LOG_LEVELS } from "./log.ts";
 
@@ -12,10 +12,7 @@ import { LOG_LEVELS } from "./log.ts";
 const duration = z.union([z.number(), z.string()]).transform((value, context) => {
   const milliseconds = parseDuration(value);
   if (milliseconds !== undefined) return milliseconds;
-  context.addIssue({
-    code: "custom",
-    message: `${durationOutOfRange("it", value).replace(/\.$/, "")}, such as 500ms, 30s, 5m or 2h`,
-  });
+  context.addIssue({ code: "custom", message: durationExpected(value) });
   return z.NEVER;
 });
 
@@ -135,7 +132,14 @@ export interface StartContext {
   readonly crontab: string;
 }
 
-/** Gives a `legwork.config.ts` its types; returns what it was given. */
+/**
+ * Gives a `legwork.config.ts` its types; returns what it was given.
+ *
+ * @example
+ * import { defineConfig } from "legwork";
+ *
+ * export default defineConfig({ tasks: ["src/tasks"], concurrency: 20, corsOrigins: ["https://app.example.com"] });
+ */
 export function defineConfig(config: ConfigFile): ConfigFile {
   return config;
 }

@@ -1,6 +1,6 @@
 import ms from "ms";
 
-/** A length of time: "250ms", "30s", "5m", "1h", "2d", or a number of milliseconds. */
+/** A length of time: "250ms", "30s", "5m", "1h", "2d", or a number of milliseconds. A day is 24 hours, a year 365.25 days. */
 export type Duration = number | string;
 
 /** The longest duration that anything takes: 100 years (ms), as `legwork_private.assert_interval` has it. What is longer was not meant. */
@@ -20,22 +20,36 @@ export function timeOutOfRange(name: string, time: Date): string {
   return `${name} is ${Number.isNaN(time.getTime()) ? "an invalid Date" : time.toISOString()}; it must be between 1970-01-01 and 9999-12-31.`;
 }
 
-/** In milliseconds; undefined for what is no duration, is negative or is longer than 100 years. */
+/**
+ * A duration in milliseconds. Undefined for anything that is not a duration, is negative or is longer than 100 years. "1d" is 24 hours; only
+ * schedules count in days of the calendar, where a day may have 23 or 25.
+ *
+ * ```ts
+ * parseDuration("1h"); // 3600000
+ * parseDuration(250); // 250
+ * parseDuration("soon"); // undefined
+ * ```
+ */
 export function parseDuration(value: unknown): number | undefined {
   let milliseconds: unknown = value;
   if (typeof value === "string") milliseconds = value === "" || value.length > 100 ? undefined : ms(value as ms.StringValue);
   return typeof milliseconds === "number" && milliseconds >= 0 && milliseconds <= MAX_DURATION_MS ? milliseconds : undefined;
 }
 
-/** As Postgres reads an interval, which knows microseconds and no exponents. */
-export function toInterval(milliseconds: number): string {
+/** Milliseconds as Postgres reads an interval: with microseconds and without exponents. */
+export function millisecondsToInterval(milliseconds: number): string {
   return `${Number(milliseconds.toFixed(3))} milliseconds`;
 }
 
-/** What to say of a value that is no duration between `low` (ms) and 100 years. */
+/** The message for a value that is not a duration between `low` (ms) and 100 years. */
 export function durationOutOfRange(name: string, value: unknown, low = 0): string {
   const isShort = value === undefined || value === null || typeof value === "number";
   const shown = typeof value === "string" ? `'${value.slice(0, 100)}'` : isShort ? String(value) : `of type ${typeof value}`;
   const shortest = low === 0 ? "0" : low < 1_000 ? `${low} ms` : ms(low, { long: true });
   return `${name} is ${shown}; it must be a duration between ${shortest} and 100 years.`;
+}
+
+/** The same for a value of a definition or a configuration, whose name and place the message begins with. */
+export function durationExpected(value: unknown): string {
+  return `${durationOutOfRange("it", value).replace(/\.$/, "")}, such as 500ms, 30s, 5m or 2h`;
 }

@@ -1,12 +1,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import type { FastifyPluginAsync } from "fastify";
+import type { FastifyInstance } from "fastify";
+import { type Operations, operationsOn } from "./api/operations.ts";
 import { type Config, type ConfigInput, loadConfig } from "./config.ts";
-import { migrate } from "./db/migrate.ts";
-import { createPool, type Pool, type Queryable } from "./db/pool.ts";
+import { findViews, sameViews } from "./db/confinement.ts";
+import { migrate, type MigrationOptions, type MigrationResult } from "./db/migrate.ts";
+import { assertDatabase, createPool, type Pool, type Queryable } from "./db/pool.ts";
 import { LegworkError } from "./errors.ts";
 import { Problems } from "./health/problems.ts";
-import { enqueue, type EnqueueOptions, enqueueMany, type JobSpec } from "./jobs/enqueue.ts";
 import { createLogger, type Logger } from "./log.ts";
 import type { ForbiddenFlags, Preset, WorkerConfig } from "./worker/graphile/preset.ts";
 
@@ -31,29 +32,95 @@ export interface LegworkOptions extends Partial<ConfigInput> {
   log?: Logger;
 }
 
-/** Legwork in a process of yours. */
-export interface Legwork {
-  /** A few connections to the database, for operations such as `cancelJob(legwork.pool, id)`. */
+/** Legwork in a process of yours: its operations, and what was started. */
+export interface Legwork extends Operations {
+  /**
+   * The same operations on a connection of yours, and so within its transaction: they take effect when that commits, and not at all when it is rolled back. A `pg`
+   * client, or anything with its `query(text, values)`.
+   *
+   * @example
+   * await client.query("begin");
+   * await client.query("insert into users (id, email) values (4, 'ann@example.com')");
+   * await legwork.with(client).jobs.enqueue("notify/welcome", { userId: 4 });
+   * await client.query("commit");  // the job exists from here on
+   */
+  with(client: Queryable): Operations;
+  /**
+   * Brings the database to the schema of this version, in a transaction of its own. `createLegwork` has done so unless it was told `migrate: false`. Any number of
+   * processes may call it at once. Resolves to what it applied, replaced and put back.
+   *
+   * Throws LW409 when a table could not be locked in time, LW510 when Postgres or graphile-worker's schema is not a supported version, LW511 when the schema is too new
+   * for this version or this login may not migrate it.
+   *
+   * @example
+   * const { applied } = await legwork.migrate();
+   */
+  migrate(options?: MigrationOptions): Promise<MigrationResult>;
+  /** A few connections to the database, for statements of yours. */
   readonly pool: Pool;
-  /** Enqueues a job; with a client of yours, in its transaction. As `enqueue`. */
-  enqueue(task: string, payload?: unknown, options?: EnqueueOptions, client?: Queryable): Promise<string>;
-  /** Enqueues any number of jobs, all or none. As `enqueueMany`. */
-  enqueueMany(jobs: readonly JobSpec[], client?: Queryable): Promise<string[]>;
   /** Where the server listens; undefined when it does not. */
   readonly url: string | undefined;
-  /** The tasks that run here; none without a worker. */
-  readonly tasks: readonly string[];
-  /** Answers a request, for Node's own server and whatever builds on it. Throws LW514 unless the server is mounted. */
+  /** The names of the tasks that run here; none without a worker. */
+  readonly taskNames: readonly string[];
+  /**
+   * Answers a request, for Node's own server and whatever builds on it. Throws LW514 unless the server is mounted.
+   *
+   * @example
+   * import { createServer } from "node:http";
+   * import { createLegwork } from "legwork";
+   *
+   * const legwork = await createLegwork({ server: "mount", prefix: "/legwork" });
+   * const server = createServer((request, response) => {
+   *   if (request.url?.startsWith("/legwork") === true) legwork.handler(request, response);
+   *   else response.end("mine");
+   * });
+   * await legwork.stop();
+   */
   readonly handler: (request: IncomingMessage, response: ServerResponse) => void;
   /**
    * Takes a request for a WebSocket, for live views: `server.on("upgrade", legwork.upgrade)` on Node's own server. Returns false, and does
    * nothing, for an address that is not Legwork's `/graphql` below the prefix. Throws LW514 unless the server is mounted.
+   *
+   * @example
+   * import { createServer } from "node:http";
+   * import { createLegwork } from "legwork";
+   *
+   * const legwork = await createLegwork({ server: "mount" });
+   * const server = createServer(legwork.handler).on("upgrade", legwork.upgrade);
+   * await legwork.stop();
    */
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
-  /** Both as a Fastify plugin, registered with the `prefix`. */
-  readonly fastify: FastifyPluginAsync;
-  /** Answers what has been asked, lets running jobs finish as a stopping worker does, and closes every connection. */
+  /**
+   * Both as a Fastify plugin, registered with the `prefix`.
+   *
+   * @example
+   * import { fastify } from "fastify";
+   * import { createLegwork } from "legwork";
+   *
+   * const legwork = await createLegwork({ server: "mount", prefix: "/legwork" });
+   * const app = fastify();
+   * app.register(legwork.fastify, { prefix: "/legwork" });
+   * await app.close();
+   * await legwork.stop();
+   */
+  readonly fastify: (app: FastifyServer) => Promise<void>;
+  /**
+   * Answers what has been asked, lets running jobs finish as a stopping worker does, and closes every connection.
+   *
+   * @example
+   * import { createLegwork } from "legwork";
+   *
+   * const legwork = await createLegwork();
+   * process.once("SIGTERM", () => void legwork.stop());
+   * await legwork.stop();
+   */
   stop(): Promise<void>;
+}
+
+/** What makes out a Fastify instance. Its own type is not used here: projects that serve nothing do not have it. */
+interface FastifyServer {
+  readonly prefix: string;
+  removeAllContentTypeParsers(): unknown;
 }
 
 /**
@@ -62,6 +129,14 @@ export interface Legwork {
  *
  * Throws LW503 when the database cannot be reached, LW514 for an option that is wrong, and what starting a worker or a server throws.
  * What was started before it threw has been stopped.
+ *
+ * @example
+ * import { createLegwork } from "legwork";
+ *
+ * const legwork = await createLegwork({ databaseUrl: process.env.DATABASE_URL });
+ * const id = await legwork.jobs.enqueue("notify/welcome", { userId: 3 });
+ * const { state } = await legwork.jobs.get(id);
+ * await legwork.stop();
  */
 export async function createLegwork(options: LegworkOptions = {}): Promise<Legwork> {
   const {
@@ -94,7 +169,8 @@ export async function createLegwork(options: LegworkOptions = {}): Promise<Legwo
   const pool = createPool(config.databaseUrl, { log, max: 5, name: "legwork" });
   stops.push(() => pool.end());
   try {
-    if (migrates) await migrate(pool, log);
+    await (migrates ? migrate(pool, log) : assertDatabase(pool));
+    await findViews(pool);
     const problems = new Problems();
     const server = await startServing(serves, { ...config, databaseUrl: config.databaseUrl, prefix, token, log, problems });
     if (server !== undefined) stops.push(() => server.stop());
@@ -104,11 +180,12 @@ export async function createLegwork(options: LegworkOptions = {}): Promise<Legwo
         : await startWorking({ ...config, databaseUrl: config.databaseUrl }, { log, problems, preset, forbiddenFlags });
     if (worker !== undefined) stops.push(() => worker.stop());
     return {
+      ...operationsOn(pool, pool),
+      with: (client) => operationsOn(sameViews(pool, client)),
+      migrate: (migrationOptions) => migrate(pool, log, undefined, migrationOptions),
       pool,
       url: server?.url,
-      tasks: worker?.tasks ?? [],
-      enqueue: (task, payload, enqueueOptions, client = pool) => enqueue(client, task, payload, enqueueOptions),
-      enqueueMany: (jobs, client = pool) => enqueueMany(client, jobs),
+      taskNames: worker?.tasks ?? [],
       handler: (request, response) => {
         if (server?.handle === undefined) throw notMounted();
         server.handle(request, response);
@@ -117,7 +194,8 @@ export async function createLegwork(options: LegworkOptions = {}): Promise<Legwo
         if (server?.upgrade === undefined) throw notMounted();
         return server.upgrade(request, socket, head);
       },
-      fastify: async (app) => {
+      fastify: async (instance) => {
+        const app = instance as FastifyInstance;
         const { handle, upgrade } = server ?? {};
         if (handle === undefined || upgrade === undefined) throw notMounted();
         if (app.prefix !== prefix) {
@@ -164,6 +242,8 @@ async function startServing(
   options: Config & { databaseUrl: string; prefix: string; token: string | undefined; log: Logger; problems: Problems },
 ): Promise<Serving | undefined> {
   if (serves === undefined) return undefined;
+  const { assertInstalled, GRAPHQL_PACKAGES, SERVER_PACKAGES } = await import("./optional-packages.ts");
+  assertInstalled("The server", SERVER_PACKAGES, GRAPHQL_PACKAGES);
   // Loaded here and not above: whoever enqueues only does without the server and its memory.
   const { createServer, startServer } = await import("./server/server.ts");
   if (serves === "listen") {

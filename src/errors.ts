@@ -26,6 +26,8 @@ export const ERRORS = {
   LW514: { status: 500, exitCode: 2, title: "Invalid configuration" },
   LW515: { status: 500, exitCode: 1, title: "Invalid task file" },
   LW516: { status: 500, exitCode: 1, title: "Unsuitable connection pooler" },
+  LW517: { status: 501, exitCode: 1, title: "Optional packages not installed" },
+  LW518: { status: 500, exitCode: 1, title: "Incompatible versions" },
 } as const satisfies Record<string, { status: number; exitCode: 1 | 2; title: string }>;
 
 export type ErrorCode = keyof typeof ERRORS;
@@ -46,6 +48,16 @@ interface ErrorDetails {
 /**
  * A mistake or a condition that its reader can act on. Shown as one line with a hint and never with a stack trace;
  * anything that is not a LegworkError is a bug and is shown with its stack.
+ *
+ * @example
+ * import { LegworkError } from "legwork";
+ *
+ * try {
+ *   await legwork.jobs.get("999");
+ * } catch (error) {
+ *   if (!(error instanceof LegworkError) || error.code !== "LW404") throw error;
+ *   console.log(error.message, error.hint);
+ * }
  */
 export class LegworkError extends Error {
   override readonly name: string = "LegworkError";
@@ -83,6 +95,15 @@ const POINTLESS = Symbol.for("legwork.pointless");
 /**
  * A payload that its task cannot work with. The job that carries it fails at once and is not retried. A task may throw it too, for
  * what a schema cannot say.
+ *
+ * @example
+ * import { defineTask, PayloadError } from "legwork";
+ *
+ * export default defineTask({
+ *   run: (payload) => {
+ *     if (payload === null) throw new PayloadError("There is nobody to write to.");
+ *   },
+ * });
  */
 export class PayloadError extends LegworkError {
   override readonly name = "PayloadError";
@@ -96,6 +117,16 @@ export class PayloadError extends LegworkError {
 /**
  * Thrown by a task: its job has failed and no other attempt is made, however many are left. It is kept among the failed jobs and can
  * be retried by hand.
+ *
+ * @example
+ * import { defineTask, Discard } from "legwork";
+ *
+ * export default defineTask({
+ *   run: async (_payload, { sql }) => {
+ *     const users = await sql`select 1 from users where id = 3`;
+ *     if (users.length === 0) throw new Discard("The account has been deleted.");
+ *   },
+ * });
  */
 export class Discard extends Error {
   override readonly name = "Discard";
@@ -117,6 +148,16 @@ type When = Date | { readonly after: number };
 /**
  * Thrown by a task: the attempt has failed, and the next one is due then and not when the retry policy says. Takes a Date, or a
  * duration ("10m", or milliseconds). An attempt is used; after the last one the job has failed.
+ *
+ * @example
+ * import { defineTask, RetryAfter } from "legwork";
+ *
+ * export default defineTask({
+ *   run: async () => {
+ *     const { status, headers } = await fetch("https://api.example.com");
+ *     if (status === 429) throw new RetryAfter(Number(headers.get("retry-after") ?? 60) * 1_000);
+ *   },
+ * });
  */
 export class RetryAfter extends Error {
   override readonly name = "RetryAfter";
@@ -131,6 +172,15 @@ export class RetryAfter extends Error {
 /**
  * Thrown by a task: not now. The job is put back until then as if it had not been started: no attempt is used, no failure is
  * recorded. Takes a Date, or a duration ("10m", or milliseconds).
+ *
+ * @example
+ * import { defineTask, Snooze } from "legwork";
+ *
+ * export default defineTask({
+ *   run: () => {
+ *     if (new Date().getUTCHours() < 6) throw new Snooze("1h", "Not at night.");
+ *   },
+ * });
  */
 export class Snooze extends Error {
   override readonly name = "Snooze";
@@ -146,6 +196,20 @@ export class Snooze extends Error {
 /**
  * A step that a task cannot have: its name is used twice in an attempt, its result is too large or no JSON. The job fails at once, because
  * another attempt would do the same again; once the task is mended, the job can be retried by hand.
+ *
+ * @example
+ * import { defineTask, StepError } from "legwork";
+ *
+ * export default defineTask({
+ *   run: async (_payload, { step, log }) => {
+ *     try {
+ *       await step.run("fetch", () => fetch("https://api.example.com").then((answer) => answer.json()));
+ *     } catch (error) {
+ *       if (error instanceof StepError) log.warn(error.message);  // such as a result over 256 KB
+ *       throw error;
+ *     }
+ *   },
+ * });
  */
 export class StepError extends LegworkError {
   override readonly name = "StepError";
@@ -155,6 +219,20 @@ export class StepError extends LegworkError {
 /**
  * No signal came in time: what `step.waitFor` throws after its timeout, in this attempt and every later one. A task that does not catch it fails
  * its job at once; a failed job that is retried by hand waits anew.
+ *
+ * @example
+ * import { defineTask, SignalTimeout } from "legwork";
+ *
+ * export default defineTask({
+ *   run: async (_payload, { step, log }) => {
+ *     try {
+ *       await step.waitFor("approved", { timeout: "2 days" });
+ *     } catch (error) {
+ *       if (!(error instanceof SignalTimeout)) throw error;
+ *       log.info("Nobody has approved it.");
+ *     }
+ *   },
+ * });
  */
 export class SignalTimeout extends Error {
   override readonly name = "SignalTimeout";

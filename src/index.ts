@@ -1,86 +1,24 @@
-/** The public API of Legwork. */
+/**
+ * The public API of Legwork: what defines tasks and workflows, what enqueues jobs, and `createLegwork`, which has everything else in its tree. The functions behind the
+ * tree are in `legwork/operations`, the test kit is in `legwork/testing`.
+ */
 export { defineConfig } from "./config.ts";
-export type { ConfigFile, StartContext } from "./config.ts";
 export type { Queryable } from "./db/pool.ts";
 export type { Sql, SqlTag } from "./db/sql.ts";
+export { parseDuration } from "./duration.ts";
 export type { Duration } from "./duration.ts";
 export { createLegwork } from "./embed.ts";
 export type { Legwork, LegworkOptions } from "./embed.ts";
 export { Discard, LegworkError, PayloadError, RetryAfter, SignalTimeout, Snooze, StepError } from "./errors.ts";
 export type { ErrorCode } from "./errors.ts";
-export type { Logger } from "./log.ts";
 export { defineTask } from "./jobs/define-task.ts";
-export type { Progress, RunningJob, Task, TaskContext, TaskDefinition, WorkflowStep } from "./jobs/define-task.ts";
-export { enqueue, enqueueMany, enqueueOn } from "./jobs/enqueue.ts";
-export type { EnqueueOnOptions, EnqueueOptions, JobSpec } from "./jobs/enqueue.ts";
-export { cancelJob, cancelJobs } from "./jobs/cancel-job.ts";
-export type { LiveFilter } from "./jobs/cancel-job.ts";
-export { discardJob, discardJobs } from "./jobs/discard-job.ts";
-export { explainJob } from "./jobs/explain-job.ts";
-export type { Reason } from "./jobs/explain-job.ts";
-export { listFailedGroups } from "./jobs/failed-jobs.ts";
-export type { FailedFilter, FailedGroup } from "./jobs/failed-jobs.ts";
-export { listSteps } from "./jobs/read-steps.ts";
-export type { StepRow } from "./jobs/read-steps.ts";
-export { listReruns, rerunJob, rerunJobs } from "./jobs/rerun-job.ts";
-export type { FinishedFilter, RerunOptions, RerunRow } from "./jobs/rerun-job.ts";
-export { setPriorities, setPriority } from "./jobs/set-priority.ts";
-export { retryJob, retryJobs } from "./jobs/retry-job.ts";
-export { sendSignal } from "./jobs/send-signal.ts";
-export type { StepContext, Stored } from "./jobs/step-context.ts";
-export type { ConcurrencyLimit, RateLimit, RetryPolicy } from "./jobs/task-rules.ts";
-export { createToken, findToken, listTokens, revokeToken } from "./access/tokens.ts";
-export type { FoundToken, TokenOptions, TokenRow } from "./access/tokens.ts";
-export { withPrincipal } from "./access/principal.ts";
-export type { Principal, Role, Surface } from "./access/principal.ts";
-export { listAuditLog } from "./access/audit-log.ts";
-export type { AuditFilter, AuditRow } from "./access/audit-log.ts";
-export { dropLimit, limitConcurrency, limitRate, resetLimits } from "./queues/limits.ts";
-export type { LimitTarget } from "./queues/limits.ts";
-export { emergencyStop, pauseQueue, pauseTask, resumeAll, resumeQueue, resumeTask } from "./queues/pause.ts";
-export { readOverview } from "./queues/overview.ts";
-export type { Overview } from "./queues/overview.ts";
-export { getQueue, getTask, listQueues, listTasks, listWorkers } from "./queues/read-queues.ts";
-export type { LimitRow, QueueRow, TaskRow, WorkerRow } from "./queues/read-queues.ts";
-export { enqueueBatch, getBatch, listBatches } from "./workflows/batches.ts";
-export type { BatchFilter, BatchJob, BatchOptions, BatchRow } from "./workflows/batches.ts";
-export { cancelWorkflow } from "./workflows/cancel-workflow.ts";
+export type { NamedTask, RunningJob, Task, TaskContext, TaskDefinition, TaskPayload } from "./jobs/define-task.ts";
+export type { EnqueueOptions } from "./jobs/enqueue.ts";
+export type { RetryPolicy } from "./jobs/task-policy.ts";
+export type { PayloadOf, TaskName } from "./jobs/task-registry.ts";
+export { enqueueManyTyped as enqueueMany, enqueueOnTyped as enqueueOn, enqueueTyped as enqueue } from "./jobs/typed-enqueue.ts";
+export type { JobSpec } from "./jobs/typed-enqueue.ts";
+export type { Logger } from "./log.ts";
 export { defineWorkflow } from "./workflows/define-workflow.ts";
-export type { CheckedSteps, Compensation, JobStep, Steps, SubWorkflow, Workflow } from "./workflows/define-workflow.ts";
-export { getWorkflow, listWorkflows } from "./workflows/read-workflows.ts";
-export type { WorkflowFilter, WorkflowRow, WorkflowState, WorkflowStepRow } from "./workflows/read-workflows.ts";
-export { retryWorkflow } from "./workflows/retry-workflow.ts";
-export { startWorkflow } from "./workflows/start-workflow.ts";
-export type { StartWorkflowOptions } from "./workflows/start-workflow.ts";
-export { dropRetryPolicy, setRetryPolicy } from "./queues/retry-policy.ts";
-export type { RetryTarget } from "./queues/retry-policy.ts";
-export { disableSchedule, enableSchedule } from "./schedules/enable-schedule.ts";
-export { getSchedule, listScheduleRuns, listSchedules } from "./schedules/list-schedules.ts";
-export type { ScheduleRow, ScheduleRunRow } from "./schedules/list-schedules.ts";
-export { planSchedules } from "./schedules/plan-schedules.ts";
-export { previewSchedule } from "./schedules/preview-schedule.ts";
-export type { Preview, PreviewOptions } from "./schedules/preview-schedule.ts";
-export { runSchedule } from "./schedules/run-schedule.ts";
-export { schedule } from "./schedules/schedule.ts";
-export type { ScheduleOptions, Timing } from "./schedules/schedule.ts";
-export { unschedule } from "./schedules/unschedule.ts";
-export { acknowledgeAlert } from "./health/acknowledge-alert.ts";
-export {
-  dropAlertRule,
-  getAlertRule,
-  listAlertRules,
-  restoreAlertRules,
-  setAlertChannels,
-  setAlertRule,
-} from "./health/alert-rules.ts";
-export type { AlertChannel, AlertKind, AlertRule, AlertRuleRow } from "./health/alert-rules.ts";
-export { listAlerts } from "./health/list-alerts.ts";
-export type { AlertRow, AlertSeverity, AlertState } from "./health/list-alerts.ts";
-export { readHealth } from "./health/read-health.ts";
-export type { HealthRow, HealthStatus } from "./health/read-health.ts";
-export { listWorkerStarts, readSeries } from "./health/read-series.ts";
-export type { SeriesStep, WorkerStart } from "./health/read-series.ts";
-export { readTaskStatistics } from "./health/read-statistics.ts";
-export type { TaskStatistics } from "./health/read-statistics.ts";
-export { endSilence, listSilences, silenceAlerts } from "./health/silence-alerts.ts";
-export type { SilenceRow } from "./health/silence-alerts.ts";
+export type { Operations } from "./api/operations.ts";
+export type * as Rows from "./api/rows.ts";

@@ -30,6 +30,14 @@ export function compareVersions(a: string, b: string): number {
   return left.pre.localeCompare(right.pre, "en", { numeric: true });
 }
 
+/**
+ * Whether a command of one version and a server of another understand each other: of one major version; before 1.0, of minor versions that are at most one apart.
+ */
+export function understandEachOther(one: string, other: string): boolean {
+  const [[major, minor = 0], [otherMajor, otherMinor = 0]] = [parse(one).numbers, parse(other).numbers];
+  return major === otherMajor && (major !== 0 || Math.abs(minor - otherMinor) <= 1);
+}
+
 function parse(version: string): { numbers: number[]; pre: string } {
   const [release = "", ...pre] = (version.split("+")[0] ?? "").split("-");
   return { numbers: release.split(".").map(Number), pre: pre.join("-") };

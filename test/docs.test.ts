@@ -42,7 +42,9 @@ it("links of the README and the documentation lead to files and headings that ex
   const pages = [
     "README.md",
     "ARCHITECTURE.md",
+    "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     ...(await readdir(new URL("docs", root))).filter(isPage).map((name) => `docs/${name}`),
   ];
   const broken: string[] = [];

@@ -78,16 +78,16 @@ async function expectLiveAt(url: string): Promise<void> {
 describe("createLegwork", () => {
   it("enqueues, also in a transaction of the caller's", async () => {
     const legwork = await start();
-    const id = await legwork.enqueue("a", { n: 1 }, { priority: -1 });
+    const id = await legwork.jobs.enqueue("a", { n: 1 }, { priority: -1 });
     const client = await database.pool.connect();
     await client.query("begin");
-    const undone = await legwork.enqueue("a", {}, {}, client);
-    const [many] = await legwork.enqueueMany([{ task: "a" }]);
+    const undone = await legwork.with(client).jobs.enqueue("a");
+    const [many] = await legwork.jobs.enqueueMany([{ task: "a" }]);
     await client.query("rollback");
     client.release();
     const { rows } = await database.pool.query("select id::text from legwork.jobs where id = any ($1)", [[id, undone, many]]);
     expect(new Set(rows.map((row) => row.id))).toEqual(new Set([id, many]));
-    expect([legwork.url, legwork.tasks]).toEqual([undefined, []]);
+    expect([legwork.url, legwork.taskNames]).toEqual([undefined, []]);
     expect(() => legwork.handler({} as never, {} as never)).toThrow("There is no server to mount.");
   });
 
@@ -101,8 +101,8 @@ describe("createLegwork", () => {
       port: 0,
       concurrency: 2,
     });
-    expect(legwork.tasks).toEqual(["double"]);
-    const id = await legwork.enqueue("double", { n: 21 });
+    expect(legwork.taskNames).toEqual(["double"]);
+    const id = await legwork.jobs.enqueue("double", { n: 21 });
     const job = await until("the job has run", async () => {
       const answer = await fetch(`${legwork.url}/api/v1/jobs/${id}`, { headers });
       const body = (await answer.json()) as { state: string };

@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import { legwork } from "./support/cli.ts";
 import { testDatabase } from "./support/database.ts";
+import { scaled } from "./support/slowness.ts";
 import { until } from "./support/until.ts";
 import { directoryOf, workerProcess } from "./support/worker.ts";
 
@@ -54,41 +55,45 @@ describe("the README in a project made by npm init", () => {
     expect([...readme.matchAll(/```ts\n/g)]).toHaveLength(Object.keys(files).length);
   });
 
-  it("has tasks that run and commands that succeed", async () => {
-    const directory = await projectOf();
-    await database.pool.query("create table users (id int primary key, email text not null)");
-    await workerProcess(database, `${directory}/tasks`);
-    const ended = (task: string): Promise<Record<string, unknown>> =>
-      until(`a job of ${task} has ended`, async () => {
-        const { rows } = await database.pool.query(
-          "select state, result, error from legwork.jobs where task = $1 and finished_at is not null",
-          [task],
-        );
-        return rows[0] as Record<string, unknown> | undefined;
-      });
+  it(
+    "has tasks that run and commands that succeed",
+    async () => {
+      const directory = await projectOf();
+      await database.pool.query("create table users (id int primary key, email text not null)");
+      await workerProcess(database, `${directory}/tasks`);
+      const ended = (task: string): Promise<Record<string, unknown>> =>
+        until(`a job of ${task} has ended`, async () => {
+          const { rows } = await database.pool.query(
+            "select state, result, error from legwork.jobs where task = $1 and finished_at is not null",
+            [task],
+          );
+          return rows[0] as Record<string, unknown> | undefined;
+        });
 
-    // What starts servers, and what another test covers, is left out.
-    const simple = commands.filter((command) => !/^(up|worker|dashboard)\b/.test(command) && !command.includes("--uninstall"));
-    expect(simple.length).toBeGreaterThan(5);
-    const succeed = async (command: string): Promise<void> => {
-      const parameters = [...command.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? "");
-      const { code, stderr } = await legwork(parameters, { DATABASE_URL: database.url });
-      // The doctor fails where it finds something, and servers for tests have settings that it warns of.
-      expect([command, command === "doctor" ? 0 : code, stderr]).toEqual([command, 0, ""]);
-    };
-    const [add = "", ...others] = simple.toSorted((a, b) => Number(b.startsWith("add")) - Number(a.startsWith("add")));
-    await succeed(add);
-    expect(await ended("hello")).toEqual({ state: "completed", result: { greeted: "Ada" }, error: null });
-    await Promise.all(others.map(succeed));
+      // What starts servers, and what another test covers, is left out.
+      const simple = commands.filter((command) => !/^(up|worker|dashboard)\b/.test(command) && !command.includes("--uninstall"));
+      expect(simple.length).toBeGreaterThan(5);
+      const succeed = async (command: string): Promise<void> => {
+        const parameters = [...command.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? "");
+        const { code, stderr } = await legwork(parameters, { DATABASE_URL: database.url });
+        // The doctor fails where it finds something, and servers for tests have settings that it warns of.
+        expect([command, command === "doctor" ? 0 : code, stderr]).toEqual([command, 0, ""]);
+      };
+      const [add = "", ...others] = simple.toSorted((a, b) => Number(b.startsWith("add")) - Number(a.startsWith("add")));
+      await succeed(add);
+      expect(await ended("hello")).toEqual({ state: "completed", result: { greeted: "Ada" }, error: null });
+      await Promise.all(others.map(succeed));
 
-    await run(directory, { DATABASE_URL: database.url }, "enqueue.mts");
-    expect(await ended("notify/welcome")).toMatchObject({ state: "completed", result: { email: "[redacted]" } });
+      await run(directory, { DATABASE_URL: database.url }, "enqueue.mts");
+      expect(await ended("notify/welcome")).toMatchObject({ state: "completed", result: { email: "[redacted]" } });
 
-    const { rows } = await database.pool.query(`select legwork.enqueue('orders/ship', '{"orderId": 7}') as id`);
-    await database.pool.query(`select legwork.send_signal($1, 'approval', '{"by": "ada"}')`, [rows[0]?.id]);
-    expect(await ended("orders/ship")).toMatchObject({ state: "completed" });
-    // Nine processes, one after the other and beside each other.
-  }, 60_000);
+      const { rows } = await database.pool.query(`select legwork.enqueue('orders/ship', '{"orderId": 7}') as id`);
+      await database.pool.query(`select legwork.send_signal($1, 'approval', '{"by": "ada"}')`, [rows[0]?.id]);
+      expect(await ended("orders/ship")).toMatchObject({ state: "completed" });
+      // Nine processes, one after the other and beside each other.
+    },
+    scaled(60_000),
+  );
 
   it("has a test that passes under node:test", async () => {
     const directory = await projectOf();

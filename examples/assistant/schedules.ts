@@ -1,4 +1,5 @@
-import type { Duration, ScheduleOptions } from "legwork";
+import type { Duration } from "legwork";
+import type { ScheduleOptions } from "legwork/operations";
 import type { AssistantConfig } from "./config.ts";
 
 /**

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { schedule, setRetryPolicy } from "legwork";
+import { schedule, setRetryPolicy } from "legwork/operations";
 import { Client } from "pg";
 import { assistantConfig } from "./config.ts";
 import { jobsOf, PRIORITIES } from "./schedules.ts";

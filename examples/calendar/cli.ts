@@ -1,5 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError } from "commander";
-import { LegworkError, type Queryable, withPrincipal } from "legwork";
+import { LegworkError, type Queryable } from "legwork";
+import { withPrincipal } from "legwork/operations";
 import { Pool } from "pg";
 import { archiveHealth, archiveStatus, removeArchives, scheduleAllActiveUsers, scheduleArchive, triggerArchive } from "./jobs.ts";
 import { actingFor, callerOf } from "./users.ts";

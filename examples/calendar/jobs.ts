@@ -1,4 +1,5 @@
-import { enqueue, LegworkError, listWorkers, type Queryable, readHealth, schedule, unschedule } from "legwork";
+import { enqueue, LegworkError, type Queryable } from "legwork";
+import { listWorkers, readHealth, schedule, unschedule } from "legwork/operations";
 import { z } from "zod";
 import { tenantOf } from "./users.ts";
 

@@ -1,5 +1,6 @@
 import Fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
-import { LegworkError, type Queryable, withPrincipal } from "legwork";
+import { LegworkError, type Queryable } from "legwork";
+import { withPrincipal } from "legwork/operations";
 import type { Pool } from "pg";
 import { archiveHealth, archiveStatus, removeArchives, scheduleArchive, type ScheduleRequest, triggerArchive } from "./jobs.ts";
 import { actingFor, callerOf } from "./users.ts";

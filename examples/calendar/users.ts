@@ -1,4 +1,5 @@
-import { findToken, LegworkError, type Principal, type Queryable } from "legwork";
+import { LegworkError, type Queryable } from "legwork";
+import { findToken, type Principal } from "legwork/operations";
 
 /** The tenant that a user's jobs and schedules belong to: the database shows and changes no other's on the user's behalf. */
 export function tenantOf(userId: number): string {

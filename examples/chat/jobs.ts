@@ -1,4 +1,5 @@
-import { cancelJob, enqueue, type EnqueueOptions, pauseQueue as pause, type Queryable, resumeQueue as resume } from "legwork";
+import { enqueue, type EnqueueOptions, type Queryable } from "legwork";
+import { cancelJob, pauseQueue as pause, resumeQueue as resume } from "legwork/operations";
 import type { QueueName } from "./config.ts";
 
 /** A job as this app shows it. */

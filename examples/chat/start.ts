@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { limitConcurrency, schedule, setRetryPolicy } from "legwork";
+import { limitConcurrency, schedule, setRetryPolicy } from "legwork/operations";
 import { Client } from "pg";
 import { chatConfig, SCHEDULES } from "./config.ts";
 

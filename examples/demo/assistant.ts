@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { type Queryable, runSchedule } from "legwork";
+import { type Queryable } from "legwork";
+import { runSchedule } from "legwork/operations";
 import { startAssistant } from "../assistant/start.ts";
 import type { Work } from "./examples.ts";
 import type { StandIns } from "./stand-ins.ts";

@@ -1,16 +1,14 @@
+import { defineWorkflow, enqueue, type Queryable } from "legwork";
 import {
   cancelJob,
-  defineWorkflow,
-  enqueue,
   enqueueBatch,
   pauseQueue,
-  type Queryable,
   retryJobs,
   schedule,
   sendSignal,
   setAlertChannels,
   startWorkflow,
-} from "legwork";
+} from "legwork/operations";
 import { startChat } from "../chat/start.ts";
 import type { Work } from "./examples.ts";
 import type { StandIns } from "./stand-ins.ts";

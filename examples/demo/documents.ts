@@ -1,4 +1,5 @@
-import { type Queryable, runSchedule } from "legwork";
+import { type Queryable } from "legwork";
+import { runSchedule } from "legwork/operations";
 import { startDocuments } from "../documents/start.ts";
 import type { Work } from "./examples.ts";
 

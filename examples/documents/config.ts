@@ -1,4 +1,5 @@
-import type { Duration, RetryPolicy, Timing } from "legwork";
+import type { Duration, RetryPolicy } from "legwork";
+import type { Timing } from "legwork/operations";
 import { z } from "zod";
 
 const whole = (fallback: number, most: number) => z.coerce.number().int().min(1).max(most).default(fallback);

@@ -1,11 +1,9 @@
+import { type Duration, LegworkError, type Queryable } from "legwork";
 import {
   disableSchedule,
-  type Duration,
   enableSchedule,
-  LegworkError,
   listAlerts,
   listWorkers,
-  type Queryable,
   readHealth,
   readTaskStatistics,
   retryJob,
@@ -13,7 +11,7 @@ import {
   schedule,
   type Timing,
   unschedule,
-} from "legwork";
+} from "legwork/operations";
 import { z } from "zod";
 
 /** The schedules of this app among those of the database. */

@@ -1,5 +1,6 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
-import { findToken, LegworkError, type Queryable, withPrincipal } from "legwork";
+import { LegworkError, type Queryable } from "legwork";
+import { findToken, withPrincipal } from "legwork/operations";
 import type { Pool } from "pg";
 import {
   executeJob,

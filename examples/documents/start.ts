@@ -1,7 +1,8 @@
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
-import { disableSchedule, enqueueOn, limitConcurrency, schedule, setAlertRule, setRetryPolicy } from "legwork";
+import { enqueueOn } from "legwork";
+import { disableSchedule, limitConcurrency, schedule, setAlertRule, setRetryPolicy } from "legwork/operations";
 import { Client, Pool } from "pg";
 import { type DocumentsConfig, documentsConfig, retryPolicy } from "./config.ts";
 import { createDocumentsServer } from "./server.ts";

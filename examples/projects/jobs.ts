@@ -1,4 +1,5 @@
-import { cancelJob, enqueue, LegworkError, listWorkers, type Queryable, retryJobs } from "legwork";
+import { enqueue, LegworkError, type Queryable } from "legwork";
+import { cancelJob, listWorkers, retryJobs } from "legwork/operations";
 import { z } from "zod";
 import type { Caller } from "./users.ts";
 

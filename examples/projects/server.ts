@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import helmet from "@fastify/helmet";
 import Fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
-import { LegworkError, type Queryable, withPrincipal } from "legwork";
+import { LegworkError, type Queryable } from "legwork";
+import { withPrincipal } from "legwork/operations";
 import type { Pool } from "pg";
 import {
   jobsHealth,

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
-import { schedule } from "legwork";
+import { schedule } from "legwork/operations";
 import { Client, Pool } from "pg";
 import { z } from "zod";
 import { createProjectsServer } from "./server.ts";

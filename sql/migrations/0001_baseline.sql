@@ -63,13 +63,13 @@ language sql immutable parallel safe strict
 return regexp_replace(key, '^tenant~[^:]*:', '');
 comment on function legwork.given_key(text) is 'A job key or serial key as it was given, from the one in graphile-worker''s tables: the reverse of legwork.tenant_key.';
 
-create function legwork_private.who() returns text
+create function legwork_private.current_actor() returns text
 language sql stable parallel safe
 return case when current_setting('legwork.surface', true) in ('rest', 'graphql', 'dashboard')
   then coalesce(nullif(left(current_setting('legwork.actor', true), 256), ''), session_user) else session_user end;
-comment on function legwork_private.who() is 'Whom to name as the one who did something: the database role, or for whom the server says that it acts.';
+comment on function legwork_private.current_actor() is 'Whom to name as the one who did something: the database role, or for whom the server says that it acts.';
 
--- Who asks: the tenant that a session is confined to, which views and functions of every later file go by (sql/000020_access.sql has the rest).
+-- Who asks: the tenant that a session is confined to, which views and functions of every later file go by (sql/definitions/access/roles.sql has the rest).
 create table legwork_private.confined_logins (
   login name primary key,
   tenant text not null check (tenant <> '')
@@ -206,8 +206,8 @@ select regexp_replace(i.indexdef, '^CREATE INDEX ', 'create index if not exists 
 where i.schemaname = 'graphile_worker' and i.indexname = 'jobs_no_queue_index';
 
 drop index if exists graphile_worker.jobs_no_queue_index;
-create index _legwork_waiting on graphile_worker._private_jobs (task_id, id) with (deduplicate_items = off) where is_available;
-create index _legwork_taken on graphile_worker._private_jobs (id) with (deduplicate_items = off) where not is_available;
+create index if not exists _legwork_waiting on graphile_worker._private_jobs (task_id, id) with (deduplicate_items = off) where is_available;
+create index if not exists _legwork_taken on graphile_worker._private_jobs (id) with (deduplicate_items = off) where not is_available;
 
 create table legwork_private.limits (
   id integer generated always as identity primary key,
@@ -228,7 +228,7 @@ create table legwork_private.pauses (
   scope text not null check (scope in ('all', 'queue', 'task')),
   name text not null,
   reason text,
-  paused_by text not null default legwork_private.who(),
+  paused_by text not null default legwork_private.current_actor(),
   paused_at timestamptz not null default clock_timestamp(),
   primary key (scope, name)
 );
@@ -237,7 +237,7 @@ alter table legwork_private.pauses enable row level security;
 create table legwork_private.waiting_jobs (
   job_id bigint primary key,
   task_id integer not null,
-  lane uuid not null,
+  line uuid not null,
   gates text[] not null,
   priority smallint not null,
   run_at timestamptz not null,
@@ -245,11 +245,12 @@ create table legwork_private.waiting_jobs (
   delay interval
 );
 alter table legwork_private.waiting_jobs enable row level security;
-create index waiting_jobs_lane on legwork_private.waiting_jobs (lane, priority, run_at, job_id) where held is null;
+create index waiting_jobs_line on legwork_private.waiting_jobs (line, priority, run_at, job_id) where held is null;
 create index waiting_jobs_due on legwork_private.waiting_jobs (run_at) where held = 'run_at';
 
 create table legwork_private.slots (
-  gate text not null,
+  -- Compared byte by byte, so that the index below also finds the gates of a limit: from 7: to 7;.
+  gate text collate "C" not null,
   job_id bigint not null,
   per interval,
   free_at timestamptz
@@ -259,24 +260,24 @@ alter table legwork_private.slots replica identity full;
 create index slots_gate on legwork_private.slots (gate);
 create index slots_job_id on legwork_private.slots (job_id);
 
-create table legwork_private.lanes (
-  lane uuid primary key,
+create table legwork_private.lines (
+  line uuid primary key,
   gates text[] not null,
   waits_at text not null,
   turn bigint not null
 );
-alter table legwork_private.lanes enable row level security;
-create index lanes_waits_at on legwork_private.lanes (waits_at, turn);
+alter table legwork_private.lines enable row level security;
+create index lines_waits_at on legwork_private.lines (waits_at, turn);
 
 -- Whether there are any: where every job has one gate, letting them go is simpler.
-create index lanes_many on legwork_private.lanes (waits_at) where cardinality(gates) > 1;
+create index lines_many on legwork_private.lines (waits_at) where cardinality(gates) > 1;
 
-create sequence legwork_private.lane_turns;
+create sequence legwork_private.line_turns;
 
 create table legwork_private.wakeups (
   id bigint generated always as identity primary key,
   freed text[],
-  lane uuid,
+  line uuid,
   gates text[],
   at_commit text check (at_commit in ('wait', 'try')),
   unblocked bigint[],
@@ -306,6 +307,32 @@ create table legwork_private.expirations (
 alter table legwork_private.expirations enable row level security;
 create index expirations_expires_at on legwork_private.expirations (expires_at);
 
+-- A job that is to be enqueued. Numbers are numeric because 5.0, which is a whole number in JSON, is none to integer.
+create type legwork_private.job_spec as (
+  task text,
+  payload jsonb,
+  run_at timestamptz,
+  priority numeric,
+  job_key text,
+  job_key_mode text,
+  serial_key text,
+  max_attempts numeric,
+  tenant text,
+  correlation_id text,
+  expires_at timestamptz,
+  unique_for interval,
+  unique_key text,
+  debounce interval,
+  debounce_max interval,
+  throttle interval,
+  rate_limit numeric,
+  rate_per interval,
+  rate_key text,
+  overlap text,
+  depends_on bigint[],
+  on_dependency_failure text
+);
+
 create table legwork_private.unique_requests (
   key text primary key,
   job_id bigint,
@@ -313,20 +340,20 @@ create table legwork_private.unique_requests (
 );
 alter table legwork_private.unique_requests enable row level security;
 
-create table legwork_private.rate_keys (
+create table legwork_private.quota_keys (
   key text primary key,
   requests bigint not null,
   expires_at timestamptz not null
 );
-alter table legwork_private.rate_keys enable row level security;
+alter table legwork_private.quota_keys enable row level security;
 
-create table legwork_private.rate_requests (
-  key text not null references legwork_private.rate_keys on delete cascade,
+create table legwork_private.quota_requests (
+  key text not null references legwork_private.quota_keys on delete cascade,
   number bigint not null,
   requested_at timestamptz not null,
   primary key (key, number)
 );
-alter table legwork_private.rate_requests enable row level security;
+alter table legwork_private.quota_requests enable row level security;
 
 create table legwork_private.paced_keys (
   job_key text primary key,
@@ -356,13 +383,14 @@ create table legwork_private.worker_processes (
   disk real,
   disk_total bigint,
   heap_bytes bigint,
-  host_seen_at timestamptz
+  host_seen_at timestamptz,
+  version text
 );
 alter table legwork_private.worker_processes enable row level security;
 
 create sequence legwork_private.worker_restarts;
 
-create table legwork_private.rule_changes (
+create table legwork_private.limit_changes (
   id bigint generated always as identity primary key,
   task_ids integer[] not null,
   xid bigint not null default pg_current_xact_id()::text::bigint,
@@ -370,7 +398,7 @@ create table legwork_private.rule_changes (
   changed_at timestamptz not null default clock_timestamp(),
   looked_at timestamptz not null default clock_timestamp()
 );
-alter table legwork_private.rule_changes enable row level security;
+alter table legwork_private.limit_changes enable row level security;
 
 create table legwork_private.retry_policies (
   scope text not null check (scope in ('queue', 'task')),
@@ -390,7 +418,7 @@ alter table legwork_private.retry_policies enable row level security;
 create table legwork_private.cancellations (
   job_id bigint primary key,
   reason text not null,
-  cancelled_by text not null default legwork_private.who(),
+  cancelled_by text not null default legwork_private.current_actor(),
   cancelled_at timestamptz not null default clock_timestamp()
 );
 alter table legwork_private.cancellations enable row level security;
@@ -465,7 +493,7 @@ create table legwork_private.schedule_definitions (
   max_attempts integer,
   is_enabled boolean not null,
   created_at timestamptz not null default clock_timestamp(),
-  created_by text not null default legwork_private.who(),
+  created_by text not null default legwork_private.current_actor(),
   updated_at timestamptz not null default clock_timestamp(),
   sentence text,
   anchor timestamptz not null,
@@ -590,11 +618,8 @@ create table legwork_private.workflow_run_steps (
   groups text[] not null,
   task text,
   payload jsonb,
-  priority smallint,
-  max_attempts smallint,
-  run_at timestamptz,
+  options legwork_private.job_spec,
   delay interval,
-  serial_key text,
   depends_on text[] not null,
   on_failure text not null,
   effect text not null,
@@ -607,7 +632,7 @@ create table legwork_private.workflow_run_steps (
 );
 alter table legwork_private.workflow_run_steps enable row level security;
 
-create table legwork_private.kept_ends (
+create table legwork_private.workflow_step_ends (
   job_id bigint primary key,
   workflow_id bigint not null,
   state legwork.job_state not null,
@@ -617,10 +642,10 @@ create table legwork_private.kept_ends (
   started_at timestamptz,
   finished_at timestamptz not null
 );
-alter table legwork_private.kept_ends enable row level security;
-create index kept_ends_workflow_id on legwork_private.kept_ends (workflow_id);
+alter table legwork_private.workflow_step_ends enable row level security;
+create index workflow_step_ends_workflow_id on legwork_private.workflow_step_ends (workflow_id);
 
-create type legwork_private.step_entry as (name text, parent text, groups text[], step jsonb, n integer);
+create type legwork_private.parsed_workflow_step as (name text, parent text, groups text[], step jsonb, n integer);
 
 create table legwork_private.batch_runs (
   id bigint primary key default nextval('legwork_private.run_ids'),
@@ -643,12 +668,12 @@ create index batch_runs_tenant_id on legwork_private.batch_runs (tenant, id) whe
 
 -- The live side of (tenant, id); the history has its own. And what waits for a tenant, by task: of a task of which others have thousands, the
 -- tenant may have none. They cost only the jobs that have flags.
-create index _legwork_tenant on graphile_worker._private_jobs (legwork_private.flag_value(flags, 'tenant'), id) where flags is not null;
-create index _legwork_tenant_waiting on graphile_worker._private_jobs (legwork_private.flag_value(flags, 'tenant'), task_id, id)
+create index if not exists _legwork_tenant on graphile_worker._private_jobs (legwork_private.flag_value(flags, 'tenant'), id) where flags is not null;
+create index if not exists _legwork_tenant_waiting on graphile_worker._private_jobs (legwork_private.flag_value(flags, 'tenant'), task_id, id)
   with (deduplicate_items = off) where is_available and flags is not null;
 
 -- Keys are found as they were given; the history has them so. It costs only the jobs that have one.
-create index _legwork_key on graphile_worker._private_jobs (legwork.given_key(key)) where key is not null;
+create index if not exists _legwork_key on graphile_worker._private_jobs (legwork.given_key(key)) where key is not null;
 create index failed_attempts_tenant on legwork_private.failed_attempts (tenant, job_id, attempt) where tenant is not null;
 
 create table legwork_private.tokens (
@@ -818,7 +843,7 @@ create table legwork_private.alert_silences (
   target text,
   until timestamptz not null,
   reason text,
-  silenced_by text not null default legwork_private.who(),
+  silenced_by text not null default legwork_private.current_actor(),
   silenced_at timestamptz not null default clock_timestamp()
 );
 alter table legwork_private.alert_silences enable row level security;
@@ -869,17 +894,17 @@ create type legwork_private.alert_condition as (
   rule text, kind text, target text, severity text, value double precision, threshold double precision, message text
 );
 
-create table legwork_private.watch_steps (
-  step text primary key,
+create table legwork_private.duties (
+  duty text primary key,
   every interval not null,
   share double precision not null,
   due_at timestamptz not null default clock_timestamp(),
   ran_at timestamptz,
   took interval
 );
-alter table legwork_private.watch_steps enable row level security;
+alter table legwork_private.duties enable row level security;
 
-insert into legwork_private.watch_steps (step, every, share) values
+insert into legwork_private.duties (duty, every, share) values
   ('roll_up', '5 seconds', 0.2), ('queues', '10 seconds', 0.02), ('database', '1 minute', 0.01), ('alerts', '5 seconds', 0.02), ('forget', '10 minutes', 0.01);
 
 create table legwork_private.job_steps (
@@ -904,7 +929,7 @@ create table legwork_private.job_signals (
   job_id bigint not null,
   name text not null check (length(name) between 1 and 200),
   payload jsonb,
-  sent_by text not null default legwork_private.who(),
+  sent_by text not null default legwork_private.current_actor(),
   sent_at timestamptz not null default clock_timestamp(),
   is_delivered boolean not null default false,
   unique (job_id, name)
@@ -928,9 +953,9 @@ alter table legwork_private.step_secrets enable row level security;
 
 -- The children of a job. Costs only the jobs that have flags, and only those of them that have a parent take room.
 create index finished_jobs_parent_id on legwork_private.finished_jobs (parent_id, id) where parent_id is not null;
-create index _legwork_parent on graphile_worker._private_jobs ((case when flags is not null then legwork_private.parent_of(flags) end), id)
+create index if not exists _legwork_parent on graphile_worker._private_jobs ((case when flags is not null then legwork_private.parent_of(flags) end), id)
   where (case when flags is not null then legwork_private.parent_of(flags) end) is not null;
-create index _legwork_correlation on graphile_worker._private_jobs ((case when flags is not null then legwork_private.flag_value(flags, 'correlation') end), id)
+create index if not exists _legwork_correlation on graphile_worker._private_jobs ((case when flags is not null then legwork_private.flag_value(flags, 'correlation') end), id)
   where (case when flags is not null then legwork_private.flag_value(flags, 'correlation') end) is not null;
 
 -- A task that has never failed, among many failures. Costs only those.
@@ -994,13 +1019,14 @@ create table legwork_private.hour_totals (
 );
 alter table legwork_private.hour_totals enable row level security;
 
--- When workers started: what a deployment looks like from here, and a crash that is followed by a start. Of which version they are, they do not say.
+-- When workers started: what a deployment looks like from here, and a crash that is followed by a start.
 create table legwork_private.worker_starts (
   id text primary key,
   host text not null,
   pid integer not null,
   tasks integer not null,
-  started_at timestamptz not null
+  started_at timestamptz not null,
+  version text
 );
 alter table legwork_private.worker_starts enable row level security;
 create index worker_starts_started_at on legwork_private.worker_starts (started_at);
@@ -1009,7 +1035,7 @@ create table legwork_private.reruns (
   job_id bigint primary key,
   original_id bigint not null,
   payload_changed boolean not null,
-  requested_by text not null default legwork_private.who(),
+  requested_by text not null default legwork_private.current_actor(),
   requested_at timestamptz not null default clock_timestamp()
 );
 alter table legwork_private.reruns enable row level security;
@@ -1028,7 +1054,7 @@ alter table legwork_private.worker_faults enable row level security;
 create index worker_faults_at on legwork_private.worker_faults (at);
 
 create table legwork_private.set_aside (
-  what text not null check (what in ('job', 'workflow', 'signal', 'deadline', 'expiry', 'gate', 'line', 'step')),
+  what text not null check (what in ('job', 'workflow', 'signal', 'deadline', 'expiry', 'gate', 'line', 'part')),
   item text not null,
   error text not null,
   set_aside_at timestamptz not null default clock_timestamp(),
@@ -1040,6 +1066,6 @@ create table legwork_private.job_entries (
   job_id bigint primary key,
   payload json not null,
   results jsonb,
-  places integer[]
+  open_positions integer[]
 );
 alter table legwork_private.job_entries enable row level security;

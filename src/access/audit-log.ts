@@ -32,7 +32,14 @@ export interface AuditFilter {
   limit: number;
 }
 
-/** Lines of the audit log that match, newest first. */
+/**
+ * Lines of the audit log that match, newest first.
+ *
+ * @example
+ * import { listAuditLog } from "legwork/operations";
+ *
+ * const lines = await listAuditLog(client, { targetType: "job", target: "42", limit: 50 });
+ */
 export async function listAuditLog(client: Queryable, filter: AuditFilter): Promise<AuditRow[]> {
   const rows = await selectRows(
     client,

@@ -1,15 +1,10 @@
 import { whileConfined } from "../db/confinement.ts";
 import { type Pool, type PoolClient, setLocally, transaction } from "../db/pool.ts";
 import { fromDatabaseError } from "../db/translate-error.ts";
+import { includesRole, type Role } from "../contract/roles.ts";
 import { LegworkError } from "../errors.ts";
 
-/**
- * What a principal may do. `viewer` reads; `enqueuer` enqueues and reads nothing; `operator` does both and cancels, retries,
- * pauses, limits; `admin` also manages tokens and settings and reads the audit log.
- */
-export type Role = "viewer" | "enqueuer" | "operator" | "admin";
-
-export const ROLES: readonly Role[] = ["viewer", "enqueuer", "operator", "admin"];
+export { ROLES, type Role } from "../contract/roles.ts";
 
 /** By which way a request came in, as the audit log shows it. */
 export type Surface = "sql" | "cli" | "rest" | "graphql" | "dashboard" | "worker";
@@ -35,17 +30,9 @@ export function principalKey({ tokenId, tenant, subject }: Principal): string {
   return tokenId === undefined ? JSON.stringify([tenant, subject]) : `token ${tokenId}`;
 }
 
-/** What each role may do that is asked for by the name of another. */
-const INCLUDES: Readonly<Record<Role, ReadonlySet<Role>>> = {
-  viewer: new Set(["viewer"]),
-  enqueuer: new Set(["enqueuer"]),
-  operator: new Set(["viewer", "enqueuer", "operator"]),
-  admin: new Set(["viewer", "enqueuer", "operator", "admin"]),
-};
-
 /** Throws LW403 unless the principal has that role or one that includes it. An enqueuer is no viewer. */
 export function assertRole(principal: Principal, atLeast: Role): void {
-  if (INCLUDES[principal.role].has(atLeast)) return;
+  if (includesRole(principal.role, atLeast)) return;
   throw new LegworkError("LW403", `This needs the role ${atLeast}; ${principal.subject} has the role ${principal.role}.`, {
     hint: "Ask whoever manages the tokens (`legwork token create --role …`).",
   });
@@ -72,6 +59,12 @@ export function settingsOf(principal: Principal, surface: Surface): Record<strin
  * refused if the role does not allow it, and what it changes is in the audit log under its name. Commits when `work` returns,
  * rolls back when it throws. Errors that our SQL raises come out as `LegworkError`. SQL of your own reads jobs and attempts from the
  * schema that `viewsFor(client)` names.
+ *
+ * @example
+ * import { listJobs, withPrincipal } from "legwork/operations";
+ *
+ * const ann = { subject: "ann", role: "operator", tenant: "acme" } as const;
+ * const jobs = await withPrincipal(pool, ann, "rest", (confined) => listJobs(confined, { limit: 20 }));
  */
 export async function withPrincipal<T>(
   pool: Pool,

@@ -23,13 +23,13 @@ import { restoreCommand } from "./commands/restore.ts";
 import { discardCommand, retryCommand } from "./commands/retry.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { serverCommand } from "./commands/server.ts";
-import { overviewCommand } from "./commands/overview.ts";
-import { topCommand } from "./commands/top.ts";
+import { overviewCommand, topCommand } from "./commands/overview.ts";
 import { signalCommand } from "./commands/signal.ts";
 import { scheduleCommand } from "./commands/schedule.ts";
 import { priorityCommand, rerunCommand } from "./commands/rerun.ts";
 import { rolesCommand } from "./commands/roles.ts";
 import { tokenCommand } from "./commands/token.ts";
+import { typesCommand } from "./commands/types.ts";
 import { upCommand } from "./commands/up.ts";
 import { workerCommand } from "./commands/worker.ts";
 import { batchCommand } from "./commands/batch.ts";
@@ -71,7 +71,8 @@ Examples:
   $ legwork pause mail --reason 'host is down'  nothing of the queue starts
   $ legwork workflow show 7                     the steps of a workflow with their states
   $ legwork schedule list                       what enqueues jobs over time
-  $ legwork health                              how everything is
+  $ legwork overview                            what waits, runs and has failed
+  $ legwork health                              what is not healthy, and why
   $ legwork alerts                              what somebody should look at
   $ legwork doctor                              what is wrong, and what to do about it
 
@@ -80,6 +81,7 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
   const commands = [
     upCommand,
     migrateCommand,
+    typesCommand,
     workerCommand,
     serverCommand,
     dashboardCommand,

@@ -4,9 +4,8 @@ import { join } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Config, type ConfigInput, type LoadedConfig, loadConfig } from "../config.ts";
 import { findViews } from "../db/confinement.ts";
-import { schemaFiles } from "../db/schema-files.ts";
+import { assertUsable } from "../db/migrate.ts";
 import { createPool, assertDatabase, type Pool } from "../db/pool.ts";
-import { assertWhole } from "../db/repair.ts";
 import { isTime } from "../duration.ts";
 import { LegworkError } from "../errors.ts";
 import { createLogger, LOG_LEVELS } from "../log.ts";
@@ -142,15 +141,7 @@ export async function withDatabase(config: Config, work: (pool: Pool) => Promise
   });
   try {
     await assertDatabase(pool);
-    // From the catalog's view: to_regclass fails for a user without rights on the schema.
-    const { rows } = await pool.query("select from pg_catalog.pg_views where schemaname = 'legwork' and viewname = 'jobs'");
-    if (rows.length === 0) {
-      const { rows: migrated } = await pool.query(
-        "select from pg_catalog.pg_tables where schemaname = 'legwork' and tablename = 'migrations'",
-      );
-      if (migrated.length > 0) await assertWhole(pool, schemaFiles());
-      throw new LegworkError("LW511", "The database has no schema legwork yet.", { hint: "Run `legwork migrate` first." });
-    }
+    await assertUsable(pool);
     await findViews(pool);
     await work(keepDigits(pool));
   } finally {

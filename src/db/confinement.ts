@@ -35,3 +35,10 @@ export async function findViews(pool: Queryable): Promise<void> {
   const { rows } = await pool.query("select from legwork_private.confined_logins where login = session_user");
   if (rows.length > 0) views.set(pool, "legwork_tenant");
 }
+
+/** A client of the same login as the pool finds its rows in the same views, unless it acts for a tenant already. */
+export function sameViews<Q extends Queryable>(pool: Queryable, client: Q): Q {
+  const ofLogin = views.get(pool);
+  if (ofLogin !== undefined && !views.has(client)) views.set(client, ofLogin);
+  return client;
+}

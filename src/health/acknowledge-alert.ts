@@ -4,6 +4,12 @@ import type { Queryable } from "../db/pool.ts";
 /**
  * Says that somebody looks after an open alert: nobody is told of it again before it is resolved. `by` is the database role by default.
  * Throws LW404 for an unknown alert, LW409 for one that is resolved.
+ *
+ * @example
+ * import { acknowledgeAlert, listAlerts } from "legwork/operations";
+ *
+ * const [alert] = await listAlerts(client);
+ * if (alert !== undefined) await acknowledgeAlert(client, alert.id, { note: "restarting the mail server" });
  */
 export async function acknowledgeAlert(
   client: Queryable,

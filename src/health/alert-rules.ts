@@ -1,4 +1,5 @@
-import { assertInteger, COUNTS, optionalInterval } from "../bounds.ts";
+import { assertInteger, COUNTS, durationToInterval } from "../bounds.ts";
+import type { AlertKind } from "../contract/states.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
@@ -13,23 +14,7 @@ export type AlertChannel = { from?: "warning" | "critical"; payload?: Readonly<R
   | { task: string }
 );
 
-/** What a rule may look at; docs/alerts.md says what each is. */
-export const ALERT_KINDS = [
-  "consecutive_failures",
-  "error_rate",
-  "failed_jobs",
-  "slow_runs",
-  "stuck_jobs",
-  "backlog_age",
-  "schedule_late",
-  "no_worker",
-  "database",
-  "host_cpu",
-  "host_memory",
-  "host_disk",
-  "worker_memory",
-] as const;
-export type AlertKind = (typeof ALERT_KINDS)[number];
+export type { AlertKind };
 
 /** What is not given stays as it is; thresholds are given together. */
 export interface AlertRule {
@@ -70,7 +55,14 @@ export interface AlertRuleRow {
   is_enabled: boolean;
 }
 
-/** Makes an alert rule or changes one. Throws LW400 for what makes no sense, LW404 for an unknown rule without a kind. */
+/**
+ * Makes an alert rule or changes one. Throws LW400 for what makes no sense, LW404 for an unknown rule without a kind.
+ *
+ * @example
+ * import { setAlertRule } from "legwork/operations";
+ *
+ * await setAlertRule(client, "mail-fails", { kind: "error_rate", target: "notify/email", warning: 0.1, critical: 0.5 });
+ */
 export async function setAlertRule(client: Queryable, name: string, rule: AlertRule): Promise<void> {
   assertInteger("atLeast", rule.atLeast, COUNTS);
   await callFunction(client, "legwork.set_alert_rule", {
@@ -79,34 +71,62 @@ export async function setAlertRule(client: Queryable, name: string, rule: AlertR
     target: rule.target,
     warning: rule.warning,
     critical: rule.critical,
-    period: optionalInterval("period", rule.period),
+    period: durationToInterval("period", rule.period),
     at_least: rule.atLeast,
-    raise_after: optionalInterval("raiseAfter", rule.raiseAfter),
-    resolve_after: optionalInterval("resolveAfter", rule.resolveAfter),
+    raise_after: durationToInterval("raiseAfter", rule.raiseAfter),
+    resolve_after: durationToInterval("resolveAfter", rule.resolveAfter),
     channels: rule.channels === undefined ? undefined : JSON.stringify(rule.channels),
     enabled: rule.enabled,
   });
 }
 
-/** Takes a rule away; its open alerts are resolved. Throws LW404 for an unknown rule. */
+/**
+ * Takes a rule away; its open alerts are resolved. Throws LW404 for an unknown rule.
+ *
+ * @example
+ * import { dropAlertRule } from "legwork/operations";
+ *
+ * await dropAlertRule(client, "backlog_age");
+ */
 export async function dropAlertRule(client: Queryable, name: string): Promise<void> {
   await callFunction(client, "legwork.drop_alert_rule", { name });
 }
 
-/** Whom the rules without channels of their own tell. Throws LW400 for what is no channel. */
+/**
+ * Whom the rules without channels of their own tell. Throws LW400 for what is no channel.
+ *
+ * @example
+ * import { setAlertChannels } from "legwork/operations";
+ *
+ * await setAlertChannels(client, [{ email: "ops@example.com", from: "critical" }]);
+ */
 export async function setAlertChannels(client: Queryable, channels: readonly AlertChannel[]): Promise<void> {
   await callFunction(client, "legwork.set_alert_channels", { channels: JSON.stringify(channels) });
 }
 
 const COLUMNS = `name, kind, target, warning, critical, period::text, at_least, raise_after::text, resolve_after::text, channels, is_enabled`;
 
-/** Every rule, in the order of their names. */
+/**
+ * Every rule, in the order of their names.
+ *
+ * @example
+ * import { listAlertRules } from "legwork/operations";
+ *
+ * const enabled = (await listAlertRules(client)).filter(({ is_enabled }) => is_enabled);
+ */
 export async function listAlertRules(client: Queryable): Promise<AlertRuleRow[]> {
   const rows = await selectRows(client, `select ${COLUMNS} from legwork.alert_rule_list order by name`);
   return rows;
 }
 
-/** One rule. Throws LW404 for an unknown one. */
+/**
+ * One rule. Throws LW404 for an unknown one.
+ *
+ * @example
+ * import { getAlertRule } from "legwork/operations";
+ *
+ * const { warning, critical } = await getAlertRule(client, "backlog_age");
+ */
 export async function getAlertRule(client: Queryable, name: string): Promise<AlertRuleRow> {
   const rows = await selectRows(client, `select ${COLUMNS} from legwork.alert_rule_list where name = $1`, [name]);
   if (rows[0] !== undefined) return rows[0];
@@ -116,7 +136,14 @@ export async function getAlertRule(client: Queryable, name: string): Promise<Ale
   });
 }
 
-/** Brings back the rules that Legwork comes with, where there is none of that name; resolves to how many. */
+/**
+ * Brings back the rules that Legwork comes with, where there is none of that name; resolves to how many.
+ *
+ * @example
+ * import { restoreAlertRules } from "legwork/operations";
+ *
+ * const restored = await restoreAlertRules(client);
+ */
 export async function restoreAlertRules(client: Queryable): Promise<number> {
   const [row] = await callFunction(client, "legwork.restore_alert_rules", {});
   return row.restore_alert_rules;

@@ -32,7 +32,7 @@ export interface Finding {
   severity: (typeof SEVERITIES)[number];
   finding: string;
   /** Null when there is nothing to do. */
-  remedy: string | null;
+  fix: string | null;
   detail: unknown;
 }
 
@@ -48,6 +48,11 @@ interface DiagnoseOptions {
 /**
  * What is wrong with the job system, the worst first: what the database finds, and what only a client can know (versions, clocks, poolers).
  * A right that is missing is a finding and no error.
+ *
+ * @example
+ * import { diagnose } from "legwork/operations";
+ *
+ * const wrong = (await diagnose(client)).filter(({ severity }) => severity !== "ok");
  */
 export async function diagnose(
   client: Queryable,
@@ -76,7 +81,7 @@ export async function diagnose(
 async function schemaObjects(client: Queryable, files: SchemaFiles): Promise<Finding> {
   const missing = await lackingNow(client, files);
   if (missing.length === 0) return ok("schema", "The database has all that Legwork's migrations made.");
-  return { check: "schema", severity: "critical", finding: describeLack(missing), remedy: "legwork migrate", detail: missing };
+  return { check: "schema", severity: "critical", finding: describeLack(missing), fix: "legwork migrate", detail: missing };
 }
 
 /** The schema as `legwork_private.installed_schema()` describes it. */
@@ -101,8 +106,8 @@ async function attempt(check: string, what: string, look: () => Promise<Finding[
     return await look();
   } catch (thrown) {
     const error = toError(thrown) as Error & { code?: string };
-    const finding = (text: string, remedy: string): Finding[] => [
-      { check, severity: "warning", finding: text, remedy, detail: { sqlstate: error.code, message: error.message } },
+    const finding = (text: string, fix: string): Finding[] => [
+      { check, severity: "warning", finding: text, fix, detail: { sqlstate: error.code, message: error.message } },
     ];
     switch (error.code) {
       case "42501":
@@ -138,7 +143,7 @@ function newerSchema({ version, minimum_version: minimum }: InstalledSchema, fil
     check,
     severity: "critical",
     finding: `The schema is that of Legwork ${version}, which needs version ${minimum} or newer; this is ${files.version}.`,
-    remedy: `npm install legwork@${version}`,
+    fix: `npm install legwork@${version}`,
     detail,
   };
 }
@@ -169,7 +174,7 @@ function graphileWorker(schema: number): Finding {
       check,
       severity: "critical",
       finding: `The schema graphile_worker is at migration ${schema}; Legwork is made for ${GRAPHILE_WORKER_SCHEMA}, and no worker of it starts.`,
-      remedy:
+      fix:
         schema < GRAPHILE_WORKER_SCHEMA
           ? `Bring every worker to graphile-worker ${GRAPHILE_WORKER_VERSION} and run legwork migrate --upgrade-graphile-worker.`
           : "Install a version of Legwork that is made for your graphile-worker.",
@@ -181,7 +186,7 @@ function graphileWorker(schema: number): Finding {
       check,
       severity: "critical",
       finding: `graphile-worker ${installed} is installed; Legwork is made for ${GRAPHILE_WORKER_VERSION}.`,
-      remedy: `npm install graphile-worker@${GRAPHILE_WORKER_VERSION} --save-exact, or remove what overrides it in package.json.`,
+      fix: `npm install graphile-worker@${GRAPHILE_WORKER_VERSION} --save-exact, or remove what overrides it in package.json.`,
       detail,
     };
   }
@@ -202,11 +207,11 @@ function legworkMigrations(applied: InstalledSchema["migrations"], known: readon
   const changed = applied.filter(({ id, checksum }) =>
     known.some((migration) => migration.id === id && migration.checksum !== checksum),
   );
-  const critical = (finding: string, remedy: string): Finding => ({
+  const critical = (finding: string, fix: string): Finding => ({
     check: "migrations",
     severity: "critical",
     finding,
-    remedy,
+    fix,
     detail: null,
   });
   const findings: Finding[] = [];
@@ -241,7 +246,7 @@ async function server(client: Queryable): Promise<Finding> {
     check: "postgres",
     severity: "warning",
     finding: `Postgres ${version} is newer than any that this version of Legwork was tested with.`,
-    remedy: "See whether there is a newer version of Legwork.",
+    fix: "See whether there is a newer version of Legwork.",
     detail: { version },
   };
 }
@@ -257,7 +262,7 @@ async function connection(pool: Pool, seen: readonly Finding[]): Promise<Finding
       check,
       severity: "warning",
       finding: `Two more connections to Postgres could not be compared: ${toError(thrown).message}.`,
-      remedy: "See how many connections Postgres and a pooler before it allow.",
+      fix: "See how many connections Postgres and a pooler before it allow.",
       detail: null,
     };
   }
@@ -269,8 +274,7 @@ async function connection(pool: Pool, seen: readonly Finding[]): Promise<Finding
     check,
     severity: "warning",
     finding: `${finding} A worker would not start here.`,
-    remedy:
-      "Give workers a DATABASE_URL that leads to Postgres itself, or to a pool in session mode with enough connections (docs/poolers.md).",
+    fix: "Give workers a DATABASE_URL that leads to Postgres itself, or to a pool in session mode with enough connections (docs/poolers.md).",
     detail: { pooling },
   };
 }
@@ -299,12 +303,11 @@ async function clock(client: Queryable, now: () => number): Promise<Finding> {
     check: "clock",
     severity: certain < SKEW_CRITICAL_MS ? "warning" : "critical",
     finding: `This machine's clock is ${seconds} ${best.skew > 0 ? "ahead of" : "behind"} the database's.`,
-    remedy:
-      "Let both keep time by NTP (chronyc tracking, timedatectl). A worker here runs its crontab by the wrong clock, and times given from here are off.",
+    fix: "Let both keep time by NTP (chronyc tracking, timedatectl). A worker here runs its crontab by the wrong clock, and times given from here are off.",
     detail,
   };
 }
 
 function ok(check: string, finding: string, detail: unknown = null): Finding {
-  return { check, severity: "ok", finding, remedy: null, detail };
+  return { check, severity: "ok", finding, fix: null, detail };
 }

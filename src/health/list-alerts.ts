@@ -26,7 +26,14 @@ export interface AlertRow {
   jobs: string[];
 }
 
-/** Alerts, the newest first: those that are not resolved, or with `all` the last `limit` (100) whatever became of them. */
+/**
+ * Alerts, the newest first: those that are not resolved, or with `all` the last `limit` (100) whatever became of them.
+ *
+ * @example
+ * import { listAlerts } from "legwork/operations";
+ *
+ * const critical = (await listAlerts(client)).filter(({ severity }) => severity === "critical");
+ */
 export async function listAlerts(client: Queryable, options: { all?: boolean; limit?: number } = {}): Promise<AlertRow[]> {
   const rows = await selectRows(
     client,

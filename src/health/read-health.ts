@@ -12,7 +12,14 @@ export interface HealthRow {
   reasons: string[];
 }
 
-/** How the system and each task, queue, schedule and host are: the system first, then what is worst. */
+/**
+ * How the system and each task, queue, schedule and host are: the system first, then what is worst.
+ *
+ * @example
+ * import { readHealth } from "legwork/operations";
+ *
+ * const [system] = await readHealth(client);
+ */
 export async function readHealth(client: Queryable): Promise<HealthRow[]> {
   const rows = await selectRows(
     client,

@@ -1,10 +1,10 @@
-import { optionalInterval } from "../bounds.ts";
+import { durationToInterval } from "../bounds.ts";
 import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
 import type { Duration } from "../duration.ts";
 
-/** A row of `legwork.task_series()`: what became of jobs in one step of time. Counts are strings; times are seconds. */
-export interface SeriesStep {
+/** A row of `legwork.task_series()`: what became of jobs in one interval. Counts are strings; times are seconds. */
+export interface SeriesIntervalRow {
   /** When it begins. */
   at: Date;
   /** How long it is. */
@@ -27,15 +27,20 @@ export interface SeriesStep {
 }
 
 /**
- * What became of jobs over the last so long (an hour) before `until` (now), in some 200 steps at most, oldest first: of one task, of the tasks
+ * What became of jobs over the last so long (an hour) before `until` (now), in some 200 intervals at most, oldest first: of one task, of the tasks
  * of a queue, or of all. Throws LW400 for a time that is none.
+ *
+ * @example
+ * import { readSeries } from "legwork/operations";
+ *
+ * const steps = await readSeries(client, { period: "6h", queue: "notification" });
  */
 export async function readSeries(
   client: Queryable,
   options: { period?: Duration; until?: Date | undefined; task?: string | undefined; queue?: string | undefined } = {},
-): Promise<SeriesStep[]> {
+): Promise<SeriesIntervalRow[]> {
   const rows = await selectRows(client, "select * from legwork.task_series($1::interval, $2, $3, $4)", [
-    optionalInterval("period", options.period ?? "1h"),
+    durationToInterval("period", options.period ?? "1h"),
     options.until ?? null,
     options.task ?? null,
     options.queue ?? null,
@@ -48,9 +53,18 @@ export interface WorkerStart {
   started_at: Date;
   host: string;
   workers: string;
+  /** Versions of Legwork; null where they did not say. */
+  versions: string[] | null;
 }
 
-/** When workers started in a time, the newest first, 500 at most. Which version they are of, they do not say. */
+/**
+ * When workers started in a time, the newest first, 500 at most, and of which versions of Legwork.
+ *
+ * @example
+ * import { listWorkerStarts } from "legwork/operations";
+ *
+ * const starts = await listWorkerStarts(client, new Date(Date.now() - 3_600_000), new Date());
+ */
 export async function listWorkerStarts(client: Queryable, from: Date, to: Date): Promise<WorkerStart[]> {
   const rows = await selectRows(client, "select * from legwork.worker_starts_between($1, $2)", [from, to]);
   return rows;

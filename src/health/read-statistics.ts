@@ -1,4 +1,4 @@
-import { optionalInterval } from "../bounds.ts";
+import { durationToInterval } from "../bounds.ts";
 import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
 import type { Duration } from "../duration.ts";
@@ -22,10 +22,17 @@ export interface TaskStatistics {
   run_p99: number | null;
 }
 
-/** What became of each task's jobs in the last so long (an hour), from the metrics. Throws LW400 for a time that is none. */
+/**
+ * What became of each task's jobs in the last so long (an hour), from the metrics. Throws LW400 for a time that is none.
+ *
+ * @example
+ * import { readTaskStatistics } from "legwork/operations";
+ *
+ * for (const { task, failed, run_p95 } of await readTaskStatistics(client, "24h")) console.log(task, failed, run_p95);
+ */
 export async function readTaskStatistics(client: Queryable, period: Duration = "1h"): Promise<TaskStatistics[]> {
   const rows = await selectRows(client, "select * from legwork.task_statistics($1::interval)", [
-    optionalInterval("period", period),
+    durationToInterval("period", period),
   ]);
   return rows;
 }

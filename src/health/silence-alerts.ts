@@ -1,4 +1,4 @@
-import { optionalInterval } from "../bounds.ts";
+import { durationToInterval } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
@@ -7,6 +7,11 @@ import type { Duration } from "../duration.ts";
 /**
  * For so long nobody is told of alerts: of all, or of those of a rule, a target or both. They are raised and resolved all the same. Resolves to
  * the silence's id. Throws LW404 for an unknown rule, LW400 for a time that is none.
+ *
+ * @example
+ * import { silenceAlerts } from "legwork/operations";
+ *
+ * const id = await silenceAlerts(client, "2h", { target: "notify/email", reason: "maintenance" });
  */
 export async function silenceAlerts(
   client: Queryable,
@@ -14,13 +19,20 @@ export async function silenceAlerts(
   options: { rule?: string; target?: string; reason?: string } = {},
 ): Promise<string> {
   const [row] = await callFunction(client, "legwork.silence_alerts", {
-    duration: optionalInterval("duration", duration, 1_000),
+    duration: durationToInterval("duration", duration, 1_000),
     ...options,
   });
   return String(row.silence_alerts);
 }
 
-/** Ends a silence before its time; resolves to whether there was one. */
+/**
+ * Ends a silence before its time; resolves to whether there was one.
+ *
+ * @example
+ * import { endSilence, listSilences } from "legwork/operations";
+ *
+ * for (const { id } of await listSilences(client)) await endSilence(client, id);
+ */
 export async function endSilence(client: Queryable, id: string): Promise<boolean> {
   const [row] = await callFunction(client, "legwork.end_silence", { id });
   return row.end_silence;
@@ -39,7 +51,14 @@ export interface SilenceRow {
   silenced_at: Date;
 }
 
-/** The silences that hold now, the one that ends first first. */
+/**
+ * The silences that hold now, the one that ends first first.
+ *
+ * @example
+ * import { listSilences } from "legwork/operations";
+ *
+ * const silences = await listSilences(client);
+ */
 export async function listSilences(client: Queryable): Promise<SilenceRow[]> {
   const rows = await selectRows(client, "select * from legwork.silences()");
   return rows;

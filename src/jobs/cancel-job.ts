@@ -1,14 +1,21 @@
+import { assertId } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
-import { assertJobId, type JobState } from "./read-jobs.ts";
+import { toFilter } from "./job-filter.ts";
+import type { JobState } from "./read-jobs.ts";
 
 /**
  * Cancels a job. One that waits never starts; one that runs is told to stop by its signal within a second and is not retried.
  * Resolves to `cancelled`, or to `running` while its worker is being told. Throws LW404 for an unknown job, LW409 for one that
  * has ended.
+ *
+ * @example
+ * import { cancelJob } from "legwork/operations";
+ *
+ * await cancelJob(client, "42", "wrong recipients");
  */
 export async function cancelJob(client: Queryable, id: string, reason?: string): Promise<JobState> {
-  const [row] = await callFunction(client, "legwork.cancel_job", { job_id: assertJobId(id), reason });
+  const [row] = await callFunction(client, "legwork.cancel_job", { job_id: assertId("job", id), reason });
   return row.cancel_job;
 }
 
@@ -29,6 +36,11 @@ export interface LiveFilter {
 /**
  * Cancels the jobs that fit, oldest first and at most 10,000 (`atMost`), and resolves to their ids. With `preview` nothing changes: these
  * are the ones that would be cancelled. Throws LW400 for a filter that makes no sense, LW404 for an unknown task or queue.
+ *
+ * @example
+ * import { cancelJobs } from "legwork/operations";
+ *
+ * const ids = await cancelJobs(client, { task: "notify/email" }, { preview: true });
  */
 export async function cancelJobs(
   client: Queryable,
@@ -36,21 +48,10 @@ export async function cancelJobs(
   options: { reason?: string; preview?: boolean; atMost?: number } = {},
 ): Promise<string[]> {
   const rows = await callFunction(client, "legwork.cancel_jobs", {
-    filter: toLiveFilter(filter),
+    filter: toFilter(filter),
     reason: options.reason,
     preview: options.preview,
     at_most: options.atMost,
   });
   return rows.map((row) => String(row.cancel_jobs));
-}
-
-/** As `legwork_private.live_jobs_like` takes it. */
-export function toLiveFilter({ correlationId, parentId, createdAfter, createdBefore, ...plain }: LiveFilter): string {
-  return JSON.stringify({
-    ...plain,
-    correlation_id: correlationId,
-    parent_id: parentId,
-    created_after: createdAfter,
-    created_before: createdBefore,
-  });
 }

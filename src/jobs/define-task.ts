@@ -2,9 +2,11 @@ import { z } from "zod";
 import type { Queryable } from "../db/pool.ts";
 import type { Sql } from "../db/sql.ts";
 import { LegworkError } from "../errors.ts";
+import { toJson } from "../json.ts";
 import type { Logger } from "../log.ts";
 import type { Duration } from "../duration.ts";
-import type { EnqueueOptions } from "./enqueue.ts";
+import { enqueue, type EnqueueOptions } from "./enqueue.ts";
+import { parsePayload } from "./payload.ts";
 import type { StepContext } from "./step-context.ts";
 import {
   type ConcurrencyLimit,
@@ -14,7 +16,8 @@ import {
   rateLimitSchema,
   type RetryPolicy,
   retrySchema,
-} from "./task-rules.ts";
+} from "./task-policy.ts";
+import type { TaskName, WithPayload } from "./task-registry.ts";
 
 /** The row of `legwork.jobs` as it is while the job runs. Ids are strings: they may be larger than a number holds. */
 export interface RunningJob {
@@ -43,7 +46,7 @@ export interface Progress {
 }
 
 /** The workflow that a job is a step of. */
-export interface WorkflowStep {
+export interface WorkflowContext {
   readonly id: string;
   /** The step's name, behind those of the sub-workflows it belongs to: `import/users`. */
   readonly step: string;
@@ -81,18 +84,35 @@ export interface TaskContext {
   readonly signal: AbortSignal;
   /**
    * Enqueues a job that carries this job's correlation id and tenant and names it as its parent. It is on its way at once,
-   * whatever becomes of this job; to enqueue within a transaction, pass its client.
+   * whatever becomes of this job; to enqueue within a transaction, pass its client. A task that states its name may stand in place of it.
    */
-  readonly enqueue: (task: string, payload?: unknown, options?: EnqueueOptions, client?: Queryable) => Promise<string>;
+  readonly enqueue: EnqueueInTask;
   /** Parts of the task that later attempts do not do again, and waiting for signals and times without holding a worker. */
   readonly step: StepContext;
   /** The workflow that the job is a step of; undefined for any other job. */
-  readonly workflow: WorkflowStep | undefined;
+  readonly workflow: WorkflowContext | undefined;
   /** The batch whose callback the job is; undefined for any other job. */
   readonly batchId: string | undefined;
 }
 
+/**
+ * The registry checks names here and not payloads: the compiler would need the types of all tasks to find that of one, which is a circle. With a task in place
+ * of the name, it checks the payload too.
+ */
+interface EnqueueInTask {
+  <P extends z.ZodType, R extends z.ZodType>(
+    task: NamedTask<P, R>,
+    ...rest: WithPayload<z.input<P>, [options?: EnqueueOptions, client?: Queryable]>
+  ): Promise<string>;
+  (task: TaskName, payload?: unknown, options?: EnqueueOptions, client?: Queryable): Promise<string>;
+}
+
 export interface TaskDefinition<P extends z.ZodType, R extends z.ZodType> {
+  /**
+   * The task's name, with which it can be enqueued without naming it again: `welcome.enqueue(client, payload)`. It must be the path of its file below the tasks
+   * directory, without the extension; a worker refuses to load it otherwise (LW515).
+   */
+  name?: string;
   /** What the task does, in a sentence; shown wherever the task is. */
   description?: string;
   /** The payload's shape. A payload that does not fit fails its job at once, naming the field, and is never retried. */
@@ -139,10 +159,36 @@ export interface Task<P extends z.ZodType = z.ZodType, R extends z.ZodType = z.Z
   readonly [DEFINITION]: TaskDefinition<P, R>;
 }
 
+/** A task that states its name. */
+export interface NamedTask<P extends z.ZodType = z.ZodType, R extends z.ZodType = z.ZodType> extends Task<P, R> {
+  /**
+   * Enqueues a job on the caller's connection, so within its transaction if it has one open, and resolves to the job's id. The payload is checked against the
+   * definition, as its worker will read it, and then as `enqueue` does.
+   *
+   * Throws LW422 naming the field that does not fit, and what `enqueue` throws.
+   *
+   * @example
+   * import { defineTask } from "legwork";
+   * import { z } from "zod";
+   *
+   * const welcome = defineTask({
+   *   name: "notify/welcome",
+   *   payload: z.object({ userId: z.number() }),
+   *   run: async ({ userId }, { log }) => log.info({ userId }, "Welcome!"),
+   * });
+   * await welcome.enqueue(client, { userId: 3 }, { priority: -1 });
+   */
+  enqueue(client: Queryable, ...rest: WithPayload<z.input<P>, [options?: EnqueueOptions]>): Promise<string>;
+}
+
+/** What the payload of a task may be: `TaskPayload<typeof welcome>`. `unknown` for what is not made with `defineTask`. */
+export type TaskPayload<T> = T extends Task<infer P, infer _Result> ? z.input<P> : unknown;
+
 // oxlint-disable-next-line typescript/no-explicit-any -- a list of tasks mixes payloads and results of every type
 type AnyTask = Task<any, any>;
 
 const definitionSchema = z.strictObject({
+  name: z.string().min(1).max(128).optional(),
   description: z.string().optional(),
   payload: z.instanceof(z.ZodType, { error: "expected a zod schema" }).optional(),
   result: z.instanceof(z.ZodType, { error: "expected a zod schema" }).optional(),
@@ -169,16 +215,34 @@ const definitionSchema = z.strictObject({
 /**
  * Describes a task: the default export of a file in `tasks/`, whose path below that directory is the task's name.
  * Throws LW515 for an option that does not exist or has the wrong type.
+ *
+ * @example
+ * import { defineTask } from "legwork";
+ * import { z } from "zod";
+ *
+ * export default defineTask({
+ *   description: "Welcomes a user by email.",
+ *   payload: z.object({ userId: z.number() }),
+ *   retry: { attempts: 5, backoff: "exponential", delay: "10s" },
+ *   timeout: "30s",
+ *   run: async ({ userId }, { sql, log }) => {
+ *     const [user] = await sql`select email from users where id = ${userId}`;
+ *     log.info({ to: user.email }, "Welcome!");
+ *   },
+ * });
  */
-export function defineTask<P extends z.ZodType = z.ZodUnknown, R extends z.ZodType = z.ZodUnknown>(
-  definition: TaskDefinition<P, R>,
-): Task<P, R> {
+export function defineTask<
+  P extends z.ZodType = z.ZodUnknown,
+  R extends z.ZodType = z.ZodUnknown,
+  Name extends string | undefined = undefined,
+>(definition: TaskDefinition<P, R> & { name?: Name }): Name extends string ? NamedTask<P, R> : Task<P, R>;
+export function defineTask(definition: TaskDefinition<z.ZodType, z.ZodType>): Task {
   const parsed = definitionSchema.safeParse(definition);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     const where = issue?.path.join(".");
     throw new LegworkError("LW515", `defineTask: ${where ? `${where}: ` : ""}${issue?.message ?? "not valid"}.`, {
-      hint: "A task has description, payload, result, queue, retry, timeout, grace, isolate, concurrency, rateLimit, redact and run(payload, context).",
+      hint: "A task has name, description, payload, result, queue, retry, timeout, grace, isolate, concurrency, rateLimit, redact and run(payload, context).",
     });
   }
   const task = (): Promise<never> =>
@@ -187,7 +251,34 @@ export function defineTask<P extends z.ZodType = z.ZodUnknown, R extends z.ZodTy
         hint: "Start it with `legwork worker` in place of graphile-worker.",
       }),
     );
-  return Object.assign(task, { [DEFINITION]: definition });
+  const { name } = definition;
+  if (name === undefined) return Object.assign(task, { [DEFINITION]: definition });
+  return Object.assign(task, {
+    [DEFINITION]: definition,
+    enqueue: async (client: Queryable, payload?: unknown, options?: EnqueueOptions) =>
+      await enqueue(client, name, assertFits(definition, name, payload), options),
+  });
+}
+
+/**
+ * A job of a task, which is given by its name or, when it states its name, by itself. Then the payload is checked against the definition; it stays as it was given.
+ * Throws LW422 naming the field that does not fit, LW515 for a task without a name.
+ */
+export function jobOf(task: string | Task, payload: unknown): { task: string; payload: unknown } {
+  if (typeof task === "string") return { task, payload };
+  const definition = definitionOf(task);
+  if (definition?.name === undefined) {
+    throw new LegworkError("LW515", "A task without a name cannot be enqueued by itself.", {
+      hint: 'Add its name to the definition, defineTask({ name: "notify/welcome", … }), or enqueue it by its name.',
+    });
+  }
+  return { task: definition.name, payload: assertFits(definition, definition.name, payload) };
+}
+
+/** The payload, when it fits as the task will read it: after it has been JSON. */
+function assertFits({ payload: schema }: TaskDefinition<z.ZodType, z.ZodType>, name: string, payload: unknown): unknown {
+  if (schema !== undefined) parsePayload(schema, JSON.parse(toJson("payload", payload ?? {})), name);
+  return payload;
 }
 
 /** The definition behind a task, or undefined for a plain graphile-worker task function. */

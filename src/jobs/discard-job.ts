@@ -1,17 +1,30 @@
+import { assertId } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
-import { type FailedFilter, toFilter } from "./failed-jobs.ts";
-import { assertJobId } from "./read-jobs.ts";
+import type { FailedFilter } from "./failed-jobs.ts";
+import { toFilter } from "./job-filter.ts";
 
 /**
  * Gives up a failed job: it cannot be retried any more and stays in the history as failed. Throws LW404 for an unknown job, LW409
  * for one that has not failed.
+ *
+ * @example
+ * import { discardJob } from "legwork/operations";
+ *
+ * await discardJob(client, "43");
  */
 export async function discardJob(client: Queryable, id: string): Promise<void> {
-  await callFunction(client, "legwork.discard_job", { job_id: assertJobId(id) });
+  await callFunction(client, "legwork.discard_job", { job_id: assertId("job", id) });
 }
 
-/** Gives up the failed jobs that fit; otherwise as `retryJobs`. */
+/**
+ * Gives up the failed jobs that fit; otherwise as `retryJobs`.
+ *
+ * @example
+ * import { discardJobs } from "legwork/operations";
+ *
+ * const ids = await discardJobs(client, { failedBefore: new Date("2026-01-01") });
+ */
 export async function discardJobs(
   client: Queryable,
   filter: FailedFilter,

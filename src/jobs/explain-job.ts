@@ -1,6 +1,6 @@
+import { assertId } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
-import { assertJobId } from "./read-jobs.ts";
 
 /** One reason why a job does not run. */
 export interface Reason {
@@ -12,7 +12,14 @@ export interface Reason {
   fix: string;
 }
 
-/** Why a job does not run: every reason, in the order in which they hold it back. Throws LW404 for an unknown job. */
+/**
+ * Why a job does not run: every reason, in the order in which they hold it back. Throws LW404 for an unknown job.
+ *
+ * @example
+ * import { explainJob } from "legwork/operations";
+ *
+ * for (const { detail, fix } of await explainJob(client, "42")) console.log(`${detail} ${fix}`);
+ */
 export async function explainJob(client: Queryable, id: string): Promise<Reason[]> {
-  return await callFunction(client, "legwork.explain_job", { job_id: assertJobId(id) });
+  return await callFunction(client, "legwork.explain_job", { job_id: assertId("job", id) });
 }

@@ -27,13 +27,16 @@ export interface FailedGroup {
   last_error: string | null;
 }
 
-/** The failed jobs that can be retried, grouped by what went wrong, the largest group first. */
+/**
+ * The failed jobs that can be retried, grouped by what went wrong, the largest group first.
+ *
+ * @example
+ * import { listFailedGroups, retryJobs } from "legwork/operations";
+ *
+ * const [worst] = await listFailedGroups(client);
+ * if (worst !== undefined) await retryJobs(client, { fingerprint: worst.fingerprint });
+ */
 export async function listFailedGroups(client: Queryable): Promise<FailedGroup[]> {
   const rows = await selectRows(client, "select * from legwork.failed_groups order by jobs desc, last_at desc");
   return rows;
-}
-
-/** As `legwork_private.failed_jobs_like` takes it. */
-export function toFilter({ failedAfter, failedBefore, ...filter }: FailedFilter): string {
-  return JSON.stringify({ ...filter, failed_after: failedAfter, failed_before: failedBefore });
 }

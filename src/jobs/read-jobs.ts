@@ -1,3 +1,5 @@
+import { assertId, MAX_LOOKED_AT } from "../bounds.ts";
+import { JOB_STATES, type JobState } from "../contract/states.ts";
 import { callFunction } from "../db/call-function.ts";
 import { viewsFor } from "../db/confinement.ts";
 import { readJson } from "../db/exact-json.ts";
@@ -5,22 +7,8 @@ import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
 import { selectWithin } from "../db/select-within.ts";
 import { LegworkError } from "../errors.ts";
-import { isId } from "../id.ts";
 
-/** The states of a job, in the order of its life; the values of `legwork.job_state`. */
-export const JOB_STATES = [
-  "scheduled",
-  "pending",
-  "blocked",
-  "paused",
-  "running",
-  "retrying",
-  "completed",
-  "failed",
-  "cancelled",
-  "expired",
-] as const;
-export type JobState = (typeof JOB_STATES)[number];
+export { JOB_STATES, type JobState };
 
 /** A row of `legwork.jobs`. */
 export interface JobRow {
@@ -152,9 +140,6 @@ export function impliedByStates(states: readonly unknown[]): string[] {
   return states.includes("running") ? ["finished_at is null"] : ["finished_at is null", "started_at is null"];
 }
 
-/** Jobs that one search for a payload looks at, at most. */
-export const MAX_LOOKED_AT = 10_000;
-
 /** What a search in payloads found, and how far it has looked. */
 export interface PayloadSearch {
   rows: JobRow[];
@@ -166,7 +151,14 @@ export interface PayloadSearch {
   looked_to: string | null;
 }
 
-/** Jobs that match, newest first. Throws LW400 for a combination of filters that no index serves. */
+/**
+ * Jobs that match, newest first. Throws LW400 for a combination of filters that no index serves.
+ *
+ * @example
+ * import { listJobs } from "legwork/operations";
+ *
+ * const failed = await listJobs(client, { state: "failed", task: "notify/email", limit: 20 });
+ */
 export async function listJobs(client: Queryable, filter: JobFilter): Promise<JobRow[]> {
   if (filter.payload !== undefined) return (await searchPayloads(client, filter, filter.payload)).rows;
   assertServed(filter);
@@ -198,6 +190,11 @@ function pageOf(client: Queryable, filter: JobFilter, where: string, limit: stri
  * Jobs that match and whose payload has a value at a path, such as `user.id:42`; text, numbers and booleans are compared as text. No index has
  * it, so the payloads of the first 10,000 jobs that the other filters leave are read and no more: the next search begins (`before`, `after`) where
  * this one has stopped looking. What a task's definition redacts is not found. `maxBytes` is as of `listJobsWithin`.
+ *
+ * @example
+ * import { searchPayloads } from "legwork/operations";
+ *
+ * const { rows, looked_to } = await searchPayloads(client, { task: "notify/email", limit: 20 }, "to:ann@example.com");
  */
 export async function searchPayloads(
   client: Queryable,
@@ -299,10 +296,27 @@ function assertServed(filter: JobFilter): void {
   }
 }
 
-/** The id, if it is one. Throws LW400. */
-export function assertJobId(id: string): string {
-  if (!isId(id)) throw new LegworkError("LW400", `'${id}' is not a job id.`, { hint: "Ids are whole numbers below 2^63." });
-  return id;
+const ATTEMPT_COLUMNS =
+  "attempt, state, error_name, error_message, error_stack, error_code, started_at, finished_at, retry_at, worker";
+
+/**
+ * The attempts of a job, oldest first: all of them, or so many (`limit`) after the first ones (`after`).
+ *
+ * @example
+ * import { listAttempts } from "legwork/operations";
+ *
+ * const attempts = await listAttempts(client, "43");
+ */
+export async function listAttempts(
+  client: Queryable,
+  id: string,
+  page: { after?: number; limit?: number } = {},
+): Promise<AttemptRow[]> {
+  return await selectRows(
+    client,
+    `select ${ATTEMPT_COLUMNS} from ${viewsFor(client)}.attempts where job_id = $1 order by started_at nulls last, attempt offset $2 limit $3`,
+    [assertId("job", id), page.after ?? 0, page.limit],
+  );
 }
 
 /** What is found of one job. */
@@ -318,25 +332,16 @@ export interface FoundJob extends JobRow {
 /** Attempts that come with a job. */
 const LAST_ATTEMPTS = 100;
 
-const ATTEMPT_COLUMNS =
-  "attempt, state, error_name, error_message, error_stack, error_code, started_at, finished_at, retry_at, worker";
-
-/** Attempts of a job, oldest first, after as many as are left out. Of a job that is not there, there are none. */
-export async function listAttempts(
-  client: Queryable,
-  id: string,
-  { after = 0, limit }: { after?: number; limit: number },
-): Promise<AttemptRow[]> {
-  return await selectRows(
-    client,
-    `select ${ATTEMPT_COLUMNS} from ${viewsFor(client)}.attempts where job_id = $1 order by started_at nulls last, attempt offset $2 limit $3`,
-    [assertJobId(id), after, limit],
-  );
-}
-
-/** One job with its last attempts, oldest first, and its schedule. Throws LW404 for an id that no job has or whose history has been dropped. */
+/**
+ * One job with its last attempts, oldest first, and its schedule. Throws LW404 for an id that no job has or whose history has been dropped.
+ *
+ * @example
+ * import { getJob } from "legwork/operations";
+ *
+ * const { state, error, attempt_list } = await getJob(client, "43");
+ */
 export async function getJob(client: Queryable, id: string): Promise<FoundJob> {
-  assertJobId(id);
+  assertId("job", id);
   const rows = await selectRows(client, `select ${columnsOf({})} from ${viewsFor(client)}.jobs where id = $1`, [id]);
   const [job] = readJson<JobRow>(client, rows, JSON_COLUMNS);
   if (job === undefined) {

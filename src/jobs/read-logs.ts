@@ -14,7 +14,14 @@ export interface LogRow {
 
 const COLUMNS = "id, attempt, logged_at, level, message, fields::text";
 
-/** The last lines that a job has logged, oldest first. */
+/**
+ * The last lines that a job has logged, oldest first.
+ *
+ * @example
+ * import { lastLogs } from "legwork/operations";
+ *
+ * const lines = await lastLogs(client, "42", 100);
+ */
 export async function lastLogs(client: Queryable, jobId: string, limit: number): Promise<LogRow[]> {
   const rows = await selectRows(client, `select ${COLUMNS} from legwork.logs where job_id = $1 order by id desc limit $2`, [
     jobId,
@@ -23,7 +30,14 @@ export async function lastLogs(client: Queryable, jobId: string, limit: number):
   return readJson<LogRow>(client, rows, ["fields"]).toReversed();
 }
 
-/** The lines that a job has logged after the line with that id, oldest first; all of them by default. */
+/**
+ * The lines that a job has logged after the line with that id, oldest first; all of them by default.
+ *
+ * @example
+ * import { logsAfter } from "legwork/operations";
+ *
+ * const newer = await logsAfter(client, "42", "0");
+ */
 export async function logsAfter(client: Queryable, jobId: string, after = "0", limit?: number): Promise<LogRow[]> {
   const rows = await selectRows(
     client,

@@ -20,7 +20,14 @@ export interface StepRow {
 const STEPS = `select kind, name, state, result::text, attempt, started_at, finished_at, deadline
   from legwork.steps where job_id = $1 order by started_at, name`;
 
-/** The steps of a job, in the order in which they began. */
+/**
+ * The steps of a job, in the order in which they began.
+ *
+ * @example
+ * import { listSteps } from "legwork/operations";
+ *
+ * const waiting = (await listSteps(client, "42")).filter(({ state }) => state === "waiting");
+ */
 export async function listSteps(client: Queryable, jobId: string): Promise<StepRow[]> {
   return readJson<StepRow>(client, await selectRows(client, STEPS, [jobId]), ["result"]);
 }

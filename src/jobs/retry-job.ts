@@ -1,21 +1,33 @@
+import { assertId } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
-import { type FailedFilter, toFilter } from "./failed-jobs.ts";
-import { assertJobId, type JobState } from "./read-jobs.ts";
+import type { FailedFilter } from "./failed-jobs.ts";
+import { toFilter } from "./job-filter.ts";
+import type { JobState } from "./read-jobs.ts";
 
 /**
  * Lets a job start now: a failed one gets all its attempts again, one that waits for its time or its next attempt waits no more for
  * that. Limits and pauses still hold it back. Resolves to its state. Throws LW404 for an unknown job, LW409 for one that runs or
  * has ended otherwise than failed.
+ *
+ * @example
+ * import { retryJob } from "legwork/operations";
+ *
+ * await retryJob(client, "43");
  */
 export async function retryJob(client: Queryable, id: string): Promise<JobState> {
-  const [row] = await callFunction(client, "legwork.retry_job", { job_id: assertJobId(id) });
+  const [row] = await callFunction(client, "legwork.retry_job", { job_id: assertId("job", id) });
   return row.retry_job;
 }
 
 /**
  * Retries the failed jobs that fit, oldest first and at most 10,000 (`atMost`), and resolves to their ids. With `preview` nothing changes:
  * these are the ones that would be retried. Throws LW400 for a filter that makes no sense, LW404 for an unknown task or queue.
+ *
+ * @example
+ * import { retryJobs } from "legwork/operations";
+ *
+ * const ids = await retryJobs(client, { task: "notify/email", error: "ECONNREFUSED" });
  */
 export async function retryJobs(
   client: Queryable,

@@ -1,16 +1,21 @@
+import { assertId } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 import { toJson } from "../json.ts";
-import { assertJobId } from "./read-jobs.ts";
 
 /**
  * Sends a job the signal that its task waits for (`step.waitFor`), now or later, with a payload. Within a transaction it counts when that commits. Of
  * each name the first one counts: resolves to whether this one does; to false also when the wait for it has timed out. Throws
  * LW404 for an unknown job, LW409 for one that has ended, LW400 for a bad name, LW413 for a payload over 256 KB.
+ *
+ * @example
+ * import { sendSignal } from "legwork/operations";
+ *
+ * const counts = await sendSignal(client, "42", "approved", { by: "ann" });
  */
 export async function sendSignal(client: Queryable, jobId: string, name: string, payload?: unknown): Promise<boolean> {
   const [row] = await callFunction(client, "legwork.send_signal", {
-    job_id: assertJobId(jobId),
+    job_id: assertId("job", jobId),
     name,
     payload: payload === undefined ? undefined : toJson("payload", payload),
   });

@@ -1,22 +1,32 @@
-import { assertInteger, PRIORITIES } from "../bounds.ts";
+import { PRIORITIES, assertId, assertInteger } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
-import { type LiveFilter, toLiveFilter } from "./cancel-job.ts";
-import { assertJobId } from "./read-jobs.ts";
+import type { LiveFilter } from "./cancel-job.ts";
+import { toFilter } from "./job-filter.ts";
 
 /**
  * Changes when a job's turn comes: smaller runs first. Of a running job it holds for its next attempt. Resolves to what it was before.
  * Throws LW404 for an unknown job, LW409 for one that has ended, LW400 for a number that is not between -32768 and 32767.
+ *
+ * @example
+ * import { setPriority } from "legwork/operations";
+ *
+ * const before = await setPriority(client, "42", -10);
  */
 export async function setPriority(client: Queryable, id: string, priority: number): Promise<number> {
   assertInteger("priority", priority, PRIORITIES);
-  const [row] = await callFunction(client, "legwork.set_priority", { job_id: assertJobId(id), priority });
+  const [row] = await callFunction(client, "legwork.set_priority", { job_id: assertId("job", id), priority });
   return row.set_priority;
 }
 
 /**
  * Changes the priority of the jobs that fit and have another one, oldest first and at most 10,000 (`atMost`), and resolves to their ids and what it was
  * before. With `preview` nothing changes. Throws LW400 for a filter that makes no sense, LW404 for an unknown task or queue.
+ *
+ * @example
+ * import { setPriorities } from "legwork/operations";
+ *
+ * const changed = await setPriorities(client, { queue: "notification" }, 10);
  */
 export async function setPriorities(
   client: Queryable,
@@ -26,7 +36,7 @@ export async function setPriorities(
 ): Promise<{ id: string; was: number }[]> {
   assertInteger("priority", priority, PRIORITIES);
   const rows = await callFunction(client, "legwork.set_priorities", {
-    filter: toLiveFilter(filter),
+    filter: toFilter(filter),
     priority,
     preview: options.preview,
     at_most: options.atMost,

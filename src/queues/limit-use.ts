@@ -23,6 +23,11 @@ export interface LimitUseRow {
 /**
  * How much of the limits of a queue or a task is used up, by the values of their keys: for each limit `atMost` (20) of them, those with the
  * longest lines first. Throws LW404 for an unknown queue or task.
+ *
+ * @example
+ * import { limitUse } from "legwork/operations";
+ *
+ * const usage = await limitUse(client, { task: "notify/email" });
  */
 export async function limitUse(
   client: Queryable,

@@ -44,14 +44,21 @@ export async function readCounts(client: Queryable): Promise<Counts> {
   return rows[0];
 }
 
-/** `counts`: what was counted a moment ago, where somebody has it; counted now otherwise. */
+/**
+ * `counts`: what was counted a moment ago, where somebody has it; counted now otherwise.
+ *
+ * @example
+ * import { readOverview } from "legwork/operations";
+ *
+ * const { pending, running, failed, stopped_at } = await readOverview(client);
+ */
 export async function readOverview(client: Queryable, counts?: Counts): Promise<Overview> {
   const counted = counts ?? (await readCounts(client));
   const rows = await selectRows(
     client,
     `select (select count(*)::int from legwork.tasks) as tasks, w.*, p.*
      from (select count(*)::int as workers, coalesce(sum(w.concurrency), 0)::int as concurrency from legwork.workers w) w
-     left join legwork_private.stopped() p on true`,
+     left join legwork_private.emergency_stop_details() p on true`,
   );
   return { ...counted, ...rows[0] };
 }

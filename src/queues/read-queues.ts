@@ -25,6 +25,10 @@ export interface QueueRow {
   later: string;
   oldest: Date | null;
   retry: Record<string, unknown> | null;
+  /** Failed jobs that can be retried. */
+  failed: string;
+  /** When the jobs were counted, where so many live that they are not counted for each answer; null for now. */
+  counted_at: Date | null;
 }
 
 /** A row of `legwork.workers`. */
@@ -49,6 +53,8 @@ export interface WorkerRow {
   /** Since when synchronous code has held up its event loop, and of which job: one, or several when it is one of them. Null while the event loop turns. */
   blocked_since: Date | null;
   blocked_jobs: string[] | null;
+  /** The version of Legwork that it runs. */
+  version: string | null;
 }
 
 /** A row of `legwork.tasks`. */
@@ -71,20 +77,41 @@ export interface TaskRow {
 const TASK_COLUMNS =
   "name, description, queue, payload_schema, result_schema, redact, registered_at, updated_at, paused_at, paused_by, pause_reason, limits, retry";
 
-/** Every queue with what waits and runs in it now. */
+/**
+ * Every queue with what waits and runs in it now.
+ *
+ * @example
+ * import { listQueues } from "legwork/operations";
+ *
+ * for (const { name, pending, running } of await listQueues(client)) console.log(name, pending, running);
+ */
 export async function listQueues(client: Queryable): Promise<QueueRow[]> {
   const rows = await selectRows(client, "select * from legwork.queues order by name");
   return rows;
 }
 
-/** One queue. Throws LW404 with the nearest name for an unknown one. */
+/**
+ * One queue. Throws LW404 with the nearest name for an unknown one.
+ *
+ * @example
+ * import { getQueue } from "legwork/operations";
+ *
+ * const { paused_at, pause_reason } = await getQueue(client, "notification");
+ */
 export async function getQueue(client: Queryable, name: string): Promise<QueueRow> {
   await callFunction(client, "legwork_private.assert_target", { scope: "queue", name });
   const rows = await selectRows(client, "select * from legwork.queues where name = $1", [name]);
   return rows[0];
 }
 
-/** The tasks that a worker has announced or that a job was made for, by name, after that name if one is given. */
+/**
+ * The tasks that a worker has announced or that a job was made for, by name, after that name if one is given.
+ *
+ * @example
+ * import { listTasks } from "legwork/operations";
+ *
+ * const tasks = await listTasks(client, { queue: "mail" });
+ */
 export async function listTasks(
   client: Queryable,
   page: { after?: string; queue?: string; limit?: number } = {},
@@ -97,7 +124,14 @@ export async function listTasks(
   return rows;
 }
 
-/** One task. Throws LW404 with the nearest name for an unknown one. */
+/**
+ * One task. Throws LW404 with the nearest name for an unknown one.
+ *
+ * @example
+ * import { getTask } from "legwork/operations";
+ *
+ * const { description, payload_schema } = await getTask(client, "notify/email");
+ */
 export async function getTask(client: Queryable, name: string): Promise<TaskRow> {
   const rows = await selectRows(client, `select ${TASK_COLUMNS} from legwork.tasks where name = $1`, [name]);
   if (rows[0] !== undefined) return rows[0];
@@ -114,7 +148,14 @@ export async function getTask(client: Queryable, name: string): Promise<TaskRow>
   });
 }
 
-/** The Legwork workers that are alive or were a moment ago, the oldest first. */
+/**
+ * The Legwork workers that are alive or were a moment ago, the oldest first.
+ *
+ * @example
+ * import { listWorkers } from "legwork/operations";
+ *
+ * const workers = await listWorkers(client);
+ */
 export async function listWorkers(client: Queryable): Promise<WorkerRow[]> {
   const rows = await selectRows(client, "select * from legwork.workers order by started_at");
   return rows;

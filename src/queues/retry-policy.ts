@@ -1,13 +1,18 @@
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 import { LegworkError } from "../errors.ts";
-import { describeRetry, type RetryPolicy, retrySchema } from "../jobs/task-rules.ts";
+import { describeRetry, type RetryPolicy, retrySchema } from "../jobs/task-policy.ts";
 
 export type RetryTarget = { queue: string; task?: undefined } | { task: string; queue?: undefined };
 
 /**
  * Says how the jobs of a queue or a task are retried from their next failure on, in place of what was said before. Throws LW400 for
  * what makes no sense, LW404 for an unknown queue or task.
+ *
+ * @example
+ * import { setRetryPolicy } from "legwork/operations";
+ *
+ * await setRetryPolicy(client, { attempts: 5, backoff: "exponential", delay: "10s" }, { queue: "notification" });
  */
 export async function setRetryPolicy(client: Queryable, policy: RetryPolicy, target: RetryTarget): Promise<void> {
   const parsed = retrySchema.safeParse(policy);
@@ -20,7 +25,14 @@ export async function setRetryPolicy(client: Queryable, policy: RetryPolicy, tar
   await callFunction(client, "legwork.set_retry_policy", { ...describeRetry(policy), ...target });
 }
 
-/** Takes away what `setRetryPolicy` has said; resolves to whether there was something. Throws LW404 for an unknown queue or task. */
+/**
+ * Takes away what `setRetryPolicy` has said; resolves to whether there was something. Throws LW404 for an unknown queue or task.
+ *
+ * @example
+ * import { dropRetryPolicy } from "legwork/operations";
+ *
+ * const wasSet = await dropRetryPolicy(client, { queue: "notification" });
+ */
 export async function dropRetryPolicy(client: Queryable, target: RetryTarget): Promise<boolean> {
   const [row] = await callFunction(client, "legwork.drop_retry_policy", { ...target });
   return row.drop_retry_policy;

@@ -61,7 +61,14 @@ const COLUMNS = `name, source, task, payload::text, cron, every::text, at, timez
   last_job_id, last_outcome, runs, max_runs, starts_at, ends_at, jitter::text, overlap, max_instances, missed, missed_window::text, requires,
   requires_wait::text, tenant, priority, max_attempts, problem, created_at, created_by, updated_at`;
 
-/** All schedules, those of crontabs included, by name. */
+/**
+ * All schedules, those of crontabs included, by name.
+ *
+ * @example
+ * import { listSchedules } from "legwork/operations";
+ *
+ * const late = (await listSchedules(client)).filter(({ problem }) => problem !== null);
+ */
 export async function listSchedules(client: Queryable, filter: { tenant?: string } = {}): Promise<ScheduleRow[]> {
   const rows = await selectRows(
     client,
@@ -71,7 +78,14 @@ export async function listSchedules(client: Queryable, filter: { tenant?: string
   return readJson<ScheduleRow>(client, rows, ["payload"]);
 }
 
-/** One schedule. Throws LW404 for an unknown one. */
+/**
+ * One schedule. Throws LW404 for an unknown one.
+ *
+ * @example
+ * import { getSchedule } from "legwork/operations";
+ *
+ * const { sentence, next_at } = await getSchedule(client, "daily-report");
+ */
 export async function getSchedule(client: Queryable, name: string): Promise<ScheduleRow> {
   const rows = await selectRows(client, `select ${COLUMNS} from legwork.schedules where name = $1`, [name]);
   const [found] = readJson<ScheduleRow>(client, rows, ["payload"]);
@@ -88,7 +102,14 @@ export async function getSchedule(client: Queryable, name: string): Promise<Sche
   });
 }
 
-/** What became of the last occurrences of a schedule, the newest first. It outlives the schedule, as long as the history is kept. */
+/**
+ * What became of the last occurrences of a schedule, the newest first. It outlives the schedule, as long as the history is kept.
+ *
+ * @example
+ * import { listScheduleRuns } from "legwork/operations";
+ *
+ * const runs = await listScheduleRuns(client, "daily-report", { limit: 5 });
+ */
 export async function listScheduleRuns(
   client: Queryable,
   name: string,

@@ -45,6 +45,11 @@ interface Plan {
  * Computes the next occurrences of schedules with a cron expression whose plans run short, at most a hundred of them, and resolves to how
  * many there were. Rows that others have locked are stepped over, and a plan that another process has extended meanwhile is left alone. A
  * schedule that cannot be planned gets a `problem`, and the others are planned. Workers do this by themselves.
+ *
+ * @example
+ * import { planSchedules } from "legwork/operations";
+ *
+ * const planned = await planSchedules(client);
  */
 export async function planSchedules(client: Queryable, options: { asOf?: Date; schedule?: string } = {}): Promise<number> {
   const rows = await wanted(client, options);

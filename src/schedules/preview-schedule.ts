@@ -6,7 +6,7 @@ import { LegworkError } from "../errors.ts";
 import { CronTimes } from "./cron.ts";
 import { assertTimezone, formatLocal } from "./local-time.ts";
 import type { Timing } from "./schedule.ts";
-import { spanOf } from "./span-of.ts";
+import { calendarSpan } from "./calendar-span.ts";
 
 /** More are refused: each costs some 40 µs. */
 const MAX_COUNT = 1_000;
@@ -32,6 +32,11 @@ export interface PreviewOptions {
 /**
  * The next occurrences that a schedule would have. Throws LW400 for what `schedule` refuses: an expression that is not valid or never
  * fires, an unknown zone.
+ *
+ * @example
+ * import { previewSchedule } from "legwork/operations";
+ *
+ * for (const { at, local } of await previewSchedule({ cron: "0 9 * * 1-5" }, { timezone: "Europe/Berlin", count: 3 })) console.log(at, local);
  */
 export async function previewSchedule(timing: Timing, options: PreviewOptions = {}): Promise<Preview[]> {
   const { count = 10, timezone = "UTC", startsAt, endsAt, client } = options;
@@ -57,7 +62,7 @@ export async function previewSchedule(timing: Timing, options: PreviewOptions = 
     times = timing.at > after && (endsAt === undefined || timing.at <= endsAt) ? [timing.at] : [];
   } else {
     if (client === undefined) throw new LegworkError("LW400", "An interval needs a database.", { hint: "Give a client." });
-    times = await intervalTimes(client, [startsAt ?? from, spanOf("every", timing.every), timezone, after, endsAt, count]);
+    times = await intervalTimes(client, [startsAt ?? from, calendarSpan("every", timing.every), timezone, after, endsAt, count]);
   }
   return times.map((at) => ({ at, local: formatLocal(at, timezone) }));
 }

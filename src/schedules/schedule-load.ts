@@ -32,6 +32,11 @@ const cache = new Map<string, number>();
  * How many jobs the enabled schedules will enqueue in each of the next hours, the current one from `from` (now) on. By their times alone: what
  * is skipped, missed or held back is not known ahead. Counted by days and not by occurrences, so that a schedule of every second costs no more
  * than one of every day.
+ *
+ * @example
+ * import { scheduleLoad } from "legwork/operations";
+ *
+ * const { items, uncounted } = await scheduleLoad(client, 48);
  */
 export async function scheduleLoad(client: Queryable, hours: number, from: Date = new Date()): Promise<ScheduleLoad> {
   const schedules = (await listSchedules(client)).filter(({ is_enabled }) => is_enabled);

@@ -4,10 +4,10 @@ import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
 import type { Duration } from "../duration.ts";
 import { LegworkError } from "../errors.ts";
-import { assertPayloads } from "../jobs/enqueue.ts";
+import { assertPayloads, type EnqueueOptions } from "../jobs/enqueue.ts";
 import { CronTimes } from "./cron.ts";
 import { planSchedules } from "./plan-schedules.ts";
-import { spanOf } from "./span-of.ts";
+import { calendarSpan } from "./calendar-span.ts";
 import { toJson } from "../json.ts";
 
 /** When a schedule occurs: by a cron expression, every so often, or once. */
@@ -16,7 +16,12 @@ export type Timing =
   | { every: Duration; cron?: undefined; at?: undefined }
   | { at: Date; cron?: undefined; every?: undefined };
 
-export type ScheduleOptions = Timing & {
+export type ScheduleOptions = Timing & ScheduledJobOptions & ScheduleRules;
+
+/** What a schedule takes of the options of `enqueue`, for its jobs. */
+type ScheduledJobOptions = Pick<EnqueueOptions, "tenant" | "priority" | "maxAttempts">;
+
+interface ScheduleRules {
   /**
    * Of the IANA database; UTC by default. A local time that does not exist occurs once, after the gap; one that comes twice, the first time. A
    * cron expression that names no hour is a rhythm, which goes on while clocks are put back.
@@ -47,14 +52,11 @@ export type ScheduleOptions = Timing & {
   requires?: Readonly<Record<string, Duration>>;
   /** How long an occurrence waits for what it requires before it is held back; an hour by default. */
   requiresWait?: Duration;
-  tenant?: string;
-  priority?: number;
-  maxAttempts?: number;
   /** A new schedule is enabled, one that is replaced stays as it is. */
   enabled?: boolean;
   /** The present, for tests; now by default. */
   asOf?: Date;
-};
+}
 
 /**
  * Makes a schedule, or replaces the one of that name, on the caller's connection and so in its transaction. Resolves to its next
@@ -62,6 +64,11 @@ export type ScheduleOptions = Timing & {
  *
  * Throws LW400 for what is not valid or never fires, with the part of a cron expression that is wrong between > and <; LW404 for an
  * unknown task or required schedule; LW409 for the name of a crontab's entry; LW422 for a payload that its task cannot work with.
+ *
+ * @example
+ * import { schedule } from "legwork/operations";
+ *
+ * const next = await schedule(client, "morning-report", "report/daily", { cron: "0 6 * * *", timezone: "Europe/Berlin" });
  */
 export async function schedule(client: Queryable, name: string, task: string, options: ScheduleOptions): Promise<Date | null> {
   const {
@@ -101,21 +108,23 @@ export async function schedule(client: Queryable, name: string, task: string, op
     name,
     task,
     cron,
-    every: spanOf("every", every),
+    every: calendarSpan("every", every),
     timezone,
     payload: json,
     ...times,
     max_runs: maxRuns,
-    jitter: spanOf("jitter", options.jitter),
+    jitter: calendarSpan("jitter", options.jitter),
     overlap: options.overlap,
     max_instances: maxInstances,
     missed: options.missed,
-    missed_window: spanOf("missedWindow", options.missedWindow),
+    missed_window: calendarSpan("missedWindow", options.missedWindow),
     requires:
       requires === undefined
         ? undefined
-        : JSON.stringify(Object.fromEntries(Object.entries(requires).map(([other, within]) => [other, spanOf(other, within)]))),
-    requires_wait: spanOf("requiresWait", options.requiresWait),
+        : JSON.stringify(
+            Object.fromEntries(Object.entries(requires).map(([other, within]) => [other, calendarSpan(other, within)])),
+          ),
+    requires_wait: calendarSpan("requiresWait", options.requiresWait),
     tenant: options.tenant,
     priority: options.priority,
     max_attempts: maxAttempts,

@@ -9,8 +9,9 @@ import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, ty
 import { assertDatabase, createPool, type Pool } from "../db/pool.ts";
 import { LegworkError, toError } from "../errors.ts";
 import type { Problems } from "../health/problems.ts";
-import { Watch } from "../health/watch.ts";
+import { startWatch } from "../health/watch.ts";
 import type { Logger } from "../log.ts";
+import { GRAPHQL_PACKAGES, missingPackages } from "../optional-packages.ts";
 import { type AuthConfig, type Authenticator, createAuthenticator, isAuthConfigured } from "./auth/authenticate.ts";
 import type { TrustedProxies } from "./auth/client-address.ts";
 import { addDashboard } from "./http/dashboard.ts";
@@ -18,7 +19,7 @@ import { addGraphQlIde } from "./graphql/ide.ts";
 import { addHealthRoutes, readReadiness, withMetricsToken } from "./http/health.ts";
 import { assertHost } from "./auth/known-hosts.ts";
 import { Live } from "./graphql/live/topics.ts";
-import { asLegworkError, BODY_LIMIT, clientStatus, refuseUnreadable, sendError } from "./plain-errors.ts";
+import { asLegworkError, BODY_LIMIT, clientStatus, hangUp, refuseUnreadable, sendError } from "./plain-errors.ts";
 import { assertRole, type Principal } from "../access/principal.ts";
 import { RateLimits } from "./auth/rate-limits.ts";
 import { addRest } from "./rest/api.ts";
@@ -95,6 +96,7 @@ export interface MountedServer {
 
 /**
  * Makes the HTTP server of a migrated database, which listens nowhere yet: `/health`, `/ready`, `/metrics`, REST and the read-only GraphQL.
+ * Where the packages for GraphQL are missing, `/graphql` answers with LW517.
  *
  * Throws LW503 when the database cannot be reached, LW511 when it is not migrated, LW514 when others could reach `host` and nothing says
  * who may come in.
@@ -112,17 +114,20 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
   try {
     await assertDatabase(pool);
     const config: AuthConfig = { ...options.auth, token };
-    const { graphql, GraphQlSocket } = await loadGraphQl(pool, log, tellsSchema(options));
-    stops.push(() => within(PART_STOP_MS, graphql.release()));
+    // REST, metrics and most of the dashboard do without GraphQL.
+    const loaded = missingPackages("GraphQL", GRAPHQL_PACKAGES) ?? (await loadGraphQl(pool, log, tellsSchema(options)));
+    if (loaded instanceof LegworkError) log.warn(`${loaded.message} ${loaded.hint}`);
+    else stops.push(() => within(PART_STOP_MS, loaded.graphql.release()));
     if (host !== undefined) await assertMayListen(pool, host, config);
     const authenticator = createAuthenticator({ pool, config, log });
-    const { app, rates } = await createApp(options, pool);
+    const { app, rates } = await createApp(options, pool, loaded instanceof LegworkError ? loaded : undefined);
     stops.push(() => closeApp(app, Math.max(PART_STOP_MS, stopBy - performance.now())));
     await app.register(async (protectedApp) => {
       requireToken(protectedApp, authenticator, rates);
       await protectedApp.register(async (graphqlApp) => {
         graphqlApp.addHook("onRequest", async (request) => assertRole(request.principal!, "viewer"));
-        await graphql.addTo(graphqlApp);
+        if (loaded instanceof LegworkError) graphqlApp.post("/graphql", (_request, reply) => sendError(reply, loaded));
+        else await loaded.graphql.addTo(graphqlApp);
       });
     });
     await app.register(async (healthApp) => {
@@ -130,7 +135,7 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
       await addHealthRoutes(healthApp, { pool, assertAccess: ({ principal }) => assertSeesAll(principal!) });
     });
     // That no worker lives must be noticed, too.
-    const watch = new Watch(pool, log);
+    const watch = startWatch(pool, log);
     stops.push(() => within(PART_STOP_MS, watch.stop()));
     await addRest(app, {
       pool,
@@ -138,6 +143,12 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
       prefix: options.prefix ?? "",
       protect: (api) => requireToken(api, authenticator, rates),
     });
+    if (loaded instanceof LegworkError) {
+      await app.ready();
+      // An HTTP server whose upgrades nothing listens for answers them as the requests they are.
+      return { app, upgrade: (_request, duplex) => hangUp(duplex, loaded), stop };
+    }
+    const { graphql, GraphQlSocket } = loaded;
     const live = new Live(pool, log);
     stops.push(() => within(PART_STOP_MS, live.stop()));
     const socket = new GraphQlSocket({
@@ -189,7 +200,11 @@ async function loadGraphQl(pool: Pool, log: Logger, introspection: boolean) {
   return { graphql: await createGraphQl(pool, log, { introspection }), GraphQlSocket };
 }
 
-async function createApp(options: Omit<ServerOptions, "port">, pool: Pool): Promise<{ app: FastifyInstance; rates: RateLimits }> {
+async function createApp(
+  options: Omit<ServerOptions, "port">,
+  pool: Pool,
+  noGraphQl: LegworkError | undefined,
+): Promise<{ app: FastifyInstance; rates: RateLimits }> {
   const { host, log, hosts = [], corsOrigins = [], requestTimeout = REQUEST_TIMEOUT_MS } = options;
   const app = fastify({
     bodyLimit: BODY_LIMIT,
@@ -262,8 +277,9 @@ async function createApp(options: Omit<ServerOptions, "port">, pool: Pool): Prom
     });
     return await readiness;
   });
-  const ide = tellsSchema(options) ? addGraphQlIde(app, options.prefix ?? "") : undefined;
+  const ide = noGraphQl === undefined && tellsSchema(options) ? addGraphQlIde(app, options.prefix ?? "") : undefined;
   app.get("/graphql", async (request, reply) => {
+    if (noGraphQl !== undefined) return sendError(reply, noGraphQl);
     if (ide?.wantsPage(request) === true) return await ide.sendPage(reply);
     return sendError(
       reply.header("allow", "POST"),

@@ -5,7 +5,8 @@ import { assertSessions } from "../db/pooler.ts";
 import type { Logger } from "../log.ts";
 import { DescribedError } from "../thrown.ts";
 import { DatabaseClock } from "../worker/clock.ts";
-import { Control } from "../worker/remote-commands.ts";
+import { RemoteCommands } from "../worker/remote-commands.ts";
+import { interceptQueries } from "../worker/graphile/intercept-queries.ts";
 import { graphileLogger } from "../worker/graphile/logger.ts";
 import { JobOutput } from "../worker/attempt/job-output.ts";
 import { describeTasks, type LoadedTask } from "../worker/load-tasks.ts";
@@ -47,7 +48,7 @@ export class Engine {
       log: options.log,
       clock: new DatabaseClock(),
       outcomes: new Outcomes(),
-      control: new Control(options.databaseUrl, { pool: options.pool, log: options.log, onWakeups: () => undefined }),
+      control: new RemoteCommands(options.databaseUrl, { pool: options.pool, log: options.log, onWakeups: () => undefined }),
       output: this.#output,
       // There is nobody who could take this process for dead.
       lease: undefined,
@@ -89,11 +90,11 @@ export class Engine {
     // What the test has just resumed must not be put back because the notification is still on its way.
     await control.refresh();
     const attempts: Attempt[] = (this.#attempts = []);
-    // A pool for this round: what rides along on its connections names the round's worker.
+    // A pool for this round: what its connections send names the round's worker.
     const pool = createPool(this.#databaseUrl, { log: this.#log, max: this.#concurrency + 2, name: "legwork test worker" });
     const events = new EventEmitter() as WorkerEvents;
     const ended = new AbortController();
-    const recorder = outcomes.rideAlong(pool, { events, mayFetch: Promise.resolve(), log: this.#log, signal: ended.signal });
+    const recorder = outcomes.attachTo(pool, { events, mayFetch: Promise.resolve(), log: this.#log, signal: ended.signal });
     restrictFetching(pool, onlyJob, () => attempts.length < limit);
     try {
       await runOnce({
@@ -131,18 +132,15 @@ export interface EngineOptions {
 /** Makes graphile-worker's fetching statement on these connections see one job only, or none when it may not fetch any more. */
 function restrictFetching(pool: Pool, onlyJob: string | undefined, mayFetch: () => boolean): void {
   pool.on("connect", (client) => {
-    // oxlint-disable-next-line typescript/no-explicit-any -- node-postgres overloads query in a dozen ways
-    const query = client.query.bind(client) as (...parameters: any[]) => any;
-    // oxlint-disable-next-line typescript/no-explicit-any
-    client.query = (statement: any, ...rest: any[]) => {
-      if (typeof statement?.name !== "string" || !statement.name.startsWith("get_job")) return query(statement, ...rest);
-      if (!mayFetch()) return Promise.resolve({ rows: [] });
-      if (onlyJob === undefined) return query(statement, ...rest);
+    interceptQueries(client, async (statement, send) => {
+      if (!statement.name.startsWith("get_job")) return await send(statement);
+      if (!mayFetch()) return { rows: [] };
+      if (onlyJob === undefined) return await send(statement);
       const values = [...statement.values, onlyJob];
       const available = "where jobs.is_available = true";
       const text = statement.text.replace(available, `${available} and jobs.id = $${values.length}`);
       if (text === statement.text) throw new Error("graphile-worker's fetching statement is not the one Legwork is made for.");
-      return query({ ...statement, name: `${statement.name}+one`, text, values }, ...rest);
-    };
+      return await send({ ...statement, name: `${statement.name}+one`, text, values });
+    });
   });
 }

@@ -1,6 +1,6 @@
 import { escapeIdentifier } from "pg";
 import { type Pool, transaction } from "../db/pool.ts";
-import { toInterval } from "../duration.ts";
+import { millisecondsToInterval } from "../duration.ts";
 
 /**
  * Of these a time is not the jobs': it is the processes', says who did or deployed what when, is what the metrics are kept by, or belongs to
@@ -24,7 +24,7 @@ const UNMOVED = [
   "hour_totals",
   "worker_starts",
   "samples",
-  "watch_steps",
+  "duties",
   "alert_rules",
   "alert_silences",
   "alert_records",
@@ -55,7 +55,7 @@ export async function moveClock(pool: Pool, by: number): Promise<void> {
     );
     for (const { name, columns } of tables) {
       const sets = columns.map((column) => `${escapeIdentifier(column)} = ${escapeIdentifier(column)} - $1::interval`);
-      await client.query(`update ${name} set ${sets.join(", ")}`, [toInterval(by)]);
+      await client.query(`update ${name} set ${sets.join(", ")}`, [millisecondsToInterval(by)]);
     }
     await client.query(
       `update graphile_worker._private_jobs j
@@ -64,7 +64,7 @@ export async function moveClock(pool: Pool, by: number): Promise<void> {
            else coalesce(legwork_private.without_expiry(j.flags), '{}') || jsonb_build_object(
              'expires:' || ceil(extract(epoch from legwork_private.expiry_of(j.flags) - $1::interval) * 1000)::bigint, true) end
        where j.locked_at is null`,
-      [toInterval(by)],
+      [millisecondsToInterval(by)],
     );
   });
 }

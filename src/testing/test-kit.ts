@@ -241,7 +241,7 @@ class Kit implements TestKit {
 
   async clear(): Promise<void> {
     const { rows } = await this.pool.query(
-      "select string_agg(format('delete from legwork.%I', t.name), ';') as deletes from unnest($1::text[]) as t (name) where to_regclass(format('legwork.%I', t.name)) is not null",
+      "select string_agg(format('delete from %s', t), ';') as deletes from unnest($1::text[]) as n, to_regclass('legwork_private.' || n) as t where t is not null",
       [EMPTIED],
     );
     // In one transaction, and row by row: with few rows that is ten times as fast as to truncate so many tables.
@@ -270,16 +270,16 @@ const EMPTIED = [
   "job_entries",
   "waiting_jobs",
   "slots",
-  "lanes",
+  "lines",
   "wakeups",
   "gate_alarms",
-  "rule_changes",
+  "limit_changes",
   "set_aside",
   "cancellations",
   "expirations",
   "unique_requests",
-  "rate_keys",
-  "rate_requests",
+  "quota_keys",
+  "quota_requests",
   "paced_keys",
   "pauses",
   "dependencies",
@@ -287,7 +287,7 @@ const EMPTIED = [
   "run_counts",
   "workflow_run_steps",
   "workflow_runs",
-  "kept_ends",
+  "workflow_step_ends",
   "batch_runs",
 ];
 

@@ -39,7 +39,7 @@ export class Hint {
 const MAX_PAYLOAD = 100;
 
 /** What a notification on the channel `legwork` hints at; nothing for what is not one of ours. Its values are whatever the sender likes. */
-export function parseHint(payload: string): { rules?: unknown; wakeups?: unknown; schedules?: unknown; cancelled?: unknown } {
+export function parseHint(payload: string): { limits?: unknown; wakeups?: unknown; schedules?: unknown; cancelled?: unknown } {
   if (payload.length > MAX_PAYLOAD) return {};
   try {
     const hint: unknown = JSON.parse(payload);

@@ -1,9 +1,10 @@
 import type { Pool } from "../db/pool.ts";
 import { toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import { Loop } from "../loop.ts";
 import { within } from "../within.ts";
 import type { DatabaseClock } from "./clock.ts";
-import type { Control } from "./remote-commands.ts";
+import type { RemoteCommands } from "./remote-commands.ts";
 import type { Beat, Heartbeat } from "./heartbeat/heartbeat.ts";
 import { HostMeter } from "./host-stats.ts";
 
@@ -37,7 +38,7 @@ export interface LeaseOptions {
   readonly workerId: string;
   readonly concurrency: number;
   readonly tasks: readonly string[];
-  readonly control: Control;
+  readonly control: RemoteCommands;
 }
 
 /**
@@ -46,7 +47,7 @@ export interface LeaseOptions {
  */
 export class Lease {
   readonly #options: LeaseOptions;
-  readonly #loops: { stop(): Promise<void> }[];
+  readonly #loops: readonly Loop[];
   readonly #registered = Promise.withResolvers<void>();
   readonly #host = new HostMeter();
   readonly #watch: NodeJS.Timeout;
@@ -54,11 +55,16 @@ export class Lease {
   constructor(options: LeaseOptions) {
     this.#options = options;
     const { pool, log } = options;
+    const onError = (error: unknown): void =>
+      log.warn({ err: toError(error) }, "The worker's lease could not be looked after; trying again.");
     this.#loops = [
-      every(RECOVER_INTERVAL_MS, () => this.#recover(), log),
-      every(MAINTENANCE_INTERVAL_MS, async () => void (await pool.query("select legwork.maintain_history()")), log),
-      every(RECONCILE_INTERVAL_MS, () => this.#reconcile(), log),
-      every(HOST_INTERVAL_MS, () => this.#tellHost(), log),
+      new Loop(() => this.#recover(), { interval: RECOVER_INTERVAL_MS, onError }),
+      new Loop(async () => void (await pool.query("select legwork.maintain_history()")), {
+        interval: MAINTENANCE_INTERVAL_MS,
+        onError,
+      }),
+      new Loop(() => this.#reconcile(), { interval: RECONCILE_INTERVAL_MS, onError }),
+      new Loop(() => this.#tellHost(), { interval: HOST_INTERVAL_MS, onError }),
     ];
     const { heartbeat, workerId: id, concurrency, tasks } = options;
     heartbeat.speakFor({ id, concurrency, tasks }, (beat) => this.#hear(beat));
@@ -168,27 +174,4 @@ async function notInTime(timeout: number): Promise<never> {
   // After what is already there has been taken.
   await new Promise((resolve) => setImmediate(resolve));
   throw new Error(`the database did not answer within ${timeout} ms`);
-}
-
-/** Does `work` now and again `interval` ms after each time it has ended. */
-function every(interval: number, work: () => Promise<void>, log: Logger): { stop(): Promise<void> } {
-  let stopped = false;
-  let timer: NodeJS.Timeout | undefined;
-  const turn = async (): Promise<void> => {
-    try {
-      await work();
-    } catch (error) {
-      log.warn({ err: toError(error) }, "The worker's lease could not be looked after; trying again.");
-    }
-    if (stopped) return;
-    timer = setTimeout(() => (current = turn()), interval);
-  };
-  let current = turn();
-  return {
-    stop: async () => {
-      stopped = true;
-      clearTimeout(timer);
-      await current;
-    },
-  };
 }

@@ -5,7 +5,7 @@ import { z } from "zod";
 import { LegworkError, toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { definitionOf, type TaskDefinition } from "../jobs/define-task.ts";
-import { describeLimits, describeRetry } from "../jobs/task-rules.ts";
+import { describeLimits, describeRetry } from "../jobs/task-policy.ts";
 import { executablesPlugin, GRAPHILE_EXECUTABLES } from "./graphile/executable-tasks.ts";
 import { importLegworkFromHere } from "./module-hooks.ts";
 import type { WorkerConfig } from "./graphile/preset.ts";
@@ -30,7 +30,7 @@ const FILE_EXTENSIONS = [".js", ".cjs", ".mjs", ".ts", ".mts", ".cts"];
 /**
  * Loads every task below the directories, by graphile-worker's own rules: a file's path without its extension is the
  * task's name, executables are tasks too. Throws LW515 for a directory that is not there, a file that cannot be loaded or
- * is no task, a name of more than 128 characters, and a name that two directories have. The plugins of `config` load tasks too. A file that is left out because of its name is warned about.
+ * is no task, a name of more than 128 characters, one that is not what the task's definition states, and one that two directories have. The plugins of `config` load tasks too. A file that is left out because of its name is warned about.
  */
 export async function loadTasks(
   directories: readonly string[],
@@ -58,7 +58,10 @@ export async function loadTasks(
           hint: `A task's name, its file's path below the tasks directory, has at most ${MAX_NAME}. Rename the file or a folder.`,
         });
       }
-      loaded.set(name, { name, file: files.get(name) ?? directory, function: task, definition: definitionOf(task) });
+      const file = files.get(name) ?? directory;
+      const definition = definitionOf(task);
+      assertName(name, file, definition);
+      loaded.set(name, { name, file, function: task, definition });
       origin.set(name, directory);
     }
   }
@@ -68,6 +71,14 @@ export async function loadTasks(
     });
   }
   return loaded;
+}
+
+/** What a definition states must be what its path says, or `welcome.enqueue` would enqueue jobs of another task. */
+function assertName(name: string, file: string, definition: LoadedTask["definition"]): void {
+  if (definition?.name === undefined || definition.name === name) return;
+  throw new LegworkError("LW515", `${file} states the name '${definition.name}', but its path makes it '${name}'.`, {
+    hint: `Say name: "${name}" there, leave the name out, or move the file.`,
+  });
 }
 
 async function readDirectory(

@@ -8,7 +8,7 @@ let registered = false;
 /**
  * How the user's own modules are found and read: task files, `legwork.config.ts` and what they import. Called before the first of them is loaded.
  *
- * - `"legwork"` means this very package, wherever the file is, so that a worker and its tasks never meet in two versions. A file without a
+ * - `"legwork"`, and each of its entry points, means this very package, wherever the file is, so that a worker and its tasks never meet in two versions. A file without a
  *   node_modules of its own can use our zod.
  * - `import` and `export` work whatever the project's package.json says. `npm init -y` writes `"type": "commonjs"`, with which Node refuses them
  *   in a `.ts` or `.js` file.
@@ -22,11 +22,20 @@ export function importLegworkFromHere(): void {
   registerHooks({ resolve, load });
 }
 
-const PUBLIC_API = new URL(import.meta.url.endsWith(".ts") ? "../index.ts" : "../index.js", import.meta.url).href;
+/** The entry points of this package, by what imports them. */
+const ENTRY_POINTS: ReadonlyMap<string, string> = new Map(
+  Object.entries({ legwork: "index", "legwork/operations": "operations", "legwork/testing": "testing" }).map(
+    ([specifier, file]) => [
+      specifier,
+      new URL(`../${file}${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url).href,
+    ],
+  ),
+);
 
 const resolve: ResolveHookSync = (specifier, context, nextResolve) => {
   // Not by nextResolve, which takes no URL when the caller is a CommonJS file.
-  if (specifier === "legwork") return { url: PUBLIC_API, shortCircuit: true };
+  const entryPoint = ENTRY_POINTS.get(specifier);
+  if (entryPoint !== undefined) return { url: entryPoint, shortCircuit: true };
   try {
     return nextResolve(specifier, context);
   } catch (error) {

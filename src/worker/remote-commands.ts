@@ -38,7 +38,7 @@ export class LeaseLost extends Error {
  * nothing more: any login of the database can send them. Cancellations also come with every beat, and pauses are read again before a job starts
  * whenever a notification may have been missed.
  */
-export class Control {
+export class RemoteCommands {
   /** The attempts that run in this process, by job. */
   readonly running = new RunningJobs();
   readonly #pool: Pool;
@@ -77,12 +77,12 @@ export class Control {
   }
 
   #hear(payload: string): void {
-    const { rules, wakeups, schedules, cancelled } = parseHint(payload);
-    if (rules === true) {
+    const { limits, wakeups, schedules, cancelled } = parseHint(payload);
+    if (limits === true) {
       this.#isDirty = true;
       this.#hints.pauses.take();
     }
-    if (rules === true || wakeups === true) this.#hints.wakeups.take();
+    if (limits === true || wakeups === true) this.#hints.wakeups.take();
     if (schedules === true) this.#hints.schedules.take();
     if (typeof cancelled === "string" && this.running.has(cancelled)) this.#hints.cancelled.take();
   }
@@ -147,7 +147,7 @@ export class Control {
       const before = performance.now();
       this.#isDirty = false;
       try {
-        const { rows } = await this.#pool.query("select task, queue from legwork_private.task_rules where is_paused");
+        const { rows } = await this.#pool.query("select task, queue from legwork_private.task_limits where is_paused");
         const paused = new Map<string, string>(rows.map((row) => [row.task, row.queue]));
         this.#tell("queue_paused", "Paused.", paused, this.#paused);
         this.#tell("queue_resumed", "Resumed.", this.#paused, paused);

@@ -10,17 +10,16 @@ import {
   type WorkerEvents,
 } from "graphile-worker";
 import { createPool, lastReply, onceUsable, type Pool } from "../db/pool.ts";
-import { schemaFiles } from "../db/schema-files.ts";
+import { assertUsable } from "../db/migrate.ts";
 import { assertSessions } from "../db/pooler.ts";
-import { assertWhole } from "../db/repair.ts";
 import { LegworkError, toError } from "../errors.ts";
 import type { Problems } from "../health/problems.ts";
-import { Watch } from "../health/watch.ts";
+import { startWatch } from "../health/watch.ts";
 import { isTracing } from "../jobs/tracing.ts";
 import type { Logger } from "../log.ts";
 import { within } from "../within.ts";
 import { DatabaseClock } from "./clock.ts";
-import { Control } from "./remote-commands.ts";
+import { RemoteCommands } from "./remote-commands.ts";
 import { graphileLogger } from "./graphile/logger.ts";
 import { guardNotifications } from "./graphile/notifications.ts";
 import { Heartbeat } from "./heartbeat/heartbeat.ts";
@@ -34,9 +33,9 @@ import { Outcomes } from "./graphile/outcomes.ts";
 import { assertSchema, type ForbiddenFlags, type WorkerConfig } from "./graphile/preset.ts";
 import { type RunEnvironment, toPlainTask } from "./attempt/run.ts";
 import { registerTasks } from "./register-tasks.ts";
-import { Scheduler } from "./loops/scheduler.ts";
+import { startScheduler } from "./loops/scheduler.ts";
 import { type RunnerEnd, type Supervised, Supervisor } from "./supervisor.ts";
-import { Ticker } from "./loops/ticker.ts";
+import { startTicker } from "./loops/ticker.ts";
 import { type FaultKind, noteFault } from "./worker-faults.ts";
 
 /** How long completions that are on their way may take when a pool ends by itself (ms). */
@@ -129,7 +128,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   try {
     await onceUsable(log, async () => {
       await assertSessions(taskPool);
-      await assertWhole(taskPool, schemaFiles());
+      await assertUsable(taskPool);
       await clock.synchronise(taskPool);
       await registerTasks(taskPool, tasks, log);
     });
@@ -145,14 +144,14 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     name: "legwork lease",
     queryTimeout: STATEMENT_TIMEOUT_MS,
   });
-  const ticker = new Ticker(leasePool, log);
-  const watch = new Watch(leasePool, log);
-  const scheduler = new Scheduler(leasePool, { log, crontab });
-  const control = new Control(options.databaseUrl, {
+  const ticker = startTicker(leasePool, log);
+  const watch = startWatch(leasePool, log);
+  const scheduler = startScheduler(leasePool, { log, crontab });
+  const control = new RemoteCommands(options.databaseUrl, {
     pool: leasePool,
     log,
-    onWakeups: () => ticker.poke(),
-    onSchedules: () => scheduler.poke(),
+    onWakeups: () => ticker.wake(),
+    onSchedules: () => scheduler.wake(),
   });
   const heartbeat = new Heartbeat({
     databaseUrl: options.databaseUrl,
@@ -272,7 +271,7 @@ async function startGeneration(options: GenerationOptions): Promise<Supervised> 
   const events = (options.preset?.events() ?? new EventEmitter()) as WorkerEvents;
   const registered = Promise.withResolvers<void>();
   const closed = new AbortController();
-  const recorder = environment.outcomes.rideAlong(pool, {
+  const recorder = environment.outcomes.attachTo(pool, {
     events,
     mayFetch: registered.promise,
     log,

@@ -1,10 +1,11 @@
+import { assertId } from "../bounds.ts";
+import type { BATCH_STATES } from "../contract/states.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
 import { LegworkError } from "../errors.ts";
 import { toJson } from "../json.ts";
 import { assertPayloads, jobToRow, type JobSpec } from "../jobs/enqueue.ts";
-import { isId } from "../id.ts";
 
 /** A job of a batch: a new one and the batch's own, so without a key. */
 export type BatchJob = Omit<
@@ -21,9 +22,6 @@ export interface BatchOptions {
   /** Of its jobs; `batch:` and its id by default. */
   correlationId?: string;
 }
-
-/** The states of a batch, in the order of its life. */
-export const BATCH_STATES = ["running", "completed", "failed"] as const;
 
 /** A row of `legwork.batches`. Ids and counts are strings: they may be larger than a number holds. */
 export interface BatchRow {
@@ -47,6 +45,11 @@ export interface BatchRow {
 
 /**
  * Enqueues many jobs as one, all or none, and resolves to the batch's id. Throws as `enqueue` does, and LW400 for no job at all.
+ *
+ * @example
+ * import { enqueueBatch } from "legwork/operations";
+ *
+ * const id = await enqueueBatch(client, [{ task: "notify/welcome", payload: { userId: 3 } }], { callback: { task: "report/daily" } });
  */
 export async function enqueueBatch(client: Queryable, jobs: readonly BatchJob[], options: BatchOptions = {}): Promise<string> {
   const json = toJson(
@@ -74,7 +77,14 @@ export interface BatchFilter {
   limit?: number;
 }
 
-/** Batches that match, newest first, each with its progress. */
+/**
+ * Batches that match, newest first, each with its progress.
+ *
+ * @example
+ * import { listBatches } from "legwork/operations";
+ *
+ * const running = await listBatches(client, { state: "running" });
+ */
 export async function listBatches(client: Queryable, filter: BatchFilter = {}): Promise<BatchRow[]> {
   const rows = await selectRows(
     client,
@@ -86,15 +96,17 @@ export async function listBatches(client: Queryable, filter: BatchFilter = {}): 
   return rows;
 }
 
-/** The id, if it is one. Throws LW400. */
-export function assertBatchId(id: string): string {
-  if (!isId(id)) throw new LegworkError("LW400", `'${id}' is not a batch id.`, { hint: "Ids are whole numbers below 2^63." });
-  return id;
-}
-
-/** A batch with its progress. Throws LW404 for an unknown one. */
+/**
+ * A batch with its progress. Throws LW404 for an unknown one.
+ *
+ * @example
+ * import { enqueueBatch, getBatch } from "legwork/operations";
+ *
+ * const id = await enqueueBatch(client, [{ task: "report/daily" }]);
+ * const { progress, total } = await getBatch(client, id);
+ */
 export async function getBatch(client: Queryable, id: string): Promise<BatchRow> {
-  const rows = await selectRows(client, "select * from legwork.batches where id = $1", [assertBatchId(id)]);
+  const rows = await selectRows(client, "select * from legwork.batches where id = $1", [assertId("batch", id)]);
   if (rows[0] !== undefined) return rows[0];
   throw new LegworkError("LW404", `There is no batch ${id}.`, {
     hint: "Ended batches are kept for the setting history_retention.",

@@ -1,12 +1,17 @@
+import { assertId } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
-import { assertWorkflowId } from "./read-workflows.ts";
 
 /**
  * Cancels a workflow: steps that wait never start, steps that run are told to stop, and nothing is compensated. Resolves to `cancelled`, or to
  * `cancelling` while steps still run. Throws LW404 for an unknown workflow, LW409 for one that has ended.
+ *
+ * @example
+ * import { cancelWorkflow, listWorkflows } from "legwork/operations";
+ *
+ * for (const { id } of await listWorkflows(client, { state: "running" })) await cancelWorkflow(client, id, "replaced");
  */
 export async function cancelWorkflow(client: Queryable, id: string, reason?: string): Promise<"cancelled" | "cancelling"> {
-  const [row] = await callFunction(client, "legwork.cancel_workflow", { workflow_id: assertWorkflowId(id), reason });
+  const [row] = await callFunction(client, "legwork.cancel_workflow", { workflow_id: assertId("workflow", id), reason });
   return row.cancel_workflow;
 }

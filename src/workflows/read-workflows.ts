@@ -1,13 +1,12 @@
+import { assertId } from "../bounds.ts";
+import type { WorkflowState } from "../contract/states.ts";
 import { readJson } from "../db/exact-json.ts";
 import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
 import { LegworkError } from "../errors.ts";
 import type { JobState } from "../jobs/read-jobs.ts";
-import { isId } from "../id.ts";
 
-/** The states of a workflow, in the order of its life. */
-export const WORKFLOW_STATES = ["running", "compensating", "cancelling", "completed", "failed", "cancelled", "expired"] as const;
-export type WorkflowState = (typeof WORKFLOW_STATES)[number];
+export type { WorkflowState };
 
 /** A row of `legwork.workflows`. Ids and counts are strings: they may be larger than a number holds. */
 export interface WorkflowRow {
@@ -59,7 +58,14 @@ export interface WorkflowFilter {
   limit?: number;
 }
 
-/** Workflows that match, newest first. */
+/**
+ * Workflows that match, newest first.
+ *
+ * @example
+ * import { listWorkflows } from "legwork/operations";
+ *
+ * const running = await listWorkflows(client, { state: "running", name: "sign-up" });
+ */
 export async function listWorkflows(client: Queryable, filter: WorkflowFilter = {}): Promise<WorkflowRow[]> {
   const rows = await selectRows(
     client,
@@ -71,9 +77,17 @@ export async function listWorkflows(client: Queryable, filter: WorkflowFilter = 
   return rows;
 }
 
-/** One workflow with its steps, each behind those it depends on. Throws LW404 for an unknown one. */
+/**
+ * One workflow with its steps, each behind those it depends on. Throws LW404 for an unknown one.
+ *
+ * @example
+ * import { getWorkflow, listWorkflows } from "legwork/operations";
+ *
+ * const [latest] = await listWorkflows(client, { limit: 1 });
+ * if (latest !== undefined) for (const { name, state } of (await getWorkflow(client, latest.id)).steps) console.log(name, state);
+ */
 export async function getWorkflow(client: Queryable, id: string): Promise<WorkflowRow & { steps: WorkflowStepRow[] }> {
-  const [workflow] = await selectRows(client, "select * from legwork.workflows where id = $1", [assertWorkflowId(id)]);
+  const [workflow] = await selectRows(client, "select * from legwork.workflows where id = $1", [assertId("workflow", id)]);
   if (workflow === undefined) {
     throw new LegworkError("LW404", `There is no workflow ${id}.`, {
       hint: "Ended workflows are kept for the setting history_retention.",
@@ -87,10 +101,4 @@ export async function getWorkflow(client: Queryable, id: string): Promise<Workfl
     [id],
   );
   return { ...workflow, steps: readJson<WorkflowStepRow>(client, steps, ["result"]) };
-}
-
-/** The id, if it is one. Throws LW400. */
-export function assertWorkflowId(id: string): string {
-  if (!isId(id)) throw new LegworkError("LW400", `'${id}' is not a workflow id.`, { hint: "Ids are whole numbers below 2^63." });
-  return id;
 }

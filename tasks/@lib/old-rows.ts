@@ -1,6 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { PayloadError, type Sql } from "legwork";
-import ms from "ms";
+import { parseDuration, PayloadError, type Sql } from "legwork";
 import { z } from "zod";
 import { age, cutoffOf } from "./age.ts";
 import {
@@ -14,6 +13,7 @@ import {
   tableName,
 } from "./named-table.ts";
 import { type GroupFilter, groupFilter, groupsOf } from "./row-groups.ts";
+import { millisecondsOf } from "./time-limit.ts";
 
 const rate = z.strictObject({
   rows: z.int().min(1).max(10_000_000).describe("Rows within the time, over all groups; no batch is larger."),
@@ -21,7 +21,7 @@ const rate = z.strictObject({
     .string()
     .min(1)
     .max(20)
-    .refine((value) => (ms(value as ms.StringValue) ?? 0) >= 1, "expected a time such as 1s or 1m")
+    .refine((value) => (parseDuration(value) ?? 0) >= 1, "expected a time such as 1s or 1m")
     .default("1s")
     .describe("The time: 1s, 1m."),
 });
@@ -298,7 +298,7 @@ class Removal {
     this.found.bytes += bytes;
     const { rate } = this.options;
     if (rate !== undefined) {
-      const wait = (rows / rate.rows) * ms(rate.per as ms.StringValue);
+      const wait = (rows / rate.rows) * millisecondsOf(rate.per);
       this.nextAllowedAt = Math.max(this.nextAllowedAt, performance.now()) + wait;
     }
     if (group === undefined) return;

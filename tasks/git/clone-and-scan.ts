@@ -1,7 +1,6 @@
 import { lstat } from "node:fs/promises";
 import { extname, join, matchesGlob } from "node:path";
 import { defineTask } from "legwork";
-import ms from "ms";
 import { z } from "zod";
 import { withClone } from "../@lib/clone.ts";
 import { listFiles, readText } from "../@lib/clone-files.ts";
@@ -10,6 +9,7 @@ import { hidingSecrets } from "../@lib/hide-secrets.ts";
 import { parseRepositoryUrl } from "../@lib/repository-url.ts";
 import { jsonBytes, RESULT_TEXT_BYTES } from "../@lib/result-text.ts";
 import { setting } from "../@lib/settings.ts";
+import { millisecondsOf, timeLimit } from "../@lib/time-limit.ts";
 
 /** Files that are told one by one, and kinds of files. */
 const SHOWN = 200;
@@ -34,15 +34,7 @@ export default defineTask({
       .describe("Files to tell one by one, as globs of their paths: PLAN.md, **/package.json. The first 200 of them."),
     texts: z.boolean().default(false).describe("Whether their texts are told: of files up to 256 KiB, 176 KiB in all."),
     maxBytes: z.int().min(1).max(10_000_000_000).default(500_000_000).describe("How large the clone may become."),
-    timeout: z
-      .string()
-      .max(20)
-      .refine(
-        (value) => (ms(value as ms.StringValue) ?? 0) >= 1 && ms(value as ms.StringValue) <= 3_600_000,
-        "expected a time such as 5m, at most 1h",
-      )
-      .default("5m")
-      .describe("How long cloning may take."),
+    timeout: timeLimit("5m").default("5m").describe("How long cloning may take."),
   }),
   result: z.strictObject({
     repository: z.string().describe("The address without credentials."),
@@ -68,7 +60,7 @@ export default defineTask({
       signal,
       protocols: setting("LEGWORK_GIT_PROTOCOLS") ?? (["https", "ssh"] as const),
       guarded: true,
-      timeLimit: ms(payload.timeout as ms.StringValue),
+      timeLimit: millisecondsOf(payload.timeout),
       maxBytes: payload.maxBytes,
     };
     return await hidingSecrets([username, password], async () =>

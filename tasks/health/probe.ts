@@ -1,5 +1,4 @@
-import { defineTask, type Sql, type SqlTag } from "legwork";
-import ms from "ms";
+import { defineTask, parseDuration, type Sql, type SqlTag } from "legwork";
 import { z } from "zod";
 import { guardedFetch, shown } from "../@lib/guarded-fetch.ts";
 import { type Asker, columnOf, namedView, tableName } from "../@lib/named-table.ts";
@@ -12,7 +11,7 @@ const MAX_TIMEOUT_MS = 300_000;
 
 const timeout = z
   .union([z.number(), z.string().min(1).max(99)])
-  .refine((value) => isTimeout(milliseconds(value)), "expected a time such as 500ms, 5s or 1m, at most 5m")
+  .refine((value) => isTimeout(parseDuration(value)), "expected a time such as 500ms, 5s or 1m, at most 5m")
   .default("5s")
   .describe("How long the answer may take: a time such as 500ms or 5s, or milliseconds.");
 
@@ -121,7 +120,7 @@ type Address = z.infer<typeof payload>["http"][number];
 
 async function probeAddress({ url, name, timeout, expectStatus }: Address, signal: AbortSignal): Promise<Check> {
   const address = new URL(url);
-  const limit = milliseconds(timeout);
+  const limit = parseDuration(timeout) ?? MAX_TIMEOUT_MS;
   let status: number | undefined;
   const answer = await timed(limit, async () => {
     // The status is all that is asked for: the rest of the answer is not read.
@@ -160,10 +159,6 @@ function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_resolve, reject) => {
     signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
   });
-}
-
-function milliseconds(value: number | string): number {
-  return typeof value === "number" ? value : ms(value as ms.StringValue);
 }
 
 function isTimeout(value: number | undefined): boolean {

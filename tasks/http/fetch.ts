@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
 import { defineTask, PayloadError } from "legwork";
-import ms from "ms";
 import { z } from "zod";
 import { assertAnswered } from "../@lib/assert-answered.ts";
 import { fileName, Folder, folderPath, ignore } from "../@lib/folder.ts";
 import { guardedFetch, MOST_REDIRECTS, plainAddress, shown } from "../@lib/guarded-fetch.ts";
 import { hidingSecrets, secretsOf } from "../@lib/hide-secrets.ts";
 import { fitting, RESULT_TEXT_BYTES } from "../@lib/result-text.ts";
+import { millisecondsOf, timeLimit } from "../@lib/time-limit.ts";
 
 export default defineTask({
   description: "Fetches an address over HTTP if it has changed, tells its checksum, and keeps its text or stores it in a file.",
@@ -36,15 +36,7 @@ export default defineTask({
       .optional()
       .describe("The SHA-256 that an earlier fetch has told: the same content has not changed, whatever the server says."),
     maxBytes: z.int().min(1).max(1_000_000_000).default(1_000_000).describe("The most that is read, unpacked."),
-    timeout: z
-      .string()
-      .max(20)
-      .refine(
-        (value) => (ms(value as ms.StringValue) ?? 0) >= 1 && ms(value as ms.StringValue) <= 3_600_000,
-        "expected a time such as 30s, at most 1h",
-      )
-      .default("30s")
-      .describe("How long all of it may take."),
+    timeout: timeLimit("30s").default("30s").describe("How long all of it may take."),
     redirects: z.int().min(0).max(MOST_REDIRECTS).default(MOST_REDIRECTS).describe("How many redirects are followed."),
     keep: z
       .enum(["text", "nothing"])
@@ -69,7 +61,7 @@ export default defineTask({
   }),
   async run(payload, { job, signal }) {
     const { url, maxBytes, into } = payload;
-    const limited = AbortSignal.any([signal, AbortSignal.timeout(ms(payload.timeout as ms.StringValue))]);
+    const limited = AbortSignal.any([signal, AbortSignal.timeout(millisecondsOf(payload.timeout))]);
     await using folder = into === undefined ? undefined : await Folder.open("into.folder", into.folder, { create: true });
     return await hidingSecrets(secretsOf(url), async () => {
       const headers: Record<string, string> = {};

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { defineTask } from "legwork";
+import { defineTask, LegworkError } from "legwork";
 import { z } from "zod";
 import { assertAnswered } from "../@lib/assert-answered.ts";
 import { guardedFetch } from "../@lib/guarded-fetch.ts";
@@ -53,7 +53,7 @@ export default defineTask({
     };
     const { endpoint, keys } = subscription;
     return await hidingSecrets([vapidDetails.privateKey, new URL(endpoint).pathname, ...secretsOf(endpoint)], async () => {
-      const { default: webPush } = await import("web-push");
+      const webPush = await loadWebPush();
       const request = webPush.generateRequestDetails({ endpoint, keys }, JSON.stringify(notification), {
         vapidDetails,
         TTL: ttl,
@@ -77,3 +77,16 @@ export default defineTask({
     });
   },
 });
+
+/** Loaded by the first notification. `npm install legwork` leaves it out: it brings 16 more packages, for this one task. */
+async function loadWebPush(): Promise<typeof import("web-push")> {
+  try {
+    import.meta.resolve("web-push");
+  } catch (error) {
+    throw new LegworkError("LW517", "notify/push needs the package web-push, which is not installed.", {
+      hint: `Run \`npm install web-push\` where the workers run, then retry the job.`,
+      cause: error,
+    });
+  }
+  return (await import("web-push")).default;
+}

@@ -1,11 +1,11 @@
 import { defineTask, Discard, PayloadError } from "legwork";
-import ms from "ms";
 import { escapeIdentifier, type PoolClient } from "pg";
 import { z } from "zod";
 import { codeOf, fileName, Folder, folderPath, ignore } from "../@lib/folder.ts";
 import { REPORT_FORMATS, type ReportFormat } from "../@lib/report-formats.ts";
 import { jsonBytes, RESULT_TEXT_BYTES } from "../@lib/result-text.ts";
 import { requiredSetting, setting } from "../@lib/settings.ts";
+import { millisecondsOf, timeLimit } from "../@lib/time-limit.ts";
 
 /** Rows that are fetched at once. */
 const FETCHED = 500;
@@ -31,14 +31,7 @@ export default defineTask({
       format: z.enum(["csv", "json", "html"]).default("csv"),
       title: z.string().max(200).default("Report").describe("The heading of the HTML."),
       maxRows: z.int().min(1).max(1_000_000).default(10_000).describe("Rows beyond that are left out, and the result says so."),
-      timeout: z
-        .string()
-        .max(20)
-        .refine((value) => (ms(value as ms.StringValue) ?? 0) >= 1 && ms(value as ms.StringValue) <= 3_600_000, {
-          error: "expected a time such as 30s, at most 1h",
-        })
-        .default("1m")
-        .describe("How long Postgres may take for each part of it."),
+      timeout: timeLimit("30s").default("1m").describe("How long Postgres may take for each part of it."),
       into: z
         .strictObject({ folder: folderPath, name: fileName })
         .optional()
@@ -83,7 +76,7 @@ export default defineTask({
       };
       const found = await sql.transaction(async (_sql, client) => {
         await client.query("set transaction isolation level repeatable read, read only");
-        await client.query("select set_config('statement_timeout', $1, true)", [String(ms(payload.timeout as ms.StringValue))]);
+        await client.query("select set_config('statement_timeout', $1, true)", [String(millisecondsOf(payload.timeout))]);
         // A role that the query could leave again is no protection against SQL from payloads; it is one against mistakes.
         if (role !== undefined) await client.query(`set local role ${escapeIdentifier(role)}`);
         return await query(client, text, payload, REPORT_FORMATS[payload.format], write, signal);

@@ -12,9 +12,11 @@ import { LegworkError } from "../../src/errors.ts";
 import { listJobs } from "../../src/jobs/read-jobs.ts";
 import { expectDocumented } from "../support/access-matrix.ts";
 import { walkedCommands } from "../support/commands.ts";
+import { type CliResult, legwork } from "../support/cli.ts";
 import { testDatabase, testLog } from "../support/database.ts";
 import { fillEveryState } from "../support/every-state.ts";
 import { DATABASE_ROLES, type DatabaseRole, type RoleLogin, roleLogins } from "../support/role-logins.ts";
+import { scaled } from "../support/slowness.ts";
 import { directoryOf } from "../support/worker.ts";
 
 const database = testDatabase();
@@ -115,11 +117,11 @@ it("GraphQL as legwork_admin answers in every state", async () => {
 
 it("createLegwork with its defaults enqueues as legwork_enqueuer, and works as legwork_worker", async () => {
   const enqueuer = await start(loginOf("legwork_enqueuer"));
-  await expect(enqueuer.enqueue("walked", { n: 1 })).rejects.toMatchObject({ code: "LW404" });
+  await expect(enqueuer.jobs.enqueue("walked", { n: 1 })).rejects.toMatchObject({ code: "LW404" });
   const tasks = await directoryOf({ "walked.ts": "export default async () => {};" });
   const worker = await start(loginOf("legwork_worker"), { worker: true, tasks: [tasks] });
-  expect(worker.tasks).toEqual(["walked"]);
-  expect(await enqueuer.enqueue("walked", { n: 1 })).toMatch(/^\d+$/);
+  expect(worker.taskNames).toEqual(["walked"]);
+  expect(await enqueuer.jobs.enqueue("walked", { n: 1 })).toMatch(/^\d+$/);
 });
 
 it("what the login of a server or a program may not do is LW403 in TypeScript, REST and GraphQL", async () => {
@@ -170,26 +172,14 @@ it("every login that may not migrate learns that it has to be done, and by which
   }
 });
 
-interface CommandOutcome {
-  code: number;
-  stdout: string;
-  stderr: string;
+/** Runs commands one after the other, each with a login. */
+async function session(asked: readonly { login: RoleLogin; run: readonly string[] }[]): Promise<CliResult[]> {
+  const results: CliResult[] = [];
+  for (const { login, run } of asked) results.push(await legwork([...run, "--database-url", login.url]));
+  return results;
 }
 
-/** Runs commands one after the other in one process, each with a login. */
-async function session(asked: readonly { login: RoleLogin; run: readonly string[] }[]): Promise<CommandOutcome[]> {
-  const script = fileURLToPath(new URL("../support/cli-session.ts", import.meta.url));
-  const commands = asked.map(({ login, run }) => [...run, "--database-url", login.url]);
-  const child = spawn(process.execPath, [script, JSON.stringify(commands)], {
-    env: { PATH: process.env.PATH, LEGWORK_LOG_LEVEL: "warn" },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const outcomes: CommandOutcome[] = [];
-  for await (const line of createInterface({ input: child.stdout })) outcomes.push(JSON.parse(line));
-  return outcomes;
-}
-
-it("a command does what its role may, and else says LW403 in one line with what to do", { timeout: 60_000 }, async () => {
+it("a command does what its role may, and else says LW403 in one line with what to do", { timeout: scaled(60_000) }, async () => {
   const commands = walkedCommands(filled);
   // An operator reads and enqueues too, so that it stands for the other confined logins.
   const [operator, admin] = [loginOf("legwork_operator", "confined"), loginOf("legwork_admin", "confined")];
@@ -200,7 +190,7 @@ it("a command does what its role may, and else says LW403 in one line with what 
   // Two processes, because most of the time is spent in them.
   const half = Math.ceil(asked.length / 2);
   const answers = (await Promise.all([session(asked.slice(0, half)), session(asked.slice(half))])).flat();
-  const outcomeOf = (login: RoleLogin, name: string): CommandOutcome =>
+  const outcomeOf = (login: RoleLogin, name: string): CliResult =>
     answers[asked.findIndex((one) => one.login === login && one.name === name)]!;
   const isRefused = (login: RoleLogin, name: string): boolean => outcomeOf(login, name).stderr.includes("(LW403)");
   const wrong = asked.filter(({ login, name }) => {

@@ -88,18 +88,18 @@ it.each<[why: string, first: string, undo: string]>([
 
 it("the doctor finds a confined login that was granted more afterwards, and one that was renamed", async () => {
   const finding = async (): Promise<unknown> =>
-    (await run(`select severity, finding, remedy from legwork.doctor() where "check" = 'confined_logins'`))[0];
+    (await run(`select severity, finding, fix from legwork.doctor() where "check" = 'confined_logins'`))[0];
   await confine("acme");
   expect(await finding()).toMatchObject({ severity: "ok" });
   await run(`grant legwork_worker to ${login}`);
   expect(await finding()).toEqual({
     severity: "critical",
     finding: `Nothing confines the login ${login} to the tenant acme any more: it may act as legwork_worker, which runs every tenant's jobs.`,
-    remedy: "Take it out of that role first, and out of the groups by which it is a member.",
+    fix: "Take it out of that role first, and out of the groups by which it is a member.",
   });
   await run(`revoke legwork_worker from ${login}; alter role ${login} rename to ${renamed}`);
   expect(await finding()).toMatchObject({ severity: "warning", finding: expect.stringContaining("does not exist") });
-  // What its remedy says.
+  // What its fix says.
   await confine(null);
   expect(await finding()).toMatchObject({ severity: "ok" });
   await run(`drop role ${renamed}`);

@@ -10,7 +10,7 @@ const doctor = (...flags: string[]) => legwork(["doctor", ...flags], { DATABASE_
 /** A server for tests may well run without fsync, which the doctor is right to call critical. */
 const ofTheJobSystem = (findings: Finding[]): Finding[] => findings.filter(({ check }) => check !== "settings");
 
-it("prints what is wrong with its remedy, the worst first, and exits with 1 for what is critical", async () => {
+it("prints what is wrong with its fix, the worst first, and exits with 1 for what is critical", async () => {
   await database.pool.query("select legwork_private.worker_beat('w', 'host', 1, 4, array['known'], '{}')");
   await database.pool.query("select graphile_worker.add_job('unknown', run_at => now() - interval '1 day')");
   await database.pool.query("update legwork_private.worker_processes set seen_at = now() + interval '1 hour'");
@@ -30,7 +30,7 @@ it("exits with 0 when nothing is critical, and prints everything it looked at wi
   const findings: Finding[] = JSON.parse(result.stdout);
   expect(ofTheJobSystem(findings).map(({ severity }) => severity)).not.toContain("critical");
   expect(result.code).toBe(findings.some(({ severity }) => severity === "critical") ? 1 : 0);
-  expect(findings).toContainEqual(expect.objectContaining({ check: "migrations", severity: "ok", remedy: null }));
+  expect(findings).toContainEqual(expect.objectContaining({ check: "migrations", severity: "ok", fix: null }));
 });
 
 it("a user who may see nothing is told what to ask for", async () => {

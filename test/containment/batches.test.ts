@@ -1,6 +1,7 @@
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { getJob } from "../../src/jobs/read-jobs.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { until } from "../support/until.ts";
 import { workerOver } from "../support/worker.ts";
 
@@ -28,7 +29,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   await accept();
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate runs, legwork_private.finished_jobs, legwork_private.failed_attempts");
+  await empty(database.pool, "runs, legwork_private.finished_jobs, legwork_private.failed_attempts");
 });
 
 /** Makes the history refuse some rows, as a trigger or a constraint of a user's may. */

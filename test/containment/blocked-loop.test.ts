@@ -2,6 +2,8 @@ import type { ChildProcess } from "node:child_process";
 import { beforeEach, describe, expect, it } from "vitest";
 import { getJob } from "../../src/jobs/read-jobs.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
+import { scaled } from "../support/slowness.ts";
 import { until } from "../support/until.ts";
 import { directoryOf, workerProcess } from "../support/worker.ts";
 
@@ -9,11 +11,9 @@ const database = testDatabase();
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query(
-    "truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.worker_processes",
-  );
+  await empty(database.pool, "legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.worker_processes");
   await database.pool.query("create table if not exists runs (job_id bigint, pid integer)");
-  await database.pool.query("truncate runs");
+  await empty(database.pool, "runs");
 });
 
 const TASKS = {
@@ -70,7 +70,7 @@ function logOf(worker: ChildProcess): Record<string, unknown>[] {
 describe("a task that holds up the event loop for longer than the lease", () => {
   it.for(["compute", "at-once"] as const)(
     "%s runs once and completes, its neighbours too, and no worker is declared dead",
-    { timeout: 60_000 },
+    { timeout: scaled(60_000) },
     async (task) => {
       const tasks = await directoryOf(TASKS);
       const workers = [
@@ -114,37 +114,41 @@ describe("a task that holds up the event loop for longer than the lease", () => 
     },
   );
 
-  it("is given up after maxBlocked: it loses an attempt, its neighbours lose none", async () => {
-    const tasks = await directoryOf(TASKS);
-    const victim = await workerProcess(database, tasks, { LEGWORK_MAX_BLOCKED: "3s" }, { stderr: "pipe" });
-    const log = logOf(victim);
-    const neighbours = [await add("neighbour", 1_000), await add("neighbour", 1_000)];
-    await until("the neighbours run", async () => (await database.pool.query("select from runs")).rows.length === 2);
-    const id = await add("compute", 60_000);
-    await until("the process is gone", () => victim.signalCode === "SIGKILL", 20_000);
-    expect((await getJob(database.pool, id)).attempt_list).toMatchObject([
-      {
-        state: "failed",
-        error_name: "Blocked",
-        error_message: expect.stringContaining("held up its worker's event loop for 3 seconds"),
-      },
-    ]);
-    expect(await state(id)).toBe("retrying");
-    await until("its last word is said", () =>
-      log.some(({ event, jobId }) => event === "event_loop_blocked_for_too_long" && jobId === id),
-    );
-    await workerProcess(database, tasks);
-    for (const each of neighbours) {
-      await until("the neighbour has completed", async () => (await state(each)) === "completed");
-      expect(await getJob(database.pool, each)).toMatchObject({ attempts: 1, attempt_list: [{ state: "completed" }] });
-    }
-  }, 60_000);
+  it(
+    "is given up after maxBlocked: it loses an attempt, its neighbours lose none",
+    async () => {
+      const tasks = await directoryOf(TASKS);
+      const victim = await workerProcess(database, tasks, { LEGWORK_MAX_BLOCKED: "3s" }, { stderr: "pipe" });
+      const log = logOf(victim);
+      const neighbours = [await add("neighbour", 1_000), await add("neighbour", 1_000)];
+      await until("the neighbours run", async () => (await database.pool.query("select from runs")).rows.length === 2);
+      const id = await add("compute", 60_000);
+      await until("the process is gone", () => victim.signalCode === "SIGKILL", 20_000);
+      expect((await getJob(database.pool, id)).attempt_list).toMatchObject([
+        {
+          state: "failed",
+          error_name: "Blocked",
+          error_message: expect.stringContaining("held up its worker's event loop for 3 seconds"),
+        },
+      ]);
+      expect(await state(id)).toBe("retrying");
+      await until("its last word is said", () =>
+        log.some(({ event, jobId }) => event === "event_loop_blocked_for_too_long" && jobId === id),
+      );
+      await workerProcess(database, tasks);
+      for (const each of neighbours) {
+        await until("the neighbour has completed", async () => (await state(each)) === "completed");
+        expect(await getJob(database.pool, each)).toMatchObject({ attempts: 1, attempt_list: [{ state: "completed" }] });
+      }
+    },
+    scaled(60_000),
+  );
 });
 
 describe("a worker that computes and is then", () => {
   it.for(["SIGKILL", "SIGSTOP"] as const)(
     "ended by %s has its job running elsewhere within 10 s",
-    { timeout: 60_000 },
+    { timeout: scaled(60_000) },
     async (signal) => {
       const tasks = await directoryOf(TASKS);
       const victim = await workerProcess(database, tasks);

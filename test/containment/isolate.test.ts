@@ -5,6 +5,7 @@ import { getJob } from "../../src/jobs/read-jobs.ts";
 import { sendSignal } from "../../src/jobs/send-signal.ts";
 import { testDatabase } from "../support/database.ts";
 import { add, end, KINDS, task, workerForAll } from "../support/isolated.ts";
+import { scaled } from "../support/slowness.ts";
 import { until } from "../support/until.ts";
 import { directoryOf, workerProcess } from "../support/worker.ts";
 
@@ -172,18 +173,22 @@ it("is one of two kinds", () => {
   );
 });
 
-it("a thread that runs out of memory in native code does not take its worker with it", async () => {
-  const tasks = await directoryOf({
-    "parses.ts": task(
-      "thread",
-      "const text = JSON.stringify(Array.from({ length: 200_000 }, (_, n) => ({ n }))); const kept = []; for (;;) kept.push(JSON.parse(text));",
-    ),
-  });
-  const worker = await workerProcess(database, tasks, { LEGWORK_ISOLATE_MEMORY: String(MEMORY.thread) });
-  const job = await end(database, await add(database, "parses"), 40_000);
-  expect(job).toMatchObject({
-    state: "failed",
-    error: `The task's thread used more than ${MEMORY.thread} MB of JavaScript heap.`,
-  });
-  expect([worker.exitCode, worker.signalCode]).toEqual([null, null]);
-}, 60_000);
+it(
+  "a thread that runs out of memory in native code does not take its worker with it",
+  async () => {
+    const tasks = await directoryOf({
+      "parses.ts": task(
+        "thread",
+        "const text = JSON.stringify(Array.from({ length: 200_000 }, (_, n) => ({ n }))); const kept = []; for (;;) kept.push(JSON.parse(text));",
+      ),
+    });
+    const worker = await workerProcess(database, tasks, { LEGWORK_ISOLATE_MEMORY: String(MEMORY.thread) });
+    const job = await end(database, await add(database, "parses"), 40_000);
+    expect(job).toMatchObject({
+      state: "failed",
+      error: `The task's thread used more than ${MEMORY.thread} MB of JavaScript heap.`,
+    });
+    expect([worker.exitCode, worker.signalCode]).toEqual([null, null]);
+  },
+  scaled(60_000),
+);

@@ -4,6 +4,7 @@ import { enqueue } from "../../src/jobs/enqueue.ts";
 import type { Server } from "../../src/server/server.ts";
 import { legwork } from "../support/cli.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { rest, restToken, startRest } from "../support/rest.ts";
 import { until } from "../support/until.ts";
 import { workerOver } from "../support/worker.ts";
@@ -215,7 +216,7 @@ describe("numbers keep their digits", () => {
     [
       "POST /workflows",
       "/workflows",
-      (payload: string) => `{"name":"w","steps":{"a":{"task":"plain","max_attempts":2.0,"payload":${payload}}}}`,
+      (payload: string) => `{"name":"w","steps":{"a":{"task":"plain","maxAttempts":2.0,"payload":${payload}}}}`,
     ],
     ["POST /batches", "/batches", (payload: string) => `{"jobs":[{"task":"plain","payload":${payload}}]}`],
   ])("through %s", async (_name, path, bodyOf) => {
@@ -303,7 +304,7 @@ describe("numbers keep their digits", () => {
     await fc.assert(
       fc.asyncProperty(fc.array(json, { minLength: 20, maxLength: 40 }), async (texts) => {
         await sql("delete from graphile_worker._private_jobs");
-        await sql("truncate legwork_private.finished_jobs");
+        await empty(database.pool, "legwork_private.finished_jobs");
         payloads.clear();
         for (const payload of texts) {
           const [row] = await sql("select id from graphile_worker.add_job('plain', $1::json)", [payload]);

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { testDatabase } from "../support/database.ts";
+import { scaled } from "../support/slowness.ts";
 import { until } from "../support/until.ts";
 import { directoryOf, workerProcess } from "../support/worker.ts";
 
@@ -34,7 +35,7 @@ function residentMegabytes(pid: number | undefined): number {
 
 it(
   "a worker whose log nobody reads runs its jobs, speaks, keeps its size, and tells how much is missing",
-  { timeout: 90_000 },
+  { timeout: scaled(90_000) },
   async () => {
     const worker = await workerProcess(database, await directoryOf({ "talkative.ts": TALKATIVE }), {}, { stderr: "pipe" });
     await addTalkative(100);
@@ -56,14 +57,18 @@ it(
   },
 );
 
-it("a worker whose log nobody reads ends at SIGTERM", async () => {
-  const worker = await workerProcess(database, await directoryOf({ "talkative.ts": TALKATIVE }), {}, { stderr: "pipe" });
-  const before = await completed();
-  await addTalkative(20);
-  await until("the jobs have run", async () => (await completed()) === before + 20, 20_000);
-  worker.kill("SIGTERM");
-  await until("it has ended", () => worker.exitCode === 0);
-}, 60_000);
+it(
+  "a worker whose log nobody reads ends at SIGTERM",
+  async () => {
+    const worker = await workerProcess(database, await directoryOf({ "talkative.ts": TALKATIVE }), {}, { stderr: "pipe" });
+    const before = await completed();
+    await addTalkative(20);
+    await until("the jobs have run", async () => (await completed()) === before + 20, 20_000);
+    worker.kill("SIGTERM");
+    await until("it has ended", () => worker.exitCode === 0);
+  },
+  scaled(60_000),
+);
 
 it.for(["fatal", "error"])("every line is there when the process ends right after one of level %s", async (level) => {
   const script = `

@@ -3,6 +3,8 @@ import { createPool } from "../../src/db/pool.ts";
 import { Live } from "../../src/server/graphql/live/topics.ts";
 import { startServer } from "../../src/server/server.ts";
 import { testDatabase, testLog } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
+import { scaled } from "../support/slowness.ts";
 import { tcpProxy } from "../support/tcp-proxy.ts";
 import { until } from "../support/until.ts";
 import { directoryOf, workerProcess } from "../support/worker.ts";
@@ -11,11 +13,9 @@ const database = testDatabase();
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query(
-    "truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.worker_processes",
-  );
+  await empty(database.pool, "legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.worker_processes");
   await database.pool.query("create table if not exists runs (job_id bigint, at timestamptz default clock_timestamp())");
-  await database.pool.query("truncate runs");
+  await empty(database.pool, "runs");
 });
 
 const TASKS = {
@@ -80,130 +80,154 @@ describe("a pool whose connections have died without a word", () => {
 });
 
 describe("a worker whose connections all died without a word", () => {
-  it("says so, runs jobs again within 12 s, and ends at SIGTERM", async () => {
-    const proxy = await tcpProxy(database.url);
-    const worker = await workerProcess({ ...database, url: proxy.url }, await directoryOf(TASKS), {}, { stderr: "pipe" });
-    let log = "";
-    worker.stderr?.on("data", (data) => (log += data));
-    await addShort(5);
-    await until("jobs run", async () => (await completed()) === 5);
-    expect(proxy.silence()).toBeGreaterThan(3);
-    await addShort(5);
-    await until("jobs run again", async () => (await completed()) === 10, 12_000);
-    expect(log).toMatch(/gone silent/);
-    // A second time, and this time it is stopped meanwhile.
-    proxy.silence();
-    const stopped = performance.now();
-    worker.kill("SIGTERM");
-    await until("it has ended", () => worker.exitCode !== null || worker.signalCode !== null, 26_000);
-    expect(performance.now() - stopped).toBeLessThan(26_000);
-    expect(worker.exitCode).toBe(0);
-  }, 60_000);
+  it(
+    "says so, runs jobs again within 12 s, and ends at SIGTERM",
+    async () => {
+      const proxy = await tcpProxy(database.url);
+      const worker = await workerProcess({ ...database, url: proxy.url }, await directoryOf(TASKS), {}, { stderr: "pipe" });
+      let log = "";
+      worker.stderr?.on("data", (data) => (log += data));
+      await addShort(5);
+      await until("jobs run", async () => (await completed()) === 5);
+      expect(proxy.silence()).toBeGreaterThan(3);
+      await addShort(5);
+      await until("jobs run again", async () => (await completed()) === 10, 12_000);
+      expect(log).toMatch(/gone silent/);
+      // A second time, and this time it is stopped meanwhile.
+      proxy.silence();
+      const stopped = performance.now();
+      worker.kill("SIGTERM");
+      await until("it has ended", () => worker.exitCode !== null || worker.signalCode !== null, 26_000);
+      expect(performance.now() - stopped).toBeLessThan(scaled(26_000));
+      expect(worker.exitCode).toBe(0);
+    },
+    scaled(60_000),
+  );
 
-  it("ends within its shutdown timeout and a second, with a job that runs", async () => {
-    const proxy = await tcpProxy(database.url);
-    const worker = await workerProcess({ ...database, url: proxy.url }, await directoryOf(TASKS), {
-      LEGWORK_SHUTDOWN_TIMEOUT: "1s",
-    });
-    await addShort(1, 60_000);
-    await until("it runs", async () => (await database.pool.query("select from runs")).rows.length === 1);
-    proxy.silence();
-    const stopped = performance.now();
-    worker.kill("SIGTERM");
-    await until("it has ended", () => worker.exitCode !== null || worker.signalCode !== null);
-    // What the processor was given to others meanwhile comes on top.
-    expect(performance.now() - stopped).toBeLessThan(3_000);
-  }, 40_000);
+  it(
+    "ends within its shutdown timeout and a second, with a job that runs",
+    async () => {
+      const proxy = await tcpProxy(database.url);
+      const worker = await workerProcess({ ...database, url: proxy.url }, await directoryOf(TASKS), {
+        LEGWORK_SHUTDOWN_TIMEOUT: "1s",
+      });
+      await addShort(1, 60_000);
+      await until("it runs", async () => (await database.pool.query("select from runs")).rows.length === 1);
+      proxy.silence();
+      const stopped = performance.now();
+      worker.kill("SIGTERM");
+      await until("it has ended", () => worker.exitCode !== null || worker.signalCode !== null);
+      // What the processor was given to others meanwhile comes on top.
+      expect(performance.now() - stopped).toBeLessThan(scaled(3_000));
+    },
+    scaled(40_000),
+  );
 
-  it("fails the attempt of a task whose statement has no answer, and makes another", async () => {
-    const proxy = await tcpProxy(database.url);
-    await workerProcess({ ...database, url: proxy.url }, await directoryOf(TASKS));
-    await database.pool.query("select graphile_worker.add_job('slow-statement', '{}')");
-    await until("it runs", async () => (await database.pool.query("select from runs")).rows.length === 1);
-    await until("its statement is under way", async () => {
-      const { rows } = await database.pool.query(
-        "select pid from pg_stat_activity where query like '%pg_sleep(300)%' and state = 'active' and pid <> pg_backend_pid()",
+  it(
+    "fails the attempt of a task whose statement has no answer, and makes another",
+    async () => {
+      const proxy = await tcpProxy(database.url);
+      await workerProcess({ ...database, url: proxy.url }, await directoryOf(TASKS));
+      await database.pool.query("select graphile_worker.add_job('slow-statement', '{}')");
+      await until("it runs", async () => (await database.pool.query("select from runs")).rows.length === 1);
+      await until("its statement is under way", async () => {
+        const { rows } = await database.pool.query(
+          "select pid from pg_stat_activity where query like '%pg_sleep(300)%' and state = 'active' and pid <> pg_backend_pid()",
+        );
+        return rows.length === 1;
+      });
+      expect(proxy.silence("legwork tasks")).toBeGreaterThan(0);
+      // The server ends the statement, of which the worker hears nothing.
+      await database.pool.query(
+        "select pg_cancel_backend(pid) from pg_stat_activity where query like '%pg_sleep(300)%' and pid <> pg_backend_pid()",
       );
-      return rows.length === 1;
-    });
-    expect(proxy.silence("legwork tasks")).toBeGreaterThan(0);
-    // The server ends the statement, of which the worker hears nothing.
-    await database.pool.query(
-      "select pg_cancel_backend(pid) from pg_stat_activity where query like '%pg_sleep(300)%' and pid <> pg_backend_pid()",
-    );
-    await until("the job has completed", async () => (await completed()) === 1, 20_000);
-    expect((await database.pool.query("select from legwork_private.failed_attempts")).rows).toHaveLength(1);
-  }, 60_000);
+      await until("the job has completed", async () => (await completed()) === 1, 20_000);
+      expect((await database.pool.query("select from legwork_private.failed_attempts")).rows).toHaveLength(1);
+    },
+    scaled(60_000),
+  );
 });
 
-it("a pause holds for jobs that were fetched ahead when only the listening connection has died", async () => {
-  const proxy = await tcpProxy(database.url);
-  await workerProcess({ ...database, url: proxy.url }, await directoryOf(TASKS), {
-    LEGWORK_CONCURRENCY: "2",
-    LEGWORK_LOCAL_QUEUE_SIZE: "8",
-  });
-  await addShort(10, 1_500);
-  await until("more are fetched than run", async () => {
-    const { rows } = await database.pool.query("select from graphile_worker._private_jobs where locked_at is not null");
-    return rows.length > 5;
-  });
-  await until("two run", async () => (await database.pool.query("select from runs")).rows.length === 2);
-  expect(proxy.silence("legwork listener")).toBe(1);
-  await database.pool.query("select legwork.pause_task('short')");
-  const { rows } = await database.pool.query("select clock_timestamp() as at");
-  await until("those that ran have ended", async () => (await completed()) === 2);
-  await until("the others were put back", async () => {
-    const left = await database.pool.query("select from graphile_worker._private_jobs where locked_at is not null");
-    return left.rows.length === 0;
-  });
-  const late = await database.pool.query("select from runs where at > $1::timestamptz + interval '300 ms'", [rows[0].at]);
-  expect(late.rows).toEqual([]);
-  await database.pool.query("select legwork.resume_task('short')");
-  await until("the others have run", async () => (await completed()) === 10, 15_000);
-}, 40_000);
+it(
+  "a pause holds for jobs that were fetched ahead when only the listening connection has died",
+  async () => {
+    const proxy = await tcpProxy(database.url);
+    await workerProcess({ ...database, url: proxy.url }, await directoryOf(TASKS), {
+      LEGWORK_CONCURRENCY: "2",
+      LEGWORK_LOCAL_QUEUE_SIZE: "8",
+    });
+    await addShort(10, 1_500);
+    await until("more are fetched than run", async () => {
+      const { rows } = await database.pool.query("select from graphile_worker._private_jobs where locked_at is not null");
+      return rows.length > 5;
+    });
+    await until("two run", async () => (await database.pool.query("select from runs")).rows.length === 2);
+    expect(proxy.silence("legwork listener")).toBe(1);
+    await database.pool.query("select legwork.pause_task('short')");
+    const { rows } = await database.pool.query("select clock_timestamp() as at");
+    await until("those that ran have ended", async () => (await completed()) === 2);
+    await until("the others were put back", async () => {
+      const left = await database.pool.query("select from graphile_worker._private_jobs where locked_at is not null");
+      return left.rows.length === 0;
+    });
+    const late = await database.pool.query("select from runs where at > $1::timestamptz + interval '300 ms'", [rows[0].at]);
+    expect(late.rows).toEqual([]);
+    await database.pool.query("select legwork.resume_task('short')");
+    await until("the others have run", async () => (await completed()) === 10, 15_000);
+  },
+  scaled(40_000),
+);
 
-it("a server whose connections all died without a word answers again within seconds, and stops in time", async () => {
-  const proxy = await tcpProxy(database.url);
-  const server = await startServer({
-    databaseUrl: proxy.url,
-    host: "127.0.0.1",
-    port: 0,
-    token: "a token of this test",
-    log: testLog,
-    shutdownTimeout: 1_000,
-  });
-  const ask = async (): Promise<number> => {
-    const answer = await fetch(`${server.url}/api/v1/jobs`, { headers: { authorization: "Bearer a token of this test" } });
-    await answer.body?.cancel();
-    return answer.status;
-  };
-  expect(await ask()).toBe(200);
-  proxy.silence();
-  await until("it answers again", async () => (await ask()) === 200, 12_000);
-  proxy.silence();
-  const hanging = ask().catch(() => undefined);
-  const before = performance.now();
-  await server.stop();
-  // What the processor was given to others meanwhile comes on top.
-  expect(performance.now() - before).toBeLessThan(4_000);
-  await hanging;
-}, 40_000);
+it(
+  "a server whose connections all died without a word answers again within seconds, and stops in time",
+  async () => {
+    const proxy = await tcpProxy(database.url);
+    const server = await startServer({
+      databaseUrl: proxy.url,
+      host: "127.0.0.1",
+      port: 0,
+      token: "a token of this test",
+      log: testLog,
+      shutdownTimeout: 1_000,
+    });
+    const ask = async (): Promise<number> => {
+      const answer = await fetch(`${server.url}/api/v1/jobs`, { headers: { authorization: "Bearer a token of this test" } });
+      await answer.body?.cancel();
+      return answer.status;
+    };
+    expect(await ask()).toBe(200);
+    proxy.silence();
+    await until("it answers again", async () => (await ask()) === 200, 12_000);
+    proxy.silence();
+    const hanging = ask().catch(() => undefined);
+    const before = performance.now();
+    await server.stop();
+    // What the processor was given to others meanwhile comes on top.
+    expect(performance.now() - before).toBeLessThan(scaled(4_000));
+    await hanging;
+  },
+  scaled(40_000),
+);
 
-it("a live view whose connections died without a word is read again", async () => {
-  const proxy = await tcpProxy(database.url);
-  const pool = createPool(proxy.url, { log: testLog, max: 2 });
-  const live = new Live(pool, testLog);
-  onTestFinished(async () => {
-    await live.stop();
-    await pool.end();
-  });
-  const watcher = live.watch({ kind: "overview" }, null);
-  await watcher.next();
-  proxy.silence();
-  await addShort(1);
-  const next = await Promise.race([
-    watcher.next(),
-    new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 15_000)),
-  ]);
-  expect(next).toMatchObject({ done: false });
-}, 40_000);
+it(
+  "a live view whose connections died without a word is read again",
+  async () => {
+    const proxy = await tcpProxy(database.url);
+    const pool = createPool(proxy.url, { log: testLog, max: 2 });
+    const live = new Live(pool, testLog);
+    onTestFinished(async () => {
+      await live.stop();
+      await pool.end();
+    });
+    const watcher = live.watch({ kind: "overview" }, null);
+    await watcher.next();
+    proxy.silence();
+    await addShort(1);
+    const next = await Promise.race([
+      watcher.next(),
+      new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 15_000)),
+    ]);
+    expect(next).toMatchObject({ done: false });
+  },
+  scaled(40_000),
+);

@@ -51,7 +51,7 @@ it("GraphQL shows each time as it is, in a list and alone", async () => {
 it("REST shows each time as it is, in a list and alone", async () => {
   const list = await rest(server, "GET", "/jobs?limit=50");
   expect(list.status).toBe(200);
-  const shown = Object.fromEntries(list.body.items.map(({ id, run_at }: { id: string; run_at: string }) => [id, run_at]));
+  const shown = Object.fromEntries(list.body.items.map(({ id, runAt }: { id: string; runAt: string }) => [id, runAt]));
   expect(shown).toMatchObject({ [ids.never!]: null, [ids.always!]: "-infinity", [ids.far!]: "290000-01-01T00:00:00+00" });
   for (const id of Object.values(ids)) expect((await rest(server, "GET", `/jobs/${id}`)).status).toBe(200);
 });
@@ -84,8 +84,8 @@ it("statistics, the doctor, alerts and metrics take them", async () => {
     [ids.before],
   );
   await database.pool.query("delete from graphile_worker._private_jobs where id = $1", [ids.before]);
-  await database.pool.query("update legwork_private.watch_steps set due_at = clock_timestamp()");
-  await database.pool.query("select legwork_private.watch(w.step) from legwork_private.watch_steps w");
+  await database.pool.query("update legwork_private.duties set due_at = clock_timestamp()");
+  await database.pool.query("select legwork_private.run_duty(w.duty) from legwork_private.duties w");
   await database.pool.query("select legwork_private.roll_up()");
   await database.pool.query("select * from legwork.doctor()");
   expect((await database.pool.query("select sum(completed)::int as jobs from legwork_private.task_minutes")).rows).toEqual([

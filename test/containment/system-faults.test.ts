@@ -13,6 +13,8 @@ import { Problems } from "../../src/health/problems.ts";
 import { startServer } from "../../src/server/server.ts";
 import { startWorker, type Worker } from "../../src/worker/worker.ts";
 import { databaseUrl, testLog } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
+import { scaled } from "../support/slowness.ts";
 import { until } from "../support/until.ts";
 import { directoryOf } from "../support/worker.ts";
 
@@ -53,7 +55,7 @@ beforeAll(async () => {
   url = databaseUrl(postgres.databaseUrl, name);
   pool = createPool(url, { log: testLog, max: 3 });
   await migrate(pool, testLog);
-}, 120_000);
+}, scaled(120_000));
 
 afterAll(async () => {
   await pool?.end();
@@ -64,7 +66,7 @@ afterAll(async () => {
 
 beforeEach(async () => {
   await pool.query("delete from graphile_worker._private_jobs");
-  await pool.query("truncate legwork_private.finished_jobs, legwork_private.failed_attempts");
+  await empty(pool, "legwork_private.finished_jobs, legwork_private.failed_attempts");
   writeFileSync(notes, "");
   rmSync(gate, { force: true });
 });
@@ -162,7 +164,7 @@ async function expectAllOnce(count: number): Promise<void> {
 
 it.skipIf(!isRoot)(
   "a full disk ends no job: /ready says so, and all goes on once there is room",
-  { timeout: 60_000 },
+  { timeout: scaled(60_000) },
   async () => {
     await enqueue(40);
     const running = await run();
@@ -194,26 +196,30 @@ it.skipIf(!isRoot)(
   },
 );
 
-it("a read-only server ends no job: /ready says so, and all goes on once it can be written to", { timeout: 60_000 }, async () => {
-  await enqueue(24);
-  const running = await run();
-  await running.worker;
-  await until("eight jobs run", () => runs().length === 8);
-  const set = async (value: string): Promise<void> => {
-    await pool.query(`alter system set default_transaction_read_only = ${value}`);
-    await pool.query("select pg_reload_conf()");
-  };
-  await set("on");
-  writeFileSync(gate, "");
-  const answer = await until("the server is not ready", async () => {
-    const { status, text } = await running.ready();
-    return status === 503 && running.hasLogged("recording_failed") ? text : undefined;
-  });
-  expect(answer).toMatch(/read-only/);
-  await set("off");
-  await expectAllOnce(24);
-  await until("the server is ready", async () => (await running.ready()).status === 200);
-});
+it(
+  "a read-only server ends no job: /ready says so, and all goes on once it can be written to",
+  { timeout: scaled(60_000) },
+  async () => {
+    await enqueue(24);
+    const running = await run();
+    await running.worker;
+    await until("eight jobs run", () => runs().length === 8);
+    const set = async (value: string): Promise<void> => {
+      await pool.query(`alter system set default_transaction_read_only = ${value}`);
+      await pool.query("select pg_reload_conf()");
+    };
+    await set("on");
+    writeFileSync(gate, "");
+    const answer = await until("the server is not ready", async () => {
+      const { status, text } = await running.ready();
+      return status === 503 && running.hasLogged("recording_failed") ? text : undefined;
+    });
+    expect(answer).toMatch(/read-only/);
+    await set("off");
+    await expectAllOnce(24);
+    await until("the server is ready", async () => (await running.ready()).status === 200);
+  },
+);
 
 /** Takes every connection that the server has to give; resolves to what gives them back. */
 async function takeAllConnections(): Promise<() => Promise<void>> {
@@ -230,7 +236,7 @@ async function takeAllConnections(): Promise<() => Promise<void>> {
   }
 }
 
-it("a worker waits at its start for a free connection", { timeout: 60_000 }, async () => {
+it("a worker waits at its start for a free connection", { timeout: scaled(60_000) }, async () => {
   await enqueue(4);
   writeFileSync(gate, "");
   const giveBack = await takeAllConnections();
@@ -242,7 +248,7 @@ it("a worker waits at its start for a free connection", { timeout: 60_000 }, asy
   await expectAllOnce(4);
 });
 
-it("an attempt that wants a connection when there is none waits for one", { timeout: 60_000 }, async () => {
+it("an attempt that wants a connection when there is none waits for one", { timeout: scaled(60_000) }, async () => {
   const running = await run({ withServer: false });
   await running.worker;
   await pool.query("select legwork.enqueue('asking', '{}')");
@@ -256,7 +262,7 @@ it("an attempt that wants a connection when there is none waits for one", { time
 
 it(
   "tables that a restore has not brought back yet end no job: the worker goes on when they are there",
-  { timeout: 60_000 },
+  { timeout: scaled(60_000) },
   async () => {
     await enqueue(24);
     const running = await run();

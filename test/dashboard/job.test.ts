@@ -4,6 +4,7 @@ import type { Server } from "../../src/server/server.ts";
 import { expectAccessible } from "../support/axe.ts";
 import { testBrowser } from "../support/browser.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { makeToken, restToken, startRest } from "../support/rest.ts";
 import { until } from "../support/until.ts";
 import { workerOver } from "../support/worker.ts";
@@ -21,8 +22,9 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query(
-    "truncate signs, legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.pauses, legwork_private.limits",
+  await empty(
+    database.pool,
+    "signs, legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.pauses, legwork_private.limits",
   );
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "plain", "queue": "mail"}]')`);
 });

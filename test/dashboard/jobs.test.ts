@@ -4,6 +4,7 @@ import type { Server } from "../../src/server/server.ts";
 import { expectAccessible } from "../support/axe.ts";
 import { testBrowser } from "../support/browser.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { grid, rowOf, shownIds } from "../support/job-list.ts";
 import { makeToken, restToken, startRest } from "../support/rest.ts";
 import { until } from "../support/until.ts";
@@ -20,7 +21,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.reruns");
+  await empty(database.pool, "legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.reruns");
   await database.pool.query(
     `select legwork_private.register_tasks('[{"name": "mail/send", "queue": "mail"}, {"name": "report"}]')`,
   );

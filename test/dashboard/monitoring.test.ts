@@ -3,6 +3,7 @@ import type { Server } from "../../src/server/server.ts";
 import { expectAccessible } from "../support/axe.ts";
 import { testBrowser } from "../support/browser.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { makeToken, rest, restToken, startRest } from "../support/rest.ts";
 import { until } from "../support/until.ts";
 import { workerOver } from "../support/worker.ts";
@@ -20,7 +21,7 @@ afterAll(async () => {
 
 /** Raises alerts of failures: five of a task in a row. */
 async function raise(): Promise<void> {
-  await database.pool.query("truncate legwork_private.alert_records, legwork_private.alert_silences");
+  await empty(database.pool, "legwork_private.alert_records, legwork_private.alert_silences");
   await database.pool.query(
     `insert into legwork_private.alert_records (rule, kind, target, severity, value, threshold, message, raised_at)
      values ('consecutive_failures', 'consecutive_failures', 'mail', 'warning', 5, 3, 'Task ''mail'' has failed 5 time(s) in a row: no', now())`,
@@ -135,7 +136,7 @@ describe("the audit log", () => {
     await database.pool.query(`select legwork_private.register_tasks('[{"name": "mail", "queue": "mail"}]')`);
     await rest(server, "PUT", "/queues/mail/limits", { kind: "concurrency", max: 5 });
     await rest(server, "PUT", "/queues/mail/limits", { kind: "concurrency", max: 7 });
-    const page = await browser.open(server.url, "/audit?target_type=queue&target=mail", restToken);
+    const page = await browser.open(server.url, "/audit?targetType=queue&target=mail", restToken);
     const table = page.getByRole("region", { name: "Audit log, table" });
     await table.getByRole("button", { name: /^max_count.*: what line/ }).click();
     await page.getByRole("row", { name: "max_count 5 7" }).waitFor();

@@ -35,7 +35,7 @@ const TASKS = {
 
 it("three workers tell a webhook once that a task fails, and once that it is well again", async () => {
   const { url, bodies } = await receiver();
-  await database.pool.query("update legwork_private.watch_steps set every = '200 ms', due_at = now()");
+  await database.pool.query("update legwork_private.duties set every = '200 ms', due_at = now()");
   await database.pool.query("delete from legwork_private.alert_rules where kind <> 'consecutive_failures'");
   await setAlertRule(database.pool, "consecutive_failures", { warning: 3 });
   await setAlertChannels(database.pool, [{ webhook: url }]);
@@ -60,9 +60,9 @@ it("three workers tell a webhook once that a task fails, and once that it is wel
   await database.pool.query("select graphile_worker.add_job('flaky', '{}')");
   await until("it was told that it is over", () => bodies.length > 1, 20_000);
   // Both have been looked at many times since.
-  const { rows } = await database.pool.query("select ran_at from legwork_private.watch_steps where step = 'alerts'");
+  const { rows } = await database.pool.query("select ran_at from legwork_private.duties where duty = 'alerts'");
   await until("the rules were looked at again", async () => {
-    const later = await database.pool.query("select from legwork_private.watch_steps where step = 'alerts' and ran_at > $1", [
+    const later = await database.pool.query("select from legwork_private.duties where duty = 'alerts' and ran_at > $1", [
       rows[0].ran_at,
     ]);
     return later.rows.length > 0;

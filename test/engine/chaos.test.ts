@@ -3,6 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import fc from "fast-check";
 import { expect, it, onTestFinished } from "vitest";
 import { testDatabase } from "../support/database.ts";
+import { sized } from "../support/long.ts";
 import { until } from "../support/until.ts";
 import { directoryOf, workerProcess } from "../support/worker.ts";
 
@@ -11,7 +12,7 @@ import { directoryOf, workerProcess } from "../support/worker.ts";
 // is made, everything must end, and what the tasks wrote down must be what was promised. Set LEGWORK_CHAOS_SECONDS for a longer
 // war and LEGWORK_CHAOS_SEED for the same sequence again.
 
-const SECONDS = Number(process.env.LEGWORK_CHAOS_SECONDS ?? 15);
+const SECONDS = Number(process.env.LEGWORK_CHAOS_SECONDS ?? sized(8, 60));
 const SEED = Number(process.env.LEGWORK_CHAOS_SEED ?? Date.now() % 2 ** 31);
 
 /** Longer than the lease: others have taken over by then. */

@@ -19,14 +19,16 @@ import { schedule } from "../../src/schedules/schedule.ts";
 import { unschedule } from "../../src/schedules/unschedule.ts";
 import { legwork } from "../support/cli.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { rest, startRest } from "../support/rest.ts";
 
 const database = testDatabase();
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query(
-    "truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.limits, legwork_private.pauses, legwork_private.rule_changes, legwork_private.wakeups, legwork_private.slots, legwork_private.lanes, legwork_private.job_signals, legwork_private.waiting_jobs, legwork_private.dependencies, legwork_private.dependency_checks, legwork_private.run_counts, legwork_private.workflow_runs, legwork_private.workflow_run_steps, legwork_private.schedule_definitions, legwork_private.schedule_occurrences",
+  await empty(
+    database.pool,
+    "legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.limits, legwork_private.pauses, legwork_private.limit_changes, legwork_private.wakeups, legwork_private.slots, legwork_private.lines, legwork_private.job_signals, legwork_private.waiting_jobs, legwork_private.dependencies, legwork_private.dependency_checks, legwork_private.run_counts, legwork_private.workflow_runs, legwork_private.workflow_run_steps, legwork_private.schedule_definitions, legwork_private.schedule_occurrences",
   );
   await database.pool.query(
     `select legwork_private.register_tasks('[{"name": "notify/email", "queue": "mail"}, {"name": "other"}]')`,
@@ -95,7 +97,7 @@ const OPERATIONS: Operation[] = [
     sql: ({ waiting }) => `select legwork.enqueue('other', depends_on => array[${waiting}], on_dependency_failure => 'run')`,
     ts: ({ waiting }) => enqueue(db(), "other", {}, { dependsOn: [waiting], onDependencyFailure: "run" }),
     cli: ({ waiting }) => ["add", "other", "--depends-on", waiting, "--on-dependency-failure", "run"],
-    rest: ({ waiting }) => ["POST", "/jobs", { task: "other", depends_on: [waiting], on_dependency_failure: "run" }],
+    rest: ({ waiting }) => ["POST", "/jobs", { task: "other", dependsOn: [waiting], onDependencyFailure: "run" }],
     read: () =>
       "select string_agg(state || ' ' || (select on_failure from legwork_private.dependencies), ',') as it from legwork.jobs where task = 'other'",
     says: "blocked run",
@@ -105,7 +107,7 @@ const OPERATIONS: Operation[] = [
     sql: ({ failed }) => `select legwork.enqueue('other', depends_on => array[${failed}])`,
     ts: ({ failed }) => enqueue(db(), "other", {}, { dependsOn: [failed] }),
     cli: ({ failed }) => ["add", "other", "--depends-on", failed],
-    rest: ({ failed }) => ["POST", "/jobs", { task: "other", depends_on: [failed] }],
+    rest: ({ failed }) => ["POST", "/jobs", { task: "other", dependsOn: [failed] }],
     read: () => "select string_agg(state::text, ',') as it from legwork.jobs where task = 'other'",
     says: "cancelled",
   },
@@ -114,15 +116,15 @@ const OPERATIONS: Operation[] = [
     sql: () => "select legwork.enqueue('other', depends_on => array[999999])",
     ts: () => enqueue(db(), "other", {}, { dependsOn: ["999999"] }),
     cli: () => ["add", "other", "--depends-on", "999999"],
-    rest: () => ["POST", "/jobs", { task: "other", depends_on: ["999999"] }],
+    rest: () => ["POST", "/jobs", { task: "other", dependsOn: ["999999"] }],
     raises: { code: "LW404", exit: 1, hint: "Nothing was enqueued" },
   },
   {
     name: "starts a workflow",
     sql: () => `select legwork.start_workflow('w', '${STEPS_IN_SQL}')`,
     ts: () => startWorkflow(db(), { name: "w", steps: STEPS }),
-    cli: () => ["workflow", "start", "w", STEPS_IN_SQL],
-    rest: () => ["POST", "/workflows", { name: "w", steps: JSON.parse(STEPS_IN_SQL) }],
+    cli: () => ["workflow", "start", "w", JSON.stringify(STEPS)],
+    rest: () => ["POST", "/workflows", { name: "w", steps: STEPS }],
     read: workflow,
     says: "running a pending, b blocked",
   },
@@ -132,11 +134,11 @@ const OPERATIONS: Operation[] = [
       `select legwork.start_workflow('w', '{"fetch": {"task": "other"}, "b": {"task": "other", "depends_on": ["fetsch"]}}')`,
     ts: () =>
       startWorkflow(db(), { name: "w", steps: { fetch: { task: "other" }, b: { task: "other", dependsOn: ["fetsch"] } } }),
-    cli: () => ["workflow", "start", "w", '{"fetch": {"task": "other"}, "b": {"task": "other", "depends_on": ["fetsch"]}}'],
+    cli: () => ["workflow", "start", "w", '{"fetch": {"task": "other"}, "b": {"task": "other", "dependsOn": ["fetsch"]}}'],
     rest: () => [
       "POST",
       "/workflows",
-      { name: "w", steps: { fetch: { task: "other" }, b: { task: "other", depends_on: ["fetsch"] } } },
+      { name: "w", steps: { fetch: { task: "other" }, b: { task: "other", dependsOn: ["fetsch"] } } },
     ],
     raises: { code: "LW404", exit: 1, hint: "'fetch'" },
   },
@@ -216,7 +218,7 @@ const OPERATIONS: Operation[] = [
     sql: () => `select legwork.retry_jobs('{"error": "REFUSED by", "queue": "mail"}')`,
     ts: () => retryJobs(db(), { error: "REFUSED by", queue: "mail" }),
     cli: () => ["retry", "--error", "REFUSED by", "--queue", "mail"],
-    rest: () => ["POST", "/jobs/retry", { filter: { error: "REFUSED by", queue: "mail" }, dry_run: false }],
+    rest: () => ["POST", "/jobs/retry", { filter: { error: "REFUSED by", queue: "mail" }, dryRun: false }],
     read: () => "select string_agg(state::text, ',') as it from legwork.jobs",
     says: "pending,pending,pending",
   },
@@ -225,7 +227,7 @@ const OPERATIONS: Operation[] = [
     sql: () => `select legwork.cancel_jobs('{"queue": "mail", "state": "pending"}', 'all wrong')`,
     ts: () => cancelJobs(db(), { queue: "mail", state: "pending" }, { reason: "all wrong" }),
     cli: () => ["cancel", "--queue", "mail", "--state", "pending", "--reason", "all wrong"],
-    rest: () => ["POST", "/jobs/cancel", { filter: { queue: "mail", state: "pending" }, reason: "all wrong", dry_run: false }],
+    rest: () => ["POST", "/jobs/cancel", { filter: { queue: "mail", state: "pending" }, reason: "all wrong", dryRun: false }],
     read: () => `select string_agg(${byWhom}, ',') as it from legwork.jobs where state = 'cancelled'`,
     says: "Cancelled by somebody: all wrong",
   },
@@ -254,7 +256,7 @@ const OPERATIONS: Operation[] = [
     ts: async () =>
       discardJobs(db(), { fingerprint: (await db().query("select fingerprint from legwork.failed_groups")).rows[0].fingerprint }),
     cli: () => ["discard", "--task", "notify/email"],
-    rest: () => ["POST", "/jobs/discard", { filter: { task: "notify/email" }, dry_run: false }],
+    rest: () => ["POST", "/jobs/discard", { filter: { task: "notify/email" }, dryRun: false }],
     read: live,
     says: 1,
   },

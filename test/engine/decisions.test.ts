@@ -3,6 +3,8 @@ import { cancelJob } from "../../src/jobs/cancel-job.ts";
 import { getJob, type JobRow } from "../../src/jobs/read-jobs.ts";
 import { pauseQueue, resumeQueue } from "../../src/queues/pause.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
+import { scaled } from "../support/slowness.ts";
 import { until } from "../support/until.ts";
 import { workerOver } from "../support/worker.ts";
 
@@ -10,9 +12,7 @@ const database = testDatabase();
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query(
-    "truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.task_definitions cascade",
-  );
+  await empty(database.pool, "legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.task_definitions");
 });
 
 async function add(task: string, payload: unknown = {}, options = ""): Promise<string> {
@@ -86,7 +86,7 @@ describe("a task", () => {
     expect(delays).toHaveLength(4);
     for (const [n, wanted] of [100, 300, 500].entries()) {
       expect(delays[n]).toBeGreaterThan(wanted - 30);
-      expect(delays[n]).toBeLessThan(wanted + 200);
+      expect(delays[n]).toBeLessThan(wanted + scaled(200));
     }
     expect(delays[3]).toBeNull();
   });
@@ -119,7 +119,7 @@ describe("a task", () => {
     await workerOver(database.url, {
       "t.ts": task(
         `timeout: "100ms", grace: "200ms", retry: { attempts: 1 },`,
-        `await new Promise((resolve) => setTimeout(resolve, 900)); await sql\`select pg_notify('late', 'done')\`; return "late";`,
+        `await new Promise((resolve) => setTimeout(resolve, ${scaled(900)})); await sql\`select pg_notify('late', 'done')\`; return "late";`,
       ),
     });
     const listener = await database.pool.connect();
@@ -131,7 +131,7 @@ describe("a task", () => {
     const took = job.finished_at!.getTime() - job.started_at!.getTime();
     // Both times are the worker's idea of the database's clock, which a beat may set right in between.
     expect(took).toBeGreaterThan(250);
-    expect(took).toBeLessThan(700);
+    expect(took).toBeLessThan(scaled(700));
     await late;
     listener.release(true);
     expect(await getJob(database.pool, id)).toMatchObject({ state: "failed", result: null });
@@ -148,7 +148,7 @@ describe("cancelling a running job", () => {
     const asked = Date.now();
     expect(await cancelJob(database.pool, id, "wrong")).toBe("running");
     const job = await reaches(id, "cancelled");
-    expect(job.finished_at!.getTime() - asked).toBeLessThan(1_000);
+    expect(job.finished_at!.getTime() - asked).toBeLessThan(scaled(1_000));
     expect(job).toMatchObject({ error: "Cancelled by postgres: wrong", attempts: 1 });
     expect(await attempts(id)).toMatchObject([{ error_name: "JobCancelled", retry_at: null }]);
     expect((await database.pool.query("select from graphile_worker._private_jobs")).rows).toEqual([]);

@@ -2,6 +2,7 @@ import { beforeEach, expect, it } from "vitest";
 import { enqueue } from "../../src/jobs/enqueue.ts";
 import { explainJob, type Reason } from "../../src/jobs/explain-job.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 
 const database = testDatabase();
 
@@ -10,8 +11,9 @@ const query = async (text: string, values: unknown[] = []): Promise<Record<strin
 
 beforeEach(async () => {
   await query("delete from graphile_worker._private_jobs");
-  await query(
-    "truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.limits, legwork_private.pauses, legwork_private.worker_processes, legwork_private.slots, legwork_private.lanes",
+  await empty(
+    database.pool,
+    "legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.limits, legwork_private.pauses, legwork_private.worker_processes, legwork_private.slots, legwork_private.lines",
   );
   await query(`select legwork_private.register_tasks('[{"name": "t", "queue": "q"}, {"name": "other"}]')`);
   // A living worker with a free place.

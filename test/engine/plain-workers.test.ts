@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 import { expect, it, onTestFinished } from "vitest";
 import { testDatabase } from "../support/database.ts";
+import { scaled } from "../support/slowness.ts";
 import { until } from "../support/until.ts";
 import { directoryOf } from "../support/worker.ts";
 
@@ -24,43 +25,47 @@ const PLAIN = `
     preset: { worker: { concurrentJobs: 6, pollInterval: 500, localQueue: { size: Number(process.argv[3]) } } },
   });`;
 
-it("limits hold where only plain graphile-workers run, and every job ends", async () => {
-  const { pool } = database;
-  await pool.query("create table runs (job_id bigint, task text, key text, began bigint, ended bigint)");
-  // Nobody has told of these tasks: a job of each makes them known.
-  await pool.query("select graphile_worker.add_job(t, '{\"ms\": 0}') from unnest(array['two', 'keyed']) t");
-  await pool.query(
-    "select legwork.limit_concurrency(2, task => 'two'), legwork.limit_concurrency(1, task => 'keyed', key => 'key')",
-  );
-  const directory = await directoryOf({ "plain.mjs": PLAIN });
-  for (const localQueueSize of ["-1", "6"]) {
-    const child = spawn(process.execPath, [`${directory}/plain.mjs`, database.url, localQueueSize], { stdio: "ignore" });
-    onTestFinished(() => void child.kill("SIGKILL"));
-  }
-  await pool.query(
-    `select graphile_worker.add_job(case when n % 2 = 0 then 'two' else 'keyed' end,
+it(
+  "limits hold where only plain graphile-workers run, and every job ends",
+  async () => {
+    const { pool } = database;
+    await pool.query("create table runs (job_id bigint, task text, key text, began bigint, ended bigint)");
+    // Nobody has told of these tasks: a job of each makes them known.
+    await pool.query("select graphile_worker.add_job(t, '{\"ms\": 0}') from unnest(array['two', 'keyed']) t");
+    await pool.query(
+      "select legwork.limit_concurrency(2, task => 'two'), legwork.limit_concurrency(1, task => 'keyed', key => 'key')",
+    );
+    const directory = await directoryOf({ "plain.mjs": PLAIN });
+    for (const localQueueSize of ["-1", "6"]) {
+      const child = spawn(process.execPath, [`${directory}/plain.mjs`, database.url, localQueueSize], { stdio: "ignore" });
+      onTestFinished(() => void child.kill("SIGKILL"));
+    }
+    await pool.query(
+      `select graphile_worker.add_job(case when n % 2 = 0 then 'two' else 'keyed' end,
        json_build_object('ms', 10 + n % 7 * 5, 'key', 'k' || n % 3, 'fails', n % 20 = 7),
        run_at => case when n % 9 = 0 then now() + interval '1 second' end) from generate_series(1, 120) n`,
-  );
-  await until(
-    "all have completed",
-    async () => {
-      // Due times need somebody who looks at the clock; here it is not a worker.
-      await pool.query("select legwork.tick()");
-      return (await pool.query("select from legwork_private.finished_jobs where state = 'completed'")).rows.length === 122;
-    },
-    40_000,
-  );
-  const { rows } = await pool.query(
-    `select a.task, max((
+    );
+    await until(
+      "all have completed",
+      async () => {
+        // Due times need somebody who looks at the clock; here it is not a worker.
+        await pool.query("select legwork.tick()");
+        return (await pool.query("select from legwork_private.finished_jobs where state = 'completed'")).rows.length === 122;
+      },
+      40_000,
+    );
+    const { rows } = await pool.query(
+      `select a.task, max((
        select count(*) from runs b
        where b.task = a.task and (a.task = 'two' or b.key = a.key) and b.began <= a.began and b.ended > a.began))::int as most
      from runs a where key is not null group by a.task order by a.task`,
-  );
-  expect(rows).toEqual([
-    { task: "keyed", most: 1 },
-    { task: "two", most: 2 },
-  ]);
-  expect((await pool.query("select from legwork.workers")).rows).toEqual([]);
-  expect((await pool.query("select from legwork_private.slots")).rows).toEqual([]);
-}, 60_000);
+    );
+    expect(rows).toEqual([
+      { task: "keyed", most: 1 },
+      { task: "two", most: 2 },
+    ]);
+    expect((await pool.query("select from legwork.workers")).rows).toEqual([]);
+    expect((await pool.query("select from legwork_private.slots")).rows).toEqual([]);
+  },
+  scaled(60_000),
+);

@@ -2,6 +2,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { getJob } from "../../src/jobs/read-jobs.ts";
 import { testDatabase } from "../support/database.ts";
 import { GATED, recordedJobs, SHORT } from "../support/recorded-jobs.ts";
+import { scaled } from "../support/slowness.ts";
 import { until } from "../support/until.ts";
 import { directoryOf, workerProcess } from "../support/worker.ts";
 
@@ -38,7 +39,7 @@ describe("a job that kills its worker three times", () => {
   it.for([
     { kind: "at once", after: 0 },
     { kind: "after a while", after: 400 },
-  ])("$kind is quarantined, and the jobs beside it end well", { timeout: 120_000 }, async ({ after }) => {
+  ])("$kind is quarantined, and the jobs beside it end well", { timeout: scaled(120_000) }, async ({ after }) => {
     const tasks = await directoryOf({ "poison.ts": POISON, "short.ts": SHORT });
     const poison = await add("poison", { after });
     const others: string[] = [];
@@ -51,34 +52,44 @@ describe("a job that kills its worker three times", () => {
     expect(worker.deaths).toBeLessThanOrEqual(5);
   });
 
-  it("is found out beside a job that runs long, which is not taken for it", async () => {
-    const tasks = await directoryOf({ "poison.ts": POISON, "gated.ts": GATED });
-    const long = await add("gated", { gate: "long" });
-    const worker = supervised(tasks, { LEGWORK_CONCURRENCY: "4" });
-    await until("the long job is known to run", async () => {
-      const { rows } = await database.pool.query("select from legwork.workers where running = array[$1::bigint]", [long]);
-      return rows.length > 0;
-    });
-    const poison = await add("poison", { after: 0 });
-    await until("two workers have died", () => worker.deaths >= 2, 60_000);
-    await open("long");
-    await until("the poisonous job has failed", async () => (await state(poison)) === "failed", 60_000);
-    await until("the long job has completed", async () => (await state(long)) === "completed", 20_000);
-    expect(worker.deaths).toBeLessThanOrEqual(5);
-  }, 120_000);
+  it(
+    "is found out beside a job that runs long, which is not taken for it",
+    async () => {
+      const tasks = await directoryOf({ "poison.ts": POISON, "gated.ts": GATED });
+      const long = await add("gated", { gate: "long" });
+      const worker = supervised(tasks, { LEGWORK_CONCURRENCY: "4" });
+      await until("the long job is known to run", async () => {
+        const { rows } = await database.pool.query("select from legwork.workers where running = array[$1::bigint]", [long]);
+        return rows.length > 0;
+      });
+      const poison = await add("poison", { after: 0 });
+      await until("two workers have died", () => worker.deaths >= 2, 60_000);
+      await open("long");
+      await until("the poisonous job has failed", async () => (await state(poison)) === "failed", 60_000);
+      await until("the long job has completed", async () => (await state(long)) === "completed", 20_000);
+      expect(worker.deaths).toBeLessThanOrEqual(5);
+    },
+    scaled(120_000),
+  );
 
-  it("is quarantined as well when its task allows one attempt", async () => {
-    const tasks = await directoryOf({
-      "fragile.ts": GATED.replace("defineTask({", "defineTask({ retry: { attempts: 1 },"),
-    });
-    const id = await add("fragile", { gate: "never" });
-    for (let death = 1; death <= 3; death++) {
-      const victim = await workerProcess(database, tasks);
-      await until("it runs", () => saysThatItRuns(victim.pid, [id]), 20_000);
-      victim.kill("SIGKILL");
-    }
-    await workerProcess(database, tasks);
-    await until("it has failed", async () => (await state(id)) === "failed", 20_000);
-    expect(await getJob(database.pool, id)).toMatchObject({ error: "Quarantined: three workers died while they ran this job." });
-  }, 90_000);
+  it(
+    "is quarantined as well when its task allows one attempt",
+    async () => {
+      const tasks = await directoryOf({
+        "fragile.ts": GATED.replace("defineTask({", "defineTask({ retry: { attempts: 1 },"),
+      });
+      const id = await add("fragile", { gate: "never" });
+      for (let death = 1; death <= 3; death++) {
+        const victim = await workerProcess(database, tasks);
+        await until("it runs", () => saysThatItRuns(victim.pid, [id]), 20_000);
+        victim.kill("SIGKILL");
+      }
+      await workerProcess(database, tasks);
+      await until("it has failed", async () => (await state(id)) === "failed", 20_000);
+      expect(await getJob(database.pool, id)).toMatchObject({
+        error: "Quarantined: three workers died while they ran this job.",
+      });
+    },
+    scaled(90_000),
+  );
 });

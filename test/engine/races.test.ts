@@ -1,6 +1,7 @@
 import { beforeEach, expect, it, inject } from "vitest";
 import { connection, untilBlocked } from "../support/connections.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { HandWorker } from "../support/hand-worker.ts";
 
 const database = testDatabase();
@@ -8,8 +9,9 @@ const worker = new HandWorker("w");
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query(
-    "truncate legwork_private.failed_attempts, legwork_private.finished_jobs, legwork_private.limits, legwork_private.pauses, legwork_private.waiting_jobs, legwork_private.slots, legwork_private.lanes, legwork_private.wakeups, legwork_private.gate_alarms, legwork_private.rule_changes, legwork_private.cancellations, legwork_private.worker_processes, legwork_private.retry_policies",
+  await empty(
+    database.pool,
+    "legwork_private.failed_attempts, legwork_private.finished_jobs, legwork_private.limits, legwork_private.pauses, legwork_private.waiting_jobs, legwork_private.slots, legwork_private.lines, legwork_private.wakeups, legwork_private.gate_alarms, legwork_private.limit_changes, legwork_private.cancellations, legwork_private.worker_processes, legwork_private.retry_policies",
   );
   await database.pool.query('select legwork_private.register_tasks(\'[{"name": "t"}, {"name": "u"}]\')');
 });
@@ -68,7 +70,7 @@ it("resuming and replacing a job that waits do not deadlock", async () => {
 
 it("an open transaction that has replaced a waiting job does not keep the others from being looked after", async () => {
   await database.pool.query("select legwork.limit_concurrency(1, task => 't', key => 'k')");
-  await database.pool.query("delete from legwork_private.rule_changes");
+  await database.pool.query("delete from legwork_private.limit_changes");
   await database.pool.query("select legwork.pause_task('t')");
   await enqueue("a");
   await database.pool.query("select graphile_worker.add_job('u', run_at => now())");

@@ -1,6 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { beforeEach, expect, it } from "vitest";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { until } from "../support/until.ts";
 import { directoryOf, workerProcess } from "../support/worker.ts";
 
@@ -16,9 +17,7 @@ const TASK = `
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query(
-    "truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.worker_processes",
-  );
+  await empty(database.pool, "legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.worker_processes");
 });
 
 /** Two workers in the middle of 130 jobs; the first one with all the jobs it can hold, some of them running. */

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { getJob } from "../../src/jobs/read-jobs.ts";
 import { listSteps, type StepRow } from "../../src/jobs/read-steps.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { until } from "../support/until.ts";
 import { directoryOf, workerProcess } from "../support/worker.ts";
 
@@ -10,7 +11,7 @@ const database = testDatabase();
 beforeEach(async () => {
   await database.pool.query("create table if not exists did (job_id bigint, what text, pid integer)");
   await database.pool.query("create table if not exists gates (name text primary key)");
-  await database.pool.query("truncate did, gates");
+  await empty(database.pool, "did, gates");
 });
 
 async function add(): Promise<string> {

@@ -7,11 +7,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { assistantConfig } from "../../examples/assistant/config.ts";
 import { startAssistant } from "../../examples/assistant/start.ts";
 import { startStubProvider } from "../../examples/assistant/stub-provider.ts";
-import { emergencyStop, resumeAll, retryJob, runSchedule } from "../../src/index.ts";
+import { emergencyStop, resumeAll, retryJob, runSchedule } from "../../src/operations.ts";
 import type { Server } from "../../src/server/server.ts";
 import { ASSISTANT, type AssistantWorld, assistantWorld } from "../support/assistant.ts";
 import { legwork } from "../support/cli.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { endedJob, type EndedJob, TASKS } from "../support/job.ts";
 import { rest, startRest } from "../support/rest.ts";
 import { until } from "../support/until.ts";
@@ -137,7 +138,7 @@ describe("assistant", () => {
       { state: "blocked", active: false },
     ]);
     // Nobody is left: the summaries wait for the window to reset and use no attempt.
-    await database.pool.query("truncate assistant.weekly_summaries");
+    await empty(database.pool, "assistant.weekly_summaries");
     const waiting = await runSchedule(database.pool, "weekly-summaries");
     const [put] = await until("it is put off", async () => {
       const rows = await select("select attempts, run_at from legwork.jobs where id = $1 and state = 'scheduled'", waiting);
@@ -350,7 +351,7 @@ describe("assistant", () => {
       { kind: "slow_runs", warning: 60, critical: 300 },
       { kind: "worker_memory", warning: 100 * 1024 * 1024, critical: 500 * 1024 * 1024 },
     ]);
-    await database.pool.query("update legwork_private.watch_steps set every = '200 ms', due_at = now()");
+    await database.pool.query("update legwork_private.duties set every = '200 ms', due_at = now()");
     await database.pool.query("alter table assistant.ai_usage rename to elsewhere");
     for (let n = 0; n < 3; n++) expect((await run("usage-analysis")).state).toBe("failed");
     await database.pool.query("alter table assistant.elsewhere rename to ai_usage");

@@ -423,7 +423,7 @@ describe("calendar", () => {
     const { url, mails } = await smtpServer();
     configure({ LEGWORK_SMTP_URL: url, LEGWORK_MAIL_FROM: "calendar@example.org" });
     await select("update calendar.archive_configurations set notify = true where id = 1");
-    await select("update legwork_private.watch_steps set every = '200 ms', due_at = now()");
+    await select("update legwork_private.duties set every = '200 ms', due_at = now()");
     await addEvent(1, "noon", "2024-12-18 11:00Z", "2024-12-18 12:00Z");
     const first = await workerOver(database.url, [TASKS, OWN]);
     await ask("POST", "/jobs/schedule", ann, { hour: 3, minute: 0 });

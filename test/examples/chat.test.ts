@@ -329,7 +329,7 @@ describe("chat", () => {
     await workerOver(database.url, [TASKS, OWN]);
     const server = await startRest(database);
     onTestFinished(() => server.stop());
-    await database.pool.query("update legwork_private.watch_steps set every = '200 ms', due_at = now()");
+    await database.pool.query("update legwork_private.duties set every = '200 ms', due_at = now()");
     const ended = await handedOver(await addJob(database.pool, "maintenance", { type: "cache" }));
     expect(ended.state).toBe("completed");
     await addJob(database.pool, "notification", { type: "sms", userId: 404, message: "x" });

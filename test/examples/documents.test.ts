@@ -49,8 +49,12 @@ describe("the jobs of documents", () => {
       const documentId = await addDocument("acme", `${url}/${n}`);
       ids.push(await refresh(documentId));
     }
-    const workers = await Promise.all([workerProcess(database, DOCUMENTS_TASKS), workerProcess(database, DOCUMENTS_TASKS)]);
-    await until("two are asking", () => open.length === 2);
+    const start = () => workerProcess(database, DOCUMENTS_TASKS, { LEGWORK_LOG_LEVEL: "info" }, { stderr: "pipe" });
+    const workers = await Promise.all([start(), start()]);
+    const logs = workers.map(() => "");
+    workers.forEach((child, index) => child.stderr?.on("data", (chunk) => (logs[index] += String(chunk))));
+    const haveSaid = (text: string): boolean => logs.every((log) => log.includes(text));
+    await until("two are asking, and both workers heed signals", () => open.length === 2 && haveSaid("The worker is ready."));
     const states = async () =>
       (await select("select state, count(*)::int from legwork.jobs where id = any ($1) group by 1 order by 1", ids)).map(
         ({ state, count }) => `${count} ${state}`,
@@ -59,6 +63,8 @@ describe("the jobs of documents", () => {
     // Both are asked to stop, and do when their job is done.
     const exits = workers.map((child) => once(child, "exit"));
     for (const child of workers) child.kill("SIGTERM");
+    // A worker that got its answer first would fetch another job.
+    await until("both are stopping", () => haveSaid("SIGTERM: stopping"));
     for (const answer of open.splice(0)) answer();
     expect((await Promise.all(exits)).map(([code]) => code)).toEqual([0, 0]);
     expect((await states()).toSorted()).toEqual(["1 blocked", "2 completed", "2 pending"]);
@@ -122,7 +128,7 @@ describe("the jobs of documents", () => {
 
   it("A3 configuration, executions and metrics are tables, and old executions go by policy", async () => {
     await worker();
-    await select("update legwork_private.watch_steps set every = '200 ms', due_at = now()");
+    await select("update legwork_private.duties set every = '200 ms', due_at = now()");
     const execution = await execute("daily-ttl-cleanup");
     await ended(execution);
     const [config] = await select("select * from documents.background_job_configs where job_id = 'daily-ttl-cleanup'");
@@ -162,7 +168,7 @@ describe("the jobs of documents", () => {
     const { url } = await httpServer((response) => void setTimeout(() => response.writeHead(answer.code).end("x"), answer.after));
     await restart({ BG_JOBS_MAX_RETRIES: "0" });
     // Nobody else counts or judges meanwhile, and what other tests did does not count.
-    await select("update legwork_private.watch_steps set due_at = 'infinity'");
+    await select("update legwork_private.duties set due_at = 'infinity'");
     const count = (): Promise<unknown> =>
       until("the metrics know", async () => (await select("select legwork_private.roll_up() as counted"))[0].counted !== null);
     await count();
@@ -228,7 +234,7 @@ describe("the jobs of documents", () => {
     expect(Math.min(host.memory, host.disk)).toBeGreaterThan(0.001);
     const server = await startRest(database);
     onTestFinished(() => server.stop());
-    await select("update legwork_private.watch_steps set every = '200 ms', due_at = now()");
+    await select("update legwork_private.duties set every = '200 ms', due_at = now()");
     const text = await until("it is in the metrics", async () => {
       const answer = await fetch(`${server.url}/metrics`, { headers: { authorization: `Bearer ${restToken}` } });
       const found = await answer.text();

@@ -30,7 +30,7 @@ beforeEach(async () => {
     select graphile_worker.permanently_fail_jobs(array(select id from legwork.jobs where finished_at is null), 'The test is over.');
     select legwork.discard_jobs('{"task": "project_processing"}');
     delete from projects.projects;
-    delete from legwork_private.rate_keys;
+    delete from legwork_private.quota_keys;
     insert into projects.users (id, email) values ('${BOB}', 'bob@example.com') on conflict do nothing`);
   ann = await makeToken(database, "operator", `projects-user-${SAMPLE_USER}`);
   bob = await makeToken(database, "operator", `projects-user-${BOB}`);
@@ -237,7 +237,7 @@ describe("projects", () => {
     const bobs = await addProject(await repository(), BOB);
     expect((await ask("POST", `/projects/${bobs}/refresh`, bob)).status).toBe(202);
     // When the time is over, there is room again.
-    await select("update legwork_private.rate_requests set requested_at = requested_at - interval '301 seconds'");
+    await select("update legwork_private.quota_requests set requested_at = requested_at - interval '301 seconds'");
     expect((await ask("POST", `/projects/${projectId}/refresh`, ann)).status).toBe(202);
     await workerOver(database.url, [TASKS, OWN], { concurrency: 1, localQueueSize: 0 });
     const [normal] = await until("what nobody asked for has completed", async () => {

@@ -10,6 +10,7 @@ import { enqueue } from "../../src/jobs/enqueue.ts";
 import { explainJob } from "../../src/jobs/explain-job.ts";
 import { legwork } from "../support/cli.ts";
 import { databaseUrl, onServer, testDatabase, testLog } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { type PgBouncer, pgBouncer } from "../support/pgbouncer.ts";
 import { rest, restToken, startRest } from "../support/rest.ts";
 import { tcpProxy } from "../support/tcp-proxy.ts";
@@ -83,7 +84,7 @@ describe("a connection pooler is found", () => {
 });
 
 describe("a worker", () => {
-  afterEach(() => database.pool.query("truncate legwork_private.worker_faults"));
+  afterEach(() => empty(database.pool, "legwork_private.worker_faults"));
 
   it("refuses to start behind a pooler in transaction mode, and so says doctor and explain", async () => {
     const tasks = await directoryOf(TASKS);

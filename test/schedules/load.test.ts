@@ -4,14 +4,16 @@ import { previewSchedule } from "../../src/schedules/preview-schedule.ts";
 import { scheduleLoad } from "../../src/schedules/schedule-load.ts";
 import { schedule, type Timing } from "../../src/schedules/schedule.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 
 const database = testDatabase();
 const HOUR_MS = 3_600_000;
 const HOURS = 48;
 
 beforeEach(async () => {
-  await database.pool.query(
-    "truncate legwork_private.schedule_definitions, legwork_private.schedule_occurrences, legwork_private.crontab_entries",
+  await empty(
+    database.pool,
+    "legwork_private.schedule_definitions, legwork_private.schedule_occurrences, legwork_private.crontab_entries",
   );
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "t"}]')`);
 });

@@ -167,7 +167,7 @@ it("a value of SQL that is wrong names its field", async () => {
   const { rest } = await answersTo(error);
   expect(JSON.parse(rest.text)).toMatchObject({
     code: "LW400",
-    errors: [{ field: "max_attempts", message: "max_attempts is 0; it must be between 1 and 32767." }],
+    errors: [{ field: "maxAttempts", message: "max_attempts is 0; it must be between 1 and 32767." }],
   });
 });
 

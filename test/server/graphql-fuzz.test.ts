@@ -15,6 +15,8 @@ import {
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Server, startServer } from "../../src/server/server.ts";
 import { testDatabase, testLog } from "../support/database.ts";
+import { sized } from "../support/long.ts";
+import { scaled } from "../support/slowness.ts";
 
 const database = testDatabase();
 const token = "a token of the test";
@@ -112,31 +114,35 @@ function selection(type: GraphQLObjectType, depth: number): fc.Arbitrary<string>
     .map((texts) => `{ ${texts.join(" ")} }`);
 }
 
-test("no query that the schema allows, nor one with wrong values, is answered with a 5xx, a stack or SQL", async () => {
-  let answered = 0;
-  let refused = 0;
-  await fc.assert(
-    fc.asyncProperty(selection(schema.getQueryType()!, 6), async (query) => {
-      const { status, body } = await post(query);
-      const { data, errors = [] } = JSON.parse(body) as {
-        data?: unknown;
-        errors?: { message: string; extensions: { code: string; hint?: string }; path?: unknown; locations?: unknown }[];
-      };
-      if (errors.length === 0) answered++;
-      else refused++;
-      expect(status).toBeLessThan(500);
-      for (const { message, extensions, path, locations } of errors) {
-        expect(extensions.code).toMatch(/^LW(400|413|504)$/);
-        // Where it is: the field, the place in the text, or the limit by its name.
-        expect(path ?? locations ?? message.startsWith("The query may have")).toBeTruthy();
-      }
-      const said = errors.map(({ message, extensions }) => `${message} ${extensions.hint ?? ""}`).join("\n");
-      expect(said).not.toMatch(/\bselect |\bfrom |__\w+__|legwork\.|\.[jt]s:|node_modules|\bat \w+ \(|\brelation|\bcolumn/i);
-      expect(data === undefined && errors.length === 0).toBe(false);
-    }),
-    { numRuns: 400, endOnFailure: true, interruptAfterTimeLimit: 20_000 },
-  );
-  // Of both kinds enough to mean something.
-  expect(answered).toBeGreaterThan(20);
-  expect(refused).toBeGreaterThan(20);
-}, 60_000);
+test(
+  "no query that the schema allows, nor one with wrong values, is answered with a 5xx, a stack or SQL",
+  async () => {
+    let answered = 0;
+    let refused = 0;
+    await fc.assert(
+      fc.asyncProperty(selection(schema.getQueryType()!, 6), async (query) => {
+        const { status, body } = await post(query);
+        const { data, errors = [] } = JSON.parse(body) as {
+          data?: unknown;
+          errors?: { message: string; extensions: { code: string; hint?: string }; path?: unknown; locations?: unknown }[];
+        };
+        if (errors.length === 0) answered++;
+        else refused++;
+        expect(status).toBeLessThan(500);
+        for (const { message, extensions, path, locations } of errors) {
+          expect(extensions.code).toMatch(/^LW(400|413|504)$/);
+          // Where it is: the field, the place in the text, or the limit by its name.
+          expect(path ?? locations ?? message.startsWith("The query may have")).toBeTruthy();
+        }
+        const said = errors.map(({ message, extensions }) => `${message} ${extensions.hint ?? ""}`).join("\n");
+        expect(said).not.toMatch(/\bselect |\bfrom |__\w+__|legwork\.|\.[jt]s:|node_modules|\bat \w+ \(|\brelation|\bcolumn/i);
+        expect(data === undefined && errors.length === 0).toBe(false);
+      }),
+      { numRuns: sized(200, 400), endOnFailure: true, interruptAfterTimeLimit: 20_000 },
+    );
+    // Of both kinds enough to mean something.
+    expect(answered).toBeGreaterThan(20);
+    expect(refused).toBeGreaterThan(20);
+  },
+  scaled(60_000),
+);

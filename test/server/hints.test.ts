@@ -99,7 +99,7 @@ const SUGGESTIONS: Suggestion[] = [
   },
   {
     what: "an unknown step of a workflow",
-    request: () => ["POST", `/workflows/${workflow}/retry`, { from_step: "x" }],
+    request: () => ["POST", `/workflows/${workflow}/retry`, { fromStep: "x" }],
     command: () => ["workflow", "retry", workflow, "--from", "x"],
     asRequest: () => `\`GET /api/v1/workflows/${workflow}\` lists them.`,
     asCommand: () => `\`legwork workflow show ${workflow}\` lists them.`,

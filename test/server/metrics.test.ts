@@ -3,6 +3,7 @@ import { beforeEach, expect, it, onTestFinished } from "vitest";
 import { LABEL_LIMIT, metricNames } from "../../src/server/http/metrics.ts";
 import { type Server, type ServerOptions, startServer } from "../../src/server/server.ts";
 import { testDatabase, testLog } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { until } from "../support/until.ts";
 import { workerOver } from "../support/worker.ts";
 
@@ -12,8 +13,9 @@ const metricsToken = "for the prometheus of the test";
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query(
-    "truncate legwork_private.task_totals, legwork_private.task_minutes, legwork_private.samples, legwork_private.alert_records, legwork_private.worker_processes",
+  await empty(
+    database.pool,
+    "legwork_private.task_totals, legwork_private.task_minutes, legwork_private.minute_totals, legwork_private.samples, legwork_private.alert_records, legwork_private.worker_processes",
   );
 });
 
@@ -54,7 +56,7 @@ function parse(text: string): Map<string, number> {
 }
 
 it("shows what jobs did, from a real worker to the scrape", async () => {
-  await database.pool.query("update legwork_private.watch_steps set every = '200 ms', due_at = now()");
+  await database.pool.query("update legwork_private.duties set every = '200 ms', due_at = now()");
   const server = await start();
   await workerOver(database.url, {
     "fine.ts": "export default async () => {};",
@@ -121,7 +123,7 @@ it("names as many tasks and queues as a Prometheus bears, and sums up the rest",
     [LABEL_LIMIT + 50],
   );
   // Nobody takes samples meanwhile: this waits for whoever does.
-  await database.pool.query("update legwork_private.watch_steps set due_at = 'infinity'");
+  await database.pool.query("update legwork_private.duties set due_at = 'infinity'");
   await database.pool.query(
     "insert into legwork_private.samples (name, value) values ('queues', $1) on conflict (name) do update set value = excluded.value",
     [
@@ -182,7 +184,7 @@ it("/ready counts the living workers, /health asks nobody, /health/details says 
   await workerOver(database.url, { "a.ts": "export default async () => {};" });
   await until("the worker is counted", async () => JSON.parse((await get(server, "/ready")).text).workers === 1);
   expect(await get(server, "/health")).toMatchObject({ status: 200, text: '{"status":"ok"}' });
-  await database.pool.query("update legwork_private.watch_steps set due_at = 'infinity' where step = 'database'");
+  await database.pool.query("update legwork_private.duties set due_at = 'infinity' where duty = 'database'");
   await database.pool.query(
     "insert into legwork_private.samples (name, value) values ('database', $1) on conflict (name) do update set value = excluded.value",
     [JSON.stringify([{ check: "triggers", severity: "critical", finding: "A trigger is missing." }])],

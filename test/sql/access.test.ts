@@ -4,6 +4,7 @@ import { createPool, type Pool } from "../../src/db/pool.ts";
 import { ROLES } from "../../src/access/principal.ts";
 import { ACCESS_RULES, type AccessJobs, expectedOutcomes, type OperationName, SQL_OPERATIONS } from "../support/access-table.ts";
 import { databaseUrl, onServer, testDatabase, testLog } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 
 const database = testDatabase();
 /** Roles are the server's, and other test files run beside this one. */
@@ -40,7 +41,7 @@ afterAll(async () => {
 let jobs: Pick<AccessJobs, "acme" | "other" | "acmeFailed" | "otherFailed">;
 beforeEach(async () => {
   await run("delete from graphile_worker._private_jobs");
-  await run("truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.limits, legwork_private.pauses, legwork_private.retry_policies, legwork_private.waiting_jobs");
+  await empty(database.pool, "legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.limits, legwork_private.pauses, legwork_private.retry_policies, legwork_private.waiting_jobs");
   await run(`select legwork_private.register_tasks('[{"name": "a", "queue": "q"}, {"name": "limited"}, {"name": "paused"}]')`);
   const add = async (tenant: string): Promise<string> =>
     (await run("select legwork.enqueue('a', '{\"secret\": 1}', tenant => $1) as id", [tenant]))[0].id;
@@ -50,7 +51,7 @@ beforeEach(async () => {
 
 /** The jobs, and beside them workflows and schedules of both tenants. */
 async function subjects(): Promise<AccessJobs> {
-  await run("truncate legwork_private.workflow_runs, legwork_private.workflow_run_steps, legwork_private.dependencies, legwork_private.schedule_definitions");
+  await empty(database.pool, "legwork_private.workflow_runs, legwork_private.workflow_run_steps, legwork_private.dependencies, legwork_private.schedule_definitions");
   const flow = async (tenant: string): Promise<string> =>
     (await run(`select legwork.start_workflow('w', '[{"name": "s", "task": "a"}]', tenant => $1) as id`, [tenant]))[0].id;
   const made = { acmeFlow: await flow("acme"), otherFlow: await flow("other"), acmeEnded: await flow("acme"), otherEnded: await flow("other") };
@@ -381,7 +382,7 @@ it("every definer function is for somebody: a role, or the triggers", async () =
   expect(rows.map((row) => row.name)).toEqual([
     "admit_waiting",
     "alert_conditions",
-    "apply_rules",
+    "apply_limits_and_pauses",
     "check_dependencies",
     "declare_limits",
     "declare_retry",
@@ -393,15 +394,15 @@ it("every definer function is for somebody: a role, or the triggers", async () =
     "forget_metrics",
     "forget_requests",
     "forget_steps",
-    "note_ids",
     "note_usual_runs",
     "put_retry_policy",
+    "record_id_mark",
     "roll_up",
     "sample_database",
     "sample_queues",
     "sample_schedules",
     "settle_dependants",
-    "settle_rules",
+    "settle_limit_changes",
   ]);
 });
 

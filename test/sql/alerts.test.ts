@@ -7,16 +7,15 @@ import { readHealth } from "../../src/health/read-health.ts";
 import { endSilence, silenceAlerts } from "../../src/health/silence-alerts.ts";
 import { connection, untilBlocked } from "../support/connections.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 
 const database = testDatabase();
 const START = Date.parse("2026-01-05T12:00:00Z");
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query(
-    `truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.task_minutes, legwork_private.task_hours, legwork_private.task_totals, legwork_private.samples, legwork_private.alert_records,
-       legwork_private.alert_pending, legwork_private.alert_silences, legwork_private.alert_rules, legwork_private.long_runs, legwork_private.worker_processes`,
-  );
+  await empty(database.pool, `legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.task_minutes, legwork_private.minute_totals, legwork_private.task_hours, legwork_private.hour_totals, legwork_private.task_totals, legwork_private.samples, legwork_private.alert_records,
+       legwork_private.alert_pending, legwork_private.alert_silences, legwork_private.alert_rules, legwork_private.long_runs, legwork_private.worker_processes`);
   await database.pool.query("select legwork.restore_alert_rules()");
   await setAlertChannels(database.pool, []);
 });
@@ -336,7 +335,7 @@ it("whatever the values do, an alert is raised when it must be, told of once and
   const looks = fc.array(fc.record({ after: fc.integer({ min: 1, max: 25 }), age: fc.constantFrom(0, 50, 100, 500, 1_000, 5_000) }), { maxLength: 25 });
   await fc.assert(
     fc.asyncProperty(looks, async (steps) => {
-      await database.pool.query("truncate legwork_private.alert_records, legwork_private.alert_pending");
+      await empty(database.pool, "legwork_private.alert_records, legwork_private.alert_pending");
       await database.pool.query("delete from graphile_worker._private_jobs");
       // The same by a few lines that know nothing of tables.
       let [now, since, clear, isOpen, isCritical]: [number, number, number, boolean, boolean] = [0, -1, -1, false, false];

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 
 const database = testDatabase();
 const run = async (text: string, values: unknown[] = []) => (await database.pool.query(text, values)).rows;
@@ -16,7 +17,7 @@ let waiting: string;
 let failed: string;
 beforeEach(async () => {
   await run("delete from graphile_worker._private_jobs");
-  await run("truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.limits, legwork_private.pauses, legwork_private.retry_policies, legwork_private.waiting_jobs");
+  await empty(database.pool, "legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.limits, legwork_private.pauses, legwork_private.retry_policies, legwork_private.waiting_jobs");
   await run(`select legwork_private.register_tasks('[{"name": "a", "queue": "q"}]')`);
   [{ id: waiting }] = await run("select legwork.enqueue('a', tenant => 'acme') as id");
   [{ id: failed }] = await run("select legwork.enqueue('a', tenant => 'acme') as id");
@@ -147,7 +148,7 @@ describe("the audit log has", () => {
     await run("select legwork_private.fire_schedules(now() + interval '61 minutes'), legwork_private.fire_schedules(now() + interval '121 minutes')");
     expect(await run("select from legwork.jobs where state = 'cancelled' and error like '%due again%'")).toHaveLength(1);
     expect((await log()).map((line) => line.operation)).toEqual(["schedule"]);
-    await run("truncate legwork_private.schedule_definitions");
+    await empty(database.pool, "legwork_private.schedule_definitions");
   });
 
   it("workflows that were cancelled and retried; not that they start, nor each of their jobs", async () => {

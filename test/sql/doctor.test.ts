@@ -4,6 +4,7 @@ import { migrate } from "../../src/db/migrate.ts";
 import { schemaFiles } from "../../src/db/schema-files.ts";
 import { createPool, type PoolClient } from "../../src/db/pool.ts";
 import { testDatabase, testLog } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { until } from "../support/until.ts";
 
 const database = testDatabase();
@@ -11,7 +12,7 @@ const database = testDatabase();
 beforeEach(async () => {
   if (inject("serverUrl") === "") return;
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork_private.worker_processes, legwork_private.failed_attempts, legwork_private.finished_jobs");
+  await empty(database.pool, "legwork_private.worker_processes, legwork_private.failed_attempts, legwork_private.finished_jobs");
 });
 
 /** What the doctor, or one theme of it with other thresholds, says about one check. */
@@ -40,16 +41,16 @@ const beat = (task: string, running = "{}"): Promise<unknown> =>
 const job = (task: string, age = "0 s"): Promise<unknown> =>
   database.pool.query("select graphile_worker.add_job($1, run_at => now() - $2::interval)", [task, age]);
 
-it("everything that was looked at is told, and what is well has no remedy", async () => {
+it("everything that was looked at is told, and what is well has no fix", async () => {
   await beat("t");
   const { rows } = await database.pool.query('select distinct "check" from legwork.doctor() order by 1');
   expect(rows.map((row) => row.check)).toEqual([
-    "abandoned", "autovacuum", "confined_logins", "connections", "dead_rows", "failed", "ids", "index_bloat", "locks", "notify_queue", "partitions", "pauses", "pooler",
+    "abandoned", "autovacuum", "confined_logins", "connections", "dead_rows", "definitions", "failed", "ids", "index_bloat", "locks", "notify_queue", "partitions", "pauses", "pooler",
     "prepared_transactions", "recording", "replication_slots", "restarts", "schedules", "set_aside", "settings", "tasks", "transaction_ids", "transactions", "triggers", "unlogged",
     "versions", "waiting", "waiting_room", "workers",
   ]);
   const all: Finding[] = (await database.pool.query("select * from legwork.doctor()")).rows;
-  for (const row of all) expect(row.remedy === null).toBe(row.severity === "ok");
+  for (const row of all) expect(row.fix === null).toBe(row.severity === "ok");
   for (const row of all) expect(row.finding).toMatch(/\w.*\.$/s);
   // Durations are in words.
   for (const row of all) expect(row.finding).not.toMatch(/\d\d:\d\d/);
@@ -81,7 +82,7 @@ describe("workers and jobs", () => {
       {
         severity: "warning",
         finding: expect.stringContaining("1 job(s) wait for task 'notify/emial', the first for 2 minutes"),
-        remedy: expect.stringContaining("was it meant to be 'notify/email'?"),
+        fix: expect.stringContaining("was it meant to be 'notify/email'?"),
         detail: { task: "notify/emial", jobs: 1 },
       },
     ]);
@@ -122,7 +123,7 @@ describe("workers and jobs", () => {
     );
     const [found] = await findings("abandoned");
     expect(found).toMatchObject({ severity: "warning", detail: { worker: "old'one", jobs: 1, serial_keys: 1 } });
-    await run(/select [^.]+\.[^.]+\)/.exec(found?.remedy ?? "")?.[0] ?? "");
+    await run(/select [^.]+\.[^.]+\)/.exec(found?.fix ?? "")?.[0] ?? "");
     expect(await findings("abandoned")).toMatchObject([{ severity: "ok" }]);
   });
 
@@ -130,7 +131,7 @@ describe("workers and jobs", () => {
     await run("select graphile_worker.add_job('t', max_attempts => 1) from generate_series(1, 3)");
     await run("select graphile_worker.permanently_fail_jobs(array(select id from graphile_worker._private_jobs), 'no such host')");
     expect(await findings("failed")).toMatchObject([{ severity: "ok", detail: { jobs: 3 } }]);
-    expect(await findings("failed", "legwork_private.doctor_jobs(failures => 3)")).toMatchObject([
+    expect(await findings("failed", "legwork.doctor_jobs(failures => 3)")).toMatchObject([
       { severity: "warning", finding: "3 job(s) have failed for good within the hour, most of them of task 't': no such host" },
     ]);
     await run("update legwork_private.finished_jobs set finished_at = now() - interval '2 hours'");
@@ -165,7 +166,7 @@ describe("the history", () => {
     undo("alter table graphile_worker._private_jobs enable trigger _legwork_record_finished");
     const [found] = await findings("triggers");
     expect(found).toMatchObject({ severity: "critical", detail: { trigger: "_legwork_record_finished" } });
-    await run(/alter table \S+ enable trigger \w+/.exec(found?.remedy ?? "")?.[0] ?? "");
+    await run(/alter table \S+ enable trigger \w+/.exec(found?.fix ?? "")?.[0] ?? "");
     expect(await findings("triggers")).toMatchObject([{ severity: "ok" }]);
   });
 });
@@ -176,10 +177,10 @@ describe("transactions and locks", () => {
     await client.query("set application_name = 'forgetful'; begin isolation level repeatable read; select 1");
     const [{ pid }] = (await client.query("select pg_backend_pid() as pid")).rows;
     const found = await until("it is idle", async () =>
-      (await findings("transactions", "legwork_private.doctor_transactions('0 s')")).find((row) => (row.detail as { state?: string })?.state === "idle in transaction"),
+      (await findings("transactions", "legwork.doctor_transactions('0 s')")).find((row) => (row.detail as { state?: string })?.state === "idle in transaction"),
     );
-    expect(found).toMatchObject({ severity: "warning", detail: { pid, application: "forgetful" }, remedy: expect.stringContaining(`pg_terminate_backend(${pid})`) });
-    expect(await findings("transactions", "legwork_private.doctor_transactions('0 s', '0 s')")).toMatchObject([{ severity: "critical" }]);
+    expect(found).toMatchObject({ severity: "warning", detail: { pid, application: "forgetful" }, fix: expect.stringContaining(`pg_terminate_backend(${pid})`) });
+    expect(await findings("transactions", "legwork.doctor_transactions('0 s', '0 s')")).toMatchObject([{ severity: "critical" }]);
     expect(await findings("transactions")).toMatchObject([{ severity: "ok" }]);
   });
 
@@ -189,7 +190,7 @@ describe("transactions and locks", () => {
     await waiter.query("set application_name = 'waiter'");
     const blocked = waiter.query("select graphile_worker.add_job('t')");
     const [found] = await until("the wait is seen", async () => {
-      const rows = await findings("locks", "legwork_private.doctor_transactions('0 s')");
+      const rows = await findings("locks", "legwork.doctor_transactions('0 s')");
       return rows[0]?.severity !== "ok" && rows;
     });
     expect(found).toMatchObject({ severity: "warning", finding: expect.stringMatching(/^'waiter' \(pid \d+\) has waited .* behind 'holder' \(pid \d+, idle in transaction\)\.$/) });
@@ -213,8 +214,8 @@ describe("transactions and locks", () => {
     if (rows.length === 0) skip("The server allows no prepared transactions.");
     await run("begin; update legwork.settings set value = value; prepare transaction 'legwork_test'");
     undo("rollback prepared 'legwork_test'");
-    expect(await findings("prepared_transactions", "legwork_private.doctor_transactions('0 s')")).toMatchObject([
-      { severity: "warning", remedy: expect.stringContaining("rollback prepared 'legwork_test'") },
+    expect(await findings("prepared_transactions", "legwork.doctor_transactions('0 s')")).toMatchObject([
+      { severity: "warning", fix: expect.stringContaining("rollback prepared 'legwork_test'") },
     ]);
   });
 });
@@ -228,13 +229,13 @@ describe("vacuum", () => {
     await client.query("delete from legwork.hot");
     await client.query("select pg_stat_force_next_flush()");
     const dead = async (limit: number): Promise<Finding | undefined> =>
-      (await findings("dead_rows", `legwork_private.doctor_vacuum(dead_rows => ${limit})`, client)).find(
+      (await findings("dead_rows", `legwork.doctor_vacuum(dead_rows => ${limit})`, client)).find(
         (row) => (row.detail as { table?: string }).table === "legwork.hot",
       );
     expect(await dead(1_000)).toMatchObject({
       severity: "warning",
       finding: "legwork.hot has 1000 dead rows beside 0 live ones; last vacuumed: never.",
-      remedy: expect.stringContaining("vacuum (analyze) legwork.hot"),
+      fix: expect.stringContaining("vacuum (analyze) legwork.hot"),
     });
     expect(await dead(50)).toMatchObject({ severity: "critical" });
     expect(await dead(1_001)).toBeUndefined();
@@ -247,7 +248,7 @@ describe("vacuum", () => {
   it("a table without autovacuum is told, and for the job table it is critical", async () => {
     await run("alter table graphile_worker._private_jobs set (autovacuum_enabled = off)");
     undo("alter table graphile_worker._private_jobs reset (autovacuum_enabled)");
-    expect(await findings("autovacuum")).toMatchObject([{ severity: "critical", remedy: "alter table graphile_worker._private_jobs reset (autovacuum_enabled)" }]);
+    expect(await findings("autovacuum")).toMatchObject([{ severity: "critical", fix: "alter table graphile_worker._private_jobs reset (autovacuum_enabled)" }]);
     await run("alter table graphile_worker._private_jobs reset (autovacuum_enabled)", "alter table legwork_private.worker_processes set (autovacuum_enabled = 0)");
     undo("alter table legwork_private.worker_processes reset (autovacuum_enabled)");
     expect(await findings("autovacuum")).toMatchObject([{ severity: "warning", detail: { table: "legwork_private.worker_processes" } }]);
@@ -257,13 +258,13 @@ describe("vacuum", () => {
     const client = await connection();
     await fill(client);
     const bloat = async () =>
-      (await findings("index_bloat", "legwork_private.doctor_vacuum(bloat_bytes => 100000)", client)).map((row) => (row.detail as { index: string } | null)?.index);
+      (await findings("index_bloat", "legwork.doctor_vacuum(bloat_bytes => 100000)", client)).map((row) => (row.detail as { index: string } | null)?.index);
     expect(await bloat()).not.toContain("graphile_worker.jobs_main_index");
     await client.query("delete from graphile_worker._private_jobs");
     await client.query("select pg_stat_force_next_flush()");
     expect(await bloat()).toContain("graphile_worker.jobs_main_index");
-    expect(await findings("index_bloat", "legwork_private.doctor_vacuum(bloat_bytes => 100000)", client)).toContainEqual(
-      expect.objectContaining({ severity: "warning", remedy: expect.stringContaining("reindex index concurrently graphile_worker.jobs_main_index") }),
+    expect(await findings("index_bloat", "legwork.doctor_vacuum(bloat_bytes => 100000)", client)).toContainEqual(
+      expect.objectContaining({ severity: "warning", fix: expect.stringContaining("reindex index concurrently graphile_worker.jobs_main_index") }),
     );
     await client.query("vacuum graphile_worker._private_jobs");
     await client.query("reindex index concurrently graphile_worker.jobs_main_index");
@@ -275,7 +276,7 @@ describe("vacuum", () => {
     const client = await connection();
     await fill(client);
     await client.query("reindex table graphile_worker._private_jobs");
-    const { rows } = await client.query("select * from legwork_private.doctor_vacuum(bloat_bytes => 0) where \"check\" = 'index_bloat' and detail ->> 'index' like 'graphile_worker.jobs\\_%'");
+    const { rows } = await client.query("select * from legwork.doctor_vacuum(bloat_bytes => 0) where \"check\" = 'index_bloat' and detail ->> 'index' like 'graphile_worker.jobs\\_%'");
     expect(rows).toEqual([]);
   });
 
@@ -290,7 +291,7 @@ describe("vacuum", () => {
   it("an unlogged table is critical", async () => {
     await run("alter table legwork_private.worker_processes set unlogged");
     undo("alter table legwork_private.worker_processes set logged");
-    expect(await findings("unlogged")).toMatchObject([{ severity: "critical", remedy: "alter table legwork_private.worker_processes set logged" }]);
+    expect(await findings("unlogged")).toMatchObject([{ severity: "critical", fix: "alter table legwork_private.worker_processes set logged" }]);
   });
 });
 
@@ -301,7 +302,7 @@ describe("the server", () => {
     undo(`alter database ${name} connection limit -1`);
     expect(await findings("connections")).toMatchObject([{ severity: "critical", finding: expect.stringContaining(`of the 1 connections of database ${name}`) }]);
     await run(`alter database ${name} connection limit -1`);
-    expect(await findings("connections", "legwork_private.doctor_server(connections_used => 0)")).toMatchObject([{ severity: "warning", finding: expect.stringContaining("of the server") }]);
+    expect(await findings("connections", "legwork.doctor_server(connections_used => 0)")).toMatchObject([{ severity: "warning", finding: expect.stringContaining("of the server") }]);
   });
 
   it("a listener that keeps the queue of notifications from being emptied is told", async () => {
@@ -309,20 +310,20 @@ describe("the server", () => {
     await client.query("listen nobody");
     await client.query("begin");
     await run("select count(pg_notify('nobody', g || repeat('x', 7000))) from generate_series(1, 200) g");
-    expect(await findings("notify_queue", "legwork_private.doctor_server(notify_used => 0.00001)")).toMatchObject([{ severity: "warning", finding: expect.stringMatching(/0\.\d\d % full/) }]);
+    expect(await findings("notify_queue", "legwork.doctor_server(notify_used => 0.00001)")).toMatchObject([{ severity: "warning", finding: expect.stringMatching(/0\.\d\d % full/) }]);
     await client.query("rollback");
   });
 
   it("a replication slot that nobody uses is told with the way to drop it", async () => {
     await run("select pg_create_physical_replication_slot('legwork_test_' || current_database(), true)".replace("'legwork_test_' || current_database()", "'legwork_doctor'"));
     undo("select pg_drop_replication_slot('legwork_doctor')");
-    const slots = await findings("replication_slots", "legwork_private.doctor_server(slot_bytes => 0)");
-    expect(slots).toContainEqual(expect.objectContaining({ severity: "warning", remedy: expect.stringContaining("pg_drop_replication_slot('legwork_doctor')") }));
+    const slots = await findings("replication_slots", "legwork.doctor_server(slot_bytes => 0)");
+    expect(slots).toContainEqual(expect.objectContaining({ severity: "warning", fix: expect.stringContaining("pg_drop_replication_slot('legwork_doctor')") }));
   });
 
   it("transaction ids that run out are told", async () => {
     expect(await findings("transaction_ids")).toMatchObject([{ severity: "ok" }]);
-    expect(await findings("transaction_ids", "legwork_private.doctor_server(transaction_age => 0)")).toMatchObject([{ severity: "warning" }]);
+    expect(await findings("transaction_ids", "legwork.doctor_server(transaction_age => 0)")).toMatchObject([{ severity: "warning" }]);
   });
 
   it("a sequence that runs out is told", async () => {
@@ -340,7 +341,7 @@ describe("the server", () => {
   ])("%s = %s of this user is a finding", async (name, value, severity, text) => {
     const client = await connection();
     await client.query(`set ${name} = '${value}'`);
-    const found = (await findings("settings", "doctor()", client)).find((row) => (row.detail as { setting?: string } | null)?.setting === name);
+    const found = (await findings("settings", "legwork.doctor()", client)).find((row) => (row.detail as { setting?: string } | null)?.setting === name);
     expect(found).toMatchObject({ severity, finding: expect.stringContaining(text) });
   });
 });
@@ -348,14 +349,14 @@ describe("the server", () => {
 describe("a user without rights", () => {
   it("who owns the doctor sees what it may, and hidden sessions are a finding", async () => {
     const { rows: [{ owner }] } = await database.pool.query("select 'legwork_doctor_' || substr(md5(current_database()), 1, 8) as owner");
-    await run(`create role ${owner} login`, `grant usage on schema legwork to ${owner}`, `grant select on legwork_private.worker_processes to ${owner}`);
+    await run(`create role ${owner} login`, `grant usage on schema legwork, legwork_private to ${owner}`, `grant select on legwork_private.worker_processes to ${owner}`);
     undo(`drop owned by ${owner} cascade`, `drop role ${owner}`);
     const hidden = await connection();
     await hidden.query("begin isolation level repeatable read; select 1");
     const client = await connection();
     await client.query(`set role ${owner}`);
-    expect(await findings("transactions", "legwork_private.doctor_transactions()", client)).toContainEqual(
-      expect.objectContaining({ severity: "warning", remedy: `grant pg_read_all_stats to ${owner}, as a superuser or its like.` }),
+    expect(await findings("transactions", "legwork.doctor_transactions()", client)).toContainEqual(
+      expect.objectContaining({ severity: "warning", fix: `grant pg_read_all_stats to ${owner}, as a superuser or its like.` }),
     );
     await expect(client.query("select * from legwork.doctor()")).rejects.toMatchObject({ code: "42501" });
     await hidden.query("rollback");
@@ -364,7 +365,7 @@ describe("a user without rights", () => {
     const { rows: [{ user }] } = await database.pool.query("select current_user as user");
     undo(`alter function legwork.doctor() owner to ${user}`);
     const { rows } = await client.query("select * from legwork.doctor()");
-    expect(rows).toContainEqual(expect.objectContaining({ check: "waiting", severity: "warning", finding: expect.stringContaining("permission denied"), remedy: expect.stringContaining(owner) }));
+    expect(rows).toContainEqual(expect.objectContaining({ check: "waiting", severity: "warning", finding: expect.stringContaining("permission denied"), fix: expect.stringContaining(owner) }));
     expect(rows).toContainEqual(expect.objectContaining({ check: "connections", severity: "ok" }));
   });
 
@@ -379,7 +380,7 @@ describe("a user without rights", () => {
     onTestFinished(() => pool.end());
     const denied = await diagnose(pool);
     expect(denied.filter(({ severity }) => severity === "critical")).toEqual([]);
-    expect(denied).toContainEqual(expect.objectContaining({ check: "database", severity: "warning", remedy: expect.stringContaining("Grant this login a role of Legwork") }));
+    expect(denied).toContainEqual(expect.objectContaining({ check: "database", severity: "warning", fix: expect.stringContaining("Grant this login a role of Legwork") }));
     await run(`grant usage on schema legwork to ${name}`, `grant execute on function legwork.doctor() to ${name}`);
     const allowed = await diagnose(pool);
     expect(allowed).toContainEqual(expect.objectContaining({ check: "migrations", severity: "ok" }));
@@ -413,24 +414,24 @@ describe("what only a client knows", () => {
   });
 
   it("functions, views and indexes that were changed by hand are named, with the statement that puts them back", async () => {
-    await run("create or replace function legwork_private.never() returns timestamptz language sql as $$ select now() $$");
+    await run("create or replace function legwork_private.far_future() returns timestamptz language sql as $$ select now() $$");
     await run("drop index legwork_private.slots_gate");
     await run("create index slots_gate on legwork_private.slots (gate, job_id)");
     const find = async () => (await diagnose(database.pool)).find(({ check }) => check === "definitions");
     try {
       expect(await find()).toMatchObject({
         severity: "warning",
-        finding: "Changed by hand since Legwork made them: function legwork_private.never(), index legwork_private.slots_gate.",
-        remedy: expect.stringContaining("legwork migrate puts back all but indexes."),
+        finding: "Changed by hand since Legwork made them: function legwork_private.far_future(), index legwork_private.slots_gate.",
+        fix: expect.stringContaining("legwork migrate puts back all but indexes."),
         detail: [
-          { object: "function legwork_private.never()", statement: expect.stringContaining("create or replace function legwork_private.never()") },
+          { object: "function legwork_private.far_future()", statement: expect.stringContaining("create or replace function legwork_private.far_future()") },
           { object: "index legwork_private.slots_gate", statement: "create index slots_gate on legwork_private.slots (gate);" },
         ],
       });
       await run("drop index legwork_private.slots_gate");
       await run("create index slots_gate on legwork_private.slots (gate)");
     } finally {
-      expect((await migrate(database.pool, testLog)).repaired).toEqual(["function legwork_private.never()"]);
+      expect((await migrate(database.pool, testLog)).repaired).toEqual(["function legwork_private.far_future()"]);
     }
     expect(await find()).toMatchObject({ severity: "ok" });
   });
@@ -458,8 +459,8 @@ describe("what only a client knows", () => {
 });
 
 describe("rules", () => {
-  const rules = async (): Promise<{ check: string; severity: string; finding: string; remedy: string }[]> =>
-    (await database.pool.query(`select * from legwork_private.doctor_rules() order by "check", severity`)).rows;
+  const rules = async (): Promise<{ check: string; severity: string; finding: string; fix: string }[]> =>
+    (await database.pool.query(`select * from legwork.doctor_rules() order by "check", severity`)).rows;
 
   it("a stop of everything is critical and says how it ends", async () => {
     await database.pool.query("select legwork.emergency_stop('wrong mails')");
@@ -468,7 +469,7 @@ describe("rules", () => {
         check: "pauses",
         severity: "critical",
         finding: expect.stringMatching(/^Everything has been stopped for .* by postgres: wrong mails\.$/),
-        remedy: "When the reason is gone: select legwork.resume_all();",
+        fix: "When the reason is gone: select legwork.resume_all();",
       }),
     );
     await database.pool.query("select legwork.resume_all()");
@@ -479,7 +480,7 @@ describe("rules", () => {
     await database.pool.query("select legwork.pause_queue('default')");
     expect((await rules())[0]).toMatchObject({ severity: "ok" });
     await database.pool.query("update legwork_private.pauses set paused_at = paused_at - interval '2 hours'");
-    expect((await rules())[0]).toMatchObject({ severity: "warning", remedy: expect.stringContaining("resume_queue('default')") });
+    expect((await rules())[0]).toMatchObject({ severity: "warning", fix: expect.stringContaining("resume_queue('default')") });
     await database.pool.query("select legwork.resume_queue('default')");
   });
 
@@ -496,10 +497,10 @@ it("a worker that restarts, or cannot record how jobs end, is told with the job 
   await pool.query("select legwork_private.note_worker_fault('host', 7, 'restart', 'its runner ended.', 42) from generate_series(1, 3)");
   await pool.query("select legwork_private.note_worker_fault('host', 7, 'recording', 'value overflows numeric format', 43)");
   await pool.query("update legwork_private.worker_faults set at = at - interval '1 hour' where id in (select min(id) from legwork_private.worker_faults)");
-  const { rows } = await pool.query(`select "check", severity, finding, remedy from legwork.doctor() where "check" in ('restarts', 'recording') order by 1`);
+  const { rows } = await pool.query(`select "check", severity, finding, fix from legwork.doctor() where "check" in ('restarts', 'recording') order by 1`);
   expect(rows).toEqual([
-    { check: "recording", severity: "critical", finding: "The worker on host (pid 7) cannot record how jobs end: value overflows numeric format", remedy: "Look at job 43, which seems to be the cause: legwork job 43. To end it: legwork cancel 43." },
-    { check: "restarts", severity: "warning", finding: "The worker on host (pid 7) has restarted twice in 15 minutes: its runner ended.", remedy: "Look at job 42, which seems to be the cause: legwork job 42. To end it: legwork cancel 42." },
+    { check: "recording", severity: "critical", finding: "The worker on host (pid 7) cannot record how jobs end: value overflows numeric format", fix: "Look at job 43, which seems to be the cause: legwork job 43. To end it: legwork cancel 43." },
+    { check: "restarts", severity: "warning", finding: "The worker on host (pid 7) has restarted twice in 15 minutes: its runner ended.", fix: "Look at job 42, which seems to be the cause: legwork job 42. To end it: legwork cancel 42." },
   ]);
   const metrics = await pool.query("select (legwork_private.read_metrics() ->> 'restarts')::int >= 3 as counted");
   expect(metrics.rows).toEqual([{ counted: true }]);

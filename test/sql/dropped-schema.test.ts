@@ -67,7 +67,7 @@ describe("after `drop schema graphile_worker cascade`", () => {
       expect(stderr).toContain("legwork migrate");
       expect(code).toBe(1);
     }
-    expect(await diagnose(database.pool)).toMatchObject([{ check: "schema", severity: "critical", remedy: "legwork migrate" }]);
+    expect(await diagnose(database.pool)).toMatchObject([{ check: "schema", severity: "critical", fix: "legwork migrate" }]);
 
     const { repaired, applied } = await migrate(database.pool, testLog);
     expect(applied).toEqual([]);

@@ -11,7 +11,7 @@ beforeEach(async () => {
   await database.pool.query("delete from legwork_private.finished_jobs");
   await database.pool.query("delete from legwork_private.failed_attempts");
   await database.pool.query("delete from legwork_private.unique_requests");
-  await database.pool.query("delete from legwork_private.rate_keys");
+  await database.pool.query("delete from legwork_private.quota_keys");
   await database.pool.query("delete from legwork_private.paced_keys");
   await database.pool.query("delete from legwork_private.expirations");
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "any"}, {"name": "other"}]')`);
@@ -121,7 +121,7 @@ describe("rate_limit", () => {
 
   it("says when to come back, and lets in who comes back then", async () => {
     for (const n of [1, 2]) await enqueue(database.pool, "any", { n }, { rateLimit: 2, ratePer: "1m" });
-    await query("update legwork_private.rate_requests set requested_at = requested_at - interval '50 seconds' where number = 1");
+    await query("update legwork_private.quota_requests set requested_at = requested_at - interval '50 seconds' where number = 1");
     const error = await enqueue(database.pool, "any", {}, { rateLimit: 2, ratePer: "1m" }).catch((error: unknown) => error);
     expect(error).toMatchObject({
       code: "LW429",
@@ -129,10 +129,10 @@ describe("rate_limit", () => {
       message: expect.stringMatching(/^'any' is limited to 2 jobs per minute; the next one may be enqueued from 2\S+Z on\.$/),
     });
     const { retryAt } = error as { retryAt: Date };
-    const [oldest] = await query("select min(requested_at) + interval '1 minute' as free from legwork_private.rate_requests");
+    const [oldest] = await query("select min(requested_at) + interval '1 minute' as free from legwork_private.quota_requests");
     expect(retryAt.getTime() - oldest?.free.getTime()).toBeGreaterThanOrEqual(0);
     expect(retryAt.getTime() - oldest?.free.getTime()).toBeLessThan(3);
-    await query("update legwork_private.rate_requests set requested_at = requested_at - interval '10 seconds'");
+    await query("update legwork_private.quota_requests set requested_at = requested_at - interval '10 seconds'");
     await enqueue(database.pool, "any", { n: 3 }, { rateLimit: 2, ratePer: "1m" });
     await expect(enqueue(database.pool, "any", {}, { rateLimit: 2, ratePer: "1m" })).rejects.toMatchObject({ code: "LW429" });
   });
@@ -158,12 +158,12 @@ describe("rate_limit", () => {
         fc.integer({ min: 1, max: 4 }),
         fc.array(fc.integer({ min: 0, max: 40 }), { minLength: 1, maxLength: 15 }),
         async (rateLimit, pauses) => {
-          await query("delete from legwork_private.rate_keys");
+          await query("delete from legwork_private.quota_keys");
           const letIn: number[] = [];
           let now = 0;
           for (const pause of pauses) {
             now += pause;
-            await query("update legwork_private.rate_requests set requested_at = requested_at - make_interval(secs => $1)", [pause]);
+            await query("update legwork_private.quota_requests set requested_at = requested_at - make_interval(secs => $1)", [pause]);
             // 50.5 s, so that a few milliseconds of the test itself never decide.
             const expected = letIn.filter((at) => at > now - 50.5).length < rateLimit;
             const answer = await enqueue(database.pool, "any", {}, { rateLimit, ratePer: 50_500 }).then(
@@ -453,8 +453,8 @@ it("what the limits remember is forgotten when nothing needs it, and not before"
     { task: "any", jobKey: "d", debounce: "1m", ...options },
   ]);
   const remembered = (): Promise<Record<string, number>[]> =>
-    query(`select (select count(*)::int from legwork_private.unique_requests) as u, (select count(*)::int from legwork_private.rate_keys) as k,
-      (select count(*)::int from legwork_private.rate_requests) as r, (select count(*)::int from legwork_private.paced_keys) as p,
+    query(`select (select count(*)::int from legwork_private.unique_requests) as u, (select count(*)::int from legwork_private.quota_keys) as k,
+      (select count(*)::int from legwork_private.quota_requests) as r, (select count(*)::int from legwork_private.paced_keys) as p,
       (select count(*)::int from legwork_private.expirations) as e`);
   await query("update legwork_private.paced_keys set requested_at = requested_at - interval '1 hour'");
   await query("select legwork.maintain_history()");
@@ -467,7 +467,7 @@ it("what the limits remember is forgotten when nothing needs it, and not before"
   expect(await remembered()).toEqual([{ u: 1, k: 1, r: 1, p: 1, e: 0 }]);
 
   await query("update legwork_private.unique_requests set expires_at = now()");
-  await query("update legwork_private.rate_keys set expires_at = now()");
+  await query("update legwork_private.quota_keys set expires_at = now()");
   await query("update legwork_private.finished_jobs set started_at = started_at - interval '1 hour'");
   await query("select legwork.maintain_history()");
   expect(await remembered()).toEqual([{ u: 0, k: 0, r: 0, p: 0, e: 0 }]);

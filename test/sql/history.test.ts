@@ -1,11 +1,12 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 
 const database = testDatabase();
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork_private.finished_jobs, legwork_private.failed_attempts");
+  await empty(database.pool, "legwork_private.finished_jobs, legwork_private.failed_attempts");
 });
 
 async function addJob(options: { maxAttempts?: number; key?: string; flags?: string[] } = {}): Promise<string> {

@@ -4,6 +4,7 @@ import { listJobs, searchPayloads } from "../../src/jobs/read-jobs.ts";
 import { rerunJob } from "../../src/jobs/rerun-job.ts";
 import { connection, untilBlocked } from "../support/connections.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 
 const database = testDatabase();
 const run = async (text: string, values: unknown[] = []) => (await database.pool.query(text, values)).rows;
@@ -11,7 +12,7 @@ const one = async (text: string, values: unknown[] = []) => (await run(text, val
 
 beforeEach(async () => {
   await run("delete from graphile_worker._private_jobs");
-  await run("truncate legwork_private.finished_jobs, legwork_private.reruns, legwork_private.limits, legwork_private.waiting_jobs, legwork_private.cancellations");
+  await empty(database.pool, "legwork_private.finished_jobs, legwork_private.reruns, legwork_private.limits, legwork_private.waiting_jobs, legwork_private.cancellations");
   await run(`select legwork_private.register_tasks('[{"name": "a", "queue": "mail"}, {"name": "secret", "redact": ["password", "cards.*.number"]}]')`);
 });
 

@@ -1,12 +1,13 @@
 import { beforeEach, expect, it } from "vitest";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 
 const database = testDatabase();
 
 beforeEach(async () => {
   await database.pool.query("update legwork.settings set value = '30 days' where name = 'history_retention'");
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.job_logs, legwork_private.job_progress");
+  await empty(database.pool, "legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.job_logs, legwork_private.job_progress");
 });
 
 async function record(progress: object[], logs: object[]): Promise<void> {

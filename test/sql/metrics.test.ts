@@ -3,6 +3,7 @@ import { beforeEach, expect, it } from "vitest";
 import { connection } from "../support/connections.ts";
 import { testDatabase } from "../support/database.ts";
 import { HandWorker } from "../support/hand-worker.ts";
+import { scaled } from "../support/slowness.ts";
 import { until } from "../support/until.ts";
 
 const database = testDatabase();
@@ -142,7 +143,7 @@ it("counts a late transaction's rows also when the end of the table has left the
   await until("all are counted", async () => {
     await rollUp();
     return (await completed()) >= 41_007;
-  }, 20_000);
+  }, scaled(20_000));
   expect(await totals()).toMatchObject({ a: { completed: 7 }, filler: { completed: 41_000 } });
   // Which transactions are over is known of the whole server, other databases included.
   await until("all that is full is closed", async () => {
@@ -151,7 +152,7 @@ it("counts a late transaction's rows also when the end of the table has left the
       "select count(*) filter (where full_at is not null and not is_closed)::int as open, count(*) filter (where is_closed)::int as closed from legwork_private.rollup_segments",
     );
     return after[0].open === 0 && after[0].closed > 1;
-  }, 20_000);
+  }, scaled(20_000));
   expect(await rollUp()).toBe(0);
 });
 

@@ -1,13 +1,14 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { connection, untilBlocked } from "../support/connections.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 
 const database = testDatabase();
 
 beforeEach(async () => {
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "a", "queue": "mail"}, {"name": "b"}]')`);
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork_private.finished_jobs, legwork_private.cancellations, legwork_private.id_marks, legwork_private.idempotent_requests");
+  await empty(database.pool, "legwork_private.finished_jobs, legwork_private.cancellations, legwork_private.id_marks, legwork_private.idempotent_requests");
 });
 
 const claim = "select legwork_private.claim_request('me', 'k', $1) as answer";
@@ -73,7 +74,7 @@ describe("cancel_jobs", () => {
 describe("marks of ids", () => {
   it("are made once a minute, and go with the history", async () => {
     await database.pool.query("select legwork.enqueue('a')");
-    await database.pool.query("select legwork_private.note_ids()");
+    await database.pool.query("select legwork_private.record_id_mark()");
     await database.pool.query("select legwork.tick()");
     const { rows } = await database.pool.query("select last_id, (select max(id) from legwork.jobs) as newest from legwork_private.id_marks");
     expect(rows).toEqual([{ last_id: rows[0].newest, newest: rows[0].newest }]);

@@ -1,12 +1,13 @@
 import { beforeEach, expect, it } from "vitest";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 
 const database = testDatabase();
 
 beforeEach(async () => {
   await database.pool.query("update legwork.settings set value = '30 days' where name = 'history_retention'");
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork_private.finished_jobs, legwork_private.failed_attempts");
+  await empty(database.pool, "legwork_private.finished_jobs, legwork_private.failed_attempts");
 });
 
 async function maintain(): Promise<{ step: string; relation: string }[]> {
@@ -20,7 +21,7 @@ async function partitionAt(time: string): Promise<string> {
      values (1, 't', 'default', 'completed', 0, 1, 25, now(), now(), ${time})`,
   );
   const { rows } = await database.pool.query("select tableoid::regclass::text as partition from legwork_private.finished_jobs");
-  await database.pool.query("truncate legwork_private.finished_jobs");
+  await empty(database.pool, "legwork_private.finished_jobs");
   return rows[0].partition;
 }
 

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { beforeEach, describe, expect, it } from "vitest";
 import { planSchedules } from "../../src/schedules/plan-schedules.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { HandWorker } from "../support/hand-worker.ts";
 
 const database = testDatabase();
@@ -10,9 +11,7 @@ const worker = new HandWorker("hand");
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
   await database.pool.query("delete from graphile_worker._private_job_queues");
-  await database.pool.query(
-    "truncate legwork_private.schedule_definitions, legwork_private.schedule_occurrences, legwork_private.crontab_entries, legwork_private.finished_jobs, legwork_private.failed_attempts",
-  );
+  await empty(database.pool, "legwork_private.schedule_definitions, legwork_private.schedule_occurrences, legwork_private.crontab_entries, legwork_private.finished_jobs, legwork_private.failed_attempts");
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "t"}, {"name": "other"}]')`);
 });
 
@@ -449,7 +448,7 @@ it("each occurrence is enqueued or accounted for exactly once, whoever is there 
 });
 
 it("the doctor tells of schedules that nobody fires or plans", async () => {
-  const finding = (): Promise<unknown[]> => query("select severity, finding from legwork_private.doctor_schedules()");
+  const finding = (): Promise<unknown[]> => query("select severity, finding from legwork.doctor_schedules()");
   expect(await finding()).toEqual([{ severity: "ok", finding: "No schedule is late." }]);
   await query("select legwork.schedule('s', 't', cron => '* * * * *', as_of => now() - interval '5 minutes')");
   expect(await finding()).toEqual([
@@ -483,10 +482,10 @@ describe("a schedule whose row is wrong keeps no other from firing, and", () => 
     ["anchor = 'infinity', upcoming = '{}'"],
   ])("%s gives it a problem, and it can be disabled, replaced and removed", async (change) => {
     for (const end of ["select legwork.disable_schedule('bad', '2026-01-01 00:00:08Z')", "select legwork.schedule('bad', 'other', every => '1 day', as_of => '2026-01-01 00:00:08Z')", "select legwork.unschedule('bad', '2026-01-01 00:00:08Z')"]) {
-      await query("truncate legwork_private.schedule_definitions, legwork_private.schedule_occurrences");
+      await empty(database.pool, "legwork_private.schedule_definitions, legwork_private.schedule_occurrences");
       await spoil(change);
       expect(await query("select problem is not null as is_told from legwork.schedules where name = 'bad'")).toEqual([{ is_told: true }]);
-      expect(await query("select finding from legwork_private.doctor_schedules() where finding like '%''bad''%'")).toHaveLength(1);
+      expect(await query("select finding from legwork.doctor_schedules() where finding like '%''bad''%'")).toHaveLength(1);
       await query(end);
     }
   });

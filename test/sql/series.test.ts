@@ -23,7 +23,7 @@ async function at(expression: string): Promise<string> {
 
 beforeEach(async () => {
   await database.pool.query("truncate legwork_private.task_minutes, legwork_private.task_hours, legwork_private.task_totals");
-  await database.pool.query("update legwork_private.watch_steps set ran_at = clock_timestamp() where step = 'roll_up'");
+  await database.pool.query("update legwork_private.duties set ran_at = clock_timestamp() where duty = 'roll_up'");
 });
 
 describe("legwork.task_series", () => {

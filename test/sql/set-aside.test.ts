@@ -1,5 +1,6 @@
 import { beforeEach, expect, it } from "vitest";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { HandWorker } from "../support/hand-worker.ts";
 
 // A tick that fails because of a row: here a trigger of the user's own refuses to let some jobs go, or to cancel them.
@@ -9,10 +10,8 @@ const worker = new HandWorker("w");
 
 beforeEach(async () => {
   await database.pool.query("drop trigger if exists users_own on graphile_worker._private_jobs; delete from graphile_worker._private_jobs");
-  await database.pool.query(
-    `truncate legwork_private.failed_attempts, legwork_private.finished_jobs, legwork_private.waiting_jobs, legwork_private.wakeups, legwork_private.dependencies, legwork_private.dependency_checks,
-       legwork_private.run_counts, legwork_private.workflow_runs, legwork_private.workflow_run_steps, legwork_private.set_aside, legwork_private.job_signals, legwork_private.job_steps, legwork_private.expirations`,
-  );
+  await empty(database.pool, `legwork_private.failed_attempts, legwork_private.finished_jobs, legwork_private.waiting_jobs, legwork_private.wakeups, legwork_private.dependencies, legwork_private.dependency_checks,
+       legwork_private.run_counts, legwork_private.workflow_runs, legwork_private.workflow_run_steps, legwork_private.set_aside, legwork_private.job_signals, legwork_private.job_steps, legwork_private.expirations`);
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "ok"}]')`);
 });
 
@@ -54,7 +53,7 @@ it("one job that cannot be let go keeps no other from being let go, and is let g
   await breakBadJobs();
   await expect(one("select legwork.tick()")).rejects.toMatchObject({ code: "P0001", message: "job 1 is bad" });
   expect(await states([bad, good])).toEqual(["blocked", "blocked"]);
-  expect(await one("select legwork_private.tick_apart()")).toBe(1);
+  expect(await one("select legwork_private.tick_one_by_one()")).toBe(1);
   expect(await states([bad, good])).toEqual(["blocked", "pending"]);
   const error = "P0001: job 1 is bad";
   expect(await setAside()).toEqual([{ what: "job", item: bad, error }]);
@@ -107,7 +106,7 @@ it("neither do one signal, one expiry and one deadline", async () => {
   await database.pool.query("alter table graphile_worker._private_jobs enable trigger users_own; update legwork_private.expirations set expires_at = now() - interval '1 hour'");
   await database.pool.query("update legwork_private.workflow_runs set deadline = now() - interval '1 hour'");
   await expect(one("select legwork.tick()")).rejects.toMatchObject({ code: "P0001" });
-  expect(await one("select legwork_private.tick_apart()")).toBe(3);
+  expect(await one("select legwork_private.tick_one_by_one()")).toBe(3);
   expect(await setAside()).toEqual([
     { what: "deadline", item: badFlow, error: "P0001: job 4 is bad" },
     { what: "expiry", item: badDue, error: "P0001: job 3 is bad" },
@@ -132,6 +131,6 @@ it("nothing is set aside because of a lock or a missing right", async () => {
   await database.pool.query(
     "create or replace function public.refuse() returns trigger language plpgsql as $$ begin raise exception 'busy' using errcode = '55P03'; end $$",
   );
-  await expect(one("select legwork_private.tick_apart()")).rejects.toMatchObject({ code: "55P03" });
+  await expect(one("select legwork_private.tick_one_by_one()")).rejects.toMatchObject({ code: "55P03" });
   expect(await setAside()).toEqual([]);
 });

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { connection, untilBlocked } from "../support/connections.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { HandWorker } from "../support/hand-worker.ts";
 
 const database = testDatabase();
@@ -10,9 +11,7 @@ type Client = Pick<Awaited<ReturnType<typeof connection>>, "query">;
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query(
-    "truncate legwork_private.failed_attempts, legwork_private.finished_jobs, legwork_private.limits, legwork_private.pauses, legwork_private.waiting_jobs, legwork_private.slots, legwork_private.lanes, legwork_private.wakeups, legwork_private.rule_changes, legwork_private.cancellations, legwork_private.job_steps, legwork_private.job_signals, legwork_private.step_secrets",
-  );
+  await empty(database.pool, "legwork_private.failed_attempts, legwork_private.finished_jobs, legwork_private.limits, legwork_private.pauses, legwork_private.waiting_jobs, legwork_private.slots, legwork_private.lines, legwork_private.wakeups, legwork_private.limit_changes, legwork_private.cancellations, legwork_private.job_steps, legwork_private.job_signals, legwork_private.step_secrets");
   await database.pool.query(
     `select legwork_private.register_tasks('[{"name": "t", "redact": null}, {"name": "u"}, {"name": "secret", "redact": ["card"]}]')`,
   );
@@ -360,7 +359,7 @@ describe("a job that waits for a signal", () => {
     await load(id);
     await ask(id, "a");
     await putBack(id);
-    expect(await one("select run_at = legwork_private.never() from legwork.jobs where id = $1", [id])).toBe(true);
+    expect(await one("select run_at = legwork_private.far_future() from legwork.jobs where id = $1", [id])).toBe(true);
   });
 });
 

@@ -1,11 +1,12 @@
 import { beforeEach, expect, it } from "vitest";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 
 const database = testDatabase();
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork_private.worker_processes, legwork_private.failed_attempts, legwork_private.finished_jobs");
+  await empty(database.pool, "legwork_private.worker_processes, legwork_private.failed_attempts, legwork_private.finished_jobs");
 });
 
 async function beat(id: string, running: string[] = []): Promise<void> {

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { moveClock } from "../../src/testing/move-clock.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { HandWorker } from "../support/hand-worker.ts";
 
 // What is stored in workflows is input like any other: no step harms the jobs that end in the same statement as its dependencies, and what
@@ -13,10 +14,8 @@ const DAY = 86_400_000;
 beforeEach(async () => {
   await database.pool.query("update legwork.settings set value = '1 day' where name = 'history_retention'");
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query(
-    `truncate legwork_private.failed_attempts, legwork_private.finished_jobs, legwork_private.waiting_jobs, legwork_private.wakeups, legwork_private.cancellations, legwork_private.dependencies,
-       legwork_private.dependency_checks, legwork_private.run_counts, legwork_private.workflow_runs, legwork_private.workflow_run_steps, legwork_private.kept_ends, legwork_private.batch_runs`,
-  );
+  await empty(database.pool, `legwork_private.failed_attempts, legwork_private.finished_jobs, legwork_private.waiting_jobs, legwork_private.wakeups, legwork_private.cancellations, legwork_private.dependencies,
+       legwork_private.dependency_checks, legwork_private.run_counts, legwork_private.workflow_runs, legwork_private.workflow_run_steps, legwork_private.workflow_step_ends, legwork_private.batch_runs`);
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "ok"}, {"name": "undo"}]')`);
 });
 
@@ -261,11 +260,11 @@ describe("what a workflow has done is known as long as the workflow is", () => {
     await database.pool.query("update legwork_private.workflow_runs set created_at = now() - interval '3 years'");
     await pass(0);
     expect(await one("select legwork.step_results($1)", [id])).toEqual({ a: 7 });
-    expect(await one("select count(*)::int from legwork_private.kept_ends")).toBe(1);
+    expect(await one("select count(*)::int from legwork_private.workflow_step_ends")).toBe(1);
     await one("select legwork.cancel_workflow($1)", [id]);
     await pass(2);
     expect(await one("select count(*)::int from legwork_private.workflow_run_steps")).toBe(0);
-    expect(await one("select count(*)::int from legwork_private.kept_ends")).toBe(0);
+    expect(await one("select count(*)::int from legwork_private.workflow_step_ends")).toBe(0);
   });
 
   it("only steps are kept that history is deleted of, and nothing of jobs without a workflow", async () => {
@@ -273,9 +272,9 @@ describe("what a workflow has done is known as long as the workflow is", () => {
     await neighbour();
     await turn();
     await pass(0);
-    expect(await one("select count(*)::int from legwork_private.kept_ends")).toBe(0);
+    expect(await one("select count(*)::int from legwork_private.workflow_step_ends")).toBe(0);
     await pass(5);
-    expect(await one("select array_agg(state::text) from legwork_private.kept_ends")).toEqual(["completed"]);
+    expect(await one("select array_agg(state::text) from legwork_private.workflow_step_ends")).toEqual(["completed"]);
   });
 
   it("a batch counts on, and calls back, when its first jobs have left the history", async () => {

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll } from "vitest";
+import { afterEach, beforeAll } from "vitest";
 
 /** Debian's Chromium, or the one that LEGWORK_TEST_CHROMIUM names. */
 function chromiumPath(): string {
@@ -27,26 +27,25 @@ export interface OpenOptions {
   mayLog?: RegExp;
 }
 
-/** One browser for a test file, and a fresh profile for each page. */
+/** The browser of this process, which runs one test file after the other. It ends with the process. */
+let browser: Browser | undefined;
+
+/** A fresh profile for each page. */
 export function testBrowser(): TestBrowser {
-  let browser: Browser;
   const contexts: BrowserContext[] = [];
   const complaints: string[] = [];
   beforeAll(async () => {
     // As root there is no sandbox; the pages are our own.
-    browser = await chromium.launch({ executablePath: chromiumPath(), args: ["--no-sandbox"] });
+    browser ??= await chromium.launch({ executablePath: chromiumPath(), args: ["--no-sandbox"] });
   });
   afterEach(async () => {
     for (const context of contexts.splice(0)) await context.close();
     const said = complaints.splice(0);
     if (said.length > 0) throw new Error(`The page complains: ${said.join("\n")}`);
   });
-  afterAll(async () => {
-    await browser.close();
-  });
   return {
     async open(serverUrl, path, token, { theme = "light", width = 1280, height = 800, timezone = "Europe/Berlin", mayLog } = {}) {
-      const context = await browser.newContext({
+      const context = await (browser as Browser).newContext({
         viewport: { width, height },
         colorScheme: theme,
         timezoneId: timezone,

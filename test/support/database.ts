@@ -48,7 +48,7 @@ export function testDatabase(options: { empty?: boolean } = {}): TestDatabase {
   }
   beforeAll(async () => {
     const template = options.empty === true ? "template1" : inject("template");
-    await onServer(serverUrl, (client) => client.query(`create database ${name} template ${template}`));
+    await onServer(serverUrl, (client) => client.query(`create database ${name} template ${template} strategy file_copy`));
     database.url = databaseUrl(serverUrl, name);
     database.pool = createPool(database.url, { log: testLog, max: 20 });
   });

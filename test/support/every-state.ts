@@ -47,8 +47,8 @@ export async function fillEveryState(
   );
   await pool.query("select legwork_private.claim_request('acme', 'order-1', 'hash')");
   for (const step of ["roll_up", "queues", "database", "forget"]) {
-    await pool.query("update legwork_private.watch_steps set due_at = now() where step = $1", [step]);
-    await pool.query("select legwork_private.watch($1)", [step]);
+    await pool.query("update legwork_private.duties set due_at = now() where duty = $1", [step]);
+    await pool.query("select legwork_private.run_duty($1)", [step]);
   }
   return { acme, other, alert: alerts[0].id, silence: silences[0].id };
 }

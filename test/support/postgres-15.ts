@@ -7,7 +7,7 @@ import type { TestProject } from "vitest/node";
 import { prepareTemplate } from "./database.ts";
 
 /** Where Debian keeps the server programs of Postgres 15. */
-const BINARIES = "/usr/lib/postgresql/15/bin";
+export const BINARIES = "/usr/lib/postgresql/15/bin";
 
 /** The oldest Postgres that is supported, from Debian's binaries; without them the tests of this project say so. */
 export default async function setup(project: TestProject): Promise<() => void> {
@@ -27,7 +27,7 @@ export default async function setup(project: TestProject): Promise<() => void> {
   const data = join(directory, "data");
   const port = await freePort();
   program("initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync");
-  const settings = `-p ${port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c max_connections=200`;
+  const settings = `-p ${port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c jit=off -c max_connections=200`;
   program("pg_ctl", "-D", data, "-o", settings, "-l", join(directory, "log"), "-w", "start");
   const stop = (): void => {
     program("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop");

@@ -52,7 +52,7 @@ async function startEmbedded(): Promise<{ url: string; stop(): Promise<void> }> 
     dataDir: join(directory, "data"),
     log: createLogger({ level: "error" }),
     // The cluster lives for one run: nothing is lost by not waiting for the disk.
-    settings: { fsync: "off", synchronous_commit: "off", max_connections: "300" },
+    settings: { fsync: "off", synchronous_commit: "off", full_page_writes: "off", jit: "off", max_connections: "300" },
   });
   return {
     url: server.databaseUrl,

@@ -1,6 +1,7 @@
 import { beforeEach } from "vitest";
 import { getJob } from "../../src/jobs/read-jobs.ts";
 import type { TestDatabase } from "./database.ts";
+import { empty } from "./empty.ts";
 
 /** The beginning of a task that notes which process runs it. */
 const RECORDED = `
@@ -29,7 +30,7 @@ export function recordedJobs(database: TestDatabase) {
       await database.pool.query(`delete from legwork_private.${table}`);
     await database.pool.query("create table if not exists runs (job_id bigint, pid integer, aborted text)");
     await database.pool.query("create table if not exists gates (name text primary key)");
-    await database.pool.query("truncate runs, gates");
+    await empty(database.pool, "runs, gates");
   });
 
   const add = async (task: string, payload: unknown = {}): Promise<string> => {

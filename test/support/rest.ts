@@ -5,7 +5,7 @@ export const restToken = "a token of the test";
 
 /** A server that does not look after metrics and alerts meanwhile, which would stand in the way of tests that empty tables. */
 export async function startRest(database: TestDatabase, options: Partial<ServerOptions> = {}): Promise<Server> {
-  await database.pool.query("update legwork_private.watch_steps set due_at = 'infinity'");
+  await database.pool.query("update legwork_private.duties set due_at = 'infinity'");
   return await startServer({ databaseUrl: database.url, host: "127.0.0.1", port: 0, token: restToken, log: testLog, ...options });
 }
 

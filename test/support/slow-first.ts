@@ -29,12 +29,17 @@ if (missing.length > 0) throw new Error(`Not there, and to be taken out of test/
 
 const places = new Map(SLOW.map((file, place) => [file.pathname, place]));
 
-/** Begins with the slow test files, whether or not there are results of an earlier run to go by. */
+/**
+ * Begins with the slow test files, whether or not there are results of an earlier run to go by. One project after the other, because a process
+ * that runs files runs those of one project only.
+ */
 export class SlowFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     // oxlint-disable-next-line unicorn/no-array-sort -- a sequencer's own method
     const sorted = await super.sort(files);
     const place = ({ moduleId }: TestSpecification): number => places.get(moduleId) ?? SLOW.length;
-    return sorted.toSorted((one, other) => place(one) - place(other));
+    const projects = [...new Set(sorted.map(({ project }) => project.name))].toSorted().toReversed();
+    const rank = ({ project }: TestSpecification): number => projects.indexOf(project.name);
+    return sorted.toSorted((one, other) => rank(one) - rank(other) || place(one) - place(other));
   }
 }

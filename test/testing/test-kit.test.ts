@@ -1,7 +1,8 @@
 import { AssertionError } from "node:assert";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
-import { defineTask, Discard, limitConcurrency, pauseTask, RetryAfter, schedule, sendSignal, Snooze } from "../../src/index.ts";
+import { defineTask, Discard, RetryAfter, Snooze } from "../../src/index.ts";
+import { limitConcurrency, pauseTask, schedule, sendSignal } from "../../src/operations.ts";
 import { openTestKit, type TestKit } from "../../src/testing.ts";
 import { testDatabase } from "../support/database.ts";
 import { directoryOf, workerOver } from "../support/worker.ts";

@@ -8,6 +8,7 @@ import { DatabaseClock } from "../../src/worker/clock.ts";
 import { BUFFERED_LINES, JobOutput } from "../../src/worker/attempt/job-output.ts";
 import { startServer } from "../../src/server/server.ts";
 import { testDatabase, testLog } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { until } from "../support/until.ts";
 import { workerOver } from "../support/worker.ts";
 
@@ -15,8 +16,9 @@ const database = testDatabase();
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query(
-    "truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.job_logs, legwork_private.job_progress",
+  await empty(
+    database.pool,
+    "legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.job_logs, legwork_private.job_progress",
   );
 });
 

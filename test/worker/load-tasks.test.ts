@@ -40,6 +40,27 @@ describe("loading tasks", () => {
     });
   });
 
+  it("refuses a definition that states another name than its path, in one line", async () => {
+    const task = (name: string): string =>
+      `import { defineTask } from "legwork"; export default defineTask({ name: "${name}", run() {} });`;
+    const directory = await directoryOf({ "notify/welcome.ts": task("notify/welcome"), "report.ts": task("reports/daily") });
+    await expect(loadTasks([directory], testLog)).rejects.toMatchObject({
+      code: "LW515",
+      message: `${directory}/report.ts states the name 'reports/daily', but its path makes it 'report'.`,
+      hint: 'Say name: "report" there, leave the name out, or move the file.',
+    });
+  });
+
+  it("lets a task import every entry point of this package", async () => {
+    const directory = await directoryOf({
+      "a.ts": `import { cancelJob } from "legwork/operations";
+        import { openTestKit } from "legwork/testing";
+        import { createLegwork } from "legwork";
+        export default async () => [cancelJob, openTestKit, createLegwork];`,
+    });
+    expect([...(await loadTasks([directory], testLog)).keys()]).toEqual(["a"]);
+  });
+
   it("names a task by its path, in nested folders too", async () => {
     const directory = await directoryOf({
       "a.ts": "export default async () => {};",

@@ -133,7 +133,7 @@ describe("a preset", () => {
       worker: { preset },
     });
     onTestFinished(() => app.stop());
-    expect(app.tasks.toSorted()).toEqual(["one", "strange", "two"]);
+    expect(app.taskNames.toSorted()).toEqual(["one", "strange", "two"]);
     expect(await ended(await add("strange"))).toMatchObject({ state: "completed" });
     await app.stop();
     expect(heard).toEqual(["pool:create", "job:start", "job:success", "pool:gracefulShutdown"]);

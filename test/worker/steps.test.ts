@@ -4,6 +4,7 @@ import { listSteps, type StepRow } from "../../src/jobs/read-steps.ts";
 import { sendSignal } from "../../src/jobs/send-signal.ts";
 import { legwork } from "../support/cli.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { until } from "../support/until.ts";
 import { workerOver } from "../support/worker.ts";
 
@@ -11,12 +12,13 @@ const database = testDatabase();
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query(
-    "truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.task_definitions, legwork_private.job_steps cascade",
+  await empty(
+    database.pool,
+    "legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.task_definitions, legwork_private.job_steps",
   );
   await database.pool.query("create table if not exists did (job_id bigint, what text, pid integer)");
   await database.pool.query("create table if not exists gates (name text primary key)");
-  await database.pool.query("truncate did, gates");
+  await empty(database.pool, "did, gates");
 });
 
 async function add(payload: unknown = {}, options = ""): Promise<string> {

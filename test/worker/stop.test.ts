@@ -2,6 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import { beforeEach, describe, expect, it } from "vitest";
 import { getJob } from "../../src/jobs/read-jobs.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { until } from "../support/until.ts";
 import { directoryOf, workerOver, workerProcess } from "../support/worker.ts";
 
@@ -9,11 +10,9 @@ const database = testDatabase();
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query(
-    "truncate legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.worker_processes",
-  );
+  await empty(database.pool, "legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.worker_processes");
   await database.pool.query("create table if not exists gates (name text primary key)");
-  await database.pool.query("truncate gates");
+  await empty(database.pool, "gates");
 });
 
 /** Runs until the gate of its name is opened in the database, whatever its signal says. */

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { enqueue, enqueueMany } from "../../src/jobs/enqueue.ts";
 import { isTracing } from "../../src/jobs/tracing.ts";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { until } from "../support/until.ts";
 import { workerOver } from "../support/worker.ts";
 
@@ -30,7 +31,7 @@ function register(): void {
 beforeEach(async () => {
   exporter.reset();
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query("truncate legwork_private.finished_jobs, legwork_private.failed_attempts");
+  await empty(database.pool, "legwork_private.finished_jobs, legwork_private.failed_attempts");
 });
 afterEach(() => {
   trace.disable();

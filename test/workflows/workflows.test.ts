@@ -1,5 +1,6 @@
 import { beforeEach, expect, it } from "vitest";
 import { testDatabase } from "../support/database.ts";
+import { empty } from "../support/empty.ts";
 import { HandWorker } from "../support/hand-worker.ts";
 
 const database = testDatabase();
@@ -7,8 +8,9 @@ const worker = new HandWorker("w");
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await database.pool.query(
-    `truncate legwork_private.failed_attempts, legwork_private.finished_jobs, legwork_private.waiting_jobs, legwork_private.wakeups, legwork_private.cancellations, legwork_private.dependencies,
+  await empty(
+    database.pool,
+    `legwork_private.failed_attempts, legwork_private.finished_jobs, legwork_private.waiting_jobs, legwork_private.wakeups, legwork_private.cancellations, legwork_private.dependencies,
        legwork_private.dependency_checks, legwork_private.run_counts, legwork_private.workflow_runs, legwork_private.workflow_run_steps, legwork_private.batch_runs, legwork_private.limits, legwork_private.pauses`,
   );
   await database.pool.query(

@@ -3,7 +3,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 declare
   v_fault record;
 begin
-  perform legwork_private.assert_may('admin', true);
+  perform legwork_private.assert_role('admin', true);
   if tenant is null then
     delete from legwork_private.confined_logins c where c.login = confine_login.login;
     if found then
@@ -19,7 +19,7 @@ begin
   end if;
   select * into v_fault from legwork_private.unconfinable(confine_login.login);
   if v_fault.reason is not null then
-    raise exception 'The login ''%'' cannot be confined: it %.', login, v_fault.reason using errcode = 'LW409', hint = v_fault.remedy;
+    raise exception 'The login ''%'' cannot be confined: it %.', login, v_fault.reason using errcode = 'LW409', hint = v_fault.fix;
   end if;
   insert into legwork_private.confined_logins as c (login, tenant) values (confine_login.login, confine_login.tenant)
   on conflict on constraint confined_logins_pkey do update set tenant = excluded.tenant;
@@ -32,7 +32,7 @@ revoke execute on function legwork.confine_login(text, text) from public;
 -- Which logins legwork.confine_login can confine. What is confined is the login, by what functions and views ask about it; so a login that reaches
 -- rows past them, by itself or by a role that it may take, is not confined by anything.
 -- Locks: none.
-create or replace function legwork_private.unconfinable(login text) returns table (reason text, remedy text)
+create or replace function legwork_private.unconfinable(login text) returns table (reason text, fix text)
 language sql stable set search_path = pg_catalog, pg_temp
 as $$
   with me as (
@@ -52,7 +52,7 @@ as $$
     union all
     select d.datdba, 'this database' from pg_database d where d.datname = current_database()
   ), faults as (
-    select 1 as n, true as is_self, 'cannot log in, and confinement goes by login' as reason, 'Confine each login that is a member of it.' as remedy
+    select 1 as n, true as is_self, 'cannot log in, and confinement goes by login' as reason, 'Confine each login that is a member of it.' as fix
     from me where not me.rolcanlogin
     union all
     select 2, r.is_self, r.prefix || 'is a superuser', null from reach r where r.rolsuper
@@ -79,7 +79,7 @@ as $$
     where c.relnamespace::regnamespace::text = 'graphile_worker' or (c.relnamespace::regnamespace::text = 'legwork_private' and c.relname like 'all\_%')
     order by r.is_self desc, c.relname limit 1)
   )
-  select f.reason, coalesce(f.remedy, case when f.is_self then 'Use a login without it.'
+  select f.reason, coalesce(f.fix, case when f.is_self then 'Use a login without it.'
     else 'Take it out of that role first, and out of the groups by which it is a member.' end)
   from faults f order by f.n, f.is_self desc limit 1
 $$;

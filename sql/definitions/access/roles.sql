@@ -3,22 +3,22 @@
 -- Two things take rights away and nothing here gives any. A setting of the transaction (legwork.role, legwork.confined_to), which
 -- the server makes for whoever it acts for: whoever may set it could do without it, so it binds only who cannot write SQL, and lies in
 -- no client's hand. And the login (legwork_private.confined_logins), which nobody can change in his own session. Functions ask
--- legwork_private.assert_may and legwork_private.confined_tenant; views are shaped so that no plan suffers (docs/access.md, "How it is made").
--- Locks: SHARE on graphile_worker._private_jobs while the indexes are made.
-create or replace function legwork_private.may(needed text) returns boolean
+-- legwork_private.assert_role and legwork_private.confined_tenant; views are shaped so that no plan suffers (docs/access.md, "How it is made").
+-- Locks: SHARE on graphile-worker's jobs while the indexes are made.
+create or replace function legwork_private.has_role(needed text) returns boolean
 language sql stable parallel safe
 return needed = any (case coalesce(current_setting('legwork.role', true), '')
   when '' then array[needed]
   when 'viewer' then array['viewer'] when 'enqueuer' then array['enqueuer']
   when 'operator' then array['viewer', 'enqueuer', 'operator'] when 'admin' then array['viewer', 'enqueuer', 'operator', 'admin']
   else '{}' end);
-comment on function legwork_private.may(text) is
+comment on function legwork_private.has_role(text) is
   'Whether the setting legwork.role lets who asks do what needs that role: viewer, enqueuer, operator or admin. Without the setting the grants of the database have decided.';
 
-create or replace function legwork_private.assert_may(needed text, everybody boolean default false) returns void
+create or replace function legwork_private.assert_role(needed text, everybody boolean default false) returns void
 language plpgsql stable parallel safe set search_path = pg_catalog, pg_temp as $$
 begin
-  if not legwork_private.may(needed) then
+  if not legwork_private.has_role(needed) then
     raise exception 'This needs the role %; % has the role %.', needed, coalesce(nullif(current_setting('legwork.actor', true), ''), session_user),
       current_setting('legwork.role', true) using
       errcode = 'LW403', hint = 'Ask whoever manages the tokens (legwork token create --role …).';
@@ -28,7 +28,7 @@ begin
       errcode = 'LW403', hint = 'Somebody who is not confined to a tenant may do it.';
   end if;
 end $$;
-comment on function legwork_private.assert_may(text, boolean) is
+comment on function legwork_private.assert_role(text, boolean) is
   'Does nothing when whoever asks may do what needs that role (viewer, enqueuer, operator, admin); with everybody, what concerns more than one tenant. '
   'Raises LW403.';
 

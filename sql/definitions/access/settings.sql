@@ -3,7 +3,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 declare
   v_names text[] := array(select s.name from legwork.settings s);
 begin
-  perform legwork_private.assert_may('admin', true);
+  perform legwork_private.assert_role('admin', true);
   if change_setting.value is null or change_setting.name is null or change_setting.name <> all (v_names) then
     raise exception '%', case when value is null then 'A setting needs a value.' else format('No setting is called ''%s''.', name) end using
       errcode = case when value is null then 'LW400' else 'LW404' end,

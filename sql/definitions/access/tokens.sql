@@ -18,7 +18,7 @@ declare
   v_secret text := 'lw_' || replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '');
   v_tenant text := nullif(coalesce(legwork_private.confined_tenant(), create_token.tenant), '');
 begin
-  perform legwork_private.assert_may('admin');
+  perform legwork_private.assert_role('admin');
   perform legwork_private.own_tenant(create_token.tenant);
   perform legwork_private.assert_interval('expires_in', expires_in, '1 second');
   if create_token.name is null or length(create_token.name) not between 1 and 128 then
@@ -43,7 +43,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 declare
   v_token legwork_private.tokens;
 begin
-  perform legwork_private.assert_may('admin');
+  perform legwork_private.assert_role('admin');
   select t.* into v_token from legwork_private.tokens t where t.id = revoke_token.id for update;
   if v_token.id is null or v_token.tenant is distinct from coalesce(legwork_private.confined_tenant(), v_token.tenant) then
     raise exception 'There is no token %.', coalesce(revoke_token.id::text, 'null') using

@@ -12,7 +12,7 @@
 -- it steps over rows that others have locked. So a transaction that stays open for an hour holds up nobody.
 -- Why nothing is forgotten: whatever may let a job start (a slot given back, a new job, a changed rule) leaves a row in
 -- legwork_private.wakeups in its own transaction, which goes only when it has been looked at. legwork.tick() looks again.
--- Locks: SHARE ROW EXCLUSIVE on graphile_worker._private_jobs while the triggers are made.
+-- Locks: SHARE ROW EXCLUSIVE on graphile-worker's jobs while the triggers are made.
 
 comment on table legwork_private.limits is 'Concurrency and rate limits of queues and tasks. Change them with limit_concurrency, limit_rate and drop_limit.';
 comment on column legwork_private.limits.id is 'Names the limit''s gates.';
@@ -31,111 +31,111 @@ comment on column legwork_private.admission_passes.pass is 'The secret.';
 create or replace function legwork_private.admit_lines(freed text[], at timestamptz, out granted integer, out more text[], out short uuid[])
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 begin
-  with rooms as materialized (
+  with free_slots as materialized (
     -- All of them here: a condition on what is computed would compute it twice.
-    select r.gate, r.room from legwork_private.rooms(freed, at) r
+    select r.gate, r.free from legwork_private.free_slots(freed, at) r
   ), lines as (
-    select r.gate, r.room, l.lane, l.turn, count(*) over (partition by r.gate) as lines
-    from rooms r
+    select r.gate, r.free, l.line, l.turn, count(*) over (partition by r.gate) as lines
+    from free_slots r
     cross join lateral (
-      select x.lane, x.turn from legwork_private.lanes x where x.waits_at = r.gate order by x.turn limit greatest(r.room, 0)
+      select x.line, x.turn from legwork_private.lines x where x.waits_at = r.gate order by x.turn limit greatest(r.free, 0)
     ) l
-    where r.room > 0
+    where r.free > 0
   ), asked as materialized (
-    select l.gate, l.room, l.lane, l.turn, l.lines, (l.room + l.lines - 1) / l.lines as wanted from lines l
+    select l.gate, l.free, l.line, l.turn, l.lines, (l.free + l.lines - 1) / l.lines as wanted from lines l
   ), heads as materialized (
     -- Who is locked, by a transaction that changes or removes the job, is passed over: that transaction wakes us again. Whoever
     -- changes a job's row in the waiting room has locked its row here before, so deleting there never waits.
-    select a.gate, a.room, a.lane, a.turn, h.job_id, h.run_at,
-      row_number() over (partition by a.lane order by h.priority, h.run_at, h.job_id) as place
+    select a.gate, a.free, a.line, a.turn, h.job_id, h.run_at,
+      row_number() over (partition by a.line order by h.priority, h.run_at, h.job_id) as place
     from asked a
     cross join lateral (
       select w.job_id, w.run_at, w.priority
       from legwork_private.waiting_jobs w
-      join graphile_worker._private_jobs j on j.id = w.job_id
-      where w.lane = a.lane and w.held is null and j.locked_at is null
+      join legwork_private.graphile_jobs j on j.id = w.job_id
+      where w.line = a.line and w.held is null and j.locked_at is null
       order by w.priority, w.run_at, w.job_id
       limit a.wanted
       for update of j skip locked
     ) h
   ), granted as materialized (
     -- Lines take turns: first everybody's first, then everybody's second.
-    select x.gate, x.lane, x.job_id, x.run_at
+    select x.gate, x.line, x.job_id, x.run_at
     from (select h.*, row_number() over (partition by h.gate order by h.place, h.turn) as rank from heads h) x
-    where x.rank <= x.room
+    where x.rank <= x.free
   ), gone as (
     delete from legwork_private.waiting_jobs w using granted g where w.job_id = g.job_id
   ), given as (
     insert into legwork_private.slots (gate, job_id, per)
     select g.gate, g.job_id, l.per
     from granted g
-    left join legwork_private.limits l on l.id = split_part(g.gate, ':', 1)::integer
+    left join legwork_private.limits l on l.id = legwork_private.gate_limit(g.gate)
   ), started as (
-    update graphile_worker._private_jobs j set run_at = g.run_at from granted g where j.id = g.job_id
+    update legwork_private.graphile_jobs j set run_at = g.run_at from granted g where j.id = g.job_id
   ), turned as (
-    update legwork_private.lanes l set turn = nextval('legwork_private.lane_turns')
+    update legwork_private.lines l set turn = nextval('legwork_private.line_turns')
     from asked a
-    where l.lane = a.lane and a.lane in (select g.lane from granted g)
-      and (a.lines > 1 or exists (select from legwork_private.lanes o where o.waits_at = a.gate and o.lane <> a.lane))
+    where l.line = a.line and a.line in (select g.line from granted g)
+      and (a.lines > 1 or exists (select from legwork_private.lines o where o.waits_at = a.gate and o.line <> a.line))
   ), counts as materialized (
-    select a.gate, a.lane, a.room, a.wanted, count(h.job_id) as found
-    from asked a left join heads h on h.lane = a.lane
-    group by a.gate, a.lane, a.room, a.wanted
+    select a.gate, a.line, a.free, a.wanted, count(h.job_id) as found
+    from asked a left join heads h on h.line = a.line
+    group by a.gate, a.line, a.free, a.wanted
   )
   select (select count(*) from granted),
-    array(select c.gate from counts c group by c.gate, c.room having bool_or(c.found = c.wanted) and sum(c.found) < c.room),
-    array(select c.lane from counts c where c.found < c.wanted)
+    array(select c.gate from counts c group by c.gate, c.free having bool_or(c.found = c.wanted) and sum(c.found) < c.free),
+    array(select c.line from counts c where c.found < c.wanted)
   into granted, more, short;
 end $$;
 comment on function legwork_private.admit_lines(text[], timestamptz) is
   'Lets jobs start whose one gate is among these: as many as there is room. Returns how many, the gates where more may go, and the lines that had fewer jobs than were asked of them.';
 revoke execute on function legwork_private.admit_lines(text[], timestamptz) from public;
 
-create or replace function legwork_private.admit_crossing(lanes uuid[], freed text[], at timestamptz, out granted integer, out open uuid[], out filled text[])
+create or replace function legwork_private.admit_crossing(lines uuid[], freed text[], at timestamptz, out granted integer, out open uuid[], out filled text[])
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   v_looked uuid[];
   v_served uuid[];
 begin
   with candidates as materialized (
-    select l.lane, l.gates, l.turn from legwork_private.lanes l where l.lane = any (lanes)
+    select l.line, l.gates, l.turn from legwork_private.lines l where l.line = any (lines)
     union
-    select l.lane, l.gates, l.turn
-    from legwork_private.rooms(freed, at) r
+    select l.line, l.gates, l.turn
+    from legwork_private.free_slots(freed, at) r
     cross join lateral (
-      select x.lane, x.gates, x.turn from legwork_private.lanes x where x.waits_at = r.gate order by x.turn limit greatest(r.room, 0)
+      select x.line, x.gates, x.turn from legwork_private.lines x where x.waits_at = r.gate order by x.turn limit greatest(r.free, 0)
     ) l
   ), crossed as materialized (
-    select c.lane, g.gate from candidates c cross join lateral unnest(c.gates) as g (gate)
-  ), rooms as materialized (
-    select r.gate, r.room from legwork_private.rooms(array(select distinct x.gate from crossed x), at) r
+    select c.line, g.gate from candidates c cross join lateral unnest(c.gates) as g (gate)
+  ), free_slots as materialized (
+    select r.gate, r.free from legwork_private.free_slots(array(select distinct x.gate from crossed x), at) r
   ), asked as materialized (
-    select c.lane, c.gates, c.turn, m.room, count(*) over () as lines
+    select c.line, c.gates, c.turn, m.free, count(*) over () as lines
     from candidates c
-    join (select x.lane, min(r.room) as room from crossed x join rooms r on r.gate = x.gate group by x.lane) m on m.lane = c.lane
-    where m.room > 0
+    join (select x.line, min(r.free) as free from crossed x join free_slots r on r.gate = x.gate group by x.line) m on m.line = c.line
+    where m.free > 0
   ), heads as materialized (
     -- Passing over locked rows as in admit_lines.
-    select a.lane, a.gates, a.turn, h.job_id, h.run_at,
-      row_number() over (partition by a.lane order by h.priority, h.run_at, h.job_id) as place
+    select a.line, a.gates, a.turn, h.job_id, h.run_at,
+      row_number() over (partition by a.line order by h.priority, h.run_at, h.job_id) as place
     from asked a
     cross join lateral (
       select w.job_id, w.run_at, w.priority
       from legwork_private.waiting_jobs w
-      join graphile_worker._private_jobs j on j.id = w.job_id
-      where w.lane = a.lane and w.held is null and j.locked_at is null
+      join legwork_private.graphile_jobs j on j.id = w.job_id
+      where w.line = a.line and w.held is null and j.locked_at is null
       order by w.priority, w.run_at, w.job_id
-      limit (a.room + a.lines - 1) / a.lines
+      limit (a.free + a.lines - 1) / a.lines
       for update of j skip locked
     ) h
   ), ranks as (
     -- Whoever is within the room of each of its gates may go.
-    select h.job_id, row_number() over (partition by g.gate order by h.place, h.turn) <= r.room as fits
+    select h.job_id, row_number() over (partition by g.gate order by h.place, h.turn) <= r.free as fits
     from heads h
     cross join lateral unnest(h.gates) as g (gate)
-    join rooms r on r.gate = g.gate
+    join free_slots r on r.gate = g.gate
   ), granted as materialized (
-    select h.job_id, h.lane, h.gates, h.run_at
+    select h.job_id, h.line, h.gates, h.run_at
     from heads h
     where h.job_id in (select r.job_id from ranks r group by r.job_id having bool_and(r.fits))
   ), gone as (
@@ -145,37 +145,37 @@ begin
     select x.gate, g.job_id, l.per
     from granted g
     cross join lateral unnest(g.gates) as x (gate)
-    left join legwork_private.limits l on l.id = split_part(x.gate, ':', 1)::integer
+    left join legwork_private.limits l on l.id = legwork_private.gate_limit(x.gate)
   ), started as (
-    update graphile_worker._private_jobs j set run_at = g.run_at from granted g where j.id = g.job_id
+    update legwork_private.graphile_jobs j set run_at = g.run_at from granted g where j.id = g.job_id
   )
-  select array(select c.lane from candidates c), array(select distinct g.lane from granted g), (select count(*) from granted)
+  select array(select c.line from candidates c), array(select distinct g.line from granted g), (select count(*) from granted)
   into v_looked, v_served, granted;
 
   -- Each line that was looked at is noted at a gate that is full; one without a job goes; one that has been served goes to the
   -- end of those that wait with it.
   with looked as materialized (
-    select l.lane, l.gates, exists (select from legwork_private.waiting_jobs w where w.lane = l.lane and w.held is null) as has_jobs
-    from legwork_private.lanes l where l.lane = any (v_looked)
+    select l.line, l.gates, exists (select from legwork_private.waiting_jobs w where w.line = l.line and w.held is null) as has_jobs
+    from legwork_private.lines l where l.line = any (v_looked)
   ), crossed as materialized (
-    select k.lane, g.gate, g.n from looked k cross join lateral unnest(k.gates) with ordinality as g (gate, n) where k.has_jobs
-  ), rooms as materialized (
-    select r.gate, r.room from legwork_private.rooms(array(select distinct x.gate from crossed x), at) r
+    select k.line, g.gate, g.n from looked k cross join lateral unnest(k.gates) with ordinality as g (gate, n) where k.has_jobs
+  ), free_slots as materialized (
+    select r.gate, r.free from legwork_private.free_slots(array(select distinct x.gate from crossed x), at) r
   ), placed as materialized (
-    select k.lane, k.has_jobs, f.gate as full_gate
+    select k.line, k.has_jobs, f.gate as full_gate
     from looked k
     left join (
-      select distinct on (x.lane) x.lane, x.gate from crossed x join rooms r on r.gate = x.gate where r.room <= 0 order by x.lane, x.n
-    ) f on f.lane = k.lane
+      select distinct on (x.line) x.line, x.gate from crossed x join free_slots r on r.gate = x.gate where r.free <= 0 order by x.line, x.n
+    ) f on f.line = k.line
   ), emptied as (
-    delete from legwork_private.lanes l using placed p where l.lane = p.lane and not p.has_jobs
+    delete from legwork_private.lines l using placed p where l.line = p.line and not p.has_jobs
   ), moved as (
-    update legwork_private.lanes l set waits_at = coalesce(p.full_gate, l.waits_at),
-      turn = case when l.lane = any (v_served) then nextval('legwork_private.lane_turns') else l.turn end
+    update legwork_private.lines l set waits_at = coalesce(p.full_gate, l.waits_at),
+      turn = case when l.line = any (v_served) then nextval('legwork_private.line_turns') else l.turn end
     from placed p
-    where l.lane = p.lane and p.has_jobs
+    where l.line = p.line and p.has_jobs
   )
-  select array(select p.lane from placed p where p.has_jobs and p.full_gate is null), array(select distinct p.full_gate from placed p where p.full_gate is not null)
+  select array(select p.line from placed p where p.has_jobs and p.full_gate is null), array(select distinct p.full_gate from placed p where p.full_gate is not null)
   into open, filled;
 end $$;
 comment on function legwork_private.admit_crossing(uuid[], text[], timestamptz) is
@@ -190,7 +190,7 @@ set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off set
 declare
   v_now timestamptz := clock_timestamp();
   v_freed text[];
-  v_lanes uuid[];
+  v_lines uuid[];
   v_gates text[];
   v_crossing text[] := '{}';
   v_rates boolean := exists (select from legwork_private.limits l where l.kind = 'rate');
@@ -205,17 +205,17 @@ begin
   with taken as (
     delete from legwork_private.wakeups w
     where w.id in (select x.id from legwork_private.wakeups x where x.unblocked is null order by x.id limit at_most)
-    returning w.freed, w.lane, w.gates
+    returning w.freed, w.line, w.gates
   ), arrived as (
-    insert into legwork_private.lanes (lane, gates, waits_at, turn)
-    select t.lane, t.gates, t.gates[1], nextval('legwork_private.lane_turns')
-    from (select distinct on (t.lane) t.lane, t.gates from taken t where t.lane is not null and t.gates <> '{}') t
-    on conflict (lane) do nothing
+    insert into legwork_private.lines (line, gates, waits_at, turn)
+    select t.line, t.gates, t.gates[1], nextval('legwork_private.line_turns')
+    from (select distinct on (t.line) t.line, t.gates from taken t where t.line is not null and t.gates <> '{}') t
+    on conflict (line) do nothing
   )
   select array(select distinct f from taken t, unnest(t.freed) f union select distinct t.gates[1] from taken t where cardinality(t.gates) = 1),
-    array(select distinct t.lane from taken t where cardinality(t.gates) > 1)
-  into v_gates, v_lanes;
-  if v_gates = '{}' and v_lanes = '{}' then
+    array(select distinct t.line from taken t where cardinality(t.gates) > 1)
+  into v_gates, v_lines;
+  if v_gates = '{}' and v_lines = '{}' then
     return v_unblocked;
   end if;
   if v_rates then
@@ -224,11 +224,11 @@ begin
       select x.ctid from legwork_private.slots x where x.gate = any (v_gates) and x.free_at <= v_now for update skip locked));
   end if;
   v_freed := v_gates;
-  if v_lanes <> '{}' or exists (select from legwork_private.lanes l where cardinality(l.gates) > 1) then
+  if v_lines <> '{}' or exists (select from legwork_private.lines l where cardinality(l.gates) > 1) then
     v_crossing := array(
       select g from unnest(v_gates) g
-      where exists (select from legwork_private.lanes l where l.waits_at = g and cardinality(l.gates) > 1)
-        or exists (select from legwork_private.lanes l where l.lane = any (v_lanes) and g = any (l.gates)));
+      where exists (select from legwork_private.lines l where l.waits_at = g and cardinality(l.gates) > 1)
+        or exists (select from legwork_private.lines l where l.line = any (v_lines) and g = any (l.gates)));
     v_gates := array(select g from unnest(v_gates) g where g <> all (v_crossing));
   end if;
 
@@ -242,22 +242,22 @@ begin
     v_total := v_total + v_round.granted;
     v_gates := v_round.more;
     if v_round.short <> '{}' then
-      delete from legwork_private.lanes l
-      where l.lane = any (v_round.short) and not exists (select from legwork_private.waiting_jobs w where w.lane = l.lane and w.held is null);
+      delete from legwork_private.lines l
+      where l.line = any (v_round.short) and not exists (select from legwork_private.waiting_jobs w where w.line = l.line and w.held is null);
       -- A job that somebody has locked: it is not sure that the other transaction will change anything.
-      insert into legwork_private.wakeups (lane, gates) select l.lane, l.gates from legwork_private.lanes l where l.lane = any (v_round.short);
+      insert into legwork_private.wakeups (line, gates) select l.line, l.gates from legwork_private.lines l where l.line = any (v_round.short);
     end if;
   end loop;
   for v_n in 1..20 loop
-    exit when v_lanes = '{}' and v_crossing = '{}';
-    v_round := legwork_private.admit_crossing(v_lanes, v_crossing, v_now);
+    exit when v_lines = '{}' and v_crossing = '{}';
+    v_round := legwork_private.admit_crossing(v_lines, v_crossing, v_now);
     v_total := v_total + v_round.granted;
-    v_lanes := v_round.open;
+    v_lines := v_round.open;
     v_freed := v_freed || v_round.filled;
     -- A line that has moved on to another gate may have left room for those behind it.
     v_crossing := array(
-      select r.gate from legwork_private.rooms(v_crossing, v_now) r
-      where r.room > 0 and exists (select from legwork_private.lanes l where l.waits_at = r.gate and l.lane <> all (v_lanes)));
+      select r.gate from legwork_private.free_slots(v_crossing, v_now) r
+      where r.free > 0 and exists (select from legwork_private.lines l where l.waits_at = r.gate and l.line <> all (v_lines)));
     exit when v_round.granted = 0 and v_crossing = '{}';
   end loop;
   perform set_config('legwork.admitting', '', true);
@@ -265,15 +265,15 @@ begin
   if v_gates <> '{}' or v_crossing <> '{}' then
     insert into legwork_private.wakeups (freed) values (v_gates || v_crossing);
   end if;
-  insert into legwork_private.wakeups (lane, gates) select l.lane, l.gates from legwork_private.lanes l where l.lane = any (v_lanes);
+  insert into legwork_private.wakeups (line, gates) select l.line, l.gates from legwork_private.lines l where l.line = any (v_lines);
   if v_rates then
     -- A rate limit's gate opens by itself.
     insert into legwork_private.gate_alarms as a (gate, ring_at)
     select g.gate, min(s.free_at)
     from (select distinct unnest(v_freed) as gate) g
-    join legwork_private.limits l on l.id = split_part(g.gate, ':', 1)::integer and l.kind = 'rate'
+    join legwork_private.limits l on l.id = legwork_private.gate_limit(g.gate) and l.kind = 'rate'
     join legwork_private.slots s on s.gate = g.gate and s.free_at is not null
-    where exists (select from legwork_private.lanes x where x.waits_at = g.gate)
+    where exists (select from legwork_private.lines x where x.waits_at = g.gate)
     group by g.gate
     on conflict (gate) do update set ring_at = excluded.ring_at;
   end if;
@@ -292,19 +292,16 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 declare
   v_ids bigint[];
 begin
-  if not legwork_private.has_rules() then
+  if not legwork_private.has_limits_or_pauses() then
     return null;
   end if;
   select array_agg(f.id) into v_ids
   from fresh f
-  where f.task_id in (select r.task_id from legwork_private.task_rules r where r.is_paused or r.limits <> '{}');
+  where f.task_id in (select r.task_id from legwork_private.task_limits r where r.is_paused or r.limits <> '{}');
   if v_ids is not null then
-    perform legwork_private.make_wait(v_ids);
+    perform legwork_private.send_to_waiting_room(v_ids);
   end if;
   return null;
 end $$;
 comment on function legwork_private.tg_jobs__admit() is 'Sends new jobs whose task is limited or paused to the waiting room.';
 revoke execute on function legwork_private.tg_jobs__admit() from public;
-
-create or replace trigger _legwork_admit after insert on graphile_worker._private_jobs
-  referencing new table as fresh for each statement execute function legwork_private.tg_jobs__admit();

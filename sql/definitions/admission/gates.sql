@@ -3,12 +3,12 @@ comment on column legwork_private.slots.gate is 'The gate.';
 comment on column legwork_private.slots.job_id is 'The job.';
 comment on column legwork_private.slots.per is 'The window of a rate limit; null for concurrency, whose slots go when the attempt ends.';
 comment on column legwork_private.slots.free_at is 'When a rate limit''s slot becomes free: a window after its job is known to have started. Null until then.';
-comment on table legwork_private.lanes is 'Lines of waiting jobs, each noted at one gate that was full when it was looked at last.';
-comment on column legwork_private.lanes.lane is 'As in legwork_private.waiting_jobs.';
-comment on column legwork_private.lanes.gates is 'The gates its jobs have to pass.';
-comment on column legwork_private.lanes.waits_at is 'The gate whose next free slot lets it move.';
-comment on column legwork_private.lanes.turn is 'Lines at a gate take turns, smallest first.';
-comment on sequence legwork_private.lane_turns is 'The turns of legwork_private.lanes.';
+comment on table legwork_private.lines is 'Lines of waiting jobs, each noted at one gate that was full when it was looked at last.';
+comment on column legwork_private.lines.line is 'As in legwork_private.waiting_jobs.';
+comment on column legwork_private.lines.gates is 'The gates its jobs have to pass.';
+comment on column legwork_private.lines.waits_at is 'The gate whose next free slot lets it move.';
+comment on column legwork_private.lines.turn is 'Lines at a gate take turns, smallest first.';
+comment on sequence legwork_private.line_turns is 'The turns of legwork_private.lines.';
 comment on table legwork_private.gate_alarms is 'When to look at a gate again because a rate limit''s slot becomes free by itself.';
 comment on column legwork_private.gate_alarms.gate is 'The gate.';
 comment on column legwork_private.gate_alarms.ring_at is 'When.';
@@ -55,34 +55,44 @@ comment on function legwork_private.gate(integer, text[], json) is
   'The gate of a limit that a payload has to pass: 7:acme. A value of more than 200 characters counts by its hash; a payload that has no value there, by the empty one. '
   'No payload makes it raise an error.';
 
-create or replace function legwork_private.lane(gates text[], tenant text) returns uuid
+create or replace function legwork_private.gate_limit(gate text) returns integer
+language sql immutable parallel safe
+return split_part(gate, ':', 1)::integer;
+comment on function legwork_private.gate_limit(text) is 'The id of the limit whose gate this is: the 7 of 7:acme.';
+
+create or replace function legwork_private.gate_key(gate text) returns text
+language sql immutable parallel safe
+return substr(gate, strpos(gate, ':') + 1);
+comment on function legwork_private.gate_key(text) is 'The key for which a limit counts at this gate: the acme of 7:acme; empty for a limit without a key.';
+
+create or replace function legwork_private.line_of(gates text[], tenant text) returns uuid
 language sql immutable parallel safe
 return md5(gates::text || coalesce(' ' || tenant, ''))::uuid;
-comment on function legwork_private.lane(text[], text) is 'The line in which jobs of these gates and this tenant stand.';
+comment on function legwork_private.line_of(text[], text) is 'The line in which jobs of these gates and this tenant stand.';
 
-create or replace function legwork_private.has_rules() returns boolean
+create or replace function legwork_private.has_limits_or_pauses() returns boolean
 language sql stable
 return exists (select from legwork_private.limits) or exists (select from legwork_private.pauses);
-comment on function legwork_private.has_rules() is 'Whether anything at all is limited or paused. Where nothing is, nothing of this costs anything.';
+comment on function legwork_private.has_limits_or_pauses() is 'Whether anything at all is limited or paused. Where nothing is, nothing of this costs anything.';
 
-create or replace function legwork_private.rooms(gates text[], at timestamptz) returns table (gate text, room integer)
+create or replace function legwork_private.free_slots(gates text[], at timestamptz) returns table (gate text, free integer)
 language sql stable
 as $$
-  select g.gate, coalesce((select l.max_count from legwork_private.limits l where l.id = split_part(g.gate, ':', 1)::integer), 1000000) - (
+  select g.gate, coalesce((select l.max_count from legwork_private.limits l where l.id = legwork_private.gate_limit(g.gate)), 1000000) - (
     select count(*)::integer from legwork_private.slots s where s.gate = g.gate and (s.free_at is null or s.free_at > at))
   from unnest(gates) as g (gate)
 $$;
-comment on function legwork_private.rooms(text[], timestamptz) is 'How many more jobs may pass each gate now; below zero after a limit was lowered.';
+comment on function legwork_private.free_slots(text[], timestamptz) is 'How many more jobs may pass each gate now; below zero after a limit was lowered.';
 
 create or replace function legwork_private.rate_margin() returns interval
 language sql immutable parallel safe
 return interval '10 milliseconds';
 comment on function legwork_private.rate_margin() is 'Added to every window of a rate limit, because a worker knows the database''s clock only to some milliseconds.';
 
-create or replace function legwork_private.window_of(gate text, per interval) returns interval
+create or replace function legwork_private.rate_window(gate text, per interval) returns interval
 language sql stable
-return coalesce((select l.per from legwork_private.limits l where l.id = split_part(window_of.gate, ':', 1)::integer), window_of.per);
-comment on function legwork_private.window_of(text, interval) is
+return coalesce((select l.per from legwork_private.limits l where l.id = legwork_private.gate_limit(rate_window.gate)), rate_window.per);
+comment on function legwork_private.rate_window(text, interval) is
   'The window of a rate limit''s slot as it is now; the one it was given with when the limit is gone. Looked up and not written to '
   'every slot, because no job with such a slot could end while a transaction that changes the window is open.';
 
@@ -98,7 +108,7 @@ begin
   select array_agg(distinct e.gate) into v_freed from ended e;
   if exists (select from legwork_private.limits l where l.kind = 'rate') then
     with used as (
-      update legwork_private.slots s set free_at = legwork_private.later(coalesce(j.started_at, clock_timestamp()), legwork_private.window_of(s.gate, s.per)) + legwork_private.rate_margin()
+      update legwork_private.slots s set free_at = legwork_private.later(coalesce(j.started_at, clock_timestamp()), legwork_private.rate_window(s.gate, s.per)) + legwork_private.rate_margin()
       from unnest(job_ids, starts) as j (id, started_at)
       where s.job_id = j.id and s.per is not null and s.free_at is null
       returning s.gate

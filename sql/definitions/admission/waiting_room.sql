@@ -1,7 +1,7 @@
 comment on table legwork_private.waiting_jobs is 'The waiting room: jobs that may not start yet. In graphile-worker''s table their run_at is infinity.';
 comment on column legwork_private.waiting_jobs.job_id is 'The job.';
 comment on column legwork_private.waiting_jobs.task_id is 'graphile-worker''s id of its task.';
-comment on column legwork_private.waiting_jobs.lane is 'Jobs with the same gates and tenant stand in one line, by priority, run_at and id. Lines take turns.';
+comment on column legwork_private.waiting_jobs.line is 'Jobs with the same gates and tenant stand in one line, by priority, run_at and id. Lines take turns.';
 comment on column legwork_private.waiting_jobs.gates is 'The gates it has to pass, each a limit and a key: 7:acme.';
 comment on column legwork_private.waiting_jobs.priority is 'As the job''s.';
 comment on column legwork_private.waiting_jobs.run_at is 'When it may start at the earliest.';
@@ -10,36 +10,36 @@ comment on column legwork_private.waiting_jobs.delay is 'How long after its last
 comment on table legwork_private.wakeups is 'What may let a job start and has not been looked at: a gate with a free slot, a line with a new job, or a dependency that has ended.';
 comment on column legwork_private.wakeups.id is 'In the order they came.';
 comment on column legwork_private.wakeups.freed is 'Gates that may have room.';
-comment on column legwork_private.wakeups.lane is 'The line that may move.';
+comment on column legwork_private.wakeups.line is 'The line that may move.';
 comment on column legwork_private.wakeups.gates is 'The gates of that line.';
 comment on column legwork_private.wakeups.at_commit is 'Has it looked at when its transaction commits: wait for the lock, or only try. Null: with another row of the transaction.';
 comment on column legwork_private.wakeups.unblocked is 'Jobs of which a dependency has ended; such a row has nothing else but advanced.';
 comment on column legwork_private.wakeups.advanced is 'Workflows and batches of which a job has ended.';
 
-create or replace function legwork_private.make_wait(job_ids bigint[], at_commit text default 'try') returns integer
+create or replace function legwork_private.send_to_waiting_room(job_ids bigint[], at_commit text default 'try') returns integer
 language plpgsql volatile set search_path = pg_catalog, pg_temp
 -- One plan for one job and for many, which takes each by its id, whatever its caller prefers.
 set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off set enable_nestloop = on as $$
 declare
   v_count integer;
 begin
-  with rules as materialized (
-    select r.* from legwork_private.task_rules r where r.is_paused or r.limits <> '{}'
+  with limited_tasks as materialized (
+    select r.* from legwork_private.task_limits r where r.is_paused or r.limits <> '{}'
   ), entering as materialized (
     select
       j.id, j.task_id, j.priority, j.run_at, r.is_paused,
       array(select legwork_private.gate(l.id, l.key, j.payload) from legwork_private.limits l where l.id = any (r.limits) order by l.id) as gates,
       case when j.flags is not null then legwork_private.flag_value(j.flags, 'tenant') end as tenant
-    from graphile_worker._private_jobs j
-    join rules r on r.task_id = j.task_id
+    from legwork_private.graphile_jobs j
+    join limited_tasks r on r.task_id = j.task_id
     where j.id = any (job_ids) and j.locked_at is null and j.attempts < j.max_attempts
   ), waiting as (
-    insert into legwork_private.waiting_jobs as w (job_id, task_id, lane, gates, priority, run_at, held)
-    select e.id, e.task_id, legwork_private.lane(e.gates, e.tenant), e.gates, e.priority, e.run_at,
+    insert into legwork_private.waiting_jobs as w (job_id, task_id, line, gates, priority, run_at, held)
+    select e.id, e.task_id, legwork_private.line_of(e.gates, e.tenant), e.gates, e.priority, e.run_at,
       case when e.is_paused then 'paused' when e.run_at > clock_timestamp() then 'run_at' end
     from entering e
     on conflict (job_id) do update set
-      task_id = excluded.task_id, lane = excluded.lane, gates = excluded.gates, priority = excluded.priority,
+      task_id = excluded.task_id, line = excluded.line, gates = excluded.gates, priority = excluded.priority,
       -- A job whose run_at is preserved has infinity there; here is the true one.
       run_at = case when excluded.run_at = 'infinity' then w.run_at else excluded.run_at end,
       held = case
@@ -48,29 +48,29 @@ begin
         when excluded.held = 'paused' then 'paused'
         when case when excluded.run_at = 'infinity' then w.run_at else excluded.run_at end > clock_timestamp() then 'run_at'
       end
-    returning w.job_id, w.lane, w.gates, w.held
+    returning w.job_id, w.line, w.gates, w.held
   ), put_aside as (
-    update graphile_worker._private_jobs j set run_at = 'infinity'
+    update legwork_private.graphile_jobs j set run_at = 'infinity'
     from waiting w where j.id = w.job_id and j.run_at <> 'infinity'
   ), unused as (
     -- What it had been given and has not used. A rate limit's slot that was used stays until its time.
     delete from legwork_private.slots s using waiting w where s.job_id = w.job_id and (s.per is null or s.free_at is null)
     returning s.gate
   ), news as (
-    select null::text[] as freed, w.lane, w.gates from waiting w where w.held is null group by w.lane, w.gates
+    select null::text[] as freed, w.line, w.gates from waiting w where w.held is null group by w.line, w.gates
     union all
     select array_agg(distinct u.gate), null::uuid, null::text[] from unused u having count(*) > 0
   ), woken as (
-    insert into legwork_private.wakeups (freed, lane, gates, at_commit)
-    select n.freed, n.lane, n.gates, case when row_number() over () = 1 then make_wait.at_commit end from news n
+    insert into legwork_private.wakeups (freed, line, gates, at_commit)
+    select n.freed, n.line, n.gates, case when row_number() over () = 1 then send_to_waiting_room.at_commit end from news n
   )
   select count(*) into v_count from waiting;
   return v_count;
 end $$;
-comment on function legwork_private.make_wait(bigint[], text) is
-  'Sends those of these jobs that a rule concerns to the waiting room, from where they are let go at once if there is room. Returns how many went.';
+comment on function legwork_private.send_to_waiting_room(bigint[], text) is
+  'Sends those of these jobs that a limit or a pause concerns to the waiting room, from where they are let go at once if there is room. Returns how many went.';
 
-create or replace function legwork_private.note_due() returns void
+create or replace function legwork_private.wake_due_jobs() returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp set jit = off set plan_cache_mode = force_generic_plan as $$
 declare
   v_now timestamptz := clock_timestamp();
@@ -81,20 +81,20 @@ begin
     order by w.run_at limit 1000
     for update skip locked
   ), in_line as (
-    update legwork_private.waiting_jobs w set held = null from due d where w.job_id = d.job_id returning w.lane, w.gates
+    update legwork_private.waiting_jobs w set held = null from due d where w.job_id = d.job_id returning w.line, w.gates
   ), rung as (
     delete from legwork_private.gate_alarms a where a.ring_at <= v_now returning a.gate
   )
-  insert into legwork_private.wakeups (lane, gates, freed)
-  select i.lane, i.gates, null from in_line i group by i.lane, i.gates
+  insert into legwork_private.wakeups (line, gates, freed)
+  select i.line, i.gates, null from in_line i group by i.line, i.gates
   union all
   select null, null, array_agg(r.gate) from rung r having count(*) > 0;
 end $$;
-comment on function legwork_private.note_due() is
+comment on function legwork_private.wake_due_jobs() is
   'Leaves wakeups for waiting jobs whose time has come and for rate limits that have opened, at most a thousand jobs. Its caller must hold the advisory lock legwork_private.admission_lock().';
-revoke execute on function legwork_private.note_due() from public;
+revoke execute on function legwork_private.wake_due_jobs() from public;
 
-create or replace function legwork_private.tg_wakeups__look() returns trigger
+create or replace function legwork_private.tg_wakeups__admit() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
   -- Of thousands in one transaction the first calls have looked at all: each look passes over what the transaction has deleted by then.
@@ -106,7 +106,7 @@ begin
     if new.at_commit = 'wait' then
       perform pg_advisory_xact_lock(legwork_private.admission_lock());
       -- Where no Legwork worker looks at the clock, whoever comes by does.
-      perform legwork_private.note_due();
+      perform legwork_private.wake_due_jobs();
       if exists (select from legwork_private.dependency_checks) then
         perform legwork_private.check_dependencies();
       end if;
@@ -125,24 +125,24 @@ begin
   end if;
   return null;
 end $$;
-comment on function legwork_private.tg_wakeups__look() is 'At the end of a transaction that may let jobs start: lets them, or tells a worker to.';
-revoke execute on function legwork_private.tg_wakeups__look() from public;
+comment on function legwork_private.tg_wakeups__admit() is 'At the end of a transaction that may let jobs start: lets them, or tells a worker to.';
+revoke execute on function legwork_private.tg_wakeups__admit() from public;
 
-create constraint trigger _legwork_look after insert on legwork_private.wakeups
-  deferrable initially deferred for each row when (new.at_commit is not null) execute function legwork_private.tg_wakeups__look();
+create constraint trigger _legwork_admit_at_commit after insert on legwork_private.wakeups
+  deferrable initially deferred for each row when (new.at_commit is not null) execute function legwork_private.tg_wakeups__admit();
 
-create or replace function legwork_private.readmit(job graphile_worker._private_jobs) returns void
+create or replace function legwork_private.return_to_waiting_room(job legwork_private.graphile_jobs) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp set jit = off set plan_cache_mode = force_generic_plan as $$
 declare
   v_waiting legwork_private.waiting_jobs;
 begin
   if exists (select from legwork_private.dependencies d where d.job_id = job.id) then
     perform legwork_private.hold_for_dependencies(array[job.id]);
-  elsif legwork_private.make_wait(array[job.id]) = 0 then
-    -- No rule concerns it now: it may have been replaced by a job of another task.
+  elsif legwork_private.send_to_waiting_room(array[job.id]) = 0 then
+    -- Nothing concerns it now: it may have been replaced by a job of another task.
     delete from legwork_private.waiting_jobs w where w.job_id = job.id and w.held is distinct from 'dependency' returning * into v_waiting;
     if v_waiting.job_id is not null and job.run_at = 'infinity' and job.locked_at is null then
-      update graphile_worker._private_jobs j set run_at = v_waiting.run_at where j.id = job.id;
+      update legwork_private.graphile_jobs j set run_at = v_waiting.run_at where j.id = job.id;
     end if;
     perform legwork_private.release_slots(array[job.id], array[null::timestamptz]);
     if exists (select from legwork_private.waiting_jobs w where w.job_id = job.id) then
@@ -151,5 +151,5 @@ begin
     end if;
   end if;
 end $$;
-comment on function legwork_private.readmit(graphile_worker._private_jobs) is
+comment on function legwork_private.return_to_waiting_room(legwork_private.graphile_jobs) is
   'Sends a job that was replaced, rescheduled or given back unfinished to the waiting room again, because it may have other gates, another time or be paused now.';

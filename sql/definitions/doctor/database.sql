@@ -1,5 +1,5 @@
-create or replace function legwork_private.doctor_history()
-returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
+create or replace function legwork.doctor_history()
+returns table ("check" text, severity text, finding text, fix text, detail jsonb)
 language sql volatile as $$
   with missing as materialized (
     select p.parent, d.day
@@ -16,11 +16,11 @@ language sql volatile as $$
     where h.upper_bound < now() - legwork_private.history_retention() - interval '1 day'
   ), triggers as materialized (
     select t.name from unnest(array['_legwork_record_finished', '_legwork_record_change', '_legwork_truncate', '_legwork_admit']) as t (name)
-    where not exists (select from pg_trigger g where g.tgrelid = 'graphile_worker._private_jobs'::regclass and g.tgname = t.name)
+    where not exists (select from pg_trigger g where g.tgrelid = legwork_private.jobs_table() and g.tgname = t.name)
     union
     -- Enabled for replicas only is as good as disabled.
     select g.tgname from pg_trigger g
-    where g.tgrelid = 'graphile_worker._private_jobs'::regclass and starts_with(g.tgname, '_legwork_') and g.tgenabled not in ('O', 'A')
+    where g.tgrelid = legwork_private.jobs_table() and starts_with(g.tgname, '_legwork_') and g.tgenabled not in ('O', 'A')
   )
   select 'partitions', 'warning',
     format('%s has no partition for %s: its rows go to the default partition.', m.parent, to_char(m.day at time zone 'UTC', 'YYYY-MM-DD')),
@@ -42,19 +42,19 @@ language sql volatile as $$
   select 'partitions', 'ok', 'The history has its partitions for today and tomorrow, and none that is too old.', null, null
   where not exists (select from missing) and not exists (select from kept) and not exists (select from strays s where s.jobs > 0)
   union all
-  select 'triggers', 'critical', format('Trigger %s on graphile_worker._private_jobs is missing or disabled: jobs end without being recorded.', t.name),
-    format('alter table graphile_worker._private_jobs enable trigger %I. If it is gone, run legwork migrate.', t.name),
+  select 'triggers', 'critical', format('Trigger %s on %s is missing or disabled: jobs end without being recorded.', t.name, legwork_private.jobs_table()),
+    format('alter table %s enable trigger %I. If it is gone, run legwork migrate.', legwork_private.jobs_table(), t.name),
     jsonb_build_object('trigger', t.name)
   from triggers t
   union all
   select 'triggers', 'ok', 'Legwork''s triggers on the job table are enabled.', null, null
   where not exists (select from triggers)
 $$;
-comment on function legwork_private.doctor_history() is
+comment on function legwork.doctor_history() is
   'Of legwork.doctor: whether the history has the partitions it needs and no others, and whether the triggers that write it are enabled.';
 
-create or replace function legwork_private.doctor_transactions(warning_after interval default '5 minutes', critical_after interval default '1 hour')
-returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
+create or replace function legwork.doctor_transactions(warning_after interval default '5 minutes', critical_after interval default '1 hour')
+returns table ("check" text, severity text, finding text, fix text, detail jsonb)
 language sql volatile as $$
   with sessions as materialized (
     select a.* from pg_stat_activity a where a.datname = current_database() and a.pid <> pg_backend_pid()
@@ -111,12 +111,12 @@ language sql volatile as $$
   union all
   select 'locks', 'ok', 'Nobody waits for a lock on the job system''s tables.', null, null where not exists (select from blocked)
 $$;
-comment on function legwork_private.doctor_transactions(interval, interval) is
+comment on function legwork.doctor_transactions(interval, interval) is
   'Of legwork.doctor: transactions, prepared ones and locks that have lasted for longer than warning_after (5 minutes; 5 seconds for a lock), critical after '
   'critical_after (1 hour; 1 minute for a lock).';
 
-create or replace function legwork_private.doctor_vacuum(dead_rows bigint default 50000, bloat_bytes bigint default 100 * 1024 * 1024)
-returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
+create or replace function legwork.doctor_vacuum(dead_rows bigint default 50000, bloat_bytes bigint default 100 * 1024 * 1024)
+returns table ("check" text, severity text, finding text, fix text, detail jsonb)
 language sql volatile as $$
   with tables as materialized (
     select c.oid::regclass as name, c.relpersistence, s.n_live_tup as live, s.n_dead_tup as dead, greatest(s.last_vacuum, s.last_autovacuum) as vacuumed,
@@ -138,7 +138,7 @@ language sql volatile as $$
     cross join lateral (
       select sum(case when a.attlen > 0 then a.attlen else 40 end) as width from pg_attribute a where a.attrelid = i.indexrelid
     ) w
-    where i.indrelid in ('graphile_worker._private_jobs'::regclass, 'graphile_worker._private_job_queues'::regclass)
+    where i.indrelid in (legwork_private.jobs_table(), legwork_private.job_queues_table())
   ), bloated as materialized (
     -- Four times as much is what a backlog that has passed leaves behind; only much more of it is worth somebody's night.
     select x.* from indexes x where x.bytes >= bloat_bytes and x.bytes > 4 * x.expected
@@ -153,9 +153,9 @@ language sql volatile as $$
   union all
   select 'dead_rows', 'ok', format('The job table has %s dead rows beside %s live ones; last vacuumed: %s.', t.dead, t.live,
     coalesce(legwork_private.in_words(date_trunc('second', now() - t.vacuumed)) || ' ago', 'never')), null, jsonb_build_object('dead', t.dead, 'live', t.live, 'vacuumed_at', t.vacuumed)
-  from tables t where t.name = 'graphile_worker._private_jobs'::regclass and not exists (select from neglected)
+  from tables t where t.name = legwork_private.jobs_table() and not exists (select from neglected)
   union all
-  select 'autovacuum', case when t.name = 'graphile_worker._private_jobs'::regclass then 'critical' else 'warning' end,
+  select 'autovacuum', case when t.name = legwork_private.jobs_table() then 'critical' else 'warning' end,
     format('Autovacuum is switched off for %s: every fetch gets slower with the jobs that were run.', t.name),
     format('alter table %s reset (autovacuum_enabled)', t.name), jsonb_build_object('table', t.name)
   from tables t where t.disabled
@@ -183,14 +183,14 @@ language sql volatile as $$
   select 'unlogged', 'ok', 'Every table of the job system survives a crash of the server.', null, null
   where not exists (select from tables t where t.relpersistence = 'u')
 $$;
-comment on function legwork_private.doctor_vacuum(bigint, bigint) is
+comment on function legwork.doctor_vacuum(bigint, bigint) is
   'Of legwork.doctor: tables with dead_rows or more (50,000) dead rows that nobody vacuums, critical from twenty times as many, tables without autovacuum, indexes '
   'of bloat_bytes or more (100 MB) that are much larger than they need be, and unlogged tables.';
 
-create or replace function legwork_private.doctor_server(
+create or replace function legwork.doctor_server(
   connections_used double precision default 0.8, notify_used double precision default 0.1, slot_bytes bigint default 10::bigint * 1024 * 1024 * 1024,
   transaction_age bigint default 1000000000
-) returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
+) returns table ("check" text, severity text, finding text, fix text, detail jsonb)
 language sql volatile as $$
   with connections as materialized (
     select x.* from (
@@ -272,9 +272,10 @@ language sql volatile as $$
   select 'ids', case when i.used >= 0.9 then 'critical' else 'warning' end,
     format('%s %% of the numbers of %s are used up; after the last one nothing that needs a new one can be enqueued.', round(100 * i.used::numeric, 1), i.name),
     case
-      when i.name = 'graphile_worker.job_queues_id_seq' then 'Use fewer different serial keys. Once no job has one, empty graphile_worker._private_job_queues and restart its sequence.'
+      when i.name = 'graphile_worker.job_queues_id_seq' then format('Use fewer different serial keys. Once no job has one, empty %s and restart its sequence.', legwork_private.job_queues_table())
       when i.name = 'graphile_worker.tasks_id_seq' then
-        'Every attempt to make a known task known again took one. Take numbers that are free: alter sequence graphile_worker.tasks_id_seq restart, below the smallest id in graphile_worker._private_tasks.'
+        format('Every attempt to make a known task known again took one. Take numbers that are free: alter sequence graphile_worker.tasks_id_seq restart, below the smallest id in %s.',
+          legwork_private.tasks_table())
       else format('Restart it where its table has no ids: alter sequence %s restart.', i.name)
     end, jsonb_build_object('sequence', i.name, 'last', i.last_value)
   from ids i where i.used >= 0.5
@@ -289,12 +290,12 @@ language sql volatile as $$
   union all
   select 'settings', 'ok', 'No setting of the server or of this user does harm.', null, null where not exists (select from bad)
 $$;
-comment on function legwork_private.doctor_server(double precision, double precision, bigint, bigint) is
+comment on function legwork.doctor_server(double precision, double precision, bigint, bigint) is
   'Of legwork.doctor: how much is used of the connections (warning at connections_used, 0.8), of the notification queue (notify_used, 0.1), of transaction ids '
   '(transaction_age, 1,000 million) and of serial numbers; replication slots that nobody uses and that keep slot_bytes (10 GB) or hold back vacuum; and settings that do harm.';
 
-create or replace function legwork_private.doctor_versions()
-returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
+create or replace function legwork.doctor_versions()
+returns table ("check" text, severity text, finding text, fix text, detail jsonb)
 language sql volatile as $$
   -- Only a client knows which versions it was made for: the command line compares them with this.
   select 'versions', 'ok', format('The schema graphile_worker is at migration %s, legwork at %s of version %s.', i.graphile_worker, i.migrations -> -1 ->> 'name', i.version), null, to_jsonb(i)
@@ -307,13 +308,13 @@ language sql volatile as $$
     'legwork migrate puts back all but indexes. Drop a changed index and create it again as legwork doctor --json shows.', to_jsonb(d.objects)
   from (select array(select legwork_private.changed_definitions()) as objects) d
 $$;
-comment on function legwork_private.doctor_versions() is 'Of legwork.doctor: the version of the schema, and what was changed by hand since it was made.';
+comment on function legwork.doctor_versions() is 'Of legwork.doctor: the version of the schema, and what was changed by hand since it was made.';
 
-create or replace function legwork_private.doctor_confined_logins()
-returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
+create or replace function legwork.doctor_confined_logins()
+returns table ("check" text, severity text, finding text, fix text, detail jsonb)
 language sql volatile as $$
   with found as (
-    select c.login, c.tenant, r.rolname is not null as is_there, u.reason, u.remedy
+    select c.login, c.tenant, r.rolname is not null as is_there, u.reason, u.fix
     from legwork_private.confined_logins c
     left join pg_roles r on r.rolname = c.login
     left join lateral legwork_private.unconfinable(c.login) u on r.rolname is not null
@@ -322,9 +323,9 @@ language sql volatile as $$
   select 'confined_logins', case when f.is_there then 'critical' else 'warning' end,
     case when f.is_there then format('Nothing confines the login %s to the tenant %s any more: it %s.', f.login, f.tenant, f.reason)
       else format('The login %s, which is confined to the tenant %s, does not exist. If it was renamed, it is not confined any more.', f.login, f.tenant) end,
-    coalesce(f.remedy, format('Confine it by its new name, and free the old one: select legwork.confine_login(%L, null);', f.login)), to_jsonb(f)
+    coalesce(f.fix, format('Confine it by its new name, and free the old one: select legwork.confine_login(%L, null);', f.login)), to_jsonb(f)
   from (select * from found order by login limit 20) f
   union all
   select 'confined_logins', 'ok', 'Every login that is confined to a tenant can be.', null, null where not exists (select from found)
 $$;
-comment on function legwork_private.doctor_confined_logins() is 'Of legwork.doctor: logins that were confined to a tenant and have since been granted what nothing confines, or renamed.';
+comment on function legwork.doctor_confined_logins() is 'Of legwork.doctor: logins that were confined to a tenant and have since been granted what nothing confines, or renamed.';

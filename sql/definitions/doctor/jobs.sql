@@ -1,22 +1,22 @@
--- The doctor: what a person on call looks at first, each finding with its remedy.
+-- The doctor: what a person on call looks at first, each finding with its fix.
 --
 -- One function per theme; legwork.doctor() runs them one by one, so that what one role may not see, or a lock somebody holds, costs one
 -- theme and not the answer. Everything comes from statistics, the catalog and probes of a bounded number of rows, so it answers as fast
 -- with ten million jobs as with ten. Thresholds are parameters with defaults, so that another limit can be asked for.
 -- Locks: none while migrating.
-create or replace function legwork_private.doctor_waiting(patience interval default '5 minutes')
-returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
+create or replace function legwork.doctor_waiting(patience interval default '5 minutes')
+returns table ("check" text, severity text, finding text, fix text, detail jsonb)
 language sql volatile
 -- In the order of the index, whatever the statistics say: sorting a million jobs to look at a few takes ten times as long.
 set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_sort = off as $$
   with recursive priorities as (
     -- From one priority to the next through the index, over whatever number of jobs lies between.
-    (select j.priority, 1 as nth from graphile_worker._private_jobs j where j.is_available order by j.priority limit 1)
+    (select j.priority, 1 as nth from legwork_private.graphile_jobs j where j.is_available order by j.priority limit 1)
     union all
     select n.priority, p.nth + 1
     from priorities p
     cross join lateral (
-      select j.priority from graphile_worker._private_jobs j where j.is_available and j.priority > p.priority order by j.priority limit 1
+      select j.priority from legwork_private.graphile_jobs j where j.is_available and j.priority > p.priority order by j.priority limit 1
     ) n
     where p.nth < 20
   ), due as materialized (
@@ -24,10 +24,10 @@ set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_so
     select t.identifier as task, count(*) as jobs, min(d.run_at) as oldest, bool_or(d.nth >= 5000) as more
     from priorities p
     cross join lateral (
-      select j.task_id, j.run_at, row_number() over (order by j.run_at) as nth from graphile_worker._private_jobs j
+      select j.task_id, j.run_at, row_number() over (order by j.run_at) as nth from legwork_private.graphile_jobs j
       where j.is_available and j.priority = p.priority and j.run_at <= now() order by j.run_at limit 5000
     ) d
-    join graphile_worker._private_tasks t on t.id = d.task_id
+    join legwork_private.graphile_tasks t on t.id = d.task_id
     group by t.identifier
   ), alive as materialized (
     select w.* from legwork_private.worker_processes w
@@ -91,22 +91,22 @@ set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_so
       select jsonb_object_agg(x.task, x.jobs) from (select d.task, d.jobs from due d order by d.jobs desc, d.task limit 10) x))
   from late l, counts c, totals t
 $$;
-comment on function legwork_private.doctor_waiting(interval) is
+comment on function legwork.doctor_waiting(interval) is
   'Of legwork.doctor: whether workers live, whether they have the tasks that jobs wait for, and whether jobs wait longer than patience (5 minutes). '
   'Looks at the 5,000 jobs that have been due for longest in each of the first 20 priorities.';
 
 -- An hour: graphile-worker frees a dead worker's jobs after four, and by then somebody has asked already.
-create or replace function legwork_private.doctor_jobs(held_for interval default '1 hour', failures integer default 100)
-returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
+create or replace function legwork.doctor_jobs(held_for interval default '1 hour', failures integer default 100)
+returns table ("check" text, severity text, finding text, fix text, detail jsonb)
 language sql volatile
 set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_sort = off as $$
   with held as materialized (
     -- What has been held for long is old, so it is among the smallest ids; a serial key is released when its job is.
     select h.locked_by, count(*) filter (where h.is_job) as jobs, count(*) filter (where not h.is_job) as serial_keys, min(h.locked_at) as since
     from (
-      (select true as is_job, j.locked_by, j.locked_at from graphile_worker._private_jobs j order by j.id limit 20000)
+      (select true as is_job, j.locked_by, j.locked_at from legwork_private.graphile_jobs j order by j.id limit 20000)
       union all
-      (select false, q.locked_by, q.locked_at from graphile_worker._private_job_queues q order by q.id limit 20000)
+      (select false, q.locked_by, q.locked_at from legwork_private.graphile_job_queues q order by q.id limit 20000)
     ) h
     where h.locked_at < now() - held_for and not exists (select from legwork_private.worker_processes w where w.id = h.locked_by)
     group by h.locked_by
@@ -138,12 +138,12 @@ set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_so
     jsonb_build_object('jobs', count(*), 'tasks', (select jsonb_object_agg(w.task, w.jobs) from worst w))
   from failed
 $$;
-comment on function legwork_private.doctor_jobs(interval, integer) is
+comment on function legwork.doctor_jobs(interval, integer) is
   'Of legwork.doctor: jobs and serial keys that an unknown worker has held for longer than held_for (1 hour), and whether failures or more (100) jobs '
   'have failed for good within the hour. Looks at the 20,000 oldest jobs and keys and the 10,000 newest failures.';
 
-create or replace function legwork_private.doctor_rules(paused_for interval default '1 hour', stuck_for interval default '1 minute')
-returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
+create or replace function legwork.doctor_rules(paused_for interval default '1 hour', stuck_for interval default '1 minute')
+returns table ("check" text, severity text, finding text, fix text, detail jsonb)
 language sql stable
 as $$
   with overdue as materialized (
@@ -177,11 +177,11 @@ as $$
     jsonb_build_object('jobs', o.jobs, 'gates', r.gates, 'oldest', o.oldest)
   from overdue o, ringing r
 $$;
-comment on function legwork_private.doctor_rules(interval, interval) is
+comment on function legwork.doctor_rules(interval, interval) is
   'Findings of legwork.doctor() about pauses and the waiting room. A pause of more than paused_for is a warning; what should have been let go for stuck_for is critical.';
 
-create or replace function legwork_private.doctor_schedules(late_for interval default '1 minute')
-returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
+create or replace function legwork.doctor_schedules(late_for interval default '1 minute')
+returns table ("check" text, severity text, finding text, fix text, detail jsonb)
 language sql stable
 as $$
   with late as materialized (
@@ -209,10 +209,10 @@ as $$
     jsonb_build_object('schedule', p.name)
   from problems p
 $$;
-comment on function legwork_private.doctor_schedules(interval) is 'Of legwork.doctor: schedules that are late by late_for (a minute), those whose times have not been computed, and those that have a problem.';
+comment on function legwork.doctor_schedules(interval) is 'Of legwork.doctor: schedules that are late by late_for (a minute), those whose times have not been computed, and those that have a problem.';
 
-create or replace function legwork_private.doctor_worker_faults(period interval default '15 minutes')
-returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
+create or replace function legwork.doctor_worker_faults(period interval default '15 minutes')
+returns table ("check" text, severity text, finding text, fix text, detail jsonb)
 language sql volatile as $$
   with recent as materialized (
     select f.kind, f.host, f.pid, count(*) as times, max(f.at) as last_at, (array_agg(f.reason order by f.id desc))[1] as reason,
@@ -254,12 +254,12 @@ language sql volatile as $$
   select 'recording', 'ok', 'No worker reports that it cannot record how jobs end.', null, null
   where not exists (select from recent r where r.kind = 'recording')
 $$;
-comment on function legwork_private.doctor_worker_faults(interval) is
+comment on function legwork.doctor_worker_faults(interval) is
   'Of legwork.doctor: workers that have restarted within the period (15 minutes), from three times on critical, workers that cannot record how jobs end, and those that a connection pooler '
   'keeps from starting.';
 
-create or replace function legwork_private.doctor_set_aside()
-returns table ("check" text, severity text, finding text, remedy text, detail jsonb)
+create or replace function legwork.doctor_set_aside()
+returns table ("check" text, severity text, finding text, fix text, detail jsonb)
 language sql volatile as $$
   (select 'set_aside', 'critical',
     format('%s could not be done and was set aside: %s.', case a.what
@@ -271,10 +271,10 @@ language sql volatile as $$
       when 'gate' then format('Letting jobs pass gate %s', a.item)
       when 'line' then format('Letting jobs of line %s go', a.item)
       else format('The part %s of the tick', a.item) end, left(a.error, 500)),
-    'Everything else goes on. Mend what the error names, such as a trigger on graphile_worker._private_jobs, and then: select legwork.take_up(); or wait some minutes.',
+    format('Everything else goes on. Mend what the error names, such as a trigger on %s, and then: select legwork.take_up(); or wait some minutes.', legwork_private.jobs_table()),
     to_jsonb(a)
   from legwork_private.set_aside a order by a.set_aside_at limit 20)
   union all
   select 'set_aside', 'ok', 'Nothing had to be set aside.', null, null where not exists (select from legwork_private.set_aside)
 $$;
-comment on function legwork_private.doctor_set_aside() is 'Of legwork.doctor: what ticks could not do because of a row.';
+comment on function legwork.doctor_set_aside() is 'Of legwork.doctor: what ticks could not do because of a row.';

@@ -8,14 +8,14 @@ comment on table legwork_private.unique_requests is 'The jobs that were enqueued
 comment on column legwork_private.unique_requests.key is 'A hash of what makes the request the same: tenant, task, and unique_key or payload.';
 comment on column legwork_private.unique_requests.job_id is 'The job that was made. Null only within the transaction that makes it.';
 comment on column legwork_private.unique_requests.expires_at is 'When the window ends and the same request makes a job again.';
-comment on table legwork_private.rate_keys is 'The keys of rate_limit; each row''s lock lets one request at a time count.';
-comment on column legwork_private.rate_keys.key is 'What is counted: rate_key, or the task''s name, with the tenant before it (legwork.tenant_key).';
-comment on column legwork_private.rate_keys.requests is 'How many requests were let in so far: the number of the last one.';
-comment on column legwork_private.rate_keys.expires_at is 'When the last request leaves its window and the key can be forgotten.';
-comment on table legwork_private.rate_requests is 'The requests that rate_limit let in and that are still within a window.';
-comment on column legwork_private.rate_requests.key is 'What is counted.';
-comment on column legwork_private.rate_requests.number is 'The how-manieth request of its key it was, without gaps.';
-comment on column legwork_private.rate_requests.requested_at is 'When it was let in.';
+comment on table legwork_private.quota_keys is 'The keys of rate_limit; each row''s lock lets one request at a time count.';
+comment on column legwork_private.quota_keys.key is 'What is counted: rate_key, or the task''s name, with the tenant before it (legwork.tenant_key).';
+comment on column legwork_private.quota_keys.requests is 'How many requests were let in so far: the number of the last one.';
+comment on column legwork_private.quota_keys.expires_at is 'When the last request leaves its window and the key can be forgotten.';
+comment on table legwork_private.quota_requests is 'The requests that rate_limit let in and that are still within a window.';
+comment on column legwork_private.quota_requests.key is 'What is counted.';
+comment on column legwork_private.quota_requests.number is 'The how-manieth request of its key it was, without gaps.';
+comment on column legwork_private.quota_requests.requested_at is 'When it was let in.';
 comment on table legwork_private.paced_keys is 'The job keys of debounce and throttle; each row''s lock lets one request at a time decide when to start.';
 comment on column legwork_private.paced_keys.job_key is 'The job key as graphile-worker has it (legwork.tenant_key).';
 comment on column legwork_private.paced_keys.job_id is 'The job that the last request made or changed. Null only within the transaction that makes it.';
@@ -24,43 +24,40 @@ comment on column legwork_private.paced_keys.started_at is 'The last start of a 
 comment on column legwork_private.paced_keys.throttle is 'The time between two starts, as last asked for; null for debounce.';
 comment on column legwork_private.paced_keys.requested_at is 'When the last request came.';
 
-create or replace function legwork_private.assert_enqueue_limits(
-  run_at timestamptz, job_key text, job_key_mode text, expires_at timestamptz, unique_for interval, unique_key text,
-  debounce interval, debounce_max interval, throttle interval, rate_limit integer, rate_per interval, rate_key text, overlap text
-) returns void
+create or replace function legwork_private.assert_enqueue_limits(spec legwork_private.job_spec) returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   v_message text;
   v_hint text;
 begin
   perform legwork_private.assert_interval(v.name, v.value, '1 millisecond')
-  from (values ('unique_for', unique_for), ('debounce', debounce), ('debounce_max', debounce_max), ('throttle', throttle),
-    ('rate_per', rate_per)) as v (name, value);
-  perform legwork_private.assert_number('rate_limit', rate_limit, 1, 2147483647);
-  if isfinite(expires_at) then
-    perform legwork_private.assert_time('expires_at', expires_at);
+  from (values ('unique_for', spec.unique_for), ('debounce', spec.debounce), ('debounce_max', spec.debounce_max), ('throttle', spec.throttle),
+    ('rate_per', spec.rate_per)) as v (name, value);
+  perform legwork_private.assert_number('rate_limit', spec.rate_limit, 1, 2147483647);
+  if isfinite(spec.expires_at) then
+    perform legwork_private.assert_time('expires_at', spec.expires_at);
   end if;
   select v.message, v.hint into v_message, v_hint
   from (values
-    (overlap not in ('allow', 'serial'), format('There is no overlap ''%s''.', overlap), 'It is allow or serial.'),
-    (num_nonnulls(unique_for, debounce, throttle) > 1, 'unique_for, debounce and throttle exclude each other.',
+    (spec.overlap not in ('allow', 'serial'), format('There is no overlap ''%s''.', spec.overlap), 'It is allow or serial.'),
+    (num_nonnulls(spec.unique_for, spec.debounce, spec.throttle) > 1, 'unique_for, debounce and throttle exclude each other.',
       'unique_for drops a repeated request, debounce waits for the last one, throttle spreads them.'),
-    (num_nonnulls(debounce, throttle) > 0 and job_key is null, 'debounce and throttle need a job_key.',
+    (num_nonnulls(spec.debounce, spec.throttle) > 0 and spec.job_key is null, 'debounce and throttle need a job_key.',
       'Requests with the same job_key are merged, such as search-index:7.'),
-    (num_nonnulls(debounce, throttle) > 0 and run_at is not null, 'run_at goes with neither debounce nor throttle.',
+    (num_nonnulls(spec.debounce, spec.throttle) > 0 and spec.run_at is not null, 'run_at goes with neither debounce nor throttle.',
       'They decide when the job starts.'),
-    (num_nonnulls(debounce, throttle) > 0 and job_key_mode <> 'replace', 'job_key_mode goes with neither debounce nor throttle.',
+    (num_nonnulls(spec.debounce, spec.throttle) > 0 and spec.job_key_mode <> 'replace', 'job_key_mode goes with neither debounce nor throttle.',
       'They decide what becomes of the waiting job.'),
-    (overlap = 'serial' and job_key is null, 'overlap serial needs a job_key.',
+    (spec.overlap = 'serial' and spec.job_key is null, 'overlap serial needs a job_key.',
       'It keeps a job from running beside another one with its job_key; for jobs without one use serial_key.'),
-    (unique_key is not null and unique_for is null, 'unique_key needs unique_for.', 'Say for how long it is unique.'),
-    (debounce_max is not null and debounce is null, 'debounce_max needs debounce.', 'It bounds how far debounce moves the start.'),
-    (debounce_max < debounce, format('debounce_max (%s) is shorter than debounce (%s).', debounce_max, debounce),
+    (spec.unique_key is not null and spec.unique_for is null, 'unique_key needs unique_for.', 'Say for how long it is unique.'),
+    (spec.debounce_max is not null and spec.debounce is null, 'debounce_max needs debounce.', 'It bounds how far debounce moves the start.'),
+    (spec.debounce_max < spec.debounce, format('debounce_max (%s) is shorter than debounce (%s).', spec.debounce_max, spec.debounce),
       'It bounds how far debounce moves the start.'),
-    (num_nonnulls(rate_limit, rate_per) = 1, 'rate_limit and rate_per need each other.', 'For example rate_limit 5 and rate_per 1 minute.'),
-    (rate_key is not null and rate_limit is null, 'rate_key needs rate_limit.', 'It says what rate_limit counts by.'),
-    (length(rate_key) > 512, 'rate_key is longer than 512 characters.', 'A hash of it would do.'),
-    (expires_at <= clock_timestamp(), format('expires_at %s is in the past.', expires_at), 'Nothing was enqueued.')
+    (num_nonnulls(spec.rate_limit, spec.rate_per) = 1, 'rate_limit and rate_per need each other.', 'For example rate_limit 5 and rate_per 1 minute.'),
+    (spec.rate_key is not null and spec.rate_limit is null, 'rate_key needs rate_limit.', 'It says what rate_limit counts by.'),
+    (length(spec.rate_key) > 512, 'rate_key is longer than 512 characters.', 'A hash of it would do.'),
+    (spec.expires_at <= clock_timestamp(), format('expires_at %s is in the past.', spec.expires_at), 'Nothing was enqueued.')
   ) as v (holds, message, hint)
   where v.holds
   limit 1;
@@ -68,8 +65,7 @@ begin
     raise exception '%', v_message using errcode = 'LW400', hint = v_hint;
   end if;
 end $$;
-comment on function legwork_private.assert_enqueue_limits(
-  timestamptz, text, text, timestamptz, interval, text, interval, interval, interval, integer, interval, text, text) is
+comment on function legwork_private.assert_enqueue_limits(legwork_private.job_spec) is
   'Does nothing for options of legwork.enqueue that go together. Raises LW400, naming the one that does not.';
 
 create or replace function legwork_private.unique_identity(task text, payload jsonb, tenant text, unique_key text) returns text
@@ -105,7 +101,7 @@ comment on function legwork_private.claim_unique(text, interval) is
   'The job that a request with this identity made within its window; null when there is none, and then the caller is the one to '
   'make it and to write its id into legwork_private.unique_requests.';
 
-create or replace function legwork_private.count_request(rate_key text, rate_limit integer, rate_per interval) returns void
+create or replace function legwork_private.count_against_quota(rate_key text, rate_limit integer, rate_per interval) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   v_number bigint;
@@ -113,15 +109,15 @@ declare
   v_free_at timestamptz;
   v_free_at_text text;
 begin
-  insert into legwork_private.rate_keys as k (key, requests, expires_at) values (rate_key, 1, clock_timestamp() + rate_per)
-  on conflict on constraint rate_keys_pkey do update
+  insert into legwork_private.quota_keys as k (key, requests, expires_at) values (rate_key, 1, clock_timestamp() + rate_per)
+  on conflict on constraint quota_keys_pkey do update
     set requests = k.requests + 1, expires_at = greatest(k.expires_at, clock_timestamp() + rate_per)
   returning k.requests into v_number;
   -- Behind the lock, so that times come in the order of the numbers.
   v_now := clock_timestamp();
   -- Any window is kept when it is kept for every request and the one rate_limit before it.
   select r.requested_at + rate_per into v_free_at
-  from legwork_private.rate_requests r where r.key = rate_key and r.number = v_number - rate_limit;
+  from legwork_private.quota_requests r where r.key = rate_key and r.number = v_number - rate_limit;
   if v_free_at > v_now then
     -- Up to the next millisecond: whoever comes back then, on a clock that knows no smaller ones, is let in.
     v_free_at := date_trunc('milliseconds', v_free_at) + interval '1 millisecond';
@@ -130,10 +126,10 @@ begin
       legwork.given_key(rate_key), rate_limit, case rate_limit when 1 then 'job' else 'jobs' end, legwork_private.period_in_words(rate_per), v_free_at_text using
       errcode = 'LW429', detail = v_free_at_text, hint = 'Nothing was enqueued. Come back then; the time stands alone in the error''s detail.';
   end if;
-  delete from legwork_private.rate_requests r where r.key = rate_key and r.number <= v_number - rate_limit;
-  insert into legwork_private.rate_requests (key, number, requested_at) values (rate_key, v_number, v_now);
+  delete from legwork_private.quota_requests r where r.key = rate_key and r.number <= v_number - rate_limit;
+  insert into legwork_private.quota_requests (key, number, requested_at) values (rate_key, v_number, v_now);
 end $$;
-comment on function legwork_private.count_request(text, integer, interval) is
+comment on function legwork_private.count_against_quota(text, integer, interval) is
   'Counts a request, or raises LW429 with the time to come back when rate_limit of them came within rate_per. Requests of one key '
   'wait for each other''s transactions.';
 
@@ -151,7 +147,7 @@ begin
   v_now := clock_timestamp();
   -- Locked, so that no worker takes the waiting job between this look and the request that changes it.
   with held as (
-    select j.key, j.locked_at, j.attempts from graphile_worker._private_jobs j
+    select j.key, j.locked_at, j.attempts from legwork_private.graphile_jobs j
     where j.key = paced_start.job_key or j.id = v_paced.job_id
     for update
   )
@@ -183,13 +179,13 @@ begin atomic
   -- skip locked: what somebody is using is not to be forgotten, and nobody waits.
   delete from legwork_private.unique_requests u where u.key in (
     select o.key from legwork_private.unique_requests o where o.expires_at <= clock_timestamp() for update skip locked);
-  delete from legwork_private.rate_keys k where k.key in (
-    select o.key from legwork_private.rate_keys o where o.expires_at <= clock_timestamp() for update skip locked);
+  delete from legwork_private.quota_keys k where k.key in (
+    select o.key from legwork_private.quota_keys o where o.expires_at <= clock_timestamp() for update skip locked);
   delete from legwork_private.paced_keys p where p.job_key in (
     select o.job_key from legwork_private.paced_keys o
     -- A minute, because a request that has just ended may have made a job that this statement does not see.
     where o.requested_at < clock_timestamp() - interval '1 minute'
-      and not exists (select from graphile_worker._private_jobs j where j.id = o.job_id and (j.locked_at is not null or j.attempts < j.max_attempts))
+      and not exists (select from legwork_private.graphile_jobs j where j.id = o.job_id and (j.locked_at is not null or j.attempts < j.max_attempts))
       and (o.throttle is null or not exists (
         select from (
           select o.started_at
@@ -199,7 +195,7 @@ begin atomic
     for update skip locked);
   delete from legwork_private.expirations e where e.job_id in (
     select o.job_id from legwork_private.expirations o
-    where not exists (select from graphile_worker._private_jobs j where j.id = o.job_id)
+    where not exists (select from legwork_private.graphile_jobs j where j.id = o.job_id)
     for update skip locked);
 end;
 comment on function legwork_private.forget_enqueue_limits() is

@@ -46,20 +46,20 @@ as $$
     format('%s of %s ''%s''%s is %s: %s.%s%s',
       case l.kind when 'rate' then 'The rate limit' else 'The concurrency limit' end, l.scope, l.name,
       case when l.key <> '{}' then format(' for %s = %s', array_to_string(l.key, '.'), case when legwork_private.is_key_secret(l.scope, l.name, l.key) then '[redacted]'
-        else coalesce(nullif(substr(g.gate, strpos(g.gate, ':') + 1), ''), 'nothing') end) else '' end,
+        else coalesce(nullif(legwork_private.gate_key(g.gate), ''), 'nothing') end) else '' end,
       l.max_count || case when l.kind = 'rate' then ' per ' || legwork_private.period_in_words(l.per) else '' end,
       case l.kind when 'rate' then 'used up' else 'taken by ' || coalesce(case when s.jobs = 1 then 'job ' else 'jobs ' end || s.some
         || case when s.jobs > 5 then format(' and %s more', s.jobs - 5) else '' end, s.jobs || case when s.jobs = 1 then ' job' else ' jobs' end) end,
       case when w.held is null then format(' It is number %s in its line.', (
         select count(*) + 1 from legwork_private.waiting_jobs o
-        where o.lane = w.lane and o.held is null and (o.priority, o.run_at, o.job_id) < (w.priority, w.run_at, w.job_id))) end,
+        where o.line = w.line and o.held is null and (o.priority, o.run_at, o.job_id) < (w.priority, w.run_at, w.job_id))) end,
       ' The next start is possible at ' || to_char(s.next_at, 'HH24:MI:SS') || '.'),
     format('Wait, or raise the limit: select legwork.limit_%s(%s%s, %s => %L%s);', l.kind, 2 * l.max_count,
       case when l.kind = 'rate' then format(', %L', l.per) else '' end, l.scope, l.name,
       case when l.key <> '{}' then format(', key => %L', array_to_string(l.key, '.')) else '' end)
   from legwork_private.waiting_jobs w
   cross join lateral unnest(w.gates) with ordinality as g (gate, n)
-  join legwork_private.limits l on l.id = split_part(g.gate, ':', 1)::integer
+  join legwork_private.limits l on l.id = legwork_private.gate_limit(g.gate)
   cross join lateral (
     select count(*) as jobs, min(x.free_at) as next_at,
       -- Whoever is confined to a tenant learns how many there are, and not which.

@@ -6,8 +6,8 @@ comment on table legwork_private.job_entries is
 comment on column legwork_private.job_entries.job_id is 'The job.';
 comment on column legwork_private.job_entries.payload is 'Its payload before that attempt. No view shows it before the job has ended.';
 comment on column legwork_private.job_entries.results is 'What each entry of that payload came to; null for one that has not, or to nothing. Null as a whole where no entry came to anything.';
-comment on column legwork_private.job_entries.places is
-  'The places in that payload, counted from 1, of the entries that are left. Null when a worker without Legwork ran an attempt, which does not say.';
+comment on column legwork_private.job_entries.open_positions is
+  'The positions in that payload, counted from 1, of the entries that are left. Null when a worker without Legwork ran an attempt, which does not say.';
 
 create or replace function legwork_private.keep_entries(job_id bigint, payload json, failed_entries integer[], entry_results jsonb) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -15,29 +15,29 @@ declare
   v_kept legwork_private.job_entries;
   v_entries integer := json_array_length(payload);
 begin
-  insert into legwork_private.job_entries as e (job_id, payload, places)
+  insert into legwork_private.job_entries as e (job_id, payload, open_positions)
   values (keep_entries.job_id, keep_entries.payload, array(select generate_series(1, v_entries)))
-  on conflict on constraint job_entries_pkey do update set places = e.places
+  on conflict on constraint job_entries_pkey do update set open_positions = e.open_positions
   returning * into v_kept;
-  if failed_entries is null or cardinality(v_kept.places) <> v_entries then
-    v_kept.places := null;
-  elsif v_kept.places is not null then
+  if failed_entries is null or cardinality(v_kept.open_positions) <> v_entries then
+    v_kept.open_positions := null;
+  elsif v_kept.open_positions is not null then
     if jsonb_typeof(entry_results) = 'array' then
       v_kept.results := legwork_private.put_results(v_kept, entry_results);
     end if;
-    v_kept.places := array(select v_kept.places[f.place + 1] from unnest(failed_entries) as f (place));
+    v_kept.open_positions := array(select v_kept.open_positions[f.position + 1] from unnest(failed_entries) as f (position));
   end if;
-  update legwork_private.job_entries e set results = v_kept.results, places = v_kept.places where e.job_id = keep_entries.job_id;
+  update legwork_private.job_entries e set results = v_kept.results, open_positions = v_kept.open_positions where e.job_id = keep_entries.job_id;
 end $$;
 comment on function legwork_private.keep_entries(bigint, json, integer[], jsonb) is
-  'Keeps what is known of a batch job whose attempt failed. payload: of that attempt. failed_entries: the places of those that failed, counted from 0; null from a worker without '
+  'Keeps what is known of a batch job whose attempt failed. payload: of that attempt. failed_entries: the positions of those that failed, counted from 0; null from a worker without '
   'Legwork. entry_results: what the entries came to.';
 revoke execute on function legwork_private.keep_entries(bigint, json, integer[], jsonb) from public;
 
 -- The results of the entries that are left, each at its place among all.
 create or replace function legwork_private.put_results(kept legwork_private.job_entries, results jsonb) returns jsonb
 language sql immutable set search_path = pg_catalog, pg_temp as $$
-  select jsonb_agg(coalesce(nullif(results -> (array_position(kept.places, i) - 1), 'null'), kept.results -> (i - 1), 'null') order by i)
+  select jsonb_agg(coalesce(nullif(results -> (array_position(kept.open_positions, i) - 1), 'null'), kept.results -> (i - 1), 'null') order by i)
   from generate_series(1, json_array_length(kept.payload)) as i
 $$;
 comment on function legwork_private.put_results(legwork_private.job_entries, jsonb) is
@@ -57,11 +57,11 @@ declare
   v_kept legwork_private.job_entries;
 begin
   select * into v_kept from legwork_private.job_entries e where e.job_id = all_results.job_id;
-  if v_kept.results is null and result is null or v_kept.places is null then
+  if v_kept.results is null and result is null or v_kept.open_positions is null then
     return result;
   end if;
   -- A result that was too large to be kept, or is not one for each entry, stands for itself.
-  if result is not null and (jsonb_typeof(result) <> 'array' or jsonb_array_length(result) <> cardinality(v_kept.places)) then
+  if result is not null and (jsonb_typeof(result) <> 'array' or jsonb_array_length(result) <> cardinality(v_kept.open_positions)) then
     return result;
   end if;
   return legwork_private.put_results(v_kept, coalesce(result, '[]'));

@@ -50,7 +50,7 @@ language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   v_tenant text := legwork_private.confined_tenant();
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   perform legwork_private.assert_job_filter(filter, array['ids', 'task', 'queue', 'tenant', 'fingerprint', 'error', 'failed_after', 'failed_before'],
     '{"task": "notify/email"}; {} is every failed job');
   return query
@@ -67,7 +67,7 @@ begin
       and (filter ->> 'failed_after' is null or f.finished_at >= (filter ->> 'failed_after')::timestamptz)
       and (filter ->> 'failed_before' is null or f.finished_at < (filter ->> 'failed_before')::timestamptz)
       -- Those that were discarded are in the history only.
-      and exists (select from graphile_worker._private_jobs j where j.id = f.id and j.locked_at is null and j.attempts >= j.max_attempts)
+      and exists (select from legwork_private.graphile_jobs j where j.id = f.id and j.locked_at is null and j.attempts >= j.max_attempts)
     order by f.id;
 end $$;
 comment on function legwork_private.failed_jobs_like(jsonb) is
@@ -79,7 +79,7 @@ language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   v_tenant text := legwork_private.confined_tenant();
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   perform legwork_private.assert_job_filter(filter, array['ids', 'state', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'created_after', 'created_before'],
     '{"task": "notify/email"}; {} is every job that has not ended');
   if filter ->> 'state' in ('completed', 'failed', 'cancelled', 'expired') then
@@ -114,7 +114,7 @@ declare
   v_tenant text := legwork_private.confined_tenant();
   v_bounds record;
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   perform legwork_private.assert_job_filter(filter, array['ids', 'state', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'error', 'created_after', 'created_before'],
     '{"task": "notify/email", "state": "completed"}');
   if filter ->> 'state' not in ('completed', 'failed', 'cancelled', 'expired') then

@@ -13,7 +13,7 @@ create or replace function legwork.job_reruns(job_id bigint)
 returns table (id bigint, original_id bigint, payload_changed boolean, requested_by text, requested_at timestamptz)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  perform legwork_private.assert_may('viewer');
+  perform legwork_private.assert_role('viewer');
   perform legwork_private.assert_job(job_id);
   return query
     select r.job_id, r.original_id, r.payload_changed, r.requested_by, r.requested_at
@@ -33,7 +33,7 @@ declare
   v_payload json;
 begin
   -- A failed job is kept as it was enqueued; of every other one the history has what its definition does not redact.
-  select j.payload into v_kept from graphile_worker._private_jobs j where j.id = rerun_payload.job_id;
+  select j.payload into v_kept from legwork_private.graphile_jobs j where j.id = rerun_payload.job_id;
   v_payload := case when given is null then coalesce(v_kept, history, '{}') else legwork_private.restore_redacted(given::json, legwork_private.readable_json(v_kept)) end;
   if v_kept is null and legwork_private.has_redacted(v_payload) or v_kept is not null and legwork_private.has_redacted(v_payload) and not legwork_private.has_redacted(v_kept) then
     raise exception 'Job % cannot be run again with this payload: parts of it are redacted, and the history does not have them.', job_id using
@@ -71,7 +71,7 @@ declare
   v_state legwork.job_state;
   v_id bigint;
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
   select f.* into v_original from legwork_private.finished_jobs f where f.id = rerun_job.job_id order by f.finished_at desc limit 1;
   if v_original.id is null then
@@ -108,7 +108,7 @@ declare
   v_original legwork_private.finished_jobs;
   v_count integer := 0;
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   if not preview then
     -- One at a time: two that fit the same jobs would both find them not run again yet. Each statement below sees what was committed before it.
     perform pg_advisory_xact_lock(hashtextextended('legwork.rerun_jobs', 0));

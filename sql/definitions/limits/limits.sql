@@ -1,7 +1,7 @@
 -- What people change while jobs run: limits and pauses of queues and tasks, and the emergency stop.
 --
--- A rule takes hold in the transaction that makes it, for jobs that are there already too. A transaction that enqueued before and
--- commits after has not seen the rule; legwork.tick() looks for its jobs until no such transaction can be left.
+-- A limit or a pause takes hold in the transaction that makes it, for jobs that are there already too. A transaction that enqueued before and
+-- commits after has not seen it; legwork.tick() looks for its jobs until no such transaction can be left.
 
 create or replace function legwork_private.put_limit(scope text, name text, kind text, key text, max_count integer, per interval) returns integer
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -10,7 +10,7 @@ declare
   v_key text[] := case when key is null then '{}' else string_to_array(key, '.') end;
   v_is_new boolean;
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   perform legwork_private.assert_target(scope, name);
   if max_count is null or max_count < 1 then
     raise exception 'A limit must be at least 1, not %.', coalesce(max_count::text, 'null') using
@@ -31,9 +31,9 @@ begin
   returning l.id, l.xmax = 0 into v_id, v_is_new;
   if not v_is_new then
     insert into legwork_private.wakeups (freed, at_commit)
-    select array_agg(distinct l.waits_at), 'wait' from legwork_private.lanes l where l.waits_at like v_id || ':%' having count(*) > 0;
+    select array_agg(distinct l.waits_at), 'wait' from legwork_private.lines l where l.waits_at like v_id || ':%' having count(*) > 0;
   end if;
-  perform legwork_private.apply_rules(legwork_private.tasks_in(scope, name));
+  perform legwork_private.apply_limits_and_pauses(legwork_private.tasks_in(scope, name));
   return v_id;
 end $$;
 comment on function legwork_private.put_limit(text, text, text, text, integer, interval) is 'What limit_concurrency and limit_rate do.';
@@ -64,7 +64,7 @@ declare
   v_name text := coalesce(queue, task);
   v_limit legwork_private.limits;
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   if kind is null or kind not in ('concurrency', 'rate') then
     raise exception 'There is no kind of limit ''%''.', kind using errcode = 'LW400', hint = 'Kinds are concurrency and rate.';
   end if;
@@ -81,7 +81,7 @@ begin
     -- Its task declares it: kept as lifted, so that the next worker to start does not bring it back.
     update legwork_private.limits l set max_count = null, is_overridden = true where l.id = v_limit.id;
   end if;
-  perform legwork_private.apply_rules(legwork_private.tasks_in(v_scope, v_name));
+  perform legwork_private.apply_limits_and_pauses(legwork_private.tasks_in(v_scope, v_name));
   return true;
 end $$;
 comment on function legwork.drop_limit(text, text, text, text) is
@@ -92,12 +92,12 @@ revoke execute on function legwork.drop_limit(text, text, text, text) from publi
 create or replace function legwork.reset_limits(task text) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   perform legwork_private.assert_task(task);
   delete from legwork_private.limits l where l.scope = 'task' and l.name = task and l.declared_max is null;
   update legwork_private.limits l set max_count = l.declared_max, per = l.declared_per, is_overridden = false
   where l.scope = 'task' and l.name = task;
-  perform legwork_private.apply_rules(legwork_private.tasks_in('task', task));
+  perform legwork_private.apply_limits_and_pauses(legwork_private.tasks_in('task', task));
 end $$;
 comment on function legwork.reset_limits(text) is 'Gives a task the limits that its definition declares, and no others. Raises LW404 for an unknown task.';
 revoke execute on function legwork.reset_limits(text) from public;
@@ -127,7 +127,7 @@ begin
   )
   select (select count(*) from gone) + (select count(*) from put) into v_changed;
   if v_changed > 0 then
-    perform legwork_private.apply_rules(legwork_private.tasks_in('task', task));
+    perform legwork_private.apply_limits_and_pauses(legwork_private.tasks_in('task', task));
   end if;
 end $$;
 comment on function legwork_private.declare_limits(text, jsonb) is

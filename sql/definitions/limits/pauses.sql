@@ -8,14 +8,14 @@ comment on column legwork_private.pauses.paused_at is 'Since when.';
 create or replace function legwork_private.put_pause(scope text, name text, reason text) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   if scope <> 'all' then
     perform legwork_private.assert_target(scope, name);
   end if;
   insert into legwork_private.pauses as p (scope, name, reason) values (put_pause.scope, put_pause.name, put_pause.reason)
   on conflict on constraint pauses_pkey do update set
     reason = coalesce(excluded.reason, p.reason);
-  perform legwork_private.apply_rules(legwork_private.tasks_in(scope, name));
+  perform legwork_private.apply_limits_and_pauses(legwork_private.tasks_in(scope, name));
 end $$;
 comment on function legwork_private.put_pause(text, text, text) is 'What pause_queue, pause_task and emergency_stop do.';
 revoke execute on function legwork_private.put_pause(text, text, text) from public;
@@ -23,7 +23,7 @@ revoke execute on function legwork_private.put_pause(text, text, text) from publ
 create or replace function legwork_private.lift_pause(scope text, name text) returns boolean
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   if scope <> 'all' then
     perform legwork_private.assert_target(scope, name);
   end if;
@@ -31,7 +31,7 @@ begin
   if not found then
     return false;
   end if;
-  perform legwork_private.apply_rules(legwork_private.tasks_in(scope, name));
+  perform legwork_private.apply_limits_and_pauses(legwork_private.tasks_in(scope, name));
   return true;
 end $$;
 comment on function legwork_private.lift_pause(text, text) is 'What resume_queue, resume_task and resume_all do.';
@@ -72,10 +72,10 @@ comment on function legwork.resume_all() is
   'Ends an emergency stop. Queues and tasks that were paused for themselves stay paused, for the reasons they were paused for. Returns whether there was a stop.';
 revoke execute on function legwork.resume_all() from public;
 
-create or replace function legwork_private.stopped() returns table (stopped_at timestamptz, stopped_by text, stop_reason text)
+create or replace function legwork_private.emergency_stop_details() returns table (stopped_at timestamptz, stopped_by text, stop_reason text)
 language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
   select p.paused_at, p.paused_by, p.reason from legwork_private.pauses p where p.scope = 'all';
 end;
-comment on function legwork_private.stopped() is 'The emergency stop, with who asked for it and why; no row when there is none.';
-revoke execute on function legwork_private.stopped() from public;
+comment on function legwork_private.emergency_stop_details() is 'The emergency stop, with who asked for it and why; no row when there is none.';
+revoke execute on function legwork_private.emergency_stop_details() from public;

@@ -18,7 +18,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 declare
   v_count integer;
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   insert into legwork_private.alert_rules (name, kind, warning, critical, period, at_least, raise_after, resolve_after) values
     ('consecutive_failures', 'consecutive_failures', 3, 10, '15 minutes', 1, '0', '0'),
     ('error_rate', 'error_rate', 0.25, 0.5, '15 minutes', 10, '0', '5 minutes'),
@@ -72,7 +72,7 @@ declare
   v_old legwork_private.alert_rules;
   v_constraint text;
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   if name is null or name !~ '^[a-z0-9][a-z0-9_./-]{0,99}$' then
     raise exception 'A rule cannot be called ''%''.', coalesce(name, '') using errcode = 'LW400',
       hint = 'Names have small letters, digits, _ . / and -, for example mail_failures.';
@@ -150,7 +150,7 @@ comment on function legwork_private.assert_alert_channels(jsonb) is 'Does nothin
 create or replace function legwork.set_alert_channels(channels jsonb) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   perform legwork_private.assert_alert_channels(coalesce(channels, '[]'));
   update legwork.settings s set value = coalesce(channels, '[]')::text where s.name = 'alert_channels';
 end $$;
@@ -178,7 +178,7 @@ revoke execute on function legwork_private.assert_alert_rule(text) from public;
 create or replace function legwork.drop_alert_rule(name text) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   perform legwork_private.assert_alert_rule(name);
   delete from legwork_private.alert_rules r where r.name = drop_alert_rule.name;
 end $$;

@@ -211,17 +211,17 @@ as $$
   select j.id, j.attempts, t.identifier, j.locked_at
   from legwork_private.worker_processes w
   cross join lateral unnest(w.running) as r (id)
-  join graphile_worker._private_jobs j on j.id = r.id and j.locked_by = w.id and j.locked_at < note_long_runs.at - interval '1 minute'
-  join graphile_worker._private_tasks t on t.id = j.task_id
+  join legwork_private.graphile_jobs j on j.id = r.id and j.locked_by = w.id and j.locked_at < note_long_runs.at - interval '1 minute'
+  join legwork_private.graphile_tasks t on t.id = j.task_id
   where not exists (select from legwork_private.long_runs l where l.job_id = j.id and l.attempt = j.attempts)
   on conflict do nothing;
   delete from legwork_private.long_runs l
-  where not exists (select from graphile_worker._private_jobs j where j.id = l.job_id and j.attempts = l.attempt and j.locked_at is not null);
+  where not exists (select from legwork_private.graphile_jobs j where j.id = l.job_id and j.attempts = l.attempt and j.locked_at is not null);
 $$;
 comment on function legwork_private.note_long_runs(timestamptz) is 'Keeps legwork_private.long_runs as it is.';
 revoke execute on function legwork_private.note_long_runs(timestamptz) from public;
 
-create or replace function legwork_private.tell(alert legwork_private.alert_records, event text) returns bigint[]
+create or replace function legwork_private.send_alert(alert legwork_private.alert_records, event text) returns bigint[]
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   v_channel jsonb;
@@ -259,9 +259,9 @@ begin
   end loop;
   return v_jobs;
 end $$;
-comment on function legwork_private.tell(legwork_private.alert_records, text) is
+comment on function legwork_private.send_alert(legwork_private.alert_records, text) is
   'Enqueues the jobs that tell of an alert, in the caller''s transaction, and returns their ids. event: raised, escalated or resolved.';
-revoke execute on function legwork_private.tell(legwork_private.alert_records, text) from public;
+revoke execute on function legwork_private.send_alert(legwork_private.alert_records, text) from public;
 
 create or replace function legwork.evaluate_alerts(at timestamptz default clock_timestamp()) returns table (id bigint, event text, rule text, target text)
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -322,7 +322,7 @@ begin
     id := v_alert.id; event := 'resolved'; rule := v_alert.rule; target := v_alert.target; return next;
     -- Who was not told that it was raised is not told that it is over.
     if v_alert.told is not null and not legwork_private.is_silenced(v_alert.rule, v_alert.target, at) then
-      update legwork_private.alert_records a set jobs = a.jobs || legwork_private.tell(v_alert, 'resolved') where a.id = v_alert.id;
+      update legwork_private.alert_records a set jobs = a.jobs || legwork_private.send_alert(v_alert, 'resolved') where a.id = v_alert.id;
     end if;
   end loop;
   -- Those that were silenced are told of when the silence is over and they are still open.
@@ -337,7 +337,7 @@ begin
     if v_event = 'escalated' then
       id := v_alert.id; event := v_event; rule := v_alert.rule; target := v_alert.target; return next;
     end if;
-    update legwork_private.alert_records a set told = v_alert.severity, jobs = a.jobs || legwork_private.tell(v_alert, v_event) where a.id = v_alert.id;
+    update legwork_private.alert_records a set told = v_alert.severity, jobs = a.jobs || legwork_private.send_alert(v_alert, v_event) where a.id = v_alert.id;
   end loop;
 
   delete from legwork_private.alert_records a where a.resolved_at < now() - interval '400 days';
@@ -353,7 +353,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 declare
   v_resolved_at timestamptz;
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   select a.resolved_at into v_resolved_at from legwork_private.alert_records a where a.id = acknowledge_alert.id for update;
   if not found then
     raise exception 'There is no alert %.', id using errcode = 'LW404', detail = '{"do": "list_alerts"}',
@@ -378,6 +378,6 @@ end $$;
 comment on function legwork_private.tg_alert_records__audit() is 'Trigger that adds a line to the audit log when somebody looks after an alert.';
 revoke execute on function legwork_private.tg_alert_records__audit() from public;
 
--- What the steps of legwork_private.watch() change is nobody's doing.
+-- What the steps of legwork_private.run_duty() change is nobody's doing.
 create or replace trigger _legwork_audit after update of acknowledged_at on legwork_private.alert_records
   for each row when (new.acknowledged_at is distinct from old.acknowledged_at) execute function legwork_private.tg_alert_records__audit();

@@ -1,32 +1,32 @@
-comment on table legwork_private.watch_steps is 'What workers do by turns to keep the metrics and to look after the rules.';
-comment on column legwork_private.watch_steps.step is 'What.';
-comment on column legwork_private.watch_steps.every is 'How often.';
-comment on column legwork_private.watch_steps.share is 'Less often when it takes long: this share of the time at most.';
-comment on column legwork_private.watch_steps.due_at is 'When it is due next.';
-comment on column legwork_private.watch_steps.ran_at is 'When it ran last.';
-comment on column legwork_private.watch_steps.took is 'How long that took.';
+comment on table legwork_private.duties is 'What workers do by turns to keep the metrics and to look after the rules.';
+comment on column legwork_private.duties.duty is 'What.';
+comment on column legwork_private.duties.every is 'How often.';
+comment on column legwork_private.duties.share is 'Less often when it takes long: this share of the time at most.';
+comment on column legwork_private.duties.due_at is 'When it is due next.';
+comment on column legwork_private.duties.ran_at is 'When it ran last.';
+comment on column legwork_private.duties.took is 'How long that took.';
 
-create or replace function legwork_private.due_steps() returns text[]
+create or replace function legwork_private.due_duties() returns text[]
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
-  select array(select w.step from legwork_private.watch_steps w where w.due_at <= clock_timestamp()
-    order by array_position(array['roll_up', 'queues', 'database', 'alerts', 'forget'], w.step))
+  select array(select w.duty from legwork_private.duties w where w.due_at <= clock_timestamp()
+    order by array_position(array['roll_up', 'queues', 'database', 'alerts', 'forget'], w.duty))
 $$;
-comment on function legwork_private.due_steps() is 'What legwork_private.watch is to be called for now.';
-revoke execute on function legwork_private.due_steps() from public;
+comment on function legwork_private.due_duties() is 'What legwork_private.run_duty is to be called for now.';
+revoke execute on function legwork_private.due_duties() from public;
 
-create or replace function legwork_private.watch(step text) returns boolean
+create or replace function legwork_private.run_duty(duty text) returns boolean
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_began timestamptz := clock_timestamp();
   v_number bigint;
 begin
   -- Whoever has the row is at it, or has just done it.
-  perform from legwork_private.watch_steps w where w.step = watch.step and w.due_at <= v_began for update skip locked;
+  perform from legwork_private.duties w where w.duty = run_duty.duty and w.due_at <= v_began for update skip locked;
   if not found then
     return false;
   end if;
-  case step
+  case duty
     when 'roll_up' then v_number := legwork_private.roll_up();
     when 'queues' then perform legwork_private.sample_queues(), legwork_private.sample_schedules();
     when 'database' then perform legwork_private.sample_database();
@@ -35,12 +35,12 @@ begin
       v_number := legwork_private.forget_metrics();
       perform legwork_private.note_usual_runs();
   end case;
-  update legwork_private.watch_steps w set ran_at = v_began, took = clock_timestamp() - v_began,
-    due_at = clock_timestamp() + case when watch.step = 'forget' and v_number = 20000 then interval '1 second'
+  update legwork_private.duties w set ran_at = v_began, took = clock_timestamp() - v_began,
+    due_at = clock_timestamp() + case when run_duty.duty = 'forget' and v_number = 20000 then interval '1 second'
       else greatest(w.every, (clock_timestamp() - v_began) / w.share) end
-  where w.step = watch.step;
+  where w.duty = run_duty.duty;
   return true;
 end $$;
-comment on function legwork_private.watch(text) is
-  'Does one of legwork_private.due_steps(), if it is still due and nobody else is at it, in a transaction of its own. Returns whether it did. Workers and servers call it.';
-revoke execute on function legwork_private.watch(text) from public;
+comment on function legwork_private.run_duty(text) is
+  'Does one of legwork_private.due_duties(), if it is still due and nobody else is at it, in a transaction of its own. Returns whether it did. Workers and servers call it.';
+revoke execute on function legwork_private.run_duty(text) from public;

@@ -2,14 +2,14 @@ create or replace function legwork.health()
 returns table (scope text, name text, status text, reasons text[])
 language sql stable security definer set search_path = pg_catalog, pg_temp set jit = off
 as $$
-  select legwork_private.assert_may('viewer', true);
+  select legwork_private.assert_role('viewer', true);
   with found as materialized (
     select c.*, case
       when c.kind in ('consecutive_failures', 'error_rate', 'failed_jobs', 'slow_runs', 'stuck_jobs') then 'task'
       when c.kind = 'backlog_age' then 'queue' when c.kind = 'schedule_late' then 'schedule' when c.kind in ('no_worker', 'database') then 'system' else 'host' end as scope
     from legwork_private.alert_conditions() c
   ), things as (
-    select 'task' as scope, t.identifier as name from graphile_worker._private_tasks t
+    select 'task' as scope, t.identifier as name from legwork_private.graphile_tasks t
     union select 'queue', q from unnest(legwork_private.known_queues()) q
     union select 'host', w.host from legwork_private.worker_processes w
     union select f.scope, f.target from found f where f.scope <> 'system'

@@ -13,17 +13,17 @@ declare
 begin
   select coalesce(jsonb_agg(to_jsonb(c)), '[]') into v_counted
   from (
-    select l.tenant, l.queue, l.place, count(*) as jobs, min(l.due_at) as oldest
-    from legwork_private.all_live_places l
+    select l.tenant, l.queue, l.state, count(*) as jobs, min(l.due_at) as oldest
+    from legwork_private.all_live_job_states l
     group by 1, 2, 3
   ) c;
 
   insert into legwork_private.samples as s (name, value)
   select 'queues', coalesce(jsonb_agg(to_jsonb(q)), '[]')
   from (
-    select c.queue, c.place as state, sum(c.jobs) as jobs, min(c.oldest) as oldest
-    from jsonb_to_recordset(v_counted) as c (queue text, place text, jobs bigint, oldest timestamptz)
-    where c.place <> 'failed'
+    select c.queue, c.state, sum(c.jobs) as jobs, min(c.oldest) as oldest
+    from jsonb_to_recordset(v_counted) as c (queue text, state text, jobs bigint, oldest timestamptz)
+    where c.state <> 'failed'
     group by 1, 2
   ) q
   on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp();
@@ -31,13 +31,13 @@ begin
   delete from legwork_private.queue_counts;
   insert into legwork_private.queue_counts (tenant, queue, running, pending, blocked, paused, later, failed, oldest, counted_at, valid_until)
   select
-    x.tenant, c.queue, coalesce(sum(c.jobs) filter (where c.place = 'running'), 0), coalesce(sum(c.jobs) filter (where c.place = 'pending'), 0),
-    coalesce(sum(c.jobs) filter (where c.place = 'blocked'), 0), coalesce(sum(c.jobs) filter (where c.place = 'paused'), 0),
-    coalesce(sum(c.jobs) filter (where c.place in ('scheduled', 'retrying')), 0), coalesce(sum(c.jobs) filter (where c.place = 'failed'), 0),
+    x.tenant, c.queue, coalesce(sum(c.jobs) filter (where c.state = 'running'), 0), coalesce(sum(c.jobs) filter (where c.state = 'pending'), 0),
+    coalesce(sum(c.jobs) filter (where c.state = 'blocked'), 0), coalesce(sum(c.jobs) filter (where c.state = 'paused'), 0),
+    coalesce(sum(c.jobs) filter (where c.state in ('scheduled', 'retrying')), 0), coalesce(sum(c.jobs) filter (where c.state = 'failed'), 0),
     min(c.oldest), v_began,
     -- Twice as long as until the next time, which the step's share of the time says.
     clock_timestamp() + greatest(interval '30 seconds', (clock_timestamp() - v_began) * 100)
-  from jsonb_to_recordset(v_counted) as c (tenant text, queue text, place text, jobs bigint, oldest timestamptz)
+  from jsonb_to_recordset(v_counted) as c (tenant text, queue text, state text, jobs bigint, oldest timestamptz)
   cross join lateral (select '' as tenant union all select c.tenant where c.tenant is not null) x
   where x.tenant in (
     select y.tenant
@@ -54,7 +54,7 @@ begin
       count(g.gate) filter (where g.used >= l.max_count) as full
     from legwork_private.limits l
     left join (
-      select x.gate, split_part(x.gate, ':', 1)::integer as limit_id, count(*) as used
+      select x.gate, legwork_private.gate_limit(x.gate) as limit_id, count(*) as used
       from legwork_private.slots x where x.free_at is null or x.free_at > now() group by x.gate
     ) g on g.limit_id = l.id
     where l.max_count is not null
@@ -70,7 +70,7 @@ create or replace function legwork_private.sample_database() returns void
 language sql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
   insert into legwork_private.samples as s (name, value)
-  select 'database', coalesce(jsonb_agg(jsonb_build_object('check', d."check", 'severity', d.severity, 'finding', d.finding, 'remedy', d.remedy, 'detail', d.detail)), '[]')
+  select 'database', coalesce(jsonb_agg(jsonb_build_object('check', d."check", 'severity', d.severity, 'finding', d.finding, 'fix', d.fix, 'detail', d.detail)), '[]')
   from legwork.doctor() d
   on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp();
 $$;
@@ -85,7 +85,7 @@ create or replace function legwork.task_statistics(
 ) returns setof record
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
-  select legwork_private.assert_may('viewer', true);
+  select legwork_private.assert_role('viewer', true);
   select s.task, s.completed, s.failed, s.cancelled, s.expired, s.failed_attempts, s.retried,
     s.failed_attempts / nullif(s.failed_attempts + s.completed, 0)::double precision,
     s.wait_seconds / nullif((select sum(n) from unnest(s.waits) n), 0), legwork_private.quantile(0.95, s.waits), s.run_seconds / nullif((select sum(n) from unnest(s.runs) n), 0),
@@ -129,7 +129,7 @@ revoke execute on function legwork_private.sample_schedules() from public;
 create or replace function legwork_private.read_metrics() returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp set jit = off
 as $$
-  select legwork_private.assert_may('viewer', true);
+  select legwork_private.assert_role('viewer', true);
   select jsonb_build_object(
     'bounds', legwork_private.histogram_bounds(),
     -- Those that came first keep their place, so that what is summed up as the others only grows.
@@ -145,7 +145,7 @@ as $$
     'restarts', (select case when s.is_called then s.last_value else 0 end from legwork_private.worker_restarts s),
     'alerts', coalesce((select jsonb_object_agg(a.severity, a.number) from (
       select r.severity, count(*) as number from legwork_private.alert_records r where r.resolved_at is null group by 1) a), '{}'),
-    'steps', coalesce((select jsonb_object_agg(w.step, extract(epoch from clock_timestamp() - w.ran_at)) from legwork_private.watch_steps w where w.ran_at is not null), '{}'))
+    'steps', coalesce((select jsonb_object_agg(w.duty, extract(epoch from clock_timestamp() - w.ran_at)) from legwork_private.duties w where w.ran_at is not null), '{}'))
 $$;
 comment on function legwork_private.read_metrics() is 'Everything that /metrics shows, from what has been counted already. Tells of all tenants.';
 revoke execute on function legwork_private.read_metrics() from public;
@@ -155,7 +155,7 @@ language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
   -- What Postgres counts anyway: the last id given, and the rows that the history has been given.
   select
-    pg_sequence_last_value(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')::regclass),
+    legwork_private.last_job_id(),
     (select coalesce(sum(pg_stat_get_tuples_inserted(i.inhrelid)), 0)::bigint from pg_inherits i where i.inhparent = 'legwork_private.finished_jobs'::regclass),
     (select coalesce(sum(pg_stat_get_tuples_inserted(i.inhrelid)), 0)::bigint from pg_inherits i where i.inhparent = 'legwork_private.failed_attempts'::regclass)
   where legwork_private.confined_tenant() is null

@@ -20,7 +20,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 declare
   v_id bigint;
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   if duration is null then
     raise exception 'Silencing alerts needs a duration.' using errcode = 'LW400', hint = 'For example ''2 hours''.';
   end if;
@@ -40,7 +40,7 @@ revoke execute on function legwork.silence_alerts(interval, text, text, text) fr
 create or replace function legwork.end_silence(id bigint) returns boolean
 language sql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
-  select legwork_private.assert_may('operator', true);
+  select legwork_private.assert_role('operator', true);
   with ended as (
     update legwork_private.alert_silences s set until = clock_timestamp() where s.id = end_silence.id and s.until > clock_timestamp() returning 1
   )
@@ -53,7 +53,7 @@ create or replace function legwork.silences()
 returns table (id bigint, rule text, target text, until timestamptz, reason text, silenced_by text, silenced_at timestamptz)
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
-  select legwork_private.assert_may('viewer', true);
+  select legwork_private.assert_role('viewer', true);
   select s.id, s.rule, s.target, s.until, s.reason, s.silenced_by, s.silenced_at from legwork_private.alert_silences s where s.until > clock_timestamp() order by s.until
 $$;
 comment on function legwork.silences() is 'The silences that hold now, the one that ends first first.';

@@ -92,7 +92,7 @@ create or replace function legwork.set_retry_policy(
 ) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   perform legwork_private.assert_target(legwork_private.scope_of(queue, task), coalesce(queue, task));
   perform legwork_private.put_retry_policy(legwork_private.scope_of(queue, task), coalesce(queue, task), false, attempts, backoff, delay, factor,
     max_delay, jitter, retry_on);
@@ -107,7 +107,7 @@ revoke execute on function legwork.set_retry_policy(text, text, integer, text, i
 create or replace function legwork.drop_retry_policy(queue text default null, task text default null) returns boolean
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   perform legwork_private.assert_target(legwork_private.scope_of(queue, task), coalesce(queue, task));
   delete from legwork_private.retry_policies p
   where p.scope = legwork_private.scope_of(queue, task) and p.name = coalesce(queue, task) and not p.is_declared;

@@ -1,4 +1,4 @@
--- What people do with schedules, and what they read of them. See 000016_schedules.sql.
+-- What people do with schedules, and what they read of them. See plan.sql.
 -- Locks: none on tables that exist.
 create or replace function legwork_private.describe_schedule(definition legwork_private.schedule_definitions) returns jsonb
 language sql stable
@@ -30,7 +30,7 @@ declare
   v_definition legwork_private.schedule_definitions;
   v_own text := legwork_private.confined_tenant();
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   -- Another tenant's is not there, for whoever is confined to one.
   select * into v_definition from legwork_private.schedule_definitions d
   where d.name = lock_schedule.name and (v_own is null or d.tenant = v_own) for update;
@@ -188,7 +188,7 @@ declare
   v_is_enabled boolean;
   v_tenant text := legwork_private.own_tenant(coalesce(tenant, nullif(current_setting('legwork.tenant', true), '')));
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   perform legwork_private.assert_present(as_of);
   -- Whoever makes the same one at the same time comes second.
   perform pg_advisory_xact_lock(hashtext('legwork.schedule'), hashtext(schedule.name));
@@ -360,7 +360,7 @@ begin
   loop
     -- An occurrence may be due in this very microsecond.
     insert into legwork_private.schedule_occurrences (schedule, due_at, state, reason, job_id, last_due_at, tenant)
-    values (v_schedule.name, v_due_at, 'manual', 'Run by ' || legwork_private.who() || '.', v_id, v_due_at, v_schedule.tenant)
+    values (v_schedule.name, v_due_at, 'manual', 'Run by ' || legwork_private.current_actor() || '.', v_id, v_due_at, v_schedule.tenant)
     on conflict do nothing;
     exit when found;
     v_due_at := v_due_at + interval '1 microsecond';

@@ -88,7 +88,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 declare
   v_own text := legwork_private.confined_tenant();
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   return query
     select d.name, d.revision, d.cron, d.timezone, d.missed, d.planned_to, d.planned_to::text, d.ends_at,
       legwork_private.list_from(d.planned_to, d.missed, d.missed_window, coalesce(plans_wanted.as_of, clock_timestamp())), d.sentence is null

@@ -5,7 +5,7 @@ comment on column legwork_private.id_marks.last_id is 'The last id that had been
 comment on column legwork_private.id_marks.settled_before is
   'Every job of a transaction that began before this has an id of at most last_id. Null when it is not known, because this user may not see all sessions.';
 
-create or replace function legwork_private.note_ids() returns void
+create or replace function legwork_private.record_id_mark() returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   -- A session tells the time its transaction began a moment after it has begun.
@@ -23,13 +23,13 @@ begin
   into v_oldest, v_is_known
   from pg_stat_activity a
   where a.datname = current_database() and a.pid <> pg_backend_pid();
-  v_last := coalesce(pg_sequence_last_value(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')::regclass), 0);
+  v_last := coalesce(legwork_private.last_job_id(), 0);
   insert into legwork_private.id_marks (at, last_id, settled_before)
   values (clock_timestamp(), v_last, case when v_is_known then least(v_settled, v_oldest) end)
   on conflict do nothing;
 end $$;
-comment on function legwork_private.note_ids() is 'Notes once a minute how far the ids of jobs have come. legwork.tick calls it.';
-revoke execute on function legwork_private.note_ids() from public;
+comment on function legwork_private.record_id_mark() is 'Notes once a minute how far the ids of jobs have come. legwork.tick calls it.';
+revoke execute on function legwork_private.record_id_mark() from public;
 
 create or replace function legwork_private.ids_created(after timestamptz, before timestamptz, out above bigint, out up_to bigint)
 language sql stable security definer set search_path = pg_catalog, pg_temp

@@ -162,8 +162,8 @@ exception when others then
 end $$;
 comment on function legwork_private.interval_setting(text, interval) is 'A setting that is an interval, between a minute and a thousand years; the fallback when it cannot be read as one.';
 
-create or replace function legwork_private.never() returns timestamptz
+create or replace function legwork_private.far_future() returns timestamptz
 language sql immutable parallel safe
 return timestamptz '9999-12-31 00:00:00+00';
-comment on function legwork_private.never() is
+comment on function legwork_private.far_future() is
   'The run_at of a job that waits for a signal without a deadline. Not infinity, which says that the waiting room knows the true time.';

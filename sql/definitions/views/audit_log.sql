@@ -1,7 +1,7 @@
 create or replace view legwork.audit_log with (security_barrier) as
 select e.id, e.occurred_at, e.actor, e.database_role, e.surface, e.operation, e.target_type, e.target, e.tenant, e.count, e.before, e.after
 from legwork_private.audit_entries e
-where (select legwork_private.may('admin')) and ((select legwork_private.confined_tenant()) is null or e.tenant = (select legwork_private.confined_tenant()));
+where (select legwork_private.has_role('admin')) and ((select legwork_private.confined_tenant()) is null or e.tenant = (select legwork_private.confined_tenant()));
 comment on view legwork.audit_log is 'Who did what to which job, queue, task, schedule or token, and what it was before and afterwards. Order by id: newest last.';
 comment on column legwork.audit_log.id is E'@notNull\nGrows in the order in which things were done.';
 comment on column legwork.audit_log.occurred_at is E'@notNull\nWhen.';

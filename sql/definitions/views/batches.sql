@@ -7,7 +7,7 @@ select
   b.callback_job_id, b.tenant, b.correlation_id, b.created_at, b.ended_at
 from legwork_private.batch_runs b
 cross join lateral (
-  -- As legwork_private.counts_of, whose rights would be those of whoever reads.
+  -- As legwork_private.run_counts_so_far, whose rights would be those of whoever reads.
   select b.completed + coalesce(sum(n.completed), 0)::bigint as completed, b.failed + coalesce(sum(n.failed), 0)::bigint as failed,
     b.cancelled + coalesce(sum(n.cancelled), 0)::bigint as cancelled, b.expired + coalesce(sum(n.expired), 0)::bigint as expired
   from legwork_private.run_counts n where n.run_id = b.id

@@ -1,4 +1,4 @@
-create or replace view legwork_private.all_live_places as
+create or replace view legwork_private.all_live_job_states as
 select
   coalesce(d.queue, 'default') as queue, legwork_private.flag_value(j.flags, 'tenant') as tenant,
   case
@@ -10,17 +10,17 @@ select
     when legwork_private.awaits_signal(j.id, coalesce(w.run_at, j.run_at)) then 'blocked'
     when j.attempts > 0 then 'retrying'
     else 'scheduled'
-  end as place,
+  end as state,
   case when j.locked_at is null and j.attempts < j.max_attempts and coalesce(w.run_at, j.run_at) <= now() then coalesce(w.run_at, j.run_at) end as due_at
-from graphile_worker._private_jobs j
-left join graphile_worker._private_tasks t on t.id = j.task_id
+from legwork_private.graphile_jobs j
+left join legwork_private.graphile_tasks t on t.id = j.task_id
 left join legwork_private.task_definitions d on d.name = t.identifier
 left join legwork_private.waiting_jobs w on w.job_id = j.id and j.run_at = 'infinity';
-comment on view legwork_private.all_live_places is 'Of each job that has not ended, or has failed and can be retried: its queue, what it does, and since when it could have started. For what counts them.';
-comment on column legwork_private.all_live_places.queue is 'Its queue.';
-comment on column legwork_private.all_live_places.tenant is 'Its tenant.';
-comment on column legwork_private.all_live_places.place is 'Its state, where being paused and blocked are told from what the waiting room says.';
-comment on column legwork_private.all_live_places.due_at is 'Since when it could have started; null for what runs, has failed, or is not due.';
+comment on view legwork_private.all_live_job_states is 'Of each job that has not ended, or has failed and can be retried: its queue, what it does, and since when it could have started. For what counts them.';
+comment on column legwork_private.all_live_job_states.queue is 'Its queue.';
+comment on column legwork_private.all_live_job_states.tenant is 'Its tenant.';
+comment on column legwork_private.all_live_job_states.state is 'Its state, where being paused and blocked are told from what the waiting room says.';
+comment on column legwork_private.all_live_job_states.due_at is 'Since when it could have started; null for what runs, has failed, or is not due.';
 comment on table legwork_private.queue_counts is
   'What waits and runs in each queue, of everybody and of each tenant, where that is more than 2,000 jobs. Written by legwork_private.sample_queues, shown by legwork.queues.';
 comment on column legwork_private.queue_counts.tenant is 'Of whom; empty for everybody.';
@@ -47,21 +47,21 @@ left join legwork_private.pauses p on p.scope = 'queue' and p.name = q.name
 left join (
   -- Of everybody, of one tenant, or as of a few seconds ago: conditions about none of the rows are asked before any is read, so two of the three do nothing.
   select
-    l.queue, count(*) filter (where l.place = 'running') as running, count(*) filter (where l.place = 'pending') as pending,
-    count(*) filter (where l.place = 'blocked') as blocked, count(*) filter (where l.place = 'paused') as paused,
-    count(*) filter (where l.place in ('scheduled', 'retrying')) as later, count(*) filter (where l.place = 'failed') as failed,
+    l.queue, count(*) filter (where l.state = 'running') as running, count(*) filter (where l.state = 'pending') as pending,
+    count(*) filter (where l.state = 'blocked') as blocked, count(*) filter (where l.state = 'paused') as paused,
+    count(*) filter (where l.state in ('scheduled', 'retrying')) as later, count(*) filter (where l.state = 'failed') as failed,
     min(l.due_at) as oldest, null::timestamptz as counted_at
-  from legwork_private.all_live_places l
+  from legwork_private.all_live_job_states l
   where not (select exists (select from legwork_private.queue_counts k where k.tenant = coalesce(legwork_private.confined_tenant(), '') and k.valid_until > now()))
     and (select legwork_private.confined_tenant()) is null
   group by 1
   union all
   select
-    l.queue, count(*) filter (where l.place = 'running') as running, count(*) filter (where l.place = 'pending') as pending,
-    count(*) filter (where l.place = 'blocked') as blocked, count(*) filter (where l.place = 'paused') as paused,
-    count(*) filter (where l.place in ('scheduled', 'retrying')) as later, count(*) filter (where l.place = 'failed') as failed,
+    l.queue, count(*) filter (where l.state = 'running') as running, count(*) filter (where l.state = 'pending') as pending,
+    count(*) filter (where l.state = 'blocked') as blocked, count(*) filter (where l.state = 'paused') as paused,
+    count(*) filter (where l.state in ('scheduled', 'retrying')) as later, count(*) filter (where l.state = 'failed') as failed,
     min(l.due_at) as oldest, null::timestamptz as counted_at
-  from legwork_private.all_live_places l
+  from legwork_private.all_live_job_states l
   where not (select exists (select from legwork_private.queue_counts k where k.tenant = coalesce(legwork_private.confined_tenant(), '') and k.valid_until > now()))
     and l.tenant = (select legwork_private.confined_tenant())
   group by 1

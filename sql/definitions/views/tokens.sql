@@ -2,7 +2,7 @@ create or replace view legwork.token_list with (security_barrier) as
 select t.id, t.name, t.role, t.tenant, t.created_at, t.created_by, t.expires_at, t.revoked_at, t.last_used_at,
   t.revoked_at is null and coalesce(t.expires_at > now(), true) as is_valid
 from legwork_private.tokens t
-where (select legwork_private.may('admin')) and ((select legwork_private.confined_tenant()) is null or t.tenant = (select legwork_private.confined_tenant()));
+where (select legwork_private.has_role('admin')) and ((select legwork_private.confined_tenant()) is null or t.tenant = (select legwork_private.confined_tenant()));
 comment on view legwork.token_list is 'The tokens, without anything that could be used in their place.';
 comment on column legwork.token_list.id is E'@notNull\nNames the token.';
 comment on column legwork.token_list.name is E'@notNull\nWhat it is for.';

@@ -9,7 +9,7 @@ cross join lateral (
   select case when x.shown then x.completed else 0 end as completed, case when x.shown then x.failed else 0 end as failed,
     case when x.shown then x.cancelled else 0 end as cancelled, case when x.shown then x.expired else 0 end as expired
   from (
-    -- As legwork_private.counts_of, whose rights would be those of whoever reads.
+    -- As legwork_private.run_counts_so_far, whose rights would be those of whoever reads.
     select coalesce(sum(n.completed), 0)::bigint as completed, coalesce(sum(n.failed), 0)::bigint as failed,
       coalesce(sum(n.cancelled), 0)::bigint as cancelled, coalesce(sum(n.expired), 0)::bigint as expired,
       r.ended_at is null and not exists (
@@ -62,14 +62,14 @@ select
   case when j.state is null then k.started_at else j.started_at end as started_at,
   case when j.state is null then k.finished_at else j.finished_at end as finished_at, s.compensation_job_id,
   coalesce((select o.state from legwork_private.all_jobs o where o.id = s.compensation_job_id limit 1),
-    (select e.state from legwork_private.kept_ends e where e.job_id = s.compensation_job_id)) as compensation_state, r.tenant
+    (select e.state from legwork_private.workflow_step_ends e where e.job_id = s.compensation_job_id)) as compensation_state, r.tenant
 from legwork_private.workflow_run_steps s
 join legwork_private.workflow_runs r on r.id = s.workflow_id
 left join lateral (
   select o.state, o.attempts, o.result, o.error, o.started_at, o.finished_at from legwork_private.all_jobs o where o.id = s.job_id limit 1
 ) j on true
 -- What the history does not show any more.
-left join legwork_private.kept_ends k on k.job_id = s.job_id
+left join legwork_private.workflow_step_ends k on k.job_id = s.job_id
 where s.position is not null;
 comment on view legwork_private.all_workflow_steps is 'The rows of every tenant, for the functions and views of Legwork. Read legwork.workflow_steps.';
 comment on column legwork_private.all_workflow_steps.workflow_id is E'@notNull\nThe workflow.';

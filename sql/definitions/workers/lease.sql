@@ -17,6 +17,7 @@ comment on column legwork_private.worker_processes.running is 'The jobs it was r
 comment on column legwork_private.worker_processes.started_at is 'When it started.';
 comment on column legwork_private.worker_processes.seen_at is 'When it last said that it lives.';
 comment on column legwork_private.worker_processes.suspected_at is 'When another worker first found it silent; null while it speaks.';
+comment on column legwork_private.worker_processes.version is 'The version of Legwork that it runs.';
 comment on column legwork_private.worker_processes.blocked_since is 'Since when synchronous code has held up its event loop; null while that turns.';
 comment on column legwork_private.worker_processes.blocked_jobs is
   'The job whose code that is. Several when it is one of them and not known which; none when it belongs to no job; null while the event loop turns.';
@@ -30,14 +31,14 @@ comment on function legwork_private.worker_grace() is
 
 create or replace function legwork_private.worker_beat(
   id text, host text, pid integer, concurrency integer, tasks text[], running bigint[],
-  blocked_seconds double precision default null, blocked_jobs bigint[] default null,
+  blocked_seconds double precision default null, blocked_jobs bigint[] default null, version text default null,
   out now timestamptz, out cancelled bigint[], out lost bigint[]
 )
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  insert into legwork_private.worker_processes as w (id, host, pid, concurrency, tasks, running, blocked_since, blocked_jobs)
+  insert into legwork_private.worker_processes as w (id, host, pid, concurrency, tasks, running, blocked_since, blocked_jobs, version)
   values (worker_beat.id, worker_beat.host, worker_beat.pid, worker_beat.concurrency, worker_beat.tasks, worker_beat.running,
-    clock_timestamp() - blocked_seconds * interval '1 second', worker_beat.blocked_jobs)
+    clock_timestamp() - blocked_seconds * interval '1 second', worker_beat.blocked_jobs, worker_beat.version)
   on conflict on constraint worker_processes_pkey do update set
     running = excluded.running, seen_at = clock_timestamp(), suspected_at = null,
     blocked_since = excluded.blocked_since, blocked_jobs = excluded.blocked_jobs;
@@ -45,18 +46,18 @@ begin
   lost := '{}';
   if running <> '{}' then
     -- graphile-worker takes a lock of more than four hours for a dead worker's; a job may run longer than that.
-    update graphile_worker._private_jobs j set locked_at = pg_catalog.now()
+    update legwork_private.graphile_jobs j set locked_at = pg_catalog.now()
     where j.id = any (running) and j.locked_by = worker_beat.id and j.locked_at < pg_catalog.now() - interval '2 hours';
-    update graphile_worker._private_job_queues q set locked_at = pg_catalog.now()
+    update legwork_private.graphile_job_queues q set locked_at = pg_catalog.now()
     where q.locked_by = worker_beat.id and q.locked_at < pg_catalog.now() - interval '2 hours';
     cancelled := array(select c.job_id from legwork_private.cancellations c where c.job_id = any (running));
     lost := array(
       select r.id from unnest(running) as r (id)
-      where not exists (select from graphile_worker._private_jobs j where j.id = r.id and j.locked_by = worker_beat.id));
+      where not exists (select from legwork_private.graphile_jobs j where j.id = r.id and j.locked_by = worker_beat.id));
     -- A rate limit counts starts: the windows of jobs that have started run from now at the latest, however long they take.
     if exists (select from legwork_private.limits l where l.kind = 'rate') then
       with started as (
-        update legwork_private.slots s set free_at = legwork_private.later(clock_timestamp(), legwork_private.window_of(s.gate, s.per))
+        update legwork_private.slots s set free_at = legwork_private.later(clock_timestamp(), legwork_private.rate_window(s.gate, s.per))
         where s.job_id = any (running) and s.per is not null and s.free_at is null
         returning s.gate
       )
@@ -65,12 +66,12 @@ begin
   end if;
   now := clock_timestamp();
 end $$;
-comment on function legwork_private.worker_beat(text, text, integer, integer, text[], bigint[], double precision, bigint[]) is
+comment on function legwork_private.worker_beat(text, text, integer, integer, text[], bigint[], double precision, bigint[], text) is
   'A worker says that it lives, what it is and which jobs it runs; and, while synchronous code holds up its event loop, for how many seconds and '
-  'for which job. Returns the database''s clock, which of the jobs were cancelled and which it does not hold any more.';
-revoke execute on function legwork_private.worker_beat(text, text, integer, integer, text[], bigint[], double precision, bigint[]) from public;
+  'for which job; version is the version of Legwork that it runs. Returns the database''s clock, which of the jobs were cancelled and which it does not hold any more.';
+revoke execute on function legwork_private.worker_beat(text, text, integer, integer, text[], bigint[], double precision, bigint[], text) from public;
 
-create or replace function legwork_private.places_of(worker text, started bigint[]) returns table (id bigint, run_at timestamptz)
+create or replace function legwork_private.give_back_times(worker text, started bigint[]) returns table (id bigint, run_at timestamptz)
 language sql stable set search_path = pg_catalog, pg_temp
 as $$
   -- graphile-worker starts jobs by priority and run_at, and those that agree in both in the order of their rows, where a changed row comes last. So
@@ -78,10 +79,10 @@ as $$
   -- what was only fetched ahead may have been released before.
   select j.id, legwork_private.earlier(least(j.run_at, now()), row_number() over (partition by j.priority, j.run_at order by j.id desc) * interval '1 microsecond'
     + case when j.id = any (started) then interval '1 millisecond' else interval '0' end)
-  from graphile_worker._private_jobs j
+  from legwork_private.graphile_jobs j
   where j.locked_by = worker and not j.is_available
 $$;
-comment on function legwork_private.places_of(text, bigint[]) is
+comment on function legwork_private.give_back_times(text, bigint[]) is
   'The run_at with which each job that a worker holds keeps its place when it is released: ahead of all that were to start at the same time, those in started first, then by id. '
   'It is at most a few milliseconds before the job''s own.';
 
@@ -90,13 +91,13 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 declare
   v_count integer;
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   -- The attempt is given back as well: most of these jobs were only fetched ahead, and one that has used its last attempt
   -- must still run.
   with held as (
-    select h.id, h.run_at from legwork_private.places_of(worker, started) h where job_ids is null or h.id = any (job_ids)
+    select h.id, h.run_at from legwork_private.give_back_times(worker, started) h where job_ids is null or h.id = any (job_ids)
   ), returned as (
-    update graphile_worker._private_jobs j
+    update legwork_private.graphile_jobs j
     set locked_at = null, locked_by = null, run_at = h.run_at,
       -- A job that was removed or replaced while it ran has no attempt left on purpose (only that touches updated_at).
       attempts = case when j.attempts >= j.max_attempts and j.updated_at > j.locked_at then j.attempts else greatest(0, j.attempts - 1) end
@@ -104,7 +105,7 @@ begin
     where j.id = h.id and j.locked_by = worker
     returning j.id, j.job_queue_id
   ), unlocked as (
-    update graphile_worker._private_job_queues q set locked_at = null, locked_by = null
+    update legwork_private.graphile_job_queues q set locked_at = null, locked_by = null
     where q.locked_by = worker and (job_ids is null or q.id in (select r.job_queue_id from returned r))
   )
   select count(*) into v_count from returned;
@@ -140,22 +141,22 @@ begin
     -- Each of those that run may be the one: they stay with the worker, and are treated as those of one that died.
     update legwork_private.worker_processes w set running = worker_blocked.running where w.id = worker_blocked.id;
     return legwork_private.give_back_jobs(id, array(
-      select j.id from graphile_worker._private_jobs j where j.locked_by = worker_blocked.id and j.id <> all (worker_blocked.running)));
+      select j.id from legwork_private.graphile_jobs j where j.locked_by = worker_blocked.id and j.id <> all (worker_blocked.running)));
   end if;
-  select j.locked_at into v_started from graphile_worker._private_jobs j
+  select j.locked_at into v_started from legwork_private.graphile_jobs j
   where j.id = culprit and j.locked_by = worker_blocked.id for update;
   if found then
     -- As a worker fails a job, and graphile-worker puts it off.
     perform set_config('legwork.failures', json_build_array(json_build_object(
       'id', culprit, 'started', extract(epoch from v_started) * 1000, 'finished', extract(epoch from clock_timestamp()) * 1000,
       'name', 'Blocked', 'labels', json_build_array('Blocked')))::text, true);
-    update graphile_worker._private_jobs j
+    update legwork_private.graphile_jobs j
     set locked_at = null, locked_by = null, run_at = greatest(now(), j.run_at) + exp(least(j.attempts, 10)) * interval '1 second',
       last_error = format('The task held up its worker''s event loop for %s seconds. The worker was killed.', round(blocked_seconds))
     where j.id = culprit;
     perform set_config('legwork.failures', '', true);
-    update graphile_worker._private_job_queues q set locked_at = null, locked_by = null
-    where q.locked_by = worker_blocked.id and q.id = (select j.job_queue_id from graphile_worker._private_jobs j where j.id = culprit);
+    update legwork_private.graphile_job_queues q set locked_at = null, locked_by = null
+    where q.locked_by = worker_blocked.id and q.id = (select j.job_queue_id from legwork_private.graphile_jobs j where j.id = culprit);
   end if;
   v_count := legwork_private.worker_stopped(id);
   return v_count;
@@ -193,20 +194,20 @@ begin
       begin
         -- What it was running has lost an attempt: releasing the lock records it. When it is not known to have run any of its jobs,
         -- each of them may be what killed it. The next worker tells of those before it starts them.
-        update graphile_worker._private_jobs j set flags = legwork_private.mark_lost(j.flags, 1) where j.locked_by = v_dead.id;
+        update legwork_private.graphile_jobs j set flags = legwork_private.mark_lost(j.flags, 1) where j.locked_by = v_dead.id;
         -- Those it had only fetched may have started in its last moment, and count for their rate limits.
         if exists (select from legwork_private.limits l where l.kind = 'rate') then
           perform legwork_private.release_slots(array_agg(j.id), array_agg(null::timestamptz))
-          from graphile_worker._private_jobs j where j.locked_by = v_dead.id having count(*) > 0;
+          from legwork_private.graphile_jobs j where j.locked_by = v_dead.id having count(*) > 0;
         end if;
-        update graphile_worker._private_jobs j
+        update legwork_private.graphile_jobs j
         set locked_at = null, locked_by = null, run_at = h.run_at,
           flags = case when exists (select from legwork_private.failed_attempts f where f.job_id = j.id and f.error_name = 'WorkerLost')
             then legwork_private.mark_lost(j.flags, 2) else j.flags end
-        from legwork_private.places_of(v_dead.id, v_dead.running) h
+        from legwork_private.give_back_times(v_dead.id, v_dead.running) h
         where h.id = j.id and j.locked_by = v_dead.id and (
           j.id = any (v_dead.running)
-          or not exists (select from graphile_worker._private_jobs k where k.locked_by = v_dead.id and k.id = any (v_dead.running)));
+          or not exists (select from legwork_private.graphile_jobs k where k.locked_by = v_dead.id and k.id = any (v_dead.running)));
         get diagnostics jobs = row_count;
         jobs := jobs + legwork_private.give_back_jobs(v_dead.id);
         delete from legwork_private.worker_processes w where w.id = v_dead.id;

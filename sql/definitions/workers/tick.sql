@@ -1,21 +1,21 @@
 create or replace function legwork.reconcile() returns table (problem text, job_id bigint, gate text)
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   -- Each statement sees one moment, and whoever moves a job changes its rows in one transaction: what contradicts itself in a
   -- statement's eyes is wrong, and is not just being changed.
   return query
     with leaked as (
       delete from legwork_private.slots s
       where s.per is null and (
-        not exists (select from graphile_worker._private_jobs j
+        not exists (select from legwork_private.graphile_jobs j
           where j.id = s.job_id and (j.locked_at is not null or j.attempts < j.max_attempts))
         or exists (select from legwork_private.waiting_jobs w where w.job_id = s.job_id))
       returning s.gate, s.job_id
     ), unstarted as (
-      update legwork_private.slots s set free_at = legwork_private.later(clock_timestamp(), legwork_private.window_of(s.gate, s.per))
+      update legwork_private.slots s set free_at = legwork_private.later(clock_timestamp(), legwork_private.rate_window(s.gate, s.per))
       where s.per is not null and s.free_at is null and (
-        not exists (select from graphile_worker._private_jobs j
+        not exists (select from legwork_private.graphile_jobs j
           where j.id = s.job_id and (j.locked_at is not null or j.attempts < j.max_attempts))
         or exists (select from legwork_private.waiting_jobs w where w.job_id = s.job_id))
       returning s.gate, s.job_id
@@ -27,39 +27,39 @@ begin
     select 'a slot whose job does not run'::text, w.job_id, w.gate from wrong w;
   return query
     delete from legwork_private.waiting_jobs w
-    where not exists (select from graphile_worker._private_jobs j where j.id = w.job_id and j.locked_at is null and j.attempts < j.max_attempts)
+    where not exists (select from legwork_private.graphile_jobs j where j.id = w.job_id and j.locked_at is null and j.attempts < j.max_attempts)
     returning 'a job in the waiting room that does not wait'::text, w.job_id, null::text;
   return query
-    with rules as materialized (
-      select r.task_id, r.is_paused, r.limits from legwork_private.task_rules r where r.is_paused or r.limits <> '{}'
+    with limited_tasks as materialized (
+      select r.task_id, r.is_paused, r.limits from legwork_private.task_limits r where r.is_paused or r.limits <> '{}'
     ), free as materialized (
-      select j.id from graphile_worker._private_jobs j
-      join rules r on r.task_id = j.task_id
+      select j.id from legwork_private.graphile_jobs j
+      join limited_tasks r on r.task_id = j.task_id
       where j.locked_at is null and j.attempts < j.max_attempts and j.run_at <> 'infinity'
         and (r.is_paused or cardinality(r.limits) > (
           select count(*) from legwork_private.slots s
-          where s.job_id = j.id and s.free_at is null and split_part(s.gate, ':', 1)::integer = any (r.limits)))
+          where s.job_id = j.id and s.free_at is null and legwork_private.gate_limit(s.gate) = any (r.limits)))
       -- One that is just being fetched runs then.
       for update of j skip locked
     ), sent as (
-      select legwork_private.make_wait(array(select f.id from free f)) as jobs
+      select legwork_private.send_to_waiting_room(array(select f.id from free f)) as jobs
     )
     select 'a job that was free to start without a slot'::text, f.id, null::text from free f, sent where sent.jobs > 0;
   return query
     with lost as (
-      select w.lane, min(w.gates) as gates from legwork_private.waiting_jobs w
-      where w.held is null and w.gates <> '{}' and not exists (select from legwork_private.lanes l where l.lane = w.lane)
+      select w.line, min(w.gates) as gates from legwork_private.waiting_jobs w
+      where w.held is null and w.gates <> '{}' and not exists (select from legwork_private.lines l where l.line = w.line)
         -- As long as there are wakeups nothing has been forgotten: they may be what calls it.
         and not exists (select from legwork_private.wakeups)
-      group by w.lane
+      group by w.line
     ), ready as (
-      select l.lane, l.gates from legwork_private.lanes l
-      where exists (select from legwork_private.waiting_jobs w where w.lane = l.lane and w.held is null)
-        and not exists (select from legwork_private.rooms(l.gates, clock_timestamp()) r where r.room <= 0)
+      select l.line, l.gates from legwork_private.lines l
+      where exists (select from legwork_private.waiting_jobs w where w.line = l.line and w.held is null)
+        and not exists (select from legwork_private.free_slots(l.gates, clock_timestamp()) r where r.free <= 0)
         and not exists (select from legwork_private.wakeups)
     ), woken as (
-      insert into legwork_private.wakeups (lane, gates, at_commit)
-      select x.lane, x.gates, case when row_number() over () = 1 then 'try' end
+      insert into legwork_private.wakeups (line, gates, at_commit)
+      select x.line, x.gates, case when row_number() over () = 1 then 'try' end
       from (select * from lost union select * from ready) x
       returning gates
     )
@@ -70,11 +70,11 @@ begin
   delete from legwork_private.slots s
   where s.ctid = any (array(
     select x.ctid from legwork_private.slots x
-    where not exists (select from legwork_private.limits l where l.id = split_part(x.gate, ':', 1)::integer and l.max_count is not null)
+    where not exists (select from legwork_private.limits l where l.id = legwork_private.gate_limit(x.gate) and l.max_count is not null)
     for update skip locked));
   -- Nor is this: a line whose last job was let go is kept until somebody looks at it.
   if pg_try_advisory_xact_lock(legwork_private.admission_lock()) then
-    delete from legwork_private.lanes l where not exists (select from legwork_private.waiting_jobs w where w.lane = l.lane and w.held is null);
+    delete from legwork_private.lines l where not exists (select from legwork_private.waiting_jobs w where w.line = l.line and w.held is null);
   end if;
 end $$;
 comment on function legwork.reconcile() is
@@ -85,11 +85,11 @@ revoke execute on function legwork.reconcile() from public;
 create or replace function legwork.tick() returns timestamptz
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  perform legwork_private.assert_may('operator', true);
-  if exists (select from legwork_private.rule_changes) then
-    perform legwork_private.settle_rules();
+  perform legwork_private.assert_role('operator', true);
+  if exists (select from legwork_private.limit_changes) then
+    perform legwork_private.settle_limit_changes();
   end if;
-  perform legwork_private.note_ids();
+  perform legwork_private.record_id_mark();
   perform legwork_private.expire_jobs();
   perform legwork_private.deliver_signals();
   perform legwork_private.expire_workflows();
@@ -97,7 +97,7 @@ begin
   if not pg_try_advisory_xact_lock(legwork_private.admission_lock()) then
     return clock_timestamp() + interval '50 milliseconds';
   end if;
-  perform legwork_private.note_due();
+  perform legwork_private.wake_due_jobs();
   if exists (select from legwork_private.dependency_checks) then
     perform legwork_private.check_dependencies();
   end if;
@@ -119,7 +119,7 @@ comment on function legwork.tick() is
   'Needs a transaction that reads committed rows.';
 revoke execute on function legwork.tick() from public;
 
-create or replace function legwork_private.tick_apart() returns integer
+create or replace function legwork_private.tick_one_by_one() returns integer
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_wakeups legwork_private.wakeups[];
@@ -127,7 +127,7 @@ declare
   v_error text;
   v_failed integer := 0;
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   perform pg_advisory_xact_lock(legwork_private.admission_lock());
   -- What leaves wakeups, and then the wakeups.
   for v_round in 1..2 loop
@@ -136,12 +136,12 @@ begin
       with taken as (
         delete from legwork_private.wakeups w returning w.*
       )
-      select array_agg(row(t.id, t.freed, t.lane, t.gates, null, t.unblocked, t.advanced)::legwork_private.wakeups order by t.id) into v_wakeups from taken t;
+      select array_agg(row(t.id, t.freed, t.line, t.gates, null, t.unblocked, t.advanced)::legwork_private.wakeups order by t.id) into v_wakeups from taken t;
     end if;
     for v_todo in
       select d.what, d.item
       from (
-        select 1 as n, 'step' as what, s as item from unnest(array['settle_rules', 'note_ids', 'note_due', 'check_dependencies']) s
+        select 1 as n, 'part' as what, s as item from unnest(array['settle_limit_changes', 'record_id_mark', 'wake_due_jobs', 'check_dependencies']) s
         union all
         select 1, 'expiry', e.job_id::text
         from (select x.job_id from legwork_private.expirations x where x.expires_at <= clock_timestamp() order by x.expires_at limit 1000) e
@@ -157,13 +157,13 @@ begin
         union all
         select 2, 'gate', x from (select distinct unnest(w.freed) as x from unnest(v_wakeups[:500]) w) w
         union all
-        select 2, 'line', w.lane::text from (select distinct w.lane from unnest(v_wakeups[:500]) w where w.lane is not null) w
+        select 2, 'line', w.line::text from (select distinct w.line from unnest(v_wakeups[:500]) w where w.line is not null) w
         union all
-        select 2, 'step', 'fold_run_counts'
+        select 2, 'part', 'fold_run_counts'
       ) d
-      where d.n = v_round and (d.what = 'step' or not exists (select from legwork_private.set_aside a where a.what = d.what and a.item = d.item))
+      where d.n = v_round and (d.what = 'part' or not exists (select from legwork_private.set_aside a where a.what = d.what and a.item = d.item))
     loop
-      v_error := legwork_private.do_apart(v_todo.what, v_todo.item);
+      v_error := legwork_private.do_tick_item(v_todo.what, v_todo.item);
       if v_error is null then
         delete from legwork_private.set_aside a where a.what = v_todo.what and a.item = v_todo.item;
       else
@@ -173,10 +173,10 @@ begin
       end if;
     end loop;
   end loop;
-  insert into legwork_private.wakeups (freed, lane, gates, unblocked, advanced)
-  select w.freed, w.lane, w.gates, w.unblocked, w.advanced from unnest(v_wakeups[501:]) w;
+  insert into legwork_private.wakeups (freed, line, gates, unblocked, advanced)
+  select w.freed, w.line, w.gates, w.unblocked, w.advanced from unnest(v_wakeups[501:]) w;
   return v_failed;
 end $$;
-comment on function legwork_private.tick_apart() is
+comment on function legwork_private.tick_one_by_one() is
   'Does what legwork.tick() does, one thing at a time, and sets aside what fails because of a row (legwork_private.set_aside). For a worker whose tick has failed. Returns how much failed.';
-revoke execute on function legwork_private.tick_apart() from public;
+revoke execute on function legwork_private.tick_one_by_one() from public;

@@ -36,7 +36,7 @@ declare
   v_ids bigint[];
   v_callback bigint;
 begin
-  perform legwork_private.assert_may('enqueuer');
+  perform legwork_private.assert_role('enqueuer');
   if jobs is null or jsonb_typeof(jobs) <> 'array' or jobs = '[]' then
     raise exception 'A batch takes a JSON array of at least one job, not %.', case when jobs = '[]' then 'an empty one' else coalesce(jsonb_typeof(jobs), 'null') end
     using errcode = 'LW400', hint = 'For example: [{"task": "notify/email", "payload": {"to": "a@b.c"}}].';
@@ -58,7 +58,7 @@ begin
   if callback is not null then
     select x into v_callback from legwork.enqueue_many(jsonb_build_array(callback)) x;
     -- Its task may ask which batch it is called for.
-    update graphile_worker._private_jobs j set flags = coalesce(j.flags, '{}') || jsonb_build_object('batch:' || v_id, true) where j.id = v_callback;
+    update legwork_private.graphile_jobs j set flags = coalesce(j.flags, '{}') || jsonb_build_object('batch:' || v_id, true) where j.id = v_callback;
   end if;
   perform set_config('legwork.tenant', v_own_tenant, true), set_config('legwork.correlation_id', v_own_correlation, true);
   insert into legwork_private.dependencies (depends_on, job_id, run_id, on_failure) select x, v_callback, v_id, 'run' from unnest(v_ids) x;
@@ -82,7 +82,7 @@ begin
     where r.id in (select o.id from legwork_private.workflow_runs o where o.ended_at < now() - retention limit 1000 for update skip locked)
     returning r.id
   ), forgotten as (
-    delete from legwork_private.kept_ends k using gone g where k.workflow_id = g.id
+    delete from legwork_private.workflow_step_ends k using gone g where k.workflow_id = g.id
   )
   delete from legwork_private.workflow_run_steps s using gone g where s.workflow_id = g.id;
   delete from legwork_private.run_counts c using legwork_private.workflow_runs r where r.id = c.run_id and r.ended_at < now() - interval '1 hour';

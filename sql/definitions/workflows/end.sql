@@ -1,34 +1,34 @@
-comment on table legwork_private.kept_ends is
-  'How steps ended whose jobs the history does not show any more, as long as their workflow is kept. Filled just before history is deleted; read it through legwork_private.end_of.';
-comment on column legwork_private.kept_ends.job_id is 'The job of a step, or of its compensation.';
-comment on column legwork_private.kept_ends.workflow_id is 'The workflow, with which this row is deleted.';
-comment on column legwork_private.kept_ends.state is 'How it ended.';
-comment on column legwork_private.kept_ends.attempts is 'Attempts used.';
-comment on column legwork_private.kept_ends.result is 'What its task returned, redacted as in the history.';
-comment on column legwork_private.kept_ends.error is 'The message of the last error.';
-comment on column legwork_private.kept_ends.started_at is 'When its last attempt started.';
-comment on column legwork_private.kept_ends.finished_at is 'When it ended.';
+comment on table legwork_private.workflow_step_ends is
+  'How steps ended whose jobs the history does not show any more, as long as their workflow is kept. Filled just before history is deleted; read it through legwork_private.workflow_step_end.';
+comment on column legwork_private.workflow_step_ends.job_id is 'The job of a step, or of its compensation.';
+comment on column legwork_private.workflow_step_ends.workflow_id is 'The workflow, with which this row is deleted.';
+comment on column legwork_private.workflow_step_ends.state is 'How it ended.';
+comment on column legwork_private.workflow_step_ends.attempts is 'Attempts used.';
+comment on column legwork_private.workflow_step_ends.result is 'What its task returned, redacted as in the history.';
+comment on column legwork_private.workflow_step_ends.error is 'The message of the last error.';
+comment on column legwork_private.workflow_step_ends.started_at is 'When its last attempt started.';
+comment on column legwork_private.workflow_step_ends.finished_at is 'When it ended.';
 
-create or replace function legwork_private.end_of(job_id bigint) returns table (
+create or replace function legwork_private.workflow_step_end(job_id bigint) returns table (
   state legwork.job_state, attempts smallint, result jsonb, error text, started_at timestamptz, finished_at timestamptz
 )
 -- Without settings, so that it becomes part of the query.
 language sql stable as $$
-  select f.state, f.attempts, f.result, f.error, f.started_at, f.finished_at from legwork_private.finished_jobs f where f.id = end_of.job_id
+  select f.state, f.attempts, f.result, f.error, f.started_at, f.finished_at from legwork_private.finished_jobs f where f.id = workflow_step_end.job_id
   union all
-  select k.state, k.attempts, k.result, k.error, k.started_at, k.finished_at from legwork_private.kept_ends k
-  where k.job_id = end_of.job_id and not exists (select from legwork_private.finished_jobs f where f.id = end_of.job_id)
+  select k.state, k.attempts, k.result, k.error, k.started_at, k.finished_at from legwork_private.workflow_step_ends k
+  where k.job_id = workflow_step_end.job_id and not exists (select from legwork_private.finished_jobs f where f.id = workflow_step_end.job_id)
   limit 1
 $$;
-comment on function legwork_private.end_of(bigint) is
+comment on function legwork_private.workflow_step_end(bigint) is
   'How the job of a step ended, whether or not the history still shows it. No row while it has not ended.';
 
-create or replace function legwork_private.keep_ends(history regclass, before timestamptz) returns void
+create or replace function legwork_private.keep_workflow_step_ends(history regclass, before timestamptz) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 begin
   -- Workflows are deleted a whole retention after their end: those that are there and began before that time are few.
   execute format('
-    insert into legwork_private.kept_ends as k (job_id, workflow_id, state, attempts, result, error, started_at, finished_at)
+    insert into legwork_private.workflow_step_ends as k (job_id, workflow_id, state, attempts, result, error, started_at, finished_at)
     select distinct on (f.id) f.id, s.workflow_id, f.state, f.attempts, f.result, f.error, f.started_at, f.finished_at
     from legwork_private.workflow_runs r
     join legwork_private.workflow_run_steps s on s.workflow_id = r.id
@@ -40,7 +40,7 @@ begin
       finished_at = excluded.finished_at', history)
   using before;
 end $$;
-comment on function legwork_private.keep_ends(regclass, timestamptz) is
+comment on function legwork_private.keep_workflow_step_ends(regclass, timestamptz) is
   'Keeps how steps of workflows ended that are still kept, from a partition of the history whose rows from before that time are about to be deleted. legwork.maintain_history calls it.';
 
 create or replace function legwork_private.compensate_workflow(workflow_id bigint) returns boolean
@@ -52,17 +52,17 @@ begin
   select * into v_run from legwork_private.workflow_runs r where r.id = compensate_workflow.workflow_id;
   -- In reverse order of the dependencies: one after the other, each when the one before has ended.
   with undone as materialized (
-    select s.name, s.compensate, nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')) as id
+    select s.name, s.compensate, legwork_private.next_job_id() as id
     from (
       select o.* from legwork_private.workflow_run_steps o
       where o.workflow_id = compensate_workflow.workflow_id and o.compensate is not null and o.compensation_job_id is null
-        and exists (select from legwork_private.end_of(o.job_id) f where f.state = 'completed')
+        and exists (select from legwork_private.workflow_step_end(o.job_id) f where f.state = 'completed')
       order by o.position desc
     ) s
   ), known as (
-    insert into graphile_worker._private_tasks (identifier)
+    insert into legwork_private.graphile_tasks (identifier)
     select distinct u.compensate ->> 'task' from undone u
-    where not exists (select from graphile_worker._private_tasks t where t.identifier = u.compensate ->> 'task')
+    where not exists (select from legwork_private.graphile_tasks t where t.identifier = u.compensate ->> 'task')
     on conflict do nothing
   ), noted as (
     update legwork_private.workflow_run_steps s set compensation_job_id = u.id
@@ -78,15 +78,15 @@ begin
       lag(s.compensation_job_id) over (order by s.compensation_job_id) as before,
       lead(s.compensation_job_id) over (order by s.compensation_job_id) as after
     from legwork_private.workflow_run_steps s
-    join graphile_worker._private_tasks t on t.identifier = s.compensate ->> 'task'
+    join legwork_private.graphile_tasks t on t.identifier = s.compensate ->> 'task'
     where s.workflow_id = compensate_workflow.workflow_id and s.compensation_job_id is not null
   ), closing as (
     insert into legwork_private.dependencies (depends_on, job_id, run_id, on_failure) select c.id, c.after, v_run.id, 'run' from chain c
   ), held as (
-    insert into legwork_private.waiting_jobs (job_id, task_id, lane, gates, priority, run_at, held)
-    select c.id, c.task_id, legwork_private.lane('{}', null), '{}', 0, now(), 'dependency' from chain c where c.before is not null
+    insert into legwork_private.waiting_jobs (job_id, task_id, line, gates, priority, run_at, held)
+    select c.id, c.task_id, legwork_private.line_of('{}', null), '{}', 0, now(), 'dependency' from chain c where c.before is not null
   )
-  insert into graphile_worker._private_jobs (id, task_id, payload, run_at, flags)
+  insert into legwork_private.graphile_jobs (id, task_id, payload, run_at, flags)
   overriding system value
   select c.id, c.task_id, coalesce(nullif(c.compensate -> 'payload', 'null'), '{}')::json, case when c.before is null then now() else 'infinity' end,
     legwork_private.workflow_flags(v_run) || jsonb_build_object('step:' || c.name, true, 'compensates:' || c.name, true)
@@ -112,7 +112,7 @@ begin
   elsif v_run.ended_at is not null or exists (select from legwork_private.dependencies d where d.run_id = v_run.id and d.ended_as is null) then
     return true;
   end if;
-  select * into v_counts from legwork_private.counts_of(v_run.id);
+  select * into v_counts from legwork_private.run_counts_so_far(v_run.id);
   delete from legwork_private.run_counts c where c.run_id = v_run.id;
   if v_run.state = 'compensating' or v_run.ending is not null and exists (
     select from legwork_private.workflow_run_steps s where s.workflow_id = v_run.id and s.compensation_job_id is not null)
@@ -133,7 +133,7 @@ begin
       with steps as materialized (
         select s.name, s.position, s.effect, s.waits_for, coalesce(f.state, 'cancelled') as state, f.error, f.finished_at
         from legwork_private.workflow_run_steps s
-        left join lateral legwork_private.end_of(s.job_id) f on true
+        left join lateral legwork_private.workflow_step_end(s.job_id) f on true
         where s.workflow_id = v_run.id and s.position is not null
       ), bad as materialized (
         select s.* from steps s where s.state <> 'completed'
@@ -187,43 +187,42 @@ begin
 end $$;
 comment on function legwork_private.end_run(bigint) is 'Ends a workflow or batch none of whose jobs is open. Returns false when somebody else has its row.';
 
-create or replace function legwork_private.cancel_steps(workflow_id bigint, reason text, waits boolean) returns void
+create or replace function legwork_private.cancel_workflow_steps(workflow_id bigint, reason text, waits boolean) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
-  v_ids bigint[] := array(select d.depends_on from legwork_private.dependencies d where d.run_id = cancel_steps.workflow_id and d.ended_as is null);
+  v_ids bigint[] := array(select d.depends_on from legwork_private.dependencies d where d.run_id = cancel_workflow_steps.workflow_id and d.ended_as is null);
   v_waiting bigint[];
   v_told bigint[];
 begin
   -- A job's row decides between this and a worker that is just fetching it.
   if waits then
     v_waiting := array(
-      select j.id from graphile_worker._private_jobs j where j.id = any (v_ids) order by j.id for update);
+      select j.id from legwork_private.graphile_jobs j where j.id = any (v_ids) order by j.id for update);
   else
     v_waiting := array(
-      select j.id from graphile_worker._private_jobs j where j.id = any (v_ids) order by j.id for update skip locked);
+      select j.id from legwork_private.graphile_jobs j where j.id = any (v_ids) order by j.id for update skip locked);
   end if;
-  perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', reason, true);
-  delete from graphile_worker._private_jobs j where j.id = any (v_waiting) and j.locked_at is null and j.attempts < j.max_attempts;
-  perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
+  perform legwork_private.delete_jobs_as('cancelled', array(
+    select j.id from legwork_private.graphile_jobs j where j.id = any (v_waiting) and j.locked_at is null and j.attempts < j.max_attempts), reason);
   with told as (
     insert into legwork_private.cancellations (job_id, reason)
-    select j.id, cancel_steps.reason from graphile_worker._private_jobs j where j.id = any (v_waiting) and j.locked_at is not null
+    select j.id, cancel_workflow_steps.reason from legwork_private.graphile_jobs j where j.id = any (v_waiting) and j.locked_at is not null
     on conflict do nothing
     returning cancellations.job_id
   )
   select array_agg(t.job_id) into v_told from told t;
   perform pg_notify('legwork', json_build_object('cancelled', x::text)::text) from unnest(v_told) x;
 end $$;
-comment on function legwork_private.cancel_steps(bigint, text, boolean) is 'Cancels the open jobs of a workflow; those that run are told to stop. waits: for rows that others have locked, in place of passing them over.';
+comment on function legwork_private.cancel_workflow_steps(bigint, text, boolean) is 'Cancels the open jobs of a workflow; those that run are told to stop. waits: for rows that others have locked, in place of passing them over.';
 
-create or replace function legwork_private.locked_workflow(workflow_id bigint) returns legwork_private.workflow_runs
+create or replace function legwork_private.lock_workflow(workflow_id bigint) returns legwork_private.workflow_runs
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   v_run legwork_private.workflow_runs;
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   select * into v_run from legwork_private.workflow_runs r
-  where r.id = locked_workflow.workflow_id and (legwork_private.confined_tenant() is null or r.tenant = legwork_private.confined_tenant()) for update;
+  where r.id = lock_workflow.workflow_id and (legwork_private.confined_tenant() is null or r.tenant = legwork_private.confined_tenant()) for update;
   if v_run.id is null then
     raise exception 'There is no workflow %.', coalesce(workflow_id::text, 'null') using
       errcode = 'LW404', detail = '{"do": "list_workflows"}',
@@ -231,14 +230,14 @@ begin
   end if;
   return v_run;
 end $$;
-comment on function legwork_private.locked_workflow(bigint) is
+comment on function legwork_private.lock_workflow(bigint) is
   'A workflow''s row, locked, for whoever may change it. Raises LW404 for an unknown one and for another tenant''s, LW403.';
 
 create or replace function legwork.cancel_workflow(workflow_id bigint, reason text default null) returns text
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  v_run legwork_private.workflow_runs := legwork_private.locked_workflow(workflow_id);
-  v_reason text := 'Cancelled by ' || legwork_private.who() || coalesce(': ' || nullif(reason, ''), '.');
+  v_run legwork_private.workflow_runs := legwork_private.lock_workflow(workflow_id);
+  v_reason text := 'Cancelled by ' || legwork_private.current_actor() || coalesce(': ' || nullif(reason, ''), '.');
 begin
   if v_run.state = 'cancelled' then
     return v_run.state;
@@ -248,7 +247,7 @@ begin
   perform legwork_private.audit('cancel_workflow', 'workflow', v_run.id::text, jsonb_build_object('state', v_run.state),
     jsonb_build_object('state', 'cancelled', 'reason', v_reason), v_run.tenant);
   update legwork_private.workflow_runs r set ending = 'cancelled', state = 'cancelling', reason = v_reason where r.id = v_run.id;
-  perform legwork_private.cancel_steps(v_run.id, 'Workflow ' || v_run.id || ': ' || v_reason, true);
+  perform legwork_private.cancel_workflow_steps(v_run.id, 'Workflow ' || v_run.id || ': ' || v_reason, true);
   perform legwork_private.end_workflow(v_run.id);
   return (select r.state from legwork_private.workflow_runs r where r.id = v_run.id);
 end $$;
@@ -272,7 +271,7 @@ begin
       where r.id = v_run.id;
     end if;
     -- Jobs whose rows are locked are passed over; every tick comes by here until all have ended.
-    perform legwork_private.cancel_steps(v_run.id, 'Workflow ' || v_run.id || ': its deadline passed.', false);
+    perform legwork_private.cancel_workflow_steps(v_run.id, 'Workflow ' || v_run.id || ': its deadline passed.', false);
     perform legwork_private.end_workflow(v_run.id);
   end loop;
 end $$;
@@ -282,14 +281,14 @@ revoke execute on function legwork_private.expire_workflows(bigint) from public;
 create or replace function legwork.step_results(workflow_id bigint) returns jsonb
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  perform legwork_private.assert_may('viewer');
+  perform legwork_private.assert_role('viewer');
   return (
     select coalesce(jsonb_object_agg(s.name, case when f.id is not null then f.result else k.result end), '{}')
     from legwork_private.workflow_run_steps s
     join legwork_private.workflow_runs r on r.id = s.workflow_id
-    -- As legwork_private.end_of, for all of them at once. A minute, because a worker's clock may be behind; the time keeps old partitions out.
+    -- As legwork_private.workflow_step_end, for all of them at once. A minute, because a worker's clock may be behind; the time keeps old partitions out.
     left join legwork_private.finished_jobs f on f.id = s.job_id and f.finished_at >= r.created_at - interval '1 minute'
-    left join legwork_private.kept_ends k on k.job_id = s.job_id
+    left join legwork_private.workflow_step_ends k on k.job_id = s.job_id
     where coalesce(f.state, k.state) = 'completed' and s.workflow_id = step_results.workflow_id and (legwork_private.confined_tenant() is null or r.tenant = legwork_private.confined_tenant()));
 end $$;
 comment on function legwork.step_results(bigint) is
@@ -305,7 +304,7 @@ begin
   if not found then
     return not exists (select from legwork_private.batch_runs b where b.id = end_batch.batch_id);
   end if;
-  select * into v_counts from legwork_private.counts_of(batch_id);
+  select * into v_counts from legwork_private.run_counts_so_far(batch_id);
   delete from legwork_private.run_counts c where c.run_id = batch_id;
   update legwork_private.batch_runs b set
     completed = b.completed + v_counts.completed, failed = b.failed + v_counts.failed, cancelled = b.cancelled + v_counts.cancelled,

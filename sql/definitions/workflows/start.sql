@@ -28,11 +28,8 @@ comment on column legwork_private.workflow_run_steps.position is 'Its place in a
 comment on column legwork_private.workflow_run_steps.groups is 'The sub-workflows it belongs to, and itself.';
 comment on column legwork_private.workflow_run_steps.task is 'The task to run; null for a sub-workflow.';
 comment on column legwork_private.workflow_run_steps.payload is 'What the task is given. Forgotten when a workflow completes one of whose tasks redacts.';
-comment on column legwork_private.workflow_run_steps.priority is 'Smaller runs first.';
-comment on column legwork_private.workflow_run_steps.max_attempts is 'Attempts allowed.';
-comment on column legwork_private.workflow_run_steps.run_at is 'When it may start at the earliest.';
+comment on column legwork_private.workflow_run_steps.options is 'What else was asked for of its job: legwork_private.workflow_step_options(). Null for nothing.';
 comment on column legwork_private.workflow_run_steps.delay is 'How long after its last dependency has ended it may start.';
-comment on column legwork_private.workflow_run_steps.serial_key is 'Jobs that share it run one at a time.';
 comment on column legwork_private.workflow_run_steps.depends_on is 'The steps it depends on, as they were named, in full.';
 comment on column legwork_private.workflow_run_steps.on_failure is 'What becomes of those that depend on it when it does not complete: stop, continue or compensate.';
 comment on column legwork_private.workflow_run_steps.effect is 'What becomes of the workflow then: the same, with regard to the sub-workflows it belongs to.';
@@ -55,7 +52,7 @@ declare
   v_total integer;
   v_tenant text := legwork_private.own_tenant(coalesce(tenant, nullif(current_setting('legwork.tenant', true), '')));
 begin
-  perform legwork_private.assert_may('enqueuer');
+  perform legwork_private.assert_role('enqueuer');
   if name is null or length(name) not between 1 and 128 then
     raise exception 'A workflow needs a name of 1 to 128 characters.' using errcode = 'LW400', hint = 'It says what kind of workflow it is; many may have the same.';
   elsif deadline <= clock_timestamp() then
@@ -63,7 +60,7 @@ begin
   end if;
   perform legwork_private.assert_time('deadline', deadline);
   v_id := nextval('legwork_private.run_ids');
-  v_total := legwork_private.plan_steps(v_id, steps);
+  v_total := legwork_private.plan_workflow_steps(v_id, steps);
   insert into legwork_private.workflow_runs (id, name, tenant, correlation_id, parent_id, deadline, total)
   values (
     v_id, start_workflow.name, v_tenant,
@@ -71,7 +68,7 @@ begin
     case when current_setting('legwork.parent_id', true) ~ '^\d{1,18}$'
       or current_setting('legwork.parent_id', true) ~ '^\d{19}$' and current_setting('legwork.parent_id', true) <= '9223372036854775807' then current_setting('legwork.parent_id', true)::bigint end,
     start_workflow.deadline, v_total);
-  perform legwork_private.make_step_jobs(v_id, x.all_of, x.all_of, x.all_of) from (select array(select generate_series(1, v_total)) as all_of) x;
+  perform legwork_private.create_workflow_step_jobs(v_id, x.all_of, x.all_of, x.all_of) from (select array(select generate_series(1, v_total)) as all_of) x;
   return v_id;
 end $$;
 comment on function legwork.start_workflow(text, jsonb, text, text, timestamptz) is

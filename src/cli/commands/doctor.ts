@@ -32,9 +32,9 @@ The same without a command line, but for versions and clocks: select * from legw
 
 function print(findings: readonly Finding[]): void {
   const width = Math.max(...findings.map(({ check }) => check.length));
-  for (const { check, severity, finding, remedy } of findings) {
+  for (const { check, severity, finding, fix } of findings) {
     console.log(`${color(COLORS[severity], severity.padEnd("critical".length))}  ${check.padEnd(width)}  ${finding}`);
-    if (remedy !== null) console.log(`${" ".repeat("critical".length + 2 + width)}  ${color("bold", "→")} ${remedy}`);
+    if (fix !== null) console.log(`${" ".repeat("critical".length + 2 + width)}  ${color("bold", "→")} ${fix}`);
   }
   const count = (severity: Finding["severity"]): number => findings.filter((row) => row.severity === severity).length;
   console.log(`\n${count("critical")} critical, ${count("warning")} warning(s), ${count("ok")} fine.`);

@@ -3,6 +3,7 @@ import { loadConfig } from "../../config.ts";
 import { migrate } from "../../db/migrate.ts";
 import { createPool } from "../../db/pool.ts";
 import { createLogger } from "../../log.ts";
+import { assertInstalled, GRAPHQL_PACKAGES, SERVER_PACKAGES } from "../../optional-packages.ts";
 import { type CommonFlags, findDatabase, withCommonOptions } from "../options.ts";
 import { untilStopped } from "../process-signals.ts";
 import { readToken } from "./up.ts";
@@ -22,6 +23,7 @@ Examples:
 Beside the tokens of the database it takes the one in the data directory, which it makes when there is none.`,
     )
     .action(async (flags: CommonFlags & { port?: string; host?: string }) => {
+      assertInstalled("`legwork server`", SERVER_PACKAGES, GRAPHQL_PACKAGES);
       const { config } = await loadConfig(flags);
       const log = createLogger({ level: config.logLevel });
       const databaseUrl = findDatabase(config);

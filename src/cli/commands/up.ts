@@ -10,6 +10,7 @@ import { createPool, onceUsable } from "../../db/pool.ts";
 import type { Logger } from "../../log.ts";
 import { createLogger } from "../../log.ts";
 import { Problems } from "../../health/problems.ts";
+import { assertInstalled, EMBEDDED_PACKAGES, GRAPHQL_PACKAGES, SERVER_PACKAGES } from "../../optional-packages.ts";
 import {
   assertCrontab,
   loadWorkerSettings,
@@ -39,6 +40,8 @@ When everything answers, <data dir>/ready.json says where: {"databaseUrl", "http
     .action(async (flags: WorkerFlags & { port?: string; host?: string }) => {
       const { config, onStart, preset } = await loadWorkerSettings(flags);
       assertCrontab(flags);
+      const embedded = config.databaseUrl === undefined ? EMBEDDED_PACKAGES : [];
+      assertInstalled("`legwork up`", SERVER_PACKAGES, [...GRAPHQL_PACKAGES, ...embedded]);
       const log = createLogger({ level: config.logLevel });
       const parts = new Parts();
       try {

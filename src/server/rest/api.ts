@@ -3,24 +3,28 @@ import fastifySwaggerUi from "@fastify/swagger-ui";
 import type { FastifyError, FastifyInstance } from "fastify";
 import { createJsonSchemaTransform, createJsonSchemaTransformObject } from "fastify-type-provider-zod";
 import { z } from "zod";
+import { alertSchema } from "../../contract/alerts.ts";
+import { attemptSchema, jobSchema, logLineSchema, newJobSchema, reasonSchema } from "../../contract/jobs.ts";
+import { problemSchema } from "../../contract/problem.ts";
+import { queueSchema, taskSchema, workerSchema } from "../../contract/queues.ts";
+import { scheduleSchema } from "../../contract/schedules.ts";
+import { workflowSchema } from "../../contract/workflows.ts";
 import { LegworkError, toError } from "../../errors.ts";
 import { assertCountable, withDigits } from "./body.ts";
 import type { Logger } from "../../log.ts";
 import { VERSION } from "../../version.ts";
-import { addAlertRoutes, alertSchema } from "./alerts/alerts.ts";
+import { addAlertRoutes } from "./alerts/alerts.ts";
 import { addBulkRoutes } from "./jobs/bulk.ts";
 import { addCreateRoutes } from "./jobs/create.ts";
-import { attemptSchema, jobSchema, logLineSchema, newJobSchema, reasonSchema } from "./jobs/job-schemas.ts";
 import { addJobRoutes } from "./jobs/read.ts";
-import { problemSchema, sendProblem, validatorCompiler } from "./problem.ts";
-import { queueSchema, taskSchema, workerSchema } from "./queues/queue-schemas.ts";
+import { sendProblem, validatorCompiler } from "./problem.ts";
 import { addQueueRoutes } from "./queues/read.ts";
 import type { RestContext } from "./route.ts";
-import { addScheduleRoutes, scheduleSchema } from "./schedules/schedules.ts";
+import { addScheduleRoutes } from "./schedules/schedules.ts";
 import { addStatisticsRoutes } from "./statistics.ts";
 import { addSystemRoutes } from "./system.ts";
 import { addTokenRoutes } from "./tokens.ts";
-import { addWorkflowRoutes, workflowSchema } from "./workflows/workflows.ts";
+import { addWorkflowRoutes } from "./workflows/workflows.ts";
 
 /** Schemas that the description names and refers to. A registry of ours: a task's own schemas may have the same names. */
 const components = z.registry<{ id: string }>();
@@ -43,6 +47,8 @@ for (const [id, schema] of Object.entries({
 
 /** What describe() and meta() say, which zod keeps in its own registry. */
 function override({ zodSchema, jsonSchema }: { zodSchema: z.core.$ZodType; jsonSchema: Record<string, unknown> }): void {
+  // A time is text on the wire, and nothing else is read and written in two ways.
+  if (zodSchema instanceof z.ZodCodec) Object.assign(jsonSchema, z.toJSONSchema(zodSchema.in as z.ZodType));
   const { description, examples } = z.globalRegistry.get(zodSchema as z.ZodType) ?? {};
   if (description !== undefined) jsonSchema.description = description;
   if (examples !== undefined) jsonSchema.examples = examples;
@@ -72,8 +78,8 @@ function onlyUsed(document: Described): Described {
 
 const description = `Everything that SQL and the command line can do with jobs, over HTTP.
 
-Each request carries \`Authorization: Bearer <token>\`. Names of fields are those of the SQL views and functions; ids and counts are text, for they may be larger
-than a JSON number holds; times are UTC. Lists come in pages: \`next_cursor\` of one is the \`cursor\` of the next. What goes wrong is answered as a problem
+Each request carries \`Authorization: Bearer <token>\`. Names of fields are those of the SQL views and functions, in camelCase; ids and counts are text, for they may be larger
+than a JSON number holds; times are UTC. Lists come in pages: \`nextCursor\` of one is the \`cursor\` of the next, or ask for what comes before or after the last id (\`before\`, \`after\`). What goes wrong is answered as a problem
 (RFC 9457) with a code that means the same everywhere, a hint what to do, and the fields at fault. The schema of this document is the one that requests are checked by.`;
 
 /** What a page of the documentation may load: only what is here. */
@@ -129,6 +135,10 @@ export async function addRest(app: FastifyInstance, context: RestOptions): Promi
 }
 
 function addRoutes(app: FastifyInstance, context: RestOptions): void {
+  // Only those who have a token learn it. The command line compares it with its own.
+  app.addHook("onSend", async ({ principal }, reply) => {
+    if (principal !== null) reply.header("legwork-version", VERSION);
+  });
   app.setErrorHandler((error: FastifyError, request, reply) => sendProblem(error, request, reply, context.log));
   app.setNotFoundHandler((request, reply) => {
     const error = new LegworkError("LW404", `There is no ${request.method} ${request.url.split("?")[0]}.`, {

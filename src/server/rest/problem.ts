@@ -1,48 +1,17 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
-import { z } from "zod";
+import type { z } from "zod";
 import { inWordsOf } from "../../action.ts";
-import { ERRORS, type ErrorCode, type FieldError, LegworkError } from "../../errors.ts";
+import { MAX_FAULTS, type Problem } from "../../contract/problem.ts";
+import { ERRORS, type FieldError, LegworkError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import { cut } from "../../thrown.ts";
 import { validate } from "../../validate.ts";
 import { clientStatus, retryAfter, translateForClient } from "../plain-errors.ts";
 import { REQUESTS } from "../request-wording.ts";
 
-/** Faults that are told of one request. Somebody who reads them mends one and tries again. */
-const MAX_FAULTS = 20;
 /** The longest detail and hint of a problem, and the longest message and name of a field (characters): they may quote what was sent. */
 const MAX_TEXT = 1_000;
 const MAX_FIELD_TEXT = 300;
-
-/** What is answered in place of a result: RFC 9457. */
-export const problemSchema = z
-  .object({
-    type: z.string().describe("Names the kind of problem: urn:legwork:error: and the code."),
-    title: z.string().describe("The kind of problem, in words; the same for each of its code."),
-    status: z.int().describe("The HTTP status."),
-    detail: z.string().describe("What is wrong with this request."),
-    code: z.enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]]).describe("Means the same in SQL and on the command line."),
-    hint: z.string().optional().describe("What to do next."),
-    action: z
-      .object({ do: z.string(), id: z.string().optional(), name: z.string().optional() })
-      .optional()
-      .describe("What the hint suggests, for programs: such as retry_job, and the id or the name of what it concerns."),
-    retry_at: z.iso.datetime().optional().describe("From when on the same request may succeed; of LW429."),
-    errors: z
-      .array(
-        z.object({
-          in: z.enum(["body", "query", "path", "header"]).describe("The part of the request."),
-          field: z.string().describe("Where in it, as a path with dots; empty for the whole part."),
-          message: z.string().describe("What is wrong with it."),
-        }),
-      )
-      .optional()
-      .describe(`The fields that are at fault: the first ${MAX_FAULTS}.`),
-    more_errors: z.int().optional().describe("How many more fields are at fault."),
-  })
-  .describe("A problem, as RFC 9457 has it.");
-
-type Problem = z.output<typeof problemSchema>;
 
 /** Where Fastify finds what is validated, and what we call it. */
 const PARTS = { body: "body", querystring: "query", params: "path", headers: "header" } as const;
@@ -90,11 +59,6 @@ function fieldName(path: readonly PropertyKey[]): string {
   return path.map(String).join(".");
 }
 
-/** camelCase options of TypeScript under the names they have in a request. */
-function requestName(path: readonly PropertyKey[]): string {
-  return fieldName(path.map((key) => (typeof key === "string" ? key.replaceAll(/[A-Z]/g, (x) => `_${x.toLowerCase()}`) : key)));
-}
-
 /** Answers with a problem. What the client can act on is told; of anything else it learns only that there is a bug. */
 export function sendProblem(
   thrown: FastifyError | Error,
@@ -115,13 +79,13 @@ export function sendProblem(
     code: error.code,
     hint: hint === undefined ? undefined : cut(hint, MAX_TEXT),
     action: error.action,
-    retry_at: error.retryAt?.toISOString(),
+    retryAt: error.retryAt?.toISOString(),
     errors: faults?.map(({ path, message }) => ({
       in: error instanceof InvalidRequest ? error.part : request.method === "GET" ? "query" : "body",
-      field: cut(error instanceof InvalidRequest ? fieldName(path) : requestName(path), MAX_FIELD_TEXT),
+      field: cut(fieldName(path), MAX_FIELD_TEXT),
       message: cut(message, MAX_FIELD_TEXT),
     })),
-    ...(more > 0 ? { more_errors: more } : {}),
+    ...(more > 0 ? { moreErrors: more } : {}),
   };
   if (error.code === "LW401") reply.header("www-authenticate", 'Bearer realm="legwork"');
   const wait = retryAfter(error);

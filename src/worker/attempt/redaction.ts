@@ -8,7 +8,7 @@ const SHORTEST_SECRET = 4;
 
 /**
  * What the worker itself takes out of what a task with `redact` says: whatever is at the paths, and every occurrence, in any text,
- * of what the job's payload has there. The database does the same when it writes the history (sql/000000_redaction.sql);
+ * of what the job's payload has there. The database does the same when it writes the history (sql/definitions/redaction/redaction.sql);
  * here it is for what does not pass by there: log lines, progress, results that are cut.
  */
 export class Redaction {

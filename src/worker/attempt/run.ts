@@ -1,19 +1,19 @@
 import type { Job, JobHelpers, Task as PlainTask } from "graphile-worker";
-import type { Pool } from "../../db/pool.ts";
+import type { Pool, Queryable } from "../../db/pool.ts";
 import { createSql, type Sql } from "../../db/sql.ts";
 import { parseDuration } from "../../duration.ts";
 import { LegworkError, toError, verdictOf } from "../../errors.ts";
 import { type Cleaner, DescribedError, describeThrown, isError, type ThrownDescription } from "../../thrown.ts";
 import type { Logger } from "../../log.ts";
-import type { RunningJob, TaskContext, WorkflowStep } from "../../jobs/define-task.ts";
+import { jobOf, type RunningJob, type Task, type TaskContext, type WorkflowContext } from "../../jobs/define-task.ts";
 import { parsePayload } from "../../jobs/payload.ts";
+import { enqueue, type EnqueueOptions } from "../../jobs/enqueue.ts";
 import { describeIssues } from "../../validate.ts";
-import { enqueue } from "../../jobs/enqueue.ts";
 import { AttemptSpan } from "../../jobs/tracing.ts";
 import { AttemptOutput, type OutputSink } from "./attempt-output.ts";
 import { BatchFailure, settleEntries } from "../graphile/batch-entries.ts";
 import type { DatabaseClock } from "../clock.ts";
-import { type Control, LeaseLost } from "../remote-commands.ts";
+import { type RemoteCommands, LeaseLost } from "../remote-commands.ts";
 import { IsolatedResult } from "../isolate/isolated-result.ts";
 import { flagValue } from "../graphile/job-flags.ts";
 import type { Lease } from "../lease.ts";
@@ -30,7 +30,7 @@ export interface RunEnvironment {
   readonly log: Logger;
   readonly clock: DatabaseClock;
   readonly outcomes: Outcomes;
-  readonly control: Control;
+  readonly control: RemoteCommands;
   /** Where what tasks say goes. */
   readonly output: OutputSink;
   /** For the tasks that ask for a thread or a process; without it they run in this thread as any other. */
@@ -287,7 +287,8 @@ export class Run implements TaskContext, Abortable {
 
   /** A function of its own, so that a task may take it out of its context. */
   get enqueue(): TaskContext["enqueue"] {
-    return async (task, payload, options = {}, client) => {
+    return async (target: string | Task, given?: unknown, options: EnqueueOptions = {}, client?: Queryable) => {
+      const { task, payload } = jobOf(target, given);
       if (client === undefined) return await this.sql.transaction((_sql, own) => enqueue(own, task, payload, options));
       const { correlationId, tenant } = this.job;
       return await enqueue(client, task, payload, { correlationId, tenant: tenant ?? undefined, ...options });
@@ -321,7 +322,7 @@ export class Run implements TaskContext, Abortable {
     this.ownSteps?.close();
   }
 
-  get workflow(): WorkflowStep | undefined {
+  get workflow(): WorkflowContext | undefined {
     const { job } = this.helpers;
     const id = flagValue(job, "workflow");
     if (id === null) return undefined;

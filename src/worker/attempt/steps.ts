@@ -1,6 +1,6 @@
 import type { PoolClient, Queryable } from "../../db/pool.ts";
 import type { Sql, SqlTag } from "../../db/sql.ts";
-import { type Duration, durationOutOfRange, parseDuration, toInterval } from "../../duration.ts";
+import { type Duration, durationOutOfRange, parseDuration, millisecondsToInterval } from "../../duration.ts";
 import { LegworkError, SignalTimeout, StepError, toError } from "../../errors.ts";
 import type { StepContext, Stored } from "../../jobs/step-context.ts";
 import { LeaseLost } from "../remote-commands.ts";
@@ -169,7 +169,7 @@ export class Steps implements StepContext {
       attempt,
       kind,
       name,
-      milliseconds === undefined ? null : toInterval(milliseconds),
+      milliseconds === undefined ? null : millisecondsToInterval(milliseconds),
     ]);
     const { state, result } = rows[0];
     if (state === "lost") throw notHeld();
@@ -224,7 +224,7 @@ export class Steps implements StepContext {
       name,
       shown,
       shown === json ? null : json,
-      toInterval(performance.now() - before),
+      millisecondsToInterval(performance.now() - before),
     ]);
     if (rows[0]?.is_held !== true) throw notHeld();
   }

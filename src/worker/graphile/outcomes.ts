@@ -5,6 +5,7 @@ import { toError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import { cut, MESSAGE_LIMIT, storableText, type ThrownDescription } from "../../thrown.ts";
 import { type Fetched, fetchStatement, replaced, restoreColumns, type Statement } from "./fetch-statement.ts";
+import { interceptQueries } from "./intercept-queries.ts";
 import { flagValue } from "./job-flags.ts";
 import { Completions, forMany, type Query, Recorder, type RecorderOptions, type Recording } from "./recorder.ts";
 import type { Redaction } from "../attempt/redaction.ts";
@@ -44,8 +45,8 @@ interface FailSpec {
   readonly payload?: unknown;
 }
 
-/** What a runner's connections need to know to send outcomes along. */
-export interface Ride {
+/** What the connections of a runner need to know to send outcomes along. */
+export interface Attachment {
   /** The events of the runner that uses the pool. */
   readonly events: WorkerEvents;
   /** Nothing is fetched before this resolves. */
@@ -88,7 +89,7 @@ export class Outcomes {
    * Makes every connection of the pool, which must be new, send outcomes along; and makes completing a job depend on still
    * holding it: graphile-worker itself completes by id, even a job that was given to another worker meanwhile.
    */
-  rideAlong(pool: Pool, { events, mayFetch, log, signal, onProblem }: Ride): Recorder {
+  attachTo(pool: Pool, { events, mayFetch, log, signal, onProblem }: Attachment): Recorder {
     let isWaiting = true;
     void mayFetch.then(() => (isWaiting = false));
     let workerId = "";
@@ -132,12 +133,7 @@ export class Outcomes {
     });
     const completions = new Completions((statement, ids, query) => recorder.record(completing(statement), ids, query));
     pool.on("connect", (client) => {
-      // oxlint-disable-next-line typescript/no-explicit-any -- node-postgres overloads query in a dozen ways
-      const query = client.query.bind(client) as (...parameters: any[]) => any;
-      unchanged.set(client, query);
-      // oxlint-disable-next-line typescript/no-explicit-any
-      client.query = (statement: any, ...rest: any[]) => {
-        if (!isNamed(statement)) return query(statement, ...rest);
+      const query = interceptQueries(client, (statement, send) => {
         const { values } = statement;
         switch (statement.name.split("/", 1)[0]) {
           case "complete_job":
@@ -152,15 +148,16 @@ export class Outcomes {
           case "return_job":
           case "return_job_q":
             // What was fetched ahead of a stop keeps its place. graphile-worker's own statement takes the same values.
-            return query({ ...statement, name: `${statement.name}+place`, text: GIVE_BACK_STATEMENT }, ...rest);
+            return send({ ...statement, name: `${statement.name}+place`, text: GIVE_BACK_STATEMENT });
           default:
         }
-        if (!statement.name.startsWith("get_job")) return query(statement, ...rest);
+        if (!statement.name.startsWith("get_job")) return send(statement);
         // What would be run now could not be recorded either.
         if (recorder.fault !== undefined) return Promise.resolve({ rows: [] } satisfies Fetched);
-        const fetch = async (): Promise<Fetched> => restoreColumns(await query(fetchStatement(statement), ...rest), workerId);
+        const fetch = async (): Promise<Fetched> => restoreColumns(await send(fetchStatement(statement)), workerId);
         return isWaiting ? mayFetch.then(fetch) : fetch();
-      };
+      });
+      unchanged.set(client, query);
     });
     return recorder;
   }
@@ -314,10 +311,6 @@ function messageOf(refusal: Error | undefined): string {
  */
 function byArray(text: string): string {
   return text.replace(/using unnest\(\$1::bigint\[\]\) n\(n\)\s+where id = n\b/, "where id = any($1::bigint[])");
-}
-
-function isNamed(query: unknown): query is Statement {
-  return query !== null && typeof query === "object" && "name" in query && typeof query.name === "string";
 }
 
 /**

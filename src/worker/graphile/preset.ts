@@ -1,8 +1,13 @@
 import { EventEmitter } from "node:events";
-import { loadConfig } from "graphile-config/load";
+import { createRequire } from "node:module";
 import type { SharedOptions } from "graphile-worker";
 import type { ConfigInput } from "../../config.ts";
 import { LegworkError, toError } from "../../errors.ts";
+
+/** graphile-worker's own copy. PostGraphile needs a later version, and as a dependency of ours pnpm would give PostGraphile this one. */
+const { loadConfig } = createRequire(createRequire(import.meta.url).resolve("graphile-worker"))(
+  "graphile-config/load",
+) as typeof import("graphile-config/load");
 
 /** What graphile-worker takes as its preset. */
 export type Preset = NonNullable<SharedOptions["preset"]>;

@@ -8,6 +8,7 @@ import { BlockedLoop, describeBlocked, formatSeconds, type Suspect } from "./blo
 import type { Identity, Report, Request, ThreadOptions } from "./messages.ts";
 import { machineClock, makeSlots, SharedState } from "./shared-state.ts";
 import { writeLine } from "./write-line.ts";
+import { VERSION } from "../../version.ts";
 
 // The heartbeat thread of a worker: says every second that the worker lives, on a connection of its own, whatever the main thread does. It vouches for the
 // main thread only while that computes, or reaches the database.
@@ -96,7 +97,7 @@ async function say({ id, concurrency, tasks }: Identity): Promise<void> {
   const running = runningJobs();
   try {
     const { rows } = await pool.query(
-      "select now, cancelled, lost from legwork_private.worker_beat($1, $2, $3, $4, $5, $6, $7, $8)",
+      "select now, cancelled, lost from legwork_private.worker_beat($1, $2, $3, $4, $5, $6, $7, $8, $9)",
       [
         id,
         hostname(),
@@ -106,6 +107,7 @@ async function say({ id, concurrency, tasks }: Identity): Promise<void> {
         running,
         blocked?.isAsked ? (performance.now() - blocked.since) / 1_000 : null,
         blocked?.isAsked ? blocked.suspects.map((suspect) => suspect.id) : null,
+        VERSION,
       ],
     );
     const { now, cancelled, lost } = rows[0];

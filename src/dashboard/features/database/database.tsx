@@ -1,3 +1,5 @@
+import type { Json as JsonOf } from "../../../contract/rows.ts";
+import type { findingSchema } from "../../../contract/system.ts";
 import { useQuery } from "@tanstack/react-query";
 import { RotateCw } from "lucide-react";
 import { rest } from "../../api/request.ts";
@@ -5,18 +7,12 @@ import { Time } from "../../components/time/time.tsx";
 import { Button } from "../../components/button.tsx";
 import { CopyButton, Json } from "../../components/json.tsx";
 import { Card, Page } from "../../components/page.tsx";
-import { Answer } from "../../components/query-result.tsx";
+import { QueryResult } from "../../components/query-result.tsx";
 import { Status } from "../../components/state-badge.tsx";
 import "./database.css";
 
 /** A row of GET /doctor. */
-interface Finding {
-  check: string;
-  severity: "critical" | "warning" | "ok";
-  finding: string;
-  remedy: string | null;
-  detail: unknown;
-}
+type Finding = JsonOf<typeof findingSchema>;
 
 /** What the doctor finds: what is wrong with the database and the job system in it, and what to do about each. */
 export default function DatabasePage() {
@@ -44,7 +40,7 @@ export default function DatabasePage() {
         </Button>
       }
     >
-      <Answer query={query}>
+      <QueryResult query={query}>
         {(findings) => {
           const ill = findings.filter(({ severity }) => severity !== "ok");
           const well = findings.filter(({ severity }) => severity === "ok");
@@ -58,7 +54,7 @@ export default function DatabasePage() {
             </>
           );
         }}
-      </Answer>
+      </QueryResult>
     </Page>
   );
 }
@@ -87,10 +83,10 @@ function Findings({ title, findings }: { title: string; findings: readonly Findi
             </div>
             <div className="doctor-body">
               <p>{finding.finding}</p>
-              {finding.severity !== "ok" && finding.remedy !== null && (
-                <div className="doctor-remedy">
-                  <p>{finding.remedy}</p>
-                  <CopyButton text={finding.remedy} label={`Copy what to do about ${finding.check}`} />
+              {finding.severity !== "ok" && finding.fix !== null && (
+                <div className="doctor-fix">
+                  <p>{finding.fix}</p>
+                  <CopyButton text={finding.fix} label={`Copy what to do about ${finding.check}`} />
                 </div>
               )}
               {finding.detail !== null && finding.detail !== undefined && (

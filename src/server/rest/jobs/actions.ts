@@ -1,5 +1,17 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
+import {
+  doneSchema,
+  priorityBody,
+  prioritySchema,
+  reasonBody,
+  rerunBody,
+  rerunPage,
+  rerunSchema,
+  signalBody,
+  signalSchema,
+} from "../../../contract/jobs.ts";
+import { jobId, text } from "../../../contract/values.ts";
 import { cancelJob } from "../../../jobs/cancel-job.ts";
 import { discardJob } from "../../../jobs/discard-job.ts";
 import { getJob } from "../../../jobs/read-jobs.ts";
@@ -9,15 +21,8 @@ import { sendSignal } from "../../../jobs/send-signal.ts";
 import { setPriority } from "../../../jobs/set-priority.ts";
 import { idempotencyHeaders, once } from "../idempotency.ts";
 import { addRoute, type RestContext } from "../route.ts";
-import { jobId, json, page, text } from "../values.ts";
-import { doneSchema } from "./job-schemas.ts";
 
 const oneJob = z.object({ id: jobId });
-const reasonBody = z
-  .strictObject({ reason: text(1_000).optional().describe("Why; the job's history says it.") })
-  .optional()
-  .meta({ examples: [{ reason: "wrong recipients" }] });
-
 /** Ending, retrying and re-running a job, sending it a signal, and changing when its turn comes. */
 export function addJobActionRoutes(app: FastifyInstance, context: RestContext): void {
   addRoute(
@@ -31,11 +36,8 @@ export function addJobActionRoutes(app: FastifyInstance, context: RestContext): 
       summary: "Send a job a signal that its task waits for, now or later",
       description: "Of each name the first one counts.",
       params: z.object({ id: jobId, name: text(200) }),
-      body: z
-        .strictObject({ payload: json.optional() })
-        .optional()
-        .meta({ examples: [{ payload: { approved: true } }] }),
-      answer: z.object({ counts: z.boolean().describe("Whether this one does.") }).describe("What became of the signal."),
+      body: signalBody,
+      answer: signalSchema,
       problems: ["LW404", "LW409", "LW413"],
     },
     async ({ client, params, body }) => {
@@ -139,17 +141,9 @@ export function addJobActionRoutes(app: FastifyInstance, context: RestContext): 
         "stays what it was as long as the job is kept for a retry.",
       params: oneJob,
       headers: idempotencyHeaders,
-      body: z
-        .strictObject({
-          payload: json.optional().describe("Another payload; the old one by default."),
-          discard: z.boolean().optional().describe("Give up the old job too, which must have failed."),
-        })
-        .optional()
-        .meta({ examples: [{ payload: { to: "ann@example.com" }, discard: true }] }),
+      body: rerunBody,
       status: 201,
-      answer: z
-        .object({ id: z.string().describe("The new job's id.") })
-        .meta({ description: "The new job.", examples: [{ id: "43" }] }),
+      answer: rerunSchema,
       problems: ["LW404", "LW409", "LW422"],
     },
     async (call) => await once(call, async () => ({ id: await rerunJob(call.client, call.params.id, call.body ?? {}) })),
@@ -165,21 +159,10 @@ export function addJobActionRoutes(app: FastifyInstance, context: RestContext): 
       role: "viewer",
       summary: "See what a job is a re-run of, and the re-runs of it",
       params: oneJob,
-      answer: page(
-        z
-          .object({
-            id: z.string().describe("The new job."),
-            original_id: z.string().describe("The job that it repeats."),
-            payload_changed: z.boolean(),
-            requested_by: z.string(),
-            requested_at: z.iso.datetime(),
-          })
-          .describe("A re-run."),
-        "The re-runs, 100 at most; the one whose id is the job's says what it repeats.",
-      ),
+      answer: rerunPage,
       problems: ["LW404"],
     },
-    async ({ client, params }) => ({ items: await listReruns(client, params.id), next_cursor: null }),
+    async ({ client, params }) => ({ items: await listReruns(client, params.id), nextCursor: null }),
   );
 
   addRoute(
@@ -194,12 +177,8 @@ export function addJobActionRoutes(app: FastifyInstance, context: RestContext): 
       description:
         "Smaller runs first. Of a running job it holds for its next attempt; one that a worker has fetched ahead keeps its turn.",
       params: oneJob,
-      body: z
-        .strictObject({ priority: z.int().min(-32_768).max(32_767) })
-        .meta({ description: "The priority.", examples: [{ priority: -10 }] }),
-      answer: z
-        .object({ id: z.string(), priority: z.int(), was: z.int().describe("What it was before, to take it back.") })
-        .describe("What was changed."),
+      body: priorityBody,
+      answer: prioritySchema,
       problems: ["LW404", "LW409"],
     },
     async ({ client, params, body }) => ({

@@ -1,86 +1,50 @@
 import type { FastifyInstance } from "fastify";
-import { z } from "zod";
+import type { z } from "zod";
+import {
+  bulkSchema,
+  cancelBody,
+  failedBody,
+  failedGroupPage,
+  MAX_CHUNK,
+  priorityManyBody,
+  priorityManySchema,
+  rerunManyBody,
+  rerunManySchema,
+} from "../../../contract/bulk.ts";
 import { cancelJobs } from "../../../jobs/cancel-job.ts";
 import { discardJobs } from "../../../jobs/discard-job.ts";
-import { type FailedFilter, listFailedGroups } from "../../../jobs/failed-jobs.ts";
+import { listFailedGroups } from "../../../jobs/failed-jobs.ts";
 import { rerunJobs } from "../../../jobs/rerun-job.ts";
 import { retryJobs } from "../../../jobs/retry-job.ts";
 import { setPriorities } from "../../../jobs/set-priority.ts";
-import { failedFilterSchema, finishedFilterSchema, liveFilterSchema } from "./job-schemas.ts";
 import { addRoute, type RestContext } from "../route.ts";
-import { page, text, time } from "../values.ts";
-
-/** Jobs that one request changes at most. */
-const MAX_CHUNK = 10_000;
-
-const howMany = {
-  dry_run: z.boolean().default(true).describe("Only say what would be done. True unless given: look first, then send false."),
-  at_most: z.int().min(1).max(MAX_CHUNK).default(1_000).describe("Jobs changed by this request."),
-};
-
-const bulkSchema = z
-  .object({
-    dry_run: z.boolean(),
-    changed: z.int().describe("Jobs that were changed: 0 of a dry run."),
-    left: z
-      .int()
-      .describe(
-        `Jobs that still fit, counted up to ${MAX_CHUNK.toLocaleString("en")}. While there are any, send the request again.`,
-      ),
-    left_is_capped: z.boolean().describe("Whether there are more than `left` says."),
-    ids: z.array(z.string()).describe("Which were changed; of a dry run, the first `at_most` that would be."),
-  })
-  .meta({
-    description: "What was done, and what is left to do.",
-    examples: [{ dry_run: false, changed: 1000, left: 234, left_is_capped: false, ids: ["42", "43"] }],
-  });
 
 interface Chunk {
-  dry_run: boolean;
-  at_most: number;
+  dryRun: boolean;
+  atMost: number;
 }
 
 /** The same with every job that fits: a chunk at a time, oldest first, each request in a transaction of its own. */
 async function inChunk(
-  { dry_run, at_most }: Chunk,
+  { dryRun, atMost }: Chunk,
   run: (options: { preview: boolean; atMost: number }) => Promise<string[]>,
 ): Promise<z.output<typeof bulkSchema>> {
-  const changed = dry_run ? [] : await run({ preview: false, atMost: at_most });
+  const changed = dryRun ? [] : await run({ preview: false, atMost });
   const left = await run({ preview: true, atMost: MAX_CHUNK + 1 });
   return {
-    dry_run,
+    dryRun,
     changed: changed.length,
     left: Math.min(left.length, MAX_CHUNK),
-    left_is_capped: left.length > MAX_CHUNK,
-    ids: dry_run ? left.slice(0, at_most) : changed,
+    leftIsCapped: left.length > MAX_CHUNK,
+    ids: dryRun ? left.slice(0, atMost) : changed,
   };
-}
-
-/** Filters of jobs under the names that they have in TypeScript. */
-function toJobFilter<F extends z.output<typeof liveFilterSchema> | z.output<typeof finishedFilterSchema>>(filter: F) {
-  const { correlation_id, parent_id, created_after, created_before, ...plain } = filter;
-  return {
-    ...plain,
-    correlationId: correlation_id,
-    parentId: parent_id,
-    createdAfter: created_after,
-    createdBefore: created_before,
-  };
-}
-
-function toFailedFilter({ failed_after, failed_before, ...filter }: z.output<typeof failedFilterSchema>): FailedFilter {
-  return { ...filter, failedAfter: failed_after, failedBefore: failed_before };
 }
 
 /** What is done with every job that fits a filter, and the groups that failed jobs fall into. */
 export function addBulkRoutes(app: FastifyInstance, context: RestContext): void {
   const description =
-    "A dry run says how many jobs fit. Otherwise each request changes `at_most` of them, oldest first, and says how many are left: send it again " +
+    "A dry run says how many jobs fit. Otherwise each request changes `atMost` of them, oldest first, and says how many are left: send it again " +
     "until `left` is 0. A request that is cut off has done nothing, or all that it would have answered.";
-  const failedBody = z
-    .strictObject({ filter: failedFilterSchema.describe("Which failed jobs; {} is all of them."), ...howMany })
-    .meta({ examples: [{ filter: { task: "notify/email", error: "ECONNREFUSED" }, dry_run: false }] });
-
   addRoute(
     app,
     context,
@@ -95,7 +59,7 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
       answer: bulkSchema,
       problems: ["LW404"],
     },
-    async ({ client, body }) => await inChunk(body, (options) => retryJobs(client, toFailedFilter(body.filter), options)),
+    async ({ client, body }) => await inChunk(body, (options) => retryJobs(client, body.filter, options)),
   );
 
   addRoute(
@@ -112,7 +76,7 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
       answer: bulkSchema,
       problems: ["LW404"],
     },
-    async ({ client, body }) => await inChunk(body, (options) => discardJobs(client, toFailedFilter(body.filter), options)),
+    async ({ client, body }) => await inChunk(body, (options) => discardJobs(client, body.filter, options)),
   );
 
   addRoute(
@@ -125,18 +89,12 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
       role: "operator",
       summary: "Cancel every job that fits and has not ended",
       description,
-      body: z
-        .strictObject({
-          filter: liveFilterSchema.describe("Which jobs that have not ended; {} is all of them."),
-          reason: text(1_000).optional(),
-          ...howMany,
-        })
-        .meta({ examples: [{ filter: { queue: "mail", state: "pending" }, reason: "wrong recipients", dry_run: false }] }),
+      body: cancelBody,
       answer: bulkSchema,
       problems: ["LW404"],
     },
     async ({ client, body }) => {
-      return await inChunk(body, (options) => cancelJobs(client, toJobFilter(body.filter), { ...options, reason: body.reason }));
+      return await inChunk(body, (options) => cancelJobs(client, body.filter, { ...options, reason: body.reason }));
     },
   );
 
@@ -150,24 +108,16 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
       role: "operator",
       summary: "Run every job that fits and has ended again, each as a new job",
       description:
-        `${description} The old jobs stay as they are, so each request after the first says since when it goes: \`as_of\`, from the answer before. Jobs made later are left ` +
+        `${description} The old jobs stay as they are, so each request after the first says since when it goes: \`asOf\`, from the answer before. Jobs made later are left ` +
         "alone. LW409, with nothing done, when the history has not the whole payload of one of them; POST /jobs/:id/rerun takes one.",
-      body: z
-        .strictObject({
-          filter: finishedFilterSchema.describe("Which jobs that have ended; it must leave out most of the history."),
-          as_of: time.optional().describe("When this began: the one of the answer before. Now by default."),
-          ...howMany,
-        })
-        .meta({ examples: [{ filter: { task: "report/daily", created_after: "2026-11-01T00:00:00Z" }, dry_run: true }] }),
-      answer: bulkSchema
-        .extend({ as_of: z.iso.datetime().describe("To send with the next request.") })
-        .meta({ description: "What was done, and what is left to do; `ids` are those of the old jobs." }),
+      body: rerunManyBody,
+      answer: rerunManySchema,
       problems: ["LW404", "LW409"],
     },
     async ({ client, body }) => {
-      const asOf = body.as_of ?? new Date((await client.query("select clock_timestamp() as now")).rows[0].now);
-      const chunk = await inChunk(body, (options) => rerunJobs(client, toJobFilter(body.filter), { ...options, asOf }));
-      return { ...chunk, as_of: asOf.toISOString() };
+      const asOf = body.asOf ?? new Date((await client.query("select clock_timestamp() as now")).rows[0].now);
+      const chunk = await inChunk(body, (options) => rerunJobs(client, body.filter, { ...options, asOf }));
+      return { ...chunk, asOf };
     },
   );
 
@@ -181,26 +131,14 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
       role: "operator",
       summary: "Change the priority of every job that fits and has not ended",
       description: `${description} Jobs that have this priority already are not counted.`,
-      body: z
-        .strictObject({
-          filter: liveFilterSchema.describe("Which jobs that have not ended; {} is all of them."),
-          priority: z.int().min(-32_768).max(32_767).describe("Smaller runs first."),
-          ...howMany,
-        })
-        .meta({ examples: [{ filter: { queue: "mail", state: "pending" }, priority: -10, dry_run: false }] }),
-      answer: bulkSchema
-        .extend({
-          before: z
-            .array(z.object({ priority: z.int(), ids: z.array(z.string()) }))
-            .describe("What the priorities of the changed jobs were, to take it back."),
-        })
-        .meta({ description: "What was done, and what is left to do." }),
+      body: priorityManyBody,
+      answer: priorityManySchema,
       problems: ["LW404"],
     },
     async ({ client, body }) => {
       const before = new Map<number, string[]>();
       const chunk = await inChunk(body, async (options) => {
-        const changed = await setPriorities(client, toJobFilter(body.filter), body.priority, options);
+        const changed = await setPriorities(client, body.filter, body.priority, options);
         if (!options.preview) {
           for (const { id, was } of changed) {
             const ids = before.get(was);
@@ -223,20 +161,8 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
       tag: "bulk",
       role: "viewer",
       summary: "Group the failed jobs that can be retried by what went wrong, the largest group first",
-      answer: page(
-        z.object({
-          fingerprint: z.string().nullable().describe("Names the group; POST /jobs/retry and /jobs/discard take it."),
-          task: z.string(),
-          queue: z.string(),
-          jobs: z.string().describe("How many, as text."),
-          first_at: z.iso.datetime(),
-          last_at: z.iso.datetime(),
-          last_id: z.string(),
-          last_error: z.string().nullable(),
-        }),
-        "The groups.",
-      ),
+      answer: failedGroupPage,
     },
-    async ({ client }) => ({ items: await listFailedGroups(client), next_cursor: null }),
+    async ({ client }) => ({ items: await listFailedGroups(client), nextCursor: null }),
   );
 }

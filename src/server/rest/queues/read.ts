@@ -1,13 +1,21 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
+import { toPage } from "../../../contract/page.ts";
+import {
+  queuePage,
+  queueSchema,
+  taskCursor,
+  taskPage,
+  taskQuery,
+  taskSchema,
+  workerPage,
+  workerSchema,
+} from "../../../contract/queues.ts";
+import { queueName, taskName, text } from "../../../contract/values.ts";
 import { LegworkError } from "../../../errors.ts";
 import { getQueue, getTask, listQueues, listTasks, listWorkers } from "../../../queues/read-queues.ts";
-import { queueSchema, taskSchema, workerSchema } from "./queue-schemas.ts";
 import { addRoute, type RestContext } from "../route.ts";
 import { addQueueChangeRoutes } from "./change.ts";
-import { cursorOver, page, pageLimit, queueName, taskName, text, toPage } from "../values.ts";
-
-const taskCursor = cursorOver("tasks", taskName);
 
 /** Queues, tasks and workers, and the rules of the first two. */
 export function addQueueRoutes(app: FastifyInstance, context: RestContext): void {
@@ -20,9 +28,9 @@ export function addQueueRoutes(app: FastifyInstance, context: RestContext): void
       tag: "queues",
       role: "viewer",
       summary: "List every queue with what waits and runs in it",
-      answer: page(queueSchema, "The queues, by name."),
+      answer: queuePage,
     },
-    async ({ client }) => ({ items: await listQueues(client), next_cursor: null }),
+    async ({ client }) => ({ items: await listQueues(client), nextCursor: null }),
   );
   addRoute(
     app,
@@ -51,11 +59,13 @@ export function addQueueRoutes(app: FastifyInstance, context: RestContext): void
       tag: "tasks",
       role: "viewer",
       summary: "List the tasks that a worker has announced or that a job was made for",
-      query: z.strictObject({ queue: queueName.optional(), cursor: taskCursor.schema.optional(), limit: pageLimit }),
-      answer: page(taskSchema, "A page of tasks, by name."),
+      query: taskQuery,
+      answer: taskPage,
     },
-    async ({ client, query: { queue, cursor, limit } }) =>
-      toPage(await listTasks(client, { queue, after: cursor, limit: limit + 1 }), limit, ({ name }) => taskCursor.make(name)),
+    async ({ client, query: { queue, cursor, after, limit } }) =>
+      toPage(await listTasks(client, { queue, after: cursor ?? after, limit: limit + 1 }), limit, ({ name }) =>
+        taskCursor.make(name),
+      ),
   );
   addRoute(
     app,
@@ -85,9 +95,9 @@ export function addQueueRoutes(app: FastifyInstance, context: RestContext): void
       tag: "workers",
       role: "viewer",
       summary: "List the Legwork workers that are alive, with what they run",
-      answer: page(workerSchema, "The workers, the oldest first."),
+      answer: workerPage,
     },
-    async ({ client }) => ({ items: await listWorkers(client), next_cursor: null }),
+    async ({ client }) => ({ items: await listWorkers(client), nextCursor: null }),
   );
   addRoute(
     app,

@@ -1,3 +1,5 @@
+import type { Json } from "../../../../contract/rows.ts";
+import type { reasonSchema } from "../../../../contract/jobs.ts";
 import { useQuery } from "@tanstack/react-query";
 import { Fragment, type ReactNode, useState } from "react";
 import { Link } from "wouter";
@@ -7,18 +9,13 @@ import { Button } from "../../../components/button.tsx";
 import { FormDialog } from "../../../components/dialog.tsx";
 import { Field } from "../../../components/field.tsx";
 import { Card } from "../../../components/page.tsx";
-import { Answer } from "../../../components/query-result.tsx";
+import { QueryResult } from "../../../components/query-result.tsx";
 import { isFinished } from "../../../components/state-badge.tsx";
 import { parseJson } from "../enqueue-form/schema-form.tsx";
 import { type JobAction, useJobAction } from "./use-job-action.ts";
 import type { Job } from "./use-job.ts";
 
-interface Reason {
-  position: number;
-  reason: string;
-  detail: string;
-  fix: string;
-}
+type Reason = Json<typeof reasonSchema>;
 
 function useReasons(job: Job) {
   return useQuery({
@@ -40,7 +37,7 @@ export function Explanation({ job }: { job: Job }) {
   const title = isFinished(job.state) ? "How it ended" : job.state === "running" ? "What it is doing" : "Why it is not running";
   return (
     <Card title={title}>
-      <Answer query={query} rows={2}>
+      <QueryResult query={query} rows={2}>
         {(reasons) => (
           <ol className="reasons">
             {reasons.map((reason) => (
@@ -53,7 +50,7 @@ export function Explanation({ job }: { job: Job }) {
             ))}
           </ol>
         )}
-      </Answer>
+      </QueryResult>
     </Card>
   );
 }
@@ -92,7 +89,7 @@ function Advice({ job, reason }: { job: Job; reason: Reason }) {
   const mayAll = useMay("operator", { everybody: true });
   const act = useJobAction();
   const [isSending, setSending] = useState(false);
-  const found = remedyOf(job, reason.reason);
+  const found = actionFor(job, reason.reason);
   const isPossible = found !== undefined && (found.needsAll ? mayAll : may);
   const isSignal = reason.reason === "waits_for_signal" && may;
   const isLimit = reason.reason === "concurrency_limit" || reason.reason === "rate_limit";
@@ -124,7 +121,7 @@ function Advice({ job, reason }: { job: Job; reason: Reason }) {
   );
 }
 
-function remedyOf(job: Job, reason: string): { label: string; needsAll: boolean; action: JobAction } | undefined {
+function actionFor(job: Job, reason: string): { label: string; needsAll: boolean; action: JobAction } | undefined {
   const queue = `/queues/${encodeURIComponent(job.queue)}`;
   const task = `/tasks/${encodeURIComponent(job.task)}`;
   const retry = { path: `/jobs/${job.id}/retry`, done: `Job ${job.id} may start now.` };

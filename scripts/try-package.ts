@@ -1,0 +1,189 @@
+// Installs what would be published in an empty project, as a user does, and checks what the README and docs/dependencies.md promise of it. Run
+// `npm run package` first. Needs the npm registry.
+import assert from "node:assert/strict";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { startTestDatabase } from "../src/testing.ts";
+
+/** What `npm install legwork` may add: packages, and megabytes on disk. */
+const MOST_PACKAGES = 120;
+const MOST_MEGABYTES = 60;
+
+const CHECKOUT = fileURLToPath(new URL("..", import.meta.url));
+const TSC = join(CHECKOUT, "node_modules/.bin/tsc");
+const project = await mkdtemp(join(tmpdir(), "legwork-package-"));
+const LEGWORK = join(project, "node_modules/legwork/bin/legwork.js");
+
+/** Without the settings of Legwork, and what npm tells the scripts that it runs, such as this one: the project is another. */
+const inherited = Object.entries(process.env).filter(
+  ([name]) => !/^(DATABASE_URL$|LEGWORK_|npm_(lifecycle|package|config_local_prefix))/.test(name),
+);
+const environment = { ...Object.fromEntries(inherited), NO_COLOR: "1", LEGWORK_PORT: "0" };
+
+interface Result {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs a program in the project. */
+function run(program: string, parameters: readonly string[], more: Record<string, string> = {}): Promise<Result> {
+  return new Promise((resolve) => {
+    execFile(
+      program,
+      parameters,
+      { cwd: project, env: { ...environment, ...more }, maxBuffer: 1e8, timeout: 120_000 },
+      (error, stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr }),
+    );
+  });
+}
+
+async function succeed(program: string, parameters: readonly string[], more: Record<string, string> = {}): Promise<string> {
+  const { code, stdout, stderr } = await run(program, parameters, more);
+  assert.equal(code, 0, `${program} ${parameters.join(" ")}\n${stdout}${stderr}`);
+  return stdout;
+}
+
+/** The packages in the project's node_modules, and what they take on disk (bytes, in whole blocks). */
+async function installed(): Promise<{ packages: number; megabytes: number }> {
+  const lines = (await succeed("npm", ["ls", "--all", "--parseable"])).trim().split("\n");
+  const files = await readdir(join(project, "node_modules"), { recursive: true, withFileTypes: true });
+  let blocks = 0;
+  for (const file of files) blocks += (await stat(join(file.parentPath, file.name))).blocks;
+  // The first line is the project.
+  return { packages: lines.length - 1, megabytes: Math.round((blocks * 512) / 1024 ** 2) };
+}
+
+/** Starts `legwork server`, asks it and stops it. */
+async function serving(databaseUrl: string, ask: (url: string) => Promise<void>): Promise<void> {
+  const server = spawn(process.execPath, [LEGWORK, "server"], {
+    cwd: project,
+    env: { ...environment, DATABASE_URL: databaseUrl, LEGWORK_LOG_LEVEL: "info" },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const ended = once(server, "exit");
+  try {
+    let log = "";
+    const url = await new Promise<string>((resolve, reject) => {
+      server.stderr.setEncoding("utf8").on("data", (text: string) => {
+        log += text;
+        const [, found] = /Listening on (http:\/\/[\d.:]+)/.exec(log) ?? [];
+        if (found !== undefined) resolve(found);
+      });
+      void ended.then(() => reject(new Error(`The server ended:\n${log}`)));
+    });
+    await ask(url);
+  } finally {
+    server.kill();
+    await ended;
+  }
+}
+
+async function statusOf(url: string, options: RequestInit = {}): Promise<number> {
+  const answer = await fetch(url, options);
+  await answer.body?.cancel();
+  return answer.status;
+}
+
+/** Does something while a package is not there. */
+async function without(name: string, act: () => Promise<void>): Promise<void> {
+  const [from, to] = [join(project, "node_modules", name), join(project, "taken-away")];
+  await rename(from, to);
+  await act().finally(() => rename(to, from));
+}
+
+const write = (name: string, text: string): Promise<void> => writeFile(join(project, name), text);
+
+const database = await startTestDatabase();
+const env = { DATABASE_URL: database.databaseUrl };
+const legwork = (...parameters: string[]): Promise<Result> => run(process.execPath, [LEGWORK, ...parameters], env);
+try {
+  const [packed] = JSON.parse(
+    await succeed("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", project, CHECKOUT]),
+  ) as [{ filename: string }];
+  await succeed("npm", ["init", "-y"]);
+  await succeed("npm", ["install", "--ignore-scripts", "--no-audit", "--no-fund", join(project, packed.filename)]);
+  const slim = await installed();
+  console.log(`npm install legwork: ${slim.packages} packages, ${slim.megabytes} MB`);
+  assert.ok(slim.packages <= MOST_PACKAGES, `${slim.packages} packages; at most ${MOST_PACKAGES}`);
+  assert.ok(slim.megabytes <= MOST_MEGABYTES, `${slim.megabytes} MB; at most ${MOST_MEGABYTES}`);
+
+  await write(
+    "enqueue.mts",
+    `
+import { createLegwork } from "legwork";
+import { openTestKit } from "legwork/testing";
+const legwork = await createLegwork();
+console.log(await legwork.enqueue("hello", { name: "Ada" }), typeof openTestKit);
+await legwork.stop();
+`,
+  );
+  await write("wrong.mts", `import { enqueue } from "legwork";\nenqueue(1);\n`);
+  const options = ["--noEmit", "--strict", "--skipLibCheck", "false", "--module", "nodenext", "--target", "es2024"];
+  await succeed(TSC, [...options, "enqueue.mts"]);
+  assert.notEqual((await run(TSC, [...options, "wrong.mts"])).code, 0, "tsc checks nothing");
+
+  const task = `export default defineTask({ description: "Greets.", run: async ({ name }) => ({ greeted: name }) });\n`;
+  await run("mkdir", ["tasks"]);
+  await write("tasks/hello.ts", `import { defineTask } from "legwork";\n${task}`);
+  // Migrates, and makes the task known.
+  assert.equal((await legwork("worker", "--once")).code, 0);
+  assert.equal(await succeed(process.execPath, ["enqueue.mts"], env), "1 function\n");
+  assert.equal((await legwork("worker", "--once")).code, 0);
+  assert.match((await legwork("job", "1", "--json")).stdout, /"greeted": ?"Ada"/);
+
+  const refused = await legwork("server");
+  assert.equal(refused.code, 1);
+  const [, command = ""] = /^legwork: .+ \(LW517\)\n  Run `(npm install [^`]+)`\.\n$/.exec(refused.stderr) ?? [];
+  assert.notEqual(command, "", refused.stderr);
+  const [npm = "", ...parameters] = command.split(" ");
+  await succeed(npm, [...parameters, "--ignore-scripts", "--no-audit", "--no-fund"]);
+  const all = await installed();
+  console.log(`with the server and GraphQL: ${all.packages} packages, ${all.megabytes} MB`);
+
+  const query = {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: '{"query": "{ jobs(first: 1) { nodes { id } } }"}',
+  };
+  const { stdout: token } = await legwork("token", "create", "--role", "viewer", "--name", "try");
+  const [bearer = ""] = /lw_[\w-]+/.exec(token) ?? [];
+  const asked = { ...query, headers: { ...query.headers, authorization: `Bearer ${bearer}` } };
+  await serving(database.databaseUrl, async (url) => {
+    assert.equal(await statusOf(url, { headers: { accept: "text/html" } }), 200);
+    assert.equal(await statusOf(`${url}/api/v1/jobs`, { headers: asked.headers }), 200);
+    assert.equal(await statusOf(`${url}/graphql`, asked), 200);
+  });
+  await without("ruru", () =>
+    serving(database.databaseUrl, async (url) => {
+      assert.equal(await statusOf(`${url}/api/v1/jobs`, { headers: asked.headers }), 200);
+      const answer = await fetch(`${url}/graphql`, asked);
+      assert.equal(answer.status, 501);
+      assert.match(await answer.text(), /"LW517".+npm install ruru@/);
+    }),
+  );
+  // What is missing of something else is not told as if it were one of those packages.
+  await without("avvio", async () => {
+    const { code, stderr } = await legwork("server");
+    assert.equal(code, 1);
+    assert.match(stderr, /Cannot find (module|package) 'avvio'/);
+    assert.doesNotMatch(stderr, /LW517/);
+  });
+
+  const audit = JSON.parse((await run("npm", ["audit", "--json"])).stdout) as {
+    metadata?: { vulnerabilities: { high: number; critical: number } };
+  };
+  if (audit.metadata === undefined) console.log("npm audit: the registry does not answer it.");
+  else {
+    const { high, critical } = audit.metadata.vulnerabilities;
+    console.log(`npm audit: ${high} high, ${critical} critical`);
+    assert.equal(high + critical, 0, "`npm audit` in a project with Legwork says more.");
+  }
+} finally {
+  await database.stop();
+  await rm(project, { recursive: true, force: true });
+}

@@ -1,0 +1,133 @@
+import type { Queryable } from "../db/pool.ts";
+import type { RetryPolicy } from "../jobs/task-policy.ts";
+import { pauseQueue, pauseTask, resumeQueue, resumeTask } from "../queues/pause.ts";
+import { getQueue, getTask, listQueues, listTasks, listWorkers } from "../queues/read-queues.ts";
+import { dropRetryPolicy, setRetryPolicy } from "../queues/retry-policy.ts";
+import { listWorkerStarts } from "../health/read-series.ts";
+import {
+  type Queue,
+  type TaskDetails,
+  toQueue,
+  toTask,
+  toWorker,
+  toWorkersStarted,
+  type Worker,
+  type WorkersStarted,
+} from "./queue-rows.ts";
+
+/** What queues and tasks have in common. */
+interface Pausable {
+  /**
+   * From 300 ms after this has committed none of its jobs starts, on any worker. Jobs that run finish; nothing is lost. Throws LW404 for an unknown name.
+   *
+   * @example
+   * await legwork.queues.pause("notification", "the mail server is down");
+   * await legwork.tasks.pause("notify/welcome");
+   */
+  pause(name: string, reason?: string): Promise<void>;
+  /**
+   * Ends the pause; resolves to whether there was one. Throws LW404 for an unknown name.
+   *
+   * @example
+   * const wasPaused = await legwork.queues.resume("notification");
+   */
+  resume(name: string): Promise<boolean>;
+  /**
+   * Sets how its jobs are retried from their next failure on, in place of what was set before. Throws LW400 for a policy that is not valid, LW404 for an unknown name.
+   *
+   * @example
+   * await legwork.queues.setRetryPolicy("notification", { attempts: 5, backoff: "exponential", delay: "10s", maxDelay: "1h" });
+   * await legwork.tasks.setRetryPolicy("notify/welcome", { attempts: 1 });
+   */
+  setRetryPolicy(name: string, policy: RetryPolicy): Promise<void>;
+  /**
+   * Removes what `setRetryPolicy` has set; resolves to whether there was something. Throws LW404 for an unknown name.
+   *
+   * @example
+   * const wasSet = await legwork.tasks.removeRetryPolicy("notify/welcome");
+   */
+  removeRetryPolicy(name: string): Promise<boolean>;
+}
+
+/** `legwork.queues`: named groups of tasks that share limits, a retry policy and a pause switch. */
+export interface Queues extends Pausable {
+  /**
+   * Every queue with what waits and runs in it now, by name.
+   *
+   * @example
+   * for (const { name, pending, running } of await legwork.queues.list()) console.log(name, pending, running);
+   */
+  list(): Promise<Queue[]>;
+  /**
+   * One queue. Throws LW404 with the nearest name for an unknown one.
+   *
+   * @example
+   * const { pausedAt, pauseReason } = await legwork.queues.get("notification");
+   */
+  get(name: string): Promise<Queue>;
+}
+
+export function queuesOn(client: Queryable): Queues {
+  return {
+    list: async () => (await listQueues(client)).map(toQueue),
+    get: async (name) => toQueue(await getQueue(client, name)),
+    pause: (queue, reason) => pauseQueue(client, queue, reason),
+    resume: (queue) => resumeQueue(client, queue),
+    setRetryPolicy: (queue, policy) => setRetryPolicy(client, policy, { queue }),
+    removeRetryPolicy: (queue) => dropRetryPolicy(client, { queue }),
+  };
+}
+
+/** `legwork.tasks`: what workers have announced, and what a job was made for. */
+export interface Tasks extends Pausable {
+  /**
+   * The tasks by name, after the name `after` if it is given: the next page.
+   *
+   * @example
+   * const tasks = await legwork.tasks.list({ queue: "mail" });
+   */
+  list(page?: { after?: string; queue?: string; limit?: number }): Promise<TaskDetails[]>;
+  /**
+   * One task. Throws LW404 with the nearest name for an unknown one.
+   *
+   * @example
+   * const { description, payloadSchema } = await legwork.tasks.get("notify/email");
+   */
+  get(name: string): Promise<TaskDetails>;
+}
+
+export function tasksOn(client: Queryable): Tasks {
+  return {
+    list: async (page) => (await listTasks(client, page)).map(toTask),
+    get: async (name) => toTask(await getTask(client, name)),
+    pause: (task, reason) => pauseTask(client, task, reason),
+    resume: (task) => resumeTask(client, task),
+    setRetryPolicy: (task, policy) => setRetryPolicy(client, policy, { task }),
+    removeRetryPolicy: (task) => dropRetryPolicy(client, { task }),
+  };
+}
+
+/** `legwork.workers`: the processes that run jobs. */
+export interface Workers {
+  /**
+   * The Legwork workers that are alive or were a moment ago, the oldest first.
+   *
+   * @example
+   * for (const { id, host, running } of await legwork.workers.list()) console.log(id, host, running.length);
+   */
+  list(): Promise<Worker[]>;
+  /**
+   * When workers started in a period of time, the newest first, 500 at most, and of which versions of Legwork.
+   *
+   * @example
+   * const starts = await legwork.workers.starts(new Date(Date.now() - 3_600_000), new Date());
+   */
+  starts(from: Date, to: Date): Promise<WorkersStarted[]>;
+}
+
+export function workersOn(client: Queryable): Workers {
+  return {
+    list: async () => (await listWorkers(client)).map(toWorker),
+    starts: async (from, to) => (await listWorkerStarts(client, from, to)).map(toWorkersStarted),
+  };
+}

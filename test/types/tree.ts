@@ -1,0 +1,37 @@
+import type { Legwork, Operations, Queryable, Rows } from "legwork";
+import { expectType } from "./expect-type.ts";
+
+declare const legwork: Legwork;
+declare const client: Queryable;
+
+// Rows are camelCase, with times as Date; what the user stores is unknown.
+const [job] = await legwork.jobs.list({ state: "failed", correlationId: "x", limit: 5 });
+if (job !== undefined) {
+  expectType<Rows.Job>()(job);
+  expectType<Date>()(job.createdAt);
+  expectType<string | null>()(job.jobKey);
+  expectType<unknown>()(job.payload);
+  // @ts-expect-error -- snake_case is for SQL
+  expectType<unknown>()(job.created_at);
+}
+// @ts-expect-error -- no state has this name
+await legwork.jobs.list({ state: "done" });
+// @ts-expect-error -- filters are camelCase
+await legwork.jobs.list({ correlation_id: "x" });
+
+const { attemptList } = await legwork.jobs.get("1");
+expectType<Date | null>()((attemptList as [Rows.Attempt])[0].retryAt);
+expectType<"cancelled" | "cancelling">()(await legwork.workflows.cancel("1"));
+expectType<Rows.WorkflowStep[]>()((await legwork.workflows.get("1")).steps);
+expectType<Date | null>()((await legwork.queues.get("a")).pausedAt);
+expectType<number | null | undefined>()((await legwork.tasks.get("a")).retry?.attempts);
+expectType<string>()((await legwork.overview()).running);
+
+// The same tree on a connection of the caller's, without what belongs to the process.
+expectType<Operations>()(legwork.with(client));
+// @ts-expect-error -- migrating has a transaction of its own
+await legwork.with(client).migrate();
+// @ts-expect-error -- a limit is of a queue or of a task
+await legwork.limits.setConcurrency(1, { queue: "a", task: "b" });
+// @ts-expect-error -- a schedule occurs by cron, every so often or once
+await legwork.schedules.set("s", "report", {});

@@ -1,0 +1,67 @@
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { readSchemaFiles, type SchemaFiles } from "../../src/db/schema-files.ts";
+
+/** A version that comes after this one. Its schema has a column and a table more, a function with another signature, one function less, and views with another column. */
+export const NEXT = "0.2.0";
+
+/** Edits of the files in sql/, each of which must find what it replaces. */
+const EDITS: readonly [file: string, from: string, to: string][] = [
+  // A signature that a view is made of: the function, the view and what reads the view are made again.
+  [
+    "definitions/retries/retry_policy.sql",
+    "legwork_private.describe_retry(task text, queue text)",
+    "legwork_private.describe_retry(task text, queue text, short boolean default false)",
+  ],
+  [
+    "definitions/retries/retry_policy.sql",
+    "comment on function legwork_private.describe_retry(text, text)",
+    "comment on function legwork_private.describe_retry(text, text, boolean)",
+  ],
+  [
+    "definitions/retries/retry_policy.sql",
+    "function legwork_private.describe_retry(text, text) from public",
+    "function legwork_private.describe_retry(text, text, boolean) from public",
+  ],
+  // A column in the middle of the view of jobs, which Postgres cannot replace.
+  [
+    "definitions/views/jobs.sql",
+    "  u.id, u.task, u.queue, u.state,",
+    "  u.id, u.task, upper(u.task) as loud_task, u.queue, u.state,",
+  ],
+  [
+    "definitions/views/jobs.sql",
+    "comment on column legwork_private.all_jobs.queue is",
+    "comment on column legwork_private.all_jobs.loud_task is 'Its task, louder.';\ncomment on column legwork_private.all_jobs.queue is",
+  ],
+];
+
+/** The SQL of that version. `minimum` is the oldest version that may use its schema. */
+export async function nextVersion({ minimum = "0.1.0" }: { minimum?: string } = {}): Promise<SchemaFiles> {
+  const directory = await mkdtemp(join(tmpdir(), "legwork-next-"));
+  try {
+    await cp(fileURLToPath(new URL("../../sql/", import.meta.url)), directory, { recursive: true });
+    await writeFile(
+      join(directory, "migrations/9000_notes.sql"),
+      "alter table legwork_private.task_definitions add column note text;\ncreate table legwork_private.notes (id bigint primary key);\nalter table legwork_private.notes enable row level security;\n",
+    );
+    await writeFile(join(directory, "migrations/9000_notes.after.sql"), "insert into legwork_private.notes values (1);\n");
+    for (const [file, from, to] of EDITS) {
+      const path = join(directory, file);
+      const text = await readFile(path, "utf8");
+      if (!text.includes(from)) throw new Error(`${file} has no '${from}' any more.`);
+      await writeFile(path, text.replace(from, to));
+    }
+    const rerun = join(directory, "definitions/lifecycle/rerun.sql");
+    const text = await readFile(rerun, "utf8");
+    const start = text.indexOf("create or replace function legwork.job_reruns(");
+    const end = text.indexOf("create or replace function", start + 1);
+    if (start < 0 || end < 0) throw new Error("rerun.sql has no job_reruns any more.");
+    await writeFile(rerun, text.slice(0, start) + text.slice(end));
+    return readSchemaFiles(directory, NEXT, minimum);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
