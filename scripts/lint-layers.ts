@@ -13,6 +13,7 @@ interface Context {
 // What each folder and file directly in `src` may import of ours, besides itself. What is not named here is an error, so that a new folder gets its
 // place when it is made.
 const FOUNDATION = [
+  "action",
   "bounds",
   "config",
   "contract",
@@ -25,6 +26,7 @@ const FOUNDATION = [
   "snake-case",
   "stderr-destination",
   "thrown",
+  "validate",
   "optional-packages",
   "version",
   "within",
@@ -34,22 +36,24 @@ const BELOW_SERVICES = [...OPERATIONS, "db", ...FOUNDATION];
 const SERVICES = ["embedded", "server", "worker"];
 
 const MAY_IMPORT: Record<string, readonly string[]> = {
+  action: [],
   duration: [],
   id: [],
   loop: [],
   "snake-case": [],
   "stderr-destination": [],
   thrown: [],
+  validate: [],
   version: [],
   "optional-packages": ["errors", "version"],
   within: [],
-  errors: ["duration", "thrown"],
+  errors: ["action", "duration", "thrown"],
   log: ["stderr-destination"],
   bounds: ["duration", "errors", "id"],
   json: ["errors"],
   config: ["duration", "errors", "log"],
   // The browser takes it in: nothing of Node's, nothing that reads or writes.
-  contract: ["bounds", "duration", "errors", "id", "json"],
+  contract: ["action", "bounds", "duration", "errors", "id", "json", "snake-case"],
   db: FOUNDATION,
   ...Object.fromEntries(OPERATIONS.map((folder) => [folder, BELOW_SERVICES])),
   // Server and worker know nothing of each other.

@@ -1,4 +1,5 @@
 import { types } from "node:util";
+import type { Action } from "./action.ts";
 import { type Duration, durationOutOfRange, isTime, parseDuration, timeOutOfRange } from "./duration.ts";
 import { DescribedError, describeThrown, hasProperty, isError, propertyOf } from "./thrown.ts";
 
@@ -37,6 +38,13 @@ export interface FieldError {
   readonly message: string;
 }
 
+interface ErrorDetails {
+  hint?: string;
+  action?: Action | undefined;
+  cause?: unknown;
+  fields?: readonly FieldError[] | undefined;
+}
+
 /**
  * A mistake or a condition that its reader can act on. Shown as one line with a hint and never with a stack trace;
  * anything that is not a LegworkError is a bug and is shown with its stack.
@@ -56,19 +64,18 @@ export class LegworkError extends Error {
   readonly code: ErrorCode;
   /** What to do next, a whole sentence. */
   readonly hint: string | undefined;
+  /** What the hint suggests, as data: each surface says it in its own words. */
+  readonly action: Action | undefined;
   /** When the same request may succeed; only LW429 knows. */
   readonly retryAt: Date | undefined;
   /** What of the input is at fault, where that is known. */
   readonly fields: readonly FieldError[] | undefined;
 
-  constructor(
-    code: ErrorCode,
-    message: string,
-    options: { hint?: string; cause?: unknown; retryAt?: Date; fields?: readonly FieldError[] } = {},
-  ) {
+  constructor(code: ErrorCode, message: string, options: ErrorDetails & { retryAt?: Date } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.hint = options.hint;
+    this.action = options.action;
     this.retryAt = options.retryAt;
     this.fields = options.fields;
   }
@@ -102,7 +109,7 @@ export class PayloadError extends LegworkError {
   override readonly name = "PayloadError";
   readonly [POINTLESS] = true;
 
-  constructor(message: string, options: { hint?: string; cause?: unknown; fields?: readonly FieldError[] } = {}) {
+  constructor(message: string, options: ErrorDetails = {}) {
     super("LW422", message, options);
   }
 }

@@ -1,5 +1,6 @@
 import { whileConfined } from "../db/confinement.ts";
-import { type Pool, type PoolClient, fromDatabaseError, setLocally, transaction } from "../db/pool.ts";
+import { type Pool, type PoolClient, setLocally, transaction } from "../db/pool.ts";
+import { fromDatabaseError } from "../db/translate-error.ts";
 import { includesRole, type Role } from "../contract/roles.ts";
 import { LegworkError } from "../errors.ts";
 

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import { Command, CommanderError } from "commander";
-import { LegworkError } from "../errors.ts";
+import { Command } from "commander";
+import { reportError } from "./report-error.ts";
 import { addCommand } from "./commands/add.ts";
 import { auditCommand } from "./commands/audit.ts";
 import { alertsCommand } from "./commands/alerts.ts";
@@ -35,10 +35,7 @@ import { workerCommand } from "./commands/worker.ts";
 import { batchCommand } from "./commands/batch.ts";
 import { workflowCommand } from "./commands/workflow.ts";
 import { importLegworkFromHere } from "../worker/module-hooks.ts";
-import { relativeTime } from "./output.ts";
-import { fromDatabaseError } from "../db/pool.ts";
 import { allowClosedOutput } from "./closed-output.ts";
-import { visible } from "./visible.ts";
 
 /**
  * The command line. Exit code 0: fine; 1: what was asked for failed; 2: it was asked for in a wrong way. A user's mistake is one
@@ -51,7 +48,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   try {
     await createProgram().parseAsync(argv);
   } catch (error) {
-    process.exitCode = report(error);
+    process.exitCode = reportError(error);
   }
 }
 
@@ -124,21 +121,6 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
   ];
   for (const command of commands) program.addCommand(command().exitOverride());
   return program;
-}
-
-function report(thrown: unknown): number {
-  // commander has printed its message already.
-  if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 2;
-  const error = fromDatabaseError(thrown);
-  if (error instanceof LegworkError) {
-    console.error(visible(`legwork: ${error.message} (${error.code})`));
-    if (error.hint !== undefined) console.error(visible(`  ${error.hint}`));
-    if (error.retryAt !== undefined) console.error(`  Try again ${relativeTime(error.retryAt)}.`);
-    return error.exitCode;
-  }
-  console.error("legwork: This is a bug in Legwork.");
-  console.error(visible(error.stack ?? error.message));
-  return 1;
 }
 
 function readVersion(): string {

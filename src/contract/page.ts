@@ -1,14 +1,19 @@
 import { z } from "zod";
-import { wholeNumber } from "./values.ts";
+import { bytesOf, wholeNumber } from "./values.ts";
 
 /** Rows of a page when none are asked for. */
 const DEFAULT_PAGE = 50;
 /** Rows of a page at most. */
 const MAX_PAGE = 500;
 
+/** The size of a page (bytes of its rows as JSON): it ends after the row that exceeds it, and its cursor goes on from there. */
+export const MAX_PAGE_BYTES = 5_000_000;
+
 export const pageLimit = wholeNumber(1, MAX_PAGE)
   .default(DEFAULT_PAGE)
-  .describe(`Rows of the page: ${DEFAULT_PAGE} unless given, ${MAX_PAGE} at most.`);
+  .describe(
+    `Rows of the page: ${DEFAULT_PAGE} unless given, ${MAX_PAGE} at most. It has fewer where they exceed ${MAX_PAGE_BYTES / 1_000_000} MB; its cursor goes on from there.`,
+  );
 
 /** A page's cursor: opaque, so that what it is made of may change. */
 export function cursorOver(kind: string, last: z.ZodType<string>) {
@@ -21,10 +26,10 @@ export function cursorOver(kind: string, last: z.ZodType<string>) {
         const content = fromBase64(cursor);
         const parsed = last.safeParse(content.startsWith(`${kind}:`) ? content.slice(kind.length + 1) : undefined);
         if (parsed.success) return parsed.data;
-        context.addIssue({ code: "custom", message: "expected the next_cursor of a page of this list" });
+        context.addIssue({ code: "custom", message: "expected the nextCursor of a page of this list" });
         return z.NEVER;
       })
-      .meta({ description: "Where the page begins: the `next_cursor` of the one before." }),
+      .meta({ description: "Where the page begins: the `nextCursor` of the one before." }),
   };
 }
 
@@ -33,20 +38,30 @@ export function page<T extends z.ZodType>(item: T, what: string) {
   return z
     .object({
       items: z.array(item),
-      next_cursor: z.string().nullable().describe("Where the next page begins; null when this is the last one."),
+      nextCursor: z.string().nullable().describe("Where the next page begins; null when this is the last one."),
     })
     .describe(what);
 }
 
-/** A page from one row more than it may have, which tells whether there is another. */
+/**
+ * A page from one row more than it may have, which tells whether there is another; `isMore` says that there are more than were read. Rows that are large
+ * make it shorter.
+ */
 export function toPage<T>(
   rows: readonly T[],
   limit: number,
   cursor: (last: T) => string,
-): { items: T[]; next_cursor: string | null } {
-  const items = rows.slice(0, limit);
+  isMore = false,
+): { items: T[]; nextCursor: string | null } {
+  const items: T[] = [];
+  let bytes = 0;
+  for (const row of rows.slice(0, limit)) {
+    items.push(row);
+    bytes += bytesOf(JSON.stringify(row));
+    if (bytes >= MAX_PAGE_BYTES) break;
+  }
   const last = items.at(-1);
-  return { items, next_cursor: rows.length > limit && last !== undefined ? cursor(last) : null };
+  return { items, nextCursor: (isMore || rows.length > items.length) && last !== undefined ? cursor(last) : null };
 }
 
 /** Text as URL-safe base64 of its UTF-8, which browsers and Node write alike. */

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { LegworkError, toError } from "../errors.ts";
+import { LegworkError } from "../errors.ts";
 import { type Pool, type PoolClient, transaction } from "./pool.ts";
+import { sqlStateOf } from "./translate-error.ts";
 
 /**
  * How long a change of the schema waits for one lock. Every statement of a worker that needs the same table queues behind it for as long, so it is short: longer
@@ -25,7 +26,7 @@ export async function withinLockTimeout<T>(
     try {
       return await transaction(pool, work);
     } catch (thrown) {
-      if ((toError(thrown) as Error & { code?: string }).code !== "55P03") throw thrown;
+      if (sqlStateOf(thrown) !== "55P03") throw thrown;
       if (Date.now() >= deadline) {
         throw new LegworkError(
           "LW409",

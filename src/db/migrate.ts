@@ -4,8 +4,9 @@ import type { Logger } from "../log.ts";
 import { compareVersions } from "../version.ts";
 import { applyDefinitions, changedByHand, literal, type Run } from "./definitions.ts";
 import { SET_LOCK_TIMEOUT, withinLockTimeout } from "./lock-timeout.ts";
-import { administrativeError, assertDatabase, type Pool, type PoolClient, type Queryable } from "./pool.ts";
+import { assertDatabase, type Pool, type PoolClient, type Queryable } from "./pool.ts";
 import { afterRepair, assertWhole, describeLack, repairMigrations } from "./repair.ts";
+import { administrativeError } from "./translate-error.ts";
 import { type Migration, type SchemaFiles, schemaFiles } from "./schema-files.ts";
 import { isUnused, runGraphileWorkerMigrations } from "./upgrade-graphile-worker.ts";
 

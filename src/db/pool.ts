@@ -1,11 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
-import { isErrorCode, LegworkError, toError } from "../errors.ts";
+import { LegworkError, toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { connectionString, withoutSecrets } from "./database-url.ts";
-import { roleHint } from "./needed-role.ts";
 import { types } from "./parse-timestamp.ts";
 import { ConnectionWatch } from "./silent-connections.ts";
+import { isSystemFault } from "./translate-error.ts";
 
 export type Pool = pg.Pool;
 export type PoolClient = pg.PoolClient;
@@ -174,29 +174,6 @@ function connectionError(options: pg.PoolOptions, thrown: unknown): LegworkError
   return fail(`${where} cannot be used: ${message}.`, "Check DATABASE_URL and the server's log.");
 }
 
-/** Whether an error says that the database cannot be reached, or has closed the connection. */
-export function isConnectionError(thrown: unknown): boolean {
-  const { code, message } = toError(thrown) as Error & { code?: unknown };
-  if (typeof code === "string") {
-    return /^(08...|57P0[1-5]|ECONN\w+|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)$/.test(code);
-  }
-  // node-postgres gives these no code.
-  return /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error)/.test(
-    message,
-  );
-}
-
-/**
- * Whether an error is of the server's condition and passes by itself: no free connection, a full disk or memory (class 53), starting up or shutting
- * down, read-only.
- */
-function isSystemFault(thrown: unknown): boolean {
-  const error = toError(thrown);
-  // Of LW503 the cause says which it is.
-  const { code } = (error instanceof LegworkError ? toError(error.cause) : error) as Error & { code?: unknown };
-  return typeof code === "string" && /^(53...|57P0[1-3]|25006)$/.test(code);
-}
-
 /** How long a database that is full, read-only or starting up is left alone before it is asked again (ms). */
 const USABLE_WAIT_MS = 1_000;
 
@@ -215,37 +192,6 @@ export async function onceUsable<T>(log: Logger, work: () => Promise<T>): Promis
       await delay(USABLE_WAIT_MS);
     }
   }
-}
-
-/**
- * What the database's administrator has to put right, said so: LW403 for rights that were not granted, LW503 for a sequence that has no number left.
- * Undefined for any other error.
- */
-export function administrativeError(thrown: unknown): LegworkError | undefined {
-  const { code, message } = toError(thrown) as Error & { code?: string };
-  if (code === "2200H") {
-    return new LegworkError("LW503", `The database has no number left for a new row: ${message}.`, {
-      hint: "`legwork doctor` says which sequence it is and what to do.",
-      cause: thrown,
-    });
-  }
-  if (code !== "42501") return undefined;
-  return new LegworkError("LW403", `The database login may not do this: ${message}.`, { hint: roleHint(message), cause: thrown });
-}
-
-/** An error that our SQL raised, as the LegworkError it stands for; anything else as it is. */
-export function fromDatabaseError(thrown: unknown): Error {
-  if (thrown instanceof LegworkError) return thrown;
-  const error = toError(thrown) as Error & { code?: string; hint?: string; detail?: string };
-  const administrative = administrativeError(error);
-  if (administrative !== undefined) return administrative;
-  // A number out of range, a value that is no time, a constraint of graphile-worker's table: the caller's mistake.
-  if (/^(22...|23514)$/.test(error.code ?? "")) {
-    return new LegworkError("LW400", `The database refuses a value: ${error.message}.`, { hint: error.hint, cause: error });
-  }
-  if (!isErrorCode(error.code)) return error;
-  const retryAt = error.code === "LW429" && error.detail !== undefined ? new Date(error.detail) : undefined;
-  return new LegworkError(error.code, error.message, { hint: error.hint, cause: error, retryAt });
 }
 
 /** Runs `work` in one transaction on one client: commits when it returns, rolls back when it throws. */

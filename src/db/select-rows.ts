@@ -1,4 +1,5 @@
-import { fromDatabaseError, type Queryable } from "./pool.ts";
+import type { Queryable } from "./pool.ts";
+import { fromDatabaseError } from "./translate-error.ts";
 
 /**
  * The rows of a statement, on the caller's connection and so in its transaction. What the database raises is thrown as the LegworkError that it

@@ -131,7 +131,8 @@ export async function getAlertRule(client: Queryable, name: string): Promise<Ale
   const rows = await selectRows(client, `select ${COLUMNS} from legwork.alert_rule_list where name = $1`, [name]);
   if (rows[0] !== undefined) return rows[0];
   throw new LegworkError("LW404", `There is no rule '${name}'.`, {
-    hint: "select name from legwork.alert_rule_list lists them.",
+    hint: "`select name from legwork.alert_rule_list` lists them.",
+    action: { do: "list_alert_rules" },
   });
 }
 

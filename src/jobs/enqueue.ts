@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { ATTEMPTS, assertInteger, COUNTS, durationToInterval, PRIORITIES, toTimestamp } from "../bounds.ts";
 import type { Duration } from "../duration.ts";
-import { fromDatabaseError, type Queryable } from "../db/pool.ts";
+import type { Queryable } from "../db/pool.ts";
+import { fromDatabaseError } from "../db/translate-error.ts";
 import { selectRows } from "../db/select-rows.ts";
 import { LegworkError } from "../errors.ts";
 import { parsePayload } from "./payload.ts";
@@ -259,6 +260,7 @@ export async function assertPayloads<J extends { task: string; payload?: unknown
       if ((jobs.length === 1 && nameOf === undefined) || !(error instanceof LegworkError)) throw error;
       throw new LegworkError(error.code, `${nameOf?.(job) ?? `Job ${index + 1} of ${jobs.length}`}: ${error.message}`, {
         hint: error.hint,
+        action: error.action,
         cause: error,
         fields: error.fields?.map(({ path, message }) => ({ path: [index, ...path], message })),
       });

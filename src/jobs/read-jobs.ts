@@ -1,11 +1,11 @@
-import { assertId } from "../bounds.ts";
-import { MAX_LOOKED_AT } from "../contract/jobs.ts";
+import { assertId, MAX_LOOKED_AT } from "../bounds.ts";
 import { JOB_STATES, type JobState } from "../contract/states.ts";
 import { callFunction } from "../db/call-function.ts";
 import { viewsFor } from "../db/confinement.ts";
 import { readJson } from "../db/exact-json.ts";
 import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
+import { selectWithin } from "../db/select-within.ts";
 import { LegworkError } from "../errors.ts";
 
 export { JOB_STATES, type JobState };
@@ -143,6 +143,8 @@ export function impliedByStates(states: readonly unknown[]): string[] {
 /** What a search in payloads found, and how far it has looked. */
 export interface PayloadSearch {
   rows: JobRow[];
+  /** Whether there may be more than these, because they have `maxBytes` already. */
+  isMore: boolean;
   /** Jobs whose payloads were read. */
   looked_at: number;
   /** The last job whose payload was read; null when there was none. */
@@ -161,26 +163,45 @@ export async function listJobs(client: Queryable, filter: JobFilter): Promise<Jo
   if (filter.payload !== undefined) return (await searchPayloads(client, filter, filter.payload)).rows;
   assertServed(filter);
   const { where, values } = await conditionsOf(client, filter);
-  const rows = await selectRows(
-    client,
-    `select ${columnsOf(filter)} from ${viewsFor(client)}.jobs ${where}
-     order by id ${filter.order === "oldest" ? "asc" : "desc"} limit $${values.length + 1}`,
-    [...values, filter.limit],
-  );
+  const text = pageOf(client, filter, where, `$${values.length + 1}`);
+  const rows = await selectRows(client, text, [...values, filter.limit]);
   return readJson<JobRow>(client, rows, JSON_COLUMNS);
+}
+
+/** As `listJobs`, in the caller's transaction and up to the job that brings the page to `maxBytes`; also says whether there may be more. */
+export async function listJobsWithin(
+  client: Queryable,
+  filter: JobFilter,
+  maxBytes: number,
+): Promise<{ rows: JobRow[]; isMore: boolean }> {
+  assertServed(filter);
+  const { where, values } = await conditionsOf(client, filter);
+  const text = pageOf(client, filter, where, `$${values.length + 1}`);
+  const { rows, isMore } = await selectWithin(client, text, [...values, filter.limit], maxBytes);
+  return { rows: readJson<JobRow>(client, rows, JSON_COLUMNS), isMore };
+}
+
+function pageOf(client: Queryable, filter: JobFilter, where: string, limit: string): string {
+  const direction = filter.order === "oldest" ? "asc" : "desc";
+  return `select ${columnsOf(filter)} from ${viewsFor(client)}.jobs ${where} order by id ${direction} limit ${limit}`;
 }
 
 /**
  * Jobs that match and whose payload has a value at a path, such as `user.id:42`; text, numbers and booleans are compared as text. No index has
  * it, so the payloads of the first 10,000 jobs that the other filters leave are read and no more: the next search begins (`before`, `after`) where
- * this one has stopped looking. What a task's definition redacts is not found.
+ * this one has stopped looking. What a task's definition redacts is not found. `maxBytes` is as of `listJobsWithin`.
  *
  * @example
  * import { searchPayloads } from "legwork/operations";
  *
  * const { rows, looked_to } = await searchPayloads(client, { task: "notify/email", limit: 20 }, "to:ann@example.com");
  */
-export async function searchPayloads(client: Queryable, filter: JobFilter, payload: string): Promise<PayloadSearch> {
+export async function searchPayloads(
+  client: Queryable,
+  filter: JobFilter,
+  payload: string,
+  maxBytes?: number,
+): Promise<PayloadSearch> {
   assertServed(filter);
   const [, path = "", value = ""] = /^([^:]+):(.*)$/s.exec(payload) ?? [];
   if (path === "") {
@@ -206,12 +227,12 @@ export async function searchPayloads(client: Queryable, filter: JobFilter, paylo
     [...values, path.split("."), value, filter.limit],
   );
   const { ids, looked_at, looked_to } = found[0];
-  const rows = await selectRows(
-    client,
-    `select ${columnsOf(filter)} from ${views}.jobs where id = any ($1::bigint[]) order by id ${direction}`,
-    [ids],
-  );
-  return { rows: readJson<JobRow>(client, rows, JSON_COLUMNS), looked_at, looked_to };
+  const text = `select ${columnsOf(filter)} from ${views}.jobs where id = any ($1::bigint[]) order by id ${direction}`;
+  const { rows, isMore } =
+    maxBytes === undefined
+      ? { rows: await selectRows(client, text, [ids]), isMore: false }
+      : await selectWithin(client, text, [ids], maxBytes);
+  return { rows: readJson<JobRow>(client, rows, JSON_COLUMNS), isMore, looked_at, looked_to };
 }
 
 function columnsOf({ brief }: Pick<JobFilter, "brief">): string {
@@ -275,25 +296,32 @@ function assertServed(filter: JobFilter): void {
   }
 }
 
+const ATTEMPT_COLUMNS =
+  "attempt, state, error_name, error_message, error_stack, error_code, started_at, finished_at, retry_at, worker";
+
 /**
- * The attempts of a job, oldest first.
+ * The attempts of a job, oldest first: all of them, or so many (`limit`) after the first ones (`after`).
  *
  * @example
  * import { listAttempts } from "legwork/operations";
  *
  * const attempts = await listAttempts(client, "43");
  */
-export async function listAttempts(client: Queryable, id: string): Promise<AttemptRow[]> {
+export async function listAttempts(
+  client: Queryable,
+  id: string,
+  page: { after?: number; limit?: number } = {},
+): Promise<AttemptRow[]> {
   return await selectRows(
     client,
-    `select attempt, state, error_name, error_message, error_stack, error_code, started_at, finished_at, retry_at, worker
-     from ${viewsFor(client)}.attempts where job_id = $1 order by started_at nulls last, attempt`,
-    [assertId("job", id)],
+    `select ${ATTEMPT_COLUMNS} from ${viewsFor(client)}.attempts where job_id = $1 order by started_at nulls last, attempt offset $2 limit $3`,
+    [assertId("job", id), page.after ?? 0, page.limit],
   );
 }
 
 /** What is found of one job. */
 export interface FoundJob extends JobRow {
+  /** The last hundred; `listAttempts` has them all. */
   attempt_list: AttemptRow[];
   /** The schedule that enqueued it; null for none. */
   schedule: string | null;
@@ -301,8 +329,11 @@ export interface FoundJob extends JobRow {
   schedule_due_at: Date | null;
 }
 
+/** Attempts that come with a job. */
+const LAST_ATTEMPTS = 100;
+
 /**
- * One job with its attempts, oldest first, and its schedule. Throws LW404 for an id that no job has or whose history has been dropped.
+ * One job with its last attempts, oldest first, and its schedule. Throws LW404 for an id that no job has or whose history has been dropped.
  *
  * @example
  * import { getJob } from "legwork/operations";
@@ -318,7 +349,13 @@ export async function getJob(client: Queryable, id: string): Promise<FoundJob> {
       hint: "Finished jobs are kept for the setting history_retention.",
     });
   }
-  const attempts = await listAttempts(client, id);
+  const attempts = await selectRows(
+    client,
+    `select * from (
+       select ${ATTEMPT_COLUMNS} from ${viewsFor(client)}.attempts where job_id = $1 order by started_at desc nulls first, attempt desc limit ${LAST_ATTEMPTS}
+     ) a order by started_at nulls last, attempt`,
+    [id],
+  );
   const origin = await selectRows(
     client,
     "select schedule, due_at from legwork.schedule_runs where job_id = $1 order by due_at limit 1",

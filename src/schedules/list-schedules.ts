@@ -97,7 +97,8 @@ export async function getSchedule(client: Queryable, name: string): Promise<Sche
   );
   const similar = nearest[0]?.name;
   throw new LegworkError("LW404", `There is no schedule '${name}'.`, {
-    hint: `${similar === null ? "" : `Did you mean '${similar}'? `}\`legwork schedule list\` lists them.`,
+    hint: `${similar === null ? "" : `Did you mean '${similar}'? `}\`select name from legwork.schedules\` lists them.`,
+    action: { do: "list_schedules" },
   });
 }
 

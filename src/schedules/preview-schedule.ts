@@ -1,6 +1,7 @@
 import { toTimestamp } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
-import { fromDatabaseError, type Queryable } from "../db/pool.ts";
+import type { Queryable } from "../db/pool.ts";
+import { fromDatabaseError } from "../db/translate-error.ts";
 import { LegworkError } from "../errors.ts";
 import { CronTimes } from "./cron.ts";
 import { assertTimezone, formatLocal } from "./local-time.ts";

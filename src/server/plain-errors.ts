@@ -1,52 +1,77 @@
 import type { Duplex } from "node:stream";
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
+import { inWordsOf } from "../action.ts";
+import { isBug, sqlStateOf, translateError } from "../db/translate-error.ts";
 import { type ErrorCode, LegworkError } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import { propertyOf } from "../thrown.ts";
+import { REQUESTS } from "./request-wording.ts";
 
 /** The longest request body (bytes), where a route does not say otherwise. */
 export const BODY_LIMIT = 100_000;
 
-/** What the client did wrong, in our words; anything else is a bug, of which the client learns only that there is one. */
-export function asLegworkError(error: FastifyError, request: FastifyRequest, log: Logger): LegworkError {
-  if (error instanceof LegworkError) return error;
-  if (error.statusCode === 413) {
+/** What a client is answered in place of a result. Of a bug it learns only that there is one, and under which id the log says more. */
+export function translateForClient(
+  thrown: unknown,
+  request: Pick<FastifyRequest, "id" | "method" | "url">,
+  log: Logger,
+): LegworkError {
+  const error = translateError(thrown, request.id);
+  // A right that the server's own login lacks is for its administrator to see, too.
+  if (isBug(error) || sqlStateOf(error) === "42501") {
+    log.error({ err: error.cause, requestId: request.id, method: request.method, url: request.url }, "A request failed.");
+  }
+  return error;
+}
+
+/** The same outside of REST, where bodies are shorter and hints name other requests. */
+export function asLegworkError(thrown: FastifyError, request: FastifyRequest, log: Logger): LegworkError {
+  const error = translateForClient(thrown, request, log);
+  if (thrown instanceof LegworkError || clientStatus(thrown) === undefined) return error;
+  if (error.code === "LW413") {
     return new LegworkError("LW413", `A request may have ${BODY_LIMIT.toLocaleString("en")} bytes.`, {
       hint: "Ask in several requests.",
     });
   }
-  if (clientStatus(error) !== undefined) {
-    return new LegworkError("LW400", `${error.message.replace(/\.?$/, "")}.`, {
-      hint: request.url.startsWith("/graphql") ? `Send {"query": "…"} as application/json.` : "GET / lists what is here.",
-    });
-  }
-  log.error({ err: error, method: request.method, url: request.url }, "A request failed.");
-  return new LegworkError("LW500", "Internal error.", { hint: "The server's log says more." });
+  return new LegworkError(error.code, error.message, {
+    hint: request.url.startsWith("/graphql") ? `Send {"query": "…"} as application/json.` : "GET / lists what is here.",
+  });
 }
 
 /** The status that Fastify gives a client's mistake, such as 415; undefined for anything else. */
-export function clientStatus({ statusCode }: { statusCode?: number }): number | undefined {
-  return statusCode !== undefined && statusCode >= 400 && statusCode < 500 ? statusCode : undefined;
+export function clientStatus(thrown: unknown): number | undefined {
+  const status = thrown instanceof LegworkError ? undefined : propertyOf(thrown, "statusCode");
+  return typeof status === "number" && status >= 400 && status < 500 ? status : undefined;
+}
+
+/** Seconds until the same request may succeed, as Retry-After says it: 1 at least; undefined where that is not known. */
+export function retryAfter({ retryAt }: LegworkError): string | undefined {
+  return retryAt === undefined ? undefined : String(Math.max(1, Math.ceil((retryAt.getTime() - Date.now()) / 1_000)));
 }
 
 /** Answers with `code`, `message` and `hint`, outside of REST. */
 export function sendError(reply: FastifyReply, error: LegworkError, status: number = error.status): FastifyReply {
   if (error.code === "LW401") reply.header("www-authenticate", 'Bearer realm="legwork"');
-  if (error.retryAt !== undefined) reply.header("retry-after", secondsUntil(error.retryAt));
-  const { code, message, hint }: { code: ErrorCode; message: string; hint: string | undefined } = error;
-  return reply.code(status).send({ code, message, hint });
+  const wait = retryAfter(error);
+  if (wait !== undefined) reply.header("retry-after", wait);
+  return reply.code(status).send(bodyOf(error));
+}
+
+function bodyOf(error: LegworkError): { code: ErrorCode; message: string; hint: string | undefined } {
+  return { code: error.code, message: error.message, hint: inWordsOf(REQUESTS, error) };
 }
 
 /** Answers on a connection that has no reply, because its request could not be read or asks for a WebSocket, and hangs up. */
 export function hangUp(socket: Duplex, error: LegworkError, status: number = error.status): void {
-  const { code, message, hint, retryAt } = error;
-  const body = JSON.stringify({ code, message, hint });
+  const body = JSON.stringify(bodyOf(error));
+  const wait = retryAfter(error);
   const headers = [
     "content-type: application/json",
     `content-length: ${Buffer.byteLength(body)}`,
-    ...(retryAt === undefined ? [] : [`retry-after: ${secondsUntil(retryAt)}`]),
+    ...(wait === undefined ? [] : [`retry-after: ${wait}`]),
     "connection: close",
   ];
-  socket.end(`HTTP/1.1 ${status} ${code}\r\n${headers.join("\r\n")}\r\n\r\n${body}`, () => socket.destroy());
+  socket.end(`HTTP/1.1 ${status} ${error.code}\r\n${headers.join("\r\n")}\r\n\r\n${body}`, () => socket.destroy());
 }
 
 /** What cannot even be read as a request, or has not come to its end in time. */
@@ -67,8 +92,4 @@ export function refuseUnreadable(error: Error & { code?: string }, socket: Duple
     default:
       return hangUp(socket, new LegworkError("LW400", "The request cannot be read as HTTP.", { hint: "Send HTTP/1.1." }));
   }
-}
-
-function secondsUntil(time: Date): string {
-  return String(Math.max(1, Math.ceil((time.getTime() - Date.now()) / 1_000)));
 }

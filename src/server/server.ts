@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { randomUUID } from "node:crypto";
 import { isIP } from "node:net";
 import type { Duplex } from "node:stream";
 import cors from "@fastify/cors";
@@ -208,6 +209,7 @@ async function createApp(
   const app = fastify({
     bodyLimit: BODY_LIMIT,
     requestTimeout,
+    genReqId: () => randomUUID(),
     http: { headersTimeout: requestTimeout, connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MS, requestTimeout) },
     clientErrorHandler: refuseUnreadable,
     forceCloseConnections: "idle",

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { isConnectionError } from "../db/pool.ts";
+import { isConnectionError } from "../db/translate-error.ts";
 import { toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { within } from "../within.ts";

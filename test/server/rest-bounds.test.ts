@@ -69,7 +69,7 @@ it("names the first 20 fields at fault, each shortened, and says how many more t
     await rest(server, "GET", `/jobs?${query}`),
   ];
   for (const { status, body } of faults) {
-    expect([body.code, body.errors.length, body.more_errors]).toEqual([`LW${status}`, 20, 980]);
+    expect([body.code, body.errors.length, body.moreErrors]).toEqual([`LW${status}`, 20, 980]);
     expect(body.detail.length).toBeLessThanOrEqual(1_000);
   }
   const long = await rest(server, "POST", "/jobs", { task: "any", ["x".repeat(50_000)]: 1 });
@@ -85,5 +85,100 @@ it("takes a payload of 1,000,000 bytes and 100 levels, with many values", async 
   expect((await rest(server, "POST", "/jobs/batch", batch(`[${deep}]`))).body).toMatchObject({
     code: "LW400",
     errors: [{ field: "jobs.0.payload.0.0.0", message: "it is nested deeper than 100 levels" }],
+  });
+});
+
+describe("what is refused costs no more than what is taken", () => {
+  /** The shortest of five answers (ms), and the last one. */
+  async function time(body: string): Promise<{ took: number; answer: RestAnswer }> {
+    let took = Number.POSITIVE_INFINITY;
+    let answer: RestAnswer | undefined;
+    for (let round = 0; round < 5; round++) {
+      const start = performance.now();
+      answer = await rest(server, "POST", "/jobs/batch", body);
+      took = Math.min(took, performance.now() - start);
+    }
+    return { took, answer: answer! };
+  }
+
+  it("99,000 elements of a type that the task does not take", async () => {
+    const taken = await time(batch(list(99_000, '"1"'), "numbers"));
+    expect(taken.answer.status).toBe(201);
+    const refused = await time(batch(list(99_000), "numbers"));
+    expect(refused.answer).toMatchObject({ status: 422, body: { errors: [{ field: "jobs.payload.0" }] } });
+    expect(refused.took).toBeLessThan(taken.took);
+  });
+
+  it("10,000 jobs where 1,000 are taken: they are counted first", async () => {
+    const job = '{"task": "any", "payload": {"a": 1}, "runAt": "2099-01-01T00:00:00Z"}';
+    const taken = await time(`{"jobs": ${list(1_000, job)}}`);
+    expect(taken.answer.status).toBe(201);
+    const refused = await time(`{"jobs": ${list(10_000, job)}}`);
+    expect(refused.answer).toMatchObject({ status: 400, body: { errors: [{ field: "jobs" }] } });
+    // Ten times as much to read as JSON, and nothing else to do.
+    expect(refused.took).toBeLessThan(2 * taken.took);
+  });
+});
+
+it("a small body is told of all its faults, a large one of the first", async () => {
+  const wrong = (count: number): string => `{"jobs": ${list(count, '{"task": 1}')}}`;
+  expect((await rest(server, "POST", "/jobs/batch", wrong(3))).body.errors).toHaveLength(3);
+  expect((await rest(server, "POST", "/jobs/batch", wrong(1_000))).body.errors).toHaveLength(1);
+});
+
+describe("answers", () => {
+  it("of large jobs end after some 5 MB, and their cursor goes on to the rest", async () => {
+    const { rows } = await database.pool.query(
+      `select legwork.enqueue('any', to_jsonb(repeat('x', 990000)), correlation_id => 'large')::text as id from generate_series(1, 30)`,
+    );
+    const small = await rest(server, "GET", "/jobs?limit=30&correlationId=large&brief=true");
+    expect(small.body).toMatchObject({ items: { length: 30 }, nextCursor: null });
+    const seen: string[] = [];
+    for (let cursor = ""; ;) {
+      const { text, body } = await rest(server, "GET", `/jobs?limit=30&order=oldest&correlationId=large${cursor}`);
+      expect(text.length).toBeLessThan(6_500_000);
+      seen.push(...body.items.map(({ id }: { id: string }) => id));
+      if (body.nextCursor === null) break;
+      cursor = `&cursor=${body.nextCursor}`;
+    }
+    expect(seen).toEqual(rows.map(({ id }) => id));
+  });
+
+  it("about a job of many attempts have the last hundred, and pages of all", async () => {
+    const { rows } = await database.pool.query("select legwork.enqueue('any', '{}')::text as id");
+    const id: string = rows[0].id;
+    await database.pool.query(
+      `insert into legwork_private.failed_attempts (job_id, attempt, task, queue, started_at, failed_at, retry_at)
+       select $1, n, 'any', 'any', now() - make_interval(secs => 1000 - n), now() - make_interval(secs => 1000 - n), now() from generate_series(1, 250) n`,
+      [id],
+    );
+    const numbers = (attempts: { attempt: number }[]): number[] => attempts.map(({ attempt }) => attempt);
+    const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, index) => from + index);
+    const job = await rest(server, "GET", `/jobs/${id}`);
+    expect(numbers(job.body.attemptList)).toEqual(range(151, 250));
+    const first = await rest(server, "GET", `/jobs/${id}/attempts?limit=200`);
+    expect(numbers(first.body.items)).toEqual(range(1, 200));
+    const second = await rest(server, "GET", `/jobs/${id}/attempts?limit=200&cursor=${first.body.nextCursor}`);
+    expect(numbers(second.body.items)).toEqual(range(201, 250));
+    expect(second.body.nextCursor).toBeNull();
+    expect((await rest(server, "GET", "/jobs/4711000/attempts")).status).toBe(404);
+  });
+
+  it("about steps with large results come in pages", async () => {
+    const { rows } = await database.pool.query("select legwork.enqueue('any', '{}')::text as id");
+    await database.pool.query(
+      `insert into legwork_private.job_steps (job_id, kind, name, state, result, attempt, started_at)
+       select $1, 'run', 'step ' || n, 'completed', to_jsonb(repeat('x', 900000)), 1, now() + make_interval(secs => n) from generate_series(1, 14) n`,
+      [rows[0].id],
+    );
+    const names: string[] = [];
+    for (let cursor = ""; ;) {
+      const { text, body } = await rest(server, "GET", `/jobs/${rows[0].id}/steps?${cursor}`);
+      expect(text.length).toBeLessThan(6_500_000);
+      names.push(...body.items.map(({ name }: { name: string }) => name));
+      if (body.nextCursor === null) break;
+      cursor = `cursor=${body.nextCursor}`;
+    }
+    expect(names).toEqual(Array.from({ length: 14 }, (_, index) => `step ${index + 1}`));
   });
 });

@@ -23,7 +23,8 @@ create or replace function legwork_private.tg_audit_entries__refuse() returns tr
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 begin
   raise exception 'The audit log is only added to.' using
-    errcode = 'LW403', hint = 'Old partitions go by themselves: select legwork.change_setting(''audit_retention'', …).';
+    errcode = 'LW403', detail = '{"do": "change_setting", "name": "audit_retention"}',
+    hint = 'Old partitions go by themselves. `select legwork.change_setting(''audit_retention'', …)` says when.';
 end $$;
 comment on function legwork_private.tg_audit_entries__refuse() is 'Refuses to change, delete or truncate lines of the audit log: by mistake, or by whoever was granted too much. Its owner can take the trigger away.';
 

@@ -7,7 +7,8 @@ begin
   if change_setting.value is null or change_setting.name is null or change_setting.name <> all (v_names) then
     raise exception '%', case when value is null then 'A setting needs a value.' else format('No setting is called ''%s''.', name) end using
       errcode = case when value is null then 'LW400' else 'LW404' end,
-      hint = coalesce('Did you mean ''' || legwork_private.nearest_name(name, v_names) || '''? ', '') || 'select name, value, description from legwork.settings lists them.';
+      detail = '{"do": "list_settings"}',
+      hint = coalesce('Did you mean ''' || legwork_private.nearest_name(name, v_names) || '''? ', '') || '`select name, value, description from legwork.settings` lists them.';
   end if;
   update legwork.settings s set value = change_setting.value where s.name = change_setting.name;
 end $$;

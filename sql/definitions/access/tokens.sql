@@ -47,7 +47,7 @@ begin
   select t.* into v_token from legwork_private.tokens t where t.id = revoke_token.id for update;
   if v_token.id is null or v_token.tenant is distinct from coalesce(legwork_private.confined_tenant(), v_token.tenant) then
     raise exception 'There is no token %.', coalesce(revoke_token.id::text, 'null') using
-      errcode = 'LW404', hint = 'select id, name from legwork.token_list lists them.';
+      errcode = 'LW404', detail = '{"do": "list_tokens"}', hint = '`select id, name from legwork.token_list` lists them.';
   elsif v_token.revoked_at is not null then
     return false;
   end if;

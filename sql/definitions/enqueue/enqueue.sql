@@ -178,7 +178,7 @@ begin
   limit 1;
   if v_unknown is not null then
     raise exception 'A job has no field ''%''.', v_unknown using errcode = 'LW400', hint = format(
-      'Fields are the parameters of legwork.enqueue: %s and %s.', array_to_string(trim_array(v_fields, 1), ', '), v_fields[cardinality(v_fields)]);
+      'Fields are %s and %s.', array_to_string(trim_array(v_fields, 1), ', '), v_fields[cardinality(v_fields)]);
   end if;
 end $$;
 comment on function legwork_private.assert_known_fields(jsonb) is 'Does nothing for jobs all of whose fields legwork.enqueue_many takes. Raises LW400 with the one that it does not.';

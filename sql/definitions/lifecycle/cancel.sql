@@ -63,7 +63,8 @@ begin
     end if;
     raise exception 'Job % has already ended: it is %.', job_id, v_state using
       errcode = 'LW409',
-      hint = case when v_state = 'failed' then 'legwork.discard_job throws a failed job away.' else 'What has ended stays as it is.' end;
+      detail = jsonb_strip_nulls(jsonb_build_object('state', v_state, 'do', case v_state when 'failed' then 'discard_job' end, 'id', job_id)),
+      hint = case when v_state = 'failed' then '`select legwork.discard_job(' || job_id || ')` throws a failed job away.' else 'What has ended stays as it is.' end;
   end if;
   perform legwork_private.audit('cancel_job', 'job', job_id::text, jsonb_build_object('state', legwork_private.assert_job(job_id)),
     jsonb_build_object('state', case when v_job.locked_at is null then 'cancelled' else 'running' end, 'reason', v_reason),

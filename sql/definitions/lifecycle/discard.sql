@@ -14,7 +14,8 @@ begin
     if v_state = 'failed' then
       return;
     end if;
-    raise exception 'Job % has not failed: it is %.', job_id, v_state using errcode = 'LW409', hint = 'legwork.cancel_job ends a job that has not ended.';
+    raise exception 'Job % has not failed: it is %.', job_id, v_state using errcode = 'LW409',
+      detail = jsonb_build_object('do', 'cancel_job', 'id', job_id), hint = '`select legwork.cancel_job(' || job_id || ')` ends a job that has not ended.';
   end if;
   perform legwork_private.audit('discard_job', 'job', job_id::text, '{"state": "failed"}', '{"state": "failed"}', legwork_private.flag_value(v_flags, 'tenant'));
 end $$;

@@ -37,7 +37,7 @@ begin
   v_payload := case when given is null then coalesce(v_kept, history, '{}') else legwork_private.restore_redacted(given::json, legwork_private.readable_json(v_kept)) end;
   if v_kept is null and legwork_private.has_redacted(v_payload) or v_kept is not null and legwork_private.has_redacted(v_payload) and not legwork_private.has_redacted(v_kept) then
     raise exception 'Job % cannot be run again with this payload: parts of it are redacted, and the history does not have them.', job_id using
-      errcode = 'LW409', hint = 'Give the payload whole: rerun_job(job_id, payload => …).';
+      errcode = 'LW409', hint = 'Give the whole payload.';
   end if;
   return v_payload;
 end $$;
@@ -77,7 +77,8 @@ begin
   if v_original.id is null then
     v_state := legwork_private.assert_job(job_id);
     raise exception 'Job % has not ended: it is %.', job_id, v_state using
-      errcode = 'LW409', hint = 'legwork.retry_job lets a job start that waits for its time. To run it twice, enqueue it again.';
+      errcode = 'LW409', detail = jsonb_build_object('do', 'retry_job', 'id', job_id),
+      hint = '`select legwork.retry_job(' || job_id || ')` lets a job start that waits for its time. To run it twice, enqueue it again.';
   end if;
   perform legwork_private.assert_task(v_original.task);
   if discard and v_original.state <> 'failed' then

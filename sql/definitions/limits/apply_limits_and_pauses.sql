@@ -29,11 +29,12 @@ begin
   if name is null or name <> all (v_queues) then
     raise exception 'No queue is called ''%''.', name using
       errcode = 'LW404',
+      detail = '{"do": "list_queues"}',
       hint = coalesce('Did you mean ''' || legwork_private.nearest_name(name, v_queues) || '''? ', '')
         || case when legwork_private.confined_tenant() is null and exists (select from legwork_private.graphile_job_queues q where q.queue_name = assert_target.name)
           then format('%L is a serial key, graphile-worker''s queue_name: its jobs run one at a time already. A queue of Legwork is a group of tasks; a limit of one '
-            'task is given as task => ''…''. ', assert_target.name) else '' end
-        || 'A queue is known once a task belongs to it; select name from legwork.queues lists them.';
+            'task names the task and no queue. ', assert_target.name) else '' end
+        || 'A queue is known once a task belongs to it; `select name from legwork.queues` lists them.';
   end if;
 end $$;
 comment on function legwork_private.assert_target(text, text) is 'Does nothing for a queue or task that is known. Raises LW404 with the nearest name for an unknown one.';
@@ -43,7 +44,7 @@ language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 begin
   if (queue is null) = (task is null) then
     raise exception 'Name a queue or a task%.', case when queue is null then '' else ', not both' end using
-      errcode = 'LW400', hint = 'For example queue => ''mail'', or task => ''notify/email''.';
+      errcode = 'LW400', hint = 'For example queue ''mail'', or task ''notify/email''.';
   end if;
   return case when queue is not null then 'queue' else 'task' end;
 end $$;

@@ -169,8 +169,8 @@ begin
     return;
   end if;
   v_nearest := legwork_private.nearest_name(name, array(select r.name from legwork_private.alert_rules r));
-  raise exception 'There is no rule ''%''.', coalesce(name, '') using errcode = 'LW404',
-    hint = case when v_nearest is not null then format('Did you mean ''%s''? ', v_nearest) else '' end || 'select name from legwork_private.alert_rules lists them.';
+  raise exception 'There is no rule ''%''.', coalesce(name, '') using errcode = 'LW404', detail = '{"do": "list_alert_rules"}',
+    hint = case when v_nearest is not null then format('Did you mean ''%s''? ', v_nearest) else '' end || '`select name from legwork.alert_rule_list` lists them.';
 end $$;
 comment on function legwork_private.assert_alert_rule(text) is 'Does nothing for a known rule. Raises LW404 with the nearest name for an unknown one.';
 revoke execute on function legwork_private.assert_alert_rule(text) from public;

@@ -356,7 +356,8 @@ begin
   perform legwork_private.assert_role('operator', true);
   select a.resolved_at into v_resolved_at from legwork_private.alert_records a where a.id = acknowledge_alert.id for update;
   if not found then
-    raise exception 'There is no alert %.', id using errcode = 'LW404', hint = 'select id, message from legwork.alerts where state <> ''resolved'' lists the open ones.';
+    raise exception 'There is no alert %.', id using errcode = 'LW404', detail = '{"do": "list_alerts"}',
+      hint = '`select id, message from legwork.alerts where state <> ''resolved''` lists the open ones.';
   elsif v_resolved_at is not null then
     raise exception 'Alert % was resolved %.', id, v_resolved_at using errcode = 'LW409', hint = 'There is nothing left to acknowledge.';
   end if;

@@ -64,7 +64,7 @@ begin
     raise exception 'A delay needs a backoff.' using errcode = 'LW400', hint = 'Say how it grows: fixed, linear or exponential.';
   elsif cardinality(retry_on) = 0 then
     raise exception 'A list of errors that are worth a retry names at least one.' using
-      errcode = 'LW400', hint = 'For no retry at all: attempts => 1. For all errors leave it out.';
+      errcode = 'LW400', hint = 'For no retry at all, allow 1 attempt. For all errors leave it out.';
   end if;
   insert into legwork_private.retry_policies as p (scope, name, is_declared, attempts, backoff, delay, factor, max_delay, jitter, retry_on)
   values (

@@ -41,9 +41,9 @@ begin
     raise exception 'The schedule ''%'' is an entry of a crontab.', name using errcode = 'LW409',
       hint = 'Edit the crontab file and restart the workers, or remove the line there and make a schedule of it.';
   end if;
-  raise exception 'There is no schedule ''%''.', coalesce(name, 'null') using errcode = 'LW404',
+  raise exception 'There is no schedule ''%''.', coalesce(name, 'null') using errcode = 'LW404', detail = '{"do": "list_schedules"}',
     hint = coalesce('Did you mean ''' || legwork_private.nearest_name(name, array(select d.name from legwork_private.schedule_definitions d where v_own is null or d.tenant = v_own)) || '''? ', '')
-      || 'select name from legwork.schedules lists them.';
+      || '`select name from legwork.schedules` lists them.';
 end $$;
 comment on function legwork_private.lock_schedule(text) is
   'A schedule, locked to the end of the transaction, for whoever may change it. Raises LW404 for an unknown one and for another tenant''s, LW409 for an entry of a crontab, LW403.';
@@ -109,7 +109,7 @@ begin
   end if;
   if num_nonnulls(cron, every, at) <> 1 then
     raise exception 'The schedule ''%'' needs exactly one of cron, every and at.', name using errcode = 'LW400',
-      hint = 'For example cron => ''30 2 * * *'', every => ''5 minutes'' or at => ''2027-01-01 10:00+01''.';
+      hint = 'For example cron ''30 2 * * *'', every ''5 minutes'' or at ''2027-01-01 10:00+01''.';
   end if;
   perform legwork_private.assert_task(coalesce(task, ''));
   perform legwork_private.assert_timezone(coalesce(timezone, ''));

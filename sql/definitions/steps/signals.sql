@@ -105,7 +105,8 @@ begin
   if v_job.id is null or (v_job.locked_at is null and v_job.attempts >= v_job.max_attempts) then
     v_state := legwork_private.assert_job(job_id);
     raise exception 'Job % has already ended: it is %.', job_id, v_state using
-      errcode = 'LW409', hint = case when v_state = 'failed' then 'legwork.retry_job gives it another chance.' else 'What has ended waits for nothing.' end;
+      errcode = 'LW409', detail = jsonb_strip_nulls(jsonb_build_object('state', v_state, 'do', case v_state when 'failed' then 'retry_job' end, 'id', job_id)),
+      hint = case when v_state = 'failed' then '`select legwork.retry_job(' || job_id || ')` gives it another chance.' else 'What has ended waits for nothing.' end;
   elsif (select count(*) from legwork_private.job_signals g where g.job_id = send_signal.job_id) >= 1000 then
     raise exception 'Job % has been sent 1000 signals.', job_id using errcode = 'LW409', hint = 'Send a signal to the job that waits for it, once.';
   elsif exists (select from legwork_private.job_steps s

@@ -45,8 +45,9 @@ begin
     array(select t.identifier from legwork_private.graphile_tasks t union select d.name from legwork_private.task_definitions d));
   raise exception 'No task is called ''%''.', assert_task.task using
     errcode = 'LW404',
+    detail = '{"do": "list_tasks"}',
     hint = case when v_nearest is not null then format('Did you mean ''%s''? ', v_nearest) else '' end
-      || 'Tasks are known once a worker that has them has started; select name from legwork.tasks lists them.';
+      || 'Tasks are known once a worker that has them has started; `select name from legwork.tasks` lists them.';
 end $$;
 comment on function legwork_private.assert_task(text) is 'Does nothing for a known task. Raises LW404 with the nearest name for an unknown one.';
 

@@ -68,7 +68,7 @@ begin
   if value not between low and high then
     raise exception '% is %; it must be between % and %.', name, value,
       to_char(low at time zone 'UTC', 'YYYY-MM-DD'), to_char(high at time zone 'UTC', 'YYYY-MM-DD') using
-      errcode = 'LW400', hint = 'Nothing was changed. Times are written like 2027-01-01 10:00+01.';
+      errcode = 'LW400', column = name, hint = 'Nothing was changed. Times are written like 2027-01-01 10:00+01.';
   end if;
 end $$;
 comment on function legwork_private.assert_time(text, timestamptz, timestamptz, timestamptz) is
@@ -79,7 +79,7 @@ language plpgsql stable parallel safe set search_path = pg_catalog, pg_temp as $
 begin
   if not legwork_private.is_bounded(value) or extract(epoch from value) < extract(epoch from low) or extract(epoch from value) > extract(epoch from high) then
     raise exception '% is %; it must be between % and %.', name, value, legwork_private.in_words(low), legwork_private.in_words(high) using
-      errcode = 'LW400', hint = 'Nothing was changed. Intervals are written like 90 seconds, 2 hours or 1 month.';
+      errcode = 'LW400', column = name, hint = 'Nothing was changed. Intervals are written like 90 seconds, 2 hours or 1 month.';
   end if;
 end $$;
 comment on function legwork_private.assert_interval(text, interval, interval, interval) is
@@ -89,7 +89,7 @@ create or replace function legwork_private.assert_number(name text, value numeri
 language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
 begin
   if value not between low and high then
-    raise exception '% is %; it must be between % and %.', name, left(value::text, 40), low, high using errcode = 'LW400', hint = 'Nothing was changed.';
+    raise exception '% is %; it must be between % and %.', name, left(value::text, 40), low, high using errcode = 'LW400', column = name, hint = 'Nothing was changed.';
   end if;
 end $$;
 comment on function legwork_private.assert_number(text, numeric, numeric, numeric) is
@@ -114,7 +114,7 @@ begin
   exception when data_exception then
     raise exception '% is %; it must be a time between % and %.', name, left(value, 100),
       to_char(legwork_private.first_time() at time zone 'UTC', 'YYYY-MM-DD'), to_char(legwork_private.last_time() at time zone 'UTC', 'YYYY-MM-DD') using
-      errcode = 'LW400', hint = 'Nothing was changed. Times are written like 2027-01-01T10:00:00Z.';
+      errcode = 'LW400', column = name, hint = 'Nothing was changed. Times are written like 2027-01-01T10:00:00Z.';
   end;
   perform legwork_private.assert_time(name, v_time);
   return v_time;
@@ -130,7 +130,7 @@ begin
     v_interval := value::interval;
   exception when data_exception then
     raise exception '% is %; it must be an interval between % and %.', name, left(value, 100), legwork_private.in_words(low), legwork_private.in_words(high) using
-      errcode = 'LW400', hint = 'Nothing was changed. Intervals are written like 90 seconds, 2 hours or 1 month.';
+      errcode = 'LW400', column = name, hint = 'Nothing was changed. Intervals are written like 90 seconds, 2 hours or 1 month.';
   end;
   perform legwork_private.assert_interval(name, v_interval, low, high);
   return v_interval;
@@ -144,7 +144,7 @@ begin
   -- No digits before the cast that a numeric could not hold.
   if value !~ '^-?\d{1,30}(\.0{1,30})?$' or value::numeric not between low and high then
     raise exception '% is %; it must be a whole number between % and %.', name, left(value, 100), low, high using
-      errcode = 'LW400', hint = 'Nothing was changed.';
+      errcode = 'LW400', column = name, hint = 'Nothing was changed.';
   end if;
   return value::numeric::bigint;
 end $$;

@@ -225,7 +225,8 @@ begin
   where r.id = lock_workflow.workflow_id and (legwork_private.confined_tenant() is null or r.tenant = legwork_private.confined_tenant()) for update;
   if v_run.id is null then
     raise exception 'There is no workflow %.', coalesce(workflow_id::text, 'null') using
-      errcode = 'LW404', hint = 'Ended workflows are kept for the setting history_retention; select id, name from legwork.workflows lists them.';
+      errcode = 'LW404', detail = '{"do": "list_workflows"}',
+      hint = 'Ended workflows are kept for the setting history_retention; `select id, name from legwork.workflows` lists them.';
   end if;
   return v_run;
 end $$;

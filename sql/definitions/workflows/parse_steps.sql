@@ -89,7 +89,8 @@ begin
     raise exception 'A workflow needs a step.' using errcode = 'LW400', hint = 'Nothing was started.';
   elsif cardinality(v_entries) > 20000 then
     raise exception 'A workflow has at most 20000 steps, not %.', cardinality(v_entries) using errcode = 'LW413',
-      hint = 'legwork.enqueue_batch takes more jobs; or let a step start another workflow.';
+      detail = '{"do": "enqueue_batch"}',
+      hint = '`select legwork.enqueue_batch(…)` takes more jobs; or let a step start another workflow.';
   end if;
   return v_entries;
 end $$;
@@ -164,6 +165,7 @@ set search_path = pg_catalog, pg_temp set enable_nestloop = off set jit = off as
 declare
   v_message text;
   v_hint text;
+  v_detail text;
   v_code text;
 begin
   select 'LW400', format('There are two steps ''%s''.', e.name), 'Names are unique within a workflow and within a sub-workflow.' into v_code, v_message, v_hint
@@ -182,8 +184,9 @@ begin
   if v_message is null then
     select 'LW404', format('Step ''%s'': no task is called ''%s''.', t.step, t.task),
       coalesce('Did you mean ''' || legwork_private.nearest_name(t.task, array(select k.identifier from legwork_private.graphile_tasks k)) || '''? ', '')
-        || 'Tasks are known once a worker that has them has started; select name from legwork.tasks lists them.'
-    into v_code, v_message, v_hint
+        || 'Tasks are known once a worker that has them has started; `select name from legwork.tasks` lists them.',
+      '{"do": "list_tasks"}'
+    into v_code, v_message, v_hint, v_detail
     from (
       select e.n, e.name as step, e.step ->> 'task' as task from unnest(entries) e
       union all
@@ -192,7 +195,9 @@ begin
     where t.task is not null and t.task not in (select k.identifier from legwork_private.graphile_tasks k)
     order by t.n limit 1;
   end if;
-  if v_message is not null then
+  if v_detail is not null then
+    raise exception '%', v_message using errcode = v_code, detail = v_detail, hint = v_hint;
+  elsif v_message is not null then
     raise exception '%', v_message using errcode = v_code, hint = v_hint;
   end if;
 end $$;

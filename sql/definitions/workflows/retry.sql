@@ -12,19 +12,19 @@ begin
   if v_run.state in ('running', 'compensating', 'cancelling') then
     raise exception 'Workflow % cannot be retried: it is %.', workflow_id, v_run.state using errcode = 'LW409', hint = 'Wait for its end, or cancel it.';
   elsif v_run.state = 'completed' and from_step is null then
-    raise exception 'Workflow % has completed.', workflow_id using errcode = 'LW409',
-      hint = 'Start another one, select legwork.start_workflow(…), or name the step from which on it is run again.';
+    raise exception 'Workflow % has completed.', workflow_id using errcode = 'LW409', detail = '{"do": "start_workflow"}',
+      hint = 'Start another one (`select legwork.start_workflow(…)`), or name the step from which on it is run again.';
   elsif v_run.state = 'completed' and exists (
     select from legwork_private.workflow_run_steps s
     join legwork_private.task_definitions d on d.name = s.task
     where s.workflow_id = v_run.id and d.redact is not null)
   then
-    raise exception 'The payloads of workflow % were forgotten when it completed, because one of its tasks redacts.', workflow_id using errcode = 'LW409',
-      hint = 'Start another one: select legwork.start_workflow(…).';
+    raise exception 'The payloads of workflow % were forgotten when it completed, because one of its tasks redacts.', workflow_id using errcode = 'LW409', detail = '{"do": "start_workflow"}',
+      hint = 'Start another one: `select legwork.start_workflow(…)`.';
   elsif from_step is not null and not exists (select from legwork_private.workflow_run_steps s where s.workflow_id = v_run.id and s.name = from_step) then
-    raise exception 'Workflow % has no step ''%''.', workflow_id, from_step using errcode = 'LW404', hint =
+    raise exception 'Workflow % has no step ''%''.', workflow_id, from_step using errcode = 'LW404', detail = jsonb_build_object('do', 'list_workflow_steps', 'id', v_run.id), hint =
       coalesce('Did you mean ''' || legwork_private.nearest_name(from_step, array(select s.name from legwork_private.workflow_run_steps s where s.workflow_id = v_run.id)) || '''? ', '')
-        || 'select name from legwork.workflow_steps where workflow_id = ' || v_run.id || ' lists them.';
+        || '`select name from legwork.workflow_steps where workflow_id = ' || v_run.id || '` lists them.';
   elsif deadline <= clock_timestamp() then
     raise exception 'The deadline % has passed.', deadline using errcode = 'LW400', hint = 'Give a later deadline, or none.';
   end if;

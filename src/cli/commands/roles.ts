@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { loadConfig } from "../../config.ts";
-import { fromDatabaseError } from "../../db/pool.ts";
+import { fromDatabaseError } from "../../db/translate-error.ts";
 import { type CommonFlags, withCommonOptions, withDatabase } from "../options.ts";
 import { printJson } from "../output.ts";
 

@@ -4,6 +4,7 @@ import { createRemoteJWKSet, errors as joseErrors, jwtVerify, type JWTPayload, t
 import { findToken } from "../../access/tokens.ts";
 import type { Config } from "../../config.ts";
 import type { Pool } from "../../db/pool.ts";
+import { translateError } from "../../db/translate-error.ts";
 import { isTime } from "../../duration.ts";
 import { LegworkError, toError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
@@ -90,8 +91,10 @@ async function tokenPrincipal(pool: Pool, token: string): Promise<Principal | un
   try {
     row = await findToken(pool, token);
   } catch (error) {
+    const { code } = translateError(error);
+    if (code !== "LW503" && code !== "LW504") throw error;
     throw new LegworkError("LW503", "The database does not answer, so the token cannot be checked.", {
-      hint: "Try again; GET /ready says when it does.",
+      action: { do: "await_database" },
       cause: error,
     });
   }

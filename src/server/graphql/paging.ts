@@ -1,7 +1,9 @@
 import type { PgSelectSingleStep, PgSelectStep } from "postgraphile/@dataplan/pg";
 import { access, context, lambda } from "postgraphile/grafast";
 import type { ConnectionStep, FieldArgs, Step } from "postgraphile/grafast";
+import { inWordsOf } from "../../action.ts";
 import { LegworkError } from "../../errors.ts";
+import { REQUESTS } from "../request-wording.ts";
 import { orderOf, roleFor } from "./schema.ts";
 import { assertRole, type Principal, type Role } from "../../access/principal.ts";
 import { assertPageSize, DEFAULT_PAGE, MAX_PAGE, refusal } from "./limits.ts";
@@ -89,7 +91,7 @@ function assertMayRead(principal: Principal, needed: Role): void {
   try {
     assertRole(principal, needed);
   } catch (error) {
-    if (error instanceof LegworkError) throw refusal(error.code, error.message, error.hint ?? "");
+    if (error instanceof LegworkError) throw refusal(error.code, error.message, inWordsOf(REQUESTS, error) ?? "");
     throw error;
   }
 }

@@ -1,9 +1,11 @@
+import { randomUUID } from "node:crypto";
 import type { IncomingMessage, Server as HttpServer } from "node:http";
 import type { Duplex } from "node:stream";
 import { CloseCode } from "graphql-ws";
 import { useServer } from "graphql-ws/use/ws";
 import { GraphQLError, type GraphQLSchema, parse, subscribe, validate } from "postgraphile/graphql";
 import { type WebSocket, WebSocketServer } from "ws";
+import { isBug, translateError } from "../../../db/translate-error.ts";
 import { LegworkError, toError } from "../../../errors.ts";
 import type { Logger } from "../../../log.ts";
 import type { Authenticator } from "../../auth/authenticate.ts";
@@ -118,10 +120,7 @@ export class GraphQlSocket {
     socket.on("error", () => socket.destroy());
     this.#admit(request).then(
       (address) => this.#open(request, socket, head, address),
-      (error: unknown) => {
-        const known = error instanceof LegworkError ? error : new LegworkError("LW400", "The request cannot be read.");
-        hangUp(socket, known);
-      },
+      (error: unknown) => hangUp(socket, this.#translate(error, "A WebSocket could not be opened.")),
     );
   }
 
@@ -221,9 +220,7 @@ export class GraphQlSocket {
       });
       return true;
     } catch (thrown) {
-      const error = toError(thrown);
-      if (!(error instanceof LegworkError)) this.#options.log.error({ err: error }, "A WebSocket could not be opened.");
-      socket.close(...farewell(error));
+      socket.close(...farewell(this.#translate(thrown, "A WebSocket could not be opened.")));
       return false;
     }
   }
@@ -238,7 +235,7 @@ export class GraphQlSocket {
         if (now.tenant !== principal.tenant) end("The token has changed.");
       } catch (error) {
         // While the database is away nobody knows; it is asked again.
-        if (error instanceof LegworkError && error.code !== "LW503") end("The token is not valid any more.");
+        if (["LW401", "LW403"].includes(translateError(error).code)) end("The token is not valid any more.");
       }
     };
     const timers = [setInterval(() => void recheck(), RECHECK_MS)];
@@ -276,14 +273,14 @@ export class GraphQlSocket {
 
   #shown(error: GraphQLError): GraphQLError {
     const { message, nodes, source, positions, path, extensions } = masked(error, this.#options.log);
-    const code = path === undefined ? "LW400" : "LW500";
-    return new GraphQLError(cut(message, MAX_ERROR_TEXT), {
-      nodes,
-      source,
-      positions,
-      path,
-      extensions: { code, ...extensions },
-    });
+    return new GraphQLError(cut(message, MAX_ERROR_TEXT), { nodes, source, positions, path, extensions });
+  }
+
+  #translate(thrown: unknown, event: string): LegworkError {
+    const requestId = randomUUID();
+    const error = translateError(thrown, requestId);
+    if (isBug(error)) this.#options.log.error({ err: error.cause, requestId }, event);
+    return error;
   }
 }
 
@@ -298,10 +295,10 @@ function count(counts: Map<string, number>, key: string, change: 1 | -1): void {
 }
 
 /** With which code and words a connection is ended: clients connect again by themselves unless that is of no use. */
-function farewell(error: Error): [code: number, reason: string] {
-  const code = error instanceof LegworkError ? error.code : "LW500";
-  const reason = fitting(`${code} ${error instanceof LegworkError ? error.message : "Internal error."}`);
-  switch (code) {
+function farewell(error: LegworkError): [code: number, reason: string] {
+  const text = isBug(error) ? `${error.message} ${error.hint}` : error.message;
+  const reason = fitting(`${error.code} ${text}`);
+  switch (error.code) {
     case "LW401":
       return [CloseCode.Unauthorized, reason];
     case "LW403":

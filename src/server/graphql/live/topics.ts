@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Pool } from "../../../db/pool.ts";
+import { sqlStateOf, translateError } from "../../../db/translate-error.ts";
 import { LegworkError, toError } from "../../../errors.ts";
 import type { Logger } from "../../../log.ts";
 import { withPrincipal } from "../../../access/principal.ts";
@@ -152,13 +153,14 @@ export class Live {
       watched.reading = reading;
       watched.readAt = new Date();
       for (const watcher of watched.watchers) watcher.wake();
-    } catch (thrown) {
-      this.#failed(watched, toError(thrown));
+    } catch (error) {
+      this.#failed(watched, error);
     }
   }
 
-  #failed(watched: Watched, error: Error & { code?: string }): void {
-    if (error.code === "57014") {
+  #failed(watched: Watched, thrown: unknown): void {
+    const error = translateError(thrown);
+    if (error.code === "LW504") {
       // It would be so again, and cost the same: whoever watches this is told.
       const tooSlow = new LegworkError("LW504", `Reading this takes longer than ${STATEMENT_TIMEOUT_MS / 1_000} s.`, {
         hint: "Watch by task, by state, or one job.",
@@ -166,12 +168,16 @@ export class Live {
       for (const watcher of watched.watchers) watcher.fail(tooSlow);
       return;
     }
-    if (error instanceof LegworkError && error.code === "LW400") {
+    // So is a right that the server's login lacks.
+    if (error.code === "LW400" || error.code === "LW403") {
       for (const watcher of watched.watchers) watcher.fail(error);
       return;
     }
     watched.retry = Math.min(MAX_RETRY_MS, Math.max(250, watched.retry * 2));
-    if (!this.#isLost) this.#log.warn({ code: error.code }, `Live views cannot be read: ${error.message}.`);
+    if (!this.#isLost) {
+      const { message } = toError(error.cause ?? error);
+      this.#log.warn({ code: sqlStateOf(error) }, `Live views cannot be read: ${message}.`);
+    }
     this.#isLost = true;
   }
 }

@@ -4,7 +4,6 @@ import { createdSchema, newJobSchema, newJobsBody, newJobsSchema, runTaskBody } 
 import { taskName } from "../../../contract/values.ts";
 import { LegworkError } from "../../../errors.ts";
 import { enqueue, enqueueMany } from "../../../jobs/enqueue.ts";
-import { toCamelCase } from "../../../snake-case.ts";
 import { idempotencyHeaders, once } from "../idempotency.ts";
 import { addRoute, type RestContext } from "../route.ts";
 
@@ -30,7 +29,7 @@ export function addCreateRoutes(app: FastifyInstance, context: RestContext): voi
     },
     async (call) =>
       await once(call, async () => {
-        const { task, payload, ...options } = toCamelCase(call.body);
+        const { task, payload, ...options } = call.body;
         return { id: await enqueue(call.client, task, payload, options) };
       }),
   );
@@ -52,14 +51,7 @@ export function addCreateRoutes(app: FastifyInstance, context: RestContext): voi
       problems: ["LW404", "LW409", "LW422"],
     },
     async (call) =>
-      await once(call, async () => ({
-        ids: await inField("jobs", () =>
-          enqueueMany(
-            call.client,
-            call.body.jobs.map((job) => toCamelCase(job)),
-          ),
-        ),
-      })),
+      await once(call, async () => ({ ids: await inField("jobs", () => enqueueMany(call.client, call.body.jobs)) })),
   );
 
   addRoute(
@@ -80,8 +72,8 @@ export function addCreateRoutes(app: FastifyInstance, context: RestContext): voi
     },
     async (call) =>
       await once(call, async () => {
-        const { task, payload, ...options } = toCamelCase({ ...call.body, task: call.params.name });
-        return { id: await enqueue(call.client, task, payload, options) };
+        const { payload, ...options } = call.body ?? {};
+        return { id: await enqueue(call.client, call.params.name, payload, options) };
       }),
   );
 }
@@ -93,6 +85,6 @@ export async function inField<T>(field: string, work: () => Promise<T>): Promise
   } catch (error) {
     if (!(error instanceof LegworkError) || error.fields === undefined) throw error;
     const fields = error.fields.map(({ path, message }) => ({ path: [field, ...path], message }));
-    throw new LegworkError(error.code, error.message, { hint: error.hint, cause: error, fields });
+    throw new LegworkError(error.code, error.message, { hint: error.hint, action: error.action, cause: error, fields });
   }
 }

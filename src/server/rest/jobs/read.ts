@@ -1,6 +1,9 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import {
+  attemptCursor,
+  attemptPage,
+  attemptQuery,
   jobCursor,
   jobPage,
   jobQuery,
@@ -8,17 +11,19 @@ import {
   logCursor,
   logPage,
   logQuery,
-  MAX_LOOKED_AT,
   progressSchema,
   reasonPage,
+  stepCursor,
   stepPage,
+  stepQuery,
 } from "../../../contract/jobs.ts";
-import { toPage } from "../../../contract/page.ts";
+import { MAX_LOOKED_AT } from "../../../bounds.ts";
+import { MAX_PAGE_BYTES, toPage } from "../../../contract/page.ts";
 import { jobId } from "../../../contract/values.ts";
 import { explainJob } from "../../../jobs/explain-job.ts";
-import { getJob, listJobs, searchPayloads } from "../../../jobs/read-jobs.ts";
+import { getJob, listAttempts, listJobsWithin, searchPayloads } from "../../../jobs/read-jobs.ts";
 import { logsAfter } from "../../../jobs/read-logs.ts";
-import { listSteps } from "../../../jobs/read-steps.ts";
+import { listStepsWithin } from "../../../jobs/read-steps.ts";
 import { addJobActionRoutes } from "./actions.ts";
 import { addRoute, type RestContext } from "../route.ts";
 
@@ -42,25 +47,21 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
       answer: jobPage,
     },
     async ({ client, query }) => {
-      const { cursor, limit, correlation_id, parent_id, job_key, created_after, created_before, ...filter } = query;
+      const { cursor, limit, ...filter } = query;
       // A page is the first rows in the order of an index. Sorting would compute every column of every live job first.
       await client.query("set local enable_sort = off");
-      const asked = {
-        ...filter,
-        correlationId: correlation_id,
-        parentId: parent_id,
-        jobKey: job_key,
-        createdAfter: created_after,
-        createdBefore: created_before,
-        [filter.order === "oldest" ? "after" : "before"]: cursor,
-        limit: limit + 1,
-      };
-      if (filter.payload === undefined) return toPage(await listJobs(client, asked), limit, ({ id }) => jobCursor.make(id));
-      const { rows, looked_at, looked_to } = await searchPayloads(client, asked, filter.payload);
-      const found = toPage(rows, limit, ({ id }) => jobCursor.make(id));
-      if (found.next_cursor === null && looked_to !== null && looked_at === MAX_LOOKED_AT)
-        found.next_cursor = jobCursor.make(looked_to);
-      return { ...found, looked_at, looked_to };
+      const begins = filter.order === "oldest" ? "after" : "before";
+      const asked = { ...filter, [begins]: cursor ?? filter[begins], limit: limit + 1 };
+      const cursorOf = ({ id }: { id: string }): string => jobCursor.make(id);
+      if (filter.payload === undefined) {
+        const { rows, isMore } = await listJobsWithin(client, asked, MAX_PAGE_BYTES);
+        return toPage(rows, limit, cursorOf, isMore);
+      }
+      const { rows, isMore, looked_at, looked_to } = await searchPayloads(client, asked, filter.payload, MAX_PAGE_BYTES);
+      const found = toPage(rows, limit, cursorOf, isMore);
+      if (found.nextCursor === null && looked_to !== null && looked_at === MAX_LOOKED_AT)
+        found.nextCursor = jobCursor.make(looked_to);
+      return { ...found, lookedAt: looked_at, lookedTo: looked_to };
     },
   );
 
@@ -79,6 +80,29 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
       etag: true,
     },
     async ({ client, params }) => await getJob(client, params.id),
+  );
+
+  addRoute(
+    app,
+    context,
+    {
+      method: "GET",
+      url: "/jobs/:id/attempts",
+      tag: "jobs",
+      role: "viewer",
+      summary: "List a job's attempts, oldest first",
+      params: oneJob,
+      query: attemptQuery,
+      answer: attemptPage,
+      problems: ["LW404"],
+    },
+    async ({ client, params, query: { cursor, limit } }) => {
+      // Also says when there is no such job, or it is another tenant's.
+      await getJob(client, params.id);
+      const after = Number(cursor ?? 0);
+      const rows = await listAttempts(client, params.id, { after, limit: limit + 1 });
+      return toPage(rows, limit, (last) => attemptCursor.make(String(after + rows.indexOf(last) + 1)));
+    },
   );
 
   addRoute(
@@ -111,14 +135,14 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
       tag: "jobs",
       role: "viewer",
       summary: "Read what a job has logged, oldest line first",
-      description: "To follow a job that runs, ask again with the cursor `next_cursor`, or with the last one while that is null.",
+      description: "To follow a job that runs, ask again with the cursor `nextCursor`, or with the last one while that is null.",
       params: oneJob,
       query: logQuery,
       answer: logPage,
       problems: ["LW404"],
     },
     async ({ client, params, query }) => {
-      const rows = await logsAfter(client, params.id, query.cursor, query.limit + 1);
+      const rows = await logsAfter(client, params.id, query.cursor ?? query.after, query.limit + 1);
       // No lines may also mean that there is no job.
       if (rows.length === 0) await getJob(client, params.id);
       return toPage(rows, query.limit, ({ id }) => logCursor.make(id));
@@ -135,13 +159,16 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
       role: "viewer",
       summary: "See the steps of a job, in the order in which they began",
       params: oneJob,
+      query: stepQuery,
       answer: stepPage,
       problems: ["LW404"],
     },
-    async ({ client, params }) => {
+    async ({ client, params, query: { cursor, limit } }) => {
       // Also says when there is no such job, or it is another tenant's.
       await getJob(client, params.id);
-      return { items: await listSteps(client, params.id), next_cursor: null };
+      const after = Number(cursor ?? 0);
+      const { rows, isMore } = await listStepsWithin(client, params.id, { after, limit: limit + 1, maxBytes: MAX_PAGE_BYTES });
+      return toPage(rows, limit, (last) => stepCursor.make(String(after + rows.indexOf(last) + 1)), isMore);
     },
   );
 
@@ -158,7 +185,7 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
       answer: reasonPage,
       problems: ["LW404"],
     },
-    async ({ client, params }) => ({ items: await explainJob(client, params.id), next_cursor: null }),
+    async ({ client, params }) => ({ items: await explainJob(client, params.id), nextCursor: null }),
   );
 
   addJobActionRoutes(app, context);

@@ -13,6 +13,7 @@ import {
   startedBatchSchema,
   startedWorkflowSchema,
   startWorkflowBody,
+  toStepRows,
   workflowCursor,
   workflowPage,
   workflowQuery,
@@ -21,7 +22,6 @@ import {
 } from "../../../contract/workflows.ts";
 import { callFunction } from "../../../db/call-function.ts";
 import { enqueueBatch, getBatch, listBatches } from "../../../workflows/batches.ts";
-import { toCamelCase } from "../../../snake-case.ts";
 import { cancelWorkflow } from "../../../workflows/cancel-workflow.ts";
 import { getWorkflow, listWorkflows } from "../../../workflows/read-workflows.ts";
 import { retryWorkflow } from "../../../workflows/retry-workflow.ts";
@@ -45,8 +45,8 @@ export function addWorkflowRoutes(app: FastifyInstance, context: RestContext): v
       query: workflowQuery,
       answer: workflowPage,
     },
-    async ({ client, query: { cursor, limit, ...filter } }) =>
-      toPage(await listWorkflows(client, { ...filter, before: cursor, limit: limit + 1 }), limit, ({ id }) =>
+    async ({ client, query: { cursor, limit, before, ...filter } }) =>
+      toPage(await listWorkflows(client, { ...filter, before: cursor ?? before, limit: limit + 1 }), limit, ({ id }) =>
         workflowCursor.make(id),
       ),
   );
@@ -67,13 +67,13 @@ export function addWorkflowRoutes(app: FastifyInstance, context: RestContext): v
     },
     async (call) =>
       await once(call, async () => {
-        const { name, steps, tenant, correlation_id, deadline } = call.body;
+        const { steps, ...options } = call.body;
         const [row] = await callFunction(call.client, "legwork.start_workflow", {
-          name,
-          steps: JSON.stringify(steps ?? null),
-          tenant,
-          correlation_id,
-          deadline: deadline?.toISOString(),
+          name: options.name,
+          steps: JSON.stringify(toStepRows(steps ?? null)),
+          tenant: options.tenant,
+          correlation_id: options.correlationId,
+          deadline: options.deadline?.toISOString(),
         });
         return { id: String(row.start_workflow) };
       }),
@@ -125,7 +125,7 @@ export function addWorkflowRoutes(app: FastifyInstance, context: RestContext): v
       problems: ["LW404", "LW409"],
     },
     async ({ client, params, body }) => {
-      await retryWorkflow(client, params.id, { deadline: body?.deadline, fromStep: body?.from_step });
+      await retryWorkflow(client, params.id, body ?? {});
       return await getWorkflow(client, params.id);
     },
   );
@@ -148,19 +148,8 @@ export function addWorkflowRoutes(app: FastifyInstance, context: RestContext): v
     },
     async (call) =>
       await once(call, async () => {
-        const { jobs, callback, description, tenant, correlation_id } = call.body;
-        const id = await inField("jobs", () =>
-          enqueueBatch(
-            call.client,
-            jobs.map((job) => toCamelCase(job)),
-            {
-              ...(callback === undefined ? {} : { callback: toCamelCase(callback) }),
-              description,
-              tenant,
-              correlationId: correlation_id,
-            },
-          ),
-        );
+        const { jobs, ...options } = call.body;
+        const id = await inField("jobs", () => enqueueBatch(call.client, jobs, options));
         return { id };
       }),
   );
@@ -176,8 +165,10 @@ export function addWorkflowRoutes(app: FastifyInstance, context: RestContext): v
       query: batchQuery,
       answer: batchPage,
     },
-    async ({ client, query: { cursor, limit, ...filter } }) =>
-      toPage(await listBatches(client, { ...filter, before: cursor, limit: limit + 1 }), limit, ({ id }) => batchCursor.make(id)),
+    async ({ client, query: { cursor, limit, before, ...filter } }) =>
+      toPage(await listBatches(client, { ...filter, before: cursor ?? before, limit: limit + 1 }), limit, ({ id }) =>
+        batchCursor.make(id),
+      ),
   );
   addRoute(
     app,
