@@ -22,7 +22,9 @@ afterAll(async () => {
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
   await empty(database.pool, "legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.reruns");
-  await database.pool.query(`select legwork_private.register_tasks('[{"name": "mail/send", "queue": "mail"}, {"name": "report"}]')`);
+  await database.pool.query(
+    `select legwork_private.register_tasks('[{"name": "mail/send", "queue": "mail"}, {"name": "report"}]')`,
+  );
 });
 
 /** Enqueues jobs and resolves to their ids. */

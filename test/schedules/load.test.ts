@@ -11,7 +11,10 @@ const HOUR_MS = 3_600_000;
 const HOURS = 48;
 
 beforeEach(async () => {
-  await empty(database.pool, "legwork_private.schedule_definitions, legwork_private.schedule_occurrences, legwork_private.crontab_entries");
+  await empty(
+    database.pool,
+    "legwork_private.schedule_definitions, legwork_private.schedule_occurrences, legwork_private.crontab_entries",
+  );
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "t"}]')`);
 });
 

@@ -15,7 +15,10 @@ const database = testDatabase();
 const TASKS = { "t.js": "export default async () => {};" };
 
 beforeEach(async () => {
-  await empty(database.pool, "legwork_private.schedule_definitions, legwork_private.schedule_occurrences, legwork_private.crontab_entries");
+  await empty(
+    database.pool,
+    "legwork_private.schedule_definitions, legwork_private.schedule_occurrences, legwork_private.crontab_entries",
+  );
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "t"}]')`);
 });
 

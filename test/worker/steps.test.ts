@@ -12,7 +12,10 @@ const database = testDatabase();
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await empty(database.pool, "legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.task_definitions, legwork_private.job_steps");
+  await empty(
+    database.pool,
+    "legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.task_definitions, legwork_private.job_steps",
+  );
   await database.pool.query("create table if not exists did (job_id bigint, what text, pid integer)");
   await database.pool.query("create table if not exists gates (name text primary key)");
   await empty(database.pool, "did, gates");
