@@ -2,7 +2,7 @@ import { EventEmitter } from "node:events";
 import pg from "pg";
 import { createPool, type Pool } from "../src/db/pool.ts";
 import { DatabaseClock } from "../src/worker/clock.ts";
-import { Control } from "../src/worker/remote-commands.ts";
+import { RemoteCommands } from "../src/worker/remote-commands.ts";
 import { JobOutput } from "../src/worker/attempt/job-output.ts";
 import { Outcomes } from "../src/worker/graphile/outcomes.ts";
 import { toPlainTask } from "../src/worker/attempt/run.ts";
@@ -29,7 +29,7 @@ const task = async (): Promise<{ ok: boolean; n: number } | undefined> => {
   return taskName === "result" ? { ok: true, n: done } : undefined;
 };
 
-let control: Control | undefined;
+let control: RemoteCommands | undefined;
 let taskPool: Pool | undefined;
 let ticker: Loop | undefined;
 const events = new EventEmitter() as WorkerEvents;
@@ -42,7 +42,7 @@ if (runner === "graphile") {
   const clock = new DatabaseClock();
   taskPool = createPool(url, { log: benchLog, max: 2 });
   await clock.synchronise(taskPool);
-  control = new Control(url, { pool: taskPool, log: benchLog, onWakeups: () => ticker?.wake() });
+  control = new RemoteCommands(url, { pool: taskPool, log: benchLog, onWakeups: () => ticker?.wake() });
   ticker = startTicker(taskPool, benchLog);
   const output = new JobOutput({ pool, log: benchLog });
   const definition = { run: task };

@@ -14,7 +14,7 @@ export type { ErrorCode } from "./errors.ts";
 export { defineTask } from "./jobs/define-task.ts";
 export type { NamedTask, RunningJob, Task, TaskContext, TaskDefinition, TaskPayload } from "./jobs/define-task.ts";
 export type { EnqueueOptions } from "./jobs/enqueue.ts";
-export type { RetryPolicy } from "./jobs/task-rules.ts";
+export type { RetryPolicy } from "./jobs/task-policy.ts";
 export type { PayloadOf, TaskName } from "./jobs/task-registry.ts";
 export { enqueueManyTyped as enqueueMany, enqueueOnTyped as enqueueOn, enqueueTyped as enqueue } from "./jobs/typed-enqueue.ts";
 export type { JobSpec } from "./jobs/typed-enqueue.ts";

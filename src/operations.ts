@@ -22,7 +22,7 @@ export type { AlertRow, AlertSeverity, AlertState } from "./health/list-alerts.t
 export { readHealth } from "./health/read-health.ts";
 export type { HealthRow, HealthStatus } from "./health/read-health.ts";
 export { listWorkerStarts, readSeries } from "./health/read-series.ts";
-export type { SeriesStep, WorkerStart } from "./health/read-series.ts";
+export type { SeriesIntervalRow, WorkerStart } from "./health/read-series.ts";
 export { readTaskStatistics } from "./health/read-statistics.ts";
 export type { TaskStatistics } from "./health/read-statistics.ts";
 export { endSilence, listSilences, silenceAlerts } from "./health/silence-alerts.ts";
@@ -82,8 +82,15 @@ export type { StartWorkflowOptions } from "./workflows/start-workflow.ts";
 
 // What `defineConfig`, `defineTask`, `defineWorkflow` and `migrate` take and give, for those who have to name it.
 export type { ConfigFile, StartContext } from "./config.ts";
-export type { Progress, WorkflowStep } from "./jobs/define-task.ts";
+export type { Progress, WorkflowContext } from "./jobs/define-task.ts";
 export type { StepContext, Stored } from "./jobs/step-context.ts";
-export type { ConcurrencyLimit, RateLimit } from "./jobs/task-rules.ts";
-export type { CheckedSteps, Compensation, JobStep, Steps, SubWorkflow, Workflow } from "./workflows/define-workflow.ts";
+export type { ConcurrencyLimit, RateLimit } from "./jobs/task-policy.ts";
+export type {
+  CheckedWorkflowSteps,
+  Compensation,
+  SubWorkflow,
+  Workflow,
+  WorkflowJob,
+  WorkflowSteps,
+} from "./workflows/define-workflow.ts";
 export type { MigrationOptions, MigrationResult } from "./db/migrate.ts";

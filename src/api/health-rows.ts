@@ -1,6 +1,6 @@
 import type { AlertRuleRow } from "../health/alert-rules.ts";
 import type { AlertRow } from "../health/list-alerts.ts";
-import type { SeriesStep } from "../health/read-series.ts";
+import type { SeriesIntervalRow } from "../health/read-series.ts";
 import type { TaskStatistics as TaskStatisticsRow } from "../health/read-statistics.ts";
 import type { SilenceRow } from "../health/silence-alerts.ts";
 import { type CamelCased, camelCased } from "./camel-case.ts";
@@ -45,8 +45,8 @@ export const toTaskStatistics = camelCased<TaskStatisticsRow>({
 });
 
 /** What became of jobs in one interval of a series; times are seconds. */
-export type SeriesInterval = CamelCased<SeriesStep>;
-export const toSeriesInterval = camelCased<SeriesStep>({
+export type SeriesInterval = CamelCased<SeriesIntervalRow>;
+export const toSeriesInterval = camelCased<SeriesIntervalRow>({
   ...COUNTED,
   is_whole: "isWhole",
   wait_p50: "waitP50",

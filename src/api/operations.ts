@@ -48,7 +48,7 @@ export interface Operations {
    * What is wrong with the job system and what to do about it, the worst first. A right that is missing is a finding and not an error.
    *
    * @example
-   * for (const { severity, finding, remedy } of await legwork.doctor()) if (severity !== "ok") console.log(finding, remedy);
+   * for (const { severity, finding, fix } of await legwork.doctor()) if (severity !== "ok") console.log(finding, fix);
    */
   doctor(): Promise<Finding[]>;
   /**

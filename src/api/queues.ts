@@ -1,5 +1,5 @@
 import type { Queryable } from "../db/pool.ts";
-import type { RetryPolicy } from "../jobs/task-rules.ts";
+import type { RetryPolicy } from "../jobs/task-policy.ts";
 import { pauseQueue, pauseTask, resumeQueue, resumeTask } from "../queues/pause.ts";
 import { getQueue, getTask, listQueues, listTasks, listWorkers } from "../queues/read-queues.ts";
 import { dropRetryPolicy, setRetryPolicy } from "../queues/retry-policy.ts";

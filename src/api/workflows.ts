@@ -1,7 +1,7 @@
 import type { Queryable } from "../db/pool.ts";
 import { type BatchFilter, type BatchJob, type BatchOptions, enqueueBatch, getBatch, listBatches } from "../workflows/batches.ts";
 import { cancelWorkflow } from "../workflows/cancel-workflow.ts";
-import type { Steps, Workflow as WorkflowDefinition } from "../workflows/define-workflow.ts";
+import type { Workflow as WorkflowDefinition, WorkflowSteps } from "../workflows/define-workflow.ts";
 import { getWorkflow, listWorkflows, type WorkflowFilter } from "../workflows/read-workflows.ts";
 import { retryWorkflow } from "../workflows/retry-workflow.ts";
 import { startWorkflow, type StartWorkflowOptions } from "../workflows/start-workflow.ts";
@@ -26,7 +26,7 @@ export interface Workflows {
    * });
    * const id = await legwork.workflows.start(signUp, { deadline: new Date(Date.now() + 3_600_000) });
    */
-  start<S extends Steps>(workflow: WorkflowDefinition<S>, options?: StartWorkflowOptions): Promise<string>;
+  start<S extends WorkflowSteps>(workflow: WorkflowDefinition<S>, options?: StartWorkflowOptions): Promise<string>;
   /**
    * Workflows that match, newest first, 50 unless `limit` says otherwise.
    *

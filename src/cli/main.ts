@@ -23,8 +23,7 @@ import { restoreCommand } from "./commands/restore.ts";
 import { discardCommand, retryCommand } from "./commands/retry.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { serverCommand } from "./commands/server.ts";
-import { overviewCommand } from "./commands/overview.ts";
-import { topCommand } from "./commands/top.ts";
+import { overviewCommand, topCommand } from "./commands/overview.ts";
 import { signalCommand } from "./commands/signal.ts";
 import { scheduleCommand } from "./commands/schedule.ts";
 import { priorityCommand, rerunCommand } from "./commands/rerun.ts";
@@ -75,7 +74,8 @@ Examples:
   $ legwork pause mail --reason 'host is down'  nothing of the queue starts
   $ legwork workflow show 7                     the steps of a workflow with their states
   $ legwork schedule list                       what enqueues jobs over time
-  $ legwork health                              how everything is
+  $ legwork overview                            what waits, runs and has failed
+  $ legwork health                              what is not healthy, and why
   $ legwork alerts                              what somebody should look at
   $ legwork doctor                              what is wrong, and what to do about it
 

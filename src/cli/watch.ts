@@ -4,7 +4,7 @@ import { parseDuration } from "../duration.ts";
 import { isOutputClosed } from "./closed-output.ts";
 
 /** How often a list that is watched is read, unless said otherwise (ms). */
-const WATCH_EVERY_MS = 2_000;
+export const WATCH_EVERY_MS = 2_000;
 /** As often as that it may be read (ms). */
 const MIN_WATCH_MS = 100;
 

@@ -3,8 +3,8 @@ import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
 import type { Duration } from "../duration.ts";
 
-/** A row of `legwork.task_series()`: what became of jobs in one step of time. Counts are strings; times are seconds. */
-export interface SeriesStep {
+/** A row of `legwork.task_series()`: what became of jobs in one interval. Counts are strings; times are seconds. */
+export interface SeriesIntervalRow {
   /** When it begins. */
   at: Date;
   /** How long it is. */
@@ -27,7 +27,7 @@ export interface SeriesStep {
 }
 
 /**
- * What became of jobs over the last so long (an hour) before `until` (now), in some 200 steps at most, oldest first: of one task, of the tasks
+ * What became of jobs over the last so long (an hour) before `until` (now), in some 200 intervals at most, oldest first: of one task, of the tasks
  * of a queue, or of all. Throws LW400 for a time that is none.
  *
  * @example
@@ -38,7 +38,7 @@ export interface SeriesStep {
 export async function readSeries(
   client: Queryable,
   options: { period?: Duration; until?: Date | undefined; task?: string | undefined; queue?: string | undefined } = {},
-): Promise<SeriesStep[]> {
+): Promise<SeriesIntervalRow[]> {
   const rows = await selectRows(client, "select * from legwork.task_series($1::interval, $2, $3, $4)", [
     durationToInterval("period", options.period ?? "1h"),
     options.until ?? null,

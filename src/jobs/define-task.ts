@@ -16,7 +16,7 @@ import {
   rateLimitSchema,
   type RetryPolicy,
   retrySchema,
-} from "./task-rules.ts";
+} from "./task-policy.ts";
 import type { TaskName, WithPayload } from "./task-registry.ts";
 
 /** The row of `legwork.jobs` as it is while the job runs. Ids are strings: they may be larger than a number holds. */
@@ -46,7 +46,7 @@ export interface Progress {
 }
 
 /** The workflow that a job is a step of. */
-export interface WorkflowStep {
+export interface WorkflowContext {
   readonly id: string;
   /** The step's name, behind those of the sub-workflows it belongs to: `import/users`. */
   readonly step: string;
@@ -90,7 +90,7 @@ export interface TaskContext {
   /** Parts of the task that later attempts do not do again, and waiting for signals and times without holding a worker. */
   readonly step: StepContext;
   /** The workflow that the job is a step of; undefined for any other job. */
-  readonly workflow: WorkflowStep | undefined;
+  readonly workflow: WorkflowContext | undefined;
   /** The batch whose callback the job is; undefined for any other job. */
   readonly batchId: string | undefined;
 }

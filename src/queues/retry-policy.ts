@@ -1,7 +1,7 @@
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 import { LegworkError } from "../errors.ts";
-import { describeRetry, type RetryPolicy, retrySchema } from "../jobs/task-rules.ts";
+import { describeRetry, type RetryPolicy, retrySchema } from "../jobs/task-policy.ts";
 
 export type RetryTarget = { queue: string; task?: undefined } | { task: string; queue?: undefined };
 

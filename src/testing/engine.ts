@@ -5,7 +5,7 @@ import { assertSessions } from "../db/pooler.ts";
 import type { Logger } from "../log.ts";
 import { DescribedError } from "../thrown.ts";
 import { DatabaseClock } from "../worker/clock.ts";
-import { Control } from "../worker/remote-commands.ts";
+import { RemoteCommands } from "../worker/remote-commands.ts";
 import { interceptQueries } from "../worker/graphile/intercept-queries.ts";
 import { graphileLogger } from "../worker/graphile/logger.ts";
 import { JobOutput } from "../worker/attempt/job-output.ts";
@@ -48,7 +48,7 @@ export class Engine {
       log: options.log,
       clock: new DatabaseClock(),
       outcomes: new Outcomes(),
-      control: new Control(options.databaseUrl, { pool: options.pool, log: options.log, onWakeups: () => undefined }),
+      control: new RemoteCommands(options.databaseUrl, { pool: options.pool, log: options.log, onWakeups: () => undefined }),
       output: this.#output,
       // There is nobody who could take this process for dead.
       lease: undefined,

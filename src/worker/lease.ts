@@ -4,7 +4,7 @@ import type { Logger } from "../log.ts";
 import { Loop } from "../loop.ts";
 import { within } from "../within.ts";
 import type { DatabaseClock } from "./clock.ts";
-import type { Control } from "./remote-commands.ts";
+import type { RemoteCommands } from "./remote-commands.ts";
 import type { Beat, Heartbeat } from "./heartbeat/heartbeat.ts";
 import { HostMeter } from "./host-stats.ts";
 
@@ -38,7 +38,7 @@ export interface LeaseOptions {
   readonly workerId: string;
   readonly concurrency: number;
   readonly tasks: readonly string[];
-  readonly control: Control;
+  readonly control: RemoteCommands;
 }
 
 /**

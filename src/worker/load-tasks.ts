@@ -5,7 +5,7 @@ import { z } from "zod";
 import { LegworkError, toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { definitionOf, type TaskDefinition } from "../jobs/define-task.ts";
-import { describeLimits, describeRetry } from "../jobs/task-rules.ts";
+import { describeLimits, describeRetry } from "../jobs/task-policy.ts";
 import { executablesPlugin, GRAPHILE_EXECUTABLES } from "./graphile/executable-tasks.ts";
 import { importLegworkFromHere } from "./module-hooks.ts";
 import type { WorkerConfig } from "./graphile/preset.ts";

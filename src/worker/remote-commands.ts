@@ -38,7 +38,7 @@ export class LeaseLost extends Error {
  * nothing more: any login of the database can send them. Cancellations also come with every beat, and pauses are read again before a job starts
  * whenever a notification may have been missed.
  */
-export class Control {
+export class RemoteCommands {
   /** The attempts that run in this process, by job. */
   readonly running = new RunningJobs();
   readonly #pool: Pool;

@@ -19,7 +19,7 @@ import { isTracing } from "../jobs/tracing.ts";
 import type { Logger } from "../log.ts";
 import { within } from "../within.ts";
 import { DatabaseClock } from "./clock.ts";
-import { Control } from "./remote-commands.ts";
+import { RemoteCommands } from "./remote-commands.ts";
 import { graphileLogger } from "./graphile/logger.ts";
 import { guardNotifications } from "./graphile/notifications.ts";
 import { Heartbeat } from "./heartbeat/heartbeat.ts";
@@ -147,7 +147,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const ticker = startTicker(leasePool, log);
   const watch = startWatch(leasePool, log);
   const scheduler = startScheduler(leasePool, { log, crontab });
-  const control = new Control(options.databaseUrl, {
+  const control = new RemoteCommands(options.databaseUrl, {
     pool: leasePool,
     log,
     onWakeups: () => ticker.wake(),

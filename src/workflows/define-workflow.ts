@@ -1,5 +1,6 @@
 import type { Duration } from "../duration.ts";
-import { ATTEMPTS, assertInteger, durationToInterval, PRIORITIES, toTimestamp } from "../bounds.ts";
+import { durationToInterval } from "../bounds.ts";
+import { type EnqueueOptions, optionsToRow } from "../jobs/enqueue.ts";
 import type { TaskName } from "../jobs/task-registry.ts";
 
 /** What undoes a step that has completed. */
@@ -8,8 +9,11 @@ export interface Compensation {
   payload?: unknown;
 }
 
+/** What a step takes of the options of `enqueue`; `runAt` is the earliest that it may start. */
+type StepOptions = Pick<EnqueueOptions, "maxAttempts" | "priority" | "runAt" | "serialKey">;
+
 /** A step that is a job. */
-export interface JobStep<Names extends string = string> {
+export interface WorkflowJob<Names extends string = string> extends StepOptions {
   task: TaskName;
   payload?: unknown;
   /** The steps beside it that have to end before. */
@@ -20,36 +24,28 @@ export interface JobStep<Names extends string = string> {
    */
   onFailure?: "stop" | "continue" | "compensate";
   compensate?: Compensation;
-  /** 25 by default. */
-  maxAttempts?: number;
-  /** Smaller runs first; 0 by default. */
-  priority?: number;
-  /** When it may start at the earliest. */
-  runAt?: Date;
   /** How long after its last dependency has ended it may start. */
   delay?: Duration;
-  /** Jobs that share it run one at a time. */
-  serialKey?: string;
 }
 
 /** A step that is a workflow of its own: it waits as one, and what depends on it waits for all of its steps. */
 export interface SubWorkflow<Names extends string = string> {
-  steps: Readonly<Record<string, JobStep | SubWorkflow>>;
+  steps: Readonly<Record<string, WorkflowJob | SubWorkflow>>;
   dependsOn?: readonly Names[];
   onFailure?: "stop" | "continue" | "compensate";
 }
 
 /** Steps by name. */
-export type Steps = Readonly<Record<string, JobStep | SubWorkflow>>;
+export type WorkflowSteps = Readonly<Record<string, WorkflowJob | SubWorkflow>>;
 
 /** The same steps, in which `dependsOn` can only name the others. */
-export type CheckedSteps<S> = {
+export type CheckedWorkflowSteps<S> = {
   readonly [Name in keyof S]: S[Name] extends { steps: infer Inner }
-    ? Omit<SubWorkflow<Exclude<keyof S & string, Name>>, "steps"> & { steps: CheckedSteps<Inner> }
-    : JobStep<Exclude<keyof S & string, Name>>;
+    ? Omit<SubWorkflow<Exclude<keyof S & string, Name>>, "steps"> & { steps: CheckedWorkflowSteps<Inner> }
+    : WorkflowJob<Exclude<keyof S & string, Name>>;
 };
 
-export interface Workflow<S extends Steps = Steps> {
+export interface Workflow<S extends WorkflowSteps = WorkflowSteps> {
   /** What kind of workflow it is; many may have the same name. 1 to 128 characters. */
   readonly name: string;
   readonly steps: S;
@@ -72,41 +68,29 @@ export interface Workflow<S extends Steps = Steps> {
  *   });
  * await legwork.workflows.start(signUp(3));
  */
-export function defineWorkflow<const S extends Steps>(workflow: {
+export function defineWorkflow<const S extends WorkflowSteps>(workflow: {
   readonly name: string;
-  readonly steps: S & CheckedSteps<S>;
+  readonly steps: S & CheckedWorkflowSteps<S>;
 }): Workflow<S> {
   return workflow;
 }
 
 /** The steps as `legwork.start_workflow` takes them. Throws LW400 for a delay that is none. */
-export function stepsToRow(steps: Steps, within = ""): Record<string, unknown> {
+export function stepsToRow(steps: WorkflowSteps, within = ""): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(steps).map(([name, step]) => {
+      const path = `${within}${name}`;
       const shared = { depends_on: step.dependsOn, on_failure: step.onFailure };
-      if ("steps" in step) return [name, { ...shared, steps: stepsToRow(step.steps, `${within}${name}/`) }];
-      assertInteger(`${within}${name}.priority`, step.priority, PRIORITIES);
-      assertInteger(`${within}${name}.maxAttempts`, step.maxAttempts, ATTEMPTS);
-      return [
-        name,
-        {
-          ...shared,
-          task: step.task,
-          payload: step.payload,
-          compensate: step.compensate,
-          max_attempts: step.maxAttempts,
-          priority: step.priority,
-          run_at: toTimestamp(`${within}${name}.runAt`, step.runAt),
-          delay: durationToInterval(`${within}${name}.delay`, step.delay),
-          serial_key: step.serialKey,
-        },
-      ];
+      if ("steps" in step) return [name, { ...shared, steps: stepsToRow(step.steps, `${path}/`) }];
+      const { task, payload, compensate, dependsOn: _, onFailure: __, delay, ...options } = step;
+      const row = { ...shared, task, payload, compensate, delay: durationToInterval(`${path}.delay`, delay) };
+      return [name, { ...row, ...optionsToRow(options, `${path}.`) }];
     }),
   );
 }
 
 /** All jobs of the steps and what would undo them, with where they stand. */
-export function jobsOfSteps(steps: Steps, within = ""): { step: string; task: string; payload?: unknown }[] {
+export function jobsOfSteps(steps: WorkflowSteps, within = ""): { step: string; task: string; payload?: unknown }[] {
   return Object.entries(steps).flatMap(([name, step]) => {
     if ("steps" in step) return jobsOfSteps(step.steps, `${within}${name}/`);
     const job = { step: `${within}${name}`, task: step.task, payload: step.payload };

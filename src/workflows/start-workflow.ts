@@ -2,7 +2,7 @@ import { toTimestamp } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 import { assertPayloads } from "../jobs/enqueue.ts";
-import { jobsOfSteps, type Steps, stepsToRow, type Workflow } from "./define-workflow.ts";
+import { jobsOfSteps, type WorkflowSteps, stepsToRow, type Workflow } from "./define-workflow.ts";
 
 export interface StartWorkflowOptions {
   /** Whose it is, and its jobs. */
@@ -26,7 +26,7 @@ export interface StartWorkflowOptions {
  *
  * const id = await startWorkflow(client, defineWorkflow({ name: "sign-up", steps: { sync: { task: "crm/sync" } } }));
  */
-export async function startWorkflow<S extends Steps>(
+export async function startWorkflow<S extends WorkflowSteps>(
   client: Queryable,
   workflow: Workflow<S>,
   options: StartWorkflowOptions = {},

@@ -161,7 +161,7 @@ async function expectAnswers(ids: readonly string[]): Promise<void> {
     "/tasks",
     "/schedules",
     "/workflows",
-    "/stats",
+    "/overview",
   ]) {
     expect((await rest(server, "GET", path)).status, path).toBe(200);
   }

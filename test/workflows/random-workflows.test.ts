@@ -4,7 +4,7 @@ import { expect, it } from "vitest";
 import { LegworkError } from "../../src/errors.ts";
 import { cancelJob } from "../../src/jobs/cancel-job.ts";
 import { cancelWorkflow } from "../../src/workflows/cancel-workflow.ts";
-import type { JobStep, Steps, SubWorkflow } from "../../src/workflows/define-workflow.ts";
+import type { WorkflowJob, WorkflowSteps, SubWorkflow } from "../../src/workflows/define-workflow.ts";
 import { retryWorkflow } from "../../src/workflows/retry-workflow.ts";
 import { startWorkflow } from "../../src/workflows/start-workflow.ts";
 import { testDatabase } from "../support/database.ts";
@@ -49,7 +49,7 @@ const job = fc.record({
 });
 
 /** Steps of which each may depend on any of those before it; some of them are sub-workflows. */
-function stepsOf(depth: number): fc.Arbitrary<Steps> {
+function stepsOf(depth: number): fc.Arbitrary<WorkflowSteps> {
   const one = fc.record({
     job,
     inner:
@@ -60,7 +60,7 @@ function stepsOf(depth: number): fc.Arbitrary<Steps> {
   });
   return fc.array(one, { minLength: 1, maxLength: depth === 0 ? 3 : 10 }).map((list) =>
     Object.fromEntries(
-      list.map(({ job: { ms, fails, onFailure, undo }, inner, after }, index): [string, JobStep | SubWorkflow] => {
+      list.map(({ job: { ms, fails, onFailure, undo }, inner, after }, index): [string, WorkflowJob | SubWorkflow] => {
         const dependsOn = index === 0 ? [] : [...new Set(after.map((n) => `s${n % index}`))];
         if (inner !== null) return [`s${index}`, { steps: inner, dependsOn, onFailure }];
         const compensate = undo ? { task: "step", payload: { ms: 0, fails: "never" } } : undefined;

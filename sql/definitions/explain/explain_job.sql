@@ -1,5 +1,5 @@
 create or replace function legwork_private.explain_ended(
-  job graphile_worker._private_jobs, job_id bigint, state legwork.job_state, finished_at timestamptz, error text
+  job legwork_private.graphile_jobs, job_id bigint, state legwork.job_state, finished_at timestamptz, error text
 ) returns table (reason text, detail text, fix text)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
@@ -18,10 +18,10 @@ begin
   end if;
   return query select s.reason, s.detail, s.fix from legwork_private.explain_schedules(explain_ended.job_id) s;
 end $$;
-comment on function legwork_private.explain_ended(graphile_worker._private_jobs, bigint, legwork.job_state, timestamptz, text) is
+comment on function legwork_private.explain_ended(legwork_private.graphile_jobs, bigint, legwork.job_state, timestamptz, text) is
   'What explain_job says of a job that has ended: how, by what it was replaced, and which runs wait for its schedule. job: its row in graphile-worker''s table, if that is kept for a retry.';
 
-create or replace function legwork_private.explain_running(job graphile_worker._private_jobs, attempts integer) returns table (reason text, detail text, fix text)
+create or replace function legwork_private.explain_running(job legwork_private.graphile_jobs, attempts integer) returns table (reason text, detail text, fix text)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   v_worker legwork_private.worker_processes;
@@ -58,8 +58,8 @@ begin
         when cardinality(v_worker.blocked_jobs) = 1 then (
           select format('that of job %s (task %s)', b.id, k.identifier)
           from (select v_worker.blocked_jobs[1] as id) b
-          left join graphile_worker._private_jobs j on j.id = b.id
-          left join graphile_worker._private_tasks k on k.id = j.task_id)
+          left join legwork_private.graphile_jobs j on j.id = b.id
+          left join legwork_private.graphile_tasks k on k.id = j.task_id)
         else 'that of one of the jobs ' || array_to_string(v_worker.blocked_jobs[:10], ', ') end);
     fix := 'Wait, or give that task a thread or a process of its own (isolate), or let it compute in smaller pieces. A signal, a timeout or a cancellation cannot interrupt it.';
     return next;
@@ -71,10 +71,10 @@ begin
     return next;
   end if;
 end $$;
-comment on function legwork_private.explain_running(graphile_worker._private_jobs, integer) is
+comment on function legwork_private.explain_running(legwork_private.graphile_jobs, integer) is
   'What explain_job says of a job that runs: where, since when, and why it may not get on. attempts: which attempt it is.';
 
-create or replace function legwork_private.explain_run_at(job graphile_worker._private_jobs, run_at timestamptz, error text) returns table (reason text, detail text, fix text)
+create or replace function legwork_private.explain_run_at(job legwork_private.graphile_jobs, run_at timestamptz, error text) returns table (reason text, detail text, fix text)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
   reason := case when job.attempts > 0 then 'retry_ahead' else 'run_at_ahead' end;
@@ -86,10 +86,10 @@ begin
   fix := format(case when isfinite(explain_run_at.run_at) then 'Wait, or start' else 'Start' end || ' it now: select legwork.retry_job(%s);', job.id);
   return next;
 end $$;
-comment on function legwork_private.explain_run_at(graphile_worker._private_jobs, timestamptz, text) is
+comment on function legwork_private.explain_run_at(legwork_private.graphile_jobs, timestamptz, text) is
   'What explain_job says of a job whose time, or next attempt, is ahead. run_at: as the waiting room knows it. error: of the last attempt.';
 
-create or replace function legwork_private.explain_expiry(job graphile_worker._private_jobs) returns table (reason text, detail text, fix text)
+create or replace function legwork_private.explain_expiry(job legwork_private.graphile_jobs) returns table (reason text, detail text, fix text)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
   if legwork_private.flag_value(job.flags, 'expires') ~ '^\d{1,15}$' then
@@ -101,22 +101,22 @@ begin
     end if;
   end if;
 end $$;
-comment on function legwork_private.explain_expiry(graphile_worker._private_jobs) is 'What explain_job says of a job that has waited longer than it may; no row for any other.';
+comment on function legwork_private.explain_expiry(legwork_private.graphile_jobs) is 'What explain_job says of a job that has waited longer than it may; no row for any other.';
 
-create or replace function legwork_private.explain_serial_key(job graphile_worker._private_jobs, serial_key text) returns table (reason text, detail text, fix text)
+create or replace function legwork_private.explain_serial_key(job legwork_private.graphile_jobs, serial_key text) returns table (reason text, detail text, fix text)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   v_holder bigint;
   v_is_taken boolean;
 begin
   select h.id into v_holder
-  from graphile_worker._private_job_queues q
-  left join graphile_worker._private_jobs h on h.job_queue_id = q.id and h.locked_at is not null
+  from legwork_private.graphile_job_queues q
+  left join legwork_private.graphile_jobs h on h.job_queue_id = q.id and h.locked_at is not null
   where q.id = job.job_queue_id and q.locked_at is not null
   order by h.id limit 1;
   v_is_taken := found;
   if v_is_taken and legwork_private.confined_tenant() is not null and not exists (
-    select from graphile_worker._private_jobs h where h.id = v_holder and legwork_private.flag_value(h.flags, 'tenant') = legwork_private.confined_tenant())
+    select from legwork_private.graphile_jobs h where h.id = v_holder and legwork_private.flag_value(h.flags, 'tenant') = legwork_private.confined_tenant())
   then
     v_holder := null;
   end if;
@@ -128,7 +128,7 @@ begin
     return next;
   end if;
 end $$;
-comment on function legwork_private.explain_serial_key(graphile_worker._private_jobs, text) is
+comment on function legwork_private.explain_serial_key(legwork_private.graphile_jobs, text) is
   'What explain_job says of a job whose serial key another one has; no row for any other.';
 
 create or replace function legwork_private.explain_unheld(run_at timestamptz) returns table (reason text, detail text, fix text)
@@ -154,7 +154,7 @@ create or replace function legwork.explain_job(job_id bigint)
 returns table ("position" integer, reason text, detail text, fix text)
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  v_job graphile_worker._private_jobs;
+  v_job legwork_private.graphile_jobs;
   v_seen record;
 begin
   "position" := 0;
@@ -164,7 +164,7 @@ begin
   if v_seen.id is null then
     perform legwork_private.assert_job(job_id);
   end if;
-  select * into v_job from graphile_worker._private_jobs j where j.id = explain_job.job_id;
+  select * into v_job from legwork_private.graphile_jobs j where j.id = explain_job.job_id;
 
   if v_seen.finished_at is not null then
     return query
@@ -214,7 +214,7 @@ begin
     return next;
   end loop;
   if not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off' then
-    perform from graphile_worker._private_jobs j where j.id = explain_job.job_id for share skip locked;
+    perform from legwork_private.graphile_jobs j where j.id = explain_job.job_id for share skip locked;
     if not found then
       "position" := "position" + 1;
       reason := 'row_locked';

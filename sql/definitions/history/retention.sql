@@ -131,12 +131,12 @@ begin
   perform legwork_private.forget_requests();
   perform legwork_private.forget_runs(v_retention);
   -- Jobs that were told to stop and have ended since.
-  delete from legwork_private.cancellations c where not exists (select from graphile_worker._private_jobs j where j.id = c.job_id);
+  delete from legwork_private.cancellations c where not exists (select from legwork_private.graphile_jobs j where j.id = c.job_id);
 
   -- A failed job can be retried as long as the history shows it, and no longer. First, because dropping holds locks to the end.
-  delete from graphile_worker._private_jobs j
+  delete from legwork_private.graphile_jobs j
   where j.id in (
-    select d.id from graphile_worker._private_jobs d
+    select d.id from legwork_private.graphile_jobs d
     where d.locked_at is null and d.attempts >= d.max_attempts and d.run_at < now() - v_retention
       and not exists (select from legwork_private.finished_jobs f where f.id = d.id and f.finished_at >= now() - v_retention)
     for update skip locked);
@@ -175,7 +175,7 @@ begin
   where p.job_id in (
     select o.job_id from legwork_private.job_progress o
     where o.updated_at < now() - v_retention
-      and not exists (select from graphile_worker._private_jobs j where j.id = o.job_id)
+      and not exists (select from legwork_private.graphile_jobs j where j.id = o.job_id)
       and not exists (select from legwork_private.finished_jobs f where f.id = o.job_id)
     limit 10000);
 end $$;

@@ -5,7 +5,7 @@ set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan s
 begin
   -- For the trigger that writes the history, and only for this statement.
   perform set_config('legwork.ended_as', how, true), set_config('legwork.end_reason', coalesce(reason, ''), true);
-  delete from graphile_worker._private_jobs j where j.id = any (job_ids);
+  delete from legwork_private.graphile_jobs j where j.id = any (job_ids);
   perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
 end $$;
 comment on function legwork_private.delete_jobs_as(text, bigint[], text) is

@@ -19,7 +19,7 @@ begin
     select e.job_id from legwork_private.expirations e
     where e.expires_at <= clock_timestamp() and (e.job_id = only_job or only_job is null
         and not exists (select from legwork_private.set_aside a where a.what = 'expiry' and a.item = e.job_id::text))
-      and not exists (select from graphile_worker._private_jobs j where j.id = e.job_id and j.locked_at is not null)
+      and not exists (select from legwork_private.graphile_jobs j where j.id = e.job_id and j.locked_at is not null)
     order by e.expires_at
     limit expire_jobs.max
     for update of e skip locked
@@ -30,7 +30,7 @@ begin
 
   v_expired := array(
     -- Whoever has the row is fetching or replacing the job; the next call looks again.
-    select j.id from graphile_worker._private_jobs j
+    select j.id from legwork_private.graphile_jobs j
     where j.id = any (v_due) and j.locked_at is null and j.attempts < j.max_attempts and legwork_private.expiry_of(j.flags) <= clock_timestamp()
     for update skip locked);
   perform legwork_private.delete_jobs_as('expired', v_expired);
@@ -38,7 +38,7 @@ begin
   -- What is left of these jobs does not expire any more: ended, failed, or replaced by a request without expires_at.
   delete from legwork_private.expirations e
   where e.job_id = any (v_due) and not exists (
-    select from graphile_worker._private_jobs j
+    select from legwork_private.graphile_jobs j
     where j.id = e.job_id and legwork_private.expiry_of(j.flags) is not null and (j.locked_at is not null or j.attempts < j.max_attempts));
   return cardinality(v_expired);
 end $$;

@@ -30,7 +30,7 @@ begin
     raise exception 'No queue is called ''%''.', name using
       errcode = 'LW404',
       hint = coalesce('Did you mean ''' || legwork_private.nearest_name(name, v_queues) || '''? ', '')
-        || case when legwork_private.confined_tenant() is null and exists (select from graphile_worker._private_job_queues q where q.queue_name = assert_target.name)
+        || case when legwork_private.confined_tenant() is null and exists (select from legwork_private.graphile_job_queues q where q.queue_name = assert_target.name)
           then format('%L is a serial key, graphile-worker''s queue_name: its jobs run one at a time already. A queue of Legwork is a group of tasks; a limit of one '
             'task is given as task => ''…''. ', assert_target.name) else '' end
         || 'A queue is known once a task belongs to it; select name from legwork.queues lists them.';
@@ -82,12 +82,12 @@ begin
       select r.task_id, r.is_paused, r.limits from legwork_private.task_limits r where r.task_id = any (task_ids)
     )
     select j.id
-    from graphile_worker._private_jobs j
+    from legwork_private.graphile_jobs j
     join limited_tasks r on r.task_id = j.task_id
     left join legwork_private.waiting_jobs w on w.job_id = j.id
     where j.locked_at is null and j.attempts < j.max_attempts
       -- A frozen row may look younger than it is, which costs a look and nothing more.
-      and (since is null or age(j.xmin) <= v_age and j.xmin <> all (v_by))
+      and (since is null or age(j.xid) <= v_age and j.xid <> all (v_by))
       and case
         when w.job_id is not null then
           -- Limits and pauses are looked at when the last dependency has ended.
@@ -121,14 +121,14 @@ begin
       case when j.flags is not null then legwork_private.flag_value(j.flags, 'tenant') end as tenant
     from legwork_private.waiting_jobs w
     join limited_tasks r on r.task_id = w.task_id
-    join graphile_worker._private_jobs j on j.id = w.job_id
+    join legwork_private.graphile_jobs j on j.id = w.job_id
     where w.job_id = any (job_ids) and w.held is distinct from 'dependency'
   ), free as (
     delete from legwork_private.waiting_jobs w using waiting c
     where w.job_id = c.job_id and not c.is_paused and c.gates = '{}'
     returning w.job_id, w.run_at
   ), released as (
-    update graphile_worker._private_jobs j set run_at = f.run_at
+    update legwork_private.graphile_jobs j set run_at = f.run_at
     from free f where j.id = f.job_id
     returning j.id
   ), kept as (
@@ -161,7 +161,7 @@ begin
   )
   insert into legwork_private.slots (gate, job_id, per)
   select legwork_private.gate(l.id, l.key, j.payload), j.id, l.per
-  from graphile_worker._private_jobs j
+  from legwork_private.graphile_jobs j
   join limited_tasks r on r.task_id = j.task_id
   join legwork_private.limits l on l.id = any (r.limits)
   where j.locked_at is not null
@@ -193,12 +193,12 @@ begin
   -- open transaction must not keep the waiting room from being looked after.
   if v_is_settling then
     v_ids := array(
-      select j.id from graphile_worker._private_jobs j
+      select j.id from legwork_private.graphile_jobs j
       where j.id = any (v_concerned) and j.locked_at is null and j.attempts < j.max_attempts
       order by j.id for update skip locked);
   else
     v_ids := array(
-      select j.id from graphile_worker._private_jobs j
+      select j.id from legwork_private.graphile_jobs j
       where j.id = any (v_concerned) and j.locked_at is null and j.attempts < j.max_attempts
       order by j.id for update);
   end if;
@@ -211,7 +211,7 @@ begin
           select r.task_id, r.is_paused, r.limits from legwork_private.task_limits r
           where r.task_id = any (task_ids) and (r.is_paused or r.limits <> '{}')
         )
-        select j.id from graphile_worker._private_jobs j
+        select j.id from legwork_private.graphile_jobs j
         join limited_tasks r on r.task_id = j.task_id
         where j.id = any (v_ids) and not exists (select from legwork_private.waiting_jobs w where w.job_id = j.id)
           and (r.is_paused or cardinality(r.limits) > (
@@ -233,7 +233,7 @@ begin
   end if;
   return cardinality(v_ids) = cardinality(v_concerned) or not exists (
     select from (select unnest(v_concerned) except select unnest(v_ids)) as passed (id)
-    join graphile_worker._private_jobs j on j.id = passed.id
+    join legwork_private.graphile_jobs j on j.id = passed.id
     where j.locked_at is null and j.attempts < j.max_attempts);
 end $$;
 comment on function legwork_private.apply_limits_and_pauses(integer[], bigint, bigint[]) is

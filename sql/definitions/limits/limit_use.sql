@@ -29,7 +29,7 @@ begin
     where (s.free_at is null or s.free_at > clock_timestamp())
       -- A rate limit's slots outlive their jobs.
       and (v_tenant is null
-        or exists (select from graphile_worker._private_jobs j where j.id = s.job_id and legwork_private.flag_value(j.flags, 'tenant') = v_tenant)
+        or exists (select from legwork_private.graphile_jobs j where j.id = s.job_id and legwork_private.flag_value(j.flags, 'tenant') = v_tenant)
         or exists (select from legwork_private.finished_jobs f where f.id = s.job_id and f.tenant = v_tenant))
     limit 100000
   ), in_line as materialized (
@@ -37,7 +37,7 @@ begin
     from legwork_private.waiting_jobs w
     where w.held is null and w.task_id = any (legwork_private.tasks_in(limit_use.scope, limit_use.name))
       and (v_tenant is null or exists (
-        select from graphile_worker._private_jobs j where j.id = w.job_id and legwork_private.flag_value(j.flags, 'tenant') = v_tenant))
+        select from legwork_private.graphile_jobs j where j.id = w.job_id and legwork_private.flag_value(j.flags, 'tenant') = v_tenant))
     limit 100000
   ), used as (
     select x.id, x.gate, sum(x.in_use)::bigint as in_use, sum(x.waiting)::bigint as waiting, min(x.free_at) as free_at

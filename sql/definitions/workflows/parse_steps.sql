@@ -56,9 +56,14 @@ end $$;
 comment on function legwork_private.topological_order(integer, integer[], integer[]) is
   'The numbers from 1 in an order in which befores[i] comes before afters[i], for all i; the pairs ordered by befores. Those on a cycle, or behind one, are missing.';
 
+create or replace function legwork_private.workflow_step_options() returns text[]
+language sql immutable parallel safe
+return array['max_attempts', 'priority', 'run_at', 'serial_key'];
+comment on function legwork_private.workflow_step_options() is 'What a step of a workflow takes of the options of legwork.enqueue.';
+
 create or replace function legwork_private.workflow_step_fields() returns text[]
 language sql immutable parallel safe
-return array['name', 'task', 'payload', 'depends_on', 'on_failure', 'compensate', 'max_attempts', 'priority', 'run_at', 'delay', 'serial_key', 'steps'];
+return array['name', 'task', 'payload', 'depends_on', 'on_failure', 'compensate'] || legwork_private.workflow_step_options() || array['delay', 'steps'];
 comment on function legwork_private.workflow_step_fields() is 'What a step of a workflow can have.';
 
 create or replace function legwork_private.flatten_workflow_steps(steps jsonb) returns legwork_private.parsed_workflow_step[]
@@ -114,7 +119,7 @@ begin
       when (e.step ->> 'task' is null) = (e.step -> 'steps' is null) then 'neither'
       when e.step ? 'steps' and not exists (select from legwork_private.list_workflow_steps(e.step -> 'steps')) then 'empty'
       when e.step ? 'steps' and cardinality(e.groups) = 10 then 'deep'
-      when e.step ? 'steps' and e.step ?| array['payload', 'compensate', 'max_attempts', 'priority', 'run_at', 'delay', 'serial_key'] then 'group'
+      when e.step ? 'steps' and e.step ?| (array['payload', 'compensate', 'delay'] || legwork_private.workflow_step_options()) then 'group'
       when e.step ? 'on_failure' and coalesce(e.step ->> 'on_failure' not in ('stop', 'continue', 'compensate'), true) then 'on_failure'
       when e.step ? 'depends_on' and (jsonb_typeof(e.step -> 'depends_on') not in ('array', 'string', 'null')
         or jsonb_typeof(e.step -> 'depends_on') = 'array'
@@ -176,7 +181,7 @@ begin
   end if;
   if v_message is null then
     select 'LW404', format('Step ''%s'': no task is called ''%s''.', t.step, t.task),
-      coalesce('Did you mean ''' || legwork_private.nearest_name(t.task, array(select k.identifier from graphile_worker._private_tasks k)) || '''? ', '')
+      coalesce('Did you mean ''' || legwork_private.nearest_name(t.task, array(select k.identifier from legwork_private.graphile_tasks k)) || '''? ', '')
         || 'Tasks are known once a worker that has them has started; select name from legwork.tasks lists them.'
     into v_code, v_message, v_hint
     from (
@@ -184,7 +189,7 @@ begin
       union all
       select e.n, e.name, e.step #>> '{compensate,task}' from unnest(entries) e
     ) t
-    where t.task is not null and t.task not in (select k.identifier from graphile_worker._private_tasks k)
+    where t.task is not null and t.task not in (select k.identifier from legwork_private.graphile_tasks k)
     order by t.n limit 1;
   end if;
   if v_message is not null then
@@ -202,11 +207,9 @@ declare
 begin
   for v_name, v_step in
     select format('Step ''%s'': ', e.name), e.step from unnest(steps) e
-    where e.step ?| array['priority', 'max_attempts', 'run_at', 'delay', 'serial_key'] order by e.n
+    where e.step ?| (legwork_private.workflow_step_options() || 'delay'::text) order by e.n
   loop
-    perform legwork_private.read_number(v_name || 'priority', v_step ->> 'priority', -32768, 32767);
-    perform legwork_private.read_number(v_name || 'max_attempts', v_step ->> 'max_attempts', 1, 32767);
-    perform legwork_private.read_time(v_name || 'run_at', v_step ->> 'run_at');
+    perform legwork_private.assert_job_fields(v_step, v_name);
     perform legwork_private.read_interval(v_name || 'delay', v_step ->> 'delay');
     if length(v_step ->> 'serial_key') not between 1 and 128 then
       raise exception '%serial_key has % characters; it must have 1 to 128.', v_name, length(v_step ->> 'serial_key') using
@@ -317,11 +320,11 @@ begin
   end if;
 
   insert into legwork_private.workflow_run_steps (
-    workflow_id, name, position, groups, task, payload, priority, max_attempts, run_at, delay, serial_key, depends_on, on_failure, effect,
+    workflow_id, name, position, groups, task, payload, options, delay, depends_on, on_failure, effect,
     compensate, waits_for, waits_how, job_id)
   -- In the order of their dependencies, so that a job is younger than those it depends on. Materialized, so that each step draws one id, in this order.
   with placed as materialized (
-    select x.n, x.position, nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')) as job_id
+    select x.n, x.position, legwork_private.next_job_id() as job_id
     from (
       select v.n, row_number() over (order by v.i)::integer as position
       from unnest(v_order) with ordinality as v (n, i)
@@ -331,8 +334,10 @@ begin
   )
   select
     plan_workflow_steps.workflow_id, e.name, o.position, e.groups, e.step ->> 'task', nullif(e.step -> 'payload', 'null'),
-    (e.step ->> 'priority')::numeric::smallint, (e.step ->> 'max_attempts')::numeric::smallint, (e.step ->> 'run_at')::timestamptz,
-    (e.step ->> 'delay')::interval, e.step ->> 'serial_key',
+    -- Not what a step and a job both have and which a step means otherwise.
+    case when e.step ?| legwork_private.workflow_step_options() then
+      jsonb_populate_record(null::legwork_private.job_spec, e.step - array['task', 'payload', 'depends_on']) end,
+    (e.step ->> 'delay')::interval,
     array(select coalesce(e.parent || '/', '') || d from legwork_private.workflow_step_dependencies(e.step) d),
     coalesce(e.step ->> 'on_failure', 'stop'),
     coalesce(f.effect, 'stop'), nullif(e.step -> 'compensate', 'null'), coalesce(p.waits_for, '{}'), coalesce(p.waits_how, '{}'), o.job_id
@@ -371,18 +376,8 @@ declare
 begin
   select * into v_run from legwork_private.workflow_runs r where r.id = create_workflow_step_jobs.workflow_id;
   v_flags := legwork_private.workflow_flags(v_run);
-  insert into graphile_worker._private_tasks (identifier)
-  select distinct s.task from legwork_private.workflow_run_steps s
-  where s.workflow_id = create_workflow_step_jobs.workflow_id and s.position = any (made)
-    and not exists (select from graphile_worker._private_tasks t where t.identifier = s.task)
-  on conflict do nothing;
-  insert into graphile_worker._private_job_queues (queue_name)
-  select distinct k.name
-  from legwork_private.workflow_run_steps s
-  cross join lateral (select legwork_private.kept_key(s.serial_key, v_run.tenant, 'serial_key') as name offset 0) k
-  where s.workflow_id = create_workflow_step_jobs.workflow_id and s.position = any (made) and s.serial_key is not null
-    and not exists (select from graphile_worker._private_job_queues q where q.queue_name = k.name)
-  on conflict do nothing;
+  perform legwork_private.restore_names(array_agg(distinct s.task), array_agg(distinct legwork_private.kept_key((s.options).serial_key, v_run.tenant, 'serial_key')))
+  from legwork_private.workflow_run_steps s where s.workflow_id = create_workflow_step_jobs.workflow_id and s.position = any (made);
 
   with steps as materialized (
     select s.* from legwork_private.workflow_run_steps s where s.workflow_id = create_workflow_step_jobs.workflow_id and s.position is not null
@@ -402,22 +397,24 @@ begin
     select o.job_id, null, v_run.id, 'run' from opened o where not exists (select from edges e where e.depends_on = o.job_id)
   ), specs as materialized (
     select s.*, t.id as task_id, e.job_id is not null as is_held,
-      coalesce(s.run_at, case when e.job_id is null then legwork_private.later(now(), s.delay) end, now()) as starts_at
+      coalesce((s.options).run_at, case when e.job_id is null then legwork_private.later(now(), s.delay) end, now()) as starts_at
     from steps s
     join unnest(made) m (position) using (position)
-    join graphile_worker._private_tasks t on t.identifier = s.task
+    join legwork_private.graphile_tasks t on t.identifier = s.task
     left join (select distinct e.job_id from edges e) e on e.job_id = s.job_id
   ), held as (
     -- Before the jobs, so that the trigger that looks at limits and pauses finds them here.
     insert into legwork_private.waiting_jobs (job_id, task_id, line, gates, priority, run_at, held, delay)
-    select s.job_id, s.task_id, legwork_private.line_of('{}', null), '{}', coalesce(s.priority, 0), s.starts_at, 'dependency', s.delay
+    select s.job_id, s.task_id, legwork_private.line_of('{}', null), '{}', coalesce((s.options).priority, 0), s.starts_at, 'dependency', s.delay
     from specs s where s.is_held
   ), inserted as (
-    insert into graphile_worker._private_jobs (id, job_queue_id, task_id, payload, run_at, max_attempts, priority, flags)
+    insert into legwork_private.graphile_jobs (id, job_queue_id, task_id, payload, run_at, max_attempts, priority, flags)
     overriding system value
-    select s.job_id, case when s.serial_key is not null then (select q.id from graphile_worker._private_job_queues q where q.queue_name = legwork.tenant_key(s.serial_key, v_run.tenant)) end,
+    select s.job_id, case when (s.options).serial_key is not null then (
+        select q.id from legwork_private.graphile_job_queues q where q.queue_name = legwork.tenant_key((s.options).serial_key, v_run.tenant)) end,
       s.task_id, coalesce(s.payload, '{}')::json, case when s.is_held then 'infinity' else s.starts_at end,
-      coalesce(s.max_attempts, 25), coalesce(s.priority, 0), v_flags || jsonb_build_object('step:' || s.name, true)
+      coalesce((s.options).max_attempts, 25), coalesce((s.options).priority, 0),
+      v_flags || (select jsonb_object_agg(flag, true) from unnest(array['step:' || s.name] || legwork_private.option_flags(s.options)) as flag)
     from specs s order by s.position
     returning 1
   )

@@ -1,5 +1,7 @@
 import { Command } from "commander";
 import { loadConfig } from "../../config.ts";
+import { healthSchema, taskStatisticsSchema } from "../../contract/alerts.ts";
+import { fromRows } from "../../contract/rows.ts";
 import { readHealth } from "../../health/read-health.ts";
 import { readTaskStatistics } from "../../health/read-statistics.ts";
 import { type CommonFlags, withCommonOptions, withDatabase } from "../options.ts";
@@ -10,7 +12,7 @@ const COLORS = { healthy: "green", degraded: "yellow", unhealthy: "red" } as con
 
 export function healthCommand(): Command {
   return withCommonOptions(new Command("health"))
-    .description("say how the system and each task, queue and host are, and why")
+    .description("show whether the system and each task, queue, schedule and host is healthy, and why not")
     .option("--all", "list what is healthy as well")
     .option("--json", "print an array of everything, what is healthy included")
     .addHelpText("after", "\nExits with 1 when the system is unhealthy, else with 0. What it judges by: legwork alerts --rules.")
@@ -18,7 +20,7 @@ export function healthCommand(): Command {
       const { json, all, ...common } = flags;
       const { config } = await loadConfig(common);
       await withDatabase(config, async (pool) => {
-        const rows = await readHealth(pool);
+        const rows = fromRows(healthSchema, await readHealth(pool));
         if (json === true) printJson(rows);
         else {
           printTable(
@@ -40,14 +42,14 @@ export function healthCommand(): Command {
 
 export function statsCommand(): Command {
   return withCommonOptions(new Command("stats"))
-    .description("what became of each task's jobs lately, and how long they waited and ran")
+    .description("show statistics of each task: how its jobs ended, and how long they waited and ran")
     .option("--period <duration>", "how far back, such as 15m or 7d", "1h")
     .option("--json", "print an array of whole rows")
     .action(async (flags: CommonFlags & { period: string; json?: boolean }) => {
       const { json, period, ...common } = flags;
       const { config } = await loadConfig(common);
       await withDatabase(config, async (pool) => {
-        const rows = await readTaskStatistics(pool, period);
+        const rows = fromRows(taskStatisticsSchema, await readTaskStatistics(pool, period));
         if (json === true) printJson(rows);
         else if (rows.length === 0) console.log(`Nothing has ended within ${period}.`);
         else {
@@ -60,10 +62,10 @@ export function statsCommand(): Command {
               row.retried,
               row.cancelled,
               row.expired,
-              row.error_rate === null ? "" : `${(100 * row.error_rate).toFixed(1)} %`,
-              seconds(row.wait_p95),
-              seconds(row.run_average),
-              seconds(row.run_p95),
+              row.errorRate === null ? "" : `${(100 * row.errorRate).toFixed(1)} %`,
+              seconds(row.waitP95),
+              seconds(row.runAverage),
+              seconds(row.runP95),
             ]),
           );
         }

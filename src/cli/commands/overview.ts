@@ -1,42 +1,52 @@
 import { Command } from "commander";
-import type { Overview } from "../../queues/overview.ts";
+import { LegworkError } from "../../errors.ts";
+import { describeOverview } from "../describe-overview.ts";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
-import { color, printJson, relativeTime } from "../output.ts";
-import { repeatedly, type WatchFlags, withWatch } from "../watch.ts";
+import { printJson } from "../output.ts";
+import { showOverview } from "../overview-screen.ts";
+import { interval, repeatedly, WATCH_EVERY_MS, type WatchFlags, withWatch } from "../watch.ts";
 
 export function overviewCommand(): Command {
   return withWatch(withRemoteOptions(new Command("overview")))
-    .description("show how everything is, at a glance")
+    .description("show what waits, runs and has failed, at a glance")
     .option("--json", "print an object")
-    .addHelpText("after", "\nExamples:\n  $ legwork overview\n  $ legwork overview --watch 1s\n  $ legwork overview --json")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ legwork overview
+  $ legwork overview --watch 1s
+  $ legwork overview --json
+
+On a terminal, --watch shows queues, workers, running and new jobs on a screen of its own, until q is pressed.`,
+    )
     .action(async (flags: RemoteFlags & WatchFlags & { json?: boolean }) => {
-      await withOperations(flags, (operations) =>
-        repeatedly(flags, async () => {
+      const { json, watch } = flags;
+      await withOperations(flags, async (operations) => {
+        if (watch !== undefined && json !== true && process.stdout.isTTY) {
+          return await showOverview(operations, watch === true ? WATCH_EVERY_MS : watch);
+        }
+        await repeatedly(flags, async () => {
           const overview = await operations.readOverview();
-          if (flags.json === true) printJson(overview);
+          if (json === true) printJson(overview);
           else console.log(describeOverview(overview).join("\n"));
-        }),
-      );
+        });
+      });
     });
 }
 
-/** The overview as lines for people. */
-export function describeOverview(overview: Overview): string[] {
-  const { running, pending, blocked, paused, later, oldest, failed, queues, tasks, workers, concurrency } = overview;
-  const noticed = (count: string, name: string): string =>
-    count === "0" ? `${count} ${name}` : color("yellow", `${count} ${name}`);
-  const stop =
-    overview.stopped_at === null
-      ? []
-      : [
-          color(
-            "red",
-            `Everything is stopped by ${overview.stopped_by} ${relativeTime(overview.stopped_at)}${overview.stop_reason === null ? "" : `: ${overview.stop_reason}`}. \`legwork resume --all\` ends it.`,
-          ),
-        ];
-  return [
-    ...stop,
-    `${running} of ${concurrency} running  ${pending} pending  ${noticed(blocked, "blocked")}  ${noticed(paused, "paused")}  ${later} later  ${failed === "0" ? "0 failed" : color("red", `${failed} failed`)}`,
-    `${workers === 0 ? color("red", "no workers") : `${workers} worker${workers === 1 ? "" : "s"}`}  ${tasks} tasks in ${queues} queues  ${oldest === null ? "nothing waits" : `the oldest could have started ${relativeTime(oldest)}`}`,
-  ];
+/** The old name of `overview --watch`, for one version. */
+export function topCommand(): Command {
+  return withRemoteOptions(new Command("top"))
+    .description("old name of `overview --watch`")
+    .option("--every <duration>", "how often it looks", interval, 1_000)
+    .action(async (flags: RemoteFlags & { every: number }) => {
+      console.error(
+        `legwork: \`top\` is now \`overview --watch ${flags.every / 1_000}s\`. The old name will be removed in 0.2.0.`,
+      );
+      if (!process.stdout.isTTY) {
+        throw new LegworkError("LW400", "legwork top needs a terminal.", { hint: "`legwork overview --json` is for programs." });
+      }
+      await withOperations(flags, (operations) => showOverview(operations, flags.every));
+    });
 }

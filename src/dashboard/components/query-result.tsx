@@ -6,7 +6,7 @@ import { Failure, Loading } from "./notice.tsx";
  * What a query brought; before that the shape of it, and what went wrong where it failed. What was there stays while a newer answer fails
  * to come, with the failure above it.
  */
-export function Answer<T>({
+export function QueryResult<T>({
   query,
   rows,
   children,

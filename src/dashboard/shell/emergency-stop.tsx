@@ -8,7 +8,7 @@ import { Button } from "../components/button.tsx";
 import { FormDialog } from "../components/dialog.tsx";
 import { Field } from "../components/field.tsx";
 import { tell } from "../components/toasts.tsx";
-import { useStats } from "../api/overview.ts";
+import { useOverview } from "../api/overview.ts";
 
 /** What has to be typed, so that it cannot be hit by accident. */
 const WORD = "stop";
@@ -16,9 +16,9 @@ const WORD = "stop";
 /** The button, for those who may. While everything is stopped the banner has the way back. */
 export function EmergencyStop() {
   const may = useMay("operator", { everybody: true });
-  const { data } = useStats();
+  const { data } = useOverview();
   const [isOpen, setOpen] = useState(false);
-  if (!may || data === undefined || data.stopped_at !== null) return null;
+  if (!may || data === undefined || data.stoppedAt !== null) return null;
   return (
     <>
       <Button kind="danger" className="stop-button" icon={<OctagonPause aria-hidden="true" />} onClick={() => setOpen(true)}>
@@ -69,7 +69,7 @@ function StopDialog({ onClose }: { onClose: () => void }) {
 /** On every page while everything is stopped: since when, by whom, why, and the way back. */
 export function StoppedBanner() {
   const may = useMay("operator", { everybody: true });
-  const { data } = useStats();
+  const { data } = useOverview();
   const client = useQueryClient();
   const resume = useMutation({
     mutationFn: () => rest("POST", "/resume-all"),
@@ -78,14 +78,14 @@ export function StoppedBanner() {
       tell("Jobs start again.");
     },
   });
-  if (data === undefined || data.stopped_at === null) return null;
+  if (data === undefined || data.stoppedAt === null) return null;
   return (
     <div className="banner" role="alert">
       <OctagonPause aria-hidden="true" />
       <p>
-        <strong>Everything is stopped</strong> since <Time at={data.stopped_at} />
-        {data.stopped_by === null ? "" : ` by ${data.stopped_by}`}
-        {data.stop_reason === null ? "." : `: ${data.stop_reason}`}
+        <strong>Everything is stopped</strong> since <Time at={data.stoppedAt} />
+        {data.stoppedBy === null ? "" : ` by ${data.stoppedBy}`}
+        {data.stopReason === null ? "." : `: ${data.stopReason}`}
       </p>
       {may && (
         <Button busy={resume.isPending} onClick={() => resume.mutate()}>

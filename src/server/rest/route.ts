@@ -6,6 +6,7 @@ import type { Pool, PoolClient } from "../../db/pool.ts";
 import { ERRORS, type ErrorCode, LegworkError } from "../../errors.ts";
 import { assertRole, type Principal, type Role, withPrincipal } from "../../access/principal.ts";
 import { problemSchema } from "../../contract/problem.ts";
+import { fromRow } from "../../contract/rows.ts";
 
 /** The longest that one statement of a reading route may take (ms). */
 const READ_TIMEOUT_MS = 5_000;
@@ -56,6 +57,8 @@ export interface Route<P, Q, B> {
   status?: 200 | 201;
   /** What else may be wrong. */
   problems?: readonly ErrorCode[];
+  /** An old address of another route: it still works, and the documentation says not to use it. */
+  deprecated?: boolean;
   /** Answers carry an ETag, and 304 when the client has that one. */
   etag?: boolean;
 }
@@ -81,6 +84,7 @@ export function addRoute<P extends z.ZodType | undefined, Q extends z.ZodType | 
       summary: route.summary,
       ...(route.description === undefined ? {} : { description: route.description }),
       operationId: operationId(route.method, route.url),
+      ...(route.deprecated === true ? { deprecated: true } : {}),
       security: [{ token: [] }],
       // For people and for tests: what the token must have, and whether one of a tenant will not do.
       "x-role": route.role,
@@ -101,7 +105,7 @@ export function addRoute<P extends z.ZodType | undefined, Q extends z.ZodType | 
     },
     handler: async (request, reply) => {
       const principal = request.principal!;
-      const answer = await withPrincipal(
+      const given = await withPrincipal(
         context.pool,
         principal,
         // What people do in the dashboard comes in here as well; the header only says so, and gives no rights.
@@ -118,6 +122,7 @@ export function addRoute<P extends z.ZodType | undefined, Q extends z.ZodType | 
           }),
         { readOnly: isReading, statementTimeout: isReading ? READ_TIMEOUT_MS : WRITE_TIMEOUT_MS },
       );
+      const answer = fromRow(route.answer, given as never);
       // What belongs to one token is not for a cache between.
       reply.header("cache-control", "private, no-cache");
       if (route.etag === true && isFresh(request, reply, answer)) return reply.code(304).send();

@@ -5,14 +5,14 @@ import { parseDuration } from "../../duration.ts";
 import { LegworkError, toError, verdictOf } from "../../errors.ts";
 import { type Cleaner, DescribedError, describeThrown, isError, type ThrownDescription } from "../../thrown.ts";
 import type { Logger } from "../../log.ts";
-import { jobOf, type RunningJob, type Task, type TaskContext, type WorkflowStep } from "../../jobs/define-task.ts";
+import { jobOf, type RunningJob, type Task, type TaskContext, type WorkflowContext } from "../../jobs/define-task.ts";
 import { describeIssues, parsePayload } from "../../jobs/payload.ts";
 import { enqueue, type EnqueueOptions } from "../../jobs/enqueue.ts";
 import { AttemptSpan } from "../../jobs/tracing.ts";
 import { AttemptOutput, type OutputSink } from "./attempt-output.ts";
 import { BatchFailure, settleEntries } from "../graphile/batch-entries.ts";
 import type { DatabaseClock } from "../clock.ts";
-import { type Control, LeaseLost } from "../remote-commands.ts";
+import { type RemoteCommands, LeaseLost } from "../remote-commands.ts";
 import { IsolatedResult } from "../isolate/isolated-result.ts";
 import { flagValue } from "../graphile/job-flags.ts";
 import type { Lease } from "../lease.ts";
@@ -29,7 +29,7 @@ export interface RunEnvironment {
   readonly log: Logger;
   readonly clock: DatabaseClock;
   readonly outcomes: Outcomes;
-  readonly control: Control;
+  readonly control: RemoteCommands;
   /** Where what tasks say goes. */
   readonly output: OutputSink;
   /** For the tasks that ask for a thread or a process; without it they run in this thread as any other. */
@@ -321,7 +321,7 @@ export class Run implements TaskContext, Abortable {
     this.ownSteps?.close();
   }
 
-  get workflow(): WorkflowStep | undefined {
+  get workflow(): WorkflowContext | undefined {
     const { job } = this.helpers;
     const id = flagValue(job, "workflow");
     if (id === null) return undefined;

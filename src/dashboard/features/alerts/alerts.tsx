@@ -7,7 +7,7 @@ import { formatCount } from "../../components/numbers.ts";
 import { Button } from "../../components/button.tsx";
 import { Empty } from "../../components/notice.tsx";
 import { Card, Page } from "../../components/page.tsx";
-import { Answer } from "../../components/query-result.tsx";
+import { QueryResult } from "../../components/query-result.tsx";
 import { AlertTable } from "./alert-table.tsx";
 import { useSilences } from "./alerts-api.ts";
 import { RuleDialog } from "./rule-dialog.tsx";
@@ -59,7 +59,7 @@ export default function AlertsPage() {
       </div>
       {view === "open" && (
         <Card>
-          <Answer query={open}>
+          <QueryResult query={open}>
             {(alerts) =>
               alerts.length === 0 ? (
                 <Empty title="Nothing is wrong that a rule looks for.">
@@ -69,7 +69,7 @@ export default function AlertsPage() {
                 <AlertTable alerts={alerts.toSorted(byUrgency)} />
               )
             }
-          </Answer>
+          </QueryResult>
         </Card>
       )}
       {view === "resolved" && <Resolved />}
@@ -88,7 +88,7 @@ function Resolved() {
   const query = useAlerts(true, LAST);
   return (
     <Card>
-      <Answer query={query}>
+      <QueryResult query={query}>
         {(all) => {
           const alerts = all.filter(({ state }) => state === "resolved");
           if (alerts.length === 0) return <Empty title="No alert was resolved yet." />;
@@ -101,7 +101,7 @@ function Resolved() {
             </>
           );
         }}
-      </Answer>
+      </QueryResult>
     </Card>
   );
 }

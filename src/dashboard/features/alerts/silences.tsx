@@ -8,7 +8,7 @@ import { FormDialog } from "../../components/dialog.tsx";
 import { Field } from "../../components/field.tsx";
 import { Empty, Failure } from "../../components/notice.tsx";
 import { Card } from "../../components/page.tsx";
-import { Answer } from "../../components/query-result.tsx";
+import { QueryResult } from "../../components/query-result.tsx";
 import { type Silence, useAlertAction, useRules } from "./alerts-api.ts";
 
 /** The silences that hold, and their end before time. */
@@ -21,7 +21,7 @@ export function Silences({ query }: { query: UseQueryResult<Silence[]> }) {
   return (
     <Card>
       {end.isError && <Failure error={end.error} />}
-      <Answer query={query} rows={3}>
+      <QueryResult query={query} rows={3}>
         {(silences) =>
           silences.length === 0 ? (
             <Empty title="No silence holds.">Whoever is to be told of alerts is told of all of them.</Empty>
@@ -48,7 +48,7 @@ export function Silences({ query }: { query: UseQueryResult<Silence[]> }) {
                       </td>
                       <td>{silence.reason ?? <span className="muted">–</span>}</td>
                       <td>
-                        {silence.silenced_by}, <Time at={silence.silenced_at} />
+                        {silence.silencedBy}, <Time at={silence.silencedAt} />
                       </td>
                       {may && (
                         <td>
@@ -68,7 +68,7 @@ export function Silences({ query }: { query: UseQueryResult<Silence[]> }) {
             </div>
           )
         }
-      </Answer>
+      </QueryResult>
     </Card>
   );
 }

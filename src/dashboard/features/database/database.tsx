@@ -1,3 +1,5 @@
+import type { Json as JsonOf } from "../../../contract/rows.ts";
+import type { findingSchema } from "../../../contract/system.ts";
 import { useQuery } from "@tanstack/react-query";
 import { RotateCw } from "lucide-react";
 import { rest } from "../../api/request.ts";
@@ -5,18 +7,12 @@ import { Time } from "../../components/time/time.tsx";
 import { Button } from "../../components/button.tsx";
 import { CopyButton, Json } from "../../components/json.tsx";
 import { Card, Page } from "../../components/page.tsx";
-import { Answer } from "../../components/query-result.tsx";
+import { QueryResult } from "../../components/query-result.tsx";
 import { Status } from "../../components/state-badge.tsx";
 import "./database.css";
 
 /** A row of GET /doctor. */
-interface Finding {
-  check: string;
-  severity: "critical" | "warning" | "ok";
-  finding: string;
-  fix: string | null;
-  detail: unknown;
-}
+type Finding = JsonOf<typeof findingSchema>;
 
 /** What the doctor finds: what is wrong with the database and the job system in it, and what to do about each. */
 export default function DatabasePage() {
@@ -44,7 +40,7 @@ export default function DatabasePage() {
         </Button>
       }
     >
-      <Answer query={query}>
+      <QueryResult query={query}>
         {(findings) => {
           const ill = findings.filter(({ severity }) => severity !== "ok");
           const well = findings.filter(({ severity }) => severity === "ok");
@@ -58,7 +54,7 @@ export default function DatabasePage() {
             </>
           );
         }}
-      </Answer>
+      </QueryResult>
     </Page>
   );
 }

@@ -2,7 +2,7 @@ import { ZoomOut } from "lucide-react";
 import { memo, useMemo } from "react";
 import { useSearchParams } from "wouter";
 import { useAlerts, useWorkerStarts } from "../../api/monitoring.ts";
-import { type SeriesStep, useSeries } from "../../api/series.ts";
+import { type SeriesInterval, useSeries } from "../../api/series.ts";
 import { formatShort } from "../../components/numbers.ts";
 import { usePreferences } from "../../components/preferences.ts";
 import { ExactTime } from "../../components/time/time.tsx";
@@ -10,7 +10,7 @@ import { formatDuration, formatExact } from "../../components/time/format-times.
 import { Button } from "../../components/button.tsx";
 import { Empty } from "../../components/notice.tsx";
 import { Card } from "../../components/page.tsx";
-import { Answer } from "../../components/query-result.tsx";
+import { QueryResult } from "../../components/query-result.tsx";
 import { type ChartMark, type ChartSeries, TimeChart, type TimeRange } from "../../components/chart/time-chart.tsx";
 
 const PERIODS = { "1h": 3_600_000, "6h": 21_600_000, "24h": 86_400_000, "7d": 604_800_000, "30d": 2_592_000_000 } as const;
@@ -106,28 +106,28 @@ export const Charts = memo(function Charts({ task }: { task?: string }) {
         </div>
       }
     >
-      <Answer query={query} rows={8}>
-        {(steps) =>
-          steps.length === 0 || range === undefined ? (
+      <QueryResult query={query} rows={8}>
+        {(intervals) =>
+          intervals.length === 0 || range === undefined ? (
             <Empty title="Nothing was counted in this time.">Jobs are counted within some seconds of their end.</Empty>
           ) : (
-            <Plots steps={steps} range={range} onRange={onRange} />
+            <Plots intervals={intervals} range={range} onRange={onRange} />
           )
         }
-      </Answer>
+      </QueryResult>
     </Card>
   );
 });
 
 interface Shown {
-  steps: readonly SeriesStep[];
+  intervals: readonly SeriesInterval[];
   range: TimeRange;
   onRange: (range: TimeRange | undefined) => void;
 }
 
-function Plots({ steps, range, onRange }: Shown) {
+function Plots({ intervals, range, onRange }: Shown) {
   const marks = useMarks(range);
-  const drawn = useMemo(() => toSeries(steps), [steps]);
+  const drawn = useMemo(() => toSeries(intervals), [intervals]);
   const common = { times: drawn.times, range, onRange, marks, sync: "overview" };
   return (
     <>
@@ -145,31 +145,37 @@ function Plots({ steps, range, onRange }: Shown) {
           <TimeChart {...common} label="How long attempts ran" series={drawn.runs} format={formatDuration} height={150} />
         </section>
       </div>
-      <Marks marks={marks} step={steps[0]?.seconds} />
+      <Marks marks={marks} step={intervals[0]?.seconds} />
     </>
   );
 }
 
 /** What is not whole yet is left out: it would look like a fall. */
-function toSeries(steps: readonly SeriesStep[]): {
+function toSeries(intervals: readonly SeriesInterval[]): {
   times: number[];
   throughput: ChartSeries[];
   waits: ChartSeries[];
   runs: ChartSeries[];
 } {
-  const whole = steps.filter(({ is_whole: isWhole }) => isWhole);
-  const rate = (count: (step: SeriesStep) => string): number[] => whole.map((step) => (Number(count(step)) * 60) / step.seconds);
+  const whole = intervals.filter(({ isWhole }) => isWhole);
+  const rate = (count: (step: SeriesInterval) => string): number[] =>
+    whole.map((interval) => (Number(count(interval)) * 60) / interval.seconds);
   const quantiles = (kind: "wait" | "run"): ChartSeries[] => [
-    { label: "p50", color: "--accent", values: whole.map((step) => step[`${kind}_p50`]) },
-    { label: "p95", color: "--state-scheduled", values: whole.map((step) => step[`${kind}_p95`]) },
-    { label: "p99", color: "--state-retrying", values: whole.map((step) => step[`${kind}_p99`]), dash: true },
+    { label: "p50", color: "--accent", values: whole.map((interval) => interval[`${kind}P50`]) },
+    { label: "p95", color: "--state-scheduled", values: whole.map((interval) => interval[`${kind}P95`]) },
+    { label: "p99", color: "--state-retrying", values: whole.map((interval) => interval[`${kind}P99`]), dash: true },
   ];
   return {
     times: whole.map(({ at }) => Date.parse(at)),
     throughput: [
       { label: "completed", color: "--good", values: rate(({ completed }) => completed), fill: true },
       { label: "failed", color: "--bad", values: rate(({ failed }) => failed) },
-      { label: "attempts that failed", color: "--state-retrying", values: rate((step) => step.failed_attempts), dash: true },
+      {
+        label: "attempts that failed",
+        color: "--state-retrying",
+        values: rate((interval) => interval.failedAttempts),
+        dash: true,
+      },
     ],
     waits: quantiles("wait"),
     runs: quantiles("run"),
@@ -189,12 +195,12 @@ function useMarks({ from, to }: TimeRange): ChartMark[] {
   return useMemo(
     () =>
       [
-        ...(alerts.data ?? []).map(({ raised_at: at, severity, message }) => ({
+        ...(alerts.data ?? []).map(({ raisedAt: at, severity, message }) => ({
           at: Date.parse(at),
           label: `Alert: ${message}`,
           color: severity === "critical" ? "--bad" : "--warn",
         })),
-        ...(starts.data ?? []).map(({ started_at: at, host, workers }) => ({
+        ...(starts.data ?? []).map(({ startedAt: at, host, workers }) => ({
           at: Date.parse(at),
           label: workers === "1" ? `A worker started on ${host}` : `${workers} workers started on ${host}`,
           color: "--state-running",

@@ -2,23 +2,23 @@ import { Link } from "wouter";
 import { Duration } from "../../components/time/time.tsx";
 import { formatCount } from "../../components/numbers.ts";
 import { isFinite } from "../../components/time/format-times.ts";
-import { useStats } from "../../api/overview.ts";
+import { useOverview } from "../../api/overview.ts";
 import { Figure } from "../../components/page.tsx";
-import type { LiveOverview } from "./live-overview.ts";
+import type { QueueTotals } from "./queue-totals.ts";
 
 /** What runs, waits, comes and goes at this moment. */
-export function Figures({ live }: { live: LiveOverview | undefined }) {
-  const { data: stats } = useStats();
+export function Figures({ live }: { live: QueueTotals | undefined }) {
+  const { data: totals } = useOverview();
   const rate = (count: number | null | undefined): string =>
     count === null || count === undefined ? "–" : `${formatCount(count)}/s`;
   const hasRates = live?.endedPerSecond !== null && live?.endedPerSecond !== undefined;
-  const failed = stats?.failed ?? "0";
+  const failed = totals?.failed ?? "0";
   return (
     <dl className="figures overview-figures">
       <Figure
         label="Running"
         value={formatCount(live?.running)}
-        detail={stats !== undefined && stats.concurrency > 0 ? `of ${formatCount(stats.concurrency)} at a time` : " "}
+        detail={totals !== undefined && totals.concurrency > 0 ? `of ${formatCount(totals.concurrency)} at a time` : " "}
       />
       <Figure
         label="Waiting"
@@ -52,7 +52,7 @@ export function Figures({ live }: { live: LiveOverview | undefined }) {
       )}
       <Figure
         label="Failed"
-        value={failed === "0" ? formatCount(stats?.failed) : <Link href="/failed">{formatCount(failed)}</Link>}
+        value={failed === "0" ? formatCount(totals?.failed) : <Link href="/failed">{formatCount(failed)}</Link>}
         tone={failed === "0" ? undefined : "bad"}
         detail="can be retried"
       />

@@ -3,14 +3,14 @@ import { useMay, useMe } from "../../api/me.ts";
 import { useAlerts, useFailedGroups, useHealth } from "../../api/monitoring.ts";
 import { useNow } from "../../components/time/clock.ts";
 import { ExactTime } from "../../components/time/time.tsx";
-import { useStats } from "../../api/overview.ts";
+import { useOverview } from "../../api/overview.ts";
 import { Empty } from "../../components/notice.tsx";
 import { Page } from "../../components/page.tsx";
 import { Attention } from "./attention.tsx";
 import { Charts } from "./charts.tsx";
 import { Figures } from "./figures.tsx";
 import { useLiveOverview } from "./queue-counts.ts";
-import type { LiveOverview } from "./live-overview.ts";
+import type { QueueTotals } from "./queue-totals.ts";
 import { Queues } from "./queue-summary.tsx";
 import { judge } from "./verdict.ts";
 import { WorkerSummary } from "./worker-summary.tsx";
@@ -37,7 +37,7 @@ function Overview() {
   const { data: live } = useLiveOverview();
   return (
     <Page title="Overview">
-      <Answer live={live} />
+      <VerdictBanner live={live} />
       <Figures live={live} />
       <Attention />
       {everybody && <Charts />}
@@ -48,18 +48,18 @@ function Overview() {
 }
 
 /** The sentence, with a shape and a word beside its colour. */
-function Answer({ live }: { live: LiveOverview | undefined }) {
+function VerdictBanner({ live }: { live: QueueTotals | undefined }) {
   const now = useNow(1_000);
   const me = useMe();
   const connection = useConnection();
-  const stats = useStats();
+  const totals = useOverview();
   const health = useHealth();
   const alerts = useAlerts();
   const groups = useFailedGroups();
   const verdict = judge({
     live,
     health: health.data,
-    isStopped: stats.data === undefined ? undefined : stats.data.stopped_at !== null,
+    isStopped: totals.data === undefined ? undefined : totals.data.stoppedAt !== null,
     failed: groups.data?.reduce((sum, { jobs }) => sum + BigInt(jobs), 0n),
     tenant: me?.tenant ?? null,
     now: live === undefined ? now : Date.parse(live.readAt),

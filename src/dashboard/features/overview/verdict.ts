@@ -1,7 +1,7 @@
-import type { Health } from "../../api/health.ts";
+import type { Health } from "../../../contract/alerts.ts";
 import { formatCount } from "../../components/numbers.ts";
 import { formatDuration, isFinite, secondsBetween } from "../../components/time/format-times.ts";
-import type { LiveOverview } from "./live-overview.ts";
+import type { QueueTotals } from "./queue-totals.ts";
 
 /** How it all is, in one word and one sentence. */
 export interface Verdict {
@@ -13,7 +13,7 @@ export interface Verdict {
 
 /** What is known by now; undefined for what has not come, or is not for this token. */
 export interface Known {
-  live: LiveOverview | undefined;
+  live: QueueTotals | undefined;
   health: readonly Health[] | undefined;
   isStopped: boolean | undefined;
   /** Failed jobs that can be retried. */
@@ -51,7 +51,7 @@ export function judge(known: Known): Verdict {
   return { status: "ok", sentence: `All is well: ${calm(known, live)}`, more: [] };
 }
 
-function judgeTenant({ failed, now }: Known, live: LiveOverview, tenant: string): Verdict {
+function judgeTenant({ failed, now }: Known, live: QueueTotals, tenant: string): Verdict {
   if (failed === undefined) return { status: "unknown", sentence: `Looking how the jobs of ${tenant} are …`, more: [] };
   const busy = `${jobs(live.running)} ${live.running === 1 ? "runs" : "run"}, ${waits(live, now)}`;
   if (failed > 0n) {
@@ -74,7 +74,7 @@ function problems(health: readonly Health[] | undefined): string[] {
   return [...system.filter((reason) => !named.has(reason.toLowerCase())), ...things.flatMap(({ reasons }) => reasons)];
 }
 
-function calm({ failed, now }: Known, live: LiveOverview): string {
+function calm({ failed, now }: Known, live: QueueTotals): string {
   const workers = `${formatCount(live.workers)} ${live.workers === 1 ? "worker runs" : "workers run"} ${jobs(live.running)}`;
   const kept =
     failed === undefined || failed === 0n
@@ -83,7 +83,7 @@ function calm({ failed, now }: Known, live: LiveOverview): string {
   return `${workers}, ${waits(live, now)}${kept}`;
 }
 
-function waits(live: LiveOverview, now: number): string {
+function waits(live: QueueTotals, now: number): string {
   if (live.pending + live.blocked === 0) return "and none waits.";
   const count = live.pending + live.blocked;
   const since = isFinite(live.oldest) ? Math.floor(secondsBetween(live.oldest, now)) : 0;

@@ -3,7 +3,7 @@ import { useWorkers } from "../../api/monitoring.ts";
 import { formatCount } from "../../components/numbers.ts";
 import { Empty } from "../../components/notice.tsx";
 import { Card } from "../../components/page.tsx";
-import { Answer } from "../../components/query-result.tsx";
+import { QueryResult } from "../../components/query-result.tsx";
 import { WorkerTable } from "../workers/worker-table.tsx";
 
 /** Workers that are shown here; the page of workers has all. */
@@ -13,7 +13,7 @@ export function WorkerSummary() {
   const query = useWorkers();
   return (
     <Card title="Workers" actions={<Link href="/workers">All workers</Link>}>
-      <Answer query={query} rows={3}>
+      <QueryResult query={query} rows={3}>
         {(workers) =>
           workers.length === 0 ? (
             <Empty title="No Legwork worker lives.">
@@ -30,7 +30,7 @@ export function WorkerSummary() {
             </>
           )
         }
-      </Answer>
+      </QueryResult>
     </Card>
   );
 }

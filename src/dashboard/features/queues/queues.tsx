@@ -4,14 +4,14 @@ import { formatCount } from "../../components/numbers.ts";
 import { Time } from "../../components/time/time.tsx";
 import { Empty } from "../../components/notice.tsx";
 import { Card, Page } from "../../components/page.tsx";
-import { Answer } from "../../components/query-result.tsx";
+import { QueryResult } from "../../components/query-result.tsx";
 import { State } from "../../components/state-badge.tsx";
 import { HealthStatus, useHealthOf } from "../limits/health-notice.tsx";
 import { PauseButton } from "../limits/pause.tsx";
 import { describeLimit, type Queue } from "../limits/limits.ts";
 import "../limits/limits.css";
 import { useMayRule } from "../limits/use-limit-change.ts";
-import { type QueueCounts, useLiveQueues, useQueues } from "./use-queues.ts";
+import { type QueueCounts, useQueueCounts, useQueues } from "./use-queues.ts";
 
 /** A queue's counts of jobs, each leading to those jobs. */
 const COUNTS = [
@@ -24,7 +24,7 @@ const COUNTS = [
 
 export default function QueuesPage() {
   const query = useQueues();
-  const { counts } = useLiveQueues();
+  const counts = useQueueCounts();
   const [search, setSearch] = useSearchParams();
   const wanted = search.get("q") ?? "";
   return (
@@ -40,7 +40,7 @@ export default function QueuesPage() {
         </div>
       )}
       <Card>
-        <Answer query={query}>
+        <QueryResult query={query}>
           {(queues) => {
             // What is told live is newer; a queue that has come since is in the next answer.
             const rows = queues
@@ -48,7 +48,7 @@ export default function QueuesPage() {
               .map((queue) => withCounts(queue, counts?.get(queue.name)));
             return rows.length === 0 ? <Empty title={`No queue has '${wanted}' in its name.`} /> : <Table queues={rows} />;
           }}
-        </Answer>
+        </QueryResult>
       </Card>
     </Page>
   );
@@ -87,10 +87,10 @@ function Table({ queues }: { queues: readonly Queue[] }) {
             <tr key={queue.name}>
               <th scope="row">
                 <Link href={pathTo("/queues", queue.name)}>{queue.name}</Link>
-                {queue.paused_at !== null && (
-                  <span className="cell-detail" title={queue.pause_reason ?? undefined}>
+                {queue.pausedAt !== null && (
+                  <span className="cell-detail" title={queue.pauseReason ?? undefined}>
                     <State state="paused" />
-                    {queue.pause_reason === null ? "" : `: ${queue.pause_reason}`}
+                    {queue.pauseReason === null ? "" : `: ${queue.pauseReason}`}
                   </span>
                 )}
               </th>
@@ -122,7 +122,7 @@ function Table({ queues }: { queues: readonly Queue[] }) {
               </td>
               {mayRule && (
                 <td>
-                  <PauseButton target={{ scope: "queue", name: queue.name }} isPaused={queue.paused_at !== null} quiet />
+                  <PauseButton target={{ scope: "queue", name: queue.name }} isPaused={queue.pausedAt !== null} quiet />
                 </td>
               )}
             </tr>

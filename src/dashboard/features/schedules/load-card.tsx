@@ -1,15 +1,14 @@
+import type { Json } from "../../../contract/rows.ts";
+import type { loadPage } from "../../../contract/schedules.ts";
 import { useQuery } from "@tanstack/react-query";
 import { rest } from "../../api/request.ts";
 import { formatCount, formatShort } from "../../components/numbers.ts";
 import { usePreferences } from "../../components/preferences.ts";
 import { formatExact } from "../../components/time/format-times.ts";
 import { Card } from "../../components/page.tsx";
-import { Answer } from "../../components/query-result.tsx";
+import { QueryResult } from "../../components/query-result.tsx";
 
-interface Load {
-  items: { at: string; jobs: string; schedules: { name: string; jobs: string }[] }[];
-  uncounted: { name: string; reason: string }[];
-}
+type Load = Json<typeof loadPage>;
 
 /** How many jobs the schedules will enqueue in each of the next 24 hours. */
 export function LoadCard() {
@@ -22,7 +21,7 @@ export function LoadCard() {
   return (
     <Card title="The coming day">
       <div className="card-body">
-        <Answer query={query} rows={3}>
+        <QueryResult query={query} rows={3}>
           {({ items, uncounted }) => {
             const total = items.reduce((sum, { jobs }) => sum + BigInt(jobs), 0n);
             const most = Math.max(1, ...items.map(({ jobs }) => Number(jobs)));
@@ -85,7 +84,7 @@ export function LoadCard() {
               </>
             );
           }}
-        </Answer>
+        </QueryResult>
       </div>
     </Card>
   );

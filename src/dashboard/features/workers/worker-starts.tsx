@@ -3,7 +3,7 @@ import { useWorkerStarts } from "../../api/monitoring.ts";
 import { formatCount } from "../../components/numbers.ts";
 import { ExactTime } from "../../components/time/time.tsx";
 import { Card } from "../../components/page.tsx";
-import { Answer } from "../../components/query-result.tsx";
+import { QueryResult } from "../../components/query-result.tsx";
 
 const DAYS = 7;
 
@@ -13,7 +13,7 @@ export function WorkerStarts() {
   const query = useWorkerStarts(since);
   return (
     <Card title={`Started in the last ${DAYS} days`}>
-      <Answer query={query} rows={3}>
+      <QueryResult query={query} rows={3}>
         {(starts) =>
           starts.length === 0 ? (
             <p className="card-body muted">No worker has started.</p>
@@ -30,7 +30,7 @@ export function WorkerStarts() {
                   </tr>
                 </thead>
                 <tbody>
-                  {starts.map(({ started_at: at, host, workers }) => (
+                  {starts.map(({ startedAt: at, host, workers }) => (
                     <tr key={at + host}>
                       <td>
                         <ExactTime at={at} />
@@ -44,7 +44,7 @@ export function WorkerStarts() {
             </div>
           )
         }
-      </Answer>
+      </QueryResult>
     </Card>
   );
 }

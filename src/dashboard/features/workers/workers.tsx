@@ -8,7 +8,7 @@ import { Duration, ExactTime, Time } from "../../components/time/time.tsx";
 import { Button } from "../../components/button.tsx";
 import { Empty, Failure } from "../../components/notice.tsx";
 import { Card, Figure, Page } from "../../components/page.tsx";
-import { Answer } from "../../components/query-result.tsx";
+import { QueryResult } from "../../components/query-result.tsx";
 import { State } from "../../components/state-badge.tsx";
 import { WorkerStarts } from "./worker-starts.tsx";
 import { WorkerTable } from "./worker-table.tsx";
@@ -20,7 +20,7 @@ export default function WorkersPage() {
   const chosen = search.get("worker");
   return (
     <Page title="Workers" lead="Legwork workers that live. Plain graphile-worker processes run jobs too, and do not report here.">
-      <Answer query={query}>
+      <QueryResult query={query}>
         {(workers) => (
           <>
             <Sums workers={workers} />
@@ -49,7 +49,7 @@ export default function WorkersPage() {
             <WorkerStarts />
           </>
         )}
-      </Answer>
+      </QueryResult>
     </Page>
   );
 }
@@ -118,21 +118,21 @@ function Chosen({ id, worker, onClose }: { id: string; worker: Worker | undefine
             </dd>
             <dt>Started</dt>
             <dd>
-              <ExactTime at={worker.started_at} />
+              <ExactTime at={worker.startedAt} />
             </dd>
             <dt>Heard of</dt>
             <dd>
-              <Time at={worker.seen_at} />
+              <Time at={worker.seenAt} />
               {worker.suspected && ", which is too long ago"}
             </dd>
             <dt>Memory</dt>
             <dd>
-              {formatShare(worker.memory)} of {formatBytes(worker.memory_total)} of the machine; its own objects take{" "}
-              {formatBytes(worker.heap_bytes)}
+              {formatShare(worker.memory)} of {formatBytes(worker.memoryTotal)} of the machine; its own objects take{" "}
+              {formatBytes(worker.heapBytes)}
             </dd>
             <dt>Disk</dt>
             <dd>
-              {formatShare(worker.disk)} of {formatBytes(worker.disk_total)}
+              {formatShare(worker.disk)} of {formatBytes(worker.diskTotal)}
             </dd>
             <dt>Tasks</dt>
             <dd className="worker-tasks">

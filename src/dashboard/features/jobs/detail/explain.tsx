@@ -1,3 +1,5 @@
+import type { Json } from "../../../../contract/rows.ts";
+import type { reasonSchema } from "../../../../contract/jobs.ts";
 import { useQuery } from "@tanstack/react-query";
 import { Fragment, type ReactNode, useState } from "react";
 import { Link } from "wouter";
@@ -7,18 +9,13 @@ import { Button } from "../../../components/button.tsx";
 import { FormDialog } from "../../../components/dialog.tsx";
 import { Field } from "../../../components/field.tsx";
 import { Card } from "../../../components/page.tsx";
-import { Answer } from "../../../components/query-result.tsx";
+import { QueryResult } from "../../../components/query-result.tsx";
 import { isFinished } from "../../../components/state-badge.tsx";
 import { parseJson } from "../enqueue-form/schema-form.tsx";
 import { type JobAction, useJobAction } from "./use-job-action.ts";
 import type { Job } from "./use-job.ts";
 
-interface Reason {
-  position: number;
-  reason: string;
-  detail: string;
-  fix: string;
-}
+type Reason = Json<typeof reasonSchema>;
 
 function useReasons(job: Job) {
   return useQuery({
@@ -40,7 +37,7 @@ export function Explanation({ job }: { job: Job }) {
   const title = isFinished(job.state) ? "How it ended" : job.state === "running" ? "What it is doing" : "Why it is not running";
   return (
     <Card title={title}>
-      <Answer query={query} rows={2}>
+      <QueryResult query={query} rows={2}>
         {(reasons) => (
           <ol className="reasons">
             {reasons.map((reason) => (
@@ -53,7 +50,7 @@ export function Explanation({ job }: { job: Job }) {
             ))}
           </ol>
         )}
-      </Answer>
+      </QueryResult>
     </Card>
   );
 }

@@ -1,14 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { stripVTControlCharacters } from "node:util";
-import { Command } from "commander";
-import { LegworkError, toError } from "../../errors.ts";
-import type { Operations } from "../operations/operations.ts";
-import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
-import { color, colorState, elapsed, relativeTime, shorten, table } from "../output.ts";
-import { interval } from "../watch.ts";
-import { describeLimit } from "../limits-and-pauses.ts";
-import { describeOverview } from "./overview.ts";
-import { visible } from "../visible.ts";
+import { toError } from "../errors.ts";
+import type { Operations } from "./operations/operations.ts";
+import { color, colorState, elapsed, relativeTime, shorten, table } from "./output.ts";
+import { describeLimit } from "./limits-and-pauses.ts";
+import { describeOverview } from "./describe-overview.ts";
+import { visible } from "./visible.ts";
 
 /** Another screen, without a cursor, and back again. */
 const ENTER = "\u001b[?1049h\u001b[?25l";
@@ -17,20 +14,9 @@ const HOME = "\u001b[H";
 const CLEAR_LINE = "\u001b[K";
 const CLEAR_BELOW = "\u001b[J";
 
-export function topCommand(): Command {
-  return withRemoteOptions(new Command("top"))
-    .description("watch queues, workers and running jobs, live in the terminal; q ends it")
-    .option("--every <duration>", "how often it looks", interval, 1_000)
-    .addHelpText(
-      "after",
-      "\nExamples:\n  $ legwork top\n  $ LEGWORK_URL=https://jobs.example.com LEGWORK_TOKEN=… legwork top --every 5s",
-    )
-    .action(async (flags: RemoteFlags & { every: number }) => {
-      if (!process.stdout.isTTY) {
-        throw new LegworkError("LW400", "legwork top needs a terminal.", { hint: "`legwork overview --json` is for programs." });
-      }
-      await withOperations(flags, (operations) => onScreen((ended) => draw(operations, flags.every, ended)));
-    });
+/** Shows queues, workers, running and new jobs on another screen of the terminal, again and again (ms), until q is pressed or the process is told to end. */
+export async function showOverview(operations: Operations, every: number): Promise<void> {
+  await onScreen((ended) => draw(operations, every, ended));
 }
 
 /** Runs `work` on another screen of the terminal, until it ends, q is pressed or the process is told to. */
@@ -69,7 +55,7 @@ async function draw(operations: Operations, every: number, ended: AbortSignal): 
     }
     isFirst = false;
     const time = new Date().toLocaleTimeString("en-GB");
-    const lines = [`${color("bold", "legwork top")}  ${time}  every ${every / 1_000} s, q ends it  ${problem}`, ...seen];
+    const lines = [`${color("bold", "legwork overview")}  ${time}  every ${every / 1_000} s, q ends it  ${problem}`, ...seen];
     const { rows, columns } = process.stdout;
     const shown = lines.slice(0, rows - 1).map((line) => cut(line, columns) + CLEAR_LINE);
     process.stdout.write(`${HOME}${shown.join("\n")}${CLEAR_LINE}\n${CLEAR_BELOW}`);
@@ -96,7 +82,7 @@ async function look(operations: Operations): Promise<string[]> {
     ...table(
       ["QUEUE", "RUNNING", "PENDING", "BLOCKED", "PAUSED", "LATER", "OLDEST", "LIMITS"],
       busy.map((queue) => [
-        queue.paused_at === null ? queue.name : color("yellow", `${queue.name} (paused)`),
+        queue.pausedAt === null ? queue.name : color("yellow", `${queue.name} (paused)`),
         queue.running,
         queue.pending,
         queue.blocked,
@@ -114,7 +100,7 @@ async function look(operations: Operations): Promise<string[]> {
         worker.host,
         String(worker.pid),
         `${worker.running.length}/${worker.concurrency}`,
-        worker.suspected ? color("red", `silent, ${relativeTime(worker.seen_at)}`) : relativeTime(worker.seen_at),
+        worker.suspected ? color("red", `silent, ${relativeTime(worker.seenAt)}`) : relativeTime(worker.seenAt),
       ]),
     ),
     ...head("Running"),
@@ -123,9 +109,9 @@ async function look(operations: Operations): Promise<string[]> {
       running.map((job) => [
         job.id,
         shorten(job.task, 40),
-        elapsed(job.started_at, now),
-        `${job.attempts}/${job.max_attempts}`,
-        shorten([job.progress === null ? "" : `${Math.round(job.progress)} %`, job.progress_message ?? ""].join(" ").trim(), 50),
+        elapsed(job.startedAt, now),
+        `${job.attempts}/${job.maxAttempts}`,
+        shorten([job.progress === null ? "" : `${Math.round(job.progress)} %`, job.progressMessage ?? ""].join(" ").trim(), 50),
       ]),
     ),
     ...head("Newest"),
@@ -135,8 +121,8 @@ async function look(operations: Operations): Promise<string[]> {
         job.id,
         shorten(job.task, 40),
         colorState(job.state),
-        relativeTime(job.created_at),
-        elapsed(job.started_at, job.finished_at),
+        relativeTime(job.createdAt),
+        elapsed(job.startedAt, job.finishedAt),
         shorten(job.error ?? "", 60),
       ]),
     ),

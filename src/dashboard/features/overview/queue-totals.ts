@@ -1,5 +1,5 @@
 /** What waits and runs in all queues together: of one tenant for whoever is confined to it. */
-export interface LiveOverview {
+export interface QueueTotals {
   readAt: string;
   running: number;
   pending: number;
