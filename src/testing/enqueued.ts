@@ -43,7 +43,7 @@ export async function findEnqueued(client: Queryable, filter: EnqueuedFilter): P
     values.push(JSON.stringify(payload));
     // The view's is redacted.
     conditions.push(
-      `(select j.payload::jsonb from graphile_worker._private_jobs j where j.id = jobs.id) @> $${values.length}::jsonb`,
+      `(select j.payload::jsonb from legwork_private.graphile_jobs j where j.id = jobs.id) @> $${values.length}::jsonb`,
     );
   }
   const { rows } = await client.query(`select * from legwork.jobs where ${conditions.join(" and ")} order by id`, values);

@@ -58,7 +58,7 @@ export async function moveClock(pool: Pool, by: number): Promise<void> {
       await client.query(`update ${name} set ${sets.join(", ")}`, [millisecondsToInterval(by)]);
     }
     await client.query(
-      `update graphile_worker._private_jobs j
+      `update legwork_private.graphile_jobs j
        set run_at = j.run_at - $1::interval, created_at = j.created_at - $1::interval,
          flags = case when legwork_private.expiry_of(j.flags) is null then j.flags
            else coalesce(legwork_private.without_expiry(j.flags), '{}') || jsonb_build_object(
@@ -75,8 +75,8 @@ export async function nextMoment(pool: Pool, tasks: readonly string[], within: n
     `select extract(epoch from min(t.at) - clock_timestamp())::float8 * 1000 as ahead
      from (
        select min(j.run_at) as at
-       from graphile_worker._private_jobs j
-       join graphile_worker._private_tasks k on k.id = j.task_id
+       from legwork_private.graphile_jobs j
+       join legwork_private.graphile_tasks k on k.id = j.task_id
        where j.locked_at is null and j.attempts < j.max_attempts and j.run_at > clock_timestamp() and isfinite(j.run_at)
          and k.identifier = any ($1)
        union all

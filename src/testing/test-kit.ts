@@ -153,7 +153,7 @@ class Kit implements TestKit {
     const { state } = await getJob(this.pool, id);
     // It may start now; limits and pauses still hold it back.
     await this.pool.query(
-      "update graphile_worker._private_jobs set run_at = now() where id = $1 and locked_at is null and $2 in ('scheduled', 'retrying')",
+      "update legwork_private.graphile_jobs set run_at = now() where id = $1 and locked_at is null and $2 in ('scheduled', 'retrying')",
       [id, state],
     );
     await this.pool.query("select legwork.tick()");
@@ -211,7 +211,7 @@ class Kit implements TestKit {
       const planned = rows[0].wants_plan ? await planSchedules(this.pool, { asOf }) : 0;
       if (rows[0].more || planned > 0) continue;
       const { rowCount } = await this.pool.query(
-        "select from graphile_worker._private_jobs where is_available and run_at <= clock_timestamp() limit 1",
+        "select from legwork_private.graphile_jobs where is_available and run_at <= clock_timestamp() limit 1",
       );
       if (rowCount === 0) break;
       await this.pool.query("select legwork.tick()");
@@ -246,7 +246,7 @@ class Kit implements TestKit {
     );
     // In one transaction, and row by row: with few rows that is ten times as fast as to truncate so many tables.
     await this.pool.query(
-      `delete from graphile_worker._private_jobs; delete from graphile_worker._private_job_queues; ${rows[0].deletes}`,
+      `delete from legwork_private.graphile_jobs; delete from legwork_private.graphile_job_queues; ${rows[0].deletes}`,
     );
     await this.pool.query("notify legwork, '{\"rules\":true}'");
   }

@@ -4,6 +4,7 @@ import type { Logger } from "../log.ts";
 import { Loop } from "../loop.ts";
 import { within } from "../within.ts";
 import type { DatabaseClock } from "./clock.ts";
+import { HELD_JOB } from "./graphile/jobs-table.ts";
 import type { RemoteCommands } from "./remote-commands.ts";
 import type { Beat, Heartbeat } from "./heartbeat/heartbeat.ts";
 import { HostMeter } from "./host-stats.ts";
@@ -97,10 +98,7 @@ export class Lease {
 
   /** Whether this worker still holds a job that it fetched. */
   async holds(jobId: string): Promise<boolean> {
-    const { rows } = await this.#options.pool.query(
-      "select from graphile_worker._private_jobs where id = $1 and locked_by = $2",
-      [jobId, this.#options.workerId],
-    );
+    const { rows } = await this.#options.pool.query(HELD_JOB, [jobId, this.#options.workerId]);
     return rows.length > 0;
   }
 

@@ -5,19 +5,47 @@ create or replace view legwork_private.graphile_jobs as
 select id, job_queue_id, task_id, payload, priority, run_at, attempts, max_attempts, last_error, created_at, updated_at, key, locked_at, locked_by, revision, flags,
   is_available, xmin as xid
 from graphile_worker._private_jobs;
-comment on view legwork_private.graphile_jobs is 'graphile-worker''s jobs: those that have not ended, and those that failed. xid: the transaction that wrote the row.';
+comment on view legwork_private.graphile_jobs is 'graphile-worker''s jobs: those that have not ended, and those that failed.';
+comment on column legwork_private.graphile_jobs.id is 'The job''s id.';
+comment on column legwork_private.graphile_jobs.job_queue_id is 'Its serial key, in graphile_job_queues; null for none.';
+comment on column legwork_private.graphile_jobs.task_id is 'Its task, in graphile_tasks.';
+comment on column legwork_private.graphile_jobs.payload is 'What the task is given.';
+comment on column legwork_private.graphile_jobs.priority is 'Smaller runs first.';
+comment on column legwork_private.graphile_jobs.run_at is 'When it may start; infinity while the waiting room or a workflow holds it.';
+comment on column legwork_private.graphile_jobs.attempts is 'Attempts that have started.';
+comment on column legwork_private.graphile_jobs.max_attempts is 'Attempts allowed.';
+comment on column legwork_private.graphile_jobs.last_error is 'What the last failed attempt threw.';
+comment on column legwork_private.graphile_jobs.created_at is 'When it was enqueued.';
+comment on column legwork_private.graphile_jobs.updated_at is 'When its row was last written by graphile-worker.';
+comment on column legwork_private.graphile_jobs.key is 'Its job key, with the tenant before it.';
+comment on column legwork_private.graphile_jobs.locked_at is 'When the worker that has it fetched it; null while none has.';
+comment on column legwork_private.graphile_jobs.locked_by is 'The worker that has it.';
+comment on column legwork_private.graphile_jobs.revision is 'How often it was replaced or rescheduled.';
+comment on column legwork_private.graphile_jobs.flags is 'What forbids it to workers that do not take such jobs, and the context of Legwork; null for none.';
+comment on column legwork_private.graphile_jobs.is_available is 'Whether it is unlocked and has attempts left.';
+comment on column legwork_private.graphile_jobs.xid is 'The transaction that wrote the row.';
 
 create or replace view legwork_private.graphile_tasks as
 select id, identifier from graphile_worker._private_tasks;
 comment on view legwork_private.graphile_tasks is 'graphile-worker''s names of tasks.';
+comment on column legwork_private.graphile_tasks.id is 'What jobs name it by.';
+comment on column legwork_private.graphile_tasks.identifier is 'The task''s name.';
 
 create or replace view legwork_private.graphile_job_queues as
 select id, queue_name, locked_at, locked_by, is_available from graphile_worker._private_job_queues;
 comment on view legwork_private.graphile_job_queues is 'graphile-worker''s job queues: one per serial key.';
+comment on column legwork_private.graphile_job_queues.id is 'What jobs name it by.';
+comment on column legwork_private.graphile_job_queues.queue_name is 'The serial key, with the tenant before it.';
+comment on column legwork_private.graphile_job_queues.locked_at is 'When the worker that runs one of its jobs locked it.';
+comment on column legwork_private.graphile_job_queues.locked_by is 'That worker.';
+comment on column legwork_private.graphile_job_queues.is_available is 'Whether none has it.';
 
 create or replace view legwork_private.graphile_crontabs as
 select identifier, known_since, last_execution from graphile_worker._private_known_crontabs;
 comment on view legwork_private.graphile_crontabs is 'What graphile-worker knows of the entries of crontabs.';
+comment on column legwork_private.graphile_crontabs.identifier is 'The entry''s identifier.';
+comment on column legwork_private.graphile_crontabs.known_since is 'When it was first seen.';
+comment on column legwork_private.graphile_crontabs.last_execution is 'The last time that it was due and enqueued.';
 
 create or replace function legwork_private.as_graphile_job(job graphile_worker._private_jobs) returns legwork_private.graphile_jobs
 language sql immutable parallel safe

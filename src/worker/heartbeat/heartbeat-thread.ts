@@ -3,6 +3,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { createPool } from "../../db/pool.ts";
 import { toError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
+import { TASKS_OF_JOBS } from "../graphile/jobs-table.ts";
 import { askForCurrentJob, isBeingDebugged } from "./ask-main-thread.ts";
 import { BlockedLoop, describeBlocked, formatSeconds, type Suspect } from "./blocked-loop.ts";
 import type { Identity, Report, Request, ThreadOptions } from "./messages.ts";
@@ -154,11 +155,7 @@ async function findSuspects(current: NonNullable<typeof blocked>): Promise<void>
   current.isCertain = known !== undefined;
   current.suspects = ids.map((id) => ({ id, task: "?" }));
   try {
-    const { rows } = await pool.query(
-      `select j.id, k.identifier as task from graphile_worker._private_jobs j
-       join graphile_worker._private_tasks k on k.id = j.task_id where j.id = any ($1) order by j.id`,
-      [ids],
-    );
+    const { rows } = await pool.query(TASKS_OF_JOBS, [ids]);
     current.suspects = rows;
   } catch (error) {
     log("debug", `The tasks of these jobs could not be read: ${toError(error).message}.`);

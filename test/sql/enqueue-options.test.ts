@@ -1,0 +1,37 @@
+import { expect, it } from "vitest";
+import { enqueueOptionsSchema } from "../../src/contract/jobs.ts";
+import { optionsToRow } from "../../src/jobs/enqueue.ts";
+import { toCamelCase, toSnakeCase } from "../../src/snake-case.ts";
+import { testDatabase } from "../support/database.ts";
+
+const database = testDatabase();
+
+async function fields(): Promise<string[]> {
+  return (await database.pool.query("select legwork_private.job_fields() as names")).rows[0].names;
+}
+
+it("legwork.enqueue has the fields of legwork_private.job_spec as its parameters, in their order", async () => {
+  const { rows } = await database.pool.query("select proargnames as names from pg_proc where oid = 'legwork.enqueue'::regproc");
+  expect(rows[0].names).toEqual(await fields());
+});
+
+it("REST takes the same options as SQL", async () => {
+  expect(["payload", "task", ...Object.keys(toSnakeCase(enqueueOptionsSchema.shape))].toSorted()).toEqual((await fields()).toSorted());
+});
+
+it("TypeScript takes the same options as SQL, and drops what is none", async () => {
+  const names = (await fields()).filter((name) => !["task", "payload"].includes(name));
+  const ones = toCamelCase(Object.fromEntries(names.map((name) => [name, 1])));
+  expect(Object.keys(optionsToRow({ ...ones, colour: 1 } as never)).toSorted()).toEqual(names.toSorted());
+});
+
+it("a step of a workflow takes options of legwork.enqueue only", async () => {
+  const { rows } = await database.pool.query("select legwork_private.workflow_step_options() as names");
+  expect(await fields()).toEqual(expect.arrayContaining(rows[0].names));
+});
+
+it("renaming fields leaves their values alone", () => {
+  const payload = { someKey: { inner_key: 1 } };
+  expect(toSnakeCase({ jobKey: "k", payload })).toEqual({ job_key: "k", payload });
+  expect(toCamelCase({ job_key: "k", payload })).toEqual({ jobKey: "k", payload });
+});
