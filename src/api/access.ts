@@ -3,7 +3,7 @@ import { createToken, findToken, listTokens, revokeToken, type TokenOptions } fr
 import type { Queryable } from "../db/pool.ts";
 import { type AuditEntry, toAuditEntry, type Token, type TokenOwner, toToken, toTokenOwner } from "./access-rows.ts";
 
-/** `legwork_private.tokens`: who may use the server. */
+/** `legwork.tokens`: who may use the server. */
 export interface Tokens {
   /**
    * Makes a token for the server and resolves to it: the only time that it can be seen. Throws LW400 for what is not valid.
@@ -48,7 +48,7 @@ export function tokensOn(client: Queryable): Tokens {
   };
 }
 
-/** `legwork_private.audit`: who did what. */
+/** `legwork.audit`: who did what. */
 export interface Audit {
   /**
    * Lines of the audit log that match, newest first, 50 unless `limit` says otherwise.

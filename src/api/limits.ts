@@ -4,7 +4,7 @@ import { limitUse } from "../queues/limit-use.ts";
 import { dropLimit, limitConcurrency, limitRate, type LimitTarget, listLimitUse, resetLimits } from "../queues/limits.ts";
 import { type KeyUsage, type LimitUsage, toKeyUsage, toLimitUsage } from "./queue-rows.ts";
 
-/** `legwork_private.limits`: how many jobs of a queue or a task run at a time or start in a period; with `key`, for each value at that place of the payload. */
+/** `legwork.limits`: how many jobs of a queue or a task run at a time or start in a period; with `key`, for each value at that place of the payload. */
 export interface Limits {
   /**
    * At most `max` jobs run at a time, over all workers. Calling it again changes it; jobs that run already are counted and not stopped.

@@ -39,7 +39,7 @@ export function LimitUseCard({ target, limits }: { target: Target; limits: reado
               />
             ))}
             {items.some(({ is_partial }) => is_partial) && (
-              <p className="limits-note muted">There is more than is counted here: 100,000 places or jobs.</p>
+              <p className="limits-note muted">There is more than is counted here: 100,000 slots or jobs.</p>
             )}
           </>
         )}
@@ -65,7 +65,7 @@ function OneLimit({ limit, use }: { limit: Limit; use: readonly Use[] }) {
                 <th scope="col" className="end">
                   In line
                 </th>
-                {limit.kind === "rate" && <th scope="col">Next place</th>}
+                {limit.kind === "rate" && <th scope="col">Next slot</th>}
               </tr>
             </thead>
             <tbody>
