@@ -9,21 +9,21 @@ export interface Tokens {
    * Makes a token for the server and resolves to it: the only time that it can be seen. Throws LW400 for what is not valid.
    *
    * @example
-   * const token = await legwork_private.tokens.create({ name: "ci", role: "enqueuer", tenant: "acme", expiresIn: "30d" });
+   * const token = await legwork.tokens.create({ name: "ci", role: "enqueuer", tenant: "acme", expiresIn: "30d" });
    */
   create(options: TokenOptions): Promise<string>;
   /**
    * Every token, valid or not, the newest first; without anything that could be used in its place.
    *
    * @example
-   * const valid = (await legwork_private.tokens.list()).filter(({ isValid }) => isValid);
+   * const valid = (await legwork.tokens.list()).filter(({ isValid }) => isValid);
    */
   list(): Promise<Token[]>;
   /**
    * Who has this token, for a server of your own; undefined when it is not valid now. It is looked up each time, so that revoking it takes effect at once.
    *
    * @example
-   * const owner = await legwork_private.tokens.find("lw_…");
+   * const owner = await legwork.tokens.find("lw_…");
    * if (owner === undefined) console.log("401");
    */
   find(token: string): Promise<TokenOwner | undefined>;
@@ -31,7 +31,7 @@ export interface Tokens {
    * From now on the token is refused. Resolves to whether it was valid before. Throws LW404 for an unknown id.
    *
    * @example
-   * for (const { id, name } of await legwork_private.tokens.list()) if (name === "ci") await legwork_private.tokens.revoke(id);
+   * for (const { id, name } of await legwork.tokens.list()) if (name === "ci") await legwork.tokens.revoke(id);
    */
   revoke(id: string): Promise<boolean>;
 }
@@ -54,7 +54,7 @@ export interface Audit {
    * Lines of the audit log that match, newest first, 50 unless `limit` says otherwise.
    *
    * @example
-   * const cancellations = await legwork_private.audit.list({ targetType: "job", target: "42" });
+   * const cancellations = await legwork.audit.list({ targetType: "job", target: "42" });
    */
   list(filter?: Partial<AuditFilter>): Promise<AuditEntry[]>;
 }

@@ -11,36 +11,36 @@ export interface Limits {
    * Throws LW400 for a limit below 1, LW404 for an unknown queue or task.
    *
    * @example
-   * await legwork_private.limits.setConcurrency(5, { queue: "notification" });
-   * await legwork_private.limits.setConcurrency(1, { task: "notify/email", key: "to" });  // one at a time for each address
+   * await legwork.limits.setConcurrency(5, { queue: "notification" });
+   * await legwork.limits.setConcurrency(1, { task: "notify/email", key: "to" });  // one at a time for each address
    */
   setConcurrency(max: number, target: LimitTarget): Promise<void>;
   /**
    * At most `max` jobs start within any span of the length `per`. Throws as `setConcurrency`, and LW400 for a window that is not valid.
    *
    * @example
-   * await legwork_private.limits.setRate(100, "1m", { task: "notify/email" });
+   * await legwork.limits.setRate(100, "1m", { task: "notify/email" });
    */
   setRate(max: number, per: Duration, target: LimitTarget): Promise<void>;
   /**
    * Removes a limit; resolves to whether there was one. One that the task's definition declares stays away until `reset`.
    *
    * @example
-   * const wasLimited = await legwork_private.limits.remove("rate", { task: "notify/email" });
+   * const wasLimited = await legwork.limits.remove("rate", { task: "notify/email" });
    */
   remove(kind: "concurrency" | "rate", target: LimitTarget): Promise<boolean>;
   /**
    * Gives a task the limits that its definition declares, and no others. Throws LW404 for an unknown task.
    *
    * @example
-   * await legwork_private.limits.reset("notify/email");
+   * await legwork.limits.reset("notify/email");
    */
   reset(task: string): Promise<void>;
   /**
    * How much of each limit was in use at the last look, some seconds ago.
    *
    * @example
-   * const full = (await legwork_private.limits.list()).filter(({ fullKeys }) => fullKeys !== "0");
+   * const full = (await legwork.limits.list()).filter(({ fullKeys }) => fullKeys !== "0");
    */
   list(): Promise<LimitUsage[]>;
   /**
@@ -48,7 +48,7 @@ export interface Limits {
    * longest lines first. Throws LW404 for an unknown queue or task.
    *
    * @example
-   * const usage = await legwork_private.limits.usage({ task: "notify/email" });
+   * const usage = await legwork.limits.usage({ task: "notify/email" });
    */
   usage(
     target: { queue: string; task?: undefined } | { task: string; queue?: undefined },
