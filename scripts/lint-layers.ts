@@ -22,6 +22,7 @@ const FOUNDATION = [
   "json",
   "log",
   "loop",
+  "snake-case",
   "stderr-destination",
   "thrown",
   "optional-packages",
@@ -36,6 +37,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   duration: [],
   id: [],
   loop: [],
+  "snake-case": [],
   "stderr-destination": [],
   thrown: [],
   version: [],
@@ -47,7 +49,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   json: ["errors"],
   config: ["duration", "errors", "log"],
   // The browser takes it in: nothing of Node's, nothing that reads or writes.
-  contract: ["bounds", "duration", "errors", "id", "json"],
+  contract: ["bounds", "duration", "errors", "id", "json", "snake-case"],
   db: FOUNDATION,
   ...Object.fromEntries(OPERATIONS.map((folder) => [folder, BELOW_SERVICES])),
   // Server and worker know nothing of each other.

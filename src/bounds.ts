@@ -60,3 +60,6 @@ export function assertId(what: "batch" | "job" | "workflow", id: string): string
   if (!isId(id)) throw new LegworkError("LW400", `'${id}' is not a ${what} id.`, { hint: "Ids are whole numbers below 2^63." });
   return id;
 }
+
+/** Jobs that one search for a payload looks at, at most. */
+export const MAX_LOOKED_AT = 10_000;

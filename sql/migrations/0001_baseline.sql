@@ -249,7 +249,8 @@ create index waiting_jobs_line on legwork_private.waiting_jobs (line, priority, 
 create index waiting_jobs_due on legwork_private.waiting_jobs (run_at) where held = 'run_at';
 
 create table legwork_private.slots (
-  gate text not null,
+  -- Compared byte by byte, so that the index below also finds the gates of a limit: from 7: to 7;.
+  gate text collate "C" not null,
   job_id bigint not null,
   per interval,
   free_at timestamptz
@@ -617,11 +618,8 @@ create table legwork_private.workflow_run_steps (
   groups text[] not null,
   task text,
   payload jsonb,
-  priority smallint,
-  max_attempts smallint,
-  run_at timestamptz,
+  options legwork_private.job_spec,
   delay interval,
-  serial_key text,
   depends_on text[] not null,
   on_failure text not null,
   effect text not null,

@@ -1,4 +1,4 @@
-import type { Overview } from "../queues/overview.ts";
+import type { Overview } from "../contract/system.ts";
 import { color, relativeTime } from "./output.ts";
 
 /** The overview as lines for people. */
@@ -7,12 +7,12 @@ export function describeOverview(overview: Overview): string[] {
   const noticed = (count: string, name: string): string =>
     count === "0" ? `${count} ${name}` : color("yellow", `${count} ${name}`);
   const stop =
-    overview.stopped_at === null
+    overview.stoppedAt === null
       ? []
       : [
           color(
             "red",
-            `Everything is stopped by ${overview.stopped_by} ${relativeTime(overview.stopped_at)}${overview.stop_reason === null ? "" : `: ${overview.stop_reason}`}. \`legwork resume --all\` ends it.`,
+            `Everything is stopped by ${overview.stoppedBy} ${relativeTime(overview.stoppedAt)}${overview.stopReason === null ? "" : `: ${overview.stopReason}`}. \`legwork resume --all\` ends it.`,
           ),
         ];
   return [

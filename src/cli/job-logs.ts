@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { LogRow } from "../jobs/read-logs.ts";
+import type { LogLine } from "../contract/jobs.ts";
 import type { Operations } from "./operations/operations.ts";
 import { color } from "./output.ts";
 import { isOutputClosed } from "./closed-output.ts";
@@ -10,8 +10,8 @@ const LOOK_EVERY_MS = 500;
 
 const COLORS = { info: "blue", warn: "yellow", error: "red", fatal: "red" } as const;
 
-export function printLogs(lines: readonly LogRow[], indent = ""): void {
-  for (const { logged_at: time, level, message, fields } of lines) {
+export function printLogs(lines: readonly LogLine[], indent = ""): void {
+  for (const { loggedAt: time, level, message, fields } of lines) {
     const text = [message, fields === null ? "" : color("gray", jsonText(fields))].filter((part) => part !== "").join("  ");
     const head = `${time.toISOString()}  ${color(COLORS[level], level.padEnd(5))}  `;
     console.log((head + text).replaceAll(/^/gm, indent));
@@ -27,7 +27,7 @@ export async function followLogs(operations: Operations, id: string): Promise<vo
     last = lines.at(-1)?.id ?? last;
     if (ended || isOutputClosed()) return;
     // The last lines come a moment after the end: one more look.
-    ended = (await operations.getJob(id)).finished_at !== null;
+    ended = (await operations.getJob(id)).finishedAt !== null;
     await delay(LOOK_EVERY_MS);
   }
 }

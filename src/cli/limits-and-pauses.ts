@@ -1,7 +1,7 @@
-import type { LimitRow } from "../queues/read-queues.ts";
+import type { Limit } from "../contract/queues.ts";
 
 /** `5 at a time`, `100 per minute per tenant`. */
-export function describeLimit({ kind, max, per, key }: LimitRow): string {
+export function describeLimit({ kind, max, per, key }: Limit): string {
   return `${max} ${kind === "rate" ? `per ${per}` : "at a time"}${key === undefined ? "" : ` per ${key}`}`;
 }
 

@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { parseDuration } from "../duration.ts";
 import { LegworkError } from "../errors.ts";
 import type { Reason } from "../jobs/explain-job.ts";
-import type { JobRow } from "../jobs/read-jobs.ts";
+import type { Job } from "../contract/jobs.ts";
 import type { Operations } from "./operations/operations.ts";
 import { ProgressBar } from "./progress-bar.ts";
 
@@ -47,7 +47,7 @@ function startWithin(value: string): number {
  * started in time expires, so that nothing starts when nobody expects it any more. Throws LW404 when no worker has the task, LW504, with the
  * reason, when none has started it.
  */
-export async function runToEnd(operations: Operations, task: string, payload: unknown, flags: RunFlags): Promise<JobRow> {
+export async function runToEnd(operations: Operations, task: string, payload: unknown, flags: RunFlags): Promise<Job> {
   const deadline = Date.now() + flags.startWithin;
   const id = await operations
     .enqueue(task, payload, { maxAttempts: 1, expiresAt: new Date(deadline) })
@@ -62,9 +62,9 @@ export async function runToEnd(operations: Operations, task: string, payload: un
   try {
     for (let wait = 50, waitedFor = 0, isTold = false; ; wait = Math.min(LOOK_EVERY_MS, 2 * wait)) {
       const job = await operations.getJob(id);
-      if (job.finished_at !== null) return job;
+      if (job.finishedAt !== null) return job;
       const isRunning = job.state === "running";
-      if (isRunning) bar.show(job.progress, job.progress_message);
+      if (isRunning) bar.show(job.progress, job.progressMessage);
       else if (Date.now() > deadline + GRACE_MS) throw await givenUp(operations, id, flags.startWithin);
       else if (waitedFor > PATIENCE_MS && !isTold) {
         isTold = true;
@@ -92,7 +92,7 @@ async function givenUp(operations: Operations, id: string, within: number): Prom
 }
 
 /** Says how a job that did not complete has ended, and lets the command end with 1. */
-export function reportEnd(job: JobRow): void {
+export function reportEnd(job: Job): void {
   process.exitCode = 1;
   console.error(
     `legwork: Job ${job.id} ${job.state === "failed" ? "has failed" : `is ${job.state}`}: ${job.error ?? "no reason was given."}`,

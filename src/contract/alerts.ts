@@ -1,48 +1,47 @@
 import { z } from "zod";
+import { type Answer, row } from "./rows.ts";
+import { at } from "./times.ts";
 import { page, pageLimit } from "./page.ts";
 import { ALERT_KINDS } from "./states.ts";
-import { at, duration, json, MAX_INTEGER, text } from "./values.ts";
+import { duration, json, MAX_INTEGER, text } from "./values.ts";
 
 /** A row of `legwork.alerts`, as JSON. */
-export const alertSchema = z
-  .object({
-    id: z.string(),
-    rule: z.string(),
-    kind: z.string(),
-    target: z.string().describe("The task, queue, schedule or host that it is about; empty for the whole."),
-    state: z.enum(["open", "acknowledged", "resolved"]),
-    severity: z.enum(["warning", "critical"]),
-    message: z.string(),
-    value: z.number(),
-    threshold: z.number(),
-    raised_at: at,
-    resolved_at: at.nullable(),
-    acknowledged_at: at.nullable(),
-    acknowledged_by: z.string().nullable(),
-    note: z.string().nullable(),
-    silenced: z.boolean(),
-  })
-  .loose()
-  .describe("An alert: a row of legwork.alerts.");
+export const alertSchema = row({
+  id: z.string(),
+  rule: z.string(),
+  kind: z.string(),
+  target: z.string().describe("The task, queue, schedule or host that it is about; empty for the whole."),
+  state: z.enum(["open", "acknowledged", "resolved"]),
+  severity: z.enum(["warning", "critical"]),
+  message: z.string(),
+  value: z.number(),
+  threshold: z.number(),
+  raisedAt: at,
+  criticalAt: at.nullable().describe("When it became critical."),
+  clearSince: at.nullable().describe("Since when all has been well again."),
+  resolvedAt: at.nullable(),
+  acknowledgedAt: at.nullable(),
+  acknowledgedBy: z.string().nullable(),
+  note: z.string().nullable(),
+  silenced: z.boolean(),
+  jobs: z.array(z.string()).describe("The jobs that tell of it."),
+}).describe("An alert: a row of legwork.alerts.");
 
 const numberOrNull = z.number().nullable();
 
-export const alertRuleSchema = z
-  .object({
-    name: z.string(),
-    kind: z.enum(ALERT_KINDS),
-    target: z.string().nullable(),
-    warning: numberOrNull,
-    critical: numberOrNull,
-    period: z.string(),
-    at_least: z.int(),
-    raise_after: z.string(),
-    resolve_after: z.string(),
-    channels: z.int().nullable().describe("How many it has of its own: addresses are secrets. Null for those that hold for all."),
-    is_enabled: z.boolean(),
-  })
-  .loose()
-  .describe("A rule. Times are as Postgres writes them.");
+export const alertRuleSchema = row({
+  name: z.string(),
+  kind: z.enum(ALERT_KINDS),
+  target: z.string().nullable(),
+  warning: numberOrNull,
+  critical: numberOrNull,
+  period: z.string(),
+  atLeast: z.int(),
+  raiseAfter: z.string(),
+  resolveAfter: z.string(),
+  channels: z.int().nullable().describe("How many it has of its own: addresses are secrets. Null for those that hold for all."),
+  isEnabled: z.boolean(),
+}).describe("A rule. Times are as Postgres writes them.");
 
 export const ruleName = z
   .string()
@@ -77,9 +76,9 @@ export const alertRuleBody = z
     warning: threshold.describe("From this value on. Thresholds are given together."),
     critical: threshold.describe("From this value on; not below `warning`."),
     period: duration.optional().describe("Over how long rates and running times are looked at."),
-    at_least: z.int().min(1).max(MAX_INTEGER).optional().describe("How many attempts there must have been in that time."),
-    raise_after: duration.optional(),
-    resolve_after: duration.optional(),
+    atLeast: z.int().min(1).max(MAX_INTEGER).optional().describe("How many attempts there must have been in that time."),
+    raiseAfter: duration.optional(),
+    resolveAfter: duration.optional(),
     channels: channels.optional(),
     enabled: z.boolean().optional(),
   })
@@ -99,17 +98,15 @@ export const acknowledgeBody = z
   .meta({ examples: [{ note: "the provider is down" }] });
 export const acknowledgedSchema = z.object({ acknowledged: z.literal(true) });
 
-export const silenceSchema = z
-  .object({
-    id: z.string(),
-    rule: z.string().nullable().describe("Null for every rule."),
-    target: z.string().nullable().describe("Null for everything."),
-    until: at,
-    reason: z.string().nullable(),
-    silenced_by: z.string(),
-    silenced_at: at,
-  })
-  .loose();
+export const silenceSchema = row({
+  id: z.string(),
+  rule: z.string().nullable().describe("Null for every rule."),
+  target: z.string().nullable().describe("Null for everything."),
+  until: at,
+  reason: z.string().nullable(),
+  silencedBy: z.string(),
+  silencedAt: at,
+});
 export const silencePage = page(silenceSchema, "The silences.");
 export const silenceBody = z
   .strictObject({
@@ -139,17 +136,29 @@ export const healthSchema = z.object({
 export const healthPage = page(healthSchema, "What is healthy and what is not.");
 
 export const taskStatisticsQuery = z.strictObject({ period: duration.default("1h").describe("How far back.") });
-export const taskStatisticsSchema = z
-  .object({
-    task: z.string(),
-    completed: z.string(),
-    failed: z.string(),
-    error_rate: numberOrNull,
-    wait_p95: numberOrNull,
-    run_p95: numberOrNull,
-  })
-  .loose();
+export const taskStatisticsSchema = row({
+  task: z.string(),
+  completed: z.string(),
+  failed: z.string(),
+  cancelled: z.string(),
+  expired: z.string(),
+  failedAttempts: z.string(),
+  retried: z.string(),
+  errorRate: numberOrNull.describe("The share of attempts that failed; null when there were none."),
+  waitAverage: numberOrNull,
+  waitP95: numberOrNull,
+  runAverage: numberOrNull,
+  runP50: numberOrNull,
+  runP95: numberOrNull,
+  runP99: numberOrNull,
+});
 export const taskStatisticsPage = page(
   taskStatisticsSchema,
   "The tasks whose jobs ended in that time. Counts are text; times are seconds.",
 );
+
+/** An alert. */
+export type Alert = Answer<typeof alertSchema>;
+
+/** How one thing is. */
+export type Health = Answer<typeof healthSchema>;

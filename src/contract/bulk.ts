@@ -1,38 +1,40 @@
 import { z } from "zod";
+import type { Answer } from "./rows.ts";
+import { at } from "./times.ts";
 import { failedFilterSchema, finishedFilterSchema, liveFilterSchema } from "./jobs.ts";
 import { page } from "./page.ts";
-import { at, text, time } from "./values.ts";
+import { text, time } from "./values.ts";
 
 /** Jobs that one request changes at most. */
 export const MAX_CHUNK = 10_000;
 
 const howMany = {
-  dry_run: z.boolean().default(true).describe("Only say what would be done. True unless given: look first, then send false."),
-  at_most: z.int().min(1).max(MAX_CHUNK).default(1_000).describe("Jobs changed by this request."),
+  dryRun: z.boolean().default(true).describe("Only say what would be done. True unless given: look first, then send false."),
+  atMost: z.int().min(1).max(MAX_CHUNK).default(1_000).describe("Jobs changed by this request."),
 };
 
 /** What was done with the jobs that fit a filter. */
 export const bulkSchema = z
   .object({
-    dry_run: z.boolean(),
+    dryRun: z.boolean(),
     changed: z.int().describe("Jobs that were changed: 0 of a dry run."),
     left: z
       .int()
       .describe(
         `Jobs that still fit, counted up to ${MAX_CHUNK.toLocaleString("en")}. While there are any, send the request again.`,
       ),
-    left_is_capped: z.boolean().describe("Whether there are more than `left` says."),
-    ids: z.array(z.string()).describe("Which were changed; of a dry run, the first `at_most` that would be."),
+    leftIsCapped: z.boolean().describe("Whether there are more than `left` says."),
+    ids: z.array(z.string()).describe("Which were changed; of a dry run, the first `atMost` that would be."),
   })
   .meta({
     description: "What was done, and what is left to do.",
-    examples: [{ dry_run: false, changed: 1000, left: 234, left_is_capped: false, ids: ["42", "43"] }],
+    examples: [{ dryRun: false, changed: 1000, left: 234, leftIsCapped: false, ids: ["42", "43"] }],
   });
 
 /** Retrying and discarding. */
 export const failedBody = z
   .strictObject({ filter: failedFilterSchema.describe("Which failed jobs; {} is all of them."), ...howMany })
-  .meta({ examples: [{ filter: { task: "notify/email", error: "ECONNREFUSED" }, dry_run: false }] });
+  .meta({ examples: [{ filter: { task: "notify/email", error: "ECONNREFUSED" }, dryRun: false }] });
 
 export const cancelBody = z
   .strictObject({
@@ -40,17 +42,17 @@ export const cancelBody = z
     reason: text(1_000).optional(),
     ...howMany,
   })
-  .meta({ examples: [{ filter: { queue: "mail", state: "pending" }, reason: "wrong recipients", dry_run: false }] });
+  .meta({ examples: [{ filter: { queue: "mail", state: "pending" }, reason: "wrong recipients", dryRun: false }] });
 
 export const rerunManyBody = z
   .strictObject({
     filter: finishedFilterSchema.describe("Which jobs that have ended; it must leave out most of the history."),
-    as_of: time.optional().describe("When this began: the one of the answer before. Now by default."),
+    asOf: time.optional().describe("When this began: the one of the answer before. Now by default."),
     ...howMany,
   })
-  .meta({ examples: [{ filter: { task: "report/daily", created_after: "2026-11-01T00:00:00Z" }, dry_run: true }] });
+  .meta({ examples: [{ filter: { task: "report/daily", createdAfter: "2026-11-01T00:00:00Z" }, dryRun: true }] });
 export const rerunManySchema = bulkSchema
-  .extend({ as_of: at.describe("To send with the next request.") })
+  .extend({ asOf: at.describe("To send with the next request.") })
   .meta({ description: "What was done, and what is left to do; `ids` are those of the old jobs." });
 
 export const priorityManyBody = z
@@ -59,7 +61,7 @@ export const priorityManyBody = z
     priority: z.int().min(-32_768).max(32_767).describe("Smaller runs first."),
     ...howMany,
   })
-  .meta({ examples: [{ filter: { queue: "mail", state: "pending" }, priority: -10, dry_run: false }] });
+  .meta({ examples: [{ filter: { queue: "mail", state: "pending" }, priority: -10, dryRun: false }] });
 export const priorityManySchema = bulkSchema
   .extend({
     before: z
@@ -74,9 +76,12 @@ export const failedGroupSchema = z.object({
   task: z.string(),
   queue: z.string(),
   jobs: z.string().describe("How many, as text."),
-  first_at: at,
-  last_at: at,
-  last_id: z.string(),
-  last_error: z.string().nullable(),
+  firstAt: at,
+  lastAt: at,
+  lastId: z.string(),
+  lastError: z.string().nullable(),
 });
 export const failedGroupPage = page(failedGroupSchema, "The groups.");
+
+/** Failed jobs that can be retried, by what went wrong. */
+export type FailedGroup = Answer<typeof failedGroupSchema>;

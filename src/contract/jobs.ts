@@ -1,98 +1,93 @@
 import { z } from "zod";
+import { MAX_LOOKED_AT } from "../bounds.ts";
+import { type Answer, row } from "./rows.ts";
+import { at, atOrNever } from "./times.ts";
 import { cursorOver, page, pageLimit } from "./page.ts";
 import { JOB_STATES } from "./states.ts";
-import { at, duration, jobId, json, MAX_INTEGER, queueName, taskName, text, time, wholeNumber } from "./values.ts";
+import { duration, jobId, json, MAX_INTEGER, queueName, taskName, text, time, wholeNumber } from "./values.ts";
 
 const id = z.string().describe("The job's id: a whole number, as text because it may be larger than a JSON number holds.");
 
 /** A row of `legwork.jobs`, as JSON. */
-export const jobSchema = z
-  .object({
-    id,
-    task: z.string(),
-    queue: z.string(),
-    state: z.enum(JOB_STATES),
-    priority: z.int().describe("Smaller runs first."),
-    attempts: z.int().describe("Attempts used, the running one included."),
-    max_attempts: z.int(),
-    payload: z.unknown().describe("What the task is given; what its definition redacts is [redacted]."),
-    result: z.unknown().describe("What the task returned; null until the job has completed."),
-    error: z.string().nullable().describe("The message of the last error."),
-    run_at: at.nullable().describe("When it may start; null for never."),
-    created_at: at,
-    started_at: at.nullable().describe("When its last attempt started."),
-    finished_at: at.nullable().describe("When it ended."),
-    worker: z.string().nullable(),
-    job_key: z.string().nullable(),
-    serial_key: z.string().nullable(),
-    tenant: z.string().nullable(),
-    correlation_id: z.string().nullable(),
-    parent_id: z.string().nullable(),
-    progress: z.number().nullable().describe("How much is done, 0 to 100, by its task's own account."),
-    progress_message: z.string().nullable(),
-  })
-  // Columns that later versions add.
-  .loose()
-  .meta({
-    description: "A job: a row of legwork.jobs.",
-    examples: [
-      {
-        id: "42",
-        task: "notify/email",
-        queue: "notification",
-        state: "completed",
-        priority: 0,
-        attempts: 1,
-        max_attempts: 25,
-        payload: { to: "ann@example.com" },
-        result: { message_id: "m-1" },
-        error: null,
-        run_at: "2026-11-22T03:40:34.000Z",
-        created_at: "2026-11-22T03:40:34.000Z",
-        started_at: "2026-11-22T03:40:34.679Z",
-        finished_at: "2026-11-22T03:40:34.702Z",
-        worker: "worker-1",
-        job_key: null,
-        serial_key: null,
-        tenant: "acme",
-        correlation_id: "order-17",
-        parent_id: null,
-        progress: null,
-        progress_message: null,
-      },
-    ],
-  });
+export const jobSchema = row({
+  id,
+  task: z.string(),
+  queue: z.string(),
+  state: z.enum(JOB_STATES),
+  priority: z.int().describe("Smaller runs first."),
+  attempts: z.int().describe("Attempts used, the running one included."),
+  maxAttempts: z.int(),
+  payload: z.unknown().describe("What the task is given; what its definition redacts is [redacted]."),
+  result: z.unknown().describe("What the task returned; null until the job has completed."),
+  error: z.string().nullable().describe("The message of the last error."),
+  runAt: atOrNever.describe("When it may start; null for never."),
+  createdAt: at,
+  startedAt: at.nullable().describe("When its last attempt started."),
+  finishedAt: at.nullable().describe("When it ended."),
+  worker: z.string().nullable(),
+  jobKey: z.string().nullable(),
+  serialKey: z.string().nullable(),
+  tenant: z.string().nullable(),
+  correlationId: z.string().nullable(),
+  parentId: z.string().nullable(),
+  progress: z.number().nullable().describe("How much is done, 0 to 100, by its task's own account."),
+  progressMessage: z.string().nullable(),
+}).meta({
+  description: "A job: a row of legwork.jobs.",
+  examples: [
+    {
+      id: "42",
+      task: "notify/email",
+      queue: "notification",
+      state: "completed",
+      priority: 0,
+      attempts: 1,
+      maxAttempts: 25,
+      payload: { to: "ann@example.com" },
+      result: { message_id: "m-1" },
+      error: null,
+      runAt: "2026-11-22T03:40:34.000Z",
+      createdAt: "2026-11-22T03:40:34.000Z",
+      startedAt: "2026-11-22T03:40:34.679Z",
+      finishedAt: "2026-11-22T03:40:34.702Z",
+      worker: "worker-1",
+      jobKey: null,
+      serialKey: null,
+      tenant: "acme",
+      correlationId: "order-17",
+      parentId: null,
+      progress: null,
+      progressMessage: null,
+    },
+  ],
+});
 
-export const attemptSchema = z
-  .object({
-    attempt: z.int().describe("Counted from 1."),
-    state: z.enum(["running", "completed", "failed"]),
-    error_name: z.string().nullable(),
-    error_message: z.string().nullable(),
-    error_stack: z.string().nullable().describe("Where the task threw it."),
-    error_code: z.string().nullable(),
-    started_at: at.nullable(),
-    finished_at: at.nullable(),
-    retry_at: at.nullable().describe("When the next attempt was due."),
-    worker: z.string().nullable(),
-  })
-  .loose()
-  .describe("One execution of a job.");
+export const attemptSchema = row({
+  attempt: z.int().describe("Counted from 1."),
+  state: z.enum(["running", "completed", "failed"]),
+  errorName: z.string().nullable(),
+  errorMessage: z.string().nullable(),
+  errorStack: z.string().nullable().describe("Where the task threw it."),
+  errorCode: z.string().nullable(),
+  startedAt: at.nullable(),
+  finishedAt: at.nullable(),
+  retryAt: at.nullable().describe("When the next attempt was due."),
+  worker: z.string().nullable(),
+}).describe("One execution of a job.");
 
 export const jobWithAttemptsSchema = jobSchema
   .extend({
     schedule: z.string().nullable().describe("The schedule that enqueued it; null for none."),
-    schedule_due_at: at.nullable().describe("For which of its times."),
-    attempt_list: z.array(attemptSchema).describe("Oldest first."),
+    scheduleDueAt: at.nullable().describe("For which of its times."),
+    attemptList: z.array(attemptSchema).describe("Oldest first."),
   })
-  .loose()
   .describe("A job with its attempts and its schedule.");
 
 export const logLineSchema = z
   .object({
     id: z.string(),
     attempt: z.int(),
-    logged_at: at,
+    loggedAt: at,
     level: z.enum(["info", "warn", "error", "fatal"]),
     message: z.string(),
     fields: z.unknown().describe("What was logged beside the text; null for nothing."),
@@ -113,36 +108,36 @@ export const doneSchema = z
   .meta({ description: "What became of the job.", examples: [{ id: "42", state: "cancelled" }] });
 
 /** The parameters of legwork.enqueue but for task and payload, by their own names. */
-export const enqueueOptionsSchema = z.strictObject({
-  run_at: time.optional().describe("When it may start; now by default."),
+const enqueueOptionsSchema = z.strictObject({
+  runAt: time.optional().describe("When it may start; now by default."),
   priority: z.int().min(-32_768).max(32_767).optional().describe("Smaller runs first; 0 by default."),
-  job_key: text(512).optional().describe("While a job with this key waits, it is replaced."),
-  job_key_mode: z.enum(["replace", "preserve_run_at", "unsafe_dedupe"]).optional(),
-  serial_key: text(128).optional().describe("Jobs that share it run one at a time."),
-  max_attempts: z.int().min(1).max(32_767).optional().describe("25 by default."),
+  jobKey: text(512).optional().describe("While a job with this key waits, it is replaced."),
+  jobKeyMode: z.enum(["replace", "preserve_run_at", "unsafe_dedupe"]).optional(),
+  serialKey: text(128).optional().describe("Jobs that share it run one at a time."),
+  maxAttempts: z.int().min(1).max(32_767).optional().describe("25 by default."),
   tenant: text(200).optional().describe("Whose job it is. A token of one tenant makes jobs of that tenant and no other."),
-  correlation_id: text(200).optional(),
-  expires_at: time.optional().describe("A job that has not started by then ends as expired."),
-  unique_for: duration.optional().describe("For that long the same request makes no other job and gets the id of this one."),
-  unique_key: text(512)
+  correlationId: text(200).optional(),
+  expiresAt: time.optional().describe("A job that has not started by then ends as expired."),
+  uniqueFor: duration.optional().describe("For that long the same request makes no other job and gets the id of this one."),
+  uniqueKey: text(512)
     .optional()
-    .describe("What makes two requests the same for unique_for; tenant, task and payload by default."),
+    .describe("What makes two requests the same for uniqueFor; tenant, task and payload by default."),
   debounce: duration
     .optional()
-    .describe("With job_key: each request replaces the waiting job and moves its start that far ahead."),
-  debounce_max: duration.optional().describe("How far ahead of the first request debounce may move the start."),
+    .describe("With jobKey: each request replaces the waiting job and moves its start that far ahead."),
+  debounceMax: duration.optional().describe("How far ahead of the first request debounce may move the start."),
   throttle: duration
     .optional()
-    .describe("With job_key: one start in that time at most; requests between are merged into one job."),
-  rate_limit: z.int().min(1).max(MAX_INTEGER).optional().describe("With rate_per: one request more is refused with LW429."),
-  rate_per: duration.optional(),
-  rate_key: text(512).optional().describe("What rate_limit counts by; the task by default."),
-  depends_on: z.array(jobId).min(1).max(1_000).optional().describe("Jobs that have to end before it may start."),
-  on_dependency_failure: z
+    .describe("With jobKey: one start in that time at most; requests between are merged into one job."),
+  rateLimit: z.int().min(1).max(MAX_INTEGER).optional().describe("With ratePer: one request more is refused with LW429."),
+  ratePer: duration.optional(),
+  rateKey: text(512).optional().describe("What rateLimit counts by; the task by default."),
+  dependsOn: z.array(jobId).min(1).max(1_000).optional().describe("Jobs that have to end before it may start."),
+  onDependencyFailure: z
     .enum(["cancel", "run"])
     .optional()
     .describe("What becomes of it when one of them does not complete; cancel by default."),
-  overlap: z.enum(["allow", "serial"]).optional().describe("serial, with job_key: waits for the running job with its key."),
+  overlap: z.enum(["allow", "serial"]).optional().describe("serial, with jobKey: waits for the running job with its key."),
 });
 
 export const newJobSchema = enqueueOptionsSchema
@@ -152,12 +147,12 @@ export const newJobSchema = enqueueOptionsSchema
   })
   .meta({
     description: "A job to enqueue: the parameters of legwork.enqueue.",
-    examples: [{ task: "notify/email", payload: { to: "ann@example.com" }, priority: -10, correlation_id: "order-17" }],
+    examples: [{ task: "notify/email", payload: { to: "ann@example.com" }, priority: -10, correlationId: "order-17" }],
   });
 
 export const createdSchema = z
   .object({ id })
-  .meta({ description: "The job; with a job key or unique_for it may have been there already.", examples: [{ id: "42" }] });
+  .meta({ description: "The job; with a job key or uniqueFor it may have been there already.", examples: [{ id: "42" }] });
 
 /** What names failed jobs: the fields of legwork_private.failed_jobs_like. */
 export const failedFilterSchema = z.strictObject({
@@ -167,8 +162,8 @@ export const failedFilterSchema = z.strictObject({
   tenant: text(256).optional(),
   fingerprint: text(64).optional().describe("A group of GET /failed-groups."),
   error: text(1_000).optional().describe("A part of the error's message, in upper or lower case."),
-  failed_after: time.optional(),
-  failed_before: time.optional(),
+  failedAfter: time.optional(),
+  failedBefore: time.optional(),
 });
 
 /** What names jobs that have not ended: the fields of legwork_private.live_jobs_like. */
@@ -178,10 +173,10 @@ export const liveFilterSchema = z.strictObject({
   task: taskName.optional(),
   queue: queueName.optional(),
   tenant: text(256).optional(),
-  correlation_id: text(256).optional(),
-  parent_id: jobId.optional(),
-  created_after: time.optional(),
-  created_before: time.optional(),
+  correlationId: text(256).optional(),
+  parentId: jobId.optional(),
+  createdAfter: time.optional(),
+  createdBefore: time.optional(),
 });
 
 /** What names jobs that have ended: the fields of legwork_private.finished_jobs_like. */
@@ -189,9 +184,6 @@ export const finishedFilterSchema = liveFilterSchema.extend({
   state: z.enum(["completed", "failed", "cancelled", "expired"]).optional(),
   error: text(1_000).optional().describe("A part of the error's message, in upper or lower case."),
 });
-
-/** Jobs that one search for a payload looks at, at most. */
-export const MAX_LOOKED_AT = 10_000;
 
 export const jobCursor = cursorOver("jobs", jobId);
 export const logCursor = cursorOver("logs", jobId);
@@ -201,9 +193,9 @@ export const jobQuery = z.strictObject({
   task: taskName.optional(),
   queue: queueName.optional(),
   tenant: text(256).optional(),
-  correlation_id: text(256).optional(),
-  parent_id: jobId.optional().describe("Only what that job has enqueued."),
-  job_key: text(512).optional(),
+  correlationId: text(256).optional(),
+  parentId: jobId.optional().describe("Only what that job has enqueued."),
+  jobKey: text(512).optional(),
   priority: wholeNumber(-32_768, 32_767).optional(),
   error: text(1_000).optional().describe("A part of the error's message, in upper or lower case."),
   payload: text(1_000)
@@ -211,20 +203,22 @@ export const jobQuery = z.strictObject({
     .optional()
     .describe(
       `A path in the payload and what stands there, such as user.id:42. Reads the payloads of ${MAX_LOOKED_AT.toLocaleString("en")} jobs that the other ` +
-        "filters leave, at most; `looked_at` says of how many. A page may be empty and have a next one, which looks further.",
+        "filters leave, at most; `lookedAt` says of how many. A page may be empty and have a next one, which looks further.",
     ),
   brief: z.stringbool().optional().describe("Without payload and result, which are null then and may be large."),
-  created_after: time.optional().describe("Created then or later."),
-  created_before: time.optional(),
+  createdAfter: time.optional().describe("Created then or later."),
+  createdBefore: time.optional(),
   order: z.enum(["newest", "oldest"]).default("newest").describe("Which come first."),
+  before: jobId.optional().describe("Only jobs with a smaller id: the next page when the newest come first."),
+  after: jobId.optional().describe("Only jobs with a larger id: the next page when the oldest come first."),
   cursor: jobCursor.schema.optional(),
   limit: pageLimit,
 });
 
 export const jobPage = page(jobSchema, "A page of jobs.")
   .extend({
-    looked_at: z.int().optional().describe("Of a search in payloads: how many were read for this page."),
-    looked_to: z.string().nullable().optional().describe("Of a search in payloads: the last job whose payload was read."),
+    lookedAt: z.int().optional().describe("Of a search in payloads: how many were read for this page."),
+    lookedTo: z.string().nullable().optional().describe("Of a search in payloads: the last job whose payload was read."),
   })
   .describe("A page of jobs.");
 
@@ -234,25 +228,27 @@ export const progressSchema = z
     state: z.enum(JOB_STATES),
     attempts: z.int(),
     progress: z.number().nullable(),
-    progress_message: z.string().nullable(),
+    progressMessage: z.string().nullable(),
   })
   .describe("How far the job is, by its task's own account.");
 
-export const logQuery = z.strictObject({ cursor: logCursor.schema.optional(), limit: pageLimit });
+export const logQuery = z.strictObject({
+  after: jobId.optional().describe("Only lines after the one with this id: the next page, or what was logged since."),
+  cursor: logCursor.schema.optional(),
+  limit: pageLimit,
+});
 export const logPage = page(logLineSchema, "A page of log lines.");
 
-export const stepSchema = z
-  .object({
-    kind: z.enum(["run", "wait", "sleep"]),
-    name: z.string(),
-    state: z.enum(["completed", "timed_out", "waiting"]),
-    result: z.unknown(),
-    attempt: z.int(),
-    started_at: at,
-    finished_at: at.nullable(),
-    deadline: at.nullable().describe("Until when it waits; null for ever, and for what does not wait."),
-  })
-  .loose();
+export const stepSchema = row({
+  kind: z.enum(["run", "wait", "sleep"]),
+  name: z.string(),
+  state: z.enum(["completed", "timed_out", "waiting"]),
+  result: z.unknown(),
+  attempt: z.int(),
+  startedAt: at,
+  finishedAt: at.nullable(),
+  deadline: at.nullable().describe("Until when it waits; null for ever, and for what does not wait."),
+});
 export const stepPage = page(stepSchema, "The steps.");
 
 export const reasonPage = page(reasonSchema, "Every reason, in the order in which they hold the job back.");
@@ -285,10 +281,10 @@ export const rerunPage = page(
   z
     .object({
       id: z.string().describe("The new job."),
-      original_id: z.string().describe("The job that it repeats."),
-      payload_changed: z.boolean(),
-      requested_by: z.string(),
-      requested_at: at,
+      originalId: z.string().describe("The job that it repeats."),
+      payloadChanged: z.boolean(),
+      requestedBy: z.string(),
+      requestedAt: at,
     })
     .describe("A re-run."),
   "The re-runs, 100 at most; the one whose id is the job's says what it repeats.",
@@ -315,3 +311,12 @@ export const runTaskBody = enqueueOptionsSchema
   .extend({ payload: json.optional().describe("What the task is given; {} by default.") })
   .optional()
   .meta({ examples: [{ payload: { to: "ann@example.com" } }] });
+
+/** A job. */
+export type Job = Answer<typeof jobSchema>;
+/** A job with its attempts and its schedule. */
+export type JobWithAttempts = Answer<typeof jobWithAttemptsSchema>;
+/** A line that a job has logged. */
+export type LogLine = Answer<typeof logLineSchema>;
+/** A step of a job. */
+export type Step = Answer<typeof stepSchema>;

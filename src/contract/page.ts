@@ -21,10 +21,10 @@ export function cursorOver(kind: string, last: z.ZodType<string>) {
         const content = fromBase64(cursor);
         const parsed = last.safeParse(content.startsWith(`${kind}:`) ? content.slice(kind.length + 1) : undefined);
         if (parsed.success) return parsed.data;
-        context.addIssue({ code: "custom", message: "expected the next_cursor of a page of this list" });
+        context.addIssue({ code: "custom", message: "expected the nextCursor of a page of this list" });
         return z.NEVER;
       })
-      .meta({ description: "Where the page begins: the `next_cursor` of the one before." }),
+      .meta({ description: "Where the page begins: the `nextCursor` of the one before." }),
   };
 }
 
@@ -33,7 +33,7 @@ export function page<T extends z.ZodType>(item: T, what: string) {
   return z
     .object({
       items: z.array(item),
-      next_cursor: z.string().nullable().describe("Where the next page begins; null when this is the last one."),
+      nextCursor: z.string().nullable().describe("Where the next page begins; null when this is the last one."),
     })
     .describe(what);
 }
@@ -43,10 +43,10 @@ export function toPage<T>(
   rows: readonly T[],
   limit: number,
   cursor: (last: T) => string,
-): { items: T[]; next_cursor: string | null } {
+): { items: T[]; nextCursor: string | null } {
   const items = rows.slice(0, limit);
   const last = items.at(-1);
-  return { items, next_cursor: rows.length > limit && last !== undefined ? cursor(last) : null };
+  return { items, nextCursor: rows.length > limit && last !== undefined ? cursor(last) : null };
 }
 
 /** Text as URL-safe base64 of its UTF-8, which browsers and Node write alike. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { at } from "./times.ts";
 import { ERRORS, type ErrorCode } from "../errors.ts";
 
 /** Faults that are told of one request. Somebody who reads them mends one and tries again. */
@@ -13,7 +14,7 @@ export const problemSchema = z
     detail: z.string().describe("What is wrong with this request."),
     code: z.enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]]).describe("Means the same in SQL and on the command line."),
     hint: z.string().optional().describe("What to do next."),
-    retry_at: z.iso.datetime().optional().describe("From when on the same request may succeed; of LW429."),
+    retryAt: at.optional().describe("From when on the same request may succeed; of LW429."),
     errors: z
       .array(
         z.object({
@@ -24,8 +25,9 @@ export const problemSchema = z
       )
       .optional()
       .describe(`The fields that are at fault: the first ${MAX_FAULTS}.`),
-    more_errors: z.int().optional().describe("How many more fields are at fault."),
+    moreErrors: z.int().optional().describe("How many more fields are at fault."),
   })
   .describe("A problem, as RFC 9457 has it.");
 
-export type Problem = z.output<typeof problemSchema>;
+/** A problem as it is sent. */
+export type Problem = z.input<typeof problemSchema>;

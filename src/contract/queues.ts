@@ -1,6 +1,8 @@
 import { z } from "zod";
+import { type Answer, fromColumn, row } from "./rows.ts";
+import { at } from "./times.ts";
 import { cursorOver, page, pageLimit } from "./page.ts";
-import { at, count, duration, MAX_INTEGER, queueName, taskName, text, wholeNumber } from "./values.ts";
+import { count, duration, MAX_INTEGER, queueName, taskName, text, wholeNumber } from "./values.ts";
 
 const limitSchema = z
   .object({
@@ -11,79 +13,94 @@ const limitSchema = z
   })
   .describe("A limit.");
 
+/** How jobs are retried. What is null is as graphile-worker has it. */
+const retryRules = z.object({
+  attempts: z.int().nullable(),
+  backoff: z.enum(["fixed", "linear", "exponential"]).nullable(),
+  delay: z.string().nullable().describe("As hh:mm:ss."),
+  factor: z.number().nullable(),
+  maxDelay: z.string().nullable(),
+  jitter: z.boolean(),
+  on: fromColumn("retry_on", z.array(z.string()).nullable().describe("The only errors worth a retry; null for all.")),
+});
+
 const pause = {
-  paused_at: at.nullable().describe("Since when it is paused; null when it is not."),
-  paused_by: z.string().nullable(),
-  pause_reason: z.string().nullable(),
+  pausedAt: at.nullable().describe("Since when it is paused; null when it is not."),
+  pausedBy: z.string().nullable(),
+  pauseReason: z.string().nullable(),
 };
 
 /** A row of `legwork.queues`, as JSON. */
-export const queueSchema = z
-  .object({
-    name: z.string(),
-    ...pause,
-    limits: z.array(limitSchema).nullable(),
-    running: count,
-    pending: count,
-    blocked: count.describe("Jobs that wait for a limit."),
-    paused: count,
-    later: count.describe("Jobs whose time, or next attempt, is ahead."),
-    oldest: at.nullable().describe("Since when the job that has waited longest could have started."),
-    retry: z.record(z.string(), z.unknown()).nullable().describe("How its jobs are retried, unless their task says otherwise."),
-  })
-  .loose()
-  .meta({ description: "A queue, with what waits and runs in it." });
+export const queueSchema = row({
+  name: z.string(),
+  ...pause,
+  limits: z.array(limitSchema).nullable(),
+  running: count,
+  pending: count,
+  blocked: count.describe("Jobs that wait for a limit."),
+  paused: count,
+  later: count.describe("Jobs whose time, or next attempt, is ahead."),
+  oldest: at.nullable().describe("Since when the job that has waited longest could have started."),
+  retry: retryRules.nullable().describe("How its jobs are retried, unless their task says otherwise."),
+  failed: count.describe("Failed jobs that can be retried."),
+  countedAt: at.nullable().describe("When its jobs were counted, where more than 2,000 live; null for within the last second."),
+}).meta({ description: "A queue, with what waits and runs in it." });
 
 /** A row of `legwork.tasks`, as JSON. */
-export const taskSchema = z
-  .object({
-    name: z.string(),
-    description: z.string().nullable(),
-    queue: z.string(),
-    payload_schema: z.unknown().describe("JSON Schema of its payload; null when it takes anything."),
-    result_schema: z.unknown(),
-    redact: z.array(z.string()).nullable(),
-    registered_at: at.nullable(),
-    updated_at: at.nullable(),
-    ...pause,
-    limits: z.array(limitSchema).nullable().describe("Those of its queue come on top."),
-    retry: z.record(z.string(), z.unknown()).nullable().describe("How its jobs are retried; null for graphile-worker's default."),
-  })
-  .loose()
-  .meta({ description: "A task." });
+export const taskSchema = row({
+  name: z.string(),
+  description: z.string().nullable(),
+  queue: z.string(),
+  payloadSchema: z.unknown().describe("JSON Schema of its payload; null when it takes anything."),
+  resultSchema: z.unknown(),
+  redact: z.array(z.string()).nullable(),
+  registeredAt: at.nullable(),
+  updatedAt: at.nullable(),
+  ...pause,
+  limits: z.array(limitSchema).nullable().describe("Those of its queue come on top."),
+  retry: retryRules.nullable().describe("How its jobs are retried; null for graphile-worker's default."),
+}).meta({ description: "A task." });
 
 /** A row of `legwork.workers`, as JSON. */
-export const workerSchema = z
-  .object({
-    id: z.string(),
-    host: z.string(),
-    pid: z.int(),
-    concurrency: z.int(),
-    tasks: z.array(z.string()),
-    running: z.array(z.string()).describe("The jobs it runs."),
-    started_at: at,
-    seen_at: at,
-    suspected: z.boolean().describe("Whether it has been silent for too long."),
-    blocked_since: at
-      .nullable()
-      .optional()
-      .describe("Since when synchronous code has held up its event loop; null while that turns."),
-    blocked_jobs: z
-      .array(z.string())
-      .nullable()
-      .optional()
-      .describe("The job whose code that is; several when it is one of them and not known which."),
-    version: z.string().nullable().optional().describe("The version of Legwork that it runs."),
-  })
-  .loose()
-  .meta({ description: "A Legwork worker." });
+export const workerSchema = row({
+  id: z.string(),
+  host: z.string(),
+  pid: z.int(),
+  concurrency: z.int(),
+  tasks: z.array(z.string()),
+  running: z.array(z.string()).describe("The jobs it runs."),
+  startedAt: at,
+  seenAt: at,
+  cpu: z
+    .number()
+    .nullable()
+    .describe("How much of its machine is in use, from 0 to 1, as are the others; null before it has told."),
+  memory: z.number().nullable(),
+  memoryTotal: z.string().nullable().describe("Bytes, as text."),
+  disk: z.number().nullable(),
+  diskTotal: z.string().nullable(),
+  heapBytes: z.string().nullable().describe("What its process keeps in JavaScript's heap, in bytes, as text."),
+  hostSeenAt: at.nullable().describe("When it told."),
+  suspected: z.boolean().describe("Whether it has been silent for too long."),
+  blockedSince: at.nullable().describe("Since when synchronous code has held up its event loop; null while that turns."),
+  blockedJobs: z
+    .array(z.string())
+    .nullable()
+    .describe("The job whose code that is; several when it is one of them and not known which."),
+  version: z.string().nullable().describe("The version of Legwork that it runs."),
+}).meta({ description: "A Legwork worker." });
 
 export const queuePage = page(queueSchema, "The queues, by name.");
 export const taskPage = page(taskSchema, "A page of tasks, by name.");
 export const workerPage = page(workerSchema, "The workers, the oldest first.");
 
 export const taskCursor = cursorOver("tasks", taskName);
-export const taskQuery = z.strictObject({ queue: queueName.optional(), cursor: taskCursor.schema.optional(), limit: pageLimit });
+export const taskQuery = z.strictObject({
+  queue: queueName.optional(),
+  after: taskName.optional().describe("Only tasks after the one of this name: the next page."),
+  cursor: taskCursor.schema.optional(),
+  limit: pageLimit,
+});
 
 export const pauseBody = z
   .strictObject({ reason: text(1_000).optional().describe("Why; shown to whoever asks why a job does not run.") })
@@ -118,7 +135,7 @@ export const retryPolicyBody = z
     backoff: z.enum(["fixed", "linear", "exponential"]).optional().describe("How delays grow; graphile-worker's own by default."),
     delay: duration.optional().describe("After the first attempt; 1 s by default."),
     factor: z.number().min(1).max(1_000).optional().describe("Of exponential: what each delay is multiplied with; 2 by default."),
-    max_delay: duration.optional(),
+    maxDelay: duration.optional(),
     jitter: z.boolean().optional().describe("Take away up to half of each delay at random."),
     on: z
       .array(text(200))
@@ -127,27 +144,34 @@ export const retryPolicyBody = z
       .optional()
       .describe("Names, codes or classes of the errors worth a retry; all by default."),
   })
-  .refine(({ backoff, delay, factor, max_delay }) => backoff !== undefined || (delay ?? factor ?? max_delay) === undefined, {
+  .refine(({ backoff, delay, factor, maxDelay }) => backoff !== undefined || (delay ?? factor ?? maxDelay) === undefined, {
     error: "a delay needs a backoff: fixed, linear or exponential",
     path: ["backoff"],
   })
   .meta({
     description: "The retry policy.",
-    examples: [{ attempts: 5, backoff: "exponential", delay: "10s", max_delay: "1h", jitter: true }],
+    examples: [{ attempts: 5, backoff: "exponential", delay: "10s", maxDelay: "1h", jitter: true }],
   });
 
-export const limitUseSchema = z
-  .object({
-    kind: z.enum(["concurrency", "rate"]),
-    key: z.string().nullable().describe("Where in the payload the key is; null for a limit without one."),
-    value: z.string().nullable().describe("The key's value; [redacted] where one of the tasks redacts it."),
-    in_use: z.string().describe("Places taken, as text."),
-    waiting: z.string().describe("Jobs in line that have to pass it, as text."),
-    frees_at: at.nullable().describe("When the next place of a rate limit becomes free, as far as that is known."),
-    key_values: z.string().describe("How many values the limit has in all, as text."),
-    is_partial: z.boolean().describe("Whether there was more than is counted: 100,000 places or jobs."),
-  })
-  .loose();
+export const limitUseSchema = row({
+  kind: z.enum(["concurrency", "rate"]),
+  key: z.string().nullable().describe("Where in the payload the key is; null for a limit without one."),
+  value: z.string().nullable().describe("The key's value; [redacted] where one of the tasks redacts it."),
+  inUse: z.string().describe("Places taken, as text."),
+  waiting: z.string().describe("Jobs in line that have to pass it, as text."),
+  freesAt: at.nullable().describe("When the next slot of a rate limit becomes free, as far as that is known."),
+  keyValues: z.string().describe("How many values the limit has in all, as text."),
+  isPartial: z.boolean().describe("Whether there was more than is counted: 100,000 slots or jobs."),
+});
 
-export const limitUseQuery = z.strictObject({ at_most: wholeNumber(1, 100).default(20).describe("Values of each limit.") });
+export const limitUseQuery = z.strictObject({ atMost: wholeNumber(1, 100).default(20).describe("Values of each limit.") });
 export const limitUsePage = page(limitUseSchema, "The values. Of one tenant's jobs for whoever is confined to it.");
+
+/** A queue, with what waits and runs in it. */
+export type Queue = Answer<typeof queueSchema>;
+/** A task as it is known. */
+export type TaskInfo = Answer<typeof taskSchema>;
+/** A Legwork worker. */
+export type Worker = Answer<typeof workerSchema>;
+/** A limit. */
+export type Limit = Answer<typeof limitSchema>;

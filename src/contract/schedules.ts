@@ -1,34 +1,49 @@
 import { z } from "zod";
+import { type Answer, row } from "./rows.ts";
+import { at } from "./times.ts";
 import { cursorOver, page, pageLimit } from "./page.ts";
 import { JOB_STATES } from "./states.ts";
-import { at, duration, json, MAX_INTEGER, taskName, text, time, wholeNumber } from "./values.ts";
+import { duration, json, MAX_INTEGER, taskName, text, time, wholeNumber } from "./values.ts";
 export const scheduleName = text(128);
 export const runCursor = cursorOver("runs", z.iso.datetime());
 
 /** A row of `legwork.schedules`, as JSON. */
-export const scheduleSchema = z
-  .object({
-    name: z.string(),
-    source: z.enum(["database", "crontab"]).describe("An entry of a crontab cannot be changed here."),
-    task: z.string(),
-    payload: z.unknown(),
-    cron: z.string().nullable(),
-    every: z.string().nullable(),
-    at: at.nullable(),
-    timezone: z.string(),
-    sentence: z.string().describe("When it occurs, in words."),
-    is_enabled: z.boolean(),
-    next_at: at.nullable().describe("The next occurrence; null when there is none."),
-    upcoming: z.array(at).nullable().describe("Those after it."),
-    last_due_at: at.nullable(),
-    last_state: z.string().nullable(),
-    last_job_id: z.string().nullable(),
-    last_outcome: z.enum(JOB_STATES).nullable(),
-    tenant: z.string().nullable(),
-    problem: z.string().nullable().describe("What keeps it from occurring."),
-  })
-  .loose()
-  .describe("A schedule: a row of legwork.schedules.");
+export const scheduleSchema = row({
+  name: z.string(),
+  source: z.enum(["database", "crontab"]).describe("An entry of a crontab cannot be changed here."),
+  task: z.string(),
+  payload: z.unknown(),
+  cron: z.string().nullable(),
+  every: z.string().nullable(),
+  at: at.nullable(),
+  timezone: z.string(),
+  sentence: z.string().describe("When it occurs, in words."),
+  isEnabled: z.boolean(),
+  nextAt: at.nullable().describe("The next occurrence; null when there is none."),
+  upcoming: z.array(at).nullable().describe("Those after it."),
+  lastDueAt: at.nullable(),
+  lastState: z.string().nullable(),
+  lastJobId: z.string().nullable(),
+  lastOutcome: z.enum(JOB_STATES).nullable(),
+  runs: z.string().nullable().describe("Jobs that it has enqueued, as text."),
+  maxRuns: z.int().nullable(),
+  startsAt: at.nullable(),
+  endsAt: at.nullable(),
+  jitter: z.string().nullable(),
+  overlap: z.enum(["allow", "skip", "queue", "cancel"]),
+  maxInstances: z.int().nullable(),
+  missed: z.enum(["none", "one", "all"]),
+  missedWindow: z.string().nullable(),
+  requires: z.record(z.string(), z.string()).nullable(),
+  requiresWait: z.string().nullable(),
+  tenant: z.string().nullable(),
+  priority: z.int().nullable(),
+  maxAttempts: z.int().nullable(),
+  problem: z.string().nullable().describe("What keeps it from occurring."),
+  createdAt: at.nullable(),
+  createdBy: z.string().nullable(),
+  updatedAt: at,
+}).describe("A schedule: a row of legwork.schedules.");
 
 /** A duration, or an interval as Postgres reads it, which knows months. */
 const span = z
@@ -54,8 +69,8 @@ const window = {
     .refine(isZone, "expected a time zone such as Europe/Berlin")
     .optional()
     .describe("Of the IANA database; UTC by default."),
-  starts_at: time.optional().describe("No occurrence is before that."),
-  ends_at: time.optional().describe("No occurrence is after that."),
+  startsAt: time.optional().describe("No occurrence is before that."),
+  endsAt: time.optional().describe("No occurrence is after that."),
 };
 
 /** When a schedule occurs: one of three. */
@@ -75,23 +90,23 @@ export const scheduleBody = z
     payload: json.optional().describe("What its jobs are given; {} by default."),
     ...timing,
     ...window,
-    max_runs: z.int().min(1).max(MAX_INTEGER).optional().describe("It is over after so many jobs."),
+    maxRuns: z.int().min(1).max(MAX_INTEGER).optional().describe("It is over after so many jobs."),
     jitter: duration.optional().describe("A job starts up to so much later, at random."),
     overlap: z
       .enum(["allow", "skip", "queue", "cancel"])
       .optional()
       .describe("What becomes of an occurrence while its jobs live."),
-    max_instances: z.int().min(1).max(MAX_INTEGER).optional(),
+    maxInstances: z.int().min(1).max(MAX_INTEGER).optional(),
     missed: z.enum(["none", "one", "all"]).optional().describe("What becomes of occurrences when nobody was there."),
-    missed_window: duration.optional(),
+    missedWindow: duration.optional(),
     requires: z
       .record(text(128), duration)
       .optional()
       .describe("Schedules whose last run must have completed, and how long ago at most."),
-    requires_wait: duration.optional(),
+    requiresWait: duration.optional(),
     tenant: text(200).optional(),
     priority: z.int().min(-32_768).max(32_767).optional(),
-    max_attempts: z.int().min(1).max(32_767).optional(),
+    maxAttempts: z.int().min(1).max(32_767).optional(),
     enabled: z.boolean().optional().describe("A new schedule is enabled, one that is replaced stays as it is."),
   })
   .refine(isOne, ONE_TIMING)
@@ -100,24 +115,24 @@ export const scheduleBody = z
 export const schedulePage = page(scheduleSchema, "The schedules, by name.");
 export const removedScheduleSchema = z.object({ name: z.string() }).describe("The schedule that is gone.");
 
-export const scheduleRunQuery = z.strictObject({ cursor: runCursor.schema.optional(), limit: pageLimit });
-export const scheduleRunPage = page(
-  z
-    .object({
-      schedule: z.string(),
-      due_at: at,
-      state: z.enum(["enqueued", "manual", "waiting", "skipped", "missed", "coalesced", "held_back"]),
-      reason: z.string().nullable(),
-      job_id: z.string().nullable(),
-      outcome: z.enum(JOB_STATES).nullable(),
-      occurrences: z.string().nullable(),
-      last_due_at: at,
-      recorded_at: at,
-      tenant: z.string().nullable(),
-    })
-    .loose(),
-  "A page of occurrences.",
-);
+export const scheduleRunQuery = z.strictObject({
+  before: time.optional().describe("Only occurrences that were due before: the next page."),
+  cursor: runCursor.schema.optional(),
+  limit: pageLimit,
+});
+export const scheduleRunSchema = row({
+  schedule: z.string(),
+  dueAt: at,
+  state: z.enum(["enqueued", "manual", "waiting", "skipped", "missed", "coalesced", "held_back"]),
+  reason: z.string().nullable(),
+  jobId: z.string().nullable(),
+  outcome: z.enum(JOB_STATES).nullable(),
+  occurrences: z.string().nullable(),
+  lastDueAt: at,
+  recordedAt: at,
+  tenant: z.string().nullable(),
+});
+export const scheduleRunPage = page(scheduleRunSchema, "A page of occurrences.");
 
 export const previewBody = z
   .strictObject({
@@ -144,3 +159,8 @@ export const loadPage = page(
 ).extend({
   uncounted: z.array(z.object({ name: z.string(), reason: z.string() })).describe("Schedules whose times are not in it."),
 });
+
+/** A schedule. */
+export type Schedule = Answer<typeof scheduleSchema>;
+/** What became of an occurrence. */
+export type ScheduleRun = Answer<typeof scheduleRunSchema>;

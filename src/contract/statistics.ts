@@ -1,6 +1,8 @@
 import { z } from "zod";
+import { row } from "./rows.ts";
+import { at } from "./times.ts";
 import { page } from "./page.ts";
-import { at, duration, queueName, taskName, time } from "./values.ts";
+import { duration, queueName, taskName, time } from "./values.ts";
 
 const seconds = z.number().nullable();
 const count = z.string();
@@ -16,27 +18,25 @@ export const seriesQuery = z
     error: "a task has one queue: give either",
     path: ["queue"],
   });
-export const seriesStepSchema = z
-  .object({
-    at: at.describe("When the step begins."),
-    seconds: z.int().describe("How long it is."),
-    is_whole: z.boolean().describe("Whether everything that ended in it has been counted."),
-    completed: count,
-    failed: count,
-    cancelled: count,
-    expired: count,
-    failed_attempts: count,
-    retried: count,
-    wait_p50: seconds,
-    wait_p95: seconds,
-    wait_p99: seconds,
-    run_p50: seconds,
-    run_p95: seconds,
-    run_p99: seconds,
-  })
-  .loose();
+export const seriesIntervalSchema = row({
+  at: at.describe("When the step begins."),
+  seconds: z.int().describe("How long it is."),
+  isWhole: z.boolean().describe("Whether everything that ended in it has been counted."),
+  completed: count,
+  failed: count,
+  cancelled: count,
+  expired: count,
+  failedAttempts: count,
+  retried: count,
+  waitP50: seconds,
+  waitP95: seconds,
+  waitP99: seconds,
+  runP50: seconds,
+  runP95: seconds,
+  runP99: seconds,
+});
 export const seriesPage = page(
-  seriesStepSchema,
+  seriesIntervalSchema,
   "The steps. Counts are text; times are seconds, by an estimate, and null where there was nothing.",
 );
 
@@ -44,7 +44,7 @@ export const workerStartQuery = z.strictObject({
   from: time.optional().describe("From then on. A day before `until` by default."),
   until: time.optional().describe("Up to then. Now by default."),
 });
-export const workerStartSchema = z.object({ started_at: at, host: z.string(), workers: count.describe("How many.") });
+export const workerStartSchema = z.object({ startedAt: at, host: z.string(), workers: count.describe("How many.") });
 export const workerStartPage = page(workerStartSchema, "The starts.");
 
 export const limitTotalSchema = z.object({
@@ -55,7 +55,7 @@ export const limitTotalSchema = z.object({
   max: z.int().describe("Allowed, for each key."),
   used: count.describe("In use, by all keys."),
   keys: count.describe("Keys that use it."),
-  full_keys: count.describe("Keys without room."),
-  sampled_at: at,
+  fullKeys: count.describe("Keys without a free slot."),
+  sampledAt: at,
 });
 export const limitTotalPage = page(limitTotalSchema, "The limits.");

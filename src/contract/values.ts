@@ -12,9 +12,6 @@ const MAX_DEPTH = 100;
 /** The size of a value that is kept as JSON (bytes, escapes not counted). */
 const MAX_PAYLOAD = 1_000_000;
 
-/** A point in time of an answer. */
-export const at = z.iso.datetime();
-
 /** A number that may be larger than a JSON number holds. */
 export const count = z.string().describe("A number, as text.");
 

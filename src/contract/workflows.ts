@@ -1,108 +1,101 @@
 import { z } from "zod";
+import { type Answer, row, toColumns } from "./rows.ts";
+import { at } from "./times.ts";
 import { newJobSchema } from "./jobs.ts";
 import { cursorOver, page, pageLimit } from "./page.ts";
 import { BATCH_STATES, JOB_STATES, WORKFLOW_STATES } from "./states.ts";
-import { at, jobId, json, text, time } from "./values.ts";
+import { jobId, json, text, time } from "./values.ts";
 
 export const workflowCursor = cursorOver("workflows", jobId);
 export const batchCursor = cursorOver("batches", jobId);
 const onFailure = z.enum(["stop", "continue", "compensate"]);
 
 /** A row of `legwork.workflows`, as JSON. */
-export const workflowSchema = z
-  .object({
-    id: z.string(),
-    name: z.string(),
-    state: z.enum(WORKFLOW_STATES),
-    reason: z.string().nullable(),
-    total: z.int().describe("Its steps."),
-    completed: z.string(),
-    failed: z.string(),
-    cancelled: z.string(),
-    expired: z.string(),
-    progress: z.number().describe("How many of its steps have ended, in percent."),
-    tenant: z.string().nullable(),
-    correlation_id: z.string(),
-    parent_id: z.string().nullable(),
-    deadline: at.nullable(),
-    created_at: at,
-    ended_at: at.nullable(),
-  })
-  .loose()
-  .describe("A workflow: a row of legwork.workflows.");
+export const workflowSchema = row({
+  id: z.string(),
+  name: z.string(),
+  state: z.enum(WORKFLOW_STATES),
+  reason: z.string().nullable(),
+  total: z.int().describe("Its steps."),
+  completed: z.string(),
+  failed: z.string(),
+  cancelled: z.string(),
+  expired: z.string(),
+  progress: z.number().describe("How many of its steps have ended, in percent."),
+  tenant: z.string().nullable(),
+  correlationId: z.string(),
+  parentId: z.string().nullable(),
+  deadline: at.nullable(),
+  createdAt: at,
+  endedAt: at.nullable(),
+}).describe("A workflow: a row of legwork.workflows.");
 
-export const workflowStepSchema = z
-  .object({
-    name: z.string(),
-    position: z.int(),
-    task: z.string(),
-    depends_on: z.array(z.string()),
-    on_failure: onFailure,
-    job_id: z.string(),
-    state: z.enum(JOB_STATES).nullable(),
-    attempts: z.int().nullable(),
-    result: z.unknown(),
-    error: z.string().nullable(),
-    started_at: at.nullable(),
-    finished_at: at.nullable(),
-    compensation_job_id: z.string().nullable(),
-    compensation_state: z.enum(JOB_STATES).nullable(),
-  })
-  .loose();
+export const workflowStepSchema = row({
+  name: z.string(),
+  position: z.int(),
+  task: z.string(),
+  dependsOn: z.array(z.string()),
+  onFailure: onFailure,
+  jobId: z.string(),
+  state: z.enum(JOB_STATES).nullable(),
+  attempts: z.int().nullable(),
+  result: z.unknown(),
+  error: z.string().nullable(),
+  startedAt: at.nullable(),
+  finishedAt: at.nullable(),
+  compensationJobId: z.string().nullable(),
+  compensationState: z.enum(JOB_STATES).nullable(),
+});
 
 export const workflowWithStepsSchema = workflowSchema
   .extend({
     steps: z.array(workflowStepSchema),
   })
-  .loose()
   .describe("A workflow with its steps, each behind those it depends on.");
 
-export const batchSchema = z
-  .object({
-    id: z.string(),
-    description: z.string().nullable(),
-    state: z.enum(BATCH_STATES),
-    total: z.int(),
-    completed: z.string(),
-    failed: z.string(),
-    cancelled: z.string(),
-    expired: z.string(),
-    progress: z.number(),
-    callback_job_id: z.string().nullable(),
-    tenant: z.string().nullable(),
-    correlation_id: z.string(),
-    created_at: at,
-    ended_at: at.nullable(),
-  })
-  .loose()
-  .describe("A batch: a row of legwork.batches.");
+export const batchSchema = row({
+  id: z.string(),
+  description: z.string().nullable(),
+  state: z.enum(BATCH_STATES),
+  total: z.int(),
+  completed: z.string(),
+  failed: z.string(),
+  cancelled: z.string(),
+  expired: z.string(),
+  progress: z.number(),
+  callbackJobId: z.string().nullable(),
+  tenant: z.string().nullable(),
+  correlationId: z.string(),
+  createdAt: at,
+  endedAt: at.nullable(),
+}).describe("A batch: a row of legwork.batches.");
 
 export const startWorkflowBody = z
   .strictObject({
     name: text(128).describe("What kind of workflow it is; many may have the same name."),
     steps: json.describe(
-      "The steps as legwork.start_workflow takes them: an object of steps by name, or an array of steps with a name, each with task, payload, depends_on, on_failure, " +
-        "compensate, max_attempts, priority, run_at, delay, serial_key; or with steps of its own.",
+      "The steps: an object of steps by name, or an array of steps with a name, each with task, payload, dependsOn, onFailure, " +
+        "compensate, maxAttempts, priority, runAt, delay, serialKey; or with steps of its own.",
     ),
     tenant: text(200).optional(),
-    correlation_id: text(200).optional(),
+    correlationId: text(200).optional(),
     deadline: time.optional().describe("What has not ended then is cancelled."),
   })
   .meta({
     description: "The workflow to start.",
     examples: [
-      { name: "nightly", steps: { import: { task: "notify/email" }, report: { task: "report/daily", depends_on: ["import"] } } },
+      { name: "nightly", steps: { import: { task: "notify/email" }, report: { task: "report/daily", dependsOn: ["import"] } } },
     ],
   });
 
 /** A job of a batch is a new one and the batch's own, so without a key. */
 const batchJob = newJobSchema.omit({
-  job_key: true,
-  job_key_mode: true,
-  unique_for: true,
-  unique_key: true,
+  jobKey: true,
+  jobKeyMode: true,
+  uniqueFor: true,
+  uniqueKey: true,
   debounce: true,
-  debounce_max: true,
+  debounceMax: true,
   throttle: true,
   overlap: true,
 });
@@ -111,6 +104,7 @@ export const workflowQuery = z.strictObject({
   state: z.enum(WORKFLOW_STATES).optional(),
   name: text(128).optional(),
   tenant: text(256).optional(),
+  before: jobId.optional().describe("Only workflows with a smaller id: the next page."),
   cursor: workflowCursor.schema.optional(),
   limit: pageLimit,
 });
@@ -123,7 +117,7 @@ export const cancelWorkflowBody = z
 export const retryWorkflowBody = z
   .strictObject({
     deadline: time.optional(),
-    from_step: text(1_000).optional().describe("This step and all behind it are run again, also when they have completed."),
+    fromStep: text(1_000).optional().describe("This step and all behind it are run again, also when they have completed."),
   })
   .optional()
   .meta({ examples: [{ deadline: "2030-01-01T00:00:00Z" }] });
@@ -134,14 +128,44 @@ export const batchBody = z
     description: text(1_000).optional(),
     callback: batchJob.optional().describe("Runs when all jobs have ended, however they ended."),
     tenant: text(200).optional(),
-    correlation_id: text(200).optional(),
+    correlationId: text(200).optional(),
   })
   .meta({ examples: [{ jobs: [{ task: "notify/email" }, { task: "report/daily" }], description: "month's end" }] });
 export const startedBatchSchema = z.object({ id: z.string() }).describe("The batch.");
 export const batchQuery = z.strictObject({
   state: z.enum(BATCH_STATES).optional(),
   tenant: text(256).optional(),
+  before: jobId.optional().describe("Only batches with a smaller id: the next page."),
   cursor: batchCursor.schema.optional(),
   limit: pageLimit,
 });
 export const batchPage = page(batchSchema, "A page of batches.");
+
+const STEP_FIELDS = ["dependsOn", "onFailure", "maxAttempts", "runAt", "serialKey"];
+
+/** The steps of a new workflow as `legwork.start_workflow` takes them: an array of steps with a name or an object of steps by name. Throws LW400. */
+export function toStepRows(steps: unknown): unknown {
+  const toRow = (step: unknown): unknown => {
+    const found = toColumns(STEP_FIELDS, step) as { steps?: unknown };
+    return typeof found === "object" && found !== null && found.steps !== undefined
+      ? { ...found, steps: toStepRows(found.steps) }
+      : found;
+  };
+  if (Array.isArray(steps)) return steps.map(toRow);
+  if (typeof steps !== "object" || steps === null) return steps;
+  return Object.fromEntries(Object.entries(steps).map(([name, step]) => [name, toRow(step)]));
+}
+
+/** A job of a new batch as `legwork.enqueue_batch` takes it. Throws LW400. */
+export function toBatchJobRow(job: unknown): unknown {
+  return toColumns(Object.keys(batchJob.shape), job);
+}
+
+/** A workflow. */
+export type Workflow = Answer<typeof workflowSchema>;
+/** A workflow with its steps. */
+export type WorkflowWithSteps = Answer<typeof workflowWithStepsSchema>;
+/** A step of a workflow. */
+export type WorkflowStep = Answer<typeof workflowStepSchema>;
+/** A batch. */
+export type Batch = Answer<typeof batchSchema>;

@@ -1,6 +1,7 @@
 import { assertId } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
+import { toFilter } from "./job-filter.ts";
 import type { JobState } from "./read-jobs.ts";
 
 /**
@@ -47,21 +48,10 @@ export async function cancelJobs(
   options: { reason?: string; preview?: boolean; atMost?: number } = {},
 ): Promise<string[]> {
   const rows = await callFunction(client, "legwork.cancel_jobs", {
-    filter: toLiveFilter(filter),
+    filter: toFilter(filter),
     reason: options.reason,
     preview: options.preview,
     at_most: options.atMost,
   });
   return rows.map((row) => String(row.cancel_jobs));
-}
-
-/** As `legwork_private.live_jobs_like` takes it. */
-export function toLiveFilter({ correlationId, parentId, createdAfter, createdBefore, ...plain }: LiveFilter): string {
-  return JSON.stringify({
-    ...plain,
-    correlation_id: correlationId,
-    parent_id: parentId,
-    created_after: createdAfter,
-    created_before: createdBefore,
-  });
 }

@@ -1,7 +1,8 @@
 import { assertId } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
-import { type FailedFilter, toFilter } from "./failed-jobs.ts";
+import type { FailedFilter } from "./failed-jobs.ts";
+import { toFilter } from "./job-filter.ts";
 
 /**
  * Gives up a failed job: it cannot be retried any more and stays in the history as failed. Throws LW404 for an unknown job, LW409

@@ -7,6 +7,7 @@ import { LegworkError } from "../errors.ts";
 import { parsePayload } from "./payload.ts";
 import { traceSend } from "./tracing.ts";
 import { isStorable, toJson, withPlainNumbers } from "../json.ts";
+import { toSnakeCase } from "../snake-case.ts";
 
 export interface EnqueueOptions {
   /** When it may start; now by default. */
@@ -76,7 +77,7 @@ export async function enqueue(
   const parameters = Object.entries({
     task,
     payload: json,
-    ...toRow(options),
+    ...optionsToRow(options),
   }).filter(([, value]) => value !== undefined);
   const named = parameters.map(([name], index) => `${name} => $${index + 1}`).join(", ");
   const values = parameters.map(([, value]) => value);
@@ -127,10 +128,10 @@ export async function enqueueMany(client: Queryable, jobs: readonly JobSpec[]): 
 
 /** A job as the JSON of `legwork.enqueue_many`. */
 export function jobToRow({ task, payload, ...options }: JobSpec): Record<string, unknown> {
-  return { task, payload: payload ?? {}, ...toRow(options) };
+  return { task, payload: payload ?? {}, ...optionsToRow(options) };
 }
 
-export interface EnqueueOnOptions {
+export interface EnqueueOnOptions extends Pick<EnqueueOptions, "priority" | "maxAttempts"> {
   /** Which column fills which field of the payload; without it the payload is `{event, table, row}`. */
   payload?: Record<string, string>;
   /** An update counts only if it names one of these columns. */
@@ -141,8 +142,6 @@ export interface EnqueueOnOptions {
   /** `id` by default. */
   keyColumn?: string;
   tenantColumn?: string;
-  priority?: number;
-  maxAttempts?: number;
 }
 
 /**
@@ -181,37 +180,56 @@ export async function enqueueOn(
   }
 }
 
-function toRow(options: EnqueueOptions): Record<string, unknown> {
+type Reader = (name: string, value: never) => unknown;
+
+const asGiven: Reader = (_name, value) => value;
+const duration: Reader = (name, value) => durationToInterval(name, value, 1);
+const integer =
+  (range: readonly [number, number]): Reader =>
+  (name, value) => {
+    assertInteger(name, value, range);
+    return value;
+  };
+
+/** How each option is read; what is not named here is none. */
+const OPTIONS: Record<keyof EnqueueOptions, Reader> = {
+  priority: integer(PRIORITIES),
+  maxAttempts: integer(ATTEMPTS),
+  rateLimit: integer(COUNTS),
+  runAt: toTimestamp,
+  jobKey: asGiven,
+  jobKeyMode: asGiven,
+  serialKey: asGiven,
+  tenant: asGiven,
+  correlationId: asGiven,
+  expiresAt: toTimestamp,
+  uniqueFor: duration,
+  uniqueKey: asGiven,
+  debounce: duration,
+  debounceMax: duration,
+  throttle: duration,
+  ratePer: duration,
+  rateKey: asGiven,
+  overlap: asGiven,
+  dependsOn: asGiven,
+  onDependencyFailure: asGiven,
+};
+
+/** Options as SQL takes them, checked. `of` stands before their names in errors. Throws LW400. */
+export function optionsToRow(options: EnqueueOptions, of = ""): Record<string, unknown> {
   for (const [name, value] of Object.entries(options)) {
     if (typeof value !== "string" || isStorable(value)) continue;
     const message = "has a NUL character or half a surrogate pair, which the database cannot keep";
-    throw new LegworkError("LW400", `${name} ${message}.`, { hint: "Take it out.", fields: [{ path: [name], message }] });
+    throw new LegworkError("LW400", `${of}${name} ${message}.`, { hint: "Take it out.", fields: [{ path: [name], message }] });
   }
-  assertInteger("priority", options.priority, PRIORITIES);
-  assertInteger("maxAttempts", options.maxAttempts, ATTEMPTS);
-  assertInteger("rateLimit", options.rateLimit, COUNTS);
-  return {
-    run_at: toTimestamp("runAt", options.runAt),
-    priority: options.priority,
-    job_key: options.jobKey,
-    job_key_mode: options.jobKeyMode,
-    serial_key: options.serialKey,
-    max_attempts: options.maxAttempts,
-    tenant: options.tenant,
-    correlation_id: options.correlationId,
-    expires_at: toTimestamp("expiresAt", options.expiresAt),
-    unique_for: durationToInterval("uniqueFor", options.uniqueFor, 1),
-    unique_key: options.uniqueKey,
-    debounce: durationToInterval("debounce", options.debounce, 1),
-    debounce_max: durationToInterval("debounceMax", options.debounceMax, 1),
-    throttle: durationToInterval("throttle", options.throttle, 1),
-    rate_limit: options.rateLimit,
-    rate_per: durationToInterval("ratePer", options.ratePer, 1),
-    rate_key: options.rateKey,
-    overlap: options.overlap,
-    depends_on: options.dependsOn,
-    on_dependency_failure: options.onDependencyFailure,
-  };
+  const given: Readonly<Record<string, unknown>> = { ...options };
+  return toSnakeCase(
+    Object.fromEntries(
+      Object.entries(OPTIONS)
+        .filter(([name]) => given[name] !== undefined)
+        .map(([name, read]) => [name, read(`${of}${name}`, given[name] as never)]),
+    ),
+  );
 }
 
 /** Schemas are compiled once per task and process; the registered text is the key, so that a new schema is seen. */

@@ -40,8 +40,3 @@ export async function listFailedGroups(client: Queryable): Promise<FailedGroup[]
   const rows = await selectRows(client, "select * from legwork.failed_groups order by jobs desc, last_at desc");
   return rows;
 }
-
-/** As `legwork_private.failed_jobs_like` takes it. */
-export function toFilter({ failedAfter, failedBefore, ...filter }: FailedFilter): string {
-  return JSON.stringify({ ...filter, failed_after: failedAfter, failed_before: failedBefore });
-}

@@ -1,5 +1,4 @@
-import { assertId } from "../bounds.ts";
-import { MAX_LOOKED_AT } from "../contract/jobs.ts";
+import { assertId, MAX_LOOKED_AT } from "../bounds.ts";
 import { JOB_STATES, type JobState } from "../contract/states.ts";
 import { callFunction } from "../db/call-function.ts";
 import { viewsFor } from "../db/confinement.ts";

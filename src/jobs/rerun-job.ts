@@ -3,7 +3,8 @@ import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 import { LegworkError } from "../errors.ts";
 import { toJson } from "../json.ts";
-import { type LiveFilter, toLiveFilter } from "./cancel-job.ts";
+import type { LiveFilter } from "./cancel-job.ts";
+import { toFilter } from "./job-filter.ts";
 import { assertPayloads } from "./enqueue.ts";
 import { getJob } from "./read-jobs.ts";
 
@@ -77,7 +78,7 @@ export async function rerunJobs(
   options: { asOf?: Date; preview?: boolean; atMost?: number } = {},
 ): Promise<string[]> {
   const rows = await callFunction(client, "legwork.rerun_jobs", {
-    filter: toLiveFilter(filter),
+    filter: toFilter(filter),
     as_of: options.asOf?.toISOString(),
     preview: options.preview,
     at_most: options.atMost,

@@ -1,7 +1,8 @@
 import { assertId } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
-import { type FailedFilter, toFilter } from "./failed-jobs.ts";
+import type { FailedFilter } from "./failed-jobs.ts";
+import { toFilter } from "./job-filter.ts";
 import type { JobState } from "./read-jobs.ts";
 
 /**

@@ -1,7 +1,8 @@
 import { PRIORITIES, assertId, assertInteger } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
-import { type LiveFilter, toLiveFilter } from "./cancel-job.ts";
+import type { LiveFilter } from "./cancel-job.ts";
+import { toFilter } from "./job-filter.ts";
 
 /**
  * Changes when a job's turn comes: smaller runs first. Of a running job it holds for its next attempt. Resolves to what it was before.
@@ -35,7 +36,7 @@ export async function setPriorities(
 ): Promise<{ id: string; was: number }[]> {
   assertInteger("priority", priority, PRIORITIES);
   const rows = await callFunction(client, "legwork.set_priorities", {
-    filter: toLiveFilter(filter),
+    filter: toFilter(filter),
     priority,
     preview: options.preview,
     at_most: options.atMost,

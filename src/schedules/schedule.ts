@@ -4,7 +4,7 @@ import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
 import type { Duration } from "../duration.ts";
 import { LegworkError } from "../errors.ts";
-import { assertPayloads } from "../jobs/enqueue.ts";
+import { assertPayloads, type EnqueueOptions } from "../jobs/enqueue.ts";
 import { CronTimes } from "./cron.ts";
 import { planSchedules } from "./plan-schedules.ts";
 import { calendarSpan } from "./calendar-span.ts";
@@ -16,7 +16,12 @@ export type Timing =
   | { every: Duration; cron?: undefined; at?: undefined }
   | { at: Date; cron?: undefined; every?: undefined };
 
-export type ScheduleOptions = Timing & {
+export type ScheduleOptions = Timing & ScheduledJobOptions & ScheduleRules;
+
+/** What a schedule takes of the options of `enqueue`, for its jobs. */
+type ScheduledJobOptions = Pick<EnqueueOptions, "tenant" | "priority" | "maxAttempts">;
+
+interface ScheduleRules {
   /**
    * Of the IANA database; UTC by default. A local time that does not exist occurs once, after the gap; one that comes twice, the first time. A
    * cron expression that names no hour is a rhythm, which goes on while clocks are put back.
@@ -47,14 +52,11 @@ export type ScheduleOptions = Timing & {
   requires?: Readonly<Record<string, Duration>>;
   /** How long an occurrence waits for what it requires before it is held back; an hour by default. */
   requiresWait?: Duration;
-  tenant?: string;
-  priority?: number;
-  maxAttempts?: number;
   /** A new schedule is enabled, one that is replaced stays as it is. */
   enabled?: boolean;
   /** The present, for tests; now by default. */
   asOf?: Date;
-};
+}
 
 /**
  * Makes a schedule, or replaces the one of that name, on the caller's connection and so in its transaction. Resolves to its next

@@ -1,5 +1,6 @@
 import type { Duration } from "../duration.ts";
-import { ATTEMPTS, assertInteger, durationToInterval, PRIORITIES, toTimestamp } from "../bounds.ts";
+import { durationToInterval } from "../bounds.ts";
+import { type EnqueueOptions, optionsToRow } from "../jobs/enqueue.ts";
 import type { TaskName } from "../jobs/task-registry.ts";
 
 /** What undoes a step that has completed. */
@@ -8,8 +9,11 @@ export interface Compensation {
   payload?: unknown;
 }
 
+/** What a step takes of the options of `enqueue`; `runAt` is the earliest that it may start. */
+type StepOptions = Pick<EnqueueOptions, "maxAttempts" | "priority" | "runAt" | "serialKey">;
+
 /** A step that is a job. */
-export interface WorkflowJob<Names extends string = string> {
+export interface WorkflowJob<Names extends string = string> extends StepOptions {
   task: TaskName;
   payload?: unknown;
   /** The steps beside it that have to end before. */
@@ -20,16 +24,8 @@ export interface WorkflowJob<Names extends string = string> {
    */
   onFailure?: "stop" | "continue" | "compensate";
   compensate?: Compensation;
-  /** 25 by default. */
-  maxAttempts?: number;
-  /** Smaller runs first; 0 by default. */
-  priority?: number;
-  /** When it may start at the earliest. */
-  runAt?: Date;
   /** How long after its last dependency has ended it may start. */
   delay?: Duration;
-  /** Jobs that share it run one at a time. */
-  serialKey?: string;
 }
 
 /** A step that is a workflow of its own: it waits as one, and what depends on it waits for all of its steps. */
@@ -83,24 +79,12 @@ export function defineWorkflow<const S extends WorkflowSteps>(workflow: {
 export function stepsToRow(steps: WorkflowSteps, within = ""): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(steps).map(([name, step]) => {
+      const path = `${within}${name}`;
       const shared = { depends_on: step.dependsOn, on_failure: step.onFailure };
-      if ("steps" in step) return [name, { ...shared, steps: stepsToRow(step.steps, `${within}${name}/`) }];
-      assertInteger(`${within}${name}.priority`, step.priority, PRIORITIES);
-      assertInteger(`${within}${name}.maxAttempts`, step.maxAttempts, ATTEMPTS);
-      return [
-        name,
-        {
-          ...shared,
-          task: step.task,
-          payload: step.payload,
-          compensate: step.compensate,
-          max_attempts: step.maxAttempts,
-          priority: step.priority,
-          run_at: toTimestamp(`${within}${name}.runAt`, step.runAt),
-          delay: durationToInterval(`${within}${name}.delay`, step.delay),
-          serial_key: step.serialKey,
-        },
-      ];
+      if ("steps" in step) return [name, { ...shared, steps: stepsToRow(step.steps, `${path}/`) }];
+      const { task, payload, compensate, dependsOn: _, onFailure: __, delay, ...options } = step;
+      const row = { ...shared, task, payload, compensate, delay: durationToInterval(`${path}.delay`, delay) };
+      return [name, { ...row, ...optionsToRow(options, `${path}.`) }];
     }),
   );
 }

@@ -35,7 +35,7 @@ describe("legwork add", () => {
       priority: -3,
       tenant: "acme",
       state: "scheduled",
-      run_at: "2030-01-01T00:00:00.000Z",
+      runAt: "2030-01-01T00:00:00.000Z",
     });
     expect((await run("job", added.stdout.trim())).stdout).toContain("notify/email  scheduled");
   });
@@ -119,9 +119,9 @@ describe("legwork job", () => {
     expect(all).toHaveLength(12);
     expect(all[0]).toMatch(/^\S+Z {2}info {3}line 1$/);
     const json = JSON.parse((await run("job", id, "--json")).stdout);
-    expect(json).toMatchObject({ progress: 40, progress_message: "Reading" });
-    expect(json.log_list.map((line: { message: string }) => line.message).slice(0, 2)).toEqual(["line 3", "line 4"]);
-    expect(JSON.parse((await run("job", id, "--json", "--logs")).stdout).log_list).toHaveLength(12);
+    expect(json).toMatchObject({ progress: 40, progressMessage: "Reading" });
+    expect(json.logList.map((line: { message: string }) => line.message).slice(0, 2)).toEqual(["line 3", "line 4"]);
+    expect(JSON.parse((await run("job", id, "--json", "--logs")).stdout).logList).toHaveLength(12);
   });
 
   it("followed, shows the lines to come until the job has ended", async () => {

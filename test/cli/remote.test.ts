@@ -82,19 +82,19 @@ describe("asked of a server, what commands read is what the database says", () =
       payload: { a_at: "x" },
     });
     expect(made).toEqual(await here().getSchedule("nightly"));
-    expect(made).toMatchObject({ next_at: expect.any(Date), starts_at: at, payload: { a_at: "x" } });
+    expect(made).toMatchObject({ nextAt: expect.any(Date), startsAt: at, payload: { a_at: "x" } });
     expect(await there().listSchedules({})).toEqual([made]);
     expect(await there().disableSchedule("nightly")).toBe(true);
     expect(await there().disableSchedule("nightly")).toBe(false);
-    expect(await there().enableSchedule("nightly")).toEqual(made.next_at);
+    expect(await there().enableSchedule("nightly")).toEqual(made.nextAt);
     const ran = await there().runSchedule("nightly");
     expect(ran).toMatch(/^\d+$/);
     // Where a job comes from is told with it, and with why it does not run.
     const job = await there().getJob(ran);
     expect(job).toEqual(await here().getJob(ran));
-    expect(job).toMatchObject({ schedule: "nightly", schedule_due_at: expect.any(Date) });
-    expect(await there().getJob(jobs[0] ?? "")).toMatchObject({ schedule: null, schedule_due_at: null });
-    const due = job.schedule_due_at?.toISOString();
+    expect(job).toMatchObject({ schedule: "nightly", scheduleDueAt: expect.any(Date) });
+    expect(await there().getJob(jobs[0] ?? "")).toMatchObject({ schedule: null, scheduleDueAt: null });
+    const due = job.scheduleDueAt?.toISOString();
     expect((await remote(["explain", ran])).stdout).toContain(`Schedule 'nightly' has enqueued it, for ${due}.`);
     expect((await remote(["job", ran])).stdout).toContain(`nightly, due ${due}`);
     expect((await remote(["explain", jobs[5] ?? ""])).stdout).not.toContain("Schedule");
@@ -103,7 +103,7 @@ describe("asked of a server, what commands read is what the database says", () =
     );
     await there().unschedule("nightly");
     expect(await there().listSchedules({})).toEqual([]);
-    const steps = { a: { task: "other" }, b: { task: "other", depends_on: ["a"] } };
+    const steps = { a: { task: "other" }, b: { task: "other", dependsOn: ["a"] } };
     const id = await there().startWorkflow("w", steps, { deadline: at });
     expect(await there().getWorkflow(id)).toEqual(await here().getWorkflow(id));
     expect(await there().listWorkflows({ name: "w" })).toEqual(await here().listWorkflows({ name: "w" }));
@@ -113,7 +113,7 @@ describe("asked of a server, what commands read is what the database says", () =
   });
 
   it("batches", async () => {
-    const list = [{ task: "other", payload: { n: 1 }, run_at: "2030-01-01T00:00:00Z" }, { task: "notify/email" }];
+    const list = [{ task: "other", payload: { n: 1 }, runAt: "2030-01-01T00:00:00Z" }, { task: "notify/email" }];
     const options = {
       description: "mails",
       callback: { task: "other", payload: { last_one: true } },
@@ -122,8 +122,8 @@ describe("asked of a server, what commands read is what the database says", () =
     const id = await there().enqueueBatch(list, options);
     const batch = await there().getBatch(id);
     expect(batch).toEqual(await here().getBatch(id));
-    expect(batch).toMatchObject({ state: "running", description: "mails", total: 2, correlation_id: "of a batch" });
-    expect(await here().getJob(batch.callback_job_id ?? "")).toMatchObject({ task: "other", payload: { last_one: true } });
+    expect(batch).toMatchObject({ state: "running", description: "mails", total: 2, correlationId: "of a batch" });
+    expect(await here().getJob(batch.callbackJobId ?? "")).toMatchObject({ task: "other", payload: { last_one: true } });
     const second = await here().enqueueBatch([{ task: "other" }], { tenant: "acme" });
     expect((await there().listBatches({})).map((one) => one.id)).toEqual([second, id]);
     expect(await there().listBatches({ tenant: "acme" })).toEqual(await here().listBatches({ tenant: "acme" }));
@@ -183,7 +183,7 @@ describe("asked of a server, what commands do is done", () => {
   it("enqueues, cancels, retries, discards, pauses, limits and signals", async () => {
     const at = new Date("2030-01-01T00:00:00Z");
     const id = await there().enqueue("other", { n: 1 }, { priority: -3, runAt: at, uniqueFor: "1h", dependsOn: [jobs[3] ?? ""] });
-    expect(await here().getJob(id)).toMatchObject({ priority: -3, run_at: at, payload: { n: 1 } });
+    expect(await here().getJob(id)).toMatchObject({ priority: -3, runAt: at, payload: { n: 1 } });
     expect(await there().sendSignal(id, "approval", { by: "ada" })).toBe(true);
     expect(await there().sendSignal(id, "approval", undefined)).toBe(false);
     expect(await there().cancelJob(id, "wrong")).toBe("cancelled");
@@ -194,7 +194,7 @@ describe("asked of a server, what commands do is done", () => {
     expect((await there().listJobs({ payload: "user.id:42", limit: 5 })).map((job) => job.id)).toEqual([more]);
     expect(await there().setPriority(more, -4)).toBe(0);
     const again = await there().rerunJob(id, { payload: { n: 2 } });
-    expect(await here().getJob(again)).toMatchObject({ parent_id: id, payload: { n: 2 } });
+    expect(await here().getJob(again)).toMatchObject({ parentId: id, payload: { n: 2 } });
     expect(await there().cancelJobs({ ids: [more] }, { preview: false, reason: "all wrong" })).toEqual([more]);
     await there().pauseQueue("mail", "host is down");
     expect(await there().resumeQueue("mail")).toBe(true);
@@ -231,10 +231,15 @@ describe("asked of a server, what commands do is done", () => {
 
 describe("the command line asks a server", () => {
   it("and prints what it prints from the database", async () => {
-    const parameters = ["jobs", "--state", "completed", "--json"];
-    const [asked, read] = await Promise.all([remote(parameters), legwork(parameters, { DATABASE_URL: database.url })]);
-    expect(asked).toEqual(read);
-    expect(asked.stdout).toContain('"task": "notify/email"');
+    for (const parameters of [
+      ["jobs", "--state", "completed", "--json"],
+      ["job", jobs[5] ?? "", "--json"],
+      ["queues", "--json"],
+    ]) {
+      const [asked, read] = await Promise.all([remote(parameters), legwork(parameters, { DATABASE_URL: database.url })]);
+      expect(asked).toEqual(read);
+      expect(asked).toMatchObject({ code: 0, stdout: expect.stringMatching(/"(runAt|pausedAt)"/) });
+    }
     const added = await remote(["add", "other", '{"n": 1}']);
     expect(added).toMatchObject({ code: 0, stderr: "", stdout: expect.stringMatching(/^\d+\n$/) });
   });

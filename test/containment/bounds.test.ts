@@ -173,15 +173,15 @@ describe("TypeScript refuses what is out of bounds, naming the field and the ran
 
 describe("REST refuses what is out of bounds, naming the field:", () => {
   it.each([
-    ["run_at", "POST", "/jobs", { task: "t", run_at: "290000-01-01T00:00:00Z" }],
-    ["run_at", "POST", "/jobs", { task: "t", run_at: "+010000-01-01T00:00:00Z" }],
+    ["runAt", "POST", "/jobs", { task: "t", runAt: "290000-01-01T00:00:00Z" }],
+    ["runAt", "POST", "/jobs", { task: "t", runAt: "+010000-01-01T00:00:00Z" }],
     ["priority", "POST", "/jobs", { task: "t", priority: 40_000 }],
-    ["max_attempts", "POST", "/jobs", { task: "t", max_attempts: 0 }],
-    ["unique_for", "POST", "/jobs", { task: "t", unique_for: "300000y" }],
+    ["maxAttempts", "POST", "/jobs", { task: "t", maxAttempts: 0 }],
+    ["uniqueFor", "POST", "/jobs", { task: "t", uniqueFor: "300000y" }],
     ["every", "PUT", "/schedules/s", { task: "t", every: "300000 years" }],
-    ["starts_at", "PUT", "/schedules/s", { task: "t", every: "1d", starts_at: "290000-01-01T00:00:00Z" }],
+    ["startsAt", "PUT", "/schedules/s", { task: "t", every: "1d", startsAt: "290000-01-01T00:00:00Z" }],
     ["priority", "PUT", "/schedules/s", { task: "t", every: "1d", priority: 40_000 }],
-    ["never fires", "PUT", "/schedules/s", { task: "t", cron: "@daily", starts_at: "5000-01-01T00:00:00Z" }],
+    ["never fires", "PUT", "/schedules/s", { task: "t", cron: "@daily", startsAt: "5000-01-01T00:00:00Z" }],
   ])("%s of %s %s %j", async (field, method, path, body) => {
     const answer = await rest(server, method, path, body);
     expect(answer.status).toBe(400);

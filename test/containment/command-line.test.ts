@@ -69,7 +69,7 @@ describe("the command line", () => {
       expect(stdout).toContain(String.raw`\u001b[31mred`);
     }
     expect(job.stdout).toContain(`error       ${VISIBLE}`);
-    expect(JSON.parse(json.stdout)).toMatchObject({ job_key: ESCAPES, error: ESCAPES });
+    expect(JSON.parse(json.stdout)).toMatchObject({ jobKey: ESCAPES, error: ESCAPES });
   });
 
   it("says of a login without rights what to grant", async () => {

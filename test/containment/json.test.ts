@@ -216,7 +216,7 @@ describe("numbers keep their digits", () => {
     [
       "POST /workflows",
       "/workflows",
-      (payload: string) => `{"name":"w","steps":{"a":{"task":"plain","max_attempts":2.0,"payload":${payload}}}}`,
+      (payload: string) => `{"name":"w","steps":{"a":{"task":"plain","maxAttempts":2.0,"payload":${payload}}}}`,
     ],
     ["POST /batches", "/batches", (payload: string) => `{"jobs":[{"task":"plain","payload":${payload}}]}`],
   ])("through %s", async (_name, path, bodyOf) => {

@@ -51,7 +51,7 @@ it("GraphQL shows each time as it is, in a list and alone", async () => {
 it("REST shows each time as it is, in a list and alone", async () => {
   const list = await rest(server, "GET", "/jobs?limit=50");
   expect(list.status).toBe(200);
-  const shown = Object.fromEntries(list.body.items.map(({ id, run_at }: { id: string; run_at: string }) => [id, run_at]));
+  const shown = Object.fromEntries(list.body.items.map(({ id, runAt }: { id: string; runAt: string }) => [id, runAt]));
   expect(shown).toMatchObject({ [ids.never!]: null, [ids.always!]: "-infinity", [ids.far!]: "290000-01-01T00:00:00+00" });
   for (const id of Object.values(ids)) expect((await rest(server, "GET", `/jobs/${id}`)).status).toBe(200);
 });

@@ -88,38 +88,38 @@ const workers: Record<string, () => Promise<() => void>> = {
 
 describe.each(Object.keys(workers))("beside hostile workflows, with %s,", (kind) => {
   it("each job of another tenant runs once, and each workflow ends as it should", async () => {
-    const last = { task: "bad", max_attempts: 1 };
+    const last = { task: "bad", maxAttempts: 1 };
     const wide = Array.from({ length: 200 }, (_, n) => `n${n}`);
     const ended: Record<string, string> = {
       // Stored by a version that did not look at what it was given.
-      [await start({ a: { task: "ok" }, b: { task: "ok", depends_on: ["a"], delay: "1s" } })]: "running",
+      [await start({ a: { task: "ok" }, b: { task: "ok", dependsOn: ["a"], delay: "1s" } })]: "running",
       [await start({
         a: { task: "ok", compensate: { task: "undo" } },
-        b: { ...last, depends_on: ["a"], on_failure: "compensate" },
+        b: { ...last, dependsOn: ["a"], onFailure: "compensate" },
       })]: "failed",
       // One bad step among many that others wait for.
       [await start({
         ...Object.fromEntries(wide.map((name) => [name, name === "n77" ? last : { task: "ok" }])),
-        join: { task: "ok", depends_on: wide },
-        anyway: { task: "ok", depends_on: ["n77"] },
+        join: { task: "ok", dependsOn: wide },
+        anyway: { task: "ok", dependsOn: ["n77"] },
       })]: "failed",
       // Names and payloads.
       [await start([
         { name: "__proto__", task: "ok" },
-        { name: "' or 1=1 --", task: "ok", depends_on: ["__proto__"], payload: JSON.parse(`${"[".repeat(90)}${"]".repeat(90)}`) },
+        { name: "' or 1=1 --", task: "ok", dependsOn: ["__proto__"], payload: JSON.parse(`${"[".repeat(90)}${"]".repeat(90)}`) },
         {
           name: "\u202e\u{1f4a3}%s%1$s\\",
           task: "ok",
-          depends_on: ["' or 1=1 --"],
+          dependsOn: ["' or 1=1 --"],
           payload: { big: "x".repeat(30_000), n: 1e300, u: "\\u0000" },
         },
       ])]: "completed",
       // Undone, though what undoes it fails too.
       [await start({
-        a: { task: "ok", compensate: { task: "bad" }, max_attempts: 1 },
-        b: { ...last, depends_on: ["a"], on_failure: "compensate" },
+        a: { task: "ok", compensate: { task: "bad" }, maxAttempts: 1 },
+        b: { ...last, dependsOn: ["a"], onFailure: "compensate" },
       })]: "compensating",
-      [await start({ a: { ...last, on_failure: "continue" }, b: { task: "ok", depends_on: ["a"] } })]: "completed",
+      [await start({ a: { ...last, onFailure: "continue" }, b: { task: "ok", dependsOn: ["a"] } })]: "completed",
     };
     const [delayed, undoable] = Object.keys(ended);
     await database.pool.query("update legwork_private.waiting_jobs set delay = '300000 years' where delay is not null");
@@ -184,14 +184,14 @@ it("a row that cannot be let go is set aside by the worker, and its neighbours a
 it.each([
   [{ delay: "300000 years" }, "Step 'b': delay is 300000 years; it must be between 0 seconds and 100 years."],
   [
-    { run_at: "290000-01-01T00:00:00Z" },
+    { runAt: "290000-01-01T00:00:00Z" },
     expect.stringMatching(/^Step 'b': run_at is 290000-01-01.*; it must be between 1970-01-01 and 9999-12-31\.$/),
   ],
   [{ priority: 40_000 }, "Step 'b': priority is 40000; it must be a whole number between -32768 and 32767."],
-  [{ max_attempts: 0 }, "Step 'b': max_attempts is 0; it must be a whole number between 1 and 32767."],
+  [{ maxAttempts: 0 }, "Step 'b': max_attempts is 0; it must be a whole number between 1 and 32767."],
   [{ task: "unknown" }, "Step 'b': no task is called 'unknown'."],
 ])("a tenant's token cannot start a workflow whose step has %j", async (field, message) => {
-  const steps = { a: { task: "ok" }, b: { task: "ok", depends_on: ["a"], ...field } };
+  const steps = { a: { task: "ok" }, b: { task: "ok", dependsOn: ["a"], ...field } };
   const answer = await acme("POST", "/workflows", { name: "w", steps });
   expect([answer.status, answer.body.detail]).toEqual(["task" in field ? 404 : 400, message]);
   expect(await one("select count(*)::int from graphile_worker._private_jobs")).toBe(0);

@@ -136,7 +136,7 @@ describe("the audit log", () => {
     await database.pool.query(`select legwork_private.register_tasks('[{"name": "mail", "queue": "mail"}]')`);
     await rest(server, "PUT", "/queues/mail/limits", { kind: "concurrency", max: 5 });
     await rest(server, "PUT", "/queues/mail/limits", { kind: "concurrency", max: 7 });
-    const page = await browser.open(server.url, "/audit?target_type=queue&target=mail", restToken);
+    const page = await browser.open(server.url, "/audit?targetType=queue&target=mail", restToken);
     const table = page.getByRole("region", { name: "Audit log, table" });
     await table.getByRole("button", { name: /^max_count.*: what line/ }).click();
     await page.getByRole("row", { name: "max_count 5 7" }).waitFor();

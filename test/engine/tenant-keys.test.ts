@@ -45,9 +45,9 @@ const ways: Record<string, (tenant: string) => Promise<string>> = {
     const { body } = await rest(server, "POST", "/jobs", {
       task: "noop",
       ...of(tenant),
-      job_key: "daily",
-      serial_key: "daily",
-      run_at: at,
+      jobKey: "daily",
+      serialKey: "daily",
+      runAt: at,
       tenant,
     });
     return body.id;
@@ -57,7 +57,7 @@ const ways: Record<string, (tenant: string) => Promise<string>> = {
       server,
       "POST",
       "/jobs",
-      { task: "noop", ...of(tenant), job_key: "daily", serial_key: "daily", run_at: at },
+      { task: "noop", ...of(tenant), jobKey: "daily", serialKey: "daily", runAt: at },
       { authorization: `Bearer ${tokens[tenant]}` },
     );
     return body.id;
@@ -97,7 +97,7 @@ describe("two tenants that use one name", () => {
         const { body } = await rest(server, "GET", `/jobs/${id}`);
         expect([name, body]).toEqual([
           name,
-          expect.objectContaining({ job_key: "daily", serial_key: "daily", tenant, payload: { of: tenant } }),
+          expect.objectContaining({ jobKey: "daily", serialKey: "daily", tenant, payload: { of: tenant } }),
         ]);
       }
     }
@@ -107,7 +107,7 @@ describe("two tenants that use one name", () => {
     expect(
       (await listJobs(database.pool, { jobKey: "daily", state: "scheduled", limit: 10 })).map(({ id }) => id).toSorted(),
     ).toEqual(both);
-    const seen = await rest(server, "GET", "/jobs?job_key=daily", undefined, { authorization: `Bearer ${tokens.A}` });
+    const seen = await rest(server, "GET", "/jobs?jobKey=daily", undefined, { authorization: `Bearer ${tokens.A}` });
     expect(seen.body.items.map(({ id }: { id: string }) => id)).toEqual([...(jobs.A ?? [])]);
     const answer = await fetch(server.graphqlUrl, {
       method: "POST",
@@ -136,7 +136,7 @@ describe("two tenants that use one name", () => {
       server,
       "POST",
       "/jobs",
-      { task: "noop", job_key: tooLong },
+      { task: "noop", jobKey: tooLong },
       { authorization: `Bearer ${tokens.A}` },
     );
     expect(body).toMatchObject({ status: 400, code: "LW400", detail: message });

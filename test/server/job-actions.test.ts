@@ -33,7 +33,7 @@ describe("GET /jobs?payload=", () => {
     await make("a", { user: { id: 43 } });
     const { body } = await rest(server, "GET", "/jobs?payload=user.id:42");
     expect(ids(body.items)).toEqual(found.toReversed());
-    expect(body).toMatchObject({ next_cursor: null, looked_at: 3, looked_to: found[0] });
+    expect(body).toMatchObject({ nextCursor: null, lookedAt: 3, lookedTo: found[0] });
     expect(ids((await rest(server, "GET", "/jobs?payload=user.id:42&task=a")).body.items)).toEqual([found[0]]);
     expect((await rest(server, "GET", "/jobs?payload=nothing")).body).toMatchObject({
       code: "LW400",
@@ -41,7 +41,7 @@ describe("GET /jobs?payload=", () => {
     });
     const acme = await makeToken(database, "viewer", "acme");
     const theirs = await rest(server, "GET", "/jobs?payload=user.id:42", undefined, { authorization: `Bearer ${acme}` });
-    expect(theirs.body).toMatchObject({ items: [], looked_at: 0 });
+    expect(theirs.body).toMatchObject({ items: [], lookedAt: 0 });
   });
 
   it("looks at 10,000 jobs and goes on from there, whether it found any or not", async () => {
@@ -50,9 +50,9 @@ describe("GET /jobs?payload=", () => {
        select n, 'a', 'mail', 'completed', 0, 1, 1, json_build_object('n', n), now(), now(), now() from generate_series(1000001, 1012000) n`,
     );
     const first = (await rest(server, "GET", "/jobs?payload=n:1000001&task=a")).body;
-    expect(first).toMatchObject({ items: [], looked_at: 10_000, looked_to: "1002001" });
-    const second = (await rest(server, "GET", `/jobs?payload=n:1000001&task=a&cursor=${first.next_cursor}`)).body;
-    expect(second).toMatchObject({ items: [{ id: "1000001" }], looked_at: 2_000, next_cursor: null });
+    expect(first).toMatchObject({ items: [], lookedAt: 10_000, lookedTo: "1002001" });
+    const second = (await rest(server, "GET", `/jobs?payload=n:1000001&task=a&cursor=${first.nextCursor}`)).body;
+    expect(second).toMatchObject({ items: [{ id: "1000001" }], lookedAt: 2_000, nextCursor: null });
   });
 
   it("leaves payloads and results out of a brief list", async () => {
@@ -74,20 +74,20 @@ describe("running again", () => {
     const { id } = answer.body;
     for (const job of [old, id]) {
       expect((await rest(server, "GET", `/jobs/${job}/reruns`)).body.items).toMatchObject([
-        { id, original_id: old, payload_changed: true },
+        { id, originalId: old, payloadChanged: true },
       ]);
     }
     expect((await rest(server, "GET", "/jobs/999999/reruns")).body).toMatchObject({ code: "LW404" });
-    expect((await rest(server, "GET", `/jobs/${id}`)).body).toMatchObject({ parent_id: old, payload: { n: 2 } });
+    expect((await rest(server, "GET", `/jobs/${id}`)).body).toMatchObject({ parentId: old, payload: { n: 2 } });
   });
 
-  it("everything that fits, a chunk at a time with the as_of of the answer before", async () => {
+  it("everything that fits, a chunk at a time with the asOf of the answer before", async () => {
     const old = [await make("a"), await make("a"), await make("a"), await make("b")];
     await complete(...old);
-    const first = (await rest(server, "POST", "/jobs/rerun", { filter: { task: "a" }, dry_run: false, at_most: 2 })).body;
+    const first = (await rest(server, "POST", "/jobs/rerun", { filter: { task: "a" }, dryRun: false, atMost: 2 })).body;
     expect(first).toMatchObject({ changed: 2, left: 1, ids: old.slice(0, 2) });
-    const body = { filter: { task: "a" }, dry_run: false, as_of: first.as_of };
-    expect((await rest(server, "POST", "/jobs/rerun", body)).body).toMatchObject({ changed: 1, left: 0, as_of: first.as_of });
+    const body = { filter: { task: "a" }, dryRun: false, asOf: first.asOf };
+    expect((await rest(server, "POST", "/jobs/rerun", body)).body).toMatchObject({ changed: 1, left: 0, asOf: first.asOf });
     expect((await rest(server, "POST", "/jobs/rerun", { filter: {} })).body).toMatchObject({ code: "LW400" });
   });
 });
@@ -96,12 +96,12 @@ describe("priorities", () => {
   it("of many change and can be given back by what the answer says", async () => {
     const jobs = [await make("a"), await make("a", {}, ", priority => 3"), await make("b")];
     expect((await rest(server, "POST", "/jobs/priority", { filter: { queue: "mail" }, priority: 9 })).body).toMatchObject({
-      dry_run: true,
+      dryRun: true,
       changed: 0,
       left: 2,
       before: [],
     });
-    const { body } = await rest(server, "POST", "/jobs/priority", { filter: { queue: "mail" }, priority: 9, dry_run: false });
+    const { body } = await rest(server, "POST", "/jobs/priority", { filter: { queue: "mail" }, priority: 9, dryRun: false });
     expect(body).toMatchObject({
       changed: 2,
       left: 0,

@@ -58,8 +58,8 @@ describe("two tenants", () => {
       headers = {},
     ): Promise<RestAnswer> => await rest(server, method, path, body, { authorization: `Bearer ${tokens[tenant]}`, ...headers });
     const ids = (answer: RestAnswer): string[] => answer.body.items.map(({ id }: { id: string }) => id);
-    const mine = (await as("acme", "POST", "/jobs", { task: "a", job_key: "k" }, { "idempotency-key": "same" })).body.id;
-    const theirs = (await as("other", "POST", "/jobs", { task: "a", job_key: "k" }, { "idempotency-key": "same" })).body.id;
+    const mine = (await as("acme", "POST", "/jobs", { task: "a", jobKey: "k" }, { "idempotency-key": "same" })).body.id;
+    const theirs = (await as("other", "POST", "/jobs", { task: "a", jobKey: "k" }, { "idempotency-key": "same" })).body.id;
     await database.pool.query("select legwork.enqueue('a')");
     expect(mine).not.toBe(theirs);
     expect(ids(await as("acme", "GET", "/jobs"))).toEqual([mine]);
@@ -79,7 +79,7 @@ describe("two tenants", () => {
       expect([path, answer.status, answer.body.detail]).toEqual([path, 404, `There is no job ${mine}.`]);
     }
     expect((await as("other", "POST", "/jobs", { task: "a", tenant: "acme" })).body).toMatchObject({ code: "LW403" });
-    expect((await as("other", "POST", "/jobs/cancel", { filter: {}, dry_run: false })).body).toMatchObject({
+    expect((await as("other", "POST", "/jobs/cancel", { filter: {}, dryRun: false })).body).toMatchObject({
       changed: 1,
       ids: [theirs],
     });
@@ -91,7 +91,7 @@ describe("two tenants", () => {
   it("what is done over REST is in the audit log under the token's name", async () => {
     const token = await makeToken(database, "operator");
     await rest(server, "POST", "/queues/mail/pause", { reason: "audited" }, { authorization: `Bearer ${token}` });
-    const { body } = await rest(server, "GET", "/audit-log?target_type=queue&target=mail&limit=1");
+    const { body } = await rest(server, "GET", "/audit-log?targetType=queue&target=mail&limit=1");
     expect(body.items).toMatchObject([
       { actor: "token:operator null", surface: "rest", operation: "pause", after: { reason: "audited" } },
     ]);

@@ -39,8 +39,8 @@ describe("alert rules over REST", () => {
       warning: 0.1,
       critical: 0.3,
       period: "30m",
-      at_least: 20,
-      resolve_after: "5m",
+      atLeast: 20,
+      resolveAfter: "5m",
     };
     expect(await as("PUT", path, made)).toMatchObject({
       status: 200,
@@ -51,10 +51,10 @@ describe("alert rules over REST", () => {
         warning: 0.1,
         critical: 0.3,
         period: "00:30:00",
-        at_least: 20,
-        resolve_after: "00:05:00",
+        atLeast: 20,
+        resolveAfter: "00:05:00",
         channels: null,
-        is_enabled: true,
+        isEnabled: true,
       },
     });
     // Thresholds are given together; what is not given stays.
@@ -68,15 +68,15 @@ describe("alert rules over REST", () => {
     ).toMatchObject({
       warning: null,
       critical: 0.5,
-      at_least: 20,
+      atLeast: 20,
       channels: 2,
     });
     expect(
       (await as("PUT", path, { channels: [{ slack: "https://hooks.example.com/another-s3cret" }, { email: "a@b.example" }] }))
         .status,
     ).toBe(200);
-    expect((await as("POST", `${path}/disable`)).body).toMatchObject({ is_enabled: false, critical: 0.5 });
-    expect((await as("POST", `${path}/enable`)).body).toMatchObject({ is_enabled: true });
+    expect((await as("POST", `${path}/disable`)).body).toMatchObject({ isEnabled: false, critical: 0.5 });
+    expect((await as("POST", `${path}/enable`)).body).toMatchObject({ isEnabled: true });
     expect((await as("GET", path)).body).toMatchObject({ name: "mail_failures", critical: 0.5, channels: 2 });
     expect((await as("GET", "/alert-rules")).body.items).toContainEqual(expect.objectContaining({ name: "mail_failures" }));
     expect(await as("DELETE", path)).toMatchObject({ status: 200, body: { name: "mail_failures" } });
@@ -120,7 +120,7 @@ describe("alert rules over REST", () => {
   it("that make no sense are refused with the field, and a name with a slash is one", async () => {
     const refused: [unknown, string][] = [
       [{ kind: "moon_phase", critical: 1 }, "kind"],
-      [{ kind: "error_rate", critical: 1, at_least: 0 }, "at_least"],
+      [{ kind: "error_rate", critical: 1, atLeast: 0 }, "atLeast"],
       [{ kind: "error_rate", critical: 1, period: "soon" }, "period"],
       [{ kind: "error_rate", critical: 1, channels: [{ pigeon: "home" }] }, "channels.0"],
       [{ kind: "error_rate", critical: 1, channels: [{ webhook: "ftp://x" }] }, "channels.0"],
@@ -162,7 +162,7 @@ describe("alert rules over REST", () => {
   it("changed over REST raise and resolve at the next look", async () => {
     await database.pool.query("select graphile_worker.add_job('notify/email', '{}', run_at => now() - interval '2 minutes')");
     await database.pool.query("update legwork_private.duties set every = '200 ms', due_at = now()");
-    await rest(server, "PUT", "/alert-rules/mail_waits", { kind: "backlog_age", target: "mail", warning: 30, resolve_after: 0 });
+    await rest(server, "PUT", "/alert-rules/mail_waits", { kind: "backlog_age", target: "mail", warning: 30, resolveAfter: 0 });
     const alert = await until("the alert is raised", async () => {
       const { body } = await rest(server, "GET", "/alerts");
       return body.items.find(({ rule }: { rule: string }) => rule === "mail_waits");

@@ -69,7 +69,7 @@ it("names the first 20 fields at fault, each shortened, and says how many more t
     await rest(server, "GET", `/jobs?${query}`),
   ];
   for (const { status, body } of faults) {
-    expect([body.code, body.errors.length, body.more_errors]).toEqual([`LW${status}`, 20, 980]);
+    expect([body.code, body.errors.length, body.moreErrors]).toEqual([`LW${status}`, 20, 980]);
     expect(body.detail.length).toBeLessThanOrEqual(1_000);
   }
   const long = await rest(server, "POST", "/jobs", { task: "any", ["x".repeat(50_000)]: 1 });

@@ -55,15 +55,15 @@ describe("POST /jobs", () => {
     const answer = await post("/jobs", {
       task: "notify/email",
       payload: { to: "ann@example.com" },
-      run_at: "2030-01-01T00:00:00+01:00",
+      runAt: "2030-01-01T00:00:00+01:00",
       priority: -3,
-      job_key: "k",
-      job_key_mode: "preserve_run_at",
-      serial_key: "s",
-      max_attempts: 3,
+      jobKey: "k",
+      jobKeyMode: "preserve_run_at",
+      serialKey: "s",
+      maxAttempts: 3,
       tenant: "acme",
-      correlation_id: "c",
-      expires_at: "2031-01-01T00:00:00Z",
+      correlationId: "c",
+      expiresAt: "2031-01-01T00:00:00Z",
     });
     expect(answer).toMatchObject({ status: 201, body: { id: expect.stringMatching(/^\d+$/) } });
     expect((await get(`/jobs/${answer.body.id}`)).body).toMatchObject({
@@ -71,14 +71,14 @@ describe("POST /jobs", () => {
       queue: "mail",
       state: "scheduled",
       payload: { to: "ann@example.com" },
-      run_at: "2029-12-31T23:00:00.000Z",
+      runAt: "2029-12-31T23:00:00.000Z",
       priority: -3,
-      job_key: "k",
-      serial_key: "s",
-      max_attempts: 3,
+      jobKey: "k",
+      serialKey: "s",
+      maxAttempts: 3,
       tenant: "acme",
-      correlation_id: "c",
-      attempt_list: [],
+      correlationId: "c",
+      attemptList: [],
     });
     const { rows } = await database.pool.query("select expires_at from legwork_private.expirations where job_id = $1", [
       answer.body.id,
@@ -103,10 +103,10 @@ describe("POST /jobs", () => {
   });
 
   it("says over a rate limit when to come back", async () => {
-    const job = { task: "other", rate_limit: 1, rate_per: "10m", rate_key: "rest" };
+    const job = { task: "other", rateLimit: 1, ratePer: "10m", rateKey: "rest" };
     expect((await post("/jobs", job)).status).toBe(201);
     const refused = await post("/jobs", job);
-    expect(refused).toMatchObject({ status: 429, body: { code: "LW429", retry_at: expect.stringMatching(/Z$/) } });
+    expect(refused).toMatchObject({ status: 429, body: { code: "LW429", retryAt: expect.stringMatching(/Z$/) } });
     expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(590);
   });
 
@@ -188,7 +188,7 @@ describe("GET /jobs", () => {
         const { body }: RestAnswer = await get(`/jobs?limit=5&order=${order}${cursor === "" ? "" : `&cursor=${cursor}`}`);
         expect(body.items.length).toBeLessThanOrEqual(5);
         seen.push(...body.items.map(({ id }: { id: string }) => id));
-        cursor = body.next_cursor;
+        cursor = body.nextCursor;
       }
       expect(seen).toEqual(expected);
     }
@@ -204,10 +204,10 @@ describe("GET /jobs", () => {
     await fail([b], "Refused by host 7");
     const found: [string, string[]][] = [
       ["tenant=acme", [b, a]],
-      ["correlation_id=c", [b, a]],
-      ["job_key=k1", [a]],
-      ["job_key=k2", [b]],
-      [`parent_id=${a}`, [child]],
+      ["correlationId=c", [b, a]],
+      ["jobKey=k1", [a]],
+      ["jobKey=k2", [b]],
+      [`parentId=${a}`, [child]],
       ["state=failed", [b]],
       ["state=scheduled", [late]],
       ["state=pending&priority=-3", [a]],
@@ -275,10 +275,10 @@ describe("GET /jobs", () => {
     ]);
     expect(bounds.rows).toEqual([{ above: rows[0].id, up_to: rows[0].id }]);
     const spans: [string, string[]][] = [
-      [`created_after=${before}&created_before=${middle}`, [rows[0].id]],
-      [`created_after=${middle}&created_before=${after}`, [early]],
-      [`created_after=${after}`, [last]],
-      [`created_before=${before}`, []],
+      [`createdAfter=${before}&createdBefore=${middle}`, [rows[0].id]],
+      [`createdAfter=${middle}&createdBefore=${after}`, [early]],
+      [`createdAfter=${after}`, [last]],
+      [`createdBefore=${before}`, []],
     ];
     for (const round of ["live", "ended"]) {
       if (round === "ended") await complete([early, rows[0].id, last]);
@@ -290,11 +290,11 @@ describe("GET /jobs", () => {
 
   it("refuses a cursor of another list", async () => {
     const tasks = await get("/tasks?limit=1");
-    expect(await get(`/jobs?cursor=${tasks.body.next_cursor}`)).toMatchObject({
+    expect(await get(`/jobs?cursor=${tasks.body.nextCursor}`)).toMatchObject({
       status: 400,
       body: { errors: [{ in: "query", field: "cursor" }] },
     });
-    expect(idsOf(tasks).length + (await get(`/tasks?cursor=${tasks.body.next_cursor}`)).body.items.length).toBeGreaterThan(1);
+    expect(idsOf(tasks).length + (await get(`/tasks?cursor=${tasks.body.nextCursor}`)).body.items.length).toBeGreaterThan(1);
   });
 });
 
@@ -335,29 +335,29 @@ describe("one job", () => {
     }));
     await database.pool.query("select legwork_private.record_output('[]', $1)", [JSON.stringify(lines)]);
     const first = await get(`/jobs/${id}/logs?limit=5`);
-    const second = await get(`/jobs/${id}/logs?limit=5&cursor=${first.body.next_cursor}`);
+    const second = await get(`/jobs/${id}/logs?limit=5&cursor=${first.body.nextCursor}`);
     const messages = [...first.body.items, ...second.body.items].map(({ message }: { message: string }) => message);
     expect(messages).toEqual(lines.map(({ message }) => message));
-    expect(second.body.next_cursor).toBeNull();
+    expect(second.body.nextCursor).toBeNull();
     expect((await get("/jobs/999999/logs")).status).toBe(404);
   });
 });
 
 describe("bulk actions", () => {
-  it("look first: a request that does not say dry_run false changes nothing", async () => {
+  it("look first: a request that does not say dryRun false changes nothing", async () => {
     const ids = await enqueue(4);
     await fail(ids.slice(0, 3));
     for (const verb of ["retry", "discard"]) {
       expect((await post(`/jobs/${verb}`, { filter: {} })).body).toEqual({
-        dry_run: true,
+        dryRun: true,
         changed: 0,
         left: 3,
-        left_is_capped: false,
+        leftIsCapped: false,
         ids: ids.slice(0, 3),
       });
     }
     expect((await post("/jobs/cancel", { filter: {} })).body).toMatchObject({
-      dry_run: true,
+      dryRun: true,
       changed: 0,
       left: 1,
       ids: ids.slice(3),
@@ -372,8 +372,8 @@ describe("bulk actions", () => {
     for (let left = 1; left > 0;) {
       const { body } = await post("/jobs/retry", {
         filter: { task: "other", error: "econnrefused" },
-        dry_run: false,
-        at_most: 10,
+        dryRun: false,
+        atMost: 10,
       });
       chunks.push([body.changed, body.left]);
       left = body.left;
@@ -383,13 +383,13 @@ describe("bulk actions", () => {
       [10, 5],
       [5, 0],
     ]);
-    expect(
-      (await post("/jobs/cancel", { filter: { state: "pending" }, dry_run: false, reason: "all wrong" })).body,
-    ).toMatchObject({
-      changed: 25,
-      left: 0,
-      ids,
-    });
+    expect((await post("/jobs/cancel", { filter: { state: "pending" }, dryRun: false, reason: "all wrong" })).body).toMatchObject(
+      {
+        changed: 25,
+        left: 0,
+        ids,
+      },
+    );
     expect((await get(`/jobs/${ids[0]}`)).body).toMatchObject({
       state: "cancelled",
       error: "Cancelled by legwork up: all wrong",
@@ -402,9 +402,9 @@ describe("bulk actions", () => {
       "update graphile_worker._private_jobs set locked_at = now(), locked_by = 'w', attempts = 1 where id = $1",
       [ids[0]],
     );
-    const { body } = await post("/jobs/cancel", { filter: { task: "other" }, dry_run: false });
+    const { body } = await post("/jobs/cancel", { filter: { task: "other" }, dryRun: false });
     expect(body).toMatchObject({ changed: 2, left: 0, ids });
-    expect((await post("/jobs/cancel", { filter: {}, dry_run: false })).body).toMatchObject({ changed: 0, left: 0 });
+    expect((await post("/jobs/cancel", { filter: {}, dryRun: false })).body).toMatchObject({ changed: 0, left: 0 });
     expect((await database.pool.query("select job_id::text as id from legwork_private.cancellations")).rows).toEqual([
       { id: ids[0] },
     ]);
@@ -415,13 +415,13 @@ describe("bulk actions", () => {
     const taking = await connection(database);
     await taking.query("begin");
     await taking.query("select from graphile_worker._private_jobs where id = $1 for update", [ids[0]]);
-    expect((await post("/jobs/cancel", { filter: {}, dry_run: false })).body).toMatchObject({
+    expect((await post("/jobs/cancel", { filter: {}, dryRun: false })).body).toMatchObject({
       changed: 1,
       left: 1,
       ids: [ids[1]],
     });
     await taking.query("commit");
-    expect((await post("/jobs/cancel", { filter: {}, dry_run: false })).body).toMatchObject({
+    expect((await post("/jobs/cancel", { filter: {}, dryRun: false })).body).toMatchObject({
       changed: 1,
       left: 0,
       ids: [ids[0]],
@@ -443,9 +443,9 @@ describe("bulk actions", () => {
     const ids = await enqueue(3);
     await fail(ids, "refused by host 7");
     const { body } = await get("/failed-groups");
-    expect(body.items).toMatchObject([{ task: "other", jobs: "3", last_error: "refused by host 7" }]);
+    expect(body.items).toMatchObject([{ task: "other", jobs: "3", lastError: "refused by host 7" }]);
     const { fingerprint } = body.items[0];
-    expect((await post("/jobs/discard", { filter: { fingerprint }, dry_run: false })).body).toMatchObject({
+    expect((await post("/jobs/discard", { filter: { fingerprint }, dryRun: false })).body).toMatchObject({
       changed: 3,
       left: 0,
     });
@@ -456,10 +456,10 @@ describe("queues and tasks", () => {
   it("answer with the queue or the task as it is after what was done", async () => {
     expect((await post("/queues/mail/pause", { reason: "host is down" })).body).toMatchObject({
       name: "mail",
-      pause_reason: "host is down",
-      paused_at: expect.any(String),
+      pauseReason: "host is down",
+      pausedAt: expect.any(String),
     });
-    expect((await post("/queues/mail/resume")).body).toMatchObject({ paused_at: null });
+    expect((await post("/queues/mail/resume")).body).toMatchObject({ pausedAt: null });
     expect((await ask("PUT", "/queues/mail/limits", { kind: "concurrency", max: 3 })).body.limits).toEqual([
       { kind: "concurrency", max: 3 },
     ]);
@@ -475,15 +475,15 @@ describe("queues and tasks", () => {
       delay: "1s",
       on: ["ECONNREFUSED"],
     });
-    expect(retried.body.retry).toMatchObject({ attempts: 3, backoff: "fixed", retry_on: ["ECONNREFUSED"] });
+    expect(retried.body.retry).toMatchObject({ attempts: 3, backoff: "fixed", on: ["ECONNREFUSED"] });
     expect((await ask("DELETE", "/tasks/notify%2Femail/retry-policy")).body.retry).toBeNull();
   });
 
   it("everything stops and goes on", async () => {
     const [id] = await enqueue(1);
-    expect((await post("/emergency-stop", { reason: "help" })).body).toMatchObject({ stop_reason: "help", paused: "1" });
+    expect((await post("/emergency-stop", { reason: "help" })).body).toMatchObject({ stopReason: "help", paused: "1" });
     expect((await get(`/jobs/${id}/explain`)).body.items[0]).toMatchObject({ reason: "everything_stopped" });
-    expect((await post("/resume-all")).body).toMatchObject({ stopped_at: null, pending: "1" });
+    expect((await post("/resume-all")).body).toMatchObject({ stoppedAt: null, pending: "1" });
     expect((await get("/stats")).body, "the old address").toEqual((await get("/overview")).body);
     expect((await get("/overview")).body).toMatchObject({ pending: "1", queues: 2, tasks: 2, workers: 0 });
   });
@@ -526,11 +526,11 @@ describe("problems", () => {
       task: "",
       priority: 1.5,
       pripority: 1,
-      run_at: "tomorrow",
+      runAt: "tomorrow",
       payload: { a: ["\u0000"] },
     });
     const named = body.errors.map(({ in: part, field }: { in: string; field: string }) => `${part} ${field}`);
-    expect(new Set(named)).toEqual(new Set(["body task", "body priority", "body pripority", "body run_at", "body payload.a.0"]));
+    expect(new Set(named)).toEqual(new Set(["body task", "body priority", "body pripority", "body runAt", "body payload.a.0"]));
   });
 
   it("a database that takes too long is LW504, and one that cannot be reached LW503", async () => {

@@ -20,7 +20,7 @@ it("tells over time what became of jobs, of all or of one task", async () => {
        row('b', 'failed', date_trunc('minute', now()) - interval '5 minutes', 2, 8, 2, 0.1, 6, now())::legwork_private.counted_rows])`,
   );
   const { body } = await rest(server, "GET", "/statistics/series?period=1h");
-  expect(body.items[0]).toMatchObject({ seconds: 60, completed: "3", failed: "2", is_whole: false });
+  expect(body.items[0]).toMatchObject({ seconds: 60, completed: "3", failed: "2", isWhole: false });
   expect((await rest(server, "GET", "/statistics/series?period=1h&task=a")).body.items[0]).toMatchObject({
     completed: "3",
     failed: "0",
@@ -48,7 +48,7 @@ it("tells how much of a limit is in use, as it was at the last look", async () =
   await database.pool.query("select legwork.enqueue('mail') from generate_series(1, 3)");
   await database.pool.query("select legwork_private.sample_queues()");
   expect((await rest(server, "GET", "/statistics/limits")).body.items).toMatchObject([
-    { scope: "queue", name: "mail", kind: "concurrency", key: null, max: 2, used: "2", full_keys: "1" },
+    { scope: "queue", name: "mail", kind: "concurrency", key: null, max: 2, used: "2", fullKeys: "1" },
   ]);
 });
 
@@ -65,10 +65,10 @@ it("finds lines of the audit log by what, by whom and to what", async () => {
   await database.pool.query("select legwork.pause_queue('mail'), legwork.pause_task('mail')");
   const audited = async (query: string): Promise<string[]> =>
     (await rest(server, "GET", `/audit-log?${query}`)).body.items.map(
-      (line: Record<string, string>) => `${line.operation} ${line.target_type} ${line.target}`,
+      (line: Record<string, string>) => `${line.operation} ${line.targetType} ${line.target}`,
     );
-  expect(await audited("target_type=queue&target=mail&operation=pause")).toEqual(["pause queue mail"]);
-  expect(await audited("target_type=task&target=mail")).toEqual(["pause task mail"]);
+  expect(await audited("targetType=queue&target=mail&operation=pause")).toEqual(["pause queue mail"]);
+  expect(await audited("targetType=task&target=mail")).toEqual(["pause task mail"]);
   expect(await audited("actor=nobody")).toEqual([]);
   expect(await audited("since=2100-01-01T00:00:00Z")).toEqual([]);
   expect((await audited("operation=pause&since=2020-01-01T00:00:00Z")).length).toBe(2);

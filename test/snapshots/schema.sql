@@ -74,7 +74,7 @@ create table legwork_private.alert_silences (
   target text,
   until timestamp with time zone not null,
   reason text,
-  silenced_by text default legwork_private.who() not null,
+  silenced_by text default legwork_private.current_actor() not null,
   silenced_at timestamp with time zone default clock_timestamp() not null,
   PRIMARY KEY (id)
 );
@@ -114,7 +114,7 @@ create table legwork_private.batch_runs (
 create table legwork_private.cancellations (
   job_id bigint not null,
   reason text not null,
-  cancelled_by text default legwork_private.who() not null,
+  cancelled_by text default legwork_private.current_actor() not null,
   cancelled_at timestamp with time zone default clock_timestamp() not null,
   PRIMARY KEY (job_id)
 );
@@ -161,6 +161,16 @@ create table legwork_private.dependency_checks (
   id bigint not null,
   depends_on bigint not null,
   PRIMARY KEY (id)
+);
+
+create table legwork_private.duties (
+  duty text not null,
+  every interval not null,
+  share double precision not null,
+  due_at timestamp with time zone default clock_timestamp() not null,
+  ran_at timestamp with time zone,
+  took interval,
+  PRIMARY KEY (duty)
 );
 
 create table legwork_private.expirations (
@@ -251,7 +261,7 @@ create table legwork_private.job_entries (
   job_id bigint not null,
   payload json not null,
   results jsonb,
-  places integer[],
+  open_positions integer[],
   PRIMARY KEY (job_id)
 );
 
@@ -281,7 +291,7 @@ create table legwork_private.job_signals (
   job_id bigint not null,
   name text not null,
   payload jsonb,
-  sent_by text default legwork_private.who() not null,
+  sent_by text default legwork_private.current_actor() not null,
   sent_at timestamp with time zone default clock_timestamp() not null,
   is_delivered boolean default false not null,
   UNIQUE (job_id, name),
@@ -307,24 +317,14 @@ create table legwork_private.job_steps (
   CHECK ((state = ANY (ARRAY['completed'::text, 'timed_out'::text, 'waiting'::text, 'open'::text])))
 );
 
-create table legwork_private.kept_ends (
-  job_id bigint not null,
-  workflow_id bigint not null,
-  state legwork.job_state not null,
-  attempts smallint not null,
-  result jsonb,
-  error text,
-  started_at timestamp with time zone,
-  finished_at timestamp with time zone not null,
-  PRIMARY KEY (job_id)
-);
-
-create table legwork_private.lanes (
-  lane uuid not null,
-  gates text[] not null,
-  waits_at text not null,
-  turn bigint not null,
-  PRIMARY KEY (lane)
+create table legwork_private.limit_changes (
+  id bigint not null,
+  task_ids integer[] not null,
+  xid bigint default ((pg_current_xact_id())::text)::bigint not null,
+  since bigint,
+  changed_at timestamp with time zone default clock_timestamp() not null,
+  looked_at timestamp with time zone default clock_timestamp() not null,
+  PRIMARY KEY (id)
 );
 
 create table legwork_private.limits (
@@ -344,6 +344,14 @@ create table legwork_private.limits (
   PRIMARY KEY (id),
   CHECK ((scope = ANY (ARRAY['queue'::text, 'task'::text]))),
   UNIQUE (scope, name, kind, key)
+);
+
+create table legwork_private.lines (
+  line uuid not null,
+  gates text[] not null,
+  waits_at text not null,
+  turn bigint not null,
+  PRIMARY KEY (line)
 );
 
 create table legwork_private.long_runs (
@@ -391,7 +399,7 @@ create table legwork_private.pauses (
   scope text not null,
   name text not null,
   reason text,
-  paused_by text default legwork_private.who() not null,
+  paused_by text default legwork_private.current_actor() not null,
   paused_at timestamp with time zone default clock_timestamp() not null,
   PRIMARY KEY (scope, name),
   CHECK ((scope = ANY (ARRAY['all'::text, 'queue'::text, 'task'::text])))
@@ -412,18 +420,18 @@ create table legwork_private.queue_counts (
   PRIMARY KEY (tenant, queue)
 );
 
-create table legwork_private.rate_keys (
+create table legwork_private.quota_keys (
   key text not null,
   requests bigint not null,
   expires_at timestamp with time zone not null,
   PRIMARY KEY (key)
 );
 
-create table legwork_private.rate_requests (
+create table legwork_private.quota_requests (
   key text not null,
   number bigint not null,
   requested_at timestamp with time zone not null,
-  FOREIGN KEY (key) REFERENCES legwork_private.rate_keys(key) ON DELETE CASCADE,
+  FOREIGN KEY (key) REFERENCES legwork_private.quota_keys(key) ON DELETE CASCADE,
   PRIMARY KEY (key, number)
 );
 
@@ -431,7 +439,7 @@ create table legwork_private.reruns (
   job_id bigint not null,
   original_id bigint not null,
   payload_changed boolean not null,
-  requested_by text default legwork_private.who() not null,
+  requested_by text default legwork_private.current_actor() not null,
   requested_at timestamp with time zone default clock_timestamp() not null,
   PRIMARY KEY (job_id)
 );
@@ -478,16 +486,6 @@ create table legwork_private.rollup_segments (
   FOREIGN KEY (relation) REFERENCES legwork_private.rollup_relations(relation) ON DELETE CASCADE
 );
 
-create table legwork_private.rule_changes (
-  id bigint not null,
-  task_ids integer[] not null,
-  xid bigint default ((pg_current_xact_id())::text)::bigint not null,
-  since bigint,
-  changed_at timestamp with time zone default clock_timestamp() not null,
-  looked_at timestamp with time zone default clock_timestamp() not null,
-  PRIMARY KEY (id)
-);
-
 create table legwork_private.run_counts (
   run_id bigint not null,
   completed integer not null,
@@ -526,7 +524,7 @@ create table legwork_private.schedule_definitions (
   max_attempts integer,
   is_enabled boolean not null,
   created_at timestamp with time zone default clock_timestamp() not null,
-  created_by text default legwork_private.who() not null,
+  created_by text default legwork_private.current_actor() not null,
   updated_at timestamp with time zone default clock_timestamp() not null,
   sentence text,
   anchor timestamp with time zone not null,
@@ -586,7 +584,7 @@ create table legwork_private.set_aside (
   error text not null,
   set_aside_at timestamp with time zone default clock_timestamp() not null,
   PRIMARY KEY (what, item),
-  CHECK ((what = ANY (ARRAY['job'::text, 'workflow'::text, 'signal'::text, 'deadline'::text, 'expiry'::text, 'gate'::text, 'line'::text, 'step'::text])))
+  CHECK ((what = ANY (ARRAY['job'::text, 'workflow'::text, 'signal'::text, 'deadline'::text, 'expiry'::text, 'gate'::text, 'line'::text, 'part'::text])))
 );
 
 create table legwork.settings (
@@ -713,7 +711,7 @@ create table legwork_private.unique_requests (
 create table legwork_private.waiting_jobs (
   job_id bigint not null,
   task_id integer not null,
-  lane uuid not null,
+  line uuid not null,
   gates text[] not null,
   priority smallint not null,
   run_at timestamp with time zone not null,
@@ -726,23 +724,13 @@ create table legwork_private.waiting_jobs (
 create table legwork_private.wakeups (
   id bigint not null,
   freed text[],
-  lane uuid,
+  line uuid,
   gates text[],
   at_commit text,
   unblocked bigint[],
   advanced bigint[],
   CHECK ((at_commit = ANY (ARRAY['wait'::text, 'try'::text]))),
   PRIMARY KEY (id)
-);
-
-create table legwork_private.watch_steps (
-  step text not null,
-  every interval not null,
-  share double precision not null,
-  due_at timestamp with time zone default clock_timestamp() not null,
-  ran_at timestamp with time zone,
-  took interval,
-  PRIMARY KEY (step)
 );
 
 create table legwork_private.worker_faults (
@@ -797,11 +785,8 @@ create table legwork_private.workflow_run_steps (
   groups text[] not null,
   task text,
   payload jsonb,
-  priority smallint,
-  max_attempts smallint,
-  run_at timestamp with time zone,
+  options legwork_private.job_spec,
   delay interval,
-  serial_key text,
   depends_on text[] not null,
   on_failure text not null,
   effect text not null,
@@ -835,6 +820,18 @@ create table legwork_private.workflow_runs (
   CHECK (((length(name) >= 1) AND (length(name) <= 128))),
   PRIMARY KEY (id),
   CHECK ((state = ANY (ARRAY['running'::text, 'compensating'::text, 'cancelling'::text, 'completed'::text, 'failed'::text, 'cancelled'::text, 'expired'::text])))
+);
+
+create table legwork_private.workflow_step_ends (
+  job_id bigint not null,
+  workflow_id bigint not null,
+  state legwork.job_state not null,
+  attempts smallint not null,
+  result jsonb,
+  error text,
+  started_at timestamp with time zone,
+  finished_at timestamp with time zone not null,
+  PRIMARY KEY (job_id)
 );
 
 -- indexes
@@ -931,11 +928,9 @@ CREATE INDEX job_signals_undelivered ON legwork_private.job_signals USING btree 
 
 CREATE INDEX job_steps_recorded_at ON legwork_private.job_steps USING btree (recorded_at);
 
-CREATE INDEX kept_ends_workflow_id ON legwork_private.kept_ends USING btree (workflow_id);
+CREATE INDEX lines_many ON legwork_private.lines USING btree (waits_at) WHERE (cardinality(gates) > 1);
 
-CREATE INDEX lanes_many ON legwork_private.lanes USING btree (waits_at) WHERE (cardinality(gates) > 1);
-
-CREATE INDEX lanes_waits_at ON legwork_private.lanes USING btree (waits_at, turn);
+CREATE INDEX lines_waits_at ON legwork_private.lines USING btree (waits_at, turn);
 
 CREATE INDEX reruns_original_id ON legwork_private.reruns USING btree (original_id, requested_at);
 
@@ -961,7 +956,7 @@ CREATE INDEX slots_job_id ON legwork_private.slots USING btree (job_id);
 
 CREATE INDEX waiting_jobs_due ON legwork_private.waiting_jobs USING btree (run_at) WHERE (held = 'run_at'::text);
 
-CREATE INDEX waiting_jobs_lane ON legwork_private.waiting_jobs USING btree (lane, priority, run_at, job_id) WHERE (held IS NULL);
+CREATE INDEX waiting_jobs_line ON legwork_private.waiting_jobs USING btree (line, priority, run_at, job_id) WHERE (held IS NULL);
 
 CREATE INDEX wakeups_unblocked ON legwork_private.wakeups USING btree (id) WHERE (unblocked IS NOT NULL);
 
@@ -974,6 +969,8 @@ CREATE INDEX workflow_run_steps_job_id ON legwork_private.workflow_run_steps USI
 CREATE INDEX workflow_runs_deadline ON legwork_private.workflow_runs USING btree (deadline) WHERE (ended_at IS NULL);
 
 CREATE INDEX workflow_runs_tenant_id ON legwork_private.workflow_runs USING btree (tenant, id) WHERE (tenant IS NOT NULL);
+
+CREATE INDEX workflow_step_ends_workflow_id ON legwork_private.workflow_step_ends USING btree (workflow_id);
 
 -- policies
 
@@ -1056,7 +1053,7 @@ create view legwork.audit_log with (security_barrier=true) as
     before,
     after
    FROM legwork_private.audit_entries e
-  WHERE ( SELECT legwork_private.may('admin'::text) AS may) AND ((( SELECT legwork_private.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork_private.confined_tenant() AS confined_tenant)));
+  WHERE ( SELECT legwork_private.has_role('admin'::text) AS has_role) AND ((( SELECT legwork_private.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork_private.confined_tenant() AS confined_tenant)));
 
 create view legwork.batches with (security_barrier=true) as
  SELECT id,
@@ -1152,30 +1149,30 @@ create view legwork.queues with (security_barrier=true) as
    FROM unnest(legwork_private.known_queues()) q(name)
      LEFT JOIN legwork_private.pauses p ON p.scope = 'queue'::text AND p.name = q.name
      LEFT JOIN ( SELECT l.queue,
-            count(*) FILTER (WHERE l.place = 'running'::text) AS running,
-            count(*) FILTER (WHERE l.place = 'pending'::text) AS pending,
-            count(*) FILTER (WHERE l.place = 'blocked'::text) AS blocked,
-            count(*) FILTER (WHERE l.place = 'paused'::text) AS paused,
-            count(*) FILTER (WHERE l.place = ANY (ARRAY['scheduled'::text, 'retrying'::text])) AS later,
-            count(*) FILTER (WHERE l.place = 'failed'::text) AS failed,
+            count(*) FILTER (WHERE l.state = 'running'::text) AS running,
+            count(*) FILTER (WHERE l.state = 'pending'::text) AS pending,
+            count(*) FILTER (WHERE l.state = 'blocked'::text) AS blocked,
+            count(*) FILTER (WHERE l.state = 'paused'::text) AS paused,
+            count(*) FILTER (WHERE l.state = ANY (ARRAY['scheduled'::text, 'retrying'::text])) AS later,
+            count(*) FILTER (WHERE l.state = 'failed'::text) AS failed,
             min(l.due_at) AS oldest,
             NULL::timestamp with time zone AS counted_at
-           FROM legwork_private.all_live_places l
+           FROM legwork_private.all_live_job_states l
           WHERE NOT ( SELECT (EXISTS ( SELECT
                            FROM legwork_private.queue_counts k
                           WHERE k.tenant = COALESCE(legwork_private.confined_tenant(), ''::text) AND k.valid_until > now())) AS "exists") AND (( SELECT legwork_private.confined_tenant() AS confined_tenant)) IS NULL
           GROUP BY l.queue
         UNION ALL
          SELECT l.queue,
-            count(*) FILTER (WHERE l.place = 'running'::text) AS running,
-            count(*) FILTER (WHERE l.place = 'pending'::text) AS pending,
-            count(*) FILTER (WHERE l.place = 'blocked'::text) AS blocked,
-            count(*) FILTER (WHERE l.place = 'paused'::text) AS paused,
-            count(*) FILTER (WHERE l.place = ANY (ARRAY['scheduled'::text, 'retrying'::text])) AS later,
-            count(*) FILTER (WHERE l.place = 'failed'::text) AS failed,
+            count(*) FILTER (WHERE l.state = 'running'::text) AS running,
+            count(*) FILTER (WHERE l.state = 'pending'::text) AS pending,
+            count(*) FILTER (WHERE l.state = 'blocked'::text) AS blocked,
+            count(*) FILTER (WHERE l.state = 'paused'::text) AS paused,
+            count(*) FILTER (WHERE l.state = ANY (ARRAY['scheduled'::text, 'retrying'::text])) AS later,
+            count(*) FILTER (WHERE l.state = 'failed'::text) AS failed,
             min(l.due_at) AS oldest,
             NULL::timestamp with time zone AS counted_at
-           FROM legwork_private.all_live_places l
+           FROM legwork_private.all_live_job_states l
           WHERE NOT ( SELECT (EXISTS ( SELECT
                            FROM legwork_private.queue_counts k
                           WHERE k.tenant = COALESCE(legwork_private.confined_tenant(), ''::text) AND k.valid_until > now())) AS "exists") AND l.tenant = (( SELECT legwork_private.confined_tenant() AS confined_tenant))
@@ -1291,7 +1288,7 @@ create view legwork.token_list with (security_barrier=true) as
     last_used_at,
     revoked_at IS NULL AND COALESCE(expires_at > now(), true) AS is_valid
    FROM legwork_private.tokens t
-  WHERE ( SELECT legwork_private.may('admin'::text) AS may) AND ((( SELECT legwork_private.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork_private.confined_tenant() AS confined_tenant)));
+  WHERE ( SELECT legwork_private.has_role('admin'::text) AS has_role) AND ((( SELECT legwork_private.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork_private.confined_tenant() AS confined_tenant)));
 
 create view legwork.workers with (security_barrier=true) as
  SELECT id,
@@ -1798,7 +1795,7 @@ create view legwork_private.all_jobs as
            FROM legwork_private.finished_jobs f) u
   WHERE shown;
 
-create view legwork_private.all_live_places as
+create view legwork_private.all_live_job_states as
  SELECT COALESCE(d.queue, 'default'::text) AS queue,
     legwork_private.flag_value(j.flags, 'tenant'::text) AS tenant,
         CASE
@@ -1810,7 +1807,7 @@ create view legwork_private.all_live_places as
             WHEN legwork_private.awaits_signal(j.id, COALESCE(w.run_at, j.run_at)) THEN 'blocked'::text
             WHEN j.attempts > 0 THEN 'retrying'::text
             ELSE 'scheduled'::text
-        END AS place,
+        END AS state,
         CASE
             WHEN j.locked_at IS NULL AND j.attempts < j.max_attempts AND COALESCE(w.run_at, j.run_at) <= now() THEN COALESCE(w.run_at, j.run_at)
             ELSE NULL::timestamp with time zone
@@ -1989,7 +1986,7 @@ create view legwork_private.all_workflow_steps as
            FROM legwork_private.all_jobs o
           WHERE o.id = s.compensation_job_id
          LIMIT 1), ( SELECT e.state
-           FROM legwork_private.kept_ends e
+           FROM legwork_private.workflow_step_ends e
           WHERE e.job_id = s.compensation_job_id)) AS compensation_state,
     r.tenant
    FROM legwork_private.workflow_run_steps s
@@ -2003,7 +2000,7 @@ create view legwork_private.all_workflow_steps as
            FROM legwork_private.all_jobs o
           WHERE o.id = s.job_id
          LIMIT 1) j ON true
-     LEFT JOIN legwork_private.kept_ends k ON k.job_id = s.job_id
+     LEFT JOIN legwork_private.workflow_step_ends k ON k.job_id = s.job_id
   WHERE s."position" IS NOT NULL;
 
 create view legwork_private.all_workflows as
@@ -2081,7 +2078,7 @@ create view legwork_private.schedule_runs_page as
    FROM legwork_private.all_schedule_runs
   WHERE ( SELECT legwork_private.confined_tenant() IS NULL);
 
-create view legwork_private.task_rules as
+create view legwork_private.task_limits as
  SELECT t.id AS task_id,
     t.identifier AS task,
     COALESCE(d.queue, 'default'::text) AS queue,
@@ -2172,7 +2169,7 @@ AS $function$
 declare
   v_resolved_at timestamptz;
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   select a.resolved_at into v_resolved_at from legwork_private.alert_records a where a.id = acknowledge_alert.id for update;
   if not found then
     raise exception 'There is no alert %.', id using errcode = 'LW404', hint = 'select id, message from legwork.alerts where state <> ''resolved'' lists the open ones.';
@@ -2193,9 +2190,9 @@ AS $function$
 declare
   v_job graphile_worker._private_jobs;
   v_state legwork.job_state;
-  v_reason text := 'Cancelled by ' || legwork_private.who() || coalesce(': ' || nullif(reason, ''), '.');
+  v_reason text := 'Cancelled by ' || legwork_private.current_actor() || coalesce(': ' || nullif(reason, ''), '.');
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
   -- The row's lock decides between this and a worker that is just fetching it.
   select * into v_job from graphile_worker._private_jobs j where j.id = cancel_job.job_id for update;
@@ -2225,7 +2222,7 @@ declare
   v_ids bigint[] := array(select x from legwork_private.live_jobs_like(filter) x limit at_most);
   v_waiting bigint[];
   v_running bigint[];
-  v_reason text := 'Cancelled by ' || legwork_private.who() || coalesce(': ' || nullif(reason, ''), '.');
+  v_reason text := 'Cancelled by ' || legwork_private.current_actor() || coalesce(': ' || nullif(reason, ''), '.');
 begin
   if preview then
     return query select unnest(v_ids);
@@ -2241,9 +2238,7 @@ begin
     where j.id = any (v_ids) and (j.locked_at is not null or j.attempts < j.max_attempts)
     order by j.id for update skip locked
   ) l;
-  perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', v_reason, true);
-  delete from graphile_worker._private_jobs j where j.id = any (v_waiting);
-  perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
+  perform legwork_private.delete_jobs_as('cancelled', v_waiting, v_reason);
   insert into legwork_private.cancellations (job_id, reason) select r.id, v_reason from unnest(v_running) as r (id) on conflict do nothing;
   perform pg_notify('legwork', json_build_object('cancelled', r.id::text)::text) from unnest(v_running) as r (id);
   perform legwork_private.audit('cancel_jobs', 'jobs', null, null, jsonb_build_object('filter', filter, 'reason', v_reason), filter ->> 'tenant',
@@ -2259,8 +2254,8 @@ CREATE OR REPLACE FUNCTION legwork.cancel_workflow(workflow_id bigint, reason te
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_run legwork_private.workflow_runs := legwork_private.locked_workflow(workflow_id);
-  v_reason text := 'Cancelled by ' || legwork_private.who() || coalesce(': ' || nullif(reason, ''), '.');
+  v_run legwork_private.workflow_runs := legwork_private.lock_workflow(workflow_id);
+  v_reason text := 'Cancelled by ' || legwork_private.current_actor() || coalesce(': ' || nullif(reason, ''), '.');
 begin
   if v_run.state = 'cancelled' then
     return v_run.state;
@@ -2270,7 +2265,7 @@ begin
   perform legwork_private.audit('cancel_workflow', 'workflow', v_run.id::text, jsonb_build_object('state', v_run.state),
     jsonb_build_object('state', 'cancelled', 'reason', v_reason), v_run.tenant);
   update legwork_private.workflow_runs r set ending = 'cancelled', state = 'cancelling', reason = v_reason where r.id = v_run.id;
-  perform legwork_private.cancel_steps(v_run.id, 'Workflow ' || v_run.id || ': ' || v_reason, true);
+  perform legwork_private.cancel_workflow_steps(v_run.id, 'Workflow ' || v_run.id || ': ' || v_reason, true);
   perform legwork_private.end_workflow(v_run.id);
   return (select r.state from legwork_private.workflow_runs r where r.id = v_run.id);
 end $function$
@@ -2285,7 +2280,7 @@ AS $function$
 declare
   v_names text[] := array(select s.name from legwork.settings s);
 begin
-  perform legwork_private.assert_may('admin', true);
+  perform legwork_private.assert_role('admin', true);
   if change_setting.value is null or change_setting.name is null or change_setting.name <> all (v_names) then
     raise exception '%', case when value is null then 'A setting needs a value.' else format('No setting is called ''%s''.', name) end using
       errcode = case when value is null then 'LW400' else 'LW404' end,
@@ -2304,7 +2299,7 @@ AS $function$
 declare
   v_fault record;
 begin
-  perform legwork_private.assert_may('admin', true);
+  perform legwork_private.assert_role('admin', true);
   if tenant is null then
     delete from legwork_private.confined_logins c where c.login = confine_login.login;
     if found then
@@ -2320,7 +2315,7 @@ begin
   end if;
   select * into v_fault from legwork_private.unconfinable(confine_login.login);
   if v_fault.reason is not null then
-    raise exception 'The login ''%'' cannot be confined: it %.', login, v_fault.reason using errcode = 'LW409', hint = v_fault.remedy;
+    raise exception 'The login ''%'' cannot be confined: it %.', login, v_fault.reason using errcode = 'LW409', hint = v_fault.fix;
   end if;
   insert into legwork_private.confined_logins as c (login, tenant) values (confine_login.login, confine_login.tenant)
   on conflict on constraint confined_logins_pkey do update set tenant = excluded.tenant;
@@ -2368,7 +2363,7 @@ declare
   v_secret text := 'lw_' || replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '');
   v_tenant text := nullif(coalesce(legwork_private.confined_tenant(), create_token.tenant), '');
 begin
-  perform legwork_private.assert_may('admin');
+  perform legwork_private.assert_role('admin');
   perform legwork_private.own_tenant(create_token.tenant);
   perform legwork_private.assert_interval('expires_in', expires_in, '1 second');
   if create_token.name is null or length(create_token.name) not between 1 and 128 then
@@ -2419,7 +2414,7 @@ declare
   v_state legwork.job_state;
   v_flags jsonb;
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
   delete from graphile_worker._private_jobs j
   where j.id = discard_job.job_id and j.locked_at is null and j.attempts >= j.max_attempts
@@ -2462,7 +2457,7 @@ end $function$
 -- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.doctor()
- RETURNS TABLE("check" text, severity text, finding text, remedy text, detail jsonb)
+ RETURNS TABLE("check" text, severity text, finding text, fix text, detail jsonb)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2472,21 +2467,21 @@ AS $function$
 declare
   v_theme text;
 begin
-  perform legwork_private.assert_may('viewer', true);
+  perform legwork_private.assert_role('viewer', true);
   foreach v_theme in array array['waiting', 'worker_faults', 'rules', 'schedules', 'jobs', 'history', 'transactions', 'vacuum', 'server', 'versions', 'set_aside', 'confined_logins'] loop
     begin
       return query execute format(
-        'select f."check", f.severity, f.finding, case when f.severity <> ''ok'' then f.remedy end, f.detail from legwork.%I() f', 'doctor_' || v_theme);
+        'select f."check", f.severity, f.finding, case when f.severity <> ''ok'' then f.fix end, f.detail from legwork.%I() f', 'doctor_' || v_theme);
     exception
       when lock_not_available then
         "check" := v_theme; severity := 'critical'; detail := null;
         finding := 'Somebody holds a lock that keeps everybody else from the tables that this looks at.';
-        remedy := 'Find it (check locks): select pid, pg_blocking_pids(pid), application_name from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0.';
+        fix := 'Find it (check locks): select pid, pg_blocking_pids(pid), application_name from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0.';
         return next;
       when others then
         "check" := v_theme; severity := 'warning'; detail := jsonb_build_object('sqlstate', sqlstate);
         finding := format('This could not be looked at: %s.', sqlerrm);
-        remedy := case sqlstate when '42501' then format('Grant what is missing to %I, who owns legwork.doctor().', current_user) else 'The other checks are not affected.' end;
+        fix := case sqlstate when '42501' then format('Grant what is missing to %I, who owns legwork.doctor().', current_user) else 'The other checks are not affected.' end;
         return next;
     end;
   end loop;
@@ -2494,11 +2489,11 @@ end $function$
 -- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork.doctor_confined_logins()
- RETURNS TABLE("check" text, severity text, finding text, remedy text, detail jsonb)
+ RETURNS TABLE("check" text, severity text, finding text, fix text, detail jsonb)
  LANGUAGE sql
 AS $function$
   with found as (
-    select c.login, c.tenant, r.rolname is not null as is_there, u.reason, u.remedy
+    select c.login, c.tenant, r.rolname is not null as is_there, u.reason, u.fix
     from legwork_private.confined_logins c
     left join pg_roles r on r.rolname = c.login
     left join lateral legwork_private.unconfinable(c.login) u on r.rolname is not null
@@ -2507,14 +2502,14 @@ AS $function$
   select 'confined_logins', case when f.is_there then 'critical' else 'warning' end,
     case when f.is_there then format('Nothing confines the login %s to the tenant %s any more: it %s.', f.login, f.tenant, f.reason)
       else format('The login %s, which is confined to the tenant %s, does not exist. If it was renamed, it is not confined any more.', f.login, f.tenant) end,
-    coalesce(f.remedy, format('Confine it by its new name, and free the old one: select legwork.confine_login(%L, null);', f.login)), to_jsonb(f)
+    coalesce(f.fix, format('Confine it by its new name, and free the old one: select legwork.confine_login(%L, null);', f.login)), to_jsonb(f)
   from (select * from found order by login limit 20) f
   union all
   select 'confined_logins', 'ok', 'Every login that is confined to a tenant can be.', null, null where not exists (select from found)
 $function$
 
 CREATE OR REPLACE FUNCTION legwork.doctor_history()
- RETURNS TABLE("check" text, severity text, finding text, remedy text, detail jsonb)
+ RETURNS TABLE("check" text, severity text, finding text, fix text, detail jsonb)
  LANGUAGE sql
 AS $function$
   with missing as materialized (
@@ -2568,7 +2563,7 @@ AS $function$
 $function$
 
 CREATE OR REPLACE FUNCTION legwork.doctor_jobs(held_for interval DEFAULT '01:00:00'::interval, failures integer DEFAULT 100)
- RETURNS TABLE("check" text, severity text, finding text, remedy text, detail jsonb)
+ RETURNS TABLE("check" text, severity text, finding text, fix text, detail jsonb)
  LANGUAGE sql
  SET enable_seqscan TO 'off'
  SET jit TO 'off'
@@ -2615,7 +2610,7 @@ AS $function$
 $function$
 
 CREATE OR REPLACE FUNCTION legwork.doctor_rules(paused_for interval DEFAULT '01:00:00'::interval, stuck_for interval DEFAULT '00:01:00'::interval)
- RETURNS TABLE("check" text, severity text, finding text, remedy text, detail jsonb)
+ RETURNS TABLE("check" text, severity text, finding text, fix text, detail jsonb)
  LANGUAGE sql
  STABLE
 AS $function$
@@ -2652,7 +2647,7 @@ AS $function$
 $function$
 
 CREATE OR REPLACE FUNCTION legwork.doctor_schedules(late_for interval DEFAULT '00:01:00'::interval)
- RETURNS TABLE("check" text, severity text, finding text, remedy text, detail jsonb)
+ RETURNS TABLE("check" text, severity text, finding text, fix text, detail jsonb)
  LANGUAGE sql
  STABLE
 AS $function$
@@ -2683,7 +2678,7 @@ AS $function$
 $function$
 
 CREATE OR REPLACE FUNCTION legwork.doctor_server(connections_used double precision DEFAULT 0.8, notify_used double precision DEFAULT 0.1, slot_bytes bigint DEFAULT ((((10)::bigint * 1024) * 1024) * 1024), transaction_age bigint DEFAULT 1000000000)
- RETURNS TABLE("check" text, severity text, finding text, remedy text, detail jsonb)
+ RETURNS TABLE("check" text, severity text, finding text, fix text, detail jsonb)
  LANGUAGE sql
 AS $function$
   with connections as materialized (
@@ -2785,7 +2780,7 @@ AS $function$
 $function$
 
 CREATE OR REPLACE FUNCTION legwork.doctor_set_aside()
- RETURNS TABLE("check" text, severity text, finding text, remedy text, detail jsonb)
+ RETURNS TABLE("check" text, severity text, finding text, fix text, detail jsonb)
  LANGUAGE sql
 AS $function$
   (select 'set_aside', 'critical',
@@ -2806,7 +2801,7 @@ AS $function$
 $function$
 
 CREATE OR REPLACE FUNCTION legwork.doctor_transactions(warning_after interval DEFAULT '00:05:00'::interval, critical_after interval DEFAULT '01:00:00'::interval)
- RETURNS TABLE("check" text, severity text, finding text, remedy text, detail jsonb)
+ RETURNS TABLE("check" text, severity text, finding text, fix text, detail jsonb)
  LANGUAGE sql
 AS $function$
   with sessions as materialized (
@@ -2866,7 +2861,7 @@ AS $function$
 $function$
 
 CREATE OR REPLACE FUNCTION legwork.doctor_vacuum(dead_rows bigint DEFAULT 50000, bloat_bytes bigint DEFAULT ((100 * 1024) * 1024))
- RETURNS TABLE("check" text, severity text, finding text, remedy text, detail jsonb)
+ RETURNS TABLE("check" text, severity text, finding text, fix text, detail jsonb)
  LANGUAGE sql
 AS $function$
   with tables as materialized (
@@ -2936,7 +2931,7 @@ AS $function$
 $function$
 
 CREATE OR REPLACE FUNCTION legwork.doctor_versions()
- RETURNS TABLE("check" text, severity text, finding text, remedy text, detail jsonb)
+ RETURNS TABLE("check" text, severity text, finding text, fix text, detail jsonb)
  LANGUAGE sql
 AS $function$
   -- Only a client knows which versions it was made for: the command line compares them with this.
@@ -2952,7 +2947,7 @@ AS $function$
 $function$
 
 CREATE OR REPLACE FUNCTION legwork.doctor_waiting(patience interval DEFAULT '00:05:00'::interval)
- RETURNS TABLE("check" text, severity text, finding text, remedy text, detail jsonb)
+ RETURNS TABLE("check" text, severity text, finding text, fix text, detail jsonb)
  LANGUAGE sql
  SET enable_seqscan TO 'off'
  SET jit TO 'off'
@@ -3043,7 +3038,7 @@ AS $function$
 $function$
 
 CREATE OR REPLACE FUNCTION legwork.doctor_worker_faults(period interval DEFAULT '00:15:00'::interval)
- RETURNS TABLE("check" text, severity text, finding text, remedy text, detail jsonb)
+ RETURNS TABLE("check" text, severity text, finding text, fix text, detail jsonb)
  LANGUAGE sql
 AS $function$
   with recent as materialized (
@@ -3094,7 +3089,7 @@ CREATE OR REPLACE FUNCTION legwork.drop_alert_rule(name text)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   perform legwork_private.assert_alert_rule(name);
   delete from legwork_private.alert_rules r where r.name = drop_alert_rule.name;
 end $function$
@@ -3111,7 +3106,7 @@ declare
   v_name text := coalesce(queue, task);
   v_limit legwork_private.limits;
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   if kind is null or kind not in ('concurrency', 'rate') then
     raise exception 'There is no kind of limit ''%''.', kind using errcode = 'LW400', hint = 'Kinds are concurrency and rate.';
   end if;
@@ -3128,7 +3123,7 @@ begin
     -- Its task declares it: kept as lifted, so that the next worker to start does not bring it back.
     update legwork_private.limits l set max_count = null, is_overridden = true where l.id = v_limit.id;
   end if;
-  perform legwork_private.apply_rules(legwork_private.tasks_in(v_scope, v_name));
+  perform legwork_private.apply_limits_and_pauses(legwork_private.tasks_in(v_scope, v_name));
   return true;
 end $function$
 -- not for everybody
@@ -3140,7 +3135,7 @@ CREATE OR REPLACE FUNCTION legwork.drop_retry_policy(queue text DEFAULT NULL::te
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   perform legwork_private.assert_target(legwork_private.scope_of(queue, task), coalesce(queue, task));
   delete from legwork_private.retry_policies p
   where p.scope = legwork_private.scope_of(queue, task) and p.name = coalesce(queue, task) and not p.is_declared;
@@ -3184,7 +3179,7 @@ CREATE OR REPLACE FUNCTION legwork.end_silence(id bigint)
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select legwork_private.assert_may('operator', true);
+  select legwork_private.assert_role('operator', true);
   with ended as (
     update legwork_private.alert_silences s set until = clock_timestamp() where s.id = end_silence.id and s.until > clock_timestamp() returning 1
   )
@@ -3198,100 +3193,11 @@ CREATE OR REPLACE FUNCTION legwork.enqueue(task text, payload jsonb DEFAULT '{}'
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-declare
-  v_id bigint;
-  v_identity text;
-  v_flags text[] := legwork_private.context_flags(tenant, correlation_id);
-  v_run_at timestamptz := run_at;
-  v_key_mode text := job_key_mode;
-  v_tenant text;
-  v_job_key text;
-  v_serial_key text;
 begin
-  perform legwork_private.assert_may('enqueuer');
-  if legwork_private.confined_tenant() is not null then
-    tenant := legwork_private.own_tenant(tenant);
-    v_flags := legwork_private.context_flags(tenant, correlation_id);
-  end if;
-  perform legwork_private.assert_task(task);
-  if not coalesce(run_at between legwork_private.first_time() and legwork_private.last_time() and priority between -32768 and 32767 and max_attempts between 1 and 32767, true) then
-    perform legwork_private.assert_time('run_at', run_at), legwork_private.assert_job_numbers(priority, max_attempts);
-  end if;
-  -- Names are everybody's in graphile-worker: a tenant has its own.
-  if num_nonnulls(job_key, serial_key, rate_limit) > 0 then
-    v_tenant := coalesce(tenant, nullif(current_setting('legwork.tenant', true), ''));
-    v_job_key := legwork_private.kept_key(job_key, v_tenant);
-    v_serial_key := legwork_private.kept_key(serial_key, v_tenant, 'serial_key');
-  end if;
-  -- Most requests have none of these and skip all of it.
-  if overlap <> 'allow' or num_nonnulls(
-    expires_at, unique_for, unique_key, debounce, debounce_max, throttle, rate_limit, rate_per, rate_key) > 0
-  then
-    perform legwork_private.assert_enqueue_limits(run_at, job_key, job_key_mode, expires_at, unique_for, unique_key, debounce,
-      debounce_max, throttle, rate_limit, rate_per, rate_key, overlap);
-    if unique_for is not null then
-      v_identity := legwork_private.unique_identity(task, payload, tenant, unique_key);
-      v_id := legwork_private.claim_unique(v_identity, unique_for);
-      if v_id is not null then
-        return v_id;
-      end if;
-    end if;
-    if rate_limit is not null then
-      perform legwork_private.count_request(legwork.tenant_key(coalesce(rate_key, task), v_tenant), rate_limit, rate_per);
-    end if;
-    if num_nonnulls(debounce, throttle) > 0 then
-      v_run_at := legwork_private.paced_start(v_job_key, debounce, debounce_max, throttle);
-      -- A throttled job that waits already has its place.
-      v_key_mode := case when throttle is null then 'replace' else 'preserve_run_at' end;
-    end if;
-    if overlap = 'serial' and serial_key is null then
-      -- graphile-worker takes serial keys of 128 characters and job keys of 512.
-      v_serial_key := legwork.tenant_key(
-        'job_key:' || case when length(job_key) <= 120 - length(legwork_private.key_prefix(v_tenant)) then job_key else md5(job_key) end, v_tenant);
-    end if;
-    if isfinite(expires_at) then
-      if expires_at <= greatest(v_run_at, clock_timestamp()) then
-        raise exception 'The job would expire at %, before it may start at %.', expires_at, greatest(v_run_at, clock_timestamp()) using
-          errcode = 'LW400', hint = 'Nothing was enqueued. Give a later expires_at.';
-      end if;
-      v_flags := v_flags || ('expires:' || ceil(extract(epoch from expires_at) * 1000)::bigint);
-    end if;
-  end if;
-
-  -- A keyed add_job finds the old job free, a worker takes that job, and the request is neither merged nor inserted:
-  -- add_job returns null. Every round is a statement of its own and sees that the job is now running, so the next one inserts.
-  v_id := null;
-  for v_round in 1..100 loop
-    select j.id into v_id
-    from graphile_worker.add_job(
-      identifier => enqueue.task, payload => enqueue.payload::json, queue_name => v_serial_key,
-      run_at => v_run_at, max_attempts => enqueue.max_attempts, job_key => v_job_key,
-      priority => enqueue.priority, flags => v_flags, job_key_mode => v_key_mode
-    ) j;
-    exit when v_id is not null;
-  end loop;
-  if v_id is null then
-    raise exception 'The job with key ''%'' is being taken and given back too fast to be replaced.', job_key using
-      errcode = 'LW409', hint = 'Nothing was enqueued. Try again, or use another key.';
-  end if;
-
-  if v_identity is not null then
-    update legwork_private.unique_requests u set job_id = v_id where u.key = v_identity;
-  end if;
-  if num_nonnulls(debounce, throttle) > 0 then
-    update legwork_private.paced_keys p set job_id = v_id where p.job_key = v_job_key;
-  end if;
-  if isfinite(expires_at) then
-    -- From the job, because unsafe_dedupe keeps the one that is there, with its own time or none.
-    insert into legwork_private.expirations (job_id, expires_at)
-    select j.id, legwork_private.expiry_of(j.flags) from graphile_worker._private_jobs j
-    where j.id = v_id and legwork_private.expiry_of(j.flags) is not null
-    on conflict on constraint expirations_pkey do update set expires_at = excluded.expires_at;
-  end if;
-  if cardinality(depends_on) > 0 then
-    perform legwork_private.add_dependencies(v_id, depends_on, on_dependency_failure);
-  end if;
-  return v_id;
+  perform legwork_private.assert_role('enqueuer');
+  return legwork_private.enqueue_job(row(
+    task, payload, run_at, priority, job_key, job_key_mode, serial_key, max_attempts, tenant, correlation_id, expires_at, unique_for, unique_key,
+    debounce, debounce_max, throttle, rate_limit, rate_per, rate_key, overlap, depends_on, on_dependency_failure)::legwork_private.job_spec);
 end $function$
 -- not for everybody
 
@@ -3311,7 +3217,7 @@ declare
   v_ids bigint[];
   v_callback bigint;
 begin
-  perform legwork_private.assert_may('enqueuer');
+  perform legwork_private.assert_role('enqueuer');
   if jobs is null or jsonb_typeof(jobs) <> 'array' or jobs = '[]' then
     raise exception 'A batch takes a JSON array of at least one job, not %.', case when jobs = '[]' then 'an empty one' else coalesce(jsonb_typeof(jobs), 'null') end
     using errcode = 'LW400', hint = 'For example: [{"task": "notify/email", "payload": {"to": "a@b.c"}}].';
@@ -3353,26 +3259,26 @@ CREATE OR REPLACE FUNCTION legwork.enqueue_many(jobs jsonb)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_unknown text;
+  -- With no other field than these a job can be enqueued in one statement with others.
+  v_plain constant text[] := array['task', 'payload', 'run_at', 'priority', 'serial_key', 'max_attempts', 'tenant', 'correlation_id'];
+  v_are_plain boolean;
+  v_have_serial_keys boolean;
+  v_tasks text[];
   v_ids bigint[];
+  v_sequence constant regclass := pg_get_serial_sequence('graphile_worker._private_jobs', 'id');
   v_tenant text := nullif(current_setting('legwork.tenant', true), '');
 begin
-  perform legwork_private.assert_may('enqueuer');
+  perform legwork_private.assert_role('enqueuer');
   if jobs is null or jsonb_typeof(jobs) <> 'array' then
     raise exception 'enqueue_many takes a JSON array of jobs, not %.', coalesce(jsonb_typeof(jobs), 'null') using
       errcode = 'LW400', hint = 'For example: [{"task": "notify/email", "payload": {"to": "a@b.c"}}].';
   end if;
-  select key into v_unknown
-  from jsonb_array_elements(jobs) as element, lateral jsonb_object_keys(element) as key
-  where key <> all (array['task', 'payload', 'run_at', 'priority', 'job_key', 'job_key_mode', 'serial_key',
-    'max_attempts', 'tenant', 'correlation_id', 'expires_at', 'unique_for', 'unique_key', 'debounce', 'debounce_max', 'throttle',
-    'rate_limit', 'rate_per', 'rate_key', 'overlap', 'depends_on', 'on_dependency_failure'])
-  limit 1;
-  if v_unknown is not null then
-    raise exception 'A job has no field ''%''.', v_unknown using errcode = 'LW400',
-      hint = 'Fields are the parameters of legwork.enqueue: task, payload, run_at, priority, job_key, job_key_mode, serial_key, '
-        'max_attempts, tenant, correlation_id, expires_at, unique_for, unique_key, debounce, debounce_max, throttle, rate_limit, '
-        'rate_per, rate_key, overlap, depends_on and on_dependency_failure.';
+  select bool_and(case jsonb_typeof(element) when 'object' then element - v_plain = '{}' else false end), array_agg(distinct coalesce(element ->> 'task', '')),
+    bool_or(element ? 'serial_key')
+  into v_are_plain, v_tasks, v_have_serial_keys
+  from jsonb_array_elements(jobs) as element;
+  if not v_are_plain then
+    perform legwork_private.assert_known_fields(jobs);
   end if;
   -- What is plainly within bounds is not looked at more closely.
   perform legwork_private.assert_job_fields(element)
@@ -3380,33 +3286,15 @@ begin
   where element ->> 'run_at' !~ '^(19[7-9]|[2-9]\d\d)\d-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?Z$'
     or element ->> 'priority' !~ '^-?\d{1,4}$' or element ->> 'max_attempts' !~ '^[1-9]\d{0,3}$'
     or element ?| array['expires_at', 'unique_for', 'debounce', 'debounce_max', 'throttle', 'rate_limit', 'rate_per'];
-  perform legwork_private.assert_task(t.task)
-  from (select distinct coalesce(element ->> 'task', '') as task from jsonb_array_elements(jobs) as element) t;
+  perform legwork_private.assert_task(t.task) from unnest(v_tasks) as t (task);
 
   -- Keys and limits must be compared with what is there, one after the other; everything else is one statement. The ids are drawn
   -- first, because add_jobs does not promise to return jobs in the order it was given them.
-  if exists (select from jsonb_array_elements(jobs) as element
-    where element ?| array['job_key', 'expires_at', 'unique_for', 'unique_key', 'debounce', 'debounce_max', 'throttle', 'rate_limit',
-      'rate_per', 'rate_key', 'overlap', 'depends_on', 'on_dependency_failure'])
-  then
+  if not v_are_plain then
     return query
-      select legwork.enqueue(
-        task => j.task, payload => coalesce(j.payload, '{}'), run_at => j.run_at, priority => j.priority,
-        job_key => j.job_key, job_key_mode => coalesce(j.job_key_mode, 'replace'), serial_key => j.serial_key,
-        max_attempts => j.max_attempts, tenant => j.tenant, correlation_id => j.correlation_id, expires_at => j.expires_at,
-        unique_for => j.unique_for, unique_key => j.unique_key, debounce => j.debounce, debounce_max => j.debounce_max,
-        throttle => j.throttle, rate_limit => j.rate_limit, rate_per => j.rate_per, rate_key => j.rate_key,
-        overlap => coalesce(j.overlap, 'allow'), depends_on => j.depends_on,
-        on_dependency_failure => coalesce(j.on_dependency_failure, 'cancel'))
-      from rows from (jsonb_to_recordset(jobs) as (
-        task text, payload jsonb, run_at timestamptz, priority integer, job_key text, job_key_mode text,
-        serial_key text, max_attempts integer, tenant text, correlation_id text, expires_at timestamptz, unique_for interval,
-        unique_key text, debounce interval, debounce_max interval, throttle interval, rate_limit integer, rate_per interval,
-        rate_key text, overlap text, depends_on bigint[], on_dependency_failure text)) with ordinality
-        as j (task, payload, run_at, priority, job_key, job_key_mode, serial_key, max_attempts, tenant, correlation_id, expires_at,
-          unique_for, unique_key, debounce, debounce_max, throttle, rate_limit, rate_per, rate_key, overlap, depends_on,
-          on_dependency_failure, n)
-      order by j.n;
+      select legwork_private.enqueue_job(jsonb_populate_record(null::legwork_private.job_spec, e.element))
+      from jsonb_array_elements(jobs) with ordinality as e (element, n)
+      order by e.n;
     return;
   end if;
 
@@ -3418,25 +3306,26 @@ begin
   end if;
   -- graphile-worker's clean-up of unused tasks may have taken the names.
   insert into graphile_worker._private_tasks (identifier)
-  select distinct element ->> 'task' from jsonb_array_elements(jobs) as element
-  where not exists (select from graphile_worker._private_tasks t where t.identifier = element ->> 'task')
+  select t.task from unnest(v_tasks) as t (task)
+  where not exists (select from graphile_worker._private_tasks k where k.identifier = t.task)
   on conflict do nothing;
-  insert into graphile_worker._private_job_queues (queue_name)
-  select distinct k.name
-  from jsonb_array_elements(jobs) as element
-  cross join lateral (
-    select legwork_private.kept_key(element ->> 'serial_key', coalesce(element ->> 'tenant', v_tenant), 'serial_key') as name offset 0
-  ) k
-  where element ->> 'serial_key' is not null and not exists (select from graphile_worker._private_job_queues q where q.queue_name = k.name)
-  on conflict do nothing;
+  if v_have_serial_keys then
+    insert into graphile_worker._private_job_queues (queue_name)
+    select distinct k.name
+    from jsonb_array_elements(jobs) as element
+    cross join lateral (
+      select legwork_private.kept_key(element ->> 'serial_key', coalesce(element ->> 'tenant', v_tenant), 'serial_key') as name offset 0
+    ) k
+    where element ->> 'serial_key' is not null and not exists (select from graphile_worker._private_job_queues q where q.queue_name = k.name)
+    on conflict do nothing;
+  end if;
 
   with specs as (
-    select j.*, legwork.tenant_key(j.serial_key, coalesce(j.tenant, v_tenant)) as queue_name, nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')) as id
-    from rows from (jsonb_to_recordset(jobs) as (
-      task text, payload jsonb, run_at timestamptz, priority integer, serial_key text, max_attempts integer, tenant text,
-      correlation_id text)) with ordinality
-      as j (task, payload, run_at, priority, serial_key, max_attempts, tenant, correlation_id, n)
-    order by j.n
+    select e.n, nextval(v_sequence) as id, j.task, j.payload, j.run_at, j.max_attempts, j.priority, legwork_private.context_flags(j.tenant, j.correlation_id) || legwork_private.option_flags(j) as flags,
+      legwork.tenant_key(j.serial_key, coalesce(j.tenant, v_tenant)) as queue_name
+    from jsonb_array_elements(jobs) with ordinality as e (element, n)
+    cross join lateral jsonb_populate_record(null::legwork_private.job_spec, e.element) as j
+    order by e.n
   ), inserted as (
     insert into graphile_worker._private_jobs (id, job_queue_id, task_id, payload, run_at, max_attempts, priority, flags)
     overriding system value
@@ -3445,7 +3334,7 @@ begin
       (select q.id from graphile_worker._private_job_queues q where q.queue_name = s.queue_name),
       (select t.id from graphile_worker._private_tasks t where t.identifier = s.task),
       coalesce(s.payload, '{}')::json, coalesce(s.run_at, now()), coalesce(s.max_attempts, 25), coalesce(s.priority, 0),
-      (select jsonb_object_agg(flag, true) from unnest(legwork_private.context_flags(s.tenant, s.correlation_id)) as flag)
+      legwork_private.flags_of(s.flags)
     from specs s
     returning id
   )
@@ -3584,7 +3473,7 @@ begin
     id := v_alert.id; event := 'resolved'; rule := v_alert.rule; target := v_alert.target; return next;
     -- Who was not told that it was raised is not told that it is over.
     if v_alert.told is not null and not legwork_private.is_silenced(v_alert.rule, v_alert.target, at) then
-      update legwork_private.alert_records a set jobs = a.jobs || legwork_private.tell(v_alert, 'resolved') where a.id = v_alert.id;
+      update legwork_private.alert_records a set jobs = a.jobs || legwork_private.send_alert(v_alert, 'resolved') where a.id = v_alert.id;
     end if;
   end loop;
   -- Those that were silenced are told of when the silence is over and they are still open.
@@ -3599,7 +3488,7 @@ begin
     if v_event = 'escalated' then
       id := v_alert.id; event := v_event; rule := v_alert.rule; target := v_alert.target; return next;
     end if;
-    update legwork_private.alert_records a set told = v_alert.severity, jobs = a.jobs || legwork_private.tell(v_alert, v_event) where a.id = v_alert.id;
+    update legwork_private.alert_records a set told = v_alert.severity, jobs = a.jobs || legwork_private.send_alert(v_alert, v_event) where a.id = v_alert.id;
   end loop;
 
   delete from legwork_private.alert_records a where a.resolved_at < now() - interval '400 days';
@@ -3616,14 +3505,9 @@ AS $function$
 declare
   v_job graphile_worker._private_jobs;
   v_seen record;
-  v_worker legwork_private.worker_processes;
-  v_waiting legwork_private.waiting_jobs;
-  v_holder bigint;
-  v_is_taken boolean;
-  v_is_suspended boolean := false;
 begin
-  "position" := 1;
-  perform legwork_private.assert_may('viewer');
+  "position" := 0;
+  perform legwork_private.assert_role('viewer');
   perform legwork_private.assert_visible(job_id);
   select j.* into v_seen from legwork_private.all_jobs j where j.id = explain_job.job_id;
   if v_seen.id is null then
@@ -3632,182 +3516,69 @@ begin
   select * into v_job from graphile_worker._private_jobs j where j.id = explain_job.job_id;
 
   if v_seen.finished_at is not null then
-    reason := v_seen.state;
-    detail := format('It has ended: %s at %s%s', v_seen.state, to_char(v_seen.finished_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
-      coalesce(': ' || v_seen.error, '.'));
-    fix := case
-      when v_seen.state = 'failed' and v_job.id is not null then format('select legwork.retry_job(%s);', job_id)
-      when v_seen.state = 'failed' then 'It was discarded. Enqueue it again.'
-      when v_seen.state = 'completed' then 'Nothing is wrong.'
-      else 'Enqueue it again if it should run.'
-    end;
-    return next;
-    for reason, detail, fix in
-      select s.reason, s.detail, s.fix from legwork_private.explain_replaced(v_job) s where v_seen.state = 'failed'
-      union all
-      select s.reason, s.detail, s.fix from legwork_private.explain_schedules(job_id) s
-    loop
-      "position" := "position" + 1;
-      return next;
-    end loop;
+    return query
+      select e.n::integer, e.reason, e.detail, e.fix
+      from legwork_private.explain_ended(v_job, job_id, v_seen.state, v_seen.finished_at, v_seen.error) with ordinality as e (reason, detail, fix, n);
     return;
   end if;
-
   if v_job.locked_at is not null then
-    select * into v_worker from legwork_private.worker_processes w where w.id = v_job.locked_by;
-    reason := 'running';
-    detail := format('It is running: attempt %s, since %s, on %s.', v_seen.attempts, to_char(v_job.locked_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
-      case when legwork_private.confined_tenant() is not null then 'a worker'
-        when v_worker.id is not null then format('worker %s (%s, process %s)', v_worker.id, v_worker.host, v_worker.pid)
-        else format('%s, which is no Legwork worker that lives', v_job.locked_by) end);
-    fix := case when v_worker.id is not null then 'Nothing to do, or stop it: ' || format('select legwork.cancel_job(%s);', job_id)
-      else 'If that process is gone, its jobs are given back after four hours, or at once: ' || format('select legwork_private.give_back_jobs(%L);', v_job.locked_by) end;
-    return next;
-    for reason, detail, fix in select s.reason, s.detail, s.fix from legwork_private.explain_replaced(v_job) s loop
-      "position" := "position" + 1;
-      return next;
-    end loop;
-    if v_worker.id is not null and v_job.id <> all (v_worker.running) and v_job.locked_at < clock_timestamp() - interval '2 seconds' then
-      "position" := "position" + 1;
-      reason := 'fetched_ahead';
-      detail := format('The worker has fetched it ahead and is busy with %s others.', cardinality(v_worker.running));
-      fix := 'Wait, or make workers fetch fewer jobs ahead (LEGWORK_LOCAL_QUEUE_SIZE).';
-      return next;
-    end if;
-    if v_worker.seen_at < clock_timestamp() - legwork_private.worker_grace() then
-      "position" := "position" + 1;
-      reason := 'worker_silent';
-      detail := format('That worker has been silent since %s.', to_char(v_worker.seen_at, 'HH24:MI:SS'));
-      fix := 'Any living Legwork worker gives its jobs to others within seconds.';
-      return next;
-    end if;
-    if v_worker.blocked_since is not null then
-      "position" := "position" + 1;
-      reason := 'worker_blocked';
-      detail := format('That worker has been busy in synchronous code for %s seconds, %s. Its other jobs stand still until that is over.',
-        round(extract(epoch from clock_timestamp() - v_worker.blocked_since)),
-        case when v_worker.blocked_jobs = array[explain_job.job_id] then 'this job''s'
-          when cardinality(v_worker.blocked_jobs) = 0 then 'which belongs to no job'
-          when legwork_private.confined_tenant() is not null then 'that of a job'
-          when cardinality(v_worker.blocked_jobs) = 1 then (
-            select format('that of job %s (task %s)', b.id, k.identifier)
-            from (select v_worker.blocked_jobs[1] as id) b
-            left join graphile_worker._private_jobs j on j.id = b.id
-            left join graphile_worker._private_tasks k on k.id = j.task_id)
-          else 'that of one of the jobs ' || array_to_string(v_worker.blocked_jobs[:10], ', ') end);
-      fix := 'Wait, or give that task a thread or a process of its own (isolate), or let it compute in smaller pieces. A signal, a timeout or a cancellation cannot interrupt it.';
-      return next;
-    end if;
-    if exists (select from legwork_private.cancellations c where c.job_id = explain_job.job_id) then
-      "position" := "position" + 1;
-      reason := 'cancelling';
-      detail := (select c.reason from legwork_private.cancellations c where c.job_id = explain_job.job_id) || ' Its task was told to stop.';
-      fix := 'Wait for the task to heed its signal; its timeout, if it has one, ends it otherwise.';
-      return next;
-    end if;
+    return query
+      select r.n::integer, r.reason, r.detail, r.fix
+      from legwork_private.explain_running(v_job, v_seen.attempts) with ordinality as r (reason, detail, fix, n);
     return;
   end if;
 
-  for reason, detail, fix in select p.reason, p.detail, p.fix from legwork_private.explain_pauses(v_seen.queue, v_seen.task) p loop
-    return next;
+  -- In the order in which they hold it back.
+  for reason, detail, fix in
+    select p.* from legwork_private.explain_pauses(v_seen.queue, v_seen.task) p
+    union all
+    select * from (
+      with waits as materialized (
+        select w.* from legwork_private.explain_waits(job_id, v_seen.run_at) w
+      )
+      select w.* from waits w
+      union all
+      select r.* from legwork_private.explain_run_at(v_job, v_seen.run_at, v_seen.error) r
+      where v_seen.run_at > clock_timestamp() and not exists (select from waits)
+    ) s
+    union all
+    select e.* from legwork_private.explain_expiry(v_job) e
+    union all
+    select d.* from legwork_private.explain_dependencies(job_id) d
+    union all
+    select g.* from legwork_private.explain_gates(job_id) g
+  loop
     "position" := "position" + 1;
+    return next;
   end loop;
-
-  for reason, detail, fix in select w.reason, w.detail, w.fix from legwork_private.explain_waits(job_id, v_seen.run_at) w loop
-    return next;
+  if "position" = 0 and exists (select from legwork_private.waiting_jobs w where w.job_id = explain_job.job_id and w.held is null) then
     "position" := "position" + 1;
-    v_is_suspended := true;
-  end loop;
-  if v_seen.run_at > clock_timestamp() and not v_is_suspended then
-    reason := case when v_job.attempts > 0 then 'retry_ahead' else 'run_at_ahead' end;
-    detail := case
-        when not isfinite(v_seen.run_at) then 'Its run_at is infinity: it never starts by itself'
-        when v_job.attempts > 0 then format('Attempt %s failed; the next one is due at %s', v_job.attempts, legwork_private.time_ahead(v_seen.run_at))
-        else 'It may start at ' || legwork_private.time_ahead(v_seen.run_at) end
-      || case when v_job.attempts > 0 then ': ' || coalesce(v_seen.error, 'no message') else '.' end;
-    fix := format(case when isfinite(v_seen.run_at) then 'Wait, or start' else 'Start' end || ' it now: select legwork.retry_job(%s);', job_id);
-    return next;
-    "position" := "position" + 1;
-  end if;
-
-  if legwork_private.flag_value(v_job.flags, 'expires') ~ '^\d{1,15}$' then
-    if to_timestamp(legwork_private.flag_value(v_job.flags, 'expires')::double precision / 1000) <= clock_timestamp() then
-      reason := 'expired';
-      detail := format('It was not to start after %s.', to_char(to_timestamp(legwork_private.flag_value(v_job.flags, 'expires')::double precision / 1000), 'YYYY-MM-DD HH24:MI:SS TZ'));
-      fix := 'A living worker is about to end it as expired. Enqueue it again if it should run.';
-      return next;
-      "position" := "position" + 1;
-    end if;
-  end if;
-
-  for reason, detail, fix in select d.reason, d.detail, d.fix from legwork_private.explain_dependencies(job_id) d loop
-    return next;
-    "position" := "position" + 1;
-  end loop;
-  for reason, detail, fix in select g.reason, g.detail, g.fix from legwork_private.explain_gates(job_id) g loop
-    return next;
-    "position" := "position" + 1;
-  end loop;
-  select * into v_waiting from legwork_private.waiting_jobs w where w.job_id = explain_job.job_id;
-  if v_waiting.held is null and v_waiting.job_id is not null and "position" = 1 then
     reason := 'about_to_be_admitted';
     detail := 'There is room for it, and it is the turn of its line or of another one.';
     fix := 'A living Legwork worker lets it go within a second; or: select legwork.tick();';
     return next;
+  end if;
+  for reason, detail, fix in select k.* from legwork_private.explain_serial_key(v_job, v_seen.serial_key) k loop
     "position" := "position" + 1;
-  end if;
-
-  if v_job.job_queue_id is not null then
-    select h.id into v_holder
-    from graphile_worker._private_job_queues q
-    left join graphile_worker._private_jobs h on h.job_queue_id = q.id and h.locked_at is not null
-    where q.id = v_job.job_queue_id and q.locked_at is not null
-    order by h.id limit 1;
-    v_is_taken := found;
-    if v_is_taken and legwork_private.confined_tenant() is not null and not exists (
-      select from graphile_worker._private_jobs h where h.id = v_holder and legwork_private.flag_value(h.flags, 'tenant') = legwork_private.confined_tenant())
-    then
-      v_holder := null;
-    end if;
-    if v_is_taken then
-      reason := 'serial_key_taken';
-      detail := format('Jobs with its serial key ''%s'' run one at a time, and %s.', v_seen.serial_key,
-        coalesce('job ' || v_holder || ' runs now', 'a worker holds the key'));
-      fix := 'Wait for that job, or cancel it' || coalesce(': select legwork.cancel_job(' || v_holder || ');', '.');
-      return next;
-      "position" := "position" + 1;
-    end if;
-  end if;
-
+    return next;
+  end loop;
   if not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off' then
     perform from graphile_worker._private_jobs j where j.id = explain_job.job_id for share skip locked;
     if not found then
+      "position" := "position" + 1;
       reason := 'row_locked';
       detail := 'A transaction that is open has changed or locked the job''s row; workers pass it over until it ends.';
       fix := 'Find it: select pid, state, xact_start, query from pg_stat_activity where xact_start is not null order by xact_start; then pg_terminate_backend(pid).';
       return next;
-      "position" := "position" + 1;
     end if;
   end if;
-
-  for reason, detail, fix in select w.reason, w.detail, w.fix from legwork_private.explain_workers(v_job, v_seen.task) w loop
-    return next;
+  for reason, detail, fix in select w.* from legwork_private.explain_workers(v_job, v_seen.task) w loop
     "position" := "position" + 1;
+    return next;
   end loop;
-
-  if "position" = 1 then
-    if v_seen.run_at < clock_timestamp() - interval '10 seconds' then
-      reason := 'not_fetched';
-      detail := format('Nothing holds it back. Its time came %s ago, and living workers that know its task have room for it, but none has fetched it.',
-        legwork_private.in_words(date_trunc('second', clock_timestamp() - v_seen.run_at)));
-      fix := 'If something held it back until a moment ago, wait a moment. Otherwise look at the log of the workers, and whether they reach Postgres directly: through a '
-        'connection pooler in transaction mode they cannot fetch jobs. Workers that ran while the schema graphile_worker was dropped, and plain ones that ran while its task '
-        'identifiers were cleaned up, have to be restarted.';
-    else
-      reason := 'about_to_start';
-      detail := 'Nothing holds it back. Workers look for jobs at once when they are told, and every second or two otherwise.';
-      fix := 'Wait a moment.';
-    end if;
+  if "position" = 0 then
+    "position" := 1;
+    select u.* into reason, detail, fix from legwork_private.explain_unheld(v_seen.run_at) u;
     return next;
   end if;
 end $function$
@@ -3826,7 +3597,7 @@ CREATE OR REPLACE FUNCTION legwork.health()
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET jit TO 'off'
 AS $function$
-  select legwork_private.assert_may('viewer', true);
+  select legwork_private.assert_role('viewer', true);
   with found as materialized (
     select c.*, case
       when c.kind in ('consecutive_failures', 'error_rate', 'failed_jobs', 'slow_runs', 'stuck_jobs') then 'task'
@@ -3864,7 +3635,7 @@ CREATE OR REPLACE FUNCTION legwork.job_reruns(job_id bigint)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  perform legwork_private.assert_may('viewer');
+  perform legwork_private.assert_role('viewer');
   perform legwork_private.assert_job(job_id);
   return query
     select r.job_id, r.original_id, r.payload_changed, r.requested_by, r.requested_at
@@ -3897,7 +3668,7 @@ AS $function$
 declare
   v_tenant text := legwork_private.confined_tenant();
 begin
-  perform legwork_private.assert_may('viewer');
+  perform legwork_private.assert_role('viewer');
   if scope is null or scope not in ('queue', 'task') then
     raise exception 'Limits are of a queue or a task, not of ''%''.', scope using errcode = 'LW400', hint = 'scope is queue or task.';
   elsif at_most is null or at_most not between 1 and 1000 then
@@ -3911,10 +3682,10 @@ begin
     where l.scope = limit_use.scope and l.name = limit_use.name and l.max_count is not null
   ), taken as materialized (
     select l.id, s.gate, s.free_at
-    from legwork_private.slots s
-    join limits l on l.id = split_part(s.gate, ':', 1)::integer
+    from limits l
+    join legwork_private.slots s on s.gate >= l.id || ':' and s.gate < l.id || ';'
     where (s.free_at is null or s.free_at > clock_timestamp())
-      -- A rate limit's places outlive their jobs.
+      -- A rate limit's slots outlive their jobs.
       and (v_tenant is null
         or exists (select from graphile_worker._private_jobs j where j.id = s.job_id and legwork_private.flag_value(j.flags, 'tenant') = v_tenant)
         or exists (select from legwork_private.finished_jobs f where f.id = s.job_id and f.tenant = v_tenant))
@@ -3934,7 +3705,7 @@ begin
       select l.id, g.gate, 0, 1, null
       from in_line i
       cross join lateral unnest(i.gates) as g (gate)
-      join limits l on l.id = split_part(g.gate, ':', 1)::integer
+      join limits l on l.id = legwork_private.gate_limit(g.gate)
     ) x
     group by x.id, x.gate
   ), ranked as (
@@ -3942,7 +3713,7 @@ begin
     from used u
   )
   select l.kind, nullif(array_to_string(l.key, '.'), ''),
-    case when l.key <> '{}' then case when l.is_secret then '[redacted]' else substr(r.gate, strpos(r.gate, ':') + 1) end end,
+    case when l.key <> '{}' then case when l.is_secret then '[redacted]' else legwork_private.gate_key(r.gate) end end,
     r.in_use, r.waiting, r.free_at, r.gates,
     (select count(*) from taken) = 100000 or (select count(*) from in_line) = 100000
   from ranked r
@@ -3958,7 +3729,7 @@ CREATE OR REPLACE FUNCTION legwork.limits_in_use()
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select legwork_private.assert_may('viewer', true);
+  select legwork_private.assert_role('viewer', true);
   select l.value ->> 'scope', l.value ->> 'name', l.value ->> 'kind', nullif(l.value ->> 'key', ''), (l.value ->> 'max')::integer, (l.value ->> 'used')::bigint,
     (l.value ->> 'keys')::bigint, (l.value ->> 'full')::bigint, s.sampled_at
   from legwork_private.samples s cross join lateral jsonb_array_elements(s.value) l
@@ -3980,10 +3751,6 @@ declare
   v_retention interval := coalesce(legwork_private.history_retention(), interval '30 days');
   v_width interval;
   v_parent record;
-  v_old record;
-  v_lower timestamptz;
-  v_upper timestamptz;
-  v_name text;
 begin
   -- One at a time; whoever comes second has nothing to do.
   if not pg_try_advisory_xact_lock(hashtext('legwork.maintain_history')) then
@@ -4006,10 +3773,10 @@ begin
 
   -- Workflows are kept longer than what their first steps did. Read before anything is locked.
   begin
-    perform legwork_private.keep_ends(p.partition, p.upper_bound)
+    perform legwork_private.keep_workflow_step_ends(p.partition, p.upper_bound)
     from legwork_private.history_partitions() p where p.parent = 'legwork_private.finished_jobs'::regclass and p.upper_bound <= now() - v_retention;
     if exists (select from only legwork_private.finished_jobs_default f where f.finished_at < now() - v_retention) then
-      perform legwork_private.keep_ends('legwork_private.finished_jobs_default', now() - v_retention);
+      perform legwork_private.keep_workflow_step_ends('legwork_private.finished_jobs_default', now() - v_retention);
     end if;
   exception when lock_not_available then
     step := 'busy'; relation := 'legwork_private.finished_jobs'; return next;
@@ -4026,52 +3793,8 @@ begin
     -- An eighth of the retention, in whole days: about ten partitions in all, because planning slows with their number
     -- (0.5 ms at 12, 11 ms at 365).
     v_width := make_interval(days => greatest(1, least(31, ceil(extract(epoch from v_parent.retention) / 86400 / 8)))::int);
-    loop
-      select coalesce(max(p.upper_bound), date_trunc('day', now())) into v_lower
-      from legwork_private.history_partitions() p where p.parent = format('legwork_private.%I', v_parent.name)::regclass;
-      exit when v_lower > now() + v_width;
-      -- After a pause longer than what was made ahead, the rows of the gap stay in the default partition.
-      v_lower := greatest(v_lower, date_trunc('day', now()));
-      v_upper := v_lower + v_width;
-      v_name := format('%s_%s', v_parent.name, to_char(v_lower, 'YYYYMMDD'));
-      begin
-        execute format('create table legwork_private.%I (like legwork_private.%I including defaults including storage)', v_name, v_parent.name);
-        execute format('alter table legwork_private.%I enable row level security', v_name);
-        -- A partition does not take this from its table. One that has a primary key is known by it.
-        if (select c.relreplident = 'f' from pg_class c where c.oid = format('legwork_private.%I', v_parent.name)::regclass) then
-          execute format('alter table legwork_private.%I replica identity full', v_name);
-        end if;
-        -- Attaching is refused while the default partition holds a row of that time; nobody adds one behind this lock.
-        execute format('lock table legwork_private.%I in access exclusive mode', v_parent.name || '_default');
-        -- Metrics count each row of these once.
-        if v_parent.name in ('finished_jobs', 'failed_attempts') then
-          perform legwork_private.roll_up_before_move(format('legwork_private.%I', v_parent.name || '_default')::regclass);
-        end if;
-        execute format(
-          'with moved as (delete from only legwork_private.%1$I where %2$I >= %3$L and %2$I < %4$L returning *) insert into legwork_private.%5$I select * from moved',
-          v_parent.name || '_default', v_parent.by_column, v_lower, v_upper, v_name);
-        if v_parent.name in ('finished_jobs', 'failed_attempts') then
-          perform legwork_private.skip_roll_up(format('legwork_private.%I', v_name)::regclass);
-        end if;
-        execute format('alter table legwork_private.%I attach partition legwork_private.%I for values from (%L) to (%L)',
-          v_parent.name, v_name, v_lower, v_upper);
-        step := 'created'; relation := 'legwork_private.' || v_name; return next;
-      exception when others then
-        step := case sqlstate when '55P03' then 'busy' else sqlerrm end; relation := 'legwork_private.' || v_parent.name; return next;
-        exit;
-      end;
-    end loop;
-    for v_old in
-      select p.partition::text as name from legwork_private.history_partitions() p
-      where p.parent = format('legwork_private.%I', v_parent.name)::regclass and p.upper_bound <= now() - v_parent.retention
-    loop
-      begin
-        execute format('drop table %s', v_old.name);
-        step := 'dropped'; relation := v_old.name; return next;
-      exception when others then
-        step := case sqlstate when '55P03' then 'busy' else sqlerrm end; relation := v_old.name; return next;
-      end;
-    end loop;
+    return query select c.step, c.relation from legwork_private.create_history_partitions(v_parent.name, v_parent.by_column, v_width) c;
+    return query select d.step, d.relation from legwork_private.drop_history_partitions(v_parent.name, v_parent.retention) d;
     execute format('delete from only legwork_private.%I where %I < $1', v_parent.name || '_default', v_parent.by_column)
       using now() - v_parent.retention;
   end loop;
@@ -4113,7 +3836,7 @@ CREATE OR REPLACE FUNCTION legwork.reconcile()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   -- Each statement sees one moment, and whoever moves a job changes its rows in one transaction: what contradicts itself in a
   -- statement's eyes is wrong, and is not just being changed.
   return query
@@ -4125,7 +3848,7 @@ begin
         or exists (select from legwork_private.waiting_jobs w where w.job_id = s.job_id))
       returning s.gate, s.job_id
     ), unstarted as (
-      update legwork_private.slots s set free_at = legwork_private.later(clock_timestamp(), legwork_private.window_of(s.gate, s.per))
+      update legwork_private.slots s set free_at = legwork_private.later(clock_timestamp(), legwork_private.rate_window(s.gate, s.per))
       where s.per is not null and s.free_at is null and (
         not exists (select from graphile_worker._private_jobs j
           where j.id = s.job_id and (j.locked_at is not null or j.attempts < j.max_attempts))
@@ -4142,36 +3865,36 @@ begin
     where not exists (select from graphile_worker._private_jobs j where j.id = w.job_id and j.locked_at is null and j.attempts < j.max_attempts)
     returning 'a job in the waiting room that does not wait'::text, w.job_id, null::text;
   return query
-    with rules as materialized (
-      select r.task_id, r.is_paused, r.limits from legwork_private.task_rules r where r.is_paused or r.limits <> '{}'
+    with limited_tasks as materialized (
+      select r.task_id, r.is_paused, r.limits from legwork_private.task_limits r where r.is_paused or r.limits <> '{}'
     ), free as materialized (
       select j.id from graphile_worker._private_jobs j
-      join rules r on r.task_id = j.task_id
+      join limited_tasks r on r.task_id = j.task_id
       where j.locked_at is null and j.attempts < j.max_attempts and j.run_at <> 'infinity'
         and (r.is_paused or cardinality(r.limits) > (
           select count(*) from legwork_private.slots s
-          where s.job_id = j.id and s.free_at is null and split_part(s.gate, ':', 1)::integer = any (r.limits)))
+          where s.job_id = j.id and s.free_at is null and legwork_private.gate_limit(s.gate) = any (r.limits)))
       -- One that is just being fetched runs then.
       for update of j skip locked
     ), sent as (
-      select legwork_private.make_wait(array(select f.id from free f)) as jobs
+      select legwork_private.send_to_waiting_room(array(select f.id from free f)) as jobs
     )
     select 'a job that was free to start without a slot'::text, f.id, null::text from free f, sent where sent.jobs > 0;
   return query
     with lost as (
-      select w.lane, min(w.gates) as gates from legwork_private.waiting_jobs w
-      where w.held is null and w.gates <> '{}' and not exists (select from legwork_private.lanes l where l.lane = w.lane)
+      select w.line, min(w.gates) as gates from legwork_private.waiting_jobs w
+      where w.held is null and w.gates <> '{}' and not exists (select from legwork_private.lines l where l.line = w.line)
         -- As long as there are wakeups nothing has been forgotten: they may be what calls it.
         and not exists (select from legwork_private.wakeups)
-      group by w.lane
+      group by w.line
     ), ready as (
-      select l.lane, l.gates from legwork_private.lanes l
-      where exists (select from legwork_private.waiting_jobs w where w.lane = l.lane and w.held is null)
-        and not exists (select from legwork_private.rooms(l.gates, clock_timestamp()) r where r.room <= 0)
+      select l.line, l.gates from legwork_private.lines l
+      where exists (select from legwork_private.waiting_jobs w where w.line = l.line and w.held is null)
+        and not exists (select from legwork_private.free_slots(l.gates, clock_timestamp()) r where r.free <= 0)
         and not exists (select from legwork_private.wakeups)
     ), woken as (
-      insert into legwork_private.wakeups (lane, gates, at_commit)
-      select x.lane, x.gates, case when row_number() over () = 1 then 'try' end
+      insert into legwork_private.wakeups (line, gates, at_commit)
+      select x.line, x.gates, case when row_number() over () = 1 then 'try' end
       from (select * from lost union select * from ready) x
       returning gates
     )
@@ -4182,11 +3905,11 @@ begin
   delete from legwork_private.slots s
   where s.ctid = any (array(
     select x.ctid from legwork_private.slots x
-    where not exists (select from legwork_private.limits l where l.id = split_part(x.gate, ':', 1)::integer and l.max_count is not null)
+    where not exists (select from legwork_private.limits l where l.id = legwork_private.gate_limit(x.gate) and l.max_count is not null)
     for update skip locked));
   -- Nor is this: a line whose last job was let go is kept until somebody looks at it.
   if pg_try_advisory_xact_lock(legwork_private.admission_lock()) then
-    delete from legwork_private.lanes l where not exists (select from legwork_private.waiting_jobs w where w.lane = l.lane and w.held is null);
+    delete from legwork_private.lines l where not exists (select from legwork_private.waiting_jobs w where w.line = l.line and w.held is null);
   end if;
 end $function$
 -- not for everybody
@@ -4256,7 +3979,7 @@ declare
   v_state legwork.job_state;
   v_id bigint;
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
   select f.* into v_original from legwork_private.finished_jobs f where f.id = rerun_job.job_id order by f.finished_at desc limit 1;
   if v_original.id is null then
@@ -4290,7 +4013,7 @@ declare
   v_original legwork_private.finished_jobs;
   v_count integer := 0;
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   if not preview then
     -- One at a time: two that fit the same jobs would both find them not run again yet. Each statement below sees what was committed before it.
     perform pg_advisory_xact_lock(hashtextextended('legwork.rerun_jobs', 0));
@@ -4316,12 +4039,12 @@ CREATE OR REPLACE FUNCTION legwork.reset_limits(task text)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   perform legwork_private.assert_task(task);
   delete from legwork_private.limits l where l.scope = 'task' and l.name = task and l.declared_max is null;
   update legwork_private.limits l set max_count = l.declared_max, per = l.declared_per, is_overridden = false
   where l.scope = 'task' and l.name = task;
-  perform legwork_private.apply_rules(legwork_private.tasks_in('task', task));
+  perform legwork_private.apply_limits_and_pauses(legwork_private.tasks_in('task', task));
 end $function$
 -- not for everybody
 
@@ -4334,7 +4057,7 @@ AS $function$
 declare
   v_count integer;
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   insert into legwork_private.alert_rules (name, kind, warning, critical, period, at_least, raise_after, resolve_after) values
     ('consecutive_failures', 'consecutive_failures', 3, 10, '15 minutes', 1, '0', '0'),
     ('error_rate', 'error_rate', 0.25, 0.5, '15 minutes', 10, '0', '5 minutes'),
@@ -4383,7 +4106,7 @@ declare
   v_job graphile_worker._private_jobs;
   v_state legwork.job_state;
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
   select * into v_job from graphile_worker._private_jobs j where j.id = retry_job.job_id for update;
   if v_job.id is null then
@@ -4444,7 +4167,7 @@ CREATE OR REPLACE FUNCTION legwork.retry_workflow(workflow_id bigint, deadline t
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_run legwork_private.workflow_runs := legwork_private.locked_workflow(workflow_id);
+  v_run legwork_private.workflow_runs := legwork_private.lock_workflow(workflow_id);
   v_step record;
   v_made integer[] := '{}';
   v_retried integer[] := '{}';
@@ -4476,9 +4199,9 @@ begin
   -- In the order of dependencies. Rows of failed jobs are locked, so that nobody retries or discards them meanwhile.
   for v_step in
     select s.name, s.position, s.waits_for, s.job_id, coalesce(from_step = any (s.groups || s.name), false) as is_named,
-      exists (select from legwork_private.end_of(s.compensation_job_id) f where f.state in ('completed', 'failed')) as is_undone,
+      exists (select from legwork_private.workflow_step_end(s.compensation_job_id) f where f.state in ('completed', 'failed')) as is_undone,
       j.id is not null as has_row, j.id is not null and (j.locked_at is not null or j.attempts < j.max_attempts) as lives,
-      (select f.state from legwork_private.end_of(s.job_id) f) as state
+      (select f.state from legwork_private.workflow_step_end(s.job_id) f) as state
     from legwork_private.workflow_run_steps s
     left join lateral (select k.* from graphile_worker._private_jobs k where k.id = s.job_id for update) j on true
     where s.workflow_id = v_run.id and s.position is not null
@@ -4517,7 +4240,7 @@ begin
   where r.id = v_run.id;
   -- Folded just while it was cancelled.
   delete from legwork_private.run_counts c where c.run_id = v_run.id;
-  perform legwork_private.make_step_jobs(v_run.id, v_made, v_made || v_retried, v_made || v_retried || v_open);
+  perform legwork_private.create_workflow_step_jobs(v_run.id, v_made, v_made || v_retried, v_made || v_retried || v_open);
   -- Those that have to wait are sent to the waiting room by the trigger on this.
   update graphile_worker._private_jobs j set attempts = 0, run_at = now(), updated_at = now(), revision = j.revision + 1, flags = legwork_private.without_expiry(j.flags)
   from legwork_private.workflow_run_steps s
@@ -4538,7 +4261,7 @@ AS $function$
 declare
   v_token legwork_private.tokens;
 begin
-  perform legwork_private.assert_may('admin');
+  perform legwork_private.assert_role('admin');
   select t.* into v_token from legwork_private.tokens t where t.id = revoke_token.id for update;
   if v_token.id is null or v_token.tenant is distinct from coalesce(legwork_private.confined_tenant(), v_token.tenant) then
     raise exception 'There is no token %.', coalesce(revoke_token.id::text, 'null') using
@@ -4571,7 +4294,7 @@ begin
   loop
     -- An occurrence may be due in this very microsecond.
     insert into legwork_private.schedule_occurrences (schedule, due_at, state, reason, job_id, last_due_at, tenant)
-    values (v_schedule.name, v_due_at, 'manual', 'Run by ' || legwork_private.who() || '.', v_id, v_due_at, v_schedule.tenant)
+    values (v_schedule.name, v_due_at, 'manual', 'Run by ' || legwork_private.current_actor() || '.', v_id, v_due_at, v_schedule.tenant)
     on conflict do nothing;
     exit when found;
     v_due_at := v_due_at + interval '1 microsecond';
@@ -4593,7 +4316,7 @@ declare
   v_is_enabled boolean;
   v_tenant text := legwork_private.own_tenant(coalesce(tenant, nullif(current_setting('legwork.tenant', true), '')));
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   perform legwork_private.assert_present(as_of);
   -- Whoever makes the same one at the same time comes second.
   perform pg_advisory_xact_lock(hashtext('legwork.schedule'), hashtext(schedule.name));
@@ -4691,7 +4414,7 @@ declare
   v_redact text[];
   v_shown jsonb := payload;
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
   if name is null or length(name) not between 1 and 200 or name in ('.', '..') then
     raise exception 'A signal''s name has 1 to 200 characters%.',
@@ -4739,7 +4462,7 @@ CREATE OR REPLACE FUNCTION legwork.set_alert_channels(channels jsonb)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   perform legwork_private.assert_alert_channels(coalesce(channels, '[]'));
   update legwork.settings s set value = coalesce(channels, '[]')::text where s.name = 'alert_channels';
 end $function$
@@ -4759,7 +4482,7 @@ declare
   v_old legwork_private.alert_rules;
   v_constraint text;
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   if name is null or name !~ '^[a-z0-9][a-z0-9_./-]{0,99}$' then
     raise exception 'A rule cannot be called ''%''.', coalesce(name, '') using errcode = 'LW400',
       hint = 'Names have small letters, digits, _ . / and -, for example mail_failures.';
@@ -4812,7 +4535,7 @@ declare
   v_ids bigint[];
   v_count integer;
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   perform legwork_private.assert_priority(priority);
   v_ids := array(
     select j.id from legwork_private.live_jobs_like(filter) x join graphile_worker._private_jobs j on j.id = x
@@ -4846,7 +4569,7 @@ declare
   v_job graphile_worker._private_jobs;
   v_state legwork.job_state;
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
   perform legwork_private.assert_priority(priority);
   -- The row's lock: a job that a worker is just fetching has the priority either before or after.
@@ -4872,7 +4595,7 @@ CREATE OR REPLACE FUNCTION legwork.set_retry_policy(queue text DEFAULT NULL::tex
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   perform legwork_private.assert_target(legwork_private.scope_of(queue, task), coalesce(queue, task));
   perform legwork_private.put_retry_policy(legwork_private.scope_of(queue, task), coalesce(queue, task), false, attempts, backoff, delay, factor,
     max_delay, jitter, retry_on);
@@ -4888,7 +4611,7 @@ AS $function$
 declare
   v_id bigint;
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   if duration is null then
     raise exception 'Silencing alerts needs a duration.' using errcode = 'LW400', hint = 'For example ''2 hours''.';
   end if;
@@ -4908,7 +4631,7 @@ CREATE OR REPLACE FUNCTION legwork.silences()
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select legwork_private.assert_may('viewer', true);
+  select legwork_private.assert_role('viewer', true);
   select s.id, s.rule, s.target, s.until, s.reason, s.silenced_by, s.silenced_at from legwork_private.alert_silences s where s.until > clock_timestamp() order by s.until
 $function$
 -- not for everybody
@@ -4924,7 +4647,7 @@ declare
   v_total integer;
   v_tenant text := legwork_private.own_tenant(coalesce(tenant, nullif(current_setting('legwork.tenant', true), '')));
 begin
-  perform legwork_private.assert_may('enqueuer');
+  perform legwork_private.assert_role('enqueuer');
   if name is null or length(name) not between 1 and 128 then
     raise exception 'A workflow needs a name of 1 to 128 characters.' using errcode = 'LW400', hint = 'It says what kind of workflow it is; many may have the same.';
   elsif deadline <= clock_timestamp() then
@@ -4932,7 +4655,7 @@ begin
   end if;
   perform legwork_private.assert_time('deadline', deadline);
   v_id := nextval('legwork_private.run_ids');
-  v_total := legwork_private.plan_steps(v_id, steps);
+  v_total := legwork_private.plan_workflow_steps(v_id, steps);
   insert into legwork_private.workflow_runs (id, name, tenant, correlation_id, parent_id, deadline, total)
   values (
     v_id, start_workflow.name, v_tenant,
@@ -4940,7 +4663,7 @@ begin
     case when current_setting('legwork.parent_id', true) ~ '^\d{1,18}$'
       or current_setting('legwork.parent_id', true) ~ '^\d{19}$' and current_setting('legwork.parent_id', true) <= '9223372036854775807' then current_setting('legwork.parent_id', true)::bigint end,
     start_workflow.deadline, v_total);
-  perform legwork_private.make_step_jobs(v_id, x.all_of, x.all_of, x.all_of) from (select array(select generate_series(1, v_total)) as all_of) x;
+  perform legwork_private.create_workflow_step_jobs(v_id, x.all_of, x.all_of, x.all_of) from (select array(select generate_series(1, v_total)) as all_of) x;
   return v_id;
 end $function$
 -- not for everybody
@@ -4952,14 +4675,14 @@ CREATE OR REPLACE FUNCTION legwork.step_results(workflow_id bigint)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  perform legwork_private.assert_may('viewer');
+  perform legwork_private.assert_role('viewer');
   return (
     select coalesce(jsonb_object_agg(s.name, case when f.id is not null then f.result else k.result end), '{}')
     from legwork_private.workflow_run_steps s
     join legwork_private.workflow_runs r on r.id = s.workflow_id
-    -- As legwork_private.end_of, for all of them at once. A minute, because a worker's clock may be behind; the time keeps old partitions out.
+    -- As legwork_private.workflow_step_end, for all of them at once. A minute, because a worker's clock may be behind; the time keeps old partitions out.
     left join legwork_private.finished_jobs f on f.id = s.job_id and f.finished_at >= r.created_at - interval '1 minute'
-    left join legwork_private.kept_ends k on k.job_id = s.job_id
+    left join legwork_private.workflow_step_ends k on k.job_id = s.job_id
     where coalesce(f.state, k.state) = 'completed' and s.workflow_id = step_results.workflow_id and (legwork_private.confined_tenant() is null or r.tenant = legwork_private.confined_tenant()));
 end $function$
 -- not for everybody
@@ -4994,12 +4717,12 @@ declare
   v_error text;
   v_failed integer := 0;
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   perform pg_advisory_xact_lock(legwork_private.admission_lock());
   for v_item in
     select a.what, a.item from legwork_private.set_aside a where a.set_aside_at <= clock_timestamp() - older_than order by a.set_aside_at limit 1000 for update skip locked
   loop
-    v_error := legwork_private.do_apart(v_item.what, v_item.item);
+    v_error := legwork_private.do_tick_item(v_item.what, v_item.item);
     if v_error is null then
       delete from legwork_private.set_aside a where a.what = v_item.what and a.item = v_item.item;
     else
@@ -5022,11 +4745,11 @@ AS $function$
 declare
   v_until timestamptz := least(coalesce(until, now()), now());
   v_period interval := least(greatest(period, interval '1 minute'), interval '400 days');
-  v_step interval := legwork_private.series_step(v_period, v_until - v_period);
+  v_bucket interval := legwork_private.series_bucket(v_period, v_until - v_period);
   -- Days are UTC's, and so is whatever is shorter.
   v_origin constant timestamptz := '2000-01-01 00:00:00+00';
-  v_from timestamptz := date_bin(v_step, v_until - v_period, v_origin);
-  v_is_fine boolean := v_step < interval '1 hour';
+  v_from timestamptz := date_bin(v_bucket, v_until - v_period, v_origin);
+  v_is_fine boolean := v_bucket < interval '1 hour';
   v_tasks text[] := case
     when task is not null then array[task]
     -- Every task that has been counted; whose queue nobody has said is in 'default'.
@@ -5034,16 +4757,16 @@ declare
       select t.task from legwork_private.task_totals t left join legwork_private.task_definitions d on d.name = t.task where coalesce(d.queue, 'default') = task_series.queue)
     end;
   v_known timestamptz;
-  v_counted timestamptz := (select w.ran_at from legwork_private.watch_steps w where w.step = 'roll_up');
+  v_counted timestamptz := (select w.ran_at from legwork_private.duties w where w.duty = 'roll_up');
 begin
-  perform legwork_private.assert_may('viewer', true);
+  perform legwork_private.assert_role('viewer', true);
   -- Before anything was counted nothing is known, which is not the same as none.
   if v_is_fine then
     select min(m.minute) into v_known from legwork_private.minute_totals m;
   else
     select min(h.hour) into v_known from legwork_private.hour_totals h;
   end if;
-  v_from := greatest(v_from, date_bin(v_step, v_known, v_origin));
+  v_from := greatest(v_from, date_bin(v_bucket, v_known, v_origin));
   return query
   with counted as (
     select m.minute as c_at, m.completed, m.failed, m.cancelled, m.expired, m.failed_attempts, m.retried, m.waits, m.runs
@@ -5062,16 +4785,16 @@ begin
     where not v_is_fine and v_tasks is not null and h.task = any (v_tasks)
       and h.hour = any (array(select g from generate_series(date_trunc('hour', v_from), v_until, interval '1 hour') g))
   ), summed as (
-    select date_bin(v_step, c.c_at, v_origin) as s_at, sum(c.completed)::bigint as completed, sum(c.failed)::bigint as failed, sum(c.cancelled)::bigint as cancelled,
+    select date_bin(v_bucket, c.c_at, v_origin) as s_at, sum(c.completed)::bigint as completed, sum(c.failed)::bigint as failed, sum(c.cancelled)::bigint as cancelled,
       sum(c.expired)::bigint as expired, sum(c.failed_attempts)::bigint as failed_attempts, sum(c.retried)::bigint as retried,
       legwork_private.sum_counts(c.waits)::double precision[] as waits, legwork_private.sum_counts(c.runs)::double precision[] as runs
     from counted c group by 1
   )
-  select g.g_at, extract(epoch from v_step)::integer, coalesce(g.g_at + v_step <= v_counted, false),
+  select g.g_at, extract(epoch from v_bucket)::integer, coalesce(g.g_at + v_bucket <= v_counted, false),
     coalesce(s.completed, 0), coalesce(s.failed, 0), coalesce(s.cancelled, 0), coalesce(s.expired, 0), coalesce(s.failed_attempts, 0), coalesce(s.retried, 0),
     legwork_private.quantile(0.5, s.waits), legwork_private.quantile(0.95, s.waits), legwork_private.quantile(0.99, s.waits),
     legwork_private.quantile(0.5, s.runs), legwork_private.quantile(0.95, s.runs), legwork_private.quantile(0.99, s.runs)
-  from generate_series(v_from, v_until - interval '1 microsecond', v_step) as g (g_at)
+  from generate_series(v_from, v_until - interval '1 microsecond', v_bucket) as g (g_at)
   left join summed s on s.s_at = g.g_at
   where v_known is not null
   order by g.g_at;
@@ -5084,7 +4807,7 @@ CREATE OR REPLACE FUNCTION legwork.task_statistics(period interval DEFAULT '01:0
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select legwork_private.assert_may('viewer', true);
+  select legwork_private.assert_role('viewer', true);
   select s.task, s.completed, s.failed, s.cancelled, s.expired, s.failed_attempts, s.retried,
     s.failed_attempts / nullif(s.failed_attempts + s.completed, 0)::double precision,
     s.wait_seconds / nullif((select sum(n) from unnest(s.waits) n), 0), legwork_private.quantile(0.95, s.waits), s.run_seconds / nullif((select sum(n) from unnest(s.runs) n), 0),
@@ -5118,11 +4841,11 @@ CREATE OR REPLACE FUNCTION legwork.tick()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  perform legwork_private.assert_may('operator', true);
-  if exists (select from legwork_private.rule_changes) then
-    perform legwork_private.settle_rules();
+  perform legwork_private.assert_role('operator', true);
+  if exists (select from legwork_private.limit_changes) then
+    perform legwork_private.settle_limit_changes();
   end if;
-  perform legwork_private.note_ids();
+  perform legwork_private.record_id_mark();
   perform legwork_private.expire_jobs();
   perform legwork_private.deliver_signals();
   perform legwork_private.expire_workflows();
@@ -5130,7 +4853,7 @@ begin
   if not pg_try_advisory_xact_lock(legwork_private.admission_lock()) then
     return clock_timestamp() + interval '50 milliseconds';
   end if;
-  perform legwork_private.note_due();
+  perform legwork_private.wake_due_jobs();
   if exists (select from legwork_private.dependency_checks) then
     perform legwork_private.check_dependencies();
   end if;
@@ -5171,7 +4894,7 @@ CREATE OR REPLACE FUNCTION legwork.worker_starts_between(from_at timestamp with 
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select legwork_private.assert_may('viewer', true);
+  select legwork_private.assert_role('viewer', true);
   -- Those of one machine that started in the same minute are one start.
   select min(w.started_at), w.host, count(*), array_agg(distinct w.version order by w.version) filter (where w.version is not null) from legwork_private.worker_starts w
   where w.started_at >= from_at and w.started_at < to_at
@@ -5346,7 +5069,7 @@ CREATE OR REPLACE FUNCTION legwork_private.admission_pass()
 RETURN (SELECT p.pass FROM legwork_private.admission_passes p LIMIT 1)
 -- not for everybody
 
-CREATE OR REPLACE FUNCTION legwork_private.admit_crossing(lanes uuid[], freed text[], at timestamp with time zone, OUT granted integer, OUT open uuid[], OUT filled text[])
+CREATE OR REPLACE FUNCTION legwork_private.admit_crossing(lines uuid[], freed text[], at timestamp with time zone, OUT granted integer, OUT open uuid[], OUT filled text[])
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5356,44 +5079,44 @@ declare
   v_served uuid[];
 begin
   with candidates as materialized (
-    select l.lane, l.gates, l.turn from legwork_private.lanes l where l.lane = any (lanes)
+    select l.line, l.gates, l.turn from legwork_private.lines l where l.line = any (lines)
     union
-    select l.lane, l.gates, l.turn
-    from legwork_private.rooms(freed, at) r
+    select l.line, l.gates, l.turn
+    from legwork_private.free_slots(freed, at) r
     cross join lateral (
-      select x.lane, x.gates, x.turn from legwork_private.lanes x where x.waits_at = r.gate order by x.turn limit greatest(r.room, 0)
+      select x.line, x.gates, x.turn from legwork_private.lines x where x.waits_at = r.gate order by x.turn limit greatest(r.free, 0)
     ) l
   ), crossed as materialized (
-    select c.lane, g.gate from candidates c cross join lateral unnest(c.gates) as g (gate)
-  ), rooms as materialized (
-    select r.gate, r.room from legwork_private.rooms(array(select distinct x.gate from crossed x), at) r
+    select c.line, g.gate from candidates c cross join lateral unnest(c.gates) as g (gate)
+  ), free_slots as materialized (
+    select r.gate, r.free from legwork_private.free_slots(array(select distinct x.gate from crossed x), at) r
   ), asked as materialized (
-    select c.lane, c.gates, c.turn, m.room, count(*) over () as lines
+    select c.line, c.gates, c.turn, m.free, count(*) over () as lines
     from candidates c
-    join (select x.lane, min(r.room) as room from crossed x join rooms r on r.gate = x.gate group by x.lane) m on m.lane = c.lane
-    where m.room > 0
+    join (select x.line, min(r.free) as free from crossed x join free_slots r on r.gate = x.gate group by x.line) m on m.line = c.line
+    where m.free > 0
   ), heads as materialized (
     -- Passing over locked rows as in admit_lines.
-    select a.lane, a.gates, a.turn, h.job_id, h.run_at,
-      row_number() over (partition by a.lane order by h.priority, h.run_at, h.job_id) as place
+    select a.line, a.gates, a.turn, h.job_id, h.run_at,
+      row_number() over (partition by a.line order by h.priority, h.run_at, h.job_id) as place
     from asked a
     cross join lateral (
       select w.job_id, w.run_at, w.priority
       from legwork_private.waiting_jobs w
       join graphile_worker._private_jobs j on j.id = w.job_id
-      where w.lane = a.lane and w.held is null and j.locked_at is null
+      where w.line = a.line and w.held is null and j.locked_at is null
       order by w.priority, w.run_at, w.job_id
-      limit (a.room + a.lines - 1) / a.lines
+      limit (a.free + a.lines - 1) / a.lines
       for update of j skip locked
     ) h
   ), ranks as (
     -- Whoever is within the room of each of its gates may go.
-    select h.job_id, row_number() over (partition by g.gate order by h.place, h.turn) <= r.room as fits
+    select h.job_id, row_number() over (partition by g.gate order by h.place, h.turn) <= r.free as fits
     from heads h
     cross join lateral unnest(h.gates) as g (gate)
-    join rooms r on r.gate = g.gate
+    join free_slots r on r.gate = g.gate
   ), granted as materialized (
-    select h.job_id, h.lane, h.gates, h.run_at
+    select h.job_id, h.line, h.gates, h.run_at
     from heads h
     where h.job_id in (select r.job_id from ranks r group by r.job_id having bool_and(r.fits))
   ), gone as (
@@ -5403,37 +5126,37 @@ begin
     select x.gate, g.job_id, l.per
     from granted g
     cross join lateral unnest(g.gates) as x (gate)
-    left join legwork_private.limits l on l.id = split_part(x.gate, ':', 1)::integer
+    left join legwork_private.limits l on l.id = legwork_private.gate_limit(x.gate)
   ), started as (
     update graphile_worker._private_jobs j set run_at = g.run_at from granted g where j.id = g.job_id
   )
-  select array(select c.lane from candidates c), array(select distinct g.lane from granted g), (select count(*) from granted)
+  select array(select c.line from candidates c), array(select distinct g.line from granted g), (select count(*) from granted)
   into v_looked, v_served, granted;
 
   -- Each line that was looked at is noted at a gate that is full; one without a job goes; one that has been served goes to the
   -- end of those that wait with it.
   with looked as materialized (
-    select l.lane, l.gates, exists (select from legwork_private.waiting_jobs w where w.lane = l.lane and w.held is null) as has_jobs
-    from legwork_private.lanes l where l.lane = any (v_looked)
+    select l.line, l.gates, exists (select from legwork_private.waiting_jobs w where w.line = l.line and w.held is null) as has_jobs
+    from legwork_private.lines l where l.line = any (v_looked)
   ), crossed as materialized (
-    select k.lane, g.gate, g.n from looked k cross join lateral unnest(k.gates) with ordinality as g (gate, n) where k.has_jobs
-  ), rooms as materialized (
-    select r.gate, r.room from legwork_private.rooms(array(select distinct x.gate from crossed x), at) r
+    select k.line, g.gate, g.n from looked k cross join lateral unnest(k.gates) with ordinality as g (gate, n) where k.has_jobs
+  ), free_slots as materialized (
+    select r.gate, r.free from legwork_private.free_slots(array(select distinct x.gate from crossed x), at) r
   ), placed as materialized (
-    select k.lane, k.has_jobs, f.gate as full_gate
+    select k.line, k.has_jobs, f.gate as full_gate
     from looked k
     left join (
-      select distinct on (x.lane) x.lane, x.gate from crossed x join rooms r on r.gate = x.gate where r.room <= 0 order by x.lane, x.n
-    ) f on f.lane = k.lane
+      select distinct on (x.line) x.line, x.gate from crossed x join free_slots r on r.gate = x.gate where r.free <= 0 order by x.line, x.n
+    ) f on f.line = k.line
   ), emptied as (
-    delete from legwork_private.lanes l using placed p where l.lane = p.lane and not p.has_jobs
+    delete from legwork_private.lines l using placed p where l.line = p.line and not p.has_jobs
   ), moved as (
-    update legwork_private.lanes l set waits_at = coalesce(p.full_gate, l.waits_at),
-      turn = case when l.lane = any (v_served) then nextval('legwork_private.lane_turns') else l.turn end
+    update legwork_private.lines l set waits_at = coalesce(p.full_gate, l.waits_at),
+      turn = case when l.line = any (v_served) then nextval('legwork_private.line_turns') else l.turn end
     from placed p
-    where l.lane = p.lane and p.has_jobs
+    where l.line = p.line and p.has_jobs
   )
-  select array(select p.lane from placed p where p.has_jobs and p.full_gate is null), array(select distinct p.full_gate from placed p where p.full_gate is not null)
+  select array(select p.line from placed p where p.has_jobs and p.full_gate is null), array(select distinct p.full_gate from placed p where p.full_gate is not null)
   into open, filled;
 end $function$
 -- not for everybody
@@ -5444,60 +5167,60 @@ CREATE OR REPLACE FUNCTION legwork_private.admit_lines(freed text[], at timestam
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  with rooms as materialized (
+  with free_slots as materialized (
     -- All of them here: a condition on what is computed would compute it twice.
-    select r.gate, r.room from legwork_private.rooms(freed, at) r
+    select r.gate, r.free from legwork_private.free_slots(freed, at) r
   ), lines as (
-    select r.gate, r.room, l.lane, l.turn, count(*) over (partition by r.gate) as lines
-    from rooms r
+    select r.gate, r.free, l.line, l.turn, count(*) over (partition by r.gate) as lines
+    from free_slots r
     cross join lateral (
-      select x.lane, x.turn from legwork_private.lanes x where x.waits_at = r.gate order by x.turn limit greatest(r.room, 0)
+      select x.line, x.turn from legwork_private.lines x where x.waits_at = r.gate order by x.turn limit greatest(r.free, 0)
     ) l
-    where r.room > 0
+    where r.free > 0
   ), asked as materialized (
-    select l.gate, l.room, l.lane, l.turn, l.lines, (l.room + l.lines - 1) / l.lines as wanted from lines l
+    select l.gate, l.free, l.line, l.turn, l.lines, (l.free + l.lines - 1) / l.lines as wanted from lines l
   ), heads as materialized (
     -- Who is locked, by a transaction that changes or removes the job, is passed over: that transaction wakes us again. Whoever
     -- changes a job's row in the waiting room has locked its row here before, so deleting there never waits.
-    select a.gate, a.room, a.lane, a.turn, h.job_id, h.run_at,
-      row_number() over (partition by a.lane order by h.priority, h.run_at, h.job_id) as place
+    select a.gate, a.free, a.line, a.turn, h.job_id, h.run_at,
+      row_number() over (partition by a.line order by h.priority, h.run_at, h.job_id) as place
     from asked a
     cross join lateral (
       select w.job_id, w.run_at, w.priority
       from legwork_private.waiting_jobs w
       join graphile_worker._private_jobs j on j.id = w.job_id
-      where w.lane = a.lane and w.held is null and j.locked_at is null
+      where w.line = a.line and w.held is null and j.locked_at is null
       order by w.priority, w.run_at, w.job_id
       limit a.wanted
       for update of j skip locked
     ) h
   ), granted as materialized (
     -- Lines take turns: first everybody's first, then everybody's second.
-    select x.gate, x.lane, x.job_id, x.run_at
+    select x.gate, x.line, x.job_id, x.run_at
     from (select h.*, row_number() over (partition by h.gate order by h.place, h.turn) as rank from heads h) x
-    where x.rank <= x.room
+    where x.rank <= x.free
   ), gone as (
     delete from legwork_private.waiting_jobs w using granted g where w.job_id = g.job_id
   ), given as (
     insert into legwork_private.slots (gate, job_id, per)
     select g.gate, g.job_id, l.per
     from granted g
-    left join legwork_private.limits l on l.id = split_part(g.gate, ':', 1)::integer
+    left join legwork_private.limits l on l.id = legwork_private.gate_limit(g.gate)
   ), started as (
     update graphile_worker._private_jobs j set run_at = g.run_at from granted g where j.id = g.job_id
   ), turned as (
-    update legwork_private.lanes l set turn = nextval('legwork_private.lane_turns')
+    update legwork_private.lines l set turn = nextval('legwork_private.line_turns')
     from asked a
-    where l.lane = a.lane and a.lane in (select g.lane from granted g)
-      and (a.lines > 1 or exists (select from legwork_private.lanes o where o.waits_at = a.gate and o.lane <> a.lane))
+    where l.line = a.line and a.line in (select g.line from granted g)
+      and (a.lines > 1 or exists (select from legwork_private.lines o where o.waits_at = a.gate and o.line <> a.line))
   ), counts as materialized (
-    select a.gate, a.lane, a.room, a.wanted, count(h.job_id) as found
-    from asked a left join heads h on h.lane = a.lane
-    group by a.gate, a.lane, a.room, a.wanted
+    select a.gate, a.line, a.free, a.wanted, count(h.job_id) as found
+    from asked a left join heads h on h.line = a.line
+    group by a.gate, a.line, a.free, a.wanted
   )
   select (select count(*) from granted),
-    array(select c.gate from counts c group by c.gate, c.room having bool_or(c.found = c.wanted) and sum(c.found) < c.room),
-    array(select c.lane from counts c where c.found < c.wanted)
+    array(select c.gate from counts c group by c.gate, c.free having bool_or(c.found = c.wanted) and sum(c.found) < c.free),
+    array(select c.line from counts c where c.found < c.wanted)
   into granted, more, short;
 end $function$
 -- not for everybody
@@ -5514,7 +5237,7 @@ AS $function$
 declare
   v_now timestamptz := clock_timestamp();
   v_freed text[];
-  v_lanes uuid[];
+  v_lines uuid[];
   v_gates text[];
   v_crossing text[] := '{}';
   v_rates boolean := exists (select from legwork_private.limits l where l.kind = 'rate');
@@ -5529,17 +5252,17 @@ begin
   with taken as (
     delete from legwork_private.wakeups w
     where w.id in (select x.id from legwork_private.wakeups x where x.unblocked is null order by x.id limit at_most)
-    returning w.freed, w.lane, w.gates
+    returning w.freed, w.line, w.gates
   ), arrived as (
-    insert into legwork_private.lanes (lane, gates, waits_at, turn)
-    select t.lane, t.gates, t.gates[1], nextval('legwork_private.lane_turns')
-    from (select distinct on (t.lane) t.lane, t.gates from taken t where t.lane is not null and t.gates <> '{}') t
-    on conflict (lane) do nothing
+    insert into legwork_private.lines (line, gates, waits_at, turn)
+    select t.line, t.gates, t.gates[1], nextval('legwork_private.line_turns')
+    from (select distinct on (t.line) t.line, t.gates from taken t where t.line is not null and t.gates <> '{}') t
+    on conflict (line) do nothing
   )
   select array(select distinct f from taken t, unnest(t.freed) f union select distinct t.gates[1] from taken t where cardinality(t.gates) = 1),
-    array(select distinct t.lane from taken t where cardinality(t.gates) > 1)
-  into v_gates, v_lanes;
-  if v_gates = '{}' and v_lanes = '{}' then
+    array(select distinct t.line from taken t where cardinality(t.gates) > 1)
+  into v_gates, v_lines;
+  if v_gates = '{}' and v_lines = '{}' then
     return v_unblocked;
   end if;
   if v_rates then
@@ -5548,11 +5271,11 @@ begin
       select x.ctid from legwork_private.slots x where x.gate = any (v_gates) and x.free_at <= v_now for update skip locked));
   end if;
   v_freed := v_gates;
-  if v_lanes <> '{}' or exists (select from legwork_private.lanes l where cardinality(l.gates) > 1) then
+  if v_lines <> '{}' or exists (select from legwork_private.lines l where cardinality(l.gates) > 1) then
     v_crossing := array(
       select g from unnest(v_gates) g
-      where exists (select from legwork_private.lanes l where l.waits_at = g and cardinality(l.gates) > 1)
-        or exists (select from legwork_private.lanes l where l.lane = any (v_lanes) and g = any (l.gates)));
+      where exists (select from legwork_private.lines l where l.waits_at = g and cardinality(l.gates) > 1)
+        or exists (select from legwork_private.lines l where l.line = any (v_lines) and g = any (l.gates)));
     v_gates := array(select g from unnest(v_gates) g where g <> all (v_crossing));
   end if;
 
@@ -5566,22 +5289,22 @@ begin
     v_total := v_total + v_round.granted;
     v_gates := v_round.more;
     if v_round.short <> '{}' then
-      delete from legwork_private.lanes l
-      where l.lane = any (v_round.short) and not exists (select from legwork_private.waiting_jobs w where w.lane = l.lane and w.held is null);
+      delete from legwork_private.lines l
+      where l.line = any (v_round.short) and not exists (select from legwork_private.waiting_jobs w where w.line = l.line and w.held is null);
       -- A job that somebody has locked: it is not sure that the other transaction will change anything.
-      insert into legwork_private.wakeups (lane, gates) select l.lane, l.gates from legwork_private.lanes l where l.lane = any (v_round.short);
+      insert into legwork_private.wakeups (line, gates) select l.line, l.gates from legwork_private.lines l where l.line = any (v_round.short);
     end if;
   end loop;
   for v_n in 1..20 loop
-    exit when v_lanes = '{}' and v_crossing = '{}';
-    v_round := legwork_private.admit_crossing(v_lanes, v_crossing, v_now);
+    exit when v_lines = '{}' and v_crossing = '{}';
+    v_round := legwork_private.admit_crossing(v_lines, v_crossing, v_now);
     v_total := v_total + v_round.granted;
-    v_lanes := v_round.open;
+    v_lines := v_round.open;
     v_freed := v_freed || v_round.filled;
     -- A line that has moved on to another gate may have left room for those behind it.
     v_crossing := array(
-      select r.gate from legwork_private.rooms(v_crossing, v_now) r
-      where r.room > 0 and exists (select from legwork_private.lanes l where l.waits_at = r.gate and l.lane <> all (v_lanes)));
+      select r.gate from legwork_private.free_slots(v_crossing, v_now) r
+      where r.free > 0 and exists (select from legwork_private.lines l where l.waits_at = r.gate and l.line <> all (v_lines)));
     exit when v_round.granted = 0 and v_crossing = '{}';
   end loop;
   perform set_config('legwork.admitting', '', true);
@@ -5589,15 +5312,15 @@ begin
   if v_gates <> '{}' or v_crossing <> '{}' then
     insert into legwork_private.wakeups (freed) values (v_gates || v_crossing);
   end if;
-  insert into legwork_private.wakeups (lane, gates) select l.lane, l.gates from legwork_private.lanes l where l.lane = any (v_lanes);
+  insert into legwork_private.wakeups (line, gates) select l.line, l.gates from legwork_private.lines l where l.line = any (v_lines);
   if v_rates then
     -- A rate limit's gate opens by itself.
     insert into legwork_private.gate_alarms as a (gate, ring_at)
     select g.gate, min(s.free_at)
     from (select distinct unnest(v_freed) as gate) g
-    join legwork_private.limits l on l.id = split_part(g.gate, ':', 1)::integer and l.kind = 'rate'
+    join legwork_private.limits l on l.id = legwork_private.gate_limit(g.gate) and l.kind = 'rate'
     join legwork_private.slots s on s.gate = g.gate and s.free_at is not null
-    where exists (select from legwork_private.lanes x where x.waits_at = g.gate)
+    where exists (select from legwork_private.lines x where x.waits_at = g.gate)
     group by g.gate
     on conflict (gate) do update set ring_at = excluded.ring_at;
   end if;
@@ -5692,18 +5415,18 @@ declare
   v_kept legwork_private.job_entries;
 begin
   select * into v_kept from legwork_private.job_entries e where e.job_id = all_results.job_id;
-  if v_kept.results is null and result is null or v_kept.places is null then
+  if v_kept.results is null and result is null or v_kept.open_positions is null then
     return result;
   end if;
   -- A result that was too large to be kept, or is not one for each entry, stands for itself.
-  if result is not null and (jsonb_typeof(result) <> 'array' or jsonb_array_length(result) <> cardinality(v_kept.places)) then
+  if result is not null and (jsonb_typeof(result) <> 'array' or jsonb_array_length(result) <> cardinality(v_kept.open_positions)) then
     return result;
   end if;
   return legwork_private.put_results(v_kept, coalesce(result, '[]'));
 end $function$
 -- not for everybody
 
-CREATE OR REPLACE FUNCTION legwork_private.apply_rules(task_ids integer[], since bigint DEFAULT NULL::bigint, by bigint[] DEFAULT '{}'::bigint[])
+CREATE OR REPLACE FUNCTION legwork_private.apply_limits_and_pauses(task_ids integer[], since bigint DEFAULT NULL::bigint, by bigint[] DEFAULT '{}'::bigint[])
  RETURNS boolean
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -5717,16 +5440,15 @@ declare
   v_since bigint;
   v_concerned bigint[];
   v_ids bigint[];
-  v_let_go integer;
 begin
   if not v_is_settling then
-    -- Two that change rules at once would each find nothing to do for a job that both rules together concern.
-    perform pg_advisory_xact_lock(legwork_private.rules_lock());
+    -- Two that change limits at once would each find nothing to do for a job that both limits together concern.
+    perform pg_advisory_xact_lock(legwork_private.limit_changes_lock());
     -- Asked before the jobs are looked at: rows of a transaction that is not over yet are not seen. One that reads on in an old
-    -- snapshot may also miss another's rule.
+    -- snapshot may also miss another's change.
     v_since := case when current_setting('transaction_isolation') = 'read committed' then pg_snapshot_xmin(pg_current_snapshot())::text::bigint end;
   end if;
-  v_concerned := legwork_private.jobs_against_rules(task_ids, since, by);
+  v_concerned := legwork_private.jobs_against_limits(task_ids, since, by);
   -- Everybody who changes a job locks its row first and what is said of it in the waiting room afterwards, so that nobody deadlocks.
   -- A job that is being fetched is waited for: it runs then and must be counted. Whoever settles comes again instead, because an
   -- open transaction must not keep the waiting room from being looked after.
@@ -5743,77 +5465,32 @@ begin
   end if;
 
   if v_ids <> '{}' then
-    perform set_config('legwork.admitting', legwork_private.admission_pass(), true);
-    with rules as materialized (
-      select r.* from legwork_private.task_rules r where r.task_id = any (task_ids)
-    ), waiting as materialized (
-      select w.job_id, r.is_paused, w.run_at,
-        array(select legwork_private.gate(l.id, l.key, j.payload) from legwork_private.limits l where l.id = any (r.limits) order by l.id) as gates,
-        case when j.flags is not null then legwork_private.flag_value(j.flags, 'tenant') end as tenant
-      from legwork_private.waiting_jobs w
-      join rules r on r.task_id = w.task_id
-      join graphile_worker._private_jobs j on j.id = w.job_id
-      where w.job_id = any (v_ids) and w.held is distinct from 'dependency'
-    ), free as (
-      delete from legwork_private.waiting_jobs w using waiting c
-      where w.job_id = c.job_id and not c.is_paused and c.gates = '{}'
-      returning w.job_id, w.run_at
-    ), let_go as (
-      update graphile_worker._private_jobs j set run_at = f.run_at
-      from free f where j.id = f.job_id
-      returning j.id
-    ), kept as (
-      update legwork_private.waiting_jobs w set gates = c.gates, lane = legwork_private.lane(c.gates, c.tenant),
-        held = case when c.is_paused then 'paused' when c.run_at > clock_timestamp() then 'run_at' end
-      from waiting c
-      where w.job_id = c.job_id and (c.is_paused or c.gates <> '{}')
-      returning w.lane, w.gates, w.held
-    ), lines as (
-      insert into legwork_private.wakeups (lane, gates, at_commit)
-      select k.lane, k.gates, case when row_number() over () = 1 then 'wait' end
-      from kept k where k.held is null group by k.lane, k.gates
-    )
-    select count(*) into v_let_go from let_go;
-    perform set_config('legwork.admitting', '', true);
-    if v_let_go > 0 then
-      perform legwork_private.wake_workers(v_let_go);
-    end if;
-
-    perform legwork_private.make_wait(
+    perform legwork_private.update_waiting_jobs(task_ids, v_ids);
+    perform legwork_private.send_to_waiting_room(
       array(
-        with rules as materialized (
-          select r.task_id, r.is_paused, r.limits from legwork_private.task_rules r
+        with limited_tasks as materialized (
+          select r.task_id, r.is_paused, r.limits from legwork_private.task_limits r
           where r.task_id = any (task_ids) and (r.is_paused or r.limits <> '{}')
         )
         select j.id from graphile_worker._private_jobs j
-        join rules r on r.task_id = j.task_id
+        join limited_tasks r on r.task_id = j.task_id
         where j.id = any (v_ids) and not exists (select from legwork_private.waiting_jobs w where w.job_id = j.id)
           and (r.is_paused or cardinality(r.limits) > (
             select count(*) from legwork_private.slots s
-            where s.job_id = j.id and s.free_at is null and split_part(s.gate, ':', 1)::integer = any (r.limits)))),
+            where s.job_id = j.id and s.free_at is null and legwork_private.gate_limit(s.gate) = any (r.limits)))),
       'wait');
   end if;
 
-  -- Jobs that run count for a limit that is new.
-  with rules as materialized (
-    select r.task_id, r.limits from legwork_private.task_rules r where r.task_id = any (task_ids) and r.limits <> '{}'
-  )
-  insert into legwork_private.slots (gate, job_id, per)
-  select legwork_private.gate(l.id, l.key, j.payload), j.id, l.per
-  from graphile_worker._private_jobs j
-  join rules r on r.task_id = j.task_id
-  join legwork_private.limits l on l.id = any (r.limits)
-  where j.locked_at is not null
-    and not exists (select from legwork_private.slots s where s.job_id = j.id and s.gate = legwork_private.gate(l.id, l.key, j.payload));
+  perform legwork_private.give_slots_to_running_jobs(task_ids);
   if v_is_settling then
     -- Slots of limits that are gone count for nothing. Not in the transaction that drops the limit: while that is open, the jobs that
     -- have them could not end.
     delete from legwork_private.slots s
-    where not exists (select from legwork_private.limits l where l.id = split_part(s.gate, ':', 1)::integer and l.max_count is not null);
+    where not exists (select from legwork_private.limits l where l.id = legwork_private.gate_limit(s.gate) and l.max_count is not null);
   else
-    insert into legwork_private.rule_changes (task_ids, since) values (apply_rules.task_ids, v_since);
+    insert into legwork_private.limit_changes (task_ids, since) values (apply_limits_and_pauses.task_ids, v_since);
     -- Workers read anew what is paused.
-    perform pg_notify('legwork', '{"rules":true}');
+    perform pg_notify('legwork', '{"limits":true}');
   end if;
   return cardinality(v_ids) = cardinality(v_concerned) or not exists (
     select from (select unnest(v_concerned) except select unnest(v_ids)) as passed (id)
@@ -5937,7 +5614,7 @@ begin
   end if;
 end $function$
 
-CREATE OR REPLACE FUNCTION legwork_private.assert_enqueue_limits(run_at timestamp with time zone, job_key text, job_key_mode text, expires_at timestamp with time zone, unique_for interval, unique_key text, debounce interval, debounce_max interval, throttle interval, rate_limit integer, rate_per interval, rate_key text, overlap text)
+CREATE OR REPLACE FUNCTION legwork_private.assert_enqueue_limits(spec legwork_private.job_spec)
  RETURNS void
  LANGUAGE plpgsql
  STABLE
@@ -5948,33 +5625,33 @@ declare
   v_hint text;
 begin
   perform legwork_private.assert_interval(v.name, v.value, '1 millisecond')
-  from (values ('unique_for', unique_for), ('debounce', debounce), ('debounce_max', debounce_max), ('throttle', throttle),
-    ('rate_per', rate_per)) as v (name, value);
-  perform legwork_private.assert_number('rate_limit', rate_limit, 1, 2147483647);
-  if isfinite(expires_at) then
-    perform legwork_private.assert_time('expires_at', expires_at);
+  from (values ('unique_for', spec.unique_for), ('debounce', spec.debounce), ('debounce_max', spec.debounce_max), ('throttle', spec.throttle),
+    ('rate_per', spec.rate_per)) as v (name, value);
+  perform legwork_private.assert_number('rate_limit', spec.rate_limit, 1, 2147483647);
+  if isfinite(spec.expires_at) then
+    perform legwork_private.assert_time('expires_at', spec.expires_at);
   end if;
   select v.message, v.hint into v_message, v_hint
   from (values
-    (overlap not in ('allow', 'serial'), format('There is no overlap ''%s''.', overlap), 'It is allow or serial.'),
-    (num_nonnulls(unique_for, debounce, throttle) > 1, 'unique_for, debounce and throttle exclude each other.',
+    (spec.overlap not in ('allow', 'serial'), format('There is no overlap ''%s''.', spec.overlap), 'It is allow or serial.'),
+    (num_nonnulls(spec.unique_for, spec.debounce, spec.throttle) > 1, 'unique_for, debounce and throttle exclude each other.',
       'unique_for drops a repeated request, debounce waits for the last one, throttle spreads them.'),
-    (num_nonnulls(debounce, throttle) > 0 and job_key is null, 'debounce and throttle need a job_key.',
+    (num_nonnulls(spec.debounce, spec.throttle) > 0 and spec.job_key is null, 'debounce and throttle need a job_key.',
       'Requests with the same job_key are merged, such as search-index:7.'),
-    (num_nonnulls(debounce, throttle) > 0 and run_at is not null, 'run_at goes with neither debounce nor throttle.',
+    (num_nonnulls(spec.debounce, spec.throttle) > 0 and spec.run_at is not null, 'run_at goes with neither debounce nor throttle.',
       'They decide when the job starts.'),
-    (num_nonnulls(debounce, throttle) > 0 and job_key_mode <> 'replace', 'job_key_mode goes with neither debounce nor throttle.',
+    (num_nonnulls(spec.debounce, spec.throttle) > 0 and spec.job_key_mode <> 'replace', 'job_key_mode goes with neither debounce nor throttle.',
       'They decide what becomes of the waiting job.'),
-    (overlap = 'serial' and job_key is null, 'overlap serial needs a job_key.',
+    (spec.overlap = 'serial' and spec.job_key is null, 'overlap serial needs a job_key.',
       'It keeps a job from running beside another one with its job_key; for jobs without one use serial_key.'),
-    (unique_key is not null and unique_for is null, 'unique_key needs unique_for.', 'Say for how long it is unique.'),
-    (debounce_max is not null and debounce is null, 'debounce_max needs debounce.', 'It bounds how far debounce moves the start.'),
-    (debounce_max < debounce, format('debounce_max (%s) is shorter than debounce (%s).', debounce_max, debounce),
+    (spec.unique_key is not null and spec.unique_for is null, 'unique_key needs unique_for.', 'Say for how long it is unique.'),
+    (spec.debounce_max is not null and spec.debounce is null, 'debounce_max needs debounce.', 'It bounds how far debounce moves the start.'),
+    (spec.debounce_max < spec.debounce, format('debounce_max (%s) is shorter than debounce (%s).', spec.debounce_max, spec.debounce),
       'It bounds how far debounce moves the start.'),
-    (num_nonnulls(rate_limit, rate_per) = 1, 'rate_limit and rate_per need each other.', 'For example rate_limit 5 and rate_per 1 minute.'),
-    (rate_key is not null and rate_limit is null, 'rate_key needs rate_limit.', 'It says what rate_limit counts by.'),
-    (length(rate_key) > 512, 'rate_key is longer than 512 characters.', 'A hash of it would do.'),
-    (expires_at <= clock_timestamp(), format('expires_at %s is in the past.', expires_at), 'Nothing was enqueued.')
+    (num_nonnulls(spec.rate_limit, spec.rate_per) = 1, 'rate_limit and rate_per need each other.', 'For example rate_limit 5 and rate_per 1 minute.'),
+    (spec.rate_key is not null and spec.rate_limit is null, 'rate_key needs rate_limit.', 'It says what rate_limit counts by.'),
+    (length(spec.rate_key) > 512, 'rate_key is longer than 512 characters.', 'A hash of it would do.'),
+    (spec.expires_at <= clock_timestamp(), format('expires_at %s is in the past.', spec.expires_at), 'Nothing was enqueued.')
   ) as v (holds, message, hint)
   where v.holds
   limit 1;
@@ -6029,19 +5706,19 @@ begin
   return v_state;
 end $function$
 
-CREATE OR REPLACE FUNCTION legwork_private.assert_job_fields(job jsonb)
+CREATE OR REPLACE FUNCTION legwork_private.assert_job_fields(job jsonb, of_job text DEFAULT ''::text)
  RETURNS void
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  perform legwork_private.read_time(f.name, job ->> f.name) from unnest(array['run_at', 'expires_at']) as f (name)
+  perform legwork_private.read_time(of_job || f.name, job ->> f.name) from unnest(array['run_at', 'expires_at']) as f (name)
   -- No expiry is an infinite one.
   where not (f.name = 'expires_at' and job ->> f.name = 'infinity');
-  perform legwork_private.read_number(f.name, job ->> f.name, f.low, f.high)
+  perform legwork_private.read_number(of_job || f.name, job ->> f.name, f.low, f.high)
   from (values ('priority', -32768, 32767), ('max_attempts', 1, 32767), ('rate_limit', 1, 2147483647)) as f (name, low, high);
-  perform legwork_private.read_interval(f.name, job ->> f.name, '1 millisecond')
+  perform legwork_private.read_interval(of_job || f.name, job ->> f.name, '1 millisecond')
   from unnest(array['unique_for', 'debounce', 'debounce_max', 'throttle', 'rate_per']) as f (name);
 end $function$
 
@@ -6098,21 +5775,23 @@ begin
   perform legwork_private.assert_number('priority', priority, -32768, 32767), legwork_private.assert_number('max_attempts', max_attempts, 1, 32767);
 end $function$
 
-CREATE OR REPLACE FUNCTION legwork_private.assert_may(needed text, everybody boolean DEFAULT false)
+CREATE OR REPLACE FUNCTION legwork_private.assert_known_fields(jobs jsonb)
  RETURNS void
  LANGUAGE plpgsql
- STABLE PARALLEL SAFE
+ STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+declare
+  v_fields text[] := legwork_private.job_fields();
+  v_unknown text;
 begin
-  if not legwork_private.may(needed) then
-    raise exception 'This needs the role %; % has the role %.', needed, coalesce(nullif(current_setting('legwork.actor', true), ''), session_user),
-      current_setting('legwork.role', true) using
-      errcode = 'LW403', hint = 'Ask whoever manages the tokens (legwork token create --role …).';
-  end if;
-  if everybody and legwork_private.confined_tenant() is not null then
-    raise exception 'This concerns every tenant, and you act for one.' using
-      errcode = 'LW403', hint = 'Somebody who is not confined to a tenant may do it.';
+  select key into v_unknown
+  from jsonb_array_elements(jobs) as element, lateral jsonb_object_keys(element) as key
+  where key <> all (v_fields)
+  limit 1;
+  if v_unknown is not null then
+    raise exception 'A job has no field ''%''.', v_unknown using errcode = 'LW400', hint = format(
+      'Fields are the parameters of legwork.enqueue: %s and %s.', array_to_string(trim_array(v_fields, 1), ', '), v_fields[cardinality(v_fields)]);
   end if;
 end $function$
 
@@ -6152,6 +5831,24 @@ begin
     raise exception 'priority is null; it must be between -32768 and 32767.' using errcode = 'LW400', hint = 'Smaller runs first; 0 is the default.';
   end if;
   perform legwork_private.assert_number('priority', priority, -32768, 32767);
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.assert_role(needed text, everybody boolean DEFAULT false)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if not legwork_private.has_role(needed) then
+    raise exception 'This needs the role %; % has the role %.', needed, coalesce(nullif(current_setting('legwork.actor', true), ''), session_user),
+      current_setting('legwork.role', true) using
+      errcode = 'LW403', hint = 'Ask whoever manages the tokens (legwork token create --role …).';
+  end if;
+  if everybody and legwork_private.confined_tenant() is not null then
+    raise exception 'This concerns every tenant, and you act for one.' using
+      errcode = 'LW403', hint = 'Somebody who is not confined to a tenant may do it.';
+  end if;
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.assert_schedule(name text, task text, cron text, every interval, at timestamp with time zone, timezone text, payload jsonb, starts_at timestamp with time zone, ends_at timestamp with time zone, max_runs integer, jitter interval, overlap text, max_instances integer, missed text, missed_window interval, requires jsonb, requires_wait interval, priority integer, max_attempts integer, as_of timestamp with time zone)
@@ -6244,31 +5941,6 @@ begin
     raise exception 'This is for the server, and the login % is confined to a tenant.', session_user using
       errcode = 'LW403', hint = 'Run `legwork server` as a login that is not confined: its tokens and JWTs say for which tenant each request is.';
   end if;
-end $function$
-
-CREATE OR REPLACE FUNCTION legwork_private.assert_step_values(steps legwork_private.step_entry[])
- RETURNS void
- LANGUAGE plpgsql
- STABLE
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-declare
-  v_name text;
-  v_step jsonb;
-begin
-  for v_name, v_step in
-    select format('Step ''%s'': ', e.name), e.step from unnest(steps) e
-    where e.step ?| array['priority', 'max_attempts', 'run_at', 'delay', 'serial_key'] order by e.n
-  loop
-    perform legwork_private.read_number(v_name || 'priority', v_step ->> 'priority', -32768, 32767);
-    perform legwork_private.read_number(v_name || 'max_attempts', v_step ->> 'max_attempts', 1, 32767);
-    perform legwork_private.read_time(v_name || 'run_at', v_step ->> 'run_at');
-    perform legwork_private.read_interval(v_name || 'delay', v_step ->> 'delay');
-    if length(v_step ->> 'serial_key') not between 1 and 128 then
-      raise exception '%serial_key has % characters; it must have 1 to 128.', v_name, length(v_step ->> 'serial_key') using
-        errcode = 'LW400', hint = 'Nothing was started. Leave it out for a step that may run beside any other.';
-    end if;
-  end loop;
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.assert_target(scope text, name text)
@@ -6378,6 +6050,136 @@ begin
   end if;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork_private.assert_workflow_step_fields(entries legwork_private.parsed_workflow_step[])
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_message text;
+  v_hint text;
+  v_wrong integer;
+  v_problem text;
+  v_name text;
+  v_step jsonb;
+begin
+  -- Which is wrong first and with what; what to say of it is put together for that one only.
+  select e.n, x.problem into v_wrong, v_problem
+  from unnest(entries) e
+  cross join lateral (
+    select case
+      when jsonb_typeof(e.step) <> 'object' then 'object'
+      when e.name is null or e.name ~ '(^|/)$' then 'name'
+      when length(e.name) > 200 or length(e.name) - coalesce(length(e.parent) + 1, 0) > 64 then 'long'
+      when strpos(substr(e.name, coalesce(length(e.parent) + 2, 1)), '/') > 0 then 'slash'
+      when e.step - legwork_private.workflow_step_fields() <> '{}' then 'field'
+      when (e.step ->> 'task' is null) = (e.step -> 'steps' is null) then 'neither'
+      when e.step ? 'steps' and not exists (select from legwork_private.list_workflow_steps(e.step -> 'steps')) then 'empty'
+      when e.step ? 'steps' and cardinality(e.groups) = 10 then 'deep'
+      when e.step ? 'steps' and e.step ?| (array['payload', 'compensate', 'delay'] || legwork_private.workflow_step_options()) then 'group'
+      when e.step ? 'on_failure' and coalesce(e.step ->> 'on_failure' not in ('stop', 'continue', 'compensate'), true) then 'on_failure'
+      when e.step ? 'depends_on' and (jsonb_typeof(e.step -> 'depends_on') not in ('array', 'string', 'null')
+        or jsonb_typeof(e.step -> 'depends_on') = 'array'
+          and jsonb_path_exists(e.step -> 'depends_on', '$[*] ? (@.type() != "string")')) then 'depends_on'
+      when jsonb_typeof(e.step -> 'compensate') <> 'null' and (jsonb_typeof(e.step -> 'compensate') <> 'object'
+        or e.step #>> '{compensate,task}' is null or (e.step -> 'compensate') - array['task', 'payload'] <> '{}') then 'compensate'
+    end as problem
+  ) x
+  where x.problem is not null
+  order by e.n limit 1;
+  if v_problem is not null then
+    select format('Step ''%s''', coalesce(e.name, coalesce(e.parent || '/', '') || 'number ' || e.n)), e.step into v_name, v_step
+    from unnest(entries) e where e.n = v_wrong;
+    select v_name || m.message, m.hint into v_message, v_hint
+    from (values
+      ('object', ' is not an object.', 'For example {"name": "a", "task": "import"}.'),
+      ('name', ' has no name.', 'Names are texts; other steps name them in depends_on.'),
+      ('long', ' has a name of more than 64 characters, or 200 with its sub-workflows.', 'Choose a shorter one.'),
+      ('slash', ' has a slash in its name.', 'A slash stands between a sub-workflow and its step.'),
+      ('field', ' has a field that no step has: ' || (
+          select string_agg(k, ', ') from jsonb_object_keys(case when v_problem = 'field' then v_step - legwork_private.workflow_step_fields() end) k) || '.',
+        'Fields are ' || array_to_string(legwork_private.workflow_step_fields(), ', ') || '.'),
+      ('neither', ' needs either a task or steps of its own.', 'A step is a job of a task, or a sub-workflow.'),
+      ('empty', ' is a sub-workflow without a step.', 'Give it steps, or leave it out.'),
+      ('deep', ' is too deep.', 'Sub-workflows nest to ten levels.'),
+      ('group', ' is a sub-workflow; payload, compensate and the like belong to its steps.', 'A sub-workflow has name, steps, depends_on and on_failure.'),
+      ('on_failure', format(' has the on_failure ''%s''.', v_step ->> 'on_failure'), 'It is stop, continue or compensate.'),
+      ('depends_on', ' has a depends_on that does not name steps.', 'It is an array of names.'),
+      ('compensate', ' has a compensate that is not {task, payload}.', 'For example {"task": "payment/refund", "payload": {"order": 7}}.')
+    ) as m (problem, message, hint)
+    where m.problem = v_problem;
+    raise exception '%', v_message using errcode = 'LW400', hint = v_hint;
+  end if;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.assert_workflow_step_references(entries legwork_private.parsed_workflow_step[])
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_nestloop TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_message text;
+  v_hint text;
+  v_code text;
+begin
+  select 'LW400', format('There are two steps ''%s''.', e.name), 'Names are unique within a workflow and within a sub-workflow.' into v_code, v_message, v_hint
+  from unnest(entries) e group by e.name having count(*) > 1 order by min(e.n) limit 1;
+  if v_message is null then
+    select 'LW404', format('Step ''%s'' depends on ''%s'', which is no step beside it.', e.name, d.name),
+      coalesce('Did you mean ''' || legwork_private.nearest_name(d.name, array(
+        select regexp_replace(o.name, '^.*/', '') from unnest(entries) o where o.parent is not distinct from e.parent and o.name <> e.name)) || '''? ', '')
+        || 'A step depends on steps of the same workflow or sub-workflow.'
+    into v_code, v_message, v_hint
+    from unnest(entries) e
+    cross join lateral legwork_private.workflow_step_dependencies(e.step) as d (name)
+    where not exists (select from unnest(entries) o where o.name = coalesce(e.parent || '/', '') || d.name)
+    order by e.n limit 1;
+  end if;
+  if v_message is null then
+    select 'LW404', format('Step ''%s'': no task is called ''%s''.', t.step, t.task),
+      coalesce('Did you mean ''' || legwork_private.nearest_name(t.task, array(select k.identifier from graphile_worker._private_tasks k)) || '''? ', '')
+        || 'Tasks are known once a worker that has them has started; select name from legwork.tasks lists them.'
+    into v_code, v_message, v_hint
+    from (
+      select e.n, e.name as step, e.step ->> 'task' as task from unnest(entries) e
+      union all
+      select e.n, e.name, e.step #>> '{compensate,task}' from unnest(entries) e
+    ) t
+    where t.task is not null and t.task not in (select k.identifier from graphile_worker._private_tasks k)
+    order by t.n limit 1;
+  end if;
+  if v_message is not null then
+    raise exception '%', v_message using errcode = v_code, hint = v_hint;
+  end if;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.assert_workflow_step_values(steps legwork_private.parsed_workflow_step[])
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_name text;
+  v_step jsonb;
+begin
+  for v_name, v_step in
+    select format('Step ''%s'': ', e.name), e.step from unnest(steps) e
+    where e.step ?| (legwork_private.workflow_step_options() || 'delay'::text) order by e.n
+  loop
+    perform legwork_private.assert_job_fields(v_step, v_name);
+    perform legwork_private.read_interval(v_name || 'delay', v_step ->> 'delay');
+    if length(v_step ->> 'serial_key') not between 1 and 128 then
+      raise exception '%serial_key has % characters; it must have 1 to 128.', v_name, length(v_step ->> 'serial_key') using
+        errcode = 'LW400', hint = 'Nothing was started. Leave it out for a step that may run beside any other.';
+    end if;
+  end loop;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork_private.audit(operation text, target_type text, target text, before jsonb DEFAULT NULL::jsonb, after jsonb DEFAULT NULL::jsonb, tenant text DEFAULT NULL::text, count bigint DEFAULT NULL::bigint)
  RETURNS void
  LANGUAGE sql
@@ -6450,37 +6252,6 @@ begin
 end $function$
 -- not for everybody
 
-CREATE OR REPLACE FUNCTION legwork_private.begin_anew(job graphile_worker._private_jobs)
- RETURNS boolean
- LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-declare
-  v_context text;
-  v_wake_at timestamptz[];
-begin
-  if not exists (select from legwork_private.job_steps s where s.job_id = job.id) and not exists (select from legwork_private.job_signals g where g.job_id = job.id) then
-    return false;
-  end if;
-  get diagnostics v_context = pg_context;
-  if v_context !~ '(?n)^PL/pgSQL\S* .*\madd_jobs\(' then
-    return false;
-  end if;
-  with gone as (
-    delete from legwork_private.job_steps s where s.job_id = job.id returning s.wake_at
-  )
-  select array_agg(g.wake_at) into v_wake_at from gone g;
-  delete from legwork_private.job_signals g where g.job_id = job.id;
-  delete from legwork_private.step_secrets x where x.job_id = job.id;
-  -- Asked to keep its run_at, it would keep the one it waited with.
-  if coalesce((select w.run_at from legwork_private.waiting_jobs w where w.job_id = job.id and job.run_at = 'infinity'), job.run_at) = any (v_wake_at) then
-    update graphile_worker._private_jobs j set run_at = clock_timestamp() where j.id = job.id;
-    return true;
-  end if;
-  return false;
-end $function$
--- not for everybody
-
 CREATE OR REPLACE FUNCTION legwork_private.cancel_locked(job graphile_worker._private_jobs, reason text)
  RETURNS legwork.job_state
  LANGUAGE plpgsql
@@ -6488,9 +6259,7 @@ CREATE OR REPLACE FUNCTION legwork_private.cancel_locked(job graphile_worker._pr
 AS $function$
 begin
   if job.locked_at is null then
-    perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', reason, true);
-    delete from graphile_worker._private_jobs j where j.id = job.id;
-    perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
+    perform legwork_private.delete_jobs_as('cancelled', array[job.id], reason);
     return 'cancelled';
   end if;
   insert into legwork_private.cancellations (job_id, reason) values (job.id, cancel_locked.reason) on conflict do nothing;
@@ -6513,17 +6282,17 @@ begin
     select * from graphile_worker._private_jobs j
     where j.id = any (job_ids) and (j.locked_at is not null or j.attempts < j.max_attempts) order by j.id for update
   loop
-    perform legwork_private.cancel_locked(v_job, format('Cancelled by %s: schedule %s was due again.', legwork_private.who(), cancel_older.schedule));
+    perform legwork_private.cancel_locked(v_job, format('Cancelled by %s: schedule %s was due again.', legwork_private.current_actor(), cancel_older.schedule));
   end loop;
 end $function$
 
-CREATE OR REPLACE FUNCTION legwork_private.cancel_steps(workflow_id bigint, reason text, waits boolean)
+CREATE OR REPLACE FUNCTION legwork_private.cancel_workflow_steps(workflow_id bigint, reason text, waits boolean)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_ids bigint[] := array(select d.depends_on from legwork_private.dependencies d where d.run_id = cancel_steps.workflow_id and d.ended_as is null);
+  v_ids bigint[] := array(select d.depends_on from legwork_private.dependencies d where d.run_id = cancel_workflow_steps.workflow_id and d.ended_as is null);
   v_waiting bigint[];
   v_told bigint[];
 begin
@@ -6535,12 +6304,11 @@ begin
     v_waiting := array(
       select j.id from graphile_worker._private_jobs j where j.id = any (v_ids) order by j.id for update skip locked);
   end if;
-  perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', reason, true);
-  delete from graphile_worker._private_jobs j where j.id = any (v_waiting) and j.locked_at is null and j.attempts < j.max_attempts;
-  perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
+  perform legwork_private.delete_jobs_as('cancelled', array(
+    select j.id from graphile_worker._private_jobs j where j.id = any (v_waiting) and j.locked_at is null and j.attempts < j.max_attempts), reason);
   with told as (
     insert into legwork_private.cancellations (job_id, reason)
-    select j.id, cancel_steps.reason from graphile_worker._private_jobs j where j.id = any (v_waiting) and j.locked_at is not null
+    select j.id, cancel_workflow_steps.reason from graphile_worker._private_jobs j where j.id = any (v_waiting) and j.locked_at is not null
     on conflict do nothing
     returning cancellations.job_id
   )
@@ -6769,7 +6537,7 @@ begin
     from (
       select o.* from legwork_private.workflow_run_steps o
       where o.workflow_id = compensate_workflow.workflow_id and o.compensate is not null and o.compensation_job_id is null
-        and exists (select from legwork_private.end_of(o.job_id) f where f.state = 'completed')
+        and exists (select from legwork_private.workflow_step_end(o.job_id) f where f.state = 'completed')
       order by o.position desc
     ) s
   ), known as (
@@ -6796,8 +6564,8 @@ begin
   ), closing as (
     insert into legwork_private.dependencies (depends_on, job_id, run_id, on_failure) select c.id, c.after, v_run.id, 'run' from chain c
   ), held as (
-    insert into legwork_private.waiting_jobs (job_id, task_id, lane, gates, priority, run_at, held)
-    select c.id, c.task_id, legwork_private.lane('{}', null), '{}', 0, now(), 'dependency' from chain c where c.before is not null
+    insert into legwork_private.waiting_jobs (job_id, task_id, line, gates, priority, run_at, held)
+    select c.id, c.task_id, legwork_private.line_of('{}', null), '{}', 0, now(), 'dependency' from chain c where c.before is not null
   )
   insert into graphile_worker._private_jobs (id, task_id, payload, run_at, flags)
   overriding system value
@@ -6854,19 +6622,7 @@ begin
   end if;
 end $function$
 
-CREATE OR REPLACE FUNCTION legwork_private.count_bucket(counts bigint[], bucket integer, number bigint)
- RETURNS bigint[]
- LANGUAGE plpgsql
- IMMUTABLE PARALLEL SAFE
-AS $function$
-begin
-  if bucket is not null then
-    counts[bucket + 1] := counts[bucket + 1] + number;
-  end if;
-  return counts;
-end $function$
-
-CREATE OR REPLACE FUNCTION legwork_private.count_request(rate_key text, rate_limit integer, rate_per interval)
+CREATE OR REPLACE FUNCTION legwork_private.count_against_quota(rate_key text, rate_limit integer, rate_per interval)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -6877,15 +6633,15 @@ declare
   v_free_at timestamptz;
   v_free_at_text text;
 begin
-  insert into legwork_private.rate_keys as k (key, requests, expires_at) values (rate_key, 1, clock_timestamp() + rate_per)
-  on conflict on constraint rate_keys_pkey do update
+  insert into legwork_private.quota_keys as k (key, requests, expires_at) values (rate_key, 1, clock_timestamp() + rate_per)
+  on conflict on constraint quota_keys_pkey do update
     set requests = k.requests + 1, expires_at = greatest(k.expires_at, clock_timestamp() + rate_per)
   returning k.requests into v_number;
   -- Behind the lock, so that times come in the order of the numbers.
   v_now := clock_timestamp();
   -- Any window is kept when it is kept for every request and the one rate_limit before it.
   select r.requested_at + rate_per into v_free_at
-  from legwork_private.rate_requests r where r.key = rate_key and r.number = v_number - rate_limit;
+  from legwork_private.quota_requests r where r.key = rate_key and r.number = v_number - rate_limit;
   if v_free_at > v_now then
     -- Up to the next millisecond: whoever comes back then, on a clock that knows no smaller ones, is let in.
     v_free_at := date_trunc('milliseconds', v_free_at) + interval '1 millisecond';
@@ -6894,8 +6650,20 @@ begin
       legwork.given_key(rate_key), rate_limit, case rate_limit when 1 then 'job' else 'jobs' end, legwork_private.period_in_words(rate_per), v_free_at_text using
       errcode = 'LW429', detail = v_free_at_text, hint = 'Nothing was enqueued. Come back then; the time stands alone in the error''s detail.';
   end if;
-  delete from legwork_private.rate_requests r where r.key = rate_key and r.number <= v_number - rate_limit;
-  insert into legwork_private.rate_requests (key, number, requested_at) values (rate_key, v_number, v_now);
+  delete from legwork_private.quota_requests r where r.key = rate_key and r.number <= v_number - rate_limit;
+  insert into legwork_private.quota_requests (key, number, requested_at) values (rate_key, v_number, v_now);
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.count_bucket(counts bigint[], bucket integer, number bigint)
+ RETURNS bigint[]
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+begin
+  if bucket is not null then
+    counts[bucket + 1] := counts[bucket + 1] + number;
+  end if;
+  return counts;
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.count_rows(relation regclass, of_attempts boolean, from_block bigint, seen_to bigint, to_block bigint, INOUT horizon text, INOUT counted text[], OUT number bigint, OUT next_xid text)
@@ -6950,11 +6718,126 @@ begin
 end $function$
 -- not for everybody
 
-CREATE OR REPLACE FUNCTION legwork_private.counts_of(run_id bigint, OUT completed bigint, OUT failed bigint, OUT cancelled bigint, OUT expired bigint)
- RETURNS record
- LANGUAGE sql
- STABLE
-RETURN (SELECT ROW(COALESCE(sum(c.completed), (0)::bigint), COALESCE(sum(c.failed), (0)::bigint), COALESCE(sum(c.cancelled), (0)::bigint), COALESCE(sum(c.expired), (0)::bigint)) AS "row" FROM legwork_private.run_counts c WHERE (c.run_id = counts_of.run_id))
+CREATE OR REPLACE FUNCTION legwork_private.create_history_partitions(history text, by_column text, width interval)
+ RETURNS TABLE(step text, relation text)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
+AS $function$
+declare
+  v_lower timestamptz;
+  v_upper timestamptz;
+  v_name text;
+begin
+  loop
+    select coalesce(max(p.upper_bound), date_trunc('day', now())) into v_lower
+    from legwork_private.history_partitions() p where p.parent = format('legwork_private.%I', history)::regclass;
+    exit when v_lower > now() + width;
+    -- After a pause longer than what was made ahead, the rows of the gap stay in the default partition.
+    v_lower := greatest(v_lower, date_trunc('day', now()));
+    v_upper := v_lower + width;
+    v_name := format('%s_%s', history, to_char(v_lower, 'YYYYMMDD'));
+    begin
+      execute format('create table legwork_private.%I (like legwork_private.%I including defaults including storage)', v_name, history);
+      execute format('alter table legwork_private.%I enable row level security', v_name);
+      -- A partition does not take this from its table. One that has a primary key is known by it.
+      if (select c.relreplident = 'f' from pg_class c where c.oid = format('legwork_private.%I', history)::regclass) then
+        execute format('alter table legwork_private.%I replica identity full', v_name);
+      end if;
+      -- Attaching is refused while the default partition holds a row of that time; nobody adds one behind this lock.
+      execute format('lock table legwork_private.%I in access exclusive mode', history || '_default');
+      -- Metrics count each row of these once.
+      if history in ('finished_jobs', 'failed_attempts') then
+        perform legwork_private.roll_up_before_move(format('legwork_private.%I', history || '_default')::regclass);
+      end if;
+      execute format(
+        'with moved as (delete from only legwork_private.%1$I where %2$I >= %3$L and %2$I < %4$L returning *) insert into legwork_private.%5$I select * from moved',
+        history || '_default', by_column, v_lower, v_upper, v_name);
+      if history in ('finished_jobs', 'failed_attempts') then
+        perform legwork_private.skip_roll_up(format('legwork_private.%I', v_name)::regclass);
+      end if;
+      execute format('alter table legwork_private.%I attach partition legwork_private.%I for values from (%L) to (%L)',
+        history, v_name, v_lower, v_upper);
+      step := 'created'; relation := 'legwork_private.' || v_name; return next;
+    exception when others then
+      step := case sqlstate when '55P03' then 'busy' else sqlerrm end; relation := 'legwork_private.' || history; return next;
+      exit;
+    end;
+  end loop;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.create_workflow_step_jobs(workflow_id bigint, made integer[], waiting integer[], open integer[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_nestloop TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_run legwork_private.workflow_runs;
+  v_flags jsonb;
+  v_free integer;
+begin
+  select * into v_run from legwork_private.workflow_runs r where r.id = create_workflow_step_jobs.workflow_id;
+  v_flags := legwork_private.workflow_flags(v_run);
+  insert into graphile_worker._private_tasks (identifier)
+  select distinct s.task from legwork_private.workflow_run_steps s
+  where s.workflow_id = create_workflow_step_jobs.workflow_id and s.position = any (made)
+    and not exists (select from graphile_worker._private_tasks t where t.identifier = s.task)
+  on conflict do nothing;
+  insert into graphile_worker._private_job_queues (queue_name)
+  select distinct k.name
+  from legwork_private.workflow_run_steps s
+  cross join lateral (select legwork_private.kept_key((s.options).serial_key, v_run.tenant, 'serial_key') as name offset 0) k
+  where s.workflow_id = create_workflow_step_jobs.workflow_id and s.position = any (made) and (s.options).serial_key is not null
+    and not exists (select from graphile_worker._private_job_queues q where q.queue_name = k.name)
+  on conflict do nothing;
+
+  with steps as materialized (
+    select s.* from legwork_private.workflow_run_steps s where s.workflow_id = create_workflow_step_jobs.workflow_id and s.position is not null
+  ), opened as materialized (
+    select s.position, s.job_id from steps s join unnest(create_workflow_step_jobs.open) o (position) using (position)
+  ), edges as materialized (
+    select o.job_id as depends_on, s.job_id, w.how, row_number() over (partition by o.job_id) as n
+    from steps s
+    join unnest(create_workflow_step_jobs.waiting) a (position) using (position)
+    cross join lateral unnest(s.waits_for, s.waits_how) as w (position, how)
+    join opened o on o.position = w.position
+  ), closing as (
+    -- The workflow waits for all of them; where something else waits for one too, one row says both.
+    insert into legwork_private.dependencies (depends_on, job_id, run_id, on_failure)
+    select e.depends_on, e.job_id, case when e.n = 1 then v_run.id end, e.how from edges e
+    union all
+    select o.job_id, null, v_run.id, 'run' from opened o where not exists (select from edges e where e.depends_on = o.job_id)
+  ), specs as materialized (
+    select s.*, t.id as task_id, e.job_id is not null as is_held,
+      coalesce((s.options).run_at, case when e.job_id is null then legwork_private.later(now(), s.delay) end, now()) as starts_at
+    from steps s
+    join unnest(made) m (position) using (position)
+    join graphile_worker._private_tasks t on t.identifier = s.task
+    left join (select distinct e.job_id from edges e) e on e.job_id = s.job_id
+  ), held as (
+    -- Before the jobs, so that the trigger that looks at limits and pauses finds them here.
+    insert into legwork_private.waiting_jobs (job_id, task_id, line, gates, priority, run_at, held, delay)
+    select s.job_id, s.task_id, legwork_private.line_of('{}', null), '{}', coalesce((s.options).priority, 0), s.starts_at, 'dependency', s.delay
+    from specs s where s.is_held
+  ), inserted as (
+    insert into graphile_worker._private_jobs (id, job_queue_id, task_id, payload, run_at, max_attempts, priority, flags)
+    overriding system value
+    select s.job_id, case when (s.options).serial_key is not null then (
+        select q.id from graphile_worker._private_job_queues q where q.queue_name = legwork.tenant_key((s.options).serial_key, v_run.tenant)) end,
+      s.task_id, coalesce(s.payload, '{}')::json, case when s.is_held then 'infinity' else s.starts_at end,
+      coalesce((s.options).max_attempts, 25), coalesce((s.options).priority, 0),
+      v_flags || legwork_private.flags_of(array['step:' || s.name] || legwork_private.option_flags(s.options))
+    from specs s order by s.position
+    returning 1
+  )
+  select count(*) filter (where not s.is_held) into v_free from specs s, (select count(*) from inserted) i;
+  if v_free > 0 then
+    perform legwork_private.wake_workers(v_free);
+  end if;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.cron_end()
  RETURNS timestamp with time zone
@@ -7049,6 +6932,12 @@ begin
   members := array(select generate_series(v_bounds[1], coalesce(v_bounds[2], v_bounds[1]), v_step));
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork_private.current_actor()
+ RETURNS text
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN CASE WHEN (current_setting('legwork.surface'::text, true) = ANY (ARRAY['rest'::text, 'graphql'::text, 'dashboard'::text])) THEN (COALESCE(NULLIF("left"(current_setting('legwork.actor'::text, true), 256), ''::text), (SESSION_USER)::text))::name ELSE SESSION_USER END
+
 CREATE OR REPLACE FUNCTION legwork_private.declare_limits(task text, limits jsonb)
  RETURNS void
  LANGUAGE plpgsql
@@ -7078,7 +6967,7 @@ begin
   )
   select (select count(*) from gone) + (select count(*) from put) into v_changed;
   if v_changed > 0 then
-    perform legwork_private.apply_rules(legwork_private.tasks_in('task', task));
+    perform legwork_private.apply_limits_and_pauses(legwork_private.tasks_in('task', task));
   end if;
 end $function$
 -- not for everybody
@@ -7100,6 +6989,21 @@ begin
   end if;
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork_private.delete_jobs_as(how text, job_ids bigint[], reason text DEFAULT NULL::text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  -- For the trigger that writes the history, and only for this statement.
+  perform set_config('legwork.ended_as', how, true), set_config('legwork.end_reason', coalesce(reason, ''), true);
+  delete from graphile_worker._private_jobs j where j.id = any (job_ids);
+  perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.deliver_signals(to_job bigint DEFAULT NULL::bigint)
  RETURNS boolean
@@ -7194,7 +7098,7 @@ CREATE OR REPLACE FUNCTION legwork_private.describe_schedule(definition legwork_
  STABLE
 RETURN jsonb_strip_nulls(jsonb_build_object('task', (definition).task, 'cron', (definition).cron, 'every', ((definition).every)::text, 'at', (definition).at, 'timezone', (definition).timezone, 'starts_at', (definition).starts_at, 'ends_at', (definition).ends_at, 'max_runs', (definition).max_runs, 'jitter', ((definition).jitter)::text, 'overlap', (definition).overlap, 'max_instances', (definition).max_instances, 'missed', (definition).missed, 'requires', (definition).requires, 'missed_window', (CASE (definition).missed WHEN 'all'::text THEN (definition).missed_window ELSE NULL::interval END)::text, 'requires_wait', (CASE WHEN ((definition).requires IS NOT NULL) THEN (definition).requires_wait ELSE NULL::interval END)::text, 'tenant', (definition).tenant, 'priority', (definition).priority, 'max_attempts', (definition).max_attempts, 'is_enabled', (definition).is_enabled))
 
-CREATE OR REPLACE FUNCTION legwork_private.do_apart(what text, item text)
+CREATE OR REPLACE FUNCTION legwork_private.do_tick_item(what text, item text)
  RETURNS text
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7211,17 +7115,17 @@ begin
       insert into legwork_private.wakeups (freed) values (array[item]);
       perform legwork_private.admit_waiting();
     when 'line' then
-      insert into legwork_private.wakeups (lane, gates)
-      select w.lane, w.gates from legwork_private.waiting_jobs w where w.lane = item::uuid and w.held is null limit 1;
+      insert into legwork_private.wakeups (line, gates)
+      select w.line, w.gates from legwork_private.waiting_jobs w where w.line = item::uuid and w.held is null limit 1;
       perform legwork_private.admit_waiting();
     when 'signal' then perform legwork_private.deliver_signals(item::bigint);
     when 'deadline' then perform legwork_private.expire_workflows(item::bigint);
     when 'expiry' then perform legwork_private.expire_jobs(1, item::bigint);
-    when 'step' then
+    when 'part' then
       case item
-        when 'settle_rules' then perform legwork_private.settle_rules();
-        when 'note_ids' then perform legwork_private.note_ids();
-        when 'note_due' then perform legwork_private.note_due();
+        when 'settle_limit_changes' then perform legwork_private.settle_limit_changes();
+        when 'record_id_mark' then perform legwork_private.record_id_mark();
+        when 'wake_due_jobs' then perform legwork_private.wake_due_jobs();
         when 'check_dependencies' then perform legwork_private.check_dependencies();
         when 'fold_run_counts' then perform legwork_private.fold_run_counts();
       end case;
@@ -7233,14 +7137,35 @@ exception when data_exception or integrity_constraint_violation or cardinality_v
 end $function$
 -- not for everybody
 
-CREATE OR REPLACE FUNCTION legwork_private.due_steps()
+CREATE OR REPLACE FUNCTION legwork_private.drop_history_partitions(history text, retention interval)
+ RETURNS TABLE(step text, relation text)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_old record;
+begin
+  for v_old in
+    select p.partition::text as name from legwork_private.history_partitions() p
+    where p.parent = format('legwork_private.%I', history)::regclass and p.upper_bound <= now() - retention
+  loop
+    begin
+      execute format('drop table %s', v_old.name);
+      step := 'dropped'; relation := v_old.name; return next;
+    exception when others then
+      step := case sqlstate when '55P03' then 'busy' else sqlerrm end; relation := v_old.name; return next;
+    end;
+  end loop;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.due_duties()
  RETURNS text[]
  LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select array(select w.step from legwork_private.watch_steps w where w.due_at <= clock_timestamp()
-    order by array_position(array['roll_up', 'queues', 'database', 'alerts', 'forget'], w.step))
+  select array(select w.duty from legwork_private.duties w where w.due_at <= clock_timestamp()
+    order by array_position(array['roll_up', 'queues', 'database', 'alerts', 'forget'], w.duty))
 $function$
 -- not for everybody
 
@@ -7256,6 +7181,20 @@ CREATE OR REPLACE FUNCTION legwork_private.elapsed(since timestamp with time zon
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN (num_nulls(since, until) = 0) THEN (LEAST(GREATEST(until, legwork_private.first_time()), legwork_private.last_time()) - LEAST(GREATEST(since, legwork_private.first_time()), legwork_private.last_time())) ELSE NULL::interval END
 
+CREATE OR REPLACE FUNCTION legwork_private.emergency_stop_details()
+ RETURNS TABLE(stopped_at timestamp with time zone, stopped_by text, stop_reason text)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT p.paused_at,
+     p.paused_by,
+     p.reason
+    FROM legwork_private.pauses p
+   WHERE (p.scope = 'all'::text);
+END
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork_private.end_batch(batch_id bigint)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -7268,7 +7207,7 @@ begin
   if not found then
     return not exists (select from legwork_private.batch_runs b where b.id = end_batch.batch_id);
   end if;
-  select * into v_counts from legwork_private.counts_of(batch_id);
+  select * into v_counts from legwork_private.run_counts_so_far(batch_id);
   delete from legwork_private.run_counts c where c.run_id = batch_id;
   update legwork_private.batch_runs b set
     completed = b.completed + v_counts.completed, failed = b.failed + v_counts.failed, cancelled = b.cancelled + v_counts.cancelled,
@@ -7276,18 +7215,6 @@ begin
   where b.id = batch_id and b.ended_at is null;
   return true;
 end $function$
-
-CREATE OR REPLACE FUNCTION legwork_private.end_of(job_id bigint)
- RETURNS TABLE(state legwork.job_state, attempts smallint, result jsonb, error text, started_at timestamp with time zone, finished_at timestamp with time zone)
- LANGUAGE sql
- STABLE
-AS $function$
-  select f.state, f.attempts, f.result, f.error, f.started_at, f.finished_at from legwork_private.finished_jobs f where f.id = end_of.job_id
-  union all
-  select k.state, k.attempts, k.result, k.error, k.started_at, k.finished_at from legwork_private.kept_ends k
-  where k.job_id = end_of.job_id and not exists (select from legwork_private.finished_jobs f where f.id = end_of.job_id)
-  limit 1
-$function$
 
 CREATE OR REPLACE FUNCTION legwork_private.end_run(run_id bigint)
  RETURNS boolean
@@ -7320,7 +7247,7 @@ begin
   elsif v_run.ended_at is not null or exists (select from legwork_private.dependencies d where d.run_id = v_run.id and d.ended_as is null) then
     return true;
   end if;
-  select * into v_counts from legwork_private.counts_of(v_run.id);
+  select * into v_counts from legwork_private.run_counts_so_far(v_run.id);
   delete from legwork_private.run_counts c where c.run_id = v_run.id;
   if v_run.state = 'compensating' or v_run.ending is not null and exists (
     select from legwork_private.workflow_run_steps s where s.workflow_id = v_run.id and s.compensation_job_id is not null)
@@ -7341,7 +7268,7 @@ begin
       with steps as materialized (
         select s.name, s.position, s.effect, s.waits_for, coalesce(f.state, 'cancelled') as state, f.error, f.finished_at
         from legwork_private.workflow_run_steps s
-        left join lateral legwork_private.end_of(s.job_id) f on true
+        left join lateral legwork_private.workflow_step_end(s.job_id) f on true
         where s.workflow_id = v_run.id and s.position is not null
       ), bad as materialized (
         select s.* from steps s where s.state <> 'completed'
@@ -7380,6 +7307,106 @@ begin
       where o.workflow_id = v_run.id and d.redact is not null);
   end if;
   return true;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.enqueue_job(spec legwork_private.job_spec)
+ RETURNS bigint
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_id bigint;
+  v_identity text;
+  v_flags text[];
+  v_run_at timestamptz := spec.run_at;
+  v_key_mode text := coalesce(spec.job_key_mode, 'replace');
+  v_tenant text;
+  v_job_key text;
+  v_serial_key text;
+begin
+  if legwork_private.confined_tenant() is not null then
+    spec.tenant := legwork_private.own_tenant(spec.tenant);
+  end if;
+  if spec.payload is null then
+    spec.payload := '{}';
+  end if;
+  perform legwork_private.assert_task(coalesce(spec.task, ''));
+  if not coalesce(spec.run_at between legwork_private.first_time() and legwork_private.last_time()
+    and spec.priority between -32768 and 32767 and spec.max_attempts between 1 and 32767, true)
+  then
+    perform legwork_private.assert_time('run_at', spec.run_at), legwork_private.assert_job_numbers(spec.priority, spec.max_attempts);
+  end if;
+  -- Names are everybody's in graphile-worker: a tenant has its own.
+  if num_nonnulls(spec.job_key, spec.serial_key, spec.rate_limit) > 0 then
+    v_tenant := coalesce(spec.tenant, nullif(current_setting('legwork.tenant', true), ''));
+    v_job_key := legwork_private.kept_key(spec.job_key, v_tenant);
+    v_serial_key := legwork_private.kept_key(spec.serial_key, v_tenant, 'serial_key');
+  end if;
+  -- Most requests have none of these and skip all of it.
+  if spec.overlap <> 'allow' or num_nonnulls(spec.expires_at, spec.unique_for, spec.unique_key, spec.debounce, spec.debounce_max, spec.throttle,
+    spec.rate_limit, spec.rate_per, spec.rate_key) > 0
+  then
+    perform legwork_private.assert_enqueue_limits(spec);
+    if spec.unique_for is not null then
+      v_identity := legwork_private.unique_identity(spec.task, spec.payload, spec.tenant, spec.unique_key);
+      v_id := legwork_private.claim_unique(v_identity, spec.unique_for);
+      if v_id is not null then
+        return v_id;
+      end if;
+    end if;
+    if spec.rate_limit is not null then
+      perform legwork_private.count_against_quota(legwork.tenant_key(coalesce(spec.rate_key, spec.task), v_tenant), spec.rate_limit::integer, spec.rate_per);
+    end if;
+    if num_nonnulls(spec.debounce, spec.throttle) > 0 then
+      v_run_at := legwork_private.paced_start(v_job_key, spec.debounce, spec.debounce_max, spec.throttle);
+      -- A throttled job that waits already has its place.
+      v_key_mode := case when spec.throttle is null then 'replace' else 'preserve_run_at' end;
+    end if;
+    if spec.overlap = 'serial' and spec.serial_key is null then
+      -- graphile-worker takes serial keys of 128 characters and job keys of 512.
+      v_serial_key := legwork.tenant_key('job_key:' || case
+        when length(spec.job_key) <= 120 - length(legwork_private.key_prefix(v_tenant)) then spec.job_key else md5(spec.job_key) end, v_tenant);
+    end if;
+    if spec.expires_at <= greatest(v_run_at, clock_timestamp()) and isfinite(spec.expires_at) then
+      raise exception 'The job would expire at %, before it may start at %.', spec.expires_at, greatest(v_run_at, clock_timestamp()) using
+        errcode = 'LW400', hint = 'Nothing was enqueued. Give a later expires_at.';
+    end if;
+  end if;
+  v_flags := legwork_private.context_flags(spec.tenant, spec.correlation_id) || legwork_private.option_flags(spec);
+
+  -- A keyed add_job finds the old job free, a worker takes that job, and the request is neither merged nor inserted:
+  -- add_job returns null. Every round is a statement of its own and sees that the job is now running, so the next one inserts.
+  v_id := null;
+  for v_round in 1..100 loop
+    select j.id into v_id
+    from graphile_worker.add_job(
+      identifier => spec.task, payload => spec.payload::json, queue_name => v_serial_key,
+      run_at => v_run_at, max_attempts => spec.max_attempts::integer, job_key => v_job_key,
+      priority => spec.priority::integer, flags => v_flags, job_key_mode => v_key_mode
+    ) j;
+    exit when v_id is not null;
+  end loop;
+  if v_id is null then
+    raise exception 'The job with key ''%'' is being taken and given back too fast to be replaced.', spec.job_key using
+      errcode = 'LW409', hint = 'Nothing was enqueued. Try again, or use another key.';
+  end if;
+
+  if v_identity is not null then
+    update legwork_private.unique_requests u set job_id = v_id where u.key = v_identity;
+  end if;
+  if num_nonnulls(spec.debounce, spec.throttle) > 0 then
+    update legwork_private.paced_keys p set job_id = v_id where p.job_key = v_job_key;
+  end if;
+  if isfinite(spec.expires_at) then
+    -- From the job, because unsafe_dedupe keeps the one that is there, with its own time or none.
+    insert into legwork_private.expirations (job_id, expires_at)
+    select j.id, legwork_private.expiry_of(j.flags) from graphile_worker._private_jobs j
+    where j.id = v_id and legwork_private.expiry_of(j.flags) is not null
+    on conflict on constraint expirations_pkey do update set expires_at = excluded.expires_at;
+  end if;
+  if cardinality(spec.depends_on) > 0 then
+    perform legwork_private.add_dependencies(v_id, spec.depends_on, coalesce(spec.on_dependency_failure, 'cancel'));
+  end if;
+  return v_id;
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.enqueue_occurrences(ids bigint[], names text[], due_at timestamp with time zone[])
@@ -7488,27 +7515,19 @@ begin
     return 0;
   end if;
 
-  -- For the trigger that writes the history, and only for this statement.
-  perform set_config('legwork.ended_as', 'expired', true);
-  with expired as (
-    delete from graphile_worker._private_jobs j
-    where j.id in (
-      -- Whoever has the row is fetching or replacing the job; the next call looks again.
-      select k.id from graphile_worker._private_jobs k
-      where k.id = any (v_due) and k.locked_at is null and k.attempts < k.max_attempts
-        and legwork_private.expiry_of(k.flags) <= clock_timestamp()
-      for update skip locked)
-    returning j.id
-  )
-  select array_agg(x.id) into v_expired from expired x;
-  perform set_config('legwork.ended_as', '', true);
+  v_expired := array(
+    -- Whoever has the row is fetching or replacing the job; the next call looks again.
+    select j.id from graphile_worker._private_jobs j
+    where j.id = any (v_due) and j.locked_at is null and j.attempts < j.max_attempts and legwork_private.expiry_of(j.flags) <= clock_timestamp()
+    for update skip locked);
+  perform legwork_private.delete_jobs_as('expired', v_expired);
 
   -- What is left of these jobs does not expire any more: ended, failed, or replaced by a request without expires_at.
   delete from legwork_private.expirations e
   where e.job_id = any (v_due) and not exists (
     select from graphile_worker._private_jobs j
     where j.id = e.job_id and legwork_private.expiry_of(j.flags) is not null and (j.locked_at is not null or j.attempts < j.max_attempts));
-  return coalesce(cardinality(v_expired), 0);
+  return cardinality(v_expired);
 end $function$
 -- not for everybody
 
@@ -7531,7 +7550,7 @@ begin
       where r.id = v_run.id;
     end if;
     -- Jobs whose rows are locked are passed over; every tick comes by here until all have ended.
-    perform legwork_private.cancel_steps(v_run.id, 'Workflow ' || v_run.id || ': its deadline passed.', false);
+    perform legwork_private.cancel_workflow_steps(v_run.id, 'Workflow ' || v_run.id || ': its deadline passed.', false);
     perform legwork_private.end_workflow(v_run.id);
   end loop;
 end $function$
@@ -7578,6 +7597,46 @@ begin
     from legwork_private.set_aside a where a.what = 'job' and a.item = explain_dependencies.job_id::text;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork_private.explain_ended(job graphile_worker._private_jobs, job_id bigint, state legwork.job_state, finished_at timestamp with time zone, error text)
+ RETURNS TABLE(reason text, detail text, fix text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  reason := explain_ended.state;
+  detail := format('It has ended: %s at %s%s', explain_ended.state, to_char(explain_ended.finished_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+    coalesce(': ' || explain_ended.error, '.'));
+  fix := case
+    when explain_ended.state = 'failed' and job.id is not null then format('select legwork.retry_job(%s);', explain_ended.job_id)
+    when explain_ended.state = 'failed' then 'It was discarded. Enqueue it again.'
+    when explain_ended.state = 'completed' then 'Nothing is wrong.'
+    else 'Enqueue it again if it should run.'
+  end;
+  return next;
+  if explain_ended.state = 'failed' then
+    return query select s.reason, s.detail, s.fix from legwork_private.explain_replaced(job) s;
+  end if;
+  return query select s.reason, s.detail, s.fix from legwork_private.explain_schedules(explain_ended.job_id) s;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.explain_expiry(job graphile_worker._private_jobs)
+ RETURNS TABLE(reason text, detail text, fix text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if legwork_private.flag_value(job.flags, 'expires') ~ '^\d{1,15}$' then
+    if to_timestamp(legwork_private.flag_value(job.flags, 'expires')::double precision / 1000) <= clock_timestamp() then
+      reason := 'expired';
+      detail := format('It was not to start after %s.', to_char(to_timestamp(legwork_private.flag_value(job.flags, 'expires')::double precision / 1000), 'YYYY-MM-DD HH24:MI:SS TZ'));
+      fix := 'A living worker is about to end it as expired. Enqueue it again if it should run.';
+      return next;
+    end if;
+  end if;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork_private.explain_gates(job_id bigint)
  RETURNS TABLE(reason text, detail text, fix text)
  LANGUAGE sql
@@ -7588,20 +7647,20 @@ AS $function$
     format('%s of %s ''%s''%s is %s: %s.%s%s',
       case l.kind when 'rate' then 'The rate limit' else 'The concurrency limit' end, l.scope, l.name,
       case when l.key <> '{}' then format(' for %s = %s', array_to_string(l.key, '.'), case when legwork_private.is_key_secret(l.scope, l.name, l.key) then '[redacted]'
-        else coalesce(nullif(substr(g.gate, strpos(g.gate, ':') + 1), ''), 'nothing') end) else '' end,
+        else coalesce(nullif(legwork_private.gate_key(g.gate), ''), 'nothing') end) else '' end,
       l.max_count || case when l.kind = 'rate' then ' per ' || legwork_private.period_in_words(l.per) else '' end,
       case l.kind when 'rate' then 'used up' else 'taken by ' || coalesce(case when s.jobs = 1 then 'job ' else 'jobs ' end || s.some
         || case when s.jobs > 5 then format(' and %s more', s.jobs - 5) else '' end, s.jobs || case when s.jobs = 1 then ' job' else ' jobs' end) end,
       case when w.held is null then format(' It is number %s in its line.', (
         select count(*) + 1 from legwork_private.waiting_jobs o
-        where o.lane = w.lane and o.held is null and (o.priority, o.run_at, o.job_id) < (w.priority, w.run_at, w.job_id))) end,
+        where o.line = w.line and o.held is null and (o.priority, o.run_at, o.job_id) < (w.priority, w.run_at, w.job_id))) end,
       ' The next start is possible at ' || to_char(s.next_at, 'HH24:MI:SS') || '.'),
     format('Wait, or raise the limit: select legwork.limit_%s(%s%s, %s => %L%s);', l.kind, 2 * l.max_count,
       case when l.kind = 'rate' then format(', %L', l.per) else '' end, l.scope, l.name,
       case when l.key <> '{}' then format(', key => %L', array_to_string(l.key, '.')) else '' end)
   from legwork_private.waiting_jobs w
   cross join lateral unnest(w.gates) with ordinality as g (gate, n)
-  join legwork_private.limits l on l.id = split_part(g.gate, ':', 1)::integer
+  join legwork_private.limits l on l.id = legwork_private.gate_limit(g.gate)
   cross join lateral (
     select count(*) as jobs, min(x.free_at) as next_at,
       -- Whoever is confined to a tenant learns how many there are, and not which.
@@ -7661,6 +7720,78 @@ begin
   return next;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork_private.explain_run_at(job graphile_worker._private_jobs, run_at timestamp with time zone, error text)
+ RETURNS TABLE(reason text, detail text, fix text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  reason := case when job.attempts > 0 then 'retry_ahead' else 'run_at_ahead' end;
+  detail := case
+      when not isfinite(explain_run_at.run_at) then 'Its run_at is infinity: it never starts by itself'
+      when job.attempts > 0 then format('Attempt %s failed; the next one is due at %s', job.attempts, legwork_private.time_ahead(explain_run_at.run_at))
+      else 'It may start at ' || legwork_private.time_ahead(explain_run_at.run_at) end
+    || case when job.attempts > 0 then ': ' || coalesce(explain_run_at.error, 'no message') else '.' end;
+  fix := format(case when isfinite(explain_run_at.run_at) then 'Wait, or start' else 'Start' end || ' it now: select legwork.retry_job(%s);', job.id);
+  return next;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.explain_running(job graphile_worker._private_jobs, attempts integer)
+ RETURNS TABLE(reason text, detail text, fix text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_worker legwork_private.worker_processes;
+begin
+  select * into v_worker from legwork_private.worker_processes w where w.id = job.locked_by;
+  reason := 'running';
+  detail := format('It is running: attempt %s, since %s, on %s.', explain_running.attempts, to_char(job.locked_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+    case when legwork_private.confined_tenant() is not null then 'a worker'
+      when v_worker.id is not null then format('worker %s (%s, process %s)', v_worker.id, v_worker.host, v_worker.pid)
+      else format('%s, which is no Legwork worker that lives', job.locked_by) end);
+  fix := case when v_worker.id is not null then 'Nothing to do, or stop it: ' || format('select legwork.cancel_job(%s);', job.id)
+    else 'If that process is gone, its jobs are given back after four hours, or at once: ' || format('select legwork_private.give_back_jobs(%L);', job.locked_by) end;
+  return next;
+  return query select s.reason, s.detail, s.fix from legwork_private.explain_replaced(job) s;
+  if v_worker.id is not null and job.id <> all (v_worker.running) and job.locked_at < clock_timestamp() - interval '2 seconds' then
+    reason := 'fetched_ahead';
+    detail := format('The worker has fetched it ahead and is busy with %s others.', cardinality(v_worker.running));
+    fix := 'Wait, or make workers fetch fewer jobs ahead (LEGWORK_LOCAL_QUEUE_SIZE).';
+    return next;
+  end if;
+  if v_worker.seen_at < clock_timestamp() - legwork_private.worker_grace() then
+    reason := 'worker_silent';
+    detail := format('That worker has been silent since %s.', to_char(v_worker.seen_at, 'HH24:MI:SS'));
+    fix := 'Any living Legwork worker gives its jobs to others within seconds.';
+    return next;
+  end if;
+  if v_worker.blocked_since is not null then
+    reason := 'worker_blocked';
+    detail := format('That worker has been busy in synchronous code for %s seconds, %s. Its other jobs stand still until that is over.',
+      round(extract(epoch from clock_timestamp() - v_worker.blocked_since)),
+      case when v_worker.blocked_jobs = array[job.id] then 'this job''s'
+        when cardinality(v_worker.blocked_jobs) = 0 then 'which belongs to no job'
+        when legwork_private.confined_tenant() is not null then 'that of a job'
+        when cardinality(v_worker.blocked_jobs) = 1 then (
+          select format('that of job %s (task %s)', b.id, k.identifier)
+          from (select v_worker.blocked_jobs[1] as id) b
+          left join graphile_worker._private_jobs j on j.id = b.id
+          left join graphile_worker._private_tasks k on k.id = j.task_id)
+        else 'that of one of the jobs ' || array_to_string(v_worker.blocked_jobs[:10], ', ') end);
+    fix := 'Wait, or give that task a thread or a process of its own (isolate), or let it compute in smaller pieces. A signal, a timeout or a cancellation cannot interrupt it.';
+    return next;
+  end if;
+  if exists (select from legwork_private.cancellations c where c.job_id = job.id) then
+    reason := 'cancelling';
+    detail := (select c.reason from legwork_private.cancellations c where c.job_id = job.id) || ' Its task was told to stop.';
+    fix := 'Wait for the task to heed its signal; its timeout, if it has one, ends it otherwise.';
+    return next;
+  end if;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork_private.explain_schedules(job_id bigint)
  RETURNS TABLE(reason text, detail text, fix text)
  LANGUAGE sql
@@ -7681,6 +7812,58 @@ AS $function$
     and (legwork_private.confined_tenant() is null or d.tenant = legwork_private.confined_tenant())
   order by d.name <> own.name, d.name
 $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.explain_serial_key(job graphile_worker._private_jobs, serial_key text)
+ RETURNS TABLE(reason text, detail text, fix text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_holder bigint;
+  v_is_taken boolean;
+begin
+  select h.id into v_holder
+  from graphile_worker._private_job_queues q
+  left join graphile_worker._private_jobs h on h.job_queue_id = q.id and h.locked_at is not null
+  where q.id = job.job_queue_id and q.locked_at is not null
+  order by h.id limit 1;
+  v_is_taken := found;
+  if v_is_taken and legwork_private.confined_tenant() is not null and not exists (
+    select from graphile_worker._private_jobs h where h.id = v_holder and legwork_private.flag_value(h.flags, 'tenant') = legwork_private.confined_tenant())
+  then
+    v_holder := null;
+  end if;
+  if v_is_taken then
+    reason := 'serial_key_taken';
+    detail := format('Jobs with its serial key ''%s'' run one at a time, and %s.', explain_serial_key.serial_key,
+      coalesce('job ' || v_holder || ' runs now', 'a worker holds the key'));
+    fix := 'Wait for that job, or cancel it' || coalesce(': select legwork.cancel_job(' || v_holder || ');', '.');
+    return next;
+  end if;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.explain_unheld(run_at timestamp with time zone)
+ RETURNS TABLE(reason text, detail text, fix text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if explain_unheld.run_at < clock_timestamp() - interval '10 seconds' then
+    reason := 'not_fetched';
+    detail := format('Nothing holds it back. Its time came %s ago, and living workers that know its task have room for it, but none has fetched it.',
+      legwork_private.in_words(date_trunc('second', clock_timestamp() - explain_unheld.run_at)));
+    fix := 'If something held it back until a moment ago, wait a moment. Otherwise look at the log of the workers, and whether they reach Postgres directly: through a '
+      'connection pooler in transaction mode they cannot fetch jobs. Workers that ran while the schema graphile_worker was dropped, and plain ones that ran while its task '
+      'identifiers were cleaned up, have to be restarted.';
+  else
+    reason := 'about_to_start';
+    detail := 'Nothing holds it back. Workers look for jobs at once when they are told, and every second or two otherwise.';
+    fix := 'Wait a moment.';
+  end if;
+  return next;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.explain_waits(job_id bigint, run_at timestamp with time zone)
  RETURNS TABLE(reason text, detail text, fix text)
@@ -7765,7 +7948,7 @@ AS $function$
 declare
   v_tenant text := legwork_private.confined_tenant();
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   perform legwork_private.assert_job_filter(filter, array['ids', 'task', 'queue', 'tenant', 'fingerprint', 'error', 'failed_after', 'failed_before'],
     '{"task": "notify/email"}; {} is every failed job');
   return query
@@ -7785,6 +7968,12 @@ begin
       and exists (select from graphile_worker._private_jobs j where j.id = f.id and j.locked_at is null and j.attempts >= j.max_attempts)
     order by f.id;
 end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.far_future()
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN '9999-12-31 00:00:00+00'::timestamp with time zone
 
 CREATE OR REPLACE FUNCTION legwork_private.find_token(hash bytea)
  RETURNS TABLE(id uuid, name text, role text, tenant text, expires_at timestamp with time zone)
@@ -7827,7 +8016,7 @@ declare
   v_tenant text := legwork_private.confined_tenant();
   v_bounds record;
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   perform legwork_private.assert_job_filter(filter, array['ids', 'state', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'error', 'created_after', 'created_before'],
     '{"task": "notify/email", "state": "completed"}');
   if filter ->> 'state' not in ('completed', 'failed', 'cancelled', 'expired') then
@@ -7862,34 +8051,6 @@ begin
       and not exists (select from legwork_private.reruns r where r.original_id = f.id and r.requested_at >= finished_jobs_like.as_of)
     order by f.id;
 end $function$
-
-CREATE OR REPLACE FUNCTION legwork_private.fire_apart(as_of timestamp with time zone, names text[], OUT fired integer)
- RETURNS integer
- LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-declare
-  v_name text;
-  v_state text;
-  v_message text;
-begin
-  fired := 0;
-  for v_name in
-    select d.name from legwork_private.schedule_definitions d where d.name = any (names) order by d.next_at, d.name for update skip locked
-  loop
-    begin
-      fired := fired + (select f.fired from legwork_private.fire_due(as_of, 1, v_name) f);
-      update legwork_private.schedule_definitions d set failed_at = null, problem = null where d.name = v_name and d.failed_at is not null;
-    exception when others then
-      get stacked diagnostics v_state = returned_sqlstate, v_message = message_text;
-      if legwork_private.is_systems_fault(v_state) then
-        raise;
-      end if;
-      update legwork_private.schedule_definitions d set failed_at = as_of, problem = 'It cannot be fired: ' || v_message where d.name = v_name;
-    end;
-  end loop;
-end $function$
--- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork_private.fire_due(as_of timestamp with time zone, at_most integer, schedule text, OUT fired integer, OUT claimed integer)
  RETURNS record
@@ -8027,6 +8188,34 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork_private.fire_one_by_one(as_of timestamp with time zone, names text[], OUT fired integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_name text;
+  v_state text;
+  v_message text;
+begin
+  fired := 0;
+  for v_name in
+    select d.name from legwork_private.schedule_definitions d where d.name = any (names) order by d.next_at, d.name for update skip locked
+  loop
+    begin
+      fired := fired + (select f.fired from legwork_private.fire_due(as_of, 1, v_name) f);
+      update legwork_private.schedule_definitions d set failed_at = null, problem = null where d.name = v_name and d.failed_at is not null;
+    exception when others then
+      get stacked diagnostics v_state = returned_sqlstate, v_message = message_text;
+      if legwork_private.is_systems_fault(v_state) then
+        raise;
+      end if;
+      update legwork_private.schedule_definitions d set failed_at = as_of, problem = 'It cannot be fired: ' || v_message where d.name = v_name;
+    end;
+  end loop;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork_private.fire_schedules(as_of timestamp with time zone DEFAULT clock_timestamp(), at_most integer DEFAULT 1000, schedule text DEFAULT NULL::text, OUT fired integer, OUT next_at timestamp with time zone, OUT more boolean, OUT wants_plan boolean)
  RETURNS record
  LANGUAGE plpgsql
@@ -8053,13 +8242,13 @@ begin
       where d.failed_at is null and (d.next_at <= as_of or d.wants_plan and d.every is not null
         or exists (select from legwork_private.schedule_occurrences r where r.state = 'waiting' and r.schedule = d.name))
       order by d.next_at, d.name limit least(at_most, 200));
-    fired := legwork_private.fire_apart(as_of, v_names);
+    fired := legwork_private.fire_one_by_one(as_of, v_names);
     more := v_names <> '{}';
   elsif schedule is null then
     v_names := array(
       select d.name from legwork_private.schedule_definitions d where d.failed_at <= as_of - interval '1 minute' order by d.failed_at limit 20);
     if v_names <> '{}' then
-      fired := fired + legwork_private.fire_apart(as_of, v_names);
+      fired := fired + legwork_private.fire_one_by_one(as_of, v_names);
     end if;
   end if;
 
@@ -8092,6 +8281,44 @@ CREATE OR REPLACE FUNCTION legwork_private.flag_value(flags jsonb, name text)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE STRICT
 RETURN "left"(substr((jsonb_path_query_first(flags, '$.keyvalue()."key"?(@ starts with $"start")'::jsonpath, ((('{"start": "'::text || name) || ':"}'::text))::jsonb, true) #>> '{}'::text[]), (length(name) + 2)), 256)
+
+CREATE OR REPLACE FUNCTION legwork_private.flags_of(flags text[])
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (SELECT jsonb_object_agg(flag.flag, true) AS jsonb_object_agg FROM unnest(flags_of.flags) flag(flag))
+
+CREATE OR REPLACE FUNCTION legwork_private.flatten_workflow_steps(steps jsonb)
+ RETURNS legwork_private.parsed_workflow_step[]
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_entries legwork_private.parsed_workflow_step[];
+begin
+  if steps is null or jsonb_typeof(steps) not in ('array', 'object') then
+    raise exception 'The steps of a workflow are an array or an object, not %.', coalesce(jsonb_typeof(steps), 'null') using errcode = 'LW400',
+      hint = 'For example [{"name": "a", "task": "import"}, {"name": "b", "task": "report", "depends_on": ["a"]}].';
+  end if;
+  with recursive flat as (
+    select e.name, null::text as parent, array[e.name] as groups, e.step, array[e.n] as place from legwork_private.list_workflow_steps(steps) e
+    union all
+    select f.name || '/' || e.name, f.name, f.groups || (f.name || '/' || e.name), e.step, f.place || e.n
+    from flat f
+    cross join lateral legwork_private.list_workflow_steps(f.step -> 'steps') e
+    where jsonb_typeof(f.step) = 'object' and f.step ? 'steps' and cardinality(f.groups) < 10
+  )
+  select array_agg(row(f.name, f.parent, f.groups, f.step, row_number)::legwork_private.parsed_workflow_step order by f.row_number) into v_entries
+  from (select *, row_number() over (order by place)::integer from flat) f;
+  if v_entries is null then
+    raise exception 'A workflow needs a step.' using errcode = 'LW400', hint = 'Nothing was started.';
+  elsif cardinality(v_entries) > 20000 then
+    raise exception 'A workflow has at most 20000 steps, not %.', cardinality(v_entries) using errcode = 'LW413',
+      hint = 'legwork.enqueue_batch takes more jobs; or let a step start another workflow.';
+  end if;
+  return v_entries;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.fold_run_counts()
  RETURNS void
@@ -8130,9 +8357,9 @@ BEGIN ATOMIC
             FROM legwork_private.unique_requests o
            WHERE (o.expires_at <= clock_timestamp())
           FOR UPDATE OF o SKIP LOCKED));
- DELETE FROM legwork_private.rate_keys k
+ DELETE FROM legwork_private.quota_keys k
    WHERE (k.key IN ( SELECT o.key
-            FROM legwork_private.rate_keys o
+            FROM legwork_private.quota_keys o
            WHERE (o.expires_at <= clock_timestamp())
           FOR UPDATE OF o SKIP LOCKED));
  DELETE FROM legwork_private.paced_keys p
@@ -8214,7 +8441,7 @@ begin
     where r.id in (select o.id from legwork_private.workflow_runs o where o.ended_at < now() - retention limit 1000 for update skip locked)
     returning r.id
   ), forgotten as (
-    delete from legwork_private.kept_ends k using gone g where k.workflow_id = g.id
+    delete from legwork_private.workflow_step_ends k using gone g where k.workflow_id = g.id
   )
   delete from legwork_private.workflow_run_steps s using gone g where s.workflow_id = g.id;
   delete from legwork_private.run_counts c using legwork_private.workflow_runs r where r.id = c.run_id and r.ended_at < now() - interval '1 hour';
@@ -8249,11 +8476,33 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork_private.free_slots(gates text[], at timestamp with time zone)
+ RETURNS TABLE(gate text, free integer)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select g.gate, coalesce((select l.max_count from legwork_private.limits l where l.id = legwork_private.gate_limit(g.gate)), 1000000) - (
+    select count(*)::integer from legwork_private.slots s where s.gate = g.gate and (s.free_at is null or s.free_at > at))
+  from unnest(gates) as g (gate)
+$function$
+
 CREATE OR REPLACE FUNCTION legwork_private.gate(limit_id integer, key text[], payload json)
  RETURNS text
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN (((limit_id)::text || ':'::text) || CASE WHEN (key = '{}'::text[]) THEN ''::text WHEN ((strpos((payload)::text, '\u'::text) > 0) OR (octet_length((payload)::text) >= 2000)) THEN legwork_private.gate_value(key, payload) WHEN (length((payload #>> key)) > 200) THEN md5((payload #>> key)) ELSE COALESCE((payload #>> key), ''::text) END)
+
+CREATE OR REPLACE FUNCTION legwork_private.gate_key(gate text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN substr(gate, (strpos(gate, ':'::text) + 1))
+
+CREATE OR REPLACE FUNCTION legwork_private.gate_limit(gate text)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (split_part(gate, ':'::text, 1))::integer
 
 CREATE OR REPLACE FUNCTION legwork_private.gate_value(key text[], payload json)
  RETURNS text
@@ -8281,11 +8530,11 @@ AS $function$
 declare
   v_count integer;
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   -- The attempt is given back as well: most of these jobs were only fetched ahead, and one that has used its last attempt
   -- must still run.
   with held as (
-    select h.id, h.run_at from legwork_private.places_of(worker, started) h where job_ids is null or h.id = any (job_ids)
+    select h.id, h.run_at from legwork_private.give_back_times(worker, started) h where job_ids is null or h.id = any (job_ids)
   ), returned as (
     update graphile_worker._private_jobs j
     set locked_at = null, locked_by = null, run_at = h.run_at,
@@ -8305,6 +8554,40 @@ begin
   return v_count;
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork_private.give_back_times(worker text, started bigint[])
+ RETURNS TABLE(id bigint, run_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  -- graphile-worker starts jobs by priority and run_at, and those that agree in both in the order of their rows, where a changed row comes last. So
+  -- each job goes as many microseconds ahead of its like as there are such jobs of this worker behind it, and a millisecond when it had started:
+  -- what was only fetched ahead may have been released before.
+  select j.id, legwork_private.earlier(least(j.run_at, now()), row_number() over (partition by j.priority, j.run_at order by j.id desc) * interval '1 microsecond'
+    + case when j.id = any (started) then interval '1 millisecond' else interval '0' end)
+  from graphile_worker._private_jobs j
+  where j.locked_by = worker and not j.is_available
+$function$
+
+CREATE OR REPLACE FUNCTION legwork_private.give_slots_to_running_jobs(task_ids integer[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- Jobs that run count for a limit that is new.
+  with limited_tasks as materialized (
+    select r.task_id, r.limits from legwork_private.task_limits r where r.task_id = any (task_ids) and r.limits <> '{}'
+  )
+  insert into legwork_private.slots (gate, job_id, per)
+  select legwork_private.gate(l.id, l.key, j.payload), j.id, l.per
+  from graphile_worker._private_jobs j
+  join limited_tasks r on r.task_id = j.task_id
+  join legwork_private.limits l on l.id = any (r.limits)
+  where j.locked_at is not null
+    and not exists (select from legwork_private.slots s where s.job_id = j.id and s.gate = legwork_private.gate(l.id, l.key, j.payload));
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.grant_roles()
  RETURNS SETOF text
@@ -8354,7 +8637,7 @@ begin
     grant select on legwork.token_list, legwork.audit_log, legwork_private.audit_log_page, legwork.settings, legwork.migrations to legwork_admin;
   end if;
   if to_regrole('legwork_worker') is not null then
-    grant select on legwork_private.task_rules, legwork.tasks, legwork.migrations to legwork_worker;
+    grant select on legwork_private.task_limits, legwork.tasks, legwork.migrations to legwork_worker;
     grant usage on schema graphile_worker to legwork_worker;
     grant usage on all sequences in schema graphile_worker to legwork_worker;
     grant execute on all functions in schema graphile_worker to legwork_worker;
@@ -8393,17 +8676,23 @@ CREATE OR REPLACE FUNCTION legwork_private.has_json_column(of_table oid)
  STABLE PARALLEL SAFE
 RETURN (EXISTS (SELECT FROM pg_attribute a WHERE ((a.attrelid = has_json_column.of_table) AND (NOT a.attisdropped) AND (a.atttypid = ANY (ARRAY[('json'::regtype)::oid, ('json[]'::regtype)::oid])))))
 
+CREATE OR REPLACE FUNCTION legwork_private.has_limits_or_pauses()
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+RETURN ((EXISTS (SELECT FROM legwork_private.limits)) OR (EXISTS (SELECT FROM legwork_private.pauses)))
+
 CREATE OR REPLACE FUNCTION legwork_private.has_redacted(payload json)
  RETURNS boolean
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN ((payload IS NOT NULL) AND ((payload)::text ~ '"\[redacted\]"(?!\s*:)'::text))
 
-CREATE OR REPLACE FUNCTION legwork_private.has_rules()
+CREATE OR REPLACE FUNCTION legwork_private.has_role(needed text)
  RETURNS boolean
  LANGUAGE sql
- STABLE
-RETURN ((EXISTS (SELECT FROM legwork_private.limits)) OR (EXISTS (SELECT FROM legwork_private.pauses)))
+ STABLE PARALLEL SAFE
+RETURN (needed = ANY (CASE COALESCE(current_setting('legwork.role'::text, true), ''::text) WHEN ''::text THEN ARRAY[needed] WHEN 'viewer'::text THEN ARRAY['viewer'::text] WHEN 'enqueuer'::text THEN ARRAY['enqueuer'::text] WHEN 'operator'::text THEN ARRAY['viewer'::text, 'enqueuer'::text, 'operator'::text] WHEN 'admin'::text THEN ARRAY['viewer'::text, 'enqueuer'::text, 'operator'::text, 'admin'::text] ELSE '{}'::text[] END))
 
 create aggregate legwork_private.histogram(integer,bigint) (sfunc = legwork_private.count_bucket, stype = bigint[]);
 
@@ -8445,8 +8734,8 @@ CREATE OR REPLACE FUNCTION legwork_private.hold_for_dependencies(job_ids bigint[
 AS $function$
 begin
   with held as (
-    insert into legwork_private.waiting_jobs as w (job_id, task_id, lane, gates, priority, run_at, held)
-    select j.id, j.task_id, legwork_private.lane('{}', null), '{}', j.priority, j.run_at, 'dependency'
+    insert into legwork_private.waiting_jobs as w (job_id, task_id, line, gates, priority, run_at, held)
+    select j.id, j.task_id, legwork_private.line_of('{}', null), '{}', j.priority, j.run_at, 'dependency'
     from graphile_worker._private_jobs j
     where j.id = any (job_ids) and j.locked_at is null and j.attempts < j.max_attempts
     on conflict (job_id) do update set
@@ -8456,8 +8745,8 @@ begin
   )
   update graphile_worker._private_jobs j set run_at = 'infinity' from held h where j.id = h.job_id and j.run_at <> 'infinity';
   -- What it had been given before it came to depend on something is given back.
-  if legwork_private.has_rules() then
-    perform legwork_private.make_wait(job_ids);
+  if legwork_private.has_limits_or_pauses() then
+    perform legwork_private.send_to_waiting_room(job_ids);
   end if;
 end $function$
 
@@ -8633,7 +8922,13 @@ CREATE OR REPLACE FUNCTION legwork_private.is_systems_fault(sqlstate text)
  IMMUTABLE PARALLEL SAFE
 RETURN ("left"(sqlstate, 2) = ANY (ARRAY['08'::text, '25'::text, '26'::text, '28'::text, '2D'::text, '3B'::text, '3D'::text, '3F'::text, '40'::text, '42'::text, '53'::text, '55'::text, '57'::text, '58'::text, 'F0'::text, 'HV'::text, 'XX'::text]))
 
-CREATE OR REPLACE FUNCTION legwork_private.jobs_against_rules(task_ids integer[], since bigint, by bigint[])
+CREATE OR REPLACE FUNCTION legwork_private.job_fields()
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ARRAY(SELECT json_object_keys(to_json(jsonb_populate_record(NULL::legwork_private.job_spec, '{}'::jsonb))) AS json_object_keys)
+
+CREATE OR REPLACE FUNCTION legwork_private.jobs_against_limits(task_ids integer[], since bigint, by bigint[])
  RETURNS bigint[]
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -8645,19 +8940,19 @@ declare
   v_by xid[] := by::text[]::xid8[]::xid[];
 begin
   return array(
-    with rules as materialized (
-      select r.task_id, r.is_paused, r.limits from legwork_private.task_rules r where r.task_id = any (task_ids)
+    with limited_tasks as materialized (
+      select r.task_id, r.is_paused, r.limits from legwork_private.task_limits r where r.task_id = any (task_ids)
     )
     select j.id
     from graphile_worker._private_jobs j
-    join rules r on r.task_id = j.task_id
+    join limited_tasks r on r.task_id = j.task_id
     left join legwork_private.waiting_jobs w on w.job_id = j.id
     where j.locked_at is null and j.attempts < j.max_attempts
       -- A frozen row may look younger than it is, which costs a look and nothing more.
       and (since is null or age(j.xmin) <= v_age and j.xmin <> all (v_by))
       and case
         when w.job_id is not null then
-          -- Rules are looked at when the last dependency has ended.
+          -- Limits and pauses are looked at when the last dependency has ended.
           w.held is distinct from 'dependency' and (
           r.is_paused <> coalesce(w.held = 'paused', false)
           or (r.limits = '{}' and (not r.is_paused or w.gates <> '{}'))
@@ -8665,31 +8960,10 @@ begin
             and w.gates <> array(select legwork_private.gate(l.id, l.key, j.payload) from legwork_private.limits l where l.id = any (r.limits) order by l.id)))
         else r.is_paused or cardinality(r.limits) > (
           select count(*) from legwork_private.slots s
-          where s.job_id = j.id and s.free_at is null and split_part(s.gate, ':', 1)::integer = any (r.limits))
+          where s.job_id = j.id and s.free_at is null and legwork_private.gate_limit(s.gate) = any (r.limits))
       end);
 end $function$
 -- not for everybody
-
-CREATE OR REPLACE FUNCTION legwork_private.keep_ends(history regclass, before timestamp with time zone)
- RETURNS void
- LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-begin
-  -- Workflows are deleted a whole retention after their end: those that are there and began before that time are few.
-  execute format('
-    insert into legwork_private.kept_ends as k (job_id, workflow_id, state, attempts, result, error, started_at, finished_at)
-    select distinct on (f.id) f.id, s.workflow_id, f.state, f.attempts, f.result, f.error, f.started_at, f.finished_at
-    from legwork_private.workflow_runs r
-    join legwork_private.workflow_run_steps s on s.workflow_id = r.id
-    cross join lateral unnest(array[s.job_id, s.compensation_job_id]) as m (job_id)
-    join only %s f on f.id = m.job_id
-    where r.created_at < $1 + interval ''1 minute'' and f.finished_at < $1
-    on conflict (job_id) do update set
-      state = excluded.state, attempts = excluded.attempts, result = excluded.result, error = excluded.error, started_at = excluded.started_at,
-      finished_at = excluded.finished_at', history)
-  using before;
-end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.keep_entries(job_id bigint, payload json, failed_entries integer[], entry_results jsonb)
  RETURNS void
@@ -8700,19 +8974,19 @@ declare
   v_kept legwork_private.job_entries;
   v_entries integer := json_array_length(payload);
 begin
-  insert into legwork_private.job_entries as e (job_id, payload, places)
+  insert into legwork_private.job_entries as e (job_id, payload, open_positions)
   values (keep_entries.job_id, keep_entries.payload, array(select generate_series(1, v_entries)))
-  on conflict on constraint job_entries_pkey do update set places = e.places
+  on conflict on constraint job_entries_pkey do update set open_positions = e.open_positions
   returning * into v_kept;
-  if failed_entries is null or cardinality(v_kept.places) <> v_entries then
-    v_kept.places := null;
-  elsif v_kept.places is not null then
+  if failed_entries is null or cardinality(v_kept.open_positions) <> v_entries then
+    v_kept.open_positions := null;
+  elsif v_kept.open_positions is not null then
     if jsonb_typeof(entry_results) = 'array' then
       v_kept.results := legwork_private.put_results(v_kept, entry_results);
     end if;
-    v_kept.places := array(select v_kept.places[f.place + 1] from unnest(failed_entries) as f (place));
+    v_kept.open_positions := array(select v_kept.open_positions[f.position + 1] from unnest(failed_entries) as f (position));
   end if;
-  update legwork_private.job_entries e set results = v_kept.results, places = v_kept.places where e.job_id = keep_entries.job_id;
+  update legwork_private.job_entries e set results = v_kept.results, open_positions = v_kept.open_positions where e.job_id = keep_entries.job_id;
 end $function$
 -- not for everybody
 
@@ -8728,6 +9002,27 @@ begin
   where r.subject = keep_response.subject and r.key = keep_response.key;
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork_private.keep_workflow_step_ends(history regclass, before timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- Workflows are deleted a whole retention after their end: those that are there and began before that time are few.
+  execute format('
+    insert into legwork_private.workflow_step_ends as k (job_id, workflow_id, state, attempts, result, error, started_at, finished_at)
+    select distinct on (f.id) f.id, s.workflow_id, f.state, f.attempts, f.result, f.error, f.started_at, f.finished_at
+    from legwork_private.workflow_runs r
+    join legwork_private.workflow_run_steps s on s.workflow_id = r.id
+    cross join lateral unnest(array[s.job_id, s.compensation_job_id]) as m (job_id)
+    join only %s f on f.id = m.job_id
+    where r.created_at < $1 + interval ''1 minute'' and f.finished_at < $1
+    on conflict (job_id) do update set
+      state = excluded.state, attempts = excluded.attempts, result = excluded.result, error = excluded.error, started_at = excluded.started_at,
+      finished_at = excluded.finished_at', history)
+  using before;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.kept_key(key text, tenant text, field text DEFAULT 'job_key'::text)
  RETURNS text
@@ -8763,12 +9058,6 @@ CREATE OR REPLACE FUNCTION legwork_private.known_queues()
 RETURN ARRAY(SELECT 'default'::text UNION SELECT d.queue FROM legwork_private.task_definitions d UNION SELECT l.name FROM legwork_private.limits l WHERE (l.scope = 'queue'::text) UNION SELECT p.name FROM legwork_private.pauses p WHERE (p.scope = 'queue'::text))
 -- not for everybody
 
-CREATE OR REPLACE FUNCTION legwork_private.lane(gates text[], tenant text)
- RETURNS uuid
- LANGUAGE sql
- IMMUTABLE PARALLEL SAFE
-RETURN (md5(((gates)::text || COALESCE((' '::text || tenant), ''::text))))::uuid
-
 CREATE OR REPLACE FUNCTION legwork_private.last_time()
  RETURNS timestamp with time zone
  LANGUAGE sql
@@ -8791,34 +9080,6 @@ CREATE OR REPLACE FUNCTION legwork_private.later(at timestamp with time zone, by
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN ((at < legwork_private.first_time()) OR (at > legwork_private.last_time())) THEN at WHEN legwork_private.is_bounded(by) THEN (at + by) WHEN (by > '00:00:00'::interval) THEN (at + '100 years'::interval) ELSE (at - '100 years'::interval) END
 
-CREATE OR REPLACE FUNCTION legwork_private.let_go(job_ids bigint[])
- RETURNS integer
- LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
- SET enable_seqscan TO 'off'
- SET jit TO 'off'
- SET plan_cache_mode TO 'force_generic_plan'
-AS $function$
-declare
-  v_count integer;
-begin
-  update legwork_private.waiting_jobs w set run_at = greatest(w.run_at, legwork_private.later(clock_timestamp(), w.delay)), delay = null
-  where w.job_id = any (job_ids) and w.delay is not null;
-  if legwork_private.has_rules() then
-    update legwork_private.waiting_jobs w set held = null
-    where w.job_id = any (job_ids)
-      and w.task_id in (select r.task_id from legwork_private.task_rules r where r.is_paused or r.limits <> '{}');
-    perform legwork_private.make_wait(job_ids, null);
-  end if;
-  with gone as (
-    delete from legwork_private.waiting_jobs w where w.job_id = any (job_ids) and w.held = 'dependency' returning w.job_id, w.run_at
-  ), started as (
-    update graphile_worker._private_jobs j set run_at = g.run_at from gone g where j.id = g.job_id returning 1
-  )
-  select count(*) into v_count from started;
-  return v_count;
-end $function$
-
 CREATE OR REPLACE FUNCTION legwork_private.lift_pause(scope text, name text)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -8826,7 +9087,7 @@ CREATE OR REPLACE FUNCTION legwork_private.lift_pause(scope text, name text)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   if scope <> 'all' then
     perform legwork_private.assert_target(scope, name);
   end if;
@@ -8834,16 +9095,38 @@ begin
   if not found then
     return false;
   end if;
-  perform legwork_private.apply_rules(legwork_private.tasks_in(scope, name));
+  perform legwork_private.apply_limits_and_pauses(legwork_private.tasks_in(scope, name));
   return true;
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork_private.limit_changes_lock()
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (legwork_private.admission_lock() + 1)
+
+CREATE OR REPLACE FUNCTION legwork_private.line_of(gates text[], tenant text)
+ RETURNS uuid
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (md5(((gates)::text || COALESCE((' '::text || tenant), ''::text))))::uuid
 
 CREATE OR REPLACE FUNCTION legwork_private.list_from(planned_to timestamp with time zone, missed text, missed_window interval, as_of timestamp with time zone)
  RETURNS timestamp with time zone
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN (missed = 'all'::text) THEN GREATEST(planned_to, legwork_private.earlier(as_of, missed_window)) ELSE GREATEST(planned_to, (as_of - legwork_private.schedule_grace())) END
+
+CREATE OR REPLACE FUNCTION legwork_private.list_workflow_steps(steps jsonb)
+ RETURNS TABLE(name text, step jsonb, n bigint)
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select e.step ->> 'name', e.step, e.n from jsonb_array_elements(case when jsonb_typeof(steps) = 'array' then steps end) with ordinality as e (step, n)
+  union all
+  select o.key, o.value, o.n from jsonb_each(case when jsonb_typeof(steps) = 'object' then steps end) with ordinality as o (key, value, n)
+$function$
 
 CREATE OR REPLACE FUNCTION legwork_private.live_jobs(job_ids bigint[])
  RETURNS bigint[]
@@ -8860,7 +9143,7 @@ AS $function$
 declare
   v_tenant text := legwork_private.confined_tenant();
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   perform legwork_private.assert_job_filter(filter, array['ids', 'state', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'created_after', 'created_before'],
     '{"task": "notify/email"}; {} is every job that has not ended');
   if filter ->> 'state' in ('completed', 'failed', 'cancelled', 'expired') then
@@ -8920,7 +9203,7 @@ declare
   v_definition legwork_private.schedule_definitions;
   v_own text := legwork_private.confined_tenant();
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   -- Another tenant's is not there, for whoever is confined to one.
   select * into v_definition from legwork_private.schedule_definitions d
   where d.name = lock_schedule.name and (v_own is null or d.tenant = v_own) for update;
@@ -8936,7 +9219,7 @@ begin
       || 'select name from legwork.schedules lists them.';
 end $function$
 
-CREATE OR REPLACE FUNCTION legwork_private.locked_workflow(workflow_id bigint)
+CREATE OR REPLACE FUNCTION legwork_private.lock_workflow(workflow_id bigint)
  RETURNS legwork_private.workflow_runs
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -8944,9 +9227,9 @@ AS $function$
 declare
   v_run legwork_private.workflow_runs;
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   select * into v_run from legwork_private.workflow_runs r
-  where r.id = locked_workflow.workflow_id and (legwork_private.confined_tenant() is null or r.tenant = legwork_private.confined_tenant()) for update;
+  where r.id = lock_workflow.workflow_id and (legwork_private.confined_tenant() is null or r.tenant = legwork_private.confined_tenant()) for update;
   if v_run.id is null then
     raise exception 'There is no workflow %.', coalesce(workflow_id::text, 'null') using
       errcode = 'LW404', hint = 'Ended workflows are kept for the setting history_retention; select id, name from legwork.workflows lists them.';
@@ -8954,144 +9237,11 @@ begin
   return v_run;
 end $function$
 
-CREATE OR REPLACE FUNCTION legwork_private.make_step_jobs(workflow_id bigint, made integer[], waiting integer[], open integer[])
- RETURNS void
- LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
- SET enable_nestloop TO 'off'
- SET jit TO 'off'
-AS $function$
-declare
-  v_run legwork_private.workflow_runs;
-  v_flags jsonb;
-  v_free integer;
-begin
-  select * into v_run from legwork_private.workflow_runs r where r.id = make_step_jobs.workflow_id;
-  v_flags := legwork_private.workflow_flags(v_run);
-  insert into graphile_worker._private_tasks (identifier)
-  select distinct s.task from legwork_private.workflow_run_steps s
-  where s.workflow_id = make_step_jobs.workflow_id and s.position = any (made)
-    and not exists (select from graphile_worker._private_tasks t where t.identifier = s.task)
-  on conflict do nothing;
-  insert into graphile_worker._private_job_queues (queue_name)
-  select distinct k.name
-  from legwork_private.workflow_run_steps s
-  cross join lateral (select legwork_private.kept_key(s.serial_key, v_run.tenant, 'serial_key') as name offset 0) k
-  where s.workflow_id = make_step_jobs.workflow_id and s.position = any (made) and s.serial_key is not null
-    and not exists (select from graphile_worker._private_job_queues q where q.queue_name = k.name)
-  on conflict do nothing;
-
-  with steps as materialized (
-    select s.* from legwork_private.workflow_run_steps s where s.workflow_id = make_step_jobs.workflow_id and s.position is not null
-  ), opened as materialized (
-    select s.position, s.job_id from steps s join unnest(make_step_jobs.open) o (position) using (position)
-  ), edges as materialized (
-    select o.job_id as depends_on, s.job_id, w.how, row_number() over (partition by o.job_id) as n
-    from steps s
-    join unnest(make_step_jobs.waiting) a (position) using (position)
-    cross join lateral unnest(s.waits_for, s.waits_how) as w (position, how)
-    join opened o on o.position = w.position
-  ), closing as (
-    -- The workflow waits for all of them; where something else waits for one too, one row says both.
-    insert into legwork_private.dependencies (depends_on, job_id, run_id, on_failure)
-    select e.depends_on, e.job_id, case when e.n = 1 then v_run.id end, e.how from edges e
-    union all
-    select o.job_id, null, v_run.id, 'run' from opened o where not exists (select from edges e where e.depends_on = o.job_id)
-  ), specs as materialized (
-    select s.*, t.id as task_id, e.job_id is not null as is_held,
-      coalesce(s.run_at, case when e.job_id is null then legwork_private.later(now(), s.delay) end, now()) as starts_at
-    from steps s
-    join unnest(made) m (position) using (position)
-    join graphile_worker._private_tasks t on t.identifier = s.task
-    left join (select distinct e.job_id from edges e) e on e.job_id = s.job_id
-  ), held as (
-    -- Before the jobs, so that the trigger that looks at limits and pauses finds them here.
-    insert into legwork_private.waiting_jobs (job_id, task_id, lane, gates, priority, run_at, held, delay)
-    select s.job_id, s.task_id, legwork_private.lane('{}', null), '{}', coalesce(s.priority, 0), s.starts_at, 'dependency', s.delay
-    from specs s where s.is_held
-  ), inserted as (
-    insert into graphile_worker._private_jobs (id, job_queue_id, task_id, payload, run_at, max_attempts, priority, flags)
-    overriding system value
-    select s.job_id, case when s.serial_key is not null then (select q.id from graphile_worker._private_job_queues q where q.queue_name = legwork.tenant_key(s.serial_key, v_run.tenant)) end,
-      s.task_id, coalesce(s.payload, '{}')::json, case when s.is_held then 'infinity' else s.starts_at end,
-      coalesce(s.max_attempts, 25), coalesce(s.priority, 0), v_flags || jsonb_build_object('step:' || s.name, true)
-    from specs s order by s.position
-    returning 1
-  )
-  select count(*) filter (where not s.is_held) into v_free from specs s, (select count(*) from inserted) i;
-  if v_free > 0 then
-    perform legwork_private.wake_workers(v_free);
-  end if;
-end $function$
-
-CREATE OR REPLACE FUNCTION legwork_private.make_wait(job_ids bigint[], at_commit text DEFAULT 'try'::text)
- RETURNS integer
- LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
- SET plan_cache_mode TO 'force_generic_plan'
- SET enable_seqscan TO 'off'
- SET jit TO 'off'
- SET enable_nestloop TO 'on'
-AS $function$
-declare
-  v_count integer;
-begin
-  with rules as materialized (
-    select r.* from legwork_private.task_rules r where r.is_paused or r.limits <> '{}'
-  ), entering as materialized (
-    select
-      j.id, j.task_id, j.priority, j.run_at, r.is_paused,
-      array(select legwork_private.gate(l.id, l.key, j.payload) from legwork_private.limits l where l.id = any (r.limits) order by l.id) as gates,
-      case when j.flags is not null then legwork_private.flag_value(j.flags, 'tenant') end as tenant
-    from graphile_worker._private_jobs j
-    join rules r on r.task_id = j.task_id
-    where j.id = any (job_ids) and j.locked_at is null and j.attempts < j.max_attempts
-  ), waiting as (
-    insert into legwork_private.waiting_jobs as w (job_id, task_id, lane, gates, priority, run_at, held)
-    select e.id, e.task_id, legwork_private.lane(e.gates, e.tenant), e.gates, e.priority, e.run_at,
-      case when e.is_paused then 'paused' when e.run_at > clock_timestamp() then 'run_at' end
-    from entering e
-    on conflict (job_id) do update set
-      task_id = excluded.task_id, lane = excluded.lane, gates = excluded.gates, priority = excluded.priority,
-      -- A job whose run_at is preserved has infinity there; here is the true one.
-      run_at = case when excluded.run_at = 'infinity' then w.run_at else excluded.run_at end,
-      held = case
-        -- Only legwork_private.settle_dependants() ends that.
-        when w.held = 'dependency' then w.held
-        when excluded.held = 'paused' then 'paused'
-        when case when excluded.run_at = 'infinity' then w.run_at else excluded.run_at end > clock_timestamp() then 'run_at'
-      end
-    returning w.job_id, w.lane, w.gates, w.held
-  ), put_aside as (
-    update graphile_worker._private_jobs j set run_at = 'infinity'
-    from waiting w where j.id = w.job_id and j.run_at <> 'infinity'
-  ), unused as (
-    -- What it had been given and has not used. A rate limit's slot that was used stays until its time.
-    delete from legwork_private.slots s using waiting w where s.job_id = w.job_id and (s.per is null or s.free_at is null)
-    returning s.gate
-  ), news as (
-    select null::text[] as freed, w.lane, w.gates from waiting w where w.held is null group by w.lane, w.gates
-    union all
-    select array_agg(distinct u.gate), null::uuid, null::text[] from unused u having count(*) > 0
-  ), woken as (
-    insert into legwork_private.wakeups (freed, lane, gates, at_commit)
-    select n.freed, n.lane, n.gates, case when row_number() over () = 1 then make_wait.at_commit end from news n
-  )
-  select count(*) into v_count from waiting;
-  return v_count;
-end $function$
-
 CREATE OR REPLACE FUNCTION legwork_private.mark_lost(flags jsonb, at_least integer)
  RETURNS jsonb
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN COALESCE((legwork_private.flag_value(flags, 'lost'::text) >= (at_least)::text), false) THEN flags ELSE ((COALESCE(flags, '{}'::jsonb) - ARRAY(SELECT f.f FROM jsonb_object_keys(mark_lost.flags) f(f) WHERE (f.f ~~ 'lost:%'::text))) || jsonb_build_object(('lost:'::text || at_least), true)) END
-
-CREATE OR REPLACE FUNCTION legwork_private.may(needed text)
- RETURNS boolean
- LANGUAGE sql
- STABLE PARALLEL SAFE
-RETURN (needed = ANY (CASE COALESCE(current_setting('legwork.role'::text, true), ''::text) WHEN ''::text THEN ARRAY[needed] WHEN 'viewer'::text THEN ARRAY['viewer'::text] WHEN 'enqueuer'::text THEN ARRAY['enqueuer'::text] WHEN 'operator'::text THEN ARRAY['viewer'::text, 'enqueuer'::text, 'operator'::text] WHEN 'admin'::text THEN ARRAY['viewer'::text, 'enqueuer'::text, 'operator'::text, 'admin'::text] ELSE '{}'::text[] END))
 
 CREATE OR REPLACE FUNCTION legwork_private.measurements(at timestamp with time zone)
  RETURNS TABLE(kind text, target text, value double precision, floor double precision, message text)
@@ -9175,68 +9325,6 @@ CREATE OR REPLACE FUNCTION legwork_private.nearest_name(name text, candidates te
  IMMUTABLE PARALLEL SAFE
 RETURN (SELECT c.candidate FROM (unnest(nearest_name.candidates) c(candidate) CROSS JOIN LATERAL (SELECT ((2.0 * (count(*) FILTER (WHERE ((a.pair IS NOT NULL) AND (b.pair IS NOT NULL))))::numeric) / (NULLIF((count(a.pair) + count(b.pair)), 0))::numeric) AS likeness FROM ((SELECT DISTINCT substr((('^'::text || lower(nearest_name.name)) || '$'::text), i.i, 2) AS pair FROM generate_series(1, (length(nearest_name.name) + 1)) i(i)) a FULL JOIN (SELECT DISTINCT substr((('^'::text || lower(c.candidate)) || '$'::text), i.i, 2) AS pair FROM generate_series(1, (length(c.candidate) + 1)) i(i)) b USING (pair))) l) WHERE (l.likeness >= 0.4) ORDER BY l.likeness DESC, c.candidate LIMIT 1)
 
-CREATE OR REPLACE FUNCTION legwork_private.never()
- RETURNS timestamp with time zone
- LANGUAGE sql
- IMMUTABLE PARALLEL SAFE
-RETURN '9999-12-31 00:00:00+00'::timestamp with time zone
-
-CREATE OR REPLACE FUNCTION legwork_private.note_due()
- RETURNS void
- LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
- SET jit TO 'off'
- SET plan_cache_mode TO 'force_generic_plan'
-AS $function$
-declare
-  v_now timestamptz := clock_timestamp();
-begin
-  with due as (
-    select w.job_id from legwork_private.waiting_jobs w
-    where w.held = 'run_at' and w.run_at <= v_now
-    order by w.run_at limit 1000
-    for update skip locked
-  ), in_line as (
-    update legwork_private.waiting_jobs w set held = null from due d where w.job_id = d.job_id returning w.lane, w.gates
-  ), rung as (
-    delete from legwork_private.gate_alarms a where a.ring_at <= v_now returning a.gate
-  )
-  insert into legwork_private.wakeups (lane, gates, freed)
-  select i.lane, i.gates, null from in_line i group by i.lane, i.gates
-  union all
-  select null, null, array_agg(r.gate) from rung r having count(*) > 0;
-end $function$
--- not for everybody
-
-CREATE OR REPLACE FUNCTION legwork_private.note_ids()
- RETURNS void
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-declare
-  -- A session tells the time its transaction began a moment after it has begun.
-  v_settled timestamptz := clock_timestamp() - interval '1 second';
-  v_oldest timestamptz;
-  v_is_known boolean;
-  v_last bigint;
-begin
-  if exists (select from legwork_private.id_marks m where m.at > clock_timestamp() - interval '1 minute') then
-    return;
-  end if;
-  -- Sessions as they are now, not as this transaction saw them first. The order matters: sessions, then the id, then the time.
-  perform pg_stat_clear_snapshot();
-  select min(a.xact_start), coalesce(bool_and(a.query is distinct from '<insufficient privilege>' and a.state is distinct from 'disabled'), true)
-  into v_oldest, v_is_known
-  from pg_stat_activity a
-  where a.datname = current_database() and a.pid <> pg_backend_pid();
-  v_last := coalesce(pg_sequence_last_value(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')::regclass), 0);
-  insert into legwork_private.id_marks (at, last_id, settled_before)
-  values (clock_timestamp(), v_last, case when v_is_known then least(v_settled, v_oldest) end)
-  on conflict do nothing;
-end $function$
--- not for everybody
-
 CREATE OR REPLACE FUNCTION legwork_private.note_long_runs(at timestamp with time zone)
  RETURNS void
  LANGUAGE sql
@@ -9295,6 +9383,12 @@ begin
   delete from legwork_private.worker_faults f where f.at < clock_timestamp() - interval '7 days';
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork_private.option_flags(spec legwork_private.job_spec)
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN isfinite((spec).expires_at) THEN ARRAY[('expires:'::text || (ceil((EXTRACT(epoch FROM (spec).expires_at) * (1000)::numeric)))::bigint)] ELSE NULL::text[] END
 
 CREATE OR REPLACE FUNCTION legwork_private.own_tenant(tenant text)
  RETURNS text
@@ -9359,6 +9453,21 @@ CREATE OR REPLACE FUNCTION legwork_private.parent_of(flags jsonb)
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN ((legwork_private.flag_value(flags, 'parent'::text) ~ '^\d{1,18}$'::text) OR ((legwork_private.flag_value(flags, 'parent'::text) ~ '^\d{19}$'::text) AND (legwork_private.flag_value(flags, 'parent'::text) <= '9223372036854775807'::text))) THEN (legwork_private.flag_value(flags, 'parent'::text))::bigint ELSE NULL::bigint END
 
+CREATE OR REPLACE FUNCTION legwork_private.parse_workflow_steps(steps jsonb)
+ RETURNS legwork_private.parsed_workflow_step[]
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_entries legwork_private.parsed_workflow_step[] := legwork_private.flatten_workflow_steps(steps);
+begin
+  perform legwork_private.assert_workflow_step_fields(v_entries);
+  perform legwork_private.assert_workflow_step_references(v_entries);
+  perform legwork_private.assert_workflow_step_values(v_entries);
+  return v_entries;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork_private.payload_with(key text[], value text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -9379,21 +9488,6 @@ CREATE OR REPLACE FUNCTION legwork_private.period_in_words(period interval)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE STRICT
 RETURN regexp_replace(legwork_private.in_words(period), '^1 (\w+)$'::text, '\1'::text)
-
-CREATE OR REPLACE FUNCTION legwork_private.places_of(worker text, started bigint[])
- RETURNS TABLE(id bigint, run_at timestamp with time zone)
- LANGUAGE sql
- STABLE
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-  -- graphile-worker starts jobs by priority and run_at, and those that agree in both in the order of their rows, where a changed row comes last. So
-  -- each job goes as many microseconds ahead of its like as there are such jobs of this worker behind it, and a millisecond when it had started:
-  -- what was only fetched ahead may have been released before.
-  select j.id, legwork_private.earlier(least(j.run_at, now()), row_number() over (partition by j.priority, j.run_at order by j.id desc) * interval '1 microsecond'
-    + case when j.id = any (started) then interval '1 millisecond' else interval '0' end)
-  from graphile_worker._private_jobs j
-  where j.locked_by = worker and not j.is_available
-$function$
 
 CREATE OR REPLACE FUNCTION legwork_private.plan_intervals(as_of timestamp with time zone DEFAULT clock_timestamp(), at_most integer DEFAULT 1000, schedule text DEFAULT NULL::text)
  RETURNS integer
@@ -9441,7 +9535,7 @@ begin
 end $function$
 -- not for everybody
 
-CREATE OR REPLACE FUNCTION legwork_private.plan_steps(workflow_id bigint, steps jsonb)
+CREATE OR REPLACE FUNCTION legwork_private.plan_workflow_steps(workflow_id bigint, steps jsonb)
  RETURNS integer
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -9449,70 +9543,24 @@ CREATE OR REPLACE FUNCTION legwork_private.plan_steps(workflow_id bigint, steps 
  SET jit TO 'off'
 AS $function$
 declare
-  v_entries legwork_private.step_entry[] := legwork_private.read_steps(steps);
+  v_entries legwork_private.parsed_workflow_step[] := legwork_private.parse_workflow_steps(steps);
   v_befores integer[];
   v_afters integer[];
   v_hows text[];
   v_order integer[];
-  v_cycle integer[];
-  v_node integer;
 begin
-  perform legwork_private.assert_step_values(v_entries);
-  -- Every job of a sub-workflow waits for what the sub-workflow waits for; what waits for it waits for all its jobs. Where it may fail without
-  -- harm (continue), that wait ends however they end, so what holds it back must hold back those too.
-  with recursive entries as materialized (
-    select e.n, e.name, e.groups, e.step ? 'steps' as is_group, coalesce(e.step ->> 'on_failure', 'stop') as on_failure,
-      array(select coalesce(e.parent || '/', '') || d from legwork_private.step_dependencies(e.step) d) as depends_on
-    from unnest(v_entries) e
-  ), asked as (
-    select e.name, d.name as target from entries e cross join lateral unnest(e.depends_on) as d (name)
-  ), wanted as (
-    select a.name, a.target from asked a
-    union
-    select w.name, a.target
-    from wanted w
-    join entries g on g.name = w.target and g.is_group and g.on_failure = 'continue'
-    join asked a on a.name = g.name
-  ), within as materialized (
-    select e.n, e.on_failure, g.name as of from entries e cross join lateral unnest(e.groups) as g (name) where not e.is_group
-  ), pairs as (
-    select before.n as before, after.n as after,
-      -- The strictest of several: cancel before continue before run.
-      min(case when t.is_group and t.on_failure = 'continue' then 'run' when before.on_failure = 'continue' then 'continue' else 'cancel' end) as how
-    from wanted w
-    join entries t on t.name = w.target
-    join within before on before.of = w.target
-    join within after on after.of = w.name
-    group by before.n, after.n
-  )
-  select coalesce(array_agg(p.before order by p.before, p.after), '{}'), coalesce(array_agg(p.after order by p.before, p.after), '{}'),
-    coalesce(array_agg(p.how order by p.before, p.after), '{}')
-  into v_befores, v_afters, v_hows
-  from pairs p;
+  select p.befores, p.afters, p.hows into v_befores, v_afters, v_hows from legwork_private.workflow_step_pairs(v_entries) p;
   if cardinality(v_befores) > 200000 then
     raise exception 'A workflow has at most 200000 dependencies, not %.', cardinality(v_befores) using errcode = 'LW413',
       hint = 'Where many steps depend on many, put one between them that they all depend on.';
   end if;
   v_order := legwork_private.topological_order(cardinality(v_entries), v_befores, v_afters);
   if cardinality(v_order) < cardinality(v_entries) then
-    -- From any that is left, one of those before it is left too: going on, one comes by twice.
-    select min(x) into v_node from generate_series(1, cardinality(v_entries)) x where x <> all (v_order);
-    v_cycle := array[v_node];
-    loop
-      select p.before into v_node
-      from unnest(v_befores, v_afters) as p (before, after)
-      where p.after = v_node and p.before <> all (v_order) order by p.before limit 1;
-      v_cycle := v_node || v_cycle;
-      exit when v_node = any (v_cycle[2:]);
-    end loop;
-    v_cycle := v_cycle[1:1 + array_position(v_cycle[2:], v_node)];
-    raise exception 'The steps depend on each other: %.', (
-      select string_agg(e.name, ' → ' order by c.i) from unnest(v_cycle) with ordinality as c (n, i) join unnest(v_entries) e on e.n = c.n)
-    using errcode = 'LW400', hint = 'Nothing was started. Take one of these dependencies away.';
+    perform legwork_private.raise_workflow_cycle(v_entries, v_befores, v_afters, v_order);
   end if;
 
   insert into legwork_private.workflow_run_steps (
-    workflow_id, name, position, groups, task, payload, priority, max_attempts, run_at, delay, serial_key, depends_on, on_failure, effect,
+    workflow_id, name, position, groups, task, payload, options, delay, depends_on, on_failure, effect,
     compensate, waits_for, waits_how, job_id)
   -- In the order of their dependencies, so that a job is younger than those it depends on. Materialized, so that each step draws one id, in this order.
   with placed as materialized (
@@ -9525,10 +9573,12 @@ begin
     ) x
   )
   select
-    plan_steps.workflow_id, e.name, o.position, e.groups, e.step ->> 'task', nullif(e.step -> 'payload', 'null'),
-    (e.step ->> 'priority')::numeric::smallint, (e.step ->> 'max_attempts')::numeric::smallint, (e.step ->> 'run_at')::timestamptz,
-    (e.step ->> 'delay')::interval, e.step ->> 'serial_key',
-    array(select coalesce(e.parent || '/', '') || d from legwork_private.step_dependencies(e.step) d),
+    plan_workflow_steps.workflow_id, e.name, o.position, e.groups, e.step ->> 'task', nullif(e.step -> 'payload', 'null'),
+    -- Not what a step and a job both have and which a step means otherwise.
+    case when e.step ?| legwork_private.workflow_step_options() then
+      jsonb_populate_record(null::legwork_private.job_spec, e.step - array['task', 'payload', 'depends_on']) end,
+    (e.step ->> 'delay')::interval,
+    array(select coalesce(e.parent || '/', '') || d from legwork_private.workflow_step_dependencies(e.step) d),
     coalesce(e.step ->> 'on_failure', 'stop'),
     coalesce(f.effect, 'stop'), nullif(e.step -> 'compensate', 'null'), coalesce(p.waits_for, '{}'), coalesce(p.waits_how, '{}'), o.job_id
   from unnest(v_entries) e
@@ -9557,7 +9607,7 @@ AS $function$
 declare
   v_own text := legwork_private.confined_tenant();
 begin
-  perform legwork_private.assert_may('operator');
+  perform legwork_private.assert_role('operator');
   return query
     select d.name, d.revision, d.cron, d.timezone, d.missed, d.planned_to, d.planned_to::text, d.ends_at,
       legwork_private.list_from(d.planned_to, d.missed, d.missed_window, coalesce(plans_wanted.as_of, clock_timestamp())), d.sentence is null
@@ -9581,7 +9631,7 @@ declare
   v_key text[] := case when key is null then '{}' else string_to_array(key, '.') end;
   v_is_new boolean;
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   perform legwork_private.assert_target(scope, name);
   if max_count is null or max_count < 1 then
     raise exception 'A limit must be at least 1, not %.', coalesce(max_count::text, 'null') using
@@ -9602,9 +9652,9 @@ begin
   returning l.id, l.xmax = 0 into v_id, v_is_new;
   if not v_is_new then
     insert into legwork_private.wakeups (freed, at_commit)
-    select array_agg(distinct l.waits_at), 'wait' from legwork_private.lanes l where l.waits_at like v_id || ':%' having count(*) > 0;
+    select array_agg(distinct l.waits_at), 'wait' from legwork_private.lines l where l.waits_at like v_id || ':%' having count(*) > 0;
   end if;
-  perform legwork_private.apply_rules(legwork_private.tasks_in(scope, name));
+  perform legwork_private.apply_limits_and_pauses(legwork_private.tasks_in(scope, name));
   return v_id;
 end $function$
 -- not for everybody
@@ -9616,14 +9666,14 @@ CREATE OR REPLACE FUNCTION legwork_private.put_pause(scope text, name text, reas
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   if scope <> 'all' then
     perform legwork_private.assert_target(scope, name);
   end if;
   insert into legwork_private.pauses as p (scope, name, reason) values (put_pause.scope, put_pause.name, put_pause.reason)
   on conflict on constraint pauses_pkey do update set
     reason = coalesce(excluded.reason, p.reason);
-  perform legwork_private.apply_rules(legwork_private.tasks_in(scope, name));
+  perform legwork_private.apply_limits_and_pauses(legwork_private.tasks_in(scope, name));
 end $function$
 -- not for everybody
 
@@ -9649,7 +9699,7 @@ CREATE OR REPLACE FUNCTION legwork_private.put_results(kept legwork_private.job_
  IMMUTABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select jsonb_agg(coalesce(nullif(results -> (array_position(kept.places, i) - 1), 'null'), kept.results -> (i - 1), 'null') order by i)
+  select jsonb_agg(coalesce(nullif(results -> (array_position(kept.open_positions, i) - 1), 'null'), kept.results -> (i - 1), 'null') order by i)
   from generate_series(1, json_array_length(kept.payload)) as i
 $function$
 -- not for everybody
@@ -9688,11 +9738,43 @@ CREATE OR REPLACE FUNCTION legwork_private.quantile(q double precision, counts d
  IMMUTABLE PARALLEL SAFE
 RETURN (SELECT CASE WHEN (c.n > cardinality(legwork_private.histogram_bounds())) THEN c.low ELSE (c.low + (((c.high - c.low) * (c.wanted - c.before)) / c.here)) END AS "case" FROM (SELECT x.n, x.here, (x.total - x.here) AS before, x.total, (quantile.q * sum(x.here) OVER ()) AS wanted, COALESCE((legwork_private.histogram_bounds())[(x.n - 1)], (0)::double precision) AS low, (legwork_private.histogram_bounds())[x.n] AS high FROM (SELECT b.n, b.here, sum(b.here) OVER (ORDER BY b.n) AS total FROM unnest(quantile.counts) WITH ORDINALITY b(here, n)) x) c WHERE ((c.here > (0)::double precision) AND (c.total >= c.wanted)) ORDER BY c.n LIMIT 1)
 
+CREATE OR REPLACE FUNCTION legwork_private.raise_workflow_cycle(entries legwork_private.parsed_workflow_step[], befores integer[], afters integer[], ordered integer[])
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_cycle integer[];
+  v_node integer;
+begin
+  -- From any that is left, one of those before it is left too: going on, one comes by twice.
+  select min(x) into v_node from generate_series(1, cardinality(entries)) x where x <> all (ordered);
+  v_cycle := array[v_node];
+  loop
+    select p.before into v_node
+    from unnest(befores, afters) as p (before, after)
+    where p.after = v_node and p.before <> all (ordered) order by p.before limit 1;
+    v_cycle := v_node || v_cycle;
+    exit when v_node = any (v_cycle[2:]);
+  end loop;
+  v_cycle := v_cycle[1:1 + array_position(v_cycle[2:], v_node)];
+  raise exception 'The steps depend on each other: %.', (
+    select string_agg(e.name, ' → ' order by c.i) from unnest(v_cycle) with ordinality as c (n, i) join unnest(entries) e on e.n = c.n)
+  using errcode = 'LW400', hint = 'Nothing was started. Take one of these dependencies away.';
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork_private.rate_margin()
  RETURNS interval
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN '00:00:00.01'::interval
+
+CREATE OR REPLACE FUNCTION legwork_private.rate_window(gate text, per interval)
+ RETURNS interval
+ LANGUAGE sql
+ STABLE
+RETURN COALESCE((SELECT l.per FROM legwork_private.limits l WHERE (l.id = legwork_private.gate_limit(rate_window.gate))), per)
 
 CREATE OR REPLACE FUNCTION legwork_private.read_interval(name text, value text, low interval DEFAULT '00:00:00'::interval, high interval DEFAULT '100 years'::interval)
  RETURNS interval
@@ -9719,7 +9801,7 @@ CREATE OR REPLACE FUNCTION legwork_private.read_metrics()
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET jit TO 'off'
 AS $function$
-  select legwork_private.assert_may('viewer', true);
+  select legwork_private.assert_role('viewer', true);
   select jsonb_build_object(
     'bounds', legwork_private.histogram_bounds(),
     -- Those that came first keep their place, so that what is summed up as the others only grows.
@@ -9735,7 +9817,7 @@ AS $function$
     'restarts', (select case when s.is_called then s.last_value else 0 end from legwork_private.worker_restarts s),
     'alerts', coalesce((select jsonb_object_agg(a.severity, a.number) from (
       select r.severity, count(*) as number from legwork_private.alert_records r where r.resolved_at is null group by 1) a), '{}'),
-    'steps', coalesce((select jsonb_object_agg(w.step, extract(epoch from clock_timestamp() - w.ran_at)) from legwork_private.watch_steps w where w.ran_at is not null), '{}'))
+    'steps', coalesce((select jsonb_object_agg(w.duty, extract(epoch from clock_timestamp() - w.ran_at)) from legwork_private.duties w where w.ran_at is not null), '{}'))
 $function$
 -- not for everybody
 
@@ -9751,125 +9833,6 @@ begin
       errcode = 'LW400', hint = 'Nothing was changed.';
   end if;
   return value::numeric::bigint;
-end $function$
-
-CREATE OR REPLACE FUNCTION legwork_private.read_steps(steps jsonb)
- RETURNS legwork_private.step_entry[]
- LANGUAGE plpgsql
- STABLE
- SET search_path TO 'pg_catalog', 'pg_temp'
- SET enable_nestloop TO 'off'
- SET jit TO 'off'
-AS $function$
-declare
-  v_entries legwork_private.step_entry[];
-  v_message text;
-  v_hint text;
-  v_code text;
-  v_wrong integer;
-  v_problem text;
-  v_name text;
-  v_step jsonb;
-begin
-  if steps is null or jsonb_typeof(steps) not in ('array', 'object') then
-    raise exception 'The steps of a workflow are an array or an object, not %.', coalesce(jsonb_typeof(steps), 'null') using errcode = 'LW400',
-      hint = 'For example [{"name": "a", "task": "import"}, {"name": "b", "task": "report", "depends_on": ["a"]}].';
-  end if;
-  with recursive flat as (
-    select e.name, null::text as parent, array[e.name] as groups, e.step, array[e.n] as place from legwork_private.step_entries(steps) e
-    union all
-    select f.name || '/' || e.name, f.name, f.groups || (f.name || '/' || e.name), e.step, f.place || e.n
-    from flat f
-    cross join lateral legwork_private.step_entries(f.step -> 'steps') e
-    where jsonb_typeof(f.step) = 'object' and f.step ? 'steps' and cardinality(f.groups) < 10
-  )
-  select array_agg(row(f.name, f.parent, f.groups, f.step, row_number)::legwork_private.step_entry order by f.row_number) into v_entries
-  from (select *, row_number() over (order by place)::integer from flat) f;
-  if v_entries is null then
-    raise exception 'A workflow needs a step.' using errcode = 'LW400', hint = 'Nothing was started.';
-  elsif cardinality(v_entries) > 20000 then
-    raise exception 'A workflow has at most 20000 steps, not %.', cardinality(v_entries) using errcode = 'LW413',
-      hint = 'legwork.enqueue_batch takes more jobs; or let a step start another workflow.';
-  end if;
-  -- Which is wrong first and with what; what to say of it is put together for that one only.
-  select e.n, x.problem into v_wrong, v_problem
-  from unnest(v_entries) e
-  cross join lateral (
-    select case
-      when jsonb_typeof(e.step) <> 'object' then 'object'
-      when e.name is null or e.name ~ '(^|/)$' then 'name'
-      when length(e.name) > 200 or length(e.name) - coalesce(length(e.parent) + 1, 0) > 64 then 'long'
-      when strpos(substr(e.name, coalesce(length(e.parent) + 2, 1)), '/') > 0 then 'slash'
-      when e.step - legwork_private.step_fields() <> '{}' then 'field'
-      when (e.step ->> 'task' is null) = (e.step -> 'steps' is null) then 'neither'
-      when e.step ? 'steps' and not exists (select from legwork_private.step_entries(e.step -> 'steps')) then 'empty'
-      when e.step ? 'steps' and cardinality(e.groups) = 10 then 'deep'
-      when e.step ? 'steps' and e.step ?| array['payload', 'compensate', 'max_attempts', 'priority', 'run_at', 'delay', 'serial_key'] then 'group'
-      when e.step ? 'on_failure' and coalesce(e.step ->> 'on_failure' not in ('stop', 'continue', 'compensate'), true) then 'on_failure'
-      when e.step ? 'depends_on' and (jsonb_typeof(e.step -> 'depends_on') not in ('array', 'string', 'null')
-        or jsonb_typeof(e.step -> 'depends_on') = 'array'
-          and jsonb_path_exists(e.step -> 'depends_on', '$[*] ? (@.type() != "string")')) then 'depends_on'
-      when jsonb_typeof(e.step -> 'compensate') <> 'null' and (jsonb_typeof(e.step -> 'compensate') <> 'object'
-        or e.step #>> '{compensate,task}' is null or (e.step -> 'compensate') - array['task', 'payload'] <> '{}') then 'compensate'
-    end as problem
-  ) x
-  where x.problem is not null
-  order by e.n limit 1;
-  if v_problem is not null then
-    select format('Step ''%s''', coalesce(e.name, coalesce(e.parent || '/', '') || 'number ' || e.n)), e.step into v_name, v_step
-    from unnest(v_entries) e where e.n = v_wrong;
-    v_code := 'LW400';
-    select v_name || m.message, m.hint into v_message, v_hint
-    from (values
-      ('object', ' is not an object.', 'For example {"name": "a", "task": "import"}.'),
-      ('name', ' has no name.', 'Names are texts; other steps name them in depends_on.'),
-      ('long', ' has a name of more than 64 characters, or 200 with its sub-workflows.', 'Choose a shorter one.'),
-      ('slash', ' has a slash in its name.', 'A slash stands between a sub-workflow and its step.'),
-      ('field', ' has a field that no step has: ' || (
-          select string_agg(k, ', ') from jsonb_object_keys(case when v_problem = 'field' then v_step - legwork_private.step_fields() end) k) || '.',
-        'Fields are ' || array_to_string(legwork_private.step_fields(), ', ') || '.'),
-      ('neither', ' needs either a task or steps of its own.', 'A step is a job of a task, or a sub-workflow.'),
-      ('empty', ' is a sub-workflow without a step.', 'Give it steps, or leave it out.'),
-      ('deep', ' is too deep.', 'Sub-workflows nest to ten levels.'),
-      ('group', ' is a sub-workflow; payload, compensate and the like belong to its steps.', 'A sub-workflow has name, steps, depends_on and on_failure.'),
-      ('on_failure', format(' has the on_failure ''%s''.', v_step ->> 'on_failure'), 'It is stop, continue or compensate.'),
-      ('depends_on', ' has a depends_on that does not name steps.', 'It is an array of names.'),
-      ('compensate', ' has a compensate that is not {task, payload}.', 'For example {"task": "payment/refund", "payload": {"order": 7}}.')
-    ) as m (problem, message, hint)
-    where m.problem = v_problem;
-  end if;
-  if v_message is null then
-    select 'LW400', format('There are two steps ''%s''.', e.name), 'Names are unique within a workflow and within a sub-workflow.' into v_code, v_message, v_hint
-    from unnest(v_entries) e group by e.name having count(*) > 1 order by min(e.n) limit 1;
-  end if;
-  if v_message is null then
-    select 'LW404', format('Step ''%s'' depends on ''%s'', which is no step beside it.', e.name, d.name),
-      coalesce('Did you mean ''' || legwork_private.nearest_name(d.name, array(
-        select regexp_replace(o.name, '^.*/', '') from unnest(v_entries) o where o.parent is not distinct from e.parent and o.name <> e.name)) || '''? ', '')
-        || 'A step depends on steps of the same workflow or sub-workflow.'
-    into v_code, v_message, v_hint
-    from unnest(v_entries) e
-    cross join lateral legwork_private.step_dependencies(e.step) as d (name)
-    where not exists (select from unnest(v_entries) o where o.name = coalesce(e.parent || '/', '') || d.name)
-    order by e.n limit 1;
-  end if;
-  if v_message is null then
-    select 'LW404', format('Step ''%s'': no task is called ''%s''.', t.step, t.task),
-      coalesce('Did you mean ''' || legwork_private.nearest_name(t.task, array(select k.identifier from graphile_worker._private_tasks k)) || '''? ', '')
-        || 'Tasks are known once a worker that has them has started; select name from legwork.tasks lists them.'
-    into v_code, v_message, v_hint
-    from (
-      select e.n, e.name as step, e.step ->> 'task' as task from unnest(v_entries) e
-      union all
-      select e.n, e.name, e.step #>> '{compensate,task}' from unnest(v_entries) e
-    ) t
-    where t.task is not null and t.task not in (select k.identifier from graphile_worker._private_tasks k)
-    order by t.n limit 1;
-  end if;
-  if v_message is not null then
-    raise exception '%', v_message using errcode = v_code, hint = v_hint;
-  end if;
-  return v_entries;
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.read_time(name text, value text)
@@ -9906,32 +9869,6 @@ begin
     return null;
   end if;
   return case when strpos(v_text, '\u') = 0 then value else legwork_private.storable_json(value) end;
-end $function$
-
-CREATE OR REPLACE FUNCTION legwork_private.readmit(job graphile_worker._private_jobs)
- RETURNS void
- LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
- SET jit TO 'off'
- SET plan_cache_mode TO 'force_generic_plan'
-AS $function$
-declare
-  v_waiting legwork_private.waiting_jobs;
-begin
-  if exists (select from legwork_private.dependencies d where d.job_id = job.id) then
-    perform legwork_private.hold_for_dependencies(array[job.id]);
-  elsif legwork_private.make_wait(array[job.id]) = 0 then
-    -- No rule concerns it now: it may have been replaced by a job of another task.
-    delete from legwork_private.waiting_jobs w where w.job_id = job.id and w.held is distinct from 'dependency' returning * into v_waiting;
-    if v_waiting.job_id is not null and job.run_at = 'infinity' and job.locked_at is null then
-      update graphile_worker._private_jobs j set run_at = v_waiting.run_at where j.id = job.id;
-    end if;
-    perform legwork_private.release_slots(array[job.id], array[null::timestamptz]);
-    if exists (select from legwork_private.waiting_jobs w where w.job_id = job.id) then
-      -- Its dependencies have ended and it is about to be let go.
-      perform legwork_private.hold_for_dependencies(array[job.id]);
-    end if;
-  end if;
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.reconcile_dependencies()
@@ -10004,6 +9941,35 @@ AS $function$
   where c.object like 'index %' or exists (select from legwork_private.definitions x where x.object = c.object)
   on conflict (object) do update set catalog_hash = excluded.catalog_hash, postgres = excluded.postgres
 $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork_private.record_id_mark()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  -- A session tells the time its transaction began a moment after it has begun.
+  v_settled timestamptz := clock_timestamp() - interval '1 second';
+  v_oldest timestamptz;
+  v_is_known boolean;
+  v_last bigint;
+begin
+  if exists (select from legwork_private.id_marks m where m.at > clock_timestamp() - interval '1 minute') then
+    return;
+  end if;
+  -- Sessions as they are now, not as this transaction saw them first. The order matters: sessions, then the id, then the time.
+  perform pg_stat_clear_snapshot();
+  select min(a.xact_start), coalesce(bool_and(a.query is distinct from '<insufficient privilege>' and a.state is distinct from 'disabled'), true)
+  into v_oldest, v_is_known
+  from pg_stat_activity a
+  where a.datname = current_database() and a.pid <> pg_backend_pid();
+  v_last := coalesce(pg_sequence_last_value(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')::regclass), 0);
+  insert into legwork_private.id_marks (at, last_id, settled_before)
+  values (clock_timestamp(), v_last, case when v_is_known then least(v_settled, v_oldest) end)
+  on conflict do nothing;
+end $function$
 -- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork_private.record_output(progress jsonb, logs jsonb)
@@ -10095,7 +10061,7 @@ begin
         set locked_at = null, locked_by = null, run_at = h.run_at,
           flags = case when exists (select from legwork_private.failed_attempts f where f.job_id = j.id and f.error_name = 'WorkerLost')
             then legwork_private.mark_lost(j.flags, 2) else j.flags end
-        from legwork_private.places_of(v_dead.id, v_dead.running) h
+        from legwork_private.give_back_times(v_dead.id, v_dead.running) h
         where h.id = j.id and j.locked_by = v_dead.id and (
           j.id = any (v_dead.running)
           or not exists (select from graphile_worker._private_jobs k where k.locked_by = v_dead.id and k.id = any (v_dead.running)));
@@ -10263,8 +10229,8 @@ begin
     returning t.name, t.queue
   )
   select array_agg(p.name) into v_moved from put p left join before b using (name) where p.queue <> coalesce(b.queue, 'default');
-  if v_moved is not null and legwork_private.has_rules() then
-    perform legwork_private.apply_rules(array(select t.id from graphile_worker._private_tasks t where t.identifier = any (v_moved)));
+  if v_moved is not null and legwork_private.has_limits_or_pauses() then
+    perform legwork_private.apply_limits_and_pauses(array(select t.id from graphile_worker._private_tasks t where t.identifier = any (v_moved)));
   end if;
   for v_definition in
     select d from jsonb_array_elements(definitions) as d where d ?| array['limits', 'retry'] order by d ->> 'name'
@@ -10278,6 +10244,34 @@ begin
   end loop;
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork_private.release_dependants(job_ids bigint[])
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+declare
+  v_count integer;
+begin
+  update legwork_private.waiting_jobs w set run_at = greatest(w.run_at, legwork_private.later(clock_timestamp(), w.delay)), delay = null
+  where w.job_id = any (job_ids) and w.delay is not null;
+  if legwork_private.has_limits_or_pauses() then
+    update legwork_private.waiting_jobs w set held = null
+    where w.job_id = any (job_ids)
+      and w.task_id in (select r.task_id from legwork_private.task_limits r where r.is_paused or r.limits <> '{}');
+    perform legwork_private.send_to_waiting_room(job_ids, null);
+  end if;
+  with gone as (
+    delete from legwork_private.waiting_jobs w where w.job_id = any (job_ids) and w.held = 'dependency' returning w.job_id, w.run_at
+  ), started as (
+    update graphile_worker._private_jobs j set run_at = g.run_at from gone g where j.id = g.job_id returning 1
+  )
+  select count(*) into v_count from started;
+  return v_count;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.release_slots(job_ids bigint[], starts timestamp with time zone[])
  RETURNS void
@@ -10297,7 +10291,7 @@ begin
   select array_agg(distinct e.gate) into v_freed from ended e;
   if exists (select from legwork_private.limits l where l.kind = 'rate') then
     with used as (
-      update legwork_private.slots s set free_at = legwork_private.later(coalesce(j.started_at, clock_timestamp()), legwork_private.window_of(s.gate, s.per)) + legwork_private.rate_margin()
+      update legwork_private.slots s set free_at = legwork_private.later(coalesce(j.started_at, clock_timestamp()), legwork_private.rate_window(s.gate, s.per)) + legwork_private.rate_margin()
       from unnest(job_ids, starts) as j (id, started_at)
       where s.job_id = j.id and s.per is not null and s.free_at is null
       returning s.gate
@@ -10425,6 +10419,37 @@ begin
   return v_payload;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork_private.restart_steps(job graphile_worker._private_jobs)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_context text;
+  v_wake_at timestamptz[];
+begin
+  if not exists (select from legwork_private.job_steps s where s.job_id = job.id) and not exists (select from legwork_private.job_signals g where g.job_id = job.id) then
+    return false;
+  end if;
+  get diagnostics v_context = pg_context;
+  if v_context !~ '(?n)^PL/pgSQL\S* .*\madd_jobs\(' then
+    return false;
+  end if;
+  with gone as (
+    delete from legwork_private.job_steps s where s.job_id = job.id returning s.wake_at
+  )
+  select array_agg(g.wake_at) into v_wake_at from gone g;
+  delete from legwork_private.job_signals g where g.job_id = job.id;
+  delete from legwork_private.step_secrets x where x.job_id = job.id;
+  -- Asked to keep its run_at, it would keep the one it waited with.
+  if coalesce((select w.run_at from legwork_private.waiting_jobs w where w.job_id = job.id and job.run_at = 'infinity'), job.run_at) = any (v_wake_at) then
+    update graphile_worker._private_jobs j set run_at = clock_timestamp() where j.id = job.id;
+    return true;
+  end if;
+  return false;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork_private.restore_redacted(given json, original json)
  RETURNS json
  LANGUAGE plpgsql
@@ -10489,6 +10514,32 @@ AS $function$
   limit 1
 $function$
 
+CREATE OR REPLACE FUNCTION legwork_private.return_to_waiting_room(job graphile_worker._private_jobs)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+declare
+  v_waiting legwork_private.waiting_jobs;
+begin
+  if exists (select from legwork_private.dependencies d where d.job_id = job.id) then
+    perform legwork_private.hold_for_dependencies(array[job.id]);
+  elsif legwork_private.send_to_waiting_room(array[job.id]) = 0 then
+    -- Nothing concerns it now: it may have been replaced by a job of another task.
+    delete from legwork_private.waiting_jobs w where w.job_id = job.id and w.held is distinct from 'dependency' returning * into v_waiting;
+    if v_waiting.job_id is not null and job.run_at = 'infinity' and job.locked_at is null then
+      update graphile_worker._private_jobs j set run_at = v_waiting.run_at where j.id = job.id;
+    end if;
+    perform legwork_private.release_slots(array[job.id], array[null::timestamptz]);
+    if exists (select from legwork_private.waiting_jobs w where w.job_id = job.id) then
+      -- Its dependencies have ended and it is about to be let go.
+      perform legwork_private.hold_for_dependencies(array[job.id]);
+    end if;
+  end if;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork_private.role_functions()
  RETURNS TABLE(role text, function text)
  LANGUAGE sql
@@ -10496,19 +10547,19 @@ CREATE OR REPLACE FUNCTION legwork_private.role_functions()
 AS $function$
   select r.role, f.function
   from (values
-    ('legwork_reader', array['explain_job', 'describe_limits', 'describe_retry', 'known_queues', 'ids_created', 'stopped', 'step_results',
+    ('legwork_reader', array['explain_job', 'describe_limits', 'describe_retry', 'known_queues', 'ids_created', 'emergency_stop_details', 'step_results',
       'health', 'read_metrics', 'task_statistics', 'job_reruns', 'task_series', 'worker_starts_between', 'silences', 'limits_in_use', 'limit_use',
       'awaits_signal', 'doctor', 'installed_schema']),
     ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow', 'describe_limits', 'describe_retry', 'installed_schema']),
     ('legwork_operator', array['cancel_job', 'cancel_jobs', 'retry_job', 'retry_jobs', 'discard_job', 'discard_jobs', 'rerun_job', 'rerun_jobs', 'set_priority', 'set_priorities', 'put_pause', 'lift_pause',
-      'pause_queue', 'resume_queue', 'pause_task', 'resume_task', 'emergency_stop', 'resume_all', 'put_limit', 'limit_concurrency', 'limit_rate', 'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'tick_apart', 'take_up', 'reconcile',
+      'pause_queue', 'resume_queue', 'pause_task', 'resume_task', 'emergency_stop', 'resume_all', 'put_limit', 'limit_concurrency', 'limit_rate', 'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'tick_one_by_one', 'take_up', 'reconcile',
       'schedule', 'unschedule', 'enable_schedule', 'disable_schedule', 'run_schedule', 'cancel_workflow', 'retry_workflow', 'send_signal',
       'plans_wanted', 'put_plan', 'acknowledge_alert', 'set_alert_rule', 'drop_alert_rule', 'restore_alert_rules', 'set_alert_channels', 'silence_alerts', 'end_silence']),
-    ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_blocked', 'worker_stopped', 'recover_jobs', 'give_back_jobs', 'tick', 'tick_apart', 'reconcile',
+    ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_blocked', 'worker_stopped', 'recover_jobs', 'give_back_jobs', 'tick', 'tick_one_by_one', 'reconcile',
       'maintain_history', 'record_output', 'fire_schedules', 'plan_intervals', 'plans_wanted', 'put_plan', 'register_crontab', 'load_steps', 'record_step',
-      'await_step', 'step_results', 'due_steps', 'watch', 'worker_host', 'note_worker_fault', 'cancelled_jobs', 'enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow',
+      'await_step', 'step_results', 'due_duties', 'run_duty', 'worker_host', 'note_worker_fault', 'cancelled_jobs', 'enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow',
       'installed_schema']),
-    ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login', 'claim_request', 'keep_response', 'activity', 'last_worker_faults', 'due_steps', 'watch'])
+    ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login', 'claim_request', 'keep_response', 'activity', 'last_worker_faults', 'due_duties', 'run_duty'])
   ) as r (role, functions)
   cross join lateral unnest(r.functions) as f (function)
 $function$
@@ -10669,21 +10720,43 @@ begin
 end $function$
 -- not for everybody
 
-CREATE OR REPLACE FUNCTION legwork_private.rooms(gates text[], at timestamp with time zone)
- RETURNS TABLE(gate text, room integer)
+CREATE OR REPLACE FUNCTION legwork_private.run_counts_so_far(run_id bigint, OUT completed bigint, OUT failed bigint, OUT cancelled bigint, OUT expired bigint)
+ RETURNS record
  LANGUAGE sql
  STABLE
-AS $function$
-  select g.gate, coalesce((select l.max_count from legwork_private.limits l where l.id = split_part(g.gate, ':', 1)::integer), 1000000) - (
-    select count(*)::integer from legwork_private.slots s where s.gate = g.gate and (s.free_at is null or s.free_at > at))
-  from unnest(gates) as g (gate)
-$function$
+RETURN (SELECT ROW(COALESCE(sum(c.completed), (0)::bigint), COALESCE(sum(c.failed), (0)::bigint), COALESCE(sum(c.cancelled), (0)::bigint), COALESCE(sum(c.expired), (0)::bigint)) AS "row" FROM legwork_private.run_counts c WHERE (c.run_id = run_counts_so_far.run_id))
 
-CREATE OR REPLACE FUNCTION legwork_private.rules_lock()
- RETURNS bigint
- LANGUAGE sql
- IMMUTABLE PARALLEL SAFE
-RETURN (legwork_private.admission_lock() + 1)
+CREATE OR REPLACE FUNCTION legwork_private.run_duty(duty text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_began timestamptz := clock_timestamp();
+  v_number bigint;
+begin
+  -- Whoever has the row is at it, or has just done it.
+  perform from legwork_private.duties w where w.duty = run_duty.duty and w.due_at <= v_began for update skip locked;
+  if not found then
+    return false;
+  end if;
+  case duty
+    when 'roll_up' then v_number := legwork_private.roll_up();
+    when 'queues' then perform legwork_private.sample_queues(), legwork_private.sample_schedules();
+    when 'database' then perform legwork_private.sample_database();
+    when 'alerts' then perform legwork.evaluate_alerts();
+    when 'forget' then
+      v_number := legwork_private.forget_metrics();
+      perform legwork_private.note_usual_runs();
+  end case;
+  update legwork_private.duties w set ran_at = v_began, took = clock_timestamp() - v_began,
+    due_at = clock_timestamp() + case when run_duty.duty = 'forget' and v_number = 20000 then interval '1 second'
+      else greatest(w.every, (clock_timestamp() - v_began) / w.share) end
+  where w.duty = run_duty.duty;
+  return true;
+end $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork_private.sample_database()
  RETURNS void
@@ -10692,7 +10765,7 @@ CREATE OR REPLACE FUNCTION legwork_private.sample_database()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   insert into legwork_private.samples as s (name, value)
-  select 'database', coalesce(jsonb_agg(jsonb_build_object('check', d."check", 'severity', d.severity, 'finding', d.finding, 'remedy', d.remedy, 'detail', d.detail)), '[]')
+  select 'database', coalesce(jsonb_agg(jsonb_build_object('check', d."check", 'severity', d.severity, 'finding', d.finding, 'fix', d.fix, 'detail', d.detail)), '[]')
   from legwork.doctor() d
   on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp();
 $function$
@@ -10713,17 +10786,17 @@ declare
 begin
   select coalesce(jsonb_agg(to_jsonb(c)), '[]') into v_counted
   from (
-    select l.tenant, l.queue, l.place, count(*) as jobs, min(l.due_at) as oldest
-    from legwork_private.all_live_places l
+    select l.tenant, l.queue, l.state, count(*) as jobs, min(l.due_at) as oldest
+    from legwork_private.all_live_job_states l
     group by 1, 2, 3
   ) c;
 
   insert into legwork_private.samples as s (name, value)
   select 'queues', coalesce(jsonb_agg(to_jsonb(q)), '[]')
   from (
-    select c.queue, c.place as state, sum(c.jobs) as jobs, min(c.oldest) as oldest
-    from jsonb_to_recordset(v_counted) as c (queue text, place text, jobs bigint, oldest timestamptz)
-    where c.place <> 'failed'
+    select c.queue, c.state, sum(c.jobs) as jobs, min(c.oldest) as oldest
+    from jsonb_to_recordset(v_counted) as c (queue text, state text, jobs bigint, oldest timestamptz)
+    where c.state <> 'failed'
     group by 1, 2
   ) q
   on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp();
@@ -10731,13 +10804,13 @@ begin
   delete from legwork_private.queue_counts;
   insert into legwork_private.queue_counts (tenant, queue, running, pending, blocked, paused, later, failed, oldest, counted_at, valid_until)
   select
-    x.tenant, c.queue, coalesce(sum(c.jobs) filter (where c.place = 'running'), 0), coalesce(sum(c.jobs) filter (where c.place = 'pending'), 0),
-    coalesce(sum(c.jobs) filter (where c.place = 'blocked'), 0), coalesce(sum(c.jobs) filter (where c.place = 'paused'), 0),
-    coalesce(sum(c.jobs) filter (where c.place in ('scheduled', 'retrying')), 0), coalesce(sum(c.jobs) filter (where c.place = 'failed'), 0),
+    x.tenant, c.queue, coalesce(sum(c.jobs) filter (where c.state = 'running'), 0), coalesce(sum(c.jobs) filter (where c.state = 'pending'), 0),
+    coalesce(sum(c.jobs) filter (where c.state = 'blocked'), 0), coalesce(sum(c.jobs) filter (where c.state = 'paused'), 0),
+    coalesce(sum(c.jobs) filter (where c.state in ('scheduled', 'retrying')), 0), coalesce(sum(c.jobs) filter (where c.state = 'failed'), 0),
     min(c.oldest), v_began,
     -- Twice as long as until the next time, which the step's share of the time says.
     clock_timestamp() + greatest(interval '30 seconds', (clock_timestamp() - v_began) * 100)
-  from jsonb_to_recordset(v_counted) as c (tenant text, queue text, place text, jobs bigint, oldest timestamptz)
+  from jsonb_to_recordset(v_counted) as c (tenant text, queue text, state text, jobs bigint, oldest timestamptz)
   cross join lateral (select '' as tenant union all select c.tenant where c.tenant is not null) x
   where x.tenant in (
     select y.tenant
@@ -10754,7 +10827,7 @@ begin
       count(g.gate) filter (where g.used >= l.max_count) as full
     from legwork_private.limits l
     left join (
-      select x.gate, split_part(x.gate, ':', 1)::integer as limit_id, count(*) as used
+      select x.gate, legwork_private.gate_limit(x.gate) as limit_id, count(*) as used
       from legwork_private.slots x where x.free_at is null or x.free_at > now() group by x.gate
     ) g on g.limit_id = l.id
     where l.max_count is not null
@@ -10810,17 +10883,117 @@ begin
   return case when queue is not null then 'queue' else 'task' end;
 end $function$
 
-CREATE OR REPLACE FUNCTION legwork_private.series_step(period interval, from_at timestamp with time zone)
+CREATE OR REPLACE FUNCTION legwork_private.send_alert(alert legwork_private.alert_records, event text)
+ RETURNS bigint[]
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_channel jsonb;
+  v_body jsonb := jsonb_build_object(
+    'event', event, 'id', alert.id, 'rule', alert.rule, 'kind', alert.kind, 'target', alert.target, 'severity', alert.severity, 'value', alert.value,
+    'threshold', alert.threshold, 'message', alert.message, 'raisedAt', alert.raised_at, 'resolvedAt', alert.resolved_at, 'database', current_database());
+  -- One line, whatever a task is called.
+  v_title text := left(regexp_replace(format('[%s] %s: %s', case when event = 'resolved' then 'resolved' else alert.severity end, alert.rule, alert.target), '\s+', ' ', 'g'), 200);
+  v_text text := v_title || E'\n' || alert.message || case when event = 'resolved' then E'\nIt is well again.' else '' end;
+  v_task text;
+  v_payload jsonb;
+  v_jobs bigint[] := '{}';
+begin
+  for v_channel in select c from jsonb_array_elements(legwork_private.alert_channels(alert.rule)) c loop
+    continue when jsonb_typeof(v_channel) <> 'object' or (v_channel ->> 'from' = 'critical' and alert.severity <> 'critical');
+    v_payload := case when jsonb_typeof(v_channel -> 'payload') = 'object' then v_channel -> 'payload' else '{}' end;
+    if v_channel ? 'webhook' then
+      v_task := 'notify/webhook';
+      v_payload := v_payload || jsonb_build_object(case when v_channel ->> 'webhook' ~ '^https?://' then 'url' else 'endpoint' end, v_channel -> 'webhook', 'body', v_body);
+    elsif v_channel ? 'slack' then
+      v_task := 'notify/webhook';
+      v_payload := v_payload || jsonb_build_object(case when v_channel ->> 'slack' ~ '^https?://' then 'url' else 'endpoint' end, v_channel -> 'slack', 'slack', v_text);
+    elsif v_channel ? 'email' then
+      v_task := 'notify/email';
+      v_payload := v_payload || jsonb_build_object('to', v_channel -> 'email', 'subject', v_title, 'text', v_text);
+    else
+      v_task := v_channel ->> 'task';
+      v_payload := v_payload || jsonb_build_object('alert', v_body);
+    end if;
+    continue when coalesce(length(v_task), 0) not between 1 and 128;
+    -- By add_job, which takes a task that no worker has told of yet: the alert must not wait for that.
+    v_jobs := v_jobs || (
+      select j.id from graphile_worker.add_job(
+        identifier => v_task, payload => v_payload::json, priority => -100, flags => array['correlation:alert:' || alert.id]) j);
+  end loop;
+  return v_jobs;
+end $function$
+-- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork_private.send_to_waiting_room(job_ids bigint[], at_commit text DEFAULT 'try'::text)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET jit TO 'off'
+ SET enable_nestloop TO 'on'
+AS $function$
+declare
+  v_count integer;
+begin
+  with limited_tasks as materialized (
+    select r.* from legwork_private.task_limits r where r.is_paused or r.limits <> '{}'
+  ), entering as materialized (
+    select
+      j.id, j.task_id, j.priority, j.run_at, r.is_paused,
+      array(select legwork_private.gate(l.id, l.key, j.payload) from legwork_private.limits l where l.id = any (r.limits) order by l.id) as gates,
+      case when j.flags is not null then legwork_private.flag_value(j.flags, 'tenant') end as tenant
+    from graphile_worker._private_jobs j
+    join limited_tasks r on r.task_id = j.task_id
+    where j.id = any (job_ids) and j.locked_at is null and j.attempts < j.max_attempts
+  ), waiting as (
+    insert into legwork_private.waiting_jobs as w (job_id, task_id, line, gates, priority, run_at, held)
+    select e.id, e.task_id, legwork_private.line_of(e.gates, e.tenant), e.gates, e.priority, e.run_at,
+      case when e.is_paused then 'paused' when e.run_at > clock_timestamp() then 'run_at' end
+    from entering e
+    on conflict (job_id) do update set
+      task_id = excluded.task_id, line = excluded.line, gates = excluded.gates, priority = excluded.priority,
+      -- A job whose run_at is preserved has infinity there; here is the true one.
+      run_at = case when excluded.run_at = 'infinity' then w.run_at else excluded.run_at end,
+      held = case
+        -- Only legwork_private.settle_dependants() ends that.
+        when w.held = 'dependency' then w.held
+        when excluded.held = 'paused' then 'paused'
+        when case when excluded.run_at = 'infinity' then w.run_at else excluded.run_at end > clock_timestamp() then 'run_at'
+      end
+    returning w.job_id, w.line, w.gates, w.held
+  ), put_aside as (
+    update graphile_worker._private_jobs j set run_at = 'infinity'
+    from waiting w where j.id = w.job_id and j.run_at <> 'infinity'
+  ), unused as (
+    -- What it had been given and has not used. A rate limit's slot that was used stays until its time.
+    delete from legwork_private.slots s using waiting w where s.job_id = w.job_id and (s.per is null or s.free_at is null)
+    returning s.gate
+  ), news as (
+    select null::text[] as freed, w.line, w.gates from waiting w where w.held is null group by w.line, w.gates
+    union all
+    select array_agg(distinct u.gate), null::uuid, null::text[] from unused u having count(*) > 0
+  ), woken as (
+    insert into legwork_private.wakeups (freed, line, gates, at_commit)
+    select n.freed, n.line, n.gates, case when row_number() over () = 1 then send_to_waiting_room.at_commit end from news n
+  )
+  select count(*) into v_count from waiting;
+  return v_count;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.series_bucket(period interval, from_at timestamp with time zone)
  RETURNS interval
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  -- The finest that makes two hundred steps at most; below an hour only where minutes are kept.
+  -- The finest that makes two hundred buckets at most; below an hour only where minutes are kept.
   select coalesce(
-    (select min(s.step) from unnest(array['1 minute', '5 minutes', '10 minutes', '30 minutes', '1 hour', '6 hours', '1 day']::interval[]) as s (step)
-      where extract(epoch from period) <= 200 * extract(epoch from s.step)
-        and (s.step >= interval '1 hour' or from_at >= now() - legwork_private.interval_setting('metrics_minutes', '2 days') - interval '1 minute')),
+    (select min(s.length) from unnest(array['1 minute', '5 minutes', '10 minutes', '30 minutes', '1 hour', '6 hours', '1 day']::interval[]) as s (length)
+      where extract(epoch from period) <= 200 * extract(epoch from s.length)
+        and (s.length >= interval '1 hour' or from_at >= now() - legwork_private.interval_setting('metrics_minutes', '2 days') - interval '1 minute')),
     interval '1 day')
 $function$
 
@@ -10874,12 +11047,10 @@ begin
       v_free := array(
         select x from unnest(v_locked) x where not exists (select from legwork_private.dependencies d where d.job_id = x));
       if v_doomed <> '{}' then
-        perform set_config('legwork.ended_as', 'dependency', true);
-        delete from graphile_worker._private_jobs j where j.id = any (v_doomed);
-        perform set_config('legwork.ended_as', '', true);
+        perform legwork_private.delete_jobs_as('dependency', v_doomed);
       end if;
       if v_free <> '{}' then
-        v_total := v_total + legwork_private.let_go(v_free);
+        v_total := v_total + legwork_private.release_dependants(v_free);
       end if;
       delete from legwork_private.dependencies d where d.job_id = any (v_jobs) and d.ended_as is not null and d.job_id <> all (v_passed);
     end if;
@@ -10904,7 +11075,7 @@ begin
 end $function$
 -- not for everybody
 
-CREATE OR REPLACE FUNCTION legwork_private.settle_rules()
+CREATE OR REPLACE FUNCTION legwork_private.settle_limit_changes()
  RETURNS void
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -10926,23 +11097,23 @@ begin
     select c.*
     from (
       select r.*, r.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint and age(r.xid::text::xid8::xid) > v_oldest as is_settled
-      from legwork_private.rule_changes r for update skip locked
+      from legwork_private.limit_changes r for update skip locked
     ) c
     where c.is_settled or c.changed_at > clock_timestamp() - interval '5 seconds' or c.looked_at < clock_timestamp() - interval '5 seconds'
   ), noted as (
-    update legwork_private.rule_changes r set looked_at = clock_timestamp()
+    update legwork_private.limit_changes r set looked_at = clock_timestamp()
     from changes c where r.id = c.id and not c.is_settled and c.looked_at < clock_timestamp() - interval '5 seconds'
   )
   select array(select c.id from changes c where c.is_settled),
-    -- Those that have rules now as well: of a task that an open transaction was just making known, the change did not know.
-    array(select t from changes c, unnest(c.task_ids) t union select r.task_id from legwork_private.task_rules r where r.is_paused or r.limits <> '{}'),
+    -- Those that have limits or pauses now as well: of a task that an open transaction was just making known, the change did not know.
+    array(select t from changes c, unnest(c.task_ids) t union select r.task_id from legwork_private.task_limits r where r.is_paused or r.limits <> '{}'),
     (select case when bool_and(c.since is not null) then min(c.since) end from changes c), array(select distinct c.xid from changes c)
   into v_settled, v_tasks, v_since, v_by;
   if v_by = '{}' then
     return;
   end if;
-  if legwork_private.apply_rules(v_tasks, v_since, v_by) and v_settled <> '{}' then
-    delete from legwork_private.rule_changes c where c.id = any (v_settled);
+  if legwork_private.apply_limits_and_pauses(v_tasks, v_since, v_by) and v_settled <> '{}' then
+    delete from legwork_private.limit_changes c where c.id = any (v_settled);
     perform legwork.reconcile();
   end if;
 end $function$
@@ -11032,45 +11203,6 @@ begin
 end $function$
 -- not for everybody
 
-CREATE OR REPLACE FUNCTION legwork_private.step_dependencies(step jsonb)
- RETURNS SETOF text
- LANGUAGE sql
- IMMUTABLE PARALLEL SAFE
-AS $function$
-  select d from jsonb_array_elements_text(case jsonb_typeof(step -> 'depends_on')
-    when 'array' then step -> 'depends_on' when 'string' then jsonb_build_array(step -> 'depends_on') end) as d
-$function$
-
-CREATE OR REPLACE FUNCTION legwork_private.step_entries(steps jsonb)
- RETURNS TABLE(name text, step jsonb, n bigint)
- LANGUAGE sql
- IMMUTABLE PARALLEL SAFE
-AS $function$
-  select e.step ->> 'name', e.step, e.n from jsonb_array_elements(case when jsonb_typeof(steps) = 'array' then steps end) with ordinality as e (step, n)
-  union all
-  select o.key, o.value, o.n from jsonb_each(case when jsonb_typeof(steps) = 'object' then steps end) with ordinality as o (key, value, n)
-$function$
-
-CREATE OR REPLACE FUNCTION legwork_private.step_fields()
- RETURNS text[]
- LANGUAGE sql
- IMMUTABLE PARALLEL SAFE
-RETURN ARRAY['name'::text, 'task'::text, 'payload'::text, 'depends_on'::text, 'on_failure'::text, 'compensate'::text, 'max_attempts'::text, 'priority'::text, 'run_at'::text, 'delay'::text, 'serial_key'::text, 'steps'::text]
-
-CREATE OR REPLACE FUNCTION legwork_private.stopped()
- RETURNS TABLE(stopped_at timestamp with time zone, stopped_by text, stop_reason text)
- LANGUAGE sql
- STABLE SECURITY DEFINER
- SET search_path TO 'pg_catalog', 'pg_temp'
-BEGIN ATOMIC
- SELECT p.paused_at,
-     p.paused_by,
-     p.reason
-    FROM legwork_private.pauses p
-   WHERE (p.scope = 'all'::text);
-END
--- not for everybody
-
 CREATE OR REPLACE FUNCTION legwork_private.storable_json(value json)
  RETURNS json
  LANGUAGE sql
@@ -11145,7 +11277,7 @@ begin
       then clock_timestamp()
     -- Where every transaction sees only what was there when it began, a signal may have come since: look again.
     when current_setting('transaction_isolation') <> 'read committed' then least(min(s.deadline), clock_timestamp() + interval '5 seconds')
-    else coalesce(min(s.deadline), legwork_private.never())
+    else coalesce(min(s.deadline), legwork_private.far_future())
   end into v_wake_at
   from legwork_private.job_steps s where s.job_id = suspend_job.job_id and s.state = 'waiting';
   update legwork_private.job_steps s set wake_at = v_wake_at where s.job_id = suspend_job.job_id and s.state = 'waiting';
@@ -11163,50 +11295,7 @@ CREATE OR REPLACE FUNCTION legwork_private.tasks_in(scope text, name text)
  RETURNS integer[]
  LANGUAGE sql
  STABLE
-RETURN ARRAY(SELECT r.task_id FROM legwork_private.task_rules r WHERE ((tasks_in.scope = 'all'::text) OR ((tasks_in.scope = 'queue'::text) AND (r.queue = tasks_in.name)) OR ((tasks_in.scope = 'task'::text) AND (r.task = tasks_in.name))))
-
-CREATE OR REPLACE FUNCTION legwork_private.tell(alert legwork_private.alert_records, event text)
- RETURNS bigint[]
- LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-declare
-  v_channel jsonb;
-  v_body jsonb := jsonb_build_object(
-    'event', event, 'id', alert.id, 'rule', alert.rule, 'kind', alert.kind, 'target', alert.target, 'severity', alert.severity, 'value', alert.value,
-    'threshold', alert.threshold, 'message', alert.message, 'raisedAt', alert.raised_at, 'resolvedAt', alert.resolved_at, 'database', current_database());
-  -- One line, whatever a task is called.
-  v_title text := left(regexp_replace(format('[%s] %s: %s', case when event = 'resolved' then 'resolved' else alert.severity end, alert.rule, alert.target), '\s+', ' ', 'g'), 200);
-  v_text text := v_title || E'\n' || alert.message || case when event = 'resolved' then E'\nIt is well again.' else '' end;
-  v_task text;
-  v_payload jsonb;
-  v_jobs bigint[] := '{}';
-begin
-  for v_channel in select c from jsonb_array_elements(legwork_private.alert_channels(alert.rule)) c loop
-    continue when jsonb_typeof(v_channel) <> 'object' or (v_channel ->> 'from' = 'critical' and alert.severity <> 'critical');
-    v_payload := case when jsonb_typeof(v_channel -> 'payload') = 'object' then v_channel -> 'payload' else '{}' end;
-    if v_channel ? 'webhook' then
-      v_task := 'notify/webhook';
-      v_payload := v_payload || jsonb_build_object(case when v_channel ->> 'webhook' ~ '^https?://' then 'url' else 'endpoint' end, v_channel -> 'webhook', 'body', v_body);
-    elsif v_channel ? 'slack' then
-      v_task := 'notify/webhook';
-      v_payload := v_payload || jsonb_build_object(case when v_channel ->> 'slack' ~ '^https?://' then 'url' else 'endpoint' end, v_channel -> 'slack', 'slack', v_text);
-    elsif v_channel ? 'email' then
-      v_task := 'notify/email';
-      v_payload := v_payload || jsonb_build_object('to', v_channel -> 'email', 'subject', v_title, 'text', v_text);
-    else
-      v_task := v_channel ->> 'task';
-      v_payload := v_payload || jsonb_build_object('alert', v_body);
-    end if;
-    continue when coalesce(length(v_task), 0) not between 1 and 128;
-    -- By add_job, which takes a task that no worker has told of yet: the alert must not wait for that.
-    v_jobs := v_jobs || (
-      select j.id from graphile_worker.add_job(
-        identifier => v_task, payload => v_payload::json, priority => -100, flags => array['correlation:alert:' || alert.id]) j);
-  end loop;
-  return v_jobs;
-end $function$
--- not for everybody
+RETURN ARRAY(SELECT r.task_id FROM legwork_private.task_limits r WHERE ((tasks_in.scope = 'all'::text) OR ((tasks_in.scope = 'queue'::text) AND (r.queue = tasks_in.name)) OR ((tasks_in.scope = 'task'::text) AND (r.task = tasks_in.name))))
 
 CREATE OR REPLACE FUNCTION legwork_private.tg_alert_records__audit()
  RETURNS trigger
@@ -11349,14 +11438,14 @@ AS $function$
 declare
   v_ids bigint[];
 begin
-  if not legwork_private.has_rules() then
+  if not legwork_private.has_limits_or_pauses() then
     return null;
   end if;
   select array_agg(f.id) into v_ids
   from fresh f
-  where f.task_id in (select r.task_id from legwork_private.task_rules r where r.is_paused or r.limits <> '{}');
+  where f.task_id in (select r.task_id from legwork_private.task_limits r where r.is_paused or r.limits <> '{}');
   if v_ids is not null then
-    perform legwork_private.make_wait(v_ids);
+    perform legwork_private.send_to_waiting_room(v_ids);
   end if;
   return null;
 end $function$
@@ -11380,7 +11469,7 @@ declare
   -- A job that was removed or replaced while it ran has no attempt left on purpose (only that touches updated_at).
   v_removed boolean := v_attempt_ended and old.attempts >= old.max_attempts and old.updated_at > old.locked_at;
   v_attempt smallint := old.attempts;
-  v_has_rules boolean := exists (select from legwork_private.limits) or exists (select from legwork_private.pauses);
+  v_has_limits boolean := exists (select from legwork_private.limits) or exists (select from legwork_private.pauses);
   v_state legwork.job_state := 'failed';
   v_error text := new.last_error;
   v_max_attempts smallint := new.max_attempts;
@@ -11395,10 +11484,13 @@ declare
   v_payload json;
   v_stack text;
 begin
+  -- 1. What Legwork changes itself.
   -- Anybody may make the setting; only the definers know what to make it.
   if current_setting('legwork.admitting', true) <> '' and current_setting('legwork.admitting', true) = legwork_private.admission_pass() then
     return null;
   end if;
+
+  -- 2. It was given another chance, or replaced by a request with its key.
   if v_had_failed and not v_has_failed then
     delete from legwork_private.finished_jobs where id = new.id;
     if found then
@@ -11408,40 +11500,42 @@ begin
   end if;
   if new.revision <> old.revision and new.key is not null then
     delete from legwork_private.job_entries e where e.job_id = new.id;
-    if legwork_private.begin_anew(new) then
+    if legwork_private.restart_steps(new) then
       return null;
     end if;
   end if;
+
+  -- 3. It was given back unfinished, replaced or rescheduled: no attempt has ended.
   if old.locked_at is not null and not v_attempt_ended then
     select c.reason into v_cancellation from legwork_private.cancellations c where c.job_id = new.id;
     if found then
       -- It was cancelled while a worker had it, and is given back unfinished.
-      perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', v_cancellation, true);
-      delete from graphile_worker._private_jobs j where j.id = new.id;
-      perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
+      perform legwork_private.delete_jobs_as('cancelled', array[new.id], v_cancellation);
       return null;
     end if;
   end if;
   if not v_attempt_ended and (v_had_failed or not v_has_failed) then
     if old.locked_at is not null and not v_has_failed and new.run_at = old.run_at then
-      -- A plain graphile-worker gave it back. It keeps its place ahead of those that are due at the same time (see legwork_private.places_of). The change comes by here again.
+      -- A plain graphile-worker gave it back. It keeps its place ahead of those that are due at the same time (see legwork_private.give_back_times). The change comes by here again.
       update graphile_worker._private_jobs j set run_at = legwork_private.earlier(least(old.run_at, now()), interval '1 microsecond') where j.id = new.id;
       return null;
     end if;
     -- Replaced, rescheduled, revived or given back: it may have to wait for something else now, or still.
-    if not v_has_failed and (v_has_rules or exists (select from legwork_private.waiting_jobs w where w.job_id = new.id)
+    if not v_has_failed and (v_has_limits or exists (select from legwork_private.waiting_jobs w where w.job_id = new.id)
       or exists (select from legwork_private.dependencies d where d.job_id = new.id))
     then
-      perform legwork_private.readmit(new);
+      perform legwork_private.return_to_waiting_room(new);
     end if;
     return null;
   end if;
+
+  -- 4. An attempt ended, and the worker says that it does not count.
   select * into v_failure from legwork_private.reported_failures() f where f.id = new.id and v_attempt_ended;
 
   if v_failure.decision in ('put_back', 'wait') and not v_removed and not exists (select from legwork_private.cancellations c where c.job_id = new.id) then
     -- It has not failed, and the attempt does not count: it was put off by its task, must not run now, or waits for a signal.
     v_run_at := case when v_failure.decision = 'wait' then legwork_private.suspend_job(new.id) else v_failure.retry_at end;
-    if v_has_rules and v_run_at is not null then
+    if v_has_limits and v_run_at is not null then
       perform legwork_private.release_slots(array[new.id], array[v_failure.started_at]);
     end if;
     update graphile_worker._private_jobs j
@@ -11458,6 +11552,7 @@ begin
     return null;
   end if;
 
+  -- 5. What is recorded of it, without what must not be read.
   select t.identifier, d.queue, d.redact into v_task, v_queue, v_redact
   from graphile_worker._private_tasks t
   left join legwork_private.task_definitions d on d.name = t.identifier
@@ -11477,6 +11572,7 @@ begin
     v_payload := legwork.redact(v_payload, v_redact);
   end if;
 
+  -- 6. An attempt failed: whether there is another one, and when. Recorded as a failed attempt.
   if v_attempt_ended then
     if v_removed then
       v_attempt := legwork_private.true_attempt(old.id, old.attempts, old.max_attempts, old.updated_at, old.locked_at);
@@ -11536,6 +11632,7 @@ begin
     end if;
   end if;
 
+  -- 7. It has failed, or was cancelled, for good: recorded as a finished job.
   -- An attempt that ended for good has written this row before it makes the update below, which comes by here again.
   if v_has_failed and not v_had_failed and not exists (select from legwork_private.finished_jobs f where f.id = new.id) then
     insert into legwork_private.finished_jobs (
@@ -11561,21 +11658,22 @@ begin
     end if;
   end if;
 
-  if v_has_rules and v_attempt_ended then
+  -- 8. Its slots, and its place in the waiting room.
+  if v_has_limits and v_attempt_ended then
     perform legwork_private.release_slots(array[new.id], array[v_failure.started_at]);
   end if;
-  if v_has_failed and (v_has_rules or old.run_at = 'infinity') then
+  if v_has_failed and (v_has_limits or old.run_at = 'infinity') then
     delete from legwork_private.waiting_jobs w where w.job_id = new.id returning w.run_at into v_run_at;
     -- Whoever gives it another chance may not say when.
     if found and not v_attempt_ended and new.run_at = 'infinity' then
       update graphile_worker._private_jobs j set run_at = v_run_at where j.id = new.id;
     end if;
   end if;
+
+  -- 9. What was decided is written to its row; the update comes by here again.
   if v_attempt_ended then
     if v_state = 'cancelled' then
-      perform set_config('legwork.ended_as', 'recorded', true);
-      delete from graphile_worker._private_jobs j where j.id = new.id;
-      perform set_config('legwork.ended_as', '', true);
+      perform legwork_private.delete_jobs_as('recorded', array[new.id]);
     elsif v_has_failed then
       -- As permanently_fail_jobs does it: the job is kept, is not fetched again, and all its attempts are there for a retry. Not in
       -- a trigger before the update: that would lock every row that is fetched a second time.
@@ -11586,8 +11684,8 @@ begin
     elsif v_retry_at <> new.run_at or v_max_attempts <> new.max_attempts then
       update graphile_worker._private_jobs j set max_attempts = v_max_attempts, run_at = v_retry_at where j.id = new.id;
     end if;
-    if v_has_rules and not v_has_failed then
-      perform legwork_private.make_wait(array[new.id]);
+    if v_has_limits and not v_has_failed then
+      perform legwork_private.send_to_waiting_room(array[new.id]);
     end if;
   end if;
   return null;
@@ -11718,7 +11816,7 @@ begin
     perform legwork_private.release_slots(array_agg(g.id), array_agg(o.started_at))
     from gone g
     full join legwork_private.reported_completions() o on o.id = g.id
-    where coalesce(g.id, 0) <> 0 and g.task_id in (select r.task_id from legwork_private.task_rules r where r.limits <> '{}')
+    where coalesce(g.id, 0) <> 0 and g.task_id in (select r.task_id from legwork_private.task_limits r where r.limits <> '{}')
     having count(*) > 0;
   end if;
 
@@ -11792,7 +11890,7 @@ begin
 end $function$
 -- not for everybody
 
-CREATE OR REPLACE FUNCTION legwork_private.tg_wakeups__look()
+CREATE OR REPLACE FUNCTION legwork_private.tg_wakeups__admit()
  RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -11808,7 +11906,7 @@ begin
     if new.at_commit = 'wait' then
       perform pg_advisory_xact_lock(legwork_private.admission_lock());
       -- Where no Legwork worker looks at the clock, whoever comes by does.
-      perform legwork_private.note_due();
+      perform legwork_private.wake_due_jobs();
       if exists (select from legwork_private.dependency_checks) then
         perform legwork_private.check_dependencies();
       end if;
@@ -11847,7 +11945,7 @@ begin
 end $function$
 -- not for everybody
 
-CREATE OR REPLACE FUNCTION legwork_private.tick_apart()
+CREATE OR REPLACE FUNCTION legwork_private.tick_one_by_one()
  RETURNS integer
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -11859,7 +11957,7 @@ declare
   v_error text;
   v_failed integer := 0;
 begin
-  perform legwork_private.assert_may('operator', true);
+  perform legwork_private.assert_role('operator', true);
   perform pg_advisory_xact_lock(legwork_private.admission_lock());
   -- What leaves wakeups, and then the wakeups.
   for v_round in 1..2 loop
@@ -11868,12 +11966,12 @@ begin
       with taken as (
         delete from legwork_private.wakeups w returning w.*
       )
-      select array_agg(row(t.id, t.freed, t.lane, t.gates, null, t.unblocked, t.advanced)::legwork_private.wakeups order by t.id) into v_wakeups from taken t;
+      select array_agg(row(t.id, t.freed, t.line, t.gates, null, t.unblocked, t.advanced)::legwork_private.wakeups order by t.id) into v_wakeups from taken t;
     end if;
     for v_todo in
       select d.what, d.item
       from (
-        select 1 as n, 'step' as what, s as item from unnest(array['settle_rules', 'note_ids', 'note_due', 'check_dependencies']) s
+        select 1 as n, 'part' as what, s as item from unnest(array['settle_limit_changes', 'record_id_mark', 'wake_due_jobs', 'check_dependencies']) s
         union all
         select 1, 'expiry', e.job_id::text
         from (select x.job_id from legwork_private.expirations x where x.expires_at <= clock_timestamp() order by x.expires_at limit 1000) e
@@ -11889,13 +11987,13 @@ begin
         union all
         select 2, 'gate', x from (select distinct unnest(w.freed) as x from unnest(v_wakeups[:500]) w) w
         union all
-        select 2, 'line', w.lane::text from (select distinct w.lane from unnest(v_wakeups[:500]) w where w.lane is not null) w
+        select 2, 'line', w.line::text from (select distinct w.line from unnest(v_wakeups[:500]) w where w.line is not null) w
         union all
-        select 2, 'step', 'fold_run_counts'
+        select 2, 'part', 'fold_run_counts'
       ) d
-      where d.n = v_round and (d.what = 'step' or not exists (select from legwork_private.set_aside a where a.what = d.what and a.item = d.item))
+      where d.n = v_round and (d.what = 'part' or not exists (select from legwork_private.set_aside a where a.what = d.what and a.item = d.item))
     loop
-      v_error := legwork_private.do_apart(v_todo.what, v_todo.item);
+      v_error := legwork_private.do_tick_item(v_todo.what, v_todo.item);
       if v_error is null then
         delete from legwork_private.set_aside a where a.what = v_todo.what and a.item = v_todo.item;
       else
@@ -11905,8 +12003,8 @@ begin
       end if;
     end loop;
   end loop;
-  insert into legwork_private.wakeups (freed, lane, gates, unblocked, advanced)
-  select w.freed, w.lane, w.gates, w.unblocked, w.advanced from unnest(v_wakeups[501:]) w;
+  insert into legwork_private.wakeups (freed, line, gates, unblocked, advanced)
+  select w.freed, w.line, w.gates, w.unblocked, w.advanced from unnest(v_wakeups[501:]) w;
   return v_failed;
 end $function$
 -- not for everybody
@@ -11981,7 +12079,7 @@ begin
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.unconfinable(login text)
- RETURNS TABLE(reason text, remedy text)
+ RETURNS TABLE(reason text, fix text)
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -12003,7 +12101,7 @@ AS $function$
     union all
     select d.datdba, 'this database' from pg_database d where d.datname = current_database()
   ), faults as (
-    select 1 as n, true as is_self, 'cannot log in, and confinement goes by login' as reason, 'Confine each login that is a member of it.' as remedy
+    select 1 as n, true as is_self, 'cannot log in, and confinement goes by login' as reason, 'Confine each login that is a member of it.' as fix
     from me where not me.rolcanlogin
     union all
     select 2, r.is_self, r.prefix || 'is a superuser', null from reach r where r.rolsuper
@@ -12030,7 +12128,7 @@ AS $function$
     where c.relnamespace::regnamespace::text = 'graphile_worker' or (c.relnamespace::regnamespace::text = 'legwork_private' and c.relname like 'all\_%')
     order by r.is_self desc, c.relname limit 1)
   )
-  select f.reason, coalesce(f.remedy, case when f.is_self then 'Use a login without it.'
+  select f.reason, coalesce(f.fix, case when f.is_self then 'Use a login without it.'
     else 'Take it out of that role first, and out of the groups by which it is a member.' end)
   from faults f order by f.n, f.is_self desc limit 1
 $function$
@@ -12089,54 +12187,82 @@ begin
   return null;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork_private.update_waiting_jobs(task_ids integer[], job_ids bigint[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_released integer;
+begin
+  perform set_config('legwork.admitting', legwork_private.admission_pass(), true);
+  with limited_tasks as materialized (
+    select r.* from legwork_private.task_limits r where r.task_id = any (task_ids)
+  ), waiting as materialized (
+    select w.job_id, r.is_paused, w.run_at,
+      array(select legwork_private.gate(l.id, l.key, j.payload) from legwork_private.limits l where l.id = any (r.limits) order by l.id) as gates,
+      case when j.flags is not null then legwork_private.flag_value(j.flags, 'tenant') end as tenant
+    from legwork_private.waiting_jobs w
+    join limited_tasks r on r.task_id = w.task_id
+    join graphile_worker._private_jobs j on j.id = w.job_id
+    where w.job_id = any (job_ids) and w.held is distinct from 'dependency'
+  ), free as (
+    delete from legwork_private.waiting_jobs w using waiting c
+    where w.job_id = c.job_id and not c.is_paused and c.gates = '{}'
+    returning w.job_id, w.run_at
+  ), released as (
+    update graphile_worker._private_jobs j set run_at = f.run_at
+    from free f where j.id = f.job_id
+    returning j.id
+  ), kept as (
+    update legwork_private.waiting_jobs w set gates = c.gates, line = legwork_private.line_of(c.gates, c.tenant),
+      held = case when c.is_paused then 'paused' when c.run_at > clock_timestamp() then 'run_at' end
+    from waiting c
+    where w.job_id = c.job_id and (c.is_paused or c.gates <> '{}')
+    returning w.line, w.gates, w.held
+  ), woken as (
+    insert into legwork_private.wakeups (line, gates, at_commit)
+    select k.line, k.gates, case when row_number() over () = 1 then 'wait' end
+    from kept k where k.held is null group by k.line, k.gates
+  )
+  select count(*) into v_released from released;
+  perform set_config('legwork.admitting', '', true);
+  if v_released > 0 then
+    perform legwork_private.wake_workers(v_released);
+  end if;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.wake_due_jobs()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+begin
+  with due as (
+    select w.job_id from legwork_private.waiting_jobs w
+    where w.held = 'run_at' and w.run_at <= v_now
+    order by w.run_at limit 1000
+    for update skip locked
+  ), in_line as (
+    update legwork_private.waiting_jobs w set held = null from due d where w.job_id = d.job_id returning w.line, w.gates
+  ), rung as (
+    delete from legwork_private.gate_alarms a where a.ring_at <= v_now returning a.gate
+  )
+  insert into legwork_private.wakeups (line, gates, freed)
+  select i.line, i.gates, null from in_line i group by i.line, i.gates
+  union all
+  select null, null, array_agg(r.gate) from rung r having count(*) > 0;
+end $function$
+-- not for everybody
+
 CREATE OR REPLACE FUNCTION legwork_private.wake_workers(jobs integer)
  RETURNS void
  LANGUAGE sql
 RETURN pg_notify('jobs:insert'::text, (json_build_object('r', (random())::text, 'count', jobs))::text)
-
-CREATE OR REPLACE FUNCTION legwork_private.watch(step text)
- RETURNS boolean
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-declare
-  v_began timestamptz := clock_timestamp();
-  v_number bigint;
-begin
-  -- Whoever has the row is at it, or has just done it.
-  perform from legwork_private.watch_steps w where w.step = watch.step and w.due_at <= v_began for update skip locked;
-  if not found then
-    return false;
-  end if;
-  case step
-    when 'roll_up' then v_number := legwork_private.roll_up();
-    when 'queues' then perform legwork_private.sample_queues(), legwork_private.sample_schedules();
-    when 'database' then perform legwork_private.sample_database();
-    when 'alerts' then perform legwork.evaluate_alerts();
-    when 'forget' then
-      v_number := legwork_private.forget_metrics();
-      perform legwork_private.note_usual_runs();
-  end case;
-  update legwork_private.watch_steps w set ran_at = v_began, took = clock_timestamp() - v_began,
-    due_at = clock_timestamp() + case when watch.step = 'forget' and v_number = 20000 then interval '1 second'
-      else greatest(w.every, (clock_timestamp() - v_began) / w.share) end
-  where w.step = watch.step;
-  return true;
-end $function$
--- not for everybody
-
-CREATE OR REPLACE FUNCTION legwork_private.who()
- RETURNS text
- LANGUAGE sql
- STABLE PARALLEL SAFE
-RETURN CASE WHEN (current_setting('legwork.surface'::text, true) = ANY (ARRAY['rest'::text, 'graphql'::text, 'dashboard'::text])) THEN (COALESCE(NULLIF("left"(current_setting('legwork.actor'::text, true), 256), ''::text), (SESSION_USER)::text))::name ELSE SESSION_USER END
-
-CREATE OR REPLACE FUNCTION legwork_private.window_of(gate text, per interval)
- RETURNS interval
- LANGUAGE sql
- STABLE
-RETURN COALESCE((SELECT l.per FROM legwork_private.limits l WHERE (l.id = (split_part(window_of.gate, ':'::text, 1))::integer)), per)
 
 CREATE OR REPLACE FUNCTION legwork_private.without_expiry(flags jsonb)
  RETURNS jsonb
@@ -12172,7 +12298,7 @@ begin
     -- A rate limit counts starts: the windows of jobs that have started run from now at the latest, however long they take.
     if exists (select from legwork_private.limits l where l.kind = 'rate') then
       with started as (
-        update legwork_private.slots s set free_at = legwork_private.later(clock_timestamp(), legwork_private.window_of(s.gate, s.per))
+        update legwork_private.slots s set free_at = legwork_private.later(clock_timestamp(), legwork_private.rate_window(s.gate, s.per))
         where s.job_id = any (running) and s.per is not null and s.free_at is null
         returning s.gate
       )
@@ -12258,9 +12384,86 @@ CREATE OR REPLACE FUNCTION legwork_private.workflow_flags(run legwork_private.wo
  IMMUTABLE PARALLEL SAFE
 RETURN (SELECT jsonb_object_agg(f.f, true) AS jsonb_object_agg FROM unnest(ARRAY[('workflow:'::text || (workflow_flags.run).id), ('correlation:'::text || (workflow_flags.run).correlation_id), ('tenant:'::text || (workflow_flags.run).tenant), ('parent:'::text || (workflow_flags.run).parent_id)]) f(f) WHERE (f.f IS NOT NULL))
 
+CREATE OR REPLACE FUNCTION legwork_private.workflow_step_dependencies(step jsonb)
+ RETURNS SETOF text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select d from jsonb_array_elements_text(case jsonb_typeof(step -> 'depends_on')
+    when 'array' then step -> 'depends_on' when 'string' then jsonb_build_array(step -> 'depends_on') end) as d
+$function$
+
+CREATE OR REPLACE FUNCTION legwork_private.workflow_step_end(job_id bigint)
+ RETURNS TABLE(state legwork.job_state, attempts smallint, result jsonb, error text, started_at timestamp with time zone, finished_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select f.state, f.attempts, f.result, f.error, f.started_at, f.finished_at from legwork_private.finished_jobs f where f.id = workflow_step_end.job_id
+  union all
+  select k.state, k.attempts, k.result, k.error, k.started_at, k.finished_at from legwork_private.workflow_step_ends k
+  where k.job_id = workflow_step_end.job_id and not exists (select from legwork_private.finished_jobs f where f.id = workflow_step_end.job_id)
+  limit 1
+$function$
+
+CREATE OR REPLACE FUNCTION legwork_private.workflow_step_fields()
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ((ARRAY['name'::text, 'task'::text, 'payload'::text, 'depends_on'::text, 'on_failure'::text, 'compensate'::text] || legwork_private.workflow_step_options()) || ARRAY['delay'::text, 'steps'::text])
+
+CREATE OR REPLACE FUNCTION legwork_private.workflow_step_options()
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ARRAY['max_attempts'::text, 'priority'::text, 'run_at'::text, 'serial_key'::text]
+
+CREATE OR REPLACE FUNCTION legwork_private.workflow_step_pairs(entries legwork_private.parsed_workflow_step[], OUT befores integer[], OUT afters integer[], OUT hows text[])
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_nestloop TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  -- Every job of a sub-workflow waits for what the sub-workflow waits for; what waits for it waits for all its jobs. Where it may fail without
+  -- harm (continue), that wait ends however they end, so what holds it back must hold back those too.
+  with recursive steps as materialized (
+    select e.n, e.name, e.groups, e.step ? 'steps' as is_group, coalesce(e.step ->> 'on_failure', 'stop') as on_failure,
+      array(select coalesce(e.parent || '/', '') || d from legwork_private.workflow_step_dependencies(e.step) d) as depends_on
+    from unnest(entries) e
+  ), asked as (
+    select e.name, d.name as target from steps e cross join lateral unnest(e.depends_on) as d (name)
+  ), wanted as (
+    select a.name, a.target from asked a
+    union
+    select w.name, a.target
+    from wanted w
+    join steps g on g.name = w.target and g.is_group and g.on_failure = 'continue'
+    join asked a on a.name = g.name
+  ), within as materialized (
+    select e.n, e.on_failure, g.name as of from steps e cross join lateral unnest(e.groups) as g (name) where not e.is_group
+  ), pairs as (
+    select before.n as before, after.n as after,
+      -- The strictest of several: cancel before continue before run.
+      min(case when t.is_group and t.on_failure = 'continue' then 'run' when before.on_failure = 'continue' then 'continue' else 'cancel' end) as how
+    from wanted w
+    join steps t on t.name = w.target
+    join within before on before.of = w.target
+    join within after on after.of = w.name
+    group by before.n, after.n
+  )
+  select coalesce(array_agg(p.before order by p.before, p.after), '{}'), coalesce(array_agg(p.after order by p.before, p.after), '{}'),
+    coalesce(array_agg(p.how order by p.before, p.after), '{}')
+  into befores, afters, hows
+  from pairs p;
+end $function$
+
 -- triggers
 
 CREATE TRIGGER _legwork_admit AFTER INSERT ON graphile_worker._private_jobs REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION legwork_private.tg_jobs__admit();
+
+CREATE CONSTRAINT TRIGGER _legwork_admit_at_commit AFTER INSERT ON legwork_private.wakeups DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.at_commit IS NOT NULL) EXECUTE FUNCTION legwork_private.tg_wakeups__admit();
 
 CREATE TRIGGER _legwork_audit AFTER INSERT OR DELETE ON legwork.settings FOR EACH ROW EXECUTE FUNCTION legwork_private.tg_audit__change('setting', 'name', 'change_setting', 'change_setting', 'drop_setting');
 
@@ -12295,8 +12498,6 @@ CREATE TRIGGER _legwork_audit_change AFTER UPDATE OF name, role, tenant, hash, e
 CREATE CONSTRAINT TRIGGER _legwork_deliver AFTER INSERT ON legwork_private.job_signals DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION legwork_private.tg_job_signals__deliver();
 
 CREATE TRIGGER _legwork_keep BEFORE DELETE ON graphile_worker._private_tasks FOR EACH ROW EXECUTE FUNCTION legwork_private.tg_tasks__keep();
-
-CREATE CONSTRAINT TRIGGER _legwork_look AFTER INSERT ON legwork_private.wakeups DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.at_commit IS NOT NULL) EXECUTE FUNCTION legwork_private.tg_wakeups__look();
 
 CREATE TRIGGER _legwork_record_change AFTER UPDATE ON graphile_worker._private_jobs FOR EACH ROW WHEN (new.locked_at IS NULL AND (old.locked_at IS NOT NULL OR (old.attempts >= old.max_attempts) <> (new.attempts >= new.max_attempts) OR new.revision <> old.revision OR new.priority <> old.priority OR new.run_at <> old.run_at AND new.run_at <> 'infinity'::timestamp with time zone)) EXECUTE FUNCTION legwork_private.tg_jobs__record_change();
 

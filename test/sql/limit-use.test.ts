@@ -13,6 +13,7 @@ interface Use {
   waiting: string;
   key_values: string;
   frees_at: Date | null;
+  is_partial: boolean;
 }
 
 async function useOf(scope: string, name: string, atMost = 20): Promise<Use[]> {
@@ -48,6 +49,22 @@ describe("legwork.limit_use", () => {
       { kind: "concurrency", key: "user.id", value: "bob", in_use: "2", waiting: "2", key_values: "3" },
       { kind: "concurrency", key: "user.id", value: "eve", in_use: "2", waiting: "1", key_values: "3" },
     ]);
+  });
+
+  it("counts the slots of its limits only, however many others have", async () => {
+    await database.pool.query("select legwork.limit_concurrency(2, task => 'open', key => 'id'), legwork.limit_concurrency(2, task => 'mail', key => 'id')");
+    await database.pool.query(
+      `insert into legwork_private.slots (gate, job_id)
+       select l.id || ':' || n, n from legwork_private.limits l cross join generate_series(1, 100000) n where l.name = 'open'`,
+    );
+    await enqueue("mail", { id: "ann" });
+    await database.pool.query("analyze legwork_private.slots");
+    expect(await useOf("task", "mail")).toMatchObject([{ value: "ann", in_use: "1", is_partial: false }]);
+    expect((await useOf("task", "open", 1))[0]).toMatchObject({ key_values: "100000", is_partial: true });
+    const { rows } = await database.pool.query(
+      "explain select s.job_id from legwork_private.limits l join legwork_private.slots s on s.gate >= l.id || ':' and s.gate < l.id || ';' where l.name = 'mail'",
+    );
+    expect(rows.map((row) => row["QUERY PLAN"]).join("\n")).toMatch(/Index Scan (using|on) slots_gate/);
   });
 
   it("tells of a limit without a key as one, and of a rate limit's places until their window has passed", async () => {

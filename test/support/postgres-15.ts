@@ -7,7 +7,7 @@ import type { TestProject } from "vitest/node";
 import { prepareTemplate } from "./database.ts";
 
 /** Where Debian keeps the server programs of Postgres 15. */
-const BINARIES = "/usr/lib/postgresql/15/bin";
+export const BINARIES = "/usr/lib/postgresql/15/bin";
 
 /** The oldest Postgres that is supported, from Debian's binaries; without them the tests of this project say so. */
 export default async function setup(project: TestProject): Promise<() => void> {

@@ -32,6 +32,6 @@ expectType<Operations>()(legwork.with(client));
 // @ts-expect-error -- migrating has a transaction of its own
 await legwork.with(client).migrate();
 // @ts-expect-error -- a limit is of a queue or of a task
-await legwork_private.limits.setConcurrency(1, { queue: "a", task: "b" });
+await legwork.limits.setConcurrency(1, { queue: "a", task: "b" });
 // @ts-expect-error -- a schedule occurs by cron, every so often or once
 await legwork.schedules.set("s", "report", {});

@@ -12,7 +12,7 @@
 -- it steps over rows that others have locked. So a transaction that stays open for an hour holds up nobody.
 -- Why nothing is forgotten: whatever may let a job start (a slot given back, a new job, a changed rule) leaves a row in
 -- legwork_private.wakeups in its own transaction, which goes only when it has been looked at. legwork.tick() looks again.
--- Locks: SHARE ROW EXCLUSIVE on graphile_worker._private_jobs while the triggers are made.
+-- Locks: SHARE ROW EXCLUSIVE on graphile-worker's jobs while the triggers are made.
 
 comment on table legwork_private.limits is 'Concurrency and rate limits of queues and tasks. Change them with limit_concurrency, limit_rate and drop_limit.';
 comment on column legwork_private.limits.id is 'Names the limit''s gates.';
@@ -52,7 +52,7 @@ begin
     cross join lateral (
       select w.job_id, w.run_at, w.priority
       from legwork_private.waiting_jobs w
-      join graphile_worker._private_jobs j on j.id = w.job_id
+      join legwork_private.graphile_jobs j on j.id = w.job_id
       where w.line = a.line and w.held is null and j.locked_at is null
       order by w.priority, w.run_at, w.job_id
       limit a.wanted
@@ -69,9 +69,9 @@ begin
     insert into legwork_private.slots (gate, job_id, per)
     select g.gate, g.job_id, l.per
     from granted g
-    left join legwork_private.limits l on l.id = split_part(g.gate, ':', 1)::integer
+    left join legwork_private.limits l on l.id = legwork_private.gate_limit(g.gate)
   ), started as (
-    update graphile_worker._private_jobs j set run_at = g.run_at from granted g where j.id = g.job_id
+    update legwork_private.graphile_jobs j set run_at = g.run_at from granted g where j.id = g.job_id
   ), turned as (
     update legwork_private.lines l set turn = nextval('legwork_private.line_turns')
     from asked a
@@ -122,7 +122,7 @@ begin
     cross join lateral (
       select w.job_id, w.run_at, w.priority
       from legwork_private.waiting_jobs w
-      join graphile_worker._private_jobs j on j.id = w.job_id
+      join legwork_private.graphile_jobs j on j.id = w.job_id
       where w.line = a.line and w.held is null and j.locked_at is null
       order by w.priority, w.run_at, w.job_id
       limit (a.free + a.lines - 1) / a.lines
@@ -145,9 +145,9 @@ begin
     select x.gate, g.job_id, l.per
     from granted g
     cross join lateral unnest(g.gates) as x (gate)
-    left join legwork_private.limits l on l.id = split_part(x.gate, ':', 1)::integer
+    left join legwork_private.limits l on l.id = legwork_private.gate_limit(x.gate)
   ), started as (
-    update graphile_worker._private_jobs j set run_at = g.run_at from granted g where j.id = g.job_id
+    update legwork_private.graphile_jobs j set run_at = g.run_at from granted g where j.id = g.job_id
   )
   select array(select c.line from candidates c), array(select distinct g.line from granted g), (select count(*) from granted)
   into v_looked, v_served, granted;
@@ -271,7 +271,7 @@ begin
     insert into legwork_private.gate_alarms as a (gate, ring_at)
     select g.gate, min(s.free_at)
     from (select distinct unnest(v_freed) as gate) g
-    join legwork_private.limits l on l.id = split_part(g.gate, ':', 1)::integer and l.kind = 'rate'
+    join legwork_private.limits l on l.id = legwork_private.gate_limit(g.gate) and l.kind = 'rate'
     join legwork_private.slots s on s.gate = g.gate and s.free_at is not null
     where exists (select from legwork_private.lines x where x.waits_at = g.gate)
     group by g.gate
@@ -305,6 +305,3 @@ begin
 end $$;
 comment on function legwork_private.tg_jobs__admit() is 'Sends new jobs whose task is limited or paused to the waiting room.';
 revoke execute on function legwork_private.tg_jobs__admit() from public;
-
-create or replace trigger _legwork_admit after insert on graphile_worker._private_jobs
-  referencing new table as fresh for each statement execute function legwork_private.tg_jobs__admit();

@@ -55,6 +55,16 @@ comment on function legwork_private.gate(integer, text[], json) is
   'The gate of a limit that a payload has to pass: 7:acme. A value of more than 200 characters counts by its hash; a payload that has no value there, by the empty one. '
   'No payload makes it raise an error.';
 
+create or replace function legwork_private.gate_limit(gate text) returns integer
+language sql immutable parallel safe
+return split_part(gate, ':', 1)::integer;
+comment on function legwork_private.gate_limit(text) is 'The id of the limit whose gate this is: the 7 of 7:acme.';
+
+create or replace function legwork_private.gate_key(gate text) returns text
+language sql immutable parallel safe
+return substr(gate, strpos(gate, ':') + 1);
+comment on function legwork_private.gate_key(text) is 'The key for which a limit counts at this gate: the acme of 7:acme; empty for a limit without a key.';
+
 create or replace function legwork_private.line_of(gates text[], tenant text) returns uuid
 language sql immutable parallel safe
 return md5(gates::text || coalesce(' ' || tenant, ''))::uuid;
@@ -68,7 +78,7 @@ comment on function legwork_private.has_limits_or_pauses() is 'Whether anything 
 create or replace function legwork_private.free_slots(gates text[], at timestamptz) returns table (gate text, free integer)
 language sql stable
 as $$
-  select g.gate, coalesce((select l.max_count from legwork_private.limits l where l.id = split_part(g.gate, ':', 1)::integer), 1000000) - (
+  select g.gate, coalesce((select l.max_count from legwork_private.limits l where l.id = legwork_private.gate_limit(g.gate)), 1000000) - (
     select count(*)::integer from legwork_private.slots s where s.gate = g.gate and (s.free_at is null or s.free_at > at))
   from unnest(gates) as g (gate)
 $$;
@@ -81,7 +91,7 @@ comment on function legwork_private.rate_margin() is 'Added to every window of a
 
 create or replace function legwork_private.rate_window(gate text, per interval) returns interval
 language sql stable
-return coalesce((select l.per from legwork_private.limits l where l.id = split_part(rate_window.gate, ':', 1)::integer), rate_window.per);
+return coalesce((select l.per from legwork_private.limits l where l.id = legwork_private.gate_limit(rate_window.gate)), rate_window.per);
 comment on function legwork_private.rate_window(text, interval) is
   'The window of a rate limit''s slot as it is now; the one it was given with when the limit is gone. Looked up and not written to '
   'every slot, because no job with such a slot could end while a transaction that changes the window is open.';

@@ -30,7 +30,7 @@ begin
       j.id, j.task_id, j.priority, j.run_at, r.is_paused,
       array(select legwork_private.gate(l.id, l.key, j.payload) from legwork_private.limits l where l.id = any (r.limits) order by l.id) as gates,
       case when j.flags is not null then legwork_private.flag_value(j.flags, 'tenant') end as tenant
-    from graphile_worker._private_jobs j
+    from legwork_private.graphile_jobs j
     join limited_tasks r on r.task_id = j.task_id
     where j.id = any (job_ids) and j.locked_at is null and j.attempts < j.max_attempts
   ), waiting as (
@@ -50,7 +50,7 @@ begin
       end
     returning w.job_id, w.line, w.gates, w.held
   ), put_aside as (
-    update graphile_worker._private_jobs j set run_at = 'infinity'
+    update legwork_private.graphile_jobs j set run_at = 'infinity'
     from waiting w where j.id = w.job_id and j.run_at <> 'infinity'
   ), unused as (
     -- What it had been given and has not used. A rate limit's slot that was used stays until its time.
@@ -131,7 +131,7 @@ revoke execute on function legwork_private.tg_wakeups__admit() from public;
 create constraint trigger _legwork_admit_at_commit after insert on legwork_private.wakeups
   deferrable initially deferred for each row when (new.at_commit is not null) execute function legwork_private.tg_wakeups__admit();
 
-create or replace function legwork_private.return_to_waiting_room(job graphile_worker._private_jobs) returns void
+create or replace function legwork_private.return_to_waiting_room(job legwork_private.graphile_jobs) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp set jit = off set plan_cache_mode = force_generic_plan as $$
 declare
   v_waiting legwork_private.waiting_jobs;
@@ -142,7 +142,7 @@ begin
     -- Nothing concerns it now: it may have been replaced by a job of another task.
     delete from legwork_private.waiting_jobs w where w.job_id = job.id and w.held is distinct from 'dependency' returning * into v_waiting;
     if v_waiting.job_id is not null and job.run_at = 'infinity' and job.locked_at is null then
-      update graphile_worker._private_jobs j set run_at = v_waiting.run_at where j.id = job.id;
+      update legwork_private.graphile_jobs j set run_at = v_waiting.run_at where j.id = job.id;
     end if;
     perform legwork_private.release_slots(array[job.id], array[null::timestamptz]);
     if exists (select from legwork_private.waiting_jobs w where w.job_id = job.id) then
@@ -151,5 +151,5 @@ begin
     end if;
   end if;
 end $$;
-comment on function legwork_private.return_to_waiting_room(graphile_worker._private_jobs) is
+comment on function legwork_private.return_to_waiting_room(legwork_private.graphile_jobs) is
   'Sends a job that was replaced, rescheduled or given back unfinished to the waiting room again, because it may have other gates, another time or be paused now.';

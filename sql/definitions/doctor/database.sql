@@ -16,11 +16,11 @@ language sql volatile as $$
     where h.upper_bound < now() - legwork_private.history_retention() - interval '1 day'
   ), triggers as materialized (
     select t.name from unnest(array['_legwork_record_finished', '_legwork_record_change', '_legwork_truncate', '_legwork_admit']) as t (name)
-    where not exists (select from pg_trigger g where g.tgrelid = 'graphile_worker._private_jobs'::regclass and g.tgname = t.name)
+    where not exists (select from pg_trigger g where g.tgrelid = legwork_private.jobs_table() and g.tgname = t.name)
     union
     -- Enabled for replicas only is as good as disabled.
     select g.tgname from pg_trigger g
-    where g.tgrelid = 'graphile_worker._private_jobs'::regclass and starts_with(g.tgname, '_legwork_') and g.tgenabled not in ('O', 'A')
+    where g.tgrelid = legwork_private.jobs_table() and starts_with(g.tgname, '_legwork_') and g.tgenabled not in ('O', 'A')
   )
   select 'partitions', 'warning',
     format('%s has no partition for %s: its rows go to the default partition.', m.parent, to_char(m.day at time zone 'UTC', 'YYYY-MM-DD')),
@@ -42,8 +42,8 @@ language sql volatile as $$
   select 'partitions', 'ok', 'The history has its partitions for today and tomorrow, and none that is too old.', null, null
   where not exists (select from missing) and not exists (select from kept) and not exists (select from strays s where s.jobs > 0)
   union all
-  select 'triggers', 'critical', format('Trigger %s on graphile_worker._private_jobs is missing or disabled: jobs end without being recorded.', t.name),
-    format('alter table graphile_worker._private_jobs enable trigger %I. If it is gone, run legwork migrate.', t.name),
+  select 'triggers', 'critical', format('Trigger %s on %s is missing or disabled: jobs end without being recorded.', t.name, legwork_private.jobs_table()),
+    format('alter table %s enable trigger %I. If it is gone, run legwork migrate.', legwork_private.jobs_table(), t.name),
     jsonb_build_object('trigger', t.name)
   from triggers t
   union all
@@ -138,7 +138,7 @@ language sql volatile as $$
     cross join lateral (
       select sum(case when a.attlen > 0 then a.attlen else 40 end) as width from pg_attribute a where a.attrelid = i.indexrelid
     ) w
-    where i.indrelid in ('graphile_worker._private_jobs'::regclass, 'graphile_worker._private_job_queues'::regclass)
+    where i.indrelid in (legwork_private.jobs_table(), legwork_private.job_queues_table())
   ), bloated as materialized (
     -- Four times as much is what a backlog that has passed leaves behind; only much more of it is worth somebody's night.
     select x.* from indexes x where x.bytes >= bloat_bytes and x.bytes > 4 * x.expected
@@ -153,9 +153,9 @@ language sql volatile as $$
   union all
   select 'dead_rows', 'ok', format('The job table has %s dead rows beside %s live ones; last vacuumed: %s.', t.dead, t.live,
     coalesce(legwork_private.in_words(date_trunc('second', now() - t.vacuumed)) || ' ago', 'never')), null, jsonb_build_object('dead', t.dead, 'live', t.live, 'vacuumed_at', t.vacuumed)
-  from tables t where t.name = 'graphile_worker._private_jobs'::regclass and not exists (select from neglected)
+  from tables t where t.name = legwork_private.jobs_table() and not exists (select from neglected)
   union all
-  select 'autovacuum', case when t.name = 'graphile_worker._private_jobs'::regclass then 'critical' else 'warning' end,
+  select 'autovacuum', case when t.name = legwork_private.jobs_table() then 'critical' else 'warning' end,
     format('Autovacuum is switched off for %s: every fetch gets slower with the jobs that were run.', t.name),
     format('alter table %s reset (autovacuum_enabled)', t.name), jsonb_build_object('table', t.name)
   from tables t where t.disabled
@@ -272,9 +272,10 @@ language sql volatile as $$
   select 'ids', case when i.used >= 0.9 then 'critical' else 'warning' end,
     format('%s %% of the numbers of %s are used up; after the last one nothing that needs a new one can be enqueued.', round(100 * i.used::numeric, 1), i.name),
     case
-      when i.name = 'graphile_worker.job_queues_id_seq' then 'Use fewer different serial keys. Once no job has one, empty graphile_worker._private_job_queues and restart its sequence.'
+      when i.name = 'graphile_worker.job_queues_id_seq' then format('Use fewer different serial keys. Once no job has one, empty %s and restart its sequence.', legwork_private.job_queues_table())
       when i.name = 'graphile_worker.tasks_id_seq' then
-        'Every attempt to make a known task known again took one. Take numbers that are free: alter sequence graphile_worker.tasks_id_seq restart, below the smallest id in graphile_worker._private_tasks.'
+        format('Every attempt to make a known task known again took one. Take numbers that are free: alter sequence graphile_worker.tasks_id_seq restart, below the smallest id in %s.',
+          legwork_private.tasks_table())
       else format('Restart it where its table has no ids: alter sequence %s restart.', i.name)
     end, jsonb_build_object('sequence', i.name, 'last', i.last_value)
   from ids i where i.used >= 0.5

@@ -11,12 +11,12 @@ language sql volatile
 set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_sort = off as $$
   with recursive priorities as (
     -- From one priority to the next through the index, over whatever number of jobs lies between.
-    (select j.priority, 1 as nth from graphile_worker._private_jobs j where j.is_available order by j.priority limit 1)
+    (select j.priority, 1 as nth from legwork_private.graphile_jobs j where j.is_available order by j.priority limit 1)
     union all
     select n.priority, p.nth + 1
     from priorities p
     cross join lateral (
-      select j.priority from graphile_worker._private_jobs j where j.is_available and j.priority > p.priority order by j.priority limit 1
+      select j.priority from legwork_private.graphile_jobs j where j.is_available and j.priority > p.priority order by j.priority limit 1
     ) n
     where p.nth < 20
   ), due as materialized (
@@ -24,10 +24,10 @@ set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_so
     select t.identifier as task, count(*) as jobs, min(d.run_at) as oldest, bool_or(d.nth >= 5000) as more
     from priorities p
     cross join lateral (
-      select j.task_id, j.run_at, row_number() over (order by j.run_at) as nth from graphile_worker._private_jobs j
+      select j.task_id, j.run_at, row_number() over (order by j.run_at) as nth from legwork_private.graphile_jobs j
       where j.is_available and j.priority = p.priority and j.run_at <= now() order by j.run_at limit 5000
     ) d
-    join graphile_worker._private_tasks t on t.id = d.task_id
+    join legwork_private.graphile_tasks t on t.id = d.task_id
     group by t.identifier
   ), alive as materialized (
     select w.* from legwork_private.worker_processes w
@@ -104,9 +104,9 @@ set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_so
     -- What has been held for long is old, so it is among the smallest ids; a serial key is released when its job is.
     select h.locked_by, count(*) filter (where h.is_job) as jobs, count(*) filter (where not h.is_job) as serial_keys, min(h.locked_at) as since
     from (
-      (select true as is_job, j.locked_by, j.locked_at from graphile_worker._private_jobs j order by j.id limit 20000)
+      (select true as is_job, j.locked_by, j.locked_at from legwork_private.graphile_jobs j order by j.id limit 20000)
       union all
-      (select false, q.locked_by, q.locked_at from graphile_worker._private_job_queues q order by q.id limit 20000)
+      (select false, q.locked_by, q.locked_at from legwork_private.graphile_job_queues q order by q.id limit 20000)
     ) h
     where h.locked_at < now() - held_for and not exists (select from legwork_private.worker_processes w where w.id = h.locked_by)
     group by h.locked_by
@@ -271,7 +271,7 @@ language sql volatile as $$
       when 'gate' then format('Letting jobs pass gate %s', a.item)
       when 'line' then format('Letting jobs of line %s go', a.item)
       else format('The part %s of the tick', a.item) end, left(a.error, 500)),
-    'Everything else goes on. Mend what the error names, such as a trigger on graphile_worker._private_jobs, and then: select legwork.take_up(); or wait some minutes.',
+    format('Everything else goes on. Mend what the error names, such as a trigger on %s, and then: select legwork.take_up(); or wait some minutes.', legwork_private.jobs_table()),
     to_jsonb(a)
   from legwork_private.set_aside a order by a.set_aside_at limit 20)
   union all

@@ -59,7 +59,7 @@ begin
         errcode = 'LW400', hint = 'Nothing was enqueued. Give a later expires_at.';
     end if;
   end if;
-  v_flags := legwork_private.job_flags(spec);
+  v_flags := legwork_private.context_flags(spec.tenant, spec.correlation_id) || legwork_private.option_flags(spec);
 
   -- A keyed add_job finds the old job free, a worker takes that job, and the request is neither merged nor inserted:
   -- add_job returns null. Every round is a statement of its own and sees that the job is now running, so the next one inserts.
@@ -87,7 +87,7 @@ begin
   if isfinite(spec.expires_at) then
     -- From the job, because unsafe_dedupe keeps the one that is there, with its own time or none.
     insert into legwork_private.expirations (job_id, expires_at)
-    select j.id, legwork_private.expiry_of(j.flags) from graphile_worker._private_jobs j
+    select j.id, legwork_private.expiry_of(j.flags) from legwork_private.graphile_jobs j
     where j.id = v_id and legwork_private.expiry_of(j.flags) is not null
     on conflict on constraint expirations_pkey do update set expires_at = excluded.expires_at;
   end if;
@@ -151,19 +151,20 @@ comment on function legwork.enqueue is
 -- Enqueueing and telling of tasks take no other right than to call these: a login that enqueues reads no payload, a worker's writes no rule.
 revoke execute on function legwork.enqueue from public;
 
-create or replace function legwork_private.assert_job_fields(job jsonb) returns void
+create or replace function legwork_private.assert_job_fields(job jsonb, of_job text default '') returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
-  perform legwork_private.read_time(f.name, job ->> f.name) from unnest(array['run_at', 'expires_at']) as f (name)
+  perform legwork_private.read_time(of_job || f.name, job ->> f.name) from unnest(array['run_at', 'expires_at']) as f (name)
   -- No expiry is an infinite one.
   where not (f.name = 'expires_at' and job ->> f.name = 'infinity');
-  perform legwork_private.read_number(f.name, job ->> f.name, f.low, f.high)
+  perform legwork_private.read_number(of_job || f.name, job ->> f.name, f.low, f.high)
   from (values ('priority', -32768, 32767), ('max_attempts', 1, 32767), ('rate_limit', 1, 2147483647)) as f (name, low, high);
-  perform legwork_private.read_interval(f.name, job ->> f.name, '1 millisecond')
+  perform legwork_private.read_interval(of_job || f.name, job ->> f.name, '1 millisecond')
   from unnest(array['unique_for', 'debounce', 'debounce_max', 'throttle', 'rate_per']) as f (name);
 end $$;
-comment on function legwork_private.assert_job_fields(jsonb) is
-  'Does nothing for a job of legwork.enqueue_many whose times, intervals and numbers are within bounds. Raises LW400 with the field, the value and the range.';
+comment on function legwork_private.assert_job_fields(jsonb, text) is
+  'Does nothing for a job of legwork.enqueue_many, or a step of a workflow, whose times, intervals and numbers are within bounds. Raises LW400 with of_job and the field, the value '
+  'and the range.';
 
 create or replace function legwork_private.assert_known_fields(jobs jsonb) returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -191,7 +192,7 @@ declare
   v_have_serial_keys boolean;
   v_tasks text[];
   v_ids bigint[];
-  v_sequence constant regclass := pg_get_serial_sequence('graphile_worker._private_jobs', 'id');
+  v_sequence constant regclass := legwork_private.job_id_sequence();
   v_tenant text := nullif(current_setting('legwork.tenant', true), '');
 begin
   perform legwork_private.assert_role('enqueuer');
@@ -230,35 +231,23 @@ begin
         'tenant', legwork_private.own_tenant(e.element ->> 'tenant'))) order by e.n), '[]')
       from jsonb_array_elements(jobs) with ordinality as e (element, n));
   end if;
-  -- graphile-worker's clean-up of unused tasks may have taken the names.
-  insert into graphile_worker._private_tasks (identifier)
-  select t.task from unnest(v_tasks) as t (task)
-  where not exists (select from graphile_worker._private_tasks k where k.identifier = t.task)
-  on conflict do nothing;
-  if v_have_serial_keys then
-    insert into graphile_worker._private_job_queues (queue_name)
-    select distinct k.name
-    from jsonb_array_elements(jobs) as element
-    cross join lateral (
-      select legwork_private.kept_key(element ->> 'serial_key', coalesce(element ->> 'tenant', v_tenant), 'serial_key') as name offset 0
-    ) k
-    where element ->> 'serial_key' is not null and not exists (select from graphile_worker._private_job_queues q where q.queue_name = k.name)
-    on conflict do nothing;
-  end if;
+  perform legwork_private.restore_names(v_tasks, case when v_have_serial_keys then array(
+    select legwork_private.kept_key(element ->> 'serial_key', coalesce(element ->> 'tenant', v_tenant), 'serial_key') from jsonb_array_elements(jobs) as element
+    where element ->> 'serial_key' is not null) end);
 
   with specs as (
-    select e.n, nextval(v_sequence) as id, j.task, j.payload, j.run_at, j.max_attempts, j.priority, legwork_private.job_flags(j) as flags,
+    select e.n, nextval(v_sequence) as id, j.task, j.payload, j.run_at, j.max_attempts, j.priority, legwork_private.context_flags(j.tenant, j.correlation_id) || legwork_private.option_flags(j) as flags,
       legwork.tenant_key(j.serial_key, coalesce(j.tenant, v_tenant)) as queue_name
     from jsonb_array_elements(jobs) with ordinality as e (element, n)
     cross join lateral jsonb_populate_record(null::legwork_private.job_spec, e.element) as j
     order by e.n
   ), inserted as (
-    insert into graphile_worker._private_jobs (id, job_queue_id, task_id, payload, run_at, max_attempts, priority, flags)
+    insert into legwork_private.graphile_jobs (id, job_queue_id, task_id, payload, run_at, max_attempts, priority, flags)
     overriding system value
     select
       s.id,
-      (select q.id from graphile_worker._private_job_queues q where q.queue_name = s.queue_name),
-      (select t.id from graphile_worker._private_tasks t where t.identifier = s.task),
+      (select q.id from legwork_private.graphile_job_queues q where q.queue_name = s.queue_name),
+      (select t.id from legwork_private.graphile_tasks t where t.identifier = s.task),
       coalesce(s.payload, '{}')::json, coalesce(s.run_at, now()), coalesce(s.max_attempts, 25), coalesce(s.priority, 0),
       (select jsonb_object_agg(flag, true) from unnest(s.flags) as flag)
     from specs s

@@ -147,7 +147,7 @@ begin
   v_now := clock_timestamp();
   -- Locked, so that no worker takes the waiting job between this look and the request that changes it.
   with held as (
-    select j.key, j.locked_at, j.attempts from graphile_worker._private_jobs j
+    select j.key, j.locked_at, j.attempts from legwork_private.graphile_jobs j
     where j.key = paced_start.job_key or j.id = v_paced.job_id
     for update
   )
@@ -185,7 +185,7 @@ begin atomic
     select o.job_key from legwork_private.paced_keys o
     -- A minute, because a request that has just ended may have made a job that this statement does not see.
     where o.requested_at < clock_timestamp() - interval '1 minute'
-      and not exists (select from graphile_worker._private_jobs j where j.id = o.job_id and (j.locked_at is not null or j.attempts < j.max_attempts))
+      and not exists (select from legwork_private.graphile_jobs j where j.id = o.job_id and (j.locked_at is not null or j.attempts < j.max_attempts))
       and (o.throttle is null or not exists (
         select from (
           select o.started_at
@@ -195,7 +195,7 @@ begin atomic
     for update skip locked);
   delete from legwork_private.expirations e where e.job_id in (
     select o.job_id from legwork_private.expirations o
-    where not exists (select from graphile_worker._private_jobs j where j.id = o.job_id)
+    where not exists (select from legwork_private.graphile_jobs j where j.id = o.job_id)
     for update skip locked);
 end;
 comment on function legwork_private.forget_enqueue_limits() is

@@ -63,12 +63,10 @@ return case when legwork_private.flag_value(flags, 'expires') is null then flags
   else nullif(flags - array(select f from jsonb_object_keys(flags) f where f like 'expires:%'), '{}') end;
 comment on function legwork_private.without_expiry(jsonb) is 'A job''s flags without the time it expires at: who retries a job wants it to run.';
 
-create or replace function legwork_private.job_flags(spec legwork_private.job_spec) returns text[]
-language sql stable
-return legwork_private.context_flags(spec.tenant, spec.correlation_id)
-  || case when isfinite(spec.expires_at) then array['expires:' || ceil(extract(epoch from spec.expires_at) * 1000)::bigint] end;
-comment on function legwork_private.job_flags(legwork_private.job_spec) is
-  'The flags of a job that is enqueued: its context and what else its options have to tell graphile-worker''s row. Null for none.';
+create or replace function legwork_private.option_flags(spec legwork_private.job_spec) returns text[]
+language sql stable parallel safe
+return case when isfinite(spec.expires_at) then array['expires:' || ceil(extract(epoch from spec.expires_at) * 1000)::bigint] end;
+comment on function legwork_private.option_flags(legwork_private.job_spec) is 'The flags of a job that stand for its options. Null for none.';
 
 create or replace function legwork_private.job_fields() returns text[]
 language sql immutable parallel safe

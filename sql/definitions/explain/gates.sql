@@ -46,7 +46,7 @@ as $$
     format('%s of %s ''%s''%s is %s: %s.%s%s',
       case l.kind when 'rate' then 'The rate limit' else 'The concurrency limit' end, l.scope, l.name,
       case when l.key <> '{}' then format(' for %s = %s', array_to_string(l.key, '.'), case when legwork_private.is_key_secret(l.scope, l.name, l.key) then '[redacted]'
-        else coalesce(nullif(substr(g.gate, strpos(g.gate, ':') + 1), ''), 'nothing') end) else '' end,
+        else coalesce(nullif(legwork_private.gate_key(g.gate), ''), 'nothing') end) else '' end,
       l.max_count || case when l.kind = 'rate' then ' per ' || legwork_private.period_in_words(l.per) else '' end,
       case l.kind when 'rate' then 'used up' else 'taken by ' || coalesce(case when s.jobs = 1 then 'job ' else 'jobs ' end || s.some
         || case when s.jobs > 5 then format(' and %s more', s.jobs - 5) else '' end, s.jobs || case when s.jobs = 1 then ' job' else ' jobs' end) end,
@@ -59,7 +59,7 @@ as $$
       case when l.key <> '{}' then format(', key => %L', array_to_string(l.key, '.')) else '' end)
   from legwork_private.waiting_jobs w
   cross join lateral unnest(w.gates) with ordinality as g (gate, n)
-  join legwork_private.limits l on l.id = split_part(g.gate, ':', 1)::integer
+  join legwork_private.limits l on l.id = legwork_private.gate_limit(g.gate)
   cross join lateral (
     select count(*) as jobs, min(x.free_at) as next_at,
       -- Whoever is confined to a tenant learns how many there are, and not which.

@@ -1,4 +1,4 @@
-create or replace function legwork_private.explain_workers(job graphile_worker._private_jobs, task text) returns table (reason text, detail text, fix text)
+create or replace function legwork_private.explain_workers(job legwork_private.graphile_jobs, task text) returns table (reason text, detail text, fix text)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   v_alive integer;
@@ -31,7 +31,7 @@ begin
   end if;
   -- Up to ten thousand: further nobody needs to know.
   select count(*) into v_ahead from (
-    select from graphile_worker._private_jobs o
+    select from legwork_private.graphile_jobs o
     where o.is_available and o.run_at <= now() and (o.priority, o.run_at) < (job.priority, job.run_at)
     order by o.priority, o.run_at
     limit 10000
@@ -47,7 +47,7 @@ begin
         || job.id || '], priority => ' || greatest(job.priority - 10, -32768) || ');';
   end if;
 end $$;
-comment on function legwork_private.explain_workers(graphile_worker._private_jobs, text) is 'Why no worker takes a job that may start: none knows its task, or all are busy with others.';
+comment on function legwork_private.explain_workers(legwork_private.graphile_jobs, text) is 'Why no worker takes a job that may start: none knows its task, or all are busy with others.';
 
 create or replace function legwork_private.explain_waits(job_id bigint, run_at timestamptz) returns table (reason text, detail text, fix text)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -66,7 +66,7 @@ begin
 end $$;
 comment on function legwork_private.explain_waits(bigint, timestamptz) is 'The signals and the times that a job with this run_at waits for.';
 
-create or replace function legwork_private.explain_replaced(job graphile_worker._private_jobs) returns table (reason text, detail text, fix text)
+create or replace function legwork_private.explain_replaced(job legwork_private.graphile_jobs) returns table (reason text, detail text, fix text)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   v_others bigint[];
@@ -92,5 +92,5 @@ begin
     else 'Nothing to do.' end;
   return next;
 end $$;
-comment on function legwork_private.explain_replaced(graphile_worker._private_jobs) is
+comment on function legwork_private.explain_replaced(legwork_private.graphile_jobs) is
   'Says of a job whose key was used again while it ran that it has no retries, and which job was enqueued in its place.';

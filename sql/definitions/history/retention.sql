@@ -45,6 +45,73 @@ return legwork_private.retention('history_retention', interval '30 days');
 comment on function legwork_private.history_retention() is
   'How long history is kept: the setting history_retention, between an hour and a thousand years; 30 days when it cannot be read as an interval.';
 
+create or replace function legwork_private.create_history_partitions(history text, by_column text, width interval) returns table (step text, relation text)
+language plpgsql volatile set search_path = pg_catalog, pg_temp set timezone = 'UTC' set datestyle = 'ISO' as $$
+declare
+  v_lower timestamptz;
+  v_upper timestamptz;
+  v_name text;
+begin
+  loop
+    select coalesce(max(p.upper_bound), date_trunc('day', now())) into v_lower
+    from legwork_private.history_partitions() p where p.parent = format('legwork_private.%I', history)::regclass;
+    exit when v_lower > now() + width;
+    -- After a pause longer than what was made ahead, the rows of the gap stay in the default partition.
+    v_lower := greatest(v_lower, date_trunc('day', now()));
+    v_upper := v_lower + width;
+    v_name := format('%s_%s', history, to_char(v_lower, 'YYYYMMDD'));
+    begin
+      execute format('create table legwork_private.%I (like legwork_private.%I including defaults including storage)', v_name, history);
+      execute format('alter table legwork_private.%I enable row level security', v_name);
+      -- A partition does not take this from its table. One that has a primary key is known by it.
+      if (select c.relreplident = 'f' from pg_class c where c.oid = format('legwork_private.%I', history)::regclass) then
+        execute format('alter table legwork_private.%I replica identity full', v_name);
+      end if;
+      -- Attaching is refused while the default partition holds a row of that time; nobody adds one behind this lock.
+      execute format('lock table legwork_private.%I in access exclusive mode', history || '_default');
+      -- Metrics count each row of these once.
+      if history in ('finished_jobs', 'failed_attempts') then
+        perform legwork_private.roll_up_before_move(format('legwork_private.%I', history || '_default')::regclass);
+      end if;
+      execute format(
+        'with moved as (delete from only legwork_private.%1$I where %2$I >= %3$L and %2$I < %4$L returning *) insert into legwork_private.%5$I select * from moved',
+        history || '_default', by_column, v_lower, v_upper, v_name);
+      if history in ('finished_jobs', 'failed_attempts') then
+        perform legwork_private.skip_roll_up(format('legwork_private.%I', v_name)::regclass);
+      end if;
+      execute format('alter table legwork_private.%I attach partition legwork_private.%I for values from (%L) to (%L)',
+        history, v_name, v_lower, v_upper);
+      step := 'created'; relation := 'legwork_private.' || v_name; return next;
+    exception when others then
+      step := case sqlstate when '55P03' then 'busy' else sqlerrm end; relation := 'legwork_private.' || history; return next;
+      exit;
+    end;
+  end loop;
+end $$;
+comment on function legwork_private.create_history_partitions(text, text, interval) is
+  'Makes the partitions of a table of the history, each that wide, until the newest begins later than that from now. by_column: the time by which it is partitioned. Rows of that time '
+  'which are in the default partition move. Returns what legwork.maintain_history() does, whose lock timeout holds.';
+
+create or replace function legwork_private.drop_history_partitions(history text, retention interval) returns table (step text, relation text)
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  v_old record;
+begin
+  for v_old in
+    select p.partition::text as name from legwork_private.history_partitions() p
+    where p.parent = format('legwork_private.%I', history)::regclass and p.upper_bound <= now() - retention
+  loop
+    begin
+      execute format('drop table %s', v_old.name);
+      step := 'dropped'; relation := v_old.name; return next;
+    exception when others then
+      step := case sqlstate when '55P03' then 'busy' else sqlerrm end; relation := v_old.name; return next;
+    end;
+  end loop;
+end $$;
+comment on function legwork_private.drop_history_partitions(text, interval) is
+  'Drops the partitions of a table of the history that have nothing but what is older than its retention. Returns what legwork.maintain_history() does, whose lock timeout holds.';
+
 create or replace function legwork.maintain_history()
 returns table (step text, relation text)
 language plpgsql volatile security definer
@@ -54,10 +121,6 @@ declare
   v_retention interval := coalesce(legwork_private.history_retention(), interval '30 days');
   v_width interval;
   v_parent record;
-  v_old record;
-  v_lower timestamptz;
-  v_upper timestamptz;
-  v_name text;
 begin
   -- One at a time; whoever comes second has nothing to do.
   if not pg_try_advisory_xact_lock(hashtext('legwork.maintain_history')) then
@@ -68,12 +131,12 @@ begin
   perform legwork_private.forget_requests();
   perform legwork_private.forget_runs(v_retention);
   -- Jobs that were told to stop and have ended since.
-  delete from legwork_private.cancellations c where not exists (select from graphile_worker._private_jobs j where j.id = c.job_id);
+  delete from legwork_private.cancellations c where not exists (select from legwork_private.graphile_jobs j where j.id = c.job_id);
 
   -- A failed job can be retried as long as the history shows it, and no longer. First, because dropping holds locks to the end.
-  delete from graphile_worker._private_jobs j
+  delete from legwork_private.graphile_jobs j
   where j.id in (
-    select d.id from graphile_worker._private_jobs d
+    select d.id from legwork_private.graphile_jobs d
     where d.locked_at is null and d.attempts >= d.max_attempts and d.run_at < now() - v_retention
       and not exists (select from legwork_private.finished_jobs f where f.id = d.id and f.finished_at >= now() - v_retention)
     for update skip locked);
@@ -100,52 +163,8 @@ begin
     -- An eighth of the retention, in whole days: about ten partitions in all, because planning slows with their number
     -- (0.5 ms at 12, 11 ms at 365).
     v_width := make_interval(days => greatest(1, least(31, ceil(extract(epoch from v_parent.retention) / 86400 / 8)))::int);
-    loop
-      select coalesce(max(p.upper_bound), date_trunc('day', now())) into v_lower
-      from legwork_private.history_partitions() p where p.parent = format('legwork_private.%I', v_parent.name)::regclass;
-      exit when v_lower > now() + v_width;
-      -- After a pause longer than what was made ahead, the rows of the gap stay in the default partition.
-      v_lower := greatest(v_lower, date_trunc('day', now()));
-      v_upper := v_lower + v_width;
-      v_name := format('%s_%s', v_parent.name, to_char(v_lower, 'YYYYMMDD'));
-      begin
-        execute format('create table legwork_private.%I (like legwork_private.%I including defaults including storage)', v_name, v_parent.name);
-        execute format('alter table legwork_private.%I enable row level security', v_name);
-        -- A partition does not take this from its table. One that has a primary key is known by it.
-        if (select c.relreplident = 'f' from pg_class c where c.oid = format('legwork_private.%I', v_parent.name)::regclass) then
-          execute format('alter table legwork_private.%I replica identity full', v_name);
-        end if;
-        -- Attaching is refused while the default partition holds a row of that time; nobody adds one behind this lock.
-        execute format('lock table legwork_private.%I in access exclusive mode', v_parent.name || '_default');
-        -- Metrics count each row of these once.
-        if v_parent.name in ('finished_jobs', 'failed_attempts') then
-          perform legwork_private.roll_up_before_move(format('legwork_private.%I', v_parent.name || '_default')::regclass);
-        end if;
-        execute format(
-          'with moved as (delete from only legwork_private.%1$I where %2$I >= %3$L and %2$I < %4$L returning *) insert into legwork_private.%5$I select * from moved',
-          v_parent.name || '_default', v_parent.by_column, v_lower, v_upper, v_name);
-        if v_parent.name in ('finished_jobs', 'failed_attempts') then
-          perform legwork_private.skip_roll_up(format('legwork_private.%I', v_name)::regclass);
-        end if;
-        execute format('alter table legwork_private.%I attach partition legwork_private.%I for values from (%L) to (%L)',
-          v_parent.name, v_name, v_lower, v_upper);
-        step := 'created'; relation := 'legwork_private.' || v_name; return next;
-      exception when others then
-        step := case sqlstate when '55P03' then 'busy' else sqlerrm end; relation := 'legwork_private.' || v_parent.name; return next;
-        exit;
-      end;
-    end loop;
-    for v_old in
-      select p.partition::text as name from legwork_private.history_partitions() p
-      where p.parent = format('legwork_private.%I', v_parent.name)::regclass and p.upper_bound <= now() - v_parent.retention
-    loop
-      begin
-        execute format('drop table %s', v_old.name);
-        step := 'dropped'; relation := v_old.name; return next;
-      exception when others then
-        step := case sqlstate when '55P03' then 'busy' else sqlerrm end; relation := v_old.name; return next;
-      end;
-    end loop;
+    return query select c.step, c.relation from legwork_private.create_history_partitions(v_parent.name, v_parent.by_column, v_width) c;
+    return query select d.step, d.relation from legwork_private.drop_history_partitions(v_parent.name, v_parent.retention) d;
     execute format('delete from only legwork_private.%I where %I < $1', v_parent.name || '_default', v_parent.by_column)
       using now() - v_parent.retention;
   end loop;
@@ -156,7 +175,7 @@ begin
   where p.job_id in (
     select o.job_id from legwork_private.job_progress o
     where o.updated_at < now() - v_retention
-      and not exists (select from graphile_worker._private_jobs j where j.id = o.job_id)
+      and not exists (select from legwork_private.graphile_jobs j where j.id = o.job_id)
       and not exists (select from legwork_private.finished_jobs f where f.id = o.job_id)
     limit 10000);
 end $$;

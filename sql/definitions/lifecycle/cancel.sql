@@ -30,13 +30,11 @@ begin
 end $$;
 comment on function legwork_private.assert_job(bigint) is 'A job''s state. Raises LW404 for an unknown job, and for one of another tenant than the session is confined to.';
 
-create or replace function legwork_private.cancel_locked(job graphile_worker._private_jobs, reason text) returns legwork.job_state
+create or replace function legwork_private.cancel_locked(job legwork_private.graphile_jobs, reason text) returns legwork.job_state
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 begin
   if job.locked_at is null then
-    perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', reason, true);
-    delete from graphile_worker._private_jobs j where j.id = job.id;
-    perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
+    perform legwork_private.delete_jobs_as('cancelled', array[job.id], reason);
     return 'cancelled';
   end if;
   insert into legwork_private.cancellations (job_id, reason) values (job.id, cancel_locked.reason) on conflict do nothing;
@@ -44,20 +42,20 @@ begin
   perform pg_notify('legwork', json_build_object('cancelled', job.id::text)::text);
   return 'running';
 end $$;
-comment on function legwork_private.cancel_locked(graphile_worker._private_jobs, text) is
+comment on function legwork_private.cancel_locked(legwork_private.graphile_jobs, text) is
   'Cancels a job that has not ended and whose row the caller has locked, whoever asks for it. Returns cancelled, or running while its worker is being told.';
 
 create or replace function legwork.cancel_job(job_id bigint, reason text default null) returns legwork.job_state
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  v_job graphile_worker._private_jobs;
+  v_job legwork_private.graphile_jobs;
   v_state legwork.job_state;
   v_reason text := 'Cancelled by ' || legwork_private.current_actor() || coalesce(': ' || nullif(reason, ''), '.');
 begin
   perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
   -- The row's lock decides between this and a worker that is just fetching it.
-  select * into v_job from graphile_worker._private_jobs j where j.id = cancel_job.job_id for update;
+  select * into v_job from legwork_private.graphile_jobs j where j.id = cancel_job.job_id for update;
   if v_job.id is null or (v_job.locked_at is null and v_job.attempts >= v_job.max_attempts) then
     v_state := legwork_private.assert_job(job_id);
     if v_state = 'cancelled' then
@@ -97,13 +95,11 @@ begin
     coalesce(array_agg(l.id order by l.id) filter (where l.locked_at is not null), '{}')
   into v_waiting, v_running
   from (
-    select j.id, j.locked_at from graphile_worker._private_jobs j
+    select j.id, j.locked_at from legwork_private.graphile_jobs j
     where j.id = any (v_ids) and (j.locked_at is not null or j.attempts < j.max_attempts)
     order by j.id for update skip locked
   ) l;
-  perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', v_reason, true);
-  delete from graphile_worker._private_jobs j where j.id = any (v_waiting);
-  perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
+  perform legwork_private.delete_jobs_as('cancelled', v_waiting, v_reason);
   insert into legwork_private.cancellations (job_id, reason) select r.id, v_reason from unnest(v_running) as r (id) on conflict do nothing;
   perform pg_notify('legwork', json_build_object('cancelled', r.id::text)::text) from unnest(v_running) as r (id);
   perform legwork_private.audit('cancel_jobs', 'jobs', null, null, jsonb_build_object('filter', filter, 'reason', v_reason), filter ->> 'tenant',

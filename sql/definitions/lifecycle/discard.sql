@@ -6,7 +6,7 @@ declare
 begin
   perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
-  delete from graphile_worker._private_jobs j
+  delete from legwork_private.graphile_jobs j
   where j.id = discard_job.job_id and j.locked_at is null and j.attempts >= j.max_attempts
   returning j.flags into v_flags;
   if not found then
@@ -32,9 +32,9 @@ begin
     return;
   end if;
   with gone as (
-    delete from graphile_worker._private_jobs j
+    delete from legwork_private.graphile_jobs j
     where j.id = any (array(
-      select k.id from graphile_worker._private_jobs k
+      select k.id from legwork_private.graphile_jobs k
       where k.id = any (v_ids) and k.locked_at is null and k.attempts >= k.max_attempts order by k.id for update skip locked))
     returning j.id
   )

@@ -19,7 +19,7 @@ begin
     select e.job_id from legwork_private.expirations e
     where e.expires_at <= clock_timestamp() and (e.job_id = only_job or only_job is null
         and not exists (select from legwork_private.set_aside a where a.what = 'expiry' and a.item = e.job_id::text))
-      and not exists (select from graphile_worker._private_jobs j where j.id = e.job_id and j.locked_at is not null)
+      and not exists (select from legwork_private.graphile_jobs j where j.id = e.job_id and j.locked_at is not null)
     order by e.expires_at
     limit expire_jobs.max
     for update of e skip locked
@@ -28,27 +28,19 @@ begin
     return 0;
   end if;
 
-  -- For the trigger that writes the history, and only for this statement.
-  perform set_config('legwork.ended_as', 'expired', true);
-  with expired as (
-    delete from graphile_worker._private_jobs j
-    where j.id in (
-      -- Whoever has the row is fetching or replacing the job; the next call looks again.
-      select k.id from graphile_worker._private_jobs k
-      where k.id = any (v_due) and k.locked_at is null and k.attempts < k.max_attempts
-        and legwork_private.expiry_of(k.flags) <= clock_timestamp()
-      for update skip locked)
-    returning j.id
-  )
-  select array_agg(x.id) into v_expired from expired x;
-  perform set_config('legwork.ended_as', '', true);
+  v_expired := array(
+    -- Whoever has the row is fetching or replacing the job; the next call looks again.
+    select j.id from legwork_private.graphile_jobs j
+    where j.id = any (v_due) and j.locked_at is null and j.attempts < j.max_attempts and legwork_private.expiry_of(j.flags) <= clock_timestamp()
+    for update skip locked);
+  perform legwork_private.delete_jobs_as('expired', v_expired);
 
   -- What is left of these jobs does not expire any more: ended, failed, or replaced by a request without expires_at.
   delete from legwork_private.expirations e
   where e.job_id = any (v_due) and not exists (
-    select from graphile_worker._private_jobs j
+    select from legwork_private.graphile_jobs j
     where j.id = e.job_id and legwork_private.expiry_of(j.flags) is not null and (j.locked_at is not null or j.attempts < j.max_attempts));
-  return coalesce(cardinality(v_expired), 0);
+  return cardinality(v_expired);
 end $$;
 comment on function legwork_private.expire_jobs(integer, bigint) is
   'Ends waiting jobs whose expires_at has come, max of them at most or only one, and returns how many. Each is in the history as expired. '

@@ -1,20 +1,20 @@
 create or replace function legwork.set_priority(job_id bigint, priority integer) returns integer
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  v_job graphile_worker._private_jobs;
+  v_job legwork_private.graphile_jobs;
   v_state legwork.job_state;
 begin
   perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
   perform legwork_private.assert_priority(priority);
   -- The row's lock: a job that a worker is just fetching has the priority either before or after.
-  select * into v_job from graphile_worker._private_jobs j where j.id = set_priority.job_id for update;
+  select * into v_job from legwork_private.graphile_jobs j where j.id = set_priority.job_id for update;
   if v_job.id is null or (v_job.locked_at is null and v_job.attempts >= v_job.max_attempts) then
     v_state := legwork_private.assert_job(job_id);
     raise exception 'Job % has already ended: it is %.', job_id, v_state using errcode = 'LW409', hint = 'What has ended stays as it is.';
   end if;
   -- Nothing else is touched: updated_at of a running job says that somebody has removed it.
-  update graphile_worker._private_jobs j set priority = set_priority.priority where j.id = set_priority.job_id and j.priority <> set_priority.priority;
+  update legwork_private.graphile_jobs j set priority = set_priority.priority where j.id = set_priority.job_id and j.priority <> set_priority.priority;
   if found then
     perform legwork_private.audit('set_priority', 'job', job_id::text, jsonb_build_object('priority', v_job.priority), jsonb_build_object('priority', set_priority.priority),
       legwork_private.flag_value(v_job.flags, 'tenant'));
@@ -46,20 +46,20 @@ begin
   perform legwork_private.assert_role('operator');
   perform legwork_private.assert_priority(priority);
   v_ids := array(
-    select j.id from legwork_private.live_jobs_like(filter) x join graphile_worker._private_jobs j on j.id = x
+    select j.id from legwork_private.live_jobs_like(filter) x join legwork_private.graphile_jobs j on j.id = x
     where j.priority <> set_priorities.priority order by j.id limit at_most);
   if preview then
-    return query select j.id, j.priority::integer from graphile_worker._private_jobs j where j.id = any (v_ids) order by j.id;
+    return query select j.id, j.priority::integer from legwork_private.graphile_jobs j where j.id = any (v_ids) order by j.id;
     return;
   end if;
   return query
     with held as materialized (
       -- A job whose row somebody has (a worker that is just fetching it) is passed over; the next call finds it again.
-      select j.id, j.priority::integer as was from graphile_worker._private_jobs j
+      select j.id, j.priority::integer as was from legwork_private.graphile_jobs j
       where j.id = any (v_ids) and j.priority <> set_priorities.priority and (j.locked_at is not null or j.attempts < j.max_attempts)
       order by j.id for update skip locked
     ), changed as (
-      update graphile_worker._private_jobs j set priority = set_priorities.priority from held h where j.id = h.id returning j.id, h.was
+      update legwork_private.graphile_jobs j set priority = set_priorities.priority from held h where j.id = h.id returning j.id, h.was
     )
     select c.id, c.was from changed c order by c.id;
   get diagnostics v_count = row_count;

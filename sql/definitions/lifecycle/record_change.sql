@@ -2,7 +2,7 @@
 --
 -- Why triggers: a job enqueued by raw SQL and run by a plain graphile-worker is recorded like any other, in the very
 -- transaction that ends it; nothing has to be awaited and nothing can be forgotten.
--- Locks: SHARE ROW EXCLUSIVE on graphile_worker._private_jobs while the triggers are made (writers wait, for
+-- Locks: SHARE ROW EXCLUSIVE on graphile-worker's jobs while the triggers are made (writers wait, for
 -- milliseconds plus the copy of jobs that have already failed), and ACCESS EXCLUSIVE while its indexes change (as long as it takes to sort the jobs that wait).
 
 create or replace function legwork_private.tg_jobs__record_change() returns trigger
@@ -34,10 +34,13 @@ declare
   v_payload json;
   v_stack text;
 begin
+  -- 1. What Legwork changes itself.
   -- Anybody may make the setting; only the definers know what to make it.
   if current_setting('legwork.admitting', true) <> '' and current_setting('legwork.admitting', true) = legwork_private.admission_pass() then
     return null;
   end if;
+
+  -- 2. It was given another chance, or replaced by a request with its key.
   if v_had_failed and not v_has_failed then
     delete from legwork_private.finished_jobs where id = new.id;
     if found then
@@ -47,34 +50,36 @@ begin
   end if;
   if new.revision <> old.revision and new.key is not null then
     delete from legwork_private.job_entries e where e.job_id = new.id;
-    if legwork_private.restart_steps(new) then
+    if legwork_private.restart_steps(legwork_private.as_graphile_job(new)) then
       return null;
     end if;
   end if;
+
+  -- 3. It was given back unfinished, replaced or rescheduled: no attempt has ended.
   if old.locked_at is not null and not v_attempt_ended then
     select c.reason into v_cancellation from legwork_private.cancellations c where c.job_id = new.id;
     if found then
       -- It was cancelled while a worker had it, and is given back unfinished.
-      perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', v_cancellation, true);
-      delete from graphile_worker._private_jobs j where j.id = new.id;
-      perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
+      perform legwork_private.delete_jobs_as('cancelled', array[new.id], v_cancellation);
       return null;
     end if;
   end if;
   if not v_attempt_ended and (v_had_failed or not v_has_failed) then
     if old.locked_at is not null and not v_has_failed and new.run_at = old.run_at then
       -- A plain graphile-worker gave it back. It keeps its place ahead of those that are due at the same time (see legwork_private.give_back_times). The change comes by here again.
-      update graphile_worker._private_jobs j set run_at = legwork_private.earlier(least(old.run_at, now()), interval '1 microsecond') where j.id = new.id;
+      update legwork_private.graphile_jobs j set run_at = legwork_private.earlier(least(old.run_at, now()), interval '1 microsecond') where j.id = new.id;
       return null;
     end if;
     -- Replaced, rescheduled, revived or given back: it may have to wait for something else now, or still.
     if not v_has_failed and (v_has_limits or exists (select from legwork_private.waiting_jobs w where w.job_id = new.id)
       or exists (select from legwork_private.dependencies d where d.job_id = new.id))
     then
-      perform legwork_private.return_to_waiting_room(new);
+      perform legwork_private.return_to_waiting_room(legwork_private.as_graphile_job(new));
     end if;
     return null;
   end if;
+
+  -- 4. An attempt ended, and the worker says that it does not count.
   select * into v_failure from legwork_private.reported_failures() f where f.id = new.id and v_attempt_ended;
 
   if v_failure.decision in ('put_back', 'wait') and not v_removed and not exists (select from legwork_private.cancellations c where c.job_id = new.id) then
@@ -83,7 +88,7 @@ begin
     if v_has_limits and v_run_at is not null then
       perform legwork_private.release_slots(array[new.id], array[v_failure.started_at]);
     end if;
-    update graphile_worker._private_jobs j
+    update legwork_private.graphile_jobs j
     set attempts = greatest(0, j.attempts - 1), last_error = old.last_error, run_at = coalesce(v_run_at, old.run_at - interval '1 microsecond'),
       -- It has started in time.
       flags = case when v_failure.decision = 'wait' then legwork_private.without_expiry(j.flags) else j.flags end
@@ -97,8 +102,9 @@ begin
     return null;
   end if;
 
+  -- 5. What is recorded of it, without what must not be read.
   select t.identifier, d.queue, d.redact into v_task, v_queue, v_redact
-  from graphile_worker._private_tasks t
+  from legwork_private.graphile_tasks t
   left join legwork_private.task_definitions d on d.name = t.identifier
   where t.id = new.task_id;
   -- graphile-worker's clean-up of unused tasks may have taken the name.
@@ -116,6 +122,7 @@ begin
     v_payload := legwork.redact(v_payload, v_redact);
   end if;
 
+  -- 6. An attempt failed: whether there is another one, and when. Recorded as a failed attempt.
   if v_attempt_ended then
     if v_removed then
       v_attempt := legwork_private.true_attempt(old.id, old.attempts, old.max_attempts, old.updated_at, old.locked_at);
@@ -175,6 +182,7 @@ begin
     end if;
   end if;
 
+  -- 7. It has failed, or was cancelled, for good: recorded as a finished job.
   -- An attempt that ended for good has written this row before it makes the update below, which comes by here again.
   if v_has_failed and not v_had_failed and not exists (select from legwork_private.finished_jobs f where f.id = new.id) then
     insert into legwork_private.finished_jobs (
@@ -187,7 +195,7 @@ begin
         else old.run_at end,
       new.created_at, coalesce(v_failure.started_at, old.locked_at),
       coalesce(v_failure.finished_at, clock_timestamp()), old.locked_by, legwork.given_key(new.key),
-      (select q.queue_name from graphile_worker._private_job_queues q where q.id = new.job_queue_id),
+      (select q.queue_name from legwork_private.graphile_job_queues q where q.id = new.job_queue_id),
       case when new.flags is not null then legwork_private.flag_value(new.flags, 'tenant') end,
       case when new.flags is not null then legwork_private.flag_value(new.flags, 'correlation') end,
       case when new.flags is not null then legwork_private.parent_of(new.flags) end,
@@ -200,6 +208,7 @@ begin
     end if;
   end if;
 
+  -- 8. Its slots, and its place in the waiting room.
   if v_has_limits and v_attempt_ended then
     perform legwork_private.release_slots(array[new.id], array[v_failure.started_at]);
   end if;
@@ -207,23 +216,23 @@ begin
     delete from legwork_private.waiting_jobs w where w.job_id = new.id returning w.run_at into v_run_at;
     -- Whoever gives it another chance may not say when.
     if found and not v_attempt_ended and new.run_at = 'infinity' then
-      update graphile_worker._private_jobs j set run_at = v_run_at where j.id = new.id;
+      update legwork_private.graphile_jobs j set run_at = v_run_at where j.id = new.id;
     end if;
   end if;
+
+  -- 9. What was decided is written to its row; the update comes by here again.
   if v_attempt_ended then
     if v_state = 'cancelled' then
-      perform set_config('legwork.ended_as', 'recorded', true);
-      delete from graphile_worker._private_jobs j where j.id = new.id;
-      perform set_config('legwork.ended_as', '', true);
+      perform legwork_private.delete_jobs_as('recorded', array[new.id]);
     elsif v_has_failed then
       -- As permanently_fail_jobs does it: the job is kept, is not fetched again, and all its attempts are there for a retry. Not in
       -- a trigger before the update: that would lock every row that is fetched a second time.
       if new.attempts < new.max_attempts or v_error is distinct from new.last_error or v_max_attempts <> new.max_attempts then
-        update graphile_worker._private_jobs j
+        update legwork_private.graphile_jobs j
         set max_attempts = v_max_attempts, attempts = v_max_attempts, last_error = v_error where j.id = new.id;
       end if;
     elsif v_retry_at <> new.run_at or v_max_attempts <> new.max_attempts then
-      update graphile_worker._private_jobs j set max_attempts = v_max_attempts, run_at = v_retry_at where j.id = new.id;
+      update legwork_private.graphile_jobs j set max_attempts = v_max_attempts, run_at = v_retry_at where j.id = new.id;
     end if;
     if v_has_limits and not v_has_failed then
       perform legwork_private.send_to_waiting_room(array[new.id]);
@@ -238,17 +247,6 @@ revoke execute on function legwork_private.tg_jobs__record_change() from public;
 
 -- One trigger for all that a change of a row may mean, because each costs every job that is fetched. Fetching falls out at the
 -- first condition. What admit_waiting and apply_limits_and_pauses do themselves, who say so in a setting, is let pass by the function; send_to_waiting_room sets infinity.
-create or replace trigger _legwork_record_change after update on graphile_worker._private_jobs
-  for each row when (
-    new.locked_at is null and (
-      -- An attempt has ended, or the job was given back.
-      old.locked_at is not null
-      or (old.attempts >= old.max_attempts) <> (new.attempts >= new.max_attempts)
-      -- It was replaced or rescheduled.
-      or new.revision <> old.revision or new.priority <> old.priority
-      or (new.run_at <> old.run_at and new.run_at <> 'infinity')
-    )
-  ) execute function legwork_private.tg_jobs__record_change();
 comment on table legwork_private.undo_statements is 'The statements with which uninstalling gives graphile-worker''s own objects the form back that they had before Legwork.';
 comment on column legwork_private.undo_statements.id is 'The last one is run first.';
 comment on column legwork_private.undo_statements.statement is 'One statement; it does nothing where its object is gone.';

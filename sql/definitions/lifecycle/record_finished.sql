@@ -76,7 +76,7 @@ begin
         else g.run_at end,
       g.created_at, coalesce(o.started_at, g.locked_at), coalesce(o.finished_at, clock_timestamp()), g.locked_by, legwork.given_key(g.key),
       case when g.job_queue_id is not null then
-        (select q.queue_name from graphile_worker._private_job_queues q where q.id = g.job_queue_id)
+        (select q.queue_name from legwork_private.graphile_job_queues q where q.id = g.job_queue_id)
       end,
       case when g.flags is not null then legwork_private.flag_value(g.flags, 'tenant') end,
       case when g.flags is not null then legwork_private.flag_value(g.flags, 'correlation') end,
@@ -86,7 +86,7 @@ begin
     -- a left join.
     from gone g
     full join legwork_private.reported_completions() o on o.id = g.id
-    left join graphile_worker._private_tasks t on t.id = g.task_id
+    left join legwork_private.graphile_tasks t on t.id = g.task_id
     left join legwork_private.task_definitions d on d.name = t.identifier
     where coalesce(g.id, 0) <> 0
       and (g.locked_at is not null or g.attempts < g.max_attempts or v_end = 'completed' or o.id is not null);
@@ -135,6 +135,3 @@ comment on function legwork_private.tg_jobs__record_finished() is
 
 -- Whoever may make a table could otherwise write history with the owner's rights, through a trigger of his own.
 revoke execute on function legwork_private.tg_jobs__record_finished() from public;
-
-create or replace trigger _legwork_record_finished after delete on graphile_worker._private_jobs
-  referencing old table as gone for each statement execute function legwork_private.tg_jobs__record_finished();

@@ -33,7 +33,7 @@ declare
   v_payload json;
 begin
   -- A failed job is kept as it was enqueued; of every other one the history has what its definition does not redact.
-  select j.payload into v_kept from graphile_worker._private_jobs j where j.id = rerun_payload.job_id;
+  select j.payload into v_kept from legwork_private.graphile_jobs j where j.id = rerun_payload.job_id;
   v_payload := case when given is null then coalesce(v_kept, history, '{}') else legwork_private.restore_redacted(given::json, legwork_private.readable_json(v_kept)) end;
   if v_kept is null and legwork_private.has_redacted(v_payload) or v_kept is not null and legwork_private.has_redacted(v_payload) and not legwork_private.has_redacted(v_kept) then
     raise exception 'Job % cannot be run again with this payload: parts of it are redacted, and the history does not have them.', job_id using

@@ -1,12 +1,12 @@
 create or replace function legwork.retry_job(job_id bigint) returns legwork.job_state
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  v_job graphile_worker._private_jobs;
+  v_job legwork_private.graphile_jobs;
   v_state legwork.job_state;
 begin
   perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
-  select * into v_job from graphile_worker._private_jobs j where j.id = retry_job.job_id for update;
+  select * into v_job from legwork_private.graphile_jobs j where j.id = retry_job.job_id for update;
   if v_job.id is null then
     v_state := legwork_private.assert_job(job_id);
     raise exception 'Job % cannot be retried: it is %.', job_id, v_state using
@@ -21,7 +21,7 @@ begin
     update legwork_private.job_steps s set state = 'completed', recorded_at = clock_timestamp()
     where s.job_id = retry_job.job_id and s.kind = 'sleep' and s.state = 'waiting';
   end if;
-  update graphile_worker._private_jobs j
+  update legwork_private.graphile_jobs j
   set attempts = case when j.attempts >= j.max_attempts then 0 else j.attempts end, run_at = now(), updated_at = now(),
     revision = j.revision + 1, flags = legwork_private.without_expiry(j.flags)
   where j.id = retry_job.job_id;
@@ -46,9 +46,9 @@ begin
   end if;
   -- Whoever retries one of them at the same moment has its row; it is passed over.
   v_ids := array(
-    select j.id from graphile_worker._private_jobs j
+    select j.id from legwork_private.graphile_jobs j
     where j.id = any (v_ids) and j.locked_at is null and j.attempts >= j.max_attempts order by j.id for update skip locked);
-  update graphile_worker._private_jobs j 
+  update legwork_private.graphile_jobs j 
   set attempts = 0, run_at = now(), updated_at = now(), revision = j.revision + 1, flags = legwork_private.without_expiry(j.flags)
   where j.id = any (v_ids);
   perform legwork_private.wake_workers(cardinality(v_ids));

@@ -30,7 +30,7 @@ begin
     raise exception 'No queue is called ''%''.', name using
       errcode = 'LW404',
       hint = coalesce('Did you mean ''' || legwork_private.nearest_name(name, v_queues) || '''? ', '')
-        || case when legwork_private.confined_tenant() is null and exists (select from graphile_worker._private_job_queues q where q.queue_name = assert_target.name)
+        || case when legwork_private.confined_tenant() is null and exists (select from legwork_private.graphile_job_queues q where q.queue_name = assert_target.name)
           then format('%L is a serial key, graphile-worker''s queue_name: its jobs run one at a time already. A queue of Legwork is a group of tasks; a limit of one '
             'task is given as task => ''…''. ', assert_target.name) else '' end
         || 'A queue is known once a task belongs to it; select name from legwork.queues lists them.';
@@ -82,12 +82,12 @@ begin
       select r.task_id, r.is_paused, r.limits from legwork_private.task_limits r where r.task_id = any (task_ids)
     )
     select j.id
-    from graphile_worker._private_jobs j
+    from legwork_private.graphile_jobs j
     join limited_tasks r on r.task_id = j.task_id
     left join legwork_private.waiting_jobs w on w.job_id = j.id
     where j.locked_at is null and j.attempts < j.max_attempts
       -- A frozen row may look younger than it is, which costs a look and nothing more.
-      and (since is null or age(j.xmin) <= v_age and j.xmin <> all (v_by))
+      and (since is null or age(j.xid) <= v_age and j.xid <> all (v_by))
       and case
         when w.job_id is not null then
           -- Limits and pauses are looked at when the last dependency has ended.
@@ -98,13 +98,76 @@ begin
             and w.gates <> array(select legwork_private.gate(l.id, l.key, j.payload) from legwork_private.limits l where l.id = any (r.limits) order by l.id)))
         else r.is_paused or cardinality(r.limits) > (
           select count(*) from legwork_private.slots s
-          where s.job_id = j.id and s.free_at is null and split_part(s.gate, ':', 1)::integer = any (r.limits))
+          where s.job_id = j.id and s.free_at is null and legwork_private.gate_limit(s.gate) = any (r.limits))
       end);
 end $$;
 comment on function legwork_private.jobs_against_limits(integer[], bigint, bigint[]) is
   'Jobs of these tasks that have not started and to which limits and pauses do something else than has been done: those that wait, for other gates, in another line or with no '
   'reason to wait any more; those that are free to start, for being paused or under a new limit. With since, only among rows that transaction or a later one wrote, except those in by.';
 revoke execute on function legwork_private.jobs_against_limits(integer[], bigint, bigint[]) from public;
+
+-- Without settings for the planner: apply_limits_and_pauses makes those that hold for this and the next one.
+create or replace function legwork_private.update_waiting_jobs(task_ids integer[], job_ids bigint[]) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  v_released integer;
+begin
+  perform set_config('legwork.admitting', legwork_private.admission_pass(), true);
+  with limited_tasks as materialized (
+    select r.* from legwork_private.task_limits r where r.task_id = any (task_ids)
+  ), waiting as materialized (
+    select w.job_id, r.is_paused, w.run_at,
+      array(select legwork_private.gate(l.id, l.key, j.payload) from legwork_private.limits l where l.id = any (r.limits) order by l.id) as gates,
+      case when j.flags is not null then legwork_private.flag_value(j.flags, 'tenant') end as tenant
+    from legwork_private.waiting_jobs w
+    join limited_tasks r on r.task_id = w.task_id
+    join legwork_private.graphile_jobs j on j.id = w.job_id
+    where w.job_id = any (job_ids) and w.held is distinct from 'dependency'
+  ), free as (
+    delete from legwork_private.waiting_jobs w using waiting c
+    where w.job_id = c.job_id and not c.is_paused and c.gates = '{}'
+    returning w.job_id, w.run_at
+  ), released as (
+    update legwork_private.graphile_jobs j set run_at = f.run_at
+    from free f where j.id = f.job_id
+    returning j.id
+  ), kept as (
+    update legwork_private.waiting_jobs w set gates = c.gates, line = legwork_private.line_of(c.gates, c.tenant),
+      held = case when c.is_paused then 'paused' when c.run_at > clock_timestamp() then 'run_at' end
+    from waiting c
+    where w.job_id = c.job_id and (c.is_paused or c.gates <> '{}')
+    returning w.line, w.gates, w.held
+  ), woken as (
+    insert into legwork_private.wakeups (line, gates, at_commit)
+    select k.line, k.gates, case when row_number() over () = 1 then 'wait' end
+    from kept k where k.held is null group by k.line, k.gates
+  )
+  select count(*) into v_released from released;
+  perform set_config('legwork.admitting', '', true);
+  if v_released > 0 then
+    perform legwork_private.wake_workers(v_released);
+  end if;
+end $$;
+comment on function legwork_private.update_waiting_jobs(integer[], bigint[]) is
+  'Gives those of these jobs that are in the waiting room the gates that the limits of their tasks are now, takes out those that nothing concerns any more, and lets the others stand in '
+  'line, or not while they are paused. Its caller has locked their rows.';
+
+create or replace function legwork_private.give_slots_to_running_jobs(task_ids integer[]) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+begin
+  -- Jobs that run count for a limit that is new.
+  with limited_tasks as materialized (
+    select r.task_id, r.limits from legwork_private.task_limits r where r.task_id = any (task_ids) and r.limits <> '{}'
+  )
+  insert into legwork_private.slots (gate, job_id, per)
+  select legwork_private.gate(l.id, l.key, j.payload), j.id, l.per
+  from legwork_private.graphile_jobs j
+  join limited_tasks r on r.task_id = j.task_id
+  join legwork_private.limits l on l.id = any (r.limits)
+  where j.locked_at is not null
+    and not exists (select from legwork_private.slots s where s.job_id = j.id and s.gate = legwork_private.gate(l.id, l.key, j.payload));
+end $$;
+comment on function legwork_private.give_slots_to_running_jobs(integer[]) is 'Gives jobs of these tasks that run the slots which they have not got yet, without asking whether there is one.';
 
 create or replace function legwork_private.apply_limits_and_pauses(task_ids integer[], since bigint default null, by bigint[] default '{}') returns boolean
 language plpgsql volatile security definer
@@ -116,7 +179,6 @@ declare
   v_since bigint;
   v_concerned bigint[];
   v_ids bigint[];
-  v_released integer;
 begin
   if not v_is_settling then
     -- Two that change limits at once would each find nothing to do for a job that both limits together concern.
@@ -131,84 +193,39 @@ begin
   -- open transaction must not keep the waiting room from being looked after.
   if v_is_settling then
     v_ids := array(
-      select j.id from graphile_worker._private_jobs j
+      select j.id from legwork_private.graphile_jobs j
       where j.id = any (v_concerned) and j.locked_at is null and j.attempts < j.max_attempts
       order by j.id for update skip locked);
   else
     v_ids := array(
-      select j.id from graphile_worker._private_jobs j
+      select j.id from legwork_private.graphile_jobs j
       where j.id = any (v_concerned) and j.locked_at is null and j.attempts < j.max_attempts
       order by j.id for update);
   end if;
 
   if v_ids <> '{}' then
-    perform set_config('legwork.admitting', legwork_private.admission_pass(), true);
-    with limited_tasks as materialized (
-      select r.* from legwork_private.task_limits r where r.task_id = any (task_ids)
-    ), waiting as materialized (
-      select w.job_id, r.is_paused, w.run_at,
-        array(select legwork_private.gate(l.id, l.key, j.payload) from legwork_private.limits l where l.id = any (r.limits) order by l.id) as gates,
-        case when j.flags is not null then legwork_private.flag_value(j.flags, 'tenant') end as tenant
-      from legwork_private.waiting_jobs w
-      join limited_tasks r on r.task_id = w.task_id
-      join graphile_worker._private_jobs j on j.id = w.job_id
-      where w.job_id = any (v_ids) and w.held is distinct from 'dependency'
-    ), free as (
-      delete from legwork_private.waiting_jobs w using waiting c
-      where w.job_id = c.job_id and not c.is_paused and c.gates = '{}'
-      returning w.job_id, w.run_at
-    ), release_dependants as (
-      update graphile_worker._private_jobs j set run_at = f.run_at
-      from free f where j.id = f.job_id
-      returning j.id
-    ), kept as (
-      update legwork_private.waiting_jobs w set gates = c.gates, line = legwork_private.line_of(c.gates, c.tenant),
-        held = case when c.is_paused then 'paused' when c.run_at > clock_timestamp() then 'run_at' end
-      from waiting c
-      where w.job_id = c.job_id and (c.is_paused or c.gates <> '{}')
-      returning w.line, w.gates, w.held
-    ), lines as (
-      insert into legwork_private.wakeups (line, gates, at_commit)
-      select k.line, k.gates, case when row_number() over () = 1 then 'wait' end
-      from kept k where k.held is null group by k.line, k.gates
-    )
-    select count(*) into v_released from release_dependants;
-    perform set_config('legwork.admitting', '', true);
-    if v_released > 0 then
-      perform legwork_private.wake_workers(v_released);
-    end if;
-
+    perform legwork_private.update_waiting_jobs(task_ids, v_ids);
     perform legwork_private.send_to_waiting_room(
       array(
         with limited_tasks as materialized (
           select r.task_id, r.is_paused, r.limits from legwork_private.task_limits r
           where r.task_id = any (task_ids) and (r.is_paused or r.limits <> '{}')
         )
-        select j.id from graphile_worker._private_jobs j
+        select j.id from legwork_private.graphile_jobs j
         join limited_tasks r on r.task_id = j.task_id
         where j.id = any (v_ids) and not exists (select from legwork_private.waiting_jobs w where w.job_id = j.id)
           and (r.is_paused or cardinality(r.limits) > (
             select count(*) from legwork_private.slots s
-            where s.job_id = j.id and s.free_at is null and split_part(s.gate, ':', 1)::integer = any (r.limits)))),
+            where s.job_id = j.id and s.free_at is null and legwork_private.gate_limit(s.gate) = any (r.limits)))),
       'wait');
   end if;
 
-  -- Jobs that run count for a limit that is new.
-  with limited_tasks as materialized (
-    select r.task_id, r.limits from legwork_private.task_limits r where r.task_id = any (task_ids) and r.limits <> '{}'
-  )
-  insert into legwork_private.slots (gate, job_id, per)
-  select legwork_private.gate(l.id, l.key, j.payload), j.id, l.per
-  from graphile_worker._private_jobs j
-  join limited_tasks r on r.task_id = j.task_id
-  join legwork_private.limits l on l.id = any (r.limits)
-  where j.locked_at is not null
-    and not exists (select from legwork_private.slots s where s.job_id = j.id and s.gate = legwork_private.gate(l.id, l.key, j.payload));
+  perform legwork_private.give_slots_to_running_jobs(task_ids);
   if v_is_settling then
     -- Slots of limits that are gone count for nothing. Not in the transaction that drops the limit: while that is open, the jobs that
     -- have them could not end.
     delete from legwork_private.slots s
-    where not exists (select from legwork_private.limits l where l.id = split_part(s.gate, ':', 1)::integer and l.max_count is not null);
+    where not exists (select from legwork_private.limits l where l.id = legwork_private.gate_limit(s.gate) and l.max_count is not null);
   else
     insert into legwork_private.limit_changes (task_ids, since) values (apply_limits_and_pauses.task_ids, v_since);
     -- Workers read anew what is paused.
@@ -216,7 +233,7 @@ begin
   end if;
   return cardinality(v_ids) = cardinality(v_concerned) or not exists (
     select from (select unnest(v_concerned) except select unnest(v_ids)) as passed (id)
-    join graphile_worker._private_jobs j on j.id = passed.id
+    join legwork_private.graphile_jobs j on j.id = passed.id
     where j.locked_at is null and j.attempts < j.max_attempts);
 end $$;
 comment on function legwork_private.apply_limits_and_pauses(integer[], bigint, bigint[]) is

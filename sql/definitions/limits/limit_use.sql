@@ -1,7 +1,7 @@
 -- Who uses up the limits of a queue or a task: by the values of their keys, those with the longest lines first.
 --
--- Places are rows of legwork_private.slots, which no index finds by limit, because every job that passes a limit would pay for it. So all are looked at,
--- 100,000 at most; they are as many as limits give, and a rate limit's go when its window has passed. Reads without a lock.
+-- Slots are rows of legwork_private.slots. Those of a limit are one range of the index on their gates, of which 100,000 at most are counted. Reads
+-- without a lock.
 create or replace function legwork.limit_use(
   scope text, name text, at_most integer default 20,
   out kind text, out key text, out value text, out in_use bigint, out waiting bigint, out frees_at timestamptz, out key_values bigint, out is_partial boolean
@@ -24,12 +24,12 @@ begin
     where l.scope = limit_use.scope and l.name = limit_use.name and l.max_count is not null
   ), taken as materialized (
     select l.id, s.gate, s.free_at
-    from legwork_private.slots s
-    join limits l on l.id = split_part(s.gate, ':', 1)::integer
+    from limits l
+    join legwork_private.slots s on s.gate >= l.id || ':' and s.gate < l.id || ';'
     where (s.free_at is null or s.free_at > clock_timestamp())
-      -- A rate limit's places outlive their jobs.
+      -- A rate limit's slots outlive their jobs.
       and (v_tenant is null
-        or exists (select from graphile_worker._private_jobs j where j.id = s.job_id and legwork_private.flag_value(j.flags, 'tenant') = v_tenant)
+        or exists (select from legwork_private.graphile_jobs j where j.id = s.job_id and legwork_private.flag_value(j.flags, 'tenant') = v_tenant)
         or exists (select from legwork_private.finished_jobs f where f.id = s.job_id and f.tenant = v_tenant))
     limit 100000
   ), in_line as materialized (
@@ -37,7 +37,7 @@ begin
     from legwork_private.waiting_jobs w
     where w.held is null and w.task_id = any (legwork_private.tasks_in(limit_use.scope, limit_use.name))
       and (v_tenant is null or exists (
-        select from graphile_worker._private_jobs j where j.id = w.job_id and legwork_private.flag_value(j.flags, 'tenant') = v_tenant))
+        select from legwork_private.graphile_jobs j where j.id = w.job_id and legwork_private.flag_value(j.flags, 'tenant') = v_tenant))
     limit 100000
   ), used as (
     select x.id, x.gate, sum(x.in_use)::bigint as in_use, sum(x.waiting)::bigint as waiting, min(x.free_at) as free_at
@@ -47,7 +47,7 @@ begin
       select l.id, g.gate, 0, 1, null
       from in_line i
       cross join lateral unnest(i.gates) as g (gate)
-      join limits l on l.id = split_part(g.gate, ':', 1)::integer
+      join limits l on l.id = legwork_private.gate_limit(g.gate)
     ) x
     group by x.id, x.gate
   ), ranked as (
@@ -55,7 +55,7 @@ begin
     from used u
   )
   select l.kind, nullif(array_to_string(l.key, '.'), ''),
-    case when l.key <> '{}' then case when l.is_secret then '[redacted]' else substr(r.gate, strpos(r.gate, ':') + 1) end end,
+    case when l.key <> '{}' then case when l.is_secret then '[redacted]' else legwork_private.gate_key(r.gate) end end,
     r.in_use, r.waiting, r.free_at, r.gates,
     (select count(*) from taken) = 100000 or (select count(*) from in_line) = 100000
   from ranked r
@@ -65,6 +65,6 @@ begin
 end $$;
 comment on function legwork.limit_use(text, text, integer) is
   'How much of the limits of a queue or task is used up, by the values of their keys, those with the longest lines first, at_most (20) for each limit. kind and key: the limit; value: the key''s value, null for '
-  'a limit without a key, [redacted] where one of the tasks redacts it; in_use: places taken; waiting: jobs in line that have to pass it; frees_at: when the next place of a rate limit becomes free, as far as that '
+  'a limit without a key, [redacted] where one of the tasks redacts it; in_use: slots taken; waiting: jobs in line that have to pass it; frees_at: when the next slot of a rate limit becomes free, as far as that '
   'is known; key_values: how many values there are in all; is_partial: there was more than is counted, 100,000. Whoever is confined to a tenant learns of that one''s jobs only. Raises LW404 for an unknown queue or task.';
 revoke execute on function legwork.limit_use(text, text, integer) from public;

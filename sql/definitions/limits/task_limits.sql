@@ -11,7 +11,7 @@ select
       and (l.scope = 'queue' and l.name = coalesce(d.queue, 'default') or l.scope = 'task' and l.name = t.identifier)
     order by l.id
   ) as limits
-from graphile_worker._private_tasks t
+from legwork_private.graphile_tasks t
 left join legwork_private.task_definitions d on d.name = t.identifier;
 comment on view legwork_private.task_limits is 'For every task its queue, whether it is paused and the limits that it has to keep.';
 comment on column legwork_private.task_limits.task_id is 'graphile-worker''s id of the task.';

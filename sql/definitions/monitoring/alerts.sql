@@ -211,12 +211,12 @@ as $$
   select j.id, j.attempts, t.identifier, j.locked_at
   from legwork_private.worker_processes w
   cross join lateral unnest(w.running) as r (id)
-  join graphile_worker._private_jobs j on j.id = r.id and j.locked_by = w.id and j.locked_at < note_long_runs.at - interval '1 minute'
-  join graphile_worker._private_tasks t on t.id = j.task_id
+  join legwork_private.graphile_jobs j on j.id = r.id and j.locked_by = w.id and j.locked_at < note_long_runs.at - interval '1 minute'
+  join legwork_private.graphile_tasks t on t.id = j.task_id
   where not exists (select from legwork_private.long_runs l where l.job_id = j.id and l.attempt = j.attempts)
   on conflict do nothing;
   delete from legwork_private.long_runs l
-  where not exists (select from graphile_worker._private_jobs j where j.id = l.job_id and j.attempts = l.attempt and j.locked_at is not null);
+  where not exists (select from legwork_private.graphile_jobs j where j.id = l.job_id and j.attempts = l.attempt and j.locked_at is not null);
 $$;
 comment on function legwork_private.note_long_runs(timestamptz) is 'Keeps legwork_private.long_runs as it is.';
 revoke execute on function legwork_private.note_long_runs(timestamptz) from public;

@@ -9,7 +9,7 @@ as $$
       when c.kind = 'backlog_age' then 'queue' when c.kind = 'schedule_late' then 'schedule' when c.kind in ('no_worker', 'database') then 'system' else 'host' end as scope
     from legwork_private.alert_conditions() c
   ), things as (
-    select 'task' as scope, t.identifier as name from graphile_worker._private_tasks t
+    select 'task' as scope, t.identifier as name from legwork_private.graphile_tasks t
     union select 'queue', q from unnest(legwork_private.known_queues()) q
     union select 'host', w.host from legwork_private.worker_processes w
     union select f.scope, f.target from found f where f.scope <> 'system'

@@ -54,7 +54,7 @@ begin
       count(g.gate) filter (where g.used >= l.max_count) as full
     from legwork_private.limits l
     left join (
-      select x.gate, split_part(x.gate, ':', 1)::integer as limit_id, count(*) as used
+      select x.gate, legwork_private.gate_limit(x.gate) as limit_id, count(*) as used
       from legwork_private.slots x where x.free_at is null or x.free_at > now() group by x.gate
     ) g on g.limit_id = l.id
     where l.max_count is not null
@@ -155,7 +155,7 @@ language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
   -- What Postgres counts anyway: the last id given, and the rows that the history has been given.
   select
-    pg_sequence_last_value(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')::regclass),
+    legwork_private.last_job_id(),
     (select coalesce(sum(pg_stat_get_tuples_inserted(i.inhrelid)), 0)::bigint from pg_inherits i where i.inhparent = 'legwork_private.finished_jobs'::regclass),
     (select coalesce(sum(pg_stat_get_tuples_inserted(i.inhrelid)), 0)::bigint from pg_inherits i where i.inhparent = 'legwork_private.failed_attempts'::regclass)
   where legwork_private.confined_tenant() is null

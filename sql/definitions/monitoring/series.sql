@@ -1,4 +1,4 @@
--- Metrics over time, for charts: what ended, failed and took how long, in at most a few hundred steps, of one task, of one queue or of everything.
+-- Metrics over time, for charts: what ended, failed and took how long, in at most a few hundred buckets, of one task, of one queue or of everything.
 --
 -- Only roll-ups are read, so a chart costs the same however long the history is. Of one task its own minutes or hours are looked up one by one, by
 -- the primary key. What concerns everything is kept summed up: adding two hundred tasks together for each minute of a day would be a quarter of
@@ -89,17 +89,17 @@ create or replace trigger sum_deleted after delete on legwork_private.task_hours
 
 create or replace trigger sum_truncated after truncate on legwork_private.task_hours for each statement execute function legwork_private.tg_task_hours__sum();
 
-create or replace function legwork_private.series_step(period interval, from_at timestamptz) returns interval
+create or replace function legwork_private.series_bucket(period interval, from_at timestamptz) returns interval
 language sql stable set search_path = pg_catalog, pg_temp
 as $$
-  -- The finest that makes two hundred steps at most; below an hour only where minutes are kept.
+  -- The finest that makes two hundred buckets at most; below an hour only where minutes are kept.
   select coalesce(
-    (select min(s.step) from unnest(array['1 minute', '5 minutes', '10 minutes', '30 minutes', '1 hour', '6 hours', '1 day']::interval[]) as s (step)
-      where extract(epoch from period) <= 200 * extract(epoch from s.step)
-        and (s.step >= interval '1 hour' or from_at >= now() - legwork_private.interval_setting('metrics_minutes', '2 days') - interval '1 minute')),
+    (select min(s.length) from unnest(array['1 minute', '5 minutes', '10 minutes', '30 minutes', '1 hour', '6 hours', '1 day']::interval[]) as s (length)
+      where extract(epoch from period) <= 200 * extract(epoch from s.length)
+        and (s.length >= interval '1 hour' or from_at >= now() - legwork_private.interval_setting('metrics_minutes', '2 days') - interval '1 minute')),
     interval '1 day')
 $$;
-comment on function legwork_private.series_step(interval, timestamptz) is 'How long one step of legwork.task_series is, for so long a time that begins then.';
+comment on function legwork_private.series_bucket(interval, timestamptz) is 'How long one bucket of legwork.task_series is, for so long a time that begins then.';
 
 create or replace function legwork.task_series(
   period interval default '1 hour', until timestamptz default null, task text default null, queue text default null,
@@ -112,11 +112,11 @@ language plpgsql stable security definer set search_path = pg_catalog, pg_temp s
 declare
   v_until timestamptz := least(coalesce(until, now()), now());
   v_period interval := least(greatest(period, interval '1 minute'), interval '400 days');
-  v_step interval := legwork_private.series_step(v_period, v_until - v_period);
+  v_bucket interval := legwork_private.series_bucket(v_period, v_until - v_period);
   -- Days are UTC's, and so is whatever is shorter.
   v_origin constant timestamptz := '2000-01-01 00:00:00+00';
-  v_from timestamptz := date_bin(v_step, v_until - v_period, v_origin);
-  v_is_fine boolean := v_step < interval '1 hour';
+  v_from timestamptz := date_bin(v_bucket, v_until - v_period, v_origin);
+  v_is_fine boolean := v_bucket < interval '1 hour';
   v_tasks text[] := case
     when task is not null then array[task]
     -- Every task that has been counted; whose queue nobody has said is in 'default'.
@@ -133,7 +133,7 @@ begin
   else
     select min(h.hour) into v_known from legwork_private.hour_totals h;
   end if;
-  v_from := greatest(v_from, date_bin(v_step, v_known, v_origin));
+  v_from := greatest(v_from, date_bin(v_bucket, v_known, v_origin));
   return query
   with counted as (
     select m.minute as c_at, m.completed, m.failed, m.cancelled, m.expired, m.failed_attempts, m.retried, m.waits, m.runs
@@ -152,22 +152,22 @@ begin
     where not v_is_fine and v_tasks is not null and h.task = any (v_tasks)
       and h.hour = any (array(select g from generate_series(date_trunc('hour', v_from), v_until, interval '1 hour') g))
   ), summed as (
-    select date_bin(v_step, c.c_at, v_origin) as s_at, sum(c.completed)::bigint as completed, sum(c.failed)::bigint as failed, sum(c.cancelled)::bigint as cancelled,
+    select date_bin(v_bucket, c.c_at, v_origin) as s_at, sum(c.completed)::bigint as completed, sum(c.failed)::bigint as failed, sum(c.cancelled)::bigint as cancelled,
       sum(c.expired)::bigint as expired, sum(c.failed_attempts)::bigint as failed_attempts, sum(c.retried)::bigint as retried,
       legwork_private.sum_counts(c.waits)::double precision[] as waits, legwork_private.sum_counts(c.runs)::double precision[] as runs
     from counted c group by 1
   )
-  select g.g_at, extract(epoch from v_step)::integer, coalesce(g.g_at + v_step <= v_counted, false),
+  select g.g_at, extract(epoch from v_bucket)::integer, coalesce(g.g_at + v_bucket <= v_counted, false),
     coalesce(s.completed, 0), coalesce(s.failed, 0), coalesce(s.cancelled, 0), coalesce(s.expired, 0), coalesce(s.failed_attempts, 0), coalesce(s.retried, 0),
     legwork_private.quantile(0.5, s.waits), legwork_private.quantile(0.95, s.waits), legwork_private.quantile(0.99, s.waits),
     legwork_private.quantile(0.5, s.runs), legwork_private.quantile(0.95, s.runs), legwork_private.quantile(0.99, s.runs)
-  from generate_series(v_from, v_until - interval '1 microsecond', v_step) as g (g_at)
+  from generate_series(v_from, v_until - interval '1 microsecond', v_bucket) as g (g_at)
   left join summed s on s.s_at = g.g_at
   where v_known is not null
   order by g.g_at;
 end $$;
 comment on function legwork.task_series(interval, timestamptz, text, text) is
-  'What became of jobs over so long (an hour; 400 days at most) before until (now), in some 200 steps of equal length at most, oldest first: of one task, of the tasks of one queue, or of all. Each step has its beginning, '
+  'What became of jobs over so long (an hour; 400 days at most) before until (now), in some 200 buckets of equal length at most, oldest first: of one task, of the tasks of one queue, or of all. Each bucket has its beginning, '
   'its length in seconds, whether everything in it has been counted, counts, and quantiles in seconds (estimates; null where there was nothing). Nothing is said of times before '
   'anything was counted. By minutes where they are kept, by hours before that. Not for a session that is confined to a tenant.';
 revoke execute on function legwork.task_series(interval, timestamptz, text, text) from public;

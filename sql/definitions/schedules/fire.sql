@@ -9,29 +9,20 @@ comment on function legwork_private.schedule_serial_key(text, text, integer) is
 create or replace function legwork_private.live_jobs(job_ids bigint[]) returns bigint[]
 language sql stable
 return (
-  select coalesce(array_agg(j.id order by j.id), '{}') from graphile_worker._private_jobs j
+  select coalesce(array_agg(j.id order by j.id), '{}') from legwork_private.graphile_jobs j
   where j.id = any (job_ids) and (j.locked_at is not null or j.attempts < j.max_attempts));
 comment on function legwork_private.live_jobs(bigint[]) is 'Those of the jobs that have not ended, the oldest first.';
 
 create or replace function legwork_private.enqueue_occurrences(ids bigint[], names text[], due_at timestamptz[]) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 begin
-  -- graphile-worker's clean-up of unused tasks and queues may have taken the names.
-  insert into graphile_worker._private_tasks (identifier)
-  select distinct d.task from legwork_private.schedule_definitions d
-  where d.name = any (names) and not exists (select from graphile_worker._private_tasks t where t.identifier = d.task)
-  on conflict do nothing;
-  insert into graphile_worker._private_job_queues (queue_name)
-  select legwork_private.schedule_serial_key(d.name, d.overlap, d.max_instances) from legwork_private.schedule_definitions d
-  where d.name = any (names) and d.overlap in ('queue', 'cancel') and legwork_private.schedule_serial_key(d.name, d.overlap, d.max_instances) is not null
-    and not exists (
-      select from graphile_worker._private_job_queues q where q.queue_name = legwork_private.schedule_serial_key(d.name, d.overlap, d.max_instances))
-  on conflict do nothing;
-  insert into graphile_worker._private_jobs (id, job_queue_id, task_id, payload, run_at, max_attempts, priority, flags)
+  perform legwork_private.restore_names(array_agg(d.task), array_agg(legwork_private.schedule_serial_key(d.name, d.overlap, d.max_instances)))
+  from legwork_private.schedule_definitions d where d.name = any (names);
+  insert into legwork_private.graphile_jobs (id, job_queue_id, task_id, payload, run_at, max_attempts, priority, flags)
   overriding system value
   select o.id,
     case when d.overlap in ('queue', 'cancel') then (
-      select q.id from graphile_worker._private_job_queues q where q.queue_name = legwork_private.schedule_serial_key(d.name, d.overlap, d.max_instances)) end,
+      select q.id from legwork_private.graphile_job_queues q where q.queue_name = legwork_private.schedule_serial_key(d.name, d.overlap, d.max_instances)) end,
     -- Within bounds whatever the row says: all schedules that are due are in this statement.
     t.id, d.payload::json, legwork_private.later(o.due_at, coalesce(least(greatest(d.jitter, interval '0'), interval '1 day') * random(), interval '0')),
     least(greatest(coalesce(d.max_attempts, 25), 1), 32767), least(greatest(coalesce(d.priority, 0), -32768), 32767),
@@ -39,7 +30,7 @@ begin
       else jsonb_build_object('schedule:' || d.name, true, 'tenant:' || d.tenant, true) end
   from unnest(ids, names, enqueue_occurrences.due_at) as o (id, name, due_at)
   join legwork_private.schedule_definitions d on d.name = o.name
-  join graphile_worker._private_tasks t on t.identifier = d.task;
+  join legwork_private.graphile_tasks t on t.identifier = d.task;
   perform legwork_private.wake_workers(cardinality(ids));
 end $$;
 comment on function legwork_private.enqueue_occurrences(bigint[], text[], timestamptz[]) is
@@ -48,12 +39,12 @@ comment on function legwork_private.enqueue_occurrences(bigint[], text[], timest
 create or replace function legwork_private.cancel_older(job_ids bigint[], schedule text) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
-  v_job graphile_worker._private_jobs;
+  v_job legwork_private.graphile_jobs;
 begin
   -- Not by legwork.cancel_job: whoever's transaction this happens in, it is the schedule that does it, also to what that session may not see.
   -- The row's lock decides between this and a worker that is just fetching it. Those that have ended meanwhile are not there any more.
   for v_job in
-    select * from graphile_worker._private_jobs j
+    select * from legwork_private.graphile_jobs j
     where j.id = any (job_ids) and (j.locked_at is not null or j.attempts < j.max_attempts) order by j.id for update
   loop
     perform legwork_private.cancel_locked(v_job, format('Cancelled by %s: schedule %s was due again.', legwork_private.current_actor(), cancel_older.schedule));
@@ -112,7 +103,7 @@ begin
       count(*) over (partition by j.name, j.is_candidate) as candidates
     from judged j
   ), decided as materialized (
-    select r.*, case when r.state = 'enqueued' then nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')) end as job_id
+    select r.*, case when r.state = 'enqueued' then legwork_private.next_job_id() end as job_id
     from (
       select k.*,
         case when not k.is_candidate then null
@@ -282,7 +273,7 @@ begin
   if definition.overlap in ('skip', 'queue') and cardinality(v_live) >= definition.max_instances then
     return null;
   end if;
-  v_id := nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id'));
+  v_id := legwork_private.next_job_id();
   perform legwork_private.enqueue_occurrences(array[v_id], array[definition.name], array[enqueue_one.due_at]);
   if definition.overlap = 'cancel' then
     perform legwork_private.cancel_older(v_live[:cardinality(v_live) + 1 - definition.max_instances], definition.name);

@@ -23,7 +23,7 @@ begin
   into v_oldest, v_is_known
   from pg_stat_activity a
   where a.datname = current_database() and a.pid <> pg_backend_pid();
-  v_last := coalesce(pg_sequence_last_value(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')::regclass), 0);
+  v_last := coalesce(legwork_private.last_job_id(), 0);
   insert into legwork_private.id_marks (at, last_id, settled_before)
   values (clock_timestamp(), v_last, case when v_is_known then least(v_settled, v_oldest) end)
   on conflict do nothing;

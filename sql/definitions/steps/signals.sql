@@ -26,7 +26,7 @@ create or replace function legwork_private.deliver_signals(to_job bigint default
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
   v_signal legwork_private.job_signals;
-  v_job graphile_worker._private_jobs;
+  v_job legwork_private.graphile_jobs;
   v_delivered bigint[] := '{}';
   v_woken integer := 0;
   v_all boolean := true;
@@ -38,8 +38,8 @@ begin
     order by g.id limit 1000
     for update skip locked
   loop
-    select * into v_job from graphile_worker._private_jobs j where j.id = v_signal.job_id for update skip locked;
-    if v_job.id is null and exists (select from graphile_worker._private_jobs j where j.id = v_signal.job_id) then
+    select * into v_job from legwork_private.graphile_jobs j where j.id = v_signal.job_id for update skip locked;
+    if v_job.id is null and exists (select from legwork_private.graphile_jobs j where j.id = v_signal.job_id) then
       v_all := false;
       continue;
     end if;
@@ -52,7 +52,7 @@ begin
           then (select w.run_at from legwork_private.waiting_jobs w where w.job_id = v_job.id) else v_job.run_at end)
     then
       -- Limits and pauses hold it from here as they do a new job: the trigger _legwork_record_change sends it to the waiting room.
-      update graphile_worker._private_jobs j set run_at = clock_timestamp() where j.id = v_job.id;
+      update legwork_private.graphile_jobs j set run_at = clock_timestamp() where j.id = v_job.id;
       v_woken := v_woken + 1;
     end if;
   end loop;
@@ -86,7 +86,7 @@ create constraint trigger _legwork_deliver after insert on legwork_private.job_s
 create or replace function legwork.send_signal(job_id bigint, name text, payload jsonb default null) returns boolean
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
-  v_job graphile_worker._private_jobs;
+  v_job legwork_private.graphile_jobs;
   v_state legwork.job_state;
   v_redact text[];
   v_shown jsonb := payload;
@@ -101,7 +101,7 @@ begin
     raise exception 'A signal''s payload has at most 256 KB, not % bytes.', octet_length(payload::text) using
       errcode = 'LW413', hint = 'Keep it in a table and send its id.';
   end if;
-  select * into v_job from graphile_worker._private_jobs j where j.id = send_signal.job_id;
+  select * into v_job from legwork_private.graphile_jobs j where j.id = send_signal.job_id;
   if v_job.id is null or (v_job.locked_at is null and v_job.attempts >= v_job.max_attempts) then
     v_state := legwork_private.assert_job(job_id);
     raise exception 'Job % has already ended: it is %.', job_id, v_state using
@@ -113,7 +113,7 @@ begin
   then
     return false;
   end if;
-  select d.redact into v_redact from graphile_worker._private_tasks t join legwork_private.task_definitions d on d.name = t.identifier
+  select d.redact into v_redact from legwork_private.graphile_tasks t join legwork_private.task_definitions d on d.name = t.identifier
   where t.id = v_job.task_id;
   if v_redact is not null then
     v_shown := legwork.redact(payload, v_redact);

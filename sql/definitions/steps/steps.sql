@@ -33,12 +33,12 @@ comment on column legwork_private.step_secrets.kind is 'As in legwork_private.jo
 comment on column legwork_private.step_secrets.name is 'As in legwork_private.job_steps or legwork_private.job_signals.';
 comment on column legwork_private.step_secrets.value is 'The whole.';
 
-create or replace function legwork_private.hold_job(job_id bigint, worker text, attempt integer) returns graphile_worker._private_jobs
+create or replace function legwork_private.hold_job(job_id bigint, worker text, attempt integer) returns legwork_private.graphile_jobs
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
-  v_job graphile_worker._private_jobs;
+  v_job legwork_private.graphile_jobs;
 begin
-  select * into v_job from graphile_worker._private_jobs j
+  select * into v_job from legwork_private.graphile_jobs j
   where j.id = hold_job.job_id and j.locked_by = worker and j.attempts = attempt for share;
   return v_job;
 end $$;
@@ -50,7 +50,7 @@ create or replace function legwork_private.load_steps(job_id bigint, worker text
 returns table (kind text, name text, state text, result text)
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
-  v_job graphile_worker._private_jobs := legwork_private.hold_job(job_id, worker, attempt);
+  v_job legwork_private.graphile_jobs := legwork_private.hold_job(job_id, worker, attempt);
 begin
   if v_job.id is null then
     return query select null::text, null::text, 'lost'::text, null::text;
@@ -74,7 +74,7 @@ create or replace function legwork_private.record_step(
 ) returns boolean
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
-  v_job graphile_worker._private_jobs := legwork_private.hold_job(job_id, worker, attempt);
+  v_job legwork_private.graphile_jobs := legwork_private.hold_job(job_id, worker, attempt);
 begin
   if v_job.id is null then
     return false;
@@ -100,7 +100,7 @@ create or replace function legwork_private.await_step(
 )
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
-  v_job graphile_worker._private_jobs := legwork_private.hold_job(job_id, worker, attempt);
+  v_job legwork_private.graphile_jobs := legwork_private.hold_job(job_id, worker, attempt);
   v_signal legwork_private.job_signals;
   v_secret jsonb;
 begin
@@ -160,7 +160,7 @@ comment on function legwork_private.suspend_job(bigint) is
   'When a job that is being put back because it waits is to start again: at the first of its deadlines, or at once when what it waits for has come meanwhile.';
 revoke execute on function legwork_private.suspend_job(bigint) from public;
 
-create or replace function legwork_private.restart_steps(job graphile_worker._private_jobs) returns boolean
+create or replace function legwork_private.restart_steps(job legwork_private.graphile_jobs) returns boolean
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   v_context text;
@@ -181,15 +181,15 @@ begin
   delete from legwork_private.step_secrets x where x.job_id = job.id;
   -- Asked to keep its run_at, it would keep the one it waited with.
   if coalesce((select w.run_at from legwork_private.waiting_jobs w where w.job_id = job.id and job.run_at = 'infinity'), job.run_at) = any (v_wake_at) then
-    update graphile_worker._private_jobs j set run_at = clock_timestamp() where j.id = job.id;
+    update legwork_private.graphile_jobs j set run_at = clock_timestamp() where j.id = job.id;
     return true;
   end if;
   return false;
 end $$;
-comment on function legwork_private.restart_steps(graphile_worker._private_jobs) is
+comment on function legwork_private.restart_steps(legwork_private.graphile_jobs) is
   'Forgets the steps and signals of a job whose key was used for another request: its steps are not done for that one. Returns whether it changed the job itself. '
   'For the trigger that sees the change.';
-revoke execute on function legwork_private.restart_steps(graphile_worker._private_jobs) from public;
+revoke execute on function legwork_private.restart_steps(legwork_private.graphile_jobs) from public;
 
 create or replace function legwork_private.forget_steps() returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -200,17 +200,17 @@ begin
   where s.ctid = any (array(
     select o.ctid from legwork_private.job_steps o
     where o.recorded_at < v_before
-      and not exists (select from graphile_worker._private_jobs j where j.id = o.job_id)
+      and not exists (select from legwork_private.graphile_jobs j where j.id = o.job_id)
       and not exists (select from legwork_private.finished_jobs f where f.id = o.job_id)
     limit 10000));
   delete from legwork_private.job_signals g
   where g.id in (
     select o.id from legwork_private.job_signals o
     where o.sent_at < v_before
-      and not exists (select from graphile_worker._private_jobs j where j.id = o.job_id)
+      and not exists (select from legwork_private.graphile_jobs j where j.id = o.job_id)
       and not exists (select from legwork_private.finished_jobs f where f.id = o.job_id)
     limit 10000);
-  delete from legwork_private.step_secrets x where not exists (select from graphile_worker._private_jobs j where j.id = x.job_id);
+  delete from legwork_private.step_secrets x where not exists (select from legwork_private.graphile_jobs j where j.id = x.job_id);
 end $$;
 comment on function legwork_private.forget_steps() is 'Deletes steps and signals of jobs that the history does not show any more. legwork.maintain_history calls it.';
 revoke execute on function legwork_private.forget_steps() from public;

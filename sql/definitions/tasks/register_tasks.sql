@@ -36,13 +36,13 @@ declare
   v_nearest text;
 begin
   -- graphile-worker's clean-up of unused tasks takes a name that no job has; the next job brings it back.
-  if exists (select from graphile_worker._private_tasks t where t.identifier = assert_task.task)
+  if exists (select from legwork_private.graphile_tasks t where t.identifier = assert_task.task)
     or exists (select from legwork_private.task_definitions d where d.name = assert_task.task)
   then
     return;
   end if;
   v_nearest := legwork_private.nearest_name(assert_task.task,
-    array(select t.identifier from graphile_worker._private_tasks t union select d.name from legwork_private.task_definitions d));
+    array(select t.identifier from legwork_private.graphile_tasks t union select d.name from legwork_private.task_definitions d));
   raise exception 'No task is called ''%''.', assert_task.task using
     errcode = 'LW404',
     hint = case when v_nearest is not null then format('Did you mean ''%s''? ', v_nearest) else '' end
@@ -66,10 +66,7 @@ begin
     raise exception 'A % cannot be called ''%''.', v_refused.kind, v_refused.name using errcode = 'LW400',
       hint = 'Its name has 1 to 128 characters and is not . or .., which cannot be addressed in a URL.';
   end if;
-  insert into graphile_worker._private_tasks (identifier)
-  select d.name from jsonb_to_recordset(definitions) as d (name text)
-  where not exists (select from graphile_worker._private_tasks t where t.identifier = d.name)
-  on conflict do nothing;
+  perform legwork_private.restore_names(array(select d.name from jsonb_to_recordset(definitions) as d (name text)));
   with before as materialized (
     select k.name, k.queue from legwork_private.task_definitions k
   ), put as (
@@ -97,7 +94,7 @@ begin
   )
   select array_agg(p.name) into v_moved from put p left join before b using (name) where p.queue <> coalesce(b.queue, 'default');
   if v_moved is not null and legwork_private.has_limits_or_pauses() then
-    perform legwork_private.apply_limits_and_pauses(array(select t.id from graphile_worker._private_tasks t where t.identifier = any (v_moved)));
+    perform legwork_private.apply_limits_and_pauses(array(select t.id from legwork_private.graphile_tasks t where t.identifier = any (v_moved)));
   end if;
   for v_definition in
     select d from jsonb_array_elements(definitions) as d where d ?| array['limits', 'retry'] order by d ->> 'name'
@@ -129,5 +126,3 @@ begin
 end $$;
 comment on function legwork_private.tg_tasks__keep() is 'Keeps graphile-worker''s row of a task as long as a living Legwork worker runs the task, so that its next job is found.';
 revoke execute on function legwork_private.tg_tasks__keep() from public;
-
-create or replace trigger _legwork_keep before delete on graphile_worker._private_tasks for each row execute function legwork_private.tg_tasks__keep();

@@ -18,10 +18,10 @@ from (
     case when j.attempts >= j.max_attempts and j.updated_at > j.locked_at then coalesce((
       select case when f.retry_at is null then 1 else f.attempt + 1 end from legwork_private.failed_attempts f where f.job_id = j.id order by f.failed_at desc limit 1), 1)::smallint
       else j.attempts end,
-    (select t.identifier from graphile_worker._private_tasks t where t.id = j.task_id),
+    (select t.identifier from legwork_private.graphile_tasks t where t.id = j.task_id),
     'running'::legwork.job_state, null, null, null, null, j.locked_at, null::timestamptz, null::timestamptz, j.locked_by,
     legwork_private.flag_value(j.flags, 'tenant'), legwork_private.flag_value(j.flags, 'correlation'), not j.is_available and j.locked_at is not null
-  from graphile_worker._private_jobs j
+  from legwork_private.graphile_jobs j
 ) a
 where a.shown;
 comment on view legwork_private.all_attempts is 'The rows of every tenant, for the functions and views of Legwork. Read legwork.attempts.';

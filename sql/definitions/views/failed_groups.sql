@@ -6,7 +6,7 @@ from legwork_private.finished_jobs f
 where f.state = 'failed'
   and ((select legwork_private.confined_tenant()) is null or f.tenant = (select legwork_private.confined_tenant()))
   -- That it is not available follows from the rest, and has statistics: the planner learns how few there are.
-  and exists (select from graphile_worker._private_jobs j where j.id = f.id and j.locked_at is null and j.attempts >= j.max_attempts and not j.is_available)
+  and exists (select from legwork_private.graphile_jobs j where j.id = f.id and j.locked_at is null and j.attempts >= j.max_attempts and not j.is_available)
 group by f.fingerprint, f.task, f.queue;
 comment on view legwork.failed_groups is
   'Failed jobs that can be retried, grouped by what went wrong: same task, same error but for values, ids and numbers. legwork.retry_jobs and discard_jobs take a fingerprint.';

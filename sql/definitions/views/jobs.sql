@@ -20,10 +20,10 @@ from (
   select
     j.id,
     -- Names are looked up in an object made once a query: a subquery for every row made a filter on task six times slower.
-    (select jsonb_object_agg(t.id, t.identifier) from graphile_worker._private_tasks t) ->> j.task_id::text as task,
+    (select jsonb_object_agg(t.id, t.identifier) from legwork_private.graphile_tasks t) ->> j.task_id::text as task,
     coalesce(
       (select jsonb_object_agg(t.id, d.queue)
-       from graphile_worker._private_tasks t
+       from legwork_private.graphile_tasks t
        join legwork_private.task_definitions d on d.name = t.identifier) ->> j.task_id::text,
       'default') as queue,
     case
@@ -43,25 +43,25 @@ from (
     case when j.run_at = 'infinity' then coalesce((select w.run_at from legwork_private.waiting_jobs w where w.job_id = j.id), j.run_at)
       else j.run_at end as run_at,
     j.created_at, null::timestamptz as started_at, null::timestamptz as finished_at, null::text as worker, legwork.given_key(j.key) as job_key,
-    legwork.given_key((select q.queue_name from graphile_worker._private_job_queues q where q.id = j.job_queue_id)) as serial_key,
+    legwork.given_key((select q.queue_name from legwork_private.graphile_job_queues q where q.id = j.job_queue_id)) as serial_key,
     legwork_private.flag_value(j.flags, 'tenant') as tenant,
     case when j.flags is not null then legwork_private.flag_value(j.flags, 'correlation') end as correlation_id,
     case when j.flags is not null then legwork_private.parent_of(j.flags) end as parent_id,
     j.is_available as shown,
     -- The history was redacted when it was written.
     ((select jsonb_object_agg(t.id, d.redact::text)
-      from graphile_worker._private_tasks t
+      from legwork_private.graphile_tasks t
       join legwork_private.task_definitions d on d.name = t.identifier
       where d.redact is not null) ->> j.task_id::text)::text[] as redact,
     j.task_id as task_number
-  from graphile_worker._private_jobs j
+  from legwork_private.graphile_jobs j
   union all
   select
     j.id,
-    (select jsonb_object_agg(t.id, t.identifier) from graphile_worker._private_tasks t) ->> j.task_id::text,
+    (select jsonb_object_agg(t.id, t.identifier) from legwork_private.graphile_tasks t) ->> j.task_id::text,
     coalesce(
       (select jsonb_object_agg(t.id, d.queue)
-       from graphile_worker._private_tasks t
+       from legwork_private.graphile_tasks t
        join legwork_private.task_definitions d on d.name = t.identifier) ->> j.task_id::text,
       'default'),
     'running'::legwork.job_state, j.priority,
@@ -72,24 +72,24 @@ from (
     j.max_attempts, j.payload, null::jsonb, j.last_error,
     case when j.run_at = 'infinity' then coalesce((select w.run_at from legwork_private.waiting_jobs w where w.job_id = j.id), j.run_at) else j.run_at end,
     j.created_at, j.locked_at, null::timestamptz, j.locked_by, legwork.given_key(j.key),
-    legwork.given_key((select q.queue_name from graphile_worker._private_job_queues q where q.id = j.job_queue_id)),
+    legwork.given_key((select q.queue_name from legwork_private.graphile_job_queues q where q.id = j.job_queue_id)),
     legwork_private.flag_value(j.flags, 'tenant'),
     case when j.flags is not null then legwork_private.flag_value(j.flags, 'correlation') end,
     case when j.flags is not null then legwork_private.parent_of(j.flags) end,
     -- A failed job is kept in graphile-worker's table too; the history is what shows it.
     not j.is_available and j.locked_at is not null,
     ((select jsonb_object_agg(t.id, d.redact::text)
-      from graphile_worker._private_tasks t
+      from legwork_private.graphile_tasks t
       join legwork_private.task_definitions d on d.name = t.identifier
       where d.redact is not null) ->> j.task_id::text)::text[],
     j.task_id
-  from graphile_worker._private_jobs j
+  from legwork_private.graphile_jobs j
   union all
   select
     f.id, f.task, f.queue, f.state, f.priority, f.attempts, f.max_attempts, f.payload, f.result, f.error, f.run_at,
     f.created_at, f.started_at, f.finished_at, f.worker, f.job_key, legwork.given_key(f.serial_key), f.tenant, f.correlation_id, f.parent_id,
     true, null::text[],
-    coalesce(((select jsonb_object_agg(t.identifier, t.id) from graphile_worker._private_tasks t) ->> f.task)::integer, -1)
+    coalesce(((select jsonb_object_agg(t.identifier, t.id) from legwork_private.graphile_tasks t) ->> f.task)::integer, -1)
   from legwork_private.finished_jobs f
 ) u
 where u.shown;

@@ -12,8 +12,8 @@ select
     else 'scheduled'
   end as state,
   case when j.locked_at is null and j.attempts < j.max_attempts and coalesce(w.run_at, j.run_at) <= now() then coalesce(w.run_at, j.run_at) end as due_at
-from graphile_worker._private_jobs j
-left join graphile_worker._private_tasks t on t.id = j.task_id
+from legwork_private.graphile_jobs j
+left join legwork_private.graphile_tasks t on t.id = j.task_id
 left join legwork_private.task_definitions d on d.name = t.identifier
 left join legwork_private.waiting_jobs w on w.job_id = j.id and j.run_at = 'infinity';
 comment on view legwork_private.all_live_job_states is 'Of each job that has not ended, or has failed and can be retried: its queue, what it does, and since when it could have started. For what counts them.';

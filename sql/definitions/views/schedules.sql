@@ -20,7 +20,7 @@ select
   null, null, null, null, null, 'allow', null, 'none', null, null, null, null, null, null, null, g.known_since, null, c.seen_at
 from legwork_private.crontab_entries c
 left join legwork_private.task_definitions k on k.name = c.task
-left join graphile_worker._private_known_crontabs g on g.identifier = c.identifier;
+left join legwork_private.graphile_crontabs g on g.identifier = c.identifier;
 comment on view legwork_private.all_schedules is 'The rows of every tenant, for the functions and views of Legwork. Read legwork.schedules.';
 comment on column legwork_private.all_schedules.name is E'@notNull\nThe schedule''s name.';
 comment on column legwork_private.all_schedules.source is E'@notNull\ndatabase for what legwork.schedule made, crontab for an entry of a file.';

@@ -6,7 +6,7 @@ select
   legwork_private.describe_limits('task', t.identifier) as limits,
   legwork_private.describe_retry(t.identifier, coalesce(d.queue, 'default')) as retry,
   t.id as number
-from graphile_worker._private_tasks t
+from legwork_private.graphile_tasks t
 left join legwork_private.task_definitions d on d.name = t.identifier
 left join legwork_private.pauses p on p.scope = 'task' and p.name = t.identifier;
 comment on view legwork.tasks is 'Every task that a worker has announced or that a job was made for.';

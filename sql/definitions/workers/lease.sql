@@ -46,14 +46,14 @@ begin
   lost := '{}';
   if running <> '{}' then
     -- graphile-worker takes a lock of more than four hours for a dead worker's; a job may run longer than that.
-    update graphile_worker._private_jobs j set locked_at = pg_catalog.now()
+    update legwork_private.graphile_jobs j set locked_at = pg_catalog.now()
     where j.id = any (running) and j.locked_by = worker_beat.id and j.locked_at < pg_catalog.now() - interval '2 hours';
-    update graphile_worker._private_job_queues q set locked_at = pg_catalog.now()
+    update legwork_private.graphile_job_queues q set locked_at = pg_catalog.now()
     where q.locked_by = worker_beat.id and q.locked_at < pg_catalog.now() - interval '2 hours';
     cancelled := array(select c.job_id from legwork_private.cancellations c where c.job_id = any (running));
     lost := array(
       select r.id from unnest(running) as r (id)
-      where not exists (select from graphile_worker._private_jobs j where j.id = r.id and j.locked_by = worker_beat.id));
+      where not exists (select from legwork_private.graphile_jobs j where j.id = r.id and j.locked_by = worker_beat.id));
     -- A rate limit counts starts: the windows of jobs that have started run from now at the latest, however long they take.
     if exists (select from legwork_private.limits l where l.kind = 'rate') then
       with started as (
@@ -79,7 +79,7 @@ as $$
   -- what was only fetched ahead may have been released before.
   select j.id, legwork_private.earlier(least(j.run_at, now()), row_number() over (partition by j.priority, j.run_at order by j.id desc) * interval '1 microsecond'
     + case when j.id = any (started) then interval '1 millisecond' else interval '0' end)
-  from graphile_worker._private_jobs j
+  from legwork_private.graphile_jobs j
   where j.locked_by = worker and not j.is_available
 $$;
 comment on function legwork_private.give_back_times(text, bigint[]) is
@@ -97,7 +97,7 @@ begin
   with held as (
     select h.id, h.run_at from legwork_private.give_back_times(worker, started) h where job_ids is null or h.id = any (job_ids)
   ), returned as (
-    update graphile_worker._private_jobs j
+    update legwork_private.graphile_jobs j
     set locked_at = null, locked_by = null, run_at = h.run_at,
       -- A job that was removed or replaced while it ran has no attempt left on purpose (only that touches updated_at).
       attempts = case when j.attempts >= j.max_attempts and j.updated_at > j.locked_at then j.attempts else greatest(0, j.attempts - 1) end
@@ -105,7 +105,7 @@ begin
     where j.id = h.id and j.locked_by = worker
     returning j.id, j.job_queue_id
   ), unlocked as (
-    update graphile_worker._private_job_queues q set locked_at = null, locked_by = null
+    update legwork_private.graphile_job_queues q set locked_at = null, locked_by = null
     where q.locked_by = worker and (job_ids is null or q.id in (select r.job_queue_id from returned r))
   )
   select count(*) into v_count from returned;
@@ -141,22 +141,22 @@ begin
     -- Each of those that run may be the one: they stay with the worker, and are treated as those of one that died.
     update legwork_private.worker_processes w set running = worker_blocked.running where w.id = worker_blocked.id;
     return legwork_private.give_back_jobs(id, array(
-      select j.id from graphile_worker._private_jobs j where j.locked_by = worker_blocked.id and j.id <> all (worker_blocked.running)));
+      select j.id from legwork_private.graphile_jobs j where j.locked_by = worker_blocked.id and j.id <> all (worker_blocked.running)));
   end if;
-  select j.locked_at into v_started from graphile_worker._private_jobs j
+  select j.locked_at into v_started from legwork_private.graphile_jobs j
   where j.id = culprit and j.locked_by = worker_blocked.id for update;
   if found then
     -- As a worker fails a job, and graphile-worker puts it off.
     perform set_config('legwork.failures', json_build_array(json_build_object(
       'id', culprit, 'started', extract(epoch from v_started) * 1000, 'finished', extract(epoch from clock_timestamp()) * 1000,
       'name', 'Blocked', 'labels', json_build_array('Blocked')))::text, true);
-    update graphile_worker._private_jobs j
+    update legwork_private.graphile_jobs j
     set locked_at = null, locked_by = null, run_at = greatest(now(), j.run_at) + exp(least(j.attempts, 10)) * interval '1 second',
       last_error = format('The task held up its worker''s event loop for %s seconds. The worker was killed.', round(blocked_seconds))
     where j.id = culprit;
     perform set_config('legwork.failures', '', true);
-    update graphile_worker._private_job_queues q set locked_at = null, locked_by = null
-    where q.locked_by = worker_blocked.id and q.id = (select j.job_queue_id from graphile_worker._private_jobs j where j.id = culprit);
+    update legwork_private.graphile_job_queues q set locked_at = null, locked_by = null
+    where q.locked_by = worker_blocked.id and q.id = (select j.job_queue_id from legwork_private.graphile_jobs j where j.id = culprit);
   end if;
   v_count := legwork_private.worker_stopped(id);
   return v_count;
@@ -194,20 +194,20 @@ begin
       begin
         -- What it was running has lost an attempt: releasing the lock records it. When it is not known to have run any of its jobs,
         -- each of them may be what killed it. The next worker tells of those before it starts them.
-        update graphile_worker._private_jobs j set flags = legwork_private.mark_lost(j.flags, 1) where j.locked_by = v_dead.id;
+        update legwork_private.graphile_jobs j set flags = legwork_private.mark_lost(j.flags, 1) where j.locked_by = v_dead.id;
         -- Those it had only fetched may have started in its last moment, and count for their rate limits.
         if exists (select from legwork_private.limits l where l.kind = 'rate') then
           perform legwork_private.release_slots(array_agg(j.id), array_agg(null::timestamptz))
-          from graphile_worker._private_jobs j where j.locked_by = v_dead.id having count(*) > 0;
+          from legwork_private.graphile_jobs j where j.locked_by = v_dead.id having count(*) > 0;
         end if;
-        update graphile_worker._private_jobs j
+        update legwork_private.graphile_jobs j
         set locked_at = null, locked_by = null, run_at = h.run_at,
           flags = case when exists (select from legwork_private.failed_attempts f where f.job_id = j.id and f.error_name = 'WorkerLost')
             then legwork_private.mark_lost(j.flags, 2) else j.flags end
         from legwork_private.give_back_times(v_dead.id, v_dead.running) h
         where h.id = j.id and j.locked_by = v_dead.id and (
           j.id = any (v_dead.running)
-          or not exists (select from graphile_worker._private_jobs k where k.locked_by = v_dead.id and k.id = any (v_dead.running)));
+          or not exists (select from legwork_private.graphile_jobs k where k.locked_by = v_dead.id and k.id = any (v_dead.running)));
         get diagnostics jobs = row_count;
         jobs := jobs + legwork_private.give_back_jobs(v_dead.id);
         delete from legwork_private.worker_processes w where w.id = v_dead.id;

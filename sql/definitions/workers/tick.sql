@@ -8,14 +8,14 @@ begin
     with leaked as (
       delete from legwork_private.slots s
       where s.per is null and (
-        not exists (select from graphile_worker._private_jobs j
+        not exists (select from legwork_private.graphile_jobs j
           where j.id = s.job_id and (j.locked_at is not null or j.attempts < j.max_attempts))
         or exists (select from legwork_private.waiting_jobs w where w.job_id = s.job_id))
       returning s.gate, s.job_id
     ), unstarted as (
       update legwork_private.slots s set free_at = legwork_private.later(clock_timestamp(), legwork_private.rate_window(s.gate, s.per))
       where s.per is not null and s.free_at is null and (
-        not exists (select from graphile_worker._private_jobs j
+        not exists (select from legwork_private.graphile_jobs j
           where j.id = s.job_id and (j.locked_at is not null or j.attempts < j.max_attempts))
         or exists (select from legwork_private.waiting_jobs w where w.job_id = s.job_id))
       returning s.gate, s.job_id
@@ -27,18 +27,18 @@ begin
     select 'a slot whose job does not run'::text, w.job_id, w.gate from wrong w;
   return query
     delete from legwork_private.waiting_jobs w
-    where not exists (select from graphile_worker._private_jobs j where j.id = w.job_id and j.locked_at is null and j.attempts < j.max_attempts)
+    where not exists (select from legwork_private.graphile_jobs j where j.id = w.job_id and j.locked_at is null and j.attempts < j.max_attempts)
     returning 'a job in the waiting room that does not wait'::text, w.job_id, null::text;
   return query
     with limited_tasks as materialized (
       select r.task_id, r.is_paused, r.limits from legwork_private.task_limits r where r.is_paused or r.limits <> '{}'
     ), free as materialized (
-      select j.id from graphile_worker._private_jobs j
+      select j.id from legwork_private.graphile_jobs j
       join limited_tasks r on r.task_id = j.task_id
       where j.locked_at is null and j.attempts < j.max_attempts and j.run_at <> 'infinity'
         and (r.is_paused or cardinality(r.limits) > (
           select count(*) from legwork_private.slots s
-          where s.job_id = j.id and s.free_at is null and split_part(s.gate, ':', 1)::integer = any (r.limits)))
+          where s.job_id = j.id and s.free_at is null and legwork_private.gate_limit(s.gate) = any (r.limits)))
       -- One that is just being fetched runs then.
       for update of j skip locked
     ), sent as (
@@ -70,7 +70,7 @@ begin
   delete from legwork_private.slots s
   where s.ctid = any (array(
     select x.ctid from legwork_private.slots x
-    where not exists (select from legwork_private.limits l where l.id = split_part(x.gate, ':', 1)::integer and l.max_count is not null)
+    where not exists (select from legwork_private.limits l where l.id = legwork_private.gate_limit(x.gate) and l.max_count is not null)
     for update skip locked));
   -- Nor is this: a line whose last job was let go is kept until somebody looks at it.
   if pg_try_advisory_xact_lock(legwork_private.admission_lock()) then

@@ -58,7 +58,7 @@ begin
   if callback is not null then
     select x into v_callback from legwork.enqueue_many(jsonb_build_array(callback)) x;
     -- Its task may ask which batch it is called for.
-    update graphile_worker._private_jobs j set flags = coalesce(j.flags, '{}') || jsonb_build_object('batch:' || v_id, true) where j.id = v_callback;
+    update legwork_private.graphile_jobs j set flags = coalesce(j.flags, '{}') || jsonb_build_object('batch:' || v_id, true) where j.id = v_callback;
   end if;
   perform set_config('legwork.tenant', v_own_tenant, true), set_config('legwork.correlation_id', v_own_correlation, true);
   insert into legwork_private.dependencies (depends_on, job_id, run_id, on_failure) select x, v_callback, v_id, 'run' from unnest(v_ids) x;

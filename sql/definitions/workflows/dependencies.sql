@@ -109,14 +109,14 @@ begin
   with held as (
     insert into legwork_private.waiting_jobs as w (job_id, task_id, line, gates, priority, run_at, held)
     select j.id, j.task_id, legwork_private.line_of('{}', null), '{}', j.priority, j.run_at, 'dependency'
-    from graphile_worker._private_jobs j
+    from legwork_private.graphile_jobs j
     where j.id = any (job_ids) and j.locked_at is null and j.attempts < j.max_attempts
     on conflict (job_id) do update set
       task_id = excluded.task_id, priority = excluded.priority, held = 'dependency',
       run_at = case when excluded.run_at = 'infinity' then w.run_at else excluded.run_at end
     returning w.job_id
   )
-  update graphile_worker._private_jobs j set run_at = 'infinity' from held h where j.id = h.job_id and j.run_at <> 'infinity';
+  update legwork_private.graphile_jobs j set run_at = 'infinity' from held h where j.id = h.job_id and j.run_at <> 'infinity';
   -- What it had been given before it came to depend on something is given back.
   if legwork_private.has_limits_or_pauses() then
     perform legwork_private.send_to_waiting_room(job_ids);
@@ -134,7 +134,7 @@ begin
     raise exception 'There is no on_dependency_failure ''%''.', coalesce(on_failure, 'null') using errcode = 'LW400',
       hint = 'It is cancel (the job is cancelled too) or run (the job runs all the same).';
   end if;
-  if not exists (select from graphile_worker._private_jobs j where j.id = add_dependencies.job_id and j.locked_at is null and j.attempts < j.max_attempts) then
+  if not exists (select from legwork_private.graphile_jobs j where j.id = add_dependencies.job_id and j.locked_at is null and j.attempts < j.max_attempts) then
     -- unsafe_dedupe has kept a job that runs.
     return;
   end if;
@@ -143,7 +143,7 @@ begin
   from unnest(depends_on) x
   where x is null
     or not exists (
-      select from graphile_worker._private_jobs j
+      select from legwork_private.graphile_jobs j
       where j.id = x and (legwork_private.confined_tenant() is null or legwork_private.flag_value(j.flags, 'tenant') = legwork_private.confined_tenant()))
     and not exists (
       select from legwork_private.finished_jobs f where f.id = x and (legwork_private.confined_tenant() is null or f.tenant = legwork_private.confined_tenant()))
@@ -160,7 +160,7 @@ begin
   with asked as materialized (
     select x.id, j.id is not null as lives, f.state
     from (select distinct unnest(add_dependencies.depends_on) as id) x
-    left join graphile_worker._private_jobs j on j.id = x.id and (j.locked_at is not null or j.attempts < j.max_attempts)
+    left join legwork_private.graphile_jobs j on j.id = x.id and (j.locked_at is not null or j.attempts < j.max_attempts)
     left join lateral (select o.state from legwork_private.finished_jobs o where o.id = x.id limit 1) f on true
   ), added as (
     insert into legwork_private.dependencies as d (depends_on, job_id, on_failure, ended_as)
@@ -203,14 +203,14 @@ begin
   end if;
   with locked as (
     select j.id, j.locked_at is not null or j.attempts < j.max_attempts as lives, j.is_available and j.run_at <= now() as fetchable
-    from graphile_worker._private_jobs j where j.id = any (v_ids) for share skip locked
+    from legwork_private.graphile_jobs j where j.id = any (v_ids) for share skip locked
   )
   select coalesce(array_agg(l.id) filter (where l.lives), '{}'), coalesce(array_agg(l.id) filter (where not l.lives), '{}'),
     count(*) filter (where l.fetchable)
   into v_live, v_dead, v_fetchable
   from locked l;
   v_busy := array(
-    select j.id from graphile_worker._private_jobs j
+    select j.id from legwork_private.graphile_jobs j
     where j.id = any (v_ids) and j.id <> all (v_live) and j.id <> all (v_dead));
   v_ended := array(select x from unnest(v_ids) x where x <> all (v_live) and x <> all (v_busy));
   if v_ended <> '{}' then
@@ -249,7 +249,7 @@ begin
   with gone as (
     delete from legwork_private.waiting_jobs w where w.job_id = any (job_ids) and w.held = 'dependency' returning w.job_id, w.run_at
   ), started as (
-    update graphile_worker._private_jobs j set run_at = g.run_at from gone g where j.id = g.job_id returning 1
+    update legwork_private.graphile_jobs j set run_at = g.run_at from gone g where j.id = g.job_id returning 1
   )
   select count(*) into v_count from started;
   return v_count;
@@ -290,7 +290,7 @@ begin
           or (select d.depends_on from legwork_private.dependencies d where d.job_id = x order by d.depends_on desc limit 1) is null);
       -- Whoever has a job's row locked is replacing, cancelling or explaining it.
       v_locked := array(
-        select j.id from graphile_worker._private_jobs j
+        select j.id from legwork_private.graphile_jobs j
         where j.id = any (v_ready) and j.locked_at is null and j.attempts < j.max_attempts
           and exists (select from legwork_private.waiting_jobs w where w.job_id = j.id and w.held = 'dependency')
         order by j.id for update skip locked);
@@ -301,9 +301,7 @@ begin
       v_free := array(
         select x from unnest(v_locked) x where not exists (select from legwork_private.dependencies d where d.job_id = x));
       if v_doomed <> '{}' then
-        perform set_config('legwork.ended_as', 'dependency', true);
-        delete from graphile_worker._private_jobs j where j.id = any (v_doomed);
-        perform set_config('legwork.ended_as', '', true);
+        perform legwork_private.delete_jobs_as('dependency', v_doomed);
       end if;
       if v_free <> '{}' then
         v_total := v_total + legwork_private.release_dependants(v_free);
@@ -367,7 +365,7 @@ begin
     with lost as (
       select distinct d.depends_on from legwork_private.dependencies d
       where d.ended_as is null
-        and not exists (select from graphile_worker._private_jobs j where j.id = d.depends_on and (j.locked_at is not null or j.attempts < j.max_attempts))
+        and not exists (select from legwork_private.graphile_jobs j where j.id = d.depends_on and (j.locked_at is not null or j.attempts < j.max_attempts))
         and not exists (select from legwork_private.dependency_checks)
     ), noted as (
       insert into legwork_private.dependency_checks (depends_on) select l.depends_on from lost l returning depends_on
@@ -375,7 +373,7 @@ begin
     select 'a dependency on a job that has ended'::text, n.depends_on from noted n;
   return query
     with early as materialized (
-      select j.id from graphile_worker._private_jobs j
+      select j.id from legwork_private.graphile_jobs j
       where j.id in (select d.job_id from legwork_private.dependencies d) and j.locked_at is null and j.attempts < j.max_attempts and j.run_at <> 'infinity'
       for update of j skip locked
     ), sent as (

@@ -52,7 +52,7 @@ begin
   select * into v_run from legwork_private.workflow_runs r where r.id = compensate_workflow.workflow_id;
   -- In reverse order of the dependencies: one after the other, each when the one before has ended.
   with undone as materialized (
-    select s.name, s.compensate, nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')) as id
+    select s.name, s.compensate, legwork_private.next_job_id() as id
     from (
       select o.* from legwork_private.workflow_run_steps o
       where o.workflow_id = compensate_workflow.workflow_id and o.compensate is not null and o.compensation_job_id is null
@@ -60,9 +60,9 @@ begin
       order by o.position desc
     ) s
   ), known as (
-    insert into graphile_worker._private_tasks (identifier)
+    insert into legwork_private.graphile_tasks (identifier)
     select distinct u.compensate ->> 'task' from undone u
-    where not exists (select from graphile_worker._private_tasks t where t.identifier = u.compensate ->> 'task')
+    where not exists (select from legwork_private.graphile_tasks t where t.identifier = u.compensate ->> 'task')
     on conflict do nothing
   ), noted as (
     update legwork_private.workflow_run_steps s set compensation_job_id = u.id
@@ -78,7 +78,7 @@ begin
       lag(s.compensation_job_id) over (order by s.compensation_job_id) as before,
       lead(s.compensation_job_id) over (order by s.compensation_job_id) as after
     from legwork_private.workflow_run_steps s
-    join graphile_worker._private_tasks t on t.identifier = s.compensate ->> 'task'
+    join legwork_private.graphile_tasks t on t.identifier = s.compensate ->> 'task'
     where s.workflow_id = compensate_workflow.workflow_id and s.compensation_job_id is not null
   ), closing as (
     insert into legwork_private.dependencies (depends_on, job_id, run_id, on_failure) select c.id, c.after, v_run.id, 'run' from chain c
@@ -86,7 +86,7 @@ begin
     insert into legwork_private.waiting_jobs (job_id, task_id, line, gates, priority, run_at, held)
     select c.id, c.task_id, legwork_private.line_of('{}', null), '{}', 0, now(), 'dependency' from chain c where c.before is not null
   )
-  insert into graphile_worker._private_jobs (id, task_id, payload, run_at, flags)
+  insert into legwork_private.graphile_jobs (id, task_id, payload, run_at, flags)
   overriding system value
   select c.id, c.task_id, coalesce(nullif(c.compensate -> 'payload', 'null'), '{}')::json, case when c.before is null then now() else 'infinity' end,
     legwork_private.workflow_flags(v_run) || jsonb_build_object('step:' || c.name, true, 'compensates:' || c.name, true)
@@ -197,17 +197,16 @@ begin
   -- A job's row decides between this and a worker that is just fetching it.
   if waits then
     v_waiting := array(
-      select j.id from graphile_worker._private_jobs j where j.id = any (v_ids) order by j.id for update);
+      select j.id from legwork_private.graphile_jobs j where j.id = any (v_ids) order by j.id for update);
   else
     v_waiting := array(
-      select j.id from graphile_worker._private_jobs j where j.id = any (v_ids) order by j.id for update skip locked);
+      select j.id from legwork_private.graphile_jobs j where j.id = any (v_ids) order by j.id for update skip locked);
   end if;
-  perform set_config('legwork.ended_as', 'cancelled', true), set_config('legwork.end_reason', reason, true);
-  delete from graphile_worker._private_jobs j where j.id = any (v_waiting) and j.locked_at is null and j.attempts < j.max_attempts;
-  perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
+  perform legwork_private.delete_jobs_as('cancelled', array(
+    select j.id from legwork_private.graphile_jobs j where j.id = any (v_waiting) and j.locked_at is null and j.attempts < j.max_attempts), reason);
   with told as (
     insert into legwork_private.cancellations (job_id, reason)
-    select j.id, cancel_workflow_steps.reason from graphile_worker._private_jobs j where j.id = any (v_waiting) and j.locked_at is not null
+    select j.id, cancel_workflow_steps.reason from legwork_private.graphile_jobs j where j.id = any (v_waiting) and j.locked_at is not null
     on conflict do nothing
     returning cancellations.job_id
   )

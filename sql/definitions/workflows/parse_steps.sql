@@ -56,24 +56,20 @@ end $$;
 comment on function legwork_private.topological_order(integer, integer[], integer[]) is
   'The numbers from 1 in an order in which befores[i] comes before afters[i], for all i; the pairs ordered by befores. Those on a cycle, or behind one, are missing.';
 
+create or replace function legwork_private.workflow_step_options() returns text[]
+language sql immutable parallel safe
+return array['max_attempts', 'priority', 'run_at', 'serial_key'];
+comment on function legwork_private.workflow_step_options() is 'What a step of a workflow takes of the options of legwork.enqueue.';
+
 create or replace function legwork_private.workflow_step_fields() returns text[]
 language sql immutable parallel safe
-return array['name', 'task', 'payload', 'depends_on', 'on_failure', 'compensate', 'max_attempts', 'priority', 'run_at', 'delay', 'serial_key', 'steps'];
+return array['name', 'task', 'payload', 'depends_on', 'on_failure', 'compensate'] || legwork_private.workflow_step_options() || array['delay', 'steps'];
 comment on function legwork_private.workflow_step_fields() is 'What a step of a workflow can have.';
 
-create or replace function legwork_private.parse_workflow_steps(steps jsonb) returns legwork_private.parsed_workflow_step[]
-language plpgsql stable
--- How many there are the planner cannot know; comparing each with each would take seconds.
-set search_path = pg_catalog, pg_temp set enable_nestloop = off set jit = off as $$
+create or replace function legwork_private.flatten_workflow_steps(steps jsonb) returns legwork_private.parsed_workflow_step[]
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare
   v_entries legwork_private.parsed_workflow_step[];
-  v_message text;
-  v_hint text;
-  v_code text;
-  v_wrong integer;
-  v_problem text;
-  v_name text;
-  v_step jsonb;
 begin
   if steps is null or jsonb_typeof(steps) not in ('array', 'object') then
     raise exception 'The steps of a workflow are an array or an object, not %.', coalesce(jsonb_typeof(steps), 'null') using errcode = 'LW400',
@@ -95,9 +91,24 @@ begin
     raise exception 'A workflow has at most 20000 steps, not %.', cardinality(v_entries) using errcode = 'LW413',
       hint = 'legwork.enqueue_batch takes more jobs; or let a step start another workflow.';
   end if;
+  return v_entries;
+end $$;
+comment on function legwork_private.flatten_workflow_steps(jsonb) is
+  'The steps of a workflow, sub-workflows laid out, before any of them is checked. Raises LW400 where there are none, LW413 for more than 20,000.';
+
+create or replace function legwork_private.assert_workflow_step_fields(entries legwork_private.parsed_workflow_step[]) returns void
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  v_message text;
+  v_hint text;
+  v_wrong integer;
+  v_problem text;
+  v_name text;
+  v_step jsonb;
+begin
   -- Which is wrong first and with what; what to say of it is put together for that one only.
   select e.n, x.problem into v_wrong, v_problem
-  from unnest(v_entries) e
+  from unnest(entries) e
   cross join lateral (
     select case
       when jsonb_typeof(e.step) <> 'object' then 'object'
@@ -108,7 +119,7 @@ begin
       when (e.step ->> 'task' is null) = (e.step -> 'steps' is null) then 'neither'
       when e.step ? 'steps' and not exists (select from legwork_private.list_workflow_steps(e.step -> 'steps')) then 'empty'
       when e.step ? 'steps' and cardinality(e.groups) = 10 then 'deep'
-      when e.step ? 'steps' and e.step ?| array['payload', 'compensate', 'max_attempts', 'priority', 'run_at', 'delay', 'serial_key'] then 'group'
+      when e.step ? 'steps' and e.step ?| (array['payload', 'compensate', 'delay'] || legwork_private.workflow_step_options()) then 'group'
       when e.step ? 'on_failure' and coalesce(e.step ->> 'on_failure' not in ('stop', 'continue', 'compensate'), true) then 'on_failure'
       when e.step ? 'depends_on' and (jsonb_typeof(e.step -> 'depends_on') not in ('array', 'string', 'null')
         or jsonb_typeof(e.step -> 'depends_on') = 'array'
@@ -121,8 +132,7 @@ begin
   order by e.n limit 1;
   if v_problem is not null then
     select format('Step ''%s''', coalesce(e.name, coalesce(e.parent || '/', '') || 'number ' || e.n)), e.step into v_name, v_step
-    from unnest(v_entries) e where e.n = v_wrong;
-    v_code := 'LW400';
+    from unnest(entries) e where e.n = v_wrong;
     select v_name || m.message, m.hint into v_message, v_hint
     from (values
       ('object', ' is not an object.', 'For example {"name": "a", "task": "import"}.'),
@@ -141,42 +151,53 @@ begin
       ('compensate', ' has a compensate that is not {task, payload}.', 'For example {"task": "payment/refund", "payload": {"order": 7}}.')
     ) as m (problem, message, hint)
     where m.problem = v_problem;
+    raise exception '%', v_message using errcode = 'LW400', hint = v_hint;
   end if;
-  if v_message is null then
-    select 'LW400', format('There are two steps ''%s''.', e.name), 'Names are unique within a workflow and within a sub-workflow.' into v_code, v_message, v_hint
-    from unnest(v_entries) e group by e.name having count(*) > 1 order by min(e.n) limit 1;
-  end if;
+end $$;
+comment on function legwork_private.assert_workflow_step_fields(legwork_private.parsed_workflow_step[]) is
+  'Does nothing for steps each of which has a name and the fields of a job or of a sub-workflow. Raises LW400 for the first that has not.';
+
+create or replace function legwork_private.assert_workflow_step_references(entries legwork_private.parsed_workflow_step[]) returns void
+language plpgsql stable
+-- How many there are the planner cannot know; comparing each with each would take seconds.
+set search_path = pg_catalog, pg_temp set enable_nestloop = off set jit = off as $$
+declare
+  v_message text;
+  v_hint text;
+  v_code text;
+begin
+  select 'LW400', format('There are two steps ''%s''.', e.name), 'Names are unique within a workflow and within a sub-workflow.' into v_code, v_message, v_hint
+  from unnest(entries) e group by e.name having count(*) > 1 order by min(e.n) limit 1;
   if v_message is null then
     select 'LW404', format('Step ''%s'' depends on ''%s'', which is no step beside it.', e.name, d.name),
       coalesce('Did you mean ''' || legwork_private.nearest_name(d.name, array(
-        select regexp_replace(o.name, '^.*/', '') from unnest(v_entries) o where o.parent is not distinct from e.parent and o.name <> e.name)) || '''? ', '')
+        select regexp_replace(o.name, '^.*/', '') from unnest(entries) o where o.parent is not distinct from e.parent and o.name <> e.name)) || '''? ', '')
         || 'A step depends on steps of the same workflow or sub-workflow.'
     into v_code, v_message, v_hint
-    from unnest(v_entries) e
+    from unnest(entries) e
     cross join lateral legwork_private.workflow_step_dependencies(e.step) as d (name)
-    where not exists (select from unnest(v_entries) o where o.name = coalesce(e.parent || '/', '') || d.name)
+    where not exists (select from unnest(entries) o where o.name = coalesce(e.parent || '/', '') || d.name)
     order by e.n limit 1;
   end if;
   if v_message is null then
     select 'LW404', format('Step ''%s'': no task is called ''%s''.', t.step, t.task),
-      coalesce('Did you mean ''' || legwork_private.nearest_name(t.task, array(select k.identifier from graphile_worker._private_tasks k)) || '''? ', '')
+      coalesce('Did you mean ''' || legwork_private.nearest_name(t.task, array(select k.identifier from legwork_private.graphile_tasks k)) || '''? ', '')
         || 'Tasks are known once a worker that has them has started; select name from legwork.tasks lists them.'
     into v_code, v_message, v_hint
     from (
-      select e.n, e.name as step, e.step ->> 'task' as task from unnest(v_entries) e
+      select e.n, e.name as step, e.step ->> 'task' as task from unnest(entries) e
       union all
-      select e.n, e.name, e.step #>> '{compensate,task}' from unnest(v_entries) e
+      select e.n, e.name, e.step #>> '{compensate,task}' from unnest(entries) e
     ) t
-    where t.task is not null and t.task not in (select k.identifier from graphile_worker._private_tasks k)
+    where t.task is not null and t.task not in (select k.identifier from legwork_private.graphile_tasks k)
     order by t.n limit 1;
   end if;
   if v_message is not null then
     raise exception '%', v_message using errcode = v_code, hint = v_hint;
   end if;
-  return v_entries;
 end $$;
-comment on function legwork_private.parse_workflow_steps(jsonb) is
-  'The steps of a workflow, sub-workflows laid out. Raises LW400, LW404 or LW413 with the part that is wrong.';
+comment on function legwork_private.assert_workflow_step_references(legwork_private.parsed_workflow_step[]) is
+  'Does nothing for steps of different names whose dependencies and tasks exist. Raises LW400 for a name that comes twice, LW404 for a step or a task that is not there.';
 
 create or replace function legwork_private.assert_workflow_step_values(steps legwork_private.parsed_workflow_step[]) returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -186,11 +207,9 @@ declare
 begin
   for v_name, v_step in
     select format('Step ''%s'': ', e.name), e.step from unnest(steps) e
-    where e.step ?| array['priority', 'max_attempts', 'run_at', 'delay', 'serial_key'] order by e.n
+    where e.step ?| (legwork_private.workflow_step_options() || 'delay'::text) order by e.n
   loop
-    perform legwork_private.read_number(v_name || 'priority', v_step ->> 'priority', -32768, 32767);
-    perform legwork_private.read_number(v_name || 'max_attempts', v_step ->> 'max_attempts', 1, 32767);
-    perform legwork_private.read_time(v_name || 'run_at', v_step ->> 'run_at');
+    perform legwork_private.assert_job_fields(v_step, v_name);
     perform legwork_private.read_interval(v_name || 'delay', v_step ->> 'delay');
     if length(v_step ->> 'serial_key') not between 1 and 128 then
       raise exception '%serial_key has % characters; it must have 1 to 128.', v_name, length(v_step ->> 'serial_key') using
@@ -202,6 +221,85 @@ comment on function legwork_private.assert_workflow_step_values(legwork_private.
   'Does nothing for steps whose numbers, times and keys a job can have: their jobs are made and let go in the transactions of others. Raises LW400 with the step, the field, the value '
   'and the range.';
 
+create or replace function legwork_private.parse_workflow_steps(steps jsonb) returns legwork_private.parsed_workflow_step[]
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  v_entries legwork_private.parsed_workflow_step[] := legwork_private.flatten_workflow_steps(steps);
+begin
+  perform legwork_private.assert_workflow_step_fields(v_entries);
+  perform legwork_private.assert_workflow_step_references(v_entries);
+  perform legwork_private.assert_workflow_step_values(v_entries);
+  return v_entries;
+end $$;
+comment on function legwork_private.parse_workflow_steps(jsonb) is
+  'The steps of a workflow, sub-workflows laid out. Raises LW400, LW404 or LW413 with the part that is wrong.';
+
+create or replace function legwork_private.workflow_step_pairs(
+  entries legwork_private.parsed_workflow_step[], out befores integer[], out afters integer[], out hows text[]
+)
+language plpgsql stable set search_path = pg_catalog, pg_temp set enable_nestloop = off set jit = off as $$
+begin
+  -- Every job of a sub-workflow waits for what the sub-workflow waits for; what waits for it waits for all its jobs. Where it may fail without
+  -- harm (continue), that wait ends however they end, so what holds it back must hold back those too.
+  with recursive steps as materialized (
+    select e.n, e.name, e.groups, e.step ? 'steps' as is_group, coalesce(e.step ->> 'on_failure', 'stop') as on_failure,
+      array(select coalesce(e.parent || '/', '') || d from legwork_private.workflow_step_dependencies(e.step) d) as depends_on
+    from unnest(entries) e
+  ), asked as (
+    select e.name, d.name as target from steps e cross join lateral unnest(e.depends_on) as d (name)
+  ), wanted as (
+    select a.name, a.target from asked a
+    union
+    select w.name, a.target
+    from wanted w
+    join steps g on g.name = w.target and g.is_group and g.on_failure = 'continue'
+    join asked a on a.name = g.name
+  ), within as materialized (
+    select e.n, e.on_failure, g.name as of from steps e cross join lateral unnest(e.groups) as g (name) where not e.is_group
+  ), pairs as (
+    select before.n as before, after.n as after,
+      -- The strictest of several: cancel before continue before run.
+      min(case when t.is_group and t.on_failure = 'continue' then 'run' when before.on_failure = 'continue' then 'continue' else 'cancel' end) as how
+    from wanted w
+    join steps t on t.name = w.target
+    join within before on before.of = w.target
+    join within after on after.of = w.name
+    group by before.n, after.n
+  )
+  select coalesce(array_agg(p.before order by p.before, p.after), '{}'), coalesce(array_agg(p.after order by p.before, p.after), '{}'),
+    coalesce(array_agg(p.how order by p.before, p.after), '{}')
+  into befores, afters, hows
+  from pairs p;
+end $$;
+comment on function legwork_private.workflow_step_pairs(legwork_private.parsed_workflow_step[]) is
+  'Which job of a workflow waits for which: befores[i] comes before afters[i], by their numbers, ordered by befores, with what becomes of the later one when the other fails (hows[i]).';
+
+create or replace function legwork_private.raise_workflow_cycle(
+  entries legwork_private.parsed_workflow_step[], befores integer[], afters integer[], ordered integer[]
+) returns void
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  v_cycle integer[];
+  v_node integer;
+begin
+  -- From any that is left, one of those before it is left too: going on, one comes by twice.
+  select min(x) into v_node from generate_series(1, cardinality(entries)) x where x <> all (ordered);
+  v_cycle := array[v_node];
+  loop
+    select p.before into v_node
+    from unnest(befores, afters) as p (before, after)
+    where p.after = v_node and p.before <> all (ordered) order by p.before limit 1;
+    v_cycle := v_node || v_cycle;
+    exit when v_node = any (v_cycle[2:]);
+  end loop;
+  v_cycle := v_cycle[1:1 + array_position(v_cycle[2:], v_node)];
+  raise exception 'The steps depend on each other: %.', (
+    select string_agg(e.name, ' → ' order by c.i) from unnest(v_cycle) with ordinality as c (n, i) join unnest(entries) e on e.n = c.n)
+  using errcode = 'LW400', hint = 'Nothing was started. Take one of these dependencies away.';
+end $$;
+comment on function legwork_private.raise_workflow_cycle(legwork_private.parsed_workflow_step[], integer[], integer[], integer[]) is
+  'Raises LW400 with steps that wait for each other. ordered: the numbers of those that do not, from topological_order, which leaves some out.';
+
 create or replace function legwork_private.plan_workflow_steps(workflow_id bigint, steps jsonb) returns integer
 language plpgsql volatile set search_path = pg_catalog, pg_temp set enable_nestloop = off set jit = off as $$
 declare
@@ -210,69 +308,23 @@ declare
   v_afters integer[];
   v_hows text[];
   v_order integer[];
-  v_cycle integer[];
-  v_node integer;
 begin
-  perform legwork_private.assert_workflow_step_values(v_entries);
-  -- Every job of a sub-workflow waits for what the sub-workflow waits for; what waits for it waits for all its jobs. Where it may fail without
-  -- harm (continue), that wait ends however they end, so what holds it back must hold back those too.
-  with recursive entries as materialized (
-    select e.n, e.name, e.groups, e.step ? 'steps' as is_group, coalesce(e.step ->> 'on_failure', 'stop') as on_failure,
-      array(select coalesce(e.parent || '/', '') || d from legwork_private.workflow_step_dependencies(e.step) d) as depends_on
-    from unnest(v_entries) e
-  ), asked as (
-    select e.name, d.name as target from entries e cross join lateral unnest(e.depends_on) as d (name)
-  ), wanted as (
-    select a.name, a.target from asked a
-    union
-    select w.name, a.target
-    from wanted w
-    join entries g on g.name = w.target and g.is_group and g.on_failure = 'continue'
-    join asked a on a.name = g.name
-  ), within as materialized (
-    select e.n, e.on_failure, g.name as of from entries e cross join lateral unnest(e.groups) as g (name) where not e.is_group
-  ), pairs as (
-    select before.n as before, after.n as after,
-      -- The strictest of several: cancel before continue before run.
-      min(case when t.is_group and t.on_failure = 'continue' then 'run' when before.on_failure = 'continue' then 'continue' else 'cancel' end) as how
-    from wanted w
-    join entries t on t.name = w.target
-    join within before on before.of = w.target
-    join within after on after.of = w.name
-    group by before.n, after.n
-  )
-  select coalesce(array_agg(p.before order by p.before, p.after), '{}'), coalesce(array_agg(p.after order by p.before, p.after), '{}'),
-    coalesce(array_agg(p.how order by p.before, p.after), '{}')
-  into v_befores, v_afters, v_hows
-  from pairs p;
+  select p.befores, p.afters, p.hows into v_befores, v_afters, v_hows from legwork_private.workflow_step_pairs(v_entries) p;
   if cardinality(v_befores) > 200000 then
     raise exception 'A workflow has at most 200000 dependencies, not %.', cardinality(v_befores) using errcode = 'LW413',
       hint = 'Where many steps depend on many, put one between them that they all depend on.';
   end if;
   v_order := legwork_private.topological_order(cardinality(v_entries), v_befores, v_afters);
   if cardinality(v_order) < cardinality(v_entries) then
-    -- From any that is left, one of those before it is left too: going on, one comes by twice.
-    select min(x) into v_node from generate_series(1, cardinality(v_entries)) x where x <> all (v_order);
-    v_cycle := array[v_node];
-    loop
-      select p.before into v_node
-      from unnest(v_befores, v_afters) as p (before, after)
-      where p.after = v_node and p.before <> all (v_order) order by p.before limit 1;
-      v_cycle := v_node || v_cycle;
-      exit when v_node = any (v_cycle[2:]);
-    end loop;
-    v_cycle := v_cycle[1:1 + array_position(v_cycle[2:], v_node)];
-    raise exception 'The steps depend on each other: %.', (
-      select string_agg(e.name, ' → ' order by c.i) from unnest(v_cycle) with ordinality as c (n, i) join unnest(v_entries) e on e.n = c.n)
-    using errcode = 'LW400', hint = 'Nothing was started. Take one of these dependencies away.';
+    perform legwork_private.raise_workflow_cycle(v_entries, v_befores, v_afters, v_order);
   end if;
 
   insert into legwork_private.workflow_run_steps (
-    workflow_id, name, position, groups, task, payload, priority, max_attempts, run_at, delay, serial_key, depends_on, on_failure, effect,
+    workflow_id, name, position, groups, task, payload, options, delay, depends_on, on_failure, effect,
     compensate, waits_for, waits_how, job_id)
   -- In the order of their dependencies, so that a job is younger than those it depends on. Materialized, so that each step draws one id, in this order.
   with placed as materialized (
-    select x.n, x.position, nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')) as job_id
+    select x.n, x.position, legwork_private.next_job_id() as job_id
     from (
       select v.n, row_number() over (order by v.i)::integer as position
       from unnest(v_order) with ordinality as v (n, i)
@@ -282,8 +334,10 @@ begin
   )
   select
     plan_workflow_steps.workflow_id, e.name, o.position, e.groups, e.step ->> 'task', nullif(e.step -> 'payload', 'null'),
-    (e.step ->> 'priority')::numeric::smallint, (e.step ->> 'max_attempts')::numeric::smallint, (e.step ->> 'run_at')::timestamptz,
-    (e.step ->> 'delay')::interval, e.step ->> 'serial_key',
+    -- Not what a step and a job both have and which a step means otherwise.
+    case when e.step ?| legwork_private.workflow_step_options() then
+      jsonb_populate_record(null::legwork_private.job_spec, e.step - array['task', 'payload', 'depends_on']) end,
+    (e.step ->> 'delay')::interval,
     array(select coalesce(e.parent || '/', '') || d from legwork_private.workflow_step_dependencies(e.step) d),
     coalesce(e.step ->> 'on_failure', 'stop'),
     coalesce(f.effect, 'stop'), nullif(e.step -> 'compensate', 'null'), coalesce(p.waits_for, '{}'), coalesce(p.waits_how, '{}'), o.job_id
@@ -322,18 +376,8 @@ declare
 begin
   select * into v_run from legwork_private.workflow_runs r where r.id = create_workflow_step_jobs.workflow_id;
   v_flags := legwork_private.workflow_flags(v_run);
-  insert into graphile_worker._private_tasks (identifier)
-  select distinct s.task from legwork_private.workflow_run_steps s
-  where s.workflow_id = create_workflow_step_jobs.workflow_id and s.position = any (made)
-    and not exists (select from graphile_worker._private_tasks t where t.identifier = s.task)
-  on conflict do nothing;
-  insert into graphile_worker._private_job_queues (queue_name)
-  select distinct k.name
-  from legwork_private.workflow_run_steps s
-  cross join lateral (select legwork_private.kept_key(s.serial_key, v_run.tenant, 'serial_key') as name offset 0) k
-  where s.workflow_id = create_workflow_step_jobs.workflow_id and s.position = any (made) and s.serial_key is not null
-    and not exists (select from graphile_worker._private_job_queues q where q.queue_name = k.name)
-  on conflict do nothing;
+  perform legwork_private.restore_names(array_agg(distinct s.task), array_agg(distinct legwork_private.kept_key((s.options).serial_key, v_run.tenant, 'serial_key')))
+  from legwork_private.workflow_run_steps s where s.workflow_id = create_workflow_step_jobs.workflow_id and s.position = any (made);
 
   with steps as materialized (
     select s.* from legwork_private.workflow_run_steps s where s.workflow_id = create_workflow_step_jobs.workflow_id and s.position is not null
@@ -353,22 +397,24 @@ begin
     select o.job_id, null, v_run.id, 'run' from opened o where not exists (select from edges e where e.depends_on = o.job_id)
   ), specs as materialized (
     select s.*, t.id as task_id, e.job_id is not null as is_held,
-      coalesce(s.run_at, case when e.job_id is null then legwork_private.later(now(), s.delay) end, now()) as starts_at
+      coalesce((s.options).run_at, case when e.job_id is null then legwork_private.later(now(), s.delay) end, now()) as starts_at
     from steps s
     join unnest(made) m (position) using (position)
-    join graphile_worker._private_tasks t on t.identifier = s.task
+    join legwork_private.graphile_tasks t on t.identifier = s.task
     left join (select distinct e.job_id from edges e) e on e.job_id = s.job_id
   ), held as (
     -- Before the jobs, so that the trigger that looks at limits and pauses finds them here.
     insert into legwork_private.waiting_jobs (job_id, task_id, line, gates, priority, run_at, held, delay)
-    select s.job_id, s.task_id, legwork_private.line_of('{}', null), '{}', coalesce(s.priority, 0), s.starts_at, 'dependency', s.delay
+    select s.job_id, s.task_id, legwork_private.line_of('{}', null), '{}', coalesce((s.options).priority, 0), s.starts_at, 'dependency', s.delay
     from specs s where s.is_held
   ), inserted as (
-    insert into graphile_worker._private_jobs (id, job_queue_id, task_id, payload, run_at, max_attempts, priority, flags)
+    insert into legwork_private.graphile_jobs (id, job_queue_id, task_id, payload, run_at, max_attempts, priority, flags)
     overriding system value
-    select s.job_id, case when s.serial_key is not null then (select q.id from graphile_worker._private_job_queues q where q.queue_name = legwork.tenant_key(s.serial_key, v_run.tenant)) end,
+    select s.job_id, case when (s.options).serial_key is not null then (
+        select q.id from legwork_private.graphile_job_queues q where q.queue_name = legwork.tenant_key((s.options).serial_key, v_run.tenant)) end,
       s.task_id, coalesce(s.payload, '{}')::json, case when s.is_held then 'infinity' else s.starts_at end,
-      coalesce(s.max_attempts, 25), coalesce(s.priority, 0), v_flags || jsonb_build_object('step:' || s.name, true)
+      coalesce((s.options).max_attempts, 25), coalesce((s.options).priority, 0),
+      v_flags || (select jsonb_object_agg(flag, true) from unnest(array['step:' || s.name] || legwork_private.option_flags(s.options)) as flag)
     from specs s order by s.position
     returning 1
   )

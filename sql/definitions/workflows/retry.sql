@@ -37,7 +37,7 @@ begin
       j.id is not null as has_row, j.id is not null and (j.locked_at is not null or j.attempts < j.max_attempts) as lives,
       (select f.state from legwork_private.workflow_step_end(s.job_id) f) as state
     from legwork_private.workflow_run_steps s
-    left join lateral (select k.* from graphile_worker._private_jobs k where k.id = s.job_id for update) j on true
+    left join lateral (select k.* from legwork_private.graphile_jobs k where k.id = s.job_id for update) j on true
     where s.workflow_id = v_run.id and s.position is not null
     order by s.position
   loop
@@ -58,13 +58,13 @@ begin
     raise exception 'Every step of workflow % has completed.', workflow_id using errcode = 'LW409', hint = 'There is nothing to retry.';
   end if;
   -- Failed jobs in whose place another one is made cannot be retried by themselves any more.
-  delete from graphile_worker._private_jobs j
+  delete from legwork_private.graphile_jobs j
   using legwork_private.workflow_run_steps s
   where s.workflow_id = v_run.id and s.position = any (v_made) and j.id = s.job_id and j.locked_at is null and j.attempts >= j.max_attempts;
   update legwork_private.workflow_run_steps s set compensation_job_id = null where s.workflow_id = v_run.id and s.compensation_job_id is not null;
   -- Materialized, because the ids have to rise with the positions: joined as a subquery, they may be drawn in any order, and more than once.
   with numbered as materialized (
-    select x.position, nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')) as job_id
+    select x.position, legwork_private.next_job_id() as job_id
     from (select unnest(v_made) as position order by 1) x
   )
   update legwork_private.workflow_run_steps s set job_id = n.job_id from numbered n where s.workflow_id = v_run.id and s.position = n.position;
@@ -76,7 +76,7 @@ begin
   delete from legwork_private.run_counts c where c.run_id = v_run.id;
   perform legwork_private.create_workflow_step_jobs(v_run.id, v_made, v_made || v_retried, v_made || v_retried || v_open);
   -- Those that have to wait are sent to the waiting room by the trigger on this.
-  update graphile_worker._private_jobs j set attempts = 0, run_at = now(), updated_at = now(), revision = j.revision + 1, flags = legwork_private.without_expiry(j.flags)
+  update legwork_private.graphile_jobs j set attempts = 0, run_at = now(), updated_at = now(), revision = j.revision + 1, flags = legwork_private.without_expiry(j.flags)
   from legwork_private.workflow_run_steps s
   where s.workflow_id = v_run.id and s.position = any (v_retried) and j.id = s.job_id;
   if v_retried <> '{}' then

@@ -28,11 +28,8 @@ comment on column legwork_private.workflow_run_steps.position is 'Its place in a
 comment on column legwork_private.workflow_run_steps.groups is 'The sub-workflows it belongs to, and itself.';
 comment on column legwork_private.workflow_run_steps.task is 'The task to run; null for a sub-workflow.';
 comment on column legwork_private.workflow_run_steps.payload is 'What the task is given. Forgotten when a workflow completes one of whose tasks redacts.';
-comment on column legwork_private.workflow_run_steps.priority is 'Smaller runs first.';
-comment on column legwork_private.workflow_run_steps.max_attempts is 'Attempts allowed.';
-comment on column legwork_private.workflow_run_steps.run_at is 'When it may start at the earliest.';
+comment on column legwork_private.workflow_run_steps.options is 'What else was asked for of its job: legwork_private.workflow_step_options(). Null for nothing.';
 comment on column legwork_private.workflow_run_steps.delay is 'How long after its last dependency has ended it may start.';
-comment on column legwork_private.workflow_run_steps.serial_key is 'Jobs that share it run one at a time.';
 comment on column legwork_private.workflow_run_steps.depends_on is 'The steps it depends on, as they were named, in full.';
 comment on column legwork_private.workflow_run_steps.on_failure is 'What becomes of those that depend on it when it does not complete: stop, continue or compensate.';
 comment on column legwork_private.workflow_run_steps.effect is 'What becomes of the workflow then: the same, with regard to the sub-workflows it belongs to.';

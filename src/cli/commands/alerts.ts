@@ -1,10 +1,12 @@
 import { Command } from "commander";
+import { type Alert, alertRuleSchema, alertSchema } from "../../contract/alerts.ts";
+import { fromRows } from "../../contract/rows.ts";
 import { loadConfig } from "../../config.ts";
 import type { Queryable } from "../../db/pool.ts";
 import { LegworkError } from "../../errors.ts";
 import { acknowledgeAlert } from "../../health/acknowledge-alert.ts";
 import { listAlertRules } from "../../health/alert-rules.ts";
-import { type AlertRow, listAlerts } from "../../health/list-alerts.ts";
+import { listAlerts } from "../../health/list-alerts.ts";
 import { silenceAlerts } from "../../health/silence-alerts.ts";
 import { type CommonFlags, withCommonOptions, withDatabase } from "../options.ts";
 import { color, printJson, printTable, relativeTime, shorten } from "../output.ts";
@@ -68,7 +70,7 @@ async function run(pool: Queryable, flags: Flags): Promise<void> {
   } else if (flags.rules === true) {
     await printRules(pool, flags.json);
   } else {
-    const alerts = await listAlerts(pool, { all: flags.all ?? false });
+    const alerts = fromRows(alertSchema, await listAlerts(pool, { all: flags.all ?? false }));
     if (flags.json === true) printJson(alerts);
     else if (alerts.length === 0) console.log("No alerts.");
     else printAlerts(visibleRows(alerts));
@@ -76,7 +78,7 @@ async function run(pool: Queryable, flags: Flags): Promise<void> {
   }
 }
 
-function printAlerts(alerts: readonly AlertRow[]): void {
+function printAlerts(alerts: readonly Alert[]): void {
   printTable(
     ["ID", "SEVERITY", "STATE", "RULE", "TARGET", "RAISED", "MESSAGE"],
     alerts.map((alert) => [
@@ -85,14 +87,14 @@ function printAlerts(alerts: readonly AlertRow[]): void {
       alert.silenced ? `${alert.state}, silenced` : alert.state,
       alert.rule,
       shorten(alert.target, 40),
-      relativeTime(alert.raised_at),
+      relativeTime(alert.raisedAt),
       shorten(alert.message, 100),
     ]),
   );
 }
 
 async function printRules(pool: Queryable, json: boolean | undefined): Promise<void> {
-  const found = await listAlertRules(pool);
+  const found = fromRows(alertRuleSchema, await listAlertRules(pool));
   if (json === true) return printJson(found);
   const rules = visibleRows(found);
   printTable(
@@ -104,9 +106,9 @@ async function printRules(pool: Queryable, json: boolean | undefined): Promise<v
       String(rule.warning ?? ""),
       String(rule.critical ?? ""),
       rule.period,
-      rule.raise_after,
-      rule.resolve_after,
-      rule.is_enabled ? "" : "off",
+      rule.raiseAfter,
+      rule.resolveAfter,
+      rule.isEnabled ? "" : "off",
     ]),
   );
 }

@@ -1,5 +1,7 @@
 import { Command } from "commander";
 import { type AuditFilter, listAuditLog } from "../../access/audit-log.ts";
+import { fromRows } from "../../contract/rows.ts";
+import { auditLineSchema } from "../../contract/system.ts";
 import { loadConfig } from "../../config.ts";
 import { type CommonFlags, positiveInteger, time, withCommonOptions, withDatabase } from "../options.ts";
 import { printJson, printTable, relativeTime, shorten } from "../output.ts";
@@ -26,7 +28,7 @@ export function auditCommand(): Command {
     .action(async ({ databaseUrl, dataDir, logLevel, json, ...filter }: Flags) => {
       const { config } = await loadConfig({ databaseUrl, dataDir, logLevel });
       await withDatabase(config, async (pool) => {
-        const found = await listAuditLog(pool, filter);
+        const found = fromRows(auditLineSchema, await listAuditLog(pool, filter));
         const lines = json === true ? found : visibleRows(found);
         if (json === true) printJson(lines);
         else if (lines.length === 0) console.log("Nothing.");
@@ -35,13 +37,13 @@ export function auditCommand(): Command {
             ["ID", "WHEN", "WHO", "ROLE", "BY WAY OF", "WHAT", "TO", "TENANT", "BEFORE", "AFTER"],
             lines.map((line) => [
               line.id,
-              relativeTime(line.occurred_at),
+              relativeTime(line.occurredAt),
               shorten(line.actor ?? "", 30),
-              line.database_role,
+              line.databaseRole,
               line.surface,
               line.operation,
               line.count === null
-                ? [line.target_type, line.target].filter((part) => part !== null).join(" ")
+                ? [line.targetType, line.target].filter((part) => part !== null).join(" ")
                 : `${line.count} jobs`,
               line.tenant ?? "",
               shorten(line.before === null ? "" : jsonText(line.before), 40),

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
 import { BATCH_STATES } from "../../contract/states.ts";
-import type { BatchFilter, BatchRow } from "../../workflows/batches.ts";
+import type { Batch } from "../../contract/workflows.ts";
+import type { BatchFilter } from "../../workflows/batches.ts";
 import { positiveInteger, type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { color, elapsed, printJson, printTable, relativeTime, shorten } from "../output.ts";
 import { parseTyped } from "../typed-json.ts";
@@ -29,7 +30,7 @@ Examples:
 function startCommand(): Command {
   return withRemoteOptions(new Command("start"))
     .description("enqueue the jobs, all or none, and print the batch's id")
-    .argument("<jobs>", "the jobs, as a JSON array for legwork.enqueue_batch; - reads them from stdin")
+    .argument("<jobs>", "the jobs, as a JSON array; - reads them from stdin")
     .option("--description <text>", "what it is, for those who read the list")
     .option("--callback <job>", "a job, as JSON, that runs when all have ended, however they ended")
     .option("--tenant <name>", "whose it is")
@@ -74,8 +75,8 @@ function listCommand(): Command {
             color(STATE_COLORS[batch.state], batch.state),
             describeCounts(batch),
             `${batch.progress} %`,
-            relativeTime(batch.created_at),
-            elapsed(batch.created_at, batch.ended_at),
+            relativeTime(batch.createdAt),
+            elapsed(batch.createdAt, batch.endedAt),
           ]),
         );
         if (batches.length === limit) console.log(`\nMore: legwork batch list --before ${batches.at(-1)?.id}`);
@@ -95,25 +96,25 @@ function showCommand(): Command {
         const facts: [string, string | null][] = [
           ["jobs", `${batch.total}: ${describeParts(batch)}`],
           ["tenant", batch.tenant],
-          ["started", relativeTime(batch.created_at)],
-          ["took", elapsed(batch.created_at, batch.ended_at)],
-          ["callback", batch.callback_job_id === null ? null : `job ${batch.callback_job_id}`],
+          ["started", relativeTime(batch.createdAt)],
+          ["took", elapsed(batch.createdAt, batch.endedAt)],
+          ["callback", batch.callbackJobId === null ? null : `job ${batch.callbackJobId}`],
         ];
         console.log(
           `${color("bold", `Batch ${batch.id}`)}  ${batch.description ?? ""}  ${color(STATE_COLORS[batch.state], batch.state)}  ${batch.progress} %`,
         );
         for (const [name, value] of facts) if (value !== null && value !== "") console.log(`  ${name.padEnd(12)}${value}`);
-        console.log(`\nIts jobs: legwork jobs --correlation-id ${batch.correlation_id}`);
+        console.log(`\nIts jobs: legwork jobs --correlation-id ${batch.correlationId}`);
       });
     });
 }
 
-function describeCounts(batch: BatchRow): string {
+function describeCounts(batch: Batch): string {
   const bad = Number(batch.failed) + Number(batch.cancelled) + Number(batch.expired);
   return `${batch.completed}/${batch.total}${bad === 0 ? "" : `, ${bad} not`}`;
 }
 
-function describeParts({ total, completed, failed, cancelled, expired }: BatchRow): string {
+function describeParts({ total, completed, failed, cancelled, expired }: Batch): string {
   const left = total - Number(completed) - Number(failed) - Number(cancelled) - Number(expired);
   const parts = { completed, failed, cancelled, expired, left };
   return Object.entries(parts)

@@ -13,7 +13,7 @@ export function explainCommand(): Command {
       await withOperations(flags, async (operations) => {
         const reasons = await operations.explainJob(id);
         if (json === true) return printJson(reasons);
-        const { schedule, schedule_due_at: dueAt } = await operations.getJob(id);
+        const { schedule, scheduleDueAt: dueAt } = await operations.getJob(id);
         if (schedule !== null) console.log(`Schedule '${schedule}' has enqueued it, for ${dueAt?.toISOString()}.`);
         for (const { position, detail, fix } of reasons) {
           const number = reasons.length > 1 ? `${position}. ` : "";

@@ -12,13 +12,13 @@ export function failedCommand(): Command {
       printTable(
         ["FINGERPRINT", "JOBS", "TASK", "LAST", "FIRST", "LAST ID", "LAST ERROR"],
         groups.map((group) => [
-          group.fingerprint,
+          group.fingerprint ?? "",
           group.jobs,
           shorten(group.task, 40),
-          relativeTime(group.last_at),
-          relativeTime(group.first_at),
-          group.last_id,
-          shorten(group.last_error ?? "", 70),
+          relativeTime(group.lastAt),
+          relativeTime(group.firstAt),
+          group.lastId,
+          shorten(group.lastError ?? "", 70),
         ]),
       );
       console.log("\nRetry a group: legwork retry --fingerprint FINGERPRINT [--preview]");

@@ -1,5 +1,7 @@
 import { Command } from "commander";
 import { loadConfig } from "../../config.ts";
+import { healthSchema, taskStatisticsSchema } from "../../contract/alerts.ts";
+import { fromRows } from "../../contract/rows.ts";
 import { readHealth } from "../../health/read-health.ts";
 import { readTaskStatistics } from "../../health/read-statistics.ts";
 import { type CommonFlags, withCommonOptions, withDatabase } from "../options.ts";
@@ -18,7 +20,7 @@ export function healthCommand(): Command {
       const { json, all, ...common } = flags;
       const { config } = await loadConfig(common);
       await withDatabase(config, async (pool) => {
-        const rows = await readHealth(pool);
+        const rows = fromRows(healthSchema, await readHealth(pool));
         if (json === true) printJson(rows);
         else {
           printTable(
@@ -47,7 +49,7 @@ export function statsCommand(): Command {
       const { json, period, ...common } = flags;
       const { config } = await loadConfig(common);
       await withDatabase(config, async (pool) => {
-        const rows = await readTaskStatistics(pool, period);
+        const rows = fromRows(taskStatisticsSchema, await readTaskStatistics(pool, period));
         if (json === true) printJson(rows);
         else if (rows.length === 0) console.log(`Nothing has ended within ${period}.`);
         else {
@@ -60,10 +62,10 @@ export function statsCommand(): Command {
               row.retried,
               row.cancelled,
               row.expired,
-              row.error_rate === null ? "" : `${(100 * row.error_rate).toFixed(1)} %`,
-              seconds(row.wait_p95),
-              seconds(row.run_average),
-              seconds(row.run_p95),
+              row.errorRate === null ? "" : `${(100 * row.errorRate).toFixed(1)} %`,
+              seconds(row.waitP95),
+              seconds(row.runAverage),
+              seconds(row.runP95),
             ]),
           );
         }

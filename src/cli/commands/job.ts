@@ -1,6 +1,5 @@
 import { Command, Option } from "commander";
-import type { StepRow } from "../../jobs/read-steps.ts";
-import type { FoundJob, JobRow } from "../../jobs/read-jobs.ts";
+import type { Job, JobWithAttempts, Step } from "../../contract/jobs.ts";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { color, colorState, elapsed, printJson, relativeTime, shorten } from "../output.ts";
 import { followLogs, printLogs } from "../job-logs.ts";
@@ -26,7 +25,7 @@ export function jobCommand(): Command {
         if (follow === true) return await followLogs(operations, id);
         const lines = logs === true ? await operations.logsAfter(id) : await operations.lastLogs(id, LAST_LINES);
         const steps = await operations.listSteps(id);
-        if (json === true) return printJson({ ...job, step_list: steps, log_list: lines });
+        if (json === true) return printJson({ ...job, stepList: steps, logList: lines });
         if (logs === true) return printLogs(lines);
         print(job);
         printSteps(steps);
@@ -37,49 +36,49 @@ export function jobCommand(): Command {
     });
 }
 
-function print(job: FoundJob): void {
+function print(job: JobWithAttempts): void {
   console.log(`${color("bold", `Job ${job.id}`)}  ${job.task}  ${colorState(job.state)}`);
   const facts: [string, string | null][] = [
     ["queue", job.queue],
     ["priority", String(job.priority)],
-    ["attempts", `${job.attempts} of ${job.max_attempts}`],
-    ["created", at(job.created_at)],
-    ["run at", at(job.run_at)],
-    ["started", at(job.started_at)],
-    ["finished", at(job.finished_at)],
-    ["waited", elapsed(job.run_at, job.started_at)],
-    ["took", elapsed(job.started_at, job.finished_at)],
+    ["attempts", `${job.attempts} of ${job.maxAttempts}`],
+    ["created", at(job.createdAt)],
+    ["run at", at(job.runAt)],
+    ["started", at(job.startedAt)],
+    ["finished", at(job.finishedAt)],
+    ["waited", elapsed(job.runAt, job.startedAt)],
+    ["took", elapsed(job.startedAt, job.finishedAt)],
     ["worker", job.worker],
-    ["job key", job.job_key],
-    ["serial key", job.serial_key],
+    ["job key", job.jobKey],
+    ["serial key", job.serialKey],
     ["tenant", job.tenant],
-    ["correlation", job.correlation_id],
-    ["parent", job.parent_id],
-    ["schedule", job.schedule === null ? null : `${job.schedule}, due ${at(job.schedule_due_at)}`],
+    ["correlation", job.correlationId],
+    ["parent", job.parentId],
+    ["schedule", job.schedule === null ? null : `${job.schedule}, due ${at(job.scheduleDueAt)}`],
     ["progress", describeProgress(job)],
     ["payload", jsonText(job.payload)],
     ["result", job.result === null ? null : jsonText(job.result)],
     ["error", job.error],
   ];
   for (const [name, value] of facts) if (value !== null && value !== "") console.log(`  ${name.padEnd(12)}${value}`);
-  for (const attempt of job.attempt_list) {
-    const took = elapsed(attempt.started_at, attempt.finished_at);
+  for (const attempt of job.attemptList) {
+    const took = elapsed(attempt.startedAt, attempt.finishedAt);
     console.log(
-      `\n  Attempt ${attempt.attempt}  ${colorState(attempt.state)}  ${at(attempt.started_at)}${took === "" ? "" : `  took ${took}`}`,
+      `\n  Attempt ${attempt.attempt}  ${colorState(attempt.state)}  ${at(attempt.startedAt)}${took === "" ? "" : `  took ${took}`}`,
     );
-    if (attempt.error_message !== null) {
-      const error = attempt.error_stack ?? [attempt.error_name, attempt.error_message].filter((part) => part !== null).join(": ");
+    if (attempt.errorMessage !== null) {
+      const error = attempt.errorStack ?? [attempt.errorName, attempt.errorMessage].filter((part) => part !== null).join(": ");
       console.log(error.replaceAll(/^/gm, "    "));
     }
-    if (attempt.retry_at !== null) console.log(`    next attempt due ${at(attempt.retry_at)}`);
+    if (attempt.retryAt !== null) console.log(`    next attempt due ${at(attempt.retryAt)}`);
   }
 }
 
-function printSteps(steps: readonly StepRow[]): void {
+function printSteps(steps: readonly Step[]): void {
   if (steps.length === 0) return;
   console.log("\n  Steps");
   for (const step of steps) {
-    const took = elapsed(step.started_at, step.finished_at);
+    const took = elapsed(step.startedAt, step.finishedAt);
     const facts = [
       `attempt ${step.attempt}`,
       took === "" ? "" : `took ${took}`,
@@ -93,7 +92,7 @@ function printSteps(steps: readonly StepRow[]): void {
   }
 }
 
-function describeProgress({ progress, progress_message: message }: JobRow): string {
+function describeProgress({ progress, progressMessage: message }: Job): string {
   return [progress === null ? "" : `${Math.round(progress)} %`, message ?? ""].filter((part) => part !== "").join("  ");
 }
 

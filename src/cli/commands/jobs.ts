@@ -1,5 +1,5 @@
 import { Command, Option } from "commander";
-import { MAX_LOOKED_AT } from "../../contract/jobs.ts";
+import { MAX_LOOKED_AT } from "../../bounds.ts";
 import { JOB_STATES } from "../../contract/states.ts";
 import type { JobFilter } from "../../jobs/read-jobs.ts";
 import { integer, positiveInteger, ownFlags, type RemoteFlags, time, withOperations, withRemoteOptions } from "../options.ts";
@@ -58,10 +58,10 @@ Examples:
               job.id,
               shorten(job.task, 40),
               colorState(job.state),
-              `${job.attempts}/${job.max_attempts}`,
-              relativeTime(job.created_at),
-              job.state === "scheduled" || job.state === "retrying" ? relativeTime(job.run_at) : "",
-              elapsed(job.started_at, job.finished_at),
+              `${job.attempts}/${job.maxAttempts}`,
+              relativeTime(job.createdAt),
+              job.state === "scheduled" || job.state === "retrying" ? relativeTime(job.runAt) : "",
+              elapsed(job.startedAt, job.finishedAt),
               shorten(job.state === "completed" ? (job.result === null ? "" : jsonText(job.result)) : (job.error ?? ""), 60),
             ]),
           );

@@ -21,11 +21,11 @@ export function queuesCommand(): Command {
           queue.later,
           relativeTime(queue.oldest),
           (queue.limits ?? []).map(describeLimit).join(", "),
-          queue.paused_at === null
+          queue.pausedAt === null
             ? ""
             : color(
                 "yellow",
-                shorten(`paused by ${queue.paused_by} ${relativeTime(queue.paused_at)}${describeReason(queue.pause_reason)}`, 60),
+                shorten(`paused by ${queue.pausedBy} ${relativeTime(queue.pausedAt)}${describeReason(queue.pauseReason)}`, 60),
               ),
         ]),
       ),

@@ -1,7 +1,7 @@
 import { Command, Option } from "commander";
 import { LegworkError } from "../../errors.ts";
 import { describeCron } from "../../schedules/describe-cron.ts";
-import type { ScheduleRow } from "../../schedules/list-schedules.ts";
+import type { Schedule } from "../../contract/schedules.ts";
 import { formatLocal } from "../../schedules/local-time.ts";
 import { previewSchedule, type PreviewOptions } from "../../schedules/preview-schedule.ts";
 import type { ScheduleOptions, Timing } from "../../schedules/schedule.ts";
@@ -75,7 +75,7 @@ Examples:
         });
         if (json === true) return printJson(made);
         console.log(
-          `Schedule '${name}': ${made.sentence} (${made.timezone}). Next: ${when(made.next_at, made.timezone) || "none"}.`,
+          `Schedule '${name}': ${made.sentence} (${made.timezone}). Next: ${when(made.nextAt, made.timezone) || "none"}.`,
         );
       });
     });
@@ -99,8 +99,8 @@ function list(): Command {
             shorten(row.task, 30),
             shorten(row.sentence, 50),
             row.timezone,
-            row.is_enabled ? when(row.next_at, row.timezone) || "over" : color("yellow", "disabled"),
-            relativeTime(row.last_due_at),
+            row.isEnabled ? when(row.nextAt, row.timezone) || "over" : color("yellow", "disabled"),
+            relativeTime(row.lastDueAt),
             outcome(row),
           ]),
         );
@@ -119,9 +119,9 @@ function show(): Command {
       await withOperations(flags, async (operations) => {
         const row = await operations.getSchedule(name);
         const runs = await operations.listScheduleRuns(name, { limit });
-        if (json === true) return printJson({ ...row, run_list: runs });
+        if (json === true) return printJson({ ...row, runList: runs });
         console.log(
-          `${color("bold", row.name)}  ${row.sentence} (${row.timezone})${row.is_enabled ? "" : color("yellow", "  disabled")}`,
+          `${color("bold", row.name)}  ${row.sentence} (${row.timezone})${row.isEnabled ? "" : color("yellow", "  disabled")}`,
         );
         const facts: [string, string | null][] = [
           ["task", row.task],
@@ -130,29 +130,29 @@ function show(): Command {
           ["payload", row.payload === null ? null : jsonText(row.payload)],
           [
             "window",
-            [row.starts_at, row.ends_at].some((bound) => bound !== null) ? `${iso(row.starts_at)} to ${iso(row.ends_at)}` : null,
+            [row.startsAt, row.endsAt].some((bound) => bound !== null) ? `${iso(row.startsAt)} to ${iso(row.endsAt)}` : null,
           ],
-          ["runs", row.max_runs === null ? row.runs : `${row.runs} of ${row.max_runs}`],
-          ["overlap", row.max_instances === null ? null : `${row.overlap}, at most ${row.max_instances} at a time`],
-          ["missed", [row.missed, row.missed_window].filter((part) => part !== null).join(" within ")],
+          ["runs", row.maxRuns === null ? row.runs : `${row.runs} of ${row.maxRuns}`],
+          ["overlap", row.maxInstances === null ? null : `${row.overlap}, at most ${row.maxInstances} at a time`],
+          ["missed", [row.missed, row.missedWindow].filter((part) => part !== null).join(" within ")],
           ["requires", row.requires === null ? null : jsonText(row.requires)],
           ["tenant", row.tenant],
           ["source", row.source === "crontab" ? "the crontab; edit the file to change it" : null],
           ["problem", row.problem],
         ];
         for (const [label, value] of facts) if (value !== null) console.log(`  ${label.padEnd(9)} ${value}`);
-        console.log(row.upcoming.length === 0 ? "\nNothing is due." : "\nNext:");
-        for (const at of row.upcoming) console.log(`  ${when(at, row.timezone)}`);
+        console.log((row.upcoming ?? []).length === 0 ? "\nNothing is due." : "\nNext:");
+        for (const at of row.upcoming ?? []) console.log(`  ${when(at, row.timezone)}`);
         if (runs.length === 0) return;
         console.log("");
         printTable(
           ["DUE", "STATE", "JOB", "OUTCOME", "FOR", "REASON"],
           runs.map((run) => [
-            formatLocal(run.due_at, row.timezone),
+            formatLocal(run.dueAt, row.timezone),
             run.state,
-            run.job_id ?? "",
+            run.jobId ?? "",
             run.outcome === null ? "" : colorState(run.outcome),
-            run.occurrences === "1" ? "" : `${run.occurrences ?? "?"}, to ${formatLocal(run.last_due_at, row.timezone)}`,
+            run.occurrences === "1" ? "" : `${run.occurrences ?? "?"}, to ${formatLocal(run.lastDueAt, row.timezone)}`,
             shorten(run.reason ?? "", 90),
           ]),
         );
@@ -202,8 +202,8 @@ Examples:
         const timing = timingOf({ cron: row.cron ?? undefined, every: row.every ?? undefined, at: row.at ?? undefined });
         // The steps of an interval are counted from where the schedule counts them.
         const bounds = {
-          startsAt: row.starts_at ?? (timing.every === undefined ? undefined : (row.upcoming[0] ?? undefined)),
-          endsAt: row.ends_at ?? undefined,
+          startsAt: row.startsAt ?? (timing.every === undefined ? undefined : ((row.upcoming ?? [])[0] ?? undefined)),
+          endsAt: row.endsAt ?? undefined,
         };
         await print(operations.previewSchedule, timing, { timezone: row.timezone, ...bounds, ...options }, row.sentence);
       });
@@ -277,7 +277,7 @@ function iso(at: Date | null): string {
   return at?.toISOString() ?? "…";
 }
 
-function outcome({ last_state: state, last_outcome: job }: ScheduleRow): string {
+function outcome({ lastState: state, lastOutcome: job }: Schedule): string {
   if (job !== null && (state === "enqueued" || state === "manual")) return colorState(job);
   return state === null ? "" : color(state === "enqueued" || state === "manual" ? "white" : "yellow", state.replace("_", " "));
 }

@@ -18,9 +18,9 @@ export function tasksCommand(): Command {
           task.queue,
           (task.limits ?? []).map(describeLimit).join(", "),
           task.retry === null ? "" : `${jsonText(task.retry.attempts ?? 25)} attempts`,
-          task.paused_at === null
+          task.pausedAt === null
             ? ""
-            : color("yellow", shorten(`paused by ${task.paused_by}${describeReason(task.pause_reason)}`, 40)),
+            : color("yellow", shorten(`paused by ${task.pausedBy}${describeReason(task.pauseReason)}`, 40)),
           shorten(task.description ?? "", 60),
         ]),
       ),

@@ -1,5 +1,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { createToken, listTokens, revokeToken } from "../../access/tokens.ts";
+import { fromRows } from "../../contract/rows.ts";
+import { tokenSchema } from "../../contract/tokens.ts";
 import { loadConfig } from "../../config.ts";
 import { type CommonFlags, withCommonOptions, withDatabase } from "../options.ts";
 import { color, printJson, printTable, relativeTime } from "../output.ts";
@@ -53,7 +55,7 @@ function listCommand(): Command {
     .action(async ({ json, ...common }: Flags) => {
       const { config } = await loadConfig(common);
       await withDatabase(config, async (pool) => {
-        const tokens = await listTokens(pool);
+        const tokens = fromRows(tokenSchema, await listTokens(pool));
         if (json === true) printJson(tokens);
         else if (tokens.length === 0) console.log("No tokens.");
         else {
@@ -64,14 +66,14 @@ function listCommand(): Command {
               token.name,
               token.role,
               token.tenant ?? "all",
-              relativeTime(token.created_at),
-              token.created_by,
-              token.revoked_at !== null
-                ? color("red", `revoked ${relativeTime(token.revoked_at)}`)
-                : token.expires_at === null
+              relativeTime(token.createdAt),
+              token.createdBy,
+              token.revokedAt !== null
+                ? color("red", `revoked ${relativeTime(token.revokedAt)}`)
+                : token.expiresAt === null
                   ? "never"
-                  : relativeTime(token.expires_at),
-              token.last_used_at === null ? "never" : relativeTime(token.last_used_at),
+                  : relativeTime(token.expiresAt),
+              token.lastUsedAt === null ? "never" : relativeTime(token.lastUsedAt),
             ]),
           );
         }

@@ -70,7 +70,7 @@ ${entries.map(([name, type]) => `      ${propertyName(name)}: ${type};\n`).join(
 async function registered(flags: Flags): Promise<Map<string, string>> {
   const payloads = new Map<string, string>();
   await withOperations(flags, async (operations) => {
-    for (const { name, payload_schema: schema } of await operations.listTasks()) {
+    for (const { name, payloadSchema: schema } of await operations.listTasks()) {
       payloads.set(name, schema === null ? "unknown" : schemaToType(schema));
     }
   });

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { WorkerRow } from "../../queues/read-queues.ts";
+import type { Worker } from "../../contract/queues.ts";
 import { listingCommand } from "../listing.ts";
 import { color, printTable, relativeTime, shorten } from "../output.ts";
 
@@ -19,7 +19,7 @@ export function workersCommand(): Command {
           worker.version ?? "",
           `${worker.running.length}/${worker.concurrency}`,
           String(worker.tasks.length),
-          relativeTime(worker.started_at),
+          relativeTime(worker.startedAt),
           describeSeen(worker),
           shorten(worker.running.join(", "), 40),
         ]),
@@ -28,10 +28,10 @@ export function workersCommand(): Command {
 }
 
 /** When it was last seen, and what keeps it from working. */
-function describeSeen(worker: WorkerRow): string {
-  if (worker.suspected) return color("red", `silent, ${relativeTime(worker.seen_at)}`);
-  if (worker.blocked_since === null || worker.blocked_since === undefined) return relativeTime(worker.seen_at);
-  const jobs = worker.blocked_jobs ?? [];
+function describeSeen(worker: Worker): string {
+  if (worker.suspected) return color("red", `silent, ${relativeTime(worker.seenAt)}`);
+  if (worker.blockedSince === null || worker.blockedSince === undefined) return relativeTime(worker.seenAt);
+  const jobs = worker.blockedJobs ?? [];
   const whose = jobs.length === 0 ? "" : jobs.length === 1 ? ` in job ${jobs[0]}` : ` in one of ${shorten(jobs.join(", "), 40)}`;
-  return color("yellow", `computing${whose} since ${relativeTime(worker.blocked_since)}`);
+  return color("yellow", `computing${whose} since ${relativeTime(worker.blockedSince)}`);
 }

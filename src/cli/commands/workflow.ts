@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
 import { WORKFLOW_STATES, type WorkflowState } from "../../contract/states.ts";
-import type { WorkflowRow, WorkflowStepRow } from "../../workflows/read-workflows.ts";
+import type { Workflow, WorkflowStep } from "../../contract/workflows.ts";
 import { positiveInteger, type RemoteFlags, time, withOperations, withRemoteOptions } from "../options.ts";
 import { color, colorState, elapsed, printJson, printTable, relativeTime, shorten } from "../output.ts";
 import { parseTyped } from "../typed-json.ts";
@@ -26,7 +26,7 @@ export function workflowCommand(): Command {
     "after",
     `
 Examples:
-  $ legwork workflow start nightly '[{"name": "a", "task": "import"}, {"name": "b", "task": "report", "depends_on": ["a"]}]'
+  $ legwork workflow start nightly '[{"name": "a", "task": "import"}, {"name": "b", "task": "report", "dependsOn": ["a"]}]'
   $ legwork workflow list --state failed
   $ legwork workflow show 7
   $ legwork workflow retry 7`,
@@ -40,7 +40,7 @@ function startCommand(): Command {
   return withRemoteOptions(new Command("start"))
     .description("start a workflow and print its id")
     .argument("<name>", "what kind of workflow it is")
-    .argument("<steps>", "its steps, as JSON for legwork.start_workflow; - reads them from stdin")
+    .argument("<steps>", "its steps, as JSON; - reads them from stdin")
     .option("--tenant <name>", "whose it is")
     .option("--correlation-id <id>", "shared by all its jobs")
     .option("--deadline <time>", "cancel what has not ended then", time)
@@ -83,8 +83,8 @@ function listCommand(): Command {
             shorten(workflow.name, 40),
             color(STATE_COLORS[workflow.state], workflow.state),
             describeCounts(workflow),
-            relativeTime(workflow.created_at),
-            elapsed(workflow.created_at, workflow.ended_at),
+            relativeTime(workflow.createdAt),
+            elapsed(workflow.createdAt, workflow.endedAt),
             shorten(workflow.reason ?? "", 60),
           ]),
         );
@@ -114,9 +114,9 @@ function showCommand(): Command {
             mark(step),
             step.name,
             step.state === null ? "forgotten" : colorState(step.state),
-            step.job_id,
-            shorten(step.depends_on.join(", "), 40),
-            elapsed(step.started_at, step.finished_at),
+            step.jobId,
+            shorten(step.dependsOn.join(", "), 40),
+            elapsed(step.startedAt, step.finishedAt),
             describeEnd(step),
           ]),
         );
@@ -155,21 +155,21 @@ function retryCommand(): Command {
     });
 }
 
-function describeCounts({ total, completed, failed, cancelled, expired }: WorkflowRow): string {
+function describeCounts({ total, completed, failed, cancelled, expired }: Workflow): string {
   const bad = Number(failed) + Number(cancelled) + Number(expired);
   return `${completed}/${total}${bad === 0 ? "" : `, ${bad} not`}`;
 }
 
 /** How a step stands, for those who look at the shape and not at the words. */
-function mark({ state }: WorkflowStepRow): string {
+function mark({ state }: WorkflowStep): string {
   if (state === "completed") return color("green", "✔");
   if (state === "failed") return color("red", "✘");
   if (state === "cancelled" || state === "expired") return color("gray", "–");
   return state === "running" ? color("blue", "▶") : color("gray", "·");
 }
 
-function describeEnd(step: WorkflowStepRow): string {
-  const undone = step.compensation_state === null ? "" : `undone by job ${step.compensation_job_id}: ${step.compensation_state}`;
+function describeEnd(step: WorkflowStep): string {
+  const undone = step.compensationState === null ? "" : `undone by job ${step.compensationJobId}: ${step.compensationState}`;
   const end = step.state === "completed" ? (step.result === null ? "" : jsonText(step.result)) : (step.error ?? "");
   return shorten([end, undone].filter((part) => part !== "").join("; "), 60);
 }

@@ -1,3 +1,10 @@
+import { failedGroupSchema } from "../../contract/bulk.ts";
+import { jobSchema, jobWithAttemptsSchema, logLineSchema, stepSchema } from "../../contract/jobs.ts";
+import { type Queue, queueSchema, type TaskInfo, taskSchema, workerSchema } from "../../contract/queues.ts";
+import { fromRow, fromRows, type Row } from "../../contract/rows.ts";
+import { scheduleRunSchema, scheduleSchema } from "../../contract/schedules.ts";
+import { overviewSchema } from "../../contract/system.ts";
+import { batchSchema, toBatchJobRow, toStepRows, workflowSchema, workflowWithStepsSchema } from "../../contract/workflows.ts";
 import { callFunction } from "../../db/call-function.ts";
 import { diagnose } from "../../health/doctor.ts";
 import type { Pool } from "../../db/pool.ts";
@@ -34,11 +41,11 @@ import { toJson } from "../../json.ts";
 export function localOperations(pool: Pool): Operations {
   return {
     enqueue: (task, payload, options) => enqueue(pool, task, payload, options),
-    listJobs: (filter) => listJobs(pool, filter),
-    getJob: (id) => getJob(pool, id),
-    listSteps: (id) => listSteps(pool, id),
-    lastLogs: (id, limit) => lastLogs(pool, id, limit),
-    logsAfter: (id, after) => logsAfter(pool, id, after),
+    listJobs: async (filter) => fromRows(jobSchema, await listJobs(pool, filter)),
+    getJob: async (id) => fromRow(jobWithAttemptsSchema, await getJob(pool, id)),
+    listSteps: async (id) => fromRows(stepSchema, await listSteps(pool, id)),
+    lastLogs: async (id, limit) => fromRows(logLineSchema, await lastLogs(pool, id, limit)),
+    logsAfter: async (id, after) => fromRows(logLineSchema, await logsAfter(pool, id, after)),
     explainJob: (id) => explainJob(pool, id),
     cancelJob: (id, reason) => cancelJob(pool, id, reason),
     cancelJobs: (filter, options) => cancelJobs(pool, filter, options),
@@ -48,10 +55,10 @@ export function localOperations(pool: Pool): Operations {
     discardJobs: (filter, options) => discardJobs(pool, filter, options),
     rerunJob: (id, options) => rerunJob(pool, id, options),
     setPriority: (id, priority) => setPriority(pool, id, priority),
-    listFailedGroups: () => listFailedGroups(pool),
-    listQueues: () => listQueues(pool),
-    listTasks: () => listTasks(pool),
-    listWorkers: () => listWorkers(pool),
+    listFailedGroups: async () => fromRows(failedGroupSchema, await listFailedGroups(pool)),
+    listQueues: async () => fromRows(queueSchema, (await listQueues(pool)) as Row<Queue>[]),
+    listTasks: async () => fromRows(taskSchema, (await listTasks(pool)) as Row<TaskInfo>[]),
+    listWorkers: async () => fromRows(workerSchema, await listWorkers(pool)),
     limitConcurrency: (max, target) => limitConcurrency(pool, max, target),
     limitRate: (max, per, target) => limitRate(pool, max, per, target),
     dropLimit: (kind, target) => dropLimit(pool, kind, target),
@@ -65,11 +72,11 @@ export function localOperations(pool: Pool): Operations {
     sendSignal: (id, name, payload) => sendSignal(pool, id, name, payload),
     schedule: async (name, task, options) => {
       await schedule(pool, name, task, options);
-      return await getSchedule(pool, name);
+      return fromRow(scheduleSchema, await getSchedule(pool, name));
     },
-    getSchedule: (name) => getSchedule(pool, name),
-    listSchedules: (filter) => listSchedules(pool, filter),
-    listScheduleRuns: (name, options) => listScheduleRuns(pool, name, options),
+    getSchedule: async (name) => fromRow(scheduleSchema, await getSchedule(pool, name)),
+    listSchedules: async (filter) => fromRows(scheduleSchema, await listSchedules(pool, filter)),
+    listScheduleRuns: async (name, options) => fromRows(scheduleRunSchema, await listScheduleRuns(pool, name, options)),
     previewSchedule: (timing, options) => previewSchedule(timing, { ...options, client: pool }),
     enableSchedule: (name) => enableSchedule(pool, name),
     disableSchedule: (name) => disableSchedule(pool, name),
@@ -78,30 +85,30 @@ export function localOperations(pool: Pool): Operations {
     startWorkflow: async (name, steps, options) => {
       const [row] = await callFunction(pool, "legwork.start_workflow", {
         name,
-        steps: toJson("steps", steps),
+        steps: toJson("steps", toStepRows(steps)),
         tenant: options.tenant,
         correlation_id: options.correlationId,
         deadline: options.deadline?.toISOString(),
       });
       return String(row.start_workflow);
     },
-    listWorkflows: (filter) => listWorkflows(pool, filter),
-    getWorkflow: (id) => getWorkflow(pool, id),
+    listWorkflows: async (filter) => fromRows(workflowSchema, await listWorkflows(pool, filter)),
+    getWorkflow: async (id) => fromRow(workflowWithStepsSchema, await getWorkflow(pool, id)),
     cancelWorkflow: (id, reason) => cancelWorkflow(pool, id, reason),
     retryWorkflow: (id, options) => retryWorkflow(pool, id, options),
     enqueueBatch: async (jobs, { callback, ...options }) => {
       const [row] = await callFunction(pool, "legwork.enqueue_batch", {
-        jobs: toJson("jobs", jobs),
+        jobs: toJson("jobs", Array.isArray(jobs) ? jobs.map(toBatchJobRow) : jobs),
         description: options.description,
-        callback: callback === undefined ? undefined : toJson("callback", callback),
+        callback: callback === undefined ? undefined : toJson("callback", toBatchJobRow(callback)),
         tenant: options.tenant,
         correlation_id: options.correlationId,
       });
       return String(row.enqueue_batch);
     },
-    listBatches: (filter) => listBatches(pool, filter),
-    getBatch: (id) => getBatch(pool, id),
-    readOverview: () => readOverview(pool),
+    listBatches: async (filter) => fromRows(batchSchema, await listBatches(pool, filter)),
+    getBatch: async (id) => fromRow(batchSchema, await getBatch(pool, id)),
+    readOverview: async () => fromRow(overviewSchema, await readOverview(pool)),
     diagnose: () => diagnose(pool, { pool }),
   };
 }

@@ -1,20 +1,21 @@
+import type { FailedGroup } from "../../contract/bulk.ts";
+import type { Job, JobWithAttempts, LogLine, Step } from "../../contract/jobs.ts";
+import type { Queue, TaskInfo, Worker } from "../../contract/queues.ts";
+import type { Schedule, ScheduleRun } from "../../contract/schedules.ts";
+import type { Overview } from "../../contract/system.ts";
+import type { Batch, Workflow, WorkflowWithSteps } from "../../contract/workflows.ts";
 import type { LiveFilter } from "../../jobs/cancel-job.ts";
 import type { EnqueueOptions } from "../../jobs/enqueue.ts";
 import type { Reason } from "../../jobs/explain-job.ts";
-import type { FailedFilter, FailedGroup } from "../../jobs/failed-jobs.ts";
-import type { FoundJob, JobFilter, JobRow, JobState } from "../../jobs/read-jobs.ts";
-import type { LogRow } from "../../jobs/read-logs.ts";
-import type { StepRow } from "../../jobs/read-steps.ts";
+import type { FailedFilter } from "../../jobs/failed-jobs.ts";
+import type { JobFilter, JobState } from "../../jobs/read-jobs.ts";
 import type { RerunOptions } from "../../jobs/rerun-job.ts";
 import type { Finding } from "../../health/doctor.ts";
 import type { LimitTarget } from "../../queues/limits.ts";
-import type { Overview } from "../../queues/overview.ts";
-import type { QueueRow, TaskRow, WorkerRow } from "../../queues/read-queues.ts";
-import type { ScheduleRow, ScheduleRunRow } from "../../schedules/list-schedules.ts";
 import type { Preview, PreviewOptions } from "../../schedules/preview-schedule.ts";
 import type { ScheduleOptions, Timing } from "../../schedules/schedule.ts";
-import type { BatchFilter, BatchOptions, BatchRow } from "../../workflows/batches.ts";
-import type { WorkflowFilter, WorkflowRow, WorkflowStepRow } from "../../workflows/read-workflows.ts";
+import type { BatchFilter, BatchOptions } from "../../workflows/batches.ts";
+import type { WorkflowFilter } from "../../workflows/read-workflows.ts";
 import type { StartWorkflowOptions } from "../../workflows/start-workflow.ts";
 
 /**
@@ -24,13 +25,13 @@ import type { StartWorkflowOptions } from "../../workflows/start-workflow.ts";
 export interface Operations {
   /** Returns the job's id. */
   enqueue: (task: string, payload: unknown, options: EnqueueOptions) => Promise<string>;
-  listJobs: (filter: JobFilter) => Promise<JobRow[]>;
-  getJob: (id: string) => Promise<FoundJob>;
-  listSteps: (id: string) => Promise<StepRow[]>;
+  listJobs: (filter: JobFilter) => Promise<Job[]>;
+  getJob: (id: string) => Promise<JobWithAttempts>;
+  listSteps: (id: string) => Promise<Step[]>;
   /** The last lines that a job logged, oldest first. */
-  lastLogs: (id: string, limit: number) => Promise<LogRow[]>;
+  lastLogs: (id: string, limit: number) => Promise<LogLine[]>;
   /** The lines after the one with the id `after`; without it, the first ones. */
-  logsAfter: (id: string, after?: string) => Promise<LogRow[]>;
+  logsAfter: (id: string, after?: string) => Promise<LogLine[]>;
   /** Why a job does not run: every reason, in the order in which they hold it back. */
   explainJob: (id: string) => Promise<Reason[]>;
   /** Returns the state that the job is in then: `running` for one that is told to stop. */
@@ -48,9 +49,9 @@ export interface Operations {
   /** Returns whether this signal counts: of each name the first one does. */
   sendSignal: (id: string, name: string, payload: unknown) => Promise<boolean>;
 
-  listQueues: () => Promise<QueueRow[]>;
-  listTasks: () => Promise<TaskRow[]>;
-  listWorkers: () => Promise<WorkerRow[]>;
+  listQueues: () => Promise<Queue[]>;
+  listTasks: () => Promise<TaskInfo[]>;
+  listWorkers: () => Promise<Worker[]>;
   limitConcurrency: (max: number, target: LimitTarget) => Promise<void>;
   limitRate: (max: number, per: string, target: LimitTarget) => Promise<void>;
   /** Returns whether there was such a limit. */
@@ -68,11 +69,11 @@ export interface Operations {
   resumeAll: () => Promise<boolean>;
 
   /** Makes a schedule, or replaces the one of that name. */
-  schedule: (name: string, task: string, options: ScheduleOptions) => Promise<ScheduleRow>;
-  getSchedule: (name: string) => Promise<ScheduleRow>;
-  listSchedules: (filter: { tenant?: string }) => Promise<ScheduleRow[]>;
+  schedule: (name: string, task: string, options: ScheduleOptions) => Promise<Schedule>;
+  getSchedule: (name: string) => Promise<Schedule>;
+  listSchedules: (filter: { tenant?: string }) => Promise<Schedule[]>;
   /** What became of the last occurrences, newest first. */
-  listScheduleRuns: (name: string, options: { limit: number }) => Promise<ScheduleRunRow[]>;
+  listScheduleRuns: (name: string, options: { limit: number }) => Promise<ScheduleRun[]>;
   previewSchedule: (timing: Timing, options: Omit<PreviewOptions, "client">) => Promise<Preview[]>;
   /** Returns the next occurrence; null when there is none. */
   enableSchedule: (name: string) => Promise<Date | null>;
@@ -82,20 +83,20 @@ export interface Operations {
   runSchedule: (name: string) => Promise<string>;
   unschedule: (name: string) => Promise<void>;
 
-  /** The steps are what `legwork.start_workflow` takes. Returns the workflow's id. */
+  /** The steps are what `POST /workflows` takes. Returns the workflow's id. */
   startWorkflow: (name: string, steps: unknown, options: StartWorkflowOptions) => Promise<string>;
-  listWorkflows: (filter: WorkflowFilter) => Promise<WorkflowRow[]>;
-  getWorkflow: (id: string) => Promise<WorkflowRow & { steps: WorkflowStepRow[] }>;
+  listWorkflows: (filter: WorkflowFilter) => Promise<Workflow[]>;
+  getWorkflow: (id: string) => Promise<WorkflowWithSteps>;
   /** Returns `cancelling` while steps still run. */
   cancelWorkflow: (id: string, reason?: string) => Promise<"cancelled" | "cancelling">;
   retryWorkflow: (id: string, options: { deadline?: Date; fromStep?: string }) => Promise<void>;
-  /** The jobs and the callback are what `legwork.enqueue_batch` takes. Returns the batch's id. */
+  /** The jobs and the callback are what `POST /batches` takes. Returns the batch's id. */
   enqueueBatch: (
     jobs: unknown,
     options: Pick<BatchOptions, "description" | "tenant" | "correlationId"> & { callback?: unknown },
   ) => Promise<string>;
-  listBatches: (filter: BatchFilter) => Promise<BatchRow[]>;
-  getBatch: (id: string) => Promise<BatchRow>;
+  listBatches: (filter: BatchFilter) => Promise<Batch[]>;
+  getBatch: (id: string) => Promise<Batch>;
 
   readOverview: () => Promise<Overview>;
   /** What is wrong with the job system, and what to do about it. */

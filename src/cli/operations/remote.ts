@@ -1,5 +1,31 @@
+import { z } from "zod";
+import { bulkSchema, failedGroupPage } from "../../contract/bulk.ts";
+import {
+  createdSchema,
+  doneSchema,
+  jobPage,
+  jobWithAttemptsSchema,
+  logPage,
+  prioritySchema,
+  reasonPage,
+  rerunSchema,
+  signalSchema,
+  stepPage,
+} from "../../contract/jobs.ts";
+import { problemSchema } from "../../contract/problem.ts";
+import { type Limit, queuePage, queueSchema, taskPage, taskSchema, workerPage } from "../../contract/queues.ts";
+import { type Answer, parseAnswer } from "../../contract/rows.ts";
+import { previewPage, removedScheduleSchema, schedulePage, scheduleRunPage, scheduleSchema } from "../../contract/schedules.ts";
+import { findingPage, overviewSchema } from "../../contract/system.ts";
+import {
+  batchPage,
+  batchSchema,
+  startedBatchSchema,
+  startedWorkflowSchema,
+  workflowPage,
+  workflowWithStepsSchema,
+} from "../../contract/workflows.ts";
 import { assertId } from "../../bounds.ts";
-import { UnboundedTime } from "../../db/parse-timestamp.ts";
 import { isErrorCode, LegworkError, toError } from "../../errors.ts";
 import type { LimitTarget } from "../../queues/limits.ts";
 import type { Operations } from "./operations.ts";
@@ -13,31 +39,29 @@ const CHUNK = 1_000;
 /** What one command changes at most, as without a server. */
 const MAX_CHANGED = 10_000;
 
-// oxlint-disable-next-line typescript/no-explicit-any -- JSON; what it is, the operation says
-type Answer = any;
-
-interface Chunk {
-  ids: string[];
-  changed: number;
-  left: number;
-}
+/** A list, or a page of one. */
+type Page<Item extends z.ZodType> = z.ZodObject<{ items: z.ZodArray<Item>; nextCursor: z.ZodType<string | null> }>;
 
 /**
  * What commands do, by asking the server at `url`. Throws what the server answers, with the same code as without a server; LW503 when
  * it does not answer, LW401 without a token.
  */
 export function remoteOperations(url: string, token: string | undefined): Operations {
-  const ask = async (method: string, path: string, body?: unknown): Promise<Answer> =>
-    await request(url, token, method, path, body);
-  const get = async (path: string): Promise<Answer> => await ask("GET", path);
-  const post = async (path: string, body?: unknown): Promise<Answer> => await ask("POST", path, body);
-  const all = async (path: string): Promise<Answer[]> => {
-    const items: Answer[] = [];
+  async function ask<S extends z.ZodType>(answer: S, method: string, path: string, body?: unknown): Promise<Answer<S>> {
+    return parseAnswer(answer, await request(url, token, method, path, body));
+  }
+  const get = async <S extends z.ZodType>(answer: S, path: string): Promise<Answer<S>> => await ask(answer, "GET", path);
+  const post = async <S extends z.ZodType>(answer: S, path: string, body?: unknown): Promise<Answer<S>> =>
+    await ask(answer, "POST", path, body);
+  const put = async <S extends z.ZodType>(answer: S, path: string, body?: unknown): Promise<Answer<S>> =>
+    await ask(answer, "PUT", path, body);
+  const all = async <Item extends z.ZodType>(page: Page<Item>, path: string): Promise<Answer<Item>[]> => {
+    const items: Answer<Item>[] = [];
     for (let cursor = ""; ;) {
-      const page = await get(`${path}${cursor}`);
-      items.push(...page.items);
-      if (page.next_cursor === null) return items;
-      cursor = `${path.includes("?") ? "&" : "?"}cursor=${page.next_cursor}`;
+      const { items: some, nextCursor } = await get(page, `${path}${cursor}`);
+      items.push(...some);
+      if (nextCursor === null) return items;
+      cursor = `${path.includes("?") ? "&" : "?"}cursor=${nextCursor}`;
     }
   };
   const job = (id: string): string => `/jobs/${assertId("job", id)}`;
@@ -49,99 +73,97 @@ export function remoteOperations(url: string, token: string | undefined): Operat
   const many = async (path: string, body: object, preview: boolean): Promise<string[]> => {
     const ids: string[] = [];
     for (;;) {
-      const chunk: Chunk = await post(path, { ...body, dry_run: preview, at_most: preview ? MAX_CHANGED : CHUNK });
+      const chunk = await post(bulkSchema, path, { ...body, dryRun: preview, atMost: preview ? MAX_CHANGED : CHUNK });
       ids.push(...chunk.ids);
       if (preview || chunk.left === 0 || chunk.changed === 0 || ids.length >= MAX_CHANGED) return ids;
     }
   };
+  const limitsOf = async (target: LimitTarget): Promise<Limit[]> =>
+    (target.queue === undefined ? await get(taskSchema, where(target)) : await get(queueSchema, where(target))).limits ?? [];
+  const queueOf = (name: string): string => `/queues/${encodeURIComponent(name)}`;
+  const taskOf = (name: string): string => `/tasks/${encodeURIComponent(name)}`;
 
   return {
-    enqueue: async (task, payload, options) => (await post("/jobs", { ...snakeCase(options), task, payload })).id,
-    listJobs: async ({ before, after, ...filter }) => {
-      const last = before ?? after;
-      const cursor = last === undefined ? undefined : Buffer.from(`jobs:${last}`).toString("base64url");
-      return (await get(`/jobs?${queryOf({ ...snakeCase(filter), cursor })}`)).items;
-    },
-    getJob: async (id) => await get(job(id)),
-    listSteps: async (id) => (await get(`${job(id)}/steps`)).items,
-    lastLogs: async (id, limit) => (await all(`${job(id)}/logs?limit=${PAGE}`)).slice(-limit),
-    logsAfter: async (id, after) => {
-      const cursor = after === undefined ? "" : `&cursor=${Buffer.from(`logs:${after}`).toString("base64url")}`;
-      return (await get(`${job(id)}/logs?limit=${PAGE}${cursor}`)).items;
-    },
-    explainJob: async (id) => (await get(`${job(id)}/explain`)).items,
-    cancelJob: async (id, reason) => (await post(`${job(id)}/cancel`, { reason })).state,
-    cancelJobs: (filter, { reason, preview }) => many("/jobs/cancel", { filter: snakeCase(filter), reason }, preview),
-    retryJob: async (id) => (await post(`${job(id)}/retry`)).state,
-    retryJobs: (filter, { preview }) => many("/jobs/retry", { filter: snakeCase(filter) }, preview),
-    discardJob: async (id) => void (await post(`${job(id)}/discard`)),
-    discardJobs: (filter, { preview }) => many("/jobs/discard", { filter: snakeCase(filter) }, preview),
-    rerunJob: async (id, options) => (await post(`${job(id)}/rerun`, options)).id,
-    setPriority: async (id, priority) => (await ask("PUT", `${job(id)}/priority`, { priority })).was,
-    listFailedGroups: () => all("/failed-groups"),
-    listQueues: () => all("/queues"),
-    listTasks: () => all(`/tasks?limit=${PAGE}`),
-    listWorkers: () => all("/workers"),
+    enqueue: async (task, payload, options) => (await post(createdSchema, "/jobs", { ...options, task, payload })).id,
+    listJobs: async (filter) => (await get(jobPage, `/jobs?${queryOf(filter)}`)).items,
+    getJob: (id) => get(jobWithAttemptsSchema, job(id)),
+    listSteps: async (id) => (await get(stepPage, `${job(id)}/steps`)).items,
+    lastLogs: async (id, limit) => (await all(logPage, `${job(id)}/logs?limit=${PAGE}`)).slice(-limit),
+    logsAfter: async (id, after) => (await get(logPage, `${job(id)}/logs?${queryOf({ limit: PAGE, after })}`)).items,
+    explainJob: async (id) => (await get(reasonPage, `${job(id)}/explain`)).items,
+    cancelJob: async (id, reason) => (await post(doneSchema, `${job(id)}/cancel`, { reason })).state,
+    cancelJobs: (filter, { reason, preview }) => many("/jobs/cancel", { filter, reason }, preview),
+    retryJob: async (id) => (await post(doneSchema, `${job(id)}/retry`)).state,
+    retryJobs: (filter, { preview }) => many("/jobs/retry", { filter }, preview),
+    discardJob: async (id) => void (await post(doneSchema, `${job(id)}/discard`)),
+    discardJobs: (filter, { preview }) => many("/jobs/discard", { filter }, preview),
+    rerunJob: async (id, options) => (await post(rerunSchema, `${job(id)}/rerun`, options)).id,
+    setPriority: async (id, priority) => (await put(prioritySchema, `${job(id)}/priority`, { priority })).was,
+    listFailedGroups: () => all(failedGroupPage, "/failed-groups"),
+    listQueues: () => all(queuePage, "/queues"),
+    listTasks: () => all(taskPage, `/tasks?limit=${PAGE}`),
+    listWorkers: () => all(workerPage, "/workers"),
     limitConcurrency: async (max, target) =>
-      void (await ask("PUT", `${where(target)}/limits`, { kind: "concurrency", max, key: target.key })),
+      void (await put(z.unknown(), `${where(target)}/limits`, { kind: "concurrency", max, key: target.key })),
     limitRate: async (max, per, target) =>
-      void (await ask("PUT", `${where(target)}/limits`, { kind: "rate", max, per, key: target.key })),
+      void (await put(z.unknown(), `${where(target)}/limits`, { kind: "rate", max, per, key: target.key })),
     dropLimit: async (kind, target) => {
-      const { limits } = await get(where(target));
-      const key = target.key === undefined ? "" : `?key=${encodeURIComponent(target.key)}`;
-      await ask("DELETE", `${where(target)}/limits/${kind}${key}`);
-      return (limits ?? []).some((limit: Answer) => limit.kind === kind && limit.key === target.key);
+      const limits = await limitsOf(target);
+      await ask(z.unknown(), "DELETE", `${where(target)}/limits/${kind}?${queryOf({ key: target.key })}`);
+      return limits.some((limit) => limit.kind === kind && limit.key === target.key);
     },
-    resetLimits: async (task) => void (await post(`/tasks/${encodeURIComponent(task)}/limits/reset`)),
-    pauseQueue: async (queue, reason) => void (await post(`/queues/${encodeURIComponent(queue)}/pause`, { reason })),
-    resumeQueue: async (queue) => await resume(`/queues/${encodeURIComponent(queue)}`),
-    pauseTask: async (task, reason) => void (await post(`/tasks/${encodeURIComponent(task)}/pause`, { reason })),
-    resumeTask: async (task) => await resume(`/tasks/${encodeURIComponent(task)}`),
-    emergencyStop: async (reason) => void (await post("/emergency-stop", { reason })),
+    resetLimits: async (task) => void (await post(taskSchema, `${taskOf(task)}/limits/reset`)),
+    pauseQueue: async (queue, reason) => void (await post(queueSchema, `${queueOf(queue)}/pause`, { reason })),
+    resumeQueue: async (queue) => {
+      const { pausedAt } = await get(queueSchema, queueOf(queue));
+      await post(queueSchema, `${queueOf(queue)}/resume`);
+      return pausedAt !== null;
+    },
+    pauseTask: async (task, reason) => void (await post(taskSchema, `${taskOf(task)}/pause`, { reason })),
+    resumeTask: async (task) => {
+      const { pausedAt } = await get(taskSchema, taskOf(task));
+      await post(taskSchema, `${taskOf(task)}/resume`);
+      return pausedAt !== null;
+    },
+    emergencyStop: async (reason) => void (await post(overviewSchema, "/emergency-stop", { reason })),
     resumeAll: async () => {
-      const { stopped_at } = await get("/overview");
-      await post("/resume-all");
-      return stopped_at !== null;
+      const { stoppedAt } = await get(overviewSchema, "/overview");
+      await post(overviewSchema, "/resume-all");
+      return stoppedAt !== null;
     },
-    sendSignal: async (id, name, payload) => (await post(`${job(id)}/signals/${encodeURIComponent(name)}`, { payload })).counts,
-    schedule: (name, task, options) => ask("PUT", scheduleOf(name), { ...snakeCase(options), task }),
-    getSchedule: (name) => get(scheduleOf(name)),
-    listSchedules: async ({ tenant }) => (await all("/schedules")).filter((row) => tenant === undefined || row.tenant === tenant),
-    listScheduleRuns: async (name, { limit }) => (await get(`${scheduleOf(name)}/runs?limit=${Math.min(limit, PAGE)}`)).items,
-    previewSchedule: async (timing, options) => (await post("/schedules/preview", snakeCase({ ...timing, ...options }))).items,
-    enableSchedule: async (name) => (await post(`${scheduleOf(name)}/enable`)).next_at,
+    sendSignal: async (id, name, payload) =>
+      (await post(signalSchema, `${job(id)}/signals/${encodeURIComponent(name)}`, { payload })).counts,
+    schedule: (name, task, options) => put(scheduleSchema, scheduleOf(name), { ...options, task }),
+    getSchedule: (name) => get(scheduleSchema, scheduleOf(name)),
+    listSchedules: async ({ tenant }) =>
+      (await all(schedulePage, "/schedules")).filter((schedule) => tenant === undefined || schedule.tenant === tenant),
+    listScheduleRuns: async (name, { limit }) =>
+      (await get(scheduleRunPage, `${scheduleOf(name)}/runs?limit=${Math.min(limit, PAGE)}`)).items,
+    previewSchedule: async (timing, options) => (await post(previewPage, "/schedules/preview", { ...timing, ...options })).items,
+    enableSchedule: async (name) => (await post(scheduleSchema, `${scheduleOf(name)}/enable`)).nextAt,
     disableSchedule: async (name) => {
-      const { is_enabled } = await get(scheduleOf(name));
-      await post(`${scheduleOf(name)}/disable`);
-      return is_enabled;
+      const { isEnabled } = await get(scheduleSchema, scheduleOf(name));
+      await post(scheduleSchema, `${scheduleOf(name)}/disable`);
+      return isEnabled;
     },
-    runSchedule: async (name) => (await post(`${scheduleOf(name)}/run`)).id,
-    unschedule: async (name) => void (await ask("DELETE", scheduleOf(name))),
-    startWorkflow: async (name, steps, options) => (await post("/workflows", { ...snakeCase(options), name, steps })).id,
-    listWorkflows: async ({ before, ...filter }) => {
-      const cursor = before === undefined ? undefined : Buffer.from(`workflows:${before}`).toString("base64url");
-      return (await get(`/workflows?${queryOf({ ...filter, cursor })}`)).items;
-    },
-    getWorkflow: (id) => get(`/workflows/${assertId("workflow", id)}`),
-    cancelWorkflow: async (id, reason) => (await post(`/workflows/${assertId("workflow", id)}/cancel`, { reason })).state,
-    retryWorkflow: async (id, { deadline, fromStep }) =>
-      void (await post(`/workflows/${assertId("workflow", id)}/retry`, { deadline, from_step: fromStep })),
-    enqueueBatch: async (jobs, options) =>
-      (await post("/batches", { ...snakeCase(options), callback: options.callback, jobs })).id,
-    listBatches: async ({ before, ...filter }) => {
-      const cursor = before === undefined ? undefined : Buffer.from(`batches:${before}`).toString("base64url");
-      return (await get(`/batches?${queryOf({ ...filter, cursor })}`)).items;
-    },
-    getBatch: async (id) => await get(`/batches/${assertId("batch", id)}`),
-    readOverview: () => get("/overview"),
-    diagnose: () => all("/doctor"),
+    runSchedule: async (name) => (await post(createdSchema, `${scheduleOf(name)}/run`)).id,
+    unschedule: async (name) => void (await ask(removedScheduleSchema, "DELETE", scheduleOf(name))),
+    startWorkflow: async (name, steps, options) =>
+      (await post(startedWorkflowSchema, "/workflows", { ...options, name, steps })).id,
+    listWorkflows: async (filter) => (await get(workflowPage, `/workflows?${queryOf(filter)}`)).items,
+    getWorkflow: (id) => get(workflowWithStepsSchema, `/workflows/${assertId("workflow", id)}`),
+    cancelWorkflow: async (id, reason) =>
+      (await post(workflowWithStepsSchema, `/workflows/${assertId("workflow", id)}/cancel`, { reason })).state === "cancelled"
+        ? "cancelled"
+        : "cancelling",
+    retryWorkflow: async (id, options) =>
+      void (await post(workflowWithStepsSchema, `/workflows/${assertId("workflow", id)}/retry`, options)),
+    enqueueBatch: async (jobs, options) => (await post(startedBatchSchema, "/batches", { ...options, jobs })).id,
+    listBatches: async (filter) => (await get(batchPage, `/batches?${queryOf(filter)}`)).items,
+    getBatch: async (id) => await get(batchSchema, `/batches/${assertId("batch", id)}`),
+    readOverview: () => get(overviewSchema, "/overview"),
+    diagnose: () => all(findingPage, "/doctor"),
   };
-
-  async function resume(path: string): Promise<boolean> {
-    const { paused_at } = await get(path);
-    await post(`${path}/resume`);
-    return paused_at !== null;
-  }
 }
 
 /** What is given of a query's fields. */
@@ -153,7 +175,7 @@ function queryOf(fields: object): string {
   return query.toString();
 }
 
-async function request(url: string, token: string | undefined, method: string, path: string, body: unknown): Promise<Answer> {
+async function request(url: string, token: string | undefined, method: string, path: string, body: unknown): Promise<unknown> {
   if (token === undefined || token === "") {
     throw new LegworkError("LW401", `A token for ${url} is needed.`, {
       hint: "Set LEGWORK_TOKEN; `legwork token create` makes one, `legwork up` writes its own to ready.json.",
@@ -186,13 +208,17 @@ async function request(url: string, token: string | undefined, method: string, p
     });
   }
   assertVersion(url, response.headers.get("legwork-version"));
-  const answer: Answer = withDates(parseExactly(text));
+  const answer = parseExactly(text);
   if (response.ok) return answer;
-  const code = isErrorCode(answer.code) ? answer.code : "LW500";
-  throw new LegworkError(code, answer.detail ?? answer.message ?? `status ${response.status}`, {
-    hint: answer.hint,
-    retryAt: answer.retry_at,
-  });
+  const problem = parseAnswer(problemSchema, answer) as Partial<Answer<typeof problemSchema>> & { message?: string };
+  throw new LegworkError(
+    isErrorCode(problem.code) ? problem.code : "LW500",
+    problem.detail ?? problem.message ?? `status ${response.status}`,
+    {
+      hint: problem.hint,
+      retryAt: problem.retryAt,
+    },
+  );
 }
 
 /** Throws LW518 for a server whose answers this version may not understand. One that says nothing is asked all the same. */
@@ -201,40 +227,4 @@ function assertVersion(url: string, version: string | null): void {
   throw new LegworkError("LW518", `The server at ${url} is Legwork ${version}; this command is ${VERSION}.`, {
     hint: `Use the same version: npx legwork@${version}.`,
   });
-}
-
-/** What is the user's own and not ours to read. */
-const OPAQUE: ReadonlySet<string> = new Set([
-  "payload",
-  "result",
-  "fields",
-  "detail",
-  "before",
-  "after",
-  "payload_schema",
-  "result_schema",
-]);
-
-/** The names of points in time. */
-const TIMES = /^(\w+_at|at|oldest|deadline|upcoming)$/;
-
-/** Points in time are Dates, as the database's client reads them. */
-function withDates(value: unknown, name = ""): unknown {
-  if (OPAQUE.has(name)) return value;
-  if (Array.isArray(value)) return value.map((item) => withDates(item, name));
-  if (typeof value === "object" && value !== null) {
-    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withDates(inner, key)]));
-  }
-  // A job that never starts.
-  if (name === "run_at" && value === null) return new UnboundedTime("infinity");
-  if (typeof value !== "string" || !TIMES.test(name)) return value;
-  if (/^(\d{4}|[+-]\d{6})-\d\d-\d\dT[\d:.]+Z$/.test(value)) return new Date(value);
-  return /^(-infinity|\d{5,6}-\d\d-\d\dT\S+)$/.test(value) ? new UnboundedTime(value) : value;
-}
-
-/** Options of TypeScript under the names they have in SQL and over HTTP. */
-function snakeCase(options: object): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(options).map(([name, value]) => [name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), value]),
-  );
 }

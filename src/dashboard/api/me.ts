@@ -1,24 +1,11 @@
+import type { Json } from "../../contract/rows.ts";
+import type { meSchema } from "../../contract/system.ts";
+import { includesRole, type Role } from "../../contract/roles.ts";
 import { useQuery } from "@tanstack/react-query";
 import { rest } from "./request.ts";
 
-export type Role = "viewer" | "enqueuer" | "operator" | "admin";
-
 /** Whose token it is, and what it may do. */
-export interface Me {
-  subject: string;
-  role: Role;
-  tenant: string | null;
-  /** Until when it is valid; null for ever. */
-  expires_at: string | null;
-  version: string;
-}
-
-const INCLUDES: Readonly<Record<Role, readonly Role[]>> = {
-  viewer: ["viewer"],
-  enqueuer: ["enqueuer"],
-  operator: ["viewer", "enqueuer", "operator"],
-  admin: ["viewer", "enqueuer", "operator", "admin"],
-};
+export type Me = Json<typeof meSchema>;
 
 export function useMe(): Me | undefined {
   return useQuery({ queryKey: ["me"], queryFn: ({ signal }) => rest<Me>("GET", "/me", undefined, signal), staleTime: 60_000 })
@@ -35,5 +22,5 @@ export function useMay(role: Role, options: { everybody?: boolean } = {}): boole
 }
 
 export function may(me: Me, role: Role, everybody: boolean): boolean {
-  return INCLUDES[me.role].includes(role) && !(everybody && me.tenant !== null);
+  return includesRole(me.role, role) && !(everybody && me.tenant !== null);
 }

@@ -1,62 +1,25 @@
+import type { Health } from "../../contract/alerts.ts";
+import type { workerStartSchema } from "../../contract/statistics.ts";
+import type { failedGroupSchema } from "../../contract/bulk.ts";
+import type { workerSchema } from "../../contract/queues.ts";
+import type { Json } from "../../contract/rows.ts";
+import type { alertSchema } from "../../contract/alerts.ts";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import type { Health } from "./health.ts";
 import { useMay } from "./me.ts";
 import { rest, withQuery } from "./request.ts";
 
 /** A row of GET /alerts. */
-export interface Alert {
-  id: string;
-  rule: string;
-  kind: string;
-  target: string;
-  state: "open" | "acknowledged" | "resolved";
-  severity: "warning" | "critical";
-  message: string;
-  value: number;
-  threshold: number;
-  raised_at: string;
-  resolved_at: string | null;
-  acknowledged_at: string | null;
-  acknowledged_by: string | null;
-  note: string | null;
-  silenced: boolean;
-}
+export type Alert = Json<typeof alertSchema>;
 
 /** A row of GET /workers. Shares lie between 0 and 1; sizes are bytes, as text. */
-export interface Worker {
-  id: string;
-  host: string;
-  pid: number;
-  concurrency: number;
-  tasks: string[];
-  running: string[];
-  started_at: string;
-  seen_at: string;
-  suspected: boolean;
-  cpu: number | null;
-  memory: number | null;
-  memory_total: string | null;
-  disk: number | null;
-  disk_total: string | null;
-  heap_bytes: string | null;
-  host_seen_at: string | null;
-}
+export type Worker = Json<typeof workerSchema>;
 
 /** A row of GET /failed-groups. */
-export interface FailedGroup {
-  fingerprint: string | null;
-  task: string;
-  queue: string;
-  jobs: string;
-  first_at: string;
-  last_at: string;
-  last_id: string;
-  last_error: string | null;
-}
+export type FailedGroup = Json<typeof failedGroupSchema>;
 
 /** What nobody looks after first, of that what is critical, of that what is newest. */
 export function byUrgency(a: Alert, b: Alert): number {
-  return rank(a) - rank(b) || (a.raised_at < b.raised_at ? 1 : -1);
+  return rank(a) - rank(b) || (a.raisedAt < b.raisedAt ? 1 : -1);
 }
 
 function rank({ state, severity }: Alert): number {
@@ -102,16 +65,12 @@ export function useFailedGroups() {
   return useQuery({
     queryKey: ["failed-groups"],
     queryFn: ({ signal }) => items<FailedGroup>("/failed-groups", signal),
-    refetchInterval: 10_000,
+    refetchInterval: 5_000,
   });
 }
 
 /** A row of GET /statistics/worker-starts: workers of one machine that started together. */
-interface WorkerStart {
-  started_at: string;
-  host: string;
-  workers: string;
-}
+type WorkerStart = Json<typeof workerStartSchema>;
 
 /** When workers started since then (ISO), the newest first. Not for a token of one tenant. */
 export function useWorkerStarts(since: string) {

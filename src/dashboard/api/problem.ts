@@ -1,9 +1,6 @@
+import type { Problem as ProblemBody } from "../../contract/problem.ts";
 /** A field that the server found at fault. */
-export interface FieldProblem {
-  in: string;
-  field: string;
-  message: string;
-}
+export type FieldProblem = NonNullable<ProblemBody["errors"]>[number];
 
 /** What went wrong, in the server's words: what, its code, and what to do next. */
 export class Problem extends Error {

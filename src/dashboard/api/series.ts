@@ -1,25 +1,11 @@
+import type { Json } from "../../contract/rows.ts";
+import type { seriesIntervalSchema } from "../../contract/statistics.ts";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useMay } from "./me.ts";
 import { rest, withQuery } from "./request.ts";
 
 /** A step of GET /statistics/series. Counts are text; times are seconds. */
-export interface SeriesInterval {
-  at: string;
-  seconds: number;
-  is_whole: boolean;
-  completed: string;
-  failed: string;
-  cancelled: string;
-  expired: string;
-  failed_attempts: string;
-  retried: string;
-  wait_p50: number | null;
-  wait_p95: number | null;
-  wait_p99: number | null;
-  run_p50: number | null;
-  run_p95: number | null;
-  run_p99: number | null;
-}
+export type SeriesInterval = Json<typeof seriesIntervalSchema>;
 
 /**
  * What became of jobs over time. `period` is a duration such as 1h; `until` (ISO) its end, now by default. Disabled for a token of one tenant,

@@ -1,19 +1,11 @@
+import type { Json } from "../../contract/rows.ts";
+import type { taskStatisticsSchema } from "../../contract/alerts.ts";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useMay } from "./me.ts";
 import { rest, withQuery } from "./request.ts";
 
 /** A row of GET /task-statistics: what became of a task's jobs in some time. Counts are text; times are seconds. */
-export interface TaskStatistics {
-  task: string;
-  completed: string;
-  failed: string;
-  failed_attempts: string;
-  retried: string;
-  error_rate: number | null;
-  wait_p95: number | null;
-  run_p50: number | null;
-  run_p95: number | null;
-}
+export type TaskStatistics = Json<typeof taskStatisticsSchema>;
 
 /** By task, for those whose jobs ended in that time. Nothing for a token of one tenant: they are counted for all together. */
 export function useStatistics(period: string) {

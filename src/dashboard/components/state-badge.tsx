@@ -1,16 +1,4 @@
-export const JOB_STATES = [
-  "scheduled",
-  "pending",
-  "blocked",
-  "paused",
-  "running",
-  "retrying",
-  "completed",
-  "failed",
-  "cancelled",
-  "expired",
-] as const;
-type JobState = (typeof JOB_STATES)[number];
+import type { JobState } from "../../contract/states.ts";
 
 /** What each state means, for whoever hovers over it. */
 const MEANINGS: Readonly<Record<JobState, string>> = {

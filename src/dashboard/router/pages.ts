@@ -13,7 +13,7 @@ import {
   Settings,
   SquareFunction,
 } from "lucide-react";
-import type { Role } from "../api/me.ts";
+import type { Role } from "../../contract/roles.ts";
 import { type LazyPage, lazyPage as lazy } from "./lazy-page.ts";
 import type { PageProps } from "./page-props.ts";
 

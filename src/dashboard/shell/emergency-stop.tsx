@@ -18,7 +18,7 @@ export function EmergencyStop() {
   const may = useMay("operator", { everybody: true });
   const { data } = useOverview();
   const [isOpen, setOpen] = useState(false);
-  if (!may || data === undefined || data.stopped_at !== null) return null;
+  if (!may || data === undefined || data.stoppedAt !== null) return null;
   return (
     <>
       <Button kind="danger" className="stop-button" icon={<OctagonPause aria-hidden="true" />} onClick={() => setOpen(true)}>
@@ -78,14 +78,14 @@ export function StoppedBanner() {
       tell("Jobs start again.");
     },
   });
-  if (data === undefined || data.stopped_at === null) return null;
+  if (data === undefined || data.stoppedAt === null) return null;
   return (
     <div className="banner" role="alert">
       <OctagonPause aria-hidden="true" />
       <p>
-        <strong>Everything is stopped</strong> since <Time at={data.stopped_at} />
-        {data.stopped_by === null ? "" : ` by ${data.stopped_by}`}
-        {data.stop_reason === null ? "." : `: ${data.stop_reason}`}
+        <strong>Everything is stopped</strong> since <Time at={data.stoppedAt} />
+        {data.stoppedBy === null ? "" : ` by ${data.stoppedBy}`}
+        {data.stopReason === null ? "." : `: ${data.stopReason}`}
       </p>
       {may && (
         <Button busy={resume.isPending} onClick={() => resume.mutate()}>

@@ -186,8 +186,9 @@ export const exposedViewsPlugin: GraphileConfig.Plugin = {
     hooks: {
       // PostGraphile would examine every other table and view of the schema too, which takes longer than all the rest of building.
       pgIntrospection_introspection(_info, { introspection: { classes, namespaces } }) {
-        const legwork = namespaces.find(({ nspname }) => nspname === "legwork")?._id;
-        const shown = classes.filter(({ relnamespace, relname }) => relnamespace !== legwork || viewOf(relname) !== undefined);
+        // oxlint-disable-next-line no-underscore-dangle -- PostGraphile's name for an object's id
+        const ours = new Set(namespaces.filter(({ nspname }) => /^legwork(_private)?$/.test(nspname)).map(({ _id }) => _id));
+        const shown = classes.filter(({ relnamespace, relname }) => !ours.has(relnamespace) || viewOf(relname) !== undefined);
         classes.splice(0, classes.length, ...shown);
       },
     },

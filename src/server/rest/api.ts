@@ -47,6 +47,8 @@ for (const [id, schema] of Object.entries({
 
 /** What describe() and meta() say, which zod keeps in its own registry. */
 function override({ zodSchema, jsonSchema }: { zodSchema: z.core.$ZodType; jsonSchema: Record<string, unknown> }): void {
+  // A time is text on the wire, and nothing else is read and written in two ways.
+  if (zodSchema instanceof z.ZodCodec) Object.assign(jsonSchema, z.toJSONSchema(zodSchema.in as z.ZodType));
   const { description, examples } = z.globalRegistry.get(zodSchema as z.ZodType) ?? {};
   if (description !== undefined) jsonSchema.description = description;
   if (examples !== undefined) jsonSchema.examples = examples;
@@ -76,8 +78,8 @@ function onlyUsed(document: Described): Described {
 
 const description = `Everything that SQL and the command line can do with jobs, over HTTP.
 
-Each request carries \`Authorization: Bearer <token>\`. Names of fields are those of the SQL views and functions; ids and counts are text, for they may be larger
-than a JSON number holds; times are UTC. Lists come in pages: \`next_cursor\` of one is the \`cursor\` of the next. What goes wrong is answered as a problem
+Each request carries \`Authorization: Bearer <token>\`. Names of fields are those of the SQL views and functions, in camelCase; ids and counts are text, for they may be larger
+than a JSON number holds; times are UTC. Lists come in pages: \`nextCursor\` of one is the \`cursor\` of the next, or ask for what comes before or after the last id (\`before\`, \`after\`). What goes wrong is answered as a problem
 (RFC 9457) with a code that means the same everywhere, a hint what to do, and the fields at fault. The schema of this document is the one that requests are checked by.`;
 
 /** What a page of the documentation may load: only what is here. */

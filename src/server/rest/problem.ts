@@ -56,11 +56,6 @@ function fieldName(path: readonly PropertyKey[]): string {
   return path.map(String).join(".");
 }
 
-/** camelCase options of TypeScript under the names they have in a request. */
-function requestName(path: readonly PropertyKey[]): string {
-  return fieldName(path.map((key) => (typeof key === "string" ? key.replaceAll(/[A-Z]/g, (x) => `_${x.toLowerCase()}`) : key)));
-}
-
 /** Answers with a problem. What the client can act on is told; of anything else it learns only that there is a bug. */
 export function sendProblem(
   thrown: FastifyError | Error,
@@ -79,13 +74,13 @@ export function sendProblem(
     detail: cut(error.message, MAX_TEXT),
     code: error.code,
     hint: error.hint === undefined ? undefined : cut(inWordsOfRest(error.hint), MAX_TEXT),
-    retry_at: error.retryAt?.toISOString(),
+    retryAt: error.retryAt?.toISOString(),
     errors: faults?.map(({ path, message }) => ({
       in: error instanceof InvalidRequest ? error.part : request.method === "GET" ? "query" : "body",
-      field: cut(error instanceof InvalidRequest ? fieldName(path) : requestName(path), MAX_FIELD_TEXT),
+      field: cut(fieldName(path), MAX_FIELD_TEXT),
       message: cut(message, MAX_FIELD_TEXT),
     })),
-    ...(more > 0 ? { more_errors: more } : {}),
+    ...(more > 0 ? { moreErrors: more } : {}),
   };
   if (error.code === "LW401") reply.header("www-authenticate", 'Bearer realm="legwork"');
   if (error.retryAt !== undefined) {

@@ -6,6 +6,7 @@ import type { Pool, PoolClient } from "../../db/pool.ts";
 import { ERRORS, type ErrorCode, LegworkError } from "../../errors.ts";
 import { assertRole, type Principal, type Role, withPrincipal } from "../../access/principal.ts";
 import { problemSchema } from "../../contract/problem.ts";
+import { fromRow } from "../../contract/rows.ts";
 
 /** The longest that one statement of a reading route may take (ms). */
 const READ_TIMEOUT_MS = 5_000;
@@ -104,7 +105,7 @@ export function addRoute<P extends z.ZodType | undefined, Q extends z.ZodType | 
     },
     handler: async (request, reply) => {
       const principal = request.principal!;
-      const answer = await withPrincipal(
+      const given = await withPrincipal(
         context.pool,
         principal,
         // What people do in the dashboard comes in here as well; the header only says so, and gives no rights.
@@ -121,6 +122,7 @@ export function addRoute<P extends z.ZodType | undefined, Q extends z.ZodType | 
           }),
         { readOnly: isReading, statementTimeout: isReading ? READ_TIMEOUT_MS : WRITE_TIMEOUT_MS },
       );
+      const answer = fromRow(route.answer, given as never);
       // What belongs to one token is not for a cache between.
       reply.header("cache-control", "private, no-cache");
       if (route.etag === true && isFresh(request, reply, answer)) return reply.code(304).send();

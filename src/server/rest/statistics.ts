@@ -22,7 +22,7 @@ export function addStatisticsRoutes(app: FastifyInstance, context: RestContext):
       query: seriesQuery,
       answer: seriesPage,
     },
-    async ({ client, query }) => ({ items: await readSeries(client, query), next_cursor: null }),
+    async ({ client, query }) => ({ items: await readSeries(client, query), nextCursor: null }),
   );
   addRoute(
     app,
@@ -41,7 +41,7 @@ export function addStatisticsRoutes(app: FastifyInstance, context: RestContext):
     },
     async ({ client, query: { from, until = new Date() } }) => ({
       items: await listWorkerStarts(client, from ?? new Date(until.getTime() - 86_400_000), until),
-      next_cursor: null,
+      nextCursor: null,
     }),
   );
   addRoute(
@@ -57,6 +57,6 @@ export function addStatisticsRoutes(app: FastifyInstance, context: RestContext):
       description: "At the last look, which is every ten seconds or, where very many jobs live, less often.",
       answer: limitTotalPage,
     },
-    async ({ client }) => ({ items: await listLimitUse(client), next_cursor: null }),
+    async ({ client }) => ({ items: await listLimitUse(client), nextCursor: null }),
   );
 }

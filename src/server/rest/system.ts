@@ -44,7 +44,7 @@ export function addSystemRoutes(app: FastifyInstance, context: RestContext): voi
       subject,
       role,
       tenant,
-      expires_at: expiresAt ?? null,
+      expiresAt: expiresAt ?? null,
       version: VERSION,
     }),
   );
@@ -114,8 +114,8 @@ export function addSystemRoutes(app: FastifyInstance, context: RestContext): voi
       query: auditQuery,
       answer: auditPage,
     },
-    async ({ client, query: { cursor, limit, target_type: targetType, ...filter } }) =>
-      toPage(await listAuditLog(client, { ...filter, targetType, before: cursor, limit: limit + 1 }), limit, ({ id }) =>
+    async ({ client, query: { cursor, limit, before, ...filter } }) =>
+      toPage(await listAuditLog(client, { ...filter, before: cursor ?? before, limit: limit + 1 }), limit, ({ id }) =>
         auditCursor.make(id),
       ),
   );
@@ -134,7 +134,7 @@ export function addSystemRoutes(app: FastifyInstance, context: RestContext): voi
     async ({ client }) => {
       // The doctor looks at the settings of this login, and would find ours.
       await client.query("set local statement_timeout to default");
-      return { items: await diagnose(forgiving(client), { pool: context.pool }), next_cursor: null };
+      return { items: await diagnose(forgiving(client), { pool: context.pool }), nextCursor: null };
     },
   );
 }

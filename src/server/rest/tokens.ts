@@ -18,7 +18,7 @@ export function addTokenRoutes(app: FastifyInstance, context: RestContext): void
       summary: "List tokens, newest first, without their secrets",
       answer: tokenPage,
     },
-    async ({ client }) => ({ items: await listTokens(client), next_cursor: null }),
+    async ({ client }) => ({ items: await listTokens(client), nextCursor: null }),
   );
   addRoute(
     app,
@@ -33,8 +33,8 @@ export function addTokenRoutes(app: FastifyInstance, context: RestContext): void
       status: 201,
       answer: createdTokenSchema,
     },
-    async ({ client, body: { name, role, tenant, expires_in: expiresIn } }) => ({
-      token: await createToken(client, { name, role, tenant, expiresIn }),
+    async ({ client, body }) => ({
+      token: await createToken(client, body),
     }),
   );
   addRoute(

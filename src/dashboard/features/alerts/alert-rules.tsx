@@ -19,9 +19,8 @@ export function Rules() {
   const [editing, setEditing] = useState<AlertRule>();
   const [dropping, setDropping] = useState<AlertRule>();
   const enable = useAlertAction(
-    ({ name, is_enabled: isEnabled }: AlertRule) =>
-      rest("PUT", `/alert-rules/${encodeURIComponent(name)}`, { enabled: !isEnabled }),
-    ({ name, is_enabled: isEnabled }) => (isEnabled ? `Nobody looks at ${name} any more.` : `${name} is looked after again.`),
+    ({ name, isEnabled }: AlertRule) => rest("PUT", `/alert-rules/${encodeURIComponent(name)}`, { enabled: !isEnabled }),
+    ({ name, isEnabled }) => (isEnabled ? `Nobody looks at ${name} any more.` : `${name} is looked after again.`),
   );
   return (
     <Card>
@@ -49,15 +48,15 @@ export function Rules() {
               </thead>
               <tbody>
                 {rules.map((rule) => (
-                  <tr key={rule.name} data-off={!rule.is_enabled}>
+                  <tr key={rule.name} data-off={!rule.isEnabled}>
                     <td className="alerts-message">
                       <p>
                         <strong>{rule.name}</strong>
-                        {!rule.is_enabled && <span className="chip alerts-off">off</span>}
+                        {!rule.isEnabled && <span className="chip alerts-off">off</span>}
                       </p>
                       <p className="muted">
                         {KINDS[rule.kind]?.what ?? rule.kind}, {ofWhat(rule)}
-                        {rule.at_least > 1 && `, of ${rule.at_least} attempts or more`}
+                        {rule.atLeast > 1 && `, of ${rule.atLeast} attempts or more`}
                       </p>
                     </td>
                     <td className="end" data-label="Warning from">
@@ -70,7 +69,7 @@ export function Rules() {
                       {formatDuration(intervalSeconds(rule.period))}
                     </td>
                     <td data-label="Raised, resolved after">
-                      {atOnce(rule.raise_after)}, {atOnce(rule.resolve_after)}
+                      {atOnce(rule.raiseAfter)}, {atOnce(rule.resolveAfter)}
                     </td>
                     <td data-label="Tells">{rule.channels === null ? "as all do" : `${rule.channels} of its own`}</td>
                     {may && (
@@ -78,12 +77,12 @@ export function Rules() {
                         <div className="alerts-do">
                           <Button
                             kind="quiet"
-                            aria-pressed={rule.is_enabled}
-                            aria-label={`${rule.is_enabled ? "On" : "Off"}: ${rule.name}`}
+                            aria-pressed={rule.isEnabled}
+                            aria-label={`${rule.isEnabled ? "On" : "Off"}: ${rule.name}`}
                             busy={enable.isPending && enable.variables.name === rule.name}
                             onClick={() => enable.mutate(rule)}
                           >
-                            {rule.is_enabled ? "On" : "Off"}
+                            {rule.isEnabled ? "On" : "Off"}
                           </Button>
                           <Button
                             kind="quiet"

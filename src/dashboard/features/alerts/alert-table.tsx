@@ -50,17 +50,17 @@ export function AlertTable({ alerts }: { alerts: readonly Alert[] }) {
                   <Status status={alert.state} />
                   {alert.state === "acknowledged" && (
                     <p className="muted">
-                      {alert.acknowledged_by}
+                      {alert.acknowledgedBy}
                       {alert.note !== null && `: ${alert.note}`}
                     </p>
                   )}
                   {alert.silenced && <p className="muted">silenced</p>}
                 </td>
                 <td data-label="Since">
-                  <Time at={alert.raised_at} />
+                  <Time at={alert.raisedAt} />
                 </td>
                 <td className="end" data-label="For">
-                  <Duration from={alert.raised_at} to={alert.resolved_at} />
+                  <Duration from={alert.raisedAt} to={alert.resolvedAt} />
                 </td>
                 {may && (
                   <td>

@@ -1,32 +1,14 @@
+import type { Json } from "../../../contract/rows.ts";
+import type { alertRuleSchema, silenceSchema } from "../../../contract/alerts.ts";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { rest } from "../../api/request.ts";
 import { tell } from "../../components/toasts.tsx";
 
 /** A row of GET /alert-rules; intervals as Postgres writes them. */
-export interface AlertRule {
-  name: string;
-  kind: string;
-  target: string | null;
-  warning: number | null;
-  critical: number | null;
-  period: string;
-  at_least: number;
-  raise_after: string;
-  resolve_after: string;
-  channels: number | null;
-  is_enabled: boolean;
-}
+export type AlertRule = Json<typeof alertRuleSchema>;
 
 /** A row of GET /silences. */
-export interface Silence {
-  id: string;
-  rule: string | null;
-  target: string | null;
-  until: string;
-  reason: string | null;
-  silenced_by: string;
-  silenced_at: string;
-}
+export type Silence = Json<typeof silenceSchema>;
 
 export function useRules() {
   return useQuery({

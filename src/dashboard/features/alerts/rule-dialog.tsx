@@ -7,7 +7,7 @@ import { type AlertRule, useAlertAction } from "./alerts-api.ts";
 import { intervalSeconds, KINDS, toDuration, UNITS } from "./kinds.ts";
 
 type Form = Record<
-  "name" | "kind" | "target" | "warning" | "critical" | "period" | "at_least" | "raise_after" | "resolve_after",
+  "name" | "kind" | "target" | "warning" | "critical" | "period" | "atLeast" | "raiseAfter" | "resolveAfter",
   string
 >;
 
@@ -19,9 +19,9 @@ function toForm(rule: AlertRule | undefined): Form {
     warning: rule?.warning?.toString() ?? "",
     critical: rule?.critical?.toString() ?? "",
     period: toDuration(intervalSeconds(rule?.period ?? "00:15:00")),
-    at_least: String(rule?.at_least ?? 1),
-    raise_after: toDuration(intervalSeconds(rule?.raise_after ?? "00:00:00")),
-    resolve_after: toDuration(intervalSeconds(rule?.resolve_after ?? "00:02:00")),
+    atLeast: String(rule?.atLeast ?? 1),
+    raiseAfter: toDuration(intervalSeconds(rule?.raiseAfter ?? "00:00:00")),
+    resolveAfter: toDuration(intervalSeconds(rule?.resolveAfter ?? "00:02:00")),
   };
 }
 
@@ -34,9 +34,9 @@ function toBody(form: Form): object {
     warning: number(form.warning),
     critical: number(form.critical),
     period: given(form.period),
-    at_least: number(form.at_least),
-    raise_after: given(form.raise_after),
-    resolve_after: given(form.resolve_after),
+    atLeast: number(form.atLeast),
+    raiseAfter: given(form.raiseAfter),
+    resolveAfter: given(form.resolveAfter),
   };
 }
 
@@ -99,9 +99,9 @@ export function RuleDialog({ rule, onClose }: { rule?: AlertRule; onClose: () =>
         {field("warning", "Warning from", unit, { inputMode: "decimal" })}
         {field("critical", "Critical from", unit, { inputMode: "decimal" })}
         {field("period", "Period", "Such as 15m or 1h.")}
-        {field("at_least", "Attempts at least", "For shares and times.", { inputMode: "numeric" })}
-        {field("raise_after", "Raised after", "0s for at once.")}
-        {field("resolve_after", "Resolved after", "Of being well again.")}
+        {field("atLeast", "Attempts at least", "For shares and times.", { inputMode: "numeric" })}
+        {field("raiseAfter", "Raised after", "0s for at once.")}
+        {field("resolveAfter", "Resolved after", "Of being well again.")}
       </div>
       <p className="muted">
         Whom it tells is set in SQL: legwork.set_alert_rule(…, channels =&gt; …), since addresses are secrets.

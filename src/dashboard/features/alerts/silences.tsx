@@ -48,7 +48,7 @@ export function Silences({ query }: { query: UseQueryResult<Silence[]> }) {
                       </td>
                       <td>{silence.reason ?? <span className="muted">–</span>}</td>
                       <td>
-                        {silence.silenced_by}, <Time at={silence.silenced_at} />
+                        {silence.silencedBy}, <Time at={silence.silencedAt} />
                       </td>
                       {may && (
                         <td>

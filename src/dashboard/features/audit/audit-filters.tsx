@@ -5,7 +5,7 @@ import { useMay } from "../../api/me.ts";
 import { Button } from "../../components/button.tsx";
 
 /** What the address and the route call them. */
-export const FILTERS = ["target_type", "target", "operation", "actor", "tenant"] as const;
+export const FILTERS = ["targetType", "target", "operation", "actor", "tenant"] as const;
 
 export const PERIODS: Readonly<Record<string, { name: string; ms: number }>> = {
   "1h": { name: "The last hour", ms: 3_600_000 },
@@ -43,10 +43,10 @@ export function AuditFilters() {
         else changed.set(name, value.trim());
       }
       // A target is found by its kind and its name together.
-      if (!changed.has("target_type")) changed.delete("target");
+      if (!changed.has("targetType")) changed.delete("target");
       return changed;
     });
-  const type = search.get("target_type") ?? "";
+  const type = search.get("targetType") ?? "";
   const texts = (["target", "operation", "actor", ...(everybody ? (["tenant"] as const) : [])] as const).filter(
     (name) => name !== "target" || type !== "",
   );
@@ -61,7 +61,7 @@ export function AuditFilters() {
           </option>
         ))}
       </select>
-      <select aria-label="To what" value={type} onChange={(event) => set({ target_type: event.target.value, target: "" })}>
+      <select aria-label="To what" value={type} onChange={(event) => set({ targetType: event.target.value, target: "" })}>
         <option value="">Everything</option>
         {[...new Set([...TYPES, ...(type === "" ? [] : [type])])].map((each) => (
           <option key={each}>{each}</option>

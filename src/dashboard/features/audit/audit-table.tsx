@@ -1,3 +1,5 @@
+import type { Json as JsonOf } from "../../../contract/rows.ts";
+import type { auditLineSchema } from "../../../contract/system.ts";
 import { ChevronDown, ChevronRight } from "lucide-react";
 import { Fragment, type ReactNode, useState } from "react";
 import { Link } from "wouter";
@@ -7,20 +9,7 @@ import { Button } from "../../components/button.tsx";
 import { Json } from "../../components/json.tsx";
 
 /** A row of GET /audit-log. */
-export interface AuditLine {
-  id: string;
-  occurred_at: string;
-  actor: string | null;
-  database_role: string;
-  surface: string;
-  operation: string;
-  target_type: string;
-  target: string | null;
-  tenant: string | null;
-  count: string | null;
-  before: unknown;
-  after: unknown;
-}
+export type AuditLine = JsonOf<typeof auditLineSchema>;
 
 /** The columns, for a row that goes over all of them. */
 const COLUMNS = 6;
@@ -52,13 +41,13 @@ export function AuditTable({ lines }: { lines: readonly AuditLine[] }) {
               <Fragment key={line.id}>
                 <tr>
                   <td className="audit-time">
-                    <ExactTime at={line.occurred_at} />
+                    <ExactTime at={line.occurredAt} />
                   </td>
                   <td>
-                    {line.actor ?? line.database_role}
-                    {line.actor !== null && line.actor !== line.database_role && (
+                    {line.actor ?? line.databaseRole}
+                    {line.actor !== null && line.actor !== line.databaseRole && (
                       <span className="muted audit-login" title="The database login">
-                        {line.database_role}
+                        {line.databaseRole}
                       </span>
                     )}
                   </td>
@@ -110,7 +99,7 @@ const PAGES: Readonly<Record<string, string>> = {
   workflow: "workflows",
 };
 
-function Target({ line: { target_type: type, target, count, before, after } }: { line: AuditLine }) {
+function Target({ line: { targetType: type, target, count, before, after } }: { line: AuditLine }) {
   const page = PAGES[type];
   if (type === "all") return <>everything</>;
   if (target === null) return count === null ? <>{type}</> : `${formatCount(count)} ${type}`;

@@ -1,3 +1,5 @@
+import type { Json } from "../../../contract/rows.ts";
+import type { auditPage } from "../../../contract/system.ts";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useSearchParams } from "wouter";
@@ -6,13 +8,10 @@ import { Button } from "../../components/button.tsx";
 import { Empty, Failure, Loading } from "../../components/notice.tsx";
 import { Card, Page } from "../../components/page.tsx";
 import { AuditFilters, FILTERS, PERIODS } from "./audit-filters.tsx";
-import { type AuditLine, AuditTable } from "./audit-table.tsx";
+import { AuditTable } from "./audit-table.tsx";
 import "./audit.css";
 
-interface Lines {
-  items: AuditLine[];
-  next_cursor: string | null;
-}
+type Lines = Json<typeof auditPage>;
 
 const PAGE_ROWS = 50;
 
@@ -30,7 +29,7 @@ export default function AuditPage() {
     queryFn: ({ pageParam, signal }) =>
       rest<Lines>("GET", withQuery("/audit-log", { ...filter, since, limit: PAGE_ROWS, cursor: pageParam }), undefined, signal),
     initialPageParam: null as string | null,
-    getNextPageParam: ({ next_cursor: next }) => next,
+    getNextPageParam: ({ nextCursor: next }) => next,
   });
   const lines = query.data?.pages.flatMap(({ items }) => items) ?? [];
   const isFiltered = period !== undefined || Object.values(filter).some((value) => value !== "");

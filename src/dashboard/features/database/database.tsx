@@ -1,3 +1,5 @@
+import type { Json as JsonOf } from "../../../contract/rows.ts";
+import type { findingSchema } from "../../../contract/system.ts";
 import { useQuery } from "@tanstack/react-query";
 import { RotateCw } from "lucide-react";
 import { rest } from "../../api/request.ts";
@@ -10,13 +12,7 @@ import { Status } from "../../components/state-badge.tsx";
 import "./database.css";
 
 /** A row of GET /doctor. */
-interface Finding {
-  check: string;
-  severity: "critical" | "warning" | "ok";
-  finding: string;
-  fix: string | null;
-  detail: unknown;
-}
+type Finding = JsonOf<typeof findingSchema>;
 
 /** What the doctor finds: what is wrong with the database and the job system in it, and what to do about each. */
 export default function DatabasePage() {

@@ -1,10 +1,8 @@
-import { useQuery } from "@tanstack/react-query";
 import { RotateCw, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { Link, useSearchParams } from "wouter";
 import { useMay } from "../../api/me.ts";
-import type { FailedGroup } from "../../api/monitoring.ts";
-import { rest } from "../../api/request.ts";
+import { type FailedGroup, useFailedGroups } from "../../api/monitoring.ts";
 import { formatCount } from "../../components/numbers.ts";
 import { Time } from "../../components/time/time.tsx";
 import { Button } from "../../components/button.tsx";
@@ -22,11 +20,7 @@ const DISCARD = BULK_ACTIONS.find(({ name }) => name === "discard") as BulkActio
 /** What has failed and can be retried, by what went wrong: a hundred thousand jobs are a handful of things to look at. */
 export default function Failed() {
   const [search, setSearch] = useSearchParams();
-  const query = useQuery({
-    queryKey: ["failed-groups"],
-    queryFn: async ({ signal }) => (await rest<{ items: FailedGroup[] }>("GET", "/failed-groups", undefined, signal)).items,
-    refetchInterval: 5_000,
-  });
+  const query = useFailedGroups();
   return (
     <Page
       title="Failed"
@@ -59,7 +53,7 @@ function Groups({
     (group) =>
       (task === undefined || group.task === task) &&
       (queue === undefined || group.queue === queue) &&
-      (error === undefined || (group.last_error ?? "").toLowerCase().includes(error.toLowerCase())),
+      (error === undefined || (group.lastError ?? "").toLowerCase().includes(error.toLowerCase())),
   );
   const set = (name: string, value: string | null): void => {
     const next = new URLSearchParams(search);
@@ -163,7 +157,7 @@ function Group({
   onToggle: () => void;
   onAct: ((action: BulkAction) => void) | undefined;
 }) {
-  const text = group.last_error ?? "No message";
+  const text = group.lastError ?? "No message";
   return (
     <li className="card failed-group">
       <div className="failed-head">
@@ -176,15 +170,15 @@ function Group({
             <Link href={`/tasks/${encodeURIComponent(group.task)}`}>{group.task}</Link>
             <span>queue {group.queue}</span>
             <span>
-              last <Time at={group.last_at} />
+              last <Time at={group.lastAt} />
             </span>
-            {group.first_at !== group.last_at && (
+            {group.firstAt !== group.lastAt && (
               <span>
-                first <Time at={group.first_at} />
+                first <Time at={group.firstAt} />
               </span>
             )}
             <span>
-              newest <Link href={`/jobs/${group.last_id}`}>job {group.last_id}</Link>
+              newest <Link href={`/jobs/${group.lastId}`}>job {group.lastId}</Link>
             </span>
           </p>
         </div>

@@ -50,7 +50,7 @@ export function GroupJobs({ group, filter }: { group: FailedGroup; filter: Recor
     initialPageParam: PAGE,
     // A dry run is the only one who knows which jobs are in a group; what they are, each says itself.
     queryFn: async ({ pageParam, signal }) => {
-      const { ids } = await rest<Found>("POST", "/jobs/retry", { filter, dry_run: true, at_most: pageParam }, signal);
+      const { ids } = await rest<Found>("POST", "/jobs/retry", { filter, dryRun: true, atMost: pageParam }, signal);
       const { jobs: found } = await graphql<{ jobs: { nodes: GroupJob[] } }>(JOBS, { ids: ids.slice(pageParam - PAGE) }, signal);
       return { jobs: found.nodes, isLast: ids.length < pageParam };
     },
@@ -95,7 +95,7 @@ export function GroupJobs({ group, filter }: { group: FailedGroup; filter: Recor
 function NewestOnly({ group }: { group: FailedGroup }) {
   return (
     <p className="card-body">
-      <Link href={`/jobs/${group.last_id}`}>Job {group.last_id}</Link> is the newest of them;{" "}
+      <Link href={`/jobs/${group.lastId}`}>Job {group.lastId}</Link> is the newest of them;{" "}
       <Link href={`/jobs?${new URLSearchParams({ state: "failed", task: group.task })}`}>all failed jobs of {group.task}</Link>.
     </p>
   );

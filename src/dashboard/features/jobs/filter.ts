@@ -1,4 +1,4 @@
-import { JOB_STATES } from "../../components/state-badge.tsx";
+import { JOB_STATES } from "../../../contract/states.ts";
 
 /** What jobs can be looked for by, under the names that they have in the address of the page. */
 export const FILTERS = {
@@ -48,14 +48,14 @@ export function toQuery(filter: JobFilter, now = Date.now()): Record<string, str
     task: filter.task,
     queue: filter.queue,
     tenant: filter.tenant,
-    correlation_id: filter.correlation,
-    job_key: filter.key,
-    parent_id: filter.parent,
+    correlationId: filter.correlation,
+    jobKey: filter.key,
+    parentId: filter.parent,
     priority: filter.priority,
     payload: filter.payload,
     error: filter.error,
-    created_after: filter.after ?? (filter.since === undefined ? undefined : spanStart(filter.since, now)),
-    created_before: filter.before,
+    createdAfter: filter.after ?? (filter.since === undefined ? undefined : spanStart(filter.since, now)),
+    createdBefore: filter.before,
   };
 }
 

@@ -1,29 +1,11 @@
-import { useQuery } from "@tanstack/react-query";
 import { CircleAlert } from "lucide-react";
-import { useMay } from "../../api/me.ts";
-import { rest } from "../../api/request.ts";
+import type { Health } from "../../../contract/alerts.ts";
+import { useHealth } from "../../api/monitoring.ts";
 import { Status } from "../../components/state-badge.tsx";
 
-interface Health {
-  scope: string;
-  name: string;
-  status: "healthy" | "degraded" | "unhealthy";
-  reasons: string[];
-}
-
-/** How everything is, by the alert rules; undefined for a token of one tenant, which is not told. */
-function useHealth(): Health[] | undefined {
-  const may = useMay("viewer", { everybody: true });
-  return useQuery({
-    queryKey: ["health"],
-    queryFn: ({ signal }) => rest<{ items: Health[] }>("GET", "/health", undefined, signal),
-    enabled: may,
-    refetchInterval: 10_000,
-  }).data?.items;
-}
-
+/** How one queue or task is, by the alert rules; undefined for a token of one tenant, which is not told. */
 export function useHealthOf(scope: string): (name: string) => Health | undefined {
-  const all = useHealth();
+  const { data: all } = useHealth();
   return (name) => all?.find((one) => one.scope === scope && one.name === name);
 }
 

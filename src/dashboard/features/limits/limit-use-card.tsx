@@ -1,3 +1,5 @@
+import type { Json } from "../../../contract/rows.ts";
+import type { limitUseSchema } from "../../../contract/queues.ts";
 import { useQuery } from "@tanstack/react-query";
 import { rest } from "../../api/request.ts";
 import { formatCount } from "../../components/numbers.ts";
@@ -6,16 +8,7 @@ import { Card } from "../../components/page.tsx";
 import { QueryResult } from "../../components/query-result.tsx";
 import { describeLimit, type Limit, routeOf, type Target } from "./limits.ts";
 
-interface Use {
-  kind: Limit["kind"];
-  key: string | null;
-  value: string | null;
-  in_use: string;
-  waiting: string;
-  frees_at: string | null;
-  key_values: string;
-  is_partial: boolean;
-}
+type Use = Json<typeof limitUseSchema>;
 
 /** How full each limit is, by the values of its key, those with the longest lines first. */
 export function LimitUseCard({ target, limits }: { target: Target; limits: readonly Limit[] }) {
@@ -38,7 +31,7 @@ export function LimitUseCard({ target, limits }: { target: Target; limits: reado
                 use={items.filter(({ kind, key }) => kind === limit.kind && key === (limit.key ?? null))}
               />
             ))}
-            {items.some(({ is_partial }) => is_partial) && (
+            {items.some(({ isPartial }) => isPartial) && (
               <p className="limits-note muted">There is more than is counted here: 100,000 slots or jobs.</p>
             )}
           </>
@@ -49,7 +42,7 @@ export function LimitUseCard({ target, limits }: { target: Target; limits: reado
 }
 
 function OneLimit({ limit, use }: { limit: Limit; use: readonly Use[] }) {
-  const total = Number(use[0]?.key_values ?? 0);
+  const total = Number(use[0]?.keyValues ?? 0);
   return (
     <section className="limit-use" aria-label={describeLimit(limit)}>
       <h3>{describeLimit(limit)}</h3>
@@ -75,11 +68,11 @@ function OneLimit({ limit, use }: { limit: Limit; use: readonly Use[] }) {
                     {row.value === null ? "together" : row.value === "" ? <em>without a value</em> : row.value}
                   </th>
                   <td>
-                    <Fill used={Number(row.in_use)} of={limit.max} />
+                    <Fill used={Number(row.inUse)} of={limit.max} />
                   </td>
                   <td className="end">{formatCount(row.waiting)}</td>
                   {limit.kind === "rate" && (
-                    <td>{Number(row.in_use) >= limit.max ? <Time at={row.frees_at} absent="when it has started" /> : "now"}</td>
+                    <td>{Number(row.inUse) >= limit.max ? <Time at={row.freesAt} absent="when it has started" /> : "now"}</td>
                   )}
                 </tr>
               ))}

@@ -76,18 +76,18 @@ export function PausedNotice({
   waiting,
 }: {
   target: Target;
-  row: Pick<Ruled, "paused_at" | "paused_by" | "pause_reason">;
+  row: Pick<Ruled, "pausedAt" | "pausedBy" | "pauseReason">;
   waiting?: string;
 }) {
-  if (row.paused_at === null) return null;
+  if (row.pausedAt === null) return null;
   return (
     <div className="notice paused-notice" role="status">
       <CirclePause aria-hidden="true" />
       <div>
         <p>
-          <strong>Paused</strong> since <Time at={row.paused_at} />
-          {row.paused_by === null ? "" : ` by ${row.paused_by}`}
-          {row.pause_reason === null ? ". No reason was given." : `: ${row.pause_reason}`}
+          <strong>Paused</strong> since <Time at={row.pausedAt} />
+          {row.pausedBy === null ? "" : ` by ${row.pausedBy}`}
+          {row.pauseReason === null ? ". No reason was given." : `: ${row.pauseReason}`}
         </p>
         <p className="muted">
           No job of this {target.scope} starts. {waiting}

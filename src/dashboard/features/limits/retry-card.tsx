@@ -67,9 +67,9 @@ function RetryDialog({ target, policy, onClose }: { target: Target; policy: Retr
   const [backoff, setBackoff] = useState<string>(policy?.backoff ?? "");
   const [delay, setDelay] = useState(toDurationText(policy?.delay));
   const [factor, setFactor] = useState(policy?.factor === null ? "" : String(policy?.factor ?? ""));
-  const [maxDelay, setMaxDelay] = useState(toDurationText(policy?.max_delay));
+  const [maxDelay, setMaxDelay] = useState(toDurationText(policy?.maxDelay));
   const [jitter, setJitter] = useState(policy?.jitter === true);
-  const [on, setOn] = useState((policy?.retry_on ?? []).join(", "));
+  const [on, setOn] = useState((policy?.on ?? []).join(", "));
   const put = useRuleChange(target, onClose);
   const names = on
     .split(",")
@@ -80,7 +80,7 @@ function RetryDialog({ target, policy, onClose }: { target: Target; policy: Retr
     ...(backoff === "" ? {} : { backoff }),
     ...(backoff === "" || delay === "" ? {} : { delay }),
     ...(backoff === "exponential" && factor !== "" ? { factor: Number(factor) } : {}),
-    ...(backoff === "" || maxDelay === "" ? {} : { max_delay: maxDelay }),
+    ...(backoff === "" || maxDelay === "" ? {} : { maxDelay }),
     ...(jitter ? { jitter } : {}),
     ...(names.length === 0 ? {} : { on: names }),
   };

@@ -52,8 +52,8 @@ function AlertLine({ alert }: { alert: Alert }) {
       <div>
         <p>{alert.message}</p>
         <p className="muted">
-          {alert.state === "acknowledged" ? `${alert.acknowledged_by ?? "Somebody"} looks after it` : "Nobody looks after it yet"}
-          {alert.silenced && ", silenced"} · since <Time at={alert.raised_at} />
+          {alert.state === "acknowledged" ? `${alert.acknowledgedBy ?? "Somebody"} looks after it` : "Nobody looks after it yet"}
+          {alert.silenced && ", silenced"} · since <Time at={alert.raisedAt} />
         </p>
       </div>
     </li>
@@ -61,7 +61,7 @@ function AlertLine({ alert }: { alert: Alert }) {
 }
 
 function GroupLine({ group }: { group: FailedGroup }) {
-  const error = group.last_error?.split("\n", 1)[0] ?? "without a message";
+  const error = group.lastError?.split("\n", 1)[0] ?? "without a message";
   // Jobs that failed before there were fingerprints are named by their task.
   const which: Record<string, string> = group.fingerprint === null ? { task: group.task } : { fingerprint: group.fingerprint };
   return (
@@ -72,8 +72,8 @@ function GroupLine({ group }: { group: FailedGroup }) {
           <Link href={`/failed?${new URLSearchParams(which)}`}>{error}</Link>
         </p>
         <p className="muted">
-          <code>{group.task}</code> · last <Time at={group.last_at} /> ·{" "}
-          <Link href={`/jobs/${group.last_id}`}>job {group.last_id}</Link>
+          <code>{group.task}</code> · last <Time at={group.lastAt} /> ·{" "}
+          <Link href={`/jobs/${group.lastId}`}>job {group.lastId}</Link>
         </p>
       </div>
     </li>

@@ -157,13 +157,13 @@ function toSeries(intervals: readonly SeriesInterval[]): {
   waits: ChartSeries[];
   runs: ChartSeries[];
 } {
-  const whole = intervals.filter(({ is_whole: isWhole }) => isWhole);
-  const rate = (count: (interval: SeriesInterval) => string): number[] =>
+  const whole = intervals.filter(({ isWhole }) => isWhole);
+  const rate = (count: (step: SeriesInterval) => string): number[] =>
     whole.map((interval) => (Number(count(interval)) * 60) / interval.seconds);
   const quantiles = (kind: "wait" | "run"): ChartSeries[] => [
-    { label: "p50", color: "--accent", values: whole.map((interval) => interval[`${kind}_p50`]) },
-    { label: "p95", color: "--state-scheduled", values: whole.map((interval) => interval[`${kind}_p95`]) },
-    { label: "p99", color: "--state-retrying", values: whole.map((interval) => interval[`${kind}_p99`]), dash: true },
+    { label: "p50", color: "--accent", values: whole.map((interval) => interval[`${kind}P50`]) },
+    { label: "p95", color: "--state-scheduled", values: whole.map((interval) => interval[`${kind}P95`]) },
+    { label: "p99", color: "--state-retrying", values: whole.map((interval) => interval[`${kind}P99`]), dash: true },
   ];
   return {
     times: whole.map(({ at }) => Date.parse(at)),
@@ -173,7 +173,7 @@ function toSeries(intervals: readonly SeriesInterval[]): {
       {
         label: "attempts that failed",
         color: "--state-retrying",
-        values: rate((interval) => interval.failed_attempts),
+        values: rate((interval) => interval.failedAttempts),
         dash: true,
       },
     ],
@@ -195,12 +195,12 @@ function useMarks({ from, to }: TimeRange): ChartMark[] {
   return useMemo(
     () =>
       [
-        ...(alerts.data ?? []).map(({ raised_at: at, severity, message }) => ({
+        ...(alerts.data ?? []).map(({ raisedAt: at, severity, message }) => ({
           at: Date.parse(at),
           label: `Alert: ${message}`,
           color: severity === "critical" ? "--bad" : "--warn",
         })),
-        ...(starts.data ?? []).map(({ started_at: at, host, workers }) => ({
+        ...(starts.data ?? []).map(({ startedAt: at, host, workers }) => ({
           at: Date.parse(at),
           label: workers === "1" ? `A worker started on ${host}` : `${workers} workers started on ${host}`,
           color: "--state-running",

@@ -59,7 +59,7 @@ function VerdictBanner({ live }: { live: QueueTotals | undefined }) {
   const verdict = judge({
     live,
     health: health.data,
-    isStopped: totals.data === undefined ? undefined : totals.data.stopped_at !== null,
+    isStopped: totals.data === undefined ? undefined : totals.data.stoppedAt !== null,
     failed: groups.data?.reduce((sum, { jobs }) => sum + BigInt(jobs), 0n),
     tenant: me?.tenant ?? null,
     now: live === undefined ? now : Date.parse(live.readAt),

@@ -1,3 +1,5 @@
+import type { Json } from "../../../contract/rows.ts";
+import type { limitTotalSchema } from "../../../contract/statistics.ts";
 import { useQuery } from "@tanstack/react-query";
 import { Pause, Play } from "lucide-react";
 import { useState } from "react";
@@ -9,27 +11,18 @@ import { Duration, Time } from "../../components/time/time.tsx";
 import { Button } from "../../components/button.tsx";
 import { Empty, Failure, Loading } from "../../components/notice.tsx";
 import { Card } from "../../components/page.tsx";
-import { type LiveQueue, useLiveQueues } from "./queue-counts.ts";
+import { type LiveQueue, useLiveQueues } from "../../api/live-queues.ts";
 import { PauseQueue, useResumeQueue } from "./pause-queue.tsx";
 
 /** Queues that are shown here; the page of queues has all. */
 const SHOWN = 15;
 
 /** A row of GET /statistics/limits. */
-interface LimitUse {
-  scope: string;
-  name: string;
-  kind: "concurrency" | "rate";
-  key: string | null;
-  max: number;
-  used: string;
-  keys: string;
-  full_keys: string;
-}
+type LimitUse = Json<typeof limitTotalSchema>;
 
 /** The queues as they are: what runs and waits, the oldest, limits in use, and their pause. */
 export function Queues() {
-  const { data: queues, error } = useLiveQueues();
+  const { queues, error } = useLiveQueues();
   const everybody = useMay("viewer", { everybody: true });
   const limits = useQuery({
     queryKey: ["limits-in-use"],
@@ -147,7 +140,7 @@ function Limits({ limits }: { limits: readonly LimitUse[] }) {
   if (limits.length === 0) return <span className="muted">none</span>;
   return (
     <ul className="limits">
-      {limits.map(({ kind, key, max, used, keys, full_keys: full }) => {
+      {limits.map(({ kind, key, max, used, keys, fullKeys: full }) => {
         const isKeyed = key !== null;
         const isFull = isKeyed ? full !== "0" : Number(used) >= max;
         return (

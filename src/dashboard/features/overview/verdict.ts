@@ -1,4 +1,4 @@
-import type { Health } from "../../api/health.ts";
+import type { Health } from "../../../contract/alerts.ts";
 import { formatCount } from "../../components/numbers.ts";
 import { formatDuration, isFinite, secondsBetween } from "../../components/time/format-times.ts";
 import type { QueueTotals } from "./queue-totals.ts";

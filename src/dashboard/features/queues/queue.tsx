@@ -16,7 +16,7 @@ import { PauseButton, PausedNotice } from "../limits/pause.tsx";
 import { RetryCard } from "../limits/retry-card.tsx";
 import { describeLimit, type Queue, routeOf, type Target, type Task } from "../limits/limits.ts";
 import "../limits/limits.css";
-import { useLiveQueues } from "./use-queues.ts";
+import { useQueueCounts } from "./use-queues.ts";
 
 export default function QueuePage({ parameters }: PageProps) {
   const name = nameFrom(parameters.name);
@@ -26,14 +26,14 @@ export default function QueuePage({ parameters }: PageProps) {
     queryFn: ({ signal }) => rest<Queue>("GET", routeOf(target), undefined, signal),
     refetchInterval: 30_000,
   });
-  const live = useLiveQueues().counts?.get(name);
+  const live = useQueueCounts()?.get(name);
   const queue = query.data && { ...query.data, ...live };
   const health = useHealthOf("queue")(name);
   return (
     <Page
       title={name}
       lead={<Link href="/queues">Queues</Link>}
-      actions={queue !== undefined && <PauseButton target={target} isPaused={queue.paused_at !== null} />}
+      actions={queue !== undefined && <PauseButton target={target} isPaused={queue.pausedAt !== null} />}
     >
       <QueryResult query={query}>
         {() =>
@@ -96,12 +96,12 @@ function Tasks({ queue }: { queue: string }) {
   const query = useQuery({
     queryKey: ["tasks", { queue }],
     queryFn: ({ signal }) =>
-      rest<{ items: Task[]; next_cursor: string | null }>("GET", withQuery("/tasks", { queue, limit: 100 }), undefined, signal),
+      rest<{ items: Task[]; nextCursor: string | null }>("GET", withQuery("/tasks", { queue, limit: 100 }), undefined, signal),
   });
   return (
     <Card title="Tasks">
       <QueryResult query={query} rows={3}>
-        {({ items, next_cursor }) =>
+        {({ items, nextCursor }) =>
           items.length === 0 ? (
             <Empty title="No task belongs to it.">Tasks say in their definition to which queue they belong.</Empty>
           ) : (
@@ -122,7 +122,7 @@ function Tasks({ queue }: { queue: string }) {
                           <Link href={pathTo("/tasks", task.name)}>{task.name}</Link>
                           {task.description !== null && <span className="cell-detail">{task.description}</span>}
                         </th>
-                        <td>{task.paused_at === null ? <span className="muted">runs</span> : <span>paused</span>}</td>
+                        <td>{task.pausedAt === null ? <span className="muted">runs</span> : <span>paused</span>}</td>
                         <td>
                           {task.limits === null ? <span className="muted">none</span> : task.limits.map(describeLimit).join("; ")}
                         </td>
@@ -131,7 +131,7 @@ function Tasks({ queue }: { queue: string }) {
                   </tbody>
                 </table>
               </div>
-              {next_cursor !== null && (
+              {nextCursor !== null && (
                 <p className="limits-note muted">
                   The first 100. <Link href={`/tasks?queue=${encodeURIComponent(queue)}`}>All tasks of the queue</Link>
                 </p>

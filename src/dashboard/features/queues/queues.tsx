@@ -11,7 +11,7 @@ import { PauseButton } from "../limits/pause.tsx";
 import { describeLimit, type Queue } from "../limits/limits.ts";
 import "../limits/limits.css";
 import { useMayRule } from "../limits/use-limit-change.ts";
-import { type QueueCounts, useLiveQueues, useQueues } from "./use-queues.ts";
+import { type QueueCounts, useQueueCounts, useQueues } from "./use-queues.ts";
 
 /** A queue's counts of jobs, each leading to those jobs. */
 const COUNTS = [
@@ -24,7 +24,7 @@ const COUNTS = [
 
 export default function QueuesPage() {
   const query = useQueues();
-  const { counts } = useLiveQueues();
+  const counts = useQueueCounts();
   const [search, setSearch] = useSearchParams();
   const wanted = search.get("q") ?? "";
   return (
@@ -87,10 +87,10 @@ function Table({ queues }: { queues: readonly Queue[] }) {
             <tr key={queue.name}>
               <th scope="row">
                 <Link href={pathTo("/queues", queue.name)}>{queue.name}</Link>
-                {queue.paused_at !== null && (
-                  <span className="cell-detail" title={queue.pause_reason ?? undefined}>
+                {queue.pausedAt !== null && (
+                  <span className="cell-detail" title={queue.pauseReason ?? undefined}>
                     <State state="paused" />
-                    {queue.pause_reason === null ? "" : `: ${queue.pause_reason}`}
+                    {queue.pauseReason === null ? "" : `: ${queue.pauseReason}`}
                   </span>
                 )}
               </th>
@@ -122,7 +122,7 @@ function Table({ queues }: { queues: readonly Queue[] }) {
               </td>
               {mayRule && (
                 <td>
-                  <PauseButton target={{ scope: "queue", name: queue.name }} isPaused={queue.paused_at !== null} quiet />
+                  <PauseButton target={{ scope: "queue", name: queue.name }} isPaused={queue.pausedAt !== null} quiet />
                 </td>
               )}
             </tr>

@@ -1,61 +1,35 @@
 import { useQuery } from "@tanstack/react-query";
-import { useLive } from "../../api/subscribe.ts";
+import { type LiveQueue, useLiveQueues } from "../../api/live-queues.ts";
 import { rest } from "../../api/request.ts";
 import type { Queue } from "../limits/limits.ts";
 
-const LIVE = `subscription {
-  queues {
-    queues { name pausedAt pausedBy pauseReason running pending blocked paused later oldest }
-  }
-}`;
-
-interface LiveQueue {
-  name: string;
-  pausedAt: string | null;
-  pausedBy: string | null;
-  pauseReason: string | null;
-  running: number;
-  pending: number;
-  blocked: number;
-  paused: number;
-  later: number;
-  oldest: string | null;
-}
-
 /** What changes by the second: counts and pauses, as they were told last. */
-export interface QueueCounts {
-  paused_at: string | null;
-  paused_by: string | null;
-  pause_reason: string | null;
-  running: string;
-  pending: string;
-  blocked: string;
-  paused: string;
-  later: string;
-  oldest: string | null;
+export type QueueCounts = Pick<
+  Queue,
+  "pausedAt" | "pausedBy" | "pauseReason" | "running" | "pending" | "blocked" | "paused" | "later" | "oldest"
+>;
+
+/** The counts of all queues by name, whenever they change; undefined before the first message. Text, as REST has them. */
+export function useQueueCounts(): ReadonlyMap<string, QueueCounts> | undefined {
+  const { queues } = useLiveQueues();
+  return queues && new Map(queues.map((queue) => [queue.name, toCounts(queue)]));
 }
 
-function toCounts(live: LiveQueue): QueueCounts {
+function toCounts({ pausedAt, pausedBy, pauseReason, oldest, ...counts }: LiveQueue): QueueCounts {
   return {
-    paused_at: live.pausedAt,
-    paused_by: live.pausedBy,
-    pause_reason: live.pauseReason,
-    running: String(live.running),
-    pending: String(live.pending),
-    blocked: String(live.blocked),
-    paused: String(live.paused),
-    later: String(live.later),
-    oldest: live.oldest,
+    pausedAt,
+    pausedBy,
+    pauseReason,
+    oldest,
+    running: String(counts.running),
+    pending: String(counts.pending),
+    blocked: String(counts.blocked),
+    paused: String(counts.paused),
+    later: String(counts.later),
   };
 }
 
-/** The counts of all queues by name, whenever they change; undefined before the first message. */
-export function useLiveQueues(): { counts: ReadonlyMap<string, QueueCounts> | undefined; error: Error | undefined } {
-  const { data, error } = useLive<{ queues: { queues: LiveQueue[] } }>(LIVE);
-  return { counts: data && new Map(data.queues.queues.map((queue) => [queue.name, toCounts(queue)])), error };
-}
-
-/** All queues with their rules, which change seldom; counts come with useLiveQueues. */
+/** All queues with their rules, which change seldom; counts come with useQueueCounts. */
 export function useQueues() {
   return useQuery({
     queryKey: ["queues"],

@@ -60,7 +60,7 @@ interface Look {
 async function look(cron: string, timezone: string, change: ClockChange, signal: AbortSignal): Promise<Look> {
   const [low, high] = [Math.min(change.from, change.to), Math.max(change.from, change.to)];
   const ask = async (zone: string, from: number, upto: number): Promise<number[]> => {
-    const body = { cron, timezone: zone, from: iso(from - 1), ends_at: iso(upto), count: 1_000 };
+    const body = { cron, timezone: zone, from: iso(from - 1), endsAt: iso(upto), count: 1_000 };
     const { items } = await rest<Preview>("POST", "/schedules/preview", body, signal);
     return items.map(({ at }) => Date.parse(at));
   };

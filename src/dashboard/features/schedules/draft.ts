@@ -53,24 +53,24 @@ export function toDraft(schedule: Schedule | undefined): Draft {
     every: toDurationText(schedule?.every) || "5m",
     at: toWall(schedule?.at, timezone),
     timezone,
-    startsAt: toWall(schedule?.starts_at, timezone),
-    endsAt: toWall(schedule?.ends_at, timezone),
-    maxRuns: textOf(schedule?.max_runs),
+    startsAt: toWall(schedule?.startsAt, timezone),
+    endsAt: toWall(schedule?.endsAt, timezone),
+    maxRuns: textOf(schedule?.maxRuns),
     jitter: toDurationText(schedule?.jitter),
     overlap: schedule?.overlap ?? "allow",
-    maxInstances: textOf(schedule?.max_instances),
+    maxInstances: textOf(schedule?.maxInstances),
     missed: schedule?.missed ?? "one",
-    missedWindow: toDurationText(schedule?.missed_window),
+    missedWindow: toDurationText(schedule?.missedWindow),
     requires: Object.entries(schedule?.requires ?? {})
       .map(([name, window]) => `${name}: ${toDurationText(window)}`)
       .join("\n"),
-    requiresWait: toDurationText(schedule?.requires_wait),
+    requiresWait: toDurationText(schedule?.requiresWait),
     priority: textOf(schedule?.priority),
-    maxAttempts: textOf(schedule?.max_attempts),
+    maxAttempts: textOf(schedule?.maxAttempts),
     tenant: schedule?.tenant ?? "",
-    enabled: schedule?.is_enabled ?? true,
+    enabled: schedule?.isEnabled ?? true,
     kept: Object.fromEntries(
-      [schedule?.at, schedule?.starts_at, schedule?.ends_at]
+      [schedule?.at, schedule?.startsAt, schedule?.endsAt]
         .filter((at) => at !== null && at !== undefined)
         .map((at) => [`${timezone} ${toWall(at, timezone)}`, at]),
     ),
@@ -112,8 +112,8 @@ export function toTiming(draft: Draft): Timing | undefined {
   return {
     [kind]: given,
     timezone,
-    ...(starts === undefined ? {} : { starts_at: starts }),
-    ...(ends === undefined ? {} : { ends_at: ends }),
+    ...(starts === undefined ? {} : { startsAt: starts }),
+    ...(ends === undefined ? {} : { endsAt: ends }),
   };
 }
 
@@ -134,16 +134,16 @@ export function toBody(draft: Draft, schedule: Schedule | undefined): Record<str
     ...toTiming(draft),
     task: draft.task.trim(),
     ...(draft.payload.trim() === "" ? {} : { payload: parseExactly(draft.payload) }),
-    ...number("max_runs", draft.maxRuns),
+    ...number("maxRuns", draft.maxRuns),
     ...text("jitter", draft.jitter),
     overlap: draft.overlap,
-    ...(draft.overlap === "allow" ? {} : number("max_instances", draft.maxInstances)),
+    ...(draft.overlap === "allow" ? {} : number("maxInstances", draft.maxInstances)),
     missed: draft.missed,
-    ...(draft.missed === "all" ? text("missed_window", draft.missedWindow) : {}),
-    ...(Object.keys(requires).length === 0 ? {} : { requires, ...text("requires_wait", draft.requiresWait) }),
+    ...(draft.missed === "all" ? text("missedWindow", draft.missedWindow) : {}),
+    ...(Object.keys(requires).length === 0 ? {} : { requires, ...text("requiresWait", draft.requiresWait) }),
     ...number("priority", draft.priority),
-    ...number("max_attempts", draft.maxAttempts),
+    ...number("maxAttempts", draft.maxAttempts),
     ...text("tenant", draft.tenant),
-    ...(draft.enabled === (schedule?.is_enabled ?? true) ? {} : { enabled: draft.enabled }),
+    ...(draft.enabled === (schedule?.isEnabled ?? true) ? {} : { enabled: draft.enabled }),
   };
 }

@@ -1,3 +1,5 @@
+import type { Json } from "../../../contract/rows.ts";
+import type { loadPage } from "../../../contract/schedules.ts";
 import { useQuery } from "@tanstack/react-query";
 import { rest } from "../../api/request.ts";
 import { formatCount, formatShort } from "../../components/numbers.ts";
@@ -6,10 +8,7 @@ import { formatExact } from "../../components/time/format-times.ts";
 import { Card } from "../../components/page.tsx";
 import { QueryResult } from "../../components/query-result.tsx";
 
-interface Load {
-  items: { at: string; jobs: string; schedules: { name: string; jobs: string }[] }[];
-  uncounted: { name: string; reason: string }[];
-}
+type Load = Json<typeof loadPage>;
 
 /** How many jobs the schedules will enqueue in each of the next 24 hours. */
 export function LoadCard() {

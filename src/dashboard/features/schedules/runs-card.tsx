@@ -1,3 +1,5 @@
+import type { Json } from "../../../contract/rows.ts";
+import type { scheduleRunSchema } from "../../../contract/schedules.ts";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "wouter";
 import { rest, withQuery } from "../../api/request.ts";
@@ -9,14 +11,7 @@ import { Card } from "../../components/page.tsx";
 import { State } from "../../components/state-badge.tsx";
 import { scheduleRoute } from "../../api/schedules.ts";
 
-interface Run {
-  due_at: string;
-  state: string;
-  reason: string | null;
-  job_id: string | null;
-  outcome: string | null;
-  occurrences: string | null;
-}
+type Run = Json<typeof scheduleRunSchema>;
 
 /** What became of an occurrence, in words. */
 const WORDS: Readonly<Record<string, string>> = {
@@ -34,14 +29,14 @@ export function RunsCard({ name }: { name: string }) {
   const query = useInfiniteQuery({
     queryKey: ["schedule-runs", name],
     queryFn: ({ pageParam, signal }) =>
-      rest<{ items: Run[]; next_cursor: string | null }>(
+      rest<{ items: Run[]; nextCursor: string | null }>(
         "GET",
         withQuery(scheduleRoute(name, "/runs"), { limit: 20, cursor: pageParam }),
         undefined,
         signal,
       ),
     initialPageParam: null as string | null,
-    getNextPageParam: ({ next_cursor }) => next_cursor,
+    getNextPageParam: ({ nextCursor }) => nextCursor,
     refetchInterval: 5_000,
   });
   const runs = query.data?.pages.flatMap(({ items }) => items);
@@ -63,9 +58,9 @@ export function RunsCard({ name }: { name: string }) {
             </thead>
             <tbody>
               {runs.map((run) => (
-                <tr key={`${run.due_at} ${run.state} ${run.job_id}`}>
+                <tr key={`${run.dueAt} ${run.state} ${run.jobId}`}>
                   <th scope="row">
-                    <ExactTime at={run.due_at} />
+                    <ExactTime at={run.dueAt} />
                   </th>
                   <td>
                     {WORDS[run.state] ?? run.state}
@@ -73,11 +68,7 @@ export function RunsCard({ name }: { name: string }) {
                     {run.reason !== null && <span className="cell-detail">{run.reason}</span>}
                   </td>
                   <td>
-                    {run.job_id === null ? (
-                      <span className="muted">–</span>
-                    ) : (
-                      <Link href={`/jobs/${run.job_id}`}>{run.job_id}</Link>
-                    )}
+                    {run.jobId === null ? <span className="muted">–</span> : <Link href={`/jobs/${run.jobId}`}>{run.jobId}</Link>}
                   </td>
                   <td>{run.outcome === null ? <span className="muted">–</span> : <State state={run.outcome} />}</td>
                 </tr>

@@ -45,7 +45,7 @@ export function ScheduleButtons({ schedule, quiet = false }: { schedule: Schedul
   const run = useAct(schedule);
   const toggle = useAct(schedule);
   if (!may) return null;
-  const { name, is_enabled } = schedule;
+  const { name, isEnabled } = schedule;
   const kind = quiet ? "quiet" : "plain";
   const flip = (enable: boolean): void =>
     toggle.mutate({
@@ -67,13 +67,13 @@ export function ScheduleButtons({ schedule, quiet = false }: { schedule: Schedul
       </Button>
       <Button
         kind={kind}
-        icon={is_enabled ? <CirclePause aria-hidden="true" /> : <CirclePlay aria-hidden="true" />}
-        aria-label={quiet ? `${is_enabled ? "Disable" : "Enable"} ${name}` : undefined}
-        title={`${is_enabled ? "Disable" : "Enable"} ${name}`}
+        icon={isEnabled ? <CirclePause aria-hidden="true" /> : <CirclePlay aria-hidden="true" />}
+        aria-label={quiet ? `${isEnabled ? "Disable" : "Enable"} ${name}` : undefined}
+        title={`${isEnabled ? "Disable" : "Enable"} ${name}`}
         busy={toggle.isPending}
-        onClick={() => flip(!is_enabled)}
+        onClick={() => flip(!isEnabled)}
       >
-        {!quiet && (is_enabled ? "Disable" : "Enable")}
+        {!quiet && (isEnabled ? "Disable" : "Enable")}
       </Button>
     </span>
   );

@@ -48,7 +48,7 @@ export default function SchedulePage({ parameters }: PageProps) {
             <Card title="Next runs">
               <div className="card-body">
                 <Calendar timing={timingOf(schedule)} />
-                {!schedule.is_enabled && <p className="muted">It is disabled: these are the times at which it would occur.</p>}
+                {!schedule.isEnabled && <p className="muted">It is disabled: these are the times at which it would occur.</p>}
                 <ClockChanges timing={timingOf(schedule)} />
               </div>
             </Card>
@@ -114,32 +114,32 @@ function Facts({ schedule }: { schedule: Schedule }) {
         <dd>{timezone}</dd>
         <dt>Next</dt>
         <dd>
-          {schedule.is_enabled ? (
+          {schedule.isEnabled ? (
             <>
-              <Time at={schedule.next_at} absent="none" />
-              {schedule.next_at !== null && <span className="muted">, {local(schedule.next_at)}</span>}
+              <Time at={schedule.nextAt} absent="none" />
+              {schedule.nextAt !== null && <span className="muted">, {local(schedule.nextAt)}</span>}
             </>
           ) : (
             "It is disabled."
           )}
         </dd>
-        {schedule.starts_at !== null && (
+        {schedule.startsAt !== null && (
           <>
             <dt>From</dt>
-            <dd>{local(schedule.starts_at)}</dd>
+            <dd>{local(schedule.startsAt)}</dd>
           </>
         )}
-        {schedule.ends_at !== null && (
+        {schedule.endsAt !== null && (
           <>
             <dt>Until</dt>
-            <dd>{local(schedule.ends_at)}</dd>
+            <dd>{local(schedule.endsAt)}</dd>
           </>
         )}
-        {schedule.max_runs !== null && (
+        {schedule.maxRuns !== null && (
           <>
             <dt>Runs</dt>
             <dd>
-              {formatCount(schedule.runs)} of {formatCount(schedule.max_runs)}, then it is over
+              {formatCount(schedule.runs)} of {formatCount(schedule.maxRuns)}, then it is over
             </dd>
           </>
         )}
@@ -152,12 +152,12 @@ function Facts({ schedule }: { schedule: Schedule }) {
         <dt>While its jobs run</dt>
         <dd>
           {OVERLAPS[schedule.overlap]}
-          {schedule.max_instances !== null && ` At most ${schedule.max_instances} at a time.`}
+          {schedule.maxInstances !== null && ` At most ${schedule.maxInstances} at a time.`}
         </dd>
         <dt>Missed times</dt>
         <dd>
           {MISSED[schedule.missed]}
-          {schedule.missed_window !== null && ` No older than ${formatInterval(schedule.missed_window)}.`}
+          {schedule.missedWindow !== null && ` No older than ${formatInterval(schedule.missedWindow)}.`}
         </dd>
         {schedule.requires !== null && (
           <>
@@ -168,7 +168,7 @@ function Facts({ schedule }: { schedule: Schedule }) {
                   <Link href={pathTo("/schedules", other)}>{other}</Link> within {window}{" "}
                 </span>
               ))}
-              <span className="muted">; waits for {formatInterval(schedule.requires_wait)}</span>
+              <span className="muted">; waits for {formatInterval(schedule.requiresWait)}</span>
             </dd>
           </>
         )}
@@ -180,8 +180,8 @@ function Facts({ schedule }: { schedule: Schedule }) {
         )}
         <dt>{schedule.source === "crontab" ? "Told of" : "Changed"}</dt>
         <dd>
-          <ExactTime at={schedule.updated_at} />
-          {schedule.created_by !== null && <span className="muted">, made by {schedule.created_by}</span>}
+          <ExactTime at={schedule.updatedAt} />
+          {schedule.createdBy !== null && <span className="muted">, made by {schedule.createdBy}</span>}
           {schedule.source === "crontab" && <span className="muted">, from a worker's crontab: it is changed there</span>}
         </dd>
       </dl>

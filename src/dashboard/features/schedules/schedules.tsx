@@ -71,9 +71,9 @@ export default function SchedulesPage() {
         <QueryResult query={query}>
           {(all) => {
             const schedules = all.filter(
-              ({ name, task, is_enabled }) =>
+              ({ name, task, isEnabled }) =>
                 `${name} ${task}`.toLowerCase().includes(wanted.toLowerCase()) &&
-                (show === "all" || (show === "enabled") === is_enabled),
+                (show === "all" || (show === "enabled") === isEnabled),
             );
             if (all.length === 0) return <Empty title="There is no schedule yet.">One enqueues jobs at certain times.</Empty>;
             if (schedules.length === 0) return <Empty title="No schedule is like that." />;
@@ -106,7 +106,7 @@ function Table({ schedules }: { schedules: readonly Schedule[] }) {
         </thead>
         <tbody>
           {schedules.map((schedule) => (
-            <tr key={`${schedule.source} ${schedule.name}`} data-disabled={schedule.is_enabled ? undefined : "yes"}>
+            <tr key={`${schedule.source} ${schedule.name}`} data-disabled={schedule.isEnabled ? undefined : "yes"}>
               <th scope="row">
                 <Link href={pathTo("/schedules", schedule.name)}>{schedule.name}</Link>
                 <span className="cell-detail">
@@ -122,14 +122,14 @@ function Table({ schedules }: { schedules: readonly Schedule[] }) {
                 <Next schedule={schedule} />
               </td>
               <td>
-                {schedule.last_outcome === null ? (
-                  (schedule.last_state ?? <span className="muted">–</span>)
+                {schedule.lastOutcome === null ? (
+                  (schedule.lastState ?? <span className="muted">–</span>)
                 ) : (
-                  <State state={schedule.last_outcome} />
+                  <State state={schedule.lastOutcome} />
                 )}
-                {schedule.last_due_at !== null && (
+                {schedule.lastDueAt !== null && (
                   <span className="cell-detail">
-                    <Time at={schedule.last_due_at} />
+                    <Time at={schedule.lastDueAt} />
                   </span>
                 )}
               </td>
@@ -148,13 +148,13 @@ function Table({ schedules }: { schedules: readonly Schedule[] }) {
 
 /** When it occurs next: from now, and as its own zone's clocks show it. */
 function Next({ schedule }: { schedule: Schedule }) {
-  if (!schedule.is_enabled) return <span className="muted">disabled</span>;
+  if (!schedule.isEnabled) return <span className="muted">disabled</span>;
   if (schedule.problem !== null) return <span className="schedule-problem">{schedule.problem}</span>;
-  if (schedule.next_at === null) return <span className="muted">none</span>;
+  if (schedule.nextAt === null) return <span className="muted">none</span>;
   return (
     <>
-      <Time at={schedule.next_at} />
-      <span className="cell-detail">{formatExact(schedule.next_at, { name: schedule.timezone }, { seconds: false })}</span>
+      <Time at={schedule.nextAt} />
+      <span className="cell-detail">{formatExact(schedule.nextAt, { name: schedule.timezone }, { seconds: false })}</span>
     </>
   );
 }

@@ -19,13 +19,13 @@ const ROLES = {
 export function CreateToken({ onClose }: { onClose: () => void }) {
   const me = useMe();
   const client = useQueryClient();
-  const [form, setForm] = useState({ name: "", role: "viewer", tenant: "", expires_in: "90d" });
+  const [form, setForm] = useState({ name: "", role: "viewer", tenant: "", expiresIn: "90d" });
   const create = useMutation({
     mutationFn: () =>
       rest<{ token: string }>("POST", "/tokens", {
         name: form.name.trim(),
         role: form.role,
-        expires_in: form.expires_in,
+        expiresIn: form.expiresIn,
         ...(form.tenant.trim() === "" ? {} : { tenant: form.tenant.trim() }),
       }),
     onSuccess: () => client.invalidateQueries({ queryKey: ["tokens"] }),
@@ -60,12 +60,8 @@ export function CreateToken({ onClose }: { onClose: () => void }) {
           <input value={form.tenant} maxLength={256} onChange={(event) => setForm({ ...form, tenant: event.target.value })} />
         </Field>
       )}
-      <Field label="Valid for" hint="Such as 12h, 30d or 1y." problem={problem("expires_in")}>
-        <input
-          value={form.expires_in}
-          maxLength={32}
-          onChange={(event) => setForm({ ...form, expires_in: event.target.value })}
-        />
+      <Field label="Valid for" hint="Such as 12h, 30d or 1y." problem={problem("expiresIn")}>
+        <input value={form.expiresIn} maxLength={32} onChange={(event) => setForm({ ...form, expiresIn: event.target.value })} />
       </Field>
     </FormDialog>
   );

@@ -48,7 +48,7 @@ function WhoAmI() {
           <dd>{me.tenant ?? "all of them"}</dd>
           <dt>Valid until</dt>
           <dd>
-            <ExactTime at={me.expires_at} absent="no end is set" />
+            <ExactTime at={me.expiresAt} absent="no end is set" />
           </dd>
           <dt>Server</dt>
           <dd>Legwork {me.version}</dd>

@@ -1,3 +1,5 @@
+import type { Json } from "../../../contract/rows.ts";
+import type { tokenSchema } from "../../../contract/tokens.ts";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Plus } from "lucide-react";
 import { useState } from "react";
@@ -12,18 +14,7 @@ import { tell } from "../../components/toasts.tsx";
 import { CreateToken } from "./create-token.tsx";
 
 /** A row of GET /tokens. */
-interface Token {
-  id: string;
-  name: string;
-  role: string;
-  tenant: string | null;
-  created_at: string;
-  created_by: string;
-  expires_at: string | null;
-  revoked_at: string | null;
-  last_used_at: string | null;
-  is_valid: boolean;
-}
+type Token = Json<typeof tokenSchema>;
 
 /** The tokens, without their secrets: who has which rights, when it was used, until when it is valid. */
 export function Tokens() {
@@ -62,28 +53,28 @@ export function Tokens() {
                 </thead>
                 <tbody>
                   {tokens.map((token) => (
-                    <tr key={token.id} data-off={!token.is_valid}>
+                    <tr key={token.id} data-off={!token.isValid}>
                       <td>{token.name}</td>
                       <td>{token.role}</td>
                       <td>{token.tenant ?? <span className="muted">all</span>}</td>
                       <td>
-                        <Time at={token.created_at} /> <span className="muted">by {token.created_by}</span>
+                        <Time at={token.createdAt} /> <span className="muted">by {token.createdBy}</span>
                       </td>
                       <td>
-                        <Time at={token.last_used_at} absent="never" />
+                        <Time at={token.lastUsedAt} absent="never" />
                       </td>
                       <td>
-                        {token.revoked_at === null ? (
-                          <ExactTime at={token.expires_at} absent="no end" />
+                        {token.revokedAt === null ? (
+                          <ExactTime at={token.expiresAt} absent="no end" />
                         ) : (
                           <span>
-                            revoked <Time at={token.revoked_at} />
+                            revoked <Time at={token.revokedAt} />
                           </span>
                         )}
-                        {token.revoked_at === null && !token.is_valid && <span className="chip settings-over">over</span>}
+                        {token.revokedAt === null && !token.isValid && <span className="chip settings-over">over</span>}
                       </td>
                       <td>
-                        {token.is_valid && (
+                        {token.isValid && (
                           <Button kind="quiet" aria-label={`Revoke ${token.name}`} onClick={() => setRevoking(token)}>
                             Revoke
                           </Button>
@@ -128,7 +119,7 @@ function RevokeToken({ token, onClose }: { token: Token; onClose: () => void }) 
         another one.
       </p>
       <p className="muted">
-        It was last used <Time at={token.last_used_at} absent="never" />.
+        It was last used <Time at={token.lastUsedAt} absent="never" />.
       </p>
     </FormDialog>
   );

@@ -49,7 +49,7 @@ export default function TaskPage({ parameters }: PageProps) {
                 Enqueue a job
               </Button>
             )}
-            <PauseButton target={target} isPaused={task.paused_at !== null} />
+            <PauseButton target={target} isPaused={task.pausedAt !== null} />
           </>
         )
       }
@@ -101,10 +101,10 @@ function Figures({ task }: { task: string }) {
         detail="for good"
         tone={of === undefined || of.failed === "0" ? undefined : "bad"}
       />
-      <Figure label="Attempts that fail" value={formatShare(of?.error_rate)} />
-      <Figure label="Half run up to" value={formatDuration(of?.run_p50)} />
-      <Figure label="95 % run up to" value={formatDuration(of?.run_p95)} />
-      <Figure label="95 % wait up to" value={formatDuration(of?.wait_p95)} detail="once they are due" />
+      <Figure label="Attempts that fail" value={formatShare(of?.errorRate)} />
+      <Figure label="Half run up to" value={formatDuration(of?.runP50)} />
+      <Figure label="95 % run up to" value={formatDuration(of?.runP95)} />
+      <Figure label="95 % wait up to" value={formatDuration(of?.waitP95)} detail="once they are due" />
     </dl>
   );
 }
@@ -119,17 +119,17 @@ function Definition({ task }: { task: Task }) {
         </dd>
         <dt>Told of</dt>
         <dd>
-          <ExactTime at={task.registered_at} absent="by no Legwork worker" />
+          <ExactTime at={task.registeredAt} absent="by no Legwork worker" />
         </dd>
         <dt>Redacted</dt>
         <dd>{task.redact === null ? "nothing" : task.redact.map((path) => <code key={path}>{path} </code>)}</dd>
       </dl>
-      {(["payload_schema", "result_schema"] as const).map(
+      {(["payloadSchema", "resultSchema"] as const).map(
         (which) =>
           task[which] !== null && (
             <details key={which} className="card-body">
-              <summary>{which === "payload_schema" ? "Schema of the payload" : "Schema of the result"}</summary>
-              <Json value={task[which]} label={which === "payload_schema" ? "schema of the payload" : "schema of the result"} />
+              <summary>{which === "payloadSchema" ? "Schema of the payload" : "Schema of the result"}</summary>
+              <Json value={task[which]} label={which === "payloadSchema" ? "schema of the payload" : "schema of the result"} />
             </details>
           ),
       )}

@@ -31,7 +31,7 @@ export default function TasksPage() {
   const query = useQuery({
     queryKey: ["tasks", "all"],
     queryFn: async ({ signal }) =>
-      await rest<{ items: Task[]; next_cursor: string | null }>("GET", `/tasks?limit=${MAX_TASKS}`, undefined, signal),
+      await rest<{ items: Task[]; nextCursor: string | null }>("GET", `/tasks?limit=${MAX_TASKS}`, undefined, signal),
     refetchInterval: 15_000,
   });
   const counted = useMay("viewer", { everybody: true });
@@ -89,7 +89,7 @@ export default function TasksPage() {
       </div>
       <Card>
         <QueryResult query={query}>
-          {({ items, next_cursor }) => {
+          {({ items, nextCursor }) => {
             const tasks = items
               .filter(({ name }) => name.toLowerCase().includes(wanted.toLowerCase()))
               .filter((task) => queue === "" || task.queue === queue)
@@ -101,7 +101,7 @@ export default function TasksPage() {
             return (
               <>
                 <Table tasks={tasks} statistics={statistics} />
-                {next_cursor !== null && <p className="limits-note muted">The first {MAX_TASKS} of them, by name.</p>}
+                {nextCursor !== null && <p className="limits-note muted">The first {MAX_TASKS} of them, by name.</p>}
               </>
             );
           }}
@@ -114,8 +114,8 @@ export default function TasksPage() {
 function weightOf(order: Order, of: TaskStatistics | undefined): number {
   if (of === undefined) return -1;
   if (order === "ended") return Number(of.completed) + Number(of.failed);
-  if (order === "failing") return Number(of.failed_attempts);
-  return order === "slow" ? (of.run_p95 ?? -1) : 0;
+  if (order === "failing") return Number(of.failedAttempts);
+  return order === "slow" ? (of.runP95 ?? -1) : 0;
 }
 
 function Table({ tasks, statistics }: { tasks: readonly Task[]; statistics: ReadonlyMap<string, TaskStatistics> | undefined }) {
@@ -158,10 +158,10 @@ function Table({ tasks, statistics }: { tasks: readonly Task[]; statistics: Read
               <tr key={task.name}>
                 <th scope="row">
                   <Link href={pathTo("/tasks", task.name)}>{task.name}</Link>
-                  {task.paused_at !== null && (
+                  {task.pausedAt !== null && (
                     <span className="cell-detail">
                       <State state="paused" />
-                      {task.pause_reason === null ? "" : `: ${task.pause_reason}`}
+                      {task.pauseReason === null ? "" : `: ${task.pauseReason}`}
                     </span>
                   )}
                 </th>
@@ -175,9 +175,9 @@ function Table({ tasks, statistics }: { tasks: readonly Task[]; statistics: Read
                     </td>
                     <td className="end">{of === undefined ? <span className="muted">–</span> : formatCount(of.completed)}</td>
                     <td className="end">{of === undefined ? <span className="muted">–</span> : formatCount(of.failed)}</td>
-                    <td className="end">{formatShare(of?.error_rate)}</td>
-                    <td className="end">{formatDuration(of?.run_p50)}</td>
-                    <td className="end">{formatDuration(of?.run_p95)}</td>
+                    <td className="end">{formatShare(of?.errorRate)}</td>
+                    <td className="end">{formatDuration(of?.runP50)}</td>
+                    <td className="end">{formatDuration(of?.runP95)}</td>
                   </>
                 )}
                 <td>{task.limits === null ? <span className="muted">none</span> : task.limits.map(describeLimit).join("; ")}</td>

@@ -30,7 +30,7 @@ export function WorkerStarts() {
                   </tr>
                 </thead>
                 <tbody>
-                  {starts.map(({ started_at: at, host, workers }) => (
+                  {starts.map(({ startedAt: at, host, workers }) => (
                     <tr key={at + host}>
                       <td>
                         <ExactTime at={at} />

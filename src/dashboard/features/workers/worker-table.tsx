@@ -41,7 +41,7 @@ export function WorkerTable({ workers, more }: { workers: readonly Worker[]; mor
                 {worker.suspected ? (
                   <Status status="critical" title="Silent for too long: its jobs are given to others if it stays so." />
                 ) : null}{" "}
-                <Time at={worker.seen_at} />
+                <Time at={worker.seenAt} />
               </td>
               <td>
                 <Bar
@@ -52,15 +52,15 @@ export function WorkerTable({ workers, more }: { workers: readonly Worker[]; mor
               <td>
                 <Bar share={worker.cpu} text={formatShare(worker.cpu)} isHigh={(worker.cpu ?? 0) >= HIGH.cpu} />
               </td>
-              <td title={`of ${formatBytes(worker.memory_total)}`}>
+              <td title={`of ${formatBytes(worker.memoryTotal)}`}>
                 <Bar share={worker.memory} text={formatShare(worker.memory)} isHigh={(worker.memory ?? 0) >= HIGH.memory} />
               </td>
-              <td title={`of ${formatBytes(worker.disk_total)}`}>
+              <td title={`of ${formatBytes(worker.diskTotal)}`}>
                 <Bar share={worker.disk} text={formatShare(worker.disk)} isHigh={(worker.disk ?? 0) >= HIGH.disk} />
               </td>
-              <td className="end">{formatBytes(worker.heap_bytes)}</td>
+              <td className="end">{formatBytes(worker.heapBytes)}</td>
               <td>
-                <Time at={worker.started_at} />
+                <Time at={worker.startedAt} />
               </td>
               {more !== undefined && <td>{more(worker)}</td>}
             </tr>

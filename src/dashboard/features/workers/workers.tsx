@@ -118,21 +118,21 @@ function Chosen({ id, worker, onClose }: { id: string; worker: Worker | undefine
             </dd>
             <dt>Started</dt>
             <dd>
-              <ExactTime at={worker.started_at} />
+              <ExactTime at={worker.startedAt} />
             </dd>
             <dt>Heard of</dt>
             <dd>
-              <Time at={worker.seen_at} />
+              <Time at={worker.seenAt} />
               {worker.suspected && ", which is too long ago"}
             </dd>
             <dt>Memory</dt>
             <dd>
-              {formatShare(worker.memory)} of {formatBytes(worker.memory_total)} of the machine; its own objects take{" "}
-              {formatBytes(worker.heap_bytes)}
+              {formatShare(worker.memory)} of {formatBytes(worker.memoryTotal)} of the machine; its own objects take{" "}
+              {formatBytes(worker.heapBytes)}
             </dd>
             <dt>Disk</dt>
             <dd>
-              {formatShare(worker.disk)} of {formatBytes(worker.disk_total)}
+              {formatShare(worker.disk)} of {formatBytes(worker.diskTotal)}
             </dd>
             <dt>Tasks</dt>
             <dd className="worker-tasks">

@@ -30,7 +30,7 @@ export default function BatchPage({ parameters }: PageProps) {
               <Figure label="Failed" value={formatCount(batch.failed)} tone={batch.failed === "0" ? undefined : "bad"} />
               <Figure label="Cancelled" value={formatCount(batch.cancelled)} />
               <Figure label="Expired" value={formatCount(batch.expired)} />
-              <Figure label="Takes" value={<Duration from={batch.created_at} to={batch.ended_at} />} />
+              <Figure label="Takes" value={<Duration from={batch.createdAt} to={batch.endedAt} />} />
             </dl>
             <Card title="Facts">
               <dl className="facts card-body">
@@ -38,14 +38,14 @@ export default function BatchPage({ parameters }: PageProps) {
                 <dd>{batch.id}</dd>
                 <dt>Jobs</dt>
                 <dd>
-                  <Link href={jobsPath({ correlation: batch.correlation_id })}>those of correlation {batch.correlation_id}</Link>
+                  <Link href={jobsPath({ correlation: batch.correlationId })}>those of correlation {batch.correlationId}</Link>
                 </dd>
                 <dt>When all have ended</dt>
                 <dd>
-                  {batch.callback_job_id === null ? (
+                  {batch.callbackJobId === null ? (
                     "Nothing follows."
                   ) : (
-                    <Link href={`/jobs/${batch.callback_job_id}`}>job {batch.callback_job_id}</Link>
+                    <Link href={`/jobs/${batch.callbackJobId}`}>job {batch.callbackJobId}</Link>
                   )}
                 </dd>
                 {batch.tenant !== null && (
@@ -56,11 +56,11 @@ export default function BatchPage({ parameters }: PageProps) {
                 )}
                 <dt>Enqueued</dt>
                 <dd>
-                  <ExactTime at={batch.created_at} />
+                  <ExactTime at={batch.createdAt} />
                 </dd>
                 <dt>Ended</dt>
                 <dd>
-                  <ExactTime at={batch.ended_at} absent="not yet" />
+                  <ExactTime at={batch.endedAt} absent="not yet" />
                 </dd>
               </dl>
             </Card>

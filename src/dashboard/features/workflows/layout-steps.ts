@@ -16,12 +16,12 @@ export interface Placed {
  * The steps with the steps that each waits for: what depends on a sub-workflow waits for its last steps. What the sub-workflow itself waits for is
  * not told, so that nothing leads to its first ones.
  */
-export function withStepsOnly(steps: readonly Pick<Step, "name" | "depends_on">[]): { name: string; depends_on: string[] }[] {
+export function withStepsOnly(steps: readonly Pick<Step, "name" | "dependsOn">[]): { name: string; dependsOn: string[] }[] {
   const names = new Set(steps.map(({ name }) => name));
-  const needed = new Set(steps.flatMap(({ depends_on }) => depends_on));
-  return steps.map(({ name, depends_on }) => ({
+  const needed = new Set(steps.flatMap(({ dependsOn }) => dependsOn));
+  return steps.map(({ name, dependsOn }) => ({
     name,
-    depends_on: depends_on.flatMap((other) =>
+    dependsOn: dependsOn.flatMap((other) =>
       names.has(other)
         ? [other]
         : steps.map((step) => step.name).filter((inner) => inner.startsWith(`${other}/`) && !needed.has(inner)),
@@ -30,14 +30,14 @@ export function withStepsOnly(steps: readonly Pick<Step, "name" | "depends_on">[
 }
 
 /** Where each step stands: those that others wait for on the left. By names and dependencies only, so that it stays while states change. */
-export function layOut(steps: readonly Pick<Step, "name" | "depends_on">[]): Map<string, Placed> {
+export function layOut(steps: readonly Pick<Step, "name" | "dependsOn">[]): Map<string, Placed> {
   return steps.length > FINE_LAYOUT_STEPS ? byRank(steps) : finely(steps);
 }
 
-function finely(steps: readonly Pick<Step, "name" | "depends_on">[]): Map<string, Placed> {
+function finely(steps: readonly Pick<Step, "name" | "dependsOn">[]): Map<string, Placed> {
   const graph = new dagre.graphlib.Graph().setGraph({ rankdir: "LR", nodesep: 18, ranksep: 70 }).setDefaultEdgeLabel(() => ({}));
   for (const { name } of steps) graph.setNode(name, { width: STEP_WIDTH, height: STEP_HEIGHT });
-  for (const { name, depends_on } of steps) for (const other of depends_on) graph.setEdge(other, name);
+  for (const { name, dependsOn } of steps) for (const other of dependsOn) graph.setEdge(other, name);
   dagre.layout(graph);
   return new Map(
     steps.map(({ name }) => {
@@ -48,11 +48,11 @@ function finely(steps: readonly Pick<Step, "name" | "depends_on">[]): Map<string
 }
 
 /** A column for each rank, which is one more than the largest of what it depends on; in columns of at most 50. */
-function byRank(steps: readonly Pick<Step, "name" | "depends_on">[]): Map<string, Placed> {
+function byRank(steps: readonly Pick<Step, "name" | "dependsOn">[]): Map<string, Placed> {
   const ranks = new Map<string, number>();
   // The server lists each step behind those it depends on.
-  for (const { name, depends_on } of steps) {
-    ranks.set(name, Math.max(-1, ...depends_on.map((other) => ranks.get(other) ?? 0)) + 1);
+  for (const { name, dependsOn } of steps) {
+    ranks.set(name, Math.max(-1, ...dependsOn.map((other) => ranks.get(other) ?? 0)) + 1);
   }
   const byColumn = Map.groupBy(steps, ({ name }) => ranks.get(name) ?? 0);
   const placed = new Map<string, Placed>();

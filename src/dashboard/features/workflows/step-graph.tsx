@@ -17,18 +17,18 @@ const FITTED_STEPS = 150;
  * table below it, which is what screen readers are sent to.
  */
 export default function StepGraph({ steps }: { steps: readonly Step[] }) {
-  const shape = JSON.stringify(withStepsOnly(steps).map(({ name, depends_on }) => [name, depends_on]));
+  const shape = JSON.stringify(withStepsOnly(steps).map(({ name, dependsOn }) => [name, dependsOn]));
   const placed = useMemo(
-    () => layOut((JSON.parse(shape) as [string, string[]][]).map(([name, depends_on]) => ({ name, depends_on }))),
+    () => layOut((JSON.parse(shape) as [string, string[]][]).map(([name, dependsOn]) => ({ name, dependsOn }))),
     [shape],
   );
-  const nodes: StepNode[] = steps.map(({ name, task, state, job_id }) => ({
+  const nodes: StepNode[] = steps.map(({ name, task, state, jobId }) => ({
     id: name,
     type: "step",
     position: placed.get(name) ?? { x: 0, y: 0 },
     width: STEP_WIDTH,
     height: STEP_HEIGHT,
-    data: { name, task, state: state ?? "blocked", jobId: job_id },
+    data: { name, task, state: state ?? "blocked", jobId },
   }));
   const edges: Edge[] = useMemo(
     () =>

@@ -78,7 +78,7 @@ function Actions({ workflow }: { workflow: WorkflowWithSteps }) {
   if (!may) return null;
   return (
     <>
-      {workflow.ended_at === null
+      {workflow.endedAt === null
         ? workflow.state !== "cancelling" && (
             <Button kind="danger" icon={<CircleX aria-hidden="true" />} onClick={() => setOpen("cancel")}>
               Cancel
@@ -135,7 +135,7 @@ function RetryDialog({ id, step, onClose }: { id: string; step?: string; onClose
       onSubmit={() =>
         act.mutate({
           path: "retry",
-          body: step === undefined ? {} : { from_step: step },
+          body: step === undefined ? {} : { fromStep: step },
           done: step === undefined ? "The workflow goes on." : `The workflow runs again from '${step}' on.`,
         })
       }
@@ -156,7 +156,7 @@ function RetryDialog({ id, step, onClose }: { id: string; step?: string; onClose
 const LISTED = 100;
 
 function StepTable({ workflow }: { workflow: WorkflowWithSteps }) {
-  const may = useMay("operator") && workflow.ended_at !== null;
+  const may = useMay("operator") && workflow.endedAt !== null;
   const [listed, setListed] = useState(LISTED);
   const [from, setFrom] = useState<string>();
   const { steps } = workflow;
@@ -201,25 +201,24 @@ function StepRow({ step, onRetry }: { step: Step; onRetry: (() => void) | undefi
   return (
     <tr>
       <th scope="row">
-        <Link href={`/jobs/${step.job_id}`}>{step.name}</Link>
+        <Link href={`/jobs/${step.jobId}`}>{step.name}</Link>
         <span className="cell-detail">{step.task}</span>
       </th>
       <td>
         <State state={step.state ?? "blocked"} />
         {step.error !== null && <span className="cell-detail">{step.error}</span>}
-        {step.compensation_job_id !== null && (
+        {step.compensationJobId !== null && (
           <span className="cell-detail">
-            undone by <Link href={`/jobs/${step.compensation_job_id}`}>job {step.compensation_job_id}</Link>:{" "}
-            {step.compensation_state}
+            undone by <Link href={`/jobs/${step.compensationJobId}`}>job {step.compensationJobId}</Link>: {step.compensationState}
           </span>
         )}
       </td>
-      <td>{step.depends_on.length === 0 ? <span className="muted">nothing</span> : step.depends_on.join(", ")}</td>
+      <td>{step.dependsOn.length === 0 ? <span className="muted">nothing</span> : step.dependsOn.join(", ")}</td>
       <td>
-        <Time at={step.started_at} />
+        <Time at={step.startedAt} />
       </td>
       <td className="end">
-        <Duration from={step.started_at} to={step.finished_at} />
+        <Duration from={step.startedAt} to={step.finishedAt} />
       </td>
       {onRetry !== undefined && (
         <td>
@@ -240,13 +239,13 @@ function Facts({ workflow }: { workflow: WorkflowWithSteps }) {
         <dd>{workflow.id}</dd>
         <dt>Correlation</dt>
         <dd>
-          <Link href={jobsPath({ correlation: workflow.correlation_id })}>{workflow.correlation_id}</Link>
+          <Link href={jobsPath({ correlation: workflow.correlationId })}>{workflow.correlationId}</Link>
         </dd>
-        {workflow.parent_id !== null && (
+        {workflow.parentId !== null && (
           <>
             <dt>Started by</dt>
             <dd>
-              <Link href={`/jobs/${workflow.parent_id}`}>job {workflow.parent_id}</Link>
+              <Link href={`/jobs/${workflow.parentId}`}>job {workflow.parentId}</Link>
             </dd>
           </>
         )}
@@ -258,11 +257,11 @@ function Facts({ workflow }: { workflow: WorkflowWithSteps }) {
         )}
         <dt>Started</dt>
         <dd>
-          <ExactTime at={workflow.created_at} />
+          <ExactTime at={workflow.createdAt} />
         </dd>
         <dt>Ended</dt>
         <dd>
-          <ExactTime at={workflow.ended_at} absent="not yet" />
+          <ExactTime at={workflow.endedAt} absent="not yet" />
         </dd>
         {workflow.deadline !== null && (
           <>

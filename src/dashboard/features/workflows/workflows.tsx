@@ -7,7 +7,8 @@ import { Empty, Failure, Loading } from "../../components/notice.tsx";
 import { Card, Page } from "../../components/page.tsx";
 import { State } from "../../components/state-badge.tsx";
 import { Progress } from "./progress.tsx";
-import { type Batch, BATCH_STATES, useRuns, type Workflow, WORKFLOW_STATES } from "../../api/workflows.ts";
+import { type Batch, useRuns, type Workflow } from "../../api/workflows.ts";
+import { BATCH_STATES, WORKFLOW_STATES } from "../../../contract/states.ts";
 import "../limits/limits.css";
 import "./workflows.css";
 
@@ -87,10 +88,10 @@ function Workflows({ state }: { state: string }) {
             <Progress percent={workflow.progress} label={`Progress of workflow ${workflow.id}`} />
           </td>
           <td>
-            <Time at={workflow.created_at} />
+            <Time at={workflow.createdAt} />
           </td>
           <td>
-            <Duration from={workflow.created_at} to={workflow.ended_at} />
+            <Duration from={workflow.createdAt} to={workflow.endedAt} />
           </td>
         </tr>
       )}
@@ -124,10 +125,10 @@ function Batches({ state }: { state: string }) {
             <Progress percent={batch.progress} label={`Progress of batch ${batch.id}`} />
           </td>
           <td>
-            <Time at={batch.created_at} />
+            <Time at={batch.createdAt} />
           </td>
           <td>
-            <Duration from={batch.created_at} to={batch.ended_at} />
+            <Duration from={batch.createdAt} to={batch.endedAt} />
           </td>
         </tr>
       )}

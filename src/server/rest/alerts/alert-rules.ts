@@ -11,7 +11,6 @@ import {
   ruleName,
 } from "../../../contract/alerts.ts";
 import {
-  type AlertChannel,
   dropAlertRule,
   getAlertRule,
   listAlertRules,
@@ -37,7 +36,7 @@ export function addAlertRuleRoutes(app: FastifyInstance, context: RestContext): 
       summary: "List the rules that raise alerts",
       answer: alertRulePage,
     },
-    async ({ client }) => ({ items: await listAlertRules(client), next_cursor: null }),
+    async ({ client }) => ({ items: await listAlertRules(client), nextCursor: null }),
   );
   addRoute(
     app,
@@ -66,13 +65,8 @@ export function addAlertRuleRoutes(app: FastifyInstance, context: RestContext): 
       answer: alertRuleSchema,
       problems: ["LW404"],
     },
-    async ({
-      client,
-      params: { name },
-      body: { at_least: atLeast, raise_after: raiseAfter, resolve_after: resolveAfter, ...rule },
-    }) => {
-      const told = rule.channels as readonly AlertChannel[] | undefined;
-      await setAlertRule(client, name, { ...rule, channels: told, atLeast, raiseAfter, resolveAfter });
+    async ({ client, params: { name }, body }) => {
+      await setAlertRule(client, name, { ...body, channels: body.channels });
       return await getAlertRule(client, name);
     },
   );

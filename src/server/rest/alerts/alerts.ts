@@ -37,7 +37,7 @@ export function addAlertRoutes(app: FastifyInstance, context: RestContext): void
       query: alertQuery,
       answer: alertPage,
     },
-    async ({ client, query }) => ({ items: await listAlerts(client, query), next_cursor: null }),
+    async ({ client, query }) => ({ items: await listAlerts(client, query), nextCursor: null }),
   );
   addRoute(
     app,
@@ -66,7 +66,7 @@ export function addAlertRoutes(app: FastifyInstance, context: RestContext): void
       summary: "List the silences that hold, the one that ends first first",
       answer: silencePage,
     },
-    async ({ client }) => ({ items: await listSilences(client), next_cursor: null }),
+    async ({ client }) => ({ items: await listSilences(client), nextCursor: null }),
   );
   addAlertRuleRoutes(app, context);
   addRoute(
@@ -105,7 +105,7 @@ export function addAlertRoutes(app: FastifyInstance, context: RestContext): void
       summary: "See how the system, its tasks, queues, schedules and hosts are",
       answer: healthPage,
     },
-    async ({ client }) => ({ items: await readHealth(client), next_cursor: null }),
+    async ({ client }) => ({ items: await readHealth(client), nextCursor: null }),
   );
   addRoute(
     app,
@@ -118,6 +118,6 @@ export function addAlertRoutes(app: FastifyInstance, context: RestContext): void
       query: taskStatisticsQuery,
       answer: taskStatisticsPage,
     },
-    async ({ client, query: { period } }) => ({ items: await readTaskStatistics(client, period), next_cursor: null }),
+    async ({ client, query: { period } }) => ({ items: await readTaskStatistics(client, period), nextCursor: null }),
   );
 }

@@ -162,7 +162,7 @@ export function addJobActionRoutes(app: FastifyInstance, context: RestContext): 
       answer: rerunPage,
       problems: ["LW404"],
     },
-    async ({ client, params }) => ({ items: await listReruns(client, params.id), next_cursor: null }),
+    async ({ client, params }) => ({ items: await listReruns(client, params.id), nextCursor: null }),
   );
 
   addRoute(

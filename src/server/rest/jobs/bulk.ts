@@ -11,56 +11,39 @@ import {
   rerunManyBody,
   rerunManySchema,
 } from "../../../contract/bulk.ts";
-import type { failedFilterSchema, finishedFilterSchema, liveFilterSchema } from "../../../contract/jobs.ts";
 import { cancelJobs } from "../../../jobs/cancel-job.ts";
 import { discardJobs } from "../../../jobs/discard-job.ts";
-import { type FailedFilter, listFailedGroups } from "../../../jobs/failed-jobs.ts";
+import { listFailedGroups } from "../../../jobs/failed-jobs.ts";
 import { rerunJobs } from "../../../jobs/rerun-job.ts";
 import { retryJobs } from "../../../jobs/retry-job.ts";
 import { setPriorities } from "../../../jobs/set-priority.ts";
 import { addRoute, type RestContext } from "../route.ts";
 
 interface Chunk {
-  dry_run: boolean;
-  at_most: number;
+  dryRun: boolean;
+  atMost: number;
 }
 
 /** The same with every job that fits: a chunk at a time, oldest first, each request in a transaction of its own. */
 async function inChunk(
-  { dry_run, at_most }: Chunk,
+  { dryRun, atMost }: Chunk,
   run: (options: { preview: boolean; atMost: number }) => Promise<string[]>,
 ): Promise<z.output<typeof bulkSchema>> {
-  const changed = dry_run ? [] : await run({ preview: false, atMost: at_most });
+  const changed = dryRun ? [] : await run({ preview: false, atMost });
   const left = await run({ preview: true, atMost: MAX_CHUNK + 1 });
   return {
-    dry_run,
+    dryRun,
     changed: changed.length,
     left: Math.min(left.length, MAX_CHUNK),
-    left_is_capped: left.length > MAX_CHUNK,
-    ids: dry_run ? left.slice(0, at_most) : changed,
+    leftIsCapped: left.length > MAX_CHUNK,
+    ids: dryRun ? left.slice(0, atMost) : changed,
   };
-}
-
-/** Filters of jobs under the names that they have in TypeScript. */
-function toJobFilter<F extends z.output<typeof liveFilterSchema> | z.output<typeof finishedFilterSchema>>(filter: F) {
-  const { correlation_id, parent_id, created_after, created_before, ...plain } = filter;
-  return {
-    ...plain,
-    correlationId: correlation_id,
-    parentId: parent_id,
-    createdAfter: created_after,
-    createdBefore: created_before,
-  };
-}
-
-function toFailedFilter({ failed_after, failed_before, ...filter }: z.output<typeof failedFilterSchema>): FailedFilter {
-  return { ...filter, failedAfter: failed_after, failedBefore: failed_before };
 }
 
 /** What is done with every job that fits a filter, and the groups that failed jobs fall into. */
 export function addBulkRoutes(app: FastifyInstance, context: RestContext): void {
   const description =
-    "A dry run says how many jobs fit. Otherwise each request changes `at_most` of them, oldest first, and says how many are left: send it again " +
+    "A dry run says how many jobs fit. Otherwise each request changes `atMost` of them, oldest first, and says how many are left: send it again " +
     "until `left` is 0. A request that is cut off has done nothing, or all that it would have answered.";
   addRoute(
     app,
@@ -76,7 +59,7 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
       answer: bulkSchema,
       problems: ["LW404"],
     },
-    async ({ client, body }) => await inChunk(body, (options) => retryJobs(client, toFailedFilter(body.filter), options)),
+    async ({ client, body }) => await inChunk(body, (options) => retryJobs(client, body.filter, options)),
   );
 
   addRoute(
@@ -93,7 +76,7 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
       answer: bulkSchema,
       problems: ["LW404"],
     },
-    async ({ client, body }) => await inChunk(body, (options) => discardJobs(client, toFailedFilter(body.filter), options)),
+    async ({ client, body }) => await inChunk(body, (options) => discardJobs(client, body.filter, options)),
   );
 
   addRoute(
@@ -111,7 +94,7 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
       problems: ["LW404"],
     },
     async ({ client, body }) => {
-      return await inChunk(body, (options) => cancelJobs(client, toJobFilter(body.filter), { ...options, reason: body.reason }));
+      return await inChunk(body, (options) => cancelJobs(client, body.filter, { ...options, reason: body.reason }));
     },
   );
 
@@ -125,16 +108,16 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
       role: "operator",
       summary: "Run every job that fits and has ended again, each as a new job",
       description:
-        `${description} The old jobs stay as they are, so each request after the first says since when it goes: \`as_of\`, from the answer before. Jobs made later are left ` +
+        `${description} The old jobs stay as they are, so each request after the first says since when it goes: \`asOf\`, from the answer before. Jobs made later are left ` +
         "alone. LW409, with nothing done, when the history has not the whole payload of one of them; POST /jobs/:id/rerun takes one.",
       body: rerunManyBody,
       answer: rerunManySchema,
       problems: ["LW404", "LW409"],
     },
     async ({ client, body }) => {
-      const asOf = body.as_of ?? new Date((await client.query("select clock_timestamp() as now")).rows[0].now);
-      const chunk = await inChunk(body, (options) => rerunJobs(client, toJobFilter(body.filter), { ...options, asOf }));
-      return { ...chunk, as_of: asOf.toISOString() };
+      const asOf = body.asOf ?? new Date((await client.query("select clock_timestamp() as now")).rows[0].now);
+      const chunk = await inChunk(body, (options) => rerunJobs(client, body.filter, { ...options, asOf }));
+      return { ...chunk, asOf };
     },
   );
 
@@ -155,7 +138,7 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
     async ({ client, body }) => {
       const before = new Map<number, string[]>();
       const chunk = await inChunk(body, async (options) => {
-        const changed = await setPriorities(client, toJobFilter(body.filter), body.priority, options);
+        const changed = await setPriorities(client, body.filter, body.priority, options);
         if (!options.preview) {
           for (const { id, was } of changed) {
             const ids = before.get(was);
@@ -180,6 +163,6 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
       summary: "Group the failed jobs that can be retried by what went wrong, the largest group first",
       answer: failedGroupPage,
     },
-    async ({ client }) => ({ items: await listFailedGroups(client), next_cursor: null }),
+    async ({ client }) => ({ items: await listFailedGroups(client), nextCursor: null }),
   );
 }

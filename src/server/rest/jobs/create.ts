@@ -3,7 +3,7 @@ import { z } from "zod";
 import { createdSchema, newJobSchema, newJobsBody, newJobsSchema, runTaskBody } from "../../../contract/jobs.ts";
 import { taskName } from "../../../contract/values.ts";
 import { LegworkError } from "../../../errors.ts";
-import { enqueue, enqueueMany, type JobSpec } from "../../../jobs/enqueue.ts";
+import { enqueue, enqueueMany } from "../../../jobs/enqueue.ts";
 import { idempotencyHeaders, once } from "../idempotency.ts";
 import { addRoute, type RestContext } from "../route.ts";
 
@@ -29,7 +29,7 @@ export function addCreateRoutes(app: FastifyInstance, context: RestContext): voi
     },
     async (call) =>
       await once(call, async () => {
-        const { task, payload, ...options } = toSpec(call.body);
+        const { task, payload, ...options } = call.body;
         return { id: await enqueue(call.client, task, payload, options) };
       }),
   );
@@ -51,7 +51,7 @@ export function addCreateRoutes(app: FastifyInstance, context: RestContext): voi
       problems: ["LW404", "LW409", "LW422"],
     },
     async (call) =>
-      await once(call, async () => ({ ids: await inField("jobs", () => enqueueMany(call.client, call.body.jobs.map(toSpec))) })),
+      await once(call, async () => ({ ids: await inField("jobs", () => enqueueMany(call.client, call.body.jobs)) })),
   );
 
   addRoute(
@@ -72,8 +72,8 @@ export function addCreateRoutes(app: FastifyInstance, context: RestContext): voi
     },
     async (call) =>
       await once(call, async () => {
-        const { task, payload, ...options } = toSpec({ ...call.body, task: call.params.name });
-        return { id: await enqueue(call.client, task, payload, options) };
+        const { payload, ...options } = call.body ?? {};
+        return { id: await enqueue(call.client, call.params.name, payload, options) };
       }),
   );
 }
@@ -87,32 +87,4 @@ export async function inField<T>(field: string, work: () => Promise<T>): Promise
     const fields = error.fields.map(({ path, message }) => ({ path: [field, ...path], message }));
     throw new LegworkError(error.code, error.message, { hint: error.hint, cause: error, fields });
   }
-}
-
-/** As TypeScript takes it. */
-export function toSpec(job: z.output<typeof newJobSchema>): JobSpec {
-  return {
-    task: job.task,
-    payload: job.payload,
-    runAt: job.run_at,
-    priority: job.priority,
-    jobKey: job.job_key,
-    jobKeyMode: job.job_key_mode,
-    serialKey: job.serial_key,
-    maxAttempts: job.max_attempts,
-    tenant: job.tenant,
-    correlationId: job.correlation_id,
-    expiresAt: job.expires_at,
-    uniqueFor: job.unique_for,
-    uniqueKey: job.unique_key,
-    debounce: job.debounce,
-    debounceMax: job.debounce_max,
-    throttle: job.throttle,
-    rateLimit: job.rate_limit,
-    ratePer: job.rate_per,
-    rateKey: job.rate_key,
-    overlap: job.overlap,
-    dependsOn: job.depends_on,
-    onDependencyFailure: job.on_dependency_failure,
-  };
 }

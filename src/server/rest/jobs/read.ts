@@ -8,11 +8,11 @@ import {
   logCursor,
   logPage,
   logQuery,
-  MAX_LOOKED_AT,
   progressSchema,
   reasonPage,
   stepPage,
 } from "../../../contract/jobs.ts";
+import { MAX_LOOKED_AT } from "../../../bounds.ts";
 import { toPage } from "../../../contract/page.ts";
 import { jobId } from "../../../contract/values.ts";
 import { explainJob } from "../../../jobs/explain-job.ts";
@@ -42,25 +42,17 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
       answer: jobPage,
     },
     async ({ client, query }) => {
-      const { cursor, limit, correlation_id, parent_id, job_key, created_after, created_before, ...filter } = query;
+      const { cursor, limit, ...filter } = query;
       // A page is the first rows in the order of an index. Sorting would compute every column of every live job first.
       await client.query("set local enable_sort = off");
-      const asked = {
-        ...filter,
-        correlationId: correlation_id,
-        parentId: parent_id,
-        jobKey: job_key,
-        createdAfter: created_after,
-        createdBefore: created_before,
-        [filter.order === "oldest" ? "after" : "before"]: cursor,
-        limit: limit + 1,
-      };
+      const begins = filter.order === "oldest" ? "after" : "before";
+      const asked = { ...filter, [begins]: cursor ?? filter[begins], limit: limit + 1 };
       if (filter.payload === undefined) return toPage(await listJobs(client, asked), limit, ({ id }) => jobCursor.make(id));
       const { rows, looked_at, looked_to } = await searchPayloads(client, asked, filter.payload);
       const found = toPage(rows, limit, ({ id }) => jobCursor.make(id));
-      if (found.next_cursor === null && looked_to !== null && looked_at === MAX_LOOKED_AT)
-        found.next_cursor = jobCursor.make(looked_to);
-      return { ...found, looked_at, looked_to };
+      if (found.nextCursor === null && looked_to !== null && looked_at === MAX_LOOKED_AT)
+        found.nextCursor = jobCursor.make(looked_to);
+      return { ...found, lookedAt: looked_at, lookedTo: looked_to };
     },
   );
 
@@ -111,14 +103,14 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
       tag: "jobs",
       role: "viewer",
       summary: "Read what a job has logged, oldest line first",
-      description: "To follow a job that runs, ask again with the cursor `next_cursor`, or with the last one while that is null.",
+      description: "To follow a job that runs, ask again with the cursor `nextCursor`, or with the last one while that is null.",
       params: oneJob,
       query: logQuery,
       answer: logPage,
       problems: ["LW404"],
     },
     async ({ client, params, query }) => {
-      const rows = await logsAfter(client, params.id, query.cursor, query.limit + 1);
+      const rows = await logsAfter(client, params.id, query.cursor ?? query.after, query.limit + 1);
       // No lines may also mean that there is no job.
       if (rows.length === 0) await getJob(client, params.id);
       return toPage(rows, query.limit, ({ id }) => logCursor.make(id));
@@ -141,7 +133,7 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
     async ({ client, params }) => {
       // Also says when there is no such job, or it is another tenant's.
       await getJob(client, params.id);
-      return { items: await listSteps(client, params.id), next_cursor: null };
+      return { items: await listSteps(client, params.id), nextCursor: null };
     },
   );
 
@@ -158,7 +150,7 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
       answer: reasonPage,
       problems: ["LW404"],
     },
-    async ({ client, params }) => ({ items: await explainJob(client, params.id), next_cursor: null }),
+    async ({ client, params }) => ({ items: await explainJob(client, params.id), nextCursor: null }),
   );
 
   addJobActionRoutes(app, context);

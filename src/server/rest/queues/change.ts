@@ -104,8 +104,8 @@ export function addQueueChangeRoutes(app: FastifyInstance, context: RestContext,
       answer: limitUsePage,
     },
     async ({ client, params, query }) => ({
-      items: await limitUse(client, scope === "queue" ? { queue: params.name } : { task: params.name }, query.at_most),
-      next_cursor: null,
+      items: await limitUse(client, scope === "queue" ? { queue: params.name } : { task: params.name }, query.atMost),
+      nextCursor: null,
     }),
   );
 
@@ -155,9 +155,8 @@ export function addQueueChangeRoutes(app: FastifyInstance, context: RestContext,
       body: retryPolicyBody,
     },
     async ({ client, params, body }) => {
-      const { max_delay, ...policy } = body;
       const where = scope === "queue" ? { queue: params.name } : { task: params.name };
-      await setRetryPolicy(client, { ...policy, ...(max_delay === undefined ? {} : { maxDelay: max_delay }) }, where);
+      await setRetryPolicy(client, body, where);
       return await get(client, params.name);
     },
   );

@@ -30,7 +30,7 @@ export function addQueueRoutes(app: FastifyInstance, context: RestContext): void
       summary: "List every queue with what waits and runs in it",
       answer: queuePage,
     },
-    async ({ client }) => ({ items: await listQueues(client), next_cursor: null }),
+    async ({ client }) => ({ items: await listQueues(client), nextCursor: null }),
   );
   addRoute(
     app,
@@ -62,8 +62,10 @@ export function addQueueRoutes(app: FastifyInstance, context: RestContext): void
       query: taskQuery,
       answer: taskPage,
     },
-    async ({ client, query: { queue, cursor, limit } }) =>
-      toPage(await listTasks(client, { queue, after: cursor, limit: limit + 1 }), limit, ({ name }) => taskCursor.make(name)),
+    async ({ client, query: { queue, cursor, after, limit } }) =>
+      toPage(await listTasks(client, { queue, after: cursor ?? after, limit: limit + 1 }), limit, ({ name }) =>
+        taskCursor.make(name),
+      ),
   );
   addRoute(
     app,
@@ -95,7 +97,7 @@ export function addQueueRoutes(app: FastifyInstance, context: RestContext): void
       summary: "List the Legwork workers that are alive, with what they run",
       answer: workerPage,
     },
-    async ({ client }) => ({ items: await listWorkers(client), next_cursor: null }),
+    async ({ client }) => ({ items: await listWorkers(client), nextCursor: null }),
   );
   addRoute(
     app,

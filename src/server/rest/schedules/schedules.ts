@@ -42,7 +42,7 @@ export function addScheduleRoutes(app: FastifyInstance, context: RestContext): v
       summary: "List the schedules, those of crontabs included",
       answer: schedulePage,
     },
-    async ({ client }) => ({ items: await listSchedules(client), next_cursor: null }),
+    async ({ client }) => ({ items: await listSchedules(client), nextCursor: null }),
   );
   addRoute(
     app,
@@ -72,25 +72,8 @@ export function addScheduleRoutes(app: FastifyInstance, context: RestContext): v
       problems: ["LW404", "LW409", "LW422"],
     },
     async ({ client, params, body }) => {
-      await schedule(client, params.name, body.task, {
-        ...(timingOf(body) as Timing),
-        timezone: body.timezone,
-        payload: body.payload,
-        startsAt: body.starts_at,
-        endsAt: body.ends_at,
-        maxRuns: body.max_runs,
-        jitter: body.jitter,
-        overlap: body.overlap,
-        maxInstances: body.max_instances,
-        missed: body.missed,
-        missedWindow: body.missed_window,
-        requires: body.requires,
-        requiresWait: body.requires_wait,
-        tenant: body.tenant,
-        priority: body.priority,
-        maxAttempts: body.max_attempts,
-        enabled: body.enabled,
-      });
+      const { task, cron, every, at, ...options } = body;
+      await schedule(client, params.name, task, { ...options, ...timingOf({ cron, every, at }) });
       return await getSchedule(client, params.name);
     },
   );
@@ -153,9 +136,9 @@ export function addScheduleRoutes(app: FastifyInstance, context: RestContext): v
       query: scheduleRunQuery,
       answer: scheduleRunPage,
     },
-    async ({ client, params, query: { cursor, limit } }) => {
-      const before = cursor === undefined ? undefined : new Date(cursor);
-      const rows = await listScheduleRuns(client, params.name, { before, limit: limit + 1 });
+    async ({ client, params, query: { cursor, before, limit } }) => {
+      const dueBefore = cursor === undefined ? before : new Date(cursor);
+      const rows = await listScheduleRuns(client, params.name, { before: dueBefore, limit: limit + 1 });
       return toPage(rows, limit, ({ due_at }) => runCursor.make(due_at.toISOString()));
     },
   );
@@ -172,16 +155,9 @@ export function addScheduleRoutes(app: FastifyInstance, context: RestContext): v
       answer: previewPage,
     },
     async ({ client, body }) => {
-      const { starts_at, ends_at, count, from, timezone } = body;
-      const items = await previewSchedule(timingOf(body) as Timing, {
-        count,
-        from,
-        timezone,
-        startsAt: starts_at,
-        endsAt: ends_at,
-        client,
-      });
-      return { items, next_cursor: null, sentence: body.cron === undefined ? null : describeCron(body.cron) };
+      const { cron, every, at, ...options } = body;
+      const items = await previewSchedule(timingOf({ cron, every, at }), { ...options, client });
+      return { items, nextCursor: null, sentence: cron === undefined ? null : describeCron(cron) };
     },
   );
   addRoute(
@@ -198,12 +174,12 @@ export function addScheduleRoutes(app: FastifyInstance, context: RestContext): v
       query: loadQuery,
       answer: loadPage,
     },
-    async ({ client, query }) => ({ ...(await scheduleLoad(client, query.hours)), next_cursor: null }),
+    async ({ client, query }) => ({ ...(await scheduleLoad(client, query.hours)), nextCursor: null }),
   );
 }
 
 /** What was given of the three; exactly one, as the schema says. */
-function timingOf({ cron, every, at: once }: TimingFields): TimingFields {
+function timingOf({ cron, every, at }: TimingFields): Timing {
   if (cron !== undefined) return { cron };
-  return every === undefined ? { at: once } : { every };
+  return every === undefined ? { at: at as Date } : { every };
 }

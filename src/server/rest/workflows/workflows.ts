@@ -13,6 +13,7 @@ import {
   startedBatchSchema,
   startedWorkflowSchema,
   startWorkflowBody,
+  toStepRows,
   workflowCursor,
   workflowPage,
   workflowQuery,
@@ -24,7 +25,7 @@ import { enqueueBatch, getBatch, listBatches } from "../../../workflows/batches.
 import { cancelWorkflow } from "../../../workflows/cancel-workflow.ts";
 import { getWorkflow, listWorkflows } from "../../../workflows/read-workflows.ts";
 import { retryWorkflow } from "../../../workflows/retry-workflow.ts";
-import { inField, toSpec } from "../jobs/create.ts";
+import { inField } from "../jobs/create.ts";
 import { idempotencyHeaders, once } from "../idempotency.ts";
 import { addRoute, type RestContext } from "../route.ts";
 
@@ -44,8 +45,8 @@ export function addWorkflowRoutes(app: FastifyInstance, context: RestContext): v
       query: workflowQuery,
       answer: workflowPage,
     },
-    async ({ client, query: { cursor, limit, ...filter } }) =>
-      toPage(await listWorkflows(client, { ...filter, before: cursor, limit: limit + 1 }), limit, ({ id }) =>
+    async ({ client, query: { cursor, limit, before, ...filter } }) =>
+      toPage(await listWorkflows(client, { ...filter, before: cursor ?? before, limit: limit + 1 }), limit, ({ id }) =>
         workflowCursor.make(id),
       ),
   );
@@ -66,13 +67,13 @@ export function addWorkflowRoutes(app: FastifyInstance, context: RestContext): v
     },
     async (call) =>
       await once(call, async () => {
-        const { name, steps, tenant, correlation_id, deadline } = call.body;
+        const { steps, ...options } = call.body;
         const [row] = await callFunction(call.client, "legwork.start_workflow", {
-          name,
-          steps: JSON.stringify(steps ?? null),
-          tenant,
-          correlation_id,
-          deadline: deadline?.toISOString(),
+          name: options.name,
+          steps: JSON.stringify(toStepRows(steps ?? null)),
+          tenant: options.tenant,
+          correlation_id: options.correlationId,
+          deadline: options.deadline?.toISOString(),
         });
         return { id: String(row.start_workflow) };
       }),
@@ -124,7 +125,7 @@ export function addWorkflowRoutes(app: FastifyInstance, context: RestContext): v
       problems: ["LW404", "LW409"],
     },
     async ({ client, params, body }) => {
-      await retryWorkflow(client, params.id, { deadline: body?.deadline, fromStep: body?.from_step });
+      await retryWorkflow(client, params.id, body ?? {});
       return await getWorkflow(client, params.id);
     },
   );
@@ -147,15 +148,8 @@ export function addWorkflowRoutes(app: FastifyInstance, context: RestContext): v
     },
     async (call) =>
       await once(call, async () => {
-        const { jobs, callback, description, tenant, correlation_id } = call.body;
-        const id = await inField("jobs", () =>
-          enqueueBatch(call.client, jobs.map(toSpec), {
-            ...(callback === undefined ? {} : { callback: toSpec(callback) }),
-            description,
-            tenant,
-            correlationId: correlation_id,
-          }),
-        );
+        const { jobs, ...options } = call.body;
+        const id = await inField("jobs", () => enqueueBatch(call.client, jobs, options));
         return { id };
       }),
   );
@@ -171,8 +165,10 @@ export function addWorkflowRoutes(app: FastifyInstance, context: RestContext): v
       query: batchQuery,
       answer: batchPage,
     },
-    async ({ client, query: { cursor, limit, ...filter } }) =>
-      toPage(await listBatches(client, { ...filter, before: cursor, limit: limit + 1 }), limit, ({ id }) => batchCursor.make(id)),
+    async ({ client, query: { cursor, limit, before, ...filter } }) =>
+      toPage(await listBatches(client, { ...filter, before: cursor ?? before, limit: limit + 1 }), limit, ({ id }) =>
+        batchCursor.make(id),
+      ),
   );
   addRoute(
     app,

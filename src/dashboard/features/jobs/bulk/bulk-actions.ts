@@ -119,7 +119,7 @@ export function matchingJobs(filter: JobFilter): BulkTarget {
           signal,
         );
         ids.push(...page.items.filter(({ state }) => action.fits(state)).map(({ id }) => id));
-        cursor = page.next_cursor;
+        cursor = page.nextCursor;
         if (cursor === null || ids.length >= MAX_COLLECTED) break;
       }
       return { filters: inChunks(ids.slice(0, MAX_COLLECTED)), isCapped: ids.length > MAX_COLLECTED };
@@ -131,9 +131,9 @@ export function matchingJobs(filter: JobFilter): BulkTarget {
 const TAKES: Readonly<Record<BulkName, readonly string[]>> = {
   retry: ["task", "queue", "tenant", "error"],
   discard: ["task", "queue", "tenant", "error"],
-  cancel: ["state", "task", "queue", "tenant", "correlation_id", "parent_id", "created_after", "created_before"],
-  priority: ["state", "task", "queue", "tenant", "correlation_id", "parent_id", "created_after", "created_before"],
-  rerun: ["state", "task", "queue", "tenant", "correlation_id", "parent_id", "error", "created_after", "created_before"],
+  cancel: ["state", "task", "queue", "tenant", "correlationId", "parentId", "createdAfter", "createdBefore"],
+  priority: ["state", "task", "queue", "tenant", "correlationId", "parentId", "createdAfter", "createdBefore"],
+  rerun: ["state", "task", "queue", "tenant", "correlationId", "parentId", "error", "createdAfter", "createdBefore"],
 };
 
 function toRoute(action: BulkName, asked: Readonly<Record<string, string | undefined>>): object | undefined {

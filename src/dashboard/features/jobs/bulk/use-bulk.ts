@@ -1,3 +1,5 @@
+import type { Json } from "../../../../contract/rows.ts";
+import type { bulkSchema, priorityManySchema, rerunManySchema } from "../../../../contract/bulk.ts";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { rest } from "../../../api/request.ts";
 import type { BulkAction, BulkTarget } from "./bulk-actions.ts";
@@ -5,13 +7,7 @@ import type { BulkAction, BulkTarget } from "./bulk-actions.ts";
 /** Jobs that one request changes: so few that it can be stopped soon, so many that ten thousand take seconds. */
 const CHUNK = 1_000;
 
-interface Chunk {
-  changed: number;
-  left: number;
-  left_is_capped: boolean;
-  as_of?: string;
-  before?: { priority: number; ids: string[] }[];
-}
+type Chunk = Json<typeof bulkSchema> & Partial<Json<typeof rerunManySchema> & Json<typeof priorityManySchema>>;
 
 export interface Preview {
   count: number;
@@ -64,15 +60,15 @@ export function useBulk(action: BulkAction, target: BulkTarget, options: Readonl
         const { filters } = await target.resolve(action, running.signal);
         let stuck = 0;
         for (const filter of filters) {
-          const sent: Record<string, unknown> = { ...options, filter, dry_run: false, at_most: CHUNK };
+          const sent: Record<string, unknown> = { ...options, filter, dryRun: false, atMost: CHUNK };
           while (!running.signal.aborted) {
             // A request that was sent is waited for: what it has done is known.
             const chunk = await rest<Chunk>("POST", action.path, sent);
-            if (chunk.as_of !== undefined) sent.as_of = chunk.as_of;
+            if (chunk.asOf !== undefined) sent.asOf = chunk.asOf;
             tell({
               changed: now.changed + chunk.changed,
               before: merge(now.before, chunk.before ?? []),
-              left: Math.max(chunk.left_is_capped ? chunk.left : 0, total - now.changed - chunk.changed, 0),
+              left: Math.max(chunk.leftIsCapped ? chunk.left : 0, total - now.changed - chunk.changed, 0),
             });
             if (chunk.changed === 0 || chunk.left === 0) {
               stuck += chunk.left;
@@ -95,9 +91,9 @@ async function preview(action: BulkAction, target: BulkTarget, options: object, 
   const { filters, isCapped } = await target.resolve(action, signal);
   const found: Preview = { count: 0, isCapped: false, isPartial: isCapped };
   for (const filter of filters) {
-    const chunk = await rest<Chunk>("POST", action.path, { ...options, filter, dry_run: true, at_most: 1 }, signal);
+    const chunk = await rest<Chunk>("POST", action.path, { ...options, filter, dryRun: true, atMost: 1 }, signal);
     found.count += chunk.left;
-    found.isCapped ||= chunk.left_is_capped;
+    found.isCapped ||= chunk.leftIsCapped;
   }
   return found;
 }
@@ -113,7 +109,7 @@ export async function restorePriorities(before: BulkState["before"]): Promise<nu
   let restored = 0;
   for (const { priority, ids } of before) {
     for (let from = 0; from < ids.length; from += 3_000) {
-      const body = { filter: { ids: ids.slice(from, from + 3_000) }, priority, dry_run: false, at_most: 10_000 };
+      const body = { filter: { ids: ids.slice(from, from + 3_000) }, priority, dryRun: false, atMost: 10_000 };
       restored += (await rest<Chunk>("POST", "/jobs/priority", body)).changed;
     }
   }

@@ -1,3 +1,5 @@
+import type { Json } from "../../../../contract/rows.ts";
+import type { reasonSchema } from "../../../../contract/jobs.ts";
 import { useQuery } from "@tanstack/react-query";
 import { Fragment, type ReactNode, useState } from "react";
 import { Link } from "wouter";
@@ -13,12 +15,7 @@ import { parseJson } from "../enqueue-form/schema-form.tsx";
 import { type JobAction, useJobAction } from "./use-job-action.ts";
 import type { Job } from "./use-job.ts";
 
-interface Reason {
-  position: number;
-  reason: string;
-  detail: string;
-  fix: string;
-}
+type Reason = Json<typeof reasonSchema>;
 
 function useReasons(job: Job) {
   return useQuery({

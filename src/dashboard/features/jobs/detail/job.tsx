@@ -64,7 +64,7 @@ function Missing({ id }: { id: string }) {
 function Found({ job, error, retry }: { job: Job; error: unknown; retry: () => unknown }) {
   const usual = useUsual(job.task);
   const isOver = isFinished(job.state);
-  const failure = job.attempt_list.findLast(({ state }) => state === "failed");
+  const failure = job.attemptList.findLast(({ state }) => state === "failed");
   return (
     <Page
       title={`Job ${job.id}`}
@@ -73,7 +73,7 @@ function Found({ job, error, retry }: { job: Job; error: unknown; retry: () => u
           <State state={job.state} />
           <Link href={`/tasks/${encodeURIComponent(job.task)}`}>{job.task}</Link>
           <span>
-            enqueued <Time at={job.created_at} />
+            enqueued <Time at={job.createdAt} />
           </span>
         </span>
       }
@@ -126,7 +126,7 @@ function Progress({ job }: { job: Job }) {
     <div className="card card-body job-page-progress">
       <progress max={100} value={job.progress} aria-label="Progress" />
       <p>
-        <strong className="number">{Math.round(job.progress)} %</strong> <span className="muted">{job.progress_message}</span>
+        <strong className="number">{Math.round(job.progress)} %</strong> <span className="muted">{job.progressMessage}</span>
       </p>
     </div>
   );
@@ -138,21 +138,21 @@ function ErrorCard({ job, failure }: { job: Job; failure: Attempt }) {
     <Card title={`Error of attempt ${failure.attempt}`}>
       <div className="card-body job-failure">
         <p className="job-error">
-          {failure.error_name !== null && <strong>{failure.error_name}: </strong>}
-          {failure.error_message ?? "It has no message."}
+          {failure.errorName !== null && <strong>{failure.errorName}: </strong>}
+          {failure.errorMessage ?? "It has no message."}
         </p>
         {job.state === "failed" && isDiscarded === true && (
           <p>It was given up: it cannot be retried any more, and can be re-run as a new job.</p>
         )}
-        {failure.error_code !== null && (
+        {failure.errorCode !== null && (
           <p className="muted">
-            Code <code>{failure.error_code}</code>
+            Code <code>{failure.errorCode}</code>
           </p>
         )}
-        {failure.error_stack !== null && (
+        {failure.errorStack !== null && (
           <details>
             <summary>Where it was thrown</summary>
-            <Json value={failure.error_stack} label="stack" />
+            <Json value={failure.errorStack} label="stack" />
           </details>
         )}
       </div>
@@ -181,7 +181,7 @@ function Facts({ job }: { job: Job }) {
         <dd>{job.priority}</dd>
         <dt>Attempts</dt>
         <dd>
-          {job.attempts} of {job.max_attempts}
+          {job.attempts} of {job.maxAttempts}
         </dd>
         {job.tenant !== null && (
           <>
@@ -191,27 +191,27 @@ function Facts({ job }: { job: Job }) {
             </dd>
           </>
         )}
-        {job.job_key !== null && (
+        {job.jobKey !== null && (
           <>
             <dt>Job key</dt>
             <dd>
-              <Link href={`/jobs?${new URLSearchParams({ key: job.job_key })}`}>{job.job_key}</Link>
+              <Link href={`/jobs?${new URLSearchParams({ key: job.jobKey })}`}>{job.jobKey}</Link>
             </dd>
           </>
         )}
-        {job.serial_key !== null && (
+        {job.serialKey !== null && (
           <>
             <dt>Serial key</dt>
-            <dd>{job.serial_key}</dd>
+            <dd>{job.serialKey}</dd>
           </>
         )}
         <dt>Enqueued</dt>
         <dd>
-          <ExactTime at={job.created_at} />
+          <ExactTime at={job.createdAt} />
         </dd>
         <dt>Finished</dt>
         <dd>
-          <ExactTime at={job.finished_at} absent="not yet" />
+          <ExactTime at={job.finishedAt} absent="not yet" />
         </dd>
         {job.worker !== null && (
           <>

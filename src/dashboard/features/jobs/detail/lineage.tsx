@@ -1,3 +1,5 @@
+import type { Json } from "../../../../contract/rows.ts";
+import type { auditLineSchema } from "../../../../contract/system.ts";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "wouter";
 import { useMay } from "../../../api/me.ts";
@@ -20,9 +22,9 @@ export function Lineage({ job }: { job: Job }) {
       <ul className="lineage">
         {repeats !== undefined && (
           <li>
-            A re-run of <Link href={`/jobs/${repeats.original_id}`}>job {repeats.original_id}</Link>
-            {repeats.payload_changed ? ", with another payload" : ""}, asked for by {repeats.requested_by}{" "}
-            <Time at={repeats.requested_at} />
+            A re-run of <Link href={`/jobs/${repeats.originalId}`}>job {repeats.originalId}</Link>
+            {repeats.payloadChanged ? ", with another payload" : ""}, asked for by {repeats.requestedBy}{" "}
+            <Time at={repeats.requestedAt} />
           </li>
         )}
         {relations?.workflow != null && (
@@ -46,24 +48,24 @@ export function Lineage({ job }: { job: Job }) {
             Enqueued by <JobLink job={relations.parent} />
           </li>
         )}
-        {repeats === undefined && relations?.parent == null && job.parent_id !== null && (
-          <li>Enqueued by job {job.parent_id}, which the history does not have any more</li>
+        {repeats === undefined && relations?.parent == null && job.parentId !== null && (
+          <li>Enqueued by job {job.parentId}, which the history does not have any more</li>
         )}
         {relations !== undefined &&
           relations !== null &&
           repeats === undefined &&
           relations.workflow === null &&
           relations.schedule === null &&
-          job.parent_id === null && (
+          job.parentId === null && (
             <li className="muted">
               Nothing says: it was enqueued by SQL, a trigger, or a client of the API. Enqueueing is not audited.
             </li>
           )}
-        {job.correlation_id !== null && (
+        {job.correlationId !== null && (
           <li>
             Correlation id{" "}
-            <Link href={`/jobs?${new URLSearchParams({ correlation: job.correlation_id })}`}>{job.correlation_id}</Link>:
-            everything that came from the same cause
+            <Link href={`/jobs?${new URLSearchParams({ correlation: job.correlationId })}`}>{job.correlationId}</Link>: everything
+            that came from the same cause
           </li>
         )}
       </ul>
@@ -71,10 +73,10 @@ export function Lineage({ job }: { job: Job }) {
         <>
           <h3 className="lineage-heading">What came of it</h3>
           <ul className="lineage">
-            {again.map(({ id, requested_by, requested_at, payload_changed }) => (
+            {again.map(({ id, requestedBy, requestedAt, payloadChanged }) => (
               <li key={id}>
                 Re-run as <Link href={`/jobs/${id}`}>job {id}</Link>
-                {payload_changed ? " with another payload" : ""} by {requested_by} <Time at={requested_at} />
+                {payloadChanged ? " with another payload" : ""} by {requestedBy} <Time at={requestedAt} />
               </li>
             ))}
             {children.map((child) => (
@@ -103,14 +105,7 @@ function JobLink({ job }: { job: Relation }) {
   );
 }
 
-interface AuditLine {
-  id: string;
-  occurred_at: string;
-  actor: string | null;
-  database_role: string;
-  surface: string;
-  operation: string;
-}
+type AuditLine = Json<typeof auditLineSchema>;
 
 /** What people did with it, for who may read the audit log. */
 function Audited({ id }: { id: string }) {
@@ -122,7 +117,7 @@ function Audited({ id }: { id: string }) {
       (
         await rest<{ items: AuditLine[] }>(
           "GET",
-          withQuery("/audit-log", { target_type: "job", target: id, limit: 20 }),
+          withQuery("/audit-log", { targetType: "job", target: id, limit: 20 }),
           undefined,
           signal,
         )
@@ -135,8 +130,8 @@ function Audited({ id }: { id: string }) {
       <ul className="lineage">
         {data.map((line) => (
           <li key={line.id}>
-            {line.operation.replaceAll("_", " ")} by {line.actor ?? line.database_role} ({line.surface}){" "}
-            <Time at={line.occurred_at} />
+            {line.operation.replaceAll("_", " ")} by {line.actor ?? line.databaseRole} ({line.surface}){" "}
+            <Time at={line.occurredAt} />
           </li>
         ))}
       </ul>

@@ -1,3 +1,5 @@
+import type { Json } from "../../../../contract/rows.ts";
+import type { logLineSchema } from "../../../../contract/jobs.ts";
 import { useEffect, useRef, useState } from "react";
 import { rest, withQuery } from "../../../api/request.ts";
 import { usePreferences } from "../../../components/preferences.ts";
@@ -6,14 +8,7 @@ import { formatExact } from "../../../components/time/format-times.ts";
 import { Failure } from "../../../components/notice.tsx";
 import { Card } from "../../../components/page.tsx";
 
-interface LogLine {
-  id: string;
-  attempt: number;
-  logged_at: string;
-  level: string;
-  message: string;
-  fields: Record<string, unknown> | null;
-}
+type LogLine = Json<typeof logLineSchema>;
 
 /** Lines that are kept in the page; of more only the last. */
 const MAX_LINES = 5_000;
@@ -34,10 +29,9 @@ function useLogs(id: string, isLive: boolean): { lines: readonly LogLine[]; drop
     async function read(): Promise<void> {
       try {
         for (let isMore = true; isMore;) {
-          const cursor = last.current === undefined ? undefined : btoa(`logs:${last.current}`).replace(/=+$/, "");
-          const page = await rest<{ items: LogLine[]; next_cursor: string | null }>(
+          const page = await rest<{ items: LogLine[]; nextCursor: string | null }>(
             "GET",
-            withQuery(`/jobs/${id}/logs`, { limit: 500, cursor }),
+            withQuery(`/jobs/${id}/logs`, { limit: 500, after: last.current }),
             undefined,
             asking.signal,
           );
@@ -49,7 +43,7 @@ function useLogs(id: string, isLive: boolean): { lines: readonly LogLine[]; drop
               return { lines: over > 0 ? all.slice(over) : all, dropped: dropped + over };
             });
           }
-          isMore = page.next_cursor !== null;
+          isMore = page.nextCursor !== null;
         }
         setError(undefined);
         setRead(true);
@@ -118,8 +112,8 @@ export function Logs({ id, isLive }: { id: string; isLive: boolean }) {
             {shown.map((line, index) => (
               <li key={line.id} data-level={line.level}>
                 {line.attempt !== shown[index - 1]?.attempt && <span className="log-attempt">Attempt {line.attempt}</span>}
-                <time dateTime={line.logged_at} title={formatExact(line.logged_at, zone)}>
-                  {clockTime(line.logged_at, zone)}
+                <time dateTime={line.loggedAt} title={formatExact(line.loggedAt, zone)}>
+                  {clockTime(line.loggedAt, zone)}
                 </time>
                 <span className="log-level">{line.level}</span>
                 <span className="log-message">

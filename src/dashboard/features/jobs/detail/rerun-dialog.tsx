@@ -56,7 +56,7 @@ export function RerunDialog({ job, isKept, onClose }: { job: Job; isKept: boolea
       )}
       {!task.isPending && (
         <PayloadEditor
-          schema={task.data?.payload_schema}
+          schema={task.data?.payloadSchema}
           value={payload}
           fields={rerun.error instanceof Problem ? rerun.error.fields : undefined}
           onChange={(next, valid) => {

@@ -1,3 +1,5 @@
+import type { Json } from "../../../../contract/rows.ts";
+import type { stepSchema } from "../../../../contract/jobs.ts";
 import { useQuery } from "@tanstack/react-query";
 import { rest } from "../../../api/request.ts";
 import { Duration, Time } from "../../../components/time/time.tsx";
@@ -5,16 +7,7 @@ import { Card } from "../../../components/page.tsx";
 import { isFinished, Status } from "../../../components/state-badge.tsx";
 import type { Job } from "./use-job.ts";
 
-interface Step {
-  kind: string;
-  name: string;
-  state: string;
-  result: unknown;
-  attempt: number;
-  started_at: string;
-  finished_at: string | null;
-  deadline: string | null;
-}
+type Step = Json<typeof stepSchema>;
 
 /** What a task has recorded as done, and what it waits for. Nothing where it has no steps. */
 export function Steps({ job }: { job: Job }) {
@@ -59,10 +52,10 @@ export function Steps({ job }: { job: Job }) {
                 </td>
                 <td className="end">{step.attempt}</td>
                 <td>
-                  <Time at={step.started_at} />
+                  <Time at={step.startedAt} />
                 </td>
                 <td className="end">
-                  <Duration from={step.started_at} to={step.finished_at} />
+                  <Duration from={step.startedAt} to={step.finishedAt} />
                 </td>
                 <td>
                   <code className="step-result">{step.result === null ? "" : JSON.stringify(step.result)}</code>

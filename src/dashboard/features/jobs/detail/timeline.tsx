@@ -17,9 +17,9 @@ interface Span {
 /** A job's life as a strip: how long it waited, and every attempt; below it the same in words and numbers. */
 export function Timeline({ job, usual }: { job: Job; usual: Usual | null | undefined }) {
   const now = useNow();
-  const attempts = job.attempt_list;
+  const attempts = job.attemptList;
   const spans = spansOf(job, now);
-  const start = Date.parse(job.created_at);
+  const start = Date.parse(job.createdAt);
   const end = Math.max(...spans.map(({ to }) => to), start + 1);
   const share = (at: number): number => (100 * (at - start)) / (end - start);
   return (
@@ -55,14 +55,14 @@ export function Timeline({ job, usual }: { job: Job; usual: Usual | null | undef
             <tr>
               <td>Enqueued</td>
               <td>
-                <ClockTime at={job.created_at} />
+                <ClockTime at={job.createdAt} />
               </td>
               <td className="end">–</td>
               <td className="end">–</td>
               <td className="muted">
-                {isFinite(job.run_at) && Date.parse(job.run_at) - start > 1_000 && attempts.length <= 1 ? (
+                {isFinite(job.runAt) && Date.parse(job.runAt) - start > 1_000 && attempts.length <= 1 ? (
                   <>
-                    not before <ClockTime at={job.run_at} />
+                    not before <ClockTime at={job.runAt} />
                   </>
                 ) : (
                   ""
@@ -71,7 +71,7 @@ export function Timeline({ job, usual }: { job: Job; usual: Usual | null | undef
             </tr>
             {attempts.map((attempt, index) => (
               <AttemptRow
-                key={`${attempt.attempt} ${attempt.started_at}`}
+                key={`${attempt.attempt} ${attempt.startedAt}`}
                 attempt={attempt}
                 due={dueOf(job, index)}
                 usual={usual}
@@ -98,27 +98,27 @@ function AttemptRow({
   usual: Usual | null | undefined;
   now: number;
 }) {
-  const started = attempt.started_at === null ? undefined : Date.parse(attempt.started_at);
-  const ended = attempt.finished_at === null ? now : Date.parse(attempt.finished_at);
+  const started = attempt.startedAt === null ? undefined : Date.parse(attempt.startedAt);
+  const ended = attempt.finishedAt === null ? now : Date.parse(attempt.finishedAt);
   const waited = due === undefined || started === undefined ? undefined : Math.max(0, (started - due) / 1_000);
   const ran = started === undefined ? undefined : Math.max(0, (ended - started) / 1_000);
   return (
     <tr>
       <td>Attempt {attempt.attempt}</td>
       <td>
-        <ClockTime at={attempt.started_at} />
+        <ClockTime at={attempt.startedAt} />
       </td>
       <td className="end">
-        <Measured seconds={waited} most={usual?.wait_p95 ?? undefined} />
+        <Measured seconds={waited} most={usual?.waitP95 ?? undefined} />
       </td>
       <td className="end">
-        <Measured seconds={ran} most={usual?.run_p95 ?? undefined} />
+        <Measured seconds={ran} most={usual?.runP95 ?? undefined} />
       </td>
       <td>
         <State state={attempt.state} />
-        {attempt.error_message !== null && (
-          <span className="timeline-error" title={attempt.error_message}>
-            {attempt.error_name ?? attempt.error_message.split("\n")[0]}
+        {attempt.errorMessage !== null && (
+          <span className="timeline-error" title={attempt.errorMessage}>
+            {attempt.errorName ?? attempt.errorMessage.split("\n")[0]}
           </span>
         )}
       </td>
@@ -168,13 +168,13 @@ function Measured({ seconds, most }: { seconds: number | undefined; most: number
 function Outlook({ job }: { job: Job }) {
   if (job.state === "completed" || job.state === "running") return null;
   // Its last attempt has said it.
-  if (job.state === "failed" && job.attempt_list.at(-1)?.state === "failed") return null;
-  if (job.finished_at !== null) {
+  if (job.state === "failed" && job.attemptList.at(-1)?.state === "failed") return null;
+  if (job.finishedAt !== null) {
     return (
       <tr>
         <td>Ended</td>
         <td>
-          <ClockTime at={job.finished_at} />
+          <ClockTime at={job.finishedAt} />
         </td>
         <td className="end">–</td>
         <td className="end">–</td>
@@ -188,10 +188,10 @@ function Outlook({ job }: { job: Job }) {
     <tr>
       <td>{job.attempts === 0 ? "To start" : "Next attempt"}</td>
       <td>
-        {isFinite(job.run_at) ? (
+        {isFinite(job.runAt) ? (
           <>
             {job.state === "scheduled" || job.state === "retrying" ? "" : "since "}
-            <Time at={job.run_at} />
+            <Time at={job.runAt} />
           </>
         ) : (
           <span className="muted">not known yet</span>
@@ -208,21 +208,21 @@ function Outlook({ job }: { job: Job }) {
 
 /** Since when an attempt could have started (ms); undefined where the history does not say. */
 function dueOf(job: Job, index: number): number | undefined {
-  const created = Date.parse(job.created_at);
-  const before = job.attempt_list[index - 1];
-  if (before !== undefined) return before.retry_at === null ? undefined : Date.parse(before.retry_at);
+  const created = Date.parse(job.createdAt);
+  const before = job.attemptList[index - 1];
+  if (before !== undefined) return before.retryAt === null ? undefined : Date.parse(before.retryAt);
   // The first time it was due is known as long as there was no second one.
-  if (job.attempt_list.length > 1 || !isFinite(job.run_at)) return undefined;
-  return Math.max(created, Date.parse(job.run_at));
+  if (job.attemptList.length > 1 || !isFinite(job.runAt)) return undefined;
+  return Math.max(created, Date.parse(job.runAt));
 }
 
 function spansOf(job: Job, now: number): Span[] {
   const spans: Span[] = [];
-  let from = Date.parse(job.created_at);
-  for (const attempt of job.attempt_list) {
-    if (attempt.started_at === null) continue;
-    const started = Date.parse(attempt.started_at);
-    const ended = attempt.finished_at === null ? now : Date.parse(attempt.finished_at);
+  let from = Date.parse(job.createdAt);
+  for (const attempt of job.attemptList) {
+    if (attempt.startedAt === null) continue;
+    const started = Date.parse(attempt.startedAt);
+    const ended = attempt.finishedAt === null ? now : Date.parse(attempt.finishedAt);
     if (started > from) {
       spans.push({
         key: `before ${attempt.attempt} ${started}`,
@@ -241,15 +241,15 @@ function spansOf(job: Job, now: number): Span[] {
     });
     from = Math.max(from, ended);
   }
-  const end = job.finished_at === null ? now : Date.parse(job.finished_at);
-  if (job.state !== "running" && end > from && !(isFinished(job.state) && job.attempt_list.length > 0)) {
+  const end = job.finishedAt === null ? now : Date.parse(job.finishedAt);
+  if (job.state !== "running" && end > from && !(isFinished(job.state) && job.attemptList.length > 0)) {
     spans.push({ key: "end", kind: "waits", from, to: end, words: `waited ${formatDuration((end - from) / 1_000)}` });
   }
   return spans;
 }
 
 function usualWords(usual: Usual | null): string {
-  if (usual === null || usual.run_p50 === null) return "Nothing to compare with: this task has not run in the last day.";
-  const waits = usual.wait_p95 === null ? "" : `; 95 % wait less than ${formatDuration(usual.wait_p95)}`;
-  return `Usual for this task, over the last day: half of the attempts run less than ${formatDuration(usual.run_p50)}, 95 % less than ${formatDuration(usual.run_p95)}${waits}.`;
+  if (usual === null || usual.runP50 === null) return "Nothing to compare with: this task has not run in the last day.";
+  const waits = usual.waitP95 === null ? "" : `; 95 % wait less than ${formatDuration(usual.waitP95)}`;
+  return `Usual for this task, over the last day: half of the attempts run less than ${formatDuration(usual.runP50)}, 95 % less than ${formatDuration(usual.runP95)}${waits}.`;
 }

@@ -1,40 +1,21 @@
+import type { Json } from "../../../../contract/rows.ts";
+import type { attemptSchema, jobWithAttemptsSchema, rerunPage } from "../../../../contract/jobs.ts";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { useLive } from "../../../api/subscribe.ts";
-import { useMay } from "../../../api/me.ts";
+import { type TaskStatistics, useStatistics } from "../../../api/statistics.ts";
 import { Problem } from "../../../api/problem.ts";
 import { graphql, rest } from "../../../api/request.ts";
 import { isFinished } from "../../../components/state-badge.tsx";
-import type { RestJob } from "../job-line.ts";
 
-export interface Attempt {
-  attempt: number;
-  state: "running" | "completed" | "failed";
-  error_name: string | null;
-  error_message: string | null;
-  error_stack: string | null;
-  error_code: string | null;
-  started_at: string | null;
-  finished_at: string | null;
-  retry_at: string | null;
-  worker: string | null;
-}
+export type Attempt = Json<typeof attemptSchema>;
 
-export interface Job extends RestJob {
-  attempt_list: Attempt[];
-}
+export type Job = Json<typeof jobWithAttemptsSchema>;
 
-interface LiveJob {
-  state: string;
-  attempts: number;
-  priority: number;
-  error: string | null;
-  runAt: string | null;
-  startedAt: string | null;
-  finishedAt: string | null;
-  progress: number | null;
-  progressMessage: string | null;
-}
+type LiveJob = Pick<
+  Job,
+  "state" | "attempts" | "priority" | "error" | "runAt" | "startedAt" | "finishedAt" | "progress" | "progressMessage"
+>;
 
 const LIVE_JOB = /* GraphQL */ `
   subscription ($id: BigInt!) {
@@ -74,19 +55,7 @@ export function useJob(id: string) {
     for (const name of ["job", "job explain", "job relations", "job steps", "job reruns"])
       void client.invalidateQueries({ queryKey: [name, id] });
   }, [version, client, id]);
-  const data =
-    job.data === undefined || now === undefined || now === null
-      ? job.data
-      : {
-          ...job.data,
-          state: now.state,
-          attempts: now.attempts,
-          priority: now.priority,
-          started_at: now.startedAt,
-          finished_at: now.finishedAt,
-          progress: now.progress,
-          progress_message: now.progressMessage,
-        };
+  const data = job.data === undefined || now === undefined || now === null ? job.data : { ...job.data, ...now };
   return { query: job, job: data, isMissing: job.error instanceof Problem && job.error.code === "LW404" };
 }
 
@@ -151,13 +120,7 @@ export function useRelations(id: string, isLive: boolean) {
   });
 }
 
-export interface Rerun {
-  id: string;
-  original_id: string;
-  payload_changed: boolean;
-  requested_by: string;
-  requested_at: string;
-}
+export type Rerun = Json<typeof rerunPage>["items"][number];
 
 export function useReruns(id: string) {
   return useQuery({
@@ -167,22 +130,10 @@ export function useReruns(id: string) {
 }
 
 /** What is usual for a task (seconds), over the last day. */
-export interface Usual {
-  wait_p95: number | null;
-  run_p50: number | null;
-  run_p95: number | null;
-}
+export type Usual = Pick<TaskStatistics, "waitP95" | "runP50" | "runP95">;
 
 /** Undefined while it is asked for and where the token may not know it, which is about every tenant; null where the task has not run. */
 export function useUsual(task: string): Usual | null | undefined {
-  const may = useMay("viewer", { everybody: true });
-  const { data } = useQuery({
-    queryKey: ["task-statistics", "24h"],
-    enabled: may,
-    staleTime: 60_000,
-    retry: false,
-    queryFn: async ({ signal }) =>
-      (await rest<{ items: (Usual & { task: string })[] }>("GET", "/task-statistics?period=24h", undefined, signal)).items,
-  });
-  return data === undefined ? undefined : (data.find((row) => row.task === task) ?? null);
+  const { data } = useStatistics("24h");
+  return data === undefined ? undefined : (data.get(task) ?? null);
 }

@@ -1,3 +1,5 @@
+import type { Json } from "../../../../contract/rows.ts";
+import type { taskSchema } from "../../../../contract/queues.ts";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useLocation } from "wouter";
@@ -14,13 +16,7 @@ import { fromControl } from "../time-dialog.tsx";
 import { PayloadEditor } from "./payload-editor.tsx";
 import { initialValue, isFormable } from "./schema.ts";
 
-export interface TaskDetails {
-  name: string;
-  description: string | null;
-  queue: string;
-  payload_schema: unknown;
-  redact: string[] | null;
-}
+export type TaskDetails = Json<typeof taskSchema>;
 
 export function useTask(name: string) {
   return useQuery({
@@ -79,10 +75,10 @@ function TaskChoice({
 
 /** The options of a job, as they are asked for; what is empty is not sent. */
 const TEXTS = {
-  job_key: { label: "Job key", hint: "Replaces the job with this key that still waits." },
-  serial_key: { label: "Serial key", hint: "Jobs that share it run one at a time." },
-  correlation_id: { label: "Correlation id", hint: "Shared by everything that comes from one cause." },
-  unique_for: { label: "Unique for", hint: "Such as 10m: for that long the same request makes no other job." },
+  jobKey: { label: "Job key", hint: "Replaces the job with this key that still waits." },
+  serialKey: { label: "Serial key", hint: "Jobs that share it run one at a time." },
+  correlationId: { label: "Correlation id", hint: "Shared by everything that comes from one cause." },
+  uniqueFor: { label: "Unique for", hint: "Such as 10m: for that long the same request makes no other job." },
 } as const;
 
 function Form({
@@ -101,7 +97,7 @@ function Form({
   const [, navigate] = useLocation();
   const isUtc = usePreferences().zone === "utc";
   const [payload, setPayload] = useState<unknown>(() =>
-    isFormable(details.payload_schema) ? initialValue(details.payload_schema) : {},
+    isFormable(details.payloadSchema) ? initialValue(details.payloadSchema) : {},
   );
   const [isValid, setValid] = useState(true);
   const [options, setOptions] = useState<Record<string, string>>({});
@@ -144,7 +140,7 @@ function Form({
         </p>
       )}
       <PayloadEditor
-        schema={details.payload_schema}
+        schema={details.payloadSchema}
         value={payload}
         fields={fields}
         onChange={(next, valid) => {
@@ -155,10 +151,10 @@ function Form({
       <details className="enqueue-options">
         <summary>Options</summary>
         <div>
-          {option("run_at", "Not before", `Now by default. ${zone}`, "time")}
-          {option("expires_at", "Not after", `Then it ends as expired. ${zone}`, "time")}
+          {option("runAt", "Not before", `Now by default. ${zone}`, "time")}
+          {option("expiresAt", "Not after", `Then it ends as expired. ${zone}`, "time")}
           {option("priority", "Priority", "Smaller runs first; 0 by default.", "number")}
-          {option("max_attempts", "Attempts", "Those of the task by default.", "number")}
+          {option("maxAttempts", "Attempts", "Those of the task by default.", "number")}
           {Object.entries(TEXTS).map(([name, { label, hint }]) => option(name, label, hint))}
           {me?.tenant === null && option("tenant", "Tenant", "Whose job it is.")}
         </div>
@@ -172,7 +168,7 @@ function toBody(options: Readonly<Record<string, string>>, isUtc: boolean): Reco
     Object.entries(options).flatMap(([name, value]): [string, unknown][] => {
       if (value.trim() === "") return [];
       if (name.endsWith("_at")) return [[name, fromControl(value, isUtc)]];
-      if (name === "priority" || name === "max_attempts") return [[name, Number.isNaN(Number(value)) ? value : Number(value)]];
+      if (name === "priority" || name === "maxAttempts") return [[name, Number.isNaN(Number(value)) ? value : Number(value)]];
       return [[name, value.trim()]];
     }),
   );

@@ -5,7 +5,7 @@ import { rest } from "../../../api/request.ts";
 import { formatExact } from "../../../components/time/format-times.ts";
 import { usePreferences } from "../../../components/preferences.ts";
 import { Button } from "../../../components/button.tsx";
-import { JOB_STATES } from "../../../components/state-badge.tsx";
+import { JOB_STATES } from "../../../../contract/states.ts";
 import { FILTERS, type FilterName, type JobFilter, parseText, SPANS } from "../filter.ts";
 import { TimeDialog } from "../time-dialog.tsx";
 import { SavedViews } from "./saved-views.tsx";

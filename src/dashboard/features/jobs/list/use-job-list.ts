@@ -3,7 +3,7 @@ import { useCallback, useEffect, useMemo, useState } from "react";
 import { useLive } from "../../../api/subscribe.ts";
 import { graphql, rest, withQuery } from "../../../api/request.ts";
 import { type JobFilter, toLive, toQuery, writeFilter } from "../filter.ts";
-import { fromRest, isNewer, type JobLine, type JobPage, JOBS_BY_ID, LIVE_JOBS } from "../job-line.ts";
+import { isNewer, type JobLine, type JobPage, JOBS_BY_ID, LIVE_JOBS } from "../job-line.ts";
 
 /** Jobs of the newest page: as many as a live list has. */
 const NEWEST = 100;
@@ -13,6 +13,9 @@ const PAGE = 200;
 const POLL_MS = 5_000;
 /** Pages of a search that are asked for at once while they are empty. */
 const SEARCH_ROUNDS = 10;
+
+/** Where a page of the list begins. */
+type Begin = { cursor?: string; before?: string };
 
 export interface JobList {
   /** Newest first; undefined until the first answer. */
@@ -33,10 +36,6 @@ export interface JobList {
   looked: { at: number; to: string | null } | undefined;
 }
 
-function cursorAt(id: string): string {
-  return btoa(`jobs:${id}`).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
-}
-
 /**
  * The jobs that fit a filter, for a component that is another one for each filter (`key`). While `isReading` is false the newest are followed as they come; while it is true no job is added above
  * those that are shown, which are only kept up to date. `visible` are those jobs on the screen that may still change.
@@ -44,15 +43,15 @@ function cursorAt(id: string): string {
 export function useJobList(filter: JobFilter, isReading: boolean, visible: readonly string[]): JobList {
   const key = writeFilter(filter).toString();
   const newest = useNewest(filter, key);
-  const [base, setBase] = useState<{ lines: readonly JobLine[]; next: string | null }>();
+  const [base, setBase] = useState<{ lines: readonly JobLine[]; next: Begin | null }>();
   const { lines: fresh, next } = newest;
   const last = base?.next ?? null;
   const older = useInfiniteQuery({
     queryKey: ["jobs", "older", key, last],
     enabled: false,
-    initialPageParam: last ?? "",
+    initialPageParam: last ?? {},
     queryFn: async ({ pageParam, signal }) => await nextPage(filter, pageParam, signal),
-    getNextPageParam: ({ next_cursor }) => next_cursor ?? undefined,
+    getNextPageParam: ({ nextCursor }) => (nextCursor === null ? undefined : { cursor: nextCursor }),
     staleTime: Infinity,
     gcTime: 10_000,
   });
@@ -64,7 +63,7 @@ export function useJobList(filter: JobFilter, isReading: boolean, visible: reado
     if (fresh !== undefined) setBase({ lines: fresh, next });
   };
 
-  const olderLines = useMemo(() => older.data?.pages.flatMap((page) => page.items.map(fromRest)) ?? [], [older.data]);
+  const olderLines = useMemo(() => older.data?.pages.flatMap((page) => page.items) ?? [], [older.data]);
   const refreshed = useRefreshed(visible, newest.lines);
   const lines = useMemo(() => {
     if (base === undefined) return undefined;
@@ -86,7 +85,7 @@ export function useJobList(filter: JobFilter, isReading: boolean, visible: reado
   }, [hasOlder, isFetching, isFirst, refetch, fetchNextPage]);
 
   const pages = older.data?.pages ?? [];
-  const lookedAt = pages.reduce((sum, page) => sum + (page.looked_at ?? 0), newest.lookedAt ?? 0);
+  const lookedAt = pages.reduce((sum, page) => sum + (page.lookedAt ?? 0), newest.lookedAt ?? 0);
   return {
     lines,
     newer,
@@ -100,19 +99,19 @@ export function useJobList(filter: JobFilter, isReading: boolean, visible: reado
       newest.retry();
       if (older.isError) void older.refetch();
     },
-    looked: newest.lookedAt === undefined ? undefined : { at: lookedAt, to: pages.at(-1)?.looked_to ?? newest.lookedTo ?? null },
+    looked: newest.lookedAt === undefined ? undefined : { at: lookedAt, to: pages.at(-1)?.lookedTo ?? newest.lookedTo ?? null },
   };
 }
 
 /** The next page; of a search in payloads that finds nothing, what comes of looking ten times as far. */
-async function nextPage(filter: JobFilter, cursor: string, signal: AbortSignal): Promise<JobPage> {
+async function nextPage(filter: JobFilter, begin: Begin, signal: AbortSignal): Promise<JobPage> {
   let lookedAt = 0;
   for (let round = 1; ; round += 1) {
-    const query = withQuery("/jobs", { ...toQuery(filter), brief: true, limit: PAGE, cursor });
+    const query = withQuery("/jobs", { ...toQuery(filter), brief: true, limit: PAGE, ...begin });
     const page = await rest<JobPage>("GET", query, undefined, signal);
-    lookedAt += page.looked_at ?? 0;
-    if (page.items.length > 0 || page.next_cursor === null || round === SEARCH_ROUNDS) return { ...page, looked_at: lookedAt };
-    cursor = page.next_cursor;
+    lookedAt += page.lookedAt ?? 0;
+    if (page.items.length > 0 || page.nextCursor === null || round === SEARCH_ROUNDS) return { ...page, lookedAt };
+    begin = { cursor: page.nextCursor };
   }
 }
 
@@ -137,7 +136,7 @@ const NONE: readonly JobLine[] = [];
 interface Newest {
   lines: readonly JobLine[] | undefined;
   /** Where the next page begins; null when there is none. */
-  next: string | null;
+  next: Begin | null;
   error: unknown;
   retry: () => void;
   lookedAt?: number | undefined;
@@ -162,21 +161,21 @@ function useNewest(filter: JobFilter, key: string): Newest {
       await rest<JobPage>("GET", withQuery("/jobs", { ...toQuery(filter), brief: true, limit: NEWEST }), undefined, signal),
   });
   const livePage = live.data?.jobs.jobs;
-  const polledPage = useMemo(() => polled.data?.items.map(fromRest), [polled.data]);
+  const polledPage = useMemo(() => polled.data?.items, [polled.data]);
   if (isLive) {
     return {
       lines: livePage,
-      next: livePage?.length === NEWEST ? cursorAt(livePage.at(-1)?.id ?? "") : null,
+      next: livePage?.length === NEWEST ? { before: livePage.at(-1)?.id ?? "" } : null,
       error: undefined,
       retry: () => undefined,
     };
   }
   return {
     lines: polledPage,
-    next: polled.data?.next_cursor ?? null,
+    next: typeof polled.data?.nextCursor === "string" ? { cursor: polled.data.nextCursor } : null,
     error: polled.error ?? undefined,
     retry: () => void polled.refetch(),
-    lookedAt: polled.data?.looked_at,
-    lookedTo: polled.data?.looked_to,
+    lookedAt: polled.data?.lookedAt,
+    lookedTo: polled.data?.lookedTo,
   };
 }

@@ -1,7 +1,0 @@
-/** A row of GET /health. */
-export interface Health {
-  scope: string;
-  name: string;
-  status: "healthy" | "degraded" | "unhealthy";
-  reasons: string[];
-}
