@@ -159,9 +159,9 @@ export const limitUseSchema = row({
   value: z.string().nullable().describe("The key's value; [redacted] where one of the tasks redacts it."),
   inUse: z.string().describe("Places taken, as text."),
   waiting: z.string().describe("Jobs in line that have to pass it, as text."),
-  freesAt: at.nullable().describe("When the next place of a rate limit becomes free, as far as that is known."),
+  freesAt: at.nullable().describe("When the next slot of a rate limit becomes free, as far as that is known."),
   keyValues: z.string().describe("How many values the limit has in all, as text."),
-  isPartial: z.boolean().describe("Whether there was more than is counted: 100,000 places or jobs."),
+  isPartial: z.boolean().describe("Whether there was more than is counted: 100,000 slots or jobs."),
 });
 
 export const limitUseQuery = z.strictObject({ atMost: wholeNumber(1, 100).default(20).describe("Values of each limit.") });

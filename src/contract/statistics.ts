@@ -55,7 +55,7 @@ export const limitTotalSchema = z.object({
   max: z.int().describe("Allowed, for each key."),
   used: count.describe("In use, by all keys."),
   keys: count.describe("Keys that use it."),
-  fullKeys: count.describe("Keys without room."),
+  fullKeys: count.describe("Keys without a free slot."),
   sampledAt: at,
 });
 export const limitTotalPage = page(limitTotalSchema, "The limits.");

@@ -200,17 +200,37 @@ export async function transaction<T>(pool: Pool, work: (client: PoolClient) => P
   let broken = false;
   try {
     // Whatever the database's default: migrating waits for others and must then see what they did.
-    await client.query("begin isolation level read committed");
-    const settings = settingsOfPools.get(pool);
-    if (settings !== undefined) await setLocally(client, settings);
-    const result = await work(client);
+    return await transactionOn(
+      client,
+      { begin: "begin isolation level read committed", onBroken: () => (broken = true) },
+      async () => {
+        const settings = settingsOfPools.get(pool);
+        if (settings !== undefined) await setLocally(client, settings);
+        return await work(client);
+      },
+    );
+  } finally {
+    // The server rolls back for a connection that could not.
+    client.release(broken);
+  }
+}
+
+/**
+ * Runs `work` in one transaction on a connection: commits when it returns, rolls back and throws the same when it throws. `onBroken` is called when the
+ * connection cannot even roll back.
+ */
+export async function transactionOn<T>(
+  client: Queryable,
+  { begin, onBroken }: { begin: string; onBroken: () => unknown },
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    await client.query(begin);
+    const result = await work();
     await client.query("commit");
     return result;
   } catch (error) {
-    // A connection that cannot even roll back is thrown away; the server rolls back for it.
-    await client.query("rollback").catch(() => (broken = true));
+    await client.query("rollback").catch(onBroken);
     throw error;
-  } finally {
-    client.release(broken);
   }
 }

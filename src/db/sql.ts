@@ -1,4 +1,4 @@
-import type { Pool, PoolClient, Queryable } from "./pool.ts";
+import { type Pool, type PoolClient, type Queryable, transactionOn } from "./pool.ts";
 
 /**
  * Runs a statement; the values between the strings become parameters, never part of the text.
@@ -35,12 +35,12 @@ function sqlTag(target: Queryable): SqlTag {
  */
 export function createSql(pool: Pool, context: Readonly<Record<string, string>> = {}): Sql {
   // Set for the session: vacuum takes no transaction, and `set transaction` must come first in one. The pool is a worker's, which has its sessions to itself.
-  const withClient = async <T>(work: (client: PoolClient) => Promise<T>): Promise<T> => {
+  const withClient = async <T>(work: (client: PoolClient, onBroken: () => void) => Promise<T>): Promise<T> => {
     const client = await pool.connect();
     let broken = false;
     try {
       await setContext(client, context);
-      return await work(client);
+      return await work(client, () => (broken = true));
     } finally {
       // Another user of the connection must not inherit the context; a connection that cannot forget is thrown away.
       await setContext(client, Object.fromEntries(Object.keys(context).map((name) => [name, ""]))).catch(() => (broken = true));
@@ -51,18 +51,7 @@ export function createSql(pool: Pool, context: Readonly<Record<string, string>> 
   return Object.assign(tag, {
     query: (text: string, values: unknown[] = []) => withClient(async (client) => (await client.query(text, values)).rows),
     transaction: <T>(work: (sql: SqlTag, client: PoolClient) => Promise<T>): Promise<T> =>
-      withClient(async (client) => {
-        await client.query("begin");
-        try {
-          const result = await work(sqlTag(client), client);
-          await client.query("commit");
-          return result;
-        } catch (error) {
-          // On a connection that is lost this fails too, and says less.
-          await client.query("rollback").catch(() => undefined);
-          throw error;
-        }
-      }),
+      withClient((client, onBroken) => transactionOn(client, { begin: "begin", onBroken }, () => work(sqlTag(client), client))),
   });
 }
 

@@ -38,7 +38,7 @@ export interface StepContext {
    * Waits for a signal that somebody sends to this job: `legwork.send_signal`, `sendSignal`, `legwork signal`. Resolves to its payload, null when it has none. One that was sent
    * before is there at once.
    *
-   * While it is not there, the job holds no worker and no place in a limit: this throws, the attempt ends without counting, and the job starts again
+   * While it is not there, the job holds no worker and no slot of a limit: this throws, the attempt ends without counting, and the job starts again
    * from the top when the signal comes or the timeout is over. So what stands before it must be steps too, or must bear to be done again. Let what it throws
    * pass; an attempt that catches it has ended all the same.
    *

@@ -8,11 +8,11 @@ export interface LimitUseRow {
   key: string | null;
   /** Null for a limit without a key, `[redacted]` where one of the tasks redacts it. */
   value: string | null;
-  /** Places taken: jobs that run or may start, or that started within the window of a rate limit. */
+  /** Slots taken: jobs that run or may start, or that started within the window of a rate limit. */
   in_use: string;
   /** Jobs in line that have to pass it. */
   waiting: string;
-  /** When the next place of a rate limit becomes free, as far as that is known. */
+  /** When the next slot of a rate limit becomes free, as far as that is known. */
   frees_at: Date | null;
   /** How many values the limit has in all. */
   key_values: string;

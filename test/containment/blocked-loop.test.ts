@@ -2,12 +2,14 @@ import type { ChildProcess } from "node:child_process";
 import { beforeEach, describe, expect, it } from "vitest";
 import { getJob } from "../../src/jobs/read-jobs.ts";
 import { testDatabase } from "../support/database.ts";
+import { plainJobs } from "../support/plain-jobs.ts";
 import { empty } from "../support/empty.ts";
 import { scaled } from "../support/slowness.ts";
 import { until } from "../support/until.ts";
 import { directoryOf, workerProcess } from "../support/worker.ts";
 
 const database = testDatabase();
+const { state } = plainJobs(database);
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
@@ -44,10 +46,6 @@ const TASKS = {
 async function add(task: string, ms: number): Promise<string> {
   const { rows } = await database.pool.query("select id from graphile_worker.add_job($1, $2)", [task, JSON.stringify({ ms })]);
   return rows[0].id;
-}
-
-async function state(id: string): Promise<string> {
-  return (await getJob(database.pool, id)).state;
 }
 
 async function timesRun(id: string): Promise<number> {

@@ -19,17 +19,13 @@ import { schedule } from "../../src/schedules/schedule.ts";
 import { unschedule } from "../../src/schedules/unschedule.ts";
 import { legwork } from "../support/cli.ts";
 import { testDatabase } from "../support/database.ts";
-import { empty } from "../support/empty.ts";
+import { resetLegwork } from "../support/reset-legwork.ts";
 import { rest, startRest } from "../support/rest.ts";
 
 const database = testDatabase();
 
 beforeEach(async () => {
-  await database.pool.query("delete from graphile_worker._private_jobs");
-  await empty(
-    database.pool,
-    "legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.limits, legwork_private.pauses, legwork_private.limit_changes, legwork_private.wakeups, legwork_private.slots, legwork_private.lines, legwork_private.job_signals, legwork_private.waiting_jobs, legwork_private.dependencies, legwork_private.dependency_checks, legwork_private.run_counts, legwork_private.workflow_runs, legwork_private.workflow_run_steps, legwork_private.schedule_definitions, legwork_private.schedule_occurrences",
-  );
+  await resetLegwork(database.pool);
   await database.pool.query(
     `select legwork_private.register_tasks('[{"name": "notify/email", "queue": "mail"}, {"name": "other"}]')`,
   );

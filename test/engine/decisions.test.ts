@@ -1,34 +1,21 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { cancelJob } from "../../src/jobs/cancel-job.ts";
-import { getJob, type JobRow } from "../../src/jobs/read-jobs.ts";
+import { getJob } from "../../src/jobs/read-jobs.ts";
 import { pauseQueue, resumeQueue } from "../../src/queues/pause.ts";
 import { testDatabase } from "../support/database.ts";
+import { plainJobs } from "../support/plain-jobs.ts";
 import { empty } from "../support/empty.ts";
 import { scaled } from "../support/slowness.ts";
 import { until } from "../support/until.ts";
 import { workerOver } from "../support/worker.ts";
 
 const database = testDatabase();
+const { add, reaches } = plainJobs(database);
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
   await empty(database.pool, "legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.task_definitions");
 });
-
-async function add(task: string, payload: unknown = {}, options = ""): Promise<string> {
-  const { rows } = await database.pool.query(`select id from graphile_worker.add_job($1, $2${options})`, [
-    task,
-    JSON.stringify(payload),
-  ]);
-  return rows[0].id;
-}
-
-async function reaches(id: string, state: JobRow["state"]): Promise<JobRow> {
-  return await until(`job ${id} is ${state}`, async () => {
-    const job = await getJob(database.pool, id);
-    return job.state === state ? job : undefined;
-  });
-}
 
 async function attempts(
   id: string,

@@ -2,7 +2,7 @@ import { beforeEach, expect, it } from "vitest";
 import { enqueue } from "../../src/jobs/enqueue.ts";
 import { explainJob, type Reason } from "../../src/jobs/explain-job.ts";
 import { testDatabase } from "../support/database.ts";
-import { empty } from "../support/empty.ts";
+import { resetLegwork } from "../support/reset-legwork.ts";
 
 const database = testDatabase();
 
@@ -10,11 +10,7 @@ const query = async (text: string, values: unknown[] = []): Promise<Record<strin
   (await database.pool.query(text, values)).rows;
 
 beforeEach(async () => {
-  await query("delete from graphile_worker._private_jobs");
-  await empty(
-    database.pool,
-    "legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.limits, legwork_private.pauses, legwork_private.worker_processes, legwork_private.slots, legwork_private.lines",
-  );
+  await resetLegwork(database.pool);
   await query(`select legwork_private.register_tasks('[{"name": "t", "queue": "q"}, {"name": "other"}]')`);
   // A living worker with a free place.
   await query("select legwork_private.worker_beat('w1', 'host', 1, 4, array['t', 'other'], '{}')");

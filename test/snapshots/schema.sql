@@ -1085,7 +1085,7 @@ create view legwork.failed_groups with (security_barrier=true) as
     (array_agg(error ORDER BY id DESC))[1] AS last_error
    FROM legwork_private.finished_jobs f
   WHERE state = 'failed'::legwork.job_state AND ((( SELECT legwork_private.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork_private.confined_tenant() AS confined_tenant))) AND (EXISTS ( SELECT
-           FROM graphile_worker._private_jobs j
+           FROM legwork_private.graphile_jobs j
           WHERE j.id = f.id AND j.locked_at IS NULL AND j.attempts >= j.max_attempts AND NOT j.is_available))
   GROUP BY fingerprint, task, queue;
 
@@ -1272,7 +1272,7 @@ create view legwork.tasks as
     legwork_private.describe_limits('task'::text, t.identifier) AS limits,
     legwork_private.describe_retry(t.identifier, COALESCE(d.queue, 'default'::text)) AS retry,
     t.id AS number
-   FROM graphile_worker._private_tasks t
+   FROM legwork_private.graphile_tasks t
      LEFT JOIN legwork_private.task_definitions d ON d.name = t.identifier
      LEFT JOIN legwork_private.pauses p ON p.scope = 'task'::text AND p.name = t.identifier;
 
@@ -1550,7 +1550,7 @@ create view legwork_private.all_attempts as
                     ELSE j.attempts
                 END AS attempts,
             ( SELECT t.identifier
-                   FROM graphile_worker._private_tasks t
+                   FROM legwork_private.graphile_tasks t
                   WHERE t.id = j.task_id) AS identifier,
             'running'::legwork.job_state AS job_state,
             NULL::text,
@@ -1564,7 +1564,7 @@ create view legwork_private.all_attempts as
             legwork_private.flag_value(j.flags, 'tenant'::text) AS flag_value,
             legwork_private.flag_value(j.flags, 'correlation'::text) AS flag_value,
             NOT j.is_available AND j.locked_at IS NOT NULL
-           FROM graphile_worker._private_jobs j) a
+           FROM legwork_private.graphile_jobs j) a
   WHERE shown;
 
 create view legwork_private.all_audit_log as
@@ -1650,9 +1650,9 @@ create view legwork_private.all_jobs as
         END AS raw_payload
    FROM ( SELECT j.id,
             (( SELECT jsonb_object_agg(t.id, t.identifier) AS jsonb_object_agg
-                   FROM graphile_worker._private_tasks t)) ->> j.task_id::text AS task,
+                   FROM legwork_private.graphile_tasks t)) ->> j.task_id::text AS task,
             COALESCE((( SELECT jsonb_object_agg(t.id, d.queue) AS jsonb_object_agg
-                   FROM graphile_worker._private_tasks t
+                   FROM legwork_private.graphile_tasks t
                      JOIN legwork_private.task_definitions d ON d.name = t.identifier)) ->> j.task_id::text, 'default'::text) AS queue,
                 CASE
                     WHEN j.run_at = 'infinity'::timestamp with time zone THEN COALESCE(( SELECT
@@ -1694,7 +1694,7 @@ create view legwork_private.all_jobs as
             NULL::text AS worker,
             legwork.given_key(j.key) AS job_key,
             legwork.given_key(( SELECT q.queue_name
-                   FROM graphile_worker._private_job_queues q
+                   FROM legwork_private.graphile_job_queues q
                   WHERE q.id = j.job_queue_id)) AS serial_key,
             legwork_private.flag_value(j.flags, 'tenant'::text) AS tenant,
                 CASE
@@ -1707,17 +1707,17 @@ create view legwork_private.all_jobs as
                 END AS parent_id,
             j.is_available AS shown,
             ((( SELECT jsonb_object_agg(t.id, d.redact::text) AS jsonb_object_agg
-                   FROM graphile_worker._private_tasks t
+                   FROM legwork_private.graphile_tasks t
                      JOIN legwork_private.task_definitions d ON d.name = t.identifier
                   WHERE d.redact IS NOT NULL)) ->> j.task_id::text)::text[] AS redact,
             j.task_id AS task_number
-           FROM graphile_worker._private_jobs j
+           FROM legwork_private.graphile_jobs j
         UNION ALL
          SELECT j.id,
             (( SELECT jsonb_object_agg(t.id, t.identifier) AS jsonb_object_agg
-                   FROM graphile_worker._private_tasks t)) ->> j.task_id::text,
+                   FROM legwork_private.graphile_tasks t)) ->> j.task_id::text,
             COALESCE((( SELECT jsonb_object_agg(t.id, d.queue) AS jsonb_object_agg
-                   FROM graphile_worker._private_tasks t
+                   FROM legwork_private.graphile_tasks t
                      JOIN legwork_private.task_definitions d ON d.name = t.identifier)) ->> j.task_id::text, 'default'::text) AS "coalesce",
             'running'::legwork.job_state AS job_state,
             j.priority,
@@ -1749,7 +1749,7 @@ create view legwork_private.all_jobs as
             j.locked_by,
             legwork.given_key(j.key) AS given_key,
             legwork.given_key(( SELECT q.queue_name
-                   FROM graphile_worker._private_job_queues q
+                   FROM legwork_private.graphile_job_queues q
                   WHERE q.id = j.job_queue_id)) AS given_key,
             legwork_private.flag_value(j.flags, 'tenant'::text) AS flag_value,
                 CASE
@@ -1762,11 +1762,11 @@ create view legwork_private.all_jobs as
                 END AS "case",
             NOT j.is_available AND j.locked_at IS NOT NULL,
             ((( SELECT jsonb_object_agg(t.id, d.redact::text) AS jsonb_object_agg
-                   FROM graphile_worker._private_tasks t
+                   FROM legwork_private.graphile_tasks t
                      JOIN legwork_private.task_definitions d ON d.name = t.identifier
                   WHERE d.redact IS NOT NULL)) ->> j.task_id::text)::text[] AS text,
             j.task_id
-           FROM graphile_worker._private_jobs j
+           FROM legwork_private.graphile_jobs j
         UNION ALL
          SELECT f.id,
             f.task,
@@ -1791,7 +1791,7 @@ create view legwork_private.all_jobs as
             true,
             NULL::text[] AS text,
             COALESCE(((( SELECT jsonb_object_agg(t.identifier, t.id) AS jsonb_object_agg
-                   FROM graphile_worker._private_tasks t)) ->> f.task)::integer, '-1'::integer) AS "coalesce"
+                   FROM legwork_private.graphile_tasks t)) ->> f.task)::integer, '-1'::integer) AS "coalesce"
            FROM legwork_private.finished_jobs f) u
   WHERE shown;
 
@@ -1812,8 +1812,8 @@ create view legwork_private.all_live_job_states as
             WHEN j.locked_at IS NULL AND j.attempts < j.max_attempts AND COALESCE(w.run_at, j.run_at) <= now() THEN COALESCE(w.run_at, j.run_at)
             ELSE NULL::timestamp with time zone
         END AS due_at
-   FROM graphile_worker._private_jobs j
-     LEFT JOIN graphile_worker._private_tasks t ON t.id = j.task_id
+   FROM legwork_private.graphile_jobs j
+     LEFT JOIN legwork_private.graphile_tasks t ON t.id = j.task_id
      LEFT JOIN legwork_private.task_definitions d ON d.name = t.identifier
      LEFT JOIN legwork_private.waiting_jobs w ON w.job_id = j.id AND j.run_at = 'infinity'::timestamp with time zone;
 
@@ -1934,7 +1934,7 @@ UNION ALL
     c.seen_at AS updated_at
    FROM legwork_private.crontab_entries c
      LEFT JOIN legwork_private.task_definitions k ON k.name = c.task
-     LEFT JOIN graphile_worker._private_known_crontabs g ON g.identifier = c.identifier;
+     LEFT JOIN legwork_private.graphile_crontabs g ON g.identifier = c.identifier;
 
 create view legwork_private.all_steps as
  SELECT job_id,
@@ -2064,6 +2064,46 @@ create view legwork_private.audit_log_page as
    FROM legwork_private.all_audit_log
   WHERE ( SELECT legwork_private.confined_tenant() IS NULL);
 
+create view legwork_private.graphile_crontabs as
+ SELECT identifier,
+    known_since,
+    last_execution
+   FROM graphile_worker._private_known_crontabs;
+
+create view legwork_private.graphile_job_queues as
+ SELECT id,
+    queue_name,
+    locked_at,
+    locked_by,
+    is_available
+   FROM graphile_worker._private_job_queues;
+
+create view legwork_private.graphile_jobs as
+ SELECT id,
+    job_queue_id,
+    task_id,
+    payload,
+    priority,
+    run_at,
+    attempts,
+    max_attempts,
+    last_error,
+    created_at,
+    updated_at,
+    key,
+    locked_at,
+    locked_by,
+    revision,
+    flags,
+    is_available,
+    xmin AS xid
+   FROM graphile_worker._private_jobs;
+
+create view legwork_private.graphile_tasks as
+ SELECT id,
+    identifier
+   FROM graphile_worker._private_tasks;
+
 create view legwork_private.schedule_runs_page as
  SELECT schedule,
     due_at,
@@ -2089,7 +2129,7 @@ create view legwork_private.task_limits as
            FROM legwork_private.limits l
           WHERE l.max_count IS NOT NULL AND (l.scope = 'queue'::text AND l.name = COALESCE(d.queue, 'default'::text) OR l.scope = 'task'::text AND l.name = t.identifier)
           ORDER BY l.id) AS limits
-   FROM graphile_worker._private_tasks t
+   FROM legwork_private.graphile_tasks t
      LEFT JOIN legwork_private.task_definitions d ON d.name = t.identifier;
 
 create view legwork_private.workflows_page as
@@ -2172,7 +2212,8 @@ begin
   perform legwork_private.assert_role('operator', true);
   select a.resolved_at into v_resolved_at from legwork_private.alert_records a where a.id = acknowledge_alert.id for update;
   if not found then
-    raise exception 'There is no alert %.', id using errcode = 'LW404', hint = 'select id, message from legwork.alerts where state <> ''resolved'' lists the open ones.';
+    raise exception 'There is no alert %.', id using errcode = 'LW404', detail = '{"do": "list_alerts"}',
+      hint = '`select id, message from legwork.alerts where state <> ''resolved''` lists the open ones.';
   elsif v_resolved_at is not null then
     raise exception 'Alert % was resolved %.', id, v_resolved_at using errcode = 'LW409', hint = 'There is nothing left to acknowledge.';
   end if;
@@ -2188,14 +2229,14 @@ CREATE OR REPLACE FUNCTION legwork.cancel_job(job_id bigint, reason text DEFAULT
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_job graphile_worker._private_jobs;
+  v_job legwork_private.graphile_jobs;
   v_state legwork.job_state;
   v_reason text := 'Cancelled by ' || legwork_private.current_actor() || coalesce(': ' || nullif(reason, ''), '.');
 begin
   perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
   -- The row's lock decides between this and a worker that is just fetching it.
-  select * into v_job from graphile_worker._private_jobs j where j.id = cancel_job.job_id for update;
+  select * into v_job from legwork_private.graphile_jobs j where j.id = cancel_job.job_id for update;
   if v_job.id is null or (v_job.locked_at is null and v_job.attempts >= v_job.max_attempts) then
     v_state := legwork_private.assert_job(job_id);
     if v_state = 'cancelled' then
@@ -2203,7 +2244,8 @@ begin
     end if;
     raise exception 'Job % has already ended: it is %.', job_id, v_state using
       errcode = 'LW409',
-      hint = case when v_state = 'failed' then 'legwork.discard_job throws a failed job away.' else 'What has ended stays as it is.' end;
+      detail = jsonb_strip_nulls(jsonb_build_object('state', v_state, 'do', case v_state when 'failed' then 'discard_job' end, 'id', job_id)),
+      hint = case when v_state = 'failed' then '`select legwork.discard_job(' || job_id || ')` throws a failed job away.' else 'What has ended stays as it is.' end;
   end if;
   perform legwork_private.audit('cancel_job', 'job', job_id::text, jsonb_build_object('state', legwork_private.assert_job(job_id)),
     jsonb_build_object('state', case when v_job.locked_at is null then 'cancelled' else 'running' end, 'reason', v_reason),
@@ -2234,7 +2276,7 @@ begin
     coalesce(array_agg(l.id order by l.id) filter (where l.locked_at is not null), '{}')
   into v_waiting, v_running
   from (
-    select j.id, j.locked_at from graphile_worker._private_jobs j
+    select j.id, j.locked_at from legwork_private.graphile_jobs j
     where j.id = any (v_ids) and (j.locked_at is not null or j.attempts < j.max_attempts)
     order by j.id for update skip locked
   ) l;
@@ -2284,7 +2326,8 @@ begin
   if change_setting.value is null or change_setting.name is null or change_setting.name <> all (v_names) then
     raise exception '%', case when value is null then 'A setting needs a value.' else format('No setting is called ''%s''.', name) end using
       errcode = case when value is null then 'LW400' else 'LW404' end,
-      hint = coalesce('Did you mean ''' || legwork_private.nearest_name(name, v_names) || '''? ', '') || 'select name, value, description from legwork.settings lists them.';
+      detail = '{"do": "list_settings"}',
+      hint = coalesce('Did you mean ''' || legwork_private.nearest_name(name, v_names) || '''? ', '') || '`select name, value, description from legwork.settings` lists them.';
   end if;
   update legwork.settings s set value = change_setting.value where s.name = change_setting.name;
 end $function$
@@ -2416,7 +2459,7 @@ declare
 begin
   perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
-  delete from graphile_worker._private_jobs j
+  delete from legwork_private.graphile_jobs j
   where j.id = discard_job.job_id and j.locked_at is null and j.attempts >= j.max_attempts
   returning j.flags into v_flags;
   if not found then
@@ -2424,7 +2467,8 @@ begin
     if v_state = 'failed' then
       return;
     end if;
-    raise exception 'Job % has not failed: it is %.', job_id, v_state using errcode = 'LW409', hint = 'legwork.cancel_job ends a job that has not ended.';
+    raise exception 'Job % has not failed: it is %.', job_id, v_state using errcode = 'LW409',
+      detail = jsonb_build_object('do', 'cancel_job', 'id', job_id), hint = '`select legwork.cancel_job(' || job_id || ')` ends a job that has not ended.';
   end if;
   perform legwork_private.audit('discard_job', 'job', job_id::text, '{"state": "failed"}', '{"state": "failed"}', legwork_private.flag_value(v_flags, 'tenant'));
 end $function$
@@ -2444,9 +2488,9 @@ begin
     return;
   end if;
   with gone as (
-    delete from graphile_worker._private_jobs j
+    delete from legwork_private.graphile_jobs j
     where j.id = any (array(
-      select k.id from graphile_worker._private_jobs k
+      select k.id from legwork_private.graphile_jobs k
       where k.id = any (v_ids) and k.locked_at is null and k.attempts >= k.max_attempts order by k.id for update skip locked))
     returning j.id
   )
@@ -2527,11 +2571,11 @@ AS $function$
     where h.upper_bound < now() - legwork_private.history_retention() - interval '1 day'
   ), triggers as materialized (
     select t.name from unnest(array['_legwork_record_finished', '_legwork_record_change', '_legwork_truncate', '_legwork_admit']) as t (name)
-    where not exists (select from pg_trigger g where g.tgrelid = 'graphile_worker._private_jobs'::regclass and g.tgname = t.name)
+    where not exists (select from pg_trigger g where g.tgrelid = legwork_private.jobs_table() and g.tgname = t.name)
     union
     -- Enabled for replicas only is as good as disabled.
     select g.tgname from pg_trigger g
-    where g.tgrelid = 'graphile_worker._private_jobs'::regclass and starts_with(g.tgname, '_legwork_') and g.tgenabled not in ('O', 'A')
+    where g.tgrelid = legwork_private.jobs_table() and starts_with(g.tgname, '_legwork_') and g.tgenabled not in ('O', 'A')
   )
   select 'partitions', 'warning',
     format('%s has no partition for %s: its rows go to the default partition.', m.parent, to_char(m.day at time zone 'UTC', 'YYYY-MM-DD')),
@@ -2553,8 +2597,8 @@ AS $function$
   select 'partitions', 'ok', 'The history has its partitions for today and tomorrow, and none that is too old.', null, null
   where not exists (select from missing) and not exists (select from kept) and not exists (select from strays s where s.jobs > 0)
   union all
-  select 'triggers', 'critical', format('Trigger %s on graphile_worker._private_jobs is missing or disabled: jobs end without being recorded.', t.name),
-    format('alter table graphile_worker._private_jobs enable trigger %I. If it is gone, run legwork migrate.', t.name),
+  select 'triggers', 'critical', format('Trigger %s on %s is missing or disabled: jobs end without being recorded.', t.name, legwork_private.jobs_table()),
+    format('alter table %s enable trigger %I. If it is gone, run legwork migrate.', legwork_private.jobs_table(), t.name),
     jsonb_build_object('trigger', t.name)
   from triggers t
   union all
@@ -2574,9 +2618,9 @@ AS $function$
     -- What has been held for long is old, so it is among the smallest ids; a serial key is released when its job is.
     select h.locked_by, count(*) filter (where h.is_job) as jobs, count(*) filter (where not h.is_job) as serial_keys, min(h.locked_at) as since
     from (
-      (select true as is_job, j.locked_by, j.locked_at from graphile_worker._private_jobs j order by j.id limit 20000)
+      (select true as is_job, j.locked_by, j.locked_at from legwork_private.graphile_jobs j order by j.id limit 20000)
       union all
-      (select false, q.locked_by, q.locked_at from graphile_worker._private_job_queues q order by q.id limit 20000)
+      (select false, q.locked_by, q.locked_at from legwork_private.graphile_job_queues q order by q.id limit 20000)
     ) h
     where h.locked_at < now() - held_for and not exists (select from legwork_private.worker_processes w where w.id = h.locked_by)
     group by h.locked_by
@@ -2761,9 +2805,10 @@ AS $function$
   select 'ids', case when i.used >= 0.9 then 'critical' else 'warning' end,
     format('%s %% of the numbers of %s are used up; after the last one nothing that needs a new one can be enqueued.', round(100 * i.used::numeric, 1), i.name),
     case
-      when i.name = 'graphile_worker.job_queues_id_seq' then 'Use fewer different serial keys. Once no job has one, empty graphile_worker._private_job_queues and restart its sequence.'
+      when i.name = 'graphile_worker.job_queues_id_seq' then format('Use fewer different serial keys. Once no job has one, empty %s and restart its sequence.', legwork_private.job_queues_table())
       when i.name = 'graphile_worker.tasks_id_seq' then
-        'Every attempt to make a known task known again took one. Take numbers that are free: alter sequence graphile_worker.tasks_id_seq restart, below the smallest id in graphile_worker._private_tasks.'
+        format('Every attempt to make a known task known again took one. Take numbers that are free: alter sequence graphile_worker.tasks_id_seq restart, below the smallest id in %s.',
+          legwork_private.tasks_table())
       else format('Restart it where its table has no ids: alter sequence %s restart.', i.name)
     end, jsonb_build_object('sequence', i.name, 'last', i.last_value)
   from ids i where i.used >= 0.5
@@ -2793,7 +2838,7 @@ AS $function$
       when 'gate' then format('Letting jobs pass gate %s', a.item)
       when 'line' then format('Letting jobs of line %s go', a.item)
       else format('The part %s of the tick', a.item) end, left(a.error, 500)),
-    'Everything else goes on. Mend what the error names, such as a trigger on graphile_worker._private_jobs, and then: select legwork.take_up(); or wait some minutes.',
+    format('Everything else goes on. Mend what the error names, such as a trigger on %s, and then: select legwork.take_up(); or wait some minutes.', legwork_private.jobs_table()),
     to_jsonb(a)
   from legwork_private.set_aside a order by a.set_aside_at limit 20)
   union all
@@ -2884,7 +2929,7 @@ AS $function$
     cross join lateral (
       select sum(case when a.attlen > 0 then a.attlen else 40 end) as width from pg_attribute a where a.attrelid = i.indexrelid
     ) w
-    where i.indrelid in ('graphile_worker._private_jobs'::regclass, 'graphile_worker._private_job_queues'::regclass)
+    where i.indrelid in (legwork_private.jobs_table(), legwork_private.job_queues_table())
   ), bloated as materialized (
     -- Four times as much is what a backlog that has passed leaves behind; only much more of it is worth somebody's night.
     select x.* from indexes x where x.bytes >= bloat_bytes and x.bytes > 4 * x.expected
@@ -2899,9 +2944,9 @@ AS $function$
   union all
   select 'dead_rows', 'ok', format('The job table has %s dead rows beside %s live ones; last vacuumed: %s.', t.dead, t.live,
     coalesce(legwork_private.in_words(date_trunc('second', now() - t.vacuumed)) || ' ago', 'never')), null, jsonb_build_object('dead', t.dead, 'live', t.live, 'vacuumed_at', t.vacuumed)
-  from tables t where t.name = 'graphile_worker._private_jobs'::regclass and not exists (select from neglected)
+  from tables t where t.name = legwork_private.jobs_table() and not exists (select from neglected)
   union all
-  select 'autovacuum', case when t.name = 'graphile_worker._private_jobs'::regclass then 'critical' else 'warning' end,
+  select 'autovacuum', case when t.name = legwork_private.jobs_table() then 'critical' else 'warning' end,
     format('Autovacuum is switched off for %s: every fetch gets slower with the jobs that were run.', t.name),
     format('alter table %s reset (autovacuum_enabled)', t.name), jsonb_build_object('table', t.name)
   from tables t where t.disabled
@@ -2956,12 +3001,12 @@ CREATE OR REPLACE FUNCTION legwork.doctor_waiting(patience interval DEFAULT '00:
 AS $function$
   with recursive priorities as (
     -- From one priority to the next through the index, over whatever number of jobs lies between.
-    (select j.priority, 1 as nth from graphile_worker._private_jobs j where j.is_available order by j.priority limit 1)
+    (select j.priority, 1 as nth from legwork_private.graphile_jobs j where j.is_available order by j.priority limit 1)
     union all
     select n.priority, p.nth + 1
     from priorities p
     cross join lateral (
-      select j.priority from graphile_worker._private_jobs j where j.is_available and j.priority > p.priority order by j.priority limit 1
+      select j.priority from legwork_private.graphile_jobs j where j.is_available and j.priority > p.priority order by j.priority limit 1
     ) n
     where p.nth < 20
   ), due as materialized (
@@ -2969,10 +3014,10 @@ AS $function$
     select t.identifier as task, count(*) as jobs, min(d.run_at) as oldest, bool_or(d.nth >= 5000) as more
     from priorities p
     cross join lateral (
-      select j.task_id, j.run_at, row_number() over (order by j.run_at) as nth from graphile_worker._private_jobs j
+      select j.task_id, j.run_at, row_number() over (order by j.run_at) as nth from legwork_private.graphile_jobs j
       where j.is_available and j.priority = p.priority and j.run_at <= now() order by j.run_at limit 5000
     ) d
-    join graphile_worker._private_tasks t on t.id = d.task_id
+    join legwork_private.graphile_tasks t on t.id = d.task_id
     group by t.identifier
   ), alive as materialized (
     select w.* from legwork_private.worker_processes w
@@ -3239,7 +3284,7 @@ begin
   if callback is not null then
     select x into v_callback from legwork.enqueue_many(jsonb_build_array(callback)) x;
     -- Its task may ask which batch it is called for.
-    update graphile_worker._private_jobs j set flags = coalesce(j.flags, '{}') || jsonb_build_object('batch:' || v_id, true) where j.id = v_callback;
+    update legwork_private.graphile_jobs j set flags = coalesce(j.flags, '{}') || jsonb_build_object('batch:' || v_id, true) where j.id = v_callback;
   end if;
   perform set_config('legwork.tenant', v_own_tenant, true), set_config('legwork.correlation_id', v_own_correlation, true);
   insert into legwork_private.dependencies (depends_on, job_id, run_id, on_failure) select x, v_callback, v_id, 'run' from unnest(v_ids) x;
@@ -3265,7 +3310,7 @@ declare
   v_have_serial_keys boolean;
   v_tasks text[];
   v_ids bigint[];
-  v_sequence constant regclass := pg_get_serial_sequence('graphile_worker._private_jobs', 'id');
+  v_sequence constant regclass := legwork_private.job_id_sequence();
   v_tenant text := nullif(current_setting('legwork.tenant', true), '');
 begin
   perform legwork_private.assert_role('enqueuer');
@@ -3304,21 +3349,9 @@ begin
         'tenant', legwork_private.own_tenant(e.element ->> 'tenant'))) order by e.n), '[]')
       from jsonb_array_elements(jobs) with ordinality as e (element, n));
   end if;
-  -- graphile-worker's clean-up of unused tasks may have taken the names.
-  insert into graphile_worker._private_tasks (identifier)
-  select t.task from unnest(v_tasks) as t (task)
-  where not exists (select from graphile_worker._private_tasks k where k.identifier = t.task)
-  on conflict do nothing;
-  if v_have_serial_keys then
-    insert into graphile_worker._private_job_queues (queue_name)
-    select distinct k.name
-    from jsonb_array_elements(jobs) as element
-    cross join lateral (
-      select legwork_private.kept_key(element ->> 'serial_key', coalesce(element ->> 'tenant', v_tenant), 'serial_key') as name offset 0
-    ) k
-    where element ->> 'serial_key' is not null and not exists (select from graphile_worker._private_job_queues q where q.queue_name = k.name)
-    on conflict do nothing;
-  end if;
+  perform legwork_private.restore_names(v_tasks, case when v_have_serial_keys then array(
+    select legwork_private.kept_key(element ->> 'serial_key', coalesce(element ->> 'tenant', v_tenant), 'serial_key') from jsonb_array_elements(jobs) as element
+    where element ->> 'serial_key' is not null) end);
 
   with specs as (
     select e.n, nextval(v_sequence) as id, j.task, j.payload, j.run_at, j.max_attempts, j.priority, legwork_private.context_flags(j.tenant, j.correlation_id) || legwork_private.option_flags(j) as flags,
@@ -3327,14 +3360,14 @@ begin
     cross join lateral jsonb_populate_record(null::legwork_private.job_spec, e.element) as j
     order by e.n
   ), inserted as (
-    insert into graphile_worker._private_jobs (id, job_queue_id, task_id, payload, run_at, max_attempts, priority, flags)
+    insert into legwork_private.graphile_jobs (id, job_queue_id, task_id, payload, run_at, max_attempts, priority, flags)
     overriding system value
     select
       s.id,
-      (select q.id from graphile_worker._private_job_queues q where q.queue_name = s.queue_name),
-      (select t.id from graphile_worker._private_tasks t where t.identifier = s.task),
+      (select q.id from legwork_private.graphile_job_queues q where q.queue_name = s.queue_name),
+      (select t.id from legwork_private.graphile_tasks t where t.identifier = s.task),
       coalesce(s.payload, '{}')::json, coalesce(s.run_at, now()), coalesce(s.max_attempts, 25), coalesce(s.priority, 0),
-      legwork_private.flags_of(s.flags)
+      (select jsonb_object_agg(flag, true) from unnest(s.flags) as flag)
     from specs s
     returning id
   )
@@ -3503,7 +3536,7 @@ CREATE OR REPLACE FUNCTION legwork.explain_job(job_id bigint)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_job graphile_worker._private_jobs;
+  v_job legwork_private.graphile_jobs;
   v_seen record;
 begin
   "position" := 0;
@@ -3513,7 +3546,7 @@ begin
   if v_seen.id is null then
     perform legwork_private.assert_job(job_id);
   end if;
-  select * into v_job from graphile_worker._private_jobs j where j.id = explain_job.job_id;
+  select * into v_job from legwork_private.graphile_jobs j where j.id = explain_job.job_id;
 
   if v_seen.finished_at is not null then
     return query
@@ -3563,7 +3596,7 @@ begin
     return next;
   end loop;
   if not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off' then
-    perform from graphile_worker._private_jobs j where j.id = explain_job.job_id for share skip locked;
+    perform from legwork_private.graphile_jobs j where j.id = explain_job.job_id for share skip locked;
     if not found then
       "position" := "position" + 1;
       reason := 'row_locked';
@@ -3604,7 +3637,7 @@ AS $function$
       when c.kind = 'backlog_age' then 'queue' when c.kind = 'schedule_late' then 'schedule' when c.kind in ('no_worker', 'database') then 'system' else 'host' end as scope
     from legwork_private.alert_conditions() c
   ), things as (
-    select 'task' as scope, t.identifier as name from graphile_worker._private_tasks t
+    select 'task' as scope, t.identifier as name from legwork_private.graphile_tasks t
     union select 'queue', q from unnest(legwork_private.known_queues()) q
     union select 'host', w.host from legwork_private.worker_processes w
     union select f.scope, f.target from found f where f.scope <> 'system'
@@ -3687,7 +3720,7 @@ begin
     where (s.free_at is null or s.free_at > clock_timestamp())
       -- A rate limit's slots outlive their jobs.
       and (v_tenant is null
-        or exists (select from graphile_worker._private_jobs j where j.id = s.job_id and legwork_private.flag_value(j.flags, 'tenant') = v_tenant)
+        or exists (select from legwork_private.graphile_jobs j where j.id = s.job_id and legwork_private.flag_value(j.flags, 'tenant') = v_tenant)
         or exists (select from legwork_private.finished_jobs f where f.id = s.job_id and f.tenant = v_tenant))
     limit 100000
   ), in_line as materialized (
@@ -3695,7 +3728,7 @@ begin
     from legwork_private.waiting_jobs w
     where w.held is null and w.task_id = any (legwork_private.tasks_in(limit_use.scope, limit_use.name))
       and (v_tenant is null or exists (
-        select from graphile_worker._private_jobs j where j.id = w.job_id and legwork_private.flag_value(j.flags, 'tenant') = v_tenant))
+        select from legwork_private.graphile_jobs j where j.id = w.job_id and legwork_private.flag_value(j.flags, 'tenant') = v_tenant))
     limit 100000
   ), used as (
     select x.id, x.gate, sum(x.in_use)::bigint as in_use, sum(x.waiting)::bigint as waiting, min(x.free_at) as free_at
@@ -3761,12 +3794,12 @@ begin
   perform legwork_private.forget_requests();
   perform legwork_private.forget_runs(v_retention);
   -- Jobs that were told to stop and have ended since.
-  delete from legwork_private.cancellations c where not exists (select from graphile_worker._private_jobs j where j.id = c.job_id);
+  delete from legwork_private.cancellations c where not exists (select from legwork_private.graphile_jobs j where j.id = c.job_id);
 
   -- A failed job can be retried as long as the history shows it, and no longer. First, because dropping holds locks to the end.
-  delete from graphile_worker._private_jobs j
+  delete from legwork_private.graphile_jobs j
   where j.id in (
-    select d.id from graphile_worker._private_jobs d
+    select d.id from legwork_private.graphile_jobs d
     where d.locked_at is null and d.attempts >= d.max_attempts and d.run_at < now() - v_retention
       and not exists (select from legwork_private.finished_jobs f where f.id = d.id and f.finished_at >= now() - v_retention)
     for update skip locked);
@@ -3805,7 +3838,7 @@ begin
   where p.job_id in (
     select o.job_id from legwork_private.job_progress o
     where o.updated_at < now() - v_retention
-      and not exists (select from graphile_worker._private_jobs j where j.id = o.job_id)
+      and not exists (select from legwork_private.graphile_jobs j where j.id = o.job_id)
       and not exists (select from legwork_private.finished_jobs f where f.id = o.job_id)
     limit 10000);
 end $function$
@@ -3843,14 +3876,14 @@ begin
     with leaked as (
       delete from legwork_private.slots s
       where s.per is null and (
-        not exists (select from graphile_worker._private_jobs j
+        not exists (select from legwork_private.graphile_jobs j
           where j.id = s.job_id and (j.locked_at is not null or j.attempts < j.max_attempts))
         or exists (select from legwork_private.waiting_jobs w where w.job_id = s.job_id))
       returning s.gate, s.job_id
     ), unstarted as (
       update legwork_private.slots s set free_at = legwork_private.later(clock_timestamp(), legwork_private.rate_window(s.gate, s.per))
       where s.per is not null and s.free_at is null and (
-        not exists (select from graphile_worker._private_jobs j
+        not exists (select from legwork_private.graphile_jobs j
           where j.id = s.job_id and (j.locked_at is not null or j.attempts < j.max_attempts))
         or exists (select from legwork_private.waiting_jobs w where w.job_id = s.job_id))
       returning s.gate, s.job_id
@@ -3862,13 +3895,13 @@ begin
     select 'a slot whose job does not run'::text, w.job_id, w.gate from wrong w;
   return query
     delete from legwork_private.waiting_jobs w
-    where not exists (select from graphile_worker._private_jobs j where j.id = w.job_id and j.locked_at is null and j.attempts < j.max_attempts)
+    where not exists (select from legwork_private.graphile_jobs j where j.id = w.job_id and j.locked_at is null and j.attempts < j.max_attempts)
     returning 'a job in the waiting room that does not wait'::text, w.job_id, null::text;
   return query
     with limited_tasks as materialized (
       select r.task_id, r.is_paused, r.limits from legwork_private.task_limits r where r.is_paused or r.limits <> '{}'
     ), free as materialized (
-      select j.id from graphile_worker._private_jobs j
+      select j.id from legwork_private.graphile_jobs j
       join limited_tasks r on r.task_id = j.task_id
       where j.locked_at is null and j.attempts < j.max_attempts and j.run_at <> 'infinity'
         and (r.is_paused or cardinality(r.limits) > (
@@ -3985,7 +4018,8 @@ begin
   if v_original.id is null then
     v_state := legwork_private.assert_job(job_id);
     raise exception 'Job % has not ended: it is %.', job_id, v_state using
-      errcode = 'LW409', hint = 'legwork.retry_job lets a job start that waits for its time. To run it twice, enqueue it again.';
+      errcode = 'LW409', detail = jsonb_build_object('do', 'retry_job', 'id', job_id),
+      hint = '`select legwork.retry_job(' || job_id || ')` lets a job start that waits for its time. To run it twice, enqueue it again.';
   end if;
   perform legwork_private.assert_task(v_original.task);
   if discard and v_original.state <> 'failed' then
@@ -4103,12 +4137,12 @@ CREATE OR REPLACE FUNCTION legwork.retry_job(job_id bigint)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_job graphile_worker._private_jobs;
+  v_job legwork_private.graphile_jobs;
   v_state legwork.job_state;
 begin
   perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
-  select * into v_job from graphile_worker._private_jobs j where j.id = retry_job.job_id for update;
+  select * into v_job from legwork_private.graphile_jobs j where j.id = retry_job.job_id for update;
   if v_job.id is null then
     v_state := legwork_private.assert_job(job_id);
     raise exception 'Job % cannot be retried: it is %.', job_id, v_state using
@@ -4123,7 +4157,7 @@ begin
     update legwork_private.job_steps s set state = 'completed', recorded_at = clock_timestamp()
     where s.job_id = retry_job.job_id and s.kind = 'sleep' and s.state = 'waiting';
   end if;
-  update graphile_worker._private_jobs j
+  update legwork_private.graphile_jobs j
   set attempts = case when j.attempts >= j.max_attempts then 0 else j.attempts end, run_at = now(), updated_at = now(),
     revision = j.revision + 1, flags = legwork_private.without_expiry(j.flags)
   where j.id = retry_job.job_id;
@@ -4149,9 +4183,9 @@ begin
   end if;
   -- Whoever retries one of them at the same moment has its row; it is passed over.
   v_ids := array(
-    select j.id from graphile_worker._private_jobs j
+    select j.id from legwork_private.graphile_jobs j
     where j.id = any (v_ids) and j.locked_at is null and j.attempts >= j.max_attempts order by j.id for update skip locked);
-  update graphile_worker._private_jobs j 
+  update legwork_private.graphile_jobs j 
   set attempts = 0, run_at = now(), updated_at = now(), revision = j.revision + 1, flags = legwork_private.without_expiry(j.flags)
   where j.id = any (v_ids);
   perform legwork_private.wake_workers(cardinality(v_ids));
@@ -4178,19 +4212,19 @@ begin
   if v_run.state in ('running', 'compensating', 'cancelling') then
     raise exception 'Workflow % cannot be retried: it is %.', workflow_id, v_run.state using errcode = 'LW409', hint = 'Wait for its end, or cancel it.';
   elsif v_run.state = 'completed' and from_step is null then
-    raise exception 'Workflow % has completed.', workflow_id using errcode = 'LW409',
-      hint = 'Start another one, select legwork.start_workflow(…), or name the step from which on it is run again.';
+    raise exception 'Workflow % has completed.', workflow_id using errcode = 'LW409', detail = '{"do": "start_workflow"}',
+      hint = 'Start another one (`select legwork.start_workflow(…)`), or name the step from which on it is run again.';
   elsif v_run.state = 'completed' and exists (
     select from legwork_private.workflow_run_steps s
     join legwork_private.task_definitions d on d.name = s.task
     where s.workflow_id = v_run.id and d.redact is not null)
   then
-    raise exception 'The payloads of workflow % were forgotten when it completed, because one of its tasks redacts.', workflow_id using errcode = 'LW409',
-      hint = 'Start another one: select legwork.start_workflow(…).';
+    raise exception 'The payloads of workflow % were forgotten when it completed, because one of its tasks redacts.', workflow_id using errcode = 'LW409', detail = '{"do": "start_workflow"}',
+      hint = 'Start another one: `select legwork.start_workflow(…)`.';
   elsif from_step is not null and not exists (select from legwork_private.workflow_run_steps s where s.workflow_id = v_run.id and s.name = from_step) then
-    raise exception 'Workflow % has no step ''%''.', workflow_id, from_step using errcode = 'LW404', hint =
+    raise exception 'Workflow % has no step ''%''.', workflow_id, from_step using errcode = 'LW404', detail = jsonb_build_object('do', 'list_workflow_steps', 'id', v_run.id), hint =
       coalesce('Did you mean ''' || legwork_private.nearest_name(from_step, array(select s.name from legwork_private.workflow_run_steps s where s.workflow_id = v_run.id)) || '''? ', '')
-        || 'select name from legwork.workflow_steps where workflow_id = ' || v_run.id || ' lists them.';
+        || '`select name from legwork.workflow_steps where workflow_id = ' || v_run.id || '` lists them.';
   elsif deadline <= clock_timestamp() then
     raise exception 'The deadline % has passed.', deadline using errcode = 'LW400', hint = 'Give a later deadline, or none.';
   end if;
@@ -4203,7 +4237,7 @@ begin
       j.id is not null as has_row, j.id is not null and (j.locked_at is not null or j.attempts < j.max_attempts) as lives,
       (select f.state from legwork_private.workflow_step_end(s.job_id) f) as state
     from legwork_private.workflow_run_steps s
-    left join lateral (select k.* from graphile_worker._private_jobs k where k.id = s.job_id for update) j on true
+    left join lateral (select k.* from legwork_private.graphile_jobs k where k.id = s.job_id for update) j on true
     where s.workflow_id = v_run.id and s.position is not null
     order by s.position
   loop
@@ -4224,13 +4258,13 @@ begin
     raise exception 'Every step of workflow % has completed.', workflow_id using errcode = 'LW409', hint = 'There is nothing to retry.';
   end if;
   -- Failed jobs in whose place another one is made cannot be retried by themselves any more.
-  delete from graphile_worker._private_jobs j
+  delete from legwork_private.graphile_jobs j
   using legwork_private.workflow_run_steps s
   where s.workflow_id = v_run.id and s.position = any (v_made) and j.id = s.job_id and j.locked_at is null and j.attempts >= j.max_attempts;
   update legwork_private.workflow_run_steps s set compensation_job_id = null where s.workflow_id = v_run.id and s.compensation_job_id is not null;
   -- Materialized, because the ids have to rise with the positions: joined as a subquery, they may be drawn in any order, and more than once.
   with numbered as materialized (
-    select x.position, nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')) as job_id
+    select x.position, legwork_private.next_job_id() as job_id
     from (select unnest(v_made) as position order by 1) x
   )
   update legwork_private.workflow_run_steps s set job_id = n.job_id from numbered n where s.workflow_id = v_run.id and s.position = n.position;
@@ -4242,7 +4276,7 @@ begin
   delete from legwork_private.run_counts c where c.run_id = v_run.id;
   perform legwork_private.create_workflow_step_jobs(v_run.id, v_made, v_made || v_retried, v_made || v_retried || v_open);
   -- Those that have to wait are sent to the waiting room by the trigger on this.
-  update graphile_worker._private_jobs j set attempts = 0, run_at = now(), updated_at = now(), revision = j.revision + 1, flags = legwork_private.without_expiry(j.flags)
+  update legwork_private.graphile_jobs j set attempts = 0, run_at = now(), updated_at = now(), revision = j.revision + 1, flags = legwork_private.without_expiry(j.flags)
   from legwork_private.workflow_run_steps s
   where s.workflow_id = v_run.id and s.position = any (v_retried) and j.id = s.job_id;
   if v_retried <> '{}' then
@@ -4265,7 +4299,7 @@ begin
   select t.* into v_token from legwork_private.tokens t where t.id = revoke_token.id for update;
   if v_token.id is null or v_token.tenant is distinct from coalesce(legwork_private.confined_tenant(), v_token.tenant) then
     raise exception 'There is no token %.', coalesce(revoke_token.id::text, 'null') using
-      errcode = 'LW404', hint = 'select id, name from legwork.token_list lists them.';
+      errcode = 'LW404', detail = '{"do": "list_tokens"}', hint = '`select id, name from legwork.token_list` lists them.';
   elsif v_token.revoked_at is not null then
     return false;
   end if;
@@ -4409,7 +4443,7 @@ CREATE OR REPLACE FUNCTION legwork.send_signal(job_id bigint, name text, payload
  SET jit TO 'off'
 AS $function$
 declare
-  v_job graphile_worker._private_jobs;
+  v_job legwork_private.graphile_jobs;
   v_state legwork.job_state;
   v_redact text[];
   v_shown jsonb := payload;
@@ -4424,11 +4458,12 @@ begin
     raise exception 'A signal''s payload has at most 256 KB, not % bytes.', octet_length(payload::text) using
       errcode = 'LW413', hint = 'Keep it in a table and send its id.';
   end if;
-  select * into v_job from graphile_worker._private_jobs j where j.id = send_signal.job_id;
+  select * into v_job from legwork_private.graphile_jobs j where j.id = send_signal.job_id;
   if v_job.id is null or (v_job.locked_at is null and v_job.attempts >= v_job.max_attempts) then
     v_state := legwork_private.assert_job(job_id);
     raise exception 'Job % has already ended: it is %.', job_id, v_state using
-      errcode = 'LW409', hint = case when v_state = 'failed' then 'legwork.retry_job gives it another chance.' else 'What has ended waits for nothing.' end;
+      errcode = 'LW409', detail = jsonb_strip_nulls(jsonb_build_object('state', v_state, 'do', case v_state when 'failed' then 'retry_job' end, 'id', job_id)),
+      hint = case when v_state = 'failed' then '`select legwork.retry_job(' || job_id || ')` gives it another chance.' else 'What has ended waits for nothing.' end;
   elsif (select count(*) from legwork_private.job_signals g where g.job_id = send_signal.job_id) >= 1000 then
     raise exception 'Job % has been sent 1000 signals.', job_id using errcode = 'LW409', hint = 'Send a signal to the job that waits for it, once.';
   elsif exists (select from legwork_private.job_steps s
@@ -4436,7 +4471,7 @@ begin
   then
     return false;
   end if;
-  select d.redact into v_redact from graphile_worker._private_tasks t join legwork_private.task_definitions d on d.name = t.identifier
+  select d.redact into v_redact from legwork_private.graphile_tasks t join legwork_private.task_definitions d on d.name = t.identifier
   where t.id = v_job.task_id;
   if v_redact is not null then
     v_shown := legwork.redact(payload, v_redact);
@@ -4538,20 +4573,20 @@ begin
   perform legwork_private.assert_role('operator');
   perform legwork_private.assert_priority(priority);
   v_ids := array(
-    select j.id from legwork_private.live_jobs_like(filter) x join graphile_worker._private_jobs j on j.id = x
+    select j.id from legwork_private.live_jobs_like(filter) x join legwork_private.graphile_jobs j on j.id = x
     where j.priority <> set_priorities.priority order by j.id limit at_most);
   if preview then
-    return query select j.id, j.priority::integer from graphile_worker._private_jobs j where j.id = any (v_ids) order by j.id;
+    return query select j.id, j.priority::integer from legwork_private.graphile_jobs j where j.id = any (v_ids) order by j.id;
     return;
   end if;
   return query
     with held as materialized (
       -- A job whose row somebody has (a worker that is just fetching it) is passed over; the next call finds it again.
-      select j.id, j.priority::integer as was from graphile_worker._private_jobs j
+      select j.id, j.priority::integer as was from legwork_private.graphile_jobs j
       where j.id = any (v_ids) and j.priority <> set_priorities.priority and (j.locked_at is not null or j.attempts < j.max_attempts)
       order by j.id for update skip locked
     ), changed as (
-      update graphile_worker._private_jobs j set priority = set_priorities.priority from held h where j.id = h.id returning j.id, h.was
+      update legwork_private.graphile_jobs j set priority = set_priorities.priority from held h where j.id = h.id returning j.id, h.was
     )
     select c.id, c.was from changed c order by c.id;
   get diagnostics v_count = row_count;
@@ -4566,20 +4601,20 @@ CREATE OR REPLACE FUNCTION legwork.set_priority(job_id bigint, priority integer)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_job graphile_worker._private_jobs;
+  v_job legwork_private.graphile_jobs;
   v_state legwork.job_state;
 begin
   perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
   perform legwork_private.assert_priority(priority);
   -- The row's lock: a job that a worker is just fetching has the priority either before or after.
-  select * into v_job from graphile_worker._private_jobs j where j.id = set_priority.job_id for update;
+  select * into v_job from legwork_private.graphile_jobs j where j.id = set_priority.job_id for update;
   if v_job.id is null or (v_job.locked_at is null and v_job.attempts >= v_job.max_attempts) then
     v_state := legwork_private.assert_job(job_id);
     raise exception 'Job % has already ended: it is %.', job_id, v_state using errcode = 'LW409', hint = 'What has ended stays as it is.';
   end if;
   -- Nothing else is touched: updated_at of a running job says that somebody has removed it.
-  update graphile_worker._private_jobs j set priority = set_priority.priority where j.id = set_priority.job_id and j.priority <> set_priority.priority;
+  update legwork_private.graphile_jobs j set priority = set_priority.priority where j.id = set_priority.job_id and j.priority <> set_priority.priority;
   if found then
     perform legwork_private.audit('set_priority', 'job', job_id::text, jsonb_build_object('priority', v_job.priority), jsonb_build_object('priority', set_priority.priority),
       legwork_private.flag_value(v_job.flags, 'tenant'));
@@ -4910,7 +4945,7 @@ CREATE OR REPLACE FUNCTION legwork_private.activity(OUT enqueued bigint, OUT end
 AS $function$
   -- What Postgres counts anyway: the last id given, and the rows that the history has been given.
   select
-    pg_sequence_last_value(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')::regclass),
+    legwork_private.last_job_id(),
     (select coalesce(sum(pg_stat_get_tuples_inserted(i.inhrelid)), 0)::bigint from pg_inherits i where i.inhparent = 'legwork_private.finished_jobs'::regclass),
     (select coalesce(sum(pg_stat_get_tuples_inserted(i.inhrelid)), 0)::bigint from pg_inherits i where i.inhparent = 'legwork_private.failed_attempts'::regclass)
   where legwork_private.confined_tenant() is null
@@ -4947,7 +4982,7 @@ begin
     raise exception 'There is no on_dependency_failure ''%''.', coalesce(on_failure, 'null') using errcode = 'LW400',
       hint = 'It is cancel (the job is cancelled too) or run (the job runs all the same).';
   end if;
-  if not exists (select from graphile_worker._private_jobs j where j.id = add_dependencies.job_id and j.locked_at is null and j.attempts < j.max_attempts) then
+  if not exists (select from legwork_private.graphile_jobs j where j.id = add_dependencies.job_id and j.locked_at is null and j.attempts < j.max_attempts) then
     -- unsafe_dedupe has kept a job that runs.
     return;
   end if;
@@ -4956,7 +4991,7 @@ begin
   from unnest(depends_on) x
   where x is null
     or not exists (
-      select from graphile_worker._private_jobs j
+      select from legwork_private.graphile_jobs j
       where j.id = x and (legwork_private.confined_tenant() is null or legwork_private.flag_value(j.flags, 'tenant') = legwork_private.confined_tenant()))
     and not exists (
       select from legwork_private.finished_jobs f where f.id = x and (legwork_private.confined_tenant() is null or f.tenant = legwork_private.confined_tenant()))
@@ -4973,7 +5008,7 @@ begin
   with asked as materialized (
     select x.id, j.id is not null as lives, f.state
     from (select distinct unnest(add_dependencies.depends_on) as id) x
-    left join graphile_worker._private_jobs j on j.id = x.id and (j.locked_at is not null or j.attempts < j.max_attempts)
+    left join legwork_private.graphile_jobs j on j.id = x.id and (j.locked_at is not null or j.attempts < j.max_attempts)
     left join lateral (select o.state from legwork_private.finished_jobs o where o.id = x.id limit 1) f on true
   ), added as (
     insert into legwork_private.dependencies as d (depends_on, job_id, on_failure, ended_as)
@@ -5103,7 +5138,7 @@ begin
     cross join lateral (
       select w.job_id, w.run_at, w.priority
       from legwork_private.waiting_jobs w
-      join graphile_worker._private_jobs j on j.id = w.job_id
+      join legwork_private.graphile_jobs j on j.id = w.job_id
       where w.line = a.line and w.held is null and j.locked_at is null
       order by w.priority, w.run_at, w.job_id
       limit (a.free + a.lines - 1) / a.lines
@@ -5128,7 +5163,7 @@ begin
     cross join lateral unnest(g.gates) as x (gate)
     left join legwork_private.limits l on l.id = legwork_private.gate_limit(x.gate)
   ), started as (
-    update graphile_worker._private_jobs j set run_at = g.run_at from granted g where j.id = g.job_id
+    update legwork_private.graphile_jobs j set run_at = g.run_at from granted g where j.id = g.job_id
   )
   select array(select c.line from candidates c), array(select distinct g.line from granted g), (select count(*) from granted)
   into v_looked, v_served, granted;
@@ -5188,7 +5223,7 @@ begin
     cross join lateral (
       select w.job_id, w.run_at, w.priority
       from legwork_private.waiting_jobs w
-      join graphile_worker._private_jobs j on j.id = w.job_id
+      join legwork_private.graphile_jobs j on j.id = w.job_id
       where w.line = a.line and w.held is null and j.locked_at is null
       order by w.priority, w.run_at, w.job_id
       limit a.wanted
@@ -5207,7 +5242,7 @@ begin
     from granted g
     left join legwork_private.limits l on l.id = legwork_private.gate_limit(g.gate)
   ), started as (
-    update graphile_worker._private_jobs j set run_at = g.run_at from granted g where j.id = g.job_id
+    update legwork_private.graphile_jobs j set run_at = g.run_at from granted g where j.id = g.job_id
   ), turned as (
     update legwork_private.lines l set turn = nextval('legwork_private.line_turns')
     from asked a
@@ -5245,10 +5280,12 @@ declare
   v_total integer := 0;
   v_unblocked integer := 0;
 begin
-  -- First, because those whose dependencies have ended may stand in line now.
+  -- 1. Jobs whose dependencies have ended. First, because they may stand in line now.
   if exists (select from legwork_private.wakeups w where w.unblocked is not null) then
     v_unblocked := legwork_private.settle_dependants();
   end if;
+
+  -- 2. The gates and lines that the wakeups name.
   with taken as (
     delete from legwork_private.wakeups w
     where w.id in (select x.id from legwork_private.wakeups x where x.unblocked is null order by x.id limit at_most)
@@ -5265,6 +5302,8 @@ begin
   if v_gates = '{}' and v_lines = '{}' then
     return v_unblocked;
   end if;
+
+  -- 3. Slots of rate limits that have become free, and which gates are crossed by lines with several gates.
   if v_rates then
     delete from legwork_private.slots s
     where s.ctid = any (array(
@@ -5279,7 +5318,7 @@ begin
     v_gates := array(select g from unnest(v_gates) g where g <> all (v_crossing));
   end if;
 
-  -- The trigger _legwork_record_change lets these changes pass.
+  -- 4. Lines with one gate, then those with several. The trigger _legwork_record_change lets these changes pass.
   perform set_config('legwork.admitting', legwork_private.admission_pass(), true);
   -- In rounds, because a line that turns out to be short leaves room for the others. What is left after the last round is looked
   -- at again.
@@ -5309,6 +5348,7 @@ begin
   end loop;
   perform set_config('legwork.admitting', '', true);
 
+  -- 5. What is left is looked at again, and rate limits when their next slot becomes free.
   if v_gates <> '{}' or v_crossing <> '{}' then
     insert into legwork_private.wakeups (freed) values (v_gates || v_crossing);
   end if;
@@ -5454,12 +5494,12 @@ begin
   -- open transaction must not keep the waiting room from being looked after.
   if v_is_settling then
     v_ids := array(
-      select j.id from graphile_worker._private_jobs j
+      select j.id from legwork_private.graphile_jobs j
       where j.id = any (v_concerned) and j.locked_at is null and j.attempts < j.max_attempts
       order by j.id for update skip locked);
   else
     v_ids := array(
-      select j.id from graphile_worker._private_jobs j
+      select j.id from legwork_private.graphile_jobs j
       where j.id = any (v_concerned) and j.locked_at is null and j.attempts < j.max_attempts
       order by j.id for update);
   end if;
@@ -5472,7 +5512,7 @@ begin
           select r.task_id, r.is_paused, r.limits from legwork_private.task_limits r
           where r.task_id = any (task_ids) and (r.is_paused or r.limits <> '{}')
         )
-        select j.id from graphile_worker._private_jobs j
+        select j.id from legwork_private.graphile_jobs j
         join limited_tasks r on r.task_id = j.task_id
         where j.id = any (v_ids) and not exists (select from legwork_private.waiting_jobs w where w.job_id = j.id)
           and (r.is_paused or cardinality(r.limits) > (
@@ -5494,10 +5534,16 @@ begin
   end if;
   return cardinality(v_ids) = cardinality(v_concerned) or not exists (
     select from (select unnest(v_concerned) except select unnest(v_ids)) as passed (id)
-    join graphile_worker._private_jobs j on j.id = passed.id
+    join legwork_private.graphile_jobs j on j.id = passed.id
     where j.locked_at is null and j.attempts < j.max_attempts);
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork_private.as_graphile_job(job graphile_worker._private_jobs)
+ RETURNS legwork_private.graphile_jobs
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ROW((job).id, (job).job_queue_id, (job).task_id, (job).payload, (job).priority, (job).run_at, (job).attempts, (job).max_attempts, (job).last_error, (job).created_at, (job).updated_at, (job).key, (job).locked_at, (job).locked_by, (job).revision, (job).flags, (job).is_available, NULL::xid)::legwork_private.graphile_jobs
 
 CREATE OR REPLACE FUNCTION legwork_private.assert_alert_channels(channels jsonb)
  RETURNS void
@@ -5543,8 +5589,8 @@ begin
     return;
   end if;
   v_nearest := legwork_private.nearest_name(name, array(select r.name from legwork_private.alert_rules r));
-  raise exception 'There is no rule ''%''.', coalesce(name, '') using errcode = 'LW404',
-    hint = case when v_nearest is not null then format('Did you mean ''%s''? ', v_nearest) else '' end || 'select name from legwork_private.alert_rules lists them.';
+  raise exception 'There is no rule ''%''.', coalesce(name, '') using errcode = 'LW404', detail = '{"do": "list_alert_rules"}',
+    hint = case when v_nearest is not null then format('Did you mean ''%s''? ', v_nearest) else '' end || '`select name from legwork.alert_rule_list` lists them.';
 end $function$
 -- not for everybody
 
@@ -5684,7 +5730,7 @@ AS $function$
 begin
   if not legwork_private.is_bounded(value) or extract(epoch from value) < extract(epoch from low) or extract(epoch from value) > extract(epoch from high) then
     raise exception '% is %; it must be between % and %.', name, value, legwork_private.in_words(low), legwork_private.in_words(high) using
-      errcode = 'LW400', hint = 'Nothing was changed. Intervals are written like 90 seconds, 2 hours or 1 month.';
+      errcode = 'LW400', column = name, hint = 'Nothing was changed. Intervals are written like 90 seconds, 2 hours or 1 month.';
   end if;
 end $function$
 
@@ -5791,7 +5837,7 @@ begin
   limit 1;
   if v_unknown is not null then
     raise exception 'A job has no field ''%''.', v_unknown using errcode = 'LW400', hint = format(
-      'Fields are the parameters of legwork.enqueue: %s and %s.', array_to_string(trim_array(v_fields, 1), ', '), v_fields[cardinality(v_fields)]);
+      'Fields are %s and %s.', array_to_string(trim_array(v_fields, 1), ', '), v_fields[cardinality(v_fields)]);
   end if;
 end $function$
 
@@ -5803,7 +5849,7 @@ CREATE OR REPLACE FUNCTION legwork_private.assert_number(name text, value numeri
 AS $function$
 begin
   if value not between low and high then
-    raise exception '% is %; it must be between % and %.', name, left(value::text, 40), low, high using errcode = 'LW400', hint = 'Nothing was changed.';
+    raise exception '% is %; it must be between % and %.', name, left(value::text, 40), low, high using errcode = 'LW400', column = name, hint = 'Nothing was changed.';
   end if;
 end $function$
 
@@ -5867,7 +5913,7 @@ begin
   end if;
   if num_nonnulls(cron, every, at) <> 1 then
     raise exception 'The schedule ''%'' needs exactly one of cron, every and at.', name using errcode = 'LW400',
-      hint = 'For example cron => ''30 2 * * *'', every => ''5 minutes'' or at => ''2027-01-01 10:00+01''.';
+      hint = 'For example cron ''30 2 * * *'', every ''5 minutes'' or at ''2027-01-01 10:00+01''.';
   end if;
   perform legwork_private.assert_task(coalesce(task, ''));
   perform legwork_private.assert_timezone(coalesce(timezone, ''));
@@ -5960,11 +6006,12 @@ begin
   if name is null or name <> all (v_queues) then
     raise exception 'No queue is called ''%''.', name using
       errcode = 'LW404',
+      detail = '{"do": "list_queues"}',
       hint = coalesce('Did you mean ''' || legwork_private.nearest_name(name, v_queues) || '''? ', '')
-        || case when legwork_private.confined_tenant() is null and exists (select from graphile_worker._private_job_queues q where q.queue_name = assert_target.name)
+        || case when legwork_private.confined_tenant() is null and exists (select from legwork_private.graphile_job_queues q where q.queue_name = assert_target.name)
           then format('%L is a serial key, graphile-worker''s queue_name: its jobs run one at a time already. A queue of Legwork is a group of tasks; a limit of one '
-            'task is given as task => ''…''. ', assert_target.name) else '' end
-        || 'A queue is known once a task belongs to it; select name from legwork.queues lists them.';
+            'task names the task and no queue. ', assert_target.name) else '' end
+        || 'A queue is known once a task belongs to it; `select name from legwork.queues` lists them.';
   end if;
 end $function$
 
@@ -5978,17 +6025,18 @@ declare
   v_nearest text;
 begin
   -- graphile-worker's clean-up of unused tasks takes a name that no job has; the next job brings it back.
-  if exists (select from graphile_worker._private_tasks t where t.identifier = assert_task.task)
+  if exists (select from legwork_private.graphile_tasks t where t.identifier = assert_task.task)
     or exists (select from legwork_private.task_definitions d where d.name = assert_task.task)
   then
     return;
   end if;
   v_nearest := legwork_private.nearest_name(assert_task.task,
-    array(select t.identifier from graphile_worker._private_tasks t union select d.name from legwork_private.task_definitions d));
+    array(select t.identifier from legwork_private.graphile_tasks t union select d.name from legwork_private.task_definitions d));
   raise exception 'No task is called ''%''.', assert_task.task using
     errcode = 'LW404',
+    detail = '{"do": "list_tasks"}',
     hint = case when v_nearest is not null then format('Did you mean ''%s''? ', v_nearest) else '' end
-      || 'Tasks are known once a worker that has them has started; select name from legwork.tasks lists them.';
+      || 'Tasks are known once a worker that has them has started; `select name from legwork.tasks` lists them.';
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.assert_time(name text, value timestamp with time zone, low timestamp with time zone DEFAULT legwork_private.first_time(), high timestamp with time zone DEFAULT legwork_private.last_time())
@@ -6002,7 +6050,7 @@ begin
   if value not between low and high then
     raise exception '% is %; it must be between % and %.', name, value,
       to_char(low at time zone 'UTC', 'YYYY-MM-DD'), to_char(high at time zone 'UTC', 'YYYY-MM-DD') using
-      errcode = 'LW400', hint = 'Nothing was changed. Times are written like 2027-01-01 10:00+01.';
+      errcode = 'LW400', column = name, hint = 'Nothing was changed. Times are written like 2027-01-01 10:00+01.';
   end if;
 end $function$
 
@@ -6031,7 +6079,7 @@ begin
   raise exception 'No time zone is called ''%''.', assert_timezone.timezone using errcode = 'LW400',
     hint = coalesce('Did you mean ''' || legwork_private.nearest_name(assert_timezone.timezone,
       array(select z.name from pg_timezone_names z where z.name ~ '^(Africa|America|Antarctica|Asia|Atlantic|Australia|Europe|Indian|Pacific)/|^UTC$')) || '''? ', '')
-      || 'Zones are named as in the IANA database, such as Europe/Berlin; select name from pg_timezone_names lists them.';
+      || 'Zones are named as in the IANA database, such as Europe/Berlin.';
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.assert_visible(job_id bigint)
@@ -6124,6 +6172,7 @@ AS $function$
 declare
   v_message text;
   v_hint text;
+  v_detail text;
   v_code text;
 begin
   select 'LW400', format('There are two steps ''%s''.', e.name), 'Names are unique within a workflow and within a sub-workflow.' into v_code, v_message, v_hint
@@ -6141,18 +6190,21 @@ begin
   end if;
   if v_message is null then
     select 'LW404', format('Step ''%s'': no task is called ''%s''.', t.step, t.task),
-      coalesce('Did you mean ''' || legwork_private.nearest_name(t.task, array(select k.identifier from graphile_worker._private_tasks k)) || '''? ', '')
-        || 'Tasks are known once a worker that has them has started; select name from legwork.tasks lists them.'
-    into v_code, v_message, v_hint
+      coalesce('Did you mean ''' || legwork_private.nearest_name(t.task, array(select k.identifier from legwork_private.graphile_tasks k)) || '''? ', '')
+        || 'Tasks are known once a worker that has them has started; `select name from legwork.tasks` lists them.',
+      '{"do": "list_tasks"}'
+    into v_code, v_message, v_hint, v_detail
     from (
       select e.n, e.name as step, e.step ->> 'task' as task from unnest(entries) e
       union all
       select e.n, e.name, e.step #>> '{compensate,task}' from unnest(entries) e
     ) t
-    where t.task is not null and t.task not in (select k.identifier from graphile_worker._private_tasks k)
+    where t.task is not null and t.task not in (select k.identifier from legwork_private.graphile_tasks k)
     order by t.n limit 1;
   end if;
-  if v_message is not null then
+  if v_detail is not null then
+    raise exception '%', v_message using errcode = v_code, detail = v_detail, hint = v_hint;
+  elsif v_message is not null then
     raise exception '%', v_message using errcode = v_code, hint = v_hint;
   end if;
 end $function$
@@ -6202,7 +6254,7 @@ CREATE OR REPLACE FUNCTION legwork_private.await_step(job_id bigint, worker text
  SET jit TO 'off'
 AS $function$
 declare
-  v_job graphile_worker._private_jobs := legwork_private.hold_job(job_id, worker, attempt);
+  v_job legwork_private.graphile_jobs := legwork_private.hold_job(job_id, worker, attempt);
   v_signal legwork_private.job_signals;
   v_secret jsonb;
 begin
@@ -6252,7 +6304,7 @@ begin
 end $function$
 -- not for everybody
 
-CREATE OR REPLACE FUNCTION legwork_private.cancel_locked(job graphile_worker._private_jobs, reason text)
+CREATE OR REPLACE FUNCTION legwork_private.cancel_locked(job legwork_private.graphile_jobs, reason text)
  RETURNS legwork.job_state
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -6274,12 +6326,12 @@ CREATE OR REPLACE FUNCTION legwork_private.cancel_older(job_ids bigint[], schedu
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_job graphile_worker._private_jobs;
+  v_job legwork_private.graphile_jobs;
 begin
   -- Not by legwork.cancel_job: whoever's transaction this happens in, it is the schedule that does it, also to what that session may not see.
   -- The row's lock decides between this and a worker that is just fetching it. Those that have ended meanwhile are not there any more.
   for v_job in
-    select * from graphile_worker._private_jobs j
+    select * from legwork_private.graphile_jobs j
     where j.id = any (job_ids) and (j.locked_at is not null or j.attempts < j.max_attempts) order by j.id for update
   loop
     perform legwork_private.cancel_locked(v_job, format('Cancelled by %s: schedule %s was due again.', legwork_private.current_actor(), cancel_older.schedule));
@@ -6299,16 +6351,16 @@ begin
   -- A job's row decides between this and a worker that is just fetching it.
   if waits then
     v_waiting := array(
-      select j.id from graphile_worker._private_jobs j where j.id = any (v_ids) order by j.id for update);
+      select j.id from legwork_private.graphile_jobs j where j.id = any (v_ids) order by j.id for update);
   else
     v_waiting := array(
-      select j.id from graphile_worker._private_jobs j where j.id = any (v_ids) order by j.id for update skip locked);
+      select j.id from legwork_private.graphile_jobs j where j.id = any (v_ids) order by j.id for update skip locked);
   end if;
   perform legwork_private.delete_jobs_as('cancelled', array(
-    select j.id from graphile_worker._private_jobs j where j.id = any (v_waiting) and j.locked_at is null and j.attempts < j.max_attempts), reason);
+    select j.id from legwork_private.graphile_jobs j where j.id = any (v_waiting) and j.locked_at is null and j.attempts < j.max_attempts), reason);
   with told as (
     insert into legwork_private.cancellations (job_id, reason)
-    select j.id, cancel_workflow_steps.reason from graphile_worker._private_jobs j where j.id = any (v_waiting) and j.locked_at is not null
+    select j.id, cancel_workflow_steps.reason from legwork_private.graphile_jobs j where j.id = any (v_waiting) and j.locked_at is not null
     on conflict do nothing
     returning cancellations.job_id
   )
@@ -6391,14 +6443,14 @@ begin
   end if;
   with locked as (
     select j.id, j.locked_at is not null or j.attempts < j.max_attempts as lives, j.is_available and j.run_at <= now() as fetchable
-    from graphile_worker._private_jobs j where j.id = any (v_ids) for share skip locked
+    from legwork_private.graphile_jobs j where j.id = any (v_ids) for share skip locked
   )
   select coalesce(array_agg(l.id) filter (where l.lives), '{}'), coalesce(array_agg(l.id) filter (where not l.lives), '{}'),
     count(*) filter (where l.fetchable)
   into v_live, v_dead, v_fetchable
   from locked l;
   v_busy := array(
-    select j.id from graphile_worker._private_jobs j
+    select j.id from legwork_private.graphile_jobs j
     where j.id = any (v_ids) and j.id <> all (v_live) and j.id <> all (v_dead));
   v_ended := array(select x from unnest(v_ids) x where x <> all (v_live) and x <> all (v_busy));
   if v_ended <> '{}' then
@@ -6533,7 +6585,7 @@ begin
   select * into v_run from legwork_private.workflow_runs r where r.id = compensate_workflow.workflow_id;
   -- In reverse order of the dependencies: one after the other, each when the one before has ended.
   with undone as materialized (
-    select s.name, s.compensate, nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')) as id
+    select s.name, s.compensate, legwork_private.next_job_id() as id
     from (
       select o.* from legwork_private.workflow_run_steps o
       where o.workflow_id = compensate_workflow.workflow_id and o.compensate is not null and o.compensation_job_id is null
@@ -6541,9 +6593,9 @@ begin
       order by o.position desc
     ) s
   ), known as (
-    insert into graphile_worker._private_tasks (identifier)
+    insert into legwork_private.graphile_tasks (identifier)
     select distinct u.compensate ->> 'task' from undone u
-    where not exists (select from graphile_worker._private_tasks t where t.identifier = u.compensate ->> 'task')
+    where not exists (select from legwork_private.graphile_tasks t where t.identifier = u.compensate ->> 'task')
     on conflict do nothing
   ), noted as (
     update legwork_private.workflow_run_steps s set compensation_job_id = u.id
@@ -6559,7 +6611,7 @@ begin
       lag(s.compensation_job_id) over (order by s.compensation_job_id) as before,
       lead(s.compensation_job_id) over (order by s.compensation_job_id) as after
     from legwork_private.workflow_run_steps s
-    join graphile_worker._private_tasks t on t.identifier = s.compensate ->> 'task'
+    join legwork_private.graphile_tasks t on t.identifier = s.compensate ->> 'task'
     where s.workflow_id = compensate_workflow.workflow_id and s.compensation_job_id is not null
   ), closing as (
     insert into legwork_private.dependencies (depends_on, job_id, run_id, on_failure) select c.id, c.after, v_run.id, 'run' from chain c
@@ -6567,7 +6619,7 @@ begin
     insert into legwork_private.waiting_jobs (job_id, task_id, line, gates, priority, run_at, held)
     select c.id, c.task_id, legwork_private.line_of('{}', null), '{}', 0, now(), 'dependency' from chain c where c.before is not null
   )
-  insert into graphile_worker._private_jobs (id, task_id, payload, run_at, flags)
+  insert into legwork_private.graphile_jobs (id, task_id, payload, run_at, flags)
   overriding system value
   select c.id, c.task_id, coalesce(nullif(c.compensate -> 'payload', 'null'), '{}')::json, case when c.before is null then now() else 'infinity' end,
     legwork_private.workflow_flags(v_run) || jsonb_build_object('step:' || c.name, true, 'compensates:' || c.name, true)
@@ -6781,18 +6833,8 @@ declare
 begin
   select * into v_run from legwork_private.workflow_runs r where r.id = create_workflow_step_jobs.workflow_id;
   v_flags := legwork_private.workflow_flags(v_run);
-  insert into graphile_worker._private_tasks (identifier)
-  select distinct s.task from legwork_private.workflow_run_steps s
-  where s.workflow_id = create_workflow_step_jobs.workflow_id and s.position = any (made)
-    and not exists (select from graphile_worker._private_tasks t where t.identifier = s.task)
-  on conflict do nothing;
-  insert into graphile_worker._private_job_queues (queue_name)
-  select distinct k.name
-  from legwork_private.workflow_run_steps s
-  cross join lateral (select legwork_private.kept_key((s.options).serial_key, v_run.tenant, 'serial_key') as name offset 0) k
-  where s.workflow_id = create_workflow_step_jobs.workflow_id and s.position = any (made) and (s.options).serial_key is not null
-    and not exists (select from graphile_worker._private_job_queues q where q.queue_name = k.name)
-  on conflict do nothing;
+  perform legwork_private.restore_names(array_agg(distinct s.task), array_agg(distinct legwork_private.kept_key((s.options).serial_key, v_run.tenant, 'serial_key')))
+  from legwork_private.workflow_run_steps s where s.workflow_id = create_workflow_step_jobs.workflow_id and s.position = any (made);
 
   with steps as materialized (
     select s.* from legwork_private.workflow_run_steps s where s.workflow_id = create_workflow_step_jobs.workflow_id and s.position is not null
@@ -6815,7 +6857,7 @@ begin
       coalesce((s.options).run_at, case when e.job_id is null then legwork_private.later(now(), s.delay) end, now()) as starts_at
     from steps s
     join unnest(made) m (position) using (position)
-    join graphile_worker._private_tasks t on t.identifier = s.task
+    join legwork_private.graphile_tasks t on t.identifier = s.task
     left join (select distinct e.job_id from edges e) e on e.job_id = s.job_id
   ), held as (
     -- Before the jobs, so that the trigger that looks at limits and pauses finds them here.
@@ -6823,13 +6865,13 @@ begin
     select s.job_id, s.task_id, legwork_private.line_of('{}', null), '{}', coalesce((s.options).priority, 0), s.starts_at, 'dependency', s.delay
     from specs s where s.is_held
   ), inserted as (
-    insert into graphile_worker._private_jobs (id, job_queue_id, task_id, payload, run_at, max_attempts, priority, flags)
+    insert into legwork_private.graphile_jobs (id, job_queue_id, task_id, payload, run_at, max_attempts, priority, flags)
     overriding system value
     select s.job_id, case when (s.options).serial_key is not null then (
-        select q.id from graphile_worker._private_job_queues q where q.queue_name = legwork.tenant_key((s.options).serial_key, v_run.tenant)) end,
+        select q.id from legwork_private.graphile_job_queues q where q.queue_name = legwork.tenant_key((s.options).serial_key, v_run.tenant)) end,
       s.task_id, coalesce(s.payload, '{}')::json, case when s.is_held then 'infinity' else s.starts_at end,
       coalesce((s.options).max_attempts, 25), coalesce((s.options).priority, 0),
-      v_flags || legwork_private.flags_of(array['step:' || s.name] || legwork_private.option_flags(s.options))
+      v_flags || (select jsonb_object_agg(flag, true) from unnest(array['step:' || s.name] || legwork_private.option_flags(s.options)) as flag)
     from specs s order by s.position
     returning 1
   )
@@ -7001,7 +7043,7 @@ AS $function$
 begin
   -- For the trigger that writes the history, and only for this statement.
   perform set_config('legwork.ended_as', how, true), set_config('legwork.end_reason', coalesce(reason, ''), true);
-  delete from graphile_worker._private_jobs j where j.id = any (job_ids);
+  delete from legwork_private.graphile_jobs j where j.id = any (job_ids);
   perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
 end $function$
 
@@ -7015,7 +7057,7 @@ CREATE OR REPLACE FUNCTION legwork_private.deliver_signals(to_job bigint DEFAULT
 AS $function$
 declare
   v_signal legwork_private.job_signals;
-  v_job graphile_worker._private_jobs;
+  v_job legwork_private.graphile_jobs;
   v_delivered bigint[] := '{}';
   v_woken integer := 0;
   v_all boolean := true;
@@ -7027,8 +7069,8 @@ begin
     order by g.id limit 1000
     for update skip locked
   loop
-    select * into v_job from graphile_worker._private_jobs j where j.id = v_signal.job_id for update skip locked;
-    if v_job.id is null and exists (select from graphile_worker._private_jobs j where j.id = v_signal.job_id) then
+    select * into v_job from legwork_private.graphile_jobs j where j.id = v_signal.job_id for update skip locked;
+    if v_job.id is null and exists (select from legwork_private.graphile_jobs j where j.id = v_signal.job_id) then
       v_all := false;
       continue;
     end if;
@@ -7041,7 +7083,7 @@ begin
           then (select w.run_at from legwork_private.waiting_jobs w where w.job_id = v_job.id) else v_job.run_at end)
     then
       -- Limits and pauses hold it from here as they do a new job: the trigger _legwork_record_change sends it to the waiting room.
-      update graphile_worker._private_jobs j set run_at = clock_timestamp() where j.id = v_job.id;
+      update legwork_private.graphile_jobs j set run_at = clock_timestamp() where j.id = v_job.id;
       v_woken := v_woken + 1;
     end if;
   end loop;
@@ -7399,7 +7441,7 @@ begin
   if isfinite(spec.expires_at) then
     -- From the job, because unsafe_dedupe keeps the one that is there, with its own time or none.
     insert into legwork_private.expirations (job_id, expires_at)
-    select j.id, legwork_private.expiry_of(j.flags) from graphile_worker._private_jobs j
+    select j.id, legwork_private.expiry_of(j.flags) from legwork_private.graphile_jobs j
     where j.id = v_id and legwork_private.expiry_of(j.flags) is not null
     on conflict on constraint expirations_pkey do update set expires_at = excluded.expires_at;
   end if;
@@ -7415,22 +7457,13 @@ CREATE OR REPLACE FUNCTION legwork_private.enqueue_occurrences(ids bigint[], nam
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  -- graphile-worker's clean-up of unused tasks and queues may have taken the names.
-  insert into graphile_worker._private_tasks (identifier)
-  select distinct d.task from legwork_private.schedule_definitions d
-  where d.name = any (names) and not exists (select from graphile_worker._private_tasks t where t.identifier = d.task)
-  on conflict do nothing;
-  insert into graphile_worker._private_job_queues (queue_name)
-  select legwork_private.schedule_serial_key(d.name, d.overlap, d.max_instances) from legwork_private.schedule_definitions d
-  where d.name = any (names) and d.overlap in ('queue', 'cancel') and legwork_private.schedule_serial_key(d.name, d.overlap, d.max_instances) is not null
-    and not exists (
-      select from graphile_worker._private_job_queues q where q.queue_name = legwork_private.schedule_serial_key(d.name, d.overlap, d.max_instances))
-  on conflict do nothing;
-  insert into graphile_worker._private_jobs (id, job_queue_id, task_id, payload, run_at, max_attempts, priority, flags)
+  perform legwork_private.restore_names(array_agg(d.task), array_agg(legwork_private.schedule_serial_key(d.name, d.overlap, d.max_instances)))
+  from legwork_private.schedule_definitions d where d.name = any (names);
+  insert into legwork_private.graphile_jobs (id, job_queue_id, task_id, payload, run_at, max_attempts, priority, flags)
   overriding system value
   select o.id,
     case when d.overlap in ('queue', 'cancel') then (
-      select q.id from graphile_worker._private_job_queues q where q.queue_name = legwork_private.schedule_serial_key(d.name, d.overlap, d.max_instances)) end,
+      select q.id from legwork_private.graphile_job_queues q where q.queue_name = legwork_private.schedule_serial_key(d.name, d.overlap, d.max_instances)) end,
     -- Within bounds whatever the row says: all schedules that are due are in this statement.
     t.id, d.payload::json, legwork_private.later(o.due_at, coalesce(least(greatest(d.jitter, interval '0'), interval '1 day') * random(), interval '0')),
     least(greatest(coalesce(d.max_attempts, 25), 1), 32767), least(greatest(coalesce(d.priority, 0), -32768), 32767),
@@ -7438,7 +7471,7 @@ begin
       else jsonb_build_object('schedule:' || d.name, true, 'tenant:' || d.tenant, true) end
   from unnest(ids, names, enqueue_occurrences.due_at) as o (id, name, due_at)
   join legwork_private.schedule_definitions d on d.name = o.name
-  join graphile_worker._private_tasks t on t.identifier = d.task;
+  join legwork_private.graphile_tasks t on t.identifier = d.task;
   perform legwork_private.wake_workers(cardinality(ids));
 end $function$
 
@@ -7455,7 +7488,7 @@ begin
   if definition.overlap in ('skip', 'queue') and cardinality(v_live) >= definition.max_instances then
     return null;
   end if;
-  v_id := nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id'));
+  v_id := legwork_private.next_job_id();
   perform legwork_private.enqueue_occurrences(array[v_id], array[definition.name], array[enqueue_one.due_at]);
   if definition.overlap = 'cancel' then
     perform legwork_private.cancel_older(v_live[:cardinality(v_live) + 1 - definition.max_instances], definition.name);
@@ -7506,7 +7539,7 @@ begin
     select e.job_id from legwork_private.expirations e
     where e.expires_at <= clock_timestamp() and (e.job_id = only_job or only_job is null
         and not exists (select from legwork_private.set_aside a where a.what = 'expiry' and a.item = e.job_id::text))
-      and not exists (select from graphile_worker._private_jobs j where j.id = e.job_id and j.locked_at is not null)
+      and not exists (select from legwork_private.graphile_jobs j where j.id = e.job_id and j.locked_at is not null)
     order by e.expires_at
     limit expire_jobs.max
     for update of e skip locked
@@ -7517,7 +7550,7 @@ begin
 
   v_expired := array(
     -- Whoever has the row is fetching or replacing the job; the next call looks again.
-    select j.id from graphile_worker._private_jobs j
+    select j.id from legwork_private.graphile_jobs j
     where j.id = any (v_due) and j.locked_at is null and j.attempts < j.max_attempts and legwork_private.expiry_of(j.flags) <= clock_timestamp()
     for update skip locked);
   perform legwork_private.delete_jobs_as('expired', v_expired);
@@ -7525,7 +7558,7 @@ begin
   -- What is left of these jobs does not expire any more: ended, failed, or replaced by a request without expires_at.
   delete from legwork_private.expirations e
   where e.job_id = any (v_due) and not exists (
-    select from graphile_worker._private_jobs j
+    select from legwork_private.graphile_jobs j
     where j.id = e.job_id and legwork_private.expiry_of(j.flags) is not null and (j.locked_at is not null or j.attempts < j.max_attempts));
   return cardinality(v_expired);
 end $function$
@@ -7597,7 +7630,7 @@ begin
     from legwork_private.set_aside a where a.what = 'job' and a.item = explain_dependencies.job_id::text;
 end $function$
 
-CREATE OR REPLACE FUNCTION legwork_private.explain_ended(job graphile_worker._private_jobs, job_id bigint, state legwork.job_state, finished_at timestamp with time zone, error text)
+CREATE OR REPLACE FUNCTION legwork_private.explain_ended(job legwork_private.graphile_jobs, job_id bigint, state legwork.job_state, finished_at timestamp with time zone, error text)
  RETURNS TABLE(reason text, detail text, fix text)
  LANGUAGE plpgsql
  STABLE
@@ -7620,7 +7653,7 @@ begin
   return query select s.reason, s.detail, s.fix from legwork_private.explain_schedules(explain_ended.job_id) s;
 end $function$
 
-CREATE OR REPLACE FUNCTION legwork_private.explain_expiry(job graphile_worker._private_jobs)
+CREATE OR REPLACE FUNCTION legwork_private.explain_expiry(job legwork_private.graphile_jobs)
  RETURNS TABLE(reason text, detail text, fix text)
  LANGUAGE plpgsql
  STABLE
@@ -7689,7 +7722,7 @@ AS $function$
   order by p.scope = 'all' desc, p.scope = 'queue' desc
 $function$
 
-CREATE OR REPLACE FUNCTION legwork_private.explain_replaced(job graphile_worker._private_jobs)
+CREATE OR REPLACE FUNCTION legwork_private.explain_replaced(job legwork_private.graphile_jobs)
  RETURNS TABLE(reason text, detail text, fix text)
  LANGUAGE plpgsql
  STABLE
@@ -7720,7 +7753,7 @@ begin
   return next;
 end $function$
 
-CREATE OR REPLACE FUNCTION legwork_private.explain_run_at(job graphile_worker._private_jobs, run_at timestamp with time zone, error text)
+CREATE OR REPLACE FUNCTION legwork_private.explain_run_at(job legwork_private.graphile_jobs, run_at timestamp with time zone, error text)
  RETURNS TABLE(reason text, detail text, fix text)
  LANGUAGE plpgsql
  STABLE
@@ -7737,7 +7770,7 @@ begin
   return next;
 end $function$
 
-CREATE OR REPLACE FUNCTION legwork_private.explain_running(job graphile_worker._private_jobs, attempts integer)
+CREATE OR REPLACE FUNCTION legwork_private.explain_running(job legwork_private.graphile_jobs, attempts integer)
  RETURNS TABLE(reason text, detail text, fix text)
  LANGUAGE plpgsql
  STABLE
@@ -7778,8 +7811,8 @@ begin
         when cardinality(v_worker.blocked_jobs) = 1 then (
           select format('that of job %s (task %s)', b.id, k.identifier)
           from (select v_worker.blocked_jobs[1] as id) b
-          left join graphile_worker._private_jobs j on j.id = b.id
-          left join graphile_worker._private_tasks k on k.id = j.task_id)
+          left join legwork_private.graphile_jobs j on j.id = b.id
+          left join legwork_private.graphile_tasks k on k.id = j.task_id)
         else 'that of one of the jobs ' || array_to_string(v_worker.blocked_jobs[:10], ', ') end);
     fix := 'Wait, or give that task a thread or a process of its own (isolate), or let it compute in smaller pieces. A signal, a timeout or a cancellation cannot interrupt it.';
     return next;
@@ -7813,7 +7846,7 @@ AS $function$
   order by d.name <> own.name, d.name
 $function$
 
-CREATE OR REPLACE FUNCTION legwork_private.explain_serial_key(job graphile_worker._private_jobs, serial_key text)
+CREATE OR REPLACE FUNCTION legwork_private.explain_serial_key(job legwork_private.graphile_jobs, serial_key text)
  RETURNS TABLE(reason text, detail text, fix text)
  LANGUAGE plpgsql
  STABLE
@@ -7824,13 +7857,13 @@ declare
   v_is_taken boolean;
 begin
   select h.id into v_holder
-  from graphile_worker._private_job_queues q
-  left join graphile_worker._private_jobs h on h.job_queue_id = q.id and h.locked_at is not null
+  from legwork_private.graphile_job_queues q
+  left join legwork_private.graphile_jobs h on h.job_queue_id = q.id and h.locked_at is not null
   where q.id = job.job_queue_id and q.locked_at is not null
   order by h.id limit 1;
   v_is_taken := found;
   if v_is_taken and legwork_private.confined_tenant() is not null and not exists (
-    select from graphile_worker._private_jobs h where h.id = v_holder and legwork_private.flag_value(h.flags, 'tenant') = legwork_private.confined_tenant())
+    select from legwork_private.graphile_jobs h where h.id = v_holder and legwork_private.flag_value(h.flags, 'tenant') = legwork_private.confined_tenant())
   then
     v_holder := null;
   end if;
@@ -7885,7 +7918,7 @@ begin
     order by s.kind desc, s.deadline, s.name;
 end $function$
 
-CREATE OR REPLACE FUNCTION legwork_private.explain_workers(job graphile_worker._private_jobs, task text)
+CREATE OR REPLACE FUNCTION legwork_private.explain_workers(job legwork_private.graphile_jobs, task text)
  RETURNS TABLE(reason text, detail text, fix text)
  LANGUAGE plpgsql
  STABLE
@@ -7922,7 +7955,7 @@ begin
   end if;
   -- Up to ten thousand: further nobody needs to know.
   select count(*) into v_ahead from (
-    select from graphile_worker._private_jobs o
+    select from legwork_private.graphile_jobs o
     where o.is_available and o.run_at <= now() and (o.priority, o.run_at) < (job.priority, job.run_at)
     order by o.priority, o.run_at
     limit 10000
@@ -7965,7 +7998,7 @@ begin
       and (filter ->> 'failed_after' is null or f.finished_at >= (filter ->> 'failed_after')::timestamptz)
       and (filter ->> 'failed_before' is null or f.finished_at < (filter ->> 'failed_before')::timestamptz)
       -- Those that were discarded are in the history only.
-      and exists (select from graphile_worker._private_jobs j where j.id = f.id and j.locked_at is null and j.attempts >= j.max_attempts)
+      and exists (select from legwork_private.graphile_jobs j where j.id = f.id and j.locked_at is null and j.attempts >= j.max_attempts)
     order by f.id;
 end $function$
 
@@ -8077,6 +8110,8 @@ begin
     order by u.next_at limit at_most for update skip locked));
   perform legwork_private.plan_intervals(as_of, at_most, schedule);
 
+  -- One statement, so that all of it goes by one moment: which schedules are due (claimed) and by which policies, what is due (listed), which of that
+  -- may still run (judged, ranked) and what becomes of it (decided), its record in the history, and the schedules themselves (changes, updated).
   with claimed as materialized (
     select d.* from legwork_private.schedule_definitions d
     where d.next_at <= as_of and (d.name = schedule or schedule is null and d.failed_at is null)
@@ -8106,7 +8141,7 @@ begin
       count(*) over (partition by j.name, j.is_candidate) as candidates
     from judged j
   ), decided as materialized (
-    select r.*, case when r.state = 'enqueued' then nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')) end as job_id
+    select r.*, case when r.state = 'enqueued' then legwork_private.next_job_id() end as job_id
     from (
       select k.*,
         case when not k.is_candidate then null
@@ -8282,12 +8317,6 @@ CREATE OR REPLACE FUNCTION legwork_private.flag_value(flags jsonb, name text)
  IMMUTABLE PARALLEL SAFE STRICT
 RETURN "left"(substr((jsonb_path_query_first(flags, '$.keyvalue()."key"?(@ starts with $"start")'::jsonpath, ((('{"start": "'::text || name) || ':"}'::text))::jsonb, true) #>> '{}'::text[]), (length(name) + 2)), 256)
 
-CREATE OR REPLACE FUNCTION legwork_private.flags_of(flags text[])
- RETURNS jsonb
- LANGUAGE sql
- IMMUTABLE PARALLEL SAFE
-RETURN (SELECT jsonb_object_agg(flag.flag, true) AS jsonb_object_agg FROM unnest(flags_of.flags) flag(flag))
-
 CREATE OR REPLACE FUNCTION legwork_private.flatten_workflow_steps(steps jsonb)
  RETURNS legwork_private.parsed_workflow_step[]
  LANGUAGE plpgsql
@@ -8315,7 +8344,8 @@ begin
     raise exception 'A workflow needs a step.' using errcode = 'LW400', hint = 'Nothing was started.';
   elsif cardinality(v_entries) > 20000 then
     raise exception 'A workflow has at most 20000 steps, not %.', cardinality(v_entries) using errcode = 'LW413',
-      hint = 'legwork.enqueue_batch takes more jobs; or let a step start another workflow.';
+      detail = '{"do": "enqueue_batch"}',
+      hint = '`select legwork.enqueue_batch(…)` takes more jobs; or let a step start another workflow.';
   end if;
   return v_entries;
 end $function$
@@ -8366,7 +8396,7 @@ BEGIN ATOMIC
    WHERE (p.job_key IN ( SELECT o.job_key
             FROM legwork_private.paced_keys o
            WHERE ((o.requested_at < (clock_timestamp() - '00:01:00'::interval)) AND (NOT (EXISTS ( SELECT
-                    FROM graphile_worker._private_jobs j
+                    FROM legwork_private.graphile_jobs j
                    WHERE ((j.id = o.job_id) AND ((j.locked_at IS NOT NULL) OR (j.attempts < j.max_attempts)))))) AND ((o.throttle IS NULL) OR (NOT (EXISTS ( SELECT
                     FROM ( SELECT o.started_at
                          UNION ALL
@@ -8383,7 +8413,7 @@ BEGIN ATOMIC
    WHERE (e.job_id IN ( SELECT o.job_id
             FROM legwork_private.expirations o
            WHERE (NOT (EXISTS ( SELECT
-                    FROM graphile_worker._private_jobs j
+                    FROM legwork_private.graphile_jobs j
                    WHERE (j.id = o.job_id))))
           FOR UPDATE OF o SKIP LOCKED));
 END
@@ -8462,17 +8492,17 @@ begin
   where s.ctid = any (array(
     select o.ctid from legwork_private.job_steps o
     where o.recorded_at < v_before
-      and not exists (select from graphile_worker._private_jobs j where j.id = o.job_id)
+      and not exists (select from legwork_private.graphile_jobs j where j.id = o.job_id)
       and not exists (select from legwork_private.finished_jobs f where f.id = o.job_id)
     limit 10000));
   delete from legwork_private.job_signals g
   where g.id in (
     select o.id from legwork_private.job_signals o
     where o.sent_at < v_before
-      and not exists (select from graphile_worker._private_jobs j where j.id = o.job_id)
+      and not exists (select from legwork_private.graphile_jobs j where j.id = o.job_id)
       and not exists (select from legwork_private.finished_jobs f where f.id = o.job_id)
     limit 10000);
-  delete from legwork_private.step_secrets x where not exists (select from graphile_worker._private_jobs j where j.id = x.job_id);
+  delete from legwork_private.step_secrets x where not exists (select from legwork_private.graphile_jobs j where j.id = x.job_id);
 end $function$
 -- not for everybody
 
@@ -8536,7 +8566,7 @@ begin
   with held as (
     select h.id, h.run_at from legwork_private.give_back_times(worker, started) h where job_ids is null or h.id = any (job_ids)
   ), returned as (
-    update graphile_worker._private_jobs j
+    update legwork_private.graphile_jobs j
     set locked_at = null, locked_by = null, run_at = h.run_at,
       -- A job that was removed or replaced while it ran has no attempt left on purpose (only that touches updated_at).
       attempts = case when j.attempts >= j.max_attempts and j.updated_at > j.locked_at then j.attempts else greatest(0, j.attempts - 1) end
@@ -8544,7 +8574,7 @@ begin
     where j.id = h.id and j.locked_by = worker
     returning j.id, j.job_queue_id
   ), unlocked as (
-    update graphile_worker._private_job_queues q set locked_at = null, locked_by = null
+    update legwork_private.graphile_job_queues q set locked_at = null, locked_by = null
     where q.locked_by = worker and (job_ids is null or q.id in (select r.job_queue_id from returned r))
   )
   select count(*) into v_count from returned;
@@ -8566,7 +8596,7 @@ AS $function$
   -- what was only fetched ahead may have been released before.
   select j.id, legwork_private.earlier(least(j.run_at, now()), row_number() over (partition by j.priority, j.run_at order by j.id desc) * interval '1 microsecond'
     + case when j.id = any (started) then interval '1 millisecond' else interval '0' end)
-  from graphile_worker._private_jobs j
+  from legwork_private.graphile_jobs j
   where j.locked_by = worker and not j.is_available
 $function$
 
@@ -8582,7 +8612,7 @@ begin
   )
   insert into legwork_private.slots (gate, job_id, per)
   select legwork_private.gate(l.id, l.key, j.payload), j.id, l.per
-  from graphile_worker._private_jobs j
+  from legwork_private.graphile_jobs j
   join limited_tasks r on r.task_id = j.task_id
   join legwork_private.limits l on l.id = any (r.limits)
   where j.locked_at is not null
@@ -8736,14 +8766,14 @@ begin
   with held as (
     insert into legwork_private.waiting_jobs as w (job_id, task_id, line, gates, priority, run_at, held)
     select j.id, j.task_id, legwork_private.line_of('{}', null), '{}', j.priority, j.run_at, 'dependency'
-    from graphile_worker._private_jobs j
+    from legwork_private.graphile_jobs j
     where j.id = any (job_ids) and j.locked_at is null and j.attempts < j.max_attempts
     on conflict (job_id) do update set
       task_id = excluded.task_id, priority = excluded.priority, held = 'dependency',
       run_at = case when excluded.run_at = 'infinity' then w.run_at else excluded.run_at end
     returning w.job_id
   )
-  update graphile_worker._private_jobs j set run_at = 'infinity' from held h where j.id = h.job_id and j.run_at <> 'infinity';
+  update legwork_private.graphile_jobs j set run_at = 'infinity' from held h where j.id = h.job_id and j.run_at <> 'infinity';
   -- What it had been given before it came to depend on something is given back.
   if legwork_private.has_limits_or_pauses() then
     perform legwork_private.send_to_waiting_room(job_ids);
@@ -8751,14 +8781,14 @@ begin
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.hold_job(job_id bigint, worker text, attempt integer)
- RETURNS graphile_worker._private_jobs
+ RETURNS legwork_private.graphile_jobs
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_job graphile_worker._private_jobs;
+  v_job legwork_private.graphile_jobs;
 begin
-  select * into v_job from graphile_worker._private_jobs j
+  select * into v_job from legwork_private.graphile_jobs j
   where j.id = hold_job.job_id and j.locked_by = worker and j.attempts = attempt for share;
   return v_job;
 end $function$
@@ -8928,6 +8958,18 @@ CREATE OR REPLACE FUNCTION legwork_private.job_fields()
  IMMUTABLE PARALLEL SAFE
 RETURN ARRAY(SELECT json_object_keys(to_json(jsonb_populate_record(NULL::legwork_private.job_spec, '{}'::jsonb))) AS json_object_keys)
 
+CREATE OR REPLACE FUNCTION legwork_private.job_id_sequence()
+ RETURNS regclass
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN (pg_get_serial_sequence('graphile_worker._private_jobs'::text, 'id'::text))::regclass
+
+CREATE OR REPLACE FUNCTION legwork_private.job_queues_table()
+ RETURNS regclass
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN 'graphile_worker._private_job_queues'::regclass
+
 CREATE OR REPLACE FUNCTION legwork_private.jobs_against_limits(task_ids integer[], since bigint, by bigint[])
  RETURNS bigint[]
  LANGUAGE plpgsql
@@ -8944,12 +8986,12 @@ begin
       select r.task_id, r.is_paused, r.limits from legwork_private.task_limits r where r.task_id = any (task_ids)
     )
     select j.id
-    from graphile_worker._private_jobs j
+    from legwork_private.graphile_jobs j
     join limited_tasks r on r.task_id = j.task_id
     left join legwork_private.waiting_jobs w on w.job_id = j.id
     where j.locked_at is null and j.attempts < j.max_attempts
       -- A frozen row may look younger than it is, which costs a look and nothing more.
-      and (since is null or age(j.xmin) <= v_age and j.xmin <> all (v_by))
+      and (since is null or age(j.xid) <= v_age and j.xid <> all (v_by))
       and case
         when w.job_id is not null then
           -- Limits and pauses are looked at when the last dependency has ended.
@@ -8964,6 +9006,12 @@ begin
       end);
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork_private.jobs_table()
+ RETURNS regclass
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN 'graphile_worker._private_jobs'::regclass
 
 CREATE OR REPLACE FUNCTION legwork_private.keep_entries(job_id bigint, payload json, failed_entries integer[], entry_results jsonb)
  RETURNS void
@@ -9058,6 +9106,11 @@ CREATE OR REPLACE FUNCTION legwork_private.known_queues()
 RETURN ARRAY(SELECT 'default'::text UNION SELECT d.queue FROM legwork_private.task_definitions d UNION SELECT l.name FROM legwork_private.limits l WHERE (l.scope = 'queue'::text) UNION SELECT p.name FROM legwork_private.pauses p WHERE (p.scope = 'queue'::text))
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork_private.last_job_id()
+ RETURNS bigint
+ LANGUAGE sql
+RETURN pg_sequence_last_value(legwork_private.job_id_sequence())
+
 CREATE OR REPLACE FUNCTION legwork_private.last_time()
  RETURNS timestamp with time zone
  LANGUAGE sql
@@ -9132,7 +9185,7 @@ CREATE OR REPLACE FUNCTION legwork_private.live_jobs(job_ids bigint[])
  RETURNS bigint[]
  LANGUAGE sql
  STABLE
-RETURN (SELECT COALESCE(array_agg(j.id ORDER BY j.id), '{}'::bigint[]) AS "coalesce" FROM graphile_worker._private_jobs j WHERE ((j.id = ANY (live_jobs.job_ids)) AND ((j.locked_at IS NOT NULL) OR (j.attempts < j.max_attempts))))
+RETURN (SELECT COALESCE(array_agg(j.id ORDER BY j.id), '{}'::bigint[]) AS "coalesce" FROM legwork_private.graphile_jobs j WHERE ((j.id = ANY (live_jobs.job_ids)) AND ((j.locked_at IS NOT NULL) OR (j.attempts < j.max_attempts))))
 
 CREATE OR REPLACE FUNCTION legwork_private.live_jobs_like(filter jsonb)
  RETURNS SETOF bigint
@@ -9178,7 +9231,7 @@ CREATE OR REPLACE FUNCTION legwork_private.load_steps(job_id bigint, worker text
  SET jit TO 'off'
 AS $function$
 declare
-  v_job graphile_worker._private_jobs := legwork_private.hold_job(job_id, worker, attempt);
+  v_job legwork_private.graphile_jobs := legwork_private.hold_job(job_id, worker, attempt);
 begin
   if v_job.id is null then
     return query select null::text, null::text, 'lost'::text, null::text;
@@ -9214,9 +9267,9 @@ begin
     raise exception 'The schedule ''%'' is an entry of a crontab.', name using errcode = 'LW409',
       hint = 'Edit the crontab file and restart the workers, or remove the line there and make a schedule of it.';
   end if;
-  raise exception 'There is no schedule ''%''.', coalesce(name, 'null') using errcode = 'LW404',
+  raise exception 'There is no schedule ''%''.', coalesce(name, 'null') using errcode = 'LW404', detail = '{"do": "list_schedules"}',
     hint = coalesce('Did you mean ''' || legwork_private.nearest_name(name, array(select d.name from legwork_private.schedule_definitions d where v_own is null or d.tenant = v_own)) || '''? ', '')
-      || 'select name from legwork.schedules lists them.';
+      || '`select name from legwork.schedules` lists them.';
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.lock_workflow(workflow_id bigint)
@@ -9232,7 +9285,8 @@ begin
   where r.id = lock_workflow.workflow_id and (legwork_private.confined_tenant() is null or r.tenant = legwork_private.confined_tenant()) for update;
   if v_run.id is null then
     raise exception 'There is no workflow %.', coalesce(workflow_id::text, 'null') using
-      errcode = 'LW404', hint = 'Ended workflows are kept for the setting history_retention; select id, name from legwork.workflows lists them.';
+      errcode = 'LW404', detail = '{"do": "list_workflows"}',
+      hint = 'Ended workflows are kept for the setting history_retention; `select id, name from legwork.workflows` lists them.';
   end if;
   return v_run;
 end $function$
@@ -9325,6 +9379,11 @@ CREATE OR REPLACE FUNCTION legwork_private.nearest_name(name text, candidates te
  IMMUTABLE PARALLEL SAFE
 RETURN (SELECT c.candidate FROM (unnest(nearest_name.candidates) c(candidate) CROSS JOIN LATERAL (SELECT ((2.0 * (count(*) FILTER (WHERE ((a.pair IS NOT NULL) AND (b.pair IS NOT NULL))))::numeric) / (NULLIF((count(a.pair) + count(b.pair)), 0))::numeric) AS likeness FROM ((SELECT DISTINCT substr((('^'::text || lower(nearest_name.name)) || '$'::text), i.i, 2) AS pair FROM generate_series(1, (length(nearest_name.name) + 1)) i(i)) a FULL JOIN (SELECT DISTINCT substr((('^'::text || lower(c.candidate)) || '$'::text), i.i, 2) AS pair FROM generate_series(1, (length(c.candidate) + 1)) i(i)) b USING (pair))) l) WHERE (l.likeness >= 0.4) ORDER BY l.likeness DESC, c.candidate LIMIT 1)
 
+CREATE OR REPLACE FUNCTION legwork_private.next_job_id()
+ RETURNS bigint
+ LANGUAGE sql
+RETURN nextval(legwork_private.job_id_sequence())
+
 CREATE OR REPLACE FUNCTION legwork_private.note_long_runs(at timestamp with time zone)
  RETURNS void
  LANGUAGE sql
@@ -9334,12 +9393,12 @@ AS $function$
   select j.id, j.attempts, t.identifier, j.locked_at
   from legwork_private.worker_processes w
   cross join lateral unnest(w.running) as r (id)
-  join graphile_worker._private_jobs j on j.id = r.id and j.locked_by = w.id and j.locked_at < note_long_runs.at - interval '1 minute'
-  join graphile_worker._private_tasks t on t.id = j.task_id
+  join legwork_private.graphile_jobs j on j.id = r.id and j.locked_by = w.id and j.locked_at < note_long_runs.at - interval '1 minute'
+  join legwork_private.graphile_tasks t on t.id = j.task_id
   where not exists (select from legwork_private.long_runs l where l.job_id = j.id and l.attempt = j.attempts)
   on conflict do nothing;
   delete from legwork_private.long_runs l
-  where not exists (select from graphile_worker._private_jobs j where j.id = l.job_id and j.attempts = l.attempt and j.locked_at is not null);
+  where not exists (select from legwork_private.graphile_jobs j where j.id = l.job_id and j.attempts = l.attempt and j.locked_at is not null);
 $function$
 -- not for everybody
 
@@ -9387,7 +9446,7 @@ end $function$
 CREATE OR REPLACE FUNCTION legwork_private.option_flags(spec legwork_private.job_spec)
  RETURNS text[]
  LANGUAGE sql
- IMMUTABLE PARALLEL SAFE
+ STABLE PARALLEL SAFE
 RETURN CASE WHEN isfinite((spec).expires_at) THEN ARRAY[('expires:'::text || (ceil((EXTRACT(epoch FROM (spec).expires_at) * (1000)::numeric)))::bigint)] ELSE NULL::text[] END
 
 CREATE OR REPLACE FUNCTION legwork_private.own_tenant(tenant text)
@@ -9423,7 +9482,7 @@ begin
   v_now := clock_timestamp();
   -- Locked, so that no worker takes the waiting job between this look and the request that changes it.
   with held as (
-    select j.key, j.locked_at, j.attempts from graphile_worker._private_jobs j
+    select j.key, j.locked_at, j.attempts from legwork_private.graphile_jobs j
     where j.key = paced_start.job_key or j.id = v_paced.job_id
     for update
   )
@@ -9564,7 +9623,7 @@ begin
     compensate, waits_for, waits_how, job_id)
   -- In the order of their dependencies, so that a job is younger than those it depends on. Materialized, so that each step draws one id, in this order.
   with placed as materialized (
-    select x.n, x.position, nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')) as job_id
+    select x.n, x.position, legwork_private.next_job_id() as job_id
     from (
       select v.n, row_number() over (order by v.i)::integer as position
       from unnest(v_order) with ordinality as v (n, i)
@@ -9638,7 +9697,7 @@ begin
       errcode = 'LW400', hint = 'To let nothing start, pause the queue or the task.';
   end if;
   if kind = 'rate' and per is null then
-    raise exception 'A rate limit needs a window.' using errcode = 'LW400', hint = 'For example per => ''1 minute''.';
+    raise exception 'A rate limit needs a window.' using errcode = 'LW400', hint = 'Say how long it is, for example per ''1 minute''.';
   end if;
   perform legwork_private.assert_interval('per', per, '1 millisecond');
   if '' = any (v_key) then
@@ -9719,7 +9778,7 @@ begin
     raise exception 'A delay needs a backoff.' using errcode = 'LW400', hint = 'Say how it grows: fixed, linear or exponential.';
   elsif cardinality(retry_on) = 0 then
     raise exception 'A list of errors that are worth a retry names at least one.' using
-      errcode = 'LW400', hint = 'For no retry at all: attempts => 1. For all errors leave it out.';
+      errcode = 'LW400', hint = 'For no retry at all, allow 1 attempt. For all errors leave it out.';
   end if;
   insert into legwork_private.retry_policies as p (scope, name, is_declared, attempts, backoff, delay, factor, max_delay, jitter, retry_on)
   values (
@@ -9788,7 +9847,7 @@ begin
     v_interval := value::interval;
   exception when data_exception then
     raise exception '% is %; it must be an interval between % and %.', name, left(value, 100), legwork_private.in_words(low), legwork_private.in_words(high) using
-      errcode = 'LW400', hint = 'Nothing was changed. Intervals are written like 90 seconds, 2 hours or 1 month.';
+      errcode = 'LW400', column = name, hint = 'Nothing was changed. Intervals are written like 90 seconds, 2 hours or 1 month.';
   end;
   perform legwork_private.assert_interval(name, v_interval, low, high);
   return v_interval;
@@ -9830,7 +9889,7 @@ begin
   -- No digits before the cast that a numeric could not hold.
   if value !~ '^-?\d{1,30}(\.0{1,30})?$' or value::numeric not between low and high then
     raise exception '% is %; it must be a whole number between % and %.', name, left(value, 100), low, high using
-      errcode = 'LW400', hint = 'Nothing was changed.';
+      errcode = 'LW400', column = name, hint = 'Nothing was changed.';
   end if;
   return value::numeric::bigint;
 end $function$
@@ -9848,7 +9907,7 @@ begin
   exception when data_exception then
     raise exception '% is %; it must be a time between % and %.', name, left(value, 100),
       to_char(legwork_private.first_time() at time zone 'UTC', 'YYYY-MM-DD'), to_char(legwork_private.last_time() at time zone 'UTC', 'YYYY-MM-DD') using
-      errcode = 'LW400', hint = 'Nothing was changed. Times are written like 2027-01-01T10:00:00Z.';
+      errcode = 'LW400', column = name, hint = 'Nothing was changed. Times are written like 2027-01-01T10:00:00Z.';
   end;
   perform legwork_private.assert_time(name, v_time);
   return v_time;
@@ -9885,7 +9944,7 @@ begin
     with lost as (
       select distinct d.depends_on from legwork_private.dependencies d
       where d.ended_as is null
-        and not exists (select from graphile_worker._private_jobs j where j.id = d.depends_on and (j.locked_at is not null or j.attempts < j.max_attempts))
+        and not exists (select from legwork_private.graphile_jobs j where j.id = d.depends_on and (j.locked_at is not null or j.attempts < j.max_attempts))
         and not exists (select from legwork_private.dependency_checks)
     ), noted as (
       insert into legwork_private.dependency_checks (depends_on) select l.depends_on from lost l returning depends_on
@@ -9893,7 +9952,7 @@ begin
     select 'a dependency on a job that has ended'::text, n.depends_on from noted n;
   return query
     with early as materialized (
-      select j.id from graphile_worker._private_jobs j
+      select j.id from legwork_private.graphile_jobs j
       where j.id in (select d.job_id from legwork_private.dependencies d) and j.locked_at is null and j.attempts < j.max_attempts and j.run_at <> 'infinity'
       for update of j skip locked
     ), sent as (
@@ -9965,7 +10024,7 @@ begin
   into v_oldest, v_is_known
   from pg_stat_activity a
   where a.datname = current_database() and a.pid <> pg_backend_pid();
-  v_last := coalesce(pg_sequence_last_value(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')::regclass), 0);
+  v_last := coalesce(legwork_private.last_job_id(), 0);
   insert into legwork_private.id_marks (at, last_id, settled_before)
   values (clock_timestamp(), v_last, case when v_is_known then least(v_settled, v_oldest) end)
   on conflict do nothing;
@@ -10010,7 +10069,7 @@ CREATE OR REPLACE FUNCTION legwork_private.record_step(job_id bigint, worker tex
  SET jit TO 'off'
 AS $function$
 declare
-  v_job graphile_worker._private_jobs := legwork_private.hold_job(job_id, worker, attempt);
+  v_job legwork_private.graphile_jobs := legwork_private.hold_job(job_id, worker, attempt);
 begin
   if v_job.id is null then
     return false;
@@ -10051,20 +10110,20 @@ begin
       begin
         -- What it was running has lost an attempt: releasing the lock records it. When it is not known to have run any of its jobs,
         -- each of them may be what killed it. The next worker tells of those before it starts them.
-        update graphile_worker._private_jobs j set flags = legwork_private.mark_lost(j.flags, 1) where j.locked_by = v_dead.id;
+        update legwork_private.graphile_jobs j set flags = legwork_private.mark_lost(j.flags, 1) where j.locked_by = v_dead.id;
         -- Those it had only fetched may have started in its last moment, and count for their rate limits.
         if exists (select from legwork_private.limits l where l.kind = 'rate') then
           perform legwork_private.release_slots(array_agg(j.id), array_agg(null::timestamptz))
-          from graphile_worker._private_jobs j where j.locked_by = v_dead.id having count(*) > 0;
+          from legwork_private.graphile_jobs j where j.locked_by = v_dead.id having count(*) > 0;
         end if;
-        update graphile_worker._private_jobs j
+        update legwork_private.graphile_jobs j
         set locked_at = null, locked_by = null, run_at = h.run_at,
           flags = case when exists (select from legwork_private.failed_attempts f where f.job_id = j.id and f.error_name = 'WorkerLost')
             then legwork_private.mark_lost(j.flags, 2) else j.flags end
         from legwork_private.give_back_times(v_dead.id, v_dead.running) h
         where h.id = j.id and j.locked_by = v_dead.id and (
           j.id = any (v_dead.running)
-          or not exists (select from graphile_worker._private_jobs k where k.locked_by = v_dead.id and k.id = any (v_dead.running)));
+          or not exists (select from legwork_private.graphile_jobs k where k.locked_by = v_dead.id and k.id = any (v_dead.running)));
         get diagnostics jobs = row_count;
         jobs := jobs + legwork_private.give_back_jobs(v_dead.id);
         delete from legwork_private.worker_processes w where w.id = v_dead.id;
@@ -10199,10 +10258,7 @@ begin
     raise exception 'A % cannot be called ''%''.', v_refused.kind, v_refused.name using errcode = 'LW400',
       hint = 'Its name has 1 to 128 characters and is not . or .., which cannot be addressed in a URL.';
   end if;
-  insert into graphile_worker._private_tasks (identifier)
-  select d.name from jsonb_to_recordset(definitions) as d (name text)
-  where not exists (select from graphile_worker._private_tasks t where t.identifier = d.name)
-  on conflict do nothing;
+  perform legwork_private.restore_names(array(select d.name from jsonb_to_recordset(definitions) as d (name text)));
   with before as materialized (
     select k.name, k.queue from legwork_private.task_definitions k
   ), put as (
@@ -10230,7 +10286,7 @@ begin
   )
   select array_agg(p.name) into v_moved from put p left join before b using (name) where p.queue <> coalesce(b.queue, 'default');
   if v_moved is not null and legwork_private.has_limits_or_pauses() then
-    perform legwork_private.apply_limits_and_pauses(array(select t.id from graphile_worker._private_tasks t where t.identifier = any (v_moved)));
+    perform legwork_private.apply_limits_and_pauses(array(select t.id from legwork_private.graphile_tasks t where t.identifier = any (v_moved)));
   end if;
   for v_definition in
     select d from jsonb_array_elements(definitions) as d where d ?| array['limits', 'retry'] order by d ->> 'name'
@@ -10267,7 +10323,7 @@ begin
   with gone as (
     delete from legwork_private.waiting_jobs w where w.job_id = any (job_ids) and w.held = 'dependency' returning w.job_id, w.run_at
   ), started as (
-    update graphile_worker._private_jobs j set run_at = g.run_at from gone g where j.id = g.job_id returning 1
+    update legwork_private.graphile_jobs j set run_at = g.run_at from gone g where j.id = g.job_id returning 1
   )
   select count(*) into v_count from started;
   return v_count;
@@ -10410,16 +10466,16 @@ declare
   v_payload json;
 begin
   -- A failed job is kept as it was enqueued; of every other one the history has what its definition does not redact.
-  select j.payload into v_kept from graphile_worker._private_jobs j where j.id = rerun_payload.job_id;
+  select j.payload into v_kept from legwork_private.graphile_jobs j where j.id = rerun_payload.job_id;
   v_payload := case when given is null then coalesce(v_kept, history, '{}') else legwork_private.restore_redacted(given::json, legwork_private.readable_json(v_kept)) end;
   if v_kept is null and legwork_private.has_redacted(v_payload) or v_kept is not null and legwork_private.has_redacted(v_payload) and not legwork_private.has_redacted(v_kept) then
     raise exception 'Job % cannot be run again with this payload: parts of it are redacted, and the history does not have them.', job_id using
-      errcode = 'LW409', hint = 'Give the payload whole: rerun_job(job_id, payload => …).';
+      errcode = 'LW409', hint = 'Give the whole payload.';
   end if;
   return v_payload;
 end $function$
 
-CREATE OR REPLACE FUNCTION legwork_private.restart_steps(job graphile_worker._private_jobs)
+CREATE OR REPLACE FUNCTION legwork_private.restart_steps(job legwork_private.graphile_jobs)
  RETURNS boolean
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -10443,12 +10499,30 @@ begin
   delete from legwork_private.step_secrets x where x.job_id = job.id;
   -- Asked to keep its run_at, it would keep the one it waited with.
   if coalesce((select w.run_at from legwork_private.waiting_jobs w where w.job_id = job.id and job.run_at = 'infinity'), job.run_at) = any (v_wake_at) then
-    update graphile_worker._private_jobs j set run_at = clock_timestamp() where j.id = job.id;
+    update legwork_private.graphile_jobs j set run_at = clock_timestamp() where j.id = job.id;
     return true;
   end if;
   return false;
 end $function$
 -- not for everybody
+
+CREATE OR REPLACE FUNCTION legwork_private.restore_names(tasks text[], serial_keys text[] DEFAULT '{}'::text[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  insert into legwork_private.graphile_tasks (identifier)
+  select distinct n.name from unnest(tasks) as n (name)
+  where not exists (select from legwork_private.graphile_tasks t where t.identifier = n.name)
+  on conflict do nothing;
+  if serial_keys <> '{}' then
+    insert into legwork_private.graphile_job_queues (queue_name)
+    select distinct n.name from unnest(serial_keys) as n (name)
+    where n.name is not null and not exists (select from legwork_private.graphile_job_queues q where q.queue_name = n.name)
+    on conflict do nothing;
+  end if;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.restore_redacted(given json, original json)
  RETURNS json
@@ -10514,7 +10588,7 @@ AS $function$
   limit 1
 $function$
 
-CREATE OR REPLACE FUNCTION legwork_private.return_to_waiting_room(job graphile_worker._private_jobs)
+CREATE OR REPLACE FUNCTION legwork_private.return_to_waiting_room(job legwork_private.graphile_jobs)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -10530,7 +10604,7 @@ begin
     -- Nothing concerns it now: it may have been replaced by a job of another task.
     delete from legwork_private.waiting_jobs w where w.job_id = job.id and w.held is distinct from 'dependency' returning * into v_waiting;
     if v_waiting.job_id is not null and job.run_at = 'infinity' and job.locked_at is null then
-      update graphile_worker._private_jobs j set run_at = v_waiting.run_at where j.id = job.id;
+      update legwork_private.graphile_jobs j set run_at = v_waiting.run_at where j.id = job.id;
     end if;
     perform legwork_private.release_slots(array[job.id], array[null::timestamptz]);
     if exists (select from legwork_private.waiting_jobs w where w.job_id = job.id) then
@@ -10878,7 +10952,7 @@ AS $function$
 begin
   if (queue is null) = (task is null) then
     raise exception 'Name a queue or a task%.', case when queue is null then '' else ', not both' end using
-      errcode = 'LW400', hint = 'For example queue => ''mail'', or task => ''notify/email''.';
+      errcode = 'LW400', hint = 'For example queue ''mail'', or task ''notify/email''.';
   end if;
   return case when queue is not null then 'queue' else 'task' end;
 end $function$
@@ -10945,7 +11019,7 @@ begin
       j.id, j.task_id, j.priority, j.run_at, r.is_paused,
       array(select legwork_private.gate(l.id, l.key, j.payload) from legwork_private.limits l where l.id = any (r.limits) order by l.id) as gates,
       case when j.flags is not null then legwork_private.flag_value(j.flags, 'tenant') end as tenant
-    from graphile_worker._private_jobs j
+    from legwork_private.graphile_jobs j
     join limited_tasks r on r.task_id = j.task_id
     where j.id = any (job_ids) and j.locked_at is null and j.attempts < j.max_attempts
   ), waiting as (
@@ -10965,7 +11039,7 @@ begin
       end
     returning w.job_id, w.line, w.gates, w.held
   ), put_aside as (
-    update graphile_worker._private_jobs j set run_at = 'infinity'
+    update legwork_private.graphile_jobs j set run_at = 'infinity'
     from waiting w where j.id = w.job_id and j.run_at <> 'infinity'
   ), unused as (
     -- What it had been given and has not used. A rate limit's slot that was used stays until its time.
@@ -11036,7 +11110,7 @@ begin
           or (select d.depends_on from legwork_private.dependencies d where d.job_id = x order by d.depends_on desc limit 1) is null);
       -- Whoever has a job's row locked is replacing, cancelling or explaining it.
       v_locked := array(
-        select j.id from graphile_worker._private_jobs j
+        select j.id from legwork_private.graphile_jobs j
         where j.id = any (v_ready) and j.locked_at is null and j.attempts < j.max_attempts
           and exists (select from legwork_private.waiting_jobs w where w.job_id = j.id and w.held = 'dependency')
         order by j.id for update skip locked);
@@ -11297,6 +11371,12 @@ CREATE OR REPLACE FUNCTION legwork_private.tasks_in(scope text, name text)
  STABLE
 RETURN ARRAY(SELECT r.task_id FROM legwork_private.task_limits r WHERE ((tasks_in.scope = 'all'::text) OR ((tasks_in.scope = 'queue'::text) AND (r.queue = tasks_in.name)) OR ((tasks_in.scope = 'task'::text) AND (r.task = tasks_in.name))))
 
+CREATE OR REPLACE FUNCTION legwork_private.tasks_table()
+ RETURNS regclass
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN 'graphile_worker._private_tasks'::regclass
+
 CREATE OR REPLACE FUNCTION legwork_private.tg_alert_records__audit()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -11367,7 +11447,8 @@ CREATE OR REPLACE FUNCTION legwork_private.tg_audit_entries__refuse()
 AS $function$
 begin
   raise exception 'The audit log is only added to.' using
-    errcode = 'LW403', hint = 'Old partitions go by themselves: select legwork.change_setting(''audit_retention'', …).';
+    errcode = 'LW403', detail = '{"do": "change_setting", "name": "audit_retention"}',
+    hint = 'Old partitions go by themselves. `select legwork.change_setting(''audit_retention'', …)` says when.';
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.tg_enqueue__row()
@@ -11500,7 +11581,7 @@ begin
   end if;
   if new.revision <> old.revision and new.key is not null then
     delete from legwork_private.job_entries e where e.job_id = new.id;
-    if legwork_private.restart_steps(new) then
+    if legwork_private.restart_steps(legwork_private.as_graphile_job(new)) then
       return null;
     end if;
   end if;
@@ -11517,14 +11598,14 @@ begin
   if not v_attempt_ended and (v_had_failed or not v_has_failed) then
     if old.locked_at is not null and not v_has_failed and new.run_at = old.run_at then
       -- A plain graphile-worker gave it back. It keeps its place ahead of those that are due at the same time (see legwork_private.give_back_times). The change comes by here again.
-      update graphile_worker._private_jobs j set run_at = legwork_private.earlier(least(old.run_at, now()), interval '1 microsecond') where j.id = new.id;
+      update legwork_private.graphile_jobs j set run_at = legwork_private.earlier(least(old.run_at, now()), interval '1 microsecond') where j.id = new.id;
       return null;
     end if;
     -- Replaced, rescheduled, revived or given back: it may have to wait for something else now, or still.
     if not v_has_failed and (v_has_limits or exists (select from legwork_private.waiting_jobs w where w.job_id = new.id)
       or exists (select from legwork_private.dependencies d where d.job_id = new.id))
     then
-      perform legwork_private.return_to_waiting_room(new);
+      perform legwork_private.return_to_waiting_room(legwork_private.as_graphile_job(new));
     end if;
     return null;
   end if;
@@ -11538,7 +11619,7 @@ begin
     if v_has_limits and v_run_at is not null then
       perform legwork_private.release_slots(array[new.id], array[v_failure.started_at]);
     end if;
-    update graphile_worker._private_jobs j
+    update legwork_private.graphile_jobs j
     set attempts = greatest(0, j.attempts - 1), last_error = old.last_error, run_at = coalesce(v_run_at, old.run_at - interval '1 microsecond'),
       -- It has started in time.
       flags = case when v_failure.decision = 'wait' then legwork_private.without_expiry(j.flags) else j.flags end
@@ -11554,7 +11635,7 @@ begin
 
   -- 5. What is recorded of it, without what must not be read.
   select t.identifier, d.queue, d.redact into v_task, v_queue, v_redact
-  from graphile_worker._private_tasks t
+  from legwork_private.graphile_tasks t
   left join legwork_private.task_definitions d on d.name = t.identifier
   where t.id = new.task_id;
   -- graphile-worker's clean-up of unused tasks may have taken the name.
@@ -11645,7 +11726,7 @@ begin
         else old.run_at end,
       new.created_at, coalesce(v_failure.started_at, old.locked_at),
       coalesce(v_failure.finished_at, clock_timestamp()), old.locked_by, legwork.given_key(new.key),
-      (select q.queue_name from graphile_worker._private_job_queues q where q.id = new.job_queue_id),
+      (select q.queue_name from legwork_private.graphile_job_queues q where q.id = new.job_queue_id),
       case when new.flags is not null then legwork_private.flag_value(new.flags, 'tenant') end,
       case when new.flags is not null then legwork_private.flag_value(new.flags, 'correlation') end,
       case when new.flags is not null then legwork_private.parent_of(new.flags) end,
@@ -11666,7 +11747,7 @@ begin
     delete from legwork_private.waiting_jobs w where w.job_id = new.id returning w.run_at into v_run_at;
     -- Whoever gives it another chance may not say when.
     if found and not v_attempt_ended and new.run_at = 'infinity' then
-      update graphile_worker._private_jobs j set run_at = v_run_at where j.id = new.id;
+      update legwork_private.graphile_jobs j set run_at = v_run_at where j.id = new.id;
     end if;
   end if;
 
@@ -11678,11 +11759,11 @@ begin
       -- As permanently_fail_jobs does it: the job is kept, is not fetched again, and all its attempts are there for a retry. Not in
       -- a trigger before the update: that would lock every row that is fetched a second time.
       if new.attempts < new.max_attempts or v_error is distinct from new.last_error or v_max_attempts <> new.max_attempts then
-        update graphile_worker._private_jobs j
+        update legwork_private.graphile_jobs j
         set max_attempts = v_max_attempts, attempts = v_max_attempts, last_error = v_error where j.id = new.id;
       end if;
     elsif v_retry_at <> new.run_at or v_max_attempts <> new.max_attempts then
-      update graphile_worker._private_jobs j set max_attempts = v_max_attempts, run_at = v_retry_at where j.id = new.id;
+      update legwork_private.graphile_jobs j set max_attempts = v_max_attempts, run_at = v_retry_at where j.id = new.id;
     end if;
     if v_has_limits and not v_has_failed then
       perform legwork_private.send_to_waiting_room(array[new.id]);
@@ -11713,6 +11794,7 @@ declare
   v_end legwork.job_state := 'cancelled';
   v_ended_as text := nullif(current_setting('legwork.ended_as', true), '');
 begin
+  -- 1. What is in the batch, so that the rest is looked at only where there is something of its kind.
   select count(*) filter (where g.locked_at is null), count(*) filter (where g.locked_at < now() - interval '4 hours'),
     count(g.job_queue_id), count(*) filter (where g.run_at = 'infinity'), min(g.id), max(g.id)
   into v_unheld, v_stale, v_serial, v_waiting, v_first, v_last
@@ -11721,6 +11803,8 @@ begin
     return null;
   end if;
   v_has_entries := exists (select from legwork_private.job_entries);
+
+  -- 2. How those ended that no worker reports on.
   -- graphile-worker's own functions touch a job only when nobody holds it or its lock is older than four hours.
   if v_ended_as in ('cancelled', 'expired') then
     v_end := v_ended_as::legwork.job_state;
@@ -11745,6 +11829,7 @@ begin
       and (v_end = 'completed' or exists (select from legwork_private.reported_completions() o where o.id = g.id));
   end if;
 
+  -- 3. The history.
   if v_ended_as is distinct from 'recorded' then
     insert into legwork_private.finished_jobs (
       id, task, queue, state, priority, attempts, max_attempts, payload, result, error, run_at, created_at, started_at,
@@ -11774,7 +11859,7 @@ begin
         else g.run_at end,
       g.created_at, coalesce(o.started_at, g.locked_at), coalesce(o.finished_at, clock_timestamp()), g.locked_by, legwork.given_key(g.key),
       case when g.job_queue_id is not null then
-        (select q.queue_name from graphile_worker._private_job_queues q where q.id = g.job_queue_id)
+        (select q.queue_name from legwork_private.graphile_job_queues q where q.id = g.job_queue_id)
       end,
       case when g.flags is not null then legwork_private.flag_value(g.flags, 'tenant') end,
       case when g.flags is not null then legwork_private.flag_value(g.flags, 'correlation') end,
@@ -11784,12 +11869,13 @@ begin
     -- a left join.
     from gone g
     full join legwork_private.reported_completions() o on o.id = g.id
-    left join graphile_worker._private_tasks t on t.id = g.task_id
+    left join legwork_private.graphile_tasks t on t.id = g.task_id
     left join legwork_private.task_definitions d on d.name = t.identifier
     where coalesce(g.id, 0) <> 0
       and (g.locked_at is not null or g.attempts < g.max_attempts or v_end = 'completed' or o.id is not null);
   end if;
 
+  -- 4. What else is kept of these jobs, what waits for them, and their slots.
   if v_waiting > 0 then
     delete from legwork_private.waiting_jobs w using gone g where w.job_id = g.id;
   end if;
@@ -11836,7 +11922,7 @@ CREATE OR REPLACE FUNCTION legwork_private.tg_jobs__truncate()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  delete from graphile_worker._private_jobs;
+  delete from legwork_private.graphile_jobs;
   return null;
 end $function$
 -- not for everybody
@@ -12204,14 +12290,14 @@ begin
       case when j.flags is not null then legwork_private.flag_value(j.flags, 'tenant') end as tenant
     from legwork_private.waiting_jobs w
     join limited_tasks r on r.task_id = w.task_id
-    join graphile_worker._private_jobs j on j.id = w.job_id
+    join legwork_private.graphile_jobs j on j.id = w.job_id
     where w.job_id = any (job_ids) and w.held is distinct from 'dependency'
   ), free as (
     delete from legwork_private.waiting_jobs w using waiting c
     where w.job_id = c.job_id and not c.is_paused and c.gates = '{}'
     returning w.job_id, w.run_at
   ), released as (
-    update graphile_worker._private_jobs j set run_at = f.run_at
+    update legwork_private.graphile_jobs j set run_at = f.run_at
     from free f where j.id = f.job_id
     returning j.id
   ), kept as (
@@ -12287,14 +12373,14 @@ begin
   lost := '{}';
   if running <> '{}' then
     -- graphile-worker takes a lock of more than four hours for a dead worker's; a job may run longer than that.
-    update graphile_worker._private_jobs j set locked_at = pg_catalog.now()
+    update legwork_private.graphile_jobs j set locked_at = pg_catalog.now()
     where j.id = any (running) and j.locked_by = worker_beat.id and j.locked_at < pg_catalog.now() - interval '2 hours';
-    update graphile_worker._private_job_queues q set locked_at = pg_catalog.now()
+    update legwork_private.graphile_job_queues q set locked_at = pg_catalog.now()
     where q.locked_by = worker_beat.id and q.locked_at < pg_catalog.now() - interval '2 hours';
     cancelled := array(select c.job_id from legwork_private.cancellations c where c.job_id = any (running));
     lost := array(
       select r.id from unnest(running) as r (id)
-      where not exists (select from graphile_worker._private_jobs j where j.id = r.id and j.locked_by = worker_beat.id));
+      where not exists (select from legwork_private.graphile_jobs j where j.id = r.id and j.locked_by = worker_beat.id));
     -- A rate limit counts starts: the windows of jobs that have started run from now at the latest, however long they take.
     if exists (select from legwork_private.limits l where l.kind = 'rate') then
       with started as (
@@ -12323,22 +12409,22 @@ begin
     -- Each of those that run may be the one: they stay with the worker, and are treated as those of one that died.
     update legwork_private.worker_processes w set running = worker_blocked.running where w.id = worker_blocked.id;
     return legwork_private.give_back_jobs(id, array(
-      select j.id from graphile_worker._private_jobs j where j.locked_by = worker_blocked.id and j.id <> all (worker_blocked.running)));
+      select j.id from legwork_private.graphile_jobs j where j.locked_by = worker_blocked.id and j.id <> all (worker_blocked.running)));
   end if;
-  select j.locked_at into v_started from graphile_worker._private_jobs j
+  select j.locked_at into v_started from legwork_private.graphile_jobs j
   where j.id = culprit and j.locked_by = worker_blocked.id for update;
   if found then
     -- As a worker fails a job, and graphile-worker puts it off.
     perform set_config('legwork.failures', json_build_array(json_build_object(
       'id', culprit, 'started', extract(epoch from v_started) * 1000, 'finished', extract(epoch from clock_timestamp()) * 1000,
       'name', 'Blocked', 'labels', json_build_array('Blocked')))::text, true);
-    update graphile_worker._private_jobs j
+    update legwork_private.graphile_jobs j
     set locked_at = null, locked_by = null, run_at = greatest(now(), j.run_at) + exp(least(j.attempts, 10)) * interval '1 second',
       last_error = format('The task held up its worker''s event loop for %s seconds. The worker was killed.', round(blocked_seconds))
     where j.id = culprit;
     perform set_config('legwork.failures', '', true);
-    update graphile_worker._private_job_queues q set locked_at = null, locked_by = null
-    where q.locked_by = worker_blocked.id and q.id = (select j.job_queue_id from graphile_worker._private_jobs j where j.id = culprit);
+    update legwork_private.graphile_job_queues q set locked_at = null, locked_by = null
+    where q.locked_by = worker_blocked.id and q.id = (select j.job_queue_id from legwork_private.graphile_jobs j where j.id = culprit);
   end if;
   v_count := legwork_private.worker_stopped(id);
   return v_count;

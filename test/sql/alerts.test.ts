@@ -8,14 +8,14 @@ import { endSilence, silenceAlerts } from "../../src/health/silence-alerts.ts";
 import { connection, untilBlocked } from "../support/connections.ts";
 import { testDatabase } from "../support/database.ts";
 import { empty } from "../support/empty.ts";
+import { resetLegwork } from "../support/reset-legwork.ts";
 
 const database = testDatabase();
 const START = Date.parse("2026-01-05T12:00:00Z");
 
 beforeEach(async () => {
-  await database.pool.query("delete from graphile_worker._private_jobs");
-  await empty(database.pool, `legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.task_minutes, legwork_private.minute_totals, legwork_private.task_hours, legwork_private.hour_totals, legwork_private.task_totals, legwork_private.samples, legwork_private.alert_records,
-       legwork_private.alert_pending, legwork_private.alert_silences, legwork_private.alert_rules, legwork_private.long_runs, legwork_private.worker_processes`);
+  await resetLegwork(database.pool);
+  await empty(database.pool, "legwork_private.alert_rules");
   await database.pool.query("select legwork.restore_alert_rules()");
   await setAlertChannels(database.pool, []);
 });

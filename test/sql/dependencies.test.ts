@@ -1,17 +1,14 @@
 import { beforeEach, expect, it } from "vitest";
 import { connection, untilBlocked } from "../support/connections.ts";
 import { testDatabase } from "../support/database.ts";
-import { empty } from "../support/empty.ts";
+import { resetLegwork } from "../support/reset-legwork.ts";
 import { HandWorker } from "../support/hand-worker.ts";
 
 const database = testDatabase();
 const worker = new HandWorker("w");
 
 beforeEach(async () => {
-  await database.pool.query("delete from graphile_worker._private_jobs");
-  await empty(database.pool, `legwork_private.failed_attempts, legwork_private.finished_jobs, legwork_private.limits, legwork_private.pauses, legwork_private.waiting_jobs, legwork_private.slots, legwork_private.lines,
-       legwork_private.wakeups, legwork_private.limit_changes, legwork_private.cancellations, legwork_private.dependencies, legwork_private.dependency_checks, legwork_private.run_counts,
-       legwork_private.workflow_runs, legwork_private.workflow_run_steps, legwork_private.batch_runs, legwork_private.retry_policies`);
+  await resetLegwork(database.pool);
   await database.pool.query('select legwork_private.register_tasks(\'[{"name": "t"}, {"name": "u"}]\')');
 });
 

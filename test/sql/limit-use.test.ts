@@ -55,7 +55,7 @@ describe("legwork.limit_use", () => {
     await database.pool.query("select legwork.limit_concurrency(2, task => 'open', key => 'id'), legwork.limit_concurrency(2, task => 'mail', key => 'id')");
     await database.pool.query(
       `insert into legwork_private.slots (gate, job_id)
-       select l.id || ':' || n, n from legwork_private.limits l cross join generate_series(1, 100000) n where l.name = 'open'`,
+       select l.id || ':' || n, 1000000000 + n from legwork_private.limits l cross join generate_series(1, 100000) n where l.name = 'open'`,
     );
     await enqueue("mail", { id: "ann" });
     await database.pool.query("analyze legwork_private.slots");

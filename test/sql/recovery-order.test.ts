@@ -1,6 +1,6 @@
 import { beforeEach, expect, it } from "vitest";
 import { testDatabase } from "../support/database.ts";
-import { empty } from "../support/empty.ts";
+import { resetLegwork } from "../support/reset-legwork.ts";
 import { HandWorker } from "../support/hand-worker.ts";
 
 const database = testDatabase();
@@ -9,8 +9,7 @@ const next = new HandWorker("next");
 
 beforeEach(async () => {
   await database.pool.query("select legwork.drop_limit('concurrency', task => name) from legwork_private.limits");
-  await database.pool.query("delete from graphile_worker._private_jobs");
-  await empty(database.pool, "legwork_private.worker_processes, legwork_private.failed_attempts, legwork_private.finished_jobs, legwork_private.waiting_jobs, legwork_private.slots");
+  await resetLegwork(database.pool);
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "t"}]')`);
 });
 

@@ -1,6 +1,6 @@
 import { beforeEach, expect, it } from "vitest";
 import { testDatabase } from "../support/database.ts";
-import { empty } from "../support/empty.ts";
+import { resetLegwork } from "../support/reset-legwork.ts";
 import { HandWorker } from "../support/hand-worker.ts";
 
 // A tick that fails because of a row: here a trigger of the user's own refuses to let some jobs go, or to cancel them.
@@ -9,9 +9,8 @@ const database = testDatabase();
 const worker = new HandWorker("w");
 
 beforeEach(async () => {
-  await database.pool.query("drop trigger if exists users_own on graphile_worker._private_jobs; delete from graphile_worker._private_jobs");
-  await empty(database.pool, `legwork_private.failed_attempts, legwork_private.finished_jobs, legwork_private.waiting_jobs, legwork_private.wakeups, legwork_private.dependencies, legwork_private.dependency_checks,
-       legwork_private.run_counts, legwork_private.workflow_runs, legwork_private.workflow_run_steps, legwork_private.set_aside, legwork_private.job_signals, legwork_private.job_steps, legwork_private.expirations`);
+  await database.pool.query("drop trigger if exists users_own on graphile_worker._private_jobs");
+  await resetLegwork(database.pool);
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "ok"}]')`);
 });
 

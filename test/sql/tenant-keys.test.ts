@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { beforeEach, describe, expect, it } from "vitest";
 import { testDatabase } from "../support/database.ts";
-import { empty } from "../support/empty.ts";
+import { resetLegwork } from "../support/reset-legwork.ts";
 import { HandWorker } from "../support/hand-worker.ts";
 
 const database = testDatabase();
@@ -9,10 +9,7 @@ const database = testDatabase();
 const run = async (text: string, values: unknown[] = []): Promise<any[]> => (await database.pool.query(text, values)).rows;
 
 beforeEach(async () => {
-  await run("delete from graphile_worker._private_jobs");
-  await run("delete from graphile_worker._private_job_queues");
-  await empty(database.pool, "legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.unique_requests, legwork_private.quota_keys, legwork_private.quota_requests");
-  await empty(database.pool, "legwork_private.paced_keys, legwork_private.waiting_jobs, legwork_private.dependencies, legwork_private.workflow_runs, legwork_private.workflow_run_steps, legwork_private.batch_runs");
+  await resetLegwork(database.pool);
   await run(`select legwork_private.register_tasks('[{"name": "a"}]')`);
 });
 

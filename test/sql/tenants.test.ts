@@ -4,7 +4,7 @@ import { createPool, type Pool } from "../../src/db/pool.ts";
 import { enableSchedule } from "../../src/schedules/enable-schedule.ts";
 import { schedule } from "../../src/schedules/schedule.ts";
 import { testDatabase, testLog } from "../support/database.ts";
-import { empty } from "../support/empty.ts";
+import { resetLegwork } from "../support/reset-legwork.ts";
 
 const database = testDatabase();
 const run = async (text: string, values: unknown[] = []): Promise<pg.QueryResult["rows"]> =>
@@ -32,9 +32,7 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  await run("delete from graphile_worker._private_jobs");
-  await empty(database.pool, `legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.waiting_jobs, legwork_private.dependencies, legwork_private.workflow_runs, legwork_private.workflow_run_steps,
-       legwork_private.batch_runs, legwork_private.schedule_definitions, legwork_private.schedule_occurrences, legwork_private.crontab_entries, legwork_private.job_steps`);
+  await resetLegwork(database.pool);
   await run(`select legwork_private.register_tasks('[{"name": "a"}]')`);
 });
 

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { moveClock } from "../../src/testing/move-clock.ts";
 import { testDatabase } from "../support/database.ts";
-import { empty } from "../support/empty.ts";
+import { resetLegwork } from "../support/reset-legwork.ts";
 import { HandWorker } from "../support/hand-worker.ts";
 
 // What is stored in workflows is input like any other: no step harms the jobs that end in the same statement as its dependencies, and what
@@ -13,9 +13,7 @@ const DAY = 86_400_000;
 
 beforeEach(async () => {
   await database.pool.query("update legwork.settings set value = '1 day' where name = 'history_retention'");
-  await database.pool.query("delete from graphile_worker._private_jobs");
-  await empty(database.pool, `legwork_private.failed_attempts, legwork_private.finished_jobs, legwork_private.waiting_jobs, legwork_private.wakeups, legwork_private.cancellations, legwork_private.dependencies,
-       legwork_private.dependency_checks, legwork_private.run_counts, legwork_private.workflow_runs, legwork_private.workflow_run_steps, legwork_private.workflow_step_ends, legwork_private.batch_runs`);
+  await resetLegwork(database.pool);
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "ok"}, {"name": "undo"}]')`);
 });
 

@@ -3,12 +3,14 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { Logger, makeWorkerUtils, runOnce } from "graphile-worker";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { getJob, type JobRow } from "../../src/jobs/read-jobs.ts";
+import { getJob } from "../../src/jobs/read-jobs.ts";
 import { startWorker, type Worker } from "../../src/worker/worker.ts";
 import { testDatabase, testLog } from "../support/database.ts";
+import { plainJobs } from "../support/plain-jobs.ts";
 import { until } from "../support/until.ts";
 
 const database = testDatabase();
+const { add, ended } = plainJobs(database);
 
 /** graphile-worker's log, without a word. */
 const quiet = new Logger(() => () => {});
@@ -93,21 +95,6 @@ afterAll(async () => {
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
 });
-
-async function add(task: string, payload: unknown = {}, options = ""): Promise<string> {
-  const { rows } = await database.pool.query(`select id from graphile_worker.add_job($1, $2${options})`, [
-    task,
-    JSON.stringify(payload),
-  ]);
-  return rows[0].id;
-}
-
-async function ended(id: string): Promise<JobRow> {
-  return await until(`job ${id} has ended`, async () => {
-    const job = await getJob(database.pool, id);
-    return job.finished_at === null ? undefined : job;
-  });
-}
 
 /** Lets a job begin its next attempt once an attempt has failed; resolves to its payload. */
 async function hasFailed(id: string, attempt: number): Promise<unknown> {

@@ -1,18 +1,20 @@
 import { Writable } from "node:stream";
 import pino from "pino";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
-import { getJob, type JobRow } from "../../src/jobs/read-jobs.ts";
+import { getJob } from "../../src/jobs/read-jobs.ts";
 import { MESSAGE_LIMIT } from "../../src/thrown.ts";
 import { AttemptOutput, FIELDS_LIMIT, LINE_LIMIT } from "../../src/worker/attempt/attempt-output.ts";
 import { DatabaseClock } from "../../src/worker/clock.ts";
 import { BUFFERED_LINES, JobOutput } from "../../src/worker/attempt/job-output.ts";
 import { startServer } from "../../src/server/server.ts";
 import { testDatabase, testLog } from "../support/database.ts";
+import { plainJobs } from "../support/plain-jobs.ts";
 import { empty } from "../support/empty.ts";
 import { until } from "../support/until.ts";
 import { workerOver } from "../support/worker.ts";
 
 const database = testDatabase();
+const { add, ended } = plainJobs(database);
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
@@ -21,21 +23,6 @@ beforeEach(async () => {
     "legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.job_logs, legwork_private.job_progress",
   );
 });
-
-async function add(task: string, payload: unknown = {}, options = ""): Promise<string> {
-  const { rows } = await database.pool.query(`select id from graphile_worker.add_job($1, $2${options})`, [
-    task,
-    JSON.stringify(payload),
-  ]);
-  return rows[0].id;
-}
-
-async function ended(id: string): Promise<JobRow> {
-  return await until(`job ${id} has ended`, async () => {
-    const job = await getJob(database.pool, id);
-    return job.finished_at === null ? undefined : job;
-  });
-}
 
 interface LogRow {
   level: string;

@@ -4,34 +4,20 @@ import { join } from "node:path";
 import { Logger, WorkerPreset } from "graphile-worker";
 import { beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { createLegwork } from "../../src/embed.ts";
-import { getJob, type JobRow } from "../../src/jobs/read-jobs.ts";
+import { getJob } from "../../src/jobs/read-jobs.ts";
 import { assertStatements, recordStatements } from "../../src/worker/graphile/known-statements.ts";
 import { WorkerConfig } from "../../src/worker/graphile/preset.ts";
 import { legwork } from "../support/cli.ts";
 import { testDatabase, testLog } from "../support/database.ts";
-import { until } from "../support/until.ts";
+import { plainJobs } from "../support/plain-jobs.ts";
 import { directoryOf, workerOver } from "../support/worker.ts";
 
 const database = testDatabase();
+const { add, ended } = plainJobs(database);
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
 });
-
-async function add(task: string, payload: unknown = {}, options = ""): Promise<string> {
-  const { rows } = await database.pool.query(`select id from graphile_worker.add_job($1, $2${options})`, [
-    task,
-    JSON.stringify(payload),
-  ]);
-  return rows[0].id;
-}
-
-async function ended(id: string): Promise<JobRow> {
-  return await until(`job ${id} has ended`, async () => {
-    const job = await getJob(database.pool, id);
-    return job.finished_at === null ? undefined : job;
-  });
-}
 
 const ONE = { "one.mjs": "export default async () => 1;" };
 

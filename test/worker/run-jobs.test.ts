@@ -2,35 +2,22 @@ import { chmod } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { enqueue } from "../../src/jobs/enqueue.ts";
-import { getJob, type JobRow } from "../../src/jobs/read-jobs.ts";
+import { getJob } from "../../src/jobs/read-jobs.ts";
 import { RESULT_LIMIT } from "../../src/worker/graphile/outcomes.ts";
 import { testDatabase } from "../support/database.ts";
+import { plainJobs } from "../support/plain-jobs.ts";
 import { empty } from "../support/empty.ts";
 import { scaled } from "../support/slowness.ts";
 import { until } from "../support/until.ts";
 import { directoryOf, workerOver } from "../support/worker.ts";
 
 const database = testDatabase();
+const { add, ended } = plainJobs(database);
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
   await empty(database.pool, "legwork_private.finished_jobs, legwork_private.failed_attempts");
 });
-
-async function add(task: string, payload: unknown = {}, options = ""): Promise<string> {
-  const { rows } = await database.pool.query(`select id from graphile_worker.add_job($1, $2${options})`, [
-    task,
-    JSON.stringify(payload),
-  ]);
-  return rows[0].id;
-}
-
-async function ended(id: string): Promise<JobRow> {
-  return await until(`job ${id} has ended`, async () => {
-    const job = await getJob(database.pool, id);
-    return job.finished_at === null ? undefined : job;
-  });
-}
 
 const ECHO = `
   import { defineTask } from "legwork";

@@ -1,14 +1,16 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { getJob, type JobRow } from "../../src/jobs/read-jobs.ts";
+import { getJob } from "../../src/jobs/read-jobs.ts";
 import { listSteps, type StepRow } from "../../src/jobs/read-steps.ts";
 import { sendSignal } from "../../src/jobs/send-signal.ts";
 import { legwork } from "../support/cli.ts";
 import { testDatabase } from "../support/database.ts";
+import { plainJobs } from "../support/plain-jobs.ts";
 import { empty } from "../support/empty.ts";
 import { until } from "../support/until.ts";
 import { workerOver } from "../support/worker.ts";
 
 const database = testDatabase();
+const { reaches } = plainJobs(database);
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
@@ -26,13 +28,6 @@ async function add(payload: unknown = {}, options = ""): Promise<string> {
     JSON.stringify(payload),
   ]);
   return rows[0].id;
-}
-
-async function reaches(id: string, state: JobRow["state"]): Promise<JobRow> {
-  return await until(`job ${id} is ${state}`, async () => {
-    const job = await getJob(database.pool, id);
-    return job.state === state ? job : undefined;
-  });
 }
 
 async function did(id: string): Promise<string[]> {

@@ -2,11 +2,13 @@ import type { ChildProcess } from "node:child_process";
 import { beforeEach, describe, expect, it } from "vitest";
 import { getJob } from "../../src/jobs/read-jobs.ts";
 import { testDatabase } from "../support/database.ts";
+import { plainJobs } from "../support/plain-jobs.ts";
 import { empty } from "../support/empty.ts";
 import { until } from "../support/until.ts";
 import { directoryOf, workerOver, workerProcess } from "../support/worker.ts";
 
 const database = testDatabase();
+const { add, state } = plainJobs(database);
 
 beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
@@ -22,18 +24,6 @@ const GATED = `
     while ((await sql\`select from gates where name = \${gate}\`).length === 0) await new Promise((wake) => setTimeout(wake, 20));
     return { aborted: signal.aborted };
   } });`;
-
-async function add(task: string, payload: unknown, options = ""): Promise<string> {
-  const { rows } = await database.pool.query(`select id from graphile_worker.add_job($1, $2${options})`, [
-    task,
-    JSON.stringify(payload),
-  ]);
-  return rows[0].id;
-}
-
-async function state(id: string): Promise<string> {
-  return (await getJob(database.pool, id)).state;
-}
 
 const open = (gate: string): Promise<unknown> => database.pool.query("insert into gates values ($1)", [gate]);
 

@@ -1,18 +1,13 @@
 import { beforeEach, expect, it } from "vitest";
 import { testDatabase } from "../support/database.ts";
-import { empty } from "../support/empty.ts";
+import { resetLegwork } from "../support/reset-legwork.ts";
 import { HandWorker } from "../support/hand-worker.ts";
 
 const database = testDatabase();
 const worker = new HandWorker("w");
 
 beforeEach(async () => {
-  await database.pool.query("delete from graphile_worker._private_jobs");
-  await empty(
-    database.pool,
-    `legwork_private.failed_attempts, legwork_private.finished_jobs, legwork_private.waiting_jobs, legwork_private.wakeups, legwork_private.cancellations, legwork_private.dependencies,
-       legwork_private.dependency_checks, legwork_private.run_counts, legwork_private.workflow_runs, legwork_private.workflow_run_steps, legwork_private.batch_runs, legwork_private.limits, legwork_private.pauses`,
-  );
+  await resetLegwork(database.pool);
   await database.pool.query(
     `select legwork_private.register_tasks('[{"name": "import"}, {"name": "report"}, {"name": "undo"}]')`,
   );

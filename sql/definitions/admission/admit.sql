@@ -198,10 +198,12 @@ declare
   v_total integer := 0;
   v_unblocked integer := 0;
 begin
-  -- First, because those whose dependencies have ended may stand in line now.
+  -- 1. Jobs whose dependencies have ended. First, because they may stand in line now.
   if exists (select from legwork_private.wakeups w where w.unblocked is not null) then
     v_unblocked := legwork_private.settle_dependants();
   end if;
+
+  -- 2. The gates and lines that the wakeups name.
   with taken as (
     delete from legwork_private.wakeups w
     where w.id in (select x.id from legwork_private.wakeups x where x.unblocked is null order by x.id limit at_most)
@@ -218,6 +220,8 @@ begin
   if v_gates = '{}' and v_lines = '{}' then
     return v_unblocked;
   end if;
+
+  -- 3. Slots of rate limits that have become free, and which gates are crossed by lines with several gates.
   if v_rates then
     delete from legwork_private.slots s
     where s.ctid = any (array(
@@ -232,7 +236,7 @@ begin
     v_gates := array(select g from unnest(v_gates) g where g <> all (v_crossing));
   end if;
 
-  -- The trigger _legwork_record_change lets these changes pass.
+  -- 4. Lines with one gate, then those with several. The trigger _legwork_record_change lets these changes pass.
   perform set_config('legwork.admitting', legwork_private.admission_pass(), true);
   -- In rounds, because a line that turns out to be short leaves room for the others. What is left after the last round is looked
   -- at again.
@@ -262,6 +266,7 @@ begin
   end loop;
   perform set_config('legwork.admitting', '', true);
 
+  -- 5. What is left is looked at again, and rate limits when their next slot becomes free.
   if v_gates <> '{}' or v_crossing <> '{}' then
     insert into legwork_private.wakeups (freed) values (v_gates || v_crossing);
   end if;

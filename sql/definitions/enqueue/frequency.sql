@@ -8,11 +8,11 @@ comment on table legwork_private.unique_requests is 'The jobs that were enqueued
 comment on column legwork_private.unique_requests.key is 'A hash of what makes the request the same: tenant, task, and unique_key or payload.';
 comment on column legwork_private.unique_requests.job_id is 'The job that was made. Null only within the transaction that makes it.';
 comment on column legwork_private.unique_requests.expires_at is 'When the window ends and the same request makes a job again.';
-comment on table legwork_private.quota_keys is 'The keys of rate_limit; each row''s lock lets one request at a time count.';
+comment on table legwork_private.quota_keys is 'The keys of enqueue quotas (rate_limit); each row''s lock lets one request at a time count.';
 comment on column legwork_private.quota_keys.key is 'What is counted: rate_key, or the task''s name, with the tenant before it (legwork.tenant_key).';
 comment on column legwork_private.quota_keys.requests is 'How many requests were let in so far: the number of the last one.';
 comment on column legwork_private.quota_keys.expires_at is 'When the last request leaves its window and the key can be forgotten.';
-comment on table legwork_private.quota_requests is 'The requests that rate_limit let in and that are still within a window.';
+comment on table legwork_private.quota_requests is 'The requests that an enqueue quota let in and that are still within a window.';
 comment on column legwork_private.quota_requests.key is 'What is counted.';
 comment on column legwork_private.quota_requests.number is 'The how-manieth request of its key it was, without gaps.';
 comment on column legwork_private.quota_requests.requested_at is 'When it was let in.';

@@ -15,6 +15,7 @@ declare
   v_end legwork.job_state := 'cancelled';
   v_ended_as text := nullif(current_setting('legwork.ended_as', true), '');
 begin
+  -- 1. What is in the batch, so that the rest is looked at only where there is something of its kind.
   select count(*) filter (where g.locked_at is null), count(*) filter (where g.locked_at < now() - interval '4 hours'),
     count(g.job_queue_id), count(*) filter (where g.run_at = 'infinity'), min(g.id), max(g.id)
   into v_unheld, v_stale, v_serial, v_waiting, v_first, v_last
@@ -23,6 +24,8 @@ begin
     return null;
   end if;
   v_has_entries := exists (select from legwork_private.job_entries);
+
+  -- 2. How those ended that no worker reports on.
   -- graphile-worker's own functions touch a job only when nobody holds it or its lock is older than four hours.
   if v_ended_as in ('cancelled', 'expired') then
     v_end := v_ended_as::legwork.job_state;
@@ -47,6 +50,7 @@ begin
       and (v_end = 'completed' or exists (select from legwork_private.reported_completions() o where o.id = g.id));
   end if;
 
+  -- 3. The history.
   if v_ended_as is distinct from 'recorded' then
     insert into legwork_private.finished_jobs (
       id, task, queue, state, priority, attempts, max_attempts, payload, result, error, run_at, created_at, started_at,
@@ -92,6 +96,7 @@ begin
       and (g.locked_at is not null or g.attempts < g.max_attempts or v_end = 'completed' or o.id is not null);
   end if;
 
+  -- 4. What else is kept of these jobs, what waits for them, and their slots.
   if v_waiting > 0 then
     delete from legwork_private.waiting_jobs w using gone g where w.job_id = g.id;
   end if;

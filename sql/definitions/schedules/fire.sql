@@ -74,6 +74,8 @@ begin
     order by u.next_at limit at_most for update skip locked));
   perform legwork_private.plan_intervals(as_of, at_most, schedule);
 
+  -- One statement, so that all of it goes by one moment: which schedules are due (claimed) and by which policies, what is due (listed), which of that
+  -- may still run (judged, ranked) and what becomes of it (decided), its record in the history, and the schedules themselves (changes, updated).
   with claimed as materialized (
     select d.* from legwork_private.schedule_definitions d
     where d.next_at <= as_of and (d.name = schedule or schedule is null and d.failed_at is null)

@@ -164,12 +164,12 @@ const FAMILIES: readonly Family[] = [
   ),
   gauge(
     "legwork_limit_used",
-    "How many places of a limit are taken, of all of its keys together.",
+    "How many slots of a limit are taken, of all its keys together.",
     limits((l) => l.used),
   ),
   gauge(
     "legwork_limit_full_keys",
-    "Keys of a limit that have no place left.",
+    "Keys of a limit that have no free slot.",
     limits((l) => l.full),
   ),
   gauge("legwork_schedule_lateness_seconds", "How late the last occurrence of each schedule was.", ({ samples }) =>

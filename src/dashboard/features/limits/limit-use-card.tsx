@@ -32,7 +32,7 @@ export function LimitUseCard({ target, limits }: { target: Target; limits: reado
               />
             ))}
             {items.some(({ isPartial }) => isPartial) && (
-              <p className="limits-note muted">There is more than is counted here: 100,000 places or jobs.</p>
+              <p className="limits-note muted">There is more than is counted here: 100,000 slots or jobs.</p>
             )}
           </>
         )}
@@ -58,7 +58,7 @@ function OneLimit({ limit, use }: { limit: Limit; use: readonly Use[] }) {
                 <th scope="col" className="end">
                   In line
                 </th>
-                {limit.kind === "rate" && <th scope="col">Next place</th>}
+                {limit.kind === "rate" && <th scope="col">Next slot</th>}
               </tr>
             </thead>
             <tbody>

@@ -1,0 +1,26 @@
+import { type FoundJob, getJob, type JobState } from "../../src/jobs/read-jobs.ts";
+import type { TestDatabase } from "./database.ts";
+import { until } from "./until.ts";
+
+/** Jobs that are added as a client of graphile-worker does, and what becomes of them. */
+export function plainJobs(database: TestDatabase) {
+  const becomes = async (id: string, what: string, is: (job: FoundJob) => boolean): Promise<FoundJob> =>
+    await until(`job ${id} ${what}`, async () => {
+      const job = await getJob(database.pool, id);
+      return is(job) ? job : undefined;
+    });
+  return {
+    /** `options` is more SQL for `add_job`: `, max_attempts => 1`. */
+    add: async (task: string, payload: unknown = {}, options = ""): Promise<string> => {
+      const { rows } = await database.pool.query(`select id from graphile_worker.add_job($1, $2${options})`, [
+        task,
+        JSON.stringify(payload),
+      ]);
+      return rows[0].id;
+    },
+    ended: async (id: string): Promise<FoundJob> => await becomes(id, "has ended", (job) => job.finished_at !== null),
+    reaches: async (id: string, state: JobState): Promise<FoundJob> =>
+      await becomes(id, `is ${state}`, (job) => job.state === state),
+    state: async (id: string): Promise<JobState> => (await getJob(database.pool, id)).state,
+  };
+}

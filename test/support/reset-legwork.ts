@@ -1,0 +1,41 @@
+import type { QueryResult } from "pg";
+
+/** What `migrate` fills, and what a file's tests share: task definitions, tokens, alert rules, confined logins. */
+const KEPT = [
+  "admission_passes",
+  "alert_rules",
+  "confined_logins",
+  "definitions",
+  "duties",
+  "migrations",
+  "rollup_relations",
+  "rollup_segments",
+  "schema_version",
+  "settings",
+  "task_definitions",
+  "tokens",
+  "undo_statements",
+];
+
+/**
+ * Deletes all jobs, and everything else that Legwork's tables hold besides the installation, what tasks declare and tokens. A new table needs no mention. Row
+ * triggers do not run. Needs a superuser, and a database without a living worker, whose row it deletes.
+ */
+export async function resetLegwork(client: { query(sql: string): Promise<QueryResult> }): Promise<void> {
+  await client.query(`do $$
+    declare
+      v_table regclass;
+    begin
+      perform set_config('session_replication_role', 'replica', true);
+      delete from graphile_worker._private_jobs;
+      delete from graphile_worker._private_job_queues;
+      -- Partitions one by one, and only tables that have ever had a row: most never have in one file.
+      for v_table in
+        select c.oid from pg_class c
+        where c.relnamespace in ('legwork'::regnamespace, 'legwork_private'::regnamespace) and c.relkind = 'r'
+          and c.relname <> all ('{${KEPT.join(",")}}') and pg_relation_size(c.oid) > 0
+      loop
+        execute format('delete from %s', v_table);
+      end loop;
+    end $$`);
+}
