@@ -34,7 +34,7 @@ export async function uninstall(pool: Pool): Promise<Uninstallation> {
     let client = connection;
     await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
     const { rows } = await client.query(
-      `select to_regclass('legwork_private.undo_statements') is not null as installed, to_regclass('legwork_private.undo_statements') is not null as is_old,
+      `select to_regclass('legwork_private.undo_statements') is not null as installed, exists (select from pg_tables where schemaname = 'legwork' and tablename = 'undo_statements') as is_old,
          to_regclass('graphile_worker._private_jobs') is not null as has_jobs`,
     );
     if (rows[0]?.is_old === true) client = beforePrivateSchema(client);
