@@ -1,58 +1,23 @@
-import type { AlertRuleRow } from "../health/alert-rules.ts";
-import type { AlertRow } from "../health/list-alerts.ts";
-import type { SeriesIntervalRow } from "../health/read-series.ts";
-import type { TaskStatistics as TaskStatisticsRow } from "../health/read-statistics.ts";
-import type { SilenceRow } from "../health/silence-alerts.ts";
-import { type CamelCased, camelCased } from "./camel-case.ts";
+import { alertRuleSchema, alertSchema, silenceSchema, taskStatisticsSchema } from "../contract/alerts.ts";
+import { seriesIntervalSchema } from "../contract/statistics.ts";
+import { type Answer, rowReader } from "../contract/rows.ts";
 
 /** An alert that was raised. */
-export type Alert = CamelCased<AlertRow>;
-export const toAlert = camelCased<AlertRow>({
-  raised_at: "raisedAt",
-  critical_at: "criticalAt",
-  clear_since: "clearSince",
-  resolved_at: "resolvedAt",
-  acknowledged_at: "acknowledgedAt",
-  acknowledged_by: "acknowledgedBy",
-});
+export type Alert = Answer<typeof alertSchema>;
+export const toAlert = rowReader(alertSchema);
 
 /** What raises alerts; intervals as Postgres writes them. */
-export type AlertRule = CamelCased<AlertRuleRow>;
-export const toAlertRule = camelCased<AlertRuleRow>({
-  at_least: "atLeast",
-  raise_after: "raiseAfter",
-  resolve_after: "resolveAfter",
-  is_enabled: "isEnabled",
-});
+export type AlertRule = Answer<typeof alertRuleSchema>;
+export const toAlertRule = rowReader(alertRuleSchema);
 
 /** A time in which alerts are not sent. */
-export type Silence = CamelCased<SilenceRow>;
-export const toSilence = camelCased<SilenceRow>({ silenced_by: "silencedBy", silenced_at: "silencedAt" });
-
-const COUNTED = { failed_attempts: "failedAttempts" } as const;
+export type Silence = Answer<typeof silenceSchema>;
+export const toSilence = rowReader(silenceSchema);
 
 /** What became of a task's jobs; times are seconds. */
-export type TaskStatistics = CamelCased<TaskStatisticsRow>;
-export const toTaskStatistics = camelCased<TaskStatisticsRow>({
-  ...COUNTED,
-  error_rate: "errorRate",
-  wait_average: "waitAverage",
-  wait_p95: "waitP95",
-  run_average: "runAverage",
-  run_p50: "runP50",
-  run_p95: "runP95",
-  run_p99: "runP99",
-});
+export type TaskStatistics = Answer<typeof taskStatisticsSchema>;
+export const toTaskStatistics = rowReader(taskStatisticsSchema);
 
 /** What became of jobs in one interval of a series; times are seconds. */
-export type SeriesInterval = CamelCased<SeriesIntervalRow>;
-export const toSeriesInterval = camelCased<SeriesIntervalRow>({
-  ...COUNTED,
-  is_whole: "isWhole",
-  wait_p50: "waitP50",
-  wait_p95: "waitP95",
-  wait_p99: "waitP99",
-  run_p50: "runP50",
-  run_p95: "runP95",
-  run_p99: "runP99",
-});
+export type SeriesInterval = Answer<typeof seriesIntervalSchema>;
+export const toSeriesInterval = rowReader(seriesIntervalSchema);

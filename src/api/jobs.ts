@@ -218,7 +218,7 @@ export interface Jobs {
    *
    * @example
    * const [worst] = await legwork.jobs.failedGroups();
-   * if (worst !== undefined) await legwork.jobs.retryMany({ fingerprint: worst.fingerprint });
+   * if (typeof worst?.fingerprint === "string") await legwork.jobs.retryMany({ fingerprint: worst.fingerprint });
    */
   failedGroups(): Promise<FailedGroup[]>;
 }

@@ -90,7 +90,7 @@ export const logLineSchema = z
     loggedAt: at,
     level: z.enum(["info", "warn", "error", "fatal"]),
     message: z.string(),
-    fields: z.unknown().describe("What was logged beside the text; null for nothing."),
+    fields: z.record(z.string(), z.unknown()).nullable().describe("What was logged beside the text; null for nothing."),
   })
   .describe("A line that the task has logged.");
 
@@ -289,18 +289,16 @@ export const rerunSchema = z
   .object({ id: z.string().describe("The new job's id.") })
   .meta({ description: "The new job.", examples: [{ id: "43" }] });
 
-export const rerunPage = page(
-  z
-    .object({
-      id: z.string().describe("The new job."),
-      originalId: z.string().describe("The job that it repeats."),
-      payloadChanged: z.boolean(),
-      requestedBy: z.string(),
-      requestedAt: at,
-    })
-    .describe("A re-run."),
-  "The re-runs, 100 at most; the one whose id is the job's says what it repeats.",
-);
+export const rerunRecordSchema = z
+  .object({
+    id: z.string().describe("The new job."),
+    originalId: z.string().describe("The job that it repeats."),
+    payloadChanged: z.boolean(),
+    requestedBy: z.string(),
+    requestedAt: at,
+  })
+  .describe("A re-run.");
+export const rerunPage = page(rerunRecordSchema, "The re-runs, 100 at most; the one whose id is the job's says what it repeats.");
 
 export const priorityBody = z
   .strictObject({ priority: z.int().min(-32_768).max(32_767) })

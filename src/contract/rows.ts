@@ -86,6 +86,11 @@ export function fromRow<Schema extends z.ZodType>(schema: Schema, value: Row<z.o
   return (convert === undefined ? value : convert(value)) as z.output<Schema>;
 }
 
+/** The same for rows of one kind. */
+export function rowReader<Schema extends z.ZodType>(schema: Schema): (row: Row<z.output<Schema>>) => z.output<Schema> {
+  return (one) => fromRow(schema, one);
+}
+
 /** The same for several rows. */
 export function fromRows<Schema extends z.ZodType>(schema: Schema, rows: readonly Row<z.output<Schema>>[]): z.output<Schema>[] {
   return rows.map((one) => fromRow(schema, one));

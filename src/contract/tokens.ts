@@ -17,6 +17,8 @@ export const tokenSchema = row({
   lastUsedAt: at.nullable(),
   isValid: z.boolean(),
 });
+/** Who has a token. */
+export const tokenOwnerSchema = tokenSchema.pick({ id: true, name: true, role: true, tenant: true, expiresAt: true });
 export const tokenPage = page(tokenSchema, "The tokens.");
 export const tokenBody = z
   .strictObject({
