@@ -3,7 +3,7 @@ import type { PoolClient, Queryable } from "./pool.ts";
 import type { Definition } from "./schema-files.ts";
 
 /** Where Legwork's objects are: its own schemas, and graphile-worker's, on whose tables it has triggers and indexes. */
-export const SCHEMAS = ["legwork", "legwork_private", "legwork_tenant", "legwork_confined", "graphile_worker"];
+const SCHEMAS = ["legwork", "legwork_private", "legwork_tenant", "legwork_confined", "graphile_worker"];
 
 /** Runs a statement that changes the schema. A dry run notes it too. */
 export type Run = (statement: string) => Promise<void>;

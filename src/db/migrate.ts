@@ -257,10 +257,12 @@ export async function assertUsable(client: Queryable, files: SchemaFiles = schem
   const installed = await client
     .query(`select version, minimum_version as "minimumVersion" from legwork_private.installed_schema()`)
     .then(({ rows }) => rows[0] as Pick<InstalledSchema, "version" | "minimumVersion"> | undefined)
-    .catch((error: { code?: string }) => {
+    .catch(async (error: { code?: string }) => {
       // A login with grants of its own: what it may not do, it is told when it tries.
-      if (error.code !== "42501") throw error;
-      return undefined;
+      if (error.code === "42501") return undefined;
+      // `drop schema graphile_worker cascade` has taken more with it than the table that is asked for.
+      if (error.code === "42P01") await assertWhole(client, files);
+      throw error;
     });
   if (installed === undefined) return;
   if (isNewer(installed, files)) return;

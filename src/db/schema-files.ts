@@ -110,7 +110,7 @@ const MADE: readonly [kind: Definition["kind"], statement: RegExp][] = [
 ];
 
 /** Each statement that makes an object begins a definition; what follows (comments, grants) belongs to it. */
-export function parseDefinitions(file: string, sql: string): Definition[] {
+function parseDefinitions(file: string, sql: string): Definition[] {
   const groups: { object: string; kind: Definition["kind"]; statements: string[] }[] = [];
   for (const statement of splitSql(sql)) {
     const made = madeBy(statement);
