@@ -24,11 +24,12 @@ export function timeOutOfRange(name: string, time: Date): string {
  * A duration in milliseconds. Undefined for anything that is not a duration, is negative or is longer than 100 years. "1d" is 24 hours; only
  * schedules count in days of the calendar, where a day may have 23 or 25.
  *
- * ```ts
+ * @example
+ * import { parseDuration } from "legwork";
+ *
  * parseDuration("1h"); // 3600000
  * parseDuration(250); // 250
  * parseDuration("soon"); // undefined
- * ```
  */
 export function parseDuration(value: unknown): number | undefined {
   let milliseconds: unknown = value;

@@ -90,8 +90,12 @@ it("`legwork server` starts as legwork_admin, and every page that it serves answ
       .replace("{name}", "limited");
   const pages = Object.keys(paths).filter((path) => paths[path]?.get !== undefined);
   expect(pages.length).toBeGreaterThan(20);
+  // A worker that was heard of within ten seconds.
+  await database.pool.query("select legwork_private.worker_beat('w', 'host', 1, 4, '{free}', '{}')");
+  const ready = await fetch(`${server.url}/ready`, { headers });
+  expect({ status: ready.status, text: await ready.text() }).toMatchObject({ status: 200 });
   const answers = await Promise.all(
-    [...pages.map(named), "/ready", "/metrics", "/health/details"].map(async (path) => {
+    [...pages.map(named), "/metrics", "/health/details"].map(async (path) => {
       const response = await fetch(`${server.url}${path}`, { headers });
       return { path, status: response.status, text: await response.text() };
     }),

@@ -45,8 +45,8 @@ describe.each(releases)("a database of release %s, with something of everything 
     const { repaired } = await migrate(database.pool, testLog);
     expect(repaired).toEqual([]);
     expect(await kept()).toEqual(before);
-    // A dump writes conditions with parentheses of its own.
-    const plain = (schema: string): string => schema.replaceAll(/[()]/g, "");
+    // A dump writes conditions with parentheses of its own, and names columns that have no name.
+    const plain = (schema: string): string => schema.replaceAll(/[()]| AS \w+/g, "");
     expect(plain(await describeSchema(database.pool))).toBe(plain(await describeSchema(fresh.pool)));
     const pool = createPool(database.url, { log: testLog });
     try {
