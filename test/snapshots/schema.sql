@@ -6405,6 +6405,7 @@ AS $function$
     md5(concat_ws(' ', l.polcmd, l.polpermissive, pg_get_expr(l.polqual, l.polrelid), pg_get_expr(l.polwithcheck, l.polrelid)))
   from pg_policy l join pg_class c on c.oid = l.polrelid join schemas s on s.oid = c.relnamespace where s.nspname <> 'graphile_worker'
 $function$
+-- not for everybody
 
 CREATE OR REPLACE FUNCTION legwork_private.changed_definitions()
  RETURNS SETOF text
@@ -9815,6 +9816,10 @@ begin
     from unnest(befores, afters) as p (before, after)
     where p.after = v_node and p.before <> all (ordered) order by p.before limit 1;
     v_cycle := v_node || v_cycle;
+    if v_node is null then
+      -- There is no circle.
+      return;
+    end if;
     exit when v_node = any (v_cycle[2:]);
   end loop;
   v_cycle := v_cycle[1:1 + array_position(v_cycle[2:], v_node)];

@@ -40,11 +40,30 @@ describe.each(releases)("a database of release %s, with something of everything 
       limits: await query("select name, limits, paused_at from legwork.tasks order by name"),
       settings: await query("select name, value from legwork.settings order by name"),
     });
+    /** What workers, servers and commands of that release call, with the names of its parameters. */
+    const callable = async () =>
+      await query(`select p.pronamespace::regnamespace || '.' || p.proname as name, coalesce(p.proargnames[1:p.pronargs], '{}') as parameters, p.pronargdefaults as optional
+        from pg_proc p join legwork_private.role_functions() f on f.function = p.proname
+        where p.pronamespace in ('legwork'::regnamespace, 'legwork_private'::regnamespace) group by p.oid, p.proname, p.pronamespace order by 1`);
+    const called = await callable();
+    expect(called.length).toBeGreaterThan(90);
     const before = await kept();
     expect(new Set(before.jobs.map(({ state }) => state)).size).toBe(10);
     const { repaired } = await migrate(database.pool, testLog);
     expect(repaired).toEqual([]);
     expect(await kept()).toEqual(before);
+    // Each can still be called as it was: what has come since has a default.
+    const now = await callable();
+    const gone = called.filter(
+      ({ name, parameters }) =>
+        !now.some(
+          (other) =>
+            other.name === name &&
+            parameters.every((parameter: string, index: number) => other.parameters[index] === parameter) &&
+            other.parameters.length - parameters.length <= other.optional,
+        ),
+    );
+    expect(gone).toEqual([]);
     // A dump writes conditions with parentheses of its own, and names columns that have no name.
     const plain = (schema: string): string => schema.replaceAll(/[()]| AS \w+/g, "");
     expect(plain(await describeSchema(database.pool))).toBe(plain(await describeSchema(fresh.pool)));

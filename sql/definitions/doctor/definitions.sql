@@ -38,6 +38,7 @@ as $$
 $$;
 comment on function legwork_private.catalog_definitions() is
   'Legwork''s functions, views, triggers, policies and indexes with a hash of what the catalog says about each. Aggregates and the partitions of the history are left out.';
+revoke execute on function legwork_private.catalog_definitions() from public;
 
 create or replace function legwork_private.record_definitions() returns void
 language sql volatile set search_path = pg_catalog, pg_temp

@@ -295,6 +295,10 @@ begin
     from unnest(befores, afters) as p (before, after)
     where p.after = v_node and p.before <> all (ordered) order by p.before limit 1;
     v_cycle := v_node || v_cycle;
+    if v_node is null then
+      -- There is no circle.
+      return;
+    end if;
     exit when v_node = any (v_cycle[2:]);
   end loop;
   v_cycle := v_cycle[1:1 + array_position(v_cycle[2:], v_node)];
