@@ -4,7 +4,14 @@ import { z } from "zod";
 import { setting } from "./settings.ts";
 
 /** Schemas whose tables are no job's to change. */
-const SYSTEM_SCHEMAS = new Set(["information_schema", "legwork", "graphile_worker"]);
+const SYSTEM_SCHEMAS = new Set([
+  "information_schema",
+  "legwork",
+  "legwork_private",
+  "legwork_tenant",
+  "legwork_confined",
+  "graphile_worker",
+]);
 
 export const tableName = z.string().min(1).max(200);
 export const columnName = z.string().min(1).max(63);

@@ -225,7 +225,7 @@ it(
     await addShort(1);
     const next = await Promise.race([
       watcher.next(),
-      new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 15_000)),
+      new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), scaled(15_000))),
     ]);
     expect(next).toMatchObject({ done: false });
   },

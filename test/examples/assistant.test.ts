@@ -334,7 +334,7 @@ describe("assistant", () => {
       { state: "manual", outcome: "completed" },
     ]);
     const history = await rest(server, "GET", "/schedules/cache-cleanup/runs");
-    expect(history.body.items[0]).toMatchObject({ job_id: byHand.stdout.trim(), state: "manual" });
+    expect(history.body.items[0]).toMatchObject({ jobId: byHand.stdout.trim(), state: "manual" });
     const [statistics] = await select(
       "select runs::int, failed::int, success_rate::float8, mean_seconds > 0 as measured from assistant.job_statistics where schedule = 'cache-cleanup'",
     );

@@ -207,7 +207,7 @@ describe("a search in payloads", () => {
        select n, 'a', 'mail', 'completed', 0, 1, 1, json_build_object('n', n), now(), now(), now() from generate_series(1000001, 1012000) n`,
     );
     const first = await searchPayloads(database.pool, { task: "a", limit: 5 }, "n:1000005");
-    expect(first).toEqual({ rows: [], looked_at: 10_000, looked_to: "1002001" });
+    expect(first).toEqual({ rows: [], isMore: false, looked_at: 10_000, looked_to: "1002001" });
     const second = await searchPayloads(database.pool, { task: "a", limit: 5, before: "1002001" }, "n:1000005");
     expect(second).toMatchObject({ rows: [{ id: "1000005" }], looked_at: 2_001 });
   });

@@ -360,7 +360,9 @@ describe("a task that redacts", () => {
 
     const { rows: relations } = await database.pool.query(
       `select oid::regclass::text as name from pg_class
-       where relnamespace in ('legwork'::regnamespace, 'legwork_private'::regnamespace) and relkind in ('r', 'p', 'v') and not relispartition`,
+       where relnamespace in ('legwork'::regnamespace, 'legwork_private'::regnamespace) and relkind in ('r', 'p', 'v') and not relispartition
+         -- graphile-worker's own table has the payload until the job has ended.
+         and relname <> 'graphile_jobs'`,
     );
     expect(relations.length).toBeGreaterThan(8);
     for (const { name } of relations) {

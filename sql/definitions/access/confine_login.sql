@@ -76,7 +76,7 @@ as $$
       format('Revoke it first: revoke all on %s from %I; or from public, or from a group that it is in.', c.oid::regclass, r.rolname)
     from reach r
     join pg_class c on c.relkind in ('r', 'p', 'v') and has_table_privilege(r.oid, c.oid, 'select, insert, update, delete, truncate, trigger')
-    where c.relnamespace::regnamespace::text = 'graphile_worker' or (c.relnamespace::regnamespace::text = 'legwork_private' and c.relname like 'all\_%')
+    where c.relnamespace::regnamespace::text = 'graphile_worker' or (c.relnamespace::regnamespace::text = 'legwork_private' and c.relname ~ '^(all|graphile)_')
     order by r.is_self desc, c.relname limit 1)
   )
   select f.reason, coalesce(f.fix, case when f.is_self then 'Use a login without it.'
