@@ -29,7 +29,8 @@ async function said(databaseUrl: string): Promise<string> {
     if (!(error instanceof LegworkError)) throw error;
     text += `${error.message} ${error.hint} ${error.cause === undefined ? "" : toError(error.cause).message}`;
   }
-  return text;
+  // Where code stands says nothing, and its line numbers may be any four digits.
+  return text.replaceAll(/:\d+:\d+(?=\)|\\n|")/g, "");
 }
 
 /** Where nothing listens. */
