@@ -118,7 +118,7 @@ try {
 import { createLegwork } from "legwork";
 import { openTestKit } from "legwork/testing";
 const legwork = await createLegwork();
-console.log(await legwork.enqueue("hello", { name: "Ada" }), typeof openTestKit);
+console.log(await legwork.jobs.enqueue("hello", { name: "Ada" }), typeof openTestKit);
 await legwork.stop();
 `,
   );
