@@ -84,9 +84,12 @@ export async function applyDefinitions(
   await run("set local check_function_bodies = off");
   const dropped: string[] = [];
   const applied = new Set<string>();
+  const grants: Grant[] = [];
   const remove = async (object: string): Promise<void> => {
     if (!catalog.has(object)) return;
-    for (const dependant of await dependantsOf(client, object)) {
+    const dependants = await dependantsOf(client, object);
+    grants.push(...(await readGrants(client, [object, ...dependants])));
+    for (const dependant of dependants) {
       if (!byObject.has(dependant) && !recorded.has(dependant)) throw inTheWay(object, dependant);
       catalog.delete(dependant);
       applied.delete(dependant);
@@ -124,11 +127,48 @@ export async function applyDefinitions(
     }
     again &&= [...wanted].some((object) => !applied.has(object));
   }
+  for (const grant of grants) {
+    const target = grantedNow(grant.object, definitions);
+    if (target !== undefined)
+      await run(`grant ${grant.privilege} on ${target.replace(/^view /, "")} to ${grant.grantee}${grant.option}`);
+  }
   await record(
     definitions.filter(({ object }) => applied.has(object)),
     run,
   );
   return { applied: [...applied], dropped, putBack };
+}
+
+/** What the user has granted on an object that is made again, as parts of the statement that grants it again. */
+interface Grant {
+  readonly object: string;
+  readonly privilege: string;
+  readonly grantee: string;
+  readonly option: string;
+}
+
+/** The owner's own rights come with the object, and whether everyone may call a function is for its definition to say. */
+async function readGrants(client: Queryable, objects: readonly string[]): Promise<Grant[]> {
+  const { rows } = await client.query(
+    `with acls (object, owner, acl) as (
+       select 'function ' || p.pronamespace::regnamespace || '.' || p.proname || '(' || oidvectortypes(p.proargtypes) || ')', p.proowner, p.proacl from pg_proc p
+       union all
+       select 'view ' || c.relnamespace::regnamespace || '.' || c.relname, c.relowner, c.relacl from pg_class c where c.relkind = 'v'
+     )
+     select g.object, a.privilege_type as privilege, case a.grantee when 0 then 'public' else a.grantee::regrole::text end as grantee,
+       case when a.is_grantable then ' with grant option' else '' end as option
+     from acls g cross join lateral aclexplode(g.acl) a
+     where g.object = any ($1) and a.grantee <> g.owner and not (a.grantee = 0 and g.object like 'function %')`,
+    [objects],
+  );
+  return rows as Grant[];
+}
+
+/** The definition that takes an object's place: the same one, or the only function of its name where the parameters have changed. */
+function grantedNow(object: string, definitions: readonly Definition[]): string | undefined {
+  if (definitions.some((definition) => definition.object === object)) return object;
+  const named = definitions.filter((definition) => definition.object.replace(/\(.*$/, "") === object.replace(/\(.*$/, ""));
+  return named.length === 1 ? named[0]?.object : undefined;
 }
 
 /** Whether Postgres refuses to replace it: the columns of the view or the result of the function have changed, or it is a kind that cannot be replaced. */
@@ -137,7 +177,7 @@ async function mustBeDropped(
   { object, kind, statements }: Definition,
   catalog: ReadonlySet<string>,
 ): Promise<boolean> {
-  if (!catalog.has(object) || kind === "comments" || kind === "policy") return false;
+  if (!catalog.has(object) || kind === "comments") return false;
   const statement = statements.find((candidate) => /^create /i.test(candidate)) ?? "";
   if (!/^create or replace /i.test(statement)) return true;
   await client.query("savepoint replaced");

@@ -25,6 +25,32 @@ const EDITS: readonly [file: string, from: string, to: string][] = [
     "function legwork_private.describe_retry(text, text) from public",
     "function legwork_private.describe_retry(text, text, boolean) from public",
   ],
+  // A public function with a parameter more, in the file of the policies' neighbours; and a policy.
+  [
+    "definitions/access/settings.sql",
+    "legwork.change_setting(name text, value text) returns void",
+    "legwork.change_setting(name text, value text, why text default null) returns void",
+  ],
+  [
+    "definitions/access/settings.sql",
+    "comment on function legwork.change_setting(text, text)",
+    "comment on function legwork.change_setting(text, text, text)",
+  ],
+  [
+    "definitions/access/settings.sql",
+    "function legwork.change_setting(text, text) from public",
+    "function legwork.change_setting(text, text, text) from public",
+  ],
+  [
+    "definitions/access/settings.sql",
+    "(select max(m.id) from graphile_worker.migrations m)",
+    "(select max(m.id) from graphile_worker.migrations m where true)",
+  ],
+  [
+    "definitions/history/settings.sql",
+    "on legwork.settings for select to public using (true)",
+    "on legwork.settings for select to public using (name <> '')",
+  ],
   // A column in the middle of the view of jobs, which Postgres cannot replace.
   [
     "definitions/views/jobs.sql",

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { afterEach, beforeAll, describe, expect, inject, it } from "vitest";
+import { afterEach, beforeAll, describe, expect, inject, it, onTestFinished } from "vitest";
 import { describeSchema } from "../../scripts/describe-schema.ts";
 import { assertUsable, migrate, migrationScript } from "../../src/db/migrate.ts";
 import { createPool } from "../../src/db/pool.ts";
@@ -128,6 +128,19 @@ describe("an upgrade", () => {
       expect(await query("select distinct version from legwork.workers")).toEqual([{ version: VERSION }]);
     },
   );
+
+  it("keeps what the user has granted on views and functions that it makes again, also where a function has got another parameter", async () => {
+    const role = `legwork_test_${new URL(database.url).pathname.slice(-12)}`;
+    await query(`create role ${role}`);
+    onTestFinished(async () => void (await database.pool.query(`drop owned by ${role}; drop role ${role}`)));
+    await query(
+      `grant select on legwork.jobs, legwork.tasks to ${role}; grant execute on function legwork.change_setting to ${role}`,
+    );
+    await migrate(database.pool, testLog, next);
+    const may = `select has_table_privilege($1, 'legwork.jobs', 'select') as jobs, has_table_privilege($1, 'legwork.tasks', 'select') as tasks,
+      has_function_privilege($1, 'legwork.change_setting(text, text, text)', 'execute') as setting, has_table_privilege($1, 'legwork.jobs', 'insert') as more`;
+    expect(await query(may, [role])).toEqual([{ jobs: true, tasks: true, setting: true, more: false }]);
+  });
 
   it("stops before it changes anything when a user's view depends on one that must be made again, and names it", async () => {
     await query("create view public.failures as select id, task from legwork.jobs where state = 'failed'");

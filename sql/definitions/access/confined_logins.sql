@@ -5,7 +5,6 @@ comment on column legwork_private.confined_logins.tenant is 'The tenant it is co
 -- Each may see what concerns him: the functions below look it up with the rights of whoever asks.
 grant select on legwork_private.confined_logins to public;
 
-drop policy if exists own on legwork_private.confined_logins;
 create policy own on legwork_private.confined_logins for select to public using (login = session_user);
 
 create or replace function legwork_private.confined_tenant() returns text

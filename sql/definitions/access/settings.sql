@@ -35,5 +35,4 @@ comment on column legwork.migrations.name is 'Its file, without the extension.';
 comment on column legwork.migrations.checksum is 'SHA-256 of the file as it was applied.';
 comment on column legwork.migrations.applied_at is 'When it was applied.';
 
-drop policy if exists read on legwork.migrations;
 create policy read on legwork.migrations for select to public using (true);

@@ -4,5 +4,4 @@ comment on column legwork.settings.value is 'The value, as text.';
 comment on column legwork.settings.description is 'What the setting means, its unit and its default.';
 
 -- Settings are no secrets; who may read the table at all is said by grants.
-drop policy if exists read on legwork.settings;
 create policy read on legwork.settings for select to public using (true);

@@ -1,4 +1,4 @@
--- What a Legwork worker says about the jobs that its statement completes or fails; see src/worker/outcomes.ts. Times are on the
+-- What a Legwork worker says about the jobs that its statement completes or fails; see src/worker/graphile/outcomes.ts. Times are on the
 -- database's clock. Completions come as arrays, because they are many and arrays are read four times as fast as JSON objects; their times
 -- as whole microseconds, which are read faster than fractions, after a moment that they share (itself since 1970), which leaves few digits.
 -- What is taken from an array by its position needs no list of its own. Results are lines, of which an empty one stands for none: the JSON of
