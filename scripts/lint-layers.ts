@@ -30,6 +30,7 @@ const FOUNDATION = [
   "optional-packages",
   "version",
   "within",
+  "wording",
 ];
 const OPERATIONS = ["access", "health", "jobs", "queues", "schedules", "workflows"];
 const BELOW_SERVICES = [...OPERATIONS, "db", ...FOUNDATION];
@@ -47,6 +48,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   version: [],
   "optional-packages": ["errors", "version"],
   within: [],
+  wording: [],
   errors: ["action", "duration", "thrown"],
   log: ["stderr-destination"],
   bounds: ["duration", "errors", "id"],
@@ -65,7 +67,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   testing: [...SERVICES, ...BELOW_SERVICES],
   cli: [...SERVICES, ...BELOW_SERVICES],
   index: ["api", "embed", ...BELOW_SERVICES],
-  dashboard: ["contract"],
+  dashboard: ["contract", "wording"],
 };
 
 const SOURCE = resolve(import.meta.dirname, "../src");

@@ -1,11 +1,19 @@
 import type { Queryable } from "../db/pool.ts";
 
+/** How far two clocks drift apart, as a share of the time that passes: ten times the 15 ppm that NTP assumes of a disciplined clock (PHI in RFC 5905). */
+const DRIFT = 0.000_15;
+const FIRST_READINGS = 3;
+
 /**
  * The database's clock as this process sees it, so that times from workers on different machines can be compared.
- * Off by at most half a round trip of the best measurement since the last beat.
+ *
+ * Each reading is off by at most half of its round trip. A slow reading, as on a busy machine, does not replace a better one, unless the two cannot
+ * both be right: then one of the clocks was set, and the new reading counts.
  */
 export class DatabaseClock {
   #offset = 0;
+  #error = Infinity;
+  #readAt = 0;
 
   /** Milliseconds since 1970, to the microsecond, which is as fine as Postgres stores. */
   now(): number {
@@ -14,12 +22,20 @@ export class DatabaseClock {
 
   /** Takes the database's time, read somewhere between two moments of `performance.now()`. */
   observe(databaseTime: Date | string, before: number, after: number): void {
-    this.#offset = new Date(databaseTime).getTime() - (performance.timeOrigin + (before + after) / 2);
+    const offset = new Date(databaseTime).getTime() - (performance.timeOrigin + (before + after) / 2);
+    const error = (after - before) / 2;
+    const errorOfKept = this.#error + Math.max(0, after - this.#readAt) * DRIFT;
+    if (error > errorOfKept && Math.abs(offset - this.#offset) <= error + errorOfKept) return;
+    this.#offset = offset;
+    this.#error = error;
+    this.#readAt = after;
   }
 
   async synchronise(client: Queryable): Promise<void> {
-    const before = performance.now();
-    const { rows } = await client.query("select clock_timestamp() as now");
-    this.observe(rows[0]?.now, before, performance.now());
+    for (let reading = 0; reading < FIRST_READINGS; reading++) {
+      const before = performance.now();
+      const { rows } = await client.query("select clock_timestamp() as now");
+      this.observe(rows[0]?.now, before, performance.now());
+    }
   }
 }

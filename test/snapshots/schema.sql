@@ -6771,6 +6771,12 @@ begin
 end $function$
 -- not for everybody
 
+CREATE OR REPLACE FUNCTION legwork_private.counted(count bigint, noun text, plural text DEFAULT NULL::text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ((TRIM(BOTH FROM to_char(count, 'FM9,999,999,999,999,999,999'::text)) || ' '::text) || CASE count WHEN 1 THEN noun ELSE COALESCE(plural, (noun || 's'::text)) END)
+
 CREATE OR REPLACE FUNCTION legwork_private.create_history_partitions(history text, by_column text, width interval)
  RETURNS TABLE(step text, relation text)
  LANGUAGE plpgsql
@@ -8818,7 +8824,7 @@ CREATE OR REPLACE FUNCTION legwork_private.in_words(duration interval)
  RETURNS text
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE STRICT
-RETURN COALESCE(NULLIF(concat_ws(' '::text, (EXTRACT(year FROM duration) || CASE EXTRACT(year FROM duration) WHEN 0 THEN NULL::text WHEN 1 THEN ' year'::text ELSE ' years'::text END), (EXTRACT(month FROM duration) || CASE EXTRACT(month FROM duration) WHEN 0 THEN NULL::text WHEN 1 THEN ' month'::text ELSE ' months'::text END), (EXTRACT(day FROM duration) || CASE EXTRACT(day FROM duration) WHEN 0 THEN NULL::text WHEN 1 THEN ' day'::text ELSE ' days'::text END), (EXTRACT(hour FROM duration) || CASE EXTRACT(hour FROM duration) WHEN 0 THEN NULL::text WHEN 1 THEN ' hour'::text ELSE ' hours'::text END), (EXTRACT(minute FROM duration) || CASE EXTRACT(minute FROM duration) WHEN 0 THEN NULL::text WHEN 1 THEN ' minute'::text ELSE ' minutes'::text END), (trim_scale(EXTRACT(second FROM duration)) || CASE EXTRACT(second FROM duration) WHEN 0 THEN NULL::text WHEN 1 THEN ' second'::text ELSE ' seconds'::text END)), ''::text), '0 seconds'::text)
+RETURN COALESCE(NULLIF(concat_ws(' '::text, NULLIF(legwork_private.counted((EXTRACT(year FROM duration))::bigint, 'year'::text), '0 years'::text), NULLIF(legwork_private.counted((EXTRACT(month FROM duration))::bigint, 'month'::text), '0 months'::text), NULLIF(legwork_private.counted((EXTRACT(day FROM duration))::bigint, 'day'::text), '0 days'::text), NULLIF(legwork_private.counted((EXTRACT(hour FROM duration))::bigint, 'hour'::text), '0 hours'::text), NULLIF(legwork_private.counted((EXTRACT(minute FROM duration))::bigint, 'minute'::text), '0 minutes'::text), (trim_scale(EXTRACT(second FROM duration)) || CASE EXTRACT(second FROM duration) WHEN 0 THEN NULL::text WHEN 1 THEN ' second'::text ELSE ' seconds'::text END)), ''::text), '0 seconds'::text)
 
 CREATE OR REPLACE FUNCTION legwork_private.installed_schema(OUT version text, OUT minimum_version text, OUT definitions_hash text, OUT graphile_worker integer, OUT migrations jsonb)
  RETURNS record

@@ -6,6 +6,7 @@ import { schemaFiles } from "../../db/schema-files.ts";
 import { type Uninstallation, uninstall } from "../../db/uninstall.ts";
 import { LegworkError } from "../../errors.ts";
 import { createLogger } from "../../log.ts";
+import { counted } from "../../wording.ts";
 import { type CommonFlags, findDatabase, withCommonOptions } from "../options.ts";
 import { printJson } from "../output.ts";
 
@@ -85,10 +86,6 @@ function describe({ applied, definitions, repaired }: MigrationResult): string {
     ...(definitions.length > 0 ? [counted(definitions.length, "definition")] : []),
   ];
   return `Migrated the database to Legwork ${version}: ${changes.join(" and ")}.`;
-}
-
-function counted(count: number, noun: string): string {
-  return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 function describeUninstallation({ removed, releasedJobs, expiredJobs, roles }: Uninstallation): string {

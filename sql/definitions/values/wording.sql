@@ -1,0 +1,30 @@
+-- How messages write numbers, plurals, durations and times. Every message uses these functions.
+create or replace function legwork_private.counted(count bigint, noun text, plural text default null) returns text
+language sql immutable parallel safe
+return trim(to_char(counted.count, 'FM9,999,999,999,999,999,999')) || ' '
+  || case counted.count when 1 then counted.noun else coalesce(counted.plural, counted.noun || 's') end;
+comment on function legwork_private.counted(bigint, text, text) is
+  'A number with its noun: 1 job, 1,000 jobs, 2 retries. plural is the noun with an s unless given. Null if the number is null.';
+
+create or replace function legwork_private.in_words(duration interval) returns text
+language sql immutable parallel safe strict
+return coalesce(nullif(concat_ws(' ',
+  nullif(legwork_private.counted(extract(year from duration)::bigint, 'year'), '0 years'),
+  nullif(legwork_private.counted(extract(month from duration)::bigint, 'month'), '0 months'),
+  nullif(legwork_private.counted(extract(day from duration)::bigint, 'day'), '0 days'),
+  nullif(legwork_private.counted(extract(hour from duration)::bigint, 'hour'), '0 hours'),
+  nullif(legwork_private.counted(extract(minute from duration)::bigint, 'minute'), '0 minutes'),
+  trim_scale(extract(second from duration)) || case extract(second from duration) when 0 then null when 1 then ' second' else ' seconds' end), ''), '0 seconds');
+comment on function legwork_private.in_words(interval) is 'A duration in words: 2 hours 1 minute.';
+
+create or replace function legwork_private.period_in_words(period interval) returns text
+language sql immutable parallel safe strict
+return regexp_replace(legwork_private.in_words(period), '^1 (\w+)$', '\1');
+comment on function legwork_private.period_in_words(interval) is 'A duration in words, as it follows "per" or "every": hour, 2 hours.';
+
+create or replace function legwork_private.time_ahead(at timestamptz) returns text
+language sql stable
+return case when time_ahead.at > legwork_private.last_time() then 'the year ' || extract(year from time_ahead.at)
+  else format('%s (in %s)', to_char(time_ahead.at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+    legwork_private.in_words(date_trunc('second', legwork_private.elapsed(clock_timestamp(), time_ahead.at)))) end;
+comment on function legwork_private.time_ahead(timestamptz) is 'A future time with its distance: 2027-01-01 10:00:00 UTC (in 2 hours). Beyond what Postgres can print, the year only.';
