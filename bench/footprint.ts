@@ -27,7 +27,7 @@ const TASKS = {
 
 /**
  * What Legwork takes of a database: bytes and transaction ids for each job, connections, locks. Counts, which another load on the machine
- * does not change, beside those of graphile-worker alone in the same run. The tables are those of docs/database-footprint.md.
+ * does not change, beside those of graphile-worker alone in the same run. The tables are those of docs/reference/database-footprint.md.
  */
 export async function run(options: { short: boolean }): Promise<void> {
   const jobs = options.short ? 2_000 : 5_000;

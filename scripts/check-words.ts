@@ -1,4 +1,4 @@
-// Finds words and patterns that docs/glossary.md and CONTRIBUTING.md rule out, in prose: comments, strings, JSX text, SQL comments and messages, Markdown.
+// Finds words and patterns that docs/guides/glossary.md and CONTRIBUTING.md rule out, in prose: comments, strings, JSX text, SQL comments and messages, Markdown.
 //
 //   node scripts/check-words.ts                  every file of the repository
 //   node scripts/check-words.ts sql/definitions  one folder or file
@@ -43,8 +43,8 @@ const PATTERNS: readonly Pattern[] = [
   { name: "tell of", matches: /\b(?:tell|tells|told|telling) of\b/gi, better: "report, list, announce" },
   { name: "anew", matches: /\banew\b/gi, better: "again; 'make anew' is recreate" },
   { name: "be had", matches: /\b(?:can|cannot|could|may|to) be had\b/gi, better: "obtained, fetched, available" },
-  { name: "cure", matches: /\b(?:cures?|cured|remedy|remedies)\b/gi, better: "fix (docs/glossary.md)" },
-  { name: "lane", matches: /\blanes?\b/gi, better: "line (docs/glossary.md)" },
+  { name: "cure", matches: /\b(?:cures?|cured|remedy|remedies)\b/gi, better: "fix (docs/guides/glossary.md)" },
+  { name: "lane", matches: /\blanes?\b/gi, better: "line (docs/guides/glossary.md)" },
   {
     name: "fronted verb",
     matches: /(?:^|[.:;]\s+)(?:Measured|Refused|Meant|Asked|Told|Shown|Kept|Tried|Said) (?:is|are|was|were)\b/g,

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { type Browser, chromium } from "playwright-core";
 
 /**
- * Takes the pictures of docs/dashboard.md: every page, light and dark, of a running `npm start` (LEGWORK_URL, LEGWORK_TOKEN, or its
+ * Takes the pictures of docs/guides/dashboard.md: every page, light and dark, of a running `npm start` (LEGWORK_URL, LEGWORK_TOKEN, or its
  * ready.json). `npm run screenshots` after it has run for a few minutes, so that there is something to see.
  */
 const FOLDER = fileURLToPath(new URL("../docs/dashboard/", import.meta.url));

@@ -1,4 +1,4 @@
-// Installs what would be published in an empty project, as a user does, and checks what the README and docs/dependencies.md promise of it. Run
+// Installs what would be published in an empty project, as a user does, and checks what the README and docs/reference/dependencies.md promise of it. Run
 // `npm run package` first. Needs the npm registry.
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";

@@ -214,7 +214,7 @@ export async function loadConfig(
   const issue = parsed.error.issues[0];
   const key = String(issue?.path[0] ?? (issue?.code === "unrecognized_keys" ? issue.keys[0] : ""));
   throw new LegworkError("LW514", `${origin.get(key) ?? key}: ${issue?.message ?? "not valid"}.`, {
-    hint: `Settings: ${Object.keys(ENVIRONMENT).join(", ")}. See docs/configuration.md.`,
+    hint: `Settings: ${Object.keys(ENVIRONMENT).join(", ")}. See docs/reference/configuration.md.`,
   });
 }
 

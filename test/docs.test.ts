@@ -6,28 +6,28 @@ import { testDatabase } from "./support/database.ts";
 import { rest, startRest } from "./support/rest.ts";
 
 const database = testDatabase();
-/** For docs/rest.md, whose job 42 must be the only one. */
+/** For docs/reference/rest.md, whose job 42 must be the only one. */
 const restDatabase = testDatabase();
 const read = (path: string): Promise<string> => readFile(new URL(`../${path}`, import.meta.url), "utf8");
 
-it("docs/errors.md lists every code with its meaning, status and exit code", async () => {
-  const rows = [...(await read("docs/errors.md")).matchAll(/^\| (LW\d+) \| (.+?) \| (\d+) \| (\d) \|$/gm)];
+it("docs/reference/errors.md lists every code with its meaning, status and exit code", async () => {
+  const rows = [...(await read("docs/reference/errors.md")).matchAll(/^\| (LW\d+) \| (.+?) \| (\d+) \| (\d) \|$/gm)];
   const listed = Object.fromEntries(
     rows.map(([, code, title, status, exitCode]) => [code, { title, status: Number(status), exitCode: Number(exitCode) }]),
   );
   expect(listed).toEqual(ERRORS);
 });
 
-it("docs/dependencies.md has a line for every dependency and for nothing else", async () => {
+it("docs/reference/dependencies.md has a line for every dependency and for nothing else", async () => {
   const manifest = JSON.parse(await read("package.json"));
   const names = Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies, ...manifest.devDependencies });
-  const listed = [...(await read("docs/dependencies.md")).matchAll(/^\| `([^`]+)` \|/gm)].map((match) => match[1]);
+  const listed = [...(await read("docs/reference/dependencies.md")).matchAll(/^\| `([^`]+)` \|/gm)].map((match) => match[1]);
   expect(new Set(listed)).toEqual(new Set(names));
   expect(listed).toHaveLength(names.length);
 });
 
-it("docs/configuration.md names every variable and its flag", async () => {
-  const page = await read("docs/configuration.md");
+it("docs/reference/configuration.md names every variable and its flag", async () => {
+  const page = await read("docs/reference/configuration.md");
   const source =
     (await read("src/config.ts")) + (await read("tasks/@lib/settings.ts")).replaceAll(/^ {2}(LEGWORK_\w+):/gm, ': "$1"');
   const variables = [...source.matchAll(/: "((?:LEGWORK|DATABASE)_\w+)"/g)].map((match) => match[1]);
@@ -45,7 +45,7 @@ it("links of the README and the documentation lead to files and headings that ex
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
-    ...(await readdir(new URL("docs", root))).filter(isPage).map((name) => `docs/${name}`),
+    ...(await readdir(new URL("docs", root), { recursive: true })).filter(isPage).map((name) => `docs/${name}`),
   ];
   const broken: string[] = [];
   for (const page of pages) {
@@ -74,14 +74,14 @@ function anchorsOf(page: string): string[] {
 describe("the SQL of the documentation runs", () => {
   const documents = [
     "README.md",
-    "docs/sql.md",
-    "docs/limits.md",
-    "docs/schedules.md",
-    "docs/steps.md",
-    "docs/workflows.md",
-    "docs/access.md",
-    "docs/metrics.md",
-    "docs/alerts.md",
+    "docs/reference/sql.md",
+    "docs/guides/limits.md",
+    "docs/guides/schedules.md",
+    "docs/guides/steps.md",
+    "docs/guides/workflows.md",
+    "docs/guides/access.md",
+    "docs/reference/metrics.md",
+    "docs/guides/alerts.md",
   ];
   it.each(documents)("%s", async (path) => {
     await database.pool.query("drop table if exists users");
@@ -104,7 +104,7 @@ describe("the SQL of the documentation runs", () => {
   });
 });
 
-it("the requests of docs/rest.md are answered", async () => {
+it("the requests of docs/reference/rest.md are answered", async () => {
   await restDatabase.pool.query(
     `select legwork_private.register_tasks('[{"name": "notify/email", "queue": "notification"}, {"name": "report/daily"}, {"name": "a"}]')`,
   );
@@ -115,7 +115,7 @@ it("the requests of docs/rest.md are answered", async () => {
   );
   const server = await startRest(restDatabase);
   onTestFinished(() => server.stop());
-  const page = (await read("docs/rest.md")).replaceAll("\\\n", "");
+  const page = (await read("docs/reference/rest.md")).replaceAll("\\\n", "");
   const requests = [...page.matchAll(/^curl -s "\$LEGWORK_URL\/api\/v1(\S+)"(.*)$/gm)];
   expect(requests.length).toBeGreaterThan(20);
   for (const [line, path = "", options = ""] of requests) {

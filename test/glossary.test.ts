@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { createProgram } from "../src/cli/main.ts";
 
 /** The rows of the tables with a column for each interface, as texts by column. */
-const rows = readFileSync("docs/glossary.md", "utf8")
+const rows = readFileSync("docs/guides/glossary.md", "utf8")
   .split("\n")
   .filter((line) => line.startsWith("| **"))
   .map((line) => line.slice(2, -2).split(" | "))

@@ -38,11 +38,10 @@ async function project(files: Record<string, string>): Promise<{ directory: stri
 
 it("links of published pages lead to published files", async () => {
   const published = (path: string): boolean =>
-    manifest.files.some((pattern) =>
-      pattern === "docs/*.md" ? /^docs\/[^/]+\.md$/.test(path) : path === pattern || path.startsWith(`${pattern}/`),
-    ) || ["README.md", "LICENSE", "package.json"].includes(path);
-  const docs = await readdir(new URL("../docs", import.meta.url));
-  const named = manifest.files.filter((path) => path.endsWith(".md") && path !== "docs/*.md");
+    manifest.files.some((pattern) => path === pattern || path.startsWith(`${pattern}/`)) ||
+    ["README.md", "LICENSE", "package.json"].includes(path);
+  const docs = await readdir(new URL("../docs", import.meta.url), { recursive: true });
+  const named = manifest.files.filter((path) => path.endsWith(".md"));
   const pages = ["README.md", ...named, ...docs.filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`)];
   const broken: string[] = [];
   for (const page of pages) {

@@ -20,7 +20,7 @@ export type WorkflowState = (typeof WORKFLOW_STATES)[number];
 /** The states of a batch, in the order of its life. */
 export const BATCH_STATES = ["running", "completed", "failed"] as const;
 
-/** What an alert rule may look at; docs/alerts.md says what each is. */
+/** What an alert rule may look at; docs/guides/alerts.md says what each is. */
 export const ALERT_KINDS = [
   "consecutive_failures",
   "error_rate",

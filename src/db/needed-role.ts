@@ -33,11 +33,11 @@ export function neededRole(name: string): string | undefined {
 export function roleHint(message: string): string {
   const name = /^permission denied for \w+ (\S+)$/.exec(message)?.[1] ?? "";
   if (name === "legwork" || name === "legwork_private") {
-    return "Grant this login a role of Legwork, such as legwork_reader for reading; `legwork roles create` makes them, and docs/access.md says what each may do.";
+    return "Grant this login a role of Legwork, such as legwork_reader for reading; `legwork roles create` makes them, and docs/guides/access.md says what each may do.";
   }
   if (/^(create|grant)_roles$/.test(name)) return "Do it as the owner of the schemas legwork and graphile_worker.";
   const role = neededRole(name);
   if (role === undefined)
-    return "docs/access.md says what each database role may do. Rights on tables of your own are yours to grant.";
-  return `This needs the role ${role}: grant ${role} to this login. docs/access.md says what it may do.`;
+    return "docs/guides/access.md says what each database role may do. Rights on tables of your own are yours to grant.";
+  return `This needs the role ${role}: grant ${role} to this login. docs/guides/access.md says what it may do.`;
 }

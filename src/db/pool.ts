@@ -156,7 +156,7 @@ function connectionError(options: pg.PoolOptions, thrown: unknown): LegworkError
     case "08P01":
       if (!/statement pooling mode/.test(error.message)) break;
       return new LegworkError("LW516", `${where} is a connection pooler in statement mode, which has no transactions.`, {
-        hint: "Set DATABASE_URL to the address of Postgres itself, or of a pool in transaction or session mode; see docs/poolers.md.",
+        hint: "Set DATABASE_URL to the address of Postgres itself, or of a pool in transaction or session mode; see docs/guides/poolers.md.",
         cause: error,
       });
     case "3D000":

@@ -133,7 +133,7 @@ export interface TaskDefinition<P extends z.ZodType, R extends z.ZodType> {
   /**
    * Where it runs: in the worker itself by default, in a `thread` or in a `process` of its own from a pool that is there for such tasks. There its
    * timeout really ends it, whatever it does, and it never holds up other jobs. A thread bounds its JavaScript heap; a process bounds all
-   * of its memory, and what crashes it ends one attempt and not the worker. docs/isolation.md has the differences.
+   * of its memory, and what crashes it ends one attempt and not the worker. docs/guides/isolation.md has the differences.
    */
   isolate?: "thread" | "process";
   /** At most so many of its jobs at a time, over all workers. Several limits, by several keys, may be given. */

@@ -41,7 +41,7 @@ const webhookEndpoints = text.transform((value, context) => {
 
 /**
  * What the tasks here take from the environment of the worker and never from a payload: secrets, and what payloads may name. Read
- * when a job runs. An empty variable counts as not set. docs/configuration.md lists them; a test compares.
+ * when a job runs. An empty variable counts as not set. docs/reference/configuration.md lists them; a test compares.
  */
 const SETTINGS = {
   LEGWORK_ALLOWED_TABLES: list.pipe(

@@ -24,7 +24,7 @@ export default defineTask({
   // Codes that open accounts are sent this way.
   redact: ["text"],
   timeout: "1m",
-  /** Every attempt of a job has the same Idempotency-Key: a provider that heeds it sends once. The protocol is in docs/tasks.md. */
+  /** Every attempt of a job has the same Idempotency-Key: a provider that heeds it sends once. The protocol is in docs/guides/tasks.md. */
   async run({ to, text }, { job, signal }) {
     const url = requiredSetting("LEGWORK_SMS_URL");
     const token = setting("LEGWORK_SMS_TOKEN");

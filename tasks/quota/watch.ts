@@ -18,10 +18,12 @@ export default defineTask({
           amount: columnName.optional().describe("Its column with how much was used; a row is one by default."),
         })
         .describe("What was used."),
-      providers: tableName.describe("The table with the quotas, which also keeps the state. docs/tasks.md has its columns."),
+      providers: tableName.describe(
+        "The table with the quotas, which also keeps the state. docs/guides/tasks.md has its columns.",
+      ),
       failovers: tableName
         .optional()
-        .describe("A table that keeps who stood in for whom, and when. docs/tasks.md has its columns."),
+        .describe("A table that keeps who stood in for whom, and when. docs/guides/tasks.md has its columns."),
       warnAt: share.default(80).describe("From here on a provider is in the state warning (% of its quota)."),
       switchAt: share.default(95).describe("From here on the next provider by priority takes over (%)."),
       blockAt: share.default(100).describe("From here on a provider is blocked until its window resets (%)."),
@@ -104,7 +106,7 @@ function assertColumns(table: NamedTable, field: string, names: readonly string[
   const missing = names.filter((name) => !table.columns.has(name));
   if (missing.length === 0) return;
   throw new PayloadError(`${field}: table '${table.full}' lacks columns: ${missing.join(", ")}.`, {
-    hint: "docs/tasks.md has a create table for it, under quota/watch.",
+    hint: "docs/guides/tasks.md has a create table for it, under quota/watch.",
   });
 }
 

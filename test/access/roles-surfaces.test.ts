@@ -129,7 +129,7 @@ it("createLegwork with its defaults enqueues as legwork_enqueuer, and works as l
 });
 
 it("what the login of a server or a program may not do is LW403 in TypeScript, REST and GraphQL", async () => {
-  const hint = "This needs the role legwork_admin: grant legwork_admin to this login. docs/access.md says what it may do.";
+  const hint = "This needs the role legwork_admin: grant legwork_admin to this login. docs/guides/access.md says what it may do.";
   const refusal = await listTokens(loginOf("legwork_enqueuer").client).catch((error: unknown) => error);
   expect(refusal).toBeInstanceOf(LegworkError);
   expect(refusal).toMatchObject({ code: "LW403", hint });

@@ -24,7 +24,7 @@ export interface Behaviour {
   readonly is: unknown;
   /** Legwork's worker is asked too: nothing in it needs that no worker runs, or an option of graphile-worker's. */
   readonly anyWorker?: true;
-  /** What is seen elsewhere instead, each a difference that docs/database-footprint.md states. */
+  /** What is seen elsewhere instead, each a difference that docs/reference/database-footprint.md states. */
   readonly except?: { readonly [place in Place]?: { readonly is: unknown; readonly documented: string } };
 }
 

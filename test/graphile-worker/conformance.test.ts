@@ -87,8 +87,8 @@ describe.each(places)("graphile-worker %s", (place) => {
   });
 });
 
-it("the differences are those that docs/database-footprint.md lists, and each is a real one", async () => {
-  const page = await readFile(new URL("../../docs/database-footprint.md", import.meta.url), "utf8");
+it("the differences are those that docs/reference/database-footprint.md lists, and each is a real one", async () => {
+  const page = await readFile(new URL("../../docs/reference/database-footprint.md", import.meta.url), "utf8");
   const list = page.slice(
     page.indexOf("## What users of graphile-worker see differently"),
     page.indexOf("## An older graphile-worker"),

@@ -94,7 +94,7 @@ describe("a worker", () => {
     expect(result.stderr).toBe(
       "legwork: This worker reaches Postgres through a connection pooler in transaction mode, where it cannot run jobs. (LW516)\n" +
         "  Set DATABASE_URL for the worker to the address of Postgres itself, or of a pool in session mode with enough connections. " +
-        "The rest of Legwork works through a pooler in transaction mode; see docs/poolers.md.\n",
+        "The rest of Legwork works through a pooler in transaction mode; see docs/guides/poolers.md.\n",
     );
     const { stdout: id } = await legwork(["add", "note", "{}"], environment);
     const doctor = await legwork(["doctor", "--json"], environment);
@@ -245,11 +245,11 @@ it("a pooler in statement mode is named by every command", async () => {
   const result = await legwork(["jobs"], { DATABASE_URL: url, LEGWORK_LOG_LEVEL: "error" });
   expect(result.code).toBe(1);
   expect(result.stderr).toMatch(
-    /^legwork: 127\.0\.0\.1:\d+\/\w+ is a connection pooler in statement mode, which has no transactions\. \(LW516\)\n .+docs\/poolers\.md\.\n$/,
+    /^legwork: 127\.0\.0\.1:\d+\/\w+ is a connection pooler in statement mode, which has no transactions\. \(LW516\)\n .+docs\/guides\/poolers\.md\.\n$/,
   );
 });
 
-it("docs/poolers.md names every mode", async () => {
-  const page = await readFile(new URL("../../docs/poolers.md", import.meta.url), "utf8");
+it("docs/guides/poolers.md names every mode", async () => {
+  const page = await readFile(new URL("../../docs/guides/poolers.md", import.meta.url), "utf8");
   for (const mode of ["session", "transaction", "statement"]) expect(page).toContain(mode);
 });

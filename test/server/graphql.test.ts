@@ -700,10 +700,10 @@ describe("a database in trouble", () => {
   });
 });
 
-describe("docs/graphql.md", () => {
+describe("docs/reference/graphql.md", () => {
   test("its queries are answered", async () => {
     await addJob("notify/email");
-    const text = await readFile(new URL("../../docs/graphql.md", import.meta.url), "utf8");
+    const text = await readFile(new URL("../../docs/reference/graphql.md", import.meta.url), "utf8");
     const queries = [...text.matchAll(/```graphql\n([^`]+)```/g)].map(([, query]) => query ?? "");
     expect(queries.length).toBeGreaterThan(2);
     for (const query of queries) expect({ query, errors: (await ask(query)).errors }).toEqual({ query, errors: [] });

@@ -3113,7 +3113,7 @@ AS $function$
     case when exists (select from legwork_private.worker_processes w where w.suspected_at is null and w.seen_at > clock_timestamp() - legwork_private.worker_grace())
       then 'warning' else 'critical' end,
     format('The worker on %s (pid %s) did not start, at %s: %s', f.host, f.pid, to_char(f.at, 'YYYY-MM-DD HH24:MI:SS TZ'), f.reason),
-    'Give that worker a DATABASE_URL that leads to Postgres itself, or to a pool in session mode with enough connections (docs/poolers.md).',
+    'Give that worker a DATABASE_URL that leads to Postgres itself, or to a pool in session mode with enough connections (docs/guides/poolers.md).',
     jsonb_build_object('host', f.host, 'pid', f.pid, 'at', f.at)
   from legwork_private.refused_workers(period) f order by f.at desc limit 20)
   union all
@@ -7950,7 +7950,7 @@ begin
         format('The worker%s did not start, at %s: %s',
           -- Where it runs is not for tenants.
           case when legwork_private.confined_tenant() is null then ' on ' || v_refused.host else '' end, to_char(v_refused.at, 'YYYY-MM-DD HH24:MI:SS TZ'), v_refused.reason),
-        'Give that worker a DATABASE_URL that leads to Postgres itself, or to a pool in session mode with enough connections (docs/poolers.md).';
+        'Give that worker a DATABASE_URL that leads to Postgres itself, or to a pool in session mode with enough connections (docs/guides/poolers.md).';
     end if;
     return query select 'no_worker'::text,
       case when v_alive = 0 then 'No Legwork worker is alive.'

@@ -1,7 +1,7 @@
 import type { Named } from "./function-calls.ts";
 
 export interface WalkedCommand {
-  /** What docs/access-matrix.md calls it. */
+  /** What docs/reference/access-matrix.md calls it. */
   name: string;
   run: string[];
 }

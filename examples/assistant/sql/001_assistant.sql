@@ -81,7 +81,7 @@ create table if not exists assistant.ai_usage (
 comment on table assistant.ai_usage is 'Every request to a provider, also those that failed. quota/watch adds up its tokens.';
 create index if not exists ai_usage_provider on assistant.ai_usage (provider, used_at);
 
--- The columns up to reset_at are those of quota/watch (docs/tasks.md).
+-- The columns up to reset_at are those of quota/watch (docs/guides/tasks.md).
 create table if not exists assistant.providers (
   service text not null default 'chat',
   provider text primary key,

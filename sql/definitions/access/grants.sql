@@ -120,5 +120,5 @@ begin
 end $$;
 comment on function legwork.create_roles() is
   'Makes the roles legwork_reader, legwork_enqueuer, legwork_operator, legwork_worker and legwork_admin, as far as they are not there, and grants them what they need in this '
-  'database. They are groups: grant legwork_worker to some_login. Needs createrole and the ownership of the schemas. docs/access.md says what each may do.';
+  'database. They are groups: grant legwork_worker to some_login. Needs createrole and the ownership of the schemas. docs/guides/access.md says what each may do.';
 revoke execute on function legwork.create_roles() from public;

@@ -3,7 +3,7 @@
 -- Two things take rights away and nothing here gives any. A setting of the transaction (legwork.role, legwork.confined_to), which
 -- the server makes for whoever it acts for: whoever may set it could do without it, so it binds only who cannot write SQL, and lies in
 -- no client's hand. And the login (legwork_private.confined_logins), which nobody can change in his own session. Functions ask
--- legwork_private.assert_role and legwork_private.confined_tenant; views are shaped so that no plan suffers (docs/access.md, "How it is made").
+-- legwork_private.assert_role and legwork_private.confined_tenant; views are shaped so that no plan suffers (docs/guides/access.md, "How it is made").
 -- Locks: SHARE on graphile-worker's jobs while the indexes are made.
 create or replace function legwork_private.has_role(needed text) returns boolean
 language sql stable parallel safe

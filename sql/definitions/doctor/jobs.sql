@@ -241,7 +241,7 @@ language sql volatile as $$
     case when exists (select from legwork_private.worker_processes w where w.suspected_at is null and w.seen_at > clock_timestamp() - legwork_private.worker_grace())
       then 'warning' else 'critical' end,
     format('The worker on %s (pid %s) did not start, at %s: %s', f.host, f.pid, to_char(f.at, 'YYYY-MM-DD HH24:MI:SS TZ'), f.reason),
-    'Give that worker a DATABASE_URL that leads to Postgres itself, or to a pool in session mode with enough connections (docs/poolers.md).',
+    'Give that worker a DATABASE_URL that leads to Postgres itself, or to a pool in session mode with enough connections (docs/guides/poolers.md).',
     jsonb_build_object('host', f.host, 'pid', f.pid, 'at', f.at)
   from legwork_private.refused_workers(period) f order by f.at desc limit 20)
   union all

@@ -19,7 +19,7 @@ begin
         format('The worker%s did not start, at %s: %s',
           -- Where it runs is not for tenants.
           case when legwork_private.confined_tenant() is null then ' on ' || v_refused.host else '' end, to_char(v_refused.at, 'YYYY-MM-DD HH24:MI:SS TZ'), v_refused.reason),
-        'Give that worker a DATABASE_URL that leads to Postgres itself, or to a pool in session mode with enough connections (docs/poolers.md).';
+        'Give that worker a DATABASE_URL that leads to Postgres itself, or to a pool in session mode with enough connections (docs/guides/poolers.md).';
     end if;
     return query select 'no_worker'::text,
       case when v_alive = 0 then 'No Legwork worker is alive.'

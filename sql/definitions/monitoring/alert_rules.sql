@@ -1,6 +1,6 @@
 comment on table legwork_private.alert_rules is 'What raises an alert. Change it with set_alert_rule and drop_alert_rule.';
 comment on column legwork_private.alert_rules.name is 'Names the rule.';
-comment on column legwork_private.alert_rules.kind is 'What is looked at; see docs/alerts.md.';
+comment on column legwork_private.alert_rules.kind is 'What is looked at; see docs/guides/alerts.md.';
 comment on column legwork_private.alert_rules.target is 'Only this task, queue, schedule, check or host; null: each of them for itself. A task with a rule of its own is not looked at by a rule of that kind for all.';
 comment on column legwork_private.alert_rules.warning is 'From this value on the alert is a warning; null for never.';
 comment on column legwork_private.alert_rules.critical is 'From this value on it is critical; null for never.';
@@ -114,7 +114,7 @@ exception when check_violation or not_null_violation then
     hint = 'It needs warning, critical or both, critical being the larger one; period lies between a minute and a day; at_least is 1 or more.';
 end $$;
 comment on function legwork.set_alert_rule(text, text, text, double precision, double precision, interval, integer, interval, interval, jsonb, boolean) is
-  'Makes an alert rule or changes one; what is not given stays as it is, but thresholds are given together. kind: what is looked at (docs/alerts.md). target: only this task, queue or host; each for itself '
+  'Makes an alert rule or changes one; what is not given stays as it is, but thresholds are given together. kind: what is looked at (docs/guides/alerts.md). target: only this task, queue or host; each for itself '
   'by default. warning, critical: from which value on. period and at_least: over how long, and how many attempts there must be. raise_after, resolve_after: for how long it must be so. channels: whom to '
   'tell, as in the setting alert_channels. Raises LW400 for what makes no sense, LW404 for an unknown rule without a kind.';
 revoke execute on function legwork.set_alert_rule(text, text, text, double precision, double precision, interval, integer, interval, interval, jsonb, boolean) from public;

@@ -10,7 +10,7 @@ from legwork_private.alert_rules r
 where (select legwork_private.confined_tenant() is null);
 comment on view legwork.alert_rule_list is 'The rules that raise alerts, by name. Change them with set_alert_rule and drop_alert_rule.';
 comment on column legwork.alert_rule_list.name is E'@notNull\nNames the rule.';
-comment on column legwork.alert_rule_list.kind is E'@notNull\nWhat is looked at; see docs/alerts.md.';
+comment on column legwork.alert_rule_list.kind is E'@notNull\nWhat is looked at; see docs/guides/alerts.md.';
 comment on column legwork.alert_rule_list.target is 'Only this task, queue, schedule, check or host; null: each of them for itself.';
 comment on column legwork.alert_rule_list.warning is 'From this value on the alert is a warning; null for never.';
 comment on column legwork.alert_rule_list.critical is 'From this value on it is critical; null for never.';

@@ -17,7 +17,7 @@ function createCommand(): Command {
     .addHelpText(
       "after",
       `
-They are groups without a login. docs/access.md says what each may do.
+They are groups without a login. docs/guides/access.md says what each may do.
 
 Examples:
   $ legwork roles create

@@ -156,7 +156,7 @@ function principalOf(payload: JWTPayload, config: AuthConfig, log: Logger): Prin
   const refuse = (claim: string, expected: string): LegworkError => {
     log.info({ claim }, "A valid JWT was refused for one of its claims.");
     return new LegworkError("LW401", `The token's claim '${claim}' must be ${expected}.`, {
-      hint: "Its issuer makes the claims; docs/access.md lists them.",
+      hint: "Its issuer makes the claims; docs/guides/access.md lists them.",
     });
   };
   const aName = `a text of 1 to ${MAX_NAME_LENGTH} characters without control characters`;

@@ -8,7 +8,7 @@ interface Kind {
   unit: "count" | "share" | "seconds" | "severity" | "bytes";
 }
 
-/** What each kind of rule looks at, as docs/alerts.md has it. */
+/** What each kind of rule looks at, as docs/guides/alerts.md has it. */
 export const KINDS: Readonly<Record<string, Kind>> = {
   consecutive_failures: { what: "attempts that have failed since the last success", of: "task", unit: "count" },
   error_rate: { what: "the share of attempts that failed within the period", of: "task", unit: "share" },
