@@ -94,7 +94,7 @@ it("the doctor finds a confined login that was granted more afterwards, and one 
   await run(`grant legwork_worker to ${login}`);
   expect(await finding()).toEqual({
     severity: "critical",
-    finding: `Nothing confines the login ${login} to the tenant acme any more: it may act as legwork_worker, which runs every tenant's jobs.`,
+    finding: `The login ${login} is no longer confined to the tenant acme: it may act as legwork_worker, which runs every tenant's jobs.`,
     fix: "Take it out of that role first, and out of the groups by which it is a member.",
   });
   await run(`revoke legwork_worker from ${login}; alter role ${login} rename to ${renamed}`);
