@@ -126,7 +126,7 @@ describe("a task that holds up the event loop for longer than the lease", () => 
         {
           state: "failed",
           error_name: "Blocked",
-          error_message: expect.stringContaining("held up its worker's event loop for 3 seconds"),
+          error_message: expect.stringContaining("blocked its worker's event loop for 3 seconds"),
         },
       ]);
       expect(await state(id)).toBe("retrying");
