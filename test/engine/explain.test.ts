@@ -202,7 +202,10 @@ it("no worker, none that knows the task, and busy ones are three reasons", async
   const id = await add();
   await query("update legwork_private.worker_processes set concurrency = 1, running = array[99]");
   expect(await explain(id)).toMatchObject([
-    { reason: "workers_busy", detail: expect.stringContaining("The one worker that has its task is running as many jobs as it may.") },
+    {
+      reason: "workers_busy",
+      detail: expect.stringContaining("The one worker that has its task is running as many jobs as it may."),
+    },
   ]);
   await query("update legwork_private.worker_processes set tasks = array['tt', 'x']");
   expect(await explain(id)).toMatchObject([{ reason: "no_worker", detail: expect.stringContaining("Did you mean 'tt'?") }]);

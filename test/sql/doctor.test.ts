@@ -60,7 +60,7 @@ describe("workers and jobs", () => {
   it("no worker is a warning, and critical when jobs have been waiting for a minute", async () => {
     expect(await findings("workers")).toMatchObject([{ severity: "warning", finding: "No Legwork worker is running. No job is waiting." }]);
     await job("t", "2 minutes");
-    expect(await findings("workers")).toMatchObject([{ severity: "critical", finding: expect.stringContaining("No Legwork worker is running, and 1 job is waiting, the oldest for 2 minutes") }]);
+    expect(await findings("workers")).toMatchObject([{ severity: "critical", finding: expect.stringContaining("No Legwork worker is running, and 1 job has been waiting for 2 minutes") }]);
     await beat("t");
     expect(await findings("workers")).toMatchObject([{ severity: "ok" }]);
   });
@@ -81,7 +81,7 @@ describe("workers and jobs", () => {
     expect(await findings("tasks")).toMatchObject([
       {
         severity: "warning",
-        finding: expect.stringContaining("1 job of task 'notify/emial' is waiting, the oldest for 2 minutes"),
+        finding: expect.stringContaining("1 job of task 'notify/emial' has been waiting for 2 minutes"),
         fix: expect.stringContaining("did you mean 'notify/email'?"),
         detail: { task: "notify/emial", jobs: 1 },
       },

@@ -141,7 +141,7 @@ language sql volatile as $$
     ) w
     where i.indrelid in (legwork_private.jobs_table(), legwork_private.job_queues_table())
   ), bloated as materialized (
-    -- A past backlog leaves an index four times as large as it need be. Only larger ones are worth waking a person.
+    -- A past backlog leaves an index four times as large as it need be. Only larger indexes are worth a warning.
     select x.* from indexes x where x.bytes >= bloat_bytes and x.bytes > 4 * x.expected
   )
   select 'dead_rows',
@@ -232,7 +232,7 @@ language sql volatile as $$
     ) as p (name, severity, fine, why) on p.name = s.name
     where s.setting <> all (p.fine)
     union all
-    select s.name, s.setting || ' ms', 'warning', 'Postgres cancels whatever takes longer: a fetch from a busy table, a task''s own statement or transaction'
+    select s.name, s.setting || ' ms', 'warning', 'Postgres cancels longer statements and transactions, including fetches from a busy table and those of tasks'
     from pg_settings s
     -- The last one exists since Postgres 17. Ten seconds are long for a worker's own statements and short for a task's.
     where s.name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout') and s.setting::integer between 1 and 9999

@@ -51,7 +51,7 @@ set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_so
       when c.workers > 0 then format('%s %s running %s.', legwork_private.counted(c.workers, 'Legwork worker'), case c.workers when 1 then 'is' else 'are' end,
         case c.running when 0 then 'no jobs' else legwork_private.counted(c.running, 'job') end)
       when t.jobs = 0 then 'No Legwork worker is running. No job is waiting.'
-      else format('No Legwork worker is running, and %s %s waiting, the oldest for %s.', legwork_private.counted(t.jobs, t.noun), case t.jobs when 1 then 'is' else 'are' end,
+      else format('No Legwork worker is running, and %s %s %s.', legwork_private.counted(t.jobs, t.noun), case t.jobs when 1 then 'has been waiting for' else 'are waiting, the oldest for' end,
         legwork_private.in_words(date_trunc('second', legwork_private.elapsed(t.oldest, now()))))
     end,
     'Start one: legwork worker. If plain graphile-worker processes run your jobs, check those: they do not report here.',
@@ -66,8 +66,9 @@ set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_so
   where not exists (select from alive a where a.id = w.id)
   union all
   (select 'tasks', case when u.oldest < now() - interval '10 minutes' then 'critical' else 'warning' end,
-    format('%s of task ''%s'' %s waiting, the oldest for %s, and no running Legwork worker has that task.',
-      legwork_private.counted(u.jobs, case when u.more then 'or more job' else 'job' end), u.task, case u.jobs when 1 then 'is' else 'are' end, legwork_private.in_words(date_trunc('second', legwork_private.elapsed(u.oldest, now())))),
+    format('%s of task ''%s'' %s %s, and no running Legwork worker has that task.',
+      legwork_private.counted(u.jobs, case when u.more then 'or more job' else 'job' end), u.task,
+      case u.jobs when 1 then 'has been waiting for' else 'are waiting, the oldest for' end, legwork_private.in_words(date_trunc('second', legwork_private.elapsed(u.oldest, now())))),
     coalesce('Does a worker lack a task file, or did you mean ''' || legwork_private.nearest_name(u.task, array(select k.task from known k)) || '''? ', '')
       || 'Start a worker that has the task, or cancel the jobs. Plain graphile-worker processes do not report their tasks and are not counted.',
     jsonb_build_object('task', u.task, 'jobs', u.jobs, 'oldest', u.oldest)
@@ -83,7 +84,7 @@ set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_so
   select 'waiting',
     case when l.oldest is null or l.oldest >= now() - patience then 'ok' when c.workers > 0 and c.running = 0 then 'critical' else 'warning' end,
     case when l.oldest is null then 'No job that may start is waiting.'
-      else format('%s %s waiting, the oldest for %s%s.', legwork_private.counted(l.jobs, t.noun), case l.jobs when 1 then 'is' else 'are' end,
+      else format('%s %s %s%s.', legwork_private.counted(l.jobs, t.noun), case l.jobs when 1 then 'has been waiting for' else 'are waiting, the oldest for' end,
         legwork_private.in_words(date_trunc('second', legwork_private.elapsed(l.oldest, now()))),
         case when c.workers > 0 and c.running = 0 then ', and the workers are idle' else '' end)
     end,
@@ -198,9 +199,10 @@ as $$
     select d.name, d.problem, d.failed_at from legwork_private.schedule_definitions d where d.is_enabled and d.problem is not null order by d.name limit 20
   )
   select 'schedules', case when l.schedules + u.schedules > 0 then 'critical' else 'ok' end,
-    case when l.schedules > 0 then format('%s %s late, the first by %s.', legwork_private.counted(l.schedules, 'schedule'), case l.schedules when 1 then 'is' else 'are' end,
+    case when l.schedules > 0 then format('%s %s late by up to %s.', legwork_private.counted(l.schedules, 'schedule'), case l.schedules when 1 then 'is' else 'are' end,
       legwork_private.in_words(date_trunc('second', legwork_private.elapsed(l.oldest, clock_timestamp()))))
-      when u.schedules > 0 then format('The next occurrences of %s have not been computed, including those of ''%s''.', legwork_private.counted(u.schedules, 'schedule'), u.first)
+      when u.schedules > 0 then format('The next occurrences of %s have not been computed.', case u.schedules when 1 then format('schedule ''%s''', u.first)
+        else format('%s, including ''%s'',', legwork_private.counted(u.schedules, 'schedule'), u.first) end)
       else 'No schedule is late.' end,
     'Keep a Legwork worker running: it plans and fires schedules. Without one, no schedule fires. Missed occurrences are handled afterwards.',
     jsonb_build_object('late', l.schedules, 'oldest', l.oldest, 'unplanned', u.schedules)

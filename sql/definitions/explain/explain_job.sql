@@ -38,7 +38,7 @@ begin
   return query select s.reason, s.detail, s.fix from legwork_private.explain_replaced(job) s;
   if v_worker.id is not null and job.id <> all (v_worker.running) and job.locked_at < clock_timestamp() - interval '2 seconds' then
     reason := 'fetched_ahead';
-    detail := format('The worker has fetched it and not started it: it is busy with %s.', legwork_private.counted(cardinality(v_worker.running), 'other job'));
+    detail := format('Its worker has fetched it but not started it, because it is busy with %s.', legwork_private.counted(cardinality(v_worker.running), 'other job'));
     fix := 'Wait, or make workers fetch fewer jobs in advance (LEGWORK_LOCAL_QUEUE_SIZE).';
     return next;
   end if;

@@ -177,8 +177,8 @@ as $$
     left join legwork_private.task_totals t on t.task = p.task
     cross join lateral (
       select p.failed_attempts / nullif(p.failed_attempts + p.completed, 0)::double precision as value, 0::double precision as floor,
-        format('%s of task %L failed within the last %s, out of %s.', legwork_private.counted(p.failed_attempts::bigint, 'attempt'), p.task,
-          legwork_private.period_in_words(r.period), legwork_private.counted((p.failed_attempts + p.completed)::bigint, 'attempt')) as message
+        format('%s of %s of task %L failed within the last %s.', trim(legwork_private.counted(p.failed_attempts::bigint, '', '')),
+          legwork_private.counted((p.failed_attempts + p.completed)::bigint, 'attempt'), p.task, legwork_private.period_in_words(r.period)) as message
       where r.kind = 'error_rate' and p.failed_attempts + p.completed >= r.at_least
       union all
       select p.failed, 0, format('%s of task %L failed permanently within the last %s.', legwork_private.counted(p.failed::bigint, 'job'), p.task,
@@ -381,6 +381,6 @@ end $$;
 comment on function legwork_private.tg_alert_records__audit() is 'Trigger that adds an entry to the audit log when an alert is acknowledged.';
 revoke execute on function legwork_private.tg_alert_records__audit() from public;
 
--- Only for acknowledgments: what the duties of legwork_private.run_duty() change is no user's action.
+-- Only for acknowledgments: the changes that legwork_private.run_duty() makes are not a user's action.
 create or replace trigger _legwork_audit after update of acknowledged_at on legwork_private.alert_records
   for each row when (new.acknowledged_at is distinct from old.acknowledged_at) execute function legwork_private.tg_alert_records__audit();
