@@ -29,7 +29,7 @@ it.each<[why: string, first: string, undo: string]>([
   ["bypasses row security", `alter role ${login} bypassrls`, `alter role ${login} nobypassrls`],
   ["may replicate, which reads every table", `alter role ${login} replication`, `alter role ${login} noreplication`],
   ["may create roles and grant them", `alter role ${login} createrole`, `alter role ${login} nocreaterole`],
-  ["cannot log in, and confinement goes by login", `alter role ${login} nologin`, `alter role ${login} login`],
+  ["cannot log in, and confinement applies to logins", `alter role ${login} nologin`, `alter role ${login} login`],
   [
     "may act as legwork_worker, which runs every tenant's jobs",
     `grant legwork_worker to ${login}`,
@@ -76,7 +76,7 @@ it.each<[why: string, first: string, undo: string]>([
     await expect(confine("acme")).rejects.toMatchObject({
       code: "LW409",
       message: expect.stringContaining(why),
-      hint: expect.stringMatching(/^(Use a login|Take it out|Confine each|Revoke it first: revoke all on)/),
+      hint: expect.stringMatching(/^(Use a login|Remove it|Confine each|Revoke it first: revoke all on)/),
     });
     expect(await run("select from legwork_private.confined_logins")).toEqual([]);
   } finally {
@@ -94,8 +94,8 @@ it("the doctor finds a confined login that was granted more afterwards, and one 
   await run(`grant legwork_worker to ${login}`);
   expect(await finding()).toEqual({
     severity: "critical",
-    finding: `Nothing confines the login ${login} to the tenant acme any more: it may act as legwork_worker, which runs every tenant's jobs.`,
-    fix: "Take it out of that role first, and out of the groups by which it is a member.",
+    finding: `The login ${login} is no longer confined to the tenant acme: it may act as legwork_worker, which runs every tenant's jobs.`,
+    fix: "Remove it from that role first, and from the groups through which it is a member.",
   });
   await run(`revoke legwork_worker from ${login}; alter role ${login} rename to ${renamed}`);
   expect(await finding()).toMatchObject({ severity: "warning", finding: expect.stringContaining("does not exist") });
@@ -119,7 +119,7 @@ it("who acts for a tenant and names another is told to leave it out", async () =
     for (const call of ["create_token('t', 'viewer', 'globex')", "enqueue('t', tenant => 'globex')"]) {
       await expect(client.query(`select legwork.${call}`)).rejects.toMatchObject({
         code: "LW403",
-        hint: "Leave tenant out: what you make belongs to your tenant.",
+        hint: "Leave tenant out: whatever the session creates belongs to its own tenant.",
       });
     }
   } finally {

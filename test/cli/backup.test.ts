@@ -78,7 +78,7 @@ describe("legwork backup and legwork restore", () => {
     await (await workerOver(database.url, [TASKS])).stop();
     const result = await run("restore", "--folder", folder, "--replace", "--start-within", "1s");
     expect(result).toMatchObject({ code: 1, stdout: "" });
-    expect(result.stderr).toMatch(/^legwork: Job \d+ waits: No Legwork worker is alive\./);
+    expect(result.stderr).toMatch(/^legwork: Job \d+ waits: No Legwork worker is running\./);
     expect(result.stderr).toMatch(/Job \d+ has not started within 1 s: .* \(LW504\)/);
     const { rows } = await database.pool.query("select state from legwork.jobs order by id desc limit 1");
     expect(rows).toEqual([{ state: "cancelled" }]);

@@ -92,7 +92,7 @@ describe("a task that holds up the event loop for longer than the lease", () => 
       const reasons = await database.pool.query("select reason, detail from legwork.explain_job($1)", [id]);
       expect(reasons.rows).toMatchObject([
         { reason: "running" },
-        { reason: "worker_blocked", detail: expect.stringContaining("this job's") },
+        { reason: "worker_blocked", detail: expect.stringContaining("of this job") },
       ]);
       for (const each of [id, ...neighbours])
         await until("the job has completed", async () => (await state(each)) === "completed", 25_000);
@@ -126,7 +126,7 @@ describe("a task that holds up the event loop for longer than the lease", () => 
         {
           state: "failed",
           error_name: "Blocked",
-          error_message: expect.stringContaining("held up its worker's event loop for 3 seconds"),
+          error_message: expect.stringContaining("blocked its worker's event loop for 3 seconds"),
         },
       ]);
       expect(await state(id)).toBe("retrying");

@@ -74,8 +74,8 @@ it.each([
 it("explain says when, and that it is never", async () => {
   const detail = async (id: string): Promise<string> =>
     (await database.pool.query("select string_agg(detail, ' ') as it from legwork.explain_job($1)", [id])).rows[0].it;
-  expect(await detail(ids.never!)).toContain("Its run_at is infinity: it never starts by itself.");
-  expect(await detail(ids.far!)).toContain("It may start at the year 290000.");
+  expect(await detail(ids.never!)).toContain("Its run_at is infinity, so it never starts automatically.");
+  expect(await detail(ids.far!)).toContain("It is due at the year 290000.");
 });
 
 it("statistics, the doctor, alerts and metrics take them", async () => {

@@ -87,7 +87,7 @@ describe("the page of a job", () => {
     const page = await open(`/jobs/${id}`);
     const why = card(page, "Why it is not running");
     await why.getByText("provider is down").waitFor();
-    await why.getByText("It may start at").waitFor();
+    await why.getByText("It is due at").waitFor();
     await expectAccessible(page);
     await why.getByRole("button", { name: "Resume the queue" }).click();
     await until(
@@ -96,7 +96,7 @@ describe("the page of a job", () => {
     );
     await why.getByRole("button", { name: "Start it now" }).click();
     await page.locator(".job-lead").getByText("pending").waitFor();
-    await why.getByText("No Legwork worker is alive").waitFor();
+    await why.getByText("No Legwork worker is running").waitFor();
   });
 
   it("leads to the jobs that hold another back", async () => {
@@ -215,7 +215,7 @@ describe("the page of a job", () => {
   it("shows a viewer no more buttons than the token has rights, in the dark and on a phone too", async () => {
     const id = await enqueue("plain", {}, ", run_at => now() + interval '1 hour', tenant => 'acme'");
     const page = await open(`/jobs/${id}`, await makeToken(database, "viewer", "acme"), { theme: "dark", width: 390 });
-    await card(page, "Why it is not running").getByText("It may start at").waitFor();
+    await card(page, "Why it is not running").getByText("It is due at").waitFor();
     for (const name of ["Cancel the job", "Start now", "Start it now", "Priority"]) {
       expect(await page.getByRole("button", { name }).count()).toBe(0);
     }

@@ -24,7 +24,7 @@ async function raise(): Promise<void> {
   await empty(database.pool, "legwork_private.alert_records, legwork_private.alert_silences");
   await database.pool.query(
     `insert into legwork_private.alert_records (rule, kind, target, severity, value, threshold, message, raised_at)
-     values ('consecutive_failures', 'consecutive_failures', 'mail', 'warning', 5, 3, 'Task ''mail'' has failed 5 time(s) in a row: no', now())`,
+     values ('consecutive_failures', 'consecutive_failures', 'mail', 'warning', 5, 3, 'Task ''mail'' has failed 5 times in a row: no', now())`,
   );
   await database.pool.query(
     `insert into legwork_private.alert_records (rule, kind, target, severity, value, threshold, message, raised_at, resolved_at)
@@ -100,7 +100,7 @@ describe("the page of alerts", () => {
     expect(await dialog.getByLabel("Period").inputValue()).toBe("1h");
     await dialog.getByLabel("Critical from").fill("2");
     await dialog.getByRole("button", { name: "Save" }).click();
-    await dialog.getByRole("alert").getByText("makes no sense").waitFor();
+    await dialog.getByRole("alert").getByText("is not valid").waitFor();
     await dialog.getByLabel("Critical from").fill("50");
     await dialog.getByRole("button", { name: "Save" }).click();
     await page.getByRole("button", { name: "On: mail_failures" }).click();

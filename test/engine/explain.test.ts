@@ -36,7 +36,7 @@ it("a job that no worker fetches although some have room is not told to wait a m
       position: 1,
       reason: "not_fetched",
       detail: expect.stringMatching(
-        /^Nothing holds it back\. Its time came 3\d seconds ago, and living workers .+ none has fetched it\.$/,
+        /^Nothing holds it back\. It has been due for 3\d seconds, and running workers .+ none has fetched it\.$/,
       ),
       fix: expect.stringContaining("connection pooler in transaction mode"),
     },
@@ -50,9 +50,9 @@ it("a job whose key is used again while it runs is in its first attempt still, a
   const replaced = {
     reason: "replaced",
     detail: expect.stringMatching(
-      new RegExp(`^It was replaced or removed at .+ is not retried\\. Job ${second} was enqueued in its place\\.$`),
+      new RegExp(`^It was replaced or removed at .+ will not be retried\\. Job ${second} was enqueued in its place\\.$`),
     ),
-    fix: `Look at that one: select * from legwork.explain_job(${second});`,
+    fix: `See that job: select * from legwork.explain_job(${second});`,
   };
   expect(await explain(first)).toMatchObject([
     { reason: "running", detail: expect.stringContaining("attempt 1, since") },
@@ -103,7 +103,7 @@ it("every pause is named, the widest first, with who, why and what ends it", asy
     {
       position: 1,
       reason: "everything_stopped",
-      detail: expect.stringMatching(/by postgres: help\.$/),
+      detail: expect.stringMatching(/by postgres since .*: help\.$/),
       fix: "select legwork.resume_all();",
     },
     {
@@ -149,7 +149,7 @@ it("a used up rate is named with the next possible start", async () => {
     {
       reason: "rate_limit",
       detail: expect.stringMatching(
-        /queue 'q' is 1 per hour: used up\. It is number 1 in its line\. The next start is possible at \d/,
+        /queue 'q' is 1 per hour: used up\. It is number 1 in its line\. The next job may start at \d/,
       ),
     },
   ]);
@@ -160,7 +160,7 @@ it("a time that is ahead is told, also of a retry, with the error", async () => 
   expect(await explain(later)).toMatchObject([
     {
       reason: "run_at_ahead",
-      detail: expect.stringMatching(/^It may start at .* \(in 59 minutes( \d+ seconds?)?\)\.$/),
+      detail: expect.stringMatching(/^It is due at .* \(in 59 minutes( \d+ seconds?)?\)\.$/),
       fix: `Wait, or start it now: select legwork.retry_job(${later});`,
     },
   ]);
@@ -171,7 +171,7 @@ it("a time that is ahead is told, also of a retry, with the error", async () => 
     [failing],
   );
   expect(await explain(failing)).toMatchObject([
-    { reason: "retry_ahead", detail: expect.stringMatching(/^Attempt 1 failed; .*: boom$/) },
+    { reason: "retry_ahead", detail: expect.stringMatching(/^Attempt 1 failed, and .*\. Last error: boom$/) },
   ]);
 });
 
@@ -182,7 +182,7 @@ it("a taken serial key names the job that has it", async () => {
   expect(await explain(second)).toMatchObject([
     {
       reason: "serial_key_taken",
-      detail: `Jobs with its serial key 's' run one at a time, and job ${first} runs now.`,
+      detail: `Jobs with the serial key 's' run one at a time, and job ${first} is running now.`,
       fix: expect.stringContaining(`cancel_job(${first})`),
     },
   ]);
@@ -202,12 +202,15 @@ it("no worker, none that knows the task, and busy ones are three reasons", async
   const id = await add();
   await query("update legwork_private.worker_processes set concurrency = 1, running = array[99]");
   expect(await explain(id)).toMatchObject([
-    { reason: "workers_busy", detail: expect.stringContaining("the one worker that knows the task is busy") },
+    {
+      reason: "workers_busy",
+      detail: expect.stringContaining("The one worker that has its task is running as many jobs as it may."),
+    },
   ]);
   await query("update legwork_private.worker_processes set tasks = array['tt', 'x']");
-  expect(await explain(id)).toMatchObject([{ reason: "no_worker", detail: expect.stringContaining("'tt' looks most like it") }]);
+  expect(await explain(id)).toMatchObject([{ reason: "no_worker", detail: expect.stringContaining("Did you mean 'tt'?") }]);
   await query("delete from legwork_private.worker_processes");
-  expect(await explain(id)).toMatchObject([{ reason: "no_worker", detail: "No Legwork worker is alive." }]);
+  expect(await explain(id)).toMatchObject([{ reason: "no_worker", detail: "No Legwork worker is running." }]);
 });
 
 it("a running job says where, since when, and whether its worker is silent or it was cancelled", async () => {
@@ -221,7 +224,7 @@ it("a running job says where, since when, and whether its worker is silent or it
   await query("update legwork_private.worker_processes set seen_at = seen_at - interval '1 minute'");
   expect(await reasons(id)).toEqual(["running", "worker_silent", "cancelling"]);
   await fetchBy("plain", id);
-  expect((await explain(id))[0]!.detail).toContain("plain, which is no Legwork worker that lives");
+  expect((await explain(id))[0]!.detail).toContain("plain, which is not a running Legwork worker");
 });
 
 it("a job that has ended says how, and what can be done", async () => {
@@ -235,7 +238,7 @@ it("a job that has ended says how, and what can be done", async () => {
   ]);
   expect(await reasons(cancelled)).toEqual(["cancelled"]);
   await query("select legwork.discard_job($1)", [failed]);
-  expect((await explain(failed))[0]!.fix).toBe("It was discarded. Enqueue it again.");
+  expect((await explain(failed))[0]!.fix).toBe("It was discarded. Enqueue it again if it should run.");
   await expect(explain("999999")).rejects.toMatchObject({ code: "LW404" });
 });
 

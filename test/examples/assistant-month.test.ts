@@ -179,14 +179,14 @@ describe("assistant, its schedules", () => {
         "select state, reason from legwork.schedule_runs where schedule = 'weekly-summaries' and due_at = $1",
         on(sunday, "00:00"),
       ),
-    ).toEqual([{ state: "waiting", reason: `It requires memory-cleanup, and its job ${cleanup} has not ended.` }]);
+    ).toEqual([{ state: "waiting", reason: `It requires memory-cleanup, whose job ${cleanup} has not ended.` }]);
     await kit.drain({ at: "1h" });
     expect(await kit.job(cleanup)).toMatchObject({ state: "failed", attempts: 3, error: "The disk is full." });
     await kit.fireSchedules(on(sunday, "00:10"));
     expect(await explained(cleanup)).toEqual([
       expect.stringMatching(
         new RegExp(
-          `^schedule_waits: A run of the schedule 'weekly-summaries', due at .* It requires memory-cleanup, and its last job ${cleanup} is failed\\.$`,
+          `^schedule_waits: An occurrence of the schedule 'weekly-summaries', due at .* It requires memory-cleanup, whose last job ${cleanup} ended as failed\\.$`,
         ),
       ),
     ]);
@@ -216,23 +216,23 @@ describe("assistant, its schedules", () => {
     expect(await kit.job(failed)).toMatchObject({ state: "failed", attempts: 1 });
     await kit.fireSchedules(on(3, "03:00"));
     expect(await lastJob("backup")).toBe(backup);
-    const why = `It requires usage-analysis, and its last job ${failed} is failed.`;
+    const why = `It requires usage-analysis, whose last job ${failed} ended as failed.`;
     expect(await explained(failed)).toEqual([
-      expect.stringMatching(new RegExp(`^schedule_waits: A run of the schedule 'backup', .*: ${why}$`)),
+      expect.stringMatching(new RegExp(`^schedule_waits: An occurrence of the schedule 'backup', .*: ${why}$`)),
     ]);
     expect(await explained(backup)).toEqual([
-      expect.stringMatching(new RegExp(`^schedule_waits: The next run of its schedule 'backup', .*: ${why}$`)),
+      expect.stringMatching(new RegExp(`^schedule_waits: The next occurrence of its schedule 'backup', .*: ${why}$`)),
     ]);
     await kit.fireSchedules(on(3, "04:00"));
     expect(await explained(backup)).toEqual([
       expect.stringMatching(/^schedule_held_back: .* was held back: .* It has waited for 01:00:00\.$/),
       expect.stringMatching(
-        /^schedule_waits: A run of the schedule 'profile-refresh', .* requires backup, which was held back itself\.$/,
+        /^schedule_waits: An occurrence of the schedule 'profile-refresh', .* requires backup, which was itself held back\.$/,
       ),
     ]);
     expect(await explained(refresh)).toEqual([
       expect.stringMatching(
-        /^schedule_waits: The next run of its schedule 'profile-refresh', .*: It requires backup, which was held back itself\.$/,
+        /^schedule_waits: The next occurrence of its schedule 'profile-refresh', .*: It requires backup, which was itself held back\.$/,
       ),
     ]);
     await kit.fireSchedules(on(3, "05:00"));
@@ -249,7 +249,7 @@ describe("assistant, its schedules", () => {
     // One that is not there any more.
     await database.pool.query("select legwork.unschedule('usage-analysis', $1)", [on(3, "06:00")]);
     await kit.fireSchedules(on(4, "03:00"));
-    expect((await explained(backup))[0]).toMatch(/It requires usage-analysis, and there is no such schedule any more\.$/);
+    expect((await explained(backup))[0]).toMatch(/It requires usage-analysis, which no longer exists\.$/);
     // By hand it runs all the same, and then profile refresh has what it requires.
     await database.pool.query("select legwork.run_schedule('backup', $1)", [on(4, "03:30")]);
     await kit.drain();

@@ -203,10 +203,10 @@ describe("the jobs of documents", () => {
     await attempt(1);
     expect(await health()).toEqual([200, "healthy", "healthy"]);
     await attempt(1);
-    expect(await health()).toEqual([200, "degraded", "degraded", expect.stringContaining("failed 2 time(s) in a row")]);
+    expect(await health()).toEqual([200, "degraded", "degraded", expect.stringContaining("failed 2 times in a row")]);
     expect(await alerts()).toEqual(["t_row open warning"]);
     await attempt(2);
-    expect(await health()).toEqual([503, "unhealthy", "unhealthy", expect.stringContaining("failed 4 time(s) in a row")]);
+    expect(await health()).toEqual([503, "unhealthy", "unhealthy", expect.stringContaining("failed 4 times in a row")]);
     expect(await alerts()).toEqual(["t_row open critical"]);
     expect((await ask("GET", "/health")).body.alerts).toMatchObject([{ rule: "t_row", severity: "critical" }]);
     // One success ends the row, and four of five are still too many.

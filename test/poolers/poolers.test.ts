@@ -104,7 +104,7 @@ describe("a worker", () => {
         check: "pooler",
         severity: "critical",
         finding: expect.stringMatching(
-          /^The worker on .+ did not start, at .+: This worker reaches Postgres through a connection pooler/,
+          /^The worker on .+ failed to start at .+: This worker reaches Postgres through a connection pooler/,
         ),
       }),
     );

@@ -119,7 +119,7 @@ const SUGGESTIONS: Suggestion[] = [
   {
     what: "an unknown alert",
     request: () => ["POST", "/alerts/4711/acknowledge", {}],
-    asRequest: () => "`GET /api/v1/alerts` lists the open ones.",
+    asRequest: () => "`GET /api/v1/alerts` lists the open alerts.",
   },
   {
     what: "an unknown rule",

@@ -246,7 +246,7 @@ describe("tokens of two tenants", () => {
     const mine = (await seen("acme"))[0]?.id;
     expect(await as("other", "POST", `/tokens/${mine}/revoke`)).toMatchObject({
       status: 404,
-      body: { detail: `There is no token ${mine}.` },
+      body: { detail: `Token ${mine} does not exist.` },
     });
     expect((await as("acme", "POST", `/tokens/${mine}/revoke`)).body).toEqual({ revoked: true });
     expect((await as("acme", "POST", `/tokens/${mine}/revoke`)).body).toEqual({ revoked: false });

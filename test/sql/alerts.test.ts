@@ -104,7 +104,7 @@ it("sees failures in a row, whatever happened before them, and a success ends th
   expect(await evaluate(10)).toEqual([]);
   await attempts("a", "x", 20);
   expect(await evaluate(21)).toEqual(["raised consecutive_failures"]);
-  expect((await listAlerts(database.pool))[0]).toMatchObject({ target: "a", value: 3, message: "Task 'a' has failed 3 time(s) in a row: refused" });
+  expect((await listAlerts(database.pool))[0]).toMatchObject({ target: "a", value: 3, message: "Task 'a' has failed 3 times in a row: refused" });
   await attempts("a", "xxxxxxx", 30);
   expect(await evaluate(40)).toEqual(["escalated consecutive_failures"]);
   await attempts("a", ".", 50);
@@ -171,7 +171,7 @@ it("sees that no worker lives, what the doctor finds and hosts that run full", a
   expect(await evaluate(72)).toEqual(["raised database", "raised host_disk"]);
   expect(await evaluate(82)).toEqual(["resolved no_worker"]);
   const { rows } = await database.pool.query("select message from legwork.alerts where state = 'open' order by rule");
-  expect(rows.map(({ message }) => message)).toEqual(["A trigger is missing.", "96 % of the disk of host h in use."]);
+  expect(rows.map(({ message }) => message)).toEqual(["A trigger is missing.", "Host h uses 96 % of its disk."]);
 });
 
 it("a rule for one task takes the place of the rule for all", async () => {

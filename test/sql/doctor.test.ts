@@ -58,9 +58,9 @@ it("everything that was looked at is told, and what is well has no fix", async (
 
 describe("workers and jobs", () => {
   it("no worker is a warning, and critical when jobs have been waiting for a minute", async () => {
-    expect(await findings("workers")).toMatchObject([{ severity: "warning", finding: "No Legwork worker lives. No job waits." }]);
+    expect(await findings("workers")).toMatchObject([{ severity: "warning", finding: "No Legwork worker is running. No job is waiting." }]);
     await job("t", "2 minutes");
-    expect(await findings("workers")).toMatchObject([{ severity: "critical", finding: expect.stringContaining("No Legwork worker lives while 1 job(s) wait, the first for 2 minutes") }]);
+    expect(await findings("workers")).toMatchObject([{ severity: "critical", finding: expect.stringContaining("No Legwork worker is running, and 1 job has been waiting for 2 minutes") }]);
     await beat("t");
     expect(await findings("workers")).toMatchObject([{ severity: "ok" }]);
   });
@@ -69,8 +69,8 @@ describe("workers and jobs", () => {
     await beat("t");
     await run("update legwork_private.worker_processes set seen_at = seen_at - interval '30 seconds'");
     expect(await findings("workers")).toMatchObject([
-      { severity: "warning", finding: "No Legwork worker lives. No job waits." },
-      { severity: "warning", finding: expect.stringMatching(/^Worker w1 \(host, pid 7\) has been silent for 3\d seconds\.$/) },
+      { severity: "warning", finding: "No Legwork worker is running. No job is waiting." },
+      { severity: "warning", finding: expect.stringMatching(/^Worker w1 \(host, pid 7\) has sent no heartbeat for 3\d seconds\.$/) },
     ]);
   });
 
@@ -81,8 +81,8 @@ describe("workers and jobs", () => {
     expect(await findings("tasks")).toMatchObject([
       {
         severity: "warning",
-        finding: expect.stringContaining("1 job(s) wait for task 'notify/emial', the first for 2 minutes"),
-        fix: expect.stringContaining("was it meant to be 'notify/email'?"),
+        finding: expect.stringContaining("1 job of task 'notify/emial' has been waiting for 2 minutes"),
+        fix: expect.stringContaining("did you mean 'notify/email'?"),
         detail: { task: "notify/emial", jobs: 1 },
       },
     ]);
@@ -102,7 +102,7 @@ describe("workers and jobs", () => {
         now() - interval '3 minutes' from generate_series(1, 6000)`,
     );
     expect(await findings("tasks")).toMatchObject([{ severity: "warning", detail: { task: "unknown", jobs: 1 } }]);
-    expect(await findings("waiting")).toMatchObject([{ finding: expect.stringContaining("5000 job(s) or more wait") }]);
+    expect(await findings("waiting")).toMatchObject([{ finding: expect.stringContaining("5,000 or more jobs are waiting") }]);
   });
 
   it("jobs that wait for minutes are a warning, and critical when the workers run nothing", async () => {
@@ -110,9 +110,9 @@ describe("workers and jobs", () => {
     await job("t", "1 minute");
     expect(await findings("waiting")).toMatchObject([{ severity: "ok", detail: { jobs: 1, tasks: { t: 1 } } }]);
     await job("t", "6 minutes");
-    expect(await findings("waiting")).toMatchObject([{ severity: "warning", finding: expect.stringMatching(/^2 job\(s\) wait, the first for 6 minutes( \d seconds?)?\.$/) }]);
+    expect(await findings("waiting")).toMatchObject([{ severity: "warning", finding: expect.stringMatching(/^2 jobs are waiting, the oldest for 6 minutes( \d seconds?)?\.$/) }]);
     await beat("t");
-    expect(await findings("waiting")).toMatchObject([{ severity: "critical", finding: expect.stringContaining("and the workers run nothing") }]);
+    expect(await findings("waiting")).toMatchObject([{ severity: "critical", finding: expect.stringContaining("and the workers are idle") }]);
   });
 
   it("jobs and serial keys that an unknown worker holds are told with the way to free them", async () => {
@@ -132,7 +132,7 @@ describe("workers and jobs", () => {
     await run("select graphile_worker.permanently_fail_jobs(array(select id from graphile_worker._private_jobs), 'no such host')");
     expect(await findings("failed")).toMatchObject([{ severity: "ok", detail: { jobs: 3 } }]);
     expect(await findings("failed", "legwork.doctor_jobs(failures => 3)")).toMatchObject([
-      { severity: "warning", finding: "3 job(s) have failed for good within the hour, most of them of task 't': no such host" },
+      { severity: "warning", finding: "3 jobs failed permanently within the last hour, most of them of task 't': no such host" },
     ]);
     await run("update legwork_private.finished_jobs set finished_at = now() - interval '2 hours'");
     expect(await findings("failed")).toMatchObject([{ severity: "ok", detail: { jobs: 0 } }]);
@@ -149,7 +149,7 @@ describe("the history", () => {
     expect(texts).toEqual([
       expect.stringMatching(/^warning: legwork_private\.finished_jobs has no partition for 20/),
       expect.stringMatching(/^warning: legwork_private\.finished_jobs has no partition for 20/),
-      "warning: 1 row(s) lie in the default partition legwork_private.finished_jobs_default.",
+      "warning: The default partition legwork_private.finished_jobs_default has 1 row.",
     ]);
     await run("select legwork.maintain_history()");
     expect(await findings("partitions")).toMatchObject([{ severity: "ok" }]);
@@ -193,7 +193,7 @@ describe("transactions and locks", () => {
       const rows = await findings("locks", "legwork.doctor_transactions('0 s')");
       return rows[0]?.severity !== "ok" && rows;
     });
-    expect(found).toMatchObject({ severity: "warning", finding: expect.stringMatching(/^'waiter' \(pid \d+\) has waited .* behind 'holder' \(pid \d+, idle in transaction\)\.$/) });
+    expect(found).toMatchObject({ severity: "warning", finding: expect.stringMatching(/^'waiter' \(pid \d+\) has been waiting .* behind 'holder' \(pid \d+, idle in transaction\)\.$/) });
     await holder.query("rollback");
     await blocked;
   });
@@ -203,7 +203,7 @@ describe("transactions and locks", () => {
     await holder.query("begin; lock table graphile_worker._private_jobs in access exclusive mode");
     const { rows } = await database.pool.query("select * from legwork.doctor()");
     expect(rows.filter((row) => row.severity === "critical")).toContainEqual(
-      expect.objectContaining({ check: "waiting", finding: "Somebody holds a lock that keeps everybody else from the tables that this looks at." }),
+      expect.objectContaining({ check: "waiting", finding: "Another session holds a lock that blocks access to the tables that this check reads." }),
     );
     expect(rows).toContainEqual(expect.objectContaining({ check: "connections" }));
     await holder.query("rollback");
@@ -234,7 +234,7 @@ describe("vacuum", () => {
       );
     expect(await dead(1_000)).toMatchObject({
       severity: "warning",
-      finding: "legwork.hot has 1000 dead rows beside 0 live ones; last vacuumed: never.",
+      finding: "legwork.hot has 1,000 dead rows and 0 live rows. Last vacuumed: never.",
       fix: expect.stringContaining("vacuum (analyze) legwork.hot"),
     });
     expect(await dead(50)).toMatchObject({ severity: "critical" });
@@ -300,9 +300,9 @@ describe("the server", () => {
     const { rows: [{ name }] } = await database.pool.query("select current_database() as name");
     await run(`alter database ${name} connection limit 1`);
     undo(`alter database ${name} connection limit -1`);
-    expect(await findings("connections")).toMatchObject([{ severity: "critical", finding: expect.stringContaining(`of the 1 connections of database ${name}`) }]);
+    expect(await findings("connections")).toMatchObject([{ severity: "critical", finding: expect.stringContaining(`of the 1 connections to database ${name}`) }]);
     await run(`alter database ${name} connection limit -1`);
-    expect(await findings("connections", "legwork.doctor_server(connections_used => 0)")).toMatchObject([{ severity: "warning", finding: expect.stringContaining("of the server") }]);
+    expect(await findings("connections", "legwork.doctor_server(connections_used => 0)")).toMatchObject([{ severity: "warning", finding: expect.stringContaining("to the server") }]);
   });
 
   it("a listener that keeps the queue of notifications from being emptied is told", async () => {
@@ -329,12 +329,12 @@ describe("the server", () => {
   it("a sequence that runs out is told", async () => {
     await run("select setval('graphile_worker.job_queues_id_seq', 2000000000)");
     undo("select setval('graphile_worker.job_queues_id_seq', 1000)");
-    expect(await findings("ids")).toMatchObject([{ severity: "critical", finding: expect.stringContaining("93.1 % of the numbers of graphile_worker.job_queues_id_seq") }]);
+    expect(await findings("ids")).toMatchObject([{ severity: "critical", finding: expect.stringContaining("93.1 % of the ids of graphile_worker.job_queues_id_seq") }]);
   });
 
   it.each([
     ["statement_timeout", "3s", "warning", "statement_timeout is 3000 ms"],
-    ["synchronous_commit", "off", "warning", "jobs that were committed can be lost"],
+    ["synchronous_commit", "off", "warning", "committed jobs can be lost"],
     ["session_replication_role", "replica", "critical", "nothing is recorded"],
     ["default_transaction_read_only", "on", "critical", "no job can be enqueued"],
     ["default_transaction_isolation", "serializable", "warning", "serialization failures"],
@@ -356,7 +356,7 @@ describe("a user without rights", () => {
     const client = await connection();
     await client.query(`set role ${owner}`);
     expect(await findings("transactions", "legwork.doctor_transactions()", client)).toContainEqual(
-      expect.objectContaining({ severity: "warning", fix: `grant pg_read_all_stats to ${owner}, as a superuser or its like.` }),
+      expect.objectContaining({ severity: "warning", fix: `grant pg_read_all_stats to ${owner}, as a superuser or with equivalent rights.` }),
     );
     await expect(client.query("select * from legwork.doctor()")).rejects.toMatchObject({ code: "42501" });
     await hidden.query("rollback");
@@ -421,8 +421,8 @@ describe("what only a client knows", () => {
     try {
       expect(await find()).toMatchObject({
         severity: "warning",
-        finding: "Changed by hand since Legwork made them: function legwork_private.far_future(), index legwork_private.slots_gate.",
-        fix: expect.stringContaining("legwork migrate puts back all but indexes."),
+        finding: "Changed manually since Legwork created them: function legwork_private.far_future(), index legwork_private.slots_gate.",
+        fix: expect.stringContaining("legwork migrate restores everything except indexes."),
         detail: [
           { object: "function legwork_private.far_future()", statement: expect.stringContaining("create or replace function legwork_private.far_future()") },
           { object: "index legwork_private.slots_gate", statement: "create index slots_gate on legwork_private.slots (gate);" },
@@ -468,8 +468,8 @@ describe("rules", () => {
       expect.objectContaining({
         check: "pauses",
         severity: "critical",
-        finding: expect.stringMatching(/^Everything has been stopped for .* by postgres: wrong mails\.$/),
-        fix: "When the reason is gone: select legwork.resume_all();",
+        finding: expect.stringMatching(/^Everything has been stopped by postgres for .*: wrong mails\.$/),
+        fix: "Once the reason no longer applies: select legwork.resume_all();",
       }),
     );
     await database.pool.query("select legwork.resume_all()");
@@ -499,8 +499,8 @@ it("a worker that restarts, or cannot record how jobs end, is told with the job 
   await pool.query("update legwork_private.worker_faults set at = at - interval '1 hour' where id in (select min(id) from legwork_private.worker_faults)");
   const { rows } = await pool.query(`select "check", severity, finding, fix from legwork.doctor() where "check" in ('restarts', 'recording') order by 1`);
   expect(rows).toEqual([
-    { check: "recording", severity: "critical", finding: "The worker on host (pid 7) cannot record how jobs end: value overflows numeric format", fix: "Look at job 43, which seems to be the cause: legwork job 43. To end it: legwork cancel 43." },
-    { check: "restarts", severity: "warning", finding: "The worker on host (pid 7) has restarted twice in 15 minutes: its runner ended.", fix: "Look at job 42, which seems to be the cause: legwork job 42. To end it: legwork cancel 42." },
+    { check: "recording", severity: "critical", finding: "The worker on host (pid 7) cannot record how jobs end: value overflows numeric format", fix: "Job 43 seems to be the cause. To see it: legwork job 43. To cancel it: legwork cancel 43." },
+    { check: "restarts", severity: "warning", finding: "The worker on host (pid 7) has restarted twice in 15 minutes: its runner ended.", fix: "Job 42 seems to be the cause. To see it: legwork job 42. To cancel it: legwork cancel 42." },
   ]);
   const metrics = await pool.query("select (legwork_private.read_metrics() ->> 'restarts')::int >= 3 as counted");
   expect(metrics.rows).toEqual([{ counted: true }]);

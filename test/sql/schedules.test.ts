@@ -216,7 +216,7 @@ describe("a schedule that requires another", () => {
   it("waits for it with the reason, and runs when it has completed", async () => {
     await tick("2026-01-01 01:00Z");
     expect(await query("select state, reason from legwork.schedule_runs where schedule = 's'")).toEqual([
-      { state: "waiting", reason: expect.stringMatching(/^It requires first, and its job \d+ has not ended\.$/) },
+      { state: "waiting", reason: expect.stringMatching(/^It requires first, whose job \d+ has not ended\.$/) },
     ]);
     await finish("2026-01-01 01:20Z");
     expect(await jobs()).toBe(0);
@@ -232,7 +232,7 @@ describe("a schedule that requires another", () => {
     expect(await runs()).toEqual(["01:00:00 waiting"]);
     await tick("2026-01-01 03:00Z");
     expect(await query("select state, reason from legwork.schedule_runs where schedule = 's'")).toEqual([
-      { state: "held_back", reason: expect.stringMatching(/^It requires first, and its last job \d+ is failed\. It has waited for 02:00:00\.$/) },
+      { state: "held_back", reason: expect.stringMatching(/^It requires first, whose last job \d+ ended as failed\. It has waited for 02:00:00\.$/) },
     ]);
     expect(await query("select last_state, next_at from legwork.schedules where name = 's'")).toEqual([
       { last_state: "held_back", next_at: new Date("2026-01-02T01:00:00Z") },
@@ -252,17 +252,17 @@ describe("a schedule that requires another", () => {
       {
         position: 2,
         reason: "schedule_waits",
-        detail: expect.stringMatching(new RegExp(`^A run of the schedule 's', due at .*, waits until .* at most: It requires first, and its last job ${id} is failed\\.$`)),
-        fix: "It starts as soon as that has completed. Or run it without: select legwork.run_schedule('s');",
+        detail: expect.stringMatching(new RegExp(`^An occurrence of the schedule 's', due at .*, waits until .* at the latest: It requires first, whose last job ${id} ended as failed\\.$`)),
+        fix: "It starts as soon as that job has completed. To run it now: select legwork.run_schedule('s');",
       },
     ]);
     await query("delete from graphile_worker._private_jobs where id = $1", [own]);
     expect(await explained(own)).toMatchObject([
-      { position: 2, reason: "schedule_waits", detail: expect.stringMatching(/^The next run of its schedule 's', .*: It requires first, and its last job \d+ is failed\.$/) },
+      { position: 2, reason: "schedule_waits", detail: expect.stringMatching(/^The next occurrence of its schedule 's', .*: It requires first, whose last job \d+ ended as failed\.$/) },
     ]);
     await tick("2026-01-01 04:00Z");
     expect(await explained(own)).toMatchObject([
-      { reason: "schedule_held_back", detail: expect.stringContaining("was held back: It requires first"), fix: "Run it without: select legwork.run_schedule('s');" },
+      { reason: "schedule_held_back", detail: expect.stringContaining("was held back: It requires first"), fix: "To run it anyway: select legwork.run_schedule('s');" },
     ]);
     // Who is confined to a tenant is told of that tenant's only.
     const client = await database.pool.connect();
@@ -291,10 +291,10 @@ describe("a schedule that requires another", () => {
     await query("select legwork.run_schedule('first', '2026-01-01 00:40Z')");
     await finish("2025-12-31 00:50Z");
     await tick("2026-01-01 01:00Z");
-    expect((await query("select reason from legwork.schedule_runs where state = 'waiting'"))[0].reason).toMatch(/within 24:00:00.*completed before that/);
+    expect((await query("select reason from legwork.schedule_runs where state = 'waiting'"))[0].reason).toMatch(/within 24 hours.*completed before that/);
     await query("select legwork.unschedule('first', '2026-01-01 01:10Z')");
     await tick("2026-01-01 01:11Z");
-    expect((await query("select reason from legwork.schedule_runs where state = 'waiting'"))[0].reason).toMatch(/there is no such schedule/);
+    expect((await query("select reason from legwork.schedule_runs where state = 'waiting'"))[0].reason).toMatch(/which no longer exists/);
   });
 
   it("cannot wait for itself, nor for one that does not exist", async () => {
@@ -452,10 +452,10 @@ it("the doctor tells of schedules that nobody fires or plans", async () => {
   expect(await finding()).toEqual([{ severity: "ok", finding: "No schedule is late." }]);
   await query("select legwork.schedule('s', 't', cron => '* * * * *', as_of => now() - interval '5 minutes')");
   expect(await finding()).toEqual([
-    { severity: "critical", finding: "The next times of 1 schedule(s) have not been computed, 's' among them." },
+    { severity: "critical", finding: "The next occurrences of schedule 's' have not been computed." },
   ]);
   await planSchedules(database.pool, { asOf: new Date(Date.now() - 300_000) });
-  expect(await finding()).toEqual([{ severity: "critical", finding: expect.stringMatching(/^1 schedule\(s\) are late, the first by [34] minutes/) }]);
+  expect(await finding()).toEqual([{ severity: "critical", finding: expect.stringMatching(/^1 schedule is late by up to [34] minutes/) }]);
 });
 
 describe("a schedule whose row is wrong keeps no other from firing, and", () => {

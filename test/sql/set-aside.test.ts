@@ -57,11 +57,11 @@ it("one job that cannot be let go keeps no other from being let go, and is let g
   const error = "P0001: job 1 is bad";
   expect(await setAside()).toEqual([{ what: "job", item: bad, error }]);
   expect(await one("select detail from legwork.explain_job($1) where reason = 'set_aside'", [bad])).toBe(
-    `Its dependencies have ended, and letting it go failed: ${error}.`,
+    `Its dependencies have ended, but releasing it failed: ${error}.`,
   );
   expect(
     (await database.pool.query("select severity, finding from legwork.doctor() d where d.check = 'set_aside'")).rows,
-  ).toEqual([{ severity: "critical", finding: `Letting job ${String(bad)} go after its dependencies could not be done and was set aside: ${error}.` }]);
+  ).toEqual([{ severity: "critical", finding: `Releasing job ${String(bad)} after its dependencies failed and was set aside: ${error}.` }]);
 
   // From now on ticks are as before, and what is proved every few minutes leaves it alone.
   expect(await one("select legwork.tick() is null")).toBe(true);

@@ -160,7 +160,7 @@ it("history and explanations show the key as it was given, a re-run keeps the li
   await worker.fetch(database.pool);
   const [second] = await run("select legwork.enqueue('a', job_key => 'other', serial_key => 'q', tenant => 'A') as id");
   const [taken] = await run("select detail from legwork.explain_job($1)", [second.id]);
-  expect(taken.detail).toBe(`Jobs with its serial key 'q' run one at a time, and job ${id} runs now.`);
+  expect(taken.detail).toBe(`Jobs with the serial key 'q' run one at a time, and job ${id} is running now.`);
   await worker.complete(database.pool, [id]);
   expect(await run("select state, job_key, serial_key, tenant from legwork.jobs where job_key = 'k'")).toEqual([
     { state: "completed", job_key: "k", serial_key: "q", tenant: "A" },

@@ -153,7 +153,7 @@ describe("a login that is confined to a tenant", () => {
     const told = await acme(`select detail from legwork.explain_job(${id}) where reason = 'dependency'`);
     expect(told).toEqual([
       { detail: `It waits for job ${mine} (a), which is pending.` },
-      { detail: "It waits for a job that is not your tenant's." },
+      { detail: "It waits for a job outside your tenant." },
     ]);
   });
 
@@ -209,7 +209,7 @@ describe("a tenant's schedule", () => {
     await run("select graphile_worker.complete_jobs(array(select last_job_id from legwork.schedules where name = 'first'))");
     await run("select legwork_private.fire_schedules(now() + interval '61 minutes')");
     expect(await acme("select state, reason from legwork.schedule_runs where schedule = 'second'")).toEqual([
-      { state: "waiting", reason: "It requires first, which is no schedule of its tenant any more." },
+      { state: "waiting", reason: "It requires first, which is no longer a schedule of its tenant." },
     ]);
   });
 

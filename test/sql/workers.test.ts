@@ -159,7 +159,7 @@ it("a worker that is killed for a job which held it up loses that attempt, and g
   expect(rows).toEqual([{ jobs: 1 }]);
   const jobs = await database.pool.query("select id, attempts, locked_by, run_at > now() as later, last_error from graphile_worker._private_jobs order by id");
   expect(jobs.rows).toEqual([
-    { id: culprit, attempts: 1, locked_by: null, later: true, last_error: "The task held up its worker's event loop for 300 seconds. The worker was killed." },
+    { id: culprit, attempts: 1, locked_by: null, later: true, last_error: "The task blocked its worker's event loop for 300 seconds. The worker was killed." },
     { id: other, attempts: 0, locked_by: null, later: false, last_error: null },
   ]);
   expect((await database.pool.query("select job_id, error_name from legwork_private.failed_attempts")).rows).toEqual([{ job_id: culprit, error_name: "Blocked" }]);

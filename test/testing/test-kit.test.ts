@@ -119,7 +119,7 @@ describe("runJob", () => {
     expect(await kit.runJob(id)).toMatchObject({ state: "retrying", attempts: 1 });
     expect(await kit.runJob(id)).toMatchObject({ state: "retrying", attempts: 2 });
     expect(await kit.runJob(id)).toMatchObject({ state: "completed", attempts: 3 });
-    await expect(kit.runJob(id)).rejects.toMatchObject({ code: "LW409", message: expect.stringContaining("It has ended") });
+    await expect(kit.runJob(id)).rejects.toMatchObject({ code: "LW409", message: expect.stringContaining("It completed at") });
     await expect(kit.runJob("999999")).rejects.toMatchObject({ code: "LW404" });
   });
 });

@@ -11,11 +11,11 @@ begin
     end if;
   end if;
   if not exists (select from pg_roles r where r.rolname = confine_login.login) then
-    raise exception 'There is no database role ''%''.', login using errcode = 'LW404', hint = 'Create it first: create role … login.';
+    raise exception 'Database role ''%'' does not exist.', login using errcode = 'LW404', hint = 'Create it first: create role … login.';
   elsif tenant is null then
     return;
   elsif length(tenant) not between 1 and 256 then
-    raise exception 'A tenant has 1 to 256 characters.' using errcode = 'LW400', hint = 'Null frees the login.';
+    raise exception 'The name of a tenant has 1 to 256 characters.' using errcode = 'LW400', hint = 'Null frees the login.';
   end if;
   select * into v_fault from legwork_private.unconfinable(confine_login.login);
   if v_fault.reason is not null then
@@ -25,12 +25,12 @@ begin
   on conflict on constraint confined_logins_pkey do update set tenant = excluded.tenant;
 end $$;
 comment on function legwork.confine_login(text, text) is
-  'Confines a database login to a tenant, in all its sessions and from its next statement on; null frees it. It reads jobs and attempts in schema legwork_tenant, and its '
-  'operations touch that tenant''s jobs only. Raises LW404 for an unknown role, LW409 for one that cannot be confined (legwork_private.unconfinable says why).';
+  'Confines a database login to a tenant, in all its sessions and from its next statement on; null frees it. A confined login reads jobs and attempts in schema legwork_tenant, and its '
+  'operations affect only that tenant''s jobs. Raises LW404 for an unknown role, LW409 for one that cannot be confined (legwork_private.unconfinable says why).';
 revoke execute on function legwork.confine_login(text, text) from public;
 
--- Which logins legwork.confine_login can confine. What is confined is the login, by what functions and views ask about it; so a login that reaches
--- rows past them, by itself or by a role that it may take, is not confined by anything.
+-- Which logins legwork.confine_login can confine. Functions and views enforce confinement by checking the login. A login that can reach rows
+-- without them, directly or through a role that it may assume, cannot be confined.
 -- Locks: none.
 create or replace function legwork_private.unconfinable(login text) returns table (reason text, fix text)
 language sql stable set search_path = pg_catalog, pg_temp
@@ -38,7 +38,7 @@ as $$
   with me as (
     select r.oid, r.rolname, r.rolcanlogin from pg_roles r where r.rolname = login
   ), reach as (
-    -- Also what it inherits nothing of: `set role` is enough.
+    -- Includes roles from which it inherits nothing: `set role` is enough.
     select r.*, r.oid = me.oid as is_self, case when r.oid <> me.oid then format('may act as %I, which ', r.rolname) else '' end as prefix
     from me join pg_roles r on pg_has_role(me.oid, r.oid, 'member')
   ), owned as (
@@ -52,7 +52,7 @@ as $$
     union all
     select d.datdba, 'this database' from pg_database d where d.datname = current_database()
   ), faults as (
-    select 1 as n, true as is_self, 'cannot log in, and confinement goes by login' as reason, 'Confine each login that is a member of it.' as fix
+    select 1 as n, true as is_self, 'cannot log in, and confinement applies to logins' as reason, 'Confine each login that is a member of it.' as fix
     from me where not me.rolcanlogin
     union all
     select 2, r.is_self, r.prefix || 'is a superuser', null from reach r where r.rolsuper
@@ -79,11 +79,11 @@ as $$
     where c.relnamespace::regnamespace::text = 'graphile_worker' or (c.relnamespace::regnamespace::text = 'legwork_private' and c.relname ~ '^(all|graphile)_')
     order by r.is_self desc, c.relname limit 1)
   )
-  select f.reason, coalesce(f.fix, case when f.is_self then 'Use a login without it.'
-    else 'Take it out of that role first, and out of the groups by which it is a member.' end)
+  select f.reason, coalesce(f.fix, case when f.is_self then 'Use a login to which this does not apply.'
+    else 'Remove it from that role first, and from the groups through which it is a member.' end)
   from faults f order by f.n, f.is_self desc limit 1
 $$;
 comment on function legwork_private.unconfinable(text) is
-  'Why a login cannot be confined to a tenant, as what comes after "it", and what to do about it: attributes, memberships and ownership that lead past what functions and views ask. No row '
-  'when it can.';
+  'Why a login cannot be confined to a tenant, worded to follow "it", and the fix: attributes, memberships and ownership that bypass the checks of functions and views. No row '
+  'if it can be confined.';
 revoke execute on function legwork_private.unconfinable(text) from public;

@@ -1,8 +1,8 @@
-comment on table legwork_private.confined_logins is 'Database logins that see and touch one tenant''s rows only, whatever they are granted. Change it with legwork.confine_login.';
-comment on column legwork_private.confined_logins.login is 'The login: the session_user, which no session can change for itself.';
+comment on table legwork_private.confined_logins is 'Database logins that read and change only one tenant''s rows, whatever they are granted. Change it with legwork.confine_login.';
+comment on column legwork_private.confined_logins.login is 'The login: the session_user, which a session cannot change.';
 comment on column legwork_private.confined_logins.tenant is 'The tenant it is confined to.';
 
--- Each may see what concerns him: the functions below look it up with the rights of whoever asks.
+-- Each login may read its own row: the functions below look it up with the caller's rights.
 grant select on legwork_private.confined_logins to public;
 
 create policy own on legwork_private.confined_logins for select to public using (login = session_user);
@@ -15,10 +15,10 @@ begin
     nullif(current_setting('legwork.confined_to', true), ''));
 end $$;
 comment on function legwork_private.confined_tenant() is
-  'The tenant that this session is confined to: by its login (legwork_private.confined_logins), else by the setting legwork.confined_to. Null when it sees all.';
+  'The tenant that this session is confined to, by its login (legwork_private.confined_logins) or else by the setting legwork.confined_to. Null if it may access all tenants.';
 
 create or replace function legwork_private.confined_to() returns text
 language sql stable parallel safe
 return nullif(current_setting('legwork.confined_to', true), '');
 comment on function legwork_private.confined_to() is
-  'What the setting legwork.confined_to says. Small enough to become part of a query, so that the planner knows how many rows a tenant has.';
+  'The value of the setting legwork.confined_to. Small enough to be inlined into a query, so that the planner can estimate the tenant''s number of rows.';

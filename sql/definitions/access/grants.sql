@@ -1,7 +1,7 @@
--- Database roles that need no more rights than they use: groups without a login, which whoever runs the database grants to logins.
+-- Database roles with least privileges: groups without a login, which a database administrator grants to logins.
 --
--- Nothing of it happens by itself: roles belong to the whole server and not to this database. legwork.create_roles() makes them and grants;
--- migrating grants anew what has been granted before, for what has come since.
+-- They are not created automatically, because roles belong to the whole server and not to this database. legwork.create_roles() creates them and
+-- grants their privileges. Migrating repeats the grants for roles that exist, to cover new objects.
 create or replace function legwork_private.role_functions() returns table (role text, function text)
 language sql immutable parallel safe
 as $$
@@ -24,7 +24,7 @@ as $$
   cross join lateral unnest(r.functions) as f (function)
 $$;
 comment on function legwork_private.role_functions() is
-  'Which functions each database role may call, beside those that are everybody''s. Whoever adds a function with the owner''s rights names it here.';
+  'The functions that each database role may call, besides those granted to public. Every new security definer function must be listed here.';
 
 create or replace function legwork_private.grant_roles() returns setof text
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -37,7 +37,7 @@ begin
     select r.rolname from pg_roles r
     where r.rolname in ('legwork_reader', 'legwork_enqueuer', 'legwork_operator', 'legwork_worker', 'legwork_admin') order by 1
   loop
-    -- Exactly this, whatever was granted before.
+    -- Exactly these privileges, whatever was granted before.
     execute format('revoke all on all tables in schema legwork, legwork_private, legwork_tenant, legwork_confined from %I', v_role);
     execute format('revoke all on all functions in schema legwork, legwork_private from %I', v_role);
     execute format('grant usage on schema legwork, legwork_private to %I', v_role);
@@ -80,7 +80,7 @@ begin
     loop
       execute format('grant %s on %s to legwork_worker',
         case when v_relation::text like '%.\_private\_%' then 'select, insert, update, delete' else 'select' end, v_relation);
-      -- Its tables have row security and no policy, which shows nothing to anybody but their owner.
+      -- graphile-worker's tables have row security and no policy, so only their owner sees rows.
       if (select c.relrowsecurity from pg_class c where c.oid = v_relation)
         and not exists (select from pg_policy p where p.polrelid = v_relation and p.polname = '_legwork_worker')
       then
@@ -90,7 +90,7 @@ begin
   end if;
 end $$;
 comment on function legwork_private.grant_roles() is
-  'Grants the roles of legwork.create_roles(), as far as they are there, exactly what they need in this database; returns them. Only the owner of the schemas can.';
+  'Grants the roles of legwork.create_roles() that exist exactly what they need in this database. Returns those roles. Only the owner of the schemas can call it.';
 revoke execute on function legwork_private.grant_roles() from public;
 
 create or replace function legwork.create_roles() returns setof text
@@ -105,7 +105,7 @@ begin
         execute format('create role %I nologin', v_role);
       end if;
     exception when duplicate_object or unique_violation then
-      -- From another database of this server, at the same moment.
+      -- Created at the same moment from another database of this server.
       null;
     end;
   end loop;
@@ -119,6 +119,6 @@ begin
   return query select legwork_private.grant_roles();
 end $$;
 comment on function legwork.create_roles() is
-  'Makes the roles legwork_reader, legwork_enqueuer, legwork_operator, legwork_worker and legwork_admin, as far as they are not there, and grants them what they need in this '
-  'database. They are groups: grant legwork_worker to some_login. Needs createrole and the ownership of the schemas. docs/guides/access.md says what each may do.';
+  'Creates those of the roles legwork_reader, legwork_enqueuer, legwork_operator, legwork_worker and legwork_admin that do not exist, and grants all of them what they need in this '
+  'database. They are groups: grant legwork_worker to some_login. Needs createrole and ownership of the schemas. docs/guides/access.md lists what each role may do.';
 revoke execute on function legwork.create_roles() from public;

@@ -12,7 +12,7 @@ begin
   end if;
   update legwork.settings s set value = change_setting.value where s.name = change_setting.name;
 end $$;
-comment on function legwork.change_setting(text, text) is 'Changes a setting of legwork.settings. Raises LW404 for an unknown one.';
+comment on function legwork.change_setting(text, text) is 'Changes a setting of legwork.settings. Raises LW404 for an unknown setting, LW400 for a null value.';
 revoke execute on function legwork.change_setting(text, text) from public;
 
 create or replace function legwork_private.installed_schema(
@@ -26,12 +26,12 @@ as $$
 $$;
 comment on function legwork_private.installed_schema() is
   'The version of this schema, the oldest version of Legwork that may use it, the SHA-256 of its definitions, the number of graphile-worker''s newest migration, and the '
-  'applied migrations as [{"id", "name", "checksum"}]. A process asks it when it starts, with a login that may not migrate.';
+  'applied migrations as [{"id", "name", "checksum"}]. A process whose login may not migrate calls it when it starts.';
 revoke execute on function legwork_private.installed_schema() from public;
 
 comment on table legwork.migrations is 'The migrations that have been applied to this schema.';
-comment on column legwork.migrations.id is 'The number its file name begins with.';
-comment on column legwork.migrations.name is 'Its file, without the extension.';
+comment on column legwork.migrations.id is 'The number at the beginning of its file name.';
+comment on column legwork.migrations.name is 'Its file name without the extension.';
 comment on column legwork.migrations.checksum is 'SHA-256 of the file as it was applied.';
 comment on column legwork.migrations.applied_at is 'When it was applied.';
 

@@ -11,35 +11,35 @@ language sql volatile as $$
     union all
     select 'legwork_private.failed_attempts_default', count(*) from (select from only legwork_private.failed_attempts_default limit 10000) s
   ), kept as materialized (
-    -- A partition is dropped at the first maintenance after its time; a day is many of them.
+    -- The first maintenance after its retention ends drops a partition. Within a day there are many.
     select h.partition, h.upper_bound from legwork_private.history_partitions() h
     where h.upper_bound < now() - legwork_private.history_retention() - interval '1 day'
   ), triggers as materialized (
     select t.name from unnest(array['_legwork_record_finished', '_legwork_record_change', '_legwork_truncate', '_legwork_admit']) as t (name)
     where not exists (select from pg_trigger g where g.tgrelid = legwork_private.jobs_table() and g.tgname = t.name)
     union
-    -- Enabled for replicas only is as good as disabled.
+    -- A trigger that is enabled only for replicas counts as disabled.
     select g.tgname from pg_trigger g
     where g.tgrelid = legwork_private.jobs_table() and starts_with(g.tgname, '_legwork_') and g.tgenabled not in ('O', 'A')
   )
   select 'partitions', 'warning',
-    format('%s has no partition for %s: its rows go to the default partition.', m.parent, to_char(m.day at time zone 'UTC', 'YYYY-MM-DD')),
-    'select * from legwork.maintain_history() makes it or says why not. Every Legwork process calls it every five minutes: is one running?',
+    format('%s has no partition for %s: rows of that day go to the default partition.', m.parent, to_char(m.day at time zone 'UTC', 'YYYY-MM-DD')),
+    'select * from legwork.maintain_history() creates it or reports why it cannot. Every Legwork process calls it every five minutes: is one running?',
     jsonb_build_object('table', m.parent, 'day', m.day)
   from missing m
   union all
-  select 'partitions', 'warning', format('%s row(s) lie in the default partition %s%s.', s.jobs, s.partition, case when s.jobs = 10000 then ' or more' else '' end),
-    'Nothing is lost, but retention must delete them one by one. select * from legwork.maintain_history() moves those of a day without a '
-      'partition; the others go with the retention.',
+  select 'partitions', 'warning', format('The default partition %s has %s.', s.partition, legwork_private.counted(s.jobs, case when s.jobs = 10000 then 'or more row' else 'row' end)),
+    'No row is lost, but retention must delete them one by one. select * from legwork.maintain_history() moves the rows of days without a '
+      'partition. The others are deleted when their retention ends.',
     jsonb_build_object('partition', s.partition, 'rows', s.jobs)
   from strays s where s.jobs > 0
   union all
-  select 'partitions', 'warning', format('Partition %s should have been dropped: its last row is older than the retention of %s.', k.partition, legwork_private.history_retention()),
-    'select * from legwork.maintain_history() drops it or says why not: busy means that a transaction reads it (check transactions).',
+  select 'partitions', 'warning', format('Partition %s should have been dropped: its last row is older than the retention of %s.', k.partition, legwork_private.in_words(legwork_private.history_retention())),
+    'select * from legwork.maintain_history() drops it or reports why it cannot: busy means that a transaction is reading it (check transactions).',
     jsonb_build_object('partition', k.partition, 'until', k.upper_bound)
   from kept k
   union all
-  select 'partitions', 'ok', 'The history has its partitions for today and tomorrow, and none that is too old.', null, null
+  select 'partitions', 'ok', 'The history has partitions for today and tomorrow, and no partition that is too old.', null, null
   where not exists (select from missing) and not exists (select from kept) and not exists (select from strays s where s.jobs > 0)
   union all
   select 'triggers', 'critical', format('Trigger %s on %s is missing or disabled: jobs end without being recorded.', t.name, legwork_private.jobs_table()),
@@ -51,7 +51,7 @@ language sql volatile as $$
   where not exists (select from triggers)
 $$;
 comment on function legwork.doctor_history() is
-  'Of legwork.doctor: whether the history has the partitions it needs and no others, and whether the triggers that write it are enabled.';
+  'Findings of legwork.doctor about the history: whether it has the partitions it needs and no others, and whether the triggers that write it are enabled.';
 
 create or replace function legwork.doctor_transactions(warning_after interval default '5 minutes', critical_after interval default '1 hour')
 returns table ("check" text, severity text, finding text, fix text, detail jsonb)
@@ -59,7 +59,7 @@ language sql volatile as $$
   with sessions as materialized (
     select a.* from pg_stat_activity a where a.datname = current_database() and a.pid <> pg_backend_pid()
   ), open as materialized (
-    -- Vacuum does not wait for itself. Five minutes at a thousand jobs a second are a million dead rows that every fetch wades through.
+    -- Vacuum does not wait for itself. At a thousand jobs a second, five minutes leave a million dead rows that every fetch has to scan.
     select s.* from sessions s
     where s.xact_start < clock_timestamp() - warning_after and s.backend_type is distinct from 'autovacuum worker'
       and (s.backend_xmin is not null or s.backend_xid is not null or s.state like 'idle in transaction%')
@@ -77,42 +77,43 @@ language sql volatile as $$
           and h.relation in (select o.oid from ours o))
   )
   (select 'transactions', case when o.xact_start < clock_timestamp() - critical_after then 'critical' else 'warning' end,
-    format('A transaction of ''%s'' (pid %s, user %s, %s) has been open for %s: no vacuum can remove what has been deleted since.', o.application_name, o.pid, o.usename,
+    format('A transaction of ''%s'' (pid %s, user %s, %s) has been open for %s: vacuum cannot remove rows that were deleted since it began.', o.application_name, o.pid, o.usename,
       o.state, legwork_private.in_words(date_trunc('second', clock_timestamp() - o.xact_start))),
-    format('Let it end, or end it: select pg_terminate_backend(%s). For the next one: idle_in_transaction_session_timeout for the user %s.', o.pid, o.usename),
+    format('Let it finish, or end it: select pg_terminate_backend(%s). To prevent it, set idle_in_transaction_session_timeout for the user %s.', o.pid, o.usename),
     jsonb_build_object('pid', o.pid, 'application', o.application_name, 'user', o.usename, 'state', o.state, 'since', o.xact_start, 'client', o.client_addr)
   from open o order by o.xact_start limit 10)
   union all
-  select 'transactions', 'ok', format('No transaction that can be seen has been open for %s.', legwork_private.in_words(warning_after)), null, null where not exists (select from open)
+  select 'transactions', 'ok', format('No visible transaction has been open for %s.', legwork_private.in_words(warning_after)), null, null where not exists (select from open)
   union all
   select 'transactions', 'warning',
-    format('%s session(s) of other users hide their transactions from ''%s''; the oldest snapshot is %s transactions old.', count(*), current_user, coalesce(max(age(s.backend_xmin)), 0)),
-    format('grant pg_read_all_stats to %I, as a superuser or its like.', current_user), jsonb_build_object('pids', jsonb_agg(s.pid))
+    format('The transactions in %s of other users are hidden from ''%s''. The oldest snapshot is %s old.', legwork_private.counted(count(*), 'session'), current_user,
+      legwork_private.counted(coalesce(max(age(s.backend_xmin)), 0), 'transaction')),
+    format('grant pg_read_all_stats to %I, as a superuser or with equivalent rights.', current_user), jsonb_build_object('pids', jsonb_agg(s.pid))
   from sessions s
-  -- What a session of another user hides is null, its very kind included.
+  -- Everything that another user's session hides is null, including its backend type.
   where s.backend_type is null having count(*) > 0
   union all
   select 'prepared_transactions', case when p.prepared < clock_timestamp() - critical_after then 'critical' else 'warning' end,
-    format('The prepared transaction ''%s'' of %s has waited for %s: no vacuum can remove what has been deleted since, and it keeps its locks.', p.gid, p.owner,
+    format('The prepared transaction ''%s'' of user %s has been open for %s: vacuum cannot remove rows that were deleted since it began, and it keeps its locks.', p.gid, p.owner,
       legwork_private.in_words(date_trunc('second', clock_timestamp() - p.prepared))),
-    format('Ask whoever prepared it, then commit prepared %L or rollback prepared %L.', p.gid, p.gid),
+    format('Find out which application prepared it, then commit prepared %L or rollback prepared %L.', p.gid, p.gid),
     jsonb_build_object('gid', p.gid, 'owner', p.owner, 'since', p.prepared)
   from prepared p
   union all
-  select 'prepared_transactions', 'ok', format('No prepared transaction has waited for %s.', legwork_private.in_words(warning_after)), null, null where not exists (select from prepared)
+  select 'prepared_transactions', 'ok', format('No prepared transaction has been open for %s.', legwork_private.in_words(warning_after)), null, null where not exists (select from prepared)
   union all
   (select 'locks', case when b.waitstart < clock_timestamp() - interval '1 minute' then 'critical' else 'warning' end,
-    format('''%s'' (pid %s) has waited for a lock on the job system''s tables for %s, behind %s.', w.application_name, b.pid,
+    format('''%s'' (pid %s) has been waiting for a lock on the job system''s tables for %s, behind %s.', w.application_name, b.pid,
       legwork_private.in_words(date_trunc('second', clock_timestamp() - b.waitstart)),
       (select string_agg(format('''%s'' (pid %s, %s)', s.application_name, s.pid, coalesce(s.state, 'state hidden')), ', ') from sessions s where s.pid = any (b.blockers))),
-    format('Let the other end, or end it: select pg_terminate_backend(%s).', b.blockers[1]),
+    format('Let the blocking session finish, or end it: select pg_terminate_backend(%s).', b.blockers[1]),
     jsonb_build_object('pid', b.pid, 'since', b.waitstart, 'blockers', b.blockers)
   from blocked b left join pg_stat_activity w on w.pid = b.pid order by b.waitstart limit 10)
   union all
-  select 'locks', 'ok', 'Nobody waits for a lock on the job system''s tables.', null, null where not exists (select from blocked)
+  select 'locks', 'ok', 'No session is waiting for a lock on the job system''s tables.', null, null where not exists (select from blocked)
 $$;
 comment on function legwork.doctor_transactions(interval, interval) is
-  'Of legwork.doctor: transactions, prepared ones and locks that have lasted for longer than warning_after (5 minutes; 5 seconds for a lock), critical after '
+  'Findings of legwork.doctor about transactions, prepared transactions and lock waits that have lasted longer than warning_after (5 minutes; 5 seconds for a lock). They are critical after '
   'critical_after (1 hour; 1 minute for a lock).';
 
 create or replace function legwork.doctor_vacuum(dead_rows bigint default 50000, bloat_bytes bigint default 100 * 1024 * 1024)
@@ -125,12 +126,12 @@ language sql volatile as $$
     left join pg_stat_all_tables s on s.relid = c.oid
     where c.relnamespace in ('legwork'::regnamespace, 'legwork_private'::regnamespace, 'graphile_worker'::regnamespace) and c.relkind = 'r'
   ), neglected as materialized (
-    -- A busy job table makes millions of dead rows between two vacuums, which is fine as long as they come (every minute by default).
+    -- A busy job table collects millions of dead rows between two vacuums. That is fine as long as vacuum runs (every minute by default).
     select t.* from tables t
     where t.dead >= dead_rows and t.dead > t.live and (t.vacuumed is null or t.vacuumed < now() - interval '5 minutes')
   ), indexes as materialized (
-    -- An entry is its columns, rounded up to 8 bytes, an 8-byte header and a 4-byte pointer; pages of a B-tree in use are 70 % full. 40 bytes
-    -- are taken for a text.
+    -- An entry is its columns, rounded up to 8 bytes, an 8-byte header and a 4-byte pointer. Pages of a B-tree in use are 70 % full. A text
+    -- counts as 40 bytes.
     select i.indexrelid::regclass as name, pg_relation_size(i.indexrelid) as bytes,
       8192 * (2 + ceil(t.live * (ceil(w.width / 8.0) * 8 + 12) / (8192 * 0.7))) as expected
     from pg_index i
@@ -140,27 +141,27 @@ language sql volatile as $$
     ) w
     where i.indrelid in (legwork_private.jobs_table(), legwork_private.job_queues_table())
   ), bloated as materialized (
-    -- Four times as much is what a backlog that has passed leaves behind; only much more of it is worth somebody's night.
+    -- A past backlog leaves an index four times as large as it need be. Only larger indexes are worth a warning.
     select x.* from indexes x where x.bytes >= bloat_bytes and x.bytes > 4 * x.expected
   )
   select 'dead_rows',
     case when n.dead >= 20 * dead_rows and (n.vacuumed is null or n.vacuumed < now() - interval '30 minutes') then 'critical' else 'warning' end,
-    format('%s has %s dead rows beside %s live ones; last vacuumed: %s.', n.name, n.dead, n.live,
+    format('%s has %s and %s. Last vacuumed: %s.', n.name, legwork_private.counted(n.dead, 'dead row'), legwork_private.counted(n.live, 'live row'),
       coalesce(legwork_private.in_words(date_trunc('second', now() - n.vacuumed)) || ' ago', 'never')),
-    format('vacuum (analyze) %s; then find out why autovacuum did not: checks autovacuum, transactions and settings.', n.name),
+    format('vacuum (analyze) %s; then find out why autovacuum did not do it: see the checks autovacuum, transactions and settings.', n.name),
     jsonb_build_object('table', n.name, 'dead', n.dead, 'live', n.live, 'vacuumed_at', n.vacuumed)
   from neglected n
   union all
-  select 'dead_rows', 'ok', format('The job table has %s dead rows beside %s live ones; last vacuumed: %s.', t.dead, t.live,
+  select 'dead_rows', 'ok', format('The job table has %s and %s. Last vacuumed: %s.', legwork_private.counted(t.dead, 'dead row'), legwork_private.counted(t.live, 'live row'),
     coalesce(legwork_private.in_words(date_trunc('second', now() - t.vacuumed)) || ' ago', 'never')), null, jsonb_build_object('dead', t.dead, 'live', t.live, 'vacuumed_at', t.vacuumed)
   from tables t where t.name = legwork_private.jobs_table() and not exists (select from neglected)
   union all
   select 'autovacuum', case when t.name = legwork_private.jobs_table() then 'critical' else 'warning' end,
-    format('Autovacuum is switched off for %s: every fetch gets slower with the jobs that were run.', t.name),
+    format('Autovacuum is off for %s: fetches get slower with every job that runs.', t.name),
     format('alter table %s reset (autovacuum_enabled)', t.name), jsonb_build_object('table', t.name)
   from tables t where t.disabled
   union all
-  select 'autovacuum', 'critical', format('%s is off for the whole server: nothing is vacuumed until it must be.', s.name),
+  select 'autovacuum', 'critical', format('%s is off for the whole server: Postgres vacuums only to prevent transaction id wraparound.', s.name),
     format('alter system set %s = on; select pg_reload_conf()', s.name), jsonb_build_object('setting', s.name)
   from pg_settings s where s.name in ('autovacuum', 'track_counts') and s.setting = 'off'
   union all
@@ -168,15 +169,15 @@ language sql volatile as $$
   where not exists (select from tables t where t.disabled)
     and not exists (select from pg_settings s where s.name in ('autovacuum', 'track_counts') and s.setting = 'off')
   union all
-  select 'index_bloat', 'warning', format('Index %s takes %s; by an estimate %s would do.', b.name, pg_size_pretty(b.bytes), pg_size_pretty(b.expected)),
-    format('reindex index concurrently %s, once no transaction is old (check transactions). Jobs run on meanwhile.', b.name),
+  select 'index_bloat', 'warning', format('Index %s takes %s. An estimated %s would be enough.', b.name, pg_size_pretty(b.bytes), pg_size_pretty(b.expected)),
+    format('reindex index concurrently %s, once no old transaction is open (check transactions). Jobs keep running meanwhile.', b.name),
     jsonb_build_object('index', b.name, 'bytes', b.bytes, 'expected', b.expected)
   from bloated b
   union all
-  select 'index_bloat', 'ok', format('The indexes of the job tables take %s; that is not too much, by an estimate.', pg_size_pretty(sum(x.bytes))), null, null
+  select 'index_bloat', 'ok', format('The indexes of the job tables take %s, which is within the estimate.', pg_size_pretty(sum(x.bytes))), null, null
   from indexes x having not exists (select from bloated)
   union all
-  select 'unlogged', 'critical', format('%s is unlogged: it is empty after a crash of the server, and not on replicas.', t.name), format('alter table %s set logged', t.name),
+  select 'unlogged', 'critical', format('%s is unlogged: a crash of the server empties it, and replicas do not have it.', t.name), format('alter table %s set logged', t.name),
     jsonb_build_object('table', t.name)
   from tables t where t.relpersistence = 'u'
   union all
@@ -184,8 +185,8 @@ language sql volatile as $$
   where not exists (select from tables t where t.relpersistence = 'u')
 $$;
 comment on function legwork.doctor_vacuum(bigint, bigint) is
-  'Of legwork.doctor: tables with dead_rows or more (50,000) dead rows that nobody vacuums, critical from twenty times as many, tables without autovacuum, indexes '
-  'of bloat_bytes or more (100 MB) that are much larger than they need be, and unlogged tables.';
+  'Findings of legwork.doctor about storage: tables that have at least dead_rows dead rows (50,000) and are not vacuumed, critical from twenty times as many; tables without '
+  'autovacuum; indexes of at least bloat_bytes (100 MB) that are much larger than they need be; and unlogged tables.';
 
 create or replace function legwork.doctor_server(
   connections_used double precision default 0.8, notify_used double precision default 0.1, slot_bytes bigint default 10::bigint * 1024 * 1024 * 1024,
@@ -218,97 +219,97 @@ language sql volatile as $$
   ), wraps as materialized (
     select age(d.datfrozenxid) as age from pg_database d where d.datname = current_database()
   ), bad as materialized (
-    -- What this connection has; Legwork's own have it too when they connect as the same user.
+    -- The settings of this connection. Legwork's own connections have them too if they connect as the same user.
     select s.name, s.setting, p.severity, p.why
     from pg_settings s
     join (values
       ('fsync', 'critical', '{on}'::text[], 'a crash of the machine can destroy the whole database'),
       ('full_page_writes', 'critical', '{on}', 'a crash of the machine can destroy pages'),
-      ('synchronous_commit', 'warning', '{on,remote_write,remote_apply,local}', 'jobs that were committed can be lost in a crash'),
+      ('synchronous_commit', 'warning', '{on,remote_write,remote_apply,local}', 'committed jobs can be lost in a crash'),
       ('session_replication_role', 'critical', '{origin,local}', 'triggers do not fire and nothing is recorded'),
       ('default_transaction_read_only', 'critical', '{off}', 'no job can be enqueued or run'),
       ('default_transaction_isolation', 'warning', '{"read committed"}', 'workers run into serialization failures')
     ) as p (name, severity, fine, why) on p.name = s.name
     where s.setting <> all (p.fine)
     union all
-    select s.name, s.setting || ' ms', 'warning', 'what takes longer is cut off: a fetch from a busy table, a task''s own statement or transaction'
+    select s.name, s.setting || ' ms', 'warning', 'Postgres cancels longer statements and transactions, including fetches from a busy table and those of tasks'
     from pg_settings s
-    -- The last one came with Postgres 17. Ten seconds are long for a worker's own statements and short for a task's.
+    -- The last one exists since Postgres 17. Ten seconds are long for a worker's own statements and short for a task's.
     where s.name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout') and s.setting::integer between 1 and 9999
     union all
     select 'hot standby', 'on', 'critical', 'this server is a read-only replica' where pg_is_in_recovery()
   )
   select 'connections', case when c.used >= c.allowed * greatest(connections_used, 0.95) then 'critical' when c.used >= c.allowed * connections_used then 'warning' else 'ok' end,
-    format('%s of the %s connections of %s are in use.', c.used, c.allowed, c.whose),
-    'See who holds them: select application_name, state, count(*) from pg_stat_activity group by 1, 2 order by 3 desc. A worker takes concurrency + about 10; '
-      'lower LEGWORK_CONCURRENCY, end idle sessions or raise the limit.',
+    format('%s of the %s connections to %s are in use.', c.used, c.allowed, c.whose),
+    'See which applications hold them: select application_name, state, count(*) from pg_stat_activity group by 1, 2 order by 3 desc. A worker takes its concurrency plus about 10. '
+      'Lower LEGWORK_CONCURRENCY, end idle sessions or raise the limit.',
     jsonb_build_object('used', c.used, 'allowed', c.allowed)
   from connections c
   union all
   -- When it is full, every commit that notifies fails: no job can be enqueued.
   select 'notify_queue', case when n.used >= greatest(notify_used, 0.5) then 'critical' when n.used >= notify_used then 'warning' else 'ok' end,
-    format('The queue of notifications is %s %% full.', round(100 * n.used::numeric, 2)),
-    'A session that listens has a transaction open, and nothing behind it can be thrown away: find it with check transactions (in every database of the server) and end it.',
+    format('The notification queue is %s %% full.', round(100 * n.used::numeric, 2)),
+    'A listening session has an open transaction, so later notifications cannot be discarded. Find it with the check transactions (in every database of the server) and end it.',
     jsonb_build_object('used', n.used)
   from (select pg_notification_queue_usage() as used) n
   union all
   select 'replication_slots', case when s.wal_status in ('unreserved', 'lost') then 'critical' else 'warning' end,
-    format('Replication slot ''%s'' is %s, keeps %s of WAL (%s)%s.', s.slot_name, case when s.active then 'active' else 'used by nobody' end, pg_size_pretty(s.bytes),
-      s.wal_status, case when s.xmin is not null then ' and holds back vacuum' else '' end),
-    format('Start its replica again, or drop it before the disk is full: select pg_drop_replication_slot(%L)', s.slot_name),
+    format('Replication slot ''%s'' is %s and keeps %s of WAL (%s)%s.', s.slot_name, case when s.active then 'active' else 'inactive' end, pg_size_pretty(s.bytes),
+      s.wal_status, case when s.xmin is not null then '. It also holds back vacuum' else '' end),
+    format('Restart its replica, or drop the slot before the disk is full: select pg_drop_replication_slot(%L)', s.slot_name),
     jsonb_build_object('slot', s.slot_name, 'bytes', s.bytes, 'wal_status', s.wal_status, 'xmin_age', age(s.xmin))
   from slots s
   union all
-  select 'replication_slots', 'ok', 'No replication slot keeps too much.', null, null where not exists (select from slots)
+  select 'replication_slots', 'ok', 'No replication slot keeps too much WAL or holds back vacuum.', null, null where not exists (select from slots)
   union all
-  -- Postgres stops taking writes at two thousand million, and vacuums by itself from autovacuum_freeze_max_age (200 million) on.
+  -- Postgres refuses writes at two billion, and vacuums automatically from autovacuum_freeze_max_age (200 million) on.
   select 'transaction_ids', case when w.age >= greatest(transaction_age, 1600000000) then 'critical' when w.age >= transaction_age then 'warning' else 'ok' end,
-    format('The oldest transaction id in this database is %s transactions old; at 2,000 million no more writes are taken.', w.age),
-    'Look for what holds back vacuum (checks transactions, prepared_transactions, replication_slots), then vacuum (freeze) the oldest tables.',
+    format('The oldest transaction id in this database is %s old. At two billion, Postgres refuses all writes.', legwork_private.counted(w.age, 'transaction')),
+    'Find what holds back vacuum (checks transactions, prepared_transactions, replication_slots), then vacuum (freeze) the oldest tables.',
     jsonb_build_object('age', w.age)
   from wraps w
   union all
-  -- graphile-worker's ids of tasks and serial keys are integers, and every new serial key takes one; the others are bigints that only somebody's setval can use up.
+  -- graphile-worker's ids of tasks and serial keys are integers, and every new serial key takes one. The others are bigints, which only a setval can exhaust.
   select 'ids', case when i.used >= 0.9 then 'critical' else 'warning' end,
-    format('%s %% of the numbers of %s are used up; after the last one nothing that needs a new one can be enqueued.', round(100 * i.used::numeric, 1), i.name),
+    format('%s %% of the ids of %s are used up. After the last one, jobs that need a new id cannot be enqueued.', round(100 * i.used::numeric, 1), i.name),
     case
       when i.name = 'graphile_worker.job_queues_id_seq' then format('Use fewer different serial keys. Once no job has one, empty %s and restart its sequence.', legwork_private.job_queues_table())
       when i.name = 'graphile_worker.tasks_id_seq' then
-        format('Every attempt to make a known task known again took one. Take numbers that are free: alter sequence graphile_worker.tasks_id_seq restart, below the smallest id in %s.',
+        format('Every attempt to register a known task again took an id. Use ids that are free: alter sequence graphile_worker.tasks_id_seq restart, below the smallest id in %s.',
           legwork_private.tasks_table())
-      else format('Restart it where its table has no ids: alter sequence %s restart.', i.name)
+      else format('Restart it in a range that its table does not use: alter sequence %s restart.', i.name)
     end, jsonb_build_object('sequence', i.name, 'last', i.last_value)
   from ids i where i.used >= 0.5
   union all
-  select 'ids', 'ok', 'There are ids enough for jobs, serial keys and tasks.', null, null where not exists (select from ids i where i.used >= 0.5)
+  select 'ids', 'ok', 'There are enough ids for jobs, serial keys and tasks.', null, null where not exists (select from ids i where i.used >= 0.5)
   union all
   select 'settings', b.severity, format('%s is %s: %s.', b.name, b.setting, b.why),
     case b.name when 'hot standby' then 'Set DATABASE_URL to the primary.'
-      else format('Find where it is set: select source, sourcefile from pg_settings where name = %L; alter role … reset %s, or alter system and pg_reload_conf().', b.name, b.name) end,
+      else format('Find where it is set: select source, sourcefile from pg_settings where name = %L; then change it: alter role … reset %s, or alter system and pg_reload_conf().', b.name, b.name) end,
     jsonb_build_object('setting', b.name, 'value', b.setting)
   from bad b
   union all
-  select 'settings', 'ok', 'No setting of the server or of this user does harm.', null, null where not exists (select from bad)
+  select 'settings', 'ok', 'No setting of the server or of this user is harmful.', null, null where not exists (select from bad)
 $$;
 comment on function legwork.doctor_server(double precision, double precision, bigint, bigint) is
-  'Of legwork.doctor: how much is used of the connections (warning at connections_used, 0.8), of the notification queue (notify_used, 0.1), of transaction ids '
-  '(transaction_age, 1,000 million) and of serial numbers; replication slots that nobody uses and that keep slot_bytes (10 GB) or hold back vacuum; and settings that do harm.';
+  'Findings of legwork.doctor about the server: how many connections (warning at connections_used, 0.8), how much of the notification queue (notify_used, 0.1), how many transaction ids '
+  '(transaction_age, one billion) and how many sequence numbers are used; inactive replication slots that keep slot_bytes (10 GB) of WAL or hold back vacuum; and harmful settings.';
 
 create or replace function legwork.doctor_versions()
 returns table ("check" text, severity text, finding text, fix text, detail jsonb)
 language sql volatile as $$
-  -- Only a client knows which versions it was made for: the command line compares them with this.
-  select 'versions', 'ok', format('The schema graphile_worker is at migration %s, legwork at %s of version %s.', i.graphile_worker, i.migrations -> -1 ->> 'name', i.version), null, to_jsonb(i)
+  -- Only a client knows which versions it supports: the command line compares them with this.
+  select 'versions', 'ok', format('The schema graphile_worker is at migration %s, and legwork at migration %s of version %s.', i.graphile_worker, i.migrations -> -1 ->> 'name', i.version), null, to_jsonb(i)
   from legwork_private.installed_schema() i
   union all
   select 'definitions', case when d.objects = '{}' then 'ok' else 'warning' end,
-    case when d.objects = '{}' then 'Functions, views, triggers, policies and indexes are as Legwork made them.'
-      else format('Changed by hand since Legwork made them: %s%s.', array_to_string(d.objects[:3], ', '),
+    case when d.objects = '{}' then 'Functions, views, triggers, policies and indexes are as Legwork created them.'
+      else format('Changed manually since Legwork created them: %s%s.', array_to_string(d.objects[:3], ', '),
         case when cardinality(d.objects) > 3 then format(' and %s more', cardinality(d.objects) - 3) else '' end) end,
-    'legwork migrate puts back all but indexes. Drop a changed index and create it again as legwork doctor --json shows.', to_jsonb(d.objects)
+    'legwork migrate restores everything except indexes. Drop a changed index and recreate it as legwork doctor --json shows.', to_jsonb(d.objects)
   from (select array(select legwork_private.changed_definitions()) as objects) d
 $$;
-comment on function legwork.doctor_versions() is 'Of legwork.doctor: the version of the schema, and what was changed by hand since it was made.';
+comment on function legwork.doctor_versions() is 'Findings of legwork.doctor about the schema: its version, and what was changed manually since Legwork created it.';
 
 create or replace function legwork.doctor_confined_logins()
 returns table ("check" text, severity text, finding text, fix text, detail jsonb)
@@ -321,11 +322,11 @@ language sql volatile as $$
     where r.rolname is null or u.reason is not null
   )
   select 'confined_logins', case when f.is_there then 'critical' else 'warning' end,
-    case when f.is_there then format('Nothing confines the login %s to the tenant %s any more: it %s.', f.login, f.tenant, f.reason)
-      else format('The login %s, which is confined to the tenant %s, does not exist. If it was renamed, it is not confined any more.', f.login, f.tenant) end,
-    coalesce(f.fix, format('Confine it by its new name, and free the old one: select legwork.confine_login(%L, null);', f.login)), to_jsonb(f)
+    case when f.is_there then format('The login %s is no longer confined to the tenant %s: it %s.', f.login, f.tenant, f.reason)
+      else format('The login %s, which is confined to the tenant %s, does not exist. If it was renamed, it is no longer confined.', f.login, f.tenant) end,
+    coalesce(f.fix, format('Confine it under its new name, and free the old name: select legwork.confine_login(%L, null);', f.login)), to_jsonb(f)
   from (select * from found order by login limit 20) f
   union all
-  select 'confined_logins', 'ok', 'Every login that is confined to a tenant can be.', null, null where not exists (select from found)
+  select 'confined_logins', 'ok', 'Every confined login is restricted to its tenant.', null, null where not exists (select from found)
 $$;
-comment on function legwork.doctor_confined_logins() is 'Of legwork.doctor: logins that were confined to a tenant and have since been granted what nothing confines, or renamed.';
+comment on function legwork.doctor_confined_logins() is 'Findings of legwork.doctor about confined logins that have since been renamed, or granted privileges that confinement does not restrict.';

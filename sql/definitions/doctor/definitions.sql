@@ -1,13 +1,13 @@
--- What the database has compared with what `legwork migrate` made: functions, views, triggers, policies and indexes that were changed or dropped by hand.
+-- Compares the database with what `legwork migrate` created: finds functions, views, triggers, policies and indexes that were changed or dropped manually.
 -- Locks: none.
 
-comment on table legwork_private.definitions is 'What `legwork migrate` has made, to find out what has changed since: in the files, or by hand.';
-comment on column legwork_private.definitions.object is 'What it is: function legwork.redact(jsonb, text[]), view legwork.jobs, index legwork_private.slots_gate.';
-comment on column legwork_private.definitions.hash is 'SHA-256 of the statements that made it; empty for an index, which a migration made.';
-comment on column legwork_private.definitions.catalog_hash is 'The hash of its definition in the catalog as it was made.';
-comment on column legwork_private.definitions.postgres is 'The major version of Postgres that described it so. Another one may use other words.';
-comment on table legwork_private.schema_version is 'One row: the version of Legwork whose schema this is.';
-comment on column legwork_private.schema_version.only_row is 'Always true.';
+comment on table legwork_private.definitions is 'The objects that `legwork migrate` has created, to find out which have changed since: in the files, or manually.';
+comment on column legwork_private.definitions.object is 'The object: function legwork.redact(jsonb, text[]), view legwork.jobs, index legwork_private.slots_gate.';
+comment on column legwork_private.definitions.hash is 'SHA-256 of the statements that created it; empty for an index, which a migration created.';
+comment on column legwork_private.definitions.catalog_hash is 'The hash of its definition in the catalog after it was created.';
+comment on column legwork_private.definitions.postgres is 'The major version of Postgres whose catalog was hashed. Another version may word the definition differently.';
+comment on table legwork_private.schema_version is 'One row: the version of Legwork that created this schema.';
+comment on column legwork_private.schema_version.only_row is 'Always true: allows one row only.';
 comment on column legwork_private.schema_version.version is 'That version.';
 comment on column legwork_private.schema_version.minimum_version is 'The oldest version whose workers, servers and commands may use it.';
 comment on column legwork_private.schema_version.definitions_hash is 'SHA-256 of all its definitions.';
@@ -37,7 +37,7 @@ as $$
   from pg_policy l join pg_class c on c.oid = l.polrelid join schemas s on s.oid = c.relnamespace where s.nspname <> 'graphile_worker'
 $$;
 comment on function legwork_private.catalog_definitions() is
-  'Legwork''s functions, views, triggers, policies and indexes with a hash of what the catalog says about each. Aggregates and the partitions of the history are left out.';
+  'Legwork''s functions, views, triggers, policies and indexes, each with a hash of its definition in the catalog. Aggregates and the partitions of the history are left out.';
 revoke execute on function legwork_private.catalog_definitions() from public;
 
 create or replace function legwork_private.record_definitions() returns void
@@ -50,7 +50,7 @@ as $$
   where c.object like 'index %' or exists (select from legwork_private.definitions x where x.object = c.object)
   on conflict (object) do update set catalog_hash = excluded.catalog_hash, postgres = excluded.postgres
 $$;
-comment on function legwork_private.record_definitions() is 'Notes how the catalog describes what `legwork migrate` has just made.';
+comment on function legwork_private.record_definitions() is 'Records how the catalog describes the objects that `legwork migrate` has just created.';
 revoke execute on function legwork_private.record_definitions() from public;
 
 create or replace function legwork_private.changed_definitions() returns setof text
@@ -62,5 +62,5 @@ as $$
   order by d.object collate "C"
 $$;
 comment on function legwork_private.changed_definitions() is
-  'What was changed or dropped by hand since `legwork migrate` made it. Empty after an upgrade of Postgres, until it has been migrated again.';
+  'The objects that were changed or dropped manually since `legwork migrate` created them. Empty after an upgrade of Postgres, until the next migration.';
 revoke execute on function legwork_private.changed_definitions() from public;

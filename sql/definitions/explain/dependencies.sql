@@ -3,29 +3,29 @@ language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
   return query
     select 'dependency'::text,
-      case when j.is_hidden then 'It waits for a job that is not your tenant''s'
-        else format('It waits for job %s (%s), which is %s', x.depends_on, coalesce(j.task, 'no longer known'), coalesce(j.state::text, 'gone')) end
+      case when j.is_hidden then 'It waits for a job outside your tenant'
+        else format('It waits for job %s (%s), which is %s', x.depends_on, coalesce(j.task, 'task unknown'), coalesce(j.state::text, 'gone')) end
         || case when x.n = 5 and x.jobs > 5 then format(', and for %s more.', x.jobs - 5) else '.' end,
       case
-        when j.is_hidden then 'Wait, or ask whoever made it wait.'
-        when x.ended_as is not null or j.finished_at is not null then 'A living Legwork worker looks at it within a second; or: select legwork.tick();'
-        when j.state = 'running' then 'Wait for its end.'
-        else format('See why that one does not run: select * from legwork.explain_job(%s);', x.depends_on)
+        when j.is_hidden then 'Wait, or ask the operator who enqueued it.'
+        when x.ended_as is not null or j.finished_at is not null then 'A running Legwork worker releases it within a second. To release it now: select legwork.tick();'
+        when j.state = 'running' then 'Wait for that job to end.'
+        else format('See why that job does not run: select * from legwork.explain_job(%s);', x.depends_on)
       end
     from (
       select d.depends_on, d.ended_as, row_number() over (order by d.depends_on) as n, count(*) over () as jobs
       from legwork_private.dependencies d where d.job_id = explain_dependencies.job_id
     ) x
     left join lateral (
-      -- Of all, because legwork.jobs shows nothing to whoever is confined to a tenant.
+      -- From all_jobs, because legwork.jobs shows nothing to a session that is confined to a tenant.
       select o.task, o.state, o.finished_at, o.tenant is distinct from coalesce(legwork_private.confined_tenant(), o.tenant) as is_hidden
       from legwork_private.all_jobs o where o.id = x.depends_on limit 1
     ) j on true
     where x.n <= 5
     order by x.n;
   return query
-    select 'set_aside'::text, format('Its dependencies have ended, and letting it go failed: %s.', a.error),
-      'Mend what the error names. It is tried again every few minutes; at once: select legwork.take_up();'::text
+    select 'set_aside'::text, format('Its dependencies have ended, but releasing it failed: %s.', a.error),
+      'Fix what the error names. Legwork retries every few minutes. To retry now: select legwork.take_up();'::text
     from legwork_private.set_aside a where a.what = 'job' and a.item = explain_dependencies.job_id::text;
 end $$;
-comment on function legwork_private.explain_dependencies(bigint) is 'The jobs that a job waits for, five at most, with their states.';
+comment on function legwork_private.explain_dependencies(bigint) is 'The jobs that a job waits for, five at most, with their states, and the error if releasing the job failed.';

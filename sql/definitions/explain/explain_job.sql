@@ -4,12 +4,12 @@ create or replace function legwork_private.explain_ended(
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
   reason := explain_ended.state;
-  detail := format('It has ended: %s at %s%s', explain_ended.state, to_char(explain_ended.finished_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+  detail := format('It %s at %s%s', case explain_ended.state when 'cancelled' then 'was cancelled' else explain_ended.state::text end, to_char(explain_ended.finished_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
     coalesce(': ' || explain_ended.error, '.'));
   fix := case
     when explain_ended.state = 'failed' and job.id is not null then format('select legwork.retry_job(%s);', explain_ended.job_id)
-    when explain_ended.state = 'failed' then 'It was discarded. Enqueue it again.'
-    when explain_ended.state = 'completed' then 'Nothing is wrong.'
+    when explain_ended.state = 'failed' then 'It was discarded. Enqueue it again if it should run.'
+    when explain_ended.state = 'completed' then 'Nothing to do.'
     else 'Enqueue it again if it should run.'
   end;
   return next;
@@ -19,7 +19,7 @@ begin
   return query select s.reason, s.detail, s.fix from legwork_private.explain_schedules(explain_ended.job_id) s;
 end $$;
 comment on function legwork_private.explain_ended(legwork_private.graphile_jobs, bigint, legwork.job_state, timestamptz, text) is
-  'What explain_job says of a job that has ended: how, by what it was replaced, and which runs wait for its schedule. job: its row in graphile-worker''s table, if that is kept for a retry.';
+  'The reasons that explain_job returns for a job that has ended: how it ended, which job replaced it, and which occurrences wait for its schedule. job: its row in graphile-worker''s table, if kept for a retry.';
 
 create or replace function legwork_private.explain_running(job legwork_private.graphile_jobs, attempts integer) returns table (reason text, detail text, fix text)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -31,63 +31,63 @@ begin
   detail := format('It is running: attempt %s, since %s, on %s.', explain_running.attempts, to_char(job.locked_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
     case when legwork_private.confined_tenant() is not null then 'a worker'
       when v_worker.id is not null then format('worker %s (%s, process %s)', v_worker.id, v_worker.host, v_worker.pid)
-      else format('%s, which is no Legwork worker that lives', job.locked_by) end);
-  fix := case when v_worker.id is not null then 'Nothing to do, or stop it: ' || format('select legwork.cancel_job(%s);', job.id)
-    else 'If that process is gone, its jobs are given back after four hours, or at once: ' || format('select legwork_private.give_back_jobs(%L);', job.locked_by) end;
+      else format('%s, which is not a running Legwork worker (it is a plain graphile-worker, or has died)', job.locked_by) end);
+  fix := case when v_worker.id is not null then 'Wait, or cancel it: ' || format('select legwork.cancel_job(%s);', job.id)
+    else 'If that process has died, its jobs return to the queue after four hours. To return them now: ' || format('select legwork_private.give_back_jobs(%L);', job.locked_by) end;
   return next;
   return query select s.reason, s.detail, s.fix from legwork_private.explain_replaced(job) s;
   if v_worker.id is not null and job.id <> all (v_worker.running) and job.locked_at < clock_timestamp() - interval '2 seconds' then
     reason := 'fetched_ahead';
-    detail := format('The worker has fetched it ahead and is busy with %s others.', cardinality(v_worker.running));
-    fix := 'Wait, or make workers fetch fewer jobs ahead (LEGWORK_LOCAL_QUEUE_SIZE).';
+    detail := format('Its worker has fetched it but not started it, because it is busy with %s.', legwork_private.counted(cardinality(v_worker.running), 'other job'));
+    fix := 'Wait, or make workers fetch fewer jobs in advance (LEGWORK_LOCAL_QUEUE_SIZE).';
     return next;
   end if;
   if v_worker.seen_at < clock_timestamp() - legwork_private.worker_grace() then
     reason := 'worker_silent';
-    detail := format('That worker has been silent since %s.', to_char(v_worker.seen_at, 'HH24:MI:SS'));
-    fix := 'Any living Legwork worker gives its jobs to others within seconds.';
+    detail := format('Its worker has sent no heartbeat since %s.', to_char(v_worker.seen_at, 'HH24:MI:SS'));
+    fix := 'Any other running Legwork worker returns its jobs to the queue within seconds.';
     return next;
   end if;
   if v_worker.blocked_since is not null then
     reason := 'worker_blocked';
-    detail := format('That worker has been busy in synchronous code for %s seconds, %s. Its other jobs stand still until that is over.',
-      round(extract(epoch from clock_timestamp() - v_worker.blocked_since)),
-      case when v_worker.blocked_jobs = array[job.id] then 'this job''s'
-        when cardinality(v_worker.blocked_jobs) = 0 then 'which belongs to no job'
-        when legwork_private.confined_tenant() is not null then 'that of a job'
+    detail := format('Synchronous code %s has blocked its worker for %s. The worker''s other jobs do not progress until that code returns.',
+      case when v_worker.blocked_jobs = array[job.id] then 'of this job'
+        when cardinality(v_worker.blocked_jobs) = 0 then 'outside of jobs'
+        when legwork_private.confined_tenant() is not null then 'of a job'
         when cardinality(v_worker.blocked_jobs) = 1 then (
-          select format('that of job %s (task %s)', b.id, k.identifier)
+          select format('of job %s (task %s)', b.id, k.identifier)
           from (select v_worker.blocked_jobs[1] as id) b
           left join legwork_private.graphile_jobs j on j.id = b.id
           left join legwork_private.graphile_tasks k on k.id = j.task_id)
-        else 'that of one of the jobs ' || array_to_string(v_worker.blocked_jobs[:10], ', ') end);
-    fix := 'Wait, or give that task a thread or a process of its own (isolate), or let it compute in smaller pieces. A signal, a timeout or a cancellation cannot interrupt it.';
+        else 'of one of the jobs ' || array_to_string(v_worker.blocked_jobs[:10], ', ') end,
+      legwork_private.in_words(date_trunc('second', clock_timestamp() - v_worker.blocked_since)));
+    fix := 'Wait, or run that task in a thread or process of its own (isolate), or split its computation into smaller parts. Signals, timeouts and cancellations cannot interrupt it.';
     return next;
   end if;
   if exists (select from legwork_private.cancellations c where c.job_id = job.id) then
     reason := 'cancelling';
-    detail := (select c.reason from legwork_private.cancellations c where c.job_id = job.id) || ' Its task was told to stop.';
-    fix := 'Wait for the task to heed its signal; its timeout, if it has one, ends it otherwise.';
+    detail := (select c.reason from legwork_private.cancellations c where c.job_id = job.id) || ' Its task has been signaled to stop.';
+    fix := 'Wait for the task to respond to its abort signal. If it does not, its timeout ends it; without a timeout, restart its worker.';
     return next;
   end if;
 end $$;
 comment on function legwork_private.explain_running(legwork_private.graphile_jobs, integer) is
-  'What explain_job says of a job that runs: where, since when, and why it may not get on. attempts: which attempt it is.';
+  'The reasons that explain_job returns for a running job: where and since when it runs, and why it may not progress. attempts: the number of the current attempt.';
 
 create or replace function legwork_private.explain_run_at(job legwork_private.graphile_jobs, run_at timestamptz, error text) returns table (reason text, detail text, fix text)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
   reason := case when job.attempts > 0 then 'retry_ahead' else 'run_at_ahead' end;
   detail := case
-      when not isfinite(explain_run_at.run_at) then 'Its run_at is infinity: it never starts by itself'
-      when job.attempts > 0 then format('Attempt %s failed; the next one is due at %s', job.attempts, legwork_private.time_ahead(explain_run_at.run_at))
-      else 'It may start at ' || legwork_private.time_ahead(explain_run_at.run_at) end
-    || case when job.attempts > 0 then ': ' || coalesce(explain_run_at.error, 'no message') else '.' end;
+      when not isfinite(explain_run_at.run_at) then 'Its run_at is infinity, so it never starts automatically'
+      when job.attempts > 0 then format('Attempt %s failed, and the next one is due at %s', job.attempts, legwork_private.time_ahead(explain_run_at.run_at))
+      else 'It is due at ' || legwork_private.time_ahead(explain_run_at.run_at) end
+    || case when job.attempts > 0 then '. Last error: ' || coalesce(explain_run_at.error, 'no message') else '.' end;
   fix := format(case when isfinite(explain_run_at.run_at) then 'Wait, or start' else 'Start' end || ' it now: select legwork.retry_job(%s);', job.id);
   return next;
 end $$;
 comment on function legwork_private.explain_run_at(legwork_private.graphile_jobs, timestamptz, text) is
-  'What explain_job says of a job whose time, or next attempt, is ahead. run_at: as the waiting room knows it. error: of the last attempt.';
+  'The reason that explain_job returns for a job that is due later, or whose next attempt is. run_at: as recorded in the waiting room. error: of the last attempt.';
 
 create or replace function legwork_private.explain_expiry(job legwork_private.graphile_jobs) returns table (reason text, detail text, fix text)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -95,13 +95,13 @@ begin
   if legwork_private.flag_value(job.flags, 'expires') ~ '^\d{1,15}$' then
     if to_timestamp(legwork_private.flag_value(job.flags, 'expires')::double precision / 1000) <= clock_timestamp() then
       reason := 'expired';
-      detail := format('It was not to start after %s.', to_char(to_timestamp(legwork_private.flag_value(job.flags, 'expires')::double precision / 1000), 'YYYY-MM-DD HH24:MI:SS TZ'));
-      fix := 'A living worker is about to end it as expired. Enqueue it again if it should run.';
+      detail := format('It had to start by %s, and did not.', to_char(to_timestamp(legwork_private.flag_value(job.flags, 'expires')::double precision / 1000), 'YYYY-MM-DD HH24:MI:SS TZ'));
+      fix := 'A running worker will soon end it as expired. Enqueue it again if it should run.';
       return next;
     end if;
   end if;
 end $$;
-comment on function legwork_private.explain_expiry(legwork_private.graphile_jobs) is 'What explain_job says of a job that has waited longer than it may; no row for any other.';
+comment on function legwork_private.explain_expiry(legwork_private.graphile_jobs) is 'The reason that explain_job returns for a job that is past its expiry; no row for other jobs.';
 
 create or replace function legwork_private.explain_serial_key(job legwork_private.graphile_jobs, serial_key text) returns table (reason text, detail text, fix text)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -122,33 +122,33 @@ begin
   end if;
   if v_is_taken then
     reason := 'serial_key_taken';
-    detail := format('Jobs with its serial key ''%s'' run one at a time, and %s.', explain_serial_key.serial_key,
-      coalesce('job ' || v_holder || ' runs now', 'a worker holds the key'));
+    detail := format('Jobs with the serial key ''%s'' run one at a time, and %s.', explain_serial_key.serial_key,
+      coalesce('job ' || v_holder || ' is running now', 'a worker holds the key'));
     fix := 'Wait for that job, or cancel it' || coalesce(': select legwork.cancel_job(' || v_holder || ');', '.');
     return next;
   end if;
 end $$;
 comment on function legwork_private.explain_serial_key(legwork_private.graphile_jobs, text) is
-  'What explain_job says of a job whose serial key another one has; no row for any other.';
+  'The reason that explain_job returns for a job whose serial key is held by another job; no row for other jobs.';
 
 create or replace function legwork_private.explain_unheld(run_at timestamptz) returns table (reason text, detail text, fix text)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
   if explain_unheld.run_at < clock_timestamp() - interval '10 seconds' then
     reason := 'not_fetched';
-    detail := format('Nothing holds it back. Its time came %s ago, and living workers that know its task have room for it, but none has fetched it.',
+    detail := format('Nothing holds it back. It has been due for %s, and running workers that have its task could take it, but none has fetched it.',
       legwork_private.in_words(date_trunc('second', clock_timestamp() - explain_unheld.run_at)));
-    fix := 'If something held it back until a moment ago, wait a moment. Otherwise look at the log of the workers, and whether they reach Postgres directly: through a '
-      'connection pooler in transaction mode they cannot fetch jobs. Workers that ran while the schema graphile_worker was dropped, and plain ones that ran while its task '
-      'identifiers were cleaned up, have to be restarted.';
+    fix := 'If something held it back until a moment ago, wait a moment. Otherwise check the logs of the workers, and that they connect to Postgres directly: through a '
+      'connection pooler in transaction mode they cannot fetch jobs. Restart workers that were running while the schema graphile_worker was dropped, and plain workers '
+      'that were running while its task identifiers were cleaned up.';
   else
     reason := 'about_to_start';
-    detail := 'Nothing holds it back. Workers look for jobs at once when they are told, and every second or two otherwise.';
+    detail := 'Nothing holds it back. Workers fetch jobs as soon as they are notified, and otherwise every second or two.';
     fix := 'Wait a moment.';
   end if;
   return next;
 end $$;
-comment on function legwork_private.explain_unheld(timestamptz) is 'What explain_job says of a job that nothing holds back and that could have started then.';
+comment on function legwork_private.explain_unheld(timestamptz) is 'The reason that explain_job returns for a job that nothing holds back. run_at: when it became due.';
 
 create or replace function legwork.explain_job(job_id bigint)
 returns table ("position" integer, reason text, detail text, fix text)
@@ -205,8 +205,8 @@ begin
   if "position" = 0 and exists (select from legwork_private.waiting_jobs w where w.job_id = explain_job.job_id and w.held is null) then
     "position" := "position" + 1;
     reason := 'about_to_be_admitted';
-    detail := 'There is room for it, and it is the turn of its line or of another one.';
-    fix := 'A living Legwork worker lets it go within a second; or: select legwork.tick();';
+    detail := 'Its limits have free slots, and its line or another one is next.';
+    fix := 'A running Legwork worker admits it within a second. To admit it now: select legwork.tick();';
     return next;
   end if;
   for reason, detail, fix in select k.* from legwork_private.explain_serial_key(v_job, v_seen.serial_key) k loop
@@ -218,8 +218,8 @@ begin
     if not found then
       "position" := "position" + 1;
       reason := 'row_locked';
-      detail := 'A transaction that is open has changed or locked the job''s row; workers pass it over until it ends.';
-      fix := 'Find it: select pid, state, xact_start, query from pg_stat_activity where xact_start is not null order by xact_start; then pg_terminate_backend(pid).';
+      detail := 'An open transaction has changed or locked the job''s row. Workers skip the job until that transaction ends.';
+      fix := 'Find it: select pid, state, xact_start, query from pg_stat_activity where xact_start is not null order by xact_start; then end it with pg_terminate_backend(pid).';
       return next;
     end if;
   end if;
@@ -234,8 +234,8 @@ begin
   end if;
 end $$;
 comment on function legwork.explain_job(bigint) is
-  'Why a job does not run: every reason, in the order in which they hold it back, each in words and with what to do. reason is one of everything_stopped, queue_paused, '
+  'Explains why a job does not run: returns every reason, in the order in which they hold it back, each with a sentence and a fix. reason is one of everything_stopped, queue_paused, '
   'task_paused, waits_for_signal, sleeps, run_at_ahead, retry_ahead, expired, dependency, set_aside, concurrency_limit, rate_limit, about_to_be_admitted, serial_key_taken, row_locked, worker_refused, no_worker, '
-  'workers_busy, not_fetched, about_to_start; running, replaced, fetched_ahead, worker_silent, worker_blocked or cancelling for one that runs; or the state of one that has ended, and schedule_waits or schedule_held_back for runs that '
-  'wait for its schedule, or for what that requires. Raises LW404 for an unknown job.';
+  'workers_busy, not_fetched, about_to_start; for a running job running, replaced, fetched_ahead, worker_silent, worker_blocked or cancelling; for a job that has ended its state, and schedule_waits or '
+  'schedule_held_back for occurrences that wait for its schedule or for what that schedule requires. Raises LW404 for an unknown job.';
 revoke execute on function legwork.explain_job(bigint) from public;

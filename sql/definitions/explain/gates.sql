@@ -3,9 +3,9 @@ language sql stable
 as $$
   select
     case p.scope when 'all' then 'everything_stopped' when 'queue' then 'queue_paused' else 'task_paused' end,
-    format('%s since %s by %s: %s',
-      case p.scope when 'all' then 'Everything is stopped' when 'queue' then format('Queue ''%s'' is paused', p.name)
-        else format('Task ''%s'' is paused', p.name) end,
+    format('%1$s by %3$s since %2$s: %4$s',
+      case p.scope when 'all' then 'Everything has been stopped' when 'queue' then format('Queue ''%s'' has been paused', p.name)
+        else format('Task ''%s'' has been paused', p.name) end,
       to_char(p.paused_at, 'YYYY-MM-DD HH24:MI:SS TZ'), p.paused_by, coalesce(p.reason, 'no reason was given') || '.'),
     case p.scope when 'all' then 'select legwork.resume_all();' when 'queue' then format('select legwork.resume_queue(%L);', p.name)
       else format('select legwork.resume_task(%L);', p.name) end
@@ -13,7 +13,7 @@ as $$
   where p.scope = 'all' or (p.scope = 'queue' and p.name = explain_pauses.queue) or (p.scope = 'task' and p.name = explain_pauses.task)
   order by p.scope = 'all' desc, p.scope = 'queue' desc
 $$;
-comment on function legwork_private.explain_pauses(text, text) is 'The pauses that hold back a task of a queue, the widest first.';
+comment on function legwork_private.explain_pauses(text, text) is 'The pauses that apply to a task of a queue, the widest first.';
 
 create or replace function legwork_private.payload_with(key text[], value text) returns jsonb
 language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
@@ -25,7 +25,7 @@ begin
   end loop;
   return v_payload;
 end $$;
-comment on function legwork_private.payload_with(text[], text) is 'A payload that has that value at that place and nothing else.';
+comment on function legwork_private.payload_with(text[], text) is 'A payload with that value at that path and nothing else.';
 
 create or replace function legwork_private.is_key_secret(scope text, name text, key text[]) returns boolean
 language sql stable set search_path = pg_catalog, pg_temp
@@ -36,7 +36,7 @@ as $$
       and legwork.redact(legwork_private.payload_with(is_key_secret.key, 'shown'), d.redact) #>> is_key_secret.key is distinct from 'shown')
 $$;
 comment on function legwork_private.is_key_secret(text, text, text[]) is
-  'Whether the value of a limit''s key is one that a task of that queue or of that name redacts: what nobody may read in payloads is told by nothing else either.';
+  'Whether a task of that queue, or with that name, redacts the value of a limit''s key. A value that is hidden in payloads must not be shown anywhere else.';
 
 create or replace function legwork_private.explain_gates(job_id bigint) returns table (reason text, detail text, fix text)
 language sql stable
@@ -49,11 +49,11 @@ as $$
         else coalesce(nullif(legwork_private.gate_key(g.gate), ''), 'nothing') end) else '' end,
       l.max_count || case when l.kind = 'rate' then ' per ' || legwork_private.period_in_words(l.per) else '' end,
       case l.kind when 'rate' then 'used up' else 'taken by ' || coalesce(case when s.jobs = 1 then 'job ' else 'jobs ' end || s.some
-        || case when s.jobs > 5 then format(' and %s more', s.jobs - 5) else '' end, s.jobs || case when s.jobs = 1 then ' job' else ' jobs' end) end,
+        || case when s.jobs > 5 then format(' and %s more', s.jobs - 5) else '' end, legwork_private.counted(s.jobs, 'job')) end,
       case when w.held is null then format(' It is number %s in its line.', (
         select count(*) + 1 from legwork_private.waiting_jobs o
         where o.line = w.line and o.held is null and (o.priority, o.run_at, o.job_id) < (w.priority, w.run_at, w.job_id))) end,
-      ' The next start is possible at ' || to_char(s.next_at, 'HH24:MI:SS') || '.'),
+      ' The next job may start at ' || to_char(s.next_at, 'HH24:MI:SS') || '.'),
     format('Wait, or raise the limit: select legwork.limit_%s(%s%s, %s => %L%s);', l.kind, 2 * l.max_count,
       case when l.kind = 'rate' then format(', %L', l.per) else '' end, l.scope, l.name,
       case when l.key <> '{}' then format(', key => %L', array_to_string(l.key, '.')) else '' end)
@@ -62,11 +62,11 @@ as $$
   join legwork_private.limits l on l.id = legwork_private.gate_limit(g.gate)
   cross join lateral (
     select count(*) as jobs, min(x.free_at) as next_at,
-      -- Whoever is confined to a tenant learns how many there are, and not which.
+      -- A session that is confined to a tenant learns the number of jobs, not their ids.
       case when legwork_private.confined_tenant() is null then array_to_string((array_agg(x.job_id order by x.job_id))[1:5], ', ') end as some
     from legwork_private.slots x where x.gate = g.gate and (x.free_at is null or x.free_at > clock_timestamp())
   ) s
   where w.job_id = explain_gates.job_id and s.jobs >= l.max_count
   order by g.n
 $$;
-comment on function legwork_private.explain_gates(bigint) is 'The limits that a waiting job cannot pass now, with the jobs that use them up.';
+comment on function legwork_private.explain_gates(bigint) is 'The limits that a waiting job cannot pass now, with the jobs that hold their slots.';

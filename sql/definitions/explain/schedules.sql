@@ -9,10 +9,10 @@ begin
   for v_other in select r.key as name, r.value::interval as within from jsonb_each_text(requires) r order by r.key loop
     select * into v_definition from legwork_private.schedule_definitions d where d.name = v_other.name;
     if v_definition.name is null then
-      return format('It requires %s, and there is no such schedule any more.', v_other.name);
+      return format('It requires %s, which no longer exists.', v_other.name);
     elsif v_definition.tenant <> unmet_requirement.tenant then
-      -- Names are the database's: another tenant may have taken one that was free. Nothing is told of it.
-      return format('It requires %s, which is no schedule of its tenant any more.', v_other.name);
+      -- Names are unique in the database, so another tenant may have taken a name that was free. The message reveals nothing about that.
+      return format('It requires %s, which is no longer a schedule of its tenant.', v_other.name);
     end if;
     if v_definition.next_at <= unmet_requirement.due_at then
       return format('It requires %s, which is due before it.', v_other.name);
@@ -23,43 +23,43 @@ begin
     if v_run.schedule is null then
       return format('It requires %s, which has not run yet.', v_other.name);
     elsif v_run.state = 'waiting' then
-      return format('It requires %s, which waits itself.', v_other.name);
+      return format('It requires %s, which is itself waiting.', v_other.name);
     elsif v_run.state = 'held_back' then
-      return format('It requires %s, which was held back itself.', v_other.name);
+      return format('It requires %s, which was itself held back.', v_other.name);
     end if;
     select f.state, f.finished_at into v_job from legwork_private.finished_jobs f where f.id = v_run.job_id order by f.finished_at desc limit 1;
     if not found then
       return case when legwork_private.live_jobs(array[v_run.job_id]) = '{}'
-        then format('It requires %s, and what became of its job %s is not kept any more.', v_other.name, v_run.job_id)
-        else format('It requires %s, and its job %s has not ended.', v_other.name, v_run.job_id) end;
+        then format('It requires %s, and how its job %s ended is no longer in the history.', v_other.name, v_run.job_id)
+        else format('It requires %s, whose job %s has not ended.', v_other.name, v_run.job_id) end;
     elsif v_job.state <> 'completed' then
-      return format('It requires %s, and its last job %s is %s.', v_other.name, v_run.job_id, v_job.state);
+      return format('It requires %s, whose last job %s ended as %s.', v_other.name, v_run.job_id, v_job.state);
     elsif v_job.finished_at < legwork_private.earlier(unmet_requirement.due_at, v_other.within) then
-      return format('It requires %s within %s, and its last job %s completed before that.', v_other.name, v_other.within, v_run.job_id);
+      return format('It requires %s within %s, and its last job %s completed before that.', v_other.name, legwork_private.in_words(v_other.within), v_run.job_id);
     end if;
   end loop;
   return null;
 end $$;
 comment on function legwork_private.unmet_requirement(jsonb, timestamptz, text) is
-  'Why an occurrence of a tenant''s schedule may not run yet, as a sentence; null when everything that it requires has succeeded.';
+  'Why an occurrence of a tenant''s schedule may not run yet, as a sentence; null once everything that it requires has completed.';
 
 create or replace function legwork_private.explain_schedules(job_id bigint) returns table (reason text, detail text, fix text)
 language sql stable
 as $$
   select
     case r.state when 'waiting' then 'schedule_waits' else 'schedule_held_back' end,
-    format('%s schedule ''%s'', due at %s, %s: %s', case when d.name = own.name then 'The next run of its' else 'A run of the' end, d.name,
+    format('%s schedule ''%s'', due at %s, %s: %s', case when d.name = own.name then 'The next occurrence of its' else 'An occurrence of the' end, d.name,
       to_char(r.due_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
-      case r.state when 'waiting' then format('waits until %s at most', to_char(legwork_private.later(greatest(r.due_at, r.recorded_at), d.requires_wait), 'HH24:MI:SS')) else 'was held back' end, r.reason),
-    case when r.state = 'waiting' then 'It starts as soon as that has completed. Or run' else 'Run' end || format(' it without: select legwork.run_schedule(%L);', d.name)
+      case r.state when 'waiting' then format('waits until %s at the latest', to_char(legwork_private.later(greatest(r.due_at, r.recorded_at), d.requires_wait), 'HH24:MI:SS')) else 'was held back' end, r.reason),
+    case when r.state = 'waiting' then 'It starts as soon as that job has completed. To run it now' else 'To run it anyway' end || format(': select legwork.run_schedule(%L);', d.name)
   from legwork_private.schedule_definitions own
   join legwork_private.schedule_definitions d on d.name = own.name or d.requires ? own.name
   cross join lateral (select * from legwork_private.schedule_occurrences o where o.schedule = d.name order by o.due_at desc limit 1) r
   where own.last_job_id = explain_schedules.job_id and r.state in ('waiting', 'held_back')
-    -- What another of those that it requires is to blame for is told of that one.
+    -- Where another schedule that it requires is the cause, that schedule's last job reports it.
     and (d.name = own.name or starts_with(r.reason, format('It requires %s', own.name)))
     and (legwork_private.confined_tenant() is null or d.tenant = legwork_private.confined_tenant())
   order by d.name <> own.name, d.name
 $$;
 comment on function legwork_private.explain_schedules(bigint) is
-  'Of the last job of a schedule: whether the next run waits or was held back, and the runs of others that wait or were held back because they require that schedule.';
+  'For the last job of a schedule: whether the next occurrence waits or was held back, and the occurrences of other schedules that wait or were held back because they require this one.';

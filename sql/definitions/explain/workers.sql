@@ -16,20 +16,21 @@ begin
     select r.host, r.at, r.reason into v_refused from legwork_private.refused_workers() r order by r.at desc limit 1;
     if v_refused.at is not null then
       return query select 'worker_refused'::text,
-        format('The worker%s did not start, at %s: %s',
-          -- Where it runs is not for tenants.
+        format('The worker%s failed to start at %s: %s',
+          -- Tenants do not learn where workers run.
           case when legwork_private.confined_tenant() is null then ' on ' || v_refused.host else '' end, to_char(v_refused.at, 'YYYY-MM-DD HH24:MI:SS TZ'), v_refused.reason),
-        'Give that worker a DATABASE_URL that leads to Postgres itself, or to a pool in session mode with enough connections (docs/guides/poolers.md).';
+        'Give that worker a DATABASE_URL that leads directly to Postgres, or to a pooler in session mode with enough connections (docs/guides/poolers.md).';
     end if;
     return query select 'no_worker'::text,
-      case when v_alive = 0 then 'No Legwork worker is alive.'
-        else format('None of the %s living Legwork workers knows the task ''%s''.', v_alive, task) end
-        || coalesce(' Of the tasks they know, ''' || legwork_private.nearest_name(task, array(
-          select distinct x from legwork_private.worker_processes w, unnest(w.tasks) x)) || ''' looks most like it.', ''),
-      'Start one that has it: legwork worker --tasks DIR. A plain graphile-worker process with the task would run it too, and is not seen here.';
+      case v_alive when 0 then 'No Legwork worker is running.'
+        when 1 then format('The one Legwork worker that is running does not have the task ''%s''.', task)
+        else format('None of the %s has the task ''%s''.', legwork_private.counted(v_alive, 'running Legwork worker'), task) end
+        || coalesce(' Did you mean ''' || legwork_private.nearest_name(task, array(
+          select distinct x from legwork_private.worker_processes w, unnest(w.tasks) x)) || '''?', ''),
+      'Start a worker that has it: legwork worker --tasks DIR. A plain graphile-worker process with the task would run it too, but is not visible here.';
     return;
   end if;
-  -- Up to ten thousand: further nobody needs to know.
+  -- The count stops at ten thousand.
   select count(*) into v_ahead from (
     select from legwork_private.graphile_jobs o
     where o.is_available and o.run_at <= now() and (o.priority, o.run_at) < (job.priority, job.run_at)
@@ -38,16 +39,16 @@ begin
   ) x;
   if v_free = 0 or v_ahead > v_free then
     return query select 'workers_busy'::text,
-      format('%s %s may start before it, and %s.', case when v_ahead = 10000 then '10000 or more' else v_ahead::text end,
-        case when v_ahead = 1 then 'job' else 'jobs' end,
-        case when v_free = 0 then format('%s run as many jobs as they may', case when v_able = 1 then 'the one worker that knows the task is busy: all its places'
-          else format('all %s workers that know the task', v_able) end)
-        else format('%s of the workers'' places are free', v_free) end),
-      'Start more workers, or raise LEGWORK_CONCURRENCY; or give the job a smaller priority: select graphile_worker.reschedule_jobs(array['
+      case when v_free > 0 then format('The workers that have its task can take only %s now.', legwork_private.counted(v_free, 'more job'))
+          when v_able = 1 then 'The one worker that has its task is running as many jobs as it may.'
+          else format('All %s that have its task are running as many jobs as they may.', legwork_private.counted(v_able, 'worker')) end
+        || case v_ahead when 0 then ' No other job may start before this one.' when 10000 then ' 10,000 or more jobs may start before this one.'
+          else format(' %s may start before this one.', legwork_private.counted(v_ahead, 'other job')) end,
+      'Start more workers, raise LEGWORK_CONCURRENCY, or give the job a smaller priority: select graphile_worker.reschedule_jobs(array['
         || job.id || '], priority => ' || greatest(job.priority - 10, -32768) || ');';
   end if;
 end $$;
-comment on function legwork_private.explain_workers(legwork_private.graphile_jobs, text) is 'Why no worker takes a job that may start: none knows its task, or all are busy with others.';
+comment on function legwork_private.explain_workers(legwork_private.graphile_jobs, text) is 'Why no worker takes a job that may start: no worker has its task, or all workers that have it are busy.';
 
 create or replace function legwork_private.explain_waits(job_id bigint, run_at timestamptz) returns table (reason text, detail text, fix text)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -55,29 +56,29 @@ begin
   return query
     select
       case s.kind when 'wait' then 'waits_for_signal' else 'sleeps' end,
-      format(case s.kind when 'wait' then 'Its task waits for the signal ''%s'', since %s%s.' else 'Its task sleeps in step ''%s'' since %s%s.' end,
+      format(case s.kind when 'wait' then 'Its task has been waiting for the signal ''%s'' since %s%s.' else 'Its task has been sleeping in step ''%s'' since %s%s.' end,
         s.name, to_char(s.started_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
-        case when s.deadline is null then ' and without a deadline'
+        case when s.deadline is null then ', without a deadline'
           else format(', until %s (in %s)', to_char(s.deadline, 'YYYY-MM-DD HH24:MI:SS TZ'), legwork_private.in_words(date_trunc('second', s.deadline - clock_timestamp()))) end),
       case s.kind when 'wait' then format('Send it: select legwork.send_signal(%s, %L);', s.job_id, s.name) else 'Wait.' end
     from legwork_private.job_steps s
     where s.job_id = explain_waits.job_id and s.state = 'waiting' and s.wake_at = explain_waits.run_at and s.wake_at > clock_timestamp()
     order by s.kind desc, s.deadline, s.name;
 end $$;
-comment on function legwork_private.explain_waits(bigint, timestamptz) is 'The signals and the times that a job with this run_at waits for.';
+comment on function legwork_private.explain_waits(bigint, timestamptz) is 'The signals and sleeps that a job with this run_at waits for.';
 
 create or replace function legwork_private.explain_replaced(job legwork_private.graphile_jobs) returns table (reason text, detail text, fix text)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   v_others bigint[];
 begin
-  -- A key that is used again, or remove_job, takes the key and all attempts from a job that runs (see legwork_private.true_attempt).
+  -- Reusing its key, or remove_job, removes the key and all further attempts from a running job (see legwork_private.true_attempt).
   if job.id is null or job.key is not null or job.attempts < job.max_attempts or job.updated_at <= job.locked_at or job.locked_at is null and not exists (
     select from legwork_private.failed_attempts f where f.job_id = job.id and f.started_at < job.updated_at and f.failed_at > job.updated_at)
   then
     return;
   end if;
-  -- The other job was enqueued by the same transaction. Nothing else ties the two together.
+  -- The replacing job was enqueued by the same transaction. Nothing else links the two.
   select array_agg(o.id order by o.id) into v_others from (
     select j.id from legwork_private.ids_created(job.updated_at, job.updated_at + interval '1 microsecond') i, legwork_private.all_jobs j
     where j.id > greatest(job.id, i.above) and j.id <= coalesce(i.up_to, 9223372036854775807) and j.created_at = job.updated_at and j.job_key is not null
@@ -85,12 +86,12 @@ begin
     order by j.id limit 2
   ) o;
   reason := 'replaced';
-  detail := format('It was replaced or removed at %s while it ran, so it is not retried.%s', to_char(job.updated_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+  detail := format('It was replaced or removed at %s while it was running, so it will not be retried.%s', to_char(job.updated_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
     case cardinality(v_others) when 1 then format(' Job %s was enqueued in its place.', v_others[1])
       when 2 then ' A job with its key was enqueued in its place.' else '' end);
-  fix := case cardinality(v_others) when 1 then format('Look at that one: select * from legwork.explain_job(%s);', v_others[1])
+  fix := case cardinality(v_others) when 1 then format('See that job: select * from legwork.explain_job(%s);', v_others[1])
     else 'Nothing to do.' end;
   return next;
 end $$;
 comment on function legwork_private.explain_replaced(legwork_private.graphile_jobs) is
-  'Says of a job whose key was used again while it ran that it has no retries, and which job was enqueued in its place.';
+  'The reason that explain_job returns for a job whose key was reused while it was running: it will not be retried, and which job was enqueued in its place.';

@@ -1,11 +1,11 @@
--- Legwork's triggers on graphile-worker's tables. The names of their functions say where those are.
+-- Legwork's triggers on graphile-worker's tables. The definitions of their functions can be found by name.
 create or replace trigger _legwork_admit after insert on graphile_worker._private_jobs
   referencing new table as fresh for each statement execute function legwork_private.tg_jobs__admit();
 
 create or replace trigger _legwork_record_change after update on graphile_worker._private_jobs
   for each row when (
     new.locked_at is null and (
-      -- An attempt has ended, or the job was given back.
+      -- An attempt has ended, or the job was returned to the queue.
       old.locked_at is not null
       or (old.attempts >= old.max_attempts) <> (new.attempts >= new.max_attempts)
       -- It was replaced or rescheduled.

@@ -1,17 +1,17 @@
-comment on table legwork_private.alert_rules is 'What raises an alert. Change it with set_alert_rule and drop_alert_rule.';
-comment on column legwork_private.alert_rules.name is 'Names the rule.';
-comment on column legwork_private.alert_rules.kind is 'What is looked at; see docs/guides/alerts.md.';
-comment on column legwork_private.alert_rules.target is 'Only this task, queue, schedule, check or host; null: each of them for itself. A task with a rule of its own is not looked at by a rule of that kind for all.';
-comment on column legwork_private.alert_rules.warning is 'From this value on the alert is a warning; null for never.';
-comment on column legwork_private.alert_rules.critical is 'From this value on it is critical; null for never.';
-comment on column legwork_private.alert_rules.period is 'Over how long error_rate, failed_jobs and slow_runs look back.';
-comment on column legwork_private.alert_rules.at_least is 'How many attempts there must have been in that time for error_rate and slow_runs to say anything.';
-comment on column legwork_private.alert_rules.raise_after is 'For how long the value must be too large before the alert is raised.';
-comment on column legwork_private.alert_rules.resolve_after is 'For how long it must be well again before the alert is resolved, so that one that comes and goes is one alert.';
-comment on column legwork_private.alert_rules.channels is 'Whom to tell: an array as the setting alert_channels has it, which holds where this is null.';
-comment on column legwork_private.alert_rules.is_enabled is 'Whether anybody looks.';
-comment on column legwork_private.alert_rules.changed_by is 'The database role that changed it last.';
-comment on column legwork_private.alert_rules.changed_at is 'When.';
+comment on table legwork_private.alert_rules is 'The rules that raise alerts. Change them with set_alert_rule and drop_alert_rule.';
+comment on column legwork_private.alert_rules.name is 'The rule''s name.';
+comment on column legwork_private.alert_rules.kind is 'What the rule measures; see docs/guides/alerts.md.';
+comment on column legwork_private.alert_rules.target is 'The one task, queue, schedule, check or host that the rule applies to; null for each of them separately. A rule for all tasks does not apply to a task that has its own rule of the same kind.';
+comment on column legwork_private.alert_rules.warning is 'The alert is a warning from this value on; null for never.';
+comment on column legwork_private.alert_rules.critical is 'The alert is critical from this value on; null for never.';
+comment on column legwork_private.alert_rules.period is 'How far error_rate, failed_jobs and slow_runs look back.';
+comment on column legwork_private.alert_rules.at_least is 'The minimum number of attempts in that period for error_rate and slow_runs to apply.';
+comment on column legwork_private.alert_rules.raise_after is 'How long the value must stay too large before the alert is raised.';
+comment on column legwork_private.alert_rules.resolve_after is 'How long the value must stay normal before the alert is resolved, so that a problem that comes and goes is one alert.';
+comment on column legwork_private.alert_rules.channels is 'The channels that alerts are sent to: an array like that of the setting alert_channels, which applies where this is null.';
+comment on column legwork_private.alert_rules.is_enabled is 'Whether the rule is evaluated.';
+comment on column legwork_private.alert_rules.changed_by is 'The database role that last changed the rule.';
+comment on column legwork_private.alert_rules.changed_at is 'When the rule was last changed.';
 
 create or replace function legwork.restore_alert_rules() returns integer
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -37,7 +37,7 @@ begin
   get diagnostics v_count = row_count;
   return v_count;
 end $$;
-comment on function legwork.restore_alert_rules() is 'Makes the rules that Legwork comes with, where there is none of that name. Returns how many it made.';
+comment on function legwork.restore_alert_rules() is 'Restores the built-in alert rules that are missing, by name. Returns how many it restored.';
 revoke execute on function legwork.restore_alert_rules() from public;
 
 create or replace function legwork_private.alert_channels(rule text) returns jsonb
@@ -50,14 +50,13 @@ begin
   end if;
   return case when jsonb_typeof(v_channels) = 'array' then v_channels else '[]' end;
 exception when others then
-  -- A setting that is no JSON must not keep alerts from being raised.
+  -- A setting that is not valid JSON must not keep alerts from being raised.
   return '[]';
 end $$;
-comment on function legwork_private.alert_channels(text) is 'Whom a rule tells: its own channels, else those of the setting alert_channels.';
+comment on function legwork_private.alert_channels(text) is 'The channels that a rule''s alerts are sent to: its own, otherwise those of the setting alert_channels.';
 revoke execute on function legwork_private.alert_channels(text) from public;
 
--- What is made of metrics and alerts: the operations on rules, the views, the health of the whole, and the steps that workers take by turns to
--- keep all of it.
+-- The operations on alert rules and channels.
 create or replace function legwork.set_alert_rule(
   name text, kind text default null, target text default null, warning double precision default null, critical double precision default null,
   period interval default null, at_least integer default null, raise_after interval default null, resolve_after interval default null,
@@ -74,15 +73,15 @@ declare
 begin
   perform legwork_private.assert_role('operator', true);
   if name is null or name !~ '^[a-z0-9][a-z0-9_./-]{0,99}$' then
-    raise exception 'A rule cannot be called ''%''.', coalesce(name, '') using errcode = 'LW400',
-      hint = 'Names have small letters, digits, _ . / and -, for example mail_failures.';
+    raise exception '''%'' is not a valid name for an alert rule.', coalesce(name, '') using errcode = 'LW400',
+      hint = 'A name has up to 100 lowercase letters, digits, _ . / and -, and begins with a letter or digit, for example mail_failures.';
   end if;
   if v_kind is null then
-    raise exception 'There is no rule ''%'', and a new one needs a kind.', name using errcode = 'LW404', hint = 'Kinds are ' || array_to_string(v_kinds, ', ') || '.';
+    raise exception 'Alert rule ''%'' does not exist, and a new rule needs a kind.', name using errcode = 'LW404', hint = 'Kinds are ' || array_to_string(v_kinds, ', ') || '.';
   end if;
   if v_kind <> all (v_kinds) then
     v_nearest := legwork_private.nearest_name(v_kind, v_kinds);
-    raise exception 'There is no kind ''%'' of rule.', v_kind using errcode = 'LW400',
+    raise exception 'Unknown kind of alert rule: ''%''.', v_kind using errcode = 'LW400',
       hint = case when v_nearest is not null then format('Did you mean ''%s''? ', v_nearest) else '' end || 'Kinds are ' || array_to_string(v_kinds, ', ') || '.';
   end if;
   perform legwork_private.assert_alert_channels(channels);
@@ -94,7 +93,7 @@ begin
     warning := v_old.warning;
     critical := v_old.critical;
   end if;
-  -- What another session has made meanwhile is replaced: the last one counts.
+  -- A rule that another session has created meanwhile is replaced: the last writer wins.
   insert into legwork_private.alert_rules as r (name, kind, target, warning, critical, period, at_least, raise_after, resolve_after, channels, is_enabled)
   values (set_alert_rule.name, v_kind, coalesce(set_alert_rule.target, v_old.target), set_alert_rule.warning, set_alert_rule.critical,
     coalesce(set_alert_rule.period, v_old.period, '15 minutes'), coalesce(set_alert_rule.at_least, v_old.at_least, 1),
@@ -106,17 +105,17 @@ begin
     is_enabled = excluded.is_enabled, changed_by = session_user, changed_at = clock_timestamp();
 exception when check_violation or not_null_violation then
   get stacked diagnostics v_constraint = constraint_name;
-  raise exception 'The rule ''%'' makes no sense: %.', name, case v_constraint
+  raise exception 'Alert rule ''%'' is not valid: %.', name, case v_constraint
       when 'alert_rules_period_check' then 'its period is too short or too long'
-      when 'alert_rules_at_least_check' then 'it asks for less than one attempt'
-      when 'alert_rules_check' then 'it has no threshold, or one below the other'
+      when 'alert_rules_at_least_check' then 'at_least is less than 1'
+      when 'alert_rules_check' then 'it has no threshold, or critical is below warning'
       else 'a value is out of range' end using errcode = 'LW400',
-    hint = 'It needs warning, critical or both, critical being the larger one; period lies between a minute and a day; at_least is 1 or more.';
+    hint = 'Give warning, critical or both, with critical the larger. period is between a minute and a day, and at_least is 1 or more.';
 end $$;
 comment on function legwork.set_alert_rule(text, text, text, double precision, double precision, interval, integer, interval, interval, jsonb, boolean) is
-  'Makes an alert rule or changes one; what is not given stays as it is, but thresholds are given together. kind: what is looked at (docs/guides/alerts.md). target: only this task, queue or host; each for itself '
-  'by default. warning, critical: from which value on. period and at_least: over how long, and how many attempts there must be. raise_after, resolve_after: for how long it must be so. channels: whom to '
-  'tell, as in the setting alert_channels. Raises LW400 for what makes no sense, LW404 for an unknown rule without a kind.';
+  'Creates or changes an alert rule. Arguments that are not given stay as they are, but thresholds are given together. kind: what the rule measures (docs/guides/alerts.md). target: the one task, queue or host that '
+  'it applies to; each of them separately by default. warning, critical: the thresholds. period, at_least: how far to look back, and the minimum number of attempts. raise_after, resolve_after: how long the '
+  'value must stay too large or normal. channels: where alerts are sent, as in the setting alert_channels. Raises LW400 for invalid values, LW404 for an unknown rule without a kind.';
 revoke execute on function legwork.set_alert_rule(text, text, text, double precision, double precision, interval, integer, interval, interval, jsonb, boolean) from public;
 
 create or replace function legwork_private.assert_alert_channels(channels jsonb) returns void
@@ -134,18 +133,18 @@ begin
         when 'from' then e.value not in ('"warning"', '"critical"')
         when 'email' then jsonb_typeof(e.value) not in ('string', 'array')
         when 'task' then jsonb_typeof(e.value) <> 'string' or length(e.value #>> '{}') not between 1 and 128
-        -- An address, or the name of one that only the workers' environment knows.
+        -- A URL, or the name of an endpoint that only the workers' environment defines.
         when 'webhook' then coalesce(e.value #>> '{}' !~ '^(https?://.+|[A-Za-z0-9_.-]{1,100})$', true)
         when 'slack' then coalesce(e.value #>> '{}' !~ '^(https?://.+|[A-Za-z0-9_.-]{1,100})$', true)
         else true end)
     end)
   then
-    -- Not the channels themselves: addresses of webhooks are secrets.
-    raise exception 'These channels cannot be told of alerts.' using errcode = 'LW400',
-      hint = 'They are an array of {"webhook": "https://…"}, {"slack": "endpoint"}, {"email": "a@b.c"} or {"task": "name"}, each with "payload": {…} and "from": "warning" or "critical" if needed.';
+    -- The message does not contain the channels: URLs of webhooks are secrets.
+    raise exception 'These are not valid alert channels.' using errcode = 'LW400',
+      hint = 'Channels are an array of {"webhook": "https://…"}, {"slack": "endpoint"}, {"email": "a@b.c"} or {"task": "name"}, each with "payload": {…} and "from": "warning" or "critical" if needed.';
   end if;
 end $$;
-comment on function legwork_private.assert_alert_channels(jsonb) is 'Does nothing for channels that can be told of alerts. Raises LW400 for others.';
+comment on function legwork_private.assert_alert_channels(jsonb) is 'Accepts valid alert channels. Raises LW400 for others.';
 
 create or replace function legwork.set_alert_channels(channels jsonb) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -155,9 +154,9 @@ begin
   update legwork.settings s set value = coalesce(channels, '[]')::text where s.name = 'alert_channels';
 end $$;
 comment on function legwork.set_alert_channels(jsonb) is
-  'Says whom the rules without channels of their own tell: an array of {"webhook": address}, {"slack": address}, {"email": address} or {"task": name, "payload": {}}; an address of a '
-  'webhook may be the name of one in LEGWORK_WEBHOOK_ENDPOINTS. '
-  '"from": "critical" for critical ones only. Raises LW400 for anything else.';
+  'Sets the channels for rules without channels of their own: an array of {"webhook": URL}, {"slack": URL}, {"email": address} or {"task": name, "payload": {}}. A URL may also be the name '
+  'of an endpoint in LEGWORK_WEBHOOK_ENDPOINTS. '
+  '"from": "critical" sends critical alerts only. Raises LW400 for anything else.';
 revoke execute on function legwork.set_alert_channels(jsonb) from public;
 
 create or replace function legwork_private.assert_alert_rule(name text) returns void
@@ -169,10 +168,10 @@ begin
     return;
   end if;
   v_nearest := legwork_private.nearest_name(name, array(select r.name from legwork_private.alert_rules r));
-  raise exception 'There is no rule ''%''.', coalesce(name, '') using errcode = 'LW404', detail = '{"do": "list_alert_rules"}',
+  raise exception 'Alert rule ''%'' does not exist.', coalesce(name, '') using errcode = 'LW404', detail = '{"do": "list_alert_rules"}',
     hint = case when v_nearest is not null then format('Did you mean ''%s''? ', v_nearest) else '' end || '`select name from legwork.alert_rule_list` lists them.';
 end $$;
-comment on function legwork_private.assert_alert_rule(text) is 'Does nothing for a known rule. Raises LW404 with the nearest name for an unknown one.';
+comment on function legwork_private.assert_alert_rule(text) is 'Accepts a known rule. Raises LW404 with the nearest name for an unknown one.';
 revoke execute on function legwork_private.assert_alert_rule(text) from public;
 
 create or replace function legwork.drop_alert_rule(name text) returns void
@@ -183,7 +182,7 @@ begin
   delete from legwork_private.alert_rules r where r.name = drop_alert_rule.name;
 end $$;
 comment on function legwork.drop_alert_rule(text) is
-  'Takes a rule away; its open alerts are resolved at the next look. legwork.restore_alert_rules() brings back one that Legwork came with. Raises LW404 for an unknown rule.';
+  'Removes a rule. Its open alerts are resolved at the next evaluation. legwork.restore_alert_rules() restores a built-in rule. Raises LW404 for an unknown rule.';
 revoke execute on function legwork.drop_alert_rule(text) from public;
 
 create or replace function legwork_private.tg_alert_rules__audit() returns trigger
@@ -203,7 +202,7 @@ begin
     jsonb_strip_nulls(v_before), jsonb_strip_nulls(v_after));
   return null;
 end $$;
-comment on function legwork_private.tg_alert_rules__audit() is 'Trigger that adds a line to the audit log for each alert rule that is made, changed or dropped; without its channels.';
+comment on function legwork_private.tg_alert_rules__audit() is 'Trigger that adds an entry to the audit log for each alert rule that is created, changed or removed, without its channels.';
 revoke execute on function legwork_private.tg_alert_rules__audit() from public;
 
 create or replace trigger _legwork_audit after insert or update or delete on legwork_private.alert_rules

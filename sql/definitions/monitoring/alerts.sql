@@ -1,19 +1,19 @@
--- Health and alerts: rules say what is too many, too slow or too late; a worker looks every few seconds; what is found is an alert, raised
--- once and resolved once, whoever looks and how many do.
+-- Health and alerts. Rules define what counts as too many, too slow or too late, and a worker evaluates them every few seconds. Each problem
+-- is one alert, raised once and resolved once, however many processes evaluate the rules.
 --
--- Why once: an open alert is a row, and a unique index allows one per rule and target. Raising inserts it, resolving closes it, and the
--- jobs that tell somebody are enqueued in the same transaction. Evaluators take turns by an advisory lock; the index holds without it.
--- What a rule looks at comes from the metrics (legwork_private.task_minutes), from legwork_private.samples and from the workers' beats: nothing here reads
--- more of the history than the last failures of tasks that fail.
+-- Why once: an open alert is a row, and a unique index allows one per rule and target. Raising inserts the row, resolving closes it, and the
+-- jobs that send the alert are enqueued in the same transaction. Evaluators take turns by an advisory lock; the index holds without it.
+-- Rules read the metrics (legwork_private.task_minutes), legwork_private.samples and the workers' heartbeats. Nothing here reads more of the
+-- history than the last failures of failing tasks.
 -- Locks: ACCESS EXCLUSIVE on legwork_private.worker_processes while its columns are added, for milliseconds.
 
-comment on column legwork_private.worker_processes.cpu is 'The share of its machine''s processors in use, 0 to 1, since the last time it told; null before it has.';
+comment on column legwork_private.worker_processes.cpu is 'The share of its machine''s processors in use, 0 to 1, since its last report; null before the first.';
 comment on column legwork_private.worker_processes.memory is 'The share of its machine''s memory in use, 0 to 1.';
-comment on column legwork_private.worker_processes.memory_total is 'That memory (bytes).';
-comment on column legwork_private.worker_processes.disk is 'The share of the disk of its working directory in use, 0 to 1.';
+comment on column legwork_private.worker_processes.memory_total is 'The size of that memory (bytes).';
+comment on column legwork_private.worker_processes.disk is 'The share of the disk in use that holds its working directory, 0 to 1.';
 comment on column legwork_private.worker_processes.disk_total is 'The size of that disk (bytes).';
-comment on column legwork_private.worker_processes.heap_bytes is 'What the process''s own objects take (bytes).';
-comment on column legwork_private.worker_processes.host_seen_at is 'When it told of these.';
+comment on column legwork_private.worker_processes.heap_bytes is 'The size of the process''s heap (bytes).';
+comment on column legwork_private.worker_processes.host_seen_at is 'When it last reported these values.';
 
 create or replace function legwork_private.worker_host(id text, cpu real, memory real, memory_total bigint, disk real, disk_total bigint, heap_bytes bigint) returns void
 language sql volatile security definer set search_path = pg_catalog, pg_temp
@@ -23,45 +23,45 @@ as $$
     disk_total = worker_host.disk_total, heap_bytes = worker_host.heap_bytes, host_seen_at = clock_timestamp()
   where w.id = worker_host.id
 $$;
-comment on function legwork_private.worker_host(text, real, real, bigint, real, bigint, bigint) is 'A worker tells how its machine is, every ten seconds.';
+comment on function legwork_private.worker_host(text, real, real, bigint, real, bigint, bigint) is 'Records the state of a worker''s machine. The worker calls it every ten seconds.';
 revoke execute on function legwork_private.worker_host(text, real, real, bigint, real, bigint, bigint) from public;
 comment on table legwork_private.alert_records is 'Every alert that was raised. Written by legwork.evaluate_alerts.';
-comment on column legwork_private.alert_records.id is 'Names the alert.';
-comment on column legwork_private.alert_records.rule is 'The rule.';
-comment on column legwork_private.alert_records.kind is 'What it looks at.';
-comment on column legwork_private.alert_records.target is 'What it is about: a task, a queue, a host; system for the whole.';
-comment on column legwork_private.alert_records.severity is 'The worst it has been: warning or critical.';
-comment on column legwork_private.alert_records.value is 'The value that was too large, when it was last looked at and was.';
-comment on column legwork_private.alert_records.threshold is 'From which value on it counts.';
-comment on column legwork_private.alert_records.message is 'What is wrong, in a sentence.';
+comment on column legwork_private.alert_records.id is 'The alert''s id.';
+comment on column legwork_private.alert_records.rule is 'The rule that raised it.';
+comment on column legwork_private.alert_records.kind is 'What the rule measures.';
+comment on column legwork_private.alert_records.target is 'What the alert is about: a task, a queue, a host; system for the whole system.';
+comment on column legwork_private.alert_records.severity is 'The highest severity so far: warning or critical.';
+comment on column legwork_private.alert_records.value is 'The value at the last evaluation at which it was too large.';
+comment on column legwork_private.alert_records.threshold is 'The threshold that the value reached.';
+comment on column legwork_private.alert_records.message is 'The problem, in a sentence.';
 comment on column legwork_private.alert_records.raised_at is 'When it was raised.';
-comment on column legwork_private.alert_records.critical_at is 'When it became critical; null when it never was.';
-comment on column legwork_private.alert_records.clear_since is 'Since when it has been well again; null while it is not. It is resolved when that has lasted.';
+comment on column legwork_private.alert_records.critical_at is 'When it became critical; null if it never did.';
+comment on column legwork_private.alert_records.clear_since is 'Since when the value has been normal; null while it is not. The alert is resolved once that has lasted.';
 comment on column legwork_private.alert_records.resolved_at is 'When it was resolved; null while it is open.';
-comment on column legwork_private.alert_records.acknowledged_at is 'When somebody said that he has seen it.';
-comment on column legwork_private.alert_records.acknowledged_by is 'Who: the database role, or whom he named.';
-comment on column legwork_private.alert_records.note is 'What he said.';
-comment on column legwork_private.alert_records.told is 'The severity of which somebody was told; null while nobody was.';
-comment on column legwork_private.alert_records.jobs is 'The jobs that told somebody.';
-comment on table legwork_private.alert_pending is 'What would be an alert if it lasted: rules with raise_after.';
+comment on column legwork_private.alert_records.acknowledged_at is 'When it was acknowledged.';
+comment on column legwork_private.alert_records.acknowledged_by is 'Who acknowledged it: the database role, or the name that it gave.';
+comment on column legwork_private.alert_records.note is 'The note that was given when it was acknowledged.';
+comment on column legwork_private.alert_records.told is 'The severity at which it was sent; null before it was sent.';
+comment on column legwork_private.alert_records.jobs is 'The jobs that sent it.';
+comment on table legwork_private.alert_pending is 'Problems that become alerts if they last: those found by rules with raise_after.';
 comment on column legwork_private.alert_pending.rule is 'The rule.';
-comment on column legwork_private.alert_pending.target is 'What it is about.';
+comment on column legwork_private.alert_pending.target is 'What the problem is about.';
 comment on column legwork_private.alert_pending.since is 'Since when the value has been too large.';
-comment on table legwork_private.long_runs is 'Attempts that have run for more than a minute. graphile-worker''s own row forgets it: the lock of a long job is renewed.';
+comment on table legwork_private.long_runs is 'Attempts that have run for more than a minute. graphile-worker''s own row does not keep their start: the lock of a long job is renewed.';
 comment on column legwork_private.long_runs.job_id is 'The job.';
-comment on column legwork_private.long_runs.attempt is 'Which attempt.';
+comment on column legwork_private.long_runs.attempt is 'The number of the attempt.';
 comment on column legwork_private.long_runs.task is 'Its task.';
-comment on column legwork_private.long_runs.started_at is 'When a worker took it.';
-comment on column legwork_private.task_totals.usual is 'How long attempts ran lately: how many in each bucket, of which half are forgotten every day.';
-comment on column legwork_private.task_totals.usual_from is 'The runs that have gone into usual.';
-comment on column legwork_private.task_totals.usual_run is 'What 95 of 100 of those took at most (seconds), by an estimate; made anew every ten minutes.';
-comment on column legwork_private.task_totals.usual_runs is 'How many those are.';
+comment on column legwork_private.long_runs.started_at is 'When a worker fetched it.';
+comment on column legwork_private.task_totals.usual is 'Recent running times of attempts: the count in each bucket, halved every day.';
+comment on column legwork_private.task_totals.usual_from is 'The value of runs up to which usual has been computed.';
+comment on column legwork_private.task_totals.usual_run is 'The estimated p95 of those running times (seconds), recomputed every ten minutes.';
+comment on column legwork_private.task_totals.usual_runs is 'The number of attempts in usual.';
 
 create or replace function legwork_private.note_usual_runs() returns void
 language sql volatile security definer set search_path = pg_catalog, pg_temp set jit = off
 as $$
   with usual as (
-    -- 0.5 to the power of a 144th: a day has so many times ten minutes.
+    -- 0.5 to the power of 1/144: a day has 144 times ten minutes.
     select t.task, array(
       select coalesce(u.usual, 0) * 0.995198 + (u.runs - coalesce(u.gone, 0)) from unnest(t.runs, t.usual, t.usual_from) with ordinality as u (runs, usual, gone, n) order by u.n
     ) as counts
@@ -72,17 +72,17 @@ as $$
   from usual u
   where u.task = t.task
 $$;
-comment on function legwork_private.note_usual_runs() is 'Notes how long the attempts of each task usually take, so that a slow one is known. A worker calls it every ten minutes.';
+comment on function legwork_private.note_usual_runs() is 'Records how long the attempts of each task usually take, so that slow ones are recognized. A worker calls it every ten minutes.';
 revoke execute on function legwork_private.note_usual_runs() from public;
-comment on type legwork_private.alert_condition is 'Something that a rule finds too many, too slow or too late.';
+comment on type legwork_private.alert_condition is 'A problem that a rule finds: something is too many, too slow or too late.';
 
 create or replace function legwork_private.measurements(at timestamptz)
 returns table (kind text, target text, value double precision, floor double precision, message text)
 language sql stable set search_path = pg_catalog, pg_temp set jit = off
 as $$
-  -- Of a task with failures after its last success: how many there are. The metrics may be a moment late, so both are looked up.
+  -- The number of failures since a task's last success. The metrics may be a moment late, so both are looked up.
   select 'consecutive_failures', t.task, f.number, 0::double precision,
-    format('Task %L has failed %s time(s) in a row%s', t.task, f.number, coalesce(': ' || left(f.error, 200), '.'))
+    format('Task %L has failed %s in a row%s', t.task, legwork_private.counted(f.number::bigint, 'time'), coalesce(': ' || left(f.error, 200), '.'))
   from legwork_private.task_totals t
   cross join lateral (
     select coalesce(max(r.finished_at), '-infinity') as at
@@ -101,7 +101,7 @@ as $$
   where t.last_failed_at > measurements.at - interval '7 days' and t.last_failed_at > coalesce(t.last_completed_at, '-infinity')
   union all
   select 'stuck_jobs', l.task, max(extract(epoch from measurements.at - l.started_at))::double precision, 3 * coalesce(max(t.usual_run) filter (where t.usual_runs >= 20), 0),
-    format('Job %s of task %L has run for %s.', (array_agg(l.job_id order by l.started_at))[1], l.task, legwork_private.in_words(date_trunc('second', measurements.at - min(l.started_at))))
+    format('Job %s of task %L has been running for %s.', (array_agg(l.job_id order by l.started_at))[1], l.task, legwork_private.in_words(date_trunc('second', measurements.at - min(l.started_at))))
   from legwork_private.long_runs l
   left join legwork_private.task_totals t on t.task = l.task
   group by l.task
@@ -113,7 +113,7 @@ as $$
   where s.name = 'queues' and q.state = 'pending' and q.oldest < measurements.at
   union all
   select 'no_worker', 'system', extract(epoch from legwork_private.elapsed(min(q.oldest), measurements.at))::double precision, 0,
-    format('No Legwork worker lives, and a job has been waiting for %s.', legwork_private.in_words(date_trunc('second', legwork_private.elapsed(min(q.oldest), measurements.at))))
+    format('No Legwork worker is running, and a job has been waiting for %s.', legwork_private.in_words(date_trunc('second', legwork_private.elapsed(min(q.oldest), measurements.at))))
   from legwork_private.samples s
   cross join lateral jsonb_to_recordset(s.value) as q (queue text, state text, oldest timestamptz)
   where s.name = 'queues' and q.state = 'pending' and q.oldest < measurements.at
@@ -125,7 +125,7 @@ as $$
   cross join lateral jsonb_to_recordset(s.value) as l (schedule text, seconds double precision, due_at timestamptz)
   where s.name = 'schedules' and l.due_at > measurements.at - interval '15 minutes'
   union all
-  -- What other rules look at is not looked at twice. A finding counts 1 as a warning and 2 when it is critical.
+  -- Checks that other rules cover are left out. A finding counts 1 as a warning and 2 as critical.
   select 'database', f."check", max(case f.severity when 'critical' then 2 else 1 end), 0, (array_agg(f.finding order by f.severity))[1]
   from legwork_private.samples s
   cross join lateral jsonb_to_recordset(s.value) as f ("check" text, severity text, finding text)
@@ -133,9 +133,9 @@ as $$
   group by f."check"
   union all
   select h.kind, h.target, h.value, 0,
-    case h.kind when 'worker_memory' then format('The objects of worker %s take %s.', h.target, pg_size_pretty(h.value::bigint))
-      else format('%s %% of the %s of host %s in use.', round(100 * h.value::numeric), case h.kind when 'host_cpu' then 'processors'
-        when 'host_memory' then 'memory' else 'disk' end, h.target) end
+    case h.kind when 'worker_memory' then format('Worker %s uses %s of heap memory.', h.target, pg_size_pretty(h.value::bigint))
+      else format('Host %s uses %s %% of its %s.', h.target, round(100 * h.value::numeric), case h.kind when 'host_cpu' then 'processors'
+        when 'host_memory' then 'memory' else 'disk' end) end
   from (
     select k.kind, k.target, max(k.value) as value
     from legwork_private.worker_processes w
@@ -148,7 +148,7 @@ as $$
   ) h
 $$;
 comment on function legwork_private.measurements(timestamptz) is
-  'What the rules compare with their thresholds, but for what depends on the rule''s period. floor: a threshold below it counts as it, such as three times what a task usually takes.';
+  'The values that rules compare with their thresholds, except those that depend on the rule''s period. floor: the least threshold that applies, such as three times what a task usually takes.';
 revoke execute on function legwork_private.measurements(timestamptz) from public;
 
 create or replace function legwork_private.alert_conditions(at timestamptz default clock_timestamp()) returns setof legwork_private.alert_condition
@@ -177,20 +177,23 @@ as $$
     left join legwork_private.task_totals t on t.task = p.task
     cross join lateral (
       select p.failed_attempts / nullif(p.failed_attempts + p.completed, 0)::double precision as value, 0::double precision as floor,
-        format('%s of %s attempts of task %L have failed within %s.', p.failed_attempts, p.failed_attempts + p.completed, p.task, r.period) as message
+        format('%s of %s of task %L failed within the last %s.', trim(legwork_private.counted(p.failed_attempts::bigint, '', '')),
+          legwork_private.counted((p.failed_attempts + p.completed)::bigint, 'attempt'), p.task, legwork_private.period_in_words(r.period)) as message
       where r.kind = 'error_rate' and p.failed_attempts + p.completed >= r.at_least
       union all
-      select p.failed, 0, format('%s job(s) of task %L have failed for good within %s.', p.failed, p.task, r.period)
+      select p.failed, 0, format('%s of task %L failed permanently within the last %s.', legwork_private.counted(p.failed::bigint, 'job'), p.task,
+        legwork_private.period_in_words(r.period))
       where r.kind = 'failed_jobs'
       union all
       select q.took, 3 * case when t.usual_runs >= 20 then coalesce(t.usual_run, 0) else 0 end,
-        format('One of twenty attempts of task %L takes %s s or more within %s%s.', p.task, round(q.took::numeric, 1), r.period,
-          case when t.usual_runs >= 20 then format('; usually it is %s s', round(t.usual_run::numeric, 3)) else '' end)
+        format('The p95 running time of task %L within the last %s is %s%s.', p.task, legwork_private.period_in_words(r.period),
+          legwork_private.in_words(make_interval(secs => round(q.took::numeric, 1)::double precision)),
+          case when t.usual_runs >= 20 then '. It is usually ' || legwork_private.in_words(make_interval(secs => round(t.usual_run::numeric, 3)::double precision)) else '' end)
       from (select legwork_private.quantile(0.95, p.runs) as took, (select sum(n) from unnest(p.runs) n) as number) q
       where r.kind = 'slow_runs' and q.number >= r.at_least
     ) v
   ), found as (
-    -- A threshold that is not there stays so: greatest passes over nulls.
+    -- A missing threshold stays missing: greatest ignores nulls.
     select m.rule, m.kind, m.target, m.value, m.message, case when m.warning is not null then greatest(m.warning, m.floor) end as warning,
       case when m.critical is not null then greatest(m.critical, m.floor) end as critical
     from measured m
@@ -201,7 +204,7 @@ as $$
   where f.value >= f.warning or f.value >= f.critical
 $$;
 comment on function legwork_private.alert_conditions(timestamptz) is
-  'What the rules find wrong at this moment, whether or not it is an alert already. Reads metrics and samples.';
+  'The problems that the rules find at this moment, whether or not they are alerts already. Reads metrics and samples.';
 revoke execute on function legwork_private.alert_conditions(timestamptz) from public;
 
 create or replace function legwork_private.note_long_runs(at timestamptz) returns void
@@ -218,7 +221,7 @@ as $$
   delete from legwork_private.long_runs l
   where not exists (select from legwork_private.graphile_jobs j where j.id = l.job_id and j.attempts = l.attempt and j.locked_at is not null);
 $$;
-comment on function legwork_private.note_long_runs(timestamptz) is 'Keeps legwork_private.long_runs as it is.';
+comment on function legwork_private.note_long_runs(timestamptz) is 'Brings legwork_private.long_runs up to date.';
 revoke execute on function legwork_private.note_long_runs(timestamptz) from public;
 
 create or replace function legwork_private.send_alert(alert legwork_private.alert_records, event text) returns bigint[]
@@ -228,9 +231,9 @@ declare
   v_body jsonb := jsonb_build_object(
     'event', event, 'id', alert.id, 'rule', alert.rule, 'kind', alert.kind, 'target', alert.target, 'severity', alert.severity, 'value', alert.value,
     'threshold', alert.threshold, 'message', alert.message, 'raisedAt', alert.raised_at, 'resolvedAt', alert.resolved_at, 'database', current_database());
-  -- One line, whatever a task is called.
+  -- On one line, whatever the task's name contains.
   v_title text := left(regexp_replace(format('[%s] %s: %s', case when event = 'resolved' then 'resolved' else alert.severity end, alert.rule, alert.target), '\s+', ' ', 'g'), 200);
-  v_text text := v_title || E'\n' || alert.message || case when event = 'resolved' then E'\nIt is well again.' else '' end;
+  v_text text := v_title || E'\n' || alert.message || case when event = 'resolved' then E'\nIt has been resolved.' else '' end;
   v_task text;
   v_payload jsonb;
   v_jobs bigint[] := '{}';
@@ -252,7 +255,7 @@ begin
       v_payload := v_payload || jsonb_build_object('alert', v_body);
     end if;
     continue when coalesce(length(v_task), 0) not between 1 and 128;
-    -- By add_job, which takes a task that no worker has told of yet: the alert must not wait for that.
+    -- With add_job, which accepts a task that no worker has registered yet: the alert must not wait for that.
     v_jobs := v_jobs || (
       select j.id from graphile_worker.add_job(
         identifier => v_task, payload => v_payload::json, priority => -100, flags => array['correlation:alert:' || alert.id]) j);
@@ -260,7 +263,7 @@ begin
   return v_jobs;
 end $$;
 comment on function legwork_private.send_alert(legwork_private.alert_records, text) is
-  'Enqueues the jobs that tell of an alert, in the caller''s transaction, and returns their ids. event: raised, escalated or resolved.';
+  'Enqueues the jobs that send an alert, in the caller''s transaction, and returns their ids. event: raised, escalated or resolved.';
 revoke execute on function legwork_private.send_alert(legwork_private.alert_records, text) from public;
 
 create or replace function legwork.evaluate_alerts(at timestamptz default clock_timestamp()) returns table (id bigint, event text, rule text, target text)
@@ -271,7 +274,7 @@ declare
   v_alert legwork_private.alert_records;
   v_event text;
 begin
-  -- Somebody is at it.
+  -- Another session is evaluating.
   if not pg_try_advisory_xact_lock(hashtext('legwork.evaluate_alerts')) then
     return;
   end if;
@@ -301,7 +304,7 @@ begin
   delete from legwork_private.alert_pending p where exists (
     select from legwork_private.alert_records a where a.rule = p.rule and a.target = p.target and a.resolved_at is null);
 
-  -- What is still so, and what has become worse: an alert never becomes milder, it is resolved.
+  -- Problems that persist or have become worse. The severity of an alert never falls; the alert is resolved instead.
   update legwork_private.alert_records a set
     severity = case when f.severity = 'critical' then 'critical' else a.severity end,
     critical_at = coalesce(a.critical_at, case when f.severity = 'critical' then at end),
@@ -312,7 +315,7 @@ begin
   update legwork_private.alert_records a set clear_since = at
   where a.resolved_at is null and a.clear_since is null
     and not exists (select from unnest(v_found) f where f.rule = a.rule and f.target = a.target);
-  -- Once it has been well for long enough; at once when its rule is gone.
+  -- Resolved once the value has been normal for long enough, or at once if the rule is gone.
   for v_alert in
     update legwork_private.alert_records a set resolved_at = at
     where a.resolved_at is null and a.clear_since <= at - coalesce(
@@ -320,12 +323,12 @@ begin
     returning *
   loop
     id := v_alert.id; event := 'resolved'; rule := v_alert.rule; target := v_alert.target; return next;
-    -- Who was not told that it was raised is not told that it is over.
+    -- An alert that was not sent when it was raised is not sent when it is resolved.
     if v_alert.told is not null and not legwork_private.is_silenced(v_alert.rule, v_alert.target, at) then
       update legwork_private.alert_records a set jobs = a.jobs || legwork_private.send_alert(v_alert, 'resolved') where a.id = v_alert.id;
     end if;
   end loop;
-  -- Those that were silenced are told of when the silence is over and they are still open.
+  -- Silenced alerts are sent when the silence ends, if they are still open.
   for v_alert in
     select * from legwork_private.alert_records a
     where a.resolved_at is null and a.clear_since is null and a.acknowledged_at is null
@@ -344,8 +347,8 @@ begin
   delete from legwork_private.alert_silences s where s.until < now() - interval '30 days';
 end $$;
 comment on function legwork.evaluate_alerts(timestamptz) is
-  'Compares the rules with what is: raises alerts, makes them critical, resolves them, and enqueues the jobs that tell of it, all in one transaction. A worker calls it every five seconds; '
-  'any number may at once. Returns what it did: raised, escalated, resolved. at is there for tests.';
+  'Evaluates the rules: raises alerts, makes them critical, resolves them, and enqueues the jobs that send them, all in one transaction. A worker calls it every five seconds; '
+  'any number of sessions may call it at once. Returns what changed: raised, escalated, resolved. at is for tests.';
 revoke execute on function legwork.evaluate_alerts(timestamptz) from public;
 
 create or replace function legwork.acknowledge_alert(id bigint, note text default null, by text default session_user) returns void
@@ -356,16 +359,16 @@ begin
   perform legwork_private.assert_role('operator', true);
   select a.resolved_at into v_resolved_at from legwork_private.alert_records a where a.id = acknowledge_alert.id for update;
   if not found then
-    raise exception 'There is no alert %.', id using errcode = 'LW404', detail = '{"do": "list_alerts"}',
-      hint = '`select id, message from legwork.alerts where state <> ''resolved''` lists the open ones.';
+    raise exception 'Alert % does not exist.', id using errcode = 'LW404', detail = '{"do": "list_alerts"}',
+      hint = '`select id, message from legwork.alerts where state <> ''resolved''` lists the open alerts.';
   elsif v_resolved_at is not null then
-    raise exception 'Alert % was resolved %.', id, v_resolved_at using errcode = 'LW409', hint = 'There is nothing left to acknowledge.';
+    raise exception 'Alert % was already resolved at %.', id, to_char(v_resolved_at, 'YYYY-MM-DD HH24:MI:SS TZ') using errcode = 'LW409', hint = 'Only open alerts can be acknowledged.';
   end if;
   update legwork_private.alert_records a set acknowledged_at = clock_timestamp(), acknowledged_by = by, note = coalesce(acknowledge_alert.note, a.note)
   where a.id = acknowledge_alert.id;
 end $$;
 comment on function legwork.acknowledge_alert(bigint, text, text) is
-  'Says that somebody has seen an open alert and looks after it: nobody is told of it again before it is resolved. Raises LW404 for an unknown alert, LW409 for one that is resolved.';
+  'Acknowledges an open alert: it is not sent again until it is resolved. Raises LW404 for an unknown alert, LW409 for a resolved one.';
 revoke execute on function legwork.acknowledge_alert(bigint, text, text) from public;
 
 create or replace function legwork_private.tg_alert_records__audit() returns trigger
@@ -375,9 +378,9 @@ begin
     jsonb_strip_nulls(jsonb_build_object('rule', new.rule, 'target', new.target, 'acknowledged_by', new.acknowledged_by, 'note', new.note)));
   return null;
 end $$;
-comment on function legwork_private.tg_alert_records__audit() is 'Trigger that adds a line to the audit log when somebody looks after an alert.';
+comment on function legwork_private.tg_alert_records__audit() is 'Trigger that adds an entry to the audit log when an alert is acknowledged.';
 revoke execute on function legwork_private.tg_alert_records__audit() from public;
 
--- What the steps of legwork_private.run_duty() change is nobody's doing.
+-- Only for acknowledgments: the changes that legwork_private.run_duty() makes are not a user's action.
 create or replace trigger _legwork_audit after update of acknowledged_at on legwork_private.alert_records
   for each row when (new.acknowledged_at is distinct from old.acknowledged_at) execute function legwork_private.tg_alert_records__audit();

@@ -1,10 +1,10 @@
-comment on table legwork_private.duties is 'What workers do by turns to keep the metrics and to look after the rules.';
-comment on column legwork_private.duties.duty is 'What.';
-comment on column legwork_private.duties.every is 'How often.';
-comment on column legwork_private.duties.share is 'Less often when it takes long: this share of the time at most.';
+comment on table legwork_private.duties is 'The duties that workers take turns at: keeping the metrics and evaluating the alert rules.';
+comment on column legwork_private.duties.duty is 'The duty.';
+comment on column legwork_private.duties.every is 'The interval between two runs.';
+comment on column legwork_private.duties.share is 'The largest share of time that the duty may take. It runs less often if it takes long.';
 comment on column legwork_private.duties.due_at is 'When it is due next.';
 comment on column legwork_private.duties.ran_at is 'When it ran last.';
-comment on column legwork_private.duties.took is 'How long that took.';
+comment on column legwork_private.duties.took is 'How long the last run took.';
 
 create or replace function legwork_private.due_duties() returns text[]
 language sql stable security definer set search_path = pg_catalog, pg_temp
@@ -12,7 +12,7 @@ as $$
   select array(select w.duty from legwork_private.duties w where w.due_at <= clock_timestamp()
     order by array_position(array['roll_up', 'queues', 'database', 'alerts', 'forget'], w.duty))
 $$;
-comment on function legwork_private.due_duties() is 'What legwork_private.run_duty is to be called for now.';
+comment on function legwork_private.due_duties() is 'The duties that are due, for legwork_private.run_duty.';
 revoke execute on function legwork_private.due_duties() from public;
 
 create or replace function legwork_private.run_duty(duty text) returns boolean
@@ -21,7 +21,7 @@ declare
   v_began timestamptz := clock_timestamp();
   v_number bigint;
 begin
-  -- Whoever has the row is at it, or has just done it.
+  -- The session that holds the row is doing the duty, or has just done it.
   perform from legwork_private.duties w where w.duty = run_duty.duty and w.due_at <= v_began for update skip locked;
   if not found then
     return false;
@@ -42,5 +42,5 @@ begin
   return true;
 end $$;
 comment on function legwork_private.run_duty(text) is
-  'Does one of legwork_private.due_duties(), if it is still due and nobody else is at it, in a transaction of its own. Returns whether it did. Workers and servers call it.';
+  'Performs one of legwork_private.due_duties(), if it is still due and no other session is performing it, in its own transaction. Returns whether it did. Workers and servers call it.';
 revoke execute on function legwork_private.run_duty(text) from public;

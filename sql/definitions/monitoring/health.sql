@@ -20,7 +20,7 @@ as $$
     left join found f on f.scope = x.scope and f.target = x.name
     group by x.scope, x.name
   )
-  -- The whole is as ill as what concerns it all; one task that fails degrades it.
+  -- The system is as unhealthy as the problems that affect all of it. One failing task only degrades it.
   select 'system', 'system', case when bool_or(s.status = 'unhealthy' and s.is_all) then 'unhealthy' when bool_or(s.status <> 'healthy') then 'degraded' else 'healthy' end,
     coalesce(array_agg(s.reason order by s.is_all desc, s.reason) filter (where s.status <> 'healthy'), '{}')
   from (
@@ -32,6 +32,6 @@ as $$
   select j.scope, j.name, j.status, j.reasons from judged j
 $$;
 comment on function legwork.health() is
-  'How the system and each task, queue, schedule and host are at this moment: healthy, degraded (a rule''s warning is reached) or unhealthy (its critical value is), and why. '
-  'The system is unhealthy when something that concerns it all is critical (no worker, the database), degraded when anything else is not healthy.';
+  'The current health of the system and of each task, queue, schedule and host, with reasons: healthy, degraded (a rule''s warning threshold is reached) or unhealthy (its critical threshold is reached). '
+  'The system is unhealthy when a problem that affects all of it is critical (no worker, the database), and degraded when anything else is not healthy.';
 revoke execute on function legwork.health() from public;

@@ -1,33 +1,33 @@
--- Metrics: what ended, failed and took how long, rolled up per minute and task from the history, and never counted by a scan of it.
+-- Metrics: how many jobs ended and failed, and how long they took, rolled up per minute and task from the history without ever scanning it.
 --
--- Nothing is done when a job ends. Every few seconds one of the workers counts the rows that the history has gained since the last
--- time (legwork_private.roll_up), from where they are: history is appended, so what is new lies in the last blocks of its partitions, and a
--- scan of a range of blocks needs no index.
+-- Ending a job costs nothing extra. Every few seconds one of the workers counts the rows that the history has gained since the last
+-- time (legwork_private.roll_up), by their position: history is appended, so new rows are in the last blocks of its partitions, and scanning
+-- a range of blocks needs no index.
 --
--- Why a row is counted once, and once only: for each range of blocks a segment notes which transactions have been counted in it, all those below
--- its horizon and those in its list. A look at a segment counts the rows that are visible to its snapshot and whose transaction (xmin) is
--- neither; then the horizon becomes the oldest transaction that ran at that moment (everything below it had ended, so its rows
--- were visible), and the list those above it that were seen. All rows of a transaction become visible at once, a subtransaction's with
--- its parent's, so one that has been seen is done. Nothing depends on clocks, or on the order in which transactions commit.
--- Why a row of a transaction that commits late is not missed: a segment that the end of its table has left behind is looked at once more
--- when every transaction has ended that had begun when it was left behind; only those can have written there. Until then it stays open,
--- and an open transaction delays nothing but its own rows and those of other late ones.
--- What else may come into old blocks: small rows where larger ones have left room, and any where vacuum has found some. Postgres counts the
--- rows that each table was given; while that is more than were found, the segments left behind are looked at again, the newest at once and the
--- others some at a time. So such a row may be counted some minutes late, and is not lost.
+-- Why each row is counted exactly once: for each range of blocks, a segment records which transactions have been counted in it: all those
+-- below its horizon, and those in its list. Reading a segment counts the rows that are visible to the snapshot and whose transaction (xmin)
+-- is in neither. Then the horizon becomes the oldest transaction that was running at that moment (all transactions below it had ended, so
+-- their rows were visible), and the list becomes the transactions above it that were seen. All rows of a transaction become visible at once,
+-- a subtransaction's with its parent's, so a transaction that has been seen is complete. Nothing depends on clocks or on the order of commits.
+-- Why a row of a transaction that commits late is not missed: a segment that the end of its table has left behind is read once more after
+-- every transaction has ended that had begun by then, because only those can have written there. Until then the segment stays open, and an
+-- open transaction delays only its own rows and those of other late ones.
+-- How rows get into old blocks: small rows fit where larger ones have left room, and any row where vacuum has made room. Postgres counts the
+-- rows inserted into each table. While that number exceeds the rows found, the segments left behind are read again, the newest each time and
+-- the others a few at a time. Such a row may be counted some minutes late, and is not lost.
 -- What is not counted: a failed job that is revived in the seconds before it is counted has not failed.
--- Locks: none that anybody waits for.
+-- Locks: none that another session waits for.
 
 create or replace function legwork_private.histogram_bounds() returns double precision[]
 language sql immutable parallel safe
 return array[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600]::double precision[];
 comment on function legwork_private.histogram_bounds() is
-  'The upper bounds (seconds) of the buckets in which waiting and running times are counted; the last bucket has none.';
+  'The upper bounds (seconds) of the buckets for waiting and running times. The last bucket has no upper bound.';
 
 create or replace function legwork_private.add_counts(a bigint[], b bigint[]) returns bigint[]
 language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
 begin
-  -- In place, which is ten times as fast as unnesting both.
+  -- In place, which is ten times faster than unnesting both.
   if a is null or b is null then
     return coalesce(a, b);
   end if;
@@ -36,10 +36,10 @@ begin
   end loop;
   return a;
 end $$;
-comment on function legwork_private.add_counts(bigint[], bigint[]) is 'The sum of two arrays, place by place.';
+comment on function legwork_private.add_counts(bigint[], bigint[]) is 'The element-wise sum of two arrays.';
 
 create or replace aggregate legwork_private.sum_counts(bigint[]) (sfunc = legwork_private.add_counts, stype = bigint[], parallel = safe);
-comment on aggregate legwork_private.sum_counts(bigint[]) is 'The sum of arrays, place by place; null for none.';
+comment on aggregate legwork_private.sum_counts(bigint[]) is 'The element-wise sum of arrays; null without any.';
 
 create or replace function legwork_private.count_bucket(counts bigint[], bucket integer, number bigint) returns bigint[]
 language plpgsql immutable parallel safe as $$
@@ -49,17 +49,17 @@ begin
   end if;
   return counts;
 end $$;
-comment on function legwork_private.count_bucket(bigint[], integer, bigint) is 'Counts so many more in a bucket, the first one being 0; nothing for null.';
+comment on function legwork_private.count_bucket(bigint[], integer, bigint) is 'Adds number to a bucket, counted from 0; changes nothing for a null bucket.';
 
 create or replace aggregate legwork_private.histogram(integer, bigint) (
   sfunc = legwork_private.count_bucket, stype = bigint[], initcond = '{0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0}', parallel = safe
 );
-comment on aggregate legwork_private.histogram(integer, bigint) is 'How many there are in each bucket of legwork_private.histogram_bounds(), and behind the last one.';
+comment on aggregate legwork_private.histogram(integer, bigint) is 'The counts for each bucket of legwork_private.histogram_bounds(), including the one above the last bound.';
 
 create or replace function legwork_private.quantile(q double precision, counts double precision[]) returns double precision
 language sql immutable parallel safe
 return (
-  -- Evenly within the bucket, as Prometheus does it; of the last bucket its lower bound is all that is known.
+  -- Interpolates linearly within the bucket, like Prometheus. For the last bucket only the lower bound is known.
   select case when c.n > cardinality(legwork_private.histogram_bounds()) then c.low else c.low + (c.high - c.low) * (c.wanted - c.before) / c.here end
   from (
     select x.n, x.here, x.total - x.here as before, x.total, q * sum(x.here) over () as wanted,
@@ -70,54 +70,54 @@ return (
   order by c.n limit 1
 );
 comment on function legwork_private.quantile(double precision, double precision[]) is
-  'The value (seconds) below which a share q of what was counted in legwork_private.histogram_bounds() lies, by an estimate. Null when nothing was counted.';
-comment on table legwork_private.task_minutes is 'What became of each task''s jobs, by the minute in which it happened; kept for the setting metrics_minutes.';
-comment on column legwork_private.task_minutes.minute is 'The minute, by its beginning.';
+  'The estimated quantile q (seconds) of the values counted in the buckets of legwork_private.histogram_bounds(). Null without any.';
+comment on table legwork_private.task_minutes is 'How each task''s jobs and attempts ended, by minute. Kept for as long as the setting metrics_minutes says.';
+comment on column legwork_private.task_minutes.minute is 'The beginning of the minute.';
 comment on column legwork_private.task_minutes.task is 'The task.';
 comment on column legwork_private.task_minutes.completed is 'Jobs that completed.';
-comment on column legwork_private.task_minutes.failed is 'Jobs that failed for good.';
+comment on column legwork_private.task_minutes.failed is 'Jobs that failed permanently.';
 comment on column legwork_private.task_minutes.cancelled is 'Jobs that were cancelled.';
 comment on column legwork_private.task_minutes.expired is 'Jobs that expired.';
-comment on column legwork_private.task_minutes.failed_attempts is 'Attempts that failed, the last ones included.';
-comment on column legwork_private.task_minutes.retried is 'Attempts that failed and are followed by another.';
-comment on column legwork_private.task_minutes.wait_seconds is 'How long the jobs counted in waits had waited, together.';
-comment on column legwork_private.task_minutes.run_seconds is 'How long the attempts counted in runs ran, together.';
-comment on column legwork_private.task_minutes.waits is 'How long jobs that completed or failed had been due before their last attempt started: how many in each bucket of legwork_private.histogram_bounds().';
-comment on column legwork_private.task_minutes.runs is 'How long attempts ran, those that failed included: how many in each bucket of legwork_private.histogram_bounds().';
+comment on column legwork_private.task_minutes.failed_attempts is 'Attempts that failed, including last attempts.';
+comment on column legwork_private.task_minutes.retried is 'Attempts that failed and are retried.';
+comment on column legwork_private.task_minutes.wait_seconds is 'The total waiting time of the jobs in waits.';
+comment on column legwork_private.task_minutes.run_seconds is 'The total running time of the attempts in runs.';
+comment on column legwork_private.task_minutes.waits is 'How long jobs that completed or failed had been due before their last attempt started: counts by the buckets of legwork_private.histogram_bounds().';
+comment on column legwork_private.task_minutes.runs is 'How long attempts ran, including failed ones: counts by the buckets of legwork_private.histogram_bounds().';
 select legwork_private.copy_comments('legwork_private.task_minutes', 'legwork_private.task_hours');
-comment on table legwork_private.task_hours is 'The same by the hour; kept for the setting metrics_hours.';
-comment on column legwork_private.task_hours.hour is 'The hour, by its beginning.';
-comment on table legwork_private.task_totals is 'The same counts since Legwork began to count; they only grow.';
+comment on table legwork_private.task_hours is 'The same counts by hour. Kept for as long as the setting metrics_hours says.';
+comment on column legwork_private.task_hours.hour is 'The beginning of the hour.';
+comment on table legwork_private.task_totals is 'The same counts since counting began. They only grow.';
 comment on column legwork_private.task_totals.task is 'The task.';
-comment on column legwork_private.task_totals.first_seen is 'When it was counted first.';
+comment on column legwork_private.task_totals.first_seen is 'When the task was first counted.';
 comment on column legwork_private.task_totals.completed is 'Jobs that completed.';
-comment on column legwork_private.task_totals.failed is 'Jobs that failed for good.';
+comment on column legwork_private.task_totals.failed is 'Jobs that failed permanently.';
 comment on column legwork_private.task_totals.cancelled is 'Jobs that were cancelled.';
 comment on column legwork_private.task_totals.expired is 'Jobs that expired.';
-comment on column legwork_private.task_totals.failed_attempts is 'Attempts that failed, the last ones included.';
-comment on column legwork_private.task_totals.retried is 'Attempts that failed and are followed by another.';
-comment on column legwork_private.task_totals.wait_seconds is 'How long the jobs counted in waits had waited, together.';
-comment on column legwork_private.task_totals.run_seconds is 'How long the attempts counted in runs ran, together.';
-comment on column legwork_private.task_totals.waits is 'As in legwork_private.task_minutes.';
-comment on column legwork_private.task_totals.runs is 'As in legwork_private.task_minutes.';
-comment on column legwork_private.task_totals.last_completed_at is 'When a job of it last completed; null when none has.';
-comment on column legwork_private.task_totals.last_failed_at is 'When an attempt of it last failed; null when none has.';
+comment on column legwork_private.task_totals.failed_attempts is 'Attempts that failed, including last attempts.';
+comment on column legwork_private.task_totals.retried is 'Attempts that failed and are retried.';
+comment on column legwork_private.task_totals.wait_seconds is 'The total waiting time of the jobs in waits.';
+comment on column legwork_private.task_totals.run_seconds is 'The total running time of the attempts in runs.';
+comment on column legwork_private.task_totals.waits is 'Like waits in legwork_private.task_minutes.';
+comment on column legwork_private.task_totals.runs is 'Like runs in legwork_private.task_minutes.';
+comment on column legwork_private.task_totals.last_completed_at is 'When a job of the task last completed; null if none has.';
+comment on column legwork_private.task_totals.last_failed_at is 'When an attempt of the task last failed; null if none has.';
 comment on table legwork_private.rollup_relations is 'The partitions of the history that have been counted. Written by legwork_private.roll_up.';
 comment on column legwork_private.rollup_relations.relation is 'The partition.';
-comment on column legwork_private.rollup_relations.filenode is 'Its file: another one means that it was truncated or rewritten.';
-comment on column legwork_private.rollup_relations.rows_counted is 'Rows that were counted in it.';
-comment on column legwork_private.rollup_relations.inserted is 'Rows that Postgres''s statistics said it had been given, at the last look.';
-comment on column legwork_private.rollup_relations.tolerated is 'By how many the statistics may exceed what was counted: rows of transactions that were rolled back, as far as is known.';
-comment on column legwork_private.rollup_relations.swept_to is 'Down to which block segments have been looked at again in this round; null while no row is missing.';
-comment on table legwork_private.rollup_segments is 'Ranges of blocks of those partitions, with the transactions whose rows have been counted there. Written by legwork_private.roll_up.';
+comment on column legwork_private.rollup_relations.filenode is 'Its file. A different file means that it was truncated or rewritten.';
+comment on column legwork_private.rollup_relations.rows_counted is 'The number of rows counted in it.';
+comment on column legwork_private.rollup_relations.inserted is 'The number of rows inserted into it, by Postgres''s statistics at the last roll-up.';
+comment on column legwork_private.rollup_relations.tolerated is 'By how many rows the statistics may exceed rows_counted: as far as is known, rows of transactions that were rolled back.';
+comment on column legwork_private.rollup_relations.swept_to is 'The block down to which segments have been read again in this round; null while no row is missing.';
+comment on table legwork_private.rollup_segments is 'Ranges of blocks of those partitions, with the transactions whose rows have been counted in them. Written by legwork_private.roll_up.';
 comment on column legwork_private.rollup_segments.relation is 'The partition.';
 comment on column legwork_private.rollup_segments.from_block is 'The first block.';
-comment on column legwork_private.rollup_segments.to_block is 'The block behind the last one that was looked at.';
-comment on column legwork_private.rollup_segments.horizon is 'Transactions before this one have been counted; null before the first look.';
-comment on column legwork_private.rollup_segments.counted is 'Later transactions that have been counted.';
-comment on column legwork_private.rollup_segments.full_at is 'The next transaction at the moment when the table''s end had left the segment behind; null before.';
-comment on column legwork_private.rollup_segments.is_closed is 'Whether every transaction that could have appended to it has ended and was counted.';
-comment on type legwork_private.counted_rows is 'Rows of the history that are alike, as legwork_private.roll_up counts them.';
+comment on column legwork_private.rollup_segments.to_block is 'The block after the last one that was read.';
+comment on column legwork_private.rollup_segments.horizon is 'All transactions before this one have been counted; null before the first time.';
+comment on column legwork_private.rollup_segments.counted is 'The later transactions that have been counted.';
+comment on column legwork_private.rollup_segments.full_at is 'The next transaction id at the moment when the end of the table left the segment behind; null before that.';
+comment on column legwork_private.rollup_segments.is_closed is 'Whether every transaction that could have appended to it has ended and been counted.';
+comment on type legwork_private.counted_rows is 'A group of similar rows of the history, as counted by legwork_private.roll_up.';
 
 create or replace function legwork_private.add_metrics(rows legwork_private.counted_rows[]) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp set timezone = 'UTC' set jit = off as $$
@@ -134,7 +134,7 @@ begin
     from unnest(rows) r
     group by r.minute, r.task
   ), wider as materialized (
-    -- By minute, by hour and for ever.
+    -- By hour, and in total.
     select x.span, x.at, m.task, sum(m.completed) as completed, sum(m.failed) as failed, sum(m.cancelled) as cancelled, sum(m.expired) as expired,
       sum(m.failed_attempts) as failed_attempts, sum(m.retried) as retried, sum(m.wait_seconds) as wait_seconds, sum(m.run_seconds) as run_seconds,
       legwork_private.sum_counts(m.waits) as waits, legwork_private.sum_counts(m.runs) as runs, max(m.last_completed_at) as last_completed_at, max(m.last_failed_at) as last_failed_at
@@ -172,7 +172,7 @@ begin
     waits = legwork_private.add_counts(o.waits, excluded.waits), runs = legwork_private.add_counts(o.runs, excluded.runs),
     last_completed_at = greatest(o.last_completed_at, excluded.last_completed_at), last_failed_at = greatest(o.last_failed_at, excluded.last_failed_at);
 end $$;
-comment on function legwork_private.add_metrics(legwork_private.counted_rows[]) is 'Adds what was counted to the minutes, the hours and the totals.';
+comment on function legwork_private.add_metrics(legwork_private.counted_rows[]) is 'Adds counted rows to the minutes, the hours and the totals.';
 revoke execute on function legwork_private.add_metrics(legwork_private.counted_rows[]) from public;
 
 create or replace function legwork_private.count_rows(
@@ -194,7 +194,7 @@ begin
         select r.xmin as x, %2$s
         from only %1$s r
         where r.ctid >= %3$L::tid and r.ctid < %5$L::tid
-          -- Blocks that have not been looked at, and transactions that have not been counted in the others.
+          -- All rows of blocks that have not been read, and in the others those of transactions that have not been counted.
           and (r.ctid >= %4$L::tid or $1 is null or (age(r.xmin) <= age($1::xid8::xid) and r.xmin <> all ($2::xid[])))
       ) f
       group by 1, 2, 3, 4, 5, 6
@@ -224,16 +224,16 @@ begin
   end if;
 end $$;
 comment on function legwork_private.count_rows(regclass, boolean, bigint, bigint, bigint, text, text[]) is
-  'Adds the rows in these blocks of a partition to the metrics: all of those from seen_to on, and before it those of transactions that are neither before the '
-  'horizon nor among the counted. Returns the new horizon and list, how many rows there were, and the next transaction. Its caller must hold the lock of legwork_private.roll_up.';
+  'Adds the rows in these blocks of a partition to the metrics: all rows from seen_to on, and before it the rows of transactions that are neither before the '
+  'horizon nor in counted. Returns the new horizon and list, the number of rows, and the next transaction id. The caller must hold the lock of legwork_private.roll_up.';
 revoke execute on function legwork_private.count_rows(regclass, boolean, bigint, bigint, bigint, text, text[]) from public;
 
 create or replace function legwork_private.roll_up_relation(relation regclass, of_attempts boolean, deadline timestamptz) returns bigint
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
-  -- The end of the table, where rows still come in. Postgres adds 512 blocks at once at most.
+  -- The end of the table, where rows are still added. Postgres adds at most 512 blocks at once.
   c_margin constant bigint := 512;
-  -- The longest range that is looked at in one statement (8 MB, some 25,000 rows).
+  -- The longest range that one statement reads (8 MB, some 25,000 rows).
   c_step constant bigint := 1024;
   v_blocks bigint := pg_relation_size(relation) / current_setting('block_size')::bigint;
   v_file oid := pg_relation_filenode(relation);
@@ -247,7 +247,7 @@ begin
   insert into legwork_private.rollup_relations (relation, filenode) values (relation, v_file) on conflict do nothing;
   select * into v_known from legwork_private.rollup_relations r where r.relation = roll_up_relation.relation;
   if v_known.filenode is distinct from v_file then
-    -- Truncated, or written anew by somebody who had it for himself; its rows keep their transactions.
+    -- Truncated, or rewritten under an exclusive lock; its rows keep their transactions.
     select * into v_segment from legwork_private.rollup_segments s where s.relation = roll_up_relation.relation order by s.from_block desc limit 1;
     delete from legwork_private.rollup_segments s where s.relation = roll_up_relation.relation;
     if v_segment.relation is not null then
@@ -258,7 +258,7 @@ begin
     where r.relation = roll_up_relation.relation returning * into v_known;
   end if;
 
-  -- What the table's end has left behind, once whoever could have written there has ended.
+  -- Segments that the end of the table has left behind, once every transaction that could have written there has ended.
   for v_segment in
     select * from legwork_private.rollup_segments s
     where s.relation = roll_up_relation.relation and not s.is_closed and s.full_at::xid8 <= pg_snapshot_xmin(pg_current_snapshot())
@@ -293,13 +293,13 @@ begin
   end loop;
 
   if v_inserted < v_known.inserted then
-    -- The statistics began anew.
+    -- The statistics were reset.
     v_known.tolerated := v_inserted - v_known.rows_counted - v_number;
   end if;
-  -- Of transactions that have ended only, so an open one makes nothing missing.
+  -- The statistics cover only transactions that have ended, so an open one does not count as missing rows.
   if coalesce(v_to, 0) >= v_blocks and v_inserted - v_known.rows_counted - v_number > v_known.tolerated then
-    -- Rows are missing: they have come into old blocks, or were never committed. The newest segments have the most room, so they are
-    -- looked at each time; the others by turns.
+    -- Rows are missing: they are in old blocks, or were never committed. The newest segments have the most room, so they are read each
+    -- time; the others take turns.
     for v_segment in
       (select * from legwork_private.rollup_segments s where s.relation = roll_up_relation.relation and s.full_at is not null order by s.from_block desc limit 2)
       union all
@@ -329,7 +329,7 @@ begin
   return v_number;
 end $$;
 comment on function legwork_private.roll_up_relation(regclass, boolean, timestamptz) is
-  'Of legwork_private.roll_up: counts what is new in one partition. Returns how many rows there were.';
+  'Counts the new rows of one partition for legwork_private.roll_up. Returns their number.';
 revoke execute on function legwork_private.roll_up_relation(regclass, boolean, timestamptz) from public;
 
 create or replace function legwork_private.roll_up(budget interval default '1 second') returns bigint
@@ -339,7 +339,7 @@ declare
   v_partition record;
   v_number bigint := 0;
 begin
-  -- One at a time: segments are read before their blocks. Every statement after this one has a snapshot of its own.
+  -- One session at a time: segments are read before their blocks. Every statement after this one has its own snapshot.
   if not pg_try_advisory_xact_lock(hashtext('legwork_private.roll_up')) then
     return null;
   end if;
@@ -353,7 +353,7 @@ begin
     where i.inhparent in ('legwork_private.finished_jobs'::regclass, 'legwork_private.failed_attempts'::regclass)
       and (
         (now() >= h.lower_bound - interval '1 hour' and now() < h.upper_bound + interval '1 hour') or h.partition is null
-        -- Other times' partitions are seldom written to. The statistics tell after the commit, so what they have not told yet they will.
+        -- Other partitions are seldom written to. The statistics report rows after their commit, so they will report those still missing.
         or r.relation is null or r.filenode is distinct from pg_relation_filenode(c.oid) or r.inserted <> pg_stat_get_tuples_inserted(c.oid)
         or r.swept_to is not null
         or exists (select from legwork_private.rollup_segments s where s.relation = c.oid and not s.is_closed and (s.full_at is not null or s.counted <> '{}'))
@@ -366,20 +366,20 @@ begin
   return v_number;
 end $$;
 comment on function legwork_private.roll_up(interval) is
-  'Counts what the history has gained since the last call, for about so long at most (1 second); what is left comes with the next call. A worker calls it every five seconds. '
-  'Returns how many rows it counted; null when another session is at it. Needs a transaction that reads committed rows.';
+  'Counts the rows that the history has gained since the last call, for about budget at most (1 second); the next call counts the rest. A worker calls it every five seconds. '
+  'Returns the number of rows counted; null while another session is counting. Needs a transaction at read committed.';
 revoke execute on function legwork_private.roll_up(interval) from public;
 
--- A partition that is made while its rows lie in the default partition gets them by deleting and inserting. They are counted where they
--- were, while nobody else can write there, and not again where they come to.
+-- When a partition is created while its rows are in the default partition, they are moved by deleting and inserting them. They are counted
+-- in the default partition, while no other session can write there, and not again in the new one.
 create or replace function legwork_private.roll_up_before_move(relation regclass) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 begin
-  -- Whoever rolls up may be waiting for the partition that our caller has locked: the caller's lock_timeout ends that.
+  -- The session that rolls up may be waiting for the partition that our caller has locked. The caller's lock_timeout ends that.
   perform pg_advisory_xact_lock(hashtext('legwork_private.roll_up'));
   perform legwork_private.roll_up_relation(relation, relation = 'legwork_private.failed_attempts_default'::regclass, 'infinity');
 end $$;
-comment on function legwork_private.roll_up_before_move(regclass) is 'Counts what is new in a default partition that the caller has locked against everybody, before its rows are moved.';
+comment on function legwork_private.roll_up_before_move(regclass) is 'Counts the new rows of a default partition that the caller has locked exclusively, before its rows are moved.';
 revoke execute on function legwork_private.roll_up_before_move(regclass) from public;
 
 create or replace function legwork_private.skip_roll_up(relation regclass) returns void
@@ -389,12 +389,12 @@ declare
 begin
   execute format('select array(select r.xmin::text from only %s r group by r.xmin)', relation) into v_counted;
   insert into legwork_private.rollup_relations (relation, filenode) values (relation, pg_relation_filenode(relation));
-  -- Whoever runs now may write here once we have committed.
+  -- Transactions that are running now may write here once we have committed.
   insert into legwork_private.rollup_segments (relation, from_block, to_block, horizon, counted)
   values (relation, 0, pg_relation_size(relation) / current_setting('block_size')::bigint, pg_snapshot_xmin(pg_current_snapshot())::text, v_counted);
 end $$;
 comment on function legwork_private.skip_roll_up(regclass) is
-  'Says of a partition that its rows, of which the caller sees all there are, have been counted.';
+  'Marks all rows of a partition as counted. The caller must see all of its rows.';
 revoke execute on function legwork_private.skip_roll_up(regclass) from public;
 
 create or replace function legwork_private.forget_metrics(at_most integer default 20000) returns integer
@@ -414,5 +414,5 @@ begin
   return v_count;
 end $$;
 comment on function legwork_private.forget_metrics(integer) is
-  'Deletes minutes and hours older than the settings metrics_minutes and metrics_hours, at most so many of each. Returns how many minutes. A worker calls it every ten minutes.';
+  'Deletes minutes and hours older than the settings metrics_minutes and metrics_hours, up to at_most of each (20,000). Returns the number of minutes deleted. A worker calls it every ten minutes.';
 revoke execute on function legwork_private.forget_metrics(integer) from public;

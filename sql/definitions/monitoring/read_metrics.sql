@@ -1,12 +1,12 @@
-comment on table legwork_private.samples is 'What is counted now and then because counting it takes time: the queues, the limits, the doctor''s findings, schedules.';
-comment on column legwork_private.samples.name is 'What.';
-comment on column legwork_private.samples.value is 'What was found.';
-comment on column legwork_private.samples.sampled_at is 'When.';
+comment on table legwork_private.samples is 'Readings that are taken now and then because they are slow: queues, limits, the doctor''s findings, schedules.';
+comment on column legwork_private.samples.name is 'The reading''s name.';
+comment on column legwork_private.samples.value is 'Its value.';
+comment on column legwork_private.samples.sampled_at is 'When it was taken.';
 
 create or replace function legwork_private.sample_queues() returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set jit = off as $$
 declare
-  -- From so many live jobs on, of everybody or of a tenant, legwork.queues shows what was counted here.
+  -- From this number of live jobs on, in all or of one tenant, legwork.queues shows the counts that are taken here.
   c_many constant integer := 2000;
   v_began timestamptz := clock_timestamp();
   v_counted jsonb;
@@ -35,7 +35,7 @@ begin
     coalesce(sum(c.jobs) filter (where c.state = 'blocked'), 0), coalesce(sum(c.jobs) filter (where c.state = 'paused'), 0),
     coalesce(sum(c.jobs) filter (where c.state in ('scheduled', 'retrying')), 0), coalesce(sum(c.jobs) filter (where c.state = 'failed'), 0),
     min(c.oldest), v_began,
-    -- Twice as long as until the next time, which the step's share of the time says.
+    -- Twice the time until the next run, which follows from the duty's share of time.
     clock_timestamp() + greatest(interval '30 seconds', (clock_timestamp() - v_began) * 100)
   from jsonb_to_recordset(v_counted) as c (tenant text, queue text, state text, jobs bigint, oldest timestamptz)
   cross join lateral (select '' as tenant union all select c.tenant where c.tenant is not null) x
@@ -63,7 +63,7 @@ begin
   on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp();
 end $$;
 comment on function legwork_private.sample_queues() is
-  'Counts the live jobs by queue and state, and what limits are in use, into legwork_private.samples. Takes as long as there are many live jobs; a worker calls it every ten seconds, or less often when it takes long.';
+  'Counts the live jobs by queue and state, and the use of limits, into legwork_private.samples. Its duration grows with the number of live jobs. A worker calls it every ten seconds, or less often if it takes long.';
 revoke execute on function legwork_private.sample_queues() from public;
 
 create or replace function legwork_private.sample_database() returns void
@@ -74,7 +74,7 @@ as $$
   from legwork.doctor() d
   on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp();
 $$;
-comment on function legwork_private.sample_database() is 'Keeps what legwork.doctor() finds in legwork_private.samples. A worker calls it every minute.';
+comment on function legwork_private.sample_database() is 'Stores the findings of legwork.doctor() in legwork_private.samples. A worker calls it every minute.';
 revoke execute on function legwork_private.sample_database() from public;
 
 create or replace function legwork.task_statistics(
@@ -105,8 +105,8 @@ as $$
   order by s.task
 $$;
 comment on function legwork.task_statistics(interval) is
-  'What became of each task''s jobs in the last so long (an hour): counts, the share of attempts that failed, and how long jobs were due before they started and attempts ran '
-  '(seconds; quantiles are estimates). By whole minutes, and by whole hours for a period of more than three.';
+  'Statistics for each task over the last period (1 hour): how jobs ended, the share of attempts that failed, and how long jobs were due before they started and attempts ran '
+  '(seconds; quantiles are estimates). The period is rounded to whole minutes, or to whole hours if it is longer than three hours.';
 revoke execute on function legwork.task_statistics(interval) from public;
 
 create or replace function legwork_private.sample_schedules() returns void
@@ -123,7 +123,7 @@ begin
   ) r
   on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp();
 end $$;
-comment on function legwork_private.sample_schedules() is 'Keeps in legwork_private.samples how late schedules were.';
+comment on function legwork_private.sample_schedules() is 'Stores in legwork_private.samples how late schedules were.';
 revoke execute on function legwork_private.sample_schedules() from public;
 
 create or replace function legwork_private.read_metrics() returns jsonb
@@ -132,7 +132,7 @@ as $$
   select legwork_private.assert_role('viewer', true);
   select jsonb_build_object(
     'bounds', legwork_private.histogram_bounds(),
-    -- Those that came first keep their place, so that what is summed up as the others only grows.
+    -- Ordered by first appearance, so that the sum over the remaining tasks only grows.
     'tasks', coalesce((select jsonb_agg(to_jsonb(t) - array['first_seen', 'last_completed_at', 'last_failed_at', 'usual', 'usual_from', 'usual_run', 'usual_runs'] order by t.first_seen, t.task) from legwork_private.task_totals t), '[]'),
     'samples', coalesce((select jsonb_object_agg(s.name, s.value) from legwork_private.samples s where s.name <> 'database'), '{}'),
     'sampledAt', coalesce((select jsonb_object_agg(s.name, s.sampled_at) from legwork_private.samples s), '{}'),
@@ -147,13 +147,13 @@ as $$
       select r.severity, count(*) as number from legwork_private.alert_records r where r.resolved_at is null group by 1) a), '{}'),
     'steps', coalesce((select jsonb_object_agg(w.duty, extract(epoch from clock_timestamp() - w.ran_at)) from legwork_private.duties w where w.ran_at is not null), '{}'))
 $$;
-comment on function legwork_private.read_metrics() is 'Everything that /metrics shows, from what has been counted already. Tells of all tenants.';
+comment on function legwork_private.read_metrics() is 'The data for /metrics, from counts that exist already. Covers all tenants.';
 revoke execute on function legwork_private.read_metrics() from public;
 
 create or replace function legwork_private.activity(out enqueued bigint, out ended bigint, out failed_attempts bigint)
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
-  -- What Postgres counts anyway: the last id given, and the rows that the history has been given.
+  -- Counters that Postgres keeps anyway: the last id drawn, and the rows inserted into the history.
   select
     legwork_private.last_job_id(),
     (select coalesce(sum(pg_stat_get_tuples_inserted(i.inhrelid)), 0)::bigint from pg_inherits i where i.inhparent = 'legwork_private.finished_jobs'::regclass),
@@ -161,6 +161,6 @@ as $$
   where legwork_private.confined_tenant() is null
 $$;
 comment on function legwork_private.activity() is
-  'Counters to make rates of: jobs asked for, jobs that have ended, attempts that have failed. They cost nothing, lag by a second, start anew with Postgres''s statistics, go back '
-  'when history is dropped, and count what was rolled back too. Nulls for a session that is confined to a tenant.';
+  'Counters for computing rates: jobs enqueued, jobs that have ended, attempts that have failed. They cost nothing, lag by a second, are reset with Postgres''s statistics, decrease '
+  'when history is dropped, and include rolled-back work. Null for a session that is confined to a tenant.';
 revoke execute on function legwork_private.activity() from public;

@@ -1,16 +1,16 @@
--- Metrics over time, for charts: what ended, failed and took how long, in at most a few hundred buckets, of one task, of one queue or of everything.
+-- Metrics over time, for charts: how many jobs ended and failed, and how long they took, in at most a few hundred buckets, for one task, one queue or all tasks.
 --
--- Only roll-ups are read, so a chart costs the same however long the history is. Of one task its own minutes or hours are looked up one by one, by
--- the primary key. What concerns everything is kept summed up: adding two hundred tasks together for each minute of a day would be a quarter of
--- a million rows a look. The sums are made anew, from the tasks, for those minutes that a roll-up has changed, in its transaction; roll-ups come
--- one at a time (their advisory lock), so no two write the same minute.
--- Beside them, what is marked on a chart: when workers started; what alerts go by; and the audit of what is done to both.
--- Locks: SHARE ROW EXCLUSIVE on legwork_private.task_minutes, task_hours and worker_processes while their triggers are made.
+-- Only roll-ups are read, so a chart costs the same however long the history is. For one task its minutes or hours are looked up by the
+-- primary key. For all tasks the sums are stored: adding up two hundred tasks for each minute of a day would read a quarter of a million
+-- rows each time. Each roll-up recomputes, in its own transaction, the sums of the minutes that it has changed. Roll-ups run one at a time
+-- (by their advisory lock), so no two write the same minute.
+-- Also here: worker starts, which are marked on charts, and the use of limits.
+-- Locks: SHARE ROW EXCLUSIVE on legwork_private.task_minutes, task_hours and worker_processes while their triggers are created.
 
 select legwork_private.copy_comments('legwork_private.task_minutes', 'legwork_private.minute_totals');
 select legwork_private.copy_comments('legwork_private.task_hours', 'legwork_private.hour_totals');
-comment on table legwork_private.minute_totals is 'The sums of legwork_private.task_minutes, by the minute. Written by its triggers.';
-comment on table legwork_private.hour_totals is 'The sums of legwork_private.task_hours, by the hour. Written by its triggers.';
+comment on table legwork_private.minute_totals is 'The sums of legwork_private.task_minutes, by minute. Written by its triggers.';
+comment on table legwork_private.hour_totals is 'The sums of legwork_private.task_hours, by hour. Written by its triggers.';
 
 create or replace function legwork_private.sum_minutes(at timestamptz[]) returns void
 language sql volatile set search_path = pg_catalog, pg_temp
@@ -25,7 +25,7 @@ begin atomic
     failed_attempts = excluded.failed_attempts, retried = excluded.retried, wait_seconds = excluded.wait_seconds, run_seconds = excluded.run_seconds,
     waits = excluded.waits, runs = excluded.runs;
 end;
-comment on function legwork_private.sum_minutes(timestamptz[]) is 'Makes the sums of these minutes anew.';
+comment on function legwork_private.sum_minutes(timestamptz[]) is 'Recomputes the sums of these minutes.';
 revoke execute on function legwork_private.sum_minutes(timestamptz[]) from public;
 
 create or replace function legwork_private.sum_hours(at timestamptz[]) returns void
@@ -41,7 +41,7 @@ begin atomic
     failed_attempts = excluded.failed_attempts, retried = excluded.retried, wait_seconds = excluded.wait_seconds, run_seconds = excluded.run_seconds,
     waits = excluded.waits, runs = excluded.runs;
 end;
-comment on function legwork_private.sum_hours(timestamptz[]) is 'Makes the sums of these hours anew.';
+comment on function legwork_private.sum_hours(timestamptz[]) is 'Recomputes the sums of these hours.';
 revoke execute on function legwork_private.sum_hours(timestamptz[]) from public;
 
 create or replace function legwork_private.tg_task_minutes__sum() returns trigger
@@ -92,14 +92,14 @@ create or replace trigger sum_truncated after truncate on legwork_private.task_h
 create or replace function legwork_private.series_bucket(period interval, from_at timestamptz) returns interval
 language sql stable set search_path = pg_catalog, pg_temp
 as $$
-  -- The finest that makes two hundred buckets at most; below an hour only where minutes are kept.
+  -- The shortest that gives at most two hundred buckets. Less than an hour only where minutes are kept.
   select coalesce(
     (select min(s.length) from unnest(array['1 minute', '5 minutes', '10 minutes', '30 minutes', '1 hour', '6 hours', '1 day']::interval[]) as s (length)
       where extract(epoch from period) <= 200 * extract(epoch from s.length)
         and (s.length >= interval '1 hour' or from_at >= now() - legwork_private.interval_setting('metrics_minutes', '2 days') - interval '1 minute')),
     interval '1 day')
 $$;
-comment on function legwork_private.series_bucket(interval, timestamptz) is 'How long one bucket of legwork.task_series is, for so long a time that begins then.';
+comment on function legwork_private.series_bucket(interval, timestamptz) is 'The length of a bucket of legwork.task_series, for a period that begins at from_at.';
 
 create or replace function legwork.task_series(
   period interval default '1 hour', until timestamptz default null, task text default null, queue text default null,
@@ -113,13 +113,13 @@ declare
   v_until timestamptz := least(coalesce(until, now()), now());
   v_period interval := least(greatest(period, interval '1 minute'), interval '400 days');
   v_bucket interval := legwork_private.series_bucket(v_period, v_until - v_period);
-  -- Days are UTC's, and so is whatever is shorter.
+  -- Buckets are aligned in UTC.
   v_origin constant timestamptz := '2000-01-01 00:00:00+00';
   v_from timestamptz := date_bin(v_bucket, v_until - v_period, v_origin);
   v_is_fine boolean := v_bucket < interval '1 hour';
   v_tasks text[] := case
     when task is not null then array[task]
-    -- Every task that has been counted; whose queue nobody has said is in 'default'.
+    -- Every task that has been counted. A task whose queue is unknown is in 'default'.
     when queue is not null then array(
       select t.task from legwork_private.task_totals t left join legwork_private.task_definitions d on d.name = t.task where coalesce(d.queue, 'default') = task_series.queue)
     end;
@@ -127,7 +127,7 @@ declare
   v_counted timestamptz := (select w.ran_at from legwork_private.duties w where w.duty = 'roll_up');
 begin
   perform legwork_private.assert_role('viewer', true);
-  -- Before anything was counted nothing is known, which is not the same as none.
+  -- Before counting began the numbers are unknown, not zero.
   if v_is_fine then
     select min(m.minute) into v_known from legwork_private.minute_totals m;
   else
@@ -167,22 +167,22 @@ begin
   order by g.g_at;
 end $$;
 comment on function legwork.task_series(interval, timestamptz, text, text) is
-  'What became of jobs over so long (an hour; 400 days at most) before until (now), in some 200 buckets of equal length at most, oldest first: of one task, of the tasks of one queue, or of all. Each bucket has its beginning, '
-  'its length in seconds, whether everything in it has been counted, counts, and quantiles in seconds (estimates; null where there was nothing). Nothing is said of times before '
-  'anything was counted. By minutes where they are kept, by hours before that. Not for a session that is confined to a tenant.';
+  'Statistics over time, for the period (1 hour; at most 400 days) before until (now), in about 200 buckets of equal length at most, oldest first: for one task, the tasks of one queue, or all tasks. Each bucket has its '
+  'beginning, its length in seconds, whether it has been counted completely, counts, and quantiles in seconds (estimates; null without values). There are no buckets before '
+  'counting began. Buckets are made of minutes where those are kept, and of hours before that. Not for a session that is confined to a tenant.';
 revoke execute on function legwork.task_series(interval, timestamptz, text, text) from public;
-comment on table legwork_private.worker_starts is 'When Legwork workers started, for the setting metrics_hours. Written by a trigger on legwork_private.worker_processes.';
+comment on table legwork_private.worker_starts is 'When Legwork workers started. Kept for as long as the setting metrics_hours says. Written by a trigger on legwork_private.worker_processes.';
 comment on column legwork_private.worker_starts.id is 'The worker.';
-comment on column legwork_private.worker_starts.host is 'The host name of its machine.';
-comment on column legwork_private.worker_starts.pid is 'Its process id there.';
-comment on column legwork_private.worker_starts.tasks is 'How many tasks it could run.';
+comment on column legwork_private.worker_starts.host is 'The host name of the worker''s machine.';
+comment on column legwork_private.worker_starts.pid is 'Its process id.';
+comment on column legwork_private.worker_starts.tasks is 'The number of tasks that it had.';
 comment on column legwork_private.worker_starts.started_at is 'When it started.';
-comment on column legwork_private.worker_starts.version is 'The version of Legwork that it ran.';
+comment on column legwork_private.worker_starts.version is 'Its version of Legwork.';
 
 create or replace function legwork_private.tg_worker_processes__start() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  -- A worker that was given up and speaks again is not a new one.
+  -- A worker that was declared dead and sends heartbeats again is not a new one.
   insert into legwork_private.worker_starts (id, host, pid, tasks, started_at, version)
   values (new.id, new.host, new.pid, cardinality(new.tasks), new.started_at, new.version)
   on conflict do nothing;
@@ -191,7 +191,7 @@ begin
     where o.started_at < now() - legwork_private.interval_setting('metrics_hours', '400 days') order by o.started_at limit 100 for update skip locked);
   return null;
 end $$;
-comment on function legwork_private.tg_worker_processes__start() is 'Keeps when a worker started.';
+comment on function legwork_private.tg_worker_processes__start() is 'Records when a worker started.';
 revoke execute on function legwork_private.tg_worker_processes__start() from public;
 
 create or replace trigger keep_start after insert on legwork_private.worker_processes for each row execute function legwork_private.tg_worker_processes__start();
@@ -201,13 +201,13 @@ returns table (started_at timestamptz, host text, workers bigint, versions text[
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
   select legwork_private.assert_role('viewer', true);
-  -- Those of one machine that started in the same minute are one start.
+  -- Workers of one machine that started in the same minute count as one start.
   select min(w.started_at), w.host, count(*), array_agg(distinct w.version order by w.version) filter (where w.version is not null) from legwork_private.worker_starts w
   where w.started_at >= from_at and w.started_at < to_at
   group by w.host, date_trunc('minute', w.started_at) order by 1 desc limit at_most
 $$;
 comment on function legwork.worker_starts_between(timestamptz, timestamptz, integer) is
-  'When workers started in that time, of which versions, the newest first and at most so many (500): those of one machine within a minute together. Not for a session that is confined to a tenant.';
+  'Worker starts between two times with their versions, newest first, at most at_most (500). Workers of one machine that start within the same minute are one row. Not for a session that is confined to a tenant.';
 revoke execute on function legwork.worker_starts_between(timestamptz, timestamptz, integer) from public;
 
 create or replace function legwork.limits_in_use()
@@ -222,5 +222,5 @@ as $$
   order by 1, 2, 3, 4
 $$;
 comment on function legwork.limits_in_use() is
-  'How much of each limit was in use at the last look, which is every ten seconds or, where very many jobs live, less often: allowed (for each key), in use (by all keys), keys that use it, and keys without room.';
+  'The use of each limit at the last reading, which is taken every ten seconds or, with very many live jobs, less often: the maximum (per key), the slots in use (by all keys), the keys that use it, and the keys without a free slot.';
 revoke execute on function legwork.limits_in_use() from public;

@@ -1,11 +1,11 @@
-comment on table legwork_private.alert_silences is 'Alerts that nobody is told of for a while. They are raised and resolved all the same.';
-comment on column legwork_private.alert_silences.id is 'Names the silence.';
-comment on column legwork_private.alert_silences.rule is 'Only alerts of this rule; null for all.';
-comment on column legwork_private.alert_silences.target is 'Only alerts of this target; null for all.';
-comment on column legwork_private.alert_silences.until is 'Until when.';
-comment on column legwork_private.alert_silences.reason is 'Why, in the words of who asked for it.';
-comment on column legwork_private.alert_silences.silenced_by is 'Who asked for it: the database role, or whom the server names.';
-comment on column legwork_private.alert_silences.silenced_at is 'When.';
+comment on table legwork_private.alert_silences is 'Silences: times during which alerts are raised and resolved but not sent.';
+comment on column legwork_private.alert_silences.id is 'The silence''s id.';
+comment on column legwork_private.alert_silences.rule is 'The rule whose alerts are silenced; null for all.';
+comment on column legwork_private.alert_silences.target is 'The target whose alerts are silenced; null for all.';
+comment on column legwork_private.alert_silences.until is 'When the silence ends.';
+comment on column legwork_private.alert_silences.reason is 'The reason that its creator gave.';
+comment on column legwork_private.alert_silences.silenced_by is 'Who created it: the database role, or the subject that the server names.';
+comment on column legwork_private.alert_silences.silenced_at is 'When it was created.';
 
 create or replace function legwork_private.is_silenced(rule text, target text, at timestamptz) returns boolean
 language sql stable
@@ -33,8 +33,8 @@ begin
   return v_id;
 end $$;
 comment on function legwork.silence_alerts(interval, text, text, text) is
-  'For so long nobody is told of alerts, of all or of those of a rule, a target or both. They are raised and resolved all the same; one that is still open afterwards is told of then. '
-  'Returns the silence''s id. Raises LW404 for an unknown rule, LW400 for a time that is none.';
+  'Silences alerts for a duration: all alerts, or those of a rule, a target or both. They are still raised and resolved; an alert that is still open when the silence ends is sent then. '
+  'Returns the silence''s id. Raises LW404 for an unknown rule, LW400 for an invalid duration.';
 revoke execute on function legwork.silence_alerts(interval, text, text, text) from public;
 
 create or replace function legwork.end_silence(id bigint) returns boolean
@@ -46,7 +46,7 @@ as $$
   )
   select exists (select from ended)
 $$;
-comment on function legwork.end_silence(bigint) is 'Ends a silence before its time; returns whether there was one.';
+comment on function legwork.end_silence(bigint) is 'Ends a silence early. Returns whether it was still in effect.';
 revoke execute on function legwork.end_silence(bigint) from public;
 
 create or replace function legwork.silences()
@@ -56,5 +56,5 @@ as $$
   select legwork_private.assert_role('viewer', true);
   select s.id, s.rule, s.target, s.until, s.reason, s.silenced_by, s.silenced_at from legwork_private.alert_silences s where s.until > clock_timestamp() order by s.until
 $$;
-comment on function legwork.silences() is 'The silences that hold now, the one that ends first first.';
+comment on function legwork.silences() is 'The silences in effect, those that end soonest first.';
 revoke execute on function legwork.silences() from public;

@@ -17,7 +17,7 @@ begin
       return value;
   end case;
 end $$;
-comment on function legwork_private.redact_path(json, text[]) is 'The value with what is at one path, given by its steps, replaced. See legwork.redact.';
+comment on function legwork_private.redact_path(json, text[]) is 'The value with the part at one path, given as an array of keys, replaced. See legwork.redact.';
 
 create or replace function legwork.redact(value json, paths text[]) returns json
 language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
@@ -30,7 +30,7 @@ begin
   end if;
   v_redacted := legwork_private.readable_json(value);
   if v_redacted is null then
-    -- Where its secrets are cannot be seen.
+    -- Its secrets cannot be located.
     return '"[redacted]"';
   end if;
   foreach v_path in array paths loop
@@ -39,14 +39,14 @@ begin
   return v_redacted;
 end $$;
 comment on function legwork.redact(json, text[]) is
-  'The value with "[redacted]" in place of whatever is at the paths, such as email, user.phone or cards.*.number: steps are keys of '
-  'objects or positions in arrays, * is all of them. Keys keep their order; a path that leads nowhere changes nothing; no paths, no change. '
-  'A value of more than 1,000 levels is "[redacted]" as a whole.';
+  'Replaces the values at the paths with "[redacted]". Paths are like email, user.phone or cards.*.number: their parts are keys of '
+  'objects or positions in arrays, and * stands for all of them. Keys keep their order. A path that does not exist changes nothing, and without paths nothing changes. '
+  'A value with more than 1,000 levels becomes "[redacted]" as a whole.';
 
 create or replace function legwork.redact(value jsonb, paths text[]) returns jsonb
 language sql immutable parallel safe
 return case when paths is null then value else legwork.redact(value::json, paths)::jsonb end;
-comment on function legwork.redact(jsonb, text[]) is 'As legwork.redact(json, text[]).';
+comment on function legwork.redact(jsonb, text[]) is 'Like legwork.redact(json, text[]).';
 
 create or replace function legwork_private.redacted_values(payload json, paths text[]) returns setof text
 language sql immutable parallel safe
@@ -54,7 +54,7 @@ begin atomic
   with recursive found (value, path) as (
     select legwork_private.readable_json(payload), string_to_array(p.path, '.') from unnest(paths) as p (path)
     union all
-    -- At the end of a path the search goes on into everything below it.
+    -- At the end of a path the search continues into everything below it.
     select e.value, f.path[2:]
     from found f
     cross join lateral (
@@ -68,12 +68,12 @@ begin atomic
     select distinct f.value #>> '{}' as secret from found f
     where cardinality(f.path) = 0 and json_typeof(f.value) in ('string', 'number')
   )
-  -- The longest first, since one may be a part of another.
+  -- The longest first, because a secret may be part of another.
   select s.secret from secrets s where length(s.secret) >= 4 order by length(s.secret) desc, s.secret;
 end;
 comment on function legwork_private.redacted_values(json, text[]) is
-  'The texts and numbers that are at or below the paths of a payload, as text, the longest first. Those of less than four characters are '
-  'left out: they are found in any text.';
+  'The texts and numbers at or below the paths of a payload, as text, the longest first. Those with fewer than four characters are '
+  'left out, because they occur in any text.';
 
 create or replace function legwork.redact_text(value text, payload json, paths text[]) returns text
 language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
@@ -88,21 +88,21 @@ begin
     return '[redacted]';
   end if;
   for v_secret in select s from legwork_private.redacted_values(payload, paths) as s loop
-    -- As it is, and as it stands within JSON.
+    -- Both as it is and as it is escaped in JSON.
     v_text := replace(v_text, v_secret, '[redacted]');
     v_text := replace(v_text, substr(to_json(v_secret)::text, 2, length(to_json(v_secret)::text) - 2), '[redacted]');
   end loop;
   return v_text;
 end $$;
 comment on function legwork.redact_text(text, json, text[]) is
-  'A text, such as an error''s message, with [redacted] in place of every value that is at the paths of a payload (legwork_private.redacted_values); '
-  '[redacted] alone when the payload has more than 1,000 levels.';
+  'Replaces in a text, such as an error message, every value at the paths of a payload (legwork_private.redacted_values) with [redacted]. '
+  'Returns only [redacted] if the payload has more than 1,000 levels.';
 
 create or replace function legwork_private.has_redacted(payload json) returns boolean
 language sql immutable parallel safe
--- In its text, because not every payload can become a jsonb. A quote within a text has a backslash before it, a key has a colon behind it.
+-- Checks the text, because not every payload can be cast to jsonb. A quote within a string has a backslash before it, and a key has a colon after it.
 return payload is not null and payload::text ~ '"\[redacted\]"(?!\s*:)';
-comment on function legwork_private.has_redacted(json) is 'Whether something in a payload was taken out of it (legwork.redact).';
+comment on function legwork_private.has_redacted(json) is 'Whether a payload contains redacted values (legwork.redact).';
 
 create or replace function legwork_private.restore_redacted(given json, original json) returns json
 language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
@@ -126,4 +126,4 @@ begin
   return given;
 end $$;
 comment on function legwork_private.restore_redacted(json, json) is
-  'The payload with what the original has in place of each "[redacted]" that stands where the original has something.';
+  'Replaces each "[redacted]" in a payload with the original''s value at the same place, if it has one.';

@@ -1,18 +1,17 @@
-comment on table legwork_private.task_definitions is 'What workers have told about the tasks they can run. Written by legwork_private.register_tasks.';
-comment on column legwork_private.task_definitions.name is 'The task''s name: its file''s path below the tasks directory, without the extension.';
-comment on column legwork_private.task_definitions.description is 'What the task does, in its author''s words.';
-comment on column legwork_private.task_definitions.queue is 'The queue the task belongs to.';
-comment on column legwork_private.task_definitions.payload_schema is 'JSON Schema of the payload; null when the task takes anything.';
-comment on column legwork_private.task_definitions.result_schema is 'JSON Schema of the result; null when it is not described.';
-comment on column legwork_private.task_definitions.redact is 'The paths in its payloads and results that nobody may read, such as cards.*.number; null for none. See legwork.redact.';
-comment on column legwork_private.task_definitions.registered_at is 'When a worker first told of the task.';
-comment on column legwork_private.task_definitions.updated_at is 'When a worker last told something new of the task.';
+comment on table legwork_private.task_definitions is 'The definitions of tasks, as registered by workers. Written by legwork_private.register_tasks.';
+comment on column legwork_private.task_definitions.name is 'The task''s name: the path of its file in the tasks directory, without the extension.';
+comment on column legwork_private.task_definitions.description is 'What the task does, as its author describes it.';
+comment on column legwork_private.task_definitions.queue is 'The queue that the task belongs to.';
+comment on column legwork_private.task_definitions.payload_schema is 'JSON Schema of the payload; null if the task accepts any payload.';
+comment on column legwork_private.task_definitions.result_schema is 'JSON Schema of the result; null if it has none.';
+comment on column legwork_private.task_definitions.redact is 'The paths in its payloads and results that are redacted, such as cards.*.number; null without any. See legwork.redact.';
+comment on column legwork_private.task_definitions.registered_at is 'When a worker first registered the task.';
+comment on column legwork_private.task_definitions.updated_at is 'When a worker last registered a change of the task.';
 
--- Enqueueing: thin over graphile_worker.add_job, in the caller's transaction, and never losing a request.
 create or replace function legwork_private.nearest_name(name text, candidates text[]) returns text
 language sql immutable parallel safe
 return (
-  -- Dice's coefficient over pairs of neighbouring letters, the ends counting as letters; 0.4 is where suggestions stop looking
+  -- Dice's coefficient over pairs of adjacent letters, counting the ends as letters. Below 0.4, suggestions no longer look
   -- like typing errors.
   select c.candidate
   from unnest(candidates) as c (candidate)
@@ -28,14 +27,14 @@ return (
   order by l.likeness desc, c.candidate
   limit 1
 );
-comment on function legwork_private.nearest_name(text, text[]) is 'The candidate that looks most like a mistyped name; null when none does.';
+comment on function legwork_private.nearest_name(text, text[]) is 'The candidate that is most similar to a mistyped name; null if none is similar.';
 
 create or replace function legwork_private.assert_task(task text) returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   v_nearest text;
 begin
-  -- graphile-worker's clean-up of unused tasks takes a name that no job has; the next job brings it back.
+  -- graphile-worker's cleanup of unused tasks removes a name that no job has. The next job adds it again.
   if exists (select from legwork_private.graphile_tasks t where t.identifier = assert_task.task)
     or exists (select from legwork_private.task_definitions d where d.name = assert_task.task)
   then
@@ -49,7 +48,7 @@ begin
     hint = case when v_nearest is not null then format('Did you mean ''%s''? ', v_nearest) else '' end
       || 'Tasks are known once a worker that has them has started; `select name from legwork.tasks` lists them.';
 end $$;
-comment on function legwork_private.assert_task(text) is 'Does nothing for a known task. Raises LW404 with the nearest name for an unknown one.';
+comment on function legwork_private.assert_task(text) is 'Accepts a known task. Raises LW404 with the nearest name for an unknown one.';
 
 create or replace function legwork_private.register_tasks(definitions jsonb) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -64,8 +63,8 @@ begin
   where length(n.name) not between 1 and 128 or n.name in ('.', '..')
   limit 1;
   if v_refused.kind is not null then
-    raise exception 'A % cannot be called ''%''.', v_refused.kind, v_refused.name using errcode = 'LW400',
-      hint = 'Its name has 1 to 128 characters and is not . or .., which cannot be addressed in a URL.';
+    raise exception '''%'' is not a valid name for a %.', v_refused.name, v_refused.kind using errcode = 'LW400',
+      hint = 'A name has 1 to 128 characters and is not . or .., which cannot be addressed in a URL.';
   end if;
   perform legwork_private.restore_names(array(select d.name from jsonb_to_recordset(definitions) as d (name text)));
   with before as materialized (
@@ -84,7 +83,7 @@ begin
       ) else k.redact end
     from jsonb_array_elements(definitions) as d
     left join legwork_private.task_definitions k on k.name = d ->> 'name'
-    -- In one order everywhere, so that workers starting together wait for each other and do not deadlock.
+    -- Always in the same order, so that workers starting together wait for each other and do not deadlock.
     order by d ->> 'name'
     on conflict (name) do update set
       description = excluded.description, queue = excluded.queue, payload_schema = excluded.payload_schema,
@@ -109,13 +108,13 @@ begin
   end loop;
 end $$;
 comment on function legwork_private.register_tasks(jsonb) is
-  'Tells the database of tasks: an array of {name, description, queue, payload_schema, result_schema, redact, limits, retry}. A field that is not given '
-  'stays as it is, null clears it: [{"name": "a"}] only makes a task known, so that jobs and triggers can be made for it before a '
-  'worker has it. limits: [{kind, max, per, key}], key being an array of names; retry: the parameters of set_retry_policy. '
-  'Raises LW400 for a name of a task or queue that is empty, longer than 128 characters, or . or ..';
+  'Registers tasks, given as an array of {name, description, queue, payload_schema, result_schema, redact, limits, retry}. A field that is not given '
+  'stays as it is, and null clears it. [{"name": "a"}] only makes a task known, so that jobs and triggers can be created for it before a '
+  'worker has it. limits: [{kind, max, per, key}], where key is an array of names. retry: the parameters of set_retry_policy. '
+  'Raises LW400 for a name of a task or queue that is empty, longer than 128 characters, or "." or "..".';
 revoke execute on function legwork_private.register_tasks(jsonb) from public;
 
--- graphile-worker's workers read the ids of their tasks once, when they start. Its clean-up GC_TASK_IDENTIFIERS deletes those that no job has; the next job would get
+-- graphile-worker's workers read the ids of their tasks once, when they start. Its cleanup GC_TASK_IDENTIFIERS deletes the ids that no job has. The next job would get
 -- an id that such a worker never looks for.
 create or replace function legwork_private.tg_tasks__keep() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -125,5 +124,5 @@ begin
   end if;
   return old;
 end $$;
-comment on function legwork_private.tg_tasks__keep() is 'Keeps graphile-worker''s row of a task as long as a living Legwork worker runs the task, so that its next job is found.';
+comment on function legwork_private.tg_tasks__keep() is 'Trigger that keeps graphile-worker''s row of a task for as long as a running Legwork worker has the task, so that its next job is found.';
 revoke execute on function legwork_private.tg_tasks__keep() from public;

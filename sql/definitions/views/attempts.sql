@@ -24,28 +24,28 @@ from (
   from legwork_private.graphile_jobs j
 ) a
 where a.shown;
-comment on view legwork_private.all_attempts is 'The rows of every tenant, for the functions and views of Legwork. Read legwork.attempts.';
+comment on view legwork_private.all_attempts is 'The rows of all tenants, for Legwork''s own functions and views. Users read legwork.attempts.';
 comment on column legwork_private.all_attempts.job_id is E'@notNull\nThe job.';
-comment on column legwork_private.all_attempts.attempt is E'@notNull\nWhich attempt, counted from 1.';
+comment on column legwork_private.all_attempts.attempt is E'@notNull\nThe number of the attempt, from 1.';
 comment on column legwork_private.all_attempts.task is E'@notNull\nThe task that ran.';
 comment on column legwork_private.all_attempts.state is E'@notNull\nrunning, completed or failed.';
-comment on column legwork_private.all_attempts.error_name is 'The error''s class; WorkerLost when its worker died.';
+comment on column legwork_private.all_attempts.error_name is 'The error''s class; WorkerLost if its worker died.';
 comment on column legwork_private.all_attempts.error_message is 'The error''s message.';
-comment on column legwork_private.all_attempts.error_stack is 'Where it was thrown.';
+comment on column legwork_private.all_attempts.error_stack is 'The error''s stack trace.';
 comment on column legwork_private.all_attempts.error_code is 'The error''s code, such as ECONNREFUSED or a SQLSTATE.';
 comment on column legwork_private.all_attempts.started_at is 'When it started.';
 comment on column legwork_private.all_attempts.finished_at is 'When it ended; null while it runs.';
-comment on column legwork_private.all_attempts.retry_at is 'When the next attempt was due; null after the last one.';
+comment on column legwork_private.all_attempts.retry_at is 'When the next attempt was due; null after the last attempt.';
 comment on column legwork_private.all_attempts.worker is 'The worker that ran it.';
-comment on column legwork_private.all_attempts.tenant is 'Whose job it is.';
-comment on column legwork_private.all_attempts.correlation_id is 'Shared by everything that came from one cause.';
+comment on column legwork_private.all_attempts.tenant is 'The job''s tenant.';
+comment on column legwork_private.all_attempts.correlation_id is 'Shared by all jobs that have the same origin.';
 
 create or replace view legwork.attempts as
 select * from legwork_private.all_attempts where (select legwork_private.confined_tenant() is null);
 select legwork_private.copy_comments('legwork_private.all_attempts', 'legwork.attempts');
-comment on view legwork.attempts is 'Every execution of every job: failed, completed and running ones. Look up by job_id.';
+comment on view legwork.attempts is 'All attempts of all jobs: failed, completed and running. Look up by job_id.';
 
--- A login that is confined itself sees nothing here, whatever it was granted and whatever it sets.
+-- Shows nothing to a login that is confined itself, whatever it was granted and whatever it sets.
 create or replace view legwork_confined.attempts as
 select * from legwork_private.all_attempts
 where tenant = legwork_private.confined_to()

@@ -7,24 +7,24 @@ select
   b.callback_job_id, b.tenant, b.correlation_id, b.created_at, b.ended_at
 from legwork_private.batch_runs b
 cross join lateral (
-  -- As legwork_private.run_counts_so_far, whose rights would be those of whoever reads.
+  -- Repeats legwork_private.run_counts_so_far, which would run with the reading role's rights.
   select b.completed + coalesce(sum(n.completed), 0)::bigint as completed, b.failed + coalesce(sum(n.failed), 0)::bigint as failed,
     b.cancelled + coalesce(sum(n.cancelled), 0)::bigint as cancelled, b.expired + coalesce(sum(n.expired), 0)::bigint as expired
   from legwork_private.run_counts n where n.run_id = b.id
 ) c;
-comment on view legwork_private.all_batches is 'The rows of every tenant, for the functions and views of Legwork. Read legwork.batches.';
+comment on view legwork_private.all_batches is 'The rows of all tenants, for Legwork''s own functions and views. Users read legwork.batches.';
 comment on column legwork_private.all_batches.id is E'@notNull\nThe batch''s id.';
-comment on column legwork_private.all_batches.description is 'What it is, in the words of who made it.';
-comment on column legwork_private.all_batches.state is E'@notNull\nrunning; then completed when all its jobs have completed, else failed.';
-comment on column legwork_private.all_batches.total is E'@notNull\nHow many jobs it has.';
+comment on column legwork_private.all_batches.description is 'A description, given when it was enqueued.';
+comment on column legwork_private.all_batches.state is E'@notNull\nrunning; then completed if all its jobs have completed, otherwise failed.';
+comment on column legwork_private.all_batches.total is E'@notNull\nThe number of its jobs.';
 comment on column legwork_private.all_batches.completed is E'@notNull\nJobs that have completed.';
 comment on column legwork_private.all_batches.failed is E'@notNull\nJobs that have failed.';
 comment on column legwork_private.all_batches.cancelled is E'@notNull\nJobs that were cancelled.';
 comment on column legwork_private.all_batches.expired is E'@notNull\nJobs that have expired.';
-comment on column legwork_private.all_batches.progress is E'@notNull\nHow many of its jobs have ended, in percent.';
-comment on column legwork_private.all_batches.callback_job_id is 'The job that runs when all have ended.';
-comment on column legwork_private.all_batches.tenant is 'Whose it is.';
-comment on column legwork_private.all_batches.correlation_id is E'@notNull\nShared by its jobs; legwork.jobs lists them by it.';
+comment on column legwork_private.all_batches.progress is E'@notNull\nThe percentage of its jobs that have ended.';
+comment on column legwork_private.all_batches.callback_job_id is 'The job that runs after all of its jobs have ended.';
+comment on column legwork_private.all_batches.tenant is 'The batch''s tenant.';
+comment on column legwork_private.all_batches.correlation_id is E'@notNull\nShared by its jobs. Find them in legwork.jobs by it.';
 comment on column legwork_private.all_batches.created_at is E'@notNull\nWhen it was enqueued.';
 comment on column legwork_private.all_batches.ended_at is 'When its last job ended; null before that.';
 
@@ -33,4 +33,4 @@ select * from legwork_private.all_batches
 where (select legwork_private.confined_tenant()) is null or tenant = (select legwork_private.confined_tenant())
 order by id desc;
 select legwork_private.copy_comments('legwork_private.all_batches', 'legwork.batches');
-comment on view legwork.batches is 'Every batch with its progress. Order by id: newest last.';
+comment on view legwork.batches is 'All batches with their progress. Order by id: newest last.';

@@ -17,4 +17,4 @@ begin
   end if;
 end $$;
 comment on function legwork_private.copy_comments(regclass, regclass) is
-  'Gives a view the comment of another relation, and the columns that a view or table shares with it their comments. For the definitions of derived views.';
+  'Copies the comment of a relation to a view, and the comments of the columns that they share to a view or table. Used by the definitions of derived views.';

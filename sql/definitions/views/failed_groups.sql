@@ -5,16 +5,16 @@ select
 from legwork_private.finished_jobs f
 where f.state = 'failed'
   and ((select legwork_private.confined_tenant()) is null or f.tenant = (select legwork_private.confined_tenant()))
-  -- That it is not available follows from the rest, and has statistics: the planner learns how few there are.
+  -- The last condition follows from the others, but has statistics: from them the planner knows how few rows there are.
   and exists (select from legwork_private.graphile_jobs j where j.id = f.id and j.locked_at is null and j.attempts >= j.max_attempts and not j.is_available)
 group by f.fingerprint, f.task, f.queue;
 comment on view legwork.failed_groups is
-  'Failed jobs that can be retried, grouped by what went wrong: same task, same error but for values, ids and numbers. legwork.retry_jobs and discard_jobs take a fingerprint.';
-comment on column legwork.failed_groups.fingerprint is 'Names the group.';
+  'Failed jobs that can be retried, grouped by task and error, ignoring values, ids and numbers in the error. legwork.retry_jobs and discard_jobs accept a fingerprint.';
+comment on column legwork.failed_groups.fingerprint is 'The fingerprint that identifies the group.';
 comment on column legwork.failed_groups.task is E'@notNull\nThe task.';
 comment on column legwork.failed_groups.queue is E'@notNull\nIts queue.';
-comment on column legwork.failed_groups.jobs is E'@notNull\nHow many there are.';
-comment on column legwork.failed_groups.first_at is E'@notNull\nWhen the first one failed.';
-comment on column legwork.failed_groups.last_at is E'@notNull\nWhen the last one failed.';
-comment on column legwork.failed_groups.last_id is E'@notNull\nThe last one.';
+comment on column legwork.failed_groups.jobs is E'@notNull\nThe number of jobs.';
+comment on column legwork.failed_groups.first_at is E'@notNull\nWhen the first job failed.';
+comment on column legwork.failed_groups.last_at is E'@notNull\nWhen the last job failed.';
+comment on column legwork.failed_groups.last_id is E'@notNull\nThe last job that failed.';
 comment on column legwork.failed_groups.last_error is 'Its error.';

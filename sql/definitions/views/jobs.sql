@@ -1,7 +1,7 @@
 create or replace view legwork_private.all_jobs as
 select
   u.id, u.task, u.queue, u.state, u.priority, u.attempts, u.max_attempts,
-  -- Of most payloads it is seen at once that every operator can read them.
+  -- For most payloads this test shows at once that all operators can read them.
   case
     when u.redact is not null then legwork_private.shown_json(legwork.redact(u.payload, u.redact))
     when octet_length(u.payload::text) < 2000 and u.payload::text !~ '\\u(0000|[dD][89a-fA-F])|[0-9][eE][+-]?[0-9]{4}|[0-9]{255}' then u.payload
@@ -10,16 +10,16 @@ select
   u.result,
   case when u.redact is null then u.error else legwork.redact_text(u.error, u.payload, u.redact) end as error,
   u.run_at, u.created_at, u.started_at, u.finished_at, u.worker, u.job_key, u.serial_key, u.tenant, u.correlation_id, u.parent_id,
-  -- Of the attempt that is shown: another one starts from nothing.
+  -- Of the attempt that is shown: each attempt starts without progress.
   (select p.percent from legwork_private.job_progress p where p.job_id = u.id and p.attempt = u.attempts) as progress,
   (select p.message from legwork_private.job_progress p where p.job_id = u.id and p.attempt = u.attempts) as progress_message,
   u.task_number,
   case when u.redact is null then u.payload else legwork.redact(u.payload, u.redact) end as raw_payload
 from (
-  -- What waits and what runs are two branches, so that each has an index of its own, and that what follows from a condition leaves one of them out.
+  -- Waiting and running jobs are two branches, so that each uses its own index, and so that a condition on the state can exclude one of them.
   select
     j.id,
-    -- Names are looked up in an object made once a query: a subquery for every row made a filter on task six times slower.
+    -- Names are looked up in an object that is built once per query: a subquery for every row made a filter on task six times slower.
     (select jsonb_object_agg(t.id, t.identifier) from legwork_private.graphile_tasks t) ->> j.task_id::text as task,
     coalesce(
       (select jsonb_object_agg(t.id, d.queue)
@@ -27,7 +27,7 @@ from (
        join legwork_private.task_definitions d on d.name = t.identifier) ->> j.task_id::text,
       'default') as queue,
     case
-      -- In the waiting room, unless somebody asked for infinity.
+      -- In the waiting room, unless it was enqueued with run_at infinity.
       when j.run_at = 'infinity' then coalesce(
         (select case w.held
             when 'paused' then 'paused'::legwork.job_state
@@ -48,7 +48,7 @@ from (
     case when j.flags is not null then legwork_private.flag_value(j.flags, 'correlation') end as correlation_id,
     case when j.flags is not null then legwork_private.parent_of(j.flags) end as parent_id,
     j.is_available as shown,
-    -- The history was redacted when it was written.
+    -- The history is redacted when it is written.
     ((select jsonb_object_agg(t.id, d.redact::text)
       from legwork_private.graphile_tasks t
       join legwork_private.task_definitions d on d.name = t.identifier
@@ -65,7 +65,7 @@ from (
        join legwork_private.task_definitions d on d.name = t.identifier) ->> j.task_id::text,
       'default'),
     'running'::legwork.job_state, j.priority,
-    -- As legwork_private.true_attempt, whose rights would be those of whoever reads.
+    -- Repeats legwork_private.true_attempt, which would run with the reading role's rights.
     case when j.attempts >= j.max_attempts and j.updated_at > j.locked_at then coalesce((
       select case when f.retry_at is null then 1 else f.attempt + 1 end from legwork_private.failed_attempts f where f.job_id = j.id order by f.failed_at desc limit 1), 1)::smallint
       else j.attempts end,
@@ -76,7 +76,7 @@ from (
     legwork_private.flag_value(j.flags, 'tenant'),
     case when j.flags is not null then legwork_private.flag_value(j.flags, 'correlation') end,
     case when j.flags is not null then legwork_private.parent_of(j.flags) end,
-    -- A failed job is kept in graphile-worker's table too; the history is what shows it.
+    -- A failed job stays in graphile-worker's table too, but is shown from the history.
     not j.is_available and j.locked_at is not null,
     ((select jsonb_object_agg(t.id, d.redact::text)
       from legwork_private.graphile_tasks t
@@ -93,45 +93,45 @@ from (
   from legwork_private.finished_jobs f
 ) u
 where u.shown;
-comment on view legwork_private.all_jobs is 'The rows of every tenant, for the functions and views of Legwork. Read legwork.jobs.';
-comment on column legwork_private.all_jobs.id is E'@notNull\nThe job''s id, as given by add_job.';
+comment on view legwork_private.all_jobs is 'The rows of all tenants, for Legwork''s own functions and views. Users read legwork.jobs.';
+comment on column legwork_private.all_jobs.id is E'@notNull\nThe job''s id, as returned by add_job.';
 comment on column legwork_private.all_jobs.task is E'@notNull\nThe task to run.';
-comment on column legwork_private.all_jobs.queue is E'@notNull\nThe queue the task belongs to.';
-comment on column legwork_private.all_jobs.state is E'@notNull\nWhere the job is.';
-comment on column legwork_private.all_jobs.priority is E'@notNull\nSmaller runs first.';
-comment on column legwork_private.all_jobs.attempts is E'@notNull\nAttempts used, the running one included.';
+comment on column legwork_private.all_jobs.queue is E'@notNull\nThe queue of its task.';
+comment on column legwork_private.all_jobs.state is E'@notNull\nThe job''s state.';
+comment on column legwork_private.all_jobs.priority is E'@notNull\nJobs with smaller values run first.';
+comment on column legwork_private.all_jobs.attempts is E'@notNull\nAttempts used, including the running one.';
 comment on column legwork_private.all_jobs.max_attempts is E'@notNull\nAttempts allowed.';
 comment on column legwork_private.all_jobs.payload is
-  'What the task is given, in a form that every operator of json and jsonb can read, so that a condition on it never fails because of one job. NUL and halves of '
-  'surrogate pairs are the replacement character; what has more than 1,000 levels, or a number of more than 16,000 digits, is {"legwork:text": "…"}.';
+  'The task''s input, in a form that all operators of json and jsonb can read, so that a condition on it never fails because of one job. NUL and unpaired '
+  'surrogates are shown as the replacement character. A payload with more than 1,000 levels, or a number of more than 16,000 digits, is shown as {"legwork:text": "…"}.';
 comment on column legwork_private.all_jobs.raw_payload is
-  'What the task is given, exactly as it was enqueued. Taking values out of it (->, ->>, ::jsonb) fails for a payload with NUL, half a surrogate pair or thousands of levels.';
+  'The task''s input, exactly as it was enqueued. Extracting values from it (->, ->>, ::jsonb) fails for a payload with NUL, an unpaired surrogate or thousands of levels.';
 comment on column legwork_private.all_jobs.result is 'What the task returned; null until the job has completed.';
-comment on column legwork_private.all_jobs.error is 'The message of the last error, or why it was cancelled or has expired; null when no attempt failed, and for a completed job.';
+comment on column legwork_private.all_jobs.error is 'The message of the last error, or why it was cancelled or has expired; null if no attempt has failed, and for a completed job.';
 comment on column legwork_private.all_jobs.run_at is E'@notNull\nWhen it may start.';
 comment on column legwork_private.all_jobs.created_at is E'@notNull\nWhen it was enqueued.';
-comment on column legwork_private.all_jobs.started_at is 'When its last attempt started; while it runs, when a worker fetched it. Null before that.';
+comment on column legwork_private.all_jobs.started_at is 'When its last attempt started, or, while it runs, when a worker fetched it; null before that.';
 comment on column legwork_private.all_jobs.finished_at is 'When it ended; null before that.';
-comment on column legwork_private.all_jobs.worker is 'The worker that has it or had it last.';
-comment on column legwork_private.all_jobs.job_key is 'The job''s key as it was given, if it has one. Each tenant has its own.';
+comment on column legwork_private.all_jobs.worker is 'The worker that has it, or had it last.';
+comment on column legwork_private.all_jobs.job_key is 'The job key as it was given, if it has one. Each tenant has its own job keys.';
 comment on column legwork_private.all_jobs.serial_key is 'Jobs of a tenant with the same serial key run one at a time (graphile-worker''s queue_name).';
-comment on column legwork_private.all_jobs.tenant is 'Whose job it is.';
-comment on column legwork_private.all_jobs.correlation_id is 'Shared by everything that came from one cause.';
+comment on column legwork_private.all_jobs.tenant is 'The job''s tenant.';
+comment on column legwork_private.all_jobs.correlation_id is 'Shared by all jobs that have the same origin.';
 comment on column legwork_private.all_jobs.parent_id is 'The job that enqueued this one.';
-comment on column legwork_private.all_jobs.progress is 'How much is done, 0 to 100, by its task''s own account; null when the task has not said.';
+comment on column legwork_private.all_jobs.progress is 'The progress that its task reports, 0 to 100; null if it has not reported any.';
 comment on column legwork_private.all_jobs.task_number is
-  'legwork_private.task_number(task). Where very many jobs wait, task = ''x'' and task_number = legwork_private.task_number(''x'') finds those of a task by an index.';
-comment on column legwork_private.all_jobs.progress_message is 'What the task said it is doing; null when it has not said.';
+  'legwork_private.task_number(task). Where very many jobs wait, task = ''x'' and task_number = legwork_private.task_number(''x'') finds the jobs of a task by an index.';
+comment on column legwork_private.all_jobs.progress_message is 'The progress message that its task reports; null if it has not reported any.';
 
--- Jobs and attempts are many, so each has two views with one predicate each: an OR of both would read the whole history for a
--- small tenant, and a union of both takes a millisecond more to plan. An unconfined session pays for one call of a function; a
--- confined one reads an index that begins with the tenant. A session that reads the wrong view sees nothing.
+-- There are many jobs and attempts, so each has two views with one predicate each: an OR of both would read the whole history for a
+-- small tenant, and a union of both takes a millisecond more to plan. An unconfined session pays for one function call; a
+-- confined session reads an index that begins with the tenant. A session that reads the wrong view sees nothing.
 create or replace view legwork.jobs as
 select * from legwork_private.all_jobs where (select legwork_private.confined_tenant() is null);
 select legwork_private.copy_comments('legwork_private.all_jobs', 'legwork.jobs');
-comment on view legwork.jobs is 'Every job, waiting, running and finished, one row each. Order by id: newest last.';
+comment on view legwork.jobs is 'All jobs: waiting, running and finished, one row each. Order by id: newest last.';
 
--- A login that is confined itself sees nothing here, whatever it was granted and whatever it sets.
+-- Shows nothing to a login that is confined itself, whatever it was granted and whatever it sets.
 create or replace view legwork_confined.jobs as
 select * from legwork_private.all_jobs
 where tenant = legwork_private.confined_to()

@@ -16,24 +16,24 @@ from legwork_private.graphile_jobs j
 left join legwork_private.graphile_tasks t on t.id = j.task_id
 left join legwork_private.task_definitions d on d.name = t.identifier
 left join legwork_private.waiting_jobs w on w.job_id = j.id and j.run_at = 'infinity';
-comment on view legwork_private.all_live_job_states is 'Of each job that has not ended, or has failed and can be retried: its queue, what it does, and since when it could have started. For what counts them.';
+comment on view legwork_private.all_live_job_states is 'The queue, state and due time of each job that has not ended, or has failed and can be retried. Used for counting.';
 comment on column legwork_private.all_live_job_states.queue is 'Its queue.';
 comment on column legwork_private.all_live_job_states.tenant is 'Its tenant.';
-comment on column legwork_private.all_live_job_states.state is 'Its state, where being paused and blocked are told from what the waiting room says.';
-comment on column legwork_private.all_live_job_states.due_at is 'Since when it could have started; null for what runs, has failed, or is not due.';
+comment on column legwork_private.all_live_job_states.state is 'Its state. Whether it is paused or blocked comes from the waiting room.';
+comment on column legwork_private.all_live_job_states.due_at is 'Since when it could have started; null if it is running, has failed or is not due.';
 comment on table legwork_private.queue_counts is
-  'What waits and runs in each queue, of everybody and of each tenant, where that is more than 2,000 jobs. Written by legwork_private.sample_queues, shown by legwork.queues.';
-comment on column legwork_private.queue_counts.tenant is 'Of whom; empty for everybody.';
+  'Counts of the jobs of each queue, in all and for each tenant, where there are more than 2,000. Written by legwork_private.sample_queues, shown by legwork.queues.';
+comment on column legwork_private.queue_counts.tenant is 'The tenant; empty for all tenants together.';
 comment on column legwork_private.queue_counts.queue is 'The queue.';
-comment on column legwork_private.queue_counts.running is 'Jobs that run.';
+comment on column legwork_private.queue_counts.running is 'Running jobs.';
 comment on column legwork_private.queue_counts.pending is 'Jobs that may start.';
 comment on column legwork_private.queue_counts.blocked is 'Jobs that wait for a limit, a signal or other jobs.';
 comment on column legwork_private.queue_counts.paused is 'Jobs that wait for the end of a pause.';
-comment on column legwork_private.queue_counts.later is 'Jobs whose time, or next attempt, is ahead.';
+comment on column legwork_private.queue_counts.later is 'Jobs that are due later, or whose next attempt is.';
 comment on column legwork_private.queue_counts.failed is 'Failed jobs that can be retried.';
-comment on column legwork_private.queue_counts.oldest is 'Since when the job that has waited longest could have started.';
-comment on column legwork_private.queue_counts.counted_at is 'When they were counted.';
-comment on column legwork_private.queue_counts.valid_until is 'Until when that is shown, should nobody count again.';
+comment on column legwork_private.queue_counts.oldest is 'Since when the longest-waiting job could have started.';
+comment on column legwork_private.queue_counts.counted_at is 'When the jobs were counted.';
+comment on column legwork_private.queue_counts.valid_until is 'Until when the counts are shown if no new ones are taken.';
 
 create or replace view legwork.queues with (security_barrier) as
 select
@@ -45,7 +45,7 @@ select
 from unnest(legwork_private.known_queues()) as q (name)
 left join legwork_private.pauses p on p.scope = 'queue' and p.name = q.name
 left join (
-  -- Of everybody, of one tenant, or as of a few seconds ago: conditions about none of the rows are asked before any is read, so two of the three do nothing.
+  -- All tenants, one tenant, or counts from a few seconds ago. Conditions that concern no row are evaluated before any row is read, so two of the three branches do nothing.
   select
     l.queue, count(*) filter (where l.state = 'running') as running, count(*) filter (where l.state = 'pending') as pending,
     count(*) filter (where l.state = 'blocked') as blocked, count(*) filter (where l.state = 'paused') as paused,
@@ -71,18 +71,18 @@ left join (
   where k.tenant = coalesce((select legwork_private.confined_tenant()), '') and k.valid_until > now()
 ) c on c.queue = q.name;
 comment on view legwork.queues is
-  'Every queue, with what waits and runs in it: of one tenant for whoever is confined to it. Counted now; where more than 2,000 jobs live, a few seconds ago (counted_at).';
+  'All queues with counts of their jobs, limited to one tenant''s jobs for a session confined to it. The counts are current; with more than 2,000 live jobs they are a few seconds old (counted_at).';
 comment on column legwork.queues.name is E'@notNull\nThe queue''s name.';
-comment on column legwork.queues.paused_at is 'Since when it is paused; null when it is not. Everything may be stopped all the same.';
+comment on column legwork.queues.paused_at is 'Since when it has been paused; null if it is not. An emergency stop may still be in effect.';
 comment on column legwork.queues.paused_by is 'Who paused it.';
-comment on column legwork.queues.pause_reason is 'Why.';
-comment on column legwork.queues.limits is 'Its limits, as an array of {kind, max, per, key}. Null for none.';
-comment on column legwork.queues.running is E'@notNull\nJobs that run.';
+comment on column legwork.queues.pause_reason is 'The reason for the pause.';
+comment on column legwork.queues.limits is 'Its limits, as an array of {kind, max, per, key}; null without any.';
+comment on column legwork.queues.running is E'@notNull\nRunning jobs.';
 comment on column legwork.queues.pending is E'@notNull\nJobs that may start now.';
 comment on column legwork.queues.blocked is E'@notNull\nJobs that wait for a limit, a signal or other jobs.';
 comment on column legwork.queues.paused is E'@notNull\nJobs that wait for the end of a pause.';
-comment on column legwork.queues.later is E'@notNull\nJobs whose time, or next attempt, is ahead.';
-comment on column legwork.queues.oldest is 'Since when the job that has waited longest could have started, but for limits and pauses. Null when none waits.';
-comment on column legwork.queues.retry is 'How its jobs are retried, unless their task says otherwise; null for graphile-worker''s default.';
+comment on column legwork.queues.later is E'@notNull\nJobs that are due later, or whose next attempt is.';
+comment on column legwork.queues.oldest is 'Since when the longest-waiting job could have started if there were no limits and pauses; null if no job waits.';
+comment on column legwork.queues.retry is 'The retry policy of its jobs, unless their task has its own; null for graphile-worker''s default.';
 comment on column legwork.queues.failed is E'@notNull\nFailed jobs that can be retried.';
-comment on column legwork.queues.counted_at is 'When the jobs were counted, where so many live that they are not counted for each answer. Null for now.';
+comment on column legwork.queues.counted_at is 'When the jobs were counted, if there are too many live jobs to count them for each query; null if they were counted now.';

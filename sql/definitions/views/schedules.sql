@@ -1,4 +1,4 @@
--- Reading.
+-- The schedules and their occurrences, for reading.
 create or replace view legwork_private.all_schedules as
 select
   d.name, 'database' as source, d.task,
@@ -21,47 +21,47 @@ select
 from legwork_private.crontab_entries c
 left join legwork_private.task_definitions k on k.name = c.task
 left join legwork_private.graphile_crontabs g on g.identifier = c.identifier;
-comment on view legwork_private.all_schedules is 'The rows of every tenant, for the functions and views of Legwork. Read legwork.schedules.';
+comment on view legwork_private.all_schedules is 'The rows of all tenants, for Legwork''s own functions and views. Users read legwork.schedules.';
 comment on column legwork_private.all_schedules.name is E'@notNull\nThe schedule''s name.';
-comment on column legwork_private.all_schedules.source is E'@notNull\ndatabase for what legwork.schedule made, crontab for an entry of a file.';
+comment on column legwork_private.all_schedules.source is E'@notNull\ndatabase for schedules created by legwork.schedule, crontab for entries of a file.';
 comment on column legwork_private.all_schedules.task is E'@notNull\nThe task that its jobs run.';
-comment on column legwork_private.all_schedules.payload is 'What its jobs are given.';
-comment on column legwork_private.all_schedules.cron is 'The cron expression; null for another kind.';
-comment on column legwork_private.all_schedules.every is 'The time between two occurrences; null for another kind.';
-comment on column legwork_private.all_schedules.at is 'The one time it occurs; null for another kind.';
-comment on column legwork_private.all_schedules.timezone is E'@notNull\nThe time zone that its times are meant in.';
+comment on column legwork_private.all_schedules.payload is 'The payload of its jobs.';
+comment on column legwork_private.all_schedules.cron is 'The cron expression; null for other kinds of schedules.';
+comment on column legwork_private.all_schedules.every is 'The time between two occurrences; null for other kinds of schedules.';
+comment on column legwork_private.all_schedules.at is 'The time of its only occurrence; null for other kinds of schedules.';
+comment on column legwork_private.all_schedules.timezone is E'@notNull\nThe time zone of its times.';
 comment on column legwork_private.all_schedules.sentence is E'@notNull\nWhen it occurs, in words.';
-comment on column legwork_private.all_schedules.is_enabled is E'@notNull\nWhether it occurs.';
-comment on column legwork_private.all_schedules.next_at is 'The next occurrence; null while it is disabled, when it is over, and for the moment until it has been planned.';
+comment on column legwork_private.all_schedules.is_enabled is E'@notNull\nWhether it is enabled.';
+comment on column legwork_private.all_schedules.next_at is 'The next occurrence; null while it is disabled, after its last occurrence, and briefly until it has been planned.';
 comment on column legwork_private.all_schedules.upcoming is 'The next occurrences, as far as they are planned.';
 comment on column legwork_private.all_schedules.last_due_at is 'When the last occurrence that was enqueued was due.';
-comment on column legwork_private.all_schedules.last_state is 'What became of the last occurrence: see legwork.schedule_runs.';
+comment on column legwork_private.all_schedules.last_state is 'The state of the last occurrence: see legwork.schedule_runs.';
 comment on column legwork_private.all_schedules.last_job_id is 'The last job; null for an entry of a crontab.';
 comment on column legwork_private.all_schedules.last_outcome is 'The state of the last job.';
-comment on column legwork_private.all_schedules.runs is 'Occurrences that were enqueued since its times were last changed.';
-comment on column legwork_private.all_schedules.max_runs is 'It is over after so many; null for no bound.';
-comment on column legwork_private.all_schedules.starts_at is 'No occurrence is before that.';
-comment on column legwork_private.all_schedules.ends_at is 'No occurrence is after that.';
-comment on column legwork_private.all_schedules.jitter is 'A job starts up to so much later.';
-comment on column legwork_private.all_schedules.overlap is E'@notNull\nWhat becomes of an occurrence while max_instances of its jobs live: allow, skip, queue or cancel.';
-comment on column legwork_private.all_schedules.max_instances is 'How many of its jobs may live at a time; null where overlap is allow.';
-comment on column legwork_private.all_schedules.missed is E'@notNull\nWhat becomes of occurrences that nobody was there for: none, one for all, or all.';
-comment on column legwork_private.all_schedules.missed_window is 'For missed all: older ones are not made up for.';
-comment on column legwork_private.all_schedules.requires is 'Schedules whose last run must have completed, each with how long ago at most.';
+comment on column legwork_private.all_schedules.runs is 'The number of occurrences enqueued since its times were last changed.';
+comment on column legwork_private.all_schedules.max_runs is 'The number of occurrences after which it ends; null for no bound.';
+comment on column legwork_private.all_schedules.starts_at is 'The earliest time of an occurrence.';
+comment on column legwork_private.all_schedules.ends_at is 'The latest time of an occurrence.';
+comment on column legwork_private.all_schedules.jitter is 'The longest random delay of a job''s start.';
+comment on column legwork_private.all_schedules.overlap is E'@notNull\nWhat happens to an occurrence while max_instances of its jobs have not ended: allow, skip, queue or cancel.';
+comment on column legwork_private.all_schedules.max_instances is 'How many of its jobs may be unfinished at a time; null if overlap is allow.';
+comment on column legwork_private.all_schedules.missed is E'@notNull\nWhich missed occurrences are made up for: none, one for all, or all.';
+comment on column legwork_private.all_schedules.missed_window is 'For missed = all, the age beyond which missed occurrences are not made up for.';
+comment on column legwork_private.all_schedules.requires is 'Schedules whose last job must have completed, each with how long ago at most.';
 comment on column legwork_private.all_schedules.requires_wait is 'How long an occurrence waits for what it requires.';
-comment on column legwork_private.all_schedules.tenant is 'Whose schedule it is.';
-comment on column legwork_private.all_schedules.priority is 'Of its jobs; null for 0.';
-comment on column legwork_private.all_schedules.max_attempts is 'Of its jobs; null for 25.';
-comment on column legwork_private.all_schedules.problem is 'Why its times could not be computed or its jobs not be enqueued; null when there is nothing wrong.';
-comment on column legwork_private.all_schedules.created_at is 'When it was made, or first seen.';
-comment on column legwork_private.all_schedules.created_by is 'Who made it; null for an entry of a crontab.';
-comment on column legwork_private.all_schedules.updated_at is E'@notNull\nWhen it was changed last; of an entry of a crontab, when a worker last told of it.';
+comment on column legwork_private.all_schedules.tenant is 'The schedule''s tenant.';
+comment on column legwork_private.all_schedules.priority is 'The priority of its jobs; null for 0.';
+comment on column legwork_private.all_schedules.max_attempts is 'The maximum number of attempts of its jobs; null for 25.';
+comment on column legwork_private.all_schedules.problem is 'Why its occurrences cannot be computed or its jobs cannot be enqueued; null without a problem.';
+comment on column legwork_private.all_schedules.created_at is 'When it was created, or first seen.';
+comment on column legwork_private.all_schedules.created_by is 'Who created it; null for an entry of a crontab.';
+comment on column legwork_private.all_schedules.updated_at is E'@notNull\nWhen it was last changed; for an entry of a crontab, when a worker last reported it.';
 
 create or replace view legwork.schedules with (security_barrier) as
 select * from legwork_private.all_schedules
 where (select legwork_private.confined_tenant()) is null or tenant = (select legwork_private.confined_tenant());
 select legwork_private.copy_comments('legwork_private.all_schedules', 'legwork.schedules');
-comment on view legwork.schedules is 'What enqueues jobs over time: schedules made by legwork.schedule, and the entries of the workers'' crontabs, which are changed in their file.';
+comment on view legwork.schedules is 'All schedules: those created by legwork.schedule, and the entries of the workers'' crontabs, which are changed in their file.';
 
 create or replace view legwork_private.all_schedule_runs as
 select
@@ -69,33 +69,33 @@ select
   case when o.job_id is not null then (select j.state from legwork_private.all_jobs j where j.id = o.job_id) end as outcome,
   o.occurrences, o.last_due_at, o.recorded_at, o.tenant
 from legwork_private.schedule_occurrences o;
-comment on view legwork_private.all_schedule_runs is 'The rows of every tenant, for the functions and views of Legwork. Read legwork.schedule_runs.';
+comment on view legwork_private.all_schedule_runs is 'The rows of all tenants, for Legwork''s own functions and views. Users read legwork.schedule_runs.';
 comment on column legwork_private.all_schedule_runs.schedule is E'@notNull\nThe schedule.';
-comment on column legwork_private.all_schedule_runs.due_at is E'@notNull\nWhen it was due; the first of them, where a row stands for several.';
+comment on column legwork_private.all_schedule_runs.due_at is E'@notNull\nWhen it was due; the first due time, if the row stands for several occurrences.';
 comment on column legwork_private.all_schedule_runs.state is
-  E'@notNull\nenqueued; manual: run by hand; waiting: for what it requires; skipped: too many of its jobs lived; missed: nobody was there; coalesced: nobody was there, and '
-  'job_id stands for it; held_back: what it requires did not come.';
-comment on column legwork_private.all_schedule_runs.reason is 'Why it was not simply enqueued.';
+  E'@notNull\nenqueued; manual: run on request; waiting: for the schedules that it requires; skipped: too many of its jobs had not ended; missed: no worker was running; coalesced: no worker was '
+  'running, and job_id stands for it; held_back: a schedule that it requires did not complete in time.';
+comment on column legwork_private.all_schedule_runs.reason is 'Why it was not enqueued when due.';
 comment on column legwork_private.all_schedule_runs.job_id is 'The job.';
-comment on column legwork_private.all_schedule_runs.outcome is 'The job''s state; null when there is none or it is not kept any more.';
-comment on column legwork_private.all_schedule_runs.occurrences is 'For how many occurrences the row stands; null when it is not known.';
-comment on column legwork_private.all_schedule_runs.last_due_at is E'@notNull\nThe last of them; due_at where there is one.';
-comment on column legwork_private.all_schedule_runs.recorded_at is E'@notNull\nWhen this was decided; of one that waits, since when.';
-comment on column legwork_private.all_schedule_runs.tenant is 'Whose schedule it is.';
+comment on column legwork_private.all_schedule_runs.outcome is 'The job''s state; null if there is no job or it is no longer kept.';
+comment on column legwork_private.all_schedule_runs.occurrences is 'How many occurrences the row stands for; null if unknown.';
+comment on column legwork_private.all_schedule_runs.last_due_at is E'@notNull\nThe last due time that the row stands for; due_at if there is only one.';
+comment on column legwork_private.all_schedule_runs.recorded_at is E'@notNull\nWhen this was decided; for a waiting occurrence, since when it waits.';
+comment on column legwork_private.all_schedule_runs.tenant is 'The schedule''s tenant.';
 
 create or replace view legwork.schedule_runs with (security_barrier) as
 select * from legwork_private.all_schedule_runs
 where (select legwork_private.confined_tenant()) is null or tenant = (select legwork_private.confined_tenant())
 order by schedule, due_at desc;
 select legwork_private.copy_comments('legwork_private.all_schedule_runs', 'legwork.schedule_runs');
-comment on view legwork.schedule_runs is 'What became of every occurrence of every schedule, and of its job. Look up by schedule, newest due_at first.';
+comment on view legwork.schedule_runs is 'All occurrences of all schedules: how each was handled, and how its job ended. Look up by schedule, newest due_at first.';
 
--- For the server's pages: one predicate each and no barrier, so that the first fifty rows come from the index. Its search path decides which one it reads.
+-- For the server's pages: one predicate each and no barrier, so that the first fifty rows come from the index. The server's search path decides which view it reads.
 create or replace view legwork_private.schedule_runs_page as
 select * from legwork_private.all_schedule_runs where (select legwork_private.confined_tenant() is null);
 select legwork_private.copy_comments('legwork.schedule_runs', 'legwork_private.schedule_runs_page');
 
--- A login that is confined itself sees nothing here, whatever it was granted and whatever it sets.
+-- Shows nothing to a login that is confined itself, whatever it was granted and whatever it sets.
 create or replace view legwork_confined.schedule_runs_page as
 select * from legwork_private.all_schedule_runs
 where tenant = legwork_private.confined_to()

@@ -3,20 +3,20 @@ select
   s.job_id, s.kind, s.name, case when s.state = 'open' then 'waiting' else s.state end as state, s.result, s.attempt, s.started_at,
   case when s.state in ('completed', 'timed_out') then s.recorded_at end as finished_at, s.deadline, s.tenant
 from legwork_private.job_steps s;
-comment on view legwork_private.all_steps is 'The rows of every tenant, for the functions and views of Legwork. Read legwork.steps.';
+comment on view legwork_private.all_steps is 'The rows of all tenants, for Legwork''s own functions and views. Users read legwork.steps.';
 comment on column legwork_private.all_steps.job_id is E'@notNull\nThe job.';
-comment on column legwork_private.all_steps.kind is E'@notNull\nrun: a function that ran; wait: for a signal; sleep: for a time.';
-comment on column legwork_private.all_steps.name is E'@notNull\nIts name within the job; of a wait, the name of the signal.';
-comment on column legwork_private.all_steps.state is E'@notNull\ncompleted: it is not done again. timed_out: no signal had come by its deadline. waiting: it has not come.';
-comment on column legwork_private.all_steps.result is 'What it returned, or what came with the signal; redacted. Null for nothing.';
-comment on column legwork_private.all_steps.attempt is E'@notNull\nThe attempt that did it or last asked for it, counted from 1.';
+comment on column legwork_private.all_steps.kind is E'@notNull\nrun: a function; wait: for a signal; sleep: until a time.';
+comment on column legwork_private.all_steps.name is E'@notNull\nIts name within the job; for a wait, the name of the signal.';
+comment on column legwork_private.all_steps.state is E'@notNull\ncompleted: it is not done again. timed_out: no signal arrived by the deadline. waiting: the signal or time has not come.';
+comment on column legwork_private.all_steps.result is 'What it returned, or the payload of the signal; redacted. Null without any.';
+comment on column legwork_private.all_steps.attempt is E'@notNull\nThe attempt that completed it or last reached it, from 1.';
 comment on column legwork_private.all_steps.started_at is E'@notNull\nWhen it began.';
-comment on column legwork_private.all_steps.finished_at is 'When it was over; null while it waits.';
-comment on column legwork_private.all_steps.deadline is 'Until when it waits; null for ever, and for what does not wait.';
-comment on column legwork_private.all_steps.tenant is 'Whose job it is.';
+comment on column legwork_private.all_steps.finished_at is 'When it ended; null while it waits.';
+comment on column legwork_private.all_steps.deadline is 'Until when it waits; null without a deadline, and for steps that do not wait.';
+comment on column legwork_private.all_steps.tenant is 'The job''s tenant.';
 
 create or replace view legwork.steps with (security_barrier) as
 select * from legwork_private.all_steps
 where (select legwork_private.confined_tenant()) is null or tenant = (select legwork_private.confined_tenant());
 select legwork_private.copy_comments('legwork_private.all_steps', 'legwork.steps');
-comment on view legwork.steps is 'The steps of jobs: what later attempts need not do again, and what jobs wait for. Look up by job_id, order by started_at.';
+comment on view legwork.steps is 'The steps of jobs: work that later attempts do not repeat, and what jobs wait for. Look up by job_id, order by started_at.';

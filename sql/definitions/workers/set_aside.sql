@@ -1,17 +1,17 @@
--- Set aside: what a tick cannot do because of a row is done without that row.
+-- Setting aside: a row that makes a tick fail is left out, and the rest of the tick is done without it.
 --
--- legwork.tick() does everything in one transaction and has no exception block: no row that it knows of can make it raise an error. Should one do so all the
--- same, such as by a trigger of the user's own on graphile-worker's table, the worker calls legwork_private.tick_one_by_one(), which does the same one thing at a time,
--- each in a block of its own. What fails is set aside, where legwork.doctor() shows it, and the rest goes on. It is tried again every few minutes.
+-- legwork.tick() works in one transaction without an exception block, because no row is expected to make it fail. If a row still does, for example through a user's
+-- trigger on graphile-worker's table, the worker calls legwork_private.tick_one_by_one(), which does the same work item by item, each in its own
+-- block. Items that fail are set aside, where legwork.doctor() shows them, and the rest continues. They are retried every few minutes.
 
 comment on table legwork_private.set_aside is
-  'What legwork_private.tick_one_by_one() could not do, and legwork.take_up() tries again, now and then. Empty as long as all is well.';
+  'Work that failed in legwork_private.tick_one_by_one() and that legwork.take_up() retries. Empty unless something is wrong.';
 comment on column legwork_private.set_aside.what is
-  'job: letting it go, or cancelling it, when its dependencies had ended. workflow: ending a workflow or batch, or beginning to undo it. signal: delivering a job''s signals. deadline: a workflow''s. '
-  'expiry: ending a job that has expired. gate, line: letting jobs go whose limits have room. part: a part of the tick that is not about one row; it is tried again by every tick.';
+  'job: releasing or cancelling a job after its dependencies have ended. workflow: ending a workflow or batch, or beginning to undo it. signal: delivering a job''s signals. deadline: ending a workflow at its deadline. '
+  'expiry: ending a job that has expired. gate, line: admitting jobs whose limits have free slots. part: a part of the tick that does not concern a single row, which every tick retries.';
 comment on column legwork_private.set_aside.item is 'The id of the job or workflow, the gate or the line.';
-comment on column legwork_private.set_aside.error is 'The error, behind its SQLSTATE.';
-comment on column legwork_private.set_aside.set_aside_at is 'When.';
+comment on column legwork_private.set_aside.error is 'The SQLSTATE and message of the error.';
+comment on column legwork_private.set_aside.set_aside_at is 'When it last failed.';
 
 create or replace function legwork_private.do_tick_item(what text, item text) returns text
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -43,12 +43,12 @@ begin
       end case;
   end case;
   return null;
--- What a row can cause. A lock, a connection or a missing right is no reason to leave anything out.
+-- Errors that a row can cause. Locks, connections and missing privileges are not a reason to leave a row out.
 exception when data_exception or integrity_constraint_violation or cardinality_violation or program_limit_exceeded or plpgsql_error then
   return sqlstate || ': ' || sqlerrm;
 end $$;
 comment on function legwork_private.do_tick_item(text, text) is
-  'Does one thing that a tick does, as legwork_private.set_aside names it, and undoes it if it fails because of a row. Returns the error then, and null otherwise.';
+  'Performs one item of a tick, as legwork_private.set_aside names it, and rolls it back if it fails because of a row. Returns that error, and null otherwise.';
 revoke execute on function legwork_private.do_tick_item(text, text) from public;
 
 create or replace function legwork.take_up(older_than interval default '0') returns integer
@@ -74,6 +74,6 @@ begin
   return v_failed;
 end $$;
 comment on function legwork.take_up(interval) is
-  'Tries again what was set aside (legwork_private.set_aside), at least so long ago. Returns how much of it failed again and stays there. legwork.reconcile() calls it for what is five minutes old, '
-  'so everything is taken up by itself once its cause is gone.';
+  'Retries work that was set aside (legwork_private.set_aside) at least older_than ago. Returns the number of items that failed again and stay set aside. legwork.reconcile() calls it for items that are five minutes old, '
+  'so all of them succeed automatically once their cause is fixed.';
 revoke execute on function legwork.take_up(interval) from public;

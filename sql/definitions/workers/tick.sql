@@ -2,8 +2,8 @@ create or replace function legwork.reconcile() returns table (problem text, job_
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
   perform legwork_private.assert_role('operator', true);
-  -- Each statement sees one moment, and whoever moves a job changes its rows in one transaction: what contradicts itself in a
-  -- statement's eyes is wrong, and is not just being changed.
+  -- Each statement sees one snapshot, and every function that moves a job changes its rows in one transaction. So a contradiction that a
+  -- statement sees is an error, and not a change in progress.
   return query
     with leaked as (
       delete from legwork_private.slots s
@@ -39,7 +39,7 @@ begin
         and (r.is_paused or cardinality(r.limits) > (
           select count(*) from legwork_private.slots s
           where s.job_id = j.id and s.free_at is null and legwork_private.gate_limit(s.gate) = any (r.limits)))
-      -- One that is just being fetched runs then.
+      -- A job that is just being fetched is allowed to run.
       for update of j skip locked
     ), sent as (
       select legwork_private.send_to_waiting_room(array(select f.id from free f)) as jobs
@@ -49,7 +49,7 @@ begin
     with lost as (
       select w.line, min(w.gates) as gates from legwork_private.waiting_jobs w
       where w.held is null and w.gates <> '{}' and not exists (select from legwork_private.lines l where l.line = w.line)
-        -- As long as there are wakeups nothing has been forgotten: they may be what calls it.
+        -- Only without wakeups: a pending wakeup may be the one that calls the line.
         and not exists (select from legwork_private.wakeups)
       group by w.line
     ), ready as (
@@ -65,21 +65,21 @@ begin
     )
     select 'a line that was not called'::text, null::bigint, w.gates[1] from woken w;
   return query select d.problem, d.job_id, null::text from legwork_private.reconcile_dependencies() d;
-  -- Nothing wrong: slots of limits that are gone count for nothing. Not in the transaction that drops the limit: while that is
-  -- open, the jobs that have them could not end.
+  -- Not a contradiction: slots of removed limits do not count. They are not deleted in the transaction that removes the limit, because
+  -- the jobs that hold them could not end while it is open.
   delete from legwork_private.slots s
   where s.ctid = any (array(
     select x.ctid from legwork_private.slots x
     where not exists (select from legwork_private.limits l where l.id = legwork_private.gate_limit(x.gate) and l.max_count is not null)
     for update skip locked));
-  -- Nor is this: a line whose last job was let go is kept until somebody looks at it.
+  -- Not a contradiction either: a line is kept after its last job was admitted, until it is checked here.
   if pg_try_advisory_xact_lock(legwork_private.admission_lock()) then
     delete from legwork_private.lines l where not exists (select from legwork_private.waiting_jobs w where w.line = l.line and w.held is null);
   end if;
 end $$;
 comment on function legwork.reconcile() is
-  'Proves the books of the waiting room and repairs them: returns a row for each contradiction it found, and so none when all is well. '
-  'Workers call it after a rule has changed and every few minutes.';
+  'Checks the waiting room for inconsistencies and repairs them. Returns a row for each inconsistency that it found. '
+  'Workers call it after a limit has changed and every few minutes.';
 revoke execute on function legwork.reconcile() from public;
 
 create or replace function legwork.tick() returns timestamptz
@@ -93,7 +93,7 @@ begin
   perform legwork_private.expire_jobs();
   perform legwork_private.deliver_signals();
   perform legwork_private.expire_workflows();
-  -- Somebody is at it; come again.
+  -- Another session is admitting jobs. Try again soon.
   if not pg_try_advisory_xact_lock(legwork_private.admission_lock()) then
     return clock_timestamp() + interval '50 milliseconds';
   end if;
@@ -114,9 +114,9 @@ begin
     (select r.deadline from legwork_private.workflow_runs r where r.ended_at is null and r.deadline > clock_timestamp() order by r.deadline limit 1));
 end $$;
 comment on function legwork.tick() is
-  'Lets jobs start whose time has come or whose rate limit allows it now, whatever a wakeup was left for, and those that wait for a signal which has come; ends those that have expired. Workers call it every second, '
-  'when they are told of wakeups, and at the time that it returns: when it will have something to do next, null when it cannot know. '
-  'Needs a transaction that reads committed rows.';
+  'Admits jobs that have become due, that a rate limit now allows, for which there are wakeups, or whose signal has arrived, and ends jobs that have expired. Workers call it every second, '
+  'when they are notified of wakeups, and at the time that it returns: when it next has work to do, or null if that is unknown. '
+  'Needs a transaction at read committed.';
 revoke execute on function legwork.tick() from public;
 
 create or replace function legwork_private.tick_one_by_one() returns integer
@@ -129,10 +129,10 @@ declare
 begin
   perform legwork_private.assert_role('operator', true);
   perform pg_advisory_xact_lock(legwork_private.admission_lock());
-  -- What leaves wakeups, and then the wakeups.
+  -- First the items that create wakeups, then the wakeups.
   for v_round in 1..2 loop
     if v_round = 2 then
-      -- All of them, because letting one go looks at whatever is there. Those that are too many for now come back at the end.
+      -- All of them, because processing one would process every other wakeup in the table. Those beyond the first 500 are put back at the end.
       with taken as (
         delete from legwork_private.wakeups w returning w.*
       )
@@ -178,5 +178,5 @@ begin
   return v_failed;
 end $$;
 comment on function legwork_private.tick_one_by_one() is
-  'Does what legwork.tick() does, one thing at a time, and sets aside what fails because of a row (legwork_private.set_aside). For a worker whose tick has failed. Returns how much failed.';
+  'Does the work of legwork.tick() item by item, and sets aside items that fail because of a row (legwork_private.set_aside). For a worker whose tick has failed. Returns the number of items that failed.';
 revoke execute on function legwork_private.tick_one_by_one() from public;
