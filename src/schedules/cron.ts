@@ -84,7 +84,7 @@ export class CronTimes {
     return times;
   }
 
-  /** The occurrences after one time and up to another. Undefined if there are none. The cost of a long period is proportional to its days. */
+  /** The occurrences after one time and up to another. Undefined without any. The cost of a long period is proportional to its days. */
   span(after: Date, upto: Date): Span | undefined {
     const listed = this.next(after, MAX_ENUMERATED, upto);
     const [first] = listed;
@@ -183,9 +183,13 @@ export function parseCron(expression: string): string[] {
   // Croner searches 400 years ahead, which takes a few milliseconds.
   if (croner(meant.join(" "), "UTC").nextRun(new Date(0)) === null) {
     const shown = [...fields.slice(6 - given.length, 3), `>${fields[3]}`, `${fields[4]}<`, fields[5]];
-    throw new LegworkError("LW400", `The cron expression never fires, because none of its months has that day: ${shown.join(" ")}`, {
-      hint: "Use L for the last day of a month.",
-    });
+    throw new LegworkError(
+      "LW400",
+      `The cron expression never fires, because none of its months has that day: ${shown.join(" ")}`,
+      {
+        hint: "Use L for the last day of a month.",
+      },
+    );
   }
   return meant;
 }

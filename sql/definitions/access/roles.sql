@@ -53,8 +53,8 @@ declare
 begin
   if v_tenant is not null and not exists (select from legwork_private.all_jobs j where j.id = assert_visible.job_id and j.tenant = v_tenant) then
     -- The same words as for a job that is not there.
-    raise exception 'There is no job %.', job_id using
-      errcode = 'LW404', hint = 'Finished jobs are kept for the setting history_retention.';
+    raise exception 'No job has id %.', job_id using
+      errcode = 'LW404', hint = 'Finished jobs are kept for the period set in history_retention.';
   end if;
 end $$;
 comment on function legwork_private.assert_visible(bigint) is 'Does nothing for a job that this session may see. Raises LW404 for one of another tenant, as for one that is not there.';

@@ -169,7 +169,7 @@ begin
   raise exception 'No time zone is called ''%''.', assert_timezone.timezone using errcode = 'LW400',
     hint = coalesce('Did you mean ''' || legwork_private.nearest_name(assert_timezone.timezone,
       array(select z.name from pg_timezone_names z where z.name ~ '^(Africa|America|Antarctica|Asia|Atlantic|Australia|Europe|Indian|Pacific)/|^UTC$')) || '''? ', '')
-      || 'Time zones are named as in the IANA database, such as Europe/Berlin.';
+      || 'Zones are named as in the IANA database, such as Europe/Berlin.';
 end $$;
 comment on function legwork_private.assert_timezone(text) is 'Does nothing for a time zone of the IANA database. Raises LW400 for any other name, suggesting the most similar one.';
 

@@ -95,7 +95,7 @@ begin
   return v_entries;
 end $$;
 comment on function legwork_private.flatten_workflow_steps(jsonb) is
-  'The steps of a workflow with its sub-workflows expanded, before any of them is checked. Raises LW400 if there are none, and LW413 for more than 20,000.';
+  'The steps of a workflow with its sub-workflows expanded, before any of them is checked. Raises LW400 if it has no steps, and LW413 for more than 20,000.';
 
 create or replace function legwork_private.assert_workflow_step_fields(entries legwork_private.parsed_workflow_step[]) returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
