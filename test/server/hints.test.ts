@@ -80,8 +80,8 @@ const SUGGESTIONS: Suggestion[] = [
     what: "a waiting job that is discarded",
     request: () => ["POST", `/jobs/${waiting}/discard`],
     command: () => ["discard", waiting],
-    asRequest: () => `\`POST /api/v1/jobs/${waiting}/cancel\` ends a job that has not ended.`,
-    asCommand: () => `\`legwork cancel ${waiting}\` ends a job that has not ended.`,
+    asRequest: () => `\`POST /api/v1/jobs/${waiting}/cancel\` cancels a job that has not ended.`,
+    asCommand: () => `\`legwork cancel ${waiting}\` cancels a job that has not ended.`,
   },
   {
     what: "a waiting job that is run again",
